@@ -1,0 +1,75 @@
+# Every target does all of its own set-up: from a bare clone, `make demo` is enough.
+
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 python3.14 python,\
+  $(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(p))))
+WORKERS ?= 2
+ARGS ?=
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+# A stamp's name holds a hash of all that decides what is installed, and where: it is installed again when one changes.
+HASH := $(shell (pwd; cat pyproject.toml constraints.txt) | cksum | cut -d' ' -f1)
+DEMO := $(VENV)/.ready-demo-$(HASH)
+TEST := $(VENV)/.ready-test-$(HASH)
+BENCH := $(VENV)/.ready-bench-$(HASH)
+PIP := $(RUN) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist loadfile
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check format bench clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+demo: $(DEMO) ## learn names from a table, then write new ones (under 3 minutes)
+	$(VENV)/bin/unspool demo names
+
+test: $(TEST) ## run the tests; ARGS="tests/test_x.py -k word" chooses some
+	$(PYTEST) $(ARGS)
+
+test-all: $(TEST) ## run the tests, the slow ones too
+	$(PYTEST) -m "" $(ARGS)
+
+check: $(TEST) ## style, types, layers, documentation
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+	$(RUN) -m pytest -q tests/test_layers.py tests/test_docs.py
+
+format: $(TEST) ## let ruff mend what it can
+	$(RUN) -m ruff check --fix
+	$(RUN) -m ruff format
+
+bench: $(BENCH) ## assert parity, then time; one JSON line a benchmark
+	$(RUN) -m benchmarks $(ARGS)
+
+clean: ## remove the environment and all caches
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis out
+
+$(RUN):
+	@test -n "$(PYTHON)" || { echo "Unspool needs Python 3.11 or newer; name it with: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) can't make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+
+define install
+	@echo "installing unspool[$(EXTRAS)] into $(VENV): the first time takes a minute or two"
+	@rm -f $(VENV)/.ready-*
+	@$(PIP) hatchling
+	@$(PIP) --no-build-isolation --editable '.[$(EXTRAS)]'
+endef
+
+$(DEMO): EXTRAS := plot,examples
+$(TEST): EXTRAS := test,check
+$(BENCH): EXTRAS := bench,check
+
+$(DEMO): | $(RUN)
+	$(install)
+	@touch $@
+
+$(TEST): | $(RUN)
+	$(install)
+	@touch $@ $(DEMO)
+
+$(BENCH): | $(RUN)
+	$(install)
+	@touch $@ $(TEST) $(DEMO)

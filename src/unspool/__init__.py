@@ -1,0 +1,69 @@
+"""Unspool: one input in, a whole sequence out.
+
+The names below are imported when they are first used, so that `import unspool` is quick and imports no JAX.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unspool import errors
+    from unspool.codec.windows import windows
+    from unspool.model import OneToMany, load
+    from unspool.options import Network, Sampling, Training
+    from unspool.schema.fields import Category, First, Flag, Number, Schema, Text, Vector, When
+    from unspool.sequences import Sequences
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Category",
+    "First",
+    "Flag",
+    "Network",
+    "Number",
+    "OneToMany",
+    "Sampling",
+    "Schema",
+    "Sequences",
+    "Text",
+    "Training",
+    "Vector",
+    "When",
+    "errors",
+    "load",
+    "windows",
+]
+
+_HOME = {
+    "Category": "unspool.schema.fields",
+    "First": "unspool.schema.fields",
+    "Flag": "unspool.schema.fields",
+    "Network": "unspool.options",
+    "Number": "unspool.schema.fields",
+    "OneToMany": "unspool.model",
+    "Sampling": "unspool.options",
+    "Schema": "unspool.schema.fields",
+    "Sequences": "unspool.sequences",
+    "Text": "unspool.schema.fields",
+    "Training": "unspool.options",
+    "Vector": "unspool.schema.fields",
+    "When": "unspool.schema.fields",
+    "load": "unspool.model",
+    "windows": "unspool.codec.windows",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        value: Any = importlib.import_module("unspool.errors")
+    elif name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    else:
+        raise AttributeError(f"module 'unspool' has no attribute {name!r}")
+    globals()[name] = value  # asked once
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
