@@ -54,7 +54,7 @@ $(RUN):
 define install
 	@echo "installing unspool[$(EXTRAS)] into $(VENV): the first time takes a minute or two"
 	@rm -f $(VENV)/.ready-*
-	@$(PIP) hatchling
+	@$(PIP) hatchling editables
 	@$(PIP) --no-build-isolation --editable '.[$(EXTRAS)]'
 endef
 
