@@ -1,0 +1,21 @@
+"""The letters that name array axes, the same in every shape of every module.
+
+| letter | axis |
+|---|---|
+| B | batch rows: one (input, sample) pair each |
+| T | steps of a sequence |
+| H | hidden units of one LSTM layer |
+| Z | the four gates of every hidden unit, 4 H |
+| L | layers of the decoder |
+| V | symbols of a vocabulary |
+| F | fields of a step |
+| P | parameters of a head |
+| K | beams, or components of a mixture |
+| U | uniforms that one step consumes |
+| D | width of an embedding |
+| C | width of the context: the encoded input that every step sees |
+| N | examples of a data set |
+| S | steps of a data set, all sequences laid end to end |
+"""
+
+AXES = tuple("BTHZLVFPKUDCNS")

@@ -1,0 +1,80 @@
+"""Every error Unspool raises on purpose: one small tree, each with place, expected, found and cure."""
+
+
+class UnspoolError(ValueError):
+    """A mistake that the caller can mend.
+
+    Args:
+        place: where it is, as exactly as known: a file, row, column, option.
+        expected: what should have been there.
+        found: what was there instead.
+        cure: one sentence that says what to do.
+    """
+
+    def __init__(self, place: str, expected: str, found: str, cure: str = "") -> None:
+        self.place, self.expected, self.found, self.cure = place, expected, found, cure
+        super().__init__(f"{place}: expected {expected}, found {found}." + (f" {cure}" if cure else ""))
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
+        """Four arguments, not the one joined message, so that the error survives a process boundary."""
+        return type(self), (self.place, self.expected, self.found, self.cure)
+
+
+class OptionError(UnspoolError):
+    """An option that is out of its bounds, of the wrong type, or contradicts another."""
+
+
+class DataError(UnspoolError):
+    """Data that can't be read, or that doesn't have the form it must have."""
+
+
+class SchemaError(DataError):
+    """Data whose columns or values differ from what the schema (or the fitted model) says."""
+
+
+class UnknownCategory(SchemaError):
+    """A category, given as input, that training never saw."""
+
+
+class NotFittedError(UnspoolError, AttributeError):
+    """A question to a model that has not been fitted."""
+
+
+class MissingExtra(UnspoolError, ImportError):
+    """A feature whose optional dependency is not installed."""
+
+
+class TrainingError(UnspoolError):
+    """Training that can't start, or can't go on."""
+
+
+class CheckpointMismatch(TrainingError):
+    """A checkpoint folder that belongs to another fit: other data, options or version."""
+
+
+class FileError(UnspoolError):
+    """A model file that can't be read or written."""
+
+
+class ForeignFile(FileError):
+    """A file that is not an Unspool model at all."""
+
+
+class TruncatedFile(FileError):
+    """A model file that ends before its header says it does."""
+
+
+class OversizedFile(FileError):
+    """A model file that asks for more memory than it has bytes, or than the limit allows."""
+
+
+class NewerFormat(FileError):
+    """A model file that a newer Unspool wrote."""
+
+
+class CorruptFile(FileError):
+    """A model file whose contents contradict each other, or hold unknown keys."""
+
+
+class NonFiniteWeights(FileError):
+    """A model file with a NaN or an infinity among its weights."""

@@ -1,0 +1,402 @@
+"""Heads: the output distribution of one field. Each is two numbers and a few pure functions of its parameters.
+
+A draw is always a closed-form transform of uniforms, so that the same uniforms give the same value anywhere. Values of
+numbers are in the units of the network (transformed and standardised); the codec adds the log-Jacobian.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from jax.nn import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax, softplus
+from jax.scipy.special import betainc, gammaln, ndtr, ndtri
+from jaxtyping import Array, Float
+from numpy.typing import NDArray
+
+from unspool.network.rules import PLAIN, Rule, central, choose, filtered, warmed
+
+HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
+SMALLEST_SCALE = 1e-4
+"""Floor of a fitted spread, in standard deviations of the data: without one, a constant stretch has infinite density."""
+
+
+@dataclass(frozen=True)
+class Head(ABC):
+    """The distribution of one field given its parameters.
+
+    Attributes:
+        size: parameters P that the network must supply.
+        draws: uniforms that `pick` consumes.
+        symbols: V where values are symbols, `None` where they are numbers.
+    """
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """P."""
+
+    @property
+    @abstractmethod
+    def draws(self) -> int:
+        """Uniforms for one value."""
+
+    @property
+    def symbols(self) -> int | None:
+        """Numbers have none."""
+        return None
+
+    def bias(self) -> NDArray[np.float64]:
+        """Parameters to start training from."""
+        return np.zeros(self.size)
+
+    @abstractmethod
+    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
+        """Log-probability, or log-density, of the value, in nats."""
+
+    @abstractmethod
+    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+        """The value that these uniforms draw under the rule."""
+
+    @abstractmethod
+    def mode(self, params: Float[Array, "*B P"]) -> Array:
+        """The most probable value."""
+
+    @abstractmethod
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """The expected value; of a category, the probabilities of its symbols."""
+
+
+@dataclass(frozen=True)
+class Categorical(Head):
+    """One of V symbols; parameters are logits.
+
+    Attributes:
+        count: V.
+        unseen: probability of any symbol that training never saw, by Good & Turing (1953): the share of symbols
+            seen once. It keeps the likelihood of new data finite; such a symbol is never drawn.
+    """
+
+    count: int
+    unseen: float = 0.0
+
+    @property
+    def size(self) -> int:
+        """V logits."""
+        return self.count
+
+    @property
+    def draws(self) -> int:
+        """One uniform, whatever V is."""
+        return 1
+
+    @property
+    def symbols(self) -> int | None:
+        """V."""
+        return self.count
+
+    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
+        """Log-probability of the symbol; index V stands for an unseen one."""
+        at = jnp.minimum(value, self.count - 1)[..., None]
+        seen = jnp.take_along_axis(params, at, -1)[..., 0] - logsumexp(params, -1)
+        if not self.unseen:
+            return seen
+        return jnp.where(value < self.count, seen + math.log1p(-self.unseen), math.log(self.unseen))
+
+    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+        """Inverse of the cumulative distribution."""
+        return self.mode(params) if rule.greedy else choose(filtered(params, rule), uniforms[..., 0])
+
+    def mode(self, params: Float[Array, "*B P"]) -> Array:
+        """The symbol with the largest logit."""
+        return params.argmax(-1).astype(jnp.int32)
+
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """Probabilities of the symbols."""
+        return softmax(params, -1)
+
+
+@dataclass(frozen=True)
+class Bernoulli(Head):
+    """Yes or no; the parameter is the logit of yes."""
+
+    @property
+    def size(self) -> int:
+        """One logit."""
+        return 1
+
+    @property
+    def draws(self) -> int:
+        """One uniform."""
+        return 1
+
+    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
+        """Log-probability of 0 or 1."""
+        return log_sigmoid(jnp.where(value > 0.5, params[..., 0], -params[..., 0]))
+
+    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+        """One below the probability, zero above; the rules see two symbols."""
+        if rule.greedy:
+            return self.mode(params)
+        logits = jnp.concatenate([params, jnp.zeros_like(params)], -1)
+        return 1.0 - choose(filtered(logits, rule), uniforms[..., 0]).astype(params.dtype)
+
+    def mode(self, params: Float[Array, "*B P"]) -> Array:
+        """One where the probability is above a half."""
+        return (params[..., 0] > 0).astype(params.dtype)
+
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """The probability."""
+        return sigmoid(params[..., 0])
+
+
+def positive(raw: Array) -> Array:
+    """A spread from an unbounded parameter: one at zero, never below `SMALLEST_SCALE`."""
+    return softplus(raw + math.log(math.e - 1)) + SMALLEST_SCALE
+
+
+def normal_log_density(value: Array, loc: Array, scale: Array) -> Array:
+    """Log-density of a normal."""
+    return -0.5 * ((value - loc) / scale) ** 2 - jnp.log(scale) - HALF_LOG_TAU
+
+
+def normal_mass(rule: Rule) -> Array | float:
+    """The central mass that a rule leaves a normal; min-p cuts where the density falls below its share of the peak."""
+    mass: Array | float = 1.0 if rule.top_p is None else rule.top_p
+    if rule.min_p is None:
+        return mass
+    return jnp.minimum(mass, 2 * ndtr(jnp.sqrt(-2 * jnp.log(rule.min_p))) - 1)
+
+
+def normal_pick(loc: Array, scale: Array, uniform: Array, rule: Rule) -> Array:
+    """A normal draw under a rule."""
+    return loc + warmed(scale, rule) * ndtri(central(uniform, normal_mass(rule)) if rule.truncates else uniform)
+
+
+@dataclass(frozen=True)
+class Normal(Head):
+    """A normal; parameters are its location and raw spread."""
+
+    @property
+    def size(self) -> int:
+        """Location and spread."""
+        return 2
+
+    @property
+    def draws(self) -> int:
+        """One uniform."""
+        return 1
+
+    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
+        """Log-density."""
+        return normal_log_density(value, params[..., 0], positive(params[..., 1]))
+
+    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+        """The normal quantile of the uniform."""
+        if rule.greedy:
+            return self.mode(params)
+        return normal_pick(params[..., 0], positive(params[..., 1]), uniforms[..., 0], rule)
+
+    def mode(self, params: Float[Array, "*B P"]) -> Array:
+        """The location."""
+        return params[..., 0]
+
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """The location."""
+        return params[..., 0]
+
+
+@dataclass(frozen=True)
+class StudentT(Head):
+    """Student's t; parameters are location, raw spread and raw degrees of freedom, which stay above one."""
+
+    @property
+    def size(self) -> int:
+        """Location, spread, degrees of freedom."""
+        return 3
+
+    @property
+    def draws(self) -> int:
+        """Two uniforms."""
+        return 2
+
+    def unpack(self, params: Float[Array, "*B P"]) -> tuple[Array, Array, Array]:
+        """Location, spread and degrees of freedom; ten degrees at zero."""
+        return params[..., 0], positive(params[..., 1]), 1.0 + jnp.exp(jnp.clip(params[..., 2] + math.log(9), -6.0, 7.0))
+
+    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
+        """Log-density."""
+        loc, scale, df = self.unpack(params)
+        z = (value - loc) / scale
+        shape = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * jnp.log(df * math.pi)
+        return shape - (df + 1) / 2 * jnp.log1p(z * z / df) - jnp.log(scale)
+
+    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+        """Bailey's polar transform of two uniforms (1994, Math. Comp. 62:779); a truncated draw takes the quantile."""
+        if rule.greedy:
+            return self.mode(params)
+        loc, scale, df = self.unpack(params)
+        u, v = uniforms[..., 0], uniforms[..., 1]
+        if rule.truncates:
+            standard = student_quantile(central(u, self.mass(df, rule)), df)
+        else:
+            standard = jnp.sqrt(df * jnp.expm1(-2 / df * jnp.log(u))) * jnp.cos(2 * math.pi * v)
+        return loc + warmed(scale, rule) * standard
+
+    def mass(self, df: Array, rule: Rule) -> Array | float:
+        """The central mass that a rule leaves; min-p through the radius where the density is that share of the peak."""
+        mass: Array | float = 1.0 if rule.top_p is None else rule.top_p
+        if rule.min_p is None:
+            return mass
+        square = df * jnp.expm1(-2 / (df + 1) * jnp.log(rule.min_p))
+        return jnp.minimum(mass, 1 - betainc(df / 2, 0.5, df / (df + square)))
+
+    def mode(self, params: Float[Array, "*B P"]) -> Array:
+        """The location."""
+        return params[..., 0]
+
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """The location: there are always more than one degree of freedom."""
+        return params[..., 0]
+
+
+def student_quantile(p: Array, df: Array) -> Array:
+    """Quantile of Student's t by Hill (1970), "Algorithm 396", Comm. ACM 13:619; good to about 1e-4 from two degrees on."""
+    tails = jnp.clip(2 * jnp.minimum(p, 1 - p), 1e-12, 1.0)
+    a = 1 / (df - 0.5)
+    b = 48 / (a * a)
+    c = ((20700 * a / b - 98) * a - 16) * a + 96.36
+    d = ((94.5 / (b + c) - 3) / b + 1) * jnp.sqrt(a * math.pi / 2) * df
+    y = (d * tails) ** (2 / df)
+    x = ndtri(0.5 * tails)
+    c_near = c + jnp.where(df < 5, 0.3 * (df - 4.5) * (x + 0.6), 0.0)
+    c_near = (((0.05 * d * x - 5) * x - 7) * x - 2) * x + b + c_near
+    square = x * x
+    near = (((((0.4 * square + 6.3) * square + 36) * square + 94.5) / c_near - square - 3) / b + 1) * x
+    near = jnp.expm1(a * near * near)
+    far = ((1 / (((df + 6) / (df * y) - 0.089 * d - 0.822) * (df + 2) * 3) + 0.5 / (df + 4)) * y - 1) * (df + 1) / (df + 2)
+    return jnp.sign(p - 0.5) * jnp.sqrt(df * jnp.where(y > 0.05 + a, near, far + 1 / y))
+
+
+@dataclass(frozen=True)
+class Mixture(Head):
+    """A mixture of K normals (Bishop 1994, "Mixture density networks"); parameters are logits, locations, raw spreads."""
+
+    components: int = 5
+
+    @property
+    def size(self) -> int:
+        """Three parameters a component."""
+        return 3 * self.components
+
+    @property
+    def draws(self) -> int:
+        """Two uniforms: which component, and where in it."""
+        return 2
+
+    def bias(self) -> NDArray[np.float64]:
+        """Components side by side over the range of standardised data, so that each finds its own part."""
+        spread = np.linspace(-1.5, 1.5, self.components) if self.components > 1 else np.zeros(1)
+        return np.concatenate([np.zeros(self.components), spread, np.zeros(self.components)])
+
+    def unpack(self, params: Float[Array, "*B P"]) -> tuple[Array, Array, Array]:
+        """Logits, locations and spreads, K each."""
+        logits, loc, raw = jnp.split(params, 3, -1)
+        return logits, loc, positive(raw)
+
+    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
+        """Log-density."""
+        logits, loc, scale = self.unpack(params)
+        return logsumexp(log_softmax(logits, -1) + normal_log_density(value[..., None], loc, scale), -1)
+
+    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+        """Choose a component, then take its normal quantile; a rule acts on both."""
+        if rule.greedy:
+            return self.mode(params)
+        logits, loc, scale = self.unpack(params)
+        component = choose(filtered(logits, rule), uniforms[..., 0])[..., None]
+        of = lambda a: jnp.take_along_axis(a, component, -1)[..., 0]  # noqa: E731
+        return normal_pick(of(loc), of(scale), uniforms[..., 1], rule)
+
+    def mode(self, params: Float[Array, "*B P"]) -> Array:
+        """The location of the component with the highest peak."""
+        logits, loc, scale = self.unpack(params)
+        highest = (logits - jnp.log(scale)).argmax(-1)[..., None]
+        return jnp.take_along_axis(loc, highest, -1)[..., 0]
+
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """The mean of the locations under the weights."""
+        logits, loc, _ = self.unpack(params)
+        return (softmax(logits, -1) * loc).sum(-1)
+
+
+@dataclass(frozen=True)
+class Point(Head):
+    """The value itself, by squared error: a normal of unit spread that always gives its location."""
+
+    @property
+    def size(self) -> int:
+        """The value."""
+        return 1
+
+    @property
+    def draws(self) -> int:
+        """None: nothing is random."""
+        return 0
+
+    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
+        """Log-density of a normal of unit spread, in standardised units."""
+        return -0.5 * (value - params[..., 0]) ** 2 - HALF_LOG_TAU
+
+    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+        """The value, under every rule."""
+        return params[..., 0]
+
+    def mode(self, params: Float[Array, "*B P"]) -> Array:
+        """The value."""
+        return params[..., 0]
+
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """The value."""
+        return params[..., 0]
+
+
+@dataclass(frozen=True)
+class Nullable(Head):
+    """Any head of a number that may be missing: a Bernoulli of its own, then the number. Missing is NaN."""
+
+    of: Head
+
+    @property
+    def size(self) -> int:
+        """One more than the head inside."""
+        return 1 + self.of.size
+
+    @property
+    def draws(self) -> int:
+        """One more than the head inside."""
+        return 1 + self.of.draws
+
+    def bias(self) -> NDArray[np.float64]:
+        """Even odds, then the head inside."""
+        return np.concatenate([np.zeros(1), self.of.bias()])
+
+    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
+        """Log-probability of being missing, or of being there and having the value."""
+        missing = jnp.isnan(value)
+        there = self.of.log_prob(params[..., 1:], jnp.where(missing, 0.0, value))
+        return Bernoulli().log_prob(params[..., :1], missing) + jnp.where(missing, 0.0, there)
+
+    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+        """Missing as often as learned, whatever the spread; greedy takes the likelier."""
+        gone = Bernoulli().pick(params[..., :1], uniforms[..., :1], Rule(rule.greedy))
+        return jnp.where(gone > 0.5, jnp.nan, self.of.pick(params[..., 1:], uniforms[..., 1:], rule))
+
+    def mode(self, params: Float[Array, "*B P"]) -> Array:
+        """Missing where that is likelier than not."""
+        return jnp.where(params[..., 0] > 0, jnp.nan, self.of.mode(params[..., 1:]))
+
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """The mean of what is there."""
+        return self.of.mean(params[..., 1:])

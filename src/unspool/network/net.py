@@ -1,0 +1,336 @@
+"""The network: one input becomes a state, the state becomes a sequence.
+
+Vinyals et al. 2015 (arXiv:1411.4555) for the input as initial state; Graves 2013 (arXiv:1308.0850) for the decoder that
+reads its own output. Everything here is a pure function of weights and arrays; time is the first axis of a sequence.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from unspool.network.cell import Cell, State, activate, scaled, step, unroll
+from unspool.network.embed import Embedding, Feed, RealEmbedding, SymbolEmbedding, initial_weights
+from unspool.network.heads import Bernoulli, Head
+from unspool.options import Network
+
+INPUT_FEATURES, STEP_FEATURES, WITHIN = 32, 8, 32
+"""Non-linear features of a number as input and as fed-back step; hidden units between the fields of one step."""
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """An input field that is one of `count` symbols."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Reals:
+    """An input field of `dim` numbers, all NaN where it is missing."""
+
+    dim: int
+
+
+@dataclass(frozen=True)
+class Shape:
+    """All that fixes the network's arrays: it is hashable, and derived from the codec and the options.
+
+    Attributes:
+        inputs: the kind of every input field.
+        heads: the head of every step field.
+        stops: whether the end of a sequence is learned, as a hazard before each step.
+        size: hidden units H.
+        embedding: width of the embedding of a symbol.
+        options: the rest of the network's options.
+    """
+
+    inputs: tuple[Symbols | Reals, ...]
+    heads: tuple[Head, ...]
+    stops: bool
+    size: int
+    embedding: int
+    options: Network
+
+    @property
+    def draws(self) -> int:
+        """Uniforms U of one step: the stop, then the fields in order."""
+        return int(self.stops) + sum(head.draws for head in self.heads)
+
+
+class Masks(NamedTuple):
+    """Variational dropout of every layer, `None` where nothing is dropped."""
+
+    recurrent: tuple[Float[Array, "B H"] | None, ...]
+    output: tuple[Float[Array, "B H"] | None, ...]
+
+
+class Output(eqx.Module):
+    """One field's head on top of the hidden state and of the fields before it in the same step.
+
+        params = h A + b + tanh(h U + sum over earlier fields k of e_k W_k) B
+
+    The first field has only the linear part.
+    """
+
+    A: Float[Array, "H P"]
+    b: Float[Array, " P"]
+    U: Float[Array, "H M"] | None
+    W: tuple[Float[Array, "D M"], ...]
+    B: Float[Array, "M P"] | None
+
+    def __init__(self, rng: np.random.Generator, size: int, head: Head, earlier: tuple[Embedding, ...]) -> None:
+        self.A, self.b = scaled(rng, size, head.size), jnp.asarray(head.bias(), jnp.float32)
+        self.U = scaled(rng, size, WITHIN) if earlier else None
+        self.B = scaled(rng, WITHIN, head.size) if earlier else None
+        self.W = tuple(initial_weights(rng, embedding, WITHIN) for embedding in earlier)
+
+    def __call__(self, h: Float[Array, "*T B H"], within: Float[Array, "*T B M"] | None) -> Float[Array, "*T B P"]:
+        """Parameters of the head, given the projected earlier fields."""
+        params = h @ self.A + self.b
+        if self.U is None or self.B is None or within is None:
+            return params
+        return params + jnp.tanh(h @ self.U + within) @ self.B
+
+
+class Prepared(NamedTuple):
+    """What does not change from step to step, computed before the loop."""
+
+    feeds: tuple[Feed, ...]
+    within: tuple[tuple[Feed, ...], ...]
+    constants: tuple[Float[Array, "B Z"], ...]
+
+
+class Net(eqx.Module):
+    """All weights, and the mathematics of both phases.
+
+    Attributes:
+        shape: see `Shape`.
+        inputs: embeddings of the input fields, and `project` the weights that take each into the context.
+        context_bias: bias of the context.
+        initial: for every layer the weights of its encoder step, and `initial_bias` their biases.
+        start: what the first step reads in place of a previous one.
+        steps: embeddings of the step fields, and `feedback` the weights that take each into the first layer.
+        cells: decoder layers.
+        norms: gain of the layer norm of every layer, if there is one.
+        stop: weights and bias of the hazard of stopping, or `None`.
+        outputs: one per step field.
+    """
+
+    shape: Shape = eqx.field(static=True)
+    inputs: tuple[Embedding, ...]
+    project: tuple[Float[Array, "D C"], ...]
+    context_bias: Float[Array, " C"]
+    initial: tuple[Float[Array, "C Z"], ...]
+    initial_bias: tuple[Float[Array, " Z"], ...]
+    start: Float[Array, " Z"]
+    steps: tuple[Embedding, ...]
+    feedback: tuple[Float[Array, "D Z"], ...]
+    cells: tuple[Cell, ...]
+    norms: tuple[Float[Array, " H"], ...]
+    stop: tuple[Float[Array, " H"], Float[Array, ""]] | None
+    outputs: tuple[Output, ...]
+
+    def __init__(self, rng: np.random.Generator, shape: Shape) -> None:
+        H, options = shape.size, shape.options
+        embed = lambda symbols, dim, features: (  # noqa: E731
+            RealEmbedding(rng, dim, features)
+            if symbols is None
+            else SymbolEmbedding(rng, symbols, shape.embedding)
+        )
+        self.shape = shape
+        self.inputs = tuple(
+            embed(f.count, 0, 0) if isinstance(f, Symbols) else embed(None, f.dim, INPUT_FEATURES) for f in shape.inputs
+        )
+        self.project = tuple(initial_weights(rng, e, H) / len(self.inputs) ** 0.5 for e in self.inputs)
+        self.context_bias = jnp.zeros(H)
+        self.initial = tuple(scaled(rng, H, 4 * H) for _ in range(options.layers))
+        self.initial_bias = tuple(jnp.zeros(4 * H) for _ in range(options.layers))
+        self.start = jnp.zeros(4 * H)
+        self.steps = tuple(embed(head.symbols, 1, STEP_FEATURES) for head in shape.heads)
+        self.feedback = tuple(initial_weights(rng, e, 4 * H) / len(self.steps) ** 0.5 for e in self.steps)
+        width = H if options.context == "state+step" else None
+        self.cells = tuple(Cell(rng, H, width, first=layer == 0) for layer in range(options.layers))
+        self.norms = tuple(jnp.ones(H) for _ in range(options.layers)) if options.norm else ()
+        self.stop = (scaled(rng, H, 1)[:, 0], jnp.zeros(())) if shape.stops else None
+        self.outputs = tuple(Output(rng, H, head, self.steps[:j]) for j, head in enumerate(shape.heads))
+
+    # ---- phase one: the input becomes a state -------------------------------------------------------------------
+
+    def encode(self, inputs: tuple[Array, ...]) -> tuple[State, Float[Array, "B C"]]:
+        """The initial state of every layer, and the context.
+
+        The encoder is one LSTM step from the zero state per decoder layer: its forget gate multiplies zero, and its
+        recurrent weights too, so neither shows.
+        """
+        folds = (e.fold(w, rows.shape[0]) for e, w, rows in zip(self.inputs, self.project, inputs, strict=True))
+        projected = [feed(rows) for feed, rows in zip(folds, inputs, strict=True)]
+        context = jnp.tanh(sum(projected) + self.context_bias)
+        states = []
+        for weights, bias in zip(self.initial, self.initial_bias, strict=True):
+            gates = activate(context @ weights + bias)
+            c = gates.i * gates.g
+            states.append((gates.o * jnp.tanh(c), c))
+        return State(*(jnp.stack(part) for part in zip(*states, strict=True))), context
+
+    def prepare(self, context: Float[Array, "B C"], count: int) -> Prepared:
+        """Fold every embedding for about `count` fed-back values, and compute what the context adds to each layer."""
+        return Prepared(
+            tuple(e.fold(w, count) for e, w in zip(self.steps, self.feedback, strict=True)),
+            tuple(
+                tuple(e.fold(w, count) for e, w in zip(self.steps, output.W, strict=False)) for output in self.outputs
+            ),
+            tuple(cell.constant(context) for cell in self.cells),
+        )
+
+    # ---- phase two: the decoder unrolls -------------------------------------------------------------------------
+
+    def feed(self, ready: Prepared, values: tuple[Array, ...]) -> Float[Array, "*T B Z"]:
+        """Pre-activations of the first layer from the values of a step (symbols, numbers, or soft ones)."""
+        rows = (feed(self._rows(j, value)) for j, (feed, value) in enumerate(zip(ready.feeds, values, strict=True)))
+        return sum(rows)  # type: ignore[return-value]
+
+    def unroll(
+        self, ready: Prepared, x: Float[Array, "T B Z"], state: State, masks: Masks
+    ) -> tuple[Float[Array, "T B H"], State]:
+        """All hidden states of the top layer for known feedback, layer after layer: the loop holds `h R` alone."""
+        last = []
+        hs = below = x
+        for layer, cell in enumerate(self.cells):
+            x = (below if cell.W is None else below @ cell.W) + ready.constants[layer]
+            hs, c = unroll(cell.R, x, state.h[layer], state.c[layer], masks.recurrent[layer])
+            last.append((hs[-1], c))
+            below = self._handed_on(layer, hs, below, masks)
+        return below, State(*(jnp.stack(part) for part in zip(*last, strict=True)))
+
+    def step(
+        self, ready: Prepared, x: Float[Array, "B Z"], state: State, masks: Masks
+    ) -> tuple[Float[Array, "B H"], State]:
+        """One step of all layers: what `unroll` does to a sequence of length one."""
+        hs, cs = [], []
+        below = x
+        for layer, cell in enumerate(self.cells):
+            h, mask = state.h[layer], masks.recurrent[layer]
+            z = (below if cell.W is None else below @ cell.W) + ready.constants[layer]
+            h, c, _ = step(z + (h if mask is None else h * mask) @ cell.R, state.c[layer])
+            hs.append(h)
+            cs.append(c)
+            below = self._handed_on(layer, h, below, masks)
+        return below, State(jnp.stack(hs), jnp.stack(cs))
+
+    def params(
+        self, ready: Prepared, j: int, h: Float[Array, "*T B H"], earlier: tuple[Array, ...]
+    ) -> Float[Array, "*T B P"]:
+        """Parameters of the head of field j, given the values of the fields before it in the same step."""
+        rows = [feed(self._rows(k, earlier[k])) for k, feed in enumerate(ready.within[j])]
+        return self.outputs[j](h, sum(rows) if rows else None)
+
+    def hazard(self, h: Float[Array, "*T B H"]) -> Float[Array, "*T B 1"]:
+        """Logit of stopping before this step."""
+        assert self.stop is not None
+        return (h @ self.stop[0] + self.stop[1])[..., None]
+
+    def start_rows(self, batch: int) -> Float[Array, "B Z"]:
+        """What the first step reads."""
+        return jnp.broadcast_to(self.start, (batch, self.start.shape[0]))
+
+    def log_prob(
+        self, ready: Prepared, h: Float[Array, "T B H"], values: tuple[Array, ...], positions: Array, lengths: Array
+    ) -> tuple[tuple[Float[Array, "T B"], ...], Float[Array, "T B"] | None]:
+        """Log-probability of every field of every step, and of stopping there or not; zero past the end.
+
+        Args:
+            ready: see `prepare`.
+            h: hidden states, those before the steps that `values` hold.
+            values: one (T, B) array per field.
+            positions: (T,) position of every step in its sequence.
+            lengths: (B,) steps of every sequence.
+        """
+        real = positions[:, None] < lengths
+        fields = tuple(
+            jnp.where(real, head.log_prob(self.params(ready, j, h, values), values[j]), 0.0)
+            for j, head in enumerate(self.shape.heads)
+        )
+        if self.stop is None:
+            return fields, None
+        at_end = positions[:, None] == lengths
+        stop = Bernoulli().log_prob(self.hazard(h), at_end)
+        return fields, jnp.where(real | at_end, stop, 0.0)
+
+    def masks(self, key: PRNGKeyArray | None, batch: int) -> Masks:
+        """Dropout masks of one batch, or none at all without a key."""
+        layers, rate = self.shape.options.layers, self.shape.options.dropout
+        if key is None or not rate:
+            return Masks((None,) * layers, (None,) * layers)
+        keep = jax.random.bernoulli(key, 1 - rate, (2, layers, batch, self.shape.size)) / (1 - rate)
+        return Masks(tuple(keep[0]), tuple(keep[1]))
+
+    def _handed_on(self, layer: int, h: Array, below: Array, masks: Masks) -> Array:
+        """What a layer gives to the next one: norm, residual and dropout, none of which the recurrence sees."""
+        if self.norms:
+            centred = h - h.mean(-1, keepdims=True)
+            h = centred * jax.lax.rsqrt((centred**2).mean(-1, keepdims=True) + 1e-6) * self.norms[layer]
+        if layer and self.shape.options.residual:
+            h = h + below
+        mask = masks.output[layer]
+        return h if mask is None else h * mask
+
+    def _rows(self, field: int, value: Array) -> Array:
+        """A field's values as its embedding takes them: numbers get an axis of one."""
+        return value[..., None] if self.shape.heads[field].symbols is None else value
+
+
+def sequence_log_prob(
+    net: Net, inputs: tuple[Array, ...], values: tuple[Array, ...], lengths: Int[Array, " B"], masks: Masks
+) -> tuple[tuple[Float[Array, "T B"], ...], Float[Array, "T B"] | None]:
+    """Teacher-forced log-probability of whole sequences: per field and step, and of the stop.
+
+    Args:
+        net: the network.
+        inputs: one array per input field, B rows.
+        values: one (T, B) array per step field. Where the network learns when to stop, T is one more than the longest
+            sequence, since stopping is decided once more than there are steps.
+        lengths: steps of every sequence.
+        masks: dropout, see `Net.masks`.
+    """
+    T, B = values[0].shape
+    state, context = net.encode(inputs)
+    ready = net.prepare(context, T * B)
+    x = jnp.concatenate([net.start_rows(B)[None], net.feed(ready, tuple(v[:-1] for v in values))])
+    h, _ = net.unroll(ready, x, state, masks)
+    return net.log_prob(ready, h, values, jnp.arange(T), lengths)
+
+
+def rollout_log_prob(
+    net: Net,
+    inputs: tuple[Array, ...],
+    values: tuple[Array, ...],
+    lengths: Int[Array, " B"],
+    masks: Masks,
+    own: Float[Array, "T B"],
+) -> tuple[tuple[Float[Array, "T B"], ...], Float[Array, "T B"] | None]:
+    """As `sequence_log_prob`, but step t + 1 reads the network's own expectation of step t where `own[t]` is one.
+
+    Soft feedback -- the expected embedding of a category, the mean of a number -- keeps the whole unroll
+    differentiable; between zero and one it is mixed with the data.
+    """
+    T, B = values[0].shape
+    state, context = net.encode(inputs)
+    ready = net.prepare(context, B)
+
+    def advance(carry: tuple[State, Array], now: tuple[tuple[Array, ...], Array]) -> tuple[tuple[State, Array], Array]:
+        state, x = carry
+        truth, share = now
+        h, state = net.step(ready, x, state, masks)
+        expected: tuple[Array, ...] = ()
+        for j, head in enumerate(net.shape.heads):
+            expected += (head.mean(net.params(ready, j, h, expected)),)
+        mixed = share[:, None] * net.feed(ready, expected) + (1 - share)[:, None] * net.feed(ready, truth)
+        return (state, mixed), h
+
+    _, h = jax.lax.scan(advance, (state, net.start_rows(B)), (values, own))
+    return net.log_prob(ready, h, values, jnp.arange(T), lengths)

@@ -1,0 +1,111 @@
+"""The options, one frozen class per concern, checked in one place: Python, command line and model file share them."""
+
+import types
+from typing import Annotated, Any, Literal, Self
+
+import msgspec
+from msgspec import Meta
+
+from unspool.errors import OptionError
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of the option classes: every field's annotation holds its bounds, and construction checks them."""
+
+    def __post_init__(self) -> None:
+        for field in msgspec.structs.fields(self):
+            value = getattr(self, field.name)
+            try:
+                msgspec.structs.force_setattr(self, field.name, msgspec.convert(value, field.type))
+            except msgspec.ValidationError as error:
+                place = f"{type(self).__name__}({field.name}={value!r})"
+                expected, _, got = str(error).removeprefix("Expected ").partition(", got ")
+                raise OptionError(place, expected.replace("`", ""), got.replace("`", "") or repr(value)) from None
+
+    def but(self, **changes: Any) -> Self:
+        """A copy with some options changed, checked again."""
+        known = {field.name for field in msgspec.structs.fields(self)}
+        for name in changes:
+            if name not in known:
+                raise OptionError(type(self).__name__, "one of " + ", ".join(sorted(known)), repr(name))
+        return type(self)(**(msgspec.structs.asdict(self) | changes))
+
+
+Positive = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0.0, lt=1.0)]
+
+
+class Network(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The shape of the network. `None` means: chosen from the data.
+
+    Args:
+        size: hidden units H of every layer.
+        layers: decoder layers L.
+        context: `"state+step"` offers the encoded input at every step as well as in the initial state;
+            `"state"` is the bare one-to-many architecture.
+        residual: add each layer's input to its output, from the second layer on.
+        norm: layer norm on what each layer hands on (outside of the recurrence).
+        dropout: share of units that variational dropout switches off, one mask a sequence
+            (Gal & Ghahramani 2016, arXiv:1512.05287).
+        embedding: width of the embedding of a category.
+    """
+
+    size: Annotated[int, Meta(ge=1, le=8192)] | None = None
+    layers: Annotated[int, Meta(ge=1, le=16)] = 1
+    context: Literal["state+step", "state"] = "state+step"
+    residual: bool = False
+    norm: bool = False
+    dropout: Share | None = None
+    embedding: Annotated[int, Meta(ge=1, le=4096)] | None = None
+
+
+class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How the weights are found. `None` means: chosen from the data.
+
+    Args:
+        epochs: passes over the training data at the most.
+        batch: sequences in one update.
+        rate: peak learning rate of Adam.
+        weight_decay: decoupled weight decay (AdamW, Loshchilov & Hutter 2019, arXiv:1711.05101).
+        holdout: share of the sequences that is held out to decide when to stop; 0 trains on everything
+            until the training nats stand still (for data to be memorised).
+        patience: rounds of held-out evaluation without improvement before the learning rate decays.
+        feeding: who supplies the previous step: `"teacher"` the data, `"free"` the network itself, through
+            the expected embedding, `"scheduled"` a coin whose bias moves from the data to the network
+            (Bengio et al. 2015, arXiv:1506.03099).
+        seconds: time budget; the learning rate decays in time to end within it.
+    """
+
+    epochs: Positive | None = None
+    batch: Positive | None = None
+    rate: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
+    weight_decay: Annotated[float, Meta(ge=0.0, le=10.0)] = 0.0
+    holdout: Share = 0.1
+    patience: Positive | None = None
+    feeding: Literal["teacher", "scheduled", "free"] = "teacher"
+    seconds: Annotated[float, Meta(gt=0.0)] | None = None
+
+
+class Sampling(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How a step is drawn from the heads' distributions.
+
+    Args:
+        greedy: always the mode; consumes no randomness.
+        temperature: divides the logits of a category, multiplies the spread of a number.
+        top_k: only the k most probable symbols.
+        top_p: only the smallest set of symbols with at least this mass (Holtzman et al. 2020, arXiv:1904.09751);
+            of a number, only its central mass.
+        min_p: only symbols at least this probable, relative to the most probable one; of a number, only where
+            its density is at least this share of the peak (Nguyen et al. 2024, arXiv:2407.01082).
+        limit: steps after which a sequence that has not stopped is cut; `None` is twice the longest of training.
+    """
+
+    greedy: bool = False
+    temperature: Annotated[float, Meta(gt=0.0, le=100.0)] = 1.0
+    top_k: Positive | None = None
+    top_p: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
+    min_p: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
+    limit: Positive | None = None
+
+
+RULES = types.MappingProxyType({"sample": Sampling(), "greedy": Sampling(greedy=True)})
