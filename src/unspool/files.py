@@ -1,0 +1,105 @@
+"""Files that appear whole or not at all, and what the operating system refuses told in our words."""
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from typing import IO, Any
+
+from unspool.errors import FileError
+
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS}
+"""What can go wrong in the middle of writing, and is the disk's fault rather than the caller's code."""
+
+
+@contextlib.contextmanager
+def atomic(path: str | os.PathLike[str], *, text: bool = False) -> Iterator[IO[Any]]:
+    """Write a file that takes the place of `path` when the block ends well; if not, what was there stays untouched.
+
+    The bytes go to a hidden temporary file in the same folder, are forced to disk, and are renamed onto `path`; then
+    the folder is forced to disk. A reader sees the old file or the new one, never a part. After `kill -9` or a power
+    cut a temporary file may stay behind; it is never read.
+
+    Args:
+        path: the file to make or to replace. A link is followed; anything but a regular file is refused.
+        text: open as UTF-8 text without translation of line ends, rather than as bytes.
+
+    Raises:
+        FileError: the folder is missing, or writing isn't allowed, or the disk is full.
+
+    >>> import pathlib, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> target = pathlib.Path(folder.name, "poem.txt")
+    >>> with atomic(target, text=True) as file:
+    ...     _ = file.write("hello")
+    >>> target.read_text()
+    'hello'
+    >>> folder.cleanup()
+    """
+    place = os.fspath(path)
+    target = os.path.realpath(place)
+    folder, name = os.path.split(target)
+    if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
+        raise FileError(place, "a file", _what(target), "Choose another name.")
+    temporary = os.path.join(folder, f".{name[:200]}.{secrets.token_hex(8)}.tmp")
+    try:
+        # Not tempfile.mkstemp: it makes files that only the owner may read; this honours the umask.
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
+    except OSError as error:
+        raise refusal(place, error, "write") from error
+    try:
+        with open(handle, "w", encoding="utf-8", newline="") if text else open(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if os.path.exists(target):
+            os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+        os.replace(temporary, target)
+        _sync(folder)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError) and (error.errno in DISK or error.filename == temporary):
+            raise refusal(place, error, "write") from error
+        raise
+
+
+def refusal(path: str | os.PathLike[str], error: OSError, deed: str) -> FileError:
+    """The error that says in our words why `path` can't be read or written.
+
+    Args:
+        path: the file, as the caller named it.
+        error: what the operating system said.
+        deed: `"read"` or `"write"`.
+    """
+    place = os.fspath(path)
+    folder = os.path.dirname(os.path.realpath(place))
+    if not os.path.isdir(folder):
+        return FileError(place, "a folder that exists", f"no folder {folder}", "Create it first, or correct the path.")
+    if isinstance(error, FileNotFoundError):
+        return FileError(place, f"a file to {deed}", "no such file", "Check the spelling and the folder you are in.")
+    if isinstance(error, IsADirectoryError):
+        return FileError(place, "a file", "a folder", "Name a file in it.")
+    if isinstance(error, PermissionError):
+        return FileError(place, f"a file you may {deed}", "no permission", "Change its permissions or its folder's.")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return FileError(place, "room on the disk", "a full disk or quota", "Free some space; nothing was replaced.")
+    found = error.strerror or type(error).__name__
+    return FileError(place, f"a file that one can {deed}", found[:1].lower() + found[1:], "Choose another place.")
+
+
+def _what(path: str) -> str:
+    return "a folder" if os.path.isdir(path) else "a device, pipe or socket"
+
+
+def _sync(folder: str) -> None:
+    """Force a rename to disk. Windows can't open folders; there the rename itself has to do."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

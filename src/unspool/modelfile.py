@@ -1,0 +1,262 @@
+"""The model file: arrays and one JSON string in a safetensors container, which can hold data and nothing else.
+
+`docs/format.md` describes it byte by byte. The library `safetensors` writes; the reading is our own, because a model
+file may come from anywhere: every size is checked against the file before memory is taken, and each way of being wrong
+has an error of its own.
+"""
+
+import io
+import json
+import math
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, NoReturn, TypeVar, cast, overload
+
+import msgspec
+import numpy as np
+import safetensors.numpy
+
+from unspool.errors import (
+    CorruptFile,
+    FileError,
+    ForeignFile,
+    NewerFormat,
+    NonFiniteWeights,
+    OversizedFile,
+    TruncatedFile,
+)
+from unspool.files import atomic, refusal
+
+FORMAT_VERSION = 1
+"""The version of the configuration that this Unspool writes; it reads all versions up to it."""
+
+KEY = "unspool"
+"""The metadata key whose value is the configuration, one JSON string."""
+
+HEADER_LIMIT = 100_000_000
+"""The longest header in bytes; the safetensors library has the same limit."""
+
+DTYPES: dict[str, np.dtype[Any]] = {
+    name: np.dtype(code)
+    for name, code in {
+        "F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U64": "<u8", "U32": "<u4", "U8": "|u1",
+    }.items()
+}  # fmt: skip
+"""The number types that a model file may hold, all little-endian."""
+
+_PREFIX = 8
+_MOST = 2**59
+_RESAVE = "Save the model again, or fetch the file again."
+_FOREIGN = "Pass a file that OneToMany.save or `unspool fit` wrote."
+
+Kind = TypeVar("Kind")
+Size = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One tensor as the header describes it: its type, shape, and place among the bytes after the header."""
+
+    dtype: str
+    shape: Annotated[tuple[Size, ...], msgspec.Meta(max_length=8)]
+    data_offsets: tuple[Size, Size]
+
+
+class _Version(msgspec.Struct):
+    format: Annotated[int, msgspec.Meta(ge=1)]
+
+
+def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], config: object) -> None:
+    """Write a model file, whole or not at all.
+
+    Args:
+        path: the file to make or to replace.
+        tensors: arrays by name, of the types in `DTYPES`; numbers must be finite.
+        config: what msgspec can write as a JSON object; its key `format` must be `FORMAT_VERSION`.
+
+    Raises:
+        NonFiniteWeights: an array holds NaN or infinity; nothing was written.
+        CorruptFile: the configuration or an array can't be in a model file; nothing was written.
+        FileError: the place can't be written to.
+    """
+    place = os.fspath(path)
+    text = msgspec.json.encode(config)
+    _decode(place, text, dict)
+    arrays = {}
+    for name, tensor in tensors.items():
+        array = np.asarray(tensor)
+        if array.dtype.newbyteorder("<") not in DTYPES.values():
+            raise CorruptFile(f"{place}: tensor {name!r}", "numbers of " + ", ".join(DTYPES), str(array.dtype))
+        _check_finite(place, name, array)
+        arrays[name] = np.array(array, dtype=array.dtype.newbyteorder("<"), order="C")
+    data = safetensors.numpy.save(arrays, metadata={KEY: text.decode()})
+    if int.from_bytes(data[:_PREFIX], "little") > HEADER_LIMIT:
+        raise OversizedFile(place, f"a configuration of at most {HEADER_LIMIT:,} bytes", f"{len(text):,} bytes")
+    with atomic(path) as file:
+        file.write(data)
+
+
+@overload
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]: ...
+@overload
+def read(path: str | os.PathLike[str], kind: type[Kind]) -> tuple[Kind, dict[str, np.ndarray]]: ...
+def read(path: str | os.PathLike[str], kind: Any = dict) -> tuple[Any, dict[str, np.ndarray]]:
+    """Read a model file: its configuration and its arrays by name.
+
+    Args:
+        path: the file.
+        kind: the type of the configuration, a msgspec Struct; one with `forbid_unknown_fields` refuses unknown keys.
+
+    Raises:
+        FileError: one of its kinds (`ForeignFile`, `TruncatedFile`, `OversizedFile`, `NewerFormat`, `CorruptFile`,
+            `NonFiniteWeights`), which names what is wrong.
+    """
+    with _opened(path) as (place, file, size):
+        text, entries = _header(place, file, size)
+        config = _decode(place, text, kind)
+        return config, {name: _tensor(place, file, name, entry) for name, entry in entries.items()}
+
+
+@overload
+def read_config(path: str | os.PathLike[str]) -> dict[str, Any]: ...
+@overload
+def read_config(path: str | os.PathLike[str], kind: type[Kind]) -> Kind: ...
+def read_config(path: str | os.PathLike[str], kind: Any = dict) -> Any:
+    """Read only the configuration of a model file; the arrays are checked for their sizes but not read."""
+    with _opened(path) as (place, file, size):
+        return _decode(place, _header(place, file, size)[0], kind)
+
+
+def read_entries(path: str | os.PathLike[str]) -> dict[str, Entry]:
+    """Read only what a model file's header says of its arrays: types, shapes and places."""
+    with _opened(path) as (place, file, size):
+        return _header(place, file, size)[1]
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[str, io.BufferedReader, int]]:
+    place = os.fspath(path)
+    try:
+        if not stat.S_ISREG(os.stat(place).st_mode):  # before opening: a pipe would wait for its writer
+            raise FileError(place, "a file", "a folder, device or pipe", _FOREIGN)
+        with open(place, "rb") as file:
+            yield place, file, os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise refusal(place, error, "read") from error
+
+
+def _header(place: str, file: io.BufferedReader, size: int) -> tuple[bytes, dict[str, Entry]]:
+    """The configuration's text and the tensors' entries in the order of their bytes, all sizes checked."""
+    fields = _object(place, _header_bytes(place, file, size))
+    metadata = fields.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or KEY not in metadata:
+        raise ForeignFile(place, "an Unspool model", "a safetensors file of something else", _FOREIGN)
+    if metadata.keys() != {KEY} or not isinstance(metadata[KEY], str):
+        raise CorruptFile(place, f"the one text {KEY!r} as metadata", ", ".join(map(repr, metadata)), _RESAVE)
+    try:
+        text = metadata[KEY].encode()
+    except UnicodeEncodeError:
+        raise CorruptFile(place, "a configuration in Unicode", "half of a surrogate pair", _RESAVE) from None
+    entries = {name: _entry(place, name, value) for name, value in fields.items()}
+    entries = dict(sorted(entries.items(), key=lambda item: item[1].data_offsets))
+    _check_layout(place, entries, size - file.tell())
+    return text, entries
+
+
+def _header_bytes(place: str, file: io.BufferedReader, size: int) -> bytes:
+    prefix = file.read(_PREFIX)
+    if len(prefix) < _PREFIX:
+        raise TruncatedFile(place, f"at least {_PREFIX} bytes", f"{len(prefix)}", _RESAVE)
+    length = int.from_bytes(prefix, "little")
+    if size > _PREFIX and file.read(1) != b"{":
+        raise ForeignFile(place, "an Unspool model", "a file of another kind", _FOREIGN)
+    if length > HEADER_LIMIT:
+        raise OversizedFile(place, f"a header of at most {HEADER_LIMIT:,} bytes", f"one of {length:,}", _RESAVE)
+    if length > size - _PREFIX:
+        raise TruncatedFile(place, f"a header of {length:,} bytes", f"{size - _PREFIX:,}", _RESAVE)
+    file.seek(_PREFIX)
+    return file.read(length)
+
+
+def _object(place: str, data: bytes) -> dict[str, Any]:
+    """The header's JSON object. A name that occurs twice is refused, where most readers take the last one."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise ValueError("a name that occurs twice")
+        return found
+
+    try:
+        value = json.loads(data.decode(), object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        found = f"unreadable JSON ({str(error).splitlines()[0]})"
+        raise CorruptFile(f"{place}: header", "a JSON object of distinct names", found, _RESAVE) from None
+    return cast(dict[str, Any], value)  # it starts with a brace, so it is an object
+
+
+def _entry(place: str, name: str, value: object) -> Entry:
+    where = f"{place}: tensor {name!r}"
+    try:
+        entry = msgspec.convert(value, Entry)
+    except msgspec.ValidationError as error:
+        raise CorruptFile(where, "dtype, shape and data_offsets", str(error), _RESAVE) from None
+    if entry.dtype not in DTYPES:
+        raise CorruptFile(where, "a dtype of " + ", ".join(DTYPES), repr(entry.dtype), _RESAVE)
+    start, stop = entry.data_offsets
+    if math.prod(max(size, 1) for size in entry.shape) > _MOST:  # only an empty array can still get this far
+        raise OversizedFile(where, "a shape that memory can hold", "x".join(map(str, entry.shape)), _RESAVE)
+    wanted = math.prod(entry.shape) * DTYPES[entry.dtype].itemsize
+    if wanted > stop - start:
+        raise OversizedFile(where, f"a shape for its {stop - start:,} bytes", f"one that needs {wanted:,}", _RESAVE)
+    if wanted < stop - start:
+        raise CorruptFile(where, f"{wanted:,} bytes for its shape", f"{stop - start:,}", _RESAVE)
+    return entry
+
+
+def _check_layout(place: str, entries: Mapping[str, Entry], available: int) -> None:
+    """The tensors must lie end to end: no gap, no overlap, from the header to the last byte of the file."""
+    expected = 0
+    for name, entry in entries.items():
+        start, stop = entry.data_offsets
+        if start != expected:
+            found = "an overlap" if start < expected else "a gap"
+            raise CorruptFile(f"{place}: tensor {name!r}", f"its bytes to start at {expected:,}", found, _RESAVE)
+        expected = stop
+    if expected > available:
+        raise TruncatedFile(place, f"{expected:,} bytes of tensors", f"{available:,}", _RESAVE)
+    if expected < available:
+        raise CorruptFile(place, f"{expected:,} bytes of tensors", f"{available - expected:,} bytes more", _RESAVE)
+
+
+def _tensor(place: str, file: io.BufferedReader, name: str, entry: Entry) -> np.ndarray:
+    array = np.empty(entry.shape, DTYPES[entry.dtype])
+    if array.size and file.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes:
+        raise TruncatedFile(f"{place}: tensor {name!r}", f"{array.nbytes:,} bytes", "fewer", _RESAVE)
+    _check_finite(place, name, array)
+    return array
+
+
+def _check_finite(place: str, name: str, array: np.ndarray) -> None:
+    if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
+        count = int(array.size - finite.sum())
+        found = f"{count:,} of {array.size:,} NaN or infinite"
+        raise NonFiniteWeights(f"{place}: tensor {name!r}", "finite numbers", found, "Train the model again.")
+
+
+def _decode(place: str, text: bytes, kind: type[Kind]) -> Kind:
+    """The configuration as `kind`, after its format version has been found to be one that we know."""
+    where = f"{place}: configuration"
+    try:
+        version = msgspec.json.decode(text, type=_Version).format
+        if version > FORMAT_VERSION:
+            _refuse_newer(place, version)
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise CorruptFile(where, "the configuration of a model", str(error), _RESAVE) from None
+
+
+def _refuse_newer(place: str, version: int) -> NoReturn:
+    expected = f"a model file of format {FORMAT_VERSION} or older"
+    raise NewerFormat(place, expected, f"format {version}", "Upgrade Unspool: pip install --upgrade unspool")
