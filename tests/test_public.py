@@ -1,0 +1,68 @@
+"""`import unspool` is light, and offers exactly the names that it lists."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import unspool
+from unspool import errors
+
+HEAVY = {
+    "arch", "beartype", "equinox", "jax", "jaxlib", "jaxtyping", "matplotlib", "msgspec", "narwhals", "numpy", "onnx",
+    "onnxruntime", "optax", "pandas", "polars", "pyarrow", "rich", "safetensors", "scipy", "sklearn", "torch",
+}  # fmt: skip
+
+
+def imported_by(*arguments):
+    """The top-level modules in memory after `python ARGUMENTS`, which must succeed."""
+    command = [sys.executable, "-X", "importtime", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip().split(".")[0] for line in lines}
+
+
+def test_listed_names_are_sorted_and_distinct():
+    assert unspool.__all__ == sorted(set(unspool.__all__))
+
+
+def test_listed_names_are_the_ones_type_checkers_see():
+    tree = ast.parse(Path(unspool.__file__).read_text("utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {alias.asname or alias.name for node in block.body for alias in node.names}
+    assert seen == set(unspool.__all__)
+    homes = {alias.name: node.module for node in block.body for alias in node.names if node.module != "unspool"}
+    assert homes == unspool._HOME
+
+
+@pytest.mark.parametrize("name", unspool.__all__)
+def test_every_listed_name_resolves(name):
+    assert getattr(unspool, name) is not None
+    assert name in dir(unspool)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'TwoToMany'"):
+        _ = unspool.TwoToMany
+
+
+def test_every_error_is_a_kind_of_unspool_error():
+    kinds = [value for value in vars(errors).values() if isinstance(value, type)]
+    assert kinds
+    assert all(issubclass(kind, errors.UnspoolError) for kind in kinds)
+
+
+def test_importing_unspool_imports_nothing_heavy():
+    assert not imported_by("-c", "import unspool; dir(unspool)") & HEAVY
+
+
+def test_asking_for_errors_imports_nothing_heavy():
+    assert not imported_by("-c", "import unspool; unspool.errors.UnspoolError") & HEAVY
+
+
+def test_help_imports_no_jax_nor_anything_else_that_is_heavy():
+    modules = imported_by("-c", "import sys; sys.argv = ['unspool', '--help']; from unspool.cli import main; main()")
+    # The command line itself is made of these.
+    assert not modules & (HEAVY - {"rich", "msgspec"})
