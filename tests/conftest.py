@@ -14,8 +14,8 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 # While testing, these check the shapes and types that their annotations promise. They are the mathematics, which trusts
-# its callers; the modules that users call are left out, for they answer a wrong type with an error of our own. (In these,
-# annotate with the class's name rather than with typing.Self, which beartype can't resolve in a single method.)
+# its callers; the modules that users call are left out, for they answer a wrong type with an error of ours. In these,
+# annotate with the class's name rather than with typing.Self, which beartype can't resolve in a single method.
 install_import_hook(
     ["unspool.network", "unspool.training", "unspool.generation", "unspool.evaluation", "unspool.random"],
     "beartype.beartype",
