@@ -1,0 +1,230 @@
+"""The one program that generates: `advance` moves a batch of sequences some steps on.
+
+Whole batches, tiles of a large request and streams are loops over it, and differ only in how many rows and steps they
+ask for at once. What a sequence becomes depends on none of that, since its uniforms depend on none of it.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, UInt32
+from numpy.typing import NDArray
+
+from unspool.errors import OptionError
+from unspool.network.cell import State
+from unspool.network.heads import Bernoulli, Categorical, Nullable, Point
+from unspool.network.net import Net, Prepared
+from unspool.network.rules import Rule
+from unspool.options import Sampling
+from unspool.random import seed_words, uniforms
+
+TILE, CHUNK, STREAM_CHUNK = 1024, 64, 8
+"""Rows of one batch at the most; steps of one dispatch, and of one dispatch of a stream."""
+
+
+class Who(NamedTuple):
+    """Which sequences a batch makes: the input row of each, and which of that row's samples it is."""
+
+    row: Int[Array, " B"]
+    sample: Int[Array, " B"]
+
+
+class Carry(NamedTuple):
+    """What goes from step to step: the layers' state, what the next step reads, and which sequences have ended."""
+
+    state: State
+    x: Float[Array, "B Z"]
+    done: Bool[Array, " B"]
+
+
+class Given(NamedTuple):
+    """Steps that are given rather than drawn (a prefix): values per field, and where they apply."""
+
+    values: tuple[Array, ...]
+    where: Bool[Array, "T B"]
+
+
+class Chunk(NamedTuple):
+    """Steps as they come: one (T, B) array per field, and which of them are real."""
+
+    values: tuple[NDArray, ...]
+    alive: NDArray[np.bool_]
+
+
+class Request(NamedTuple):
+    """What to generate.
+
+    Attributes:
+        inputs: one array per input field.
+        samples: sequences per row.
+        seed: of all uniforms.
+        rule: how steps are drawn.
+        length: exact number of steps, or `None` where the network decides.
+        limit: steps at the most where it decides.
+        prefix: given first steps per field, flat, and their offsets by row; or `None`.
+        first_row: number of the first row, where the rows are a part of a larger request.
+    """
+
+    inputs: tuple[NDArray, ...]
+    samples: int
+    seed: int
+    rule: Rule
+    length: int | None
+    limit: int
+    prefix: tuple[tuple[NDArray, ...], NDArray[np.int64]] | None = None
+    first_row: int = 0
+
+
+@jax.jit
+def begin(net: Net, inputs: tuple[Array, ...]) -> tuple[Carry, Prepared]:
+    """The inputs become initial states; what no step changes is computed."""
+    state, context = net.encode(inputs)
+    B = inputs[0].shape[0]
+    return Carry(state, net.start_rows(B), jnp.zeros(B, bool)), net.prepare(context, B)
+
+
+@partial(jax.jit, static_argnames=("steps", "stopping"))
+def advance(
+    net: Net,
+    ready: Prepared,
+    carry: Carry,
+    seed: UInt32[Array, "2"],
+    who: Who,
+    first: Int[Array, ""],
+    rule: Rule,
+    given: Given | None,
+    steps: int,
+    stopping: bool,
+) -> tuple[Carry, tuple[tuple[Array, ...], Bool[Array, "T B"]]]:
+    """Move every sequence `steps` steps on: `(carry, (values per field, which are real))`.
+
+    Args:
+        net: the network.
+        ready: from `begin`.
+        carry: from `begin`, or from the call before.
+        seed: two words.
+        who: which sequences these are.
+        first: number of the first of these steps.
+        rule: how steps are drawn.
+        given: steps that are not drawn, or `None`.
+        steps: how many.
+        stopping: whether the hazard of stopping decides the end; its uniform is consumed either way.
+    """
+    shape = net.shape
+    none = net.masks(None, who.row.shape[0])
+    draws = uniforms(seed, who.row, who.sample, first + jnp.arange(steps), shape.draws)
+
+    def once(carry: Carry, now: tuple[Array, Given | None]) -> tuple[Carry, tuple[tuple[Array, ...], Array]]:
+        u, given = now
+        h, state = net.step(ready, carry.x, carry.state, none)
+        done, at = carry.done, int(shape.stops)
+        if stopping:
+            stop = Bernoulli().pick(net.hazard(h), u[:, :1], Rule(rule.greedy)) > 0.5
+            done = done | (stop if given is None else stop & ~given.where)
+        values: tuple[Array, ...] = ()
+        for j, head in enumerate(shape.heads):
+            value = head.pick(net.params(ready, j, h, values), u[:, at : at + head.draws], rule)
+            values += (value if given is None else jnp.where(given.where, given.values[j], value),)
+            at += head.draws
+        return Carry(state, net.feed(ready, values), done), (values, ~done)
+
+    return jax.lax.scan(once, carry, (draws, given))
+
+
+def check(sampling: Sampling, net: Net) -> None:
+    """Refuse a rule that no field of this model can take.
+
+    Raises:
+        OptionError: it names the option.
+    """
+    inner = [head.of if isinstance(head, Nullable) else head for head in net.shape.heads]
+    symbols = any(isinstance(head, Categorical) for head in inner)
+    if sampling.top_k is not None and not symbols:
+        cure = "Use top_p, min_p or temperature, which act on numbers too."
+        raise OptionError(f"Sampling(top_k={sampling.top_k})", "a field of categories to choose from", "numbers only", cure)
+    random = sampling.temperature != 1 or sampling.top_p is not None or sampling.min_p is not None
+    if random and all(isinstance(head, Point) for head in inner):
+        raise OptionError("rule", "a head with a spread", "point heads only, which draw nothing", "Fit another head.")
+
+
+def chunks(net: Net, request: Request, rows: slice, chunk: int) -> Iterator[Chunk]:
+    """Steps of one tile of a request, some at a time, until all its sequences have ended.
+
+    Args:
+        net: the network.
+        request: what to generate.
+        rows: which of its sequences, counted as row times samples plus sample.
+        chunk: steps of one dispatch.
+    """
+    number = np.arange(rows.start, rows.stop)
+    count = len(number)
+    padded = np.minimum(np.arange(1 << (count - 1).bit_length()), count - 1) + rows.start
+    row = padded // request.samples
+    who = Who(jnp.asarray(row + request.first_row, jnp.int32), jnp.asarray(padded % request.samples, jnp.int32))
+    inputs = tuple(_device(a[row]) for a in request.inputs)
+    carry, ready = begin(net, inputs)
+    seed = seed_words(request.seed)
+    total = request.limit if request.length is None else request.length
+    stopping = net.stop is not None and request.length is None
+    chunk = min(chunk, 1 << max(total - 1, 0).bit_length())
+    for first in range(0, total, chunk):
+        given = _given(request, row, first, chunk)
+        carry, (values, alive) = advance(
+            net, ready, carry, seed, who, jnp.int32(first), request.rule, given, steps=chunk, stopping=stopping
+        )
+        kept = min(chunk, total - first)
+        cut = (slice(kept), slice(count))
+        yield Chunk(tuple(np.asarray(v)[cut] for v in values), np.asarray(alive)[cut])
+        if stopping and bool(carry.done[:count].all()):
+            return
+
+
+def generate(net: Net, request: Request) -> tuple[tuple[NDArray, ...], NDArray[np.int64], NDArray[np.bool_]]:
+    """All sequences of a request: flat values per field, offsets, and which sequences ended by themselves.
+
+    The order is row by row, and within a row sample by sample.
+    """
+    count = len(request.inputs[0]) * request.samples
+    flat: list[list[NDArray]] = [[] for _ in net.shape.heads]
+    lengths, stopped = [], []
+    for first in range(0, count, TILE):
+        tile = slice(first, min(first + TILE, count))
+        made = list(chunks(net, request, tile, CHUNK))
+        width = tile.stop - tile.start
+        alive = np.concatenate([c.alive for c in made]).T if made else np.zeros((width, 0), bool)
+        for j, parts in enumerate(flat):
+            if made:
+                parts.append(np.concatenate([c.values[j] for c in made]).T[alive])
+        lengths.append(alive.sum(1))
+        stopped.append(~alive[:, -1] if made else np.ones(width, bool))
+    sizes = np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
+    kinds = [np.int32 if head.symbols else np.float32 for head in net.shape.heads]
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    values = tuple(np.concatenate(parts) if parts else np.zeros(0, k) for parts, k in zip(flat, kinds, strict=True))
+    ended = np.concatenate(stopped) if stopped else np.zeros(0, bool)
+    return values, offsets, ended | (request.length is not None or net.stop is None)
+
+
+def _given(request: Request, row: NDArray[np.int64], first: int, chunk: int) -> Given | None:
+    """The part of the prefix that falls into a chunk."""
+    if request.prefix is None:
+        return None
+    flat, offsets = request.prefix
+    lengths = np.diff(offsets)
+    if first >= lengths.max(initial=0):
+        return None
+    step = first + np.arange(chunk)[:, None]
+    where = step < lengths[row]
+    at = np.where(where, offsets[:-1][row] + step, 0)
+    return Given(tuple(_device(values[at]) for values in flat), jnp.asarray(where))
+
+
+def _device(values: NDArray) -> Array:
+    """An array in the network's precision."""
+    return jnp.asarray(values, jnp.float32 if values.dtype.kind == "f" else jnp.int32)
+
+

@@ -1,0 +1,80 @@
+"""Checkpoints: all that training needs to go on, in one file that is replaced whole after every round."""
+
+import hashlib
+import os
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from unspool import modelfile
+from unspool.codec.codec import Encoded
+from unspool.errors import CheckpointMismatch, CorruptFile, FileError
+from unspool.training.fit import Progress
+from unspool.training.update import Learner, leaves, rebuilt
+
+NAME = "checkpoint.unspool"
+
+
+class State(msgspec.Struct, forbid_unknown_fields=True):
+    """The configuration of a checkpoint file."""
+
+    format: int
+    fingerprint: dict[str, str]
+    progress: Progress
+
+
+def fingerprint(encoded: Encoded, **settings: Any) -> dict[str, str]:
+    """What a fit depends on, each part as a hash: two fits with equal ones take the same course."""
+    digest = hashlib.sha256()
+    for array in (*encoded.inputs, *encoded.steps, encoded.offsets):
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    parts = {"data": digest.hexdigest()}
+    for name, value in settings.items():
+        parts[name] = hashlib.sha256(msgspec.json.encode(value)).hexdigest()
+    return parts
+
+
+class Checkpoint:
+    """A folder that holds the course of one fit.
+
+    Args:
+        folder: made if it isn't there.
+        parts: see `fingerprint`.
+
+    Raises:
+        CheckpointMismatch: the folder holds another fit's checkpoint.
+        FileError: it can't be read or written.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], parts: dict[str, str]) -> None:
+        self.path = os.path.join(os.fspath(folder), NAME)
+        self.parts = parts
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            raise FileError(os.fspath(folder), "a folder for the checkpoint", str(error.strerror)) from error
+
+    def load(self, like: Learner) -> tuple[Progress, Learner, Learner] | None:
+        """Where an earlier fit of the same data and options stood, or `None` if there was none.
+
+        Args:
+            like: a learner of the right structure.
+        """
+        if not os.path.exists(self.path):
+            return None
+        state, arrays = modelfile.read(self.path, State)
+        differing = [name for name in self.parts if state.fingerprint.get(name) != self.parts[name]]
+        if differing:
+            cure = "Name another folder, or empty this one to start anew."
+            raise CheckpointMismatch(self.path, "the checkpoint of this very fit", f"another {' and '.join(differing)}", cure)
+        try:
+            return state.progress, rebuilt(like, arrays, "learner"), rebuilt(like, arrays, "best")
+        except KeyError as error:
+            raise CorruptFile(self.path, f"the array {error}", "none", "Empty the folder to start anew.") from None
+
+    def save(self, progress: Progress, learner: Learner, best: Learner) -> None:
+        """Replace the checkpoint."""
+        arrays = {f"{role}{name}": array for role, tree in (("learner", learner), ("best", best)) for name, array in leaves(tree).items()}
+        modelfile.write(self.path, arrays, State(modelfile.FORMAT_VERSION, self.parts, progress))

@@ -1,0 +1,273 @@
+"""Training: a stable phase at the peak rate, then a decay from the best weights found; the best weights are kept.
+
+    stable   rate at its peak after the warm-up, until `patience` rounds bring nothing, or most of the budget is spent
+    decay    back to the best weights, then half a cosine down to zero
+
+One look at the held-out sequences ends every round and decides. Early stopping alone would keep noisy weights from a
+high rate; a schedule fixed beforehand would have to know how long this data takes (Hu et al. 2024, arXiv:2404.06395,
+for the two phases).
+"""
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import msgspec
+import numpy as np
+
+from unspool.errors import TrainingError
+from unspool.network.net import Net
+from unspool.training.batches import Bucket, Group, batch_rows, epoch
+from unspool.training.defaults import Plan
+from unspool.training.update import Learner, Recipe, copied, score, start, update
+
+CELLS = 32_768
+"""Steps, padding included, that one update may hold."""
+TOGETHER = 25
+"""Updates of one dispatch at the most."""
+TOLERANCE = 1e-4
+"""Nats per step by which a round must be better than the best one to count."""
+
+
+class Round(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One look at the held-out sequences: nats per step are minus mean log-probabilities, lower is better."""
+
+    update: int
+    train: float
+    heldout: float | None
+
+
+class Progress(msgspec.Struct, forbid_unknown_fields=True):
+    """Where training stands: with the weights, all that it takes to go on from here.
+
+    `best` is the criterion at the best weights: held-out nats per step, or those of training when nothing is held out.
+    """
+
+    update: int = 0
+    epoch: int = 0
+    group: int = 0
+    phase: Literal["stable", "decay", "done"] = "stable"
+    best: float = math.inf
+    best_update: int = 0
+    bad: int = 0
+    decay_from: int = 0
+    decay_updates: int = 0
+    seconds: float = 0.0
+    stopped: str = ""
+    rounds: list[Round] = msgspec.field(default_factory=list)
+
+
+@dataclass
+class Task:
+    """The data of one fit, in the network's units.
+
+    Attributes:
+        train: buckets to learn from.
+        heldout: buckets to decide by; none where everything is learned from.
+        train_steps: real steps in `train`; `heldout_steps` those in `heldout`.
+        train_jacobian: sum of the log-Jacobians over `train`, which turn densities into original units.
+        heldout_jacobian: the same over `heldout`.
+        seed: of order, dropout and coins.
+    """
+
+    train: list[Bucket]
+    heldout: list[Bucket]
+    train_steps: int
+    heldout_steps: int
+    train_jacobian: float
+    heldout_jacobian: float
+    seed: int
+
+
+Watcher = Callable[[Progress], None]
+Saver = Callable[[Progress, Learner, Learner], None]
+
+
+def train(
+    task: Task,
+    plan: Plan,
+    net: Net,
+    *,
+    resume: tuple[Progress, Learner, Learner] | None = None,
+    watch: Watcher = lambda progress: None,
+    save: Saver = lambda progress, learner, best: None,
+) -> tuple[Net, Progress]:
+    """Train, and return the best weights.
+
+    Args:
+        task: the data.
+        plan: every number.
+        net: initial weights.
+        resume: what `save` was given, to go on from there: the result is the same to the bit.
+        watch: called after every dispatch, to show progress.
+        save: called after every round.
+
+    Raises:
+        TrainingError: the likelihood of the very first round is not finite.
+    """
+    run = Run(task, plan, net, resume)
+    began = time.monotonic() - run.progress.seconds
+    with interruptible() as interrupted:
+        while run.progress.phase != "done":
+            ended = run.round(watch, lambda: interrupted() or run.late(time.monotonic() - began))
+            run.progress.seconds = time.monotonic() - began
+            run.judge()
+            if not ended:
+                run.finish("interrupted" if interrupted() else "time")
+            save(run.progress, run.learner, run.best)
+            watch(run.progress)
+    return run.best.net, run.progress
+
+
+class Run:
+    """A training under way."""
+
+    def __init__(self, task: Task, plan: Plan, net: Net, resume: tuple[Progress, Learner, Learner] | None) -> None:
+        self.task, self.plan = task, plan
+        self.recipe = Recipe(plan.feeding, plan.clip, plan.weight_decay)  # type: ignore[arg-type]
+        self.sizes = [batch_rows(bucket, plan.batch, CELLS) for bucket in task.train]
+        self.together = [
+            max(1, min(TOGETHER, plan.round, -(-bucket.count // size)))
+            for bucket, size in zip(task.train, self.sizes, strict=True)
+        ]
+        if resume is None:
+            learner = start(net, self.recipe)
+            resume = (Progress(), copied(learner), copied(learner))
+        self.progress, self.learner, self.best = resume
+        self.key = jax.random.key(task.seed)
+        self.scale = jnp.float32(1.0 / (plan.batch * max(1.0, task.train_steps / sum(b.count for b in task.train))))
+        self.seen = 0.0
+        self.seen_rows = 0
+
+    def round(self, watch: Watcher, cut: Callable[[], bool]) -> bool:
+        """Updates up to the next look at the held-out sequences; false if `cut` asked to end earlier."""
+        progress = self.progress
+        self.seen, self.seen_rows = 0.0, 0
+        target = progress.update + self.plan.round
+        while progress.update < target:
+            for group in self.groups():
+                self.dispatch(group)
+                progress.group += 1
+                watch(progress)
+                if cut():
+                    return False
+                if progress.update >= target:
+                    return True
+            progress.epoch, progress.group = progress.epoch + 1, 0
+        return True
+
+    def groups(self) -> Iterator[Group]:
+        """What is left of the current pass."""
+        everything = epoch(self.task.train, self.sizes, self.together, self.task.seed, self.progress.epoch)
+        return (group for g, group in enumerate(everything) if g >= self.progress.group)
+
+    def dispatch(self, group: Group) -> None:
+        """Run one group of updates."""
+        at = self.progress.update
+        numbers = np.arange(at, at + len(group.rows))
+        self.learner, total = update(
+            self.recipe,
+            self.learner,
+            self.task.train[group.bucket],
+            jnp.asarray(group.rows),
+            jnp.asarray(group.weights),
+            jnp.asarray([self.rate(n) for n in numbers], jnp.float32),
+            jnp.asarray([self.share(n) for n in numbers], jnp.float32),
+            jnp.int32(group.count),
+            self.scale,
+            jax.random.fold_in(self.key, at),
+        )
+        self.seen += float(total)
+        self.seen_rows += int(group.weights.sum())
+        self.progress.update += group.count
+
+    def rate(self, number: int) -> float:
+        """Learning rate of an update."""
+        warm = min(1.0, (number + 1) / self.plan.warmup)
+        if self.progress.phase == "stable":
+            return self.plan.rate * warm
+        done = min(1.0, (number - self.progress.decay_from) / self.progress.decay_updates)
+        return self.plan.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+
+    def share(self, number: int) -> float:
+        """Share of steps that read the network's own output under scheduled feeding: a line up to a half."""
+        return 0.5 * min(1.0, number / (0.5 * self.plan.updates))
+
+    def late(self, seconds: float) -> bool:
+        """Whether the time budget is spent."""
+        return self.plan.seconds is not None and seconds >= self.plan.seconds
+
+    def judge(self) -> None:
+        """Look at the held-out sequences, keep the weights if they are the best, move to the next phase if it is time."""
+        progress, plan = self.progress, self.plan
+        rows = sum(bucket.count for bucket in self.task.train)
+        steps = max(1.0, self.task.train_steps * self.seen_rows / rows)
+        shown = -(self.seen + self.task.train_jacobian * self.seen_rows / rows) / steps
+        heldout = self.heldout(self.learner.net)
+        criterion = shown if heldout is None else heldout
+        progress.rounds.append(Round(progress.update, shown, heldout))
+        if criterion < progress.best - TOLERANCE:
+            progress.best, progress.best_update, progress.bad = criterion, progress.update, 0
+            self.best = copied(self.learner)
+        else:
+            progress.bad += 1
+        diverged = not math.isfinite(criterion)
+        if diverged and not math.isfinite(progress.best):
+            cure = "Lower the learning rate with Training(rate=...), or look for wild values in the data."
+            raise TrainingError("fit", "a finite likelihood after the first round", str(criterion), cure)
+        late = plan.seconds is not None and progress.seconds > 0.7 * plan.seconds
+        stuck = diverged or progress.bad >= plan.patience
+        if progress.phase == "stable" and (stuck or progress.update >= 0.75 * plan.updates or late):
+            self.decay()
+        elif progress.phase == "decay":
+            if stuck:
+                self.finish("no improvement")
+            elif progress.update >= progress.decay_from + progress.decay_updates:
+                self.finish("decayed")
+
+    def decay(self) -> None:
+        """From the best weights on, let the rate fall."""
+        progress, plan = self.progress, self.plan
+        self.learner = copied(self.best)
+        progress.phase, progress.bad, progress.decay_from = "decay", 0, progress.update
+        wanted = max(4 * plan.round, round(0.4 * progress.best_update))
+        progress.decay_updates = max(plan.round, min(wanted, plan.updates - progress.update + plan.round))
+
+    def finish(self, why: str) -> None:
+        """End."""
+        self.progress.phase, self.progress.stopped = "done", why
+
+    def heldout(self, net: Net) -> float | None:
+        """Held-out nats per step in original units."""
+        if not self.task.heldout:
+            return None
+        feeding = "free" if self.recipe.feeding == "free" else "teacher"
+        total = sum(float(score(net, bucket, feeding).sum()) for bucket in self.task.heldout)  # type: ignore[arg-type]
+        return -(total + self.task.heldout_jacobian) / max(1, self.task.heldout_steps)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a question that can be asked between updates; a second one interrupts as usual."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed.is_set
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def once(number: int, frame: Any) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, once)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
