@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from unspool.errors import OptionError
 from unspool.network.cell import State
-from unspool.network.heads import Bernoulli, Categorical, Nullable, Point
+from unspool.network.heads.nullable import Nullable
+from unspool.network.heads.numbers import Point
+from unspool.network.heads.symbols import Bernoulli, Categorical
 from unspool.network.net import Net, Prepared
 from unspool.network.rules import Rule
 from unspool.options import Sampling

@@ -15,7 +15,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from unspool.network.cell import Cell, State, activate, scaled, step, unroll
 from unspool.network.embed import Embedding, Feed, RealEmbedding, SymbolEmbedding, initial_weights
-from unspool.network.heads import Bernoulli, Head
+from unspool.network.heads.base import Head
+from unspool.network.heads.symbols import Bernoulli
 from unspool.options import Network
 
 INPUT_FEATURES, STEP_FEATURES, WITHIN = 32, 8, 32

@@ -1,154 +1,21 @@
-"""Heads: the output distribution of one field. Each is two numbers and a few pure functions of its parameters.
-
-A draw is always a closed-form transform of uniforms, so that the same uniforms give the same value anywhere. Values of
-numbers are in the units of the network (transformed and standardised); the codec adds the log-Jacobian.
-"""
+"""Heads of numbers: a normal, Student's t, a mixture of normals, and the value itself."""
 
 import math
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
-from jax.nn import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax, softplus
+from jax.nn import log_softmax, logsumexp, softmax, softplus
 from jax.scipy.special import betainc, gammaln, ndtr, ndtri
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
+from unspool.network.heads.base import Head
 from unspool.network.rules import PLAIN, Rule, central, choose, filtered, warmed
 
 HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 SMALLEST_SCALE = 1e-4
 """Floor of a fitted spread, in standard deviations of the data: without one, a constant stretch has infinite density."""
-
-
-@dataclass(frozen=True)
-class Head(ABC):
-    """The distribution of one field given its parameters.
-
-    Attributes:
-        size: parameters P that the network must supply.
-        draws: uniforms that `pick` consumes.
-        symbols: V where values are symbols, `None` where they are numbers.
-    """
-
-    @property
-    @abstractmethod
-    def size(self) -> int:
-        """P."""
-
-    @property
-    @abstractmethod
-    def draws(self) -> int:
-        """Uniforms for one value."""
-
-    @property
-    def symbols(self) -> int | None:
-        """Numbers have none."""
-        return None
-
-    def bias(self) -> NDArray[np.float64]:
-        """Parameters to start training from."""
-        return np.zeros(self.size)
-
-    @abstractmethod
-    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
-        """Log-probability, or log-density, of the value, in nats."""
-
-    @abstractmethod
-    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
-        """The value that these uniforms draw under the rule."""
-
-    @abstractmethod
-    def mode(self, params: Float[Array, "*B P"]) -> Array:
-        """The most probable value."""
-
-    @abstractmethod
-    def mean(self, params: Float[Array, "*B P"]) -> Array:
-        """The expected value; of a category, the probabilities of its symbols."""
-
-
-@dataclass(frozen=True)
-class Categorical(Head):
-    """One of V symbols; parameters are logits.
-
-    Attributes:
-        count: V.
-        unseen: probability of any symbol that training never saw, by Good & Turing (1953): the share of symbols
-            seen once. It keeps the likelihood of new data finite; such a symbol is never drawn.
-    """
-
-    count: int
-    unseen: float = 0.0
-
-    @property
-    def size(self) -> int:
-        """V logits."""
-        return self.count
-
-    @property
-    def draws(self) -> int:
-        """One uniform, whatever V is."""
-        return 1
-
-    @property
-    def symbols(self) -> int | None:
-        """V."""
-        return self.count
-
-    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
-        """Log-probability of the symbol; index V stands for an unseen one."""
-        at = jnp.minimum(value, self.count - 1)[..., None]
-        seen = jnp.take_along_axis(params, at, -1)[..., 0] - logsumexp(params, -1)
-        if not self.unseen:
-            return seen
-        return jnp.where(value < self.count, seen + math.log1p(-self.unseen), math.log(self.unseen))
-
-    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
-        """Inverse of the cumulative distribution."""
-        return self.mode(params) if rule.greedy else choose(filtered(params, rule), uniforms[..., 0])
-
-    def mode(self, params: Float[Array, "*B P"]) -> Array:
-        """The symbol with the largest logit."""
-        return params.argmax(-1).astype(jnp.int32)
-
-    def mean(self, params: Float[Array, "*B P"]) -> Array:
-        """Probabilities of the symbols."""
-        return softmax(params, -1)
-
-
-@dataclass(frozen=True)
-class Bernoulli(Head):
-    """Yes or no; the parameter is the logit of yes."""
-
-    @property
-    def size(self) -> int:
-        """One logit."""
-        return 1
-
-    @property
-    def draws(self) -> int:
-        """One uniform."""
-        return 1
-
-    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
-        """Log-probability of 0 or 1."""
-        return log_sigmoid(jnp.where(value > 0.5, params[..., 0], -params[..., 0]))
-
-    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
-        """One below the probability, zero above; the rules see two symbols."""
-        if rule.greedy:
-            return self.mode(params)
-        logits = jnp.concatenate([params, jnp.zeros_like(params)], -1)
-        return 1.0 - choose(filtered(logits, rule), uniforms[..., 0]).astype(params.dtype)
-
-    def mode(self, params: Float[Array, "*B P"]) -> Array:
-        """One where the probability is above a half."""
-        return (params[..., 0] > 0).astype(params.dtype)
-
-    def mean(self, params: Float[Array, "*B P"]) -> Array:
-        """The probability."""
-        return sigmoid(params[..., 0])
 
 
 def positive(raw: Array) -> Array:
@@ -360,43 +227,3 @@ class Point(Head):
     def mean(self, params: Float[Array, "*B P"]) -> Array:
         """The value."""
         return params[..., 0]
-
-
-@dataclass(frozen=True)
-class Nullable(Head):
-    """Any head of a number that may be missing: a Bernoulli of its own, then the number. Missing is NaN."""
-
-    of: Head
-
-    @property
-    def size(self) -> int:
-        """One more than the head inside."""
-        return 1 + self.of.size
-
-    @property
-    def draws(self) -> int:
-        """One more than the head inside."""
-        return 1 + self.of.draws
-
-    def bias(self) -> NDArray[np.float64]:
-        """Even odds, then the head inside."""
-        return np.concatenate([np.zeros(1), self.of.bias()])
-
-    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
-        """Log-probability of being missing, or of being there and having the value."""
-        missing = jnp.isnan(value)
-        there = self.of.log_prob(params[..., 1:], jnp.where(missing, 0.0, value))
-        return Bernoulli().log_prob(params[..., :1], missing) + jnp.where(missing, 0.0, there)
-
-    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
-        """Missing as often as learned, whatever the spread; greedy takes the likelier."""
-        gone = Bernoulli().pick(params[..., :1], uniforms[..., :1], Rule(rule.greedy))
-        return jnp.where(gone > 0.5, jnp.nan, self.of.pick(params[..., 1:], uniforms[..., 1:], rule))
-
-    def mode(self, params: Float[Array, "*B P"]) -> Array:
-        """Missing where that is likelier than not."""
-        return jnp.where(params[..., 0] > 0, jnp.nan, self.of.mode(params[..., 1:]))
-
-    def mean(self, params: Float[Array, "*B P"]) -> Array:
-        """The mean of what is there."""
-        return self.of.mean(params[..., 1:])

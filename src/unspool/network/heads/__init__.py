@@ -1,0 +1,1 @@
+"""The output distributions of fields, one module for each kind of value."""

@@ -1,0 +1,60 @@
+"""Heads: the output distribution of one field. Each is two numbers and a few pure functions of its parameters.
+
+A draw is always a closed-form transform of uniforms, so that the same uniforms give the same value anywhere. Values of
+numbers are in the units of the network (transformed and standardised); the codec adds the log-Jacobian.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Array, Float
+from numpy.typing import NDArray
+
+from unspool.network.rules import PLAIN, Rule
+
+
+@dataclass(frozen=True)
+class Head(ABC):
+    """The distribution of one field given its parameters.
+
+    Attributes:
+        size: parameters P that the network must supply.
+        draws: uniforms that `pick` consumes.
+        symbols: V where values are symbols, `None` where they are numbers.
+    """
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """P."""
+
+    @property
+    @abstractmethod
+    def draws(self) -> int:
+        """Uniforms for one value."""
+
+    @property
+    def symbols(self) -> int | None:
+        """Numbers have none."""
+        return None
+
+    def bias(self) -> NDArray[np.float64]:
+        """Parameters to start training from."""
+        return np.zeros(self.size)
+
+    @abstractmethod
+    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
+        """Log-probability, or log-density, of the value, in nats."""
+
+    @abstractmethod
+    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+        """The value that these uniforms draw under the rule."""
+
+    @abstractmethod
+    def mode(self, params: Float[Array, "*B P"]) -> Array:
+        """The most probable value."""
+
+    @abstractmethod
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """The expected value; of a category, the probabilities of its symbols."""
