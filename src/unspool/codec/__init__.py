@@ -1,0 +1,1 @@
+"""Between tables and arrays: read any table, lay out its sequences, and encode their values for the network."""

@@ -1,0 +1,320 @@
+"""The codec: everything fitted between tables and the arrays that the network sees, and back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from unspool.codec.columns import Dates, Flags, InputColumn, Reals, StepColumn, Symbols
+from unspool.codec.examples import Examples, gather_as
+from unspool.codec.numbers import SERIES, Scaled
+from unspool.codec.people import fact, parse_typed
+from unspool.codec.table import Table, read
+from unspool.errors import SchemaError
+from unspool.schema.arrays import lay, missing_mask, spans
+from unspool.schema.casting import cast
+from unspool.schema.fields import Category, Field, Flag, Number, Schema, Text, Vector, When
+from unspool.schema.place import Place
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Examples as the network sees them.
+
+    Args:
+        inputs: per input field, int32 (N,) symbols, or float64 (N, D), NaN where missing.
+        steps: per step field, all sequences laid end to end: (S,) int32 symbols (V is what training never
+            saw), or float64, NaN where missing.
+        offsets: (N + 1,) int64; sequence i has steps `offsets[i]` to `offsets[i + 1]`.
+        log_jacobian: per step field, (S,) float64: what to add to log p(encoded) for log p(original).
+        starts: (N,) position of each window in its series; None for examples that are not windows.
+        gap: positions by which a split by time must keep windows apart.
+    """
+
+    inputs: tuple[np.ndarray, ...]
+    steps: tuple[np.ndarray, ...]
+    offsets: np.ndarray
+    log_jacobian: tuple[np.ndarray, ...]
+    starts: np.ndarray | None = None
+    gap: int = 0
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(N,) int64."""
+        return np.diff(self.offsets)
+
+    def take(self, rows: np.ndarray) -> "Encoded":
+        """The given examples, in the given order.
+
+        Args:
+            rows: positions, or (N,) bool.
+        """
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        index = spans(self.offsets, rows)
+        return Encoded(
+            tuple(column[rows] for column in self.inputs),
+            tuple(column[index] for column in self.steps),
+            lay(self.lengths[rows]),
+            tuple(column[index] for column in self.log_jacobian),
+            None if self.starts is None else self.starts[rows],
+            self.gap,
+        )
+
+
+class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The schema with everything that was fitted to the data: what the model file keeps.
+
+    Args:
+        schema: the fields.
+        inputs: one fitted column per input field.
+        steps: one fitted column per step field.
+        shortest: steps of the shortest sequence of training.
+        longest: of the longest.
+        examples: number N of sequences.
+        total: number S of steps.
+    """
+
+    schema: Schema
+    inputs: tuple[InputColumn, ...]
+    steps: tuple[StepColumn, ...]
+    shortest: int
+    longest: int
+    examples: int = 0
+    total: int = 0
+
+    def __post_init__(self) -> None:
+        for role, fields, columns in (
+            ("input", self.schema.inputs, self.inputs),
+            ("step", self.schema.steps, self.steps),
+        ):
+            kinds = [COLUMN[type(field)] if role == "input" else _step_class(field) for field in fields]
+            if kinds != [type(column) for column in columns]:
+                found = ", ".join(type(column).__name__ for column in columns)
+                raise SchemaError(f"codec, {role} columns", ", ".join(kind.__name__ for kind in kinds), found)
+        if not 0 <= self.shortest <= self.longest:
+            raise SchemaError("codec, lengths", "0 <= shortest <= longest", f"{self.shortest} and {self.longest}")
+
+    @classmethod
+    def fit(cls, schema: Schema, examples: Examples) -> "Codec":
+        """Fit every column to the examples.
+
+        Raises:
+            SchemaError: a value that a transform is not defined for.
+        """
+        inputs = [_fit_input(field, examples.inputs[field.name], examples) for field in schema.inputs]
+        steps = [_fit_step(field, examples) for field in schema.steps]
+        lengths = examples.lengths
+        return cls(
+            schema,
+            tuple(inputs),
+            tuple(steps),
+            int(lengths.min()),
+            int(lengths.max()),
+            len(examples),
+            int(examples.offsets[-1]),
+        )
+
+    def gather(self, data: Any, steps: Any = None) -> Examples:
+        """Read data that must have the fitted columns; see `gather_as`."""
+        return gather_as(self.schema, data, steps, self._strings())
+
+    def encode(self, examples: Examples) -> Encoded:
+        """Arrays for the network.
+
+        Raises:
+            UnknownCategory: a category among the inputs that training never saw.
+            SchemaError: a missing value where training had none; a value that a transform is not defined for.
+        """
+        pairs = [
+            _encode_step(field, column, examples) for field, column in zip(self.schema.steps, self.steps, strict=True)
+        ]
+        return Encoded(
+            self._encode_inputs(examples.inputs, {name: examples.input_place(name) for name in examples.inputs}),
+            tuple(values for values, _ in pairs),
+            examples.offsets,
+            tuple(slope for _, slope in pairs),
+            examples.starts,
+            examples.gap,
+        )
+
+    def read_inputs(self, data: Any) -> Table:
+        """The inputs to generate from, as a table: any kind of table, or a dict of single values.
+
+        Raises:
+            SchemaError: lists every input that is missing.
+        """
+        if isinstance(data, Mapping):
+            data = {name: self._one_vector(name, value) for name, value in data.items()}
+        table = read(
+            data, None if isinstance(data, str) or hasattr(data, "read") else "inputs", strings=self._strings()
+        )
+        table.need([field.name for field in self.schema.inputs])
+        return table
+
+    def encode_inputs(self, data: Any) -> tuple[np.ndarray, ...]:
+        """Per input field, int32 (N,) or float64 (N, D), for generation.
+
+        Args:
+            data: any kind of table, or a dict of single values; columns that are no inputs are ignored.
+
+        Raises:
+            UnknownCategory: a category that training never saw.
+            SchemaError: inputs that are missing, or of another kind than in training.
+        """
+        table = self.read_inputs(data)
+        values, places = {}, {}
+        for field in self.schema.inputs:
+            places[field.name] = Place(table.place, field.name)
+            values[field.name] = cast(table.column(field.name), field, places[field.name])
+        return self._encode_inputs(values, places)
+
+    def bases(self, data: Any) -> dict[str, np.ndarray]:
+        """By name, (N,) float64: the values before step 0, for `decode`, from the inputs to generate from."""
+        table = self.read_inputs(data)
+        kinds = {field.name: field for field in self.schema.inputs}
+        numbers = [field.name for field in self.schema.steps if isinstance(field, Number)]
+        names = [name for name in self.schema.first if name in numbers and isinstance(kinds[name], Number)]
+        return {
+            name: cast(table.column(name), kinds[name], Place(table.place, name)).astype(np.float64) for name in names
+        }
+
+    def parse_inputs(self, texts: Mapping[str, Sequence[str]]) -> dict[str, list[Any]]:
+        """Inputs that someone typed, as values of the right types; an empty text is a missing value.
+
+        Args:
+            texts: by input name, one text per example.
+
+        Examples: `{"month": ["3"]}` gives `{"month": [3]}` where months are whole numbers.
+        """
+        columns = {field.name: (field, column) for field, column in zip(self.schema.inputs, self.inputs, strict=True)}
+        parsed: dict[str, list[Any]] = {}
+        for name, given in texts.items():
+            field, column = columns.get(name, (None, None))
+            parsed[name] = [parse_typed(text, field, column, name) for text in given]
+        return parsed
+
+    def decode(
+        self, steps: Sequence[np.ndarray], offsets: np.ndarray, first: Mapping[str, np.ndarray] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Flat columns in original units: undoes `encode`.
+
+        Args:
+            steps: per step field, (S,) int32 or floats, NaN where missing.
+            offsets: (N + 1,).
+            first: by name, (N,) the values before step 0, where the schema has them; see `bases`.
+
+        Returns:
+            By name, (S,) values; text as an object array of characters.
+        """
+        decoded: dict[str, np.ndarray] = {}
+        for field, column, values in zip(self.schema.steps, self.steps, steps, strict=True):
+            if isinstance(column, Symbols):
+                decoded[field.name] = column.decode(values)
+            else:
+                decoded[field.name] = column.decode(values, np.asarray(offsets), (first or {}).get(field.name))
+        return decoded
+
+    def show(self, columns: Mapping[str, np.ndarray], offsets: np.ndarray) -> list[Any]:
+        """One Python value per sequence, in the schema's form: str, list, list of dicts, list of lists.
+
+        Args:
+            columns: what `decode` gave.
+            offsets: (N + 1,).
+        """
+        names = [field.name for field in self.schema.steps]
+        values = [_python(columns[name]) for name in names]
+        bounds = list(zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True))
+        if self.schema.form == "text":
+            return ["".join(values[0][start:end]) for start, end in bounds]
+        if self.schema.form == "list":
+            return [values[0][start:end] for start, end in bounds]
+        rows: list[Any] = [list(row) for row in zip(*values, strict=True)]
+        if self.schema.form == "records":
+            rows = [dict(zip(names, row, strict=True)) for row in rows]
+        return [rows[start:end] for start, end in bounds]
+
+    def describe(self) -> str:
+        """The aligned table that fit and `unspool inspect` print: every field, and what was found in it."""
+        facts = {}
+        for field, column in zip(self.schema.inputs, self.inputs, strict=True):
+            facts["input", field.name] = fact(column)
+        for field, step in zip(self.schema.steps, self.steps, strict=True):
+            facts["step", field.name] = fact(step)
+        span = str(self.longest) if self.shortest == self.longest else f"{self.shortest} to {self.longest}"
+        length = f"{span} steps, {self.examples:,} sequences, {self.total:,} steps in all"
+        return self.schema.describe(facts, length)
+
+    def _encode_inputs(self, values: Mapping[str, np.ndarray], places: Mapping[str, Place]) -> tuple[np.ndarray, ...]:
+        encoded = []
+        for field, column in zip(self.schema.inputs, self.inputs, strict=True):
+            raw, place = values[field.name], places[field.name]
+            if isinstance(column, Symbols):
+                encoded.append(column.encode(raw, place, strict=True))
+            elif isinstance(column, Scaled):
+                encoded.append(column.encode(raw, place)[:, None])
+            else:
+                encoded.append(column.encode(raw, place))
+        return tuple(encoded)
+
+    def _strings(self) -> list[str]:
+        """Columns whose values are text, so that a CSV file's "007" isn't read as 7."""
+        fields = [*zip(self.schema.inputs, self.inputs, strict=True), *zip(self.schema.steps, self.steps, strict=True)]
+        return [
+            field.name
+            for field, column in fields
+            if isinstance(column, Symbols) and any(isinstance(value, str) for value in column.values)
+        ]
+
+    def _one_vector(self, name: Any, value: Any) -> Any:
+        """A single vector is one row, not a row for each of its numbers."""
+        vectors = {field.name for field in self.schema.inputs if isinstance(field, Vector)}
+        flat = isinstance(value, (list, tuple, np.ndarray)) and len(value) and all(np.ndim(item) == 0 for item in value)
+        return [list(value)] if name in vectors and flat and not isinstance(value[0], str) else value
+
+
+COLUMN: dict[type[Field], type] = {Category: Symbols, Number: Scaled, Vector: Reals, Flag: Flags, When: Dates}
+
+
+def _step_class(field: Field) -> type:
+    return Scaled if isinstance(field, Number) else Symbols
+
+
+def _fit_input(field: Field, values: np.ndarray, examples: Examples) -> InputColumn:
+    match field:
+        case Number():
+            return Scaled.fit(values, field.transform, examples.input_place(field.name))
+        case Vector():
+            return Reals.fit(values)
+        case Flag():
+            return Flags(bool(missing_mask(values).any()))
+        case When():
+            return Dates.fit(values)
+    return Symbols.fit(values, step=False)
+
+
+def _fit_step(field: Field, examples: Examples) -> StepColumn:
+    values = examples.steps[field.name]
+    if isinstance(field, Number):
+        place, base = examples.step_place(field.name), examples.first.get(field.name)
+        return Scaled.fit(values, field.transform, place, examples.offsets, base)
+    return Symbols.fit(values, step=True, text=isinstance(field, Text))
+
+
+def _encode_step(field: Field, column: StepColumn, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+    values, place = examples.steps[field.name], examples.step_place(field.name)
+    if isinstance(column, Symbols):
+        return column.encode(values, place, strict=False), np.zeros(len(values))
+    base = examples.first.get(field.name) if column.transform in SERIES else None
+    return column.encode_with_slope(values, place, examples.offsets, base)
+
+
+def _python(values: np.ndarray) -> list[Any]:
+    """Plain Python values, None where missing."""
+    if values.dtype.kind == "f":
+        return [None if value != value else value for value in values.tolist()]
+    return values.tolist()

@@ -1,0 +1,248 @@
+"""Examples: the one form that every layout becomes, with every column in the form of its field's kind."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from unspool.codec.layouts import Raw, from_long, from_rows, from_two
+from unspool.codec.request import Request, name_of, parse_request, request_of
+from unspool.codec.table import read
+from unspool.codec.windows import Windows
+from unspool.errors import DataError, SchemaError
+from unspool.schema.casting import cast
+from unspool.schema.fields import AnyField, Category, Field, Number, Schema, Text
+from unspool.schema.inference import infer_input, infer_steps
+from unspool.schema.place import Place
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Raw values, before encoding (their forms: see `unspool.schema.casting.cast`).
+
+    Args:
+        inputs: by name, one value per example.
+        steps: by name, (S,) values of all sequences laid end to end; of text, its code points.
+        offsets: (N + 1,) int64; sequence i has steps `offsets[i]` to `offsets[i + 1]`.
+        first: by name, (N,) float64: the values before step 0 of numeric step fields, where they are known.
+        starts: (N,) position of each window in its series; None for examples that are not windows.
+        gap: positions by which a split by time must keep windows apart.
+        place: what error messages call the data.
+        ids: what tells the sequences apart, when rows don't.
+    """
+
+    inputs: dict[str, np.ndarray]
+    steps: dict[str, np.ndarray]
+    offsets: np.ndarray
+    first: dict[str, np.ndarray] = field(default_factory=dict)
+    starts: np.ndarray | None = None
+    gap: int = 0
+    place: str = "the data"
+    ids: list[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(N,) steps of each sequence."""
+        return np.diff(self.offsets)
+
+    def input_place(self, name: str) -> Place:
+        """Where an input column is."""
+        return Place(self.place, name, None, self.ids)
+
+    def step_place(self, name: str) -> Place:
+        """Where a step column is."""
+        return Place(self.place, name, self.offsets, self.ids)
+
+
+def gather(
+    data: Any,
+    steps: Any = None,
+    *,
+    inputs: Any = None,
+    sequence: Any = None,
+    id: str | None = None,  # noqa: A002
+    order: str | None = None,
+) -> tuple[Schema, Examples]:
+    """Read data in any layout, infer its schema, and lay out its sequences: what `fit` starts with.
+
+    Args:
+        data: one row an example; or, with `id`, one row a step; or, with `steps`, the inputs; or `Windows`.
+        steps: the table of steps, when the inputs have their own.
+        inputs: columns, fields, or `First(...)`.
+        sequence: the column that holds the sequences, or the columns of a step; fields override inference.
+        id: the column that tells sequences apart.
+        order: the column that orders their steps.
+
+    Raises:
+        SchemaError: columns that aren't there, or values that their role or kind can't have.
+        DataError: data that can't be read or learned from; the message says where, and what to do.
+
+    Examples:
+        >>> schema, examples = gather({"k": [1, 2], "x": [[1, 2, 3], [2, 4]]}, inputs="k", sequence="x")
+        >>> examples.steps["x"].tolist(), examples.offsets.tolist()
+        ([1, 2, 3, 2, 4], [0, 3, 5])
+    """
+    if isinstance(data, Windows):
+        _check_windows(data, inputs, sequence)
+        return _infer(data.raw, data.request, windows=data)
+    request = parse_request(inputs, sequence)
+    return _infer(_collect(data, steps, request, id, order, ()), request, id=id, order=order)
+
+
+def gather_as(schema: Schema, data: Any, steps: Any = None, strings: Sequence[str] = ()) -> Examples:
+    """Read data that must have the columns of a fitted schema.
+
+    Args:
+        schema: the schema.
+        data: as in `gather`, in the layout of the schema.
+        steps: the table of steps, when the inputs have their own.
+        strings: columns of a CSV file that are text, whatever they look like.
+
+    Raises:
+        SchemaError: lists every column that is missing or of another kind.
+        DataError: as `gather`.
+    """
+    if isinstance(data, Windows):
+        _same_columns(schema, data)
+        return _as_schema(schema, data.raw, data)
+    if schema.layout == "long" and schema.id is None:
+        raise SchemaError(
+            "data", "windows, because the model was fitted to windows", type(data).__name__, "See windows()."
+        )
+    # A CSV file's columns are unknown until it is read, and reading it needs to know which are text.
+    table = read(data, strings=[*strings, *((schema.sequence,) if schema.layout == "rows" else ())])
+    raw = _collect(table, steps, request_of(schema, table.columns), schema.id, schema.order, strings)
+    if schema.first:
+        raw = raw.cut_first(schema.first)
+    return _as_schema(schema, raw.check(), None)
+
+
+def _collect(
+    data: Any,
+    steps: Any,
+    request: Request,
+    id: str | None,  # noqa: A002
+    order: str | None,
+    strings: Sequence[str],
+) -> Raw:
+    if steps is not None and id is None:
+        raise SchemaError("id", "the column that both tables share", "None", 'Pass id="column".')
+    if id is None and order is not None:
+        raise SchemaError("id", "the column that tells sequences apart, because there is an order", "None")
+    cells = [name_of(asked) for asked in request.sequence or ()] if id is None else []
+    table = read(data, strings=[*strings, *cells])
+    if id is None:
+        return from_rows(table, request)
+    if steps is None:
+        return from_long(table, request, id, order)
+    return from_two(table, read(steps, "the steps" if not isinstance(steps, str) else None), request, id, order)
+
+
+def _infer(
+    raw: Raw,
+    request: Request,
+    *,
+    id: str | None = None,  # noqa: A002
+    order: str | None = None,
+    windows: Windows | None = None,
+) -> tuple[Schema, Examples]:
+    before: tuple[str, ...] = windows.before if windows else ()
+    asked: dict[str, str | Field] = {name_of(item): item for item in request.inputs}
+    if request.first is not None:
+        chosen = request.first or tuple(raw.steps)
+        before = tuple(name_of(item) for item in chosen)
+        raw = raw.cut_first(before)
+    raw.check()
+    unknown = sorted(set(request.inner) - set(raw.steps))
+    if unknown:
+        raise SchemaError("sequence", f"fields of its records: {', '.join(raw.steps)}", ", ".join(unknown))
+    bases = {name: raw.inputs[name] for name in before}
+    known = {name: _number(column) for name, column in bases.items() if _is_number(column)}
+    places = {name: Place(raw.source, name, raw.offsets, raw.ids) for name in raw.steps}
+    fields, steps = infer_steps(raw.steps, raw.offsets, request.overrides, known, places)
+    kinds = {item.name: item for item in fields}
+    if request.first is not None:
+        asked |= {name_of(item): _like(kinds[name_of(item)], item) for item in chosen}
+    heads: list[AnyField] = []
+    inputs: dict[str, np.ndarray] = {}
+    for name, item in asked.items():
+        head, inputs[name] = infer_input(raw.inputs[name], item, Place(raw.source, name, None, raw.ids))
+        heads.append(head)
+    schema = Schema(tuple(heads), fields, raw.form, raw.layout, id, order, before, raw.sequence)
+    return schema, _examples(schema, raw, inputs, steps, windows)
+
+
+def _like(step: Field, asked: str | Field) -> str | Field:
+    """The kind of an input that is a step's first value: that of the step, unless overridden."""
+    if not isinstance(asked, str):
+        return asked
+    return (
+        Number(asked) if isinstance(step, Number) else Category(asked) if isinstance(step, (Category, Text)) else asked
+    )
+
+
+def _is_number(column: Any) -> bool:
+    return isinstance(column, np.ndarray) and column.dtype.kind in "if"
+
+
+def _number(column: Any) -> np.ndarray:
+    return np.asarray(column, np.float64)
+
+
+def _as_schema(schema: Schema, raw: Raw, windows: Windows | None) -> Examples:
+    missing = [item.name for item in schema.steps if item.name not in raw.steps]
+    if missing:
+        found = f"steps with {', '.join(raw.steps)}"
+        raise SchemaError(raw.source, f"steps with {', '.join(missing)}", found)
+    inputs: dict[str, np.ndarray] = {}
+    steps: dict[str, np.ndarray] = {}
+    wrong: list[SchemaError] = []
+    jobs: list[tuple[dict[str, np.ndarray], Any, AnyField, Place]] = []
+    jobs += [(inputs, raw.inputs, item, Place(raw.source, item.name, None, raw.ids)) for item in schema.inputs]
+    jobs += [(steps, raw.steps, item, Place(raw.source, item.name, raw.offsets, raw.ids)) for item in schema.steps]
+    for into, columns, item, place in jobs:
+        try:
+            into[item.name] = cast(columns[item.name], item, place)
+        except SchemaError as error:
+            wrong.append(error)
+    if len(wrong) > 1:
+        found = " | ".join(f"{error.place}: {error.found}, not {error.expected}" for error in wrong)
+        raise SchemaError(raw.source, "the columns that the model was fitted to", found)
+    if wrong:
+        raise wrong[0]
+    return _examples(schema, raw, inputs, steps, windows)
+
+
+def _examples(
+    schema: Schema, raw: Raw, inputs: dict[str, np.ndarray], steps: dict[str, np.ndarray], windows: Windows | None
+) -> Examples:
+    numbers = {item.name for item in schema.steps if isinstance(item, Number)}
+    first = {name: _number(inputs[name]) for name in schema.first if name in numbers and _is_number(inputs[name])}
+    starts, gap = (windows.starts, windows.length) if windows else (None, 0)
+    return Examples(inputs, steps, raw.offsets, first, starts, gap, raw.source, raw.ids)
+
+
+def _check_windows(data: Windows, inputs: Any, sequence: Any) -> None:
+    """Windows bring their own columns; what the model was given beside must not contradict them."""
+    names: Callable[[Any], list[str]] = lambda asked: [name_of(item) for item in asked or ()]  # noqa: E731
+    if inputs is not None or sequence is not None:
+        request = parse_request(inputs if inputs is not None else data.request.inputs, sequence)
+        same = names(request.inputs) == names(data.request.inputs)
+        same &= request.sequence is None or names(request.sequence) == names(data.request.sequence)
+        if not same:
+            found = f"{names(request.inputs)} and {names(request.sequence)}"
+            expected = f"the columns of the windows, {names(data.request.inputs)} and {names(data.request.sequence)}"
+            raise SchemaError("inputs and sequence", expected, found, "Leave them out: windows bring their own.")
+
+
+def _same_columns(schema: Schema, data: Windows) -> None:
+    for role, fields, columns in (("input", schema.inputs, data.raw.inputs), ("step", schema.steps, data.raw.steps)):
+        missing = [item.name for item in fields if item.name not in columns]
+        if missing:
+            raise DataError("windows", f"the {role} columns {', '.join(missing)}", f"only {', '.join(columns)}")
+    if set(schema.first) != set(data.before):
+        raise SchemaError("windows", f"values before the window of {schema.first}", f"of {data.before}", "See `at`.")

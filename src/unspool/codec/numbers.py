@@ -1,0 +1,185 @@
+"""Numbers, fitted: which transform, with which centre and spread."""
+
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from unspool.codec import transforms
+from unspool.errors import SchemaError
+from unspool.schema.arrays import lay
+from unspool.schema.casting import is_whole
+from unspool.schema.place import Place
+
+SERIES = ("difference", "log_return")
+
+
+class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="scaled"):
+    """A column of numbers, made comparable: z = (y - loc) / scale, where y is the transformed value.
+
+    For `"difference"` and `"log_return"` y is the step from the last present value of the sequence, or from the
+    value before step 0 where that is known. The first present value of a sequence that starts from nothing
+    is itself (its logarithm), with its own centre and spread.
+
+    Args:
+        transform: any but "auto".
+        loc: centre of y.
+        scale: spread of y, above 0.
+        first_loc: centre of first values; of series transforms only.
+        first_scale: their spread, above 0.
+        decimals: 0 when training saw whole numbers only, so that whole numbers come back; else None.
+        nullable: training saw a missing value.
+        unit: what log1p and asinh measure x in.
+        low: the smallest value of training.
+        high: the largest.
+        missing: share of missing values in training.
+    """
+
+    transform: Literal["none", "standardise", "log1p", "asinh", "difference", "log_return"]
+    loc: float
+    scale: float
+    first_loc: float = 0.0
+    first_scale: float = 1.0
+    decimals: int | None = None
+    nullable: bool = False
+    unit: float = 1.0
+    low: float = 0.0
+    high: float = 0.0
+    missing: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("scale", "first_scale", "unit"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise SchemaError(f"number, {name}", "a finite number above 0", str(getattr(self, name)))
+
+    @classmethod
+    def fit(
+        cls,
+        values: np.ndarray,
+        transform: str,
+        place: Place,
+        offsets: np.ndarray | None = None,
+        base: np.ndarray | None = None,
+    ) -> "Scaled":
+        """Find centre and spread.
+
+        Args:
+            values: (S,) int64 or float64, NaN where missing, at least one present.
+            transform: any but "auto".
+            place: where the column is.
+            offsets: (N + 1,) for the steps of sequences.
+            base: (N,) the values before step 0, NaN or None where unknown.
+
+        Raises:
+            SchemaError: a value that the transform is not defined for.
+        """
+        x = values.astype(np.float64)
+        present = x[~np.isnan(x)]
+        start = cls(transform, 0.0, 1.0, unit=transforms.natural_unit(present, transform))  # type: ignore[arg-type]
+        y, alone, _ = start._steps(x, offsets, base, place)
+        first = (0.0, 1.0)
+        if transform == "none":
+            loc, scale = 0.0, 1.0
+        else:
+            loc, scale = transforms.centre_and_spread(y[~alone])
+            if alone.any():
+                # Sequences that all start at one value get the spread of the steps, not an arbitrary 1.
+                centre, spread = transforms.centre_and_spread(y[alone])
+                first = (centre, spread if np.ptp(y[alone]) > 0 else scale)
+        return msgspec.structs.replace(
+            start,
+            loc=loc,
+            scale=scale,
+            first_loc=first[0],
+            first_scale=first[1],
+            decimals=0 if values.dtype.kind == "i" or is_whole(values) else None,
+            nullable=len(present) < len(x),
+            low=float(present.min()),
+            high=float(present.max()),
+            missing=1 - len(present) / len(x),
+        )
+
+    def encode(
+        self, values: np.ndarray, place: Place, offsets: np.ndarray | None = None, base: np.ndarray | None = None
+    ) -> np.ndarray:
+        """(S,) float64 z, NaN where missing.
+
+        Raises:
+            SchemaError: a value that the transform is not defined for, or a missing one where training had none.
+        """
+        return self.encode_with_slope(values, place, offsets, base)[0]
+
+    def encode_with_slope(
+        self, values: np.ndarray, place: Place, offsets: np.ndarray | None = None, base: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """z, and log(dz/dx) of each step, so that log p(x) = log p(z) + log(dz/dx); 0 where missing."""
+        x = values.astype(np.float64)
+        gone = np.isnan(x)
+        if gone.any() and not self.nullable:
+            raise missing_value(place, int(np.argmax(gone)))
+        y, alone, kept = self._steps(x, offsets, base, place)
+        z, slope = np.full(len(x), np.nan), np.zeros(len(x))
+        z[kept] = np.where(alone, (y - self.first_loc) / self.first_scale, (y - self.loc) / self.scale)
+        slope[kept] = transforms.log_slope(x[kept], self.transform, self.unit)
+        slope[kept] -= np.where(alone, np.log(self.first_scale), np.log(self.scale))
+        return z, slope
+
+    def decode(self, z: np.ndarray, offsets: np.ndarray | None = None, base: np.ndarray | None = None) -> np.ndarray:
+        """Values in original units: int64 where training had whole numbers and none is missing, else float64."""
+        z = np.asarray(z, np.float64)
+        kept = ~np.isnan(z)
+        y = z[kept]
+        if self.transform in SERIES:
+            inner = self._inner(kept, offsets)
+            before = self._before(base)
+            _, alone = transforms.increments(y, inner, before)
+            y = np.where(alone, y * self.first_scale + self.first_loc, y * self.scale + self.loc)
+            y = transforms.accumulate(y, inner, before)
+        else:
+            y = y * self.scale + self.loc
+        x = np.full(len(z), np.nan)
+        x[kept] = transforms.inverse(y, self.transform, self.unit)
+        if self.decimals is None:
+            return x
+        x = np.round(x, self.decimals)
+        whole = self.decimals == 0 and bool(kept.all()) and bool(np.all(np.abs(x) < 2.0**63))
+        return x.astype(np.int64) if whole else x
+
+    def _steps(
+        self, x: np.ndarray, offsets: np.ndarray | None, base: np.ndarray | None, place: Place
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Y of the present values, which of them start from nothing, and which are present."""
+        kept = ~np.isnan(x)
+        legal = transforms.legal(x[kept], self.transform, self.unit)
+        if not legal.all():
+            row = int(np.flatnonzero(kept)[np.argmin(legal)])
+            limit = "above 0" if self.transform == "log_return" else f"above {-self.unit:g}"
+            cure = f"Pass Number({place.column!r}, transform=...) with another transform."
+            raise SchemaError(place.at(row), f"a number {limit}, for {self.transform}", f"{x[row]:g}", cure)
+        y = transforms.forward(x[kept], self.transform, self.unit)
+        if self.transform not in SERIES:
+            return y, np.zeros(len(y), bool), kept
+        step, alone = transforms.increments(y, self._inner(kept, offsets), self._before(base))
+        return step, alone, kept
+
+    def _before(self, base: np.ndarray | None) -> np.ndarray | None:
+        if base is None:
+            return None
+        before = np.asarray(base, np.float64)
+        # A log-return from 0 or below has no meaning: such a sequence starts from nothing.
+        legal = np.where(transforms.legal(before, self.transform, self.unit), before, np.nan)
+        return transforms.forward(legal, self.transform, self.unit)
+
+    @staticmethod
+    def _inner(kept: np.ndarray, offsets: np.ndarray | None) -> np.ndarray:
+        """Offsets among the present values."""
+        bounds = np.array([0, len(kept)]) if offsets is None else offsets
+        if kept.all():
+            return bounds
+        return lay(np.diff(np.concatenate(([0], np.cumsum(kept)))[bounds]))
+
+
+def missing_value(place: Place, row: int) -> SchemaError:
+    """The error about a missing value in a column that had none in training."""
+    cure = "Give a value; or fit again with data in which it is missing at times."
+    return SchemaError(place.at(row), "a value, because none was missing in training", "a missing one", cure)

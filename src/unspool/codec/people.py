@@ -1,0 +1,51 @@
+"""Between fitted columns and people: one line about a column, and values that someone typed."""
+
+import re
+from typing import Any
+
+import numpy as np
+
+from unspool.codec.columns import Dates, InputColumn, Reals, Symbols
+from unspool.codec.numbers import Scaled
+from unspool.errors import SchemaError
+from unspool.schema.fields import Field, Flag, Number, Vector
+from unspool.schema.place import listing
+
+
+def fact(column: InputColumn) -> str:
+    """One line about a fitted column, for people."""
+    match column:
+        case Symbols():
+            known = [value for value in column.values if value is not None]
+            shown = "".join(map(str, known[:30])) if column.text else listing(known, 6)
+            return f"{len(known)} values: {shown}".replace("\n", "\\n") + (", some missing" if column.nullable else "")
+        case Scaled():
+            gone = f", {column.missing:.2%} missing" if column.nullable else ""
+            return f"{column.low:g} to {column.high:g}, {column.transform}{gone}"
+        case Reals():
+            return f"{column.dim} numbers" + (", some missing" if column.nullable else "")
+        case Dates():
+            days = [np.datetime64(round(column.loc + sign * column.scale), "D") for sign in (-1, 1)]
+            cycles = f", cycles of the {', '.join(column.cycles)}" if column.cycles else ""
+            return f"mostly {days[0]} to {days[1]}{cycles}" + (", some missing" if column.nullable else "")
+    return "true or false" + (", some missing" if column.nullable else "")
+
+
+def parse_typed(text: str, field: Field | None, column: InputColumn | None, name: str) -> Any:
+    """A typed text as a value of the column's kind; an empty one is a missing value."""
+    if text == "":
+        return None
+    if isinstance(column, Symbols):
+        return column.parse(text)
+    if isinstance(field, Flag) and text.lower() in ("true", "false", "1", "0", "yes", "no"):
+        return text.lower() in ("true", "1", "yes")
+    if isinstance(field, Vector):
+        return [_number(part, name) for part in re.split(r"[\s,;]+", text.strip("[]() "))]
+    return _number(text, name) if isinstance(field, Number) else text
+
+
+def _number(text: str, name: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise SchemaError(f"input {name!r}", "a number", repr(text)) from None

@@ -1,0 +1,106 @@
+"""What the caller asked for, in one form: which columns are inputs, which are the sequence, what was overridden."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from unspool.errors import SchemaError
+from unspool.schema.fields import Field, First, Schema
+
+Asked = str | Field
+
+
+@dataclass(frozen=True)
+class Request:
+    """A normalised request.
+
+    Args:
+        inputs: columns that are inputs.
+        first: the step fields whose first value is an input: `()` all of them, None no such request.
+        sequence: columns that are, or hold, the sequence; None: all that are left.
+        inner: overrides of the fields inside the records or vectors of a sequence column.
+    """
+
+    inputs: tuple[Asked, ...] = ()
+    first: tuple[Asked, ...] | None = None
+    sequence: tuple[Asked, ...] | None = None
+    inner: Mapping[str, Field] = field(default_factory=dict)
+
+    @property
+    def overrides(self) -> dict[str, Field]:
+        """Fields given for the step, by name."""
+        return dict(self.inner) | {asked.name: asked for asked in self.sequence or () if isinstance(asked, Field)}
+
+
+def name_of(asked: Asked) -> str:
+    """The column's name, of a name or a field."""
+    return asked if isinstance(asked, str) else asked.name
+
+
+def parse_request(inputs: Any, sequence: Any) -> Request:
+    """Normalise what `fit` was given.
+
+    Args:
+        inputs: a column name, a field, `First(...)`, or several of them.
+        sequence: a column name, a field, several of them, or `{column: [fields inside its records]}`.
+
+    Raises:
+        SchemaError: anything else, or no input at all.
+
+    Examples:
+        >>> parse_request(["country"], "name")
+        Request(inputs=('country',), first=None, sequence=('name',), inner={})
+    """
+    asked: list[Asked] = []
+    first: tuple[Asked, ...] | None = None
+    for item in _several(inputs):
+        if isinstance(item, First):
+            first = _fields(item.names, "First")
+        else:
+            asked.append(item)
+    plain = _fields(asked, "inputs")
+    if not plain and first is None:
+        cure = 'Name the columns that are known beforehand, such as inputs=["country"]; or pass First().'
+        raise SchemaError("inputs", "at least one input", "none", cure)
+    inner: dict[str, Field] = {}
+    if isinstance(sequence, Mapping):
+        for name, fields in sequence.items():
+            inner |= {
+                part.name: part for part in _fields(_several(fields), f"sequence, {name!r}") if isinstance(part, Field)
+            }
+        sequence = list(sequence)
+    steps = None if sequence is None else _fields(_several(sequence), "sequence")
+    return Request(plain, first, steps, inner)
+
+
+def request_of(schema: Schema, columns: Iterable[str]) -> Request:
+    """The request that a fitted schema makes of new data.
+
+    Args:
+        schema: the schema.
+        columns: the names that the new data has: sequences may lie in one column, or in one per step field.
+    """
+    inputs = tuple(asked for asked in schema.inputs if asked.name not in schema.first)
+    if schema.layout == "rows" and schema.sequence in columns:
+        steps: tuple[Asked, ...] = schema.steps if schema.form in ("text", "list") else (schema.sequence,)
+    else:
+        steps = schema.steps
+    return Request(inputs, schema.first or None, steps)
+
+
+def _several(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return [value] if isinstance(value, (str, Field, First)) else list(value)
+
+
+def _fields(items: Iterable[Any], place: str) -> tuple[Asked, ...]:
+    asked = tuple(items)
+    for item in asked:
+        if not isinstance(item, (str, Field)):
+            raise SchemaError(place, "column names or fields", repr(item))
+    names = [name_of(item) for item in asked]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SchemaError(place, "every column once", f"{', '.join(map(repr, twice))} more than once")
+    return asked

@@ -1,0 +1,126 @@
+"""The invertible transforms of numbers, with the logarithm of their slope, as pure functions."""
+
+import numpy as np
+
+CLIP = 700.0
+"""Largest exponent: exp(700) is finite in float64."""
+
+
+def forward(x: np.ndarray, transform: str, unit: float) -> np.ndarray:
+    """Y of x, value by value: x, log(1 + x / unit), asinh(x / unit), or log x.
+
+    Args:
+        x: values without a missing one.
+        transform: any but "auto".
+        unit: what x is measured in before log1p or asinh bend it.
+    """
+    if transform == "log1p":
+        return np.log1p(x / unit)
+    if transform == "asinh":
+        return np.arcsinh(x / unit)
+    return np.log(x) if transform == "log_return" else x
+
+
+def inverse(y: np.ndarray, transform: str, unit: float) -> np.ndarray:
+    """X of y: undoes `forward`. Exponents past 700 are cut, so that what a wild draw gives is still finite."""
+    if transform == "log1p":
+        return np.expm1(np.clip(y, -CLIP, CLIP)) * unit
+    if transform == "asinh":
+        return np.sinh(np.clip(y, -CLIP, CLIP)) * unit
+    return np.exp(np.clip(y, -CLIP, CLIP)) if transform == "log_return" else y
+
+
+def log_slope(x: np.ndarray, transform: str, unit: float) -> np.ndarray:
+    """log(dy/dx) of `forward`, value by value."""
+    if transform == "log1p":
+        return -np.log(unit + x)
+    if transform == "asinh":
+        return -np.log(np.hypot(unit, x))
+    return -np.log(x) if transform == "log_return" else np.zeros(len(x))
+
+
+def legal(x: np.ndarray, transform: str, unit: float) -> np.ndarray:
+    """Which values the transform is defined for."""
+    if transform == "log1p":
+        return x > -unit
+    return x > 0 if transform == "log_return" else np.ones(len(x), bool)
+
+
+def natural_unit(x: np.ndarray, transform: str) -> float:
+    """The unit for `log1p` and `asinh`: the median size of what is not 0, so that the bend lies amid the data.
+
+    Whole numbers that are never negative are counts, and are counted in ones.
+    """
+    if transform not in ("log1p", "asinh"):
+        return 1.0
+    sizes = np.abs(x[x != 0])
+    if not len(sizes) or (transform == "log1p" and np.all(sizes == np.round(sizes))):
+        return 1.0
+    unit = float(np.median(sizes))
+    # log1p is defined above -unit only; negative values given on purpose must stay legal where possible.
+    return max(unit, float(-2 * x.min())) if transform == "log1p" else unit
+
+
+def increments(y: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Each value less the one before it in its sequence, and which values have none before.
+
+    Args:
+        y: (S,) values without a missing one.
+        offsets: (N + 1,).
+        base: (N,) what stands before step 0; NaN where nothing does.
+
+    Returns:
+        (S,) differences (the value itself where there is none before), and (S,) bool.
+    """
+    step = np.diff(y, prepend=0.0)
+    starts = offsets[:-1][np.diff(offsets) > 0]
+    alone = np.zeros(len(y), bool)
+    alone[starts] = True
+    step[starts] = y[starts]
+    if base is not None:
+        bases = base[np.diff(offsets) > 0]
+        known = ~np.isnan(bases)
+        step[starts[known]] = y[starts[known]] - bases[known]
+        alone[starts[known]] = False
+    return step, alone
+
+
+def accumulate(step: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -> np.ndarray:
+    """Undoes `increments`: running sums within each sequence.
+
+    Sequence by sequence, not as one running sum over all: a sequence must not depend, not even in its
+    last bits, on those before it.
+    """
+    y = np.empty(len(step))
+    for rows, columns in buckets(offsets):
+        index = offsets[:-1][rows, None] + np.arange(columns)
+        inside = np.arange(columns) < np.diff(offsets)[rows, None]
+        block = np.where(inside, step[np.where(inside, index, 0)], 0.0)
+        if base is not None:
+            block[:, 0] += np.nan_to_num(base[rows], nan=0.0)
+        y[index[inside]] = np.cumsum(block, 1)[inside]
+    return y
+
+
+def buckets(offsets: np.ndarray) -> list[tuple[np.ndarray, int]]:
+    """Rows of sequences grouped by length, so that padding at most doubles them: (rows, longest) of each group.
+
+    Examples:
+        >>> [(rows.tolist(), longest) for rows, longest in buckets(np.array([0, 1, 4, 8, 8]))]
+        [([0], 1), ([1, 2], 4)]
+    """
+    lengths = np.diff(offsets)
+    size = np.ceil(np.log2(np.maximum(lengths, 1))).astype(int)
+    groups = (np.flatnonzero((size == power) & (lengths > 0)) for power in np.unique(size))
+    return [(rows, int(lengths[rows].max())) for rows in groups if len(rows)]
+
+
+def centre_and_spread(y: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation; where those are 0 or no numbers, something that is always legal to divide by."""
+    if not len(y):
+        return 0.0, 1.0
+    top = float(np.max(np.abs(y))) or 1.0
+    # Measured in its largest value, a column of 1e300 doesn't overflow and one of 1e-300 doesn't vanish.
+    loc, scale = float(np.mean(y / top)) * top, float(np.std(y / top)) * top
+    tiny = max(abs(loc) * 1e-14, np.finfo(np.float64).tiny * 1e16)
+    return loc, scale if np.isfinite(scale) and scale > tiny else 1.0

@@ -1,0 +1,238 @@
+"""The fields of the input and of the step: what each column is, apart from what training found in it."""
+
+from typing import Any, ClassVar, Literal, get_args
+
+import msgspec
+
+from unspool.errors import OptionError, SchemaError
+
+Transform = Literal["auto", "none", "standardise", "log1p", "asinh", "difference", "log_return"]
+"""How a number is made comparable before the network sees it; every one is invertible."""
+
+HeadChoice = Literal["auto", "normal", "student_t", "mixture", "point"]
+"""The output distribution of a number."""
+
+Form = Literal["text", "list", "records", "vectors"]
+"""How one sequence is shown: str, list of values, list of dicts, list of lists."""
+
+Layout = Literal["rows", "long"]
+"""Where a sequence lives in a table: in one cell of one row, or in many rows that share an id."""
+
+
+def _tag(name: str) -> str:
+    return name.lower()
+
+
+class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag=_tag):
+    """A named column. Use one of the kinds below, not this base.
+
+    Args:
+        name: the column's name.
+    """
+
+    name: str
+
+    what: ClassVar[str] = "a value"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            place = f"{type(self).__name__}({self.name!r})"
+            raise OptionError(place, "the name of a column, a non-empty str", repr(self.name))
+
+    @property
+    def kind(self) -> str:
+        """The kind as shown to the user: the class's name."""
+        return type(self).__name__
+
+
+class Category(Field, frozen=True):
+    """One of a finite set of values: text, whole numbers or truth values.
+
+    Examples:
+        >>> Category("country")
+        Category(name='country')
+    """
+
+    what: ClassVar[str] = "a category: text, a whole number or a truth value"
+
+
+class Number(Field, frozen=True):
+    """A real number, or a whole number that counts or measures.
+
+    Args:
+        name: the column's name.
+        transform: how it is made comparable; `"auto"` decides by the data (see `unspool.schema.inference`).
+            `"difference"` and `"log_return"` are for steps only.
+        head: its output distribution, when it is a field of the step.
+
+    Raises:
+        OptionError: an unknown transform or head.
+
+    Examples:
+        >>> Number("price", transform="log_return").transform
+        'log_return'
+    """
+
+    transform: Transform = "auto"
+    head: HeadChoice = "auto"
+
+    what: ClassVar[str] = "a number"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for option, known in (("transform", get_args(Transform)), ("head", get_args(HeadChoice))):
+            value = getattr(self, option)
+            if value not in known:
+                raise OptionError(f"Number({self.name!r}, {option}=...)", "one of " + ", ".join(known), repr(value))
+
+
+class Vector(Field, frozen=True):
+    """A list of numbers, equally long in every row: a colour, an embedding. Input only."""
+
+    what: ClassVar[str] = "a list of numbers, equally long in every row"
+
+
+class Flag(Field, frozen=True):
+    """True or false."""
+
+    what: ClassVar[str] = "true or false"
+
+
+class When(Field, frozen=True):
+    """A date or a moment; without a time zone, or in UTC. Input only."""
+
+    what: ClassVar[str] = "a date, or an ISO 8601 text such as 2026-01-31"
+
+
+class Text(Field, frozen=True):
+    """A string, generated piece by piece. Step only.
+
+    Args:
+        name: the column that holds the strings.
+        unit: what one step is; `"char"` is one Unicode code point.
+    """
+
+    unit: Literal["char"] = "char"
+
+    what: ClassVar[str] = "text"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.unit != "char":
+            raise OptionError(f"Text({self.name!r}, unit=...)", "'char'", repr(self.unit))
+
+
+AnyField = Category | Number | Vector | Flag | When | Text
+INPUT_KINDS = (Category, Number, Vector, Flag, When)
+STEP_KINDS = (Category, Number, Flag, Text)
+
+
+class First:
+    """A request: the first record of every sequence is the single input, and the rest is generated.
+
+    Args:
+        *names: the step fields (names, or fields that override what is inferred of the *input*) whose
+            first value is the input; none means all of them.
+
+    Examples:
+        >>> First("lat", "long")
+        First('lat', 'long')
+    """
+
+    def __init__(self, *names: str | Field) -> None:
+        self.names = names
+
+    def __repr__(self) -> str:
+        return f"First({', '.join(map(repr, self.names))})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, First) and self.names == other.names
+
+    def __hash__(self) -> int:
+        return hash(("First", self.names))
+
+
+class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What goes in and what comes out: everything known of the columns before their values are fitted.
+
+    Args:
+        inputs: the fields of the single input.
+        steps: the fields of a step, in the order in which they are drawn.
+        form: how one sequence is shown: `"text"` str, `"list"` list of values, `"records"` list of dicts,
+            `"vectors"` list of lists (one per step, F columns).
+        layout: `"rows"`: one row an example; `"long"`: one row a step.
+        id: the column that tells sequences apart, in the long layout.
+        order: the column that orders the steps of one id, in the long layout.
+        first: the inputs that hold the record *before* step 0 of the step field of the same name. They are
+            the base that a difference or a log-return of step 0 is taken from.
+        sequence: the column that holds the sequence in the layout `"rows"`; what it is called elsewhere.
+
+    Raises:
+        SchemaError: a field in a role it can't have, or a name that two fields of one role share.
+    """
+
+    inputs: tuple[AnyField, ...]
+    steps: tuple[AnyField, ...]
+    form: Form
+    layout: Layout = "rows"
+    id: str | None = None
+    order: str | None = None
+    first: tuple[str, ...] = ()
+    sequence: str = "sequence"
+
+    def __post_init__(self) -> None:
+        for role, fields, kinds in (("input", self.inputs, INPUT_KINDS), ("step", self.steps, STEP_KINDS)):
+            check_role(role, fields, kinds)
+        if self.form == "text" and not (len(self.steps) == 1 and isinstance(self.steps[0], Text)):
+            raise SchemaError("schema", "exactly one Text field, because the form is text", repr(self.steps))
+        unknown = set(self.first) - {field.name for field in self.inputs}
+        if unknown:
+            raise SchemaError("schema, first", "names of input fields", ", ".join(sorted(unknown)))
+
+    def describe(self, facts: dict[tuple[str, str], str] | None = None, length: str = "") -> str:
+        """The aligned table that a fit prints, so that a wrong guess is seen before it costs anything.
+
+        Args:
+            facts: what is known of a field beyond its kind, by (role, name); see `Codec.describe`.
+            length: one line about the lengths of the sequences.
+
+        Examples:
+            >>> print(Schema((Category("country"),), (Text("name"),), "text", sequence="name").describe())
+            input  country  Category
+            step   name     Text
+        """
+        facts = facts or {}
+        lines = []
+        for role, fields in (("input", self.inputs), ("step", self.steps)):
+            for field in fields:
+                more = [facts.get((role, field.name), "")]
+                if isinstance(field, Number) and field.head != "auto":
+                    more.append(f"head {field.head}")
+                lines.append([role, field.name, field.kind, ", ".join(filter(None, more))])
+        if length:
+            lines.append(["", "", "length", length])
+        widths = [max(len(line[column]) for line in lines) for column in range(3)] + [0]
+        rows = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+        return "\n".join(row.rstrip() for row in rows)
+
+
+def check_role(role: str, fields: tuple[Any, ...], kinds: tuple[type, ...]) -> None:
+    """Refuse fields that can't have this role, none at all, and names given twice."""
+    allowed = ", ".join(kind.__name__ for kind in kinds)
+    if not fields:
+        raise SchemaError(f"{role} fields", "at least one", "none")
+    for field in fields:
+        if not isinstance(field, kinds):
+            cure = "A date may be an input, or the order of a long table." if isinstance(field, When) else ""
+            raise SchemaError(f"{role} field {field.name!r}", f"one of {allowed}", type(field).__name__, cure)
+        if role == "input" and isinstance(field, Number) and field.transform in ("difference", "log_return"):
+            raise SchemaError(
+                f"input field {field.name!r}",
+                "a transform of a single value",
+                field.transform,
+                "Use it on a step field.",
+            )
+    names = [field.name for field in fields]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SchemaError(f"{role} fields", "every name once", f"{', '.join(twice)} more than once")

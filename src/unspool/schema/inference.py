@@ -1,0 +1,181 @@
+"""What a column is, from its values. Every guess is printed by fit, and can be overridden by passing a field.
+
+| role | values | field |
+|---|---|---|
+| input | text | Category; When if every one is an ISO 8601 date |
+| input | true / false | Flag |
+| input | whole numbers | Category if labels: 0 or 1 to at most 12, without gap, each seen 5 times; else Number |
+| input | numbers | Number |
+| input | dates | When |
+| input | lists of numbers of one length | Vector |
+| step | text, true / false | Category (a string that is the whole sequence: Text) |
+| step | whole numbers | Category if at most 20 values, each seen 5 times on average; else Number |
+| step | numbers | Number |
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from unspool.errors import DataError, SchemaError
+from unspool.schema.arrays import Column, Ragged, Record, kind_of, missing_mask
+from unspool.schema.casting import cast, from_json, is_whole, parse_moments, parse_number
+from unspool.schema.fields import AnyField, Category, Field, Flag, Number, Text, Vector, When
+from unspool.schema.place import Place
+from unspool.schema.shape import input_transform, step_transform
+
+LABELS = 12
+"""Most distinct whole numbers that are taken for labels in an input: the months."""
+
+SYMBOLS = 20
+"""Most distinct whole numbers that are taken for symbols in a step."""
+
+SEEN = 5
+"""Times that a whole number must be seen (a step: on average) to be taken for a symbol."""
+
+
+def infer_input(column: Column, asked: Field | str, place: Place) -> tuple[AnyField, np.ndarray]:
+    """The field of an input column, and its values in that field's form.
+
+    Args:
+        column: (N,) the raw values.
+        asked: the column's name, or the field that overrides what would be inferred.
+        place: where the column is.
+
+    Raises:
+        SchemaError: values that no input can have, or not the kind that was asked for.
+        DataError: a column without any value, or with one only.
+    """
+    refuse_absent(column, place)
+    column = from_json(column, place)
+    field = _input_kind(column, asked, place) if isinstance(asked, str) else asked
+    values = cast(column, field, place)
+    refuse_constant(values, place, "Drop it from the inputs: it can't tell sequences apart.", least=2)
+    if isinstance(field, Number) and field.transform == "auto":
+        field = Number(field.name, input_transform(values.astype(np.float64)), field.head)
+    return field, values  # type: ignore[return-value]
+
+
+def _input_kind(column: Column, name: str, place: Place) -> Field:
+    if isinstance(column, Ragged):
+        return Vector(name)
+    if isinstance(column, Record):
+        raise SchemaError(place.whole, "one value a row", "records", "Give each of their keys a column.")
+    kind = kind_of(column)
+    if kind == "text":
+        if parse_moments(column[~missing_mask(column)]) is not None:
+            return When(name)
+        refuse_mixed(column, name, place)
+        return Category(name)
+    if kind == "truth value":
+        return Flag(name)
+    if kind == "date":
+        return When(name)
+    return Category(name) if is_whole(column) and is_label(column) else Number(name)
+
+
+def is_label(column: np.ndarray) -> bool:
+    """Whether whole numbers look like labels (a month, a class) rather than counts, years or measurements.
+
+    Labels start at 0 or 1, leave no gap, are few, and none is rare: at least `SEEN` times, and at least a
+    tenth of the average. The tail of a count is rare, and years don't start at 1.
+
+    Examples:
+        >>> is_label(np.repeat(np.arange(1, 13), 30)), is_label(np.repeat(np.arange(2010, 2019), 30))
+        (True, False)
+    """
+    values, counts = np.unique(column[~missing_mask(column)], return_counts=True)
+    gapless = values[0] in (0, 1) and values[-1] - values[0] == len(values) - 1
+    return bool(len(values) <= LABELS and gapless and counts.min() >= max(SEEN, 0.1 * counts.mean()))
+
+
+def infer_steps(
+    columns: Mapping[str, Column],
+    offsets: np.ndarray,
+    asked: Mapping[str, Field],
+    first: Mapping[str, np.ndarray],
+    places: Mapping[str, Place],
+) -> tuple[tuple[AnyField, ...], dict[str, np.ndarray]]:
+    """The fields of a step, and their values in those fields' forms.
+
+    Args:
+        columns: (S,) raw values, all sequences laid end to end.
+        offsets: (N + 1,).
+        asked: fields that override what would be inferred, by name.
+        first: (N,) the values before step 0, where they are known.
+        places: where each column is.
+
+    Raises:
+        SchemaError: values that no step can have, or not the kind that was asked for.
+        DataError: a column without any value, or with one only.
+    """
+    fields: list[AnyField] = []
+    values: dict[str, np.ndarray] = {}
+    for name, column in columns.items():
+        place = places[name]
+        refuse_absent(column, place)
+        field: Field = asked[name] if name in asked else _step_kind(column, name, place)
+        values[name] = cast(column, field, place)
+        refuse_constant(values[name], place, "Drop it: there is nothing to learn.", least=1)
+        if isinstance(field, Number) and field.transform == "auto":
+            chosen = step_transform(values[name].astype(np.float64), offsets, first.get(name))
+            field = Number(name, chosen, field.head)
+        fields.append(field)  # type: ignore[arg-type]
+    return tuple(fields), values
+
+
+def _step_kind(column: Column, name: str, place: Place) -> Field:
+    if isinstance(column, (Ragged, Record)):
+        found = "lists" if isinstance(column, Ragged) else "records"
+        raise SchemaError(place.whole, "one value a step", found, "Give each of their items a column.")
+    if column.dtype == np.uint32:
+        return Text(name)
+    kind = kind_of(column)
+    if kind == "date":
+        cure = "Use the date as `order`, or as an input; or turn it into a number, such as days since the start."
+        raise SchemaError(place.whole, "numbers, text or truth values", "dates", cure)
+    if kind == "text":
+        refuse_mixed(column, name, place)
+    if kind in ("text", "truth value"):
+        return Category(name)
+    if not is_whole(column):
+        return Number(name)
+    present = column[~missing_mask(column)]
+    # Counting first the values of a part is quick for the long columns of measurements.
+    few = len(np.unique(present[:10_000])) <= SYMBOLS and len(np.unique(present)) <= SYMBOLS
+    return Category(name) if few and len(present) >= SEEN * len(np.unique(present)) else Number(name)
+
+
+def refuse_absent(column: Column, place: Place) -> None:
+    """Refuse a column without any value."""
+    if len(column) and missing_mask(column).all():
+        raise DataError(place.whole, "at least one value", f"{len(column)} missing values", "Drop the column.")
+
+
+def refuse_constant(values: np.ndarray, place: Place, cure: str, *, least: int) -> None:
+    """Refuse a column whose values are all the same; being missing counts as a value. Fewer than `least` rows pass."""
+    if len(values) < least:
+        return
+    gone = missing_mask(values) if values.ndim == 1 else np.isnan(values)
+    same = (values == values[0]) | (gone & gone[0])
+    if bool(np.all(same)) and not (bool(np.any(gone)) and not bool(np.all(gone == gone[0]))):
+        shown = chr(values[0]) if values.dtype == np.uint32 else values[0].tolist() if values.ndim > 1 else values[0]
+        raise DataError(place.whole, "at least two different values", f"only {shown!r}", cure)
+
+
+def refuse_mixed(column: np.ndarray, name: str, place: Place) -> None:
+    """Refuse text that is nearly all numbers: a number that can't be read, rather than a category.
+
+    Raises:
+        SchemaError: names the first value that is no number.
+    """
+    import pyarrow as pa
+
+    texts = pa.array(column, pa.string())
+    unique = texts.unique().to_pylist()
+    odd = [text for text in unique if parse_number(text) is None]
+    numbers = len(unique) - len(odd)
+    if odd and numbers >= 9 * len(odd):
+        row = column.tolist().index(odd[0])
+        cure = f"Correct the cell, or empty it; or pass Category({name!r}) if it is meant."
+        raise SchemaError(place.at(row), "a number, like nearly all the others", repr(odd[0]), cure)
