@@ -4,6 +4,8 @@ import jax.numpy as jnp
 from jax.extend.random import threefry2x32_p
 from jaxtyping import Array, Float, Int, UInt32
 
+from unspool.errors import OptionError
+
 
 def threefry(
     key: tuple[UInt32[Array, "..."], UInt32[Array, "..."]], counter: tuple[UInt32[Array, "..."], UInt32[Array, "..."]]
@@ -39,5 +41,11 @@ def uniforms(
 
 
 def seed_words(seed: int) -> UInt32[Array, "2"]:
-    """The 64 low bits of a seed as two words."""
+    """A seed of 64 bits as two words.
+
+    Raises:
+        OptionError: it is negative or needs more bits; to fold it onto another seed would repeat that one's sequences.
+    """
+    if not 0 <= seed < 2**64:
+        raise OptionError(f"seed={seed}", "an integer from 0 to 2**64 - 1", str(seed))
     return jnp.array([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], dtype=jnp.uint32)
