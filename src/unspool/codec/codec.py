@@ -131,7 +131,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             SchemaError: a missing value where training had none; a value that a transform is not defined for.
         """
         pairs = [
-            _encode_step(field, column, examples) for field, column in zip(self.schema.steps, self.steps, strict=True)
+            encode_step(field, column, examples) for field, column in zip(self.schema.steps, self.steps, strict=True)
         ]
         return Encoded(
             self._encode_inputs(examples.inputs, {name: examples.input_place(name) for name in examples.inputs}),
@@ -305,7 +305,7 @@ def _fit_step(field: Field, examples: Examples) -> StepColumn:
     return Symbols.fit(values, step=True, text=isinstance(field, Text))
 
 
-def _encode_step(field: Field, column: StepColumn, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+def encode_step(field: Field, column: StepColumn, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
     values, place = examples.steps[field.name], examples.step_place(field.name)
     if isinstance(column, Symbols):
         return column.encode(values, place, strict=False), np.zeros(len(values))

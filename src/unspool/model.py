@@ -1,0 +1,493 @@
+"""The model: one input in, a whole sequence out. The public face of all layers below."""
+
+import os
+import platform
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+import unspool
+from unspool import modelfile
+from unspool.codec.codec import Codec, Encoded
+from unspool.codec.examples import gather
+from unspool.codec.prefix import encode_prefix
+from unspool.errors import CorruptFile, NotFittedError, OptionError
+from unspool.generation.engine import STREAM_CHUNK, TILE, Request, check, chunks, generate
+from unspool.network.build import shape_of
+from unspool.network.net import Net
+from unspool.network.rules import Rule
+from unspool.options import RULES, Network, Options, Sampling, Training
+from unspool.schema.fields import Schema
+from unspool.sequences import Sequences
+from unspool.training.batches import bucketed, split
+from unspool.training.checkpoint import Checkpoint, fingerprint
+from unspool.training.defaults import plan
+from unspool.training.display import display
+from unspool.training.fit import Round, Task, train
+from unspool.training.update import Recipe, score, start
+
+
+class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What happened in training.
+
+    Attributes:
+        nats: held-out nats per step at the best weights, in original units (of training where nothing is held out);
+            lower is better.
+        examples: sequences trained on; `heldout` those held out.
+        steps: steps trained on; `heldout_steps` those held out.
+        updates: of the weights; `best_update` the one whose weights were kept.
+        weights: numbers in the network.
+        seconds: time taken.
+        stopped: why training ended.
+        rounds: every look at the held-out sequences.
+    """
+
+    nats: float
+    examples: int
+    heldout: int
+    steps: int
+    heldout_steps: int
+    updates: int
+    best_update: int
+    weights: int
+    seconds: float
+    stopped: str
+    rounds: list[Round]
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The configuration in a model file: all but the weights."""
+
+    format: int
+    versions: dict[str, str]
+    codec: Codec
+    network: Network
+    size: int
+    embedding: int
+    training: Training
+    seed: int
+    data: str
+    summary: Summary
+
+
+class Event(NamedTuple):
+    """One step of a stream: of which input row, which of its samples, at which position."""
+
+    row: int
+    sample: int
+    step: int
+    value: Any
+
+
+class OneToMany:
+    """A one-to-many LSTM: learns p(sequence | input) from a table, and makes sequences for any input.
+
+    The input passes one step of an encoder LSTM and becomes the initial state of the decoder; the decoder reads a
+    start vector, then its own output step by step (Vinyals et al. 2015, arXiv:1411.4555; Graves 2013,
+    arXiv:1308.0850). `docs/architecture.md` has the mathematics.
+
+    Args:
+        inputs: columns that are known beforehand: names, fields such as `Category("country")`, or `First(...)`.
+        sequence: the column that holds the sequences, or the columns of a step; names or fields.
+        network: the shape of the network; what is left open is chosen from the data.
+        training: how it is trained; what is left open is chosen from the data.
+        seed: of the initial weights, the held-out split, the order of the data and dropout.
+        verbose: `None` shows the schema, and a progress bar in a terminal; `True` plain lines elsewhere too; `False`
+            nothing.
+
+    Attributes:
+        schema_: the fields as inferred or given.
+        codec_: the fitted columns.
+        net_: the network with its weights.
+        summary_: what happened in training.
+
+    Examples:
+        >>> import unspool as us
+        >>> tables = {"k": [1, 2, 3], "multiples": [[k * j for j in range(1, 6)] for k in (1, 2, 3)]}
+        >>> model = us.OneToMany(
+        ...     inputs=us.Category("k"), sequence=us.Category("multiples"), verbose=False,
+        ...     network=us.Network(size=16), training=us.Training(holdout=0),
+        ... ).fit(tables)
+        >>> list(model.generate({"k": [2, 3]}, rule="greedy"))
+        [[2, 4, 6, 8, 10], [3, 6, 9, 12, 15]]
+    """
+
+    def __init__(
+        self,
+        inputs: Any = None,
+        sequence: Any = None,
+        *,
+        network: Network | None = None,
+        training: Training | None = None,
+        seed: int = 0,
+        verbose: bool | None = None,
+    ) -> None:
+        self.inputs = inputs
+        self.sequence = sequence
+        self.network = network
+        self.training = training
+        self.seed = seed
+        self.verbose = verbose
+
+    # ---- the manners of scikit-learn ----------------------------------------------------------------------------
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments by name, as scikit-learn asks for them."""
+        return {name: getattr(self, name) for name in ("inputs", "sequence", "network", "training", "seed", "verbose")}
+
+    def set_params(self, **params: Any) -> "OneToMany":
+        """Change arguments of the constructor.
+
+        Raises:
+            OptionError: an argument that there isn't.
+        """
+        for name, value in params.items():
+            if name not in self.get_params():
+                raise OptionError("OneToMany", "one of " + ", ".join(self.get_params()), repr(name))
+            setattr(self, name, value)
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether it has been fitted."""
+        return hasattr(self, "net_")
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items() if value is not None)
+        return f"OneToMany({given})"
+
+    # ---- learn --------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        data: Any,
+        steps: Any = None,
+        *,
+        id: str | None = None,  # noqa: A002
+        order: str | None = None,
+        inputs: Any = None,
+        sequence: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> "OneToMany":
+        """Learn from a table: pandas, Polars or PyArrow, a dict of lists, a list of dicts, `windows`, or a path.
+
+        Args:
+            data: one row an example; or with `id` one row a step; or with `steps` one row of inputs per id.
+            steps: the table of steps, where the inputs have a table of their own.
+            id: the column that says which steps belong together.
+            order: the column that orders them.
+            inputs: in place of the constructor's.
+            sequence: in place of the constructor's.
+            checkpoint: a folder to save the training to after every round. The same call goes on from there, and ends
+                with the same weights to the bit.
+
+        Raises:
+            SchemaError: columns or values that can't be what they should be.
+            DataError: data that can't be read or learned from.
+            TrainingError: too little data to hold any out, or weights that diverge.
+            CheckpointMismatch: the folder holds the checkpoint of another fit.
+        """
+        network, training = _given(Network, self.network), _given(Training, self.training)
+        schema, examples = gather(
+            data,
+            steps,
+            inputs=self.inputs if inputs is None else inputs,
+            sequence=self.sequence if sequence is None else sequence,
+            id=id,
+            order=order,
+        )
+        codec = Codec.fit(schema, examples)
+        if self.verbose is not False:
+            print(codec.describe(), file=sys.stderr)
+        self._learn(codec, codec.encode(examples), network, training, checkpoint)
+        return self
+
+    def _learn(
+        self,
+        codec: Codec,
+        encoded: Encoded,
+        network: Network,
+        training: Training,
+        checkpoint: str | os.PathLike[str] | None,
+    ) -> None:
+        rows, heldout_rows = split(encoded, training.holdout, self.seed)
+        learned, heldout = encoded.take(rows), encoded.take(heldout_rows)
+        steps = int(learned.offsets[-1])
+        widest = max(len(getattr(column, "values", "1")) for column in codec.steps)
+        numbers = plan(network, training, examples=len(learned), steps=steps, widest=widest, fields=len(codec.steps))
+        shape = shape_of(codec, numbers.network, numbers.size, numbers.embedding)
+        net = Net(np.random.default_rng([self.seed, 2]), shape)
+        task = Task(
+            train=bucketed(learned, shape.stops)[0],
+            heldout=bucketed(heldout, shape.stops)[0],
+            train_steps=steps,
+            heldout_steps=int(heldout.offsets[-1]),
+            train_jacobian=_total(learned.log_jacobian),
+            heldout_jacobian=_total(heldout.log_jacobian),
+            seed=self.seed,
+        )
+        settings = {"network": network, "training": training, "codec": codec, "seed": self.seed, "versions": versions()}
+        parts = fingerprint(encoded, **settings)
+        saver: dict[str, Any] = {}
+        if checkpoint is not None:
+            folder = Checkpoint(checkpoint, parts)
+            like = start(net, Recipe(numbers.feeding, numbers.clip, numbers.weight_decay))
+            saver = {"resume": folder.load(like), "save": folder.save}
+        with display(numbers.updates, self.verbose) as watch:
+            self.net_, progress = train(task, numbers, net, watch=watch, **saver)
+        self.codec_ = codec
+        self._numbers = (numbers.network, numbers.size, numbers.embedding, training, parts["data"])
+        self.summary_ = Summary(
+            nats=progress.best,
+            examples=len(learned),
+            heldout=len(heldout),
+            steps=steps,
+            heldout_steps=task.heldout_steps,
+            updates=progress.update,
+            best_update=progress.best_update,
+            weights=sum(leaf.size for leaf in jax.tree.leaves(self.net_)),
+            seconds=progress.seconds,
+            stopped=progress.stopped,
+            rounds=progress.rounds,
+        )
+
+    @property
+    def schema_(self) -> Schema:
+        """The fields as inferred or given."""
+        self._fitted()
+        return self.codec_.schema
+
+    # ---- judge --------------------------------------------------------------------------------------------------
+
+    def log_prob(self, data: Any, steps: Any = None) -> NDArray[np.float64]:
+        """Log-probability of every sequence given its input, in nats, in original units.
+
+        The density of a transformed number counts the transform's Jacobian, and the decision to stop or to go on is
+        counted where lengths vary. So figures of models with other transforms and heads compare.
+
+        Args:
+            data: in the layout of the training data.
+            steps: the table of steps, as for `fit`.
+
+        Returns:
+            (N,) nats, one per sequence.
+
+        Raises:
+            SchemaError: columns or values that the fitted schema can't take; every difference is listed.
+        """
+        return self.log_prob_by_field(data, steps).sum(1)
+
+    def log_prob_by_field(self, data: Any, steps: Any = None) -> NDArray[np.float64]:
+        """As `log_prob`, (N, F) or (N, F + 1): a column per step field, then the stops where lengths vary."""
+        self._fitted()
+        encoded = self.codec_.encode(self.codec_.gather(data, steps))
+        buckets, rows = bucketed(encoded, self.net_.shape.stops)
+        columns = len(encoded.steps) + self.net_.shape.stops
+        out = np.zeros((len(encoded), columns))
+        for bucket, at in zip(buckets, rows, strict=True):
+            out[at] = score(self.net_, bucket)
+        owner = np.repeat(np.arange(len(encoded)), encoded.lengths)
+        for j, jacobian in enumerate(encoded.log_jacobian):
+            out[:, j] += np.bincount(owner, jacobian, minlength=len(encoded))
+        return out
+
+    # ---- generate -----------------------------------------------------------------------------------------------
+
+    def generate(
+        self,
+        inputs: Any,
+        n: int = 1,
+        *,
+        length: int | None = None,
+        seed: int | None = None,
+        rule: Sampling | str = "sample",
+        prefix: Any = None,
+    ) -> Sequences:
+        """Make `n` sequences for every input row.
+
+        The same (seed, row, sample) gives the same sequence, whatever else is made along with it.
+
+        Args:
+            inputs: any kind of table with the input columns, or a dict of single values or lists.
+            n: sequences per row.
+            length: exact number of steps; `None` lets the network stop where it has learned to.
+            seed: `None` takes a new one; it is kept in the result.
+            rule: `"sample"`, `"greedy"`, or `Sampling(...)`.
+            prefix: first steps that are given: one sequence for all rows, or a list with one for each.
+
+        Raises:
+            UnknownCategory: a category that training never saw.
+            SchemaError: inputs that are missing, or of another kind than in training.
+            OptionError: a rule that no field can take, or numbers out of their bounds.
+
+        Examples:
+            >>> import unspool as us
+            >>> model = us.OneToMany("k", us.Category("x"), network=us.Network(size=8), verbose=False,
+            ...     training=us.Training(holdout=0, epochs=3)).fit({"k": ["a", "b"], "x": [[1, 2], [2, 1, 2]]})
+            >>> made = model.generate({"k": "a"}, n=3, length=4, seed=1)
+            >>> len(made), made.lengths.tolist()
+            (3, [4, 4, 4])
+        """
+        request, table, bases = self._request(inputs, n, length, seed, rule, prefix)
+        values, offsets, ended = generate(self.net_, request)
+        first = {name: np.repeat(column, n) for name, column in bases.items()}
+        columns = self.codec_.decode(values, offsets, first)
+        return Sequences(self.codec_, table, columns, offsets, ended, n, request.seed)
+
+    def stream(
+        self,
+        inputs: Any,
+        n: int = 1,
+        *,
+        length: int | None = None,
+        seed: int | None = None,
+        rule: Sampling | str = "sample",
+        prefix: Any = None,
+    ) -> Iterator[Event]:
+        """As `generate`, but yields every step as it comes, all sequences side by side.
+
+        Yields:
+            `(row, sample, step, value)`; the values of a sequence are those that `generate` gives.
+
+        Examples:
+            >>> import unspool as us
+            >>> model = us.OneToMany("k", us.Category("x"), network=us.Network(size=8), verbose=False,
+            ...     training=us.Training(holdout=0, epochs=3)).fit({"k": ["a", "b"], "x": [[1, 2], [2, 1, 2]]})
+            >>> [event.step for event in model.stream({"k": "a"}, length=3, seed=1)]
+            [0, 1, 2]
+        """
+        request, table, bases = self._request(inputs, n, length, seed, rule, prefix)
+        count = len(table) * n
+        for start_of in range(0, count, TILE):
+            rows = np.arange(start_of, min(start_of + TILE, count))
+            before = {name: column[rows // n] for name, column in bases.items()}
+            step = 0
+            for chunk in chunks(self.net_, request, slice(rows[0], rows[-1] + 1), STREAM_CHUNK):
+                lengths = chunk.alive.sum(0)
+                offsets = np.concatenate([[0], np.cumsum(lengths)])
+                flat = tuple(values.T[chunk.alive.T] for values in chunk.values)
+                columns = self.codec_.decode(flat, offsets, before)
+                shown = self.codec_.show(columns, offsets)
+                for t in range(len(chunk.alive)):
+                    for k in np.flatnonzero(chunk.alive[t]):
+                        yield Event(int(rows[k]) // n, int(rows[k]) % n, step + t, shown[k][t])
+                step += len(chunk.alive)
+                before = self._last(columns, offsets, before)
+
+    def _request(
+        self, inputs: Any, n: int, length: int | None, seed: int | None, rule: Sampling | str, prefix: Any
+    ) -> tuple[Request, Any, dict[str, NDArray[np.float64]]]:
+        """Everything of a generation checked, before any of it is made."""
+        self._fitted()
+        sampling = RULES.get(rule) if isinstance(rule, str) else rule
+        if not isinstance(sampling, Sampling):
+            raise OptionError("rule", f"Sampling(...), or one of {', '.join(RULES)}", repr(rule))
+        check(sampling, self.net_)
+        for name, value, least in (("n", n, 1), ("length", length, 0), ("seed", seed, 0)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least):
+                raise OptionError(f"generate({name}=...)", f"a whole number, at least {least}", repr(value))
+        table = self.codec_.read_inputs(inputs)
+        bases = self.codec_.bases(table)
+        given = None if prefix is None else encode_prefix(self.codec_, prefix, len(table), bases)
+        if length is None and self.codec_.shortest == self.codec_.longest:
+            length = self.codec_.longest
+        request = Request(
+            inputs=self.codec_.encode_inputs(table),
+            samples=int(n),
+            seed=secrets.randbits(32) if seed is None else int(seed),
+            rule=Rule.of(sampling),
+            length=length,
+            limit=sampling.limit or max(2 * self.codec_.longest, 1),
+            prefix=given,
+        )
+        return request, table, bases
+
+    def _last(
+        self, columns: Mapping[str, NDArray[Any]], offsets: NDArray[np.int64], before: Mapping[str, NDArray[np.float64]]
+    ) -> dict[str, NDArray[np.float64]]:
+        """By number field, the last present value of each sequence so far: what a difference goes on from."""
+        last = {}
+        for name, values in columns.items():
+            if values.dtype.kind not in "if":
+                continue
+            known = before.get(name, np.full(len(offsets) - 1, np.nan)).copy()
+            for k, (start_of, end) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+                present = values[start_of:end][~np.isnan(values[start_of:end])]
+                known[k] = present[-1] if len(present) else known[k]
+            last[name] = known
+        return last
+
+    # ---- keep ---------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to one file (`docs/format.md`), whole or not at all.
+
+        Raises:
+            FileError: the place can't be written to.
+        """
+        self._fitted()
+        network, size, embedding, training, data = self._numbers
+        config = Config(
+            modelfile.FORMAT_VERSION, versions(), self.codec_, network, size, embedding, training, self.seed, data, self.summary_
+        )
+        modelfile.write(path, weights(self.net_), config)
+
+    def _fitted(self) -> None:
+        if not hasattr(self, "net_"):
+            raise NotFittedError("OneToMany", "a fitted model", "one that has not been fitted", "Call fit first, or load.")
+
+
+def load(path: str | os.PathLike[str]) -> OneToMany:
+    """Read a model from a file that `OneToMany.save` wrote.
+
+    Raises:
+        FileError: one of its kinds says what is wrong with the file.
+    """
+    config, arrays = modelfile.read(path, Config)
+    shape = shape_of(config.codec, config.network, config.size, config.embedding)
+    net = Net(np.random.default_rng(0), shape)
+    wanted = weights(net)
+    if wanted.keys() != arrays.keys() or any(wanted[name].shape != arrays[name].shape for name in wanted):
+        differing = sorted(wanted.keys() ^ arrays.keys()) or [n for n in wanted if wanted[n].shape != arrays[n].shape]
+        cure = "Save the model again, or fetch the file again."
+        raise CorruptFile(os.fspath(path), "the weights of its own configuration", f"others: {', '.join(differing[:3])}", cure)
+    fields, sequence = config.codec.schema.inputs, config.codec.schema.sequence
+    model = OneToMany(list(fields), sequence, network=config.network, training=config.training, seed=config.seed)
+    model.codec_, model.summary_ = config.codec, config.summary
+    model.net_ = jax.tree.unflatten(jax.tree.structure(net), [jax.numpy.asarray(arrays[name]) for name in wanted])
+    model._numbers = (config.network, config.size, config.embedding, config.training, config.data)
+    return model
+
+
+def weights(net: Net) -> dict[str, NDArray[Any]]:
+    """Arrays of a network by path, in the order of its leaves."""
+    paths = jax.tree_util.tree_leaves_with_path(net)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf) for path, leaf in paths}
+
+
+def versions() -> dict[str, str]:
+    """What the numbers of a fit may depend on besides its data and options."""
+    return {
+        "unspool": unspool.__version__,
+        "jax": jax.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _given(kind: type[Any], value: Options | None) -> Any:
+    """The options, or the default ones."""
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise OptionError(kind.__name__.lower(), f"{kind.__name__}(...)", repr(value))
+    return value
+
+
+def _total(columns: tuple[NDArray[np.float64], ...]) -> float:
+    return float(sum(column.sum() for column in columns))

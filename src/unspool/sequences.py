@@ -1,0 +1,173 @@
+"""What generation gives back: sequences in the caller's values, aligned to the rows they were made for."""
+
+import html
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unspool.codec.codec import Codec
+from unspool.codec.saving import save_table, write
+from unspool.codec.table import Table
+from unspool.schema.arrays import Column, Ragged, take
+
+SHOWN = 10
+"""Sequences that a notebook or a terminal shows at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """Generated sequences: `samples` for every input row, row after row.
+
+    Iterating gives one Python value per sequence, in the form of the training data: text a str, a series a list,
+    records a list of dicts.
+
+    Attributes:
+        codec: the fitted columns.
+        inputs: the table that they were generated from.
+        columns: by step field, (S,) values of all sequences laid end to end, in original units.
+        offsets: (N + 1,) where each sequence starts and the last one ends.
+        ended: (N,) whether each ended by itself, rather than at the limit.
+        samples: sequences per input row.
+        seed: what makes them again.
+    """
+
+    codec: Codec
+    inputs: Table
+    columns: Mapping[str, NDArray[Any]]
+    offsets: NDArray[np.int64]
+    ended: NDArray[np.bool_]
+    samples: int
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._values)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        return self._values[index]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(N,) steps of each sequence."""
+        return np.diff(self.offsets)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(N,) the input row that each sequence was made for."""
+        return np.repeat(np.arange(len(self.inputs)), self.samples)
+
+    def to_frame(self, *, long: bool | None = None) -> Any:
+        """A table of the kind that the inputs came in: a data frame, a dict of lists, a list of dicts.
+
+        Args:
+            long: one row a step, with the columns `row`, `sample` and `step` before the fields; otherwise one row a
+                sequence, with the sequence in one column. `None` follows the training data.
+
+        Returns:
+            Every column that was given as input, `sample`, and the sequence. An input that is the first value of a
+            step field is called `first_...` in the long form.
+        """
+        if long is None:
+            long = self.codec.schema.layout == "long"
+        return write(self._long() if long else self._wide(), self.inputs.kind)
+
+    def save(self, path: str, *, long: bool | None = None) -> None:
+        """Write the table of `to_frame` to a CSV, JSON lines or Parquet file, by the file's name."""
+        if long is None:
+            long = self.codec.schema.layout == "long"
+        save_table(self._long() if long else self._wide(), path)
+
+    def plot(self, path: str | None = None) -> Any:
+        """A picture: text as text, numbers as a fan of quantiles with a few paths. Needs the extra `plot`.
+
+        Args:
+            path: write it there (PNG, SVG or PDF, by the name).
+
+        Returns:
+            The matplotlib figure.
+        """
+        from unspool.plots import plot
+
+        return plot(self, path)
+
+    def __repr__(self) -> str:
+        lines = [f"{len(self)} sequences for {len(self.inputs)} inputs, seed {self.seed}"]
+        lines += [f"  {self._label(k)}  {_short(self._values[k])}" for k in range(min(len(self), SHOWN))]
+        return "\n".join([*lines, *(["  ..."] if len(self) > SHOWN else [])])
+
+    def _repr_html_(self) -> str:
+        cell = lambda text: f"<td style='text-align:left'>{html.escape(text)}</td>"  # noqa: E731
+        rows = (
+            f"<tr>{cell(self._label(k))}{cell(_short(self._values[k], 200))}</tr>" for k in range(min(len(self), SHOWN))
+        )
+        more = f"<tr>{cell('...')}{cell('')}</tr>" if len(self) > SHOWN else ""
+        title = f"{len(self)} sequences for {len(self.inputs)} inputs, seed {self.seed}"
+        return f"<table><caption>{title}</caption>{''.join(rows)}{more}</table>"
+
+    @cached_property
+    def _values(self) -> list[Any]:
+        return self.codec.show(self.columns, self.offsets)
+
+    def _label(self, k: int) -> str:
+        """The inputs of a sequence in few words."""
+        row = np.array([k // self.samples])
+        names = [field.name for field in self.codec.schema.inputs]
+        return ", ".join(f"{name}={_plain(take(self.inputs.columns[name], row))}" for name in names)
+
+    def _given(self) -> dict[str, Column]:
+        """The columns that came as inputs, but for those that hold the sequences of a test set."""
+        schema = self.codec.schema
+        inputs = {field.name for field in schema.inputs}
+        made = {schema.sequence, *(field.name for field in schema.steps)} - inputs
+        return {name: column for name, column in self.inputs.columns.items() if name not in made}
+
+    def _wide(self) -> dict[str, Any]:
+        given = {name: take(column, self.rows) for name, column in self._given().items()}
+        name = self.codec.schema.sequence
+        if name in given:
+            given[f"first_{name}"] = given.pop(name)
+        sample = np.tile(np.arange(self.samples), len(self.inputs))
+        if self.codec.schema.form == "list":
+            column: Any = Ragged(self.columns[self.codec.schema.steps[0].name], self.offsets, np.zeros(len(self), bool))
+        else:
+            column = self._values
+        return {**given, "sample": sample, name: column}
+
+    def _long(self) -> dict[str, Any]:
+        per_step = np.repeat(np.arange(len(self)), self.lengths)
+        rows = self.rows[per_step]
+        steps = {field.name for field in self.codec.schema.steps}
+        given = {
+            f"first_{name}" if name in steps else name: take(column, rows) for name, column in self._given().items()
+        }
+        place = {
+            "row": rows,
+            "sample": per_step % self.samples,
+            "step": np.arange(self.offsets[-1]) - np.repeat(self.offsets[:-1], self.lengths),
+        }
+        return {**place, **given, **self.columns}
+
+
+def _plain(column: Column) -> Any:
+    return column.tolist()[0] if isinstance(column, np.ndarray) else "..."
+
+
+def _short(value: Any, most: int = 60) -> str:
+    """A sequence in one line."""
+    if isinstance(value, str):
+        text = value
+    elif value and not isinstance(value[0], (list, dict)):
+        text = " ".join(f"{item:.4g}" if isinstance(item, float) else str(item) for item in value)
+    else:
+        text = str(value)
+    return text if len(text) <= most else text[: most - 3] + "..."
