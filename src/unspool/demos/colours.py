@@ -1,0 +1,49 @@
+"""RGB vector to colour name: the 949 colours of the xkcd survey, which matplotlib carries."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib import _color_data
+
+from unspool.demos.shared import keep, ngram_nats, nats_per_step, parted, shuffled
+from unspool.model import OneToMany
+
+ASKED = {"a red": [0.9, 0.1, 0.1], "a pale blue": [0.7, 0.85, 1.0], "a dark green": [0.05, 0.3, 0.1], "a grey": [0.5] * 3}
+
+
+def data() -> dict[str, list[object]]:
+    """Columns `rgb`, three numbers from 0 to 1, and `name`."""
+    colours = {name.removeprefix("xkcd:"): code for name, code in _color_data.XKCD_COLORS.items()}
+    rgb = [[int(code[at : at + 2], 16) / 255 for at in (1, 3, 5)] for code in colours.values()]
+    return {"rgb": rgb, "name": list(colours)}
+
+
+def nearest(train: dict[str, list[object]], rgb: list[float]) -> str:
+    """The simplest thing that could work: the name of the nearest colour of training."""
+    distance = np.linalg.norm(np.array(train["rgb"]) - np.array(rgb), axis=1)
+    return str(train["name"][int(distance.argmin())])
+
+
+def main(folder: Path) -> None:
+    """Fit, compare, generate."""
+    train, test = parted(data(), 0.15)
+    print(f"{len(train['name'])} colours to learn from, {len(test['name'])} held out\n", flush=True)
+
+    model = OneToMany(inputs=["rgb"], sequence="name", verbose=True).fit(train)
+
+    order, ngram = ngram_nats(train, test, "name", None)
+    nats = nats_per_step(model, test, "name")
+    wrong = nats_per_step(model, shuffled(test, ["rgb"]), "name")
+    print("\nheld-out nats per character, lower is better")
+    print(f"  this model                     {nats:.3f}")
+    print(f"  interpolated {order}-gram            {ngram:.3f}   (it can't see a vector)")
+    print(f"  this model, colours shuffled   {wrong:.3f}   so the colour is worth {wrong - nats:.3f}\n")
+
+    in_data = set(train["name"]) | set(test["name"])
+    made = model.generate({"rgb": list(ASKED.values())}, n=5, seed=0)
+    for k, name in enumerate(made):
+        words = list(ASKED)[k // 5]
+        if k % 5 == 0:
+            print(f"  {words}; the nearest in the data is {nearest(train, ASKED[words])!r}")
+        print(f"    {name:24s} {'in the data' if name in in_data else 'new'}")
+    keep(model, model.generate({"rgb": list(ASKED.values())}, n=12, seed=0), folder, "colours")

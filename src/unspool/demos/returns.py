@@ -1,0 +1,79 @@
+"""State of the market on a day to its next 20 daily log-returns: the S&P 500, 1999 to 2018, in the package `arch`."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unspool.codec.windows import Windows, windows
+from unspool.demos.shared import keep
+from unspool.evaluation.returns import constant_student, garch_student
+from unspool.model import OneToMany
+
+LENGTH, TRAIN = 20, 0.8
+STATE = ["volatility_5", "volatility_20", "volatility_60", "momentum_5", "momentum_20", "momentum_60", "drawdown"]
+
+
+def data() -> dict[str, NDArray[np.float64]]:
+    """One row a day: the return of the day, and the state of the market at its close.
+
+    Volatilities are logarithms of the root mean square return of the last days, momenta are sums of returns in
+    units of it, the drawdown is the logarithm of the price over its highest so far.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the loader of arch calls pandas in ways that are going away
+        from arch.data import sp500
+
+        price = sp500.load()["Adj Close"].to_numpy()
+    returns = np.diff(np.log(price))
+    columns = {"day": np.arange(len(returns), dtype=float), "r": returns}
+    total, squares = (np.concatenate([[0.0], np.cumsum(x)]) for x in (returns, returns**2))
+    for span in (5, 20, 60):
+        past = lambda sums, span=span: sums[61:] - sums[61 - span : -span or None]  # noqa: E731
+        columns[f"volatility_{span}"] = 0.5 * np.log(past(squares) / span)
+        columns[f"momentum_{span}"] = past(total) / np.sqrt(past(squares))
+    columns["drawdown"] = (total - np.maximum.accumulate(total))[61:]
+    return {name: values[60:] if name in ("day", "r") else values for name, values in columns.items()}
+
+
+def cut(columns: dict[str, NDArray[np.float64]], days: slice) -> Windows:
+    """Windows of 20 returns, each with the state at the close before its first day."""
+    part = {name: values[days] for name, values in columns.items()}
+    return windows(part, order="day", length=LENGTH, inputs=STATE, sequence=["r"])
+
+
+def main(folder: Path) -> None:
+    """Fit on the first 80 % of the days, compare on the rest."""
+    columns = data()
+    returns = columns["r"]
+    border = round(TRAIN * len(returns))
+    train, test = cut(columns, slice(border)), cut(columns, slice(border + LENGTH, None))
+    print(f"{border:,} days to learn from, a gap of {LENGTH}, then {len(returns) - border - LENGTH:,} held out\n", flush=True)
+
+    model = OneToMany(verbose=True).fit(train)
+
+    nats = -model.log_prob(test) / LENGTH
+    at = border + LENGTH + test.starts[:, None] + np.arange(LENGTH)
+    student = constant_student(returns[:border], returns)[at].mean()
+    garch = garch_student(returns, border)[at].mean()
+    mixed = test.raw.inputs.copy()
+    order = np.random.default_rng(0).permutation(len(test))
+    for name in STATE:
+        test.raw.inputs[name] = mixed[name][order]
+    wrong = -model.log_prob(test).mean() / LENGTH
+    test.raw.inputs.update(mixed)
+    print("\nheld-out nats per day, lower is better")
+    print(f"  this model                    {nats.mean():.3f}")
+    print(f"  constant Student's t          {-student:.3f}")
+    print(f"  GARCH(1,1) with Student's t   {-garch:.3f}   (it sees every day before; the model one state in 20 days)")
+    print(f"  this model, states shuffled   {wrong:.3f}   so the state is worth {wrong - nats.mean():.3f}\n")
+
+    calm, wild = (int(np.argmin(sign * np.asarray(columns["volatility_20"][border:]))) + border for sign in (1, -1))
+    state = {name: columns[name][[calm, wild]] for name in STATE}
+    made = model.generate(state, n=500, seed=0)
+    for k, word in enumerate(("calmest", "wildest")):
+        total = np.array(made[500 * k : 500 * (k + 1)]).sum(1)
+        low, high = np.quantile(total, [0.1, 0.9])
+        print(f"  the {word} held-out day: the next 20 days end between {low:+.1%} and {high:+.1%} in 80 % of 500 paths")
+    keep(model, made, folder, "returns")
