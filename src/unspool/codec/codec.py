@@ -11,7 +11,7 @@ from unspool.codec.columns import Dates, Flags, InputColumn, Reals, StepColumn, 
 from unspool.codec.examples import Examples, gather_as
 from unspool.codec.numbers import SERIES, Scaled
 from unspool.codec.people import fact, parse_typed
-from unspool.codec.table import Table, read
+from unspool.codec.table import Table, is_many, read
 from unspool.errors import SchemaError
 from unspool.schema.arrays import lay, missing_mask, spans
 from unspool.schema.casting import cast
@@ -149,7 +149,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             SchemaError: lists every input that is missing.
         """
         if isinstance(data, Mapping):
-            data = {name: self._one_vector(name, value) for name, value in data.items()}
+            data = self._whole_vectors(data)
         table = read(
             data, None if isinstance(data, str) or hasattr(data, "read") else "inputs", strings=self._strings()
         )
@@ -270,11 +270,16 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if isinstance(column, Symbols) and any(isinstance(value, str) for value in column.values)
         ]
 
-    def _one_vector(self, name: Any, value: Any) -> Any:
-        """A single vector is one row, not a row for each of its numbers."""
+    def _whole_vectors(self, data: Mapping[Any, Any]) -> dict[Any, Any]:
+        """A single vector is one value, not a value for each of its numbers: repeat it as any single value."""
         vectors = {field.name for field in self.schema.inputs if isinstance(field, Vector)}
-        flat = isinstance(value, (list, tuple, np.ndarray)) and len(value) and all(np.ndim(item) == 0 for item in value)
-        return [list(value)] if name in vectors and flat and not isinstance(value[0], str) else value
+        single = {
+            name: list(value)
+            for name, value in data.items()
+            if name in vectors and np.ndim(value) == 1 and len(value) and np.asarray(value).dtype.kind in "iuf"
+        }
+        rest = [len(value) for name, value in data.items() if name not in single and is_many(value)]
+        return {**data, **{name: [value] * (rest[0] if rest else 1) for name, value in single.items()}}
 
 
 COLUMN: dict[type[Field], type] = {Category: Symbols, Number: Scaled, Vector: Reals, Flag: Flags, When: Dates}

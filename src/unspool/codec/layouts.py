@@ -91,7 +91,9 @@ def from_rows(table: Table, request: Request) -> Raw:
     form: Form = "records"
     for asked in request.sequence:
         name = name_of(asked)
-        form, columns, bounds = unfold(table.columns[name], asked, Place(table.place, name), csv=table.kind == "csv")
+        form, columns, bounds = unfold(
+            table.columns[name], asked, Place(table.place, name), csv=table.kind in ("csv", "tsv")
+        )
         if steps:
             _check_parallel(offsets, bounds, columns, Place(table.place, name))
             form = "records"

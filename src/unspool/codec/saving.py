@@ -1,8 +1,8 @@
 """Columns out: as the kind of table that came in, or to a file or stream."""
 
-import csv
 import io
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -96,20 +96,31 @@ def _write(columns: Mapping[str, Any], file: IO[bytes], format: str) -> None:  #
     if format == "json":
         file.write(msgspec.json.encode(write(columns, "records")))
         return None
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    writer = csv.writer(text, delimiter="\t" if format == "tsv" else ",", lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*(map(_cell, values) for values in write(columns, "dict").values()), strict=True))
-    text.flush()
-    text.detach()
+    _write_csv(columns, file, "\t" if format == "tsv" else ",")
     return None
 
 
-def _cell(value: Any) -> Any:
+def _write_csv(columns: Mapping[str, Any], file: IO[bytes], delimiter: str) -> None:
+    # Not the csv module: with "\n" as the end of a line it leaves a lone "\r" without quotes, which readers,
+    # ourselves among them, take for the end of a line.
+    alone = len(columns) == 1
+    special = re.compile(f'["\r\n{delimiter}]')
+
+    def quoted(value: Any) -> str:
+        text = _cell(value)
+        # An empty line is no row to most readers, so in a table of one column an empty cell is quoted.
+        return '"' + text.replace('"', '""') + '"' if special.search(text) or (alone and not text) else text
+
+    file.write((delimiter.join(map(quoted, columns)) + "\n").encode())
+    cells = (map(quoted, values) for values in write(columns, "dict").values())
+    file.writelines((delimiter.join(row) + "\n").encode() for row in zip(*cells, strict=True))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
     if isinstance(value, (list, dict, tuple)):
         return json.dumps(value, ensure_ascii=False, default=str)
     if isinstance(value, bool):
         return "true" if value else "false"
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    return value.item() if isinstance(value, np.generic) else value
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

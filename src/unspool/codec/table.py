@@ -13,7 +13,7 @@ from unspool.errors import DataError, SchemaError
 from unspool.schema.arrays import Column, from_arrow, from_values
 from unspool.schema.place import Place, listing, nearest
 
-__all__ = ["Table", "read", "save_table", "write"]
+__all__ = ["Table", "is_many", "read", "save_table", "write"]
 
 ACCEPTED = "a pandas, Polars or PyArrow table, a dict of lists, a list of dicts, or a path"
 
@@ -130,7 +130,7 @@ def _transpose(rows: Sequence[Any], place: str) -> dict[str, list[Any]]:
 
 
 def _broadcast(data: Mapping[Any, Any], place: str) -> dict[str, Column]:
-    single = {name: value for name, value in data.items() if not _many(value)}
+    single = {name: value for name, value in data.items() if not is_many(value)}
     many = {str(name): _series(value, Place(place, str(name))) for name, value in data.items() if name not in single}
     lengths = {name: len(column) for name, column in many.items()}
     rows = next(iter(lengths.values()), 1)
@@ -145,7 +145,8 @@ def _broadcast(data: Mapping[Any, Any], place: str) -> dict[str, Column]:
     return {str(name): many[str(name)] for name in data}
 
 
-def _many(value: Any) -> bool:
+def is_many(value: Any) -> bool:
+    """Whether a value stands for several rows, rather than for all rows alike."""
     if isinstance(value, np.ndarray):
         return value.ndim > 0
     return not isinstance(value, (str, bytes, Mapping)) and hasattr(value, "__len__") and hasattr(value, "__getitem__")

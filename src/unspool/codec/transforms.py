@@ -56,7 +56,8 @@ def natural_unit(x: np.ndarray, transform: str) -> float:
     sizes = np.abs(x[x != 0])
     if not len(sizes) or (transform == "log1p" and np.all(sizes == np.round(sizes))):
         return 1.0
-    unit = float(np.median(sizes))
+    # Not so small that the largest value overflows when it is measured in it.
+    unit = max(float(np.median(sizes)), float(sizes.max()) * 1e-12, 1e-300)
     # log1p is defined above -unit only; negative values given on purpose must stay legal where possible.
     return max(unit, float(-2 * x.min())) if transform == "log1p" else unit
 

@@ -159,7 +159,7 @@ def refuse_constant(values: np.ndarray, place: Place, cure: str, *, least: int) 
     gone = missing_mask(values) if values.ndim == 1 else np.isnan(values)
     same = (values == values[0]) | (gone & gone[0])
     if bool(np.all(same)) and not (bool(np.any(gone)) and not bool(np.all(gone == gone[0]))):
-        shown = chr(values[0]) if values.dtype == np.uint32 else values[0].tolist() if values.ndim > 1 else values[0]
+        shown = chr(values[0]) if values.dtype == np.uint32 else values[:1].tolist()[0]
         raise DataError(place.whole, "at least two different values", f"only {shown!r}", cure)
 
 

@@ -1,0 +1,153 @@
+"""Inference reads a column as a careful person would."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from unspool.codec.examples import gather
+from unspool.errors import DataError, SchemaError
+from unspool.schema.arrays import from_values
+from unspool.schema.fields import Category, Field, Flag, Number, Vector, When
+from unspool.schema.inference import infer_input, infer_steps
+from unspool.schema.place import Place
+
+N = 120
+
+
+def input_field(values) -> Field:
+    place = Place("the data", "x")
+    return infer_input(from_values(values, place), "x", place)[0]
+
+
+def step_field(values) -> Field:
+    place = Place("the data", "x")
+    column = from_values(values, place)
+    return infer_steps({"x": column}, np.array([0, len(values)]), {}, {}, {"x": place})[0][0]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["a", "b", None] * 40, Category),
+        (["2026-01-31", "2026-02-01 10:30"] * 60, When),
+        ([dt.date(2026, 1, 1), None, dt.date(2026, 1, 2)] * 40, When),
+        ([True, False] * 60, Flag),
+        ([True, None] * 60, Flag),
+        ([1.5, 2.5] * 60, Number),
+        (list(range(1, 13)) * 10, Category),
+        ([0, 1, None] * 40, Category),
+        ([[1, 2], [3, 4]] * 60, Vector),
+        (["[1, 2]", "[3, 4.5]"] * 60, Vector),
+        (["2026", "2027"] * 60, Category),
+    ],
+    ids=[
+        "text",
+        "iso",
+        "dates",
+        "flags",
+        "flags-missing",
+        "floats",
+        "months",
+        "codes-missing",
+        "lists",
+        "json",
+        "years",
+    ],
+)
+def test_an_input_is_what_it_looks_like(values, kind) -> None:
+    assert type(input_field(values)) is kind
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        list(range(N)),
+        list(range(1, 10)),
+        [2010 + i % 9 for i in range(N)],
+        [4, 6, 8] * 40,
+        np.random.default_rng(0).poisson(2, N).tolist(),
+        [i % 24 for i in range(N)],
+    ],
+    ids=["ids", "few-rows", "years", "with-gaps", "counts", "too-many"],
+)
+def test_whole_numbers_that_count_or_measure_are_numbers(values) -> None:
+    assert type(input_field(values)) is Number
+
+
+def test_whole_numbers_with_missing_values_are_whole_although_pandas_makes_them_floats() -> None:
+    assert type(input_field([1.0, 2.0, float("nan")] * 40)) is Category
+    assert type(input_field([1.0, 2.0] * 60)) is Number
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["a", "b"] * 10, Category),
+        ([True, False] * 10, Category),
+        ([1, 2, 3, 4] * 10, Category),
+        ([2, 4, 6, 8], Number),
+        (list(range(200)) * 5, Number),
+        ([0.5, 1.5] * 10, Number),
+        ([1, None, 2] * 10, Category),
+    ],
+)
+def test_a_step_is_what_it_looks_like(values, kind) -> None:
+    assert type(step_field(values)) is kind
+
+
+def test_dates_in_a_step_are_refused_with_a_cure() -> None:
+    with pytest.raises(
+        SchemaError, match=r"column 'x': expected numbers, text or truth values, found dates. Use the date"
+    ):
+        step_field([dt.date(2026, 1, 1), dt.date(2026, 1, 2)])
+
+
+def test_text_among_numbers_is_a_mistake_rather_than_a_category() -> None:
+    rows = [str(i / 3) for i in range(30)]
+    rows[16] = "n/a"
+    with pytest.raises(SchemaError, match=r"row 17, column 'x': expected a number, .*found 'n/a'. Correct the cell"):
+        input_field(rows)
+
+
+def test_a_field_overrides_what_would_be_inferred() -> None:
+    data = {"m": list(range(1, 13)) * 10, "x": [[1, 2, 3]] * 60 + [[3, 2]] * 60}
+    schema, examples = gather(data, inputs=[Number("m")], sequence=Number("x", "none", "point"))
+    assert schema.inputs == (Number("m", "standardise"),)
+    assert schema.steps == (Number("x", "none", "point"),)
+    assert examples.steps["x"].dtype == np.int64
+
+
+def test_a_column_inside_records_can_be_overridden() -> None:
+    data = {"k": ["a", "b"], "path": [[{"x": 1, "y": 2}, {"x": 2, "y": 5}], [{"x": 3, "y": 1}]]}
+    schema, _ = gather(data, inputs="k", sequence={"path": [Category("x")]})
+    assert schema.steps == (Category("x"), Number("y", "standardise"))
+    with pytest.raises(SchemaError, match="fields of its records: x, y, found z"):
+        gather(data, inputs="k", sequence={"path": [Category("z")]})
+
+
+def test_an_input_without_information_is_refused() -> None:
+    for values, words in (
+        ([3.5] * 9, r"column 'x': expected at least two different values, found only 3.5. Drop it from the inputs"),
+        (["a"] * 9, "only 'a'"),
+        ([[1, 2]] * 9, r"only \[1.0, 2.0\]"),
+        ([None] * 9, "expected at least one value, found 9 missing values. Drop the column"),
+        ([float("nan")] * 9, "9 missing values"),
+    ):
+        with pytest.raises(DataError, match=words):
+            input_field(values)
+
+
+def test_being_missing_at_times_is_information() -> None:
+    assert type(input_field([3.5, None] * 9)) is Number
+    assert type(input_field(["a", None] * 9)) is Category
+    assert type(input_field([[1, 2], None] * 9)) is Vector
+
+
+def test_a_single_example_has_constant_inputs_and_passes() -> None:
+    assert type(input_field([5])) is Number
+
+
+def test_a_constant_step_is_refused() -> None:
+    with pytest.raises(DataError, match=r"column 'x': expected at least two different values, found only 7"):
+        step_field([7, 7, 7])
