@@ -275,9 +275,9 @@ def test_a_bad_long_table_names_the_id_or_the_row(case: str) -> None:
 
 def test_two_tables_must_share_their_ids() -> None:
     inputs, steps = {"id": [1, 2], "k": ["a", "b"]}, {"id": [1, 7], "x": [1.0, 2.0]}
-    with pytest.raises(DataError, match="column 'id': expected ids that the table of inputs has, found 7. Add a row"):
+    with pytest.raises(DataError, match=r"column 'id': expected ids that the table of inputs has, found 7. Add a row"):
         gather(inputs, steps, inputs="k", sequence="x", id="id")
-    with pytest.raises(DataError, match="row 1, column 'id': expected every id once, found 1 also in row 2"):
+    with pytest.raises(DataError, match=r"row 1, column 'id': expected every id once, found 1 also in row 2"):
         gather({"id": [1, 1], "k": ["a", "b"]}, steps, inputs="k", sequence="x", id="id")
 
 
@@ -296,5 +296,5 @@ def test_new_data_may_come_in_parallel_lists_or_records() -> None:
     schema, examples = gather(PATHS, inputs="kind", sequence="path")
     lists = {"kind": ["x", "y"], "wind": [[1.0, 2.5], [3.0, None, 4.0]], "status": [["t", "s"], ["s", "s", "t"]]}
     same(examples, gather_as(schema, lists))
-    with pytest.raises(SchemaError, match="expected steps with status, found steps with wind"):
+    with pytest.raises(SchemaError, match=r"expected steps with status, found steps with wind"):
         gather_as(schema, {"kind": ["x"], "path": [[{"wind": 1.0}]]})

@@ -7,7 +7,7 @@ import pytest
 
 from unspool.codec.examples import gather
 from unspool.errors import DataError, SchemaError
-from unspool.schema.arrays import from_values
+from unspool.schema.conversion import from_values
 from unspool.schema.fields import Category, Field, Flag, Number, Vector, When
 from unspool.schema.inference import infer_input, infer_steps
 from unspool.schema.place import Place

@@ -7,15 +7,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from unspool.codec.columns import Dates, Flags, InputColumn, Reals, StepColumn, Symbols
+from unspool.codec.columns import InputColumn, StepColumn, Symbols
 from unspool.codec.examples import Examples, gather_as
+from unspool.codec.fitting import INPUT_COLUMN, fit_input, fit_step, step_column
 from unspool.codec.numbers import SERIES, Scaled
 from unspool.codec.people import fact, parse_typed
 from unspool.codec.table import Table, is_many, read
 from unspool.errors import SchemaError
-from unspool.schema.arrays import lay, missing_mask, spans
+from unspool.schema.arrays import lay, spans
 from unspool.schema.casting import cast
-from unspool.schema.fields import Category, Field, Flag, Number, Schema, Text, Vector, When
+from unspool.schema.fields import Field, Number, Schema, Vector
 from unspool.schema.place import Place
 
 
@@ -92,7 +93,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ("input", self.schema.inputs, self.inputs),
             ("step", self.schema.steps, self.steps),
         ):
-            kinds = [COLUMN[type(field)] if role == "input" else _step_class(field) for field in fields]
+            kinds = [INPUT_COLUMN[type(field)] if role == "input" else step_column(field) for field in fields]
             if kinds != [type(column) for column in columns]:
                 found = ", ".join(type(column).__name__ for column in columns)
                 raise SchemaError(f"codec, {role} columns", ", ".join(kind.__name__ for kind in kinds), found)
@@ -106,8 +107,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Raises:
             SchemaError: a value that a transform is not defined for.
         """
-        inputs = [_fit_input(field, examples.inputs[field.name], examples) for field in schema.inputs]
-        steps = [_fit_step(field, examples) for field in schema.steps]
+        inputs = [fit_input(field, examples) for field in schema.inputs]
+        steps = [fit_step(field, examples) for field in schema.steps]
         lengths = examples.lengths
         return cls(
             schema,
@@ -282,35 +283,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {**data, **{name: [value] * (rest[0] if rest else 1) for name, value in single.items()}}
 
 
-COLUMN: dict[type[Field], type] = {Category: Symbols, Number: Scaled, Vector: Reals, Flag: Flags, When: Dates}
-
-
-def _step_class(field: Field) -> type:
-    return Scaled if isinstance(field, Number) else Symbols
-
-
-def _fit_input(field: Field, values: np.ndarray, examples: Examples) -> InputColumn:
-    match field:
-        case Number():
-            return Scaled.fit(values, field.transform, examples.input_place(field.name))
-        case Vector():
-            return Reals.fit(values)
-        case Flag():
-            return Flags(bool(missing_mask(values).any()))
-        case When():
-            return Dates.fit(values)
-    return Symbols.fit(values, step=False)
-
-
-def _fit_step(field: Field, examples: Examples) -> StepColumn:
-    values = examples.steps[field.name]
-    if isinstance(field, Number):
-        place, base = examples.step_place(field.name), examples.first.get(field.name)
-        return Scaled.fit(values, field.transform, place, examples.offsets, base)
-    return Symbols.fit(values, step=True, text=isinstance(field, Text))
-
-
 def encode_step(field: Field, column: StepColumn, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+    """A step field's values for the network, and the log-Jacobian of each."""
     values, place = examples.steps[field.name], examples.step_place(field.name)
     if isinstance(column, Symbols):
         return column.encode(values, place, strict=False), np.zeros(len(values))

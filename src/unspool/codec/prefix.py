@@ -10,8 +10,8 @@ from unspool.codec.columns import Symbols
 from unspool.codec.examples import Examples
 from unspool.codec.layouts import unfold
 from unspool.errors import SchemaError
-from unspool.schema.arrays import from_values
 from unspool.schema.casting import cast
+from unspool.schema.conversion import from_values
 from unspool.schema.place import Place
 
 

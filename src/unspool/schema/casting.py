@@ -7,7 +7,8 @@ import msgspec
 import numpy as np
 
 from unspool.errors import SchemaError
-from unspool.schema.arrays import Column, Ragged, Record, from_values, kind_of, missing_mask
+from unspool.schema.arrays import Column, Ragged, Record, kind_of, missing_mask
+from unspool.schema.conversion import from_values
 from unspool.schema.fields import Category, Field, Flag, Number, Text, Vector, When
 from unspool.schema.place import Place
 

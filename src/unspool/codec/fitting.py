@@ -1,0 +1,47 @@
+"""Which fitted column a field gets, and fitting it."""
+
+from unspool.codec.columns import Dates, Flags, InputColumn, Reals, StepColumn, Symbols
+from unspool.codec.examples import Examples
+from unspool.codec.numbers import Scaled
+from unspool.schema.arrays import missing_mask
+from unspool.schema.fields import Category, Field, Flag, Number, Text, Vector, When
+
+INPUT_COLUMN: dict[type[Field], type] = {Category: Symbols, Number: Scaled, Vector: Reals, Flag: Flags, When: Dates}
+"""The class of the fitted column of each input kind."""
+
+
+def step_column(field: Field) -> type:
+    """The class of the fitted column of a step field."""
+    return Scaled if isinstance(field, Number) else Symbols
+
+
+def fit_input(field: Field, examples: Examples) -> InputColumn:
+    """Fit the column of an input field.
+
+    Raises:
+        SchemaError: a value that its transform is not defined for.
+    """
+    values = examples.inputs[field.name]
+    match field:
+        case Number():
+            return Scaled.fit(values, field.transform, examples.input_place(field.name))
+        case Vector():
+            return Reals.fit(values)
+        case Flag():
+            return Flags(bool(missing_mask(values).any()))
+        case When():
+            return Dates.fit(values)
+    return Symbols.fit(values, step=False)
+
+
+def fit_step(field: Field, examples: Examples) -> StepColumn:
+    """Fit the column of a step field.
+
+    Raises:
+        SchemaError: a value that its transform is not defined for.
+    """
+    values = examples.steps[field.name]
+    if isinstance(field, Number):
+        place, base = examples.step_place(field.name), examples.first.get(field.name)
+        return Scaled.fit(values, field.transform, place, examples.offsets, base)
+    return Symbols.fit(values, step=True, text=isinstance(field, Text))
