@@ -10,6 +10,7 @@ LAYERS = (
     ("errors", "axes"),
     ("schema", "options", "files"),
     ("codec", "modelfile", "random"),
+    ("config",),
     ("network",),
     ("training", "generation"),  # side by side: they never import each other
     ("evaluation", "export"),

@@ -1,5 +1,6 @@
 """The model: one input in, a whole sequence out. The public face of all layers below."""
 
+import importlib.metadata
 import os
 import platform
 import secrets
@@ -8,15 +9,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-import unspool
 from unspool import modelfile
 from unspool.codec.codec import Codec, Encoded
 from unspool.codec.examples import gather
 from unspool.codec.prefix import encode_prefix
+from unspool.config import Config, Summary
 from unspool.errors import CorruptFile, NotFittedError, OptionError
 from unspool.generation.engine import STREAM_CHUNK, TILE, Request, check, chunks, generate
 from unspool.network.build import shape_of
@@ -25,55 +25,6 @@ from unspool.network.rules import Rule
 from unspool.options import RULES, Network, Options, Sampling, Training
 from unspool.schema.fields import Schema
 from unspool.sequences import Sequences
-from unspool.training.batches import bucketed, split
-from unspool.training.checkpoint import Checkpoint, fingerprint
-from unspool.training.defaults import plan
-from unspool.training.display import display
-from unspool.training.fit import Round, Task, train
-from unspool.training.update import Recipe, score, start
-
-
-class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What happened in training.
-
-    Attributes:
-        nats: held-out nats per step at the best weights, in original units (of training where nothing is held out);
-            lower is better.
-        examples: sequences trained on; `heldout` those held out.
-        steps: steps trained on; `heldout_steps` those held out.
-        updates: of the weights; `best_update` the one whose weights were kept.
-        weights: numbers in the network.
-        seconds: time taken.
-        stopped: why training ended.
-        rounds: every look at the held-out sequences.
-    """
-
-    nats: float
-    examples: int
-    heldout: int
-    steps: int
-    heldout_steps: int
-    updates: int
-    best_update: int
-    weights: int
-    seconds: float
-    stopped: str
-    rounds: list[Round]
-
-
-class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The configuration in a model file: all but the weights."""
-
-    format: int
-    versions: dict[str, str]
-    codec: Codec
-    network: Network
-    size: int
-    embedding: int
-    training: Training
-    seed: int
-    data: str
-    summary: Summary
 
 
 class Event(NamedTuple):
@@ -215,6 +166,14 @@ class OneToMany:
         training: Training,
         checkpoint: str | os.PathLike[str] | None,
     ) -> None:
+        # Here, so that a program that only generates doesn't wait for what trains.
+        from unspool.training.batches import bucketed, split
+        from unspool.training.checkpoint import Checkpoint, fingerprint
+        from unspool.training.defaults import plan
+        from unspool.training.display import display
+        from unspool.training.fit import Task, train
+        from unspool.training.update import Recipe, start
+
         rows, heldout_rows = split(encoded, training.holdout, self.seed)
         learned, heldout = encoded.take(rows), encoded.take(heldout_rows)
         steps = int(learned.offsets[-1])
@@ -284,6 +243,9 @@ class OneToMany:
 
     def log_prob_by_field(self, data: Any, steps: Any = None) -> NDArray[np.float64]:
         """As `log_prob`, (N, F) or (N, F + 1): a column per step field, then the stops where lengths vary."""
+        from unspool.training.batches import bucketed
+        from unspool.training.update import score
+
         self._fitted()
         encoded = self.codec_.encode(self.codec_.gather(data, steps))
         buckets, rows = bucketed(encoded, self.net_.shape.stops)
@@ -450,8 +412,8 @@ def load(path: str | os.PathLike[str]) -> OneToMany:
     """
     config, arrays = modelfile.read(path, Config)
     shape = shape_of(config.codec, config.network, config.size, config.embedding)
-    net = Net(np.random.default_rng(0), shape)
-    wanted = weights(net)
+    net = jax.eval_shape(lambda: Net(np.random.default_rng(0), shape))
+    wanted = by_path(net)
     if wanted.keys() != arrays.keys() or any(wanted[name].shape != arrays[name].shape for name in wanted):
         differing = sorted(wanted.keys() ^ arrays.keys()) or [n for n in wanted if wanted[n].shape != arrays[n].shape]
         cure = "Save the model again, or fetch the file again."
@@ -459,21 +421,26 @@ def load(path: str | os.PathLike[str]) -> OneToMany:
     fields, sequence = config.codec.schema.inputs, config.codec.schema.sequence
     model = OneToMany(list(fields), sequence, network=config.network, training=config.training, seed=config.seed)
     model.codec_, model.summary_ = config.codec, config.summary
-    model.net_ = jax.tree.unflatten(jax.tree.structure(net), [jax.numpy.asarray(arrays[name]) for name in wanted])
+    model.net_ = jax.tree.unflatten(jax.tree.structure(net), [jax.device_put(arrays[name]) for name in wanted])
     model._numbers = (config.network, config.size, config.embedding, config.training, config.data)
     return model
 
 
 def weights(net: Net) -> dict[str, NDArray[Any]]:
     """Arrays of a network by path, in the order of its leaves."""
+    return {path: np.asarray(leaf) for path, leaf in by_path(net).items()}
+
+
+def by_path(net: Net) -> dict[str, Any]:
+    """Leaves of a network by path, in their order."""
     paths = jax.tree_util.tree_leaves_with_path(net)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf) for path, leaf in paths}
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in paths}
 
 
 def versions() -> dict[str, str]:
     """What the numbers of a fit may depend on besides its data and options."""
     return {
-        "unspool": unspool.__version__,
+        "unspool": importlib.metadata.version("unspool"),
         "jax": jax.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),

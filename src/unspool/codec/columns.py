@@ -1,5 +1,6 @@
 """The other fitted columns: symbols, flags, dates, vectors."""
 
+import contextlib
 from typing import Any, Literal
 
 import msgspec
@@ -13,6 +14,8 @@ from unspool.schema.place import Place, listing, nearest
 
 Symbol = str | int | float | bool | None
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+FEW = 1000
+"""Values of a column that are faster told apart by Python than by Arrow, which has to be imported."""
 
 
 class Symbols(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="symbols"):
@@ -114,16 +117,15 @@ def distinct(column: np.ndarray) -> tuple[list[Any], np.ndarray]:
     if column.dtype.kind != "O":
         values, codes = np.unique(column, return_inverse=True)
         return values.tolist(), codes
-    import pyarrow as pa
+    if len(column) > FEW:
+        import pyarrow as pa
 
-    try:
-        coded = pa.array(column, from_pandas=True).dictionary_encode(null_encoding="encode")
-    except (pa.ArrowException, TypeError, OverflowError):
-        # Text and numbers in one column: rare, because a table's column has one type.
-        order: dict[tuple[bool, Any], int] = {}
-        slow = [order.setdefault((isinstance(value, bool), value), len(order)) for value in column.tolist()]
-        return [value for _, value in order], np.array(slow, np.int64)
-    return coded.dictionary.to_pylist(), coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        with contextlib.suppress(pa.ArrowException, TypeError, OverflowError):  # text and numbers in one column
+            coded = pa.array(column, from_pandas=True).dictionary_encode(null_encoding="encode")
+            return coded.dictionary.to_pylist(), coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    order: dict[tuple[bool, Any], int] = {}
+    codes = [order.setdefault((isinstance(value, bool), value), len(order)) for value in column.tolist()]
+    return [value for _, value in order], np.array(codes, np.int64)
 
 
 class Flags(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="flags"):
@@ -180,6 +182,8 @@ class Reals(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         Raises:
             SchemaError: another D than in training, or a missing value where training had none.
         """
+        if not column.shape[1]:
+            column = np.full((len(column), self.dim), np.nan)
         if column.shape[1] != self.dim:
             raise SchemaError(place.at(0), f"{self.dim} numbers, as in training", str(column.shape[1]))
         gone = np.isnan(column).any(1)

@@ -10,7 +10,10 @@ from unspool.network.heads.base import Head
 from unspool.network.heads.nullable import Nullable
 from unspool.network.heads.numbers import Mixture, Normal, Point, StudentT
 from unspool.network.heads.symbols import Categorical
-from unspool.network.net import Network, Reals as RealInput, Shape, Symbols as SymbolInput
+from unspool.network.net import Reals as RealInput
+from unspool.network.net import Shape
+from unspool.network.net import Symbols as SymbolInput
+from unspool.options import Network
 from unspool.schema.fields import AnyField, Number
 
 NUMBER_HEADS: Mapping[str, Head] = MappingProxyType(

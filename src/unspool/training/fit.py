@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import msgspec
 import numpy as np
 
+from unspool.config import Round
 from unspool.errors import TrainingError
 from unspool.network.net import Net
 from unspool.training.batches import Bucket, Group, batch_rows, epoch
@@ -34,14 +35,6 @@ TOGETHER = 25
 """Updates of one dispatch at the most."""
 TOLERANCE = 1e-4
 """Nats per step by which a round must be better than the best one to count."""
-
-
-class Round(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One look at the held-out sequences: nats per step are minus mean log-probabilities, lower is better."""
-
-    update: int
-    train: float
-    heldout: float | None
 
 
 class Progress(msgspec.Struct, forbid_unknown_fields=True):

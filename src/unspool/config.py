@@ -1,0 +1,57 @@
+"""What a model file says besides the weights, so that `unspool inspect` reads it without importing JAX."""
+
+import msgspec
+
+from unspool.codec.codec import Codec
+from unspool.options import Network, Training
+
+
+class Round(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One look at the held-out sequences: nats per step are minus mean log-probabilities, lower is better."""
+
+    update: int
+    train: float
+    heldout: float | None
+
+
+class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What happened in training.
+
+    Attributes:
+        nats: held-out nats per step at the best weights, in original units (of training where nothing is held out);
+            lower is better.
+        examples: sequences trained on; `heldout` those held out.
+        steps: steps trained on; `heldout_steps` those held out.
+        updates: of the weights; `best_update` the one whose weights were kept.
+        weights: numbers in the network.
+        seconds: time taken.
+        stopped: why training ended.
+        rounds: every look at the held-out sequences.
+    """
+
+    nats: float
+    examples: int
+    heldout: int
+    steps: int
+    heldout_steps: int
+    updates: int
+    best_update: int
+    weights: int
+    seconds: float
+    stopped: str
+    rounds: list[Round]
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The configuration in a model file: all but the weights."""
+
+    format: int
+    versions: dict[str, str]
+    codec: Codec
+    network: Network
+    size: int
+    embedding: int
+    training: Training
+    seed: int
+    data: str
+    summary: Summary
