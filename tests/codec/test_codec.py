@@ -115,6 +115,10 @@ def test_inputs_to_generate_from_may_be_single_values_lists_or_frames() -> None:
             np.testing.assert_allclose(values[0], wanted[0])
     many = codec.encode_inputs({"country": ["x", "y"], "age": 30, "rgb": [0.1, 0.2], "member": None, "born": None})
     assert [len(values) for values in many] == [2] * 5
+    nothing = codec.encode_inputs(dict.fromkeys(INPUTS))
+    assert nothing[0].tolist() == [codec.inputs[0].values.index(None)]
+    assert all(np.isnan(values).all() for values in nothing[1:])
+    assert [values.shape for values in nothing[1:]] == [(1, 1), (1, 2), (1, 1), (1, 7)]
 
 
 def test_inputs_to_generate_from_that_are_wrong_are_refused() -> None:

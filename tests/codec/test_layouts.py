@@ -198,6 +198,11 @@ BAD = {
         r"row 2, column 'k': expected a number, found 'n/a'. C",
     ),
     "uneven vectors": ({"k": [[1, 2], [3]]}, {}, r"row 2, column 'k': expected 2 numbers, as in row 1, found 1"),
+    "input and sequence": (
+        {},
+        {"inputs": ["x"], "sequence": "x"},
+        r"either the input or the sequence, found .*pass First",
+    ),
     "order alone": ({}, {"order": "k"}, r"id: expected the column that tells sequences apart"),
     "steps alone": ({}, {"steps": {"k": [1]}}, r"id: expected the column that both tables share"),
     "parallel": (

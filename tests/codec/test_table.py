@@ -281,3 +281,12 @@ def test_an_unknown_column_is_answered_with_the_nearest_one() -> None:
 def test_an_empty_table_is_refused() -> None:
     with pytest.raises(DataError, match=r"expected at least one row, found none"):
         read(pd.DataFrame({"a": []})).need(["a"])
+
+
+def test_a_frame_with_a_column_twice_is_refused() -> None:
+    with pytest.raises(DataError, match=r"expected every column name once, found 'a' 2 times"):
+        read(pd.DataFrame(np.ones((2, 2)), columns=["a", "a"]))
+
+
+def test_columns_named_by_numbers_are_named_by_their_text() -> None:
+    assert plain(pd.DataFrame(np.arange(4).reshape(2, 2))) == {"0": [0, 2], "1": [1, 3]}

@@ -110,6 +110,12 @@ def test_text_among_numbers_is_a_mistake_rather_than_a_category() -> None:
         input_field(rows)
 
 
+def test_digits_and_signs_are_tokens_rather_than_numbers_with_mistakes() -> None:
+    assert type(step_field([*"0123456789+"] * 5)) is Category
+    assert type(input_field([*"0123456789+"] * 5)) is Category
+    assert type(step_field([*map(str, range(300)), "<end>"])) is Category
+
+
 def test_a_field_overrides_what_would_be_inferred() -> None:
     data = {"m": list(range(1, 13)) * 10, "x": [[1, 2, 3]] * 60 + [[3, 2]] * 60}
     schema, examples = gather(data, inputs=[Number("m")], sequence=Number("x", "none", "point"))

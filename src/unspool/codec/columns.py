@@ -124,8 +124,8 @@ def distinct(column: np.ndarray) -> tuple[list[Any], np.ndarray]:
             coded = pa.array(column, from_pandas=True).dictionary_encode(null_encoding="encode")
             return coded.dictionary.to_pylist(), coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     order: dict[tuple[bool, Any], int] = {}
-    codes = [order.setdefault((isinstance(value, bool), value), len(order)) for value in column.tolist()]
-    return [value for _, value in order], np.array(codes, np.int64)
+    slow = [order.setdefault((isinstance(value, bool), value), len(order)) for value in column.tolist()]
+    return [value for _, value in order], np.array(slow, np.int64)
 
 
 class Flags(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="flags"):

@@ -85,7 +85,11 @@ def from_rows(table: Table, request: Request) -> Raw:
     if not request.sequence:
         cure = 'Pass sequence="column"; or id="column" if each row is one step.'
         raise SchemaError(table.place, "the column that holds the sequences", f"only {listing(table.columns)}", cure)
-    table.need([*map(name_of, request.inputs), *map(name_of, request.sequence)])
+    given, held = [list(map(name_of, asked)) for asked in (request.inputs, request.sequence)]
+    table.need([*given, *held])
+    if set(given) & set(held):
+        cure = "To give the first value as the input, pass First()."
+        raise SchemaError(table.place, "a column that is either the input or the sequence", repr(given), cure)
     steps: dict[str, Column] = {}
     offsets = np.zeros(0, np.int64)
     form: Form = "records"

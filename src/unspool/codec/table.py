@@ -49,6 +49,8 @@ class Table:
 
     def need(self, names: Sequence[str | None]) -> None:
         """Refuse a table that lacks any of the columns, naming all that it lacks, or that has no rows."""
+        if not self.columns:
+            raise DataError(self.place, "at least one row", "none")
         missing = [name for name in names if name is not None and name not in self.columns]
         if missing:
             raise self.unknown(missing)
@@ -102,15 +104,19 @@ def _frame(data: Any, place: str) -> Table:
 
     try:
         frame: Any = nw.from_native(data)
+    except nw.exceptions.DuplicateError as error:
+        raise DataError(place, "every column name once", str(error).splitlines()[-1].strip(" -")) from None
     except TypeError:
         raise DataError(place, ACCEPTED, f"a {type(data).__module__}.{type(data).__qualname__}") from None
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
     columns: dict[str, Column] = {}
-    for name in frame.columns:
-        series, where = frame[name], Place(place, str(name))
+    for series in frame.iter_columns():
+        where = Place(place, str(series.name))
         is_object = series.dtype == nw.Object
-        columns[str(name)] = from_values(series.to_list(), where) if is_object else from_arrow(series.to_arrow(), where)
+        columns[where.column] = (
+            from_values(series.to_list(), where) if is_object else from_arrow(series.to_arrow(), where)
+        )
     return Table(columns, frame.implementation.name.lower(), place)
 
 

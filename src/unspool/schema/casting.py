@@ -22,7 +22,7 @@ def cast(column: Column, field: Field, place: Place) -> np.ndarray:
     | Category | int64, bool, or object of str, int, float, bool | None |
     | Flag | bool, or object of bool | None |
     | When | datetime64[us] | NaT |
-    | Vector | float64 (N, D) | NaN |
+    | Vector | float64 (N, D) | NaN; D is 0 when all are missing |
     | Text | uint32 code points | there is none |
 
     Raises:
@@ -193,6 +193,8 @@ def parse_moments(column: np.ndarray) -> np.ndarray | None:
 
 def _vectors(column: Column, field: Field, place: Place) -> np.ndarray:
     column = from_json(column, place)
+    if isinstance(column, np.ndarray) and missing_mask(column).all():
+        return np.zeros((len(column), 0))  # no vector at all, so no width
     if (
         not isinstance(column, Ragged)
         or not isinstance(column.values, np.ndarray)

@@ -33,6 +33,9 @@ SYMBOLS = 20
 SEEN = 5
 """Times that a whole number must be seen (a step: on average) to be taken for a symbol."""
 
+MANY = 20
+"""Fewest distinct numbers among texts that make the rest of the texts look like mistakes."""
+
 
 def infer_input(column: Column, asked: Field | str, place: Place) -> tuple[AnyField, np.ndarray]:
     """The field of an input column, and its values in that field's form.
@@ -134,8 +137,8 @@ def _step_kind(column: Column, name: str, place: Place) -> Field:
     if kind == "date":
         cure = "Use the date as `order`, or as an input; or turn it into a number, such as days since the start."
         raise SchemaError(place.whole, "numbers, text or truth values", "dates", cure)
-    if kind == "text":
-        refuse_mixed(column, name, place)
+    if kind == "text" and any("." in text for text in column[:1000] if text):
+        refuse_mixed(column, name, place)  # not of whole numbers, which as text are token ids
     if kind in ("text", "truth value"):
         return Category(name)
     if not is_whole(column):
@@ -166,6 +169,8 @@ def refuse_constant(values: np.ndarray, place: Place, cure: str, *, least: int) 
 def refuse_mixed(column: np.ndarray, name: str, place: Place) -> None:
     """Refuse text that is nearly all numbers: a number that can't be read, rather than a category.
 
+    Nearly all means 9 of 10 distinct values, and at least `MANY`: fewer may well be tokens, digits and signs, say.
+
     Raises:
         SchemaError: names the first value that is no number.
     """
@@ -175,7 +180,7 @@ def refuse_mixed(column: np.ndarray, name: str, place: Place) -> None:
     unique = texts.unique().to_pylist()
     odd = [text for text in unique if parse_number(text) is None]
     numbers = len(unique) - len(odd)
-    if odd and numbers >= 9 * len(odd):
+    if odd and numbers >= max(MANY, 9 * len(odd)):
         row = column.tolist().index(odd[0])
         cure = f"Correct the cell, or empty it; or pass Category({name!r}) if it is meant."
         raise SchemaError(place.at(row), "a number, like nearly all the others", repr(odd[0]), cure)
