@@ -18,7 +18,7 @@ from unspool.codec.examples import gather
 from unspool.codec.prefix import encode_prefix
 from unspool.config import Config, Summary
 from unspool.errors import CorruptFile, NotFittedError, OptionError
-from unspool.generation.engine import STREAM_CHUNK, TILE, Request, check, chunks, generate
+from unspool.generation.engine import SHORT, TILE, Request, check, chunks, generate
 from unspool.network.build import shape_of
 from unspool.network.net import Net
 from unspool.network.rules import Rule
@@ -107,6 +107,12 @@ class OneToMany:
     def __sklearn_is_fitted__(self) -> bool:
         """Whether it has been fitted."""
         return hasattr(self, "net_")
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn, the only caller, asks of every estimator."""
+        from sklearn.utils import Tags, TargetTags
+
+        return Tags(estimator_type=None, target_tags=TargetTags(required=False))
 
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items() if value is not None)
@@ -329,7 +335,7 @@ class OneToMany:
             rows = np.arange(start_of, min(start_of + TILE, count))
             before = {name: column[rows // n] for name, column in bases.items()}
             step = 0
-            for chunk in chunks(self.net_, request, slice(rows[0], rows[-1] + 1), STREAM_CHUNK):
+            for chunk in chunks(self.net_, request, slice(rows[0], rows[-1] + 1), SHORT):
                 lengths = chunk.alive.sum(0)
                 offsets = np.concatenate([[0], np.cumsum(lengths)])
                 flat = tuple(values.T[chunk.alive.T] for values in chunk.values)

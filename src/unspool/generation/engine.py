@@ -24,8 +24,11 @@ from unspool.network.rules import Rule
 from unspool.options import Sampling
 from unspool.random import seed_words, uniforms
 
-TILE, CHUNK, STREAM_CHUNK = 1024, 64, 8
-"""Rows of one batch at the most; steps of one dispatch, and of one dispatch of a stream."""
+TILE = 1024
+"""Rows of one batch at the most."""
+LONG, SHORT = 64, 8
+"""Steps of one dispatch; the shorter one serves streams, and sequences shorter than the longer one. Only two lengths,
+because every length is compiled."""
 
 
 class Who(NamedTuple):
@@ -172,7 +175,7 @@ def chunks(net: Net, request: Request, rows: slice, chunk: int) -> Iterator[Chun
     seed = seed_words(request.seed)
     total = request.limit if request.length is None else request.length
     stopping = net.stop is not None and request.length is None
-    chunk = min(chunk, 1 << max(total - 1, 0).bit_length())
+    chunk = chunk if total > chunk else SHORT
     for first in range(0, total, chunk):
         given = _given(request, row, first, chunk)
         carry, (values, alive) = advance(
@@ -195,7 +198,7 @@ def generate(net: Net, request: Request) -> tuple[tuple[NDArray, ...], NDArray[n
     lengths, stopped = [], []
     for first in range(0, count, TILE):
         tile = slice(first, min(first + TILE, count))
-        made = list(chunks(net, request, tile, CHUNK))
+        made = list(chunks(net, request, tile, LONG))
         width = tile.stop - tile.start
         alive = np.concatenate([c.alive for c in made]).T if made else np.zeros((width, 0), bool)
         for j, parts in enumerate(flat):

@@ -164,7 +164,7 @@ class Run:
     def dispatch(self, group: Group) -> None:
         """Run one group of updates."""
         at = self.progress.update
-        numbers = np.arange(at, at + len(group.rows))
+        numbers = range(at, at + len(group.rows))
         self.learner, total = update(
             self.recipe,
             self.learner,
