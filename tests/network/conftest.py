@@ -1,0 +1,12 @@
+"""The mathematics is tested in many small programs, each run once: to compile them quickly is what counts."""
+
+import jax
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def quick_compilation():
+    """Compile with few optimisations: half the time, and the same numbers within the tests' tolerance."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
