@@ -16,7 +16,7 @@ import sklearn.utils.validation
 
 import unspool as us
 from unspool import errors
-from unspool.model import weights
+from unspool.network.storage import weights
 
 QUICK = us.Network(size=16)
 
@@ -36,7 +36,9 @@ def words(count: int = 120) -> dict[str, list[object]]:
 
 def fit_words(**training: object) -> us.OneToMany:
     options = us.Training(**{"epochs": 15, "batch": 32, **training})  # type: ignore[arg-type]
-    return us.OneToMany(["kind", us.Number("size")], "word", network=QUICK, training=options, verbose=False).fit(words())
+    return us.OneToMany(["kind", us.Number("size")], "word", network=QUICK, training=options, verbose=False).fit(
+        words()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -52,24 +54,40 @@ def series_model() -> us.OneToMany:
     for k in range(40):
         level = np.cumsum(rng.normal(size=9)) + 100
         rows += [
-            {"id": k, "t": t, "group": k % 2, "level": level[t], "extra": None if t % 3 == 0 else float(t), "mood": "ab"[t % 2]}
+            {
+                "id": k,
+                "t": t,
+                "group": k % 2,
+                "level": level[t],
+                "extra": None if t % 3 == 0 else float(t),
+                "mood": "ab"[t % 2],
+            }
             for t in range(9)
         ]
     long = pd.DataFrame(rows)
     options = us.Training(epochs=3, batch=8)
     fields = [us.Number("level", transform="difference"), us.Number("extra", head="normal"), "mood"]
-    made = us.OneToMany([us.Category("group"), us.First("level")], fields, network=QUICK, training=options, verbose=False)
+    made = us.OneToMany(
+        [us.Category("group"), us.First("level")], fields, network=QUICK, training=options, verbose=False
+    )
     return made.fit(long, id="id", order="t")
 
 
 def test_the_same_call_gives_the_same_weights(model: us.OneToMany) -> None:
     again = fit_words()
-    assert all(np.array_equal(a, b) for a, b in zip(weights(model.net_).values(), weights(again.net_).values(), strict=True))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(weights(model.net_).values(), weights(again.net_).values(), strict=True)
+    )
 
 
 def test_another_seed_gives_other_weights(model: us.OneToMany) -> None:
     other = us.OneToMany(
-        ["kind", us.Number("size")], "word", network=QUICK, training=us.Training(epochs=15, batch=32), seed=1, verbose=False
+        ["kind", us.Number("size")],
+        "word",
+        network=QUICK,
+        training=us.Training(epochs=15, batch=32),
+        seed=1,
+        verbose=False,
     ).fit(words())
     assert not np.array_equal(weights(model.net_)["start"], weights(other.net_)["start"])
 
@@ -151,7 +169,8 @@ def test_a_stream_of_records_goes_on_from_its_own_last_values(series_model: us.O
 def test_differences_start_from_the_first_value(series_model: us.OneToMany) -> None:
     made = series_model.generate({"group": 0, "level": [100.0, 10_000.0]}, n=50, seed=0)
     start = np.array([sequence[0]["level"] for sequence in made]).reshape(2, 50)
-    assert abs(start[0].mean() - 100) < 3 and abs(start[1].mean() - 10_000) < 3
+    assert abs(start[0].mean() - 100) < 3
+    assert abs(start[1].mean() - 10_000) < 3
 
 
 def test_missing_values_are_generated(series_model: us.OneToMany) -> None:
@@ -207,14 +226,16 @@ def test_without_a_seed_a_new_one_is_taken_and_kept(model: us.OneToMany) -> None
 def test_the_callers_kind_of_frame_comes_back(model: us.OneToMany) -> None:
     inputs = {"kind": ["up", "down"], "size": [3.0, 2.0]}
     frame = model.generate(pd.DataFrame(inputs), n=2, seed=0).to_frame()
-    assert isinstance(frame, pd.DataFrame) and list(frame.columns) == ["kind", "size", "sample", "word"]
+    assert isinstance(frame, pd.DataFrame)
+    assert list(frame.columns) == ["kind", "size", "sample", "word"]
     assert isinstance(model.generate(pl.DataFrame(inputs), n=2, seed=0).to_frame(long=True), pl.DataFrame)
     assert isinstance(model.generate(inputs, n=2, seed=0).to_frame(), dict)
 
 
 def test_scikit_learn_can_clone_it_and_ask_whether_it_is_fitted(model: us.OneToMany) -> None:
     bare = sklearn.base.clone(us.OneToMany(["kind"], "word", network=QUICK, seed=3))
-    assert bare.get_params()["seed"] == 3 and bare.set_params(seed=4).seed == 4
+    assert bare.get_params()["seed"] == 3
+    assert bare.set_params(seed=4).seed == 4
     sklearn.utils.validation.check_is_fitted(model)
     with pytest.raises(errors.OptionError, match="sede"):
         bare.set_params(sede=1)
@@ -240,14 +261,17 @@ def test_a_model_that_is_not_fitted_says_so(ask: str) -> None:
         ({"inputs": {"kind": "up", "size": "many"}}, "size"),
     ],
 )
-def test_a_wrong_request_is_refused_with_its_place(model: us.OneToMany, change: dict[str, object], message: str) -> None:
+def test_a_wrong_request_is_refused_with_its_place(
+    model: us.OneToMany, change: dict[str, object], message: str
+) -> None:
     with pytest.raises(errors.UnspoolError, match=message):
         model.generate(**{"inputs": {"kind": "up", "size": 1.0}, **change})  # type: ignore[arg-type]
 
 
 def test_an_unseen_letter_has_a_finite_probability(model: us.OneToMany) -> None:
     known, unknown = model.log_prob({"kind": ["up"] * 2, "size": [2.0] * 2, "word": ["ae", "az"]})
-    assert np.isfinite(unknown) and unknown < known
+    assert np.isfinite(unknown)
+    assert unknown < known
 
 
 def test_one_example_asks_for_more_or_for_memorising() -> None:
@@ -299,7 +323,8 @@ def test_after_kill_minus_nine_the_same_call_ends_with_the_same_bits(tmp_path: P
         return subprocess.run(arguments, env={**_environment(), "PYTHONPATH": path}, check=False).returncode
 
     assert run("kill") == -signal.SIGKILL
-    assert run("resume") == 0 and run("whole") == 0
+    assert run("resume") == 0
+    assert run("whole") == 0
     resumed, whole = us.load(tmp_path / "resume.unspool"), us.load(tmp_path / "whole.unspool")
     assert all(
         np.array_equal(a, b) for a, b in zip(weights(resumed.net_).values(), weights(whole.net_).values(), strict=True)

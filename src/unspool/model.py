@@ -1,6 +1,7 @@
 """The model: one input in, a whole sequence out. The public face of all layers below."""
 
 import importlib.metadata
+import itertools
 import os
 import platform
 import secrets
@@ -12,16 +13,14 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool import modelfile
-from unspool.codec.codec import Codec, Encoded
+from unspool.codec.codec import Codec
 from unspool.codec.examples import gather
 from unspool.codec.prefix import encode_prefix
-from unspool.config import Config, Summary
-from unspool.errors import CorruptFile, NotFittedError, OptionError
+from unspool.config import Summary
+from unspool.errors import NotFittedError, OptionError
 from unspool.generation.engine import SHORT, TILE, Request, check, chunks, generate
-from unspool.network.build import shape_of
-from unspool.network.net import Net
 from unspool.network.rules import Rule
+from unspool.network.storage import read_model, write_model
 from unspool.options import RULES, Network, Options, Sampling, Training
 from unspool.schema.fields import Schema
 from unspool.sequences import Sequences
@@ -53,10 +52,8 @@ class OneToMany:
             nothing.
 
     Attributes:
-        schema_: the fields as inferred or given.
-        codec_: the fitted columns.
+        config_: all that the model file holds besides the weights; `schema_`, `codec_` and `summary_` are parts of it.
         net_: the network with its weights.
-        summary_: what happened in training.
 
     Examples:
         >>> import unspool as us
@@ -149,6 +146,9 @@ class OneToMany:
             TrainingError: too little data to hold any out, or weights that diverge.
             CheckpointMismatch: the folder holds the checkpoint of another fit.
         """
+        # Here, so that a program that only generates doesn't wait for what trains.
+        from unspool.training.learn import Asked, learn
+
         network, training = _given(Network, self.network), _given(Training, self.training)
         schema, examples = gather(
             data,
@@ -161,71 +161,26 @@ class OneToMany:
         codec = Codec.fit(schema, examples)
         if self.verbose is not False:
             print(codec.describe(), file=sys.stderr)
-        self._learn(codec, codec.encode(examples), network, training, checkpoint)
+        asked = Asked(network, training, self.seed, self.verbose, checkpoint, versions())
+        self.config_, self.net_ = learn(codec, codec.encode(examples), asked)
         return self
 
-    def _learn(
-        self,
-        codec: Codec,
-        encoded: Encoded,
-        network: Network,
-        training: Training,
-        checkpoint: str | os.PathLike[str] | None,
-    ) -> None:
-        # Here, so that a program that only generates doesn't wait for what trains.
-        from unspool.training.batches import bucketed, split
-        from unspool.training.checkpoint import Checkpoint, fingerprint
-        from unspool.training.defaults import plan
-        from unspool.training.display import display
-        from unspool.training.fit import Task, train
-        from unspool.training.update import Recipe, start
-
-        rows, heldout_rows = split(encoded, training.holdout, self.seed)
-        learned, heldout = encoded.take(rows), encoded.take(heldout_rows)
-        steps = int(learned.offsets[-1])
-        widest = max(len(getattr(column, "values", "1")) for column in codec.steps)
-        numbers = plan(network, training, examples=len(learned), steps=steps, widest=widest, fields=len(codec.steps))
-        shape = shape_of(codec, numbers.network, numbers.size, numbers.embedding)
-        net = Net(np.random.default_rng([self.seed, 2]), shape)
-        task = Task(
-            train=bucketed(learned, shape.stops)[0],
-            heldout=bucketed(heldout, shape.stops)[0],
-            train_steps=steps,
-            heldout_steps=int(heldout.offsets[-1]),
-            train_jacobian=_total(learned.log_jacobian),
-            heldout_jacobian=_total(heldout.log_jacobian),
-            seed=self.seed,
-        )
-        settings = {"network": network, "training": training, "codec": codec, "seed": self.seed, "versions": versions()}
-        parts = fingerprint(encoded, **settings)
-        saver: dict[str, Any] = {}
-        if checkpoint is not None:
-            folder = Checkpoint(checkpoint, parts)
-            like = start(net, Recipe(numbers.feeding, numbers.clip, numbers.weight_decay))
-            saver = {"resume": folder.load(like), "save": folder.save}
-        with display(numbers.updates, self.verbose) as watch:
-            self.net_, progress = train(task, numbers, net, watch=watch, **saver)
-        self.codec_ = codec
-        self._numbers = (numbers.network, numbers.size, numbers.embedding, training, parts["data"])
-        self.summary_ = Summary(
-            nats=progress.best,
-            examples=len(learned),
-            heldout=len(heldout),
-            steps=steps,
-            heldout_steps=task.heldout_steps,
-            updates=progress.update,
-            best_update=progress.best_update,
-            weights=sum(leaf.size for leaf in jax.tree.leaves(self.net_)),
-            seconds=progress.seconds,
-            stopped=progress.stopped,
-            rounds=progress.rounds,
-        )
+    @property
+    def codec_(self) -> Codec:
+        """The fitted columns."""
+        self._fitted()
+        return self.config_.codec
 
     @property
     def schema_(self) -> Schema:
         """The fields as inferred or given."""
-        self._fitted()
         return self.codec_.schema
+
+    @property
+    def summary_(self) -> Summary:
+        """What happened in training."""
+        self._fitted()
+        return self.config_.summary
 
     # ---- judge --------------------------------------------------------------------------------------------------
 
@@ -254,7 +209,7 @@ class OneToMany:
 
         self._fitted()
         encoded = self.codec_.encode(self.codec_.gather(data, steps))
-        buckets, rows = bucketed(encoded, self.net_.shape.stops)
+        buckets, rows = bucketed(encoded, self.net_.shape.stops, multiple=8)
         columns = len(encoded.steps) + self.net_.shape.stops
         out = np.zeros((len(encoded), columns))
         for bucket, at in zip(buckets, rows, strict=True):
@@ -357,8 +312,10 @@ class OneToMany:
             raise OptionError("rule", f"Sampling(...), or one of {', '.join(RULES)}", repr(rule))
         check(sampling, self.net_)
         for name, value, least in (("n", n, 1), ("length", length, 0), ("seed", seed, 0)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least):
-                raise OptionError(f"generate({name}=...)", f"a whole number, at least {least}", repr(value))
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least
+            ):
+                raise OptionError(f"generate({name}={value!r})", f"a whole number, at least {least}", repr(value))
         table = self.codec_.read_inputs(inputs)
         bases = self.codec_.bases(table)
         given = None if prefix is None else encode_prefix(self.codec_, prefix, len(table), bases)
@@ -384,7 +341,7 @@ class OneToMany:
             if values.dtype.kind not in "if":
                 continue
             known = before.get(name, np.full(len(offsets) - 1, np.nan)).copy()
-            for k, (start_of, end) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+            for k, (start_of, end) in enumerate(itertools.pairwise(offsets)):
                 present = values[start_of:end][~np.isnan(values[start_of:end])]
                 known[k] = present[-1] if len(present) else known[k]
             last[name] = known
@@ -399,15 +356,13 @@ class OneToMany:
             FileError: the place can't be written to.
         """
         self._fitted()
-        network, size, embedding, training, data = self._numbers
-        config = Config(
-            modelfile.FORMAT_VERSION, versions(), self.codec_, network, size, embedding, training, self.seed, data, self.summary_
-        )
-        modelfile.write(path, weights(self.net_), config)
+        write_model(path, self.config_, self.net_)
 
     def _fitted(self) -> None:
         if not hasattr(self, "net_"):
-            raise NotFittedError("OneToMany", "a fitted model", "one that has not been fitted", "Call fit first, or load.")
+            raise NotFittedError(
+                "OneToMany", "a fitted model", "one that has not been fitted", "Call fit first, or load."
+            )
 
 
 def load(path: str | os.PathLike[str]) -> OneToMany:
@@ -416,31 +371,11 @@ def load(path: str | os.PathLike[str]) -> OneToMany:
     Raises:
         FileError: one of its kinds says what is wrong with the file.
     """
-    config, arrays = modelfile.read(path, Config)
-    shape = shape_of(config.codec, config.network, config.size, config.embedding)
-    net = jax.eval_shape(lambda: Net(np.random.default_rng(0), shape))
-    wanted = by_path(net)
-    if wanted.keys() != arrays.keys() or any(wanted[name].shape != arrays[name].shape for name in wanted):
-        differing = sorted(wanted.keys() ^ arrays.keys()) or [n for n in wanted if wanted[n].shape != arrays[n].shape]
-        cure = "Save the model again, or fetch the file again."
-        raise CorruptFile(os.fspath(path), "the weights of its own configuration", f"others: {', '.join(differing[:3])}", cure)
+    config, net = read_model(path)
     fields, sequence = config.codec.schema.inputs, config.codec.schema.sequence
     model = OneToMany(list(fields), sequence, network=config.network, training=config.training, seed=config.seed)
-    model.codec_, model.summary_ = config.codec, config.summary
-    model.net_ = jax.tree.unflatten(jax.tree.structure(net), [jax.device_put(arrays[name]) for name in wanted])
-    model._numbers = (config.network, config.size, config.embedding, config.training, config.data)
+    model.config_, model.net_ = config, net
     return model
-
-
-def weights(net: Net) -> dict[str, NDArray[Any]]:
-    """Arrays of a network by path, in the order of its leaves."""
-    return {path: np.asarray(leaf) for path, leaf in by_path(net).items()}
-
-
-def by_path(net: Net) -> dict[str, Any]:
-    """Leaves of a network by path, in their order."""
-    paths = jax.tree_util.tree_leaves_with_path(net)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in paths}
 
 
 def versions() -> dict[str, str]:
@@ -460,7 +395,3 @@ def _given(kind: type[Any], value: Options | None) -> Any:
     if not isinstance(value, kind):
         raise OptionError(kind.__name__.lower(), f"{kind.__name__}(...)", repr(value))
     return value
-
-
-def _total(columns: tuple[NDArray[np.float64], ...]) -> float:
-    return float(sum(column.sum() for column in columns))

@@ -4,7 +4,8 @@ import html
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, overload
+from pathlib import Path
+from typing import IO, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,13 +82,23 @@ class Sequences:
             long = self.codec.schema.layout == "long"
         return write(self._long() if long else self._wide(), self.inputs.kind)
 
-    def save(self, path: str, *, long: bool | None = None) -> None:
-        """Write the table of `to_frame` to a CSV, JSON lines or Parquet file, by the file's name."""
+    def save(self, target: str | Path | IO[Any], *, long: bool | None = None, format: str | None = None) -> None:  # noqa: A002
+        """Write the table of `to_frame` to a file, whole or not at all, or to an open stream.
+
+        Args:
+            target: a path, or a stream such as `sys.stdout.buffer`.
+            long: as for `to_frame`.
+            format: csv, tsv, jsonl, json or parquet; by default what the path says, csv for a stream.
+
+        Raises:
+            DataError: an unknown format.
+            FileError: the place can't be written to.
+        """
         if long is None:
             long = self.codec.schema.layout == "long"
-        save_table(self._long() if long else self._wide(), path)
+        save_table(self._long() if long else self._wide(), target, format)
 
-    def plot(self, path: str | None = None) -> Any:
+    def plot(self, path: str | Path | None = None) -> Any:
         """A picture: text as text, numbers as a fan of quantiles with a few paths. Needs the extra `plot`.
 
         Args:
@@ -102,13 +113,13 @@ class Sequences:
 
     def __repr__(self) -> str:
         lines = [f"{len(self)} sequences for {len(self.inputs)} inputs, seed {self.seed}"]
-        lines += [f"  {self._label(k)}  {_short(self._values[k])}" for k in range(min(len(self), SHOWN))]
+        lines += [f"  {self.label(k)}  {_short(self._values[k])}" for k in range(min(len(self), SHOWN))]
         return "\n".join([*lines, *(["  ..."] if len(self) > SHOWN else [])])
 
     def _repr_html_(self) -> str:
         cell = lambda text: f"<td style='text-align:left'>{html.escape(text)}</td>"  # noqa: E731
         rows = (
-            f"<tr>{cell(self._label(k))}{cell(_short(self._values[k], 200))}</tr>" for k in range(min(len(self), SHOWN))
+            f"<tr>{cell(self.label(k))}{cell(_short(self._values[k], 200))}</tr>" for k in range(min(len(self), SHOWN))
         )
         more = f"<tr>{cell('...')}{cell('')}</tr>" if len(self) > SHOWN else ""
         title = f"{len(self)} sequences for {len(self.inputs)} inputs, seed {self.seed}"
@@ -118,8 +129,8 @@ class Sequences:
     def _values(self) -> list[Any]:
         return self.codec.show(self.columns, self.offsets)
 
-    def _label(self, k: int) -> str:
-        """The inputs of a sequence in few words."""
+    def label(self, k: int) -> str:
+        """The inputs of sequence k in few words."""
         row = np.array([k // self.samples])
         names = [field.name for field in self.codec.schema.inputs]
         return ", ".join(f"{name}={_plain(take(self.inputs.columns[name], row))}" for name in names)

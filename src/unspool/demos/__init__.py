@@ -37,5 +37,7 @@ def run(name: str, folder: Path = Path()) -> None:
         if isinstance(error, MissingExtra) or error.name is None or error.name.startswith("unspool"):
             raise
         package = error.name.partition(".")[0]
-        raise MissingExtra(f"demo {name}", f"the package {package}", "none", "pip install 'unspool[examples]'") from None
+        raise MissingExtra(
+            f"demo {name}", f"the package {package}", "none", "pip install 'unspool[examples]'"
+        ) from None
     print(f"\nin {time.monotonic() - began:.0f} s")

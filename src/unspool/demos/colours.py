@@ -1,24 +1,29 @@
 """RGB vector to colour name: the 949 colours of the xkcd survey, which matplotlib carries."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from matplotlib import _color_data
+from matplotlib.colors import XKCD_COLORS, to_rgb
 
-from unspool.demos.shared import keep, ngram_nats, nats_per_step, parted, shuffled
+from unspool.demos.shared import keep, nats_per_step, ngram_nats, parted, shuffled
 from unspool.model import OneToMany
 
-ASKED = {"a red": [0.9, 0.1, 0.1], "a pale blue": [0.7, 0.85, 1.0], "a dark green": [0.05, 0.3, 0.1], "a grey": [0.5] * 3}
+ASKED = {
+    "a red": [0.9, 0.1, 0.1],
+    "a pale blue": [0.7, 0.85, 1.0],
+    "a dark green": [0.05, 0.3, 0.1],
+    "a grey": [0.5] * 3,
+}
 
 
-def data() -> dict[str, list[object]]:
+def data() -> dict[str, list[Any]]:
     """Columns `rgb`, three numbers from 0 to 1, and `name`."""
-    colours = {name.removeprefix("xkcd:"): code for name, code in _color_data.XKCD_COLORS.items()}
-    rgb = [[int(code[at : at + 2], 16) / 255 for at in (1, 3, 5)] for code in colours.values()]
-    return {"rgb": rgb, "name": list(colours)}
+    names = [name.removeprefix("xkcd:") for name in XKCD_COLORS]
+    return {"rgb": [list(to_rgb(code)) for code in XKCD_COLORS.values()], "name": names}
 
 
-def nearest(train: dict[str, list[object]], rgb: list[float]) -> str:
+def nearest(train: dict[str, list[Any]], rgb: list[float]) -> str:
     """The simplest thing that could work: the name of the nearest colour of training."""
     distance = np.linalg.norm(np.array(train["rgb"]) - np.array(rgb), axis=1)
     return str(train["name"][int(distance.argmin())])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import names as census
 
-from unspool.demos.shared import keep, ngram_nats, nats_per_step, parted, shuffled
+from unspool.demos.shared import keep, nats_per_step, ngram_nats, parted, shuffled
 from unspool.model import OneToMany
 
 FILES = {"male": "dist.male.first", "female": "dist.female.first", "surname": "dist.all.last"}

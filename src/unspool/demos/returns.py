@@ -1,6 +1,7 @@
 """State of the market on a day to its next 20 daily log-returns: the S&P 500, 1999 to 2018, in the package `arch`."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from unspool.codec.windows import Windows, windows
 from unspool.demos.shared import keep
 from unspool.evaluation.returns import constant_student, garch_student
 from unspool.model import OneToMany
+from unspool.schema.arrays import take
 
 LENGTH, TRAIN = 20, 0.8
 STATE = ["volatility_5", "volatility_20", "volatility_60", "momentum_5", "momentum_20", "momentum_60", "drawdown"]
@@ -43,13 +45,23 @@ def cut(columns: dict[str, NDArray[np.float64]], days: slice) -> Windows:
     return windows(part, order="day", length=LENGTH, inputs=STATE, sequence=["r"])
 
 
+def shuffled_states(test: Windows) -> Windows:
+    """The same windows after the states of other days."""
+    order = np.random.default_rng(0).permutation(len(test))
+    inputs = {name: take(column, order) for name, column in test.raw.inputs.items()}
+    return replace(test, raw=replace(test.raw, inputs=inputs))
+
+
 def main(folder: Path) -> None:
     """Fit on the first 80 % of the days, compare on the rest."""
     columns = data()
     returns = columns["r"]
     border = round(TRAIN * len(returns))
     train, test = cut(columns, slice(border)), cut(columns, slice(border + LENGTH, None))
-    print(f"{border:,} days to learn from, a gap of {LENGTH}, then {len(returns) - border - LENGTH:,} held out\n", flush=True)
+    print(
+        f"{border:,} days to learn from, a gap of {LENGTH}, then {len(returns) - border - LENGTH:,} held out\n",
+        flush=True,
+    )
 
     model = OneToMany(verbose=True).fit(train)
 
@@ -57,12 +69,7 @@ def main(folder: Path) -> None:
     at = border + LENGTH + test.starts[:, None] + np.arange(LENGTH)
     student = constant_student(returns[:border], returns)[at].mean()
     garch = garch_student(returns, border)[at].mean()
-    mixed = test.raw.inputs.copy()
-    order = np.random.default_rng(0).permutation(len(test))
-    for name in STATE:
-        test.raw.inputs[name] = mixed[name][order]
-    wrong = -model.log_prob(test).mean() / LENGTH
-    test.raw.inputs.update(mixed)
+    wrong = -model.log_prob(shuffled_states(test)).mean() / LENGTH
     print("\nheld-out nats per day, lower is better")
     print(f"  this model                    {nats.mean():.3f}")
     print(f"  constant Student's t          {-student:.3f}")
@@ -75,5 +82,7 @@ def main(folder: Path) -> None:
     for k, word in enumerate(("calmest", "wildest")):
         total = np.array(made[500 * k : 500 * (k + 1)]).sum(1)
         low, high = np.quantile(total, [0.1, 0.9])
-        print(f"  the {word} held-out day: the next 20 days end between {low:+.1%} and {high:+.1%} in 80 % of 500 paths")
+        print(
+            f"  the {word} held-out day: the next 20 days end between {low:+.1%} and {high:+.1%} in 80 % of 500 paths"
+        )
     keep(model, made, folder, "returns")

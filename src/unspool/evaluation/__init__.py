@@ -1,0 +1,1 @@
+"""Figures of quality, and the simplest models to hold them against."""

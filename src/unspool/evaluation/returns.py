@@ -36,7 +36,7 @@ def garch_student(returns: NDArray[np.float64], train: int) -> NDArray[np.float6
     percent = 100 * returns
     fitted = arch_model(percent[:train], dist="t").fit(disp="off")
     model = arch_model(percent, dist="t")
-    mean, *volatility, freedom = fitted.params.to_numpy()
+    mean, *_volatility, freedom = fitted.params.to_numpy()
     sigma2 = np.asarray(model.fix(fitted.params).conditional_volatility) ** 2
     density = model.distribution.loglikelihood(np.array([freedom]), percent - mean, sigma2, individual=True)
     return np.asarray(density) + np.log(100)

@@ -6,7 +6,7 @@ ask for at once. What a sequence becomes depends on none of that, since its unif
 
 from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +56,7 @@ class Given(NamedTuple):
 class Chunk(NamedTuple):
     """Steps as they come: one (T, B) array per field, and which of them are real."""
 
-    values: tuple[NDArray, ...]
+    values: tuple[NDArray[Any], ...]
     alive: NDArray[np.bool_]
 
 
@@ -74,13 +74,13 @@ class Request(NamedTuple):
         first_row: number of the first row, where the rows are a part of a larger request.
     """
 
-    inputs: tuple[NDArray, ...]
+    inputs: tuple[NDArray[Any], ...]
     samples: int
     seed: int
     rule: Rule
     length: int | None
     limit: int
-    prefix: tuple[tuple[NDArray, ...], NDArray[np.int64]] | None = None
+    prefix: tuple[tuple[NDArray[Any], ...], NDArray[np.int64]] | None = None
     first_row: int = 0
 
 
@@ -150,7 +150,9 @@ def check(sampling: Sampling, net: Net) -> None:
     symbols = any(isinstance(head, Categorical) for head in inner)
     if sampling.top_k is not None and not symbols:
         cure = "Use top_p, min_p or temperature, which act on numbers too."
-        raise OptionError(f"Sampling(top_k={sampling.top_k})", "a field of categories to choose from", "numbers only", cure)
+        raise OptionError(
+            f"Sampling(top_k={sampling.top_k})", "a field of categories to choose from", "numbers only", cure
+        )
     random = sampling.temperature != 1 or sampling.top_p is not None or sampling.min_p is not None
     if random and all(isinstance(head, Point) for head in inner):
         raise OptionError("rule", "a head with a spread", "point heads only, which draw nothing", "Fit another head.")
@@ -188,13 +190,13 @@ def chunks(net: Net, request: Request, rows: slice, chunk: int) -> Iterator[Chun
             return
 
 
-def generate(net: Net, request: Request) -> tuple[tuple[NDArray, ...], NDArray[np.int64], NDArray[np.bool_]]:
+def generate(net: Net, request: Request) -> tuple[tuple[NDArray[Any], ...], NDArray[np.int64], NDArray[np.bool_]]:
     """All sequences of a request: flat values per field, offsets, and which sequences ended by themselves.
 
     The order is row by row, and within a row sample by sample.
     """
     count = len(request.inputs[0]) * request.samples
-    flat: list[list[NDArray]] = [[] for _ in net.shape.heads]
+    flat: list[list[NDArray[Any]]] = [[] for _ in net.shape.heads]
     lengths, stopped = [], []
     for first in range(0, count, TILE):
         tile = slice(first, min(first + TILE, count))
@@ -228,8 +230,6 @@ def _given(request: Request, row: NDArray[np.int64], first: int, chunk: int) -> 
     return Given(tuple(_device(values[at]) for values in flat), jnp.asarray(where))
 
 
-def _device(values: NDArray) -> Array:
+def _device(values: NDArray[Any]) -> Array:
     """An array in the network's precision."""
     return jnp.asarray(values, jnp.float32 if values.dtype.kind == "f" else jnp.int32)
-
-

@@ -1,0 +1,1 @@
+"""The network: pure mathematics on weights and arrays."""

@@ -5,7 +5,6 @@ from types import MappingProxyType
 
 from unspool.codec.codec import Codec
 from unspool.codec.columns import Dates, InputColumn, Reals, StepColumn, Symbols
-from unspool.codec.numbers import Scaled
 from unspool.network.heads.base import Head
 from unspool.network.heads.nullable import Nullable
 from unspool.network.heads.numbers import Mixture, Normal, Point, StudentT
@@ -46,6 +45,5 @@ def _input(column: InputColumn) -> SymbolInput | RealInput:
 def _head(field: AnyField, column: StepColumn) -> Head:
     if isinstance(column, Symbols):
         return Categorical(len(column.values), column.unseen)
-    assert isinstance(column, Scaled) and isinstance(field, Number)
-    head = NUMBER_HEADS[field.head]
+    head = NUMBER_HEADS[field.head if isinstance(field, Number) else "auto"]
     return Nullable(head) if column.nullable else head

@@ -23,7 +23,7 @@ Mask = Float[Array, "B H"] | None
 
 
 class State(NamedTuple):
-    """What one layer, or a stack of them, carries from step to step. It goes in and comes out; no object remembers it."""
+    """What a layer, or a stack of them, carries from step to step. It goes in, it comes out, no object remembers it."""
 
     h: Float[Array, "*L B H"]
     c: Float[Array, "*L B H"]
@@ -53,7 +53,11 @@ def step(z: Float[Array, "B Z"], c: Float[Array, "B H"]) -> tuple[Float[Array, "
 
 @jax.custom_vjp
 def unroll(
-    R: Float[Array, "H Z"], x: Float[Array, "T B Z"], h0: Float[Array, "B H"], c0: Float[Array, "B H"], mask: Mask = None
+    R: Float[Array, "H Z"],
+    x: Float[Array, "T B Z"],
+    h0: Float[Array, "B H"],
+    c0: Float[Array, "B H"],
+    mask: Mask = None,
 ) -> tuple[Float[Array, "T B H"], Float[Array, "B H"]]:
     """All hidden states of a sequence, and the last cell state.
 
@@ -92,7 +96,9 @@ def backward(saved, cotangents):  # type: ignore[no-untyped-def]  # noqa: D103
         dy, c, (i, f, g, o), t = saved_t
         dh = carry.h + dy
         dc = carry.c + dh * o * (1 - t * t)
-        dz = jnp.concatenate([dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g * g), dh * t * o * (1 - o)], -1)
+        dz = jnp.concatenate(
+            [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g * g), dh * t * o * (1 - o)], -1
+        )
         return State(masked(dz @ R.T), dc * f), dz
 
     zero = jnp.zeros_like(h0)
@@ -145,4 +151,8 @@ class Cell(eqx.Module):
 
     def constant(self, context: Float[Array, "B C"]) -> Float[Array, "B Z"]:
         """What every step of a sequence adds to its pre-activations: bias and context."""
-        return jnp.broadcast_to(self.b, (context.shape[0], self.b.shape[0])) if self.K is None else context @ self.K + self.b
+        return (
+            jnp.broadcast_to(self.b, (context.shape[0], self.b.shape[0]))
+            if self.K is None
+            else context @ self.K + self.b
+        )

@@ -4,6 +4,8 @@ Vinyals et al. 2015 (arXiv:1411.4555) for the input as initial state; Graves 201
 reads its own output. Everything here is a pure function of weights and arrays; time is the first axis of a sequence.
 """
 
+import functools
+import operator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -139,9 +141,7 @@ class Net(eqx.Module):
     def __init__(self, rng: np.random.Generator, shape: Shape) -> None:
         H, options = shape.size, shape.options
         embed = lambda symbols, dim, features: (  # noqa: E731
-            RealEmbedding(rng, dim, features)
-            if symbols is None
-            else SymbolEmbedding(rng, symbols, shape.embedding)
+            RealEmbedding(rng, dim, features) if symbols is None else SymbolEmbedding(rng, symbols, shape.embedding)
         )
         self.shape = shape
         self.inputs = tuple(
@@ -228,12 +228,12 @@ class Net(eqx.Module):
     ) -> Float[Array, "*T B P"]:
         """Parameters of the head of field j, given the values of the fields before it in the same step."""
         rows = [feed(self._rows(k, earlier[k])) for k, feed in enumerate(ready.within[j])]
-        return self.outputs[j](h, sum(rows) if rows else None)
+        return self.outputs[j](h, functools.reduce(operator.add, rows) if rows else None)
 
     def hazard(self, h: Float[Array, "*T B H"]) -> Float[Array, "*T B 1"]:
         """Logit of stopping before this step."""
-        assert self.stop is not None
-        return (h @ self.stop[0] + self.stop[1])[..., None]
+        weights, bias = self.stop or (jnp.zeros(self.shape.size), jnp.float32(-jnp.inf))  # without one, never
+        return (h @ weights + bias)[..., None]
 
     def start_rows(self, batch: int) -> Float[Array, "B Z"]:
         """What the first step reads."""

@@ -9,7 +9,7 @@ from unspool.options import Sampling
 
 
 class Rule(eqx.Module):
-    """A `Sampling` as arrays. What is `None` is not compiled in; what is a number can change without compiling again."""
+    """A `Sampling` as arrays. `None` is not compiled in; a number can change without compiling again."""
 
     greedy: bool = eqx.field(static=True)
     temperature: Array | None = None
@@ -50,7 +50,7 @@ def filtered(logits: Float[Array, "*B V"], rule: Rule) -> Float[Array, "*B V"]:
     """
     if rule.temperature is not None:
         logits = logits / rule.temperature
-    floor = jnp.full(logits.shape[:-1] + (1,), -jnp.inf, logits.dtype)
+    floor = jnp.full((*logits.shape[:-1], 1), -jnp.inf, logits.dtype)
     if rule.min_p is not None:
         floor = jnp.maximum(floor, logits.max(-1, keepdims=True) + jnp.log(rule.min_p))
     if rule.top_k is not None or rule.top_p is not None:

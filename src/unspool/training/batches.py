@@ -1,7 +1,7 @@
 """From ragged examples to arrays of few shapes: the held-out split, length buckets, and the order of updates."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -32,8 +32,8 @@ class Bucket(NamedTuple):
     lengths: Int[Array, " N"]
 
     @property
-    def count(self) -> int:
-        """Sequences."""
+    def examples(self) -> int:
+        """N."""
         return int(self.lengths.shape[0])
 
     @property
@@ -48,7 +48,7 @@ class Group(NamedTuple):
     bucket: int
     rows: NDArray[np.int32]
     weights: NDArray[np.float32]
-    count: int
+    updates: int
 
 
 def split(encoded: Encoded, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -104,7 +104,7 @@ def edges(lengths: NDArray[np.int64], most: int = MOST_BUCKETS) -> list[int]:
     return best[last][1]
 
 
-def pad(flat: NDArray, offsets: NDArray[np.int64], rows: NDArray[np.int64], steps: int) -> NDArray:
+def pad(flat: NDArray[Any], offsets: NDArray[np.int64], rows: NDArray[np.int64], steps: int) -> NDArray[Any]:
     """Chosen ragged sequences as one (rows, steps) array, zero after each one's end."""
     lengths = np.diff(offsets)[rows]
     inside = np.arange(steps) < lengths[:, None]
@@ -114,13 +114,16 @@ def pad(flat: NDArray, offsets: NDArray[np.int64], rows: NDArray[np.int64], step
     return padded
 
 
-def bucketed(encoded: Encoded, stops: bool) -> tuple[list[Bucket], list[NDArray[np.int64]]]:
+def bucketed(encoded: Encoded, stops: bool, multiple: int = 1) -> tuple[list[Bucket], list[NDArray[np.int64]]]:
     """Buckets of padded arrays, and the rows of `encoded` that each holds.
 
     Args:
         encoded: the examples.
         stops: whether a step must be left after the longest sequence, to decide that it stops.
+        multiple: of which the padded lengths are, so that other data of about the same length need no new compilation.
     """
+    if not len(encoded):
+        return [], []
     tops = edges(encoded.lengths)
     which = np.searchsorted(tops, encoded.lengths)
     buckets, rows = [], []
@@ -132,7 +135,10 @@ def bucketed(encoded: Encoded, stops: bool) -> tuple[list[Bucket], list[NDArray[
         buckets.append(
             Bucket(
                 tuple(real(a) for a in encoded.inputs),
-                tuple(jnp.asarray(pad(a, encoded.offsets, chosen, top + stops)) for a in encoded.steps),
+                tuple(
+                    jnp.asarray(pad(a, encoded.offsets, chosen, -(-(top + stops) // multiple) * multiple))
+                    for a in encoded.steps
+                ),
                 jnp.asarray(encoded.lengths[chosen], jnp.int32),
             )
         )
@@ -142,7 +148,7 @@ def bucketed(encoded: Encoded, stops: bool) -> tuple[list[Bucket], list[NDArray[
 
 def batch_rows(bucket: Bucket, batch: int, cells: int) -> int:
     """Rows of one update in a bucket: `batch`, or fewer where the sequences are long or few."""
-    return max(1, min(batch, bucket.count, cells // bucket.steps))
+    return max(1, min(batch, bucket.examples, cells // bucket.steps))
 
 
 def epoch(buckets: list[Bucket], sizes: list[int], together: list[int], seed: int, number: int) -> Iterator[Group]:
@@ -158,10 +164,10 @@ def epoch(buckets: list[Bucket], sizes: list[int], together: list[int], seed: in
     rng = np.random.default_rng([seed, 1, number])
     groups = []
     for b, (bucket, size, K) in enumerate(zip(buckets, sizes, together, strict=True)):
-        updates = -(-bucket.count // size)
+        updates = -(-bucket.examples // size)
         rows = np.zeros(-(-updates // K) * K * size, np.int32)
         weights = np.zeros(len(rows), np.float32)
-        rows[: bucket.count], weights[: bucket.count] = rng.permutation(bucket.count), 1.0
+        rows[: bucket.examples], weights[: bucket.examples] = rng.permutation(bucket.examples), 1.0
         shape = (-1, K, size)
         for g, (r, w) in enumerate(zip(rows.reshape(shape), weights.reshape(shape), strict=True)):
             groups.append(Group(b, r, w, min(K, updates - g * K)))

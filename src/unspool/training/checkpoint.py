@@ -68,7 +68,9 @@ class Checkpoint:
         differing = [name for name in self.parts if state.fingerprint.get(name) != self.parts[name]]
         if differing:
             cure = "Name another folder, or empty this one to start anew."
-            raise CheckpointMismatch(self.path, "the checkpoint of this very fit", f"another {' and '.join(differing)}", cure)
+            raise CheckpointMismatch(
+                self.path, "the checkpoint of this very fit", f"another {' and '.join(differing)}", cure
+            )
         try:
             return state.progress, rebuilt(like, arrays, "learner"), rebuilt(like, arrays, "best")
         except KeyError as error:
@@ -76,5 +78,9 @@ class Checkpoint:
 
     def save(self, progress: Progress, learner: Learner, best: Learner) -> None:
         """Replace the checkpoint."""
-        arrays = {f"{role}{name}": array for role, tree in (("learner", learner), ("best", best)) for name, array in leaves(tree).items()}
+        arrays = {
+            f"{role}{name}": array
+            for role, tree in (("learner", learner), ("best", best))
+            for name, array in leaves(tree).items()
+        }
         modelfile.write(self.path, arrays, State(modelfile.FORMAT_VERSION, self.parts, progress))

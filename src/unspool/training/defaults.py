@@ -6,7 +6,13 @@
 import math
 from dataclasses import dataclass
 
+from unspool.codec.codec import Codec
+from unspool.codec.columns import Symbols
 from unspool.options import Network, Training
+from unspool.training.update import Recipe
+
+CLIP = 1.0
+"""Largest global norm of a gradient."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +29,7 @@ class Plan:
         round: updates between two looks at the held-out sequences.
         patience: rounds without improvement before the rate decays.
         warmup: updates until the rate is at its peak.
-        feeding: who supplies the previous step.
-        weight_decay: of the matrices.
-        clip: of the gradient's global norm.
+        recipe: what is compiled into an update.
         seconds: time budget, or `None`.
     """
 
@@ -38,24 +42,23 @@ class Plan:
     round: int
     patience: int
     warmup: int
-    feeding: str
-    weight_decay: float
-    clip: float
+    recipe: Recipe
     seconds: float | None
 
 
-def plan(network: Network, training: Training, *, examples: int, steps: int, widest: int, fields: int) -> Plan:
+def plan(network: Network, training: Training, codec: Codec, *, examples: int, steps: int) -> Plan:
     """Fill in what the options leave open.
 
     Args:
         network: the network's options.
         training: the training's options.
+        codec: the fitted columns.
         examples: training sequences.
         steps: training steps, over all sequences.
-        widest: symbols of the largest vocabulary among the step fields; 1 without any.
-        fields: step fields.
     """
-    values = steps * fields
+    vocabularies = [len(column.values) for column in codec.steps if isinstance(column, Symbols)]
+    widest = max(vocabularies, default=1)
+    values = steps * len(codec.steps)
     size = network.size or (32 if values < 1_500 else 64 if values < 20_000 else 128 if values < 1_500_000 else 256)
     dropout = network.dropout
     if dropout is None:
@@ -74,9 +77,7 @@ def plan(network: Network, training: Training, *, examples: int, steps: int, wid
         round=max(1, min(max(per_epoch, 50), 500, updates // 10)),
         patience=training.patience or 8,
         warmup=min(100, updates // 10 + 1),
-        feeding=training.feeding,
-        weight_decay=training.weight_decay,
-        clip=1.0,
+        recipe=Recipe(training.feeding, CLIP, training.weight_decay),
         seconds=training.seconds,
     )
 

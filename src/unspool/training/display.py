@@ -9,14 +9,13 @@ from unspool.training.fit import Progress
 
 
 @contextlib.contextmanager
-def display(updates: int, verbose: bool | None, began: float = 0.0) -> Iterator[Callable[[Progress], None]]:
+def display(updates: int, verbose: bool | None) -> Iterator[Callable[[Progress], None]]:
     """A watcher for `train`.
 
     Args:
         updates: the most updates there can be; most fits end earlier.
         verbose: `None` shows a bar if standard error is a terminal; `True` shows plain lines if it is not; `False`
             shows nothing.
-        began: seconds spent already, by the fit that this one resumes.
     """
     if verbose is False or (verbose is None and not sys.stderr.isatty()):
         yield lambda progress: None
@@ -33,7 +32,9 @@ def nats(progress: Progress) -> str:
         return "compiling"
     last = progress.rounds[-1]
     text = f"train {last.train:.3f}"
-    return text if last.heldout is None else f"{text}, held-out {last.heldout:.3f} (best {progress.best:.3f}) nats a step"
+    return (
+        text if last.heldout is None else f"{text}, held-out {last.heldout:.3f} (best {progress.best:.3f}) nats a step"
+    )
 
 
 @contextlib.contextmanager
@@ -43,7 +44,13 @@ def bar(updates: int) -> Iterator[Callable[[Progress], None]]:
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (BarColumn(30), TimeElapsedColumn(), TextColumn("at most"), TimeRemainingColumn(), TextColumn("left  {task.description}"))
+    columns = (
+        BarColumn(30),
+        TimeElapsedColumn(),
+        TextColumn("at most"),
+        TimeRemainingColumn(),
+        TextColumn("left  {task.description}"),
+    )
     with Bar(*columns, console=Console(stderr=True), transient=False) as shown:
         task = shown.add_task("compiling", total=updates)
 
@@ -66,6 +73,10 @@ def lines(updates: int, every: float = 2.0) -> Callable[[Progress], None]:
             return
         last[:] = [time.monotonic(), len(progress.rounds)]
         end = f" -- done: {progress.stopped}" if progress.phase == "done" else ""
-        print(f"  {progress.seconds:5.0f} s  update {progress.update:6d} of at most {updates}  {nats(progress)}{end}", file=sys.stderr, flush=True)
+        print(
+            f"  {progress.seconds:5.0f} s  update {progress.update:6d} of at most {updates}  {nats(progress)}{end}",
+            file=sys.stderr,
+            flush=True,
+        )
 
     return watch

@@ -20,14 +20,13 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import msgspec
-import numpy as np
 
 from unspool.config import Round
 from unspool.errors import TrainingError
 from unspool.network.net import Net
 from unspool.training.batches import Bucket, Group, batch_rows, epoch
 from unspool.training.defaults import Plan
-from unspool.training.update import Learner, Recipe, copied, score, start, update
+from unspool.training.update import Feeding, Learner, copied, score, start, update
 
 CELLS = 32_768
 """Steps, padding included, that one update may hold."""
@@ -124,10 +123,10 @@ class Run:
 
     def __init__(self, task: Task, plan: Plan, net: Net, resume: tuple[Progress, Learner, Learner] | None) -> None:
         self.task, self.plan = task, plan
-        self.recipe = Recipe(plan.feeding, plan.clip, plan.weight_decay)  # type: ignore[arg-type]
+        self.recipe = plan.recipe
         self.sizes = [batch_rows(bucket, plan.batch, CELLS) for bucket in task.train]
         self.together = [
-            max(1, min(TOGETHER, plan.round, -(-bucket.count // size)))
+            max(1, min(TOGETHER, plan.round, -(-bucket.examples // size)))
             for bucket, size in zip(task.train, self.sizes, strict=True)
         ]
         if resume is None:
@@ -135,7 +134,7 @@ class Run:
             resume = (Progress(), copied(learner), copied(learner))
         self.progress, self.learner, self.best = resume
         self.key = jax.random.key(task.seed)
-        self.scale = jnp.float32(1.0 / (plan.batch * max(1.0, task.train_steps / sum(b.count for b in task.train))))
+        self.scale = jnp.float32(1.0 / (plan.batch * max(1.0, task.train_steps / sum(b.examples for b in task.train))))
         self.seen = 0.0
         self.seen_rows = 0
 
@@ -173,13 +172,13 @@ class Run:
             jnp.asarray(group.weights),
             jnp.asarray([self.rate(n) for n in numbers], jnp.float32),
             jnp.asarray([self.share(n) for n in numbers], jnp.float32),
-            jnp.int32(group.count),
+            jnp.int32(group.updates),
             self.scale,
             jax.random.fold_in(self.key, at),
         )
         self.seen += float(total)
         self.seen_rows += int(group.weights.sum())
-        self.progress.update += group.count
+        self.progress.update += group.updates
 
     def rate(self, number: int) -> float:
         """Learning rate of an update."""
@@ -198,9 +197,9 @@ class Run:
         return self.plan.seconds is not None and seconds >= self.plan.seconds
 
     def judge(self) -> None:
-        """Look at the held-out sequences, keep the weights if they are the best, move to the next phase if it is time."""
+        """Look at the held-out sequences, keep the best weights, move to the next phase if it is time."""
         progress, plan = self.progress, self.plan
-        rows = sum(bucket.count for bucket in self.task.train)
+        rows = sum(bucket.examples for bucket in self.task.train)
         steps = max(1.0, self.task.train_steps * self.seen_rows / rows)
         shown = -(self.seen + self.task.train_jacobian * self.seen_rows / rows) / steps
         heldout = self.heldout(self.learner.net)
@@ -220,17 +219,17 @@ class Run:
         if progress.phase == "stable" and (stuck or progress.update >= 0.75 * plan.updates or late):
             self.decay()
         elif progress.phase == "decay":
-            if stuck:
+            if diverged or (stuck and self.task.heldout):
                 self.finish("no improvement")
             elif progress.update >= progress.decay_from + progress.decay_updates:
                 self.finish("decayed")
 
     def decay(self) -> None:
-        """From the best weights on, let the rate fall."""
+        """From the best weights on, let the rate fall: for as long as it took, where nothing can be overfitted."""
         progress, plan = self.progress, self.plan
         self.learner = copied(self.best)
         progress.phase, progress.bad, progress.decay_from = "decay", 0, progress.update
-        wanted = max(4 * plan.round, round(0.4 * progress.best_update))
+        wanted = max(4 * plan.round, round((0.4 if self.task.heldout else 1.0) * progress.best_update))
         progress.decay_updates = max(plan.round, min(wanted, plan.updates - progress.update + plan.round))
 
     def finish(self, why: str) -> None:
@@ -241,8 +240,8 @@ class Run:
         """Held-out nats per step in original units."""
         if not self.task.heldout:
             return None
-        feeding = "free" if self.recipe.feeding == "free" else "teacher"
-        total = sum(float(score(net, bucket, feeding).sum()) for bucket in self.task.heldout)  # type: ignore[arg-type]
+        feeding: Feeding = "free" if self.recipe.feeding == "free" else "teacher"
+        total = sum(float(score(net, bucket, feeding).sum()) for bucket in self.task.heldout)
         return -(total + self.task.heldout_jacobian) / max(1, self.task.heldout_steps)
 
 
@@ -255,7 +254,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
         return
     before = signal.getsignal(signal.SIGINT)
 
-    def once(number: int, frame: Any) -> None:
+    def once(_number: int, _frame: Any) -> None:
         pressed.set()
         signal.signal(signal.SIGINT, before)
 

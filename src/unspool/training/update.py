@@ -121,26 +121,28 @@ def update(
 
 
 @partial(jax.jit, static_argnames="feeding")
-def _score(net: Net, bucket: Bucket, rows: Int[Array, " B"], feeding: Feeding) -> Float[Array, "B F1"]:
-    take = lambda a: a[rows]  # noqa: E731
-    values = jax.tree.map(lambda a: take(a).T, bucket.values)
+def _score(net: Net, batch: Bucket, feeding: Feeding) -> Float[Array, "B F1"]:
+    values = jax.tree.map(jnp.transpose, batch.values)
     own = jnp.ones(values[0].shape) if feeding == "free" else None
-    masks = net.masks(None, rows.shape[0])
-    fields, stop = terms(net, jax.tree.map(take, bucket.inputs), values, take(bucket.lengths), masks, own)
+    masks = net.masks(None, batch.examples)
+    fields, stop = terms(net, batch.inputs, values, batch.lengths, masks, own)
     return jnp.stack([column.sum(0) for column in (*fields, *(() if stop is None else (stop,)))], -1)
 
 
 def score(net: Net, bucket: Bucket, feeding: Feeding = "teacher") -> NDArray[np.float64]:
     """Log-probability of every sequence in the network's units: a column per step field, and one for the stops.
 
-    Sequences are scored in batches of one shape; a sum over a sequence doesn't depend on the padding around it.
+    Sequences are scored in batches of a power of two, so that few shapes are compiled; a sum over a sequence doesn't
+    depend on what is beside or behind it.
     """
     widest = max([4 * net.shape.size, *(head.size for head in net.shape.heads)])
-    size = max(1, min(bucket.count, SCORE_CELLS // (bucket.steps * widest), 1024))
+    most = max(1, min(SCORE_CELLS // (bucket.steps * widest), 1024))
+    size = 1 << (min(bucket.examples, most).bit_length() - 1)
     out = []
-    for at in range(0, bucket.count, size):
-        rows = jnp.minimum(jnp.arange(at, at + size), bucket.count - 1)
-        out.append(np.asarray(_score(net, bucket, rows, feeding), np.float64)[: bucket.count - at])
+    for at in range(0, bucket.examples, size):
+        rows = np.minimum(np.arange(at, at + size), bucket.examples - 1)
+        batch = jax.tree.map(lambda a: a[rows], bucket)  # noqa: B023
+        out.append(np.asarray(_score(net, batch, feeding), np.float64)[: bucket.examples - at])
     return np.concatenate(out)
 
 
@@ -149,14 +151,13 @@ def copied(tree: Any) -> Any:
     return jax.tree.map(jnp.copy, tree)
 
 
-def leaves(learner: Learner) -> dict[str, NDArray]:
+def leaves(learner: Learner) -> dict[str, NDArray[Any]]:
     """Arrays of a learner by name, for a checkpoint."""
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(learner)}
 
 
-def rebuilt(like: Any, arrays: dict[str, NDArray], prefix: str = "") -> Any:
+def rebuilt(like: Any, arrays: dict[str, NDArray[Any]], prefix: str = "") -> Any:
     """A tree of the same structure as `like` with the arrays of those names."""
     return jax.tree_util.tree_map_with_path(
         lambda path, leaf: jnp.asarray(arrays[prefix + jax.tree_util.keystr(path)]), like
     )
-

@@ -1,0 +1,111 @@
+"""A whole fit on encoded examples: split, plan, build, train, and sum up what happened."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from unspool import modelfile
+from unspool.codec.codec import Codec, Encoded
+from unspool.config import Config, Summary
+from unspool.network.build import shape_of
+from unspool.network.net import Net
+from unspool.options import Network, Training
+from unspool.training.batches import bucketed, split
+from unspool.training.checkpoint import Checkpoint, fingerprint
+from unspool.training.defaults import Plan, plan
+from unspool.training.display import display
+from unspool.training.fit import Progress, Task, train
+from unspool.training.update import start
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asked of a fit.
+
+    Attributes:
+        network: options of the network.
+        training: options of the training.
+        seed: of everything random.
+        verbose: see `OneToMany`.
+        checkpoint: a folder, or `None`.
+        versions: what the numbers may depend on besides data and options.
+    """
+
+    network: Network
+    training: Training
+    seed: int
+    verbose: bool | None
+    checkpoint: str | os.PathLike[str] | None
+    versions: dict[str, str]
+
+
+def learn(codec: Codec, encoded: Encoded, asked: Asked) -> tuple[Config, Net]:
+    """Fit a network to encoded examples.
+
+    Raises:
+        TrainingError: too little data to hold any out, or weights that diverge.
+        CheckpointMismatch: the folder holds the checkpoint of another fit.
+    """
+    rows, heldout_rows = split(encoded, asked.training.holdout, asked.seed)
+    learned, heldout = encoded.take(rows), encoded.take(heldout_rows)
+    numbers = plan(asked.network, asked.training, codec, examples=len(learned), steps=int(learned.offsets[-1]))
+    shape = shape_of(codec, numbers.network, numbers.size, numbers.embedding)
+    net = Net(np.random.default_rng([asked.seed, 2]), shape)
+    task = Task(
+        train=bucketed(learned, shape.stops)[0],
+        heldout=bucketed(heldout, shape.stops)[0],
+        train_steps=int(learned.offsets[-1]),
+        heldout_steps=int(heldout.offsets[-1]),
+        train_jacobian=_total(learned),
+        heldout_jacobian=_total(heldout),
+        seed=asked.seed,
+    )
+    settings = {"codec": codec, "network": asked.network, "training": asked.training, "seed": asked.seed}
+    parts = fingerprint(encoded, **settings, versions=asked.versions)
+    saver: dict[str, Any] = {}
+    if asked.checkpoint is not None:
+        folder = Checkpoint(asked.checkpoint, parts)
+        saver = {"resume": folder.load(start(net, numbers.recipe)), "save": folder.save}
+    with display(numbers.updates, asked.verbose) as watch:
+        net, progress = train(task, numbers, net, watch=watch, **saver)
+    summary = _summary(task, progress, net, len(learned), len(heldout))
+    return _config(codec, asked, numbers, parts["data"], summary), net
+
+
+def _config(codec: Codec, asked: Asked, numbers: Plan, data: str, summary: Summary) -> Config:
+    return Config(
+        format=modelfile.FORMAT_VERSION,
+        versions=asked.versions,
+        codec=codec,
+        network=numbers.network,
+        size=numbers.size,
+        embedding=numbers.embedding,
+        training=asked.training,
+        seed=asked.seed,
+        data=data,
+        summary=summary,
+    )
+
+
+def _summary(task: Task, progress: Progress, net: Net, examples: int, heldout: int) -> Summary:
+    return Summary(
+        nats=progress.best,
+        examples=examples,
+        heldout=heldout,
+        steps=task.train_steps,
+        heldout_steps=task.heldout_steps,
+        updates=progress.update,
+        best_update=progress.best_update,
+        weights=sum(leaf.size for leaf in jax.tree.leaves(net)),
+        seconds=progress.seconds,
+        stopped=progress.stopped,
+        rounds=progress.rounds,
+    )
+
+
+def _total(encoded: Encoded) -> float:
+    """The log-Jacobian of all fields and steps."""
+    return float(sum(column.sum() for column in encoded.log_jacobian))
