@@ -8,7 +8,7 @@ import pytest
 
 LAYERS = (
     ("errors", "axes"),
-    ("schema", "options", "files"),
+    ("schema", "options", "files", "compiled"),
     ("codec", "modelfile", "random"),
     ("config",),
     ("network",),

@@ -1,0 +1,164 @@
+"""`unspool generate`: a model file and inputs in, sequences out."""
+
+import secrets
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from unspool.cli.flags import SAMPLING, SamplingFlags, options
+from unspool.cli.streams import typed_inputs
+from unspool.errors import OptionError
+from unspool.options import Sampling
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from unspool.codec.codec import Codec
+    from unspool.model import OneToMany
+    from unspool.sequences import Sequences
+
+Format = Literal["lines", "csv", "tsv", "jsonl", "json", "parquet"]
+
+
+def generate(
+    model: str,
+    *,
+    input: Annotated[list[str] | None, Parameter(alias="-i")] = None,  # noqa: A002
+    inputs_from: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    n: Annotated[int, Parameter(name="-n")] = 1,
+    length: int | None = None,
+    seed: int | None = None,
+    prefix: str | None = None,
+    output: Annotated[str | None, Parameter(alias="-o")] = None,
+    format: Annotated[Format | None, Parameter(alias="-f")] = None,  # noqa: A002
+    long: Annotated[bool | None, Parameter(negative="--wide")] = None,
+    stream: bool = False,
+    sampling: Annotated[SamplingFlags, SAMPLING] = SamplingFlags(),  # noqa: B008
+) -> None:
+    """Make sequences from a model file.
+
+    ```
+    unspool generate names.unspool -i country=Irish -n 5
+    unspool generate names.unspool -i country=Irish -i country=Greek -n 100 --temperature 0.8 --seed 1 -o names.csv
+    cat inputs.csv | unspool generate storms.unspool --inputs-from - --long -f jsonl | head
+    ```
+
+    Sequences go to standard output: a line each in a terminal, CSV otherwise. The same seed gives the same sequences;
+    without one, a new one is drawn and printed on standard error.
+
+    Args:
+        model: the model file.
+        input: NAME=VALUE of an input. Repeat it for every input; repeat a NAME to make a row of each VALUE. A vector
+            is written 255,0,0.
+        inputs_from: a table of inputs, CSV, JSON, JSON lines or Parquet, or - for standard input.
+        n: sequences per row of inputs.
+        length: exact number of steps; by default the network stops where it has learned to.
+        seed: of all that is random; a whole number.
+        prefix: the given first steps: text as it is, other sequences as JSON such as [1,2].
+        output: a file to write: .csv, .tsv, .jsonl, .json or .parquet.
+        format: of the output, where neither its name nor a terminal decides.
+        long: a row per step, or with --wide a row per sequence; by default as in the training data.
+        stream: print every step as it comes: the characters of a single text, JSON lines otherwise.
+        sampling: its options.
+    """
+    rule = options(Sampling, sampling)
+    _check_output(output, format, stream=stream)
+    loaded = opened(model)
+    table = typed_inputs(loaded.codec_, input, inputs_from)
+    given = None if prefix is None else _prefix(prefix, loaded.codec_)
+    chosen = secrets.randbits(32) if seed is None else seed
+    wanted: dict[str, Any] = {"n": n, "length": length, "seed": chosen, "rule": rule, "prefix": given}
+    if stream:
+        _stream(loaded, table, wanted, format)
+    else:
+        made = loaded.generate(table, **wanted)
+        _write(made, output, format, long=long)
+    if seed is None and not rule.greedy:
+        print(f"seed {chosen}; --seed {chosen} makes these again", file=sys.stderr)
+
+
+def opened(path: "str | Path") -> "OneToMany":
+    """A model, loaded with what JAX compiled kept for the next time."""
+    from unspool.compiled import keep_compiled
+
+    keep_compiled()
+    from unspool.model import load
+
+    return load(path)
+
+
+def _check_output(output: str | None, format: Format | None, *, stream: bool) -> None:  # noqa: A002
+    """Refuse what could not be written, before anything is made."""
+    if stream and (output is not None or format not in (None, "lines", "jsonl")):
+        raise OptionError("--stream", "standard output, as lines or jsonl", f"{output or format}")
+    if output is not None and format is None:
+        from unspool.codec.sources import format_of
+
+        format_of(output)
+    if output is not None:
+        from pathlib import Path
+
+        from unspool.cli.streams import writable
+
+        writable(Path(output))
+    if format == "lines" and output is not None:
+        raise OptionError("--format lines", "standard output", output)
+    if format == "parquet" and output is None and sys.stdout.isatty():
+        raise OptionError("--format parquet", "a file or a pipe", "a terminal", "Name a file with -o.")
+
+
+def _prefix(text: str, codec: "Codec") -> Any:
+    if codec.schema.form == "text":
+        return text
+    import msgspec
+
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise OptionError("--prefix", "the first steps as JSON, such as [1,2]", repr(text), str(error)) from None
+
+
+def _write(made: "Sequences", output: str | None, format: Format | None, *, long: bool | None) -> None:  # noqa: A002
+    if output is not None:
+        return made.save(output, long=long, format=format)
+    if (format or ("lines" if sys.stdout.isatty() else "csv")) == "lines":
+        return lines(made)
+    return made.save(sys.stdout.buffer, long=long, format=format or "csv")
+
+
+def lines(made: "Sequences") -> None:
+    """A line for each sequence, its inputs before it where they differ."""
+    labels = [made.label(k) for k in range(len(made))]
+    width = max(map(len, labels), default=0)
+    for label, value in zip(labels, made, strict=True):
+        print((f"{label:<{width}}  " if len(made.inputs) > 1 else "") + as_line(value))
+
+
+def as_line(value: Any) -> str:
+    """One sequence, for people."""
+    if isinstance(value, str):
+        return value
+    if value and isinstance(value[0], dict):
+        return "  ".join(" ".join(f"{name}={_number(item)}" for name, item in step.items()) for step in value)
+    return " ".join("(" + " ".join(map(_number, v)) + ")" if isinstance(v, list) else _number(v) for v in value)
+
+
+def _number(value: Any) -> str:
+    return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _stream(model: "OneToMany", table: Any, wanted: dict[str, Any], format: Format | None) -> None:  # noqa: A002
+    import msgspec
+
+    alone = model.codec_.schema.form == "text" and len(table) * wanted["n"] == 1
+    if format == "lines" and not alone:
+        raise OptionError("--stream --format lines", "one single text", "several sequences, or no text", "Use jsonl.")
+    events = model.stream(table, **wanted)
+    if alone and format != "jsonl":
+        for event in events:
+            print(event.value, end="", flush=True)
+        print()
+        return
+    for event in events:
+        print(msgspec.json.encode(event._asdict()).decode(), flush=True)

@@ -1,0 +1,107 @@
+"""`unspool inspect`: what a model file says of itself."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unspool.config import Config, Summary
+
+BARS = "█▇▆▅▄▃▂▁"
+WIDTH = 40
+"""Characters of a curve, at the most."""
+
+
+def inspect(model: Path, *, json: bool = False) -> None:
+    """Show what a model file holds: fields, sizes, training, versions.
+
+    ```
+    unspool inspect names.unspool
+    unspool inspect names.unspool --json | jq .training.nats
+    ```
+
+    Only the file's header is read, so it takes no longer for a large model.
+
+    Args:
+        model: the model file.
+        json: print a JSON object instead.
+    """
+    from unspool.config import Config
+    from unspool.modelfile import read_config, read_entries
+
+    config = read_config(model, Config)
+    arrays = read_entries(model)
+    told = facts(config, model.stat().st_size, {name: list(entry.shape) for name, entry in arrays.items()})
+    if json:
+        import msgspec
+
+        print(msgspec.json.encode({"file": str(model), **told, "schema": config.codec.schema}).decode())
+        return
+    print(f"{model}\n\n{config.codec.describe()}\n")
+    for name, line in readable(config, told).items():
+        print(f"{name:<9}  {line}")
+
+
+def facts(config: "Config", size: int, arrays: dict[str, list[int]]) -> dict[str, Any]:
+    """All that there is to say but the schema, for programs."""
+    import msgspec
+
+    training = msgspec.structs.asdict(config.summary)
+    return {
+        "format": config.format,
+        "bytes": size,
+        "weights": config.summary.weights,
+        "hidden": config.size,
+        "layers": config.network.layers,
+        "network": config.network,
+        "options": config.training,
+        "seed": config.seed,
+        "training": training,
+        "versions": config.versions,
+        "data": config.data,
+        "arrays": arrays,
+    }
+
+
+def readable(config: "Config", told: dict[str, Any]) -> dict[str, str]:
+    """The same for people, one line each."""
+    summary = config.summary
+    layers = f"{config.network.layers} layer{'s' * (config.network.layers > 1)}"
+    held = f"{summary.heldout:,} held out" if summary.heldout else "none held out"
+    what = "held-out" if summary.heldout else "training"
+    size = f"{told['bytes'] / 1000:,.0f} kB"
+    return {
+        "network": f"{layers} of {config.size} hidden units, {summary.weights:,} weights, {size}",
+        "learned": f"{summary.nats:.4f} {what} nats a step, at update {summary.best_update} of {summary.updates}",
+        "from": f"{summary.examples:,} sequences of {summary.steps:,} steps in all, {held}",
+        "in": f"{summary.seconds:.1f} s, ended: {summary.stopped}, seed {config.seed}",
+        "curve": curve(summary),
+        "versions": ", ".join(f"{name} {version}" for name, version in config.versions.items()),
+        "format": str(config.format),
+        "data": f"fingerprint {config.data[:16]}",
+    }
+
+
+def curve(summary: "Summary") -> str:
+    """The nats over training as one line, high to low.
+
+    Examples:
+        >>> from unspool.config import Round, Summary
+        >>> rounds = [Round(n, 1 / n, None) for n in (1, 2, 4)]
+        >>> curve(Summary(0.25, 3, 0, 9, 0, 4, 4, 10, 1.0, "decayed", rounds))
+        '1.000 █▃▁ 0.250'
+    """
+    values = [entry.train if entry.heldout is None else entry.heldout for entry in summary.rounds]
+    values = [value for value in values if value == value and abs(value) != float("inf")]
+    if not values:
+        return "-"
+    shown = [
+        values[round(at * (len(values) - 1) / max(1, min(WIDTH, len(values)) - 1))]
+        for at in range(min(WIDTH, len(values)))
+    ]
+    low, high = min(shown), max(shown)
+    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
+    line = "".join(BARS[round((high - value) * scale)] for value in shown)
+    if not (sys.stdout.encoding or "utf-8").lower().startswith("utf"):
+        line = "..."  # a terminal that can't show the bars
+    return f"{values[0]:.3f} {line} {values[-1]:.3f}"

@@ -1,0 +1,65 @@
+"""`unspool plot`: a picture of what a model makes, or of how it was trained."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from unspool.cli.flags import SAMPLING, SamplingFlags, options
+from unspool.cli.generate import opened
+from unspool.cli.streams import typed_inputs, writable
+from unspool.errors import OptionError
+from unspool.options import Sampling
+
+
+def plot(
+    model: Path,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    input: Annotated[list[str] | None, Parameter(alias="-i")] = None,  # noqa: A002
+    inputs_from: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    training: bool = False,
+    n: Annotated[int, Parameter(name="-n")] = 100,
+    length: int | None = None,
+    seed: int = 0,
+    sampling: Annotated[SamplingFlags, SAMPLING] = SamplingFlags(),  # noqa: B008
+) -> None:
+    """Draw what a model makes, or how it was trained.
+
+    ```
+    unspool plot storms.unspool -i lat=14 -i long=-60 -n 200 -o fan.png
+    unspool plot names.unspool -i country=Irish -i country=Greek -n 30 -o names.svg
+    unspool plot names.unspool --training -o curve.pdf
+    ```
+
+    Numbers are drawn as a fan of quantiles with a few single sequences, text is written out.
+
+    Args:
+        model: the model file.
+        output: the picture to write: .png, .svg or .pdf.
+        input: NAME=VALUE of an input; see `unspool generate --help`.
+        inputs_from: a table of inputs, or - for standard input.
+        training: draw the nats per step over training instead.
+        n: sequences per row of inputs.
+        length: exact number of steps; by default the network stops where it has learned to.
+        seed: of all that is random.
+        sampling: its options.
+    """
+    from unspool.plots import training_curve
+    from unspool.plots.canvas import figure, picture_format
+
+    picture_format(output)
+    writable(output)
+    figure(1, 1)  # says now that matplotlib is missing
+    if training:
+        if input or inputs_from:
+            raise OptionError("--training", "no inputs", "some", "Leave out one of the two.")
+        from unspool.config import Config
+        from unspool.modelfile import read_config
+
+        training_curve(read_config(model, Config).summary, output)
+        return
+    rule = options(Sampling, sampling)
+    loaded = opened(model)
+    table = typed_inputs(loaded.codec_, input, inputs_from)
+    loaded.generate(table, n, length=length, seed=seed, rule=rule).plot(output)

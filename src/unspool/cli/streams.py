@@ -1,0 +1,92 @@
+"""What comes in from the command line and from standard input, and where results go."""
+
+import csv
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unspool.errors import OptionError
+from unspool.files import refusal
+
+if TYPE_CHECKING:
+    from unspool.codec.codec import Codec
+
+
+def names(texts: Iterable[str] | None) -> list[str]:
+    """Column names, separated by commas; a name that holds a comma stands in double quotes.
+
+    Examples:
+        >>> names(["lat,long", '"wind, knots"'])
+        ['lat', 'long', 'wind, knots']
+    """
+    return [name.strip() for row in csv.reader(texts or (), skipinitialspace=True) for name in row if name.strip()]
+
+
+def pairs(texts: Iterable[str] | None, flag: str) -> dict[str, str]:
+    """NAME=VALUE, each name once.
+
+    Raises:
+        OptionError: no equals sign, or a name given twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name or name in found:
+            raise OptionError(flag, "NAME=VALUE, each name once", repr(text))
+        found[name] = value
+    return found
+
+
+def source(data: str) -> Any:
+    """A path, or standard input for -."""
+    return sys.stdin.buffer if data == "-" else data
+
+
+def writable(path: Path) -> None:
+    """Refuse now what could not be written after an hour of work.
+
+    Raises:
+        FileError: there is no such folder, it can't be written to, or the place is taken by a folder.
+    """
+    target = path.resolve()
+    if target.is_dir():
+        raise refusal(path, IsADirectoryError(), "write")
+    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
+        raise refusal(path, PermissionError(), "write")
+
+
+def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None) -> Any:
+    """The inputs to generate from: a table of typed `NAME=VALUE`s, or a file, or standard input.
+
+    A name that is repeated makes a row of each of its values; a name given once holds for all rows.
+
+    Raises:
+        OptionError: both or neither are given, or numbers of values that don't fit.
+        SchemaError: names that are no inputs, or inputs that are missing.
+    """
+    known = [field.name for field in codec.schema.inputs]
+    example = " ".join(f"--input {name}=..." for name in known)
+    given = list(given or ())
+    if bool(given) == (table is not None):
+        found = "both" if given else "neither"
+        raise OptionError("inputs", "either --input or --inputs-from", found, f"This model takes {example}")
+    if table is not None:
+        return codec.read_inputs(source(table))
+    texts: dict[str, list[str]] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or name not in known:
+            raise OptionError("--input", f"one of {', '.join(f'{name}=VALUE' for name in known)}", repr(text))
+        texts.setdefault(name, []).append(value)
+    missing = [name for name in known if name not in texts]
+    if missing:
+        cure = "An empty value, as in NAME=, is a missing one."
+        raise OptionError("--input", f"a value of {', '.join(map(repr, missing))}", "none", cure)
+    rows = max(map(len, texts.values()))
+    uneven = [f"{len(values)} of {name!r}" for name, values in texts.items() if len(values) not in (1, rows)]
+    if uneven:
+        raise OptionError("--input", f"one value for all rows, or {rows}", ", ".join(uneven))
+    parsed = codec.parse_inputs(texts)
+    return codec.read_inputs({name: values * (rows if len(values) == 1 else 1) for name, values in parsed.items()})

@@ -1,0 +1,95 @@
+"""What every picture shares: a canvas that no window or global setting touches, colours, and files written whole."""
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unspool.errors import MissingExtra, OptionError
+from unspool.files import atomic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MUTED, LINE = "#1f1f1f", "#666666", "#dddddd"
+BLUE, VERMILION = "#0072B2", "#D55E00"
+COLOURS = (BLUE, "#E69F00", "#009E73", "#CC79A7", "#56B4E9", VERMILION, "#F0E442")
+"""Colours that the colour-blind tell apart (Okabe & Ito 2008, "Color universal design")."""
+
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def figure(width: float, height: float) -> "Figure":
+    """An empty figure with its own canvas, in inches.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtra("plot", "the package matplotlib", "none", "pip install 'unspool[plot]'") from None
+    return Figure((width, height), dpi=150, facecolor="white")  # not pyplot's, which would keep it for ever
+
+
+def picture_format(path: str | os.PathLike[str]) -> str:
+    """The kind of picture that a file's name says.
+
+    Raises:
+        OptionError: none that we draw.
+
+    Examples:
+        >>> picture_format("fan.SVG")
+        'svg'
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in PICTURES:
+        raise OptionError(os.fspath(path), "a name that ends in " + ", ".join(PICTURES), repr(suffix))
+    return suffix[1:]
+
+
+def save(drawn: "Figure", path: str | os.PathLike[str]) -> None:
+    """Write a figure, whole or not at all.
+
+    Raises:
+        OptionError: a name that says no kind of picture.
+        FileError: the place can't be written to.
+    """
+    kind = picture_format(path)
+    undated: Any = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+    with atomic(path) as file, warnings.catch_warnings():
+        # Text may be in any script, and no font has them all: a box is drawn for what is missing.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        drawn.savefig(file, format=kind, metadata=undated)
+
+
+def plain(text: str, most: int) -> str:
+    """A text in one line of at most so many characters.
+
+    Examples:
+        >>> plain("two" + chr(10) + "lines", 8)
+        'two↵lin…'
+    """
+    line = text.replace("\r\n", "\n").translate({10: "↵", 13: "↵", 9: "→"})
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def dress(axes: "Axes") -> None:
+    """Frame and ticks that step back behind the data."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(LINE)
+    axes.tick_params(colors=MUTED, labelsize=8, length=3, color=LINE)
+    axes.grid(axis="y", color=LINE, linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def caption(drawn: "Figure", title: str, below: str) -> None:
+    """A title at the upper left and a note at the lower left, both outside of the panels."""
+    drawn.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK, parse_math=False)
+    if below:
+        drawn.supxlabel(below, x=0.01, ha="left", fontsize=8, color=MUTED, parse_math=False)
