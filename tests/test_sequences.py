@@ -1,0 +1,176 @@
+"""Generated sequences: their values, tables of the caller's kind, files, and how they are shown."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import unspool as us
+from unspool.codec.codec import Codec
+from unspool.codec.examples import gather
+from unspool.errors import DataError, FileError
+from unspool.sequences import Sequences
+
+
+def made(data, given, columns, lengths, **roles):
+    """Sequences as a model would make them: fitted columns, inputs, and steps that were drawn."""
+    schema, examples = gather(data, **roles)
+    codec = Codec.fit(schema, examples)
+    table = codec.read_inputs(given)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    samples = len(lengths) // len(table)
+    return Sequences(codec, table, columns, offsets, np.ones(len(lengths), bool), samples, 7)
+
+
+NAMES = {"country": ["Irish", "Greek"], "name": ["Aoife", "Zoë"]}
+
+
+def text(given=None):
+    letters = np.array(list("AbZoëxy"), dtype=object)
+    given = {"country": ["Greek", "Irish"]} if given is None else given
+    return made(NAMES, given, {"name": letters}, [2, 3, 0, 2], inputs="country", sequence="name")
+
+
+def series(given=None):
+    data = {"k": ["a", "b"], "x": [[0.5, 1.5, 2.5], [3.0, 4.0]]}
+    values = np.array([1.0, np.nan, 2.25, -1.0])
+    return made(data, {"k": ["b"]} if given is None else given, {"x": values}, [3, 1], inputs="k", sequence="x")
+
+
+def records(given=None):
+    rows = [{"x": 0.5, "s": "up"}, {"x": 1.5, "s": "down"}]
+    data = {"k": ["a", "b"], "log": [rows, rows[:1]]}
+    columns = {"x": np.array([1.0, 2.0, 3.0]), "s": np.array(["up", "down", None], dtype=object)}
+    return made(data, {"k": ["b"]} if given is None else given, columns, [2, 1], inputs="k", sequence="log")
+
+
+def track(given=None):
+    """A long table that goes on from a first value."""
+    data = {"id": [1, 1, 1, 2, 2], "level": [0.5, 1.5, 2.0, 4.0, 4.5], "mood": ["a", "b", "a", "b", "b"]}
+    columns = {"level": np.array([1.0, 2.0, 3.0]), "mood": np.array(["a", "b", "a"], dtype=object)}
+    given = {"level": [9.0], "note": ["mine"]} if given is None else given
+    return made(data, given, columns, [1, 2], inputs=us.First("level"), sequence=["level", "mood"], id="id")
+
+
+def test_a_sequence_has_the_form_of_the_training_data():
+    assert list(text()) == ["Ab", "Zoë", "", "xy"]
+    assert list(series()) == [[1.0, None, 2.25], [-1.0]]
+    assert list(records()) == [[{"x": 1.0, "s": "up"}, {"x": 2.0, "s": "down"}], [{"x": 3.0, "s": None}]]
+    assert list(track()) == [[{"level": 1.0, "mood": "a"}], [{"level": 2.0, "mood": "b"}, {"level": 3.0, "mood": "a"}]]
+
+
+def test_sequences_are_counted_indexed_and_aligned_to_their_rows():
+    found = text()
+    assert len(found) == 4
+    assert (found[1], found[-1], found[1:3]) == ("Zoë", "xy", ["Zoë", ""])
+    assert found.lengths.tolist() == [2, 3, 0, 2]
+    assert found.rows.tolist() == [0, 0, 1, 1]
+
+
+WIDE = {
+    "country": ["Greek", "Greek", "Irish", "Irish"],
+    "sample": [0, 1, 0, 1],
+    "name": ["Ab", "Zoë", "", "xy"],
+}
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table, dict])
+def test_a_table_is_of_the_kind_that_the_inputs_came_in(kind):
+    frame = text(kind({"country": ["Greek", "Irish"]})).to_frame()
+    assert isinstance(frame, pa.Table if kind is pa.table else kind)
+    assert {name: _plain(frame[name]) for name in WIDE} == WIDE
+
+
+def _plain(column):
+    return column.to_pylist() if isinstance(column, pa.ChunkedArray) else list(column)
+
+
+def test_inputs_in_records_give_records():
+    frame = text([{"country": "Greek"}, {"country": "Irish"}]).to_frame()
+    assert frame == [dict(zip(WIDE, row, strict=True)) for row in zip(*WIDE.values(), strict=True)]
+
+
+def test_a_series_is_a_list_in_a_cell_or_a_row_per_step():
+    assert series().to_frame() == {"k": ["b", "b"], "sample": [0, 1], "x": [[1.0, None, 2.25], [-1.0]]}
+    assert series().to_frame(long=True) == {
+        "row": [0, 0, 0, 0],
+        "sample": [0, 0, 0, 1],
+        "step": [0, 1, 2, 0],
+        "k": ["b"] * 4,
+        "x": [1.0, None, 2.25, -1.0],
+    }
+
+
+def test_records_are_lists_of_dicts_in_a_cell_or_columns():
+    assert records().to_frame()["log"] == list(records())
+    long = records().to_frame(long=True)
+    assert (long["x"], long["s"], long["step"]) == ([1.0, 2.0, 3.0], ["up", "down", None], [0, 1, 0])
+
+
+def test_long_data_gives_long_tables_and_an_input_that_is_a_first_value_keeps_a_name_of_its_own():
+    assert track().to_frame() == {
+        "row": [0, 0, 0],
+        "sample": [0, 1, 1],
+        "step": [0, 0, 1],
+        "first_level": [9.0] * 3,
+        "note": ["mine"] * 3,
+        "level": [1.0, 2.0, 3.0],
+        "mood": ["a", "b", "a"],
+    }
+    assert track().to_frame(long=False).keys() == {"level", "note", "sample", "sequence"}
+
+
+def test_true_sequences_among_the_inputs_do_not_mix_with_those_made():
+    """Whoever passes a test set gets what was made for its inputs."""
+    frame = text({"country": ["Greek", "Irish"], "name": ["Zoë", "Aoife"]}).to_frame()
+    assert frame == WIDE
+
+
+@pytest.mark.parametrize("kind", [text, series, records, track])
+@pytest.mark.parametrize("long", [True, False])
+def test_a_saved_file_holds_the_table(kind, long, tmp_path):
+    path = tmp_path / "made.jsonl"
+    kind().save(path, long=long)
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    frame = kind().to_frame(long=long)
+    assert {name: [row[name] for row in rows] for name in frame} == frame
+
+
+def test_a_file_that_can_not_be_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"made\.doc"):
+        text().save(tmp_path / "made.doc")
+    with pytest.raises(FileError, match="no folder"):
+        text().save(tmp_path / "no" / "made.csv")
+
+
+def test_the_text_form_names_inputs_and_seed():
+    assert repr(text()).splitlines() == [
+        "4 sequences for 2 inputs, seed 7",
+        "  country=Greek  Ab",
+        "  country=Greek  Zoë",
+        "  country=Irish  ",
+        "  country=Irish  xy",
+    ]
+    assert "1 - 2.25" in repr(series()) or "1 None 2.25" in repr(series())
+
+
+def test_many_sequences_are_cut_in_the_text_form():
+    many = made(
+        NAMES, {"country": "Irish"}, {"name": np.array(["x"] * 50, object)}, [1] * 50, inputs="country", sequence="name"
+    )
+    assert len(repr(many).splitlines()) == 12
+    assert repr(many).endswith("...")
+
+
+def test_a_notebook_shows_a_table_and_no_markup_of_the_data():
+    wild = {"country": ["<b>", "Greek"], "name": ["<i>", "Zoë"]}
+    letters = np.array(list("<i>"), dtype=object)
+    shown = made(wild, {"country": "<b>"}, {"name": letters}, [3], inputs="country", sequence="name")._repr_html_()
+    assert shown.startswith("<table>")
+    assert "country=&lt;b&gt;" in shown
+    assert "&lt;i&gt;" in shown
+    assert "<b>" not in shown
+    assert "<i>" not in shown
