@@ -204,13 +204,14 @@ class Run:
         shown = -(self.seen + self.task.train_jacobian * self.seen_rows / rows) / steps
         heldout = self.heldout(self.learner.net)
         criterion = shown if heldout is None else heldout
-        progress.rounds.append(Round(progress.update, shown, heldout))
-        if criterion < progress.best - TOLERANCE:
+        diverged = not math.isfinite(criterion)
+        if not diverged and math.isfinite(shown):  # JSON has no other numbers: the files couldn't be read again
+            progress.rounds.append(Round(progress.update, shown, heldout))
+        if not diverged and criterion < progress.best - TOLERANCE:
             progress.best, progress.best_update, progress.bad = criterion, progress.update, 0
             self.best = copied(self.learner)
         else:
             progress.bad += 1
-        diverged = not math.isfinite(criterion)
         if diverged and not math.isfinite(progress.best):
             cure = "Lower the learning rate with Training(rate=...), or look for wild values in the data."
             raise TrainingError("fit", "a finite likelihood after the first round", str(criterion), cure)

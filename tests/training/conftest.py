@@ -1,0 +1,62 @@
+"""One small task that the tests of training share, and with it the compiled programs."""
+
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from unspool.network.heads.numbers import Normal
+from unspool.network.heads.symbols import Categorical
+from unspool.network.net import Net, Shape, Symbols
+from unspool.options import Network
+from unspool.training.batches import Bucket
+from unspool.training.defaults import Plan
+from unspool.training.fit import Task
+from unspool.training.update import Recipe
+
+BATCH = 8
+
+
+def made(examples, steps, seed):
+    """Sequences whose symbol follows the input, with a number that follows the symbol, of different lengths."""
+    rng = np.random.default_rng(seed)
+    inputs = rng.integers(0, 3, examples)
+    symbols = (inputs[:, None] + np.arange(steps)) % 3
+    lengths = rng.integers(1, steps, examples)
+    numbers = symbols - 1 + rng.normal(0, 0.3, symbols.shape)
+    inside = np.arange(steps) < lengths[:, None]
+    return Bucket(
+        (jnp.asarray(inputs, jnp.int32),),
+        (jnp.asarray(symbols * inside, jnp.int32), jnp.asarray(numbers * inside, jnp.float32)),
+        jnp.asarray(lengths, jnp.int32),
+    )
+
+
+@pytest.fixture(scope="session")
+def small():
+    """`net()` is always new, since an update takes its arrays away; dropout is on, so that its keys matter."""
+    shape = Shape((Symbols(3),), (Categorical(3), Normal()), True, 6, 4, Network(dropout=0.25))
+    train, heldout = [made(40, 6, 0), made(13, 4, 1)], [made(20, 6, 2)]
+    steps = [sum(int(bucket.lengths.sum()) for bucket in part) for part in (train, heldout)]
+    recipe = Recipe("teacher", 1.0, 0.0)
+    return SimpleNamespace(
+        net=lambda: Net(np.random.default_rng(0), shape),
+        shape=shape,
+        bucket=train[0],
+        recipe=recipe,
+        task=Task(train, heldout, *steps, 0.0, 0.0, seed=3),
+        plan=Plan(
+            size=6, embedding=4, network=shape.options, batch=BATCH, rate=0.02, updates=48, round=8, patience=2,
+            warmup=4, recipe=recipe, seconds=None,
+        ),
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def quick_compilation():
+    """Compile with few optimisations: half the time for programs that run for a moment."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

@@ -1,0 +1,89 @@
+"""A checkpoint goes on where a fit stood, to the bit, and belongs to that fit alone."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from unspool import modelfile
+from unspool.codec.codec import Encoded
+from unspool.errors import CheckpointMismatch, CorruptFile, FileError, TrainingError
+from unspool.options import Training
+from unspool.training.checkpoint import NAME, Checkpoint, State, fingerprint
+from unspool.training.fit import train
+from unspool.training.update import start
+
+PARTS = {"data": "a", "training": "b", "seed": "c"}
+
+
+def interrupted_after(rounds, small, folder):
+    """Train, and be killed while the next round runs."""
+    checkpoint = Checkpoint(folder, PARTS)
+
+    def watch(progress):
+        if len(progress.rounds) >= rounds:
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        train(small.task, small.plan, small.net(), watch=watch, save=checkpoint.save)
+
+
+def test_a_fit_that_was_killed_ends_with_the_weights_of_one_that_was_not(small, tmp_path):
+    """To the bit, through the file."""
+    whole, _ = train(small.task, small.plan, small.net())
+    interrupted_after(3, small, tmp_path)
+    resume = Checkpoint(tmp_path, PARTS).load(start(small.net(), small.recipe))
+    assert len(resume[0].rounds) == 3
+    resumed, _ = train(small.task, small.plan, small.net(), resume=resume)
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(resumed), strict=True):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+def test_an_empty_folder_has_no_checkpoint(small, tmp_path):
+    """It is made if it isn't there."""
+    assert Checkpoint(tmp_path / "a" / "b", PARTS).load(start(small.net(), small.recipe)) is None
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_the_checkpoint_of_another_fit_is_refused_by_the_parts_that_differ(small, tmp_path):
+    interrupted_after(1, small, tmp_path)
+    other = Checkpoint(tmp_path, PARTS | {"data": "x", "seed": "y"})
+    with pytest.raises(CheckpointMismatch, match=r"found another data and seed\. Name another folder"):
+        other.load(start(small.net(), small.recipe))
+    assert issubclass(CheckpointMismatch, TrainingError)
+
+
+def test_a_checkpoint_that_lacks_an_array_is_refused(small, tmp_path):
+    interrupted_after(1, small, tmp_path)
+    state, arrays = modelfile.read(tmp_path / NAME, State)
+    arrays = dict(arrays)
+    arrays.pop(next(name for name in arrays if name.startswith("best")))
+    modelfile.write(tmp_path / NAME, arrays, state)
+    with pytest.raises(CorruptFile, match=r"expected the array 'best.*Empty the folder"):
+        Checkpoint(tmp_path, PARTS).load(start(small.net(), small.recipe))
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match="a folder for the checkpoint"):
+        Checkpoint(tmp_path / "file", PARTS)
+
+
+def test_the_fingerprint_sees_every_value_and_every_option():
+    """One value, one length, one option: each changes its part and no other."""
+
+    def parts(step=1.0, offsets=(0, 1, 2), **options):
+        steps = np.array([0.0, step])
+        data = Encoded((np.zeros(2, np.int32),), (steps,), np.array(offsets), (0 * steps,))
+        return fingerprint(data, training=Training(**options), seed=0)
+
+    base = parts()
+    assert parts() == base
+    assert json.loads(json.dumps(base)) == base
+    for changed, names in [
+        (parts(2.0), {"data"}),
+        (parts(offsets=(0, 0, 2)), {"data"}),
+        (parts(rate=0.1), {"training"}),
+    ]:
+        assert {name for name in base if changed[name] != base[name]} == names
