@@ -1,9 +1,14 @@
 """What every test run has in common: shapes are checked, compiled programs are kept, random examples are repeatable."""
 
+import contextlib
+import io
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import hypothesis
+import pytest
 from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).parents[1]
@@ -23,3 +28,37 @@ install_import_hook(
 
 hypothesis.settings.register_profile("unspool", deadline=None, derandomize=True, max_examples=60, print_blob=True)
 hypothesis.settings.load_profile("unspool")
+
+
+class Told(NamedTuple):
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory):
+    """A folder with two tables and the tiny models that `unspool fit` made of them, and what it said."""
+    from unspool.cli import main
+
+    folder = tmp_path_factory.mktemp("workshop")
+    names = ["Aoife", "Niall", "Brigid", "Cormac", "Níamh"], ["Attis", "Chloë", "Daphne", "Hermes", "Ianthe"]
+    rows = [(country, name) for country, known in zip(("Irish", "Greek"), names, strict=True) for name in known] * 4
+    folder.joinpath("names.csv").write_text("country,name\n" + "".join(f"{c},{n}\n" for c, n in rows), "utf-8")
+    tracks = ["id,t,group,level,mood"]
+    for k in range(16):
+        tracks += [f"{k},{t},{'ab'[k % 2]},{k * 0.5 + t},{'low' if t < 2 else 'high'}" for t in range(4 + k % 3)]
+    folder.joinpath("tracks.csv").write_text("\n".join(tracks) + "\n", "utf-8")
+    told = {}
+    small = ["--size", "8", "--epochs", "2"]
+    for name, columns in (
+        ("names", ["-i", "country", "-s", "name"]),
+        ("tracks", ["-i", "group", "--first", "level", "-s", "level,mood", "--id", "id", "--order", "t"]),
+    ):
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main(["fit", f"{folder}/{name}.csv", *columns, "-o", f"{folder}/{name}.unspool", *small])
+        told[name] = Told(code, out.getvalue(), err.getvalue())
+    return SimpleNamespace(folder=folder, names=folder / "names.unspool", tracks=folder / "tracks.unspool", told=told)

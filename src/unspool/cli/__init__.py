@@ -36,6 +36,7 @@ app = App(
     help_format="markdown",
     version=_version,
     default_parameter=Parameter(negative=()),
+    suppress_keyboard_interrupt=False,
 )
 for command in (fit, generate, plot, inspect, demo):
     app.command(command)

@@ -1,0 +1,379 @@
+"""The command line: files and streams in and out, and one sentence for a mistake."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import msgspec
+import pyarrow.parquet as pq
+import pytest
+
+from unspool.cli import main
+from unspool.options import Network, Sampling, Training
+
+UNSPOOL = [sys.executable, "-c", "import sys; from unspool.cli import main; sys.exit(main())"]
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command line in this process: exit code, standard output, standard error."""
+
+    def command(*words):
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return command
+
+
+@pytest.fixture
+def standard_input(monkeypatch):
+    return lambda data: monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
+
+
+# ---- help ---------------------------------------------------------------------------------------------------------
+
+
+def test_help_names_every_command(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    assert all(
+        f"\N{BOX DRAWINGS LIGHT VERTICAL} {name} " in out for name in ("fit", "generate", "plot", "inspect", "demo")
+    )
+
+
+@pytest.mark.parametrize("command", ["fit", "generate", "plot", "inspect", "demo"])
+def test_the_help_of_a_command_shows_how_it_is_called(run, command):
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    assert out.count(f"unspool {command}") >= 2
+
+
+@pytest.mark.parametrize(("command", "kinds"), [("fit", (Network, Training)), ("generate", (Sampling,))])
+def test_every_option_is_a_flag_with_help(run, command, kinds):
+    _, out, _ = run(command, "--help")
+    lines = out.splitlines()
+    for field in (field for kind in kinds for field in msgspec.structs.fields(kind)):
+        flag = f"--{field.name.replace('_', '-')} "
+        (line,) = (line for line in lines if line.startswith(("│ " + flag, "│ *  " + flag)))
+        assert len(line.split("  ", 1)[1].strip("│ ")) > 10
+
+
+def test_the_version_is_printed(run):
+    import unspool
+
+    assert run("--version") == (0, f"{unspool.__version__}\n", "")
+
+
+# ---- fit ----------------------------------------------------------------------------------------------------------
+
+
+def test_fit_shows_what_it_inferred_and_one_line_about_the_result(workshop):
+    told = workshop.told["names"]
+    assert told.code == 0
+    assert told.out == ""
+    assert "input  country  Category  2 values: Greek, Irish" in told.err
+    last = told.err.splitlines()[-1]
+    assert last.startswith(f"{workshop.names}: ")
+    assert "held-out nats a step" in last
+
+
+def test_fit_reads_standard_input_and_answers_in_json(run, workshop, standard_input, tmp_path):
+    standard_input(workshop.folder.joinpath("names.csv").read_bytes())
+    made = tmp_path / "piped.unspool"
+    code, out, err = run(
+        "fit", "-", "-i", "country", "-s", "name", "-o", made, "-q", "--json", "--size", 8, "--epochs", 2
+    )
+    assert (code, err) == (0, "")
+    result = json.loads(out)
+    assert result["bytes"] == made.stat().st_size
+    assert result["nats"] > 0
+    # The same data and options as the file: the same weights.
+    assert made.read_bytes()[-4000:] == workshop.names.read_bytes()[-4000:]
+
+
+def test_flags_override_what_is_inferred(run, workshop, tmp_path):
+    code, _, err = run(
+        "fit", workshop.folder / "tracks.csv", "-i", "group", "-s", "level,mood", "--id", "id", "--order", "t",
+        "--transform", "level=difference", "--head", "level=normal", "--size", 8, "--epochs", 1,
+        "-o", tmp_path / "m.unspool",
+    )  # fmt: skip
+    assert code == 0
+    (line,) = (line for line in err.splitlines() if line.startswith("step   level"))
+    assert "difference" in line
+    assert "head normal" in line
+
+
+def test_ctrl_c_saves_the_best_model_and_says_130(run, workshop, tmp_path):
+    made, folder = tmp_path / "m.unspool", tmp_path / "checkpoint"
+    words = ["fit", workshop.folder / "names.csv", "-i", "country", "-s", "name", "-o", made, "--checkpoint", folder]
+    with subprocess.Popen(
+        [*UNSPOOL, *map(str, words), "--size", "8", "--epochs", "100000"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 90
+        while not (folder / "checkpoint.unspool").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert json.loads(run("inspect", made, "--json")[1])["training"]["stopped"] == "interrupted"
+
+
+# ---- generate -----------------------------------------------------------------------------------------------------
+
+
+def test_generate_writes_csv_into_a_pipe(run, workshop):
+    code, out, err = run("generate", workshop.names, "-i", "country=Irish", "-n", 3, "--seed", 1)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "country,sample,name"
+    assert [line.split(",")[:2] for line in lines[1:]] == [["Irish", str(k)] for k in range(3)]
+
+
+def test_without_a_seed_one_is_told_that_makes_the_same_again(run, workshop):
+    _, first, err = run("generate", workshop.names, "-i", "country=Irish", "-n", 4)
+    seed = err.removeprefix("seed ").partition(";")[0]
+    assert f"--seed {seed} " in err
+    assert run("generate", workshop.names, "-i", "country=Irish", "-n", 4, "--seed", seed)[1] == first
+
+
+def test_a_greedy_rule_needs_no_seed(run, workshop):
+    code, out, err = run("generate", workshop.names, "-i", "country=Irish", "-n", 2, "--greedy")
+    assert (code, err) == (0, "")
+    first, second = out.splitlines()[1:]
+    assert first.split(",")[2] == second.split(",")[2]
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "json", "parquet"])
+def test_every_format_holds_the_same_sequences(run, workshop, tmp_path, ending):
+    made = tmp_path / f"made.{ending}"
+    words = ["generate", workshop.names, "-i", "country=Greek", "-n", 3, "--seed", 5]
+    assert run(*words, "-o", made) == (0, "", "")
+    wanted = [json.loads(line)["name"] for line in run(*words, "-f", "jsonl")[1].splitlines()]
+    if ending in ("csv", "tsv"):
+        found = [line.split("," if ending == "csv" else "\t")[2] for line in made.read_text("utf-8").splitlines()[1:]]
+    elif ending == "parquet":
+        found = pq.read_table(made)["name"].to_pylist()
+    elif ending == "json":
+        found = [row["name"] for row in json.loads(made.read_text("utf-8"))]
+    else:
+        found = [json.loads(line)["name"] for line in made.read_text("utf-8").splitlines()]
+    assert found == wanted
+
+
+def test_a_repeated_input_makes_rows_and_a_single_one_holds_for_all(run, workshop):
+    words = ["-i", "group=a", "-i", "group=b", "-i", "level=2", "--seed", 1, "-f", "jsonl", "--wide"]
+    code, out, _ = run("generate", workshop.tracks, *words)
+    assert code == 0
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [row["group"] for row in rows] == ["a", "b"]
+    assert all(isinstance(record["mood"], str) for row in rows for record in row["sequence"])
+
+
+def test_a_model_of_a_long_table_writes_a_row_per_step(run, workshop):
+    words = ["-i", "group=a", "-i", "level=2", "--seed", 1, "--length", 3]
+    _, out, _ = run("generate", workshop.tracks, *words)
+    lines = out.splitlines()
+    assert lines[0] == "row,sample,step,group,first_level,level,mood"
+    assert [line.split(",")[2] for line in lines[1:]] == ["0", "1", "2"]
+
+
+def test_lines_are_for_people(run, workshop):
+    words = ["-i", "country=Irish", "--seed", 1, "-f", "lines"]
+    _, one, _ = run("generate", workshop.names, *words)
+    _, two, _ = run("generate", workshop.names, *words, "-i", "country=Greek")
+    assert len(one.splitlines()) == 1
+    assert [line.split()[0] for line in two.splitlines()] == ["country=Irish", "country=Greek"]
+    assert two.splitlines()[0].split()[1:] == one.split()
+
+
+def test_a_stream_gives_what_generate_gives(run, workshop):
+    words = ["generate", workshop.names, "-i", "country=Irish", "--seed", 3]
+    _, lines, _ = run(*words, "-f", "lines")
+    assert run(*words, "--stream")[1] == lines
+    _, out, _ = run(*words, "-n", 3, "--stream")
+    texts = ["", "", ""]
+    for event in map(json.loads, out.splitlines()):
+        assert event["step"] == len(texts[event["sample"]])
+        texts[event["sample"]] += event["value"]
+    assert "".join(f"{text}\n" for text in texts) == run(*words, "-n", 3, "-f", "lines")[1]
+
+
+def test_a_prefix_is_what_every_sequence_starts_with(run, workshop):
+    words = ["-i", "country=Irish", "-n", 3, "--seed", 1, "-f", "lines", "--prefix", "Ao"]
+    _, out, _ = run("generate", workshop.names, *words)
+    assert all(line.startswith("Ao") for line in out.splitlines())
+
+
+@pytest.mark.parametrize("data", [b"country\nGreek\nIrish\n", b'{"country": "Greek"}\n{"country": "Irish"}\n'])
+def test_inputs_come_from_standard_input(run, workshop, standard_input, data):
+    standard_input(data)
+    code, out, _ = run("generate", workshop.names, "--inputs-from", "-", "--seed", 1)
+    assert code == 0
+    assert [line.split(",")[0] for line in out.splitlines()[1:]] == ["Greek", "Irish"]
+
+
+def test_a_reader_that_goes_away_is_no_error(workshop):
+    words = ["generate", str(workshop.names), "-i", "country=Irish", "-n", "20000", "--seed", "1"]
+    with subprocess.Popen([*UNSPOOL, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
+        process.wait(60)
+    assert err == b""
+    assert process.returncode == 141
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_behind_standard_output_is_told(workshop):
+    words = ["generate", str(workshop.names), "-i", "country=Irish", "--seed", "1"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*UNSPOOL, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "unspool: standard output: No space left on device\n"
+
+
+def test_generating_imports_nothing_that_only_training_or_tables_need(workshop):
+    program = (
+        "import sys; from unspool.cli import main;"
+        f"code = main(['generate', {str(workshop.names)!r}, '-i', 'country=Irish', '--seed', '1']);"
+        "print(sorted({'optax', 'pandas', 'polars', 'pyarrow', 'matplotlib', 'narwhals'} & set(sys.modules)), code)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[] 0"
+
+
+# ---- inspect, plot, demo --------------------------------------------------------------------------------------------
+
+
+def test_inspect_shows_fields_sizes_and_training(run, workshop):
+    code, out, err = run("inspect", workshop.names)
+    assert (code, err) == (0, "")
+    for word in ("country  Category", "1 layer of 8 hidden units", "held-out nats a step", "jax", "fingerprint", "█"):
+        assert word in out
+
+
+def test_inspect_answers_in_json_and_imports_no_jax(workshop):
+    program = (
+        "import sys; from unspool.cli import main;"
+        f"main(['inspect', {str(workshop.names)!r}, '--json']); assert 'jax' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    assert told["bytes"] == workshop.names.stat().st_size
+    assert told["hidden"] == 8
+    assert told["schema"]["sequence"] == "name"
+
+
+@pytest.mark.parametrize("words", [["-i", "group=a", "-i", "level=1", "-n", "20"], ["--training"]])
+def test_plot_writes_a_picture(run, workshop, tmp_path, words):
+    picture = tmp_path / "made.png"
+    assert run("plot", workshop.tracks, *words, "-o", picture) == (0, "", "")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_demo_without_a_name_lists_them(run):
+    code, out, _ = run("demo")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["names", "colours", "returns"]
+
+
+# ---- mistakes -------------------------------------------------------------------------------------------------------
+
+FIT = ["fit", "{f}/names.csv", "-i", "country", "-s", "name", "-o", "{t}/made.unspool"]
+NAMES = ["generate", "{f}/names.unspool"]
+TRACKS = ["generate", "{f}/tracks.unspool", "-i", "group=a", "-i", "level=1"]
+MISTAKES = {
+    "an unknown file": ([*FIT[:1], "{t}/no.csv", *FIT[2:]], ["no.csv", "no such file", "Check the spelling"]),
+    "an unknown column": ([*FIT[:2], "-i", "contry", *FIT[4:]], ["names.csv", "'contry'", "Did you mean 'country'"]),
+    "a file that is not UTF-8": (
+        [*FIT[:1], "{t}/latin.csv", *FIT[2:]],
+        ["latin.csv: line 2", "UTF-8", "Save the file"],
+    ),
+    "an empty table": ([*FIT[:1], "{t}/empty.csv", *FIT[2:]], ["empty.csv", "found"]),
+    "a folder that is not there": ([*FIT[:6], "-o", "{t}/no/made.unspool"], ["no/made.unspool", "folder", "Create it"]),
+    "a folder as output": ([*FIT[:6], "-o", "{t}"], ["expected a file, found a folder"]),
+    "an option out of bounds": ([*FIT, "--size", "0"], ["size=0", "expected int >= 1"]),
+    "an option of another type": ([*FIT, "--size", "many"], ["--size", "many"]),
+    "an unknown choice": ([*FIT, "--feeding", "spoon"], ["--feeding", "spoon"]),
+    "an unknown flag": ([*FIT, "--colour", "red"], ["--colour", "--help"]),
+    "no output": (FIT[:6], ["--output"]),
+    "no input": ([*FIT[:2], *FIT[4:]], ["inputs", "at least one"]),
+    "a kind for a column that is not used": ([*FIT, "--id", "country", "--number", "age"], ["'age'", "neither"]),
+    "two kinds for a column": ([*FIT, "--text", "name", "--category", "name"], ["'name'", "one kind"]),
+    "a transform for text": ([*FIT, "--text", "name", "--transform", "name=log1p"], ["'name'", "a number", "Text"]),
+    "an unknown transform": ([*FIT, "--transform", "name=sqrt"], ["transform", "standardise", "'sqrt'"]),
+    "a transform without a column": ([*FIT, "--transform", "log1p"], ["--transform", "NAME=VALUE"]),
+    "a model that is none": (["generate", "{f}/names.csv", "-i", "country=Irish"], ["names.csv", "an Unspool model"]),
+    "a model cut short": (["generate", "{t}/cut.unspool", "-i", "country=Irish"], ["cut.unspool", "fetch"]),
+    "a model that is not there": (["inspect", "{t}/no.unspool"], ["no.unspool", "no such file"]),
+    "inspecting what is none": (["inspect", "{f}/names.csv"], ["an Unspool model"]),
+    "an unknown category": ([*NAMES, "-i", "country=irish"], ["'country'", "'irish'", "Did you mean 'Irish'"]),
+    "no inputs at all": (NAMES, ["--input country=...", "neither"]),
+    "inputs twice over": ([*NAMES, "-i", "country=Irish", "--inputs-from", "x.csv"], ["both"]),
+    "an input that is none": ([*NAMES, "-i", "age=3"], ["country=VALUE", "'age=3'"]),
+    "an input without a value": ([*NAMES, "-i", "Irish"], ["country=VALUE", "'Irish'"]),
+    "an input that is missing": (TRACKS[:4], ["'level'"]),
+    "inputs that don't fit": ([*TRACKS, "-i", "group=b", "-i", "level=2", "-i", "level=3"], ["2 of 'group'"]),
+    "a number that is none": ([*TRACKS[:4], "-i", "level=high"], ["'level'", "a number", "'high'"]),
+    "no sequences": ([*NAMES, "-i", "country=Irish", "-n", "0"], ["n=", "at least 1"]),
+    "a negative seed": ([*NAMES, "-i", "country=Irish", "--seed", "-1"], ["seed", "at least 0"]),
+    "a temperature of zero": ([*NAMES, "-i", "country=Irish", "--temperature", "0"], ["temperature=0", "> 0"]),
+    "an unknown ending": ([*NAMES, "-i", "country=Irish", "-o", "{t}/made.doc"], ["made.doc", ".parquet"]),
+    "a stream into a file": ([*NAMES, "-i", "country=Irish", "--stream", "-o", "{t}/made.csv"], ["--stream"]),
+    "a stream of several texts as lines": (
+        [*NAMES, "-i", "country=Irish", "-n", "2", "--stream", "-f", "lines"],
+        ["several sequences", "jsonl"],
+    ),
+    "a prefix that is no JSON": ([*TRACKS, "--prefix", "[1,"], ["--prefix", "JSON"]),
+    "a picture of an unknown kind": (["plot", *TRACKS[1:], "-o", "{t}/made.bmp"], ["made.bmp", ".svg", "'.bmp'"]),
+    "a training curve of an input": (["plot", *TRACKS[1:], "--training", "-o", "{t}/made.png"], ["--training"]),
+    "an unknown demonstration": (["demo", "horses"], ["names, colours, returns", "'horses'"]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_a_sentence_and_exit_code_2_and_leaves_nothing(run, workshop, tmp_path, mistake):
+    words, wanted = MISTAKES[mistake]
+    data = tmp_path / "given"
+    data.mkdir()
+    data.joinpath("latin.csv").write_bytes("country,name\nIrish,Níamh\n".encode("latin-1"))
+    data.joinpath("empty.csv").write_text("country,name\n")
+    data.joinpath("cut.unspool").write_bytes(workshop.names.read_bytes()[:-10])
+    before = sorted(os.listdir(data))
+    code, out, err = run(*(word.format(f=workshop.folder, t=data) for word in words))
+    assert (code, out) == (2, "")
+    assert err.startswith("unspool: ")
+    assert "Traceback" not in err
+    for part in wanted:
+        assert part in err
+    assert sorted(os.listdir(data)) == before
+
+
+def test_a_failure_leaves_an_older_file_as_it_was(run, workshop, tmp_path):
+    older = tmp_path / "made.csv"
+    older.write_text("older")
+    assert run("generate", workshop.names, "-i", "country=Martian", "-o", older)[0] == 2
+    assert older.read_text() == "older"
+
+
+def test_a_missing_extra_is_named(run, workshop, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    code, _, err = run("plot", workshop.names, "--training", "-o", tmp_path / "x.png")
+    assert code == 2
+    assert "pip install 'unspool[plot]'" in err
+
+
+def test_ctrl_c_before_training_is_quiet(run, monkeypatch):
+    def interrupted(path, kind):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("unspool.modelfile.read_config", interrupted)
+    assert run("inspect", "x.unspool") == (130, "", "unspool: interrupted\n")
