@@ -1,0 +1,57 @@
+"""A character in, a text out: one line learned by heart, then twenty lines in one model.
+
+Run it with `python examples/text.py`.
+"""
+
+import unspool as us
+
+BY_HEART = us.Training(holdout=0)  # nothing is held out: all of it is to be learned
+LINES = {  # poems, and how they begin
+    "Daffodils": "I wandered lonely as a cloud",
+    "The Tyger": "Tyger Tyger, burning bright",
+    "The Raven": "Once upon a midnight dreary",
+    "Ozymandias": "I met a traveller from an antique land",
+    "Sonnet 18": "Shall I compare thee to a summer's day?",
+    "Endymion": "A thing of beauty is a joy for ever",
+    "To Autumn": "Season of mists and mellow fruitfulness",
+    "Jabberwocky": "'Twas brillig, and the slithy toves",
+    "Kubla Khan": "In Xanadu did Kubla Khan",
+    "The Lamb": "Little Lamb, who made thee?",
+    "The Sick Rose": "O Rose, thou art sick!",
+    "Invictus": "Out of the night that covers me",
+    "Requiem": "Under the wide and starry sky",
+    "The Owl": "When cats run home and light is come",
+    "London": "I wander thro' each charter'd street",
+    "Love's Growth": "I scarce believe my love to be so pure",
+    "The Eagle": "He clasps the crag with crooked hands",
+    "Hope": "Hope is the thing with feathers",
+    "Remember": "Remember me when I am gone away",
+    "Virtue": "Sweet day, so cool, so calm, so bright",
+}
+
+
+def one() -> None:
+    model = us.OneToMany(inputs="start", sequence="text", training=BY_HEART, verbose=False)
+    model.fit({"start": ["h"], "text": ["hello world this is "]})
+    made = model.generate({"start": "h"}, rule="greedy")[0]
+    print(f"'h' shall give 'hello world this is '\n'h' gives      {made!r}, {len(made)} characters\n")
+
+
+def twenty() -> None:
+    poems = {"title": list(LINES), "line": list(LINES.values())}
+    # A text column is read character by character. The lines differ in length, so the model learns where to stop, too.
+    model = us.OneToMany(inputs="title", sequence="line", training=BY_HEART, verbose=False).fit(poems)
+    made = list(model.generate({"title": poems["title"]}, rule="greedy"))
+    for title, line in zip(LINES, made, strict=True):
+        print(f"  {title:14}{line}" + ("" if line == LINES[title] else f"   not {LINES[title]}"))
+    print(f"{sum(map(str.__eq__, made, LINES.values()))} of 20 lines are exact\n")
+    # Greedy recites. To sample is to draw each character by its probability, and a temperature above 1 flattens the
+    # probabilities: the higher it is, the less of the poem is left.
+    for temperature in (2.0, 3.0):
+        drawn = model.generate({"title": "The Raven"}, seed=0, rule=us.Sampling(temperature=temperature))
+        print(f"'The Raven' drawn at temperature {temperature}: {drawn[0]}")
+
+
+if __name__ == "__main__":
+    one()
+    twenty()
