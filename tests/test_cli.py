@@ -300,6 +300,7 @@ MISTAKES = {
     "an empty table": ([*FIT[:1], "{t}/empty.csv", *FIT[2:]], ["empty.csv", "found"]),
     "a folder that is not there": ([*FIT[:6], "-o", "{t}/no/made.unspool"], ["no/made.unspool", "folder", "Create it"]),
     "a folder as output": ([*FIT[:6], "-o", "{t}"], ["expected a file, found a folder"]),
+    "a device as output": ([*FIT[:6], "-o", "/dev/null"], ["/dev/null", "a device"]),
     "an option out of bounds": ([*FIT, "--size", "0"], ["size=0", "expected int >= 1"]),
     "an option of another type": ([*FIT, "--size", "many"], ["--size", "many"]),
     "an unknown choice": ([*FIT, "--feeding", "spoon"], ["--feeding", "spoon"]),

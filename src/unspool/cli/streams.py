@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unspool.errors import OptionError
+from unspool.errors import FileError, OptionError
 from unspool.files import refusal
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def writable(path: Path) -> None:
     target = path.resolve()
     if target.is_dir():
         raise refusal(path, IsADirectoryError(), "write")
+    if target.exists() and not target.is_file():
+        raise FileError(str(path), "a file", "a device, pipe or socket", "Choose another name.")
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
         raise refusal(path, PermissionError(), "write")
 
