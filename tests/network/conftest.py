@@ -4,7 +4,7 @@ import jax
 import pytest
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def quick_compilation():
     """Compile with few optimisations: half the time, and the same numbers within the tests' tolerance."""
     jax.config.update("jax_disable_most_optimizations", True)

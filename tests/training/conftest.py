@@ -54,7 +54,7 @@ def small():
     )  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def quick_compilation():
     """Compile with few optimisations: half the time for programs that run for a moment."""
     jax.config.update("jax_disable_most_optimizations", True)
