@@ -24,6 +24,7 @@ import msgspec
 from unspool.config import Round
 from unspool.errors import TrainingError
 from unspool.network.net import Net
+from unspool.random import seed_words
 from unspool.training.batches import Bucket, Group, batch_rows, epoch
 from unspool.training.defaults import Plan
 from unspool.training.update import Feeding, Learner, copied, score, start, update
@@ -133,7 +134,7 @@ class Run:
             learner = start(net, self.recipe)
             resume = (Progress(), copied(learner), copied(learner))
         self.progress, self.learner, self.best = resume
-        self.key = jax.random.key(task.seed)
+        self.key = jax.random.wrap_key_data(seed_words(task.seed))
         self.scale = jnp.float32(1.0 / (plan.batch * max(1.0, task.train_steps / sum(b.examples for b in task.train))))
         self.seen = 0.0
         self.seen_rows = 0
