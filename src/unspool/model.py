@@ -150,6 +150,7 @@ class OneToMany:
         from unspool.training.learn import Asked, learn
 
         network, training = _given(Network, self.network), _given(Training, self.training)
+        _check_whole(f"OneToMany(seed={self.seed!r})", self.seed, 0)
         schema, examples = gather(
             data,
             steps,
@@ -312,10 +313,8 @@ class OneToMany:
             raise OptionError("rule", f"Sampling(...), or one of {', '.join(RULES)}", repr(rule))
         check(sampling, self.net_)
         for name, value, least in (("n", n, 1), ("length", length, 0), ("seed", seed, 0)):
-            if value is not None and (
-                isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least
-            ):
-                raise OptionError(f"generate({name}={value!r})", f"a whole number, at least {least}", repr(value))
+            if value is not None:
+                _check_whole(f"generate({name}={value!r})", value, least)
         table = self.codec_.read_inputs(inputs)
         bases = self.codec_.bases(table)
         given = None if prefix is None else encode_prefix(self.codec_, prefix, len(table), bases)
@@ -386,6 +385,12 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
+
+
+def _check_whole(place: str, value: Any, least: int) -> None:
+    """Refuse what is no whole number, or one that is too small."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise OptionError(place, f"a whole number, at least {least}", repr(value))
 
 
 def _given(kind: type[Any], value: Options | None) -> Any:

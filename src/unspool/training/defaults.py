@@ -4,12 +4,21 @@
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeVar
 
 from unspool.codec.codec import Codec
 from unspool.codec.columns import Symbols
 from unspool.options import Network, Training
 from unspool.training.update import Recipe
+
+Number = TypeVar("Number", int, float)
+
+SYMBOL_DROPOUT = MappingProxyType({50_000: 0.5, 200_000: 0.3, 1_000_000: 0.2})
+NUMBER_DROPOUT = MappingProxyType({15_000: 0.2, 1_000_000: 0.1})
+"""Dropout by the number of values to learn from."""
 
 CLIP = 1.0
 """Largest global norm of a gradient."""
@@ -59,10 +68,13 @@ def plan(network: Network, training: Training, codec: Codec, *, examples: int, s
     vocabularies = [len(column.values) for column in codec.steps if isinstance(column, Symbols)]
     widest = max(vocabularies, default=1)
     values = steps * len(codec.steps)
-    size = network.size or (32 if values < 1_500 else 64 if values < 20_000 else 128 if values < 1_500_000 else 256)
+    size = network.size or _step(values, {4_000: 64, 1_500_000: 128}, 256)
     dropout = network.dropout
     if dropout is None:
-        dropout = 0.0 if training.holdout == 0 else 0.3 if values < 20_000 else 0.2 if values < 200_000 else 0.1
+        # Symbols are overfitted sooner than numbers, whose dynamics a masked recurrence blurs.
+        symbolic = len(vocabularies) >= len(codec.steps) / 2
+        table, least = (SYMBOL_DROPOUT, 0.1) if symbolic else (NUMBER_DROPOUT, 0.05)
+        dropout = 0.0 if training.holdout == 0 else _step(values, table, least)
     batch = min(training.batch or _power(examples / 24, 8, 64), examples)
     per_epoch = math.ceil(examples / batch)
     epochs = training.epochs or max(10, min(2_000, round(16_000 / per_epoch)))
@@ -72,7 +84,7 @@ def plan(network: Network, training: Training, codec: Codec, *, examples: int, s
         embedding=network.embedding or _power(4 * math.sqrt(widest), 8, 64),
         network=network.but(dropout=dropout),
         batch=batch,
-        rate=training.rate or 6e-3 * (64 / size) ** 0.5,
+        rate=training.rate or 8e-3 * (64 / size) ** 0.5,
         updates=updates,
         round=max(1, min(max(per_epoch, 50), 500, updates // 10)),
         patience=training.patience or 8,
@@ -80,6 +92,11 @@ def plan(network: Network, training: Training, codec: Codec, *, examples: int, s
         recipe=Recipe(training.feeding, CLIP, training.weight_decay),
         seconds=training.seconds,
     )
+
+
+def _step(value: int, table: Mapping[int, Number], otherwise: Number) -> Number:
+    """The entry of the first bound that the value is below."""
+    return next((entry for bound, entry in table.items() if value < bound), otherwise)
 
 
 def _power(value: float, least: int, most: int) -> int:

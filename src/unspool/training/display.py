@@ -29,12 +29,10 @@ def display(updates: int, verbose: bool | None) -> Iterator[Callable[[Progress],
 def nats(progress: Progress) -> str:
     """The last look at the nats per step, in words."""
     if not progress.rounds:
-        return "compiling"
+        return f"update {progress.update}" if progress.update else "compiling"
     last = progress.rounds[-1]
-    text = f"train {last.train:.3f}"
-    return (
-        text if last.heldout is None else f"{text}, held-out {last.heldout:.3f} (best {progress.best:.3f}) nats a step"
-    )
+    heldout = "" if last.heldout is None else f", {last.heldout:.3f} held out"
+    return f"nats a step: {last.train:.3f} train{heldout}"
 
 
 @contextlib.contextmanager
@@ -45,11 +43,11 @@ def bar(updates: int) -> Iterator[Callable[[Progress], None]]:
     from rich.progress import Progress as Bar
 
     columns = (
-        BarColumn(30),
+        BarColumn(12),
         TimeElapsedColumn(),
-        TextColumn("at most"),
+        TextColumn("<"),
         TimeRemainingColumn(),
-        TextColumn("left  {task.description}"),
+        TextColumn("{task.description}"),
     )
     with Bar(*columns, console=Console(stderr=True), transient=False) as shown:
         task = shown.add_task("compiling", total=updates)

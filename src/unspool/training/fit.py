@@ -33,6 +33,8 @@ CELLS = 32_768
 """Steps, padding included, that one update may hold."""
 TOGETHER = 25
 """Updates of one dispatch at the most."""
+DECAY = 0.7
+"""Length of the decay, as a share of the updates that it took to find the best weights."""
 TOLERANCE = 1e-4
 """Nats per step by which a round must be better than the best one to count."""
 
@@ -112,9 +114,10 @@ def train(
             ended = run.round(watch, lambda: interrupted() or run.late(time.monotonic() - began))
             run.progress.seconds = time.monotonic() - began
             run.judge()
-            if not ended:
+            if ended:
+                save(run.progress, run.learner, run.best)
+            else:  # the last whole round stays saved, from which a later call goes on as if nothing had been
                 run.finish("interrupted" if interrupted() else "time")
-            save(run.progress, run.learner, run.best)
             watch(run.progress)
     return run.best.net, run.progress
 
@@ -220,18 +223,20 @@ class Run:
         stuck = diverged or progress.bad >= plan.patience
         if progress.phase == "stable" and (stuck or progress.update >= 0.75 * plan.updates or late):
             self.decay()
-        elif progress.phase == "decay":
-            if diverged or (stuck and self.task.heldout):
-                self.finish("no improvement")
-            elif progress.update >= progress.decay_from + progress.decay_updates:
-                self.finish("decayed")
+        elif progress.phase == "decay" and diverged:
+            self.finish("diverged")
+        elif progress.phase == "decay" and progress.update >= progress.decay_from + progress.decay_updates:
+            self.finish("decayed")
 
     def decay(self) -> None:
-        """From the best weights on, let the rate fall: for as long as it took, where nothing can be overfitted."""
+        """From the best weights on, let the rate fall.
+
+        Patience has no say here: while the rate is still high, a round without improvement is only noise.
+        """
         progress, plan = self.progress, self.plan
         self.learner = copied(self.best)
         progress.phase, progress.bad, progress.decay_from = "decay", 0, progress.update
-        wanted = max(4 * plan.round, round((0.4 if self.task.heldout else 1.0) * progress.best_update))
+        wanted = max(4 * plan.round, round(DECAY * progress.best_update))
         progress.decay_updates = max(plan.round, min(wanted, plan.updates - progress.update + plan.round))
 
     def finish(self, why: str) -> None:
