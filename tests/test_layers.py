@@ -14,6 +14,7 @@ LAYERS = (
     ("network",),
     ("training", "generation"),  # side by side: they never import each other
     ("evaluation", "export"),
+    ("labels",),
     ("plots",),
     ("sequences",),
     ("model",),

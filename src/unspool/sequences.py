@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from unspool.codec.codec import Codec
 from unspool.codec.saving import save_table, write
 from unspool.codec.table import Table
+from unspool.labels import labels, word
 from unspool.schema.arrays import Column, Ragged, take
 
 SHOWN = 10
@@ -112,7 +113,7 @@ class Sequences:
         return plot(self, path)
 
     def __repr__(self) -> str:
-        lines = [f"{len(self)} sequences for {len(self.inputs)} inputs, seed {self.seed}"]
+        lines = [self._title]
         lines += [f"  {self.label(k)}  {_short(self._values[k])}" for k in range(min(len(self), SHOWN))]
         return "\n".join([*lines, *(["  ..."] if len(self) > SHOWN else [])])
 
@@ -122,18 +123,24 @@ class Sequences:
             f"<tr>{cell(self.label(k))}{cell(_short(self._values[k], 200))}</tr>" for k in range(min(len(self), SHOWN))
         )
         more = f"<tr>{cell('...')}{cell('')}</tr>" if len(self) > SHOWN else ""
-        title = f"{len(self)} sequences for {len(self.inputs)} inputs, seed {self.seed}"
-        return f"<table><caption>{title}</caption>{''.join(rows)}{more}</table>"
+        return f"<table><caption>{self._title}</caption>{''.join(rows)}{more}</table>"
 
     @cached_property
     def _values(self) -> list[Any]:
         return self.codec.show(self.columns, self.offsets)
 
     def label(self, k: int) -> str:
-        """The inputs of sequence k in few words."""
-        row = np.array([k // self.samples])
-        names = [field.name for field in self.codec.schema.inputs]
-        return ", ".join(f"{name}={_plain(take(self.inputs.columns[name], row))}" for name in names)
+        """What the input row of sequence k is called, see `unspool.labels`."""
+        return self._labels[k // self.samples]
+
+    @property
+    def _title(self) -> str:
+        rows = len(self.inputs)
+        return f"{len(self)} sequences for {rows} input{'s' * (rows != 1)}, seed {self.seed}"
+
+    @cached_property
+    def _labels(self) -> list[str]:
+        return labels(self.codec, self.inputs)
 
     def _given(self) -> dict[str, Column]:
         """The columns that came as inputs, but for those that hold the sequences of a test set."""
@@ -169,16 +176,12 @@ class Sequences:
         return {**place, **given, **self.columns}
 
 
-def _plain(column: Column) -> Any:
-    return column.tolist()[0] if isinstance(column, np.ndarray) else "..."
-
-
 def _short(value: Any, most: int = 60) -> str:
     """A sequence in one line."""
     if isinstance(value, str):
         text = value
     elif value and not isinstance(value[0], (list, dict)):
-        text = " ".join(f"{item:.4g}" if isinstance(item, float) else str(item) for item in value)
+        text = " ".join(word(item) for item in value)
     else:
         text = str(value)
     return text if len(text) <= most else text[: most - 3] + "..."

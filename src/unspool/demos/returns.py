@@ -77,7 +77,8 @@ def main(folder: Path) -> None:
     print(f"  this model, states shuffled   {wrong:.3f}   so the state is worth {wrong - nats.mean():.3f}\n")
 
     calm, wild = (int(np.argmin(sign * np.asarray(columns["volatility_20"][border:]))) + border for sign in (1, -1))
-    state = {name: columns[name][[calm, wild]] for name in STATE}
+    state = {"day": ["the calmest day held out", "the wildest day held out"]}
+    state |= {name: columns[name][[calm, wild]].tolist() for name in STATE}
     made = model.generate(state, n=500, seed=0)
     for k, word in enumerate(("calmest", "wildest")):
         total = np.array(made[500 * k : 500 * (k + 1)]).sum(1)

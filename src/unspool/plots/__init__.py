@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from unspool.codec.codec import Codec
 from unspool.codec.table import Table
 from unspool.config import Summary
+from unspool.labels import labels as labels_of
+from unspool.labels import word
 from unspool.plots.canvas import BLUE, INK, MUTED, VERMILION, caption, dress, figure, picture_format, plain, save
 from unspool.plots.panels import fan, grid_of, key, layout, matrix, ranked, shares
 from unspool.plots.writing import written
 from unspool.schema.arrays import take, to_list
-from unspool.schema.fields import Category, Number
+from unspool.schema.fields import Number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -105,28 +107,11 @@ def training_curve(summary: Summary, path: str | os.PathLike[str] | None = None)
     return drawn
 
 
-def _labels(made: Made) -> list[str]:
-    """Every input row in a few words; an input's name is left out where it is the only one, and of words."""
-    names = [field.name for field in made.codec.schema.inputs]
-    columns = [[_word(value) for value in to_list(made.inputs.columns[name])] for name in names]
-    if len(names) == 1 and isinstance(made.codec.schema.inputs[0], Category):
-        return columns[0]
-    rows = zip(*columns, strict=True)
-    return [", ".join(f"{name} {value}" for name, value in zip(names, row, strict=True)) for row in rows]
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        return "(" + ", ".join(map(_word, value[:4])) + (", …)" if len(value) > 4 else ")")
-    return "missing" if value is None else str(value)
-
-
 def _title(made: Made) -> tuple[str, str]:
     schema = made.codec.schema
-    what = schema.sequence if len(schema.steps) == 1 or schema.form != "records" else "sequence"
-    given = ", ".join(field.name for field in schema.inputs)
+    what = schema.steps[0].name if len(schema.steps) == 1 else schema.sequence
+    names = [field.name for field in schema.inputs]
+    given = ", ".join(names) if len(names) <= 3 else f"{len(names)} inputs"
     rows = len(made.inputs)
     counts = (
         f"{made.samples} sequence{'s' * (made.samples > 1)} for {'each of ' * (rows > 1)}{rows} input{'s' * (rows > 1)}"
@@ -137,13 +122,13 @@ def _title(made: Made) -> tuple[str, str]:
 def _text(made: Made) -> "Figure":
     title, note = _title(made)
     n = made.samples
-    text = [value if isinstance(value, str) else " ".join(map(_word, value)) for value in made]  # type: ignore[attr-defined]
+    text = [value if isinstance(value, str) else " ".join(map(word, value)) for value in made]  # type: ignore[attr-defined]
     groups = [text[row * n : (row + 1) * n] for row in range(len(made.inputs))]
-    return written(title, note, _labels(made), groups)
+    return written(title, note, labels_of(made.codec, made.inputs), groups)
 
 
 def _panels(made: Made) -> "Figure":
-    schema, labels = made.codec.schema, _labels(made)
+    schema, labels = made.codec.schema, labels_of(made.codec, made.inputs)
     wanted, columns = layout(len(labels), len(schema.steps))
     down = -(-len(wanted) // columns)
     drawn = figure(7.2 if columns == 1 else 4.6 + 2.9 * (columns - 1), 1.1 + max(2.0, 2.6 - 0.2 * down) * down)

@@ -121,6 +121,6 @@ def key(drawn: "Figure") -> None:
     handles += [Line2D([], [], color="#003f66", linewidth=1.6, label="median")]
     handles += [Line2D([], [], color=VERMILION, linewidth=0.8, label="single sequences")]
     drawn.legend(
-        handles=handles, loc="outside upper right", ncols=len(handles), fontsize=8, frameon=False, handlelength=1.4,
+        handles=handles, loc="outside lower right", ncols=len(handles), fontsize=8, frameon=False, handlelength=1.4,
         columnspacing=1.2, labelcolor=MUTED, edgecolor=LINE,
     )  # fmt: skip

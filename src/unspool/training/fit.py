@@ -33,7 +33,7 @@ CELLS = 32_768
 """Steps, padding included, that one update may hold."""
 TOGETHER = 25
 """Updates of one dispatch at the most."""
-DECAY = 0.7
+DECAY = 0.5
 """Length of the decay, as a share of the updates that it took to find the best weights."""
 TOLERANCE = 1e-4
 """Nats per step by which a round must be better than the best one to count."""
@@ -237,7 +237,7 @@ class Run:
         self.learner = copied(self.best)
         progress.phase, progress.bad, progress.decay_from = "decay", 0, progress.update
         wanted = max(4 * plan.round, round(DECAY * progress.best_update))
-        progress.decay_updates = max(plan.round, min(wanted, plan.updates - progress.update + plan.round))
+        progress.decay_updates = max(plan.round, min(wanted, plan.updates - progress.update))
 
     def finish(self, why: str) -> None:
         """End."""

@@ -1,0 +1,40 @@
+"""What an input row is called in a picture, a notebook or a terminal."""
+
+from typing import Any
+
+from unspool.codec.codec import Codec
+from unspool.codec.table import Table
+from unspool.schema.arrays import to_list
+from unspool.schema.fields import Category
+
+
+def labels(codec: Codec, inputs: Table) -> list[str]:
+    """Every input row in a few words.
+
+    Columns that are no inputs are the caller's own names for the rows, and are used where there are any. Otherwise it
+    is the inputs; the name of an input is left out where it is the only one, and of words.
+    """
+    schema = codec.schema
+    fields = {field.name: field for field in schema.inputs}
+    made = {schema.sequence, *(field.name for field in schema.steps)}
+    own = [name for name in inputs.columns if name not in fields and name not in made]
+    names = own or list(fields)
+    columns = [[word(value) for value in to_list(inputs.columns[name])] for name in names]
+    if len(names) == 1 and (own or isinstance(fields[names[0]], Category)):
+        return columns[0]
+    rows = zip(*columns, strict=True)
+    return [", ".join(f"{name} {value}" for name, value in zip(names, row, strict=True)) for row in rows]
+
+
+def word(value: Any) -> str:
+    """A value in one short word.
+
+    Examples:
+        >>> word(0.123456), word([1.0, 2.0]), word(None)
+        ('0.1235', '(1, 2)', 'missing')
+    """
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return "(" + ", ".join(map(word, value[:4])) + (", …)" if len(value) > 4 else ")")
+    return "missing" if value is None else str(value)
