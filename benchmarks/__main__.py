@@ -1,4 +1,4 @@
-"""All benchmarks, one after another, each in a process of its own: python -m benchmarks [names]"""
+"""All benchmarks, one after another, each in a process of its own: `python -m benchmarks [names]`."""
 
 import subprocess
 import sys

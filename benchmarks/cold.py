@@ -12,8 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import unspool as us
 from common import report
+
+import unspool as us
 
 SCRIPT = str(Path(sys.executable).with_name("unspool"))
 

@@ -1,13 +1,13 @@
 """Sampling a step against a loop of PyTorch's `LSTMCell`: python benchmarks/generate.py
 
-One layer, V = 64 symbols, float32, T = 192 steps; both draw from the softmax. Unspool draws by one uniform and the inverse of
-the cumulative distribution, PyTorch by `multinomial`.
+One layer, V = 64 symbols, float32, T = 192 steps; both draw from the softmax. Unspool draws by one uniform and the
+inverse of the cumulative distribution, PyTorch by `multinomial`.
 """
 
 import numpy as np
 import torch
-
 from common import ceiling, in_turn, report
+
 from unspool.generation.engine import LONG, Request, chunks
 from unspool.network.heads.symbols import Categorical
 from unspool.network.net import Net, Shape, Symbols

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
-
 from common import ceiling, in_turn, report
+
 from unspool.network.cell import unroll
 from unspool.network.heads.symbols import Categorical
 from unspool.network.net import Net, Shape, Symbols
