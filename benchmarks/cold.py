@@ -1,4 +1,4 @@
-"""What a person waits for before anything happens: python benchmarks/cold.py
+"""What a person waits for before anything happens: python benchmarks/cold.py.
 
 Whole processes: `import unspool`, `unspool --help`, and the first and second `unspool generate` with an empty
 compilation cache, against importing JAX alone.

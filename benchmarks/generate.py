@@ -1,4 +1,4 @@
-"""Sampling a step against a loop of PyTorch's `LSTMCell`: python benchmarks/generate.py
+"""Sampling a step against a loop of PyTorch's `LSTMCell`: python benchmarks/generate.py.
 
 One layer, V = 64 symbols, float32, T = 192 steps; both draw from the softmax. Unspool draws by one uniform and the
 inverse of the cumulative distribution, PyTorch by `multinomial`.

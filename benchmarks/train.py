@@ -1,4 +1,4 @@
-"""A training step of a token model against PyTorch's `nn.LSTM` with Adam: python benchmarks/train.py
+"""A training step of a token model against PyTorch's `nn.LSTM` with Adam: python benchmarks/train.py.
 
 Both have one layer, V = 64 symbols, B = 64 sequences of T = 64 steps, float32, no dropout; both read an embedding of
 the previous symbol and predict the next. Unspool's step holds an encoder, a context and the hazard of stopping besides.
