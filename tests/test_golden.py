@@ -9,7 +9,7 @@ import unspool as us
 from unspool.modelfile import FORMAT_VERSION
 
 FILES = sorted(Path(__file__).with_name("golden").glob("format-*.unspool"))
-EXPECTED: dict[str, list[object]] = {
+EXPECTED: dict[str, object] = {
     "letters": "uoiioooie",
     "levels": [1.3343669838396044],
     "log_prob": [-6.332563314215522, -4.347301873938423],

@@ -127,7 +127,7 @@ def test_a_field_overrides_what_would_be_inferred() -> None:
 def test_a_column_inside_records_can_be_overridden() -> None:
     data = {"k": ["a", "b"], "path": [[{"x": 1, "y": 2}, {"x": 2, "y": 5}], [{"x": 3, "y": 1}]]}
     schema, _ = gather(data, inputs="k", sequence={"path": [Category("x")]})
-    assert schema.steps == (Category("x"), Number("y", "standardise"))
+    assert schema.steps == (Category("x"), Number("y", "standardise", "mixture"))
     with pytest.raises(SchemaError, match="fields of its records: x, y, found z"):
         gather(data, inputs="k", sequence={"path": [Category("z")]})
 

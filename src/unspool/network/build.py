@@ -14,11 +14,12 @@ from unspool.network.net import Shape
 from unspool.network.net import Symbols as SymbolInput
 from unspool.options import Network
 from unspool.schema.fields import AnyField, Number
+from unspool.schema.inference import DEFAULT_HEAD
 
 NUMBER_HEADS: Mapping[str, Head] = MappingProxyType(
-    {"auto": Mixture(), "normal": Normal(), "student_t": StudentT(), "mixture": Mixture(), "point": Point()}
+    {"normal": Normal(), "student_t": StudentT(), "mixture": Mixture(), "point": Point()}
 )
-"""The head that each choice of a `Number` means. A mixture of normals can take the shape of all the others."""
+"""The head that each choice of a `Number` means; inference has decided what `"auto"` is."""
 
 
 def shape_of(codec: Codec, options: Network, size: int, embedding: int) -> Shape:
@@ -45,5 +46,5 @@ def _input(column: InputColumn) -> SymbolInput | RealInput:
 def _head(field: AnyField, column: StepColumn) -> Head:
     if isinstance(column, Symbols):
         return Categorical(len(column.values), column.unseen)
-    head = NUMBER_HEADS[field.head if isinstance(field, Number) else "auto"]
+    head = NUMBER_HEADS[field.head if isinstance(field, Number) else DEFAULT_HEAD]
     return Nullable(head) if column.nullable else head

@@ -63,7 +63,7 @@ class Number(Field, frozen=True):
         name: the column's name.
         transform: how it is made comparable; `"auto"` decides by the data (see `unspool.schema.inference`).
             `"difference"` and `"log_return"` are for steps only.
-        head: its output distribution, when it is a field of the step.
+        head: its output distribution, when it is a field of the step; `"auto"` is a mixture of normals.
 
     Raises:
         OptionError: an unknown transform or head.

@@ -20,7 +20,7 @@ import numpy as np
 from unspool.errors import DataError, SchemaError
 from unspool.schema.arrays import Column, Ragged, Record, kind_of, missing_mask
 from unspool.schema.casting import cast, from_json, is_whole, parse_moments, parse_number
-from unspool.schema.fields import AnyField, Category, Field, Flag, Number, Text, Vector, When
+from unspool.schema.fields import AnyField, Category, Field, Flag, HeadChoice, Number, Text, Vector, When
 from unspool.schema.place import Place
 from unspool.schema.shape import input_transform, step_transform
 
@@ -29,6 +29,9 @@ LABELS = 12
 
 SYMBOLS = 20
 """Most distinct whole numbers that are taken for symbols in a step."""
+
+DEFAULT_HEAD: HeadChoice = "mixture"
+"""The head of a number in a step: a mixture of normals can take the shape of all the others."""
 
 SEEN = 5
 """Times that a whole number must be seen (a step: on average) to be taken for a symbol."""
@@ -120,9 +123,11 @@ def infer_steps(
         field: Field = asked[name] if name in asked else _step_kind(column, name, place)
         values[name] = cast(column, field, place)
         refuse_constant(values[name], place, "Drop it: there is nothing to learn.", least=1)
-        if isinstance(field, Number) and field.transform == "auto":
-            chosen = step_transform(values[name].astype(np.float64), offsets, first.get(name))
-            field = Number(name, chosen, field.head)
+        if isinstance(field, Number):
+            transform = field.transform
+            if transform == "auto":
+                transform = step_transform(values[name].astype(np.float64), offsets, first.get(name))
+            field = Number(name, transform, DEFAULT_HEAD if field.head == "auto" else field.head)
         fields.append(field)  # type: ignore[arg-type]
     return tuple(fields), values
 
