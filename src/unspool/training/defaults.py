@@ -69,10 +69,10 @@ def plan(network: Network, training: Training, codec: Codec, *, examples: int, s
     widest = max(vocabularies, default=1)
     values = steps * len(codec.steps)
     size = network.size or _step(values, {4_000: 64, 1_500_000: 128}, 256)
+    symbolic = len(vocabularies) >= len(codec.steps) / 2
     dropout = network.dropout
     if dropout is None:
         # Symbols are overfitted sooner than numbers, whose dynamics a masked recurrence blurs.
-        symbolic = len(vocabularies) >= len(codec.steps) / 2
         table, least = (SYMBOL_DROPOUT, 0.1) if symbolic else (NUMBER_DROPOUT, 0.05)
         dropout = 0.0 if training.holdout == 0 else _step(values, table, least)
     batch = min(training.batch or _power(examples / 24, 8, 64), examples)
@@ -84,7 +84,7 @@ def plan(network: Network, training: Training, codec: Codec, *, examples: int, s
         embedding=network.embedding or _power(4 * math.sqrt(widest), 8, 64),
         network=network.but(dropout=dropout),
         batch=batch,
-        rate=training.rate or 8e-3 * (64 / size) ** 0.5,
+        rate=training.rate or (8e-3 if symbolic else 5e-3) * (64 / size) ** 0.5,
         updates=updates,
         round=max(1, min(max(per_epoch, 50), 500, updates // 10)),
         patience=training.patience or 8,
