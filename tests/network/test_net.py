@@ -91,7 +91,7 @@ def plain(net, masks):
             states.append((logistic(o) * np.tanh(c), c))
         x = w.start
         for t in range(lengths[b] + 1):
-            below = x
+            below, direct = np.split(x, [4 * net.shape.size])
             for layer, cell in enumerate(w.cells):
                 h, c = states[layer]
                 read = h if masks.recurrent[layer] is None else h * np.asarray(masks.recurrent[layer][b])
@@ -115,7 +115,8 @@ def plain(net, masks):
                 for j, (e, v) in enumerate(zip(net.steps, values, strict=True))
             ]
             for j, (head, output) in enumerate(zip(net.shape.heads, w.outputs, strict=True)):
-                params = below @ output.A + output.b
+                own, direct = np.split(direct, [head.size])
+                params = below @ output.A + output.b + own
                 if j:
                     within = sum(embedded[k] @ output.W[k] for k in range(j))
                     params = params + np.tanh(below @ output.U + within) @ output.B

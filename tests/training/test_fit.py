@@ -190,7 +190,7 @@ def test_weights_that_diverge_later_are_given_up_for_the_best(scripted):
 
 def test_weights_that_diverge_at_once_are_an_error_with_its_cure(small):
     """Before anything is saved."""
-    broken = eqx.tree_at(lambda net: net.start, small.net(), jnp.full(24, jnp.nan))
+    broken = eqx.tree_at(lambda net: net.start, small.net(), jnp.full_like(small.net().start, jnp.nan))
     saved = []
     with pytest.raises(TrainingError, match=r"finite likelihood after the first round, found nan.*Training\(rate="):
         train(small.task, small.plan, broken, save=lambda *state: saved.append(state))

@@ -42,7 +42,7 @@ class Carry(NamedTuple):
     """What goes from step to step: the layers' state, what the next step reads, and which sequences have ended."""
 
     state: State
-    x: Float[Array, "B Z"]
+    x: Float[Array, "B X"]
     done: Bool[Array, " B"]
 
 
@@ -125,14 +125,14 @@ def advance(
 
     def once(carry: Carry, now: tuple[Array, Given | None]) -> tuple[Carry, tuple[tuple[Array, ...], Array]]:
         u, given = now
-        h, state = net.step(ready, carry.x, carry.state, none)
+        top, state = net.step(ready, carry.x, carry.state, none)
         done, at = carry.done, int(shape.stops)
         if stopping:
-            stop = Bernoulli().pick(net.hazard(h), u[:, :1], Rule(rule.greedy)) > 0.5
+            stop = Bernoulli().pick(net.hazard(top), u[:, :1], Rule(rule.greedy)) > 0.5
             done = done | (stop if given is None else stop & ~given.where)
         values: tuple[Array, ...] = ()
         for j, head in enumerate(shape.heads):
-            value = head.pick(net.params(ready, j, h, values), u[:, at : at + head.draws], rule)
+            value = head.pick(net.params(ready, j, top, values), u[:, at : at + head.draws], rule)
             values += (value if given is None else jnp.where(given.where, given.values[j], value),)
             at += head.draws
         return Carry(state, net.feed(ready, values), done), (values, ~done)

@@ -100,6 +100,19 @@ class Output(eqx.Module):
         return params + jnp.tanh(h @ self.U + within) @ self.B
 
 
+class Top(NamedTuple):
+    """What the heads read.
+
+    Attributes:
+        h: hidden state of the top layer.
+        direct: what the previous step adds to the parameters of every head, side by side. With it a head holds a
+            first-order Markov chain or autoregression as it is, and the recurrence learns what goes beyond.
+    """
+
+    h: Float[Array, "*T B H"]
+    direct: Float[Array, "*T B Q"]
+
+
 class Prepared(NamedTuple):
     """What does not change from step to step, computed before the loop."""
 
@@ -117,7 +130,8 @@ class Net(eqx.Module):
         context_bias: bias of the context.
         initial: for every layer the weights of its encoder step, and `initial_bias` their biases.
         start: what the first step reads in place of a previous one.
-        steps: embeddings of the step fields, and `feedback` the weights that take each into the first layer.
+        steps: embeddings of the step fields, and `feedback` the weights that take each into the first layer's
+            pre-activations and, behind these, into the parameters of all heads (X = Z + Q columns).
         cells: decoder layers.
         norms: gain of the layer norm of every layer, if there is one.
         stop: weights and bias of the hazard of stopping, or `None`.
@@ -130,9 +144,9 @@ class Net(eqx.Module):
     context_bias: Float[Array, " C"]
     initial: tuple[Float[Array, "C Z"], ...]
     initial_bias: tuple[Float[Array, " Z"], ...]
-    start: Float[Array, " Z"]
+    start: Float[Array, " X"]
     steps: tuple[Embedding, ...]
-    feedback: tuple[Float[Array, "D Z"], ...]
+    feedback: tuple[Float[Array, "D X"], ...]
     cells: tuple[Cell, ...]
     norms: tuple[Float[Array, " H"], ...]
     stop: tuple[Float[Array, " H"], Float[Array, ""]] | None
@@ -151,9 +165,12 @@ class Net(eqx.Module):
         self.context_bias = jnp.zeros(H)
         self.initial = tuple(scaled(rng, H, 4 * H) for _ in range(options.layers))
         self.initial_bias = tuple(jnp.zeros(4 * H) for _ in range(options.layers))
-        self.start = jnp.zeros(4 * H)
+        direct = sum(head.size for head in shape.heads)
+        self.start = jnp.zeros(4 * H + direct)
         self.steps = tuple(embed(head.symbols, 1, STEP_FEATURES) for head in shape.heads)
-        self.feedback = tuple(initial_weights(rng, e, 4 * H) / len(self.steps) ** 0.5 for e in self.steps)
+        self.feedback = tuple(
+            jnp.pad(initial_weights(rng, e, 4 * H) / len(self.steps) ** 0.5, ((0, 0), (0, direct))) for e in self.steps
+        )
         width = H if options.context == "state+step" else None
         self.cells = tuple(Cell(rng, H, width, first=layer == 0) for layer in range(options.layers))
         self.norms = tuple(jnp.ones(H) for _ in range(options.layers)) if options.norm else ()
@@ -190,30 +207,26 @@ class Net(eqx.Module):
 
     # ---- phase two: the decoder unrolls -------------------------------------------------------------------------
 
-    def feed(self, ready: Prepared, values: tuple[Array, ...]) -> Float[Array, "*T B Z"]:
-        """Pre-activations of the first layer from the values of a step (symbols, numbers, or soft ones)."""
+    def feed(self, ready: Prepared, values: tuple[Array, ...]) -> Float[Array, "*T B X"]:
+        """What the next step reads, from the values of a step (symbols, numbers, or soft ones)."""
         rows = (feed(self._rows(j, value)) for j, (feed, value) in enumerate(zip(ready.feeds, values, strict=True)))
         return sum(rows)  # type: ignore[return-value]
 
-    def unroll(
-        self, ready: Prepared, x: Float[Array, "T B Z"], state: State, masks: Masks
-    ) -> tuple[Float[Array, "T B H"], State]:
+    def unroll(self, ready: Prepared, x: Float[Array, "T B X"], state: State, masks: Masks) -> tuple[Top, State]:
         """All hidden states of the top layer for known feedback, layer after layer: the loop holds `h R` alone."""
         last = []
-        hs = below = x
+        below, direct = self._divided(x)
         for layer, cell in enumerate(self.cells):
             x = (below if cell.W is None else below @ cell.W) + ready.constants[layer]
             hs, c = unroll(cell.R, x, state.h[layer], state.c[layer], masks.recurrent[layer])
             last.append((hs[-1], c))
             below = self._handed_on(layer, hs, below, masks)
-        return below, State(*(jnp.stack(part) for part in zip(*last, strict=True)))
+        return Top(below, direct), State(*(jnp.stack(part) for part in zip(*last, strict=True)))
 
-    def step(
-        self, ready: Prepared, x: Float[Array, "B Z"], state: State, masks: Masks
-    ) -> tuple[Float[Array, "B H"], State]:
+    def step(self, ready: Prepared, x: Float[Array, "B X"], state: State, masks: Masks) -> tuple[Top, State]:
         """One step of all layers: what `unroll` does to a sequence of length one."""
         hs, cs = [], []
-        below = x
+        below, direct = self._divided(x)
         for layer, cell in enumerate(self.cells):
             h, mask = state.h[layer], masks.recurrent[layer]
             z = (below if cell.W is None else below @ cell.W) + ready.constants[layer]
@@ -221,45 +234,45 @@ class Net(eqx.Module):
             hs.append(h)
             cs.append(c)
             below = self._handed_on(layer, h, below, masks)
-        return below, State(jnp.stack(hs), jnp.stack(cs))
+        return Top(below, direct), State(jnp.stack(hs), jnp.stack(cs))
 
-    def params(
-        self, ready: Prepared, j: int, h: Float[Array, "*T B H"], earlier: tuple[Array, ...]
-    ) -> Float[Array, "*T B P"]:
+    def params(self, ready: Prepared, j: int, top: Top, earlier: tuple[Array, ...]) -> Float[Array, "*T B P"]:
         """Parameters of the head of field j, given the values of the fields before it in the same step."""
         rows = [feed(self._rows(k, earlier[k])) for k, feed in enumerate(ready.within[j])]
-        return self.outputs[j](h, functools.reduce(operator.add, rows) if rows else None)
+        at = sum(head.size for head in self.shape.heads[:j])
+        direct = top.direct[..., at : at + self.shape.heads[j].size]
+        return self.outputs[j](top.h, functools.reduce(operator.add, rows) if rows else None) + direct
 
-    def hazard(self, h: Float[Array, "*T B H"]) -> Float[Array, "*T B 1"]:
+    def hazard(self, top: Top) -> Float[Array, "*T B 1"]:
         """Logit of stopping before this step."""
         weights, bias = self.stop or (jnp.zeros(self.shape.size), jnp.float32(-jnp.inf))  # without one, never
-        return (h @ weights + bias)[..., None]
+        return (top.h @ weights + bias)[..., None]
 
-    def start_rows(self, batch: int) -> Float[Array, "B Z"]:
+    def start_rows(self, batch: int) -> Float[Array, "B X"]:
         """What the first step reads."""
         return jnp.broadcast_to(self.start, (batch, self.start.shape[0]))
 
     def log_prob(
-        self, ready: Prepared, h: Float[Array, "T B H"], values: tuple[Array, ...], positions: Array, lengths: Array
+        self, ready: Prepared, top: Top, values: tuple[Array, ...], positions: Array, lengths: Array
     ) -> tuple[tuple[Float[Array, "T B"], ...], Float[Array, "T B"] | None]:
         """Log-probability of every field of every step, and of stopping there or not; zero past the end.
 
         Args:
             ready: see `prepare`.
-            h: hidden states, those before the steps that `values` hold.
+            top: what the heads of the steps read that `values` hold.
             values: one (T, B) array per field.
             positions: (T,) position of every step in its sequence.
             lengths: (B,) steps of every sequence.
         """
         real = positions[:, None] < lengths
         fields = tuple(
-            jnp.where(real, head.log_prob(self.params(ready, j, h, values), values[j]), 0.0)
+            jnp.where(real, head.log_prob(self.params(ready, j, top, values), values[j]), 0.0)
             for j, head in enumerate(self.shape.heads)
         )
         if self.stop is None:
             return fields, None
         at_end = positions[:, None] == lengths
-        stop = Bernoulli().log_prob(self.hazard(h), at_end)
+        stop = Bernoulli().log_prob(self.hazard(top), at_end)
         return fields, jnp.where(real | at_end, stop, 0.0)
 
     def masks(self, key: PRNGKeyArray | None, batch: int) -> Masks:
@@ -279,6 +292,11 @@ class Net(eqx.Module):
             h = h + below
         mask = masks.output[layer]
         return h if mask is None else h * mask
+
+    def _divided(self, x: Float[Array, "*T B X"]) -> tuple[Float[Array, "*T B Z"], Float[Array, "*T B Q"]]:
+        """What the first layer reads, and what goes straight to the heads."""
+        gates = 4 * self.shape.size
+        return x[..., :gates], x[..., gates:]
 
     def _rows(self, field: int, value: Array) -> Array:
         """A field's values as its embedding takes them: numbers get an axis of one."""
@@ -302,8 +320,8 @@ def sequence_log_prob(
     state, context = net.encode(inputs)
     ready = net.prepare(context, T * B)
     x = jnp.concatenate([net.start_rows(B)[None], net.feed(ready, tuple(v[:-1] for v in values))])
-    h, _ = net.unroll(ready, x, state, masks)
-    return net.log_prob(ready, h, values, jnp.arange(T), lengths)
+    top, _ = net.unroll(ready, x, state, masks)
+    return net.log_prob(ready, top, values, jnp.arange(T), lengths)
 
 
 def rollout_log_prob(
@@ -323,15 +341,15 @@ def rollout_log_prob(
     state, context = net.encode(inputs)
     ready = net.prepare(context, B)
 
-    def advance(carry: tuple[State, Array], now: tuple[tuple[Array, ...], Array]) -> tuple[tuple[State, Array], Array]:
+    def advance(carry: tuple[State, Array], now: tuple[tuple[Array, ...], Array]) -> tuple[tuple[State, Array], Top]:
         state, x = carry
         truth, share = now
-        h, state = net.step(ready, x, state, masks)
+        top, state = net.step(ready, x, state, masks)
         expected: tuple[Array, ...] = ()
         for j, head in enumerate(net.shape.heads):
-            expected += (head.mean(net.params(ready, j, h, expected)),)
+            expected += (head.mean(net.params(ready, j, top, expected)),)
         mixed = share[:, None] * net.feed(ready, expected) + (1 - share)[:, None] * net.feed(ready, truth)
-        return (state, mixed), h
+        return (state, mixed), top
 
-    _, h = jax.lax.scan(advance, (state, net.start_rows(B)), (values, own))
-    return net.log_prob(ready, h, values, jnp.arange(T), lengths)
+    _, top = jax.lax.scan(advance, (state, net.start_rows(B)), (values, own))
+    return net.log_prob(ready, top, values, jnp.arange(T), lengths)

@@ -35,8 +35,9 @@ TOGETHER = 25
 """Updates of one dispatch at the most."""
 DECAY = 0.5
 """Length of the decay, as a share of the updates that it took to find the best weights."""
-TOLERANCE = 1e-4
-"""Nats per step by which a round must be better than the best one to count."""
+TOLERANCE, EXACT_TOLERANCE = 1e-4, 1e-5
+"""Nats per step by which a round must be better than the best one to count: held out, and where all is memorised, since
+the squared error of a series that fits exactly goes on to matter long after its nats look settled."""
 
 
 class Progress(msgspec.Struct, forbid_unknown_fields=True):
@@ -207,11 +208,11 @@ class Run:
         steps = max(1.0, self.task.train_steps * self.seen_rows / rows)
         shown = -(self.seen + self.task.train_jacobian * self.seen_rows / rows) / steps
         heldout = self.heldout(self.learner.net)
-        criterion = shown if heldout is None else heldout
+        criterion, tolerance = (shown, EXACT_TOLERANCE) if heldout is None else (heldout, TOLERANCE)
         diverged = not math.isfinite(criterion)
         if not diverged and math.isfinite(shown):  # JSON has no other numbers: the files couldn't be read again
             progress.rounds.append(Round(progress.update, shown, heldout))
-        if not diverged and criterion < progress.best - TOLERANCE:
+        if not diverged and criterion < progress.best - tolerance:
             progress.best, progress.best_update, progress.bad = criterion, progress.update, 0
             self.best = copied(self.learner)
         else:
