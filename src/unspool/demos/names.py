@@ -37,7 +37,7 @@ def main(folder: Path) -> None:
     wrong = nats_per_step(model, shuffled(test, ["kind"]), "name")
     print("\nheld-out nats per character, lower is better")
     print(f"  this model                              {nats:.3f}")
-    print(f"  interpolated {order}-gram that sees the kind   {ngram:.3f}")
+    print(f"  interpolated {order}-gram that sees the kind  {ngram:.3f}")
     print(f"  this model, kinds shuffled              {wrong:.3f}   so the kind is worth {wrong - nats:.3f}\n")
 
     in_data = set(everything["name"])
