@@ -88,9 +88,9 @@ def main() -> None:
         parity(H)
         # What must be multiplied: h R forward, dz R^T backward, h^T dz, and the head's three products.
         flops = 3 * 2 * B * T * H * (4 * H + V)
-        product = ceiling(B * T, H, 4 * H)
+        product = ceiling(B * T, H, 4 * H, TOGETHER)
         ours, theirs, best = in_turn(unspool_step(H), torch_step(H), product, rounds=5)
-        needed = flops / (2 * B * T * H * 4 * H) * best
+        needed = flops / (2 * B * T * H * 4 * H) * best / TOGETHER
         rows.append(
             {
                 "job": f"update H={H} B={B} T={T} V={V}",
