@@ -41,7 +41,7 @@ def main(folder: Path) -> None:
     wrong = nats_per_step(model, shuffled(test, ["rgb"]), "name")
     print("\nheld-out nats per character, lower is better")
     print(f"  this model                     {nats:.3f}")
-    print(f"  interpolated {order}-gram           {ngram:.3f}   (it can't see a vector)")
+    print(f"  interpolated {order}-gram            {ngram:.3f}   (it can't see a vector)")
     print(f"  this model, colours shuffled   {wrong:.3f}   so the colour is worth {wrong - nats:.3f}\n")
 
     in_data = set(train["name"]) | set(test["name"])
