@@ -12,10 +12,13 @@
 | P | parameters of a head |
 | K | beams, or components of a mixture |
 | U | uniforms that one step consumes |
+| M | hidden units between the fields of one step |
+| Q | parameters of all heads of a step, side by side |
+| X | what a fed-back step gives: Z for the first layer, then Q for the heads |
 | D | width of an embedding |
 | C | width of the context: the encoded input that every step sees |
 | N | examples of a data set |
 | S | steps of a data set, all sequences laid end to end |
 """
 
-AXES = tuple("BTHZLVFPKUDCNS")
+AXES = tuple("BTHZLVFPKUMQXDCNS")

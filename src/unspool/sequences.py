@@ -79,9 +79,7 @@ class Sequences:
             Every column that was given as input, `sample`, and the sequence. An input that is the first value of a
             step field is called `first_...` in the long form.
         """
-        if long is None:
-            long = self.codec.schema.layout == "long"
-        return write(self._long() if long else self._wide(), self.inputs.kind)
+        return write(self._table(long), self.inputs.kind)
 
     def save(self, target: str | Path | IO[Any], *, long: bool | None = None, format: str | None = None) -> None:  # noqa: A002
         """Write the table of `to_frame` to a file, whole or not at all, or to an open stream.
@@ -95,9 +93,7 @@ class Sequences:
             DataError: an unknown format.
             FileError: the place can't be written to.
         """
-        if long is None:
-            long = self.codec.schema.layout == "long"
-        save_table(self._long() if long else self._wide(), target, format)
+        save_table(self._table(long), target, format)
 
     def plot(self, path: str | Path | None = None) -> Any:
         """A picture: text as text, numbers as a fan of quantiles with a few paths. Needs the extra `plot`.
@@ -148,6 +144,11 @@ class Sequences:
         inputs = {field.name for field in schema.inputs}
         made = {schema.sequence, *(field.name for field in schema.steps)} - inputs
         return {name: column for name, column in self.inputs.columns.items() if name not in made}
+
+    def _table(self, long: bool | None) -> dict[str, Any]:
+        if long is None:
+            long = self.codec.schema.layout == "long"
+        return self._long() if long else self._wide()
 
     def _wide(self) -> dict[str, Any]:
         given = {name: take(column, self.rows) for name, column in self._given().items()}

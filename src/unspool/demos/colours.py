@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import XKCD_COLORS, to_rgb
 
-from unspool.demos.shared import keep, nats_per_step, ngram_nats, parted, shuffled
+from unspool.demos.shared import compare, keep, nats_per_step, ngram_nats, parted, shuffled
 from unspool.model import OneToMany
 
 ASKED = {
@@ -39,10 +39,14 @@ def main(folder: Path) -> None:
     order, ngram = ngram_nats(train, test, "name", None)
     nats = nats_per_step(model, test, "name")
     wrong = nats_per_step(model, shuffled(test, ["rgb"]), "name")
-    print("\nheld-out nats per character, lower is better")
-    print(f"  this model                     {nats:.3f}")
-    print(f"  interpolated {order}-gram            {ngram:.3f}   (it can't see a vector)")
-    print(f"  this model, colours shuffled   {wrong:.3f}   so the colour is worth {wrong - nats:.3f}\n")
+    compare(
+        "character",
+        [
+            ("this model", nats, ""),
+            (f"interpolated {order}-gram", ngram, "(it can't see a vector)"),
+            ("this model, colours shuffled", wrong, f"so the colour is worth {wrong - nats:.3f}"),
+        ],
+    )
 
     in_data = set(train["name"]) | set(test["name"])
     made = model.generate({"rgb": list(ASKED.values())}, n=5, seed=0)

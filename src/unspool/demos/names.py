@@ -4,7 +4,7 @@ from pathlib import Path
 
 import names as census
 
-from unspool.demos.shared import keep, nats_per_step, ngram_nats, parted, shuffled
+from unspool.demos.shared import compare, keep, nats_per_step, ngram_nats, parted, shuffled
 from unspool.model import OneToMany
 
 FILES = {"male": "dist.male.first", "female": "dist.female.first", "surname": "dist.all.last"}
@@ -35,10 +35,14 @@ def main(folder: Path) -> None:
     order, ngram = ngram_nats(train, test, "name", "kind")
     nats = nats_per_step(model, test, "name")
     wrong = nats_per_step(model, shuffled(test, ["kind"]), "name")
-    print("\nheld-out nats per character, lower is better")
-    print(f"  this model                              {nats:.3f}")
-    print(f"  interpolated {order}-gram that sees the kind  {ngram:.3f}")
-    print(f"  this model, kinds shuffled              {wrong:.3f}   so the kind is worth {wrong - nats:.3f}\n")
+    compare(
+        "character",
+        [
+            ("this model", nats, ""),
+            (f"interpolated {order}-gram that sees the kind", ngram, ""),
+            ("this model, kinds shuffled", wrong, f"so the kind is worth {wrong - nats:.3f}"),
+        ],
+    )
 
     in_data = set(everything["name"])
     made = model.generate({"kind": list(FILES)}, n=5, seed=0)

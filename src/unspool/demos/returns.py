@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.codec.windows import Windows, windows
-from unspool.demos.shared import keep
+from unspool.demos.shared import compare, keep
 from unspool.evaluation.returns import constant_student, garch_student
 from unspool.model import OneToMany
 from unspool.schema.arrays import take
@@ -65,17 +65,20 @@ def main(folder: Path) -> None:
 
     model = OneToMany(verbose=True).fit(train)
 
-    nats = -model.log_prob(test) / LENGTH
+    nats = -model.log_prob(test).mean() / LENGTH
     at = border + LENGTH + test.starts[:, None] + np.arange(LENGTH)
     student = constant_student(returns[:border], returns)[at].mean()
     garch = garch_student(returns, border)[at].mean()
     wrong = -model.log_prob(shuffled_states(test)).mean() / LENGTH
-    print("\nheld-out nats per day, lower is better")
-    print(f"  this model                    {nats.mean():.3f}")
-    print(f"  constant Student's t          {-student:.3f}")
-    print(f"  GARCH(1,1) with Student's t   {-garch:.3f}   (it sees every day before; the model one state in 20 days)")
-    print(f"  this model, states shuffled   {wrong:.3f}   so the state is worth {wrong - nats.mean():.3f}\n")
-
+    compare(
+        "day",
+        [
+            ("this model", nats, ""),
+            ("constant Student's t", -student, ""),
+            ("GARCH(1,1) with Student's t", -garch, "(it sees every day before; the model one state in 20 days)"),
+            ("this model, states shuffled", wrong, f"so the state is worth {wrong - nats:.3f}"),
+        ],
+    )
     calm, wild = (int(np.argmin(sign * np.asarray(columns["volatility_20"][border:]))) + border for sign in (1, -1))
     state = {"day": ["the calmest day held out", "the wildest day held out"]}
     state |= {name: columns[name][[calm, wild]].tolist() for name in STATE}

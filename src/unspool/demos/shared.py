@@ -1,13 +1,13 @@
 """What the demonstrations share: a held-out part, the test whether the input is used, and the place of the results."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.evaluation.ngram import Tokens, best_witten_bell
+from unspool.evaluation.ngram import Tokens, best_order, witten_bell
 from unspool.model import OneToMany
 
 Columns = Mapping[str, list[Any]]
@@ -49,10 +49,18 @@ def ngram_nats(train: Columns, test: Columns, sequence: str, group: str | None) 
         return Tokens(np.array(values, np.int64), offsets, np.array(kinds, np.int64))
 
     inner, valid = parted(train, 0.1)
-    orders = (1, 2, 3, 4, 5, 6)
-    order, _ = best_witten_bell(tokens(inner), tokens(valid), tokens(valid), len(symbols), orders)
-    nats = best_witten_bell(tokens(train), tokens(valid), tokens(test), len(symbols), (order,))[1]
+    order = best_order(tokens(inner), tokens(valid), len(symbols))
+    nats = witten_bell(tokens(train), tokens(test), len(symbols), order)
     return order, float(-nats.sum() / sum(map(len, test[sequence])))
+
+
+def compare(unit: str, rows: Sequence[tuple[str, float, str]]) -> None:
+    """Print held-out nats of the model and of its rivals below one another: what it is, nats, a remark."""
+    print(f"\nheld-out nats per {unit}, lower is better")
+    width = max(len(name) for name, _, _ in rows)
+    for name, nats, remark in rows:
+        print(f"  {name:{width}s}  {nats:6.3f}   {remark}".rstrip())
+    print()
 
 
 def keep(model: OneToMany, figure_of: Any, folder: Path, name: str) -> None:

@@ -55,12 +55,9 @@ def witten_bell(train: Tokens, test: Tokens, symbols: int, order: int) -> NDArra
     return np.add.reduceat(np.log(p), offsets[:-1])[len(train.offsets) - 1 :]
 
 
-def best_witten_bell(
-    train: Tokens, valid: Tokens, test: Tokens, symbols: int, orders: tuple[int, ...] = (2, 3, 4, 5, 6)
-) -> tuple[int, NDArray[np.float64]]:
-    """The n-gram at its best: the order that scores best on `valid`, and what it gives `test`."""
-    order = max(orders, key=lambda n: float(witten_bell(train, valid, symbols, n).sum()))
-    return order, witten_bell(train, test, symbols, order)
+def best_order(train: Tokens, valid: Tokens, symbols: int, most: int = 6) -> int:
+    """The order, up to `most`, at which an n-gram learned from `train` scores best on `valid`."""
+    return max(range(1, most + 1), key=lambda order: float(witten_bell(train, valid, symbols, order).sum()))
 
 
 def _joined(

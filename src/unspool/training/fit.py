@@ -128,14 +128,13 @@ class Run:
 
     def __init__(self, task: Task, plan: Plan, net: Net, resume: tuple[Progress, Learner, Learner] | None) -> None:
         self.task, self.plan = task, plan
-        self.recipe = plan.recipe
         self.sizes = [batch_rows(bucket, plan.batch, CELLS) for bucket in task.train]
         self.together = [
             max(1, min(TOGETHER, plan.round, -(-bucket.examples // size)))
             for bucket, size in zip(task.train, self.sizes, strict=True)
         ]
         if resume is None:
-            learner = start(net, self.recipe)
+            learner = start(net, self.plan.recipe)
             resume = (Progress(), copied(learner), copied(learner))
         self.progress, self.learner, self.best = resume
         self.key = jax.random.wrap_key_data(seed_words(task.seed))
@@ -170,7 +169,7 @@ class Run:
         at = self.progress.update
         numbers = range(at, at + len(group.rows))
         self.learner, total = update(
-            self.recipe,
+            self.plan.recipe,
             self.learner,
             self.task.train[group.bucket],
             jnp.asarray(group.rows),
@@ -248,7 +247,7 @@ class Run:
         """Held-out nats per step in original units."""
         if not self.task.heldout:
             return None
-        feeding: Feeding = "free" if self.recipe.feeding == "free" else "teacher"
+        feeding: Feeding = "free" if self.plan.recipe.feeding == "free" else "teacher"
         total = sum(float(score(net, bucket, feeding).sum()) for bucket in self.task.heldout)
         return -(total + self.task.heldout_jacobian) / max(1, self.task.heldout_steps)
 
