@@ -172,14 +172,14 @@ def chunks(net: Net, request: Request, rows: slice, chunk: int) -> Iterator[Chun
     padded = np.minimum(np.arange(1 << (count - 1).bit_length()), count - 1) + rows.start
     row = padded // request.samples
     who = Who(jnp.asarray(row + request.first_row, jnp.int32), jnp.asarray(padded % request.samples, jnp.int32))
-    inputs = tuple(_device(a[row]) for a in request.inputs)
+    inputs = tuple(on_device(a[row]) for a in request.inputs)
     carry, ready = begin(net, inputs)
     seed = seed_words(request.seed)
     total = request.limit if request.length is None else request.length
     stopping = net.stop is not None and request.length is None
     chunk = chunk if total > chunk else SHORT
     for first in range(0, total, chunk):
-        given = _given(request, row, first, chunk)
+        given = given_steps(request, row, first, chunk)
         carry, (values, alive) = advance(
             net, ready, carry, seed, who, jnp.int32(first), request.rule, given, steps=chunk, stopping=stopping
         )
@@ -216,7 +216,7 @@ def generate(net: Net, request: Request) -> tuple[tuple[NDArray[Any], ...], NDAr
     return values, offsets, ended | (request.length is not None or net.stop is None)
 
 
-def _given(request: Request, row: NDArray[np.int64], first: int, chunk: int) -> Given | None:
+def given_steps(request: Request, row: NDArray[np.int64], first: int, chunk: int) -> Given | None:
     """The part of the prefix that falls into a chunk."""
     if request.prefix is None:
         return None
@@ -227,9 +227,9 @@ def _given(request: Request, row: NDArray[np.int64], first: int, chunk: int) -> 
     step = first + np.arange(chunk)[:, None]
     where = step < lengths[row]
     at = np.where(where, offsets[:-1][row] + step, 0)
-    return Given(tuple(_device(values[at]) for values in flat), jnp.asarray(where))
+    return Given(tuple(on_device(values[at]) for values in flat), jnp.asarray(where))
 
 
-def _device(values: NDArray[Any]) -> Array:
+def on_device(values: NDArray[Any]) -> Array:
     """An array in the network's precision."""
     return jnp.asarray(values, jnp.float32 if values.dtype.kind == "f" else jnp.int32)
