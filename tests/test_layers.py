@@ -17,6 +17,7 @@ LAYERS = (
     ("labels",),
     ("plots",),
     ("sequences",),
+    ("making",),
     ("model",),
     ("server", "cluster"),
     ("demos",),

@@ -1,18 +1,21 @@
 """Generated sequences: their values, tables of the caller's kind, files, and how they are shown."""
 
+import dataclasses
+import itertools
 import json
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import unspool as us
 from unspool.codec.codec import Codec
 from unspool.codec.examples import gather
 from unspool.errors import DataError, FileError
-from unspool.sequences import Sequences
+from unspool.sequences import Sequences, save_all
 
 
 def made(data, given, columns, lengths, **roles):
@@ -137,6 +140,58 @@ def test_a_saved_file_holds_the_table(kind, long, tmp_path):
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     frame = kind().to_frame(long=long)
     assert {name: [row[name] for row in rows] for name in frame} == frame
+
+
+def counts(values):
+    """Whole numbers of which some are missing, for two rows of three steps in all."""
+    data = {"k": ["a", "b"], "x": [[1, 2], [3, None, 5]]}
+    return made(data, {"k": ["a", "b"]}, {"x": np.array(values, np.float64)}, [1, 2], inputs="k", sequence=["x"])
+
+
+@pytest.mark.parametrize("long", [True, False])
+def test_what_types_a_parquet_file_has_does_not_depend_on_what_was_drawn(long, tmp_path):
+    files = [tmp_path / f"{k}.parquet" for k in range(3)]
+    for path, values in zip(files, ([1, 2, 3], [1, np.nan, 3], [np.nan] * 3), strict=True):
+        counts(values).save(path, long=long)
+    first, *others = map(pq.read_table, files)
+    assert all(table.schema == first.schema for table in others)
+    kind = first.schema.field("x").type
+    assert (kind if long else kind.value_type) == pa.int64()
+
+
+def test_a_whole_number_stays_whole_in_a_file_beside_a_missing_one(tmp_path):
+    path = tmp_path / "made.csv"
+    counts([1, np.nan, 3]).save(path, long=True)
+    assert path.read_text().splitlines() == ["row,sample,step,k,x", "0,0,0,a,1", "1,0,0,b,", "1,0,1,b,3"]
+
+
+@pytest.mark.parametrize("kind", [text, series, records, track])
+@pytest.mark.parametrize("ending", ["csv", "json", "jsonl", "parquet"])
+@pytest.mark.parametrize("long", [True, False])
+def test_parts_make_the_file_of_the_whole(kind, ending, long, tmp_path):
+    whole = kind()
+    one, many = tmp_path / f"one.{ending}", tmp_path / f"many.{ending}"
+    whole.save(one, long=long)
+    save_all(cut(whole), whole.codec, whole.inputs, many, long=long, format=None)
+    if ending == "parquet":
+        assert pq.read_table(many).equals(pq.read_table(one))
+    else:
+        assert many.read_bytes() == one.read_bytes()
+
+
+def cut(whole):
+    """The same sequences, one by one."""
+    for k, (start, end) in enumerate(itertools.pairwise(whole.offsets)):
+        columns = {name: values[start:end] for name, values in whole.columns.items()}
+        offsets = np.array([0, end - start])
+        yield dataclasses.replace(whole, columns=columns, offsets=offsets, ended=whole.ended[k : k + 1], first=k)
+
+
+def test_a_part_knows_its_rows_and_labels():
+    (*_, last) = cut(text())
+    assert last.rows.tolist() == [1]
+    assert last.label(0) == "Irish"
+    assert last.to_frame() == {"country": ["Irish"], "sample": [1], "name": ["xy"]}
 
 
 def test_a_file_that_can_not_be_is_refused(tmp_path):

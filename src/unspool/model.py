@@ -1,13 +1,13 @@
 """The model: one input in, a whole sequence out. The public face of all layers below."""
 
 import importlib.metadata
-import itertools
 import os
 import platform
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
 
 import jax
 import numpy as np
@@ -18,21 +18,13 @@ from unspool.codec.examples import gather
 from unspool.codec.prefix import encode_prefix
 from unspool.config import Summary
 from unspool.errors import NotFittedError, OptionError
-from unspool.generation.engine import SHORT, TILE, Request, check, chunks, generate
+from unspool.generation.engine import Request, check
+from unspool.making import Event, Order, events, parts, whole
 from unspool.network.rules import Rule
 from unspool.network.storage import read_model, write_model
 from unspool.options import RULES, Network, Options, Sampling, Training
 from unspool.schema.fields import Schema
-from unspool.sequences import Sequences
-
-
-class Event(NamedTuple):
-    """One step of a stream: of which input row, which of its samples, at which position."""
-
-    row: int
-    sample: int
-    step: int
-    value: Any
+from unspool.sequences import Sequences, save_all
 
 
 class OneToMany:
@@ -257,11 +249,58 @@ class OneToMany:
             >>> len(made), made.lengths.tolist()
             (3, [4, 4, 4])
         """
-        request, table, bases = self._request(inputs, n, length, seed, rule, prefix)
-        values, offsets, ended = generate(self.net_, request)
-        first = {name: np.repeat(column, n) for name, column in bases.items()}
-        columns = self.codec_.decode(values, offsets, first)
-        return Sequences(self.codec_, table, columns, offsets, ended, n, request.seed)
+        return whole(self._order(inputs, n, length, seed, rule, prefix))
+
+    def generate_to(
+        self,
+        target: str | os.PathLike[str] | IO[Any],
+        inputs: Any,
+        n: int = 1,
+        *,
+        length: int | None = None,
+        seed: int | None = None,
+        rule: Sampling | str = "sample",
+        prefix: Any = None,
+        long: bool | None = None,
+        format: str | None = None,  # noqa: A002
+    ) -> int:
+        """Write the sequences of `generate` to a file as they are made: memory does not grow with their number.
+
+        The file is that of `generate(...).save(target)`, and appears whole or not at all.
+
+        Args:
+            target: a path that ends in .csv, .tsv, .jsonl, .json or .parquet, or a stream.
+            inputs: as for `generate`.
+            n: as for `generate`.
+            length: as for `generate`.
+            seed: as for `generate`.
+            rule: as for `generate`.
+            prefix: as for `generate`.
+            long: one row a step rather than a sequence; `None` follows the training data.
+            format: of the file, where its name does not say; CSV for a stream.
+
+        Returns:
+            The seed that makes them again.
+
+        Raises:
+            FileError: the place can't be written to.
+            DataError: a format that isn't known.
+
+        Examples:
+            >>> import io
+            >>> import unspool as us
+            >>> model = us.OneToMany("k", us.Category("x"), network=us.Network(size=8), verbose=False,
+            ...     training=us.Training(holdout=0, epochs=3)).fit({"k": ["a", "b"], "x": [[1, 2], [2, 1, 2]]})
+            >>> model.generate_to(file := io.BytesIO(), {"k": "a"}, n=1000, seed=1)
+            1
+            >>> lines = file.getvalue().splitlines()
+            >>> lines[0], len(lines)
+            (b'k,sample,x', 1001)
+        """
+        order = self._order(inputs, n, length, seed, rule, prefix)
+        place = Path(target) if isinstance(target, os.PathLike) else target
+        save_all(parts(order), order.codec, order.table, place, long=long, format=format)
+        return order.request.seed
 
     def stream(
         self,
@@ -285,27 +324,11 @@ class OneToMany:
             >>> [event.step for event in model.stream({"k": "a"}, length=3, seed=1)]
             [0, 1, 2]
         """
-        request, table, bases = self._request(inputs, n, length, seed, rule, prefix)
-        count = len(table) * n
-        for start_of in range(0, count, TILE):
-            rows = np.arange(start_of, min(start_of + TILE, count))
-            before = {name: column[rows // n] for name, column in bases.items()}
-            step = 0
-            for chunk in chunks(self.net_, request, slice(rows[0], rows[-1] + 1), SHORT):
-                lengths = chunk.alive.sum(0)
-                offsets = np.concatenate([[0], np.cumsum(lengths)])
-                flat = tuple(values.T[chunk.alive.T] for values in chunk.values)
-                columns = self.codec_.decode(flat, offsets, before)
-                shown = self.codec_.show(columns, offsets)
-                for t in range(len(chunk.alive)):
-                    for k in np.flatnonzero(chunk.alive[t]):
-                        yield Event(int(rows[k]) // n, int(rows[k]) % n, step + t, shown[k][t])
-                step += len(chunk.alive)
-                before = self._last(columns, offsets, before)
+        return events(self._order(inputs, n, length, seed, rule, prefix))
 
-    def _request(
+    def _order(
         self, inputs: Any, n: int, length: int | None, seed: int | None, rule: Sampling | str, prefix: Any
-    ) -> tuple[Request, Any, dict[str, NDArray[np.float64]]]:
+    ) -> Order:
         """Everything of a generation checked, before any of it is made."""
         self._fitted()
         sampling = RULES.get(rule) if isinstance(rule, str) else rule
@@ -329,22 +352,7 @@ class OneToMany:
             limit=sampling.limit or max(2 * self.codec_.longest, 1),
             prefix=given,
         )
-        return request, table, bases
-
-    def _last(
-        self, columns: Mapping[str, NDArray[Any]], offsets: NDArray[np.int64], before: Mapping[str, NDArray[np.float64]]
-    ) -> dict[str, NDArray[np.float64]]:
-        """By number field, the last present value of each sequence so far: what a difference goes on from."""
-        last = {}
-        for name, values in columns.items():
-            if values.dtype.kind not in "if":
-                continue
-            known = before.get(name, np.full(len(offsets) - 1, np.nan)).copy()
-            for k, (start_of, end) in enumerate(itertools.pairwise(offsets)):
-                present = values[start_of:end][~np.isnan(values[start_of:end])]
-                known[k] = present[-1] if len(present) else known[k]
-            last[name] = known
-        return last
+        return Order(self.net_, self.codec_, request, table, bases)
 
     # ---- keep ---------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """What generation gives back: sequences in the caller's values, aligned to the rows they were made for."""
 
 import html
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, overload
@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.codec.codec import Codec
-from unspool.codec.saving import save_table, write
+from unspool.codec.columns import Symbols
+from unspool.codec.numbers import Scaled
+from unspool.codec.saving import save_parts, write
 from unspool.codec.table import Table
 from unspool.labels import labels, word
-from unspool.schema.arrays import Column, Ragged, take
+from unspool.schema.arrays import Column, Ragged, lay, take
 
 SHOWN = 10
 """Sequences that a notebook or a terminal shows at once."""
@@ -35,6 +37,7 @@ class Sequences:
         ended: (N,) whether each ended by itself, rather than at the limit.
         samples: sequences per input row.
         seed: what makes them again.
+        first: number of the first of them, where they are a part of what was asked for; `inputs` are always all.
     """
 
     codec: Codec
@@ -44,6 +47,7 @@ class Sequences:
     ended: NDArray[np.bool_]
     samples: int
     seed: int
+    first: int = 0
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -66,7 +70,7 @@ class Sequences:
     @property
     def rows(self) -> NDArray[np.int64]:
         """(N,) the input row that each sequence was made for."""
-        return np.repeat(np.arange(len(self.inputs)), self.samples)
+        return self._numbers // self.samples
 
     def to_frame(self, *, long: bool | None = None) -> Any:
         """A table of the kind that the inputs came in: a data frame, a dict of lists, a list of dicts.
@@ -79,7 +83,7 @@ class Sequences:
             Every column that was given as input, `sample`, and the sequence. An input that is the first value of a
             step field is called `first_...` in the long form.
         """
-        return write(self._table(long), self.inputs.kind)
+        return write(self.table(long), self.inputs.kind)
 
     def save(self, target: str | Path | IO[Any], *, long: bool | None = None, format: str | None = None) -> None:  # noqa: A002
         """Write the table of `to_frame` to a file, whole or not at all, or to an open stream.
@@ -93,7 +97,7 @@ class Sequences:
             DataError: an unknown format.
             FileError: the place can't be written to.
         """
-        save_table(self._table(long), target, format)
+        save_all([self], self.codec, self.inputs, target, long=long, format=format)
 
     def plot(self, path: str | Path | None = None) -> Any:
         """A picture: text as text, numbers as a fan of quantiles with a few paths. Needs the extra `plot`.
@@ -127,7 +131,12 @@ class Sequences:
 
     def label(self, k: int) -> str:
         """What the input row of sequence k is called, see `unspool.labels`."""
-        return self._labels[k // self.samples]
+        return self._labels[(self.first + k) // self.samples]
+
+    @property
+    def _numbers(self) -> NDArray[np.int64]:
+        """(N,) the number of each among all that were asked for, row by row, and within a row sample by sample."""
+        return np.arange(self.first, self.first + len(self))
 
     @property
     def _title(self) -> str:
@@ -145,17 +154,28 @@ class Sequences:
         made = {schema.sequence, *(field.name for field in schema.steps)} - inputs
         return {name: column for name, column in self.inputs.columns.items() if name not in made}
 
-    def _table(self, long: bool | None) -> dict[str, Any]:
+    def table(self, long: bool | None) -> dict[str, Any]:
+        """The columns of `to_frame`, by name."""
         if long is None:
             long = self.codec.schema.layout == "long"
         return self._long() if long else self._wide()
+
+    def for_files(self, long: bool | None) -> dict[str, Any]:
+        """The same as files hold them: whole numbers stay whole where others are missing."""
+        whole = {
+            field.name
+            for field, column in zip(self.codec.schema.steps, self.codec.steps, strict=True)
+            if isinstance(column, Scaled) and column.decimals == 0 and self.columns[field.name].dtype.kind == "f"
+        }
+        columns = {name: _whole(values) if name in whole else values for name, values in self.columns.items()}
+        return replace(self, columns=columns).table(long)
 
     def _wide(self) -> dict[str, Any]:
         given = {name: take(column, self.rows) for name, column in self._given().items()}
         name = self.codec.schema.sequence
         if name in given:
             given[f"first_{name}"] = given.pop(name)
-        sample = np.tile(np.arange(self.samples), len(self.inputs))
+        sample = self._numbers % self.samples
         if self.codec.schema.form == "list":
             column: Any = Ragged(self.columns[self.codec.schema.steps[0].name], self.offsets, np.zeros(len(self), bool))
         else:
@@ -171,10 +191,58 @@ class Sequences:
         }
         place = {
             "row": rows,
-            "sample": per_step % self.samples,
+            "sample": (self._numbers % self.samples)[per_step],
             "step": np.arange(self.offsets[-1]) - np.repeat(self.offsets[:-1], self.lengths),
         }
         return {**place, **given, **self.columns}
+
+
+def save_all(
+    parts: Iterable[Sequences],
+    codec: Codec,
+    inputs: Table,
+    target: str | Path | IO[Any],
+    *,
+    long: bool | None,
+    format: str | None,  # noqa: A002
+) -> None:
+    """Write sequences that come part by part as one table; see `Sequences.save`.
+
+    Args:
+        parts: made one after another, each when the one before is written, and the first when the file is open.
+        codec: theirs.
+        inputs: theirs.
+        target: as for `Sequences.save`.
+        long: as for `Sequences.save`.
+        format: as for `Sequences.save`.
+    """
+    save_parts((part.for_files(long) for part in parts), lambda: shapes(codec, inputs).for_files(long), target, format)
+
+
+def shapes(codec: Codec, inputs: Table) -> Sequences:
+    """Sequences, a step for each input row and more for the first, that hold every symbol and every kind of number.
+
+    What is drawn need not show what type a column has: all its values may be missing.
+    """
+    symbols = max((len(column.values) for column in codec.steps if isinstance(column, Symbols)), default=1)
+    lengths = np.ones(len(inputs), np.int64)
+    lengths[:1] += symbols
+    offsets = lay(lengths)
+    once = np.full(offsets[-1], np.nan)
+    once[offsets[:-1]] = 0.0  # after a first value none is present, for what adds up could leave the numbers
+    steps = [
+        np.arange(offsets[-1]) % len(column.values) if isinstance(column, Symbols) else once for column in codec.steps
+    ]
+    columns = codec.decode(steps, offsets)
+    return Sequences(codec, inputs, columns, offsets, np.ones(len(inputs), bool), 1, 0)
+
+
+def _whole(values: NDArray[np.float64]) -> NDArray[Any]:
+    """Whole numbers as such, None where missing."""
+    column = np.full(len(values), None, object)
+    known = ~np.isnan(values)
+    column[known] = [int(value) if np.isfinite(value) else value for value in values[known].tolist()]
+    return column
 
 
 def _short(value: Any, most: int = 60) -> str:

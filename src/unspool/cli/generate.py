@@ -71,9 +71,11 @@ def generate(
     wanted: dict[str, Any] = {"n": n, "length": length, "seed": chosen, "rule": rule, "prefix": given}
     if stream:
         _stream(loaded, table, wanted, format)
+    elif output is None and (format or ("lines" if sys.stdout.isatty() else "csv")) == "lines":
+        lines(loaded.generate(table, **wanted))
     else:
-        made = loaded.generate(table, **wanted)
-        _write(made, output, format, long=long)
+        target = sys.stdout.buffer if output is None else output
+        loaded.generate_to(target, table, **wanted, long=long, format=format)
     if seed is None and not rule.greedy:
         print(f"seed {chosen}; --seed {chosen} makes these again", file=sys.stderr)
 
@@ -117,14 +119,6 @@ def _prefix(text: str, codec: "Codec") -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
         raise OptionError("--prefix", "the first steps as JSON, such as [1,2]", repr(text), str(error)) from None
-
-
-def _write(made: "Sequences", output: str | None, format: Format | None, *, long: bool | None) -> None:  # noqa: A002
-    if output is not None:
-        return made.save(output, long=long, format=format)
-    if (format or ("lines" if sys.stdout.isatty() else "csv")) == "lines":
-        return lines(made)
-    return made.save(sys.stdout.buffer, long=long, format=format or "csv")
 
 
 def lines(made: "Sequences") -> None:

@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -58,15 +58,29 @@ def _plain(values: Any) -> list[Any]:
 
 
 def save_table(columns: Mapping[str, Any], target: str | Path | IO[Any], format: str | None = None) -> None:  # noqa: A002
-    """Write named columns to a file, whole or not at all, or to an open stream.
+    """Write named columns to a file, whole or not at all, or to an open stream: `save_parts` of a single part."""
+    save_parts([columns], lambda: columns, target, format)
+
+
+def save_parts(
+    parts: Iterable[Mapping[str, Any]],
+    like: Callable[[], Mapping[str, Any]],
+    target: str | Path | IO[Any],
+    format: str | None = None,  # noqa: A002
+) -> None:
+    """Write a table that comes part by part to a file, whole or not at all, or to an open stream.
+
+    No part is asked for before the file is open, and none is kept once it is written.
 
     Args:
-        columns: lists or arrays of one length; a missing value is None, NaN or NaT.
+        parts: the same named columns each, lists or arrays of one length; a missing value is None, NaN or NaT.
+        like: gives rows of the same columns in which the type of each shows, for a part need not show it: all its
+            values may be missing.
         target: a path, or a stream such as `sys.stdout.buffer` (bytes) or `sys.stdout` (text).
         format: csv, tsv, jsonl, json or parquet; by default what the path's ending says, csv for a stream.
 
     Raises:
-        DataError: a format that isn't known.
+        DataError: a format that isn't known, or values that Parquet has no common type for.
         FileError: the file can't be written.
     """
     chosen = format or (format_of(target) if isinstance(target, (str, Path)) else "csv")
@@ -74,33 +88,76 @@ def save_table(columns: Mapping[str, Any], target: str | Path | IO[Any], format:
         raise DataError("format", "one of " + ", ".join(sorted(set(FORMATS.values()))), repr(chosen))
     if isinstance(target, (str, Path)):
         with atomic(target) as file:
-            _write(columns, file, chosen)
+            _write(parts, like, file, chosen)
         return
     if isinstance(target, io.TextIOBase) and chosen == "parquet":
         raise DataError("standard output", "a stream of bytes, for Parquet", "a stream of text")
-    if isinstance(target, io.TextIOBase):
-        buffer = io.BytesIO()
-        _write(columns, buffer, chosen)
-        target.write(buffer.getvalue().decode())
-        return
-    _write(columns, target, chosen)
+    _write(parts, like, _Text(target) if isinstance(target, io.TextIOBase) else target, chosen)
 
 
-def _write(columns: Mapping[str, Any], file: IO[bytes], format: str) -> None:  # noqa: A002
+class _Text:
+    """A stream of text that takes whole lines as bytes."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.stream = stream
+
+    def write(self, data: bytes) -> None:
+        self.stream.write(data.decode())
+
+    def writelines(self, lines: Iterable[bytes]) -> None:
+        self.stream.writelines(line.decode() for line in lines)
+
+
+def _write(
+    parts: Iterable[Mapping[str, Any]],
+    like: Callable[[], Mapping[str, Any]],
+    file: Any,
+    format: str,  # noqa: A002
+) -> None:
     if format == "parquet":
-        import pyarrow.parquet as pq
-
-        return pq.write_table(write(columns, "pyarrow"), file)
-    if format == "jsonl":
-        return file.writelines(msgspec.json.encode(row) + b"\n" for row in write(columns, "records"))
+        return _write_parquet(parts, like, file)
     if format == "json":
-        file.write(msgspec.json.encode(write(columns, "records")))
-        return None
-    _write_csv(columns, file, "\t" if format == "tsv" else ",")
+        return _write_json(parts, file)
+    for k, columns in enumerate(parts):
+        if format == "jsonl":
+            file.writelines(msgspec.json.encode(row) + b"\n" for row in write(columns, "records"))
+        else:
+            _write_csv(columns, file, "\t" if format == "tsv" else ",", header=k == 0)
     return None
 
 
-def _write_csv(columns: Mapping[str, Any], file: IO[bytes], delimiter: str) -> None:
+def _write_parquet(parts: Iterable[Mapping[str, Any]], like: Callable[[], Mapping[str, Any]], file: Any) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def arrow(columns: Mapping[str, Any], types: Mapping[str, Any]) -> Any:
+        arrays = {}
+        for name, values in columns.items():
+            ready = values if isinstance(values, np.ndarray) else _plain(values)
+            try:
+                arrays[name] = pa.array(ready, types.get(name), from_pandas=True)
+            except (pa.ArrowException, OverflowError) as error:
+                found = str(error).splitlines()[0]
+                raise DataError(f"column {name!r}", "values of one Parquet type", found, "Write CSV or JSON.") from None
+        return pa.table(arrays)
+
+    schema = arrow(like(), {}).schema
+    types = dict(zip(schema.names, schema.types, strict=True))
+    with pq.ParquetWriter(file, schema) as writer:
+        for columns in parts:
+            writer.write_table(arrow(columns, types))
+
+
+def _write_json(parts: Iterable[Mapping[str, Any]], file: Any) -> None:
+    before = b"["
+    for columns in parts:
+        for row in write(columns, "records"):
+            file.write(before + msgspec.json.encode(row))
+            before = b","
+    file.write(b"[]" if before == b"[" else b"]")
+
+
+def _write_csv(columns: Mapping[str, Any], file: Any, delimiter: str, *, header: bool) -> None:
     # Not the csv module: with "\n" as the end of a line it leaves a lone "\r" without quotes, which readers,
     # ourselves among them, take for the end of a line.
     alone = len(columns) == 1
@@ -111,7 +168,8 @@ def _write_csv(columns: Mapping[str, Any], file: IO[bytes], delimiter: str) -> N
         # An empty line is no row to most readers, so in a table of one column an empty cell is quoted.
         return '"' + text.replace('"', '""') + '"' if special.search(text) or (alone and not text) else text
 
-    file.write((delimiter.join(map(quoted, columns)) + "\n").encode())
+    if header:
+        file.write((delimiter.join(map(quoted, columns)) + "\n").encode())
     cells = (map(quoted, values) for values in write(columns, "dict").values())
     file.writelines((delimiter.join(row) + "\n").encode() for row in zip(*cells, strict=True))
 

@@ -190,16 +190,21 @@ def chunks(net: Net, request: Request, rows: slice, chunk: int) -> Iterator[Chun
             return
 
 
-def generate(net: Net, request: Request) -> tuple[tuple[NDArray[Any], ...], NDArray[np.int64], NDArray[np.bool_]]:
-    """All sequences of a request: flat values per field, offsets, and which sequences ended by themselves.
+def generate(
+    net: Net, request: Request, part: slice | None = None
+) -> tuple[tuple[NDArray[Any], ...], NDArray[np.int64], NDArray[np.bool_]]:
+    """Sequences of a request: flat values per field, offsets, and which sequences ended by themselves.
 
-    The order is row by row, and within a row sample by sample.
+    Args:
+        net: the network.
+        request: what to generate.
+        part: which of its sequences, counted row by row, and within a row sample by sample; `None` is all of them.
     """
-    count = len(request.inputs[0]) * request.samples
+    part = part or slice(0, len(request.inputs[0]) * request.samples)
     flat: list[list[NDArray[Any]]] = [[] for _ in net.shape.heads]
     lengths, stopped = [], []
-    for first in range(0, count, TILE):
-        tile = slice(first, min(first + TILE, count))
+    for first in range(part.start, part.stop, TILE):
+        tile = slice(first, min(first + TILE, part.stop))
         made = list(chunks(net, request, tile, LONG))
         width = tile.stop - tile.start
         alive = np.concatenate([c.alive for c in made]).T if made else np.zeros((width, 0), bool)
