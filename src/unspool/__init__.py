@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from unspool.codec.windows import windows
     from unspool.model import OneToMany, load
     from unspool.options import Network, Sampling, Training
-    from unspool.schema.fields import Category, First, Flag, Number, Schema, Text, Vector, When
+    from unspool.schema.fields import Category, Count, First, Flag, Number, Schema, Text, Vector, When
     from unspool.sequences import Sequences
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Category",
+    "Count",
     "First",
     "Flag",
     "Network",
@@ -37,6 +38,7 @@ __all__ = [
 
 _HOME = {
     "Category": "unspool.schema.fields",
+    "Count": "unspool.schema.fields",
     "First": "unspool.schema.fields",
     "Flag": "unspool.schema.fields",
     "Network": "unspool.options",

@@ -62,7 +62,7 @@ def test_weather_in_windows() -> None:
     cut = windows(table, order="date", length=14, inputs=["month", "date", "temp_max", "weather"], sequence=steps)
     schema, examples = gather(cut)
     assert schema.inputs == (Category("month"), When("date"), Number("temp_max", "standardise"), Category("weather"))
-    assert schema.steps[0] == Number("precipitation", "log1p", "mixture")
+    assert schema.steps[0] == Number("precipitation", "log1p", "discretised")
     assert [type(field) for field in schema.steps] == [Number, Number, Number, Number, Category]
     codec = Codec.fit(schema, examples)
     assert codec.encode(examples).inputs[1].shape == (len(cut), 5)

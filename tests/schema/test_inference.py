@@ -84,11 +84,14 @@ def test_whole_numbers_with_missing_values_are_whole_although_pandas_makes_them_
     ("values", "kind"),
     [
         (["a", "b"] * 10, Category),
-        ([True, False] * 10, Category),
+        ([True, False] * 10, Flag),
+        ([True, None] * 10, Flag),
         ([1, 2, 3, 4] * 10, Category),
         ([2, 4, 6, 8], Number),
         (list(range(200)) * 5, Number),
-        ([0.5, 1.5] * 10, Number),
+        ([0.5, 1.0, 1.5] * 10, Category),
+        ([k / 2 for k in range(40)] * 10, Number),
+        ([0.123456789, 0.5] * 10, Number),
         ([1, None, 2] * 10, Category),
     ],
 )
@@ -127,7 +130,7 @@ def test_a_field_overrides_what_would_be_inferred() -> None:
 def test_a_column_inside_records_can_be_overridden() -> None:
     data = {"k": ["a", "b"], "path": [[{"x": 1, "y": 2}, {"x": 2, "y": 5}], [{"x": 3, "y": 1}]]}
     schema, _ = gather(data, inputs="k", sequence={"path": [Category("x")]})
-    assert schema.steps == (Category("x"), Number("y", "standardise", "mixture"))
+    assert schema.steps == (Category("x"), Number("y", "standardise", "discretised"))
     with pytest.raises(SchemaError, match="fields of its records: x, y, found z"):
         gather(data, inputs="k", sequence={"path": [Category("z")]})
 

@@ -11,12 +11,12 @@ from unspool.cli.flags import NETWORK, TRAINING, NetworkFlags, TrainingFlags, op
 from unspool.cli.streams import names, pairs, source, writable
 from unspool.errors import OptionError
 from unspool.options import Network, Training
-from unspool.schema.fields import Category, Field, First, Flag, Number, Text, Vector, When
+from unspool.schema.fields import Category, Count, Field, First, Flag, Number, Text, Vector, When
 
 if TYPE_CHECKING:
     from unspool.model import OneToMany
 
-KINDS: tuple[type[Field], ...] = (Category, Number, Text, Flag, When, Vector)
+KINDS: tuple[type[Field], ...] = (Category, Number, Count, Text, Flag, When, Vector)
 
 
 def fit(
@@ -31,6 +31,7 @@ def fit(
     first: list[str] | None = None,
     category: list[str] | None = None,
     number: list[str] | None = None,
+    count: list[str] | None = None,
     text: list[str] | None = None,
     flag: list[str] | None = None,
     when: list[str] | None = None,
@@ -67,12 +68,14 @@ def fit(
         first: columns of a step whose first value is the input; * means all of them.
         category: columns that are categories, whatever they look like.
         number: columns that are numbers.
+        count: columns that are whole numbers from 0 on.
         text: columns that are text.
         flag: columns that are true or false.
         when: columns that are dates.
         vector: columns that are lists of numbers of one length.
         transform: COLUMN=TRANSFORM, of none, standardise, log1p, asinh, difference, log_return.
-        head: COLUMN=HEAD, the distribution of a number, of normal, student_t, mixture, point.
+        head: COLUMN=HEAD, the distribution of a number, of normal, student_t, mixture,
+            discretised, histogram, point.
         checkpoint: a folder to save the training to; the same command goes on from there.
         seed: of all that is random in training.
         quiet: print nothing but errors.
@@ -81,7 +84,7 @@ def fit(
         training: its options.
     """
     wanted = [*names(inputs), *([First(*(name for name in names(first) if name != "*"))] if first else [])]
-    kinds = dict(zip(KINDS, map(names, (category, number, text, flag, when, vector)), strict=True))
+    kinds = dict(zip(KINDS, map(names, (category, number, count, text, flag, when, vector)), strict=True))
     given = overrides(kinds, pairs(transform, "--transform"), pairs(head, "--head"))
     fields, columns = placed(wanted, names(sequence), given, inner=id is None)
     network, training = options(Network, network), options(Training, training)
@@ -116,8 +119,9 @@ def overrides(
     for name in {**transforms, **heads}:
         if not isinstance(fields.get(name, Number(name)), Number):
             raise OptionError(f"column {name!r}", "a number, to have a transform or head", fields[name].kind)
-        more: dict[str, Any] = {"transform": transforms.get(name, "auto"), "head": heads.get(name, "auto")}
-        fields[name] = Number(name, **more)
+        more: dict[str, Any] = {"transform": transforms.get(name), "head": heads.get(name)}
+        told = {option: value for option, value in more.items() if value is not None}
+        fields[name] = type(fields.get(name, Number(name)))(name, **told)
     return fields
 
 

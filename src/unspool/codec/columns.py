@@ -90,7 +90,7 @@ class Symbols(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
         return UnknownCategory(place.at(row), expected, repr(value), cure or "Fit again with data that has it.")
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
-        """The values: int64, bool, or object. V, the unseen one, is None, or U+FFFD in text."""
+        """The values: int64, float64, bool, or object. V, the unseen one, is None (NaN), or U+FFFD in text."""
         table = np.empty(len(self.values) + 1, dtype=object)
         table[:-1] = self.values
         table[-1] = REPLACEMENT if self.text else None
@@ -99,7 +99,7 @@ class Symbols(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
         if kinds <= {int} or kinds <= {bool}:
             used = not len(codes) or int(np.max(codes)) < len(self.values)
             return decoded.astype(np.int64 if kinds <= {int} else bool) if used else decoded
-        return decoded
+        return decoded.astype(np.float64) if float in kinds and kinds <= {float, type(None)} else decoded
 
     def parse(self, text: str) -> Symbol:
         """The value that someone who can only type text means by it: the one that is written so."""

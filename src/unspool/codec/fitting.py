@@ -2,11 +2,19 @@
 
 from unspool.codec.columns import Dates, Flags, InputColumn, Reals, StepColumn, Symbols
 from unspool.codec.examples import Examples
+from unspool.codec.marginals import refine
 from unspool.codec.numbers import Scaled
 from unspool.schema.arrays import missing_mask
-from unspool.schema.fields import Category, Field, Flag, Number, Text, Vector, When
+from unspool.schema.fields import Category, Count, Field, Flag, Number, Text, Vector, When
 
-INPUT_COLUMN: dict[type[Field], type] = {Category: Symbols, Number: Scaled, Vector: Reals, Flag: Flags, When: Dates}
+INPUT_COLUMN: dict[type[Field], type] = {
+    Category: Symbols,
+    Number: Scaled,
+    Count: Scaled,
+    Vector: Reals,
+    Flag: Flags,
+    When: Dates,
+}
 """The class of the fitted column of each input kind."""
 
 
@@ -43,5 +51,6 @@ def fit_step(field: Field, examples: Examples) -> StepColumn:
     values = examples.steps[field.name]
     if isinstance(field, Number):
         place, base = examples.step_place(field.name), examples.first.get(field.name)
-        return Scaled.fit(values, field.transform, place, examples.offsets, base)
+        column = Scaled.fit(values, field.transform, place, examples.offsets, base)
+        return refine(column, field, values, place, examples.offsets, base)
     return Symbols.fit(values, step=True, text=isinstance(field, Text))

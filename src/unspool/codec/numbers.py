@@ -1,5 +1,6 @@
 """Numbers, fitted: which transform, with which centre and spread."""
 
+import itertools
 from typing import Literal
 
 import msgspec
@@ -12,6 +13,12 @@ from unspool.schema.casting import is_whole
 from unspool.schema.place import Place
 
 SERIES = ("difference", "log_return")
+NEAR = 2e-6
+"""Distance up to which a value in the network's units is an atom, relative to 1 + its size, as in its head."""
+ROUNDING = 2e-6
+"""How far, relative to its size or to the range of training, float32 may carry a value off its grid."""
+SLACK = 1e-5
+"""How far, as a share of the range of training, float32 may carry a value beyond its bound."""
 
 
 class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="scaled"):
@@ -27,12 +34,19 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         scale: spread of y, above 0.
         first_loc: centre of first values; of series transforms only.
         first_scale: their spread, above 0.
-        decimals: 0 when training saw whole numbers only, so that whole numbers come back; else None.
+        decimals: 0 when training saw whole numbers only, so that whole numbers come back; 1 to 6 when it saw decimals
+            of at most so many places, to which what comes back is rounded; else None.
         nullable: training saw a missing value.
         unit: what log1p and asinh measure x in.
         low: the smallest value of training.
         high: the largest.
         missing: share of missing values in training.
+        step: of the grid that all values of training lie on; 0 where there is none.
+        mass: the head gives the masses of the grid's cells, rather than a density.
+        atoms: values with a mass of their own; of series transforms, differences.
+        floor: no draw is below it, or None.
+        ceiling: no draw is above it, or None.
+        edges: of the bins of a histogram, in the network's units.
     """
 
     transform: Literal["none", "standardise", "log1p", "asinh", "difference", "log_return"]
@@ -46,11 +60,19 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     low: float = 0.0
     high: float = 0.0
     missing: float = 0.0
+    step: float = 0.0
+    mass: bool = False
+    atoms: tuple[float, ...] = ()
+    floor: float | None = None
+    ceiling: float | None = None
+    edges: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("scale", "first_scale", "unit"):
             if not 0 < getattr(self, name) < np.inf:
                 raise SchemaError(f"number, {name}", "a finite number above 0", str(getattr(self, name)))
+        if any(later <= before for before, later in itertools.pairwise(self.edges)):
+            raise SchemaError("number, edges", "rising numbers", str(self.edges))
 
     @classmethod
     def fit(
@@ -76,7 +98,7 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         x = values.astype(np.float64)
         present = x[~np.isnan(x)]
         start = cls(transform, 0.0, 1.0, unit=transforms.natural_unit(present, transform))  # type: ignore[arg-type]
-        y, alone, _ = start._steps(x, offsets, base, place)
+        y, alone, _ = start.steps(x, offsets, base, place)
         first = (0.0, 1.0)
         if transform == "none":
             loc, scale = 0.0, 1.0
@@ -112,17 +134,28 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     def encode_with_slope(
         self, values: np.ndarray, place: Place, offsets: np.ndarray | None = None, base: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """z, and log(dz/dx) of each step, so that log p(x) = log p(z) + log(dz/dx); 0 where missing."""
+        """z, and log(dz/dx) of each step, so that log p(x) = log p(z) + log(dz/dx); 0 where missing, and for masses."""
         x = values.astype(np.float64)
         gone = np.isnan(x)
         if gone.any() and not self.nullable:
             raise missing_value(place, int(np.argmax(gone)))
-        y, alone, kept = self._steps(x, offsets, base, place)
+        y, alone, kept = self.steps(x, offsets, base, place)
         z, slope = np.full(len(x), np.nan), np.zeros(len(x))
         z[kept] = np.where(alone, (y - self.first_loc) / self.first_scale, (y - self.loc) / self.scale)
         slope[kept] = transforms.log_slope(x[kept], self.transform, self.unit)
         slope[kept] -= np.where(alone, np.log(self.first_scale), np.log(self.scale))
+        if self.mass:
+            slope[:] = 0.0
+        for atom in self.places:
+            slope[np.abs(z - atom) <= NEAR * (1 + abs(atom))] = 0.0
         return z, slope
+
+    @property
+    def places(self) -> list[float]:
+        """Where the atoms are, in the network's units."""
+        atoms = np.array(self.atoms)
+        y = atoms if self.transform in SERIES else transforms.forward(atoms, self.transform, self.unit)
+        return ((y - self.loc) / self.scale).tolist()
 
     def decode(self, z: np.ndarray, offsets: np.ndarray | None = None, base: np.ndarray | None = None) -> np.ndarray:
         """Values in original units: int64 where training had whole numbers and none is missing, else float64."""
@@ -133,19 +166,23 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
             inner = self._inner(kept, offsets)
             before = self._before(base)
             _, alone = transforms.increments(y, inner, before)
-            y = np.where(alone, y * self.first_scale + self.first_loc, y * self.scale + self.loc)
+            step = self._exactly(y * self.scale + self.loc, y)
+            y = np.where(alone, y * self.first_scale + self.first_loc, step)
             y = transforms.accumulate(y, inner, before)
+            if self.floor is not None and self.transform == "difference":
+                y = transforms.lifted(y, inner, self.floor)
+            exact = transforms.inverse(y, self.transform, self.unit)
         else:
-            y = y * self.scale + self.loc
+            exact = self._exactly(transforms.inverse(y * self.scale + self.loc, self.transform, self.unit), y)
         x = np.full(len(z), np.nan)
-        x[kept] = transforms.inverse(y, self.transform, self.unit)
+        x[kept] = self._within(self._on_grid(exact))
         if self.decimals is None:
             return x
         x = np.round(x, self.decimals)
         whole = self.decimals == 0 and bool(kept.all()) and bool(np.all(np.abs(x) < 2.0**63))
         return x.astype(np.int64) if whole else x
 
-    def _steps(
+    def steps(
         self, x: np.ndarray, offsets: np.ndarray | None, base: np.ndarray | None, place: Place
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Y of the present values, which of them start from nothing, and which are present."""
@@ -161,6 +198,29 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
             return y, np.zeros(len(y), bool), kept
         step, alone = transforms.increments(y, self._inner(kept, offsets), self._before(base))
         return step, alone, kept
+
+    def _exactly(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Atoms as they were, where float32 has rounded them."""
+        for atom, place in zip(self.atoms, self.places, strict=True):
+            x = np.where(np.abs(z - place) <= NEAR * (1 + abs(place)), atom, x)
+        return x
+
+    def _on_grid(self, x: np.ndarray) -> np.ndarray:
+        """Multiples of the step as they were, where float32 has rounded them; what lies between them stays there."""
+        if not self.step:
+            return x
+        nearest = np.round(x / self.step) * self.step + 0.0  # never -0
+        slack = np.minimum(ROUNDING * np.maximum(np.abs(x), self.high - self.low), 0.2 * self.step)
+        return np.where(np.abs(x - nearest) <= slack, nearest, x)
+
+    def _within(self, x: np.ndarray) -> np.ndarray:
+        """Bounds as they were, where float32 has rounded a value across."""
+        slack = SLACK * max(self.high - self.low, abs(self.low), abs(self.high))
+        if self.floor is not None:
+            x = np.where((x < self.floor) & (x > self.floor - slack), self.floor, x)
+        if self.ceiling is not None:
+            x = np.where((x > self.ceiling) & (x < self.ceiling + slack), self.ceiling, x)
+        return x
 
     def _before(self, base: np.ndarray | None) -> np.ndarray | None:
         if base is None:

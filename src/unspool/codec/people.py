@@ -21,7 +21,9 @@ def fact(column: InputColumn) -> str:
             return f"{len(known)} values: {shown}".replace("\n", "\\n") + (", some missing" if column.nullable else "")
         case Scaled():
             gone = f", {column.missing:.2%} missing" if column.nullable else ""
-            return f"{column.low:g} to {column.high:g}, {column.transform}{gone}"
+            grid = f", steps of {column.step:g}" if column.mass else ""
+            atoms = f", often {listing([f'{atom:g}' for atom in column.atoms], 3)}" if column.atoms else ""
+            return f"{column.low:g} to {column.high:g}{grid}{atoms}, {column.transform}{gone}"
         case Reals():
             return f"{column.dim} numbers" + (", some missing" if column.nullable else "")
         case Dates():

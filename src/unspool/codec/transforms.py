@@ -1,5 +1,7 @@
 """The invertible transforms of numbers, with the logarithm of their slope, as pure functions."""
 
+import itertools
+
 import numpy as np
 
 CLIP = 700.0
@@ -101,6 +103,24 @@ def accumulate(step: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -
             block[:, 0] += np.nan_to_num(base[rows], nan=0.0)
         y[index[inside]] = np.cumsum(block, 1)[inside]
     return y
+
+
+def lifted(y: np.ndarray, offsets: np.ndarray, floor: float) -> np.ndarray:
+    """Paths that are pushed up where they would fall below a floor, and go on from there (Skorokhod 1961).
+
+        y_t + max(0, max over s <= t of floor - y_s)
+
+    Examples:
+        >>> lifted(np.array([2.0, -1.0, 1.0]), np.array([0, 3]), 0.0).tolist()
+        [2.0, 0.0, 2.0]
+    """
+    if not len(y) or y.min() >= floor:
+        return y
+    pushed = y.copy()
+    for start, end in itertools.pairwise(offsets.tolist()):
+        if end > start and y[start:end].min() < floor:
+            pushed[start:end] += np.maximum(0.0, np.maximum.accumulate(floor - y[start:end]))
+    return pushed
 
 
 def buckets(offsets: np.ndarray) -> list[tuple[np.ndarray, int]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from unspool.errors import OptionError
 from unspool.network.cell import State
-from unspool.network.heads.nullable import Nullable
+from unspool.network.heads.base import innermost
 from unspool.network.heads.numbers import Point
 from unspool.network.heads.symbols import Bernoulli, Categorical
 from unspool.network.net import Net, Prepared
@@ -146,7 +146,7 @@ def check(sampling: Sampling, net: Net) -> None:
     Raises:
         OptionError: it names the option.
     """
-    inner = [head.of if isinstance(head, Nullable) else head for head in net.shape.heads]
+    inner = [innermost(head) for head in net.shape.heads]
     symbols = any(isinstance(head, Categorical) for head in inner)
     if sampling.top_k is not None and not symbols:
         cure = "Use top_p, min_p or temperature, which act on numbers too."

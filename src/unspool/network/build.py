@@ -3,9 +3,18 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import numpy as np
+
+from unspool.codec import transforms
 from unspool.codec.codec import Codec
 from unspool.codec.columns import Dates, InputColumn, Reals, StepColumn, Symbols
+from unspool.codec.numbers import SERIES, Scaled
+from unspool.network.heads.atoms import Atoms
 from unspool.network.heads.base import Head
+from unspool.network.heads.bounded import Bounded
+from unspool.network.heads.discretised import Discretised
+from unspool.network.heads.grid import Grid
+from unspool.network.heads.histogram import Histogram
 from unspool.network.heads.nullable import Nullable
 from unspool.network.heads.numbers import Mixture, Normal, Point, StudentT
 from unspool.network.heads.symbols import Categorical
@@ -14,7 +23,8 @@ from unspool.network.net import Shape
 from unspool.network.net import Symbols as SymbolInput
 from unspool.options import Network
 from unspool.schema.fields import AnyField, Number
-from unspool.schema.inference import DEFAULT_HEAD
+from unspool.schema.grid import FINEST
+from unspool.schema.shape import DENSITY
 
 NUMBER_HEADS: Mapping[str, Head] = MappingProxyType(
     {"normal": Normal(), "student_t": StudentT(), "mixture": Mixture(), "point": Point()}
@@ -46,5 +56,39 @@ def _input(column: InputColumn) -> SymbolInput | RealInput:
 def _head(field: AnyField, column: StepColumn) -> Head:
     if isinstance(column, Symbols):
         return Categorical(len(column.values), column.unseen)
-    head = NUMBER_HEADS[field.head if isinstance(field, Number) else DEFAULT_HEAD]
+    head = number_head(field.head if isinstance(field, Number) else DENSITY, column)
     return Nullable(head) if column.nullable else head
+
+
+def number_head(name: str, column: Scaled) -> Head:
+    """The head of a number that is there, as its name and what was fitted to its column say."""
+    grid = grid_of(column) if column.step else None
+    low, high = (None if end is None else place(column, end) for end in (column.floor, column.ceiling))
+    head: Head
+    if name == "discretised" and grid is not None:
+        series = column.transform in SERIES
+        ends = (None, None) if series else (column.floor, column.ceiling)
+        head = Discretised(grid, *ends)
+    else:
+        masses = grid if column.mass else None
+        head = Histogram(column.edges, masses) if name == "histogram" else NUMBER_HEADS[name]
+        if low is not None or high is not None or grid is not None:
+            head = Bounded(head, low, high, grid)
+    return Atoms(head, tuple(column.places), column.mass) if column.atoms else head
+
+
+def grid_of(column: Scaled) -> Grid | None:
+    """The grid of a column in the network's units, if float32 can tell its cells apart; log-returns have none."""
+    fine = column.step < FINEST * max(column.high - column.low, abs(column.low), abs(column.high))
+    if column.transform == "log_return" or (column.transform in SERIES and not column.mass) or fine:
+        return None
+    bent = column.transform if column.transform in ("log1p", "asinh") else "linear"
+    return Grid(bent, column.unit, column.loc, column.scale, column.step)
+
+
+def place(column: Scaled, bound: float) -> float | None:
+    """A bound in the network's units; of a series transform, which doesn't show the value, there is none."""
+    if column.transform in SERIES:
+        return None
+    y = float(transforms.forward(np.array([bound]), column.transform, column.unit)[0])
+    return (y - column.loc) / column.scale

@@ -9,7 +9,7 @@ import numpy as np
 from unspool.errors import SchemaError
 from unspool.schema.arrays import Column, Ragged, Record, kind_of, missing_mask
 from unspool.schema.conversion import from_values
-from unspool.schema.fields import Category, Field, Flag, Number, Text, Vector, When
+from unspool.schema.fields import Category, Count, Field, Flag, Number, Text, Vector, When
 from unspool.schema.place import Place
 
 
@@ -18,7 +18,7 @@ def cast(column: Column, field: Field, place: Place) -> np.ndarray:
 
     | kind | form | missing |
     |---|---|---|
-    | Number | int64 or float64 | NaN |
+    | Number, Count | int64 or float64 | NaN |
     | Category | int64, bool, or object of str, int, float, bool | None |
     | Flag | bool, or object of bool | None |
     | When | datetime64[us] | NaT |
@@ -29,6 +29,8 @@ def cast(column: Column, field: Field, place: Place) -> np.ndarray:
         SchemaError: values that are not of that kind, with the first such row.
     """
     match field:
+        case Count():
+            return _counts(finite(_numbers(column, field, place), place), field, place)
         case Number():
             return finite(_numbers(column, field, place), place)
         case Category():
@@ -100,6 +102,15 @@ def _numbers(column: Column, field: Field, place: Place) -> np.ndarray:
             raise SchemaError(place.at(row), "a number", f"{value!r}", cure)
         values[row] = number
     return values
+
+
+def _counts(values: np.ndarray, field: Field, place: Place) -> np.ndarray:
+    gone = missing_mask(values)
+    odd = ~gone & ((values < 0) | (values != np.round(values)))
+    if odd.any():
+        row = int(np.argmax(odd))
+        raise SchemaError(place.at(row), field.what, f"{values[row]:g}", f"Pass Number({field.name!r}).")
+    return values if gone.any() else values.astype(np.int64)
 
 
 def parse_number(value: Any) -> float | None:

@@ -9,8 +9,11 @@ from unspool.errors import OptionError, SchemaError
 Transform = Literal["auto", "none", "standardise", "log1p", "asinh", "difference", "log_return"]
 """How a number is made comparable before the network sees it; every one is invertible."""
 
-HeadChoice = Literal["auto", "normal", "student_t", "mixture", "point"]
+HeadChoice = Literal["auto", "normal", "student_t", "mixture", "discretised", "histogram", "point"]
 """The output distribution of a number."""
+
+Bounds = Literal["auto", "data"] | tuple[float | None, float | None] | None
+"""What no draw of a number violates."""
 
 Form = Literal["text", "list", "records", "vectors"]
 """How one sequence is shown: str, list of values, list of dicts, list of lists."""
@@ -63,10 +66,14 @@ class Number(Field, frozen=True):
         name: the column's name.
         transform: how it is made comparable; `"auto"` decides by the data (see `unspool.schema.inference`).
             `"difference"` and `"log_return"` are for steps only.
-        head: its output distribution, when it is a field of the step; `"auto"` is a mixture of normals.
+        head: its output distribution, when it is a field of the step; `"auto"` decides by the data: a `"discretised"`
+            mixture for whole numbers and decimals on a grid, a `"mixture"` of normals for others.
+        bounds: what no draw violates, when it is a field of the step: `(low, high)`, either may be `None`; `"data"`,
+            the range of training; `"auto"`, 0 and above where training was never negative; `None`, nothing. A
+            difference keeps a lower bound only, a log-return stays above 0 by itself.
 
     Raises:
-        OptionError: an unknown transform or head.
+        OptionError: an unknown transform or head, or bounds that no number is within.
 
     Examples:
         >>> Number("price", transform="log_return").transform
@@ -75,6 +82,7 @@ class Number(Field, frozen=True):
 
     transform: Transform = "auto"
     head: HeadChoice = "auto"
+    bounds: Bounds = "auto"
 
     what: ClassVar[str] = "a number"
 
@@ -83,7 +91,44 @@ class Number(Field, frozen=True):
         for option, known in (("transform", get_args(Transform)), ("head", get_args(HeadChoice))):
             value = getattr(self, option)
             if value not in known:
-                raise OptionError(f"Number({self.name!r}, {option}=...)", "one of " + ", ".join(known), repr(value))
+                raise OptionError(
+                    f"{self.kind}({self.name!r}, {option}=...)", "one of " + ", ".join(known), repr(value)
+                )
+        if not legal_bounds(self.bounds):
+            expected = "'auto', 'data', None, or (low, high) with low < high, either of which may be None"
+            raise OptionError(f"{self.kind}({self.name!r}, bounds=...)", expected, repr(self.bounds))
+
+
+def legal_bounds(bounds: Any) -> bool:
+    """Whether bounds are of a legal form, and leave any number between them.
+
+    Examples:
+        >>> legal_bounds((0.0, None)), legal_bounds((1.0, 1.0)), legal_bounds("tight")
+        (True, False, False)
+    """
+    if bounds is None or isinstance(bounds, str):
+        return bounds in (None, "auto", "data")
+    if not isinstance(bounds, tuple) or len(bounds) != 2:
+        return False
+    ends = [end for end in bounds if end is not None]
+    numbers = all(
+        isinstance(end, (int, float)) and not isinstance(end, bool) and abs(end) < float("inf") for end in ends
+    )
+    return numbers and (len(ends) < 2 or ends[0] < ends[1])
+
+
+class Count(Number, frozen=True):
+    """A whole number from 0 on: how often, how many.
+
+    Examples:
+        >>> Count("visits").head
+        'discretised'
+    """
+
+    head: HeadChoice = "discretised"
+    bounds: Bounds = (0.0, None)
+
+    what: ClassVar[str] = "a whole number, 0 or above"
 
 
 class Vector(Field, frozen=True):
@@ -122,9 +167,9 @@ class Text(Field, frozen=True):
             raise OptionError(f"Text({self.name!r}, unit=...)", "'char'", repr(self.unit))
 
 
-AnyField = Category | Number | Vector | Flag | When | Text
-INPUT_KINDS = (Category, Number, Vector, Flag, When)
-STEP_KINDS = (Category, Number, Flag, Text)
+AnyField = Category | Number | Count | Vector | Flag | When | Text
+INPUT_KINDS = (Category, Number, Count, Vector, Flag, When)
+STEP_KINDS = (Category, Number, Count, Flag, Text)
 
 
 class First:

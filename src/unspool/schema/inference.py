@@ -8,33 +8,37 @@
 | input | numbers | Number |
 | input | dates | When |
 | input | lists of numbers of one length | Vector |
-| step | text, true / false | Category (a string that is the whole sequence: Text) |
+| step | text | Category (a string that is the whole sequence: Text) |
+| step | true / false | Flag |
 | step | whole numbers | Category if at most 20 values, each seen 5 times on average; else Number |
-| step | numbers | Number |
+| step | numbers on a grid of decimals | Category if at most 10 values, each seen 5 times on average; else Number |
+| step | other numbers | Number |
 """
 
 from collections.abc import Mapping
 
+import msgspec
 import numpy as np
 
 from unspool.errors import DataError, SchemaError
 from unspool.schema.arrays import Column, Ragged, Record, kind_of, missing_mask
 from unspool.schema.casting import cast, from_json, is_whole, parse_moments, parse_number
-from unspool.schema.fields import AnyField, Category, Field, Flag, HeadChoice, Number, Text, Vector, When
+from unspool.schema.fields import AnyField, Category, Field, Flag, Number, Text, Vector, When
+from unspool.schema.grid import grid_of
 from unspool.schema.place import Place
-from unspool.schema.shape import input_transform, step_transform
+from unspool.schema.shape import input_transform, step_head, step_transform
 
 LABELS = 12
 """Most distinct whole numbers that are taken for labels in an input: the months."""
 
 SYMBOLS = 20
-"""Most distinct whole numbers that are taken for symbols in a step."""
+"""Most distinct numbers that are taken for symbols in a step."""
 
-DEFAULT_HEAD: HeadChoice = "mixture"
-"""The head of a number in a step: a mixture of normals can take the shape of all the others."""
+LEVELS = 10
+"""Most distinct numbers with decimals that are taken for symbols in a step: grades, half stars."""
 
 SEEN = 5
-"""Times that a whole number must be seen (a step: on average) to be taken for a symbol."""
+"""Times that a number must be seen (a step: on average) to be taken for a symbol."""
 
 MANY = 20
 """Fewest distinct numbers among texts that make the rest of the texts look like mistakes."""
@@ -58,7 +62,7 @@ def infer_input(column: Column, asked: Field | str, place: Place) -> tuple[AnyFi
     values = cast(column, field, place)
     refuse_constant(values, place, "Drop it from the inputs: it can't tell sequences apart.", least=2)
     if isinstance(field, Number) and field.transform == "auto":
-        field = Number(field.name, input_transform(values.astype(np.float64)), field.head)
+        field = msgspec.structs.replace(field, transform=input_transform(values.astype(np.float64)))
     return field, values  # type: ignore[return-value]
 
 
@@ -124,12 +128,21 @@ def infer_steps(
         values[name] = cast(column, field, place)
         refuse_constant(values[name], place, "Drop it: there is nothing to learn.", least=1)
         if isinstance(field, Number):
-            transform = field.transform
-            if transform == "auto":
-                transform = step_transform(values[name].astype(np.float64), offsets, first.get(name))
-            field = Number(name, transform, DEFAULT_HEAD if field.head == "auto" else field.head)
+            field = decided(field, values[name].astype(np.float64), offsets, first.get(name))
         fields.append(field)  # type: ignore[arg-type]
     return tuple(fields), values
+
+
+def decided(field: Number, values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None) -> Number:
+    """The field with transform and head by the shape of its values, where it leaves them open."""
+    transform, head = field.transform, field.head
+    if transform == "auto" and field.bounds in ("auto", None):
+        transform = step_transform(values, offsets, first)
+    elif transform == "auto":
+        transform = input_transform(values)  # bounds hold values, which a difference doesn't show
+    if head == "auto":
+        head = step_head(values, offsets, first, transform)
+    return msgspec.structs.replace(field, transform=transform, head=head)
 
 
 def _step_kind(column: Column, name: str, place: Place) -> Field:
@@ -144,13 +157,16 @@ def _step_kind(column: Column, name: str, place: Place) -> Field:
         raise SchemaError(place.whole, "numbers, text or truth values", "dates", cure)
     if kind == "text" and any("." in text for text in column[:1000] if text):
         refuse_mixed(column, name, place)  # not of whole numbers, which as text are token ids
-    if kind in ("text", "truth value"):
+    if kind == "truth value":
+        return Flag(name)
+    if kind == "text":
         return Category(name)
-    if not is_whole(column):
-        return Number(name)
     present = column[~missing_mask(column)]
+    if not is_whole(column) and grid_of(present.astype(np.float64)) is None:
+        return Number(name)
+    most = SYMBOLS if is_whole(column) else LEVELS
     # Counting first the values of a part is quick for the long columns of measurements.
-    few = len(np.unique(present[:10_000])) <= SYMBOLS and len(np.unique(present)) <= SYMBOLS
+    few = len(np.unique(present[:10_000])) <= most and len(np.unique(present)) <= most
     return Category(name) if few and len(present) >= SEEN * len(np.unique(present)) else Number(name)
 
 

@@ -6,7 +6,14 @@ difference forgets the level, and a wrong logarithm makes a symmetric density sk
 
 import numpy as np
 
-from unspool.schema.fields import Transform
+from unspool.schema.fields import HeadChoice, Transform
+from unspool.schema.grid import grid_of, is_discrete
+
+DENSITY: HeadChoice = "mixture"
+"""The head of numbers on no grid: a mixture of normals can take the shape of all the others."""
+
+FAR = 20.0
+"""Range of first values, in spreads of the differences, up to which both can share one grid."""
 
 ENOUGH = 20
 """Fewest values whose skewness or tails are judged."""
@@ -64,6 +71,36 @@ def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | 
     known = kept if first is None else np.concatenate([kept, first[~np.isnan(first)]])
     fractions = bool(np.any(known != np.round(known)))
     return "log_return" if known.min() > 0 and fractions and _even_in_logs(kept, bounds) else "difference"
+
+
+def step_head(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None, transform: Transform) -> HeadChoice:
+    """The head of a step field when it isn't told: masses for numbers on a grid worth it, else a density.
+
+    Differences can be discretised only where first values, which have no value before them, spread about as little.
+
+    Args:
+        values: (S,) float64, all sequences laid end to end, NaN where missing.
+        offsets: (N + 1,).
+        first: (N,) the values before step 0, where they are known.
+        transform: of the field, not `"auto"`.
+
+    Examples:
+        >>> x = np.random.default_rng(0).normal(size=500)
+        >>> bounds = np.array([0, 500])
+        >>> step_head(x, bounds, None, "standardise"), step_head(np.round(x, 1), bounds, None, "standardise")
+        ('mixture', 'discretised')
+    """
+    kept, bounds = drop_missing(values, offsets)
+    grid = grid_of(kept)
+    if grid is None or transform == "log_return":
+        return DENSITY
+    if transform == "difference":
+        starts = bounds[:-1][np.diff(bounds) > 0]
+        alone = kept[starts] if first is None else kept[starts][np.isnan(first[np.diff(bounds) > 0])]
+        kept = _lagged(kept, bounds, 1)
+        if not len(kept) or (len(alone) and np.ptp(alone) > FAR * kept.std()):
+            return DENSITY
+    return "discretised" if is_discrete(kept, grid[1]) else DENSITY
 
 
 def drop_missing(values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -58,3 +58,15 @@ class Head(ABC):
     @abstractmethod
     def mean(self, params: Float[Array, "*B P"]) -> Array:
         """The expected value; of a category, the probabilities of its symbols."""
+
+
+@dataclass(frozen=True)
+class Wrapper(Head):
+    """A head that adds something to the head inside."""
+
+    of: Head
+
+
+def innermost(head: Head) -> Head:
+    """The head inside of all wrappers."""
+    return innermost(head.of) if isinstance(head, Wrapper) else head

@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.heads.base import Head
+from unspool.network.heads.base import Head, Wrapper
 from unspool.network.heads.symbols import Bernoulli
 from unspool.network.rules import PLAIN, Rule
 
 
 @dataclass(frozen=True)
-class Nullable(Head):
+class Nullable(Wrapper):
     """Any head of a number that may be missing: a Bernoulli of its own, then the number. Missing is NaN."""
 
     of: Head

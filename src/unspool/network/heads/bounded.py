@@ -1,0 +1,72 @@
+"""The head of a number whose draws stay within bounds, and on a grid."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from numpy.typing import NDArray
+
+from unspool.network.heads.base import Head, Wrapper
+from unspool.network.heads.grid import Grid
+from unspool.network.rules import PLAIN, Rule
+
+
+@dataclass(frozen=True)
+class Bounded(Wrapper):
+    """Any head of a number whose draws are folded back at bounds, and rounded to a grid, before they are fed back.
+
+    A draw that is d beyond a bound becomes the one d within it, so that nothing piles up at the bound; what even that
+    leaves outside goes to the bound. The likelihood is that of the head inside, which also gives values outside some:
+    new data may be wilder than those of training.
+
+    Attributes:
+        of: the head inside.
+        low: smallest draw, in the network's units, or `None`.
+        high: largest.
+        grid: the values to round to, or `None`.
+    """
+
+    of: Head
+    low: float | None = None
+    high: float | None = None
+    grid: Grid | None = None
+
+    @property
+    def size(self) -> int:
+        """Of the head inside."""
+        return self.of.size
+
+    @property
+    def draws(self) -> int:
+        """Of the head inside."""
+        return self.of.draws
+
+    def bias(self) -> NDArray[np.float64]:
+        """Of the head inside."""
+        return self.of.bias()
+
+    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
+        """Of the head inside."""
+        return self.of.log_prob(params, value)
+
+    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+        """Fold back, then round."""
+        if rule.greedy:
+            return self.mode(params)
+        z = self.of.pick(params, uniforms, rule)
+        z = z if self.low is None else jnp.maximum(z, 2 * self.low - z)
+        z = z if self.high is None else jnp.minimum(z, 2 * self.high - z)
+        return self._rounded(z)
+
+    def mode(self, params: Float[Array, "*B P"]) -> Array:
+        """Of the head inside, or the bound that it lies beyond."""
+        return self._rounded(self.of.mode(params))
+
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """Of the head inside, or the bound that it lies beyond."""
+        return jnp.clip(self.of.mean(params), self.low, self.high)
+
+    def _rounded(self, z: Array) -> Array:
+        z = jnp.clip(z, self.low, self.high)
+        return z if self.grid is None else jnp.clip(self.grid.snap(z), self.low, self.high)

@@ -1,0 +1,94 @@
+"""What numbers are made of: the grid they lie on, and the values that repeat."""
+
+import numpy as np
+
+DIGITS = 6
+"""Most decimals of a grid."""
+SINGLE = 1.2e-7
+"""Precision of float32, from which many tables come."""
+ENOUGH = 100
+"""Values from which on a common divisor is believed: a few may all be multiples of ten by chance."""
+FINEST = 1e-6
+"""Smallest step of a grid, as a share of its range, whose cells float32 tells apart."""
+NARROW = 0.005
+"""Step of a grid, as a share of the interquartile range, from which on the grid is worth to be modelled."""
+REPEATS = 0.2
+"""Share of values that occurred before, which makes a grid worth to be modelled too."""
+ATOM = 0.02
+"""Smallest share of an atom, among values that are present."""
+SHARPER = 5.0
+"""How many times as frequent as its neighbours on a grid an atom is."""
+MOST_ATOMS = 8
+
+
+def grid_of(values: np.ndarray) -> tuple[int, float] | None:
+    """`(decimals, step)` of the coarsest grid of at most 6 decimals that holds all values: step divides each of them.
+
+    Args:
+        values: (S,) float64 without missing ones.
+
+    Examples:
+        >>> grid_of(np.array([0.25, 1.5, 7.0])), grid_of(np.array([3.0, 8.0])), grid_of(np.array([0.1, np.pi]))
+        ((2, 0.01), (0, 1.0), None)
+    """
+    if not len(values):
+        return None
+    for decimals in range(DIGITS + 1):
+        ticks = values * 10.0**decimals
+        whole = np.round(ticks)
+        if np.abs(whole).max() >= 2.0**50:
+            return None
+        if np.all(np.abs(ticks - whole) <= np.minimum(SINGLE * np.abs(whole), 1e-3)):
+            common = int(np.gcd.reduce(whole.astype(np.int64))) if len(values) >= ENOUGH else 1
+            # A column of one value, or of 0 and one other, shows no divisor.
+            common = common if len(np.unique(whole[:10_000])) > 4 else 1
+            return decimals, float(f"{max(common, 1)}e-{decimals}")
+    return None
+
+
+def is_discrete(values: np.ndarray, step: float) -> bool:
+    """Whether the cells of a grid are worth to be modelled as masses, rather than the values by a density.
+
+    They are where the step is at least 0.5 % of the interquartile range, or a fifth of the values repeats; and never
+    where float32 couldn't tell the cells apart.
+
+    Args:
+        values: (S,) float64 without missing ones, on the grid.
+        step: of the grid.
+
+    Examples:
+        >>> is_discrete(np.arange(50.0), 1.0), is_discrete(np.arange(1e5) * 7, 1.0)
+        (True, False)
+    """
+    if step < FINEST * max(float(np.ptp(values)), float(np.abs(values).max())):
+        return False
+    start, end = np.quantile(values, (0.25, 0.75))
+    return bool(step >= NARROW * (end - start) or len(np.unique(values)) <= (1 - REPEATS) * len(values))
+
+
+def repeated(values: np.ndarray, step: float = 0.0) -> tuple[float, ...]:
+    """The values, at most 8, that deserve a mass of their own, the most frequent first.
+
+    Each is at least 2 % of all. Among values that spread evenly, nothing repeats so often by chance; on a grid, an atom
+    is also five times as frequent as the four cells around it on average.
+
+    Args:
+        values: (S,) float64 without missing ones.
+        step: of the grid that they lie on; 0 where there is none.
+
+    Examples:
+        >>> x = np.random.default_rng(0).exponential(size=500)
+        >>> repeated(np.where(x < 0.7, 0.0, x)), repeated(x), repeated(np.round(x, 1), 0.1)
+        ((0.0,), (), ())
+    """
+    found, counts = np.unique(values, return_counts=True)
+    frequent = counts >= max(5, ATOM * len(values))
+    if step:
+        ticks = np.round(found / step).astype(np.int64)
+        around = np.zeros(len(found))
+        for shift in (-2, -1, 1, 2):
+            at = np.minimum(np.searchsorted(ticks, ticks + shift), len(ticks) - 1)
+            around += np.where(ticks[at] == ticks + shift, counts[at], 0)
+        frequent &= counts > SHARPER * around / 4
+    ranked = np.argsort(-counts * frequent, kind="stable")[: min(MOST_ATOMS, int(frequent.sum()))]
+    return tuple(found[ranked].tolist())

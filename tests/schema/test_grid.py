@@ -1,0 +1,45 @@
+"""What numbers are made of is told from their values alone."""
+
+import numpy as np
+import pytest
+
+from unspool.schema.grid import grid_of, is_discrete, repeated
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    ("values", "grid"),
+    [
+        (RNG.integers(0, 50, 200) * 1.0, (0, 1.0)),
+        (RNG.integers(4, 50, 200) * 5.0, (0, 5.0)),
+        (RNG.integers(-50, 50, 200) * 0.25, (2, 0.25)),
+        (np.round(RNG.normal(size=200), 2), (2, 0.01)),
+        (np.round(RNG.normal(size=200), 1).astype(np.float32).astype(float), (1, 0.1)),
+        (np.array([10.0, 20.0]), (0, 1.0)),
+        (RNG.normal(size=200), None),
+        (RNG.normal(size=200) * 1e9, None),
+        (np.zeros(0), None),
+    ],
+)
+def test_a_grid_is_the_coarsest_that_holds_all_values(values, grid):
+    """Of a few values, a common divisor may be chance; values that went through float32 are known to its precision."""
+    assert grid_of(values) == grid
+
+
+def test_masses_are_for_grids_that_show():
+    """Coarse ones, and those whose values repeat; never where float32 can't tell the cells apart."""
+    assert is_discrete(RNG.integers(0, 100, 1000) * 1.0, 1.0)
+    assert is_discrete(RNG.poisson(3, 1000) * 1.0, 1.0)
+    assert not is_discrete(RNG.integers(0, 10**6, 1000) * 1.0, 1.0)
+    assert is_discrete(np.repeat(RNG.integers(0, 10**5, 10), 100) * 1.0, 1.0)
+    assert not is_discrete(np.repeat(RNG.integers(0, 10**9, 10), 100) * 1.0, 1.0)
+
+
+def test_a_value_that_repeats_is_an_atom_unless_its_neighbours_do_as_well():
+    x = RNG.exponential(size=1000)
+    rain = np.where(x < 0.7, 0.0, x)
+    assert repeated(rain) == (0.0,)
+    assert repeated(np.round(rain, 1), 0.1) == (0.0,)
+    assert repeated(RNG.poisson(3, 1000) * 1.0, 1.0) == ()
+    assert repeated(np.concatenate([x, [6.0] * 300, [24.0] * 100])) == (6.0, 24.0)
