@@ -151,6 +151,33 @@ def test_a_greedy_rule_needs_no_seed(run, workshop):
     assert first.split(",")[2] == second.split(",")[2]
 
 
+def test_a_beam_is_a_flag(run, workshop):
+    """The best of each row, best first, with their nats and without a seed."""
+    words = "generate", workshop.names, "-i", "country=Irish", "-i", "country=Greek"
+    code, out, err = run(*words, "--beam", 4, "--best", 2, "--length-penalty", 0.5, "--limit", 6, "-f", "jsonl")
+    assert (code, err) == (0, "")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [(row["country"], row["sample"]) for row in rows] == [(c, k) for c in ("Irish", "Greek") for k in (0, 1)]
+    assert all(row["nats"] < 0 and len(row["name"]) <= 6 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--best", 2), "--best: expected a beam search, found none. Add --beam WIDTH"),
+        (("--beam", 4, "--top-k", 3), "--top-k: expected no beam search"),
+        (("--beam", 2, "--best", 3), "at most the width, 2, found 3"),
+        (("--beam", 0), "Beam(width=0)"),
+        (("--beam", 4, "-n", 3), "Beam(best=3)"),
+        (("--beam", 4, "--stream", "-f", "jsonl"), "Use generate"),
+    ],
+)
+def test_flags_that_contradict_a_beam_are_refused(run, workshop, flags, words):
+    code, out, err = run("generate", workshop.names, "-i", "country=Irish", *flags)
+    assert (code, out) == (2, "")
+    assert words in " ".join(err.split())
+
+
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "json", "parquet"])
 def test_every_format_holds_the_same_sequences(run, workshop, tmp_path, ending):
     made = tmp_path / f"made.{ending}"

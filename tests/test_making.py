@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from unspool import load, making
+from unspool import Beam, load, making
 from unspool.errors import DataError, FileError
 
 INPUTS = {"country": ["Irish", "Greek"]}
@@ -39,6 +39,22 @@ def test_a_file_written_part_by_part_is_the_file_written_whole(names, small_part
         assert pq.read_table(many).equals(pq.read_table(one))
     else:
         assert many.read_bytes() == one.read_bytes()
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("long", [True, False])
+def test_what_a_beam_finds_is_written_row_by_row_with_its_nats(names, small_parts, tmp_path, ending, long):
+    one, many = tmp_path / f"one.{ending}", tmp_path / f"many.{ending}"
+    rule, inputs = Beam(width=4, best=3), {"country": ["Irish", "Greek"] * 3}
+    whole = names.generate(inputs, rule=rule)
+    whole.save(one, long=long)
+    names.generate_to(many, inputs, rule=rule, long=long)
+    if ending == "csv":
+        assert many.read_bytes() == one.read_bytes()
+        return
+    wanted, found = pq.read_table(one), pq.read_table(many)
+    assert found.drop(["nats"]).equals(wanted.drop(["nats"]))
+    np.testing.assert_allclose(found["nats"], np.repeat(whole.nats, whole.lengths) if long else whole.nats, atol=1e-5)
 
 
 @pytest.mark.parametrize("long", [True, False, None])

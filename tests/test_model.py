@@ -255,7 +255,9 @@ def test_a_model_that_is_not_fitted_says_so(ask: str) -> None:
         ({"n": 2.5}, "whole number"),
         ({"length": -1}, "length=-1"),
         ({"seed": -1}, "seed=-1"),
-        ({"rule": "gready"}, "sample, greedy"),
+        ({"rule": "gready"}, "sample, greedy, beam"),
+        ({"rule": us.Beam(best=3), "n": 2}, r"n=2: expected 1, or as many as Beam\(best=3\)"),
+        ({"length": 1, "rule": us.Beam(width=99, best=99)}, "no more sequences than there are"),
         ({"inputs": {"kind": "up"}}, "size"),
         ({"inputs": {"kind": "sideways", "size": 1.0}}, "sideways"),
         ({"inputs": {"kind": "up", "size": "many"}}, "size"),
@@ -266,6 +268,37 @@ def test_a_wrong_request_is_refused_with_its_place(
 ) -> None:
     with pytest.raises(errors.UnspoolError, match=message):
         model.generate(**{"inputs": {"kind": "up", "size": 1.0}, **change})  # type: ignore[arg-type]
+
+
+def test_a_beam_gives_its_best_with_the_nats_that_log_prob_has(model: us.OneToMany) -> None:
+    """Best first, no sequence twice, and nothing that is drawn is likelier."""
+    inputs = {"kind": ["up", "down"], "size": [3.0, None]}
+    made = model.generate(inputs, rule=us.Beam(width=8, best=4))
+    assert len(made) == 8
+    assert made.ended.all()
+    words = {"kind": ["up"] * 4 + ["down"] * 4, "size": [3.0] * 4 + [None] * 4, "word": list(made)}
+    np.testing.assert_allclose(made.nats, model.log_prob(words), atol=1e-4)
+    assert made.nats is not None
+    for nats, found in ((made.nats[:4], list(made)[:4]), (made.nats[4:], list(made)[4:])):
+        assert (np.diff(nats) <= 0).all()
+        assert len(set(found)) == 4
+    drawn = model.generate(inputs, n=50, seed=0)
+    likeliest = model.log_prob({**{k: np.repeat(v, 50).tolist() for k, v in inputs.items()}, "word": list(drawn)})
+    assert likeliest.reshape(2, 50).max(1)[0] <= made.nats[0] + 1e-4
+    assert likeliest.reshape(2, 50).max(1)[1] <= made.nats[4] + 1e-4
+
+
+def test_a_beam_goes_on_from_a_prefix(model: us.OneToMany) -> None:
+    made = model.generate({"kind": "up", "size": 4.0}, prefix="ou", rule=us.Beam(width=4, best=3))
+    assert all(word.startswith("ou") for word in made)
+    assert model.generate({"kind": "up", "size": 4.0}, n=3, rule=us.Beam(best=3)).samples == 3
+
+
+def test_a_beam_is_not_streamed_and_wants_categories(model: us.OneToMany, series_model: us.OneToMany) -> None:
+    with pytest.raises(errors.OptionError, match="Use generate"):
+        next(model.stream({"kind": "up", "size": 1.0}, rule="beam"))
+    with pytest.raises(errors.OptionError, match="found numbers: 'level'"):
+        series_model.generate({"group": 0, "level": 100.0}, rule="beam")
 
 
 def test_an_unseen_letter_has_a_finite_probability(model: us.OneToMany) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -229,3 +230,16 @@ def test_a_notebook_shows_a_table_and_no_markup_of_the_data():
     assert "&lt;i&gt;" in shown
     assert "<b>" not in shown
     assert "<i>" not in shown
+
+
+@pytest.mark.parametrize(("make", "long"), [(text, False), (series, True)])
+def test_what_a_beam_found_has_its_nats_beside_it(make, long):
+    """A column `nats`, once a sequence or once a step; and best first is what the title says, for no seed had a say."""
+    drawn = make()
+    found = replace(drawn, nats=-np.arange(1.0, 1 + len(drawn)), scores=-np.arange(1.0, 1 + len(drawn)))
+    table, other = ({k: list(v) for k, v in s.table(long).items()} for s in (found, drawn))
+    nats = table.pop("nats")
+    assert list(table) == list(other)
+    assert nats == (np.repeat(found.nats, found.lengths) if long else found.nats).tolist()
+    assert "best first" in repr(found)
+    assert "seed" in repr(drawn)

@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from unspool import errors
     from unspool.codec.windows import windows
     from unspool.model import OneToMany, load
-    from unspool.options import Network, Sampling, Training
+    from unspool.options import Beam, Network, Sampling, Training
     from unspool.schema.fields import Category, Count, First, Flag, Number, Schema, Text, Vector, When
     from unspool.sequences import Sequences
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Beam",
     "Category",
     "Count",
     "First",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "Beam": "unspool.options",
     "Category": "unspool.schema.fields",
     "Count": "unspool.schema.fields",
     "First": "unspool.schema.fields",

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from unspool.codec.codec import Codec
 from unspool.codec.table import Table
+from unspool.generation.beam import search
 from unspool.generation.engine import SHORT, TILE, Request, chunks, generate
 from unspool.network.net import Net
+from unspool.options import Beam
 from unspool.schema.arrays import lay
 from unspool.sequences import Sequences
 
@@ -36,6 +38,7 @@ class Order(NamedTuple):
         request: what to generate.
         table: the inputs.
         bases: by number field, (len(table),) what a difference goes on from at step 0.
+        beam: where the sequences are searched for; else they are drawn.
     """
 
     net: Net
@@ -43,6 +46,7 @@ class Order(NamedTuple):
     request: Request
     table: Table
     bases: Mapping[str, NDArray[np.float64]]
+    beam: Beam | None = None
 
     @property
     def total(self) -> int:
@@ -65,6 +69,8 @@ def parts(order: Order) -> Iterator[Sequences]:
     longest = max(request.limit if request.length is None else request.length, 1)
     rows = min(max(STEPS // longest, 1), ROWS)
     rows = rows // TILE * TILE if rows >= TILE else 1 << rows.bit_length() - 1
+    if order.beam is not None:  # it finds all samples of a row at once
+        rows = max(rows // request.samples, 1) * request.samples
     for first in range(0, order.total, rows):
         yield _made(order, slice(first, min(first + rows, order.total)))
 
@@ -105,8 +111,13 @@ def _last(
 
 
 def _made(order: Order, part: slice) -> Sequences:
-    request = order.request
-    values, offsets, ended = generate(order.net, request, part)
+    request, nats, scores = order.request, None, None
+    if order.beam is None:
+        values, offsets, ended = generate(order.net, request, part)
+    else:
+        inputs = slice(part.start // request.samples, part.stop // request.samples)
+        values, offsets, ended, nats, scores = search(order.net, request, order.beam, inputs)
     row = np.arange(part.start, part.stop) // request.samples
     columns = order.codec.decode(values, offsets, {name: base[row] for name, base in order.bases.items()})
-    return Sequences(order.codec, order.table, columns, offsets, ended, request.samples, request.seed, part.start)
+    made = request.samples, request.seed, part.start
+    return Sequences(order.codec, order.table, columns, offsets, ended, *made, nats, scores)

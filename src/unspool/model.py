@@ -18,11 +18,12 @@ from unspool.codec.examples import gather
 from unspool.codec.prefix import encode_prefix
 from unspool.config import Summary
 from unspool.errors import NotFittedError, OptionError
-from unspool.generation.engine import Request, check
+from unspool.generation import beam, engine
+from unspool.generation.engine import Request
 from unspool.making import Event, Order, events, parts, whole
-from unspool.network.rules import Rule
+from unspool.network.rules import PLAIN, Rule
 from unspool.network.storage import read_model, write_model
-from unspool.options import RULES, Network, Options, Sampling, Training
+from unspool.options import RULES, Beam, Network, Options, Sampling, Training
 from unspool.schema.fields import Schema
 from unspool.sequences import Sequences, save_all
 
@@ -221,7 +222,7 @@ class OneToMany:
         *,
         length: int | None = None,
         seed: int | None = None,
-        rule: Sampling | str = "sample",
+        rule: Sampling | Beam | str = "sample",
         prefix: Any = None,
     ) -> Sequences:
         """Make `n` sequences for every input row.
@@ -230,10 +231,10 @@ class OneToMany:
 
         Args:
             inputs: any kind of table with the input columns, or a dict of single values or lists.
-            n: sequences per row.
+            n: sequences per row. A beam says itself how many: with `Beam(best=...)`, leave it out.
             length: exact number of steps; `None` lets the network stop where it has learned to.
             seed: `None` takes a new one; it is kept in the result.
-            rule: `"sample"`, `"greedy"`, or `Sampling(...)`.
+            rule: `"sample"`, `"greedy"` or `Sampling(...)` draw, `"beam"` or `Beam(...)` search for the likeliest.
             prefix: first steps that are given: one sequence for all rows, or a list with one for each.
 
         Raises:
@@ -248,6 +249,9 @@ class OneToMany:
             >>> made = model.generate({"k": "a"}, n=3, length=4, seed=1)
             >>> len(made), made.lengths.tolist()
             (3, [4, 4, 4])
+            >>> best = model.generate({"k": "a"}, length=4, rule=us.Beam(width=8, best=3))
+            >>> len(best), bool((np.diff(best.nats) <= 0).all())
+            (3, True)
         """
         return whole(self._order(inputs, n, length, seed, rule, prefix))
 
@@ -259,7 +263,7 @@ class OneToMany:
         *,
         length: int | None = None,
         seed: int | None = None,
-        rule: Sampling | str = "sample",
+        rule: Sampling | Beam | str = "sample",
         prefix: Any = None,
         long: bool | None = None,
         format: str | None = None,  # noqa: A002
@@ -299,7 +303,8 @@ class OneToMany:
         """
         order = self._order(inputs, n, length, seed, rule, prefix)
         place = Path(target) if isinstance(target, os.PathLike) else target
-        save_all(parts(order), order.codec, order.table, place, long=long, format=format)
+        searched = order.beam is not None
+        save_all(parts(order), order.codec, order.table, place, long=long, format=format, searched=searched)
         return order.request.seed
 
     def stream(
@@ -324,20 +329,27 @@ class OneToMany:
             >>> [event.step for event in model.stream({"k": "a"}, length=3, seed=1)]
             [0, 1, 2]
         """
-        return events(self._order(inputs, n, length, seed, rule, prefix))
+        order = self._order(inputs, n, length, seed, rule, prefix)
+        if order.beam is not None:
+            cure = "Use generate: a search knows the first step when it knows the last."
+            raise OptionError("stream(rule=...)", "a rule that draws", repr(rule), cure)
+        return events(order)
 
     def _order(
-        self, inputs: Any, n: int, length: int | None, seed: int | None, rule: Sampling | str, prefix: Any
+        self, inputs: Any, n: int, length: int | None, seed: int | None, rule: Sampling | Beam | str, prefix: Any
     ) -> Order:
         """Everything of a generation checked, before any of it is made."""
         self._fitted()
-        sampling = RULES.get(rule) if isinstance(rule, str) else rule
-        if not isinstance(sampling, Sampling):
-            raise OptionError("rule", f"Sampling(...), or one of {', '.join(RULES)}", repr(rule))
-        check(sampling, self.net_)
+        chosen = RULES.get(rule) if isinstance(rule, str) else rule
+        if not isinstance(chosen, (Sampling, Beam)):
+            raise OptionError("rule", f"Sampling(...), Beam(...), or one of {', '.join(RULES)}", repr(rule))
         for name, value, least in (("n", n, 1), ("length", length, 0), ("seed", seed, 0)):
             if value is not None:
                 _check_whole(f"generate({name}={value!r})", value, least)
+        if isinstance(chosen, Beam):
+            beam.check(chosen, self.net_, [field.name for field in self.schema_.steps], n)
+        else:
+            engine.check(chosen, self.net_)
         table = self.codec_.read_inputs(inputs)
         bases = self.codec_.bases(table)
         given = None if prefix is None else encode_prefix(self.codec_, prefix, len(table), bases)
@@ -345,14 +357,14 @@ class OneToMany:
             length = self.codec_.longest
         request = Request(
             inputs=self.codec_.encode_inputs(table),
-            samples=int(n),
+            samples=chosen.best if isinstance(chosen, Beam) else int(n),
             seed=secrets.randbits(32) if seed is None else int(seed),
-            rule=Rule.of(sampling),
+            rule=Rule.of(chosen) if isinstance(chosen, Sampling) else PLAIN,
             length=length,
-            limit=sampling.limit or max(2 * self.codec_.longest, 1),
+            limit=chosen.limit or max(2 * self.codec_.longest, 1),
             prefix=given,
         )
-        return Order(self.net_, self.codec_, request, table, bases)
+        return Order(self.net_, self.codec_, request, table, bases, beam=chosen if isinstance(chosen, Beam) else None)
 
     # ---- keep ---------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 place = f"{type(self).__name__}({field.name}={value!r})"
                 expected, _, got = str(error).removeprefix("Expected ").partition(", got ")
                 raise OptionError(place, expected.replace("`", ""), got.replace("`", "") or repr(value)) from None
+        self.agree()
+
+    def agree(self) -> None:
+        """Refuse options that contradict each other, where a class has such."""
 
     def but(self, **changes: Any) -> Self:
         """A copy with some options changed, checked again."""
@@ -108,4 +112,32 @@ class Sampling(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     limit: Positive | None = None
 
 
-RULES = types.MappingProxyType({"sample": Sampling(), "greedy": Sampling(greedy=True)})
+class Beam(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Search for the likeliest sequences instead of drawing them, where all step fields are categories.
+
+    Args:
+        width: hypotheses K that are kept at every step.
+        length_penalty: exponent a of the length n in the score log P / ((5 + n) / 6)^a by which sequences are ranked
+            (Wu et al. 2016, arXiv:1609.08144); 0 ranks by the probability, more favours longer ones.
+        best: sequences per input row that are given back, best first.
+        limit: steps after which a sequence that has not stopped is cut; `None` is twice the longest of training.
+
+    Examples:
+        >>> Beam(width=2, best=3)
+        Traceback (most recent call last):
+        ...
+        unspool.errors.OptionError: Beam(best=3): expected at most the width, 2, found 3.
+    """
+
+    width: Annotated[int, Meta(ge=1, le=4096)] = 8
+    length_penalty: Annotated[float, Meta(ge=0.0, le=10.0)] = 0.0
+    best: Positive = 1
+    limit: Positive | None = None
+
+    def agree(self) -> None:
+        """No more sequences than hypotheses."""
+        if self.best > self.width:
+            raise OptionError(f"Beam(best={self.best})", f"at most the width, {self.width}", str(self.best))
+
+
+RULES = types.MappingProxyType({"sample": Sampling(), "greedy": Sampling(greedy=True), "beam": Beam()})

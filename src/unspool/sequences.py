@@ -38,6 +38,9 @@ class Sequences:
         samples: sequences per input row.
         seed: what makes them again.
         first: number of the first of them, where they are a part of what was asked for; `inputs` are always all.
+        nats: (N,) log-probability of each, as `OneToMany.log_prob` has it, where a beam found them. One that was cut at
+            the limit counts no stop, and where a length was asked for, nothing but the values counts.
+        scores: (N,) what the beam ranked them by: `nats` divided by the length penalty.
     """
 
     codec: Codec
@@ -48,6 +51,8 @@ class Sequences:
     samples: int
     seed: int
     first: int = 0
+    nats: NDArray[np.float64] | None = None
+    scores: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -80,8 +85,8 @@ class Sequences:
                 sequence, with the sequence in one column. `None` follows the training data.
 
         Returns:
-            Every column that was given as input, `sample`, and the sequence. An input that is the first value of a
-            step field is called `first_...` in the long form.
+            Every column that was given as input, `sample`, `nats` where a beam found them, and the sequence. An input
+            that is the first value of a step field is called `first_...` in the long form.
         """
         return write(self.table(long), self.inputs.kind)
 
@@ -97,7 +102,7 @@ class Sequences:
             DataError: an unknown format.
             FileError: the place can't be written to.
         """
-        save_all([self], self.codec, self.inputs, target, long=long, format=format)
+        save_all([self], self.codec, self.inputs, target, long=long, format=format, searched=self.nats is not None)
 
     def plot(self, path: str | Path | None = None) -> Any:
         """A picture: text as text, numbers as a fan of quantiles with a few paths. Needs the extra `plot`.
@@ -141,7 +146,8 @@ class Sequences:
     @property
     def _title(self) -> str:
         rows = len(self.inputs)
-        return f"{len(self)} sequences for {rows} input{'s' * (rows != 1)}, seed {self.seed}"
+        kind = f"seed {self.seed}" if self.nats is None else "best first"
+        return f"{len(self)} sequences for {rows} input{'s' * (rows != 1)}, {kind}"
 
     @cached_property
     def _labels(self) -> list[str]:
@@ -180,7 +186,8 @@ class Sequences:
             column: Any = Ragged(self.columns[self.codec.schema.steps[0].name], self.offsets, np.zeros(len(self), bool))
         else:
             column = self._values
-        return {**given, "sample": sample, name: column}
+        nats = {} if self.nats is None else {"nats": self.nats}
+        return {**given, "sample": sample, **nats, name: column}
 
     def _long(self) -> dict[str, Any]:
         per_step = np.repeat(np.arange(len(self)), self.lengths)
@@ -194,7 +201,8 @@ class Sequences:
             "sample": (self._numbers % self.samples)[per_step],
             "step": np.arange(self.offsets[-1]) - np.repeat(self.offsets[:-1], self.lengths),
         }
-        return {**place, **given, **self.columns}
+        nats = {} if self.nats is None else {"nats": self.nats[per_step]}
+        return {**place, **nats, **given, **self.columns}
 
 
 def save_all(
@@ -205,6 +213,7 @@ def save_all(
     *,
     long: bool | None,
     format: str | None,  # noqa: A002
+    searched: bool = False,
 ) -> None:
     """Write sequences that come part by part as one table; see `Sequences.save`.
 
@@ -215,11 +224,13 @@ def save_all(
         target: as for `Sequences.save`.
         long: as for `Sequences.save`.
         format: as for `Sequences.save`.
+        searched: whether a beam found them, so that they have nats.
     """
-    save_parts((part.for_files(long) for part in parts), lambda: shapes(codec, inputs).for_files(long), target, format)
+    like = lambda: shapes(codec, inputs, searched=searched).for_files(long)  # noqa: E731
+    save_parts((part.for_files(long) for part in parts), like, target, format)
 
 
-def shapes(codec: Codec, inputs: Table) -> Sequences:
+def shapes(codec: Codec, inputs: Table, *, searched: bool) -> Sequences:
     """Sequences, a step for each input row and more for the first, that hold every symbol and every kind of number.
 
     What is drawn need not show what type a column has: all its values may be missing.
@@ -234,7 +245,8 @@ def shapes(codec: Codec, inputs: Table) -> Sequences:
         np.arange(offsets[-1]) % len(column.values) if isinstance(column, Symbols) else once for column in codec.steps
     ]
     columns = codec.decode(steps, offsets)
-    return Sequences(codec, inputs, columns, offsets, np.ones(len(inputs), bool), 1, 0)
+    nats = np.zeros(len(inputs)) if searched else None
+    return Sequences(codec, inputs, columns, offsets, np.ones(len(inputs), bool), 1, 0, nats=nats)
 
 
 def _whole(values: NDArray[np.float64]) -> NDArray[Any]:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, TypeVar, cast
 import msgspec
 from cyclopts import Group, Parameter
 
-from unspool.options import Network, Options, Sampling, Training
+from unspool.errors import OptionError
+from unspool.options import Beam, Network, Options, Sampling, Training
 
 Kind = TypeVar("Kind", bound=Options)
 
@@ -47,6 +48,42 @@ NetworkFlags: Any = flags(Network)
 TrainingFlags: Any = flags(Training)
 SamplingFlags: Any = flags(Sampling)
 
+_BEAM = descriptions(Beam)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BeamFlags:
+    """`Beam` as flags, all open: it is asked for by its width. Its limit is that of `SamplingFlags`."""
+
+    beam: Annotated[int | None, Parameter(help=f"search instead of drawing; {_BEAM['width']}")] = None
+    length_penalty: Annotated[float | None, Parameter(help=_BEAM["length_penalty"])] = None
+    best: Annotated[int | None, Parameter(help=_BEAM["best"])] = None
+
+
 NETWORK = Parameter(name="*", group=Group("The network (open: chosen from the data)", sort_key=2))
 TRAINING = Parameter(name="*", group=Group("Training (open: chosen from the data)", sort_key=3))
 SAMPLING = Parameter(name="*", group=Group("How steps are drawn", sort_key=3))
+BEAM = Parameter(name="*", group=Group("Beam search, instead of drawing", sort_key=4))
+
+
+def rule(sampling: Any, beam: BeamFlags) -> Sampling | Beam:
+    """The flags of both as the one rule that they ask for.
+
+    Raises:
+        OptionError: flags of the one together with flags of the other, or one out of its bounds.
+    """
+    drawn = options(Sampling, sampling)
+    given = {name: value for name, value in dataclasses.asdict(beam).items() if value is not None}
+    width = given.pop("beam", None)
+    if width is None:
+        for name in given:
+            raise OptionError(_flag(name), "a beam search", "none", f"Add --beam WIDTH, or leave out {_flag(name)}.")
+        return drawn
+    for name, value in msgspec.structs.asdict(drawn).items():
+        if name != "limit" and value != getattr(Sampling(), name):
+            raise OptionError(_flag(name), "no beam search", "--beam", "One draws, the other searches: leave out one.")
+    return Beam(width=width, limit=drawn.limit, **given)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from unspool.cli.flags import SAMPLING, SamplingFlags, options
+from unspool.cli.flags import BEAM, SAMPLING, BeamFlags, SamplingFlags, rule
 from unspool.cli.streams import typed_inputs
 from unspool.errors import OptionError
-from unspool.options import Sampling
+from unspool.options import Beam
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,12 +35,14 @@ def generate(
     long: Annotated[bool | None, Parameter(negative="--wide")] = None,
     stream: bool = False,
     sampling: Annotated[SamplingFlags, SAMPLING] = SamplingFlags(),  # noqa: B008
+    beam: Annotated[BeamFlags, BEAM] = BeamFlags(),  # noqa: B008
 ) -> None:
     """Make sequences from a model file.
 
     ```
     unspool generate names.unspool -i country=Irish -n 5
     unspool generate names.unspool -i country=Irish -i country=Greek -n 100 --temperature 0.8 --seed 1 -o names.csv
+    unspool generate names.unspool -i country=Irish --beam 8 --best 3
     cat inputs.csv | unspool generate storms.unspool --inputs-from - --long -f jsonl | head
     ```
 
@@ -61,14 +63,15 @@ def generate(
         long: a row per step, or with --wide a row per sequence; by default as in the training data.
         stream: print every step as it comes: the characters of a single text, JSON lines otherwise.
         sampling: its options.
+        beam: its options.
     """
-    rule = options(Sampling, sampling)
+    asked = rule(sampling, beam)
     _check_output(output, format, stream=stream)
     loaded = opened(model)
     table = typed_inputs(loaded.codec_, input, inputs_from)
     given = None if prefix is None else _prefix(prefix, loaded.codec_)
     chosen = secrets.randbits(32) if seed is None else seed
-    wanted: dict[str, Any] = {"n": n, "length": length, "seed": chosen, "rule": rule, "prefix": given}
+    wanted: dict[str, Any] = {"n": n, "length": length, "seed": chosen, "rule": asked, "prefix": given}
     if stream:
         _stream(loaded, table, wanted, format)
     elif output is None and (format or ("lines" if sys.stdout.isatty() else "csv")) == "lines":
@@ -76,7 +79,7 @@ def generate(
     else:
         target = sys.stdout.buffer if output is None else output
         loaded.generate_to(target, table, **wanted, long=long, format=format)
-    if seed is None and not rule.greedy:
+    if seed is None and not isinstance(asked, Beam) and not asked.greedy:
         print(f"seed {chosen}; --seed {chosen} makes these again", file=sys.stderr)
 
 

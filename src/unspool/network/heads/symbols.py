@@ -47,6 +47,10 @@ class Categorical(Head):
             return seen
         return jnp.where(value < self.count, seen + math.log1p(-self.unseen), math.log(self.unseen))
 
+    def log_probs(self, params: Float[Array, "*B P"]) -> Float[Array, "*B V"]:
+        """Log-probabilities of all symbols that training saw."""
+        return params - logsumexp(params, -1, keepdims=True) + math.log1p(-self.unseen)
+
     def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
         """Inverse of the cumulative distribution."""
         return self.mode(params) if rule.greedy else choose(filtered(params, rule), uniforms[..., 0])

@@ -1,0 +1,309 @@
+"""Beam search: the likeliest sequences of each input, best first, instead of drawn ones.
+
+Graves 2012 (arXiv:1211.3711) for recurrent networks, with the length penalty of Wu et al. 2016 (arXiv:1609.08144):
+
+    score = log P(sequence) / lp(n),     lp(n) = ((5 + n) / 6) ** penalty,     n steps
+
+What is searched is the distribution that sampling draws from. A step is: stop?, then the fields in order, and the beam
+decides likewise: every hypothesis is offered as ended here; then the fields, one after another, extend all of them by
+all symbols, and the K likeliest go on. Ended hypotheses take no place in the beam. One that has not stopped at the
+limit competes as it is, without the probability of a stop that did not happen.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.nn import log_sigmoid
+from jaxtyping import Array, Bool, Float, Int
+from numpy.typing import NDArray
+
+from unspool.errors import OptionError
+from unspool.generation.engine import LONG, SHORT, TILE, Given, Request, begin, given_steps, on_device
+from unspool.network.cell import State
+from unspool.network.heads.symbols import Categorical
+from unspool.network.net import Net, Prepared, Top
+from unspool.options import Beam
+
+
+class Live(NamedTuple):
+    """The hypotheses that go on: the layers' state and what the next step reads, row by row and best first."""
+
+    state: State
+    x: Float[Array, "BK X"]
+    nats: Float[Array, "B K"]
+
+
+class Ended(NamedTuple):
+    """The best hypotheses that have ended.
+
+    Attributes:
+        score: best first; minus infinity where there are fewer yet.
+        place: where each ended: its number of steps times K, plus its place in the beam.
+    """
+
+    score: Float[Array, "B N"]
+    place: Int[Array, "B N"]
+
+
+class Trail(NamedTuple):
+    """What leads back from the end of a hypothesis to its start: a place in the beam before, and values, by step."""
+
+    parents: Int[Array, "T B K"]
+    values: tuple[Int[Array, "T B K"], ...]
+
+
+class Goal(NamedTuple):
+    """Where a search ends: the last step, and the exponent of the length penalty."""
+
+    total: Int[Array, ""]
+    penalty: Float[Array, ""]
+
+
+class Found(NamedTuple):
+    """What a search gives, row by row and best first: flat values, offsets, which stopped, nats, and scores."""
+
+    values: tuple[NDArray[Any], ...]
+    offsets: NDArray[np.int64]
+    ended: NDArray[np.bool_]
+    nats: NDArray[np.float64]
+    scores: NDArray[np.float64]
+
+
+@partial(jax.jit, static_argnames=("steps", "stopping"))
+def extend(
+    net: Net,
+    ready: Prepared,
+    live: Live,
+    ended: Ended,
+    goal: Goal,
+    first: Int[Array, ""],
+    given: Given | None,
+    steps: int,
+    stopping: bool,
+) -> tuple[Live, Ended, Trail, Bool[Array, ""]]:
+    """Move every beam `steps` steps on; the last value says whether nothing that goes on can still win.
+
+    Args:
+        net: the network.
+        ready: from `begin`, a row for each hypothesis.
+        live: the hypotheses so far.
+        ended: the best that have ended so far.
+        goal: where the search ends; what steps past it give is not looked at.
+        first: number of the first of these steps.
+        given: steps that are not searched for, or `None`.
+        steps: how many.
+        stopping: whether the hazard of stopping counts.
+    """
+    none = net.masks(None, live.x.shape[0])
+
+    def once(live: Live, given: Given | None) -> tuple[Live, tuple[Trail, Array | None, Array]]:
+        top, state = net.step(ready, live.x, live.state, none)
+        nats, stopped = live.nats, None
+        if stopping:
+            hazard = net.hazard(top).reshape(nats.shape)
+            stopped = nats + log_sigmoid(hazard)
+            if given is not None:
+                stopped = jnp.where(given.where[:, None], -jnp.inf, stopped)
+            nats += log_sigmoid(-hazard)
+        nats, parents, values = _step_of(net, ready, top, nats, given)
+        state = State(*(_of_parents(part, parents) for part in state))
+        x = net.feed(ready, tuple(v.reshape(-1) for v in values))
+        return Live(state, x, nats), (Trail(parents, values), stopped, nats)
+
+    live, (trail, stopped, nats) = jax.lax.scan(once, live, given, steps)
+    ended = _entered(ended, stopped, nats, goal, first)
+    # Nats only fall from here on, and no later end divides them by more than the last one.
+    bound = live.nats[:, 0] / lp(goal.total, goal.penalty)
+    return live, ended, trail, (ended.score[:, -1] >= bound).all()
+
+
+@jax.jit
+def retrace(
+    trail: Trail, place: Int[Array, "B N"], steps: Int[Array, "B N"], first: Int[Array, ""]
+) -> tuple[Int[Array, "B N"], tuple[Int[Array, "T B N"], ...]]:
+    """Follow hypotheses back through some steps: their places in the beam before these, and their values.
+
+    Args:
+        trail: of these steps.
+        place: in the beam, after these steps or after as many as the hypothesis has.
+        steps: of each hypothesis; values past its end mean nothing.
+        first: number of the first of these steps.
+    """
+
+    def back(place: Array, now: tuple[Trail, Array]) -> tuple[Array, tuple[Array, ...]]:
+        trail, t = now
+        values = tuple(jnp.take_along_axis(v, place, 1) for v in trail.values)
+        return jnp.where(t < steps, jnp.take_along_axis(trail.parents, place, 1), place), values
+
+    number = first + jnp.arange(trail.parents.shape[0])
+    return jax.lax.scan(back, place, (trail, number), reverse=True)
+
+
+def check(beam: Beam, net: Net, names: Sequence[str], samples: int) -> None:
+    """Refuse what a beam can't search.
+
+    Args:
+        beam: the options.
+        net: the network.
+        names: of the step fields.
+        samples: sequences per row that the caller asks for; 1 is what one says who leaves that to the beam.
+
+    Raises:
+        OptionError: a step field is a number, and it is named; or another number of sequences than the beam's.
+    """
+    pairs = zip(names, net.shape.heads, strict=True)
+    numbers = [repr(name) for name, head in pairs if not isinstance(head, Categorical)]
+    if numbers:
+        cure = (
+            'A number has no most probable value but its mode: use rule="greedy", or a low Sampling(temperature=...).'
+        )
+        raise OptionError("rule", "categories only, for a beam search", f"numbers: {', '.join(numbers)}", cure)
+    if samples not in (1, beam.best):
+        cure = f"A beam gives its best sequences: ask for Beam(best={samples})."
+        raise OptionError(f"n={samples}", f"1, or as many as Beam(best={beam.best})", str(samples), cure)
+
+
+def search(net: Net, request: Request, beam: Beam, rows: slice | None = None) -> Found:
+    """The likeliest sequences of every row of a request, as many as its samples, best first.
+
+    Args:
+        net: the network, whose step fields are all categorical.
+        request: what to search for; its seed and its rule have no say.
+        beam: the options.
+        rows: which rows of the request; `None` is all of them.
+
+    Raises:
+        OptionError: more sequences are asked for than there are.
+    """
+    _check_enough(net, request)
+    rows, tile = rows or slice(0, len(request.inputs[0])), max(TILE // beam.width, 1)
+    tiles = [slice(k, min(k + tile, rows.stop)) for k in range(rows.start, rows.stop, tile)]
+    parts = [_tile(net, request, beam, tile) for tile in tiles]
+    fields = [[part[0][j] for part in parts] for j in range(len(net.shape.heads))]
+    values = tuple(np.concatenate([np.zeros(0, np.int32), *field]) for field in fields)
+    steps = np.concatenate([np.zeros(0, np.int64), *(part[1] for part in parts)])
+    scores = np.concatenate([np.zeros(0), *(part[2] for part in parts)])
+    offsets = np.concatenate([[0], np.cumsum(steps)]).astype(np.int64)
+    total, stopping = _end(net, request)
+    return Found(values, offsets, (steps < total) | (not stopping), scores * lp(steps, beam.length_penalty), scores)
+
+
+def _tile(
+    net: Net, request: Request, beam: Beam, rows: slice
+) -> tuple[tuple[NDArray[np.int32], ...], NDArray[np.int64], NDArray[np.float64]]:
+    """Flat values per field of some rows' sequences, their numbers of steps, and their scores."""
+    number = np.arange(rows.start, rows.stop)
+    count, K, N = len(number), beam.width, request.samples
+    row = np.minimum(np.arange(1 << (count - 1).bit_length()), count - 1) + rows.start
+    carry, ready = begin(net, tuple(on_device(a[np.repeat(row, K)]) for a in request.inputs))
+    total, stopping = _end(net, request)
+    live = Live(carry.state, carry.x, jnp.full((len(row), K), -jnp.inf).at[:, 0].set(0.0))
+    # The empty sequence is all there is of no steps; every other one is found on the way.
+    none = jnp.full((len(row), N), -jnp.inf).at[:, 0].set(-jnp.inf if total else 0.0)
+    ended = Ended(none, jnp.zeros((len(row), N), jnp.int32))
+    goal = Goal(jnp.int32(total), jnp.float32(beam.length_penalty))
+    chunk, trails = LONG if total > LONG else SHORT, []
+    for first in range(0, total, chunk):
+        given = given_steps(request, row, first, chunk)
+        live, ended, trail, over = extend(
+            net, ready, live, ended, goal, jnp.int32(first), given, steps=chunk, stopping=stopping
+        )
+        trails.append(trail)
+        if stopping and bool(over):
+            break
+    steps, place = ended.place // K, ended.place % K
+    made: list[tuple[Array, ...]] = []
+    for k, trail in reversed(list(enumerate(trails))):
+        place, values = retrace(trail, place, steps, jnp.int32(k * chunk))
+        made.insert(0, values)
+    lengths = np.asarray(steps)[:count].astype(np.int64)
+    real = np.arange(len(trails) * chunk) < lengths[..., None]
+    flat = tuple(
+        np.concatenate([np.asarray(v[j]) for v in made]).transpose(1, 2, 0)[:count][real]
+        if made
+        else np.zeros(0, np.int32)
+        for j in range(len(net.shape.heads))
+    )
+    return flat, lengths.reshape(-1), np.asarray(ended.score)[:count].astype(np.float64).reshape(-1)
+
+
+def lp(steps: Any, penalty: Any) -> Any:
+    """What the log-probability of a sequence is divided by: ((5 + n) / 6) ** penalty for n steps."""
+    return ((5.0 + steps) / 6.0) ** penalty
+
+
+def _end(net: Net, request: Request) -> tuple[int, bool]:
+    """Steps at the most, and whether the network decides the end."""
+    total = request.limit if request.length is None else request.length
+    return total, net.stop is not None and request.length is None
+
+
+def _check_enough(net: Net, request: Request) -> None:
+    """Refuse to look for more sequences than there are."""
+    total, stopping = _end(net, request)
+    longest = 0 if request.prefix is None else int(np.diff(request.prefix[1]).max(initial=0))
+    symbols, longer, many = math.prod(head.size for head in net.shape.heads), 1, 1
+    for _ in range(total - longest):
+        if many >= request.samples:
+            return
+        longer *= symbols
+        many = many + longer if stopping else longer
+    if many < request.samples:
+        found = f"{request.samples}, where there are {many} of {'at most ' * stopping}{total} steps"
+        raise OptionError(f"Beam(best={request.samples})", "no more sequences than there are", found)
+
+
+def _step_of(
+    net: Net, ready: Prepared, top: Top, nats: Float[Array, "B K"], given: Given | None
+) -> tuple[Float[Array, "B K"], Int[Array, "B K"], tuple[Int[Array, "B K"], ...]]:
+    """The K best ways to go on for one step: their nats, which hypotheses they go on from, and their values."""
+    K = nats.shape[1]
+    heads = cast(tuple[Categorical, ...], net.shape.heads)  # `check` refuses all others
+    parents = jnp.broadcast_to(jnp.arange(K), nats.shape)
+    values: tuple[Array, ...] = ()
+    for j, head in enumerate(heads):
+        params = net.params(ready, j, top, tuple(v.reshape(-1) for v in values))
+        each = nats[..., None] + head.log_probs(params).reshape(*nats.shape, -1)
+        V = each.shape[-1]
+        if given is not None:
+            other = given.where[:, None] & (jnp.arange(V) != given.values[j][:, None])
+            each = jnp.where(other[:, None], -jnp.inf, each)
+        nats, at = jax.lax.top_k(each.reshape(-1, K * V), K)
+        chosen = at // V
+        parents = jnp.take_along_axis(parents, chosen, 1) if j else chosen
+        values = (*(jnp.take_along_axis(v, chosen, 1) for v in values), at % V)
+        if j + 1 < len(heads):
+            top = Top(*(_of_parents(part, chosen) for part in top))
+    return nats, parents, values
+
+
+def _of_parents(rows: Float[Array, "*L BK H"], parents: Int[Array, "B K"]) -> Float[Array, "*L BK H"]:
+    """Every hypothesis gets the rows of the one that it goes on from."""
+    B, K = parents.shape
+    return rows[..., (jnp.arange(B)[:, None] * K + parents).reshape(-1), :]
+
+
+def _entered(
+    ended: Ended,
+    stopped: Float[Array, "T B K"] | None,
+    nats: Float[Array, "T B K"],
+    goal: Goal,
+    first: Int[Array, ""],
+) -> Ended:
+    """The best of those that had ended, those that stop before one of these steps, and those cut at the last step."""
+    K = nats.shape[-1]
+    number = first + jnp.arange(nats.shape[0])[:, None, None]
+    cut = jnp.where(number + 1 == goal.total, nats, -jnp.inf).max(0) / lp(goal.total, goal.penalty)
+    scores, places = [ended.score, cut], [ended.place, jnp.broadcast_to(goal.total * K + jnp.arange(K), cut.shape)]
+    if stopped is not None:
+        score = jnp.where(number < goal.total, stopped, -jnp.inf) / lp(number, goal.penalty)
+        place = jnp.broadcast_to(number * K + jnp.arange(K), score.shape)
+        scores[1:1] = [score.transpose(1, 0, 2).reshape(cut.shape[0], -1)]
+        places[1:1] = [place.transpose(1, 0, 2).reshape(cut.shape[0], -1)]
+    score, at = jax.lax.top_k(jnp.concatenate(scores, 1), ended.score.shape[1])
+    return Ended(score, jnp.take_along_axis(jnp.concatenate(places, 1), at, 1))
