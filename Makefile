@@ -40,7 +40,7 @@ format: $(TEST) ## let ruff mend what it can
 	$(RUN) -m ruff check --fix
 	$(RUN) -m ruff format
 
-bench: $(BENCH) ## assert parity, then time; one JSON line a benchmark
+bench: $(BENCH) ## assert parity, then time; ARGS="train --quick" chooses, ARGS=--write makes docs/benchmarks.md
 	$(RUN) -m benchmarks $(ARGS)
 
 clean: ## remove the environment and all caches

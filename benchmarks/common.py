@@ -1,15 +1,39 @@
 """What the benchmarks share: turns of A and B, the machine's ceiling, and the closing JSON line."""
 
+import argparse
 import json
+import math
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+
+Row = dict[str, Any]
+"""A line of the result. Figures are such that less is better: seconds, bytes, nats."""
+
+
+class Sizes(NamedTuple):
+    """Hidden units, sequences, steps, symbols."""
+
+    H: int
+    B: int
+    T: int
+    V: int
+
+    def __str__(self) -> str:
+        return f"H={self.H} B={self.B} T={self.T} V={self.V}"
+
+
+def quick() -> bool:
+    """Whether the command line asks for tiny sizes and one round: do parity and output work?"""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="tiny sizes and one round, to see that it works")
+    return bool(parser.parse_args().quick)
 
 
 def in_turn(*jobs: Callable[[], Any], rounds: int = 7) -> list[float]:
@@ -35,6 +59,30 @@ def ceiling(rows: int, inner: int, columns: int, times: int) -> Callable[[], Any
     return lambda: chain(a, b).block_until_ready()
 
 
+def line(job: str, unspool: float, competitor: float | None = None, share_of_ceiling: float | None = None) -> Row:
+    """A row of the result; `ratio` says how many times less Unspool takes than the competitor."""
+    ratio = None if competitor is None else competitor / unspool
+    return {
+        "job": job,
+        "unspool": unspool,
+        "competitor": competitor,
+        "ratio": ratio,
+        "share_of_ceiling": share_of_ceiling,
+    }
+
+
+def geometric(job: str, rows: Iterable[Row]) -> Row:
+    """One row for many: the geometric means of what they all have."""
+    rows = list(rows)
+    means = {
+        name: math.exp(sum(math.log(row[name]) for row in rows) / len(rows))
+        if rows and all(row[name] for row in rows)
+        else None
+        for name in ("unspool", "competitor", "ratio", "share_of_ceiling")
+    }
+    return {"job": f"geometric mean, {job}", **means}
+
+
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     name = platform.processor() or platform.machine()
@@ -46,9 +94,9 @@ def machine() -> dict[str, Any]:
     return {"processor": name, "cores": os.cpu_count(), "python": platform.python_version(), "jax": jax.__version__}
 
 
-def report(bench: str, rows: list[dict[str, Any]]) -> None:
+def report(bench: str, rows: list[Row]) -> None:
     """Print the figures, and as the last line one JSON object for programs."""
     for row in rows:
         shown = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in row.items()}
-        print("  ".join(f"{name} {value}" for name, value in shown.items()))
+        print("  ".join(f"{name} {value}" for name, value in shown.items() if value is not None))
     print(json.dumps({"bench": bench, "rows": rows, "machine": machine()}))

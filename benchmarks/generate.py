@@ -1,64 +1,52 @@
-"""Sampling a step against a loop of PyTorch's `LSTMCell`: python benchmarks/generate.py.
+"""Sampling a step against PyTorch, ONNX Runtime and Keras: python benchmarks/generate.py.
 
-One layer, V = 64 symbols, float32, T = 192 steps; both draw from the softmax. Unspool draws by one uniform and the
-inverse of the cumulative distribution, PyTorch by `multinomial`.
+One layer, V = 64 symbols, float32. Unspool, ONNX Runtime and Keras draw by one uniform and the inverse of the
+cumulative distribution, PyTorch by `multinomial`, as people write it; parity is that from the same weights and
+uniforms all draw the same symbols.
 """
 
 import numpy as np
-import torch
-from common import ceiling, in_turn, report
+from common import Sizes, ceiling, geometric, in_turn, line, quick, report
+from ours import sampling, symbols, token_net
+from rivals import Weights, installed, keras_loop, onnx_loop, torch_loop, uniforms_of
 
-from unspool.generation.engine import LONG, Request, chunks
-from unspool.network.heads.symbols import Categorical
-from unspool.network.net import Net, Shape, Symbols
-from unspool.network.rules import PLAIN
-from unspool.options import Network
-
-V, T = 64, 192
-
-
-def parity(net: Net) -> None:
-    """Each sequence is the one that it would be alone."""
-    alone = next(chunks(net, Request((np.zeros(1, np.int32),), 1, 0, PLAIN, T, T), slice(0, 1), LONG))
-    many = next(chunks(net, Request((np.zeros(1, np.int32),), 16, 0, PLAIN, T, T), slice(0, 16), LONG))
-    np.testing.assert_array_equal(alone.values[0][:, 0], many.values[0][:, 0])
+RIVALS = {
+    "PyTorch LSTMCell loop": ("torch", torch_loop),
+    "ONNX Runtime Loop": ("onnxruntime", onnx_loop),
+    "Keras LSTMCell loop": ("keras", keras_loop),
+}
 
 
-def torch_loop(H: int, B: int):  # type: ignore[no-untyped-def]
-    """The same job in PyTorch."""
-    embedding, cell, head = torch.nn.Embedding(V, H), torch.nn.LSTMCell(H, H), torch.nn.Linear(H, V)
-
-    @torch.inference_mode()
-    def run() -> None:
-        h = c = torch.zeros(B, H)
-        x = torch.zeros(B, dtype=torch.long)
-        for _ in range(T):
-            h, c = cell(embedding(x), (h, c))
-            x = torch.multinomial(head(h).softmax(-1), 1)[:, 0]
-
-    return run
+def parity(rivals: dict, sizes: Sizes) -> None:  # type: ignore[type-arg]
+    """The same uniforms give the same symbols in all, and each sequence is the one that it would be alone."""
+    net = token_net(sizes)
+    ours = symbols(net, sizes)
+    np.testing.assert_array_equal(ours[:, :1], symbols(net, sizes._replace(B=1)))
+    for name, (_, loop) in rivals.items():
+        theirs = loop(Weights.of(net), sizes, uniforms_of(sizes))()
+        # In float32 a uniform can fall between two roundings of one bound: once in many thousand draws, at the most.
+        same = (theirs == ours).all(0).mean()
+        assert same > 0.9, f"{name}: {same:.0%} of the sequences are the same"
 
 
 def main() -> None:
     """Measure."""
-    rows = []
-    for H in (64, 128, 256, 512):
-        net = Net(np.random.default_rng(0), Shape((Symbols(2),), (Categorical(V),), False, H, 32, Network()))
-        parity(net)
-        for B in (1, 16, 256):
-            request = Request((np.zeros(1, np.int32),), B, 0, PLAIN, T, T)
-            ours = lambda net=net, request=request, B=B: list(chunks(net, request, slice(0, B), LONG))  # noqa: E731
-            a, b, best = in_turn(ours, torch_loop(H, B), ceiling(B, H, 4 * H + V, T), rounds=5)
-            rows.append(
-                {
-                    "job": f"step H={H} B={B} V={V}",
-                    "unspool": a / T,
-                    "competitor": b / T,
-                    "ratio": b / a,
-                    "share_of_ceiling": best / a,
-                }
-            )
-    report("generate", rows)
+    small = quick()
+    units, batches, T, rounds = ((8, 16), (1, 4), 12, 1) if small else ((64, 128, 256, 512), (1, 16, 256), 192, 5)
+    rivals = {name: rival for name, rival in RIVALS.items() if installed(rival[0])}
+    rows, groups = [], {}
+    for H in units:
+        parity(rivals, Sizes(H, 16, 32, 64))
+        for B in batches:
+            sizes = Sizes(H, B, T, 64)
+            weights = Weights.of(token_net(sizes))
+            loops = [loop(weights, sizes) for _, loop in rivals.values()]
+            ours, best, *theirs = in_turn(sampling(sizes), ceiling(B, H, 4 * H + 64, T), *loops, rounds=rounds)
+            for name, taken in zip(rivals, theirs, strict=True):
+                row = line(f"sampled step, {sizes}, {name}", ours / T, taken / T, best / ours)
+                rows.append(row)
+                groups.setdefault(f"sampled step, B={B}, {name}", []).append(row)
+    report("generate", rows + [geometric(job, group) for job, group in groups.items()])
 
 
 if __name__ == "__main__":

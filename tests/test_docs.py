@@ -140,11 +140,13 @@ def test_paths_in_settings_exist():
 def test_constraints_pin_exact_versions_and_name_no_place():
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
-    assert not any(line.lower().startswith(("torch", "nvidia")) for line in lines), "only `make bench` installs PyTorch"
+    assert not any(line.lower().startswith(("torch", "nvidia", "deepecho")) for line in lines), (
+        "only `make bench` installs it"
+    )
 
 
 def test_every_extra_is_pinned():
-    """Nothing that the tests or the demo install may float, but the rival in the benchmarks, which its extra pins."""
+    """Nothing that the tests or the demo install may float, but the benchmarks' rivals, which their extra pins."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     pinned = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()}
     extras = settings["optional-dependencies"]
