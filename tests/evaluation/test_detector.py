@@ -1,10 +1,12 @@
 """What tells generated sequences from real ones."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from unspool.errors import DataError
-from unspool.evaluation.detector import LEAST, area, detect, detector
+from unspool.evaluation.detector import LEAST, area, detect, detector, folds
 
 metrics = pytest.importorskip("sklearn.metrics")
 
@@ -47,6 +49,24 @@ def test_constant_sequences_can_not_be_told(side_of):
     assert detect(side, side, 0).accuracy.value == 0.5
 
 
+def test_windows_are_not_known_by_those_that_overlap_them(side_of):
+    """Windows of one series against windows of another: where every window has its like, chance must stay chance."""
+    rng = np.random.default_rng(0)
+    one, two = (np.convolve(rng.normal(size=640), np.ones(8), "valid") for _ in range(2))
+    starts = np.arange(600)
+    cut = lambda series: side_of(x=[series[k : k + 10].tolist() for k in starts])  # noqa: E731
+    real = replace(cut(one), clusters=starts // 20)
+    for learn, judge in folds(real, 0):
+        apart = np.abs(starts[learn][:, None] - starts[judge]).min()
+        assert apart >= 10
+    judged = np.sum([judge for _, judge in folds(real, 0)], axis=0)
+    assert (judged == 1).all()
+    told = detect(real, cut(two), 0)
+    assert abs(told.accuracy.value - 0.5) < 5 * told.accuracy.error
+    alone = detect(cut(one), cut(two), 0)
+    assert alone.accuracy.value > 0.5 + 5 * alone.accuracy.error  # what would be said otherwise
+
+
 def test_the_same_seed_tells_the_same(worlds):
     world = worlds()
     assert detect(world.test, world.first, 5) == detect(world.test, world.first, 5)
@@ -56,7 +76,12 @@ def test_the_area_is_that_of_scikit_learn_and_its_error_that_of_repeated_draws()
     rng = np.random.default_rng(0)
     low, high = np.round(rng.normal(size=(2, 60)), 1)
     labels = np.repeat([0, 1], 60)
-    assert area(low, high).value == pytest.approx(metrics.roc_auc_score(labels, np.concatenate([low, high])))
-    drawn = [area(rng.normal(size=60), 1 + rng.normal(size=60)) for _ in range(400)]
+    assert area(low, high, np.arange(60)).value == pytest.approx(
+        metrics.roc_auc_score(labels, np.concatenate([low, high]))
+    )
+    drawn = []
+    for _ in range(400):  # pairs of pairs: half of the values come twice
+        low, high = np.repeat(rng.normal(size=30), 2), np.repeat(1 + rng.normal(size=30), 2)
+        drawn.append(area(low, high, np.arange(60) // 2))
     spread = np.std([one.value for one in drawn])
     assert np.mean([one.error for one in drawn]) == pytest.approx(spread, rel=5 / np.sqrt(2 * 400))

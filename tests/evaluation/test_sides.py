@@ -5,6 +5,7 @@ import pytest
 
 from unspool.codec.examples import Examples
 from unspool.errors import DataError
+from unspool.evaluation.figures import by_sequence
 from unspool.evaluation.sides import ABSENT, material, sides
 from unspool.schema.fields import Category, Flag, Number, Schema, When
 
@@ -61,6 +62,19 @@ def test_a_padded_column_ends_where_its_sequence_ends():
     one, _ = sides(SCHEMA, ONE, TWO)
     np.testing.assert_array_equal(one.padded(one.numbers["x"], 3), [[1, 2, np.nan], [3, np.nan, np.nan]])
     np.testing.assert_array_equal(one.padded(one.numbers["x"], 1), [[1], [3]])
+
+
+def test_windows_that_overlap_are_one_cluster_and_their_error_is_of_clusters():
+    rng = np.random.default_rng(0)
+    steps = {name: np.repeat(column[:1], 200) for name, column in ONE.steps.items()}
+    inputs = {name: np.repeat(column[:1], 100) for name, column in ONE.inputs.items()}
+    cut = Examples(inputs, steps, np.arange(0, 201, 2), {}, np.arange(100), 5)
+    (side,) = sides(SCHEMA, cut)
+    assert side.clusters.tolist() == [k // 10 for k in range(100)]
+    assert side.take(np.array([99, 0])).independent.tolist() == [9, 0]
+    values = np.repeat(rng.normal(size=10), 20)
+    alone, whole = (by_sequence(values, owner) for owner in (side.owner, side.independent[side.owner]))
+    assert whole.error == pytest.approx(alone.error * np.sqrt(10), rel=0.1)
 
 
 def test_paths_that_do_not_fit_the_inputs_are_refused():

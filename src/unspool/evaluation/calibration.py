@@ -31,7 +31,8 @@ def calibration(material: Material, seed: int) -> Section:
     real, paths = material.test.take(rows), material.paths.take(of_rows(rows, material.samples))
     rng = np.random.default_rng(seed)
     u = {name: transformed(x, members(real, paths, paths.numbers[name]), rng) for name, x in real.numbers.items()}
-    owner = np.tile(real.owner, len(u))
+    steps = real.independent[real.owner]
+    owner = np.tile(steps, len(u))
     together = np.concatenate(list(u.values()))
     covered = {level: by_sequence(inside(together, level), owner) for level in LEVELS}
     fields = Table(
@@ -43,7 +44,7 @@ def calibration(material: Material, seed: int) -> Section:
             Column("spread of ranks"),
             Column("misplaced", "percent", 1),
         ),
-        tuple((name, *_row(one, real.owner)) for name, one in u.items()),
+        tuple((name, *_row(one, steps)) for name, one in u.items()),
         "A perfect model has as much in each band as it says, a mean rank of 0.5 and a spread of 1. "
         "A spread above 1: the paths are too narrow; below 1: too wide. "
         f"Misplaced: the share of ranks that would have to move for {BINS} equal bars.",
@@ -79,7 +80,7 @@ def _by_position(u: dict[str, NDArray[np.float64]], real: Side) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for name, one in u.items():
         fields = len(one) // len(real.position)
-        position, owner = np.tile(real.position, fields), np.tile(real.owner, fields)
+        position, owner = np.tile(real.position, fields), np.tile(real.independent[real.owner], fields)
         for band in bands(int(real.lengths.max(initial=0))):
             at = (position >= band[0]) & (position < band[1]) & ~np.isnan(one)
             if at.any():

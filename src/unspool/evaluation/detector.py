@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from unspool.errors import DataError
 from unspool.evaluation.features import features
-from unspool.evaluation.figures import evenly
+from unspool.evaluation.figures import by_sequence, evenly
 from unspool.evaluation.section import Column, Measured, Section, Table
 from unspool.evaluation.sides import Material, Side
 from unspool.evaluation.trees import learned
@@ -38,7 +38,7 @@ def detect(real: Side, made: Side, seed: int) -> Detected:
     """Tell real from generated sequences by gradient-boosted trees on `features`, cross-validated.
 
     Sequence i of either side has the same input, and both are held out together. So the classes are balanced in every
-    fold, and the input by itself tells nothing; only a sequence that does not suit its input does.
+    fold (see `folds`), and the input by itself tells nothing; only a sequence that does not suit its input does.
 
     Args:
         real: N sequences that the generator has not seen.
@@ -58,31 +58,52 @@ def detect(real: Side, made: Side, seed: int) -> Detected:
     pairs = len(rows)
     real, made = real.take(rows), made.take(rows)
     tables = features(real, real), features(made, real)
-    fold = np.random.default_rng(seed).permutation(np.arange(pairs) % FOLDS)
     score = np.full((2, pairs), np.nan)
-    for k in range(FOLDS):
-        known, asked = (np.concatenate([table[at] for table in tables]) for at in (fold != k, fold == k))
-        target = np.repeat([0, 1], len(known) // 2)
-        score[:, fold == k] = learned("Classifier", known, target, asked, seed)[:, 1].reshape(2, -1)
+    for learn, judge in folds(real, seed):
+        known, asked = (np.concatenate([table[at] for table in tables]) for at in (learn, judge))
+        target = np.repeat([0, 1], learn.sum())
+        score[:, judge] = learned("Classifier", known, target, asked, seed)[:, 1].reshape(2, -1)
     right = 0.5 * (1 + np.sign([0.5 - score[0], score[1] - 0.5]))  # a tie is half right
-    each = right.mean(0)
-    return Detected(Measured(each.mean(), each.std(ddof=1) / np.sqrt(pairs)), area(score[0], score[1]), pairs)
+    return Detected(by_sequence(right.mean(0), real.independent), area(score[0], score[1], real.independent), pairs)
 
 
-def area(low: NDArray[np.float64], high: NDArray[np.float64]) -> Measured:
-    """P(low < high) + P(low = high) / 2, the area under the curve, with the standard error of DeLong et al. (1988).
+def folds(side: Side, seed: int) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Which sequences to learn from and which to judge, `FOLDS` times; each is judged once.
+
+    Sequences are dealt out at random. Windows of one series are cut by time, and clusters next to those that are judged
+    are not learned from: a window known by those that overlap it would seem real for no other reason.
+    """
+    if side.clusters is None:
+        fold = np.random.default_rng(seed).permutation(np.arange(len(side)) % FOLDS)
+        return [(fold != k, fold == k) for k in range(FOLDS)]
+    known, cluster = np.unique(side.clusters, return_inverse=True)
+    fold = cluster * FOLDS // len(known)
+    near = [np.isin(side.clusters, side.clusters[fold == k, None] + np.array([-1, 0, 1])) for k in range(FOLDS)]
+    return [(~near[k], fold == k) for k in range(FOLDS) if (fold == k).any()]
+
+
+def area(low: NDArray[np.float64], high: NDArray[np.float64], clusters: NDArray[np.int64]) -> Measured:
+    """P(low < high) + P(low = high) / 2, the area under the curve, of paired scores with its standard error.
+
+    The error is that of the placements of DeLong et al. (1988), summed over the pairs of a cluster (Obuchowski 1997).
+
+    Args:
+        low: (N,) scores of one kind.
+        high: (N,) scores of the other, in the same order.
+        clusters: (N,) which pairs are not independent.
 
     Examples:
-        >>> area(np.array([1.0, 2.0, 3.0]), np.array([2.5, 3.5, 4.5])).value
+        >>> area(np.array([1.0, 2.0, 3.0]), np.array([2.5, 3.5, 4.5]), np.arange(3)).value
         0.8888888888888888
     """
-    under = _midrank(np.sort(low), high)
-    over = 1 - _midrank(np.sort(high), low)
-    error = np.sqrt(under.var(ddof=1) / len(high) + over.var(ddof=1) / len(low))
-    return Measured(under.mean(), error)
+    under, over = placed(high, low), 1 - placed(low, high)
+    value = float(under.mean())
+    return Measured(value, by_sequence(under + over - 2 * value, clusters).error)
 
 
-def _midrank(ordered: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+def placed(values: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) the share of others that lie below each value, ties counted half."""
+    ordered = np.sort(among)
     return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / (2 * len(ordered))
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.evaluation.detector import area
+from unspool.evaluation.detector import placed
 from unspool.evaluation.features import features
 from unspool.evaluation.figures import evenly
 from unspool.evaluation.section import Cell, Column, Section, Table
@@ -53,7 +53,6 @@ def memory(material: Material, seed: int) -> Section:
     )
     away = distances(material, seed)
     ratio = float(np.median(away["generated"]) / np.median(away["held out"])) if np.median(away["held out"]) else 1.0
-    nearer = area(away["generated"], away["held out"]) if len(away["held out"]) > 1 else None
     rows: list[tuple[Cell, ...]] = [(name, *np.quantile(x, (0.05, 0.5, 0.95)).tolist()) for name, x in away.items()]
     columns = (Column("", "text"), Column("5%"), Column("median"), Column("95%"))
     note = (
@@ -64,11 +63,11 @@ def memory(material: Material, seed: int) -> Section:
     base = float(repeated.mean())
     chance = np.sqrt(max(base * (1 - base), 1 / len(real)) / len(real))
     flagged = shares[0] > base + max(5 * float(chance), 0.01) or ratio < NEAR
-    figures = {
+    figures: dict[str, float | None] = {
         "copies": shares[0],
         "copies, held out": base,
         "distance ratio": ratio,
-        "nearer than held out": nearer.value if nearer else None,
+        "nearer than held out": float(placed(away["held out"], away["generated"]).mean()),
         "flagged": float(flagged),
     }
     verdict = (

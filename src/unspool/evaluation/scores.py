@@ -74,7 +74,7 @@ def scores(material: Material, seed: int, others: Mapping[str, Side] | None = No
 
 def _by_step(real: Side, everyone: Mapping[str, Side]) -> tuple[Table, dict[str, float]]:
     rows: list[tuple[Cell, ...]] = []
-    ratios = {}
+    ratios, steps = {}, real.independent[real.owner]
     for field, values in real.numbers.items():
         among = {name: members(real, side, side.numbers[field]) for name, side in everyone.items()}
         scored = _scored(values, among)
@@ -82,9 +82,9 @@ def _by_step(real: Side, everyone: Mapping[str, Side]) -> tuple[Table, dict[str,
         for name, score in scored.items():
             losses = pinball(values, among[name])
             losses[np.isnan(score)] = np.nan
-            averages = (by_sequence(loss, real.owner).value for loss in losses.T)
-            rows.append((field, name, *_against(score, scored[OWN], name, real.owner), *averages))
-            means[name] = by_sequence(score, real.owner).value
+            averages = (by_sequence(loss, steps).value for loss in losses.T)
+            rows.append((field, name, *_against(score, scored[OWN], name, steps), *averages))
+            means[name] = by_sequence(score, steps).value
         rivals = [value for name, value in means.items() if name != OWN and value]
         ratios[f"CRPS {field}, of the best rival's"] = (means[OWN] or 0.0) / min(rivals, default=float("nan"))
     columns = (
@@ -106,7 +106,7 @@ def _by_path(material: Material, real: Side, everyone: Mapping[str, Side], seed:
         name: energy(real.take(chosen), side.take(of_rows(chosen, material.samples)), scale)
         for name, side in everyone.items()
     }
-    owner = np.arange(len(chosen))
+    owner = real.independent[chosen]
     rows = tuple(("all", name, *_against(score, scored[OWN], name, owner)) for name, score in scored.items())
     note = (
         f"The energy score of whole paths, of {len(chosen)} held-out sequences: numbers in units of their standard "
@@ -118,20 +118,21 @@ def _by_path(material: Material, real: Side, everyone: Mapping[str, Side], seed:
 
 def _by_sum(real: Side, everyone: Mapping[str, Side], fields: Mapping[str, str], seed: int) -> Table:
     rows: list[tuple[Cell, ...]] = []
+    steps = real.independent[real.owner]
     for field, transform in fields.items():
-        for steps in SUMS:
-            values = running(real, field, transform, steps)
+        for count in SUMS:
+            values = running(real, field, transform, count)
             among = {
-                name: members(real, side, running(side, field, transform, steps)) for name, side in everyone.items()
+                name: members(real, side, running(side, field, transform, count)) for name, side in everyone.items()
             }
             scored = _scored(values, among)
             for name, score in scored.items():
                 rng = np.random.default_rng(seed)
                 ranks = np.where(np.isnan(score), np.nan, transformed(values, among[name], rng))
-                covered = by_sequence(inside(ranks, 0.8), real.owner)
+                covered = by_sequence(inside(ranks, 0.8), steps)
                 if not np.isnan(score).all():
-                    against = _against(score, scored[OWN], name, real.owner)
-                    rows.append((f"{field}, first {steps}", name, *against, covered))
+                    against = _against(score, scored[OWN], name, steps)
+                    rows.append((f"{field}, first {count}", name, *against, covered))
     note = "The sum of the first so many returns of a sequence."
     own = tuple(k for k, row in enumerate(rows) if row[1] == OWN)
     return Table(

@@ -15,6 +15,8 @@ from unspool.schema.fields import AnyField, Category, Flag, Schema, Text
 
 ABSENT = -1
 """The code of a missing symbol."""
+SPANNED = 2
+"""Lengths of a window that one cluster of overlapping windows spans."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +29,8 @@ class Side:
         symbols: by step field, (S,) codes from 0, `ABSENT` where missing.
         offsets: (N + 1,) where each sequence starts and the last one ends.
         names: by step field or `input NAME`, the symbols in the order of their codes.
+        clusters: (N,) in rising order of time, of windows of one series: which of them overlap or nearly so, and are
+            therefore not independent; None for sequences that all are.
     """
 
     inputs: dict[str, NDArray[Any]]
@@ -34,6 +38,7 @@ class Side:
     symbols: dict[str, NDArray[np.int64]]
     offsets: NDArray[np.int64]
     names: dict[str, list[Any]]
+    clusters: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -49,6 +54,11 @@ class Side:
         return np.repeat(np.arange(len(self)), self.lengths)
 
     @cached_property
+    def independent(self) -> NDArray[np.int64]:
+        """(N,) a number for each independent part: the sequence itself, or its cluster."""
+        return np.arange(len(self)) if self.clusters is None else self.clusters
+
+    @cached_property
     def position(self) -> NDArray[np.int64]:
         """(S,) the position of each step in its sequence, from 0."""
         return np.arange(self.offsets[-1]) - np.repeat(self.offsets[:-1], self.lengths)
@@ -62,6 +72,7 @@ class Side:
             {name: column[at] for name, column in self.symbols.items()},
             lay(self.lengths[rows]),
             self.names,
+            None if self.clusters is None else self.clusters[rows],
         )
 
     def padded(self, values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
@@ -157,10 +168,10 @@ def sides(schema: Schema, *examples: Examples) -> tuple[Side, ...]:
     for item in schema.inputs:
         columns = [one.inputs[item.name] for one in examples]
         if _numeric(item, columns[0]):
-            coded: list[NDArray[Any]] = [_real(column).reshape(len(column), -1) for column in columns]
+            made: list[NDArray[Any]] = [_real(column).reshape(len(column), -1) for column in columns]
         else:
-            coded, names[f"input {item.name}"] = _coded(columns)
-        for into, column in zip(inputs, coded, strict=True):
+            made, names[f"input {item.name}"] = _coded(columns)
+        for into, column in zip(inputs, made, strict=True):
             into[item.name] = column
     for item in schema.steps:
         for name, columns in _single(item.name, [one.steps[item.name] for one in examples]):
@@ -172,7 +183,15 @@ def sides(schema: Schema, *examples: Examples) -> tuple[Side, ...]:
                 for symbol, column in zip(symbols, codes, strict=True):
                     symbol[name] = column
     offsets = [np.asarray(one.offsets, np.int64) for one in examples]
-    return tuple(Side(*parts, names) for parts in zip(inputs, numbers, symbols, offsets, strict=True))
+    clusters = [_clusters(one) for one in examples]
+    parts = zip(inputs, numbers, symbols, offsets, clusters, strict=True)
+    return tuple(Side(given, real, coded, at, names, cluster) for given, real, coded, at, cluster in parts)
+
+
+def _clusters(examples: Examples) -> NDArray[np.int64] | None:
+    if examples.starts is None:
+        return None
+    return np.asarray(examples.starts // (SPANNED * max(examples.gap, 1)), np.int64)
 
 
 def _numeric(item: AnyField, column: NDArray[Any]) -> bool:

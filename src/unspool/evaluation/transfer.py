@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.evaluation.features import features
-from unspool.evaluation.figures import evenly
+from unspool.evaluation.figures import by_sequence, evenly
 from unspool.evaluation.section import Cell, Column, Measured, Section, Table
 from unspool.evaluation.sides import Material
 from unspool.evaluation.trees import learned
@@ -50,8 +50,8 @@ def transfer(material: Material, seed: int) -> Section:
     said = []
     for name in targets:
         known, given, asked = (side.inputs[name].reshape(len(side), -1)[:, 0] for side in (real, made, test))
-        told, true, chance = _learn(tables[0], known, tables[2], asked, seed)
-        other, _, _ = _learn(tables[1], given, tables[2], asked, seed)
+        told, true, chance = _learn(tables[0], known, tables[2], asked, test.independent, seed)
+        other, _, _ = _learn(tables[1], given, tables[2], asked, test.independent, seed)
         ratio = (other.value or 0.0) / told.value if told.value else float("nan")
         what = "accuracy" if true else "R²"
         rows.append((name, what, chance, told, other, ratio))
@@ -82,19 +82,23 @@ def _fit_for(material: Material, name: str) -> bool:
 
 
 def _learn(
-    table: NDArray[np.float64], known: NDArray[Any], test: NDArray[np.float64], asked: NDArray[Any], seed: int
+    table: NDArray[np.float64],
+    known: NDArray[Any],
+    test: NDArray[np.float64],
+    asked: NDArray[Any],
+    clusters: NDArray[np.int64],
+    seed: int,
 ) -> tuple[Measured, bool, float]:
     """The measure on the test sequences, whether it is an accuracy, and what guessing reaches."""
     if known.dtype.kind == "i":
         classes, counts = np.unique(known, return_counts=True)
         told = classes[learned("Classifier", table, known, test, seed).argmax(1)]
-        right = told == asked
         guess = float((asked == classes[counts.argmax()]).mean())
-        return Measured(right.mean(), right.std() / np.sqrt(len(right))), True, guess
+        return by_sequence((told == asked).astype(np.float64), clusters), True, guess
     kept, there = ~np.isnan(known), ~np.isnan(asked)
     lost = (learned("Regressor", table[kept], known[kept], test[there], seed) - asked[there]) ** 2
     base = (asked[there] - asked[there].mean()) ** 2
     explained = 1 - lost.mean() / base.mean()
     # The delta method on a ratio of means.
-    error = (lost - (1 - explained) * base).std() / np.sqrt(len(lost)) / base.mean()
+    error = by_sequence((lost - (1 - explained) * base) / base.mean(), clusters[there]).error
     return Measured(explained, error), False, 0.0
