@@ -14,6 +14,7 @@ from unspool.generation.engine import SHORT, TILE, Request, chunks, generate
 from unspool.network.net import Net
 from unspool.options import Beam
 from unspool.schema.arrays import lay
+from unspool.schema.moments import as_number
 from unspool.sequences import Sequences
 
 STEPS, ROWS = 1 << 22, 64 * TILE
@@ -100,8 +101,9 @@ def _last(
     """By number field, the last present value of each sequence so far: what a difference goes on from."""
     last = {}
     for name, values in columns.items():
-        if values.dtype.kind not in "if":
+        if values.dtype.kind not in "ifM":
             continue
+        values = as_number(values)
         known = before.get(name, np.full(len(offsets) - 1, np.nan)).copy()
         for k, (start, end) in enumerate(itertools.pairwise(offsets)):
             present = values[start:end][~np.isnan(values[start:end])]

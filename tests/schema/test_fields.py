@@ -50,7 +50,8 @@ def test_nonsense_options_are_refused(make) -> None:
     [
         ((), (Text("t"),), "text", "input fields: expected at least one"),
         ((Text("t"),), (Text("t"),), "text", "input field 't': expected one of Category"),
-        ((Category("c"),), (When("w"),), "list", "step field 'w'.*A date may be an input"),
+        ((Category("c"),), (Vector("v"),), "list", "step field 'v': expected one of Category"),
+        ((Category("c"),), (When("w", since="c"),), "list", "since=.*expected the name of an input that is a date"),
         ((Category("c"), Flag("c")), (Text("t"),), "text", "every name once, found c"),
         ((Number("c", "difference"),), (Text("t"),), "text", "a transform of a single value"),
         ((Category("c"),), (Number("n"),), "text", "exactly one Text field"),

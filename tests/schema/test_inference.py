@@ -99,11 +99,9 @@ def test_a_step_is_what_it_looks_like(values, kind) -> None:
     assert type(step_field(values)) is kind
 
 
-def test_dates_in_a_step_are_refused_with_a_cure() -> None:
-    with pytest.raises(
-        SchemaError, match=r"column 'x': expected numbers, text or truth values, found dates. Use the date"
-    ):
-        step_field([dt.date(2026, 1, 1), dt.date(2026, 1, 2)])
+def test_dates_in_a_step_are_moments() -> None:
+    assert type(step_field([dt.date(2026, 1, 1), dt.date(2026, 1, 2)])) is When
+    assert type(step_field(["2026-01-01", "2026-01-02"] * 20)) is When
 
 
 def test_text_among_numbers_is_a_mistake_rather_than_a_category() -> None:

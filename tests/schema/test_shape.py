@@ -44,7 +44,7 @@ def series(kind: str) -> np.ndarray:
         ("noisy sine", "standardise"),
         ("ar0.9", "standardise"),
         ("ar0.5", "standardise"),
-        ("lines", "standardise"),
+        ("lines", "gap"),
         ("levels", "standardise"),
         ("noise", "standardise"),
         ("rain", "log1p"),

@@ -8,15 +8,16 @@ import msgspec
 import numpy as np
 
 from unspool.codec.columns import InputColumn, StepColumn, Symbols
-from unspool.codec.examples import Examples, gather_as
+from unspool.codec.examples import Examples, base_inputs, gather_as
 from unspool.codec.fitting import INPUT_COLUMN, fit_input, fit_step, step_column
-from unspool.codec.numbers import SERIES, Scaled
+from unspool.codec.numbers import Scaled
 from unspool.codec.people import fact, parse_typed
 from unspool.codec.table import Table, is_many, read
 from unspool.errors import SchemaError
 from unspool.schema.arrays import lay, spans
 from unspool.schema.casting import cast
-from unspool.schema.fields import Field, Number, Schema, Vector
+from unspool.schema.fields import Field, Schema, Vector
+from unspool.schema.moments import as_number
 from unspool.schema.place import Place
 
 
@@ -178,10 +179,10 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """By name, (N,) float64: the values before step 0, for `decode`, from the inputs to generate from."""
         table = self.read_inputs(data)
         kinds = {field.name: field for field in self.schema.inputs}
-        numbers = [field.name for field in self.schema.steps if isinstance(field, Number)]
-        names = [name for name in self.schema.first if name in numbers and isinstance(kinds[name], Number)]
+        sources = base_inputs(self.schema)
         return {
-            name: cast(table.column(name), kinds[name], Place(table.place, name)).astype(np.float64) for name in names
+            name: as_number(cast(table.column(source), kinds[source], Place(table.place, source)))
+            for name, source in sources.items()
         }
 
     def parse_inputs(self, texts: Mapping[str, Sequence[str]]) -> dict[str, list[Any]]:
@@ -288,12 +289,13 @@ def encode_step(field: Field, column: StepColumn, examples: Examples) -> tuple[n
     values, place = examples.steps[field.name], examples.step_place(field.name)
     if isinstance(column, Symbols):
         return column.encode(values, place, strict=False), np.zeros(len(values))
-    base = examples.first.get(field.name) if column.transform in SERIES else None
-    return column.encode_with_slope(values, place, examples.offsets, base)
+    return column.encode_with_slope(values, place, examples.offsets, examples.first.get(field.name))
 
 
 def _python(values: np.ndarray) -> list[Any]:
     """Plain Python values, None where missing."""
+    if values.dtype.kind == "M":
+        return values.tolist()  # NaT is None
     if values.dtype.kind == "f":
         return [None if value != value else value for value in values.tolist()]
     return values.tolist()

@@ -1,9 +1,10 @@
 """Examples: the one form that every layout becomes, with every column in the form of its field's kind."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from unspool.codec.layouts import Raw, from_long, from_rows, from_two
@@ -11,9 +12,10 @@ from unspool.codec.request import Request, name_of, parse_request, request_of
 from unspool.codec.table import read
 from unspool.codec.windows import Windows
 from unspool.errors import DataError, SchemaError
-from unspool.schema.casting import cast
-from unspool.schema.fields import AnyField, Category, Field, Number, Schema, Text
+from unspool.schema.casting import cast, moments_or_none
+from unspool.schema.fields import AnyField, Category, Field, Number, Schema, Text, When
 from unspool.schema.inference import infer_input, infer_steps
+from unspool.schema.moments import as_number
 from unspool.schema.place import Place
 
 
@@ -161,9 +163,13 @@ def _infer(
     if unknown:
         raise SchemaError("sequence", f"fields of its records: {', '.join(raw.steps)}", ", ".join(unknown))
     bases = {name: raw.inputs[name] for name in before}
-    known = {name: _number(column) for name, column in bases.items() if _is_number(column)}
+    known = {name: as_number(base) for name, base in bases.items() if isinstance(base, np.ndarray) and _counts(base)}
     places = {name: Place(raw.source, name, raw.offsets, raw.ids) for name in raw.steps}
     fields, steps = infer_steps(raw.steps, raw.offsets, request.overrides, known, places)
+    nearest = _since(fields, steps, raw, known)
+    fields = tuple(
+        msgspec.structs.replace(item, since=nearest[item.name]) if item.name in nearest else item for item in fields
+    )
     kinds = {item.name: item for item in fields}
     if request.first is not None:
         asked |= {name_of(item): _like(kinds[name_of(item)], item) for item in chosen}
@@ -185,12 +191,9 @@ def _like(step: Field, asked: str | Field) -> str | Field:
     )
 
 
-def _is_number(column: Any) -> bool:
-    return isinstance(column, np.ndarray) and column.dtype.kind in "if"
-
-
-def _number(column: Any) -> np.ndarray:
-    return np.asarray(column, np.float64)
+def _counts(column: np.ndarray) -> bool:
+    """Whether a column is of numbers or moments."""
+    return column.dtype.kind in "ifM"
 
 
 def _as_schema(schema: Schema, raw: Raw, windows: Windows | None) -> Examples:
@@ -220,10 +223,42 @@ def _as_schema(schema: Schema, raw: Raw, windows: Windows | None) -> Examples:
 def _examples(
     schema: Schema, raw: Raw, inputs: dict[str, np.ndarray], steps: dict[str, np.ndarray], windows: Windows | None
 ) -> Examples:
-    numbers = {item.name for item in schema.steps if isinstance(item, Number)}
-    first = {name: _number(inputs[name]) for name in schema.first if name in numbers and _is_number(inputs[name])}
+    first = {name: as_number(inputs[source]) for name, source in base_inputs(schema).items()}
     starts, gap = (windows.starts, windows.length) if windows else (None, 0)
     return Examples(inputs, steps, raw.offsets, first, starts, gap, raw.source, raw.ids)
+
+
+def base_inputs(schema: Schema) -> dict[str, str]:
+    """By name of a step field, the input that holds the value before step 0: of the same name, or what `since` says."""
+    kinds = {item.name: item for item in schema.inputs}
+    sources = {}
+    for item in schema.steps:
+        same = item.name in schema.first and isinstance(kinds[item.name], type(item))
+        if isinstance(item, When) and (same or item.since):
+            sources[item.name] = item.name if same else str(item.since)
+        elif isinstance(item, Number) and item.name in schema.first and isinstance(kinds[item.name], Number):
+            sources[item.name] = item.name
+    return sources
+
+
+def _since(steps: tuple[AnyField, ...], values: Mapping[str, np.ndarray], raw: Raw, first: Any) -> dict[str, str]:
+    """By name of a date in the steps, the input date that is nearest to its start, of those that it never precedes."""
+    dates = {
+        name: as_number(moments)
+        for name, column in raw.inputs.items()
+        if isinstance(column, np.ndarray) and (moments := moments_or_none(column)) is not None
+    }
+    nearest = {}
+    for item in steps:
+        if not isinstance(item, When) or item.since or item.name in first:
+            continue
+        starts = np.flatnonzero(np.diff(raw.offsets) > 0)
+        start = as_number(values[item.name])[raw.offsets[:-1][starts]]
+        ahead = {name: start - date[starts] for name, date in dates.items()}
+        legal = {name: float(np.mean(gap)) for name, gap in ahead.items() if len(gap) and (gap >= 0).all()}
+        if legal:
+            nearest[item.name] = min(legal, key=legal.__getitem__)
+    return nearest
 
 
 def _check_windows(data: Windows, inputs: Any, sequence: Any) -> None:

@@ -2,6 +2,7 @@
 
 from unspool.codec.columns import Dates, Flags, InputColumn, Reals, StepColumn, Symbols
 from unspool.codec.examples import Examples
+from unspool.codec.gaps import Gaps
 from unspool.codec.marginals import refine
 from unspool.codec.numbers import Scaled
 from unspool.schema.arrays import missing_mask
@@ -20,6 +21,8 @@ INPUT_COLUMN: dict[type[Field], type] = {
 
 def step_column(field: Field) -> type:
     """The class of the fitted column of a step field."""
+    if isinstance(field, When) or (isinstance(field, Number) and field.transform == "gap"):
+        return Gaps
     return Scaled if isinstance(field, Number) else Symbols
 
 
@@ -49,8 +52,10 @@ def fit_step(field: Field, examples: Examples) -> StepColumn:
         SchemaError: a value that its transform is not defined for.
     """
     values = examples.steps[field.name]
+    place, base = examples.step_place(field.name), examples.first.get(field.name)
+    if isinstance(field, (Number, When)) and step_column(field) is Gaps:
+        return Gaps.fit(field, values, place, examples.offsets, base)
     if isinstance(field, Number):
-        place, base = examples.step_place(field.name), examples.first.get(field.name)
         column = Scaled.fit(values, field.transform, place, examples.offsets, base)
         return refine(column, field, values, place, examples.offsets, base)
     return Symbols.fit(values, step=True, text=isinstance(field, Text))

@@ -229,7 +229,7 @@ def _long_columns(table: Table, request: Request, key: str, order: str | None) -
     else:
         steps = [name_of(asked) for asked in request.sequence]
     table.need([key, order, *names, *steps])
-    for role, used in (("id", {key}), ("order", {order} if order else set()), ("input", set(names))):
+    for role, used in (("id", {key}), ("input", set(names))):
         both = sorted(used & set(steps))
         if both:
             cure = (

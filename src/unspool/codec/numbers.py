@@ -13,6 +13,7 @@ from unspool.schema.casting import is_whole
 from unspool.schema.place import Place
 
 SERIES = ("difference", "log_return")
+"""Transforms that this column takes by differences; gaps are another column, see `unspool.codec.gaps`."""
 NEAR = 2e-6
 """Distance up to which a value in the network's units is an atom, relative to 1 + its size, as in its head."""
 ROUNDING = 2e-6

@@ -6,13 +6,16 @@ from typing import Any
 import numpy as np
 
 from unspool.codec.columns import Dates, InputColumn, Reals, Symbols
+from unspool.codec.gaps import Gaps
 from unspool.codec.numbers import Scaled
 from unspool.errors import SchemaError
 from unspool.schema.fields import Field, Flag, Number, Vector
 from unspool.schema.place import listing
 
+DAY = 86_400e6
 
-def fact(column: InputColumn) -> str:
+
+def fact(column: InputColumn | Gaps) -> str:
     """One line about a fitted column, for people."""
     match column:
         case Symbols():
@@ -24,6 +27,8 @@ def fact(column: InputColumn) -> str:
             grid = f", steps of {column.step:g}" if column.mass else ""
             atoms = f", often {listing([f'{atom:g}' for atom in column.atoms], 3)}" if column.atoms else ""
             return f"{column.low:g} to {column.high:g}{grid}{atoms}, {column.transform}{gone}"
+        case Gaps():
+            return f"{_moment(column, column.low)} to {_moment(column, column.high)}, gaps {fact(column.gap)}"
         case Reals():
             return f"{column.dim} numbers" + (", some missing" if column.nullable else "")
         case Dates():
@@ -31,6 +36,13 @@ def fact(column: InputColumn) -> str:
             cycles = f", cycles of the {', '.join(column.cycles)}" if column.cycles else ""
             return f"mostly {days[0]} to {days[1]}{cycles}" + (", some missing" if column.nullable else "")
     return "true or false" + (", some missing" if column.nullable else "")
+
+
+def _moment(column: Gaps, value: float) -> str:
+    if not column.unit:
+        return f"{value:g}"
+    moment = np.datetime64(round(value * column.unit), "us")
+    return str(moment.astype("datetime64[D]") if column.unit >= DAY else moment.astype("datetime64[s]"))
 
 
 def parse_typed(text: str, field: Field | None, column: InputColumn | None, name: str) -> Any:

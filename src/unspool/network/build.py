@@ -8,6 +8,7 @@ import numpy as np
 from unspool.codec import transforms
 from unspool.codec.codec import Codec
 from unspool.codec.columns import Dates, InputColumn, Reals, StepColumn, Symbols
+from unspool.codec.gaps import Gaps
 from unspool.codec.numbers import SERIES, Scaled
 from unspool.network.heads.atoms import Atoms
 from unspool.network.heads.base import Head
@@ -22,7 +23,7 @@ from unspool.network.net import Reals as RealInput
 from unspool.network.net import Shape
 from unspool.network.net import Symbols as SymbolInput
 from unspool.options import Network
-from unspool.schema.fields import AnyField, Number
+from unspool.schema.fields import AnyField, Number, When
 from unspool.schema.grid import FINEST
 from unspool.schema.shape import DENSITY
 
@@ -56,7 +57,8 @@ def _input(column: InputColumn) -> SymbolInput | RealInput:
 def _head(field: AnyField, column: StepColumn) -> Head:
     if isinstance(column, Symbols):
         return Categorical(len(column.values), column.unseen)
-    head = number_head(field.head if isinstance(field, Number) else DENSITY, column)
+    inner = column.gap if isinstance(column, Gaps) else column
+    head = number_head(field.head if isinstance(field, (Number, When)) else DENSITY, inner)
     return Nullable(head) if column.nullable else head
 
 

@@ -181,6 +181,13 @@ def moments(column: Column, field: Field, place: Place) -> np.ndarray:
     return parsed
 
 
+def moments_or_none(column: np.ndarray) -> np.ndarray | None:
+    """A column of dates, or of texts that all are, as datetime64[us]; None of any other."""
+    if column.dtype.kind == "M":
+        return column
+    return parse_moments(column) if kind_of(column) == "text" else None
+
+
 def parse_moments(column: np.ndarray) -> np.ndarray | None:
     """ISO 8601 texts as datetime64[us] in UTC; None when any is something else.
 

@@ -6,7 +6,7 @@ import msgspec
 
 from unspool.errors import OptionError, SchemaError
 
-Transform = Literal["auto", "none", "standardise", "log1p", "asinh", "difference", "log_return"]
+Transform = Literal["auto", "none", "standardise", "log1p", "asinh", "difference", "log_return", "gap"]
 """How a number is made comparable before the network sees it; every one is invertible."""
 
 HeadChoice = Literal["auto", "normal", "student_t", "mixture", "discretised", "histogram", "point"]
@@ -14,6 +14,9 @@ HeadChoice = Literal["auto", "normal", "student_t", "mixture", "discretised", "h
 
 Bounds = Literal["auto", "data"] | tuple[float | None, float | None] | None
 """What no draw of a number violates."""
+
+SERIES = ("difference", "log_return", "gap")
+"""Transforms that look at the value before, and so are for steps."""
 
 Form = Literal["text", "list", "records", "vectors"]
 """How one sequence is shown: str, list of values, list of dicts, list of lists."""
@@ -65,7 +68,7 @@ class Number(Field, frozen=True):
     Args:
         name: the column's name.
         transform: how it is made comparable; `"auto"` decides by the data (see `unspool.schema.inference`).
-            `"difference"` and `"log_return"` are for steps only.
+            `"difference"`, `"log_return"` and `"gap"` are for steps only; a gap is a difference that is never negative.
         head: its output distribution, when it is a field of the step; `"auto"` decides by the data: a `"discretised"`
             mixture for whole numbers and decimals on a grid, a `"mixture"` of normals for others.
         bounds: what no draw violates, when it is a field of the step: `(low, high)`, either may be `None`; `"data"`,
@@ -144,7 +147,19 @@ class Flag(Field, frozen=True):
 
 
 class When(Field, frozen=True):
-    """A date or a moment; without a time zone, or in UTC. Input only."""
+    """A date or a moment; without a time zone, or in UTC. In a step it is modelled as the time since the step before.
+
+    Where training never goes back in time within a sequence, nothing that is generated does.
+
+    Args:
+        name: the column's name.
+        head: of the time since the step before, when it is a field of the step; as of a `Number`.
+        since: the input, a date, that the first step is counted from. By default it is the nearest one that no sequence
+            starts before, if there is any; else what all sequences of training start after.
+    """
+
+    head: HeadChoice = "auto"
+    since: str | None = None
 
     what: ClassVar[str] = "a date, or an ISO 8601 text such as 2026-01-31"
 
@@ -169,7 +184,7 @@ class Text(Field, frozen=True):
 
 AnyField = Category | Number | Count | Vector | Flag | When | Text
 INPUT_KINDS = (Category, Number, Count, Vector, Flag, When)
-STEP_KINDS = (Category, Number, Count, Flag, Text)
+STEP_KINDS = (Category, Number, Count, Flag, When, Text)
 
 
 class First:
@@ -233,6 +248,11 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         unknown = set(self.first) - {field.name for field in self.inputs}
         if unknown:
             raise SchemaError("schema, first", "names of input fields", ", ".join(sorted(unknown)))
+        dates = {field.name for field in self.inputs if isinstance(field, When)}
+        for field in self.steps:
+            if isinstance(field, When) and field.since is not None and field.since not in dates:
+                expected = "the name of an input that is a date"
+                raise SchemaError(f"When({field.name!r}, since=...)", expected, repr(field.since))
 
     def describe(self, facts: dict[tuple[str, str], str] | None = None, length: str = "") -> str:
         """The aligned table that a fit prints, so that a wrong guess is seen before it costs anything.
@@ -251,7 +271,9 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for role, fields in (("input", self.inputs), ("step", self.steps)):
             for field in fields:
                 more = [facts.get((role, field.name), "")]
-                if isinstance(field, Number) and field.head != "auto":
+                if isinstance(field, When) and field.since:
+                    more.append(f"since {field.since}")
+                if isinstance(field, (Number, When)) and field.head != "auto":
                     more.append(f"head {field.head}")
                 lines.append([role, field.name, field.kind, ", ".join(filter(None, more))])
         if length:
@@ -268,9 +290,8 @@ def check_role(role: str, fields: tuple[Any, ...], kinds: tuple[type, ...]) -> N
         raise SchemaError(f"{role} fields", "at least one", "none")
     for field in fields:
         if not isinstance(field, kinds):
-            cure = "A date may be an input, or the order of a long table." if isinstance(field, When) else ""
-            raise SchemaError(f"{role} field {field.name!r}", f"one of {allowed}", type(field).__name__, cure)
-        if role == "input" and isinstance(field, Number) and field.transform in ("difference", "log_return"):
+            raise SchemaError(f"{role} field {field.name!r}", f"one of {allowed}", type(field).__name__)
+        if role == "input" and isinstance(field, Number) and field.transform in SERIES:
             raise SchemaError(
                 f"input field {field.name!r}",
                 "a transform of a single value",

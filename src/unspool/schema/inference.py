@@ -8,6 +8,7 @@
 | input | numbers | Number |
 | input | dates | When |
 | input | lists of numbers of one length | Vector |
+| step | dates, ISO 8601 texts | When |
 | step | text | Category (a string that is the whole sequence: Text) |
 | step | true / false | Flag |
 | step | whole numbers | Category if at most 20 values, each seen 5 times on average; else Number |
@@ -23,8 +24,9 @@ import numpy as np
 from unspool.errors import DataError, SchemaError
 from unspool.schema.arrays import Column, Ragged, Record, kind_of, missing_mask
 from unspool.schema.casting import cast, from_json, is_whole, parse_moments, parse_number
-from unspool.schema.fields import AnyField, Category, Field, Flag, Number, Text, Vector, When
+from unspool.schema.fields import SERIES, AnyField, Category, Field, Flag, Number, Text, Vector, When
 from unspool.schema.grid import grid_of
+from unspool.schema.moments import as_number, unit_of
 from unspool.schema.place import Place
 from unspool.schema.shape import input_transform, step_head, step_transform
 
@@ -129,6 +131,11 @@ def infer_steps(
         refuse_constant(values[name], place, "Drop it: there is nothing to learn.", least=1)
         if isinstance(field, Number):
             field = decided(field, values[name].astype(np.float64), offsets, first.get(name))
+        if isinstance(field, When) and field.head == "auto":
+            unit, base = unit_of(as_number(values[name])), first.get(name)
+            moments = as_number(values[name]) / unit
+            head = step_head(moments, offsets, None if base is None else base / unit, "gap")
+            field = msgspec.structs.replace(field, head=head)
         fields.append(field)  # type: ignore[arg-type]
     return tuple(fields), values
 
@@ -140,6 +147,9 @@ def decided(field: Number, values: np.ndarray, offsets: np.ndarray, first: np.nd
         transform = step_transform(values, offsets, first)
     elif transform == "auto":
         transform = input_transform(values)  # bounds hold values, which a difference doesn't show
+    elif transform in SERIES and field.bounds not in ("auto", None) and field.bounds != (0.0, None):
+        place = f"{field.kind}({field.name!r}, transform={transform!r}, bounds=...)"
+        raise SchemaError(place, "no bounds, since they are of values and this is of steps", repr(field.bounds))
     if head == "auto":
         head = step_head(values, offsets, first, transform)
     return msgspec.structs.replace(field, transform=transform, head=head)
@@ -152,9 +162,8 @@ def _step_kind(column: Column, name: str, place: Place) -> Field:
     if column.dtype == np.uint32:
         return Text(name)
     kind = kind_of(column)
-    if kind == "date":
-        cure = "Use the date as `order`, or as an input; or turn it into a number, such as days since the start."
-        raise SchemaError(place.whole, "numbers, text or truth values", "dates", cure)
+    if kind == "date" or (kind == "text" and parse_moments(column[~missing_mask(column)]) is not None):
+        return When(name)
     if kind == "text" and any("." in text for text in column[:1000] if text):
         refuse_mixed(column, name, place)  # not of whole numbers, which as text are token ids
     if kind == "truth value":

@@ -8,6 +8,7 @@ import numpy as np
 
 from unspool.schema.fields import HeadChoice, Transform
 from unspool.schema.grid import grid_of, is_discrete
+from unspool.schema.moments import gaps, never_falls
 
 DENSITY: HeadChoice = "mixture"
 """The head of numbers on no grid: a mixture of normals can take the shape of all the others."""
@@ -46,7 +47,7 @@ def input_transform(values: np.ndarray) -> Transform:
 
 
 def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None = None) -> Transform:
-    """The transform of a step field: a difference for what is close to a random walk, else as for inputs.
+    """The transform of a step field: gaps for what never falls, a difference for a random walk, else as for inputs.
 
     Close to a random walk means: the variance of the steps is less than a twentieth of the variance of
     the values; the steps are uncorrelated (|r| <= 0.15); and over four steps their variance has grown four-fold
@@ -65,6 +66,8 @@ def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | 
         >>> step_transform(walk, np.array([0, 2000, 4000])), step_transform(np.sin(walk), np.array([0, 4000]))
         ('difference', 'standardise')
     """
+    if never_falls(values, offsets, first):
+        return "gap"
     kept, bounds = drop_missing(values, offsets)
     if len(kept) < 100 or not is_walk(kept, bounds):
         return input_transform(values)
@@ -91,16 +94,22 @@ def step_head(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None,
         ('mixture', 'discretised')
     """
     kept, bounds = drop_missing(values, offsets)
-    grid = grid_of(kept)
-    if grid is None or transform == "log_return":
+    if not len(kept):
         return DENSITY
+    grid = grid_of(kept)
+    if transform == "log_return":
+        return DENSITY
+    if transform == "gap":
+        gap, alone, _ = gaps(values, offsets, first)
+        kept = np.concatenate([gap[~np.isnan(gap)], values[alone] - values[alone].min(initial=np.inf)])
+        grid = grid_of(kept)
     if transform == "difference":
         starts = bounds[:-1][np.diff(bounds) > 0]
         alone = kept[starts] if first is None else kept[starts][np.isnan(first[np.diff(bounds) > 0])]
         kept = _lagged(kept, bounds, 1)
         if not len(kept) or (len(alone) and np.ptp(alone) > FAR * kept.std()):
             return DENSITY
-    return "discretised" if is_discrete(kept, grid[1]) else DENSITY
+    return "discretised" if grid is not None and is_discrete(kept, grid[1]) else DENSITY
 
 
 def drop_missing(values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,143 @@
+"""Moments of a sequence, and numbers that never fall: as the gap since the step before."""
+
+import msgspec
+import numpy as np
+
+from unspool.codec.marginals import refine
+from unspool.codec.numbers import Scaled
+from unspool.codec.transforms import accumulate
+from unspool.errors import SchemaError
+from unspool.schema.arrays import lay
+from unspool.schema.casting import is_whole
+from unspool.schema.fields import Number, Transform, When
+from unspool.schema.grid import grid_of
+from unspool.schema.moments import as_number, gaps, unit_of
+from unspool.schema.place import Place
+from unspool.schema.shape import input_transform
+
+FAR = 20.0
+"""Spreads from the centre past which a gap is better seen in a logarithm."""
+
+
+class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="gaps"):
+    """A column of moments or of rising numbers: each value is the last present one of its sequence and a gap.
+
+    The first value of a sequence is a gap from the value before step 0 where that is known, else from an origin: the
+    smallest such first value of training. What never fell in training has no gap below 0, and so never falls.
+
+    Args:
+        gap: the gaps as a column of numbers.
+        origin: what first values are counted from, in units.
+        unit: microseconds of a unit of moments; 0 for numbers.
+        decimals: what numbers are rounded to; 0 gives whole numbers back, None leaves them as they are.
+        low: the smallest value of training, in units.
+        high: the largest.
+    """
+
+    gap: Scaled
+    origin: float
+    unit: float = 0.0
+    decimals: int | None = None
+    low: float = 0.0
+    high: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.unit < np.inf:
+            raise SchemaError("gaps, unit", "a finite number, 0 or above", str(self.unit))
+
+    @property
+    def nullable(self) -> bool:
+        """Whether training had missing values."""
+        return self.gap.nullable
+
+    @property
+    def mass(self) -> bool:
+        """Whether the head gives masses rather than a density."""
+        return self.gap.mass
+
+    @property
+    def missing(self) -> float:
+        """Share of missing values in training."""
+        return self.gap.missing
+
+    @classmethod
+    def fit(
+        cls, field: Number | When, column: np.ndarray, place: Place, offsets: np.ndarray, base: np.ndarray | None
+    ) -> "Gaps":
+        """Find unit, origin, and what the gaps are like.
+
+        Args:
+            field: its head is not `"auto"`.
+            column: (S,) moments or numbers, at least one present.
+            place: where the column is.
+            offsets: (N + 1,).
+            base: (N,) what stands before step 0, as a number; NaN or None where nothing does.
+
+        Raises:
+            SchemaError: a number that falls.
+        """
+        values = as_number(column)
+        unit = unit_of(values) if column.dtype.kind == "M" else 0.0
+        x, base = values / (unit or 1.0), None if base is None else base / (unit or 1.0)
+        gap, alone, _ = gaps(x, offsets, base)
+        rising = bool((gap[~np.isnan(gap)] >= 0).all()) if isinstance(field, When) else True
+        if rising and (gap < 0).any():
+            row = int(np.argmax(gap < 0))
+            cure = f"Sort the steps, or pass Number({field.name!r}, transform=...) with another transform."
+            raise SchemaError(place.at(row), "a number no smaller than the one before, for gap", f"{x[row]:g}", cure)
+        origin = float(x[alone].min()) if alone.any() else 0.0
+        gap = np.where(alone, x - origin, gap)
+        plain = plain_transform(gap)
+        asked = Number(field.name, plain, field.head, (0.0, None) if rising else None)
+        fitted = refine(Scaled.fit(gap, plain, place), asked, gap, place, offsets, None)
+        grid = grid_of(x[~np.isnan(x)])
+        whole = 0 if column.dtype.kind == "i" or is_whole(column) else None
+        decimals = whole if whole == 0 or grid is None else max(grid[0], 1)
+        return cls(fitted, origin, unit, decimals, float(np.nanmin(x)), float(np.nanmax(x)))
+
+    def encode_with_slope(
+        self, column: np.ndarray, place: Place, offsets: np.ndarray | None = None, base: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Z of each gap, and log(dz/dx) of each step, as `Scaled.encode_with_slope`; of moments, x is in units.
+
+        Raises:
+            SchemaError: a missing value where training had none, or a gap that the transform is not defined for.
+        """
+        x = as_number(column) / (self.unit or 1.0)
+        bounds = np.array([0, len(x)]) if offsets is None else offsets
+        gap, alone, _ = gaps(x, bounds, None if base is None else base / (self.unit or 1.0))
+        return self.gap.encode_with_slope(np.where(alone, x - self.origin, gap), place)
+
+    def decode(self, z: np.ndarray, offsets: np.ndarray | None = None, base: np.ndarray | None = None) -> np.ndarray:
+        """Values as they were: datetime64[us] with NaT, int64 where training had whole numbers, else float64."""
+        gap = self.gap.decode(z).astype(np.float64)
+        kept = ~np.isnan(gap)
+        bounds = np.array([0, len(gap)]) if offsets is None else offsets
+        inner = lay(np.diff(np.concatenate(([0], np.cumsum(kept)))[bounds]))
+        start = np.full(len(bounds) - 1, np.nan) if base is None else base / (self.unit or 1.0)
+        x = np.full(len(gap), np.nan)
+        x[kept] = accumulate(gap[kept], inner, np.where(np.isnan(start), self.origin, start))
+        if self.unit:
+            moments = np.full(len(x), np.datetime64("NaT"), "datetime64[us]")
+            # Years past 9999 are no dates to most programs.
+            moments[kept] = np.round(np.clip(x[kept] * self.unit, -EARLIEST, LATEST)).astype("datetime64[us]")
+            return moments
+        if self.decimals is None:
+            return x
+        x = np.round(x, self.decimals)
+        whole = self.decimals == 0 and bool(kept.all()) and bool(np.all(np.abs(x) < 2.0**63))
+        return x.astype(np.int64) if whole else x
+
+
+EARLIEST, LATEST = 62_135_596_800_000_000.0, 253_402_300_799_000_000.0
+"""Microseconds from 1970 back to the year 1, and on to the end of 9999."""
+
+
+def plain_transform(gap: np.ndarray) -> Transform:
+    """The transform of the gaps themselves: first values far from an origin are brought near by a logarithm."""
+    present = gap[~np.isnan(gap)]
+    plain = input_transform(gap)
+    low, high = np.quantile(present, (0.05, 0.95))
+    if plain != "standardise" or np.ptp(present) <= FAR * max(present.std(), high - low):
+        return plain
+    return "log1p" if present.min() >= 0 else "asinh"

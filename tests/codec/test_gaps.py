@@ -1,0 +1,171 @@
+"""Moments and numbers that never fall come back as they were, and what is made never falls."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import unspool as us
+from unspool.codec.codec import Codec
+from unspool.codec.examples import gather
+from unspool.codec.gaps import Gaps
+from unspool.errors import SchemaError
+from unspool.network.build import shape_of
+from unspool.options import Network
+from unspool.schema.fields import First, Number, When
+from unspool.schema.place import Place
+
+RNG = np.random.default_rng(2)
+DAY, HOUR = 86_400_000_000, 3_600_000_000
+START = int(np.datetime64("2019-03-01", "us").astype(np.int64))
+
+
+def events(rows=12, unit=DAY, offset=0, **more):
+    """A long table of irregular moments, `unit` microseconds or multiples of it apart."""
+    ids, when, joined = [], [], []
+    for k in range(rows):
+        first = START + int(RNG.integers(0, 400)) * DAY + offset
+        at = first + np.cumsum(RNG.integers(0, 9, 6)) * unit
+        ids += [k] * 6
+        when += at.tolist()
+        joined += [first - 3 * DAY] * 6
+    columns = {"when": np.array(when, "datetime64[us]"), "joined": np.array(joined, "datetime64[us]")}
+    return {"id": ids, "group": [k % 2 for k in ids], **columns, **more}
+
+
+def fitted(table, inputs="group", sequence="when"):
+    schema, examples = gather(table, id="id", inputs=inputs, sequence=sequence)
+    return Codec.fit(schema, examples), examples
+
+
+def float32(codec, examples):
+    encoded = codec.encode(examples)
+    narrow = [np.asarray(values, np.float32) for values in encoded.steps]
+    return codec.decode(narrow, encoded.offsets, examples.first)
+
+
+@pytest.mark.parametrize(("unit", "offset"), [(DAY, 0), (HOUR, 0), (6 * HOUR, HOUR), (60_000_000, 0), (1, 7)])
+def test_moments_come_back_to_the_unit_they_are_given_in(unit, offset) -> None:
+    """Days as days, hours as hours; microseconds to the precision that gaps of months leave in float32."""
+    table = events(unit=unit, offset=offset)
+    codec, examples = fitted(table)
+    (column,) = codec.steps
+    assert isinstance(column, Gaps)
+    assert column.mass == (unit > 1)
+    back = float32(codec, examples)["when"]
+    assert back.dtype == np.dtype("datetime64[us]")
+    if unit == 1:
+        back = codec.decode(codec.encode(examples).steps, examples.offsets)["when"]
+    np.testing.assert_array_equal(back, examples.steps["when"])
+
+
+@given(st.data())
+def test_decode_undoes_encode(data) -> None:
+    """Whole numbers, decimals, missing values, any lengths, with a known value before step 0 or without."""
+    rows = data.draw(st.lists(st.lists(st.integers(0, 30) | st.none(), max_size=6), min_size=2, max_size=5))
+    step = data.draw(st.sampled_from([1, 0.25, 0.01]))
+    values = np.array([np.nan if x is None else x * step for row in rows for x in row] + [step, np.nan], float)
+    offsets = np.cumsum([0, *map(len, rows), 2])
+    for start, end in itertools.pairwise(offsets):
+        gone = np.isnan(values[start:end])
+        values[start:end] = np.where(gone, np.nan, np.nancumsum(values[start:end]))
+    base = data.draw(st.none() | st.just(np.where(np.arange(len(offsets) - 1) % 2, np.nan, 0.0)))
+    field = Number("x", "gap", data.draw(st.sampled_from(["discretised", "mixture", "histogram"])))
+    column = Gaps.fit(field, values, Place("the data", "x"), offsets, base)
+    z, slope = column.encode_with_slope(values, Place("the data", "x"), offsets, base)
+    assert not slope[np.isnan(z)].any()
+    back = column.decode(z.astype(np.float32), offsets, base)
+    np.testing.assert_allclose(back, values, rtol=1e-6, atol=1e-9)
+
+
+def test_what_never_fell_never_falls() -> None:
+    """Of a network with random weights, whatever it draws; days of the first visits come near those of training."""
+    import jax.numpy as jnp
+
+    table = events()
+    day = (table["when"] - table["when"].min()).astype("timedelta64[D]").astype(int)
+    for values, field in ((table["when"], When("x")), (day, Number("x")), (day * np.pi, Number("x"))):
+        codec, _ = fitted({"id": table["id"], "group": table["group"], "x": values}, sequence=field)
+        assert isinstance(codec.steps[0], Gaps)
+        head = shape_of(codec, Network(), 8, 8).heads[0]
+        params = jnp.asarray(2 * RNG.normal(size=(60, head.size)), jnp.float32)
+        z = np.asarray(head.pick(params, jnp.asarray(RNG.uniform(1e-6, 1 - 1e-6, (60, head.draws)), jnp.float32)))
+        made = codec.decode([z], np.arange(0, 61, 6))["x"].reshape(10, 6)
+        assert (np.diff(made, axis=1) >= np.zeros(1, np.diff(made).dtype)).all()
+
+
+def test_a_step_that_never_falls_is_taken_for_gaps_and_one_that_does_is_not() -> None:
+    table = {"id": [k for k in range(8) for _ in range(5)], "group": [k % 2 for k in range(8) for _ in range(5)]}
+    up = np.tile([1, 4, 9, 30, 200], 8) + RNG.integers(0, 3, 40) * np.tile([0, 0, 1, 1, 1], 8)
+    schema, _ = gather({**table, "x": up}, id="id", inputs="group", sequence=["x"])
+    assert schema.steps == (Number("x", "gap", "discretised"),)
+    down = up.copy()
+    down[3] = 2
+    schema, _ = gather({**table, "x": down}, id="id", inputs="group", sequence=["x"])
+    assert schema.steps[0].transform != "gap"
+    with pytest.raises(SchemaError, match="expected a number no smaller than the one before, for gap, found 2"):
+        fitted({**table, "x": down}, sequence=Number("x", "gap"))
+
+
+def test_moments_that_go_back_are_gaps_of_both_signs() -> None:
+    table = events()
+    table["when"][2] = table["when"][0] - np.timedelta64(5, "D")
+    codec, examples = fitted(table)
+    assert codec.steps[0].gap.floor is None
+    np.testing.assert_array_equal(float32(codec, examples)["when"], examples.steps["when"])
+
+
+def test_first_moments_count_from_the_nearest_date_among_the_inputs() -> None:
+    """Or from the one that is told, or from the first record; else from the earliest start of training."""
+    table = events()
+    table["born"] = table["joined"] - np.timedelta64(9000, "D")
+    codec, examples = fitted(table, inputs=["joined", "born"])
+    assert codec.schema.steps[0].since == "joined"
+    np.testing.assert_array_equal(examples.first["when"], examples.inputs["joined"].astype(np.int64))
+    assert codec.steps[0].high > 0
+    encoded = codec.encode(examples)
+    np.testing.assert_array_equal(codec.decode(encoded.steps, encoded.offsets, examples.first)["when"], table["when"])
+    assert fitted(table, ["joined", "born"], When("when", since="born"))[0].schema.steps[0].since == "born"
+    with pytest.raises(SchemaError, match=r"When\('when', since=...\): expected the name of an input that is a date"):
+        fitted(table, "group", When("when", since="group"))
+    codec, examples = fitted(table, inputs=First("when"), sequence=["when"])
+    np.testing.assert_array_equal(examples.first["when"], examples.inputs["when"].astype(np.int64))
+    np.testing.assert_array_equal(float32(codec, examples)["when"], examples.steps["when"])
+
+
+def test_missing_moments_are_missing() -> None:
+    table = events()
+    table["when"][[0, 8, 9, 17]] = np.datetime64("NaT")
+    codec, examples = fitted(table)
+    assert codec.steps[0].nullable
+    back = float32(codec, examples)["when"]
+    np.testing.assert_array_equal(back, examples.steps["when"])
+    assert codec.show({"when": back}, examples.offsets)[0][0] is None
+
+
+def test_a_model_of_events_makes_streams_and_keeps_moments(tmp_path) -> None:
+    """From the table to generated dates: never before the input date, never falling, the same when streamed."""
+    table = events(rows=24, amount=np.round(RNG.gamma(2, 20, 144), 2))
+    model = us.OneToMany(
+        inputs=["joined", "group"],
+        sequence=["when", "amount"],
+        network=us.Network(size=8),
+        training=us.Training(epochs=2),
+        verbose=False,
+    ).fit(table, id="id", order=None)
+    joined = ["2020-01-01", "2019-05-05"]
+    made = model.generate({"joined": joined, "group": [0, 1]}, n=3, length=12, seed=3)
+    for k, sequence in enumerate(made):
+        moments = [step["when"] for step in sequence]
+        assert moments == sorted(moments)
+        assert moments[0].isoformat() >= joined[k // 3]
+    streamed = list(model.stream({"joined": joined, "group": [0, 1]}, n=3, length=12, seed=3))
+    for event in streamed:
+        assert event.value["when"] == made[event.row * 3 + event.sample][event.step]["when"]
+    model.save(tmp_path / "events.unspool")
+    again = us.load(tmp_path / "events.unspool").generate({"joined": joined, "group": [0, 1]}, n=3, length=12, seed=3)
+    assert list(again) == list(made)
+    assert np.isfinite(model.log_prob(table)).all()
+    assert "since joined" in model.codec_.describe()
