@@ -1,11 +1,13 @@
 """What the benchmarks share: turns of A and B, the machine's ceiling, and the closing JSON line."""
 
 import argparse
+import functools
 import json
 import math
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -29,11 +31,37 @@ class Sizes(NamedTuple):
         return f"H={self.H} B={self.B} T={self.T} V={self.V}"
 
 
+@functools.cache
+def used_by_others() -> float | None:
+    """Share of the machine that is in use while we sleep, when first asked; None where the system does not tell.
+
+    PyTorch's threads wait for each other, so that on a busy machine it can take a hundred times as long: a comparison
+    is fair only where this is near zero.
+    """
+
+    def ticks() -> tuple[int, int]:
+        with open("/proc/stat") as file:
+            counts = [int(word) for word in file.readline().split()[1:9]]
+        return counts[3] + counts[4], sum(counts)
+
+    try:
+        idle, total = ticks()
+        time.sleep(1)
+        idle, total = (after - before for after, before in zip(ticks(), (idle, total), strict=True))
+    except OSError:
+        return None
+    return round(1 - idle / max(total, 1), 2)
+
+
 def quick() -> bool:
-    """Whether the command line asks for tiny sizes and one round: do parity and output work?"""
+    """Whether the command line asks for tiny sizes and one round; if not, warn of a busy machine."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="tiny sizes and one round, to see that it works")
-    return bool(parser.parse_args().quick)
+    asked = parser.parse_args()
+    busy = used_by_others()
+    if not asked.quick and busy is not None and busy > 0.1:
+        print(f"other programs use {busy:.0%} of this machine: the figures will be unfair", file=sys.stderr)
+    return bool(asked.quick)
 
 
 def in_turn(*jobs: Callable[[], Any], rounds: int = 7) -> list[float]:
@@ -91,7 +119,8 @@ def machine() -> dict[str, Any]:
             name = next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
-    return {"processor": name, "cores": os.cpu_count(), "python": platform.python_version(), "jax": jax.__version__}
+    versions = {"python": platform.python_version(), "jax": jax.__version__}
+    return {"processor": name, "cores": os.cpu_count(), "used by others": used_by_others(), **versions}
 
 
 def report(bench: str, rows: list[Row]) -> None:

@@ -59,7 +59,7 @@ def write(folder: Path = DOCS) -> None:
         )
         lines += ["", f"## {TITLES.get(name, name)}", "", NOTES.get(name, ""), "", f"{result['date']}, {machine}.", ""]
         if name == "scale":
-            lines += [f"![Cost of a {job} against each size]({drawn[job]})\n" for job in drawn]
+            lines += [f"![Cost of one {job} against each size]({drawn[job]})\n" for job in drawn]
         lines += table(result["rows"])
     (folder / "benchmarks.md").write_text("\n".join(lines) + "\n", "utf-8")
 
@@ -101,6 +101,7 @@ def pictures(rows: list[dict[str, Any]], folder: Path) -> dict[str, str]:
 
     mpl.use("agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     drawn = {}
     for job, file in PICTURES.items():
@@ -113,6 +114,10 @@ def pictures(rows: list[dict[str, Any]], folder: Path) -> dict[str, str]:
                 axis.plot(*zip(*sorted(points), strict=True), "o-", markersize=3, label=name)
             axis.set(xscale="log", yscale="log", xlabel=size, title=f"{job} against {size}")
             axis.title.set_fontsize(9)
+            ticks = sorted({at for points in found.values() for at, _ in points})
+            axis.set_xticks(ticks, [f"{at:.0f}" for at in ticks], fontsize=7)
+            axis.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
+            axis.yaxis.set_minor_formatter(NullFormatter())
             axis.grid(alpha=0.3)
         axes[0][0].set_ylabel("seconds")
         axes[0][0].legend(fontsize=7)
