@@ -87,6 +87,14 @@ def test_the_energy_score_is_that_of_scoringrules_on_the_vectors_of_paths(side_o
         assert given[row] == pytest.approx(true, rel=1e-5)
 
 
+def test_the_energy_score_is_the_same_whatever_is_held_at_once(side_of, monkeypatch):
+    real = side_of(x=RNG.normal(size=(7, 3)).tolist())
+    paths = side_of(x=RNG.normal(size=(70, 3)).tolist())
+    whole = energy(real, paths, {"x": 1.0})
+    monkeypatch.setattr("unspool.evaluation.ensembles.VALUES", 200)
+    np.testing.assert_allclose(energy(real, paths, {"x": 1.0}), whole, rtol=1e-12)
+
+
 def test_the_energy_score_sees_a_wrong_length_and_missing_values(side_of):
     true = [[0.0] * k for k in RNG.integers(1, 6, 400)]
     right = [[0.0] * k for k in RNG.integers(1, 6, 400 * 12)]

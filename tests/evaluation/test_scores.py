@@ -15,13 +15,20 @@ def rows_of(section, title):
 
 
 def test_the_true_law_beats_real_sequences_of_other_inputs(worlds):
-    section = scores(worlds(), 0)
+    world = worlds()
+    section = scores(world, 0)
     for title, field in (("Step by step", "x"), ("Whole paths", "all")):
         rows, table = rows_of(section, title)
         for rival in ("training at random", "nearest input"):
             more = rows[field, rival][1]
             assert more.value > 5 * more.error
         assert all(table.rows[k][1] == OWN for k in table.own)
+    rows, _ = rows_of(section, "Step by step")
+    alone = [
+        rows[field, OWN][0].value / world.train.numbers[field][~np.isnan(world.train.numbers[field])].std()
+        for field in "xy"
+    ]
+    assert min(alone) < rows["all", OWN][0].value < max(alone)
     assert section.figures["CRPS x, of the best rival's"] < 1
 
 

@@ -15,7 +15,7 @@ LAGS = (1, 2, 5, 10)
 PAIRS = 30
 """The fewest pairs of steps that a correlation is taken of."""
 SHOWN = 10
-"""Pairs of fields that are listed, those that differ most."""
+"""Correlations that are listed, those that differ most."""
 
 
 def dynamics(material: Material) -> Section:
@@ -49,13 +49,10 @@ def dynamics(material: Material) -> Section:
     parts: list[Table | Picture] = []
     if echoes:
         columns = (Column("field", "text"), Column("of", "text"), *correlations)
-        parts.append(Table("Autocorrelation", columns, tuple(echoes)))
+        parts.append(Table("Autocorrelation", columns, *_furthest(echoes)))
     if pairs:
-        pairs.sort(key=lambda row: -row.gap)
         columns = (Column("fields", "text"), Column("of", "text"), *correlations)
-        mean = float(np.mean([row.gap for row in pairs]))
-        note = f"The {min(len(pairs), SHOWN)} of {len(pairs)} that differ most; all differ by {mean:.3f} in the mean."
-        parts.append(Table("Correlation of fields in a step", columns, tuple(pairs[:SHOWN]), note))
+        parts.append(Table("Correlation of fields in a step", columns, *_furthest(pairs)))
     if moves:
         parts.append(_transitions_table(moves))
     figures: dict[str, float | None] = {
@@ -123,6 +120,13 @@ def _bigrams(side: Side, name: str, size: int) -> NDArray[np.int64]:
     before = np.where(side.position == 0, 0, np.roll(codes, 1))
     last = side.offsets[1:][side.lengths > 0] - 1
     return np.concatenate([before * size + codes, codes[last] * size])
+
+
+def _furthest(rows: list[Beside]) -> tuple[tuple[Beside, ...], str]:
+    """The rows that differ most, and a note on the others."""
+    mean = float(np.mean([row.gap for row in rows]))
+    note = f"The {min(len(rows), SHOWN)} of {len(rows)} that differ most; all differ by {mean:.3f} in the mean."
+    return tuple(sorted(rows, key=lambda row: -row.gap)[:SHOWN]), note
 
 
 def _transitions_table(rows: list[tuple[str, float, float]]) -> Table:

@@ -4,6 +4,8 @@ Sequences differ in length. A value at a position is judged among those paths th
 go on, what comes. Whether they go on is the subject of `unspool.evaluation.lengths`; the energy score judges both.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -102,7 +104,7 @@ def pinball(values: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[
     return out
 
 
-def energy(real: Side, paths: Side, scale: dict[str, float]) -> NDArray[np.float64]:
+def energy(real: Side, paths: Side, scale: Mapping[str, float]) -> NDArray[np.float64]:
     """(N,) the energy score of whole paths; less is better.
 
         mean |X - y| - mean |X - X'| / 2,  over different paths X, X'
@@ -121,24 +123,26 @@ def energy(real: Side, paths: Side, scale: dict[str, float]) -> NDArray[np.float
     """
     distance = extra("scipy.spatial.distance")
     longest = int(max(real.lengths.max(initial=0), paths.lengths.max(initial=0)))
-    truth, made = (_vectors(side, scale, longest) for side in (real, paths))
-    made = made.reshape(len(real), -1, truth.shape[1])
-    return np.array(
-        [
-            distance.cdist(y[None], x).mean() - distance.pdist(x).mean() / 2
-            for y, x in zip(truth.astype(np.float64), made.astype(np.float64), strict=True)
+    samples = len(paths) // max(len(real), 1)
+    at_once = max(VALUES // max(samples * longest * (2 * len(scale) + 1), 1), 1)
+    out = []
+    for first in range(0, len(real), at_once):
+        rows = np.arange(first, min(first + at_once, len(real)))
+        truth = _vectors(real.take(rows), scale, longest)
+        made = _vectors(paths.take(of_rows(rows, samples)), scale, longest).reshape(len(rows), samples, -1)
+        out += [
+            distance.cdist(y[None], x).mean() - distance.pdist(x).mean() / 2 for y, x in zip(truth, made, strict=True)
         ]
-    )
+    return np.array(out, np.float64)
 
 
-def _vectors(side: Side, scale: dict[str, float], longest: int) -> NDArray[np.float32]:
-    parts = []
+def _vectors(side: Side, scale: Mapping[str, float], longest: int) -> NDArray[np.float64]:
+    parts = [np.arange(longest) < side.lengths[:, None]]
     for name, unit in scale.items():
-        grid = (side.padded(side.numbers[name], longest) / unit).astype(np.float32)
+        grid = side.padded(side.numbers[name], longest) / unit
         there = ~np.isnan(grid)
         parts += [np.where(there, grid, 0), there]
-    parts.append(np.arange(longest) < side.lengths[:, None])
-    return np.concatenate([part.astype(np.float32) for part in parts], axis=1)
+    return np.concatenate([part.astype(np.float64) for part in parts], axis=1)
 
 
 def _alike(count: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:

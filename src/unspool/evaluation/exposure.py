@@ -13,6 +13,8 @@ from unspool.evaluation.sides import ABSENT, Material, Side
 NAME, TITLE = "exposure", "Do generated sequences hold their course when fed their own output?"
 LEAST = 30
 """The fewest sequences with a value at some positions, real and generated, that are compared."""
+SHOWN = 4
+"""Fields and flags that are shown, those that are furthest off."""
 SHRUNK, GROWN, MOVED = 0.5, 2.0, 0.5
 """Spreads or changes of less than half the real ones: a drift to a constant; of more than twice: a blow-up; means
 that are half a real standard deviation away: a drift."""
@@ -28,27 +30,13 @@ def exposure(material: Material) -> Section:
     Args:
         material: real and generated sequences.
     """
-    rows: list[tuple[Cell, ...]] = []
-    flags, panels = [], []
-    for name in material.test.numbers:
-        table = by_position(material.test, material.paths, name)
-        rows += [(name, *row) for row in table]
-        flags += [f"{name}: {what}" for what in judge(table)]
-        panels.append(_panel(name, table))
-    columns = (
-        Column("field", "text"),
-        Column("steps", "text"),
-        Column("mean, held out"),
-        Column("mean, generated"),
-        Column("spread, held out"),
-        Column("spread, generated"),
-        Column("change, held out"),
-        Column("change, generated"),
-    )
+    tables = {name: by_position(material.test, material.paths, name) for name in material.test.numbers}
+    flags = [f"{name}: {what}" for name, table in tables.items() for what in judge(table)]
+    shown = dict(sorted(tables.items(), key=lambda item: -_off(item[1]))[:SHOWN])
     parts: list[Table | Picture] = []
-    if rows:
-        note = "Spread: the standard deviation. Change: the mean size of the change from the step before."
-        parts += [Table("Numbers by position", columns, tuple(rows), note), Picture("By position", tuple(panels[:6]))]
+    if any(tables.values()):
+        parts.append(_numbers_table(shown, len(tables)))
+        parts.append(Picture("By position", tuple(_panel(name, table) for name, table in shown.items())))
     symbols: list[tuple[Cell, ...]] = []
     for name in material.test.symbols:
         shares = symbols_by_position(material.test, material.paths, name)
@@ -59,7 +47,9 @@ def exposure(material: Material) -> Section:
     if not parts:
         why = f"At no position are there {LEAST} sequences both held out and generated."
         return Section(NAME, TITLE, why, made=False)
-    verdict = "Flagged: " + "; ".join(flags) + "." if flags else "No drift to a constant, and no blow-up."
+    more = f"; and {len(flags) - SHOWN} more" if len(flags) > SHOWN else ""
+    verdict = "Flagged: " + "; ".join(flags[:SHOWN]) + more + "."
+    verdict = verdict if flags else "No drift to a constant, and no blow-up."
     return Section(NAME, TITLE, verdict, tuple(parts), {"flags": float(len(flags))})
 
 
@@ -101,6 +91,14 @@ def by_position(real: Side, made: Side, name: str) -> list[Row]:
         mean = lambda x: float(x.mean()) if len(x) else float("nan")  # noqa: E731
         rows.append(Row(band_name(band), mean(a), mean(b), float(a.std()), float(b.std()), mean(da), mean(db)))
     return rows
+
+
+def _off(rows: list[Row]) -> float:
+    """How far off a number is at the last band, by mean and spread, in real standard deviations."""
+    last = rows[-1] if rows else None
+    if last is None or not last.spread > 0:
+        return 0.0
+    return (abs(last.mean_made - last.mean) + abs(last.spread_made - last.spread)) / last.spread
 
 
 def judge(rows: list[Row]) -> list[str]:
@@ -175,6 +173,27 @@ def _panel(name: str, rows: list[Row]) -> Panel:
         return Trace(word, x, numbers(mean), numbers(mean - spread), numbers(mean + spread), role=role)
 
     return Panel(name, "steps", "mean ± spread", (trace("held out", 0, "real"), trace("generated", 1, "model")))
+
+
+def _numbers_table(shown: dict[str, list[Row]], fields: int) -> Table:
+    columns = (
+        Column("field", "text"),
+        Column("steps", "text"),
+        Column("mean, held out"),
+        Column("mean, generated"),
+        Column("spread, held out"),
+        Column("spread, generated"),
+        Column("change, held out"),
+        Column("change, generated"),
+    )
+    note = (
+        "Spread: the standard deviation. Change: the mean size of the change from the step before. At late positions "
+        "there are only sequences that last so long."
+    )
+    if fields > len(shown):
+        note += f" The {len(shown)} of {fields} fields that are furthest off at the end."
+    rows = tuple((name, *row) for name, table in shown.items() for row in table)
+    return Table("Numbers by position", columns, rows, note)
 
 
 def _symbols_table(rows: list[tuple[Cell, ...]]) -> Table:

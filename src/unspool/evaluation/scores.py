@@ -24,7 +24,7 @@ from unspool.evaluation.sides import Material, Side
 from unspool.evaluation.stylised import returns, returns_of
 
 NAME, TITLE = "paths", "Do generated paths come near what really followed?"
-OWN = "this model"
+OWN, ALL = "this model", "all"
 WHOLE = 300
 """The most held-out sequences that the energy score, which compares all pairs of paths, is taken of."""
 SUMS = (1, 5, 20)
@@ -56,8 +56,9 @@ def scores(material: Material, seed: int, others: Mapping[str, Side] | None = No
         "training at random": at_random(material.train, len(rows), material.samples, seed),
         "nearest input": nearest(material.train, real, material.samples, seed),
     } | {name: side.take(of_rows(rows, material.samples)) for name, side in (others or {}).items()}
-    steps, ratios = _by_step(real, everyone)
-    whole, energies = _by_path(material, real, everyone, seed)
+    units = {name: float(present(x).std()) or 1.0 for name, x in material.train.numbers.items() if len(present(x))}
+    steps, ratios = _by_step(real, everyone, units)
+    whole, energies = _by_path(material, real, everyone, units, seed)
     parts = [steps, whole]
     fields = returns_of(material)
     if fields:
@@ -72,9 +73,10 @@ def scores(material: Material, seed: int, others: Mapping[str, Side] | None = No
     return Section(NAME, TITLE, verdict, tuple(parts), figures)
 
 
-def _by_step(real: Side, everyone: Mapping[str, Side]) -> tuple[Table, dict[str, float]]:
+def _by_step(real: Side, everyone: Mapping[str, Side], units: Mapping[str, float]) -> tuple[Table, dict[str, float]]:
     rows: list[tuple[Cell, ...]] = []
     ratios, steps = {}, real.independent[real.owner]
+    pooled: dict[str, list[NDArray[np.float64]]] = {name: [] for name in everyone}
     for field, values in real.numbers.items():
         among = {name: members(real, side, side.numbers[field]) for name, side in everyone.items()}
         scored = _scored(values, among)
@@ -85,29 +87,38 @@ def _by_step(real: Side, everyone: Mapping[str, Side]) -> tuple[Table, dict[str,
             averages = (by_sequence(loss, steps).value for loss in losses.T)
             rows.append((field, name, *_against(score, scored[OWN], name, steps), *averages))
             means[name] = by_sequence(score, steps).value
+            pooled[name].append(score / units.get(field, 1.0))
         rivals = [value for name, value in means.items() if name != OWN and value]
         ratios[f"CRPS {field}, of the best rival's"] = (means[OWN] or 0.0) / min(rivals, default=float("nan"))
+    if len(real.numbers) > 1:
+        together = {name: np.concatenate(parts) for name, parts in pooled.items()}
+        owner = np.tile(steps, len(real.numbers))
+        blank = (None,) * len(QUANTILES)
+        whole = [(ALL, name, *_against(one, together[OWN], name, owner), *blank) for name, one in together.items()]
+        rows = [*whole, *rows]
     columns = (
         *_columns("CRPS"),
         *(Column(f"loss at {q:.0%}", digits=4) for q in QUANTILES),
     )
     note = (
         "CRPS, the continuous ranked probability score, in the field's unit: the mean distance of the paths to what "
-        "was, less half of that among themselves; the loss is that of the paths' quantile. Less is better."
+        "was, less half of that among themselves; the loss is that of the paths' quantile. Less is better. "
+        "All: in standard deviations of training."
     )
     own = tuple(k for k, row in enumerate(rows) if row[1] == OWN)
     return Table("Step by step", columns, tuple(rows), note, own), ratios
 
 
-def _by_path(material: Material, real: Side, everyone: Mapping[str, Side], seed: int) -> tuple[Table, dict[str, float]]:
+def _by_path(
+    material: Material, real: Side, everyone: Mapping[str, Side], units: Mapping[str, float], seed: int
+) -> tuple[Table, dict[str, float]]:
     chosen = evenly(len(real), WHOLE, seed)
-    scale = {name: float(present(x).std()) or 1.0 for name, x in material.train.numbers.items() if len(present(x))}
     scored = {
-        name: energy(real.take(chosen), side.take(of_rows(chosen, material.samples)), scale)
+        name: energy(real.take(chosen), side.take(of_rows(chosen, material.samples)), units)
         for name, side in everyone.items()
     }
     owner = real.independent[chosen]
-    rows = tuple(("all", name, *_against(score, scored[OWN], name, owner)) for name, score in scored.items())
+    rows = tuple((ALL, name, *_against(score, scored[OWN], name, owner)) for name, score in scored.items())
     note = (
         f"The energy score of whole paths, of {len(chosen)} held-out sequences: numbers in units of their standard "
         "deviation, with where the path ends and what is missing. Less is better."
