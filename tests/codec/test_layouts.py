@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from unspool.codec.examples import Examples, gather, gather_as
-from unspool.codec.saving import save_table
+from unspool.codec.saving import save_parts
 from unspool.errors import DataError, SchemaError
 from unspool.schema.fields import Category, First, Number, Text
 
@@ -50,7 +50,7 @@ def tables(data: dict, folder: Path) -> dict:
         "pyarrow": pa.table(data),
     }
     for ending in ("csv", "tsv", "jsonl", "json", "parquet"):
-        save_table(data, folder / f"data.{ending}")
+        save_parts([data], lambda: data, folder / f"data.{ending}")
         made[ending] = folder / f"data.{ending}"
     return made
 

@@ -3,7 +3,9 @@
 import datetime as dt
 import gzip
 import io
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unspool.codec.saving import save_table, write
+from unspool.codec.saving import save_parts, write
 from unspool.codec.table import read
 from unspool.errors import DataError, FileError, SchemaError
 from unspool.schema.arrays import Ragged, to_list
@@ -119,10 +121,15 @@ def test_a_single_value_stands_for_all_rows() -> None:
     assert plain({"a": "x", "n": 2}) == {"a": ["x"], "n": [2]}
 
 
+def save(columns: Mapping[str, Any], target: Any, form: str | None = None) -> None:
+    """A table of one part."""
+    save_parts([columns], lambda: columns, target, form)
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "json", "parquet", "ndjson", "pq"])
 def test_a_file_that_was_saved_reads_back(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"table.{ending}"
-    save_table(read(COLUMNS).columns, path)
+    save(read(COLUMNS).columns, path)
     read_back = plain(path)
     if "json" in ending or ending == "ndjson":  # JSON has no dates: they are ISO 8601 text
         read_back["day"] = [None if day is None else moment(day) for day in read_back["day"]]
@@ -132,7 +139,7 @@ def test_a_file_that_was_saved_reads_back(tmp_path: Path, ending: str) -> None:
 @pytest.mark.parametrize("ending", ["csv", "tsv"])
 def test_csv_keeps_single_values_and_writes_lists_as_json(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"table.{ending}"
-    save_table(read(COLUMNS).columns, path)
+    save(read(COLUMNS).columns, path)
     read_back = plain(path)
     assert {name: read_back[name] for name in list(COLUMNS)[:6]} == {name: COLUMNS[name] for name in list(COLUMNS)[:6]}
     assert read_back["list"] == ["[1, 2]", "[3]", "[]"]
@@ -147,11 +154,23 @@ def test_a_compressed_file_reads_like_the_plain_one(tmp_path: Path) -> None:
         read(path)
 
 
+def test_a_name_that_promises_compression_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"table.csv.gz"):
+        save({"a": [1]}, tmp_path / "table.csv.gz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_values_without_a_common_type_are_refused_for_parquet_by_their_column(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"column 'b'.*Write CSV or JSON"):
+        save({"a": [1, 2], "b": ["x", 2]}, tmp_path / "table.parquet")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_streams_are_recognised_by_their_first_bytes() -> None:
     rows = {"a": [1, 2], "b": ["x", "y"]}
     for form in ("csv", "jsonl", "json", "parquet"):
         stream = io.BytesIO()
-        save_table(rows, stream, form)
+        save(rows, stream, form)
         stream.seek(0)
         table = read(stream)
         assert table.kind == form
@@ -161,10 +180,10 @@ def test_streams_are_recognised_by_their_first_bytes() -> None:
 
 def test_text_streams_take_text_formats_and_refuse_parquet() -> None:
     stream = io.StringIO()
-    save_table({"a": [1.5, None], "b": ["x,y", 'q"']}, stream)
+    save({"a": [1.5, None], "b": ["x,y", 'q"']}, stream)
     assert stream.getvalue() == 'a,b\n1.5,"x,y"\n,"q"""\n'
     with pytest.raises(DataError, match=r"a stream of bytes, for Parquet"):
-        save_table({"a": [1]}, stream, "parquet")
+        save({"a": [1]}, stream, "parquet")
 
 
 def test_only_the_empty_cell_is_missing_among_texts_and_na_is_missing_among_numbers(tmp_path: Path) -> None:
@@ -174,7 +193,7 @@ def test_only_the_empty_cell_is_missing_among_texts_and_na_is_missing_among_numb
 
 
 def test_a_missing_value_in_a_table_of_one_column_is_still_a_row(tmp_path: Path) -> None:
-    save_table({"a": [1, None, 3]}, tmp_path / "table.csv")
+    save({"a": [1, None, 3]}, tmp_path / "table.csv")
     assert plain(tmp_path / "table.csv") == {"a": [1, None, 3]}
 
 
@@ -195,7 +214,7 @@ def test_columns_asked_for_as_text_stay_text(tmp_path: Path) -> None:
 def test_any_unicode_text_survives_csv_and_json(texts: list[str]) -> None:
     for form in ("csv", "jsonl"):
         stream = io.BytesIO()
-        save_table({"k": [1] * len(texts), "t": texts}, stream, form)
+        save({"k": [1] * len(texts), "t": texts}, stream, form)
         stream.seek(0)
         read_back = plain(stream, strings=["t"])["t"]
         assert [text or "" for text in read_back] == texts
@@ -205,11 +224,11 @@ def test_a_failed_save_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("before")
     with pytest.raises(ValueError, match=r"argument"):
-        save_table({"a": [1], "b": [1, 2]}, path)
+        save({"a": [1], "b": [1, 2]}, path)
     assert path.read_text() == "before"
     assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
     with pytest.raises(FileError, match=r"folder"):
-        save_table({"a": [1]}, tmp_path / "no" / "table.csv")
+        save({"a": [1]}, tmp_path / "no" / "table.csv")
 
 
 BAD_BYTES = {

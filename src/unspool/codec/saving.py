@@ -10,7 +10,7 @@ from typing import IO, Any
 import msgspec
 import numpy as np
 
-from unspool.codec.sources import FORMATS, format_of
+from unspool.codec.sources import COMPRESSED, FORMATS, format_of
 from unspool.errors import DataError
 from unspool.files import atomic
 from unspool.schema.arrays import Ragged, Record, to_list
@@ -21,7 +21,7 @@ def write(columns: Mapping[str, Any], like: str) -> Any:
 
     Args:
         columns: lists, arrays or canonical columns of one length.
-        like: a `Table.kind`. A file's kind gives a dict of lists; to write files, see `save_table`.
+        like: a `Table.kind`. A file's kind gives a dict of lists; to write files, see `save_parts`.
 
     Examples:
         >>> write({"x": np.array([1.5, np.nan])}, "records")
@@ -57,11 +57,6 @@ def _plain(values: Any) -> list[Any]:
     return to_list(values) if isinstance(values, (np.ndarray, Ragged, Record)) else list(values)
 
 
-def save_table(columns: Mapping[str, Any], target: str | Path | IO[Any], format: str | None = None) -> None:  # noqa: A002
-    """Write named columns to a file, whole or not at all, or to an open stream: `save_parts` of a single part."""
-    save_parts([columns], lambda: columns, target, format)
-
-
 def save_parts(
     parts: Iterable[Mapping[str, Any]],
     like: Callable[[], Mapping[str, Any]],
@@ -80,13 +75,16 @@ def save_parts(
         format: csv, tsv, jsonl, json or parquet; by default what the path's ending says, csv for a stream.
 
     Raises:
-        DataError: a format that isn't known, or values that Parquet has no common type for.
+        DataError: a format that isn't known, a name that promises compression, or values that Parquet has no common
+            type for.
         FileError: the file can't be written.
     """
     chosen = format or (format_of(target) if isinstance(target, (str, Path)) else "csv")
     if chosen not in FORMATS.values():
         raise DataError("format", "one of " + ", ".join(sorted(set(FORMATS.values()))), repr(chosen))
     if isinstance(target, (str, Path)):
+        if Path(target).suffix in COMPRESSED:
+            raise DataError(str(target), "a name without compression", Path(target).suffix, "Compress it afterwards.")
         with atomic(target) as file:
             _write(parts, like, file, chosen)
         return

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from unspool.codec.saving import save_table, write
+from unspool.codec.saving import write
 from unspool.codec.sources import read_path, read_stream
 from unspool.errors import DataError, SchemaError
 from unspool.schema.arrays import Column
 from unspool.schema.conversion import from_arrow, from_values
 from unspool.schema.place import Place, listing, nearest
 
-__all__ = ["Table", "is_many", "read", "save_table", "write"]
+__all__ = ["Table", "is_many", "read", "write"]
 
 ACCEPTED = "a pandas, Polars or PyArrow table, a dict of lists, a list of dicts, or a path"
 
