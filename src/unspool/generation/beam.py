@@ -43,10 +43,12 @@ class Ended(NamedTuple):
 
     Attributes:
         score: best first; minus infinity where there are fewer yet.
-        place: where each ended: its number of steps times K, plus its place in the beam.
+        steps: how many each has.
+        place: in the beam, when it ended.
     """
 
     score: Float[Array, "B N"]
+    steps: Int[Array, "B N"]
     place: Int[Array, "B N"]
 
 
@@ -72,6 +74,20 @@ class Found(NamedTuple):
     ended: NDArray[np.bool_]
     nats: NDArray[np.float64]
     scores: NDArray[np.float64]
+
+
+@partial(jax.jit, static_argnames=("width", "best"))
+def start(net: Net, inputs: tuple[Array, ...], goal: Goal, width: int, best: int) -> tuple[Live, Ended, Prepared]:
+    """One empty hypothesis for each input, in beams of `width` places; the others are impossible.
+
+    Every other sequence is found on the way; the empty one has ended where no steps are asked for.
+    """
+    B = inputs[0].shape[0]
+    carry, ready = begin(net, tuple(jnp.repeat(a, width, 0) for a in inputs))
+    impossible = lambda count: jnp.full((B, count), -jnp.inf)  # noqa: E731
+    score = impossible(best).at[:, 0].set(jnp.where(goal.total == 0, 0.0, -jnp.inf))
+    nowhere = jnp.zeros((B, best), jnp.int32)
+    return Live(carry.state, carry.x, impossible(width).at[:, 0].set(0.0)), Ended(score, nowhere, nowhere), ready
 
 
 @partial(jax.jit, static_argnames=("steps", "stopping"))
@@ -198,15 +214,11 @@ def _tile(
 ) -> tuple[tuple[NDArray[np.int32], ...], NDArray[np.int64], NDArray[np.float64]]:
     """Flat values per field of some rows' sequences, their numbers of steps, and their scores."""
     number = np.arange(rows.start, rows.stop)
-    count, K, N = len(number), beam.width, request.samples
+    count = len(number)
     row = np.minimum(np.arange(1 << (count - 1).bit_length()), count - 1) + rows.start
-    carry, ready = begin(net, tuple(on_device(a[np.repeat(row, K)]) for a in request.inputs))
     total, stopping = _end(net, request)
-    live = Live(carry.state, carry.x, jnp.full((len(row), K), -jnp.inf).at[:, 0].set(0.0))
-    # The empty sequence is all there is of no steps; every other one is found on the way.
-    none = jnp.full((len(row), N), -jnp.inf).at[:, 0].set(-jnp.inf if total else 0.0)
-    ended = Ended(none, jnp.zeros((len(row), N), jnp.int32))
     goal = Goal(jnp.int32(total), jnp.float32(beam.length_penalty))
+    live, ended, ready = start(net, tuple(on_device(a[row]) for a in request.inputs), goal, beam.width, request.samples)
     chunk, trails = LONG if total > LONG else SHORT, []
     for first in range(0, total, chunk):
         given = given_steps(request, row, first, chunk)
@@ -216,12 +228,12 @@ def _tile(
         trails.append(trail)
         if stopping and bool(over):
             break
-    steps, place = ended.place // K, ended.place % K
+    place = ended.place
     made: list[tuple[Array, ...]] = []
     for k, trail in reversed(list(enumerate(trails))):
-        place, values = retrace(trail, place, steps, jnp.int32(k * chunk))
+        place, values = retrace(trail, place, ended.steps, jnp.int32(k * chunk))
         made.insert(0, values)
-    lengths = np.asarray(steps)[:count].astype(np.int64)
+    lengths = np.asarray(ended.steps)[:count].astype(np.int64)
     real = np.arange(len(trails) * chunk) < lengths[..., None]
     flat = tuple(
         np.concatenate([np.asarray(v[j]) for v in made]).transpose(1, 2, 0)[:count][real]
@@ -296,14 +308,24 @@ def _entered(
     first: Int[Array, ""],
 ) -> Ended:
     """The best of those that had ended, those that stop before one of these steps, and those cut at the last step."""
-    K = nats.shape[-1]
     number = first + jnp.arange(nats.shape[0])[:, None, None]
-    cut = jnp.where(number + 1 == goal.total, nats, -jnp.inf).max(0) / lp(goal.total, goal.penalty)
-    scores, places = [ended.score, cut], [ended.place, jnp.broadcast_to(goal.total * K + jnp.arange(K), cut.shape)]
+    nats = jnp.where(number + 1 == goal.total, nats, -jnp.inf)
+    cut = Ended(nats.max(0) / lp(goal.total, goal.penalty), *_whereabouts(goal.total, nats[:1]))
+    groups = [ended, cut]
     if stopped is not None:
         score = jnp.where(number < goal.total, stopped, -jnp.inf) / lp(number, goal.penalty)
-        place = jnp.broadcast_to(number * K + jnp.arange(K), score.shape)
-        scores[1:1] = [score.transpose(1, 0, 2).reshape(cut.shape[0], -1)]
-        places[1:1] = [place.transpose(1, 0, 2).reshape(cut.shape[0], -1)]
-    score, at = jax.lax.top_k(jnp.concatenate(scores, 1), ended.score.shape[1])
-    return Ended(score, jnp.take_along_axis(jnp.concatenate(places, 1), at, 1))
+        groups.insert(1, Ended(_by_row(score), *_whereabouts(number, stopped)))
+    score, steps, place = (jnp.concatenate(parts, 1) for parts in zip(*groups, strict=True))
+    score, at = jax.lax.top_k(score, ended.score.shape[1])
+    return Ended(score, jnp.take_along_axis(steps, at, 1), jnp.take_along_axis(place, at, 1))
+
+
+def _whereabouts(number: Array, like: Float[Array, "T B K"]) -> tuple[Int[Array, "B TK"], Int[Array, "B TK"]]:
+    """Numbers of steps, and places in the beam, of all hypotheses of some steps."""
+    place = jnp.broadcast_to(jnp.arange(like.shape[-1]), like.shape)
+    return _by_row(jnp.broadcast_to(number, like.shape)), _by_row(place)
+
+
+def _by_row(part: Array) -> Array:
+    """(T, B, K) as (B, T K)."""
+    return part.transpose(1, 0, 2).reshape(part.shape[1], -1)
