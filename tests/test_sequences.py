@@ -149,8 +149,16 @@ def counts(values):
     return made(data, {"k": ["a", "b"]}, {"x": np.array(values, np.float64)}, [1, 2], inputs="k", sequence=["x"])
 
 
+def ticks(values):
+    """Counters that never fall, of which some are missing."""
+    data = {"k": ["a", "b"], "x": [[1, 2, 40, 41, 90], [3, None, 50, 57, 80]]}
+    sequence = us.Number("x", transform="gap")
+    return made(data, {"k": ["a", "b"]}, {"x": np.array(values, np.float64)}, [1, 2], inputs="k", sequence=[sequence])
+
+
+@pytest.mark.parametrize("counts", [counts, ticks])
 @pytest.mark.parametrize("long", [True, False])
-def test_what_types_a_parquet_file_has_does_not_depend_on_what_was_drawn(long, tmp_path):
+def test_what_types_a_parquet_file_has_does_not_depend_on_what_was_drawn(counts, long, tmp_path):
     files = [tmp_path / f"{k}.parquet" for k in range(3)]
     for path, values in zip(files, ([1, 2, 3], [1, np.nan, 3], [np.nan] * 3), strict=True):
         counts(values).save(path, long=long)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from unspool.codec.codec import Codec
 from unspool.codec.columns import Symbols
-from unspool.codec.numbers import Scaled
 from unspool.codec.saving import save_parts, write
 from unspool.codec.table import Table
 from unspool.labels import labels, word
@@ -171,7 +170,7 @@ class Sequences:
         whole = {
             field.name
             for field, column in zip(self.codec.schema.steps, self.codec.steps, strict=True)
-            if isinstance(column, Scaled) and column.decimals == 0 and self.columns[field.name].dtype.kind == "f"
+            if not isinstance(column, Symbols) and column.decimals == 0 and self.columns[field.name].dtype.kind == "f"
         }
         columns = {name: _whole(values) if name in whole else values for name, values in self.columns.items()}
         return replace(self, columns=columns).table(long)
