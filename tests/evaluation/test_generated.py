@@ -1,5 +1,6 @@
 """All sections on real tables of every kind, with other real sequences in the place of generated ones."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -84,6 +85,30 @@ def test_every_section_of_real_sequences_can_be_made_and_finds_no_fault_with_oth
     assert told["calibration"].made == told["paths"].made == (table is not surnames)
     if table is not surnames:
         assert abs(told["calibration"].figures["coverage_80"] - 0.8) < 0.1
+
+
+@pytest.mark.parametrize("blown", [1e160, np.inf])
+def test_sequences_that_blew_up_are_told_and_stop_no_report(worlds, blown):
+    world = worlds(n=60, samples=12)
+    wild = replace(world.paths, numbers={name: x.copy() for name, x in world.paths.numbers.items()})
+    wild.numbers["x"][wild.position >= 4] *= blown
+    told = {section.name: section for section in sections(replace(world, paths=wild), 0)}
+    assert told["detector"].figures["accuracy"] > 0.9
+    assert told["calibration"].made
+    assert told["marginals"].figures["apart x"] > 0.2
+
+
+@pytest.mark.parametrize("what", ["empty", "missing", "constant"])
+@pytest.mark.parametrize("whose", ["paths", "test"])
+def test_sequences_without_any_substance_stop_no_report(worlds, what, whose):
+    world = worlds(n=60, samples=12)
+    side = getattr(world, whose)
+    bare = replace(side.take(np.arange(0)), offsets=np.zeros(len(side) + 1, np.int64), inputs=side.inputs)
+    if what != "empty":
+        numbers = {name: np.full(len(x), 1.0 if what == "constant" else np.nan) for name, x in side.numbers.items()}
+        symbols = {name: np.full(len(x), 0 if what == "constant" else -1) for name, x in side.symbols.items()}
+        bare = replace(side, numbers=numbers, symbols=symbols)
+    assert [section.name for section in sections(replace(world, **{whose: bare}), 0)] == NAMES
 
 
 def test_the_same_material_and_seed_give_the_same_sections(worlds):

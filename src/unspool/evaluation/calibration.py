@@ -79,7 +79,7 @@ def _row(u: NDArray[np.float64], owner: NDArray[np.int64]) -> list[Cell]:
 def _by_position(u: dict[str, NDArray[np.float64]], real: Side) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for name, one in u.items():
-        fields = len(one) // len(real.position)
+        fields = len(one) // max(len(real.position), 1)
         position, owner = np.tile(real.position, fields), np.tile(real.independent[real.owner], fields)
         for band in bands(int(real.lengths.max(initial=0))):
             at = (position >= band[0]) & (position < band[1]) & ~np.isnan(one)

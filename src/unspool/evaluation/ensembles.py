@@ -41,7 +41,7 @@ def members(real: Side, paths: Side, values: NDArray[np.float64]) -> NDArray[np.
         values: of the steps of `paths`.
     """
     longest = int(real.lengths.max(initial=0))
-    grid = paths.padded(values, longest).reshape(len(real), -1, longest)
+    grid = paths.padded(values, longest).reshape(len(real), len(paths) // len(real), longest)
     return np.sort(grid[real.owner, :, real.position], axis=1)
 
 

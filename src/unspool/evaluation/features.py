@@ -13,6 +13,8 @@ SYMBOLS = 20
 """The most frequent symbols of a field whose shares are features of their own."""
 HASHED = 32
 """Bins that pairs of neighbouring symbols are hashed into."""
+LARGEST = 1e100
+"""What a figure of a sequence that blew up is set to, because learners take no infinity."""
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -38,7 +40,8 @@ def features(side: Side, like: Side, *, inputs: bool = True) -> NDArray[np.float
         columns += _of_symbol(side, codes, like.symbols[name])
     if inputs:
         columns += [part for column in side.inputs.values() for part in np.atleast_2d(column.T)]
-    return np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
+    table = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
+    return np.clip(table, -LARGEST, LARGEST)
 
 
 def _of_number(side: Side, values: NDArray[np.float64]) -> list[NDArray[Any]]:
