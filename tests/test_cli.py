@@ -405,3 +405,38 @@ def test_ctrl_c_before_training_is_quiet(run, monkeypatch):
 
     monkeypatch.setattr("unspool.modelfile.read_config", interrupted)
     assert run("inspect", "x.unspool") == (130, "", "unspool: interrupted\n")
+
+
+# ---- evaluate --------------------------------------------------------------------------------------------------------
+
+
+def test_evaluate_prints_the_report_and_writes_the_page_and_the_json(run, workshop, tmp_path):
+    page, data = tmp_path / "report.html", tmp_path / "report.json"
+    tracks = workshop.folder / "tracks.csv"
+    words = ["evaluate", workshop.tracks, tracks, "--train", tracks, "-n", 2, "--html", page, "--json", data]
+    code, out, err = run(*words)
+    assert (code, err) == (0, "")
+    assert out.startswith("How good is the model of level, mood?")
+    assert "flatter" in out
+    assert page.read_text("utf-8").startswith("<!doctype html>")
+    kept = data.read_bytes()
+    assert json.loads(kept)["seed"] == 0
+    code, out, err = run(*words, "-q")
+    assert (code, out, err) == (0, "", "")
+    assert data.read_bytes() == kept
+
+
+def test_evaluate_refuses_before_it_works(run, workshop, tmp_path):
+    names = workshop.folder / "names.csv"
+    for words, told in (
+        (["--html", tmp_path / "report.json"], "a name that ends in .html"),
+        (["--json", tmp_path / "none" / "report.json"], "no folder"),
+        (["--train-steps", names], "--train, the inputs that its steps belong to"),
+        (["-n", 0], "at least 1"),
+    ):
+        code, out, err = run("evaluate", workshop.names, names, *words)
+        assert (code, out) == (2, "")
+        assert told in err
+    code, _, err = run("evaluate", workshop.names, workshop.folder / "tracks.csv")
+    assert code == 2
+    assert "country" in err

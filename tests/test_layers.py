@@ -16,6 +16,7 @@ LAYERS = (
     ("evaluation", "export"),
     ("labels",),
     ("plots",),
+    ("report",),
     ("sequences",),
     ("making",),
     ("model",),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from unspool.codec.windows import windows
     from unspool.model import OneToMany, load
     from unspool.options import Beam, Network, Sampling, Training
+    from unspool.report.report import Report
     from unspool.schema.fields import Category, Count, First, Flag, Number, Schema, Text, Vector, When
     from unspool.sequences import Sequences
 
@@ -25,6 +26,7 @@ __all__ = [
     "Network",
     "Number",
     "OneToMany",
+    "Report",
     "Sampling",
     "Schema",
     "Sequences",
@@ -46,6 +48,7 @@ _HOME = {
     "Network": "unspool.options",
     "Number": "unspool.schema.fields",
     "OneToMany": "unspool.model",
+    "Report": "unspool.report.report",
     "Sampling": "unspool.options",
     "Schema": "unspool.schema.fields",
     "Sequences": "unspool.sequences",

@@ -24,8 +24,12 @@ from unspool.making import Event, Order, events, parts, whole
 from unspool.network.rules import PLAIN, Rule
 from unspool.network.storage import read_model, write_model
 from unspool.options import RULES, Beam, Network, Options, Sampling, Training
+from unspool.report.report import Report
 from unspool.schema.fields import Schema
 from unspool.sequences import Sequences, save_all
+
+NAMED = 5
+"""Fields that the title of a report names, at the most."""
 
 
 class OneToMany:
@@ -198,20 +202,49 @@ class OneToMany:
 
     def log_prob_by_field(self, data: Any, steps: Any = None) -> NDArray[np.float64]:
         """As `log_prob`, (N, F) or (N, F + 1): a column per step field, then the stops where lengths vary."""
-        from unspool.training.batches import bucketed
-        from unspool.training.update import score
+        from unspool.evaluation.nats import scored
 
         self._fitted()
-        encoded = self.codec_.encode(self.codec_.gather(data, steps))
-        buckets, rows = bucketed(encoded, self.net_.shape.stops, multiple=8)
-        columns = len(encoded.steps) + self.net_.shape.stops
-        out = np.zeros((len(encoded), columns))
-        for bucket, at in zip(buckets, rows, strict=True):
-            out[at] = score(self.net_, bucket)
-        owner = np.repeat(np.arange(len(encoded)), encoded.lengths)
-        for j, jacobian in enumerate(encoded.log_jacobian):
-            out[:, j] += np.bincount(owner, jacobian, minlength=len(encoded))
-        return out
+        return scored(self.net_, self.codec_.encode(self.codec_.gather(data, steps)))
+
+    def evaluate(self, data: Any, steps: Any = None, *, train: Any = None, seed: int = 0, samples: int = 50) -> Report:
+        """How good the model is, beside the simplest things that could work; `docs/report.md` explains every line.
+
+        Args:
+            data: sequences to judge it on, which it should not have seen, in the layout of the training data.
+            steps: the table of steps, as for `fit`.
+            train: what baselines learn from: the training data; where steps have a table of their own, the pair of
+                both. Without it they learn from a part of `data`, and the other part is judged.
+            seed: of all that is random.
+            samples: sequences generated for each held-out input, to compare with real ones.
+
+        Raises:
+            SchemaError: columns or values that the fitted schema can't take; every difference is listed.
+            DataError: too little data to judge, or to learn baselines from.
+
+        Examples:
+            >>> import unspool as us
+            >>> data = {"k": ["a", "b"] * 20, "x": [[1, 2, 1], [2, 2, 1]] * 20}
+            >>> model = us.OneToMany("k", us.Category("x"), network=us.Network(size=8), verbose=False,
+            ...     training=us.Training(epochs=3)).fit(data)
+            >>> model.evaluate(data, samples=2).section("input").title
+            'Is the input used?'
+        """
+        from unspool.evaluation.evaluate import evaluated, facts_of, sides_of
+        from unspool.training.checkpoint import fingerprint
+
+        self._fitted()
+        _check_whole(f"evaluate(seed={seed!r})", seed, 0)
+        _check_whole(f"evaluate(samples={samples!r})", samples, 1)
+        judged = self.codec_.gather(data, steps)
+        known = None if train is None else self.codec_.gather(*(train if isinstance(train, tuple) else (train,)))
+        sides = sides_of(self, judged, known, int(seed))
+        sections = evaluated(self, sides, int(seed), int(samples))
+        digest = fingerprint(self.codec_.encode(sides.test))["data"]
+        names = [field.name for field in self.schema_.steps]
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        title = f"How good is the model of {', '.join(names[:NAMED])}{more}?"
+        return Report(title, sides.notes, sections, facts_of(self, sides), int(seed), digest, versions())
 
     # ---- generate -----------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from unspool.evaluation.ngram import Tokens, best_order, witten_bell
+from unspool.evaluation.ngram import Tokens, best_order, step_nats, witten_bell, witten_bell_parts
 
 V = 3
 
@@ -71,3 +71,39 @@ def test_the_order_that_suits_is_found():
     chains = [[(s + t) % V for t in range(6)] for s in range(V)] * 4
     assert all(step[a] == b for one in chains for a, b in itertools.pairwise(one))
     assert best_order(tokens(chains, [0] * 12), tokens(chains[:3], [0] * 3), V, most=2) == 2
+
+
+def test_symbols_and_stops_apart_add_up_to_the_whole():
+    test = tokens([[], [0], [2, 2, 2, 2], [0, 1, V], TRAIN[3]], [0, 1, 0, 1, 1])
+    parts = witten_bell_parts(tokens(TRAIN, GROUPS), test, V, 3)
+    owner = np.repeat(np.arange(5), np.diff(test.offsets))
+    whole = witten_bell(tokens(TRAIN, GROUPS), test, V, 3)
+    np.testing.assert_allclose(np.bincount(owner, parts.steps, minlength=5) + parts.stops, whole, rtol=1e-12)
+    assert (parts.steps < 0).all()
+    assert (parts.stops < 0).all()
+
+
+def test_symbols_alone_have_probability_one_together():
+    every = tokens([[0, 1, s] for s in range(V + 1)], [0] * (V + 1))
+    p = np.exp(step_nats(tokens(TRAIN, GROUPS), every, V, 3)).reshape(V + 1, 3)
+    assert p[:, 2].sum() == pytest.approx(1, abs=1e-12)
+
+
+def test_a_chain_of_known_transitions_is_learned_to_its_entropy():
+    rng = np.random.default_rng(1)
+    table = np.array([[0.8, 0.1, 0.1], [0.1, 0.2, 0.7], [0.3, 0.6, 0.1]])
+
+    def chain(count):
+        out = [[0] for _ in range(count)]
+        for one in out:
+            for _ in range(29):
+                one.append(int(rng.choice(3, p=table[one[-1]])))
+        return tokens(out, [0] * count)
+
+    train, test = chain(300), chain(200)
+    steps = test.values.reshape(200, 30)
+    true = np.log(table[steps[:, :-1], steps[:, 1:]])
+    order = best_order(train, test, V, ends=False)
+    assert order == 2
+    lost = true - step_nats(train, test, V, order).reshape(200, 30)[:, 1:]
+    assert abs(lost.mean()) < 5 * lost.std() / np.sqrt(lost.size) + 9 / (2 * 300 * 29) + 0.005

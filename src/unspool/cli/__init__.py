@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError, Parameter
 
 from unspool.cli.demo import demo
+from unspool.cli.evaluate import evaluate
 from unspool.cli.fit import fit
 from unspool.cli.generate import generate
 from unspool.cli.inspect import inspect
@@ -38,7 +39,7 @@ app = App(
     default_parameter=Parameter(negative=()),
     suppress_keyboard_interrupt=False,
 )
-for command in (fit, generate, plot, inspect, demo):
+for command in (fit, generate, evaluate, plot, inspect, demo):
     app.command(command)
 
 

@@ -12,6 +12,7 @@ from unspool.codec.request import Request, name_of, parse_request, request_of
 from unspool.codec.table import read
 from unspool.codec.windows import Windows
 from unspool.errors import DataError, SchemaError
+from unspool.schema.arrays import lay, spans
 from unspool.schema.casting import cast, moments_or_none
 from unspool.schema.fields import AnyField, Category, Field, Number, Schema, Text, When
 from unspool.schema.inference import infer_input, infer_steps
@@ -50,6 +51,24 @@ class Examples:
     def lengths(self) -> np.ndarray:
         """(N,) steps of each sequence."""
         return np.diff(self.offsets)
+
+    def take(self, rows: np.ndarray) -> "Examples":
+        """The given examples, in the given order.
+
+        Args:
+            rows: positions.
+        """
+        at = spans(self.offsets, rows)
+        return Examples(
+            {name: column[rows] for name, column in self.inputs.items()},
+            {name: column[at] for name, column in self.steps.items()},
+            lay(self.lengths[rows]),
+            {name: column[rows] for name, column in self.first.items()},
+            None if self.starts is None else self.starts[rows],
+            self.gap,
+            self.place,
+            None if self.ids is None else [self.ids[row] for row in rows.tolist()],
+        )
 
     def input_place(self, name: str) -> Place:
         """Where an input column is."""

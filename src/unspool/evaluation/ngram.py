@@ -1,5 +1,6 @@
 """The baseline for symbols: an interpolated n-gram that also sees a group, such as the kind of a name."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,18 @@ class Tokens(NamedTuple):
     values: NDArray[np.int64]
     offsets: NDArray[np.int64]
     groups: NDArray[np.int64]
+
+
+class Parts(NamedTuple):
+    """Log-probabilities of the two decisions before every step, in nats.
+
+    Attributes:
+        steps: (S,) of every symbol, given that the sequence goes on.
+        stops: (N,) of all the decisions to go on, and of the one to stop, of every sequence.
+    """
+
+    steps: NDArray[np.float64]
+    stops: NDArray[np.float64]
 
 
 def witten_bell(train: Tokens, test: Tokens, symbols: int, order: int) -> NDArray[np.float64]:
@@ -39,59 +52,123 @@ def witten_bell(train: Tokens, test: Tokens, symbols: int, order: int) -> NDArra
     Returns:
         (N,) nats, negative.
     """
-    end, unseen, pad = symbols, symbols + 1, symbols + 2
-    values, offsets, groups, first_test = _joined(train, test, end, unseen)
-    known = np.arange(len(values)) < first_test
-    group = np.repeat(groups, np.diff(offsets))
-    position = np.arange(len(values)) - np.repeat(offsets[:-1], np.diff(offsets))
-    p = np.full(len(values), 1.0 / (symbols + 2))
-    history = np.zeros(len(values), np.int64)
-    for back in range(order):
-        if back:
-            before = np.where(position >= back, np.roll(values, back), pad)
-            history = _numbered(history, before, pad + 1)
-        for context in (history, _numbered(history, group, int(groups.max(initial=0)) + 1)):
-            p = _interpolated(context, values, p, known, pad)
-    return np.add.reduceat(np.log(p), offsets[:-1])[len(train.offsets) - 1 :]
+    joined = _join(train, test, symbols, ends=True)
+    p = _last(_interpolations(joined, joined.values, symbols + 2, order))
+    first = len(train.offsets) - 1
+    return np.add.reduceat(np.log(p), joined.offsets[:-1])[first:]
 
 
-def best_order(train: Tokens, valid: Tokens, symbols: int, most: int = 6) -> int:
-    """The order, up to `most`, at which an n-gram learned from `train` scores best on `valid`."""
-    return max(range(1, most + 1), key=lambda order: float(witten_bell(train, valid, symbols, order).sum()))
+def witten_bell_parts(train: Tokens, test: Tokens, symbols: int, order: int) -> Parts:
+    """The log-probabilities of `witten_bell`, the choice of symbols apart from that of when to end.
+
+    With e = p(end | context) a symbol's part is log p(s | context) - log(1 - e); going on costs log(1 - e).
+    """
+    joined = _join(train, test, symbols, ends=True)
+    p = _last(_interpolations(joined, joined.values, symbols + 2, order))
+    end = _last(_interpolations(joined, np.full_like(joined.values, symbols), symbols + 2, order))
+    last = np.zeros(len(p), bool)
+    last[joined.offsets[1:] - 1] = True
+    go_on = np.log1p(-end)
+    first = len(train.offsets) - 1
+    stops = np.add.reduceat(np.where(last, np.log(end), go_on), joined.offsets[:-1])[first:]
+    return Parts((np.log(p) - go_on)[~last & ~joined.known], stops)
 
 
-def _joined(
-    train: Tokens, test: Tokens, end: int, unseen: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], int]:
-    """Both sets after one another, every sequence closed by the end symbol."""
-    lengths = np.concatenate([np.diff(train.offsets), np.diff(test.offsets)]) + 1
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    values = np.full(offsets[-1], end, np.int64)
+def step_nats(train: Tokens, test: Tokens, symbols: int, order: int) -> NDArray[np.float64]:
+    """Log-probability (S,) of every test symbol under an n-gram of steps alone, which knows no end.
+
+    For one field of several, whose sequences stop together.
+    """
+    joined = _join(train, test, symbols, ends=False)
+    p = _last(_interpolations(joined, joined.values, symbols + 1, order))
+    return np.log(p[~joined.known])
+
+
+def best_order(train: Tokens, valid: Tokens, symbols: int, most: int = 6, *, ends: bool = True) -> int:
+    """The order, up to `most`, at which an n-gram learned from `train` scores best on `valid`.
+
+    Args:
+        train: what to count.
+        valid: what to score.
+        symbols: how many there are.
+        most: symbols a gram spans at most.
+        ends: whether ends are predicted along, as in `witten_bell`, or not, as in `step_nats`.
+    """
+    joined = _join(train, valid, symbols, ends)
+    levels = _interpolations(joined, joined.values, symbols + 1 + ends, most)
+    scores = [float(np.log(p[~joined.known]).sum()) for p in levels]
+    return 1 + int(np.argmax(scores))
+
+
+class _Joined(NamedTuple):
+    """Training sequences, then those to be scored; every sequence closed by the end symbol where there is one."""
+
+    values: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    known: NDArray[np.bool_]
+
+
+def _join(train: Tokens, test: Tokens, symbols: int, ends: bool) -> _Joined:
+    lengths = np.concatenate([np.diff(train.offsets), np.diff(test.offsets)]) + ends
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    values = np.full(offsets[-1], symbols, np.int64)
     inside = np.ones(offsets[-1], bool)
-    inside[offsets[1:] - 1] = False
-    symbols = np.concatenate([train.values, test.values])
-    values[inside] = np.where(symbols < end, symbols, unseen)
-    return values, offsets, np.concatenate([train.groups, test.groups]), int(offsets[len(train.offsets) - 1])
+    if ends:
+        inside[offsets[1:] - 1] = False
+    given = np.concatenate([train.values, test.values])
+    values[inside] = np.where(given < symbols, given, symbols + ends)
+    # Numbered from 0, so that contexts told apart by them can't overflow.
+    groups = np.repeat(np.unique(np.concatenate([train.groups, test.groups]), return_inverse=True)[1], lengths)
+    return _Joined(values, offsets, groups, np.arange(offsets[-1]) < offsets[len(train.offsets) - 1])
 
 
-def _numbered(context: NDArray[np.int64], more: NDArray[np.int64], base: int) -> NDArray[np.int64]:
+def _interpolations(joined: _Joined, asked: NDArray[np.int64], kinds: int, most: int) -> Iterator[NDArray[np.float64]]:
+    """The probability of the asked symbol at every position, by n-grams of order 1, 2, ... up to `most`."""
+    position = np.arange(len(joined.values)) - np.repeat(joined.offsets[:-1], np.diff(joined.offsets))
+    p = np.full(len(joined.values), 1.0 / kinds)
+    history = np.zeros(len(joined.values), np.int64)
+    for back in range(most):
+        if back:
+            before = np.where(position >= back, np.roll(joined.values, back), kinds)
+            history = numbered(history, before)
+        p = interpolated(history, joined.values, asked, p, joined.known)
+        p = interpolated(numbered(history, joined.groups), joined.values, asked, p, joined.known)
+        yield p
+
+
+def _last(levels: Iterator[NDArray[np.float64]]) -> NDArray[np.float64]:
+    *_, p = levels
+    return p
+
+
+def numbered(context: NDArray[np.int64], more: NDArray[np.int64]) -> NDArray[np.int64]:
     """Contexts told apart by one more symbol, numbered anew from 0 so that they never overflow."""
-    return np.unique(context * base + more, return_inverse=True)[1]
+    return np.unique(context * (int(more.max(initial=0)) + 1) + more, return_inverse=True)[1]
 
 
-def _interpolated(
+def interpolated(
     context: NDArray[np.int64],
     values: NDArray[np.int64],
+    asked: NDArray[np.int64],
     weaker: NDArray[np.float64],
     known: NDArray[np.bool_],
-    base: int,
 ) -> NDArray[np.float64]:
-    """One level of the interpolation, for every position at once."""
-    grams = _numbered(context, values, base)
-    gram_counts = np.bincount(grams[known], minlength=int(grams.max()) + 1)
-    counts = np.bincount(context[known], minlength=int(context.max()) + 1)
+    """One level of the interpolation of `witten_bell`, for every position at once.
+
+    Args:
+        context: (S,) numbered from 0.
+        values: (S,) the symbols that are there.
+        asked: (S,) the symbols whose probability is wanted.
+        weaker: (S,) what the weaker context says of them.
+        known: (S,) which positions are counted.
+    """
+    both = numbered(np.tile(context, 2), np.concatenate([values, asked]))
+    grams, wanted = both[: len(values)], both[len(values) :]
+    gram_counts = np.bincount(grams[known], minlength=int(both.max(initial=0)) + 1)
+    counts = np.bincount(context[known], minlength=int(context.max(initial=0)) + 1)
     first = np.unique(grams[known], return_index=True)[1]
     kinds = np.bincount(context[known][first], minlength=len(counts))
     total = (counts + kinds)[context]
     seen = total > 0
-    return np.where(seen, (gram_counts[grams] + kinds[context] * weaker) / np.maximum(total, 1), weaker)
+    return np.where(seen, (gram_counts[wanted] + kinds[context] * weaker) / np.maximum(total, 1), weaker)

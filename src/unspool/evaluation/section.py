@@ -50,6 +50,7 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         rows: one cell per column; NaN and infinity become None.
         note: one or two sentences on how to read it, below the table.
         own: positions of the rows that are the model's own, which are set off from those of its rivals.
+        across: the best figure is marked in every row, rather than in every column.
 
     Raises:
         DataError: a row with more or fewer cells than there are columns.
@@ -65,6 +66,7 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
     own: tuple[int, ...] = ()
+    across: bool = False
 
     def __post_init__(self) -> None:
         for row in self.rows:

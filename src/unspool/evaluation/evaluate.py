@@ -1,0 +1,198 @@
+"""A whole evaluation: what is judged, on what, and the sections of the report in their order."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unspool.codec.codec import Codec, Encoded
+from unspool.codec.examples import Examples
+from unspool.config import Config
+from unspool.errors import DataError, MissingExtra, TrainingError
+from unspool.evaluation import (
+    calibration,
+    detector,
+    dynamics,
+    exposure,
+    lengths,
+    marginals,
+    memory,
+    scores,
+    stylised,
+    transfer,
+)
+from unspool.evaluation.baselines import Task, baselines
+from unspool.evaluation.bootstrap import block_bootstrap
+from unspool.evaluation.conditioning import conditioning
+from unspool.evaluation.evidence import evidence, targets
+from unspool.evaluation.figures import evenly
+from unspool.evaluation.likelihood import likelihood
+from unspool.evaluation.nats import scored
+from unspool.evaluation.paths import made
+from unspool.evaluation.section import Section
+from unspool.evaluation.sides import material
+from unspool.evaluation.sides import sides as sides_alike
+from unspool.network.net import Net
+from unspool.training.batches import split
+from unspool.training.checkpoint import fingerprint
+
+JUDGED = 1 / 3
+"""Share of the data that is judged where no training data was given; baselines learn from the rest."""
+LEAST = 2
+"""Sequences that must be judged, and learned from, at the least."""
+MADE = 2_000_000
+"""Generated steps, at the most, of sequences that are compared with real ones."""
+FLATTERED = "The model was fitted to the very data that it is judged on: its figures flatter it."
+HELD = (
+    "This is the data that the model was fitted to. Judged are the sequences that training held out; by them it "
+    "decided when to stop, which flatters the model a little."
+)
+
+
+@runtime_checkable
+class Judged(Protocol):
+    """What an evaluation needs of a model."""
+
+    config_: Config
+    net_: Net
+
+    @property
+    def codec_(self) -> Codec:
+        """The fitted columns."""
+        ...
+
+
+class Sides(NamedTuple):
+    """What baselines learn from, what is judged, and what one must know of it.
+
+    Attributes:
+        train: to fit baselines to.
+        test: to judge the model and the baselines on.
+        origin: where `train` is from, for the report's facts.
+        notes: what a reader must know before reading on.
+    """
+
+    train: Examples
+    test: Examples
+    origin: str
+    notes: tuple[str, ...]
+
+
+def evaluated(model: Judged, sides: Sides, seed: int, samples: int) -> tuple[Section, ...]:
+    """All sections, in the order in which they are read; those that could not be made say why.
+
+    Args:
+        model: a fitted model.
+        sides: see `sides_of`.
+        seed: of all that is drawn.
+        samples: generated sequences for each held-out input.
+    """
+    codec, unit = model.codec_, "character" if model.codec_.schema.form == "text" else "step"
+    train, test = codec.encode(sides.train), codec.encode(sides.test)
+    nats = scored(model.net_, test)
+    known, asked = evidence(codec, sides.train, train), evidence(codec, sides.test, test)
+    task = Task(known, asked, targets(codec), model.net_.shape.stops, seed)
+    names = tuple(field.name for field in codec.schema.inputs)
+    score: Callable[[Encoded], NDArray[np.float64]] = lambda encoded: scored(model.net_, encoded)  # noqa: E731
+    return (
+        likelihood(task, nats, baselines(task), unit),
+        conditioning(score, test, names, nats, asked.clusters, seed, unit),
+        *_of_generated(model, sides, seed, samples),
+    )
+
+
+def _of_generated(model: Judged, sides: Sides, seed: int, samples: int) -> tuple[Section, ...]:
+    """The sections that compare generated with real sequences; of very many, some are drawn for it."""
+    codec = model.codec_
+    share = max(1, MADE // max(samples * codec.longest, 1))
+    test = sides.test.take(evenly(len(sides.test), share, seed))
+    train = sides.train.take(evenly(len(sides.train), max(1, MADE // max(codec.longest, 1)), seed))
+    paths, ended = made(model.net_, codec, test, codec.encode(test), samples, seed)
+    twins, _ = made(model.net_, codec, train, codec.encode(train), 1, seed + 1)
+    blocks = block_bootstrap(train, test, samples, seed)
+    found = material(codec.schema, train, test, paths, twins, ended)
+    rival = sides_alike(codec.schema, train, test, paths, twins, blocks)[-1]
+    jobs: list[tuple[ModuleType, Callable[[], Section]]] = [
+        (calibration, lambda: calibration.calibration(found, seed)),
+        (scores, lambda: scores.scores(found, seed, {"block bootstrap": rival})),
+        (lengths, lambda: lengths.length(found, seed)),
+        (marginals, lambda: marginals.marginals(found)),
+        (dynamics, lambda: dynamics.dynamics(found)),
+        (exposure, lambda: exposure.exposure(found)),
+        (stylised, lambda: stylised.stylised(found)),
+        (detector, lambda: detector.detector(found, seed)),
+        (transfer, lambda: transfer.transfer(found, seed)),
+        (memory, lambda: memory.memory(found, seed)),
+    ]
+    return tuple(_section(module, job) for module, job in jobs)
+
+
+def _section(module: ModuleType, job: Callable[[], Section]) -> Section:
+    """A section, or one that says which package it lacks."""
+    try:
+        return job()
+    except MissingExtra as error:
+        return Section(module.NAME, module.TITLE, str(error), made=False)
+
+
+def sides_of(model: Judged, data: Examples, train: Examples | None, seed: int) -> Sides:
+    """What is judged, and what baselines learn from.
+
+    Given training data, all of `data` is judged. Without, data that the model was fitted to falls into the same two
+    parts as in training; other data is cut in two by whole sequences, windows by time.
+
+    Raises:
+        DataError: too little to judge, or to learn from.
+    """
+    codec, config = model.codec_, model.config_
+    encoded = codec.encode(data)
+    fitted = fingerprint(encoded)["data"] == config.data
+    if train is not None:
+        notes = (FLATTERED,) if fitted else ()
+        same = fingerprint(codec.encode(train))["data"] == config.data
+        origin = "what the model was fitted to" if same else "not what the model was fitted to, or in another order"
+        return _checked(Sides(train, data, f"the training data given, {origin}", notes))
+    if not fitted:
+        learned, judged = _cut(encoded, JUDGED, seed)
+        note = (
+            f"No training data was given (train=...), so the baselines learned from {len(learned):,} of the sequences, "
+            f"and are judged, as the model is, on {len(judged):,} others. The model learned from {codec.examples:,}."
+        )
+    elif config.training.holdout:
+        learned, judged = _cut(encoded, config.training.holdout, config.seed)
+        note = HELD
+    else:
+        learned, judged = _cut(encoded, JUDGED, seed)
+        note = FLATTERED
+    return _checked(Sides(data.take(learned), data.take(judged), "the rest of the data", (note,)))
+
+
+def facts_of(model: Judged, sides: Sides) -> dict[str, str]:
+    """What was judged on what, in words."""
+    config = model.config_
+    told = lambda part: f"{len(part):,} sequences of {part.offsets[-1]:,} steps in all"  # noqa: E731
+    layers = f"{config.network.layers} layer{'s' * (config.network.layers > 1)}"
+    return {
+        "judged": told(sides.test),
+        "baselines": f"learned from {told(sides.train)}: {sides.origin}",
+        "model": f"{layers} of {config.size} hidden units, {config.summary.weights:,} weights, seed {config.seed}; "
+        f"fitted to {config.codec.examples:,} sequences of fingerprint {config.data[:16]}",
+    }
+
+
+def _cut(encoded: Encoded, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows to learn from and rows to judge, as training cuts them."""
+    try:
+        return split(encoded, share, seed)
+    except TrainingError:  # its words are those of a fit; ours say what an evaluation takes
+        return np.arange(0), np.arange(len(encoded))
+
+
+def _checked(sides: Sides) -> Sides:
+    for part, what in ((sides.test, "to judge"), (sides.train, "for the baselines to learn from")):
+        if len(part) < LEAST or not part.offsets[-1]:
+            found = f"{len(part)} sequences of {part.offsets[-1]} steps in all"
+            raise DataError(part.place, f"at least {LEAST} sequences {what}, and not all of them empty", found)
+    return sides

@@ -1,0 +1,178 @@
+"""Evidence: a data set as baselines see it, symbols as codes and numbers in original units."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unspool.codec.codec import Codec, Encoded
+from unspool.codec.columns import Flags, Symbols
+from unspool.codec.examples import Examples
+from unspool.codec.gaps import Gaps
+from unspool.codec.numbers import NEAR, Scaled
+from unspool.evaluation.densities import Measure
+from unspool.evaluation.ngram import Tokens
+from unspool.schema.arrays import lay, spans
+
+ORDINARY, MISSING = 0, 1
+"""What a number may be, before the atoms of its column."""
+BLOCK = 2
+"""Lengths of a window that one block of overlapping windows spans; blocks, not windows, are taken for independent."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A step field that is to be predicted.
+
+    Attributes:
+        name: of the field.
+        symbols: V, of a field of symbols.
+        measure: of a field of numbers.
+        kinds: of a field of numbers, what a value may be: ordinary, missing, or one of the atoms.
+        text: whether the symbols are characters.
+    """
+
+    name: str
+    symbols: int | None = None
+    measure: Measure | None = None
+    kinds: int = 2
+    text: bool = False
+
+
+def targets(codec: Codec) -> tuple[Target, ...]:
+    """The step fields, in their order; what is neither symbols nor numbers has neither."""
+    found = []
+    for field, column in zip(codec.schema.steps, codec.steps, strict=True):
+        if isinstance(column, Symbols):
+            found.append(Target(field.name, symbols=len(column.values), text=column.text))
+        elif (number := _number(column)) is not None:
+            measure = Measure(number.step if number.mass else None)
+            found.append(Target(field.name, measure=measure, kinds=2 + len(number.atoms)))
+        else:
+            found.append(Target(field.name))
+    return tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Sequences with their inputs.
+
+    Attributes:
+        inputs: per input field, (N,) codes of symbols, or (N, D) comparable reals, NaN where missing.
+        symbols: by step field, (S,) codes; V is one that the model never saw.
+        numbers: by step field, (S,) float64 in original units, NaN where missing; of moments and of numbers that
+            never fall, the gaps.
+        kinds: by step field, (S,) what each number is: `ORDINARY`, `MISSING`, or from 2 on one of the model's atoms.
+        first: by step field, (N,) the values before step 0, where they are known.
+        offsets: (N + 1,) where each sequence starts and the last one ends.
+        starts: (N,) position of each window in its series; None for examples that are no windows.
+        gap: steps within which windows overlap.
+        groups: (N,) a number for every combination of the inputs that are symbols or flags; None without such inputs.
+    """
+
+    inputs: tuple[NDArray[Any], ...]
+    symbols: Mapping[str, NDArray[np.int64]]
+    numbers: Mapping[str, NDArray[np.float64]]
+    kinds: Mapping[str, NDArray[np.int64]]
+    first: Mapping[str, NDArray[np.float64]]
+    offsets: NDArray[np.int64]
+    starts: NDArray[np.int64] | None = None
+    gap: int = 0
+    groups: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """(N,) steps of each sequence."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def owner(self) -> NDArray[np.int64]:
+        """(S,) the sequence that each step belongs to."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @cached_property
+    def position(self) -> NDArray[np.int64]:
+        """(S,) the position of each step in its sequence, from 0."""
+        return np.arange(self.offsets[-1]) - np.repeat(self.offsets[:-1], self.lengths)
+
+    @cached_property
+    def clusters(self) -> NDArray[np.int64]:
+        """(N,) which sequences may depend on each other: each is alone, but for windows of one stretch of a series."""
+        if self.starts is None:
+            return np.arange(len(self))
+        return np.unique(self.starts // (BLOCK * max(self.gap, 1)), return_inverse=True)[1].astype(np.int64)
+
+    def tokens(self, symbols: NDArray[np.int64], grouped: bool = False) -> Tokens:
+        """Symbols of all steps for the n-gram, alone or with the inputs as its groups."""
+        groups = self.groups if grouped and self.groups is not None else np.zeros(len(self), np.int64)
+        return Tokens(symbols, self.offsets, groups)
+
+    def take(self, rows: NDArray[np.int64]) -> "Evidence":
+        """The sequences at some positions, in that order."""
+        at = spans(self.offsets, rows)
+        return Evidence(
+            tuple(column[rows] for column in self.inputs),
+            {name: column[at] for name, column in self.symbols.items()},
+            {name: column[at] for name, column in self.numbers.items()},
+            {name: column[at] for name, column in self.kinds.items()},
+            {name: column[rows] for name, column in self.first.items()},
+            lay(self.lengths[rows]),
+            None if self.starts is None else self.starts[rows],
+            self.gap,
+            None if self.groups is None else self.groups[rows],
+        )
+
+
+def evidence(codec: Codec, examples: Examples, encoded: Encoded) -> Evidence:
+    """Examples as evidence.
+
+    Args:
+        codec: of the model, whose vocabularies count.
+        examples: in original units.
+        encoded: the same, as the network sees them.
+    """
+    symbols, numbers, kinds, first = {}, {}, {}, {}
+    for field, column, values in zip(codec.schema.steps, codec.steps, encoded.steps, strict=True):
+        if isinstance(column, Symbols):
+            symbols[field.name] = values.astype(np.int64)
+        elif (number := _number(column)) is not None:
+            gaps = isinstance(column, Gaps)
+            numbers[field.name] = (number.decode(values) if gaps else examples.steps[field.name]).astype(np.float64)
+            kinds[field.name] = _kinds(number, values)
+            if not gaps and field.name in examples.first:
+                first[field.name] = examples.first[field.name]
+    sides = symbols, numbers, kinds, first, examples.offsets, examples.starts, examples.gap
+    return Evidence(encoded.inputs, *sides, groups=_groups(codec, encoded))
+
+
+def _number(column: object) -> Scaled | None:
+    """What is drawn of a column of numbers: itself, or its gaps, whose likelihood is that of the column."""
+    column = column.gap if isinstance(column, Gaps) else column
+    return column if isinstance(column, Scaled) else None
+
+
+def _kinds(column: Scaled, values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """What each value is to the model, from what its network sees."""
+    kinds = np.where(np.isnan(values), MISSING, ORDINARY).astype(np.int64)
+    for k, place in enumerate(column.places):
+        kinds[np.abs(values - place) <= NEAR * (1 + abs(place))] = MISSING + 1 + k
+    return kinds
+
+
+def _groups(codec: Codec, encoded: Encoded) -> NDArray[np.int64] | None:
+    joint = None
+    for column, values in zip(codec.inputs, encoded.inputs, strict=True):
+        if isinstance(column, Symbols):
+            size, codes = len(column.values), values.astype(np.int64)
+        elif isinstance(column, Flags):
+            size, codes = 3, np.where(np.isnan(values[:, 0]), 2, values[:, 0] > 0).astype(np.int64)
+        else:
+            continue
+        joint = codes if joint is None else joint * size + codes
+    return joint

@@ -1,0 +1,48 @@
+"""What the model makes for the inputs of real examples, in the form of real examples."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unspool.codec.codec import Codec, Encoded
+from unspool.codec.columns import Symbols
+from unspool.codec.examples import Examples
+from unspool.generation.engine import Request, generate
+from unspool.network.net import Net
+from unspool.network.rules import Rule
+from unspool.options import Sampling
+
+
+def made(
+    net: Net, codec: Codec, examples: Examples, encoded: Encoded, samples: int, seed: int
+) -> tuple[Examples, NDArray[np.bool_]]:
+    """Sequences drawn as the model has learned them: the default rule, and lengths of its own.
+
+    Args:
+        net: the network.
+        codec: its fitted columns.
+        examples: whose inputs sequences are made for.
+        encoded: the same, as the network sees them.
+        samples: sequences per input, row after row.
+        seed: of all uniforms.
+
+    Returns:
+        `samples` times as many examples, and (N,) whether each ended by itself, rather than at the limit.
+    """
+    request = Request(
+        inputs=encoded.inputs,
+        samples=samples,
+        seed=seed,
+        rule=Rule.of(Sampling()),
+        length=codec.longest if codec.shortest == codec.longest else None,
+        limit=max(2 * codec.longest, 1),
+    )
+    values, offsets, ended = generate(net, request)
+    rows = np.repeat(np.arange(len(examples)), samples)
+    first = {name: base[rows] for name, base in examples.first.items()}
+    steps = codec.decode(values, offsets, first)
+    for field, column, codes in zip(codec.schema.steps, codec.steps, values, strict=True):
+        if isinstance(column, Symbols) and column.text:  # examples hold code points
+            points = np.array([ord(str(value)) for value in column.values], np.uint32)
+            steps[field.name] = points[codes]
+    inputs = {name: column[rows] for name, column in examples.inputs.items()}
+    return Examples(inputs, steps, offsets, first, place="what the model made"), np.asarray(ended, np.bool_)

@@ -1,0 +1,70 @@
+"""Cells of a table as text, the same in a terminal and on a page."""
+
+from typing import NamedTuple
+
+from unspool.evaluation.section import Cell, Column, Measured, Table
+
+DASH = "–"
+
+
+class Shown(NamedTuple):
+    """A cell in words.
+
+    Attributes:
+        value: the figure, or the text.
+        error: its standard error with the sign before it; empty where there is none.
+        best: whether it is the best of those it is compared with.
+    """
+
+    value: str
+    error: str
+    best: bool
+
+
+def shown(table: Table) -> list[list[Shown]]:
+    """All cells of a table, rows of columns."""
+    best = _best(table)
+    return [
+        [
+            Shown(*_words(cell, column), (i, j) in best)
+            for j, (cell, column) in enumerate(zip(row, table.columns, strict=True))
+        ]
+        for i, row in enumerate(table.rows)
+    ]
+
+
+def _words(cell: Cell, column: Column) -> tuple[str, str]:
+    if isinstance(cell, Measured):
+        error = "" if cell.error is None else f"± {_number(cell.error, column).rstrip(' %')}"
+        return (DASH, "") if cell.value is None else (_number(cell.value, column), error)
+    if cell is None:
+        return DASH, ""
+    return (cell if isinstance(cell, str) else _number(cell, column)), ""
+
+
+def _number(value: float, column: Column) -> str:
+    """A number with the digits of its column; a minus is a minus sign, and nothing is minus zero."""
+    if column.form == "percent":
+        text = f"{100 * value:,.{column.digits}f} %"
+    elif column.form == "count":
+        text = f"{value:,.0f}"
+    elif column.form == "text":
+        text = f"{value:g}"
+    elif abs(value) >= 1e7:
+        text = f"{value:.{column.digits}e}"
+    else:
+        text = f"{value:,.{column.digits}f}"
+    text = text.replace("-", "−")
+    return text[1:] if text.startswith("−") and not any(digit in text for digit in "123456789") else text
+
+
+def _best(table: Table) -> set[tuple[int, int]]:
+    """The positions of the best figures among at least two, in their column or in their row."""
+    groups: dict[int, list[tuple[float, tuple[int, int]]]] = {}
+    for i, row in enumerate(table.rows):
+        for j, (cell, column) in enumerate(zip(row, table.columns, strict=True)):
+            value = cell.value if isinstance(cell, Measured) else cell
+            if column.better is not None and isinstance(value, (int, float)):
+                sign = 1 if column.better == "lower" else -1
+                groups.setdefault(i if table.across else j, []).append((sign * value, (i, j)))
+    return {min(group)[1] for group in groups.values() if len(group) > 1}

@@ -1,0 +1,122 @@
+"""The report: what an evaluation found, as plain data that is shown as text, as JSON, or as one HTML page."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from unspool.errors import DataError, OptionError
+from unspool.evaluation.section import Section
+from unspool.files import atomic
+
+
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How good a model is, beside the simplest things that could work. Made by `OneToMany.evaluate`.
+
+    The same call gives the same report, to the byte. `docs/report.md` says how to read every line.
+
+    Args:
+        title: what was judged.
+        notes: what one must know of the data before reading on, such as that training saw it.
+        sections: one for every question.
+        facts: what was judged on what, by name, in words.
+        seed: of all that is random.
+        data: the fingerprint of the data that was judged.
+        versions: what the figures may depend on besides.
+
+    Examples:
+        >>> found = Section("nats", "How well does it predict?", "Well.", figures={"nats": 1.5})
+        >>> report = Report("model", (), (found,), {"sequences": "12"}, 0, "ab12", {"unspool": "0"})
+        >>> report.figures
+        {'nats.nats': 1.5}
+    """
+
+    title: str
+    notes: tuple[str, ...]
+    sections: tuple[Section, ...]
+    facts: dict[str, str]
+    seed: int
+    data: str
+    versions: dict[str, str]
+
+    def __str__(self) -> str:
+        from unspool.report.text import as_text
+
+        return as_text(self.title, self.notes, self.sections, self._told)
+
+    def __repr__(self) -> str:
+        return f"Report({self.title!r}: {', '.join(section.name for section in self.sections)})"
+
+    @property
+    def _told(self) -> dict[str, str]:
+        """The facts with all that makes the report again."""
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        return {**self.facts, "seed": str(self.seed), "data": f"fingerprint {self.data[:16]}", "versions": versions}
+
+    @property
+    def figures(self) -> dict[str, float | None]:
+        """The numbers behind all verdicts, as `section.name`."""
+        return {f"{one.name}.{name}": value for one in self.sections for name, value in one.figures.items()}
+
+    def section(self, name: str) -> Section:
+        """The section of that name.
+
+        Raises:
+            OptionError: there is none.
+        """
+        for section in self.sections:
+            if section.name == name:
+                return section
+        raise OptionError("section", "one of " + ", ".join(one.name for one in self.sections), repr(name))
+
+    def to_json(self) -> str:
+        """All of it as JSON."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2).decode()
+
+    def to_html(self) -> str:
+        """One page that needs nothing else: styles and pictures are in it. Pictures need the extra `plot`."""
+        from unspool.report.page import as_page
+
+        return as_page(self.title, self.notes, self.sections, self._told)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the report, whole or not at all, as the name says: `.html`, `.json` or `.txt`.
+
+        Raises:
+            OptionError: another name.
+            FileError: the place can't be written to.
+        """
+        text = _FORMATS[report_format(path)](self)
+        with atomic(path, text=True) as file:
+            file.write(text if text.endswith("\n") else text + "\n")
+
+
+def report_format(path: str | os.PathLike[str]) -> str:
+    """The form of a report that a file's name says.
+
+    Raises:
+        OptionError: none that there is.
+
+    Examples:
+        >>> report_format("out/report.HTML")
+        '.html'
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in _FORMATS:
+        raise OptionError(os.fspath(path), "a name that ends in " + ", ".join(_FORMATS), repr(suffix))
+    return suffix
+
+
+_FORMATS = {".html": Report.to_html, ".json": Report.to_json, ".txt": Report.__str__}
+
+
+def read_report(text: str | bytes) -> Report:
+    """The report that `Report.to_json` wrote.
+
+    Raises:
+        DataError: the text is no report.
+    """
+    try:
+        return msgspec.json.decode(text, type=Report)
+    except msgspec.DecodeError as error:
+        raise DataError("the report", "what Report.to_json wrote", str(error)) from None

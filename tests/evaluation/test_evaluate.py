@@ -1,0 +1,149 @@
+"""A whole evaluation, on models so small that nothing in it is good."""
+
+import numpy as np
+import pytest
+
+import unspool as us
+from unspool.errors import DataError, OptionError, SchemaError
+from unspool.evaluation import scores
+from unspool.evaluation.paths import made
+from unspool.report.report import read_report
+
+pytest.importorskip("scipy.stats")
+
+SMALL = {"network": us.Network(size=8), "training": us.Training(epochs=2), "verbose": False}
+
+
+def records(count, seed):
+    rng = np.random.default_rng(seed)
+    rows = {"kind": [], "start": [], "steps": []}
+    for _ in range(count):
+        kind = int(rng.integers(0, 2))
+        level = kind + np.cumsum(rng.normal(size=rng.integers(3, 7)))
+        rows["kind"].append("xy"[kind])
+        rows["start"].append(float(level[0] + rng.normal()))
+        days = np.cumsum(rng.integers(1, 30, len(level)))
+        rows["steps"].append(
+            [
+                {"day": int(day), "level": float(x), "sign": "up" if x > 0 else "down"}
+                for day, x in zip(days, level, strict=True)
+            ]
+        )
+    return rows
+
+
+TRAIN, TEST = records(60, 0), records(30, 1)
+
+
+@pytest.fixture(scope="session")
+def model():
+    return us.OneToMany(["kind", "start"], "steps", **SMALL).fit(TRAIN)
+
+
+@pytest.fixture(scope="session")
+def report(model):
+    return model.evaluate(TEST, train=TRAIN, samples=12)
+
+
+def test_the_models_nats_are_those_of_log_prob(model, report):
+    steps = sum(map(len, TEST["steps"]))
+    assert report.figures["nats.nats"] == pytest.approx(-model.log_prob(TEST).sum() / steps)
+
+
+def test_every_field_is_scored_by_every_rival(report):
+    _, _, by_field, *_ = report.section("nats").parts
+    assert [row[0] for row in by_field.rows] == ["day", "level", "sign", "when to stop"]
+    assert all(cell.value is not None and cell.error > 0 for row in by_field.rows for cell in row[1:])
+
+
+def test_every_section_is_there_made_or_with_its_reason(report):
+    names = [section.name for section in report.sections]
+    assert names == [
+        "nats", "input", "calibration", "paths", "length", "marginals", "dynamics", "exposure", "returns", "detector",
+        "transfer", "memory",
+    ]  # fmt: skip
+    assert all(section.parts for section in report.sections if section.made)
+    assert all(section.verdict for section in report.sections)
+    assert "block bootstrap" in str(report)
+
+
+def test_the_same_call_gives_the_same_bytes_and_another_seed_others(model, report):
+    again = model.evaluate(TEST, train=TRAIN, samples=12)
+    assert again.to_json() == report.to_json()
+    assert str(again) == str(report)
+    other = model.evaluate(TEST, train=TRAIN, samples=12, seed=1)
+    assert other.figures["nats.nats"] == report.figures["nats.nats"]
+    assert other.section("input") != report.section("input")
+    assert read_report(report.to_json()) == report
+
+
+def test_data_of_its_own_with_the_training_data_needs_no_warning(report):
+    assert report.notes == ()
+    assert "what the model was fitted to" in report.facts["baselines"]
+    assert report.facts["judged"].startswith("30 sequences")
+
+
+def test_without_training_data_one_part_is_judged_and_the_report_says_so(model):
+    report = model.evaluate(TEST, samples=2)
+    assert report.facts["judged"].startswith("10 sequences")
+    assert "20 of the sequences" in report.notes[0]
+    assert "10 others" in report.notes[0]
+
+
+def test_the_data_of_training_falls_into_the_parts_it_had_then(model):
+    report = model.evaluate(TRAIN, samples=2)
+    assert report.facts["judged"].startswith(f"{model.summary_.heldout} sequences")
+    assert report.figures["nats.nats"] == pytest.approx(model.summary_.nats, rel=1e-4)
+    assert "training held out" in report.notes[0]
+
+
+def test_judging_on_what_was_learned_is_called_flattering(model):
+    assert "flatter" in model.evaluate(TRAIN, train=TRAIN, samples=2).notes[0]
+
+
+def test_every_difference_of_the_schema_is_listed_in_one_error(model):
+    wrong = {"kind": ["x"] * 3, "start": ["low"] * 3, "steps": [[{"day": 1, "level": "high", "sign": "up"}]] * 3}
+    with pytest.raises(SchemaError) as caught:
+        model.evaluate(wrong)
+    assert all(name in str(caught.value) for name in ("start", "level"))
+
+
+def test_too_little_data_is_refused_with_what_it_takes(model):
+    with pytest.raises(DataError, match="at least 2 sequences to judge"):
+        model.evaluate(records(1, 3), train=TRAIN)
+    with pytest.raises(OptionError, match="at least 1"):
+        model.evaluate(TEST, samples=0)
+
+
+def test_an_extra_that_is_missing_leaves_its_sections_out_and_is_named(model, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "scoringrules", None)
+    report = model.evaluate(TEST, train=TRAIN, samples=12)
+    absent = {section.name: section.verdict for section in report.sections if not section.made}
+    assert "unspool[report]" in absent["paths"]
+    assert scores.TITLE in str(report)
+    assert report.section("nats").made
+
+
+def test_what_is_made_for_examples_has_their_form(model):
+    codec = model.codec_
+    examples = codec.gather(TEST)
+    paths, ended = made(model.net_, codec, examples, codec.encode(examples), 3, 0)
+    assert len(paths) == len(ended) == 90
+    np.testing.assert_array_equal(paths.inputs["kind"], np.repeat(examples.inputs["kind"], 3))
+    given = model.generate({"kind": TEST["kind"], "start": TEST["start"]}, n=3, seed=0)
+    np.testing.assert_array_equal(paths.steps["level"], given.columns["level"])
+    np.testing.assert_array_equal(paths.offsets, given.offsets)
+
+
+def test_texts_are_judged_as_texts_with_bits_per_character(workshop):
+    model = us.load(workshop.names)
+    report = model.evaluate(workshop.folder / "names.csv", train=workshop.folder / "names.csv", samples=2)
+    titles = [part.title for part in report.section("nats").parts]
+    assert "Bits per character, ends included" in titles
+    assert "nats per character" in titles[0]
+    # Real and generated characters are the same symbols: whatever it writes, it writes with those of training.
+    (symbols,) = (part for part in report.section("marginals").parts if part.title == "Symbols")
+    assert symbols.rows[0][-1] == 0.0
+    assert symbols.rows[0][1] < 0.9

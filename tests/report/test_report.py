@@ -1,0 +1,148 @@
+"""A report as text, as JSON and as one page."""
+
+import re
+import sys
+
+import pytest
+
+from unspool.errors import DataError, FileError, OptionError
+from unspool.evaluation.section import Column, Measured, Panel, Picture, Section, Table, Trace
+from unspool.report.cells import shown
+from unspool.report.report import Report, read_report
+from unspool.report.text import table_lines
+
+TABLE = Table(
+    "Nats <of> two",
+    (Column("", "text"), Column("nats", digits=2, better="lower"), Column("share", "percent", 1), Column("n", "count")),
+    (
+        ("this model", Measured(1.5, 0.25), 0.125, 12_345),
+        ("a rival & co", Measured(10.0, 0.5), None, 7),
+        ("no error", 2.0, 1.0, None),
+    ),
+    note="Read it so.",
+    own=(0,),
+)
+PICTURE = Picture(
+    "Curves",
+    (
+        Panel("a", "x", "y", (Trace("real", (0.0, 0.5, 1.0), (1.0, None, 3.0), (0.5, None, 2.0), (2.0, None, 4.0)),)),
+        Panel("b", "x", "y", (Trace("made", (1.0, 2.0), (3.0, 4.0), mark="bars", role="real"),)),
+        Panel("c", "x", "y", (Trace("", (1.0, 2.0), (3.0, 4.0), mark="points", role="reference"),)),
+        Panel("d", "", "y", (Trace("", ("$one_", "two"), (3.0, 4.0), (2.0, 3.0), (5.0, 5.0), "points", "rival"),)),
+    ),
+    note="Look here.",
+)
+REPORT = Report(
+    "How good is <it>?",
+    ("Mind the gap.",),
+    (
+        Section("nats", "How well?", "Well.", (TABLE, PICTURE), {"nats": 1.5}),
+        Section("detector", "Who is who?", "It takes 20 sequences; there are 3.", made=False),
+    ),
+    {"judged": "3 sequences"},
+    7,
+    "ab" * 32,
+    {"unspool": "0.1"},
+)
+
+
+def test_a_table_stands_in_columns_with_the_best_marked_and_own_rows_set_off():
+    assert table_lines(TABLE) == [
+        "  Nats <of> two",
+        "                          nats     share        n",
+        "  ───────────────────────────────────────────────",
+        "› this model      1.50 ± 0.25*    12.5 %   12,345",
+        "  a rival & co   10.00 ± 0.50          –        7",
+        "  no error        2.00           100.0 %        –",
+        "  Read it so.",
+    ]
+
+
+def test_the_best_is_of_a_column_or_of_a_row_and_never_of_one_alone():
+    columns = (Column("", "text"), Column("a", better="lower"), Column("b", better="higher"))
+    best = lambda **more: [  # noqa: E731
+        [cell.best for cell in row] for row in shown(Table("", columns, (("x", 1.0, 2.0), ("y", 3.0, None)), **more))
+    ]
+    assert best() == [[False, True, False], [False, False, False]]
+    columns = (Column("", "text"), Column("a", better="lower"), Column("b", better="lower"))
+    assert best(across=True) == [[False, True, False], [False, False, False]]
+
+
+def test_no_figure_is_minus_nothing():
+    table = Table("", (Column("x", digits=2),), ((-0.001,), (-0.01,), (Measured(-2.0, 0.1),)))
+    assert [row[0].value for row in shown(table)] == ["0.00", "−0.01", "−2.00"]
+
+
+def test_the_text_begins_with_the_verdicts_and_ends_with_what_makes_it_again():
+    text = str(REPORT)
+    lines = text.splitlines()
+    assert lines[0] == "How good is <it>?"
+    assert "• How well? Well." in lines
+    assert "! Mind the gap." in lines
+    assert lines.index("• How well? Well.") < lines.index("How well?")
+    assert "• Who is who? It takes 20 sequences; there are 3." in lines[lines.index("What could not be judged") :]
+    told = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in lines[lines.index("What was judged") + 2 :])
+    assert told == {
+        "judged": "3 sequences", "seed": "7", "data": "fingerprint " + "ab" * 8, "versions": "unspool 0.1",
+    }  # fmt: skip
+    assert max(map(len, lines)) <= 100
+
+
+def test_json_gives_the_report_back():
+    assert read_report(REPORT.to_json()) == REPORT
+    with pytest.raises(DataError, match=r"what Report\.to_json wrote"):
+        read_report("{}")
+
+
+def test_the_page_needs_nothing_but_itself_and_is_the_same_every_time():
+    pytest.importorskip("matplotlib")
+    page = REPORT.to_html()
+    assert "http" not in page
+    assert not re.search(r"""(src|href)=["'](?!#)|url\((?!#)|@import|<link|<script""", page)
+    assert page == REPORT.to_html()
+    assert page.count("<svg") == 1
+    assert "How good is &lt;it&gt;?" in page
+    assert "a rival &amp; co" in page
+    assert "<b>1.50</b> <small>± 0.25</small>" in page
+    assert "$one_" in page
+
+
+def test_colours_of_a_picture_are_those_of_the_page():
+    pytest.importorskip("matplotlib")
+    page = REPORT.to_html()
+    picture = page[page.index("<svg") : page.index("</svg>")]
+    assert set(re.findall(r"var\(--(\w+)\)", picture)) >= {"model", "rival", "real", "reference", "ink", "muted"}
+    known = set(re.findall(r"--(\w+):", page))
+    assert set(re.findall(r"var\(--(\w+)\)", page)) <= known
+    assert not re.search(r"#(?!model|rival)[0-9a-f]{6}", picture)
+
+
+def test_without_matplotlib_a_picture_is_a_line_that_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    page = REPORT.to_html()
+    assert "<svg" not in page
+    assert "pip install &#x27;unspool[plot]&#x27;" in page
+    assert "1.50" in page
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.json", "report.txt"])
+def test_a_report_is_saved_as_its_name_says(name, tmp_path):
+    REPORT.save(tmp_path / name)
+    written = (tmp_path / name).read_text("utf-8")
+    assert {"html": "<!doctype html>", "json": "{", "txt": "How good"}[name.rpartition(".")[2]] == written[
+        : {"html": 15, "json": 1, "txt": 8}[name.rpartition(".")[2]]
+    ]
+
+
+def test_other_names_and_missing_folders_are_refused(tmp_path):
+    with pytest.raises(OptionError, match=r"ends in .html, .json, .txt"):
+        REPORT.save(tmp_path / "report.doc")
+    with pytest.raises(FileError, match="no folder"):
+        REPORT.save(tmp_path / "none" / "report.json")
+
+
+def test_figures_have_names_and_sections_are_found_by_theirs():
+    assert REPORT.figures == {"nats.nats": 1.5}
+    assert REPORT.section("nats").verdict == "Well."
+    with pytest.raises(OptionError, match="one of nats, detector"):
+        REPORT.section("nuts")
