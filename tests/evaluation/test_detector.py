@@ -68,7 +68,7 @@ def test_windows_are_not_known_by_those_that_overlap_them(side_of):
 
 
 def test_the_same_seed_tells_the_same(worlds):
-    world = worlds()
+    world = worlds(n=60, samples=12)
     assert detect(world.test, world.first, 5) == detect(world.test, world.first, 5)
 
 

@@ -42,6 +42,15 @@ def test_atoms_are_values_that_many_share():
     assert atoms(rng.normal(size=10)) == []
 
 
+def test_small_units_are_shown_with_digits_enough(side_of, material_of):
+    rng = np.random.default_rng(0)
+    side = side_of(r=(0.02 * rng.normal(size=(50, 4))).tolist(), p=(100 * rng.normal(size=(50, 4))).tolist())
+    table = marginals(material_of(side, side)).parts[0]
+    digits = {column.name: column.digits for column in table.columns}
+    assert digits["spread, held out"] == 4
+    assert digits["KS"] == 3
+
+
 def test_a_field_with_no_value_at_all_is_no_mistake(side_of, material_of):
     real, made = side_of(x=[[1.0, 2.0]], y=[[np.nan, np.nan]]), side_of(x=[[1.0]], y=[[2.0]])
     section = marginals(material_of(real, made))

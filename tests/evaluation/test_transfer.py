@@ -43,6 +43,18 @@ def test_sequences_that_ignore_their_input_teach_nothing_of_it(worlds):
     assert figures["generated level"] < 0.1
 
 
+def test_there_is_no_ratio_where_real_sequences_teach_nothing(side_of, material_of):
+    """Of a number that has nothing to do with its sequence."""
+    rng = np.random.default_rng(0)
+
+    def drawn():
+        return replace(side_of(x=rng.normal(size=(300, 4)).tolist()), inputs={"level": rng.normal(size=(300, 1))})
+
+    section = transfer(material_of(drawn(), drawn(), drawn(), twins=drawn()), 0)
+    assert section.made
+    assert section.figures["ratio level"] is None
+
+
 def test_what_can_not_be_taught_says_why(side_of, material_of):
     side = side_of(x=[[1.0]] * 60)
     assert "No input is a number that varies" in transfer(material_of(side, side), 0).verdict

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.evaluation.dynamics import changes
-from unspool.evaluation.figures import band_name, bands, lagged, present
+from unspool.evaluation.figures import band_name, bands, decimals, lagged, present, spread
 from unspool.evaluation.section import Cell, Column, Panel, Picture, Role, Section, Table, Trace, numbers
 from unspool.evaluation.sides import ABSENT, Material, Side
 
@@ -35,7 +35,8 @@ def exposure(material: Material) -> Section:
     shown = dict(sorted(tables.items(), key=lambda item: -_off(item[1]))[:SHOWN])
     parts: list[Table | Picture] = []
     if any(tables.values()):
-        parts.append(_numbers_table(shown, len(tables)))
+        digits = decimals(spread(material.train.numbers[name]) for name in shown)
+        parts.append(_numbers_table(shown, len(tables), digits))
         parts.append(Picture("By position", tuple(_panel(name, table) for name, table in shown.items())))
     symbols: list[tuple[Cell, ...]] = []
     for name in material.test.symbols:
@@ -114,8 +115,7 @@ def judge(rows: list[Row]) -> list[str]:
             said.append(f"drifts to a constant, its {what} is {last:.2f} times the real one at steps {steps}")
         if last > GROWN >= first:
             said.append(f"blows up, its {what} is {last:.1f} times the real one at steps {steps}")
-    spread = np.where(table[:, 2] > 0, table[:, 2], np.inf)
-    off = np.abs(table[:, 1] - table[:, 0]) / spread
+    off = np.abs(table[:, 1] - table[:, 0]) / np.where(table[:, 2] > 0, table[:, 2], np.inf)
     if off[-1] > MOVED >= off[0]:
         said.append(f"drifts, its mean is {off[-1]:.1f} real standard deviations off at steps {steps}")
     return said
@@ -169,22 +169,22 @@ def _panel(name: str, rows: list[Row]) -> Panel:
     table = np.array([row[1:] for row in rows], np.float64).reshape(-1, 6)
 
     def trace(word: str, at: int, role: Role) -> Trace:
-        mean, spread = table[:, at], table[:, at + 2]
-        return Trace(word, x, numbers(mean), numbers(mean - spread), numbers(mean + spread), role=role)
+        mean, around = table[:, at], table[:, at + 2]
+        return Trace(word, x, numbers(mean), numbers(mean - around), numbers(mean + around), role=role)
 
     return Panel(name, "steps", "mean ± spread", (trace("held out", 0, "real"), trace("generated", 1, "model")))
 
 
-def _numbers_table(shown: dict[str, list[Row]], fields: int) -> Table:
+def _numbers_table(shown: dict[str, list[Row]], fields: int, digits: int) -> Table:
     columns = (
         Column("field", "text"),
         Column("steps", "text"),
-        Column("mean, held out"),
-        Column("mean, generated"),
-        Column("spread, held out"),
-        Column("spread, generated"),
-        Column("change, held out"),
-        Column("change, generated"),
+        Column("mean, held out", digits=digits),
+        Column("mean, generated", digits=digits),
+        Column("spread, held out", digits=digits),
+        Column("spread, generated", digits=digits),
+        Column("change, held out", digits=digits),
+        Column("change, generated", digits=digits),
     )
     note = (
         "Spread: the standard deviation. Change: the mean size of the change from the step before. At late positions "

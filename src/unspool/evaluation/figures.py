@@ -1,7 +1,7 @@
 """Small statistics that several sections share: errors by sequence, distances of two samples, bins of positions."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -174,6 +174,24 @@ def worst(values: Sequence[float]) -> float:
     """The largest of the finite values; NaN without any."""
     finite = [value for value in values if np.isfinite(value)]
     return max(finite, default=float("nan"))
+
+
+def spread(values: NDArray[np.float64]) -> float:
+    """The standard deviation of the values that are there, or 1 where there is none to speak of: a field's unit."""
+    there = present(values)
+    found = float(there.std()) if len(there) else 0.0
+    return found if found > 0 and np.isfinite(found) else 1.0
+
+
+def decimals(units: Iterable[float]) -> int:
+    """Digits after the point that show the field of the smallest unit to three figures, at most 9.
+
+    Examples:
+        >>> decimals([20.7, 0.0123]), decimals([350.0])
+        (4, 0)
+    """
+    smallest = min(units, default=1.0)
+    return int(np.clip(2 - np.floor(np.log10(smallest)), 0, 9))
 
 
 def evenly(count: int, most: int, seed: int) -> NDArray[np.int64]:

@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.evaluation.figures import Beside, kolmogorov_smirnov, present, total_variation, wasserstein
+from unspool.evaluation.figures import (
+    Beside,
+    decimals,
+    kolmogorov_smirnov,
+    present,
+    spread,
+    total_variation,
+    wasserstein,
+)
 from unspool.evaluation.section import Cell, Column, Panel, Picture, Section, Table, Trace, numbers
 from unspool.evaluation.sides import ABSENT, Material, Side
 
@@ -32,7 +40,7 @@ def marginals(material: Material) -> Section:
     held = [row for name in material.test.numbers for row in _atoms(material, name)]
     parts: list[Table | Picture] = []
     if reals:
-        parts += [_numbers_table(reals), _picture(material)]
+        parts += [_numbers_table(reals, decimals(map(spread, material.train.numbers.values()))), _picture(material)]
     if symbols:
         parts.append(_symbols_table(symbols))
     shares = (Column("training", "percent", 1), Column("held out", "percent", 1), Column("generated", "percent", 1))
@@ -41,7 +49,7 @@ def marginals(material: Material) -> Section:
         parts.append(Table("Missing values", columns, tuple(absent)))
     if held:
         title = f"Values that at least {ATOM:.0%} of a field's are"
-        parts.append(Table(title, (Column("field", "text"), Column("value", digits=4), *shares), tuple(held)))
+        parts.append(Table(title, (Column("field", "text"), Column("value", "text"), *shares), tuple(held)))
     figures: dict[str, float | None] = {f"apart {row[0]}": row[1] for row in [*reals, *symbols]}
     figures |= {f"missing {row.field}, generated less held out": row.made - row.real for row in absent}
     figures |= {f"share of {row.of:g} in {row.field}, generated less held out": row.made - row.real for row in held}
@@ -56,7 +64,7 @@ def _number(material: Material, name: str) -> tuple[Any, ...]:
     train, real, made = (present(side.numbers[name]) for side in (material.train, material.test, material.paths))
     unit = (real.std() or 1.0) if len(real) else 1.0
     mean = lambda x: float(x.mean()) if len(x) else float("nan")  # noqa: E731
-    spread = lambda x: float(x.std()) if len(x) else float("nan")  # noqa: E731
+    deviation = lambda x: float(x.std()) if len(x) else float("nan")  # noqa: E731
     return (
         name,
         kolmogorov_smirnov(real, made),
@@ -65,8 +73,8 @@ def _number(material: Material, name: str) -> tuple[Any, ...]:
         wasserstein(real, train) / unit,
         mean(real),
         mean(made),
-        spread(real),
-        spread(made),
+        deviation(real),
+        deviation(made),
     )
 
 
@@ -100,17 +108,17 @@ def _atoms(material: Material, name: str) -> list[Beside]:
     return [Beside(name, value, *(float((x == value).mean()) for x in three)) for value in atoms(three[0])]
 
 
-def _numbers_table(rows: Sequence[tuple[Cell, ...]]) -> Table:
+def _numbers_table(rows: Sequence[tuple[Cell, ...]], digits: int) -> Table:
     columns = (
         Column("field", "text"),
         Column("KS"),
         Column("KS of training"),
         Column("Wasserstein"),
         Column("Wasserstein of training"),
-        Column("mean, held out"),
-        Column("mean, generated"),
-        Column("spread, held out"),
-        Column("spread, generated"),
+        Column("mean, held out", digits=digits),
+        Column("mean, generated", digits=digits),
+        Column("spread, held out", digits=digits),
+        Column("spread, generated", digits=digits),
     )
     note = (
         "KS (Kolmogorov-Smirnov): the largest difference of the distribution functions. Wasserstein: the area between "

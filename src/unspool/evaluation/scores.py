@@ -17,7 +17,7 @@ from unspool.evaluation.ensembles import (
     pinball,
     transformed,
 )
-from unspool.evaluation.figures import by_sequence, evenly, present
+from unspool.evaluation.figures import by_sequence, decimals, evenly, spread
 from unspool.evaluation.rivals import at_random, nearest
 from unspool.evaluation.section import Cell, Column, Measured, Section, Table
 from unspool.evaluation.sides import Material, Side
@@ -56,7 +56,7 @@ def scores(material: Material, seed: int, others: Mapping[str, Side] | None = No
         "training at random": at_random(material.train, len(rows), material.samples, seed),
         "nearest input": nearest(material.train, real, material.samples, seed),
     } | {name: side.take(of_rows(rows, material.samples)) for name, side in (others or {}).items()}
-    units = {name: float(present(x).std()) or 1.0 for name, x in material.train.numbers.items() if len(present(x))}
+    units = {name: spread(x) for name, x in material.train.numbers.items()}
     steps, ratios = _by_step(real, everyone, units)
     whole, energies = _by_path(material, real, everyone, units, seed)
     parts = [steps, whole]
@@ -87,7 +87,7 @@ def _by_step(real: Side, everyone: Mapping[str, Side], units: Mapping[str, float
             averages = (by_sequence(loss, steps).value for loss in losses.T)
             rows.append((field, name, *_against(score, scored[OWN], name, steps), *averages))
             means[name] = by_sequence(score, steps).value
-            pooled[name].append(score / units.get(field, 1.0))
+            pooled[name].append(score / units[field])
         rivals = [value for name, value in means.items() if name != OWN and value]
         ratios[f"CRPS {field}, of the best rival's"] = (means[OWN] or 0.0) / min(rivals, default=float("nan"))
     if len(real.numbers) > 1:
@@ -96,9 +96,10 @@ def _by_step(real: Side, everyone: Mapping[str, Side], units: Mapping[str, float
         blank = (None,) * len(QUANTILES)
         whole = [(ALL, name, *_against(one, together[OWN], name, owner), *blank) for name, one in together.items()]
         rows = [*whole, *rows]
+    digits = decimals(units.values()) + 1
     columns = (
-        *_columns("CRPS"),
-        *(Column(f"loss at {q:.0%}", digits=4) for q in QUANTILES),
+        *_columns("CRPS", digits),
+        *(Column(f"loss at {q:.0%}", digits=digits) for q in QUANTILES),
     )
     note = (
         "CRPS, the continuous ranked probability score, in the field's unit: the mean distance of the paths to what "
@@ -124,7 +125,7 @@ def _by_path(
         "deviation, with where the path ends and what is missing. Less is better."
     )
     means = {name: float(score.mean()) for name, score in scored.items()}
-    return Table("Whole paths", _columns("energy score"), rows, note, (0,)), means
+    return Table("Whole paths", _columns("energy score", 3), rows, note, (0,)), means
 
 
 def _by_sum(real: Side, everyone: Mapping[str, Side], fields: Mapping[str, str], seed: int) -> Table:
@@ -144,10 +145,11 @@ def _by_sum(real: Side, everyone: Mapping[str, Side], fields: Mapping[str, str],
                 if not np.isnan(score).all():
                     against = _against(score, scored[OWN], name, steps)
                     rows.append((f"{field}, first {count}", name, *against, covered))
+    digits = decimals(spread(real.numbers[field]) for field in fields) + 1
     note = "The sum of the first so many returns of a sequence."
     own = tuple(k for k, row in enumerate(rows) if row[1] == OWN)
     return Table(
-        "Sums of returns", (*_columns("CRPS"), Column("in the 80% band", "percent", 1)), tuple(rows), note, own
+        "Sums of returns", (*_columns("CRPS", digits), Column("in the 80% band", "percent", 1)), tuple(rows), note, own
     )
 
 
@@ -169,12 +171,12 @@ def _scored(values: NDArray[np.float64], among: Mapping[str, NDArray[np.float64]
     return {name: np.where(nobody, np.nan, one) for name, one in scored.items()}
 
 
-def _columns(score: str) -> tuple[Column, ...]:
+def _columns(score: str, digits: int) -> tuple[Column, ...]:
     return (
         Column("field", "text"),
         Column("paths", "text"),
-        Column(score, digits=4),
-        Column("more than this model", digits=4),
+        Column(score, digits=digits),
+        Column("more than this model", digits=digits),
     )
 
 

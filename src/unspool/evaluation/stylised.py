@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.evaluation.figures import Beside, correlation, kolmogorov_smirnov, lagged, present
+from unspool.evaluation.figures import Beside, correlation, decimals, kolmogorov_smirnov, lagged, present
 from unspool.evaluation.section import Column, Panel, Picture, Section, Table, Trace, numbers
 from unspool.evaluation.sides import Material, Side
 
@@ -85,9 +85,11 @@ def stylised(material: Material) -> Section:
         panels.append(_clustering(name, series[1:]))
     for row in rows:
         figures |= {f"{row.field}, {row.of}": row.made, f"{row.field}, {row.of}, held out": row.real}
+    digits = max(decimals(row.real for row in rows if row.of == "standard deviation" and row.real > 0), 3)
+    columns = tuple(Column(name, digits=digits) for name in ("training", "held out", "generated"))
     table = Table(
         "Facts of returns",
-        (Column("field", "text"), Column("fact", "text"), Column("training"), Column("held out"), Column("generated")),
+        (Column("field", "text"), Column("fact", "text"), *columns),
         tuple(rows),
         "Clustering: the correlation of |r| with |r| later. Leverage: that of r with |r| later, negative where falls "
         "make markets wild. Drawdown: the deepest fall of the running sum below its highest so far, in a sequence.",

@@ -16,6 +16,8 @@ LEAST, MOST = 50, 5_000
 """The fewest sequences that the task takes on either side, and the most that are used."""
 CLASSES, EACH = 50, 5
 """The most classes of an input that is to be told, and how often each must occur in training."""
+SURE = 2
+"""Standard errors by which what real sequences teach must be above guessing for a ratio to mean something."""
 TARGETS = 3
 """Input fields that are tried, in their order."""
 
@@ -52,7 +54,7 @@ def transfer(material: Material, seed: int) -> Section:
         known, given, asked = (side.inputs[name].reshape(len(side), -1)[:, 0] for side in (real, made, test))
         told, true, chance = _learn(tables[0], known, tables[2], asked, test.independent, seed)
         other, _, _ = _learn(tables[1], given, tables[2], asked, test.independent, seed)
-        ratio = (other.value or 0.0) / told.value if told.value else float("nan")
+        ratio = (other.value or 0.0) / (told.value or 1.0) if _above(told, chance) else None
         what = "accuracy" if true else "R²"
         rows.append((name, what, chance, told, other, ratio))
         figures[f"ratio {name}"], figures[f"real {name}"], figures[f"generated {name}"] = ratio, told.value, other.value
@@ -67,10 +69,17 @@ def transfer(material: Material, seed: int) -> Section:
         Column("learned from generated"),
         Column("ratio"),
     )
-    note = f"Judged on {len(test):,} real held-out sequences. A ratio of 1: generated ones teach as much."
+    note = (
+        f"Judged on {len(test):,} real held-out sequences. A ratio of 1: generated ones teach as much; "
+        f"there is none where real ones teach nothing, less than {SURE} standard errors above guessing."
+    )
     return Section(
         NAME, TITLE, "; ".join(said) + ".", (Table("Telling the input", columns, tuple(rows), note),), figures
     )
+
+
+def _above(told: Measured, chance: float) -> bool:
+    return told.value is not None and told.value - SURE * (told.error or 0.0) > chance
 
 
 def _fit_for(material: Material, name: str) -> bool:
