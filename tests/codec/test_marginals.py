@@ -165,3 +165,23 @@ def test_few_decimals_are_symbols_that_come_back_as_numbers() -> None:
     back = codec.decode(codec.encode(examples).steps, examples.offsets)["x"]
     assert back.dtype == np.float64
     np.testing.assert_array_equal(back, values)
+
+
+def test_values_of_a_grid_that_never_occur_are_rare_and_never_drawn() -> None:
+    """Whole degrees Fahrenheit, told in Celsius to one decimal: five of nine values of the grid can't occur."""
+    import jax.numpy as jnp
+
+    celsius = np.round((np.round(RNG.normal(60, 12, 2000)) - 32) / 1.8, 1)
+    codec, examples = fitted(celsius)
+    fit = codec.steps[0]
+    assert fit.levels == tuple(np.unique(celsius))
+    assert not fit.atoms
+    assert 0 < fit.unseen < 0.02
+    head = shape_of(codec, Network(), 8, 8).heads[0]
+    params = jnp.asarray(RNG.normal(size=(500, head.size)), jnp.float32)
+    z = head.pick(params, jnp.asarray(RNG.uniform(1e-6, 1 - 1e-6, (500, head.draws)), jnp.float32))
+    made = codec.decode([np.asarray(z)], np.array([0, 500]))["x"]
+    assert np.isin(made, celsius).all()
+    np.testing.assert_array_equal(float32(codec, codec.encode(examples))["x"], celsius)
+    assert not column(RNG.integers(0, 3000, 2000)).levels
+    assert not column(RNG.poisson(30, 2000)).levels

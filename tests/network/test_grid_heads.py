@@ -12,7 +12,7 @@ from unspool.network.heads.atoms import Atoms
 from unspool.network.heads.base import innermost
 from unspool.network.heads.bounded import Bounded
 from unspool.network.heads.discretised import Discretised
-from unspool.network.heads.grid import Grid
+from unspool.network.heads.grid import Grid, Levels
 from unspool.network.heads.histogram import RARE, Histogram
 from unspool.network.heads.nullable import Nullable
 from unspool.network.heads.numbers import Normal
@@ -250,6 +250,9 @@ def test_the_likelihood_of_a_bounded_head_is_finite_outside_of_its_bounds():
 WRAPPED = {
     "discretised": Discretised(GRIDS["log1p"], 0.0, components=2),
     "both bounds": Discretised(GRIDS["linear"], -1.0, 5.0, components=2),
+    "levels": Discretised(
+        GRIDS["linear"], components=2, levels=Levels(GRIDS["linear"], (0.0, 1.0, 4.0), (-1.2, -0.2), 0.1)
+    ),
     "histogram": Histogram(EDGES),
     "histogram on a grid": Histogram((-1.25, -0.25, 0.25), GRIDS["linear"]),
     "atoms": Atoms(Normal(), (0.0,)),
@@ -307,3 +310,34 @@ def test_rules_narrow_a_discretised_head(options):
         radius = part.ppf(0.75) - 0.1 if "top_p" in options else part.ppf(1 - 1e-7)
     assert np.abs((x - 3.0) / 2.0 - 0.1).max() <= radius + 0.26 / 2
     assert np.abs((x - 3.0) / 2.0 - 0.1).max() > 0.5 * radius
+
+
+def levels(unseen=0.1):
+    grid = GRIDS["log1p"]
+    values = (0.0, 2.0, 3.0, 7.0)
+    return Levels(grid, values, tuple(forward(grid, np.array([1.0, 2.5, 5.0])).tolist()), unseen)
+
+
+def test_values_that_occur_share_the_axis_and_others_have_the_mass_of_the_unseen():
+    """By SciPy's distribution function between the half-way points; what is unseen shares its mass among all cells."""
+    grid = GRIDS["log1p"]
+    head = Discretised(grid, 0.0, None, 2, levels())
+    whole = mixture(grid)
+    halves = whole(np.array([0.5, 2.0, 4.5]))
+    expected = 0.9 * np.diff(np.concatenate([[0], halves, [1]]))
+    own = np.exp(log_prob(head, PARAMS, forward(grid, np.array([0.0, 2.0, 3.0, 7.0]))))
+    np.testing.assert_allclose(own, expected, rtol=1e-6)
+    cdf = mixture(grid, low=0.0)
+    others = np.array([1.0, 4.0, 5.0, 6.0, 8.0, 30.0])
+    own = np.exp(log_prob(head, PARAMS, forward(grid, others)))
+    np.testing.assert_allclose(own, 0.1 * (cdf(others) - cdf(others - 1)), rtol=1e-6)
+
+
+def test_only_values_that_occur_are_drawn_and_as_often_as_they_weigh():
+    grid = GRIDS["log1p"]
+    head = Discretised(grid, 0.0, None, 2, levels(1e-9))
+    x = np.round(np.asarray(grid.original(jnp.asarray(picked(head, PARAMS)))), 3)
+    assert set(np.unique(x)) == {0, 2, 3, 7}
+    p = np.exp(log_prob(head, PARAMS, forward(grid, np.array([0.0, 2.0, 3.0, 7.0]))))
+    seen = np.array([(x == value).sum() for value in (0, 2, 3, 7)])
+    assert (np.abs(seen - N * p) < 5 * np.sqrt(N * p * (1 - p))).all()

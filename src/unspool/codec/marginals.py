@@ -7,7 +7,7 @@ from unspool.codec import transforms
 from unspool.codec.numbers import SERIES, Scaled
 from unspool.errors import SchemaError
 from unspool.schema.fields import Number
-from unspool.schema.grid import grid_of, is_discrete, repeated
+from unspool.schema.grid import DIGITS, grid_of, is_discrete, levels_of, repeated
 from unspool.schema.place import Place
 
 BINS = 32
@@ -19,7 +19,7 @@ def refine(
     field: Number,
     values: np.ndarray,
     place: Place,
-    offsets: np.ndarray,
+    offsets: np.ndarray | None,
     base: np.ndarray | None,
 ) -> Scaled:
     """The fitted column with grid, atoms, bounds and edges, as its head needs them.
@@ -53,10 +53,19 @@ def refine(
     if mass and column.transform == "difference":
         column = aligned(column, alone)
     column = msgspec.structs.replace(column, mass=mass)
+    if field.head == "discretised" and column.transform not in SERIES:
+        levels, unseen = levels_of(on_grid(values.astype(np.float64), step), step, offsets)
+        column = msgspec.structs.replace(column, levels=levels, unseen=unseen)
     if field.head != "point":
         series = column.transform in SERIES
         among = y[~alone] if series else x
-        atoms = repeated(among if not mass else np.round(among / step) * step, step if mass or step else 0.0)
+        # Among levels, the neighbours of a value are other levels.
+        ticks = np.searchsorted(column.levels, among - step / 2) if column.levels else among / (step or 1.0)
+        atoms = repeated(np.round(ticks) if step else among, 1.0 if step else 0.0)
+        if column.levels:
+            atoms = tuple(column.levels[int(tick)] for tick in atoms)
+        elif step:
+            atoms = tuple(on_grid(np.array(atoms) * step, step).tolist())
         # A difference of 0 is exact; any other of two decimal numbers is known up to rounding only.
         atoms = tuple(atom for atom in atoms if atom == 0) if series and not mass else atoms
         column = msgspec.structs.replace(column, atoms=atoms if field.head != "histogram" or not mass else ())
@@ -64,6 +73,11 @@ def refine(
         z = np.where(alone, (y - column.first_loc) / column.first_scale, (y - column.loc) / column.scale)
         column = msgspec.structs.replace(column, edges=edges(column, z, x if column.transform not in SERIES else y))
     return column
+
+
+def on_grid(values: np.ndarray, step: float) -> np.ndarray:
+    """The nearest multiples of a step, as they are written with few decimals."""
+    return np.round(np.round(values / step) * step, DIGITS)
 
 
 def limits(field: Number, x: np.ndarray, place: Place) -> tuple[float | None, float | None]:

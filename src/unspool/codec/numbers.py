@@ -10,7 +10,7 @@ from unspool.codec import transforms
 from unspool.errors import SchemaError
 from unspool.schema.arrays import lay
 from unspool.schema.casting import is_whole
-from unspool.schema.place import Place
+from unspool.schema.place import Place, listing
 
 SERIES = ("difference", "log_return")
 """Transforms that this column takes by differences; gaps are another column, see `unspool.codec.gaps`."""
@@ -48,6 +48,8 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         floor: no draw is below it, or None.
         ceiling: no draw is above it, or None.
         edges: of the bins of a histogram, in the network's units.
+        levels: the values of the grid that occur, where others are rare.
+        unseen: probability of a value that is none of the levels.
     """
 
     transform: Literal["none", "standardise", "log1p", "asinh", "difference", "log_return"]
@@ -67,6 +69,8 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     floor: float | None = None
     ceiling: float | None = None
     edges: tuple[float, ...] = ()
+    levels: tuple[float, ...] = ()
+    unseen: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("scale", "first_scale", "unit"):
@@ -74,6 +78,10 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
                 raise SchemaError(f"number, {name}", "a finite number above 0", str(getattr(self, name)))
         if any(later <= before for before, later in itertools.pairwise(self.edges)):
             raise SchemaError("number, edges", "rising numbers", str(self.edges))
+        if any(later <= before for before, later in itertools.pairwise(self.levels)):
+            raise SchemaError("number, levels", "rising numbers", listing(map(repr, self.levels)))
+        if self.levels and not (len(self.levels) > 1 and 0 < self.unseen < 1 and self.step > 0):
+            raise SchemaError("number, levels", "two or more, of a grid, and a probability of others", str(self.unseen))
 
     @classmethod
     def fit(

@@ -25,6 +25,7 @@ def fact(column: InputColumn | Gaps) -> str:
         case Scaled():
             gone = f", {column.missing:.2%} missing" if column.nullable else ""
             grid = f", steps of {column.step:g}" if column.mass else ""
+            grid += f" with {len(column.levels)} values" if column.levels else ""
             atoms = f", often {listing([f'{atom:g}' for atom in column.atoms], 3)}" if column.atoms else ""
             return f"{column.low:g} to {column.high:g}{grid}{atoms}, {column.transform}{gone}"
         case Gaps():

@@ -14,7 +14,7 @@ from unspool.network.heads.atoms import Atoms
 from unspool.network.heads.base import Head
 from unspool.network.heads.bounded import Bounded
 from unspool.network.heads.discretised import Discretised
-from unspool.network.heads.grid import Grid
+from unspool.network.heads.grid import Grid, Levels
 from unspool.network.heads.histogram import Histogram
 from unspool.network.heads.nullable import Nullable
 from unspool.network.heads.numbers import Mixture, Normal, Point, StudentT
@@ -70,7 +70,7 @@ def number_head(name: str, column: Scaled) -> Head:
     if name == "discretised" and grid is not None:
         series = column.transform in SERIES
         ends = (None, None) if series else (column.floor, column.ceiling)
-        head = Discretised(grid, *ends)
+        head = Discretised(grid, *ends, levels=levels_of(column, grid))
     else:
         masses = grid if column.mass else None
         head = Histogram(column.edges, masses) if name == "histogram" else NUMBER_HEADS[name]
@@ -86,6 +86,15 @@ def grid_of(column: Scaled) -> Grid | None:
         return None
     bent = column.transform if column.transform in ("log1p", "asinh") else "linear"
     return Grid(bent, column.unit, column.loc, column.scale, column.step)
+
+
+def levels_of(column: Scaled, grid: Grid) -> Levels | None:
+    """The levels of a column, with their cells in the network's units."""
+    if not column.levels:
+        return None
+    values = np.array(column.levels)
+    y = transforms.forward((values[1:] + values[:-1]) / 2, column.transform, column.unit)
+    return Levels(grid, column.levels, tuple(((y - column.loc) / column.scale).tolist()), column.unseen)
 
 
 def place(column: Scaled, bound: float) -> float | None:

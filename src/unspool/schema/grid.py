@@ -19,6 +19,10 @@ ATOM = 0.02
 SHARPER = 5.0
 """How many times as frequent as its neighbours on a grid an atom is."""
 MOST_ATOMS = 8
+MOST_LEVELS, MOST_TICKS = 1024, 65_536
+"""Largest numbers of values, and of cells between the outermost ones, that are told apart one by one."""
+WORTH = 0.05
+"""Nats that levels must gain."""
 
 
 def grid_of(values: np.ndarray) -> tuple[int, float] | None:
@@ -64,6 +68,39 @@ def is_discrete(values: np.ndarray, step: float) -> bool:
         return False
     start, end = np.quantile(values, (0.25, 0.75))
     return bool(step >= NARROW * (end - start) or len(np.unique(values)) <= (1 - REPEATS) * len(values))
+
+
+def levels_of(values: np.ndarray, step: float, offsets: np.ndarray | None) -> tuple[tuple[float, ...], float]:
+    """The values of a grid that occur, and how often another does; none where all cells of the grid may occur.
+
+    How often another value occurs is measured: the share of values in the last tenth of the sequences that the rest
+    doesn't have. Levels are worth it where what their wider cells gain in nats is more than this rarity costs.
+
+    Args:
+        values: (S,) float64 on the grid, all sequences laid end to end, NaN where missing.
+        step: of the grid.
+        offsets: (N + 1,), or `None` for one value a sequence.
+
+    Returns:
+        The levels, rising, and the probability of a value that is none of them; `((), 0.0)` where there are none.
+
+    Examples:
+        >>> fahrenheit = np.random.default_rng(0).integers(20, 90, 2000)
+        >>> celsius = np.round((fahrenheit - 32) / 1.8, 1)
+        >>> len(levels_of(celsius, 0.1, None)[0]), levels_of(fahrenheit * 1.0, 1.0, None)
+        (70, ((), 0.0))
+    """
+    cut = len(values) * 9 // 10 if offsets is None else int(offsets[(len(offsets) - 1) * 9 // 10])
+    early, late = (part[~np.isnan(part)] for part in (values[:cut], values[cut:]))
+    levels, which = np.unique(values[~np.isnan(values)], return_inverse=True)
+    if len(late) < ENOUGH or not 2 < len(levels) <= MOST_LEVELS or np.ptp(levels) > MOST_TICKS * step:
+        return (), 0.0
+    unseen = (float((~np.isin(late, early)).sum()) + 0.5) / (len(late) + 1)
+    distance = np.diff(levels) / step
+    reach = np.concatenate([distance[:1], (distance[1:] + distance[:-1]) / 2, distance[-1:]])
+    gain = (1 - unseen) * float(np.log(np.maximum(reach, 1.0))[which].mean())
+    cost = -(1 - unseen) * np.log1p(-unseen) - unseen * np.log(unseen)
+    return (tuple(levels.tolist()), unseen) if gain > cost + WORTH else ((), 0.0)
 
 
 def repeated(values: np.ndarray, step: float = 0.0) -> tuple[float, ...]:

@@ -1,5 +1,6 @@
 """The head of numbers on a grid: counts, whole measurements, cents."""
 
+import math
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
 from unspool.network.heads.base import Head
-from unspool.network.heads.grid import Grid
+from unspool.network.heads.grid import Grid, Levels
 from unspool.network.heads.numbers import positive
 from unspool.network.rules import PLAIN, Rule, central, choose, filtered, warmed
 
@@ -37,12 +38,14 @@ class Discretised(Head):
         low: the smallest possible value, in original units, or `None`.
         high: the largest.
         components: K.
+        levels: the values of the grid that training saw, where others are rare, or `None`.
     """
 
     grid: Grid
     low: float | None = None
     high: float | None = None
     components: int = 5
+    levels: Levels | None = None
 
     @property
     def size(self) -> int:
@@ -68,14 +71,28 @@ class Discretised(Head):
         """Log-mass of the cell."""
         logits, loc, scale = self.unpack(params)
         x = self.grid.cell(value)[..., None]
-        width = self.grid.width(x) / scale
-        upper = (self.grid.network(x + self.grid.step / 2) - loc) / scale
+        width, edge = self.grid.width(x), self.grid.network(x + self.grid.step / 2)
+        if self.levels is None:
+            return logsumexp(log_softmax(logits, -1) + self._mass(x, edge, width, loc, scale), -1)
+        index = self.levels.index(x)
+        seen = jnp.abs(x - self.levels.nearest(x)) < self.grid.step / 2
+        first, last = seen & (index == 0), seen & (index == len(self.levels.values) - 1)
+        width = jnp.where(seen, self.levels.width(index), width)
+        upper = (jnp.where(seen, self.levels.upper(index), edge) - loc) / scale
+        mass = jnp.where(seen, log_cell(upper, width / scale), self._mass(x, edge, self.grid.width(x), loc, scale))
+        mass = jnp.where(first, log_sigmoid(upper), jnp.where(last, log_sigmoid(-upper), mass))
+        known = jnp.where(seen[..., 0], math.log1p(-self.levels.unseen), math.log(self.levels.unseen))
+        return known + logsumexp(log_softmax(logits, -1) + mass, -1)
+
+    def _mass(self, x: Array, edge: Array, width: Array, loc: Array, scale: Array) -> Array:
+        """Log-mass that each component gives the cell of x, which reaches `width` down from `edge`."""
+        upper, width = (edge - loc) / scale, width / scale
         mass = log_cell(upper, width)
         if self.low is not None:
             mass = jnp.where(x < self.low + self.grid.step / 2, log_sigmoid(upper), mass)
         if self.high is not None:
             mass = jnp.where(x > self.high - self.grid.step / 2, log_sigmoid(width - upper), mass)
-        return logsumexp(log_softmax(logits, -1) + mass, -1)
+        return mass
 
     def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
         """Choose a component, take its logistic quantile, round to the grid; a rule acts on both, but top-k."""
@@ -106,6 +123,8 @@ class Discretised(Head):
         return jnp.clip(x, self.low, self.high)
 
     def _placed(self, z: Array) -> Array:
+        if self.levels is not None:
+            return self.levels.snap(z)
         return self.grid.network(self._inside(self.grid.cell(z)))
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 CLIP = 60.0
@@ -66,3 +67,46 @@ class Grid:
         if self.transform == "asinh":
             return self.network(x + self.step / 2) - self.network(x - self.step / 2)
         return jnp.full_like(x, self.step / self.scale)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The few values of a grid that ever occur: temperatures that were once whole degrees Fahrenheit, say.
+
+    Each has the cell that reaches half-way to its neighbours; the outermost ones have all that lies beyond.
+
+    Attributes:
+        grid: the grid.
+        values: rising, in original units.
+        edges: between them, in the network's units.
+        unseen: probability of any other value of the grid; it is never drawn.
+    """
+
+    grid: Grid
+    values: tuple[float, ...]
+    edges: tuple[float, ...]
+    unseen: float
+
+    def index(self, x: Array) -> Array:
+        """Which value is nearest to each of the grid's."""
+        levels = np.asarray(self.values)
+        ticks = np.arange(round((levels[-1] - levels[0]) / self.grid.step) + 1) * self.grid.step + levels[0]
+        table = np.searchsorted((levels[1:] + levels[:-1]) / 2, ticks)
+        tick = jnp.round((x - levels[0]) / self.grid.step)
+        return jnp.asarray(table)[jnp.clip(tick, 0, len(table) - 1).astype(jnp.int32)]
+
+    def nearest(self, x: Array) -> Array:
+        """The value nearest to each of the grid's."""
+        return jnp.asarray(self.values, x.dtype)[self.index(x)]
+
+    def snap(self, z: Array) -> Array:
+        """The value in whose cell z is, in the network's units."""
+        return self.grid.network(jnp.asarray(self.values)[jnp.searchsorted(jnp.asarray(self.edges), z)])
+
+    def upper(self, index: Array) -> Array:
+        """Upper edges of cells; that of the last one is the lower edge, and must not be used."""
+        return jnp.asarray([*self.edges, self.edges[-1]])[index]
+
+    def width(self, index: Array) -> Array:
+        """Length of cells; of the outermost ones 1, which stands for no end."""
+        return jnp.asarray([1.0, *np.diff(self.edges), 1.0])[index]
