@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from unspool.model import OneToMany, load
     from unspool.options import Beam, Network, Sampling, Training
     from unspool.report.report import Report
-    from unspool.schema.fields import Category, Count, First, Flag, Number, Schema, Text, Vector, When
+    from unspool.schema.fields import Category, Count, First, Flag, Flags, Number, Schema, Text, Vector, When
     from unspool.sequences import Sequences
 
 __version__ = "0.1.0"
@@ -23,6 +23,7 @@ __all__ = [
     "Count",
     "First",
     "Flag",
+    "Flags",
     "Network",
     "Number",
     "OneToMany",
@@ -45,6 +46,7 @@ _HOME = {
     "Count": "unspool.schema.fields",
     "First": "unspool.schema.fields",
     "Flag": "unspool.schema.fields",
+    "Flags": "unspool.schema.fields",
     "Network": "unspool.options",
     "Number": "unspool.schema.fields",
     "OneToMany": "unspool.model",

@@ -12,7 +12,7 @@
 | P | parameters of a head |
 | K | beams, or components of a mixture |
 | U | uniforms that one step consumes |
-| M | hidden units between the fields of one step |
+| M | hidden units between the fields of one step; members of a block of flags |
 | Q | parameters of all heads of a step, side by side |
 | X | what a fed-back step gives: Z for the first layer, then Q for the heads |
 | D | width of an embedding |

@@ -85,7 +85,7 @@ def events(order: Order) -> Iterator[Event]:
         step = 0
         for chunk in chunks(order.net, order.request, slice(rows[0], rows[-1] + 1), SHORT):
             offsets = lay(chunk.alive.sum(0))
-            flat = tuple(values.T[chunk.alive.T] for values in chunk.values)
+            flat = tuple(values.swapaxes(0, 1)[chunk.alive.T] for values in chunk.values)
             columns = order.codec.decode(flat, offsets, before)
             shown = order.codec.show(columns, offsets)
             for t in range(len(chunk.alive)):

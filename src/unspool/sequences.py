@@ -10,6 +10,7 @@ from typing import IO, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from unspool.codec.block import Block
 from unspool.codec.codec import Codec
 from unspool.codec.columns import Symbols
 from unspool.codec.saving import save_parts, write
@@ -241,7 +242,12 @@ def shapes(codec: Codec, inputs: Table, *, searched: bool) -> Sequences:
     once = np.full(offsets[-1], np.nan)
     once[offsets[:-1]] = 0.0  # after a first value none is present, for what adds up could leave the numbers
     steps = [
-        np.arange(offsets[-1]) % len(column.values) if isinstance(column, Symbols) else once for column in codec.steps
+        np.arange(offsets[-1]) % len(column.values)
+        if isinstance(column, Symbols)
+        else np.repeat(once[:, None], len(column.members), 1)
+        if isinstance(column, Block)
+        else once
+        for column in codec.steps
     ]
     columns = codec.decode(steps, offsets)
     nats = np.zeros(len(inputs)) if searched else None

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from unspool.codec.block import Block
 from unspool.codec.columns import InputColumn, StepColumn, Symbols
 from unspool.codec.examples import Examples, base_inputs, gather_as
 from unspool.codec.fitting import INPUT_COLUMN, fit_input, fit_step, step_column
@@ -211,12 +212,14 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             first: by name, (N,) the values before step 0, where the schema has them; see `bases`.
 
         Returns:
-            By name, (S,) values; text as an object array of characters.
+            By name, (S,) values; text as an object array of characters. A block of flags has a column for each member.
         """
         decoded: dict[str, np.ndarray] = {}
         for field, column, values in zip(self.schema.steps, self.steps, steps, strict=True):
             if isinstance(column, Symbols):
                 decoded[field.name] = column.decode(values)
+            elif isinstance(column, Block):
+                decoded |= column.decode(values)
             else:
                 decoded[field.name] = column.decode(values, np.asarray(offsets), (first or {}).get(field.name))
         return decoded
@@ -228,7 +231,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             columns: what `decode` gave.
             offsets: (N + 1,).
         """
-        names = [field.name for field in self.schema.steps]
+        names = [name for field in self.schema.steps for name in field.columns]
         values = [_python(columns[name]) for name in names]
         bounds = list(zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True))
         if self.schema.form == "text":
@@ -289,6 +292,8 @@ def encode_step(field: Field, column: StepColumn, examples: Examples) -> tuple[n
     values, place = examples.steps[field.name], examples.step_place(field.name)
     if isinstance(column, Symbols):
         return column.encode(values, place, strict=False), np.zeros(len(values))
+    if isinstance(column, Block):
+        return column.encode(values, place), np.zeros(len(values))
     return column.encode_with_slope(values, place, examples.offsets, examples.first.get(field.name))
 
 

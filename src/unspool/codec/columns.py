@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from unspool.codec.block import Block
 from unspool.codec.gaps import Gaps
 from unspool.codec.numbers import Scaled, missing_value
 from unspool.codec.transforms import centre_and_spread
@@ -262,4 +263,4 @@ def _days(moments: np.ndarray) -> np.ndarray:
 
 
 InputColumn = Symbols | Scaled | Flags | Dates | Reals
-StepColumn = Symbols | Scaled | Gaps
+StepColumn = Symbols | Scaled | Gaps | Block

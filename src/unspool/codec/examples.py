@@ -7,14 +7,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from unspool.codec.block import joined
 from unspool.codec.layouts import Raw, from_long, from_rows, from_two
 from unspool.codec.request import Request, name_of, parse_request, request_of
 from unspool.codec.table import read
 from unspool.codec.windows import Windows
 from unspool.errors import DataError, SchemaError
-from unspool.schema.arrays import lay, spans
+from unspool.schema.arrays import Column, lay, spans
 from unspool.schema.casting import cast, moments_or_none
-from unspool.schema.fields import AnyField, Category, Field, Number, Schema, Text, When
+from unspool.schema.fields import AnyField, Category, Field, Flags, Number, Schema, Text, When
 from unspool.schema.inference import infer_input, infer_steps
 from unspool.schema.moments import as_number
 from unspool.schema.place import Place
@@ -178,13 +179,15 @@ def _infer(
         before = tuple(name_of(item) for item in chosen)
         raw = raw.cut_first(before)
     raw.check()
-    unknown = sorted(set(request.inner) - set(raw.steps))
+    inner = [name for item in request.inner.values() for name in item.columns]
+    unknown = sorted(set(inner) - set(raw.steps))
     if unknown:
         raise SchemaError("sequence", f"fields of its records: {', '.join(raw.steps)}", ", ".join(unknown))
     bases = {name: raw.inputs[name] for name in before}
     known = {name: as_number(base) for name, base in bases.items() if isinstance(base, np.ndarray) and _counts(base)}
-    places = {name: Place(raw.source, name, raw.offsets, raw.ids) for name in raw.steps}
-    fields, steps = infer_steps(raw.steps, raw.offsets, request.overrides, known, places)
+    places = {name: Place(raw.source, name, raw.offsets, raw.ids) for name in [*raw.steps, *request.overrides]}
+    columns = with_blocks(raw.steps, tuple(request.overrides.values()), places)
+    fields, steps = infer_steps(columns, raw.offsets, request.overrides, known, places)
     nearest = _since(fields, steps, raw, known)
     fields = tuple(
         msgspec.structs.replace(item, since=nearest[item.name]) if item.name in nearest else item for item in fields
@@ -215,8 +218,20 @@ def _counts(column: np.ndarray) -> bool:
     return column.dtype.kind in "ifM"
 
 
+def with_blocks(
+    columns: Mapping[str, Column], fields: tuple[Field, ...], places: Mapping[str, Place]
+) -> dict[str, Column]:
+    """The columns of a step, with those of the members of each block joined, in the place of the first of them."""
+    blocks = tuple(item for item in fields if isinstance(item, Flags))
+    owner = {member: item.name for item in blocks for member in item.members}
+    placed: dict[str, Column] = {}
+    for name, column in columns.items():
+        placed.setdefault(owner.get(name, name), column)
+    return placed | {item.name: joined(columns, item, places) for item in blocks}
+
+
 def _as_schema(schema: Schema, raw: Raw, windows: Windows | None) -> Examples:
-    missing = [item.name for item in schema.steps if item.name not in raw.steps]
+    missing = [name for item in schema.steps for name in item.columns if name not in raw.steps]
     if missing:
         found = f"steps with {', '.join(raw.steps)}"
         raise SchemaError(raw.source, f"steps with {', '.join(missing)}", found)
@@ -225,7 +240,12 @@ def _as_schema(schema: Schema, raw: Raw, windows: Windows | None) -> Examples:
     wrong: list[SchemaError] = []
     jobs: list[tuple[dict[str, np.ndarray], Any, AnyField, Place]] = []
     jobs += [(inputs, raw.inputs, item, Place(raw.source, item.name, None, raw.ids)) for item in schema.inputs]
-    jobs += [(steps, raw.steps, item, Place(raw.source, item.name, raw.offsets, raw.ids)) for item in schema.steps]
+    places = {name: Place(raw.source, name, raw.offsets, raw.ids) for name in raw.steps}
+    for item in schema.steps:
+        if isinstance(item, Flags):
+            steps[item.name] = joined(raw.steps, item, places)
+        else:
+            jobs.append((steps, raw.steps, item, places[item.name]))
     for into, columns, item, place in jobs:
         try:
             into[item.name] = cast(columns[item.name], item, place)

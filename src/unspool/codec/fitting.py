@@ -1,19 +1,21 @@
 """Which fitted column a field gets, and fitting it."""
 
-from unspool.codec.columns import Dates, Flags, InputColumn, Reals, StepColumn, Symbols
+from unspool.codec import columns
+from unspool.codec.block import Block
+from unspool.codec.columns import Dates, InputColumn, Reals, StepColumn, Symbols
 from unspool.codec.examples import Examples
 from unspool.codec.gaps import Gaps
 from unspool.codec.marginals import refine
 from unspool.codec.numbers import Scaled
 from unspool.schema.arrays import missing_mask
-from unspool.schema.fields import Category, Count, Field, Flag, Number, Text, Vector, When
+from unspool.schema.fields import Category, Count, Field, Flag, Flags, Number, Text, Vector, When
 
 INPUT_COLUMN: dict[type[Field], type] = {
     Category: Symbols,
     Number: Scaled,
     Count: Scaled,
     Vector: Reals,
-    Flag: Flags,
+    Flag: columns.Flags,
     When: Dates,
 }
 """The class of the fitted column of each input kind."""
@@ -23,6 +25,8 @@ def step_column(field: Field) -> type:
     """The class of the fitted column of a step field."""
     if isinstance(field, When) or (isinstance(field, Number) and field.transform == "gap"):
         return Gaps
+    if isinstance(field, Flags):
+        return Block
     return Scaled if isinstance(field, Number) else Symbols
 
 
@@ -39,7 +43,7 @@ def fit_input(field: Field, examples: Examples) -> InputColumn:
         case Vector():
             return Reals.fit(values)
         case Flag():
-            return Flags(bool(missing_mask(values).any()))
+            return columns.Flags(bool(missing_mask(values).any()))
         case When():
             return Dates.fit(values)
     return Symbols.fit(values, step=False)
@@ -53,6 +57,8 @@ def fit_step(field: Field, examples: Examples) -> StepColumn:
     """
     values = examples.steps[field.name]
     place, base = examples.step_place(field.name), examples.first.get(field.name)
+    if isinstance(field, Flags):
+        return Block.fit(values, field.members)
     if isinstance(field, (Number, When)) and step_column(field) is Gaps:
         return Gaps.fit(field, values, place, examples.offsets, base)
     if isinstance(field, Number):

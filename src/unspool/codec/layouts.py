@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from unspool.codec.grouping import group, ids_of
-from unspool.codec.request import Request, name_of
+from unspool.codec.request import Request, columns_of, name_of
 from unspool.codec.table import Table
 from unspool.errors import DataError, SchemaError
 from unspool.schema.arrays import Column, Ragged, Record, kind_of, lay, missing_mask, spans, take, to_list
 from unspool.schema.casting import code_points, from_json
-from unspool.schema.fields import Field, Form, Layout, Text
+from unspool.schema.fields import Field, Flags, Form, Layout, Text
 from unspool.schema.inference import refuse_absent
 from unspool.schema.place import Place, listing
 
@@ -85,7 +85,10 @@ def from_rows(table: Table, request: Request) -> Raw:
     if not request.sequence:
         cure = 'Pass sequence="column"; or id="column" if each row is one step.'
         raise SchemaError(table.place, "the column that holds the sequences", f"only {listing(table.columns)}", cure)
-    given, held = [list(map(name_of, asked)) for asked in (request.inputs, request.sequence)]
+    asked_for = [
+        part for asked in request.sequence for part in (asked.members if isinstance(asked, Flags) else (asked,))
+    ]
+    given, held = list(map(name_of, request.inputs)), list(map(name_of, asked_for))
     table.need([*given, *held])
     if set(given) & set(held):
         cure = "To give the first value as the input, pass First()."
@@ -93,7 +96,7 @@ def from_rows(table: Table, request: Request) -> Raw:
     steps: dict[str, Column] = {}
     offsets = np.zeros(0, np.int64)
     form: Form = "records"
-    for asked in request.sequence:
+    for asked in asked_for:
         name = name_of(asked)
         form, columns, bounds = unfold(
             table.columns[name], asked, Place(table.place, name), csv=table.kind in ("csv", "tsv")
@@ -104,7 +107,7 @@ def from_rows(table: Table, request: Request) -> Raw:
         offsets = bounds
         steps |= columns
     inputs = {name_of(asked): table.columns[name_of(asked)] for asked in request.inputs}
-    whole = name_of(request.sequence[0]) if len(request.sequence) == 1 else "sequence"
+    whole = held[0] if len(held) == 1 else "sequence"
     return Raw(inputs, steps, offsets, form, "rows", table.place, sequence=whole)
 
 
@@ -227,7 +230,7 @@ def _long_columns(table: Table, request: Request, key: str, order: str | None) -
         taken = {*names, key, order}
         steps = [name for name in table.columns if name not in taken]
     else:
-        steps = [name_of(asked) for asked in request.sequence]
+        steps = [name for asked in request.sequence for name in columns_of(asked)]
     table.need([key, order, *names, *steps])
     for role, used in (("id", {key}), ("input", set(names))):
         both = sorted(used & set(steps))

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from unspool.codec.columns import Dates, InputColumn, Reals, Symbols
+from unspool.codec.block import Block
+from unspool.codec.columns import Dates, InputColumn, Reals, StepColumn, Symbols
 from unspool.codec.gaps import Gaps
 from unspool.codec.numbers import Scaled
 from unspool.errors import SchemaError
@@ -15,7 +16,7 @@ from unspool.schema.place import listing
 DAY = 86_400e6
 
 
-def fact(column: InputColumn | Gaps) -> str:
+def fact(column: InputColumn | StepColumn) -> str:
     """One line about a fitted column, for people."""
     match column:
         case Symbols():
@@ -30,6 +31,10 @@ def fact(column: InputColumn | Gaps) -> str:
             return f"{column.low:g} to {column.high:g}{grid}{atoms}, {column.transform}{gone}"
         case Gaps():
             return f"{_moment(column, column.low)} to {_moment(column, column.high)}, gaps {fact(column.gap)}"
+        case Block():
+            return f"{len(column.members)} members, {column.share:.1%} yes" + (
+                ", some missing" if column.nullable else ""
+            )
         case Reals():
             return f"{column.dim} numbers" + (", some missing" if column.nullable else "")
         case Dates():

@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from unspool.codec.block import Block, joined
 from unspool.codec.codec import Codec, encode_step
-from unspool.codec.columns import Symbols
+from unspool.codec.columns import StepColumn, Symbols
 from unspool.codec.examples import Examples
 from unspool.codec.layouts import unfold
 from unspool.errors import SchemaError
 from unspool.schema.casting import cast
 from unspool.schema.conversion import from_values
+from unspool.schema.fields import Flags
 from unspool.schema.place import Place
 
 
@@ -37,20 +39,32 @@ def encode_prefix(
     name = schema.steps[0].name if schema.form == "list" else schema.sequence
     place = Place("prefix", name)
     if not any(len(sequence) for sequence in sequences):
-        kinds = [np.int32 if isinstance(column, Symbols) else np.float64 for column in codec.steps]
-        return tuple(np.zeros(0, kind) for kind in kinds), np.zeros(rows + 1, np.int64)
+        return tuple(map(nothing, codec.steps)), np.zeros(rows + 1, np.int64)
     asked = schema.steps[0] if schema.form == "text" else name
     _, columns, offsets = unfold(from_values(sequences, place), asked, place, csv=False)
-    missing = [field.name for field in schema.steps if field.name not in columns]
+    missing = [part for field in schema.steps for part in field.columns if part not in columns]
     if missing:
         raise SchemaError("prefix", f"steps with {', '.join(missing)}", f"steps with {', '.join(columns)}")
-    steps = {field.name: cast(columns[field.name], field, place) for field in schema.steps}
+    places = dict.fromkeys(columns, place)
+    steps = {
+        field.name: joined(columns, field, places)
+        if isinstance(field, Flags)
+        else cast(columns[field.name], field, place)
+        for field in schema.steps
+    }
     examples = Examples({}, steps, offsets, dict(first), place="prefix")
     encoded = [encode_step(*pair, examples)[0] for pair in zip(schema.steps, codec.steps, strict=True)]
     for field, column, values in zip(schema.steps, codec.steps, encoded, strict=True):
         if isinstance(column, Symbols) and (values == len(column.values)).any():
             column.encode(steps[field.name], Place("prefix", field.name, offsets), strict=True)
     return tuple(encoded), offsets
+
+
+def nothing(column: StepColumn) -> np.ndarray:
+    """No values at all of a column, of the right type and shape."""
+    if isinstance(column, Symbols):
+        return np.zeros(0, np.int32)
+    return np.zeros((0, len(column.members)) if isinstance(column, Block) else 0)
 
 
 def _is_many(prefix: Any, form: str) -> bool:

@@ -37,6 +37,11 @@ def name_of(asked: Asked) -> str:
     return asked if isinstance(asked, str) else asked.name
 
 
+def columns_of(asked: Asked) -> tuple[str, ...]:
+    """The columns of a table that a name or a field stands for."""
+    return (asked,) if isinstance(asked, str) else asked.columns
+
+
 def parse_request(inputs: Any, sequence: Any) -> Request:
     """Normalise what `fit` was given.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from unspool.codec.grouping import order_keys
 from unspool.codec.layouts import Raw
-from unspool.codec.request import Request, name_of, parse_request
+from unspool.codec.request import Request, columns_of, parse_request
 from unspool.codec.table import read
 from unspool.errors import DataError, OptionError, SchemaError
 from unspool.schema.arrays import take
@@ -88,7 +88,9 @@ def windows(
     if request.first is not None or not request.sequence:
         raise SchemaError("windows", "columns as inputs and columns as the sequence", f"{inputs!r} and {sequence!r}")
     table = read(series)
-    given, steps = ([name_of(asked) for asked in part] for part in (request.inputs, request.sequence))
+    given, steps = (
+        [name for asked in part for name in columns_of(asked)] for part in (request.inputs, request.sequence)
+    )
     table.need([order, *given, *steps])
     _check_sorted(order_keys(table, order), Place(table.place, order))
     lead = 1 if at == "before" else 0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from unspool.errors import OptionError
 from unspool.network.cell import State
-from unspool.network.heads.base import innermost
+from unspool.network.heads.base import Head, innermost, over
 from unspool.network.heads.numbers import Point
 from unspool.network.heads.symbols import Bernoulli, Categorical
 from unspool.network.net import Net, Prepared
@@ -133,7 +133,7 @@ def advance(
         values: tuple[Array, ...] = ()
         for j, head in enumerate(shape.heads):
             value = head.pick(net.params(ready, j, top, values), u[:, at : at + head.draws], rule)
-            values += (value if given is None else jnp.where(given.where, given.values[j], value),)
+            values += (value if given is None else jnp.where(over(given.where, value), given.values[j], value),)
             at += head.draws
         return Carry(state, net.feed(ready, values), done), (values, ~done)
 
@@ -210,13 +210,13 @@ def generate(
         alive = np.concatenate([c.alive for c in made]).T if made else np.zeros((width, 0), bool)
         for j, parts in enumerate(flat):
             if made:
-                parts.append(np.concatenate([c.values[j] for c in made]).T[alive])
+                parts.append(np.concatenate([c.values[j] for c in made]).swapaxes(0, 1)[alive])
         lengths.append(alive.sum(1))
         stopped.append(~alive[:, -1] if made else np.ones(width, bool))
     sizes = np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
-    kinds = [np.int32 if head.symbols else np.float32 for head in net.shape.heads]
+    none = [_nothing(head) for head in net.shape.heads]
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    values = tuple(np.concatenate(parts) if parts else np.zeros(0, k) for parts, k in zip(flat, kinds, strict=True))
+    values = tuple(np.concatenate(parts) if parts else empty for parts, empty in zip(flat, none, strict=True))
     ended = np.concatenate(stopped) if stopped else np.zeros(0, bool)
     return values, offsets, ended | (request.length is not None or net.stop is None)
 
@@ -233,6 +233,11 @@ def given_steps(request: Request, row: NDArray[np.int64], first: int, chunk: int
     where = step < lengths[row]
     at = np.where(where, offsets[:-1][row] + step, 0)
     return Given(tuple(on_device(values[at]) for values in flat), jnp.asarray(where))
+
+
+def _nothing(head: Head) -> NDArray[Any]:
+    """No values at all of a head, of the right type and shape."""
+    return np.zeros((0, *([] if head.members is None else [head.members])), np.int32 if head.symbols else np.float32)
 
 
 def on_device(values: NDArray[Any]) -> Array:

@@ -6,12 +6,14 @@ from types import MappingProxyType
 import numpy as np
 
 from unspool.codec import transforms
+from unspool.codec.block import Block as Columns
 from unspool.codec.codec import Codec
 from unspool.codec.columns import Dates, InputColumn, Reals, StepColumn, Symbols
 from unspool.codec.gaps import Gaps
 from unspool.codec.numbers import SERIES, Scaled
 from unspool.network.heads.atoms import Atoms
 from unspool.network.heads.base import Head
+from unspool.network.heads.block import Block
 from unspool.network.heads.bounded import Bounded
 from unspool.network.heads.discretised import Discretised
 from unspool.network.heads.grid import Grid, Levels
@@ -57,6 +59,9 @@ def _input(column: InputColumn) -> SymbolInput | RealInput:
 def _head(field: AnyField, column: StepColumn) -> Head:
     if isinstance(column, Symbols):
         return Categorical(len(column.values), column.unseen)
+    if isinstance(column, Columns):
+        block = Block(len(column.members))
+        return Nullable(block) if column.nullable else block
     inner = column.gap if isinstance(column, Gaps) else column
     head = number_head(field.head if isinstance(field, (Number, When)) else DENSITY, inner)
     return Nullable(head) if column.nullable else head

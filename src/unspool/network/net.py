@@ -167,7 +167,7 @@ class Net(eqx.Module):
         self.initial_bias = tuple(jnp.zeros(4 * H) for _ in range(options.layers))
         direct = sum(head.size for head in shape.heads)
         self.start = jnp.zeros(4 * H + direct)
-        self.steps = tuple(embed(head.symbols, 1, STEP_FEATURES) for head in shape.heads)
+        self.steps = tuple(embed(head.symbols, head.members or 1, STEP_FEATURES) for head in shape.heads)
         self.feedback = tuple(
             jnp.pad(initial_weights(rng, e, 4 * H) / len(self.steps) ** 0.5, ((0, 0), (0, direct))) for e in self.steps
         )
@@ -299,8 +299,9 @@ class Net(eqx.Module):
         return x[..., :gates], x[..., gates:]
 
     def _rows(self, field: int, value: Array) -> Array:
-        """A field's values as its embedding takes them: numbers get an axis of one."""
-        return value[..., None] if self.shape.heads[field].symbols is None else value
+        """A field's values as its embedding takes them: single numbers get an axis of one."""
+        head = self.shape.heads[field]
+        return value[..., None] if head.symbols is None and head.members is None else value
 
 
 def sequence_log_prob(
@@ -316,7 +317,7 @@ def sequence_log_prob(
         lengths: steps of every sequence.
         masks: dropout, see `Net.masks`.
     """
-    T, B = values[0].shape
+    T, B = values[0].shape[:2]
     state, context = net.encode(inputs)
     ready = net.prepare(context, T * B)
     x = jnp.concatenate([net.start_rows(B)[None], net.feed(ready, tuple(v[:-1] for v in values))])
@@ -337,7 +338,7 @@ def rollout_log_prob(
     Soft feedback -- the expected embedding of a category, the mean of a number -- keeps the whole unroll
     differentiable; between zero and one it is mixed with the data.
     """
-    T, B = values[0].shape
+    T, B = values[0].shape[:2]
     state, context = net.encode(inputs)
     ready = net.prepare(context, B)
 

@@ -50,6 +50,11 @@ class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         """The kind as shown to the user: the class's name."""
         return type(self).__name__
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a table that it stands for: of a block of flags its members, else the one of its name."""
+        return getattr(self, "members", (self.name,))
+
 
 class Category(Field, frozen=True):
     """One of a finite set of values: text, whole numbers or truth values.
@@ -146,6 +151,36 @@ class Flag(Field, frozen=True):
     what: ClassVar[str] = "true or false"
 
 
+class Flags(Field, frozen=True):
+    """A block of columns that are true or false, as one field whose members depend on each other. Step only.
+
+    Where a step has one member missing it must have all of them missing.
+
+    Args:
+        name: of the block.
+        members: the columns; at least two.
+
+    Raises:
+        OptionError: fewer than two columns, or one twice.
+
+    Examples:
+        >>> len(Flags("symptoms", ["fever", "cough", "rash"]).members)
+        3
+    """
+
+    members: tuple[str, ...] = ()
+
+    what: ClassVar[str] = "columns that are true or false"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        names = tuple(self.members) if isinstance(self.members, (list, tuple)) else ()
+        if len(names) < 2 or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
+            place = f"Flags({self.name!r}, members=...)"
+            raise OptionError(place, "the names of two or more columns, none twice", repr(self.members))
+        msgspec.structs.force_setattr(self, "members", names)
+
+
 class When(Field, frozen=True):
     """A date or a moment; without a time zone, or in UTC. In a step it is modelled as the time since the step before.
 
@@ -182,9 +217,9 @@ class Text(Field, frozen=True):
             raise OptionError(f"Text({self.name!r}, unit=...)", "'char'", repr(self.unit))
 
 
-AnyField = Category | Number | Count | Vector | Flag | When | Text
+AnyField = Category | Number | Count | Vector | Flag | Flags | When | Text
 INPUT_KINDS = (Category, Number, Count, Vector, Flag, When)
-STEP_KINDS = (Category, Number, Count, Flag, When, Text)
+STEP_KINDS = (Category, Number, Count, Flag, Flags, When, Text)
 
 
 class First:
@@ -243,6 +278,10 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         for role, fields, kinds in (("input", self.inputs, INPUT_KINDS), ("step", self.steps, STEP_KINDS)):
             check_role(role, fields, kinds)
+        shown = [name for field in self.steps for name in field.columns]
+        twice = sorted({name for name in shown if shown.count(name) > 1})
+        if twice:
+            raise SchemaError("step fields", "every column in one field", f"{', '.join(twice)} in more than one")
         if self.form == "text" and not (len(self.steps) == 1 and isinstance(self.steps[0], Text)):
             raise SchemaError("schema", "exactly one Text field, because the form is text", repr(self.steps))
         unknown = set(self.first) - {field.name for field in self.inputs}

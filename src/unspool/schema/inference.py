@@ -24,7 +24,7 @@ import numpy as np
 from unspool.errors import DataError, SchemaError
 from unspool.schema.arrays import Column, Ragged, Record, kind_of, missing_mask
 from unspool.schema.casting import cast, from_json, is_whole, parse_moments, parse_number
-from unspool.schema.fields import SERIES, AnyField, Category, Field, Flag, Number, Text, Vector, When
+from unspool.schema.fields import SERIES, AnyField, Category, Field, Flag, Flags, Number, Text, Vector, When
 from unspool.schema.grid import grid_of
 from unspool.schema.moments import as_number, unit_of
 from unspool.schema.place import Place
@@ -125,6 +125,11 @@ def infer_steps(
     values: dict[str, np.ndarray] = {}
     for name, column in columns.items():
         place = places[name]
+        block = asked.get(name)
+        if isinstance(block, Flags) and isinstance(column, np.ndarray):  # joined already
+            fields.append(block)
+            values[name] = column
+            continue
         refuse_absent(column, place)
         field: Field = asked[name] if name in asked else _step_kind(column, name, place)
         values[name] = cast(column, field, place)

@@ -108,7 +108,7 @@ def pad(flat: NDArray[Any], offsets: NDArray[np.int64], rows: NDArray[np.int64],
     """Chosen ragged sequences as one (rows, steps) array, zero after each one's end."""
     lengths = np.diff(offsets)[rows]
     inside = np.arange(steps) < lengths[:, None]
-    padded = np.zeros((len(rows), steps), np.float32 if flat.dtype.kind == "f" else np.int32)
+    padded = np.zeros((len(rows), steps, *flat.shape[1:]), np.float32 if flat.dtype.kind == "f" else np.int32)
     at = np.repeat(offsets[rows], lengths) + np.concatenate([np.arange(n) for n in lengths] or [np.arange(0)])
     padded[inside] = flat[at]
     return padded

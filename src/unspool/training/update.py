@@ -96,13 +96,16 @@ def update(
 
     def loss(net: Net, k: Array) -> tuple[Array, Array]:
         take = lambda a: a[rows[k]]  # noqa: E731
-        inputs, values = jax.tree.map(take, bucket.inputs), jax.tree.map(lambda a: take(a).T, bucket.values)
+        inputs, values = (
+            jax.tree.map(take, bucket.inputs),
+            jax.tree.map(lambda a: jnp.swapaxes(take(a), 0, 1), bucket.values),
+        )
         mask_key, coin_key = jax.random.split(jax.random.fold_in(key, k))
         own = None
         if recipe.feeding != "teacher":
-            own = jnp.ones(values[0].shape)
+            own = jnp.ones(values[0].shape[:2])
         if recipe.feeding == "scheduled":
-            own = jax.random.bernoulli(coin_key, shares[k], values[0].shape).astype(jnp.float32)
+            own = jax.random.bernoulli(coin_key, shares[k], values[0].shape[:2]).astype(jnp.float32)
         masks = net.masks(mask_key, rows.shape[1])
         fields, stop = terms(net, inputs, values, take(bucket.lengths), masks, own)
         total = sum((field.sum(0) for field in fields), jnp.zeros(rows.shape[1]))
@@ -122,8 +125,8 @@ def update(
 
 @partial(jax.jit, static_argnames="feeding")
 def _score(net: Net, batch: Bucket, feeding: Feeding) -> Float[Array, "B F1"]:
-    values = jax.tree.map(jnp.transpose, batch.values)
-    own = jnp.ones(values[0].shape) if feeding == "free" else None
+    values = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), batch.values)
+    own = jnp.ones(values[0].shape[:2]) if feeding == "free" else None
     masks = net.masks(None, batch.examples)
     fields, stop = terms(net, batch.inputs, values, batch.lengths, masks, own)
     return jnp.stack([column.sum(0) for column in (*fields, *(() if stop is None else (stop,)))], -1)

@@ -22,6 +22,7 @@ class Head(ABC):
         size: parameters P that the network must supply.
         draws: uniforms that `pick` consumes.
         symbols: V where values are symbols, `None` where they are numbers.
+        members: numbers of one value, where they are more.
     """
 
     @property
@@ -37,6 +38,11 @@ class Head(ABC):
     @property
     def symbols(self) -> int | None:
         """Numbers have none."""
+        return None
+
+    @property
+    def members(self) -> int | None:
+        """Numbers that make up one value, on an axis of their own; `None` where a value is one number or symbol."""
         return None
 
     def bias(self) -> NDArray[np.float64]:
@@ -58,6 +64,11 @@ class Head(ABC):
     @abstractmethod
     def mean(self, params: Float[Array, "*B P"]) -> Array:
         """The expected value; of a category, the probabilities of its symbols."""
+
+
+def over(mask: Array, values: Array) -> Array:
+    """What is true of steps, as true of their values, which may have an axis of members."""
+    return mask if mask.ndim == values.ndim else mask[..., None]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.heads.base import Head, Wrapper
+from unspool.network.heads.base import Head, Wrapper, over
 from unspool.network.heads.symbols import Bernoulli
 from unspool.network.rules import PLAIN, Rule
 
@@ -28,24 +28,31 @@ class Nullable(Wrapper):
         """One more than the head inside."""
         return 1 + self.of.draws
 
+    @property
+    def members(self) -> int | None:
+        """Of the head inside."""
+        return self.of.members
+
     def bias(self) -> NDArray[np.float64]:
         """Even odds, then the head inside."""
         return np.concatenate([np.zeros(1), self.of.bias()])
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-probability of being missing, or of being there and having the value."""
-        missing = jnp.isnan(value)
-        there = self.of.log_prob(params[..., 1:], jnp.where(missing, 0.0, value))
+        missing = jnp.isnan(value) if self.of.members is None else jnp.isnan(value).any(-1)
+        there = self.of.log_prob(params[..., 1:], jnp.where(over(missing, value), 0.0, value))
         return Bernoulli().log_prob(params[..., :1], missing) + jnp.where(missing, 0.0, there)
 
     def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
         """Missing as often as learned, whatever the spread; greedy takes the likelier."""
         gone = Bernoulli().pick(params[..., :1], uniforms[..., :1], Rule(rule.greedy))
-        return jnp.where(gone > 0.5, jnp.nan, self.of.pick(params[..., 1:], uniforms[..., 1:], rule))
+        there = self.of.pick(params[..., 1:], uniforms[..., 1:], rule)
+        return jnp.where(over(gone > 0.5, there), jnp.nan, there)
 
     def mode(self, params: Float[Array, "*B P"]) -> Array:
         """Missing where that is likelier than not."""
-        return jnp.where(params[..., 0] > 0, jnp.nan, self.of.mode(params[..., 1:]))
+        there = self.of.mode(params[..., 1:])
+        return jnp.where(over(params[..., 0] > 0, there), jnp.nan, there)
 
     def mean(self, params: Float[Array, "*B P"]) -> Array:
         """The mean of what is there."""
