@@ -171,7 +171,9 @@ class Sequences:
         whole = {
             field.name
             for field, column in zip(self.codec.schema.steps, self.codec.steps, strict=True)
-            if not isinstance(column, Symbols) and column.decimals == 0 and self.columns[field.name].dtype.kind == "f"
+            if not isinstance(column, (Symbols, Block))
+            and column.decimals == 0
+            and self.columns[field.name].dtype.kind == "f"
         }
         columns = {name: _whole(values) if name in whole else values for name, values in self.columns.items()}
         return replace(self, columns=columns).table(long)

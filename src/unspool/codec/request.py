@@ -104,7 +104,7 @@ def _fields(items: Iterable[Any], place: str) -> tuple[Asked, ...]:
     for item in asked:
         if not isinstance(item, (str, Field)):
             raise SchemaError(place, "column names or fields", repr(item))
-    names = [name_of(item) for item in asked]
+    names = [name for item in asked for name in columns_of(item)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SchemaError(place, "every column once", f"{', '.join(map(repr, twice))} more than once")
