@@ -231,17 +231,18 @@ def with_blocks(
 
 
 def _as_schema(schema: Schema, raw: Raw, windows: Windows | None) -> Examples:
-    missing = [name for item in schema.steps for name in item.columns if name not in raw.steps]
-    if missing:
-        found = f"steps with {', '.join(raw.steps)}"
-        raise SchemaError(raw.source, f"steps with {', '.join(missing)}", found)
     inputs: dict[str, np.ndarray] = {}
     steps: dict[str, np.ndarray] = {}
     wrong: list[SchemaError] = []
+    missing = [name for item in schema.steps for name in item.columns if name not in raw.steps]
+    if missing:
+        wrong.append(SchemaError(raw.source, f"steps with {', '.join(missing)}", f"steps with {', '.join(raw.steps)}"))
     jobs: list[tuple[dict[str, np.ndarray], Any, AnyField, Place]] = []
     jobs += [(inputs, raw.inputs, item, Place(raw.source, item.name, None, raw.ids)) for item in schema.inputs]
     places = {name: Place(raw.source, name, raw.offsets, raw.ids) for name in raw.steps}
     for item in schema.steps:
+        if set(item.columns) & set(missing):
+            continue
         if isinstance(item, Flags):
             steps[item.name] = joined(raw.steps, item, places)
         else:

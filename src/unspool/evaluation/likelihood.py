@@ -77,9 +77,7 @@ def _by_field(task: Task, every: list[Scores]) -> Table:
         (name, *(ratio(-one.nats[:, j], steps, clusters) for one in every)) for j, name in enumerate(names)
     )
     columns = (Column("", "text"), *(Column(one.name, better="lower") for one in every))
-    note = (
-        "Every field is given the fields before it; the columns add up to the table above. The best of a row is marked."
-    )
+    note = "The rows add up to the table above. The model alone gives a field also the fields before it in the step."
     return Table("By field", columns, rows, note, across=True)
 
 
