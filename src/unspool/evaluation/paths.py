@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from unspool.codec.block import Block
 from unspool.codec.codec import Codec, Encoded
 from unspool.codec.columns import Symbols
 from unspool.codec.examples import Examples
@@ -44,5 +45,7 @@ def made(
         if isinstance(column, Symbols) and column.text:  # examples hold code points
             points = np.array([ord(str(value)) for value in column.values], np.uint32)
             steps[field.name] = points[codes]
+        elif isinstance(column, Block):  # and a block as one array
+            steps[field.name] = codes
     inputs = {name: column[rows] for name, column in examples.inputs.items()}
     return Examples(inputs, steps, offsets, first, place="what the model made"), np.asarray(ended, np.bool_)
