@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.codec.codec import Codec
-from unspool.codec.examples import gather
+from unspool.codec.examples import gather, left_open
 from unspool.codec.prefix import encode_prefix
 from unspool.config import Summary
 from unspool.errors import NotFittedError, OptionError
@@ -145,20 +145,19 @@ class OneToMany:
         """
         # Here, so that a program that only generates doesn't wait for what trains.
         from unspool.training.learn import Asked, learn
+        from unspool.training.trial import choose
 
         network, training = _given(Network, self.network), _given(Training, self.training)
         _check_whole(f"OneToMany(seed={self.seed!r})", self.seed, 0)
-        schema, examples = gather(
-            data,
-            steps,
-            inputs=self.inputs if inputs is None else inputs,
-            sequence=self.sequence if sequence is None else sequence,
-            id=id,
-            order=order,
-        )
+        inputs = self.inputs if inputs is None else inputs
+        sequence = self.sequence if sequence is None else sequence
+        schema, examples = gather(data, steps, inputs=inputs, sequence=sequence, id=id, order=order)
         codec = Codec.fit(schema, examples)
+        open_ = left_open(schema, data, inputs, sequence)
+        schema, found = choose(codec, examples, open_, network, training, self.seed)
+        codec = Codec.fit(schema, examples) if found else codec
         if self.verbose is not False:
-            print(codec.describe(), file=sys.stderr)
+            print("\n".join([codec.describe(), *found]), file=sys.stderr)
         asked = Asked(network, training, self.seed, self.verbose, checkpoint, versions())
         self.config_, self.net_ = learn(codec, codec.encode(examples), asked)
         return self

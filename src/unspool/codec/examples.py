@@ -115,6 +115,26 @@ def gather(
     return _infer(_collect(data, steps, request, id, order, ()), request, id=id, order=order)
 
 
+def left_open(schema: Schema, data: Any, inputs: Any, sequence: Any) -> set[str]:
+    """Numbers of a step whose head nobody told, by name, and as `name.transform` those whose transform nobody told.
+
+    Args:
+        schema: what `gather` made of the data.
+        data: as for `gather`.
+        inputs: as for `gather`.
+        sequence: as for `gather`.
+    """
+    request = data.request if isinstance(data, Windows) else parse_request(inputs, sequence)
+    open_ = set()
+    for item in schema.steps:
+        asked = request.overrides.get(item.name, item)
+        if isinstance(item, Number) and (asked is item or (isinstance(asked, Number) and asked.head == "auto")):
+            open_.add(item.name)
+            if asked is item or (isinstance(asked, Number) and asked.transform == "auto"):
+                open_.add(f"{item.name}.transform")
+    return open_
+
+
 def gather_as(schema: Schema, data: Any, steps: Any = None, strings: Sequence[str] = ()) -> Examples:
     """Read data that must have the columns of a fitted schema.
 

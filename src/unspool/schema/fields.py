@@ -75,7 +75,8 @@ class Number(Field, frozen=True):
         transform: how it is made comparable; `"auto"` decides by the data (see `unspool.schema.inference`).
             `"difference"`, `"log_return"` and `"gap"` are for steps only; a gap is a difference that is never negative.
         head: its output distribution, when it is a field of the step; `"auto"` decides by the data: a `"discretised"`
-            mixture for whole numbers and decimals on a grid, a `"mixture"` of normals for others.
+            mixture for whole numbers and decimals on a grid, a `"mixture"` of normals for others; and where the data
+            are enough, a short trial may find another one better, see `unspool.training.trial`.
         bounds: what no draw violates, when it is a field of the step: `(low, high)`, either may be `None`; `"data"`,
             the range of training; `"auto"`, 0 and above where training was never negative; `None`, nothing. A
             difference keeps a lower bound only, a log-return stays above 0 by itself.
