@@ -4,17 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from common import Sizes
 
+from unspool.devices import placed
 from unspool.generation.engine import LONG, Chunk, Request, chunks
 from unspool.network.heads.symbols import Categorical
 from unspool.network.net import Net, Shape, Symbols
 from unspool.network.rules import PLAIN
 from unspool.options import Network
 from unspool.training.batches import Bucket
-from unspool.training.update import Recipe, copied, start, update
+from unspool.training.update import Recipe, Updates, copied, shards, start, update
 
 EMBEDDING = 32
 
@@ -29,15 +29,17 @@ def training(sizes: Sizes, together: int) -> Callable[[], Any]:
     """A job of `together` updates on B sequences of T steps, with an encoder, a context and stopping besides."""
     B, T = sizes.B, sizes.T
     recipe = Recipe("teacher", 1.0, 0.0)
-    values = jnp.asarray(np.random.default_rng(0).integers(0, sizes.V, (B, T)), jnp.int32)
-    bucket = Bucket((jnp.zeros(B, jnp.int32),), (values,), jnp.full(B, T - 1, jnp.int32))
-    rows = jnp.tile(jnp.arange(B, dtype=jnp.int32), (together, 1))
-    ones, rates = jnp.ones((together, B)), jnp.full(together, 1e-3)
-    count, scale, key = jnp.int32(together), jnp.float32(1 / (B * T)), jax.random.key(0)
-    box = [copied(start(token_net(sizes, stops=True), recipe))]
+    values = np.random.default_rng(0).integers(0, sizes.V, (together, B, T)).astype(np.int32)
+    data = Bucket((np.zeros((together, B), np.int32),), (values,), np.full((together, B), T - 1, np.int32))
+    zeros, ones = np.zeros(together, np.int32), np.ones((together, B), np.float32)
+    rates, spread = np.full(together, 1e-3, np.float32), shards(B)
+    updates = Updates(data, zeros, ones, rates, rates)
+    scale, key = np.float32(1 / (B * T)), jax.random.key(0)
+    box = [copied(placed(start(token_net(sizes, stops=True), recipe), spread.devices))]
 
     def run() -> None:
-        box[0], total = update(recipe, box[0], bucket, rows, ones, rates, rates, count, scale, key)
+        read = updates.placed(spread.devices)
+        box[0], total = update(recipe, spread, box[0], read, np.int32(together), scale, key)
         total.block_until_ready()
 
     return run

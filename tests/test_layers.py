@@ -9,7 +9,7 @@ import pytest
 LAYERS = (
     ("errors", "axes"),
     ("schema", "options", "files", "compiled"),
-    ("codec", "modelfile", "random"),
+    ("codec", "modelfile", "random", "devices"),
     ("config",),
     ("network",),
     ("training", "generation"),  # side by side: they never import each other

@@ -37,6 +37,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0.0, lt=1.0)]
+Curve = Literal["linear", "exponential", "sigmoid"]
 
 
 class Network(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -77,6 +78,10 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         feeding: who supplies the previous step: `"teacher"` the data, `"free"` the network itself, through
             the expected embedding, `"scheduled"` a coin whose bias moves from the data to the network
             (Bengio et al. 2015, arXiv:1506.03099).
+        curve: how that coin's bias moves over the first half of the training, from 0 to a half.
+        segment: steps after which backpropagation is cut (truncated backpropagation through time, Williams & Peng
+            1990, Neural Computation 2): the state goes on, the gradient doesn't, and memory stays the same however
+            long a sequence is. By default, 512 where a sequence has more than 1,024 steps.
         seconds: time budget; the learning rate decays in time to end within it.
     """
 
@@ -87,6 +92,8 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     holdout: Share = 0.1
     patience: Positive | None = None
     feeding: Literal["teacher", "scheduled", "free"] = "teacher"
+    curve: Curve = "linear"
+    segment: Positive | None = None
     seconds: Annotated[float, Meta(gt=0.0)] | None = None
 
 

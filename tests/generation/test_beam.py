@@ -17,7 +17,8 @@ from unspool.generation.engine import Request, generate
 from unspool.network.heads.nullable import Nullable
 from unspool.network.heads.numbers import Normal
 from unspool.network.heads.symbols import Categorical
-from unspool.network.net import Net, Reals, Shape, Symbols, sequence_log_prob
+from unspool.network.likelihood import sequence_log_prob
+from unspool.network.net import Net, Reals, Shape, Symbols
 from unspool.network.rules import PLAIN, Rule
 from unspool.options import Beam, Network, Sampling
 
@@ -110,7 +111,7 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
     answer = []
     for row in range(len(asked.inputs[0])):
         state, context = net.encode(tuple(module.on_device(a[row : row + 1]) for a in asked.inputs))
-        ready, none = net.prepare(context, 1), net.masks(None, 1)
+        ready, none = net.prepare(context, 1), net.masks()
         given = [] if asked.prefix is None else given_steps(asked.prefix, row)
         live, ended = [Hypothesis(0.0, (), net.start_rows(1), state)], []
         for t in range(total):
@@ -158,7 +159,7 @@ def every_way(net, row, total, penalty=0.0, exact=False):
     lengths = jnp.array([len(way) for way in ways])
     inputs = tuple(module.on_device(np.repeat(a[row : row + 1], len(ways), 0)) for a in INPUTS)
     values = tuple(jnp.asarray(table[..., j]) for j in range(table.shape[-1]))
-    fields, stop = sequence_log_prob(net, inputs, values, lengths, net.masks(None, len(ways)))
+    fields, stop = sequence_log_prob(net, inputs, values, lengths, net.masks())
     nats = sum(np.asarray(f, np.float64).sum(0) for f in fields)
     if stopping:
         nats += np.asarray(stop, np.float64)[:total].sum(0)  # the stop after the last step is not decided

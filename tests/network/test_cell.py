@@ -27,10 +27,10 @@ def float64():
 def case(seed=0):
     """Random asymmetric weights, pre-activations and initial states; and cotangents of all that comes out."""
     rng = np.random.default_rng(seed)
-    R, x = rng.normal(0, 0.7, (H, 4 * H)), rng.normal(0, 1.0, (T, B, 4 * H))
+    R, x, constant = (rng.normal(0, 0.7, (*rows, 4 * H)) for rows in ((H,), (T, B), (B,)))
     h0, c0 = rng.normal(0, 0.5, (B, H)), rng.normal(0, 0.8, (B, H))
     mask = rng.integers(0, 2, (B, H)) / KEEP
-    return (R, x, h0, c0), mask, (rng.normal(size=(T, B, H)), rng.normal(size=(B, H)))
+    return (R, x, constant, h0, c0), mask, (rng.normal(size=(T, B, H)), rng.normal(size=(B, H)))
 
 
 # ---- the reference: plain NumPy, one matrix a gate, one loop forwards and one backwards -----------------------------
@@ -45,13 +45,13 @@ def logistic(a):
     return 1 / (1 + np.exp(-a))
 
 
-def reference(R, x, h0, c0, mask):
+def reference(R, x, constant, h0, c0, mask):
     """Hidden states, last cell state, and all that the walk back needs."""
-    R = by_gate(R)
+    R, constant = by_gate(R), by_gate(constant)
     h, c, hs, memory = h0, c0, [], []
     for x_t in map(by_gate, x):
         read = h * mask
-        z = {gate: x_t[gate] + read @ R[gate] for gate in R}
+        z = {gate: x_t[gate] + constant[gate] + read @ R[gate] for gate in R}
         i, f, o = logistic(z["input"]), logistic(z["forget"]), logistic(z["output"])
         g = np.tanh(z["candidate"])
         old, c = c, f * c + i * g
@@ -61,9 +61,9 @@ def reference(R, x, h0, c0, mask):
     return np.stack(hs), c, memory
 
 
-def reference_gradients(R, x, h0, c0, mask, dhs, dc_last):
-    """Back-propagation through time, gate by gate: gradients of R, x, h0, c0."""
-    _, _, memory = reference(R, x, h0, c0, mask)
+def reference_gradients(R, x, constant, h0, c0, mask, dhs, dc_last):
+    """Back-propagation through time, gate by gate: gradients of R, x, constant, h0, c0."""
+    _, _, memory = reference(R, x, constant, h0, c0, mask)
     R = by_gate(R)
     dR = {gate: np.zeros((H, H)) for gate in R}
     dx = np.zeros_like(x)
@@ -83,7 +83,7 @@ def reference_gradients(R, x, h0, c0, mask, dhs, dc_last):
         dx[t] = np.concatenate([dz[gate] for gate in R], -1)
         dh = sum(d @ R[gate].T for gate, d in dz.items()) * mask
         dc = dc * f
-    return np.concatenate([dR[gate] for gate in R], -1), dx, dh, dc
+    return np.concatenate([dR[gate] for gate in R], -1), dx, dx.sum(0), dh, dc
 
 
 def assert_parity(unroll, mask=None):
@@ -95,7 +95,7 @@ def assert_parity(unroll, mask=None):
     np.testing.assert_allclose(own_hs, hs, rtol=0, atol=1e-10)
     np.testing.assert_allclose(own_c, c, rtol=0, atol=1e-10)
     expected = reference_gradients(*arguments, ones, *cotangents)
-    for name, own, gradient in zip(("R", "x", "h0", "c0"), pull(cotangents), expected, strict=True):
+    for name, own, gradient in zip(("R", "x", "constant", "h0", "c0"), pull(cotangents), expected, strict=True):
         np.testing.assert_allclose(own, gradient, rtol=0, atol=1e-10, err_msg=name)
 
 
@@ -155,14 +155,14 @@ def onnx_lstm():
 
 def onnx_case():
     """The case with what makes pre-activations: inputs of width 3, their weights, a bias."""
-    (R, _, h0, c0), _, cotangents = case(2)
+    (R, _, _, h0, c0), _, cotangents = case(2)
     rng = np.random.default_rng(3)
     X, W, b = rng.normal(size=(T, B, 3)), rng.normal(size=(3, 4 * H)), rng.normal(size=4 * H)
     return (X, W, R, b, h0, c0), cotangents
 
 
 def ours(X, W, R, b, h0, c0):
-    return cell.unroll(R, X @ W + b, h0, c0)
+    return cell.unroll(R, X @ W, jnp.broadcast_to(b, (B, 4 * H)), h0, c0)
 
 
 def assert_onnx_parity(onnx_lstm):
@@ -227,8 +227,8 @@ def test_two_swapped_gates_in_the_backward_pass_fail_the_check(pair):
     """The values are right then; the gradients are not, and the check sees it."""
 
     def backward(saved, cotangents):
-        dR, dx, *rest = cell.backward(saved, cotangents)
-        return (*(jnp.concatenate(swapped(jnp.split(d, 4, -1), pair), -1) for d in (dR, dx)), *rest)
+        dR, dx, dconstant, *rest = cell.backward(saved, cotangents)
+        return (*(jnp.concatenate(swapped(jnp.split(d, 4, -1), pair), -1) for d in (dR, dx, dconstant)), *rest)
 
     mutant = jax.custom_vjp(lambda *a: cell.forward(*a)[0])
     mutant.defvjp(cell.forward, backward)
@@ -239,12 +239,12 @@ def test_two_swapped_gates_in_the_backward_pass_fail_the_check(pair):
 # ---- the ways to run it agree --------------------------------------------------------------------------------------
 
 
-def plain(R, x, h0, c0, mask):
+def plain(R, x, constant, h0, c0, mask):
     """The recurrence as a scan that JAX differentiates by itself."""
 
     def advance(state, x_t):
         h, c = state
-        i, f, g, o = jnp.split(x_t + (h if mask is None else h * mask) @ R, 4, -1)
+        i, f, g, o = jnp.split(x_t + constant + (h if mask is None else h * mask) @ R, 4, -1)
         c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
         h = jax.nn.sigmoid(o) * jnp.tanh(c)
         return (h, c), h
@@ -268,13 +268,13 @@ def test_the_backward_pass_by_hand_is_automatic_differentiation(dropped, which):
 def test_gradients_pass_through_jit_and_vmap():
     """What compilation and batching make of the custom backward is what it is without them."""
     arguments, mask, _ = case(6)
-    x, h0 = map(jnp.asarray, arguments[1:3])
+    x, constant, h0 = map(jnp.asarray, arguments[1:4])
 
     def loss(R, c0):
-        return cell.unroll(R, x, h0, c0, mask)[0].sum()
+        return cell.unroll(R, x, constant, h0, c0, mask)[0].sum()
 
     gradient = jax.grad(loss, (0, 1))
-    many = [jnp.stack([a, 0.5 * a]) for a in (arguments[0], arguments[3])]
+    many = [jnp.stack([a, 0.5 * a]) for a in (arguments[0], arguments[4])]
     together = jax.jit(jax.vmap(gradient))(*many)
     for k in range(2):
         for own, alone in zip(together, gradient(*(a[k] for a in many)), strict=True):
@@ -283,15 +283,15 @@ def test_gradients_pass_through_jit_and_vmap():
 
 def test_a_whole_sequence_is_its_steps_one_by_one():
     """`unroll` and `step` are one recurrence, and a sequence can be cut anywhere."""
-    R, x, h0, c0 = map(jnp.asarray, case(7)[0])
-    hs, last = cell.unroll(R, x, h0, c0)
+    R, x, constant, h0, c0 = map(jnp.asarray, case(7)[0])
+    hs, last = cell.unroll(R, x, constant, h0, c0)
     h, c = h0, c0
     for t in range(T):
-        h, c, _ = cell.step(x[t] + h @ R, c)
+        h, c, _ = cell.step(x[t] + constant + h @ R, c)
         np.testing.assert_allclose(hs[t], h, rtol=0, atol=1e-12)
     np.testing.assert_allclose(last, c, rtol=0, atol=1e-12)
-    first, middle = cell.unroll(R, x[:2], h0, c0)
-    second, end = cell.unroll(R, x[2:], first[-1], middle)
+    first, middle = cell.unroll(R, x[:2], constant, h0, c0)
+    second, end = cell.unroll(R, x[2:], constant, first[-1], middle)
     np.testing.assert_allclose(jnp.concatenate([first, second]), hs, rtol=0, atol=1e-12)
     np.testing.assert_allclose(end, last, rtol=0, atol=1e-12)
 

@@ -14,7 +14,8 @@ from unspool.network.embed import CLIP, Product, RealEmbedding, SymbolEmbedding,
 from unspool.network.heads.nullable import Nullable
 from unspool.network.heads.numbers import Mixture, Normal
 from unspool.network.heads.symbols import Categorical
-from unspool.network.net import Masks, Net, Reals, Shape, Symbols, rollout_log_prob, sequence_log_prob
+from unspool.network.likelihood import sequence_log_prob
+from unspool.network.net import Masks, Net, Reals, Shape, Symbols
 from unspool.options import Network
 
 T, B, H = 5, 3, 6
@@ -52,12 +53,12 @@ def data(steps=T + 1, fields=3):
     return inputs, tuple(jnp.asarray(a[:steps]) for a in (first, second, third)[:fields]), jnp.asarray(LENGTHS)
 
 
-compiled = {function: eqx.filter_jit(function) for function in (sequence_log_prob, rollout_log_prob)}
+compiled = eqx.filter_jit(sequence_log_prob)
 
 
-def asked(function, net, *arguments):
+def asked(net, *arguments):
     """Log-probabilities per field and of stopping, as one array; compiled once for every test."""
-    fields, stop = compiled[function](net, *arguments)
+    fields, stop = compiled(net, *arguments)
     return np.stack([*fields, *(() if stop is None else (stop,))])
 
 
@@ -65,7 +66,7 @@ none = Masks((None,) * 2, (None,) * 2)
 
 
 def dropped(net):
-    return net.masks(jax.random.key(0), B)
+    return net.masks(jax.random.key(0), jnp.arange(B))
 
 
 # ---- one step at a time --------------------------------------------------------------------------------------------
@@ -131,21 +132,21 @@ def test_a_sequence_has_the_probability_that_the_definition_gives(variant):
     net = network(variant)
     masks = dropped(net)
     assert (masks.recurrent[0] is None) == (variant != "deep")
-    np.testing.assert_allclose(asked(sequence_log_prob, net, *data(), masks), plain(net, masks), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(asked(net, *data(), masks), plain(net, masks), rtol=0, atol=1e-10)
 
 
 def test_reading_the_data_step_by_step_is_teacher_forcing():
-    """`rollout_log_prob` with none of its own output: the same values and gradients, with two layers and dropout."""
+    """A rollout with none of its own output: the same values and gradients, with two layers and dropout."""
     net = network("deep", fields=2)
     masks = dropped(net)
 
-    def total(net, function, *more):
-        fields, stop = function(net, *data(fields=2), masks, *more)
+    def total(net, *own):
+        fields, stop = sequence_log_prob(net, *data(fields=2), masks, *own)
         return sum(field.sum() for field in fields) + stop.sum(), (*fields, stop)
 
     grad = eqx.filter_jit(eqx.filter_value_and_grad(total, has_aux=True))
-    (_, whole), gradient = grad(net, sequence_log_prob)
-    (_, stepped), other = grad(net, rollout_log_prob, jnp.zeros((T + 1, B)))
+    (_, whole), gradient = grad(net)
+    (_, stepped), other = grad(net, jnp.zeros((T + 1, B)))
     for a, b in zip((*whole, *jax.tree.leaves(gradient)), (*stepped, *jax.tree.leaves(other)), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient.cells))
@@ -157,7 +158,7 @@ def test_reading_the_data_step_by_step_is_teacher_forcing():
 def test_padding_never_matters():
     """Longer arrays give the same values, with zeros past the end; what stands in the padding moves no gradient."""
     net = network()
-    short, long = (asked(sequence_log_prob, net, *data(steps), none) for steps in (T + 1, T + 4))
+    short, long = (asked(net, *data(steps), none) for steps in (T + 1, T + 4))
     np.testing.assert_allclose(long[:, : T + 1], short, rtol=0, atol=1e-12)
     assert (long[:, T + 1 :] == 0).all()
     past = np.arange(T + 1)[:, None] >= LENGTHS
@@ -181,7 +182,7 @@ def test_without_a_learned_stop_there_is_no_hazard():
     shape = Shape((Symbols(3),), (Categorical(4), Nullable(Normal())), False, H, 5, VARIANTS["plain"])
     net = Net(np.random.default_rng(0), shape)
     inputs, values, lengths = data(fields=2)
-    assert asked(sequence_log_prob, net, inputs[:1], values, lengths, none).shape == (2, T + 1, B)
+    assert asked(net, inputs[:1], values, lengths, none).shape == (2, T + 1, B)
     assert net.stop is None
     assert shape.draws == 1 + 2
 
@@ -189,13 +190,13 @@ def test_without_a_learned_stop_there_is_no_hazard():
 def test_a_distribution_over_sequences_sums_to_one():
     """All sequences of up to six symbols, plus the mass of going on: stop and symbols are one distribution."""
     shape = Shape((Symbols(2),), (Categorical(2),), True, H, 4, Network(dropout=0.0))
-    net = Net(np.random.default_rng(2), shape)
+    net = jax.tree.map(lambda w: jnp.asarray(w, float), Net(np.random.default_rng(2), shape))
     longest = 6
     every = [(n, k) for n in range(longest + 1) for k in range(2**n)]
     values = np.array([[k >> t & 1 if t < n else 0 for n, k in every] for t in range(longest + 1)])
     lengths = np.array([n for n, _ in every])
     inputs = (jnp.zeros(len(every), int),)
-    fields, stop = asked(sequence_log_prob, net, inputs, (jnp.asarray(values),), jnp.asarray(lengths), none)
+    fields, stop = asked(net, inputs, (jnp.asarray(values),), jnp.asarray(lengths), none)
     mass = np.exp(fields.sum(0) + stop.sum(0))
     full = lengths == longest
     going_on = np.exp(fields.sum(0) + stop[:longest].sum(0))[full] - mass[full]
@@ -249,7 +250,7 @@ def test_free_running_reads_the_expectation_of_its_own_output():
     """By hand for two steps: the second reads the expected embedding and the mean, not the data."""
     net = network()
     inputs, values, lengths = data()
-    own = asked(rollout_log_prob, net, inputs, values, lengths, none, jnp.ones((T + 1, B)))
+    own = asked(net, inputs, values, lengths, none, jnp.ones((T + 1, B)))
     state, context = net.encode(inputs)
     ready = net.prepare(context, B)
     h, state = net.step(ready, net.start_rows(B), state, none)
@@ -259,7 +260,7 @@ def test_free_running_reads_the_expectation_of_its_own_output():
     h, _ = net.step(ready, net.feed(ready, expected), state, none)
     params = net.params(ready, 0, h, ())
     np.testing.assert_allclose(own[0, 1, :2], net.shape.heads[0].log_prob(params, values[0][1])[:2], atol=1e-10)
-    taught = asked(sequence_log_prob, net, inputs, values, lengths, none)
+    taught = asked(net, inputs, values, lengths, none)
     assert np.abs(own[0, 1, :2] - taught[0, 1, :2]).max() > 1e-3
 
 
@@ -269,7 +270,7 @@ def test_free_running_gradients_flow_through_the_feedback():
     inputs, values, lengths = data(fields=2)
 
     def total(net):
-        fields, stop = rollout_log_prob(net, inputs, values, lengths, none, jnp.ones((T + 1, B)))
+        fields, stop = sequence_log_prob(net, inputs, values, lengths, none, jnp.ones((T + 1, B)))
         return sum(field.sum() for field in fields) + stop.sum()
 
     both = eqx.filter_jit(eqx.filter_value_and_grad(total))
@@ -287,7 +288,7 @@ def test_free_running_gradients_flow_through_the_feedback():
 def test_half_of_its_own_output_is_half_of_the_feedback():
     """Mixed feeding lies between the data and the network, and depends on both."""
     net = network()
-    ends = [compiled[rollout_log_prob](net, *data(), none, jnp.full((T + 1, B), share)) for share in (0.0, 0.5, 1.0)]
+    ends = [compiled(net, *data(), none, jnp.full((T + 1, B), share)) for share in (0.0, 0.5, 1.0)]
     assert all(np.abs(a[0][0] - b[0][0]).max() > 1e-4 for a, b in itertools.pairwise(ends))
 
 
@@ -297,13 +298,12 @@ def test_half_of_its_own_output_is_half_of_the_feedback():
 def test_dropout_keeps_the_mean_and_is_one_mask_a_sequence():
     """A unit is off, or divided by the keep rate; off as often as asked, within five standard errors."""
     net = network("deep")
-    masks = net.masks(jax.random.key(1), 2_000)
+    masks = net.masks(jax.random.key(1), jnp.arange(2_000))
     everything = np.stack([*masks.recurrent, *masks.output])
     assert everything.shape == (4, 2_000, H)
     assert set(np.unique(everything)) == {0.0, 2.0}
     assert abs(everything.mean() - 1) < 5 / np.sqrt(everything.size)
-    assert net.masks(None, B) == none
-    assert net.masks(jax.random.key(1), 4).recurrent[0].shape == (4, H)
+    assert net.masks() == none
 
 
 def test_h_and_c_start_different_and_depend_on_every_input():
@@ -335,9 +335,9 @@ def test_a_network_is_its_shape_and_its_named_arrays(variant):
     arrays = dict(named)
     assert len(arrays) == len(named)
     rebuilt = jax.tree_util.tree_map_with_path(lambda path, _: arrays[jax.tree_util.keystr(path)], other)
-    expected = asked(sequence_log_prob, net, *data(), none)
-    np.testing.assert_array_equal(asked(sequence_log_prob, rebuilt, *data(), none), expected)
-    assert np.abs(asked(sequence_log_prob, other, *data(), none) - expected).max() > 1e-3
+    expected = asked(net, *data(), none)
+    np.testing.assert_array_equal(asked(rebuilt, *data(), none), expected)
+    assert np.abs(asked(other, *data(), none) - expected).max() > 1e-3
 
 
 def test_a_new_network_is_a_function_of_its_shape_and_seed():

@@ -2,7 +2,6 @@
 
 import itertools
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -151,7 +150,7 @@ def test_no_sequences_make_no_buckets():
 
 
 def bucket(examples, steps=3):
-    return Bucket((jnp.zeros(examples, int),), (jnp.zeros((examples, steps)),), jnp.zeros(examples, int))
+    return Bucket((np.zeros(examples, int),), (np.zeros((examples, steps)),), np.zeros(examples, int))
 
 
 def passed(number=0, seed=0, sizes=(4, 5), together=(3, 2)):

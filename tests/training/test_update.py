@@ -8,12 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unspool.network.net import Net, sequence_log_prob
+from unspool.network.likelihood import sequence_log_prob
+from unspool.network.net import Net
 from unspool.options import Network
 from unspool.training.batches import Bucket
-from unspool.training.update import Recipe, copied, leaves, rebuilt, score, start, update
+from unspool.training.update import Recipe, Spread, Updates, copied, leaves, rebuilt, score, start, update
 
 K, B = 2, 8
+WHOLE = Spread()
 
 
 @pytest.fixture(autouse=True)
@@ -31,15 +33,13 @@ def plain(small):
     return lambda: jax.tree.map(lambda w: jnp.array(w, float), net)
 
 
-def updated(net, bucket, recipe, rows=None, weights=None, count=K, shares=0.0, rate=0.02, learner=None):
+def updated(net, bucket, recipe, rows=None, weights=None, count=K, shares=0.0, rate=0.02, learner=None, spread=WHOLE):
     rows = np.random.default_rng(1).integers(0, 40, (K, B)) if rows is None else rows
     weights = np.ones(rows.shape) if weights is None else weights
-    every = jnp.ones(len(rows))
-    return update(
-        recipe, start(net, recipe) if learner is None else learner, bucket, jnp.asarray(rows, jnp.int32),
-        jnp.asarray(weights, jnp.float32), rate * every, shares * every, jnp.int32(count),
-        jnp.float32(1 / 30), jax.random.key(0),
-    )  # fmt: skip
+    every = np.ones(len(rows))
+    updates = Updates(bucket.take(rows), np.zeros(len(rows), np.int32), weights, rate * every, shares * every)
+    learner = start(net, recipe) if learner is None else learner
+    return update(recipe, spread, learner, updates, np.int32(count), np.float64(1 / 30), jax.random.key(0))
 
 
 def assert_close(one, other, atol=1e-9):
@@ -72,7 +72,7 @@ def test_padding_changes_nothing(small, plain):
     """Neither steps past the end, nor rows that only fill the batch."""
     bucket = small.bucket
     longer = Bucket(
-        bucket.inputs, tuple(jnp.pad(v, ((0, 0), (0, 3)), constant_values=1) for v in bucket.values), bucket.lengths
+        bucket.inputs, tuple(np.pad(v, ((0, 0), (0, 3)), constant_values=1) for v in bucket.values), bucket.lengths
     )
     expected = updated(plain(), bucket, small.recipe)
     assert_close(updated(plain(), longer, small.recipe), expected)
@@ -101,18 +101,19 @@ def test_weight_decay_pulls_at_matrices_alone(small, plain):
 def test_scheduled_feeding_begins_as_teacher_and_ends_on_its_own_output(small, plain):
     """With a share of zero it is the teacher's; with one, the free run."""
     ends = {}
-    for feeding, share in [("teacher", 0.0), ("scheduled", 0.0), ("scheduled", 1.0), ("free", 0.0)]:
+    for feeding, share in [("teacher", 0.0), ("scheduled", 0.0), ("scheduled", 1.0), ("free", 1.0)]:
         ends[feeding, share] = updated(plain(), small.bucket, Recipe(feeding, 1.0, 0.0), shares=share)
     assert_close(ends["scheduled", 0.0][0].net, ends["teacher", 0.0][0].net)
-    assert_close(ends["scheduled", 1.0][0].net, ends["free", 0.0][0].net)
-    assert float(ends["teacher", 0.0][1]) != pytest.approx(float(ends["free", 0.0][1]), abs=1e-2)
+    assert_close(ends["scheduled", 1.0][0].net, ends["free", 1.0][0].net)
+    assert float(ends["teacher", 0.0][1]) != pytest.approx(float(ends["free", 1.0][1]), abs=1e-2)
 
 
 def test_a_score_is_the_log_probability_of_every_sequence(small, plain, monkeypatch):
     """A column per field and one for the stops; whatever the batch it was computed in."""
     net, bucket = plain(), small.bucket
-    values = tuple(v.T for v in bucket.values)
-    fields, stop = eqx.filter_jit(sequence_log_prob)(net, bucket.inputs, values, bucket.lengths, net.masks(None, 40))
+    values = tuple(jnp.asarray(v.T) for v in bucket.values)
+    inputs, lengths = (jnp.asarray(bucket.inputs[0]),), jnp.asarray(bucket.lengths)
+    fields, stop = eqx.filter_jit(sequence_log_prob)(net, inputs, values, lengths, net.masks())
     expected = np.stack([*(field.sum(0) for field in fields), stop.sum(0)], -1)
     np.testing.assert_allclose(score(net, bucket), expected, rtol=1e-9)
     monkeypatch.setattr("unspool.training.update.SCORE_CELLS", 16 * bucket.steps * 4 * net.shape.size)

@@ -26,7 +26,7 @@ from unspool.errors import OptionError
 from unspool.generation.engine import LONG, SHORT, TILE, Given, Request, begin, given_steps, on_device
 from unspool.network.cell import State
 from unspool.network.heads.symbols import Categorical
-from unspool.network.net import Net, Prepared, Top
+from unspool.network.net import Net, Prepared, Read, Top
 from unspool.options import Beam
 
 
@@ -34,7 +34,7 @@ class Live(NamedTuple):
     """The hypotheses that go on: the layers' state and what the next step reads, row by row and best first."""
 
     state: State
-    x: Float[Array, "BK X"]
+    x: Read
     nats: Float[Array, "B K"]
 
 
@@ -115,7 +115,7 @@ def extend(
         steps: how many.
         stopping: whether the hazard of stopping counts.
     """
-    none = net.masks(None, live.x.shape[0])
+    none = net.masks()
 
     def once(live: Live, given: Given | None) -> tuple[Live, tuple[Trail, Array | None, Array]]:
         top, state = net.step(ready, live.x, live.state, none)

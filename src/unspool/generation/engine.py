@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Bool, Int, UInt32
 from numpy.typing import NDArray
 
 from unspool.errors import OptionError
@@ -19,7 +19,7 @@ from unspool.network.cell import State
 from unspool.network.heads.base import Head, innermost, over
 from unspool.network.heads.numbers import Point
 from unspool.network.heads.symbols import Bernoulli, Categorical
-from unspool.network.net import Net, Prepared
+from unspool.network.net import Net, Prepared, Read
 from unspool.network.rules import Rule
 from unspool.options import Sampling
 from unspool.random import seed_words, uniforms
@@ -42,7 +42,7 @@ class Carry(NamedTuple):
     """What goes from step to step: the layers' state, what the next step reads, and which sequences have ended."""
 
     state: State
-    x: Float[Array, "B X"]
+    x: Read
     done: Bool[Array, " B"]
 
 
@@ -120,7 +120,7 @@ def advance(
         stopping: whether the hazard of stopping decides the end; its uniform is consumed either way.
     """
     shape = net.shape
-    none = net.masks(None, who.row.shape[0])
+    none = net.masks()
     draws = uniforms(seed, who.row, who.sample, first + jnp.arange(steps), shape.draws)
 
     def once(carry: Carry, now: tuple[Array, Given | None]) -> tuple[Carry, tuple[tuple[Array, ...], Array]]:

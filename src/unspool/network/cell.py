@@ -13,7 +13,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.nn import sigmoid
 from jaxtyping import Array, Float
 
 GATES = "ifgo"
@@ -30,31 +29,46 @@ class State(NamedTuple):
 
 
 class Gates(NamedTuple):
-    """The activated gates of one step (or of all), in the order of `GATES`."""
+    """The activated gates of one step, in the order of `GATES`."""
 
-    i: Float[Array, "*T B H"]
-    f: Float[Array, "*T B H"]
-    g: Float[Array, "*T B H"]
-    o: Float[Array, "*T B H"]
-
-
-def activate(z: Float[Array, "*T B Z"]) -> Gates:
-    """Pre-activations to gates."""
-    i, f, g, o = jnp.split(z, len(GATES), -1)
-    return Gates(sigmoid(i), sigmoid(f), jnp.tanh(g), sigmoid(o))
+    i: Float[Array, "B H"]
+    f: Float[Array, "B H"]
+    g: Float[Array, "B H"]
+    o: Float[Array, "B H"]
 
 
-def step(z: Float[Array, "B Z"], c: Float[Array, "B H"]) -> tuple[Float[Array, "B H"], Float[Array, "B H"], Gates]:
+def activate(z: Float[Array, "B Z"]) -> Float[Array, "B Z"]:
+    """Pre-activations to gates, side by side.
+
+    sigmoid(z) = tanh(z / 2) / 2 + 1/2, so that all four are one pass of one function.
+    """
+    size = z.shape[-1] // len(GATES)
+    column = jax.lax.broadcasted_iota(jnp.int32, z.shape, z.ndim - 1) // size
+    is_g = column == GATES.index("g")
+    t = jnp.tanh(jnp.where(is_g, z, 0.5 * z))
+    return jnp.where(is_g, t, 0.5 * t + 0.5)
+
+
+def divided(gates: Float[Array, "B Z"]) -> Gates:
+    """Gates that lie side by side, one by one."""
+    return Gates(*jnp.split(gates, len(GATES), -1))
+
+
+def step(
+    z: Float[Array, "B Z"], c: Float[Array, "B H"]
+) -> tuple[Float[Array, "B H"], Float[Array, "B H"], Float[Array, "B Z"]]:
     """One step from full pre-activations: `(h, c, gates)`."""
     gates = activate(z)
-    c = gates.f * c + gates.i * gates.g
-    return gates.o * jnp.tanh(c), c, gates
+    i, f, g, o = divided(gates)
+    c = f * c + i * g
+    return o * jnp.tanh(c), c, gates
 
 
 @jax.custom_vjp
 def unroll(
     R: Float[Array, "H Z"],
     x: Float[Array, "T B Z"],
+    constant: Float[Array, "B Z"],
     h0: Float[Array, "B H"],
     c0: Float[Array, "B H"],
     mask: Mask = None,
@@ -67,19 +81,20 @@ def unroll(
 
     Args:
         R: recurrent weights.
-        x: pre-activations without the recurrent term: feedback, context and bias.
+        x: what feedback adds to the pre-activations, step by step.
+        constant: what context and bias add to them, at every step.
         h0: initial hidden state.
         c0: initial cell state.
         mask: variational dropout of the recurrence, the same at every step, already divided by the keep rate.
     """
-    return forward(R, x, h0, c0, mask)[0]
+    return forward(R, x, constant, h0, c0, mask)[0]
 
 
-def forward(R, x, h0, c0, mask):  # type: ignore[no-untyped-def]  # noqa: D103
+def forward(R, x, constant, h0, c0, mask):  # type: ignore[no-untyped-def]  # noqa: D103
     masked = (lambda h: h) if mask is None else (lambda h: h * mask)
 
-    def advance(state: State, x_t: Array) -> tuple[State, tuple[Array, Array, Gates]]:
-        h, c, gates = step(x_t + masked(state.h) @ R, state.c)
+    def advance(state: State, x_t: Array) -> tuple[State, tuple[Array, Array, Array]]:
+        h, c, gates = step(x_t + constant + masked(state.h) @ R, state.c)
         return State(h, c), (h, state.c, gates)
 
     last, (hs, before, gates) = jax.lax.scan(advance, State(h0, c0), x)
@@ -90,22 +105,25 @@ def backward(saved, cotangents):  # type: ignore[no-untyped-def]  # noqa: D103
     R, h0, hs, before, last_c, gates, mask = saved
     dhs, dc_last = cotangents
     masked = (lambda h: h) if mask is None else (lambda h: h * mask)
-    tanh_c = jnp.tanh(jnp.concatenate([before[1:], last_c[None]]))
+    Rt = jax.lax.optimization_barrier(R.T)  # transposed once: products with a transposed view are slow
 
-    def retreat(carry: State, saved_t):  # type: ignore[no-untyped-def]
-        dy, c, (i, f, g, o), t = saved_t
-        dh = carry.h + dy
-        dc = carry.c + dh * o * (1 - t * t)
+    def retreat(carry, saved_t):  # type: ignore[no-untyped-def]
+        dh, dc, after, dconstant = carry
+        dy, c, gates = saved_t
+        (i, f, g, o), t = divided(gates), jnp.tanh(after)
+        dh = dh + dy
+        dc = dc + dh * o * (1 - t * t)
         dz = jnp.concatenate(
             [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g * g), dh * t * o * (1 - o)], -1
         )
-        return State(masked(dz @ R.T), dc * f), dz
+        return (masked(dz @ Rt), dc * f, c, dconstant + dz), dz
 
-    zero = jnp.zeros_like(h0)
-    (dh0, dc0), dx = jax.lax.scan(retreat, State(zero, dc_last), (dhs, before, gates, tanh_c), reverse=True)
-    previous = jnp.concatenate([h0[None], hs[:-1]])
-    dR = jnp.einsum("tbh,tbz->hz", masked(previous), dx)
-    return dR, dx, dh0, dc0, None if mask is None else jnp.zeros_like(mask)
+    B, H = h0.shape
+    begin = (jnp.zeros_like(h0), dc_last, last_c, jnp.zeros((B, 4 * H), h0.dtype))
+    (dh0, dc0, _, dconstant), dx = jax.lax.scan(retreat, begin, (dhs, before, gates), reverse=True)
+    previous = masked(jnp.concatenate([h0[None], hs[:-1]])).reshape(-1, H)
+    dR = jax.lax.dot_general(previous, dx.reshape(-1, 4 * H), (((0,), (0,)), ((), ())))
+    return dR, dx, dconstant, dh0, dc0, None if mask is None else jnp.zeros_like(mask)
 
 
 unroll.defvjp(forward, backward)

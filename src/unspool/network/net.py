@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from unspool.network.cell import Cell, State, activate, scaled, step, unroll
+from unspool.network.cell import Cell, State, activate, divided, scaled, step, unroll
 from unspool.network.embed import Embedding, Feed, RealEmbedding, SymbolEmbedding, initial_weights
 from unspool.network.heads.base import Head
 from unspool.network.heads.symbols import Bernoulli
@@ -101,22 +101,37 @@ class Output(eqx.Module):
 
 
 class Top(NamedTuple):
-    """What the heads read.
-
-    Attributes:
-        h: hidden state of the top layer.
-        direct: what the previous step adds to the parameters of every head, side by side. With it a head holds a
-            first-order Markov chain or autoregression as it is, and the recurrence learns what goes beyond.
-    """
+    """What the heads read: the hidden state of the top layer, and what comes straight from the previous step."""
 
     h: Float[Array, "*T B H"]
     direct: Float[Array, "*T B Q"]
 
 
+class Read(NamedTuple):
+    """What a step reads of the one before it.
+
+    Attributes:
+        gates: added to the pre-activations of the first layer.
+        direct: added to the parameters of all heads, side by side. With it a head holds a first-order Markov chain or
+            autoregression as it is, and the recurrence learns what goes beyond.
+    """
+
+    gates: Float[Array, "*T B Z"]
+    direct: Float[Array, "*T B Q"]
+
+
+class Carry(NamedTuple):
+    """What goes from step to step: the layers' state, and what the next step reads."""
+
+    state: State
+    x: Read
+
+
 class Prepared(NamedTuple):
     """What does not change from step to step, computed before the loop."""
 
-    feeds: tuple[Feed, ...]
+    gates: tuple[Feed, ...]
+    direct: tuple[Feed, ...]
     within: tuple[tuple[Feed, ...], ...]
     constants: tuple[Float[Array, "B Z"], ...]
 
@@ -190,15 +205,17 @@ class Net(eqx.Module):
         context = jnp.tanh(sum(projected) + self.context_bias)
         states = []
         for weights, bias in zip(self.initial, self.initial_bias, strict=True):
-            gates = activate(context @ weights + bias)
+            gates = divided(activate(context @ weights + bias))
             c = gates.i * gates.g
             states.append((gates.o * jnp.tanh(c), c))
         return State(*(jnp.stack(part) for part in zip(*states, strict=True))), context
 
     def prepare(self, context: Float[Array, "B C"], count: int) -> Prepared:
         """Fold every embedding for about `count` fed-back values, and compute what the context adds to each layer."""
+        gates = 4 * self.shape.size
         return Prepared(
-            tuple(e.fold(w, count) for e, w in zip(self.steps, self.feedback, strict=True)),
+            tuple(e.fold(w[:, :gates], count) for e, w in zip(self.steps, self.feedback, strict=True)),
+            tuple(e.fold(w[:, gates:], count) for e, w in zip(self.steps, self.feedback, strict=True)),
             tuple(
                 tuple(e.fold(w, count) for e, w in zip(self.steps, output.W, strict=False)) for output in self.outputs
             ),
@@ -207,26 +224,27 @@ class Net(eqx.Module):
 
     # ---- phase two: the decoder unrolls -------------------------------------------------------------------------
 
-    def feed(self, ready: Prepared, values: tuple[Array, ...]) -> Float[Array, "*T B X"]:
+    def feed(self, ready: Prepared, values: tuple[Array, ...]) -> Read:
         """What the next step reads, from the values of a step (symbols, numbers, or soft ones)."""
-        rows = (feed(self._rows(j, value)) for j, (feed, value) in enumerate(zip(ready.feeds, values, strict=True)))
-        return sum(rows)  # type: ignore[return-value]
+        rows = [self._rows(j, value) for j, value in enumerate(values)]
+        parts = ([feed(row) for feed, row in zip(feeds, rows, strict=True)] for feeds in (ready.gates, ready.direct))
+        return Read(*(functools.reduce(operator.add, part) for part in parts))
 
-    def unroll(self, ready: Prepared, x: Float[Array, "T B X"], state: State, masks: Masks) -> tuple[Top, State]:
+    def unroll(self, ready: Prepared, x: Read, state: State, masks: Masks) -> tuple[Top, State]:
         """All hidden states of the top layer for known feedback, layer after layer: the loop holds `h R` alone."""
         last = []
-        below, direct = self._divided(x)
+        below = x.gates
         for layer, cell in enumerate(self.cells):
-            x = (below if cell.W is None else below @ cell.W) + ready.constants[layer]
-            hs, c = unroll(cell.R, x, state.h[layer], state.c[layer], masks.recurrent[layer])
+            z = below if cell.W is None else below @ cell.W
+            hs, c = unroll(cell.R, z, ready.constants[layer], state.h[layer], state.c[layer], masks.recurrent[layer])
             last.append((hs[-1], c))
             below = self._handed_on(layer, hs, below, masks)
-        return Top(below, direct), State(*(jnp.stack(part) for part in zip(*last, strict=True)))
+        return Top(below, x.direct), State(*(jnp.stack(part) for part in zip(*last, strict=True)))
 
-    def step(self, ready: Prepared, x: Float[Array, "B X"], state: State, masks: Masks) -> tuple[Top, State]:
+    def step(self, ready: Prepared, x: Read, state: State, masks: Masks) -> tuple[Top, State]:
         """One step of all layers: what `unroll` does to a sequence of length one."""
         hs, cs = [], []
-        below, direct = self._divided(x)
+        below = x.gates
         for layer, cell in enumerate(self.cells):
             h, mask = state.h[layer], masks.recurrent[layer]
             z = (below if cell.W is None else below @ cell.W) + ready.constants[layer]
@@ -234,7 +252,7 @@ class Net(eqx.Module):
             hs.append(h)
             cs.append(c)
             below = self._handed_on(layer, h, below, masks)
-        return Top(below, direct), State(jnp.stack(hs), jnp.stack(cs))
+        return Top(below, x.direct), State(jnp.stack(hs), jnp.stack(cs))
 
     def params(self, ready: Prepared, j: int, top: Top, earlier: tuple[Array, ...]) -> Float[Array, "*T B P"]:
         """Parameters of the head of field j, given the values of the fields before it in the same step."""
@@ -248,9 +266,10 @@ class Net(eqx.Module):
         weights, bias = self.stop or (jnp.zeros(self.shape.size), jnp.float32(-jnp.inf))  # without one, never
         return (top.h @ weights + bias)[..., None]
 
-    def start_rows(self, batch: int) -> Float[Array, "B X"]:
+    def start_rows(self, batch: int) -> Read:
         """What the first step reads."""
-        return jnp.broadcast_to(self.start, (batch, self.start.shape[0]))
+        parts = jnp.split(self.start, [4 * self.shape.size])
+        return Read(*(jnp.broadcast_to(part, (batch, part.shape[0])) for part in parts))
 
     def log_prob(
         self, ready: Prepared, top: Top, values: tuple[Array, ...], positions: Array, lengths: Array
@@ -275,12 +294,17 @@ class Net(eqx.Module):
         stop = Bernoulli().log_prob(self.hazard(top), at_end)
         return fields, jnp.where(real | at_end, stop, 0.0)
 
-    def masks(self, key: PRNGKeyArray | None, batch: int) -> Masks:
-        """Dropout masks of one batch, or none at all without a key."""
+    def masks(self, key: PRNGKeyArray | None = None, rows: Int[Array, " B"] | None = None) -> Masks:
+        """Dropout masks of the rows with these numbers, or none at all without a key.
+
+        A row's mask depends on the key and its number alone, not on which other rows are computed beside it.
+        """
         layers, rate = self.shape.options.layers, self.shape.options.dropout
-        if key is None or not rate:
+        if key is None or rows is None or not rate:
             return Masks((None,) * layers, (None,) * layers)
-        keep = jax.random.bernoulli(key, 1 - rate, (2, layers, batch, self.shape.size)) / (1 - rate)
+        keys = jax.vmap(lambda row: jax.random.fold_in(key, row))(rows)
+        drawn = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, (2, layers, self.shape.size)))(keys)
+        keep = jnp.moveaxis(drawn, 0, 2) / (1 - rate)
         return Masks(tuple(keep[0]), tuple(keep[1]))
 
     def _handed_on(self, layer: int, h: Array, below: Array, masks: Masks) -> Array:
@@ -293,64 +317,7 @@ class Net(eqx.Module):
         mask = masks.output[layer]
         return h if mask is None else h * mask
 
-    def _divided(self, x: Float[Array, "*T B X"]) -> tuple[Float[Array, "*T B Z"], Float[Array, "*T B Q"]]:
-        """What the first layer reads, and what goes straight to the heads."""
-        gates = 4 * self.shape.size
-        return x[..., :gates], x[..., gates:]
-
     def _rows(self, field: int, value: Array) -> Array:
         """A field's values as its embedding takes them: single numbers get an axis of one."""
         head = self.shape.heads[field]
         return value[..., None] if head.symbols is None and head.members is None else value
-
-
-def sequence_log_prob(
-    net: Net, inputs: tuple[Array, ...], values: tuple[Array, ...], lengths: Int[Array, " B"], masks: Masks
-) -> tuple[tuple[Float[Array, "T B"], ...], Float[Array, "T B"] | None]:
-    """Teacher-forced log-probability of whole sequences: per field and step, and of the stop.
-
-    Args:
-        net: the network.
-        inputs: one array per input field, B rows.
-        values: one (T, B) array per step field. Where the network learns when to stop, T is one more than the longest
-            sequence, since stopping is decided once more than there are steps.
-        lengths: steps of every sequence.
-        masks: dropout, see `Net.masks`.
-    """
-    T, B = values[0].shape[:2]
-    state, context = net.encode(inputs)
-    ready = net.prepare(context, T * B)
-    x = jnp.concatenate([net.start_rows(B)[None], net.feed(ready, tuple(v[:-1] for v in values))])
-    top, _ = net.unroll(ready, x, state, masks)
-    return net.log_prob(ready, top, values, jnp.arange(T), lengths)
-
-
-def rollout_log_prob(
-    net: Net,
-    inputs: tuple[Array, ...],
-    values: tuple[Array, ...],
-    lengths: Int[Array, " B"],
-    masks: Masks,
-    own: Float[Array, "T B"],
-) -> tuple[tuple[Float[Array, "T B"], ...], Float[Array, "T B"] | None]:
-    """As `sequence_log_prob`, but step t + 1 reads the network's own expectation of step t where `own[t]` is one.
-
-    Soft feedback -- the expected embedding of a category, the mean of a number -- keeps the whole unroll
-    differentiable; between zero and one it is mixed with the data.
-    """
-    T, B = values[0].shape[:2]
-    state, context = net.encode(inputs)
-    ready = net.prepare(context, B)
-
-    def advance(carry: tuple[State, Array], now: tuple[tuple[Array, ...], Array]) -> tuple[tuple[State, Array], Top]:
-        state, x = carry
-        truth, share = now
-        top, state = net.step(ready, x, state, masks)
-        expected: tuple[Array, ...] = ()
-        for j, head in enumerate(net.shape.heads):
-            expected += (head.mean(net.params(ready, j, top, expected)),)
-        mixed = share[:, None] * net.feed(ready, expected) + (1 - share)[:, None] * net.feed(ready, truth)
-        return (state, mixed), top
-
-    _, top = jax.lax.scan(advance, (state, net.start_rows(B)), (values, own))
-    return net.log_prob(ready, top, values, jnp.arange(T), lengths)

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array
 from numpy.typing import NDArray
 
-from unspool.codec.codec import Encoded  # TMP
+from unspool.codec.codec import Encoded
 from unspool.errors import TrainingError
 
 MOST_BUCKETS = 4
@@ -16,10 +15,16 @@ WORTH_A_BUCKET = 0.12
 """Share of all padded steps that one more bucket must save, since each is one more shape to compile."""
 SMALL = 100_000
 """Padded steps below which one bucket is enough."""
+WHOLE = 1024
+"""Steps up to which a sequence is learned whole; a longer one is cut into segments of half as many."""
+
+
+Rows = Array | NDArray[Any]
+"""On the host, and inside of a compiled program."""
 
 
 class Bucket(NamedTuple):
-    """Sequences of about one length, padded to one shape.
+    """Sequences of about one length, padded to one shape. They stay on the host; what a dispatch needs is sent to it.
 
     Attributes:
         inputs: one array per input field, N rows.
@@ -27,26 +32,47 @@ class Bucket(NamedTuple):
         lengths: steps of every sequence.
     """
 
-    inputs: tuple[Array, ...]
-    values: tuple[Array, ...]
-    lengths: Int[Array, " N"]
+    inputs: tuple[Rows, ...]
+    values: tuple[Rows, ...]
+    lengths: Rows
 
     @property
     def examples(self) -> int:
         """N."""
-        return int(self.lengths.shape[0])
+        return len(self.lengths)
 
     @property
     def steps(self) -> int:
         """T, padding included."""
         return int(self.values[0].shape[1])
 
+    def take(self, rows: NDArray[Any], steps: slice = slice(None)) -> "Bucket":
+        """Some steps of some rows, in the shape of `rows`."""
+        return Bucket(
+            tuple(a[rows] for a in self.inputs), tuple(a[:, steps][rows] for a in self.values), self.lengths[rows]
+        )
+
+    def segments(self, rows: NDArray[Any], first: NDArray[Any], segment: int) -> "Bucket":
+        """Rows of every update, each with the `segment` steps from its own first one on."""
+        pieces = [self.take(r, slice(f, f + segment)) for r, f in zip(rows, first, strict=True)]
+        stacked = lambda parts: tuple(np.stack(part) for part in zip(*parts, strict=True))  # noqa: E731
+        return Bucket(stacked(p.inputs for p in pieces), stacked(p.values for p in pieces), self.lengths[rows])
+
 
 class Group(NamedTuple):
-    """Updates that one dispatch runs: which bucket, which of its rows in each, and which rows are only padding."""
+    """Updates that one dispatch runs.
+
+    Attributes:
+        bucket: number of the bucket.
+        rows: (K, B) its rows in every update.
+        first: (K,) the first step of every update: zero, but for segments of long sequences.
+        weights: (K, B) zero for rows that only fill the shape.
+        updates: those after this many are only padding.
+    """
 
     bucket: int
     rows: NDArray[np.int32]
+    first: NDArray[np.int32]
     weights: NDArray[np.float32]
     updates: int
 
@@ -114,13 +140,17 @@ def pad(flat: NDArray[Any], offsets: NDArray[np.int64], rows: NDArray[np.int64],
     return padded
 
 
-def bucketed(encoded: Encoded, stops: bool, multiple: int = 1) -> tuple[list[Bucket], list[NDArray[np.int64]]]:
+def bucketed(
+    encoded: Encoded, stops: bool, multiple: int = 1, segment: int | None = None
+) -> tuple[list[Bucket], list[NDArray[np.int64]]]:
     """Buckets of padded arrays, and the rows of `encoded` that each holds.
 
     Args:
         encoded: the examples.
         stops: whether a step must be left after the longest sequence, to decide that it stops.
         multiple: of which the padded lengths are, so that other data of about the same length need no new compilation.
+        segment: steps of a segment, of which the padded lengths are a multiple too where they are more; see
+            `segment_steps`.
     """
     if not len(encoded):
         return [], []
@@ -131,27 +161,49 @@ def bucketed(encoded: Encoded, stops: bool, multiple: int = 1) -> tuple[list[Buc
         chosen = np.flatnonzero(which == b)
         if not len(chosen):
             continue
-        real = lambda a: jnp.asarray(a[chosen], jnp.float32 if a.dtype.kind == "f" else jnp.int32)  # noqa: B023, E731
-        buckets.append(
-            Bucket(
-                tuple(real(a) for a in encoded.inputs),
-                tuple(
-                    jnp.asarray(pad(a, encoded.offsets, chosen, -(-(top + stops) // multiple) * multiple))
-                    for a in encoded.steps
-                ),
-                jnp.asarray(encoded.lengths[chosen], jnp.int32),
-            )
-        )
+        real = lambda a: a[chosen].astype(np.float32 if a.dtype.kind == "f" else np.int32)  # noqa: B023, E731
+        steps = up_to(top + stops, multiple)
+        if segment is not None and steps > segment:
+            steps = up_to(steps, segment)
+        values = tuple(pad(a, encoded.offsets, chosen, steps) for a in encoded.steps)
+        buckets.append(Bucket(tuple(real(a) for a in encoded.inputs), values, encoded.lengths[chosen].astype(np.int32)))
         rows.append(chosen)
     return buckets, rows
 
 
-def batch_rows(bucket: Bucket, batch: int, cells: int) -> int:
+def up_to(count: int, multiple: int) -> int:
+    """The next multiple that is no less than a number."""
+    return -(-count // multiple) * multiple
+
+
+def segment_steps(longest: int, asked: int | None) -> int | None:
+    """Steps after which backpropagation is cut, or `None` where sequences are learned whole.
+
+    Args:
+        longest: steps of the longest sequence.
+        asked: what the user wants, or `None`.
+    """
+    if asked is not None:
+        return asked
+    return None if longest <= WHOLE else WHOLE // 2
+
+
+def batch_rows(bucket: Bucket, batch: int, cells: int, segment: int | None = None) -> int:
     """Rows of one update in a bucket: `batch`, or fewer where the sequences are long or few."""
-    return max(1, min(batch, bucket.examples, cells // bucket.steps))
+    steps = bucket.steps if segment is None else min(bucket.steps, segment)
+    return max(1, min(batch, bucket.examples, cells // steps))
 
 
-def epoch(buckets: list[Bucket], sizes: list[int], together: list[int], seed: int, number: int) -> Iterator[Group]:
+def epoch(
+    buckets: list[Bucket],
+    sizes: list[int],
+    together: list[int],
+    seed: int,
+    number: int,
+    *,
+    segment: int | None = None,
+    multiple: int = 1,
+) -> Iterator[Group]:
     """The updates of one pass, in an order that depends on the seed and the pass alone.
 
     Args:
@@ -160,16 +212,32 @@ def epoch(buckets: list[Bucket], sizes: list[int], together: list[int], seed: in
         together: updates of one dispatch, per bucket.
         seed: of the fit.
         number: of the pass, from 0.
+        segment: steps of a segment; the segments of one batch of long sequences are one group, in their order.
+        multiple: of which the rows of an update are, filled with rows that have no weight.
     """
     rng = np.random.default_rng([seed, 1, number])
     groups = []
     for b, (bucket, size, K) in enumerate(zip(buckets, sizes, together, strict=True)):
         updates = -(-bucket.examples // size)
-        rows = np.zeros(-(-updates // K) * K * size, np.int32)
-        weights = np.zeros(len(rows), np.float32)
-        rows[: bucket.examples], weights[: bucket.examples] = rng.permutation(bucket.examples), 1.0
-        shape = (-1, K, size)
-        for g, (r, w) in enumerate(zip(rows.reshape(shape), weights.reshape(shape), strict=True)):
-            groups.append(Group(b, r, w, min(K, updates - g * K)))
+        long = segment is not None and bucket.steps > segment
+        K = 1 if long else K
+        order = np.zeros(up_to(updates, K) * size, np.int32)
+        order[: bucket.examples] = rng.permutation(bucket.examples)
+        real = (np.arange(len(order)) < bucket.examples).astype(np.float32)
+        fill = ((0, 0), (0, 0), (0, up_to(size, multiple) - size))
+        rows, weights = np.pad(order.reshape(-1, K, size), fill), np.pad(real.reshape(-1, K, size), fill)
+        for g, (r, w) in enumerate(zip(rows, weights, strict=True)):
+            if long:
+                groups.append(_segments(b, bucket, r, w, segment or 1))
+            else:
+                groups.append(Group(b, r, np.zeros(K, np.int32), w, min(K, updates - g * K)))
     for g in rng.permutation(len(groups)):
         yield groups[g]
+
+
+def _segments(b: int, bucket: Bucket, rows: NDArray[np.int32], weights: NDArray[np.float32], segment: int) -> Group:
+    """All segments of one batch; those past its longest sequence and the stop after it are padding."""
+    count = bucket.steps // segment
+    longest = int(bucket.lengths[rows[weights > 0]].max())
+    first = np.arange(count, dtype=np.int32) * segment
+    return Group(b, np.repeat(rows, count, 0), first, np.repeat(weights, count, 0), min(count, longest // segment + 1))

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from unspool.codec.codec import Codec
 from unspool.codec.columns import Symbols
-from unspool.options import Network, Training
+from unspool.options import Curve, Network, Training
+from unspool.training.batches import segment_steps
 from unspool.training.update import Recipe
 
 Number = TypeVar("Number", int, float)
@@ -40,6 +41,8 @@ class Plan:
         warmup: updates until the rate is at its peak.
         recipe: what is compiled into an update.
         seconds: time budget, or `None`.
+        curve: how the share of its own output rises under scheduled feeding.
+        segment: steps of a segment of long sequences, or `None` where all are learned whole.
     """
 
     size: int
@@ -53,6 +56,8 @@ class Plan:
     warmup: int
     recipe: Recipe
     seconds: float | None
+    curve: Curve = "linear"
+    segment: int | None = None
 
 
 def plan(network: Network, training: Training, codec: Codec, *, examples: int, steps: int) -> Plan:
@@ -76,7 +81,8 @@ def plan(network: Network, training: Training, codec: Codec, *, examples: int, s
         table, least = (SYMBOL_DROPOUT, 0.1) if symbolic else (NUMBER_DROPOUT, 0.05)
         dropout = 0.0 if training.holdout == 0 else _step(values, table, least)
     batch = min(training.batch or _power(examples / 24, 8, 64), examples)
-    per_epoch = math.ceil(examples / batch)
+    segment = segment_steps(codec.longest, training.segment)
+    per_epoch = math.ceil(examples / batch) * (1 if segment is None else math.ceil(steps / examples / segment))
     epochs = training.epochs or max(10, min(2_000, round(16_000 / per_epoch)))
     updates = epochs * per_epoch
     return Plan(
@@ -91,6 +97,8 @@ def plan(network: Network, training: Training, codec: Codec, *, examples: int, s
         warmup=min(100, updates // 10 + 1),
         recipe=Recipe(training.feeding, CLIP, training.weight_decay),
         seconds=training.seconds,
+        curve=training.curve,
+        segment=segment,
     )
 
 

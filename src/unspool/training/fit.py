@@ -13,21 +13,23 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import msgspec
+import numpy as np
 
 from unspool.config import Round
+from unspool.devices import placed
 from unspool.errors import TrainingError
 from unspool.network.net import Net
 from unspool.random import seed_words
 from unspool.training.batches import Bucket, Group, batch_rows, epoch
 from unspool.training.defaults import Plan
-from unspool.training.update import Feeding, Learner, copied, score, start, update
+from unspool.training.update import Learner, Updates, copied, score, shards, start, update
 
 CELLS = 32_768
 """Steps, padding included, that one update may hold."""
@@ -38,6 +40,16 @@ DECAY = 0.5
 TOLERANCE, EXACT_TOLERANCE = 1e-4, 1e-5
 """Nats per step by which a round must be better than the best one to count: held out, and where all is memorised, since
 the squared error of a series that fits exactly goes on to matter long after its nats look settled."""
+
+
+CURVES: Mapping[str, Callable[[float], float]] = MappingProxyType(
+    {
+        "linear": lambda x: x,
+        "exponential": lambda x: (1 - math.exp(-5 * x)) / (1 - math.exp(-5)),
+        "sigmoid": lambda x: (math.tanh(6 * (x - 0.5)) / math.tanh(3) + 1) / 2,
+    }
+)
+"""How the share of its own output rises, from zero to one of half the training: the three curves of Bengio et al."""
 
 
 class Progress(msgspec.Struct, forbid_unknown_fields=True):
@@ -120,7 +132,7 @@ def train(
             else:  # the last whole round stays saved, from which a later call goes on as if nothing had been
                 run.finish("interrupted" if interrupted() else "time")
             watch(run.progress)
-    return run.best.net, run.progress
+    return jax.device_put(run.best.net, jax.local_devices()[0]), run.progress
 
 
 class Run:
@@ -128,19 +140,22 @@ class Run:
 
     def __init__(self, task: Task, plan: Plan, net: Net, resume: tuple[Progress, Learner, Learner] | None) -> None:
         self.task, self.plan = task, plan
-        self.sizes = [batch_rows(bucket, plan.batch, CELLS) for bucket in task.train]
+        self.sizes = [batch_rows(bucket, plan.batch, CELLS, plan.segment) for bucket in task.train]
         self.together = [
             max(1, min(TOGETHER, plan.round, -(-bucket.examples // size)))
             for bucket, size in zip(task.train, self.sizes, strict=True)
         ]
+        self.spread = shards(max(self.sizes))
         if resume is None:
             learner = start(net, self.plan.recipe)
-            resume = (Progress(), copied(learner), copied(learner))
-        self.progress, self.learner, self.best = resume
+            resume = (Progress(), learner, learner)
+        self.progress = resume[0]
+        self.learner, self.best = (copied(placed(learner, self.spread.devices)) for learner in resume[1:])
         self.key = jax.random.wrap_key_data(seed_words(task.seed))
-        self.scale = jnp.float32(1.0 / (plan.batch * max(1.0, task.train_steps / sum(b.examples for b in task.train))))
+        per_sequence = max(1.0, task.train_steps / sum(b.examples for b in task.train))
+        self.scale = np.float32(1.0 / (plan.batch * min(per_sequence, plan.segment or math.inf)))
         self.seen = 0.0
-        self.seen_rows = 0
+        self.seen_rows = 0.0
 
     def round(self, watch: Watcher, cut: Callable[[], bool]) -> bool:
         """Updates up to the next look at the held-out sequences; false if `cut` asked to end earlier."""
@@ -161,27 +176,40 @@ class Run:
 
     def groups(self) -> Iterator[Group]:
         """What is left of the current pass."""
-        everything = epoch(self.task.train, self.sizes, self.together, self.task.seed, self.progress.epoch)
+        everything = epoch(
+            self.task.train,
+            self.sizes,
+            self.together,
+            self.task.seed,
+            self.progress.epoch,
+            segment=self.plan.segment,
+            multiple=self.spread.shards,
+        )
         return (group for g, group in enumerate(everything) if g >= self.progress.group)
 
     def dispatch(self, group: Group) -> None:
         """Run one group of updates."""
-        at = self.progress.update
+        at, bucket = self.progress.update, self.task.train[group.bucket]
         numbers = range(at, at + len(group.rows))
+        long = self.plan.segment is not None and bucket.steps > self.plan.segment
+        updates = Updates(
+            bucket.segments(group.rows, group.first, self.plan.segment) if long else bucket.take(group.rows),  # type: ignore[arg-type]
+            group.first,
+            group.weights,
+            np.array([self.rate(n) for n in numbers], np.float32),
+            np.array([self.share(n) for n in numbers], np.float32),
+        )
         self.learner, total = update(
             self.plan.recipe,
+            replace(self.spread, segmented=long),
             self.learner,
-            self.task.train[group.bucket],
-            jnp.asarray(group.rows),
-            jnp.asarray(group.weights),
-            jnp.asarray([self.rate(n) for n in numbers], jnp.float32),
-            jnp.asarray([self.share(n) for n in numbers], jnp.float32),
-            jnp.int32(group.updates),
+            updates.placed(self.spread.devices),
+            np.int32(group.updates),
             self.scale,
             jax.random.fold_in(self.key, at),
         )
         self.seen += float(total)
-        self.seen_rows += int(group.weights.sum())
+        self.seen_rows += float(group.weights.sum()) / (len(group.rows) if long else 1)
         self.progress.update += group.updates
 
     def rate(self, number: int) -> float:
@@ -193,8 +221,10 @@ class Run:
         return self.plan.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
     def share(self, number: int) -> float:
-        """Share of steps that read the network's own output under scheduled feeding: a line up to a half."""
-        return 0.5 * min(1.0, number / (0.5 * self.plan.updates))
+        """Share of steps that read the network's own output: under scheduled feeding, a curve up to a half."""
+        if self.plan.recipe.feeding == "free":
+            return 1.0
+        return 0.5 * CURVES[self.plan.curve](min(1.0, number / (0.5 * self.plan.updates)))
 
     def late(self, seconds: float) -> bool:
         """Whether the time budget is spent."""
@@ -247,8 +277,8 @@ class Run:
         """Held-out nats per step in original units."""
         if not self.task.heldout:
             return None
-        feeding: Feeding = "free" if self.plan.recipe.feeding == "free" else "teacher"
-        total = sum(float(score(net, bucket, feeding).sum()) for bucket in self.task.heldout)
+        free = self.plan.recipe.feeding == "free"
+        total = sum(float(score(net, bucket, free=free).sum()) for bucket in self.task.heldout)
         return -(total + self.task.heldout_jacobian) / max(1, self.task.heldout_steps)
 
 

@@ -55,7 +55,7 @@ def learn(codec: Codec, encoded: Encoded, asked: Asked) -> tuple[Config, Net]:
     shape = shape_of(codec, numbers.network, numbers.size, numbers.embedding)
     net = Net(np.random.default_rng([asked.seed, 2]), shape)
     task = Task(
-        train=bucketed(learned, shape.stops)[0],
+        train=bucketed(learned, shape.stops, segment=numbers.segment)[0],
         heldout=bucketed(heldout, shape.stops)[0],
         train_steps=int(learned.offsets[-1]),
         heldout_steps=int(heldout.offsets[-1]),

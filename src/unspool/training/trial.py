@@ -21,6 +21,7 @@ from unspool.codec.examples import Examples
 from unspool.codec.fitting import fit_step
 from unspool.network.build import shape_of
 from unspool.network.heads.base import Head
+from unspool.network.likelihood import opening, taught
 from unspool.network.net import Net
 from unspool.network.rules import PLAIN, Rule
 from unspool.options import Network, Training
@@ -28,6 +29,7 @@ from unspool.schema.fields import AnyField, Number, Schema
 from unspool.training.batches import Bucket, bucketed, split
 from unspool.training.defaults import plan
 from unspool.training.fit import Task, train
+from unspool.training.update import timewise
 
 SIZE, UPDATES, STEPS = 32, 200, 30_000
 """Hidden units, updates, and steps of the data that a trial sees at the most."""
@@ -205,7 +207,7 @@ def _trial(codec: Codec, encoded: Encoded, heads: list[Head], seed: int) -> list
     numbers = replace(numbers, updates=UPDATES, round=UPDATES // 4, patience=UPDATES, warmup=UPDATES // 10)
     net = Net(np.random.default_rng([seed, 4]), shape)
     # Nothing is held out of this training: looks at what is would take as long to compile as they could save.
-    task = Task(bucketed(learned, shape.stops)[0], [], steps, 0, 0.0, 0.0, seed)
+    task = Task(bucketed(learned, shape.stops, segment=numbers.segment)[0], [], steps, 0, 0.0, 0.0, seed)
     net, _ = train(task, numbers, net)
     owner = np.repeat(np.arange(len(heldout)), heldout.lengths)
     out = []
@@ -222,13 +224,11 @@ def _trial(codec: Codec, encoded: Encoded, heads: list[Head], seed: int) -> list
 @jax.jit
 def _scores(net: Net, bucket: Bucket) -> tuple[Float[Array, "B C"], ...]:
     """Teacher-forced log-probability of every sequence, per field and candidate."""
-    values = tuple(jnp.swapaxes(a, 0, 1) for a in bucket.values)
+    inputs, values, lengths = timewise(bucket)
     T, B = values[0].shape[:2]
-    state, context = net.encode(bucket.inputs)
-    ready = net.prepare(context, T * B)
-    x = jnp.concatenate([net.start_rows(B)[None], net.feed(ready, tuple(v[:-1] for v in values))])
-    top, _ = net.unroll(ready, x, state, net.masks(None, B))
-    real = (jnp.arange(T)[:, None] < bucket.lengths)[..., None]
+    carry, ready = opening(net, inputs, T * B)
+    top, _ = taught(net, ready, carry, values, net.masks())
+    real = (jnp.arange(T)[:, None] < lengths)[..., None]
     out = []
     for j, head in enumerate(net.shape.heads):
         params = net.params(ready, j, top, values)

@@ -1,5 +1,6 @@
 """The compiled parts of training: several updates in one dispatch, and the likelihood of many sequences."""
 
+import functools
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -8,12 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.flatten_util import ravel_pytree
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from numpy.typing import NDArray
 
-from unspool.network.net import Net, rollout_log_prob, sequence_log_prob
-from unspool.training.batches import Bucket
+from unspool.devices import ROWS, available, mesh, placed
+from unspool.network.likelihood import opening, rolled, taught
+from unspool.network.net import Carry, Net
+from unspool.random import uniforms
+from unspool.training.batches import Bucket, segment_steps, up_to
 
+FEWEST = 8
+"""Rows that are worth a shard: with fewer, the recurrent weights are read for too little work."""
 Feeding = Literal["teacher", "scheduled", "free"]
 SCORE_CELLS = 2**24
 """Numbers that one dispatch of scoring may hold in its largest array."""
@@ -43,6 +51,28 @@ class Recipe:
         )
 
 
+@dataclass(frozen=True)
+class Spread:
+    """How the rows of an update are shared out.
+
+    Attributes:
+        devices: that compute side by side.
+        shards: parts that the rows are cut into, a multiple of `devices`. The gradient is the sum over the shards in
+            their order: with the same shards, any number of devices gives the same bits.
+        segmented: whether an update may go on where the one before it ended, as the next segment of long sequences.
+    """
+
+    devices: int = 1
+    shards: int = 1
+    segmented: bool = False
+
+
+def shards(rows: int) -> Spread:
+    """How to share out updates of about so many rows: the shards depend on the rows alone, the devices divide them."""
+    count = next((count for count in (4, 2) if rows >= count * FEWEST), 1)
+    return Spread(next(devices for devices in (4, 2, 1) if devices <= min(count, available())), count)
+
+
 class Learner(NamedTuple):
     """All that an update changes."""
 
@@ -50,29 +80,41 @@ class Learner(NamedTuple):
     moments: Any
 
 
+class Updates(NamedTuple):
+    """What K updates in one dispatch read.
+
+    Attributes:
+        data: rows of every update, (K, B, ...).
+        first: first step of every update; past zero, it goes on where the update before it ended.
+        weights: one, or zero for a row that only fills the shape.
+        rates: learning rate of every update.
+        shares: share of steps that read the network's own output, of every update (scheduled feeding).
+    """
+
+    data: Bucket
+    first: Int[NDArray[np.int32], " K"]
+    weights: Float[NDArray[np.float32], "K B"]
+    rates: Float[NDArray[np.float32], " K"]
+    shares: Float[NDArray[np.float32], " K"]
+
+    def placed(self, devices: int) -> "Updates":
+        """The rows shared out over devices, the rest on each of them."""
+        rows = placed((self.data, self.weights), devices, axis=1)
+        first, rates, shares = placed((self.first, self.rates, self.shares), devices)
+        return Updates(rows[0], first, rows[1], rates, shares)
+
+
 def start(net: Net, recipe: Recipe) -> Learner:
     """A learner that has seen nothing."""
     return Learner(net, recipe.optimiser().init(net))
 
 
-def terms(
-    net: Net, inputs: tuple[Array, ...], values: tuple[Array, ...], lengths: Array, masks: Any, own: Array | None
-) -> tuple[tuple[Array, ...], Array | None]:
-    """Log-probabilities under the feeding that `own` says, see `rollout_log_prob`."""
-    if own is None:
-        return sequence_log_prob(net, inputs, values, lengths, masks)
-    return rollout_log_prob(net, inputs, values, lengths, masks, own)
-
-
-@partial(jax.jit, static_argnames="recipe", donate_argnames="learner")
+@partial(jax.jit, static_argnames=("recipe", "spread"), donate_argnames="learner")
 def update(
     recipe: Recipe,
+    spread: Spread,
     learner: Learner,
-    bucket: Bucket,
-    rows: Int[Array, "K B"],
-    weights: Float[Array, "K B"],
-    rates: Float[Array, " K"],
-    shares: Float[Array, " K"],
+    updates: Updates,
     count: Int[Array, ""],
     scale: Float[Array, ""],
     key: PRNGKeyArray,
@@ -81,71 +123,177 @@ def update(
 
     Args:
         recipe: what is compiled in.
+        spread: see `Spread`.
         learner: weights and moments; donated.
-        bucket: the data; rows are gathered from it inside.
-        rows: rows of every update.
-        weights: one, or zero for a row that only fills the shape.
-        rates: learning rate of every update.
-        shares: share of steps that read the network's own output, of every update (scheduled feeding).
-        count: updates to make; those after it are not run.
+        updates: the data and rates of at least `count` updates; those after it are not run.
+        count: updates to make.
         scale: the number that turns a sum over a batch into the mean per step over the data. It is one constant, not
             the count of the batch, so that a step weighs the same in whichever bucket and batch it falls.
-        key: of dropout and of the coins.
+        key: of dropout, coins and draws.
     """
-    optimiser = recipe.optimiser()
-
-    def loss(net: Net, k: Array) -> tuple[Array, Array]:
-        take = lambda a: a[rows[k]]  # noqa: E731
-        inputs, values = (
-            jax.tree.map(take, bucket.inputs),
-            jax.tree.map(lambda a: jnp.swapaxes(take(a), 0, 1), bucket.values),
-        )
-        mask_key, coin_key = jax.random.split(jax.random.fold_in(key, k))
-        own = None
-        if recipe.feeding != "teacher":
-            own = jnp.ones(values[0].shape[:2])
-        if recipe.feeding == "scheduled":
-            own = jax.random.bernoulli(coin_key, shares[k], values[0].shape[:2]).astype(jnp.float32)
-        masks = net.masks(mask_key, rows.shape[1])
-        fields, stop = terms(net, inputs, values, take(bucket.lengths), masks, own)
-        total = sum((field.sum(0) for field in fields), jnp.zeros(rows.shape[1]))
-        total = total if stop is None else total + stop.sum(0)
-        total = (total * weights[k]).sum()
-        return -total * scale, total
-
-    def once(k: Array, carry: tuple[Learner, Array]) -> tuple[Learner, Array]:
-        learner, seen = carry
-        (_, total), gradient = jax.value_and_grad(loss, has_aux=True)(learner.net, k)
-        change, moments = optimiser.update(gradient, learner.moments, learner.net)
-        net = jax.tree.map(lambda w, d: w - rates[k] * d, learner.net, change)
-        return Learner(net, moments), seen + total
-
-    return jax.lax.fori_loop(0, count, once, (learner, jnp.zeros(())))
+    rows, whole = P(None, ROWS), P()
+    parts = Updates(rows, whole, rows, whole, whole)  # type: ignore[arg-type]
+    local = jax.shard_map(
+        partial(_updates, recipe, spread),
+        mesh=mesh(spread.devices),
+        in_specs=(whole, parts, whole, whole, whole),
+        out_specs=(whole, whole),
+        check_vma=False,
+    )
+    return local(learner, updates, count, scale, key)
 
 
-@partial(jax.jit, static_argnames="feeding")
-def _score(net: Net, batch: Bucket, feeding: Feeding) -> Float[Array, "B F1"]:
-    values = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), batch.values)
-    own = jnp.ones(values[0].shape[:2]) if feeding == "free" else None
-    masks = net.masks(None, batch.examples)
-    fields, stop = terms(net, batch.inputs, values, batch.lengths, masks, own)
-    return jnp.stack([column.sum(0) for column in (*fields, *(() if stop is None else (stop,)))], -1)
+def _updates(
+    recipe: Recipe, spread: Spread, learner: Learner, updates: Updates, count: Array, scale: Array, key: Array
+) -> tuple[Learner, Array]:
+    """What every device does with its rows."""
+    own = spread.shards // spread.devices
+    here = jax.lax.axis_index(ROWS) * own + jnp.arange(own)
+    cut = lambda a: a.reshape(a.shape[0], own, -1, *a.shape[2:])  # noqa: E731
+    data, weights = jax.tree.map(cut, (updates.data, updates.weights))
+    optimiser, (_, unravel) = recipe.optimiser(), ravel_pytree(learner.net)
+
+    def shard(net: Net, k: Array, carries: Carry | None, number: Array, s: Array) -> tuple[Array, tuple[Array, Any]]:
+        """Gradient of one shard of update k: its loss summed, not averaged, so that shards add up."""
+        piece, weight = jax.tree.map(lambda a: a[k, s], (data, weights))
+        carry = None if carries is None else jax.tree.map(lambda a: jax.lax.stop_gradient(a[s]), carries)
+        rows = number * weight.shape[0] + jnp.arange(weight.shape[0])
+        randomness = Randomness(jax.random.fold_in(key, k), rows, updates.shares[k])
+
+        def loss(net: Net) -> tuple[Array, tuple[Array, Carry]]:
+            total, after = _total(recipe, net, piece, weight, updates.first[k], carry, randomness)
+            return -total * scale, (total, after)
+
+        (_, seen), gradient = jax.value_and_grad(loss, has_aux=True)(net)
+        return ravel_pytree(gradient)[0], seen
+
+    def once(k: Array, state: tuple[Learner, Array, Any]) -> tuple[Learner, Array, Any]:
+        learner, total, carries = state
+        each = lambda at: shard(learner.net, k, carries, *at)  # noqa: E731
+        gradients, (seen, after) = jax.lax.map(each, (here, jnp.arange(own)))
+        everything = jax.lax.all_gather(jnp.concatenate([gradients, seen[:, None]], 1), ROWS, tiled=True)
+        summed = functools.reduce(jnp.add, [everything[s] for s in range(spread.shards)])
+        change, moments = optimiser.update(unravel(summed[:-1]), learner.moments, learner.net)
+        net = jax.tree.map(lambda w, d: w - updates.rates[k] * d, learner.net, change)
+        return Learner(net, moments), total + summed[-1], after if spread.segmented else None
+
+    carries = None
+    if spread.segmented:
+        empty = lambda inputs: opening(learner.net, inputs, 1)[0]  # noqa: E731
+        shapes = jax.eval_shape(jax.vmap(empty), jax.tree.map(lambda a: a[0], data.inputs))
+        carries = jax.tree.map(lambda like: jnp.zeros(like.shape, like.dtype), shapes)
+    learner, total, _ = jax.lax.fori_loop(0, count, once, (learner, jnp.zeros(()), carries))
+    return learner, total
 
 
-def score(net: Net, bucket: Bucket, feeding: Feeding = "teacher") -> NDArray[np.float64]:
+def timewise(data: Bucket) -> tuple[tuple[Array, ...], tuple[Array, ...], Array]:
+    """Inputs, values and lengths as the network reads them: time is the first axis of the values."""
+    values = tuple(jnp.swapaxes(jnp.asarray(a), 0, 1) for a in data.values)
+    return tuple(jnp.asarray(a) for a in data.inputs), values, jnp.asarray(data.lengths)
+
+
+class Randomness(NamedTuple):
+    """What is random in one update: of which key, for which of its rows, and the share of the network's own output."""
+
+    key: Array
+    rows: Int[Array, " B"]
+    share: Float[Array, ""]
+
+
+def _total(
+    recipe: Recipe, net: Net, data: Bucket, weight: Array, first: Array, carry: Carry | None, randomness: Randomness
+) -> tuple[Array, Carry]:
+    """Log-probability of some rows' steps from `first` on, and where the steps after them go on."""
+    mask_key, own_key = jax.random.split(randomness.key)
+    masks = net.masks(mask_key, randomness.rows)
+    inputs, values, lengths = timewise(data)
+    T, B = values[0].shape[:2]
+    begin, ready = opening(net, inputs, T * B if recipe.feeding == "teacher" else B)
+    if carry is not None:
+        begin = jax.tree.map(lambda new, old: jnp.where(first == 0, new, old), begin, carry)
+    if recipe.feeding == "teacher":
+        top, after = taught(net, ready, begin, values, masks)
+    else:
+        own, drawn = coins(net, randomness._replace(key=own_key), first + jnp.arange(T))
+        top, after = rolled(net, ready, begin, values, masks, own, drawn)
+    fields, stop = net.log_prob(ready, top, values, first + jnp.arange(T), lengths)
+    terms = (*fields, *(() if stop is None else (stop,)))
+    return (sum(term.sum(0) for term in terms) * weight).sum(), after
+
+
+def coins(
+    net: Net, randomness: Randomness, steps: Int[Array, " T"]
+) -> tuple[Float[Array, "T B"], Float[Array, "T B U"]]:
+    """Which steps read the network's own output, and the uniforms of its draws, row by row."""
+    seed = jax.random.key_data(randomness.key)
+    drawn = uniforms(seed, randomness.rows, jnp.zeros_like(randomness.rows), steps, 1 + net.shape.draws)
+    return (drawn[..., 0] < randomness.share).astype(jnp.float32), drawn[..., 1:]
+
+
+@partial(jax.jit, static_argnames=("free", "spread"))
+def _score(
+    net: Net,
+    batch: Bucket,
+    rows: Int[Array, " B"],
+    first: Int[Array, ""],
+    carry: Carry | None,
+    free: bool,
+    spread: Spread,
+) -> tuple[Float[Array, "B F1"], Carry]:
+    """Sums over steps from `first` on, of the rows with these numbers; and where the steps after them go on."""
+
+    def shard(net: Net, first: Array, data: Bucket, rows: Array, carry: Carry | None) -> tuple[Array, Carry]:
+        inputs, values, lengths = timewise(data)
+        steps, none = first + jnp.arange(len(values[0])), net.masks()
+        begin, ready = opening(net, inputs, len(rows) * (1 if free else len(steps)))
+        begin = begin if carry is None else carry
+        if free:
+            draws = Randomness(jax.random.key(0), rows, jnp.ones(()))
+            top, after = rolled(net, ready, begin, values, none, *coins(net, draws, steps))
+        else:
+            top, after = taught(net, ready, begin, values, none)
+        fields, stop = net.log_prob(ready, top, values, steps, lengths)
+        return jnp.stack([column.sum(0) for column in (*fields, *(() if stop is None else (stop,)))], -1), after
+
+    sums, after = jax.shard_map(
+        lambda net, first, *parts: jax.lax.map(lambda part: shard(net, first, *part), parts),
+        mesh=mesh(spread.devices),
+        in_specs=(P(), P(), P(ROWS), P(ROWS), P(ROWS)),
+        out_specs=P(ROWS),
+        check_vma=False,
+    )(net, first, *jax.tree.map(lambda a: a.reshape(spread.shards, -1, *a.shape[1:]), (batch, rows)), carry)
+    return sums.reshape(-1, sums.shape[-1]), after
+
+
+def score(net: Net, bucket: Bucket, *, free: bool = False) -> NDArray[np.float64]:
     """Log-probability of every sequence in the network's units: a column per step field, and one for the stops.
 
-    Sequences are scored in batches of a power of two, so that few shapes are compiled; a sum over a sequence doesn't
-    depend on what is beside or behind it.
+    Sequences are scored in batches of a power of two, so that few shapes are compiled, and long ones segment by
+    segment, so that memory does not grow with their length; a sum over a sequence depends on none of that.
+
+    Args:
+        net: the network.
+        bucket: the sequences.
+        free: whether every step reads the network's own output in place of the data.
     """
+    segment = segment_steps(bucket.steps, None) or bucket.steps
+    steps = up_to(bucket.steps, segment)
+    values = tuple(np.pad(a, ((0, 0), (0, steps - bucket.steps), *((0, 0),) * (a.ndim - 2))) for a in bucket.values)
+    bucket = bucket._replace(values=values)
     widest = max([4 * net.shape.size, *(head.size for head in net.shape.heads)])
-    most = max(1, min(SCORE_CELLS // (bucket.steps * widest), 1024))
+    most = max(1, min(SCORE_CELLS // (segment * widest), 1024))
     size = 1 << (min(bucket.examples, most).bit_length() - 1)
+    spread = shards(size)
+    net = placed(net, spread.devices)
     out = []
     for at in range(0, bucket.examples, size):
-        rows = np.minimum(np.arange(at, at + size), bucket.examples - 1)
-        batch = jax.tree.map(lambda a: a[rows], bucket)  # noqa: B023
-        out.append(np.asarray(_score(net, batch, feeding), np.float64)[: bucket.examples - at])
+        rows = np.minimum(np.arange(at, at + size, dtype=np.int32), bucket.examples - 1)
+        total, carry = np.zeros(()), None
+        for first in range(0, steps, segment):
+            piece = placed((bucket.take(rows, slice(first, first + segment)), rows), spread.devices, axis=0)
+            part, carry = _score(net, *piece, np.int32(first), carry, free, spread)
+            total = total + np.asarray(part, np.float64)
+        out.append(total[: bucket.examples - at])
     return np.concatenate(out)
 
 
