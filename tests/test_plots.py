@@ -206,3 +206,18 @@ def test_nothing_global_of_matplotlib_is_touched(tmp_path):
     program = "import sys, unspool.plots.canvas as c; c.figure(1, 1); print('matplotlib.pyplot' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_moments_and_blocks_of_flags_are_drawn_as_fans(tmp_path):
+    """Of a block, how many members are yes."""
+    rng = np.random.default_rng(0)
+    ids, flags = np.repeat(np.arange(12), 4), rng.random((48, 2)) < 0.5
+    when = np.datetime64("2020-01-01", "us") + np.cumsum(rng.integers(1, 5, 48)) * np.timedelta64(1, "D")
+    table = {"id": ids, "k": ids % 2, "when": when, "a": flags[:, 0], "b": flags[:, 1]}
+    sequence = ["when", us.Flags("both", ["a", "b"])]
+    model = us.OneToMany("k", sequence, network=us.Network(size=8), training=us.Training(epochs=1), verbose=False)
+    drawn = model.fit(table, id="id").generate({"k": 0}, n=20, seed=0).plot(tmp_path / "events.png")
+    titles = [axes.get_title(loc="left") for axes in drawn.axes]
+    assert {"when", "both"} <= set(titles)
+    counts = drawn.axes[titles.index("both")].get_lines()[0].get_ydata()
+    assert set(np.unique(counts)) <= {0.0, 0.5, 1.0, 1.5, 2.0}

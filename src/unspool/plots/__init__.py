@@ -15,8 +15,12 @@ from unspool.labels import word
 from unspool.plots.canvas import BLUE, INK, MUTED, VERMILION, caption, dress, figure, picture_format, plain, save
 from unspool.plots.panels import fan, grid_of, key, layout, matrix, ranked, shares
 from unspool.plots.writing import written
-from unspool.schema.arrays import take, to_list
-from unspool.schema.fields import Number
+from unspool.schema.arrays import missing_mask, take, to_list
+from unspool.schema.fields import Flags, Number, When
+from unspool.schema.moments import as_number
+
+DAY = 86_400e6
+"""Microseconds: a date is drawn as days since 1970."""
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -139,12 +143,14 @@ def _panels(made: Made) -> "Figure":
         field = schema.steps[number]
         offsets = made.offsets[row * made.samples : (row + 1) * made.samples + 1]
         varied |= len(set(np.diff(offsets).tolist())) > 1
-        if isinstance(field, Number):
-            values = matrix(made.columns[field.name], offsets, np.nan)
+        if isinstance(field, (Number, When, Flags)):
+            values = matrix(_numbers(made, field), offsets, np.nan)
             start = _start(made, field.name, row)
             if start is not None:
                 values = np.concatenate([np.full((len(values), 1), start), values], 1)
             bands |= fan(axes, values, 1 if start is None else 0)
+            if isinstance(field, When):
+                axes.yaxis_date()
         else:
             ended = object()
             column = made.columns[field.name]
@@ -165,9 +171,22 @@ def _panels(made: Made) -> "Figure":
     return drawn
 
 
+def _numbers(made: Made, field: Number | When | Flags) -> NDArray[np.float64]:
+    """(S,) what a fan shows of a field: a number, the days of a moment since 1970, how many of a block are yes."""
+    if isinstance(field, Flags):
+        members = [made.columns[name] for name in field.columns]
+        gone = np.any([missing_mask(column) for column in members], 0)
+        return np.where(gone, np.nan, np.sum([column == True for column in members], 0))  # noqa: E712  None is neither
+    column = made.columns[field.name]
+    return as_number(column) / DAY if isinstance(field, When) else column.astype(np.float64)
+
+
 def _start(made: Made, name: str, row: int) -> float | None:
     """The given first value of a field, where the input is one."""
     if name not in made.codec.schema.first:
         return None
-    value = to_list(take(made.inputs.columns[name], np.array([row])))[0]
+    column = take(made.inputs.columns[name], np.array([row]))
+    if isinstance(column, np.ndarray) and column.dtype.kind == "M":
+        return float(as_number(column)[0]) / DAY
+    value = to_list(column)[0]
     return None if isinstance(value, str) or value is None else float(value)
