@@ -306,6 +306,18 @@ def test_dropout_keeps_the_mean_and_is_one_mask_a_sequence():
     assert net.masks() == none
 
 
+def test_the_mask_of_a_row_does_not_depend_on_the_rows_beside_it():
+    """Nor on their number or order: its own number and the key decide; another number or key gives another mask."""
+    net, key = network("deep"), jax.random.key(1)
+    everything, some = net.masks(key, jnp.arange(10)), net.masks(key, jnp.array([7, 2]))
+    for whole, part in zip(jax.tree.leaves(everything), jax.tree.leaves(some), strict=True):
+        np.testing.assert_array_equal(part, whole[jnp.array([7, 2])])
+    stacked = np.concatenate([np.asarray(mask) for mask in jax.tree.leaves(everything)], 1)
+    assert len({row.tobytes() for row in stacked}) == 10
+    other = net.masks(jax.random.key(2), jnp.arange(10)).recurrent[0]
+    assert (other != everything.recurrent[0]).any()
+
+
 def test_h_and_c_start_different_and_depend_on_every_input():
     """Neither is a copy of the other, and each input field moves both."""
     net = network("deep")

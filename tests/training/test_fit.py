@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from unspool.errors import OptionError, TrainingError
-from unspool.training.fit import Progress, Run, train
+from unspool.training.fit import CURVES, Progress, Run, train
 from unspool.training.update import copied, score
 
 
@@ -207,8 +207,19 @@ def test_the_rate_warms_up_stays_and_falls_as_half_a_cosine(small):
 
 
 def test_the_share_of_its_own_output_rises_to_a_half(small):
-    run = Run(small.task, small.plan, small.net(), None)
-    assert [run.share(n) for n in (0, 12, 24, 48)] == [0.0, 0.25, 0.5, 0.5]
+    """By each of three curves, over the first half of the updates; under free feeding it is one from the start."""
+    middle = {}
+    for curve in CURVES:
+        run = Run(small.task, replace(small.plan, curve=curve), small.net(), None)
+        shares = [run.share(n) for n in range(49)]
+        assert shares[0] == pytest.approx(0, abs=1e-12)
+        assert shares[24:] == pytest.approx([0.5] * 25)
+        assert (np.diff(shares[:25]) > 0).all()
+        middle[curve] = shares[6]
+    assert middle["linear"] == 0.125
+    assert middle["sigmoid"] < 0.1 < 0.3 < middle["exponential"]
+    free = replace(small.plan, recipe=replace(small.recipe, feeding="free"))
+    assert Run(small.task, free, small.net(), None).share(0) == 1.0
 
 
 def test_without_held_out_data_the_training_nats_decide(small):

@@ -60,6 +60,16 @@ def test_updates_in_one_dispatch_are_the_updates_one_by_one(small, plain):
     assert np.abs(together.net.cells[0].R - plain().cells[0].R).max() > 0.01
 
 
+@pytest.mark.parametrize("feeding", ["teacher", "scheduled"])
+def test_rows_in_four_shards_are_the_rows_together(small, feeding):
+    """To 1e-9: the same masks, coins and draws, and a gradient that is a sum."""
+    net = lambda: jax.tree.map(lambda w: jnp.array(w, float), small.net())  # noqa: E731
+    recipe = Recipe(feeding, 1.0, 0.0)
+    parts = [updated(net(), small.bucket, recipe, shares=0.5, spread=Spread(1, count)) for count in (1, 4)]
+    assert_close(*parts)
+    assert np.abs(parts[0][0].net.cells[0].R - net().cells[0].R).max() > 0.01
+
+
 def test_updates_past_the_count_are_not_run(small, plain):
     rows = np.random.default_rng(1).integers(0, 40, (K, B))
     other = rows.copy()

@@ -1,0 +1,96 @@
+"""A network on its own output reads soft values: expectations of symbols, and draws that gradients pass through."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from unspool.network.heads.numbers import Normal
+from unspool.network.heads.symbols import Categorical
+from unspool.network.likelihood import opening, rolled, sequence_log_prob, taught
+from unspool.network.net import Net, Shape, Symbols
+from unspool.options import Network
+
+T, B = 4, 3
+INPUTS, LENGTHS = (jnp.array([0, 1, 1]),), jnp.full(B, T)
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def case(*heads):
+    """A network without stops in float64, values, and uniforms for its draws."""
+    rng = np.random.default_rng(0)
+    net = Net(rng, Shape((Symbols(2),), heads, False, 5, 4, Network(dropout=0.0)))
+    net = jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)), net)
+    values = {Categorical: lambda: rng.integers(0, 3, (T, B)), Normal: lambda: rng.normal(size=(T, B))}
+    data = tuple(jnp.asarray(values[type(head)]()) for head in heads)
+    return net, data, jnp.asarray(rng.uniform(0.05, 0.95, (T, B, net.shape.draws)))
+
+
+def on_its_own(net, values, uniforms):
+    return sequence_log_prob(net, INPUTS, values, LENGTHS, net.masks(), jnp.ones((T, B)), uniforms)[0]
+
+
+def test_a_number_on_its_own_output_is_the_draw_that_the_uniforms_make():
+    """By hand: what is fed back is location plus spread times the normal quantile, each step after the other."""
+    net, values, uniforms = case(Normal())
+    (own,) = on_its_own(net, values, uniforms)
+    carry, ready = opening(net, INPUTS, B)
+    for t in range(T):
+        top, state = net.step(ready, carry.x, carry.state, net.masks())
+        params = net.params(ready, 0, top, ())
+        np.testing.assert_allclose(own[t], net.shape.heads[0].log_prob(params, values[0][t]), atol=1e-10)
+        carry = carry._replace(state=state, x=net.feed(ready, (Normal().pick(params, uniforms[t]),)))
+
+
+def test_the_gradient_of_a_draw_reaches_location_and_spread():
+    """Of the last step's likelihood, whose own parameters see no bias: finite, not zero, and the slope."""
+    net, values, uniforms = case(Normal())
+
+    def later(bias, head_at_end):
+        moved = eqx.tree_at(lambda n: n.outputs[0].b, net, bias)
+        carry, ready = opening(moved, INPUTS, B)
+        _, carry = rolled(moved, ready, carry, values, net.masks(), jnp.ones((T, B)), uniforms)
+        top, _ = net.step(ready, carry.x, carry.state, net.masks())
+        return net.shape.heads[0].log_prob(net.params(ready, 0, top, ()), head_at_end).sum()
+
+    bias = net.outputs[0].b
+    gradient = jax.grad(later)(bias, jnp.ones(B))
+    assert (np.abs(gradient) > 1e-4).all()
+    for k, step in enumerate(1e-5 * np.eye(2)):
+        slope = (later(bias + step, jnp.ones(B)) - later(bias - step, jnp.ones(B))) / 2e-5
+        assert float(gradient[k]) == pytest.approx(float(slope), rel=1e-6)
+
+
+def test_uniforms_decide_numbers_and_not_symbols():
+    """A symbol is fed back as its expectation, which nothing random moves."""
+    for head, moved in ((Categorical(3), False), (Normal(), True)):
+        net, values, uniforms = case(head)
+        (one,), (other,) = (on_its_own(net, values, u) for u in (uniforms, 1 - uniforms))
+        assert (np.abs(one - other)[1:].max() > 1e-3) == moved
+        np.testing.assert_allclose(one[0], other[0], atol=1e-12)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_sequence_can_be_cut_anywhere(own):
+    """What a stretch of steps leaves behind is all that the next one needs."""
+    net, values, uniforms = case(Categorical(3), Normal())
+
+    def run(carry, ready, some):
+        cut = tuple(v[some] for v in values)
+        if own:
+            return rolled(net, ready, carry, cut, net.masks(), jnp.ones((T, B))[some], uniforms[some])
+        return taught(net, ready, carry, cut, net.masks())
+
+    carry, ready = opening(net, INPUTS, B)
+    whole, end = run(carry, ready, slice(None))
+    first, middle = run(carry, ready, slice(1))
+    second, last = run(middle, ready, slice(1, None))
+    parts = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, second)
+    for a, b in zip(jax.tree.leaves((whole, end)), jax.tree.leaves((parts, last)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)

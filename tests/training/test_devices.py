@@ -1,0 +1,62 @@
+"""Rows are shared out over devices, and no bit of the weights says over how many."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+PROGRAM = """
+import json, sys
+import jax
+import numpy as np
+from unspool.devices import available, placed
+from unspool.network.heads.numbers import Normal
+from unspool.network.heads.symbols import Categorical
+from unspool.network.net import Net, Shape, Symbols
+from unspool.options import Network
+from unspool.training.batches import Bucket
+from unspool.training.update import Recipe, Spread, Updates, copied, score, start, update
+
+shards, K, B, T = int(sys.argv[1]), 50, 64, 4
+spread = Spread(min(available(), shards), shards)
+rng = np.random.default_rng(0)
+shape = Shape((Symbols(3),), (Categorical(3), Normal()), True, 6, 4, Network(dropout=0.25))
+recipe = Recipe("scheduled", 1.0, 0.0)
+values = rng.integers(0, 3, (K, B, T)).astype(np.int32), rng.normal(size=(K, B, T)).astype(np.float32)
+data = Bucket((rng.integers(0, 3, (K, B)).astype(np.int32),), values, rng.integers(0, T, (K, B)).astype(np.int32))
+every = np.ones(K, np.float32)
+shares = np.linspace(0, 1, K).astype(np.float32)
+updates = Updates(data, np.zeros(K, np.int32), np.ones((K, B), np.float32), 0.01 * every, shares)
+learner = copied(placed(start(Net(np.random.default_rng(0), shape), recipe), spread.devices))
+learner, seen = update(
+    recipe, spread, learner, updates.placed(spread.devices), np.int32(K), np.float32(1 / 200), jax.random.key(1)
+)
+bucket = jax.tree.map(lambda a: a[0], data)
+scores = [score(learner.net, bucket, free=free).ravel().tolist() for free in (False, True)]
+weights = np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(learner.net)])
+print(json.dumps([available(), weights.tolist(), scores]))
+"""
+
+
+def learned(devices, shards):
+    """Weights after 50 updates in a process with so many devices, and what they say of a batch."""
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    told = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(shards)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    found, *results = json.loads(told.stdout)
+    assert found == devices
+    return results
+
+
+@pytest.mark.slow
+def test_any_number_of_devices_gives_the_same_weights_to_the_bit():
+    """After 50 updates with dropout, coins and draws, and in every score; with one shard, the same but for rounding."""
+    weights, scores = learned(1, shards=4)
+    for devices in (2, 4):
+        assert learned(devices, shards=4) == [weights, scores]
+    np.testing.assert_allclose(learned(1, shards=1)[0], weights, rtol=0, atol=1e-5)
