@@ -337,6 +337,8 @@ MISTAKES = {
     "a kind for a column that is not used": ([*FIT, "--id", "country", "--number", "age"], ["'age'", "neither"]),
     "two kinds for a column": ([*FIT, "--text", "name", "--category", "name"], ["'name'", "one kind"]),
     "a transform for text": ([*FIT, "--text", "name", "--transform", "name=log1p"], ["'name'", "a number", "Text"]),
+    "a unit for a category": ([*FIT, "--category", "name", "--unit", "name=word"], ["'name'", "a text", "Category"]),
+    "an unknown unit": ([*FIT, "--unit", "name=syllable"], ["unit", "char, word, bpe", "'syllable'"]),
     "an unknown transform": ([*FIT, "--transform", "name=sqrt"], ["transform", "standardise", "'sqrt'"]),
     "a transform without a column": ([*FIT, "--transform", "log1p"], ["--transform", "NAME=VALUE"]),
     "a model that is none": (["generate", "{f}/names.csv", "-i", "country=Irish"], ["names.csv", "an Unspool model"]),

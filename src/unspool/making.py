@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.codec.codec import Codec
+from unspool.codec.columns import Symbols
 from unspool.codec.table import Table
+from unspool.codec.units import joined, of_bytes
 from unspool.generation.beam import search
 from unspool.generation.engine import SHORT, TILE, Request, chunks, generate
 from unspool.network.net import Net
@@ -87,12 +89,12 @@ def events(order: Order) -> Iterator[Event]:
             offsets = lay(chunk.alive.sum(0))
             flat = tuple(values.swapaxes(0, 1)[chunk.alive.T] for values in chunk.values)
             columns = order.codec.decode(flat, offsets, before)
-            shown = order.codec.show(columns, offsets)
+            shown = order.codec.show(columns, offsets, apart=True)
             for t in range(len(chunk.alive)):
                 for k in np.flatnonzero(chunk.alive[t]):
                     yield Event(int(owner[k]), int(sample[k]), step + t, shown[k][t])
             step += len(chunk.alive)
-            before = _last(columns, offsets, before)
+            before = _last(columns, offsets, before) | _left(order.codec, flat, offsets, before)
 
 
 def _last(
@@ -110,6 +112,17 @@ def _last(
             known[k] = present[-1] if len(present) else known[k]
         last[name] = known
     return last
+
+
+def _left(
+    codec: Codec, values: tuple[NDArray[Any], ...], offsets: NDArray[np.int64], before: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """By field of text in pieces of bytes, the bytes of each sequence that are no whole character yet."""
+    return {
+        field.name: joined(column, codes, offsets, before.get(field.name))[1]
+        for field, column, codes in zip(codec.schema.steps, codec.steps, values, strict=True)
+        if isinstance(column, Symbols) and of_bytes(field)
+    }
 
 
 def _made(order: Order, part: slice) -> Sequences:

@@ -38,7 +38,7 @@ def test_an_unknown_transform_is_refused_with_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: Text("x", "word"), lambda: Category(""), lambda: Category(3), lambda: Number("x", head="t")]
+    "make", [lambda: Text("x", "syllable"), lambda: Category(""), lambda: Category(3), lambda: Number("x", head="t")]
 )
 def test_nonsense_options_are_refused(make) -> None:
     with pytest.raises(OptionError):

@@ -38,6 +38,7 @@ def fit(
     vector: list[str] | None = None,
     transform: list[str] | None = None,
     head: list[str] | None = None,
+    unit: list[str] | None = None,
     checkpoint: Path | None = None,
     seed: int = 0,
     quiet: Annotated[bool, Parameter(alias="-q")] = False,
@@ -76,6 +77,7 @@ def fit(
         transform: COLUMN=TRANSFORM, of none, standardise, log1p, asinh, difference, log_return.
         head: COLUMN=HEAD, the distribution of a number, of normal, student_t, mixture,
             discretised, histogram, point.
+        unit: COLUMN=UNIT, what a step of a text is, of char, word, bpe.
         checkpoint: a folder to save the training to; the same command goes on from there.
         seed: of all that is random in training.
         quiet: print nothing but errors.
@@ -85,7 +87,7 @@ def fit(
     """
     wanted = [*names(inputs), *([First(*(name for name in names(first) if name != "*"))] if first else [])]
     kinds = dict(zip(KINDS, map(names, (category, number, count, text, flag, when, vector)), strict=True))
-    given = overrides(kinds, pairs(transform, "--transform"), pairs(head, "--head"))
+    given = overrides(kinds, pairs(transform, "--transform"), pairs(head, "--head"), pairs(unit, "--unit"))
     fields, columns = placed(wanted, names(sequence), given, inner=id is None)
     network, training = options(Network, network), options(Training, training)
     writable(output)
@@ -103,12 +105,15 @@ def fit(
 
 
 def overrides(
-    kinds: Mapping[type[Field], list[str]], transforms: Mapping[str, str], heads: Mapping[str, str]
+    kinds: Mapping[type[Field], list[str]],
+    transforms: Mapping[str, str],
+    heads: Mapping[str, str],
+    units: Mapping[str, str],
 ) -> dict[str, Field]:
     """The fields that the command line decides, by name.
 
     Raises:
-        OptionError: one column is given two kinds; an unknown transform or head.
+        OptionError: one column is given two kinds; an unknown transform, head or unit.
     """
     fields: dict[str, Field] = {}
     for kind, columns in kinds.items():
@@ -122,6 +127,10 @@ def overrides(
         more: dict[str, Any] = {"transform": transforms.get(name), "head": heads.get(name)}
         told = {option: value for option, value in more.items() if value is not None}
         fields[name] = type(fields.get(name, Number(name)))(name, **told)
+    for name, unit in units.items():
+        if not isinstance(fields.get(name, Text(name)), Text):
+            raise OptionError(f"column {name!r}", "a text, to have a unit", fields[name].kind)
+        fields[name] = Text(name, unit)  # type: ignore[arg-type]  # which checks it
     return fields
 
 

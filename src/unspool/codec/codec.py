@@ -14,6 +14,7 @@ from unspool.codec.fitting import INPUT_COLUMN, fit_input, fit_step, step_column
 from unspool.codec.numbers import Scaled
 from unspool.codec.people import fact, parse_typed
 from unspool.codec.table import Table, is_many, read
+from unspool.codec.units import check, cut, joined, of_bytes
 from unspool.errors import SchemaError
 from unspool.schema.arrays import lay, spans
 from unspool.schema.casting import cast
@@ -99,6 +100,9 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if kinds != [type(column) for column in columns]:
                 found = ", ".join(type(column).__name__ for column in columns)
                 raise SchemaError(f"codec, {role} columns", ", ".join(kind.__name__ for kind in kinds), found)
+        for field, column in zip(self.schema.steps, self.steps, strict=True):
+            if isinstance(column, Symbols):
+                check(field, column)
         if not 0 <= self.shortest <= self.longest:
             raise SchemaError("codec, lengths", "0 <= shortest <= longest", f"{self.shortest} and {self.longest}")
 
@@ -111,6 +115,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         inputs = [fit_input(field, examples) for field in schema.inputs]
         steps = [fit_step(field, examples) for field in schema.steps]
+        examples = cut(schema, steps, examples)
         lengths = examples.lengths
         return cls(
             schema,
@@ -133,6 +138,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             UnknownCategory: a category among the inputs that training never saw.
             SchemaError: a missing value where training had none; a value that a transform is not defined for.
         """
+        examples = cut(self.schema, self.steps, examples)
         pairs = [
             encode_step(field, column, examples) for field, column in zip(self.schema.steps, self.steps, strict=True)
         ]
@@ -209,14 +215,18 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Args:
             steps: per step field, (S,) int32 or floats, NaN where missing.
             offsets: (N + 1,).
-            first: by name, (N,) the values before step 0, where the schema has them; see `bases`.
+            first: by name, (N,) the values before step 0, where the schema has them; see `bases`. Of pieces of bytes,
+                those that were left over; see `unspool.codec.units.joined`.
 
         Returns:
-            By name, (S,) values; text as an object array of characters. A block of flags has a column for each member.
+            By name, (S,) values; text as an object array of characters, words or pieces. A block of flags has a column
+            for each member.
         """
         decoded: dict[str, np.ndarray] = {}
         for field, column, values in zip(self.schema.steps, self.steps, steps, strict=True):
-            if isinstance(column, Symbols):
+            if isinstance(column, Symbols) and of_bytes(field):
+                decoded[field.name], _ = joined(column, values, np.asarray(offsets), (first or {}).get(field.name))
+            elif isinstance(column, Symbols):
                 decoded[field.name] = column.decode(values)
             elif isinstance(column, Block):
                 decoded |= column.decode(values)
@@ -224,19 +234,20 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 decoded[field.name] = column.decode(values, np.asarray(offsets), (first or {}).get(field.name))
         return decoded
 
-    def show(self, columns: Mapping[str, np.ndarray], offsets: np.ndarray) -> list[Any]:
+    def show(self, columns: Mapping[str, np.ndarray], offsets: np.ndarray, *, apart: bool = False) -> list[Any]:
         """One Python value per sequence, in the schema's form: str, list, list of dicts, list of lists.
 
         Args:
             columns: what `decode` gave.
             offsets: (N + 1,).
+            apart: a text is a list of what its steps add to it.
         """
         names = [name for field in self.schema.steps for name in field.columns]
         values = [_python(columns[name]) for name in names]
         bounds = list(zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True))
-        if self.schema.form == "text":
+        if self.schema.form == "text" and not apart:
             return ["".join(values[0][start:end]) for start, end in bounds]
-        if self.schema.form == "list":
+        if self.schema.form in ("text", "list"):
             return [values[0][start:end] for start, end in bounds]
         rows: list[Any] = [list(row) for row in zip(*values, strict=True)]
         if self.schema.form == "records":

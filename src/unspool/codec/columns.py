@@ -27,18 +27,20 @@ class Symbols(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
         values: the V values; None among them if training had missing ones.
         unseen: probability that a step holds a value that training never saw: the mass of what was seen
             once, (n1 + 0.5) / (S + 1) (Good 1953, Biometrika 40). 0 for inputs.
-        text: the values are characters, given as code points.
+        text: the values are characters, given as code points, or longer pieces of text; see `unspool.codec.units`.
+        merges: of pieces of bytes, which two make a longer one, in the order in which they were learned.
     """
 
     values: tuple[Symbol, ...]
     unseen: float = 0.0
     text: bool = False
+    merges: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if len({(type(value), value) for value in self.values}) < len(self.values) or not self.values:
             raise SchemaError("symbols", "at least one value, and none twice", repr(self.values)[:80])
-        if self.text and not all(isinstance(value, str) and len(value) == 1 for value in self.values):
-            raise SchemaError("symbols", "single characters", repr(self.values)[:80])
+        if self.text and not all(isinstance(value, str) and value for value in self.values):
+            raise SchemaError("symbols", "characters or longer pieces of text", repr(self.values)[:80])
 
     @property
     def nullable(self) -> bool:

@@ -7,6 +7,7 @@ from unspool.codec.examples import Examples
 from unspool.codec.gaps import Gaps
 from unspool.codec.marginals import refine
 from unspool.codec.numbers import Scaled
+from unspool.codec.units import learn, longer
 from unspool.schema.arrays import missing_mask
 from unspool.schema.fields import Category, Count, Field, Flag, Flags, Number, Text, Vector, When
 
@@ -64,4 +65,6 @@ def fit_step(field: Field, examples: Examples) -> StepColumn:
     if isinstance(field, Number):
         column = Scaled.fit(values, field.transform, place, examples.offsets, base)
         return refine(column, field, values, place, examples.offsets, base)
+    if isinstance(field, Text) and longer(field):
+        return learn(field, examples)
     return Symbols.fit(values, step=True, text=isinstance(field, Text))

@@ -21,7 +21,10 @@ def fact(column: InputColumn | StepColumn) -> str:
     match column:
         case Symbols():
             known = [value for value in column.values if value is not None]
-            shown = "".join(map(str, known[:30])) if column.text else listing(known, 6)
+            if column.merges:
+                known = [str(value).encode("latin-1").decode("utf-8", "replace") for value in known]
+            alone = column.text and all(len(str(value)) == 1 for value in known)
+            shown = "".join(map(str, known[:30])) if alone else listing(map(repr, known) if column.text else known, 6)
             return f"{len(known)} values: {shown}".replace("\n", "\\n") + (", some missing" if column.nullable else "")
         case Scaled():
             gone = f", {column.missing:.2%} missing" if column.nullable else ""

@@ -10,6 +10,7 @@ from unspool.codec.codec import Codec, encode_step
 from unspool.codec.columns import StepColumn, Symbols
 from unspool.codec.examples import Examples
 from unspool.codec.layouts import unfold
+from unspool.codec.units import cut
 from unspool.errors import SchemaError
 from unspool.schema.casting import cast
 from unspool.schema.conversion import from_values
@@ -52,12 +53,12 @@ def encode_prefix(
         else cast(columns[field.name], field, place)
         for field in schema.steps
     }
-    examples = Examples({}, steps, offsets, dict(first), place="prefix")
+    examples = cut(schema, codec.steps, Examples({}, steps, offsets, dict(first), place="prefix"))
     encoded = [encode_step(*pair, examples)[0] for pair in zip(schema.steps, codec.steps, strict=True)]
     for field, column, values in zip(schema.steps, codec.steps, encoded, strict=True):
         if isinstance(column, Symbols) and (values == len(column.values)).any():
-            column.encode(steps[field.name], Place("prefix", field.name, offsets), strict=True)
-    return tuple(encoded), offsets
+            column.encode(examples.steps[field.name], Place("prefix", field.name, examples.offsets), strict=True)
+    return tuple(encoded), examples.offsets
 
 
 def nothing(column: StepColumn) -> np.ndarray:

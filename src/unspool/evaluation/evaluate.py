@@ -35,6 +35,7 @@ from unspool.evaluation.section import Section
 from unspool.evaluation.sides import material
 from unspool.evaluation.sides import sides as sides_alike
 from unspool.network.net import Net
+from unspool.schema.fields import Schema, Text
 from unspool.training.batches import split
 from unspool.training.checkpoint import fingerprint
 
@@ -89,7 +90,7 @@ def evaluated(model: Judged, sides: Sides, seed: int, samples: int) -> tuple[Sec
         seed: of all that is drawn.
         samples: generated sequences for each held-out input.
     """
-    codec, unit = model.codec_, "character" if model.codec_.schema.form == "text" else "step"
+    codec, unit = model.codec_, unit_of(model.codec_.schema)
     train, test = codec.encode(sides.train), codec.encode(sides.test)
     nats = scored(model.net_, test)
     known, asked = evidence(codec, sides.train, train), evidence(codec, sides.test, test)
@@ -101,6 +102,14 @@ def evaluated(model: Judged, sides: Sides, seed: int, samples: int) -> tuple[Sec
         conditioning(score, test, names, nats, asked.clusters, seed, unit),
         *_of_generated(model, sides, seed, samples),
     )
+
+
+def unit_of(schema: Schema) -> str:
+    """What the report calls a step."""
+    field = schema.steps[0]
+    if schema.form != "text" or not isinstance(field, Text):
+        return "step"
+    return {"char": "character", "word": "word", "bpe": "piece"}[field.unit]
 
 
 def _of_generated(model: Judged, sides: Sides, seed: int, samples: int) -> tuple[Section, ...]:
@@ -172,7 +181,8 @@ def sides_of(model: Judged, data: Examples, train: Examples | None, seed: int) -
 def facts_of(model: Judged, sides: Sides) -> dict[str, str]:
     """What was judged on what, in words."""
     config = model.config_
-    told = lambda part: f"{len(part):,} sequences of {part.offsets[-1]:,} steps in all"  # noqa: E731
+    what = "characters" if config.codec.schema.form == "text" else "steps"
+    told = lambda part: f"{len(part):,} sequences of {part.offsets[-1]:,} {what} in all"  # noqa: E731
     layers = f"{config.network.layers} layer{'s' * (config.network.layers > 1)}"
     return {
         "judged": told(sides.test),

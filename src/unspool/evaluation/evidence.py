@@ -32,14 +32,12 @@ class Target:
         symbols: V, of a field of symbols.
         measure: of a field of numbers.
         kinds: of a field of numbers, what a value may be: ordinary, missing, or one of the atoms.
-        text: whether the symbols are characters.
     """
 
     name: str
     symbols: int | None = None
     measure: Measure | None = None
     kinds: int = 2
-    text: bool = False
 
 
 def targets(codec: Codec) -> tuple[Target, ...]:
@@ -47,7 +45,7 @@ def targets(codec: Codec) -> tuple[Target, ...]:
     found = []
     for field, column in zip(codec.schema.steps, codec.steps, strict=True):
         if isinstance(column, Symbols):
-            found.append(Target(field.name, symbols=len(column.values), text=column.text))
+            found.append(Target(field.name, symbols=len(column.values)))
         elif (number := _number(column)) is not None:
             measure = Measure(number.step if number.mass else None)
             found.append(Target(field.name, measure=measure, kinds=2 + len(number.atoms)))
@@ -71,6 +69,7 @@ class Evidence:
         starts: (N,) position of each window in its series; None for examples that are no windows.
         gap: steps within which windows overlap.
         groups: (N,) a number for every combination of the inputs that are symbols or flags; None without such inputs.
+        characters: (N,) of text, whatever its steps are; None of other sequences.
     """
 
     inputs: tuple[NDArray[Any], ...]
@@ -82,6 +81,7 @@ class Evidence:
     starts: NDArray[np.int64] | None = None
     gap: int = 0
     groups: NDArray[np.int64] | None = None
+    characters: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -126,6 +126,7 @@ class Evidence:
             None if self.starts is None else self.starts[rows],
             self.gap,
             None if self.groups is None else self.groups[rows],
+            None if self.characters is None else self.characters[rows],
         )
 
 
@@ -147,8 +148,9 @@ def evidence(codec: Codec, examples: Examples, encoded: Encoded) -> Evidence:
             kinds[field.name] = _kinds(number, values)
             if not gaps and field.name in examples.first:
                 first[field.name] = examples.first[field.name]
-    sides = symbols, numbers, kinds, first, examples.offsets, examples.starts, examples.gap
-    return Evidence(encoded.inputs, *sides, groups=_groups(codec, encoded))
+    sides = symbols, numbers, kinds, first, encoded.offsets, examples.starts, examples.gap
+    characters = examples.lengths if codec.schema.form == "text" else None
+    return Evidence(encoded.inputs, *sides, groups=_groups(codec, encoded), characters=characters)
 
 
 def _number(column: object) -> Scaled | None:

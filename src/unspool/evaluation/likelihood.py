@@ -85,8 +85,8 @@ def _familiar(task: Task, every: list[Scores]) -> list[Table]:
     """Bits per character of text, perplexity of other symbols."""
     steps, clusters = task.test.lengths, task.test.clusters
     tables = []
-    if len(task.targets) == 1 and task.targets[0].text:
-        bits = [ratio(-one.nats.sum(1) / np.log(2), steps, clusters) for one in every]
+    if task.test.characters is not None:
+        bits = [ratio(-one.nats.sum(1) / np.log(2), task.test.characters, clusters) for one in every]
         tables.append(
             Table(
                 "Bits per character, ends included",

@@ -11,6 +11,8 @@ from unspool.generation.engine import Request, generate
 from unspool.network.net import Net
 from unspool.network.rules import Rule
 from unspool.options import Sampling
+from unspool.schema.arrays import lay
+from unspool.schema.casting import code_points
 
 
 def made(
@@ -43,8 +45,9 @@ def made(
     steps = codec.decode(values, offsets, first)
     for field, column, codes in zip(codec.schema.steps, codec.steps, values, strict=True):
         if isinstance(column, Symbols) and column.text:  # examples hold code points
-            points = np.array([ord(str(value)) for value in column.values], np.uint32)
-            steps[field.name] = points[codes]
+            pieces = steps[field.name]
+            steps[field.name] = code_points(pieces)
+            offsets = lay(np.array([len(piece) for piece in pieces.tolist()], np.int64))[offsets]
         elif isinstance(column, Block):  # and a block as one array
             steps[field.name] = codes
     inputs = {name: column[rows] for name, column in examples.inputs.items()}

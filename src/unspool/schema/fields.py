@@ -15,8 +15,14 @@ HeadChoice = Literal["auto", "normal", "student_t", "mixture", "discretised", "h
 Bounds = Literal["auto", "data"] | tuple[float | None, float | None] | None
 """What no draw of a number violates."""
 
+BYTES = 256
+"""Pieces that are a single byte: any text can be written with them."""
+
 SERIES = ("difference", "log_return", "gap")
 """Transforms that look at the value before, and so are for steps."""
+
+Unit = Literal["char", "word", "bpe"]
+"""What one step of a text is."""
 
 Form = Literal["text", "list", "records", "vectors"]
 """How one sequence is shown: str, list of values, list of dicts, list of lists."""
@@ -205,17 +211,36 @@ class Text(Field, frozen=True):
 
     Args:
         name: the column that holds the strings.
-        unit: what one step is; `"char"` is one Unicode code point.
+        unit: what one step is. `"char"`: a Unicode code point. `"word"`: a word or run of punctuation with the space
+            before it, or a run of white space; words that are rare or unknown are spelled. `"bpe"`: a piece of a word,
+            learned by byte-pair encoding, which needs the extra `text`.
+        vocabulary: the most words, by default 20,000; or the most pieces, by default as many as the texts bear. Not of
+            characters.
+
+    Raises:
+        OptionError: an unknown unit, or a vocabulary that it can't have.
+
+    Examples:
+        >>> Text("abstract", unit="word", vocabulary=5_000).unit
+        'word'
     """
 
-    unit: Literal["char"] = "char"
+    unit: Unit = "char"
+    vocabulary: int | None = None
 
     what: ClassVar[str] = "text"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.unit != "char":
-            raise OptionError(f"Text({self.name!r}, unit=...)", "'char'", repr(self.unit))
+        if self.unit not in get_args(Unit):
+            raise OptionError(f"Text({self.name!r}, unit=...)", "one of " + ", ".join(get_args(Unit)), repr(self.unit))
+        least = {"char": None, "word": 1, "bpe": BYTES}[self.unit]
+        if self.vocabulary is None:
+            return
+        whole = isinstance(self.vocabulary, int) and not isinstance(self.vocabulary, bool)
+        if least is None or not whole or self.vocabulary < least:
+            expected = "None, since all characters are kept" if least is None else f"a whole number from {least} on"
+            raise OptionError(f"Text({self.name!r}, vocabulary=...)", expected, repr(self.vocabulary))
 
 
 AnyField = Category | Number | Count | Vector | Flag | Flags | When | Text
@@ -285,6 +310,10 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise SchemaError("step fields", "every column in one field", f"{', '.join(twice)} in more than one")
         if self.form == "text" and not (len(self.steps) == 1 and isinstance(self.steps[0], Text)):
             raise SchemaError("schema", "exactly one Text field, because the form is text", repr(self.steps))
+        cut = [field.name for field in self.steps if isinstance(field, Text) and field.unit != "char"]
+        if cut and self.form != "text":
+            cure = "Use unit='char', or give the whole text in one cell."
+            raise SchemaError(f"step field {cut[0]!r}", "whole texts, to be cut into words or pieces", self.form, cure)
         unknown = set(self.first) - {field.name for field in self.inputs}
         if unknown:
             raise SchemaError("schema, first", "names of input fields", ", ".join(sorted(unknown)))
@@ -315,6 +344,8 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     more.append(f"since {field.since}")
                 if isinstance(field, (Number, When)) and field.head != "auto":
                     more.append(f"head {field.head}")
+                if isinstance(field, Text) and field.unit != "char":
+                    more.append(f"unit {field.unit}")
                 lines.append([role, field.name, field.kind, ", ".join(filter(None, more))])
         if length:
             lines.append(["", "", "length", length])
