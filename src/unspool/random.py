@@ -1,8 +1,10 @@
 """Counter-based randomness: a uniform is a pure function of (seed, row, sample, step, draw) and of nothing else."""
 
 import jax.numpy as jnp
+import numpy as np
 from jax.extend.random import threefry2x32_p
 from jaxtyping import Array, Float, Int, UInt32
+from numpy.typing import NDArray
 
 from unspool.errors import OptionError
 
@@ -17,7 +19,7 @@ def threefry(
 
 
 def uniforms(
-    seed: UInt32[Array, "2"], row: Int[Array, " B"], sample: Int[Array, " B"], step: Int[Array, " T"], draws: int
+    seed: UInt32[Array | NDArray[np.uint32], "2"], row: Int[Array, " B"], sample: Int[Array, " B"], step: Int[Array, " T"], draws: int
 ) -> Float[Array, "T B U"]:
     """The uniforms that `draws` draws of each step consume, strictly inside (0, 1).
 
@@ -40,7 +42,7 @@ def uniforms(
     return ((bits >> 9).astype(jnp.float32) + 0.5) * 2.0**-23
 
 
-def seed_words(seed: int) -> UInt32[Array, "2"]:
+def seed_words(seed: int) -> UInt32[NDArray[np.uint32], "2"]:
     """A seed of 64 bits as two words.
 
     Raises:
@@ -48,4 +50,4 @@ def seed_words(seed: int) -> UInt32[Array, "2"]:
     """
     if not 0 <= seed < 2**64:
         raise OptionError(f"seed={seed}", "an integer from 0 to 2**64 - 1", str(seed))
-    return jnp.array([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], dtype=jnp.uint32)
+    return np.array([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)

@@ -110,7 +110,7 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
     stopping, total = net.stop is not None and asked.length is None, asked.length or asked.limit
     answer = []
     for row in range(len(asked.inputs[0])):
-        state, context = net.encode(tuple(module.on_device(a[row : row + 1]) for a in asked.inputs))
+        state, context = net.encode(tuple(module.narrowed(a[row : row + 1]) for a in asked.inputs))
         ready, none = net.prepare(context, 1), net.masks()
         given = [] if asked.prefix is None else given_steps(asked.prefix, row)
         live, ended = [Hypothesis(0.0, (), net.start_rows(1), state)], []
@@ -157,7 +157,7 @@ def every_way(net, row, total, penalty=0.0, exact=False):
     for k, way in enumerate(ways):
         table[: len(way), k] = np.array(way, np.int32).reshape(len(way), table.shape[-1])
     lengths = jnp.array([len(way) for way in ways])
-    inputs = tuple(module.on_device(np.repeat(a[row : row + 1], len(ways), 0)) for a in INPUTS)
+    inputs = tuple(module.narrowed(np.repeat(a[row : row + 1], len(ways), 0)) for a in INPUTS)
     values = tuple(jnp.asarray(table[..., j]) for j in range(table.shape[-1]))
     fields, stop = sequence_log_prob(net, inputs, values, lengths, net.masks())
     nats = sum(np.asarray(f, np.float64).sum(0) for f in fields)

@@ -165,7 +165,7 @@ def test_generation_is_the_likelihoods_network(net):
     sequence = rows(generate(net, made))[3]
     row, sample = 1, 1
     none = Masks((None,), (None,))
-    state, context = net.encode(tuple(jnp.asarray(a[row : row + 1], engine.on_device(a).dtype) for a in made.inputs))
+    state, context = net.encode(tuple(jnp.asarray(a[row : row + 1], engine.narrowed(a).dtype) for a in made.inputs))
     ready = net.prepare(context, 1)
     x = net.start_rows(1)
     who = (jnp.array([row]), jnp.array([sample]))

@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import NDArray
 
 from unspool.errors import OptionError
-from unspool.generation.engine import LONG, SHORT, TILE, Given, Request, begin, given_steps, on_device
+from unspool.generation.engine import LONG, SHORT, TILE, Given, Request, begin, given_steps, narrowed
 from unspool.network.cell import State
 from unspool.network.heads.symbols import Categorical
 from unspool.network.net import Net, Prepared, Read, Top
@@ -218,7 +218,7 @@ def _tile(
     row = np.minimum(np.arange(1 << (count - 1).bit_length()), count - 1) + rows.start
     total, stopping = _end(net, request)
     goal = Goal(jnp.int32(total), jnp.float32(beam.length_penalty))
-    live, ended, ready = start(net, tuple(on_device(a[row]) for a in request.inputs), goal, beam.width, request.samples)
+    live, ended, ready = start(net, tuple(narrowed(a[row]) for a in request.inputs), goal, beam.width, request.samples)
     chunk, trails = LONG if total > LONG else SHORT, []
     for first in range(0, total, chunk):
         given = given_steps(request, row, first, chunk)

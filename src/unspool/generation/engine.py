@@ -1,7 +1,8 @@
 """The one program that generates: `advance` moves a batch of sequences some steps on.
 
 Whole batches, tiles of a large request and streams are loops over it, and differ only in how many rows and steps they
-ask for at once. What a sequence becomes depends on none of that, since its uniforms depend on none of it.
+ask for at once. What a sequence becomes depends on none of that, since its uniforms depend on none of it. So rows are
+spread over devices too, and each stops by itself when all of its sequences have ended.
 """
 
 from collections.abc import Iterator
@@ -11,9 +12,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Int, UInt32
 from numpy.typing import NDArray
 
+from unspool.devices import ROWS, available, mesh, placed
 from unspool.errors import OptionError
 from unspool.network.cell import State
 from unspool.network.heads.base import Head, innermost, over
@@ -27,15 +30,21 @@ from unspool.random import seed_words, uniforms
 TILE = 1024
 """Rows of one batch at the most."""
 LONG, SHORT = 64, 8
-"""Steps of one dispatch; the shorter one serves streams, and sequences shorter than the longer one. Only two lengths,
-because every length is compiled."""
+"""Steps between two looks at whether all sequences have ended; the shorter one serves streams, and sequences shorter
+than the longer one."""
+MOST = 4096
+"""Steps of one dispatch at the most. They are a power of two, so that few lengths are compiled."""
+FOLDED = 512
+"""Steps for which it pays to fold tables."""
+ALONE = 2048
+"""Rows times hidden units that are worth a device."""
 
 
 class Who(NamedTuple):
     """Which sequences a batch makes: the input row of each, and which of that row's samples it is."""
 
-    row: Int[Array, " B"]
-    sample: Int[Array, " B"]
+    row: Int[Array | NDArray[np.int32], " B"]
+    sample: Int[Array | NDArray[np.int32], " B"]
 
 
 class Carry(NamedTuple):
@@ -49,8 +58,8 @@ class Carry(NamedTuple):
 class Given(NamedTuple):
     """Steps that are given rather than drawn (a prefix): values per field, and where they apply."""
 
-    values: tuple[Array, ...]
-    where: Bool[Array, "T B"]
+    values: tuple[Array | NDArray[Any], ...]
+    where: Bool[Array | NDArray[np.bool_], "T B"]
 
 
 class Chunk(NamedTuple):
@@ -84,26 +93,39 @@ class Request(NamedTuple):
     first_row: int = 0
 
 
-@jax.jit
-def begin(net: Net, inputs: tuple[Array, ...]) -> tuple[Carry, Prepared]:
+def opened(net: Net, inputs: tuple[Array | NDArray[Any], ...]) -> tuple[Carry, Prepared]:
     """The inputs become initial states; what no step changes is computed."""
-    state, context = net.encode(inputs)
+    state, context = net.encode(inputs)  # type: ignore[arg-type]
     B = inputs[0].shape[0]
-    return Carry(state, net.start_rows(B), jnp.zeros(B, bool)), net.prepare(context, B)
+    return Carry(state, net.start_rows(B), jnp.zeros(B, bool)), net.prepare(context, B * FOLDED)
 
 
-@partial(jax.jit, static_argnames=("steps", "stopping"))
+begin = jax.jit(opened)
+
+
+@partial(jax.jit, static_argnames=("steps", "stopping", "devices"))
+def launch(
+    net: Net, inputs: tuple[Array | NDArray[Any], ...], *which: Any, steps: int, stopping: bool, devices: int = 1
+) -> tuple[Prepared, Carry, tuple[tuple[Array, ...], Bool[Array, "T B"]]]:
+    """`begin` and the first `advance` as one program: `(ready, carry, (values per field, which are real))`."""
+    carry, ready = opened(net, inputs)
+    return ready, *advance(net, ready, carry, *which, steps=steps, stopping=stopping, devices=devices)
+
+
+@partial(jax.jit, static_argnames=("steps", "stopping", "devices"))
 def advance(
     net: Net,
     ready: Prepared,
     carry: Carry,
-    seed: UInt32[Array, "2"],
+    seed: UInt32[Array | NDArray[np.uint32], "2"],
     who: Who,
     first: Int[Array, ""],
+    end: Int[Array, ""],
     rule: Rule,
     given: Given | None,
     steps: int,
     stopping: bool,
+    devices: int = 1,
 ) -> tuple[Carry, tuple[tuple[Array, ...], Bool[Array, "T B"]]]:
     """Move every sequence `steps` steps on: `(carry, (values per field, which are real))`.
 
@@ -114,30 +136,95 @@ def advance(
         seed: two words.
         who: which sequences these are.
         first: number of the first of these steps.
+        end: number of the step from which on none is wanted.
         rule: how steps are drawn.
         given: steps that are not drawn, or `None`.
-        steps: how many.
+        steps: how many; past `LONG`, a multiple of it.
         stopping: whether the hazard of stopping decides the end; its uniform is consumed either way.
+        devices: that share the rows.
     """
+    whole, rows, along = P(), P(ROWS), P(None, ROWS)
+    specs: Any = (
+        whole,
+        Prepared(whole, whole, whole, rows),  # type: ignore[arg-type]
+        carried := Carry(State(along, along), rows, rows),  # type: ignore[arg-type]
+        whole,
+        rows,
+        whole,
+        whole,
+        whole,
+        along,
+    )
+    local = jax.shard_map(
+        partial(_advance, steps=steps, stopping=stopping),
+        mesh=mesh(devices),
+        in_specs=specs,
+        out_specs=(carried, (along, along)),
+        check_vma=False,
+    )
+    return local(net, ready, carry, seed, who, first, end, rule, given)
+
+
+def _advance(
+    net: Net,
+    ready: Prepared,
+    carry: Carry,
+    seed: Array,
+    who: Who,
+    first: Array,
+    end: Array,
+    rule: Rule,
+    given: Given | None,
+    *,
+    steps: int,
+    stopping: bool,
+) -> tuple[Carry, tuple[tuple[Array, ...], Array]]:
+    """What every device does with its rows: block by block, until all of them have ended."""
+    block = min(steps, LONG)
+
+    def some(carry: Carry, at: Array) -> tuple[Carry, tuple[tuple[Array, ...], Array]]:
+        draws = uniforms(seed, who.row, who.sample, first + at + jnp.arange(block), net.shape.draws)
+        part = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, at, block), given)
+        return jax.lax.scan(partial(once, net, ready, rule, stopping), carry, (draws, part))
+
+    if block == steps:
+        return some(carry, jnp.int32(0))
+    Moving = tuple[Array, Carry, tuple[tuple[Array, ...], Array]]
+
+    def going(moving: Moving) -> Array:
+        at, carry, _ = moving
+        wanted = (at < steps) & (first + at < end)
+        return wanted & ~carry.done.all() if stopping else wanted
+
+    def move(moving: Moving) -> Moving:
+        at, carry, made = moving
+        carry, new = some(carry, at)
+        put = lambda whole, part: jax.lax.dynamic_update_slice_in_dim(whole, part, at, 0)  # noqa: E731
+        return at + block, carry, jax.tree.map(put, made, new)
+
+    shapes = jax.eval_shape(some, carry, jnp.int32(0))[1]
+    made = jax.tree.map(lambda like: jnp.zeros((steps, *like.shape[1:]), like.dtype), shapes)
+    _, carry, made = jax.lax.while_loop(going, move, (jnp.int32(0), carry, made))
+    return carry, made
+
+
+def once(
+    net: Net, ready: Prepared, rule: Rule, stopping: bool, carry: Carry, now: tuple[Array, Given | None]
+) -> tuple[Carry, tuple[tuple[Array, ...], Array]]:
+    """One step of every sequence: whether it stops, then its fields in order."""
+    u, given = now
     shape = net.shape
-    none = net.masks()
-    draws = uniforms(seed, who.row, who.sample, first + jnp.arange(steps), shape.draws)
-
-    def once(carry: Carry, now: tuple[Array, Given | None]) -> tuple[Carry, tuple[tuple[Array, ...], Array]]:
-        u, given = now
-        top, state = net.step(ready, carry.x, carry.state, none)
-        done, at = carry.done, int(shape.stops)
-        if stopping:
-            stop = Bernoulli().pick(net.hazard(top), u[:, :1], Rule(rule.greedy)) > 0.5
-            done = done | (stop if given is None else stop & ~given.where)
-        values: tuple[Array, ...] = ()
-        for j, head in enumerate(shape.heads):
-            value = head.pick(net.params(ready, j, top, values), u[:, at : at + head.draws], rule)
-            values += (value if given is None else jnp.where(over(given.where, value), given.values[j], value),)
-            at += head.draws
-        return Carry(state, net.feed(ready, values), done), (values, ~done)
-
-    return jax.lax.scan(once, carry, (draws, given))
+    top, state = net.step(ready, carry.x, carry.state, net.masks())
+    done, at = carry.done, int(shape.stops)
+    if stopping:
+        stop = Bernoulli().pick(net.hazard(top), u[:, :1], Rule(rule.greedy)) > 0.5
+        done = done | (stop if given is None else stop & ~given.where)
+    values: tuple[Array, ...] = ()
+    for j, head in enumerate(shape.heads):
+        value = head.pick(net.params(ready, j, top, values), u[:, at : at + head.draws], rule)
+        values += (value if given is None else jnp.where(over(given.where, value), given.values[j], value),)
+        at += head.draws
+    return Carry(state, net.feed(ready, values), done), (values, ~done)
 
 
 def check(sampling: Sampling, net: Net) -> None:
@@ -165,25 +252,30 @@ def chunks(net: Net, request: Request, rows: slice, chunk: int) -> Iterator[Chun
         net: the network.
         request: what to generate.
         rows: which of its sequences, counted as row times samples plus sample.
-        chunk: steps of one dispatch.
+        chunk: steps of one dispatch at the most, a power of two.
     """
     number = np.arange(rows.start, rows.stop)
     count = len(number)
     padded = np.minimum(np.arange(1 << (count - 1).bit_length()), count - 1) + rows.start
     row = padded // request.samples
-    who = Who(jnp.asarray(row + request.first_row, jnp.int32), jnp.asarray(padded % request.samples, jnp.int32))
-    inputs = tuple(on_device(a[row]) for a in request.inputs)
-    carry, ready = begin(net, inputs)
-    seed = seed_words(request.seed)
+    who = Who((row + request.first_row).astype(np.int32), (padded % request.samples).astype(np.int32))
+    inputs = tuple(narrowed(a[row]) for a in request.inputs)
+    worth = int(len(padded) * net.shape.size // ALONE)
+    devices = next(d for d in (4, 2, 1) if d == 1 or d <= min(available(), worth, len(padded)))
+    net = net if devices == 1 else placed(net, devices)
+    seed, rule = seed_words(request.seed), request.rule
     total = request.limit if request.length is None else request.length
     stopping = net.stop is not None and request.length is None
-    chunk = chunk if total > chunk else SHORT
-    for first in range(0, total, chunk):
-        given = given_steps(request, row, first, chunk)
-        carry, (values, alive) = advance(
-            net, ready, carry, seed, who, jnp.int32(first), request.rule, given, steps=chunk, stopping=stopping
-        )
-        kept = min(chunk, total - first)
+    steps = min(chunk, max(SHORT, 1 << (total - 1).bit_length()))
+    how = {"steps": steps, "stopping": stopping, "devices": devices}
+    ready, carry = None, None
+    for first in range(0, total, steps):
+        which = seed, who, np.int32(first), np.int32(total), rule, given_steps(request, row, first, steps)
+        if carry is None:
+            ready, carry, (values, alive) = launch(net, inputs, *which, **how)
+        else:
+            carry, (values, alive) = advance(net, ready, carry, *which, **how)
+        kept = min(steps, total - first)
         cut = (slice(kept), slice(count))
         yield Chunk(tuple(np.asarray(v)[cut] for v in values), np.asarray(alive)[cut])
         if stopping and bool(carry.done[:count].all()):
@@ -205,7 +297,7 @@ def generate(
     lengths, stopped = [], []
     for first in range(part.start, part.stop, TILE):
         tile = slice(first, min(first + TILE, part.stop))
-        made = list(chunks(net, request, tile, LONG))
+        made = list(chunks(net, request, tile, MOST))
         width = tile.stop - tile.start
         alive = np.concatenate([c.alive for c in made]).T if made else np.zeros((width, 0), bool)
         for j, parts in enumerate(flat):
@@ -232,7 +324,7 @@ def given_steps(request: Request, row: NDArray[np.int64], first: int, chunk: int
     step = first + np.arange(chunk)[:, None]
     where = step < lengths[row]
     at = np.where(where, offsets[:-1][row] + step, 0)
-    return Given(tuple(on_device(values[at]) for values in flat), jnp.asarray(where))
+    return Given(tuple(narrowed(values[at]) for values in flat), where)
 
 
 def _nothing(head: Head) -> NDArray[Any]:
@@ -240,6 +332,6 @@ def _nothing(head: Head) -> NDArray[Any]:
     return np.zeros((0, *([] if head.members is None else [head.members])), np.int32 if head.symbols else np.float32)
 
 
-def on_device(values: NDArray[Any]) -> Array:
-    """An array in the network's precision."""
-    return jnp.asarray(values, jnp.float32 if values.dtype.kind == "f" else jnp.int32)
+def narrowed(values: NDArray[Any]) -> NDArray[Any]:
+    """An array in the network's precision. It is the compiled program that takes it to a device, quicker than we."""
+    return values.astype(np.float32 if values.dtype.kind == "f" else np.int32)
