@@ -278,8 +278,9 @@ def _step_of(
     heads = cast(tuple[Categorical, ...], net.shape.heads)  # `check` refuses all others
     parents = jnp.broadcast_to(jnp.arange(K), nats.shape)
     values: tuple[Array, ...] = ()
+    told = net.told(top)
     for j, head in enumerate(heads):
-        params = net.params(ready, j, top, tuple(v.reshape(-1) for v in values))
+        params = net.params(told, j)
         each = nats[..., None] + head.log_probs(params).reshape(*nats.shape, -1)
         V = each.shape[-1]
         if given is not None:
@@ -290,7 +291,8 @@ def _step_of(
         parents = jnp.take_along_axis(parents, chosen, 1) if j else chosen
         values = (*(jnp.take_along_axis(v, chosen, 1) for v in values), at % V)
         if j + 1 < len(heads):
-            top = Top(*(_of_parents(part, chosen) for part in top))
+            told = jax.tree.map(lambda part: _of_parents(part, chosen), told)  # noqa: B023
+            told = net.tell(ready, told, j, values[j].reshape(-1))
     return nats, parents, values
 
 

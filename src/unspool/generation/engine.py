@@ -220,9 +220,11 @@ def once(
         stop = Bernoulli().pick(net.hazard(top), u[:, :1], Rule(rule.greedy)) > 0.5
         done = done | (stop if given is None else stop & ~given.where)
     values: tuple[Array, ...] = ()
+    told = net.told(top)
     for j, head in enumerate(shape.heads):
-        value = head.pick(net.params(ready, j, top, values), u[:, at : at + head.draws], rule)
+        value = head.pick(net.params(told, j), u[:, at : at + head.draws], rule)
         values += (value if given is None else jnp.where(over(given.where, value), given.values[j], value),)
+        told = net.tell(ready, told, j, values[j])
         at += head.draws
     return Carry(state, net.feed(ready, values), done), (values, ~done)
 

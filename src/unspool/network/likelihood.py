@@ -59,10 +59,12 @@ def rolled(
         truth, share, u = now
         top, state = net.step(ready, carry.x, carry.state, masks)
         mine: tuple[Array, ...] = ()
+        told = net.told(top)
         for j, (head, at) in enumerate(zip(net.shape.heads, starts, strict=True)):
-            params = net.params(ready, j, top, mine)
+            params = net.params(told, j)
             soft = u is None or head.symbols is not None or head.members is not None
             mine += (head.mean(params) if soft else head.pick(params, u[:, at : at + head.draws]),)  # type: ignore[index]
+            told = net.tell(ready, told, j, mine[j])
         mix = lambda own, given: share[:, None] * own + (1 - share)[:, None] * given  # noqa: E731
         return Carry(state, jax.tree.map(mix, net.feed(ready, mine), net.feed(ready, truth))), top
 

@@ -72,39 +72,46 @@ class Masks(NamedTuple):
     output: tuple[Float[Array, "B H"] | None, ...]
 
 
-class Output(eqx.Module):
-    """One field's head on top of the hidden state and of the fields before it in the same step.
+class Outputs(eqx.Module):
+    """All heads on top of the hidden state, each given the fields before it in the same step.
 
-        params = h A + b + tanh(h U + sum over earlier fields k of e_k W_k) B
+        params_j = h A_j + b_j + tanh(h U_j + sum over earlier fields k of e_k W_kj) B_j
 
-    The first field has only the linear part.
+    The first field has only the linear part. Weights with the same left factor lie side by side, so that a step costs
+    as many products as it has fields, not as many as it has pairs of them.
+
+    Attributes:
+        A: of all F fields, side by side, with the biases `b`.
+        U: of the fields from the second on.
+        W: by field but the last, its weights to all fields after it.
+        B: by field from the second on.
     """
 
-    A: Float[Array, "H P"]
-    b: Float[Array, " P"]
-    U: Float[Array, "H M"] | None
-    W: tuple[Float[Array, "D M"], ...]
-    B: Float[Array, "M P"] | None
+    A: Float[Array, "H Q"]
+    b: Float[Array, " Q"]
+    U: Float[Array, "H N"] | None
+    W: tuple[Float[Array, "D _"], ...]
+    B: tuple[Float[Array, "M _"], ...]
 
-    def __init__(self, rng: np.random.Generator, size: int, head: Head, earlier: tuple[Embedding, ...]) -> None:
-        self.A, self.b = scaled(rng, size, head.size), jnp.asarray(head.bias(), jnp.float32)
-        self.U = scaled(rng, size, WITHIN) if earlier else None
-        self.B = scaled(rng, WITHIN, head.size) if earlier else None
-        self.W = tuple(initial_weights(rng, embedding, WITHIN) for embedding in earlier)
-
-    def __call__(self, h: Float[Array, "*T B H"], within: Float[Array, "*T B M"] | None) -> Float[Array, "*T B P"]:
-        """Parameters of the head, given the projected earlier fields."""
-        params = h @ self.A + self.b
-        if self.U is None or self.B is None or within is None:
-            return params
-        return params + jnp.tanh(h @ self.U + within) @ self.B
+    def __init__(self, rng: np.random.Generator, size: int, heads: tuple[Head, ...], fields: tuple[Embedding, ...]):
+        after = len(heads) - 1
+        self.A = jnp.concatenate([scaled(rng, size, head.size) for head in heads], 1)
+        self.b = jnp.asarray(np.concatenate([head.bias() for head in heads]), jnp.float32)
+        self.U = scaled(rng, size, after * WITHIN) if after else None
+        self.W = tuple(initial_weights(rng, e, (after - k) * WITHIN) for k, e in enumerate(fields[:after]))
+        self.B = tuple(scaled(rng, WITHIN, head.size) for head in heads[1:])
 
 
-class Top(NamedTuple):
-    """What the heads read: the hidden state of the top layer, and what comes straight from the previous step."""
+class Told(NamedTuple):
+    """What the heads of a step have been told so far.
 
-    h: Float[Array, "*T B H"]
-    direct: Float[Array, "*T B Q"]
+    Attributes:
+        linear: parameters of all heads without what fields of the same step add.
+        hidden: of the fields from the second on, before the hyperbolic tangent; grows as fields become known.
+    """
+
+    linear: Float[Array, "*T B Q"]
+    hidden: Float[Array, "*T B N"] | None
 
 
 class Read(NamedTuple):
@@ -120,6 +127,13 @@ class Read(NamedTuple):
     direct: Float[Array, "*T B Q"]
 
 
+class Top(NamedTuple):
+    """What the heads read: the hidden state of the top layer, and what comes straight from the previous step."""
+
+    h: Float[Array, "*T B H"]
+    direct: Float[Array, "*T B Q"]
+
+
 class Carry(NamedTuple):
     """What goes from step to step: the layers' state, and what the next step reads."""
 
@@ -132,7 +146,7 @@ class Prepared(NamedTuple):
 
     gates: tuple[Feed, ...]
     direct: tuple[Feed, ...]
-    within: tuple[tuple[Feed, ...], ...]
+    within: tuple[Feed, ...]
     constants: tuple[Float[Array, "B Z"], ...]
 
 
@@ -150,7 +164,7 @@ class Net(eqx.Module):
         cells: decoder layers.
         norms: gain of the layer norm of every layer, if there is one.
         stop: weights and bias of the hazard of stopping, or `None`.
-        outputs: one per step field.
+        outputs: of the heads.
     """
 
     shape: Shape = eqx.field(static=True)
@@ -165,7 +179,7 @@ class Net(eqx.Module):
     cells: tuple[Cell, ...]
     norms: tuple[Float[Array, " H"], ...]
     stop: tuple[Float[Array, " H"], Float[Array, ""]] | None
-    outputs: tuple[Output, ...]
+    outputs: Outputs
 
     def __init__(self, rng: np.random.Generator, shape: Shape) -> None:
         H, options = shape.size, shape.options
@@ -190,7 +204,7 @@ class Net(eqx.Module):
         self.cells = tuple(Cell(rng, H, width, first=layer == 0) for layer in range(options.layers))
         self.norms = tuple(jnp.ones(H) for _ in range(options.layers)) if options.norm else ()
         self.stop = (scaled(rng, H, 1)[:, 0], jnp.zeros(())) if shape.stops else None
-        self.outputs = tuple(Output(rng, H, head, self.steps[:j]) for j, head in enumerate(shape.heads))
+        self.outputs = Outputs(rng, H, shape.heads, self.steps)
 
     # ---- phase one: the input becomes a state -------------------------------------------------------------------
 
@@ -216,9 +230,7 @@ class Net(eqx.Module):
         return Prepared(
             tuple(e.fold(w[:, :gates], count) for e, w in zip(self.steps, self.feedback, strict=True)),
             tuple(e.fold(w[:, gates:], count) for e, w in zip(self.steps, self.feedback, strict=True)),
-            tuple(
-                tuple(e.fold(w, count) for e, w in zip(self.steps, output.W, strict=False)) for output in self.outputs
-            ),
+            tuple(e.fold(w, count) for e, w in zip(self.steps, self.outputs.W, strict=False)),
             tuple(cell.constant(context) for cell in self.cells),
         )
 
@@ -254,12 +266,26 @@ class Net(eqx.Module):
             below = self._handed_on(layer, h, below, masks)
         return Top(below, x.direct), State(jnp.stack(hs), jnp.stack(cs))
 
-    def params(self, ready: Prepared, j: int, top: Top, earlier: tuple[Array, ...]) -> Float[Array, "*T B P"]:
-        """Parameters of the head of field j, given the values of the fields before it in the same step."""
-        rows = [feed(self._rows(k, earlier[k])) for k, feed in enumerate(ready.within[j])]
+    def told(self, top: Top) -> Told:
+        """What the heads know before any field of the step does."""
+        weights = self.outputs
+        return Told(top.h @ weights.A + weights.b + top.direct, None if weights.U is None else top.h @ weights.U)
+
+    def tell(self, ready: Prepared, told: Told, j: int, value: Array) -> Told:
+        """Tell the heads of the fields after field j its value."""
+        if told.hidden is None or j == len(ready.within):
+            return told
+        added = ready.within[j](self._rows(j, value))
+        before = told.hidden.shape[-1] - added.shape[-1]
+        return Told(told.linear, told.hidden + jnp.pad(added, (*((0, 0),) * (added.ndim - 1), (before, 0))))
+
+    def params(self, told: Told, j: int) -> Float[Array, "*T B P"]:
+        """Parameters of the head of field j, once the fields before it have been told."""
         at = sum(head.size for head in self.shape.heads[:j])
-        direct = top.direct[..., at : at + self.shape.heads[j].size]
-        return self.outputs[j](top.h, functools.reduce(operator.add, rows) if rows else None) + direct
+        linear = told.linear[..., at : at + self.shape.heads[j].size]
+        if j == 0 or told.hidden is None:
+            return linear
+        return linear + jnp.tanh(told.hidden[..., (j - 1) * WITHIN : j * WITHIN]) @ self.outputs.B[j - 1]
 
     def hazard(self, top: Top) -> Float[Array, "*T B 1"]:
         """Logit of stopping before this step."""
@@ -283,9 +309,11 @@ class Net(eqx.Module):
             positions: (T,) position of every step in its sequence.
             lengths: (B,) steps of every sequence.
         """
-        real = positions[:, None] < lengths
+        real, told = positions[:, None] < lengths, self.told(top)
+        for j, value in enumerate(values):
+            told = self.tell(ready, told, j, value)
         fields = tuple(
-            jnp.where(real, head.log_prob(self.params(ready, j, top, values), values[j]), 0.0)
+            jnp.where(real, head.log_prob(self.params(told, j), values[j]), 0.0)
             for j, head in enumerate(self.shape.heads)
         )
         if self.stop is None:

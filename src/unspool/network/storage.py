@@ -12,18 +12,41 @@ from unspool import modelfile
 from unspool.config import Config
 from unspool.errors import CorruptFile
 from unspool.network.build import shape_of
-from unspool.network.net import Net
+from unspool.network.net import WITHIN, Net, Shape
 
 
 def weights(net: Net) -> dict[str, NDArray[Any]]:
-    """Arrays of a network by path, such as `cells.0.R`, in the order of its leaves."""
-    return {name: np.asarray(leaf) for name, leaf in named(net).items()}
+    """Arrays of a network by path, such as `cells.0.R`; those of the outputs field by field."""
+    arrays = {name: np.asarray(leaf) for name, leaf in named(net).items()}
+    for name, (source, axis, part) in cuts(net.shape).items():
+        arrays[name] = np.take(arrays[source], part, axis)
+    joint = {source for source, _, _ in cuts(net.shape).values()}
+    return {name: array for name, array in arrays.items() if name not in joint}
 
 
 def named(net: Net) -> dict[str, Any]:
     """Leaves of a network by path."""
     paths = jax.tree_util.tree_leaves_with_path(net)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in paths}
+
+
+def cuts(shape: Shape) -> dict[str, tuple[str, int, NDArray[np.int64]]]:
+    """By the name of an array in the file, what it is a part of in the network: the leaf, its axis, and where on it.
+
+    The file has the weights of the outputs field by field; the network has those side by side that it multiplies
+    together.
+    """
+    found, at = {}, 0
+    block = lambda k: np.arange(k * WITHIN, (k + 1) * WITHIN)  # noqa: E731
+    for j, head in enumerate(shape.heads):
+        own = np.arange(at, at := at + head.size)
+        found[f"outputs.{j}.A"] = ("outputs.A", 1, own)
+        found[f"outputs.{j}.b"] = ("outputs.b", 0, own)
+        if j:
+            found[f"outputs.{j}.U"] = ("outputs.U", 1, block(j - 1))
+            found |= {f"outputs.{j}.W.{k}": (f"outputs.W.{k}", 1, block(j - 1 - k)) for k in range(j)}
+            found[f"outputs.{j}.B"] = (f"outputs.B.{j - 1}", 1, np.arange(head.size))
+    return found
 
 
 def write_model(path: str | os.PathLike[str], config: Config, net: Net) -> None:
@@ -45,11 +68,16 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Config, Net]:
     shape = shape_of(config.codec, config.network, config.size, config.embedding)
     # Abstractly: to draw weights that are replaced at once would compile two dozen small programs.
     net = eqx.filter_eval_shape(Net, np.random.default_rng(0), shape)
-    wanted = {name: leaf.shape for name, leaf in named(net).items()}
+    leaves, parts = {name: leaf.shape for name, leaf in named(net).items()}, cuts(shape)
+    wanted = {name: leaf for name, leaf in leaves.items() if name not in {source for source, _, _ in parts.values()}}
+    for name, (source, axis, part) in parts.items():
+        wanted[name] = (*leaves[source][:axis], len(part), *leaves[source][axis + 1 :])
     found = {name: array.shape for name, array in arrays.items()}
     if wanted != found:
         differing = sorted(dict(wanted.items() ^ found.items()))
         cure = "Save the model again, or fetch the file again."
         expected = "the arrays that its own configuration asks for"
         raise CorruptFile(os.fspath(path), expected, f"others: {', '.join(differing[:3])}", cure)
-    return config, jax.device_put(jax.tree.unflatten(jax.tree.structure(net), [arrays[name] for name in wanted]))
+    for source in {source for source, _, _ in parts.values()}:
+        arrays[source] = np.concatenate([arrays[n] for n, (s, _, _) in parts.items() if s == source], len(leaves[source]) - 1)
+    return config, jax.device_put(jax.tree.unflatten(jax.tree.structure(net), [arrays[name] for name in leaves]))
