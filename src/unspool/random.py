@@ -4,9 +4,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.random import threefry2x32_p
 from jaxtyping import Array, Float, Int, UInt32
-from numpy.typing import NDArray
 
 from unspool.errors import OptionError
+
+Ints = Array | np.ndarray
+"""Whole numbers that may still be on the host: a compiled program takes them to a device quicker than we."""
 
 
 def threefry(
@@ -19,7 +21,11 @@ def threefry(
 
 
 def uniforms(
-    seed: UInt32[Array | NDArray[np.uint32], "2"], row: Int[Array, " B"], sample: Int[Array, " B"], step: Int[Array, " T"], draws: int
+    seed: UInt32[Ints, "2"],
+    row: Int[Ints, " B"],
+    sample: Int[Ints, " B"],
+    step: Int[Array, " T"],
+    draws: int,
 ) -> Float[Array, "T B U"]:
     """The uniforms that `draws` draws of each step consume, strictly inside (0, 1).
 
@@ -35,14 +41,15 @@ def uniforms(
         step: position in the sequence, from 0.
         draws: uniforms per step, U.
     """
-    word = lambda a: a.astype(jnp.uint32)  # noqa: E731
+    word = lambda a: jnp.asarray(a, jnp.uint32)  # noqa: E731
+    seed = word(seed)
     first, second = threefry((seed[0], seed[1]), (word(row), word(sample)))
     draw = jnp.arange(draws, dtype=jnp.uint32)
     bits, _ = threefry((first[None, :, None], second[None, :, None]), (word(step)[:, None, None], draw))
     return ((bits >> 9).astype(jnp.float32) + 0.5) * 2.0**-23
 
 
-def seed_words(seed: int) -> UInt32[NDArray[np.uint32], "2"]:
+def seed_words(seed: int) -> UInt32[np.ndarray, "2"]:
     """A seed of 64 bits as two words.
 
     Raises:

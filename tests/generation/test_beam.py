@@ -104,13 +104,21 @@ class Hypothesis(NamedTuple):
     state: object
 
 
+def params_of(net, ready, j, top, earlier):
+    """Parameters of the head of field j, given the values of the fields before it."""
+    told = net.told(top)
+    for k, value in enumerate(earlier):
+        told = net.tell(ready, told, k, value)
+    return net.params(told, j)
+
+
 def plain_search(net, asked, width=8, length_penalty=0.0):
     """Beam search with lists, one hypothesis after another, in float64 but for the network's own step."""
-    step, params = eqx.filter_jit(net.step), eqx.filter_jit(net.params)
+    step, params = eqx.filter_jit(net.step), eqx.filter_jit(params_of)
     stopping, total = net.stop is not None and asked.length is None, asked.length or asked.limit
     answer = []
     for row in range(len(asked.inputs[0])):
-        state, context = net.encode(tuple(module.narrowed(a[row : row + 1]) for a in asked.inputs))
+        state, context = net.encode(tuple(jnp.asarray(module.narrowed(a[row : row + 1])) for a in asked.inputs))
         ready, none = net.prepare(context, 1), net.masks()
         given = [] if asked.prefix is None else given_steps(asked.prefix, row)
         live, ended = [Hypothesis(0.0, (), net.start_rows(1), state)], []
@@ -127,7 +135,7 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
             for j, head in enumerate(net.shape.heads):
                 wider = []
                 for nats, steps, values, top, state in grown:
-                    logits = params(ready, j, top, tuple(jnp.array([v], jnp.int32) for v in values))
+                    logits = params(net, ready, j, top, tuple(jnp.array([v], jnp.int32) for v in values))
                     logs = log_softmax(np.asarray(logits, np.float64)[0]) + np.log1p(-head.unseen)
                     symbols = range(head.count) if t >= len(given) else [given[t][j]]
                     wider += [(nats + logs[symbol], steps, (*values, symbol), top, state) for symbol in symbols]
@@ -157,7 +165,7 @@ def every_way(net, row, total, penalty=0.0, exact=False):
     for k, way in enumerate(ways):
         table[: len(way), k] = np.array(way, np.int32).reshape(len(way), table.shape[-1])
     lengths = jnp.array([len(way) for way in ways])
-    inputs = tuple(module.narrowed(np.repeat(a[row : row + 1], len(ways), 0)) for a in INPUTS)
+    inputs = tuple(jnp.asarray(module.narrowed(np.repeat(a[row : row + 1], len(ways), 0))) for a in INPUTS)
     values = tuple(jnp.asarray(table[..., j]) for j in range(table.shape[-1]))
     fields, stop = sequence_log_prob(net, inputs, values, lengths, net.masks())
     nats = sum(np.asarray(f, np.float64).sum(0) for f in fields)

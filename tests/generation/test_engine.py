@@ -159,6 +159,14 @@ def test_greedy_consumes_no_randomness(net):
 # ---- what is drawn is what is fed ----------------------------------------------------------------------------------
 
 
+def params_of(net, ready, j, top, earlier):
+    """Parameters of the head of field j, given the values of the fields before it."""
+    told = net.told(top)
+    for k, value in enumerate(earlier):
+        told = net.tell(ready, told, k, value)
+    return net.params(told, j)
+
+
 def test_generation_is_the_likelihoods_network(net):
     """Each step is what its head picks with its uniforms when the network has read the steps before."""
     made = request(length=4)
@@ -174,7 +182,7 @@ def test_generation_is_the_likelihoods_network(net):
         h, state = net.step(ready, x, state, none)
         values, at = (), 1
         for j, head in enumerate(net.shape.heads):
-            values += (head.pick(net.params(ready, j, h, values), u[t, :, at : at + head.draws]),)
+            values += (head.pick(params_of(net, ready, j, h, values), u[t, :, at : at + head.draws]),)
             at += head.draws
         np.testing.assert_allclose([float(v[0]) for v in values], sequence[t], rtol=1e-4, atol=1e-4)
         x = net.feed(ready, values)

@@ -25,7 +25,7 @@ from unspool.network.heads.symbols import Bernoulli, Categorical
 from unspool.network.net import Net, Prepared, Read
 from unspool.network.rules import Rule
 from unspool.options import Sampling
-from unspool.random import seed_words, uniforms
+from unspool.random import Ints, seed_words, uniforms
 
 TILE = 1024
 """Rows of one batch at the most."""
@@ -43,8 +43,8 @@ ALONE = 2048
 class Who(NamedTuple):
     """Which sequences a batch makes: the input row of each, and which of that row's samples it is."""
 
-    row: Int[Array | NDArray[np.int32], " B"]
-    sample: Int[Array | NDArray[np.int32], " B"]
+    row: Int[Ints, " B"]
+    sample: Int[Ints, " B"]
 
 
 class Carry(NamedTuple):
@@ -59,7 +59,7 @@ class Given(NamedTuple):
     """Steps that are given rather than drawn (a prefix): values per field, and where they apply."""
 
     values: tuple[Array | NDArray[Any], ...]
-    where: Bool[Array | NDArray[np.bool_], "T B"]
+    where: Bool[Ints, "T B"]
 
 
 class Chunk(NamedTuple):
@@ -117,7 +117,7 @@ def advance(
     net: Net,
     ready: Prepared,
     carry: Carry,
-    seed: UInt32[Array | NDArray[np.uint32], "2"],
+    seed: UInt32[Ints, "2"],
     who: Who,
     first: Int[Array, ""],
     end: Int[Array, ""],
@@ -169,7 +169,7 @@ def _advance(
     net: Net,
     ready: Prepared,
     carry: Carry,
-    seed: Array,
+    seed: Ints,
     who: Who,
     first: Array,
     end: Array,

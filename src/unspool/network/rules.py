@@ -8,7 +8,6 @@ from jaxtyping import Array, Float
 
 from unspool.options import Sampling
 
-
 BLOCK = 64
 """Columns of a running sum that one product adds up."""
 

@@ -79,5 +79,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Config, Net]:
         expected = "the arrays that its own configuration asks for"
         raise CorruptFile(os.fspath(path), expected, f"others: {', '.join(differing[:3])}", cure)
     for source in {source for source, _, _ in parts.values()}:
-        arrays[source] = np.concatenate([arrays[n] for n, (s, _, _) in parts.items() if s == source], len(leaves[source]) - 1)
+        arrays[source] = np.concatenate(
+            [arrays[n] for n, (s, _, _) in parts.items() if s == source], len(leaves[source]) - 1
+        )
     return config, jax.device_put(jax.tree.unflatten(jax.tree.structure(net), [arrays[name] for name in leaves]))

@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import msgspec
 import numpy as np
 
@@ -151,7 +152,7 @@ class Run:
             resume = (Progress(), learner, learner)
         self.progress = resume[0]
         self.learner, self.best = (copied(placed(learner, self.spread.devices)) for learner in resume[1:])
-        self.key = jax.random.wrap_key_data(seed_words(task.seed))
+        self.key = jax.random.wrap_key_data(jnp.asarray(seed_words(task.seed)))
         per_sequence = max(1.0, task.train_steps / sum(b.examples for b in task.train))
         self.scale = np.float32(1.0 / (plan.batch * min(per_sequence, plan.segment or math.inf)))
         self.seen = 0.0

@@ -229,9 +229,10 @@ def _scores(net: Net, bucket: Bucket) -> tuple[Float[Array, "B C"], ...]:
     carry, ready = opening(net, inputs, T * B)
     top, _ = taught(net, ready, carry, values, net.masks())
     real = (jnp.arange(T)[:, None] < lengths)[..., None]
-    out = []
+    out, heads = [], net.told(top)
     for j, head in enumerate(net.shape.heads):
-        params = net.params(ready, j, top, values)
+        params = net.params(heads, j)
+        heads = net.tell(ready, heads, j, values[j])
         parts = head.parts if isinstance(head, Candidates) else lambda p, v, h=head: h.log_prob(p, v)[..., None]
         out.append(jnp.where(real, parts(params, values[j]), 0.0).sum(0))
     return tuple(out)

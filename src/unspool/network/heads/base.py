@@ -6,6 +6,7 @@ numbers are in the units of the network (transformed and standardised); the code
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Array, Float
@@ -66,7 +67,7 @@ class Head(ABC):
         """The expected value; of a category, the probabilities of its symbols."""
 
 
-def over(mask: Array, values: Array) -> Array:
+def over(mask: Any, values: Array) -> Any:
     """What is true of steps, as true of their values, which may have an axis of members."""
     return mask if mask.ndim == values.ndim else mask[..., None]
 
