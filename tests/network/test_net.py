@@ -10,6 +10,7 @@ import jaxtyping
 import numpy as np
 import pytest
 
+from unspool.network import storage
 from unspool.network.embed import CLIP, Product, RealEmbedding, SymbolEmbedding, Table
 from unspool.network.heads.nullable import Nullable
 from unspool.network.heads.numbers import Mixture, Normal
