@@ -267,8 +267,8 @@ class OneToMany:
             length: exact number of steps; `None` lets the network stop where it has learned to.
             seed: `None` takes a new one; it is kept in the result.
             rule: `"sample"`, `"greedy"` or `Sampling(...)` draw, `"beam"` or `Beam(...)` search for the likeliest.
-            prefix: first steps that are given: one sequence for all rows, or a list with one for each. A text is cut into
-                words or pieces, where they are its steps, as if it ended there: end it where a word does.
+            prefix: first steps that are given: one sequence for all rows, or a list with one for each. A text is cut
+                into words or pieces, where they are its steps, as if it ended there: end it where a word does.
 
         Raises:
             UnknownCategory: a category that training never saw.
