@@ -346,7 +346,6 @@ MISTAKES = {
     "a model that is not there": (["inspect", "{t}/no.unspool"], ["no.unspool", "no such file"]),
     "inspecting what is none": (["inspect", "{f}/names.csv"], ["an Unspool model"]),
     "an unknown category": ([*NAMES, "-i", "country=irish"], ["'country'", "'irish'", "Did you mean 'Irish'"]),
-    "no inputs at all": (NAMES, ["--input country=...", "neither"]),
     "inputs twice over": ([*NAMES, "-i", "country=Irish", "--inputs-from", "x.csv"], ["both"]),
     "an input that is none": ([*NAMES, "-i", "age=3"], ["country=VALUE", "'age=3'"]),
     "an input without a value": ([*NAMES, "-i", "Irish"], ["country=VALUE", "'Irish'"]),

@@ -3,6 +3,7 @@
 import msgspec
 
 from unspool.codec.codec import Codec
+from unspool.codec.table import Kind
 from unspool.options import Network, Training
 
 
@@ -42,8 +43,26 @@ class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rounds: list[Round]
 
 
+class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The model of a row of inputs, all but its weights: a row is a sequence of one step, made from nothing.
+
+    Attributes:
+        codec: its step fields are the input fields, see `unspool.codec.rows`.
+        size: hidden units of its network; its other options are the default ones.
+        embedding: width of the embedding of a category.
+        nats: of a row, as in `Summary`.
+        table: the kind of table that training came in, and drawn inputs become.
+    """
+
+    codec: Codec
+    size: int
+    embedding: int
+    nats: float
+    table: Kind = "dict"
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The configuration in a model file: all but the weights."""
+    """The configuration in a model file: all but the weights. `row` is `None` where inputs can't be drawn."""
 
     format: int
     versions: dict[str, str]
@@ -55,3 +74,4 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int
     data: str
     summary: Summary
+    row: Row | None = None

@@ -9,15 +9,18 @@ from numpy.typing import NDArray
 
 from unspool.codec.codec import Codec
 from unspool.codec.columns import Symbols
+from unspool.codec.prefix import encode_prefix, is_many
+from unspool.codec.rows import NOTHING, as_inputs, from_nothing
 from unspool.codec.table import Table
 from unspool.codec.units import joined, of_bytes
 from unspool.generation.beam import search
 from unspool.generation.engine import SHORT, TILE, Request, chunks, generate
 from unspool.network.net import Net
+from unspool.network.rules import PLAIN
 from unspool.options import Beam
 from unspool.schema.arrays import lay
 from unspool.schema.moments import as_number
-from unspool.sequences import Sequences
+from unspool.sequences import Sequences, shapes
 
 STEPS, ROWS = 1 << 22, 64 * TILE
 """Steps and sequences of one part at the most: some hundred megabytes of Python's objects; a row group in Parquet."""
@@ -32,6 +35,24 @@ class Event(NamedTuple):
     value: Any
 
 
+class Rows(NamedTuple):
+    """Inputs to draw.
+
+    Attributes:
+        net: the network that draws them.
+        codec: theirs, see `unspool.codec.rows`.
+        total: how many.
+        kind: of the table that they become.
+        prefix: as the user gave it, since encoding it may need the inputs.
+    """
+
+    net: Net
+    codec: Codec
+    total: int
+    kind: str
+    prefix: Any = None
+
+
 class Order(NamedTuple):
     """Everything of a generation, checked.
 
@@ -42,6 +63,8 @@ class Order(NamedTuple):
         table: the inputs.
         bases: by number field, (len(table),) what a difference goes on from at step 0.
         beam: where the sequences are searched for; else they are drawn.
+        rows: where the inputs are drawn too, part by part. Until then `table` only shows what they are like, `bases` is
+            empty, and `request` has neither inputs nor a prefix.
     """
 
     net: Net
@@ -50,11 +73,12 @@ class Order(NamedTuple):
     table: Table
     bases: Mapping[str, NDArray[np.float64]]
     beam: Beam | None = None
+    rows: Rows | None = None
 
     @property
     def total(self) -> int:
         """Sequences in all."""
-        return len(self.table) * self.request.samples
+        return (len(self.table) if self.rows is None else self.rows.total) * self.request.samples
 
 
 def whole(order: Order) -> Sequences:
@@ -78,21 +102,22 @@ def parts(order: Order) -> Iterator[Sequences]:
         yield _made(order, slice(first, min(first + rows, order.total)))
 
 
-def events(order: Order) -> Iterator[Event]:
+def events(whole_order: Order) -> Iterator[Event]:
     """The same sequences, every step as it comes, those of a tile side by side."""
-    for start in range(0, order.total, TILE):
-        rows = np.arange(start, min(start + TILE, order.total))
+    for start in range(0, whole_order.total, TILE):
+        order, part = settled(whole_order, slice(start, min(start + TILE, whole_order.total)))
+        rows = np.arange(part.start, part.stop)
         owner, sample = rows // order.request.samples, rows % order.request.samples
         before = {name: base[owner] for name, base in order.bases.items()}
         step = 0
-        for chunk in chunks(order.net, order.request, slice(rows[0], rows[-1] + 1), SHORT):
+        for chunk in chunks(order.net, order.request, part, SHORT):
             offsets = lay(chunk.alive.sum(0))
             flat = tuple(values.swapaxes(0, 1)[chunk.alive.T] for values in chunk.values)
             columns = order.codec.decode(flat, offsets, before)
             shown = order.codec.show(columns, offsets, apart=True)
             for t in range(len(chunk.alive)):
                 for k in np.flatnonzero(chunk.alive[t]):
-                    yield Event(int(owner[k]), int(sample[k]), step + t, shown[k][t])
+                    yield Event(int(owner[k]) + order.request.first_row, int(sample[k]), step + t, shown[k][t])
             step += len(chunk.alive)
             before = _last(columns, offsets, before) | _left(order.codec, flat, offsets, before)
 
@@ -126,6 +151,7 @@ def _left(
 
 
 def _made(order: Order, part: slice) -> Sequences:
+    order, part = settled(order, part)
     request, nats, scores = order.request, None, None
     if order.beam is None:
         values, offsets, ended = generate(order.net, request, part)
@@ -134,5 +160,49 @@ def _made(order: Order, part: slice) -> Sequences:
         values, offsets, ended, nats, scores = search(order.net, request, order.beam, inputs)
     row = np.arange(part.start, part.stop) // request.samples
     columns = order.codec.decode(values, offsets, {name: base[row] for name, base in order.bases.items()})
-    made = request.samples, request.seed, part.start
-    return Sequences(order.codec, order.table, columns, offsets, ended, *made, nats, scores)
+    first = part.start + request.first_row * request.samples
+    made = request.samples, request.seed, first
+    return Sequences(order.codec, order.table, columns, offsets, ended, *made, nats, scores, request.first_row)
+
+
+def settled(order: Order, part: slice) -> tuple[Order, slice]:
+    """An order that has its inputs, and where in it a part of the other is: drawn inputs are just those of the part.
+
+    Args:
+        order: the order.
+        part: of its sequences; where inputs are drawn, whole rows.
+    """
+    if order.rows is None:
+        return order, part
+    samples = order.request.samples
+    first, last = part.start // samples, part.stop // samples
+    table = drawn(order.rows, order.codec, order.request.seed, slice(first, last))
+    bases = order.codec.bases(table)
+    prefix = order.rows.prefix
+    if prefix is not None:
+        each = prefix[first:last] if is_many(prefix, order.codec.schema.form) else prefix
+        prefix = encode_prefix(order.codec, each, len(table), bases)
+    request = order.request._replace(inputs=order.codec.encode_inputs(table), prefix=prefix, first_row=first)
+    settled = order._replace(request=request, table=table, bases=bases, rows=None)
+    return settled, slice(0, settled.total)
+
+
+def drawn(rows: Rows, codec: Codec, seed: int, part: slice) -> Table:
+    """Some of the rows, as a table of inputs.
+
+    They are drawn a whole tile at a time, and so are the same to the bit however many are asked for. Their seed
+    differs in its highest bit, so that they share no uniform with the sequences that are made for them.
+    """
+    first, last = part.start // TILE * TILE, -(-part.stop // TILE) * TILE
+    request = Request(from_nothing(last - first), 1, seed ^ (1 << 63), PLAIN, 1, 1, first_row=first)
+    values, _, _ = generate(rows.net, request)
+    kept = tuple(column[part.start - first : part.stop - first] for column in values)
+    columns = rows.codec.decode(kept, np.arange(part.stop - part.start + 1))
+    return Table(as_inputs(codec, rows.codec, columns), rows.kind, "the drawn inputs")
+
+
+def like(rows: Rows, codec: Codec) -> Table:
+    """Rows in which the type of every input shows."""
+    nothing = Table({NOTHING: np.zeros(1)}, rows.kind, "the drawn inputs")
+    columns = shapes(rows.codec, nothing, searched=False).columns
+    return Table(as_inputs(codec, rows.codec, columns), rows.kind, "the drawn inputs")

@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 
 from unspool.codec.codec import Codec
 from unspool.codec.examples import gather, left_open
-from unspool.codec.prefix import encode_prefix
+from unspool.codec.prefix import encode_prefix, is_many
+from unspool.codec.rows import MOST, fit_rows
+from unspool.codec.table import frame_kind, installed
 from unspool.config import Summary
-from unspool.errors import NotFittedError, OptionError
+from unspool.errors import NotFittedError, OptionError, SchemaError
 from unspool.generation import beam, engine
 from unspool.generation.engine import Request
-from unspool.making import Event, Order, events, parts, whole
+from unspool.making import Event, Order, Rows, events, like, parts, whole
 from unspool.network.rules import PLAIN, Rule
-from unspool.network.storage import read_model, write_model
+from unspool.network.storage import Nets, read_model, write_model
 from unspool.options import RULES, Beam, Network, Options, Sampling, Training
 from unspool.report.report import Report
 from unspool.schema.fields import Schema
@@ -50,7 +52,7 @@ class OneToMany:
 
     Attributes:
         config_: all that the model file holds besides the weights; `schema_`, `codec_` and `summary_` are parts of it.
-        net_: the network with its weights.
+        net_: the network with its weights; `row_net_` the one that draws inputs, or `None`.
 
     Examples:
         >>> import unspool as us
@@ -145,6 +147,7 @@ class OneToMany:
         """
         # Here, so that a program that only generates doesn't wait for what trains.
         from unspool.training.learn import Asked, learn
+        from unspool.training.rows import Inputs
         from unspool.training.trial import choose
 
         network, training = _given(Network, self.network), _given(Training, self.training)
@@ -159,7 +162,9 @@ class OneToMany:
         if self.verbose is not False:
             print("\n".join([codec.describe(), *found]), file=sys.stderr)
         asked = Asked(network, training, self.seed, self.verbose, checkpoint, versions())
-        self.config_, self.net_ = learn(codec, codec.encode(examples), asked)
+        rows = fit_rows(schema, examples) if training.draw_inputs else None
+        drawing = None if rows is None else Inputs(rows[0], rows[0].encode(rows[1]), frame_kind(data))
+        self.config_, (self.net_, self.row_net_) = learn(codec, codec.encode(examples), asked, drawing)
         return self
 
     @property
@@ -249,7 +254,7 @@ class OneToMany:
 
     def generate(
         self,
-        inputs: Any,
+        inputs: Any = None,
         n: int = 1,
         *,
         length: int | None = None,
@@ -257,13 +262,15 @@ class OneToMany:
         rule: Sampling | Beam | str = "sample",
         prefix: Any = None,
     ) -> Sequences:
-        """Make `n` sequences for every input row.
+        """Make `n` sequences for every input row, or `n` rows with a sequence each: a whole synthetic data set.
 
         The same (seed, row, sample) gives the same sequence, whatever else is made along with it.
 
         Args:
-            inputs: any kind of table with the input columns, or a dict of single values or lists.
-            n: sequences per row. A beam says itself how many: with `Beam(best=...)`, leave it out.
+            inputs: any kind of table with the input columns, or a dict of single values or lists. Without any, inputs
+                are drawn as training had them, whatever the rule says of the steps; see `Sequences.inputs`.
+            n: sequences per row, or rows to draw. A beam says itself how many sequences: with `Beam(best=...)`, leave
+                it out where there are inputs.
             length: exact number of steps; `None` lets the network stop where it has learned to.
             seed: `None` takes a new one; it is kept in the result.
             rule: `"sample"`, `"greedy"` or `Sampling(...)` draw, `"beam"` or `Beam(...)` search for the likeliest.
@@ -273,7 +280,7 @@ class OneToMany:
         Raises:
             UnknownCategory: a category that training never saw.
             SchemaError: inputs that are missing, or of another kind than in training.
-            OptionError: a rule that no field can take, or numbers out of their bounds.
+            OptionError: a rule that no field can take, or numbers out of their bounds; no inputs, and no model of them.
 
         Examples:
             >>> import unspool as us
@@ -282,6 +289,8 @@ class OneToMany:
             >>> made = model.generate({"k": "a"}, n=3, length=4, seed=1)
             >>> len(made), made.lengths.tolist()
             (3, [4, 4, 4])
+            >>> list(model.generate(n=100, seed=1).to_frame())
+            ['k', 'sample', 'x']
             >>> best = model.generate({"k": "a"}, length=4, rule=us.Beam(width=8, best=3))
             >>> len(best), bool((np.diff(best.nats) <= 0).all())
             (3, True)
@@ -291,7 +300,7 @@ class OneToMany:
     def generate_to(
         self,
         target: str | os.PathLike[str] | IO[Any],
-        inputs: Any,
+        inputs: Any = None,
         n: int = 1,
         *,
         length: int | None = None,
@@ -342,7 +351,7 @@ class OneToMany:
 
     def stream(
         self,
-        inputs: Any,
+        inputs: Any = None,
         n: int = 1,
         *,
         length: int | None = None,
@@ -379,25 +388,40 @@ class OneToMany:
         for name, value, least in (("n", n, 1), ("length", length, 0), ("seed", seed, 0)):
             if value is not None:
                 _check_whole(f"generate({name}={value!r})", value, least)
+        drawing = inputs is None
         if isinstance(chosen, Beam):
-            beam.check(chosen, self.net_, [field.name for field in self.schema_.steps], n)
+            beam.check(chosen, self.net_, [field.name for field in self.schema_.steps], 1 if drawing else n)
         else:
             engine.check(chosen, self.net_)
-        table = self.codec_.read_inputs(inputs)
-        bases = self.codec_.bases(table)
-        given = None if prefix is None else encode_prefix(self.codec_, prefix, len(table), bases)
         if length is None and self.codec_.shortest == self.codec_.longest:
             length = self.codec_.longest
         request = Request(
-            inputs=self.codec_.encode_inputs(table),
-            samples=chosen.best if isinstance(chosen, Beam) else int(n),
+            inputs=(),
+            samples=chosen.best if isinstance(chosen, Beam) else 1 if drawing else int(n),
             seed=secrets.randbits(32) if seed is None else int(seed),
             rule=Rule.of(chosen) if isinstance(chosen, Sampling) else PLAIN,
             length=length,
             limit=chosen.limit or max(2 * self.codec_.longest, 1),
-            prefix=given,
         )
-        return Order(self.net_, self.codec_, request, table, bases, beam=chosen if isinstance(chosen, Beam) else None)
+        searching = chosen if isinstance(chosen, Beam) else None
+        if drawing:
+            rows = self._rows(int(n), prefix)
+            return Order(self.net_, self.codec_, request, like(rows, self.codec_), {}, searching, rows)
+        table = self.codec_.read_inputs(inputs)
+        bases = self.codec_.bases(table)
+        given = None if prefix is None else encode_prefix(self.codec_, prefix, len(table), bases)
+        request = request._replace(inputs=self.codec_.encode_inputs(table), prefix=given)
+        return Order(self.net_, self.codec_, request, table, bases, searching)
+
+    def _rows(self, count: int, prefix: Any) -> Rows:
+        """What draws the inputs."""
+        row = self.config_.row
+        if row is None or self.row_net_ is None:
+            cure = f"Pass inputs; or fit again, to inputs of at most {MOST} columns and without draw_inputs=False."
+            raise OptionError("generate, without inputs", "a model that learned to draw them", "one that did not", cure)
+        if prefix is not None and is_many(prefix, self.schema_.form) and len(prefix) != count:
+            raise SchemaError("prefix", f"one for all, or one for each of the {count} rows", str(len(prefix)))
+        return Rows(self.row_net_, row.codec, count, installed(row.table), prefix)
 
     # ---- keep ---------------------------------------------------------------------------------------------------
 
@@ -408,7 +432,7 @@ class OneToMany:
             FileError: the place can't be written to.
         """
         self._fitted()
-        write_model(path, self.config_, self.net_)
+        write_model(path, self.config_, Nets(self.net_, self.row_net_))
 
     def _fitted(self) -> None:
         if not hasattr(self, "net_"):
@@ -423,10 +447,10 @@ def load(path: str | os.PathLike[str]) -> OneToMany:
     Raises:
         FileError: one of its kinds says what is wrong with the file.
     """
-    config, net = read_model(path)
+    config, nets = read_model(path)
     fields, sequence = config.codec.schema.inputs, config.codec.schema.sequence
     model = OneToMany(list(fields), sequence, network=config.network, training=config.training, seed=config.seed)
-    model.config_, model.net_ = config, net
+    model.config_, (model.net_, model.row_net_) = config, nets
     return model
 
 

@@ -83,6 +83,7 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
             1990, Neural Computation 2): the state goes on, the gradient doesn't, and memory stays the same however
             long a sequence is. By default, 512 where a sequence has more than 1,024 steps.
         seconds: time budget; the learning rate decays in time to end within it.
+        draw_inputs: learn a small model of the inputs too, so that whole synthetic data sets can be made.
     """
 
     epochs: Positive | None = None
@@ -95,6 +96,7 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     curve: Curve = "linear"
     segment: Positive | None = None
     seconds: Annotated[float, Meta(gt=0.0)] | None = None
+    draw_inputs: bool = True
 
 
 class Sampling(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

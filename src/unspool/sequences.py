@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from unspool.codec.block import Block
 from unspool.codec.codec import Codec
-from unspool.codec.columns import Symbols
+from unspool.codec.columns import InputColumn, StepColumn, Symbols
 from unspool.codec.saving import save_parts, write
 from unspool.codec.table import Table
 from unspool.labels import labels, word
@@ -37,7 +37,8 @@ class Sequences:
         ended: (N,) whether each ended by itself, rather than at the limit.
         samples: sequences per input row.
         seed: what makes them again.
-        first: number of the first of them, where they are a part of what was asked for; `inputs` are always all.
+        first: number of the first of them, where they are a part of what was asked for.
+        origin: number of the first row of `inputs`, where these were drawn and are a part, too.
         nats: (N,) log-probability of each, as `OneToMany.log_prob` has it, where a beam found them. One that was cut at
             the limit counts no stop, and where a length was asked for, nothing but the values counts.
         scores: (N,) what the beam ranked them by: `nats` divided by the length penalty.
@@ -53,6 +54,7 @@ class Sequences:
     first: int = 0
     nats: NDArray[np.float64] | None = None
     scores: NDArray[np.float64] | None = None
+    origin: int = 0
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -136,7 +138,7 @@ class Sequences:
 
     def label(self, k: int) -> str:
         """What the input row of sequence k is called, see `unspool.labels`."""
-        return self._labels[(self.first + k) // self.samples]
+        return self._labels[(self.first + k) // self.samples - self.origin]
 
     @property
     def _numbers(self) -> NDArray[np.int64]:
@@ -168,18 +170,19 @@ class Sequences:
 
     def for_files(self, long: bool | None) -> dict[str, Any]:
         """The same as files hold them: whole numbers stay whole where others are missing."""
-        whole = {
+        fitted = [*zip(self.codec.schema.steps, self.codec.steps, strict=True)]
+        steps = {field.name for field, column in fitted if _gives_whole(column)}
+        columns = {name: _whole(values) if name in steps else values for name, values in self.columns.items()}
+        inputs = {
             field.name
-            for field, column in zip(self.codec.schema.steps, self.codec.steps, strict=True)
-            if not isinstance(column, (Symbols, Block))
-            and column.decimals == 0
-            and self.columns[field.name].dtype.kind == "f"
+            for field, column in zip(self.codec.schema.inputs, self.codec.inputs, strict=True)
+            if _gives_whole(column) and _are_whole(self.inputs.columns[field.name])
         }
-        columns = {name: _whole(values) if name in whole else values for name, values in self.columns.items()}
-        return replace(self, columns=columns).table(long)
+        given = {name: _whole(values) if name in inputs else values for name, values in self.inputs.columns.items()}
+        return replace(self, columns=columns, inputs=replace(self.inputs, columns=given)).table(long)
 
     def _wide(self) -> dict[str, Any]:
-        given = {name: take(column, self.rows) for name, column in self._given().items()}
+        given = {name: take(column, self.rows - self.origin) for name, column in self._given().items()}
         name = self.codec.schema.sequence
         if name in given:
             given[f"first_{name}"] = given.pop(name)
@@ -196,7 +199,8 @@ class Sequences:
         rows = self.rows[per_step]
         steps = {field.name for field in self.codec.schema.steps}
         given = {
-            f"first_{name}" if name in steps else name: take(column, rows) for name, column in self._given().items()
+            f"first_{name}" if name in steps else name: take(column, rows - self.origin)
+            for name, column in self._given().items()
         }
         place = {
             "row": rows,
@@ -256,7 +260,21 @@ def shapes(codec: Codec, inputs: Table, *, searched: bool) -> Sequences:
     return Sequences(codec, inputs, columns, offsets, np.ones(len(inputs), bool), 1, 0, nats=nats)
 
 
-def _whole(values: NDArray[np.float64]) -> NDArray[Any]:
+def _gives_whole(column: InputColumn | StepColumn) -> bool:
+    """Whether a fitted column is of whole numbers, which are floats where some are missing."""
+    if isinstance(column, Symbols):
+        return {type(value) for value in column.values} == {int, type(None)}
+    return getattr(column, "decimals", None) == 0
+
+
+def _are_whole(values: Column) -> bool:
+    """Whether floats are whole or missing."""
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
+        return False
+    return bool(np.all(np.isnan(values) | (values == np.round(values))))
+
+
+def _whole(values: Any) -> Any:
     """Whole numbers as such, None where missing."""
     column = np.full(len(values), None, object)
     known = ~np.isnan(values)

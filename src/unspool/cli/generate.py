@@ -43,6 +43,7 @@ def generate(
     unspool generate names.unspool -i country=Irish -n 5
     unspool generate names.unspool -i country=Irish -i country=Greek -n 100 --temperature 0.8 --seed 1 -o names.csv
     unspool generate names.unspool -i country=Irish --beam 8 --best 3
+    unspool generate names.unspool -n 1000 -o synthetic.csv
     cat inputs.csv | unspool generate storms.unspool --inputs-from - --long -f jsonl | head
     ```
 
@@ -52,9 +53,9 @@ def generate(
     Args:
         model: the model file.
         input: NAME=VALUE of an input. Repeat it for every input; repeat a NAME to make a row of each VALUE. A vector
-            is written 255,0,0.
+            is written 255,0,0. Without any input, inputs are drawn as training had them.
         inputs_from: a table of inputs, CSV, JSON, JSON lines or Parquet, or - for standard input.
-        n: sequences per row of inputs.
+        n: sequences per row of inputs; without any input, rows to draw, with a sequence each.
         length: exact number of steps; by default the network stops where it has learned to.
         seed: of all that is random; a whole number.
         prefix: the given first steps: text as it is, other sequences as JSON such as [1,2].
@@ -68,14 +69,14 @@ def generate(
     asked = rule(sampling, beam)
     _check_output(output, format, stream=stream)
     loaded = opened(model)
-    table = typed_inputs(loaded.codec_, input, inputs_from)
+    table = typed_inputs(loaded.codec_, input, inputs_from, needed=False)
     given = None if prefix is None else _prefix(prefix, loaded.codec_)
     chosen = secrets.randbits(32) if seed is None else seed
     wanted: dict[str, Any] = {"n": n, "length": length, "seed": chosen, "rule": asked, "prefix": given}
     if stream:
         _stream(loaded, table, wanted, format)
     elif output is None and (format or ("lines" if sys.stdout.isatty() else "csv")) == "lines":
-        lines(loaded.generate(table, **wanted))
+        lines(loaded.generate(table, **wanted), labelled=table is None)
     else:
         target = sys.stdout.buffer if output is None else output
         loaded.generate_to(target, table, **wanted, long=long, format=format)
@@ -124,12 +125,12 @@ def _prefix(text: str, codec: "Codec") -> Any:
         raise OptionError("--prefix", "the first steps as JSON, such as [1,2]", repr(text), str(error)) from None
 
 
-def lines(made: "Sequences") -> None:
-    """A line for each sequence, its inputs before it where they differ."""
+def lines(made: "Sequences", *, labelled: bool = False) -> None:
+    """A line for each sequence, its inputs before it where they differ, or where nobody knows them."""
     labels = [made.label(k) for k in range(len(made))]
     width = max(map(len, labels), default=0)
     for label, value in zip(labels, made, strict=True):
-        print((f"{label:<{width}}  " if len(made.inputs) > 1 else "") + as_line(value))
+        print((f"{label:<{width}}  " if labelled or len(made.inputs) > 1 else "") + as_line(value))
 
 
 def as_line(value: Any) -> str:
@@ -148,7 +149,7 @@ def _number(value: Any) -> str:
 def _stream(model: "OneToMany", table: Any, wanted: dict[str, Any], format: Format | None) -> None:  # noqa: A002
     import msgspec
 
-    alone = model.codec_.schema.form == "text" and len(table) * wanted["n"] == 1
+    alone = model.codec_.schema.form == "text" and (1 if table is None else len(table)) * wanted["n"] == 1
     if format == "lines" and not alone:
         raise OptionError("--stream --format lines", "one single text", "several sequences, or no text", "Use jsonl.")
     events = model.stream(table, **wanted)

@@ -59,10 +59,11 @@ def writable(path: Path) -> None:
         raise refusal(path, PermissionError(), "write")
 
 
-def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None) -> Any:
+def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None, *, needed: bool = True) -> Any:
     """The inputs to generate from: a table of typed `NAME=VALUE`s, or a file, or standard input.
 
-    A name that is repeated makes a row of each of its values; a name given once holds for all rows.
+    A name that is repeated makes a row of each of its values; a name given once holds for all rows. Where they aren't
+    needed and none are given, there is no table.
 
     Raises:
         OptionError: both or neither are given, or numbers of values that don't fit.
@@ -71,6 +72,8 @@ def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None)
     known = [field.name for field in codec.schema.inputs]
     example = " ".join(f"--input {name}=..." for name in known)
     given = list(given or ())
+    if not (needed or given or table):
+        return None
     if bool(given) == (table is not None):
         found = "both" if given else "neither"
         raise OptionError("inputs", "either --input or --inputs-from", found, f"This model takes {example}")

@@ -52,6 +52,11 @@ class Encoded:
         """(N,) int64."""
         return np.diff(self.offsets)
 
+    @property
+    def jacobian(self) -> float:
+        """The log-Jacobian of all fields and steps."""
+        return float(sum(column.sum() for column in self.log_jacobian))
+
     def take(self, rows: np.ndarray) -> "Encoded":
         """The given examples, in the given order.
 

@@ -34,7 +34,7 @@ def encode_prefix(
             never saw.
     """
     schema = codec.schema
-    sequences = list(prefix) if _is_many(prefix, schema.form) else [prefix] * rows
+    sequences = list(prefix) if is_many(prefix, schema.form) else [prefix] * rows
     if len(sequences) != rows:
         raise SchemaError("prefix", f"one for all, or one for each of the {rows} inputs", str(len(sequences)))
     name = schema.steps[0].name if schema.form == "list" else schema.sequence
@@ -68,7 +68,7 @@ def nothing(column: StepColumn) -> np.ndarray:
     return np.zeros((0, len(column.members)) if isinstance(column, Block) else 0)
 
 
-def _is_many(prefix: Any, form: str) -> bool:
+def is_many(prefix: Any, form: str) -> bool:
     """Whether a prefix is a list of sequences rather than one sequence, by how deep its lists are."""
     depth, item = 0, prefix
     while isinstance(item, (list, tuple, np.ndarray)):

@@ -1,9 +1,10 @@
 """Any table in, the same kind of table out."""
 
+import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from unspool.schema.conversion import from_arrow, from_values
 from unspool.schema.place import Place, listing, nearest
 
 __all__ = ["Table", "is_many", "read", "write"]
+
+Kind = Literal["dict", "records", "pandas", "polars", "pyarrow"]
+"""The kinds of table that a result can be."""
 
 ACCEPTED = "a pandas, Polars or PyArrow table, a dict of lists, a list of dicts, or a path"
 
@@ -97,6 +101,24 @@ def read(data: Any, place: str | None = None, *, strings: Sequence[str] = ()) ->
         kind, raw = read_stream(data, place or "standard input", strings)
         return Table(dict(_columns(raw, place or "standard input")), kind, place or "standard input")
     return _frame(data, name)
+
+
+def frame_kind(data: Any) -> Kind:
+    """The kind of table that a result should be, where it goes with no table but that of training.
+
+    Examples:
+        >>> frame_kind([{"x": 1}]), frame_kind("names.csv")
+        ('records', 'dict')
+    """
+    kind = type(data).__module__.partition(".")[0]
+    if isinstance(data, (list, tuple)):
+        return "records"
+    return cast(Kind, kind) if kind in get_args(Kind) else "dict"
+
+
+def installed(kind: Kind) -> Kind:
+    """The same kind, or a dict of lists where the library is not there."""
+    return kind if kind in ("dict", "records") or importlib.util.find_spec(kind) else "dict"
 
 
 def _frame(data: Any, place: str) -> Table:

@@ -1,7 +1,7 @@
 """A network with its configuration, to a model file and back."""
 
 import os
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool import modelfile
-from unspool.config import Config
+from unspool.config import Config, Row
 from unspool.errors import CorruptFile
 from unspool.network.build import shape_of
 from unspool.network.net import WITHIN, Net, Shape
+from unspool.options import Network
 
 
 def weights(net: Net) -> dict[str, NDArray[Any]]:
@@ -49,16 +50,28 @@ def cuts(shape: Shape) -> dict[str, tuple[str, int, NDArray[np.int64]]]:
     return found
 
 
-def write_model(path: str | os.PathLike[str], config: Config, net: Net) -> None:
+ROW = "row."
+"""What the names of the arrays that draw inputs begin with."""
+
+
+class Nets(NamedTuple):
+    """The networks of a model: the one that makes sequences, and the one that draws inputs, if there is one."""
+
+    net: Net
+    row: Net | None = None
+
+
+def write_model(path: str | os.PathLike[str], config: Config, nets: Nets) -> None:
     """Write a model file, whole or not at all.
 
     Raises:
         FileError: the place can't be written to.
     """
-    modelfile.write(path, weights(net), config)
+    drawing = {} if nets.row is None else {ROW + name: array for name, array in weights(nets.row).items()}
+    modelfile.write(path, weights(nets.net) | drawing, config)
 
 
-def read_model(path: str | os.PathLike[str]) -> tuple[Config, Net]:
+def read_model(path: str | os.PathLike[str]) -> tuple[Config, Nets]:
     """Read a model file.
 
     Raises:
@@ -66,6 +79,20 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Config, Net]:
     """
     config, arrays = modelfile.read(path, Config)
     shape = shape_of(config.codec, config.network, config.size, config.embedding)
+    if config.row is None:
+        return config, Nets(_built(os.fspath(path), shape, arrays))
+    drawing = {name.removeprefix(ROW): arrays.pop(name) for name in list(arrays) if name.startswith(ROW)}
+    net = _built(os.fspath(path), shape, arrays)
+    return config, Nets(net, _built(os.fspath(path), row_shape(config.row), drawing))
+
+
+def row_shape(row: Row) -> Shape:
+    """The shape of the network that draws rows of inputs."""
+    return shape_of(row.codec, Network(), row.size, row.embedding)
+
+
+def _built(place: str, shape: Shape, arrays: dict[str, NDArray[Any]]) -> Net:
+    """A network of its arrays in the file."""
     # Abstractly: to draw weights that are replaced at once would compile two dozen small programs.
     net = eqx.filter_eval_shape(Net, np.random.default_rng(0), shape)
     leaves, parts = {name: leaf.shape for name, leaf in named(net).items()}, cuts(shape)
@@ -77,9 +104,10 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Config, Net]:
         differing = sorted(dict(wanted.items() ^ found.items()))
         cure = "Save the model again, or fetch the file again."
         expected = "the arrays that its own configuration asks for"
-        raise CorruptFile(os.fspath(path), expected, f"others: {', '.join(differing[:3])}", cure)
+        raise CorruptFile(place, expected, f"others: {', '.join(differing[:3])}", cure)
     for source in {source for source, _, _ in parts.values()}:
         arrays[source] = np.concatenate(
             [arrays[n] for n, (s, _, _) in parts.items() if s == source], len(leaves[source]) - 1
         )
-    return config, jax.device_put(jax.tree.unflatten(jax.tree.structure(net), [arrays[name] for name in leaves]))
+    net = jax.tree.unflatten(jax.tree.structure(net), [arrays[name] for name in leaves])
+    return cast(Net, jax.device_put(net))

@@ -136,11 +136,8 @@ def infer_steps(
         refuse_constant(values[name], place, "Drop it: there is nothing to learn.", least=1)
         if isinstance(field, Number):
             field = decided(field, values[name].astype(np.float64), offsets, first.get(name))
-        if isinstance(field, When) and field.head == "auto":
-            unit, base = unit_of(as_number(values[name])), first.get(name)
-            moments = as_number(values[name]) / unit
-            head = step_head(moments, offsets, None if base is None else base / unit, "gap")
-            field = msgspec.structs.replace(field, head=head)
+        if isinstance(field, When):
+            field = timed(field, values[name], offsets, first.get(name))
         fields.append(field)  # type: ignore[arg-type]
     return tuple(fields), values
 
@@ -158,6 +155,15 @@ def decided(field: Number, values: np.ndarray, offsets: np.ndarray, first: np.nd
     if head == "auto":
         head = step_head(values, offsets, first, transform)
     return msgspec.structs.replace(field, transform=transform, head=head)
+
+
+def timed(field: When, values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None) -> When:
+    """The field with a head by the shape of the times between its values, where it leaves that open."""
+    if field.head != "auto":
+        return field
+    unit = unit_of(as_number(values))
+    base = None if first is None else first / unit
+    return msgspec.structs.replace(field, head=step_head(as_number(values) / unit, offsets, base, "gap"))
 
 
 def _step_kind(column: Column, name: str, place: Place) -> Field:

@@ -1,6 +1,7 @@
 """A whole fit on encoded examples: split, plan, build, train, and sum up what happened."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,15 +10,17 @@ import numpy as np
 
 from unspool import modelfile
 from unspool.codec.codec import Codec, Encoded
-from unspool.config import Config, Summary
+from unspool.config import Config, Row, Summary
 from unspool.network.build import shape_of
 from unspool.network.net import Net
+from unspool.network.storage import Nets
 from unspool.options import Network, Training
 from unspool.training.batches import bucketed, split
 from unspool.training.checkpoint import Checkpoint, fingerprint
 from unspool.training.defaults import Plan, plan
 from unspool.training.display import display
 from unspool.training.fit import Progress, Task, train
+from unspool.training.rows import Inputs, learn_rows
 from unspool.training.update import start
 
 
@@ -42,8 +45,14 @@ class Asked:
     versions: dict[str, str]
 
 
-def learn(codec: Codec, encoded: Encoded, asked: Asked) -> tuple[Config, Net]:
-    """Fit a network to encoded examples.
+def learn(codec: Codec, encoded: Encoded, asked: Asked, inputs: Inputs | None) -> tuple[Config, Nets]:
+    """Fit a network to encoded examples, and a small one to their inputs.
+
+    Args:
+        codec: the fitted columns.
+        encoded: the examples.
+        asked: all the rest.
+        inputs: what to learn to draw inputs from, or `None`.
 
     Raises:
         TrainingError: too little data to hold any out, or weights that diverge.
@@ -59,8 +68,8 @@ def learn(codec: Codec, encoded: Encoded, asked: Asked) -> tuple[Config, Net]:
         heldout=bucketed(heldout, shape.stops)[0],
         train_steps=int(learned.offsets[-1]),
         heldout_steps=int(heldout.offsets[-1]),
-        train_jacobian=_total(learned),
-        heldout_jacobian=_total(heldout),
+        train_jacobian=learned.jacobian,
+        heldout_jacobian=heldout.jacobian,
         seed=asked.seed,
     )
     settings = {"codec": codec, "network": asked.network, "training": asked.training, "seed": asked.seed}
@@ -69,13 +78,16 @@ def learn(codec: Codec, encoded: Encoded, asked: Asked) -> tuple[Config, Net]:
     if asked.checkpoint is not None:
         folder = Checkpoint(asked.checkpoint, parts)
         saver = {"resume": folder.load(start(net, numbers.recipe)), "save": folder.save}
-    with display(numbers.updates, asked.verbose) as watch:
+    # Aside, since compiling takes most of the small network's time, and one core only.
+    with ThreadPoolExecutor(1) as aside, display(numbers.updates, asked.verbose) as watch:
+        drawing = None if inputs is None else aside.submit(learn_rows, inputs, rows, heldout_rows, asked.seed)
         net, progress = train(task, numbers, net, watch=watch, **saver)
     summary = _summary(task, progress, net, len(learned), len(heldout))
-    return _config(codec, asked, numbers, parts["data"], summary), net
+    row, row_net = (None, None) if drawing is None else drawing.result()
+    return _config(codec, asked, numbers, parts["data"], summary, row), Nets(net, row_net)
 
 
-def _config(codec: Codec, asked: Asked, numbers: Plan, data: str, summary: Summary) -> Config:
+def _config(codec: Codec, asked: Asked, numbers: Plan, data: str, summary: Summary, row: Row | None) -> Config:
     return Config(
         format=modelfile.FORMAT_VERSION,
         versions=asked.versions,
@@ -87,6 +99,7 @@ def _config(codec: Codec, asked: Asked, numbers: Plan, data: str, summary: Summa
         seed=asked.seed,
         data=data,
         summary=summary,
+        row=row,
     )
 
 
@@ -104,8 +117,3 @@ def _summary(task: Task, progress: Progress, net: Net, examples: int, heldout: i
         stopped=progress.stopped,
         rounds=progress.rounds,
     )
-
-
-def _total(encoded: Encoded) -> float:
-    """The log-Jacobian of all fields and steps."""
-    return float(sum(column.sum() for column in encoded.log_jacobian))

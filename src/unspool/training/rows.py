@@ -1,0 +1,91 @@
+"""Learning to draw the inputs: the same training, of a small network on sequences of one step."""
+
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from unspool.codec.codec import Codec, Encoded
+from unspool.codec.rows import is_constant
+from unspool.codec.table import Kind
+from unspool.config import Row
+from unspool.network.net import Net
+from unspool.network.storage import row_shape
+from unspool.options import Network
+from unspool.training.batches import bucketed
+from unspool.training.defaults import CLIP, Plan
+from unspool.training.fit import Task, train
+from unspool.training.update import Recipe
+
+SIZE, EMBEDDING = 32, 16
+"""Hidden units, and width of the embedding of a category."""
+MOST = 65_536
+"""Rows to learn from at the most; an eighth as many are held out."""
+BATCH, RATE, UPDATES = 256, 4e-3, 1_000
+"""Rows of one update, peak rate, and updates at the most: `docs/log.md` has what they are worth."""
+
+
+class Inputs(NamedTuple):
+    """The inputs of examples as sequences of one step.
+
+    Attributes:
+        codec: from `unspool.codec.rows.fit_rows`.
+        encoded: all rows.
+        table: the kind of table that they came in.
+    """
+
+    codec: Codec
+    encoded: Encoded
+    table: Kind
+
+
+def learn_rows(inputs: Inputs, rows: NDArray[np.int64], heldout: NDArray[np.int64], seed: int) -> tuple[Row, Net]:
+    """Fit the model of the inputs.
+
+    Args:
+        inputs: all rows.
+        rows: those to learn from.
+        heldout: those to decide by.
+        seed: of the fit.
+    """
+    codec, encoded, table = inputs
+    row = Row(codec, SIZE, EMBEDDING, 0.0, table)
+    net = Net(np.random.default_rng([seed, 3]), row_shape(row))
+    if is_constant(codec):
+        return row, net
+    rng = np.random.default_rng([seed, 4])
+    learned, decided = (encoded.take(_some(rng, part, most)) for part, most in ((rows, MOST), (heldout, MOST // 8)))
+    task = Task(
+        train=bucketed(learned, False)[0],
+        heldout=bucketed(decided, False)[0],
+        train_steps=len(learned),
+        heldout_steps=len(decided),
+        train_jacobian=learned.jacobian,
+        heldout_jacobian=decided.jacobian,
+        seed=seed,
+    )
+    net, progress = train(task, _plan(len(learned)), net)
+    return msgspec.structs.replace(row, nats=progress.best), net
+
+
+def _plan(examples: int) -> Plan:
+    batch = min(BATCH, examples)
+    return Plan(
+        size=SIZE,
+        embedding=EMBEDDING,
+        network=Network(),
+        batch=batch,
+        rate=RATE,
+        updates=UPDATES,
+        round=UPDATES // 10,
+        patience=3,
+        warmup=UPDATES // 20,
+        recipe=Recipe("teacher", CLIP, 0.0),
+        seconds=None,
+    )
+
+
+def _some(rng: np.random.Generator, rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """The rows, or as many of them as are enough."""
+    return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
