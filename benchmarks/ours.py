@@ -1,6 +1,7 @@
 """Unspool's side of the benchmarks: the one place that knows how the engine is called."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -8,12 +9,12 @@ import numpy as np
 from common import Sizes
 
 from unspool.devices import placed
-from unspool.generation.engine import LONG, Chunk, Request, chunks
+from unspool.generation.engine import MOST, Chunk, Request, chunks
 from unspool.network.heads.symbols import Categorical
 from unspool.network.net import Net, Shape, Symbols
 from unspool.network.rules import PLAIN
 from unspool.options import Network
-from unspool.training.batches import Bucket
+from unspool.training.batches import Bucket, segment_steps
 from unspool.training.update import Recipe, Updates, copied, shards, start, update
 
 EMBEDDING = 32
@@ -26,20 +27,24 @@ def token_net(sizes: Sizes, *, stops: bool = False) -> Net:
 
 
 def training(sizes: Sizes, together: int) -> Callable[[], Any]:
-    """A job of `together` updates on B sequences of T steps, with an encoder, a context and stopping besides."""
+    """A job of `together` updates on B sequences of T steps, with an encoder, a context and stopping besides.
+
+    Where sequences are so long that they are learned in segments, each segment is one of the updates.
+    """
     B, T = sizes.B, sizes.T
-    recipe = Recipe("teacher", 1.0, 0.0)
-    values = np.random.default_rng(0).integers(0, sizes.V, (together, B, T)).astype(np.int32)
-    data = Bucket((np.zeros((together, B), np.int32),), (values,), np.full((together, B), T - 1, np.int32))
-    zeros, ones = np.zeros(together, np.int32), np.ones((together, B), np.float32)
-    rates, spread = np.full(together, 1e-3, np.float32), shards(B)
-    updates = Updates(data, zeros, ones, rates, rates)
+    recipe, segment = Recipe("teacher", 1.0, 0.0), segment_steps(T, None) or T
+    K = together * -(-T // segment)
+    values = np.random.default_rng(0).integers(0, sizes.V, (K, B, segment)).astype(np.int32)
+    data = Bucket((np.zeros((K, B), np.int32),), (values,), np.full((K, B), T - 1, np.int32))
+    first = (np.arange(K) * segment % (segment * (K // together))).astype(np.int32)
+    rates, spread = np.full(K, 1e-3, np.float32), replace(shards(B), segmented=segment < T)
+    updates = Updates(data, first, np.ones((K, B), np.float32), rates, rates)
     scale, key = np.float32(1 / (B * T)), jax.random.key(0)
     box = [copied(placed(start(token_net(sizes, stops=True), recipe), spread.devices))]
 
     def run() -> None:
         read = updates.placed(spread.devices)
-        box[0], total = update(recipe, spread, box[0], read, np.int32(together), scale, key)
+        box[0], total = update(recipe, spread, box[0], read, np.int32(K), scale, key)
         total.block_until_ready()
 
     return run
@@ -48,7 +53,7 @@ def training(sizes: Sizes, together: int) -> Callable[[], Any]:
 def sample(net: Net, sizes: Sizes) -> list[Chunk]:
     """B sequences of T symbols."""
     request = Request((np.zeros(1, np.int32),), sizes.B, 0, PLAIN, sizes.T, sizes.T)
-    return list(chunks(net, request, slice(0, sizes.B), LONG))
+    return list(chunks(net, request, slice(0, sizes.B), MOST))
 
 
 def symbols(net: Net, sizes: Sizes) -> np.ndarray:

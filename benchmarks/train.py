@@ -15,7 +15,7 @@ from rivals import installed, keras_training, torch_training
 from unspool.network.cell import unroll
 
 RIVALS = {"PyTorch nn.LSTM": ("torch", torch_training), "Keras LSTM": ("keras", keras_training)}
-TOGETHER = 4
+TOGETHER = 8
 
 
 def parity(H: int) -> None:

@@ -43,7 +43,7 @@ def test_a_number_on_its_own_output_is_the_draw_that_the_uniforms_make():
     carry, ready = opening(net, INPUTS, B)
     for t in range(T):
         top, state = net.step(ready, carry.x, carry.state, net.masks())
-        params = net.params(ready, 0, top, ())
+        params = net.params(net.told(top), 0)
         np.testing.assert_allclose(own[t], net.shape.heads[0].log_prob(params, values[0][t]), atol=1e-10)
         carry = carry._replace(state=state, x=net.feed(ready, (Normal().pick(params, uniforms[t]),)))
 
@@ -57,7 +57,7 @@ def test_the_gradient_of_a_draw_reaches_location_and_spread():
         carry, ready = opening(moved, INPUTS, B)
         _, carry = rolled(moved, ready, carry, values, net.masks(), jnp.ones((T, B)), uniforms)
         top, _ = net.step(ready, carry.x, carry.state, net.masks())
-        return net.shape.heads[0].log_prob(net.params(ready, 0, top, ()), head_at_end).sum()
+        return net.shape.heads[0].log_prob(net.params(net.told(top), 0), head_at_end).sum()
 
     bias = net.outputs[0].b
     gradient = jax.grad(later)(bias, jnp.ones(B))

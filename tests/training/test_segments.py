@@ -81,7 +81,7 @@ def test_no_gradient_crosses_the_border_of_a_segment(small, plain):
         learner, _ = in_segments(small, plain(), weights)
         for part in (lambda net: net.start, lambda net: net.initial[0]):
             assert (np.abs(part(learner.net) - part(before)).max() > 1e-3) == moves
-        for part in (lambda net: net.cells[0].R, lambda net: net.cells[0].K, lambda net: net.outputs[0].A):
+        for part in (lambda net: net.cells[0].R, lambda net: net.cells[0].K, lambda net: net.outputs.A):
             assert np.abs(part(learner.net) - part(before)).max() > 1e-3
 
 
