@@ -53,13 +53,13 @@ def test_the_gradient_of_a_draw_reaches_location_and_spread():
     net, values, uniforms = case(Normal())
 
     def later(bias, head_at_end):
-        moved = eqx.tree_at(lambda n: n.outputs[0].b, net, bias)
+        moved = eqx.tree_at(lambda n: n.outputs.b, net, bias)
         carry, ready = opening(moved, INPUTS, B)
         _, carry = rolled(moved, ready, carry, values, net.masks(), jnp.ones((T, B)), uniforms)
         top, _ = net.step(ready, carry.x, carry.state, net.masks())
         return net.shape.heads[0].log_prob(net.params(net.told(top), 0), head_at_end).sum()
 
-    bias = net.outputs[0].b
+    bias = net.outputs.b
     gradient = jax.grad(later)(bias, jnp.ones(B))
     assert (np.abs(gradient) > 1e-4).all()
     for k, step in enumerate(1e-5 * np.eye(2)):
