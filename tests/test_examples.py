@@ -40,6 +40,7 @@ def test_an_example_reads_in_one_look(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= 60
 
 
+@pytest.mark.slow
 def test_integers_are_learned_by_heart_one_sequence_and_nine_tables() -> None:
     text = printed("integers.py")
     assert re.search(r"^input 5 gives +2 4 6 8$", text, re.MULTILINE), text
@@ -47,6 +48,7 @@ def test_integers_are_learned_by_heart_one_sequence_and_nine_tables() -> None:
     assert "not" not in text
 
 
+@pytest.mark.slow
 def test_text_is_learned_by_heart_to_the_last_space_and_twenty_lines_by_their_titles() -> None:
     text = printed("text.py")
     assert re.search(r"^'h' gives +'hello world this is ', 20 characters$", text, re.MULTILINE), text
@@ -54,6 +56,7 @@ def test_text_is_learned_by_heart_to_the_last_space_and_twenty_lines_by_their_ti
     assert len(re.findall(r"drawn at temperature", text)) == 2
 
 
+@pytest.mark.slow
 def test_series_follow_a_sine_fed_freely_and_waves_of_triples_never_seen() -> None:
     text = printed("series.py")
     assert "gives the next 30:" in text

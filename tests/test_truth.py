@@ -22,6 +22,7 @@ def gap(table: dict[str, list[object]], true: np.ndarray, inputs: object, sequen
     return float((true[-test:] - model.log_prob(new)).sum() / steps)
 
 
+@pytest.mark.slow
 def test_a_markov_chain_whose_transitions_and_lengths_depend_on_the_input() -> None:
     rng = np.random.default_rng(0)
     V, N = 6, 2000
@@ -43,6 +44,7 @@ def test_a_markov_chain_whose_transitions_and_lengths_depend_on_the_input() -> N
     assert lost < CLOSE
 
 
+@pytest.mark.slow
 def test_an_autoregression_whose_strength_is_the_input() -> None:
     rng = np.random.default_rng(1)
     N, T = 1200, 40
@@ -59,6 +61,7 @@ def test_an_autoregression_whose_strength_is_the_input() -> None:
     assert lost < CLOSE
 
 
+@pytest.mark.slow
 def test_a_sine_with_noise_whose_amplitude_and_frequency_are_the_input() -> None:
     rng = np.random.default_rng(2)
     N, T, spread = 1500, 40, 0.3

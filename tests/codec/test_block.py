@@ -64,6 +64,7 @@ def test_what_is_no_block_is_refused() -> None:
         gather(data, id="id", inputs="k", sequence=SEQUENCE)
 
 
+@pytest.mark.slow
 def test_members_that_go_together_are_made_together(tmp_path) -> None:
     """Half the steps have a and b, the others c: independent members would agree in a quarter of the steps."""
     model = us.OneToMany(

@@ -145,6 +145,7 @@ def test_missing_moments_are_missing() -> None:
     assert codec.show({"when": back}, examples.offsets)[0][0] is None
 
 
+@pytest.mark.slow
 def test_a_model_of_events_makes_streams_and_keeps_moments(tmp_path) -> None:
     """From the table to generated dates: never before the input date, never falling, the same when streamed."""
     table = events(rows=24, amount=np.round(RNG.gamma(2, 20, 144), 2))

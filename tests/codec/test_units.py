@@ -186,6 +186,7 @@ def test_without_the_package_learning_pieces_names_the_extra_and_all_else_works(
         fit(texts, "bpe")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", LONGER)
 def test_a_model_learns_the_sentences_whatever_they_are_made_of(talkers, unit):
     nats = -talkers[unit].log_prob(sentences(1)).mean()

@@ -114,6 +114,7 @@ def test_long_sequences_are_cut_unless_the_user_says_where():
     assert segment_steps(50, 100) == 100
 
 
+@pytest.mark.slow
 def test_training_in_segments_learns_and_is_repeatable(small):
     """With dropout and over several shards, and through the decay."""
     plan = replace(small.plan, segment=SEGMENT)
@@ -129,6 +130,7 @@ def test_training_in_segments_learns_and_is_repeatable(small):
 # ---- memory --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_memory_of_an_update_does_not_grow_with_the_length_of_sequences(small):
     """What the compiled program needs besides the data themselves, for 2,048 and 16,384 steps in segments of 512."""
     learner = jax.eval_shape(lambda: start(small.net(), small.recipe))
