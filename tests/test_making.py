@@ -82,6 +82,7 @@ def test_parts_of_the_engines_own_tiles_give_the_same_numbers_to_the_bit(tracks,
     assert pq.read_table(many).equals(pq.read_table(one))
 
 
+@pytest.mark.slow
 def test_no_part_outlives_the_next_but_one(names, small_parts, tmp_path, monkeypatch):
     """This is what keeps memory flat; benchmarks/scale.py measures it."""
     made, alive = [], []

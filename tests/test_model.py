@@ -346,6 +346,7 @@ KILLED = """
 """
 
 
+@pytest.mark.slow
 def test_after_kill_minus_nine_the_same_call_ends_with_the_same_bits(tmp_path: Path) -> None:
     script = tmp_path / "killed.py"
     script.write_text(textwrap.dedent(KILLED))

@@ -208,6 +208,7 @@ def test_nothing_global_of_matplotlib_is_touched(tmp_path):
     assert done.stdout == "False\n"
 
 
+@pytest.mark.slow
 def test_moments_and_blocks_of_flags_are_drawn_as_fans(tmp_path):
     """Of a block, how many members are yes."""
     rng = np.random.default_rng(0)

@@ -16,6 +16,8 @@ from unspool.codec.rows import MOST, as_inputs, fit_rows
 from unspool.codec.table import Table
 from unspool.errors import OptionError, SchemaError
 
+pytestmark = pytest.mark.slow
+
 FIELDS = ["c", "x", "k", "few", "d", "v"]
 DAYS = np.datetime64("2020-01-01", "us")
 

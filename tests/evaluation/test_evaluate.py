@@ -9,6 +9,8 @@ from unspool.evaluation import scores
 from unspool.evaluation.paths import made
 from unspool.report.report import read_report
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("scipy.stats")
 
 SMALL = {"network": us.Network(size=8), "training": us.Training(epochs=2), "verbose": False}
@@ -67,7 +69,6 @@ def test_every_section_is_there_made_or_with_its_reason(report):
     assert "block bootstrap" in str(report)
 
 
-@pytest.mark.slow
 def test_the_same_call_gives_the_same_bytes_and_another_seed_others(model, report):
     again = model.evaluate(TEST, train=TRAIN, samples=12)
     assert again.to_json() == report.to_json()
@@ -84,7 +85,6 @@ def test_data_of_its_own_with_the_training_data_needs_no_warning(report):
     assert report.facts["judged"].startswith("30 sequences")
 
 
-@pytest.mark.slow
 def test_without_training_data_one_part_is_judged_and_the_report_says_so(model):
     report = model.evaluate(TEST, samples=2)
     assert report.facts["judged"].startswith("10 sequences")
@@ -92,7 +92,6 @@ def test_without_training_data_one_part_is_judged_and_the_report_says_so(model):
     assert "10 others" in report.notes[0]
 
 
-@pytest.mark.slow
 def test_the_data_of_training_falls_into_the_parts_it_had_then(model):
     report = model.evaluate(TRAIN, samples=2)
     assert report.facts["judged"].startswith(f"{model.summary_.heldout} sequences")
@@ -100,7 +99,6 @@ def test_the_data_of_training_falls_into_the_parts_it_had_then(model):
     assert "training held out" in report.notes[0]
 
 
-@pytest.mark.slow
 def test_judging_on_what_was_learned_is_called_flattering(model):
     assert "flatter" in model.evaluate(TRAIN, train=TRAIN, samples=2).notes[0]
 
@@ -141,7 +139,6 @@ def test_what_is_made_for_examples_has_their_form(model):
     np.testing.assert_array_equal(paths.offsets, given.offsets)
 
 
-@pytest.mark.slow
 def test_texts_are_judged_as_texts_with_bits_per_character(workshop):
     model = us.load(workshop.names)
     report = model.evaluate(workshop.folder / "names.csv", train=workshop.folder / "names.csv", samples=2)
