@@ -8,6 +8,8 @@ device unless told otherwise before it starts; importing this module tells it.
 import contextlib
 import functools
 import os
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -35,6 +37,23 @@ claim()
 def available() -> int:
     """Devices of this process."""
     return jax.local_device_count()
+
+
+_turn = threading.RLock()
+
+
+@contextlib.contextmanager
+def turn(devices: int) -> Iterator[None]:
+    """The right to run a program on several devices, which a thread keeps until its results are there.
+
+    The devices of a program wait for each other. With the programs of two threads, each device could begin another
+    one's, and all would wait for ever. One device waits for none.
+
+    Args:
+        devices: of the program.
+    """
+    with _turn if devices > 1 else contextlib.nullcontext():
+        yield
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 import math
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import equinox as eqx
@@ -59,6 +60,16 @@ def test_the_same_training_gives_the_same_weights_to_the_bit(small, finished):
     net, progress = train(small.task, small.plan, small.net())
     assert same_bits(net, finished[0])
     assert course(progress) == course(finished[1])
+
+
+def test_trainings_side_by_side_end_as_they_do_alone(small):
+    """Their updates are spread over the same devices, which wait for each other within an update."""
+    plan = replace(small.plan, batch=16)
+    assert Run(small.task, plan, small.net(), None).spread.shards == 2
+    alone, _ = train(small.task, plan, small.net())
+    with ThreadPoolExecutor(3) as pool:
+        many = [pool.submit(train, small.task, plan, small.net()) for _ in range(6)]
+        assert all(same_bits(alone, training.result()[0]) for training in many)
 
 
 def test_another_seed_gives_other_weights(small, finished):

@@ -16,7 +16,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Int, UInt32
 from numpy.typing import NDArray
 
-from unspool.devices import ROWS, available, mesh, placed
+from unspool.devices import ROWS, available, mesh, placed, turn
 from unspool.errors import OptionError
 from unspool.network.cell import State
 from unspool.network.heads.base import Head, innermost, over
@@ -273,14 +273,16 @@ def chunks(net: Net, request: Request, rows: slice, chunk: int) -> Iterator[Chun
     ready, carry = None, None
     for first in range(0, total, steps):
         which = seed, who, np.int32(first), np.int32(total), rule, given_steps(request, row, first, steps)
-        if carry is None:
-            ready, carry, (values, alive) = launch(net, inputs, *which, **how)
-        else:
-            carry, (values, alive) = advance(net, ready, carry, *which, **how)
-        kept = min(steps, total - first)
-        cut = (slice(kept), slice(count))
-        yield Chunk(tuple(np.asarray(v)[cut] for v in values), np.asarray(alive)[cut])
-        if stopping and bool(carry.done[:count].all()):
+        with turn(devices):
+            if carry is None:
+                ready, carry, made = launch(net, inputs, *which, **how)
+            else:
+                carry, made = advance(net, ready, carry, *which, **how)
+            values, alive = jax.tree.map(np.asarray, made)
+            ended = stopping and bool(np.asarray(carry.done)[:count].all())
+        cut = (slice(min(steps, total - first)), slice(count))
+        yield Chunk(tuple(v[cut] for v in values), alive[cut])
+        if ended:
             return
 
 

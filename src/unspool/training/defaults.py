@@ -43,6 +43,7 @@ class Plan:
         seconds: time budget, or `None`.
         curve: how the share of its own output rises under scheduled feeding.
         segment: steps of a segment of long sequences, or `None` where all are learned whole.
+        devices: that share the rows at the most, or `None` for all there are.
     """
 
     size: int
@@ -58,6 +59,7 @@ class Plan:
     seconds: float | None
     curve: Curve = "linear"
     segment: int | None = None
+    devices: int | None = None
 
 
 def plan(network: Network, training: Training, codec: Codec, *, examples: int, steps: int) -> Plan:

@@ -24,7 +24,7 @@ import msgspec
 import numpy as np
 
 from unspool.config import Round
-from unspool.devices import placed
+from unspool.devices import placed, turn
 from unspool.errors import TrainingError
 from unspool.network.net import Net
 from unspool.random import seed_words
@@ -146,7 +146,7 @@ class Run:
             max(1, min(TOGETHER, plan.round, -(-bucket.examples // size)))
             for bucket, size in zip(task.train, self.sizes, strict=True)
         ]
-        self.spread = shards(max(self.sizes))
+        self.spread = shards(max(self.sizes), plan.devices)
         if resume is None:
             learner = start(net, self.plan.recipe)
             resume = (Progress(), learner, learner)
@@ -200,16 +200,18 @@ class Run:
             np.array([self.rate(n) for n in numbers], np.float32),
             np.array([self.share(n) for n in numbers], np.float32),
         )
-        self.learner, total = update(
-            self.plan.recipe,
-            replace(self.spread, segmented=long),
-            self.learner,
-            updates.placed(self.spread.devices),
-            np.int32(group.updates),
-            self.scale,
-            jax.random.fold_in(self.key, at),
-        )
-        self.seen += float(total)
+        with turn(self.spread.devices):
+            self.learner, total = update(
+                self.plan.recipe,
+                replace(self.spread, segmented=long),
+                self.learner,
+                updates.placed(self.spread.devices),
+                np.int32(group.updates),
+                self.scale,
+                jax.random.fold_in(self.key, at),
+            )
+            seen = float(total)
+        self.seen += seen
         self.seen_rows += float(group.weights.sum()) / (len(group.rows) if long else 1)
         self.progress.update += group.updates
 
@@ -279,7 +281,7 @@ class Run:
         if not self.task.heldout:
             return None
         free = self.plan.recipe.feeding == "free"
-        total = sum(float(score(net, bucket, free=free).sum()) for bucket in self.task.heldout)
+        total = sum(float(score(net, bucket, free=free, most=self.plan.devices).sum()) for bucket in self.task.heldout)
         return -(total + self.task.heldout_jacobian) / max(1, self.task.heldout_steps)
 
 

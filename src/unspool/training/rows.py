@@ -83,6 +83,7 @@ def _plan(examples: int) -> Plan:
         warmup=UPDATES // 20,
         recipe=Recipe("teacher", CLIP, 0.0),
         seconds=None,
+        devices=1,  # it runs beside another training, and must not wait for the same devices
     )
 
 

@@ -14,7 +14,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from numpy.typing import NDArray
 
-from unspool.devices import ROWS, available, mesh, placed
+from unspool.devices import ROWS, available, mesh, placed, turn
 from unspool.network.likelihood import opening, rolled, taught
 from unspool.network.net import Carry, Net
 from unspool.random import uniforms
@@ -67,10 +67,16 @@ class Spread:
     segmented: bool = False
 
 
-def shards(rows: int) -> Spread:
-    """How to share out updates of about so many rows: the shards depend on the rows alone, the devices divide them."""
+def shards(rows: int, most: int | None = None) -> Spread:
+    """How to share out updates of about so many rows: the shards depend on the rows alone, the devices divide them.
+
+    Args:
+        rows: of one update.
+        most: devices at the most; `None` is all that there are.
+    """
     count = next((count for count in (4, 2) if rows >= count * FEWEST), 1)
-    return Spread(next(devices for devices in (4, 2, 1) if devices <= min(count, available())), count)
+    most = min(count, available(), most or count)
+    return Spread(next(devices for devices in (4, 2, 1) if devices <= most), count)
 
 
 class Learner(NamedTuple):
@@ -265,7 +271,7 @@ def _score(
     return sums.reshape(-1, sums.shape[-1]), after
 
 
-def score(net: Net, bucket: Bucket, *, free: bool = False) -> NDArray[np.float64]:
+def score(net: Net, bucket: Bucket, *, free: bool = False, most: int | None = None) -> NDArray[np.float64]:
     """Log-probability of every sequence in the network's units: a column per step field, and one for the stops.
 
     Sequences are scored in batches of a power of two, so that few shapes are compiled, and long ones segment by
@@ -275,6 +281,7 @@ def score(net: Net, bucket: Bucket, *, free: bool = False) -> NDArray[np.float64
         net: the network.
         bucket: the sequences.
         free: whether every step reads the network's own output in place of the data.
+        most: see `shards`.
     """
     segment = segment_steps(bucket.steps, None) or bucket.steps
     steps = up_to(bucket.steps, segment)
@@ -283,7 +290,7 @@ def score(net: Net, bucket: Bucket, *, free: bool = False) -> NDArray[np.float64
     widest = max([4 * net.shape.size, *(head.size for head in net.shape.heads)])
     most = max(1, min(SCORE_CELLS // (segment * widest), 1024))
     size = 1 << (min(bucket.examples, most).bit_length() - 1)
-    spread = shards(size)
+    spread = shards(size, most)
     net = placed(net, spread.devices)
     out = []
     for at in range(0, bucket.examples, size):
@@ -291,15 +298,17 @@ def score(net: Net, bucket: Bucket, *, free: bool = False) -> NDArray[np.float64
         total, carry = np.zeros(()), None
         for first in range(0, steps, segment):
             piece = placed((bucket.take(rows, slice(first, first + segment)), rows), spread.devices, axis=0)
-            part, carry = _score(net, *piece, np.int32(first), carry, free, spread)
-            total = total + np.asarray(part, np.float64)
+            with turn(spread.devices):
+                part, carry = _score(net, *piece, np.int32(first), carry, free, spread)
+                total = total + np.asarray(part, np.float64)
         out.append(total[: bucket.examples - at])
     return np.concatenate(out)
 
 
 def copied(tree: Any) -> Any:
     """A copy whose buffers a donating call can't take away."""
-    return jax.tree.map(jnp.copy, tree)
+    with turn(max(len(leaf.devices()) for leaf in jax.tree.leaves(tree))):
+        return jax.block_until_ready(jax.tree.map(jnp.copy, tree))
 
 
 def leaves(learner: Learner) -> dict[str, NDArray[Any]]:
