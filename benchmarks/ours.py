@@ -37,7 +37,7 @@ def training(sizes: Sizes, together: int) -> Callable[[], Any]:
     values = np.random.default_rng(0).integers(0, sizes.V, (K, B, segment)).astype(np.int32)
     data = Bucket((np.zeros((K, B), np.int32),), (values,), np.full((K, B), T - 1, np.int32))
     first = (np.arange(K) * segment % (segment * (K // together))).astype(np.int32)
-    rates, spread = np.full(K, 1e-3, np.float32), replace(shards(B), segmented=segment < T)
+    rates, spread = np.full(K, 1e-3, np.float32), replace(shards(B, sizes.H), segmented=segment < T)
     updates = Updates(data, first, np.ones((K, B), np.float32), rates, rates)
     scale, key = np.float32(1 / (B * T)), jax.random.key(0)
     box = [copied(placed(start(token_net(sizes, stops=True), recipe), spread.devices))]

@@ -82,6 +82,8 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         segment: steps after which backpropagation is cut (truncated backpropagation through time, Williams & Peng
             1990, Neural Computation 2): the state goes on, the gradient doesn't, and memory stays the same however
             long a sequence is. By default, 512 where a sequence has more than 1,024 steps.
+        shards: parts that the rows of an update are cut into, at the most; by default one for each core that is used.
+            A number makes the weights the same to the bit whether they are learned on 1, 2 or 4 cores.
         seconds: time budget; the learning rate decays in time to end within it.
         draw_inputs: learn a small model of the inputs too, so that whole synthetic data sets can be made.
     """
@@ -95,6 +97,7 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     feeding: Literal["teacher", "scheduled", "free"] = "teacher"
     curve: Curve = "linear"
     segment: Positive | None = None
+    shards: Literal[1, 2, 4] | None = None
     seconds: Annotated[float, Meta(gt=0.0)] | None = None
     draw_inputs: bool = True
 

@@ -1,4 +1,4 @@
-"""Rows are shared out over devices, and no bit of the weights says over how many."""
+"""Rows are shared out over devices; cut into the same shards, no bit of the weights says over how many devices."""
 
 import json
 import os

@@ -64,7 +64,7 @@ def test_the_same_training_gives_the_same_weights_to_the_bit(small, finished):
 
 def test_trainings_side_by_side_end_as_they_do_alone(small):
     """Their updates are spread over the same devices, which wait for each other within an update."""
-    plan = replace(small.plan, batch=16)
+    plan = replace(small.plan, batch=16, shards=2)
     assert Run(small.task, plan, small.net(), None).spread.shards == 2
     alone, _ = train(small.task, plan, small.net())
     with ThreadPoolExecutor(3) as pool:

@@ -43,6 +43,7 @@ class Plan:
         seconds: time budget, or `None`.
         curve: how the share of its own output rises under scheduled feeding.
         segment: steps of a segment of long sequences, or `None` where all are learned whole.
+        shards: parts that the rows of an update are cut into at the most, or `None` for one a device.
         devices: that share the rows at the most, or `None` for all there are.
     """
 
@@ -59,6 +60,7 @@ class Plan:
     seconds: float | None
     curve: Curve = "linear"
     segment: int | None = None
+    shards: int | None = None
     devices: int | None = None
 
 
@@ -101,6 +103,7 @@ def plan(network: Network, training: Training, codec: Codec, *, examples: int, s
         seconds=training.seconds,
         curve=training.curve,
         segment=segment,
+        shards=training.shards,
     )
 
 

@@ -146,7 +146,7 @@ class Run:
             max(1, min(TOGETHER, plan.round, -(-bucket.examples // size)))
             for bucket, size in zip(task.train, self.sizes, strict=True)
         ]
-        self.spread = shards(max(self.sizes), plan.devices)
+        self.spread = shards(max(self.sizes), plan.size, plan.shards, plan.devices)
         if resume is None:
             learner = start(net, self.plan.recipe)
             resume = (Progress(), learner, learner)

@@ -1,6 +1,5 @@
 """The compiled parts of training: several updates in one dispatch, and the likelihood of many sequences."""
 
-import functools
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -14,15 +13,20 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from numpy.typing import NDArray
 
-from unspool.devices import ROWS, available, mesh, placed, turn
+from unspool.devices import MOST, ROWS, available, mesh, placed, turn
 from unspool.network.likelihood import opening, rolled, taught
 from unspool.network.net import Carry, Net
 from unspool.random import uniforms
 from unspool.training.batches import Bucket, segment_steps, up_to
 
-FEWEST = 8
-"""Rows that are worth a shard: with fewer, the recurrent weights are read for too little work."""
+FEWEST, ROWS_OF_UNITS = 8, 16
+"""Rows that are worth a shard: so many, and one for so many hidden units. With fewer, the recurrent weights are read
+for too little work."""
+LARGE = 2**17
+"""Numbers of an array that devices exchange by itself: smaller ones go together, since each exchange has its cost."""
 Feeding = Literal["teacher", "scheduled", "free"]
+SCORED = 4
+"""Shards of a batch that is scored: nothing is exchanged there, and scores are the same bits on any devices."""
 SCORE_CELLS = 2**24
 """Numbers that one dispatch of scoring may hold in its largest array."""
 
@@ -57,8 +61,8 @@ class Spread:
 
     Attributes:
         devices: that compute side by side.
-        shards: parts that the rows are cut into, a multiple of `devices`. The gradient is the sum over the shards in
-            their order: with the same shards, any number of devices gives the same bits.
+        shards: parts that the rows are cut into, `devices` times a power of two. The gradient is the sum over the
+            shards, two by two: with the same shards, any number of devices gives the same bits.
         segmented: whether an update may go on where the one before it ended, as the next segment of long sequences.
     """
 
@@ -67,16 +71,23 @@ class Spread:
     segmented: bool = False
 
 
-def shards(rows: int, most: int | None = None) -> Spread:
-    """How to share out updates of about so many rows: the shards depend on the rows alone, the devices divide them.
+def shards(rows: int, size: int, count: int | None = None, most: int | None = None) -> Spread:
+    """How to share out updates of about so many rows.
 
     Args:
         rows: of one update.
+        size: hidden units H.
+        count: shards at the most, whatever the devices; `None` is one for each device.
         most: devices at the most; `None` is all that there are.
+
+    Examples:
+        >>> shards(rows=64, size=128, count=4).shards, shards(rows=64, size=1024, count=4).shards
+        (4, 1)
     """
-    count = next((count for count in (4, 2) if rows >= count * FEWEST), 1)
-    most = min(count, available(), most or count)
-    return Spread(next(devices for devices in (4, 2, 1) if devices <= most), count)
+    fewest, devices = max(FEWEST, size // ROWS_OF_UNITS), min(available(), most or MOST)
+    worth = [number for number in (4, 2, 1) if number == 1 or rows >= number * fewest]
+    count = next(number for number in worth if number <= (count or devices))
+    return Spread(next(number for number in (4, 2, 1) if number <= min(count, devices)), count)
 
 
 class Learner(NamedTuple):
@@ -157,9 +168,9 @@ def _updates(
     here = jax.lax.axis_index(ROWS) * own + jnp.arange(own)
     cut = lambda a: a.reshape(a.shape[0], own, -1, *a.shape[2:])  # noqa: E731
     data, weights = jax.tree.map(cut, (updates.data, updates.weights))
-    optimiser, (_, unravel) = recipe.optimiser(), ravel_pytree(learner.net)
+    optimiser = recipe.optimiser()
 
-    def shard(net: Net, k: Array, carries: Carry | None, number: Array, s: Array) -> tuple[Array, tuple[Array, Any]]:
+    def shard(net: Net, k: Array, carries: Carry | None, number: Array, s: Array) -> tuple[tuple[Net, Array], Any]:
         """Gradient of one shard of update k: its loss summed, not averaged, so that shards add up."""
         piece, weight = jax.tree.map(lambda a: a[k, s], (data, weights))
         carry = None if carries is None else jax.tree.map(lambda a: jax.lax.stop_gradient(a[s]), carries)
@@ -170,18 +181,17 @@ def _updates(
             total, after = _total(recipe, net, piece, weight, updates.first[k], carry, randomness)
             return -total * scale, (total, after)
 
-        (_, seen), gradient = jax.value_and_grad(loss, has_aux=True)(net)
-        return ravel_pytree(gradient)[0], seen
+        (_, (seen, after)), gradient = jax.value_and_grad(loss, has_aux=True)(net)
+        return (gradient, seen), after
 
     def once(k: Array, state: tuple[Learner, Array, Any]) -> tuple[Learner, Array, Any]:
         learner, total, carries = state
         each = lambda at: shard(learner.net, k, carries, *at)  # noqa: E731
-        gradients, (seen, after) = jax.lax.map(each, (here, jnp.arange(own)))
-        everything = jax.lax.all_gather(jnp.concatenate([gradients, seen[:, None]], 1), ROWS, tiled=True)
-        summed = functools.reduce(jnp.add, [everything[s] for s in range(spread.shards)])
-        change, moments = optimiser.update(unravel(summed[:-1]), learner.moments, learner.net)
+        parts, after = jax.lax.map(each, (here, jnp.arange(own)))
+        gradient, seen = added(spread, parts)
+        change, moments = optimiser.update(gradient, learner.moments, learner.net)
         net = jax.tree.map(lambda w, d: w - updates.rates[k] * d, learner.net, change)
-        return Learner(net, moments), total + summed[-1], after if spread.segmented else None
+        return Learner(net, moments), total + seen, after if spread.segmented else None
 
     carries = None
     if spread.segmented:
@@ -190,6 +200,26 @@ def _updates(
         carries = jax.tree.map(lambda like: jnp.zeros(like.shape, like.dtype), shapes)
     learner, total, _ = jax.lax.fori_loop(0, count, once, (learner, jnp.zeros(()), carries))
     return learner, total
+
+
+def added(spread: Spread, parts: Any) -> Any:
+    """The sum over all shards of all devices, two by two: the same bits however many devices they are on.
+
+    Args:
+        spread: see `Spread`.
+        parts: arrays whose first axis is that of the shards of this device.
+    """
+    count = spread.shards // spread.devices
+    while count > 1:
+        parts, count = jax.tree.map(lambda a: a[::2] + a[1::2], parts), count // 2
+    leaves, tree = jax.tree.flatten(jax.tree.map(lambda a: a[0], parts))
+    small, several = ravel_pytree([leaf for leaf in leaves if leaf.size < LARGE])
+    total, apart = ([leaf for leaf in leaves if leaf.size >= LARGE], small), 1
+    while apart < spread.devices:
+        pairs = [[d, d | apart] for d in range(spread.devices) if not d & apart]
+        total, apart = jax.lax.psum(total, ROWS, axis_index_groups=pairs), 2 * apart
+    large, small = iter(total[0]), iter(several(total[1]))
+    return jax.tree.unflatten(tree, [next(large if leaf.size >= LARGE else small) for leaf in leaves])
 
 
 def timewise(data: Bucket) -> tuple[tuple[Array, ...], tuple[Array, ...], Array]:
@@ -290,7 +320,7 @@ def score(net: Net, bucket: Bucket, *, free: bool = False, most: int | None = No
     widest = max([4 * net.shape.size, *(head.size for head in net.shape.heads)])
     most = max(1, min(SCORE_CELLS // (segment * widest), 1024))
     size = 1 << (min(bucket.examples, most).bit_length() - 1)
-    spread = shards(size, most)
+    spread = shards(size, net.shape.size, SCORED, most)
     net = placed(net, spread.devices)
     out = []
     for at in range(0, bucket.examples, size):
