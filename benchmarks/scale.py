@@ -27,6 +27,8 @@ SWEEPS = {
 }
 LONG = (1_000, 3_000, 10_000, 30_000, 100_000)
 MANY = (10_000, 100_000, 1_000_000)
+TOGETHER = 4
+"""Updates of a dispatch, since a fit makes several in one, too: the first one finds no memory of its own yet."""
 
 
 def cost(jobs: list[tuple[str, Sizes]], rounds: int) -> Iterator[Row]:
@@ -34,14 +36,17 @@ def cost(jobs: list[tuple[str, Sizes]], rounds: int) -> Iterator[Row]:
     from ours import sampling, token_net, training
     from rivals import Weights, installed, torch_loop, torch_training
 
+    from unspool.training.batches import WHOLE
+
     for label, sizes in jobs:
+        K = TOGETHER if sizes.T <= WHOLE else 1
         pairs = {
-            "update": (1, lambda s: training(s, 1), lambda s: torch_training(s, 1)),
+            "update": (K, lambda s, K=K: training(s, K), lambda s, K=K: torch_training(s, K)),
             "sampled step": (sizes.T, sampling, lambda s: torch_loop(Weights.of(token_net(s)), s)),
         }
-        for job, (steps, ours, theirs) in pairs.items():
+        for job, (count, ours, theirs) in pairs.items():
             both = [ours(sizes), *([theirs(sizes)] if installed("torch") else [])]
-            taken = [seconds / steps for seconds in in_turn(*both, rounds=rounds)]
+            taken = [seconds / count for seconds in in_turn(*both, rounds=rounds)]
             yield line(f"{job}, {sizes}, {label}, PyTorch", *taken)
 
 
