@@ -38,6 +38,8 @@ FOLDED = 512
 """Steps for which it pays to fold tables."""
 ALONE = 2048
 """Rows times hidden units that are worth a device."""
+WIDE = {"xla_cpu_prefer_vector_width": 512}
+"""Where a processor has vectors of 512 bits, use all of them: gates are half of what isn't matrix products here."""
 
 
 class Who(NamedTuple):
@@ -103,16 +105,17 @@ def opened(net: Net, inputs: tuple[Array | NDArray[Any], ...]) -> tuple[Carry, P
 begin = jax.jit(opened)
 
 
-@partial(jax.jit, static_argnames=("steps", "stopping", "devices"))
+@partial(jax.jit, static_argnames=("steps", "stopping", "devices"), compiler_options=WIDE)
 def launch(
     net: Net, inputs: tuple[Array | NDArray[Any], ...], *which: Any, steps: int, stopping: bool, devices: int = 1
 ) -> tuple[Prepared, Carry, tuple[tuple[Array, ...], Bool[Array, "T B"]]]:
     """`begin` and the first `advance` as one program: `(ready, carry, (values per field, which are real))`."""
     carry, ready = opened(net, inputs)
-    return ready, *advance(net, ready, carry, *which, steps=steps, stopping=stopping, devices=devices)
+    plain = advance.__wrapped__  # type: ignore[attr-defined]  # options are the outermost program's alone
+    return ready, *plain(net, ready, carry, *which, steps=steps, stopping=stopping, devices=devices)
 
 
-@partial(jax.jit, static_argnames=("steps", "stopping", "devices"))
+@partial(jax.jit, static_argnames=("steps", "stopping", "devices"), compiler_options=WIDE)
 def advance(
     net: Net,
     ready: Prepared,
