@@ -1,5 +1,6 @@
 """State of the market on a day to its next 20 daily log-returns: the S&P 500, 1999 to 2018, in the package `arch`."""
 
+import importlib
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -17,17 +18,18 @@ LENGTH, TRAIN = 20, 0.8
 STATE = ["volatility_5", "volatility_20", "volatility_60", "momentum_5", "momentum_20", "momentum_60", "drawdown"]
 
 
-def data() -> dict[str, NDArray[np.float64]]:
+def data(index: str = "sp500") -> dict[str, NDArray[np.float64]]:
     """One row a day: the return of the day, and the state of the market at its close.
 
     Volatilities are logarithms of the root mean square return of the last days, momenta are sums of returns in
     units of it, the drawdown is the logarithm of the price over its highest so far.
+
+    Args:
+        index: a data set of prices in the package `arch`.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the loader of arch calls pandas in ways that are going away
-        from arch.data import sp500
-
-        price = sp500.load()["Adj Close"].to_numpy()
+        price = importlib.import_module(f"arch.data.{index}").load()["Adj Close"].to_numpy()
     returns = np.diff(np.log(price))
     columns = {"day": np.arange(len(returns), dtype=float), "r": returns}
     total, squares = (np.concatenate([[0.0], np.cumsum(x)]) for x in (returns, returns**2))

@@ -1,7 +1,6 @@
 """A whole evaluation: what is judged, on what, and the sections of the report in their order."""
 
 from collections.abc import Callable
-from types import ModuleType
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -10,30 +9,21 @@ from numpy.typing import NDArray
 from unspool.codec.codec import Codec, Encoded
 from unspool.codec.examples import Examples
 from unspool.config import Config
-from unspool.errors import DataError, MissingExtra, TrainingError
-from unspool.evaluation import (
-    calibration,
-    detector,
-    dynamics,
-    exposure,
-    lengths,
-    marginals,
-    memory,
-    scores,
-    stylised,
-    transfer,
-)
+from unspool.errors import DataError, TrainingError
 from unspool.evaluation.baselines import Task, baselines
 from unspool.evaluation.bootstrap import block_bootstrap
 from unspool.evaluation.conditioning import conditioning
 from unspool.evaluation.evidence import evidence, targets
 from unspool.evaluation.figures import evenly
+from unspool.evaluation.generated import sections
 from unspool.evaluation.likelihood import likelihood
 from unspool.evaluation.nats import scored
 from unspool.evaluation.paths import made
+from unspool.evaluation.returns import garch_windows
 from unspool.evaluation.section import Section
-from unspool.evaluation.sides import material
+from unspool.evaluation.sides import Material, Side, material
 from unspool.evaluation.sides import sides as sides_alike
+from unspool.evaluation.simulated import autoregressive, independent
 from unspool.network.net import Net
 from unspool.schema.fields import Schema, Text
 from unspool.training.batches import split
@@ -120,30 +110,24 @@ def _of_generated(model: Judged, sides: Sides, seed: int, samples: int) -> tuple
     train = sides.train.take(evenly(len(sides.train), max(1, MADE // max(codec.longest, 1)), seed))
     paths, ended = made(model.net_, codec, test, codec.encode(test), samples, seed)
     twins, _ = made(model.net_, codec, train, codec.encode(train), 1, seed + 1)
-    blocks = block_bootstrap(train, test, samples, seed)
     found = material(codec.schema, train, test, paths, twins, ended)
-    rival = sides_alike(codec.schema, train, test, paths, twins, blocks)[-1]
-    jobs: list[tuple[ModuleType, Callable[[], Section]]] = [
-        (calibration, lambda: calibration.calibration(found, seed)),
-        (scores, lambda: scores.scores(found, seed, {"block bootstrap": rival})),
-        (lengths, lambda: lengths.length(found, seed)),
-        (marginals, lambda: marginals.marginals(found)),
-        (dynamics, lambda: dynamics.dynamics(found)),
-        (exposure, lambda: exposure.exposure(found)),
-        (stylised, lambda: stylised.stylised(found)),
-        (detector, lambda: detector.detector(found, seed)),
-        (transfer, lambda: transfer.transfer(found, seed)),
-        (memory, lambda: memory.memory(found, seed)),
-    ]
-    return tuple(_section(module, job) for module, job in jobs)
+    others = _rivals(codec, found, train, test, seed)
+    blocks = {"block bootstrap": block_bootstrap(train, test, samples, seed)}
+    if (garch := garch_windows(sides.train, sides.test, test, samples, seed)) is not None:
+        blocks["GARCH(1,1)-t, every day before known"] = garch
+    alike = sides_alike(codec.schema, train, test, paths, twins, *blocks.values())[4:]
+    return sections(found, seed, {**others, **dict(zip(blocks, alike, strict=True))})
 
 
-def _section(module: ModuleType, job: Callable[[], Section]) -> Section:
-    """A section, or one that says which package it lacks."""
-    try:
-        return job()
-    except MissingExtra as error:
-        return Section(module.NAME, module.TITLE, str(error), made=False)
+def _rivals(codec: Codec, found: Material, train: Examples, test: Examples, seed: int) -> dict[str, Side]:
+    """Independent steps and AR(1), where there are numbers to score."""
+    if not found.test.numbers:
+        return {}
+    known, asked = (evidence(codec, side, codec.encode(side)) for side in (train, test))
+    return {
+        "independent steps": independent(found.train, len(test), found.samples, seed),
+        "AR(1)": autoregressive(found.train, known, asked, targets(codec), found.samples, seed),
+    }
 
 
 def sides_of(model: Judged, data: Examples, train: Examples | None, seed: int) -> Sides:

@@ -32,12 +32,14 @@ class Target:
         symbols: V, of a field of symbols.
         measure: of a field of numbers.
         kinds: of a field of numbers, what a value may be: ordinary, missing, or one of the atoms.
+        gaps: whether what is predicted of a field of numbers is the gap since the step before.
     """
 
     name: str
     symbols: int | None = None
     measure: Measure | None = None
     kinds: int = 2
+    gaps: bool = False
 
 
 def targets(codec: Codec) -> tuple[Target, ...]:
@@ -48,7 +50,8 @@ def targets(codec: Codec) -> tuple[Target, ...]:
             found.append(Target(field.name, symbols=len(column.values)))
         elif (number := _number(column)) is not None:
             measure = Measure(number.step if number.mass else None)
-            found.append(Target(field.name, measure=measure, kinds=2 + len(number.atoms)))
+            kinds = 2 + len(number.atoms)
+            found.append(Target(field.name, measure=measure, kinds=kinds, gaps=isinstance(column, Gaps)))
         else:
             found.append(Target(field.name))
     return tuple(found)

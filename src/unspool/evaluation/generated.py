@@ -1,47 +1,60 @@
-"""All sections of a report that compare generated sequences with real ones, in their order."""
+"""All sections of a report that compare generated sequences with real ones, in their order.
 
-from collections.abc import Mapping
+They know no model: whatever made the sequences, they judge it alike.
+"""
+
+from collections.abc import Callable, Mapping
+from types import ModuleType
 
 import numpy as np
 
-from unspool.evaluation.calibration import calibration
-from unspool.evaluation.detector import detector
-from unspool.evaluation.dynamics import dynamics
-from unspool.evaluation.exposure import exposure
-from unspool.evaluation.lengths import length
-from unspool.evaluation.marginals import marginals
-from unspool.evaluation.memory import memory
-from unspool.evaluation.scores import scores
+from unspool.errors import MissingExtra
+from unspool.evaluation import (
+    calibration,
+    detector,
+    dynamics,
+    exposure,
+    lengths,
+    marginals,
+    memory,
+    scores,
+    stylised,
+    transfer,
+)
 from unspool.evaluation.section import Section
 from unspool.evaluation.sides import Material, Side
-from unspool.evaluation.stylised import stylised
-from unspool.evaluation.transfer import transfer
 
 
 def sections(material: Material, seed: int, others: Mapping[str, Side] | None = None) -> tuple[Section, ...]:
-    """Calibration, paths, length, marginals, dynamics, returns, exposure, detector, transfer and memory.
+    """Calibration, paths, length, marginals, dynamics, exposure, returns, detector, transfer and memory.
 
-    The same material and seed give the same sections.
+    The same material and seed give the same sections. One that lacks a package of the extra `report` says so.
 
     Args:
         material: real and generated sequences.
         seed: of all that is drawn on the way.
         others: more rivals for the paths by name, each with as many sequences as `material.paths`, in its order.
-
-    Raises:
-        MissingExtra: a package of the extra `report` is not installed.
     """
+    jobs: list[tuple[ModuleType, Callable[[], Section]]] = [
+        (calibration, lambda: calibration.calibration(material, seed)),
+        (scores, lambda: scores.scores(material, seed, others)),
+        (lengths, lambda: lengths.length(material, seed)),
+        (marginals, lambda: marginals.marginals(material)),
+        (dynamics, lambda: dynamics.dynamics(material)),
+        (exposure, lambda: exposure.exposure(material)),
+        (stylised, lambda: stylised.stylised(material)),
+        (detector, lambda: detector.detector(material, seed)),
+        (transfer, lambda: transfer.transfer(material, seed)),
+        (memory, lambda: memory.memory(material, seed)),
+    ]
     # Sequences that blew up have figures beyond all bounds; a report shows those as dashes, and the rest as it is.
     with np.errstate(over="ignore", invalid="ignore"):
-        return (
-            calibration(material, seed),
-            scores(material, seed, others),
-            length(material, seed),
-            marginals(material),
-            dynamics(material),
-            stylised(material),
-            exposure(material),
-            detector(material, seed),
-            transfer(material, seed),
-            memory(material, seed),
-        )
+        return tuple(_section(module, job) for module, job in jobs)
+
+
+def _section(module: ModuleType, job: Callable[[], Section]) -> Section:
+    """A section, or one that says which package it lacks."""
+    try:
+        return job()
+    except MissingExtra as error:
+        return Section(module.NAME, module.TITLE, str(error), made=False)

@@ -1,8 +1,11 @@
 """Baselines for returns: a constant Student's t, and GARCH(1,1) with Student's t."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
+from unspool.codec.examples import Examples
 from unspool.errors import MissingExtra
 
 
@@ -29,17 +32,107 @@ def garch_student(returns: NDArray[np.float64], train: int) -> NDArray[np.float6
     Raises:
         MissingExtra: the package `arch` is not installed.
     """
+    garch = _fitted(returns, train)
+    shocks = 100 * returns - garch.mean
+    density = garch.noise.loglikelihood(np.array([garch.freedom]), shocks, garch.variance, individual=True)
+    return np.asarray(density) + np.log(100)
+
+
+def garch_paths(
+    returns: NDArray[np.float64], train: int, at: NDArray[np.int64], length: int, samples: int, seed: int
+) -> NDArray[np.float64]:
+    """Paths that GARCH(1,1)-t draws from some days on, each after all real returns before it.
+
+        r_t = mean + s_t z_t,   s_t^2 = constant + news (s_{t-1} z_{t-1})^2 + memory s_{t-1}^2
+
+    with z of a Student's t of variance one (Bollerslev 1987). The first s is that of the returns up to the day before.
+
+    Args:
+        returns: daily log-returns, the training days first.
+        train: how many of them the parameters are fitted to.
+        at: (N,) the positions of the first days that are drawn.
+        length: days of a path.
+        samples: paths from each.
+        seed: of the draws.
+
+    Returns:
+        (N, samples, length) log-returns.
+
+    Raises:
+        MissingExtra: the package `arch` is not installed.
+    """
+    garch = _fitted(returns, train)
+    rng = np.random.default_rng([seed, 11])
+    variance = np.repeat(garch.variance[at, None], samples, axis=1)
+    paths = np.empty((len(at), samples, length))
+    unit = np.sqrt((garch.freedom - 2) / garch.freedom)
+    for t in range(length):
+        shock = np.sqrt(variance) * unit * rng.standard_t(garch.freedom, variance.shape)
+        paths[..., t] = (garch.mean + shock) / 100
+        variance = garch.constant + garch.news * shock**2 + garch.memory * variance
+    return paths
+
+
+def garch_windows(train: Examples, test: Examples, asked: Examples, samples: int, seed: int) -> Examples | None:
+    """Paths of GARCH(1,1)-t for windows of returns, each after all that is known of the days before it.
+
+    These are the days of the windows to learn from, and of those held out up to the first day of each.
+
+    Args:
+        train: to learn from.
+        test: all windows held out, whose days join to one series.
+        asked: those of them that paths are made for.
+        samples: paths for each, row after row.
+        seed: of the draws.
+
+    Returns:
+        None where the steps are not one number that behaves as returns do, or the package `arch` is not installed.
+    """
+    (name, *more) = test.steps
+    if (
+        more
+        or asked.starts is None
+        or test.starts is None
+        or any(x.steps[name].dtype.kind != "f" for x in (train, test))
+    ):
+        return None
+    learned, judged = (rejoined(side.steps[name], side.offsets, side.starts) for side in (train, test))
+    if learned is None or judged is None or not is_return(learned[0]):
+        return None
+    days = len(learned[0])
+    length = int(asked.lengths[0])
+    try:
+        at = days + asked.starts - test.starts.min()
+        paths = garch_paths(np.concatenate([learned[0], judged[0]]), days, at, length, samples, seed)
+    except MissingExtra:
+        return None
+    inputs = {name: np.repeat(column, samples, axis=0) for name, column in asked.inputs.items()}
+    return Examples(inputs, {name: paths.ravel()}, np.arange(len(at) * samples + 1) * length, place="GARCH(1,1)-t")
+
+
+class _Garch(NamedTuple):
+    """A fitted GARCH(1,1)-t, in per cent, with (T,) the variance of each day given all days before."""
+
+    mean: float
+    constant: float
+    news: float
+    memory: float
+    freedom: float
+    variance: NDArray[np.float64]
+    noise: Any
+
+
+def _fitted(returns: NDArray[np.float64], train: int) -> _Garch:
     try:
         from arch import arch_model
     except ImportError:
-        raise MissingExtra("garch_student", "the package arch", "none", "pip install 'unspool[examples]'") from None
+        raise MissingExtra("GARCH", "the package arch", "none", "pip install 'unspool[examples]'") from None
     percent = 100 * returns
-    fitted = arch_model(percent[:train], dist="t").fit(disp="off")
+    parameters = arch_model(percent[:train], dist="t").fit(disp="off").params
     model = arch_model(percent, dist="t")
-    mean, *_volatility, freedom = fitted.params.to_numpy()
-    sigma2 = np.asarray(model.fix(fitted.params).conditional_volatility) ** 2
-    density = model.distribution.loglikelihood(np.array([freedom]), percent - mean, sigma2, individual=True)
-    return np.asarray(density) + np.log(100)
+    variance = np.asarray(model.fix(parameters).conditional_volatility) ** 2
+    mean, constant, news, memory, freedom = parameters.to_numpy().tolist()
+    return _Garch(mean, constant, news, memory, freedom, variance, model.distribution)
 
 
 def rejoined(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.evaluation.densities import Density, Measure, Reals, Student, fit_marginal, fit_student
+from unspool.evaluation.densities import Measure, Reals, Student, fit_marginal, fit_student
 from unspool.evaluation.evidence import ORDINARY, Evidence, Target
 from unspool.evaluation.ngram import step_nats
 
@@ -101,7 +101,7 @@ class Chain:
     scale: float
     freedom: float
     logarithmic: bool
-    fallback: Density
+    fallback: Student
 
     def log_prob(self, x: Reals, before: Reals, measure: Measure) -> Reals:
         """(S,) nats of values after those before them."""
@@ -119,6 +119,18 @@ class Chain:
             known = student.log_mass(np.log(x[legal] - half), np.log(x[legal] + half))
         rare[legal] = np.logaddexp(rare[legal], np.log(0.99) + known)
         return rare
+
+    def draw(self, before: Reals, rng: np.random.Generator) -> Reals:
+        """(S,) a value after each of those before."""
+        noise = (
+            rng.standard_normal(len(before)) if np.isinf(self.freedom) else rng.standard_t(self.freedom, len(before))
+        )
+        if not self.logarithmic:
+            return self.constant + self.slope * before + self.scale * noise
+        fallback = self.fallback
+        legal = before > 0
+        drawn = np.exp(self.constant + self.slope * np.log(np.where(legal, before, 1.0)) + self.scale * noise)
+        return np.where(legal, drawn, fallback.loc + fallback.scale * noise)
 
     def _centred(self, before: Reals) -> Student:
         return Student(self.constant + self.slope * before, self.scale, self.freedom)

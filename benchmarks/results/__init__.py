@@ -1,0 +1,1 @@
+"""What Unspool does with default options on real data that nothing was tuned on."""

@@ -1,0 +1,193 @@
+"""What must come out: each criterion with the figure that was measured, and whether it was met."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from unspool.codec.examples import Examples
+from unspool.evaluation.figures import kolmogorov_smirnov
+from unspool.evaluation.section import Measured
+from unspool.model import OneToMany
+from unspool.report.report import Report
+
+CHANCE = 2_000
+"""Draws from which one sees what chance alone does to a distance."""
+GARCH = "GARCH(1,1)-t"
+
+
+class Criterion(NamedTuple):
+    """One line of the page.
+
+    Attributes:
+        asks: what must come out.
+        found: what was measured, in words.
+        met: whether it did.
+    """
+
+    asks: str
+    found: str
+    met: bool
+
+
+class Judged(NamedTuple):
+    """A fitted model with all that criteria look at.
+
+    Attributes:
+        model: the model.
+        report: its report on the held-out data.
+        train: what it learned from.
+        test: what was held out.
+        made: what it generated for the inputs of `test`, as many for each.
+    """
+
+    model: OneToMany
+    report: Report
+    train: Examples
+    test: Examples
+    made: Examples
+
+
+def better_than_baselines(judged: Judged) -> Criterion:
+    """Held-out nats are below those of every baseline."""
+    figures = judged.report.figures
+    gain, error = number(figures, "nats.gain"), number(figures, "nats.gain_error")
+    rows = table(judged.report, "nats", 0)
+    best = min((row for row in rows[1:] if value(row[1]) is not None), key=lambda row: value(row[1]))
+    found = f"{value(rows[0][1]):.3f}; {best[0]}, the best of them, {value(best[1]):.3f}"
+    return Criterion(
+        "nats per step below those of every baseline", f"{found}: {gain:.3f} ± {error:.3f} better", gain > 0
+    )
+
+
+def better_than_ngram(judged: Judged) -> Criterion:
+    """Held-out nats are below those of the n-gram that knows the input."""
+    rows = table(judged.report, "nats", 0)
+    rival = next(row for row in rows if row[0].endswith("given the input"))
+    gain = rival[2]
+    found = f"{value(rows[0][1]):.4f}; {rival[0]} {value(rival[1]):.4f}: {gain.value:.4f} ± {gain.error:.4f} better"
+    return Criterion(
+        "nats per character below those of the n-gram given the input (Witten-Bell)", found, gain.value > 0
+    )
+
+
+def detected(judged: Judged, limit: float) -> Criterion:
+    """A classifier tells fewer generated sequences from real ones than that."""
+    figures = judged.report.figures
+    accuracy, error = number(figures, "detector.accuracy"), number(figures, "detector.error")
+    return Criterion(f"detector's accuracy below {limit}", f"{accuracy:.3f} ± {error:.3f}", accuracy < limit)
+
+
+def missing(judged: Judged, name: str, limit: float) -> Criterion:
+    """A field is missing as often as in the held-out data."""
+    shares = [absent(side.steps[name]).mean() for side in (judged.made, judged.test, judged.train)]
+    return Criterion(
+        f"{name} missing as often as held out, within {100 * limit:.0f} points",
+        "generated {:.1%}, held out {:.1%} (training {:.1%})".format(*shares),
+        bool(abs(shares[0] - shares[1]) <= limit),
+    )
+
+
+def zeros(judged: Judged, name: str, limit: float) -> Criterion:
+    """A number is zero as often as in the held-out data."""
+    shares = [(side.steps[name] == 0).mean() for side in (judged.made, judged.test, judged.train)]
+    return Criterion(
+        f"{name} zero as often as held out, within {100 * limit:.0f} points",
+        "generated {:.1%}, held out {:.1%} (training {:.1%})".format(*shares),
+        bool(abs(shares[0] - shares[1]) <= limit),
+    )
+
+
+def never_falls(judged: Judged, name: str) -> Criterion:
+    """A number doesn't decrease within any generated sequence."""
+    owner = np.repeat(np.arange(len(judged.made)), judged.made.lengths)
+    within = owner[1:] == owner[:-1]
+    falls = within & (np.diff(judged.made.steps[name].astype(float)) < 0)
+    return Criterion(f"{name} never decreases", f"{falls.sum()} of {within.sum():,} steps go back", not falls.any())
+
+
+def lengths(judged: Judged, limit: float) -> list[Criterion]:
+    """Lengths are distributed as in the data: as in all of it, and as in the held-out part, beside what chance does."""
+    made, test, train = judged.made.lengths, judged.test.lengths, judged.train.lengths
+    every = kolmogorov_smirnov(np.concatenate([train, test]), made)
+    held, yardstick = kolmogorov_smirnov(test, made), kolmogorov_smirnov(test, train)
+    rng = np.random.default_rng(0)
+    chance = np.quantile([kolmogorov_smirnov(rng.choice(made, len(test)), made) for _ in range(CHANCE)], [0.5, 0.95])
+    return [
+        Criterion(
+            f"lengths within {limit:.0%} of all {len(train) + len(test)} sequences (Kolmogorov-Smirnov)",
+            f"{every:.3f}",
+            every <= limit,
+        ),
+        Criterion(
+            f"lengths within {limit:.0%} of the {len(test)} held out",
+            f"{held:.3f}; training is {yardstick:.3f} from them. As many draws of the generated lengths themselves are "
+            f"{chance[0]:.3f} off in the median, {chance[1]:.3f} in one of twenty cases",
+            held <= limit,
+        ),
+    ]
+
+
+def transferred(judged: Judged, name: str, least: float) -> Criterion:
+    """A classifier that learned from generated sequences is nearly as good as one that learned from real ones."""
+    figures = judged.report.figures
+    ratio, made, real = (number(figures, f"transfer.{what} {name}") for what in ("ratio", "generated", "real"))
+    return Criterion(
+        f"{name} learned from generated sequences is told with at least {least} of the accuracy of real ones",
+        f"{ratio:.3f} ({made:.3f} and {real:.3f})",
+        ratio >= least,
+    )
+
+
+def no_worse_than_garch(judged: Judged) -> list[Criterion]:
+    """Sums of returns have a CRPS that is not above that of GARCH's paths."""
+    rows = table(judged.report, "paths", 2)
+    found = []
+    for field in dict.fromkeys(row[0] for row in rows):
+        own, rival = (
+            next(row for row in rows if row[0] == field and row[1].startswith(name)) for name in ("this", GARCH)
+        )
+        more = rival[3]
+        found.append(
+            Criterion(
+                f"CRPS of the {field.rpartition(' ')[2]}-day return no worse than that of {GARCH}",
+                f"{own[2].value:.5f}, {GARCH} {rival[2].value:.5f}: {more.value:.5f} ± {more.error:.5f} better",
+                own[2].value <= rival[2].value,
+            )
+        )
+    return found
+
+
+def covered(judged: Judged, low: float, high: float) -> Criterion:
+    """The middle 80 % of generated values hold about as much of the held-out ones."""
+    row = table(judged.report, "calibration", 0)[0][2]
+    return Criterion(
+        f"80 % band of daily returns holds {low:.0%} to {high:.0%}",
+        f"{row.value:.1%} ± {100 * row.error:.1f}",
+        low <= row.value <= high,
+    )
+
+
+def table(report: Report, section: str, part: int) -> tuple[tuple[Any, ...], ...]:
+    """The rows of a table of a report, the model's own first."""
+    found = report.section(section)
+    if not found.made:
+        raise SystemExit(f"section {section}: {found.verdict}")
+    return found.parts[part].rows
+
+
+def value(cell: Measured | None) -> Any:
+    """The figure of a cell."""
+    return None if cell is None else cell.value
+
+
+def number(figures: dict[str, float | None], name: str) -> float:
+    """A figure; not a number where it could not be given, so that no criterion is met by it."""
+    found = figures.get(name)
+    return float("nan") if found is None else found
+
+
+def absent(values: np.ndarray) -> np.ndarray:
+    """Which values are missing."""
+    if values.dtype.kind == "O":
+        return np.array([x is None or x != x for x in values.tolist()])
+    return np.isnan(values.astype(float))
