@@ -106,7 +106,7 @@ def step_head(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None,
     if transform == "difference":
         starts = bounds[:-1][np.diff(bounds) > 0]
         alone = kept[starts] if first is None else kept[starts][np.isnan(first[np.diff(bounds) > 0])]
-        kept = _lagged(kept, bounds, 1)
+        kept = lagged(kept, bounds, 1)
         if not len(kept) or (len(alone) and np.ptp(alone) > FAR * kept.std()):
             return DENSITY
     return "discretised" if grid is not None and is_discrete(kept, grid[1]) else DENSITY
@@ -121,7 +121,7 @@ def drop_missing(values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, n
 
 def is_walk(values: np.ndarray, offsets: np.ndarray) -> bool:
     """Whether present values, laid end to end, move like a random walk within their sequences."""
-    steps = _lagged(values, offsets, 1)
+    steps = lagged(values, offsets, 1)
     if len(steps) < 100:
         return False
     # Single jumps must not decide: what lies beyond the outer half per cent is cut.
@@ -132,7 +132,7 @@ def is_walk(values: np.ndarray, offsets: np.ndarray) -> bool:
     starts, clipped = _lengths_less(offsets, 1), np.clip(steps, low, high) - np.clip(steps, low, high).mean()
     pairs = _inside(len(clipped), starts, 1)
     correlation = np.mean(clipped[:-1][pairs] * clipped[1:][pairs]) / variance if pairs.any() else 0.0
-    far = _lagged(values, offsets, 4)
+    far = lagged(values, offsets, 4)
     growth = 1.0
     if len(far) >= 100:
         ends = np.quantile(far, (0.005, 0.995))
@@ -150,7 +150,7 @@ def _even_in_logs(values: np.ndarray, offsets: np.ndarray) -> bool:
         above, below = size[level >= high].mean(), size[level <= low].mean()
         return abs(float(np.log(above / below))) if above > 0 and below > 0 else np.inf
 
-    return uneven(_lagged(np.log(values), offsets, 1)) <= uneven(_lagged(values, offsets, 1)) + np.log(2)
+    return uneven(lagged(np.log(values), offsets, 1)) <= uneven(lagged(values, offsets, 1)) + np.log(2)
 
 
 def _inside(count: int, offsets: np.ndarray, lag: int) -> np.ndarray:
@@ -159,7 +159,8 @@ def _inside(count: int, offsets: np.ndarray, lag: int) -> np.ndarray:
     return owner[:-lag] == owner[lag:]
 
 
-def _lagged(values: np.ndarray, offsets: np.ndarray, lag: int) -> np.ndarray:
+def lagged(values: np.ndarray, offsets: np.ndarray, lag: int) -> np.ndarray:
+    """Each present value less the one `lag` before it in its sequence, where there is one."""
     if len(values) <= lag:
         return np.zeros(0)
     return (values[lag:] - values[:-lag])[_inside(len(values), offsets, lag)]

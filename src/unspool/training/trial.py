@@ -3,12 +3,17 @@
 Every candidate has parameters of its own on top of shared states, and the states read the true steps before, so that
 the candidates of a field are compared on equal terms: by held-out nats in original units, by sequence. A field keeps
 its default unless another candidate is better beyond doubt.
+
+A network that learns differences reads differences, and one that learns values reads values. So where there are such
+candidates the trial is made twice, by one program: every candidate is judged where the network read its own kind.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import final
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import msgspec
@@ -19,13 +24,16 @@ from numpy.typing import NDArray
 from unspool.codec.codec import Codec, Encoded, encode_step
 from unspool.codec.examples import Examples
 from unspool.codec.fitting import fit_step
+from unspool.codec.numbers import SERIES
 from unspool.network.build import shape_of
+from unspool.network.embed import Embedding, Feed, Product
 from unspool.network.heads.base import Head
 from unspool.network.likelihood import opening, taught
 from unspool.network.net import Net
 from unspool.network.rules import PLAIN, Rule
 from unspool.options import Network, Training
-from unspool.schema.fields import AnyField, Number, Schema
+from unspool.schema.fields import AnyField, Number, Schema, Transform
+from unspool.schema.shape import drop_missing, lagged, step_head
 from unspool.training.batches import Bucket, bucketed, split
 from unspool.training.defaults import plan
 from unspool.training.fit import Task, train
@@ -41,6 +49,8 @@ SURE = 3.0
 """Standard errors by which a candidate must be better than the default."""
 GAIN = 0.01
 """Nats a step that it must gain, too."""
+SLOW = 0.5
+"""Variance of a number's steps, as a share of that of its values, up to which its differences may be worth a trial."""
 
 
 @dataclass(frozen=True)
@@ -93,27 +103,62 @@ class Candidates(Head):
         return [(head, params[..., end - head.size : end]) for head, end in zip(self.heads, ends, strict=True)]
 
 
-def candidates(field: AnyField, open_: set[str], values: np.ndarray) -> tuple[AnyField, ...]:
+@final
+class Seen(Embedding):
+    """Some of the numbers that stand side by side in a value; the others are not read."""
+
+    of: Embedding
+    mask: Float[Array, " D"]
+
+    @property
+    def width(self) -> int:
+        """Of the embedding inside."""
+        return self.of.width
+
+    def embed(self, values: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Vectors of what is seen."""
+        return self.of.embed(jnp.where(jax.lax.stop_gradient(self.mask) > 0, values, 0.0))
+
+    def fold(self, weights: Float[Array, "D Z"], count: int) -> Feed:
+        """Nothing to fold."""
+        return Product(self, weights)
+
+
+def candidates(field: AnyField, open_: set[str], examples: Examples) -> tuple[AnyField, ...]:
     """What a field may become, the default first; only heads of one measure, densities or masses, compare.
 
     Args:
         field: as inference has decided it.
         open_: names of the fields whose head was left open; `name.transform` where the transform was, too.
-        values: (S,) of it, NaN where missing.
+        examples: the data.
     """
-    if (
-        not isinstance(field, Number)
-        or field.name not in open_
-        or field.transform in ("gap", "difference", "log_return")
-    ):
+    if not isinstance(field, Number) or field.name not in open_ or field.transform in ("gap", *SERIES):
         return (field,)
     heads = ["discretised"] if field.head == "discretised" else ["mixture", "student_t", "histogram"]
     options = [msgspec.structs.replace(field, head=head) for head in heads]
-    present = values[~np.isnan(values)].astype(np.float64)
-    if f"{field.name}.transform" in open_ and present.min() >= 0 and np.ptp(present) > 0:
-        other = "standardise" if field.transform == "log1p" else "log1p"
-        options.append(msgspec.structs.replace(field, transform=other))
+    if f"{field.name}.transform" in open_:
+        others = transforms(field, examples)
+        options += [msgspec.structs.replace(field, transform=transform) for transform in others]
     return tuple(options)
+
+
+def transforms(field: Number, examples: Examples) -> list[Transform]:
+    """Other transforms that the field may have, with the head that inference gave it."""
+    values, first = examples.steps[field.name].astype(np.float64), examples.first.get(field.name)
+    kept, bounds = drop_missing(values, examples.offsets)
+    if not np.ptp(kept) > 0:
+        return []
+    others: list[Transform] = []
+    if kept.min() >= 0:
+        others.append("standardise" if field.transform == "log1p" else "log1p")
+    if field.bounds not in ("auto", None) or not lagged(kept, bounds, 1).var() < SLOW * kept.var():
+        return others
+    masses = field.head == "discretised"
+    if not masses or step_head(values, examples.offsets, first, "difference") == field.head:
+        others.append("difference")
+    if not masses and min(kept.min(), np.inf if first is None else np.nanmin(first, initial=np.inf)) > 0:
+        others.append("log_return")
+    return others
 
 
 def choose(
@@ -130,7 +175,7 @@ def choose(
         seed: of the trial.
     """
     schema = codec.schema
-    options = [candidates(field, open_, examples.steps[field.name]) for field in schema.steps]
+    options = [candidates(field, open_, examples) for field in schema.steps]
     wanted = plan(network, training, codec, examples=len(examples), steps=codec.total)
     short = wanted.updates < WORTH * UPDATES or (training.seconds is not None and training.seconds < 60)
     if codec.total < ENOUGH or short or training.holdout == 0 or all(len(among) == 1 for among in options):
@@ -139,7 +184,15 @@ def choose(
     rows = np.random.default_rng([seed, 3]).permutation(len(encoded))
     kept = np.sort(rows[: max(20, int(np.searchsorted(np.cumsum(encoded.lengths[rows]), STEPS)))])
     encoded = encoded.take(kept)
-    nats = _trial(codec, encoded, heads, seed)
+    series = [np.array([_by_steps(field) for field in among]) for among in options]
+    mixed = [bool(part.any() and not part.all()) for part in series]
+    nats = _trial(codec, encoded, heads, [~part | (not both) for part, both in zip(series, mixed, strict=True)], seed)
+    if any(mixed):
+        again = _trial(
+            codec, encoded, heads, [part | (not both) for part, both in zip(series, mixed, strict=True)], seed
+        )
+        for scores, other, part in zip(nats, again, series, strict=True):
+            scores[:, 1:][:, part] = other[:, 1:][:, part]
     fields, lines = list(schema.steps), []
     for j, (among, scores) in enumerate(zip(options, nats, strict=True)):
         best, gain = better(scores)
@@ -148,6 +201,10 @@ def choose(
             instead = f"{told(among[best])} in place of {told(among[0])}"
             lines.append(f"{fields[j].name}: {instead}, {gain:.3f} nats a step better in a trial")
     return msgspec.structs.replace(schema, steps=tuple(fields)), lines
+
+
+def _by_steps(field: AnyField) -> bool:
+    return isinstance(field, Number) and field.transform in SERIES
 
 
 def told(field: AnyField) -> str:
@@ -197,15 +254,25 @@ def _encoded(codec: Codec, examples: Examples, options: Sequence[tuple[AnyField,
     return replace(encoded, steps=tuple(steps), log_jacobian=tuple(slopes)), heads
 
 
-def _trial(codec: Codec, encoded: Encoded, heads: list[Head], seed: int) -> list[NDArray[np.float64]]:
-    """Per field, (N, 1 + C): steps of every held-out sequence, and its log-probability under each candidate."""
+def _trial(
+    codec: Codec, encoded: Encoded, heads: list[Head], read: Sequence[NDArray[np.bool_]], seed: int
+) -> list[NDArray[np.float64]]:
+    """Per field, (N, 1 + C): steps of every held-out sequence, and its log-probability under each candidate.
+
+    Args:
+        codec: fitted with the defaults.
+        encoded: the data, with a number for each candidate.
+        heads: of the fields.
+        read: per field, (C,) whose numbers of the step before are read.
+        seed: of the trial.
+    """
     rows, held = split(encoded, 0.25, seed)
     learned, heldout = encoded.take(rows), encoded.take(held)
     steps = int(learned.offsets[-1])
     shape = replace(shape_of(codec, Network(), SIZE, 8), heads=tuple(heads))
     numbers = plan(Network(size=SIZE), Training(), codec, examples=len(learned), steps=steps)
     numbers = replace(numbers, updates=UPDATES, round=UPDATES // 4, patience=UPDATES, warmup=UPDATES // 10)
-    net = Net(np.random.default_rng([seed, 4]), shape)
+    net = _reading(Net(np.random.default_rng([seed, 4]), shape), read)
     # Nothing is held out of this training: looks at what is would take as long to compile as they could save.
     task = Task(bucketed(learned, shape.stops, segment=numbers.segment)[0], [], steps, 0, 0.0, 0.0, seed)
     net, _ = train(task, numbers, net)
@@ -219,6 +286,15 @@ def _trial(codec: Codec, encoded: Encoded, heads: list[Head], seed: int) -> list
         for j, scores in enumerate(_scores(net, bucket)):
             out[j][at, 1:] += np.asarray(scores, np.float64)
     return out
+
+
+def _reading(net: Net, read: Sequence[NDArray[np.bool_]]) -> Net:
+    """The network with steps of which only some candidates' numbers are read."""
+    steps = tuple(
+        Seen(embedding, jnp.asarray(seen, jnp.float32)) if isinstance(head, Candidates) else embedding
+        for embedding, head, seen in zip(net.steps, net.shape.heads, read, strict=True)
+    )
+    return eqx.tree_at(lambda net: net.steps, net, steps)
 
 
 @jax.jit
