@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from unspool.devices import MOST, ROWS, available, mesh, placed, turn
 from unspool.network.likelihood import opening, rolled, taught
-from unspool.network.net import Carry, Net
+from unspool.network.net import Carry, Masks, Net
 from unspool.random import uniforms
 from unspool.training.batches import Bucket, segment_steps, up_to
 
@@ -241,20 +241,36 @@ def _total(
 ) -> tuple[Array, Carry]:
     """Log-probability of some rows' steps from `first` on, and where the steps after them go on."""
     mask_key, own_key = jax.random.split(randomness.key)
-    masks = net.masks(mask_key, randomness.rows)
+    own = None if recipe.feeding == "teacher" else randomness._replace(key=own_key)
+    terms, after = _terms(net, data, first, carry, net.masks(mask_key, randomness.rows), own)
+    return (sum(term.sum(0) for term in terms) * weight).sum(), after
+
+
+def _terms(
+    net: Net, data: Bucket, first: Array, carry: Carry | None, masks: Masks, own: Randomness | None
+) -> tuple[tuple[Float[Array, "T B"], ...], Carry]:
+    """Log-probability of steps from `first` on, of every field and of stopping; and where the steps after them go on.
+
+    Args:
+        net: the network.
+        data: the rows.
+        first: number of the first step; past zero, the rows go on from `carry`.
+        carry: where the steps before ended, or `None`.
+        masks: of dropout.
+        own: the coins and draws of steps that read the network's own output, or `None` where all read the data.
+    """
     inputs, values, lengths = timewise(data)
     T, B = values[0].shape[:2]
-    begin, ready = opening(net, inputs, T * B if recipe.feeding == "teacher" else B)
+    steps = first + jnp.arange(T)
+    begin, ready = opening(net, inputs, T * B if own is None else B)
     if carry is not None:
         begin = jax.tree.map(lambda new, old: jnp.where(first == 0, new, old), begin, carry)
-    if recipe.feeding == "teacher":
+    if own is None:
         top, after = taught(net, ready, begin, values, masks)
     else:
-        own, drawn = coins(net, randomness._replace(key=own_key), first + jnp.arange(T))
-        top, after = rolled(net, ready, begin, values, masks, own, drawn)
-    fields, stop = net.log_prob(ready, top, values, first + jnp.arange(T), lengths)
-    terms = (*fields, *(() if stop is None else (stop,)))
-    return (sum(term.sum(0) for term in terms) * weight).sum(), after
+        top, after = rolled(net, ready, begin, values, masks, *coins(net, own, steps))
+    fields, stop = net.log_prob(ready, top, values, steps, lengths)
+    return (*fields, *(() if stop is None else (stop,))), after
 
 
 def coins(
@@ -279,17 +295,9 @@ def _score(
     """Sums over steps from `first` on, of the rows with these numbers; and where the steps after them go on."""
 
     def shard(net: Net, first: Array, data: Bucket, rows: Array, carry: Carry | None) -> tuple[Array, Carry]:
-        inputs, values, lengths = timewise(data)
-        steps, none = first + jnp.arange(len(values[0])), net.masks()
-        begin, ready = opening(net, inputs, len(rows) * (1 if free else len(steps)))
-        begin = begin if carry is None else carry
-        if free:
-            draws = Randomness(jax.random.key(0), rows, jnp.ones(()))
-            top, after = rolled(net, ready, begin, values, none, *coins(net, draws, steps))
-        else:
-            top, after = taught(net, ready, begin, values, none)
-        fields, stop = net.log_prob(ready, top, values, steps, lengths)
-        return jnp.stack([column.sum(0) for column in (*fields, *(() if stop is None else (stop,)))], -1), after
+        own = Randomness(jax.random.key(0), rows, jnp.ones(())) if free else None
+        terms, after = _terms(net, data, first, carry, net.masks(), own)
+        return jnp.stack([term.sum(0) for term in terms], -1), after
 
     sums, after = jax.shard_map(
         lambda net, first, *parts: jax.lax.map(lambda part: shard(net, first, *part), parts),
