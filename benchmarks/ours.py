@@ -15,7 +15,8 @@ from unspool.network.net import Net, Shape, Symbols
 from unspool.network.rules import PLAIN
 from unspool.options import Network
 from unspool.training.batches import Bucket, segment_steps
-from unspool.training.update import Recipe, Updates, copied, shards, start, update
+from unspool.training.spread import shards
+from unspool.training.update import Recipe, Updates, copied, start, update
 
 EMBEDDING = 32
 

@@ -18,7 +18,8 @@ from unspool.network.heads.symbols import Categorical
 from unspool.network.net import Net, Shape, Symbols
 from unspool.options import Network
 from unspool.training.batches import Bucket
-from unspool.training.update import Recipe, Spread, Updates, copied, score, start, update
+from unspool.training.spread import Spread
+from unspool.training.update import Recipe, Updates, copied, score, start, update
 
 shards, K, B, T = int(sys.argv[1]), 50, 64, 4
 spread = Spread(min(available(), shards), shards)

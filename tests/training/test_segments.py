@@ -11,7 +11,8 @@ from unspool.network.net import Net
 from unspool.options import Network
 from unspool.training.batches import Bucket, epoch, segment_steps
 from unspool.training.fit import train
-from unspool.training.update import Spread, Updates, score, start, update
+from unspool.training.spread import Spread
+from unspool.training.update import Updates, score, start, update
 
 SEGMENT, COUNT, B = 2, 3, 8
 ROWS = np.tile(np.arange(B, dtype=np.int32), (COUNT, 1))

@@ -12,7 +12,8 @@ from unspool.network.likelihood import sequence_log_prob
 from unspool.network.net import Net
 from unspool.options import Network
 from unspool.training.batches import Bucket
-from unspool.training.update import Recipe, Spread, Updates, copied, leaves, rebuilt, score, start, update
+from unspool.training.spread import Spread
+from unspool.training.update import Recipe, Updates, copied, leaves, rebuilt, score, start, update
 
 K, B = 2, 8
 WHOLE = Spread()

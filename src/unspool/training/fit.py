@@ -30,7 +30,8 @@ from unspool.network.net import Net
 from unspool.random import seed_words
 from unspool.training.batches import Bucket, Group, batch_rows, epoch
 from unspool.training.defaults import Plan
-from unspool.training.update import Learner, Updates, copied, score, shards, start, update
+from unspool.training.spread import shards
+from unspool.training.update import Learner, Updates, copied, score, start, update
 
 CELLS = 32_768
 """Steps, padding included, that one update may hold."""
