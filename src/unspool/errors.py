@@ -36,6 +36,29 @@ class UnknownCategory(SchemaError):
     """A category, given as input, that training never saw."""
 
 
+def together(errors: list[SchemaError], place: str) -> SchemaError:
+    """One error that lists several, or the only one.
+
+    Args:
+        errors: at least one.
+        place: of all of them.
+
+    Examples:
+        >>> wrong = [SchemaError(f"x.csv: column {name!r}", "a number", "text") for name in "ab"]
+        >>> print(together(wrong, "x.csv"))
+        x.csv: expected what the model was fitted to, found 2 differences:
+          column 'a': expected a number, found text
+          column 'b': expected a number, found text.
+    """
+    if len(errors) == 1:
+        return errors[0]
+    kind = UnknownCategory if all(isinstance(error, UnknownCategory) for error in errors) else SchemaError
+    lines = [str(error).removesuffix(".") for error in errors]
+    if all(line.startswith(f"{place}: ") for line in lines):
+        lines = [line.removeprefix(f"{place}: ") for line in lines]
+    return kind(place, "what the model was fitted to", f"{len(lines)} differences:\n  " + "\n  ".join(lines))
+
+
 class NotFittedError(UnspoolError, AttributeError):
     """A question to a model that has not been fitted."""
 

@@ -1,6 +1,5 @@
 """Every layout of the same sequences, from every kind of table, gives the same examples."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -291,10 +290,12 @@ def test_new_data_that_differs_from_the_schema_has_every_difference_listed() -> 
     with pytest.raises(SchemaError, match=r"expected the columns 'k', 'n'") as caught:
         gather_as(schema, {"x": ["ab"]})
     assert "'x'" in caught.value.found
-    with pytest.raises(
-        SchemaError, match=re.escape("row 1, column 'k': list, not a category") + ".*column 'n': 'u', not a number"
-    ):
+    with pytest.raises(SchemaError) as caught:
         gather_as(schema, {"k": [[1]], "n": ["u"], "x": ["ab"]})
+    assert "row 1, column 'k': expected a category: text, a whole number or a truth value, found list" in str(
+        caught.value
+    )
+    assert "row 1, column 'n': expected a number, found 'u'" in str(caught.value)
 
 
 def test_new_data_may_come_in_parallel_lists_or_records() -> None:

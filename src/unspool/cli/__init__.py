@@ -1,6 +1,8 @@
 """The command line: parse, call the library, render. Nothing heavy is imported before a command runs."""
 
 import os
+import re
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -55,7 +57,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
     except CycloptsError as error:
         return _mistake(f"{error}\nTry `unspool --help`, or --help after the command.")
     except UnspoolError as error:
-        return _mistake(str(error))
+        return _mistake(as_flags(str(error)))
     except KeyboardInterrupt:
         return _mistake("interrupted", INTERRUPTED)
     except BrokenPipeError:
@@ -67,6 +69,20 @@ def main(tokens: Sequence[str] | None = None) -> int:
             raise
         return _mistake(f"{error.filename or 'standard output'}: {error.strerror}")
     return code if isinstance(code, int) else 0
+
+
+def as_flags(message: str) -> str:
+    """A cure that says what to write in Python, as what to write here.
+
+    Examples:
+        >>> as_flags("Correct the cell; or pass Category('day') if it is meant.")
+        "Correct the cell; or pass --category day if it is meant."
+    """
+    return re.sub(r"(?i)(?<=pass )(category|number|count|text|flag|when|vector)\('([^']+)'\)", _flag, message)
+
+
+def _flag(kind: re.Match[str]) -> str:
+    return f"--{kind[1].lower()} {shlex.quote(kind[2])}"
 
 
 def _mistake(message: str, code: int = MISTAKE) -> int:

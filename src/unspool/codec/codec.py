@@ -15,7 +15,7 @@ from unspool.codec.numbers import Scaled
 from unspool.codec.people import fact, parse_typed
 from unspool.codec.table import Table, is_many, read
 from unspool.codec.units import check, cut, joined, of_bytes
-from unspool.errors import SchemaError
+from unspool.errors import SchemaError, together
 from unspool.schema.arrays import lay, spans
 from unspool.schema.casting import cast
 from unspool.schema.fields import Field, Schema, Vector
@@ -134,21 +134,22 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def gather(self, data: Any, steps: Any = None) -> Examples:
         """Read data that must have the fitted columns; see `gather_as`."""
-        return gather_as(self.schema, data, steps, self._strings())
+        return gather_as(self.schema, data, steps, self._strings(), self._misfits)
 
     def encode(self, examples: Examples) -> Encoded:
         """Arrays for the network.
 
         Raises:
             UnknownCategory: a category among the inputs that training never saw.
-            SchemaError: a missing value where training had none; a value that a transform is not defined for.
+            SchemaError: a missing value where training had none; a value that a transform is not defined for; or
+                several such differences, all of them listed.
         """
         examples = cut(self.schema, self.steps, examples)
-        pairs = [
-            encode_step(field, column, examples) for field, column in zip(self.schema.steps, self.steps, strict=True)
-        ]
+        inputs, pairs, wrong = self._encoded(examples)
+        if wrong:
+            raise together(wrong, examples.place)
         return Encoded(
-            self._encode_inputs(examples.inputs, {name: examples.input_place(name) for name in examples.inputs}),
+            inputs,
             tuple(values for values, _ in pairs),
             examples.offsets,
             tuple(slope for _, slope in pairs),
@@ -181,11 +182,16 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             SchemaError: inputs that are missing, or of another kind than in training.
         """
         table = self.read_inputs(data)
-        values, places = {}, {}
-        for field in self.schema.inputs:
-            places[field.name] = Place(table.place, field.name)
-            values[field.name] = cast(table.column(field.name), field, places[field.name])
-        return self._encode_inputs(values, places)
+        encoded, wrong = [], []
+        for field, column in zip(self.schema.inputs, self.inputs, strict=True):
+            place = Place(table.place, field.name)
+            try:
+                encoded.append(encode_input(column, cast(table.column(field.name), field, place), place))
+            except SchemaError as error:
+                wrong.append(error)
+        if wrong:
+            raise together(wrong, table.place)
+        return tuple(encoded)
 
     def bases(self, data: Any) -> dict[str, np.ndarray]:
         """By name, (N,) float64: the values before step 0, for `decode`, from the inputs to generate from."""
@@ -270,17 +276,28 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         length = f"{span} steps, {self.examples:,} sequences, {self.total:,} steps in all"
         return self.schema.describe(facts, length)
 
-    def _encode_inputs(self, values: Mapping[str, np.ndarray], places: Mapping[str, Place]) -> tuple[np.ndarray, ...]:
-        encoded = []
+    def _encoded(
+        self, examples: Examples
+    ) -> tuple[tuple[np.ndarray, ...], list[tuple[np.ndarray, np.ndarray]], list[SchemaError]]:
+        """Inputs, and steps with their log-Jacobians, of the columns that are there; and what is wrong with others."""
+        inputs, steps, wrong = [], [], []
         for field, column in zip(self.schema.inputs, self.inputs, strict=True):
-            raw, place = values[field.name], places[field.name]
-            if isinstance(column, Symbols):
-                encoded.append(column.encode(raw, place, strict=True))
-            elif isinstance(column, Scaled):
-                encoded.append(column.encode(raw, place)[:, None])
-            else:
-                encoded.append(column.encode(raw, place))
-        return tuple(encoded)
+            if field.name in examples.inputs:
+                try:
+                    place = examples.input_place(field.name)
+                    inputs.append(encode_input(column, examples.inputs[field.name], place))
+                except SchemaError as error:
+                    wrong.append(error)
+        for field, step in zip(self.schema.steps, self.steps, strict=True):
+            if field.name in examples.steps:
+                try:
+                    steps.append(encode_step(field, step, examples))
+                except SchemaError as error:
+                    wrong.append(error)
+        return tuple(inputs), steps, wrong
+
+    def _misfits(self, examples: Examples) -> list[SchemaError]:
+        return self._encoded(examples)[2]
 
     def _strings(self) -> list[str]:
         """Columns whose values are text, so that a CSV file's "007" isn't read as 7."""
@@ -301,6 +318,13 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         }
         rest = [len(value) for name, value in data.items() if name not in single and is_many(value)]
         return {**data, **{name: [value] * (rest[0] if rest else 1) for name, value in single.items()}}
+
+
+def encode_input(column: InputColumn, values: np.ndarray, place: Place) -> np.ndarray:
+    """An input field's values for the network."""
+    if isinstance(column, Symbols):
+        return column.encode(values, place, strict=True)
+    return column.encode(values, place)[:, None] if isinstance(column, Scaled) else column.encode(values, place)
 
 
 def encode_step(field: Field, column: StepColumn, examples: Examples) -> tuple[np.ndarray, np.ndarray]:

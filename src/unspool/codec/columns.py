@@ -79,10 +79,11 @@ class Symbols(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
         encoded: np.ndarray = known[codes]
         if strict and (known == len(self.values)).any():
             row = int(np.argmax(encoded == len(self.values)))
-            raise self._unknown(found[codes[row]], place, row)
+            new = [value for value, code in zip(found, known, strict=True) if code == len(self.values)]
+            raise self._unknown(found[codes[row]], new, place, row)
         return encoded
 
-    def _unknown(self, value: Any, place: Place, row: int) -> SchemaError:
+    def _unknown(self, value: Any, new: list[Any], place: Place, row: int) -> SchemaError:
         if value is None:
             return missing_value(place, row)
         known = [known for known in self.values if known is not None]
@@ -91,7 +92,9 @@ class Symbols(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
         cure = f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
         if any(type(known_) is not type(value) and str(known_) == str(value) for known_ in known):
             cure = f"Training saw {next(v for v in known if str(v) == str(value))!r}, of another type."
-        return UnknownCategory(place.at(row), expected, repr(value), cure or "Fit again with data that has it.")
+        others = [other for other in new if other != value and other is not None]
+        more = f", and elsewhere {listing(map(repr, others), 5)}" if others else ""
+        return UnknownCategory(place.at(row), expected, repr(value) + more, cure or "Fit again with data that has it.")
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """The values: int64, float64, bool, or object. V, the unseen one, is None (NaN), or U+FFFD in text."""

@@ -1,7 +1,8 @@
 """Examples: the one form that every layout becomes, with every column in the form of its field's kind."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -9,10 +10,10 @@ import numpy as np
 
 from unspool.codec.block import joined
 from unspool.codec.layouts import Raw, from_long, from_rows, from_two
-from unspool.codec.request import Request, name_of, parse_request, request_of
-from unspool.codec.table import read
+from unspool.codec.request import Request, columns_of, name_of, parse_request, request_of
+from unspool.codec.table import Table, read
 from unspool.codec.windows import Windows
-from unspool.errors import DataError, SchemaError
+from unspool.errors import SchemaError, together
 from unspool.schema.arrays import Column, lay, spans
 from unspool.schema.casting import cast, moments_or_none
 from unspool.schema.fields import AnyField, Category, Field, Flags, Number, Schema, Text, When
@@ -135,7 +136,13 @@ def left_open(schema: Schema, data: Any, inputs: Any, sequence: Any) -> set[str]
     return open_
 
 
-def gather_as(schema: Schema, data: Any, steps: Any = None, strings: Sequence[str] = ()) -> Examples:
+Check = Callable[[Examples], list[SchemaError]]
+"""What else is wrong with examples, of which some columns may be missing."""
+
+
+def gather_as(
+    schema: Schema, data: Any, steps: Any = None, strings: Sequence[str] = (), check: Check = lambda examples: []
+) -> Examples:
     """Read data that must have the columns of a fitted schema.
 
     Args:
@@ -143,24 +150,51 @@ def gather_as(schema: Schema, data: Any, steps: Any = None, strings: Sequence[st
         data: as in `gather`, in the layout of the schema.
         steps: the table of steps, when the inputs have their own.
         strings: columns of a CSV file that are text, whatever they look like.
+        check: what to ask, too, where something is wrong.
 
     Raises:
-        SchemaError: lists every column that is missing or of another kind.
+        SchemaError: lists every column that is missing or of another kind, and what `check` finds.
         DataError: as `gather`.
     """
     if isinstance(data, Windows):
         _same_columns(schema, data)
-        return _as_schema(schema, data.raw, data)
+        return _as_schema(schema, data.raw, data, [], check)
     if schema.layout == "long" and schema.id is None:
         raise SchemaError(
             "data", "windows, because the model was fitted to windows", type(data).__name__, "See windows()."
         )
     # A CSV file's columns are unknown until it is read, and reading it needs to know which are text.
     table = read(data, strings=[*strings, *((schema.sequence,) if schema.layout == "rows" else ())])
-    raw = _collect(table, steps, request_of(schema, table.columns), schema.id, schema.order, strings)
+    steps = None if steps is None else read(steps, "the steps" if not isinstance(steps, str) else None)
+    request = request_of(schema, table.columns)
+    kept, lost = _there(request, schema, table, steps)
+    wrong = [of.unknown(names) for of, names in lost if names]
+    raw = _collect(table, steps, kept, schema.id, schema.order, strings)
     if schema.first:
-        raw = raw.cut_first(schema.first)
-    return _as_schema(schema, raw.check(), None)
+        raw = raw.cut_first([name for name in schema.first if name in raw.steps] if wrong else schema.first)
+    told = {name for _, names in lost for name in names}
+    inner = [name for item in schema.steps for name in item.columns if name not in raw.steps and name not in told]
+    if inner:
+        wrong.append(SchemaError(raw.source, f"steps with {', '.join(inner)}", f"steps with {', '.join(raw.steps)}"))
+    return _as_schema(schema, raw.check(), None, wrong, check)
+
+
+def _there(
+    request: Request, schema: Schema, table: Table, steps: Table | None
+) -> tuple[Request, list[tuple[Table, list[str]]]]:
+    """What of a request the tables can give, and what they lack; all of it where without that nothing can be read."""
+    home = table if steps is None else steps
+    has = lambda item, of: set(columns_of(item)) <= set(of.columns)  # noqa: E731
+    inputs = tuple(item for item in request.inputs if has(item, table))
+    sequence = tuple(item for item in request.sequence or () if has(item, home))
+    lost = [(table, [name for item in request.inputs for name in columns_of(item) if name not in table.columns])]
+    lost += [(home, [name for item in request.sequence or () for name in columns_of(item) if name not in home.columns])]
+    if home is table:
+        lost = [(table, [name for _, names in lost for name in names])]
+    needed = {schema.id, schema.order} - {None}
+    if not sequence or not len(home) or not needed <= set(home.columns):
+        return request, []
+    return replace(request, inputs=inputs, sequence=sequence), lost
 
 
 def _collect(
@@ -250,40 +284,35 @@ def with_blocks(
     return placed | {item.name: joined(columns, item, places) for item in blocks}
 
 
-def _as_schema(schema: Schema, raw: Raw, windows: Windows | None) -> Examples:
+def _as_schema(schema: Schema, raw: Raw, windows: Windows | None, wrong: list[SchemaError], check: Check) -> Examples:
     inputs: dict[str, np.ndarray] = {}
     steps: dict[str, np.ndarray] = {}
-    wrong: list[SchemaError] = []
-    missing = [name for item in schema.steps for name in item.columns if name not in raw.steps]
-    if missing:
-        wrong.append(SchemaError(raw.source, f"steps with {', '.join(missing)}", f"steps with {', '.join(raw.steps)}"))
-    jobs: list[tuple[dict[str, np.ndarray], Any, AnyField, Place]] = []
-    jobs += [(inputs, raw.inputs, item, Place(raw.source, item.name, None, raw.ids)) for item in schema.inputs]
+    missing = {name for item in schema.steps for name in item.columns if name not in raw.steps}
     places = {name: Place(raw.source, name, raw.offsets, raw.ids) for name in raw.steps}
+    jobs: list[tuple[dict[str, np.ndarray], AnyField, Callable[[], np.ndarray]]] = [
+        (inputs, item, partial(cast, raw.inputs[item.name], item, Place(raw.source, item.name, None, raw.ids)))
+        for item in schema.inputs
+        if item.name in raw.inputs
+    ]
     for item in schema.steps:
-        if set(item.columns) & set(missing):
-            continue
-        if isinstance(item, Flags):
-            steps[item.name] = joined(raw.steps, item, places)
-        else:
-            jobs.append((steps, raw.steps, item, places[item.name]))
-    for into, columns, item, place in jobs:
+        if isinstance(item, Flags) and not set(item.columns) & missing:
+            jobs.append((steps, item, partial(joined, raw.steps, item, places)))
+        elif not set(item.columns) & missing:
+            jobs.append((steps, item, partial(cast, raw.steps[item.name], item, places[item.name])))
+    for into, item, job in jobs:
         try:
-            into[item.name] = cast(columns[item.name], item, place)
+            into[item.name] = job()
         except SchemaError as error:
             wrong.append(error)
-    if len(wrong) > 1:
-        found = " | ".join(f"{error.place}: {error.found}, not {error.expected}" for error in wrong)
-        raise SchemaError(raw.source, "the columns that the model was fitted to", found)
     if wrong:
-        raise wrong[0]
+        raise together(wrong + check(_examples(schema, raw, inputs, steps, windows)), raw.source)
     return _examples(schema, raw, inputs, steps, windows)
 
 
 def _examples(
     schema: Schema, raw: Raw, inputs: dict[str, np.ndarray], steps: dict[str, np.ndarray], windows: Windows | None
 ) -> Examples:
-    first = {name: as_number(inputs[source]) for name, source in base_inputs(schema).items()}
+    first = {name: as_number(inputs[source]) for name, source in base_inputs(schema).items() if source in inputs}
     starts, gap = (windows.starts, windows.length) if windows else (None, 0)
     return Examples(inputs, steps, raw.offsets, first, starts, gap, raw.source, raw.ids)
 
@@ -335,9 +364,11 @@ def _check_windows(data: Windows, inputs: Any, sequence: Any) -> None:
 
 
 def _same_columns(schema: Schema, data: Windows) -> None:
-    for role, fields, columns in (("input", schema.inputs, data.raw.inputs), ("step", schema.steps, data.raw.steps)):
-        missing = [item.name for item in fields if item.name not in columns]
-        if missing:
-            raise DataError("windows", f"the {role} columns {', '.join(missing)}", f"only {', '.join(columns)}")
+    sides = (("input", schema.inputs, data.raw.inputs), ("step", schema.steps, data.raw.steps))
+    lost = {role: [item.name for item in fields if item.name not in columns] for role, fields, columns in sides}
+    if any(lost.values()):
+        expected = " and ".join(f"the {role} columns {', '.join(names)}" for role, names in lost.items() if names)
+        found = f"only {', '.join([*data.raw.inputs, *data.raw.steps])}"
+        raise SchemaError("windows", expected, found, "Cut them as those of the fit: windows(..., inputs=, sequence=).")
     if set(schema.first) != set(data.before):
         raise SchemaError("windows", f"values before the window of {schema.first}", f"of {data.before}", "See `at`.")

@@ -160,13 +160,16 @@ def unfold(
 def _vectors(column: Ragged, values: Ragged, place: Place) -> dict[str, Column]:
     width = int(values.lengths[0]) if len(values) else 0
     uneven = values.lengths != width
-    if uneven.any() or not width or not isinstance(values.values, np.ndarray):
-        step = int(np.argmax(uneven))
-        found = str(values.lengths[step]) if isinstance(values.values, np.ndarray) else "lists in lists in lists"
-        at = Place(place.source, place.column, column.offsets).at(step)
+    if not isinstance(values.values, np.ndarray):
+        found = "lists in lists in lists"
         raise DataError(
-            at, f"{width or 'some'} single values, as in the first step", found, "Give every step the same."
+            place.whole, "lists of steps, each one value, a list of values or a record", found, "Flatten each step."
         )
+    if uneven.any() or not width:
+        step = int(np.argmax(uneven))
+        at = Place(place.source, place.column, column.offsets).at(step)
+        expected = f"{width or 'some'} single values, as in the first step"
+        raise DataError(at, expected, str(values.lengths[step]), "Give every step the same.")
     return {f"{place.column}[{axis}]": values.values[axis::width] for axis in range(width)}
 
 

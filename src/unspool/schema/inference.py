@@ -23,11 +23,12 @@ import numpy as np
 
 from unspool.errors import DataError, SchemaError
 from unspool.schema.arrays import Column, Ragged, Record, kind_of, missing_mask
-from unspool.schema.casting import cast, from_json, is_whole, parse_moments, parse_number
+from unspool.schema.casting import cast, from_json, is_whole, parse_moments
 from unspool.schema.fields import SERIES, AnyField, Category, Field, Flag, Flags, Number, Text, Vector, When
 from unspool.schema.grid import grid_of
 from unspool.schema.moments import as_number, unit_of
 from unspool.schema.place import Place
+from unspool.schema.refusal import refuse_text
 from unspool.schema.shape import input_transform, step_head, step_transform
 
 LABELS = 12
@@ -41,9 +42,6 @@ LEVELS = 10
 
 SEEN = 5
 """Times that a number must be seen (a step: on average) to be taken for a symbol."""
-
-MANY = 20
-"""Fewest distinct numbers among texts that make the rest of the texts look like mistakes."""
 
 
 def infer_input(column: Column, asked: Field | str, place: Place) -> tuple[AnyField, np.ndarray]:
@@ -77,7 +75,7 @@ def _input_kind(column: Column, name: str, place: Place) -> Field:
     if kind == "text":
         if parse_moments(column[~missing_mask(column)]) is not None:
             return When(name)
-        refuse_mixed(column, name, place)
+        refuse_text(column, place, "An input is no text: drop it, or make few categories or a Vector of it")
         return Category(name)
     if kind == "truth value":
         return Flag(name)
@@ -175,11 +173,12 @@ def _step_kind(column: Column, name: str, place: Place) -> Field:
     kind = kind_of(column)
     if kind == "date" or (kind == "text" and parse_moments(column[~missing_mask(column)]) is not None):
         return When(name)
-    if kind == "text" and any("." in text for text in column[:1000] if text):
-        refuse_mixed(column, name, place)  # not of whole numbers, which as text are token ids
     if kind == "truth value":
         return Flag(name)
     if kind == "text":
+        decimal = any("." in text for text in column[:1000] if text)  # whole numbers as text are token ids
+        cure = "A field of a step is no text: drop it, or make it the whole sequence"
+        refuse_text(column, place, cure, numbers=decimal)
         return Category(name)
     present = column[~missing_mask(column)]
     if not is_whole(column) and grid_of(present.astype(np.float64)) is None:
@@ -205,23 +204,3 @@ def refuse_constant(values: np.ndarray, place: Place, cure: str, *, least: int) 
     if bool(np.all(same)) and not (bool(np.any(gone)) and not bool(np.all(gone == gone[0]))):
         shown = chr(values[0]) if values.dtype == np.uint32 else values[:1].tolist()[0]
         raise DataError(place.whole, "at least two different values", f"only {shown!r}", cure)
-
-
-def refuse_mixed(column: np.ndarray, name: str, place: Place) -> None:
-    """Refuse text that is nearly all numbers: a number that can't be read, rather than a category.
-
-    Nearly all means 9 of 10 distinct values, and at least `MANY`: fewer may well be tokens, digits and signs, say.
-
-    Raises:
-        SchemaError: names the first value that is no number.
-    """
-    import pyarrow as pa
-
-    texts = pa.array(column, pa.string())
-    unique = texts.unique().to_pylist()
-    odd = [text for text in unique if parse_number(text) is None]
-    numbers = len(unique) - len(odd)
-    if odd and numbers >= max(MANY, 9 * len(odd)):
-        row = column.tolist().index(odd[0])
-        cure = f"Correct the cell, or empty it; or pass Category({name!r}) if it is meant."
-        raise SchemaError(place.at(row), "a number, like nearly all the others", repr(odd[0]), cure)
