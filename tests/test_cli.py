@@ -2,7 +2,9 @@
 
 import io
 import json
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -285,6 +287,7 @@ def test_inspect_shows_fields_sizes_and_training(run, workshop):
     assert (code, err) == (0, "")
     for word in ("country  Category", "1 layer of 8 hidden units", "held-out nats a step", "jax", "fingerprint", "█"):
         assert word in out
+    assert re.search(r"inputs +drawn by 32 hidden units, [\d,]+ weights, \d\.\d{4} nats a row", out)
 
 
 def test_inspect_answers_in_json_and_imports_no_jax(workshop):
@@ -297,6 +300,17 @@ def test_inspect_answers_in_json_and_imports_no_jax(workshop):
     assert told["bytes"] == workshop.names.stat().st_size
     assert told["hidden"] == 8
     assert told["schema"]["sequence"] == "name"
+    row = {name: shape for name, shape in told["arrays"].items() if name.startswith("row.")}
+    assert told["inputs"]["weights"] == sum(math.prod(shape) for shape in row.values()) > 0
+    assert [field["name"] for field in told["inputs"]["schema"]["steps"]] == ["country"]
+
+
+def test_inspect_says_so_where_inputs_cannot_be_drawn(run, workshop, tmp_path):
+    file = tmp_path / "plain.unspool"
+    words = ["-i", "country", "-s", "name", "-o", file, "--size", 4, "--epochs", 1, "--draw-inputs=false", "-q"]
+    assert run("fit", workshop.folder / "names.csv", *words)[0] == 0
+    assert "given, not drawn" in run("inspect", file)[1]
+    assert json.loads(run("inspect", file, "--json")[1])["inputs"] is None
 
 
 @pytest.mark.parametrize("words", [["-i", "group=a", "-i", "level=1", "-n", "20"], ["--training"]])

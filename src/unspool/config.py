@@ -6,6 +6,9 @@ from unspool.codec.codec import Codec
 from unspool.codec.table import Kind
 from unspool.options import Network, Training
 
+ROW = "row."
+"""What the names of the arrays that draw inputs begin with in a model file."""
+
 
 class Round(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One look at the held-out sequences: nats per step are minus mean log-probabilities, lower is better."""

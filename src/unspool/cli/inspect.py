@@ -1,5 +1,6 @@
 """`unspool inspect`: what a model file says of itself."""
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ WIDTH = 40
 
 
 def inspect(model: Path, *, json: bool = False) -> None:
-    """Show what a model file holds: fields, sizes, training, versions.
+    """Show what a model file holds: fields, sizes, the model of the inputs, training, versions.
 
     ```
     unspool inspect names.unspool
@@ -46,6 +47,19 @@ def facts(config: "Config", size: int, arrays: dict[str, list[int]]) -> dict[str
     """All that there is to say but the schema, for programs."""
     import msgspec
 
+    from unspool.config import ROW
+
+    row = config.row
+    drawing = None
+    if row is not None:
+        count = sum(math.prod(shape) for name, shape in arrays.items() if name.startswith(ROW))
+        drawing = {
+            "hidden": row.size,
+            "weights": count,
+            "nats": row.nats,
+            "table": row.table,
+            "schema": row.codec.schema,
+        }
     training = msgspec.structs.asdict(config.summary)
     return {
         "format": config.format,
@@ -59,6 +73,7 @@ def facts(config: "Config", size: int, arrays: dict[str, list[int]]) -> dict[str
         "training": training,
         "versions": config.versions,
         "data": config.data,
+        "inputs": drawing,
         "arrays": arrays,
     }
 
@@ -72,6 +87,7 @@ def readable(config: "Config", told: dict[str, Any]) -> dict[str, str]:
     size = f"{told['bytes'] / 1000:,.0f} kB"
     return {
         "network": f"{layers} of {config.size} hidden units, {summary.weights:,} weights, {size}",
+        "inputs": drawn(told["inputs"]),
         "learned": f"{summary.nats:.4f} {what} nats a step, at update {summary.best_update} of {summary.updates}",
         "from": f"{summary.examples:,} sequences of {summary.steps:,} steps in all, {held}",
         "in": f"{summary.seconds:.1f} s, ended: {summary.stopped}, seed {config.seed}",
@@ -80,6 +96,18 @@ def readable(config: "Config", told: dict[str, Any]) -> dict[str, str]:
         "format": str(config.format),
         "data": f"fingerprint {config.data[:16]}",
     }
+
+
+def drawn(inputs: dict[str, Any] | None) -> str:
+    """What the file can draw rows of inputs with.
+
+    Examples:
+        >>> drawn({"hidden": 32, "weights": 5120, "nats": 1.0986})
+        'drawn by 32 hidden units, 5,120 weights, 1.0986 nats a row'
+    """
+    if inputs is None:
+        return "given, not drawn: there is no model of them"
+    return f"drawn by {inputs['hidden']} hidden units, {inputs['weights']:,} weights, {inputs['nats']:.4f} nats a row"
 
 
 def curve(summary: "Summary") -> str:

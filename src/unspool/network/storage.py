@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool import modelfile
-from unspool.config import Config, Row
+from unspool.config import ROW, Config, Row
 from unspool.errors import CorruptFile
 from unspool.network.build import shape_of
 from unspool.network.net import WITHIN, Net, Shape
@@ -48,10 +48,6 @@ def cuts(shape: Shape) -> dict[str, tuple[str, int, NDArray[np.int64]]]:
             found |= {f"outputs.{j}.W.{k}": (f"outputs.W.{k}", 1, block(j - 1 - k)) for k in range(j)}
             found[f"outputs.{j}.B"] = (f"outputs.B.{j - 1}", 1, np.arange(head.size))
     return found
-
-
-ROW = "row."
-"""What the names of the arrays that draw inputs begin with."""
 
 
 class Nets(NamedTuple):
