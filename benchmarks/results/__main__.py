@@ -41,7 +41,7 @@ def judged(task: Task, model: OneToMany, quick: bool) -> dict[str, Any]:
     report = model.evaluate(task.test, train=task.train, samples=10 if quick else task.samples)
     codec = model.codec_
     train, test = codec.gather(task.train), codec.gather(task.test)
-    paths, _ = made(model.net_, codec, test, codec.encode(test), 10 if quick else task.samples, 0)
+    paths = made(model.net_, codec, test, codec.encode(test), 10 if quick else task.samples, 0).examples
     found = task.criteria(Judged(model, report, train, test, paths))
     return {"report": str(report), "data": report.data, "criteria": [one._asdict() for one in found]}
 

@@ -136,8 +136,8 @@ def ours(task: Task, model: OneToMany) -> dict[str, float | None]:
     """The same figures of our model, from as many sequences."""
     codec = model.codec_
     train, test = codec.gather(task.train), codec.gather(task.test)
-    paths, ended = made(model.net_, codec, test, codec.encode(test), PATHS, 0)
-    twins, _ = made(model.net_, codec, train, codec.encode(train), 1, 1)
+    paths, _, ended = made(model.net_, codec, test, codec.encode(test), PATHS, 0)
+    twins = made(model.net_, codec, train, codec.encode(train), 1, 1).examples
     return figures(sections(material(codec.schema, train, test, paths, twins, ended), 0))
 
 

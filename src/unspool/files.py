@@ -5,10 +5,10 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import IO, Any
 
-from unspool.errors import FileError
+from unspool.errors import FileError, OptionError
 
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS}
 """What can go wrong in the middle of writing, and is the disk's fault rather than the caller's code."""
@@ -64,6 +64,26 @@ def atomic(path: str | os.PathLike[str], *, text: bool = False) -> Iterator[IO[A
         if isinstance(error, OSError) and (error.errno in DISK or error.filename == temporary):
             raise refusal(place, error, "write") from error
         raise
+
+
+def suffix(path: str | os.PathLike[str], known: Collection[str]) -> str:
+    """The end of a file's name, which says what it holds, in small letters.
+
+    Args:
+        path: the file.
+        known: the ends that there are.
+
+    Raises:
+        OptionError: another end.
+
+    Examples:
+        >>> suffix("fan.SVG", (".png", ".svg"))
+        '.svg'
+    """
+    found = os.path.splitext(path)[1].lower()
+    if found not in known:
+        raise OptionError(os.fspath(path), "a name that ends in " + ", ".join(known), repr(found))
+    return found
 
 
 def refusal(path: str | os.PathLike[str], error: OSError, deed: str) -> FileError:

@@ -211,7 +211,16 @@ class OneToMany:
         self._fitted()
         return scored(self.net_, self.codec_.encode(self.codec_.gather(data, steps)))
 
-    def evaluate(self, data: Any, steps: Any = None, *, train: Any = None, seed: int = 0, samples: int = 50) -> Report:
+    def evaluate(
+        self,
+        data: Any,
+        steps: Any = None,
+        *,
+        train: Any = None,
+        seed: int = 0,
+        samples: int = 50,
+        feedings: bool = False,
+    ) -> Report:
         """How good the model is, beside the simplest things that could work; `docs/report.md` explains every line.
 
         Args:
@@ -221,6 +230,7 @@ class OneToMany:
                 both. Without it they learn from a part of `data`, and the other part is judged.
             seed: of all that is random.
             samples: sequences generated for each held-out input, to compare with real ones.
+            feedings: fit the network three times anew, under teacher, scheduled and free feeding, and say which helps.
 
         Raises:
             SchemaError: columns or values that the fitted schema can't take; every difference is listed.
@@ -243,7 +253,7 @@ class OneToMany:
         judged = self.codec_.gather(data, steps)
         known = None if train is None else self.codec_.gather(*(train if isinstance(train, tuple) else (train,)))
         sides = sides_of(self, judged, known, int(seed))
-        sections = evaluated(self, sides, int(seed), int(samples))
+        sections = evaluated(self, sides, int(seed), int(samples), feedings)
         digest = fingerprint(self.codec_.encode(sides.test))["data"]
         names = [field.name for field in self.schema_.steps]
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""

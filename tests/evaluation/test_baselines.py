@@ -8,6 +8,7 @@ from unspool.codec.examples import gather
 from unspool.evaluation.baselines import Task, baselines
 from unspool.evaluation.evidence import evidence, targets
 from unspool.evaluation.likelihood import likelihood
+from unspool.schema.fields import Flags
 
 pytest.importorskip("scipy.stats")
 
@@ -85,6 +86,35 @@ def test_the_table_adds_up_and_the_verdict_says_who_is_ahead(task, found):
     assert worse.verdict.startswith("Worse than the baseline")
     same = likelihood(task, rivals[0].nats, rivals[:1], "step")
     assert same.verdict.startswith("Not told apart")
+
+
+def flagged(count, seed):
+    """A long table of two flags that are one, and stay as they are nine times of ten; missing at times."""
+    rng = np.random.default_rng(seed)
+    stay, first = rng.random((count, 10)) < 0.9, rng.random((count, 10)) < 0.5
+    flag = first.copy()
+    for t in range(1, 10):
+        flag[:, t] = np.where(stay[:, t], flag[:, t - 1], first[:, t])
+    there = rng.random(10 * count) < 0.8
+    columns = {name: [bool(f) if x else None for f, x in zip(flag.ravel(), there, strict=True)] for name in "fg"}
+    return {"id": np.repeat(np.arange(count), 10), "k": np.repeat(rng.integers(0, 2, count), 10), **columns}
+
+
+def test_a_block_of_flags_is_scored_member_by_member_where_it_is_there():
+    schema, train = gather(flagged(300, 0), id="id", inputs="k", sequence=[Flags("both", ["f", "g"])])
+    codec = Codec.fit(schema, train)
+    test = codec.gather(flagged(200, 1))
+    sides = (evidence(codec, part, codec.encode(part)) for part in (train, test))
+    found = {one.name: one.nats[:, 0].sum() / 2000 for one in baselines(Task(*sides, targets(codec), False, 0))}
+    there, even = -(0.8 * np.log(0.8) + 0.2 * np.log(0.2)), np.log(2)
+    assert found["independent steps"] == pytest.approx(-(there + 0.8 * 2 * even), abs=0.03)
+    # The value before is one present step back, or more where steps between are missing.
+    ago = 0.8 * 0.2 ** np.arange(20)
+    same = 0.5 + 0.5 * 0.9 ** np.arange(1, 21)
+    echo = -(ago * (same * np.log(same) + (1 - same) * np.log1p(-same))).sum()
+    assert found["2-gram"] == pytest.approx(-(there + 0.8 * 2 * (0.87 * echo + 0.13 * even)), abs=0.06)
+    assert found["2-gram"] > found["nearest input"]
+    assert len(found) == 4
 
 
 def test_windows_of_returns_have_garch_beside_them_and_levels_do_not():

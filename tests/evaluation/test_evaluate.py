@@ -6,6 +6,7 @@ import pytest
 import unspool as us
 from unspool.errors import DataError, OptionError, SchemaError
 from unspool.evaluation import scores
+from unspool.evaluation.nats import scored_by_band
 from unspool.evaluation.paths import made
 from unspool.report.report import read_report
 
@@ -56,6 +57,18 @@ def test_every_field_is_scored_by_every_rival(report):
     _, _, by_field, *_ = report.section("nats").parts
     assert [row[0] for row in by_field.rows] == ["day", "level", "sign", "when to stop"]
     assert all(cell.value is not None and cell.error > 0 for row in by_field.rows for cell in row[1:])
+
+
+def test_nats_by_position_add_up_to_those_of_the_fields(model, report):
+    nats, *_ = report.section("exposure").parts
+    codec = model.codec_
+    bands = scored_by_band(model.net_, codec.encode(codec.gather(TEST)), (1, 2, 4))
+    whole = model.log_prob_by_field(TEST)
+    sign = [field.name for field in codec.schema.steps].index("sign")  # a symbol: it has no Jacobian
+    np.testing.assert_allclose(bands[..., sign].sum(1), whole[:, sign], rtol=1e-5)
+    first = next(row for row in nats.rows if row[:2] == ("sign", "1"))
+    assert first[2].value == pytest.approx(-bands[:, 0, sign].mean(), rel=1e-6)
+    assert report.figures["exposure.drift_error"] > 0
 
 
 def test_every_section_is_there_made_or_with_its_reason(report):
@@ -131,8 +144,11 @@ def test_an_extra_that_is_missing_leaves_its_sections_out_and_is_named(model, mo
 def test_what_is_made_for_examples_has_their_form(model):
     codec = model.codec_
     examples = codec.gather(TEST)
-    paths, ended = made(model.net_, codec, examples, codec.encode(examples), 3, 0)
-    assert len(paths) == len(ended) == 90
+    paths, drawn, ended = made(model.net_, codec, examples, codec.encode(examples), 3, 0)
+    assert len(paths) == len(drawn) == len(ended) == 90
+    again = codec.encode(paths)
+    for column, once_more in zip(drawn.steps, again.steps, strict=True):
+        np.testing.assert_allclose(column, once_more, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(paths.inputs["kind"], np.repeat(examples.inputs["kind"], 3))
     given = model.generate({"kind": TEST["kind"], "start": TEST["start"]}, n=3, seed=0)
     np.testing.assert_array_equal(paths.steps["level"], given.columns["level"])

@@ -127,6 +127,8 @@ def test_a_score_is_the_log_probability_of_every_sequence(small, plain, monkeypa
     fields, stop = eqx.filter_jit(sequence_log_prob)(net, inputs, values, lengths, net.masks())
     expected = np.stack([*(field.sum(0) for field in fields), stop.sum(0)], -1)
     np.testing.assert_allclose(score(net, bucket), expected, rtol=1e-9)
+    parts = [np.stack([*(f[a:b].sum(0) for f in fields), stop[a:b].sum(0)], -1) for a, b in ((0, 1), (1, 4), (4, 9))]
+    np.testing.assert_allclose(score(net, bucket, edges=(1, 4)), np.stack(parts, 1), rtol=1e-9, atol=1e-12)
     monkeypatch.setattr("unspool.training.update.SCORE_CELLS", 16 * bucket.steps * 4 * net.shape.size)
     np.testing.assert_allclose(score(net, bucket), expected, rtol=1e-9)
 

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from unspool.cli.streams import source, writable
 from unspool.errors import OptionError
+from unspool.files import suffix
 
 
 def evaluate(
@@ -21,6 +22,7 @@ def evaluate(
     json: Path | None = None,
     n: Annotated[int, Parameter(name="-n")] = 50,
     seed: int = 0,
+    feedings: bool = False,
     quiet: Annotated[bool, Parameter(alias="-q")] = False,
 ) -> None:
     """Judge a model on data that it has not seen, beside baselines.
@@ -43,12 +45,12 @@ def evaluate(
         json: write it there as JSON.
         n: generated sequences for each held-out input.
         seed: of all that is random.
+        feedings: fit the network three times anew, under teacher, scheduled and free feeding, and say which helps.
         quiet: print nothing but errors.
     """
-    for path, suffix in ((html, ".html"), (json, ".json")):
+    for path, end in ((html, ".html"), (json, ".json")):
         if path is not None:
-            if path.suffix.lower() != suffix:
-                raise OptionError(f"--{suffix[1:]}", f"a name that ends in {suffix}", repr(path.name))
+            suffix(path, (end,))
             writable(path)
     if train_steps is not None and train is None:
         raise OptionError("--train-steps", "--train, the inputs that its steps belong to", "none")
@@ -56,7 +58,8 @@ def evaluate(
 
     known = None if train is None else source(train) if train_steps is None else (source(train), source(train_steps))
     loaded = opened(model)
-    report = loaded.evaluate(source(data), source(steps) if steps else None, train=known, seed=seed, samples=n)
+    judged = source(data), source(steps) if steps else None
+    report = loaded.evaluate(*judged, train=known, seed=seed, samples=n, feedings=feedings)
     for path in (html, json):
         if path is not None:
             report.save(path)

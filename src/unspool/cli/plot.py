@@ -9,6 +9,7 @@ from unspool.cli.flags import SAMPLING, SamplingFlags, options
 from unspool.cli.generate import opened
 from unspool.cli.streams import typed_inputs, writable
 from unspool.errors import OptionError
+from unspool.files import suffix
 from unspool.options import Sampling
 
 
@@ -46,9 +47,9 @@ def plot(
         sampling: its options.
     """
     from unspool.plots import training_curve
-    from unspool.plots.canvas import figure, picture_format
+    from unspool.plots.canvas import PICTURES, figure
 
-    picture_format(output)
+    suffix(output, PICTURES)
     writable(output)
     figure(1, 1)  # says now that matplotlib is missing
     if training:

@@ -16,8 +16,14 @@ from unspool.evaluation.stops import hazard_nats
 
 INNER = 0.1
 """Share of the training sequences that the order of an n-gram is chosen on."""
+FLAG_ORDER = 2
+"""Steps that a gram of a flag of a block spans: itself and the one before."""
 CHUNK = 50_000
 """Steps, about, whose neighbours are held at once."""
+
+
+Part = Callable[[Evidence], Evidence]
+"""What of the evidence is scored: all of it, or a block of flags."""
 
 
 class Scores(NamedTuple):
@@ -61,43 +67,49 @@ def baselines(task: Task) -> list[Scores]:
     return [*found, garch] if garch else found
 
 
+def _whole(evidence: Evidence) -> Evidence:
+    return evidence
+
+
 def _independent(task: Task) -> Scores:
     """Every step is drawn anew: marginal distributions, and ends by the position alone."""
 
-    def field(target: Target) -> NDArray[np.float64]:
+    def field(of: Part, target: Target) -> NDArray[np.float64]:
+        train, test = of(task.train), of(task.test)
         if target.symbols is not None:
-            known, asked = (side.tokens(side.symbols[target.name]) for side in (task.train, task.test))
+            known, asked = (side.tokens(side.symbols[target.name]) for side in (train, test))
             return step_nats(known, asked, target.symbols, 1)
-        return independent_number(task.train, task.test, target)
+        return independent_number(train, test, target)
 
     return Scores("independent steps", _columns(task, field, lambda: hazard_nats(task.train, task.test)))
 
 
 def _previous(task: Task, *, grouped: bool) -> Scores:
     """Symbols by an n-gram, numbers by an autoregression of order one; with the input's symbols, or without."""
-    train, test = task.train, task.test
     alone = len(task.targets) == 1 and task.targets[0].symbols is not None and task.stops
     ends: list[NDArray[np.float64]] = []
-    orders: list[int] = []
+    orders: dict[str, int] = {}
 
-    def field(target: Target) -> NDArray[np.float64]:
+    def field(of: Part, target: Target) -> NDArray[np.float64]:
+        train, test = of(task.train), of(task.test)
         if target.symbols is None:
             return autoregressive_number(train, test, target, grouped=grouped)
         known, asked = (side.tokens(side.symbols[target.name], grouped) for side in (train, test))
-        order = _order(train, target, grouped, task.seed, ends=alone)
-        orders.append(order)
+        order = _order(train, target, grouped, task.seed, ends=alone) if target in task.targets else FLAG_ORDER
+        orders[target.name] = order
         if not alone:
             return step_nats(known, asked, target.symbols, order)
         parts = witten_bell_parts(known, asked, target.symbols, order)
         ends.append(parts.stops)
         return parts.steps
 
-    nats = _columns(task, field, lambda: ends[0] if ends else hazard_nats(train, test, grouped=grouped))
-    return Scores(_previous_name(orders, len(task.targets) - len(orders), grouped), nats)
+    nats = _columns(task, field, lambda: ends[0] if ends else hazard_nats(task.train, task.test, grouped=grouped))
+    numbers = any(target.measure is not None for target in task.targets)
+    return Scores(_previous_name(set(orders.values()), numbers, grouped), nats)
 
 
-def _previous_name(orders: list[int], numbers: int, grouped: bool) -> str:
-    grams = f"{orders[0]}-gram" if len(set(orders)) == 1 else "n-grams"
+def _previous_name(orders: set[int], numbers: bool, grouped: bool) -> str:
+    grams = f"{min(orders)}-gram" if len(orders) == 1 else "n-grams"
     name = " and ".join([*([grams] if orders else []), *(["AR(1)"] if numbers else [])])
     return f"{name}, given the input" if grouped else name
 
@@ -123,16 +135,19 @@ def _nearest(task: Task) -> Scores:
     steps = max(1, int(task.train.offsets[-1]))
     hazard = len(task.train) / (steps + len(task.train))
 
-    def best(score: Callable[[Looked, int], NDArray[np.float64]]) -> NDArray[np.float64]:
-        chosen = max(options, key=lambda k: float(score(learned, k).sum()))
-        return np.concatenate([score(part, chosen) for part in _parts(looked)])
+    def best(of: Part, score: Callable[[Looked, int], NDArray[np.float64]]) -> NDArray[np.float64]:
+        mine, asked = (Looked(of(one.asked), of(one.known), one.rows) for one in (learned, looked))
+        chosen = max(options, key=lambda k: float(score(mine, k).sum()))
+        return np.concatenate([score(part, chosen) for part in _parts(asked)])
 
-    def field(target: Target) -> NDArray[np.float64]:
+    def field(of: Part, target: Target) -> NDArray[np.float64]:
         if target.symbols is not None:
-            return best(lambda of, k: symbol_nats(of, target, k))
-        return best(lambda of, k: number_nats(of, learned, target, k))
+            return best(of, lambda part, k: symbol_nats(part, target, k))
+        return best(of, lambda part, k: number_nats(part, learned, target, k))
 
-    return Scores("nearest input", _columns(task, field, lambda: best(lambda of, k: stop_nats(of, k, hazard))))
+    return Scores(
+        "nearest input", _columns(task, field, lambda: best(_whole, lambda part, k: stop_nats(part, k, hazard)))
+    )
 
 
 def _parts(looked: Looked) -> list[Looked]:
@@ -156,21 +171,29 @@ def _garch(task: Task) -> Scores | None:
     except MissingExtra:
         return None
     return Scores(
-        "GARCH(1,1)-t, every day before known", _columns(task, lambda _: nats, lambda: np.zeros(len(task.test)))
+        "GARCH(1,1)-t, every day before known", _columns(task, lambda _, __: nats, lambda: np.zeros(len(task.test)))
     )
 
 
 def _columns(
     task: Task,
-    field: Callable[[Target], NDArray[np.float64]],
+    field: Callable[[Part, Target], NDArray[np.float64]],
     stops: Callable[[], NDArray[np.float64]],
 ) -> NDArray[np.float64]:
-    """(N, C) from the nats of every step of every field, and of the stops of every sequence."""
-    owner, count = task.test.owner, len(task.test)
-    columns = [
-        np.full(count, np.nan)
-        if target.symbols is None and target.measure is None
-        else np.bincount(owner, field(target), minlength=count)
-        for target in task.targets
-    ]
+    """(N, C) from the nats of every step of every field, and of the stops of every sequence.
+
+    Of a block of flags: those of whether a step has it, and of every member as if it were alone.
+    """
+
+    def total(of: Part, target: Target) -> NDArray[np.float64]:
+        return np.bincount(of(task.test).owner, field(of, target), minlength=len(task.test)).astype(np.float64)
+
+    columns = []
+    for target in task.targets:
+        whole = Target(target.name, symbols=2) if target.members else target
+        always = target.members and task.train.symbols[target.name].all() and task.test.symbols[target.name].all()
+        parts = [] if always else [total(_whole, whole)]
+        inside = lambda evidence, name=target.name: evidence.blocks[name]  # noqa: E731
+        parts += [total(inside, Target(name, symbols=2)) for name in target.members]
+        columns.append(np.sum(parts, axis=0))
     return np.stack([*columns, *([stops()] if task.stops else [])], axis=1)

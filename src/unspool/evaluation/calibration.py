@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.evaluation.ensembles import MEMBERS, judged, members, of_rows, transformed
+from unspool.evaluation.ensembles import judged, members, not_judged, of_rows, transformed
 from unspool.evaluation.figures import band_name, bands, by_sequence
 from unspool.evaluation.section import Cell, Column, Measured, Panel, Picture, Section, Table, Trace, numbers
 from unspool.evaluation.sides import Material, Side
@@ -22,11 +22,9 @@ def calibration(material: Material, seed: int) -> Section:
         material: real and generated sequences.
         seed: of the spreading of ties, and of which sequences are judged where there are very many.
     """
-    if not material.test.numbers:
-        return Section(NAME, TITLE, "There are no numbers in the steps.", made=False)
-    if material.samples < MEMBERS:
-        why = f"It takes at least {MEMBERS} generated sequences for each input; there are {material.samples}."
-        return Section(NAME, TITLE, why, made=False)
+    absent = not_judged(material, NAME, TITLE)
+    if absent is not None:
+        return absent
     rows = judged(material, seed)
     real, paths = material.test.take(rows), material.paths.take(of_rows(rows, material.samples))
     rng = np.random.default_rng(seed)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.codec.codec import Encoded
-from unspool.evaluation.nats import ratio
+from unspool.evaluation.figures import ratio
 from unspool.evaluation.section import Column, Measured, Section, Table
 
 SHUFFLES = 3

@@ -10,15 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.evaluation.figures import evenly, extra
-from unspool.evaluation.sides import Material, Side
+from unspool.evaluation.section import Section
+from unspool.evaluation.sides import ABSENT, Material, Side
 
 MEMBERS = 10
 """The fewest paths that a real value is judged among."""
 
 QUANTILES = (0.1, 0.5, 0.9)
 
+INDICATORS = 64
+"""Symbols of a field that are told apart in the energy score; of more, some share an indicator."""
+
 VALUES = 20_000_000
 """Generated values of one field that are held at once; of more held-out sequences than fit, some are drawn."""
+
+
+def not_judged(material: Material, name: str, title: str) -> Section | None:
+    """The section that says why no paths can be judged; `None` where they can."""
+    if not material.test.numbers:
+        return Section(name, title, "There are no numbers in the steps.", made=False)
+    if material.samples < MEMBERS:
+        why = f"It takes at least {MEMBERS} generated sequences for each input; there are {material.samples}."
+        return Section(name, title, why, made=False)
+    return None
 
 
 def judged(material: Material, seed: int) -> NDArray[np.int64]:
@@ -104,19 +118,20 @@ def pinball(values: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[
     return out
 
 
-def energy(real: Side, paths: Side, scale: Mapping[str, float]) -> NDArray[np.float64]:
+def energy(real: Side, paths: Side, scale: Mapping[str, float], *, symbols: bool = False) -> NDArray[np.float64]:
     """(N,) the energy score of whole paths; less is better.
 
         mean |X - y| - mean |X - X'| / 2,  over different paths X, X'
 
     (Gneiting & Raftery 2007, "Strictly proper scoring rules"). A path is one vector: by step, every number in units of
     its scale, 0 where it is missing or over, and beside it 1 for what is there. So length and missingness are judged
-    along, no path is left out, and the score is still proper.
+    along, no path is left out, and the score is still proper. Symbols, if asked for, are indicators, too.
 
     Args:
         real: N sequences.
         paths: m for each of them, row after row.
         scale: by number field, its unit.
+        symbols: whether symbols are judged, too.
 
     Raises:
         MissingExtra: SciPy is not installed.
@@ -124,24 +139,28 @@ def energy(real: Side, paths: Side, scale: Mapping[str, float]) -> NDArray[np.fl
     distance = extra("scipy.spatial.distance")
     longest = int(max(real.lengths.max(initial=0), paths.lengths.max(initial=0)))
     samples = len(paths) // max(len(real), 1)
-    at_once = max(VALUES // max(samples * longest * (2 * len(scale) + 1), 1), 1)
+    wide = {name: min(len(real.names[name]), INDICATORS) for name in real.symbols} if symbols else {}
+    at_once = max(VALUES // max(samples * longest * (2 * len(scale) + 1 + sum(wide.values())), 1), 1)
     out = []
     for first in range(0, len(real), at_once):
         rows = np.arange(first, min(first + at_once, len(real)))
-        truth = _vectors(real.take(rows), scale, longest)
-        made = _vectors(paths.take(of_rows(rows, samples)), scale, longest).reshape(len(rows), samples, -1)
+        truth = _vectors(real.take(rows), scale, wide, longest)
+        made = _vectors(paths.take(of_rows(rows, samples)), scale, wide, longest).reshape(len(rows), samples, -1)
         out += [
             distance.cdist(y[None], x).mean() - distance.pdist(x).mean() / 2 for y, x in zip(truth, made, strict=True)
         ]
     return np.array(out, np.float64)
 
 
-def _vectors(side: Side, scale: Mapping[str, float], longest: int) -> NDArray[np.float64]:
+def _vectors(side: Side, scale: Mapping[str, float], wide: Mapping[str, int], longest: int) -> NDArray[np.float64]:
     parts = [np.arange(longest) < side.lengths[:, None]]
     for name, unit in scale.items():
         grid = side.padded(side.numbers[name], longest) / unit
         there = ~np.isnan(grid)
         parts += [np.where(there, grid, 0), there]
+    for name, width in wide.items():
+        codes = side.padded(side.symbols[name].astype(np.float64), longest)[..., None]
+        parts.append(((codes % width == np.arange(width)) & (codes != ABSENT)).reshape(len(side), -1))
     return np.concatenate([part.astype(np.float64) for part in parts], axis=1)
 
 

@@ -10,12 +10,13 @@ from unspool.codec.codec import Codec, Encoded
 from unspool.codec.examples import Examples
 from unspool.config import Config
 from unspool.errors import DataError, TrainingError
+from unspool.evaluation import feeding
 from unspool.evaluation.baselines import Task, baselines
 from unspool.evaluation.bootstrap import block_bootstrap
 from unspool.evaluation.conditioning import conditioning
 from unspool.evaluation.evidence import evidence, targets
 from unspool.evaluation.figures import evenly
-from unspool.evaluation.generated import sections
+from unspool.evaluation.generated import guarded, sections
 from unspool.evaluation.likelihood import likelihood
 from unspool.evaluation.nats import scored
 from unspool.evaluation.paths import made
@@ -24,6 +25,7 @@ from unspool.evaluation.section import Section
 from unspool.evaluation.sides import Material, Side, material
 from unspool.evaluation.sides import sides as sides_alike
 from unspool.evaluation.simulated import autoregressive, independent
+from unspool.evaluation.surprise import surprise
 from unspool.network.net import Net
 from unspool.schema.fields import Schema, Text
 from unspool.training.batches import split
@@ -35,6 +37,8 @@ LEAST = 2
 """Sequences that must be judged, and learned from, at the least."""
 MADE = 2_000_000
 """Generated steps, at the most, of sequences that are compared with real ones."""
+SCORED = 4
+"""Generated sequences of each held-out input whose nats are compared with those of real steps."""
 FLATTERED = "The model was fitted to the very data that it is judged on: its figures flatter it."
 HELD = (
     "This is the data that the model was fitted to. Judged are the sequences that training held out; by them it "
@@ -71,7 +75,7 @@ class Sides(NamedTuple):
     notes: tuple[str, ...]
 
 
-def evaluated(model: Judged, sides: Sides, seed: int, samples: int) -> tuple[Section, ...]:
+def evaluated(model: Judged, sides: Sides, seed: int, samples: int, feedings: bool = False) -> tuple[Section, ...]:
     """All sections, in the order in which they are read; those that could not be made say why.
 
     Args:
@@ -79,6 +83,7 @@ def evaluated(model: Judged, sides: Sides, seed: int, samples: int) -> tuple[Sec
         sides: see `sides_of`.
         seed: of all that is drawn.
         samples: generated sequences for each held-out input.
+        feedings: whether to fit the network anew under each feeding, to see which helps.
     """
     codec, unit = model.codec_, unit_of(model.codec_.schema)
     train, test = codec.encode(sides.train), codec.encode(sides.test)
@@ -87,10 +92,14 @@ def evaluated(model: Judged, sides: Sides, seed: int, samples: int) -> tuple[Sec
     task = Task(known, asked, targets(codec), model.net_.shape.stops, seed)
     names = tuple(field.name for field in codec.schema.inputs)
     score: Callable[[Encoded], NDArray[np.float64]] = lambda encoded: scored(model.net_, encoded)  # noqa: E731
+    refitted = lambda: feeding.feeding(  # noqa: E731
+        model.config_, codec, sides.train, sides.test, asked.clusters, seed, samples
+    )
     return (
         likelihood(task, nats, baselines(task), unit),
         conditioning(score, test, names, nats, asked.clusters, seed, unit),
         *_of_generated(model, sides, seed, samples),
+        *([guarded(feeding, refitted)] if feedings else []),
     )
 
 
@@ -108,15 +117,20 @@ def _of_generated(model: Judged, sides: Sides, seed: int, samples: int) -> tuple
     share = max(1, MADE // max(samples * codec.longest, 1))
     test = sides.test.take(evenly(len(sides.test), share, seed))
     train = sides.train.take(evenly(len(sides.train), max(1, MADE // max(codec.longest, 1)), seed))
-    paths, ended = made(model.net_, codec, test, codec.encode(test), samples, seed)
-    twins, _ = made(model.net_, codec, train, codec.encode(train), 1, seed + 1)
+    encoded = codec.encode(test)
+    paths, drawn, ended = made(model.net_, codec, test, encoded, samples, seed)
+    twins = made(model.net_, codec, train, codec.encode(train), 1, seed + 1).examples
     found = material(codec.schema, train, test, paths, twins, ended)
     others = _rivals(codec, found, train, test, seed)
     blocks = {"block bootstrap": block_bootstrap(train, test, samples, seed)}
     if (garch := garch_windows(sides.train, sides.test, test, samples, seed)) is not None:
         blocks["GARCH(1,1)-t, every day before known"] = garch
     alike = sides_alike(codec.schema, train, test, paths, twins, *blocks.values())[4:]
-    return sections(found, seed, {**others, **dict(zip(blocks, alike, strict=True))})
+    few = min(samples, SCORED)
+    own = drawn.take((np.arange(len(test))[:, None] * samples + np.arange(few)).ravel())
+    names = tuple(field.name for field in codec.schema.steps)
+    nats = surprise(model.net_, names, encoded, own, found.test.independent, few)
+    return sections(found, seed, {**others, **dict(zip(blocks, alike, strict=True))}, nats)
 
 
 def _rivals(codec: Codec, found: Material, train: Examples, test: Examples, seed: int) -> dict[str, Side]:

@@ -1,19 +1,21 @@
 """Evidence: a data set as baselines see it, symbols as codes and numbers in original units."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unspool.codec.block import Block
 from unspool.codec.codec import Codec, Encoded
 from unspool.codec.columns import Flags, Symbols
 from unspool.codec.examples import Examples
 from unspool.codec.gaps import Gaps
 from unspool.codec.numbers import NEAR, Scaled
 from unspool.evaluation.densities import Measure
+from unspool.evaluation.laid import Laid
 from unspool.evaluation.ngram import Tokens
 from unspool.schema.arrays import lay, spans
 
@@ -33,6 +35,7 @@ class Target:
         measure: of a field of numbers.
         kinds: of a field of numbers, what a value may be: ordinary, missing, or one of the atoms.
         gaps: whether what is predicted of a field of numbers is the gap since the step before.
+        members: of a block of flags.
     """
 
     name: str
@@ -40,25 +43,26 @@ class Target:
     measure: Measure | None = None
     kinds: int = 2
     gaps: bool = False
+    members: tuple[str, ...] = ()
 
 
 def targets(codec: Codec) -> tuple[Target, ...]:
-    """The step fields, in their order; what is neither symbols nor numbers has neither."""
+    """The step fields, in their order."""
     found = []
-    for field, column in zip(codec.schema.steps, codec.steps, strict=True):
+    for item, column in zip(codec.schema.steps, codec.steps, strict=True):
         if isinstance(column, Symbols):
-            found.append(Target(field.name, symbols=len(column.values)))
+            found.append(Target(item.name, symbols=len(column.values)))
+        elif isinstance(column, Block):
+            found.append(Target(item.name, members=column.members))
         elif (number := _number(column)) is not None:
             measure = Measure(number.step if number.mass else None)
             kinds = 2 + len(number.atoms)
-            found.append(Target(field.name, measure=measure, kinds=kinds, gaps=isinstance(column, Gaps)))
-        else:
-            found.append(Target(field.name))
+            found.append(Target(item.name, measure=measure, kinds=kinds, gaps=isinstance(column, Gaps)))
     return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class Evidence(Laid):
     """Sequences with their inputs.
 
     Attributes:
@@ -73,6 +77,8 @@ class Evidence:
         gap: steps within which windows overlap.
         groups: (N,) a number for every combination of the inputs that are symbols or flags; None without such inputs.
         characters: (N,) of text, whatever its steps are; None of other sequences.
+        blocks: by step field that is a block of flags, the steps that have it, with its members as symbols: 0 for no,
+            1 for yes. Whether a step has it is a symbol of its own, under the block's name.
     """
 
     inputs: tuple[NDArray[Any], ...]
@@ -85,24 +91,7 @@ class Evidence:
     gap: int = 0
     groups: NDArray[np.int64] | None = None
     characters: NDArray[np.int64] | None = None
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @cached_property
-    def lengths(self) -> NDArray[np.int64]:
-        """(N,) steps of each sequence."""
-        return np.diff(self.offsets)
-
-    @cached_property
-    def owner(self) -> NDArray[np.int64]:
-        """(S,) the sequence that each step belongs to."""
-        return np.repeat(np.arange(len(self)), self.lengths)
-
-    @cached_property
-    def position(self) -> NDArray[np.int64]:
-        """(S,) the position of each step in its sequence, from 0."""
-        return np.arange(self.offsets[-1]) - np.repeat(self.offsets[:-1], self.lengths)
+    blocks: Mapping[str, "Evidence"] = field(default_factory=dict)
 
     @cached_property
     def clusters(self) -> NDArray[np.int64]:
@@ -130,6 +119,7 @@ class Evidence:
             self.gap,
             None if self.groups is None else self.groups[rows],
             None if self.characters is None else self.characters[rows],
+            {name: block.take(rows) for name, block in self.blocks.items()},
         )
 
 
@@ -141,19 +131,28 @@ def evidence(codec: Codec, examples: Examples, encoded: Encoded) -> Evidence:
         examples: in original units.
         encoded: the same, as the network sees them.
     """
-    symbols, numbers, kinds, first = {}, {}, {}, {}
-    for field, column, values in zip(codec.schema.steps, codec.steps, encoded.steps, strict=True):
+    symbols, numbers, kinds, first, blocks = {}, {}, {}, {}, {}
+    rest: dict[str, Any] = {"starts": examples.starts, "gap": examples.gap, "groups": _groups(codec, encoded)}
+    for item, column, values in zip(codec.schema.steps, codec.steps, encoded.steps, strict=True):
         if isinstance(column, Symbols):
-            symbols[field.name] = values.astype(np.int64)
+            symbols[item.name] = values.astype(np.int64)
+        elif isinstance(column, Block):
+            there = ~np.isnan(values[:, 0])
+            symbols[item.name] = there.astype(np.int64)
+            members = {
+                name: (flags > 0).astype(np.int64) for name, flags in zip(column.members, values[there].T, strict=True)
+            }
+            laid = lay(np.diff(lay(there)[encoded.offsets]))
+            blocks[item.name] = Evidence(encoded.inputs, members, {}, {}, {}, laid, **rest)
         elif (number := _number(column)) is not None:
             gaps = isinstance(column, Gaps)
-            numbers[field.name] = (number.decode(values) if gaps else examples.steps[field.name]).astype(np.float64)
-            kinds[field.name] = _kinds(number, values)
-            if not gaps and field.name in examples.first:
-                first[field.name] = examples.first[field.name]
-    sides = symbols, numbers, kinds, first, encoded.offsets, examples.starts, examples.gap
+            numbers[item.name] = (number.decode(values) if gaps else examples.steps[item.name]).astype(np.float64)
+            kinds[item.name] = _kinds(number, values)
+            if not gaps and item.name in examples.first:
+                first[item.name] = examples.first[item.name]
+    sides = symbols, numbers, kinds, first, encoded.offsets
     characters = examples.lengths if codec.schema.form == "text" else None
-    return Evidence(encoded.inputs, *sides, groups=_groups(codec, encoded), characters=characters)
+    return Evidence(encoded.inputs, *sides, **rest, characters=characters, blocks=blocks)
 
 
 def _number(column: object) -> Scaled | None:

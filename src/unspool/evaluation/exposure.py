@@ -7,21 +7,23 @@ from numpy.typing import NDArray
 
 from unspool.evaluation.dynamics import changes
 from unspool.evaluation.figures import band_name, bands, decimals, lagged, present, spread
-from unspool.evaluation.section import Cell, Column, Panel, Picture, Role, Section, Table, Trace, numbers
+from unspool.evaluation.section import Cell, Column, Measured, Panel, Picture, Role, Section, Table, Trace, numbers
 from unspool.evaluation.sides import ABSENT, Material, Side
+from unspool.evaluation.surprise import ALL, LEAST, Beside, Surprise
+from unspool.evaluation.surprise import by_position as nats_by_position
 
 NAME, TITLE = "exposure", "Do generated sequences hold their course when fed their own output?"
-LEAST = 30
-"""The fewest sequences with a value at some positions, real and generated, that are compared."""
 SHOWN = 4
 """Fields and flags that are shown, those that are furthest off."""
 SHRUNK, GROWN, MOVED = 0.5, 2.0, 0.5
 """Spreads or changes of less than half the real ones: a drift to a constant; of more than twice: a blow-up; means
 that are half a real standard deviation away: a drift."""
+SURE = 3.0
+"""Standard errors by which nats must have changed, too."""
 
 
-def exposure(material: Material) -> Section:
-    """Mean, spread and step-to-step change of numbers, entropy and repetition of symbols, by position.
+def exposure(material: Material, nats: Surprise | None = None) -> Section:
+    """Nats; mean, spread and step-to-step change of numbers; entropy and repetition of symbols; all by position.
 
     Real sequences are what the network was fed in training; generated ones are what it is fed when it generates. What
     is right at first and wrong later is the cost of reading its own output. Flagged is what is off by `SHRUNK`, `GROWN`
@@ -29,15 +31,19 @@ def exposure(material: Material) -> Section:
 
     Args:
         material: real and generated sequences.
+        nats: of both under the model, where there is one to ask.
     """
+    surprises = {} if nats is None else _surprises(nats)
     tables = {name: by_position(material.test, material.paths, name) for name in material.test.numbers}
-    flags = [f"{name}: {what}" for name, table in tables.items() for what in judge(table)]
+    flags = [f"{name}: {what}" for name, rows in surprises.items() for what in judge_nats(rows)]
+    flags += [f"{name}: {what}" for name, table in tables.items() for what in judge(table)]
     shown = dict(sorted(tables.items(), key=lambda item: -_off(item[1]))[:SHOWN])
-    parts: list[Table | Picture] = []
+    panels = [_nats_panel(name, rows) for name, rows in list(surprises.items())[:1]]
+    panels += [_panel(name, table) for name, table in shown.items()] if any(tables.values()) else []
+    parts: list[Table | Picture] = [_nats_table(surprises)] if surprises else []
     if any(tables.values()):
         digits = decimals(spread(material.train.numbers[name]) for name in shown)
         parts.append(_numbers_table(shown, len(tables), digits))
-        parts.append(Picture("By position", tuple(_panel(name, table) for name, table in shown.items())))
     symbols: list[tuple[Cell, ...]] = []
     for name in material.test.symbols:
         shares = symbols_by_position(material.test, material.paths, name)
@@ -48,10 +54,16 @@ def exposure(material: Material) -> Section:
     if not parts:
         why = f"At no position are there {LEAST} sequences both held out and generated."
         return Section(NAME, TITLE, why, made=False)
+    if panels:
+        parts.append(Picture("By position", tuple(panels)))
     more = f"; and {len(flags) - SHOWN} more" if len(flags) > SHOWN else ""
     verdict = "Flagged: " + "; ".join(flags[:SHOWN]) + more + "."
     verdict = verdict if flags else "No drift to a constant, and no blow-up."
-    return Section(NAME, TITLE, verdict, tuple(parts), {"flags": float(len(flags))})
+    figures: dict[str, float | None] = {"flags": float(len(flags))}
+    for rows in list(surprises.values())[:1]:
+        verdict += _told(rows[-1])
+        figures |= {"gap": rows[-1].gap.value, "drift": rows[-1].drift.value, "drift_error": rows[-1].drift.error}
+    return Section(NAME, TITLE, verdict, tuple(parts), figures)
 
 
 class Row(NamedTuple):
@@ -152,6 +164,40 @@ def judge_symbols(rows: list[SymbolRow]) -> list[str]:
     return []
 
 
+def judge_nats(rows: list[Beside]) -> list[str]:
+    """What went wrong between the first and the last band, by the rule of `exposure` with exp(nats) as spread."""
+    last = rows[-1]
+    value, error = last.gap.value or 0.0, last.drift.error or 0.0
+    if abs(rows[0].gap.value or 0.0) > np.log(GROWN) or abs(last.drift.value or 0.0) < SURE * error:
+        return []
+    steps = band_name(last.band)
+    if value < np.log(SHRUNK):
+        return [
+            f"drifts to what it foresees, its own steps take {-value:.2f} nats less than real ones at steps {steps}"
+        ]
+    if value > np.log(GROWN):
+        return [f"loses its way, its own steps take {value:.2f} nats more than real ones at steps {steps}"]
+    return []
+
+
+def _surprises(nats: Surprise) -> dict[str, list[Beside]]:
+    """By position: all fields together, and of several those that drift most."""
+    names = [ALL, *nats.fields] if len(nats.fields) > 1 else list(nats.fields)
+    found = {name: nats_by_position(nats, name) for name in names}
+    found = {name: rows for name, rows in found.items() if rows}
+    drift = lambda item: (item[0] != ALL, -abs(item[1][-1].drift.value or 0.0))  # noqa: E731
+    return dict(sorted(found.items(), key=drift)[: 1 + SHOWN])
+
+
+def _told(last: Beside) -> str:
+    if last.gap.value is None:
+        return ""
+    less = "less" if last.gap.value < 0 else "more"
+    error = "" if last.gap.error is None else f" ± {last.gap.error:.2f}"
+    steps = band_name(last.band)
+    return f" At steps {steps} its own steps take {abs(last.gap.value):.2f}{error} nats {less} than real ones."
+
+
 def entropy(codes: NDArray[np.int64]) -> float:
     """Of the shares of symbols, in nats.
 
@@ -173,6 +219,41 @@ def _panel(name: str, rows: list[Row]) -> Panel:
         return Trace(word, x, numbers(mean), numbers(mean - around), numbers(mean + around), role=role)
 
     return Panel(name, "steps", "mean ± spread", (trace("held out", 0, "real"), trace("generated", 1, "model")))
+
+
+def _nats_panel(name: str, rows: list[Beside]) -> Panel:
+    x = tuple(band_name(row.band) for row in rows)
+
+    def trace(word: str, cells: list[Measured], role: Role) -> Trace:
+        value = np.array([cell.value for cell in cells], np.float64)
+        around = 2 * np.array([cell.error or 0.0 for cell in cells])
+        return Trace(word, x, numbers(value), numbers(value - around), numbers(value + around), role=role)
+
+    real, made = [row.real for row in rows], [row.made for row in rows]
+    title = "nats" if name == ALL else f"nats of {name}"
+    return Panel(title, "steps", "nats a step", (trace("held out", real, "real"), trace("generated", made, "model")))
+
+
+def _nats_table(found: dict[str, list[Beside]]) -> Table:
+    columns = (
+        Column("field", "text"),
+        Column("steps", "text"),
+        Column("nats, held out"),
+        Column("nats, generated"),
+        Column("generated less held out"),
+        Column("that, less at the first step"),
+    )
+    note = (
+        "What a step takes of a model that has read the steps before it: held-out ones after held-out ones, its own "
+        "after its own. If it knows the law, both take the same at every position. Its own ever less: it drifts to "
+        "what it foresees; ever more: it loses its way. Without when to stop; densities on the axis of the transform."
+    )
+    rows = tuple(
+        (name, band_name(row.band), row.real, row.made, row.gap, None if k == 0 else row.drift)
+        for name, table in found.items()
+        for k, row in enumerate(table)
+    )
+    return Table("Nats by position", columns, rows, note)
 
 
 def _numbers_table(shown: dict[str, list[Row]], fields: int, digits: int) -> Table:

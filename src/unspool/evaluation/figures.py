@@ -51,10 +51,7 @@ def extra(name: str) -> Any:
 
 
 def by_sequence(values: NDArray[Any], owner: NDArray[np.int64]) -> Measured:
-    """The mean of values, with a standard error that takes sequences, not values, to be independent.
-
-    The mean is a ratio, sum of the sequences' sums over sum of their counts, whose linearised error is
-    sqrt(sum over sequences of (sum - mean * count)^2) / total count (Cochran 1977, "Sampling techniques", 6.4).
+    """The mean of values, with a standard error that takes sequences, not values, to be independent; see `ratio`.
 
     Args:
         values: (S,) with NaN for what does not count.
@@ -65,14 +62,36 @@ def by_sequence(values: NDArray[Any], owner: NDArray[np.int64]) -> Measured:
         1.6666666666666667
     """
     kept = ~np.isnan(values)
-    count = np.bincount(owner[kept])
-    total = np.bincount(owner[kept], values[kept])
-    if not count.sum():
+    count, total = np.bincount(owner[kept]), np.bincount(owner[kept], values[kept])
+    some = count > 0
+    return ratio(total[some].astype(np.float64), count[some], np.arange(some.sum()))
+
+
+def ratio(totals: NDArray[np.float64], counts: NDArray[np.int64], clusters: NDArray[np.int64]) -> Measured:
+    """The sum of totals over the sum of counts, with an error for which clusters are independent, not steps.
+
+    The linearised error of a ratio (Cochran 1977, "Sampling techniques", section 6.4), for G clusters:
+
+        sqrt(G / (G - 1) * sum over clusters of (total - ratio * count)^2) / sum of counts
+
+    Args:
+        totals: (N,) of every sequence.
+        counts: (N,) of what the mean is over, such as steps.
+        clusters: (N,) which sequences belong together.
+
+    Examples:
+        >>> ratio(np.array([2.0, 4.0]), np.array([1, 1]), np.array([0, 1]))
+        Measured(value=3.0, error=1.0)
+    """
+    size = int(counts.sum())
+    if not size or np.isnan(totals).any():
         return Measured(None)
-    mean = total.sum() / count.sum()
-    sequences = int((count > 0).sum())
-    spread = np.sqrt(((total - mean * count) ** 2).sum() * sequences / max(sequences - 1, 1)) / count.sum()
-    return Measured(float(mean), float(spread) if sequences > 1 else None)
+    mean = float(totals.sum() / size)
+    rest = np.bincount(clusters, totals - mean * counts)
+    present = int(np.count_nonzero(np.bincount(clusters)))
+    if present < 2:
+        return Measured(mean)
+    return Measured(mean, float(np.sqrt(present / (present - 1) * (rest**2).sum()) / size))
 
 
 def kolmogorov_smirnov(a: NDArray[Any], b: NDArray[Any]) -> float:

@@ -1,7 +1,4 @@
-"""All sections of a report that compare generated sequences with real ones, in their order.
-
-They know no model: whatever made the sequences, they judge it alike.
-"""
+"""All sections of a report that compare generated sequences with real ones, in their order."""
 
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -23,38 +20,42 @@ from unspool.evaluation import (
 )
 from unspool.evaluation.section import Section
 from unspool.evaluation.sides import Material, Side
+from unspool.evaluation.surprise import Surprise
 
 
-def sections(material: Material, seed: int, others: Mapping[str, Side] | None = None) -> tuple[Section, ...]:
+def sections(
+    material: Material, seed: int, others: Mapping[str, Side] | None = None, nats: Surprise | None = None
+) -> tuple[Section, ...]:
     """Calibration, paths, length, marginals, dynamics, exposure, returns, detector, transfer and memory.
 
-    The same material and seed give the same sections. One that lacks a package of the extra `report` says so.
+    The same material and seed give the same sections. One whose package isn't installed says so in its place.
 
     Args:
         material: real and generated sequences.
         seed: of all that is drawn on the way.
         others: more rivals for the paths by name, each with as many sequences as `material.paths`, in its order.
+        nats: of real and generated steps, where there is a model to ask.
     """
-    jobs: list[tuple[ModuleType, Callable[[], Section]]] = [
+    jobs: tuple[tuple[ModuleType, Callable[[], Section]], ...] = (
         (calibration, lambda: calibration.calibration(material, seed)),
         (scores, lambda: scores.scores(material, seed, others)),
         (lengths, lambda: lengths.length(material, seed)),
         (marginals, lambda: marginals.marginals(material)),
         (dynamics, lambda: dynamics.dynamics(material)),
-        (exposure, lambda: exposure.exposure(material)),
+        (exposure, lambda: exposure.exposure(material, nats)),
         (stylised, lambda: stylised.stylised(material)),
         (detector, lambda: detector.detector(material, seed)),
         (transfer, lambda: transfer.transfer(material, seed)),
         (memory, lambda: memory.memory(material, seed)),
-    ]
-    # Sequences that blew up have figures beyond all bounds; a report shows those as dashes, and the rest as it is.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return tuple(_section(module, job) for module, job in jobs)
+    )
+    return tuple(guarded(module, job) for module, job in jobs)
 
 
-def _section(module: ModuleType, job: Callable[[], Section]) -> Section:
+def guarded(module: ModuleType, job: Callable[[], Section]) -> Section:
     """A section, or one that says which package it lacks."""
     try:
-        return job()
+        # Sequences that blew up have figures beyond all bounds; a report shows those as dashes, and the rest as it is.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return job()
     except MissingExtra as error:
         return Section(module.NAME, module.TITLE, str(error), made=False)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.evaluation.baselines import Scores, Task
-from unspool.evaluation.nats import ratio
+from unspool.evaluation.figures import ratio
 from unspool.evaluation.section import Cell, Column, Measured, Panel, Picture, Role, Section, Table, Trace
 
 MODEL = "this model"

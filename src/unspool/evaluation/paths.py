@@ -1,5 +1,7 @@
 """What the model makes for the inputs of real examples, in the form of real examples."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,9 +17,21 @@ from unspool.schema.arrays import lay
 from unspool.schema.casting import code_points
 
 
-def made(
-    net: Net, codec: Codec, examples: Examples, encoded: Encoded, samples: int, seed: int
-) -> tuple[Examples, NDArray[np.bool_]]:
+class Made(NamedTuple):
+    """Generated sequences.
+
+    Attributes:
+        examples: in original units.
+        encoded: the same as the network drew them, without log-Jacobians.
+        ended: (N,) whether each ended by itself, rather than at the limit.
+    """
+
+    examples: Examples
+    encoded: Encoded
+    ended: NDArray[np.bool_]
+
+
+def made(net: Net, codec: Codec, examples: Examples, encoded: Encoded, samples: int, seed: int) -> Made:
     """Sequences drawn as the model has learned them: the default rule, and lengths of its own.
 
     Args:
@@ -29,7 +43,7 @@ def made(
         seed: of all uniforms.
 
     Returns:
-        `samples` times as many examples, and (N,) whether each ended by itself, rather than at the limit.
+        `samples` times as many sequences.
     """
     request = Request(
         inputs=encoded.inputs,
@@ -40,6 +54,7 @@ def made(
         limit=max(2 * codec.longest, 1),
     )
     values, offsets, ended = generate(net, request)
+    as_drawn = offsets
     rows = np.repeat(np.arange(len(examples)), samples)
     first = {name: base[rows] for name, base in examples.first.items()}
     steps = codec.decode(values, offsets, first)
@@ -51,4 +66,6 @@ def made(
         elif isinstance(column, Block):  # and a block as one array
             steps[field.name] = codes
     inputs = {name: column[rows] for name, column in examples.inputs.items()}
-    return Examples(inputs, steps, offsets, first, place="what the model made"), np.asarray(ended, np.bool_)
+    whole = Examples(inputs, steps, offsets, first, place="what the model made")
+    drawn = Encoded(tuple(column[rows] for column in encoded.inputs), tuple(values), as_drawn, ())
+    return Made(whole, drawn, np.asarray(ended, np.bool_))

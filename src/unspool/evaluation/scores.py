@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from unspool.evaluation.calibration import inside
 from unspool.evaluation.ensembles import (
-    MEMBERS,
     QUANTILES,
     crps,
     energy,
     judged,
     members,
+    not_judged,
     of_rows,
     pinball,
     transformed,
@@ -44,11 +44,9 @@ def scores(material: Material, seed: int, others: Mapping[str, Side] | None = No
     Raises:
         MissingExtra: scoringrules or SciPy is not installed.
     """
-    if not material.test.numbers:
-        return Section(NAME, TITLE, "There are no numbers in the steps.", made=False)
-    if material.samples < MEMBERS:
-        why = f"It takes at least {MEMBERS} generated sequences for each input; there are {material.samples}."
-        return Section(NAME, TITLE, why, made=False)
+    absent = not_judged(material, NAME, TITLE)
+    if absent is not None:
+        return absent
     rows = judged(material, seed)
     real = material.test.take(rows)
     everyone = {

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unspool.codec.examples import Examples
 from unspool.errors import DataError
+from unspool.evaluation.laid import Laid
 from unspool.schema.arrays import lay, spans
 from unspool.schema.fields import AnyField, Category, Flag, Schema, Text
 
@@ -20,7 +21,7 @@ SPANNED = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
+class Side(Laid):
     """One set of sequences with their inputs. Sides that were made together share the codes of their symbols.
 
     Attributes:
@@ -40,28 +41,10 @@ class Side:
     names: dict[str, list[Any]]
     clusters: NDArray[np.int64] | None = None
 
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @cached_property
-    def lengths(self) -> NDArray[np.int64]:
-        """(N,) steps of each sequence."""
-        return np.diff(self.offsets)
-
-    @cached_property
-    def owner(self) -> NDArray[np.int64]:
-        """(S,) the sequence that each step belongs to."""
-        return np.repeat(np.arange(len(self)), self.lengths)
-
     @cached_property
     def independent(self) -> NDArray[np.int64]:
         """(N,) a number for each independent part: the sequence itself, or its cluster."""
         return np.arange(len(self)) if self.clusters is None else self.clusters
-
-    @cached_property
-    def position(self) -> NDArray[np.int64]:
-        """(S,) the position of each step in its sequence, from 0."""
-        return np.arange(self.offsets[-1]) - np.repeat(self.offsets[:-1], self.lengths)
 
     def take(self, rows: NDArray[np.integer[Any]]) -> "Side":
         """The sequences at some positions, in that order; one may come more than once."""

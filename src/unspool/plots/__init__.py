@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from unspool.codec.codec import Codec
 from unspool.codec.table import Table
 from unspool.config import Summary
+from unspool.files import suffix
 from unspool.labels import labels as labels_of
 from unspool.labels import word
-from unspool.plots.canvas import BLUE, INK, MUTED, VERMILION, caption, dress, figure, picture_format, plain, save
+from unspool.plots.canvas import BLUE, INK, MUTED, PICTURES, VERMILION, caption, dress, figure, plain, save
 from unspool.plots.panels import fan, grid_of, key, layout, matrix, ranked, shares
 from unspool.plots.writing import written
 from unspool.schema.arrays import missing_mask, take, to_list
@@ -62,7 +63,7 @@ def plot(sequences: Made, path: str | os.PathLike[str] | None = None) -> "Figure
         FileError: the place can't be written to.
     """
     if path is not None:
-        picture_format(path)
+        suffix(path, PICTURES)
     schema = sequences.codec.schema
     symbols = schema.form == "text" or (schema.form == "list" and not isinstance(schema.steps[0], Number))
     drawn = _text(sequences) if symbols else _panels(sequences)
@@ -84,7 +85,7 @@ def training_curve(summary: Summary, path: str | os.PathLike[str] | None = None)
         FileError: the place can't be written to.
     """
     if path is not None:
-        picture_format(path)
+        suffix(path, PICTURES)
     drawn = figure(7.0, 4.0)
     drawn.set_layout_engine("constrained")
     axes = drawn.add_subplot()

@@ -2,11 +2,10 @@
 
 import os
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unspool.errors import MissingExtra, OptionError
-from unspool.files import atomic
+from unspool.errors import MissingExtra
+from unspool.files import atomic, suffix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,22 +32,6 @@ def figure(width: float, height: float) -> "Figure":
     return Figure((width, height), dpi=150, facecolor="white")  # not pyplot's, which would keep it for ever
 
 
-def picture_format(path: str | os.PathLike[str]) -> str:
-    """The kind of picture that a file's name says.
-
-    Raises:
-        OptionError: none that we draw.
-
-    Examples:
-        >>> picture_format("fan.SVG")
-        'svg'
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix not in PICTURES:
-        raise OptionError(os.fspath(path), "a name that ends in " + ", ".join(PICTURES), repr(suffix))
-    return suffix[1:]
-
-
 def save(drawn: "Figure", path: str | os.PathLike[str]) -> None:
     """Write a figure, whole or not at all.
 
@@ -56,7 +39,7 @@ def save(drawn: "Figure", path: str | os.PathLike[str]) -> None:
         OptionError: a name that says no kind of picture.
         FileError: the place can't be written to.
     """
-    kind = picture_format(path)
+    kind = suffix(path, PICTURES)[1:]
     undated: Any = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     with atomic(path) as file, warnings.catch_warnings():
         # Text may be in any script, and no font has them all: a box is drawn for what is missing.

@@ -1,13 +1,12 @@
 """The report: what an evaluation found, as plain data that is shown as text, as JSON, or as one HTML page."""
 
 import os
-from pathlib import Path
 
 import msgspec
 
 from unspool.errors import DataError, OptionError
 from unspool.evaluation.section import Section
-from unspool.files import atomic
+from unspool.files import atomic, suffix
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,25 +85,9 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             OptionError: another name.
             FileError: the place can't be written to.
         """
-        text = _FORMATS[report_format(path)](self)
+        text = _FORMATS[suffix(path, _FORMATS)](self)
         with atomic(path, text=True) as file:
             file.write(text if text.endswith("\n") else text + "\n")
-
-
-def report_format(path: str | os.PathLike[str]) -> str:
-    """The form of a report that a file's name says.
-
-    Raises:
-        OptionError: none that there is.
-
-    Examples:
-        >>> report_format("out/report.HTML")
-        '.html'
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix not in _FORMATS:
-        raise OptionError(os.fspath(path), "a name that ends in " + ", ".join(_FORMATS), repr(suffix))
-    return suffix
 
 
 _FORMATS = {".html": Report.to_html, ".json": Report.to_json, ".txt": Report.__str__}

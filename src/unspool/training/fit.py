@@ -23,12 +23,13 @@ import jax.numpy as jnp
 import msgspec
 import numpy as np
 
+from unspool.codec.codec import Encoded
 from unspool.config import Round
 from unspool.devices import placed, turn
 from unspool.errors import TrainingError
 from unspool.network.net import Net
 from unspool.random import seed_words
-from unspool.training.batches import Bucket, Group, batch_rows, epoch
+from unspool.training.batches import Bucket, Group, batch_rows, bucketed, epoch
 from unspool.training.defaults import Plan
 from unspool.training.spread import shards
 from unspool.training.update import Learner, Updates, copied, score, start, update
@@ -94,6 +95,27 @@ class Task:
     train_jacobian: float
     heldout_jacobian: float
     seed: int
+
+    @classmethod
+    def of(cls, learned: Encoded, heldout: Encoded, *, stops: bool, seed: int, segment: int | None = None) -> "Task":
+        """Of examples to learn from and others to decide by.
+
+        Args:
+            learned: to learn from.
+            heldout: to decide by, perhaps none.
+            stops: whether the end of a sequence is learned.
+            seed: of order, dropout and coins.
+            segment: steps after which backpropagation is cut.
+        """
+        return cls(
+            train=bucketed(learned, stops, segment=segment)[0],
+            heldout=bucketed(heldout, stops)[0],
+            train_steps=int(learned.offsets[-1]),
+            heldout_steps=int(heldout.offsets[-1]),
+            train_jacobian=learned.jacobian,
+            heldout_jacobian=heldout.jacobian,
+            seed=seed,
+        )
 
 
 Watcher = Callable[[Progress], None]

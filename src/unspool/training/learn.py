@@ -15,7 +15,7 @@ from unspool.network.build import shape_of
 from unspool.network.net import Net
 from unspool.network.storage import Nets
 from unspool.options import Network, Training
-from unspool.training.batches import bucketed, split
+from unspool.training.batches import split
 from unspool.training.checkpoint import Checkpoint, fingerprint
 from unspool.training.defaults import Plan, plan
 from unspool.training.display import display
@@ -63,15 +63,7 @@ def learn(codec: Codec, encoded: Encoded, asked: Asked, inputs: Inputs | None) -
     numbers = plan(asked.network, asked.training, codec, examples=len(learned), steps=int(learned.offsets[-1]))
     shape = shape_of(codec, numbers.network, numbers.size, numbers.embedding)
     net = Net(np.random.default_rng([asked.seed, 2]), shape)
-    task = Task(
-        train=bucketed(learned, shape.stops, segment=numbers.segment)[0],
-        heldout=bucketed(heldout, shape.stops)[0],
-        train_steps=int(learned.offsets[-1]),
-        heldout_steps=int(heldout.offsets[-1]),
-        train_jacobian=learned.jacobian,
-        heldout_jacobian=heldout.jacobian,
-        seed=asked.seed,
-    )
+    task = Task.of(learned, heldout, stops=shape.stops, seed=asked.seed, segment=numbers.segment)
     settings = {"codec": codec, "network": asked.network, "training": asked.training, "seed": asked.seed}
     parts = fingerprint(encoded, **settings, versions=asked.versions)
     saver: dict[str, Any] = {}

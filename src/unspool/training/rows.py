@@ -13,7 +13,6 @@ from unspool.config import Row
 from unspool.network.net import Net
 from unspool.network.storage import row_shape
 from unspool.options import Network
-from unspool.training.batches import bucketed
 from unspool.training.defaults import CLIP, Plan
 from unspool.training.fit import Task, train
 from unspool.training.update import Recipe
@@ -56,15 +55,7 @@ def learn_rows(inputs: Inputs, rows: NDArray[np.int64], heldout: NDArray[np.int6
         return row, net
     rng = np.random.default_rng([seed, 4])
     learned, decided = (encoded.take(_some(rng, part, most)) for part, most in ((rows, MOST), (heldout, MOST // 8)))
-    task = Task(
-        train=bucketed(learned, False)[0],
-        heldout=bucketed(decided, False)[0],
-        train_steps=len(learned),
-        heldout_steps=len(decided),
-        train_jacobian=learned.jacobian,
-        heldout_jacobian=decided.jacobian,
-        seed=seed,
-    )
+    task = Task.of(learned, decided, stops=False, seed=seed)
     net, progress = train(task, _plan(len(learned)), net)
     return msgspec.structs.replace(row, nats=progress.best), net
 

@@ -220,7 +220,7 @@ def coins(
     return (drawn[..., 0] < randomness.share).astype(jnp.float32), drawn[..., 1:]
 
 
-@partial(jax.jit, static_argnames=("free", "spread"))
+@partial(jax.jit, static_argnames=("free", "edges", "spread"))
 def _score(
     net: Net,
     batch: Bucket,
@@ -228,14 +228,16 @@ def _score(
     first: Int[Array, ""],
     carry: Carry | None,
     free: bool,
+    edges: tuple[int, ...],
     spread: Spread,
-) -> tuple[Float[Array, "B F1"], Carry]:
+) -> tuple[Float[Array, "B *K F1"], Carry]:
     """Sums over steps from `first` on, of the rows with these numbers; and where the steps after them go on."""
 
     def shard(net: Net, first: Array, data: Bucket, rows: Array, carry: Carry | None) -> tuple[Array, Carry]:
         own = Randomness(jax.random.key(0), rows, jnp.ones(())) if free else None
         terms, after = _terms(net, data, first, carry, net.masks(), own)
-        return jnp.stack([term.sum(0) for term in terms], -1), after
+        steps = first + jnp.arange(len(terms[0]))
+        return jnp.stack([_banded(term, steps, edges) for term in terms], -1), after
 
     sums, after = jax.shard_map(
         lambda net, first, *parts: jax.lax.map(lambda part: shard(net, first, *part), parts),
@@ -244,10 +246,20 @@ def _score(
         out_specs=P(ROWS),
         check_vma=False,
     )(net, first, *jax.tree.map(lambda a: a.reshape(spread.shards, -1, *a.shape[1:]), (batch, rows)), carry)
-    return sums.reshape(-1, sums.shape[-1]), after
+    return sums.reshape(-1, *sums.shape[2:]), after
 
 
-def score(net: Net, bucket: Bucket, *, free: bool = False, most: int | None = None) -> NDArray[np.float64]:
+def _banded(term: Float[Array, "T B"], steps: Int[Array, " T"], edges: tuple[int, ...]) -> Float[Array, "B *K"]:
+    """Sums over all steps, or over those of each band: one ends before every edge, and the last holds the rest."""
+    if not edges:
+        return term.sum(0)
+    band = jnp.searchsorted(jnp.array(edges), steps, side="right")
+    return jnp.einsum("tb,tk->bk", term, jax.nn.one_hot(band, len(edges) + 1))
+
+
+def score(
+    net: Net, bucket: Bucket, *, free: bool = False, most: int | None = None, edges: tuple[int, ...] = ()
+) -> NDArray[np.float64]:
     """Log-probability of every sequence in the network's units: a column per step field, and one for the stops.
 
     Sequences are scored in batches of a power of two, so that few shapes are compiled, and long ones segment by
@@ -258,6 +270,10 @@ def score(net: Net, bucket: Bucket, *, free: bool = False, most: int | None = No
         bucket: the sequences.
         free: whether every step reads the network's own output in place of the data.
         most: see `shards`.
+        edges: steps at which another band begins, rising.
+
+    Returns:
+        (N, F) or, with the stops, (N, F + 1); given K edges, the same of each of K + 1 bands, on an axis in between.
     """
     segment = segment_steps(bucket.steps, None) or bucket.steps
     steps = up_to(bucket.steps, segment)
@@ -275,7 +291,7 @@ def score(net: Net, bucket: Bucket, *, free: bool = False, most: int | None = No
         for first in range(0, steps, segment):
             piece = placed((bucket.take(rows, slice(first, first + segment)), rows), spread.devices, axis=0)
             with turn(spread.devices):
-                part, carry = _score(net, *piece, np.int32(first), carry, free, spread)
+                part, carry = _score(net, *piece, np.int32(first), carry, free, edges, spread)
                 total = total + np.asarray(part, np.float64)
         out.append(total[: bucket.examples - at])
     return np.concatenate(out)
