@@ -49,8 +49,12 @@ SURE = 3.0
 """Standard errors by which a candidate must be better than the default."""
 GAIN = 0.01
 """Nats a step that it must gain, too."""
-SLOW = 0.5
-"""Variance of a number's steps, as a share of that of its values, up to which its differences may be worth a trial."""
+SLOW = 0.02
+"""Variance of a number's steps, as a share of that of its values, up to which differences are worth a trial.
+
+What returns to its level faster gains nats by them as well, but its sums drift when the network runs on its own:
+`docs/log.md` has the figures.
+"""
 
 
 @dataclass(frozen=True)
