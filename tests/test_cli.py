@@ -241,6 +241,27 @@ def test_a_prefix_is_what_every_sequence_starts_with(run, workshop):
     assert all(line.startswith("Ao") for line in out.splitlines())
 
 
+def test_a_pin_is_in_every_sequence(run, workshop):
+    """Typed as it is shown; a streamed sequence has it too."""
+    words = ["generate", workshop.tracks, "-i", "group=a", "-i", "level=2", "-n", 3, "--seed", 1]
+    pins = ["--pin", "1.mood=high", "--pin", "2.level=3.5"]
+    _, out, _ = run(*words, *pins, "-f", "jsonl", "--wide")
+    for line in map(json.loads, out.splitlines()):
+        steps = next(value for value in line.values() if isinstance(value, list))
+        assert (steps[1]["mood"], steps[2]["level"]) == ("high", 3.5)
+    _, out, _ = run(*words, *pins, "--stream")
+    told = [event["value"] for event in map(json.loads, out.splitlines()) if event["step"] == 2]
+    assert [value["level"] for value in told] == [3.5] * 3
+
+
+def test_only_what_is_allowed_is_made(run, workshop):
+    words = ["generate", workshop.tracks, "-i", "group=a", "-i", "level=2", "-n", 20, "--seed", 1, "--stream"]
+    _, out, _ = run(*words, "--allow", "mood=high", "--allow", "level=..3.5")
+    made = [event["value"] for event in map(json.loads, out.splitlines())]
+    assert {value["mood"] for value in made} == {"high"}
+    assert max(value["level"] for value in made) <= 3.5
+
+
 @pytest.mark.parametrize("data", [b"country\nGreek\nIrish\n", b'{"country": "Greek"}\n{"country": "Irish"}\n'])
 def test_inputs_come_from_standard_input(run, workshop, standard_input, data):
     standard_input(data)
@@ -376,6 +397,11 @@ MISTAKES = {
         ["several sequences", "jsonl"],
     ),
     "a prefix that is no JSON": ([*TRACKS, "--prefix", "[1,"], ["--prefix", "JSON"]),
+    "a pin without a step": ([*TRACKS, "--pin", "mood=high"], ["--pin", "STEP.NAME=VALUE", "'mood=high'"]),
+    "a pin of a number that is none": ([*TRACKS, "--pin", "1.level=up"], ["step 1", "'level'", "a number", "'up'"]),
+    "a pin that training never saw": ([*TRACKS, "--pin", "1.mood=hgih"], ["step 1", "'mood'", "Did you mean 'high'"]),
+    "allowing a column that is none": ([*TRACKS, "--allow", "mod=high"], ["--allow", "level, mood", "'mod'"]),
+    "allowing no range": ([*TRACKS, "--allow", "level=3"], ["--allow", "LOW..HIGH", "'3'"]),
     "a picture of an unknown kind": (["plot", *TRACKS[1:], "-o", "{t}/made.bmp"], ["made.bmp", ".svg", "'.bmp'"]),
     "a training curve of an input": (["plot", *TRACKS[1:], "--training", "-o", "{t}/made.png"], ["--training"]),
     "an unknown demonstration": (["demo", "horses"], ["names, colours, returns", "'horses'"]),

@@ -7,14 +7,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from unspool.codec.allow import Allowed
 from unspool.codec.codec import Codec
 from unspool.codec.columns import Symbols
-from unspool.codec.prefix import encode_prefix, is_many
+from unspool.codec.facts import encode_facts
+from unspool.codec.prefix import is_many
 from unspool.codec.rows import NOTHING, as_inputs, from_nothing
 from unspool.codec.table import Table
 from unspool.codec.units import joined, of_bytes
 from unspool.generation.beam import search
 from unspool.generation.engine import SHORT, TILE, Request, chunks, generate
+from unspool.generation.rooms import confined
 from unspool.network.net import Net
 from unspool.network.rules import PLAIN
 from unspool.options import Beam
@@ -43,7 +46,9 @@ class Rows(NamedTuple):
         codec: theirs, see `unspool.codec.rows`.
         total: how many.
         kind: of the table that they become.
-        prefix: as the user gave it, since encoding it may need the inputs.
+        prefix: as the user gave it, since what it must agree with may be an input.
+        pin: likewise.
+        allowed: see `unspool.codec.allow`.
     """
 
     net: Net
@@ -51,6 +56,8 @@ class Rows(NamedTuple):
     total: int
     kind: str
     prefix: Any = None
+    pin: Any = None
+    allowed: tuple[Allowed | None, ...] = ()
 
 
 class Order(NamedTuple):
@@ -64,7 +71,7 @@ class Order(NamedTuple):
         bases: by number field, (len(table),) what a difference goes on from at step 0.
         beam: where the sequences are searched for; else they are drawn.
         rows: where the inputs are drawn too, part by part. Until then `table` only shows what they are like, `bases` is
-            empty, and `request` has neither inputs nor a prefix.
+            empty, and `request` has neither inputs nor anything given.
     """
 
     net: Net
@@ -113,7 +120,7 @@ def events(whole_order: Order) -> Iterator[Event]:
         for chunk in chunks(order.net, order.request, part, SHORT):
             offsets = lay(chunk.alive.sum(0))
             flat = tuple(values.swapaxes(0, 1)[chunk.alive.T] for values in chunk.values)
-            columns = order.codec.decode(flat, offsets, before)
+            columns = order.codec.decode(flat, offsets, before, known(order.request, owner, offsets, step))
             shown = order.codec.show(columns, offsets, apart=True)
             for t in range(len(chunk.alive)):
                 for k in np.flatnonzero(chunk.alive[t]):
@@ -159,10 +166,32 @@ def _made(order: Order, part: slice) -> Sequences:
         inputs = slice(part.start // request.samples, part.stop // request.samples)
         values, offsets, ended, nats, scores = search(order.net, request, order.beam, inputs)
     row = np.arange(part.start, part.stop) // request.samples
-    columns = order.codec.decode(values, offsets, {name: base[row] for name, base in order.bases.items()})
+    before = {name: base[row] for name, base in order.bases.items()}
+    columns = order.codec.decode(values, offsets, before, known(request, row, offsets))
     first = part.start + request.first_row * request.samples
     made = request.samples, request.seed, first
     return Sequences(order.codec, order.table, columns, offsets, ended, *made, nats, scores, request.first_row)
+
+
+def known(
+    request: Request, row: NDArray[np.int64], offsets: NDArray[np.int64], first: int = 0
+) -> dict[str, NDArray[np.float64]] | None:
+    """Numbers and moments that were given, to come back as they are; see `Codec.decode`.
+
+    Args:
+        request: what was asked for.
+        row: (N,) of every sequence.
+        offsets: (N + 1,) of their steps.
+        first: number of the first of these steps.
+    """
+    if request.facts is None:
+        return None
+    lengths = np.diff(offsets)
+    step = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths) + first
+    at, inside = request.facts.at(np.repeat(row, lengths), step)
+    if not inside.any():
+        return None
+    return {name: np.where(inside, values[at], np.nan) for name, values in request.facts.known.items()}
 
 
 def settled(order: Order, part: slice) -> tuple[Order, slice]:
@@ -178,11 +207,12 @@ def settled(order: Order, part: slice) -> tuple[Order, slice]:
     first, last = part.start // samples, part.stop // samples
     table = drawn(order.rows, order.codec, order.request.seed, slice(first, last))
     bases = order.codec.bases(table)
-    prefix = order.rows.prefix
-    if prefix is not None:
-        each = prefix[first:last] if is_many(prefix, order.codec.schema.form) else prefix
-        prefix = encode_prefix(order.codec, each, len(table), bases)
-    request = order.request._replace(inputs=order.codec.encode_inputs(table), prefix=prefix, first_row=first)
+    prefix, pin = order.rows.prefix, order.rows.pin
+    prefix = prefix[first:last] if is_many(prefix, order.codec.schema.form) else prefix
+    pin = pin[first:last] if isinstance(pin, (list, tuple)) else pin
+    facts = encode_facts(order.codec, prefix, pin, len(table), bases, order.rows.allowed)
+    request = order.request._replace(inputs=order.codec.encode_inputs(table), first_row=first)
+    request = confined(request, order.codec, bases, len(table), facts, order.rows.allowed)
     settled = order._replace(request=request, table=table, bases=bases, rows=None)
     return settled, slice(0, settled.total)
 
@@ -195,7 +225,7 @@ def drawn(rows: Rows, codec: Codec, seed: int, part: slice) -> Table:
     """
     first, last = part.start // TILE * TILE, -(-part.stop // TILE) * TILE
     request = Request(from_nothing(last - first), 1, seed ^ (1 << 63), PLAIN, 1, 1, first_row=first)
-    values, _, _ = generate(rows.net, request)
+    values, _, _ = generate(rows.net, confined(request, rows.codec, {}, last - first))
     kept = tuple(column[part.start - first : part.stop - first] for column in values)
     columns = rows.codec.decode(kept, np.arange(part.stop - part.start + 1))
     return Table(as_inputs(codec, rows.codec, columns), rows.kind, "the drawn inputs")

@@ -10,18 +10,23 @@ from pathlib import Path
 from typing import IO, Any
 
 import jax
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from unspool.codec.allow import Allowed, read_allow
 from unspool.codec.codec import Codec
+from unspool.codec.combinations import fit_combinations
 from unspool.codec.examples import gather, left_open
-from unspool.codec.prefix import encode_prefix, is_many
+from unspool.codec.facts import Facts, encode_facts
+from unspool.codec.prefix import is_many
 from unspool.codec.rows import MOST, fit_rows
 from unspool.codec.table import frame_kind, installed
 from unspool.config import Summary
 from unspool.errors import NotFittedError, OptionError, SchemaError
 from unspool.generation import beam, engine
 from unspool.generation.engine import Request
+from unspool.generation.rooms import confined, pruned
 from unspool.making import Event, Order, Rows, events, like, parts, whole
 from unspool.network.rules import PLAIN, Rule
 from unspool.network.storage import Nets, read_model, write_model
@@ -46,6 +51,8 @@ class OneToMany:
         sequence: the column that holds the sequences, or the columns of a step; names or fields.
         network: the shape of the network; what is left open is chosen from the data.
         training: how it is trained; what is left open is chosen from the data.
+        combinations: tuples of categories of a step, such as `("city", "state")`, of which only the combinations that
+            training saw are generated; they share the likelihood too.
         seed: of the initial weights, the held-out split, the order of the data and dropout.
         verbose: `None` shows the schema, and a progress bar in a terminal; `True` plain lines elsewhere too; `False`
             nothing.
@@ -72,6 +79,7 @@ class OneToMany:
         *,
         network: Network | None = None,
         training: Training | None = None,
+        combinations: Any = None,
         seed: int = 0,
         verbose: bool | None = None,
     ) -> None:
@@ -79,6 +87,7 @@ class OneToMany:
         self.sequence = sequence
         self.network = network
         self.training = training
+        self.combinations = combinations
         self.seed = seed
         self.verbose = verbose
 
@@ -86,7 +95,10 @@ class OneToMany:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments by name, as scikit-learn asks for them."""
-        return {name: getattr(self, name) for name in ("inputs", "sequence", "network", "training", "seed", "verbose")}
+        return {
+            name: getattr(self, name)
+            for name in ("inputs", "sequence", "network", "training", "combinations", "seed", "verbose")
+        }
 
     def set_params(self, **params: Any) -> "OneToMany":
         """Change arguments of the constructor.
@@ -159,12 +171,15 @@ class OneToMany:
         open_ = left_open(schema, data, inputs, sequence)
         schema, found = choose(codec, examples, open_, network, training, self.seed)
         codec = Codec.fit(schema, examples) if found else codec
+        encoded = codec.encode(examples)
+        together = fit_combinations(schema, codec.steps, encoded.steps, self.combinations)
+        codec = msgspec.structs.replace(codec, combinations=together)
         if self.verbose is not False:
             print("\n".join([codec.describe(), *found]), file=sys.stderr)
         asked = Asked(network, training, self.seed, self.verbose, checkpoint, versions())
         rows = fit_rows(schema, examples) if training.draw_inputs else None
         drawing = None if rows is None else Inputs(rows[0], rows[0].encode(rows[1]), frame_kind(data))
-        self.config_, (self.net_, self.row_net_) = learn(codec, codec.encode(examples), asked, drawing)
+        self.config_, (self.net_, self.row_net_) = learn(codec, encoded, asked, drawing)
         return self
 
     @property
@@ -271,6 +286,8 @@ class OneToMany:
         seed: int | None = None,
         rule: Sampling | Beam | str = "sample",
         prefix: Any = None,
+        pin: Any = None,
+        allow: Any = None,
     ) -> Sequences:
         """Make `n` sequences for every input row, or `n` rows with a sequence each: a whole synthetic data set.
 
@@ -286,11 +303,19 @@ class OneToMany:
             rule: `"sample"`, `"greedy"` or `Sampling(...)` draw, `"beam"` or `Beam(...)` search for the likeliest.
             prefix: first steps that are given: one sequence for all rows, or a list with one for each. A text is cut
                 into words or pieces, where they are its steps, as if it ended there: end it where a word does.
+            pin: values that are facts, `{step: {column: value}}` with steps counted from 0, for all rows, or a list
+                with one for each; `None` is a missing value. What a pinned step draws after them, and all that follows,
+                depends on them; what comes before doesn't, except that what never falls stays below. No sequence
+                stops before its last pin.
+            allow: what may be drawn, `{column: [values]}` of categories and flags, `{column: (low, high)}` of numbers
+                and dates, where either may be `None`. A draw is one of the learned distribution given that it is
+                allowed; whether a number is missing stays as learned.
 
         Raises:
             UnknownCategory: a category that training never saw.
             SchemaError: inputs that are missing, or of another kind than in training.
-            OptionError: a rule that no field can take, or numbers out of their bounds; no inputs, and no model of them.
+            OptionError: a rule that no field can take, or numbers out of their bounds; no inputs, and no model of them;
+                a pin that contradicts a bound, what is allowed, the prefix, the length, or that a column never falls.
 
         Examples:
             >>> import unspool as us
@@ -304,8 +329,10 @@ class OneToMany:
             >>> best = model.generate({"k": "a"}, length=4, rule=us.Beam(width=8, best=3))
             >>> len(best), bool((np.diff(best.nats) <= 0).all())
             (3, True)
+            >>> [text[1] for text in model.generate({"k": "a"}, n=3, length=4, pin={1: {"x": 2}})]
+            [2, 2, 2]
         """
-        return whole(self._order(inputs, n, length, seed, rule, prefix))
+        return whole(self._order(inputs, n, length, seed, rule, prefix, pin, allow))
 
     def generate_to(
         self,
@@ -317,6 +344,8 @@ class OneToMany:
         seed: int | None = None,
         rule: Sampling | Beam | str = "sample",
         prefix: Any = None,
+        pin: Any = None,
+        allow: Any = None,
         long: bool | None = None,
         format: str | None = None,  # noqa: A002
     ) -> int:
@@ -332,6 +361,8 @@ class OneToMany:
             seed: as for `generate`.
             rule: as for `generate`.
             prefix: as for `generate`.
+            pin: as for `generate`.
+            allow: as for `generate`.
             long: one row a step rather than a sequence; `None` follows the training data.
             format: of the file, where its name does not say; CSV for a stream.
 
@@ -353,7 +384,7 @@ class OneToMany:
             >>> lines[0], len(lines)
             (b'k,sample,x', 1001)
         """
-        order = self._order(inputs, n, length, seed, rule, prefix)
+        order = self._order(inputs, n, length, seed, rule, prefix, pin, allow)
         place = Path(target) if isinstance(target, os.PathLike) else target
         searched = order.beam is not None
         save_all(parts(order), order.codec, order.table, place, long=long, format=format, searched=searched)
@@ -368,6 +399,8 @@ class OneToMany:
         seed: int | None = None,
         rule: Sampling | str = "sample",
         prefix: Any = None,
+        pin: Any = None,
+        allow: Any = None,
     ) -> Iterator[Event]:
         """As `generate`, but yields every step as it comes, all sequences side by side.
 
@@ -381,14 +414,22 @@ class OneToMany:
             >>> [event.step for event in model.stream({"k": "a"}, length=3, seed=1)]
             [0, 1, 2]
         """
-        order = self._order(inputs, n, length, seed, rule, prefix)
+        order = self._order(inputs, n, length, seed, rule, prefix, pin, allow)
         if order.beam is not None:
             cure = "Use generate: a search knows the first step when it knows the last."
             raise OptionError("stream(rule=...)", "a rule that draws", repr(rule), cure)
         return events(order)
 
     def _order(
-        self, inputs: Any, n: int, length: int | None, seed: int | None, rule: Sampling | Beam | str, prefix: Any
+        self,
+        inputs: Any,
+        n: int,
+        length: int | None,
+        seed: int | None,
+        rule: Sampling | Beam | str,
+        prefix: Any,
+        pin: Any,
+        allow: Any,
     ) -> Order:
         """Everything of a generation checked, before any of it is made."""
         self._fitted()
@@ -398,7 +439,8 @@ class OneToMany:
         for name, value, least in (("n", n, 1), ("length", length, 0), ("seed", seed, 0)):
             if value is not None:
                 _check_whole(f"generate({name}={value!r})", value, least)
-        drawing = inputs is None
+        drawing, allowed = inputs is None, read_allow(self.codec_, allow)
+        net = pruned(self.net_, self.codec_, allowed)
         if isinstance(chosen, Beam):
             beam.check(chosen, self.net_, [field.name for field in self.schema_.steps], 1 if drawing else n)
         else:
@@ -415,15 +457,18 @@ class OneToMany:
         )
         searching = chosen if isinstance(chosen, Beam) else None
         if drawing:
-            rows = self._rows(int(n), prefix)
-            return Order(self.net_, self.codec_, request, like(rows, self.codec_), {}, searching, rows)
+            rows = self._rows(int(n), prefix, pin, allowed)
+            _check_last(encode_facts(self.codec_, None, pin, int(n), None, allowed), request)
+            return Order(net, self.codec_, request, like(rows, self.codec_), {}, searching, rows)
         table = self.codec_.read_inputs(inputs)
         bases = self.codec_.bases(table)
-        given = None if prefix is None else encode_prefix(self.codec_, prefix, len(table), bases)
-        request = request._replace(inputs=self.codec_.encode_inputs(table), prefix=given)
-        return Order(self.net_, self.codec_, request, table, bases, searching)
+        facts = encode_facts(self.codec_, prefix, pin, len(table), bases, allowed)
+        _check_last(facts, request)
+        request = request._replace(inputs=self.codec_.encode_inputs(table))
+        request = confined(request, self.codec_, bases, len(table), facts, allowed)
+        return Order(net, self.codec_, request, table, bases, searching)
 
-    def _rows(self, count: int, prefix: Any) -> Rows:
+    def _rows(self, count: int, prefix: Any, pin: Any, allowed: tuple[Allowed | None, ...]) -> Rows:
         """What draws the inputs."""
         row = self.config_.row
         if row is None or self.row_net_ is None:
@@ -431,7 +476,7 @@ class OneToMany:
             raise OptionError("generate, without inputs", "a model that learned to draw them", "one that did not", cure)
         if prefix is not None and is_many(prefix, self.schema_.form) and len(prefix) != count:
             raise SchemaError("prefix", f"one for all, or one for each of the {count} rows", str(len(prefix)))
-        return Rows(self.row_net_, row.codec, count, installed(row.table), prefix)
+        return Rows(self.row_net_, row.codec, count, installed(row.table), prefix, pin, allowed)
 
     # ---- keep ---------------------------------------------------------------------------------------------------
 
@@ -460,6 +505,7 @@ def load(path: str | os.PathLike[str]) -> OneToMany:
     config, nets = read_model(path)
     fields, sequence = config.codec.schema.inputs, config.codec.schema.sequence
     model = OneToMany(list(fields), sequence, network=config.network, training=config.training, seed=config.seed)
+    model.combinations = [one.fields for one in config.codec.combinations] or None
     model.config_, (model.net_, model.row_net_) = config, nets
     return model
 
@@ -478,6 +524,16 @@ def _check_whole(place: str, value: Any, least: int) -> None:
     """Refuse what is no whole number, or one that is too small."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise OptionError(place, f"a whole number, at least {least}", repr(value))
+
+
+def _check_last(facts: Facts | None, request: Request) -> None:
+    """Refuse pins past the end."""
+    step, name = (-1, "") if facts is None else facts.pinned
+    if request.length is not None and step >= request.length:
+        raise OptionError(f"pin: {name}", f"steps before the length, {request.length}", f"step {step}")
+    if request.length is None and step >= request.limit:
+        cure = "Ask for a length, or for a larger limit: Sampling(limit=...)."
+        raise OptionError(f"pin: {name}", f"steps before the limit, {request.limit}", f"step {step}", cure)
 
 
 def _given(kind: type[Any], value: Options | None) -> Any:

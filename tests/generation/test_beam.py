@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import log_expit, log_softmax
 
+from unspool.codec.facts import Facts
 from unspool.errors import OptionError
 from unspool.generation import beam as module
 from unspool.generation.beam import check, search
@@ -120,7 +121,7 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
     for row in range(len(asked.inputs[0])):
         state, context = net.encode(tuple(jnp.asarray(module.narrowed(a[row : row + 1])) for a in asked.inputs))
         ready, none = net.prepare(context, 1), net.masks()
-        given = [] if asked.prefix is None else given_steps(asked.prefix, row)
+        given = [] if asked.facts is None else steps_given(asked.facts, row)
         live, ended = [Hypothesis(0.0, (), net.start_rows(1), state)], []
         for t in range(total):
             grown = []
@@ -137,7 +138,7 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
                 for nats, steps, values, top, state in grown:
                     logits = params(net, ready, j, top, tuple(jnp.array([v], jnp.int32) for v in values))
                     logs = log_softmax(np.asarray(logits, np.float64)[0]) + np.log1p(-head.unseen)
-                    symbols = range(head.count) if t >= len(given) else [given[t][j]]
+                    symbols = range(head.count) if t >= len(given) or given[t][j] is None else [given[t][j]]
                     wider += [(nats + logs[symbol], steps, (*values, symbol), top, state) for symbol in symbols]
                 grown = sorted(wider, key=lambda item: -item[0])[:width]
             live = [
@@ -150,9 +151,14 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
     return answer
 
 
-def given_steps(prefix, row):
-    values, offsets = prefix
-    return [tuple(int(v[k]) for v in values) for k in range(offsets[row], offsets[row + 1])]
+def first_steps(values, offsets):
+    """A prefix: all fields of the first steps of every row."""
+    return Facts(values, tuple(np.ones(len(v), bool) for v in values), (None,) * len(values), {}, np.array(offsets))
+
+
+def steps_given(facts, row):
+    part = range(facts.offsets[row], facts.offsets[row + 1])
+    return [tuple(int(v[k]) if w[k] else None for v, w in zip(facts.values, facts.where, strict=True)) for k in part]
 
 
 def every_way(net, row, total, penalty=0.0, exact=False):
@@ -206,7 +212,7 @@ def test_an_exact_length_is_searched_without_the_hazard(stops):
 
 def test_a_prefix_is_taken_and_counted(pairs):
     """Rows have prefixes of their own lengths; within one nothing ends, and its steps count as all others do."""
-    asked = request(3, prefix=((np.array([2, 0, 1], np.int32), np.array([1, 1, 0], np.int32)), np.array([0, 2, 2, 3])))
+    asked = request(3, facts=first_steps((np.array([2, 0, 1], np.int32), np.array([1, 1, 0], np.int32)), [0, 2, 2, 3]))
     made = found(pairs, asked, width=4)
     assert_same(made, plain_search(pairs, asked, width=4))
     assert all(way.steps[:2] == ((2, 1), (0, 1)) for way in made[0])
@@ -326,7 +332,7 @@ def test_no_rows_give_no_sequences(net):
     [
         (4, {"length": 1}, r"Beam\(best=4\): expected no more.*4, where there are 3 of 1 steps"),
         (5, {"limit": 1}, "5, where there are 4 of at most 1 steps"),
-        (2, {"length": 2, "prefix": ((np.zeros(4, np.int32),), np.array([0, 2, 3, 4]))}, "there are 1 of 2 steps"),
+        (2, {"length": 2, "facts": first_steps((np.zeros(4, np.int32),), [0, 2, 3, 4])}, "there are 1 of 2 steps"),
     ],
 )
 def test_more_sequences_than_there_are_are_refused(net, best, changes, words):

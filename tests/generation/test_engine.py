@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from unspool.codec.facts import Facts
 from unspool.errors import OptionError
 from unspool.generation import engine
 from unspool.generation.engine import LONG, SHORT, TILE, Request, check, chunks, generate
@@ -45,6 +46,11 @@ def request(count=ROWS, **changes):
     return Request(
         **({"inputs": inputs, "samples": SAMPLES, "seed": 5, "rule": PLAIN, "length": None, "limit": LIMIT} | changes)
     )
+
+
+def first_steps(values, offsets):
+    """A prefix: all fields of the first steps of every row."""
+    return Facts(values, tuple(np.ones(v.shape, bool) for v in values), (None,) * len(values), {}, offsets)
 
 
 def rows(made):
@@ -197,10 +203,10 @@ def test_a_prefix_is_fed_and_then_continued(net):
     def prefix(table):
         offsets = np.concatenate([[0], np.cumsum(keep)])
         given = np.concatenate([s[:k] for s, k in zip(table, keep, strict=True)])
-        return (given[:, 0].astype(np.int32), given[:, 1].astype(np.float32)), offsets
+        return first_steps((given[:, 0].astype(np.int32), given[:, 1].astype(np.float32)), offsets)
 
     first = drawn[::SAMPLES]
-    continued = rows(generate(net, request(length=12, prefix=prefix(first))))
+    continued = rows(generate(net, request(length=12, facts=prefix(first))))
     assert_same(continued[::SAMPLES], first)
     for n, s in enumerate(continued):
         given = first[n // SAMPLES][: keep[n // SAMPLES]]
@@ -208,7 +214,7 @@ def test_a_prefix_is_fed_and_then_continued(net):
     other = [s.copy() for s in first]
     for s in other:
         s[:, 0] = (s[:, 0] + 1) % 6
-    changed = rows(generate(net, request(length=12, prefix=prefix(other))))[::SAMPLES]
+    changed = rows(generate(net, request(length=12, facts=prefix(other))))[::SAMPLES]
     assert_same([changed[1]], [first[1]])
     assert not np.array_equal(changed[0][5:], first[0][5:], equal_nan=True)
 
@@ -216,8 +222,8 @@ def test_a_prefix_is_fed_and_then_continued(net):
 def test_a_prefix_is_never_stopped_within(net):
     """What is given is not drawn, so the hazard has no say before its end."""
     eager = constant_hazard(net, 3.0)
-    given = (np.zeros(12, np.int32), np.zeros(12, np.float32)), np.array([0, 3, 6, 9, 12])
-    lengths = [len(s) for s in rows(generate(eager, request(prefix=given)))]
+    given = first_steps((np.zeros(12, np.int32), np.zeros(12, np.float32)), np.array([0, 3, 6, 9, 12]))
+    lengths = [len(s) for s in rows(generate(eager, request(facts=given)))]
     assert min(lengths) == 3
     assert max(lengths) < LIMIT
 

@@ -39,6 +39,7 @@ def fit(
     transform: list[str] | None = None,
     head: list[str] | None = None,
     unit: list[str] | None = None,
+    combination: list[str] | None = None,
     checkpoint: Path | None = None,
     seed: int = 0,
     quiet: Annotated[bool, Parameter(alias="-q")] = False,
@@ -74,10 +75,13 @@ def fit(
         flag: columns that are true or false.
         when: columns that are dates.
         vector: columns that are lists of numbers of one length.
-        transform: COLUMN=TRANSFORM, of none, standardise, log1p, asinh, difference, log_return.
+        transform: COLUMN=TRANSFORM, of none, standardise, log1p, asinh, difference, log_return, gap;
+            a gap never falls.
         head: COLUMN=HEAD, the distribution of a number, of normal, student_t, mixture,
             discretised, histogram, point.
         unit: COLUMN=UNIT, what a step of a text is, of char, word, bpe.
+        combination: categories of a step, such as city,state, of which only the combinations that training saw are
+            generated. Repeat it for others.
         checkpoint: a folder to save the training to; the same command goes on from there.
         seed: of all that is random in training.
         quiet: print nothing but errors.
@@ -97,7 +101,10 @@ def fit(
     from unspool.model import OneToMany
 
     verbose = False if quiet else None
-    model = OneToMany(fields, columns, seed=seed, network=network, training=training, verbose=verbose)
+    together = [names([text]) for text in combination or ()] or None
+    model = OneToMany(
+        fields, columns, network=network, training=training, combinations=together, seed=seed, verbose=verbose
+    )
     model.fit(source(data), source(steps) if steps else None, id=id, order=order, checkpoint=checkpoint)
     model.save(output)
     report(model, output, quiet=quiet, json=json)

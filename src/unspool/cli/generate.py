@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from unspool.cli.flags import BEAM, SAMPLING, BeamFlags, SamplingFlags, rule
-from unspool.cli.streams import typed_inputs
+from unspool.cli.streams import typed_allow, typed_inputs, typed_pins
 from unspool.errors import OptionError
 from unspool.options import Beam
 
@@ -30,6 +30,8 @@ def generate(
     length: int | None = None,
     seed: int | None = None,
     prefix: str | None = None,
+    pin: list[str] | None = None,
+    allow: list[str] | None = None,
     output: Annotated[str | None, Parameter(alias="-o")] = None,
     format: Annotated[Format | None, Parameter(alias="-f")] = None,  # noqa: A002
     long: Annotated[bool | None, Parameter(negative="--wide")] = None,
@@ -44,6 +46,7 @@ def generate(
     unspool generate names.unspool -i country=Irish -i country=Greek -n 100 --temperature 0.8 --seed 1 -o names.csv
     unspool generate names.unspool -i country=Irish --beam 8 --best 3
     unspool generate names.unspool -n 1000 -o synthetic.csv
+    unspool generate storms.unspool --pin 3.status=hurricane --pin 3.wind=80 -n 100
     cat inputs.csv | unspool generate storms.unspool --inputs-from - --long -f jsonl | head
     ```
 
@@ -59,6 +62,8 @@ def generate(
         length: exact number of steps; by default the network stops where it has learned to.
         seed: of all that is random; a whole number.
         prefix: the given first steps: text as it is, other sequences as JSON such as [1,2].
+        pin: STEP.NAME=VALUE, a value that is a fact, steps counted from 0; an empty one is missing. Repeat it for more.
+        allow: NAME=VALUE,VALUE of a category or NAME=LOW..HIGH of a number: nothing else is drawn. Repeat it for more.
         output: a file to write: .csv, .tsv, .jsonl, .json or .parquet.
         format: of the output, where neither its name nor a terminal decides.
         long: a row per step, or with --wide a row per sequence; by default as in the training data.
@@ -71,8 +76,17 @@ def generate(
     loaded = opened(model)
     table = typed_inputs(loaded.codec_, input, inputs_from, needed=False)
     given = None if prefix is None else _prefix(prefix, loaded.codec_)
+    pins, only = typed_pins(loaded.codec_, pin), typed_allow(loaded.codec_, allow)
     chosen = secrets.randbits(32) if seed is None else seed
-    wanted: dict[str, Any] = {"n": n, "length": length, "seed": chosen, "rule": asked, "prefix": given}
+    wanted: dict[str, Any] = {
+        "n": n,
+        "length": length,
+        "seed": chosen,
+        "rule": asked,
+        "prefix": given,
+        "pin": pins,
+        "allow": only,
+    }
     if stream:
         _stream(loaded, table, wanted, format)
     elif output is None and (format or ("lines" if sys.stdout.isatty() else "csv")) == "lines":

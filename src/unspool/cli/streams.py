@@ -39,6 +39,63 @@ def pairs(texts: Iterable[str] | None, flag: str) -> dict[str, str]:
     return found
 
 
+def typed_pins(codec: "Codec", given: Iterable[str] | None) -> dict[int, dict[str, Any]] | None:
+    """STEP.NAME=VALUE as what `OneToMany.generate` takes.
+
+    Raises:
+        OptionError: another form, a column that a step doesn't have, or one that is pinned twice at a step.
+    """
+    from unspool.codec.people import parse_typed
+    from unspool.schema.fields import Flag, Flags
+
+    fields = {
+        name: (Flag(name) if isinstance(field, Flags) else field, column)
+        for field, column in zip(codec.schema.steps, codec.steps, strict=True)
+        for name in field.columns
+    }
+    pins: dict[int, dict[str, Any]] = {}
+    for text in given or ():
+        place, equals, value = text.partition("=")
+        step, dot, name = place.partition(".")
+        if not (equals and dot and step.isdecimal()) or name not in fields:
+            known = f"STEP.NAME=VALUE, NAME one of {', '.join(fields)}"
+            raise OptionError("--pin", f"{known}, steps counted from 0", repr(text))
+        if name in pins.get(int(step), {}):
+            raise OptionError("--pin", "every value once", f"{step}.{name} twice")
+        pins.setdefault(int(step), {})[name] = parse_typed(value, *fields[name], f"pin: step {step}, column {name!r}")
+    return pins or None
+
+
+def typed_allow(codec: "Codec", given: Iterable[str] | None) -> dict[str, Any] | None:
+    """NAME=VALUE,VALUE or NAME=LOW..HIGH as what `OneToMany.generate` takes.
+
+    Raises:
+        OptionError: another form, or a column that a step doesn't have.
+    """
+    from unspool.codec.people import parse_typed
+    from unspool.schema.fields import Flag, Flags, Number, When
+
+    fields = {
+        name: (Flag(name) if isinstance(field, Flags) else field, column)
+        for field, column in zip(codec.schema.steps, codec.steps, strict=True)
+        for name in field.columns
+    }
+    allow: dict[str, Any] = {}
+    for name, text in pairs(given, "--allow").items():
+        if name not in fields:
+            raise OptionError("--allow", f"one of the columns {', '.join(fields)}", repr(name))
+        field, column = fields[name]
+        place = f"allow, column {name!r}"
+        if isinstance(field, (Number, When)):
+            low, dots, high = text.partition("..")
+            if not dots:
+                raise OptionError("--allow", f"{name}=LOW..HIGH, either of which may be left out", repr(text))
+            allow[name] = tuple(parse_typed(end, field, column, place) for end in (low, high))
+        else:
+            allow[name] = [parse_typed(value, field, column, place) for value in names([text]) or [""]]
+    return allow or None
+
+
 def source(data: str) -> Any:
     """A path, or standard input for -."""
     return sys.stdin.buffer if data == "-" else data

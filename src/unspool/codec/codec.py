@@ -9,6 +9,7 @@ import numpy as np
 
 from unspool.codec.block import Block
 from unspool.codec.columns import InputColumn, StepColumn, Symbols
+from unspool.codec.combinations import Combination, check_combinations
 from unspool.codec.examples import Examples, base_inputs, gather_as
 from unspool.codec.fitting import INPUT_COLUMN, fit_input, fit_step, step_column
 from unspool.codec.numbers import Scaled
@@ -86,6 +87,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         longest: of the longest.
         examples: number N of sequences.
         total: number S of steps.
+        combinations: categories of a step of which only the tuples of training are generated.
     """
 
     schema: Schema
@@ -95,6 +97,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     longest: int
     examples: int = 0
     total: int = 0
+    combinations: tuple[Combination, ...] = ()
 
     def __post_init__(self) -> None:
         for role, fields, columns in (
@@ -108,6 +111,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for field, column in zip(self.schema.steps, self.steps, strict=True):
             if isinstance(column, Symbols):
                 check(field, column)
+        check_combinations(self.combinations, self.schema, self.steps)
         if not 0 <= self.shortest <= self.longest:
             raise SchemaError("codec, lengths", "0 <= shortest <= longest", f"{self.shortest} and {self.longest}")
 
@@ -215,11 +219,15 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         parsed: dict[str, list[Any]] = {}
         for name, given in texts.items():
             field, column = columns.get(name, (None, None))
-            parsed[name] = [parse_typed(text, field, column, name) for text in given]
+            parsed[name] = [parse_typed(text, field, column, f"input {name!r}") for text in given]
         return parsed
 
     def decode(
-        self, steps: Sequence[np.ndarray], offsets: np.ndarray, first: Mapping[str, np.ndarray] | None = None
+        self,
+        steps: Sequence[np.ndarray],
+        offsets: np.ndarray,
+        first: Mapping[str, np.ndarray] | None = None,
+        known: Mapping[str, np.ndarray] | None = None,
     ) -> dict[str, np.ndarray]:
         """Flat columns in original units: undoes `encode`.
 
@@ -228,6 +236,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             offsets: (N + 1,).
             first: by name, (N,) the values before step 0, where the schema has them; see `bases`. Of pieces of bytes,
                 those that were left over; see `unspool.codec.units.joined`.
+            known: by name of a number or moment, (S,) float64 what was given rather than drawn, NaN elsewhere; it comes
+                back as it is.
 
         Returns:
             By name, (S,) values; text as an object array of characters, words or pieces. A block of flags has a column
@@ -242,7 +252,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             elif isinstance(column, Block):
                 decoded |= column.decode(values)
             else:
-                decoded[field.name] = column.decode(values, np.asarray(offsets), (first or {}).get(field.name))
+                more = (first or {}).get(field.name), (known or {}).get(field.name)
+                decoded[field.name] = column.decode(values, np.asarray(offsets), *more)
         return decoded
 
     def show(self, columns: Mapping[str, np.ndarray], offsets: np.ndarray, *, apart: bool = False) -> list[Any]:

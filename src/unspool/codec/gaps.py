@@ -5,7 +5,7 @@ import numpy as np
 
 from unspool.codec.marginals import refine
 from unspool.codec.numbers import Scaled
-from unspool.codec.transforms import accumulate
+from unspool.codec.transforms import accumulate, anchored
 from unspool.errors import SchemaError
 from unspool.schema.arrays import lay
 from unspool.schema.casting import is_whole
@@ -108,19 +108,34 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
         gap, alone, _ = gaps(x, bounds, None if base is None else base / (self.unit or 1.0))
         return self.gap.encode_with_slope(np.where(alone, x - self.origin, gap), place)
 
-    def decode(self, z: np.ndarray, offsets: np.ndarray | None = None, base: np.ndarray | None = None) -> np.ndarray:
-        """Values as they were: datetime64[us] with NaT, int64 where training had whole numbers, else float64."""
+    def decode(
+        self,
+        z: np.ndarray,
+        offsets: np.ndarray | None = None,
+        base: np.ndarray | None = None,
+        known: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Values as they were: datetime64[us] with NaT, int64 where training had whole numbers, else float64.
+
+        The arguments are those of `Scaled.decode`; known moments are microseconds since 1970.
+        """
         gap = self.gap.decode(z).astype(np.float64)
         kept = ~np.isnan(gap)
         bounds = np.array([0, len(gap)]) if offsets is None else offsets
         inner = lay(np.diff(np.concatenate(([0], np.cumsum(kept)))[bounds]))
         start = np.full(len(bounds) - 1, np.nan) if base is None else base / (self.unit or 1.0)
         x = np.full(len(gap), np.nan)
-        x[kept] = accumulate(gap[kept], inner, np.where(np.isnan(start), self.origin, start))
+        anchors = None if known is None else known[kept] / (self.unit or 1.0)
+        x[kept] = accumulate(*anchored(gap[kept], inner, np.where(np.isnan(start), self.origin, start), anchors))
+        if known is not None and not self.unit:
+            x = np.where(np.isnan(known), x, known)
         if self.unit:
             moments = np.full(len(x), np.datetime64("NaT"), "datetime64[us]")
             # Years past 9999 are no dates to most programs.
             moments[kept] = np.round(np.clip(x[kept] * self.unit, -EARLIEST, LATEST)).astype("datetime64[us]")
+            if known is not None:
+                told = ~np.isnan(known)
+                moments[told] = known[told].astype("datetime64[us]")
             return moments
         if self.decimals is None:
             return x

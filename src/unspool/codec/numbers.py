@@ -166,25 +166,41 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         y = atoms if self.transform in SERIES else transforms.forward(atoms, self.transform, self.unit)
         return ((y - self.loc) / self.scale).tolist()
 
-    def decode(self, z: np.ndarray, offsets: np.ndarray | None = None, base: np.ndarray | None = None) -> np.ndarray:
-        """Values in original units: int64 where training had whole numbers and none is missing, else float64."""
+    def decode(
+        self,
+        z: np.ndarray,
+        offsets: np.ndarray | None = None,
+        base: np.ndarray | None = None,
+        known: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Values in original units: int64 where training had whole numbers and none is missing, else float64.
+
+        Args:
+            z: (S,) as the network sees them, NaN where missing.
+            offsets: (N + 1,) for the steps of sequences.
+            base: (N,) the values before step 0, NaN or None where unknown.
+            known: (S,) values that are known as they are, NaN elsewhere; what follows goes on from them.
+        """
         z = np.asarray(z, np.float64)
         kept = ~np.isnan(z)
         y = z[kept]
         if self.transform in SERIES:
             inner = self._inner(kept, offsets)
-            before = self._before(base)
+            before = self.before(base)
             _, alone = transforms.increments(y, inner, before)
             step = self._exactly(y * self.scale + self.loc, y)
-            y = np.where(alone, y * self.first_scale + self.first_loc, step)
-            y = transforms.accumulate(y, inner, before)
-            if self.floor is not None and self.transform == "difference":
-                y = transforms.lifted(y, inner, self.floor)
+            step = np.where(alone, y * self.first_scale + self.first_loc, step)
+            anchors = None if known is None else transforms.forward(known[kept], self.transform, self.unit)
+            y = transforms.accumulate(*transforms.anchored(step, inner, before, anchors))
+            if self.transform == "difference" and (self.floor is not None or self.ceiling is not None):
+                y = np.clip(y, self.floor, self.ceiling)  # draws are within, up to what float32 loses
             exact = transforms.inverse(y, self.transform, self.unit)
         else:
             exact = self._exactly(transforms.inverse(y * self.scale + self.loc, self.transform, self.unit), y)
         x = np.full(len(z), np.nan)
         x[kept] = self._within(self._on_grid(exact))
+        if known is not None:
+            x = np.where(np.isnan(known), x, known)
         if self.decimals is None:
             return x
         x = np.round(x, self.decimals)
@@ -195,6 +211,26 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         self, x: np.ndarray, offsets: np.ndarray | None, base: np.ndarray | None, place: Place
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Y of the present values, which of them start from nothing, and which are present."""
+        kept = self.check(x, place)
+        y = transforms.forward(x[kept], self.transform, self.unit)
+        if self.transform not in SERIES:
+            return y, np.zeros(len(y), bool), kept
+        step, alone = transforms.increments(y, self._inner(kept, offsets), self.before(base))
+        return step, alone, kept
+
+    def placed(self, x: float) -> float:
+        """Z of a number that doesn't add up; minus infinity where the transform has none that small."""
+        value = np.array([x])
+        if not transforms.legal(value, self.transform, self.unit)[0]:
+            return -np.inf
+        return (float(transforms.forward(value, self.transform, self.unit)[0]) - self.loc) / self.scale
+
+    def check(self, x: np.ndarray, place: Place) -> np.ndarray:
+        """Which values are present.
+
+        Raises:
+            SchemaError: a value that the transform is not defined for.
+        """
         kept = ~np.isnan(x)
         legal = transforms.legal(x[kept], self.transform, self.unit)
         if not legal.all():
@@ -202,11 +238,7 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
             limit = "above 0" if self.transform == "log_return" else f"above {-self.unit:g}"
             cure = f"Pass Number({place.column!r}, transform=...) with another transform."
             raise SchemaError(place.at(row), f"a number {limit}, for {self.transform}", f"{x[row]:g}", cure)
-        y = transforms.forward(x[kept], self.transform, self.unit)
-        if self.transform not in SERIES:
-            return y, np.zeros(len(y), bool), kept
-        step, alone = transforms.increments(y, self._inner(kept, offsets), self._before(base))
-        return step, alone, kept
+        return kept
 
     def _exactly(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Atoms as they were, where float32 has rounded them."""
@@ -231,7 +263,8 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
             x = np.where((x > self.ceiling) & (x < self.ceiling + slack), self.ceiling, x)
         return x
 
-    def _before(self, base: np.ndarray | None) -> np.ndarray | None:
+    def before(self, base: np.ndarray | None) -> np.ndarray | None:
+        """Y of what stands before step 0; NaN where nothing does, None where nothing ever does."""
         if base is None:
             return None
         before = np.asarray(base, np.float64)

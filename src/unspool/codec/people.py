@@ -54,8 +54,12 @@ def _moment(column: Gaps, value: float) -> str:
     return str(moment.astype("datetime64[D]") if column.unit >= DAY else moment.astype("datetime64[s]"))
 
 
-def parse_typed(text: str, field: Field | None, column: InputColumn | None, name: str) -> Any:
-    """A typed text as a value of the column's kind; an empty one is a missing value."""
+def parse_typed(text: str, field: Field | None, column: InputColumn | StepColumn | None, place: str) -> Any:
+    """A typed text as a value of the column's kind; an empty one is a missing value.
+
+    Raises:
+        SchemaError: no number, at the place, where the column is of numbers.
+    """
     if text == "":
         return None
     if isinstance(column, Symbols):
@@ -63,12 +67,12 @@ def parse_typed(text: str, field: Field | None, column: InputColumn | None, name
     if isinstance(field, Flag) and text.lower() in ("true", "false", "1", "0", "yes", "no"):
         return text.lower() in ("true", "1", "yes")
     if isinstance(field, Vector):
-        return [_number(part, name) for part in re.split(r"[\s,;]+", text.strip("[]() "))]
-    return _number(text, name) if isinstance(field, Number) else text
+        return [_number(part, place) for part in re.split(r"[\s,;]+", text.strip("[]() "))]
+    return _number(text, place) if isinstance(field, Number) else text
 
 
-def _number(text: str, name: str) -> float:
+def _number(text: str, place: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise SchemaError(f"input {name!r}", "a number", repr(text)) from None
+        raise SchemaError(place, "a number", repr(text)) from None

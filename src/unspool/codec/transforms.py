@@ -1,7 +1,5 @@
 """The invertible transforms of numbers, with the logarithm of their slope, as pure functions."""
 
-import itertools
-
 import numpy as np
 
 CLIP = 700.0
@@ -105,22 +103,31 @@ def accumulate(step: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -
     return y
 
 
-def lifted(y: np.ndarray, offsets: np.ndarray, floor: float) -> np.ndarray:
-    """Paths that are pushed up where they would fall below a floor, and go on from there (Skorokhod 1961).
+def anchored(
+    step: np.ndarray, offsets: np.ndarray, base: np.ndarray | None, known: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """What `accumulate` adds up where some sums are known: there a sequence begins anew, from the known one.
 
-        y_t + max(0, max over s <= t of floor - y_s)
+    Args:
+        step: (S,).
+        offsets: (N + 1,).
+        base: (N,) what stands before step 0, or None.
+        known: (S,) sums that are known, NaN elsewhere; or None.
 
     Examples:
-        >>> lifted(np.array([2.0, -1.0, 1.0]), np.array([0, 3]), 0.0).tolist()
-        [2.0, 0.0, 2.0]
+        >>> known = np.array([np.nan, 9.0, np.nan])
+        >>> accumulate(*anchored(np.array([1.0, 1.0, 0.5]), np.array([0, 3]), None, known)).tolist()
+        [1.0, 9.0, 9.5]
     """
-    if not len(y) or y.min() >= floor:
-        return y
-    pushed = y.copy()
-    for start, end in itertools.pairwise(offsets.tolist()):
-        if end > start and y[start:end].min() < floor:
-            pushed[start:end] += np.maximum(0.0, np.maximum.accumulate(floor - y[start:end]))
-    return pushed
+    if known is None or np.isnan(known).all():
+        return step, offsets, base
+    at = np.flatnonzero(~np.isnan(known))
+    starts = np.concatenate([offsets[:-1], at])
+    before = np.full(len(offsets) - 1, np.nan) if base is None else base
+    order = np.argsort(starts, kind="stable")
+    step = step.copy()
+    step[at] = 0.0
+    return step, np.append(starts[order], offsets[-1]), np.concatenate([before, known[at]])[order]
 
 
 def buckets(offsets: np.ndarray) -> list[tuple[np.ndarray, int]]:

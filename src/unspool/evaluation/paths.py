@@ -10,6 +10,7 @@ from unspool.codec.codec import Codec, Encoded
 from unspool.codec.columns import Symbols
 from unspool.codec.examples import Examples
 from unspool.generation.engine import Request, generate
+from unspool.generation.rooms import confined
 from unspool.network.net import Net
 from unspool.network.rules import Rule
 from unspool.options import Sampling
@@ -53,7 +54,7 @@ def made(net: Net, codec: Codec, examples: Examples, encoded: Encoded, samples: 
         length=codec.longest if codec.shortest == codec.longest else None,
         limit=max(2 * codec.longest, 1),
     )
-    values, offsets, ended = generate(net, request)
+    values, offsets, ended = generate(net, confined(request, codec, examples.first, len(examples)))
     as_drawn = offsets
     rows = np.repeat(np.arange(len(examples)), samples)
     first = {name: base[rows] for name, base in examples.first.items()}

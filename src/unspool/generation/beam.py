@@ -13,17 +13,17 @@ limit competes as it is, without the probability of a stop that did not happen.
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import log_sigmoid
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 from numpy.typing import NDArray
 
 from unspool.errors import OptionError
-from unspool.generation.engine import LONG, SHORT, TILE, Given, Request, begin, given_steps, narrowed
+from unspool.generation.engine import LONG, SHORT, TILE, Given, Request, Rooms, begin, given_steps, narrowed
 from unspool.network.cell import State
 from unspool.network.heads.symbols import Categorical
 from unspool.network.net import Net, Prepared, Read, Top
@@ -98,6 +98,7 @@ def extend(
     ended: Ended,
     goal: Goal,
     first: Int[Array, ""],
+    rooms: Rooms,
     given: Given | None,
     steps: int,
     stopping: bool,
@@ -111,6 +112,7 @@ def extend(
         ended: the best that have ended so far.
         goal: where the search ends; what steps past it give is not looked at.
         first: number of the first of these steps.
+        rooms: by field, which symbols are allowed.
         given: steps that are not searched for, or `None`.
         steps: how many.
         stopping: whether the hazard of stopping counts.
@@ -124,9 +126,9 @@ def extend(
             hazard = net.hazard(top).reshape(nats.shape)
             stopped = nats + log_sigmoid(hazard)
             if given is not None:
-                stopped = jnp.where(given.where[:, None], -jnp.inf, stopped)
+                stopped = jnp.where(given.going[:, None], -jnp.inf, stopped)
             nats += log_sigmoid(-hazard)
-        nats, parents, values = _step_of(net, ready, top, nats, given)
+        nats, parents, values = _step_of(net, ready, top, nats, rooms, given)
         state = State(*(_of_parents(part, parents) for part in state))
         x = net.feed(ready, tuple(v.reshape(-1) for v in values))
         return Live(state, x, nats), (Trail(parents, values), stopped, nats)
@@ -223,7 +225,7 @@ def _tile(
     for first in range(0, total, chunk):
         given = given_steps(request, row, first, chunk)
         live, ended, trail, over = extend(
-            net, ready, live, ended, goal, jnp.int32(first), given, steps=chunk, stopping=stopping
+            net, ready, live, ended, goal, jnp.int32(first), request.rooms, given, steps=chunk, stopping=stopping
         )
         trails.append(trail)
         if stopping and bool(over):
@@ -258,45 +260,55 @@ def _end(net: Net, request: Request) -> tuple[int, bool]:
 def _check_enough(net: Net, request: Request) -> None:
     """Refuse to look for more sequences than there are."""
     total, stopping = _end(net, request)
-    longest = 0 if request.prefix is None else int(np.diff(request.prefix[1]).max(initial=0))
-    symbols, longer, many = math.prod(head.size for head in net.shape.heads), 1, 1
-    for _ in range(total - longest):
+    longer, many = 1, 1
+    sizes = [
+        head.size if room is None else int(room.symbols.sum())
+        for head, room in zip(net.shape.heads, request.rooms or (None,) * len(net.shape.heads), strict=True)
+    ]
+    for t in range(total):
         if many >= request.samples:
             return
-        longer *= symbols
-        many = many + longer if stopping else longer
+        given = [False] * len(net.shape.heads)
+        going = False
+        if request.facts is not None:
+            facts, at = request.facts, request.facts.offsets[:-1] + t
+            there = at < facts.offsets[1:]
+            going = bool(there.any())
+            given = [bool((there & where[np.where(there, at, 0)]).any()) if going else False for where in facts.where]
+        longer *= math.prod(size for size, known in zip(sizes, given, strict=True) if not known)
+        many = many + longer if stopping and not going else longer
     if many < request.samples:
         found = f"{request.samples}, where there are {many} of {'at most ' * stopping}{total} steps"
         raise OptionError(f"Beam(best={request.samples})", "no more sequences than there are", found)
 
 
 def _step_of(
-    net: Net, ready: Prepared, top: Top, nats: Float[Array, "B K"], given: Given | None
+    net: Net, ready: Prepared, top: Top, nats: Float[Array, "B K"], rooms: Rooms, given: Given | None
 ) -> tuple[Float[Array, "B K"], Int[Array, "B K"], tuple[Int[Array, "B K"], ...]]:
     """The K best ways to go on for one step: their nats, which hypotheses they go on from, and their values."""
     K = nats.shape[1]
-    heads = cast(tuple[Categorical, ...], net.shape.heads)  # `check` refuses all others
     parents = jnp.broadcast_to(jnp.arange(K), nats.shape)
     values: tuple[Array, ...] = ()
     told = net.told(top)
-    for j, head in enumerate(heads):
-        params = net.params(told, j)
-        each = nats[..., None] + head.log_probs(params).reshape(*nats.shape, -1)
+    for j in range(len(net.shape.heads)):  # all of them categories: `check` refuses others
+        each = nats[..., None] + net.log_probs(told, j).reshape(*nats.shape, -1)
         V = each.shape[-1]
+        if rooms and (room := rooms[j]) is not None:
+            each = jnp.where(room.symbols, each, -jnp.inf)
         if given is not None:
-            other = given.where[:, None] & (jnp.arange(V) != given.values[j][:, None])
+            other = given.where[j][:, None] & (jnp.arange(V) != given.values[j][:, None])
             each = jnp.where(other[:, None], -jnp.inf, each)
         nats, at = jax.lax.top_k(each.reshape(-1, K * V), K)
         chosen = at // V
         parents = jnp.take_along_axis(parents, chosen, 1) if j else chosen
         values = (*(jnp.take_along_axis(v, chosen, 1) for v in values), at % V)
-        if j + 1 < len(heads):
+        if j + 1 < len(net.shape.heads):
             told = jax.tree.map(lambda part: _of_parents(part, chosen), told)  # noqa: B023
             told = net.tell(ready, told, j, values[j].reshape(-1))
     return nats, parents, values
 
 
-def _of_parents(rows: Float[Array, "*L BK H"], parents: Int[Array, "B K"]) -> Float[Array, "*L BK H"]:
+def _of_parents(rows: Shaped[Array, "*L BK H"], parents: Int[Array, "B K"]) -> Shaped[Array, "*L BK H"]:
     """Every hypothesis gets the rows of the one that it goes on from."""
     B, K = parents.shape
     return rows[..., (jnp.arange(B)[:, None] * K + parents).reshape(-1), :]

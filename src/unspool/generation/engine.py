@@ -16,13 +16,16 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Int, UInt32
 from numpy.typing import NDArray
 
+from unspool.codec.facts import Facts
+from unspool.codec.paths import Track
 from unspool.devices import ROWS, available, mesh, placed, turn
 from unspool.errors import OptionError
 from unspool.network.cell import State
-from unspool.network.heads.base import Head, innermost, over
+from unspool.network.heads.base import Head, Room, innermost, over
 from unspool.network.heads.numbers import Point
 from unspool.network.heads.symbols import Bernoulli, Categorical
 from unspool.network.net import Net, Prepared, Read
+from unspool.network.path import Path
 from unspool.network.rules import Rule
 from unspool.options import Sampling
 from unspool.random import Ints, seed_words, uniforms
@@ -42,6 +45,12 @@ WIDE = {"xla_cpu_prefer_vector_width": 512}
 """Where a processor has vectors of 512 bits, use all of them: gates are half of what isn't matrix products here."""
 
 
+Heights = tuple[Any, ...]
+"""By field, where its values stand that add up, (B,); else `None`. None at all where nobody asks."""
+Rooms = tuple[Room | None, ...]
+"""By field, what its draws are confined to, or `None`; none at all where nothing is."""
+
+
 class Who(NamedTuple):
     """Which sequences a batch makes: the input row of each, and which of that row's samples it is."""
 
@@ -50,18 +59,35 @@ class Who(NamedTuple):
 
 
 class Carry(NamedTuple):
-    """What goes from step to step: the layers' state, what the next step reads, and which sequences have ended."""
+    """What goes from step to step.
+
+    Attributes:
+        state: of the layers.
+        x: what the next step reads.
+        done: which sequences have ended.
+        heights: by field, where its values stand that add up; else `None`.
+    """
 
     state: State
     x: Read
     done: Bool[Array, " B"]
+    heights: Heights
 
 
 class Given(NamedTuple):
-    """Steps that are given rather than drawn (a prefix): values per field, and where they apply."""
+    """What is given of some steps rather than drawn.
+
+    Attributes:
+        values: per field; of a field whose values add up, heights.
+        where: per field, where its value is given; of a block, which members.
+        most: per field, the next given value of one that never falls, which none before it may pass; else `None`.
+        going: before the last given value of a sequence, where it doesn't end.
+    """
 
     values: tuple[Array | NDArray[Any], ...]
-    where: Bool[Ints, "T B"]
+    where: tuple[Array | NDArray[np.bool_], ...]
+    most: tuple[Array | NDArray[Any] | None, ...]
+    going: Bool[Ints, "T B"]
 
 
 class Chunk(NamedTuple):
@@ -81,7 +107,11 @@ class Request(NamedTuple):
         rule: how steps are drawn.
         length: exact number of steps, or `None` where the network decides.
         limit: steps at the most where it decides.
-        prefix: given first steps per field, flat, and their offsets by row; or `None`.
+        tracks: by field, where the values of each row start that add up, or `None`; none at all where no field has
+            a path.
+        rooms: by field, what its draws are confined to, or `None`: `low` and `high` as numbers, or of every row; of a
+            field whose values add up, of its heights.
+        facts: what is given, or `None`.
         first_row: number of the first row, where the rows are a part of a larger request.
     """
 
@@ -91,15 +121,17 @@ class Request(NamedTuple):
     rule: Rule
     length: int | None
     limit: int
-    prefix: tuple[tuple[NDArray[Any], ...], NDArray[np.int64]] | None = None
+    tracks: tuple[Track | None, ...] = ()
+    rooms: tuple[Room | None, ...] = ()
+    facts: Facts | None = None
     first_row: int = 0
 
 
-def opened(net: Net, inputs: tuple[Array | NDArray[Any], ...]) -> tuple[Carry, Prepared]:
+def opened(net: Net, inputs: tuple[Array | NDArray[Any], ...], heights: Heights = ()) -> tuple[Carry, Prepared]:
     """The inputs become initial states; what no step changes is computed."""
     state, context = net.encode(inputs)  # type: ignore[arg-type]
     B = inputs[0].shape[0]
-    return Carry(state, net.start_rows(B), jnp.zeros(B, bool)), net.prepare(context, B * FOLDED)
+    return Carry(state, net.start_rows(B), jnp.zeros(B, bool), heights), net.prepare(context, B * FOLDED)
 
 
 begin = jax.jit(opened)
@@ -107,10 +139,16 @@ begin = jax.jit(opened)
 
 @partial(jax.jit, static_argnames=("steps", "stopping", "devices"), compiler_options=WIDE)
 def launch(
-    net: Net, inputs: tuple[Array | NDArray[Any], ...], *which: Any, steps: int, stopping: bool, devices: int = 1
+    net: Net,
+    inputs: tuple[Array | NDArray[Any], ...],
+    heights: Heights,
+    *which: Any,
+    steps: int,
+    stopping: bool,
+    devices: int = 1,
 ) -> tuple[Prepared, Carry, tuple[tuple[Array, ...], Bool[Array, "T B"]]]:
     """`begin` and the first `advance` as one program: `(ready, carry, (values per field, which are real))`."""
-    carry, ready = opened(net, inputs)
+    carry, ready = opened(net, inputs, heights)
     plain = advance.__wrapped__  # type: ignore[attr-defined]  # options are the outermost program's alone
     return ready, *plain(net, ready, carry, *which, steps=steps, stopping=stopping, devices=devices)
 
@@ -125,6 +163,7 @@ def advance(
     first: Int[Array, ""],
     end: Int[Array, ""],
     rule: Rule,
+    rooms: Rooms,
     given: Given | None,
     steps: int,
     stopping: bool,
@@ -141,7 +180,8 @@ def advance(
         first: number of the first of these steps.
         end: number of the step from which on none is wanted.
         rule: how steps are drawn.
-        given: steps that are not drawn, or `None`.
+        rooms: see `Request`, by row.
+        given: what is not drawn, or `None`.
         steps: how many; past `LONG`, a multiple of it.
         stopping: whether the hazard of stopping decides the end; its uniform is consumed either way.
         devices: that share the rows.
@@ -150,12 +190,13 @@ def advance(
     specs: Any = (
         whole,
         Prepared(whole, whole, whole, rows),  # type: ignore[arg-type]
-        carried := Carry(State(along, along), rows, rows),  # type: ignore[arg-type]
+        carried := Carry(State(along, along), rows, rows, rows),  # type: ignore[arg-type]
         whole,
         rows,
         whole,
         whole,
         whole,
+        tuple(whole if room is None or room.symbols is not None else Room(rows, rows, whole, whole) for room in rooms),
         along,
     )
     local = jax.shard_map(
@@ -165,7 +206,7 @@ def advance(
         out_specs=(carried, (along, along)),
         check_vma=False,
     )
-    return local(net, ready, carry, seed, who, first, end, rule, given)
+    return local(net, ready, carry, seed, who, first, end, rule, rooms, given)
 
 
 def _advance(
@@ -177,6 +218,7 @@ def _advance(
     first: Array,
     end: Array,
     rule: Rule,
+    rooms: Rooms,
     given: Given | None,
     *,
     steps: int,
@@ -188,7 +230,7 @@ def _advance(
     def some(carry: Carry, at: Array) -> tuple[Carry, tuple[tuple[Array, ...], Array]]:
         draws = uniforms(seed, who.row, who.sample, first + at + jnp.arange(block), net.shape.draws)
         part = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, at, block), given)
-        return jax.lax.scan(partial(once, net, ready, rule, stopping), carry, (draws, part))
+        return jax.lax.scan(partial(once, net, ready, rule, stopping, rooms), carry, (draws, part))
 
     if block == steps:
         return some(carry, jnp.int32(0))
@@ -212,7 +254,7 @@ def _advance(
 
 
 def once(
-    net: Net, ready: Prepared, rule: Rule, stopping: bool, carry: Carry, now: tuple[Array, Given | None]
+    net: Net, ready: Prepared, rule: Rule, stopping: bool, rooms: Rooms, carry: Carry, now: tuple[Array, Given | None]
 ) -> tuple[Carry, tuple[tuple[Array, ...], Array]]:
     """One step of every sequence: whether it stops, then its fields in order."""
     u, given = now
@@ -221,15 +263,55 @@ def once(
     done, at = carry.done, int(shape.stops)
     if stopping:
         stop = Bernoulli().pick(net.hazard(top), u[:, :1], Rule(rule.greedy)) > 0.5
-        done = done | (stop if given is None else stop & ~given.where)
+        done = done | (stop if given is None else stop & ~given.going)
     values: tuple[Array, ...] = ()
+    heights: Heights = ()
     told = net.told(top)
     for j, head in enumerate(shape.heads):
-        value = head.pick(net.params(told, j), u[:, at : at + head.draws], rule)
-        values += (value if given is None else jnp.where(over(given.where, value), given.values[j], value),)
-        told = net.tell(ready, told, j, values[j])
+        room, path, height = rooms[j] if rooms else None, net.path(j), carry.heights[j] if carry.heights else None
+        fact = None if given is None else Fact(given.values[j], given.where[j], given.most[j])
+        if path is not None and height is not None:
+            room, fact = on_path(path, height, room, fact)
+        value = drawn(head, net.params(told, j), u[:, at : at + head.draws], rule, room, fact)
+        if path is not None and height is not None:
+            height = path.after(height, value)
+            if given is not None:
+                height = jnp.where(given.where[j] & ~jnp.isnan(given.values[j]), given.values[j], height)
+        values, heights = (*values, value), (*heights, height)
+        told = net.tell(ready, told, j, value)
         at += head.draws
-    return Carry(state, net.feed(ready, values), done), (values, ~done)
+    return Carry(state, net.feed(ready, values), done, heights if carry.heights else ()), (values, ~done)
+
+
+class Fact(NamedTuple):
+    """What is given of one field at one step, see `Given`."""
+
+    value: Any
+    where: Any
+    most: Any
+
+
+def drawn(
+    head: Head, params: Array, uniforms: Array, rule: Rule, room: Room | None = None, fact: Fact | None = None
+) -> Array:
+    """The value of a field: what is given, or else a draw within its room."""
+    number = head.symbols is None and head.members is None
+    if fact is not None and head.members is not None:
+        low = jnp.where(fact.where, fact.value, -1.0 if room is None else room.low)
+        high = jnp.where(fact.where, fact.value, 1.0 if room is None else room.high)
+        room = Room(low, high, present=(fact.where & ~jnp.isnan(fact.value)).any(-1))
+    value = head.pick(params, uniforms, rule, room)
+    if room is not None and number:
+        value = room.hold(value)
+    return value if fact is None else jnp.where(over(fact.where, value), fact.value, value)
+
+
+def on_path(path: Path, height: Array, room: Room | None, fact: Fact | None) -> tuple[Room | None, Fact | None]:
+    """Room and fact, which speak of heights, as what they are of the step from one height to the next."""
+    if room is not None and fact is not None and fact.most is not None:
+        room = room._replace(high=jnp.minimum(room.high, fact.most))
+    room = None if room is None else path.room(height, room)
+    return room, None if fact is None else fact._replace(value=path.towards(height, fact.value))
 
 
 def check(sampling: Sampling, net: Net) -> None:
@@ -274,11 +356,13 @@ def chunks(net: Net, request: Request, rows: slice, chunk: int) -> Iterator[Chun
     steps = min(chunk, max(SHORT, 1 << (total - 1).bit_length()))
     how = {"steps": steps, "stopping": stopping, "devices": devices}
     ready, carry = None, None
+    heights = tuple(None if track is None else narrowed(track.start[row]) for track in request.tracks)
+    rooms = tuple(by_row(room, row) for room in request.rooms)
     for first in range(0, total, steps):
-        which = seed, who, np.int32(first), np.int32(total), rule, given_steps(request, row, first, steps)
+        which = seed, who, np.int32(first), np.int32(total), rule, rooms, given_steps(request, row, first, steps)
         with turn(devices):
             if carry is None:
-                ready, carry, made = launch(net, inputs, *which, **how)
+                ready, carry, made = launch(net, inputs, heights, *which, **how)
             else:
                 carry, made = advance(net, ready, carry, *which, **how)
             values, alive = jax.tree.map(np.asarray, made)
@@ -321,17 +405,33 @@ def generate(
 
 
 def given_steps(request: Request, row: NDArray[np.int64], first: int, chunk: int) -> Given | None:
-    """The part of the prefix that falls into a chunk."""
-    if request.prefix is None:
+    """The part of what is given that falls into a chunk."""
+    facts = request.facts
+    if facts is None or first >= np.diff(facts.offsets).max(initial=0):
         return None
-    flat, offsets = request.prefix
-    lengths = np.diff(offsets)
-    if first >= lengths.max(initial=0):
-        return None
-    step = first + np.arange(chunk)[:, None]
-    where = step < lengths[row]
-    at = np.where(where, offsets[:-1][row] + step, 0)
-    return Given(tuple(narrowed(values[at]) for values in flat), where)
+    at, inside = facts.at(row, first + np.arange(chunk)[:, None])
+    tracks = request.tracks or (None,) * len(facts.values)
+
+    def heights(track: Track | None, y: NDArray[Any]) -> NDArray[Any]:
+        return narrowed(y if track is None else track.heights(y, row))
+
+    return Given(
+        tuple(heights(track, values[at]) for track, values in zip(tracks, facts.values, strict=True)),
+        tuple(where[at] & (inside if where.ndim == 1 else inside[..., None]) for where in facts.where),
+        tuple(
+            None if most is None else heights(track, np.where(inside, most[at], np.inf))
+            for track, most in zip(tracks, facts.most, strict=True)
+        ),
+        inside,
+    )
+
+
+def by_row(room: Room | None, row: NDArray[np.int64]) -> Room | None:
+    """A room's ends for the rows of a batch."""
+    if room is None or room.symbols is not None:
+        return room
+    low, high = (np.asarray(end, np.float32) for end in (room.low, room.high))
+    return room._replace(low=low[row if len(low) > 1 else 0 * row], high=high[row if len(high) > 1 else 0 * row])
 
 
 def _nothing(head: Head) -> NDArray[Any]:

@@ -11,8 +11,10 @@ from unspool.codec.codec import Codec
 from unspool.codec.columns import Dates, InputColumn, Reals, StepColumn, Symbols
 from unspool.codec.gaps import Gaps
 from unspool.codec.numbers import SERIES, Scaled
+from unspool.codec.paths import unit_of
+from unspool.network.combine import combination
 from unspool.network.heads.atoms import Atoms
-from unspool.network.heads.base import Head
+from unspool.network.heads.base import Head, Real
 from unspool.network.heads.block import Block
 from unspool.network.heads.bounded import Bounded
 from unspool.network.heads.discretised import Discretised
@@ -24,12 +26,13 @@ from unspool.network.heads.symbols import Categorical
 from unspool.network.net import Reals as RealInput
 from unspool.network.net import Shape
 from unspool.network.net import Symbols as SymbolInput
+from unspool.network.path import Path
 from unspool.options import Network
 from unspool.schema.fields import AnyField, Number, When
 from unspool.schema.grid import FINEST
 from unspool.schema.shape import DENSITY
 
-NUMBER_HEADS: Mapping[str, Head] = MappingProxyType(
+NUMBER_HEADS: Mapping[str, Real] = MappingProxyType(
     {"normal": Normal(), "student_t": StudentT(), "mixture": Mixture(), "point": Point()}
 )
 """The head that each choice of a `Number` means; inference has decided what `"auto"` is."""
@@ -45,7 +48,18 @@ def shape_of(codec: Codec, options: Network, size: int, embedding: int) -> Shape
         embedding: width of a symbol's embedding.
     """
     heads = tuple(_head(field, column) for field, column in zip(codec.schema.steps, codec.steps, strict=True))
-    return Shape(tuple(map(_input, codec.inputs)), heads, codec.shortest < codec.longest, size, embedding, options)
+    stops, paths = codec.shortest < codec.longest, tuple(map(_path, codec.steps))
+    fields = [field.name for field in codec.schema.steps]
+    tuples = tuple(
+        combination(
+            tuple(map(fields.index, one.fields)),
+            tuple(len(codec.steps[fields.index(name)].values) for name in one.fields),  # type: ignore[union-attr]
+            one.unseen,
+            one.seen,
+        )
+        for one in codec.combinations
+    )
+    return Shape(tuple(map(_input, codec.inputs)), heads, stops, size, embedding, options, paths, tuples)
 
 
 def _input(column: InputColumn) -> SymbolInput | RealInput:
@@ -67,11 +81,23 @@ def _head(field: AnyField, column: StepColumn) -> Head:
     return Nullable(head) if column.nullable else head
 
 
+def _path(column: StepColumn) -> Path | None:
+    """How a column's values add up, if they do; heights are in the units of `unspool.codec.paths`."""
+    if not isinstance(column, (Scaled, Gaps)) or (unit := unit_of(column)) is None:
+        return None
+    if isinstance(column, Scaled):
+        return Path(Grid("linear", 1.0, column.loc / unit, 1.0, 0.0), column.first_scale / unit)
+    gap = column.gap
+    if gap.transform in ("log1p", "asinh"):
+        return Path(Grid(gap.transform, 1.0, gap.loc, gap.scale, 0.0))
+    return Path(Grid("linear", 1.0, gap.loc / unit, 1.0, 0.0))
+
+
 def number_head(name: str, column: Scaled) -> Head:
     """The head of a number that is there, as its name and what was fitted to its column say."""
     grid = grid_of(column) if column.step else None
     low, high = (None if end is None else place(column, end) for end in (column.floor, column.ceiling))
-    head: Head
+    head: Real
     if name == "discretised" and grid is not None:
         series = column.transform in SERIES
         ends = (None, None) if series else (column.floor, column.ceiling)

@@ -5,6 +5,7 @@ reads its own output. Everything here is a pure function of weights and arrays; 
 """
 
 import functools
+import math
 import operator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,12 +14,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from unspool.network.cell import Cell, State, activate, divided, scaled, step, unroll
+from unspool.network.combine import FAR, Combination
 from unspool.network.embed import Embedding, Feed, RealEmbedding, SymbolEmbedding, initial_weights
 from unspool.network.heads.base import Head
 from unspool.network.heads.symbols import Bernoulli
+from unspool.network.path import Path
 from unspool.options import Network
 
 INPUT_FEATURES, STEP_FEATURES, WITHIN = 32, 8, 32
@@ -50,6 +53,9 @@ class Shape:
         size: hidden units H.
         embedding: width of the embedding of a symbol.
         options: the rest of the network's options.
+        paths: by step field, how its values add up, or `None` where they don't; none at all where nothing is to be
+            generated.
+        combinations: fields of which only some tuples of symbols occur.
     """
 
     inputs: tuple[Symbols | Reals, ...]
@@ -58,6 +64,15 @@ class Shape:
     size: int
     embedding: int
     options: Network
+    paths: tuple[Path | None, ...] = ()
+    combinations: tuple[Combination, ...] = ()
+
+    def combined(self, j: int) -> tuple[int, int, Combination] | None:
+        """Of a field that is in a combination: the number of that, which of its fields it is, and the combination."""
+        for number, one in enumerate(self.combinations):
+            if j in one.fields:
+                return number, one.fields.index(j), one
+        return None
 
     @property
     def draws(self) -> int:
@@ -108,10 +123,12 @@ class Told(NamedTuple):
     Attributes:
         linear: parameters of all heads without what fields of the same step add.
         hidden: of the fields from the second on, before the hyperbolic tangent; grows as fields become known.
+        places: by combination, where its fields so far have led, (..., 1) each; grows likewise.
     """
 
     linear: Float[Array, "*T B Q"]
     hidden: Float[Array, "*T B N"] | None
+    places: tuple[tuple[Array, ...], ...] = ()
 
 
 class Read(NamedTuple):
@@ -269,23 +286,53 @@ class Net(eqx.Module):
     def told(self, top: Top) -> Told:
         """What the heads know before any field of the step does."""
         weights = self.outputs
-        return Told(top.h @ weights.A + weights.b + top.direct, None if weights.U is None else top.h @ weights.U)
+        linear = top.h @ weights.A + weights.b + top.direct
+        nowhere = tuple((jnp.zeros((*linear.shape[:-1], 1), jnp.int32),) for _ in self.shape.combinations)
+        return Told(linear, None if weights.U is None else top.h @ weights.U, nowhere)
 
     def tell(self, ready: Prepared, told: Told, j: int, value: Array) -> Told:
         """Tell the heads of the fields after field j its value."""
-        if told.hidden is None or j == len(ready.within):
+        hidden = told.hidden
+        if hidden is None or j == len(ready.within):
             return told
+        if (where := self.shape.combined(j)) is not None:
+            number, level, one = where
+            symbol = value if jnp.issubdtype(value.dtype, jnp.integer) else value.argmax(-1)
+            place = one.after(level, told.places[number][level], symbol[..., None])
+            grown = (*told.places[number], place)
+            told = told._replace(places=(*told.places[:number], grown, *told.places[number + 1 :]))
         added = ready.within[j](self._rows(j, value))
-        before = told.hidden.shape[-1] - added.shape[-1]
-        return Told(told.linear, told.hidden + jnp.pad(added, (*((0, 0),) * (added.ndim - 1), (before, 0))))
+        before = hidden.shape[-1] - added.shape[-1]
+        return told._replace(hidden=hidden + jnp.pad(added, (*((0, 0),) * (added.ndim - 1), (before, 0))))
 
     def params(self, told: Told, j: int) -> Float[Array, "*T B P"]:
         """Parameters of the head of field j, once the fields before it have been told."""
         at = sum(head.size for head in self.shape.heads[:j])
-        linear = told.linear[..., at : at + self.shape.heads[j].size]
-        if j == 0 or told.hidden is None:
-            return linear
-        return linear + jnp.tanh(told.hidden[..., (j - 1) * WITHIN : j * WITHIN]) @ self.outputs.B[j - 1]
+        params = told.linear[..., at : at + self.shape.heads[j].size]
+        if j and told.hidden is not None:
+            params = params + jnp.tanh(told.hidden[..., (j - 1) * WITHIN : j * WITHIN]) @ self.outputs.B[j - 1]
+        may = self._may(told, j)
+        return params if may is None else jnp.where(may, params, FAR)
+
+    def within(self, told: Told, j: int) -> Float[Array, "*T B V"] | None:
+        """Log-probability that a symbol of field j has for going with those before it, or for not; `None`: it must not.
+
+        Beside it, `params` gives those that go with them all the rest, and the others nothing.
+        """
+        may, where = self._may(told, j), self.shape.combined(j)
+        if may is None or where is None:
+            return None
+        others = (~may).sum(-1, keepdims=True)
+        stays = jnp.where(others > 0, math.log1p(-where[2].unseen), 0.0)
+        return jnp.where(may, stays, math.log(where[2].unseen) - jnp.log(jnp.maximum(others, 1)))
+
+    def _may(self, told: Told, j: int) -> Bool[Array, "*T B V"] | None:
+        """Which symbols of field j go with those of the fields before it, where they are in a combination."""
+        where = self.shape.combined(j)
+        if where is None or not where[1]:
+            return None
+        number, level, one = where
+        return one.may(level, told.places[number][level][..., 0])
 
     def hazard(self, top: Top) -> Float[Array, "*T B 1"]:
         """Logit of stopping before this step."""
@@ -312,15 +359,16 @@ class Net(eqx.Module):
         real, told = positions[:, None] < lengths, self.told(top)
         for j, value in enumerate(values):
             told = self.tell(ready, told, j, value)
-        fields = tuple(
-            jnp.where(real, head.log_prob(self.params(told, j), values[j]), 0.0)
-            for j, head in enumerate(self.shape.heads)
-        )
+        fields = tuple(jnp.where(real, self._field(told, j, values[j]), 0.0) for j in range(len(values)))
         if self.stop is None:
             return fields, None
         at_end = positions[:, None] == lengths
         stop = Bernoulli().log_prob(self.hazard(top), at_end)
         return fields, jnp.where(real | at_end, stop, 0.0)
+
+    def path(self, j: int) -> Path | None:
+        """How the values of field j add up, if they do."""
+        return self.shape.paths[j] if self.shape.paths else None
 
     def masks(self, key: PRNGKeyArray | None = None, rows: Int[Array, " B"] | None = None) -> Masks:
         """Dropout masks of the rows with these numbers, or none at all without a key.
@@ -334,6 +382,22 @@ class Net(eqx.Module):
         drawn = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, (2, layers, self.shape.size)))(keys)
         keep = jnp.moveaxis(drawn, 0, 2) / (1 - rate)
         return Masks(tuple(keep[0]), tuple(keep[1]))
+
+    def _field(self, told: Told, j: int, value: Array) -> Float[Array, "*T B"]:
+        """Log-probability of the value of field j."""
+        nats, within = self.shape.heads[j].log_prob(self.params(told, j), value), self.within(told, j)
+        if within is None:
+            return nats
+        V = within.shape[-1]
+        own = jnp.take_along_axis(within, jnp.minimum(value, V - 1)[..., None], -1)[..., 0]
+        may = jnp.take_along_axis(self._may(told, j), jnp.minimum(value, V - 1)[..., None], -1)[..., 0]  # type: ignore[arg-type]
+        return jnp.where(value >= V, nats, jnp.where(may, nats + own, own))
+
+    def log_probs(self, told: Told, j: int) -> Float[Array, "*T B V"]:
+        """Log-probabilities of all symbols of field j, a category; minus infinity where one is never drawn."""
+        head, may, within = self.shape.heads[j], self._may(told, j), self.within(told, j)
+        nats = head.log_probs(self.params(told, j))  # type: ignore[attr-defined]
+        return nats if may is None or within is None else jnp.where(may, nats + within, -jnp.inf)
 
     def _handed_on(self, layer: int, h: Array, below: Array, masks: Masks) -> Array:
         """What a layer gives to the next one: norm, residual and dropout, none of which the recurrence sees."""

@@ -79,13 +79,14 @@ class Number(Field, frozen=True):
     Args:
         name: the column's name.
         transform: how it is made comparable; `"auto"` decides by the data (see `unspool.schema.inference`).
-            `"difference"`, `"log_return"` and `"gap"` are for steps only; a gap is a difference that is never negative.
+            `"difference"`, `"log_return"` and `"gap"` are for steps only; a gap is a difference that is never negative,
+            so what is seen as gaps never falls.
         head: its output distribution, when it is a field of the step; `"auto"` decides by the data: a `"discretised"`
             mixture for whole numbers and decimals on a grid, a `"mixture"` of normals for others; and where the data
             are enough, a short trial may find another one better, see `unspool.training.trial`.
         bounds: what no draw violates, when it is a field of the step: `(low, high)`, either may be `None`; `"data"`,
-            the range of training; `"auto"`, 0 and above where training was never negative; `None`, nothing. A
-            difference keeps a lower bound only, a log-return stays above 0 by itself.
+            the range of training; `"auto"`, 0 and above where training was never negative; `None`, nothing. What is
+            seen as a difference or a log-return keeps them too: the step is drawn given that its end lies within.
 
     Raises:
         OptionError: an unknown transform or head, or bounds that no number is within.

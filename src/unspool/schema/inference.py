@@ -24,7 +24,7 @@ import numpy as np
 from unspool.errors import DataError, SchemaError
 from unspool.schema.arrays import Column, Ragged, Record, kind_of, missing_mask
 from unspool.schema.casting import cast, from_json, is_whole, parse_moments
-from unspool.schema.fields import SERIES, AnyField, Category, Field, Flag, Flags, Number, Text, Vector, When
+from unspool.schema.fields import AnyField, Category, Count, Field, Flag, Flags, Number, Text, Vector, When
 from unspool.schema.grid import grid_of
 from unspool.schema.moments import as_number, unit_of
 from unspool.schema.place import Place
@@ -146,10 +146,11 @@ def decided(field: Number, values: np.ndarray, offsets: np.ndarray, first: np.nd
     if transform == "auto" and field.bounds in ("auto", None):
         transform = step_transform(values, offsets, first)
     elif transform == "auto":
-        transform = input_transform(values)  # bounds hold values, which a difference doesn't show
-    elif transform in SERIES and field.bounds not in ("auto", None) and field.bounds != (0.0, None):
+        transform = input_transform(values) if isinstance(field, Count) else step_transform(values, offsets, first)
+        transform = input_transform(values) if transform == "gap" else transform
+    elif transform == "gap" and field.bounds not in ("auto", None) and field.bounds != (0.0, None):
         place = f"{field.kind}({field.name!r}, transform={transform!r}, bounds=...)"
-        raise SchemaError(place, "no bounds, since they are of values and this is of steps", repr(field.bounds))
+        raise SchemaError(place, "no bounds, since a gap is one in itself: values never fall", repr(field.bounds))
     if head == "auto":
         head = step_head(values, offsets, first, transform)
     return msgspec.structs.replace(field, transform=transform, head=head)

@@ -19,6 +19,7 @@ class Place:
         column: the column's name.
         offsets: (N + 1,) when the values are the steps of N sequences laid end to end.
         ids: (N,) what tells the sequences apart, when rows don't.
+        names: (N,) what each value is called, where it is neither that of a row nor of a step.
 
     Examples:
         >>> Place("names.csv", "age").at(16)
@@ -31,10 +32,13 @@ class Place:
     column: str
     offsets: np.ndarray | None = None
     ids: Sequence[Any] | None = None
+    names: Sequence[str] | None = None
 
     def at(self, index: int) -> str:
         """The place of one value, by its position."""
         index = int(index)
+        if self.names is not None:
+            return f"{self.source}: {self.names[index]}, column {self.column!r}"
         if self.offsets is None and self.ids is not None:
             return f"{self.source}: id {self.ids[index]!r}, column {self.column!r}"
         if self.offsets is None:

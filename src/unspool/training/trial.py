@@ -27,7 +27,7 @@ from unspool.codec.fitting import fit_step
 from unspool.codec.numbers import SERIES
 from unspool.network.build import shape_of
 from unspool.network.embed import Embedding, Feed, Product
-from unspool.network.heads.base import Head
+from unspool.network.heads.base import Head, Room
 from unspool.network.likelihood import opening, taught
 from unspool.network.net import Net
 from unspool.network.rules import PLAIN, Rule
@@ -90,7 +90,13 @@ class Candidates(Head):
         """The sum over the heads: each learns as if it were alone."""
         return self.parts(params, value).sum(-1)
 
-    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+    def pick(
+        self,
+        params: Float[Array, "*B P"],
+        uniforms: Float[Array, "*B U"],
+        rule: Rule = PLAIN,
+        room: Room | None = None,
+    ) -> Array:
         """The mode, since a trial draws nothing."""
         return self.mode(params)
 

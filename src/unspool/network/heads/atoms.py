@@ -8,7 +8,7 @@ from jax.nn import log_softmax, softmax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.heads.base import Head, Wrapper
+from unspool.network.heads.base import Real, Room, Wrapper
 from unspool.network.rules import PLAIN, Rule, choose, filtered
 
 NEAR = 2e-6
@@ -29,7 +29,7 @@ class Atoms(Wrapper):
         mass: whether the head inside gives masses rather than densities.
     """
 
-    of: Head
+    of: Real
     values: tuple[float, ...]
     mass: bool = False
 
@@ -59,11 +59,24 @@ class Atoms(Wrapper):
             return jnp.where(same.any(-1), jnp.logaddexp(atom, rest), rest)
         return jnp.where(same.any(-1), atom, rest)
 
-    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+    def pick(
+        self,
+        params: Float[Array, "*B P"],
+        uniforms: Float[Array, "*B U"],
+        rule: Rule = PLAIN,
+        room: Room | None = None,
+    ) -> Array:
         """An atom, or the head inside; a rule acts on this choice as on that of a component of a mixture."""
         logits, inner = self._divided(params)
+        rest = self.of.pick(inner, uniforms[..., 1:], rule, room)
+        if room is not None:
+            atoms = jnp.asarray(self.values)
+            slack = NEAR * (1 + jnp.abs(atoms))
+            low, high = (jnp.asarray(end)[..., None] for end in (room.low, room.high))
+            masked = jnp.where((atoms >= low - slack) & (atoms <= high + slack), logits[..., 1:], -jnp.inf)
+            logits = jnp.concatenate([logits[..., :1] + self.of.log_mass(inner, room)[..., None], masked], -1)
         which = choose(filtered(logits, replace(rule, top_k=None)), uniforms[..., 0])
-        return self._chosen(logits.argmax(-1) if rule.greedy else which, self.of.pick(inner, uniforms[..., 1:], rule))
+        return self._chosen(logits.argmax(-1) if rule.greedy else which, rest)
 
     def mode(self, params: Float[Array, "*B P"]) -> Array:
         """The likeliest atom where the rest is less likely than it, else the mode of the rest."""

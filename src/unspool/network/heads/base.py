@@ -6,13 +6,34 @@ numbers are in the units of the network (transformed and standardised); the code
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
 from unspool.network.rules import PLAIN, Rule
+
+
+class Room(NamedTuple):
+    """What a draw is confined to.
+
+    Attributes:
+        low: of a number, or of every member of a block: nothing below it, in the network's units.
+        high: nothing above it.
+        symbols: (V,) bool, which symbols may be drawn; `None` where all may.
+        present: where a value must not be missing.
+    """
+
+    low: Any = -jnp.inf
+    high: Any = jnp.inf
+    symbols: Any = None
+    present: Any = False
+
+    def hold(self, value: Array) -> Array:
+        """The nearest number within it."""
+        return jnp.clip(value, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -55,8 +76,14 @@ class Head(ABC):
         """Log-probability, or log-density, of the value, in nats."""
 
     @abstractmethod
-    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
-        """The value that these uniforms draw under the rule."""
+    def pick(
+        self,
+        params: Float[Array, "*B P"],
+        uniforms: Float[Array, "*B U"],
+        rule: Rule = PLAIN,
+        room: Room | None = None,
+    ) -> Array:
+        """The value that these uniforms draw under the rule, given that it lies in the room."""
 
     @abstractmethod
     def mode(self, params: Float[Array, "*B P"]) -> Array:
@@ -65,6 +92,15 @@ class Head(ABC):
     @abstractmethod
     def mean(self, params: Float[Array, "*B P"]) -> Array:
         """The expected value; of a category, the probabilities of its symbols."""
+
+
+@dataclass(frozen=True)
+class Real(Head):
+    """A head of a number."""
+
+    @abstractmethod
+    def log_mass(self, params: Float[Array, "*B P"], room: Room) -> Float[Array, "*B"]:
+        """Log-probability that a draw lies in a room, or something very small."""
 
 
 def over(mask: Any, values: Array) -> Any:

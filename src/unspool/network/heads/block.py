@@ -8,11 +8,14 @@ from jax.nn import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.heads.base import Head
+from unspool.network.heads.base import Head, Room
 from unspool.network.rules import PLAIN, Rule, choose, filtered
 
 SPREAD = 0.5
 """Standard deviation of the logits to start from: components that start alike would stay alike."""
+
+SURE = 1e4
+"""Logit of a member that is known: its opposite has probability 0 in float32, at any temperature."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,16 @@ class Block(Head):
         sign = jnp.where(value > 0, 1.0, -1.0)[..., None, :]
         return logsumexp(log_softmax(logits, -1) + log_sigmoid(sign * members).sum(-1), -1)
 
-    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+    def pick(
+        self,
+        params: Float[Array, "*B P"],
+        uniforms: Float[Array, "*B U"],
+        rule: Rule = PLAIN,
+        room: Room | None = None,
+    ) -> Array:
         """Choose a component, then every member; the rules see as many choices, each of symbols, but for top-k."""
+        if room is not None:
+            params = self._confined(params, room)
         if rule.greedy:
             return self.mode(params)
         logits, members = self.unpack(params)
@@ -84,6 +95,16 @@ class Block(Head):
         """Probability of yes less that of no, for every member."""
         logits, members = self.unpack(params)
         return (softmax(logits, -1)[..., None] * (2.0 * sigmoid(members) - 1.0)).sum(-2)
+
+    def _confined(self, params: Array, room: Room) -> Array:
+        """Parameters of the block given that some members are yes or no: the components by Bayes, and these members."""
+        logits, members = self.unpack(params)
+        yes, no = (
+            jnp.broadcast_to(end, members[..., 0, :].shape)[..., None, :] for end in (room.low > 0, room.high < 0)
+        )
+        known = jnp.where(yes, log_sigmoid(members), jnp.where(no, log_sigmoid(-members), 0.0)).sum(-1)
+        members = jnp.where(yes, SURE, jnp.where(no, -SURE, members))
+        return jnp.concatenate([logits + known, members.reshape(*members.shape[:-2], -1)], -1)
 
     def _of(self, component: Array, members: Array) -> Array:
         return jnp.take_along_axis(members, component[..., None, None], -2)[..., 0, :]

@@ -9,9 +9,9 @@ from jax.nn import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.heads.base import Head
-from unspool.network.heads.grid import Grid, Levels
-from unspool.network.heads.numbers import positive
+from unspool.network.heads.base import Real, Room
+from unspool.network.heads.grid import SLIP, Grid, Levels
+from unspool.network.heads.numbers import TINY, between, each, part_of, positive
 from unspool.network.rules import PLAIN, Rule, central, choose, filtered, warmed
 
 
@@ -26,7 +26,7 @@ def log_cell(upper: Array, width: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Discretised(Head):
+class Discretised(Real):
     """A mixture of K logistics, where each value of a grid gets the mass of its cell: logits, locations, raw spreads.
 
     By Salimans et al. 2017 (arXiv:1701.05517, "PixelCNN++"). The outermost cells, where there are bounds, hold all that
@@ -94,15 +94,35 @@ class Discretised(Head):
             mass = jnp.where(x > self.high - self.grid.step / 2, log_sigmoid(width - upper), mass)
         return mass
 
-    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+    def pick(
+        self,
+        params: Float[Array, "*B P"],
+        uniforms: Float[Array, "*B U"],
+        rule: Rule = PLAIN,
+        room: Room | None = None,
+    ) -> Array:
         """Choose a component, take its logistic quantile, round to the grid; a rule acts on both, but top-k."""
+        rooms = None if room is None else self._rooms(room)
         if rule.greedy:
-            return self.mode(params)
+            return self.mode(params) if rooms is None else rooms[1].hold(self.mode(params))
         logits, loc, scale = self.unpack(params)
+        if rooms is not None:
+            logits = logits + logistic_log_mass(loc, warmed(scale, rule), each(rooms[0]))
         component = choose(filtered(logits, replace(rule, top_k=None)), uniforms[..., 0])[..., None]
         of = lambda a: jnp.take_along_axis(a, component, -1)[..., 0]  # noqa: E731
+        if rooms is not None:
+            loc, scale = of(loc), warmed(of(scale), rule)
+            part = part_of(rooms[0], loc, scale)
+            p, any_ = between(uniforms[..., 1], sigmoid(part.low), sigmoid(part.high), logistic_mass(rule))
+            standard = jnp.where(any_, jnp.log(p) - jnp.log1p(-p), part.high)
+            return rooms[1].hold(self._placed(part.placed(standard, loc, scale, rooms[0])))
         u = central(uniforms[..., 1], logistic_mass(rule)) if rule.truncates else uniforms[..., 1]
         return self._placed(of(loc) + warmed(of(scale), rule) * (jnp.log(u) - jnp.log1p(-u)))
+
+    def log_mass(self, params: Float[Array, "*B P"], room: Room) -> Float[Array, "*B"]:
+        """Log-probability of the cells in a room."""
+        logits, loc, scale = self.unpack(params)
+        return logsumexp(log_softmax(logits, -1) + logistic_log_mass(loc, scale, each(self._rooms(room)[0])), -1)
 
     def mode(self, params: Float[Array, "*B P"]) -> Array:
         """The cell of the location of the component with the most mass there."""
@@ -119,6 +139,20 @@ class Discretised(Head):
         ends = [None if end is None else self.grid.network(jnp.asarray(end)) for end in (self.low, self.high)]
         return (softmax(logits, -1) * jnp.clip(loc, *ends)).sum(-1)
 
+    def _rooms(self, room: Room) -> tuple[Room, Room]:
+        """From edge to edge of the cells of the values in a room, and from the first to the last of them."""
+        if self.levels is not None:
+            return self.levels.rooms(room)
+        edges, values = self.grid.rooms(room)
+        # The outermost cells have no outer edge.
+        if self.low is not None:
+            lowest = self.grid.network(jnp.asarray(self.low + SLIP * self.grid.step))
+            edges = edges._replace(low=jnp.where(values.low <= lowest, -jnp.inf, edges.low))
+        if self.high is not None:
+            highest = self.grid.network(jnp.asarray(self.high - SLIP * self.grid.step))
+            edges = edges._replace(high=jnp.where(values.high >= highest, jnp.inf, edges.high))
+        return edges, values
+
     def _inside(self, x: Array) -> Array:
         return jnp.clip(x, self.low, self.high)
 
@@ -126,6 +160,13 @@ class Discretised(Head):
         if self.levels is not None:
             return self.levels.snap(z)
         return self.grid.network(self._inside(self.grid.cell(z)))
+
+
+def logistic_log_mass(loc: Array, scale: Array, room: Room) -> Array:
+    """Log-probability of a room, see `log_cell`."""
+    part = part_of(room, loc, scale)
+    beyond = jnp.log(-jnp.expm1(-jnp.maximum(part.high - part.low, TINY)))
+    return log_sigmoid(part.high) + log_sigmoid(-part.low) + beyond
 
 
 def logistic_mass(rule: Rule) -> Array | float:

@@ -6,8 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from unspool.network.heads.base import Room
+
 CLIP = 60.0
 """Largest exponent of a draw in float32."""
+SLIP = 0.05
+"""Share of a step by which float32 may put a limit past the value of the grid that it is."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,18 @@ class Grid:
         """The nearest value of the grid, in the network's units."""
         return self.network(self.cell(z))
 
+    def rooms(self, room: Room) -> tuple[Room, Room]:
+        """A room reduced to the values of the grid in it: from edge to edge of their cells, and from first to last."""
+        low, high, half = jnp.asarray(room.low), jnp.asarray(room.high), self.step / 2
+        first = jnp.ceil(self.original(low) / self.step - SLIP) * self.step
+        last = jnp.floor(self.original(high) / self.step + SLIP) * self.step
+        lows, highs = (
+            (jnp.where(jnp.isinf(low), low, self.network(x)) for x in (first - half, first)),
+            (jnp.where(jnp.isinf(high), high, self.network(x)) for x in (last + half, last)),
+        )
+        edges, values = (room._replace(low=first, high=last) for first, last in zip(lows, highs, strict=True))
+        return edges, values
+
     def width(self, x: Array) -> Array:
         """Length of the cell of x on the network's axis, without the cancellation of a difference of its edges."""
         if self.transform == "log1p":
@@ -102,6 +118,18 @@ class Levels:
     def snap(self, z: Array) -> Array:
         """The value in whose cell z is, in the network's units."""
         return self.grid.network(jnp.asarray(self.values)[jnp.searchsorted(jnp.asarray(self.edges), z)])
+
+    def rooms(self, room: Room) -> tuple[Room, Room]:
+        """As `Grid.rooms`; the outermost cells have no outer edge."""
+        slip, values = SLIP * self.grid.step, jnp.asarray(self.values)
+        first = jnp.searchsorted(values, self.grid.original(jnp.asarray(room.low)) - slip)
+        last = jnp.searchsorted(values, self.grid.original(jnp.asarray(room.high)) + slip, side="right") - 1
+        edges, places = jnp.asarray([-jnp.inf, *self.edges, jnp.inf]), self.grid.network(values)
+        at = jnp.clip(jnp.stack([first, last]), 0, len(self.values) - 1)
+        return (
+            room._replace(low=edges[at[0]], high=edges[at[1] + 1]),
+            room._replace(low=places[at[0]], high=places[at[1]]),
+        )
 
     def upper(self, index: Array) -> Array:
         """Upper edges of cells; that of the last one is the lower edge, and must not be used."""

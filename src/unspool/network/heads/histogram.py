@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 import numpy as np
-from jax.nn import log_softmax, softmax
+from jax.nn import log_softmax, logsumexp, softmax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.heads.base import Head
+from unspool.network.heads.base import Real, Room
 from unspool.network.heads.grid import Grid
+from unspool.network.heads.numbers import TINY
 from unspool.network.rules import PLAIN, Rule, choose, filtered
 
 TAIL = 0.1
@@ -21,7 +22,7 @@ INSIDE = 1e-4
 
 
 @dataclass(frozen=True)
-class Histogram(Head):
+class Histogram(Real):
     """K bins of even density, and an exponential tail on either side; parameters are the logits of all K + 2.
 
     With a grid, whose cells the edges must not cut, a value has the mass of its cell. If every cell is a bin, the head
@@ -66,10 +67,19 @@ class Histogram(Head):
         chosen = jnp.take_along_axis(log_softmax(params, -1), at[..., None], -1)[..., 0]
         return chosen + shape
 
-    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+    def pick(
+        self,
+        params: Float[Array, "*B P"],
+        uniforms: Float[Array, "*B U"],
+        rule: Rule = PLAIN,
+        room: Room | None = None,
+    ) -> Array:
         """Choose a bin, then go linearly through it; a rule acts on the bins alone, but top-k, which is for symbols."""
+        rooms = None if room is None else self._rooms(room)
         if rule.greedy:
-            return self.mode(params)
+            return self.mode(params) if rooms is None else rooms[1].hold(self.mode(params))
+        if rooms is not None:
+            return rooms[1].hold(self._confined(params, uniforms, rule, rooms[0]))
         edges, tail = self._table()
         at = choose(filtered(params, replace(rule, top_k=None)), uniforms[..., 0])
         last = len(self.edges) - 2
@@ -78,6 +88,10 @@ class Histogram(Head):
         far = -tail * jnp.log(uniforms[..., 1])
         z = jnp.where(at == 0, edges[0] - far, jnp.where(at == last + 2, edges[-1] + far, low + share * (high - low)))
         return z if self.grid is None else self.grid.snap(z)
+
+    def log_mass(self, params: Float[Array, "*B P"], room: Room) -> Float[Array, "*B"]:
+        """Log-probability of a room."""
+        return logsumexp(log_softmax(params, -1) + self._shares(self._rooms(room)[0])[0], -1)
 
     def mode(self, params: Float[Array, "*B P"]) -> Array:
         """The middle of the bin with the highest density; a tail's is at its edge."""
@@ -91,6 +105,35 @@ class Histogram(Head):
         _, tail = self._table()
         middles = self._middles() + jnp.zeros(self.size).at[0].set(-tail).at[-1].set(tail)
         return (softmax(params, -1) * middles).sum(-1)
+
+    def _rooms(self, room: Room) -> tuple[Room, Room]:
+        return (room, room) if self.grid is None else self.grid.rooms(room)
+
+    def _shares(self, room: Room) -> tuple[Array, Array, Array]:
+        """Log of the share of each bin that lies in a room, and of each that part's start and end.
+
+        Of a tail, start and end are what is left of its mass at them.
+        """
+        edges, tail = self._table()
+        low, high = (jnp.asarray(end, edges.dtype)[..., None] for end in (room.low, room.high))
+        start, end = jnp.maximum(edges[:-1], low), jnp.minimum(edges[1:], high)
+        within = jnp.maximum(end - start, 0.0) / jnp.diff(edges)
+        rest = lambda distance: jnp.exp(-jnp.maximum(distance, 0.0) / tail)  # noqa: E731
+        below, above = (rest(edges[0] - low), rest(edges[0] - high)), (rest(high - edges[-1]), rest(low - edges[-1]))
+        shares = jnp.concatenate([below[1] - below[0], within, above[1] - above[0]], -1)
+        starts = jnp.concatenate([below[0], start, above[0]], -1)
+        ends = jnp.concatenate([below[1], end, above[1]], -1)
+        return jnp.log(jnp.maximum(shares, TINY)), starts, ends
+
+    def _confined(self, params: Array, uniforms: Array, rule: Rule, room: Room) -> Array:
+        edges, tail = self._table()
+        shares, starts, ends = self._shares(room)
+        at = choose(filtered(params + shares, replace(rule, top_k=None)), uniforms[..., 0])
+        of = lambda a: jnp.take_along_axis(jnp.broadcast_to(a, params.shape), at[..., None], -1)[..., 0]  # noqa: E731
+        where = of(starts) + (INSIDE + (1 - 2 * INSIDE) * uniforms[..., 1]) * (of(ends) - of(starts))
+        far = -tail * jnp.log(jnp.maximum(where, TINY))
+        z = jnp.where(at == 0, edges[0] - far, jnp.where(at == len(self.edges), edges[-1] + far, where))
+        return room.hold(z) if self.grid is None else self.grid.snap(room.hold(z))
 
     def _table(self) -> tuple[Array, float]:
         return jnp.asarray(self.edges), TAIL * (self.edges[-1] - self.edges[0])

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.heads.base import Head, Wrapper, over
+from unspool.network.heads.base import Head, Room, Wrapper, over
 from unspool.network.heads.symbols import Bernoulli
 from unspool.network.rules import PLAIN, Rule
 
@@ -43,11 +43,18 @@ class Nullable(Wrapper):
         there = self.of.log_prob(params[..., 1:], jnp.where(over(missing, value), 0.0, value))
         return Bernoulli().log_prob(params[..., :1], missing) + jnp.where(missing, 0.0, there)
 
-    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+    def pick(
+        self,
+        params: Float[Array, "*B P"],
+        uniforms: Float[Array, "*B U"],
+        rule: Rule = PLAIN,
+        room: Room | None = None,
+    ) -> Array:
         """Missing as often as learned, whatever the spread; greedy takes the likelier."""
         gone = Bernoulli().pick(params[..., :1], uniforms[..., :1], Rule(rule.greedy))
-        there = self.of.pick(params[..., 1:], uniforms[..., 1:], rule)
-        return jnp.where(over(gone > 0.5, there), jnp.nan, there)
+        there = self.of.pick(params[..., 1:], uniforms[..., 1:], rule, room)
+        lost = gone > 0.5 if room is None else (gone > 0.5) & ~jnp.asarray(room.present)
+        return jnp.where(over(lost, there), jnp.nan, there)
 
     def mode(self, params: Float[Array, "*B P"]) -> Array:
         """Missing where that is likelier than not."""

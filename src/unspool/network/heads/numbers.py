@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,12 +11,14 @@ from jax.scipy.special import betainc, gammaln, ndtr, ndtri
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.heads.base import Head
+from unspool.network.heads.base import Real, Room
 from unspool.network.rules import PLAIN, Rule, central, choose, filtered, warmed
 
 HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 SMALLEST_SCALE = 1e-4
 """Floor of a fitted spread, in standard deviations of the data: without one, a constant stretch is infinitely dense."""
+TINY, LEAST = 1e-30, -70.0
+"""A probability that float32 still holds, and about its logarithm."""
 SEAM = 2.5
 """Degrees of freedom from which on Hill's quantile is good."""
 
@@ -38,13 +41,58 @@ def normal_mass(rule: Rule) -> Array | float:
     return jnp.minimum(mass, 2 * ndtr(jnp.sqrt(-2 * jnp.log(rule.min_p))) - 1)
 
 
-def normal_pick(loc: Array, scale: Array, uniform: Array, rule: Rule) -> Array:
-    """A normal draw under a rule."""
-    return loc + warmed(scale, rule) * ndtri(central(uniform, normal_mass(rule)) if rule.truncates else uniform)
+class Part(NamedTuple):
+    """A room on the standard axis of a location and a spread, mirrored where it lies above the centre.
+
+    Only below the centre are cumulative probabilities exact however small they are.
+    """
+
+    low: Array
+    high: Array
+    turned: Array
+
+    def placed(self, standard: Array, loc: Array, scale: Array, room: Room) -> Array:
+        """A value of the standard axis on the network's, held in the room where rounding has left it."""
+        return room.hold(loc + scale * jnp.where(self.turned, -standard, standard))
+
+
+def part_of(room: Room, loc: Array, scale: Array) -> Part:
+    """Where a room lies on the standard axis."""
+    low, high = (room.low - loc) / scale, (room.high - loc) / scale
+    turned = low > 0
+    return Part(jnp.where(turned, -high, low), jnp.where(turned, -low, high), turned)
+
+
+def between(uniform: Array, below: Array, upto: Array, mass: Array | float = 1.0) -> tuple[Array, Array]:
+    """A uniform between two cumulative probabilities and within the central mass, and where these leave any place."""
+    first, last = jnp.maximum(below, 0.5 - mass / 2), jnp.minimum(upto, 0.5 + mass / 2)
+    return jnp.where(last > first, first + uniform * (last - first), 0.5), last > first
+
+
+def normal_pick(loc: Array, scale: Array, uniform: Array, rule: Rule, room: Room | None = None) -> Array:
+    """A normal draw under a rule: the quantile of the uniform, within the room."""
+    scale, mass = warmed(scale, rule), normal_mass(rule)
+    if room is None:
+        return loc + scale * ndtri(central(uniform, mass) if rule.truncates else uniform)
+    part = part_of(room, loc, scale)
+    p, any_ = between(uniform, ndtr(part.low), ndtr(part.high), mass)
+    return part.placed(jnp.where(any_, ndtri(p), part.high), loc, scale, room)
+
+
+def normal_log_mass(loc: Array, scale: Array, room: Room) -> Array:
+    """Log-probability of a room; where float32 has none, that of the tail is told by the density at its edge."""
+    part = part_of(room, loc, scale)
+    mass = ndtr(part.high) - ndtr(part.low)
+    return jnp.where(mass > TINY, jnp.log(jnp.maximum(mass, TINY)), LEAST - 0.5 * part.high**2)
+
+
+def each(room: Room) -> Room:
+    """A room for every component of a mixture, which are the last axis."""
+    return room._replace(low=jnp.asarray(room.low)[..., None], high=jnp.asarray(room.high)[..., None])
 
 
 @dataclass(frozen=True)
-class Normal(Head):
+class Normal(Real):
     """A normal; parameters are its location and raw spread."""
 
     @property
@@ -61,11 +109,21 @@ class Normal(Head):
         """Log-density."""
         return normal_log_density(value, params[..., 0], positive(params[..., 1]))
 
-    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+    def pick(
+        self,
+        params: Float[Array, "*B P"],
+        uniforms: Float[Array, "*B U"],
+        rule: Rule = PLAIN,
+        room: Room | None = None,
+    ) -> Array:
         """The normal quantile of the uniform."""
         if rule.greedy:
-            return self.mode(params)
-        return normal_pick(params[..., 0], positive(params[..., 1]), uniforms[..., 0], rule)
+            return self.mode(params) if room is None else room.hold(self.mode(params))
+        return normal_pick(params[..., 0], positive(params[..., 1]), uniforms[..., 0], rule, room)
+
+    def log_mass(self, params: Float[Array, "*B P"], room: Room) -> Float[Array, "*B"]:
+        """Log-probability of a room."""
+        return normal_log_mass(params[..., 0], positive(params[..., 1]), room)
 
     def mode(self, params: Float[Array, "*B P"]) -> Array:
         """The location."""
@@ -77,7 +135,7 @@ class Normal(Head):
 
 
 @dataclass(frozen=True)
-class StudentT(Head):
+class StudentT(Real):
     """Student's t; parameters are location, raw spread and raw degrees of freedom, which stay above one."""
 
     @property
@@ -102,17 +160,34 @@ class StudentT(Head):
         shape = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * jnp.log(df * math.pi)
         return shape - (df + 1) / 2 * jnp.log1p(z * z / df) - jnp.log(scale)
 
-    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
-        """Bailey's polar transform of two uniforms (1994, Math. Comp. 62:779); a truncated draw takes the quantile."""
+    def pick(
+        self,
+        params: Float[Array, "*B P"],
+        uniforms: Float[Array, "*B U"],
+        rule: Rule = PLAIN,
+        room: Room | None = None,
+    ) -> Array:
+        """Bailey's polar transform of two uniforms (1994, Math. Comp. 62:779); within limits, the quantile of one."""
         if rule.greedy:
-            return self.mode(params)
+            return self.mode(params) if room is None else room.hold(self.mode(params))
         loc, scale, df = self.unpack(params)
         u, v = uniforms[..., 0], uniforms[..., 1]
+        if room is not None:
+            scale = warmed(scale, rule)
+            part = part_of(room, loc, scale)
+            p, any_ = between(u, student_cdf(part.low, df), student_cdf(part.high, df), self.mass(df, rule))
+            return part.placed(jnp.where(any_, student_quantile(p, df), part.high), loc, scale, room)
         if rule.truncates:
             standard = student_quantile(central(u, self.mass(df, rule)), df)
         else:
             standard = jnp.sqrt(df * jnp.expm1(-2 / df * jnp.log(u))) * jnp.cos(2 * math.pi * v)
         return loc + warmed(scale, rule) * standard
+
+    def log_mass(self, params: Float[Array, "*B P"], room: Room) -> Float[Array, "*B"]:
+        """Log-probability of a room."""
+        loc, scale, df = self.unpack(params)
+        part = part_of(room, loc, scale)
+        return jnp.log(jnp.maximum(student_cdf(part.high, df) - student_cdf(part.low, df), TINY))
 
     def mass(self, df: Array, rule: Rule) -> Array | float:
         """The central mass that a rule leaves; min-p through the radius where the density is that share of the peak."""
@@ -129,6 +204,12 @@ class StudentT(Head):
     def mean(self, params: Float[Array, "*B P"]) -> Array:
         """The location: there are always more than one degree of freedom."""
         return params[..., 0]
+
+
+def student_cdf(t: Array, df: Array) -> Array:
+    """Probability that Student's t is below a value; exact in the lower tail."""
+    tail = 0.5 * betainc(df / 2, jnp.full_like(df, 0.5), df / (df + jnp.broadcast_to(t, df.shape) ** 2))
+    return jnp.where(t < 0, tail, 1 - tail)
 
 
 def student_quantile(p: Array, df: Array) -> Array:
@@ -174,7 +255,7 @@ def hill(tail: Array, df: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Mixture(Head):
+class Mixture(Real):
     """A mixture of K normals (Bishop 1994, "Mixture density networks"): logits, locations, raw spreads."""
 
     components: int = 5
@@ -204,14 +285,27 @@ class Mixture(Head):
         logits, loc, scale = self.unpack(params)
         return logsumexp(log_softmax(logits, -1) + normal_log_density(value[..., None], loc, scale), -1)
 
-    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+    def pick(
+        self,
+        params: Float[Array, "*B P"],
+        uniforms: Float[Array, "*B U"],
+        rule: Rule = PLAIN,
+        room: Room | None = None,
+    ) -> Array:
         """Choose a component, then take its normal quantile; a rule acts on both, but top-k, which is for symbols."""
         if rule.greedy:
-            return self.mode(params)
+            return self.mode(params) if room is None else room.hold(self.mode(params))
         logits, loc, scale = self.unpack(params)
+        if room is not None:
+            logits = logits + normal_log_mass(loc, warmed(scale, rule), each(room))
         component = choose(filtered(logits, replace(rule, top_k=None)), uniforms[..., 0])[..., None]
         of = lambda a: jnp.take_along_axis(a, component, -1)[..., 0]  # noqa: E731
-        return normal_pick(of(loc), of(scale), uniforms[..., 1], rule)
+        return normal_pick(of(loc), of(scale), uniforms[..., 1], rule, room)
+
+    def log_mass(self, params: Float[Array, "*B P"], room: Room) -> Float[Array, "*B"]:
+        """Log-probability of a room."""
+        logits, loc, scale = self.unpack(params)
+        return logsumexp(log_softmax(logits, -1) + normal_log_mass(loc, scale, each(room)), -1)
 
     def mode(self, params: Float[Array, "*B P"]) -> Array:
         """The location of the component with the highest peak."""
@@ -226,7 +320,7 @@ class Mixture(Head):
 
 
 @dataclass(frozen=True)
-class Point(Head):
+class Point(Real):
     """The value itself, by squared error: a normal of unit spread that always gives its location."""
 
     @property
@@ -243,9 +337,19 @@ class Point(Head):
         """Log-density of a normal of unit spread, in standardised units."""
         return -0.5 * (value - params[..., 0]) ** 2 - HALF_LOG_TAU
 
-    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
-        """The value, under every rule."""
-        return params[..., 0]
+    def pick(
+        self,
+        params: Float[Array, "*B P"],
+        uniforms: Float[Array, "*B U"],
+        rule: Rule = PLAIN,
+        room: Room | None = None,
+    ) -> Array:
+        """The value, under every rule; held in the room."""
+        return params[..., 0] if room is None else room.hold(params[..., 0])
+
+    def log_mass(self, params: Float[Array, "*B P"], room: Room) -> Float[Array, "*B"]:
+        """Zero: the value is held in every room."""
+        return jnp.zeros_like(params[..., 0])
 
     def mode(self, params: Float[Array, "*B P"]) -> Array:
         """The value."""

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.nn import log_sigmoid, logsumexp, sigmoid, softmax
 from jaxtyping import Array, Float
 
-from unspool.network.heads.base import Head
+from unspool.network.heads.base import Head, Room
 from unspool.network.rules import PLAIN, Rule, choose, filtered
 
 
@@ -51,8 +51,16 @@ class Categorical(Head):
         """Log-probabilities of all symbols that training saw."""
         return params - logsumexp(params, -1, keepdims=True) + math.log1p(-self.unseen)
 
-    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+    def pick(
+        self,
+        params: Float[Array, "*B P"],
+        uniforms: Float[Array, "*B U"],
+        rule: Rule = PLAIN,
+        room: Room | None = None,
+    ) -> Array:
         """Inverse of the cumulative distribution."""
+        if room is not None and room.symbols is not None:
+            params = jnp.where(room.symbols, params, -jnp.inf)
         return self.mode(params) if rule.greedy else choose(filtered(params, rule), uniforms[..., 0])
 
     def mode(self, params: Float[Array, "*B P"]) -> Array:
@@ -82,7 +90,13 @@ class Bernoulli(Head):
         """Log-probability of 0 or 1."""
         return log_sigmoid(jnp.where(value > 0.5, params[..., 0], -params[..., 0]))
 
-    def pick(self, params: Float[Array, "*B P"], uniforms: Float[Array, "*B U"], rule: Rule = PLAIN) -> Array:
+    def pick(
+        self,
+        params: Float[Array, "*B P"],
+        uniforms: Float[Array, "*B U"],
+        rule: Rule = PLAIN,
+        room: Room | None = None,
+    ) -> Array:
         """One below the probability, zero above; the rules see two symbols."""
         if rule.greedy:
             return self.mode(params)
