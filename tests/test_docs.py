@@ -66,7 +66,10 @@ def run(path, block, namespace):
 WITH_CODE = [path for path in DOCUMENTS if any(block.kind == "python" for block in blocks(path))]
 
 
-@pytest.mark.parametrize("path", WITH_CODE, ids=names(WITH_CODE))
+WHOLE_FITS = [pytest.param(path, marks=pytest.mark.slow) if path.name == "README.md" else path for path in WITH_CODE]
+
+
+@pytest.mark.parametrize("path", WHOLE_FITS, ids=names(WITH_CODE))
 def test_python_in_documents_runs(path, tmp_path, monkeypatch):
     """All blocks of a document share one namespace, in order, as a reader would type them."""
     monkeypatch.chdir(tmp_path)

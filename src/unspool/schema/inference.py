@@ -75,7 +75,9 @@ def _input_kind(column: Column, name: str, place: Place) -> Field:
     if kind == "text":
         if parse_moments(column[~missing_mask(column)]) is not None:
             return When(name)
-        refuse_text(column, place, "An input is no text: drop it, or make few categories or a Vector of it")
+        refuse_text(
+            column, place, "Text can't be an input: drop the column, or turn it into few categories or a vector"
+        )
         return Category(name)
     if kind == "truth value":
         return Flag(name)
@@ -178,7 +180,7 @@ def _step_kind(column: Column, name: str, place: Place) -> Field:
         return Flag(name)
     if kind == "text":
         decimal = any("." in text for text in column[:1000] if text)  # whole numbers as text are token ids
-        cure = "A field of a step is no text: drop it, or make it the whole sequence"
+        cure = "Text can't be one field of a step: drop the column, or make it the whole sequence"
         refuse_text(column, place, cure, numbers=decimal)
         return Category(name)
     present = column[~missing_mask(column)]
