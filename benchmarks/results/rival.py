@@ -85,7 +85,7 @@ class Rival:
             drawn = self.model.sample_sequence([None if pd.isna(x) else x for x in known])
             frame = pd.DataFrame(dict(zip(self.model._data_columns, drawn, strict=True)))
             for name in self.rising:
-                frame[name] = frame[name].clip(lower=0).cumsum()
+                frame[name] = risen(frame[name], decimals[name])
             if self.task.context is None:
                 frame = pd.concat([first[list(frame)].to_frame().T, frame], ignore_index=True)
             for name in self.task.context or ():
@@ -104,6 +104,16 @@ class Rival:
 
 
 ORDER = "position in the sequence"
+
+
+def risen(gaps: pd.Series, decimals: int) -> pd.Series:
+    """A number that only rises, from its gaps; no two steps are at one value, or they would have no order.
+
+    >>> risen(pd.Series([-0.4, 3.2, -1.0]), 0).tolist()
+    [0.0, 3.0, 4.0]
+    """
+    least = np.where(np.arange(len(gaps)) > 0, 10.0**-decimals, 0.0)
+    return np.maximum(pd.to_numeric(gaps).round(decimals), least).cumsum()
 
 
 def places(column: pd.Series) -> int:

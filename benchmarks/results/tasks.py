@@ -17,6 +17,10 @@ FEW = 60
 """Sequences of either side in a quick run: enough for every section of a report."""
 
 
+BUDGET = 300.0
+"""Seconds for fits that would take longer."""
+
+
 class Task(NamedTuple):
     """One data set with all that a user must say about it.
 
@@ -74,7 +78,7 @@ def storms(quick: bool) -> Task:
             criteria.detected(judged, 0.75),
             *(criteria.missing(judged, name, 0.02) for name in ("category", *DIAMETERS)),
         ],
-        context=None,
+        seconds=BUDGET,
     )
 
 
@@ -101,6 +105,7 @@ def pbcseq(quick: bool) -> Task:
         test[["id", *inputs, *steps]],
         50,
         lambda judged: [criteria.never_falls(judged, "day"), *criteria.lengths(judged, 0.05)],
+        seconds=BUDGET,
         context=tuple(inputs),
     )
 
@@ -131,6 +136,7 @@ def weather(quick: bool) -> Task:
         cut(table[year == 2015]),
         50,
         lambda judged: [criteria.zeros(judged, "precipitation", 0.02)],
+        seconds=BUDGET,
     )
 
 
@@ -198,6 +204,7 @@ def pets(quick: bool) -> Task:
         test[known][columns],
         2,
         lambda judged: [criteria.better_than_ngram(judged)],
+        seconds=BUDGET,
     )
 
 
