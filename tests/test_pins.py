@@ -96,7 +96,7 @@ def close(one, other):
     for a, b in zip(one, other, strict=True):
         for name in a:
             if isinstance(a[name], float) and b[name] is not None:
-                assert a[name] == pytest.approx(b[name], rel=1e-4, abs=2e-3), name
+                assert a[name] == pytest.approx(b[name], rel=1e-4, abs=1.1e-3), name
             elif isinstance(a[name], dt.datetime):
                 assert abs((a[name] - b[name]).total_seconds()) < 1
             else:

@@ -120,13 +120,15 @@ def events(whole_order: Order) -> Iterator[Event]:
         for chunk in chunks(order.net, order.request, part, SHORT):
             offsets = lay(chunk.alive.sum(0))
             flat = tuple(values.swapaxes(0, 1)[chunk.alive.T] for values in chunk.values)
-            columns = order.codec.decode(flat, offsets, before, known(order.request, owner, offsets, step))
+            given = known(order.request, owner, offsets, step)
+            columns = order.codec.decode(flat, offsets, before, given)
             shown = order.codec.show(columns, offsets, apart=True)
             for t in range(len(chunk.alive)):
                 for k in np.flatnonzero(chunk.alive[t]):
                     yield Event(int(owner[k]) + order.request.first_row, int(sample[k]), step + t, shown[k][t])
             step += len(chunk.alive)
-            before = _last(columns, offsets, before) | _left(order.codec, flat, offsets, before)
+            exact = order.codec.decode(flat, offsets, before, given, rounded=False)
+            before = _last(exact, offsets, before) | _left(order.codec, flat, offsets, before)
 
 
 def _last(

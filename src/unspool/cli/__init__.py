@@ -76,7 +76,7 @@ def as_flags(message: str) -> str:
 
     Examples:
         >>> as_flags("Correct the cell; or pass Category('day') if it is meant.")
-        "Correct the cell; or pass --category day if it is meant."
+        'Correct the cell; or pass --category day if it is meant.'
     """
     return re.sub(r"(?i)(?<=pass )(category|number|count|text|flag|when|vector)\('([^']+)'\)", _flag, message)
 

@@ -228,6 +228,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         offsets: np.ndarray,
         first: Mapping[str, np.ndarray] | None = None,
         known: Mapping[str, np.ndarray] | None = None,
+        *,
+        rounded: bool = True,
     ) -> dict[str, np.ndarray]:
         """Flat columns in original units: undoes `encode`.
 
@@ -238,6 +240,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 those that were left over; see `unspool.codec.units.joined`.
             known: by name of a number or moment, (S,) float64 what was given rather than drawn, NaN elsewhere; it comes
                 back as it is.
+            rounded: numbers as training had them; else what more steps can go on from.
 
         Returns:
             By name, (S,) values; text as an object array of characters, words or pieces. A block of flags has a column
@@ -253,7 +256,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 decoded |= column.decode(values)
             else:
                 more = (first or {}).get(field.name), (known or {}).get(field.name)
-                decoded[field.name] = column.decode(values, np.asarray(offsets), *more)
+                decoded[field.name] = column.decode(values, np.asarray(offsets), *more, rounded=rounded)
         return decoded
 
     def show(self, columns: Mapping[str, np.ndarray], offsets: np.ndarray, *, apart: bool = False) -> list[Any]:

@@ -114,6 +114,8 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
         offsets: np.ndarray | None = None,
         base: np.ndarray | None = None,
         known: np.ndarray | None = None,
+        *,
+        rounded: bool = True,
     ) -> np.ndarray:
         """Values as they were: datetime64[us] with NaT, int64 where training had whole numbers, else float64.
 
@@ -137,7 +139,7 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
                 told = ~np.isnan(known)
                 moments[told] = known[told].astype("datetime64[us]")
             return moments
-        if self.decimals is None:
+        if self.decimals is None or not rounded:
             return x
         x = np.round(x, self.decimals)
         whole = self.decimals == 0 and bool(kept.all()) and bool(np.all(np.abs(x) < 2.0**63))

@@ -172,6 +172,8 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         offsets: np.ndarray | None = None,
         base: np.ndarray | None = None,
         known: np.ndarray | None = None,
+        *,
+        rounded: bool = True,
     ) -> np.ndarray:
         """Values in original units: int64 where training had whole numbers and none is missing, else float64.
 
@@ -180,6 +182,7 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
             offsets: (N + 1,) for the steps of sequences.
             base: (N,) the values before step 0, NaN or None where unknown.
             known: (S,) values that are known as they are, NaN elsewhere; what follows goes on from them.
+            rounded: as training had them; else as float64, which more steps can go on from.
         """
         z = np.asarray(z, np.float64)
         kept = ~np.isnan(z)
@@ -201,7 +204,7 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         x[kept] = self._within(self._on_grid(exact))
         if known is not None:
             x = np.where(np.isnan(known), x, known)
-        if self.decimals is None:
+        if self.decimals is None or not rounded:
             return x
         x = np.round(x, self.decimals)
         whole = self.decimals == 0 and bool(kept.all()) and bool(np.all(np.abs(x) < 2.0**63))
