@@ -45,8 +45,9 @@ def result(**more):
 
 def test_the_page_says_plainly_what_was_met_and_what_was_not(page, tmp_path):
     page.keep("storms", result(), tmp_path)
-    page.write(("storms",), tmp_path)
+    page.write(("storms", "pets"), tmp_path)
     text = (tmp_path / "results.md").read_text("utf-8")
+    assert "No figures yet: pets." in text
     assert "| [storms](#storms-first-to-last) | nats below | 1.0 and 2.0 | met |" in text
     assert "|  | detector | 0.9 | **not met** |" in text
     assert "```text\ntext\n```" in text

@@ -90,9 +90,20 @@ def write(order: tuple[str, ...], folder: Path = DOCS) -> None:
             leads = [line.lead >= 0 for line in lines_of(one)]
             asks, found = "no worse than PARModel on every line that both fill", f"{sum(leads)} of {len(leads)} lines"
             lines.append(f"| {link} | {asks} | {found} | {verdict(all(leads))} |")
+    lines += absent([name for name in order if name not in kept])
     for name in names:
         lines += section(kept[name])
     (folder / "results.md").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def absent(names: list[str]) -> list[str]:
+    """What says which data sets have no figures, if any.
+
+    >>> absent(["pets"])[1]
+    'No figures yet: pets. `make results ARGS="pets --write"` makes them.'
+    """
+    told = f'No figures yet: {", ".join(names)}. `make results ARGS="{" ".join(names)} --write"` makes them.'
+    return ["", told] if names else []
 
 
 def section(one: dict[str, Any]) -> list[str]:
