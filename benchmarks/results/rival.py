@@ -22,8 +22,8 @@ from unspool.evaluation.sides import material
 from unspool.model import OneToMany
 from unspool.schema.fields import Category, Flag
 
-PATHS = 10
-"""Sequences for each held-out input: the fewest that scores of paths take. Its sampling is a Python loop."""
+PATHS = 30
+"""Sequences for each held-out input. Its sampling is a Python loop."""
 FIRST = "first "
 """What the names of a first record's columns start with, where it is the input."""
 
