@@ -123,6 +123,7 @@ def plain(net, masks):
                 if j:
                     within = sum(embedded[k] @ files[f"outputs.{j}.W.{k}"] for k in range(j))
                     params = params + np.tanh(below @ files[f"outputs.{j}.U"] + within) @ files[f"outputs.{j}.B"]
+                    params = params + sum(embedded[k] @ files[f"outputs.{j}.L.{k}"] for k in range(j))
                 out[j, t, b] = head.log_prob(jnp.asarray(params), values[j][t, b])
             x = sum(e @ f for e, f in zip(embedded, w.feedback, strict=True))
     return out

@@ -90,15 +90,17 @@ class Masks(NamedTuple):
 class Outputs(eqx.Module):
     """All heads on top of the hidden state, each given the fields before it in the same step.
 
-        params_j = h A_j + b_j + tanh(h U_j + sum over earlier fields k of e_k W_kj) B_j
+        params_j = h A_j + b_j + sum over earlier fields k of e_k L_kj + tanh(h U_j + sum of e_k W_kj) B_j
 
-    The first field has only the linear part. Weights with the same left factor lie side by side, so that a step costs
-    as many products as it has fields, not as many as it has pairs of them.
+    The first field has only the first two terms. Weights with the same left factor lie side by side, so that a step
+    costs as many products as it has fields, not as many as it has pairs of them.
 
     Attributes:
         A: of all F fields, side by side, with the biases `b`.
         U: of the fields from the second on.
         W: by field but the last, its weights to all fields after it.
+        L: by field but the last, its weights to the parameters of all fields after it, zero at first. With them fields
+            that move together need no hidden units to do so.
         B: by field from the second on.
     """
 
@@ -106,6 +108,7 @@ class Outputs(eqx.Module):
     b: Float[Array, " Q"]
     U: Float[Array, "H N"] | None
     W: tuple[Float[Array, "D _"], ...]
+    L: tuple[Float[Array, "D _"], ...]
     B: tuple[Float[Array, "M _"], ...]
 
     def __init__(self, rng: np.random.Generator, size: int, heads: tuple[Head, ...], fields: tuple[Embedding, ...]):
@@ -114,6 +117,8 @@ class Outputs(eqx.Module):
         self.b = jnp.asarray(np.concatenate([head.bias() for head in heads]), jnp.float32)
         self.U = scaled(rng, size, after * WITHIN) if after else None
         self.W = tuple(initial_weights(rng, e, (after - k) * WITHIN) for k, e in enumerate(fields[:after]))
+        later = [sum(head.size for head in heads[k + 1 :]) for k in range(after)]
+        self.L = tuple(jnp.zeros((e.width, units)) for e, units in zip(fields, later, strict=False))
         self.B = tuple(scaled(rng, WITHIN, head.size) for head in heads[1:])
 
 
@@ -121,8 +126,8 @@ class Told(NamedTuple):
     """What the heads of a step have been told so far.
 
     Attributes:
-        linear: parameters of all heads without what fields of the same step add.
-        hidden: of the fields from the second on, before the hyperbolic tangent; grows as fields become known.
+        linear: parameters of all heads without their hidden units; grows as fields become known.
+        hidden: of the fields from the second on, before the hyperbolic tangent; grows likewise.
         places: by combination, where its fields so far have led, (..., 1) each; grows likewise.
     """
 
@@ -247,7 +252,10 @@ class Net(eqx.Module):
         return Prepared(
             tuple(e.fold(w[:, :gates], count) for e, w in zip(self.steps, self.feedback, strict=True)),
             tuple(e.fold(w[:, gates:], count) for e, w in zip(self.steps, self.feedback, strict=True)),
-            tuple(e.fold(w, count) for e, w in zip(self.steps, self.outputs.W, strict=False)),
+            tuple(
+                e.fold(jnp.concatenate([hidden, linear], 1), count)
+                for e, hidden, linear in zip(self.steps, self.outputs.W, self.outputs.L, strict=False)
+            ),
             tuple(cell.constant(context) for cell in self.cells),
         )
 
@@ -302,8 +310,11 @@ class Net(eqx.Module):
             grown = (*told.places[number], place)
             told = told._replace(places=(*told.places[:number], grown, *told.places[number + 1 :]))
         added = ready.within[j](self._rows(j, value))
-        before = hidden.shape[-1] - added.shape[-1]
-        return told._replace(hidden=hidden + jnp.pad(added, (*((0, 0),) * (added.ndim - 1), (before, 0))))
+        parts = jnp.split(added, [self.outputs.W[j].shape[1]], -1)
+        last = lambda whole, part: jnp.pad(  # noqa: E731
+            part, (*((0, 0),) * (part.ndim - 1), (whole.shape[-1] - part.shape[-1], 0))
+        )
+        return told._replace(linear=told.linear + last(told.linear, parts[1]), hidden=hidden + last(hidden, parts[0]))
 
     def params(self, told: Told, j: int) -> Float[Array, "*T B P"]:
         """Parameters of the head of field j, once the fields before it have been told."""

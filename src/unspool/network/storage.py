@@ -38,6 +38,7 @@ def cuts(shape: Shape) -> dict[str, tuple[str, int, NDArray[np.int64]]]:
     together.
     """
     found, at = {}, 0
+    ends = np.cumsum([head.size for head in shape.heads])
     block = lambda k: np.arange(k * WITHIN, (k + 1) * WITHIN)  # noqa: E731
     for j, head in enumerate(shape.heads):
         own = np.arange(at, at := at + head.size)
@@ -46,6 +47,7 @@ def cuts(shape: Shape) -> dict[str, tuple[str, int, NDArray[np.int64]]]:
         if j:
             found[f"outputs.{j}.U"] = ("outputs.U", 1, block(j - 1))
             found |= {f"outputs.{j}.W.{k}": (f"outputs.W.{k}", 1, block(j - 1 - k)) for k in range(j)}
+            found |= {f"outputs.{j}.L.{k}": (f"outputs.L.{k}", 1, own - ends[k]) for k in range(j)}
             found[f"outputs.{j}.B"] = (f"outputs.B.{j - 1}", 1, np.arange(head.size))
     return found
 
@@ -95,6 +97,8 @@ def _built(place: str, shape: Shape, arrays: dict[str, NDArray[Any]]) -> Net:
     wanted = {name: leaf for name, leaf in leaves.items() if name not in {source for source, _, _ in parts.values()}}
     for name, (source, axis, part) in parts.items():
         wanted[name] = (*leaves[source][:axis], len(part), *leaves[source][axis + 1 :])
+    if not any(".L." in name for name in arrays):  # a file from before fields were told others by these weights too
+        arrays = arrays | {name: np.zeros(size, np.float32) for name, size in wanted.items() if ".L." in name}
     found = {name: array.shape for name, array in arrays.items()}
     if wanted != found:
         differing = sorted(dict(wanted.items() ^ found.items()))
