@@ -226,7 +226,7 @@ def better(scores: NDArray[np.float64]) -> tuple[int, float]:
     """The best candidate, 0 unless it beats the default beyond doubt, and its gain in nats a step.
 
     Args:
-        scores: (N, 1 + C) of every held-out sequence: its steps, then log-probabilities under each candidate.
+        scores: (N, 1 + C) of every held-out piece: its steps, then log-probabilities under each candidate.
 
     Examples:
         >>> rng = np.random.default_rng(0)
@@ -267,7 +267,7 @@ def _encoded(codec: Codec, examples: Examples, options: Sequence[tuple[AnyField,
 def _trial(
     codec: Codec, encoded: Encoded, heads: list[Head], read: Sequence[NDArray[np.bool_]], seed: int
 ) -> list[NDArray[np.float64]]:
-    """Per field, (N, 1 + C): steps of every held-out sequence, and its log-probability under each candidate.
+    """Per field, (N, 1 + C): steps of every held-out piece, and its log-probability under each candidate.
 
     Args:
         codec: fitted with the defaults.
@@ -295,7 +295,25 @@ def _trial(
     for bucket, at in zip(*bucketed(heldout, shape.stops), strict=True):
         for j, scores in enumerate(_scores(net, bucket)):
             out[j][at, 1:] += np.asarray(scores, np.float64)
-    return out
+    return [pieces(scores, heldout.starts, heldout.gap) for scores in out]
+
+
+def pieces(scores: NDArray[np.float64], starts: NDArray[np.int64] | None, length: int) -> NDArray[np.float64]:
+    """Scores of what is evidence by itself: of windows that overlap, all that start within one window's length are one.
+
+    Args:
+        scores: (N, ...) of sequences.
+        starts: (N,) of windows of a series, or `None` where sequences have nothing to do with each other.
+        length: of a window.
+
+    Examples:
+        >>> pieces(np.ones((4, 1)), np.array([0, 1, 20, 21]), 20).tolist()
+        [[2.0], [2.0]]
+    """
+    if starts is None:
+        return scores
+    _, piece = np.unique(starts // max(length, 1), return_inverse=True)
+    return np.stack([np.bincount(piece, column) for column in scores.T], 1)
 
 
 def _reading(net: Net, read: Sequence[NDArray[np.bool_]]) -> Net:
