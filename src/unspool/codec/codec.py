@@ -54,6 +54,13 @@ class Encoded:
         return np.diff(self.offsets)
 
     @property
+    def distinct(self) -> int:
+        """Steps that are not the same as another one: windows that overlap share theirs."""
+        if self.starts is None or not len(self):
+            return int(self.offsets[-1])
+        return int(np.minimum(np.diff(np.sort(self.starts)), self.gap).sum()) + self.gap
+
+    @property
     def jacobian(self) -> float:
         """The log-Jacobian of all fields and steps."""
         return float(sum(column.sum() for column in self.log_jacobian))

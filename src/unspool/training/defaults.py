@@ -64,7 +64,9 @@ class Plan:
     devices: int | None = None
 
 
-def plan(network: Network, training: Training, codec: Codec, *, examples: int, steps: int) -> Plan:
+def plan(
+    network: Network, training: Training, codec: Codec, *, examples: int, steps: int, distinct: int | None = None
+) -> Plan:
     """Fill in what the options leave open.
 
     Args:
@@ -73,10 +75,11 @@ def plan(network: Network, training: Training, codec: Codec, *, examples: int, s
         codec: the fitted columns.
         examples: training sequences.
         steps: training steps, over all sequences.
+        distinct: those that are not the same as another one, since windows overlap; `None` is all.
     """
     vocabularies = [len(column.values) for column in codec.steps if isinstance(column, Symbols)]
     widest = max(vocabularies, default=1)
-    values = steps * len(codec.steps)
+    values = (distinct or steps) * len(codec.steps)
     size = network.size or _step(values, {4_000: 64, 1_500_000: 128}, 256)
     symbolic = len(vocabularies) >= len(codec.steps) / 2
     dropout = network.dropout

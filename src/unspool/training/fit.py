@@ -301,11 +301,14 @@ class Run:
 
     def heldout(self, net: Net) -> float | None:
         """Held-out nats per step in original units."""
-        if not self.task.heldout:
-            return None
-        free = self.plan.recipe.feeding == "free"
-        total = sum(float(score(net, bucket, free=free, most=self.plan.devices).sum()) for bucket in self.task.heldout)
-        return -(total + self.task.heldout_jacobian) / max(1, self.task.heldout_steps)
+        return heldout_nats(self.task, self.plan, net) if self.task.heldout else None
+
+
+def heldout_nats(task: Task, plan: Plan, net: Net) -> float:
+    """Nats per step, in original units, of the sequences that a task holds out."""
+    free = plan.recipe.feeding == "free"
+    total = sum(float(score(net, bucket, free=free, most=plan.devices).sum()) for bucket in task.heldout)
+    return -(total + task.heldout_jacobian) / max(1, task.heldout_steps)
 
 
 @contextlib.contextmanager

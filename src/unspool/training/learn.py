@@ -19,8 +19,9 @@ from unspool.training.batches import split
 from unspool.training.checkpoint import Checkpoint, fingerprint
 from unspool.training.defaults import Plan, plan
 from unspool.training.display import display
-from unspool.training.fit import Progress, Task, train
+from unspool.training.fit import Progress, Task, heldout_nats, train
 from unspool.training.rows import Inputs, learn_rows
+from unspool.training.stopping import calibrated
 from unspool.training.update import start
 
 
@@ -60,7 +61,14 @@ def learn(codec: Codec, encoded: Encoded, asked: Asked, inputs: Inputs | None) -
     """
     rows, heldout_rows = split(encoded, asked.training.holdout, asked.seed)
     learned, heldout = encoded.take(rows), encoded.take(heldout_rows)
-    numbers = plan(asked.network, asked.training, codec, examples=len(learned), steps=int(learned.offsets[-1]))
+    numbers = plan(
+        asked.network,
+        asked.training,
+        codec,
+        examples=len(learned),
+        steps=int(learned.offsets[-1]),
+        distinct=learned.distinct,
+    )
     shape = shape_of(codec, numbers.network, numbers.size, numbers.embedding)
     net = Net(np.random.default_rng([asked.seed, 2]), shape)
     task = Task.of(learned, heldout, stops=shape.stops, seed=asked.seed, segment=numbers.segment)
@@ -74,7 +82,11 @@ def learn(codec: Codec, encoded: Encoded, asked: Asked, inputs: Inputs | None) -
     with ThreadPoolExecutor(1) as aside, display(numbers.updates, asked.verbose) as watch:
         drawing = None if inputs is None else aside.submit(learn_rows, inputs, rows, heldout_rows, asked.seed)
         net, progress = train(task, numbers, net, watch=watch, **saver)
-    summary = _summary(task, progress, net, len(learned), len(heldout))
+    nats = progress.best
+    if shape.stops and task.heldout and numbers.recipe.feeding == "teacher":
+        net = calibrated(net, [*task.train, *task.heldout])
+        nats = heldout_nats(task, numbers, net)
+    summary = _summary(task, progress, nats, net, len(learned), len(heldout))
     row, row_net = (None, None) if drawing is None else drawing.result()
     return _config(codec, asked, numbers, parts["data"], summary, row), Nets(net, row_net)
 
@@ -95,9 +107,9 @@ def _config(codec: Codec, asked: Asked, numbers: Plan, data: str, summary: Summa
     )
 
 
-def _summary(task: Task, progress: Progress, net: Net, examples: int, heldout: int) -> Summary:
+def _summary(task: Task, progress: Progress, nats: float, net: Net, examples: int, heldout: int) -> Summary:
     return Summary(
-        nats=progress.best,
+        nats=nats,
         examples=examples,
         heldout=heldout,
         steps=task.train_steps,
