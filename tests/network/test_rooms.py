@@ -125,7 +125,7 @@ def test_symbols_that_are_not_allowed_are_never_drawn():
 def test_known_members_of_a_block_say_what_the_others_are():
     """By Bayes: what is drawn beside known members is what is drawn beside them anyway."""
     head = Block(4, 3)
-    params = [0.2, -0.3, 0.0, 2.0, 1.0, -1.5, 0.5, -2.0, -0.5, 1.0, -1.0, 0.5, 1.5, 0.0, 2.0]
+    params = [0.2, -0.3, 0.0, 2.0, 1.0, -1.5, 0.5, -2.0, -0.5, 1.0, 3.0, 0.5, 1.5, 0.0, 2.0]
     free = drawn(head, params)
     matching = free[(free[:, 1] > 0) & (free[:, 3] < 0)]
     room = Room(jnp.array([-1.0, 1.0, -1.0, -1.0]), jnp.array([1.0, 1.0, 1.0, -1.0]))  # and the others are free
