@@ -49,6 +49,14 @@ def test_constant_sequences_can_not_be_told(side_of):
     assert detect(side, side, 0).accuracy.value == 0.5
 
 
+def test_many_windows_of_few_stretches_are_a_note_too(side_of, material_of):
+    """All others would overlap those that are judged, and nothing would be left to learn from."""
+    side = replace(side_of(x=[[float(k)] for k in range(60)]), clusters=np.arange(60) // 20)
+    section = detector(material_of(side, side), 0)
+    assert not section.made
+    assert "at least 5 stretches that do not overlap; there are 3" in section.verdict
+
+
 def test_windows_are_not_known_by_those_that_overlap_them(side_of):
     """Windows of one series against windows of another: where every window has its like, chance must stay chance."""
     rng = np.random.default_rng(0)

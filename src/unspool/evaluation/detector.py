@@ -46,12 +46,11 @@ def detect(real: Side, made: Side, seed: int) -> Detected:
         seed: of the folds and of the trees.
 
     Raises:
-        DataError: fewer than `LEAST` real sequences, or not as many generated ones.
+        DataError: fewer real sequences than `lacking` says, or not as many generated ones.
         MissingExtra: scikit-learn is not installed.
     """
-    if len(real) < LEAST:
-        cure = "Evaluate on more data, or leave the detector out."
-        raise DataError("the detector", f"at least {LEAST} held-out sequences", str(len(real)), cure)
+    if too_few := lacking(real):
+        raise DataError("the detector", *too_few, "Evaluate on more data, or leave the detector out.")
     if len(real) != len(made):
         raise DataError("the detector", f"{len(real)} generated sequences, as many as real ones", str(len(made)))
     rows = evenly(len(real), MOST, seed)
@@ -65,6 +64,15 @@ def detect(real: Side, made: Side, seed: int) -> Detected:
         score[:, judge] = learned("Classifier", known, target, asked, seed)[:, 1].reshape(2, -1)
     right = 0.5 * (1 + np.sign([0.5 - score[0], score[1] - 0.5]))  # a tie is half right
     return Detected(by_sequence(right.mean(0), real.independent), area(score[0], score[1], real.independent), pairs)
+
+
+def lacking(real: Side) -> tuple[str, str] | None:
+    """What the detector needs and what there is, if that is too few."""
+    if len(real) < LEAST:
+        return f"at least {LEAST} held-out sequences", str(len(real))
+    if real.clusters is not None and (stretches := len(np.unique(real.clusters))) < FOLDS:
+        return f"held-out windows from at least {FOLDS} stretches that do not overlap", str(stretches)
+    return None
 
 
 def folds(side: Side, seed: int) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
@@ -117,9 +125,8 @@ def detector(material: Material, seed: int) -> Section:
     Raises:
         MissingExtra: scikit-learn is not installed.
     """
-    if len(material.test) < LEAST:
-        why = f"It takes at least {LEAST} held-out sequences; there are {len(material.test)}."
-        return Section(NAME, TITLE, why, made=False)
+    if too_few := lacking(material.test):
+        return Section(NAME, TITLE, "It takes {}; there are {}.".format(*too_few), made=False)
     told = detect(material.test, material.first, seed)
     columns = (Column("", "text"), Column("accuracy", better="lower"), Column("area under the curve", better="lower"))
     rows: list[tuple[Any, ...]] = [("held out against generated", told.accuracy, told.auc)]
