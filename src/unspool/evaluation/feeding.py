@@ -88,7 +88,7 @@ def feeding(
     fed = {}
     for (how, net), side in zip(nets.items(), generated, strict=True):
         first = side.take(np.arange(0, len(side), samples))
-        told = detector.detect(real, first, seed).accuracy if len(real) >= detector.LEAST else None
+        told = None if detector.lacking(real) else detector.detect(real, first, seed).accuracy
         fed[how] = Fed(-scored(net, encoded).sum(1), energy(real, side, units, symbols=True), told)
     return compared(config.training.feeding, fed, encoded.lengths, clusters, clusters[rows])
 
