@@ -12,10 +12,9 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.likelihood import opening, taught
 from unspool.network.net import Net
 from unspool.training.batches import Bucket
-from unspool.training.update import timewise
+from unspool.training.update import read
 
 STEPS = 100_000
 """Steps of the data that are looked at, about."""
@@ -76,8 +75,4 @@ def intercept(
 @jax.jit
 def _hazards(net: Net, data: Bucket) -> Float[Array, "T B"]:
     """Logits of stopping before each step, of rows whose true steps are read."""
-    inputs, values, _ = timewise(data)
-    T, B = values[0].shape[:2]
-    carry, ready = opening(net, inputs, T * B)
-    top, _ = taught(net, ready, carry, values, net.masks())
-    return net.hazard(top)[..., 0]
+    return net.hazard(read(net, data)[1])[..., 0]

@@ -28,7 +28,6 @@ from unspool.codec.numbers import SERIES
 from unspool.network.build import shape_of
 from unspool.network.embed import Embedding, Feed, Product
 from unspool.network.heads.base import Head, Room
-from unspool.network.likelihood import opening, taught
 from unspool.network.net import Net
 from unspool.network.rules import PLAIN, Rule
 from unspool.options import Network, Training
@@ -37,7 +36,7 @@ from unspool.schema.shape import drop_missing, lagged, step_head
 from unspool.training.batches import Bucket, bucketed, split
 from unspool.training.defaults import plan
 from unspool.training.fit import Task, train
-from unspool.training.update import timewise
+from unspool.training.update import read, timewise
 
 SIZE, UPDATES, STEPS = 32, 200, 30_000
 """Hidden units, updates, and steps of the data that a trial sees at the most."""
@@ -328,11 +327,9 @@ def _reading(net: Net, read: Sequence[NDArray[np.bool_]]) -> Net:
 @jax.jit
 def _scores(net: Net, bucket: Bucket) -> tuple[Float[Array, "B C"], ...]:
     """Teacher-forced log-probability of every sequence, per field and candidate."""
-    inputs, values, lengths = timewise(bucket)
-    T, B = values[0].shape[:2]
-    carry, ready = opening(net, inputs, T * B)
-    top, _ = taught(net, ready, carry, values, net.masks())
-    real = (jnp.arange(T)[:, None] < lengths)[..., None]
+    _, values, lengths = timewise(bucket)
+    ready, top = read(net, bucket)
+    real = (jnp.arange(len(values[0]))[:, None] < lengths)[..., None]
     out, heads = [], net.told(top)
     for j, head in enumerate(net.shape.heads):
         params = net.params(heads, j)

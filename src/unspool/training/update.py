@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from unspool.devices import ROWS, mesh, placed, turn
 from unspool.network.likelihood import opening, rolled, taught
-from unspool.network.net import Carry, Masks, Net
+from unspool.network.net import Carry, Masks, Net, Prepared, Top
 from unspool.random import uniforms
 from unspool.training.batches import Bucket, segment_steps, up_to
 from unspool.training.spread import SCORED, Spread, added, shards
@@ -164,6 +164,14 @@ def timewise(data: Bucket) -> tuple[tuple[Array, ...], tuple[Array, ...], Array]
     """Inputs, values and lengths as the network reads them: time is the first axis of the values."""
     values = tuple(jnp.swapaxes(jnp.asarray(a), 0, 1) for a in data.values)
     return tuple(jnp.asarray(a) for a in data.inputs), values, jnp.asarray(data.lengths)
+
+
+def read(net: Net, data: Bucket) -> tuple[Prepared, Top]:
+    """What the heads read of whole sequences whose true steps are fed back, without dropout."""
+    inputs, values, _ = timewise(data)
+    T, B = values[0].shape[:2]
+    carry, ready = opening(net, inputs, T * B)
+    return ready, taught(net, ready, carry, values, net.masks())[0]
 
 
 class Randomness(NamedTuple):
