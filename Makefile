@@ -57,7 +57,7 @@ $(RUN):
 define install
 	@echo "installing unspool[$(EXTRAS)] into $(VENV): the first time takes a minute or two"
 	@rm -f $(VENV)/.ready-*
-	@$(PIP) hatchling editables
+	@$(PIP) hatchling editables setuptools
 	@$(PIP) --no-build-isolation --editable '.[$(EXTRAS)]'
 endef
 
