@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -28,6 +29,19 @@ install_import_hook(
 
 hypothesis.settings.register_profile("unspool", deadline=None, derandomize=True, max_examples=60, print_blob=True)
 hypothesis.settings.load_profile("unspool")
+
+
+MAPPINGS = 20_000
+"""Pieces of memory that a process may have mapped before compiled programs are dropped: Linux allows 65,530, of which
+every program takes some, and the compiler of a process that has used them up crashes."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_programs():
+    """Programs of the files before are dropped where they are many; the folder of compiled programs keeps them."""
+    maps = Path("/proc/self/maps")
+    if "jax" in sys.modules and maps.exists() and len(maps.read_bytes().splitlines()) > MAPPINGS:
+        sys.modules["jax"].clear_caches()
 
 
 class Told(NamedTuple):
