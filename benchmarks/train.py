@@ -36,7 +36,7 @@ def parity(H: int) -> None:
     zeros = jnp.zeros((B, H))
 
     def judged(R: jax.Array) -> tuple[jax.Array, jax.Array]:
-        hs, _ = unroll(R, jnp.asarray(x, jnp.float32), jnp.zeros((B, 4 * H)), zeros, zeros)
+        hs, _ = unroll(R, (jnp.asarray(x, jnp.float32),), jnp.zeros((B, 4 * H)), zeros, zeros)
         return (hs * jnp.asarray(seen, jnp.float32)).sum(), hs
 
     gradient, ours = jax.grad(judged, has_aux=True)(jnp.asarray(R, jnp.float32))

@@ -86,6 +86,11 @@ def reference_gradients(R, x, constant, h0, c0, mask, dhs, dc_last):
     return np.concatenate([dR[gate] for gate in R], -1), dx, dx.sum(0), dh, dc
 
 
+def unrolled(R, x, *rest):
+    """`unroll` of pre-activations that are one array, and its gradients with respect to that."""
+    return cell.unroll(R, (x,), *rest)
+
+
 def assert_parity(unroll, mask=None):
     """Raise unless `unroll` gives the reference's values and gradients to 1e-10."""
     arguments, _, cotangents = case()
@@ -102,7 +107,7 @@ def assert_parity(unroll, mask=None):
 @pytest.mark.parametrize("dropped", [False, True])
 def test_values_and_gradients_are_those_of_plain_numpy(dropped):
     """To 1e-10, with dropout and without, for every argument, the last cell state's cotangent included."""
-    assert_parity(cell.unroll, case()[1] if dropped else None)
+    assert_parity(unrolled, case()[1] if dropped else None)
 
 
 def test_the_reference_gradient_is_the_slope_of_the_reference():
@@ -162,7 +167,7 @@ def onnx_case():
 
 
 def ours(X, W, R, b, h0, c0):
-    return cell.unroll(R, X @ W, jnp.broadcast_to(b, (B, 4 * H)), h0, c0)
+    return cell.unroll(R, (X @ W,), jnp.broadcast_to(b, (B, 4 * H)), h0, c0)
 
 
 def assert_onnx_parity(onnx_lstm):
@@ -217,7 +222,7 @@ def test_two_swapped_gates_fail_the_checks(monkeypatch, onnx_lstm, pair):
     right = cell.activate
     monkeypatch.setattr(cell, "activate", lambda z: right(jnp.concatenate(swapped(jnp.split(z, 4, -1), pair), -1)))
     with pytest.raises(AssertionError):
-        assert_parity(cell.unroll)
+        assert_parity(unrolled)
     with pytest.raises(AssertionError):
         assert_onnx_parity(onnx_lstm)
 
@@ -227,13 +232,14 @@ def test_two_swapped_gates_in_the_backward_pass_fail_the_check(pair):
     """The values are right then; the gradients are not, and the check sees it."""
 
     def backward(saved, cotangents):
-        dR, dx, dconstant, *rest = cell.backward(saved, cotangents)
-        return (*(jnp.concatenate(swapped(jnp.split(d, 4, -1), pair), -1) for d in (dR, dx, dconstant)), *rest)
+        dR, (dx,), dconstant, *rest = cell.backward(saved, cotangents)
+        dR, dx, dconstant = (jnp.concatenate(swapped(jnp.split(d, 4, -1), pair), -1) for d in (dR, dx, dconstant))
+        return dR, (dx,), dconstant, *rest
 
     mutant = jax.custom_vjp(lambda *a: cell.forward(*a)[0])
     mutant.defvjp(cell.forward, backward)
     with pytest.raises(AssertionError, match="R"):
-        assert_parity(mutant)
+        assert_parity(lambda R, x, *rest: mutant(R, (x,), *rest))
 
 
 # ---- the ways to run it agree --------------------------------------------------------------------------------------
@@ -260,9 +266,35 @@ def test_the_backward_pass_by_hand_is_automatic_differentiation(dropped, which):
     arguments, mask, (dhs, dc) = case(5)
     mask = mask if dropped else None
     cotangents = (dhs * (which != "last cell"), dc * (which != "states"))
-    pulls = [jax.vjp(lambda *a, f=f: f(*a, mask), *map(jnp.asarray, arguments)) for f in (cell.unroll, plain)]
+    pulls = [jax.vjp(lambda *a, f=f: f(*a, mask), *map(jnp.asarray, arguments)) for f in (unrolled, plain)]
     for own, expected in zip(pulls[0][1](cotangents), pulls[1][1](cotangents), strict=True):
         np.testing.assert_allclose(own, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_rows_gathered_in_the_loop_are_rows_written_down_before_it(dense):
+    """Values and all gradients, of two tables whose rows occur often or never, with an array beside them or not."""
+    (R, x, constant, h0, c0), mask, cotangents = case(8)
+    rng = np.random.default_rng(9)
+    tables = [jnp.asarray(rng.normal(size=(V, 4 * H))) for V in (3, 7)]
+    index = [jnp.asarray(rng.integers(0, len(table), (T, B)), jnp.int32) for table in tables]
+    array = jnp.asarray(x * dense)
+
+    def gathered(R, array, tables, *rest):
+        parts = tuple(cell.Gathered(table, at) for table, at in zip(tables, index, strict=True))
+        return cell.unroll(R, ((array,) if dense else ()) + parts, *rest, mask)
+
+    def written(R, array, tables, *rest):
+        return plain(R, array + sum(table[at] for table, at in zip(tables, index, strict=True)), *rest, mask)
+
+    arguments = (jnp.asarray(R), array, tables, *map(jnp.asarray, (constant, h0, c0)))
+    (own, own_pull), (expected, pull) = (jax.vjp(f, *arguments) for f in (gathered, written))
+    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)  # noqa: E731
+    jax.tree.map(close, own, expected)
+    own_gradients, gradients = own_pull(cotangents), pull(cotangents)
+    if not dense:
+        own_gradients, gradients = own_gradients[:1] + own_gradients[2:], gradients[:1] + gradients[2:]
+    jax.tree.map(close, own_gradients, gradients)
 
 
 def test_gradients_pass_through_jit_and_vmap():
@@ -271,7 +303,7 @@ def test_gradients_pass_through_jit_and_vmap():
     x, constant, h0 = map(jnp.asarray, arguments[1:4])
 
     def loss(R, c0):
-        return cell.unroll(R, x, constant, h0, c0, mask)[0].sum()
+        return unrolled(R, x, constant, h0, c0, mask)[0].sum()
 
     gradient = jax.grad(loss, (0, 1))
     many = [jnp.stack([a, 0.5 * a]) for a in (arguments[0], arguments[4])]
@@ -284,14 +316,14 @@ def test_gradients_pass_through_jit_and_vmap():
 def test_a_whole_sequence_is_its_steps_one_by_one():
     """`unroll` and `step` are one recurrence, and a sequence can be cut anywhere."""
     R, x, constant, h0, c0 = map(jnp.asarray, case(7)[0])
-    hs, last = cell.unroll(R, x, constant, h0, c0)
+    hs, last = unrolled(R, x, constant, h0, c0)
     h, c = h0, c0
     for t in range(T):
         h, c, _ = cell.step(x[t] + constant + h @ R, c)
         np.testing.assert_allclose(hs[t], h, rtol=0, atol=1e-12)
     np.testing.assert_allclose(last, c, rtol=0, atol=1e-12)
-    first, middle = cell.unroll(R, x[:2], constant, h0, c0)
-    second, end = cell.unroll(R, x[2:], constant, first[-1], middle)
+    first, middle = unrolled(R, x[:2], constant, h0, c0)
+    second, end = unrolled(R, x[2:], constant, first[-1], middle)
     np.testing.assert_allclose(jnp.concatenate([first, second]), hs, rtol=0, atol=1e-12)
     np.testing.assert_allclose(end, last, rtol=0, atol=1e-12)
 

@@ -7,13 +7,15 @@ Hochreiter & Schmidhuber 1997; forget gate after Gers, Schmidhuber & Cummins 200
     c' = f c + i g;      h' = o tanh(c')
 """
 
+import functools
+import operator
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 GATES = "ifgo"
 """The order of the gates in every Z axis. Written down once; importers and exporters permute from it."""
@@ -26,6 +28,18 @@ class State(NamedTuple):
 
     h: Float[Array, "*L B H"]
     c: Float[Array, "*L B H"]
+
+
+class Gathered(NamedTuple):
+    """`table[which]`, (T, B, Z): rows that the loop gathers as it goes, so that they are never written down."""
+
+    table: Float[Array, "V Z"]
+    which: Int[Array, "T B"]
+
+    def begun(self, first: Float[Array, "B Z"]) -> "Gathered":
+        """The same, but with these rows at the first step."""
+        V, B = self.table.shape[0], first.shape[0]
+        return Gathered(jnp.concatenate([self.table, first]), self.which.at[0].set(V + jnp.arange(B, dtype=jnp.int32)))
 
 
 class Gates(NamedTuple):
@@ -67,7 +81,7 @@ def step(
 @jax.custom_vjp
 def unroll(
     R: Float[Array, "H Z"],
-    x: Float[Array, "T B Z"],
+    x: tuple[Float[Array, "T B Z"] | Gathered, ...],
     constant: Float[Array, "B Z"],
     h0: Float[Array, "B H"],
     c0: Float[Array, "B H"],
@@ -81,7 +95,7 @@ def unroll(
 
     Args:
         R: recurrent weights.
-        x: what feedback adds to the pre-activations, step by step.
+        x: what feedback adds to the pre-activations, step by step: parts that are summed in the loop.
         constant: what context and bias add to them, at every step.
         h0: initial hidden state.
         c0: initial cell state.
@@ -93,16 +107,18 @@ def unroll(
 def forward(R, x, constant, h0, c0, mask):  # type: ignore[no-untyped-def]  # noqa: D103
     masked = (lambda h: h) if mask is None else (lambda h: h * mask)
 
-    def advance(state: State, x_t: Array) -> tuple[State, tuple[Array, Array, Array]]:
-        h, c, gates = step(x_t + constant + masked(state.h) @ R, state.c)
+    def advance(state: State, now: tuple[Array, ...]) -> tuple[State, tuple[Array, Array, Array]]:
+        fed = (part.table[at] if isinstance(part, Gathered) else at for part, at in zip(x, now, strict=True))
+        h, c, gates = step(functools.reduce(operator.add, fed) + constant + masked(state.h) @ R, state.c)
         return State(h, c), (h, state.c, gates)
 
-    last, (hs, before, gates) = jax.lax.scan(advance, State(h0, c0), x)
-    return (hs, last.c), (R, h0, hs, before, last.c, gates, mask)
+    steps = tuple(part.which if isinstance(part, Gathered) else part for part in x)
+    last, (hs, before, gates) = jax.lax.scan(advance, State(h0, c0), steps)
+    return (hs, last.c), (R, x, h0, hs, before, last.c, gates, mask)
 
 
 def backward(saved, cotangents):  # type: ignore[no-untyped-def]  # noqa: D103
-    R, h0, hs, before, last_c, gates, mask = saved
+    R, x, h0, hs, before, last_c, gates, mask = saved
     dhs, dc_last = cotangents
     masked = (lambda h: h) if mask is None else (lambda h: h * mask)
     Rt = jax.lax.optimization_barrier(R.T)  # transposed once: products with a transposed view are slow
@@ -120,9 +136,13 @@ def backward(saved, cotangents):  # type: ignore[no-untyped-def]  # noqa: D103
 
     B, H = h0.shape
     begin = (jnp.zeros_like(h0), dc_last, last_c, jnp.zeros((B, 4 * H), h0.dtype))
-    (dh0, dc0, _, dconstant), dx = jax.lax.scan(retreat, begin, (dhs, before, gates), reverse=True)
+    (dh0, dc0, _, dconstant), dz = jax.lax.scan(retreat, begin, (dhs, before, gates), reverse=True)
     previous = masked(jnp.concatenate([h0[None], hs[:-1]])).reshape(-1, H)
-    dR = jax.lax.dot_general(previous, dx.reshape(-1, 4 * H), (((0,), (0,)), ((), ())))
+    flat = dz.reshape(-1, 4 * H)
+    dR = jax.lax.dot_general(previous, flat, (((0,), (0,)), ((), ())))
+    gathered = lambda part: jnp.zeros_like(part.table).at[part.which.reshape(-1)].add(flat)  # noqa: E731
+    # A symbol has no cotangent.
+    dx = tuple(Gathered(gathered(part), None) if isinstance(part, Gathered) else dz for part in x)  # type: ignore[arg-type]
     return dR, dx, dconstant, dh0, dc0, None if mask is None else jnp.zeros_like(mask)
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from unspool.network.cell import scaled
+from unspool.network.cell import Gathered, scaled
 
 CLIP = 20.0
 """Standard deviations past which a number is fed back no further: one wild value must not saturate every gate."""
@@ -37,9 +37,13 @@ class Feed(eqx.Module):
     def __call__(self, values: Array) -> Float[Array, "..."]:
         """Pre-activations, one more axis than the values."""
 
+    @abstractmethod
+    def along(self, values: Array) -> Float[Array, "T B Z"] | Gathered:
+        """The same of whole sequences, time first; gathered in the loop where that saves writing them down."""
+
 
 class Table(Feed):
-    """Rows to gather: `E @ W`, computed once for V symbols rather than once for every step."""
+    """Gathered to gather: `E @ W`, computed once for V symbols rather than once for every step."""
 
     rows: Float[Array, "V Z"]
 
@@ -48,6 +52,10 @@ class Table(Feed):
         if jnp.issubdtype(values.dtype, jnp.integer):
             return self.rows[values]
         return values @ self.rows[: values.shape[-1]]
+
+    def along(self, values: Array) -> Float[Array, "T B Z"] | Gathered:
+        """The table, and which of its rows."""
+        return Gathered(self.rows, values)
 
 
 class Product(Feed):
@@ -59,6 +67,10 @@ class Product(Feed):
     def __call__(self, values: Array) -> Float[Array, "..."]:
         """As `Feed` says."""
         return self.embedding.embed(values) @ self.weights
+
+    def along(self, values: Array) -> Float[Array, "T B Z"] | Gathered:
+        """One product for all steps."""
+        return self(values)
 
 
 class SymbolEmbedding(Embedding):
@@ -77,7 +89,7 @@ class SymbolEmbedding(Embedding):
         return self.rows.shape[1]
 
     def embed(self, values: Array) -> Float[Array, "..."]:
-        """Rows of the symbols, or the expected row of a distribution over them."""
+        """Gathered of the symbols, or the expected row of a distribution over them."""
         return Table(self.rows)(values)
 
     def fold(self, weights: Float[Array, "D Z"], count: int) -> Feed:

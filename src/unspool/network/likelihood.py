@@ -33,8 +33,7 @@ def taught(net: Net, ready: Prepared, carry: Carry, values: tuple[Array, ...], m
         masks: dropout.
     """
     before = jax.tree.map(lambda a: jnp.roll(a, 1, 0), values)
-    x = jax.tree.map(lambda fed, first: fed.at[0].set(first), net.feed(ready, before), carry.x)
-    top, state = net.unroll(ready, x, carry.state, masks)
+    top, state = net.unroll(ready, net.along(ready, before, carry.x), carry.state, masks)
     return top, Carry(state, net.feed(ready, jax.tree.map(lambda a: a[-1], values)))
 
 

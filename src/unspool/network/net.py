@@ -8,7 +8,7 @@ import functools
 import math
 import operator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from unspool.network.cell import Cell, State, activate, divided, scaled, step, unroll
+from unspool.network.cell import Cell, Gathered, State, activate, divided, scaled, step, unroll
 from unspool.network.combine import FAR, Combination
 from unspool.network.embed import Embedding, Feed, RealEmbedding, SymbolEmbedding, initial_weights
 from unspool.network.heads.base import Head
@@ -149,6 +149,13 @@ class Read(NamedTuple):
     direct: Float[Array, "*T B Q"]
 
 
+class Along(NamedTuple):
+    """What all steps of sequences read, as `Read` is what one step reads; the gates' part as `unroll` takes it."""
+
+    gates: tuple[Float[Array, "T B Z"] | Gathered, ...]
+    direct: Float[Array, "T B Q"]
+
+
 class Top(NamedTuple):
     """What the heads read: the hidden state of the top layer, and what comes straight from the previous step."""
 
@@ -267,12 +274,32 @@ class Net(eqx.Module):
         parts = ([feed(row) for feed, row in zip(feeds, rows, strict=True)] for feeds in (ready.gates, ready.direct))
         return Read(*(functools.reduce(operator.add, part) for part in parts))
 
-    def unroll(self, ready: Prepared, x: Read, state: State, masks: Masks) -> tuple[Top, State]:
+    def along(self, ready: Prepared, before: tuple[Array, ...], first: Read) -> Along:
+        """What all steps of sequences read: the first one `first`, each later one the values of the step before it.
+
+        Args:
+            ready: see `prepare`.
+            before: one (T, B) array per field, at every step the values of the one before it.
+            first: what is read in place of the values at the first step.
+        """
+        rows = [self._rows(j, value) for j, value in enumerate(before)]
+        every = [feed.along(row) for feed, row in zip(ready.gates, rows, strict=True)]
+        tables = [part for part in every if isinstance(part, Gathered)]
+        rest = [part for part in every if not isinstance(part, Gathered)]
+        gates: tuple[Float[Array, "T B Z"] | Gathered, ...] = ()
+        if rest:
+            gates = (functools.reduce(operator.add, rest).at[0].set(first.gates),)
+        for part in tables:
+            gates += (part.begun(jnp.zeros_like(first.gates) if gates else first.gates),)
+        direct = functools.reduce(operator.add, (feed(row) for feed, row in zip(ready.direct, rows, strict=True)))
+        return Along(gates, direct.at[0].set(first.direct))
+
+    def unroll(self, ready: Prepared, x: Along, state: State, masks: Masks) -> tuple[Top, State]:
         """All hidden states of the top layer for known feedback, layer after layer: the loop holds `h R` alone."""
         last = []
-        below = x.gates
+        below: Any = None  # the first layer has none: it reads what is fed back
         for layer, cell in enumerate(self.cells):
-            z = below if cell.W is None else below @ cell.W
+            z = x.gates if cell.W is None else (below @ cell.W,)
             hs, c = unroll(cell.R, z, ready.constants[layer], state.h[layer], state.c[layer], masks.recurrent[layer])
             last.append((hs[-1], c))
             below = self._handed_on(layer, hs, below, masks)
@@ -281,10 +308,10 @@ class Net(eqx.Module):
     def step(self, ready: Prepared, x: Read, state: State, masks: Masks) -> tuple[Top, State]:
         """One step of all layers: what `unroll` does to a sequence of length one."""
         hs, cs = [], []
-        below = x.gates
+        below: Any = None
         for layer, cell in enumerate(self.cells):
             h, mask = state.h[layer], masks.recurrent[layer]
-            z = (below if cell.W is None else below @ cell.W) + ready.constants[layer]
+            z = (x.gates if cell.W is None else below @ cell.W) + ready.constants[layer]
             h, c, _ = step(z + (h if mask is None else h * mask) @ cell.R, state.c[layer])
             hs.append(h)
             cs.append(c)
@@ -410,12 +437,12 @@ class Net(eqx.Module):
         nats = head.log_probs(self.params(told, j))  # type: ignore[attr-defined]
         return nats if may is None or within is None else jnp.where(may, nats + within, -jnp.inf)
 
-    def _handed_on(self, layer: int, h: Array, below: Array, masks: Masks) -> Array:
+    def _handed_on(self, layer: int, h: Array, below: Array | None, masks: Masks) -> Array:
         """What a layer gives to the next one: norm, residual and dropout, none of which the recurrence sees."""
         if self.norms:
             centred = h - h.mean(-1, keepdims=True)
             h = centred * jax.lax.rsqrt((centred**2).mean(-1, keepdims=True) + 1e-6) * self.norms[layer]
-        if layer and self.shape.options.residual:
+        if below is not None and self.shape.options.residual:
             h = h + below
         mask = masks.output[layer]
         return h if mask is None else h * mask
