@@ -52,6 +52,8 @@ class Network(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         norm: layer norm on what each layer hands on (outside of the recurrence).
         dropout: share of units that variational dropout switches off, one mask a sequence
             (Gal & Ghahramani 2016, arXiv:1512.05287).
+        input_dropout: share of the units that encode the input that are switched off likewise. The fewer the
+            sequences, the sooner they are told apart by their inputs and learned by heart.
         embedding: width of the embedding of a category.
     """
 
@@ -61,6 +63,7 @@ class Network(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     residual: bool = False
     norm: bool = False
     dropout: Share | None = None
+    input_dropout: Share | None = None
     embedding: Annotated[int, Meta(ge=1, le=4096)] | None = None
 
 

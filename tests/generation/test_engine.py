@@ -178,7 +178,7 @@ def test_generation_is_the_likelihoods_network(net):
     made = request(length=4)
     sequence = rows(generate(net, made))[3]
     row, sample = 1, 1
-    none = Masks((None,), (None,))
+    none = Masks((None,), (None,), None)
     state, context = net.encode(tuple(jnp.asarray(a[row : row + 1], engine.narrowed(a).dtype) for a in made.inputs))
     ready = net.prepare(context, 1)
     x = net.start_rows(1)

@@ -24,7 +24,7 @@ LENGTHS = np.array([5, 2, 0])
 VARIANTS = {
     "plain": Network(dropout=0.0),
     "bare": Network(dropout=0.0, context="state"),
-    "deep": Network(dropout=0.5, layers=2, residual=True, norm=True),
+    "deep": Network(dropout=0.5, input_dropout=0.5, layers=2, residual=True, norm=True),
 }
 
 
@@ -63,7 +63,7 @@ def asked(net, *arguments):
     return np.stack([*fields, *(() if stop is None else (stop,))])
 
 
-none = Masks((None,) * 2, (None,) * 2)
+none = Masks((None,) * 2, (None,) * 2, None)
 
 
 def dropped(net):
@@ -86,6 +86,7 @@ def plain(net, masks):
     for b in range(B):
         rows = [np.asarray(e.embed(a[b])) for e, a in zip(net.inputs, inputs, strict=True)]
         context = np.tanh(sum(row @ p for row, p in zip(rows, w.project, strict=True)) + w.context_bias)
+        context = context if masks.context is None else context * np.asarray(masks.context[b])
         states = []
         for weights, bias in zip(w.initial, w.initial_bias, strict=True):
             i, _, g, o = np.split(context @ weights + bias, 4)
@@ -134,7 +135,7 @@ def test_a_sequence_has_the_probability_that_the_definition_gives(variant):
     """Against plain NumPy to 1e-10: layers, residual, norm, dropout, both kinds of context, mixed records, stopping."""
     net = network(variant)
     masks = dropped(net)
-    assert (masks.recurrent[0] is None) == (variant != "deep")
+    assert (masks.recurrent[0] is None) == (masks.context is None) == (variant != "deep")
     np.testing.assert_allclose(asked(net, *data(), masks), plain(net, masks), rtol=0, atol=1e-10)
 
 
@@ -151,7 +152,7 @@ def test_reading_the_data_step_by_step_is_teacher_forcing():
     (_, whole), gradient = grad(net)
     (_, stepped), other = grad(net, jnp.zeros((T + 1, B)))
     for a, b in zip((*whole, *jax.tree.leaves(gradient)), (*stepped, *jax.tree.leaves(other)), strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-10)
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient.cells))
 
 
@@ -310,8 +311,8 @@ def test_dropout_keeps_the_mean_and_is_one_mask_a_sequence():
     """A unit is off, or divided by the keep rate; off as often as asked, within five standard errors."""
     net = network("deep")
     masks = net.masks(jax.random.key(1), jnp.arange(2_000))
-    everything = np.stack([*masks.recurrent, *masks.output])
-    assert everything.shape == (4, 2_000, H)
+    everything = np.stack([*masks.recurrent, *masks.output, masks.context])
+    assert everything.shape == (5, 2_000, H)
     assert set(np.unique(everything)) == {0.0, 2.0}
     assert abs(everything.mean() - 1) < 5 / np.sqrt(everything.size)
     assert net.masks() == none

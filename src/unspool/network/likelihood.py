@@ -10,15 +10,18 @@ Terms = tuple[tuple[Float[Array, "T B"], ...], Float[Array, "T B"] | None]
 """Log-probabilities per field and step, and of the stop where it is learned."""
 
 
-def opening(net: Net, inputs: tuple[Array, ...], count: int) -> tuple[Carry, Prepared]:
+def opening(
+    net: Net, inputs: tuple[Array, ...], count: int, mask: Float[Array, "B C"] | None = None
+) -> tuple[Carry, Prepared]:
     """Where sequences begin, and what none of their steps changes.
 
     Args:
         net: the network.
         inputs: one array per input field, B rows.
         count: about how many values will be fed back, see `Net.prepare`.
+        mask: dropout of the context.
     """
-    state, context = net.encode(inputs)
+    state, context = net.encode(inputs, mask)
     return Carry(state, net.start_rows(context.shape[0])), net.prepare(context, count)
 
 
@@ -93,7 +96,7 @@ def sequence_log_prob(
         uniforms: see `rolled`.
     """
     T, B = values[0].shape[:2]
-    carry, ready = opening(net, inputs, T * B if own is None else B)
+    carry, ready = opening(net, inputs, T * B if own is None else B, masks.context)
     if own is None:
         top, _ = taught(net, ready, carry, values, masks)
     else:

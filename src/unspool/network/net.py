@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from unspool.network.cell import Cell, Gathered, State, activate, divided, scaled, step, unroll
+from unspool.network.cell import Cell, Gathered, Mask, State, activate, divided, scaled, step, unroll
 from unspool.network.combine import FAR, Combination
 from unspool.network.embed import Embedding, Feed, RealEmbedding, SymbolEmbedding, initial_weights
 from unspool.network.heads.base import Head
@@ -81,10 +81,11 @@ class Shape:
 
 
 class Masks(NamedTuple):
-    """Variational dropout of every layer, `None` where nothing is dropped."""
+    """Variational dropout of every layer and of the context, `None` where nothing is dropped."""
 
-    recurrent: tuple[Float[Array, "B H"] | None, ...]
-    output: tuple[Float[Array, "B H"] | None, ...]
+    recurrent: tuple[Mask, ...]
+    output: tuple[Mask, ...]
+    context: Mask
 
 
 class Outputs(eqx.Module):
@@ -237,8 +238,8 @@ class Net(eqx.Module):
 
     # ---- phase one: the input becomes a state -------------------------------------------------------------------
 
-    def encode(self, inputs: tuple[Array, ...]) -> tuple[State, Float[Array, "B C"]]:
-        """The initial state of every layer, and the context.
+    def encode(self, inputs: tuple[Array, ...], mask: Mask = None) -> tuple[State, Float[Array, "B C"]]:
+        """The initial state of every layer, and the context, some of whose units `mask` may have switched off.
 
         The encoder is one LSTM step from the zero state per decoder layer: its forget gate multiplies zero, and its
         recurrent weights too, so neither shows.
@@ -246,6 +247,7 @@ class Net(eqx.Module):
         folds = (e.fold(w, rows.shape[0]) for e, w, rows in zip(self.inputs, self.project, inputs, strict=True))
         projected = [feed(rows) for feed, rows in zip(folds, inputs, strict=True)]
         context = jnp.tanh(sum(projected) + self.context_bias)
+        context = context if mask is None else context * mask
         states = []
         for weights, bias in zip(self.initial, self.initial_bias, strict=True):
             gates = divided(activate(context @ weights + bias))
@@ -413,13 +415,17 @@ class Net(eqx.Module):
 
         A row's mask depends on the key and its number alone, not on which other rows are computed beside it.
         """
-        layers, rate = self.shape.options.layers, self.shape.options.dropout
-        if key is None or rows is None or not rate:
-            return Masks((None,) * layers, (None,) * layers)
-        keys = jax.vmap(lambda row: jax.random.fold_in(key, row))(rows)
-        drawn = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, (2, layers, self.shape.size)))(keys)
-        keep = jnp.moveaxis(drawn, 0, 2) / (1 - rate)
-        return Masks(tuple(keep[0]), tuple(keep[1]))
+        options = self.shape.options
+
+        def drawn(number: int, rate: float | None, count: int) -> tuple[Mask, ...]:
+            if key is None or rows is None or not rate:
+                return (None,) * count
+            keys = jax.vmap(lambda row: jax.random.fold_in(jax.random.fold_in(key, number), row))(rows)
+            keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, (count, self.shape.size)))(keys)
+            return tuple(jnp.moveaxis(keep, 0, 1) / (1 - rate))
+
+        units = drawn(0, options.dropout, 2 * options.layers)
+        return Masks(units[: options.layers], units[options.layers :], *drawn(1, options.input_dropout, 1))
 
     def _field(self, told: Told, j: int, value: Array) -> Float[Array, "*T B"]:
         """Log-probability of the value of field j."""

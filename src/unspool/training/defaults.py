@@ -20,6 +20,8 @@ Number = TypeVar("Number", int, float)
 SYMBOL_DROPOUT = MappingProxyType({50_000: 0.5, 200_000: 0.3, 1_000_000: 0.2})
 NUMBER_DROPOUT = MappingProxyType({15_000: 0.2, 1_000_000: 0.1})
 """Dropout by the number of values to learn from."""
+INPUT_DROPOUT = MappingProxyType({10_000: 0.5, 100_000: 0.2})
+"""Dropout of the input's encoding by the number of sequences, since it is they that are told apart by it."""
 
 CLIP = 1.0
 """Largest global norm of a gradient."""
@@ -32,7 +34,7 @@ class Plan:
     Attributes:
         size: hidden units.
         embedding: width of a symbol's embedding.
-        network: the options with these two and dropout filled in.
+        network: the options with these two and dropouts filled in.
         batch: sequences in one update.
         rate: peak learning rate.
         updates: the most updates.
@@ -87,6 +89,10 @@ def plan(
         # Symbols are overfitted sooner than numbers, whose dynamics a masked recurrence blurs.
         table, least = (SYMBOL_DROPOUT, 0.1) if symbolic else (NUMBER_DROPOUT, 0.05)
         dropout = 0.0 if training.holdout == 0 else _step(values, table, least)
+    of_input = network.input_dropout
+    if of_input is None:
+        alone = round(examples * (distinct or steps) / max(1, steps))  # windows that overlap are fewer than they seem
+        of_input = 0.0 if training.holdout == 0 else _step(alone, INPUT_DROPOUT, 0.0)
     batch = min(training.batch or _power(examples / 24, 8, 64), examples)
     segment = segment_steps(codec.longest, training.segment)
     per_epoch = math.ceil(examples / batch) * (1 if segment is None else math.ceil(steps / examples / segment))
@@ -95,7 +101,7 @@ def plan(
     return Plan(
         size=size,
         embedding=network.embedding or _power(4 * math.sqrt(widest), 8, 64),
-        network=network.but(dropout=dropout),
+        network=network.but(dropout=dropout, input_dropout=of_input),
         batch=batch,
         rate=training.rate or (8e-3 if symbolic else 5e-3) * (64 / size) ** 0.5,
         updates=updates,

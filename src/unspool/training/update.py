@@ -208,7 +208,7 @@ def _terms(
     inputs, values, lengths = timewise(data)
     T, B = values[0].shape[:2]
     steps = first + jnp.arange(T)
-    begin, ready = opening(net, inputs, T * B if own is None else B)
+    begin, ready = opening(net, inputs, T * B if own is None else B, masks.context)
     if carry is not None:
         begin = jax.tree.map(lambda new, old: jnp.where(first == 0, new, old), begin, carry)
     if own is None:

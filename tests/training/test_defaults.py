@@ -1,0 +1,31 @@
+"""What a fit does when it is not told."""
+
+from unspool.codec.codec import Codec
+from unspool.codec.examples import gather
+from unspool.options import Network, Training
+from unspool.training.defaults import plan
+
+CODEC = Codec.fit(*gather({"k": ["a", "b"] * 4, "x": ["abc", "bcd"] * 4}, inputs="k", sequence="x"))
+
+
+def planned(examples, network=None, training=None, **more):
+    return plan(network or Network(), training or Training(), CODEC, examples=examples, steps=20 * examples, **more)
+
+
+def test_the_fewer_the_sequences_the_more_of_the_input_is_dropped():
+    rates = [planned(examples).network.input_dropout for examples in (100, 20_000, 500_000)]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] > 0 == rates[-1]
+
+
+def test_windows_that_overlap_are_as_few_as_the_series_that_they_are_cut_from():
+    few, many = planned(100), planned(500_000)
+    overlapping = planned(500_000, distinct=2_000)
+    assert overlapping.network.input_dropout == few.network.input_dropout != many.network.input_dropout
+    assert overlapping.network.dropout == few.network.dropout
+
+
+def test_what_is_to_be_memorised_is_not_dropped_and_what_is_told_stays():
+    memorised = planned(100, training=Training(holdout=0.0)).network
+    assert (memorised.dropout, memorised.input_dropout) == (0.0, 0.0)
+    assert planned(100, Network(input_dropout=0.3)).network.input_dropout == 0.3
