@@ -72,7 +72,10 @@ def test_decode_undoes_encode(data) -> None:
         gone = np.isnan(values[start:end])
         values[start:end] = np.where(gone, np.nan, np.nancumsum(values[start:end]))
     base = data.draw(st.none() | st.just(np.where(np.arange(len(offsets) - 1) % 2, np.nan, 0.0)))
-    field = Number("x", "gap", data.draw(st.sampled_from(["discretised", "mixture", "histogram"])))
+    transform, ceiling = data.draw(st.sampled_from([("gap", None), ("drop", 0.0), ("drop", 500.0)]))
+    if ceiling is not None:  # the same, counted down
+        values, base = ceiling - values, None if base is None else ceiling - base
+    field = Number("x", transform, data.draw(st.sampled_from(["discretised", "mixture", "histogram"])))
     column = Gaps.fit(field, values, Place("the data", "x"), offsets, base)
     z, slope = column.encode_with_slope(values, Place("the data", "x"), offsets, base)
     assert not slope[np.isnan(z)].any()
@@ -107,6 +110,71 @@ def test_a_step_that_never_falls_is_taken_for_gaps_and_one_that_does_is_not() ->
     assert schema.steps[0].transform != "gap"
     with pytest.raises(SchemaError, match="expected a number no smaller than the one before, for gap, found 2"):
         fitted({**table, "x": down}, sequence=Number("x", "gap"))
+
+
+def test_a_step_that_never_rises_is_taken_for_drops_and_one_that_does_is_not() -> None:
+    table = {"id": [k for k in range(8) for _ in range(5)], "group": [k % 2 for k in range(8) for _ in range(5)]}
+    down = np.tile([230, 30, 20, 9, 0], 8) + RNG.integers(0, 3, 40) * np.tile([1, 1, 0, 0, 0], 8)
+    schema, _ = gather({**table, "x": down}, id="id", inputs="group", sequence=["x"])
+    assert schema.steps == (Number("x", "drop", "discretised"),)
+    codec, _ = fitted({**table, "x": down}, sequence=["x"])
+    assert (codec.steps[0].low, codec.steps[0].high, codec.steps[0].floor) == (0, down.max(), 0)
+    assert f"0 to {down.max()}, drops" in codec.describe()
+    up = down.copy()
+    up[3] = 25
+    schema, _ = gather({**table, "x": up}, id="id", inputs="group", sequence=["x"])
+    assert schema.steps[0].transform != "drop"
+    with pytest.raises(SchemaError, match="expected a number no larger than the one before, for drop, found 25"):
+        fitted({**table, "x": up}, sequence=Number("x", "drop"))
+
+
+@pytest.fixture(scope="module")
+def stock():
+    """A model of what is left of a stock, which never rises and never falls below 0, and of an empty day or not."""
+    ids = np.repeat(np.arange(30), 8)
+    left = np.maximum(60 - 6 * np.tile(np.arange(8), 30) - RNG.integers(0, 5, (30, 8)).cumsum(1).ravel(), 0)
+    table = {"id": ids, "kind": ids % 2, "left": left, "late": np.round(RNG.random(240), 3)}
+    options = {"network": us.Network(size=8), "training": us.Training(epochs=1, draw_inputs=False), "verbose": False}
+    return us.OneToMany("kind", ["left", "late"], **options).fit(table, id="id", order=None)
+
+
+def test_what_is_made_of_a_number_that_never_rises_neither_rises_nor_falls_below_its_floor(stock) -> None:
+    """Of a network that has learned next to nothing, far past the lengths of training; the end of the stock is met."""
+    made = [[step["left"] for step in sequence] for sequence in stock.generate({"kind": [0, 1]}, n=40, length=40)]
+    assert all(sequence == sorted(sequence, reverse=True) and sequence[-1] >= 0 for sequence in made)
+    assert min(sequence[-1] for sequence in made) == 0
+    assert all(isinstance(value, int) for sequence in made for value in sequence)
+
+
+def test_what_never_rises_stays_above_a_later_pin_and_goes_on_from_it(stock) -> None:
+    for sequence in stock.generate({"kind": 0}, n=40, length=9, pin={5: {"left": 31}}):
+        left = [step["left"] for step in sequence]
+        assert left == sorted(left, reverse=True)
+        assert left[5] == 31
+    narrow = stock.generate({"kind": 0}, n=40, length=9, allow={"left": (20, None)})
+    assert all(step["left"] >= 20 for sequence in narrow for step in sequence)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"pin": {1: {"left": 20}, 3: {"left": 21}}}, r"step 3.*'left'.*no more than 20.*step 1.*never rises.*21"),
+        ({"pin": {1: {"left": -1}}}, r"step 1.*'left'.*at least 0.*-1"),
+        ({"pin": {1: {"left": 2.5}}}, "whole number"),
+        ({"allow": {"left": (70, None)}}, "'left'.*never rises"),
+    ],
+)
+def test_what_contradicts_a_number_that_never_rises_is_refused(stock, asked, message) -> None:
+    with pytest.raises(us.errors.UnspoolError, match=message):
+        stock.generate({"kind": 0}, **asked)
+
+
+def test_a_file_keeps_numbers_that_never_rise(stock, tmp_path) -> None:
+    stock.save(tmp_path / "stock.unspool")
+    again = us.load(tmp_path / "stock.unspool")
+    assert list(again.generate({"kind": 1}, n=3, seed=5)) == list(stock.generate({"kind": 1}, n=3, seed=5))
+    with pytest.raises(SchemaError, match="1 or -1"):
+        Gaps(stock.codec_.steps[0].gap, 0.0, sign=2.0)
 
 
 def test_moments_that_go_back_are_gaps_of_both_signs() -> None:

@@ -75,8 +75,8 @@ def fit(
         flag: columns that are true or false.
         when: columns that are dates.
         vector: columns that are lists of numbers of one length.
-        transform: COLUMN=TRANSFORM, of none, standardise, log1p, asinh, difference, log_return, gap;
-            a gap never falls.
+        transform: COLUMN=TRANSFORM, of none, standardise, log1p, asinh, difference, log_return, gap,
+            drop; what is seen as gaps never falls, what is seen as drops never rises.
         head: COLUMN=HEAD, the distribution of a number, of normal, student_t, mixture,
             discretised, histogram, point.
         unit: COLUMN=UNIT, what a step of a text is, of char, word, bpe.

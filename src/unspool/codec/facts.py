@@ -30,7 +30,7 @@ class Facts(NamedTuple):
     Attributes:
         values: per field, (S,) or (S, M) as the network sees them; y of `unspool.codec.paths` where they add up.
         where: per field, what of it is given.
-        most: per field, the next given y of one that never falls, infinity where none comes; else `None`.
+        most: per field, the next given y where y never falls, infinity where none comes; else `None`.
         known: by name of a number or moment, (S,) its values as they are, NaN elsewhere.
         offsets: (R + 1,) of the rows; one row stands for all.
         pinned: the last step of any row that was pinned, and its name; -1 where none was.
@@ -262,7 +262,7 @@ def _pin_members(
 def _check_within(field: AnyField, column: Scaled | Gaps, values: NDArray[np.float64], place: Place) -> None:
     """Refuse pinned numbers that no draw could have."""
     decimals = column.decimals if not (isinstance(column, Gaps) and column.unit) else None
-    floor, ceiling = (column.floor, column.ceiling) if isinstance(column, Scaled) else (None, None)
+    floor, ceiling = (column.floor, column.ceiling) if isinstance(column, Scaled) else (column.floor, None)
     for k, value in enumerate(values.tolist()):
         if decimals is not None and value == value and round(value, decimals) != value:
             expected = "a whole number" if decimals == 0 else f"a number of at most {decimals} decimals"
@@ -340,7 +340,8 @@ def _rising(
         if (falls := np.diff(y) < 0).any():
             k = int(np.argmax(falls))
             before = f"the value given for step {at[k - 1]}" if k else "what the first step is counted from"
-            expected = f"no less than {_shown(column, y[k])}, {before}, because it never falls"
+            less, never = ("more", "rises") if isinstance(column, Gaps) and column.sign < 0 else ("less", "falls")
+            expected = f"no {less} than {_shown(column, y[k])}, {before}, because it never {never}"
             place = f"pin: {f'row {row}, ' if many else ''}step {at[k]}, column {name!r}"
             raise OptionError(place, expected, _shown(column, y[k + 1]))
         most[part] = np.minimum.accumulate(most[part][::-1])[::-1]
@@ -351,4 +352,4 @@ def _shown(column: StepColumn, y: float) -> str:
     """A value that adds up, as people write it."""
     if isinstance(column, Gaps) and column.unit:
         return str(np.datetime64(round(y * column.unit), "us"))
-    return f"{y:g}"
+    return f"{y * column.one + 0.0 if isinstance(column, Gaps) else y:g}"

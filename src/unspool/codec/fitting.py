@@ -24,7 +24,7 @@ INPUT_COLUMN: dict[type[Field], type] = {
 
 def step_column(field: Field) -> type:
     """The class of the fitted column of a step field."""
-    if isinstance(field, When) or (isinstance(field, Number) and field.transform == "gap"):
+    if isinstance(field, When) or (isinstance(field, Number) and field.transform in ("gap", "drop")):
         return Gaps
     if isinstance(field, Flags):
         return Block

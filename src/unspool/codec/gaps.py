@@ -1,10 +1,10 @@
-"""Moments of a sequence, and numbers that never fall: as the gap since the step before."""
+"""Moments of a sequence, and numbers that never fall or never rise: as the gap since the step before."""
 
 import msgspec
 import numpy as np
 
 from unspool.codec.marginals import refine
-from unspool.codec.numbers import Scaled
+from unspool.codec.numbers import SLACK, Scaled
 from unspool.codec.transforms import accumulate, anchored
 from unspool.errors import SchemaError
 from unspool.schema.arrays import lay
@@ -20,18 +20,21 @@ FAR = 20.0
 
 
 class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="gaps"):
-    """A column of moments or of rising numbers: each value is the last present one of its sequence and a gap.
+    """A column of moments, of rising or of falling numbers: each is the last present one of its sequence and a gap.
 
+    Falling numbers are rising ones with their sign turned: `y`, moments in units or numbers with that sign, adds up.
     The first value of a sequence is a gap from the value before step 0 where that is known, else from an origin: the
-    smallest such first value of training. What never fell in training has no gap below 0, and so never falls.
+    smallest such first y of training. What never fell in training has no gap below 0, and so never falls.
 
     Args:
         gap: the gaps as a column of numbers.
-        origin: what first values are counted from, in units.
+        origin: what first values are counted from, a y.
         unit: microseconds of a unit of moments; 0 for numbers.
         decimals: what numbers are rounded to; 0 gives whole numbers back, None leaves them as they are.
         low: the smallest value of training, in units.
         high: the largest.
+        sign: of numbers, -1 where they never rise.
+        floor: of numbers that never rise, what no draw is below, or None.
     """
 
     gap: Scaled
@@ -40,10 +43,19 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
     decimals: int | None = None
     low: float = 0.0
     high: float = 0.0
+    sign: float = 1.0
+    floor: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.unit < np.inf:
             raise SchemaError("gaps, unit", "a finite number, 0 or above", str(self.unit))
+        if self.sign not in (1.0, -1.0):
+            raise SchemaError("gaps, sign", "1 or -1", str(self.sign))
+
+    @property
+    def one(self) -> float:
+        """The change of a value for which its y rises by one."""
+        return self.unit or self.sign
 
     @property
     def nullable(self) -> bool:
@@ -74,17 +86,19 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
             base: (N,) what stands before step 0, as a number; NaN or None where nothing does.
 
         Raises:
-            SchemaError: a number that falls.
+            SchemaError: a number that falls, for `"gap"`, or rises, for `"drop"`.
         """
         values = as_number(column)
         unit = unit_of(values) if column.dtype.kind == "M" else 0.0
-        x, base = values / (unit or 1.0), None if base is None else base / (unit or 1.0)
+        sign = -1.0 if isinstance(field, Number) and field.transform == "drop" else 1.0
+        x, base = values / (unit or sign), None if base is None else base / (unit or sign)
         gap, alone, _ = gaps(x, offsets, base)
         rising = bool((gap[~np.isnan(gap)] >= 0).all()) if isinstance(field, When) else True
         if rising and (gap < 0).any():
             row = int(np.argmax(gap < 0))
             cure = f"Sort the steps, or pass Number({field.name!r}, transform=...) with another transform."
-            raise SchemaError(place.at(row), "a number no smaller than the one before, for gap", f"{x[row]:g}", cure)
+            expected = f"a number no {'smaller' if sign > 0 else 'larger'} than the one before, for {field.transform}"  # type: ignore[union-attr]
+            raise SchemaError(place.at(row), expected, f"{values[row]:g}", cure)
         origin = float(x[alone].min()) if alone.any() else 0.0
         gap = np.where(alone, x - origin, gap)
         plain = plain_transform(gap)
@@ -93,7 +107,9 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
         grid = grid_of(x[~np.isnan(x)])
         whole = 0 if column.dtype.kind == "i" or is_whole(column) else None
         decimals = whole if whole == 0 or grid is None else max(grid[0], 1)
-        return cls(fitted, origin, unit, decimals, float(np.nanmin(x)), float(np.nanmax(x)))
+        low, high = (float(end) for end in sorted(sign * np.array([np.nanmin(x), np.nanmax(x)])))
+        floor = 0.0 if sign < 0 and low >= 0 else None
+        return cls(fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor)
 
     def encode_with_slope(
         self, column: np.ndarray, place: Place, offsets: np.ndarray | None = None, base: np.ndarray | None = None
@@ -103,9 +119,9 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
         Raises:
             SchemaError: a missing value where training had none, or a gap that the transform is not defined for.
         """
-        x = as_number(column) / (self.unit or 1.0)
+        x = as_number(column) / self.one
         bounds = np.array([0, len(x)]) if offsets is None else offsets
-        gap, alone, _ = gaps(x, bounds, None if base is None else base / (self.unit or 1.0))
+        gap, alone, _ = gaps(x, bounds, None if base is None else base / self.one)
         return self.gap.encode_with_slope(np.where(alone, x - self.origin, gap), place)
 
     def decode(
@@ -125,12 +141,13 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
         kept = ~np.isnan(gap)
         bounds = np.array([0, len(gap)]) if offsets is None else offsets
         inner = lay(np.diff(np.concatenate(([0], np.cumsum(kept)))[bounds]))
-        start = np.full(len(bounds) - 1, np.nan) if base is None else base / (self.unit or 1.0)
+        start = np.full(len(bounds) - 1, np.nan) if base is None else base / self.one
         x = np.full(len(gap), np.nan)
-        anchors = None if known is None else known[kept] / (self.unit or 1.0)
+        anchors = None if known is None else known[kept] / self.one
         x[kept] = accumulate(*anchored(gap[kept], inner, np.where(np.isnan(start), self.origin, start), anchors))
-        if known is not None and not self.unit:
-            x = np.where(np.isnan(known), x, known)
+        if not self.unit:
+            x = self._above(self.sign * x + 0.0)
+            x = x if known is None else np.where(np.isnan(known), x, known)
         if self.unit:
             moments = np.full(len(x), np.datetime64("NaT"), "datetime64[us]")
             # Years past 9999 are no dates to most programs.
@@ -144,6 +161,12 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
         x = np.round(x, self.decimals)
         whole = self.decimals == 0 and bool(kept.all()) and bool(np.all(np.abs(x) < 2.0**63))
         return x.astype(np.int64) if whole else x
+
+    def _above(self, x: np.ndarray) -> np.ndarray:
+        """The floor as it was, where float32 has carried a value across."""
+        if self.floor is None:
+            return x
+        return np.where((x < self.floor) & (x > self.floor - SLACK * max(self.high, 1e-30)), self.floor, x)
 
 
 EARLIEST, LATEST = 62_135_596_800_000_000.0, 253_402_300_799_000_000.0

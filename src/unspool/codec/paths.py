@@ -1,7 +1,7 @@
 """Where values stand that the network sees as steps from one to the next: differences, log-returns and gaps.
 
-Such a value x has a y that adds up: x itself, its logarithm, or x in units of a gap. The loop keeps y less where its
-sequence began, in a unit in which float32 holds it: the *height* of `unspool.network.path`.
+Such a value x has a y that adds up: x itself, its logarithm, x in units of a gap, or -x where x never rises. The loop
+keeps y less where its sequence began, in a unit in which float32 holds it: the *height* of `unspool.network.path`.
 """
 
 from typing import NamedTuple
@@ -40,7 +40,7 @@ def unit_of(column: object) -> float | None:
 
 
 def rises(column: object) -> bool:
-    """Whether values never fall."""
+    """Whether y never falls."""
     return isinstance(column, Gaps) and column.gap.floor == 0
 
 
@@ -59,7 +59,7 @@ def track_of(column: object, base: NDArray[np.float64] | None, rows: int) -> Tra
     unit = unit_of(column)
     nothing = np.full(rows, np.nan)
     if isinstance(column, Gaps) and unit is not None:
-        before = nothing if base is None else np.asarray(base, np.float64) / (column.unit or 1.0)
+        before = nothing if base is None else np.asarray(base, np.float64) / column.one
         return Track(np.where(np.isnan(before), column.origin, before), np.zeros(rows), unit)
     if isinstance(column, Scaled) and unit is not None:
         known = column.before(base)
@@ -77,6 +77,6 @@ def raised(column: Scaled | Gaps, values: NDArray[np.float64]) -> NDArray[np.flo
         values: numbers, or microseconds since 1970.
     """
     if isinstance(column, Gaps):
-        return values / (column.unit or 1.0)
+        return values / column.one
     with np.errstate(divide="ignore", invalid="ignore"):
         return transforms.forward(values, column.transform, column.unit)

@@ -12,6 +12,7 @@ from unspool.codec.block import Block
 from unspool.codec.codec import Codec
 from unspool.codec.columns import StepColumn, Symbols
 from unspool.codec.facts import Facts
+from unspool.codec.gaps import Gaps
 from unspool.codec.numbers import Scaled
 from unspool.codec.paths import Track, raised, rises, track_of
 from unspool.errors import OptionError
@@ -43,7 +44,7 @@ def confined(
         allowed: by step field, what may be drawn; see `unspool.codec.allow`.
 
     Raises:
-        OptionError: what never falls starts above all that is allowed.
+        OptionError: what never falls starts above all that is allowed, or what never rises below it.
     """
     fields = list(zip(codec.schema.steps, codec.steps, strict=True))
     tracks = tuple(track_of(column, bases.get(field.name), rows) for field, column in fields)
@@ -51,7 +52,8 @@ def confined(
     for j, ((field, column), track) in enumerate(zip(fields, tracks, strict=True)):
         room = _room(column, track, allowed[j] if allowed else None)
         if room is not None and track is not None and rises(column) and (room.high < 0).any():
-            expected = "a range that reaches what the first step is counted from, because it never falls"
+            never = "falls" if column.sign > 0 else "rises"  # type: ignore[union-attr]
+            expected = f"a range that reaches what the first step is counted from, because it never {never}"
             raise OptionError(f"allow, column {field.name!r}", expected, "one that ends before")
         rooms.append(Room(NOWHERE, -NOWHERE) if room is None and facts and facts.most[j] is not None else room)
     return request._replace(tracks=tracks, rooms=tuple(rooms), facts=facts)
@@ -64,11 +66,15 @@ def _room(column: StepColumn, track: Track | None, allowed: Allowed | None) -> R
     if isinstance(column, Block):
         return None if allowed is None else Room(allowed.low[None], allowed.high[None])
     low, high = (-np.inf, np.inf) if allowed is None else (allowed.low, allowed.high)
-    if track is not None and isinstance(column, Scaled):
+    if track is not None:
         low = low if column.floor is None else max(low, column.floor)
+    if track is not None and isinstance(column, Scaled):
         high = high if column.ceiling is None else min(high, column.ceiling)
     if track is not None:
         ends = [(raised(column, np.array([end])) - track.ground) / track.unit for end in (low, high)]
+        ends = sorted(ends, key=np.max)  # those of what never rises lie the other way round
+        if isinstance(column, Gaps) and allowed is None:
+            ends[1] = np.maximum(ends[1], 0.0)  # what starts below its floor stays where it is
         ends[0] = np.where(np.isnan(ends[0]), -np.inf, ends[0])  # the logarithm of what is below 0
     elif isinstance(column, Scaled):
         ends = [np.array([column.placed(end) if np.isfinite(end) else end]) for end in (low, high)]

@@ -6,7 +6,7 @@ import msgspec
 
 from unspool.errors import OptionError, SchemaError
 
-Transform = Literal["auto", "none", "standardise", "log1p", "asinh", "difference", "log_return", "gap"]
+Transform = Literal["auto", "none", "standardise", "log1p", "asinh", "difference", "log_return", "gap", "drop"]
 """How a number is made comparable before the network sees it; every one is invertible."""
 
 HeadChoice = Literal["auto", "normal", "student_t", "mixture", "discretised", "histogram", "point"]
@@ -18,7 +18,7 @@ Bounds = Literal["auto", "data"] | tuple[float | None, float | None] | None
 BYTES = 256
 """Pieces that are a single byte: any text can be written with them."""
 
-SERIES = ("difference", "log_return", "gap")
+SERIES = ("difference", "log_return", "gap", "drop")
 """Transforms that look at the value before, and so are for steps."""
 
 Unit = Literal["char", "word", "bpe"]
@@ -79,8 +79,8 @@ class Number(Field, frozen=True):
     Args:
         name: the column's name.
         transform: how it is made comparable; `"auto"` decides by the data (see `unspool.schema.inference`).
-            `"difference"`, `"log_return"` and `"gap"` are for steps only; a gap is a difference that is never negative,
-            so what is seen as gaps never falls.
+            `"difference"`, `"log_return"`, `"gap"` and `"drop"` are for steps only; a gap is a difference that is never
+            negative, so what is seen as gaps never falls; a drop is one that is never positive, and such never rises.
         head: its output distribution, when it is a field of the step; `"auto"` decides by the data: a `"discretised"`
             mixture for whole numbers and decimals on a grid, a `"mixture"` of normals for others; and where the data
             are enough, a short trial may find another one better, see `unspool.training.trial`.

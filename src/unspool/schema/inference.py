@@ -149,10 +149,13 @@ def decided(field: Number, values: np.ndarray, offsets: np.ndarray, first: np.nd
         transform = step_transform(values, offsets, first)
     elif transform == "auto":
         transform = input_transform(values) if isinstance(field, Count) else step_transform(values, offsets, first)
-        transform = input_transform(values) if transform == "gap" else transform
-    elif transform == "gap" and field.bounds not in ("auto", None) and field.bounds != (0.0, None):
+        transform = input_transform(values) if transform in ("gap", "drop") else transform
+    elif transform in ("gap", "drop") and field.bounds not in ("auto", None) and field.bounds != (0.0, None):
+        never = "fall" if transform == "gap" else "rise"
         place = f"{field.kind}({field.name!r}, transform={transform!r}, bounds=...)"
-        raise SchemaError(place, "no bounds, since a gap is one in itself: values never fall", repr(field.bounds))
+        raise SchemaError(
+            place, f"no bounds, since a {transform} is one in itself: values never {never}", repr(field.bounds)
+        )
     if head == "auto":
         head = step_head(values, offsets, first, transform)
     return msgspec.structs.replace(field, transform=transform, head=head)

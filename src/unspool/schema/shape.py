@@ -47,7 +47,9 @@ def input_transform(values: np.ndarray) -> Transform:
 
 
 def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None = None) -> Transform:
-    """The transform of a step field: gaps for what never falls, a difference for a random walk, else as for inputs.
+    """The transform of a step field: gaps for what never falls, drops for what never rises, and so on.
+
+    A difference for a random walk, else as for inputs.
 
     Close to a random walk means: the variance of the steps is less than a twentieth of the variance of
     the values; the steps are uncorrelated (|r| <= 0.15); and over four steps their variance has grown four-fold
@@ -68,6 +70,8 @@ def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | 
     """
     if never_falls(values, offsets, first):
         return "gap"
+    if never_falls(-values, offsets, None if first is None else -first):
+        return "drop"
     kept, bounds = drop_missing(values, offsets)
     if len(kept) < 100 or not is_walk(kept, bounds):
         return input_transform(values)
@@ -99,7 +103,8 @@ def step_head(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None,
     grid = grid_of(kept)
     if transform == "log_return":
         return DENSITY
-    if transform == "gap":
+    if transform in ("gap", "drop"):
+        values, first = (values, first) if transform == "gap" else (-values, None if first is None else -first)
         gap, alone, _ = gaps(values, offsets, first)
         kept = np.concatenate([gap[~np.isnan(gap)], values[alone] - values[alone].min(initial=np.inf)])
         grid = grid_of(kept)

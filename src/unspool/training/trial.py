@@ -141,7 +141,7 @@ def candidates(field: AnyField, open_: set[str], examples: Examples) -> tuple[An
         open_: names of the fields whose head was left open; `name.transform` where the transform was, too.
         examples: the data.
     """
-    if not isinstance(field, Number) or field.name not in open_ or field.transform in ("gap", *SERIES):
+    if not isinstance(field, Number) or field.name not in open_ or field.transform in ("gap", "drop", *SERIES):
         return (field,)
     heads = ["discretised"] if field.head == "discretised" else ["mixture", "student_t", "histogram"]
     options = [msgspec.structs.replace(field, head=head) for head in heads]
