@@ -78,28 +78,40 @@ def detected(judged: Judged, limit: float) -> Criterion:
     return Criterion(f"detector's accuracy below {limit}", f"{accuracy:.3f} ± {error:.3f}", accuracy < limit)
 
 
-def missing(judged: Judged, name: str, limit: float) -> Criterion:
-    """A field is missing as often as in the held-out data."""
+def missing(judged: Judged, name: str, limit: float) -> list[Criterion]:
+    """A field is missing as often as in the data."""
     return as_often(judged, f"{name} missing", lambda side: absent(side.steps[name]), limit)
 
 
-def zeros(judged: Judged, name: str, limit: float) -> Criterion:
-    """A number is zero as often as in the held-out data."""
+def zeros(judged: Judged, name: str, limit: float) -> list[Criterion]:
+    """A number is zero as often as in the data."""
     return as_often(judged, f"{name} zero", lambda side: side.steps[name] == 0, limit)
 
 
-def as_often(judged: Judged, what: str, which: Callable[[Examples], np.ndarray], limit: float) -> Criterion:
-    """A share of generated steps is that of held-out ones; its error there is by sequence, or by stretch of windows."""
+def as_often(judged: Judged, what: str, which: Callable[[Examples], np.ndarray], limit: float) -> list[Criterion]:
+    """A share of generated steps is that of all the data, and of what was held out of them.
+
+    Its error there is by sequence, or by stretch of windows.
+    """
     made, train = (float(which(side).mean()) for side in (judged.made, judged.train))
+    every = float(np.concatenate([which(judged.train), which(judged.test)]).mean())
     test = judged.test
     parts = np.arange(len(test)) if test.starts is None else test.starts // (2 * test.gap)
     held = by_sequence(which(test).astype(float), np.repeat(parts, test.lengths))
     error = 100 * (held.error or float("nan"))
-    return Criterion(
-        f"{what} as often as held out, within {100 * limit:.0f} points",
-        f"generated {made:.1%}, held out {held.value:.1%} ± {error:.1f} (training {train:.1%})",
-        bool(abs(made - (held.value or 0.0)) <= limit),
-    )
+    within = f"within {100 * limit:.0f} points"
+    return [
+        Criterion(
+            f"{what} as often as in all the data, {within}",
+            f"generated {made:.1%}, all {every:.1%} (training {train:.1%})",
+            abs(made - every) <= limit,
+        ),
+        Criterion(
+            f"{what} as often as held out, {within}",
+            f"generated {made:.1%}, held out {held.value:.1%} ± {error:.1f}",
+            bool(abs(made - (held.value or 0.0)) <= limit),
+        ),
+    ]
 
 
 def never_falls(judged: Judged, name: str) -> Criterion:

@@ -76,7 +76,7 @@ def storms(quick: bool) -> Task:
         lambda judged: [
             criteria.better_than_baselines(judged),
             criteria.detected(judged, 0.75),
-            *(criteria.missing(judged, name, 0.02) for name in ("category", *DIAMETERS)),
+            *(one for name in ("category", *DIAMETERS) for one in criteria.missing(judged, name, 0.02)),
         ],
         seconds=BUDGET,
     )
@@ -135,7 +135,7 @@ def weather(quick: bool) -> Task:
         cut(table[year < 2015]),
         cut(table[year == 2015]),
         50,
-        lambda judged: [criteria.zeros(judged, "precipitation", 0.02)],
+        lambda judged: criteria.zeros(judged, "precipitation", 0.02),
         seconds=BUDGET,
     )
 
