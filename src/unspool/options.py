@@ -53,7 +53,8 @@ class Network(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         dropout: share of units that variational dropout switches off, one mask a sequence
             (Gal & Ghahramani 2016, arXiv:1512.05287).
         input_dropout: share of the units that encode the input that are switched off likewise. The fewer the
-            sequences, the sooner they are told apart by their inputs and learned by heart.
+            sequences, the sooner they are told apart by their inputs and learned by heart. `None` means 0 where
+            `dropout` is 0.
         embedding: width of the embedding of a category.
     """
 

@@ -29,3 +29,4 @@ def test_what_is_to_be_memorised_is_not_dropped_and_what_is_told_stays():
     memorised = planned(100, training=Training(holdout=0.0)).network
     assert (memorised.dropout, memorised.input_dropout) == (0.0, 0.0)
     assert planned(100, Network(input_dropout=0.3)).network.input_dropout == 0.3
+    assert planned(100, Network(dropout=0.0)).network.input_dropout == 0.0

@@ -92,7 +92,7 @@ def plan(
     of_input = network.input_dropout
     if of_input is None:
         alone = round(examples * (distinct or steps) / max(1, steps))  # windows that overlap are fewer than they seem
-        of_input = 0.0 if training.holdout == 0 else _step(alone, INPUT_DROPOUT, 0.0)
+        of_input = 0.0 if dropout == 0 else _step(alone, INPUT_DROPOUT, 0.0)
     batch = min(training.batch or _power(examples / 24, 8, 64), examples)
     segment = segment_steps(codec.longest, training.segment)
     per_epoch = math.ceil(examples / batch) * (1 if segment is None else math.ceil(steps / examples / segment))
