@@ -13,7 +13,7 @@ def planned(examples, network=None, training=None, **more):
 
 
 def test_the_fewer_the_sequences_the_more_of_the_input_is_dropped():
-    rates = [planned(examples).network.input_dropout for examples in (100, 20_000, 500_000)]
+    rates = [planned(examples).network.input_dropout for examples in (100, 900, 500_000)]
     assert rates == sorted(rates, reverse=True)
     assert rates[0] > 0 == rates[-1]
 

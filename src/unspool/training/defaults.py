@@ -20,7 +20,7 @@ Number = TypeVar("Number", int, float)
 SYMBOL_DROPOUT = MappingProxyType({50_000: 0.5, 200_000: 0.3, 1_000_000: 0.2})
 NUMBER_DROPOUT = MappingProxyType({15_000: 0.2, 1_000_000: 0.1})
 """Dropout by the number of values to learn from."""
-INPUT_DROPOUT = MappingProxyType({10_000: 0.5, 100_000: 0.2})
+INPUT_DROPOUT = MappingProxyType({1_000: 0.5})
 """Dropout of the input's encoding by the number of sequences, since it is they that are told apart by it."""
 
 CLIP = 1.0
