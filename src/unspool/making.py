@@ -120,14 +120,14 @@ def events(whole_order: Order) -> Iterator[Event]:
         for chunk in chunks(order.net, order.request, part, SHORT):
             offsets = lay(chunk.alive.sum(0))
             flat = tuple(values.swapaxes(0, 1)[chunk.alive.T] for values in chunk.values)
-            given = known(order.request, owner, offsets, step)
-            columns = order.codec.decode(flat, offsets, before, given)
+            given = told(order, owner, offsets, step)
+            columns = order.codec.decode(flat, offsets, before, *given)
             shown = order.codec.show(columns, offsets, apart=True)
             for t in range(len(chunk.alive)):
                 for k in np.flatnonzero(chunk.alive[t]):
                     yield Event(int(owner[k]) + order.request.first_row, int(sample[k]), step + t, shown[k][t])
             step += len(chunk.alive)
-            exact = order.codec.decode(flat, offsets, before, given, rounded=False)
+            exact = order.codec.decode(flat, offsets, before, *given, rounded=False)
             before = _last(exact, offsets, before) | _left(order.codec, flat, offsets, before)
 
 
@@ -169,31 +169,35 @@ def _made(order: Order, part: slice) -> Sequences:
         values, offsets, ended, nats, scores = search(order.net, request, order.beam, inputs)
     row = np.arange(part.start, part.stop) // request.samples
     before = {name: base[row] for name, base in order.bases.items()}
-    columns = order.codec.decode(values, offsets, before, known(request, row, offsets))
+    columns = order.codec.decode(values, offsets, before, *told(order, row, offsets))
     first = part.start + request.first_row * request.samples
     made = request.samples, request.seed, first
     return Sequences(order.codec, order.table, columns, offsets, ended, *made, nats, scores, request.first_row)
 
 
-def known(
-    request: Request, row: NDArray[np.int64], offsets: NDArray[np.int64], first: int = 0
-) -> dict[str, NDArray[np.float64]] | None:
-    """Numbers and moments that were given, to come back as they are; see `Codec.decode`.
+def told(
+    order: Order, row: NDArray[np.int64], offsets: NDArray[np.int64], first: int = 0
+) -> tuple[Mapping[str, NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]:
+    """Numbers and moments that were given, as `known` and `most` of `Codec.decode`; nothing where none of them was.
 
     Args:
-        request: what was asked for.
+        order: with its inputs.
         row: (N,) of every sequence.
         offsets: (N + 1,) of their steps.
         first: number of the first of these steps.
     """
-    if request.facts is None:
-        return None
+    facts = order.request.facts
+    if facts is None:
+        return {}, {}
     lengths = np.diff(offsets)
     step = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths) + first
-    at, inside = request.facts.at(np.repeat(row, lengths), step)
+    at, inside = facts.at(np.repeat(row, lengths), step)
     if not inside.any():
-        return None
-    return {name: np.where(inside, values[at], np.nan) for name, values in request.facts.known.items()}
+        return {}, {}
+    names = [field.name for field in order.codec.schema.steps]
+    ends = {name: most for name, most in zip(names, facts.most, strict=True) if most is not None}
+    known = {name: np.where(inside, values[at], np.nan) for name, values in facts.known.items()}
+    return known, {name: np.where(inside, most[at], np.inf) for name, most in ends.items()}
 
 
 def settled(order: Order, part: slice) -> tuple[Order, slice]:

@@ -305,8 +305,8 @@ class OneToMany:
                 into words or pieces, where they are its steps, as if it ended there: end it where a word does.
             pin: values that are facts, `{step: {column: value}}` with steps counted from 0, for all rows, or a list
                 with one for each; `None` is a missing value. What a pinned step draws after them, and all that follows,
-                depends on them; what comes before doesn't, except that what never falls stays below. No sequence
-                stops before its last pin.
+                depends on them; what comes before doesn't, except that what never falls stays below, and what never
+                rises above. No sequence stops before its last pin.
             allow: what may be drawn, `{column: [values]}` of categories and flags, `{column: (low, high)}` of numbers
                 and dates, where either may be `None`. A draw is one of the learned distribution given that it is
                 allowed; whether a number is missing stays as learned.
@@ -315,7 +315,8 @@ class OneToMany:
             UnknownCategory: a category that training never saw.
             SchemaError: inputs that are missing, or of another kind than in training.
             OptionError: a rule that no field can take, or numbers out of their bounds; no inputs, and no model of them;
-                a pin that contradicts a bound, what is allowed, the prefix, the length, or that a column never falls.
+                a pin that contradicts a bound, what is allowed, the prefix, the length, or that a column never falls
+                or never rises; a prefix that such a column can't go on from within what is allowed.
 
         Examples:
             >>> import unspool as us

@@ -1,7 +1,8 @@
-"""Moments and numbers that never fall come back as they were, and what is made never falls."""
+"""Moments and numbers that never fall, or never rise, come back as they were, and what is made never does either."""
 
 import itertools
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -83,6 +84,45 @@ def test_decode_undoes_encode(data) -> None:
     np.testing.assert_allclose(back, values, rtol=1e-6, atol=1e-9)
 
 
+def falling(seed=0):
+    """Two sequences and a half of continuous numbers that never rise, and what stands before step 0 of the second."""
+    rng = np.random.default_rng(seed)
+    offsets, base = np.array([0, 5, 9, 12]), np.array([np.nan, 40.0, np.nan])
+    values = np.concatenate([30 - np.cumsum(rng.gamma(1.0, 3.0, n)) for n in np.diff(offsets)])
+    values[[2, 5]] = np.nan
+    return values, offsets, base
+
+
+def test_a_drop_is_the_gap_of_the_number_with_its_sign_turned() -> None:
+    values, offsets, base = falling()
+    place = Place("the data", "x")
+    drop = Gaps.fit(Number("x", "drop", "mixture"), values, place, offsets, base)
+    gap = Gaps.fit(Number("x", "gap", "mixture"), -values, place, offsets, -base)
+    assert (drop.gap, drop.origin, drop.low, drop.high) == (gap.gap, gap.origin, -gap.high, -gap.low)
+    pairs = zip(
+        drop.encode_with_slope(values, place, offsets, base),
+        gap.encode_with_slope(-values, place, offsets, -base),
+        strict=True,
+    )
+    for one, other in pairs:
+        np.testing.assert_array_equal(one, other)
+    z, _ = drop.encode_with_slope(values, place, offsets, base)
+    np.testing.assert_array_equal(drop.decode(z, offsets, base), -gap.decode(z, offsets, -base))
+
+
+def test_the_likelihood_of_a_drop_is_that_of_the_value() -> None:
+    """Its slope is |dz/dx|, also where a logarithm bends the drops: by central differences, step by step."""
+    values, offsets, base = falling()
+    for x in (values, 30 - np.exp((30 - values) / 4)):
+        place = Place("the data", "x")
+        column = Gaps.fit(Number("x", "drop", "mixture"), x, place, offsets, base)
+        _, slope = column.encode_with_slope(x, place, offsets, base)
+        for t in np.flatnonzero(~np.isnan(x)):
+            nudge = 1e-6 * np.eye(len(x))[t]
+            up, down = (column.encode_with_slope(x + by, place, offsets, base)[0][t] for by in (nudge, -nudge))
+            assert np.log((down - up) / 2e-6) == pytest.approx(slope[t], abs=1e-5)  # z rises where x falls
+
+
 def test_what_never_fell_never_falls() -> None:
     """Of a network with random weights, whatever it draws; days of the first visits come near those of training."""
     import jax.numpy as jnp
@@ -128,6 +168,35 @@ def test_a_step_that_never_rises_is_taken_for_drops_and_one_that_does_is_not() -
         fitted({**table, "x": up}, sequence=Number("x", "drop"))
 
 
+@pytest.mark.parametrize(("bounds", "floor"), [("auto", 0.0), (None, None), ((0.0, None), 0.0)])
+def test_drops_stop_at_zero_unless_told_otherwise(bounds, floor) -> None:
+    values, offsets, _ = falling()
+    values -= np.nanmin(values)
+    field = Number("x", "drop", "mixture", bounds)
+    assert Gaps.fit(field, values, Place("the data", "x"), offsets, None).floor == floor
+    assert Gaps.fit(Number("x", "drop", "mixture"), values - 1, Place("the data", "x"), offsets, None).floor is None
+
+
+def test_what_float32_carried_across_the_floor_is_put_back_but_not_what_started_below() -> None:
+    offsets, place = np.array([0, 3, 6]), Place("the data", "x")
+    column = Gaps.fit(
+        Number("x", "drop", "mixture"), np.array([1e6, 4e5, 0.0, 9e5, 3e5, 0.0]), place, offsets, np.full(2, np.nan)
+    )
+    base = np.array([7e5, -7.0])
+    z, _ = column.encode_with_slope(np.array([7e5, 3e5, -1.0, -7.0, -7.0, -8.0]), place, offsets, base)
+    assert column.decode(z, offsets, base).tolist() == [7e5, 3e5, 0, -7, -7, -8]
+
+
+@pytest.mark.parametrize(("transform", "sign"), [("gap", 1), ("drop", -1)])
+def test_data_below_the_bound_that_was_asked_for_are_refused(transform, sign) -> None:
+    table = {"id": np.repeat(np.arange(8), 5), "group": np.repeat(np.arange(8), 5) % 2}
+    x = sign * np.tile(np.arange(5), 8) - 2
+    with pytest.raises(SchemaError, match=f"column 'x': expected numbers of at least 0, its bound, found {x.min()}"):
+        fitted({**table, "x": x}, sequence=Number("x", transform, bounds=(0.0, None)))
+    with pytest.raises(SchemaError, match=f"no bounds, since a {transform} is one in itself"):
+        fitted({**table, "x": x}, sequence=Number("x", transform, bounds=(-9.0, None)))
+
+
 @pytest.fixture(scope="module")
 def stock():
     """A model of what is left of a stock, which never rises and never falls below 0, and of an empty day or not."""
@@ -161,7 +230,11 @@ def test_what_never_rises_stays_above_a_later_pin_and_goes_on_from_it(stock) -> 
         ({"pin": {1: {"left": 20}, 3: {"left": 21}}}, r"step 3.*'left'.*no more than 20.*step 1.*never rises.*21"),
         ({"pin": {1: {"left": -1}}}, r"step 1.*'left'.*at least 0.*-1"),
         ({"pin": {1: {"left": 2.5}}}, "whole number"),
-        ({"allow": {"left": (70, None)}}, "'left'.*never rises"),
+        ({"pin": {1: {"left": 61}}}, r"step 1.*'left'.*no more than 60, what the first.*never rises, found 61"),
+        ({"allow": {"left": (70, None)}}, "'left'.*never rises, found one that begins above"),
+        ({"allow": {"left": (None, -1)}}, "'left'.*a range in which values lie, found None to -1"),
+        ({"prefix": [{"left": 9, "late": 0.5}], "allow": {"left": (20, None)}}, "prefix.*at least 20.*rises, found 9"),
+        ({"prefix": [{"left": -5, "late": 0.5}]}, r"prefix.*'left'.*at least 0, the bound.*found -5.*bounds=None"),
     ],
 )
 def test_what_contradicts_a_number_that_never_rises_is_refused(stock, asked, message) -> None:
@@ -173,8 +246,22 @@ def test_a_file_keeps_numbers_that_never_rise(stock, tmp_path) -> None:
     stock.save(tmp_path / "stock.unspool")
     again = us.load(tmp_path / "stock.unspool")
     assert list(again.generate({"kind": 1}, n=3, seed=5)) == list(stock.generate({"kind": 1}, n=3, seed=5))
+    (column, _) = stock.codec_.steps
     with pytest.raises(SchemaError, match="1 or -1"):
-        Gaps(stock.codec_.steps[0].gap, 0.0, sign=2.0)
+        Gaps(column.gap, 0.0, sign=2.0)
+    with pytest.raises(SchemaError, match="1, of moments, found -1"):
+        Gaps(column.gap, 0.0, unit=float(DAY), sign=-1.0)
+
+
+def test_a_file_without_numbers_that_never_rise_is_as_it_was_before_there_were_any() -> None:
+    """Older programs refuse keys that they don't know; and what they wrote has none of them."""
+    table = events()
+    day = (table["when"] - table["when"].min()).astype("timedelta64[D]").astype(int)
+    for values, field in ((table["when"], When("x")), (day, Number("x"))):
+        (column,) = fitted({**table, "x": values}, sequence=field)[0].steps
+        written = msgspec.json.encode(column)
+        assert not {"sign", "floor"} & msgspec.json.decode(written).keys()
+        assert msgspec.json.decode(written, type=Gaps) == column
 
 
 def test_moments_that_go_back_are_gaps_of_both_signs() -> None:

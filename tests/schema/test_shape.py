@@ -26,6 +26,8 @@ def series(kind: str) -> np.ndarray:
         "sine": np.sin(np.linspace(0, 10, STEPS) + phase),
         "noisy sine": np.sin(np.linspace(0, 10, STEPS) + phase) + 0.01 * noise,
         "lines": phase * np.arange(STEPS),
+        "falling lines": 100 - phase * np.arange(STEPS),
+        "drained": np.maximum(50 - np.abs(noise).cumsum(1), 0.0),
         "levels": 10 * phase + noise,
         "noise": noise,
         "rain": np.where(noise > 0.5, np.exp(1.5 * noise), 0.0),
@@ -45,6 +47,8 @@ def series(kind: str) -> np.ndarray:
         ("ar0.9", "standardise"),
         ("ar0.5", "standardise"),
         ("lines", "gap"),
+        ("falling lines", "drop"),
+        ("drained", "drop"),
         ("levels", "standardise"),
         ("noise", "standardise"),
         ("rain", "log1p"),
@@ -60,6 +64,23 @@ def test_missing_values_do_not_change_the_choice() -> None:
     price = series("price")
     price[np.random.default_rng(1).random(len(price)) < 0.1] = np.nan
     assert step_transform(price, OFFSETS) == "log_return"
+
+
+@pytest.mark.parametrize(("sign", "transform"), [(1, "gap"), (-1, "drop")])
+def test_what_never_goes_back_must_move_often_and_never_the_other_way(sign: int, transform: str) -> None:
+    """Twenty moves; a number of its own in every sequence is none, and the value before step 0 counts too."""
+    moves = sign * np.tile(np.arange(5.0), 5)
+    offsets = np.arange(0, 26, 5)
+    assert step_transform(moves, offsets) == transform
+    assert step_transform(moves[:20], offsets[:5]) == "standardise"
+    assert step_transform(moves[:20], offsets[:5], np.full(4, -sign * 1.0)) == transform
+    assert step_transform(moves, offsets, np.full(5, sign * 1.0)) == "standardise"
+    assert step_transform(np.repeat(sign * np.arange(40.0), 5), np.arange(0, 201, 5)) == "standardise"
+    back = moves.copy()
+    back[3] -= sign * 3.0
+    assert step_transform(back, offsets) == "standardise"
+    gone = np.where(np.arange(60) % 7 == 2, np.nan, sign * np.tile(np.arange(5.0), 12))
+    assert step_transform(gone, np.arange(0, 61, 5)) == transform
 
 
 def test_few_values_are_standardised() -> None:

@@ -131,13 +131,8 @@ def _range(field: AnyField, column: Scaled | Gaps, values: Any) -> Allowed:
     known = [value for value in values if value is not None]
     ends = iter(as_number(cast(from_values(known, place), field, place)).tolist() if known else [])
     low, high = (sign * np.inf if value is None else next(ends) for sign, value in zip((-1, 1), values, strict=True))
-    if isinstance(column, Scaled):
-        least, most = (
-            (-np.inf if column.floor is None else column.floor),
-            (np.inf if column.ceiling is None else column.ceiling),
-        )
-    else:
-        least, most = -np.inf, np.inf
+    ceiling = column.ceiling if isinstance(column, Scaled) else None
+    least, most = (-np.inf if column.floor is None else column.floor), (np.inf if ceiling is None else ceiling)
     if low > high or low > most or high < least or not _any_on_grid(column, max(low, least), min(high, most)):
         raise OptionError(f"allow, column {field.name!r}", "a range in which values lie", f"{values[0]} to {values[1]}")
     return Allowed(None, low, high)

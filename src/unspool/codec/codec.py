@@ -12,6 +12,7 @@ from unspool.codec.columns import InputColumn, StepColumn, Symbols
 from unspool.codec.combinations import Combination, check_combinations
 from unspool.codec.examples import Examples, base_inputs, gather_as
 from unspool.codec.fitting import INPUT_COLUMN, fit_input, fit_step, step_column
+from unspool.codec.gaps import Gaps
 from unspool.codec.numbers import Scaled
 from unspool.codec.people import fact, parse_typed
 from unspool.codec.table import Table, is_many, read
@@ -235,6 +236,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         offsets: np.ndarray,
         first: Mapping[str, np.ndarray] | None = None,
         known: Mapping[str, np.ndarray] | None = None,
+        most: Mapping[str, np.ndarray] | None = None,
         *,
         rounded: bool = True,
     ) -> dict[str, np.ndarray]:
@@ -247,6 +249,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 those that were left over; see `unspool.codec.units.joined`.
             known: by name of a number or moment, (S,) float64 what was given rather than drawn, NaN elsewhere; it comes
                 back as it is.
+            most: by name, (S,) what no value of a column of gaps may pass; see `unspool.codec.gaps`.
             rounded: numbers as training had them; else what more steps can go on from.
 
         Returns:
@@ -262,7 +265,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             elif isinstance(column, Block):
                 decoded |= column.decode(values)
             else:
-                more = (first or {}).get(field.name), (known or {}).get(field.name)
+                more = [(first or {}).get(field.name), (known or {}).get(field.name)]
+                more += [(most or {}).get(field.name)] if isinstance(column, Gaps) else []
                 decoded[field.name] = column.decode(values, np.asarray(offsets), *more, rounded=rounded)
         return decoded
 

@@ -172,9 +172,12 @@ def _given(
     where = np.zeros(shape, bool)
     exact = np.full(len(inside), np.nan) if isinstance(column, (Scaled, Gaps)) else None
     if steps is not None:
-        encoded = encoded_facts(column, steps, Place("prefix", field.name, before))
+        place = Place("prefix", field.name, before)
+        encoded = encoded_facts(column, steps, place)
         values[inside] = encoded
         where[inside] = True
+        if rises(column):
+            _check_reach(column, encoded, allowed, place)
         if exact is not None:
             exact[inside] = as_number(steps)
     if pins:
@@ -276,6 +279,20 @@ def _check_within(field: AnyField, column: Scaled | Gaps, values: NDArray[np.flo
                 raise OptionError(place.at(k), f"{word} {bound:g}, the bound of the column", f"{value:g}", cure)
 
 
+def _check_reach(column: Gaps, y: NDArray[np.float64], allowed: Allowed | None, place: Place) -> None:
+    """Refuse a prefix that has passed all that may be drawn, which what never goes back can't reach any more."""
+    falling = column.never == "rises"
+    for end, whose, cure in (
+        (column.floor, "the bound of the column", f"fit again with Number({place.column!r}, bounds=None)"),
+        (allowed and (allowed.low if falling else allowed.high), "where what is allowed ends", "allow more"),
+    ):
+        if end is not None and (past := y > raised(column, np.array([end]))).any():
+            k = int(np.argmax(past))
+            word = "at least" if falling else "at most"
+            expected = f"{word} {_shown(column, end / column.one)}, {whose}, because it never {column.never}"
+            raise OptionError(place.at(k), expected, _shown(column, y[k]), f"Leave out that step, or {cure}.")
+
+
 def _check_together(
     codec: Codec,
     pins: list[Pin],
@@ -320,16 +337,16 @@ def _grounds(
 
 def _rising(
     name: str,
-    column: StepColumn,
+    column: Gaps,
     values: NDArray[Any],
     where: NDArray[np.bool_],
     offsets: NDArray[np.int64],
     ground: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """The next given y of a field that never falls, by step.
+    """The next given y of a field whose y never falls, by step.
 
     Raises:
-        OptionError: a given value is below one before it.
+        OptionError: a given value has gone back behind one before it.
     """
     given, many = where & ~np.isnan(values), len(offsets) > 2
     most = np.where(given, values, np.inf)
@@ -340,16 +357,16 @@ def _rising(
         if (falls := np.diff(y) < 0).any():
             k = int(np.argmax(falls))
             before = f"the value given for step {at[k - 1]}" if k else "what the first step is counted from"
-            less, never = ("more", "rises") if isinstance(column, Gaps) and column.sign < 0 else ("less", "falls")
-            expected = f"no {less} than {_shown(column, y[k])}, {before}, because it never {never}"
+            less = "less" if column.never == "falls" else "more"
+            expected = f"no {less} than {_shown(column, y[k])}, {before}, because it never {column.never}"
             place = f"pin: {f'row {row}, ' if many else ''}step {at[k]}, column {name!r}"
             raise OptionError(place, expected, _shown(column, y[k + 1]))
         most[part] = np.minimum.accumulate(most[part][::-1])[::-1]
     return most
 
 
-def _shown(column: StepColumn, y: float) -> str:
-    """A value that adds up, as people write it."""
-    if isinstance(column, Gaps) and column.unit:
+def _shown(column: Gaps, y: float) -> str:
+    """The value of a y, as people write it."""
+    if column.unit:
         return str(np.datetime64(round(y * column.unit), "us"))
-    return f"{y * column.one + 0.0 if isinstance(column, Gaps) else y:g}"
+    return f"{y * column.sign + 0.0:g}"

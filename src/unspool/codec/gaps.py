@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from unspool.codec.marginals import refine
+from unspool.codec.marginals import limits, refine
 from unspool.codec.numbers import SLACK, Scaled
 from unspool.codec.transforms import accumulate, anchored
 from unspool.errors import SchemaError
@@ -19,7 +19,11 @@ FAR = 20.0
 """Spreads from the centre past which a gap is better seen in a logarithm."""
 
 
-class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="gaps"):
+RISING, FALLING = 1.0, -1.0
+"""The sign that makes y of a number: of one that never falls, and of one that never rises."""
+
+
+class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind", tag="gaps"):
     """A column of moments, of rising or of falling numbers: each is the last present one of its sequence and a gap.
 
     Falling numbers are rising ones with their sign turned: `y`, moments in units or numbers with that sign, adds up.
@@ -33,8 +37,8 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
         decimals: what numbers are rounded to; 0 gives whole numbers back, None leaves them as they are.
         low: the smallest value of training, in units.
         high: the largest.
-        sign: of numbers, -1 where they never rise.
-        floor: of numbers that never rise, what no draw is below, or None.
+        sign: 1; or -1, of numbers that never rise.
+        floor: of numbers that never rise, what no draw is below, or None. What starts below it stays where it is.
     """
 
     gap: Scaled
@@ -43,19 +47,26 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
     decimals: int | None = None
     low: float = 0.0
     high: float = 0.0
-    sign: float = 1.0
+    sign: float = RISING
     floor: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.unit < np.inf:
             raise SchemaError("gaps, unit", "a finite number, 0 or above", str(self.unit))
-        if self.sign not in (1.0, -1.0):
+        if self.sign not in (RISING, FALLING):
             raise SchemaError("gaps, sign", "1 or -1", str(self.sign))
+        if self.unit and self.sign != RISING:
+            raise SchemaError("gaps, sign", "1, of moments", str(self.sign))
 
     @property
     def one(self) -> float:
         """The change of a value for which its y rises by one."""
         return self.unit or self.sign
+
+    @property
+    def never(self) -> str:
+        """What the values never do, where no y falls: `"falls"` or `"rises"`."""
+        return "falls" if self.sign == RISING else "rises"
 
     @property
     def nullable(self) -> bool:
@@ -86,18 +97,20 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
             base: (N,) what stands before step 0, as a number; NaN or None where nothing does.
 
         Raises:
-            SchemaError: a number that falls, for `"gap"`, or rises, for `"drop"`.
+            SchemaError: a number that falls, for `"gap"`, or rises, for `"drop"`; one below the bound that was asked
+                for.
         """
         values = as_number(column)
         unit = unit_of(values) if column.dtype.kind == "M" else 0.0
-        sign = -1.0 if isinstance(field, Number) and field.transform == "drop" else 1.0
+        sign = FALLING if isinstance(field, Number) and field.transform == "drop" else RISING
         x, base = values / (unit or sign), None if base is None else base / (unit or sign)
         gap, alone, _ = gaps(x, offsets, base)
         rising = bool((gap[~np.isnan(gap)] >= 0).all()) if isinstance(field, When) else True
-        if rising and (gap < 0).any():
+        if isinstance(field, Number) and (gap < 0).any():
             row = int(np.argmax(gap < 0))
             cure = f"Sort the steps, or pass Number({field.name!r}, transform=...) with another transform."
-            expected = f"a number no {'smaller' if sign > 0 else 'larger'} than the one before, for {field.transform}"  # type: ignore[union-attr]
+            size = "smaller" if sign == RISING else "larger"
+            expected = f"a number no {size} than the one before, for {field.transform}"
             raise SchemaError(place.at(row), expected, f"{values[row]:g}", cure)
         origin = float(x[alone].min()) if alone.any() else 0.0
         gap = np.where(alone, x - origin, gap)
@@ -108,7 +121,8 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
         whole = 0 if column.dtype.kind == "i" or is_whole(column) else None
         decimals = whole if whole == 0 or grid is None else max(grid[0], 1)
         low, high = (float(end) for end in sorted(sign * np.array([np.nanmin(x), np.nanmax(x)])))
-        floor = 0.0 if sign < 0 and low >= 0 else None
+        floor = limits(field, values[~np.isnan(values)], place)[0] if isinstance(field, Number) else None
+        floor = floor if sign == FALLING else None  # what never falls has no need of it
         return cls(fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor)
 
     def encode_with_slope(
@@ -130,12 +144,14 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
         offsets: np.ndarray | None = None,
         base: np.ndarray | None = None,
         known: np.ndarray | None = None,
+        most: np.ndarray | None = None,
         *,
         rounded: bool = True,
     ) -> np.ndarray:
         """Values as they were: datetime64[us] with NaT, int64 where training had whole numbers, else float64.
 
-        The arguments are those of `Scaled.decode`; known moments are microseconds since 1970.
+        The arguments are those of `Scaled.decode`; known moments are microseconds since 1970. And `most` is (S,) the
+        next given y, which no draw has passed but for what float32 loses; infinity where none comes.
         """
         gap = self.gap.decode(z).astype(np.float64)
         kept = ~np.isnan(gap)
@@ -145,8 +161,9 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
         x = np.full(len(gap), np.nan)
         anchors = None if known is None else known[kept] / self.one
         x[kept] = accumulate(*anchored(gap[kept], inner, np.where(np.isnan(start), self.origin, start), anchors))
+        x = x if most is None else np.minimum(x, most)
         if not self.unit:
-            x = self._above(self.sign * x + 0.0)
+            x[kept] = self._above(self.sign * x[kept] + 0.0, np.repeat(self.sign * start, np.diff(inner)))
             x = x if known is None else np.where(np.isnan(known), x, known)
         if self.unit:
             moments = np.full(len(x), np.datetime64("NaT"), "datetime64[us]")
@@ -162,11 +179,13 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
         whole = self.decimals == 0 and bool(kept.all()) and bool(np.all(np.abs(x) < 2.0**63))
         return x.astype(np.int64) if whole else x
 
-    def _above(self, x: np.ndarray) -> np.ndarray:
-        """The floor as it was, where float32 has carried a value across."""
+    def _above(self, x: np.ndarray, start: np.ndarray) -> np.ndarray:
+        """The floor as it was, where float32 has carried a value across; not of what starts below it."""
         if self.floor is None:
             return x
-        return np.where((x < self.floor) & (x > self.floor - SLACK * max(self.high, 1e-30)), self.floor, x)
+        slack = SLACK * max(abs(self.low), abs(self.high))
+        across = (x < self.floor) & (x > self.floor - slack) & ~(start < self.floor)
+        return np.where(across, self.floor, x)
 
 
 EARLIEST, LATEST = 62_135_596_800_000_000.0, 253_402_300_799_000_000.0

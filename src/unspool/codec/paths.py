@@ -4,7 +4,7 @@ Such a value x has a y that adds up: x itself, its logarithm, x in units of a ga
 keeps y less where its sequence began, in a unit in which float32 holds it: the *height* of `unspool.network.path`.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ def unit_of(column: object) -> float | None:
     return column.scale if isinstance(column, Scaled) and column.transform in SERIES else None
 
 
-def rises(column: object) -> bool:
+def rises(column: object) -> TypeGuard[Gaps]:
     """Whether y never falls."""
     return isinstance(column, Gaps) and column.gap.floor == 0
 

@@ -33,7 +33,7 @@ def fact(column: InputColumn | StepColumn) -> str:
             atoms = f", often {listing([f'{atom:g}' for atom in column.atoms], 3)}" if column.atoms else ""
             return f"{column.low:g} to {column.high:g}{grid}{atoms}, {column.transform}{gone}"
         case Gaps():
-            what = "gaps" if column.sign > 0 else "drops"
+            what = "gaps" if column.never == "falls" else "drops"
             return f"{_moment(column, column.low)} to {_moment(column, column.high)}, {what} {fact(column.gap)}"
         case Block():
             return f"{len(column.members)} members, {column.share:.1%} yes" + (

@@ -34,7 +34,7 @@ class Target:
         symbols: V, of a field of symbols.
         measure: of a field of numbers.
         kinds: of a field of numbers, what a value may be: ordinary, missing, or one of the atoms.
-        gaps: whether what is predicted of a field of numbers is the gap since the step before.
+        gaps: whether what is predicted of a field of numbers is the gap, or the drop, since the step before.
         members: of a block of flags.
     """
 
@@ -69,7 +69,7 @@ class Evidence(Laid):
         inputs: per input field, (N,) codes of symbols, or (N, D) comparable reals, NaN where missing.
         symbols: by step field, (S,) codes; V is one that the model never saw.
         numbers: by step field, (S,) float64 in original units, NaN where missing; of moments and of numbers that
-            never fall, the gaps.
+            never fall, the gaps; of those that never rise, the drops.
         kinds: by step field, (S,) what each number is: `ORDINARY`, `MISSING`, or from 2 on one of the model's atoms.
         first: by step field, (N,) the values before step 0, where they are known.
         offsets: (N + 1,) where each sequence starts and the last one ends.
@@ -156,7 +156,7 @@ def evidence(codec: Codec, examples: Examples, encoded: Encoded) -> Evidence:
 
 
 def _number(column: object) -> Scaled | None:
-    """What is drawn of a column of numbers: itself, or its gaps, whose likelihood is that of the column."""
+    """What is drawn of a column of numbers: itself, or its gaps or drops, whose likelihood is that of the column."""
     column = column.gap if isinstance(column, Gaps) else column
     return column if isinstance(column, Scaled) else None
 

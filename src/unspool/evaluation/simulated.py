@@ -38,9 +38,9 @@ def autoregressive(
 ) -> Side:
     """Training sequences drawn at random, whose numbers are drawn anew: x_t = a + b x_{t-1} + e_t, or so of log x.
 
-    What is missing, what repeats (an atom), symbols, lengths, and numbers that never fall are those of the training
-    sequence. The chain starts from the value before step 0 where the input tells it, else from the sequence's own
-    first value. Draws are rounded to the grid of the data, and kept within what training had.
+    What is missing, what repeats (an atom), symbols, lengths, and numbers that never fall or never rise are those of
+    the training sequence. The chain starts from the value before step 0 where the input tells it, else from the
+    sequence's own first value. Draws are rounded to the grid of the data, and kept within what training had.
 
     Args:
         train: the training sequences.

@@ -80,7 +80,7 @@ class Given(NamedTuple):
     Attributes:
         values: per field; of a field whose values add up, heights.
         where: per field, where its value is given; of a block, which members.
-        most: per field, the next given value of one that never falls, which none before it may pass; else `None`.
+        most: per field, the next given height of one that never falls, which none before may pass; else `None`.
         going: before the last given value of a sequence, where it doesn't end.
     """
 

@@ -52,9 +52,9 @@ def confined(
     for j, ((field, column), track) in enumerate(zip(fields, tracks, strict=True)):
         room = _room(column, track, allowed[j] if allowed else None)
         if room is not None and track is not None and rises(column) and (room.high < 0).any():
-            never = "falls" if column.sign > 0 else "rises"  # type: ignore[union-attr]
-            expected = f"a range that reaches what the first step is counted from, because it never {never}"
-            raise OptionError(f"allow, column {field.name!r}", expected, "one that ends before")
+            expected = f"a range that reaches what the first step is counted from, because it never {column.never}"
+            found = "one that ends before" if column.never == "falls" else "one that begins above"
+            raise OptionError(f"allow, column {field.name!r}", expected, found)
         rooms.append(Room(NOWHERE, -NOWHERE) if room is None and facts and facts.most[j] is not None else room)
     return request._replace(tracks=tracks, rooms=tuple(rooms), facts=facts)
 
@@ -66,19 +66,25 @@ def _room(column: StepColumn, track: Track | None, allowed: Allowed | None) -> R
     if isinstance(column, Block):
         return None if allowed is None else Room(allowed.low[None], allowed.high[None])
     low, high = (-np.inf, np.inf) if allowed is None else (allowed.low, allowed.high)
-    if track is not None:
-        low = low if column.floor is None else max(low, column.floor)
     if track is not None and isinstance(column, Scaled):
+        low = low if column.floor is None else max(low, column.floor)
         high = high if column.ceiling is None else min(high, column.ceiling)
     if track is not None:
-        ends = [(raised(column, np.array([end])) - track.ground) / track.unit for end in (low, high)]
-        ends = sorted(ends, key=np.max)  # those of what never rises lie the other way round
-        if isinstance(column, Gaps) and allowed is None:
-            ends[1] = np.maximum(ends[1], 0.0)  # what starts below its floor stays where it is
+        ends = [_height(column, track, end) for end in (low, high)]
+        if isinstance(column, Gaps) and column.never == "rises":
+            ends.reverse()
+        if isinstance(column, Gaps) and column.floor is not None:
+            # What starts below its floor stays where it is.
+            ends[1] = np.minimum(ends[1], np.maximum(_height(column, track, column.floor), 0.0))
         ends[0] = np.where(np.isnan(ends[0]), -np.inf, ends[0])  # the logarithm of what is below 0
     elif isinstance(column, Scaled):
         ends = [np.array([column.placed(end) if np.isfinite(end) else end]) for end in (low, high)]
     return None if all(np.isinf(end).all() for end in ends) else Room(ends[0], ends[1])
+
+
+def _height(column: Scaled | Gaps, track: Track, value: float) -> NDArray[np.float64]:
+    """The height of a value in every row."""
+    return (raised(column, np.array([value])) - track.ground) / track.unit
 
 
 def pruned(net: Net, codec: Codec, allowed: tuple[Allowed | None, ...]) -> Net:

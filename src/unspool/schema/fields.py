@@ -80,13 +80,15 @@ class Number(Field, frozen=True):
         name: the column's name.
         transform: how it is made comparable; `"auto"` decides by the data (see `unspool.schema.inference`).
             `"difference"`, `"log_return"`, `"gap"` and `"drop"` are for steps only; a gap is a difference that is never
-            negative, so what is seen as gaps never falls; a drop is one that is never positive, and such never rises.
+            negative, so what is seen as gaps never falls; a drop is a fall since the last present value, never
+            negative, so what is seen as drops never rises.
         head: its output distribution, when it is a field of the step; `"auto"` decides by the data: a `"discretised"`
             mixture for whole numbers and decimals on a grid, a `"mixture"` of normals for others; and where the data
             are enough, a short trial may find another one better, see `unspool.training.trial`.
         bounds: what no draw violates, when it is a field of the step: `(low, high)`, either may be `None`; `"data"`,
             the range of training; `"auto"`, 0 and above where training was never negative; `None`, nothing. What is
             seen as a difference or a log-return keeps them too: the step is drawn given that its end lies within.
+            Gaps and drops are bounds in themselves, and take no others but `(0, None)`.
 
     Raises:
         OptionError: an unknown transform or head, or bounds that no number is within.
