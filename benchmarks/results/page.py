@@ -9,8 +9,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 HEADER = """# Results on real data
 
 Made by `make results ARGS=--write`, not by hand. Every model has default options: what is said of it is the
-input, the sequence, and what tells sequences and steps apart. Criteria were set before anything was fitted; those that
-are not met are shown as plainly as those that are. Figures are of held-out data, ± is one standard error, and
+input, the sequence, and what tells sequences and steps apart. Criteria were set before anything was fitted, but for
+shares "as often as in all the data", which came after the first results; those that are not met are shown as plainly as
+those that are. Figures are of held-out data and of the default options of their date, ± is one standard error, and
 [the report, line by line](report.md) explains the rest.
 """
 EPOCHS = 128

@@ -9,7 +9,7 @@ from unspool.codec.marginals import refine
 from unspool.codec.numbers import Scaled
 from unspool.codec.units import learn, longer
 from unspool.schema.arrays import missing_mask
-from unspool.schema.fields import Category, Count, Field, Flag, Flags, Number, Text, Vector, When
+from unspool.schema.fields import MONOTONE, Category, Count, Field, Flag, Flags, Number, Text, Vector, When
 
 INPUT_COLUMN: dict[type[Field], type] = {
     Category: Symbols,
@@ -24,7 +24,7 @@ INPUT_COLUMN: dict[type[Field], type] = {
 
 def step_column(field: Field) -> type:
     """The class of the fitted column of a step field."""
-    if isinstance(field, When) or (isinstance(field, Number) and field.transform in ("gap", "drop")):
+    if isinstance(field, When) or (isinstance(field, Number) and field.transform in MONOTONE):
         return Gaps
     if isinstance(field, Flags):
         return Block

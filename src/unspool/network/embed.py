@@ -43,7 +43,7 @@ class Feed(eqx.Module):
 
 
 class Table(Feed):
-    """Gathered to gather: `E @ W`, computed once for V symbols rather than once for every step."""
+    """Rows to gather: `E @ W`, computed once for V symbols rather than once for every step."""
 
     rows: Float[Array, "V Z"]
 
@@ -89,7 +89,7 @@ class SymbolEmbedding(Embedding):
         return self.rows.shape[1]
 
     def embed(self, values: Array) -> Float[Array, "..."]:
-        """Gathered of the symbols, or the expected row of a distribution over them."""
+        """Rows of the symbols, or the expected row of a distribution over them."""
         return Table(self.rows)(values)
 
     def fold(self, weights: Float[Array, "D Z"], count: int) -> Feed:

@@ -420,7 +420,8 @@ class Net(eqx.Module):
         def drawn(number: int, rate: float | None, count: int) -> tuple[Mask, ...]:
             if key is None or rows is None or not rate:
                 return (None,) * count
-            keys = jax.vmap(lambda row: jax.random.fold_in(jax.random.fold_in(key, number), row))(rows)
+            own = jax.random.fold_in(key, number)
+            keys = jax.vmap(lambda row: jax.random.fold_in(own, row))(rows)
             keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, (count, self.shape.size)))(keys)
             return tuple(jnp.moveaxis(keep, 0, 1) / (1 - rate))
 

@@ -18,7 +18,9 @@ Bounds = Literal["auto", "data"] | tuple[float | None, float | None] | None
 BYTES = 256
 """Pieces that are a single byte: any text can be written with them."""
 
-SERIES = ("difference", "log_return", "gap", "drop")
+MONOTONE = ("gap", "drop")
+"""Transforms of numbers that never fall, and that never rise."""
+SERIES = ("difference", "log_return", *MONOTONE)
 """Transforms that look at the value before, and so are for steps."""
 
 Unit = Literal["char", "word", "bpe"]

@@ -24,7 +24,7 @@ import numpy as np
 from unspool.errors import DataError, SchemaError
 from unspool.schema.arrays import Column, Ragged, Record, kind_of, missing_mask
 from unspool.schema.casting import cast, from_json, is_whole, parse_moments
-from unspool.schema.fields import AnyField, Category, Count, Field, Flag, Flags, Number, Text, Vector, When
+from unspool.schema.fields import MONOTONE, AnyField, Category, Count, Field, Flag, Flags, Number, Text, Vector, When
 from unspool.schema.grid import grid_of
 from unspool.schema.moments import as_number, unit_of
 from unspool.schema.place import Place
@@ -149,8 +149,8 @@ def decided(field: Number, values: np.ndarray, offsets: np.ndarray, first: np.nd
         transform = step_transform(values, offsets, first)
     elif transform == "auto":
         transform = input_transform(values) if isinstance(field, Count) else step_transform(values, offsets, first)
-        transform = input_transform(values) if transform in ("gap", "drop") else transform
-    elif transform in ("gap", "drop") and field.bounds not in ("auto", None) and field.bounds != (0.0, None):
+        transform = input_transform(values) if transform in MONOTONE else transform
+    elif transform in MONOTONE and field.bounds not in ("auto", None) and field.bounds != (0.0, None):
         never = "fall" if transform == "gap" else "rise"
         place = f"{field.kind}({field.name!r}, transform={transform!r}, bounds=...)"
         raise SchemaError(

@@ -6,7 +6,7 @@ difference forgets the level, and a wrong logarithm makes a symmetric density sk
 
 import numpy as np
 
-from unspool.schema.fields import HeadChoice, Transform
+from unspool.schema.fields import MONOTONE, HeadChoice, Transform
 from unspool.schema.grid import grid_of, is_discrete
 from unspool.schema.moments import gaps, never_falls
 
@@ -47,9 +47,9 @@ def input_transform(values: np.ndarray) -> Transform:
 
 
 def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None = None) -> Transform:
-    """The transform of a step field: gaps for what never falls, drops for what never rises, and so on.
+    """The transform of a step field, where it isn't told.
 
-    A difference for a random walk, else as for inputs.
+    Gaps for what never falls, drops for what never rises, a difference for a random walk, else as for inputs.
 
     Close to a random walk means: the variance of the steps is less than a twentieth of the variance of
     the values; the steps are uncorrelated (|r| <= 0.15); and over four steps their variance has grown four-fold
@@ -103,7 +103,7 @@ def step_head(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None,
     grid = grid_of(kept)
     if transform == "log_return":
         return DENSITY
-    if transform in ("gap", "drop"):
+    if transform in MONOTONE:
         values, first = (values, first) if transform == "gap" else (-values, None if first is None else -first)
         gap, alone, _ = gaps(values, offsets, first)
         kept = np.concatenate([gap[~np.isnan(gap)], values[alone] - values[alone].min(initial=np.inf)])

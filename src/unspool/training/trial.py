@@ -31,7 +31,7 @@ from unspool.network.heads.base import Head, Room
 from unspool.network.net import Net
 from unspool.network.rules import PLAIN, Rule
 from unspool.options import Network, Training
-from unspool.schema.fields import AnyField, Number, Schema, Transform
+from unspool.schema.fields import MONOTONE, AnyField, Number, Schema, Transform
 from unspool.schema.shape import drop_missing, lagged, step_head
 from unspool.training.batches import Bucket, bucketed, split
 from unspool.training.defaults import plan
@@ -141,7 +141,7 @@ def candidates(field: AnyField, open_: set[str], examples: Examples) -> tuple[An
         open_: names of the fields whose head was left open; `name.transform` where the transform was, too.
         examples: the data.
     """
-    if not isinstance(field, Number) or field.name not in open_ or field.transform in ("gap", "drop", *SERIES):
+    if not isinstance(field, Number) or field.name not in open_ or field.transform in (*MONOTONE, *SERIES):
         return (field,)
     heads = ["discretised"] if field.head == "discretised" else ["mixture", "student_t", "histogram"]
     options = [msgspec.structs.replace(field, head=head) for head in heads]
