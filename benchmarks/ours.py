@@ -23,7 +23,7 @@ EMBEDDING = 32
 
 def token_net(sizes: Sizes, *, stops: bool = False) -> Net:
     """A token model of one layer, with random weights; its single input has two values."""
-    shape = Shape((Symbols(2),), (Categorical(sizes.V),), stops, sizes.H, EMBEDDING, Network())
+    shape = Shape((Symbols(2),), (Categorical(sizes.V),), (sizes.T + 1) * stops, sizes.H, EMBEDDING, Network())
     return Net(np.random.default_rng(0), shape)
 
 

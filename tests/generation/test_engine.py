@@ -24,14 +24,14 @@ H, ROWS, SAMPLES, LIMIT = 8, 4, 2, 24
 
 def network(heads, stops=True, hazard=-2.0, **options):
     """Random weights, enlarged so that what is fed back matters."""
-    shape = Shape((Symbols(3), Reals(2)), heads, stops, H, 5, Network(dropout=0.0, **options))
+    shape = Shape((Symbols(3), Reals(2)), heads, 3 * stops, H, 5, Network(dropout=0.0, **options))
     net = jax.tree.map(lambda w: 1.5 * w, Net(np.random.default_rng(0), shape))
-    return eqx.tree_at(lambda n: n.stop[1], net, jnp.float32(hazard)) if stops else net
+    return eqx.tree_at(lambda n: n.stop[1], net, hazard + jnp.array([0.5, -0.5, 0.0])) if stops else net
 
 
 def constant_hazard(net, logit):
     """The same network, but it stops by a coin that nothing sways."""
-    return eqx.tree_at(lambda n: n.stop, net, (0 * net.stop[0], jnp.float32(logit)))
+    return eqx.tree_at(lambda n: n.stop, net, (0 * net.stop[0], jnp.full(3, logit)))
 
 
 @pytest.fixture(scope="module")

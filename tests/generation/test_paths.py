@@ -36,7 +36,7 @@ PINNED = {2: (15.0, 1, 6.0), 13: (45.0, 3, 30.0)}
 def net():
     """A walk that may be missing, a category, and a number that never falls."""
     heads = (Nullable(Mixture(2)), Categorical(V), Bounded(Mixture(2), low=-0.2))
-    shape = Shape((Symbols(3),), heads, False, 8, 5, Network(dropout=0.0), (WALK, None, GAPS))
+    shape = Shape((Symbols(3),), heads, 0, 8, 5, Network(dropout=0.0), (WALK, None, GAPS))
     return jax.tree.map(lambda w: 1.5 * w, Net(np.random.default_rng(0), shape))
 
 

@@ -25,7 +25,7 @@ def float64():
 def case(*heads):
     """A network without stops in float64, values, and uniforms for its draws."""
     rng = np.random.default_rng(0)
-    net = Net(rng, Shape((Symbols(2),), heads, False, 5, 4, Network(dropout=0.0)))
+    net = Net(rng, Shape((Symbols(2),), heads, 0, 5, 4, Network(dropout=0.0)))
     net = jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)), net)
     values = {Categorical: lambda: rng.integers(0, 3, (T, B)), Normal: lambda: rng.normal(size=(T, B))}
     data = tuple(jnp.asarray(values[type(head)]()) for head in heads)

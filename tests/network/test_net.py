@@ -37,7 +37,7 @@ def float64():
 def network(variant="plain", seed=0, fields=3):
     """A mixed record of a category, a number that may be missing and a mixture; every weight random, in float64."""
     heads = (Categorical(4, unseen=0.01), Nullable(Normal()), Mixture(2))[:fields]
-    shape = Shape((Symbols(3), Reals(2)), heads, True, H, 5, VARIANTS[variant])
+    shape = Shape((Symbols(3), Reals(2)), heads, 2, H, 5, VARIANTS[variant])
     rng = np.random.default_rng(seed)
     net = Net(rng, shape)
     return jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)), net)
@@ -109,7 +109,7 @@ def plain(net, masks):
                 if layer and options.residual:
                     h = h + below
                 below = h if masks.output[layer] is None else h * np.asarray(masks.output[layer][b])
-            hazard = logistic(below @ w.stop[0] + w.stop[1])
+            hazard = logistic(below @ w.stop[0] + w.stop[1][min(t, 1)])
             out[3, t, b] = math.log(hazard if t == lengths[b] else 1 - hazard)
             if t == lengths[b]:
                 break
@@ -183,7 +183,7 @@ def test_padding_never_matters():
 
 def test_without_a_learned_stop_there_is_no_hazard():
     """Neither weights for it, nor a term in the likelihood, nor a uniform that it would consume."""
-    shape = Shape((Symbols(3),), (Categorical(4), Nullable(Normal())), False, H, 5, VARIANTS["plain"])
+    shape = Shape((Symbols(3),), (Categorical(4), Nullable(Normal())), 0, H, 5, VARIANTS["plain"])
     net = Net(np.random.default_rng(0), shape)
     inputs, values, lengths = data(fields=2)
     assert asked(net, inputs[:1], values, lengths, none).shape == (2, T + 1, B)
@@ -193,7 +193,7 @@ def test_without_a_learned_stop_there_is_no_hazard():
 
 def test_a_distribution_over_sequences_sums_to_one():
     """All sequences of up to six symbols, plus the mass of going on: stop and symbols are one distribution."""
-    shape = Shape((Symbols(2),), (Categorical(2),), True, H, 4, Network(dropout=0.0))
+    shape = Shape((Symbols(2),), (Categorical(2),), 4, H, 4, Network(dropout=0.0))
     net = jax.tree.map(lambda w: jnp.asarray(w, float), Net(np.random.default_rng(2), shape))
     longest = 6
     every = [(n, k) for n in range(longest + 1) for k in range(2**n)]

@@ -36,7 +36,7 @@ def made(examples, steps, seed):
 @pytest.fixture(scope="session")
 def small():
     """`net()` is always new, since an update takes its arrays away; dropout is on, so that its keys matter."""
-    shape = Shape((Symbols(3),), (Categorical(3), Normal()), True, 6, 4, Network(dropout=0.25))
+    shape = Shape((Symbols(3),), (Categorical(3), Normal()), 8, 6, 4, Network(dropout=0.25))
     train, heldout = [made(40, 6, 0), made(13, 4, 1)], [made(20, 6, 2)]
     steps = [sum(int(bucket.lengths.sum()) for bucket in part) for part in (train, heldout)]
     recipe = Recipe("teacher", 1.0, 0.0)

@@ -24,7 +24,7 @@ from unspool.training.update import Recipe, Updates, copied, score, start, updat
 shards, K, B, T = int(sys.argv[1]), 50, 64, 4
 spread = Spread(min(available(), shards), shards)
 rng = np.random.default_rng(0)
-shape = Shape((Symbols(3),), (Categorical(3), Normal()), True, 6, 4, Network(dropout=0.25))
+shape = Shape((Symbols(3),), (Categorical(3), Normal()), 3, 6, 4, Network(dropout=0.25))
 recipe = Recipe("scheduled", 1.0, 0.0)
 values = rng.integers(0, 3, (K, B, T)).astype(np.int32), rng.normal(size=(K, B, T)).astype(np.float32)
 data = Bucket((rng.integers(0, 3, (K, B)).astype(np.int32),), values, rng.integers(0, T, (K, B)).astype(np.int32))

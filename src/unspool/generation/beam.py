@@ -119,11 +119,12 @@ def extend(
     """
     none = net.masks()
 
-    def once(live: Live, given: Given | None) -> tuple[Live, tuple[Trail, Array | None, Array]]:
+    def once(live: Live, now: tuple[Array, Given | None]) -> tuple[Live, tuple[Trail, Array | None, Array]]:
+        number, given = now
         top, state = net.step(ready, live.x, live.state, none)
         nats, stopped = live.nats, None
         if stopping:
-            hazard = net.hazard(top).reshape(nats.shape)
+            hazard = net.hazard(top, number).reshape(nats.shape)
             stopped = nats + log_sigmoid(hazard)
             if given is not None:
                 stopped = jnp.where(given.going[:, None], -jnp.inf, stopped)
@@ -133,7 +134,7 @@ def extend(
         x = net.feed(ready, tuple(v.reshape(-1) for v in values))
         return Live(state, x, nats), (Trail(parents, values), stopped, nats)
 
-    live, (trail, stopped, nats) = jax.lax.scan(once, live, given, steps)
+    live, (trail, stopped, nats) = jax.lax.scan(once, live, (first + jnp.arange(steps), given))
     ended = _entered(ended, stopped, nats, goal, first)
     # Nats only fall from here on, and no later end divides them by more than the last one.
     bound = live.nats[:, 0] / lp(goal.total, goal.penalty)

@@ -228,9 +228,10 @@ def _advance(
     block = min(steps, LONG)
 
     def some(carry: Carry, at: Array) -> tuple[Carry, tuple[tuple[Array, ...], Array]]:
-        draws = uniforms(seed, who.row, who.sample, first + at + jnp.arange(block), net.shape.draws)
+        numbers = first + at + jnp.arange(block)
+        draws = uniforms(seed, who.row, who.sample, numbers, net.shape.draws)
         part = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, at, block), given)
-        return jax.lax.scan(partial(once, net, ready, rule, stopping, rooms), carry, (draws, part))
+        return jax.lax.scan(partial(once, net, ready, rule, stopping, rooms), carry, (numbers, draws, part))
 
     if block == steps:
         return some(carry, jnp.int32(0))
@@ -254,15 +255,21 @@ def _advance(
 
 
 def once(
-    net: Net, ready: Prepared, rule: Rule, stopping: bool, rooms: Rooms, carry: Carry, now: tuple[Array, Given | None]
+    net: Net,
+    ready: Prepared,
+    rule: Rule,
+    stopping: bool,
+    rooms: Rooms,
+    carry: Carry,
+    now: tuple[Int[Array, ""], Array, Given | None],
 ) -> tuple[Carry, tuple[tuple[Array, ...], Array]]:
     """One step of every sequence: whether it stops, then its fields in order."""
-    u, given = now
+    number, u, given = now
     shape = net.shape
     top, state = net.step(ready, carry.x, carry.state, net.masks())
     done, at = carry.done, int(shape.stops)
     if stopping:
-        stop = Bernoulli().pick(net.hazard(top), u[:, :1], Rule(rule.greedy)) > 0.5
+        stop = Bernoulli().pick(net.hazard(top, number), u[:, :1], Rule(rule.greedy)) > 0.5
         done = done | (stop if given is None else stop & ~given.going)
     values: tuple[Array, ...] = ()
     heights: Heights = ()

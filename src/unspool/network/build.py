@@ -36,6 +36,8 @@ NUMBER_HEADS: Mapping[str, Real] = MappingProxyType(
     {"normal": Normal(), "student_t": StudentT(), "mixture": Mixture(), "point": Point()}
 )
 """The head that each choice of a `Number` means; inference has decided what `"auto"` is."""
+POSITIONS = 1_000
+"""Positions with a hazard of stopping of their own, at the most; two more are the next, and all after it."""
 
 
 def shape_of(codec: Codec, options: Network, size: int, embedding: int) -> Shape:
@@ -48,7 +50,8 @@ def shape_of(codec: Codec, options: Network, size: int, embedding: int) -> Shape
         embedding: width of a symbol's embedding.
     """
     heads = tuple(_head(field, column) for field, column in zip(codec.schema.steps, codec.steps, strict=True))
-    stops, paths = codec.shortest < codec.longest, tuple(map(_path, codec.steps))
+    positions = min(codec.longest, POSITIONS) + 2 if codec.shortest < codec.longest else 0
+    paths = tuple(map(_path, codec.steps))
     fields = [field.name for field in codec.schema.steps]
     tuples = tuple(
         combination(
@@ -59,7 +62,7 @@ def shape_of(codec: Codec, options: Network, size: int, embedding: int) -> Shape
         )
         for one in codec.combinations
     )
-    return Shape(tuple(map(_input, codec.inputs)), heads, stops, size, embedding, options, paths, tuples)
+    return Shape(tuple(map(_input, codec.inputs)), heads, positions, size, embedding, options, paths, tuples)
 
 
 def _input(column: InputColumn) -> SymbolInput | RealInput:

@@ -49,7 +49,8 @@ class Shape:
     Attributes:
         inputs: the kind of every input field.
         heads: the head of every step field.
-        stops: whether the end of a sequence is learned, as a hazard before each step.
+        positions: with a hazard of stopping of their own, the last for all later ones; 0 where the end of a sequence is
+            not learned.
         size: hidden units H.
         embedding: width of the embedding of a symbol.
         options: the rest of the network's options.
@@ -60,7 +61,7 @@ class Shape:
 
     inputs: tuple[Symbols | Reals, ...]
     heads: tuple[Head, ...]
-    stops: bool
+    positions: int
     size: int
     embedding: int
     options: Network
@@ -73,6 +74,11 @@ class Shape:
             if j in one.fields:
                 return number, one.fields.index(j), one
         return None
+
+    @property
+    def stops(self) -> bool:
+        """Whether the end of a sequence is learned, as a hazard before each step."""
+        return self.positions > 0
 
     @property
     def draws(self) -> int:
@@ -193,7 +199,7 @@ class Net(eqx.Module):
             pre-activations and, behind these, into the parameters of all heads (X = Z + Q columns).
         cells: decoder layers.
         norms: gain of the layer norm of every layer, if there is one.
-        stop: weights and bias of the hazard of stopping, or `None`.
+        stop: weights and, by position, bias of the hazard of stopping, or `None`.
         outputs: of the heads.
     """
 
@@ -208,7 +214,7 @@ class Net(eqx.Module):
     feedback: tuple[Float[Array, "D X"], ...]
     cells: tuple[Cell, ...]
     norms: tuple[Float[Array, " H"], ...]
-    stop: tuple[Float[Array, " H"], Float[Array, ""]] | None
+    stop: tuple[Float[Array, " H"], Float[Array, " N"]] | None
     outputs: Outputs
 
     def __init__(self, rng: np.random.Generator, shape: Shape) -> None:
@@ -233,7 +239,7 @@ class Net(eqx.Module):
         width = H if options.context == "state+step" else None
         self.cells = tuple(Cell(rng, H, width, first=layer == 0) for layer in range(options.layers))
         self.norms = tuple(jnp.ones(H) for _ in range(options.layers)) if options.norm else ()
-        self.stop = (scaled(rng, H, 1)[:, 0], jnp.zeros(())) if shape.stops else None
+        self.stop = (scaled(rng, H, 1)[:, 0], jnp.zeros(shape.positions)) if shape.stops else None
         self.outputs = Outputs(rng, H, shape.heads, self.steps)
 
     # ---- phase one: the input becomes a state -------------------------------------------------------------------
@@ -374,10 +380,14 @@ class Net(eqx.Module):
         number, level, one = where
         return one.may(level, told.places[number][level][..., 0])
 
-    def hazard(self, top: Top) -> Float[Array, "*T B 1"]:
-        """Logit of stopping before this step."""
-        weights, bias = self.stop or (jnp.zeros(self.shape.size), jnp.float32(-jnp.inf))  # without one, never
-        return (top.h @ weights + bias)[..., None]
+    def hazard(self, top: Top, position: Int[Array, "*T"]) -> Float[Array, "*T B 1"]:
+        """Logit of stopping before the step at a position: a bias of that position, and what the state adds to it.
+
+        So the hazard is that of a life table as it is, and the recurrence, which can't count well, learns what goes
+        beyond (Cox 1972, "Regression models and life-tables", in discrete time).
+        """
+        weights, bias = self.stop or (jnp.zeros(self.shape.size), jnp.full(1, -jnp.inf))  # without one, never
+        return (top.h @ weights + bias[jnp.minimum(position, len(bias) - 1), None])[..., None]
 
     def start_rows(self, batch: int) -> Read:
         """What the first step reads."""
@@ -403,7 +413,7 @@ class Net(eqx.Module):
         if self.stop is None:
             return fields, None
         at_end = positions[:, None] == lengths
-        stop = Bernoulli().log_prob(self.hazard(top), at_end)
+        stop = Bernoulli().log_prob(self.hazard(top, positions), at_end)
         return fields, jnp.where(real | at_end, stop, 0.0)
 
     def path(self, j: int) -> Path | None:

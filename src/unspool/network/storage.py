@@ -99,6 +99,8 @@ def _built(place: str, shape: Shape, arrays: dict[str, NDArray[Any]]) -> Net:
         wanted[name] = (*leaves[source][:axis], len(part), *leaves[source][axis + 1 :])
     if not any(".L." in name for name in arrays):  # a file from before fields were told others by these weights too
         arrays = arrays | {name: np.zeros(size, np.float32) for name, size in wanted.items() if ".L." in name}
+    if "stop.1" in arrays and not arrays["stop.1"].ndim:  # a file from before the hazard knew positions
+        arrays = arrays | {"stop.1": np.full(wanted["stop.1"], arrays["stop.1"])}
     found = {name: array.shape for name, array in arrays.items()}
     if wanted != found:
         differing = sorted(dict(wanted.items() ^ found.items()))

@@ -21,7 +21,7 @@ from unspool.training.defaults import Plan, plan
 from unspool.training.display import display
 from unspool.training.fit import Progress, Task, heldout_nats, train
 from unspool.training.rows import Inputs, learn_rows
-from unspool.training.stopping import calibrated
+from unspool.training.stopping import calibrated, started
 from unspool.training.update import start
 
 
@@ -70,7 +70,7 @@ def learn(codec: Codec, encoded: Encoded, asked: Asked, inputs: Inputs | None) -
         distinct=learned.distinct,
     )
     shape = shape_of(codec, numbers.network, numbers.size, numbers.embedding)
-    net = Net(np.random.default_rng([asked.seed, 2]), shape)
+    net = started(Net(np.random.default_rng([asked.seed, 2]), shape), learned.lengths)
     task = Task.of(learned, heldout, stops=shape.stops, seed=asked.seed, segment=numbers.segment)
     settings = {"codec": codec, "network": asked.network, "training": asked.training, "seed": asked.seed}
     parts = fingerprint(encoded, **settings, versions=asked.versions)

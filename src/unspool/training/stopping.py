@@ -1,8 +1,9 @@
-"""The hazard of stopping, made to expect as many ends as there are.
+"""The hazard of stopping: where training begins, and how it is made to expect as many ends as there are.
 
-Dropout and an early end of training leave the hazard a little off in the mean, which no single step shows and every
-length does. Its one bias is fitted again when all else is learned (the intercept of Platt 1999, "Probabilistic outputs
-for support vector machines").
+Training begins at the life table, the share of ends among the sequences that reach a position, so that the recurrence
+need not learn to count. Dropout and an early end of training leave the hazard a little off in the mean, which no single
+step shows and every length does: its biases are fitted again when all else is learned (the intercept of Platt 1999,
+"Probabilistic outputs for support vector machines", by stretches of positions).
 """
 
 import equinox as eqx
@@ -20,17 +21,55 @@ STEPS = 100_000
 """Steps of the data that are looked at, about."""
 CELLS = 2**14
 """Steps that are looked at together."""
+WIDTHS = (1024, 256, 64, 16, 4, 1)
+"""Widths of the bands of positions whose hazards lean on each other, from the widest."""
+ENDS = 10.0
+"""Ends that a stretch of positions is expected to have at least, to be calibrated by itself."""
+DOUBT = 3.0
+"""Standard deviation of a shift before anything is seen: where nothing ends, a hazard becomes small and not zero."""
+
+
+def started(net: Net, lengths: NDArray[np.int64]) -> Net:
+    """The network with the hazard of the life table of some lengths, if it has one."""
+    if net.stop is None:
+        return net
+    hazard = life_table(lengths, net.shape.positions)
+    return eqx.tree_at(lambda net: net.stop[1], net, jnp.asarray(np.log(hazard / (1 - hazard)), jnp.float32))
+
+
+def life_table(lengths: NDArray[np.int64], positions: int) -> Float[NDArray[np.float64], " N"]:
+    """The share of sequences that end before a position among those that reach it; the last is of all later ones.
+
+    Each band of positions leans on the wider one around it as on one sequence, the widest on half an end. So where none
+    has ended yet the hazard is near zero, and past the longest it is that of a wider band.
+
+    Args:
+        lengths: of sequences.
+        positions: how many.
+
+    Examples:
+        >>> life_table(np.array([2, 2, 3, 3]), 5).round(2).tolist()
+        [0.06, 0.06, 0.46, 0.76, 0.29]
+    """
+    reached = (lengths[:, None] >= np.arange(positions)).sum(0).astype(np.float64)
+    ended = np.bincount(np.minimum(lengths, positions - 1), minlength=positions).astype(np.float64)
+    reached[-1] = np.maximum(lengths - positions + 2, 0).sum()
+    hazard = np.full(positions, 0.5)
+    for width in WIDTHS:
+        band = np.arange(positions) // width
+        hazard = (np.bincount(band, ended)[band] + hazard) / (np.bincount(band, reached)[band] + 1)
+    return hazard
 
 
 def calibrated(net: Net, buckets: list[Bucket]) -> Net:
-    """The network with the bias of its hazard under which the ends of some sequences are likeliest.
+    """The network with the biases of its hazard under which the ends of some sequences are likeliest.
 
     Args:
         net: trained, with a hazard.
         buckets: the sequences, of which an even share is looked at where they are many.
     """
     share = min(1.0, STEPS / max(1, sum(int(bucket.lengths.sum()) for bucket in buckets)))
-    logits, ended, weights = [], [], []
+    positions, logits, ended, weights = [], [], [], []
     for bucket in buckets:
         rows = np.linspace(0, bucket.examples - 1, max(1, round(share * bucket.examples))).astype(np.int64)
         size = 1 << (min(max(1, CELLS // max(1, bucket.steps)), len(rows)).bit_length() - 1)
@@ -40,15 +79,48 @@ def calibrated(net: Net, buckets: list[Bucket]) -> Net:
             data = bucket.take(rows[some])
             step = np.arange(bucket.steps)[:, None]
             reached = (step <= data.lengths) & real
+            positions.append(np.broadcast_to(step, reached.shape)[reached])
             logits.append(np.asarray(_hazards(net, data), np.float64)[reached])
             ended.append((step == data.lengths)[reached])
             weights.append(np.full(int(reached.sum()), bucket.examples / len(rows)))
-    shift = intercept(np.concatenate(logits), np.concatenate(ended), np.concatenate(weights))
-    return eqx.tree_at(lambda net: net.stop[1], net, net.stop[1] + jnp.float32(shift))  # type: ignore[index]
+    shift = shifts(net.shape.positions, *map(np.concatenate, (positions, logits, ended, weights)))
+    return eqx.tree_at(lambda net: net.stop[1], net, net.stop[1] + jnp.asarray(shift, jnp.float32))  # type: ignore[index]
+
+
+def shifts(
+    count: int,
+    positions: NDArray[np.int64],
+    logits: Float[NDArray[np.float64], " S"],
+    ended: NDArray[np.bool_],
+    weights: Float[NDArray[np.float64], " S"],
+) -> Float[NDArray[np.float64], " N"]:
+    """What to add to the logits of stopping at each position: the same along stretches of at least `ENDS` ends.
+
+    Args:
+        count: positions with a bias of their own, the last one for all later ones.
+        positions: of every decision.
+        logits: of stopping there.
+        ended: whether it was stopped.
+        weights: how often each counts.
+    """
+    at = np.minimum(positions, count - 1)
+    logits = logits + (whole := intercept(logits, ended, weights))
+    expected = np.bincount(at, weights / (1 + np.exp(-logits)), count)
+    before = np.cumsum(expected) - expected
+    stretch = np.minimum(before // ENDS, max(1, expected.sum() // ENDS) - 1)
+    shift = np.zeros(count)
+    for one in np.unique(stretch):
+        here = stretch[at] == one
+        shift[stretch == one] = intercept(logits[here], ended[here], weights[here], DOUBT**-2)
+    shift += whole + intercept(logits + shift[at], ended, weights)  # what doubt has left of all ends
+    return shift
 
 
 def intercept(
-    logits: Float[NDArray[np.float64], " S"], ended: NDArray[np.bool_], weights: Float[NDArray[np.float64], " S"]
+    logits: Float[NDArray[np.float64], " S"],
+    ended: NDArray[np.bool_],
+    weights: Float[NDArray[np.float64], " S"],
+    precision: float = 0.0,
 ) -> float:
     """What to add to logits so that the mean probability is the share of ends: Newton's method on a concave function.
 
@@ -56,6 +128,7 @@ def intercept(
         logits: of stopping, at every step that was reached.
         ended: whether it was stopped there.
         weights: how often each counts.
+        precision: of a normal distribution about zero that the shift has before anything is seen.
 
     Examples:
         >>> ended = np.arange(10) < 3
@@ -65,7 +138,7 @@ def intercept(
     shift = 0.0
     for _ in range(30):
         p = 1 / (1 + np.exp(-(logits + shift)))
-        slope, curvature = (weights * (ended - p)).sum(), (weights * p * (1 - p)).sum()
+        slope, curvature = (weights * (ended - p)).sum() - precision * shift, (weights * p * (1 - p)).sum() + precision
         if curvature <= 0:
             break
         shift += float(np.clip(slope / curvature, -1, 1))
@@ -75,4 +148,5 @@ def intercept(
 @jax.jit
 def _hazards(net: Net, data: Bucket) -> Float[Array, "T B"]:
     """Logits of stopping before each step, of rows whose true steps are read."""
-    return net.hazard(read(net, data)[1])[..., 0]
+    top = read(net, data)[1]
+    return net.hazard(top, jnp.arange(top.h.shape[0]))[..., 0]
