@@ -83,7 +83,8 @@ def calibrated(net: Net, buckets: list[Bucket]) -> Net:
             logits.append(np.asarray(_hazards(net, data), np.float64)[reached])
             ended.append((step == data.lengths)[reached])
             weights.append(np.full(int(reached.sum()), bucket.examples / len(rows)))
-    shift = shifts(net.shape.positions, *map(np.concatenate, (positions, logits, ended, weights)))
+    every = [np.concatenate(part) for part in (positions, logits, ended, weights)]
+    shift = shifts(net.shape.positions, *every)
     return eqx.tree_at(lambda net: net.stop[1], net, net.stop[1] + jnp.asarray(shift, jnp.float32))  # type: ignore[index]
 
 
