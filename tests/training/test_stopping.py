@@ -1,12 +1,10 @@
-"""Training begins at the life table; after it, the hazard of stopping expects as many ends as there are."""
+"""After training, the hazard of stopping expects as many ends as there are."""
 
-import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from unspool.codec.codec import Encoded
-from unspool.training.stopping import calibrated, life_table, shifts, started
+from unspool.training.stopping import calibrated, shifts
 from unspool.training.update import score
 
 
@@ -47,30 +45,6 @@ def test_the_order_of_sequences_and_their_buckets_change_nothing(small):
     parts = [bucket.take(np.arange(k, bucket.examples, 2)) for k in (1, 0)]
     wanted = np.asarray(calibrated(small.net(), [bucket]).stop[1])
     np.testing.assert_allclose(calibrated(small.net(), parts).stop[1], wanted, atol=1e-5)
-
-
-def test_training_begins_at_the_life_table():
-    """By counting: who ends among those that reach a position; where many do, the wider bands hardly show."""
-    lengths = np.repeat([3, 5, 9], [600, 300, 100])
-    hazard = life_table(lengths, 11)
-    np.testing.assert_allclose(hazard[[3, 5, 9]], [0.6, 0.75, 1.0], atol=0.01)
-    assert (hazard[[0, 1, 2, 4, 6, 7, 8]] < 6e-3).all()
-    assert 0.1 < hazard[10] < 0.5  # past the longest: neither never nor at once
-
-
-def test_positions_that_share_the_last_entry_are_counted_as_one():
-    hazard = life_table(np.array([2, 10, 20, 30] * 100), 4)
-    assert hazard[2] == pytest.approx(1 / 4, abs=0.01)
-    assert hazard[3] == pytest.approx(3 / (8 + 18 + 28), abs=0.01)
-
-
-def test_a_fresh_network_has_that_hazard(small):
-    net, lengths = small.net(), small.bucket.lengths.astype(np.int64)
-    still = eqx.tree_at(lambda net: net.stop[0], started(net, lengths), jnp.zeros(small.shape.size))
-    expected = life_table(lengths, small.shape.positions)
-    ends = np.array([np.exp(_ending(still, small.bucket, t)[0]) for t in range(small.bucket.steps)])
-    survived = 1 - np.concatenate([[0.0], np.cumsum(ends)[:-1]])
-    np.testing.assert_allclose(ends / survived, expected[: len(ends)], rtol=1e-4)
 
 
 def test_each_stretch_of_positions_is_shifted_by_itself():

@@ -17,6 +17,7 @@ from unspool.network.heads.atoms import Atoms
 from unspool.network.heads.base import Head, Real
 from unspool.network.heads.block import Block
 from unspool.network.heads.bounded import Bounded
+from unspool.network.heads.centred import Centred
 from unspool.network.heads.discretised import Discretised
 from unspool.network.heads.grid import Grid, Levels
 from unspool.network.heads.histogram import Histogram
@@ -80,7 +81,8 @@ def _head(field: AnyField, column: StepColumn) -> Head:
         block = Block(len(column.members))
         return Nullable(block) if column.nullable else block
     inner = column.gap if isinstance(column, Gaps) else column
-    head = number_head(field.head if isinstance(field, (Number, When)) else DENSITY, inner)
+    name = field.head if isinstance(field, (Number, When)) else DENSITY
+    head = number_head(name, inner, constant=isinstance(field, Number) and field.mean == "constant")
     return Nullable(head) if column.nullable else head
 
 
@@ -96,8 +98,14 @@ def _path(column: StepColumn) -> Path | None:
     return Path(Grid("linear", 1.0, gap.loc / unit, 1.0, 0.0))
 
 
-def number_head(name: str, column: Scaled) -> Head:
-    """The head of a number that is there, as its name and what was fitted to its column say."""
+def number_head(name: str, column: Scaled, *, constant: bool = False) -> Head:
+    """The head of a number that is there, as its name and what was fitted to its column say.
+
+    Args:
+        name: see `Number`.
+        column: the fitted column.
+        constant: whether its mean is that of training, always.
+    """
     grid = grid_of(column) if column.step else None
     low, high = (None if end is None else place(column, end) for end in (column.floor, column.ceiling))
     head: Real
@@ -105,9 +113,11 @@ def number_head(name: str, column: Scaled) -> Head:
         series = column.transform in SERIES
         ends = (None, None) if series else (column.floor, column.ceiling)
         head = Discretised(grid, *ends, levels=levels_of(column, grid))
+        head = Centred(head) if constant else head
     else:
         masses = grid if column.mass else None
         head = Histogram(column.edges, masses) if name == "histogram" else NUMBER_HEADS[name]
+        head = Centred(head) if constant else head
         if low is not None or high is not None or grid is not None:
             head = Bounded(head, low, high, grid)
     return Atoms(head, tuple(column.places), column.mass) if column.atoms else head

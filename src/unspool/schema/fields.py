@@ -10,6 +10,7 @@ Transform = Literal["auto", "none", "standardise", "log1p", "asinh", "difference
 """How a number is made comparable before the network sees it; every one is invertible."""
 
 HeadChoice = Literal["auto", "normal", "student_t", "mixture", "discretised", "histogram", "point"]
+Mean = Literal["auto", "learned", "constant"]
 """The output distribution of a number."""
 
 Bounds = Literal["auto", "data"] | tuple[float | None, float | None] | None
@@ -91,9 +92,12 @@ class Number(Field, frozen=True):
             the range of training; `"auto"`, 0 and above where training was never negative; `None`, nothing. What is
             seen as a difference or a log-return keeps them too: the step is drawn given that its end lies within.
             Gaps and drops are bounds in themselves, and take no others but `(0, None)`.
+        mean: whether the mean of what is modelled, the number or its change, may follow input and history, when it is a
+            field of the step: `"learned"`; `"constant"`, that of training, as of returns on a market; `"auto"`, learned
+            unless held-out data bear out next to nothing of it, see `unspool.training.means`.
 
     Raises:
-        OptionError: an unknown transform or head, or bounds that no number is within.
+        OptionError: an unknown transform, head or mean, or bounds that no number is within.
 
     Examples:
         >>> Number("price", transform="log_return").transform
@@ -103,17 +107,22 @@ class Number(Field, frozen=True):
     transform: Transform = "auto"
     head: HeadChoice = "auto"
     bounds: Bounds = "auto"
+    mean: Mean = "auto"
 
     what: ClassVar[str] = "a number"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for option, known in (("transform", get_args(Transform)), ("head", get_args(HeadChoice))):
+        options = {"transform": get_args(Transform), "head": get_args(HeadChoice), "mean": get_args(Mean)}
+        for option, known in options.items():
             value = getattr(self, option)
             if value not in known:
                 raise OptionError(
                     f"{self.kind}({self.name!r}, {option}=...)", "one of " + ", ".join(known), repr(value)
                 )
+        if (self.mean, self.head) == ("constant", "histogram"):
+            place = f"{self.kind}({self.name!r}, mean='constant')"
+            raise OptionError(place, "a head that can be moved", "'histogram'", "Leave the head open, or the mean.")
         if not legal_bounds(self.bounds):
             expected = "'auto', 'data', None, or (low, high) with low < high, either of which may be None"
             raise OptionError(f"{self.kind}({self.name!r}, bounds=...)", expected, repr(self.bounds))

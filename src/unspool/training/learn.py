@@ -1,8 +1,9 @@
 """A whole fit on encoded examples: split, plan, build, train, and sum up what happened."""
 
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -20,8 +21,10 @@ from unspool.training.checkpoint import Checkpoint, fingerprint
 from unspool.training.defaults import Plan, plan
 from unspool.training.display import display
 from unspool.training.fit import Progress, Task, heldout_nats, train
+from unspool.training.means import in_doubt, told, unforeseen, with_constant
 from unspool.training.rows import Inputs, learn_rows
-from unspool.training.stopping import calibrated, started
+from unspool.training.starting import started
+from unspool.training.stopping import calibrated
 from unspool.training.update import start
 
 
@@ -69,26 +72,43 @@ def learn(codec: Codec, encoded: Encoded, asked: Asked, inputs: Inputs | None) -
         steps=int(learned.offsets[-1]),
         distinct=learned.distinct,
     )
-    shape = shape_of(codec, numbers.network, numbers.size, numbers.embedding)
-    net = started(Net(np.random.default_rng([asked.seed, 2]), shape), learned.lengths)
-    task = Task.of(learned, heldout, stops=shape.stops, seed=asked.seed, segment=numbers.segment)
+    stops = shape_of(codec, numbers.network, numbers.size, numbers.embedding).stops
+    task = Task.of(learned, heldout, stops=stops, seed=asked.seed, segment=numbers.segment)
     settings = {"codec": codec, "network": asked.network, "training": asked.training, "seed": asked.seed}
     parts = fingerprint(encoded, **settings, versions=asked.versions)
-    saver: dict[str, Any] = {}
-    if asked.checkpoint is not None:
-        folder = Checkpoint(asked.checkpoint, parts)
-        saver = {"resume": folder.load(start(net, numbers.recipe)), "save": folder.save}
+    folder = None if asked.checkpoint is None else Checkpoint(asked.checkpoint, parts)
+    doubtful = in_doubt(codec, learned, heldout)
+    if doubtful and numbers.seconds is not None:  # it may take two trainings
+        numbers = replace(numbers, seconds=numbers.seconds / 2)
     # Aside, since compiling takes most of the small network's time, and one core only.
-    with ThreadPoolExecutor(1) as aside, display(numbers.updates, asked.verbose) as watch:
+    with ThreadPoolExecutor(1) as aside:
         drawing = None if inputs is None else aside.submit(learn_rows, inputs, rows, heldout_rows, asked.seed)
-        net, progress = train(task, numbers, net, watch=watch, **saver)
+        net, progress = _trained(codec, learned, task, numbers, asked, folder)
+        if constant := unforeseen(codec, net, heldout, doubtful):
+            codec = with_constant(codec, constant)
+            if asked.verbose is not False:
+                print("\n".join(told(codec, constant)), file=sys.stderr)
+            net, progress = _trained(codec, learned, task, numbers, asked, None)
     nats = progress.best
-    if shape.stops and task.heldout and numbers.recipe.feeding == "teacher":
+    if stops and task.heldout and numbers.recipe.feeding == "teacher":
         net = calibrated(net, [*task.train, *task.heldout])
         nats = heldout_nats(task, numbers, net)
     summary = _summary(task, progress, nats, net, len(learned), len(heldout))
     row, row_net = (None, None) if drawing is None else drawing.result()
     return _config(codec, asked, numbers, parts["data"], summary, row), Nets(net, row_net)
+
+
+def _trained(
+    codec: Codec, learned: Encoded, task: Task, numbers: Plan, asked: Asked, folder: Checkpoint | None
+) -> tuple[Net, Progress]:
+    """A network trained from its start, or from where a checkpoint has left it."""
+    shape = shape_of(codec, numbers.network, numbers.size, numbers.embedding)
+    net = started(Net(np.random.default_rng([asked.seed, 2]), shape), learned)
+    saver: dict[str, Any] = {}
+    if folder is not None:
+        saver = {"resume": folder.load(start(net, numbers.recipe)), "save": folder.save}
+    with display(numbers.updates, asked.verbose) as watch:
+        return train(task, numbers, net, watch=watch, **saver)
 
 
 def _config(codec: Codec, asked: Asked, numbers: Plan, data: str, summary: Summary, row: Row | None) -> Config:

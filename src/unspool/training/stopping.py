@@ -1,9 +1,8 @@
-"""The hazard of stopping: where training begins, and how it is made to expect as many ends as there are.
+"""The hazard of stopping, made to expect as many ends as there are.
 
-Training begins at the life table, the share of ends among the sequences that reach a position, so that the recurrence
-need not learn to count. Dropout and an early end of training leave the hazard a little off in the mean, which no single
-step shows and every length does: its biases are fitted again when all else is learned (the intercept of Platt 1999,
-"Probabilistic outputs for support vector machines", by stretches of positions).
+Dropout and an early end of training leave the hazard a little off in the mean, which no single step shows and every
+length does. Its biases are fitted again when all else is learned (the intercept of Platt 1999, "Probabilistic outputs
+for support vector machines", by stretches of positions).
 """
 
 import equinox as eqx
@@ -21,44 +20,10 @@ STEPS = 100_000
 """Steps of the data that are looked at, about."""
 CELLS = 2**14
 """Steps that are looked at together."""
-WIDTHS = (1024, 256, 64, 16, 4, 1)
-"""Widths of the bands of positions whose hazards lean on each other, from the widest."""
 ENDS = 10.0
 """Ends that a stretch of positions is expected to have at least, to be calibrated by itself."""
 DOUBT = 3.0
 """Standard deviation of a shift before anything is seen: where nothing ends, a hazard becomes small and not zero."""
-
-
-def started(net: Net, lengths: NDArray[np.int64]) -> Net:
-    """The network with the hazard of the life table of some lengths, if it has one."""
-    if net.stop is None:
-        return net
-    hazard = life_table(lengths, net.shape.positions)
-    return eqx.tree_at(lambda net: net.stop[1], net, jnp.asarray(np.log(hazard / (1 - hazard)), jnp.float32))
-
-
-def life_table(lengths: NDArray[np.int64], positions: int) -> Float[NDArray[np.float64], " N"]:
-    """The share of sequences that end before a position among those that reach it; the last is of all later ones.
-
-    Each band of positions leans on the wider one around it as on one sequence, the widest on half an end. So where none
-    has ended yet the hazard is near zero, and past the longest it is that of a wider band.
-
-    Args:
-        lengths: of sequences.
-        positions: how many.
-
-    Examples:
-        >>> life_table(np.array([2, 2, 3, 3]), 5).round(2).tolist()
-        [0.06, 0.06, 0.46, 0.76, 0.29]
-    """
-    reached = (lengths[:, None] >= np.arange(positions)).sum(0).astype(np.float64)
-    ended = np.bincount(np.minimum(lengths, positions - 1), minlength=positions).astype(np.float64)
-    reached[-1] = np.maximum(lengths - positions + 2, 0).sum()
-    hazard = np.full(positions, 0.5)
-    for width in WIDTHS:
-        band = np.arange(positions) // width
-        hazard = (np.bincount(band, ended)[band] + hazard) / (np.bincount(band, reached)[band] + 1)
-    return hazard
 
 
 def calibrated(net: Net, buckets: list[Bucket]) -> Net:

@@ -77,9 +77,9 @@ class Candidates(Head):
         """One number a head."""
         return len(self.heads)
 
-    def bias(self) -> NDArray[np.float64]:
+    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Of all side by side."""
-        return np.concatenate([head.bias() for head in self.heads])
+        return np.concatenate([head.bias(loc, scale) for head in self.heads])
 
     def parts(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "..."]:
         """Log-probability under each head, on a last axis."""
@@ -144,6 +144,7 @@ def candidates(field: AnyField, open_: set[str], examples: Examples) -> tuple[An
     if not isinstance(field, Number) or field.name not in open_ or field.transform in (*MONOTONE, *SERIES):
         return (field,)
     heads = ["discretised"] if field.head == "discretised" else ["mixture", "student_t", "histogram"]
+    heads = heads[:2] if field.mean == "constant" else heads
     options = [msgspec.structs.replace(field, head=head) for head in heads]
     if f"{field.name}.transform" in open_:
         others = transforms(field, examples)

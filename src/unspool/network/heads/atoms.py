@@ -43,9 +43,9 @@ class Atoms(Wrapper):
         """One more than the head inside."""
         return 1 + self.of.draws
 
-    def bias(self) -> NDArray[np.float64]:
+    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Even odds, then the head inside."""
-        return np.concatenate([np.zeros(1 + len(self.values)), self.of.bias()])
+        return np.concatenate([np.zeros(1 + len(self.values)), self.of.bias(loc, scale)])
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-mass of an atom, or log-density of the rest."""

@@ -67,8 +67,8 @@ class Head(ABC):
         """Numbers that make up one value, on an axis of their own; `None` where a value is one number or symbol."""
         return None
 
-    def bias(self) -> NDArray[np.float64]:
-        """Parameters to start training from."""
+    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+        """Parameters to start training from: of a number, those of values about `loc` with a spread of `scale`."""
         return np.zeros(self.size)
 
     @abstractmethod

@@ -50,7 +50,7 @@ class Block(Head):
         """M."""
         return self.count
 
-    def bias(self) -> NDArray[np.float64]:
+    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Components that differ, the same in every run."""
         return np.concatenate(
             [np.zeros(self.components), SPREAD * np.random.default_rng(0).normal(size=self.components * self.count)]

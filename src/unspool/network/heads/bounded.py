@@ -42,9 +42,9 @@ class Bounded(Wrapper, Real):
         """Of the head inside."""
         return self.of.draws
 
-    def bias(self) -> NDArray[np.float64]:
+    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Of the head inside."""
-        return self.of.bias()
+        return self.of.bias(loc, scale)
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Of the head inside."""

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from unspool.network.heads.base import Real, Room
 from unspool.network.heads.grid import SLIP, Grid, Levels
-from unspool.network.heads.numbers import TINY, between, each, part_of, positive
+from unspool.network.heads.numbers import TINY, between, each, part_of, positive, raw_spread
 from unspool.network.rules import PLAIN, Rule, central, choose, filtered, warmed
+
+WIDTH = 0.617
+"""Spread of a component to begin with, of standardised data: a logistic is 1.8 spreads wide."""
 
 
 def log_cell(upper: Array, width: Array) -> Array:
@@ -57,10 +60,11 @@ class Discretised(Real):
         """Two uniforms: which component, and where in it."""
         return 2
 
-    def bias(self) -> NDArray[np.float64]:
-        """Components side by side over the range of standardised data; a logistic is 1.8 spreads wide."""
+    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+        """Components side by side over the range of the data."""
         spread = np.linspace(-1.5, 1.5, self.components) if self.components > 1 else np.zeros(1)
-        return np.concatenate([np.zeros(self.components), spread, np.full(self.components, -0.7)])
+        raw = np.full(self.components, raw_spread(scale * WIDTH))
+        return np.concatenate([np.zeros(self.components), loc + scale * spread, raw])
 
     def unpack(self, params: Float[Array, "*B P"]) -> tuple[Array, Array, Array]:
         """Logits, locations and spreads, K each."""

@@ -46,7 +46,7 @@ class Histogram(Real):
         """Two uniforms: which bin, and where in it."""
         return 2
 
-    def bias(self) -> NDArray[np.float64]:
+    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Even bins, rare tails."""
         return np.concatenate([[RARE], np.zeros(len(self.edges) - 1), [RARE]])
 

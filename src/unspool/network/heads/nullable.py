@@ -33,9 +33,9 @@ class Nullable(Wrapper):
         """Of the head inside."""
         return self.of.members
 
-    def bias(self) -> NDArray[np.float64]:
+    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Even odds, then the head inside."""
-        return np.concatenate([np.zeros(1), self.of.bias()])
+        return np.concatenate([np.zeros(1), self.of.bias(loc, scale)])
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-probability of being missing, or of being there and having the value."""

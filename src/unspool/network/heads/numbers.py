@@ -28,6 +28,11 @@ def positive(raw: Array) -> Array:
     return softplus(raw + math.log(math.e - 1)) + SMALLEST_SCALE
 
 
+def raw_spread(scale: float) -> float:
+    """The parameter of which `positive` makes a spread."""
+    return math.log(math.expm1(scale)) - math.log(math.e - 1)
+
+
 def normal_log_density(value: Array, loc: Array, scale: Array) -> Array:
     """Log-density of a normal."""
     return -0.5 * ((value - loc) / scale) ** 2 - jnp.log(scale) - HALF_LOG_TAU
@@ -105,6 +110,10 @@ class Normal(Real):
         """One uniform."""
         return 1
 
+    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+        """Of the values themselves."""
+        return np.array([loc, raw_spread(scale)])
+
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-density."""
         return normal_log_density(value, params[..., 0], positive(params[..., 1]))
@@ -147,6 +156,10 @@ class StudentT(Real):
     def draws(self) -> int:
         """Two uniforms."""
         return 2
+
+    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+        """Of the values themselves, with ten degrees of freedom."""
+        return np.array([loc, raw_spread(scale), 0.0])
 
     def unpack(self, params: Float[Array, "*B P"]) -> tuple[Array, Array, Array]:
         """Location, spread and degrees of freedom; ten degrees at zero."""
@@ -270,10 +283,11 @@ class Mixture(Real):
         """Two uniforms: which component, and where in it."""
         return 2
 
-    def bias(self) -> NDArray[np.float64]:
+    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Components side by side over the range of standardised data, so that each finds its own part."""
         spread = np.linspace(-1.5, 1.5, self.components) if self.components > 1 else np.zeros(1)
-        return np.concatenate([np.zeros(self.components), spread, np.zeros(self.components)])
+        raw = np.full(self.components, raw_spread(scale))
+        return np.concatenate([np.zeros(self.components), loc + scale * spread, raw])
 
     def unpack(self, params: Float[Array, "*B P"]) -> tuple[Array, Array, Array]:
         """Logits, locations and spreads, K each."""
@@ -332,6 +346,10 @@ class Point(Real):
     def draws(self) -> int:
         """None: nothing is random."""
         return 0
+
+    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+        """The centre."""
+        return np.array([loc])
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-density of a normal of unit spread, in standardised units."""

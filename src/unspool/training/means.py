@@ -1,0 +1,112 @@
+"""Whether the mean of a number is learned, or that of training: decided once all else is learned.
+
+Of some numbers, returns on a market above all, hardly anything of the mean can be foreseen. Of what a network takes for
+foreseeable in a sample the likelihood of single steps hardly speaks, but over a path it adds up. So where the mean that
+was learned isn't borne out by data that training held out, it is taken back, see `unspool.network.heads.centred`.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import cast
+
+import equinox as eqx
+import jax
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from unspool.codec.codec import Codec, Encoded
+from unspool.network.build import shape_of
+from unspool.network.net import Net
+from unspool.schema.fields import Number
+from unspool.training.batches import bucketed
+from unspool.training.starting import autoregression
+from unspool.training.trial import pieces
+from unspool.training.update import score
+
+FORESEEN = 0.02
+"""Share of the variance that an autoregression foresees, from which on the mean is learned without a question."""
+WORTH = 0.01
+"""Nats a step, held out, from which on a learned mean is worth it."""
+SURE = 2.0
+"""Standard errors by which what is less must be better than nothing."""
+LEAST = 8
+"""Pieces of held-out data that have nothing to do with each other, at the least, to tell."""
+HEADS = ("normal", "student_t", "mixture")
+"""Heads of which it is asked: densities, which say where they are by locations alone."""
+
+
+def in_doubt(codec: Codec, learned: Encoded, heldout: Encoded) -> tuple[int, ...]:
+    """Which fields are numbers of which one must ask: with `mean="auto"`, and of the next value the last says nothing.
+
+    None where too little is held out to tell.
+    """
+    if len(pieces(np.zeros((len(heldout), 1)), heldout.starts, heldout.gap)) < LEAST:
+        return ()
+    return tuple(
+        j
+        for j, field in enumerate(codec.schema.steps)
+        if isinstance(field, Number)
+        and (field.mean, field.head in HEADS) == ("auto", True)
+        and autoregression(learned.steps[j], learned.offsets).foreseen < FORESEEN
+    )
+
+
+def unforeseen(codec: Codec, net: Net, heldout: Encoded, doubtful: tuple[int, ...]) -> dict[int, float]:
+    """By field whose learned mean held-out data don't bear out: the nats a step that it gains there, if any.
+
+    Args:
+        codec: the fitted columns.
+        net: trained.
+        heldout: what was held out of training.
+        doubtful: the fields of which one asks.
+    """
+    if not doubtful:
+        return {}
+    shape = shape_of(with_constant(codec, doubtful), net.shape.options, net.shape.size, net.shape.embedding)
+    structure = jax.tree.structure(eqx.filter_eval_shape(Net, np.random.default_rng(0), shape))
+    centred = cast(Net, jax.tree.unflatten(structure, jax.tree.leaves(net)))
+    gains = pieces(_nats(net, heldout) - _nats(centred, heldout), heldout.starts, heldout.gap)
+    steps = int(heldout.offsets[-1])
+    return {j: float(gains[:, j].sum() / steps) for j in doubtful if without(gains[:, j], steps)}
+
+
+def with_constant(codec: Codec, which: Collection[int]) -> Codec:
+    """The codec, with the means of these fields held constant."""
+    steps = tuple(
+        msgspec.structs.replace(field, mean="constant") if j in which else field
+        for j, field in enumerate(codec.schema.steps)
+    )
+    return msgspec.structs.replace(codec, schema=msgspec.structs.replace(codec.schema, steps=steps))
+
+
+def told(codec: Codec, constant: Mapping[int, float]) -> list[str]:
+    """A line for people about each field whose mean is held constant, and why."""
+    return [
+        f"{codec.schema.steps[j].name}: its mean is that of training always, and all is learned again; "
+        f"a learned one was worth {gain:.4f} nats a step held out"
+        for j, gain in constant.items()
+    ]
+
+
+def without(gain: NDArray[np.float64], steps: int) -> bool:
+    """Whether one is as well off without something that gains so many nats in each of some pieces of data.
+
+    Args:
+        gain: (P,) of each piece.
+        steps: in all of them.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> without(rng.normal(0.0, 1.0, 50), 1_000), without(rng.normal(1.0, 1.0, 50), 1_000)
+        (True, False)
+    """
+    mean, error = gain.mean(), gain.std(ddof=1) / len(gain) ** 0.5
+    return bool(mean < SURE * error and gain.sum() < WORTH * steps)
+
+
+def _nats(net: Net, encoded: Encoded) -> NDArray[np.float64]:
+    """(N, F) or (N, F + 1) log-probabilities of sequences on the network's axis, see `score`."""
+    out = np.zeros((len(encoded), len(encoded.steps) + net.shape.stops))
+    for bucket, rows in zip(*bucketed(encoded, net.shape.stops), strict=True):
+        out[rows] = score(net, bucket)
+    return out
