@@ -24,10 +24,11 @@ from unspool.codec.rows import MOST, fit_rows
 from unspool.codec.table import frame_kind, installed
 from unspool.config import Summary
 from unspool.errors import NotFittedError, OptionError, SchemaError
-from unspool.generation import beam, engine
+from unspool.generation import beam, engine, lengths
 from unspool.generation.engine import Request
 from unspool.generation.rooms import confined, pruned
 from unspool.making import Event, Order, Rows, events, like, parts, whole
+from unspool.network.net import Net
 from unspool.network.rules import PLAIN, Rule
 from unspool.network.storage import Nets, read_model, write_model
 from unspool.options import RULES, Beam, Network, Options, Sampling, Training
@@ -179,7 +180,15 @@ class OneToMany:
         asked = Asked(network, training, self.seed, self.verbose, checkpoint, versions())
         rows = fit_rows(schema, examples) if training.draw_inputs else None
         drawing = None if rows is None else Inputs(rows[0], rows[0].encode(rows[1]), frame_kind(data))
-        self.config_, (self.net_, self.row_net_) = learn(codec, encoded, asked, drawing)
+
+        def lengthen(codec: Codec, net: Net) -> Net:
+            chosen, samples = lengths.sample(encoded.lengths)
+            inputs = tuple(column[chosen] for column in encoded.inputs)
+            request = Request(inputs, samples, self.seed, PLAIN, None, 2 * codec.longest)
+            bases = {name: values[chosen] for name, values in examples.first.items()}
+            return lengths.matched(net, confined(request, codec, bases, len(chosen)), encoded.lengths)
+
+        self.config_, (self.net_, self.row_net_) = learn(codec, encoded, asked, drawing, lengthen)
         return self
 
     @property

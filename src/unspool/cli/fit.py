@@ -38,6 +38,7 @@ def fit(
     vector: list[str] | None = None,
     transform: list[str] | None = None,
     head: list[str] | None = None,
+    mean: list[str] | None = None,
     unit: list[str] | None = None,
     combination: list[str] | None = None,
     checkpoint: Path | None = None,
@@ -79,6 +80,8 @@ def fit(
             drop; what is seen as gaps never falls, what is seen as drops never rises.
         head: COLUMN=HEAD, the distribution of a number, of normal, student_t, mixture,
             discretised, histogram, point.
+        mean: COLUMN=MEAN, whether the mean of a number may follow input and history, of learned,
+            constant; constant is for returns on a market and their like.
         unit: COLUMN=UNIT, what a step of a text is, of char, word, bpe.
         combination: categories of a step, such as city,state, of which only the combinations that training saw are
             generated. Repeat it for others.
@@ -91,7 +94,12 @@ def fit(
     """
     wanted = [*names(inputs), *([First(*(name for name in names(first) if name != "*"))] if first else [])]
     kinds = dict(zip(KINDS, map(names, (category, number, count, text, flag, when, vector)), strict=True))
-    given = overrides(kinds, pairs(transform, "--transform"), pairs(head, "--head"), pairs(unit, "--unit"))
+    of_numbers = {
+        "transform": pairs(transform, "--transform"),
+        "head": pairs(head, "--head"),
+        "mean": pairs(mean, "--mean"),
+    }
+    given = overrides(kinds, of_numbers, pairs(unit, "--unit"))
     fields, columns = placed(wanted, names(sequence), given, inner=id is None)
     network, training = options(Network, network), options(Training, training)
     writable(output)
@@ -113,14 +121,18 @@ def fit(
 
 def overrides(
     kinds: Mapping[type[Field], list[str]],
-    transforms: Mapping[str, str],
-    heads: Mapping[str, str],
+    of_numbers: Mapping[str, Mapping[str, str]],
     units: Mapping[str, str],
 ) -> dict[str, Field]:
     """The fields that the command line decides, by name.
 
+    Args:
+        kinds: columns by kind.
+        of_numbers: by option of a number, what it is of which column.
+        units: of texts.
+
     Raises:
-        OptionError: one column is given two kinds; an unknown transform, head or unit.
+        OptionError: one column is given two kinds; an unknown transform, head, mean or unit.
     """
     fields: dict[str, Field] = {}
     for kind, columns in kinds.items():
@@ -128,11 +140,10 @@ def overrides(
             if name in fields:
                 raise OptionError(f"column {name!r}", "one kind", f"{fields[name].kind} and {kind.__name__}")
             fields[name] = kind(name)
-    for name in {**transforms, **heads}:
+    for name in dict.fromkeys(name for columns in of_numbers.values() for name in columns):
         if not isinstance(fields.get(name, Number(name)), Number):
-            raise OptionError(f"column {name!r}", "a number, to have a transform or head", fields[name].kind)
-        more: dict[str, Any] = {"transform": transforms.get(name), "head": heads.get(name)}
-        told = {option: value for option, value in more.items() if value is not None}
+            raise OptionError(f"column {name!r}", f"a number, to have a {' or '.join(of_numbers)}", fields[name].kind)
+        told: dict[str, Any] = {option: columns[name] for option, columns in of_numbers.items() if name in columns}
         fields[name] = type(fields.get(name, Number(name)))(name, **told)
     for name, unit in units.items():
         if not isinstance(fields.get(name, Text(name)), Text):

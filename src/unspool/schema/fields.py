@@ -358,6 +358,8 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     more.append(f"since {field.since}")
                 if isinstance(field, (Number, When)) and field.head != "auto":
                     more.append(f"head {field.head}")
+                if isinstance(field, Number) and field.mean != "auto":
+                    more.append(f"mean {field.mean}")
                 if isinstance(field, Text) and field.unit != "char":
                     more.append(f"unit {field.unit}")
                 lines.append([role, field.name, field.kind, ", ".join(filter(None, more))])

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,7 +25,6 @@ from unspool.training.fit import Progress, Task, heldout_nats, train
 from unspool.training.means import in_doubt, told, unforeseen, with_constant
 from unspool.training.rows import Inputs, learn_rows
 from unspool.training.starting import started
-from unspool.training.stopping import calibrated
 from unspool.training.update import start
 
 
@@ -49,7 +49,9 @@ class Asked:
     versions: dict[str, str]
 
 
-def learn(codec: Codec, encoded: Encoded, asked: Asked, inputs: Inputs | None) -> tuple[Config, Nets]:
+def learn(
+    codec: Codec, encoded: Encoded, asked: Asked, inputs: Inputs | None, lengthen: Callable[[Codec, Net], Net]
+) -> tuple[Config, Nets]:
     """Fit a network to encoded examples, and a small one to their inputs.
 
     Args:
@@ -57,6 +59,7 @@ def learn(codec: Codec, encoded: Encoded, asked: Asked, inputs: Inputs | None) -
         encoded: the examples.
         asked: all the rest.
         inputs: what to learn to draw inputs from, or `None`.
+        lengthen: makes the lengths that a trained network generates those of training.
 
     Raises:
         TrainingError: too little data to hold any out, or weights that diverge.
@@ -84,14 +87,17 @@ def learn(codec: Codec, encoded: Encoded, asked: Asked, inputs: Inputs | None) -
     with ThreadPoolExecutor(1) as aside:
         drawing = None if inputs is None else aside.submit(learn_rows, inputs, rows, heldout_rows, asked.seed)
         net, progress = _trained(codec, learned, task, numbers, asked, folder)
-        if constant := unforeseen(codec, net, heldout, doubtful):
+        interrupted = progress.stopped == "interrupted"  # who asks for an end wants no other beginning
+        if constant := {} if interrupted else unforeseen(codec, net, heldout, doubtful):
             codec = with_constant(codec, constant)
             if asked.verbose is not False:
                 print("\n".join(told(codec, constant)), file=sys.stderr)
+            before = progress.seconds
             net, progress = _trained(codec, learned, task, numbers, asked, None)
+            progress.seconds += before
     nats = progress.best
     if stops and task.heldout and numbers.recipe.feeding == "teacher":
-        net = calibrated(net, [*task.train, *task.heldout])
+        net = lengthen(codec, net)
         nats = heldout_nats(task, numbers, net)
     summary = _summary(task, progress, nats, net, len(learned), len(heldout))
     row, row_net = (None, None) if drawing is None else drawing.result()

@@ -143,8 +143,8 @@ def candidates(field: AnyField, open_: set[str], examples: Examples) -> tuple[An
     """
     if not isinstance(field, Number) or field.name not in open_ or field.transform in (*MONOTONE, *SERIES):
         return (field,)
-    heads = ["discretised"] if field.head == "discretised" else ["mixture", "student_t", "histogram"]
-    heads = heads[:2] if field.mean == "constant" else heads
+    heads = ["discretised"] if field.head == "discretised" else ["mixture", "histogram"]
+    heads = heads[:1] if field.mean == "constant" else heads
     options = [msgspec.structs.replace(field, head=head) for head in heads]
     if f"{field.name}.transform" in open_:
         others = transforms(field, examples)
