@@ -103,8 +103,8 @@ def test_fit_reads_standard_input_and_answers_in_json(run, workshop, standard_in
 def test_flags_override_what_is_inferred(run, workshop, tmp_path):
     code, _, err = run(
         "fit", workshop.folder / "tracks.csv", "-i", "group", "-s", "level,mood", "--id", "id", "--order", "t",
-        "--transform", "level=difference", "--head", "level=normal", "--mean", "level=constant", "--size", 8, "--epochs", 1,
-        "-o", tmp_path / "m.unspool",
+        "--transform", "level=difference", "--head", "level=normal", "--mean", "level=constant",
+        "--size", 8, "--epochs", 1, "-o", tmp_path / "m.unspool",
     )  # fmt: skip
     assert code == 0
     (line,) = (line for line in err.splitlines() if line.startswith("step   level"))
