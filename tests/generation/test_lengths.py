@@ -7,13 +7,13 @@ import pytest
 
 from unspool.evaluation.figures import kolmogorov_smirnov
 from unspool.generation.engine import Request, generate
-from unspool.generation.lengths import counted, matched, sample
+from unspool.generation.lengths import matched, sample
+from unspool.network.hazard import life_table
 from unspool.network.heads.numbers import Normal
 from unspool.network.heads.symbols import Categorical
 from unspool.network.net import Net, Shape, Symbols
 from unspool.network.rules import PLAIN
 from unspool.options import Network
-from unspool.training.starting import life_table
 
 LENGTHS = np.random.default_rng(0).choice([1, 3, 4, 9], 400, p=[0.2, 0.4, 0.3, 0.1])
 
@@ -84,9 +84,3 @@ def test_long_sequences_are_made_from_fewer_inputs():
         assert len(np.unique(rows)) == len(rows) <= len(lengths)
         assert 1 <= len(rows) * samples <= 8_192
         assert len(rows) * samples * max(1, lengths.max()) <= 2**18
-
-
-def test_sequences_that_were_cut_count_up_to_there():
-    reached, ended = counted(np.array([0, 2, 3, 3]), np.array([True, True, True, False]), 6)
-    assert reached.tolist() == [4, 3, 3, 1, 0, 0]
-    assert ended.tolist() == [1, 0, 1, 1, 0, 0]

@@ -15,7 +15,7 @@ from unspool.network.heads.symbols import Categorical
 from unspool.network.net import Net, Shape, Symbols
 from unspool.options import Network
 from unspool.training.batches import bucketed
-from unspool.training.starting import autoregression, life_table, started
+from unspool.training.starting import autoregression, started
 from unspool.training.update import score
 
 SLOPE, CONSTANT, SPREAD = 0.8, 0.3, 0.5
@@ -111,21 +111,6 @@ def test_a_number_that_never_changes_has_no_slope():
 
 
 # ---- lengths -------------------------------------------------------------------------------------------------------
-
-
-def test_lengths_begin_at_their_life_table():
-    """By counting: who ends among those that reach a position; where many do, the wider bands hardly show."""
-    lengths = np.repeat([3, 5, 9], [600, 300, 100])
-    hazard = life_table(lengths, 11)
-    np.testing.assert_allclose(hazard[[3, 5, 9]], [0.6, 0.75, 1.0], atol=0.01)
-    assert (hazard[[0, 1, 2, 4, 6, 7, 8]] < 6e-3).all()
-    assert 0.1 < hazard[10] < 0.5  # past the longest: neither never nor at once
-
-
-def test_positions_that_share_the_last_entry_are_counted_as_one():
-    hazard = life_table(np.array([2, 10, 20, 30] * 100), 4)
-    assert hazard[2] == pytest.approx(1 / 4, abs=0.01)
-    assert hazard[3] == pytest.approx(3 / (8 + 18 + 28), abs=0.01)
 
 
 def test_a_fresh_network_has_that_hazard():

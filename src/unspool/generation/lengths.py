@@ -7,8 +7,6 @@ there did in training (the intercept of Platt 1999, "Probabilistic outputs for s
 own output).
 """
 
-from typing import NamedTuple
-
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +14,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from unspool.generation.engine import Request, generate
+from unspool.network.hazard import Counts, counted
 from unspool.network.net import Net
 
 SEQUENCES, STEPS = 8_192, 2**18
@@ -60,32 +59,6 @@ def matched(net: Net, request: Request, lengths: NDArray[np.int64]) -> Net:
         shift = jnp.asarray(off[stretch], jnp.float32)
         net = eqx.tree_at(lambda net: net.stop[1], net, net.stop[1] + shift)  # type: ignore[index]
     return net
-
-
-class Counts(NamedTuple):
-    """By position: how many sequences reach it, and how many end before it."""
-
-    reached: Float[NDArray[np.float64], " P"]
-    ended: Float[NDArray[np.float64], " P"]
-
-
-def counted(lengths: NDArray[np.int64], ended: NDArray[np.bool_], positions: int) -> Counts:
-    """Ends by position; the last position is all later ones too.
-
-    Args:
-        lengths: (N,) of sequences.
-        ended: (N,) whether they ended by themselves, or were cut.
-        positions: P.
-
-    Examples:
-        >>> [part.tolist() for part in counted(np.array([1, 2, 2, 4]), np.array([True, True, False, True]), 4)]
-        [[4.0, 4.0, 2.0, 2.0], [0.0, 1.0, 1.0, 1.0]]
-    """
-    last = positions - 1
-    decided = lengths + ended  # a sequence that is cut never came to decide about the step after it
-    reached = (decided[:, None] > np.arange(positions)).sum(0).astype(np.float64)
-    reached[last] = np.maximum(decided - last, 0).sum()
-    return Counts(reached, np.bincount(np.minimum(lengths[ended], last), minlength=positions).astype(np.float64))
 
 
 def log_odds(counts: Counts, stretch: NDArray[np.int64], known: NDArray[np.bool_]) -> Float[NDArray[np.float64], " K"]:

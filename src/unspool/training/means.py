@@ -2,7 +2,8 @@
 
 Of some numbers, returns on a market above all, hardly anything of the mean can be foreseen. Of what a network takes for
 foreseeable in a sample the likelihood of single steps hardly speaks, but over a path it adds up. So where the mean that
-was learned isn't borne out by data that training held out, it is taken back, see `unspool.network.heads.centred`.
+was learned isn't borne out by data that training held out, all is learned again as under `Number(mean="constant")`, see
+`unspool.network.heads.centred`.
 """
 
 from collections.abc import Collection, Mapping

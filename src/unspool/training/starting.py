@@ -10,14 +10,12 @@ from typing import NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 from numpy.typing import NDArray
 
 from unspool.codec.codec import Encoded
+from unspool.network.hazard import life_table
 from unspool.network.net import Net
 
-WIDTHS = (1024, 256, 64, 16, 4, 1)
-"""Widths of the bands of positions whose hazards lean on each other, from the widest."""
 LEAST = 8
 """Steps, at the least, that an autoregression or a spread is fitted to."""
 NARROW = 0.1
@@ -101,27 +99,3 @@ def autoregression(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> C
 def _centre(values: NDArray[np.float64]) -> tuple[float, float]:
     """Mean and spread of some values; of none those of standardised data."""
     return (float(values.mean()), max(NARROW, float(values.std()))) if len(values) >= LEAST else (0.0, 1.0)
-
-
-def life_table(lengths: NDArray[np.int64], positions: int) -> Float[NDArray[np.float64], " N"]:
-    """The share of sequences that end before a position among those that reach it; the last is of all later ones.
-
-    Each band of positions leans on the wider one around it as on one sequence, the widest on half an end. So where none
-    has ended yet the hazard is near zero, and past the longest it is that of a wider band.
-
-    Args:
-        lengths: of sequences.
-        positions: how many.
-
-    Examples:
-        >>> life_table(np.array([2, 2, 3, 3]), 5).round(2).tolist()
-        [0.06, 0.06, 0.46, 0.76, 0.29]
-    """
-    reached = (lengths[:, None] >= np.arange(positions)).sum(0).astype(np.float64)
-    ended = np.bincount(np.minimum(lengths, positions - 1), minlength=positions).astype(np.float64)
-    reached[-1] = np.maximum(lengths - positions + 2, 0).sum()
-    hazard = np.full(positions, 0.5)
-    for width in WIDTHS:
-        band = np.arange(positions) // width
-        hazard = (np.bincount(band, ended)[band] + hazard) / (np.bincount(band, reached)[band] + 1)
-    return hazard

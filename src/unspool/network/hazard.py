@@ -1,0 +1,60 @@
+"""Lengths as a life table: how many sequences reach each position, and how many end before it."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+WIDTHS = (1024, 256, 64, 16, 4, 1)
+"""Widths of the bands of positions whose hazards lean on each other, from the widest."""
+
+
+class Counts(NamedTuple):
+    """By position: how many sequences reach it, and how many end before it."""
+
+    reached: Float[NDArray[np.float64], " P"]
+    ended: Float[NDArray[np.float64], " P"]
+
+
+def counted(lengths: NDArray[np.int64], ended: NDArray[np.bool_], positions: int) -> Counts:
+    """Decisions to stop or go on, and those to stop, by position; the last position is all later ones too.
+
+    Args:
+        lengths: (N,) of sequences.
+        ended: (N,) whether they ended by themselves, or were cut.
+        positions: P.
+
+    Examples:
+        >>> [part.tolist() for part in counted(np.array([1, 2, 2, 4]), np.array([True, True, False, True]), 4)]
+        [[4.0, 4.0, 2.0, 2.0], [0.0, 1.0, 1.0, 1.0]]
+    """
+    decided = lengths + ended  # a sequence that is cut never came to decide about the step after it
+    last = positions - 1
+    reached = len(lengths) - np.cumsum(np.bincount(np.minimum(decided, positions), minlength=positions)[:positions])
+    reached[last] = np.maximum(decided - last, 0).sum()
+    stops = np.bincount(np.minimum(lengths[ended], last), minlength=positions)
+    return Counts(reached.astype(np.float64), stops.astype(np.float64))
+
+
+def life_table(lengths: NDArray[np.int64], positions: int) -> Float[NDArray[np.float64], " P"]:
+    """The share of sequences that end before a position among those that reach it; the last is of all later ones.
+
+    Each band of positions leans on the wider one around it as on one sequence, the widest on half an end. So where none
+    has ended yet the hazard is near zero, and past the longest it is that of a wider band.
+
+    Args:
+        lengths: (N,) of sequences.
+        positions: P.
+
+    Examples:
+        >>> life_table(np.array([2, 2, 3, 3]), 5).round(2).tolist()
+        [0.06, 0.06, 0.46, 0.76, 0.29]
+    """
+    counts = counted(lengths, np.ones(len(lengths), bool), positions)
+    hazard = np.full(positions, 0.5)
+    for width in WIDTHS:
+        band = np.arange(positions) // width
+        reached, ended = (np.bincount(band, part)[band] for part in counts)
+        hazard = (ended + hazard) / (reached + 1)
+    return hazard
