@@ -28,7 +28,8 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
     Falling numbers are rising ones with their sign turned: `y`, moments in units or numbers with that sign, adds up.
     The first value of a sequence is a gap from the value before step 0 where that is known, else from an origin: the
-    smallest such first y of training. What never fell in training has no gap below 0, and so never falls.
+    smallest such first y of training. What never fell in training has no gap below 0, and so never falls; and if it is
+    on a grid and never stood still, it never does.
 
     Args:
         gap: the gaps as a column of numbers.
@@ -39,6 +40,7 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         high: the largest.
         sign: 1; or -1, of numbers that never rise.
         floor: of numbers that never rise, what no draw is below, or None. What starts below it stays where it is.
+        moves: whether no gap is 0, but for that of step 0: days of visits, of which there is one a day.
     """
 
     gap: Scaled
@@ -49,6 +51,7 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     high: float = 0.0
     sign: float = RISING
     floor: float | None = None
+    moves: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.unit < np.inf:
@@ -123,7 +126,11 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         low, high = (float(end) for end in sorted(sign * np.array([np.nanmin(x), np.nanmax(x)])))
         floor = limits(field, values[~np.isnan(values)], place)[0] if isinstance(field, Number) else None
         floor = floor if sign == FALLING else None  # what never falls has no need of it
-        return cls(fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor)
+        later = np.ones(len(gap), bool)
+        later[offsets[:-1][np.diff(offsets) > 0]] = False
+        later &= ~alone & ~np.isnan(gap)
+        moves = rising and fitted.step > 0 and bool((gap[later] > fitted.step / 2).all())
+        return cls(fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor, moves)
 
     def encode_with_slope(
         self, column: np.ndarray, place: Place, offsets: np.ndarray | None = None, base: np.ndarray | None = None

@@ -278,7 +278,7 @@ def once(
         room, path, height = rooms[j] if rooms else None, net.path(j), carry.heights[j] if carry.heights else None
         fact = None if given is None else Fact(given.values[j], given.where[j], given.most[j])
         if path is not None and height is not None:
-            room, fact = on_path(path, height, room, fact)
+            room, fact = on_path(path, height, room, fact, number)
         value = drawn(head, net.params(told, j), u[:, at : at + head.draws], rule, room, fact)
         if path is not None and height is not None:
             height = path.after(height, value)
@@ -313,12 +313,15 @@ def drawn(
     return value if fact is None else jnp.where(over(fact.where, value), fact.value, value)
 
 
-def on_path(path: Path, height: Array, room: Room | None, fact: Fact | None) -> tuple[Room | None, Fact | None]:
+def on_path(
+    path: Path, height: Array, room: Room | None, fact: Fact | None, step: Array
+) -> tuple[Room | None, Fact | None]:
     """Room and fact, which speak of heights, as what they are of the step from one height to the next."""
     if room is not None and fact is not None and fact.most is not None:
         room = room._replace(high=jnp.minimum(room.high, fact.most))
-    room = None if room is None else path.room(height, room)
-    return room, None if fact is None else fact._replace(value=path.towards(height, fact.value))
+    return path.room(height, room, step), None if fact is None else fact._replace(
+        value=path.towards(height, fact.value)
+    )
 
 
 def check(sampling: Sampling, net: Net) -> None:

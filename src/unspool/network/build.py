@@ -93,9 +93,9 @@ def _path(column: StepColumn) -> Path | None:
     if isinstance(column, Scaled):
         return Path(Grid("linear", 1.0, column.loc / unit, 1.0, 0.0), column.first_scale / unit)
     gap = column.gap
-    if gap.transform in ("log1p", "asinh"):
-        return Path(Grid(gap.transform, 1.0, gap.loc, gap.scale, 0.0))
-    return Path(Grid("linear", 1.0, gap.loc / unit, 1.0, 0.0))
+    bent = gap.transform in ("log1p", "asinh")
+    axis = Grid(gap.transform, 1.0, gap.loc, gap.scale, 0.0) if bent else Grid("linear", 1.0, gap.loc / unit, 1.0, 0.0)
+    return Path(axis, least=place(gap, gap.step / 2) if column.moves else None)
 
 
 def number_head(name: str, column: Scaled, *, constant: bool = False) -> Head:

@@ -21,10 +21,12 @@ class Path:
     Attributes:
         axis: between z and the rise of the height.
         first: height of a first value at z = 1.
+        least: z of what a step rises by at the least, but for step 0, or `None`.
     """
 
     axis: Grid
     first: float = 1.0
+    least: float | None = None
 
     def after(self, height: Array, z: Array) -> Array:
         """The height after a step; a missing value leaves it."""
@@ -35,6 +37,11 @@ class Path:
         """The z that leads from one height to another."""
         return jnp.where(jnp.isnan(height), goal / self.first, self.axis.network(goal - height))
 
-    def room(self, height: Array, room: Room) -> Room:
-        """Limits of the height as limits of z."""
-        return room._replace(low=self.towards(height, room.low), high=self.towards(height, room.high))
+    def room(self, height: Array, room: Room | None, step: Array) -> Room | None:
+        """Limits of the height at a step as limits of z, and those that z has itself."""
+        if room is not None:
+            room = room._replace(low=self.towards(height, room.low), high=self.towards(height, room.high))
+        if self.least is None:
+            return room
+        least = jnp.where(step > 0, self.least, -jnp.inf)
+        return Room(low=least) if room is None else room._replace(low=jnp.maximum(room.low, least))
