@@ -24,7 +24,7 @@ from unspool.codec.rows import MOST, fit_rows
 from unspool.codec.table import frame_kind, installed
 from unspool.config import Summary
 from unspool.errors import NotFittedError, OptionError, SchemaError
-from unspool.generation import beam, engine, lengths
+from unspool.generation import beam, engine, matching
 from unspool.generation.engine import Request
 from unspool.generation.rooms import confined, pruned
 from unspool.making import Event, Order, Rows, events, like, parts, whole
@@ -181,14 +181,16 @@ class OneToMany:
         rows = fit_rows(schema, examples) if training.draw_inputs else None
         drawing = None if rows is None else Inputs(rows[0], rows[0].encode(rows[1]), frame_kind(data))
 
-        def lengthen(codec: Codec, net: Net) -> Net:
-            chosen, samples = lengths.sample(encoded.lengths)
+        def match(codec: Codec, net: Net) -> Net:
+            chosen, samples = matching.sample(encoded.lengths)
             inputs = tuple(column[chosen] for column in encoded.inputs)
-            request = Request(inputs, samples, self.seed, PLAIN, None, 2 * codec.longest)
+            length = codec.longest if codec.shortest == codec.longest else None
+            request = Request(inputs, samples, self.seed, PLAIN, length, 2 * codec.longest)
             bases = {name: values[chosen] for name, values in examples.first.items()}
-            return lengths.matched(net, confined(request, codec, bases, len(chosen)), encoded.lengths)
+            request = confined(request, codec, bases, len(chosen))
+            return matching.matched(net, request, encoded.lengths, encoded.steps)
 
-        self.config_, (self.net_, self.row_net_) = learn(codec, encoded, asked, drawing, lengthen)
+        self.config_, (self.net_, self.row_net_) = learn(codec, encoded, asked, drawing, match)
         return self
 
     @property

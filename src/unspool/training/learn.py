@@ -23,6 +23,7 @@ from unspool.training.defaults import Plan, plan
 from unspool.training.display import display
 from unspool.training.fit import Progress, Task, heldout_nats, train
 from unspool.training.means import in_doubt, told, unforeseen, with_constant
+from unspool.training.odds import levelled
 from unspool.training.rows import Inputs, learn_rows
 from unspool.training.starting import started
 from unspool.training.update import start
@@ -50,7 +51,7 @@ class Asked:
 
 
 def learn(
-    codec: Codec, encoded: Encoded, asked: Asked, inputs: Inputs | None, lengthen: Callable[[Codec, Net], Net]
+    codec: Codec, encoded: Encoded, asked: Asked, inputs: Inputs | None, match: Callable[[Codec, Net], Net]
 ) -> tuple[Config, Nets]:
     """Fit a network to encoded examples, and a small one to their inputs.
 
@@ -59,7 +60,7 @@ def learn(
         encoded: the examples.
         asked: all the rest.
         inputs: what to learn to draw inputs from, or `None`.
-        lengthen: makes the lengths that a trained network generates those of training.
+        match: gives what a trained network generates the lengths and shares of training.
 
     Raises:
         TrainingError: too little data to hold any out, or weights that diverge.
@@ -96,8 +97,9 @@ def learn(
             net, progress = _trained(codec, learned, task, numbers, asked, None)
             progress.seconds += before
     nats = progress.best
-    if stops and task.heldout:  # who holds nothing out wants what there is by heart
-        net = lengthen(codec, net)
+    if task.heldout:  # who holds nothing out wants what there is by heart
+        net = levelled(net, [*task.train, *task.heldout])
+        net = match(codec, net)
         nats = heldout_nats(task, numbers, net)
     summary = _summary(task, progress, nats, net, len(learned), len(heldout))
     row, row_net = (None, None) if drawing is None else drawing.result()

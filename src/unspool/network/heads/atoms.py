@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import log_softmax, softmax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
 from unspool.network.heads.base import Real, Room, Wrapper
@@ -47,12 +47,16 @@ class Atoms(Wrapper):
         """Even odds, then the head inside."""
         return np.concatenate([np.zeros(1 + len(self.values)), self.of.bias(loc, scale)])
 
+    def same(self, value: Array) -> Bool[Array, "*B A"]:
+        """Which atom each value is, if any."""
+        atoms = jnp.asarray(self.values)
+        return jnp.abs(value[..., None] - atoms) <= NEAR * (1 + jnp.abs(atoms))
+
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-mass of an atom, or log-density of the rest."""
         logits, inner = self._divided(params)
         share = log_softmax(logits, -1)
-        atoms = jnp.asarray(self.values)
-        same = jnp.abs(value[..., None] - atoms) <= NEAR * (1 + jnp.abs(atoms))
+        same = self.same(value)
         atom = jnp.where(same, share[..., 1:], 0.0).sum(-1)
         rest = share[..., 0] + self.of.log_prob(inner, value)
         if self.mass:

@@ -1,0 +1,81 @@
+"""After training, odds of what is counted expect as many as there are, and nothing else has moved."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from unspool.network.heads.atoms import Atoms
+from unspool.network.heads.nullable import Nullable
+from unspool.network.heads.numbers import Normal
+from unspool.network.heads.symbols import Categorical
+from unspool.network.net import Net, Shape, Symbols
+from unspool.options import Network
+from unspool.training.batches import Bucket
+from unspool.training.odds import levelled, odds
+from unspool.training.update import read, score
+
+HEADS = (Categorical(3), Nullable(Atoms(Normal(), (0.0,))))
+ROWS, STEPS = 48, 9
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """Steps of a category that is mostly 0, and a number that is missing in a tenth and zero in half of the rest."""
+    rng = np.random.default_rng(0)
+    symbols = rng.choice(3, (ROWS, STEPS), p=[0.7, 0.2, 0.1]).astype(np.int32)
+    x = rng.normal(size=(ROWS, STEPS))
+    x[rng.random(x.shape) < 0.5] = 0.0
+    x[rng.random(x.shape) < 0.1] = np.nan
+    lengths = rng.integers(2, STEPS, ROWS).astype(np.int32)
+    return Bucket((rng.integers(0, 2, ROWS).astype(np.int32),), (symbols, x.astype(np.float32)), lengths)
+
+
+@pytest.fixture(scope="module")
+def net():
+    """Random weights, so that odds are anything; the second number of a step reads the first."""
+    shape = Shape((Symbols(2),), HEADS, STEPS + 1, 8, 4, Network(dropout=0.0))
+    return jax.tree.map(lambda w: 1.5 * w, Net(np.random.default_rng(0), shape))
+
+
+def expected(net, bucket):
+    """Mean probability of every symbol, of missing and of zero, over all real steps; and how many there are."""
+    ready, top = read(net, bucket)
+    values = tuple(jnp.swapaxes(jnp.asarray(column), 0, 1) for column in bucket.values)
+    told = net.told(top)
+    first = jax.nn.softmax(net.params(told, 0), -1)
+    second = net.params(net.tell(ready, told, 0, values[0]), 1)
+    missing = jax.nn.sigmoid(second[..., 0])
+    zero = (1 - missing) * jax.nn.softmax(second[..., 1:3], -1)[..., 1]
+    real = np.arange(STEPS)[:, None] < bucket.lengths
+    means = [*np.asarray(first)[real].mean(0), np.asarray(missing)[real].mean(), np.asarray(zero)[real].mean()]
+    symbols, x = (np.asarray(column)[real] for column in values)
+    return means, [*(np.mean(symbols == k) for k in range(3)), np.isnan(x).mean(), (x == 0).mean()]
+
+
+def test_as_many_are_expected_as_there_are(net, bucket):
+    before, real = expected(net, bucket)
+    assert np.abs(np.subtract(before, real)).max() > 0.1
+    np.testing.assert_allclose(expected(levelled(net, [bucket]), bucket)[0], real, atol=0.01)
+
+
+def test_steps_become_likelier_and_only_odds_have_moved(net, bucket):
+    after = levelled(net, [bucket])
+    assert score(after, bucket).sum() > score(net, bucket).sum() + 10
+    which = np.concatenate([odds(head) for head in HEADS])
+    assert which.tolist() == [True] * 6 + [False] * 2
+    np.testing.assert_array_equal(np.asarray(after.outputs.b)[~which], np.asarray(net.outputs.b)[~which])
+    assert eqx.tree_equal(eqx.tree_at(lambda n: n.outputs.b, after, net.outputs.b), net)
+
+
+def test_buckets_and_their_order_change_nothing(net, bucket):
+    parts = [bucket.take(np.arange(k, ROWS, 2)) for k in (1, 0)]
+    one, other = (np.asarray(levelled(net, some).outputs.b) for some in ([bucket], parts))
+    np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def test_numbers_alone_have_no_odds(bucket):
+    shape = Shape((Symbols(2),), (Normal(),), STEPS + 1, 8, 4, Network(dropout=0.0))
+    net = Net(np.random.default_rng(0), shape)
+    assert levelled(net, [bucket]) is net
