@@ -96,7 +96,7 @@ def of_shares(head: Head, real: NDArray[Any], made: NDArray[Any]) -> Float[NDArr
         >>> from unspool.network.heads.numbers import Normal
         >>> real, made = np.array([np.nan] * 50 + [0.0] * 50), np.array([np.nan] * 20 + [0.0] * 80)
         >>> of_shares(Nullable(Normal()), real, made).round(1).tolist()
-        [1.4, 0.0, 0.0]
+        [0.8, 0.0, 0.0]
     """
     sides = (real, made)
     if not counts(head) or not len(real) or not len(made):
