@@ -182,7 +182,7 @@ class OneToMany:
         drawing = None if rows is None else Inputs(rows[0], rows[0].encode(rows[1]), frame_kind(data))
 
         def match(codec: Codec, net: Net) -> Net:
-            chosen, samples = matching.sample(encoded.lengths)
+            chosen, samples = matching.sample(encoded.lengths, len(net.outputs.b))
             inputs = tuple(column[chosen] for column in encoded.inputs)
             length = codec.longest if codec.shortest == codec.longest else None
             request = Request(inputs, samples, self.seed, PLAIN, length, 2 * codec.longest)

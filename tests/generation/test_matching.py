@@ -40,7 +40,7 @@ def net():
 
 
 def request(lengths, seed=0):
-    rows, samples = sample(lengths)
+    rows, samples = sample(lengths, 6)
     return Request(((rows % 3).astype(np.int32),), samples, seed, PLAIN, None, 2 * int(lengths.max()))
 
 
@@ -87,10 +87,12 @@ def test_what_never_ended_hardly_ever_ends():
 
 def test_long_sequences_are_made_from_fewer_inputs():
     for lengths in (np.full(10, 3), np.full(100_000, 3), np.full(50, 30_000), np.zeros(4, np.int64)):
-        rows, samples = sample(lengths)
+        rows, samples = sample(lengths, 6)
         assert len(np.unique(rows)) == len(rows) <= len(lengths)
         assert 1 <= len(rows) * samples <= 4_096
         assert len(rows) * samples * max(1, lengths.max()) <= 2**17
+    rows, samples = sample(np.full(5_000, 20), 20_000)  # a large vocabulary
+    assert 100 < len(rows) * samples <= 2**26 / 20_000 / 20
 
 
 # ---- shares --------------------------------------------------------------------------------------------------------

@@ -22,8 +22,8 @@ from unspool.network.heads.base import Head
 from unspool.network.heads.nullable import Nullable
 from unspool.network.net import Net
 
-SEQUENCES, STEPS = 4_096, 2**17
-"""Sequences, and about as many steps, that are generated at the most to look at their lengths."""
+SEQUENCES, STEPS, NUMBERS = 4_096, 2**17, 2**26
+"""Sequences, steps and parameters of all their heads that are generated at the most, about, to look at them."""
 REAL, MADE = 20, 100
 """Ends, in training and expected in what is made, that a stretch of positions has at least to be matched by itself."""
 ROUNDS, DAMPING = 4, 0.7
@@ -32,13 +32,14 @@ FEW = 20
 """Outcomes of which half a move is made."""
 
 
-def sample(lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
-    """Examples, an even share, from whose inputs sequences are made to look at their lengths, and how many from each.
+def sample(lengths: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], int]:
+    """Examples, an even share, from whose inputs sequences are made to look at them, and how many from each.
 
     Args:
         lengths: (N,) of all examples.
+        width: parameters of all heads.
     """
-    most = int(min(SEQUENCES, max(1, STEPS // max(1, lengths.max()))))
+    most = int(min(SEQUENCES, max(1, min(STEPS, NUMBERS // width) // max(1, lengths.max()))))
     rows = np.linspace(0, len(lengths) - 1, min(most, len(lengths))).round().astype(np.int64)
     return rows, max(1, most // len(rows))
 

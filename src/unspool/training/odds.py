@@ -8,6 +8,7 @@ smaller than those of new data.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -26,8 +27,14 @@ from unspool.network.net import Net, Top
 from unspool.training.batches import Bucket
 from unspool.training.update import read
 
-STEPS = 2**15
-"""Steps of the data that are looked at, about."""
+STEPS, NUMBERS = 2**15, 2**22
+"""Steps of the data that are looked at, about; fewer where their parameters would be more numbers than these."""
+ENOUGH = 1_000
+"""Steps of which so many must be looked at, if there are as many."""
+SYMBOLS = 256
+"""Symbols of a category, at the most, whose odds are fitted: of more, many are too rare for that."""
+DOUBT = 0.5
+"""Standard deviation of a bias about what was learned, before anything is seen: what is rare stays where it was."""
 CELLS = 2**14
 """Steps that are read together."""
 UPDATES, RATE = 150, 0.1
@@ -41,14 +48,18 @@ def levelled(net: Net, buckets: Sequence[Bucket]) -> Net:
         net: trained.
         buckets: the sequences, of which an even share is looked at where they are many.
     """
-    which = np.concatenate([odds(head) for head in net.shape.heads])
-    if not which.any():
+    which = [odds(head) for head in net.shape.heads]
+    asked = tuple(j for j, some in enumerate(which) if some.any())
+    steps, most = sum(int(bucket.lengths.sum()) for bucket in buckets), min(STEPS, NUMBERS // len(net.outputs.b))
+    if not asked or most < min(ENOUGH, steps):
         return net
-    parts = [_steps(net, bucket, share(buckets)) for bucket in buckets]
+    parts = [_steps(net, bucket, min(1.0, most / steps)) for bucket in buckets]
     top = Top(*(jnp.concatenate([jnp.asarray(part.top[k]) for part in parts])[None] for k in (0, 1)))
     columns = zip(*(part.values for part in parts), strict=True)
     values = tuple(jnp.asarray(np.concatenate(column))[None] for column in columns)
-    return eqx.tree_at(lambda net: net.outputs.b, net, _fitted(net, top, values, jnp.asarray(which)))
+    return eqx.tree_at(
+        lambda net: net.outputs.b, net, _fitted(net, top, values, jnp.asarray(np.concatenate(which)), asked)
+    )
 
 
 def odds(head: Head) -> NDArray[np.bool_]:
@@ -60,16 +71,11 @@ def odds(head: Head) -> NDArray[np.bool_]:
         [True, True, True, False, False]
     """
     if isinstance(head, Categorical):
-        return np.ones(head.size, bool)
+        return np.full(head.size, head.size <= SYMBOLS)
     if isinstance(head, (Nullable, Atoms)):
         own = head.size - head.of.size
         return np.concatenate([np.ones(own, bool), odds(head.of)])
     return np.zeros(head.size, bool)
-
-
-def share(buckets: Sequence[Bucket]) -> float:
-    """Of all sequences, those that are looked at."""
-    return min(1.0, STEPS / max(1, sum(int(bucket.lengths.sum()) for bucket in buckets)))
 
 
 class Steps(NamedTuple):
@@ -98,17 +104,19 @@ def _read(net: Net, data: Bucket) -> Top:
     return read(net, data)[1]
 
 
-@jax.jit
-def _fitted(net: Net, top: Top, values: tuple[Array, ...], which: Bool[Array, " Q"]) -> Float[Array, " Q"]:
-    """The biases, after all updates."""
+@partial(jax.jit, static_argnames="asked")
+def _fitted(
+    net: Net, top: Top, values: tuple[Array, ...], which: Bool[Array, " Q"], asked: tuple[int, ...]
+) -> Float[Array, " Q"]:
+    """The biases after all updates, fitted to the fields that are asked for."""
     S = values[0].shape[1]
     ready = net.prepare(jnp.zeros((1, net.shape.size)), S)
-    here, ones = jnp.zeros(1, jnp.int32), jnp.ones(S, jnp.int32)
+    here, ones, learned = jnp.zeros(1, jnp.int32), jnp.ones(S, jnp.int32), net.outputs.b
 
     def loss(bias: Array) -> Array:
         own = eqx.tree_at(lambda net: net.outputs.b, net, bias)
         fields, _ = own.log_prob(ready, top, values, here, ones)
-        return -sum(field.mean() for field in fields)
+        return (((bias - learned) ** 2).sum() / (2 * DOUBT**2) - sum(fields[j].sum() for j in asked)) / S
 
     optimiser = optax.adam(optax.cosine_decay_schedule(RATE, UPDATES))
 
@@ -117,5 +125,4 @@ def _fitted(net: Net, top: Top, values: tuple[Array, ...], which: Bool[Array, " 
         change, moments = optimiser.update(jax.grad(loss)(bias) * which, moments)
         return (bias + change, moments), None
 
-    bias = net.outputs.b
-    return jax.lax.scan(once, (bias, optimiser.init(bias)), None, UPDATES)[0][0]
+    return jax.lax.scan(once, (learned, optimiser.init(learned)), None, UPDATES)[0][0]
