@@ -53,7 +53,7 @@ def matched(net: Net, request: Request, lengths: NDArray[np.int64], values: tupl
         lengths: (N,) of training.
         values: per field, (S, ...) of all its steps, on the network's axis.
     """
-    if net.stop is None and not any(counts(head) for head in net.shape.heads):
+    if net.stop is None and not any(isinstance(head, (Nullable, Atoms)) for head in net.shape.heads):
         return net
     for _ in range(ROUNDS):
         made, offsets, ended = generate(net, request)
@@ -80,11 +80,6 @@ def of_hazard(
     return (log_odds(real, stretch, known) - log_odds(own, stretch, known))[stretch]
 
 
-def counts(head: Head) -> bool:
-    """Whether values of a head are missing or repeat."""
-    return isinstance(head, (Nullable, Atoms))
-
-
 def of_shares(head: Head, real: NDArray[Any], made: NDArray[Any]) -> Float[NDArray[np.float64], " P"]:
     """What the parameters of a head lack for as many missing values, and as many of each that repeats.
 
@@ -100,16 +95,18 @@ def of_shares(head: Head, real: NDArray[Any], made: NDArray[Any]) -> Float[NDArr
         [0.8, 0.0, 0.0]
     """
     sides = (real, made)
-    if not counts(head) or not len(real) or not len(made):
+    if not len(real) or not len(made):
         return np.zeros(head.size)
     if isinstance(head, Nullable):
         gone = [np.isnan(side).reshape(len(side), -1).any(1) for side in sides]
         there, lost = lacking(*(np.array([(~mask).sum(), mask.sum()]) for mask in gone))
         inside = of_shares(head.of, *(side[~mask] for side, mask in zip(sides, gone, strict=True)))
         return np.concatenate([[lost - there], inside])
-    same = [np.asarray(head.same(jnp.asarray(side, jnp.float32))) for side in sides]  # type: ignore[attr-defined]
-    own = lacking(*(np.concatenate([[(~one.any(1)).sum()], one.sum(0)]) for one in same))
-    return np.concatenate([own, np.zeros(head.size - len(own))])
+    if isinstance(head, Atoms):
+        same = [np.asarray(head.same(jnp.asarray(side, jnp.float32))) for side in sides]
+        own = lacking(*(np.concatenate([[(~one.any(1)).sum()], one.sum(0)]) for one in same))
+        return np.concatenate([own, np.zeros(head.of.size)])
+    return np.zeros(head.size)
 
 
 def lacking(real: NDArray[np.int64], made: NDArray[np.int64]) -> Float[NDArray[np.float64], " K"]:

@@ -113,13 +113,13 @@ def number_head(name: str, column: Scaled, *, constant: bool = False) -> Head:
         series = column.transform in SERIES
         ends = (None, None) if series else (column.floor, column.ceiling)
         head = Discretised(grid, *ends, levels=levels_of(column, grid))
-        head = Centred(head) if constant else head
+        low, high, grid = None, None, None  # which it holds to by itself
     else:
         masses = grid if column.mass else None
         head = Histogram(column.edges, masses) if name == "histogram" else NUMBER_HEADS[name]
-        head = Centred(head) if constant else head
-        if low is not None or high is not None or grid is not None:
-            head = Bounded(head, low, high, grid)
+    head = Centred(head) if constant else head
+    if low is not None or high is not None or grid is not None:
+        head = Bounded(head, low, high, grid)
     return Atoms(head, tuple(column.places), column.mass) if column.atoms else head
 
 

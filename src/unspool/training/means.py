@@ -19,10 +19,9 @@ from unspool.codec.codec import Codec, Encoded
 from unspool.network.build import shape_of
 from unspool.network.net import Net
 from unspool.schema.fields import Number
-from unspool.training.batches import bucketed
 from unspool.training.starting import autoregression
 from unspool.training.trial import pieces
-from unspool.training.update import score
+from unspool.training.update import score_all
 
 FORESEEN = 0.02
 """Share of the variance that an autoregression foresees, from which on the mean is learned without a question."""
@@ -66,7 +65,7 @@ def unforeseen(codec: Codec, net: Net, heldout: Encoded, doubtful: tuple[int, ..
     shape = shape_of(with_constant(codec, doubtful), net.shape.options, net.shape.size, net.shape.embedding)
     structure = jax.tree.structure(eqx.filter_eval_shape(Net, np.random.default_rng(0), shape))
     centred = cast(Net, jax.tree.unflatten(structure, jax.tree.leaves(net)))
-    gains = pieces(_nats(net, heldout) - _nats(centred, heldout), heldout.starts, heldout.gap)
+    gains = pieces(score_all(net, heldout) - score_all(centred, heldout), heldout.starts, heldout.gap)
     steps = int(heldout.offsets[-1])
     return {j: float(gains[:, j].sum() / steps) for j in doubtful if without(gains[:, j], steps)}
 
@@ -103,11 +102,3 @@ def without(gain: NDArray[np.float64], steps: int) -> bool:
     """
     mean, error = gain.mean(), gain.std(ddof=1) / len(gain) ** 0.5
     return bool(mean < SURE * error and gain.sum() < WORTH * steps)
-
-
-def _nats(net: Net, encoded: Encoded) -> NDArray[np.float64]:
-    """(N, F) or (N, F + 1) log-probabilities of sequences on the network's axis, see `score`."""
-    out = np.zeros((len(encoded), len(encoded.steps) + net.shape.stops))
-    for bucket, rows in zip(*bucketed(encoded, net.shape.stops), strict=True):
-        out[rows] = score(net, bucket)
-    return out

@@ -12,11 +12,12 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from numpy.typing import NDArray
 
+from unspool.codec.codec import Encoded
 from unspool.devices import ROWS, mesh, placed, turn
 from unspool.network.likelihood import opening, rolled, taught
 from unspool.network.net import Carry, Masks, Net, Prepared, Top
 from unspool.random import uniforms
-from unspool.training.batches import Bucket, segment_steps, up_to
+from unspool.training.batches import Bucket, bucketed, segment_steps, up_to
 from unspool.training.spread import SCORED, Spread, added, shards
 
 Feeding = Literal["teacher", "scheduled", "free"]
@@ -303,6 +304,15 @@ def score(
                 total = total + np.asarray(part, np.float64)
         out.append(total[: bucket.examples - at])
     return np.concatenate(out)
+
+
+def score_all(net: Net, encoded: Encoded, edges: tuple[int, ...] = ()) -> NDArray[np.float64]:
+    """As `score`, of sequences of any lengths in their order."""
+    bands = (len(edges) + 1,) if edges else ()
+    out = np.zeros((len(encoded), *bands, len(encoded.steps) + net.shape.stops))
+    for bucket, rows in zip(*bucketed(encoded, net.shape.stops, multiple=8), strict=True):
+        out[rows] = score(net, bucket, edges=edges)
+    return out
 
 
 def copied(tree: Any) -> Any:

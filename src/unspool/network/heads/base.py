@@ -114,6 +114,20 @@ class Wrapper(Head):
 
     of: Head
 
+    @property
+    def size(self) -> int:
+        """Of the head inside."""
+        return self.of.size
+
+    @property
+    def draws(self) -> int:
+        """Of the head inside."""
+        return self.of.draws
+
+    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+        """Of the head inside."""
+        return self.of.bias(loc, scale)
+
 
 def innermost(head: Head) -> Head:
     """The head inside of all wrappers."""

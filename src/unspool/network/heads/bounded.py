@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
-from numpy.typing import NDArray
 
 from unspool.network.heads.base import Real, Room, Wrapper
 from unspool.network.heads.grid import Grid
@@ -31,20 +29,6 @@ class Bounded(Wrapper, Real):
     low: float | None = None
     high: float | None = None
     grid: Grid | None = None
-
-    @property
-    def size(self) -> int:
-        """Of the head inside."""
-        return self.of.size
-
-    @property
-    def draws(self) -> int:
-        """Of the head inside."""
-        return self.of.draws
-
-    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
-        """Of the head inside."""
-        return self.of.bias(loc, scale)
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Of the head inside."""

@@ -24,20 +24,6 @@ class Centred(Wrapper, Real):
 
     of: Real
 
-    @property
-    def size(self) -> int:
-        """Of the head inside."""
-        return self.of.size
-
-    @property
-    def draws(self) -> int:
-        """Of the head inside."""
-        return self.of.draws
-
-    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
-        """Of the head inside."""
-        return self.of.bias(loc, scale)
-
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Of the head inside."""
         return self.of.log_prob(self._moved(params), value)
