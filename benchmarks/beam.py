@@ -11,10 +11,10 @@ from common import Sizes, geometric, in_turn, line, quick, report
 from ours import sampling, token_net
 
 from unspool.generation.beam import Found, search
-from unspool.generation.engine import Request
+from unspool.generation.sampler import Request
+from unspool.network.decoder import Net
+from unspool.network.distributions.rules import PLAIN
 from unspool.network.likelihood import sequence_log_prob
-from unspool.network.net import Net
-from unspool.network.rules import PLAIN
 from unspool.options import Beam
 
 K = 8

@@ -8,15 +8,15 @@ import jax
 import numpy as np
 from common import Sizes
 
-from unspool.devices import placed
-from unspool.generation.engine import MOST, Chunk, Request, chunks
-from unspool.network.heads.symbols import Categorical
-from unspool.network.net import Net, Shape, Symbols
-from unspool.network.rules import PLAIN
+from unspool.generation.sampler import MOST, Chunk, Request, chunks
+from unspool.network.decoder import Net, Shape, Symbols
+from unspool.network.distributions.categorical import Categorical
+from unspool.network.distributions.rules import PLAIN
 from unspool.options import Network
-from unspool.training.batches import Bucket, segment_steps
-from unspool.training.spread import shards
-from unspool.training.update import Recipe, Updates, copied, start, update
+from unspool.runtime.devices import placed
+from unspool.training.batching import Bucket, segment_steps
+from unspool.training.sharding import shards
+from unspool.training.train_step import Recipe, Updates, copied, start, update
 
 EMBEDDING = 32
 

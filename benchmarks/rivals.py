@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from common import Sizes
 
-from unspool.network.net import Net
-from unspool.random import seed_words, uniforms
+from unspool.network.decoder import Net
+from unspool.runtime.threefry import seed_words, uniforms
 
 os.environ.setdefault("KERAS_BACKEND", "jax")  # the fastest of its back ends on a CPU
 

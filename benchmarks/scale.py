@@ -36,7 +36,7 @@ def cost(jobs: list[tuple[str, Sizes]], rounds: int) -> Iterator[Row]:
     from ours import sampling, token_net, training
     from rivals import Weights, installed, torch_loop, torch_training
 
-    from unspool.training.batches import WHOLE
+    from unspool.training.batching import WHOLE
 
     for label, sizes in jobs:
         K = TOGETHER if sizes.T <= WHOLE else 1

@@ -12,7 +12,7 @@ from common import Sizes, ceiling, geometric, in_turn, line, quick, report
 from ours import training
 from rivals import installed, keras_training, torch_training
 
-from unspool.network.cell import unroll
+from unspool.network.lstm import unroll
 
 RIVALS = {"PyTorch nn.LSTM": ("torch", torch_training), "Keras LSTM": ("keras", keras_training)}
 TOGETHER = 8

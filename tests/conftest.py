@@ -23,7 +23,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 # its callers; the modules that users call are left out, for they answer a wrong type with an error of ours. In these,
 # annotate with the class's name rather than with typing.Self, which beartype can't resolve in a single method.
 install_import_hook(
-    ["unspool.network", "unspool.training", "unspool.generation", "unspool.evaluation", "unspool.random"],
+    ["unspool.network", "unspool.training", "unspool.generation", "unspool.evaluation", "unspool.runtime.threefry"],
     "beartype.beartype",
 )
 

@@ -8,19 +8,22 @@ import pytest
 
 LAYERS = (
     ("errors", "axes"),
-    ("schema", "options", "files", "compiled"),
-    ("codec", "modelfile", "random", "devices"),
-    ("config",),
+    ("runtime", "options"),
+    ("tables",),
+    ("schema",),
+    ("dataset", "modelfile"),
+    ("encoding",),
+    ("constraints", "config"),
     ("network",),
     ("training", "generation"),  # side by side: they never import each other
-    ("evaluation", "export"),
+    ("pipeline", "evaluation", "export"),
     ("labels",),
     ("plots",),
     ("report",),
     ("sequences",),
-    ("making",),
+    ("jobs",),
     ("model",),
-    ("server", "cluster"),
+    ("web", "server", "cluster"),
     ("demos",),
     ("cli",),
 )

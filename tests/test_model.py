@@ -16,7 +16,7 @@ import sklearn.utils.validation
 
 import unspool as us
 from unspool import errors
-from unspool.network.storage import weights
+from unspool.network.serialization import weights
 
 QUICK = us.Network(size=16)
 

@@ -337,7 +337,7 @@ class TestAtomicity:
         def fail(*_args):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(f"unspool.files.os.{deed}", fail)
+        monkeypatch.setattr(f"unspool.runtime.atomic_files.os.{deed}", fail)
         with pytest.raises(FileError, match="full disk"):
             modelfile.write(model, {"w": np.ones(9)}, CONFIG)
         assert model.read_bytes() == before

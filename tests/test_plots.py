@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import unspool as us
-from unspool.codec.codec import Codec
-from unspool.codec.examples import gather
 from unspool.config import Round, Summary
+from unspool.dataset.examples import gather
+from unspool.encoding.codec import Codec
 from unspool.errors import FileError, MissingExtra, OptionError
 from unspool.plots import plot, training_curve
 from unspool.plots.panels import BANDS, layout

@@ -107,7 +107,7 @@ def test_a_quick_run_reads_fits_judges_and_shows(name, capsys, monkeypatch):
 def test_a_step_back_within_a_sequence_is_found_and_one_between_sequences_is_none():
     from benchmarks.results.criteria import Judged, never_falls
 
-    from unspool.codec.examples import Examples
+    from unspool.dataset.examples import Examples
 
     def judged(days):
         flat = np.array([day for one in days for day in one], float)

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import unspool as us
-from unspool.codec.codec import Codec
-from unspool.codec.examples import gather
+from unspool.dataset.examples import gather
+from unspool.encoding.codec import Codec
 from unspool.errors import DataError, FileError
 from unspool.sequences import Sequences, save_all
 

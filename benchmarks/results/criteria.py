@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unspool.codec.examples import Examples
+from unspool.dataset.examples import Examples
 from unspool.evaluation.figures import by_sequence, kolmogorov_smirnov
 from unspool.evaluation.section import Measured
 from unspool.model import OneToMany

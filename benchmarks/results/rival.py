@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.results.tasks import Task
-from unspool.codec.examples import Examples
-from unspool.codec.gaps import Gaps
+from unspool.dataset.examples import Examples
+from unspool.encoding.monotone import Gaps
 from unspool.evaluation.generated import sections
 from unspool.evaluation.paths import made
 from unspool.evaluation.section import Section

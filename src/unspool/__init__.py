@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unspool import errors
-    from unspool.codec.windows import windows
+    from unspool.dataset.windows import windows
     from unspool.model import OneToMany, load
     from unspool.options import Beam, Network, Sampling, Training
     from unspool.report.report import Report
@@ -59,7 +59,7 @@ _HOME = {
     "Vector": "unspool.schema.fields",
     "When": "unspool.schema.fields",
     "load": "unspool.model",
-    "windows": "unspool.codec.windows",
+    "windows": "unspool.dataset.windows",
 }
 
 

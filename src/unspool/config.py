@@ -2,9 +2,9 @@
 
 import msgspec
 
-from unspool.codec.codec import Codec
-from unspool.codec.table import Kind
+from unspool.encoding.codec import Codec
 from unspool.options import Network, Training
+from unspool.tables.table import Kind
 
 ROW = "row."
 """What the names of the arrays that draw inputs begin with in a model file."""
@@ -50,7 +50,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The model of a row of inputs, all but its weights: a row is a sequence of one step, made from nothing.
 
     Attributes:
-        codec: its step fields are the input fields, see `unspool.codec.rows`.
+        codec: its step fields are the input fields, see `unspool.encoding.input_rows`.
         size: hidden units of its network; its other options are the default ones.
         embedding: width of the embedding of a category.
         nats: of a row, as in `Summary`.

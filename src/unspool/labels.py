@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from unspool.codec.codec import Codec
-from unspool.codec.table import Table
-from unspool.schema.arrays import to_list
+from unspool.encoding.codec import Codec
 from unspool.schema.fields import Category
+from unspool.tables.columns import to_list
+from unspool.tables.table import Table
 
 
 def labels(codec: Codec, inputs: Table) -> list[str]:

@@ -14,27 +14,27 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.codec.allow import Allowed, read_allow
-from unspool.codec.codec import Codec
-from unspool.codec.combinations import fit_combinations
-from unspool.codec.examples import gather, left_open
-from unspool.codec.facts import Facts, encode_facts
-from unspool.codec.prefix import is_many
-from unspool.codec.rows import MOST, fit_rows
-from unspool.codec.table import frame_kind, installed
 from unspool.config import Summary
+from unspool.constraints.allowed import Allowed, read_allow
+from unspool.constraints.pins import Facts, encode_facts
+from unspool.constraints.prefix import is_many
+from unspool.dataset.examples import gather, left_open
+from unspool.encoding.codec import Codec
+from unspool.encoding.combinations import fit_combinations
+from unspool.encoding.input_rows import MOST, fit_rows
 from unspool.errors import NotFittedError, OptionError, SchemaError
-from unspool.generation import beam, engine, matching
-from unspool.generation.engine import Request
-from unspool.generation.rooms import confined, pruned
-from unspool.making import Event, Order, Rows, events, like, parts, whole
-from unspool.network.net import Net
-from unspool.network.rules import PLAIN, Rule
-from unspool.network.storage import Nets, read_model, write_model
+from unspool.generation import beam, calibration, sampler
+from unspool.generation.sampler import Request
+from unspool.generation.support import confined, pruned
+from unspool.jobs import Event, Order, Rows, events, like, parts, whole
+from unspool.network.decoder import Net
+from unspool.network.distributions.rules import PLAIN, Rule
+from unspool.network.serialization import Nets, read_model, write_model
 from unspool.options import RULES, Beam, Network, Options, Sampling, Training
 from unspool.report.report import Report
 from unspool.schema.fields import Schema
 from unspool.sequences import Sequences, save_all
+from unspool.tables.table import frame_kind, installed
 
 NAMED = 5
 """Fields that the title of a report names, at the most."""
@@ -159,9 +159,9 @@ class OneToMany:
             CheckpointMismatch: the folder holds the checkpoint of another fit.
         """
         # Here, so that a program that only generates doesn't wait for what trains.
-        from unspool.training.learn import Asked, learn
-        from unspool.training.rows import Inputs
-        from unspool.training.trial import choose
+        from unspool.pipeline import Asked, learn
+        from unspool.training.input_model import Inputs
+        from unspool.training.selection import choose
 
         network, training = _given(Network, self.network), _given(Training, self.training)
         _check_whole(f"OneToMany(seed={self.seed!r})", self.seed, 0)
@@ -182,13 +182,13 @@ class OneToMany:
         drawing = None if rows is None else Inputs(rows[0], rows[0].encode(rows[1]), frame_kind(data))
 
         def match(codec: Codec, net: Net) -> Net:
-            chosen, samples = matching.sample(encoded.lengths, len(net.outputs.b))
+            chosen, samples = calibration.sample(encoded.lengths, len(net.outputs.b))
             inputs = tuple(column[chosen] for column in encoded.inputs)
             length = codec.longest if codec.shortest == codec.longest else None
             request = Request(inputs, samples, self.seed, PLAIN, length, 2 * codec.longest)
             bases = {name: values[chosen] for name, values in examples.first.items()}
             request = confined(request, codec, bases, len(chosen))
-            return matching.matched(net, request, encoded.lengths, encoded.steps)
+            return calibration.matched(net, request, encoded.lengths, encoded.steps)
 
         self.config_, (self.net_, self.row_net_) = learn(codec, encoded, asked, drawing, match)
         return self
@@ -456,7 +456,7 @@ class OneToMany:
         if isinstance(chosen, Beam):
             beam.check(chosen, self.net_, [field.name for field in self.schema_.steps], 1 if drawing else n)
         else:
-            engine.check(chosen, self.net_)
+            sampler.check(chosen, self.net_)
         if length is None and self.codec_.shortest == self.codec_.longest:
             length = self.codec_.longest
         request = Request(

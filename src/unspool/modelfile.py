@@ -27,7 +27,7 @@ from unspool.errors import (
     OversizedFile,
     TruncatedFile,
 )
-from unspool.files import atomic, refusal
+from unspool.runtime.atomic_files import atomic, refusal
 
 FORMAT_VERSION = 1
 """The version of the configuration that this Unspool writes; it reads all versions up to it."""

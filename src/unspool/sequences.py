@@ -10,13 +10,13 @@ from typing import IO, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.codec.block import Block
-from unspool.codec.codec import Codec
-from unspool.codec.columns import InputColumn, StepColumn, Symbols
-from unspool.codec.saving import save_parts, write
-from unspool.codec.table import Table
+from unspool.encoding.codec import Codec
+from unspool.encoding.columns import InputColumn, StepColumn, Symbols
+from unspool.encoding.multilabel import Block
 from unspool.labels import labels, word
-from unspool.schema.arrays import Column, Ragged, lay, take
+from unspool.tables.columns import Column, Ragged, lay, take
+from unspool.tables.table import Table
+from unspool.tables.writers import save_parts, write
 
 SHOWN = 10
 """Sequences that a notebook or a terminal shows at once."""

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from unspool.codec.examples import Examples
+from unspool.dataset.examples import Examples
 from unspool.evaluation.sides import Material, Side, material
-from unspool.schema.arrays import lay
 from unspool.schema.fields import Category, Number, Schema
+from unspool.tables.columns import lay
 
 SCHEMA = Schema(
     (Category("group"), Number("level")), (Number("x"), Number("y"), Category("mood")), "records", layout="long", id="k"

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from unspool.codec.codec import Codec
-from unspool.codec.examples import gather
+from unspool.dataset.examples import gather
+from unspool.encoding.codec import Codec
 from unspool.evaluation.baselines import Task, baselines
 from unspool.evaluation.evidence import evidence, targets
 from unspool.evaluation.likelihood import likelihood
@@ -119,7 +119,7 @@ def test_a_block_of_flags_is_scored_member_by_member_where_it_is_there():
 
 def test_windows_of_returns_have_garch_beside_them_and_levels_do_not():
     pytest.importorskip("arch")
-    from unspool.codec.windows import windows
+    from unspool.dataset.windows import windows
 
     rng = np.random.default_rng(3)
     returns, variance = np.zeros(2200), 1e-4

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unspool.codec.examples import Examples
+from unspool.dataset.examples import Examples
 from unspool.evaluation.bootstrap import block_bootstrap
 
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from unspool.codec.codec import Encoded
+from unspool.encoding.codec import Encoded
 from unspool.evaluation.conditioning import conditioning, cycle
 
 

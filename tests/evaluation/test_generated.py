@@ -7,13 +7,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from unspool.codec.examples import Examples, gather
-from unspool.codec.windows import windows
+from unspool.dataset.examples import Examples, gather
+from unspool.dataset.windows import windows
 from unspool.evaluation.generated import sections
 from unspool.evaluation.section import Section
 from unspool.evaluation.sides import material
-from unspool.schema.arrays import lay, spans
 from unspool.schema.fields import First
+from unspool.tables.columns import lay, spans
 
 for package in ("sklearn", "scoringrules", "scipy"):
     pytest.importorskip(package)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from unspool.codec.examples import gather
-from unspool.codec.windows import windows
+from unspool.dataset.examples import gather
+from unspool.dataset.windows import windows
 from unspool.evaluation.returns import constant_student, garch_paths, garch_student, garch_windows
 
 stats = pytest.importorskip("scipy.stats")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unspool.codec.examples import Examples
+from unspool.dataset.examples import Examples
 from unspool.errors import DataError
 from unspool.evaluation.figures import by_sequence
 from unspool.evaluation.sides import ABSENT, material, sides

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from unspool.codec.codec import Codec
-from unspool.codec.examples import gather
+from unspool.dataset.examples import gather
+from unspool.encoding.codec import Codec
 from unspool.evaluation.evidence import evidence, targets
 from unspool.evaluation.sides import sides
 from unspool.evaluation.simulated import autoregressive, independent

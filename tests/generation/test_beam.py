@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from scipy.special import log_expit, log_softmax
 
-from unspool.codec.facts import Facts
+from unspool.constraints.pins import Facts
 from unspool.errors import OptionError
 from unspool.generation import beam as module
 from unspool.generation.beam import check, search
-from unspool.generation.engine import Request, generate
-from unspool.network.heads.nullable import Nullable
-from unspool.network.heads.numbers import Normal
-from unspool.network.heads.symbols import Categorical
+from unspool.generation.sampler import Request, generate
+from unspool.network.decoder import Net, Reals, Shape, Symbols
+from unspool.network.distributions.categorical import Categorical
+from unspool.network.distributions.missing import Nullable
+from unspool.network.distributions.mixture import Normal
+from unspool.network.distributions.rules import PLAIN, Rule
 from unspool.network.likelihood import sequence_log_prob
-from unspool.network.net import Net, Reals, Shape, Symbols
-from unspool.network.rules import PLAIN, Rule
 from unspool.options import Beam, Network, Sampling
 
 ROWS = 3

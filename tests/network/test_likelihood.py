@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unspool.network.heads.numbers import Normal
-from unspool.network.heads.symbols import Categorical
+from unspool.network.decoder import Net, Shape, Symbols
+from unspool.network.distributions.categorical import Categorical
+from unspool.network.distributions.mixture import Normal
 from unspool.network.likelihood import opening, rolled, sequence_log_prob, taught
-from unspool.network.net import Net, Shape, Symbols
 from unspool.options import Network
 
 T, B = 4, 3

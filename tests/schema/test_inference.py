@@ -5,12 +5,12 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from unspool.codec.examples import gather
+from unspool.dataset.examples import gather
 from unspool.errors import DataError, SchemaError
-from unspool.schema.conversion import from_values
 from unspool.schema.fields import Category, Field, Flag, Number, Vector, When
 from unspool.schema.inference import infer_input, infer_steps
-from unspool.schema.place import Place
+from unspool.tables.arrow import from_values
+from unspool.tables.location import Place
 
 N = 120
 

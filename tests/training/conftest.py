@@ -6,14 +6,14 @@ import jax
 import numpy as np
 import pytest
 
-from unspool.network.heads.numbers import Normal
-from unspool.network.heads.symbols import Categorical
-from unspool.network.net import Net, Shape, Symbols
+from unspool.network.decoder import Net, Shape, Symbols
+from unspool.network.distributions.categorical import Categorical
+from unspool.network.distributions.mixture import Normal
 from unspool.options import Network
-from unspool.training.batches import Bucket
+from unspool.training.batching import Bucket
 from unspool.training.defaults import Plan
-from unspool.training.fit import Task
-from unspool.training.update import Recipe
+from unspool.training.train_step import Recipe
+from unspool.training.trainer import Task
 
 BATCH = 8
 

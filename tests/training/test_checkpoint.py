@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from unspool import modelfile
-from unspool.codec.codec import Encoded
+from unspool.encoding.codec import Encoded
 from unspool.errors import CheckpointMismatch, CorruptFile, FileError, TrainingError
 from unspool.options import Training
 from unspool.training.checkpoint import NAME, Checkpoint, State, fingerprint
-from unspool.training.fit import train
-from unspool.training.update import start
+from unspool.training.train_step import start
+from unspool.training.trainer import train
 
 PARTS = {"data": "a", "training": "b", "seed": "c"}
 

@@ -1,7 +1,7 @@
 """What a fit does when it is not told."""
 
-from unspool.codec.codec import Codec
-from unspool.codec.examples import gather
+from unspool.dataset.examples import gather
+from unspool.encoding.codec import Codec
 from unspool.options import Network, Training
 from unspool.training.defaults import plan
 

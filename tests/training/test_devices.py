@@ -12,14 +12,14 @@ PROGRAM = """
 import json, sys
 import jax
 import numpy as np
-from unspool.devices import available, placed
-from unspool.network.heads.numbers import Normal
-from unspool.network.heads.symbols import Categorical
-from unspool.network.net import Net, Shape, Symbols
+from unspool.runtime.devices import available, placed
+from unspool.network.distributions.mixture import Normal
+from unspool.network.distributions.categorical import Categorical
+from unspool.network.decoder import Net, Shape, Symbols
 from unspool.options import Network
-from unspool.training.batches import Bucket
-from unspool.training.spread import Spread
-from unspool.training.update import Recipe, Updates, copied, score, start, update
+from unspool.training.batching import Bucket
+from unspool.training.sharding import Spread
+from unspool.training.train_step import Recipe, Updates, copied, score, start, update
 
 shards, K, B, T = int(sys.argv[1]), 50, 64, 4
 spread = Spread(min(available(), shards), shards)

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 import unspool as us
-from unspool.codec.codec import Codec
-from unspool.codec.examples import gather
+from unspool.dataset.examples import gather
+from unspool.encoding.codec import Codec
 from unspool.errors import OptionError
 from unspool.network.build import shape_of
-from unspool.network.heads.centred import Centred
-from unspool.network.heads.numbers import Normal
-from unspool.network.net import Net
+from unspool.network.decoder import Net
+from unspool.network.distributions.mixture import Normal
+from unspool.network.distributions.zero_mean import Centred
 from unspool.options import Network
+from unspool.training.initialization import started
 from unspool.training.means import in_doubt, told, unforeseen, with_constant, without
-from unspool.training.starting import started
 
 EXAMPLES, STEPS = 200, 8
 

@@ -6,15 +6,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unspool.network.heads.atoms import Atoms
-from unspool.network.heads.nullable import Nullable
-from unspool.network.heads.numbers import Normal
-from unspool.network.heads.symbols import Categorical
-from unspool.network.net import Net, Shape, Symbols
+from unspool.network.decoder import Net, Shape, Symbols
+from unspool.network.distributions.categorical import Categorical
+from unspool.network.distributions.missing import Nullable
+from unspool.network.distributions.mixture import Normal
+from unspool.network.distributions.point_masses import Atoms
 from unspool.options import Network
-from unspool.training.batches import Bucket
+from unspool.training.batching import Bucket
 from unspool.training.odds import levelled, odds
-from unspool.training.update import read, score
+from unspool.training.train_step import read, score
 
 HEADS = (Categorical(3), Nullable(Atoms(Normal(), (0.0,))))
 ROWS, STEPS = 300, 9

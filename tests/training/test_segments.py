@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unspool.network.net import Net
+from unspool.network.decoder import Net
 from unspool.options import Network
-from unspool.training.batches import Bucket, epoch, segment_steps
-from unspool.training.fit import train
-from unspool.training.spread import Spread
-from unspool.training.update import Updates, score, start, update
+from unspool.training.batching import Bucket, epoch, segment_steps
+from unspool.training.sharding import Spread
+from unspool.training.train_step import Updates, score, start, update
+from unspool.training.trainer import train
 
 SEGMENT, COUNT, B = 2, 3, 8
 ROWS = np.tile(np.arange(B, dtype=np.int32), (COUNT, 1))
@@ -55,7 +55,7 @@ def test_a_sequence_scored_in_segments_has_the_score_of_the_whole(small, plain, 
     whole = score(plain(), small.bucket, free=free)
     assert small.bucket.steps == 6
     for segment in (2, 4):
-        monkeypatch.setattr("unspool.training.update.segment_steps", lambda longest, asked: segment)  # noqa: B023
+        monkeypatch.setattr("unspool.training.train_step.segment_steps", lambda longest, asked: segment)  # noqa: B023
         np.testing.assert_allclose(score(plain(), small.bucket, free=free), whole, rtol=0, atol=1e-9)
 
 

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from unspool.cli.streams import source, writable
 from unspool.errors import OptionError
-from unspool.files import suffix
+from unspool.runtime.atomic_files import suffix
 
 
 def evaluate(

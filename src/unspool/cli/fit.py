@@ -103,7 +103,7 @@ def fit(
     fields, columns = placed(wanted, names(sequence), given, inner=id is None)
     network, training = options(Network, network), options(Training, training)
     writable(output)
-    from unspool.compiled import keep_compiled
+    from unspool.runtime.compilation_cache import keep_compiled
 
     keep_compiled()
     from unspool.model import OneToMany

@@ -14,7 +14,7 @@ from unspool.options import Beam
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from unspool.codec.codec import Codec
+    from unspool.encoding.codec import Codec
     from unspool.model import OneToMany
     from unspool.sequences import Sequences
 
@@ -100,7 +100,7 @@ def generate(
 
 def opened(path: "str | Path") -> "OneToMany":
     """A model, loaded with what JAX compiled kept for the next time."""
-    from unspool.compiled import keep_compiled
+    from unspool.runtime.compilation_cache import keep_compiled
 
     keep_compiled()
     from unspool.model import load
@@ -113,7 +113,7 @@ def _check_output(output: str | None, format: Format | None, *, stream: bool) ->
     if stream and (output is not None or format not in (None, "lines", "jsonl")):
         raise OptionError("--stream", "standard output, as lines or jsonl", f"{output or format}")
     if output is not None and format is None:
-        from unspool.codec.sources import format_of
+        from unspool.tables.readers import format_of
 
         format_of(output)
     if output is not None:

@@ -9,8 +9,8 @@ from unspool.cli.flags import SAMPLING, SamplingFlags, options
 from unspool.cli.generate import opened
 from unspool.cli.streams import typed_inputs, writable
 from unspool.errors import OptionError
-from unspool.files import suffix
 from unspool.options import Sampling
+from unspool.runtime.atomic_files import suffix
 
 
 def plot(

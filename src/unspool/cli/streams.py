@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unspool.errors import FileError, OptionError
-from unspool.files import refusal
+from unspool.runtime.atomic_files import refusal
 
 if TYPE_CHECKING:
-    from unspool.codec.codec import Codec
+    from unspool.encoding.codec import Codec
 
 
 def names(texts: Iterable[str] | None) -> list[str]:
@@ -45,7 +45,7 @@ def typed_pins(codec: "Codec", given: Iterable[str] | None) -> dict[int, dict[st
     Raises:
         OptionError: another form, a column that a step doesn't have, or one that is pinned twice at a step.
     """
-    from unspool.codec.people import parse_typed
+    from unspool.encoding.describe import parse_typed
     from unspool.schema.fields import Flag, Flags
 
     fields = {
@@ -72,7 +72,7 @@ def typed_allow(codec: "Codec", given: Iterable[str] | None) -> dict[str, Any] |
     Raises:
         OptionError: another form, or a column that a step doesn't have.
     """
-    from unspool.codec.people import parse_typed
+    from unspool.encoding.describe import parse_typed
     from unspool.schema.fields import Flag, Flags, Number, When
 
     fields = {

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.codec.windows import Windows, windows
+from unspool.dataset.windows import Windows, windows
 from unspool.demos.shared import compare, keep
 from unspool.evaluation.returns import constant_student, garch_student
 from unspool.model import OneToMany
-from unspool.schema.arrays import take
+from unspool.tables.columns import take
 
 LENGTH, TRAIN = 20, 0.8
 STATE = ["volatility_5", "volatility_20", "volatility_60", "momentum_5", "momentum_20", "momentum_60", "drawdown"]

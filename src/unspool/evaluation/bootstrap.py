@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from unspool.codec.examples import Examples
-from unspool.schema.arrays import lay
+from unspool.dataset.examples import Examples
+from unspool.tables.columns import lay
 
 
 def block_bootstrap(train: Examples, asked: Examples, samples: int, seed: int, block: int | None = None) -> Examples:

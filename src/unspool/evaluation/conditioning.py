@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.codec.codec import Encoded
+from unspool.encoding.codec import Encoded
 from unspool.evaluation.figures import ratio
 from unspool.evaluation.section import Column, Measured, Section, Table
 

@@ -6,9 +6,9 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.codec.codec import Codec, Encoded
-from unspool.codec.examples import Examples
 from unspool.config import Config
+from unspool.dataset.examples import Examples
+from unspool.encoding.codec import Codec, Encoded
 from unspool.errors import DataError, TrainingError
 from unspool.evaluation import feeding
 from unspool.evaluation.baselines import Task, baselines
@@ -26,9 +26,9 @@ from unspool.evaluation.sides import Material, Side, material
 from unspool.evaluation.sides import sides as sides_alike
 from unspool.evaluation.simulated import autoregressive, independent
 from unspool.evaluation.surprise import surprise
-from unspool.network.net import Net
+from unspool.network.decoder import Net
 from unspool.schema.fields import Schema, Text
-from unspool.training.batches import split
+from unspool.training.batching import split
 from unspool.training.checkpoint import fingerprint
 
 JUDGED = 1 / 3

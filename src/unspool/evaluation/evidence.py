@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.codec.block import Block
-from unspool.codec.codec import Codec, Encoded
-from unspool.codec.columns import Flags, Symbols
-from unspool.codec.examples import Examples
-from unspool.codec.gaps import Gaps
-from unspool.codec.numbers import NEAR, Scaled
+from unspool.dataset.examples import Examples
+from unspool.encoding.codec import Codec, Encoded
+from unspool.encoding.columns import Flags, Symbols
+from unspool.encoding.monotone import Gaps
+from unspool.encoding.multilabel import Block
+from unspool.encoding.numeric import NEAR, Scaled
 from unspool.evaluation.densities import Measure
 from unspool.evaluation.laid import Laid
 from unspool.evaluation.ngram import Tokens
-from unspool.schema.arrays import lay, spans
+from unspool.tables.columns import lay, spans
 
 ORDINARY, MISSING = 0, 1
 """What a number may be, before the atoms of its column."""

@@ -6,9 +6,9 @@ from typing import NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.codec.codec import Codec
-from unspool.codec.examples import Examples
 from unspool.config import Config
+from unspool.dataset.examples import Examples
+from unspool.encoding.codec import Codec
 from unspool.errors import TrainingError
 from unspool.evaluation import detector
 from unspool.evaluation.ensembles import MEMBERS, energy
@@ -19,11 +19,11 @@ from unspool.evaluation.scores import WHOLE
 from unspool.evaluation.section import Cell, Column, Measured, Section, Table
 from unspool.evaluation.sides import sides
 from unspool.network.build import shape_of
-from unspool.network.net import Net
-from unspool.training.batches import split
+from unspool.network.decoder import Net
+from unspool.training.batching import split
 from unspool.training.defaults import plan
-from unspool.training.fit import Task, train
-from unspool.training.update import Feeding
+from unspool.training.train_step import Feeding
+from unspool.training.trainer import Task, train
 
 NAME, TITLE = "feeding", "Would it help to be fed its own output while it learns?"
 FEEDINGS: tuple[Feeding, ...] = get_args(Feeding)

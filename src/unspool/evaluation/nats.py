@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.codec.codec import Encoded
-from unspool.network.net import Net
-from unspool.training.update import score_all
+from unspool.encoding.codec import Encoded
+from unspool.network.decoder import Net
+from unspool.training.train_step import score_all
 
 
 def scored(net: Net, encoded: Encoded) -> NDArray[np.float64]:

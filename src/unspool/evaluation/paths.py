@@ -5,17 +5,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.codec.block import Block
-from unspool.codec.codec import Codec, Encoded
-from unspool.codec.columns import Symbols
-from unspool.codec.examples import Examples
-from unspool.generation.engine import Request, generate
-from unspool.generation.rooms import confined
-from unspool.network.net import Net
-from unspool.network.rules import Rule
+from unspool.dataset.examples import Examples
+from unspool.encoding.codec import Codec, Encoded
+from unspool.encoding.columns import Symbols
+from unspool.encoding.multilabel import Block
+from unspool.generation.sampler import Request, generate
+from unspool.generation.support import confined
+from unspool.network.decoder import Net
+from unspool.network.distributions.rules import Rule
 from unspool.options import Sampling
-from unspool.schema.arrays import lay
-from unspool.schema.casting import code_points
+from unspool.schema.coercion import code_points
+from unspool.tables.columns import lay
 
 
 class Made(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.codec.examples import Examples
+from unspool.dataset.examples import Examples
 from unspool.errors import MissingExtra
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.codec.examples import Examples
+from unspool.dataset.examples import Examples
 from unspool.errors import DataError
 from unspool.evaluation.laid import Laid
-from unspool.schema.arrays import lay, spans
 from unspool.schema.fields import AnyField, Category, Flag, Schema, Text
+from unspool.tables.columns import lay, spans
 
 ABSENT = -1
 """The code of a missing symbol."""
@@ -138,7 +138,7 @@ def sides(schema: Schema, *examples: Examples) -> tuple[Side, ...]:
     several values per step counts as that many fields.
 
     Examples:
-        >>> from unspool.codec.examples import gather
+        >>> from unspool.dataset.examples import gather
         >>> schema, real = gather({"k": ["a", "b"], "x": [[1.5, 2.0], [0.5]]}, inputs="k", sequence="x")
         >>> side, same = sides(schema, real, real)
         >>> side.numbers["x"].tolist(), side.inputs["k"].tolist(), side.names["input k"]

@@ -6,7 +6,7 @@ from unspool.evaluation.densities import Measure, Reals
 from unspool.evaluation.evidence import ORDINARY, Evidence, Target
 from unspool.evaluation.series import Chain, fit_chain, previous
 from unspool.evaluation.sides import Side
-from unspool.schema.arrays import lay
+from unspool.tables.columns import lay
 
 FEWEST = 50
 """Pairs of a value and the one before it, below which there is no autoregression."""

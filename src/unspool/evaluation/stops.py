@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from unspool.evaluation.evidence import Evidence
 from unspool.evaluation.ngram import interpolated, numbered
-from unspool.schema.arrays import lay
+from unspool.tables.columns import lay
 
 COARSE = (256, 64, 16, 4, 1)
 """Widths of the bands of positions that back off to each other, from the widest."""

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.codec.codec import Encoded
+from unspool.encoding.codec import Encoded
 from unspool.evaluation.figures import bands
 from unspool.evaluation.nats import scored_by_band
 from unspool.evaluation.section import Measured
-from unspool.network.net import Net
+from unspool.network.decoder import Net
 
 LEAST = 30
 """The fewest sequences with a step in a band of positions, real and generated, that are compared."""

@@ -23,10 +23,10 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 from numpy.typing import NDArray
 
 from unspool.errors import OptionError
-from unspool.generation.engine import LONG, SHORT, TILE, Given, Request, Rooms, begin, given_steps, narrowed
-from unspool.network.cell import State
-from unspool.network.heads.symbols import Categorical
-from unspool.network.net import Net, Prepared, Read, Top
+from unspool.generation.sampler import LONG, SHORT, TILE, Given, Request, Rooms, begin, given_steps, narrowed
+from unspool.network.decoder import Net, Prepared, Read, Top
+from unspool.network.distributions.categorical import Categorical
+from unspool.network.lstm import State
 from unspool.options import Beam
 
 

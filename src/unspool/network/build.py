@@ -5,33 +5,33 @@ from types import MappingProxyType
 
 import numpy as np
 
-from unspool.codec import transforms
-from unspool.codec.block import Block as Columns
-from unspool.codec.codec import Codec
-from unspool.codec.columns import Dates, InputColumn, Reals, StepColumn, Symbols
-from unspool.codec.gaps import Gaps
-from unspool.codec.numbers import SERIES, Scaled
-from unspool.codec.paths import unit_of
-from unspool.network.combine import combination
-from unspool.network.heads.atoms import Atoms
-from unspool.network.heads.base import Head, Real
-from unspool.network.heads.block import Block
-from unspool.network.heads.bounded import Bounded
-from unspool.network.heads.centred import Centred
-from unspool.network.heads.discretised import Discretised
-from unspool.network.heads.grid import Grid, Levels
-from unspool.network.heads.histogram import Histogram
-from unspool.network.heads.nullable import Nullable
-from unspool.network.heads.numbers import Mixture, Normal, Point, StudentT
-from unspool.network.heads.symbols import Categorical
-from unspool.network.net import Reals as RealInput
-from unspool.network.net import Shape
-from unspool.network.net import Symbols as SymbolInput
-from unspool.network.path import Path
+from unspool.constraints.cumulative import unit_of
+from unspool.encoding import transforms
+from unspool.encoding.codec import Codec
+from unspool.encoding.columns import Dates, InputColumn, Reals, StepColumn, Symbols
+from unspool.encoding.monotone import Gaps
+from unspool.encoding.multilabel import Block as Columns
+from unspool.encoding.numeric import SERIES, Scaled
+from unspool.network.combinations import combination
+from unspool.network.cumulative import Path
+from unspool.network.decoder import Reals as RealInput
+from unspool.network.decoder import Shape
+from unspool.network.decoder import Symbols as SymbolInput
+from unspool.network.distributions.base import Head, Real
+from unspool.network.distributions.categorical import Categorical
+from unspool.network.distributions.discretized import Discretised
+from unspool.network.distributions.grid import Grid, Levels
+from unspool.network.distributions.histogram import Histogram
+from unspool.network.distributions.missing import Nullable
+from unspool.network.distributions.mixture import Mixture, Normal, Point, StudentT
+from unspool.network.distributions.multilabel import Block
+from unspool.network.distributions.point_masses import Atoms
+from unspool.network.distributions.reflected import Bounded
+from unspool.network.distributions.zero_mean import Centred
 from unspool.options import Network
 from unspool.schema.fields import AnyField, Number, When
 from unspool.schema.grid import FINEST
-from unspool.schema.shape import DENSITY
+from unspool.schema.transform_choice import DENSITY
 
 NUMBER_HEADS: Mapping[str, Real] = MappingProxyType(
     {"normal": Normal(), "student_t": StudentT(), "mixture": Mixture(), "point": Point()}
@@ -87,7 +87,7 @@ def _head(field: AnyField, column: StepColumn) -> Head:
 
 
 def _path(column: StepColumn) -> Path | None:
-    """How a column's values add up, if they do; heights are in the units of `unspool.codec.paths`."""
+    """How a column's values add up, if they do; heights are in the units of `unspool.constraints.cumulative`."""
     if not isinstance(column, (Scaled, Gaps)) or (unit := unit_of(column)) is None:
         return None
     if isinstance(column, Scaled):

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from unspool.network.net import Carry, Masks, Net, Prepared, Top
+from unspool.network.decoder import Carry, Masks, Net, Prepared, Top
 
 Terms = tuple[tuple[Float[Array, "T B"], ...], Float[Array, "T B"] | None]
 """Log-probabilities per field and step, and of the stop where it is learned."""

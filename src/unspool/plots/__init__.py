@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.codec.codec import Codec
-from unspool.codec.table import Table
 from unspool.config import Summary
-from unspool.files import suffix
+from unspool.encoding.codec import Codec
 from unspool.labels import labels as labels_of
 from unspool.labels import word
 from unspool.plots.canvas import BLUE, INK, MUTED, PICTURES, VERMILION, caption, dress, figure, plain, save
 from unspool.plots.panels import fan, grid_of, key, layout, matrix, ranked, shares
 from unspool.plots.writing import written
-from unspool.schema.arrays import missing_mask, take, to_list
+from unspool.runtime.atomic_files import suffix
 from unspool.schema.fields import Flags, Number, When
-from unspool.schema.moments import as_number
+from unspool.schema.monotone import as_number
+from unspool.tables.columns import missing_mask, take, to_list
+from unspool.tables.table import Table
 
 DAY = 86_400e6
 """Microseconds: a date is drawn as days since 1970."""

@@ -5,7 +5,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from unspool.errors import MissingExtra
-from unspool.files import atomic, suffix
+from unspool.runtime.atomic_files import atomic, suffix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

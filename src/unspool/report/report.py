@@ -6,7 +6,7 @@ import msgspec
 
 from unspool.errors import DataError, OptionError
 from unspool.evaluation.section import Section
-from unspool.files import atomic, suffix
+from unspool.runtime.atomic_files import atomic, suffix
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

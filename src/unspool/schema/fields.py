@@ -87,7 +87,7 @@ class Number(Field, frozen=True):
             negative, so what is seen as drops never rises.
         head: its output distribution, when it is a field of the step; `"auto"` decides by the data: a `"discretised"`
             mixture for whole numbers and decimals on a grid, a `"mixture"` of normals for others; and where the data
-            are enough, a short trial may find another one better, see `unspool.training.trial`.
+            are enough, a short trial may find another one better, see `unspool.training.selection`.
         bounds: what no draw violates, when it is a field of the step: `(low, high)`, either may be `None`; `"data"`,
             the range of training; `"auto"`, 0 and above where training was never negative; `None`, nothing. What is
             seen as a difference or a log-return keeps them too: the step is drawn given that its end lies within.

@@ -22,14 +22,14 @@ import msgspec
 import numpy as np
 
 from unspool.errors import DataError, SchemaError
-from unspool.schema.arrays import Column, Ragged, Record, kind_of, missing_mask
-from unspool.schema.casting import cast, from_json, is_whole, parse_moments
+from unspool.schema.coercion import cast, from_json, is_whole, parse_moments
 from unspool.schema.fields import MONOTONE, AnyField, Category, Count, Field, Flag, Flags, Number, Text, Vector, When
 from unspool.schema.grid import grid_of
-from unspool.schema.moments import as_number, unit_of
-from unspool.schema.place import Place
-from unspool.schema.refusal import refuse_text
-from unspool.schema.shape import input_transform, step_head, step_transform
+from unspool.schema.monotone import as_number, unit_of
+from unspool.schema.text_checks import refuse_text
+from unspool.schema.transform_choice import input_transform, step_head, step_transform
+from unspool.tables.columns import Column, Ragged, Record, kind_of, missing_mask
+from unspool.tables.location import Place
 
 LABELS = 12
 """Most distinct whole numbers that are taken for labels in an input: the months."""

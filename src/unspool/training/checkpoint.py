@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 
 from unspool import modelfile
-from unspool.codec.codec import Encoded
+from unspool.encoding.codec import Encoded
 from unspool.errors import CheckpointMismatch, CorruptFile, FileError
-from unspool.training.fit import Progress
-from unspool.training.update import Learner, leaves, rebuilt
+from unspool.training.train_step import Learner, leaves, rebuilt
+from unspool.training.trainer import Progress
 
 NAME = "checkpoint.unspool"
 

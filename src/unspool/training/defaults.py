@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeVar
 
-from unspool.codec.codec import Codec
-from unspool.codec.columns import Symbols
+from unspool.encoding.codec import Codec
+from unspool.encoding.columns import Symbols
 from unspool.options import Curve, Network, Training
-from unspool.training.batches import segment_steps
-from unspool.training.update import Recipe
+from unspool.training.batching import segment_steps
+from unspool.training.train_step import Recipe
 
 Number = TypeVar("Number", int, float)
 

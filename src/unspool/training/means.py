@@ -3,7 +3,7 @@
 Of some numbers, returns on a market above all, hardly anything of the mean can be foreseen. Of what a network takes for
 foreseeable in a sample the likelihood of single steps hardly speaks, but over a path it adds up. So where the mean that
 was learned isn't borne out by data that training held out, all is learned again as under `Number(mean="constant")`, see
-`unspool.network.heads.centred`.
+`unspool.network.distributions.zero_mean`.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,13 +15,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.codec.codec import Codec, Encoded
+from unspool.encoding.codec import Codec, Encoded
 from unspool.network.build import shape_of
-from unspool.network.net import Net
+from unspool.network.decoder import Net
 from unspool.schema.fields import Number
-from unspool.training.starting import autoregression
-from unspool.training.trial import pieces
-from unspool.training.update import score_all
+from unspool.training.initialization import autoregression
+from unspool.training.selection import pieces
+from unspool.training.train_step import score_all
 
 FORESEEN = 0.02
 """Share of the variance that an autoregression foresees, from which on the mean is learned without a question."""

@@ -19,13 +19,13 @@ import optax
 from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
-from unspool.network.heads.atoms import Atoms
-from unspool.network.heads.base import Head
-from unspool.network.heads.nullable import Nullable
-from unspool.network.heads.symbols import Categorical
-from unspool.network.net import Net, Top
-from unspool.training.batches import Bucket
-from unspool.training.update import read
+from unspool.network.decoder import Net, Top
+from unspool.network.distributions.base import Head
+from unspool.network.distributions.categorical import Categorical
+from unspool.network.distributions.missing import Nullable
+from unspool.network.distributions.point_masses import Atoms
+from unspool.training.batching import Bucket
+from unspool.training.train_step import read
 
 STEPS, NUMBERS = 2**15, 2**22
 """Steps of the data that are looked at, about; fewer where their parameters would be more numbers than these."""
@@ -66,7 +66,7 @@ def odds(head: Head) -> NDArray[np.bool_]:
     """(P,) which parameters of a head are odds of something that is counted.
 
     Examples:
-        >>> from unspool.network.heads.numbers import Normal
+        >>> from unspool.network.distributions.mixture import Normal
         >>> odds(Nullable(Atoms(Normal(), (0.0,)))).tolist()
         [True, True, True, False, False]
     """

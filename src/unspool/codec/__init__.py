@@ -1,1 +1,0 @@
-"""Between tables and arrays: read any table, lay out its sequences, and encode their values for the network."""

@@ -1,0 +1,66 @@
+"""Given first steps: sequences in the caller's values, to go on from."""
+
+from typing import Any
+
+import numpy as np
+
+from unspool.dataset.examples import Examples
+from unspool.dataset.flags import joined
+from unspool.dataset.layouts import unfold
+from unspool.encoding.codec import Codec
+from unspool.encoding.tokenizers import cut
+from unspool.errors import SchemaError
+from unspool.schema.coercion import cast
+from unspool.schema.fields import Flags
+from unspool.tables.arrow import from_values
+from unspool.tables.location import Place
+
+
+def read_prefix(codec: Codec, prefix: Any, rows: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The first steps of sequences: canonical values by step field, and offsets.
+
+    Args:
+        codec: the fitted columns.
+        prefix: one sequence in the schema's form for all rows, or a list with one for each; `None` is an empty one.
+        rows: how many input rows there are.
+
+    Returns:
+        (S,) values by name, none where no step is given; and the offsets of one sequence for all rows, or of each.
+
+    Raises:
+        SchemaError: another number of prefixes than rows, or values that no step can have.
+    """
+    schema = codec.schema
+    if prefix is None:
+        return {}, np.zeros(2, np.int64)
+    sequences = list(prefix) if is_many(prefix, schema.form) else [prefix]
+    if len(sequences) not in (1, rows) or (len(sequences) == 1 != rows and is_many(prefix, schema.form)):
+        raise SchemaError("prefix", f"one for all, or one for each of the {rows} inputs", str(len(sequences)))
+    name = schema.steps[0].name if schema.form == "list" else schema.sequence
+    place = Place("prefix", name)
+    if not any(len(sequence) for sequence in sequences):
+        return {}, np.zeros(len(sequences) + 1, np.int64)
+    asked = schema.steps[0] if schema.form == "text" else name
+    _, columns, offsets = unfold(from_values(sequences, place), asked, place, csv=False)
+    missing = [part for field in schema.steps for part in field.columns if part not in columns]
+    if missing:
+        raise SchemaError("prefix", f"steps with {', '.join(missing)}", f"steps with {', '.join(columns)}")
+    places = dict.fromkeys(columns, place)
+    steps = {
+        field.name: joined(columns, field, places)
+        if isinstance(field, Flags)
+        else cast(columns[field.name], field, place)
+        for field in schema.steps
+    }
+    examples = cut(schema, codec.steps, Examples({}, steps, offsets, {}, place="prefix"))
+    return dict(examples.steps), examples.offsets
+
+
+def is_many(prefix: Any, form: str) -> bool:
+    """Whether a prefix is a list of sequences rather than one sequence, by how deep its lists are."""
+    depth, item = 0, prefix
+    while isinstance(item, (list, tuple, np.ndarray)):
+        depth += 1
+        inner = [part for part in item if not hasattr(part, "__len__") or len(part)]
+        item = inner[0] if inner else None
+    return depth > {"text": 0, "vectors": 2}.get(form, 1)

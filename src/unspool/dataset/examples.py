@@ -1,0 +1,374 @@
+"""Examples: the one form that every layout becomes, with every column in the form of its field's kind."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from unspool.dataset.flags import joined
+from unspool.dataset.layouts import Raw, from_long, from_rows, from_two
+from unspool.dataset.roles import Request, columns_of, name_of, parse_request, request_of
+from unspool.dataset.windows import Windows
+from unspool.errors import SchemaError, together
+from unspool.schema.coercion import cast, moments_or_none
+from unspool.schema.fields import AnyField, Category, Field, Flags, Number, Schema, Text, When
+from unspool.schema.inference import infer_input, infer_steps
+from unspool.schema.monotone import as_number
+from unspool.tables.columns import Column, lay, spans
+from unspool.tables.location import Place
+from unspool.tables.table import Table, read
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Raw values, before encoding (their forms: see `unspool.schema.coercion.cast`).
+
+    Args:
+        inputs: by name, one value per example.
+        steps: by name, (S,) values of all sequences laid end to end; of text, its code points.
+        offsets: (N + 1,) int64; sequence i has steps `offsets[i]` to `offsets[i + 1]`.
+        first: by name, (N,) float64: the values before step 0 of numeric step fields, where they are known.
+        starts: (N,) position of each window in its series; None for examples that are not windows.
+        gap: positions by which a split by time must keep windows apart.
+        place: what error messages call the data.
+        ids: what tells the sequences apart, when rows don't.
+    """
+
+    inputs: dict[str, np.ndarray]
+    steps: dict[str, np.ndarray]
+    offsets: np.ndarray
+    first: dict[str, np.ndarray] = field(default_factory=dict)
+    starts: np.ndarray | None = None
+    gap: int = 0
+    place: str = "the data"
+    ids: list[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(N,) steps of each sequence."""
+        return np.diff(self.offsets)
+
+    def take(self, rows: np.ndarray) -> "Examples":
+        """The given examples, in the given order.
+
+        Args:
+            rows: positions.
+        """
+        at = spans(self.offsets, rows)
+        return Examples(
+            {name: column[rows] for name, column in self.inputs.items()},
+            {name: column[at] for name, column in self.steps.items()},
+            lay(self.lengths[rows]),
+            {name: column[rows] for name, column in self.first.items()},
+            None if self.starts is None else self.starts[rows],
+            self.gap,
+            self.place,
+            None if self.ids is None else [self.ids[row] for row in rows.tolist()],
+        )
+
+    def input_place(self, name: str) -> Place:
+        """Where an input column is."""
+        return Place(self.place, name, None, self.ids)
+
+    def step_place(self, name: str) -> Place:
+        """Where a step column is."""
+        return Place(self.place, name, self.offsets, self.ids)
+
+
+def gather(
+    data: Any,
+    steps: Any = None,
+    *,
+    inputs: Any = None,
+    sequence: Any = None,
+    id: str | None = None,  # noqa: A002
+    order: str | None = None,
+) -> tuple[Schema, Examples]:
+    """Read data in any layout, infer its schema, and lay out its sequences: what `fit` starts with.
+
+    Args:
+        data: one row an example; or, with `id`, one row a step; or, with `steps`, the inputs; or `Windows`.
+        steps: the table of steps, when the inputs have their own.
+        inputs: columns, fields, or `First(...)`.
+        sequence: the column that holds the sequences, or the columns of a step; fields override inference.
+        id: the column that tells sequences apart.
+        order: the column that orders their steps.
+
+    Raises:
+        SchemaError: columns that aren't there, or values that their role or kind can't have.
+        DataError: data that can't be read or learned from; the message says where, and what to do.
+
+    Examples:
+        >>> schema, examples = gather({"k": [1, 2], "x": [[1, 2, 3], [2, 4]]}, inputs="k", sequence="x")
+        >>> examples.steps["x"].tolist(), examples.offsets.tolist()
+        ([1, 2, 3, 2, 4], [0, 3, 5])
+    """
+    if isinstance(data, Windows):
+        _check_windows(data, inputs, sequence)
+        return _infer(data.raw, data.request, windows=data)
+    request = parse_request(inputs, sequence)
+    return _infer(_collect(data, steps, request, id, order, ()), request, id=id, order=order)
+
+
+def left_open(schema: Schema, data: Any, inputs: Any, sequence: Any) -> set[str]:
+    """Numbers of a step whose head nobody told, by name, and as `name.transform` those whose transform nobody told.
+
+    Args:
+        schema: what `gather` made of the data.
+        data: as for `gather`.
+        inputs: as for `gather`.
+        sequence: as for `gather`.
+    """
+    request = data.request if isinstance(data, Windows) else parse_request(inputs, sequence)
+    open_ = set()
+    for item in schema.steps:
+        asked = request.overrides.get(item.name, item)
+        if isinstance(item, Number) and (asked is item or (isinstance(asked, Number) and asked.head == "auto")):
+            open_.add(item.name)
+            if asked is item or (isinstance(asked, Number) and asked.transform == "auto"):
+                open_.add(f"{item.name}.transform")
+    return open_
+
+
+Check = Callable[[Examples], list[SchemaError]]
+"""What else is wrong with examples, of which some columns may be missing."""
+
+
+def gather_as(
+    schema: Schema, data: Any, steps: Any = None, strings: Sequence[str] = (), check: Check = lambda examples: []
+) -> Examples:
+    """Read data that must have the columns of a fitted schema.
+
+    Args:
+        schema: the schema.
+        data: as in `gather`, in the layout of the schema.
+        steps: the table of steps, when the inputs have their own.
+        strings: columns of a CSV file that are text, whatever they look like.
+        check: what to ask, too, where something is wrong.
+
+    Raises:
+        SchemaError: lists every column that is missing or of another kind, and what `check` finds.
+        DataError: as `gather`.
+    """
+    if isinstance(data, Windows):
+        _same_columns(schema, data)
+        return _as_schema(schema, data.raw, data, [], check)
+    if schema.layout == "long" and schema.id is None:
+        raise SchemaError(
+            "data", "windows, because the model was fitted to windows", type(data).__name__, "See windows()."
+        )
+    # A CSV file's columns are unknown until it is read, and reading it needs to know which are text.
+    table = read(data, strings=[*strings, *((schema.sequence,) if schema.layout == "rows" else ())])
+    steps = None if steps is None else read(steps, "the steps" if not isinstance(steps, str) else None)
+    request = request_of(schema, table.columns)
+    kept, lost = _there(request, schema, table, steps)
+    wrong = [of.unknown(names) for of, names in lost if names]
+    raw = _collect(table, steps, kept, schema.id, schema.order, strings)
+    if schema.first:
+        raw = raw.cut_first([name for name in schema.first if name in raw.steps] if wrong else schema.first)
+    told = {name for _, names in lost for name in names}
+    inner = [name for item in schema.steps for name in item.columns if name not in raw.steps and name not in told]
+    if inner:
+        wrong.append(SchemaError(raw.source, f"steps with {', '.join(inner)}", f"steps with {', '.join(raw.steps)}"))
+    return _as_schema(schema, raw.check(), None, wrong, check)
+
+
+def _there(
+    request: Request, schema: Schema, table: Table, steps: Table | None
+) -> tuple[Request, list[tuple[Table, list[str]]]]:
+    """What of a request the tables can give, and what they lack; all of it where without that nothing can be read."""
+    home = table if steps is None else steps
+    has = lambda item, of: set(columns_of(item)) <= set(of.columns)  # noqa: E731
+    inputs = tuple(item for item in request.inputs if has(item, table))
+    sequence = tuple(item for item in request.sequence or () if has(item, home))
+    lost = [(table, [name for item in request.inputs for name in columns_of(item) if name not in table.columns])]
+    lost += [(home, [name for item in request.sequence or () for name in columns_of(item) if name not in home.columns])]
+    if home is table:
+        lost = [(table, [name for _, names in lost for name in names])]
+    needed = {schema.id, schema.order} - {None}
+    if not sequence or not len(home) or not needed <= set(home.columns):
+        return request, []
+    return replace(request, inputs=inputs, sequence=sequence), lost
+
+
+def _collect(
+    data: Any,
+    steps: Any,
+    request: Request,
+    id: str | None,  # noqa: A002
+    order: str | None,
+    strings: Sequence[str],
+) -> Raw:
+    if steps is not None and id is None:
+        raise SchemaError("id", "the column that both tables share", "None", 'Pass id="column".')
+    if id is None and order is not None:
+        raise SchemaError("id", "the column that tells sequences apart, because there is an order", "None")
+    cells = [name_of(asked) for asked in request.sequence or ()] if id is None else []
+    table = read(data, strings=[*strings, *cells])
+    if id is None:
+        return from_rows(table, request)
+    if steps is None:
+        return from_long(table, request, id, order)
+    return from_two(table, read(steps, "the steps" if not isinstance(steps, str) else None), request, id, order)
+
+
+def _infer(
+    raw: Raw,
+    request: Request,
+    *,
+    id: str | None = None,  # noqa: A002
+    order: str | None = None,
+    windows: Windows | None = None,
+) -> tuple[Schema, Examples]:
+    before: tuple[str, ...] = windows.before if windows else ()
+    asked: dict[str, str | Field] = {name_of(item): item for item in request.inputs}
+    if request.first is not None:
+        chosen = request.first or tuple(raw.steps)
+        before = tuple(name_of(item) for item in chosen)
+        raw = raw.cut_first(before)
+    raw.check()
+    inner = [name for item in request.inner.values() for name in item.columns]
+    unknown = sorted(set(inner) - set(raw.steps))
+    if unknown:
+        raise SchemaError("sequence", f"fields of its records: {', '.join(raw.steps)}", ", ".join(unknown))
+    bases = {name: raw.inputs[name] for name in before}
+    known = {name: as_number(base) for name, base in bases.items() if isinstance(base, np.ndarray) and _counts(base)}
+    places = {name: Place(raw.source, name, raw.offsets, raw.ids) for name in [*raw.steps, *request.overrides]}
+    columns = with_blocks(raw.steps, tuple(request.overrides.values()), places)
+    fields, steps = infer_steps(columns, raw.offsets, request.overrides, known, places)
+    nearest = _since(fields, steps, raw, known)
+    fields = tuple(
+        msgspec.structs.replace(item, since=nearest[item.name]) if item.name in nearest else item for item in fields
+    )
+    kinds = {item.name: item for item in fields}
+    if request.first is not None:
+        asked |= {name_of(item): _like(kinds[name_of(item)], item) for item in chosen}
+    heads: list[AnyField] = []
+    inputs: dict[str, np.ndarray] = {}
+    for name, item in asked.items():
+        head, inputs[name] = infer_input(raw.inputs[name], item, Place(raw.source, name, None, raw.ids))
+        heads.append(head)
+    schema = Schema(tuple(heads), fields, raw.form, raw.layout, id, order, before, raw.sequence)
+    return schema, _examples(schema, raw, inputs, steps, windows)
+
+
+def _like(step: Field, asked: str | Field) -> str | Field:
+    """The kind of an input that is a step's first value: that of the step, unless overridden."""
+    if not isinstance(asked, str):
+        return asked
+    return (
+        Number(asked) if isinstance(step, Number) else Category(asked) if isinstance(step, (Category, Text)) else asked
+    )
+
+
+def _counts(column: np.ndarray) -> bool:
+    """Whether a column is of numbers or moments."""
+    return column.dtype.kind in "ifM"
+
+
+def with_blocks(
+    columns: Mapping[str, Column], fields: tuple[Field, ...], places: Mapping[str, Place]
+) -> dict[str, Column]:
+    """The columns of a step, with those of the members of each block joined, in the place of the first of them."""
+    blocks = tuple(item for item in fields if isinstance(item, Flags))
+    owner = {member: item.name for item in blocks for member in item.members}
+    placed: dict[str, Column] = {}
+    for name, column in columns.items():
+        placed.setdefault(owner.get(name, name), column)
+    return placed | {item.name: joined(columns, item, places) for item in blocks}
+
+
+def _as_schema(schema: Schema, raw: Raw, windows: Windows | None, wrong: list[SchemaError], check: Check) -> Examples:
+    inputs: dict[str, np.ndarray] = {}
+    steps: dict[str, np.ndarray] = {}
+    missing = {name for item in schema.steps for name in item.columns if name not in raw.steps}
+    places = {name: Place(raw.source, name, raw.offsets, raw.ids) for name in raw.steps}
+    jobs: list[tuple[dict[str, np.ndarray], AnyField, Callable[[], np.ndarray]]] = [
+        (inputs, item, partial(cast, raw.inputs[item.name], item, Place(raw.source, item.name, None, raw.ids)))
+        for item in schema.inputs
+        if item.name in raw.inputs
+    ]
+    for item in schema.steps:
+        if isinstance(item, Flags) and not set(item.columns) & missing:
+            jobs.append((steps, item, partial(joined, raw.steps, item, places)))
+        elif not set(item.columns) & missing:
+            jobs.append((steps, item, partial(cast, raw.steps[item.name], item, places[item.name])))
+    for into, item, job in jobs:
+        try:
+            into[item.name] = job()
+        except SchemaError as error:
+            wrong.append(error)
+    if wrong:
+        raise together(wrong + check(_examples(schema, raw, inputs, steps, windows)), raw.source)
+    return _examples(schema, raw, inputs, steps, windows)
+
+
+def _examples(
+    schema: Schema, raw: Raw, inputs: dict[str, np.ndarray], steps: dict[str, np.ndarray], windows: Windows | None
+) -> Examples:
+    first = {name: as_number(inputs[source]) for name, source in base_inputs(schema).items() if source in inputs}
+    starts, gap = (windows.starts, windows.length) if windows else (None, 0)
+    return Examples(inputs, steps, raw.offsets, first, starts, gap, raw.source, raw.ids)
+
+
+def base_inputs(schema: Schema) -> dict[str, str]:
+    """By name of a step field, the input that holds the value before step 0: of the same name, or what `since` says."""
+    kinds = {item.name: item for item in schema.inputs}
+    sources = {}
+    for item in schema.steps:
+        same = item.name in schema.first and isinstance(kinds[item.name], type(item))
+        if isinstance(item, When) and (same or item.since):
+            sources[item.name] = item.name if same else str(item.since)
+        elif isinstance(item, Number) and item.name in schema.first and isinstance(kinds[item.name], Number):
+            sources[item.name] = item.name
+    return sources
+
+
+def _since(steps: tuple[AnyField, ...], values: Mapping[str, np.ndarray], raw: Raw, first: Any) -> dict[str, str]:
+    """By name of a date in the steps, the input date that is nearest to its start, of those that it never precedes."""
+    dates = {
+        name: as_number(moments)
+        for name, column in raw.inputs.items()
+        if isinstance(column, np.ndarray) and (moments := moments_or_none(column)) is not None
+    }
+    nearest = {}
+    for item in steps:
+        if not isinstance(item, When) or item.since or item.name in first:
+            continue
+        starts = np.flatnonzero(np.diff(raw.offsets) > 0)
+        start = as_number(values[item.name])[raw.offsets[:-1][starts]]
+        ahead = {name: start - date[starts] for name, date in dates.items()}
+        legal = {name: float(np.mean(gap)) for name, gap in ahead.items() if len(gap) and (gap >= 0).all()}
+        if legal:
+            nearest[item.name] = min(legal, key=legal.__getitem__)
+    return nearest
+
+
+def _check_windows(data: Windows, inputs: Any, sequence: Any) -> None:
+    """Windows bring their own columns; what the model was given beside must not contradict them."""
+    names: Callable[[Any], list[str]] = lambda asked: [name_of(item) for item in asked or ()]  # noqa: E731
+    if inputs is not None or sequence is not None:
+        request = parse_request(inputs if inputs is not None else data.request.inputs, sequence)
+        same = names(request.inputs) == names(data.request.inputs)
+        same &= request.sequence is None or names(request.sequence) == names(data.request.sequence)
+        if not same:
+            found = f"{names(request.inputs)} and {names(request.sequence)}"
+            expected = f"the columns of the windows, {names(data.request.inputs)} and {names(data.request.sequence)}"
+            raise SchemaError("inputs and sequence", expected, found, "Leave them out: windows bring their own.")
+
+
+def _same_columns(schema: Schema, data: Windows) -> None:
+    sides = (("input", schema.inputs, data.raw.inputs), ("step", schema.steps, data.raw.steps))
+    lost = {role: [item.name for item in fields if item.name not in columns] for role, fields, columns in sides}
+    if any(lost.values()):
+        expected = " and ".join(f"the {role} columns {', '.join(names)}" for role, names in lost.items() if names)
+        found = f"only {', '.join([*data.raw.inputs, *data.raw.steps])}"
+        raise SchemaError("windows", expected, found, "Cut them as those of the fit: windows(..., inputs=, sequence=).")
+    if set(schema.first) != set(data.before):
+        raise SchemaError("windows", f"values before the window of {schema.first}", f"of {data.before}", "See `at`.")

@@ -1,0 +1,1 @@
+"""From values to the arrays that the network sees, and back."""

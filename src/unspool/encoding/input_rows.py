@@ -1,0 +1,165 @@
+"""Rows of inputs as sequences of one step that are made from nothing, and back: what draws inputs is a model like any.
+
+| input field | step fields |
+|---|---|
+| Category, Flag | the same |
+| Number, Count, When | Category where its values are few and each is frequent, else the same |
+| Vector of D numbers | D of the line above |
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from unspool.dataset.examples import Examples
+from unspool.encoding.codec import Codec
+from unspool.encoding.columns import Reals, StepColumn, Symbols
+from unspool.schema.coercion import cast
+from unspool.schema.fields import AnyField, Category, Number, Schema, Vector, When
+from unspool.schema.inference import SEEN, SYMBOLS, decided, timed
+from unspool.tables.columns import Column, Ragged, lay, missing_mask
+from unspool.tables.location import Place
+
+MOST = 32
+"""Step fields that a row of inputs may have; of a longer vector there is no model."""
+NOTHING = "nothing"
+"""The name of the input from which rows are made: it is always the same."""
+
+
+def fit_rows(schema: Schema, examples: Examples) -> tuple[Codec, Examples] | None:
+    """The inputs of examples as sequences of one step, with the codec fitted to them; None where they are too wide.
+
+    Args:
+        schema: of the examples.
+        examples: their inputs are taken, one sequence each.
+
+    Examples:
+        >>> from unspool.dataset.examples import gather
+        >>> codec, rows = fit_rows(*gather({"k": ["a", "b"], "x": [[1, 2], [2]]}, inputs="k", sequence="x"))
+        >>> rows.steps["k"].tolist(), codec.decode(codec.encode(rows).steps, rows.offsets)["k"].tolist()
+        (['a', 'b'], ['a', 'b'])
+    """
+    width = sum(examples.inputs[field.name].shape[1] if isinstance(field, Vector) else 1 for field in schema.inputs)
+    if width > MOST:
+        return None
+    rows = len(examples)
+    offsets = np.arange(rows + 1)
+    fields: list[AnyField] = []
+    steps: dict[str, np.ndarray] = {}
+    for field, values in _parts(schema, examples.inputs):
+        made, steps[field.name] = _as_step(
+            field, values, offsets, Place(examples.place, field.name, None, examples.ids)
+        )
+        fields.append(made)
+    laid = Examples(
+        {NOTHING: np.full(rows, NOTHING, object)},
+        steps,
+        offsets,
+        starts=examples.starts,
+        gap=examples.gap,
+        place=examples.place,
+    )
+    one = Schema((Category(NOTHING),), tuple(fields), "records", sequence=NOTHING)
+    return Codec.fit(one, laid), laid
+
+
+def from_nothing(count: int) -> tuple[np.ndarray]:
+    """The encoded inputs from which `count` rows are made."""
+    return (np.zeros(count, np.int32),)
+
+
+def is_constant(codec: Codec) -> bool:
+    """Whether all rows are the same, so that there is nothing to learn of them."""
+    return all(isinstance(column, Symbols) and len(column.values) == 1 for column in codec.steps)
+
+
+def as_inputs(codec: Codec, rows: Codec, columns: Mapping[str, np.ndarray]) -> dict[str, Column]:
+    """Drawn rows as columns of a table of inputs: undoes `fit_rows`.
+
+    Args:
+        codec: of the model that has the inputs.
+        rows: of the rows.
+        columns: what `rows.decode` gave.
+    """
+    parts = iter(zip(rows.schema.steps, rows.steps, strict=True))
+    inputs: dict[str, Column] = {}
+    for field, column in zip(codec.schema.inputs, codec.inputs, strict=True):
+        width = column.dim if isinstance(column, Reals) else 1
+        axes = [_as_input(field, fitted, columns[part.name]) for part, fitted in itertools.islice(parts, width)]
+        inputs[field.name] = _joined(axes) if isinstance(field, Vector) else axes[0]
+    return inputs
+
+
+def _parts(schema: Schema, inputs: Mapping[str, np.ndarray]) -> Iterator[tuple[AnyField, np.ndarray]]:
+    """Every input field, and every number of a vector as a field of its own, with its values."""
+    taken = {field.name for field in schema.inputs}
+    for field in schema.inputs:
+        if not isinstance(field, Vector):
+            yield field, inputs[field.name]
+            continue
+        for d, axis in enumerate(inputs[field.name].T):
+            name = f"{field.name}[{d}]"
+            while name in taken:
+                name += "'"
+            taken.add(name)
+            yield Number(name), axis
+
+
+def _as_step(field: AnyField, values: np.ndarray, offsets: np.ndarray, place: Place) -> tuple[AnyField, np.ndarray]:
+    """An input field as the field of a step, and its values in that field's form."""
+    if isinstance(field, (Number, When)) and not _is_told(field) and _is_few(values):
+        return Category(field.name), cast(_plain(values), Category(field.name), place)
+    if isinstance(field, Number):
+        return decided(field, values.astype(np.float64), offsets, None), values
+    if isinstance(field, When):
+        return timed(msgspec.structs.replace(field, since=None), values, offsets, None), values
+    return field, values
+
+
+def _is_told(field: Number | When) -> bool:
+    """Whether the user said how it is distributed."""
+    open_: dict[str, Any] = {"since": None} if isinstance(field, When) else {"transform": "auto"}
+    return msgspec.structs.replace(field, **open_) != type(field)(field.name)
+
+
+def _is_few(values: np.ndarray) -> bool:
+    """Whether values are few and each is frequent, so that they are drawn as they are; or there is only one."""
+    present = values[~missing_mask(values)]
+    # Counting first the values of a part is quick for long columns.
+    if len(np.unique(present[:10_000])) > SYMBOLS:
+        return False
+    distinct = len(np.unique(present))
+    return distinct == 1 or (distinct <= SYMBOLS and len(present) >= SEEN * distinct)
+
+
+def _plain(values: np.ndarray) -> np.ndarray:
+    """Moments as microseconds, None where missing; numbers as they are."""
+    if values.dtype.kind != "M":
+        return values
+    plain = values.astype("datetime64[us]").astype(np.int64).astype(object)
+    plain[np.isnat(values)] = None
+    return plain
+
+
+def _as_input(field: AnyField, column: StepColumn, values: np.ndarray) -> np.ndarray:
+    """The values of a step field in canonical form, see `unspool.tables.columns`; of one type, whatever was drawn."""
+    if isinstance(column, Symbols) and {type(value) for value in column.values} <= {int, type(None)}:
+        gone = missing_mask(values)
+        whole = np.where(gone, 0, values).astype(np.int64)
+        values = np.where(gone, np.nan, whole) if column.nullable else whole
+        if isinstance(field, When):
+            values = whole.astype("datetime64[us]")
+            values[gone] = np.datetime64("NaT")
+    if column.nullable and values.dtype.kind in "ib":
+        return values.astype(np.float64 if values.dtype.kind == "i" else object)
+    return values
+
+
+def _joined(axes: list[np.ndarray]) -> Ragged:
+    """Vectors of their numbers; one that lacks any is missing."""
+    values = np.stack([axis.astype(np.float64) for axis in axes], 1)
+    gone = np.any(np.isnan(values), 1)
+    return Ragged(values[~gone].reshape(-1), lay(np.where(gone, 0, len(axes))), gone)

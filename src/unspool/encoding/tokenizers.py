@@ -1,0 +1,256 @@
+"""The units of text that are longer than a character: words, and pieces of words learned by byte-pair encoding.
+
+A text is first cut into words by one regular expression, `WORD`, in which every character of any text falls into
+exactly one match: joined again, the words are the text.
+
+| unit | a word that the vocabulary lacks | what no text of training holds |
+|---|---|---|
+| word | is spelled, character by character | a new character is the unseen symbol |
+| bpe | is cut into pieces, at worst bytes | nothing: every text has its pieces |
+
+Words that occur once in training are spelled, too: they stand for those that training never saw, so that the network
+learns when to spell, and how. Characters and words are symbols of one vocabulary: a spelled *a* is the word *a*.
+
+Pieces are those of byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909) over the bytes of UTF-8. In the file a
+byte is the character of the same number (Latin-1), so a piece may be a part of a character. `tokenizers` learns them;
+cutting and joining takes nothing but the list of merges.
+"""
+
+import codecs
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from unspool.dataset.examples import Examples
+from unspool.encoding.columns import Symbols
+from unspool.errors import MissingExtra, SchemaError
+from unspool.schema.fields import BYTES, Field, Schema, Text, Unit
+from unspool.tables.columns import lay
+
+WORD = re.compile(r" ?\w+(?:['’]\w+)*| ?[^\w\s]+|\s+(?!\S)|\s")
+"""A word or a run of other signs, with one space before it. Of longer white space the last character stands apart."""
+
+WORDS = 20_000
+"""Words of a vocabulary at the most, unless told otherwise."""
+
+REPEATED = 2
+"""Times that a word, or the two parts of a piece, must occur in training to be one symbol."""
+
+PIECES = (1_000, 8_000)
+BEARS = 200
+"""Pieces of a vocabulary, unless told otherwise: one for so many characters of training, within these bounds."""
+
+
+def cut_words(text: str) -> list[str]:
+    """The words of a text; joined, they are the text.
+
+    Examples:
+        >>> cut_words("Don't panic,  Arthur!")
+        ["Don't", ' panic', ',', ' ', ' Arthur', '!']
+    """
+    return WORD.findall(text)
+
+
+def longer(field: Field) -> bool:
+    """Whether a step of this field is more than a character of text."""
+    return isinstance(field, Text) and field.unit != "char"
+
+
+def of_bytes(field: Field) -> bool:
+    """Whether a step of this field is some bytes, which need not be whole characters."""
+    return isinstance(field, Text) and field.unit == "bpe"
+
+
+def learn(field: Text, examples: Examples) -> Symbols:
+    """The vocabulary of a text field whose unit is longer than a character.
+
+    Args:
+        field: the field.
+        examples: with its code points, and offsets that count them.
+
+    Raises:
+        MissingExtra: pieces are asked for, and the package `tokenizers` is not installed.
+    """
+    texts = texts_of(examples.steps[field.name], examples.offsets)
+    merges: tuple[tuple[str, str], ...] = ()
+    counts = Counter(word for text in texts for word in cut_words(text))
+    if field.unit == "bpe":
+        few, many = PIECES
+        merges = merged(counts, field.vocabulary or min(max(len(examples.steps[field.name]) // BEARS, few), many))
+        pieces, alphabet = _byte_pairs(merges), {*map(chr, range(BYTES)), *map("".join, merges)}
+    else:
+        frequent = [(word, n) for word, n in counts.most_common() if n >= REPEATED]
+        ranked = sorted(frequent, key=lambda pair: (-pair[1], pair[0]))
+        known = {word for word, _ in ranked[: field.vocabulary or WORDS]}
+        pieces, alphabet = _spelled(known), {sign for word in counts for sign in word}
+    seen: Counter[str] = Counter(dict.fromkeys(alphabet, 0))
+    for word, n in counts.items():
+        for piece in pieces(word):
+            seen[piece] += n
+    once = sum(n == 1 for n in seen.values())
+    unseen = 0.0 if field.unit == "bpe" else (once + 0.5) / (seen.total() + 1)
+    values = sorted(seen, key=lambda piece: (-seen[piece], piece))
+    return Symbols(tuple(values), unseen, True, merges)
+
+
+def merged(counts: Counter[str], vocabulary: int) -> tuple[tuple[str, str], ...]:
+    """The merges of byte-pair encoding, most frequent first.
+
+    Args:
+        counts: how often each word occurs.
+        vocabulary: bytes and merges in all, at the most.
+
+    Raises:
+        MissingExtra: the package `tokenizers` is not installed.
+    """
+    try:
+        from tokenizers import Tokenizer, models, trainers
+    except ImportError:
+        raise MissingExtra(
+            "Text(unit='bpe')", "the package tokenizers", "none", "pip install 'unspool[text]'"
+        ) from None
+    alphabet = list(map(chr, range(BYTES)))
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, min_frequency=REPEATED, initial_alphabet=alphabet, show_progress=False
+    )
+    learned = Tokenizer(models.BPE())
+    # In one order whatever that of the rows, so that ties fall the same way.
+    words = (itertools.repeat(_bytes(word), n) for word, n in sorted(counts.items()))
+    learned.train_from_iterator(itertools.chain.from_iterable(words), trainer)
+    return tuple((left, right) for left, right in json.loads(learned.to_str())["model"]["merges"])
+
+
+def check(field: Field, column: Symbols) -> None:
+    """Refuse a vocabulary that is not of its field's unit.
+
+    Raises:
+        SchemaError: what it holds instead.
+    """
+    unit: Unit | None = field.unit if isinstance(field, Text) else None
+    place = f"symbols of {field.name!r}"
+    if column.text != (unit is not None):
+        raise SchemaError(place, "text exactly if the field is Text", field.kind)
+    values = [str(value) for value in column.values]
+    if column.merges and unit != "bpe":
+        raise SchemaError(place, "merges only of pieces", f"{len(column.merges)} merges")
+    if unit == "char" and any(len(value) > 1 for value in values):
+        raise SchemaError(place, "single characters", repr(max(values, key=len)))
+    if unit == "word" and any(len(value) > 1 and cut_words(value) != [value] for value in values):
+        raise SchemaError(place, "characters and words", repr(next(v for v in values if cut_words(v) != [v])))
+    if unit == "bpe":
+        made = {*map(chr, range(BYTES)), *map("".join, column.merges)}
+        parts = {part for pair in column.merges for part in pair}
+        if made != set(values) or not parts <= made:
+            raise SchemaError(place, "all bytes and what the merges make of them", f"{len(values)} other pieces")
+
+
+def cut(schema: Schema, columns: Iterable[object], examples: Examples) -> Examples:
+    """Examples with texts cut into their units, so that a step is one of them; other examples as they are.
+
+    Args:
+        schema: the fields.
+        columns: the fitted column of every step field.
+        examples: with code points, and offsets that count them.
+    """
+    for field, column in zip(schema.steps, columns, strict=True):
+        if longer(field) and isinstance(column, Symbols):
+            pieces = _cutter(field, column)
+            rows = [
+                [piece for word in cut_words(text) for piece in pieces(word)]
+                for text in texts_of(examples.steps[field.name], examples.offsets)
+            ]
+            flat = np.array([piece for row in rows for piece in row], dtype=object)
+            return replace(examples, steps={field.name: flat}, offsets=lay(np.array(list(map(len, rows)), np.int64)))
+    return examples
+
+
+def joined(
+    column: Symbols, codes: np.ndarray, offsets: np.ndarray, before: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each piece of bytes adds to its text, and the bytes that are left over at the end of each sequence.
+
+    A character shows with the piece that completes it, and bytes that are no UTF-8 show as U+FFFD. A character that is
+    never completed does not show.
+
+    Args:
+        column: the pieces.
+        codes: (S,) which ones.
+        offsets: (N + 1,).
+        before: (N,) bytes left over from the steps before, where these are not the first.
+
+    Returns:
+        (S,) str, which may be empty, and (N,) bytes.
+    """
+    table = [_text_bytes(str(value)) for value in column.values]
+    shown: list[str] = []
+    left = np.empty(len(offsets) - 1, object)
+    pieces = np.asarray(codes, np.int64).tolist()
+    for k, (start, end) in enumerate(itertools.pairwise(offsets.tolist())):
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        if before is not None:
+            decoder.setstate((before[k], 0))
+        shown += [decoder.decode(table[piece]) for piece in pieces[start:end]]
+        left[k] = decoder.getstate()[0]
+    return np.array(shown, dtype=object), left
+
+
+def texts_of(points: np.ndarray, offsets: np.ndarray) -> list[str]:
+    """The texts whose code points lie end to end.
+
+    Examples:
+        >>> texts_of(np.array([97, 98, 128512], np.uint32), np.array([0, 2, 2, 3]))
+        ['ab', '', '😀']
+    """
+    whole = points.astype("<u4").tobytes().decode("utf-32-le")
+    return [whole[start:end] for start, end in itertools.pairwise(offsets.tolist())]
+
+
+def _bytes(text: str) -> str:
+    return text.encode("utf-8").decode("latin-1")
+
+
+def _text_bytes(piece: str) -> bytes:
+    return piece.encode("latin-1")
+
+
+def _cutter(field: Field, column: Symbols) -> Callable[[str], list[str]]:
+    return _byte_pairs(column.merges) if of_bytes(field) else _spelled({str(value) for value in column.values})
+
+
+def _spelled(known: set[str]) -> Callable[[str], list[str]]:
+    return lambda word: [word] if word in known else list(word)
+
+
+def _byte_pairs(merges: Iterable[tuple[str, str]]) -> Callable[[str], list[str]]:
+    """Cuts a word into pieces: those neighbours become one whose merge was learned first, until none have a merge."""
+    rank = {pair: place for place, pair in enumerate(merges)}
+    never = len(rank)
+    cache: dict[str, list[str]] = {}
+
+    def pieces(word: str) -> list[str]:
+        if word in cache:
+            return cache[word]
+        parts = list(_bytes(word))
+        while len(parts) > 1:
+            ranks = [rank.get(pair, never) for pair in itertools.pairwise(parts)]
+            if (first := min(ranks)) == never:
+                break
+            for at in reversed(_apart(ranks, first)):
+                parts[at : at + 2] = [parts[at] + parts[at + 1]]
+        return cache.setdefault(word, parts)
+
+    return pieces
+
+
+def _apart(ranks: list[int], wanted: int) -> list[int]:
+    """Where a merge applies, from the left; of places next to each other, which share a part, every second one."""
+    places: list[int] = []
+    for at, rank in enumerate(ranks):
+        if rank == wanted and (not places or at > places[-1] + 1):
+            places.append(at)
+    return places

@@ -1,0 +1,140 @@
+"""Where the values of a column with a grid (whole numbers, cents) lie on the network's axis."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from unspool.network.distributions.base import Room
+
+CLIP = 60.0
+"""Largest exponent of a draw in float32."""
+SLIP = 0.05
+"""Share of a step by which float32 may put a limit past the value of the grid that it is."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The multiples of a step in original units, seen through a column's transform.
+
+    With y = forward(x) and z = (y - loc) / scale, as in `unspool.encoding.numeric`, the value x = k step has the cell
+    from z(x - step / 2) to z(x + step / 2). The cells tile the axis, so a distribution on it gives each x a mass.
+
+    Attributes:
+        transform: `"linear"`, `"log1p"` or `"asinh"`.
+        unit: what log1p and asinh measure x in.
+        loc: centre of y.
+        scale: spread of y.
+        step: distance of neighbours, in original units.
+    """
+
+    transform: str
+    unit: float
+    loc: float
+    scale: float
+    step: float
+
+    def original(self, z: Array) -> Array:
+        """X of z."""
+        y = z * self.scale + self.loc
+        if self.transform == "log1p":
+            return self.unit * jnp.expm1(jnp.clip(y, -CLIP, CLIP))
+        if self.transform == "asinh":
+            return self.unit * jnp.sinh(jnp.clip(y, -CLIP, CLIP))
+        return y
+
+    def network(self, x: Array) -> Array:
+        """Z of x."""
+        if self.transform == "log1p":
+            # A cell's lower edge may lie where the logarithm ends; its value is not used there.
+            x = jnp.log1p(jnp.maximum(x / self.unit, -0.999))
+        elif self.transform == "asinh":
+            x = jnp.arcsinh(x / self.unit)
+        return (x - self.loc) / self.scale
+
+    def cell(self, z: Array) -> Array:
+        """The nearest value of the grid, in original units."""
+        return jnp.round(self.original(z) / self.step) * self.step
+
+    def snap(self, z: Array) -> Array:
+        """The nearest value of the grid, in the network's units."""
+        return self.network(self.cell(z))
+
+    def rooms(self, room: Room) -> tuple[Room, Room]:
+        """A room reduced to the values of the grid in it: from edge to edge of their cells, and from first to last."""
+        low, high, half = jnp.asarray(room.low), jnp.asarray(room.high), self.step / 2
+        first = jnp.ceil(self.original(low) / self.step - SLIP) * self.step
+        last = jnp.floor(self.original(high) / self.step + SLIP) * self.step
+        lows, highs = (
+            (jnp.where(jnp.isinf(low), low, self.network(x)) for x in (first - half, first)),
+            (jnp.where(jnp.isinf(high), high, self.network(x)) for x in (last + half, last)),
+        )
+        edges, values = (room._replace(low=first, high=last) for first, last in zip(lows, highs, strict=True))
+        return edges, values
+
+    def width(self, x: Array) -> Array:
+        """Length of the cell of x on the network's axis, without the cancellation of a difference of its edges."""
+        if self.transform == "log1p":
+            below = jnp.maximum(self.unit + x - self.step / 2, 1e-3 * self.unit)
+            return jnp.log1p(self.step / below) / self.scale
+        if self.transform == "asinh" and self.step < 0.01 * self.unit:
+            return self.step / jnp.hypot(self.unit, x) / self.scale
+        if self.transform == "asinh":
+            return self.network(x + self.step / 2) - self.network(x - self.step / 2)
+        return jnp.full_like(x, self.step / self.scale)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The few values of a grid that ever occur: temperatures that were once whole degrees Fahrenheit, say.
+
+    Each has the cell that reaches half-way to its neighbours; the outermost ones have all that lies beyond.
+
+    Attributes:
+        grid: the grid.
+        values: rising, in original units.
+        edges: between them, in the network's units.
+        unseen: probability of any other value of the grid; it is never drawn.
+    """
+
+    grid: Grid
+    values: tuple[float, ...]
+    edges: tuple[float, ...]
+    unseen: float
+
+    def index(self, x: Array) -> Array:
+        """Which value is nearest to each of the grid's."""
+        levels = np.asarray(self.values)
+        ticks = np.arange(round((levels[-1] - levels[0]) / self.grid.step) + 1) * self.grid.step + levels[0]
+        table = np.searchsorted((levels[1:] + levels[:-1]) / 2, ticks)
+        tick = jnp.round((x - levels[0]) / self.grid.step)
+        return jnp.asarray(table)[jnp.clip(tick, 0, len(table) - 1).astype(jnp.int32)]
+
+    def nearest(self, x: Array) -> Array:
+        """The value nearest to each of the grid's."""
+        return jnp.asarray(self.values, x.dtype)[self.index(x)]
+
+    def snap(self, z: Array) -> Array:
+        """The value in whose cell z is, in the network's units."""
+        return self.grid.network(jnp.asarray(self.values)[jnp.searchsorted(jnp.asarray(self.edges), z)])
+
+    def rooms(self, room: Room) -> tuple[Room, Room]:
+        """As `Grid.rooms`; the outermost cells have no outer edge."""
+        slip, values = SLIP * self.grid.step, jnp.asarray(self.values)
+        first = jnp.searchsorted(values, self.grid.original(jnp.asarray(room.low)) - slip)
+        last = jnp.searchsorted(values, self.grid.original(jnp.asarray(room.high)) + slip, side="right") - 1
+        edges, places = jnp.asarray([-jnp.inf, *self.edges, jnp.inf]), self.grid.network(values)
+        at = jnp.clip(jnp.stack([first, last]), 0, len(self.values) - 1)
+        return (
+            room._replace(low=edges[at[0]], high=edges[at[1] + 1]),
+            room._replace(low=places[at[0]], high=places[at[1]]),
+        )
+
+    def upper(self, index: Array) -> Array:
+        """Upper edges of cells; that of the last one is the lower edge, and must not be used."""
+        return jnp.asarray([*self.edges, self.edges[-1]])[index]
+
+    def width(self, index: Array) -> Array:
+        """Length of cells; of the outermost ones 1, which stands for no end."""
+        return jnp.asarray([1.0, *np.diff(self.edges), 1.0])[index]

@@ -1,0 +1,143 @@
+"""The head that has any shape: bins between quantiles of the data."""
+
+from dataclasses import dataclass, replace
+
+import jax.numpy as jnp
+import numpy as np
+from jax.nn import log_softmax, logsumexp, softmax
+from jaxtyping import Array, Float
+from numpy.typing import NDArray
+
+from unspool.network.distributions.base import Real, Room
+from unspool.network.distributions.grid import Grid
+from unspool.network.distributions.mixture import TINY
+from unspool.network.distributions.rules import PLAIN, Rule, choose, filtered
+
+TAIL = 0.1
+"""Mean length of a tail beyond the outermost edges, as a share of what lies between them."""
+RARE = -5.0
+"""Logit of a tail to start from: what lies outside of the range of training is rare."""
+INSIDE = 1e-4
+"""Share of a bin next to its edges where no draw falls, so that rounding doesn't carry it over."""
+
+
+@dataclass(frozen=True)
+class Histogram(Real):
+    """K bins of even density, and an exponential tail on either side; parameters are the logits of all K + 2.
+
+    With a grid, whose cells the edges must not cut, a value has the mass of its cell. If every cell is a bin, the head
+    is a categorical distribution over the grid.
+
+    Attributes:
+        edges: K + 1, rising, in the network's units.
+        grid: the possible values, or `None`.
+    """
+
+    edges: tuple[float, ...]
+    grid: Grid | None = None
+
+    @property
+    def size(self) -> int:
+        """A logit a bin, and one for either tail."""
+        return len(self.edges) + 1
+
+    @property
+    def draws(self) -> int:
+        """Two uniforms: which bin, and where in it."""
+        return 2
+
+    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+        """Even bins, rare tails."""
+        return np.concatenate([[RARE], np.zeros(len(self.edges) - 1), [RARE]])
+
+    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
+        """Log-density; with a grid, log-mass of the cell."""
+        edges, tail = self._table()
+        x = None if self.grid is None else self.grid.cell(value)
+        value = value if self.grid is None or x is None else self.grid.network(x)
+        at = (value[..., None] >= edges).sum(-1)
+        length = jnp.concatenate([jnp.array([tail]), jnp.diff(edges), jnp.array([tail])])[at]
+        beyond = jnp.maximum(jnp.maximum(edges[0] - value, value - edges[-1]), 0.0)
+        shape = -jnp.log(length) - beyond / tail
+        if self.grid is not None and x is not None:
+            width, half = self.grid.width(x), self.grid.step / 2
+            near = jnp.maximum(edges[0] - self.grid.network(x + half), self.grid.network(x - half) - edges[-1])
+            outside = jnp.log(-jnp.expm1(-width / tail)) - jnp.maximum(near, 0.0) / tail
+            shape = jnp.where(beyond > 0, outside, jnp.minimum(jnp.log(width / length), 0.0))
+        chosen = jnp.take_along_axis(log_softmax(params, -1), at[..., None], -1)[..., 0]
+        return chosen + shape
+
+    def pick(
+        self,
+        params: Float[Array, "*B P"],
+        uniforms: Float[Array, "*B U"],
+        rule: Rule = PLAIN,
+        room: Room | None = None,
+    ) -> Array:
+        """Choose a bin, then go linearly through it; a rule acts on the bins alone, but top-k, which is for symbols."""
+        rooms = None if room is None else self._rooms(room)
+        if rule.greedy:
+            return self.mode(params) if rooms is None else rooms[1].hold(self.mode(params))
+        if rooms is not None:
+            return rooms[1].hold(self._confined(params, uniforms, rule, rooms[0]))
+        edges, tail = self._table()
+        at = choose(filtered(params, replace(rule, top_k=None)), uniforms[..., 0])
+        last = len(self.edges) - 2
+        low, high = edges[jnp.clip(at - 1, 0, last)], edges[jnp.clip(at, 1, last + 1)]
+        share = INSIDE + (1 - 2 * INSIDE) * uniforms[..., 1]
+        far = -tail * jnp.log(uniforms[..., 1])
+        z = jnp.where(at == 0, edges[0] - far, jnp.where(at == last + 2, edges[-1] + far, low + share * (high - low)))
+        return z if self.grid is None else self.grid.snap(z)
+
+    def log_mass(self, params: Float[Array, "*B P"], room: Room) -> Float[Array, "*B"]:
+        """Log-probability of a room."""
+        return logsumexp(log_softmax(params, -1) + self._shares(self._rooms(room)[0])[0], -1)
+
+    def mode(self, params: Float[Array, "*B P"]) -> Array:
+        """The middle of the bin with the highest density; a tail's is at its edge."""
+        edges, tail = self._table()
+        length = jnp.concatenate([jnp.array([tail]), jnp.diff(edges), jnp.array([tail])])
+        z = self._middles()[(params - jnp.log(length)).argmax(-1)]
+        return z if self.grid is None else self.grid.snap(z)
+
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """The mean of the middles under the probabilities."""
+        _, tail = self._table()
+        middles = self._middles() + jnp.zeros(self.size).at[0].set(-tail).at[-1].set(tail)
+        return (softmax(params, -1) * middles).sum(-1)
+
+    def _rooms(self, room: Room) -> tuple[Room, Room]:
+        return (room, room) if self.grid is None else self.grid.rooms(room)
+
+    def _shares(self, room: Room) -> tuple[Array, Array, Array]:
+        """Log of the share of each bin that lies in a room, and of each that part's start and end.
+
+        Of a tail, start and end are what is left of its mass at them.
+        """
+        edges, tail = self._table()
+        low, high = (jnp.asarray(end, edges.dtype)[..., None] for end in (room.low, room.high))
+        start, end = jnp.maximum(edges[:-1], low), jnp.minimum(edges[1:], high)
+        within = jnp.maximum(end - start, 0.0) / jnp.diff(edges)
+        rest = lambda distance: jnp.exp(-jnp.maximum(distance, 0.0) / tail)  # noqa: E731
+        below, above = (rest(edges[0] - low), rest(edges[0] - high)), (rest(high - edges[-1]), rest(low - edges[-1]))
+        shares = jnp.concatenate([below[1] - below[0], within, above[1] - above[0]], -1)
+        starts = jnp.concatenate([below[0], start, above[0]], -1)
+        ends = jnp.concatenate([below[1], end, above[1]], -1)
+        return jnp.log(jnp.maximum(shares, TINY)), starts, ends
+
+    def _confined(self, params: Array, uniforms: Array, rule: Rule, room: Room) -> Array:
+        edges, tail = self._table()
+        shares, starts, ends = self._shares(room)
+        at = choose(filtered(params + shares, replace(rule, top_k=None)), uniforms[..., 0])
+        of = lambda a: jnp.take_along_axis(jnp.broadcast_to(a, params.shape), at[..., None], -1)[..., 0]  # noqa: E731
+        where = of(starts) + (INSIDE + (1 - 2 * INSIDE) * uniforms[..., 1]) * (of(ends) - of(starts))
+        far = -tail * jnp.log(jnp.maximum(where, TINY))
+        z = jnp.where(at == 0, edges[0] - far, jnp.where(at == len(self.edges), edges[-1] + far, where))
+        return room.hold(z) if self.grid is None else self.grid.snap(room.hold(z))
+
+    def _table(self) -> tuple[Array, float]:
+        return jnp.asarray(self.edges), TAIL * (self.edges[-1] - self.edges[0])
+
+    def _middles(self) -> Array:
+        edges = jnp.asarray(self.edges)
+        return jnp.concatenate([edges[:1], (edges[1:] + edges[:-1]) / 2, edges[-1:]])

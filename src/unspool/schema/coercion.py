@@ -1,0 +1,269 @@
+"""A raw column as a field of a given kind: the one place that says what values a kind accepts."""
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from unspool.errors import SchemaError
+from unspool.schema.fields import Category, Count, Field, Flag, Number, Text, Vector, When
+from unspool.tables.arrow import from_values
+from unspool.tables.columns import Column, Ragged, Record, kind_of, missing_mask
+from unspool.tables.location import Place
+
+
+def cast(column: Column, field: Field, place: Place) -> np.ndarray:
+    """The values of a column in the form that its field's kind has everywhere below.
+
+    | kind | form | missing |
+    |---|---|---|
+    | Number, Count | int64 or float64 | NaN |
+    | Category | int64, bool, or object of str, int, float, bool | None |
+    | Flag | bool, or object of bool | None |
+    | When | datetime64[us] | NaT |
+    | Vector | float64 (N, D) | NaN; D is 0 when all are missing |
+    | Text | uint32 code points | there is none |
+
+    Raises:
+        SchemaError: values that are not of that kind, with the first such row.
+    """
+    match field:
+        case Count():
+            return _counts(finite(_numbers(column, field, place), place), field, place)
+        case Number():
+            return finite(_numbers(column, field, place), place)
+        case Category():
+            return _categories(column, field, place)
+        case Flag():
+            return _flags(column, field, place)
+        case When():
+            return moments(column, field, place)
+        case Vector():
+            return _vectors(column, field, place)
+        case Text():
+            return _text(column, field, place)
+    raise AssertionError(field)
+
+
+def refuse(column: Column, field: Field, place: Place, cure: str = "") -> SchemaError:
+    """The error about a column whose values are not of the field's kind."""
+    present = np.flatnonzero(~missing_mask(column))
+    row = int(present[0]) if len(present) else 0
+    example = f" {column[row]!r}" if isinstance(column, np.ndarray) and len(present) else ""
+    return SchemaError(place.at(row), field.what, kind_of(column) + example, cure or "Pass a field of another kind.")
+
+
+def finite(values: np.ndarray, place: Place) -> np.ndarray:
+    """The values themselves, if none is infinite.
+
+    Raises:
+        SchemaError: names the first infinite one.
+    """
+    if values.dtype.kind == "f":
+        infinite = np.isinf(values)
+        if infinite.any():
+            row = int(np.argmax(infinite.reshape(len(values), -1).any(1)))
+            cure = "Write None or NaN where the value is unknown."
+            raise SchemaError(place.at(row), "a finite number", str(values[row]), cure)
+    return values
+
+
+def is_whole(column: Column) -> bool:
+    """Whether a column is of whole numbers.
+
+    Floats count when some are missing and the rest are whole: pandas has no other way to hold such a column.
+
+    Examples:
+        >>> is_whole(np.array([1.0, np.nan])), is_whole(np.array([1.0, 2.0]))
+        (True, False)
+    """
+    if not isinstance(column, np.ndarray):
+        return False
+    if column.dtype.kind == "i":
+        return True
+    if column.dtype.kind != "f":
+        return False
+    gone = np.isnan(column)
+    present = column[~gone]
+    return bool(gone.any() and len(present) and np.all(np.isfinite(present)) and np.all(present == np.round(present)))
+
+
+def _numbers(column: Column, field: Field, place: Place) -> np.ndarray:
+    if isinstance(column, (Ragged, Record)) or column.dtype.kind == "M":
+        raise refuse(column, field, place)
+    if column.dtype.kind != "O":
+        return column.astype(np.int64) if column.dtype.kind == "b" else column
+    values = np.full(len(column), np.nan)
+    for row, value in enumerate(column.tolist()):
+        number = parse_number(value)
+        if number is None:
+            cure = f"Correct the cell, or empty it; or pass Category({field.name!r}) if it is meant."
+            raise SchemaError(place.at(row), "a number", f"{value!r}", cure)
+        values[row] = number
+    return values
+
+
+def _counts(values: np.ndarray, field: Field, place: Place) -> np.ndarray:
+    gone = missing_mask(values)
+    odd = ~gone & ((values < 0) | (values != np.round(values)))
+    if odd.any():
+        row = int(np.argmax(odd))
+        raise SchemaError(place.at(row), field.what, f"{values[row]:g}", f"Pass Number({field.name!r}).")
+    return values if gone.any() else values.astype(np.int64)
+
+
+def parse_number(value: Any) -> float | None:
+    """A number from what may be text; NaN from a missing value; None from anything else."""
+    if value is None:
+        return math.nan
+    if isinstance(value, (bool, int, float)):
+        return float(value)
+    try:
+        return float(value) if "_" not in value else None
+    except ValueError:
+        return None
+
+
+def _categories(column: Column, field: Field, place: Place) -> np.ndarray:
+    if isinstance(column, (Ragged, Record)) or column.dtype.kind == "M":
+        raise refuse(column, field, place, "Dates and lists are not categories: turn them into text.")
+    if column.dtype.kind != "f":
+        return column
+    if not np.isnan(column).any():
+        return finite(column, place).astype(object)
+    values = np.full(len(column), None, dtype=object)
+    present = ~np.isnan(column)
+    kept = finite(column[present], place)
+    values[present] = kept.astype(np.int64).astype(object) if is_whole(column) else kept.astype(object)
+    return values
+
+
+def _flags(column: Column, field: Field, place: Place) -> np.ndarray:
+    if isinstance(column, (Ragged, Record)):
+        raise refuse(column, field, place)
+    if column.dtype.kind == "b" or kind_of(column) in ("truth value", "nothing"):
+        return column
+    if column.dtype.kind in "if":
+        present = ~missing_mask(column)
+        odd = present & (column != 0) & (column != 1)
+        if odd.any():
+            row = int(np.argmax(odd))
+            raise SchemaError(place.at(row), "true or false (or 1 or 0)", str(column[row]), "Pass Number or Category.")
+        if present.all():
+            return column.astype(bool)
+        values = np.full(len(column), None, dtype=object)
+        values[present] = column[present].astype(bool).astype(object)
+        return values
+    raise refuse(column, field, place)
+
+
+def moments(column: Column, field: Field, place: Place) -> np.ndarray:
+    """Dates, or ISO 8601 texts, as datetime64[us] in UTC.
+
+    Raises:
+        SchemaError: names the first value that is no date.
+    """
+    if isinstance(column, np.ndarray) and column.dtype.kind == "M":
+        return column
+    if kind_of(column) == "nothing" or (isinstance(column, np.ndarray) and missing_mask(column).all()):
+        return np.full(len(column), "NaT", "datetime64[us]")
+    if kind_of(column) != "text" or not isinstance(column, np.ndarray):
+        raise refuse(column, field, place)
+    parsed = parse_moments(column)
+    if parsed is None:
+        row = next(
+            i for i, value in enumerate(column) if value is not None and parse_moments(column[i : i + 1]) is None
+        )
+        raise SchemaError(
+            place.at(row), field.what, repr(column[row]), "Write dates as YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS."
+        )
+    return parsed
+
+
+def moments_or_none(column: np.ndarray) -> np.ndarray | None:
+    """A column of dates, or of texts that all are, as datetime64[us]; None of any other."""
+    if column.dtype.kind == "M":
+        return column
+    return parse_moments(column) if kind_of(column) == "text" else None
+
+
+def parse_moments(column: np.ndarray) -> np.ndarray | None:
+    """ISO 8601 texts as datetime64[us] in UTC; None when any is something else.
+
+    Examples:
+        >>> parse_moments(np.array(["2026-01-31", None], object)).astype(str).tolist()
+        ['2026-01-31T00:00:00.000000', 'NaT']
+        >>> parse_moments(np.array(["2026"], object)) is None
+        True
+    """
+    import pyarrow as pa
+
+    texts = pa.array(column, pa.string())
+    for zone in (None, "UTC"):
+        try:
+            parsed = texts.cast(pa.timestamp("us", zone))
+        except pa.ArrowInvalid:
+            continue
+        return parsed.to_numpy(zero_copy_only=False).astype("datetime64[us]")
+    return None
+
+
+def _vectors(column: Column, field: Field, place: Place) -> np.ndarray:
+    column = from_json(column, place)
+    if isinstance(column, np.ndarray) and missing_mask(column).all():
+        return np.zeros((len(column), 0))  # no vector at all, so no width
+    if (
+        not isinstance(column, Ragged)
+        or not isinstance(column.values, np.ndarray)
+        or column.values.dtype.kind not in "ifb"
+    ):
+        raise refuse(column, field, place)
+    lengths = column.lengths[~column.missing]
+    width = int(lengths[0]) if len(lengths) else 0
+    uneven = ~column.missing & (column.lengths != width)
+    if uneven.any() or not width:
+        row = int(np.argmax(uneven)) if uneven.any() else 0
+        raise SchemaError(place.at(row), f"{width or 'some'} numbers, as in row 1", f"{column.lengths[row]}")
+    values = np.full((len(column), width), np.nan)
+    values[~column.missing] = column.values.reshape(-1, width)
+    return finite(values, place)
+
+
+def _text(column: Column, field: Field, place: Place) -> np.ndarray:
+    """Code points of single characters, or of whole strings laid end to end."""
+    if isinstance(column, np.ndarray) and column.dtype == np.uint32:
+        return column
+    if kind_of(column) not in ("text", "nothing") or not isinstance(column, np.ndarray):
+        raise refuse(column, field, place)
+    return code_points(column)
+
+
+def code_points(texts: np.ndarray) -> np.ndarray:
+    r"""(S,) uint32: the Unicode code points of all texts, end to end; a missing text has none.
+
+    Examples:
+        >>> code_points(np.array(["a\N{GRINNING FACE}", None], object)).tolist()
+        [97, 128512]
+    """
+    return np.frombuffer("".join(text for text in texts.tolist() if text).encode("utf-32-le"), np.uint32)
+
+
+def from_json(column: Column, place: Place) -> Column:
+    """A column of texts that are all JSON arrays, as in a CSV cell, as lists; any other column as it is.
+
+    Examples:
+        >>> from_json(np.array(["[1, 2]", "[]"], object), Place("the data", "x")).values.tolist()
+        [1, 2]
+    """
+    if not isinstance(column, np.ndarray) or kind_of(column) != "text":
+        return column
+    texts = [None if text is None else text.strip() for text in column.tolist()]
+    if not all(text is None or (text[:1] == "[" and text[-1:] == "]") for text in texts):
+        return column
+    decode = msgspec.json.Decoder(list[Any]).decode
+    try:
+        values = [None if text is None else decode(text) for text in texts]
+    except msgspec.DecodeError:
+        return column
+    return from_values(values, place)

@@ -1,0 +1,181 @@
+"""Files and streams: CSV, TSV, JSON, JSON lines and Parquet, read whole and checked before they are parsed."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from unspool.errors import DataError
+from unspool.runtime.atomic_files import refusal
+
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
+
+
+def format_of(path: str | Path) -> str:
+    """The format that a file's name says, one of csv, tsv, jsonl, json, parquet.
+
+    Raises:
+        DataError: an ending that means nothing here.
+
+    Examples:
+        >>> format_of("names.csv.gz")
+        'csv'
+    """
+    path = Path(path)
+    name = path.with_suffix("") if path.suffix in COMPRESSED else path
+    if name.suffix.lower() not in FORMATS:
+        raise DataError(str(path), "a name that ends in " + ", ".join(FORMATS), repr(name.suffix))
+    return FORMATS[name.suffix.lower()]
+
+
+def read_path(path: Path, strings: Sequence[str] = ()) -> tuple[str, Any]:
+    """Read a file: its kind, and a PyArrow table or a dict of lists.
+
+    Raises:
+        DataError: no such file, not the format its name says, or text that is not UTF-8.
+    """
+    import pyarrow as pa
+
+    kind = format_of(path)
+    try:
+        if kind == "parquet":
+            path.open("rb").close()  # the operating system's own message is better than Arrow's
+            return kind, _parquet(str(path), str(path))
+        with path.open("rb") as file:
+            raw = file.read()
+        if path.suffix in COMPRESSED:
+            codec = path.suffix.removeprefix(".").replace("gz", "gzip").replace("zst", "zstd")
+            raw = pa.CompressedInputStream(pa.BufferReader(raw), codec).read()
+    except OSError as error:
+        if error.filename is None:
+            raise DataError(str(path), f"a file compressed as {path.suffix}", str(error)) from None
+        refused = refusal(path, error, "read")
+        raise DataError(refused.place, refused.expected, refused.found, refused.cure) from None
+    return kind, _text(raw, kind, str(path), strings)
+
+
+def read_stream(stream: IO[Any], place: str, strings: Sequence[str] = ()) -> tuple[str, Any]:
+    """Read an open file; its first bytes say whether it is Parquet, JSON, JSON lines or CSV."""
+    raw = stream.read()
+    if isinstance(raw, str):
+        raw = raw.encode()
+    if raw[:4] == b"PAR1":
+        import pyarrow as pa
+
+        return "parquet", _parquet(pa.BufferReader(raw), place)
+    start = raw.removeprefix(b"\xef\xbb\xbf").lstrip()
+    kind = "json" if start[:1] == b"[" else "jsonl" if start[:1] == b"{" else "csv"
+    return kind, _text(raw, kind, place, strings)
+
+
+def _text(raw: bytes, kind: str, place: str, strings: Sequence[str]) -> Any:
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        found = f"byte 0x{raw[error.start]:02x} at position {error.start}, line {line}"
+        raise DataError(f"{place}: line {line}", "UTF-8 text", found, "Save the file again as UTF-8.") from None
+    if kind in ("csv", "tsv"):
+        return _csv(raw, place, "\t" if kind == "tsv" else ",", strings)
+    return _json(raw.removeprefix(b"\xef\xbb\xbf"), place, lines=kind == "jsonl")
+
+
+def _csv(raw: bytes, place: str, delimiter: str, strings: Sequence[str]) -> Any:
+    """A CSV file as a PyArrow table. An empty cell is a missing value; so is "NA" and its like among numbers."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    options = csv.ConvertOptions(column_types=dict.fromkeys(strings, pa.string()))
+    # One block, because types are inferred from the first block alone.
+    blocks = csv.ReadOptions(block_size=min(max(len(raw) + 1, 4096), 2**31 - 1))
+    parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    try:
+        table = csv.read_csv(pa.BufferReader(raw), blocks, parse, options)
+    except pa.ArrowInvalid as error:
+        message = str(error).splitlines()[0]
+        cure = "The first line must name the columns; quote a cell that holds a comma."
+        raise DataError(place, "a CSV table", message if raw.strip() else "an empty file", cure) from None
+    names = table.column_names
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise DataError(f"{place}: line 1", "every column name once", f"{', '.join(map(repr, twice))} more than once")
+    return pa.table({name: _empty_is_null(table[name]) for name in names})
+
+
+def _empty_is_null(column: Any) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_string(column.type):
+        return column
+    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+
+
+def _json(raw: bytes, place: str, *, lines: bool) -> dict[str, list[Any]]:
+    if lines:
+        records = list(_json_lines(raw, place))
+    else:
+        records = _decode(raw, place)
+        if isinstance(records, dict):
+            return _lists(records, place)
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise DataError(place, "a JSON array of objects, or an object of arrays", "other JSON")
+    names: dict[str, None] = {}
+    for record in records:
+        names.update(dict.fromkeys(record))
+    return {name: [record.get(name) for record in records] for name in names}
+
+
+def _lists(columns: Mapping[str, Any], place: str) -> dict[str, list[Any]]:
+    lengths = {len(values) if isinstance(values, list) else -1 for values in columns.values()}
+    if len(lengths) > 1 or -1 in lengths:
+        raise DataError(place, "a JSON array of objects, or an object of arrays of one length", "other JSON")
+    return dict(columns)
+
+
+def _json_lines(raw: bytes, place: str) -> Iterator[dict[str, Any]]:
+    decoder = msgspec.json.Decoder()
+    for number, line in enumerate(raw.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            record = decoder.decode(line)
+        except msgspec.DecodeError as error:
+            raise _bad_json(f"{place}: line {number}", error) from None
+        if not isinstance(record, dict):
+            raise DataError(f"{place}: line {number}", "a JSON object", line[:40].decode(errors="replace"))
+        yield record
+
+
+def _decode(raw: bytes, place: str) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.DecodeError as error:
+        at = re.search(r"byte (\d+)", str(error))
+        line = raw[: int(at[1])].count(b"\n") + 1 if at else raw.count(b"\n") + 1
+        raise _bad_json(f"{place}: line {line}", error) from None
+
+
+def _bad_json(place: str, error: Exception) -> DataError:
+    return DataError(place, "JSON", str(error).rstrip("."), "A missing value is null; NaN is not JSON.")
+
+
+def _parquet(source: Any, place: str) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(source).read()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(place, "a Parquet file", str(error).splitlines()[0]) from None

@@ -1,0 +1,182 @@
+"""Columns out: as the kind of table that came in, or to a file or stream."""
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+import numpy as np
+
+from unspool.errors import DataError
+from unspool.runtime.atomic_files import atomic
+from unspool.tables.columns import Ragged, Record, to_list
+from unspool.tables.readers import COMPRESSED, FORMATS, format_of
+
+
+def write(columns: Mapping[str, Any], like: str) -> Any:
+    """Named columns as the kind of table that `Table.kind` names.
+
+    Args:
+        columns: lists, arrays or canonical columns of one length.
+        like: a `Table.kind`. A file's kind gives a dict of lists; to write files, see `save_parts`.
+
+    Examples:
+        >>> write({"x": np.array([1.5, np.nan])}, "records")
+        [{'x': 1.5}, {'x': None}]
+    """
+    if like in ("dict", "csv", "jsonl", "json", "parquet"):
+        return {name: _plain(values) for name, values in columns.items()}
+    if like == "records":
+        return [
+            dict(zip(columns, row, strict=True))
+            for row in zip(*(_plain(values) for values in columns.values()), strict=True)
+        ]
+    import narwhals as nw
+
+    ready = {name: values if isinstance(values, np.ndarray) else _plain(values) for name, values in columns.items()}
+    if like in ("polars", "pyarrow"):
+        # Both read the canonical object arrays slowly or not at all; Arrow reads every one of them.
+        import pyarrow as pa
+
+        arrays = {name: pa.array(values, from_pandas=True) for name, values in ready.items()}
+        return nw.to_native(nw.from_dict(arrays, backend="pyarrow")) if like == "pyarrow" else _polars(arrays)
+    return nw.to_native(nw.from_dict(ready, backend=nw.Implementation.from_backend(like)))  # type: ignore[arg-type]
+
+
+def _polars(arrays: dict[str, Any]) -> Any:
+    import narwhals as nw
+    import pyarrow as pa
+
+    return nw.to_native(nw.from_arrow(pa.table(arrays), backend="polars"))
+
+
+def _plain(values: Any) -> list[Any]:
+    return to_list(values) if isinstance(values, (np.ndarray, Ragged, Record)) else list(values)
+
+
+def save_parts(
+    parts: Iterable[Mapping[str, Any]],
+    like: Callable[[], Mapping[str, Any]],
+    target: str | Path | IO[Any],
+    format: str | None = None,  # noqa: A002
+) -> None:
+    """Write a table that comes part by part to a file, whole or not at all, or to an open stream.
+
+    No part is asked for before the file is open, and none is kept once it is written.
+
+    Args:
+        parts: the same named columns each, lists or arrays of one length; a missing value is None, NaN or NaT.
+        like: gives rows of the same columns in which the type of each shows, for a part need not show it: all its
+            values may be missing.
+        target: a path, or a stream such as `sys.stdout.buffer` (bytes) or `sys.stdout` (text).
+        format: csv, tsv, jsonl, json or parquet; by default what the path's ending says, csv for a stream.
+
+    Raises:
+        DataError: a format that isn't known, a name that promises compression, or values that Parquet has no common
+            type for.
+        FileError: the file can't be written.
+    """
+    chosen = format or (format_of(target) if isinstance(target, (str, Path)) else "csv")
+    if chosen not in FORMATS.values():
+        raise DataError("format", "one of " + ", ".join(sorted(set(FORMATS.values()))), repr(chosen))
+    if isinstance(target, (str, Path)):
+        if Path(target).suffix in COMPRESSED:
+            raise DataError(str(target), "a name without compression", Path(target).suffix, "Compress it afterwards.")
+        with atomic(target) as file:
+            _write(parts, like, file, chosen)
+        return
+    if isinstance(target, io.TextIOBase) and chosen == "parquet":
+        raise DataError("standard output", "a stream of bytes, for Parquet", "a stream of text")
+    _write(parts, like, _Text(target) if isinstance(target, io.TextIOBase) else target, chosen)
+
+
+class _Text:
+    """A stream of text that takes whole lines as bytes."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.stream = stream
+
+    def write(self, data: bytes) -> None:
+        self.stream.write(data.decode())
+
+    def writelines(self, lines: Iterable[bytes]) -> None:
+        self.stream.writelines(line.decode() for line in lines)
+
+
+def _write(
+    parts: Iterable[Mapping[str, Any]],
+    like: Callable[[], Mapping[str, Any]],
+    file: Any,
+    format: str,  # noqa: A002
+) -> None:
+    if format == "parquet":
+        return _write_parquet(parts, like, file)
+    if format == "json":
+        return _write_json(parts, file)
+    for k, columns in enumerate(parts):
+        if format == "jsonl":
+            file.writelines(msgspec.json.encode(row) + b"\n" for row in write(columns, "records"))
+        else:
+            _write_csv(columns, file, "\t" if format == "tsv" else ",", header=k == 0)
+    return None
+
+
+def _write_parquet(parts: Iterable[Mapping[str, Any]], like: Callable[[], Mapping[str, Any]], file: Any) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def arrow(columns: Mapping[str, Any], types: Mapping[str, Any]) -> Any:
+        arrays = {}
+        for name, values in columns.items():
+            ready = values if isinstance(values, np.ndarray) else _plain(values)
+            try:
+                arrays[name] = pa.array(ready, types.get(name), from_pandas=True)
+            except (pa.ArrowException, OverflowError) as error:
+                found = str(error).splitlines()[0]
+                raise DataError(f"column {name!r}", "values of one Parquet type", found, "Write CSV or JSON.") from None
+        return pa.table(arrays)
+
+    schema = arrow(like(), {}).schema
+    types = dict(zip(schema.names, schema.types, strict=True))
+    with pq.ParquetWriter(file, schema) as writer:
+        for columns in parts:
+            writer.write_table(arrow(columns, types))
+
+
+def _write_json(parts: Iterable[Mapping[str, Any]], file: Any) -> None:
+    before = b"["
+    for columns in parts:
+        for row in write(columns, "records"):
+            file.write(before + msgspec.json.encode(row))
+            before = b","
+    file.write(b"[]" if before == b"[" else b"]")
+
+
+def _write_csv(columns: Mapping[str, Any], file: Any, delimiter: str, *, header: bool) -> None:
+    # Not the csv module: with "\n" as the end of a line it leaves a lone "\r" without quotes, which readers,
+    # ourselves among them, take for the end of a line.
+    alone = len(columns) == 1
+    special = re.compile(f'["\r\n{delimiter}]')
+
+    def quoted(value: Any) -> str:
+        text = _cell(value)
+        # An empty line is no row to most readers, so in a table of one column an empty cell is quoted.
+        return '"' + text.replace('"', '""') + '"' if special.search(text) or (alone and not text) else text
+
+    if header:
+        file.write((delimiter.join(map(quoted, columns)) + "\n").encode())
+    cells = (map(quoted, values) for values in write(columns, "dict").values())
+    file.writelines((delimiter.join(row) + "\n").encode() for row in zip(*cells, strict=True))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, (list, dict, tuple)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

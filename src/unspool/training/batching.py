@@ -1,0 +1,243 @@
+"""From ragged examples to arrays of few shapes: the held-out split, length buckets, and the order of updates."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Array
+from numpy.typing import NDArray
+
+from unspool.encoding.codec import Encoded
+from unspool.errors import TrainingError
+
+MOST_BUCKETS = 4
+WORTH_A_BUCKET = 0.12
+"""Share of all padded steps that one more bucket must save, since each is one more shape to compile."""
+SMALL = 100_000
+"""Padded steps below which one bucket is enough."""
+WHOLE = 1024
+"""Steps up to which a sequence is learned whole; a longer one is cut into segments of half as many."""
+
+
+Rows = Array | NDArray[Any]
+"""On the host, and inside of a compiled program."""
+
+
+class Bucket(NamedTuple):
+    """Sequences of about one length, padded to one shape. They stay on the host; what a dispatch needs is sent to it.
+
+    Attributes:
+        inputs: one array per input field, N rows.
+        values: one (N, T) array per step field.
+        lengths: steps of every sequence.
+    """
+
+    inputs: tuple[Rows, ...]
+    values: tuple[Rows, ...]
+    lengths: Rows
+
+    @property
+    def examples(self) -> int:
+        """N."""
+        return len(self.lengths)
+
+    @property
+    def steps(self) -> int:
+        """T, padding included."""
+        return int(self.values[0].shape[1])
+
+    def take(self, rows: NDArray[Any], steps: slice = slice(None)) -> "Bucket":
+        """Some steps of some rows, in the shape of `rows`."""
+        return Bucket(
+            tuple(a[rows] for a in self.inputs), tuple(a[:, steps][rows] for a in self.values), self.lengths[rows]
+        )
+
+    def segments(self, rows: NDArray[Any], first: NDArray[Any], segment: int) -> "Bucket":
+        """Rows of every update, each with the `segment` steps from its own first one on."""
+        pieces = [self.take(r, slice(f, f + segment)) for r, f in zip(rows, first, strict=True)]
+        stacked = lambda parts: tuple(np.stack(part) for part in zip(*parts, strict=True))  # noqa: E731
+        return Bucket(stacked(p.inputs for p in pieces), stacked(p.values for p in pieces), self.lengths[rows])
+
+
+class Group(NamedTuple):
+    """Updates that one dispatch runs.
+
+    Attributes:
+        bucket: number of the bucket.
+        rows: (K, B) its rows in every update.
+        first: (K,) the first step of every update: zero, but for segments of long sequences.
+        weights: (K, B) zero for rows that only fill the shape.
+        updates: those after this many are only padding.
+    """
+
+    bucket: int
+    rows: NDArray[np.int32]
+    first: NDArray[np.int32]
+    weights: NDArray[np.float32]
+    updates: int
+
+
+def split(encoded: Encoded, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows to train on and rows to hold out.
+
+    Windows of one series are split by time: the last `share` is held out, and windows that reach into it are used by
+    neither side. Other examples are split at random, whole sequences at a time.
+
+    Raises:
+        TrainingError: there is too little to hold anything out.
+    """
+    N = len(encoded)
+    if share == 0:
+        return np.arange(N), np.arange(0)
+    if encoded.starts is not None:
+        order = np.sort(encoded.starts)
+        cut = order[min(int(np.ceil(N * (1 - share))), N - 1)]
+        train, held = np.flatnonzero(encoded.starts + encoded.gap <= cut), np.flatnonzero(encoded.starts >= cut)
+    else:
+        shuffled = np.random.default_rng([seed, 0]).permutation(N)
+        count = max(1, round(N * share))
+        train, held = np.sort(shuffled[count:]), np.sort(shuffled[:count])
+    if not len(train) or not encoded.lengths[train].sum():
+        raise TrainingError(
+            "fit",
+            f"at least two examples, to hold {share:.0%} of them out",
+            f"{N} example{'s' * (N != 1)} with {int(encoded.lengths.sum())} steps",
+            "Give more data, or memorise what there is with Training(holdout=0).",
+        )
+    return train, held
+
+
+def edges(lengths: NDArray[np.int64], most: int = MOST_BUCKETS) -> list[int]:
+    """The lengths to pad to: the fewest buckets that waste little, by dynamic programming over the distinct lengths."""
+    tops = np.unique(np.quantile(lengths, np.linspace(0, 1, 65), method="higher").clip(1))
+    if tops[-1] * len(lengths) < SMALL:
+        return [int(tops[-1])]
+    upto = [0, *np.searchsorted(np.sort(lengths.clip(1)), tops, side="right").tolist()]
+    best = {j: (float(tops[j] * upto[j + 1]), [int(tops[j])]) for j in range(len(tops))}
+    last = len(tops) - 1
+    one = best[last][0]
+    for _ in range(most - 1):
+        more = {
+            j: min(
+                (best[i][0] + float(tops[j] * (upto[j + 1] - upto[i + 1])), [*best[i][1], int(tops[j])])
+                for i in best if i < j
+            )
+            for j in range(1, len(tops)) if any(i < j for i in best)
+        }  # fmt: skip
+        if last not in more or more[last][0] > best[last][0] - WORTH_A_BUCKET * one:
+            break
+        best = more
+    return best[last][1]
+
+
+def pad(flat: NDArray[Any], offsets: NDArray[np.int64], rows: NDArray[np.int64], steps: int) -> NDArray[Any]:
+    """Chosen ragged sequences as one (rows, steps) array, zero after each one's end."""
+    lengths = np.diff(offsets)[rows]
+    inside = np.arange(steps) < lengths[:, None]
+    padded = np.zeros((len(rows), steps, *flat.shape[1:]), np.float32 if flat.dtype.kind == "f" else np.int32)
+    at = np.repeat(offsets[rows], lengths) + np.concatenate([np.arange(n) for n in lengths] or [np.arange(0)])
+    padded[inside] = flat[at]
+    return padded
+
+
+def bucketed(
+    encoded: Encoded, stops: bool, multiple: int = 1, segment: int | None = None
+) -> tuple[list[Bucket], list[NDArray[np.int64]]]:
+    """Buckets of padded arrays, and the rows of `encoded` that each holds.
+
+    Args:
+        encoded: the examples.
+        stops: whether a step must be left after the longest sequence, to decide that it stops.
+        multiple: of which the padded lengths are, so that other data of about the same length need no new compilation.
+        segment: steps of a segment, of which the padded lengths are a multiple too where they are more; see
+            `segment_steps`.
+    """
+    if not len(encoded):
+        return [], []
+    tops = edges(encoded.lengths)
+    which = np.searchsorted(tops, encoded.lengths)
+    buckets, rows = [], []
+    for b, top in enumerate(tops):
+        chosen = np.flatnonzero(which == b)
+        if not len(chosen):
+            continue
+        real = lambda a: a[chosen].astype(np.float32 if a.dtype.kind == "f" else np.int32)  # noqa: B023, E731
+        steps = up_to(top + stops, multiple)
+        if segment is not None and steps > segment:
+            steps = up_to(steps, segment)
+        values = tuple(pad(a, encoded.offsets, chosen, steps) for a in encoded.steps)
+        buckets.append(Bucket(tuple(real(a) for a in encoded.inputs), values, encoded.lengths[chosen].astype(np.int32)))
+        rows.append(chosen)
+    return buckets, rows
+
+
+def up_to(count: int, multiple: int) -> int:
+    """The next multiple that is no less than a number."""
+    return -(-count // multiple) * multiple
+
+
+def segment_steps(longest: int, asked: int | None) -> int | None:
+    """Steps after which backpropagation is cut, or `None` where sequences are learned whole.
+
+    Args:
+        longest: steps of the longest sequence.
+        asked: what the user wants, or `None`.
+    """
+    if asked is not None:
+        return asked
+    return None if longest <= WHOLE else WHOLE // 2
+
+
+def batch_rows(bucket: Bucket, batch: int, cells: int, segment: int | None = None) -> int:
+    """Rows of one update in a bucket: `batch`, or fewer where the sequences are long or few."""
+    steps = bucket.steps if segment is None else min(bucket.steps, segment)
+    return max(1, min(batch, bucket.examples, cells // steps))
+
+
+def epoch(
+    buckets: list[Bucket],
+    sizes: list[int],
+    together: list[int],
+    seed: int,
+    number: int,
+    *,
+    segment: int | None = None,
+    multiple: int = 1,
+) -> Iterator[Group]:
+    """The updates of one pass, in an order that depends on the seed and the pass alone.
+
+    Args:
+        buckets: the training data.
+        sizes: rows of one update, per bucket.
+        together: updates of one dispatch, per bucket.
+        seed: of the fit.
+        number: of the pass, from 0.
+        segment: steps of a segment; the segments of one batch of long sequences are one group, in their order.
+        multiple: of which the rows of an update are, filled with rows that have no weight.
+    """
+    rng = np.random.default_rng([seed, 1, number])
+    groups = []
+    for b, (bucket, size, K) in enumerate(zip(buckets, sizes, together, strict=True)):
+        updates = -(-bucket.examples // size)
+        long = segment is not None and bucket.steps > segment
+        K = 1 if long else K
+        order = np.zeros(up_to(updates, K) * size, np.int32)
+        order[: bucket.examples] = rng.permutation(bucket.examples)
+        real = (np.arange(len(order)) < bucket.examples).astype(np.float32)
+        fill = ((0, 0), (0, 0), (0, up_to(size, multiple) - size))
+        rows, weights = np.pad(order.reshape(-1, K, size), fill), np.pad(real.reshape(-1, K, size), fill)
+        for g, (r, w) in enumerate(zip(rows, weights, strict=True)):
+            if long:
+                groups.append(_segments(b, bucket, r, w, segment or 1))
+            else:
+                groups.append(Group(b, r, np.zeros(K, np.int32), w, min(K, updates - g * K)))
+    for g in rng.permutation(len(groups)):
+        yield groups[g]
+
+
+def _segments(b: int, bucket: Bucket, rows: NDArray[np.int32], weights: NDArray[np.float32], segment: int) -> Group:
+    """All segments of one batch; those past its longest sequence and the stop after it are padding."""
+    count = bucket.steps // segment
+    longest = int(bucket.lengths[rows[weights > 0]].max())
+    first = np.arange(count, dtype=np.int32) * segment
+    return Group(b, np.repeat(rows, count, 0), first, np.repeat(weights, count, 0), min(count, longest // segment + 1))

@@ -1,0 +1,331 @@
+"""Training: a stable phase at the peak rate, then a decay from the best weights found; the best weights are kept.
+
+    stable   rate at its peak after the warm-up, until `patience` rounds bring nothing, or most of the budget is spent
+    decay    back to the best weights, then half a cosine down to zero
+
+One look at the held-out sequences ends every round and decides. Early stopping alone would keep noisy weights from a
+high rate; a schedule fixed beforehand would have to know how long this data takes (Hu et al. 2024, arXiv:2404.06395,
+for the two phases).
+"""
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import msgspec
+import numpy as np
+
+from unspool.config import Round
+from unspool.encoding.codec import Encoded
+from unspool.errors import TrainingError
+from unspool.network.decoder import Net
+from unspool.runtime.devices import placed, turn
+from unspool.runtime.threefry import seed_words
+from unspool.training.batching import Bucket, Group, batch_rows, bucketed, epoch
+from unspool.training.defaults import Plan
+from unspool.training.sharding import shards
+from unspool.training.train_step import Learner, Updates, copied, score, start, update
+
+CELLS = 32_768
+"""Steps, padding included, that one update may hold."""
+TOGETHER = 25
+"""Updates of one dispatch at the most."""
+DECAY = 0.5
+"""Length of the decay, as a share of the updates that it took to find the best weights."""
+TOLERANCE, EXACT_TOLERANCE = 1e-4, 1e-5
+"""Nats per step by which a round must be better than the best one to count: held out, and where all is memorised, since
+the squared error of a series that fits exactly goes on to matter long after its nats look settled."""
+
+
+CURVES: Mapping[str, Callable[[float], float]] = MappingProxyType(
+    {
+        "linear": lambda x: x,
+        "exponential": lambda x: (1 - math.exp(-5 * x)) / (1 - math.exp(-5)),
+        "sigmoid": lambda x: (math.tanh(6 * (x - 0.5)) / math.tanh(3) + 1) / 2,
+    }
+)
+"""How the share of its own output rises, from zero to one of half the training: the three curves of Bengio et al."""
+
+
+class Progress(msgspec.Struct, forbid_unknown_fields=True):
+    """Where training stands: with the weights, all that it takes to go on from here.
+
+    `best` is the criterion at the best weights: held-out nats per step, or those of training when nothing is held out.
+    """
+
+    update: int = 0
+    epoch: int = 0
+    group: int = 0
+    phase: Literal["stable", "decay", "done"] = "stable"
+    best: float = math.inf
+    best_update: int = 0
+    bad: int = 0
+    decay_from: int = 0
+    decay_updates: int = 0
+    seconds: float = 0.0
+    stopped: str = ""
+    rounds: list[Round] = msgspec.field(default_factory=list)
+
+
+@dataclass
+class Task:
+    """The data of one fit, in the network's units.
+
+    Attributes:
+        train: buckets to learn from.
+        heldout: buckets to decide by; none where everything is learned from.
+        train_steps: real steps in `train`; `heldout_steps` those in `heldout`.
+        train_jacobian: sum of the log-Jacobians over `train`, which turn densities into original units.
+        heldout_jacobian: the same over `heldout`.
+        seed: of order, dropout and coins.
+    """
+
+    train: list[Bucket]
+    heldout: list[Bucket]
+    train_steps: int
+    heldout_steps: int
+    train_jacobian: float
+    heldout_jacobian: float
+    seed: int
+
+    @classmethod
+    def of(cls, learned: Encoded, heldout: Encoded, *, stops: bool, seed: int, segment: int | None = None) -> "Task":
+        """Of examples to learn from and others to decide by.
+
+        Args:
+            learned: to learn from.
+            heldout: to decide by, perhaps none.
+            stops: whether the end of a sequence is learned.
+            seed: of order, dropout and coins.
+            segment: steps after which backpropagation is cut.
+        """
+        return cls(
+            train=bucketed(learned, stops, segment=segment)[0],
+            heldout=bucketed(heldout, stops)[0],
+            train_steps=int(learned.offsets[-1]),
+            heldout_steps=int(heldout.offsets[-1]),
+            train_jacobian=learned.jacobian,
+            heldout_jacobian=heldout.jacobian,
+            seed=seed,
+        )
+
+
+Watcher = Callable[[Progress], None]
+Saver = Callable[[Progress, Learner, Learner], None]
+
+
+def train(
+    task: Task,
+    plan: Plan,
+    net: Net,
+    *,
+    resume: tuple[Progress, Learner, Learner] | None = None,
+    watch: Watcher = lambda progress: None,
+    save: Saver = lambda progress, learner, best: None,
+) -> tuple[Net, Progress]:
+    """Train, and return the best weights.
+
+    Args:
+        task: the data.
+        plan: every number.
+        net: initial weights.
+        resume: what `save` was given, to go on from there: the result is the same to the bit.
+        watch: called after every dispatch, to show progress.
+        save: called after every round.
+
+    Raises:
+        TrainingError: the likelihood of the very first round is not finite.
+    """
+    run = Run(task, plan, net, resume)
+    began = time.monotonic() - run.progress.seconds
+    with interruptible() as interrupted:
+        while run.progress.phase != "done":
+            ended = run.round(watch, lambda: interrupted() or run.late(time.monotonic() - began))
+            run.progress.seconds = time.monotonic() - began
+            run.judge()
+            if ended:
+                save(run.progress, run.learner, run.best)
+            else:  # the last whole round stays saved, from which a later call goes on as if nothing had been
+                run.finish("interrupted" if interrupted() else "time")
+            watch(run.progress)
+    return jax.device_put(run.best.net, jax.local_devices()[0]), run.progress
+
+
+class Run:
+    """A training under way."""
+
+    def __init__(self, task: Task, plan: Plan, net: Net, resume: tuple[Progress, Learner, Learner] | None) -> None:
+        self.task, self.plan = task, plan
+        self.sizes = [batch_rows(bucket, plan.batch, CELLS, plan.segment) for bucket in task.train]
+        self.together = [
+            max(1, min(TOGETHER, plan.round, -(-bucket.examples // size)))
+            for bucket, size in zip(task.train, self.sizes, strict=True)
+        ]
+        self.spread = shards(max(self.sizes), plan.size, plan.shards, plan.devices)
+        if resume is None:
+            learner = start(net, self.plan.recipe)
+            resume = (Progress(), learner, learner)
+        self.progress = resume[0]
+        self.learner, self.best = (copied(placed(learner, self.spread.devices)) for learner in resume[1:])
+        self.key = jax.random.wrap_key_data(jnp.asarray(seed_words(task.seed)))
+        per_sequence = max(1.0, task.train_steps / sum(b.examples for b in task.train))
+        self.scale = np.float32(1.0 / (plan.batch * min(per_sequence, plan.segment or math.inf)))
+        self.seen = 0.0
+        self.seen_rows = 0.0
+
+    def round(self, watch: Watcher, cut: Callable[[], bool]) -> bool:
+        """Updates up to the next look at the held-out sequences; false if `cut` asked to end earlier."""
+        progress = self.progress
+        self.seen, self.seen_rows = 0.0, 0
+        target = progress.update + self.plan.round
+        while progress.update < target:
+            for group in self.groups():
+                self.dispatch(group)
+                progress.group += 1
+                watch(progress)
+                if cut():
+                    return False
+                if progress.update >= target:
+                    return True
+            progress.epoch, progress.group = progress.epoch + 1, 0
+        return True
+
+    def groups(self) -> Iterator[Group]:
+        """What is left of the current pass."""
+        everything = epoch(
+            self.task.train,
+            self.sizes,
+            self.together,
+            self.task.seed,
+            self.progress.epoch,
+            segment=self.plan.segment,
+            multiple=self.spread.shards,
+        )
+        return (group for g, group in enumerate(everything) if g >= self.progress.group)
+
+    def dispatch(self, group: Group) -> None:
+        """Run one group of updates."""
+        at, bucket = self.progress.update, self.task.train[group.bucket]
+        numbers = range(at, at + len(group.rows))
+        long = self.plan.segment is not None and bucket.steps > self.plan.segment
+        updates = Updates(
+            bucket.segments(group.rows, group.first, self.plan.segment) if long else bucket.take(group.rows),  # type: ignore[arg-type]
+            group.first,
+            group.weights,
+            np.array([self.rate(n) for n in numbers], np.float32),
+            np.array([self.share(n) for n in numbers], np.float32),
+        )
+        with turn(self.spread.devices):
+            self.learner, total = update(
+                self.plan.recipe,
+                replace(self.spread, segmented=long),
+                self.learner,
+                updates.placed(self.spread.devices),
+                np.int32(group.updates),
+                self.scale,
+                jax.random.fold_in(self.key, at),
+            )
+            seen = float(total)
+        self.seen += seen
+        self.seen_rows += float(group.weights.sum()) / (len(group.rows) if long else 1)
+        self.progress.update += group.updates
+
+    def rate(self, number: int) -> float:
+        """Learning rate of an update."""
+        warm = min(1.0, (number + 1) / self.plan.warmup)
+        if self.progress.phase == "stable":
+            return self.plan.rate * warm
+        done = min(1.0, (number - self.progress.decay_from) / self.progress.decay_updates)
+        return self.plan.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+
+    def share(self, number: int) -> float:
+        """Share of steps that read the network's own output: under scheduled feeding, a curve up to a half."""
+        if self.plan.recipe.feeding == "free":
+            return 1.0
+        return 0.5 * CURVES[self.plan.curve](min(1.0, number / (0.5 * self.plan.updates)))
+
+    def late(self, seconds: float) -> bool:
+        """Whether the time budget is spent."""
+        return self.plan.seconds is not None and seconds >= self.plan.seconds
+
+    def judge(self) -> None:
+        """Look at the held-out sequences, keep the best weights, move to the next phase if it is time."""
+        progress, plan = self.progress, self.plan
+        rows = sum(bucket.examples for bucket in self.task.train)
+        steps = max(1.0, self.task.train_steps * self.seen_rows / rows)
+        shown = -(self.seen + self.task.train_jacobian * self.seen_rows / rows) / steps
+        heldout = self.heldout(self.learner.net)
+        criterion, tolerance = (shown, EXACT_TOLERANCE) if heldout is None else (heldout, TOLERANCE)
+        diverged = not math.isfinite(criterion)
+        if not diverged and math.isfinite(shown):  # JSON has no other numbers: the files couldn't be read again
+            progress.rounds.append(Round(progress.update, shown, heldout))
+        if not diverged and criterion < progress.best - tolerance:
+            progress.best, progress.best_update, progress.bad = criterion, progress.update, 0
+            self.best = copied(self.learner)
+        else:
+            progress.bad += 1
+        if diverged and not math.isfinite(progress.best):
+            cure = "Lower the learning rate with Training(rate=...), or look for wild values in the data."
+            raise TrainingError("fit", "a finite likelihood after the first round", str(criterion), cure)
+        late = plan.seconds is not None and progress.seconds > 0.7 * plan.seconds
+        stuck = diverged or progress.bad >= plan.patience
+        if progress.phase == "stable" and (stuck or progress.update >= 0.75 * plan.updates or late):
+            self.decay()
+        elif progress.phase == "decay" and diverged:
+            self.finish("diverged")
+        elif progress.phase == "decay" and progress.update >= progress.decay_from + progress.decay_updates:
+            self.finish("decayed")
+
+    def decay(self) -> None:
+        """From the best weights on, let the rate fall.
+
+        Patience has no say here: while the rate is still high, a round without improvement is only noise.
+        """
+        progress, plan = self.progress, self.plan
+        self.learner = copied(self.best)
+        progress.phase, progress.bad, progress.decay_from = "decay", 0, progress.update
+        wanted = max(4 * plan.round, round(DECAY * progress.best_update))
+        progress.decay_updates = max(plan.round, min(wanted, plan.updates - progress.update))
+
+    def finish(self, why: str) -> None:
+        """End."""
+        self.progress.phase, self.progress.stopped = "done", why
+
+    def heldout(self, net: Net) -> float | None:
+        """Held-out nats per step in original units."""
+        return heldout_nats(self.task, self.plan, net) if self.task.heldout else None
+
+
+def heldout_nats(task: Task, plan: Plan, net: Net) -> float:
+    """Nats per step, in original units, of the sequences that a task holds out."""
+    free = plan.recipe.feeding == "free"
+    total = sum(float(score(net, bucket, free=free, most=plan.devices).sum()) for bucket in task.heldout)
+    return -(total + task.heldout_jacobian) / max(1, task.heldout_steps)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a question that can be asked between updates; a second one interrupts as usual."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed.is_set
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def once(_number: int, _frame: Any) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, once)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,207 @@
+"""The whole way, from a table to arrays and back, and through the file."""
+
+import datetime as dt
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unspool.dataset.examples import Examples, gather
+from unspool.encoding.codec import Codec, Encoded
+from unspool.errors import SchemaError, UnknownCategory
+from unspool.schema.fields import Category, First, Flag, Number, Schema, Text
+
+moment = dt.datetime.fromisoformat
+
+FULL = {
+    "country": ["x", "y", None, "x"],
+    "age": [30, None, 25, 41],
+    "rgb": [[0.1, 0.2], [0.3, 0.4], None, [0.5, 0.7]],
+    "member": [True, False, None, True],
+    "born": [moment("2001-01-02"), None, moment("1999-07-01T05"), moment("1980-02-03")],
+    "path": [
+        [{"v": 1.5, "s": "a", "n": 1000, "b": True}, {"v": None, "s": None, "n": 5, "b": False}],
+        [],
+        [{"v": -2.0, "s": "b", "n": None, "b": None}],
+        [{"v": 3.0, "s": "a", "n": 7, "b": True}, {"v": 1.0, "s": "a", "n": 8, "b": True}],
+    ],
+}
+INPUTS = ["country", "age", "rgb", "member", "born"]
+
+
+def fit(data, **options) -> tuple[Codec, Examples, Encoded]:
+    schema, examples = gather(data, **options)
+    codec = Codec.fit(schema, examples)
+    return codec, examples, codec.encode(examples)
+
+
+def shown(codec: Codec, examples: Examples, encoded: Encoded) -> list:
+    return codec.show(codec.decode(encoded.steps, encoded.offsets, examples.first), encoded.offsets)
+
+
+def test_every_kind_of_field_goes_in_and_comes_out() -> None:
+    codec, examples, encoded = fit(FULL, inputs=INPUTS, sequence="path")
+    assert [values.dtype.name for values in encoded.inputs] == ["int32", "float64", "float64", "float64", "float64"]
+    assert [values.shape for values in encoded.inputs] == [(4,), (4, 1), (4, 2), (4, 1), (4, 7)]
+    assert [np.isnan(values).any() for values in encoded.inputs[1:]] == [True] * 4
+    assert [values.dtype.name for values in encoded.steps] == ["float64", "int32", "float64", "int32"]
+    assert encoded.offsets.tolist() == [0, 2, 2, 3, 5]
+    back = shown(codec, examples, encoded)
+    for sequence, wanted in zip(back, FULL["path"], strict=True):
+        assert [pytest.approx(record) for record in wanted] == sequence
+    assert (codec.shortest, codec.longest, codec.examples, codec.total) == (0, 2, 4, 5)
+
+
+def test_the_fitted_codec_survives_json() -> None:
+    codec, _, _ = fit(FULL, inputs=INPUTS, sequence="path")
+    assert msgspec.json.decode(msgspec.json.encode(codec), type=Codec) == codec
+
+
+CELLS = {
+    "text": st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+    "words": st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=3), max_size=6),
+    "whole": st.lists(st.integers(-(10**9), 10**9), max_size=6),
+    "vectors": st.lists(st.lists(st.integers(-99, 99), min_size=2, max_size=2), max_size=5),
+    "flags": st.lists(st.booleans(), max_size=6),
+}
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@given(data=st.data())
+def test_any_sequences_come_back_exactly(kind: str, data) -> None:
+    known = {
+        "text": "ab",
+        "words": ["a", None, "b"],
+        "whole": [1, 2],
+        "vectors": [[1, 2], [2, 1]],
+        "flags": [True, False],
+    }
+    sequences = [known[kind], *data.draw(st.lists(CELLS[kind], min_size=1, max_size=5))]
+    codec, examples, encoded = fit({"k": list(range(len(sequences))), "x": sequences}, inputs=Number("k"), sequence="x")
+    assert shown(codec, examples, encoded) == sequences
+
+
+def test_the_given_value_is_the_base_from_which_generation_continues() -> None:
+    table = {"x": [[10.0, 11.0, 13.0], [100.0, 99.0]]}
+    codec, examples, encoded = fit(table, inputs=First(), sequence=Number("x", "difference"))
+    assert shown(codec, examples, encoded) == [[11.0, 13.0], [99.0]]
+    bases = codec.bases({"x": [50.0]})
+    assert bases["x"].tolist() == [50.0]
+    steps = [encoded.steps[0][:2]]
+    assert codec.decode(steps, np.array([0, 2]), bases)["x"].tolist() == [51.0, 53.0]
+
+
+def test_examples_can_be_taken_by_position_and_by_mask() -> None:
+    _, _, encoded = fit(FULL, inputs=INPUTS, sequence="path")
+    part = encoded.take(np.array([3, 0]))
+    assert part.offsets.tolist() == [0, 2, 4]
+    np.testing.assert_array_equal(part.steps[1], encoded.steps[1][[3, 4, 0, 1]])
+    np.testing.assert_array_equal(part.inputs[0], encoded.inputs[0][[3, 0]])
+    assert len(encoded.take(np.array([True, False, False, True]))) == 2
+    assert encoded.take(np.zeros(0, np.int64)).lengths.tolist() == []
+
+
+def test_inputs_to_generate_from_may_be_single_values_lists_or_frames() -> None:
+    codec, _, encoded = fit(FULL, inputs=INPUTS, sequence="path")
+    single = {"country": "y", "age": 30, "rgb": [0.1, 0.2], "member": True, "born": "2001-01-02"}
+    for data in (single, [single], {name: [value] for name, value in single.items()}, pd.DataFrame([single])):
+        made = codec.encode_inputs(data)
+        assert [len(values) for values in made] == [1] * 5
+        assert made[0].tolist() == [1]
+        for values, wanted in zip(made[1:], encoded.inputs[1:], strict=True):
+            np.testing.assert_allclose(values[0], wanted[0])
+    many = codec.encode_inputs({"country": ["x", "y"], "age": 30, "rgb": [0.1, 0.2], "member": None, "born": None})
+    assert [len(values) for values in many] == [2] * 5
+    nothing = codec.encode_inputs(dict.fromkeys(INPUTS))
+    assert nothing[0].tolist() == [codec.inputs[0].values.index(None)]
+    assert all(np.isnan(values).all() for values in nothing[1:])
+    assert [values.shape for values in nothing[1:]] == [(1, 1), (1, 2), (1, 1), (1, 7)]
+
+
+def test_inputs_to_generate_from_that_are_wrong_are_refused() -> None:
+    codec, _, _ = fit({"k": ["male", "female"], "n": [1.5, 2.5], "x": ["ab", "c"]}, inputs=["k", "n"], sequence="x")
+    with pytest.raises(UnknownCategory, match=r"inputs: row 2, column 'k': .*found 'mael'. Did you mean 'male'"):
+        codec.encode_inputs({"k": ["male", "mael"], "n": 1})
+    with pytest.raises(SchemaError, match=r"expected the columns 'k', 'n', found only 'name'"):
+        codec.encode_inputs({"name": "x"})
+    with pytest.raises(SchemaError, match=r"column 'n': expected a value, because none was missing in training"):
+        codec.encode_inputs({"k": "male", "n": None})
+    with pytest.raises(SchemaError, match=r"column 'n': expected a number, found 'x'"):
+        codec.encode_inputs({"k": "male", "n": "x"})
+
+
+def test_typed_inputs_get_the_types_that_training_had() -> None:
+    codec, _, _ = fit(
+        {
+            "month": [1, 2] * 20,
+            "code": ["007", "1"] * 20,
+            "age": [1.5, 2.5] * 20,
+            "rgb": [[1, 2], [3, 4]] * 20,
+            "new": [True, False] * 20,
+            "x": ["ab", "c"] * 20,
+        },
+        inputs=["month", "code", "age", "rgb", "new"],
+        sequence="x",
+    )
+    typed = {"month": ["2"], "code": ["007"], "age": ["3"], "rgb": ["1, 2"], "new": ["yes"]}
+    assert codec.parse_inputs(typed) == {
+        "month": [2],
+        "code": ["007"],
+        "age": [3.0],
+        "rgb": [[1.0, 2.0]],
+        "new": [True],
+    }
+    assert codec.parse_inputs({"age": [""]}) == {"age": [None]}
+    with pytest.raises(SchemaError, match=r"input 'age': expected a number, found 'old'"):
+        codec.parse_inputs({"age": ["old"]})
+    assert len(codec.encode_inputs(codec.parse_inputs(typed))) == 5
+
+
+def test_a_csv_file_is_read_with_the_types_that_training_had(tmp_path) -> None:
+    codec, _, _ = fit({"code": ["007", "1"], "x": ["ab", "c"]}, inputs="code", sequence="x")
+    (tmp_path / "new.csv").write_text("code,x\n007,12\n")
+    assert codec.encode_inputs(tmp_path / "new.csv")[0].tolist() == [0]
+    assert codec.encode(codec.gather(tmp_path / "new.csv")).steps[0].tolist() == [3, 3]
+
+
+def test_a_symbol_that_training_never_saw_can_be_scored_but_not_given() -> None:
+    codec, _, _ = fit({"k": ["a", "b"], "x": ["ab", "ca"]}, inputs="k", sequence="x")
+    assert codec.encode(codec.gather({"k": ["a"], "x": ["az"]})).steps[0].tolist() == [0, 3]
+    with pytest.raises(UnknownCategory):
+        codec.encode(codec.gather({"k": ["z"], "x": ["ab"]}))
+
+
+def test_a_value_missing_in_new_steps_only_is_refused_with_its_place() -> None:
+    codec, _, _ = fit({"k": ["a", "b"], "x": [[1.5, 2.5], [2.0]]}, inputs="k", sequence="x")
+    with pytest.raises(SchemaError, match=r"row 1, step 2, column 'x': expected a value, because none was missing"):
+        codec.encode(codec.gather({"k": ["a"], "x": [[1.0, None]]}))
+
+
+def test_the_description_shows_what_was_found() -> None:
+    codec, _, _ = fit(FULL, inputs=INPUTS, sequence="path")
+    lines = codec.describe().splitlines()
+    assert lines[0] == "input  country  Category  2 values: x, y, some missing"
+    assert lines[1] == "input  age      Number    25 to 41, standardise, 25.00% missing"
+    assert lines[-1] == "                length    0 to 2 steps, 4 sequences, 5 steps in all"
+    assert len(lines) == 10
+
+
+def test_a_codec_whose_columns_do_not_fit_its_schema_is_refused() -> None:
+    codec, _, _ = fit({"k": ["a", "b"], "x": ["ab", "ca"]}, inputs="k", sequence="x")
+    other = Schema((Flag("k"),), (Text("x"),), "text", sequence="x")
+    with pytest.raises(SchemaError, match=r"codec, input columns: expected Flags, found Symbols"):
+        Codec(other, codec.inputs, codec.steps, 2, 2)
+    with pytest.raises(SchemaError, match=r"codec, lengths"):
+        Codec(codec.schema, codec.inputs, codec.steps, 3, 2)
+
+
+def test_a_flag_may_be_a_step_when_asked_for() -> None:
+    codec, examples, encoded = fit({"k": ["a", "b"], "x": [[0, 1], [1, 1]]}, inputs="k", sequence=Flag("x"))
+    assert shown(codec, examples, encoded) == [[False, True], [True, True]]
+    assert fit({"k": ["a", "b"], "x": [[0, 1], [1, 1]]}, inputs="k", sequence=Category("x"))[0].steps[0].values == (
+        1,
+        0,
+    )

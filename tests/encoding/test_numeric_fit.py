@@ -1,0 +1,187 @@
+"""Numbers of a step come back on their grid, at their atoms and within their bounds."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unspool.dataset.examples import gather
+from unspool.encoding.codec import Codec
+from unspool.errors import OptionError, SchemaError
+from unspool.network.build import shape_of
+from unspool.network.distributions.base import innermost
+from unspool.options import Network
+from unspool.schema.fields import Count, Number
+
+RNG = np.random.default_rng(1)
+
+
+def fitted(values, field="x", first=None):
+    """Codec and examples of a table whose one step field has these values, in sequences of ten."""
+    rows = [values[at : at + 10].tolist() for at in range(0, len(values), 10)]
+    table = {"k": [k % 3 + 0.5 * (k % 2) for k in range(len(rows))], "x": rows}
+    schema, examples = gather(table, inputs=Number("k"), sequence=field)
+    return Codec.fit(schema, examples), examples
+
+
+def column(values, field="x"):
+    return fitted(values, field)[0].steps[0]
+
+
+def float32(codec, encoded):
+    """What the network sees, and what generation gives back."""
+    return codec.decode([np.asarray(values, np.float32) for values in encoded.steps], encoded.offsets)
+
+
+@pytest.mark.parametrize("head", ["discretised", "histogram", "mixture"])
+@pytest.mark.parametrize("transform", ["standardise", "log1p", "asinh", "difference"])
+@given(data=st.data())
+def test_decimals_come_back_exactly_after_float32(head, transform, data) -> None:
+    """Whatever the head: cents in, the same cents out."""
+    ticks = data.draw(st.lists(st.integers(0, 5000), min_size=11, max_size=60))
+    values = np.round(np.array([*ticks, 0, 5000]) / 100, 2)
+    codec, examples = fitted(values, Number("x", transform, head))
+    encoded = codec.encode(examples)
+    np.testing.assert_array_equal(float32(codec, encoded)["x"], values)
+    if head == "discretised":
+        assert codec.steps[0].mass
+        assert not encoded.log_jacobian[0].any()
+
+
+def test_whole_numbers_in_floats_stay_floats_and_whole() -> None:
+    values = RNG.integers(0, 900, 300).astype(float)
+    codec, examples = fitted(values)
+    back = float32(codec, codec.encode(examples))["x"]
+    assert back.dtype == np.float64
+    np.testing.assert_array_equal(back, values)
+
+
+def test_an_atom_of_a_continuous_number_has_no_slope_and_comes_back_exactly() -> None:
+    x = RNG.lognormal(size=400)
+    values = np.where(RNG.random(400) < 0.3, 1 / 3, x)
+    codec, examples = fitted(values)
+    assert codec.steps[0].atoms == (1 / 3,)
+    encoded = codec.encode(examples)
+    np.testing.assert_array_equal(encoded.log_jacobian[0] == 0, values == 1 / 3)
+    back = float32(codec, encoded)["x"]
+    np.testing.assert_array_equal(back == 1 / 3, values == 1 / 3)
+    np.testing.assert_allclose(back, values, rtol=1e-5)
+
+
+def test_prices_that_stand_still_have_a_mass_of_their_own() -> None:
+    steps = np.where(RNG.random(1000) < 0.4, 0.0, 0.01 * RNG.normal(size=1000))
+    values = 100 * np.exp(np.cumsum(steps))
+    codec, examples = fitted(values, Number("x", "log_return"))
+    assert codec.steps[0].atoms == (0.0,)
+    back = float32(codec, codec.encode(examples))["x"].reshape(-1, 10)
+    np.testing.assert_array_equal(np.diff(back) == 0, np.diff(values.reshape(-1, 10)) == 0)
+
+
+def test_masses_are_for_grids_and_told_otherwise_are_densities() -> None:
+    grid = RNG.integers(0, 200, 300)
+    assert column(grid).mass
+    assert column(grid, Number("x", head="histogram")).mass
+    assert not column(grid, Number("x", head="mixture")).mass
+    assert not column(RNG.normal(size=300)).mass
+    with pytest.raises(SchemaError, match="numbers of at most 6 decimals, for the head discretised"):
+        column(RNG.normal(size=300), Number("x", head="discretised"))
+
+
+def test_the_bins_of_a_histogram_hold_about_as_many_values_and_never_cut_a_cell() -> None:
+    values = RNG.geometric(0.02, 2000)
+    fit = column(values, Number("x", "log1p", "histogram"))
+    cuts = np.expm1(np.array(fit.edges) * fit.scale + fit.loc) * fit.unit
+    np.testing.assert_allclose(cuts % 1, 0.5, atol=1e-6)
+    assert np.histogram(values, cuts)[0].max() < 3 * 2000 / 32
+    few = column(RNG.choice([2, 3, 7], 300, p=[0.6, 0.3, 0.1]), Number("x", "standardise", "histogram"))
+    assert len(few.edges) == 5  # 2, 3, the gap, 7: every value has a bin of its own
+    free = column(RNG.normal(size=2000), Number("x", "standardise", "histogram"))
+    assert len(free.edges) == 33
+
+
+def test_bounds_are_zero_for_what_was_never_negative_and_can_be_told() -> None:
+    values = RNG.gamma(2.0, size=300)
+    assert (column(values).floor, column(values).ceiling) == (0.0, None)
+    assert column(values - 1).floor is None
+    assert column(values, Number("x", bounds=None)).floor is None
+    told = column(values, Number("x", bounds="data"))
+    assert (told.floor, told.ceiling) == (values.min(), values.max())
+    told = column(values, Number("x", bounds=(-5.0, 100.0)))
+    assert (told.floor, told.ceiling) == (-5.0, 100.0)
+    with pytest.raises(SchemaError, match="expected numbers of at most 1, its bound"):
+        column(values, Number("x", bounds=(None, 1.0)))
+    with pytest.raises(OptionError, match="bounds"):
+        Number("x", bounds=(2.0, 1.0))
+
+
+def test_differences_of_whole_numbers_are_masses_where_first_values_spread_little() -> None:
+    walk = np.cumsum(RNG.integers(-3, 4, (60, 10)), axis=1)
+    near, far = walk + RNG.integers(0, 9, (60, 1)), walk + 1000 * RNG.integers(0, 900, (60, 1))
+    assert column(near.ravel(), Number("x", "difference")).mass
+    assert not column(far.ravel(), Number("x", "difference")).mass
+    for values in (near, far):
+        codec, examples = fitted(values.ravel(), Number("x", "difference"))
+        np.testing.assert_array_equal(float32(codec, codec.encode(examples))["x"], values.ravel())
+
+
+def test_a_walk_that_was_never_negative_is_pushed_up_at_zero() -> None:
+    codec, _ = fitted(np.abs(RNG.normal(size=400)).cumsum(), Number("x", "difference"))
+    made = codec.decode([np.full(6, -8.0)], np.array([0, 3, 6]))["x"]
+    assert made.min() == 0
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_no_draw_violates_a_bound_or_leaves_the_grid(seed) -> None:
+    """Of a network with random weights, whatever it draws."""
+    import jax.numpy as jnp
+
+    rng = np.random.default_rng(seed)
+    values = rng.poisson(4, 200) + 1
+    for field in (Count("x"), Number("x", "log1p", bounds="data"), Number("x", head="normal", bounds=(0.0, 30.0))):
+        codec, _ = fitted(values, field)
+        head = shape_of(codec, Network(), 8, 8).heads[0]
+        params = jnp.asarray(3 * rng.normal(size=(50, head.size)), jnp.float32)
+        z = head.pick(params, jnp.asarray(rng.uniform(1e-6, 1 - 1e-6, (50, head.draws)), jnp.float32))
+        made = codec.decode([np.asarray(z)], np.array([0, 50]))["x"]
+        assert made.dtype == np.int64
+        fit = codec.steps[0]
+        assert made.min() >= fit.floor
+        assert fit.ceiling is None or made.max() <= fit.ceiling
+        again = np.asarray(codec.steps[0].encode(made, None, np.array([0, 50])), np.float32)
+        np.testing.assert_allclose(again, z, rtol=1e-5, atol=1e-5)
+
+
+def test_counts_are_whole_and_never_negative() -> None:
+    for wrong in ([1, -1], [0.5, 1.0]):
+        with pytest.raises(SchemaError, match="expected a whole number, 0 or above"):
+            column(np.array(wrong * 10), Count("x"))
+    codec, _ = fitted(RNG.poisson(2, 100), Count("x"))
+    assert type(innermost(shape_of(codec, Network(), 8, 8).heads[0])).__name__ == "Discretised"
+
+
+def test_few_decimals_are_symbols_that_come_back_as_numbers() -> None:
+    values = RNG.choice([0.0, 0.5, 1.0], 100)
+    codec, examples = fitted(values)
+    back = codec.decode(codec.encode(examples).steps, examples.offsets)["x"]
+    assert back.dtype == np.float64
+    np.testing.assert_array_equal(back, values)
+
+
+def test_values_of_a_grid_that_never_occur_are_rare_and_never_drawn() -> None:
+    """Whole degrees Fahrenheit, told in Celsius to one decimal: five of nine values of the grid can't occur."""
+    import jax.numpy as jnp
+
+    celsius = np.round((np.round(RNG.normal(60, 12, 2000)) - 32) / 1.8, 1)
+    codec, examples = fitted(celsius)
+    fit = codec.steps[0]
+    assert fit.levels == tuple(np.unique(celsius))
+    assert not fit.atoms
+    assert 0 < fit.unseen < 0.02
+    head = shape_of(codec, Network(), 8, 8).heads[0]
+    params = jnp.asarray(RNG.normal(size=(500, head.size)), jnp.float32)
+    z = head.pick(params, jnp.asarray(RNG.uniform(1e-6, 1 - 1e-6, (500, head.draws)), jnp.float32))
+    made = codec.decode([np.asarray(z)], np.array([0, 500]))["x"]
+    assert np.isin(made, celsius).all()
+    np.testing.assert_array_equal(float32(codec, codec.encode(examples))["x"], celsius)
+    assert not column(RNG.integers(0, 3000, 2000)).levels
+    assert not column(RNG.poisson(30, 2000)).levels

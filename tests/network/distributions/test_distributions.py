@@ -1,0 +1,397 @@
+"""Every head is the distribution that its name says: in density, in draws, under rules, and after fitting."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+from unspool.network.distributions.categorical import Bernoulli, Categorical
+from unspool.network.distributions.missing import Nullable
+from unspool.network.distributions.mixture import Mixture, Normal, Point, StudentT, positive, student_quantile
+from unspool.network.distributions.rules import Rule
+from unspool.options import Sampling
+from unspool.runtime.threefry import seed_words, uniforms
+
+N = 20_000
+FIVE_SIGMA = 2 * stats.norm.sf(5)
+
+HEADS = {
+    "categorical": (Categorical(4), [0.3, -1.0, 1.2, 0.0]),
+    "bernoulli": (Bernoulli(), [0.7]),
+    "normal": (Normal(), [0.4, -0.6]),
+    "student": (StudentT(), [0.4, -0.6, -1.2]),
+    "mixture": (Mixture(2), [0.5, -0.3, -1.1, 0.9, -0.8, -0.2]),
+    "nullable": (Nullable(Normal()), [-0.8, 0.4, -0.6]),
+    "point": (Point(), [0.4]),
+}
+NUMBERS = ["normal", "student", "mixture"]
+
+
+def case(name):
+    head, params = HEADS[name]
+    return head, np.array(params)
+
+
+def spread(raw):
+    return np.log1p(np.exp(raw) * (np.e - 1)) + 1e-4
+
+
+def freedom(raw):
+    return 1 + 9 * np.exp(raw)
+
+
+class Blend:
+    """A mixture of SciPy's distributions, and the part of each that a rule leaves."""
+
+    def __init__(self, weights, parts, mass=1.0):
+        self.weights, self.parts, self.mass = np.array(weights) / np.sum(weights), parts, mass
+
+    def logpdf(self, x):
+        return np.log(sum(w * part.pdf(x) for w, part in zip(self.weights, self.parts, strict=True)))
+
+    def cdf(self, x):
+        cut = [np.clip((part.cdf(x) - 0.5) / self.mass + 0.5, 0, 1) for part in self.parts]
+        return sum(w * share for w, share in zip(self.weights, cut, strict=True))
+
+
+def scipys(name, temperature=1.0, mass=1.0, keep=(True, True)):
+    """The head's distribution, as SciPy has it: warmed, and cut to the central mass."""
+    p = np.array(HEADS[name][1])
+    if name == "normal":
+        return Blend([1], [stats.norm(p[0], spread(p[1]) * temperature)], mass)
+    if name == "student":
+        return Blend([1], [stats.t(freedom(p[2]), p[0], spread(p[1]) * temperature)], mass)
+    parts = [stats.norm(loc, spread(raw) * temperature) for loc, raw in zip(p[2:4], p[4:], strict=True)]
+    return Blend(np.exp(p[:2] / temperature) * keep, parts, mass)
+
+
+@functools.cache
+def draws(count, seed=11):
+    rows = jnp.arange(N)
+    return uniforms(seed_words(seed), rows, jnp.zeros(N, int), jnp.zeros(1, int), count)[0]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def pick(head, params, u, rule):
+    """One program a head and kind of rule."""
+    return head.pick(params, u, rule)
+
+
+def picked(name, **options):
+    """N values that the head draws, with Threefry's uniforms."""
+    head, params = case(name)
+    params = jnp.broadcast_to(jnp.asarray(params, jnp.float32), (N, head.size))
+    return np.asarray(pick(head, params, draws(head.draws), Rule.of(Sampling(**options))))
+
+
+def softmax(logits):
+    return np.exp(logits) / np.exp(logits).sum()
+
+
+# ---- density -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_log_densities_are_those_of_scipy(name):
+    """In float64, to 1e-9, far into the tails."""
+    head, params = case(name)
+    x = np.linspace(-9, 9, 37)
+    with jax.enable_x64(True):
+        own = head.log_prob(jnp.asarray(np.tile(params, (37, 1))), jnp.asarray(x))
+    np.testing.assert_allclose(own, scipys(name).logpdf(x), rtol=1e-9, atol=1e-9)
+
+
+def test_a_point_is_a_normal_of_unit_spread():
+    own = Point().log_prob(jnp.array([[0.4]] * 3), jnp.array([-2.0, 0.4, 3.0]))
+    np.testing.assert_allclose(own, stats.norm(0.4).logpdf([-2.0, 0.4, 3.0]), rtol=1e-6)
+
+
+def test_log_probabilities_of_symbols_are_those_of_scipy():
+    """A category is one draw of a multinomial; yes and no are a Bernoulli."""
+    head, params = case("categorical")
+    own = head.log_prob(jnp.asarray(np.tile(params, (4, 1)), jnp.float32), jnp.arange(4))
+    np.testing.assert_allclose(own, stats.multinomial(1, softmax(params)).logpmf(np.eye(4)), rtol=1e-5)
+    own = Bernoulli().log_prob(jnp.array([[0.7], [0.7]]), jnp.array([0.0, 1.0]))
+    np.testing.assert_allclose(own, stats.bernoulli(1 / (1 + np.exp(-0.7))).logpmf([0, 1]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*NUMBERS, "point"])
+def test_densities_integrate_to_one(name):
+    """By the trapezoid rule in sinh, which reaches 1e9 spreads on both sides."""
+    head, params = case(name)
+    y = np.linspace(-21, 21, 4001)
+    with jax.enable_x64(True):
+        density = np.exp(head.log_prob(jnp.asarray(np.tile(params, (4001, 1))), jnp.asarray(np.sinh(y))))
+    assert (density * np.cosh(y)).sum() * (y[1] - y[0]) == pytest.approx(1, abs=1e-6)
+
+
+def test_unseen_symbols_get_their_mass_and_all_sums_to_one():
+    """Index V stands for every symbol that training never saw; it is never drawn."""
+    head, params = Categorical(4, unseen=0.125), jnp.asarray(np.tile(HEADS["categorical"][1], (5, 1)), jnp.float32)
+    mass = np.exp(head.log_prob(params, jnp.arange(5)))
+    assert mass[4] == pytest.approx(0.125)
+    assert mass.sum() == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(mass[:4], 0.875 * softmax(np.array(HEADS["categorical"][1])), rtol=1e-5)
+    gradient = jax.grad(lambda p: head.log_prob(p, jnp.full(5, 4)).sum())(params)
+    assert (gradient == 0).all()
+    assert head.pick(params, jnp.full((5, 1), 1 - 2**-24)).max() == 3
+
+
+def test_a_missing_number_costs_its_own_probability_and_nothing_else():
+    """And the gradient is finite on both sides, though NaN stands in the data."""
+    head, params = case("nullable")
+    rows = jnp.asarray(np.tile(params, (2, 1)), jnp.float32)
+    value = jnp.array([jnp.nan, 1.5])
+    gone = stats.bernoulli(1 / (1 + np.exp(0.8)))
+    expected = [gone.logpmf(1), gone.logpmf(0) + scipys("normal").logpdf(1.5)]
+    np.testing.assert_allclose(head.log_prob(rows, value), expected, rtol=1e-5)
+    gradient = jax.grad(lambda p: head.log_prob(p, value).sum())(rows)
+    assert np.isfinite(gradient).all()
+    assert (gradient[0, 1:] == 0).all()
+
+
+# ---- draws ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_draws_follow_the_distribution(name):
+    """Kolmogorov-Smirnov over 20,000 draws, at five sigma."""
+    assert stats.kstest(picked(name), scipys(name).cdf).pvalue > FIVE_SIGMA
+
+
+def assert_shares(values, probabilities):
+    """Counts within five standard errors of a multinomial; what has no probability never occurs."""
+    counts = np.bincount(values, minlength=len(probabilities))
+    assert (counts[np.asarray(probabilities) == 0] == 0).all()
+    error = np.sqrt(N * probabilities * (1 - np.asarray(probabilities)))
+    assert (np.abs(counts - N * np.asarray(probabilities)) <= 5 * error + 1e-6).all()
+
+
+def test_symbols_are_drawn_as_often_as_they_are_probable():
+    assert_shares(picked("categorical"), softmax(np.array(HEADS["categorical"][1])))
+    yes = 1 / (1 + np.exp(-0.7))
+    assert_shares(picked("bernoulli").astype(int), np.array([1 - yes, yes]))
+
+
+def test_missing_numbers_are_drawn_as_often_as_learned_and_the_others_follow_their_head():
+    """Whatever the rule: temperature and truncation act on the number, not on whether it is there."""
+    gone = 1 / (1 + np.exp(0.8))
+    for options, mass in [({}, 1.0), ({"top_p": 0.5}, 0.5)]:
+        values = picked("nullable", **options)
+        assert_shares(np.isnan(values).astype(int), np.array([1 - gone, gone]))
+        there = values[~np.isnan(values)]
+        assert stats.kstest(there, scipys("normal", mass=mass).cdf).pvalue > FIVE_SIGMA
+
+
+def test_a_point_gives_itself_and_consumes_no_uniform():
+    assert Point().draws == 0
+    assert (picked("point") == np.float32(0.4)).all()
+
+
+@pytest.mark.parametrize("name", [name for name in HEADS if name not in ("categorical", "bernoulli", "point")])
+@pytest.mark.parametrize("options", [{}, {"top_p": 0.9}, {"min_p": 0.05}, {"temperature": 5.0}])
+def test_the_outermost_uniforms_give_finite_numbers(name, options):
+    """2**-24 and 1 - 2**-24 are the ends of what `uniforms` can give."""
+    head, params = case(name)
+    ends = np.array([2**-24, 0.5, 1 - 2**-24], np.float32)
+    u = np.stack(np.meshgrid(*[ends] * head.draws), -1).reshape(-1, head.draws)
+    rows = jnp.asarray(np.tile(params, (len(u), 1)), jnp.float32)
+    values = np.asarray(pick(head, rows, jnp.asarray(u), Rule.of(Sampling(**options))))
+    if name == "nullable":
+        assert (np.isnan(values) == (u[:, 0] < 1 / (1 + np.exp(0.8)))).all()
+        values = values[~np.isnan(values)]
+    assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize("df", [1.0025, 1.1, 1.5, 2.0, 2.4, 2.5, 3.0, 4.9, 10.0, 1000.0])
+def test_the_quantile_of_student_is_that_of_scipy(df):
+    """To 1e-4 of the value from 2.5 degrees on and to 0.3 % below, from the tails to the middle, and never falling."""
+    tail = np.concatenate([2.0 ** -np.arange(24, 3, -1), np.linspace(0.07, 0.4999, 60)])
+    p = np.concatenate([tail, [0.5], 1 - tail[::-1]]).astype(np.float32)
+    own = np.asarray(student_quantile(jnp.asarray(p), jnp.float32(df)))
+    np.testing.assert_allclose(own, stats.t.ppf(p.astype(float), df), rtol=1e-4 if df >= 2.5 else 3e-3, atol=1e-6)
+    assert (np.diff(own) >= 0).all()
+
+
+# ---- rules ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_temperature_scales_the_spread(name):
+    """Of a mixture, it also flattens the weights of the components."""
+    assert stats.kstest(picked(name, temperature=1.7), scipys(name, 1.7).cdf).pvalue > FIVE_SIGMA
+
+
+@pytest.mark.parametrize("name", ["normal", "student"])
+def test_top_p_leaves_the_central_mass(name):
+    expected = scipys(name, 0.8, mass=0.6)
+    assert stats.kstest(picked(name, temperature=0.8, top_p=0.6), expected.cdf).pvalue > FIVE_SIGMA
+
+
+@pytest.mark.parametrize("name", ["normal", "student"])
+def test_min_p_leaves_what_is_dense_enough(name):
+    """The cut is where SciPy's density is that share of its peak."""
+    dist = scipys(name).parts[0]
+    loc = HEADS[name][1][0]
+    radius = optimize.brentq(lambda r: dist.pdf(loc + r) - 0.2 * dist.pdf(loc), 0, 50)
+    values = picked(name, min_p=0.2)
+    assert np.abs(values - loc).max() <= radius * 1.001
+    assert np.abs(values - loc).max() > 0.99 * radius
+    expected = scipys(name, mass=2 * dist.cdf(loc + radius) - 1)
+    assert stats.kstest(values, expected.cdf).pvalue > FIVE_SIGMA
+
+
+def test_rules_act_on_the_components_of_a_mixture_and_within_each():
+    """The weights are 0.69 and 0.31: top-p of 0.6 and min-p of 0.5 leave the first alone, top-p of 0.9 both."""
+    for top_p, keep in [(0.6, (True, False)), (0.9, (True, True))]:
+        expected = scipys("mixture", mass=top_p, keep=keep)
+        assert stats.kstest(picked("mixture", top_p=top_p), expected.cdf).pvalue > FIVE_SIGMA
+    mass = 2 * stats.norm.cdf(np.sqrt(2 * np.log(2))) - 1
+    expected = scipys("mixture", mass=mass, keep=(True, False))
+    assert stats.kstest(picked("mixture", min_p=0.5), expected.cdf).pvalue > FIVE_SIGMA
+
+
+@pytest.mark.parametrize("name", [*NUMBERS, "nullable", "point"])
+def test_top_k_is_for_symbols_and_leaves_numbers_alone(name):
+    """In a record of a category and a number, the rule for the one must not thin out the other."""
+    np.testing.assert_array_equal(picked(name, top_k=1), picked(name))
+
+
+@pytest.mark.parametrize(
+    ("options", "logits"),
+    [
+        ({"temperature": 0.5}, [0.6, -2.0, 2.4, 0.0]),
+        ({"top_k": 2}, [0.3, -np.inf, 1.2, -np.inf]),
+        ({"top_p": 0.8}, [0.3, -np.inf, 1.2, 0.0]),
+        ({"top_p": 0.7}, [0.3, -np.inf, 1.2, -np.inf]),
+        ({"min_p": 0.35}, [0.3, -np.inf, 1.2, -np.inf]),
+        ({"temperature": 2.0, "top_k": 3}, [0.15, -np.inf, 0.6, 0.0]),
+    ],
+)
+def test_rules_leave_a_category_what_they_say(options, logits):
+    """The probabilities are 0.22, 0.06, 0.55, 0.16; the relative ones 0.41, 0.11, 1, 0.30."""
+    assert_shares(picked("categorical", **options), softmax(np.array(logits)))
+
+
+def test_yes_and_no_are_two_symbols_to_a_rule():
+    """Yes has probability 0.67: half the temperature makes it 0.80, top-k of one leaves nothing else."""
+    warm = 1 / (1 + np.exp(-1.4))
+    assert_shares(picked("bernoulli", temperature=0.5).astype(int), np.array([1 - warm, warm]))
+    assert (picked("bernoulli", top_k=1) == 1).all()
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_greedy_is_the_mode(name):
+    """Whatever the uniforms; and of all values, the mode has the largest log-probability.
+
+    Of a mixture it is the location of the highest component, whose peak the neighbour shifts by a little.
+    """
+    head, params = case(name)
+    values = picked(name, greedy=True)
+    mode = np.asarray(head.mode(jnp.asarray(params, jnp.float32)[None]))
+    np.testing.assert_array_equal(values, np.broadcast_to(mode, values.shape))
+    among = np.arange(4) if name == "categorical" else np.array([0.0, 1.0]) if name == "bernoulli" else None
+    grid = np.linspace(-4, 4, 801) if among is None else among
+    rows = jnp.asarray(np.tile(params, (len(grid), 1)), jnp.float32)
+    best = grid[np.argmax(head.log_prob(rows, jnp.asarray(grid, jnp.int32 if head.symbols else jnp.float32)))]
+    assert mode.item() == pytest.approx(best, abs=0.03 if among is None else 0)
+
+
+@pytest.mark.parametrize("name", ["bernoulli", *NUMBERS])
+def test_the_mean_is_the_mean_of_the_draws(name):
+    """Within five standard errors."""
+    head, params = case(name)
+    values = picked(name)
+    mean = np.asarray(head.mean(jnp.asarray(params, jnp.float32)[None])).item()
+    assert abs(values.mean() - mean) < 5 * values.std() / np.sqrt(N)
+
+
+def test_the_mean_of_a_category_is_its_probabilities_and_of_a_nullable_number_that_of_what_is_there():
+    for name, mean in [
+        ("categorical", softmax(np.array(HEADS["categorical"][1]))),
+        ("nullable", [0.4]),
+        ("point", [0.4]),
+    ]:
+        head, params = case(name)
+        np.testing.assert_allclose(np.ravel(head.mean(jnp.asarray(params, jnp.float32)[None])), mean, rtol=1e-5)
+
+
+# ---- recovery ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in HEADS if name != "point"])
+def test_a_fit_to_its_own_draws_gives_the_parameters_back(name):
+    """Maximum likelihood from where training starts; within five standard errors in every direction.
+
+    The errors are those of the observed Fisher information H. In the direction of its eigenvector q with eigenvalue
+    l, the estimate is off by q . (fitted - true), whose standard error is 1 / sqrt(N l). What the likelihood does not
+    see, such as a shift of all logits, has l = 0.
+    """
+    head, params = case(name)
+    with jax.enable_x64(True):
+        values = jnp.asarray(picked(name))
+
+        def loss(p):
+            return -head.log_prob(jnp.broadcast_to(p, (N, head.size)), values).mean()
+
+        slope = jax.jit(jax.value_and_grad(loss))
+        fitted = optimize.minimize(
+            lambda p: tuple(np.asarray(part) for part in slope(p)), head.bias(), jac=True, options={"gtol": 1e-7}
+        )
+        information = jax.jit(jax.hessian(loss))(jnp.asarray(fitted.x))
+    eigenvalues, directions = np.linalg.eigh(np.asarray(information))
+    assert (eigenvalues > 1e-4).sum() >= head.size - (name in ("categorical", "mixture"))
+    off = np.sqrt(N * np.maximum(eigenvalues, 0)) * (directions.T @ (fitted.x - params))
+    assert np.abs(off).max() < 5
+
+
+def test_training_of_a_point_finds_the_mean():
+    """The gradient of squared error vanishes there and nowhere else."""
+    values = jnp.asarray(picked("normal"))
+    slope = jax.grad(lambda p: Point().log_prob(jnp.broadcast_to(p, (N, 1)), values).mean())
+    assert slope(jnp.array([values.mean()])) == pytest.approx(0, abs=1e-5)
+    assert slope(jnp.array([values.mean() + 1])) == pytest.approx(-1, abs=1e-4)
+
+
+# ---- extremes ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_extreme_parameters_stay_finite_and_so_do_their_gradients(name):
+    """Every mix of parameters at -1e4, 0 and 1e4, in float32: a wild update must not end a training in NaN."""
+    head, _ = case(name)
+    size = min(head.size, 4)
+    params = np.stack(np.meshgrid(*[[-1e4, 0.0, 1e4]] * size), -1).reshape(-1, size)
+    params = np.concatenate([params, np.zeros((len(params), head.size - size))], -1)
+    params = np.concatenate([params, params[:, ::-1]]).astype(np.float32)
+    values = jnp.array([0, 1, 3] if head.symbols else [-1e3, 0.0, 1e3])
+    ends = jnp.array([2**-24, 0.5, 1 - 2**-24])
+
+    @jax.jit
+    def all_at_once(params):
+        rows = jnp.broadcast_to(params, (3, *params.shape))
+        total, pull = jax.vjp(lambda p: head.log_prob(p, jnp.broadcast_to(values[:, None], p.shape[:-1])), rows)
+        u = jnp.broadcast_to(ends[:, None, None], (3, len(params), head.draws))
+        return total, pull(jnp.ones_like(total))[0], head.pick(rows, u)
+
+    total, gradient, drawn = all_at_once(jnp.asarray(params))
+    assert np.isfinite(total).all()
+    assert np.isfinite(gradient).all()
+    assert (np.isfinite(drawn) | (name == "nullable")).all()
+
+
+def test_a_spread_is_one_at_zero_and_never_below_its_floor():
+    np.testing.assert_allclose(positive(jnp.array([-1e4, 0.0, 1e4])), [1e-4, 1.0001, 1e4], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_head_says_how_many_parameters_and_uniforms_it_takes(name):
+    """Training starts from as many; of a mixture, from components side by side."""
+    head, params = case(name)
+    assert len(params) == head.size == len(head.bias())
+    assert head.symbols == (4 if name == "categorical" else None)
+    if name == "mixture":
+        assert head.bias()[2] < head.bias()[3]

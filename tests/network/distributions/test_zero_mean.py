@@ -1,0 +1,86 @@
+"""A head whose mean is always that of training: what moves, and what stays as it was."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from unspool.network.distributions.base import Room
+from unspool.network.distributions.discretized import Discretised
+from unspool.network.distributions.grid import Grid
+from unspool.network.distributions.mixture import Mixture, Normal, Point, StudentT
+from unspool.network.distributions.point_masses import Atoms
+from unspool.network.distributions.reflected import Bounded
+from unspool.network.distributions.rules import Rule
+from unspool.network.distributions.zero_mean import Centred, located
+
+HEADS = {
+    "normal": (Normal(), [0.4, -0.6]),
+    "student": (StudentT(), [0.4, -0.6, -0.2]),
+    "mixture": (Mixture(2), [0.5, -0.3, -1.1, 0.9, -0.8, -0.2]),
+}
+N = 200_000
+
+
+@pytest.fixture(params=HEADS)
+def case(request):
+    head, params = HEADS[request.param]
+    return head, jnp.array(params)
+
+
+def test_the_density_is_that_of_the_head_inside_moved_by_its_mean(case):
+    head, params = case
+    x = jnp.linspace(-4, 4, 41)
+    every = jnp.broadcast_to(params, (41, head.size))
+    moved = head.log_prob(every, x + head.mean(params))
+    np.testing.assert_allclose(Centred(head).log_prob(every, x), moved, atol=1e-5)
+    fine = jnp.linspace(-200, 200, 400_001)
+    density = jnp.exp(Centred(head).log_prob(jnp.broadcast_to(params, (len(fine), head.size)), fine))
+    assert float(np.trapezoid(density, fine)) == pytest.approx(1, abs=1e-3)
+
+
+def test_draws_have_a_mean_of_zero_whatever_the_parameters(case):
+    head, params = case
+    uniforms = jnp.asarray(np.random.default_rng(0).random((N, head.draws)), jnp.float32)
+    for shift in (0.0, 5.0):
+        moved = params + shift * jnp.asarray(located(head))
+        draws = np.asarray(Centred(head).pick(jnp.broadcast_to(moved, (N, head.size)), uniforms))
+        assert abs(draws.mean()) < 5 * draws.std() / N**0.5
+        assert float(Centred(head).mean(moved)) == pytest.approx(0, abs=1e-5)
+
+
+def test_rooms_and_rules_go_to_the_head_inside(case):
+    head, params = case
+    uniforms = jnp.asarray(np.random.default_rng(0).random((1000, head.draws)), jnp.float32)
+    draws = Centred(head).pick(jnp.broadcast_to(params, (1000, head.size)), uniforms, room=Room(0.1, 0.3))
+    assert float(draws.min()) >= 0.1
+    assert float(draws.max()) <= 0.3
+    share = float(jnp.exp(Centred(head).log_mass(params, Room(0.1, 0.3))))
+    inside = head.log_mass(params, Room(0.1 + head.mean(params), 0.3 + head.mean(params)))
+    assert share == pytest.approx(float(jnp.exp(inside)), rel=1e-3)
+    mode = Centred(head).pick(params, uniforms[0], Rule(True))
+    assert float(mode) == pytest.approx(float(head.mode(params) - head.mean(params)), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("head", "where"),
+    [
+        (Point(), [0]),
+        (Discretised(Grid("linear", 1.0, 0.0, 1.0, 1.0), components=2), [2, 3]),
+        (Bounded(Normal(), -1.0, 1.0), [0]),
+        (Centred(Mixture(2)), [2, 3]),
+        (Atoms(StudentT(), (0.0,)), [2]),
+    ],
+)
+def test_a_head_says_which_parameters_move_its_values(head, where):
+    assert np.flatnonzero(located(head)).tolist() == where
+    assert set(located(head)) <= {0.0, 1.0}
+
+
+def test_whole_numbers_are_centred_before_they_are_rounded():
+    grid = Grid("linear", 1.0, 0.0, 1.0, 1.0)
+    head = Centred(Discretised(grid, components=2))
+    params = jnp.array([0.0, 0.0, 4.0, 9.0, 0.5, 0.5])
+    uniforms = jnp.asarray(np.random.default_rng(0).random((N, 2)), jnp.float32)
+    draws = np.asarray(head.pick(jnp.broadcast_to(params, (N, 6)), uniforms))
+    assert set(np.unique(draws)) <= set(range(-60, 60))
+    assert draws.mean() == pytest.approx(0, abs=0.05)

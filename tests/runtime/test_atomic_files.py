@@ -1,0 +1,87 @@
+"""A file appears whole or not at all."""
+
+import os
+import stat
+
+import pytest
+
+from unspool.errors import FileError
+from unspool.runtime.atomic_files import atomic
+
+
+def names(folder):
+    return sorted(file.name for file in folder.iterdir())
+
+
+def test_the_file_has_what_was_written_and_nothing_else_stays(tmp_path):
+    with atomic(tmp_path / "out") as file:
+        file.write(b"whole")
+        assert not (tmp_path / "out").exists()
+    assert (tmp_path / "out").read_bytes() == b"whole"
+    assert names(tmp_path) == ["out"]
+
+
+def test_text_is_utf_8_with_its_line_ends_untouched(tmp_path):
+    with atomic(tmp_path / "out", text=True) as file:
+        file.write("ß日\r\n\n")
+    assert (tmp_path / "out").read_bytes() == "ß日\r\n\n".encode()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit, FileNotFoundError])
+def test_any_interruption_leaves_the_old_file_and_is_passed_on(tmp_path, error):
+    (tmp_path / "out").write_bytes(b"old")
+
+    def interrupted():
+        with atomic(tmp_path / "out") as file:
+            file.write(b"new")
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
+    assert (tmp_path / "out").read_bytes() == b"old"
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_new_file_gets_the_usual_permissions_and_an_old_one_keeps_its_own(tmp_path):
+    before = os.umask(0o022)
+    try:
+        with atomic(tmp_path / "new"):
+            pass
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o644
+    (tmp_path / "new").chmod(0o600)
+    with atomic(tmp_path / "new"):
+        pass
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    with atomic(tmp_path / "link") as file:
+        file.write(b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_a_folder_and_a_device_are_refused_before_anything_is_made(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(FileError, match="expected a file"), atomic(tmp_path / name):
+            pytest.fail("the block must not run")
+    assert names(tmp_path) == ["folder", "pipe"]
+
+
+def test_a_name_that_is_too_long_is_told_in_our_words(tmp_path):
+    with pytest.raises(FileError, match="name too long"), atomic(tmp_path / ("x" * 300)):
+        pass
+    assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_is_told_in_our_words(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(FileError, match="no permission"), atomic(tmp_path / "out"):
+        pass

@@ -1,0 +1,97 @@
+"""The transform is chosen by what the values look like, and conservatively."""
+
+import numpy as np
+import pytest
+
+from unspool.schema.transform_choice import input_transform, step_transform
+
+ROWS, STEPS = 40, 200
+OFFSETS = np.arange(ROWS + 1) * STEPS
+
+
+def series(kind: str) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(ROWS, STEPS))
+    phase = rng.uniform(0, 6, (ROWS, 1))
+    if kind.startswith("ar"):
+        x, phi = np.zeros((ROWS, STEPS)), float(kind[2:])
+        x[:, 0] = noise[:, 0] / np.sqrt(1 - phi**2)
+        for t in range(1, STEPS):
+            x[:, t] = phi * x[:, t - 1] + noise[:, t]
+        return x.ravel()
+    return {
+        "walk": noise.cumsum(1),
+        "counted walk": np.round(1000 + 5 * noise.cumsum(1)),
+        "price": 100 * np.exp(0.02 * noise.cumsum(1)),
+        "sine": np.sin(np.linspace(0, 10, STEPS) + phase),
+        "noisy sine": np.sin(np.linspace(0, 10, STEPS) + phase) + 0.01 * noise,
+        "lines": phase * np.arange(STEPS),
+        "falling lines": 100 - phase * np.arange(STEPS),
+        "drained": np.maximum(50 - np.abs(noise).cumsum(1), 0.0),
+        "levels": 10 * phase + noise,
+        "noise": noise,
+        "rain": np.where(noise > 0.5, np.exp(1.5 * noise), 0.0),
+        "cauchy": rng.standard_t(1, (ROWS, STEPS)),
+        "returns": rng.standard_t(3, (ROWS, STEPS)),
+    }[kind].ravel()
+
+
+@pytest.mark.parametrize(
+    ("kind", "transform"),
+    [
+        ("walk", "difference"),
+        ("counted walk", "difference"),
+        ("price", "log_return"),
+        ("sine", "standardise"),
+        ("noisy sine", "standardise"),
+        ("ar0.9", "standardise"),
+        ("ar0.5", "standardise"),
+        ("lines", "gap"),
+        ("falling lines", "drop"),
+        ("drained", "drop"),
+        ("levels", "standardise"),
+        ("noise", "standardise"),
+        ("rain", "log1p"),
+        ("cauchy", "asinh"),
+        ("returns", "standardise"),
+    ],
+)
+def test_each_kind_of_series_gets_its_transform(kind: str, transform: str) -> None:
+    assert step_transform(series(kind), OFFSETS) == transform
+
+
+def test_missing_values_do_not_change_the_choice() -> None:
+    price = series("price")
+    price[np.random.default_rng(1).random(len(price)) < 0.1] = np.nan
+    assert step_transform(price, OFFSETS) == "log_return"
+
+
+@pytest.mark.parametrize(("sign", "transform"), [(1, "gap"), (-1, "drop")])
+def test_what_never_goes_back_must_move_often_and_never_the_other_way(sign: int, transform: str) -> None:
+    """Twenty moves; a number of its own in every sequence is none, and the value before step 0 counts too."""
+    moves = sign * np.tile(np.arange(5.0), 5)
+    offsets = np.arange(0, 26, 5)
+    assert step_transform(moves, offsets) == transform
+    assert step_transform(moves[:20], offsets[:5]) == "standardise"
+    assert step_transform(moves[:20], offsets[:5], np.full(4, -sign * 1.0)) == transform
+    assert step_transform(moves, offsets, np.full(5, sign * 1.0)) == "standardise"
+    assert step_transform(np.repeat(sign * np.arange(40.0), 5), np.arange(0, 201, 5)) == "standardise"
+    back = moves.copy()
+    back[3] -= sign * 3.0
+    assert step_transform(back, offsets) == "standardise"
+    gone = np.where(np.arange(60) % 7 == 2, np.nan, sign * np.tile(np.arange(5.0), 12))
+    assert step_transform(gone, np.arange(0, 61, 5)) == transform
+
+
+def test_few_values_are_standardised() -> None:
+    assert step_transform(np.array([1.0, 2.0, 4.0, 8.0]), np.array([0, 4])) == "standardise"
+    assert input_transform(np.exp(np.arange(10.0))) == "standardise"
+
+
+def test_the_price_of_a_market_is_a_log_return_and_its_returns_are_not() -> None:
+    sp500 = pytest.importorskip("arch.data.sp500", reason="the package arch brings the S&P 500")
+    price = sp500.load()["Adj Close"].to_numpy()
+    rows = np.arange(0, len(price) - 20, 5)[:, None] + np.arange(20)
+    assert step_transform(price, np.array([0, len(price)])) == "log_return"
+    assert step_transform(price[rows].ravel(), np.arange(len(rows) + 1) * 20) == "log_return"
+    assert step_transform(np.diff(np.log(price)), np.array([0, len(price) - 1])) == "standardise"

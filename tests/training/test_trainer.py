@@ -1,0 +1,251 @@
+"""Training ends with the best weights it saw, and the same ones wherever it was interrupted."""
+
+import math
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import msgspec
+import numpy as np
+import pytest
+
+from unspool.errors import OptionError, TrainingError
+from unspool.training.train_step import copied, score
+from unspool.training.trainer import CURVES, Progress, Run, train
+
+
+def same_bits(one, other):
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return all(np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in pairs)
+
+
+def course(progress):
+    """All of a progress but the time it took."""
+    return {name: value for name, value in msgspec.structs.asdict(progress).items() if name != "seconds"}
+
+
+@pytest.fixture(scope="module")
+def finished(small):
+    """A training that ran through, and what it saved after every round."""
+    saved = []
+
+    def save(progress, learner, best):
+        saved.append((msgspec.convert(msgspec.to_builtins(progress), Progress), copied(learner), copied(best)))
+
+    net, progress = train(small.task, small.plan, small.net(), save=save)
+    return net, progress, saved
+
+
+def heldout(small, net):
+    return -sum(score(net, bucket).sum() for bucket in small.task.heldout) / small.task.heldout_steps
+
+
+def test_training_returns_the_best_weights_it_saw(small, finished):
+    """They give the held-out nats that the progress reports, which no round went below by more than the tolerance."""
+    net, progress, _ = finished
+    assert progress.phase == "done"
+    assert heldout(small, net) == pytest.approx(progress.best, abs=1e-5)
+    assert progress.best < heldout(small, small.net()) - 0.5
+    rounds = progress.rounds
+    assert progress.best <= min(r.heldout for r in rounds) + 1e-4
+    assert next(r.heldout for r in rounds if r.update == progress.best_update) == progress.best
+    assert all(math.isfinite(r.train) for r in rounds)
+
+
+def test_the_same_training_gives_the_same_weights_to_the_bit(small, finished):
+    net, progress = train(small.task, small.plan, small.net())
+    assert same_bits(net, finished[0])
+    assert course(progress) == course(finished[1])
+
+
+def test_trainings_side_by_side_end_as_they_do_alone(small):
+    """Their updates are spread over the same devices, which wait for each other within an update."""
+    plan = replace(small.plan, batch=16, shards=2)
+    assert Run(small.task, plan, small.net(), None).spread.shards == 2
+    alone, _ = train(small.task, plan, small.net())
+    with ThreadPoolExecutor(3) as pool:
+        many = [pool.submit(train, small.task, plan, small.net()) for _ in range(6)]
+        assert all(same_bits(alone, training.result()[0]) for training in many)
+
+
+def test_another_seed_gives_other_weights(small, finished):
+    net, _ = train(replace(small.task, seed=4), small.plan, small.net())
+    assert not same_bits(net, finished[0])
+
+
+def test_training_resumed_after_any_round_ends_with_the_same_weights_to_the_bit(small, finished):
+    """Dropout, order, moments, phase and best weights go on as if nothing had happened."""
+    net, progress, saved = finished
+    assert {p.phase for p, _, _ in saved} == {"stable", "decay", "done"}
+    for state, learner, best in saved:
+        again = msgspec.convert(msgspec.to_builtins(state), Progress)
+        resumed, end = train(small.task, small.plan, small.net(), resume=(again, copied(learner), copied(best)))
+        assert same_bits(resumed, net)
+        assert course(end) == course(progress)
+
+
+def test_all_64_bits_of_a_seed_count(small):
+    """JAX's own keys forget the upper half; a seed of 32 bits gives the same key as theirs."""
+    keys = [
+        jax.random.key_data(Run(replace(small.task, seed=seed), small.plan, small.net(), None).key)
+        for seed in (5, 2**40 + 5)
+    ]
+    assert keys[0].tolist() == jax.random.key_data(jax.random.key(5)).tolist()
+    assert keys[0].tolist() != keys[1].tolist()
+    with pytest.raises(OptionError, match="from 0 to"):
+        Run(replace(small.task, seed=-1), small.plan, small.net(), None)
+
+
+# ---- interruptions -------------------------------------------------------------------------------------------------
+
+
+def test_the_first_interrupt_ends_training_cleanly_with_the_best_weights(small, finished):
+    """After the dispatch that is running; Python's own handler is back afterwards."""
+    before = signal.getsignal(signal.SIGINT)
+    shown = []
+
+    def watch(progress):
+        shown.append(progress.update)
+        if progress.update > 20 and progress.phase != "done":
+            signal.raise_signal(signal.SIGINT)
+
+    net, progress = train(small.task, small.plan, small.net(), watch=watch)
+    assert progress.stopped == "interrupted"
+    assert progress.phase == "done"
+    assert 20 < progress.update < finished[1].update
+    assert heldout(small, net) == pytest.approx(progress.best, abs=1e-5)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert shown == sorted(shown)
+
+
+@pytest.fixture
+def heeded():
+    """Python's own handler of Ctrl-C, which a process that a shell has put in the background starts without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_interrupt_is_not_held_back(small, heeded):
+    """Whoever presses twice doesn't want to wait for the held-out sequences."""
+
+    def watch(progress):
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.01)  # Python may take two signals at once for one
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.01)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(small.task, small.plan, small.net(), watch=watch)
+    assert signal.getsignal(signal.SIGINT) is heeded
+
+
+def test_a_spent_time_budget_ends_training_with_the_best_weights(small):
+    net, progress = train(small.task, replace(small.plan, seconds=1e-6), small.net())
+    assert progress.stopped == "time"
+    assert heldout(small, net) == pytest.approx(progress.best, abs=1e-5)
+
+
+# ---- the schedule, with held-out nats that a script says -----------------------------------------------------------
+
+
+@pytest.fixture
+def scripted(small, monkeypatch):
+    """Train, told these held-out nats round after round; the last goes on for ever."""
+
+    def run(*nats):
+        said = iter(nats)
+        monkeypatch.setattr(Run, "heldout", lambda self, net: next(said, nats[-1]))
+        weights = []
+        net, progress = train(
+            small.task,
+            small.plan,
+            small.net(),
+            save=lambda progress, learner, best: weights.append(copied(learner.net)),
+        )
+        return net, progress, weights
+
+    return run
+
+
+def test_the_rate_decays_from_the_best_weights_once_patience_is_spent(scripted):
+    """Two rounds without improvement are the patience here; the best was the second round."""
+    net, progress, weights = scripted(3.0, 2.0, 2.5, 2.4, 2.9, 2.9)
+    updates = [r.update for r in progress.rounds]
+    assert progress.best == 2.0
+    assert progress.best_update == updates[1]
+    assert progress.decay_from == updates[3]
+    assert len(progress.rounds) > 4
+    assert same_bits(weights[3], weights[1])
+    assert same_bits(net, weights[1])
+
+
+def test_an_improvement_below_the_tolerance_does_not_count(scripted):
+    _, progress, _ = scripted(3.0, 3.0 - 5e-5, 3.0 - 9e-5, 3.0)
+    assert progress.best == 3.0
+    assert progress.decay_from == progress.rounds[2].update
+
+
+def test_training_that_always_improves_ends_when_the_rate_has_decayed(small, scripted):
+    _, progress, _ = scripted(*np.linspace(5, 1, 30).tolist())
+    assert progress.stopped == "decayed"
+    assert progress.decay_from >= 0.75 * small.plan.updates
+    assert progress.update >= progress.decay_from + progress.decay_updates
+    assert progress.best_update == progress.update
+
+
+def test_weights_that_diverge_later_are_given_up_for_the_best(scripted):
+    """A NaN is never the best, starts the decay at once, and never reaches a file, which couldn't be read again."""
+    net, progress, weights = scripted(3.0, math.nan, 2.0, 2.5)
+    assert len(weights) == len(progress.rounds) + 1
+    assert progress.rounds[0].update < progress.decay_from < progress.rounds[1].update
+    assert msgspec.json.decode(msgspec.json.encode(progress), type=Progress) == progress
+    assert same_bits(weights[1], weights[0])
+    assert progress.best == 2.0
+    assert same_bits(net, weights[2])
+
+
+def test_weights_that_diverge_at_once_are_an_error_with_its_cure(small):
+    """Before anything is saved."""
+    broken = eqx.tree_at(lambda net: net.start, small.net(), jnp.full_like(small.net().start, jnp.nan))
+    saved = []
+    with pytest.raises(TrainingError, match=r"finite likelihood after the first round, found nan.*Training\(rate="):
+        train(small.task, small.plan, broken, save=lambda *state: saved.append(state))
+    assert not saved
+
+
+def test_the_rate_warms_up_stays_and_falls_as_half_a_cosine(small):
+    """Linearly over four updates; from the peak to a hundredth of it."""
+    run = Run(small.task, small.plan, small.net(), None)
+    peak = small.plan.rate
+    np.testing.assert_allclose([run.rate(n) / peak for n in (0, 1, 3, 4, 40)], [0.25, 0.5, 1, 1, 1])
+    run.progress.phase, run.progress.decay_from, run.progress.decay_updates = "decay", 100, 10
+    np.testing.assert_allclose([run.rate(n) / peak for n in (100, 105, 110, 200)], [1, 0.505, 0.01, 0.01])
+
+
+def test_the_share_of_its_own_output_rises_to_a_half(small):
+    """By each of three curves, over the first half of the updates; under free feeding it is one from the start."""
+    middle = {}
+    for curve in CURVES:
+        run = Run(small.task, replace(small.plan, curve=curve), small.net(), None)
+        shares = [run.share(n) for n in range(49)]
+        assert shares[0] == pytest.approx(0, abs=1e-12)
+        assert shares[24:] == pytest.approx([0.5] * 25)
+        assert (np.diff(shares[:25]) > 0).all()
+        middle[curve] = shares[6]
+    assert middle["linear"] == 0.125
+    assert middle["sigmoid"] < 0.1 < 0.3 < middle["exponential"]
+    free = replace(small.plan, recipe=replace(small.recipe, feeding="free"))
+    assert Run(small.task, free, small.net(), None).share(0) == 1.0
+
+
+def test_without_held_out_data_the_training_nats_decide(small):
+    """They fall, and the rounds say that nothing was held out."""
+    _, progress = train(replace(small.task, heldout=[], heldout_steps=0), small.plan, small.net())
+    assert all(r.heldout is None for r in progress.rounds)
+    assert progress.best == pytest.approx(min(r.train for r in progress.rounds), abs=1e-4)
+    assert progress.best < progress.rounds[0].train
