@@ -10,8 +10,8 @@ import numpy as np
 from common import Sizes, geometric, in_turn, line, quick, report
 from ours import sampling, token_net
 
-from unspool.generation.beam import Found, search
-from unspool.generation.sampler import Request
+from unspool.generation.beam import BeamResult, search
+from unspool.generation.sampler import SampleRequest
 from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN
 from unspool.network.likelihood import sequence_log_prob
@@ -20,9 +20,9 @@ from unspool.options import Beam
 K = 8
 
 
-def find(net: Net, sizes: Sizes) -> Found:
+def find(net: Net, sizes: Sizes) -> BeamResult:
     """The likeliest sequence of each of B inputs."""
-    request = Request((np.zeros(sizes.B, np.int32),), 1, 0, PLAIN, sizes.T, sizes.T)
+    request = SampleRequest((np.zeros(sizes.B, np.int32),), 1, 0, PLAIN, sizes.T, sizes.T)
     return search(net, request, Beam(width=K))
 
 

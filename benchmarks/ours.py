@@ -8,22 +8,24 @@ import jax
 import numpy as np
 from common import Sizes
 
-from unspool.generation.sampler import MOST, Chunk, Request, chunks
-from unspool.network.decoder import Net, Shape, Symbols
+from unspool.generation.sampler import MAX_DISPATCH_STEPS, Chunk, SampleRequest, chunks
+from unspool.network.decoder import Architecture, CategoricalInput, Net
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.rules import PLAIN
 from unspool.options import Network
-from unspool.runtime.devices import placed
+from unspool.runtime.devices import put_on_devices
 from unspool.training.batching import Bucket, segment_steps
-from unspool.training.sharding import shards
-from unspool.training.train_step import Recipe, Updates, copied, start, update
+from unspool.training.sharding import choose_sharding
+from unspool.training.train_step import UpdateBatch, UpdateConfig, copy_tree, new_train_state, update
 
 EMBEDDING = 32
 
 
 def token_net(sizes: Sizes, *, stops: bool = False) -> Net:
     """A token model of one layer, with random weights; its single input has two values."""
-    shape = Shape((Symbols(2),), (Categorical(sizes.V),), (sizes.T + 1) * stops, sizes.H, EMBEDDING, Network())
+    shape = Architecture(
+        (CategoricalInput(2),), (Categorical(sizes.V),), (sizes.T + 1) * stops, sizes.H, EMBEDDING, Network()
+    )
     return Net(np.random.default_rng(0), shape)
 
 
@@ -33,15 +35,15 @@ def training(sizes: Sizes, together: int) -> Callable[[], Any]:
     Where sequences are so long that they are learned in segments, each segment is one of the updates.
     """
     B, T = sizes.B, sizes.T
-    recipe, segment = Recipe("teacher", 1.0, 0.0), segment_steps(T, None) or T
+    recipe, segment = UpdateConfig("teacher", 1.0, 0.0), segment_steps(T, None) or T
     K = together * -(-T // segment)
     values = np.random.default_rng(0).integers(0, sizes.V, (K, B, segment)).astype(np.int32)
     data = Bucket((np.zeros((K, B), np.int32),), (values,), np.full((K, B), T - 1, np.int32))
     first = (np.arange(K) * segment % (segment * (K // together))).astype(np.int32)
-    rates, spread = np.full(K, 1e-3, np.float32), replace(shards(B, sizes.H), segmented=segment < T)
-    updates = Updates(data, first, np.ones((K, B), np.float32), rates, rates)
+    rates, spread = np.full(K, 1e-3, np.float32), replace(choose_sharding(B, sizes.H), segmented=segment < T)
+    updates = UpdateBatch(data, first, np.ones((K, B), np.float32), rates, rates)
     scale, key = np.float32(1 / (B * T)), jax.random.key(0)
-    box = [copied(placed(start(token_net(sizes, stops=True), recipe), spread.devices))]
+    box = [copy_tree(put_on_devices(new_train_state(token_net(sizes, stops=True), recipe), spread.devices))]
 
     def run() -> None:
         read = updates.placed(spread.devices)
@@ -53,8 +55,8 @@ def training(sizes: Sizes, together: int) -> Callable[[], Any]:
 
 def sample(net: Net, sizes: Sizes) -> list[Chunk]:
     """B sequences of T symbols."""
-    request = Request((np.zeros(1, np.int32),), sizes.B, 0, PLAIN, sizes.T, sizes.T)
-    return list(chunks(net, request, slice(0, sizes.B), MOST))
+    request = SampleRequest((np.zeros(1, np.int32),), sizes.B, 0, PLAIN, sizes.T, sizes.T)
+    return list(chunks(net, request, slice(0, sizes.B), MAX_DISPATCH_STEPS))
 
 
 def symbols(net: Net, sizes: Sizes) -> np.ndarray:

@@ -66,9 +66,14 @@ def write(folder: Path = DOCS) -> None:
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
     """A Markdown table; what is the same in all rows, such as a column without figures, is left out."""
-    heads = {"unspool": "Unspool", "competitor": "competitor", "ratio": "ratio", "share_of_ceiling": "share of ceiling"}
-    used = [key for key in heads if any(row[key] is not None for row in rows)]
-    lines = ["| job | " + " | ".join(heads[key] for key in used) + " |", "|---|" + "---|" * len(used)]
+    distributions = {
+        "unspool": "Unspool",
+        "competitor": "competitor",
+        "ratio": "ratio",
+        "share_of_ceiling": "share of ceiling",
+    }
+    used = [key for key in distributions if any(row[key] is not None for row in rows)]
+    lines = ["| job | " + " | ".join(distributions[key] for key in used) + " |", "|---|" + "---|" * len(used)]
     for row in rows:
         cells = [
             "" if row[key] is None else f"{row[key]:.2f}" if key in ("ratio", "share_of_ceiling") else shown(row, key)

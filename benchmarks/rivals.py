@@ -23,7 +23,7 @@ class Weights(NamedTuple):
         input: (D, 4H).
         recurrent: (H, 4H).
         bias: (4H,), with all that the context adds.
-        head: (H, V) and (V,).
+        dist: (H, V) and (V,).
         h: (H,) state before the first step.
         c: (H,) likewise.
     """
@@ -32,13 +32,13 @@ class Weights(NamedTuple):
     input: np.ndarray
     recurrent: np.ndarray
     bias: np.ndarray
-    head: tuple[np.ndarray, np.ndarray]
+    distribution: tuple[np.ndarray, np.ndarray]
     h: np.ndarray
     c: np.ndarray
 
     @classmethod
     def of(cls, net: Net) -> "Weights":
-        """Of a fresh net: its start vector and the direct path to the heads are still zero."""
+        """Of a fresh net: its start vector and the direct path to the distributions are still zero."""
         state, context = net.encode((jnp.zeros(1, jnp.int32),))
         Z = 4 * net.shape.size
         assert not np.any(net.start)
@@ -73,15 +73,15 @@ def torch_training(sizes: Sizes, together: int) -> Callable[[], Any]:
     import torch
 
     H, V = sizes.H, sizes.V
-    embedding, lstm, head = torch.nn.Embedding(V, H), torch.nn.LSTM(H, H), torch.nn.Linear(H, V)
-    weights = [*embedding.parameters(), *lstm.parameters(), *head.parameters()]
+    embedding, lstm, dist = torch.nn.Embedding(V, H), torch.nn.LSTM(H, H), torch.nn.Linear(H, V)
+    weights = [*embedding.parameters(), *lstm.parameters(), *dist.parameters()]
     optimiser = torch.optim.Adam(weights, fused=True)
     x = torch.randint(0, V, (sizes.T, sizes.B))
 
     def run() -> None:
         for _ in range(together):
             optimiser.zero_grad(set_to_none=True)
-            scores = head(lstm(embedding(x))[0])
+            scores = dist(lstm(embedding(x))[0])
             torch.nn.functional.cross_entropy(scores.flatten(0, 1), x.flatten()).backward()
             optimiser.step()
 
@@ -93,7 +93,7 @@ def torch_loop(weights: Weights, sizes: Sizes, given: np.ndarray | None = None) 
     import torch
 
     cell = torch.nn.LSTMCell(weights.input.shape[0], sizes.H)
-    head = torch.nn.Linear(sizes.H, sizes.V)
+    dist = torch.nn.Linear(sizes.H, sizes.V)
     tensor = lambda values: torch.tensor(values, dtype=torch.float32)  # noqa: E731
     with torch.no_grad():
         for theirs, ours in (
@@ -101,8 +101,8 @@ def torch_loop(weights: Weights, sizes: Sizes, given: np.ndarray | None = None) 
             (cell.weight_hh, weights.recurrent.T),
             (cell.bias_ih, weights.bias),
             (cell.bias_hh, np.zeros(4 * sizes.H)),
-            (head.weight, weights.head[0].T),
-            (head.bias, weights.head[1]),
+            (dist.weight, weights.distribution[0].T),
+            (dist.bias, weights.distribution[1]),
         ):
             theirs.copy_(tensor(ours))
     embedding = torch.nn.Embedding.from_pretrained(tensor(np.vstack([weights.embedding, 0 * weights.embedding[:1]])))
@@ -115,7 +115,7 @@ def torch_loop(weights: Weights, sizes: Sizes, given: np.ndarray | None = None) 
         drawn = []
         for t in range(sizes.T):
             h, c = cell(embedding(x), (h, c))
-            p = head(h).softmax(-1)
+            p = dist(h).softmax(-1)
             x = torch.multinomial(p, 1)[:, 0] if u is None else (p.cumsum(-1) <= u[t, :, None]).sum(-1)
             drawn.append(x)
         return torch.stack(drawn).numpy()
@@ -152,13 +152,13 @@ def keras_loop(weights: Weights, sizes: Sizes, given: np.ndarray | None = None) 
 
     D = weights.input.shape[0]
     embedding, cell = keras.layers.Embedding(sizes.V + 1, D), keras.layers.LSTMCell(sizes.H)
-    head = keras.layers.Dense(sizes.V, activation="softmax")
+    dist = keras.layers.Dense(sizes.V, activation="softmax")
     x, h, c = keras.Input((), dtype="int32"), keras.Input((sizes.H,)), keras.Input((sizes.H,))
     out, state = cell(embedding(x), [h, c])
-    model = keras.Model([x, h, c], [head(out), *state])
+    model = keras.Model([x, h, c], [dist(out), *state])
     embedding.set_weights([np.vstack([weights.embedding, np.zeros((1, D), np.float32)])])
     cell.set_weights([weights.input, weights.recurrent, weights.bias])
-    head.set_weights(list(weights.head))
+    dist.set_weights(list(weights.distribution))
     u = uniforms_of(sizes) if given is None else given
 
     def run() -> np.ndarray:
@@ -193,12 +193,12 @@ def _graph(weights: Weights) -> Any:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    H, V = weights.head[0].shape
+    H, V = weights.distribution[0].shape
     constants = {
         "table": weights.embedding @ weights.input + weights.bias,
         "R": weights.recurrent,
-        "A": weights.head[0],
-        "a": weights.head[1],
+        "A": weights.distribution[0],
+        "a": weights.distribution[1],
         "last": np.array([V - 1]),
         "one": np.array([1]),
         "axis": np.array(1),

@@ -36,10 +36,10 @@ def cost(jobs: list[tuple[str, Sizes]], rounds: int) -> Iterator[Row]:
     from ours import sampling, token_net, training
     from rivals import Weights, installed, torch_loop, torch_training
 
-    from unspool.training.batching import WHOLE
+    from unspool.training.batching import MAX_WHOLE_STEPS
 
     for label, sizes in jobs:
-        K = TOGETHER if sizes.T <= WHOLE else 1
+        K = TOGETHER if sizes.T <= MAX_WHOLE_STEPS else 1
         pairs = {
             "update": (K, lambda s, K=K: training(s, K), lambda s, K=K: torch_training(s, K)),
             "sampled step": (sizes.T, sampling, lambda s: torch_loop(Weights.of(token_net(s)), s)),

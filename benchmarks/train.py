@@ -53,7 +53,7 @@ def main() -> None:
     for H in (8, 16) if small else (64, 128, 256, 512):
         sizes = Sizes(H, 4, 8, 16) if small else Sizes(H, 64, 64, 64)
         parity(H)
-        # What must be multiplied: h R forward, dz R^T backward, h^T dz, and the head's three products.
+        # What must be multiplied: h R forward, dz R^T backward, h^T dz, and the distribution's three products.
         products = 3 * (4 * H + sizes.V) / (4 * H)
         product = ceiling(sizes.B * sizes.T, H, 4 * H, TOGETHER)
         jobs = (training(sizes, TOGETHER), product, *(rival(sizes, TOGETHER) for rival in rivals.values()))

@@ -10,7 +10,7 @@ import unspool as us
 RNG = np.random.default_rng(0)
 KNOBS = ["amplitude", "frequency", "phase"]
 # These values are exact: there is no noise to model. So a point head gives one value a step, learned by squared error.
-WAVE = us.Number("wave", head="point")
+WAVE = us.Number("wave", distribution="point")
 # For the same reason nothing is held out: to hold out guards against learning noise by heart. And fed freely, the
 # network reads its own output while it trains, as it will when it generates; by default it would read the data.
 EXACT = us.Training(holdout=0, feeding="free")

@@ -61,10 +61,10 @@ def workshop(tmp_path_factory):
     names = ["Aoife", "Niall", "Brigid", "Cormac", "Níamh"], ["Attis", "Chloë", "Daphne", "Hermes", "Ianthe"]
     rows = [(country, name) for country, known in zip(("Irish", "Greek"), names, strict=True) for name in known] * 4
     folder.joinpath("names.csv").write_text("country,name\n" + "".join(f"{c},{n}\n" for c, n in rows), "utf-8")
-    tracks = ["id,t,group,level,mood"]
+    origins = ["id,t,group,level,mood"]
     for k in range(16):
-        tracks += [f"{k},{t},{'ab'[k % 2]},{k * 0.5 + t},{'low' if t < 2 else 'high'}" for t in range(4 + k % 3)]
-    folder.joinpath("tracks.csv").write_text("\n".join(tracks) + "\n", "utf-8")
+        origins += [f"{k},{t},{'ab'[k % 2]},{k * 0.5 + t},{'low' if t < 2 else 'high'}" for t in range(4 + k % 3)]
+    folder.joinpath("tracks.csv").write_text("\n".join(origins) + "\n", "utf-8")
     told = {}
     small = ["--size", "8", "--epochs", "2"]
     for name, columns in (
@@ -75,4 +75,6 @@ def workshop(tmp_path_factory):
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main(["fit", f"{folder}/{name}.csv", *columns, "-o", f"{folder}/{name}.unspool", *small])
         told[name] = Told(code, out.getvalue(), err.getvalue())
-    return SimpleNamespace(folder=folder, names=folder / "names.unspool", tracks=folder / "tracks.unspool", told=told)
+    return SimpleNamespace(
+        folder=folder, names=folder / "names.unspool", origins=folder / "tracks.unspool", step_context=told
+    )

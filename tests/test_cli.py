@@ -77,7 +77,7 @@ def test_the_version_is_printed(run):
 
 
 def test_fit_shows_what_it_inferred_and_one_line_about_the_result(workshop):
-    told = workshop.told["names"]
+    told = workshop.step_context["names"]
     assert told.code == 0
     assert told.out == ""
     assert "input  country  Category  2 values: Greek, Irish" in told.err
@@ -109,7 +109,7 @@ def test_flags_override_what_is_inferred(run, workshop, tmp_path):
     assert code == 0
     (line,) = (line for line in err.splitlines() if line.startswith("step   level"))
     assert "difference" in line
-    assert "head normal, mean constant" in line
+    assert "distribution normal, mean constant" in line
 
 
 def test_ctrl_c_saves_the_best_model_and_says_130(run, workshop, tmp_path):
@@ -199,7 +199,7 @@ def test_every_format_holds_the_same_sequences(run, workshop, tmp_path, ending):
 
 def test_a_repeated_input_makes_rows_and_a_single_one_holds_for_all(run, workshop):
     words = ["-i", "group=a", "-i", "group=b", "-i", "level=2", "--seed", 1, "-f", "jsonl", "--wide"]
-    code, out, _ = run("generate", workshop.tracks, *words)
+    code, out, _ = run("generate", workshop.origins, *words)
     assert code == 0
     rows = [json.loads(line) for line in out.splitlines()]
     assert [row["group"] for row in rows] == ["a", "b"]
@@ -208,7 +208,7 @@ def test_a_repeated_input_makes_rows_and_a_single_one_holds_for_all(run, worksho
 
 def test_a_model_of_a_long_table_writes_a_row_per_step(run, workshop):
     words = ["-i", "group=a", "-i", "level=2", "--seed", 1, "--length", 3]
-    _, out, _ = run("generate", workshop.tracks, *words)
+    _, out, _ = run("generate", workshop.origins, *words)
     lines = out.splitlines()
     assert lines[0] == "row,sample,step,group,first_level,level,mood"
     assert [line.split(",")[2] for line in lines[1:]] == ["0", "1", "2"]
@@ -243,7 +243,7 @@ def test_a_prefix_is_what_every_sequence_starts_with(run, workshop):
 
 def test_a_pin_is_in_every_sequence(run, workshop):
     """Typed as it is shown; a streamed sequence has it too."""
-    words = ["generate", workshop.tracks, "-i", "group=a", "-i", "level=2", "-n", 3, "--seed", 1]
+    words = ["generate", workshop.origins, "-i", "group=a", "-i", "level=2", "-n", 3, "--seed", 1]
     pins = ["--pin", "1.mood=high", "--pin", "2.level=3.5"]
     _, out, _ = run(*words, *pins, "-f", "jsonl", "--wide")
     for line in map(json.loads, out.splitlines()):
@@ -255,7 +255,7 @@ def test_a_pin_is_in_every_sequence(run, workshop):
 
 
 def test_only_what_is_allowed_is_made(run, workshop):
-    words = ["generate", workshop.tracks, "-i", "group=a", "-i", "level=2", "-n", 20, "--seed", 1, "--stream"]
+    words = ["generate", workshop.origins, "-i", "group=a", "-i", "level=2", "-n", 20, "--seed", 1, "--stream"]
     _, out, _ = run(*words, "--allow", "mood=high", "--allow", "level=..3.5")
     made = [event["value"] for event in map(json.loads, out.splitlines())]
     assert {value["mood"] for value in made} == {"high"}
@@ -337,7 +337,7 @@ def test_inspect_says_so_where_inputs_cannot_be_drawn(run, workshop, tmp_path):
 @pytest.mark.parametrize("words", [["-i", "group=a", "-i", "level=1", "-n", "20"], ["--training"]])
 def test_plot_writes_a_picture(run, workshop, tmp_path, words):
     picture = tmp_path / "made.png"
-    assert run("plot", workshop.tracks, *words, "-o", picture) == (0, "", "")
+    assert run("plot", workshop.origins, *words, "-o", picture) == (0, "", "")
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
@@ -453,8 +453,8 @@ def test_ctrl_c_before_training_is_quiet(run, monkeypatch):
 
 def test_evaluate_prints_the_report_and_writes_the_page_and_the_json(run, workshop, tmp_path):
     page, data = tmp_path / "report.html", tmp_path / "report.json"
-    tracks = workshop.folder / "tracks.csv"
-    words = ["evaluate", workshop.tracks, tracks, "--train", tracks, "-n", 2, "--html", page, "--json", data]
+    origins = workshop.folder / "tracks.csv"
+    words = ["evaluate", workshop.origins, origins, "--train", origins, "-n", 2, "--html", page, "--json", data]
     code, out, err = run(*words)
     assert (code, err) == (0, "")
     assert out.startswith("How good is the model of level, mood?")

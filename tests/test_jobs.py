@@ -19,8 +19,8 @@ def names(workshop):
 
 
 @pytest.fixture
-def tracks(workshop):
-    return load(workshop.tracks)
+def origins(workshop):
+    return load(workshop.origins)
 
 
 @pytest.fixture
@@ -58,11 +58,11 @@ def test_what_a_beam_finds_is_written_row_by_row_with_its_nats(names, small_part
 
 
 @pytest.mark.parametrize("long", [True, False, None])
-def test_records_and_numbers_too(tracks, small_parts, tmp_path, long):
+def test_records_and_numbers_too(origins, small_parts, tmp_path, long):
     one, many = tmp_path / "one.parquet", tmp_path / "many.parquet"
     given = {"group": ["a", "b"], "level": [0.5, 3.0]}
-    tracks.generate(given, n=9, seed=3).save(one, long=long)
-    tracks.generate_to(many, given, n=9, seed=3, long=long)
+    origins.generate(given, n=9, seed=3).save(one, long=long)
+    origins.generate_to(many, given, n=9, seed=3, long=long)
     wanted, found = pq.read_table(one), pq.read_table(many)
     assert found.schema == wanted.schema
     if "level" in wanted.column_names:
@@ -72,12 +72,12 @@ def test_records_and_numbers_too(tracks, small_parts, tmp_path, long):
     assert found["sample"].equals(wanted["sample"])
 
 
-def test_parts_of_the_engines_own_tiles_give_the_same_numbers_to_the_bit(tracks, monkeypatch, tmp_path):
+def test_parts_of_the_engines_own_tiles_give_the_same_numbers_to_the_bit(origins, monkeypatch, tmp_path):
     monkeypatch.setattr(making, "ROWS", making.TILE)
     one, many = tmp_path / "one.parquet", tmp_path / "many.parquet"
     given = {"group": "a", "level": 0.5}
-    tracks.generate(given, n=making.TILE + 1, seed=3, length=2).save(one)
-    tracks.generate_to(many, given, n=making.TILE + 1, seed=3, length=2)
+    origins.generate(given, n=making.TILE + 1, seed=3, length=2).save(one)
+    origins.generate_to(many, given, n=making.TILE + 1, seed=3, length=2)
     assert pq.ParquetFile(many).num_row_groups == 2
     assert pq.read_table(many).equals(pq.read_table(one))
 

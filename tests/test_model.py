@@ -66,7 +66,7 @@ def series_model() -> us.OneToMany:
         ]
     long = pd.DataFrame(rows)
     options = us.Training(epochs=3, batch=8)
-    fields = [us.Number("level", transform="difference"), us.Number("extra", head="normal"), "mood"]
+    fields = [us.Number("level", transform="difference"), us.Number("extra", distribution="normal"), "mood"]
     made = us.OneToMany(
         [us.Category("group"), us.First("level")], fields, network=QUICK, training=options, verbose=False
     )

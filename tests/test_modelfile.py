@@ -213,7 +213,7 @@ class TestCorruption:
             modelfile.read(path)
 
     def test_a_newer_format_asks_for_an_upgrade(self, path):
-        forge(path, {"__metadata__": {"unspool": '{"format":2,"novelty":[]}'}})
+        forge(path, {"__metadata__": {"unspool": f'{{"format":{modelfile.FORMAT_VERSION + 1},"novelty":[]}}'}})
         for read in (modelfile.read, modelfile.read_config):
             with pytest.raises(NewerFormat, match=r"(?i)upgrade unspool"):
                 read(path)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import unspool as us
-from unspool.config import Round, Summary
+from unspool.config import Summary, ValidationRound
 from unspool.dataset.examples import gather
 from unspool.encoding.codec import Codec
 from unspool.errors import FileError, MissingExtra, OptionError
@@ -41,7 +41,7 @@ def walks(lengths, rows=1):
     return made(data, {"k": (["a", "b"] * rows)[:rows]}, {"x": values}, lengths, inputs="k", sequence="x")
 
 
-def tracks(rows, n=20):
+def origins(rows, n=20):
     data = {"id": [1, 1, 1, 2, 2], "level": [0.5, 1.5, 2.0, 4.0, 4.5], "mood": ["a", "b", "c", "b", "b"]}
     lengths = RNG.integers(3, 9, rows * n)
     total = lengths.sum()
@@ -52,7 +52,7 @@ def tracks(rows, n=20):
 
 SUMMARY = Summary(
     1.5, 90, 10, 900, 100, 300, 200, 1000, 3.0, "decayed",
-    [Round(100, 2.5, 2.4), Round(200, 1.4, 1.5), Round(300, 1.2, 1.6)],
+    [ValidationRound(100, 2.5, 2.4), ValidationRound(200, 1.4, 1.5), ValidationRound(300, 1.2, 1.6)],
 )  # fmt: skip
 
 
@@ -147,21 +147,21 @@ def test_sequences_that_all_ended_at_once_give_an_empty_panel(tmp_path):
 
 
 def test_every_input_and_field_has_a_panel_that_names_them():
-    figure = plot(tracks(3))
+    figure = plot(origins(3))
     assert len(figure.axes) == 6
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["level 9"] * 6
     assert [axes.get_ylabel() for axes in figure.axes] == ["level", "mood"] * 3
 
 
 def test_a_given_first_value_is_step_zero():
-    level, mood = plot(tracks(1)).axes
+    level, mood = plot(origins(1)).axes
     assert all(line.get_ydata()[0] == 9 for line in level.get_lines())
     assert level.get_lines()[0].get_xdata()[0] == 0
     assert mood.get_ylim() == (0, 1)
 
 
 def test_shares_of_categories_add_up_to_one():
-    _, mood = plot(tracks(1, n=40)).axes
+    _, mood = plot(origins(1, n=40)).axes
     tops = {}
     for bar in mood.patches:
         tops[bar.get_x()] = tops.get(bar.get_x(), 0.0) + bar.get_height()

@@ -51,7 +51,7 @@ def records(given=None):
     return made(data, {"k": ["b"]} if given is None else given, columns, [2, 1], inputs="k", sequence="log")
 
 
-def track(given=None):
+def origin(given=None):
     """A long table that goes on from a first value."""
     data = {"id": [1, 1, 1, 2, 2], "level": [0.5, 1.5, 2.0, 4.0, 4.5], "mood": ["a", "b", "a", "b", "b"]}
     columns = {"level": np.array([1.0, 2.0, 3.0]), "mood": np.array(["a", "b", "a"], dtype=object)}
@@ -63,7 +63,7 @@ def test_a_sequence_has_the_form_of_the_training_data():
     assert list(text()) == ["Ab", "Zoë", "", "xy"]
     assert list(series()) == [[1.0, None, 2.25], [-1.0]]
     assert list(records()) == [[{"x": 1.0, "s": "up"}, {"x": 2.0, "s": "down"}], [{"x": 3.0, "s": None}]]
-    assert list(track()) == [[{"level": 1.0, "mood": "a"}], [{"level": 2.0, "mood": "b"}, {"level": 3.0, "mood": "a"}]]
+    assert list(origin()) == [[{"level": 1.0, "mood": "a"}], [{"level": 2.0, "mood": "b"}, {"level": 3.0, "mood": "a"}]]
 
 
 def test_sequences_are_counted_indexed_and_aligned_to_their_rows():
@@ -115,7 +115,7 @@ def test_records_are_lists_of_dicts_in_a_cell_or_columns():
 
 
 def test_long_data_gives_long_tables_and_an_input_that_is_a_first_value_keeps_a_name_of_its_own():
-    assert track().to_frame() == {
+    assert origin().to_frame() == {
         "row": [0, 0, 0],
         "sample": [0, 1, 1],
         "step": [0, 0, 1],
@@ -124,7 +124,7 @@ def test_long_data_gives_long_tables_and_an_input_that_is_a_first_value_keeps_a_
         "level": [1.0, 2.0, 3.0],
         "mood": ["a", "b", "a"],
     }
-    assert track().to_frame(long=False).keys() == {"level", "note", "sample", "sequence"}
+    assert origin().to_frame(long=False).keys() == {"level", "note", "sample", "sequence"}
 
 
 def test_true_sequences_among_the_inputs_do_not_mix_with_those_made():
@@ -133,7 +133,7 @@ def test_true_sequences_among_the_inputs_do_not_mix_with_those_made():
     assert frame == WIDE
 
 
-@pytest.mark.parametrize("kind", [text, series, records, track])
+@pytest.mark.parametrize("kind", [text, series, records, origin])
 @pytest.mark.parametrize("long", [True, False])
 def test_a_saved_file_holds_the_table(kind, long, tmp_path):
     path = tmp_path / "made.jsonl"
@@ -174,7 +174,7 @@ def test_a_whole_number_stays_whole_in_a_file_beside_a_missing_one(tmp_path):
     assert path.read_text().splitlines() == ["row,sample,step,k,x", "0,0,0,a,1", "1,0,0,b,", "1,0,1,b,3"]
 
 
-@pytest.mark.parametrize("kind", [text, series, records, track])
+@pytest.mark.parametrize("kind", [text, series, records, origin])
 @pytest.mark.parametrize("ending", ["csv", "json", "jsonl", "parquet"])
 @pytest.mark.parametrize("long", [True, False])
 def test_parts_make_the_file_of_the_whole(kind, ending, long, tmp_path):

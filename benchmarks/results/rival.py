@@ -14,7 +14,7 @@ import pandas as pd
 
 from benchmarks.results.tasks import Task
 from unspool.dataset.examples import Examples
-from unspool.encoding.monotone import Gaps
+from unspool.encoding.monotone import IncrementEncoder
 from unspool.evaluation.generated import sections
 from unspool.evaluation.paths import made
 from unspool.evaluation.section import Section
@@ -41,7 +41,7 @@ class Rival:
         self.rising = [
             field.name
             for field, column in zip(self.codec.schema.steps, self.codec.steps, strict=True)
-            if isinstance(column, Gaps)
+            if isinstance(column, IncrementEncoder)
         ]
         data, self.context = self.laid(task.train)
         fields = (*self.codec.schema.inputs, *self.codec.schema.steps)
@@ -77,7 +77,7 @@ class Rival:
         """So many sequences for each sequence of a table, in a given order, as examples of the same schema."""
         table = table.sort_values([self.key, self.task.keys["order"]], kind="stable")
         firsts = table.drop_duplicates(self.key).set_index(self.key)
-        decimals = {name: places(table[name]) for name in table if table[name].dtype.kind in "if"}
+        decimals = {name: locations(table[name]) for name in table if table[name].dtype.kind in "if"}
         frames = []
         for number, identity in enumerate(np.repeat(np.array(order, object), samples)):
             first = firsts.loc[identity]
@@ -116,7 +116,7 @@ def risen(gaps: pd.Series, decimals: int) -> pd.Series:
     return np.maximum(pd.to_numeric(gaps).round(decimals), least).cumsum()
 
 
-def places(column: pd.Series) -> int:
+def locations(column: pd.Series) -> int:
     """Decimals that all values of a column have at the most, up to 6."""
     there = column.dropna()
     return next((k for k in range(6) if np.allclose(there.round(k), there, atol=1e-9)), 6)

@@ -1,21 +1,25 @@
 """What a model file says besides the weights, so that `unspool inspect` reads it without importing JAX."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
+from unspool import modelfile
 from unspool.encoding.codec import Codec
 from unspool.options import Network, Training
-from unspool.tables.table import Kind
+from unspool.tables.table import TableKind
 
-ROW = "row."
+INPUT_MODEL_PREFIX = "row."
 """What the names of the arrays that draw inputs begin with in a model file."""
 
 
-class Round(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ValidationRound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One look at the held-out sequences: nats per step are minus mean log-probabilities, lower is better."""
 
     update: int
     train: float
-    heldout: float | None
+    validation: float | None
 
 
 class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,18 +39,18 @@ class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     nats: float
     examples: int
-    heldout: int
+    validation: int
     steps: int
-    heldout_steps: int
+    validation_steps: int
     updates: int
     best_update: int
     weights: int
     seconds: float
     stopped: str
-    rounds: list[Round]
+    rounds: list[ValidationRound]
 
 
-class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class InputModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The model of a row of inputs, all but its weights: a row is a sequence of one step, made from nothing.
 
     Attributes:
@@ -61,7 +65,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size: int
     embedding: int
     nats: float
-    table: Kind = "dict"
+    table: TableKind = "dict"
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,4 +81,30 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int
     data: str
     summary: Summary
-    row: Row | None = None
+    row: InputModel | None = None
+
+    @classmethod
+    def upgrade(cls, old: dict[str, Any]) -> dict[str, Any]:
+        """The configuration of a file of an older format, in today's names.
+
+        Args:
+            old: as the file has it.
+        """
+        return _renamed(old) | {"format": modelfile.FORMAT_VERSION}
+
+
+NAMES_SINCE_1 = {
+    "head": "distribution",
+    "atoms": "point_masses",
+    "levels": "support_points",
+    "heldout": "validation",
+    "heldout_steps": "validation_steps",
+}
+"""What format 1 called the keys of its objects."""
+
+
+def _renamed(value: Any) -> Any:
+    """Objects with their keys and words in today's names, at any depth."""
+    if isinstance(value, Mapping):
+        return {NAMES_SINCE_1.get(name, name): _renamed(part) for name, part in value.items()}
+    return [_renamed(part) for part in value] if isinstance(value, list) else value

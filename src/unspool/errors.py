@@ -5,19 +5,19 @@ class UnspoolError(ValueError):
     """A mistake that the caller can mend.
 
     Args:
-        place: where it is, as exactly as known: a file, row, column, option.
+        location: where it is, as exactly as known: a file, row, column, option.
         expected: what should have been there.
         found: what was there instead.
-        cure: one sentence that says what to do.
+        hint: one sentence that says what to do.
     """
 
-    def __init__(self, place: str, expected: str, found: str, cure: str = "") -> None:
-        self.place, self.expected, self.found, self.cure = place, expected, found, cure
-        super().__init__(f"{place}: expected {expected}, found {found}." + (f" {cure}" if cure else ""))
+    def __init__(self, location: str, expected: str, found: str, hint: str = "") -> None:
+        self.location, self.expected, self.found, self.hint = location, expected, found, hint
+        super().__init__(f"{location}: expected {expected}, found {found}." + (f" {hint}" if hint else ""))
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
         """Four arguments, not the one joined message, so that the error survives a process boundary."""
-        return type(self), (self.place, self.expected, self.found, self.cure)
+        return type(self), (self.location, self.expected, self.found, self.hint)
 
 
 class OptionError(UnspoolError):
@@ -36,12 +36,12 @@ class UnknownCategory(SchemaError):
     """A category, given as input, that training never saw."""
 
 
-def together(errors: list[SchemaError], place: str) -> SchemaError:
+def together(errors: list[SchemaError], location: str) -> SchemaError:
     """One error that lists several, or the only one.
 
     Args:
         errors: at least one.
-        place: of all of them.
+        location: of all of them.
 
     Examples:
         >>> wrong = [SchemaError(f"x.csv: column {name!r}", "a number", "text") for name in "ab"]
@@ -54,9 +54,9 @@ def together(errors: list[SchemaError], place: str) -> SchemaError:
         return errors[0]
     kind = UnknownCategory if all(isinstance(error, UnknownCategory) for error in errors) else SchemaError
     lines = [str(error).removesuffix(".") for error in errors]
-    if all(line.startswith(f"{place}: ") for line in lines):
-        lines = [line.removeprefix(f"{place}: ") for line in lines]
-    return kind(place, "what the model was fitted to", f"{len(lines)} differences:\n  " + "\n  ".join(lines))
+    if all(line.startswith(f"{location}: ") for line in lines):
+        lines = [line.removeprefix(f"{location}: ") for line in lines]
+    return kind(location, "what the model was fitted to", f"{len(lines)} differences:\n  " + "\n  ".join(lines))
 
 
 class NotFittedError(UnspoolError, AttributeError):

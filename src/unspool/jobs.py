@@ -8,24 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.constraints.allowed import Allowed
-from unspool.constraints.pins import encode_facts
-from unspool.constraints.prefix import is_many
+from unspool.constraints.pins import encode_observed
+from unspool.constraints.prefix import is_prefix_per_row
 from unspool.encoding.codec import Codec
-from unspool.encoding.columns import Symbols
+from unspool.encoding.columns import Vocabulary
 from unspool.encoding.input_rows import NOTHING, as_inputs, from_nothing
-from unspool.encoding.tokenizers import joined, of_bytes
+from unspool.encoding.tokenizers import detokenize, is_bytes
 from unspool.generation.beam import search
-from unspool.generation.sampler import SHORT, TILE, Request, chunks, generate
-from unspool.generation.support import confined
+from unspool.generation.sampler import STREAM_STEPS, TILE_ROWS, SampleRequest, chunks, sample_sequences
+from unspool.generation.support import with_support
 from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN
 from unspool.options import Beam
 from unspool.schema.monotone import as_number
-from unspool.sequences import Sequences, shapes
-from unspool.tables.columns import lay
+from unspool.sequences import Sequences, sequence_template
+from unspool.tables.columns import offsets_from_lengths
 from unspool.tables.table import Table
 
-STEPS, ROWS = 1 << 22, 64 * TILE
+MAX_PART_STEPS, MAX_PART_ROWS = 1 << 22, 64 * TILE_ROWS
 """Steps and sequences of one part at the most: some hundred megabytes of Python's objects; a row group in Parquet."""
 
 
@@ -38,7 +38,7 @@ class Event(NamedTuple):
     value: Any
 
 
-class Rows(NamedTuple):
+class InputRowsJob(NamedTuple):
     """Inputs to draw.
 
     Attributes:
@@ -60,7 +60,7 @@ class Rows(NamedTuple):
     allowed: tuple[Allowed | None, ...] = ()
 
 
-class Order(NamedTuple):
+class GenerationJob(NamedTuple):
     """Everything of a generation, checked.
 
     Attributes:
@@ -76,11 +76,11 @@ class Order(NamedTuple):
 
     net: Net
     codec: Codec
-    request: Request
+    request: SampleRequest
     table: Table
     bases: Mapping[str, NDArray[np.float64]]
     beam: Beam | None = None
-    rows: Rows | None = None
+    rows: InputRowsJob | None = None
 
     @property
     def total(self) -> int:
@@ -88,39 +88,39 @@ class Order(NamedTuple):
         return (len(self.table) if self.rows is None else self.rows.total) * self.request.samples
 
 
-def whole(order: Order) -> Sequences:
+def run_whole(order: GenerationJob) -> Sequences:
     """All sequences."""
     return _made(order, slice(0, order.total))
 
 
-def parts(order: Order) -> Iterator[Sequences]:
+def run_parts(order: GenerationJob) -> Iterator[Sequences]:
     """The same sequences, some at a time; each part is made when it is asked for.
 
-    A part is a multiple of the engine's tile where sequences are short enough, so that numbers are those of `whole` to
-    the bit; where they are longer, a power of two, and numbers may differ in the last digits of float32.
+    A part is a multiple of the engine's tile where sequences are short enough, so that numbers are those of `run_whole`
+    to the bit; where they are longer, a power of two, and numbers may differ in the last digits of float32.
     """
     request = order.request
     longest = max(request.limit if request.length is None else request.length, 1)
-    rows = min(max(STEPS // longest, 1), ROWS)
-    rows = rows // TILE * TILE if rows >= TILE else 1 << rows.bit_length() - 1
+    rows = min(max(MAX_PART_STEPS // longest, 1), MAX_PART_ROWS)
+    rows = rows // TILE_ROWS * TILE_ROWS if rows >= TILE_ROWS else 1 << rows.bit_length() - 1
     if order.beam is not None:  # it finds all samples of a row at once
         rows = max(rows // request.samples, 1) * request.samples
     for first in range(0, order.total, rows):
         yield _made(order, slice(first, min(first + rows, order.total)))
 
 
-def events(whole_order: Order) -> Iterator[Event]:
+def run_stream(whole_order: GenerationJob) -> Iterator[Event]:
     """The same sequences, every step as it comes, those of a tile side by side."""
-    for start in range(0, whole_order.total, TILE):
-        order, part = settled(whole_order, slice(start, min(start + TILE, whole_order.total)))
+    for start in range(0, whole_order.total, TILE_ROWS):
+        order, part = with_inputs(whole_order, slice(start, min(start + TILE_ROWS, whole_order.total)))
         rows = np.arange(part.start, part.stop)
         owner, sample = rows // order.request.samples, rows % order.request.samples
         before = {name: base[owner] for name, base in order.bases.items()}
         step = 0
-        for chunk in chunks(order.net, order.request, part, SHORT):
-            offsets = lay(chunk.alive.sum(0))
+        for chunk in chunks(order.net, order.request, part, STREAM_STEPS):
+            offsets = offsets_from_lengths(chunk.alive.sum(0))
             flat = tuple(values.swapaxes(0, 1)[chunk.alive.T] for values in chunk.values)
-            given = told(order, owner, offsets, step)
+            given = observed_values(order, owner, offsets, step)
             columns = order.codec.decode(flat, offsets, before, *given)
             shown = order.codec.show(columns, offsets, apart=True)
             for t in range(len(chunk.alive)):
@@ -153,30 +153,30 @@ def _left(
 ) -> dict[str, NDArray[Any]]:
     """By field of text in pieces of bytes, the bytes of each sequence that are no whole character yet."""
     return {
-        field.name: joined(column, codes, offsets, before.get(field.name))[1]
+        field.name: detokenize(column, codes, offsets, before.get(field.name))[1]
         for field, column, codes in zip(codec.schema.steps, codec.steps, values, strict=True)
-        if isinstance(column, Symbols) and of_bytes(field)
+        if isinstance(column, Vocabulary) and is_bytes(field)
     }
 
 
-def _made(order: Order, part: slice) -> Sequences:
-    order, part = settled(order, part)
+def _made(order: GenerationJob, part: slice) -> Sequences:
+    order, part = with_inputs(order, part)
     request, nats, scores = order.request, None, None
     if order.beam is None:
-        values, offsets, ended = generate(order.net, request, part)
+        values, offsets, ended = sample_sequences(order.net, request, part)
     else:
         inputs = slice(part.start // request.samples, part.stop // request.samples)
         values, offsets, ended, nats, scores = search(order.net, request, order.beam, inputs)
     row = np.arange(part.start, part.stop) // request.samples
     before = {name: base[row] for name, base in order.bases.items()}
-    columns = order.codec.decode(values, offsets, before, *told(order, row, offsets))
+    columns = order.codec.decode(values, offsets, before, *observed_values(order, row, offsets))
     first = part.start + request.first_row * request.samples
     made = request.samples, request.seed, first
     return Sequences(order.codec, order.table, columns, offsets, ended, *made, nats, scores, request.first_row)
 
 
-def told(
-    order: Order, row: NDArray[np.int64], offsets: NDArray[np.int64], first: int = 0
+def observed_values(
+    order: GenerationJob, row: NDArray[np.int64], offsets: NDArray[np.int64], first: int = 0
 ) -> tuple[Mapping[str, NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]:
     """Numbers and moments that were given, as `known` and `most` of `Codec.decode`; nothing where none of them was.
 
@@ -186,21 +186,21 @@ def told(
         offsets: (N + 1,) of their steps.
         first: number of the first of these steps.
     """
-    facts = order.request.facts
-    if facts is None:
+    observed = order.request.observed
+    if observed is None:
         return {}, {}
     lengths = np.diff(offsets)
     step = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths) + first
-    at, inside = facts.at(np.repeat(row, lengths), step)
+    at, inside = observed.at(np.repeat(row, lengths), step)
     if not inside.any():
         return {}, {}
     names = [field.name for field in order.codec.schema.steps]
-    ends = {name: most for name, most in zip(names, facts.most, strict=True) if most is not None}
-    known = {name: np.where(inside, values[at], np.nan) for name, values in facts.known.items()}
+    ends = {name: most for name, most in zip(names, observed.most, strict=True) if most is not None}
+    known = {name: np.where(inside, values[at], np.nan) for name, values in observed.known.items()}
     return known, {name: np.where(inside, most[at], np.inf) for name, most in ends.items()}
 
 
-def settled(order: Order, part: slice) -> tuple[Order, slice]:
+def with_inputs(order: GenerationJob, part: slice) -> tuple[GenerationJob, slice]:
     """An order that has its inputs, and where in it a part of the other is: drawn inputs are just those of the part.
 
     Args:
@@ -211,34 +211,34 @@ def settled(order: Order, part: slice) -> tuple[Order, slice]:
         return order, part
     samples = order.request.samples
     first, last = part.start // samples, part.stop // samples
-    table = drawn(order.rows, order.codec, order.request.seed, slice(first, last))
+    table = sample_inputs(order.rows, order.codec, order.request.seed, slice(first, last))
     bases = order.codec.bases(table)
     prefix, pin = order.rows.prefix, order.rows.pin
-    prefix = prefix[first:last] if is_many(prefix, order.codec.schema.form) else prefix
+    prefix = prefix[first:last] if is_prefix_per_row(prefix, order.codec.schema.form) else prefix
     pin = pin[first:last] if isinstance(pin, (list, tuple)) else pin
-    facts = encode_facts(order.codec, prefix, pin, len(table), bases, order.rows.allowed)
+    observed = encode_observed(order.codec, prefix, pin, len(table), bases, order.rows.allowed)
     request = order.request._replace(inputs=order.codec.encode_inputs(table), first_row=first)
-    request = confined(request, order.codec, bases, len(table), facts, order.rows.allowed)
-    settled = order._replace(request=request, table=table, bases=bases, rows=None)
-    return settled, slice(0, settled.total)
+    request = with_support(request, order.codec, bases, len(table), observed, order.rows.allowed)
+    with_inputs = order._replace(request=request, table=table, bases=bases, rows=None)
+    return with_inputs, slice(0, with_inputs.total)
 
 
-def drawn(rows: Rows, codec: Codec, seed: int, part: slice) -> Table:
+def sample_inputs(rows: InputRowsJob, codec: Codec, seed: int, part: slice) -> Table:
     """Some of the rows, as a table of inputs.
 
     They are drawn a whole tile at a time, and so are the same to the bit however many are asked for. Their seed
     differs in its highest bit, so that they share no uniform with the sequences that are made for them.
     """
-    first, last = part.start // TILE * TILE, -(-part.stop // TILE) * TILE
-    request = Request(from_nothing(last - first), 1, seed ^ (1 << 63), PLAIN, 1, 1, first_row=first)
-    values, _, _ = generate(rows.net, confined(request, rows.codec, {}, last - first))
+    first, last = part.start // TILE_ROWS * TILE_ROWS, -(-part.stop // TILE_ROWS) * TILE_ROWS
+    request = SampleRequest(from_nothing(last - first), 1, seed ^ (1 << 63), PLAIN, 1, 1, first_row=first)
+    values, _, _ = sample_sequences(rows.net, with_support(request, rows.codec, {}, last - first))
     kept = tuple(column[part.start - first : part.stop - first] for column in values)
     columns = rows.codec.decode(kept, np.arange(part.stop - part.start + 1))
     return Table(as_inputs(codec, rows.codec, columns), rows.kind, "the drawn inputs")
 
 
-def like(rows: Rows, codec: Codec) -> Table:
+def row_template(rows: InputRowsJob, codec: Codec) -> Table:
     """Rows in which the type of every input shows."""
     nothing = Table({NOTHING: np.zeros(1)}, rows.kind, "the drawn inputs")
-    columns = shapes(rows.codec, nothing, searched=False).columns
+    columns = sequence_template(rows.codec, nothing, searched=False).columns
     return Table(as_inputs(codec, rows.codec, columns), rows.kind, "the drawn inputs")

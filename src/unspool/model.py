@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 
 from unspool.config import Summary
 from unspool.constraints.allowed import Allowed, read_allow
-from unspool.constraints.pins import Facts, encode_facts
-from unspool.constraints.prefix import is_many
+from unspool.constraints.pins import Observed, encode_observed
+from unspool.constraints.prefix import is_prefix_per_row
 from unspool.dataset.examples import gather, left_open
 from unspool.encoding.codec import Codec
 from unspool.encoding.combinations import fit_combinations
-from unspool.encoding.input_rows import MOST, fit_rows
+from unspool.encoding.input_rows import MAX_ROW_FIELDS, fit_rows
 from unspool.errors import NotFittedError, OptionError, SchemaError
 from unspool.generation import beam, calibration, sampler
-from unspool.generation.sampler import Request
-from unspool.generation.support import confined, pruned
-from unspool.jobs import Event, Order, Rows, events, like, parts, whole
+from unspool.generation.sampler import SampleRequest
+from unspool.generation.support import prune_combinations, with_support
+from unspool.jobs import Event, GenerationJob, InputRowsJob, row_template, run_parts, run_stream, run_whole
 from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN, Rule
 from unspool.network.serialization import Nets, read_model, write_model
@@ -36,7 +36,7 @@ from unspool.schema.fields import Schema
 from unspool.sequences import Sequences, save_all
 from unspool.tables.table import frame_kind, installed
 
-NAMED = 5
+MAX_TITLE_FIELDS = 5
 """Fields that the title of a report names, at the most."""
 
 
@@ -159,9 +159,9 @@ class OneToMany:
             CheckpointMismatch: the folder holds the checkpoint of another fit.
         """
         # Here, so that a program that only generates doesn't wait for what trains.
-        from unspool.pipeline import Asked, learn
-        from unspool.training.input_model import Inputs
-        from unspool.training.selection import choose
+        from unspool.pipeline import FitRequest, run_fit
+        from unspool.training.input_model import InputRows
+        from unspool.training.selection import select_distributions
 
         network, training = _given(Network, self.network), _given(Training, self.training)
         _check_whole(f"OneToMany(seed={self.seed!r})", self.seed, 0)
@@ -170,27 +170,27 @@ class OneToMany:
         schema, examples = gather(data, steps, inputs=inputs, sequence=sequence, id=id, order=order)
         codec = Codec.fit(schema, examples)
         open_ = left_open(schema, data, inputs, sequence)
-        schema, found = choose(codec, examples, open_, network, training, self.seed)
+        schema, found = select_distributions(codec, examples, open_, network, training, self.seed)
         codec = Codec.fit(schema, examples) if found else codec
         encoded = codec.encode(examples)
         together = fit_combinations(schema, codec.steps, encoded.steps, self.combinations)
         codec = msgspec.structs.replace(codec, combinations=together)
         if self.verbose is not False:
             print("\n".join([codec.describe(), *found]), file=sys.stderr)
-        asked = Asked(network, training, self.seed, self.verbose, checkpoint, versions())
+        asked = FitRequest(network, training, self.seed, self.verbose, checkpoint, versions())
         rows = fit_rows(schema, examples) if training.draw_inputs else None
-        drawing = None if rows is None else Inputs(rows[0], rows[0].encode(rows[1]), frame_kind(data))
+        drawing = None if rows is None else InputRows(rows[0], rows[0].encode(rows[1]), frame_kind(data))
 
         def match(codec: Codec, net: Net) -> Net:
-            chosen, samples = calibration.sample(encoded.lengths, len(net.outputs.b))
+            chosen, samples = calibration.calibration_rows(encoded.lengths, len(net.outputs.b))
             inputs = tuple(column[chosen] for column in encoded.inputs)
             length = codec.longest if codec.shortest == codec.longest else None
-            request = Request(inputs, samples, self.seed, PLAIN, length, 2 * codec.longest)
+            request = SampleRequest(inputs, samples, self.seed, PLAIN, length, 2 * codec.longest)
             bases = {name: values[chosen] for name, values in examples.first.items()}
-            request = confined(request, codec, bases, len(chosen))
-            return calibration.matched(net, request, encoded.lengths, encoded.steps)
+            request = with_support(request, codec, bases, len(chosen))
+            return calibration.match_marginals(net, request, encoded.lengths, encoded.steps)
 
-        self.config_, (self.net_, self.row_net_) = learn(codec, encoded, asked, drawing, match)
+        self.config_, (self.net_, self.row_net_) = run_fit(codec, encoded, asked, drawing, match)
         return self
 
     @property
@@ -216,7 +216,7 @@ class OneToMany:
         """Log-probability of every sequence given its input, in nats, in original units.
 
         The density of a transformed number counts the transform's Jacobian, and the decision to stop or to go on is
-        counted where lengths vary. So figures of models with other transforms and heads compare.
+        counted where lengths vary. So figures of models with other transforms and distributions compare.
 
         Args:
             data: in the layout of the training data.
@@ -282,8 +282,8 @@ class OneToMany:
         sections = evaluated(self, sides, int(seed), int(samples), feedings)
         digest = fingerprint(self.codec_.encode(sides.test))["data"]
         names = [field.name for field in self.schema_.steps]
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        title = f"How good is the model of {', '.join(names[:NAMED])}{more}?"
+        more = f" and {len(names) - MAX_TITLE_FIELDS} more" if len(names) > MAX_TITLE_FIELDS else ""
+        title = f"How good is the model of {', '.join(names[:MAX_TITLE_FIELDS])}{more}?"
         return Report(title, sides.notes, sections, facts_of(self, sides), int(seed), digest, versions())
 
     # ---- generate -----------------------------------------------------------------------------------------------
@@ -344,7 +344,7 @@ class OneToMany:
             >>> [text[1] for text in model.generate({"k": "a"}, n=3, length=4, pin={1: {"x": 2}})]
             [2, 2, 2]
         """
-        return whole(self._order(inputs, n, length, seed, rule, prefix, pin, allow))
+        return run_whole(self._order(inputs, n, length, seed, rule, prefix, pin, allow))
 
     def generate_to(
         self,
@@ -397,9 +397,9 @@ class OneToMany:
             (b'k,sample,x', 1001)
         """
         order = self._order(inputs, n, length, seed, rule, prefix, pin, allow)
-        place = Path(target) if isinstance(target, os.PathLike) else target
+        location = Path(target) if isinstance(target, os.PathLike) else target
         searched = order.beam is not None
-        save_all(parts(order), order.codec, order.table, place, long=long, format=format, searched=searched)
+        save_all(run_parts(order), order.codec, order.table, location, long=long, format=format, searched=searched)
         return order.request.seed
 
     def stream(
@@ -428,9 +428,9 @@ class OneToMany:
         """
         order = self._order(inputs, n, length, seed, rule, prefix, pin, allow)
         if order.beam is not None:
-            cure = "Use generate: a search knows the first step when it knows the last."
-            raise OptionError("stream(rule=...)", "a rule that draws", repr(rule), cure)
-        return events(order)
+            hint = "Use generate: a search knows the first step when it knows the last."
+            raise OptionError("stream(rule=...)", "a rule that draws", repr(rule), hint)
+        return run_stream(order)
 
     def _order(
         self,
@@ -442,7 +442,7 @@ class OneToMany:
         prefix: Any,
         pin: Any,
         allow: Any,
-    ) -> Order:
+    ) -> GenerationJob:
         """Everything of a generation checked, before any of it is made."""
         self._fitted()
         chosen = RULES.get(rule) if isinstance(rule, str) else rule
@@ -452,14 +452,14 @@ class OneToMany:
             if value is not None:
                 _check_whole(f"generate({name}={value!r})", value, least)
         drawing, allowed = inputs is None, read_allow(self.codec_, allow)
-        net = pruned(self.net_, self.codec_, allowed)
+        net = prune_combinations(self.net_, self.codec_, allowed)
         if isinstance(chosen, Beam):
-            beam.check(chosen, self.net_, [field.name for field in self.schema_.steps], 1 if drawing else n)
+            beam.check_beam(chosen, self.net_, [field.name for field in self.schema_.steps], 1 if drawing else n)
         else:
-            sampler.check(chosen, self.net_)
+            sampler.check_sampling(chosen, self.net_)
         if length is None and self.codec_.shortest == self.codec_.longest:
             length = self.codec_.longest
-        request = Request(
+        request = SampleRequest(
             inputs=(),
             samples=chosen.best if isinstance(chosen, Beam) else 1 if drawing else int(n),
             seed=secrets.randbits(32) if seed is None else int(seed),
@@ -470,25 +470,25 @@ class OneToMany:
         searching = chosen if isinstance(chosen, Beam) else None
         if drawing:
             rows = self._rows(int(n), prefix, pin, allowed)
-            _check_last(encode_facts(self.codec_, None, pin, int(n), None, allowed), request)
-            return Order(net, self.codec_, request, like(rows, self.codec_), {}, searching, rows)
+            _check_last(encode_observed(self.codec_, None, pin, int(n), None, allowed), request)
+            return GenerationJob(net, self.codec_, request, row_template(rows, self.codec_), {}, searching, rows)
         table = self.codec_.read_inputs(inputs)
         bases = self.codec_.bases(table)
-        facts = encode_facts(self.codec_, prefix, pin, len(table), bases, allowed)
-        _check_last(facts, request)
+        observed = encode_observed(self.codec_, prefix, pin, len(table), bases, allowed)
+        _check_last(observed, request)
         request = request._replace(inputs=self.codec_.encode_inputs(table))
-        request = confined(request, self.codec_, bases, len(table), facts, allowed)
-        return Order(net, self.codec_, request, table, bases, searching)
+        request = with_support(request, self.codec_, bases, len(table), observed, allowed)
+        return GenerationJob(net, self.codec_, request, table, bases, searching)
 
-    def _rows(self, count: int, prefix: Any, pin: Any, allowed: tuple[Allowed | None, ...]) -> Rows:
+    def _rows(self, count: int, prefix: Any, pin: Any, allowed: tuple[Allowed | None, ...]) -> InputRowsJob:
         """What draws the inputs."""
         row = self.config_.row
         if row is None or self.row_net_ is None:
-            cure = f"Pass inputs; or fit again, to inputs of at most {MOST} columns and without draw_inputs=False."
-            raise OptionError("generate, without inputs", "a model that learned to draw them", "one that did not", cure)
-        if prefix is not None and is_many(prefix, self.schema_.form) and len(prefix) != count:
+            hint = f"Pass inputs; or fit again, with at most {MAX_ROW_FIELDS} inputs and without draw_inputs=False."
+            raise OptionError("generate, without inputs", "a model that learned to draw them", "one that did not", hint)
+        if prefix is not None and is_prefix_per_row(prefix, self.schema_.form) and len(prefix) != count:
             raise SchemaError("prefix", f"one for all, or one for each of the {count} rows", str(len(prefix)))
-        return Rows(self.row_net_, row.codec, count, installed(row.table), prefix, pin, allowed)
+        return InputRowsJob(self.row_net_, row.codec, count, installed(row.table), prefix, pin, allowed)
 
     # ---- keep ---------------------------------------------------------------------------------------------------
 
@@ -532,20 +532,20 @@ def versions() -> dict[str, str]:
     }
 
 
-def _check_whole(place: str, value: Any, least: int) -> None:
+def _check_whole(location: str, value: Any, least: int) -> None:
     """Refuse what is no whole number, or one that is too small."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise OptionError(place, f"a whole number, at least {least}", repr(value))
+        raise OptionError(location, f"a whole number, at least {least}", repr(value))
 
 
-def _check_last(facts: Facts | None, request: Request) -> None:
+def _check_last(observed: Observed | None, request: SampleRequest) -> None:
     """Refuse pins past the end."""
-    step, name = (-1, "") if facts is None else facts.pinned
+    step, name = (-1, "") if observed is None else observed.pinned
     if request.length is not None and step >= request.length:
         raise OptionError(f"pin: {name}", f"steps before the length, {request.length}", f"step {step}")
     if request.length is None and step >= request.limit:
-        cure = "Ask for a length, or for a larger limit: Sampling(limit=...)."
-        raise OptionError(f"pin: {name}", f"steps before the limit, {request.limit}", f"step {step}", cure)
+        hint = "Ask for a length, or for a larger limit: Sampling(limit=...)."
+        raise OptionError(f"pin: {name}", f"steps before the limit, {request.limit}", f"step {step}", hint)
 
 
 def _given(kind: type[Any], value: Options | None) -> Any:

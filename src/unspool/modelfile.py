@@ -27,9 +27,9 @@ from unspool.errors import (
     OversizedFile,
     TruncatedFile,
 )
-from unspool.runtime.atomic_files import atomic, refusal
+from unspool.runtime.atomic_files import atomic, file_error
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """The version of the configuration that this Unspool writes; it reads all versions up to it."""
 
 KEY = "unspool"
@@ -80,19 +80,19 @@ def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], confi
         CorruptFile: the configuration or an array can't be in a model file; nothing was written.
         FileError: the place can't be written to.
     """
-    place = os.fspath(path)
+    location = os.fspath(path)
     text = msgspec.json.encode(config)
-    _decode(place, text, dict)
+    _decode(location, text, dict)
     arrays = {}
     for name, tensor in tensors.items():
         array = np.asarray(tensor)
         if array.dtype.newbyteorder("<") not in DTYPES.values():
-            raise CorruptFile(f"{place}: tensor {name!r}", "numbers of " + ", ".join(DTYPES), str(array.dtype))
-        _check_finite(place, name, array)
+            raise CorruptFile(f"{location}: tensor {name!r}", "numbers of " + ", ".join(DTYPES), str(array.dtype))
+        _check_finite(location, name, array)
         arrays[name] = np.array(array, dtype=array.dtype.newbyteorder("<"), order="C")
     data = safetensors.numpy.save(arrays, metadata={KEY: text.decode()})
     if int.from_bytes(data[:_PREFIX], "little") > HEADER_LIMIT:
-        raise OversizedFile(place, f"a configuration of at most {HEADER_LIMIT:,} bytes", f"{len(text):,} bytes")
+        raise OversizedFile(location, f"a configuration of at most {HEADER_LIMIT:,} bytes", f"{len(text):,} bytes")
     with atomic(path) as file:
         file.write(data)
 
@@ -112,10 +112,10 @@ def read(path: str | os.PathLike[str], kind: Any = dict) -> tuple[Any, dict[str,
         FileError: one of its kinds (`ForeignFile`, `TruncatedFile`, `OversizedFile`, `NewerFormat`, `CorruptFile`,
             `NonFiniteWeights`), which names what is wrong.
     """
-    with _opened(path) as (place, file, size):
-        text, entries = _header(place, file, size)
-        config = _decode(place, text, kind)
-        return config, {name: _tensor(place, file, name, entry) for name, entry in entries.items()}
+    with _opened(path) as (location, file, size):
+        text, entries = _header(location, file, size)
+        config = _decode(location, text, kind)
+        return config, {name: _tensor(location, file, name, entry) for name, entry in entries.items()}
 
 
 @overload
@@ -124,62 +124,62 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]: ...
 def read_config(path: str | os.PathLike[str], kind: type[Kind]) -> Kind: ...
 def read_config(path: str | os.PathLike[str], kind: Any = dict) -> Any:
     """Read only the configuration of a model file; the arrays are checked for their sizes but not read."""
-    with _opened(path) as (place, file, size):
-        return _decode(place, _header(place, file, size)[0], kind)
+    with _opened(path) as (location, file, size):
+        return _decode(location, _header(location, file, size)[0], kind)
 
 
 def read_entries(path: str | os.PathLike[str]) -> dict[str, Entry]:
     """Read only what a model file's header says of its arrays: types, shapes and places."""
-    with _opened(path) as (place, file, size):
-        return _header(place, file, size)[1]
+    with _opened(path) as (location, file, size):
+        return _header(location, file, size)[1]
 
 
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[str, io.BufferedReader, int]]:
-    place = os.fspath(path)
+    location = os.fspath(path)
     try:
-        if not stat.S_ISREG(os.stat(place).st_mode):  # before opening: a pipe would wait for its writer
-            raise FileError(place, "a file", "a folder, device or pipe", _FOREIGN)
-        with open(place, "rb") as file:
-            yield place, file, os.fstat(file.fileno()).st_size
+        if not stat.S_ISREG(os.stat(location).st_mode):  # before opening: a pipe would wait for its writer
+            raise FileError(location, "a file", "a folder, device or pipe", _FOREIGN)
+        with open(location, "rb") as file:
+            yield location, file, os.fstat(file.fileno()).st_size
     except OSError as error:
-        raise refusal(place, error, "read") from error
+        raise file_error(location, error, "read") from error
 
 
-def _header(place: str, file: io.BufferedReader, size: int) -> tuple[bytes, dict[str, Entry]]:
+def _header(location: str, file: io.BufferedReader, size: int) -> tuple[bytes, dict[str, Entry]]:
     """The configuration's text and the tensors' entries in the order of their bytes, all sizes checked."""
-    fields = _object(place, _header_bytes(place, file, size))
+    fields = _object(location, _header_bytes(location, file, size))
     metadata = fields.pop("__metadata__", {})
     if not isinstance(metadata, dict) or KEY not in metadata:
-        raise ForeignFile(place, "an Unspool model", "a safetensors file of something else", _FOREIGN)
+        raise ForeignFile(location, "an Unspool model", "a safetensors file of something else", _FOREIGN)
     if metadata.keys() != {KEY} or not isinstance(metadata[KEY], str):
-        raise CorruptFile(place, f"the one text {KEY!r} as metadata", ", ".join(map(repr, metadata)), _RESAVE)
+        raise CorruptFile(location, f"the one text {KEY!r} as metadata", ", ".join(map(repr, metadata)), _RESAVE)
     try:
         text = metadata[KEY].encode()
     except UnicodeEncodeError:
-        raise CorruptFile(place, "a configuration in Unicode", "half of a surrogate pair", _RESAVE) from None
-    entries = {name: _entry(place, name, value) for name, value in fields.items()}
+        raise CorruptFile(location, "a configuration in Unicode", "half of a surrogate pair", _RESAVE) from None
+    entries = {name: _entry(location, name, value) for name, value in fields.items()}
     entries = dict(sorted(entries.items(), key=lambda item: item[1].data_offsets))
-    _check_layout(place, entries, size - file.tell())
+    _check_layout(location, entries, size - file.tell())
     return text, entries
 
 
-def _header_bytes(place: str, file: io.BufferedReader, size: int) -> bytes:
+def _header_bytes(location: str, file: io.BufferedReader, size: int) -> bytes:
     prefix = file.read(_PREFIX)
     if len(prefix) < _PREFIX:
-        raise TruncatedFile(place, f"at least {_PREFIX} bytes", f"{len(prefix)}", _RESAVE)
+        raise TruncatedFile(location, f"at least {_PREFIX} bytes", f"{len(prefix)}", _RESAVE)
     length = int.from_bytes(prefix, "little")
     if size > _PREFIX and file.read(1) != b"{":
-        raise ForeignFile(place, "an Unspool model", "a file of another kind", _FOREIGN)
+        raise ForeignFile(location, "an Unspool model", "a file of another kind", _FOREIGN)
     if length > HEADER_LIMIT:
-        raise OversizedFile(place, f"a header of at most {HEADER_LIMIT:,} bytes", f"one of {length:,}", _RESAVE)
+        raise OversizedFile(location, f"a header of at most {HEADER_LIMIT:,} bytes", f"one of {length:,}", _RESAVE)
     if length > size - _PREFIX:
-        raise TruncatedFile(place, f"a header of {length:,} bytes", f"{size - _PREFIX:,}", _RESAVE)
+        raise TruncatedFile(location, f"a header of {length:,} bytes", f"{size - _PREFIX:,}", _RESAVE)
     file.seek(_PREFIX)
     return file.read(length)
 
 
-def _object(place: str, data: bytes) -> dict[str, Any]:
+def _object(location: str, data: bytes) -> dict[str, Any]:
     """The header's JSON object. A name that occurs twice is refused, where most readers take the last one."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -192,12 +192,12 @@ def _object(place: str, data: bytes) -> dict[str, Any]:
         value = json.loads(data.decode(), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         found = f"unreadable JSON ({str(error).splitlines()[0]})"
-        raise CorruptFile(f"{place}: header", "a JSON object of distinct names", found, _RESAVE) from None
+        raise CorruptFile(f"{location}: header", "a JSON object of distinct names", found, _RESAVE) from None
     return cast(dict[str, Any], value)  # it starts with a brace, so it is an object
 
 
-def _entry(place: str, name: str, value: object) -> Entry:
-    where = f"{place}: tensor {name!r}"
+def _entry(location: str, name: str, value: object) -> Entry:
+    where = f"{location}: tensor {name!r}"
     try:
         entry = msgspec.convert(value, Entry)
     except msgspec.ValidationError as error:
@@ -215,48 +215,51 @@ def _entry(place: str, name: str, value: object) -> Entry:
     return entry
 
 
-def _check_layout(place: str, entries: Mapping[str, Entry], available: int) -> None:
+def _check_layout(location: str, entries: Mapping[str, Entry], available: int) -> None:
     """The tensors must lie end to end: no gap, no overlap, from the header to the last byte of the file."""
     expected = 0
     for name, entry in entries.items():
         start, stop = entry.data_offsets
         if start != expected:
             found = "an overlap" if start < expected else "a gap"
-            raise CorruptFile(f"{place}: tensor {name!r}", f"its bytes to start at {expected:,}", found, _RESAVE)
+            raise CorruptFile(f"{location}: tensor {name!r}", f"its bytes to start at {expected:,}", found, _RESAVE)
         expected = stop
     if expected > available:
-        raise TruncatedFile(place, f"{expected:,} bytes of tensors", f"{available:,}", _RESAVE)
+        raise TruncatedFile(location, f"{expected:,} bytes of tensors", f"{available:,}", _RESAVE)
     if expected < available:
-        raise CorruptFile(place, f"{expected:,} bytes of tensors", f"{available - expected:,} bytes more", _RESAVE)
+        raise CorruptFile(location, f"{expected:,} bytes of tensors", f"{available - expected:,} bytes more", _RESAVE)
 
 
-def _tensor(place: str, file: io.BufferedReader, name: str, entry: Entry) -> np.ndarray:
+def _tensor(location: str, file: io.BufferedReader, name: str, entry: Entry) -> np.ndarray:
     array = np.empty(entry.shape, DTYPES[entry.dtype])
     if array.size and file.readinto(array.reshape(-1).view(np.uint8).data) != array.nbytes:
-        raise TruncatedFile(f"{place}: tensor {name!r}", f"{array.nbytes:,} bytes", "fewer", _RESAVE)
-    _check_finite(place, name, array)
+        raise TruncatedFile(f"{location}: tensor {name!r}", f"{array.nbytes:,} bytes", "fewer", _RESAVE)
+    _check_finite(location, name, array)
     return array
 
 
-def _check_finite(place: str, name: str, array: np.ndarray) -> None:
+def _check_finite(location: str, name: str, array: np.ndarray) -> None:
     if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
         count = int(array.size - finite.sum())
         found = f"{count:,} of {array.size:,} NaN or infinite"
-        raise NonFiniteWeights(f"{place}: tensor {name!r}", "finite numbers", found, "Train the model again.")
+        raise NonFiniteWeights(f"{location}: tensor {name!r}", "finite numbers", found, "Train the model again.")
 
 
-def _decode(place: str, text: bytes, kind: type[Kind]) -> Kind:
+def _decode(location: str, text: bytes, kind: type[Kind]) -> Kind:
     """The configuration as `kind`, after its format version has been found to be one that we know."""
-    where = f"{place}: configuration"
+    where = f"{location}: configuration"
     try:
         version = msgspec.json.decode(text, type=_Version).format
         if version > FORMAT_VERSION:
-            _refuse_newer(place, version)
+            _refuse_newer(location, version)
+        upgrade = getattr(kind, "upgrade", None)
+        if version < FORMAT_VERSION and upgrade is not None:
+            return msgspec.convert(upgrade(msgspec.json.decode(text)), kind)
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, KeyError, AttributeError) as error:
         raise CorruptFile(where, "the configuration of a model", str(error), _RESAVE) from None
 
 
-def _refuse_newer(place: str, version: int) -> NoReturn:
+def _refuse_newer(location: str, version: int) -> NoReturn:
     expected = f"a model file of format {FORMAT_VERSION} or older"
-    raise NewerFormat(place, expected, f"format {version}", "Upgrade Unspool: pip install --upgrade unspool")
+    raise NewerFormat(location, expected, f"format {version}", "Upgrade Unspool: pip install --upgrade unspool")

@@ -18,9 +18,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             try:
                 msgspec.structs.force_setattr(self, field.name, msgspec.convert(value, field.type))
             except msgspec.ValidationError as error:
-                place = f"{type(self).__name__}({field.name}={value!r})"
+                location = f"{type(self).__name__}({field.name}={value!r})"
                 expected, _, got = str(error).removeprefix("Expected ").partition(", got ")
-                raise OptionError(place, expected.replace("`", ""), got.replace("`", "") or repr(value)) from None
+                raise OptionError(location, expected.replace("`", ""), got.replace("`", "") or repr(value)) from None
         self.agree()
 
     def agree(self) -> None:
@@ -107,7 +107,7 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
 
 class Sampling(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How a step is drawn from the heads' distributions.
+    """How a step is drawn from the distributions' distributions.
 
     Args:
         greedy: always the mode; consumes no randomness.

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.encoding.codec import Codec
-from unspool.encoding.columns import InputColumn, StepColumn, Symbols
-from unspool.encoding.multilabel import Block
+from unspool.encoding.columns import InputColumn, StepColumn, Vocabulary
+from unspool.encoding.multilabel import MultiLabel
 from unspool.labels import labels, word
-from unspool.tables.columns import Column, Ragged, lay, take
+from unspool.tables.columns import Column, Ragged, offsets_from_lengths, take
 from unspool.tables.table import Table
 from unspool.tables.writers import save_parts, write
 
-SHOWN = 10
+MAX_SHOWN = 10
 """Sequences that a notebook or a terminal shows at once."""
 
 
@@ -121,15 +121,16 @@ class Sequences:
 
     def __repr__(self) -> str:
         lines = [self._title]
-        lines += [f"  {self.label(k)}  {_short(self._values[k])}" for k in range(min(len(self), SHOWN))]
-        return "\n".join([*lines, *(["  ..."] if len(self) > SHOWN else [])])
+        lines += [f"  {self.label(k)}  {_short(self._values[k])}" for k in range(min(len(self), MAX_SHOWN))]
+        return "\n".join([*lines, *(["  ..."] if len(self) > MAX_SHOWN else [])])
 
     def _repr_html_(self) -> str:
         cell = lambda text: f"<td style='text-align:left'>{html.escape(text)}</td>"  # noqa: E731
         rows = (
-            f"<tr>{cell(self.label(k))}{cell(_short(self._values[k], 200))}</tr>" for k in range(min(len(self), SHOWN))
+            f"<tr>{cell(self.label(k))}{cell(_short(self._values[k], 200))}</tr>"
+            for k in range(min(len(self), MAX_SHOWN))
         )
-        more = f"<tr>{cell('...')}{cell('')}</tr>" if len(self) > SHOWN else ""
+        more = f"<tr>{cell('...')}{cell('')}</tr>" if len(self) > MAX_SHOWN else ""
         return f"<table><caption>{self._title}</caption>{''.join(rows)}{more}</table>"
 
     @cached_property
@@ -202,13 +203,13 @@ class Sequences:
             f"first_{name}" if name in steps else name: take(column, rows - self.origin)
             for name, column in self._given().items()
         }
-        place = {
+        location = {
             "row": rows,
             "sample": (self._numbers % self.samples)[per_step],
             "step": np.arange(self.offsets[-1]) - np.repeat(self.offsets[:-1], self.lengths),
         }
         nats = {} if self.nats is None else {"nats": self.nats[per_step]}
-        return {**place, **nats, **given, **self.columns}
+        return {**location, **nats, **given, **self.columns}
 
 
 def save_all(
@@ -232,26 +233,26 @@ def save_all(
         format: as for `Sequences.save`.
         searched: whether a beam found them, so that they have nats.
     """
-    like = lambda: shapes(codec, inputs, searched=searched).for_files(long)  # noqa: E731
+    like = lambda: sequence_template(codec, inputs, searched=searched).for_files(long)  # noqa: E731
     save_parts((part.for_files(long) for part in parts), like, target, format)
 
 
-def shapes(codec: Codec, inputs: Table, *, searched: bool) -> Sequences:
+def sequence_template(codec: Codec, inputs: Table, *, searched: bool) -> Sequences:
     """Sequences, a step for each input row and more for the first, that hold every symbol and every kind of number.
 
     What is drawn need not show what type a column has: all its values may be missing.
     """
-    symbols = max((len(column.values) for column in codec.steps if isinstance(column, Symbols)), default=1)
+    symbols = max((len(column.values) for column in codec.steps if isinstance(column, Vocabulary)), default=1)
     lengths = np.ones(len(inputs), np.int64)
     lengths[:1] += symbols
-    offsets = lay(lengths)
+    offsets = offsets_from_lengths(lengths)
     once = np.full(offsets[-1], np.nan)
     once[offsets[:-1]] = 0.0  # after a first value none is present, for what adds up could leave the numbers
     steps = [
         np.arange(offsets[-1]) % len(column.values)
-        if isinstance(column, Symbols)
+        if isinstance(column, Vocabulary)
         else np.repeat(once[:, None], len(column.members), 1)
-        if isinstance(column, Block)
+        if isinstance(column, MultiLabel)
         else once
         for column in codec.steps
     ]
@@ -262,7 +263,7 @@ def shapes(codec: Codec, inputs: Table, *, searched: bool) -> Sequences:
 
 def _gives_whole(column: InputColumn | StepColumn) -> bool:
     """Whether a fitted column is of whole numbers, which are floats where some are missing."""
-    if isinstance(column, Symbols):
+    if isinstance(column, Vocabulary):
         return {type(value) for value in column.values} == {int, type(None)}
     return getattr(column, "decimals", None) == 0
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 import unspool as us
 from unspool.dataset.examples import gather
 from unspool.encoding.codec import Codec
-from unspool.encoding.monotone import Gaps
+from unspool.encoding.monotone import IncrementEncoder
 from unspool.errors import SchemaError
-from unspool.network.build import shape_of
+from unspool.network.build import architecture_of
 from unspool.options import Network
 from unspool.schema.fields import First, Number, When
-from unspool.tables.location import Place
+from unspool.tables.location import Location
 
 RNG = np.random.default_rng(2)
 DAY, HOUR = 86_400_000_000, 3_600_000_000
@@ -53,7 +53,7 @@ def test_moments_come_back_to_the_unit_they_are_given_in(unit, offset) -> None:
     table = events(unit=unit, offset=offset)
     codec, examples = fitted(table)
     (column,) = codec.steps
-    assert isinstance(column, Gaps)
+    assert isinstance(column, IncrementEncoder)
     assert column.mass == (unit > 1)
     back = float32(codec, examples)["when"]
     assert back.dtype == np.dtype("datetime64[us]")
@@ -77,8 +77,8 @@ def test_decode_undoes_encode(data) -> None:
     if ceiling is not None:  # the same, counted down
         values, base = ceiling - values, None if base is None else ceiling - base
     field = Number("x", transform, data.draw(st.sampled_from(["discretised", "mixture", "histogram"])))
-    column = Gaps.fit(field, values, Place("the data", "x"), offsets, base)
-    z, slope = column.encode_with_slope(values, Place("the data", "x"), offsets, base)
+    column = IncrementEncoder.fit(field, values, Location("the data", "x"), offsets, base)
+    z, slope = column.encode_with_slope(values, Location("the data", "x"), offsets, base)
     assert not slope[np.isnan(z)].any()
     back = column.decode(z.astype(np.float32), offsets, base)
     np.testing.assert_allclose(back, values, rtol=1e-6, atol=1e-9)
@@ -95,18 +95,18 @@ def falling(seed=0):
 
 def test_a_drop_is_the_gap_of_the_number_with_its_sign_turned() -> None:
     values, offsets, base = falling()
-    place = Place("the data", "x")
-    drop = Gaps.fit(Number("x", "drop", "mixture"), values, place, offsets, base)
-    gap = Gaps.fit(Number("x", "gap", "mixture"), -values, place, offsets, -base)
+    location = Location("the data", "x")
+    drop = IncrementEncoder.fit(Number("x", "drop", "mixture"), values, location, offsets, base)
+    gap = IncrementEncoder.fit(Number("x", "gap", "mixture"), -values, location, offsets, -base)
     assert (drop.gap, drop.origin, drop.low, drop.high) == (gap.gap, gap.origin, -gap.high, -gap.low)
     pairs = zip(
-        drop.encode_with_slope(values, place, offsets, base),
-        gap.encode_with_slope(-values, place, offsets, -base),
+        drop.encode_with_slope(values, location, offsets, base),
+        gap.encode_with_slope(-values, location, offsets, -base),
         strict=True,
     )
     for one, other in pairs:
         np.testing.assert_array_equal(one, other)
-    z, _ = drop.encode_with_slope(values, place, offsets, base)
+    z, _ = drop.encode_with_slope(values, location, offsets, base)
     np.testing.assert_array_equal(drop.decode(z, offsets, base), -gap.decode(z, offsets, -base))
 
 
@@ -114,12 +114,12 @@ def test_the_likelihood_of_a_drop_is_that_of_the_value() -> None:
     """Its slope is |dz/dx|, also where a logarithm bends the drops: by central differences, step by step."""
     values, offsets, base = falling()
     for x in (values, 30 - np.exp((30 - values) / 4)):
-        place = Place("the data", "x")
-        column = Gaps.fit(Number("x", "drop", "mixture"), x, place, offsets, base)
-        _, slope = column.encode_with_slope(x, place, offsets, base)
+        location = Location("the data", "x")
+        column = IncrementEncoder.fit(Number("x", "drop", "mixture"), x, location, offsets, base)
+        _, slope = column.encode_with_slope(x, location, offsets, base)
         for t in np.flatnonzero(~np.isnan(x)):
             nudge = 1e-6 * np.eye(len(x))[t]
-            up, down = (column.encode_with_slope(x + by, place, offsets, base)[0][t] for by in (nudge, -nudge))
+            up, down = (column.encode_with_slope(x + by, location, offsets, base)[0][t] for by in (nudge, -nudge))
             assert np.log((down - up) / 2e-6) == pytest.approx(slope[t], abs=1e-5)  # z rises where x falls
 
 
@@ -131,10 +131,12 @@ def test_what_never_fell_never_falls() -> None:
     day = (table["when"] - table["when"].min()).astype("timedelta64[D]").astype(int)
     for values, field in ((table["when"], When("x")), (day, Number("x")), (day * np.pi, Number("x"))):
         codec, _ = fitted({"id": table["id"], "group": table["group"], "x": values}, sequence=field)
-        assert isinstance(codec.steps[0], Gaps)
-        head = shape_of(codec, Network(), 8, 8).heads[0]
-        params = jnp.asarray(2 * RNG.normal(size=(60, head.size)), jnp.float32)
-        z = np.asarray(head.pick(params, jnp.asarray(RNG.uniform(1e-6, 1 - 1e-6, (60, head.draws)), jnp.float32)))
+        assert isinstance(codec.steps[0], IncrementEncoder)
+        dist = architecture_of(codec, Network(), 8, 8).distributions[0]
+        params = jnp.asarray(2 * RNG.normal(size=(60, dist.size)), jnp.float32)
+        z = np.asarray(
+            dist.sample(params, jnp.asarray(RNG.uniform(1e-6, 1 - 1e-6, (60, dist.num_uniforms)), jnp.float32))
+        )
         made = codec.decode([z], np.arange(0, 61, 6))["x"].reshape(10, 6)
         assert (np.diff(made, axis=1) >= np.zeros(1, np.diff(made).dtype)).all()
 
@@ -173,17 +175,20 @@ def test_drops_stop_at_zero_unless_told_otherwise(bounds, floor) -> None:
     values, offsets, _ = falling()
     values -= np.nanmin(values)
     field = Number("x", "drop", "mixture", bounds)
-    assert Gaps.fit(field, values, Place("the data", "x"), offsets, None).floor == floor
-    assert Gaps.fit(Number("x", "drop", "mixture"), values - 1, Place("the data", "x"), offsets, None).floor is None
+    assert IncrementEncoder.fit(field, values, Location("the data", "x"), offsets, None).floor == floor
+    assert (
+        IncrementEncoder.fit(Number("x", "drop", "mixture"), values - 1, Location("the data", "x"), offsets, None).floor
+        is None
+    )
 
 
 def test_what_float32_carried_across_the_floor_is_put_back_but_not_what_started_below() -> None:
-    offsets, place = np.array([0, 3, 6]), Place("the data", "x")
-    column = Gaps.fit(
-        Number("x", "drop", "mixture"), np.array([1e6, 4e5, 0.0, 9e5, 3e5, 0.0]), place, offsets, np.full(2, np.nan)
+    offsets, location = np.array([0, 3, 6]), Location("the data", "x")
+    column = IncrementEncoder.fit(
+        Number("x", "drop", "mixture"), np.array([1e6, 4e5, 0.0, 9e5, 3e5, 0.0]), location, offsets, np.full(2, np.nan)
     )
     base = np.array([7e5, -7.0])
-    z, _ = column.encode_with_slope(np.array([7e5, 3e5, -1.0, -7.0, -7.0, -8.0]), place, offsets, base)
+    z, _ = column.encode_with_slope(np.array([7e5, 3e5, -1.0, -7.0, -7.0, -8.0]), location, offsets, base)
     assert column.decode(z, offsets, base).tolist() == [7e5, 3e5, 0, -7, -7, -8]
 
 
@@ -248,9 +253,9 @@ def test_a_file_keeps_numbers_that_never_rise(stock, tmp_path) -> None:
     assert list(again.generate({"kind": 1}, n=3, seed=5)) == list(stock.generate({"kind": 1}, n=3, seed=5))
     (column, _) = stock.codec_.steps
     with pytest.raises(SchemaError, match="1 or -1"):
-        Gaps(column.gap, 0.0, sign=2.0)
+        IncrementEncoder(column.gap, 0.0, sign=2.0)
     with pytest.raises(SchemaError, match="1, of moments, found -1"):
-        Gaps(column.gap, 0.0, unit=float(DAY), sign=-1.0)
+        IncrementEncoder(column.gap, 0.0, unit=float(DAY), sign=-1.0)
 
 
 def test_a_file_without_numbers_that_never_rise_is_as_it_was_before_there_were_any() -> None:
@@ -261,7 +266,7 @@ def test_a_file_without_numbers_that_never_rise_is_as_it_was_before_there_were_a
         (column,) = fitted({**table, "x": values}, sequence=field)[0].steps
         written = msgspec.json.encode(column)
         assert not {"sign", "floor"} & msgspec.json.decode(written).keys()
-        assert msgspec.json.decode(written, type=Gaps) == column
+        assert msgspec.json.decode(written, type=IncrementEncoder) == column
 
 
 def test_moments_that_go_back_are_gaps_of_both_signs() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import unspool as us
-from unspool.encoding.monotone import Gaps
+from unspool.encoding.monotone import IncrementEncoder
 
 PATIENTS, VISITS = 60, 6
 DAY = np.timedelta64(1, "D")
@@ -98,4 +98,4 @@ def test_a_file_keeps_it_and_files_of_before_know_nothing_of_it(model, tmp_path)
     assert us.load(path).codec_ == model.codec_
     plain = msgspec.structs.replace(model.codec_.steps[0], moves=False)
     assert "moves" not in msgspec.to_builtins(plain)
-    assert msgspec.convert(msgspec.to_builtins(plain), Gaps) == plain
+    assert msgspec.convert(msgspec.to_builtins(plain), IncrementEncoder) == plain

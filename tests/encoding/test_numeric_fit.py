@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from unspool.dataset.examples import gather
 from unspool.encoding.codec import Codec
 from unspool.errors import OptionError, SchemaError
-from unspool.network.build import shape_of
-from unspool.network.distributions.base import innermost
+from unspool.network.build import architecture_of
+from unspool.network.distributions.base import unwrapped
 from unspool.options import Network
 from unspool.schema.fields import Count, Number
 
@@ -33,17 +33,17 @@ def float32(codec, encoded):
     return codec.decode([np.asarray(values, np.float32) for values in encoded.steps], encoded.offsets)
 
 
-@pytest.mark.parametrize("head", ["discretised", "histogram", "mixture"])
+@pytest.mark.parametrize("distribution", ["discretised", "histogram", "mixture"])
 @pytest.mark.parametrize("transform", ["standardise", "log1p", "asinh", "difference"])
 @given(data=st.data())
-def test_decimals_come_back_exactly_after_float32(head, transform, data) -> None:
-    """Whatever the head: cents in, the same cents out."""
+def test_decimals_come_back_exactly_after_float32(dist, transform, data) -> None:
+    """Whatever the distribution: cents in, the same cents out."""
     ticks = data.draw(st.lists(st.integers(0, 5000), min_size=11, max_size=60))
     values = np.round(np.array([*ticks, 0, 5000]) / 100, 2)
-    codec, examples = fitted(values, Number("x", transform, head))
+    codec, examples = fitted(values, Number("x", transform, dist))
     encoded = codec.encode(examples)
     np.testing.assert_array_equal(float32(codec, encoded)["x"], values)
-    if head == "discretised":
+    if dist == "discretised":
         assert codec.steps[0].mass
         assert not encoded.log_jacobian[0].any()
 
@@ -60,7 +60,7 @@ def test_an_atom_of_a_continuous_number_has_no_slope_and_comes_back_exactly() ->
     x = RNG.lognormal(size=400)
     values = np.where(RNG.random(400) < 0.3, 1 / 3, x)
     codec, examples = fitted(values)
-    assert codec.steps[0].atoms == (1 / 3,)
+    assert codec.steps[0].point_masses == (1 / 3,)
     encoded = codec.encode(examples)
     np.testing.assert_array_equal(encoded.log_jacobian[0] == 0, values == 1 / 3)
     back = float32(codec, encoded)["x"]
@@ -72,7 +72,7 @@ def test_prices_that_stand_still_have_a_mass_of_their_own() -> None:
     steps = np.where(RNG.random(1000) < 0.4, 0.0, 0.01 * RNG.normal(size=1000))
     values = 100 * np.exp(np.cumsum(steps))
     codec, examples = fitted(values, Number("x", "log_return"))
-    assert codec.steps[0].atoms == (0.0,)
+    assert codec.steps[0].point_masses == (0.0,)
     back = float32(codec, codec.encode(examples))["x"].reshape(-1, 10)
     np.testing.assert_array_equal(np.diff(back) == 0, np.diff(values.reshape(-1, 10)) == 0)
 
@@ -80,11 +80,11 @@ def test_prices_that_stand_still_have_a_mass_of_their_own() -> None:
 def test_masses_are_for_grids_and_told_otherwise_are_densities() -> None:
     grid = RNG.integers(0, 200, 300)
     assert column(grid).mass
-    assert column(grid, Number("x", head="histogram")).mass
-    assert not column(grid, Number("x", head="mixture")).mass
+    assert column(grid, Number("x", distribution="histogram")).mass
+    assert not column(grid, Number("x", distribution="mixture")).mass
     assert not column(RNG.normal(size=300)).mass
-    with pytest.raises(SchemaError, match="numbers of at most 6 decimals, for the head discretised"):
-        column(RNG.normal(size=300), Number("x", head="discretised"))
+    with pytest.raises(SchemaError, match="numbers of at most 6 decimals, for the distribution discretised"):
+        column(RNG.normal(size=300), Number("x", distribution="discretised"))
 
 
 def test_the_bins_of_a_histogram_hold_about_as_many_values_and_never_cut_a_cell() -> None:
@@ -137,11 +137,15 @@ def test_no_draw_violates_a_bound_or_leaves_the_grid(seed) -> None:
 
     rng = np.random.default_rng(seed)
     values = rng.poisson(4, 200) + 1
-    for field in (Count("x"), Number("x", "log1p", bounds="data"), Number("x", head="normal", bounds=(0.0, 30.0))):
+    for field in (
+        Count("x"),
+        Number("x", "log1p", bounds="data"),
+        Number("x", distribution="normal", bounds=(0.0, 30.0)),
+    ):
         codec, _ = fitted(values, field)
-        head = shape_of(codec, Network(), 8, 8).heads[0]
-        params = jnp.asarray(3 * rng.normal(size=(50, head.size)), jnp.float32)
-        z = head.pick(params, jnp.asarray(rng.uniform(1e-6, 1 - 1e-6, (50, head.draws)), jnp.float32))
+        dist = architecture_of(codec, Network(), 8, 8).distributions[0]
+        params = jnp.asarray(3 * rng.normal(size=(50, dist.size)), jnp.float32)
+        z = dist.sample(params, jnp.asarray(rng.uniform(1e-6, 1 - 1e-6, (50, dist.num_uniforms)), jnp.float32))
         made = codec.decode([np.asarray(z)], np.array([0, 50]))["x"]
         assert made.dtype == np.int64
         fit = codec.steps[0]
@@ -156,7 +160,7 @@ def test_counts_are_whole_and_never_negative() -> None:
         with pytest.raises(SchemaError, match="expected a whole number, 0 or above"):
             column(np.array(wrong * 10), Count("x"))
     codec, _ = fitted(RNG.poisson(2, 100), Count("x"))
-    assert type(innermost(shape_of(codec, Network(), 8, 8).heads[0])).__name__ == "Discretised"
+    assert type(unwrapped(architecture_of(codec, Network(), 8, 8).distributions[0])).__name__ == "Discretised"
 
 
 def test_few_decimals_are_symbols_that_come_back_as_numbers() -> None:
@@ -174,14 +178,14 @@ def test_values_of_a_grid_that_never_occur_are_rare_and_never_drawn() -> None:
     celsius = np.round((np.round(RNG.normal(60, 12, 2000)) - 32) / 1.8, 1)
     codec, examples = fitted(celsius)
     fit = codec.steps[0]
-    assert fit.levels == tuple(np.unique(celsius))
-    assert not fit.atoms
+    assert fit.support_points == tuple(np.unique(celsius))
+    assert not fit.point_masses
     assert 0 < fit.unseen < 0.02
-    head = shape_of(codec, Network(), 8, 8).heads[0]
-    params = jnp.asarray(RNG.normal(size=(500, head.size)), jnp.float32)
-    z = head.pick(params, jnp.asarray(RNG.uniform(1e-6, 1 - 1e-6, (500, head.draws)), jnp.float32))
+    dist = architecture_of(codec, Network(), 8, 8).distributions[0]
+    params = jnp.asarray(RNG.normal(size=(500, dist.size)), jnp.float32)
+    z = dist.sample(params, jnp.asarray(RNG.uniform(1e-6, 1 - 1e-6, (500, dist.num_uniforms)), jnp.float32))
     made = codec.decode([np.asarray(z)], np.array([0, 500]))["x"]
     assert np.isin(made, celsius).all()
     np.testing.assert_array_equal(float32(codec, codec.encode(examples))["x"], celsius)
-    assert not column(RNG.integers(0, 3000, 2000)).levels
-    assert not column(RNG.poisson(30, 2000)).levels
+    assert not column(RNG.integers(0, 3000, 2000)).support_points
+    assert not column(RNG.poisson(30, 2000)).support_points

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import unspool as us
 from unspool.dataset.examples import gather
 from unspool.encoding.codec import Codec
-from unspool.encoding.tokenizers import cut_words, joined
+from unspool.encoding.tokenizers import detokenize, split_words
 from unspool.errors import MissingExtra, OptionError, SchemaError, UnknownCategory
 
 FIRST, SECOND = ["né", "œuf", "Jack's", "日本"], ["ran", "sat", "çà", "😀"]
@@ -63,11 +63,22 @@ def stammerer():
 
 @given(st.text())
 def test_words_put_together_are_the_text(text):
-    assert "".join(cut_words(text)) == text
+    assert "".join(split_words(text)) == text
 
 
 def test_words_keep_the_space_before_them_and_their_apostrophes():
-    assert cut_words("Don't  go, l’été\n\n(now)!") == ["Don't", " ", " go", ",", " l’été", "\n", "\n", "(", "now", ")!"]
+    assert split_words("Don't  go, l’été\n\n(now)!") == [
+        "Don't",
+        " ",
+        " go",
+        ",",
+        " l’été",
+        "\n",
+        "\n",
+        "(",
+        "now",
+        ")!",
+    ]
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -128,17 +139,17 @@ def test_words_are_cut_into_pieces_as_the_package_tokenizers_cuts_them(text):
     codec = fit(sentences(2)["said"], "bpe", 290)
     column = codec.steps[0]
     oracle = Tokenizer(models.BPE({value: k for k, value in enumerate(column.values)}, list(column.merges)))
-    wanted = [code for word in cut_words(text) for code in oracle.encode(word.encode().decode("latin-1")).ids]
+    wanted = [code for word in split_words(text) for code in oracle.encode(word.encode().decode("latin-1")).ids]
     assert cut(codec, [text]).steps[0].tolist() == wanted
 
 
 def test_a_character_shows_with_the_piece_that_completes_it_and_broken_bytes_show_as_such():
     column = fit(["ab", "ba"], "bpe", 256).steps[0]
     codes = np.array([column.values.index(chr(byte)) for byte in b"a\xc3\xa9\xc3b\xe6\x97"])
-    shown, left = joined(column, codes, np.array([0, 7]), None)
+    shown, left = detokenize(column, codes, np.array([0, 7]), None)
     assert shown.tolist() == ["a", "", "é", "", "\ufffdb", "", ""]
     assert left.tolist() == [b"\xe6\x97"]
-    shown, left = joined(column, np.array([column.values.index("\xa5")]), np.array([0, 1]), left)
+    shown, left = detokenize(column, np.array([column.values.index("\xa5")]), np.array([0, 1]), left)
     assert (shown.tolist(), left.tolist()) == (["日"], [b""])
 
 

@@ -9,7 +9,7 @@ import pytest
 from unspool.dataset.examples import Examples
 from unspool.evaluation.sides import Material, Side, material
 from unspool.schema.fields import Category, Number, Schema
-from unspool.tables.columns import lay
+from unspool.tables.columns import offsets_from_lengths
 
 SCHEMA = Schema(
     (Category("group"), Number("level")), (Number("x"), Number("y"), Category("mood")), "records", layout="long", id="k"
@@ -20,7 +20,7 @@ class Law(NamedTuple):
     """x is an autoregression around the input, y is zero, missing or log-normal, mood a Markov chain."""
 
     shift: float = 0.0
-    spread: float = 1.0
+    sharding: float = 1.0
     echo: float = 0.6
     zeros: float = 0.3
     missing: float = 0.1
@@ -43,7 +43,7 @@ def draw(seed, inputs, samples=1, law=Law()):  # noqa: B008
     centre = inputs["level"] + 2 * group + law.shift
     x = np.zeros((n, longest))
     mood = np.zeros((n, longest), np.int64)
-    noise = rng.normal(size=(n, longest)) * law.spread
+    noise = rng.normal(size=(n, longest)) * law.sharding
     stay, fresh = rng.random((n, longest)) < law.sticky, rng.integers(0, 3, (n, longest))
     for t in range(longest):
         past = x[:, t - 1] - centre if t else 0.0
@@ -55,7 +55,7 @@ def draw(seed, inputs, samples=1, law=Law()):  # noqa: B008
     y[kind > 1 - law.missing] = np.nan
     kept = np.arange(longest) < lengths[:, None]
     words = np.array(["calm", "glad", "wild"], object)
-    return Examples(inputs, {"x": x[kept], "y": y[kept], "mood": words[mood[kept]]}, lay(lengths))
+    return Examples(inputs, {"x": x[kept], "y": y[kept], "mood": words[mood[kept]]}, offsets_from_lengths(lengths))
 
 
 def make(law=Law(), n=300, samples=40, seed=0):  # noqa: B008
@@ -99,7 +99,7 @@ def side_of():
                 symbols[name] = np.array([-1 if v is None else names[name].index(v) for v in flat], np.int64)
             else:
                 numbers[name] = np.array(flat, np.float64)
-        offsets = lay(np.array([len(sequence) for sequence in first], np.int64))
+        offsets = offsets_from_lengths(np.array([len(sequence) for sequence in first], np.int64))
         return Side({}, numbers, symbols, offsets, names)
 
     return side

@@ -26,7 +26,7 @@ def test_the_true_law_covers_what_it_says_in_every_field_and_band_of_positions(w
 
 
 def test_paths_that_are_too_narrow_or_too_high_are_told_by_name(worlds):
-    narrow = cells(calibration(worlds(spread=0.5), 0), "By field")[0]
+    narrow = cells(calibration(worlds(sharding=0.5), 0), "By field")[0]
     assert narrow["spread of ranks"].value > 1 + 5 * narrow["spread of ranks"].error
     assert narrow["in the 80% band"].value < 0.8 - 5 * narrow["in the 80% band"].error
     high = cells(calibration(worlds(shift=1.0), 0), "By field")[0]

@@ -94,20 +94,20 @@ def test_the_same_call_gives_the_same_bytes_and_another_seed_others(model, repor
 
 def test_data_of_its_own_with_the_training_data_needs_no_warning(report):
     assert report.notes == ()
-    assert "what the model was fitted to" in report.facts["baselines"]
-    assert report.facts["judged"].startswith("30 sequences")
+    assert "what the model was fitted to" in report.observed["baselines"]
+    assert report.observed["judged"].startswith("30 sequences")
 
 
 def test_without_training_data_one_part_is_judged_and_the_report_says_so(model):
     report = model.evaluate(TEST, samples=2)
-    assert report.facts["judged"].startswith("10 sequences")
+    assert report.observed["judged"].startswith("10 sequences")
     assert "20 of the sequences" in report.notes[0]
     assert "10 others" in report.notes[0]
 
 
 def test_the_data_of_training_falls_into_the_parts_it_had_then(model):
     report = model.evaluate(TRAIN, samples=2)
-    assert report.facts["judged"].startswith(f"{model.summary_.heldout} sequences")
+    assert report.observed["judged"].startswith(f"{model.summary_.validation} sequences")
     assert report.figures["nats.nats"] == pytest.approx(model.summary_.nats, rel=1e-4)
     assert "training held out" in report.notes[0]
 

@@ -13,7 +13,7 @@ from unspool.evaluation.generated import sections
 from unspool.evaluation.section import Section
 from unspool.evaluation.sides import material
 from unspool.schema.fields import First
-from unspool.tables.columns import lay, spans
+from unspool.tables.columns import offsets_from_lengths, ragged_indices
 
 for package in ("sklearn", "scoringrules", "scipy"):
     pytest.importorskip(package)
@@ -57,11 +57,11 @@ def surnames():
 
 
 def taken(examples, rows):
-    at = spans(examples.offsets, rows)
+    at = ragged_indices(examples.offsets, rows)
     return Examples(
         {name: column[rows] for name, column in examples.inputs.items()},
         {name: column[at] for name, column in examples.steps.items()},
-        lay(examples.lengths[rows]),
+        offsets_from_lengths(examples.lengths[rows]),
     )
 
 

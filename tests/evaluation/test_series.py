@@ -10,7 +10,7 @@ from unspool.evaluation.series import autoregressive_number, independent_number,
 stats = pytest.importorskip("scipy.stats")
 
 
-def evidence(values, lengths, first=None, groups=None, atoms=()):
+def evidence(values, lengths, first=None, groups=None, point_masses=()):
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     base = {} if first is None else {"x": np.asarray(first, float)}
     groups = None if groups is None else np.asarray(groups, np.int64)
@@ -23,7 +23,7 @@ def target(cell=None, kinds=2):
     return Target("x", measure=Measure(cell), kinds=kinds)
 
 
-def chains(rng, count, length, slope, spread=1.0):
+def chains(rng, count, length, slope, sharding=1.0):
     x = np.zeros((count, length))
     x[:, 0] = rng.normal(size=count) * spread / np.sqrt(1 - slope**2)
     for t in range(1, length):
@@ -104,7 +104,7 @@ def test_a_column_without_a_value_in_training_has_only_its_gaps_to_predict():
 def test_a_value_that_repeats_has_a_mass_of_its_own_and_the_others_a_density():
     rng = np.random.default_rng(5)
     values = lambda: np.where(rng.random(2000) < 0.6, 0.0, rng.normal(5, 1, 2000))  # noqa: E731
-    train, test = (evidence(values(), [20] * 100, atoms=[0.0]) for _ in range(2))
+    train, test = (evidence(values(), [20] * 100, point_masses=[0.0]) for _ in range(2))
     for score in (independent_number, autoregressive_number):
         nats, zero = score(train, test, target(kinds=3)), test.numbers["x"] == 0
         np.testing.assert_allclose(nats[zero], np.log(0.6), atol=0.1)

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from scipy.special import log_expit, log_softmax
 
-from unspool.constraints.pins import Facts
+from unspool.constraints.pins import Observed
 from unspool.errors import OptionError
 from unspool.generation import beam as module
-from unspool.generation.beam import check, search
-from unspool.generation.sampler import Request, generate
-from unspool.network.decoder import Net, Reals, Shape, Symbols
+from unspool.generation.beam import check_beam, search
+from unspool.generation.sampler import SampleRequest, sample_sequences
+from unspool.network.decoder import Architecture, CategoricalInput, Net, NumericInput
 from unspool.network.distributions.categorical import Categorical
-from unspool.network.distributions.missing import Nullable
+from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Normal
 from unspool.network.distributions.rules import PLAIN, Rule
 from unspool.network.likelihood import sequence_log_prob
@@ -28,9 +28,11 @@ INPUTS = (np.array([0, 2, 1], np.int32), np.random.default_rng(1).normal(size=(R
 ONE, TWO = (Categorical(3, unseen=0.1),), (Categorical(3), Categorical(2, unseen=0.05))
 
 
-def network(heads, stops=True, hazard=-2.0, noise=0.9, seed=0, **options):
+def network(distributions, stops=True, hazard=-2.0, noise=0.9, seed=0, **options):
     """Random weights everywhere, so large that the likeliest sequences are not those of the likeliest steps."""
-    shape = Shape((Symbols(3), Reals(2)), heads, 3 * stops, 6, 4, Network(dropout=0.0, **options))
+    shape = Architecture(
+        (CategoricalInput(3), NumericInput(2)), distributions, 3 * stops, 6, 4, Network(dropout=0.0, **options)
+    )
     rng = np.random.default_rng(seed)
     net = jax.tree.map(lambda w: w + noise * rng.normal(size=w.shape).astype(np.float32), Net(rng, shape))
     return eqx.tree_at(lambda n: n.stop, net, (3 * net.stop[0], hazard + jnp.array([0.0, 0.2, -0.2]))) if stops else net
@@ -50,7 +52,7 @@ def pairs():
 
 def request(best=1, rows=slice(None), **changes):
     made = {"inputs": tuple(a[rows] for a in INPUTS), "samples": best, "seed": 0, "rule": PLAIN}
-    return Request(**(made | {"length": None, "limit": 6} | changes))
+    return SampleRequest(**(made | {"length": None, "limit": 6} | changes))
 
 
 class Way(NamedTuple):
@@ -106,10 +108,10 @@ class Hypothesis(NamedTuple):
 
 
 def params_of(net, ready, j, top, earlier):
-    """Parameters of the head of field j, given the values of the fields before it."""
-    told = net.told(top)
+    """Parameters of the distribution of field j, given the values of the fields before it."""
+    told = net.step_context(top)
     for k, value in enumerate(earlier):
-        told = net.tell(ready, told, k, value)
+        told = net.condition_on(ready, told, k, value)
     return net.params(told, j)
 
 
@@ -121,7 +123,7 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
     for row in range(len(asked.inputs[0])):
         state, context = net.encode(tuple(jnp.asarray(module.narrowed(a[row : row + 1])) for a in asked.inputs))
         ready, none = net.prepare(context, 1), net.masks()
-        given = [] if asked.facts is None else steps_given(asked.facts, row)
+        given = [] if asked.observed is None else steps_given(asked.observed, row)
         live, ended = [Hypothesis(0.0, (), net.start_rows(1), state)], []
         for t in range(total):
             grown = []
@@ -133,12 +135,12 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
                         ended.append((nats + log_expit(hazard), steps, True))
                     nats += log_expit(-hazard)
                 grown.append((nats, steps, (), top, state))
-            for j, head in enumerate(net.shape.heads):
+            for j, dist in enumerate(net.shape.distributions):
                 wider = []
                 for nats, steps, values, top, state in grown:
                     logits = params(net, ready, j, top, tuple(jnp.array([v], jnp.int32) for v in values))
-                    logs = log_softmax(np.asarray(logits, np.float64)[0]) + np.log1p(-head.unseen)
-                    symbols = range(head.count) if t >= len(given) or given[t][j] is None else [given[t][j]]
+                    logs = log_softmax(np.asarray(logits, np.float64)[0]) + np.log1p(-dist.unseen)
+                    symbols = range(dist.count) if t >= len(given) or given[t][j] is None else [given[t][j]]
                     wider += [(nats + logs[symbol], steps, (*values, symbol), top, state) for symbol in symbols]
                 grown = sorted(wider, key=lambda item: -item[0])[:width]
             live = [
@@ -153,21 +155,23 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
 
 def first_steps(values, offsets):
     """A prefix: all fields of the first steps of every row."""
-    return Facts(values, tuple(np.ones(len(v), bool) for v in values), (None,) * len(values), {}, np.array(offsets))
+    return Observed(values, tuple(np.ones(len(v), bool) for v in values), (None,) * len(values), {}, np.array(offsets))
 
 
-def steps_given(facts, row):
-    part = range(facts.offsets[row], facts.offsets[row + 1])
-    return [tuple(int(v[k]) if w[k] else None for v, w in zip(facts.values, facts.where, strict=True)) for k in part]
+def steps_given(observed, row):
+    part = range(observed.offsets[row], observed.offsets[row + 1])
+    return [
+        tuple(int(v[k]) if w[k] else None for v, w in zip(observed.values, observed.where, strict=True)) for k in part
+    ]
 
 
 def every_way(net, row, total, penalty=0.0, exact=False):
     """All sequences there are, by the likelihood of training, best first."""
-    kinds = list(itertools.product(*(range(head.count) for head in net.shape.heads)))
+    kinds = list(itertools.product(*(range(dist.count) for dist in net.shape.distributions)))
     stopping = net.stop is not None and not exact
     sizes = range(total + 1) if stopping else [total]
     ways = [way for n in sizes for way in itertools.product(kinds, repeat=n)]
-    table = np.zeros((total + 1, len(ways), len(net.shape.heads)), np.int32)
+    table = np.zeros((total + 1, len(ways), len(net.shape.distributions)), np.int32)
     for k, way in enumerate(ways):
         table[: len(way), k] = np.array(way, np.int32).reshape(len(way), table.shape[-1])
     lengths = jnp.array([len(way) for way in ways])
@@ -212,7 +216,9 @@ def test_an_exact_length_is_searched_without_the_hazard(stops):
 
 def test_a_prefix_is_taken_and_counted(pairs):
     """Rows have prefixes of their own lengths; within one nothing ends, and its steps count as all others do."""
-    asked = request(3, facts=first_steps((np.array([2, 0, 1], np.int32), np.array([1, 1, 0], np.int32)), [0, 2, 2, 3]))
+    asked = request(
+        3, observed=first_steps((np.array([2, 0, 1], np.int32), np.array([1, 1, 0], np.int32)), [0, 2, 2, 3])
+    )
     made = found(pairs, asked, width=4)
     assert_same(made, plain_search(pairs, asked, width=4))
     assert all(way.steps[:2] == ((2, 1), (0, 1)) for way in made[0])
@@ -264,7 +270,7 @@ def test_a_narrow_beam_can_miss_the_likeliest(pairs):
 def test_a_beam_of_one_is_greedy_where_the_length_is_given():
     """The mode of every field in turn. Where the network stops, greedy takes the first likely stop, a beam the best."""
     net = network((Categorical(5), Categorical(4)))
-    values, offsets, _ = generate(net, request(length=12, rule=Rule.of(Sampling(greedy=True))))
+    values, offsets, _ = sample_sequences(net, request(length=12, rule=Rule.of(Sampling(greedy=True))))
     made = search(net, request(length=12), Beam(width=1))
     assert (made.offsets == offsets).all()
     assert all((a == b).all() for a, b in zip(made.values, values, strict=True))
@@ -346,11 +352,11 @@ def test_as_many_sequences_as_there_are_are_found(net):
 
 def test_numbers_are_refused_by_name():
     with pytest.raises(OptionError, match=r"categories only.*found numbers: 'level', 'wind'\. .*greedy"):
-        check(Beam(), network((Normal(), Categorical(3), Nullable(Normal()))), ["level", "mood", "wind"], 1)
+        check_beam(Beam(), network((Normal(), Categorical(3), WithMissing(Normal()))), ["level", "mood", "wind"], 1)
 
 
 def test_another_number_of_sequences_than_the_beams_is_refused(net):
-    check(Beam(best=3), net, ["x"], 3)
-    check(Beam(best=3), net, ["x"], 1)
+    check_beam(Beam(best=3), net, ["x"], 3)
+    check_beam(Beam(best=3), net, ["x"], 1)
     with pytest.raises(OptionError, match=r"n=2: expected 1, or as many as Beam\(best=3\), found 2.*Beam\(best=2\)"):
-        check(Beam(best=3), net, ["x"], 2)
+        check_beam(Beam(best=3), net, ["x"], 2)

@@ -6,27 +6,27 @@ import jax
 import numpy as np
 import pytest
 
-from unspool.constraints.cumulative import Track
-from unspool.constraints.pins import Facts
+from unspool.constraints.cumulative import CumulativeOrigin
+from unspool.constraints.pins import Observed
 from unspool.generation import sampler
-from unspool.generation.sampler import Request, chunks, generate
-from unspool.network.cumulative import Path
-from unspool.network.decoder import Net, Shape, Symbols
-from unspool.network.distributions.base import Room
+from unspool.generation.sampler import SampleRequest, chunks, sample_sequences
+from unspool.network.cumulative import CumulativeRule
+from unspool.network.decoder import Architecture, CategoricalInput, Net
+from unspool.network.distributions.base import Support
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.grid import Grid
-from unspool.network.distributions.missing import Nullable
+from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture
-from unspool.network.distributions.reflected import Bounded
+from unspool.network.distributions.reflected import Reflected
 from unspool.network.distributions.rules import PLAIN
 from unspool.options import Network
 
 ROWS, SAMPLES, LENGTH, V = 4, 2, 21, 5
-WALK, GAPS = Path(Grid("linear", 1.0, 0.3, 1.0, 0.0), 2.0), Path(Grid("log1p", 1.0, 0.1, 0.5, 0.0))
+WALK, GAPS = CumulativeRule(Grid("linear", 1.0, 0.3, 1.0, 0.0), 2.0), CumulativeRule(Grid("log1p", 1.0, 0.1, 0.5, 0.0))
 TRACKS = (
-    Track(np.array([10.0, 20.0, 30.0, 40.0]), np.array([0.0, np.nan, 0.0, np.nan]), 2.0),
+    CumulativeOrigin(np.array([10.0, 20.0, 30.0, 40.0]), np.array([0.0, np.nan, 0.0, np.nan]), 2.0),
     None,
-    Track(np.arange(4.0), np.zeros(4), 1.0),
+    CumulativeOrigin(np.arange(4.0), np.zeros(4), 1.0),
 )
 PINNED = {2: (15.0, 1, 6.0), 13: (45.0, 3, 30.0)}
 """By step: y of the walk, the category, and y of what never falls."""
@@ -35,29 +35,29 @@ PINNED = {2: (15.0, 1, 6.0), 13: (45.0, 3, 30.0)}
 @pytest.fixture(scope="module")
 def net():
     """A walk that may be missing, a category, and a number that never falls."""
-    heads = (Nullable(Mixture(2)), Categorical(V), Bounded(Mixture(2), low=-0.2))
-    shape = Shape((Symbols(3),), heads, 0, 8, 5, Network(dropout=0.0), (WALK, None, GAPS))
+    distributions = (WithMissing(Mixture(2)), Categorical(V), Reflected(Mixture(2), low=-0.2))
+    shape = Architecture((CategoricalInput(3),), distributions, 0, 8, 5, Network(dropout=0.0), (WALK, None, GAPS))
     return jax.tree.map(lambda w: 1.5 * w, Net(np.random.default_rng(0), shape))
 
 
-def facts(pins=PINNED):
+def observed(pins=PINNED):
     last = max(pins) + 1
     where = np.isin(np.arange(last), list(pins))
     columns = [np.array([pins[t][j] if t in pins else 0 for t in range(last)]) for j in range(3)]
     most = np.where(where, columns[2], np.inf)[::-1]
     values = columns[0].astype(float), columns[1].astype(np.int32), columns[2].astype(float)
-    return Facts(values, (where,) * 3, (None, None, np.minimum.accumulate(most)[::-1]), {}, np.array([0, last]))
+    return Observed(values, (where,) * 3, (None, None, np.minimum.accumulate(most)[::-1]), {}, np.array([0, last]))
 
 
 def request(**changes):
     asked = {"inputs": (np.arange(ROWS, dtype=np.int32) % 3,), "samples": SAMPLES, "seed": 3, "rule": PLAIN}
-    rooms = (
-        Room((0.0 - TRACKS[0].ground) / 2, (50.0 - TRACKS[0].ground) / 2),
+    supports = (
+        Support((0.0 - TRACKS[0].origin) / 2, (50.0 - TRACKS[0].origin) / 2),
         None,
-        Room(np.zeros(1), np.array([np.inf])),
+        Support(np.zeros(1), np.array([np.inf])),
     )
-    asked |= {"length": LENGTH, "limit": LENGTH, "tracks": TRACKS, "rooms": rooms, "facts": facts()}
-    return Request(**(asked | changes))
+    asked |= {"length": LENGTH, "limit": LENGTH, "tracks": TRACKS, "rooms": supports, "facts": observed()}
+    return SampleRequest(**(asked | changes))
 
 
 def added(made, samples=SAMPLES, first=0):
@@ -67,21 +67,21 @@ def added(made, samples=SAMPLES, first=0):
     for n, (start, end) in enumerate(itertools.pairwise(offsets)):
         row = n // samples + first
         walk, category, gaps = (v[start:end].astype(np.float64) for v in values)
-        y, before = [], TRACKS[0].ground[row] if TRACKS[0].start[row] == 0 else None
+        y, before = [], TRACKS[0].origin[row] if TRACKS[0].start[row] == 0 else None
         for z in walk:
             if np.isnan(z):
                 y.append(np.nan)
                 continue
-            before = TRACKS[0].ground[row] + 4.0 * z if before is None else before + 2.0 * (z + 0.3)
+            before = TRACKS[0].origin[row] + 4.0 * z if before is None else before + 2.0 * (z + 0.3)
             y.append(before)
-        x = TRACKS[2].ground[row] + np.cumsum(np.expm1(0.1 + 0.5 * gaps))
+        x = TRACKS[2].origin[row] + np.cumsum(np.expm1(0.1 + 0.5 * gaps))
         sequences.append(np.stack([y, category, x], 1))
     return sequences
 
 
 @pytest.fixture(scope="module")
 def whole(net):
-    return added(generate(net, request()))
+    return added(sample_sequences(net, request()))
 
 
 def assert_same(one, other):
@@ -113,18 +113,18 @@ def test_what_never_falls_stays_below_the_next_pin(whole):
 
 def test_a_room_moves_nothing_that_lies_well_within(net):
     """Far bounds give what no bounds give."""
-    wide = Room(np.full(ROWS, -1e6), np.full(ROWS, 1e6))
-    free = added(generate(net, request(rooms=(), facts=None)))
-    bound = added(generate(net, request(rooms=(wide, None, None), facts=None)))
+    wide = Support(np.full(ROWS, -1e6), np.full(ROWS, 1e6))
+    free = added(sample_sequences(net, request(supports=(), observed=None)))
+    bound = added(sample_sequences(net, request(supports=(wide, None, None), observed=None)))
     assert_same(free, bound)
 
 
 def test_pins_leave_what_is_before_as_it_was(net):
     """But for what never falls."""
-    rooms = request().rooms
-    free = added(generate(net, request(facts=None, rooms=rooms)))
-    low = facts({9: (25.0, 2, 1e6)})
-    pinned = added(generate(net, request(facts=low, rooms=rooms)))
+    supports = request().supports
+    free = added(sample_sequences(net, request(observed=None, supports=supports)))
+    low = observed({9: (25.0, 2, 1e6)})
+    pinned = added(sample_sequences(net, request(observed=low, supports=supports)))
     assert_same([s[:9] for s in free], [s[:9] for s in pinned])
     assert not np.allclose(free[0][10:], pinned[0][10:], equal_nan=True)
 
@@ -132,13 +132,13 @@ def test_pins_leave_what_is_before_as_it_was(net):
 @pytest.mark.parametrize("tile", [1, 3])
 def test_tiles_show_in_neither(net, whole, monkeypatch, tile):
     monkeypatch.setattr(sampler, "TILE", tile)
-    assert_same(added(generate(net, request())), whole)
+    assert_same(added(sample_sequences(net, request())), whole)
 
 
 @pytest.mark.parametrize("chunk", [1, 8])
 def test_a_stream_carries_heights_across_its_parts(net, chunk):
     """To the bit: the batch has one size."""
-    values, offsets, _ = generate(net, request())
+    values, offsets, _ = sample_sequences(net, request())
     parts = list(chunks(net, request(), slice(0, ROWS * SAMPLES), chunk))
     for j, wanted in enumerate(values):
         made = np.concatenate([part.values[j] for part in parts]).swapaxes(0, 1).reshape(-1)
@@ -151,28 +151,28 @@ def test_a_row_alone_has_its_pins_and_bounds(net, whole):
     alone = asked._replace(
         inputs=(asked.inputs[0][2:3],),
         first_row=2,
-        tracks=tuple(t and t._replace(ground=t.ground[2:3], start=t.start[2:3]) for t in TRACKS),
-        rooms=(Room(asked.rooms[0].low[2:3], asked.rooms[0].high[2:3]), None, asked.rooms[2]),
+        origins=tuple(t and t._replace(origin=t.origin[2:3], start=t.start[2:3]) for t in TRACKS),
+        supports=(Support(asked.supports[0].low[2:3], asked.supports[0].high[2:3]), None, asked.supports[2]),
     )
-    assert_same(added(generate(net, alone), first=2), whole[2 * SAMPLES : 3 * SAMPLES])
+    assert_same(added(sample_sequences(net, alone), first=2), whole[2 * SAMPLES : 3 * SAMPLES])
 
 
 def test_several_devices_do_not_show(net, whole, monkeypatch):
     monkeypatch.setattr(sampler, "ALONE", 1)
-    assert_same(added(generate(net, request())), whole)
+    assert_same(added(sample_sequences(net, request())), whole)
 
 
 def test_each_row_may_have_facts_of_its_own(net):
-    one, other = facts({1: (15.0, 1, 7.0)}), facts({3: (35.0, 4, 9.0)})
+    one, other = observed({1: (15.0, 1, 7.0)}), observed({3: (35.0, 4, 9.0)})
     four = [one, other, one, other]
-    joined = Facts(
+    joined = Observed(
         tuple(np.concatenate([f.values[j] for f in four]) for j in range(3)),
         tuple(np.concatenate([f.where[j] for f in four]) for j in range(3)),
         (None, None, np.concatenate([f.most[2] for f in four])),
         {},
         np.array([0, 2, 6, 8, 12]),
     )
-    made = added(generate(net, request(facts=joined)))
+    made = added(sample_sequences(net, request(observed=joined)))
     for n, sequence in enumerate(made):
         step, pins = [(1, (15.0, 1, 7.0)), (3, (35.0, 4, 9.0))][n // SAMPLES % 2]
         np.testing.assert_allclose(sequence[step], pins, rtol=1e-5)

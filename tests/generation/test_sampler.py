@@ -8,13 +8,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unspool.constraints.pins import Facts
+from unspool.constraints.pins import Observed
 from unspool.errors import OptionError
 from unspool.generation import sampler
-from unspool.generation.sampler import LONG, SHORT, TILE, Request, check, chunks, generate
-from unspool.network.decoder import Masks, Net, Reals, Shape, Symbols
+from unspool.generation.sampler import (
+    BLOCK_STEPS,
+    STREAM_STEPS,
+    TILE_ROWS,
+    SampleRequest,
+    check_sampling,
+    chunks,
+    sample_sequences,
+)
+from unspool.network.decoder import Architecture, CategoricalInput, Masks, Net, NumericInput
 from unspool.network.distributions.categorical import Categorical
-from unspool.network.distributions.missing import Nullable
+from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Normal, Point, StudentT
 from unspool.network.distributions.rules import PLAIN, Rule
 from unspool.options import Network, Sampling
@@ -22,9 +30,11 @@ from unspool.options import Network, Sampling
 H, ROWS, SAMPLES, LIMIT = 8, 4, 2, 24
 
 
-def network(heads, stops=True, hazard=-2.0, **options):
+def network(distributions, stops=True, hazard=-2.0, **options):
     """Random weights, enlarged so that what is fed back matters."""
-    shape = Shape((Symbols(3), Reals(2)), heads, 3 * stops, H, 5, Network(dropout=0.0, **options))
+    shape = Architecture(
+        (CategoricalInput(3), NumericInput(2)), distributions, 3 * stops, H, 5, Network(dropout=0.0, **options)
+    )
     net = jax.tree.map(lambda w: 1.5 * w, Net(np.random.default_rng(0), shape))
     return eqx.tree_at(lambda n: n.stop[1], net, hazard + jnp.array([0.5, -0.5, 0.0])) if stops else net
 
@@ -37,20 +47,20 @@ def constant_hazard(net, logit):
 @pytest.fixture(scope="module")
 def net():
     """A record of a category and a number that may be missing, which learned when to stop."""
-    return network((Categorical(6), Nullable(StudentT())))
+    return network((Categorical(6), WithMissing(StudentT())))
 
 
 def request(count=ROWS, **changes):
     rng = np.random.default_rng(1)
     inputs = (rng.integers(0, 4, 16).astype(np.int32)[:count], rng.normal(size=(16, 2))[:count])
-    return Request(
+    return SampleRequest(
         **({"inputs": inputs, "samples": SAMPLES, "seed": 5, "rule": PLAIN, "length": None, "limit": LIMIT} | changes)
     )
 
 
 def first_steps(values, offsets):
     """A prefix: all fields of the first steps of every row."""
-    return Facts(values, tuple(np.ones(v.shape, bool) for v in values), (None,) * len(values), {}, offsets)
+    return Observed(values, tuple(np.ones(v.shape, bool) for v in values), (None,) * len(values), {}, offsets)
 
 
 def rows(made):
@@ -71,7 +81,7 @@ def assert_same(one, other, exactly=False):
 @pytest.fixture(scope="module")
 def whole(net):
     """What the tests below ask for in other ways: eight sequences of at most 24 steps, of different lengths."""
-    made = rows(generate(net, request()))
+    made = rows(sample_sequences(net, request()))
     assert len({len(s) for s in made}) > 3
     return made
 
@@ -80,20 +90,20 @@ def whole(net):
 
 
 def test_the_same_request_gives_the_same_to_the_bit(net, whole):
-    assert_same(rows(generate(net, request())), whole, exactly=True)
+    assert_same(rows(sample_sequences(net, request())), whole, exactly=True)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_sequence_does_not_depend_on_its_batch(net, whole, count):
     """Fewer rows are the first of many: tokens identical, floats within 1e-5."""
-    assert_same(rows(generate(net, request(count))), whole[: count * SAMPLES])
+    assert_same(rows(sample_sequences(net, request(count))), whole[: count * SAMPLES])
 
 
 def test_a_row_keeps_its_sequences_when_it_is_asked_for_alone(net, whole):
     """`first_row` says which row of the larger request it is."""
     everything = request()
     alone = replace_inputs(everything, slice(2, 3), first_row=2)
-    assert_same(rows(generate(net, alone)), whole[2 * SAMPLES : 3 * SAMPLES])
+    assert_same(rows(sample_sequences(net, alone)), whole[2 * SAMPLES : 3 * SAMPLES])
 
 
 def replace_inputs(made, chosen, **changes):
@@ -101,7 +111,7 @@ def replace_inputs(made, chosen, **changes):
 
 
 def test_more_samples_leave_the_first_ones_as_they_were(net, whole):
-    more = rows(generate(net, request(2, samples=4)))
+    more = rows(sample_sequences(net, request(2, samples=4)))
     assert_same([s for n, s in enumerate(more) if n % 4 < SAMPLES], whole[: 2 * SAMPLES])
     assert not np.array_equal(more[0], more[2], equal_nan=True)
 
@@ -110,19 +120,19 @@ def test_the_order_of_rows_is_nothing_but_their_order(net):
     """Equal inputs at the same position give equal sequences, whatever stands around them."""
     given = request()
     order = np.array([3, 1, 0, 2])
-    turned = rows(generate(net, replace_inputs(given, order)))
-    straight = rows(generate(net, given))
+    turned = rows(sample_sequences(net, replace_inputs(given, order)))
+    straight = rows(sample_sequences(net, given))
     assert_same(turned[SAMPLES : 2 * SAMPLES], straight[SAMPLES : 2 * SAMPLES])
 
 
 @pytest.mark.parametrize("tile", [1, 3])
 def test_tiles_do_not_show(net, whole, monkeypatch, tile):
     """A large request is cut into tiles, which may split the samples of a row."""
-    monkeypatch.setattr(sampler, "TILE", tile)
-    assert_same(rows(generate(net, request())), whole)
+    monkeypatch.setattr(sampler, "TILE_ROWS", tile)
+    assert_same(rows(sample_sequences(net, request())), whole)
 
 
-@pytest.mark.parametrize("chunk", [1, SHORT, LONG])
+@pytest.mark.parametrize("chunk", [1, STREAM_STEPS, BLOCK_STEPS])
 def test_a_stream_is_the_batch_in_parts(net, whole, chunk):
     """Chunks of any length, to the bit, since the batch has one size; it ends when all have ended."""
     parts = list(chunks(net, request(), slice(0, ROWS * SAMPLES), chunk))
@@ -130,12 +140,12 @@ def test_a_stream_is_the_batch_in_parts(net, whole, chunk):
     table = np.stack([np.concatenate([part.values[j] for part in parts]) for j in range(2)], -1).astype(float)
     assert_same([table[alive[:, b], b] for b in range(ROWS * SAMPLES)], whole, exactly=True)
     assert (np.diff(alive.astype(int), axis=0) <= 0).all()
-    assert len(parts) <= -(-max(len(s) for s in whole) // min(chunk, SHORT)) + 1
+    assert len(parts) <= -(-max(len(s) for s in whole) // min(chunk, STREAM_STEPS)) + 1
 
 
 def test_asking_for_more_steps_keeps_the_first_ones(net):
     """To the bit, across the edge of a chunk; a length is exact, whatever the hazard says."""
-    short, long = (generate(net, request(length=length)) for length in (10, 70))
+    short, long = (sample_sequences(net, request(length=length)) for length in (10, 70))
     assert [len(s) for s in rows(short)] == [10] * (ROWS * SAMPLES)
     assert [len(s) for s in rows(long)] == [70] * (ROWS * SAMPLES)
     assert_same([s[:10] for s in rows(long)], rows(short), exactly=True)
@@ -143,21 +153,21 @@ def test_asking_for_more_steps_keeps_the_first_ones(net):
 
 def test_a_forced_length_is_the_learned_one_continued(net, whole):
     """The stop consumes its uniform whether it decides or not, so the steps are the same."""
-    forced = rows(generate(net, request(length=LIMIT)))
+    forced = rows(sample_sequences(net, request(length=LIMIT)))
     assert_same([s[: len(w)] for s, w in zip(forced, whole, strict=True)], whole)
 
 
 def test_another_seed_gives_other_sequences(net, whole):
     assert all(
         not np.array_equal(a, b, equal_nan=True)
-        for a, b in zip(rows(generate(net, request(seed=6))), whole, strict=True)
+        for a, b in zip(rows(sample_sequences(net, request(seed=6))), whole, strict=True)
     )
 
 
 def test_greedy_consumes_no_randomness(net):
     """Any seed and any sample give the same."""
     greedy = Rule.of(Sampling(greedy=True))
-    one, other = (rows(generate(net, request(seed=seed, rule=greedy, length=6))) for seed in (1, 2))
+    one, other = (rows(sample_sequences(net, request(seed=seed, rule=greedy, length=6))) for seed in (1, 2))
     assert_same(one, other, exactly=True)
     assert_same(one[::2], one[1::2], exactly=True)
 
@@ -166,38 +176,40 @@ def test_greedy_consumes_no_randomness(net):
 
 
 def params_of(net, ready, j, top, earlier):
-    """Parameters of the head of field j, given the values of the fields before it."""
-    told = net.told(top)
+    """Parameters of the distribution of field j, given the values of the fields before it."""
+    told = net.step_context(top)
     for k, value in enumerate(earlier):
-        told = net.tell(ready, told, k, value)
+        told = net.condition_on(ready, told, k, value)
     return net.params(told, j)
 
 
 def test_generation_is_the_likelihoods_network(net):
-    """Each step is what its head picks with its uniforms when the network has read the steps before."""
+    """Each step is what its distribution picks with its uniforms when the network has read the steps before."""
     made = request(length=4)
-    sequence = rows(generate(net, made))[3]
+    sequence = rows(sample_sequences(net, made))[3]
     row, sample = 1, 1
     none = Masks((None,), (None,), None)
-    state, context = net.encode(tuple(jnp.asarray(a[row : row + 1], sampler.narrowed(a).dtype) for a in made.inputs))
+    state, context = net.encode(
+        tuple(jnp.asarray(a[row : row + 1], sampler.to_single_precision(a).dtype) for a in made.inputs)
+    )
     ready = net.prepare(context, 1)
     x = net.start_rows(1)
     who = (jnp.array([row]), jnp.array([sample]))
-    u = sampler.uniforms(sampler.seed_words(made.seed), *who, jnp.arange(4), net.shape.draws)
+    u = sampler.uniforms(sampler.seed_words(made.seed), *who, jnp.arange(4), net.shape.num_uniforms)
     for t in range(4):
         h, state = net.step(ready, x, state, none)
         values, at = (), 1
-        for j, head in enumerate(net.shape.heads):
-            values += (head.pick(params_of(net, ready, j, h, values), u[t, :, at : at + head.draws]),)
-            at += head.draws
+        for j, dist in enumerate(net.shape.distributions):
+            values += (dist.sample(params_of(net, ready, j, h, values), u[t, :, at : at + dist.num_uniforms]),)
+            at += dist.num_uniforms
         np.testing.assert_allclose([float(v[0]) for v in values], sequence[t], rtol=1e-4, atol=1e-4)
         x = net.feed(ready, values)
-    assert at == net.shape.draws
+    assert at == net.shape.num_uniforms
 
 
 def test_a_prefix_is_fed_and_then_continued(net):
     """Giving the first steps of what would have come changes nothing; giving others, all that follows."""
-    drawn = rows(generate(net, request(length=12)))
+    drawn = rows(sample_sequences(net, request(length=12)))
     keep = np.array([5, 0, 3, 9])  # steps given to each row; its two samples share them
 
     def prefix(table):
@@ -206,7 +218,7 @@ def test_a_prefix_is_fed_and_then_continued(net):
         return first_steps((given[:, 0].astype(np.int32), given[:, 1].astype(np.float32)), offsets)
 
     first = drawn[::SAMPLES]
-    continued = rows(generate(net, request(length=12, facts=prefix(first))))
+    continued = rows(sample_sequences(net, request(length=12, observed=prefix(first))))
     assert_same(continued[::SAMPLES], first)
     for n, s in enumerate(continued):
         given = first[n // SAMPLES][: keep[n // SAMPLES]]
@@ -214,7 +226,7 @@ def test_a_prefix_is_fed_and_then_continued(net):
     other = [s.copy() for s in first]
     for s in other:
         s[:, 0] = (s[:, 0] + 1) % 6
-    changed = rows(generate(net, request(length=12, facts=prefix(other))))[::SAMPLES]
+    changed = rows(sample_sequences(net, request(length=12, observed=prefix(other))))[::SAMPLES]
     assert_same([changed[1]], [first[1]])
     assert not np.array_equal(changed[0][5:], first[0][5:], equal_nan=True)
 
@@ -223,7 +235,7 @@ def test_a_prefix_is_never_stopped_within(net):
     """What is given is not drawn, so the hazard has no say before its end."""
     eager = constant_hazard(net, 3.0)
     given = first_steps((np.zeros(12, np.int32), np.zeros(12, np.float32)), np.array([0, 3, 6, 9, 12]))
-    lengths = [len(s) for s in rows(generate(eager, request(facts=given)))]
+    lengths = [len(s) for s in rows(sample_sequences(eager, request(observed=given)))]
     assert min(lengths) == 3
     assert max(lengths) < LIMIT
 
@@ -235,7 +247,7 @@ def test_a_constant_hazard_gives_geometric_lengths():
     """Stopping with probability p before each step: (1 - p) / p steps in the mean, within five standard errors."""
     p = 0.25
     net = constant_hazard(network((Categorical(2),)), np.log(p / (1 - p)))
-    _, offsets, stopped = generate(net, request(samples=500, limit=128))
+    _, offsets, stopped = sample_sequences(net, request(samples=500, limit=128))
     lengths = np.diff(offsets)
     assert stopped.all()
     assert abs(lengths.mean() - (1 - p) / p) < 5 * np.sqrt((1 - p) / p**2 / len(lengths))
@@ -246,7 +258,7 @@ def test_a_constant_hazard_gives_geometric_lengths():
 def test_the_limit_cuts_and_says_so(net):
     """Sequences that have not stopped by then are as long as the limit, and are not counted as ended by themselves."""
     patient = constant_hazard(net, -3.0)
-    _, offsets, stopped = generate(patient, request(limit=9))
+    _, offsets, stopped = sample_sequences(patient, request(limit=9))
     lengths = np.diff(offsets)
     assert lengths.max() == 9
     assert stopped[lengths < 9].all()
@@ -255,27 +267,27 @@ def test_the_limit_cuts_and_says_so(net):
 
 def test_without_a_learned_stop_the_limit_is_the_length():
     net = network((Categorical(2),), stops=False)
-    _, offsets, stopped = generate(net, request(limit=7))
+    _, offsets, stopped = sample_sequences(net, request(limit=7))
     assert (np.diff(offsets) == 7).all()
     assert stopped.all()
 
 
 def test_a_request_for_no_rows_gives_none(net):
-    values, offsets, stopped = generate(net, request(0))
+    values, offsets, stopped = sample_sequences(net, request(0))
     assert [v.dtype for v in values] == [np.int32, np.float32]
     assert offsets.tolist() == [0]
     assert len(stopped) == 0
 
 
 def test_a_length_of_zero_gives_empty_sequences(net):
-    values, offsets, _ = generate(net, request(length=0))
+    values, offsets, _ = sample_sequences(net, request(length=0))
     assert [len(v) for v in values] == [0, 0]
     assert offsets.tolist() == [0] * (ROWS * SAMPLES + 1)
 
 
 def test_a_tile_is_a_power_of_two():
     """So that padding to one never makes a tile larger than a tile may be."""
-    assert TILE & (TILE - 1) == 0
+    assert TILE_ROWS & (TILE_ROWS - 1) == 0
 
 
 # ---- rules ---------------------------------------------------------------------------------------------------------
@@ -283,26 +295,26 @@ def test_a_tile_is_a_power_of_two():
 
 def test_rules_reach_the_heads_inside_the_loop(net):
     """Top-k of one leaves the category its mode and the numbers their draws."""
-    one = rows(generate(net, request(length=3, rule=Rule.of(Sampling(top_k=1)))))
-    greedy = rows(generate(net, request(length=3, rule=Rule.of(Sampling(greedy=True)))))
+    one = rows(sample_sequences(net, request(length=3, rule=Rule.of(Sampling(top_k=1)))))
+    greedy = rows(sample_sequences(net, request(length=3, rule=Rule.of(Sampling(greedy=True)))))
     assert [s[0, 0] for s in one] == [s[0, 0] for s in greedy]
     assert len({s[0, 1] for s in one}) == len(one)
 
 
 @pytest.mark.parametrize(
-    ("heads", "sampling", "words"),
+    ("distributions", "sampling", "words"),
     [
         ((Normal(),), Sampling(top_k=3), r"Sampling\(top_k=3\): expected a field of categories.*top_p"),
-        ((Nullable(Normal()),), Sampling(top_k=3), "numbers only"),
-        ((Point(),), Sampling(temperature=2.0), "point heads only"),
-        ((Point(), Nullable(Point())), Sampling(top_p=0.5), "Fit another head"),
+        ((WithMissing(Normal()),), Sampling(top_k=3), "numbers only"),
+        ((Point(),), Sampling(temperature=2.0), "point distributions only"),
+        ((Point(), WithMissing(Point())), Sampling(top_p=0.5), "Fit another distribution"),
     ],
 )
-def test_a_rule_that_no_field_can_take_is_refused(heads, sampling, words):
+def test_a_rule_that_no_field_can_take_is_refused(distributions, sampling, words):
     with pytest.raises(OptionError, match=words):
-        check(sampling, network(heads))
+        check_sampling(sampling, network(distributions))
 
 
 def test_a_rule_that_some_field_can_take_is_accepted():
-    check(Sampling(top_k=3, top_p=0.9), network((Categorical(4), Normal())))
-    check(Sampling(greedy=True), network((Point(),)))
+    check_sampling(Sampling(top_k=3, top_p=0.9), network((Categorical(4), Normal())))
+    check_sampling(Sampling(greedy=True), network((Point(),)))

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from unspool.network import serialization
-from unspool.network.decoder import Masks, Net, Reals, Shape, Symbols
+from unspool.network.decoder import Architecture, CategoricalInput, Masks, Net, NumericInput
 from unspool.network.distributions.categorical import Categorical
-from unspool.network.distributions.missing import Nullable
+from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture, Normal
-from unspool.network.embeddings import CLIP, Product, RealEmbedding, SymbolEmbedding, Table
+from unspool.network.embeddings import MAX_FED_BACK, Product, RealEmbedding, SymbolEmbedding, Table
 from unspool.network.likelihood import sequence_log_prob
 from unspool.options import Network
 
@@ -36,8 +36,8 @@ def float64():
 
 def network(variant="plain", seed=0, fields=3):
     """A mixed record of a category, a number that may be missing and a mixture; every weight random, in float64."""
-    heads = (Categorical(4, unseen=0.01), Nullable(Normal()), Mixture(2))[:fields]
-    shape = Shape((Symbols(3), Reals(2)), heads, 2, H, 5, VARIANTS[variant])
+    distributions = (Categorical(4, unseen=0.01), WithMissing(Normal()), Mixture(2))[:fields]
+    shape = Architecture((CategoricalInput(3), NumericInput(2)), distributions, 2, H, 5, VARIANTS[variant])
     rng = np.random.default_rng(seed)
     net = Net(rng, shape)
     return jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)), net)
@@ -118,14 +118,14 @@ def plain(net, masks):
                 for j, (e, v) in enumerate(zip(net.steps, values, strict=True))
             ]
             files = serialization.weights(net)
-            for j, head in enumerate(net.shape.heads):
-                own, direct = np.split(direct, [head.size])
+            for j, dist in enumerate(net.shape.distributions):
+                own, direct = np.split(direct, [dist.size])
                 params = below @ files[f"outputs.{j}.A"] + files[f"outputs.{j}.b"] + own
                 if j:
                     within = sum(embedded[k] @ files[f"outputs.{j}.W.{k}"] for k in range(j))
                     params = params + np.tanh(below @ files[f"outputs.{j}.U"] + within) @ files[f"outputs.{j}.B"]
                     params = params + sum(embedded[k] @ files[f"outputs.{j}.L.{k}"] for k in range(j))
-                out[j, t, b] = head.log_prob(jnp.asarray(params), values[j][t, b])
+                out[j, t, b] = dist.log_prob(jnp.asarray(params), values[j][t, b])
             x = sum(e @ f for e, f in zip(embedded, w.feedback, strict=True))
     return out
 
@@ -183,17 +183,17 @@ def test_padding_never_matters():
 
 def test_without_a_learned_stop_there_is_no_hazard():
     """Neither weights for it, nor a term in the likelihood, nor a uniform that it would consume."""
-    shape = Shape((Symbols(3),), (Categorical(4), Nullable(Normal())), 0, H, 5, VARIANTS["plain"])
+    shape = Architecture((CategoricalInput(3),), (Categorical(4), WithMissing(Normal())), 0, H, 5, VARIANTS["plain"])
     net = Net(np.random.default_rng(0), shape)
     inputs, values, lengths = data(fields=2)
     assert asked(net, inputs[:1], values, lengths, none).shape == (2, T + 1, B)
     assert net.stop is None
-    assert shape.draws == 1 + 2
+    assert shape.num_uniforms == 1 + 2
 
 
 def test_a_distribution_over_sequences_sums_to_one():
     """All sequences of up to six symbols, plus the mass of going on: stop and symbols are one distribution."""
-    shape = Shape((Symbols(2),), (Categorical(2),), 4, H, 4, Network(dropout=0.0))
+    shape = Architecture((CategoricalInput(2),), (Categorical(2),), 4, H, 4, Network(dropout=0.0))
     net = jax.tree.map(lambda w: jnp.asarray(w, float), Net(np.random.default_rng(2), shape))
     longest = 6
     every = [(n, k) for n in range(longest + 1) for k in range(2**n)]
@@ -242,7 +242,7 @@ def test_an_unseen_symbol_is_embedded_as_nothing():
 def test_a_number_is_marked_where_it_is_missing_and_fed_back_no_further_than_its_bound():
     """A missing number reads as zero with the mark set; a wild one as the bound."""
     embedding = RealEmbedding(np.random.default_rng(8), 1, 3)
-    missing, zero, wild, bound = embedding.embed(jnp.array([[jnp.nan], [0.0], [1e30], [CLIP]]))
+    missing, zero, wild, bound = embedding.embed(jnp.array([[jnp.nan], [0.0], [1e30], [MAX_FED_BACK]]))
     assert missing[:2].tolist() == [0, 1]
     assert zero[:2].tolist() == [0, 0]
     assert (missing[2:] == zero[2:]).all()
@@ -251,10 +251,10 @@ def test_a_number_is_marked_where_it_is_missing_and_fed_back_no_further_than_its
 
 
 def params_of(net, ready, j, top, earlier):
-    """Parameters of the head of field j, given the values of the fields before it."""
-    told = net.told(top)
+    """Parameters of the distribution of field j, given the values of the fields before it."""
+    told = net.step_context(top)
     for k, value in enumerate(earlier):
-        told = net.tell(ready, told, k, value)
+        told = net.condition_on(ready, told, k, value)
     return net.params(told, j)
 
 
@@ -267,11 +267,11 @@ def test_free_running_reads_the_expectation_of_its_own_output():
     ready = net.prepare(context, B)
     h, state = net.step(ready, net.start_rows(B), state, none)
     expected = ()
-    for j, head in enumerate(net.shape.heads):
-        expected += (head.mean(params_of(net, ready, j, h, expected)),)
+    for j, dist in enumerate(net.shape.distributions):
+        expected += (dist.mean(params_of(net, ready, j, h, expected)),)
     h, _ = net.step(ready, net.feed(ready, expected), state, none)
     params = params_of(net, ready, 0, h, ())
-    np.testing.assert_allclose(own[0, 1, :2], net.shape.heads[0].log_prob(params, values[0][1])[:2], atol=1e-10)
+    np.testing.assert_allclose(own[0, 1, :2], net.shape.distributions[0].log_prob(params, values[0][1])[:2], atol=1e-10)
     taught = asked(net, inputs, values, lengths, none)
     assert np.abs(own[0, 1, :2] - taught[0, 1, :2]).max() > 1e-3
 

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unspool.network.decoder import Net, Shape, Symbols
+from unspool.network.decoder import Architecture, CategoricalInput, Net
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.mixture import Normal
-from unspool.network.likelihood import opening, rolled, sequence_log_prob, taught
+from unspool.network.likelihood import free_running, sequence_log_prob, start_decoding, teacher_forced
 from unspool.options import Network
 
 T, B = 4, 3
@@ -22,14 +22,14 @@ def float64():
         yield
 
 
-def case(*heads):
+def case(*distributions):
     """A network without stops in float64, values, and uniforms for its draws."""
     rng = np.random.default_rng(0)
-    net = Net(rng, Shape((Symbols(2),), heads, 0, 5, 4, Network(dropout=0.0)))
+    net = Net(rng, Architecture((CategoricalInput(2),), distributions, 0, 5, 4, Network(dropout=0.0)))
     net = jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)), net)
     values = {Categorical: lambda: rng.integers(0, 3, (T, B)), Normal: lambda: rng.normal(size=(T, B))}
-    data = tuple(jnp.asarray(values[type(head)]()) for head in heads)
-    return net, data, jnp.asarray(rng.uniform(0.05, 0.95, (T, B, net.shape.draws)))
+    data = tuple(jnp.asarray(values[type(dist)]()) for dist in distributions)
+    return net, data, jnp.asarray(rng.uniform(0.05, 0.95, (T, B, net.shape.num_uniforms)))
 
 
 def on_its_own(net, values, uniforms):
@@ -40,12 +40,12 @@ def test_a_number_on_its_own_output_is_the_draw_that_the_uniforms_make():
     """By hand: what is fed back is location plus spread times the normal quantile, each step after the other."""
     net, values, uniforms = case(Normal())
     (own,) = on_its_own(net, values, uniforms)
-    carry, ready = opening(net, INPUTS, B)
+    carry, ready = start_decoding(net, INPUTS, B)
     for t in range(T):
         top, state = net.step(ready, carry.x, carry.state, net.masks())
-        params = net.params(net.told(top), 0)
-        np.testing.assert_allclose(own[t], net.shape.heads[0].log_prob(params, values[0][t]), atol=1e-10)
-        carry = carry._replace(state=state, x=net.feed(ready, (Normal().pick(params, uniforms[t]),)))
+        params = net.params(net.step_context(top), 0)
+        np.testing.assert_allclose(own[t], net.shape.distributions[0].log_prob(params, values[0][t]), atol=1e-10)
+        carry = carry._replace(state=state, x=net.feed(ready, (Normal().sample(params, uniforms[t]),)))
 
 
 def test_the_gradient_of_a_draw_reaches_location_and_spread():
@@ -54,10 +54,10 @@ def test_the_gradient_of_a_draw_reaches_location_and_spread():
 
     def later(bias, head_at_end):
         moved = eqx.tree_at(lambda n: n.outputs.b, net, bias)
-        carry, ready = opening(moved, INPUTS, B)
-        _, carry = rolled(moved, ready, carry, values, net.masks(), jnp.ones((T, B)), uniforms)
+        carry, ready = start_decoding(moved, INPUTS, B)
+        _, carry = free_running(moved, ready, carry, values, net.masks(), jnp.ones((T, B)), uniforms)
         top, _ = net.step(ready, carry.x, carry.state, net.masks())
-        return net.shape.heads[0].log_prob(net.params(net.told(top), 0), head_at_end).sum()
+        return net.shape.distributions[0].log_prob(net.params(net.step_context(top), 0), head_at_end).sum()
 
     bias = net.outputs.b
     gradient = jax.grad(later)(bias, jnp.ones(B))
@@ -69,8 +69,8 @@ def test_the_gradient_of_a_draw_reaches_location_and_spread():
 
 def test_uniforms_decide_numbers_and_not_symbols():
     """A symbol is fed back as its expectation, which nothing random moves."""
-    for head, moved in ((Categorical(3), False), (Normal(), True)):
-        net, values, uniforms = case(head)
+    for dist, moved in ((Categorical(3), False), (Normal(), True)):
+        net, values, uniforms = case(dist)
         (one,), (other,) = (on_its_own(net, values, u) for u in (uniforms, 1 - uniforms))
         assert (np.abs(one - other)[1:].max() > 1e-3) == moved
         np.testing.assert_allclose(one[0], other[0], atol=1e-12)
@@ -84,10 +84,10 @@ def test_a_sequence_can_be_cut_anywhere(own):
     def run(carry, ready, some):
         cut = tuple(v[some] for v in values)
         if own:
-            return rolled(net, ready, carry, cut, net.masks(), jnp.ones((T, B))[some], uniforms[some])
-        return taught(net, ready, carry, cut, net.masks())
+            return free_running(net, ready, carry, cut, net.masks(), jnp.ones((T, B))[some], uniforms[some])
+        return teacher_forced(net, ready, carry, cut, net.masks())
 
-    carry, ready = opening(net, INPUTS, B)
+    carry, ready = start_decoding(net, INPUTS, B)
     whole, end = run(carry, ready, slice(None))
     first, middle = run(carry, ready, slice(1))
     second, last = run(middle, ready, slice(1, None))

@@ -342,7 +342,7 @@ def test_the_forget_gate_alone_starts_with_a_bias_of_one():
 
 def test_the_recurrence_starts_orthogonal_in_every_gate():
     """And the four are different: one matrix repeated would be orthogonal too."""
-    R = lstm.initial_recurrence(np.random.default_rng(8), 16)
+    R = lstm.orthogonal_recurrence(np.random.default_rng(8), 16)
     parts = np.split(np.asarray(R, np.float64), 4, -1)
     for part in parts:
         np.testing.assert_allclose(part.T @ part, np.eye(16), atol=1e-6)
@@ -352,6 +352,6 @@ def test_the_recurrence_starts_orthogonal_in_every_gate():
 def test_scaled_weights_keep_the_variance_of_their_input():
     """Of a row of 400 unit normals times (400, 500): variance one, within five standard errors of 500 values."""
     rng = np.random.default_rng(9)
-    product = rng.normal(size=400) @ np.asarray(lstm.scaled(rng, 400, 500))
+    product = rng.normal(size=400) @ np.asarray(lstm.lecun_normal(rng, 400, 500))
     spread = (product**2).mean()
     assert abs(spread - 1) < 5 * np.sqrt(2 / 500 + 2 / 400)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unspool.network.survival import counted, life_table
+from unspool.network.survival import count_ends, life_table
 
 
 def test_hazards_are_shares_of_those_who_got_there():
@@ -22,6 +22,6 @@ def test_positions_that_share_the_last_entry_are_counted_as_one():
 
 
 def test_sequences_that_were_cut_count_up_to_there():
-    reached, ended = counted(np.array([0, 2, 3, 3]), np.array([True, True, True, False]), 6)
+    reached, ended = count_ends(np.array([0, 2, 3, 3]), np.array([True, True, True, False]), 6)
     assert reached.tolist() == [4, 3, 3, 1, 0, 0]
     assert ended.tolist() == [1, 0, 1, 1, 0, 0]

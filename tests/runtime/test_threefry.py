@@ -22,7 +22,7 @@ def words(text):
     return tuple(jnp.array([int(word, 16)], jnp.uint32) for word in text.split())
 
 
-def draw(seed=0, rows=8, samples=3, steps=5, draws=4, first=0):
+def draw(seed=0, rows=8, samples=3, steps=5, num_uniforms=4, first=0):
     """Uniforms of every sample of every row: (T, B, U)."""
     row, sample = np.divmod(np.arange(rows * samples), samples)
     return np.asarray(
@@ -68,7 +68,7 @@ def test_uniforms_depend_neither_on_batch_nor_order_nor_chunk():
     whole = draw()
     assert (draw(steps=2) == whole[:2]).all()
     assert (draw(steps=3, first=2) == whole[2:]).all()
-    assert (draw(draws=2) == whole[..., :2]).all()
+    assert (draw(num_uniforms=2) == whole[..., :2]).all()
     chosen = np.array([17, 3, 23])
     row, sample = np.divmod(chosen, 3)
     some = uniforms(seed_words(0), jnp.asarray(row), jnp.asarray(sample), jnp.arange(5), 4)
@@ -92,7 +92,7 @@ def test_uniforms_are_uniform():
 @pytest.mark.parametrize("axis", ["seed", "row", "sample", "step", "draw"])
 def test_neighbours_are_uncorrelated_along_every_axis(axis):
     """Neither they, nor their squares, nor whether both are small: within five standard errors of nothing."""
-    u = np.stack([draw(seed, rows=12, samples=10, steps=8, draws=4) for seed in range(6)])
+    u = np.stack([draw(seed, rows=12, samples=10, steps=8, num_uniforms=4) for seed in range(6)])
     u = u.reshape(6, 8, 12, 10, 4)  # seed, step, row, sample, draw
     at = {"seed": 0, "step": 1, "row": 2, "sample": 3, "draw": 4}[axis]
     before, after = (np.take(u, np.arange(s, u.shape[at] - 1 + s), at).ravel() for s in (0, 1))

@@ -8,7 +8,7 @@ from unspool.schema.fields import Category, First, Flag, Number, Schema, Text, V
 
 FULL = Schema(
     (Category("c"), Number("n", "log1p"), Vector("v"), Flag("f"), When("w")),
-    (Number("x", transform="difference", head="mixture"), Category("s")),
+    (Number("x", transform="difference", distribution="mixture"), Category("s")),
     "records",
     "long",
     "id",
@@ -29,7 +29,7 @@ def test_a_schema_from_a_file_with_an_unknown_key_is_refused() -> None:
 
 
 def test_fields_take_their_options_by_position_too() -> None:
-    assert Number("x", "asinh", "point") == Number("x", transform="asinh", head="point")
+    assert Number("x", "asinh", "point") == Number("x", transform="asinh", distribution="point")
 
 
 def test_an_unknown_transform_is_refused_with_the_known_ones() -> None:
@@ -38,7 +38,8 @@ def test_an_unknown_transform_is_refused_with_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: Text("x", "syllable"), lambda: Category(""), lambda: Category(3), lambda: Number("x", head="t")]
+    "make",
+    [lambda: Text("x", "syllable"), lambda: Category(""), lambda: Category(3), lambda: Number("x", distribution="t")],
 )
 def test_nonsense_options_are_refused(make) -> None:
     with pytest.raises(OptionError):
@@ -70,7 +71,7 @@ def test_first_is_a_request_that_compares_by_its_names() -> None:
 def test_the_description_is_aligned_and_names_what_was_overridden() -> None:
     lines = FULL.describe({("input", "c"): "3 values"}, "2 to 9").splitlines()
     assert lines[0] == "input  c  Category  3 values"
-    assert lines[5] == "step   x  Number    head mixture"
+    assert lines[5] == "step   x  Number    distribution mixture"
     assert lines[-1] == "          length    2 to 9"
 
 
@@ -78,4 +79,4 @@ def test_every_error_is_one_of_ours_and_a_value_error() -> None:
     with pytest.raises(UnspoolError) as caught:
         Number("x", "nothing")
     assert isinstance(caught.value, ValueError)
-    assert caught.value.place == "Number('x', transform=...)"
+    assert caught.value.location == "Number('x', transform=...)"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unspool.schema.grid import grid_of, is_discrete, repeated
+from unspool.schema.grid import find_grid, find_point_masses, is_discrete
 
 RNG = np.random.default_rng(0)
 
@@ -24,7 +24,7 @@ RNG = np.random.default_rng(0)
 )
 def test_a_grid_is_the_coarsest_that_holds_all_values(values, grid):
     """Of a few values, a common divisor may be chance; values that went through float32 are known to its precision."""
-    assert grid_of(values) == grid
+    assert find_grid(values) == grid
 
 
 def test_masses_are_for_grids_that_show():
@@ -39,7 +39,7 @@ def test_masses_are_for_grids_that_show():
 def test_a_value_that_repeats_is_an_atom_unless_its_neighbours_do_as_well():
     x = RNG.exponential(size=1000)
     rain = np.where(x < 0.7, 0.0, x)
-    assert repeated(rain) == (0.0,)
-    assert repeated(np.round(rain, 1), 0.1) == (0.0,)
-    assert repeated(RNG.poisson(3, 1000) * 1.0, 1.0) == ()
-    assert repeated(np.concatenate([x, [6.0] * 300, [24.0] * 100])) == (6.0, 24.0)
+    assert find_point_masses(rain) == (0.0,)
+    assert find_point_masses(np.round(rain, 1), 0.1) == (0.0,)
+    assert find_point_masses(RNG.poisson(3, 1000) * 1.0, 1.0) == ()
+    assert find_point_masses(np.concatenate([x, [6.0] * 300, [24.0] * 100])) == (6.0, 24.0)

@@ -10,20 +10,20 @@ from unspool.errors import DataError, SchemaError
 from unspool.schema.fields import Category, Field, Flag, Number, Vector, When
 from unspool.schema.inference import infer_input, infer_steps
 from unspool.tables.arrow import from_values
-from unspool.tables.location import Place
+from unspool.tables.location import Location
 
 N = 120
 
 
 def input_field(values) -> Field:
-    place = Place("the data", "x")
-    return infer_input(from_values(values, place), "x", place)[0]
+    location = Location("the data", "x")
+    return infer_input(from_values(values, location), "x", location)[0]
 
 
 def step_field(values) -> Field:
-    place = Place("the data", "x")
-    column = from_values(values, place)
-    return infer_steps({"x": column}, np.array([0, len(values)]), {}, {}, {"x": place})[0][0]
+    location = Location("the data", "x")
+    column = from_values(values, location)
+    return infer_steps({"x": column}, np.array([0, len(values)]), {}, {}, {"x": location})[0][0]
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unspool.tables.arrow import from_arrow, from_values
-from unspool.tables.columns import spans, take, to_list
-from unspool.tables.location import Place
+from unspool.tables.columns import ragged_indices, take, to_list
+from unspool.tables.location import Location
 
-PLACE = Place("the data", "x")
+PLACE = Location("the data", "x")
 
 
 @given(
@@ -33,4 +33,4 @@ def test_rows_of_nested_columns_are_taken_in_any_order() -> None:
     column = from_values(records, PLACE)
     assert to_list(column) == records
     assert to_list(take(column, np.array([3, 2, 0, 0]))) == [records[3], None, records[0], records[0]]
-    assert spans(np.array([0, 2, 2]), np.array([1, 0])).tolist() == [0, 1]
+    assert ragged_indices(np.array([0, 2, 2]), np.array([1, 0])).tolist() == [0, 1]

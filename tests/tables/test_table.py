@@ -294,7 +294,7 @@ def test_an_unknown_column_is_answered_with_the_nearest_one() -> None:
         SchemaError, match=r"the column 'contry', found only 'country', 'name'. Did you mean 'country'"
     ) as caught:
         read({"country": ["x"], "name": ["y"]}).need(["contry"])
-    assert caught.value.place == "the data"
+    assert caught.value.location == "the data"
 
 
 def test_an_empty_table_is_refused() -> None:

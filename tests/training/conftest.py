@@ -6,14 +6,14 @@ import jax
 import numpy as np
 import pytest
 
-from unspool.network.decoder import Net, Shape, Symbols
+from unspool.network.decoder import Architecture, CategoricalInput, Net
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.mixture import Normal
 from unspool.options import Network
 from unspool.training.batching import Bucket
-from unspool.training.defaults import Plan
-from unspool.training.train_step import Recipe
-from unspool.training.trainer import Task
+from unspool.training.defaults import TrainingPlan
+from unspool.training.train_step import UpdateConfig
+from unspool.training.trainer import TrainingData
 
 BATCH = 8
 
@@ -36,17 +36,17 @@ def made(examples, steps, seed):
 @pytest.fixture(scope="session")
 def small():
     """`net()` is always new, since an update takes its arrays away; dropout is on, so that its keys matter."""
-    shape = Shape((Symbols(3),), (Categorical(3), Normal()), 8, 6, 4, Network(dropout=0.25))
-    train, heldout = [made(40, 6, 0), made(13, 4, 1)], [made(20, 6, 2)]
-    steps = [sum(int(bucket.lengths.sum()) for bucket in part) for part in (train, heldout)]
-    recipe = Recipe("teacher", 1.0, 0.0)
+    shape = Architecture((CategoricalInput(3),), (Categorical(3), Normal()), 8, 6, 4, Network(dropout=0.25))
+    train, validation = [made(40, 6, 0), made(13, 4, 1)], [made(20, 6, 2)]
+    steps = [sum(int(bucket.lengths.sum()) for bucket in part) for part in (train, validation)]
+    recipe = UpdateConfig("teacher", 1.0, 0.0)
     return SimpleNamespace(
         net=lambda: Net(np.random.default_rng(0), shape),
         shape=shape,
         bucket=train[0],
         recipe=recipe,
-        task=Task(train, heldout, *steps, 0.0, 0.0, seed=3),
-        plan=Plan(
+        task=TrainingData(train, validation, *steps, 0.0, 0.0, seed=3),
+        plan=TrainingPlan(
             size=6, embedding=4, network=shape.options, batch=BATCH, rate=0.02, updates=48, round=8, patience=2,
             warmup=4, recipe=recipe, seconds=None,
         ),

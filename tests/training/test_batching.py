@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from unspool.encoding.codec import Encoded
 from unspool.errors import TrainingError
 from unspool.training import batching
-from unspool.training.batching import Bucket, batch_rows, bucketed, edges, epoch, pad, split
+from unspool.training.batching import (
+    Bucket,
+    batch_rows,
+    bucket_lengths,
+    epoch_updates,
+    pad_ragged,
+    to_buckets,
+    validation_split,
+)
 
 
 def encoded(lengths, starts=None, gap=0):
@@ -30,17 +38,17 @@ def test_a_split_is_by_sequence_and_depends_on_the_seed_alone(count, share, seed
     data = encoded(np.ones(count, int))
     if round(count * share) >= count:
         return
-    train, held = split(data, share, seed)
+    train, held = validation_split(data, share, seed)
     assert sorted([*train, *held]) == list(range(count))
     assert len(held) == max(1, round(count * share))
-    again = split(data, share, seed)
+    again = validation_split(data, share, seed)
     assert (train == again[0]).all()
     assert (held == again[1]).all()
 
 
 def test_another_seed_holds_out_others():
     data = encoded(np.ones(100, int))
-    assert set(split(data, 0.2, 0)[1]) != set(split(data, 0.2, 1)[1])
+    assert set(validation_split(data, 0.2, 0)[1]) != set(validation_split(data, 0.2, 1)[1])
 
 
 @given(st.integers(5, 60), st.integers(1, 5), st.integers(1, 10), st.floats(0.05, 0.4))
@@ -48,7 +56,7 @@ def test_no_window_to_train_on_overlaps_one_held_out(count, stride, length, shar
     """Windows are split by time: all that training sees ends before the held-out part begins, in any order of rows."""
     starts = np.random.default_rng(0).permutation(count) * stride
     try:
-        train, held = split(encoded(np.full(count, length), starts, gap=length), share, 0)
+        train, held = validation_split(encoded(np.full(count, length), starts, gap=length), share, 0)
     except TrainingError:
         assert (count - np.ceil(count * share)) * stride < length + stride
         return
@@ -61,7 +69,7 @@ def test_no_window_to_train_on_overlaps_one_held_out(count, stride, length, shar
 
 
 def test_nothing_is_held_out_where_nothing_is_asked_for():
-    train, held = split(encoded([3, 1, 2]), 0.0, 0)
+    train, held = validation_split(encoded([3, 1, 2]), 0.0, 0)
     assert train.tolist() == [0, 1, 2]
     assert not len(held)
 
@@ -71,7 +79,7 @@ def test_nothing_is_held_out_where_nothing_is_asked_for():
 )
 def test_too_little_to_hold_anything_out_is_refused(lengths, words):
     with pytest.raises(TrainingError, match=rf"at least two examples.*{words}.*holdout=0"):
-        split(encoded(np.array(lengths)), 0.1, 0)
+        validation_split(encoded(np.array(lengths)), 0.1, 0)
 
 
 # ---- buckets -------------------------------------------------------------------------------------------------------
@@ -89,7 +97,7 @@ def test_padding_is_the_least_that_so_many_buckets_can_have(monkeypatch):
     for n in range(60):
         kinds = [rng.poisson(5, 12), rng.integers(1, 20, 12), rng.integers(1, 4, 12) ** 3, rng.integers(18, 20, 12)]
         lengths = np.maximum(1, kinds[n % 4])
-        tops = edges(lengths)
+        tops = bucket_lengths(lengths)
         distinct = sorted(set(lengths.tolist()))
         best = [
             min(padded_steps(lengths, (*some, distinct[-1])) for some in itertools.combinations(distinct[:-1], k))
@@ -99,17 +107,17 @@ def test_padding_is_the_least_that_so_many_buckets_can_have(monkeypatch):
         assert tops[-1] == lengths.max()
         assert padded_steps(lengths, tops) == best[len(tops) - 1]
         saved = -np.diff(best) / best[0]
-        assert (saved[: len(tops) - 1] > batching.WORTH_A_BUCKET).all()
+        assert (saved[: len(tops) - 1] > batching.MIN_BUCKET_GAIN).all()
         if len(tops) < len(best):
-            assert saved[len(tops) - 1] <= batching.WORTH_A_BUCKET + 1e-9
+            assert saved[len(tops) - 1] <= batching.MIN_BUCKET_GAIN + 1e-9
         made.add(len(tops))
     assert {1, 2, 3} <= made
 
 
 def test_little_data_is_one_bucket():
     """Each bucket is one more shape to compile."""
-    assert edges(np.array([1, 1, 1, 50])) == [50]
-    assert edges(np.array([0, 0])) == [1]
+    assert bucket_lengths(np.array([1, 1, 1, 50])) == [50]
+    assert bucket_lengths(np.array([0, 0])) == [1]
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=8), st.data())
@@ -118,7 +126,7 @@ def test_padding_keeps_every_step_and_adds_zeros(lengths, data):
     given_data = encoded(lengths)
     rows = np.array(data.draw(st.lists(st.integers(0, len(lengths) - 1), max_size=5)), int)
     for flat, kind in zip(given_data.steps, (np.int32, np.float32), strict=True):
-        made = pad(flat, given_data.offsets, rows, 10)
+        made = pad_ragged(flat, given_data.offsets, rows, 10)
         assert made.dtype == kind
         assert made.shape == (len(rows), 10)
         for line, row in zip(made, rows, strict=True):
@@ -131,7 +139,7 @@ def test_buckets_hold_every_sequence_once_with_its_input(monkeypatch, stops):
     """A step is left after the longest where stopping is learned."""
     monkeypatch.setattr(batching, "SMALL", 0)
     lengths = np.array([1, 9, 0, 2, 9, 1, 30, 2])
-    made, rows = bucketed(encoded(lengths), stops)
+    made, rows = to_buckets(encoded(lengths), stops)
     assert len(made) > 1
     assert sorted(np.concatenate(rows).tolist()) == list(range(8))
     for bucket, chosen in zip(made, rows, strict=True):
@@ -143,7 +151,7 @@ def test_buckets_hold_every_sequence_once_with_its_input(monkeypatch, stops):
 
 
 def test_no_sequences_make_no_buckets():
-    assert bucketed(encoded([]), True) == ([], [])
+    assert to_buckets(encoded([]), True) == ([], [])
 
 
 # ---- the order of updates ------------------------------------------------------------------------------------------
@@ -154,7 +162,7 @@ def bucket(examples, steps=3):
 
 
 def passed(number=0, seed=0, sizes=(4, 5), together=(3, 2)):
-    return list(epoch([bucket(21), bucket(7)], list(sizes), list(together), seed, number))
+    return list(epoch_updates([bucket(21), bucket(7)], list(sizes), list(together), seed, number))
 
 
 @pytest.mark.parametrize("together", [(1, 1), (3, 2), (25, 25)])

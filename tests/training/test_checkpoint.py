@@ -10,8 +10,8 @@ from unspool import modelfile
 from unspool.encoding.codec import Encoded
 from unspool.errors import CheckpointMismatch, CorruptFile, FileError, TrainingError
 from unspool.options import Training
-from unspool.training.checkpoint import NAME, Checkpoint, State, fingerprint
-from unspool.training.train_step import start
+from unspool.training.checkpoint import FILE_NAME, Checkpoint, CheckpointState, fingerprint
+from unspool.training.train_step import new_train_state
 from unspool.training.trainer import train
 
 PARTS = {"data": "a", "training": "b", "seed": "c"}
@@ -33,7 +33,7 @@ def test_a_fit_that_was_killed_ends_with_the_weights_of_one_that_was_not(small, 
     """To the bit, through the file."""
     whole, _ = train(small.task, small.plan, small.net())
     interrupted_after(3, small, tmp_path)
-    resume = Checkpoint(tmp_path, PARTS).load(start(small.net(), small.recipe))
+    resume = Checkpoint(tmp_path, PARTS).load(new_train_state(small.net(), small.recipe))
     assert len(resume[0].rounds) == 3
     resumed, _ = train(small.task, small.plan, small.net(), resume=resume)
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(resumed), strict=True):
@@ -42,7 +42,7 @@ def test_a_fit_that_was_killed_ends_with_the_weights_of_one_that_was_not(small, 
 
 def test_an_empty_folder_has_no_checkpoint(small, tmp_path):
     """It is made if it isn't there."""
-    assert Checkpoint(tmp_path / "a" / "b", PARTS).load(start(small.net(), small.recipe)) is None
+    assert Checkpoint(tmp_path / "a" / "b", PARTS).load(new_train_state(small.net(), small.recipe)) is None
     assert (tmp_path / "a" / "b").is_dir()
 
 
@@ -50,18 +50,18 @@ def test_the_checkpoint_of_another_fit_is_refused_by_the_parts_that_differ(small
     interrupted_after(1, small, tmp_path)
     other = Checkpoint(tmp_path, PARTS | {"data": "x", "seed": "y"})
     with pytest.raises(CheckpointMismatch, match=r"found another data and seed\. Name another folder"):
-        other.load(start(small.net(), small.recipe))
+        other.load(new_train_state(small.net(), small.recipe))
     assert issubclass(CheckpointMismatch, TrainingError)
 
 
 def test_a_checkpoint_that_lacks_an_array_is_refused(small, tmp_path):
     interrupted_after(1, small, tmp_path)
-    state, arrays = modelfile.read(tmp_path / NAME, State)
+    state, arrays = modelfile.read(tmp_path / FILE_NAME, CheckpointState)
     arrays = dict(arrays)
     arrays.pop(next(name for name in arrays if name.startswith("best")))
-    modelfile.write(tmp_path / NAME, arrays, state)
+    modelfile.write(tmp_path / FILE_NAME, arrays, state)
     with pytest.raises(CorruptFile, match=r"expected the array 'best.*Empty the folder"):
-        Checkpoint(tmp_path, PARTS).load(start(small.net(), small.recipe))
+        Checkpoint(tmp_path, PARTS).load(new_train_state(small.net(), small.recipe))
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from unspool.encoding.codec import Encoded
-from unspool.network.decoder import Net, Shape, Symbols
+from unspool.network.decoder import Architecture, CategoricalInput, Net
 from unspool.network.distributions.categorical import Categorical
-from unspool.network.distributions.missing import Nullable
+from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture, Normal, Point, StudentT
-from unspool.network.distributions.reflected import Bounded
+from unspool.network.distributions.reflected import Reflected
 from unspool.options import Network
-from unspool.training.batching import bucketed
-from unspool.training.initialization import autoregression, started
+from unspool.training.batching import to_buckets
+from unspool.training.initialization import fit_ar1, initialize_from_data
 from unspool.training.train_step import score
 
 SLOPE, CONSTANT, SPREAD = 0.8, 0.3, 0.5
@@ -38,17 +38,17 @@ def encoded(lengths, gone=0.0):
 LENGTHS = np.tile([3, 5, 8], 200)
 
 
-def plain(head, data):
+def plain(dist, data):
     """A fresh network that has begun, and whose hidden state says nothing."""
-    shape = Shape((Symbols(2),), (Categorical(3), head), 10, 6, 4, Network(dropout=0.0))
-    net = started(Net(np.random.default_rng(0), shape), data)
+    shape = Architecture((CategoricalInput(2),), (Categorical(3), dist), 10, 6, 4, Network(dropout=0.0))
+    net = initialize_from_data(Net(np.random.default_rng(0), shape), data)
     silent = lambda net: (net.outputs.A, net.outputs.B, net.stop[0])  # noqa: E731
     return eqx.tree_at(silent, net, (0 * net.outputs.A, tuple(0 * b for b in net.outputs.B), 0 * net.stop[0]))
 
 
 def nats(net, data):
     """Of all steps: the number's, and of all decisions to stop."""
-    buckets, _ = bucketed(data, True)
+    buckets, _ = to_buckets(data, True)
     return -sum(score(net, bucket).sum(0) for bucket in buckets)[1:]
 
 
@@ -62,18 +62,20 @@ def test_a_number_begins_as_the_autoregression_that_it_is():
     assert nats(plain(Normal(), data), data)[0] / (first + later) == pytest.approx(truth / (first + later), abs=0.02)
 
 
-@pytest.mark.parametrize("head", [StudentT(), Mixture(3), Nullable(Normal()), Bounded(Normal(), -9.0, 9.0)])
-def test_other_heads_begin_there_too(head):
+@pytest.mark.parametrize(
+    "distribution", [StudentT(), Mixture(3), WithMissing(Normal()), Reflected(Normal(), -9.0, 9.0)]
+)
+def test_other_heads_begin_there_too(dist):
     """What they add is theirs: a mixture's parts, the odds of what is missing. The mean follows the value before."""
     data = encoded(LENGTHS)
-    net = plain(head, data)
-    gates, own = 4 * net.shape.size, slice(3, 3 + head.size)
-    at = lambda x: net.outputs.b[own] + x * net.feedback[1][0, gates + 3 : gates + 3 + head.size]  # noqa: E731
-    found = [float(head.mean(at(x))) for x in (0.0, 1.0)]
-    chain = autoregression(data.steps[1], data.offsets)
+    net = plain(dist, data)
+    gates, own = 4 * net.shape.size, slice(3, 3 + dist.size)
+    at = lambda x: net.outputs.b[own] + x * net.feedback[1][0, gates + 3 : gates + 3 + dist.size]  # noqa: E731
+    found = [float(dist.mean(at(x))) for x in (0.0, 1.0)]
+    chain = fit_ar1(data.steps[1], data.offsets)
     assert found == pytest.approx([chain.constant, chain.constant + chain.slope], abs=1e-3)
-    first = net.outputs.b[own] + net.start[gates + 3 : gates + 3 + head.size]
-    assert float(head.mean(first)) == pytest.approx(chain.first[0], abs=1e-3)
+    first = net.outputs.b[own] + net.start[gates + 3 : gates + 3 + dist.size]
+    assert float(dist.mean(first)) == pytest.approx(chain.first[0], abs=1e-3)
 
 
 def test_a_value_that_is_its_own_head_begins_there():
@@ -85,29 +87,29 @@ def test_a_value_that_is_its_own_head_begins_there():
 def test_after_a_missing_value_there_is_nothing_to_go_on():
     """Its mark turns the autoregression into what values after missing ones are like."""
     data = encoded(LENGTHS, gone=0.3)
-    chain = autoregression(data.steps[1], data.offsets)
+    chain = fit_ar1(data.steps[1], data.offsets)
     before = np.concatenate([[0.0], data.steps[1][:-1]])
     before[data.offsets[:-1]] = 0.0
     after = data.steps[1][np.isnan(before) & ~np.isnan(data.steps[1])]
     assert chain.lost == pytest.approx((after.mean(), after.std()))
     assert chain.slope == pytest.approx(SLOPE, abs=0.05)
-    head = Nullable(Normal())
-    net = plain(head, data)
+    dist = WithMissing(Normal())
+    net = plain(dist, data)
     params = net.outputs.b[3:] + net.feedback[1][1, 4 * net.shape.size + 3 :]
-    assert float(head.mean(params)) == pytest.approx(chain.lost[0], abs=1e-4)
+    assert float(dist.mean(params)) == pytest.approx(chain.lost[0], abs=1e-4)
 
 
 def test_too_little_to_fit_leaves_the_network_where_it_was():
     """Seven steps: standardised data are what is assumed, and nothing follows from anything."""
-    chain = autoregression(np.arange(7.0), np.array([0, 7]))
-    assert (chain.constant, chain.slope, chain.spread, chain.first) == (0.0, 0.0, 1.0, (0.0, 1.0))
-    empty = autoregression(np.zeros(0), np.zeros(3, np.int64))
+    chain = fit_ar1(np.arange(7.0), np.array([0, 7]))
+    assert (chain.constant, chain.slope, chain.sharding, chain.first) == (0.0, 0.0, 1.0, (0.0, 1.0))
+    empty = fit_ar1(np.zeros(0), np.zeros(3, np.int64))
     assert empty == chain
 
 
 def test_a_number_that_never_changes_has_no_slope():
-    chain = autoregression(np.full(40, 2.0), np.array([0, 20, 40]))
-    assert (chain.constant, chain.slope, chain.spread) == (2.0, 0.0, 0.1)
+    chain = fit_ar1(np.full(40, 2.0), np.array([0, 20, 40]))
+    assert (chain.constant, chain.slope, chain.sharding) == (2.0, 0.0, 0.1)
 
 
 # ---- lengths -------------------------------------------------------------------------------------------------------
@@ -121,7 +123,7 @@ def test_a_fresh_network_has_that_hazard():
 
 def test_where_lengths_do_not_vary_there_is_no_hazard_to_begin():
     data = encoded(np.full(40, 4))
-    shape = Shape((Symbols(2),), (Categorical(3), Normal()), 0, 6, 4, Network(dropout=0.0))
-    net = started(Net(np.random.default_rng(0), shape), data)
+    shape = Architecture((CategoricalInput(2),), (Categorical(3), Normal()), 0, 6, 4, Network(dropout=0.0))
+    net = initialize_from_data(Net(np.random.default_rng(0), shape), data)
     assert net.stop is None
     assert jnp.isfinite(net.outputs.b).all()

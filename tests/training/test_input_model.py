@@ -12,7 +12,7 @@ import unspool as us
 from unspool import making
 from unspool.dataset.examples import gather
 from unspool.encoding.codec import Codec
-from unspool.encoding.input_rows import MOST, as_inputs, fit_rows
+from unspool.encoding.input_rows import MAX_ROW_FIELDS, as_inputs, fit_rows
 from unspool.errors import OptionError, SchemaError
 from unspool.tables.table import Table
 
@@ -218,7 +218,7 @@ def test_without_a_model_of_the_inputs_the_error_says_how_to_get_one(model: us.O
 
 
 def test_inputs_too_wide_are_not_modelled() -> None:
-    wide = {"v": np.random.default_rng(0).normal(size=(4, MOST + 1)).tolist(), "s": ["a", "b", "a", "b"]}
+    wide = {"v": np.random.default_rng(0).normal(size=(4, MAX_ROW_FIELDS + 1)).tolist(), "s": ["a", "b", "a", "b"]}
     assert fit_rows(*gather(wide, inputs="v", sequence="s")) is None
 
 

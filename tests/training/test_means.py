@@ -12,13 +12,13 @@ import unspool as us
 from unspool.dataset.examples import gather
 from unspool.encoding.codec import Codec
 from unspool.errors import OptionError
-from unspool.network.build import shape_of
+from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
 from unspool.network.distributions.mixture import Normal
-from unspool.network.distributions.zero_mean import Centred
+from unspool.network.distributions.zero_mean import ZeroMean
 from unspool.options import Network
-from unspool.training.initialization import started
-from unspool.training.means import in_doubt, told, unforeseen, with_constant, without
+from unspool.training.initialization import initialize_from_data
+from unspool.training.means import describe_means, doubtful_means, is_worthless, unsupported_means, with_constant_means
 
 EXAMPLES, STEPS = 200, 8
 
@@ -31,17 +31,19 @@ def made(slope=0.0, effect=0.0, **options):
     for t in range(STEPS):
         x[:, t] = slope * x[:, t - 1] * (t > 0) + effect * (2 * sides[:, t] - 1) + rng.normal(size=EXAMPLES)
     data = {"k": ["a", "b"] * (EXAMPLES // 2), "side": sides.tolist(), "x": x.tolist()}
-    number = us.Number("x", transform="standardise", head="normal", **options)
+    number = us.Number("x", transform="standardise", distribution="normal", **options)
     schema, examples = gather(data, None, inputs="k", sequence=[us.Category("side"), number])
     codec = Codec.fit(schema, examples)
     encoded = codec.encode(examples)
     halves = (encoded.take(np.arange(k, EXAMPLES, 2)) for k in (0, 1))
-    return SimpleNamespace(data=data, codec=codec, learned=next(halves), heldout=next(halves))
+    return SimpleNamespace(data=data, codec=codec, learned=next(halves), validation=next(halves))
 
 
 def network(case, believed):
     """A network that believes the number to be so much higher or lower after either category, and nothing else."""
-    net = started(Net(np.random.default_rng(0), shape_of(case.codec, Network(dropout=0.0), 8, 4)), case.learned)
+    net = initialize_from_data(
+        Net(np.random.default_rng(0), architecture_of(case.codec, Network(dropout=0.0), 8, 4)), case.learned
+    )
     rows = np.asarray(net.steps[0].rows)
     signs = np.array([2 * int(value) - 1 for value in case.codec.steps[0].values])
     lean = np.linalg.lstsq(rows[:2], believed * signs, rcond=None)[0]
@@ -52,52 +54,52 @@ def network(case, believed):
 
 def test_what_is_believed_and_not_so_is_given_up():
     case = made()
-    assert in_doubt(case.codec, case.learned, case.heldout) == (1,)
-    found = unforeseen(case.codec, network(case, 0.3), case.heldout, (1,))
+    assert doubtful_means(case.codec, case.learned, case.validation) == (1,)
+    found = unsupported_means(case.codec, network(case, 0.3), case.validation, (1,))
     assert list(found) == [1]
     assert found[1] < -0.02
-    after = with_constant(case.codec, found)
+    after = with_constant_means(case.codec, found)
     assert after.schema.steps[1].mean == "constant"
     assert after.schema.steps[0] == case.codec.schema.steps[0]
-    assert isinstance(shape_of(after, Network(), 8, 4).heads[1], Centred)
-    assert "x: its mean is that of training always" in told(after, found)[0]
+    assert isinstance(architecture_of(after, Network(), 8, 4).distributions[1], ZeroMean)
+    assert "x: its mean is that of training always" in describe_means(after, found)[0]
 
 
 def test_what_is_believed_and_so_is_kept():
     """Nothing follows from the value before, so one asks; but the field before it in the step says a lot."""
     case = made(effect=0.5)
-    assert in_doubt(case.codec, case.learned, case.heldout) == (1,)
-    assert unforeseen(case.codec, network(case, 0.45), case.heldout, (1,)) == {}
+    assert doubtful_means(case.codec, case.learned, case.validation) == (1,)
+    assert unsupported_means(case.codec, network(case, 0.45), case.validation, (1,)) == {}
 
 
 def test_what_follows_from_the_value_before_is_no_question():
     case = made(slope=0.3)
-    assert in_doubt(case.codec, case.learned, case.heldout) == ()
+    assert doubtful_means(case.codec, case.learned, case.validation) == ()
 
 
 @pytest.mark.parametrize("mean", ["learned", "constant"])
 def test_who_says_so_is_not_asked(mean):
     case = made(mean=mean)
-    assert in_doubt(case.codec, case.learned, case.heldout) == ()
-    centred = isinstance(shape_of(case.codec, Network(), 8, 4).heads[1], Centred)
+    assert doubtful_means(case.codec, case.learned, case.validation) == ()
+    centred = isinstance(architecture_of(case.codec, Network(), 8, 4).distributions[1], ZeroMean)
     assert centred == (mean == "constant")
 
 
 def test_with_little_held_out_all_is_learned():
     case = made()
-    assert in_doubt(case.codec, case.learned, case.heldout.take(np.arange(5))) == ()
+    assert doubtful_means(case.codec, case.learned, case.validation.take(np.arange(5))) == ()
 
 
 def test_a_small_gain_that_is_certain_is_kept_and_a_large_one_that_is_not_too():
     noise = np.tile([-1.0, 1.0], 50)
-    assert not without(0.5 + 0.1 * noise, 100_000)
-    assert without(0.5 + 30 * noise, 100_000)
-    assert not without(5 + 300 * noise, 10_000)
+    assert not is_worthless(0.5 + 0.1 * noise, 100_000)
+    assert is_worthless(0.5 + 30 * noise, 100_000)
+    assert not is_worthless(5 + 300 * noise, 10_000)
 
 
 def test_a_constant_mean_has_heads_that_can_be_moved():
     with pytest.raises(OptionError, match="histogram"):
-        us.Number("x", head="histogram", mean="constant")
+        us.Number("x", distribution="histogram", mean="constant")
     with pytest.raises(OptionError, match="mean"):
         us.Number("x", mean="zero")
 
@@ -107,7 +109,7 @@ def noise(tmp_path_factory):
     """A default fit of noise, but for its size; and the file that it was saved to."""
     case = made()
     quick = {"network": us.Network(size=8), "training": us.Training(epochs=12, draw_inputs=False)}
-    model = us.OneToMany("k", [us.Number("x", head="normal")], **quick, verbose=False).fit(case.data)
+    model = us.OneToMany("k", [us.Number("x", distribution="normal")], **quick, verbose=False).fit(case.data)
     model.save(path := tmp_path_factory.mktemp("means") / "noise.unspool")
     return SimpleNamespace(data=case.data, model=model, path=path, quick=quick)
 
@@ -115,16 +117,18 @@ def noise(tmp_path_factory):
 def test_a_fit_is_that_of_who_says_that_the_mean_is_constant(noise):
     """To the bit: nothing of the first training is left."""
     assert noise.model.schema_.steps[0].mean == "constant"
-    told = us.OneToMany("k", [us.Number("x", head="normal", mean="constant")], **noise.quick, verbose=False)
-    np.testing.assert_array_equal(told.fit(noise.data).log_prob(noise.data), noise.model.log_prob(noise.data))
+    describe_means = us.OneToMany(
+        "k", [us.Number("x", distribution="normal", mean="constant")], **noise.quick, verbose=False
+    )
+    np.testing.assert_array_equal(describe_means.fit(noise.data).log_prob(noise.data), noise.model.log_prob(noise.data))
 
 
 def test_the_file_keeps_it(noise):
     again = us.load(noise.path)
     assert again.schema_ == noise.model.schema_
     np.testing.assert_array_equal(again.log_prob(noise.data), noise.model.log_prob(noise.data))
-    head = again.net_.shape.heads[0]
-    assert head == Centred(Normal())
+    dist = again.net_.shape.distributions[0]
+    assert dist == ZeroMean(Normal())
 
 
 def test_generated_means_are_those_of_training(noise):
@@ -134,6 +138,6 @@ def test_generated_means_are_those_of_training(noise):
 
 
 def test_files_of_before_leave_the_mean_learned():
-    """The option is absent there, and its default changes no head."""
-    field = msgspec.json.decode(b'{"kind":"number","name":"x","head":"normal"}', type=us.Number)
+    """The option is absent there, and its default changes no distribution."""
+    field = msgspec.json.decode(b'{"kind":"number","name":"x","distribution":"normal"}', type=us.Number)
     assert field.mean == "auto"

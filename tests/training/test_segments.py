@@ -9,9 +9,9 @@ import pytest
 
 from unspool.network.decoder import Net
 from unspool.options import Network
-from unspool.training.batching import Bucket, epoch, segment_steps
-from unspool.training.sharding import Spread
-from unspool.training.train_step import Updates, score, start, update
+from unspool.training.batching import Bucket, epoch_updates, segment_steps
+from unspool.training.sharding import Sharding
+from unspool.training.train_step import UpdateBatch, new_train_state, score, update
 from unspool.training.trainer import train
 
 SEGMENT, COUNT, B = 2, 3, 8
@@ -35,9 +35,9 @@ def plain(small, float64):
 
 def updated(small, net, data, first, weights, rate=0.02, segmented=True):
     every = np.ones(len(first))
-    updates = Updates(data, first, weights, rate * every, 0 * every)
-    spread, count, scale = Spread(1, 2, segmented), np.int32(len(first)), np.float64(1 / 30)
-    return update(small.recipe, spread, start(net, small.recipe), updates, count, scale, jax.random.key(0))
+    updates = UpdateBatch(data, first, weights, rate * every, 0 * every)
+    spread, count, scale = Sharding(1, 2, segmented), np.int32(len(first)), np.float64(1 / 30)
+    return update(small.recipe, spread, new_train_state(net, small.recipe), updates, count, scale, jax.random.key(0))
 
 
 def in_segments(small, net, weights=(1, 1, 1), rate=0.02):
@@ -94,7 +94,7 @@ def test_segments_of_a_batch_are_one_group_in_their_order_and_those_past_its_end
     lengths = np.array([3, 9, 11, 1, 2, 4, 7, 0])
     long = Bucket((np.zeros(8, int),), (np.zeros((8, 12)),), lengths)
     short = Bucket((np.zeros(5, int),), (np.zeros((5, 4)),), np.ones(5, int))
-    groups = list(epoch([long, short], [2, 2], [25, 3], 0, 0, segment=4, multiple=4))
+    groups = list(epoch_updates([long, short], [2, 2], [25, 3], 0, 0, segment=4, multiple=4))
     cut = [group for group in groups if group.bucket == 0]
     assert len(cut) == 4
     assert sorted(np.concatenate([g.rows[0][g.weights[0] > 0] for g in cut]).tolist()) == list(range(8))
@@ -120,9 +120,10 @@ def test_training_in_segments_learns_and_is_repeatable(small):
     """With dropout and over several shards, and through the decay."""
     plan = replace(small.plan, segment=SEGMENT)
     (net, progress), (again, _) = (train(small.task, plan, small.net()) for _ in range(2))
-    assert progress.best < progress.rounds[0].heldout
+    assert progress.best < progress.rounds[0].validation
     assert (
-        progress.best < -sum(score(small.net(), b).sum() for b in small.task.heldout) / small.task.heldout_steps - 0.3
+        progress.best
+        < -sum(score(small.net(), b).sum() for b in small.task.validation) / small.task.validation_steps - 0.3
     )
     for a, b in zip(jax.tree.leaves(net), jax.tree.leaves(again), strict=True):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
@@ -134,15 +135,15 @@ def test_training_in_segments_learns_and_is_repeatable(small):
 @pytest.mark.slow
 def test_memory_of_an_update_does_not_grow_with_the_length_of_sequences(small):
     """What the compiled program needs besides the data themselves, for 2,048 and 16,384 steps in segments of 512."""
-    learner = jax.eval_shape(lambda: start(small.net(), small.recipe))
+    learner = jax.eval_shape(lambda: new_train_state(small.net(), small.recipe))
 
     def temporary(T):
         K = T // 512
         f32, i32 = (lambda *shape, kind=kind: jax.ShapeDtypeStruct(shape, kind) for kind in (np.float32, np.int32))
         data = Bucket((i32(K, B),), (i32(K, B, 512), f32(K, B, 512)), i32(K, B))
-        updates = Updates(data, i32(K), f32(K, B), f32(K), f32(K))
+        updates = UpdateBatch(data, i32(K), f32(K, B), f32(K), f32(K))
         key = jax.eval_shape(lambda: jax.random.key(0))
-        lowered = update.lower(small.recipe, Spread(1, 2, True), learner, updates, i32(), f32(), key)
+        lowered = update.lower(small.recipe, Sharding(1, 2, True), learner, updates, i32(), f32(), key)
         return lowered.compile().memory_analysis().temp_size_in_bytes
 
     assert temporary(16_384) <= temporary(2_048) + 16_384 // 512 * B * 4

@@ -1,4 +1,4 @@
-"""A trial finds the head and the transform that fit, keeps the default in doubt, and is left out where it can't pay."""
+"""A trial finds what fits, keeps the default in doubt, and is left out where it can't pay."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from unspool.dataset.examples import Examples, gather, left_open
 from unspool.encoding.codec import Codec
 from unspool.options import Network, Training
 from unspool.schema.fields import Number
-from unspool.training.selection import candidates, choose
+from unspool.training.selection import candidates, select_distributions
 
 RNG = np.random.default_rng(3)
 
@@ -27,7 +27,7 @@ def chosen(table, sequence, training=None):
     schema, examples = gather(table, inputs="k", sequence=sequence)
     codec = Codec.fit(schema, examples)
     open_ = left_open(schema, table, "k", sequence)
-    return choose(codec, examples, open_, Network(), training or Training(), 0)
+    return select_distributions(codec, examples, open_, Network(), training or Training(), 0)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def table():
 @pytest.mark.slow
 def test_a_trial_changes_what_is_better_beyond_doubt_and_nothing_else(table) -> None:
     schema, lines = chosen(table, ["stripes", "smooth", "count"])
-    assert [field.head for field in schema.steps] == ["histogram", "mixture", "discretised"]
+    assert [field.distribution for field in schema.steps] == ["histogram", "mixture", "discretised"]
     assert len(lines) == 1
     assert lines[0].startswith("stripes: histogram on standardise in place of mixture on standardise")
 
@@ -51,8 +51,8 @@ def test_a_trial_finds_momentum_and_leaves_what_returns_to_its_mean() -> None:
     for t in range(1, 20):
         speed[:, t] += 0.8 * speed[:, t - 1]
         level[:, t] += 0.75 * level[:, t - 1]
-    track = 5 * RNG.normal(size=(150, 1)) + speed.cumsum(1)
-    table = {"k": np.arange(150) % 2, "track": track.tolist(), "level": level.tolist()}
+    origin = 5 * RNG.normal(size=(150, 1)) + speed.cumsum(1)
+    table = {"k": np.arange(150) % 2, "track": origin.tolist(), "level": level.tolist()}
     schema, lines = chosen(table, ["track", "level"])
     assert [field.transform for field in schema.steps] == ["difference", "standardise"]
     assert len(lines) == 1
@@ -84,8 +84,8 @@ def test_only_heads_of_one_measure_compare() -> None:
     names = {"x", "x.transform"}
     masses = candidates(Number("x", "standardise", "discretised"), names, steps(np.arange(9.0)))
     densities = candidates(Number("x", "standardise", "mixture"), names, steps(np.arange(9.0)))
-    assert {field.head for field in masses} == {"discretised"}
-    assert {field.head for field in densities} == {"mixture", "histogram"}
+    assert {field.distribution for field in masses} == {"discretised"}
+    assert {field.distribution for field in densities} == {"mixture", "histogram"}
     walk = Number("x", "difference", "mixture")
     assert candidates(walk, names, steps(np.arange(9.0))) == (walk,)
 
@@ -99,6 +99,6 @@ def test_differences_are_tried_where_a_number_moves_slowly_and_returns_where_it_
     assert transforms(slow, bounds=(-2.0, 2.0)) == {"standardise"}
 
 
-def transforms(values, head="mixture", bounds="auto"):
-    field = Number("x", "standardise", head, bounds)
+def transforms(values, distribution="mixture", bounds="auto"):
+    field = Number("x", "standardise", dist, bounds)
     return {option.transform for option in candidates(field, {"x", "x.transform"}, steps(values))}

@@ -12,11 +12,20 @@ from unspool.network.decoder import Net
 from unspool.network.likelihood import sequence_log_prob
 from unspool.options import Network
 from unspool.training.batching import Bucket
-from unspool.training.sharding import Spread
-from unspool.training.train_step import Recipe, Updates, copied, leaves, rebuilt, score, start, update
+from unspool.training.sharding import Sharding
+from unspool.training.train_step import (
+    UpdateBatch,
+    UpdateConfig,
+    arrays_by_name,
+    copy_tree,
+    from_arrays,
+    new_train_state,
+    score,
+    update,
+)
 
 K, B = 2, 8
-WHOLE = Spread()
+WHOLE = Sharding()
 
 
 @pytest.fixture(autouse=True)
@@ -34,12 +43,12 @@ def plain(small):
     return lambda: jax.tree.map(lambda w: jnp.array(w, float), net)
 
 
-def updated(net, bucket, recipe, rows=None, weights=None, count=K, shares=0.0, rate=0.02, learner=None, spread=WHOLE):
+def updated(net, bucket, recipe, rows=None, weights=None, count=K, shares=0.0, rate=0.02, learner=None, sharding=WHOLE):
     rows = np.random.default_rng(1).integers(0, 40, (K, B)) if rows is None else rows
     weights = np.ones(rows.shape) if weights is None else weights
     every = np.ones(len(rows))
-    updates = Updates(bucket.take(rows), np.zeros(len(rows), np.int32), weights, rate * every, shares * every)
-    learner = start(net, recipe) if learner is None else learner
+    updates = UpdateBatch(bucket.take(rows), np.zeros(len(rows), np.int32), weights, rate * every, shares * every)
+    learner = new_train_state(net, recipe) if learner is None else learner
     return update(recipe, spread, learner, updates, np.int32(count), np.float64(1 / 30), jax.random.key(0))
 
 
@@ -52,7 +61,7 @@ def test_updates_in_one_dispatch_are_the_updates_one_by_one(small, plain):
     """Weights, moments and the log-probabilities seen."""
     rows = np.random.default_rng(1).integers(0, 40, (K, B))
     together, seen = updated(plain(), small.bucket, small.recipe, rows)
-    learner, total = start(plain(), small.recipe), 0.0
+    learner, total = new_train_state(plain(), small.recipe), 0.0
     for k in range(K):  # the second row only fills the shape, so that there is one program to compile
         learner, part = updated(None, small.bucket, small.recipe, rows[[k, 0]], count=1, learner=learner)
         total += float(part)
@@ -65,8 +74,8 @@ def test_updates_in_one_dispatch_are_the_updates_one_by_one(small, plain):
 def test_rows_in_four_shards_are_the_rows_together(small, feeding):
     """To 1e-9: the same masks, coins and draws, and a gradient that is a sum."""
     net = lambda: jax.tree.map(lambda w: jnp.array(w, float), small.net())  # noqa: E731
-    recipe = Recipe(feeding, 1.0, 0.0)
-    parts = [updated(net(), small.bucket, recipe, shares=0.5, spread=Spread(1, count)) for count in (1, 4)]
+    recipe = UpdateConfig(feeding, 1.0, 0.0)
+    parts = [updated(net(), small.bucket, recipe, shares=0.5, sharding=Sharding(1, count)) for count in (1, 4)]
     assert_close(*parts)
     assert np.abs(parts[0][0].net.cells[0].R - net().cells[0].R).max() > 0.01
 
@@ -103,7 +112,7 @@ def test_what_an_update_saw_is_the_likelihood(small, plain):
 def test_weight_decay_pulls_at_matrices_alone(small, plain):
     """Without any data, they shrink by rate times decay; biases and gains stay."""
     learner, _ = updated(
-        plain(), small.bucket, Recipe("teacher", 1.0, 0.5), weights=np.zeros((K, B)), count=1, rate=0.1
+        plain(), small.bucket, UpdateConfig("teacher", 1.0, 0.5), weights=np.zeros((K, B)), count=1, rate=0.1
     )
     for before, after in zip(jax.tree.leaves(plain()), jax.tree.leaves(learner.net), strict=True):
         np.testing.assert_allclose(after, before * (0.95 if before.ndim > 1 else 1.0), rtol=1e-6)
@@ -113,7 +122,7 @@ def test_scheduled_feeding_begins_as_teacher_and_ends_on_its_own_output(small, p
     """With a share of zero it is the teacher's; with one, the free run."""
     ends = {}
     for feeding, share in [("teacher", 0.0), ("scheduled", 0.0), ("scheduled", 1.0), ("free", 1.0)]:
-        ends[feeding, share] = updated(plain(), small.bucket, Recipe(feeding, 1.0, 0.0), shares=share)
+        ends[feeding, share] = updated(plain(), small.bucket, UpdateConfig(feeding, 1.0, 0.0), shares=share)
     assert_close(ends["scheduled", 0.0][0].net, ends["teacher", 0.0][0].net)
     assert_close(ends["scheduled", 1.0][0].net, ends["free", 1.0][0].net)
     assert float(ends["teacher", 0.0][1]) != pytest.approx(float(ends["free", 1.0][1]), abs=1e-2)
@@ -135,9 +144,9 @@ def test_a_score_is_the_log_probability_of_every_sequence(small, plain, monkeypa
 
 def test_a_learner_is_its_named_arrays(small):
     """Weights and moments: a checkpoint holds them by name."""
-    learner = start(small.net(), small.recipe)
-    arrays = leaves(learner)
+    learner = new_train_state(small.net(), small.recipe)
+    arrays = arrays_by_name(learner)
     assert len(arrays) == len(jax.tree.leaves(learner))
     empty = jax.tree.map(jnp.zeros_like, learner)
-    assert_close(rebuilt(empty, {f"x{name}": a for name, a in arrays.items()}, "x"), learner, atol=0)
-    assert_close(copied(learner), learner, atol=0)
+    assert_close(from_arrays(empty, {f"x{name}": a for name, a in arrays.items()}, "x"), learner, atol=0)
+    assert_close(copy_tree(learner), learner, atol=0)

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from unspool.errors import OptionError, TrainingError
-from unspool.training.train_step import copied, score
-from unspool.training.trainer import CURVES, Progress, Run, train
+from unspool.training.train_step import copy_tree, score
+from unspool.training.trainer import CURVES, Progress, Trainer, train
 
 
 def same_bits(one, other):
@@ -34,25 +34,25 @@ def finished(small):
     saved = []
 
     def save(progress, learner, best):
-        saved.append((msgspec.convert(msgspec.to_builtins(progress), Progress), copied(learner), copied(best)))
+        saved.append((msgspec.convert(msgspec.to_builtins(progress), Progress), copy_tree(learner), copy_tree(best)))
 
     net, progress = train(small.task, small.plan, small.net(), save=save)
     return net, progress, saved
 
 
-def heldout(small, net):
-    return -sum(score(net, bucket).sum() for bucket in small.task.heldout) / small.task.heldout_steps
+def validation(small, net):
+    return -sum(score(net, bucket).sum() for bucket in small.task.validation) / small.task.validation_steps
 
 
 def test_training_returns_the_best_weights_it_saw(small, finished):
     """They give the held-out nats that the progress reports, which no round went below by more than the tolerance."""
     net, progress, _ = finished
     assert progress.phase == "done"
-    assert heldout(small, net) == pytest.approx(progress.best, abs=1e-5)
-    assert progress.best < heldout(small, small.net()) - 0.5
+    assert validation(small, net) == pytest.approx(progress.best, abs=1e-5)
+    assert progress.best < validation(small, small.net()) - 0.5
     rounds = progress.rounds
-    assert progress.best <= min(r.heldout for r in rounds) + 1e-4
-    assert next(r.heldout for r in rounds if r.update == progress.best_update) == progress.best
+    assert progress.best <= min(r.validation for r in rounds) + 1e-4
+    assert next(r.validation for r in rounds if r.update == progress.best_update) == progress.best
     assert all(math.isfinite(r.train) for r in rounds)
 
 
@@ -65,7 +65,7 @@ def test_the_same_training_gives_the_same_weights_to_the_bit(small, finished):
 def test_trainings_side_by_side_end_as_they_do_alone(small):
     """Their updates are spread over the same devices, which wait for each other within an update."""
     plan = replace(small.plan, batch=16, shards=2)
-    assert Run(small.task, plan, small.net(), None).spread.shards == 2
+    assert Trainer(small.task, plan, small.net(), None).sharding.shards == 2
     alone, _ = train(small.task, plan, small.net())
     with ThreadPoolExecutor(3) as pool:
         many = [pool.submit(train, small.task, plan, small.net()) for _ in range(6)]
@@ -83,7 +83,7 @@ def test_training_resumed_after_any_round_ends_with_the_same_weights_to_the_bit(
     assert {p.phase for p, _, _ in saved} == {"stable", "decay", "done"}
     for state, learner, best in saved:
         again = msgspec.convert(msgspec.to_builtins(state), Progress)
-        resumed, end = train(small.task, small.plan, small.net(), resume=(again, copied(learner), copied(best)))
+        resumed, end = train(small.task, small.plan, small.net(), resume=(again, copy_tree(learner), copy_tree(best)))
         assert same_bits(resumed, net)
         assert course(end) == course(progress)
 
@@ -91,13 +91,13 @@ def test_training_resumed_after_any_round_ends_with_the_same_weights_to_the_bit(
 def test_all_64_bits_of_a_seed_count(small):
     """JAX's own keys forget the upper half; a seed of 32 bits gives the same key as theirs."""
     keys = [
-        jax.random.key_data(Run(replace(small.task, seed=seed), small.plan, small.net(), None).key)
+        jax.random.key_data(Trainer(replace(small.task, seed=seed), small.plan, small.net(), None).key)
         for seed in (5, 2**40 + 5)
     ]
     assert keys[0].tolist() == jax.random.key_data(jax.random.key(5)).tolist()
     assert keys[0].tolist() != keys[1].tolist()
     with pytest.raises(OptionError, match="from 0 to"):
-        Run(replace(small.task, seed=-1), small.plan, small.net(), None)
+        Trainer(replace(small.task, seed=-1), small.plan, small.net(), None)
 
 
 # ---- interruptions -------------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def test_the_first_interrupt_ends_training_cleanly_with_the_best_weights(small, 
     assert progress.stopped == "interrupted"
     assert progress.phase == "done"
     assert 20 < progress.update < finished[1].update
-    assert heldout(small, net) == pytest.approx(progress.best, abs=1e-5)
+    assert validation(small, net) == pytest.approx(progress.best, abs=1e-5)
     assert signal.getsignal(signal.SIGINT) is before
     assert shown == sorted(shown)
 
@@ -147,7 +147,7 @@ def test_a_second_interrupt_is_not_held_back(small, heeded):
 def test_a_spent_time_budget_ends_training_with_the_best_weights(small):
     net, progress = train(small.task, replace(small.plan, seconds=1e-6), small.net())
     assert progress.stopped == "time"
-    assert heldout(small, net) == pytest.approx(progress.best, abs=1e-5)
+    assert validation(small, net) == pytest.approx(progress.best, abs=1e-5)
 
 
 # ---- the schedule, with held-out nats that a script says -----------------------------------------------------------
@@ -159,13 +159,13 @@ def scripted(small, monkeypatch):
 
     def run(*nats):
         said = iter(nats)
-        monkeypatch.setattr(Run, "heldout", lambda self, net: next(said, nats[-1]))
+        monkeypatch.setattr(Trainer, "heldout", lambda self, net: next(said, nats[-1]))
         weights = []
         net, progress = train(
             small.task,
             small.plan,
             small.net(),
-            save=lambda progress, learner, best: weights.append(copied(learner.net)),
+            save=lambda progress, learner, best: weights.append(copy_tree(learner.net)),
         )
         return net, progress, weights
 
@@ -220,7 +220,7 @@ def test_weights_that_diverge_at_once_are_an_error_with_its_cure(small):
 
 def test_the_rate_warms_up_stays_and_falls_as_half_a_cosine(small):
     """Linearly over four updates; from the peak to a hundredth of it."""
-    run = Run(small.task, small.plan, small.net(), None)
+    run = Trainer(small.task, small.plan, small.net(), None)
     peak = small.plan.rate
     np.testing.assert_allclose([run.rate(n) / peak for n in (0, 1, 3, 4, 40)], [0.25, 0.5, 1, 1, 1])
     run.progress.phase, run.progress.decay_from, run.progress.decay_updates = "decay", 100, 10
@@ -231,7 +231,7 @@ def test_the_share_of_its_own_output_rises_to_a_half(small):
     """By each of three curves, over the first half of the updates; under free feeding it is one from the start."""
     middle = {}
     for curve in CURVES:
-        run = Run(small.task, replace(small.plan, curve=curve), small.net(), None)
+        run = Trainer(small.task, replace(small.plan, curve=curve), small.net(), None)
         shares = [run.share(n) for n in range(49)]
         assert shares[0] == pytest.approx(0, abs=1e-12)
         assert shares[24:] == pytest.approx([0.5] * 25)
@@ -240,12 +240,12 @@ def test_the_share_of_its_own_output_rises_to_a_half(small):
     assert middle["linear"] == 0.125
     assert middle["sigmoid"] < 0.1 < 0.3 < middle["exponential"]
     free = replace(small.plan, recipe=replace(small.recipe, feeding="free"))
-    assert Run(small.task, free, small.net(), None).share(0) == 1.0
+    assert Trainer(small.task, free, small.net(), None).share(0) == 1.0
 
 
 def test_without_held_out_data_the_training_nats_decide(small):
     """They fall, and the rounds say that nothing was held out."""
-    _, progress = train(replace(small.task, heldout=[], heldout_steps=0), small.plan, small.net())
-    assert all(r.heldout is None for r in progress.rounds)
+    _, progress = train(replace(small.task, validation=[], validation_steps=0), small.plan, small.net())
+    assert all(r.validation is None for r in progress.rounds)
     assert progress.best == pytest.approx(min(r.train for r in progress.rounds), abs=1e-4)
     assert progress.best < progress.rounds[0].train

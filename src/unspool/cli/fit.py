@@ -37,7 +37,7 @@ def fit(
     when: list[str] | None = None,
     vector: list[str] | None = None,
     transform: list[str] | None = None,
-    head: list[str] | None = None,
+    dist: list[str] | None = None,
     mean: list[str] | None = None,
     unit: list[str] | None = None,
     combination: list[str] | None = None,
@@ -78,7 +78,7 @@ def fit(
         vector: columns that are lists of numbers of one length.
         transform: COLUMN=TRANSFORM, of none, standardise, log1p, asinh, difference, log_return, gap,
             drop; what is seen as gaps never falls, what is seen as drops never rises.
-        head: COLUMN=HEAD, the distribution of a number, of normal, student_t, mixture,
+        dist: COLUMN=HEAD, the distribution of a number, of normal, student_t, mixture,
             discretised, histogram, point.
         mean: COLUMN=MEAN, whether the mean of a number may follow input and history, of learned,
             constant; constant is for returns on a market and their like.
@@ -96,7 +96,7 @@ def fit(
     kinds = dict(zip(KINDS, map(names, (category, number, count, text, flag, when, vector)), strict=True))
     of_numbers = {
         "transform": pairs(transform, "--transform"),
-        "head": pairs(head, "--head"),
+        "distribution": pairs(dist, "--head"),
         "mean": pairs(mean, "--mean"),
     }
     given = overrides(kinds, of_numbers, pairs(unit, "--unit"))
@@ -132,7 +132,7 @@ def overrides(
         units: of texts.
 
     Raises:
-        OptionError: one column is given two kinds; an unknown transform, head, mean or unit.
+        OptionError: one column is given two kinds; an unknown transform, distribution, mean or unit.
     """
     fields: dict[str, Field] = {}
     for kind, columns in kinds.items():
@@ -170,8 +170,8 @@ def placed(inputs: list[Any], sequence: list[str], given: dict[str, Field], *, i
     if rest and inner and len(sequence) == 1:
         return wanted, {sequence[0]: list(rest.values())}
     if rest:
-        cure = "Name it in --inputs or --sequence too."
-        raise OptionError(f"column {next(iter(rest))!r}", "one of the inputs or of the sequence", "neither", cure)
+        hint = "Name it in --inputs or --sequence too."
+        raise OptionError(f"column {next(iter(rest))!r}", "one of the inputs or of the sequence", "neither", hint)
     return wanted, (columns[0] if len(columns) == 1 else columns) or None
 
 
@@ -185,7 +185,7 @@ def report(model: "OneToMany", output: Path, *, quiet: bool, json: bool) -> None
         del result["rounds"]
         print(msgspec.json.encode(result).decode())
     elif not quiet:
-        what = "held-out" if summary.heldout else "training"
+        what = "held-out" if summary.validation else "training"
         kept = f", ended: {summary.stopped}" if summary.stopped in ("interrupted", "time") else ""
         size = f"{output.stat().st_size / 1000:,.0f} kB"
         line = f"{output}: {summary.nats:.3f} {what} nats a step, {summary.seconds:.0f} s, {size}{kept}"

@@ -47,7 +47,7 @@ def generate(
     unspool generate names.unspool -i country=Irish --beam 8 --best 3
     unspool generate names.unspool -n 1000 -o synthetic.csv
     unspool generate storms.unspool --pin 3.status=hurricane --pin 3.wind=80 -n 100
-    cat inputs.csv | unspool generate storms.unspool --inputs-from - --long -f jsonl | head
+    cat inputs.csv | unspool generate storms.unspool --inputs-from - --long -f jsonl | distribution
     ```
 
     Sequences go to standard output: a line each in a terminal, CSV otherwise. The same seed gives the same sequences;

@@ -32,7 +32,7 @@ def inspect(model: Path, *, json: bool = False) -> None:
 
     config = read_config(model, Config)
     arrays = read_entries(model)
-    told = facts(config, model.stat().st_size, {name: list(entry.shape) for name, entry in arrays.items()})
+    told = observed(config, model.stat().st_size, {name: list(entry.shape) for name, entry in arrays.items()})
     if json:
         import msgspec
 
@@ -43,16 +43,16 @@ def inspect(model: Path, *, json: bool = False) -> None:
         print(f"{name:<9}  {line}")
 
 
-def facts(config: "Config", size: int, arrays: dict[str, list[int]]) -> dict[str, Any]:
+def observed(config: "Config", size: int, arrays: dict[str, list[int]]) -> dict[str, Any]:
     """All that there is to say but the schema, for programs."""
     import msgspec
 
-    from unspool.config import ROW
+    from unspool.config import INPUT_MODEL_PREFIX
 
     row = config.row
     drawing = None
     if row is not None:
-        count = sum(math.prod(shape) for name, shape in arrays.items() if name.startswith(ROW))
+        count = sum(math.prod(shape) for name, shape in arrays.items() if name.startswith(INPUT_MODEL_PREFIX))
         drawing = {
             "hidden": row.size,
             "weights": count,
@@ -82,8 +82,8 @@ def readable(config: "Config", told: dict[str, Any]) -> dict[str, str]:
     """The same for people, one line each."""
     summary = config.summary
     layers = f"{config.network.layers} layer{'s' * (config.network.layers > 1)}"
-    held = f"{summary.heldout:,} held out" if summary.heldout else "none held out"
-    what = "held-out" if summary.heldout else "training"
+    held = f"{summary.validation:,} held out" if summary.validation else "none held out"
+    what = "held-out" if summary.validation else "training"
     size = f"{told['bytes'] / 1000:,.0f} kB"
     return {
         "network": f"{layers} of {config.size} hidden units, {summary.weights:,} weights, {size}",
@@ -119,7 +119,7 @@ def curve(summary: "Summary") -> str:
         >>> curve(Summary(0.25, 3, 0, 9, 0, 4, 4, 10, 1.0, "decayed", rounds))
         '1.000 █▃▁ 0.250'
     """
-    values = [entry.train if entry.heldout is None else entry.heldout for entry in summary.rounds]
+    values = [entry.train if entry.validation is None else entry.validation for entry in summary.rounds]
     values = [value for value in values if value == value and abs(value) != float("inf")]
     if not values:
         return "-"

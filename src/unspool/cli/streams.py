@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unspool.errors import FileError, OptionError
-from unspool.runtime.atomic_files import refusal
+from unspool.runtime.atomic_files import file_error
 
 if TYPE_CHECKING:
     from unspool.encoding.codec import Codec
@@ -55,8 +55,8 @@ def typed_pins(codec: "Codec", given: Iterable[str] | None) -> dict[int, dict[st
     }
     pins: dict[int, dict[str, Any]] = {}
     for text in given or ():
-        place, equals, value = text.partition("=")
-        step, dot, name = place.partition(".")
+        location, equals, value = text.partition("=")
+        step, dot, name = location.partition(".")
         if not (equals and dot and step.isdecimal()) or name not in fields:
             known = f"STEP.NAME=VALUE, NAME one of {', '.join(fields)}"
             raise OptionError("--pin", f"{known}, steps counted from 0", repr(text))
@@ -85,14 +85,14 @@ def typed_allow(codec: "Codec", given: Iterable[str] | None) -> dict[str, Any] |
         if name not in fields:
             raise OptionError("--allow", f"one of the columns {', '.join(fields)}", repr(name))
         field, column = fields[name]
-        place = f"allow, column {name!r}"
+        location = f"allow, column {name!r}"
         if isinstance(field, (Number, When)):
             low, dots, high = text.partition("..")
             if not dots:
                 raise OptionError("--allow", f"{name}=LOW..HIGH, either of which may be left out", repr(text))
-            allow[name] = tuple(parse_typed(end, field, column, place) for end in (low, high))
+            allow[name] = tuple(parse_typed(end, field, column, location) for end in (low, high))
         else:
-            allow[name] = [parse_typed(value, field, column, place) for value in names([text]) or [""]]
+            allow[name] = [parse_typed(value, field, column, location) for value in names([text]) or [""]]
     return allow or None
 
 
@@ -109,11 +109,11 @@ def writable(path: Path) -> None:
     """
     target = path.resolve()
     if target.is_dir():
-        raise refusal(path, IsADirectoryError(), "write")
+        raise file_error(path, IsADirectoryError(), "write")
     if target.exists() and not target.is_file():
         raise FileError(str(path), "a file", "a device, pipe or socket", "Choose another name.")
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
-        raise refusal(path, PermissionError(), "write")
+        raise file_error(path, PermissionError(), "write")
 
 
 def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None, *, needed: bool = True) -> Any:
@@ -144,8 +144,8 @@ def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None,
         texts.setdefault(name, []).append(value)
     missing = [name for name in known if name not in texts]
     if missing:
-        cure = "An empty value, as in NAME=, is a missing one."
-        raise OptionError("--input", f"a value of {', '.join(map(repr, missing))}", "none", cure)
+        hint = "An empty value, as in NAME=, is a missing one."
+        raise OptionError("--input", f"a value of {', '.join(map(repr, missing))}", "none", hint)
     rows = max(map(len, texts.values()))
     uneven = [f"{len(values)} of {name!r}" for name, values in texts.items() if len(values) not in (1, rows)]
     if uneven:

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.encoding import transforms
-from unspool.encoding.monotone import Gaps
-from unspool.encoding.numeric import SERIES, Scaled
+from unspool.encoding.monotone import IncrementEncoder
+from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS, NumericEncoder
 
 
-class Track(NamedTuple):
+class CumulativeOrigin(NamedTuple):
     """Where the paths of a field start.
 
     Attributes:
@@ -24,28 +24,28 @@ class Track(NamedTuple):
         unit: y of a height of 1.
     """
 
-    ground: NDArray[np.float64]
+    origin: NDArray[np.float64]
     start: NDArray[np.float64]
     unit: float
 
     def heights(self, y: NDArray[np.float64] | float, row: NDArray[np.int64]) -> NDArray[np.float64]:
         """The heights of some y in some rows."""
-        return (y - self.ground[row]) / self.unit
+        return (y - self.origin[row]) / self.unit
 
 
-def unit_of(column: object) -> float | None:
+def cumulative_unit(column: object) -> float | None:
     """Y of a height of 1; `None` of a column whose values don't add up."""
-    if isinstance(column, Gaps):
+    if isinstance(column, IncrementEncoder):
         return column.gap.unit if column.gap.transform in ("log1p", "asinh") else column.gap.scale
-    return column.scale if isinstance(column, Scaled) and column.transform in SERIES else None
+    return column.scale if isinstance(column, NumericEncoder) and column.transform in DIFFERENCE_TRANSFORMS else None
 
 
-def rises(column: object) -> TypeGuard[Gaps]:
+def never_goes_back(column: object) -> TypeGuard[IncrementEncoder]:
     """Whether y never falls."""
-    return isinstance(column, Gaps) and column.gap.floor == 0
+    return isinstance(column, IncrementEncoder) and column.gap.floor == 0
 
 
-def track_of(column: object, base: NDArray[np.float64] | None, rows: int) -> Track | None:
+def origin_of(column: object, base: NDArray[np.float64] | None, rows: int) -> CumulativeOrigin | None:
     """Where the paths of a column start, if its values add up.
 
     Args:
@@ -57,27 +57,27 @@ def track_of(column: object, base: NDArray[np.float64] | None, rows: int) -> Tra
         >>> track_of(Scaled("difference", 0.5, 2.0, first_loc=7.0), np.array([3.0, np.nan]), 2)
         Track(ground=array([3., 7.]), start=array([ 0., nan]), unit=2.0)
     """
-    unit = unit_of(column)
+    unit = cumulative_unit(column)
     nothing = np.full(rows, np.nan)
-    if isinstance(column, Gaps) and unit is not None:
+    if isinstance(column, IncrementEncoder) and unit is not None:
         before = nothing if base is None else np.asarray(base, np.float64) / column.one
-        return Track(np.where(np.isnan(before), column.origin, before), np.zeros(rows), unit)
-    if isinstance(column, Scaled) and unit is not None:
+        return CumulativeOrigin(np.where(np.isnan(before), column.origin, before), np.zeros(rows), unit)
+    if isinstance(column, NumericEncoder) and unit is not None:
         known = column.before(base)
         before = nothing if known is None else known
         ground = np.where(np.isnan(before), column.first_loc, before)
-        return Track(ground, np.where(np.isnan(before), np.nan, 0.0), unit)
+        return CumulativeOrigin(ground, np.where(np.isnan(before), np.nan, 0.0), unit)
     return None
 
 
-def raised(column: Scaled | Gaps, values: NDArray[np.float64]) -> NDArray[np.float64]:
+def running_sum(column: NumericEncoder | IncrementEncoder, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Y of values of a column whose values add up, NaN where missing; a value that has none gives -inf or NaN.
 
     Args:
-        column: with a `unit_of`.
+        column: with a `cumulative_unit`.
         values: numbers, or microseconds since 1970.
     """
-    if isinstance(column, Gaps):
+    if isinstance(column, IncrementEncoder):
         return values / column.one
     with np.errstate(divide="ignore", invalid="ignore"):
         return transforms.forward(values, column.transform, column.unit)

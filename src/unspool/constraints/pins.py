@@ -7,24 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.constraints.allowed import Allowed, check_allowed, ways_allowed
-from unspool.constraints.cumulative import raised, rises, track_of, unit_of
+from unspool.constraints.cumulative import cumulative_unit, never_goes_back, origin_of, running_sum
 from unspool.constraints.prefix import read_prefix
 from unspool.encoding.codec import Codec
-from unspool.encoding.columns import StepColumn, Symbols
-from unspool.encoding.monotone import Gaps
-from unspool.encoding.multilabel import Block
-from unspool.encoding.numeric import Scaled, missing_value
-from unspool.encoding.tokenizers import of_bytes
+from unspool.encoding.columns import StepColumn, Vocabulary
+from unspool.encoding.monotone import IncrementEncoder
+from unspool.encoding.multilabel import MultiLabel
+from unspool.encoding.numeric import NumericEncoder, missing_value
+from unspool.encoding.tokenizers import is_bytes
 from unspool.errors import OptionError, SchemaError
-from unspool.schema.coercion import cast
+from unspool.schema.coercion import coerce
 from unspool.schema.fields import AnyField, Flag, Flags
 from unspool.schema.monotone import as_number
 from unspool.tables.arrow import from_values
-from unspool.tables.columns import lay
-from unspool.tables.location import Place, listing, nearest
+from unspool.tables.columns import offsets_from_lengths
+from unspool.tables.location import Location, close_matches, listing
 
 
-class Facts(NamedTuple):
+class Observed(NamedTuple):
     """What is given of the steps of every row, laid end to end.
 
     Attributes:
@@ -63,14 +63,14 @@ class Pin(NamedTuple):
     """What messages call its place."""
 
 
-def encode_facts(
+def encode_observed(
     codec: Codec,
     prefix: Any,
     pin: Any,
     rows: int,
     first: Mapping[str, NDArray[np.float64]] | None,
     allowed: tuple[Allowed | None, ...],
-) -> Facts | None:
+) -> Observed | None:
     """Prefix and pins as the network sees them, checked against each other and against what training found.
 
     Args:
@@ -93,12 +93,12 @@ def encode_facts(
     pins = list(read_pins(codec, pin, rows))
     many = len(before) > 2 or isinstance(pin, Sequence)
     if many and len(before) == 2:
-        before = lay(np.full(rows, before[-1]))
+        before = offsets_from_lengths(np.full(rows, before[-1]))
         steps = {name: np.concatenate([part] * rows) for name, part in steps.items()}
     lengths = np.diff(before)
     for one in pins:
         lengths[one.row] = max(lengths[one.row], one.step + 1)
-    offsets = lay(lengths)
+    offsets = offsets_from_lengths(lengths)
     inside = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths) < np.repeat(np.diff(before), lengths)
     told = []
     for j, (field, column) in enumerate(zip(schema.steps, codec.steps, strict=True)):
@@ -109,13 +109,13 @@ def encode_facts(
     last = max(pins, key=lambda one: one.step, default=None)
     most = tuple(
         _rising(field.name, column, values, where, offsets, _grounds(column, field.name, first, rows))
-        if rises(column) and any(one.field == j for one in pins)
+        if never_goes_back(column) and any(one.field == j for one in pins)
         else None
         for j, (field, column, (values, where, _)) in enumerate(zip(schema.steps, codec.steps, told, strict=True))
     )
     known = {field.name: exact for field, (_, _, exact) in zip(schema.steps, told, strict=True) if exact is not None}
     pinned = (-1, "") if last is None else (last.step, last.name)
-    return Facts(tuple(part[0] for part in told), tuple(part[1] for part in told), most, known, offsets, pinned)
+    return Observed(tuple(part[0] for part in told), tuple(part[1] for part in told), most, known, offsets, pinned)
 
 
 def read_pins(codec: Codec, pin: Any, rows: int) -> Iterator[Pin]:
@@ -136,13 +136,13 @@ def read_pins(codec: Codec, pin: Any, rows: int) -> Iterator[Pin]:
         for m, name in enumerate(field.columns)
     }
     for row, steps in enumerate(pin if each else [pin]):
-        place = f"pin, row {row}" if each else "pin"
+        location = f"pin, row {row}" if each else "pin"
         if not isinstance(steps, Mapping):
-            raise OptionError(place, "{step: {column: value}}", repr(steps)[:60])
+            raise OptionError(location, "{step: {column: value}}", repr(steps)[:60])
         for step, values in steps.items():
             if isinstance(step, bool) or not isinstance(step, (int, np.integer)) or step < 0:
-                raise OptionError(place, "steps as whole numbers, counted from 0", repr(step))
-            name = f"{place.removeprefix('pin, ')}, step {step}" if each else f"step {step}"
+                raise OptionError(location, "steps as whole numbers, counted from 0", repr(step))
+            name = f"{location.removeprefix('pin, ')}, step {step}" if each else f"step {step}"
             given = values
             if not isinstance(values, Mapping):
                 if len(columns) > 1:
@@ -150,9 +150,9 @@ def read_pins(codec: Codec, pin: Any, rows: int) -> Iterator[Pin]:
                 given = {next(iter(columns)): values}
             for column, value in given.items():
                 if column not in columns:
-                    close = nearest(column, columns)
-                    cure = f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
-                    raise OptionError(f"pin: {name}", f"columns of a step: {listing(columns)}", repr(column), cure)
+                    close = close_matches(column, columns)
+                    hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
+                    raise OptionError(f"pin: {name}", f"columns of a step: {listing(columns)}", repr(column), hint)
                 yield Pin(row, int(step), *columns[column], value, name)
 
 
@@ -166,79 +166,81 @@ def _given(
     at: NDArray[np.int64],
     allowed: Allowed | None,
 ) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.float64] | None]:
-    """Of one field: values and where they are given, see `Facts`, and numbers and moments as they are."""
-    members = len(column.members) if isinstance(column, Block) else 0
+    """Of one field: values and where they are given, see `Observed`, and numbers and moments as they are."""
+    members = len(column.members) if isinstance(column, MultiLabel) else 0
     shape = (len(inside), members) if members else (len(inside),)
-    values = np.zeros(shape, np.int32 if isinstance(column, Symbols) else np.float64)
+    values = np.zeros(shape, np.int32 if isinstance(column, Vocabulary) else np.float64)
     where = np.zeros(shape, bool)
-    exact = np.full(len(inside), np.nan) if isinstance(column, (Scaled, Gaps)) else None
+    exact = np.full(len(inside), np.nan) if isinstance(column, (NumericEncoder, IncrementEncoder)) else None
     if steps is not None:
-        place = Place("prefix", field.name, before)
-        encoded = encoded_facts(column, steps, place)
+        location = Location("prefix", field.name, before)
+        encoded = encode_values(column, steps, location)
         values[inside] = encoded
         where[inside] = True
-        if rises(column):
-            _check_reach(column, encoded, allowed, place)
+        if never_goes_back(column):
+            _check_reach(column, encoded, allowed, location)
         if exact is not None:
             exact[inside] = as_number(steps)
     if pins:
-        place = Place("pin", field.name, names=[one.name for one in pins])
-        if isinstance(column, Block):
+        location = Location("pin", field.name, names=[one.name for one in pins])
+        if isinstance(column, MultiLabel):
             _pin_members(values, where, column, pins, at, allowed)
             return values, where, None
-        raw = _raw(field, column, [one.value for one in pins], place)
-        encoded = encoded_facts(column, raw, place)
+        raw = _raw(field, column, [one.value for one in pins], location)
+        encoded = encode_values(column, raw, location)
         numbers = None if exact is None else as_number(raw)
-        check_allowed(allowed, encoded if numbers is None else numbers, place)
+        check_allowed(allowed, encoded if numbers is None else numbers, location)
         for k, (one, index) in enumerate(zip(pins, at.tolist(), strict=True)):
             if where[index] and not np.array_equal(values[index], encoded[k], equal_nan=values.dtype.kind == "f"):
-                raise OptionError(place.at(k), "the value that the prefix has there", repr(one.value), "Leave out one.")
+                raise OptionError(
+                    location.at(k), "the value that the prefix has there", repr(one.value), "Leave out one."
+                )
         values[at], where[at] = encoded, True
-        if isinstance(column, (Scaled, Gaps)) and exact is not None and numbers is not None:
-            _check_within(field, column, numbers, place)
+        if isinstance(column, (NumericEncoder, IncrementEncoder)) and exact is not None and numbers is not None:
+            _check_within(field, column, numbers, location)
             exact[at] = numbers
     return values, where, exact
 
 
-def _raw(field: AnyField, column: StepColumn, values: list[Any], place: Place) -> NDArray[Any]:
+def _raw(field: AnyField, column: StepColumn, values: list[Any], location: Location) -> NDArray[Any]:
     """Pinned values in canonical form."""
     plain = [value.item() if isinstance(value, np.generic) and value.dtype.kind != "M" else value for value in values]
-    if isinstance(column, Symbols) and column.text:
+    if isinstance(column, Vocabulary) and column.text:
         for k, value in enumerate(plain):
             if not isinstance(value, str):
-                raise SchemaError(place.at(k), "a piece of text", repr(value))
-        spelled = [value.encode().decode("latin-1") for value in plain] if of_bytes(field) else plain
+                raise SchemaError(location.at(k), "a piece of text", repr(value))
+        spelled = [value.encode().decode("latin-1") for value in plain] if is_bytes(field) else plain
         return np.array(spelled, dtype=object)
-    if isinstance(column, Symbols):  # they are compared as they are
+    if isinstance(column, Vocabulary):  # they are compared as they are
         return np.array([*(None if value != value else value for value in plain), None], dtype=object)[:-1]
-    return cast(from_values(plain, place), field, place)
+    return coerce(from_values(plain, location), field, location)
 
 
-def encoded_facts(column: StepColumn, values: NDArray[Any], place: Place) -> NDArray[Any]:
+def encode_values(column: StepColumn, values: NDArray[Any], location: Location) -> NDArray[Any]:
     """Canonical values as the network sees them; y of those that add up.
 
     Raises:
         UnknownCategory: a symbol that training never saw.
         SchemaError: a missing value where training had none, or one that the transform is not defined for.
     """
-    if isinstance(column, Symbols):
-        return column.encode(values, place, strict=True)
-    if isinstance(column, Block):
-        return column.encode(values, place)
-    if isinstance(column, Scaled) and unit_of(column) is None:
-        return column.encode(values, place)
+    if isinstance(column, Vocabulary):
+        return column.encode(values, location, strict=True)
+    if isinstance(column, MultiLabel):
+        return column.encode(values, location)
+    if isinstance(column, NumericEncoder) and cumulative_unit(column) is None:
+        return column.encode(values, location)
     numbers = as_number(values)
     if np.isnan(numbers).any() and not column.nullable:
-        raise missing_value(place, int(np.argmax(np.isnan(numbers))))
-    if isinstance(column, Scaled):
-        column.check(numbers, place)
-    return raised(column, numbers)
+        raise missing_value(location, int(np.argmax(np.isnan(numbers))))
+    if isinstance(column, NumericEncoder):
+        column.check(numbers, location)
+    return running_sum(column, numbers)
 
 
 def _pin_members(
     values: NDArray[Any],
     where: NDArray[np.bool_],
-    column: Block,
+    column: MultiLabel,
     pins: list[Pin],
     at: NDArray[np.int64],
     allowed: Allowed | None,
@@ -246,52 +248,54 @@ def _pin_members(
     """Enter pinned members of a block; all of them are missing or none is."""
     for one, index in zip(pins, at.tolist(), strict=True):
         m = one.member or 0
-        place = Place("pin", column.members[m], names=[one.name])
-        flags = cast(from_values([one.value], place), Flag(column.members[m]), place)[0]
+        location = Location("pin", column.members[m], names=[one.name])
+        flags = coerce(from_values([one.value], location), Flag(column.members[m]), location)[0]
         if flags is None and not column.nullable:
-            raise missing_value(place, 0)
+            raise missing_value(location, 0)
         value = np.nan if flags is None else 1.0 if flags else -1.0
-        check_allowed(allowed and Allowed(None, allowed.low[m], allowed.high[m]), np.array([value]), place)
+        check_allowed(allowed and Allowed(None, allowed.low[m], allowed.high[m]), np.array([value]), location)
         if where[index, m] and not np.array_equal(values[index, m], value, equal_nan=True):
-            raise OptionError(place.at(0), "the value that the prefix has there", repr(one.value), "Leave out one.")
+            raise OptionError(location.at(0), "the value that the prefix has there", repr(one.value), "Leave out one.")
         values[index, m], where[index, m] = value, True
     for one, index in zip(pins, at.tolist(), strict=True):
         gone = np.isnan(values[index]) & where[index]
         if gone.any() and not gone.all():
             found = f"{column.members[int(np.argmax(gone))]!r} alone"
-            cure = "Pin all members to None, or none."
-            raise OptionError(f"pin: {one.name}", "a block that is missing as a whole", found, cure)
+            hint = "Pin all members to None, or none."
+            raise OptionError(f"pin: {one.name}", "a block that is missing as a whole", found, hint)
 
 
-def _check_within(field: AnyField, column: Scaled | Gaps, values: NDArray[np.float64], place: Place) -> None:
+def _check_within(
+    field: AnyField, column: NumericEncoder | IncrementEncoder, values: NDArray[np.float64], location: Location
+) -> None:
     """Refuse pinned numbers that no draw could have."""
-    decimals = column.decimals if not (isinstance(column, Gaps) and column.unit) else None
-    floor, ceiling = (column.floor, column.ceiling) if isinstance(column, Scaled) else (column.floor, None)
+    decimals = column.decimals if not (isinstance(column, IncrementEncoder) and column.unit) else None
+    floor, ceiling = (column.floor, column.ceiling) if isinstance(column, NumericEncoder) else (column.floor, None)
     for k, value in enumerate(values.tolist()):
         if decimals is not None and value == value and round(value, decimals) != value:
             expected = "a whole number" if decimals == 0 else f"a number of at most {decimals} decimals"
-            raise OptionError(place.at(k), f"{expected}, as in training", f"{value:g}")
+            raise OptionError(location.at(k), f"{expected}, as in training", f"{value:g}")
         for bound, beyond, word in (
             (floor, floor is not None and value < floor, "at least"),
             (ceiling, ceiling is not None and value > ceiling, "at most"),
         ):
             if beyond:
-                cure = f"Pin a value within; or fit again with Number({field.name!r}, bounds=...)."
-                raise OptionError(place.at(k), f"{word} {bound:g}, the bound of the column", f"{value:g}", cure)
+                hint = f"Pin a value within; or fit again with Number({field.name!r}, bounds=...)."
+                raise OptionError(location.at(k), f"{word} {bound:g}, the bound of the column", f"{value:g}", hint)
 
 
-def _check_reach(column: Gaps, y: NDArray[np.float64], allowed: Allowed | None, place: Place) -> None:
+def _check_reach(column: IncrementEncoder, y: NDArray[np.float64], allowed: Allowed | None, location: Location) -> None:
     """Refuse a prefix that has passed all that may be drawn, which what never goes back can't reach any more."""
     falling = column.never == "rises"
-    for end, whose, cure in (
-        (column.floor, "the bound of the column", f"fit again with Number({place.column!r}, bounds=None)"),
+    for end, whose, hint in (
+        (column.floor, "the bound of the column", f"fit again with Number({location.column!r}, bounds=None)"),
         (allowed and (allowed.low if falling else allowed.high), "where what is allowed ends", "allow more"),
     ):
-        if end is not None and (past := y > raised(column, np.array([end]))).any():
+        if end is not None and (past := y > running_sum(column, np.array([end]))).any():
             k = int(np.argmax(past))
             word = "at least" if falling else "at most"
             expected = f"{word} {_shown(column, end / column.one)}, {whose}, because it never {column.never}"
-            raise OptionError(place.at(k), expected, _shown(column, y[k]), f"Leave out that step, or {cure}.")
+            raise OptionError(location.at(k), expected, _shown(column, y[k]), f"Leave out that step, or {hint}.")
 
 
 def _check_together(
@@ -319,26 +323,26 @@ def _check_together(
             level = fields.index(pin.field)
             if not all(known[: level + 1]):
                 missing = repr(one.fields[known.index(False)])
-                cure = f"Pin {missing} too: it is drawn before {one.fields[level]!r}, and they must go together."
-                raise OptionError(f"pin: {pin.name}", f"a value of {missing}", "none", cure)
+                hint = f"Pin {missing} too: it is drawn before {one.fields[level]!r}, and they must go together."
+                raise OptionError(f"pin: {pin.name}", f"a value of {missing}", "none", hint)
             way = tuple(int(told[j][0][at]) for j in fields[: level + 1])
             if way not in starts:
                 found = " and ".join(repr(codec.steps[j].values[s]) for j, s in zip(fields, way, strict=False))  # type: ignore[union-attr]
-                place = f"pin: {pin.name}, columns {listing(map(repr, one.fields[: level + 1]))}"
-                raise OptionError(place, "a combination that training saw", found)
+                location = f"pin: {pin.name}, columns {listing(map(repr, one.fields[: level + 1]))}"
+                raise OptionError(location, "a combination that training saw", found)
 
 
 def _grounds(
     column: StepColumn, name: str, first: Mapping[str, NDArray[np.float64]] | None, rows: int
 ) -> NDArray[np.float64]:
     """(rows,) y of what the first step is counted from; minus infinity while nobody knows it."""
-    track = None if first is None else track_of(column, first.get(name), rows)
-    return np.full(rows, -np.inf) if track is None else track.ground
+    origin = None if first is None else origin_of(column, first.get(name), rows)
+    return np.full(rows, -np.inf) if origin is None else origin.origin
 
 
 def _rising(
     name: str,
-    column: Gaps,
+    column: IncrementEncoder,
     values: NDArray[Any],
     where: NDArray[np.bool_],
     offsets: NDArray[np.int64],
@@ -360,13 +364,13 @@ def _rising(
             before = f"the value given for step {at[k - 1]}" if k else "what the first step is counted from"
             less = "less" if column.never == "falls" else "more"
             expected = f"no {less} than {_shown(column, y[k])}, {before}, because it never {column.never}"
-            place = f"pin: {f'row {row}, ' if many else ''}step {at[k]}, column {name!r}"
-            raise OptionError(place, expected, _shown(column, y[k + 1]))
+            location = f"pin: {f'row {row}, ' if many else ''}step {at[k]}, column {name!r}"
+            raise OptionError(location, expected, _shown(column, y[k + 1]))
         most[part] = np.minimum.accumulate(most[part][::-1])[::-1]
     return most
 
 
-def _shown(column: Gaps, y: float) -> str:
+def _shown(column: IncrementEncoder, y: float) -> str:
     """The value of a y, as people write it."""
     if column.unit:
         return str(np.datetime64(round(y * column.unit), "us"))

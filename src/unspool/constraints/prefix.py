@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 
 from unspool.dataset.examples import Examples
-from unspool.dataset.flags import joined
+from unspool.dataset.flags import join_flags
 from unspool.dataset.layouts import unfold
 from unspool.encoding.codec import Codec
-from unspool.encoding.tokenizers import cut
+from unspool.encoding.tokenizers import tokenize
 from unspool.errors import SchemaError
-from unspool.schema.coercion import cast
+from unspool.schema.coercion import coerce
 from unspool.schema.fields import Flags
 from unspool.tables.arrow import from_values
-from unspool.tables.location import Place
+from unspool.tables.location import Location
 
 
 def read_prefix(codec: Codec, prefix: Any, rows: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -33,30 +33,30 @@ def read_prefix(codec: Codec, prefix: Any, rows: int) -> tuple[dict[str, np.ndar
     schema = codec.schema
     if prefix is None:
         return {}, np.zeros(2, np.int64)
-    sequences = list(prefix) if is_many(prefix, schema.form) else [prefix]
-    if len(sequences) not in (1, rows) or (len(sequences) == 1 != rows and is_many(prefix, schema.form)):
+    sequences = list(prefix) if is_prefix_per_row(prefix, schema.form) else [prefix]
+    if len(sequences) not in (1, rows) or (len(sequences) == 1 != rows and is_prefix_per_row(prefix, schema.form)):
         raise SchemaError("prefix", f"one for all, or one for each of the {rows} inputs", str(len(sequences)))
     name = schema.steps[0].name if schema.form == "list" else schema.sequence
-    place = Place("prefix", name)
+    location = Location("prefix", name)
     if not any(len(sequence) for sequence in sequences):
         return {}, np.zeros(len(sequences) + 1, np.int64)
     asked = schema.steps[0] if schema.form == "text" else name
-    _, columns, offsets = unfold(from_values(sequences, place), asked, place, csv=False)
+    _, columns, offsets = unfold(from_values(sequences, location), asked, location, csv=False)
     missing = [part for field in schema.steps for part in field.columns if part not in columns]
     if missing:
         raise SchemaError("prefix", f"steps with {', '.join(missing)}", f"steps with {', '.join(columns)}")
-    places = dict.fromkeys(columns, place)
+    locations = dict.fromkeys(columns, location)
     steps = {
-        field.name: joined(columns, field, places)
+        field.name: join_flags(columns, field, locations)
         if isinstance(field, Flags)
-        else cast(columns[field.name], field, place)
+        else coerce(columns[field.name], field, location)
         for field in schema.steps
     }
-    examples = cut(schema, codec.steps, Examples({}, steps, offsets, {}, place="prefix"))
+    examples = tokenize(schema, codec.steps, Examples({}, steps, offsets, {}, location="prefix"))
     return dict(examples.steps), examples.offsets
 
 
-def is_many(prefix: Any, form: str) -> bool:
+def is_prefix_per_row(prefix: Any, form: str) -> bool:
     """Whether a prefix is a list of sequences rather than one sequence, by how deep its lists are."""
     depth, item = 0, prefix
     while isinstance(item, (list, tuple, np.ndarray)):

@@ -8,23 +8,23 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from unspool.dataset.flags import joined
-from unspool.dataset.layouts import Raw, from_long, from_rows, from_two
-from unspool.dataset.roles import Request, columns_of, name_of, parse_request, request_of
+from unspool.dataset.flags import join_flags
+from unspool.dataset.layouts import RawExamples, from_long, from_rows, from_two
+from unspool.dataset.roles import Roles, columns_of, name_of, parse_roles, roles_of
 from unspool.dataset.windows import Windows
 from unspool.errors import SchemaError, together
-from unspool.schema.coercion import cast, moments_or_none
+from unspool.schema.coercion import coerce, timestamps_or_none
 from unspool.schema.fields import AnyField, Category, Field, Flags, Number, Schema, Text, When
 from unspool.schema.inference import infer_input, infer_steps
 from unspool.schema.monotone import as_number
-from unspool.tables.columns import Column, lay, spans
-from unspool.tables.location import Place
+from unspool.tables.columns import Column, offsets_from_lengths, ragged_indices
+from unspool.tables.location import Location
 from unspool.tables.table import Table, read
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Raw values, before encoding (their forms: see `unspool.schema.coercion.cast`).
+    """Raw values, before encoding (their forms: see `unspool.schema.coercion.coerce`).
 
     Args:
         inputs: by name, one value per example.
@@ -33,7 +33,7 @@ class Examples:
         first: by name, (N,) float64: the values before step 0 of numeric step fields, where they are known.
         starts: (N,) position of each window in its series; None for examples that are not windows.
         gap: positions by which a split by time must keep windows apart.
-        place: what error messages call the data.
+        location: what error messages call the data.
         ids: what tells the sequences apart, when rows don't.
     """
 
@@ -43,7 +43,7 @@ class Examples:
     first: dict[str, np.ndarray] = field(default_factory=dict)
     starts: np.ndarray | None = None
     gap: int = 0
-    place: str = "the data"
+    location: str = "the data"
     ids: list[Any] | None = None
 
     def __len__(self) -> int:
@@ -60,25 +60,25 @@ class Examples:
         Args:
             rows: positions.
         """
-        at = spans(self.offsets, rows)
+        at = ragged_indices(self.offsets, rows)
         return Examples(
             {name: column[rows] for name, column in self.inputs.items()},
             {name: column[at] for name, column in self.steps.items()},
-            lay(self.lengths[rows]),
+            offsets_from_lengths(self.lengths[rows]),
             {name: column[rows] for name, column in self.first.items()},
             None if self.starts is None else self.starts[rows],
             self.gap,
-            self.place,
+            self.location,
             None if self.ids is None else [self.ids[row] for row in rows.tolist()],
         )
 
-    def input_place(self, name: str) -> Place:
+    def input_location(self, name: str) -> Location:
         """Where an input column is."""
-        return Place(self.place, name, None, self.ids)
+        return Location(self.location, name, None, self.ids)
 
-    def step_place(self, name: str) -> Place:
+    def step_location(self, name: str) -> Location:
         """Where a step column is."""
-        return Place(self.place, name, self.offsets, self.ids)
+        return Location(self.location, name, self.offsets, self.ids)
 
 
 def gather(
@@ -112,12 +112,12 @@ def gather(
     if isinstance(data, Windows):
         _check_windows(data, inputs, sequence)
         return _infer(data.raw, data.request, windows=data)
-    request = parse_request(inputs, sequence)
+    request = parse_roles(inputs, sequence)
     return _infer(_collect(data, steps, request, id, order, ()), request, id=id, order=order)
 
 
 def left_open(schema: Schema, data: Any, inputs: Any, sequence: Any) -> set[str]:
-    """Numbers of a step whose head nobody told, by name, and as `name.transform` those whose transform nobody told.
+    """Numbers of a step whose distribution is open, by name, and as `name.transform` those whose transform is open.
 
     Args:
         schema: what `gather` made of the data.
@@ -125,11 +125,11 @@ def left_open(schema: Schema, data: Any, inputs: Any, sequence: Any) -> set[str]
         inputs: as for `gather`.
         sequence: as for `gather`.
     """
-    request = data.request if isinstance(data, Windows) else parse_request(inputs, sequence)
+    request = data.request if isinstance(data, Windows) else parse_roles(inputs, sequence)
     open_ = set()
     for item in schema.steps:
         asked = request.overrides.get(item.name, item)
-        if isinstance(item, Number) and (asked is item or (isinstance(asked, Number) and asked.head == "auto")):
+        if isinstance(item, Number) and (asked is item or (isinstance(asked, Number) and asked.distribution == "auto")):
             open_.add(item.name)
             if asked is item or (isinstance(asked, Number) and asked.transform == "auto"):
                 open_.add(f"{item.name}.transform")
@@ -166,7 +166,7 @@ def gather_as(
     # A CSV file's columns are unknown until it is read, and reading it needs to know which are text.
     table = read(data, strings=[*strings, *((schema.sequence,) if schema.layout == "rows" else ())])
     steps = None if steps is None else read(steps, "the steps" if not isinstance(steps, str) else None)
-    request = request_of(schema, table.columns)
+    request = roles_of(schema, table.columns)
     kept, lost = _there(request, schema, table, steps)
     wrong = [of.unknown(names) for of, names in lost if names]
     raw = _collect(table, steps, kept, schema.id, schema.order, strings)
@@ -180,8 +180,8 @@ def gather_as(
 
 
 def _there(
-    request: Request, schema: Schema, table: Table, steps: Table | None
-) -> tuple[Request, list[tuple[Table, list[str]]]]:
+    request: Roles, schema: Schema, table: Table, steps: Table | None
+) -> tuple[Roles, list[tuple[Table, list[str]]]]:
     """What of a request the tables can give, and what they lack; all of it where without that nothing can be read."""
     home = table if steps is None else steps
     has = lambda item, of: set(columns_of(item)) <= set(of.columns)  # noqa: E731
@@ -200,11 +200,11 @@ def _there(
 def _collect(
     data: Any,
     steps: Any,
-    request: Request,
+    request: Roles,
     id: str | None,  # noqa: A002
     order: str | None,
     strings: Sequence[str],
-) -> Raw:
+) -> RawExamples:
     if steps is not None and id is None:
         raise SchemaError("id", "the column that both tables share", "None", 'Pass id="column".')
     if id is None and order is not None:
@@ -219,8 +219,8 @@ def _collect(
 
 
 def _infer(
-    raw: Raw,
-    request: Request,
+    raw: RawExamples,
+    request: Roles,
     *,
     id: str | None = None,  # noqa: A002
     order: str | None = None,
@@ -239,9 +239,9 @@ def _infer(
         raise SchemaError("sequence", f"fields of its records: {', '.join(raw.steps)}", ", ".join(unknown))
     bases = {name: raw.inputs[name] for name in before}
     known = {name: as_number(base) for name, base in bases.items() if isinstance(base, np.ndarray) and _counts(base)}
-    places = {name: Place(raw.source, name, raw.offsets, raw.ids) for name in [*raw.steps, *request.overrides]}
-    columns = with_blocks(raw.steps, tuple(request.overrides.values()), places)
-    fields, steps = infer_steps(columns, raw.offsets, request.overrides, known, places)
+    locations = {name: Location(raw.source, name, raw.offsets, raw.ids) for name in [*raw.steps, *request.overrides]}
+    columns = with_blocks(raw.steps, tuple(request.overrides.values()), locations)
+    fields, steps = infer_steps(columns, raw.offsets, request.overrides, known, locations)
     nearest = _since(fields, steps, raw, known)
     fields = tuple(
         msgspec.structs.replace(item, since=nearest[item.name]) if item.name in nearest else item for item in fields
@@ -249,12 +249,12 @@ def _infer(
     kinds = {item.name: item for item in fields}
     if request.first is not None:
         asked |= {name_of(item): _like(kinds[name_of(item)], item) for item in chosen}
-    heads: list[AnyField] = []
+    distributions: list[AnyField] = []
     inputs: dict[str, np.ndarray] = {}
     for name, item in asked.items():
-        head, inputs[name] = infer_input(raw.inputs[name], item, Place(raw.source, name, None, raw.ids))
-        heads.append(head)
-    schema = Schema(tuple(heads), fields, raw.form, raw.layout, id, order, before, raw.sequence)
+        dist, inputs[name] = infer_input(raw.inputs[name], item, Location(raw.source, name, None, raw.ids))
+        distributions.append(dist)
+    schema = Schema(tuple(distributions), fields, raw.form, raw.layout, id, order, before, raw.sequence)
     return schema, _examples(schema, raw, inputs, steps, windows)
 
 
@@ -273,7 +273,7 @@ def _counts(column: np.ndarray) -> bool:
 
 
 def with_blocks(
-    columns: Mapping[str, Column], fields: tuple[Field, ...], places: Mapping[str, Place]
+    columns: Mapping[str, Column], fields: tuple[Field, ...], locations: Mapping[str, Location]
 ) -> dict[str, Column]:
     """The columns of a step, with those of the members of each block joined, in the place of the first of them."""
     blocks = tuple(item for item in fields if isinstance(item, Flags))
@@ -281,24 +281,26 @@ def with_blocks(
     placed: dict[str, Column] = {}
     for name, column in columns.items():
         placed.setdefault(owner.get(name, name), column)
-    return placed | {item.name: joined(columns, item, places) for item in blocks}
+    return placed | {item.name: join_flags(columns, item, locations) for item in blocks}
 
 
-def _as_schema(schema: Schema, raw: Raw, windows: Windows | None, wrong: list[SchemaError], check: Check) -> Examples:
+def _as_schema(
+    schema: Schema, raw: RawExamples, windows: Windows | None, wrong: list[SchemaError], check: Check
+) -> Examples:
     inputs: dict[str, np.ndarray] = {}
     steps: dict[str, np.ndarray] = {}
     missing = {name for item in schema.steps for name in item.columns if name not in raw.steps}
-    places = {name: Place(raw.source, name, raw.offsets, raw.ids) for name in raw.steps}
+    locations = {name: Location(raw.source, name, raw.offsets, raw.ids) for name in raw.steps}
     jobs: list[tuple[dict[str, np.ndarray], AnyField, Callable[[], np.ndarray]]] = [
-        (inputs, item, partial(cast, raw.inputs[item.name], item, Place(raw.source, item.name, None, raw.ids)))
+        (inputs, item, partial(coerce, raw.inputs[item.name], item, Location(raw.source, item.name, None, raw.ids)))
         for item in schema.inputs
         if item.name in raw.inputs
     ]
     for item in schema.steps:
         if isinstance(item, Flags) and not set(item.columns) & missing:
-            jobs.append((steps, item, partial(joined, raw.steps, item, places)))
+            jobs.append((steps, item, partial(join_flags, raw.steps, item, locations)))
         elif not set(item.columns) & missing:
-            jobs.append((steps, item, partial(cast, raw.steps[item.name], item, places[item.name])))
+            jobs.append((steps, item, partial(coerce, raw.steps[item.name], item, locations[item.name])))
     for into, item, job in jobs:
         try:
             into[item.name] = job()
@@ -310,7 +312,11 @@ def _as_schema(schema: Schema, raw: Raw, windows: Windows | None, wrong: list[Sc
 
 
 def _examples(
-    schema: Schema, raw: Raw, inputs: dict[str, np.ndarray], steps: dict[str, np.ndarray], windows: Windows | None
+    schema: Schema,
+    raw: RawExamples,
+    inputs: dict[str, np.ndarray],
+    steps: dict[str, np.ndarray],
+    windows: Windows | None,
 ) -> Examples:
     first = {name: as_number(inputs[source]) for name, source in base_inputs(schema).items() if source in inputs}
     starts, gap = (windows.starts, windows.length) if windows else (None, 0)
@@ -330,12 +336,14 @@ def base_inputs(schema: Schema) -> dict[str, str]:
     return sources
 
 
-def _since(steps: tuple[AnyField, ...], values: Mapping[str, np.ndarray], raw: Raw, first: Any) -> dict[str, str]:
+def _since(
+    steps: tuple[AnyField, ...], values: Mapping[str, np.ndarray], raw: RawExamples, first: Any
+) -> dict[str, str]:
     """By name of a date in the steps, the input date that is nearest to its start, of those that it never precedes."""
     dates = {
         name: as_number(moments)
         for name, column in raw.inputs.items()
-        if isinstance(column, np.ndarray) and (moments := moments_or_none(column)) is not None
+        if isinstance(column, np.ndarray) and (moments := timestamps_or_none(column)) is not None
     }
     nearest = {}
     for item in steps:
@@ -354,7 +362,7 @@ def _check_windows(data: Windows, inputs: Any, sequence: Any) -> None:
     """Windows bring their own columns; what the model was given beside must not contradict them."""
     names: Callable[[Any], list[str]] = lambda asked: [name_of(item) for item in asked or ()]  # noqa: E731
     if inputs is not None or sequence is not None:
-        request = parse_request(inputs if inputs is not None else data.request.inputs, sequence)
+        request = parse_roles(inputs if inputs is not None else data.request.inputs, sequence)
         same = names(request.inputs) == names(data.request.inputs)
         same &= request.sequence is None or names(request.sequence) == names(data.request.sequence)
         if not same:

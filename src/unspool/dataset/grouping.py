@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from unspool.errors import DataError, SchemaError
-from unspool.schema.coercion import is_whole, moments
+from unspool.schema.coercion import is_whole, timestamps
 from unspool.schema.fields import When
-from unspool.tables.columns import kind_of, lay, missing_mask
-from unspool.tables.location import Place
+from unspool.tables.columns import kind_of, missing_mask, offsets_from_lengths
+from unspool.tables.location import Location
 from unspool.tables.table import Table
 
 
@@ -19,12 +19,12 @@ def ids_of(table: Table, key: str) -> np.ndarray:
         SchemaError: lists or records.
         DataError: a missing id.
     """
-    column, place = table.columns[key], Place(table.place, key)
+    column, location = table.columns[key], Location(table.location, key)
     if not isinstance(column, np.ndarray):
-        raise SchemaError(place.whole, "text, numbers or dates that name sequences", kind_of(column))
+        raise SchemaError(location.whole, "text, numbers or dates that name sequences", kind_of(column))
     missing = missing_mask(column)
     if missing.any():
-        raise DataError(place.at(int(np.argmax(missing))), "an id", "a missing one", "Drop the row, or fill it in.")
+        raise DataError(location.at(int(np.argmax(missing))), "an id", "a missing one", "Drop the row, or fill it in.")
     return column
 
 
@@ -43,9 +43,9 @@ def group(table: Table, key: str, order: str | None) -> tuple[list[Any], np.ndar
             seen = codes[np.concatenate(([0], changes))]
             again = next(i for i in range(len(seen)) if seen[i] in seen[:i])
             row = int(changes[again - 1])
-            cure = "Sort the rows by id; or pass order=, and they will be sorted."
-            place = Place(table.place, key).at(row)
-            raise DataError(place, "the rows of an id next to each other", f"{values[codes[row]]!r} again", cure)
+            hint = "Sort the rows by id; or pass order=, and they will be sorted."
+            location = Location(table.location, key).at(row)
+            raise DataError(location, "the rows of an id next to each other", f"{values[codes[row]]!r} again", hint)
         rows = np.arange(len(codes))
     else:
         keys = order_keys(table, order)
@@ -55,9 +55,9 @@ def group(table: Table, key: str, order: str | None) -> tuple[list[Any], np.ndar
             at = int(np.argmax(same))
             one, two = sorted((int(rows[at]), int(rows[at + 1])))
             found = f"{keys[one]} in rows {one + 1} and {two + 1} of id {values[codes[one]]!r}"
-            cure = "Drop one of them, or name a finer order."
-            raise DataError(Place(table.place, order).whole, "an order value once within an id", found, cure)
-    return values, rows, lay(np.bincount(codes, minlength=len(values)))
+            hint = "Drop one of them, or name a finer order."
+            raise DataError(Location(table.location, order).whole, "an order value once within an id", found, hint)
+    return values, rows, offsets_from_lengths(np.bincount(codes, minlength=len(values)))
 
 
 def order_keys(table: Table, order: str) -> np.ndarray:
@@ -67,14 +67,14 @@ def order_keys(table: Table, order: str) -> np.ndarray:
         SchemaError: it holds something else.
         DataError: a missing value.
     """
-    column, place = table.columns[order], Place(table.place, order)
+    column, location = table.columns[order], Location(table.location, order)
     if kind_of(column) == "text":
-        column = moments(column, When(order), place)
+        column = timestamps(column, When(order), location)
     if not isinstance(column, np.ndarray) or column.dtype.kind not in "ifM":
-        raise SchemaError(place.whole, "numbers or dates, to order steps by", kind_of(column))
+        raise SchemaError(location.whole, "numbers or dates, to order steps by", kind_of(column))
     missing = missing_mask(column)
     if missing.any():
-        raise DataError(place.at(int(np.argmax(missing))), "a number or a date", "a missing one", "Drop the row.")
+        raise DataError(location.at(int(np.argmax(missing))), "a number or a date", "a missing one", "Drop the row.")
     return column
 
 

@@ -7,18 +7,28 @@ from typing import Any
 import numpy as np
 
 from unspool.dataset.grouping import group, ids_of
-from unspool.dataset.roles import Request, columns_of, name_of
+from unspool.dataset.roles import Roles, columns_of, name_of
 from unspool.errors import DataError, SchemaError
 from unspool.schema.coercion import code_points, from_json
 from unspool.schema.fields import Field, Flags, Form, Layout, Text
 from unspool.schema.inference import refuse_absent
-from unspool.tables.columns import Column, Ragged, Record, kind_of, lay, missing_mask, spans, take, to_list
-from unspool.tables.location import Place, listing
+from unspool.tables.columns import (
+    Column,
+    Ragged,
+    Record,
+    kind_of,
+    missing_mask,
+    offsets_from_lengths,
+    ragged_indices,
+    take,
+    to_list,
+)
+from unspool.tables.location import Location, listing
 from unspool.tables.table import Table
 
 
 @dataclass(frozen=True, eq=False)
-class Raw:
+class RawExamples:
     """Examples before their columns have kinds.
 
     Args:
@@ -41,7 +51,7 @@ class Raw:
     ids: list[Any] | None = None
     sequence: str = "sequence"
 
-    def check(self) -> "Raw":
+    def check(self) -> "RawExamples":
         """Refuse examples without any step."""
         if not self.offsets[-1]:
             raise DataError(
@@ -49,7 +59,7 @@ class Raw:
             )
         return self
 
-    def cut_first(self, names: Sequence[str]) -> "Raw":
+    def cut_first(self, names: Sequence[str]) -> "RawExamples":
         """Turn the first record of each sequence into inputs.
 
         Raises:
@@ -62,8 +72,8 @@ class Raw:
             expected = f"fields of the step: {listing(self.steps)}"
             raise SchemaError("First", expected, ", ".join(map(repr, unknown)))
         if not lengths.all():
-            place = Place(self.source, self.sequence, None, self.ids).at(int(np.argmin(lengths)))
-            raise DataError(place, "at least one record, which First takes", "an empty sequence", "Drop it.")
+            location = Location(self.source, self.sequence, None, self.ids).at(int(np.argmin(lengths)))
+            raise DataError(location, "at least one record, which First takes", "an empty sequence", "Drop it.")
         starts = self.offsets[:-1]
         rest = np.ones(self.offsets[-1], bool)
         rest[starts] = False
@@ -72,10 +82,10 @@ class Raw:
             if isinstance(column, np.ndarray) and column.dtype == np.uint32:
                 first[name] = np.array([chr(code) for code in column], dtype=object)
         steps = {name: take(column, np.flatnonzero(rest)) for name, column in self.steps.items()}
-        return replace(self, inputs=self.inputs | first, steps=steps, offsets=lay(lengths - 1))
+        return replace(self, inputs=self.inputs | first, steps=steps, offsets=offsets_from_lengths(lengths - 1))
 
 
-def from_rows(table: Table, request: Request) -> Raw:
+def from_rows(table: Table, request: Roles) -> RawExamples:
     """One row an example: the sequence is in a cell, or in several cells as parallel lists.
 
     Raises:
@@ -83,97 +93,97 @@ def from_rows(table: Table, request: Request) -> Raw:
         DataError: a missing sequence, or parallel lists of different lengths.
     """
     if not request.sequence:
-        cure = 'Pass sequence="column"; or id="column" if each row is one step.'
-        raise SchemaError(table.place, "the column that holds the sequences", f"only {listing(table.columns)}", cure)
+        hint = 'Pass sequence="column"; or id="column" if each row is one step.'
+        raise SchemaError(table.location, "the column that holds the sequences", f"only {listing(table.columns)}", hint)
     asked_for = [
         part for asked in request.sequence for part in (asked.members if isinstance(asked, Flags) else (asked,))
     ]
     given, held = list(map(name_of, request.inputs)), list(map(name_of, asked_for))
     table.need([*given, *held])
     if set(given) & set(held):
-        cure = "To give the first value as the input, pass First()."
-        raise SchemaError(table.place, "a column that is either the input or the sequence", repr(given), cure)
+        hint = "To give the first value as the input, pass First()."
+        raise SchemaError(table.location, "a column that is either the input or the sequence", repr(given), hint)
     steps: dict[str, Column] = {}
     offsets = np.zeros(0, np.int64)
     form: Form = "records"
     for asked in asked_for:
         name = name_of(asked)
         form, columns, bounds = unfold(
-            table.columns[name], asked, Place(table.place, name), csv=table.kind in ("csv", "tsv")
+            table.columns[name], asked, Location(table.location, name), csv=table.kind in ("csv", "tsv")
         )
         if steps:
-            _check_parallel(offsets, bounds, columns, Place(table.place, name))
+            _check_parallel(offsets, bounds, columns, Location(table.location, name))
             form = "records"
         offsets = bounds
         steps |= columns
     inputs = {name_of(asked): table.columns[name_of(asked)] for asked in request.inputs}
     whole = held[0] if len(held) == 1 else "sequence"
-    return Raw(inputs, steps, offsets, form, "rows", table.place, sequence=whole)
+    return RawExamples(inputs, steps, offsets, form, "rows", table.location, sequence=whole)
 
 
-def _check_parallel(offsets: np.ndarray, other: np.ndarray, columns: dict[str, Column], place: Place) -> None:
-    if set(columns) != {place.column}:
-        raise SchemaError(place.whole, "a list of single values, next to other sequences", "records or vectors")
+def _check_parallel(offsets: np.ndarray, other: np.ndarray, columns: dict[str, Column], location: Location) -> None:
+    if set(columns) != {location.column}:
+        raise SchemaError(location.whole, "a list of single values, next to other sequences", "records or vectors")
     uneven = np.diff(offsets) != np.diff(other)
     if uneven.any():
         row = int(np.argmax(uneven))
         raise DataError(
-            place.at(row), f"{np.diff(offsets)[row]} steps, as in the other lists", str(np.diff(other)[row])
+            location.at(row), f"{np.diff(offsets)[row]} steps, as in the other lists", str(np.diff(other)[row])
         )
 
 
 def unfold(
-    column: Column, asked: str | Field, place: Place, *, csv: bool
+    column: Column, asked: str | Field, location: Location, *, csv: bool
 ) -> tuple[Form, dict[str, Column], np.ndarray]:
     """A column of sequences as step columns laid end to end: (form, columns, offsets).
 
     Args:
         column: (N,) texts, lists, lists of lists or lists of records.
         asked: its name, or the field that overrides what would be inferred.
-        place: where it is.
+        location: where it is.
         csv: an empty cell, which CSV can't tell from a missing one, is an empty text.
     """
-    refuse_absent(column, place)
+    refuse_absent(column, location)
     if not isinstance(asked, Text):
-        column = from_json(column, place)
+        column = from_json(column, location)
     missing = missing_mask(column)
     if missing.any() and not (csv and kind_of(column) == "text"):
-        cure = "Drop the row, or write an empty list or text."
-        raise DataError(place.at(int(np.argmax(missing))), "a sequence", "a missing one", cure)
+        hint = "Drop the row, or write an empty list or text."
+        raise DataError(location.at(int(np.argmax(missing))), "a sequence", "a missing one", hint)
     if isinstance(column, Record) or (isinstance(column, np.ndarray) and kind_of(column) != "text"):
-        cure = 'If each row is one step, pass id="column".'
+        hint = 'If each row is one step, pass id="column".'
         found = kind_of(column) + (f" {column[0]!r}" if isinstance(column, np.ndarray) else "")
-        raise SchemaError(place.at(0), "a sequence: text, a list, or an array", found, cure)
+        raise SchemaError(location.at(0), "a sequence: text, a list, or an array", found, hint)
     if isinstance(column, np.ndarray):
         if not isinstance(asked, (str, Text)):
-            raise SchemaError(place.at(0), f"lists, for {asked.kind}", "text", f"Pass Text({place.column!r}).")
+            raise SchemaError(location.at(0), f"lists, for {asked.kind}", "text", f"Pass Text({location.column!r}).")
         lengths = np.array([len(text) if text else 0 for text in column.tolist()], dtype=np.int64)
-        return "text", {place.column: code_points(column)}, lay(lengths)
+        return "text", {location.column: code_points(column)}, offsets_from_lengths(lengths)
     values = column.values
     if isinstance(values, Record):
         return "records", dict(values.fields), column.offsets
     if isinstance(values, Ragged):
-        return "vectors", _vectors(column, values, place), column.offsets
-    return "list", {place.column: values}, column.offsets
+        return "vectors", _vectors(column, values, location), column.offsets
+    return "list", {location.column: values}, column.offsets
 
 
-def _vectors(column: Ragged, values: Ragged, place: Place) -> dict[str, Column]:
+def _vectors(column: Ragged, values: Ragged, location: Location) -> dict[str, Column]:
     width = int(values.lengths[0]) if len(values) else 0
     uneven = values.lengths != width
     if not isinstance(values.values, np.ndarray):
         found = "lists in lists in lists"
         raise DataError(
-            place.whole, "lists of steps, each one value, a list of values or a record", found, "Flatten each step."
+            location.whole, "lists of steps, each one value, a list of values or a record", found, "Flatten each step."
         )
     if uneven.any() or not width:
         step = int(np.argmax(uneven))
-        at = Place(place.source, place.column, column.offsets).at(step)
+        at = Location(location.source, location.column, column.offsets).at(step)
         expected = f"{width or 'some'} single values, as in the first step"
         raise DataError(at, expected, str(values.lengths[step]), "Give every step the same.")
-    return {f"{place.column}[{axis}]": values.values[axis::width] for axis in range(width)}
+    return {f"{location.column}[{axis}]": values.values[axis::width] for axis in range(width)}
 
 
-def from_long(table: Table, request: Request, key: str, order: str | None) -> Raw:
+def from_long(table: Table, request: Roles, key: str, order: str | None) -> RawExamples:
     """One row a step: rows that share an id are a sequence, and their inputs are all the same.
 
     Raises:
@@ -186,21 +196,21 @@ def from_long(table: Table, request: Request, key: str, order: str | None) -> Ra
     inputs: dict[str, Column] = {}
     for name in names:
         column = take(table.columns[name], rows)
-        _check_constant(column, offsets, ids, Place(table.place, name), key)
+        _check_constant(column, offsets, ids, Location(table.location, name), key)
         inputs[name] = take(column, offsets[:-1])
     sequences = {name: take(table.columns[name], rows) for name in steps}
     form: Form = "records" if len(steps) > 1 else "list"
-    return Raw(inputs, sequences, offsets, form, "long", table.place, ids)
+    return RawExamples(inputs, sequences, offsets, form, "long", table.location, ids)
 
 
-def from_two(inputs: Table, steps: Table, request: Request, key: str, order: str | None) -> Raw:
+def from_two(inputs: Table, steps: Table, request: Roles, key: str, order: str | None) -> RawExamples:
     """Two tables: one row an id with the inputs, one row a step; an id without steps has an empty sequence.
 
     Raises:
         DataError: an id twice among the inputs, or one that only the steps have; and as `from_long`.
     """
     inputs.need([key, *map(name_of, request.inputs)])
-    bare = Request((), request.first, request.sequence, request.inner)
+    bare = Roles((), request.first, request.sequence, request.inner)
     _, names = _long_columns(steps, bare, key, order)
     ids, rows, offsets = group(steps, key, order)
     wanted = to_list(ids_of(inputs, key))
@@ -208,26 +218,29 @@ def from_two(inputs: Table, steps: Table, request: Request, key: str, order: str
     if len(position) < len(wanted):
         row = next(row for row, value in enumerate(wanted) if position[value] != row)
         found = f"{wanted[row]!r} also in row {position[wanted[row]] + 1}"
-        raise DataError(Place(inputs.place, key).at(row), "every id once", found, "Keep one row an id.")
+        raise DataError(Location(inputs.location, key).at(row), "every id once", found, "Keep one row an id.")
     unknown = [value for value in ids if value not in position]
     if unknown:
-        cure = "Add a row for it to the table of inputs, or drop its steps."
+        hint = "Add a row for it to the table of inputs, or drop its steps."
         raise DataError(
-            Place(steps.place, key).whole, "ids that the table of inputs has", listing(map(repr, unknown), 5), cure
+            Location(steps.location, key).whole,
+            "ids that the table of inputs has",
+            listing(map(repr, unknown), 5),
+            hint,
         )
     found_at = {value: index for index, value in enumerate(ids)}
     lengths = np.diff(offsets)
     order_of = np.array([found_at.get(value, -1) for value in wanted], dtype=np.int64)
     new_lengths = np.where(order_of >= 0, lengths[order_of] if len(lengths) else 0, 0)
     kept = order_of[order_of >= 0]
-    moved = rows[spans(offsets, kept)]
+    moved = rows[ragged_indices(offsets, kept)]
     sequences = {name: take(steps.columns[name], moved) for name in names}
     columns = {name_of(asked): inputs.columns[name_of(asked)] for asked in request.inputs}
     form: Form = "records" if len(names) > 1 else "list"
-    return Raw(columns, sequences, lay(new_lengths), form, "long", steps.place, wanted)
+    return RawExamples(columns, sequences, offsets_from_lengths(new_lengths), form, "long", steps.location, wanted)
 
 
-def _long_columns(table: Table, request: Request, key: str, order: str | None) -> tuple[list[str], list[str]]:
+def _long_columns(table: Table, request: Roles, key: str, order: str | None) -> tuple[list[str], list[str]]:
     names = [name_of(asked) for asked in request.inputs]
     if request.sequence is None:
         taken = {*names, key, order}
@@ -238,18 +251,18 @@ def _long_columns(table: Table, request: Request, key: str, order: str | None) -
     for role, used in (("id", {key}), ("input", set(names))):
         both = sorted(used & set(steps))
         if both:
-            cure = (
+            hint = (
                 f"To give the first value as the input, pass First({', '.join(map(repr, both))})."
                 if role == "input"
                 else ""
             )
             raise SchemaError(
-                table.place, f"a column that is either the {role} or a step field", listing(map(repr, both)), cure
+                table.location, f"a column that is either the {role} or a step field", listing(map(repr, both)), hint
             )
     return names, steps
 
 
-def _check_constant(column: Column, offsets: np.ndarray, ids: list[Any], place: Place, key: str) -> None:
+def _check_constant(column: Column, offsets: np.ndarray, ids: list[Any], location: Location, key: str) -> None:
     owner = np.repeat(offsets[:-1], np.diff(offsets))
     if isinstance(column, np.ndarray):
         gone = missing_mask(column)
@@ -261,6 +274,6 @@ def _check_constant(column: Column, offsets: np.ndarray, ids: list[Any], place: 
         at = int(np.argmax(differs))
         sequence = int(np.searchsorted(offsets, at, side="right")) - 1
         one, two = (to_list(take(column, np.array([i])))[0] for i in (int(owner[at]), at))
-        where = f"{place.source}: {key} {ids[sequence]!r}, column {place.column!r}"
-        cure = f"Make it constant; or make it a step field; or pass First({place.column!r})."
-        raise DataError(where, "one value in all rows of an id, because it is an input", f"{one!r} and {two!r}", cure)
+        where = f"{location.source}: {key} {ids[sequence]!r}, column {location.column!r}"
+        hint = f"Make it constant; or make it a step field; or pass First({location.column!r})."
+        raise DataError(where, "one value in all rows of an id, because it is an input", f"{one!r} and {two!r}", hint)

@@ -7,11 +7,11 @@ from typing import Any
 from unspool.errors import SchemaError
 from unspool.schema.fields import Field, First, Schema
 
-Asked = str | Field
+ColumnSpec = str | Field
 
 
 @dataclass(frozen=True)
-class Request:
+class Roles:
     """A normalised request.
 
     Args:
@@ -21,9 +21,9 @@ class Request:
         inner: overrides of the fields inside the records or vectors of a sequence column.
     """
 
-    inputs: tuple[Asked, ...] = ()
-    first: tuple[Asked, ...] | None = None
-    sequence: tuple[Asked, ...] | None = None
+    inputs: tuple[ColumnSpec, ...] = ()
+    first: tuple[ColumnSpec, ...] | None = None
+    sequence: tuple[ColumnSpec, ...] | None = None
     inner: Mapping[str, Field] = field(default_factory=dict)
 
     @property
@@ -32,17 +32,17 @@ class Request:
         return dict(self.inner) | {asked.name: asked for asked in self.sequence or () if isinstance(asked, Field)}
 
 
-def name_of(asked: Asked) -> str:
+def name_of(asked: ColumnSpec) -> str:
     """The column's name, of a name or a field."""
     return asked if isinstance(asked, str) else asked.name
 
 
-def columns_of(asked: Asked) -> tuple[str, ...]:
+def columns_of(asked: ColumnSpec) -> tuple[str, ...]:
     """The columns of a table that a name or a field stands for."""
     return (asked,) if isinstance(asked, str) else asked.columns
 
 
-def parse_request(inputs: Any, sequence: Any) -> Request:
+def parse_roles(inputs: Any, sequence: Any) -> Roles:
     """Normalise what `fit` was given.
 
     Args:
@@ -56,8 +56,8 @@ def parse_request(inputs: Any, sequence: Any) -> Request:
         >>> parse_request(["country"], "name")
         Request(inputs=('country',), first=None, sequence=('name',), inner={})
     """
-    asked: list[Asked] = []
-    first: tuple[Asked, ...] | None = None
+    asked: list[ColumnSpec] = []
+    first: tuple[ColumnSpec, ...] | None = None
     for item in _several(inputs):
         if isinstance(item, First):
             first = _fields(item.names, "First")
@@ -65,8 +65,8 @@ def parse_request(inputs: Any, sequence: Any) -> Request:
             asked.append(item)
     plain = _fields(asked, "inputs")
     if not plain and first is None:
-        cure = 'Name the columns that are known beforehand, such as inputs=["country"]; or pass First().'
-        raise SchemaError("inputs", "at least one input", "none", cure)
+        hint = 'Name the columns that are known beforehand, such as inputs=["country"]; or pass First().'
+        raise SchemaError("inputs", "at least one input", "none", hint)
     inner: dict[str, Field] = {}
     if isinstance(sequence, Mapping):
         for name, fields in sequence.items():
@@ -75,10 +75,10 @@ def parse_request(inputs: Any, sequence: Any) -> Request:
             }
         sequence = list(sequence)
     steps = None if sequence is None else _fields(_several(sequence), "sequence")
-    return Request(plain, first, steps, inner)
+    return Roles(plain, first, steps, inner)
 
 
-def request_of(schema: Schema, columns: Iterable[str]) -> Request:
+def roles_of(schema: Schema, columns: Iterable[str]) -> Roles:
     """The request that a fitted schema makes of new data.
 
     Args:
@@ -87,10 +87,10 @@ def request_of(schema: Schema, columns: Iterable[str]) -> Request:
     """
     inputs = tuple(asked for asked in schema.inputs if asked.name not in schema.first)
     if schema.layout == "rows" and schema.sequence in columns:
-        steps: tuple[Asked, ...] = schema.steps if schema.form in ("text", "list") else (schema.sequence,)
+        steps: tuple[ColumnSpec, ...] = schema.steps if schema.form in ("text", "list") else (schema.sequence,)
     else:
         steps = schema.steps
-    return Request(inputs, schema.first or None, steps)
+    return Roles(inputs, schema.first or None, steps)
 
 
 def _several(value: Any) -> list[Any]:
@@ -99,13 +99,13 @@ def _several(value: Any) -> list[Any]:
     return [value] if isinstance(value, (str, Field, First)) else list(value)
 
 
-def _fields(items: Iterable[Any], place: str) -> tuple[Asked, ...]:
+def _fields(items: Iterable[Any], location: str) -> tuple[ColumnSpec, ...]:
     asked = tuple(items)
     for item in asked:
         if not isinstance(item, (str, Field)):
-            raise SchemaError(place, "column names or fields", repr(item))
+            raise SchemaError(location, "column names or fields", repr(item))
     names = [name for item in asked for name in columns_of(item)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise SchemaError(place, "every column once", f"{', '.join(map(repr, twice))} more than once")
+        raise SchemaError(location, "every column once", f"{', '.join(map(repr, twice))} more than once")
     return asked

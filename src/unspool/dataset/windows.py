@@ -7,12 +7,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from unspool.dataset.grouping import order_keys
-from unspool.dataset.layouts import Raw
-from unspool.dataset.roles import Request, columns_of, parse_request
+from unspool.dataset.layouts import RawExamples
+from unspool.dataset.roles import Roles, columns_of, parse_roles
 from unspool.errors import DataError, OptionError, SchemaError
 from unspool.schema.fields import Form
 from unspool.tables.columns import take
-from unspool.tables.location import Place
+from unspool.tables.location import Location
 from unspool.tables.table import read
 
 At = Literal["before", "first"]
@@ -30,8 +30,8 @@ class Windows:
         at: which row the inputs are taken from.
     """
 
-    raw: Raw
-    request: Request
+    raw: RawExamples
+    request: Roles
     starts: np.ndarray
     length: int
     at: At
@@ -84,7 +84,7 @@ def windows(
     length, stride = _count(length, "length"), _count(stride, "stride")
     if at not in get_args(At):
         raise OptionError("windows(at=...)", "'before' or 'first'", repr(at))
-    request = parse_request(inputs, sequence)
+    request = parse_roles(inputs, sequence)
     if request.first is not None or not request.sequence:
         raise SchemaError("windows", "columns as inputs and columns as the sequence", f"{inputs!r} and {sequence!r}")
     table = read(series)
@@ -92,22 +92,22 @@ def windows(
         [name for asked in part for name in columns_of(asked)] for part in (request.inputs, request.sequence)
     )
     table.need([order, *given, *steps])
-    _check_sorted(order_keys(table, order), Place(table.place, order))
+    _check_sorted(order_keys(table, order), Location(table.location, order))
     lead = 1 if at == "before" else 0
     starts = np.arange(lead, len(table) - length + 1, stride, dtype=np.int64)
     if not len(starts):
         raise DataError(
-            table.place, f"at least {length + lead} rows, for one window", str(len(table)), "Shorten length."
+            table.location, f"at least {length + lead} rows, for one window", str(len(table)), "Shorten length."
         )
     rows = (starts[:, None] + np.arange(length)).reshape(-1)
     form: Form = "records" if len(steps) > 1 else "list"
-    raw = Raw(
+    raw = RawExamples(
         {name: take(table.columns[name], starts - lead) for name in given},
         {name: take(table.columns[name], rows) for name in steps},
         np.arange(len(starts) + 1, dtype=np.int64) * length,
         form,
         "long",
-        table.place,
+        table.location,
         [f"window from row {start + 1}" for start in starts.tolist()],
     )
     return Windows(raw, request, starts, length, at)
@@ -123,11 +123,11 @@ def _count(value: Any, name: str) -> int:
     return count
 
 
-def _check_sorted(keys: np.ndarray, place: Place) -> None:
+def _check_sorted(keys: np.ndarray, location: Location) -> None:
     wrong = keys[1:] <= keys[:-1]
     if wrong.any():
         row = int(np.argmax(wrong)) + 1
         repeated = keys[row] == keys[row - 1]
         found = f"{keys[row]} " + ("again" if repeated else f"after {keys[row - 1]}")
-        cure = "Drop one of the two rows." if repeated else f"Sort the rows by {place.column!r} first."
-        raise DataError(place.at(row), "order values that increase from row to row", found, cure)
+        hint = "Drop one of the two rows." if repeated else f"Sort the rows by {location.column!r} first."
+        raise DataError(location.at(row), "order values that increase from row to row", found, hint)

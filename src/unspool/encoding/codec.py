@@ -8,20 +8,20 @@ import msgspec
 import numpy as np
 
 from unspool.dataset.examples import Examples, base_inputs, gather_as
-from unspool.encoding.columns import InputColumn, StepColumn, Symbols
+from unspool.encoding.columns import InputColumn, StepColumn, Vocabulary
 from unspool.encoding.combinations import Combination, check_combinations
-from unspool.encoding.describe import fact, parse_typed
+from unspool.encoding.describe import describe, parse_typed
 from unspool.encoding.fit import INPUT_COLUMN, fit_input, fit_step, step_column
-from unspool.encoding.monotone import Gaps
-from unspool.encoding.multilabel import Block
-from unspool.encoding.numeric import Scaled
-from unspool.encoding.tokenizers import check, cut, joined, of_bytes
+from unspool.encoding.monotone import IncrementEncoder
+from unspool.encoding.multilabel import MultiLabel
+from unspool.encoding.numeric import NumericEncoder
+from unspool.encoding.tokenizers import check_vocabulary, detokenize, is_bytes, tokenize
 from unspool.errors import SchemaError, together
-from unspool.schema.coercion import cast
+from unspool.schema.coercion import coerce
 from unspool.schema.fields import Field, Schema, Vector
 from unspool.schema.monotone import as_number
-from unspool.tables.columns import lay, spans
-from unspool.tables.location import Place
+from unspool.tables.columns import offsets_from_lengths, ragged_indices
+from unspool.tables.location import Location
 from unspool.tables.table import Table, is_many, read
 
 
@@ -73,11 +73,11 @@ class Encoded:
             rows: positions, or (N,) bool.
         """
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        index = spans(self.offsets, rows)
+        index = ragged_indices(self.offsets, rows)
         return Encoded(
             tuple(column[rows] for column in self.inputs),
             tuple(column[index] for column in self.steps),
-            lay(self.lengths[rows]),
+            offsets_from_lengths(self.lengths[rows]),
             tuple(column[index] for column in self.log_jacobian),
             None if self.starts is None else self.starts[rows],
             self.gap,
@@ -117,8 +117,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 found = ", ".join(type(column).__name__ for column in columns)
                 raise SchemaError(f"codec, {role} columns", ", ".join(kind.__name__ for kind in kinds), found)
         for field, column in zip(self.schema.steps, self.steps, strict=True):
-            if isinstance(column, Symbols):
-                check(field, column)
+            if isinstance(column, Vocabulary):
+                check_vocabulary(field, column)
         check_combinations(self.combinations, self.schema, self.steps)
         if not 0 <= self.shortest <= self.longest:
             raise SchemaError("codec, lengths", "0 <= shortest <= longest", f"{self.shortest} and {self.longest}")
@@ -132,7 +132,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         inputs = [fit_input(field, examples) for field in schema.inputs]
         steps = [fit_step(field, examples) for field in schema.steps]
-        examples = cut(schema, steps, examples)
+        examples = tokenize(schema, steps, examples)
         lengths = examples.lengths
         return cls(
             schema,
@@ -156,10 +156,10 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             SchemaError: a missing value where training had none; a value that a transform is not defined for; or
                 several such differences, all of them listed.
         """
-        examples = cut(self.schema, self.steps, examples)
+        examples = tokenize(self.schema, self.steps, examples)
         inputs, pairs, wrong = self._encoded(examples)
         if wrong:
-            raise together(wrong, examples.place)
+            raise together(wrong, examples.location)
         return Encoded(
             inputs,
             tuple(values for values, _ in pairs),
@@ -196,13 +196,13 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         table = self.read_inputs(data)
         encoded, wrong = [], []
         for field, column in zip(self.schema.inputs, self.inputs, strict=True):
-            place = Place(table.place, field.name)
+            location = Location(table.location, field.name)
             try:
-                encoded.append(encode_input(column, cast(table.column(field.name), field, place), place))
+                encoded.append(encode_input(column, coerce(table.column(field.name), field, location), location))
             except SchemaError as error:
                 wrong.append(error)
         if wrong:
-            raise together(wrong, table.place)
+            raise together(wrong, table.location)
         return tuple(encoded)
 
     def bases(self, data: Any) -> dict[str, np.ndarray]:
@@ -211,7 +211,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         kinds = {field.name: field for field in self.schema.inputs}
         sources = base_inputs(self.schema)
         return {
-            name: as_number(cast(table.column(source), kinds[source], Place(table.place, source)))
+            name: as_number(coerce(table.column(source), kinds[source], Location(table.location, source)))
             for name, source in sources.items()
         }
 
@@ -246,7 +246,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             steps: per step field, (S,) int32 or floats, NaN where missing.
             offsets: (N + 1,).
             first: by name, (N,) the values before step 0, where the schema has them; see `bases`. Of pieces of bytes,
-                those that were left over; see `unspool.encoding.tokenizers.joined`.
+                those that were left over; see `unspool.encoding.tokenizers.detokenize`.
             known: by name of a number or moment, (S,) float64 what was given rather than drawn, NaN elsewhere; it comes
                 back as it is.
             most: by name, (S,) what no value of a column of gaps may pass; see `unspool.encoding.monotone`.
@@ -258,15 +258,15 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         decoded: dict[str, np.ndarray] = {}
         for field, column, values in zip(self.schema.steps, self.steps, steps, strict=True):
-            if isinstance(column, Symbols) and of_bytes(field):
-                decoded[field.name], _ = joined(column, values, np.asarray(offsets), (first or {}).get(field.name))
-            elif isinstance(column, Symbols):
+            if isinstance(column, Vocabulary) and is_bytes(field):
+                decoded[field.name], _ = detokenize(column, values, np.asarray(offsets), (first or {}).get(field.name))
+            elif isinstance(column, Vocabulary):
                 decoded[field.name] = column.decode(values)
-            elif isinstance(column, Block):
+            elif isinstance(column, MultiLabel):
                 decoded |= column.decode(values)
             else:
                 more = [(first or {}).get(field.name), (known or {}).get(field.name)]
-                more += [(most or {}).get(field.name)] if isinstance(column, Gaps) else []
+                more += [(most or {}).get(field.name)] if isinstance(column, IncrementEncoder) else []
                 decoded[field.name] = column.decode(values, np.asarray(offsets), *more, rounded=rounded)
         return decoded
 
@@ -292,14 +292,14 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def describe(self) -> str:
         """The aligned table that fit and `unspool inspect` print: every field, and what was found in it."""
-        facts = {}
+        observed = {}
         for field, column in zip(self.schema.inputs, self.inputs, strict=True):
-            facts["input", field.name] = fact(column)
+            observed["input", field.name] = describe(column)
         for field, step in zip(self.schema.steps, self.steps, strict=True):
-            facts["step", field.name] = fact(step)
+            observed["step", field.name] = describe(step)
         span = str(self.longest) if self.shortest == self.longest else f"{self.shortest} to {self.longest}"
         length = f"{span} steps, {self.examples:,} sequences, {self.total:,} steps in all"
-        return self.schema.describe(facts, length)
+        return self.schema.describe(observed, length)
 
     def _encoded(
         self, examples: Examples
@@ -309,8 +309,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for field, column in zip(self.schema.inputs, self.inputs, strict=True):
             if field.name in examples.inputs:
                 try:
-                    place = examples.input_place(field.name)
-                    inputs.append(encode_input(column, examples.inputs[field.name], place))
+                    location = examples.input_location(field.name)
+                    inputs.append(encode_input(column, examples.inputs[field.name], location))
                 except SchemaError as error:
                     wrong.append(error)
         for field, step in zip(self.schema.steps, self.steps, strict=True):
@@ -330,7 +330,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [
             field.name
             for field, column in fields
-            if isinstance(column, Symbols) and any(isinstance(value, str) for value in column.values)
+            if isinstance(column, Vocabulary) and any(isinstance(value, str) for value in column.values)
         ]
 
     def _whole_vectors(self, data: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -345,21 +345,25 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {**data, **{name: [value] * (rest[0] if rest else 1) for name, value in single.items()}}
 
 
-def encode_input(column: InputColumn, values: np.ndarray, place: Place) -> np.ndarray:
+def encode_input(column: InputColumn, values: np.ndarray, location: Location) -> np.ndarray:
     """An input field's values for the network."""
-    if isinstance(column, Symbols):
-        return column.encode(values, place, strict=True)
-    return column.encode(values, place)[:, None] if isinstance(column, Scaled) else column.encode(values, place)
+    if isinstance(column, Vocabulary):
+        return column.encode(values, location, strict=True)
+    return (
+        column.encode(values, location)[:, None]
+        if isinstance(column, NumericEncoder)
+        else column.encode(values, location)
+    )
 
 
 def encode_step(field: Field, column: StepColumn, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
     """A step field's values for the network, and the log-Jacobian of each."""
-    values, place = examples.steps[field.name], examples.step_place(field.name)
-    if isinstance(column, Symbols):
-        return column.encode(values, place, strict=False), np.zeros(len(values))
-    if isinstance(column, Block):
-        return column.encode(values, place), np.zeros(len(values))
-    return column.encode_with_slope(values, place, examples.offsets, examples.first.get(field.name))
+    values, location = examples.steps[field.name], examples.step_location(field.name)
+    if isinstance(column, Vocabulary):
+        return column.encode(values, location, strict=False), np.zeros(len(values))
+    if isinstance(column, MultiLabel):
+        return column.encode(values, location), np.zeros(len(values))
+    return column.encode_with_slope(values, location, examples.offsets, examples.first.get(field.name))
 
 
 def _python(values: np.ndarray) -> list[Any]:

@@ -6,21 +6,21 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from unspool.encoding.monotone import Gaps
-from unspool.encoding.multilabel import Block
-from unspool.encoding.numeric import Scaled, missing_value
+from unspool.encoding.monotone import IncrementEncoder
+from unspool.encoding.multilabel import MultiLabel
+from unspool.encoding.numeric import NumericEncoder, missing_value
 from unspool.encoding.transforms import centre_and_spread
 from unspool.errors import SchemaError, UnknownCategory
 from unspool.tables.columns import missing_mask
-from unspool.tables.location import Place, listing, nearest
+from unspool.tables.location import Location, close_matches, listing
 
 Symbol = str | int | float | bool | None
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-FEW = 1000
+FEW_VALUES = 1000
 """Values of a column that are faster told apart by Python than by Arrow, which has to be imported."""
 
 
-class Symbols(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="symbols"):
+class Vocabulary(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="symbols"):
     """A finite set of values, numbered from the most to the least frequent.
 
     Args:
@@ -49,8 +49,8 @@ class Symbols(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
         return None in self.values
 
     @classmethod
-    def fit(cls, column: np.ndarray, *, step: bool, text: bool = False) -> "Symbols":
-        """Number the distinct values of a column (see `unspool.schema.coercion.cast` for its forms)."""
+    def fit(cls, column: np.ndarray, *, step: bool, text: bool = False) -> "Vocabulary":
+        """Number the distinct values of a column (see `unspool.schema.coercion.coerce` for its forms)."""
         found, codes = distinct(column)
         counts = np.bincount(codes, minlength=len(found)).tolist()
         values: list[Any] = [chr(value) for value in found] if text else found
@@ -58,12 +58,12 @@ class Symbols(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
         unseen = (counts.count(1) + 0.5) / (len(column) + 1) if step else 0.0
         return cls(tuple(value for value, _ in ranked), unseen, text)
 
-    def encode(self, column: np.ndarray, place: Place, *, strict: bool) -> np.ndarray:
+    def encode(self, column: np.ndarray, location: Location, *, strict: bool) -> np.ndarray:
         """(N,) int32 positions in `values`.
 
         Args:
             column: the values, or the code points of text.
-            place: where the column is.
+            location: where the column is.
             strict: refuse what training never saw; otherwise it is V.
 
         Raises:
@@ -81,21 +81,23 @@ class Symbols(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
         if strict and (known == len(self.values)).any():
             row = int(np.argmax(encoded == len(self.values)))
             new = [value for value, code in zip(found, known, strict=True) if code == len(self.values)]
-            raise self._unknown(found[codes[row]], new, place, row)
+            raise self._unknown(found[codes[row]], new, location, row)
         return encoded
 
-    def _unknown(self, value: Any, new: list[Any], place: Place, row: int) -> SchemaError:
+    def _unknown(self, value: Any, new: list[Any], location: Location, row: int) -> SchemaError:
         if value is None:
-            return missing_value(place, row)
+            return missing_value(location, row)
         known = [known for known in self.values if known is not None]
         expected = f"one of the {len(known)} values that training saw: {listing(map(repr, known))}"
-        close = nearest(value, known)
-        cure = f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
+        close = close_matches(value, known)
+        hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
         if any(type(known_) is not type(value) and str(known_) == str(value) for known_ in known):
-            cure = f"Training saw {next(v for v in known if str(v) == str(value))!r}, of another type."
+            hint = f"Training saw {next(v for v in known if str(v) == str(value))!r}, of another type."
         others = [other for other in new if other != value and other is not None]
         more = f", and elsewhere {listing(map(repr, others), 5)}" if others else ""
-        return UnknownCategory(place.at(row), expected, repr(value) + more, cure or "Fit again with data that has it.")
+        return UnknownCategory(
+            location.at(row), expected, repr(value) + more, hint or "Fit again with data that has it."
+        )
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """The values: int64, float64, bool, or object. V, the unseen one, is None (NaN), or U+FFFD in text."""
@@ -125,7 +127,7 @@ def distinct(column: np.ndarray) -> tuple[list[Any], np.ndarray]:
     if column.dtype.kind != "O":
         values, codes = np.unique(column, return_inverse=True)
         return values.tolist(), codes
-    if len(column) > FEW:
+    if len(column) > FEW_VALUES:
         import pyarrow as pa
 
         with contextlib.suppress(pa.ArrowException, TypeError, OverflowError):  # text and numbers in one column
@@ -136,12 +138,12 @@ def distinct(column: np.ndarray) -> tuple[list[Any], np.ndarray]:
     return [value for _, value in order], np.array(slow, np.int64)
 
 
-class Flags(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="flags"):
+class BinaryEncoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="flags"):
     """True and false as 1 and -1, so that neither is the zero vector."""
 
     nullable: bool = False
 
-    def encode(self, column: np.ndarray, place: Place) -> np.ndarray:
+    def encode(self, column: np.ndarray, location: Location) -> np.ndarray:
         """(N, 1) float64, NaN where missing.
 
         Raises:
@@ -149,7 +151,7 @@ class Flags(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         """
         gone = missing_mask(column)
         if gone.any() and not self.nullable:
-            raise missing_value(place, int(np.argmax(gone)))
+            raise missing_value(location, int(np.argmax(gone)))
         encoded = np.full((len(column), 1), np.nan)
         encoded[~gone, 0] = np.where(column[~gone].astype(bool), 1.0, -1.0)
         return encoded
@@ -165,7 +167,7 @@ class Flags(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         return known
 
 
-class Reals(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="reals"):
+class VectorEncoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="reals"):
     """Vectors of D numbers, each axis with its own centre and spread."""
 
     dim: int
@@ -178,13 +180,13 @@ class Reals(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
             raise SchemaError("vector", f"{self.dim} centres and spreads above 0", f"{self.loc}, {self.scale}")
 
     @classmethod
-    def fit(cls, column: np.ndarray) -> "Reals":
+    def fit(cls, column: np.ndarray) -> "VectorEncoder":
         """Centre and spread of (N, D) values, NaN where missing."""
         pairs = [centre_and_spread(axis[~np.isnan(axis)]) for axis in column.T]
         loc, scale = tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
         return cls(column.shape[1], loc, scale, bool(np.isnan(column).any()))
 
-    def encode(self, column: np.ndarray, place: Place) -> np.ndarray:
+    def encode(self, column: np.ndarray, location: Location) -> np.ndarray:
         """(N, D) float64, NaN where missing.
 
         Raises:
@@ -193,10 +195,10 @@ class Reals(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         if not column.shape[1]:
             column = np.full((len(column), self.dim), np.nan)
         if column.shape[1] != self.dim:
-            raise SchemaError(place.at(0), f"{self.dim} numbers, as in training", str(column.shape[1]))
+            raise SchemaError(location.at(0), f"{self.dim} numbers, as in training", str(column.shape[1]))
         gone = np.isnan(column).any(1)
         if gone.any() and not self.nullable:
-            raise missing_value(place, int(np.argmax(gone)))
+            raise missing_value(location, int(np.argmax(gone)))
         return (column - np.array(self.loc)) / np.array(self.scale)
 
     def decode(self, encoded: np.ndarray) -> np.ndarray:
@@ -209,7 +211,7 @@ PERIOD = {"year": 365.2425, "week": 7.0, "day": 1.0}
 """Days after which each cycle starts again."""
 
 
-class Dates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="dates"):
+class TimestampEncoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="dates"):
     """Moments as real features: the standardised time, and sine and cosine of the cycles that training varies in.
 
     Args:
@@ -229,7 +231,7 @@ class Dates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
             raise SchemaError("date, scale", "a finite number above 0", str(self.scale))
 
     @classmethod
-    def fit(cls, column: np.ndarray) -> "Dates":
+    def fit(cls, column: np.ndarray) -> "TimestampEncoder":
         """Centre, spread and cycles of (N,) datetime64[us], NaT where missing."""
         gone = np.isnat(column)
         days = _days(column[~gone])
@@ -239,7 +241,7 @@ class Dates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         cycles: Any = tuple(name for name, phase in varies.items() if np.ptp(phase) > 0)
         return cls(*centre_and_spread(days), cycles, bool(gone.any()))
 
-    def encode(self, column: np.ndarray, place: Place) -> np.ndarray:
+    def encode(self, column: np.ndarray, location: Location) -> np.ndarray:
         """(N, 1 + 2 cycles) float64; a missing date is a row of NaN.
 
         Raises:
@@ -247,7 +249,7 @@ class Dates(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         """
         gone = np.isnat(column)
         if gone.any() and not self.nullable:
-            raise missing_value(place, int(np.argmax(gone)))
+            raise missing_value(location, int(np.argmax(gone)))
         days = np.where(gone, np.nan, _days(column))
         features = [(days - self.loc) / self.scale]
         for cycle in self.cycles:
@@ -268,5 +270,5 @@ def _days(moments: np.ndarray) -> np.ndarray:
     return moments.astype(np.int64) / 86_400e6
 
 
-InputColumn = Symbols | Scaled | Flags | Dates | Reals
-StepColumn = Symbols | Scaled | Gaps | Block
+InputColumn = Vocabulary | NumericEncoder | BinaryEncoder | TimestampEncoder | VectorEncoder
+StepColumn = Vocabulary | NumericEncoder | IncrementEncoder | MultiLabel

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.encoding.columns import Symbols
+from unspool.encoding.columns import Vocabulary
 from unspool.errors import OptionError, SchemaError
 from unspool.schema.fields import Schema
 from unspool.tables.location import listing
@@ -49,7 +49,7 @@ def check_combinations(combinations: Sequence[Combination], schema: Schema, step
     columns = {field.name: column for field, column in zip(schema.steps, steps, strict=True)}
     order = {name: j for j, name in enumerate(columns)}
     for one in combinations:
-        sizes = [len(c.values) if isinstance(c := columns.get(name), Symbols) else 0 for name in one.fields]
+        sizes = [len(c.values) if isinstance(c := columns.get(name), Vocabulary) else 0 for name in one.fields]
         ranks = [order.get(name, -1) for name in one.fields]
         if not all(sizes) or ranks != sorted(ranks):
             raise SchemaError("combination", "categories of the step, in its order", listing(one.fields))
@@ -76,20 +76,20 @@ def fit_combinations(
     expected = "a list of tuples of two or more columns"
     if isinstance(asked, str) or not isinstance(asked, Sequence):
         raise OptionError("combinations", expected, repr(asked)[:60])
-    places = {field.name: j for j, field in enumerate(schema.steps)}
+    locations = {field.name: j for j, field in enumerate(schema.steps)}
     found: list[Combination] = []
     for names in asked:
         if isinstance(names, str) or not isinstance(names, Sequence) or len(set(names)) < 2:
             raise OptionError("combinations", expected, repr(names)[:60])
         for name in names:
-            if name not in places or not isinstance(steps[places[name]], Symbols):
-                kind = schema.steps[places[name]].kind if name in places else "none"
-                cure = "Combinations are of categories; leave it out, or make it one: Category(...)."
-                raise OptionError("combinations", f"categories of the step, as {name!r}", kind, cure)
+            if name not in locations or not isinstance(steps[locations[name]], Vocabulary):
+                kind = schema.steps[locations[name]].kind if name in locations else "none"
+                hint = "Combinations are of categories; leave it out, or make it one: Category(...)."
+                raise OptionError("combinations", f"categories of the step, as {name!r}", kind, hint)
             if any(name in one.fields for one in found):
                 raise OptionError("combinations", "every column in one combination", f"{name!r} in two")
-        fields = tuple(sorted(set(names), key=lambda name: places[name]))
-        ways = np.stack([encoded[places[name]] for name in fields], 1)
+        fields = tuple(sorted(set(names), key=lambda name: locations[name]))
+        ways = np.stack([encoded[locations[name]] for name in fields], 1)
         counts = Counter(map(tuple, ways.tolist()))
         once = sum(n == 1 for n in counts.values())
         found.append(Combination(fields, tuple(sorted(counts)), (once + 0.5) / (len(ways) + 1)))

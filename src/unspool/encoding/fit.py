@@ -2,33 +2,33 @@
 
 from unspool.dataset.examples import Examples
 from unspool.encoding import columns
-from unspool.encoding.columns import Dates, InputColumn, Reals, StepColumn, Symbols
-from unspool.encoding.monotone import Gaps
-from unspool.encoding.multilabel import Block
-from unspool.encoding.numeric import Scaled
+from unspool.encoding.columns import InputColumn, StepColumn, TimestampEncoder, VectorEncoder, Vocabulary
+from unspool.encoding.monotone import IncrementEncoder
+from unspool.encoding.multilabel import MultiLabel
+from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.numeric_fit import refine
-from unspool.encoding.tokenizers import learn, longer
-from unspool.schema.fields import MONOTONE, Category, Count, Field, Flag, Flags, Number, Text, Vector, When
+from unspool.encoding.tokenizers import fit_tokenizer, is_tokenized
+from unspool.schema.fields import MONOTONE_TRANSFORMS, Category, Count, Field, Flag, Flags, Number, Text, Vector, When
 from unspool.tables.columns import missing_mask
 
 INPUT_COLUMN: dict[type[Field], type] = {
-    Category: Symbols,
-    Number: Scaled,
-    Count: Scaled,
-    Vector: Reals,
-    Flag: columns.Flags,
-    When: Dates,
+    Category: Vocabulary,
+    Number: NumericEncoder,
+    Count: NumericEncoder,
+    Vector: VectorEncoder,
+    Flag: columns.BinaryEncoder,
+    When: TimestampEncoder,
 }
 """The class of the fitted column of each input kind."""
 
 
 def step_column(field: Field) -> type:
     """The class of the fitted column of a step field."""
-    if isinstance(field, When) or (isinstance(field, Number) and field.transform in MONOTONE):
-        return Gaps
+    if isinstance(field, When) or (isinstance(field, Number) and field.transform in MONOTONE_TRANSFORMS):
+        return IncrementEncoder
     if isinstance(field, Flags):
-        return Block
-    return Scaled if isinstance(field, Number) else Symbols
+        return MultiLabel
+    return NumericEncoder if isinstance(field, Number) else Vocabulary
 
 
 def fit_input(field: Field, examples: Examples) -> InputColumn:
@@ -40,14 +40,14 @@ def fit_input(field: Field, examples: Examples) -> InputColumn:
     values = examples.inputs[field.name]
     match field:
         case Number():
-            return Scaled.fit(values, field.transform, examples.input_place(field.name))
+            return NumericEncoder.fit(values, field.transform, examples.input_location(field.name))
         case Vector():
-            return Reals.fit(values)
+            return VectorEncoder.fit(values)
         case Flag():
-            return columns.Flags(bool(missing_mask(values).any()))
+            return columns.BinaryEncoder(bool(missing_mask(values).any()))
         case When():
-            return Dates.fit(values)
-    return Symbols.fit(values, step=False)
+            return TimestampEncoder.fit(values)
+    return Vocabulary.fit(values, step=False)
 
 
 def fit_step(field: Field, examples: Examples) -> StepColumn:
@@ -57,14 +57,14 @@ def fit_step(field: Field, examples: Examples) -> StepColumn:
         SchemaError: a value that its transform is not defined for.
     """
     values = examples.steps[field.name]
-    place, base = examples.step_place(field.name), examples.first.get(field.name)
+    location, base = examples.step_location(field.name), examples.first.get(field.name)
     if isinstance(field, Flags):
-        return Block.fit(values, field.members)
-    if isinstance(field, (Number, When)) and step_column(field) is Gaps:
-        return Gaps.fit(field, values, place, examples.offsets, base)
+        return MultiLabel.fit(values, field.members)
+    if isinstance(field, (Number, When)) and step_column(field) is IncrementEncoder:
+        return IncrementEncoder.fit(field, values, location, examples.offsets, base)
     if isinstance(field, Number):
-        column = Scaled.fit(values, field.transform, place, examples.offsets, base)
-        return refine(column, field, values, place, examples.offsets, base)
-    if isinstance(field, Text) and longer(field):
-        return learn(field, examples)
-    return Symbols.fit(values, step=True, text=isinstance(field, Text))
+        column = NumericEncoder.fit(values, field.transform, location, examples.offsets, base)
+        return refine(column, field, values, location, examples.offsets, base)
+    if isinstance(field, Text) and is_tokenized(field):
+        return fit_tokenizer(field, examples)
+    return Vocabulary.fit(values, step=True, text=isinstance(field, Text))

@@ -16,14 +16,14 @@ import numpy as np
 
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec
-from unspool.encoding.columns import Reals, StepColumn, Symbols
-from unspool.schema.coercion import cast
+from unspool.encoding.columns import StepColumn, VectorEncoder, Vocabulary
+from unspool.schema.coercion import coerce
 from unspool.schema.fields import AnyField, Category, Number, Schema, Vector, When
-from unspool.schema.inference import SEEN, SYMBOLS, decided, timed
-from unspool.tables.columns import Column, Ragged, lay, missing_mask
-from unspool.tables.location import Place
+from unspool.schema.inference import MAX_SYMBOLS, MIN_COUNT_PER_SYMBOL, complete_number, complete_when
+from unspool.tables.columns import Column, Ragged, missing_mask, offsets_from_lengths
+from unspool.tables.location import Location
 
-MOST = 32
+MAX_ROW_FIELDS = 32
 """Step fields that a row of inputs may have; of a longer vector there is no model."""
 NOTHING = "nothing"
 """The name of the input from which rows are made: it is always the same."""
@@ -43,7 +43,7 @@ def fit_rows(schema: Schema, examples: Examples) -> tuple[Codec, Examples] | Non
         (['a', 'b'], ['a', 'b'])
     """
     width = sum(examples.inputs[field.name].shape[1] if isinstance(field, Vector) else 1 for field in schema.inputs)
-    if width > MOST:
+    if width > MAX_ROW_FIELDS:
         return None
     rows = len(examples)
     offsets = np.arange(rows + 1)
@@ -51,7 +51,7 @@ def fit_rows(schema: Schema, examples: Examples) -> tuple[Codec, Examples] | Non
     steps: dict[str, np.ndarray] = {}
     for field, values in _parts(schema, examples.inputs):
         made, steps[field.name] = _as_step(
-            field, values, offsets, Place(examples.place, field.name, None, examples.ids)
+            field, values, offsets, Location(examples.location, field.name, None, examples.ids)
         )
         fields.append(made)
     laid = Examples(
@@ -60,7 +60,7 @@ def fit_rows(schema: Schema, examples: Examples) -> tuple[Codec, Examples] | Non
         offsets,
         starts=examples.starts,
         gap=examples.gap,
-        place=examples.place,
+        location=examples.location,
     )
     one = Schema((Category(NOTHING),), tuple(fields), "records", sequence=NOTHING)
     return Codec.fit(one, laid), laid
@@ -73,7 +73,7 @@ def from_nothing(count: int) -> tuple[np.ndarray]:
 
 def is_constant(codec: Codec) -> bool:
     """Whether all rows are the same, so that there is nothing to learn of them."""
-    return all(isinstance(column, Symbols) and len(column.values) == 1 for column in codec.steps)
+    return all(isinstance(column, Vocabulary) and len(column.values) == 1 for column in codec.steps)
 
 
 def as_inputs(codec: Codec, rows: Codec, columns: Mapping[str, np.ndarray]) -> dict[str, Column]:
@@ -87,7 +87,7 @@ def as_inputs(codec: Codec, rows: Codec, columns: Mapping[str, np.ndarray]) -> d
     parts = iter(zip(rows.schema.steps, rows.steps, strict=True))
     inputs: dict[str, Column] = {}
     for field, column in zip(codec.schema.inputs, codec.inputs, strict=True):
-        width = column.dim if isinstance(column, Reals) else 1
+        width = column.dim if isinstance(column, VectorEncoder) else 1
         axes = [_as_input(field, fitted, columns[part.name]) for part, fitted in itertools.islice(parts, width)]
         inputs[field.name] = _joined(axes) if isinstance(field, Vector) else axes[0]
     return inputs
@@ -108,14 +108,16 @@ def _parts(schema: Schema, inputs: Mapping[str, np.ndarray]) -> Iterator[tuple[A
             yield Number(name), axis
 
 
-def _as_step(field: AnyField, values: np.ndarray, offsets: np.ndarray, place: Place) -> tuple[AnyField, np.ndarray]:
+def _as_step(
+    field: AnyField, values: np.ndarray, offsets: np.ndarray, location: Location
+) -> tuple[AnyField, np.ndarray]:
     """An input field as the field of a step, and its values in that field's form."""
     if isinstance(field, (Number, When)) and not _is_told(field) and _is_few(values):
-        return Category(field.name), cast(_plain(values), Category(field.name), place)
+        return Category(field.name), coerce(_plain(values), Category(field.name), location)
     if isinstance(field, Number):
-        return decided(field, values.astype(np.float64), offsets, None), values
+        return complete_number(field, values.astype(np.float64), offsets, None), values
     if isinstance(field, When):
-        return timed(msgspec.structs.replace(field, since=None), values, offsets, None), values
+        return complete_when(msgspec.structs.replace(field, since=None), values, offsets, None), values
     return field, values
 
 
@@ -129,10 +131,10 @@ def _is_few(values: np.ndarray) -> bool:
     """Whether values are few and each is frequent, so that they are drawn as they are; or there is only one."""
     present = values[~missing_mask(values)]
     # Counting first the values of a part is quick for long columns.
-    if len(np.unique(present[:10_000])) > SYMBOLS:
+    if len(np.unique(present[:10_000])) > MAX_SYMBOLS:
         return False
     distinct = len(np.unique(present))
-    return distinct == 1 or (distinct <= SYMBOLS and len(present) >= SEEN * distinct)
+    return distinct == 1 or (distinct <= MAX_SYMBOLS and len(present) >= MIN_COUNT_PER_SYMBOL * distinct)
 
 
 def _plain(values: np.ndarray) -> np.ndarray:
@@ -146,7 +148,7 @@ def _plain(values: np.ndarray) -> np.ndarray:
 
 def _as_input(field: AnyField, column: StepColumn, values: np.ndarray) -> np.ndarray:
     """The values of a step field in canonical form, see `unspool.tables.columns`; of one type, whatever was drawn."""
-    if isinstance(column, Symbols) and {type(value) for value in column.values} <= {int, type(None)}:
+    if isinstance(column, Vocabulary) and {type(value) for value in column.values} <= {int, type(None)}:
         gone = missing_mask(values)
         whole = np.where(gone, 0, values).astype(np.int64)
         values = np.where(gone, np.nan, whole) if column.nullable else whole
@@ -162,4 +164,4 @@ def _joined(axes: list[np.ndarray]) -> Ragged:
     """Vectors of their numbers; one that lacks any is missing."""
     values = np.stack([axis.astype(np.float64) for axis in axes], 1)
     gone = np.any(np.isnan(values), 1)
-    return Ragged(values[~gone].reshape(-1), lay(np.where(gone, 0, len(axes))), gone)
+    return Ragged(values[~gone].reshape(-1), offsets_from_lengths(np.where(gone, 0, len(axes))), gone)

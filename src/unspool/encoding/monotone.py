@@ -3,19 +3,19 @@
 import msgspec
 import numpy as np
 
-from unspool.encoding.numeric import SLACK, Scaled
+from unspool.encoding.numeric import BOUND_TOLERANCE, NumericEncoder
 from unspool.encoding.numeric_fit import limits, refine
 from unspool.encoding.transforms import accumulate, anchored
 from unspool.errors import SchemaError
 from unspool.schema.coercion import is_whole
 from unspool.schema.fields import Number, Transform, When
-from unspool.schema.grid import grid_of
-from unspool.schema.monotone import as_number, gaps, unit_of
+from unspool.schema.grid import find_grid
+from unspool.schema.monotone import as_number, increments, time_unit
 from unspool.schema.transform_choice import input_transform
-from unspool.tables.columns import lay
-from unspool.tables.location import Place
+from unspool.tables.columns import offsets_from_lengths
+from unspool.tables.location import Location
 
-FAR = 20.0
+MAX_STANDARDISED_GAP = 20.0
 """Spreads from the centre past which a gap is better seen in a logarithm."""
 
 
@@ -23,7 +23,9 @@ RISING, FALLING = 1.0, -1.0
 """The sign that makes y of a number: of one that never falls, and of one that never rises."""
 
 
-class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind", tag="gaps"):
+class IncrementEncoder(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind", tag="gaps"
+):
     """A column of moments, of rising or of falling numbers: each is the last present one of its sequence and a gap.
 
     Falling numbers are rising ones with their sign turned: `y`, moments in units or numbers with that sign, adds up.
@@ -43,7 +45,7 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         moves: whether no gap is 0, but for that of step 0: days of visits, of which there is one a day.
     """
 
-    gap: Scaled
+    gap: NumericEncoder
     origin: float
     unit: float = 0.0
     decimals: int | None = None
@@ -78,7 +80,7 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
     @property
     def mass(self) -> bool:
-        """Whether the head gives masses rather than a density."""
+        """Whether the distribution gives masses rather than a density."""
         return self.gap.mass
 
     @property
@@ -88,14 +90,14 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
     @classmethod
     def fit(
-        cls, field: Number | When, column: np.ndarray, place: Place, offsets: np.ndarray, base: np.ndarray | None
-    ) -> "Gaps":
+        cls, field: Number | When, column: np.ndarray, location: Location, offsets: np.ndarray, base: np.ndarray | None
+    ) -> "IncrementEncoder":
         """Find unit, origin, and what the gaps are like.
 
         Args:
-            field: its head is not `"auto"`.
+            field: its distribution is not `"auto"`.
             column: (S,) moments or numbers, at least one present.
-            place: where the column is.
+            location: where the column is.
             offsets: (N + 1,).
             base: (N,) what stands before step 0, as a number; NaN or None where nothing does.
 
@@ -104,27 +106,27 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
                 for.
         """
         values = as_number(column)
-        unit = unit_of(values) if column.dtype.kind == "M" else 0.0
+        unit = time_unit(values) if column.dtype.kind == "M" else 0.0
         sign = FALLING if isinstance(field, Number) and field.transform == "drop" else RISING
         x, base = values / (unit or sign), None if base is None else base / (unit or sign)
-        gap, alone, _ = gaps(x, offsets, base)
+        gap, alone, _ = increments(x, offsets, base)
         rising = bool((gap[~np.isnan(gap)] >= 0).all()) if isinstance(field, When) else True
         if isinstance(field, Number) and (gap < 0).any():
             row = int(np.argmax(gap < 0))
-            cure = f"Sort the steps, or pass Number({field.name!r}, transform=...) with another transform."
+            hint = f"Sort the steps, or pass Number({field.name!r}, transform=...) with another transform."
             size = "smaller" if sign == RISING else "larger"
             expected = f"a number no {size} than the one before, for {field.transform}"
-            raise SchemaError(place.at(row), expected, f"{values[row]:g}", cure)
+            raise SchemaError(location.at(row), expected, f"{values[row]:g}", hint)
         origin = float(x[alone].min()) if alone.any() else 0.0
         gap = np.where(alone, x - origin, gap)
         plain = plain_transform(gap)
-        asked = Number(field.name, plain, field.head, (0.0, None) if rising else None)
-        fitted = refine(Scaled.fit(gap, plain, place), asked, gap, place, offsets, None)
-        grid = grid_of(x[~np.isnan(x)])
+        asked = Number(field.name, plain, field.distribution, (0.0, None) if rising else None)
+        fitted = refine(NumericEncoder.fit(gap, plain, location), asked, gap, location, offsets, None)
+        grid = find_grid(x[~np.isnan(x)])
         whole = 0 if column.dtype.kind == "i" or is_whole(column) else None
         decimals = whole if whole == 0 or grid is None else max(grid[0], 1)
         low, high = (float(end) for end in sorted(sign * np.array([np.nanmin(x), np.nanmax(x)])))
-        floor = limits(field, values[~np.isnan(values)], place)[0] if isinstance(field, Number) else None
+        floor = limits(field, values[~np.isnan(values)], location)[0] if isinstance(field, Number) else None
         floor = floor if sign == FALLING else None  # what never falls has no need of it
         later = np.ones(len(gap), bool)
         later[offsets[:-1][np.diff(offsets) > 0]] = False
@@ -133,17 +135,17 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         return cls(fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor, moves)
 
     def encode_with_slope(
-        self, column: np.ndarray, place: Place, offsets: np.ndarray | None = None, base: np.ndarray | None = None
+        self, column: np.ndarray, location: Location, offsets: np.ndarray | None = None, base: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Z of each gap, and log(dz/dx) of each step, as `Scaled.encode_with_slope`; of moments, x is in units.
+        """Z of each gap, and log(dz/dx) of each step, as `NumericEncoder.encode_with_slope`; of moments, x is in units.
 
         Raises:
             SchemaError: a missing value where training had none, or a gap that the transform is not defined for.
         """
         x = as_number(column) / self.one
         bounds = np.array([0, len(x)]) if offsets is None else offsets
-        gap, alone, _ = gaps(x, bounds, None if base is None else base / self.one)
-        return self.gap.encode_with_slope(np.where(alone, x - self.origin, gap), place)
+        gap, alone, _ = increments(x, bounds, None if base is None else base / self.one)
+        return self.gap.encode_with_slope(np.where(alone, x - self.origin, gap), location)
 
     def decode(
         self,
@@ -157,13 +159,13 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     ) -> np.ndarray:
         """Values as they were: datetime64[us] with NaT, int64 where training had whole numbers, else float64.
 
-        The arguments are those of `Scaled.decode`; known moments are microseconds since 1970. And `most` is (S,) the
-        next given y, which no draw has passed but for what float32 loses; infinity where none comes.
+        The arguments are those of `NumericEncoder.decode`; known moments are microseconds since 1970. And `most` is
+        (S,) the next given y, which no draw has passed but for what float32 loses; infinity where none comes.
         """
         gap = self.gap.decode(z).astype(np.float64)
         kept = ~np.isnan(gap)
         bounds = np.array([0, len(gap)]) if offsets is None else offsets
-        inner = lay(np.diff(np.concatenate(([0], np.cumsum(kept)))[bounds]))
+        inner = offsets_from_lengths(np.diff(np.concatenate(([0], np.cumsum(kept)))[bounds]))
         start = np.full(len(bounds) - 1, np.nan) if base is None else base / self.one
         x = np.full(len(gap), np.nan)
         anchors = None if known is None else known[kept] / self.one
@@ -190,7 +192,7 @@ class Gaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         """The floor as it was, where float32 has carried a value across; not of what starts below it."""
         if self.floor is None:
             return x
-        slack = SLACK * max(abs(self.low), abs(self.high))
+        slack = BOUND_TOLERANCE * max(abs(self.low), abs(self.high))
         across = (x < self.floor) & (x > self.floor - slack) & ~(start < self.floor)
         return np.where(across, self.floor, x)
 
@@ -204,6 +206,6 @@ def plain_transform(gap: np.ndarray) -> Transform:
     present = gap[~np.isnan(gap)]
     plain = input_transform(gap)
     low, high = np.quantile(present, (0.05, 0.95))
-    if plain != "standardise" or np.ptp(present) <= FAR * max(present.std(), high - low):
+    if plain != "standardise" or np.ptp(present) <= MAX_STANDARDISED_GAP * max(present.std(), high - low):
         return plain
     return "log1p" if present.min() >= 0 else "asinh"

@@ -4,10 +4,10 @@ import msgspec
 import numpy as np
 
 from unspool.errors import SchemaError
-from unspool.tables.location import Place
+from unspool.tables.location import Location
 
 
-class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="block"):
+class MultiLabel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="block"):
     """Members that are 1 for yes and -1 for no, so that neither is nothing; all NaN where the block is missing.
 
     Args:
@@ -21,12 +21,12 @@ class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
     share: float = 0.0
 
     @classmethod
-    def fit(cls, values: np.ndarray, members: tuple[str, ...]) -> "Block":
+    def fit(cls, values: np.ndarray, members: tuple[str, ...]) -> "MultiLabel":
         """Note what was missing; (S, M) values."""
         gone = np.isnan(values)
         return cls(members, bool(gone.any()), float((values[~gone] > 0).mean()) if not gone.all() else 0.0)
 
-    def encode(self, values: np.ndarray, place: Place) -> np.ndarray:
+    def encode(self, values: np.ndarray, location: Location) -> np.ndarray:
         """(S, M) float64.
 
         Raises:
@@ -34,9 +34,9 @@ class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         """
         gone = np.isnan(values[:, 0])
         if gone.any() and not self.nullable:
-            cure = "Give a value; or fit again with data in which it is missing at times."
+            hint = "Give a value; or fit again with data in which it is missing at times."
             raise SchemaError(
-                place.at(int(np.argmax(gone))), "values, because none was missing in training", "none", cure
+                location.at(int(np.argmax(gone))), "values, because none was missing in training", "none", hint
             )
         return values
 

@@ -9,20 +9,20 @@ import numpy as np
 from unspool.encoding import transforms
 from unspool.errors import SchemaError
 from unspool.schema.coercion import is_whole
-from unspool.tables.columns import lay
-from unspool.tables.location import Place, listing
+from unspool.tables.columns import offsets_from_lengths
+from unspool.tables.location import Location, listing
 
-SERIES = ("difference", "log_return")
+DIFFERENCE_TRANSFORMS = ("difference", "log_return")
 """Transforms that this column takes by differences; gaps are another column, see `unspool.encoding.monotone`."""
-NEAR = 2e-6
-"""Distance up to which a value in the network's units is an atom, relative to 1 + its size, as in its head."""
-ROUNDING = 2e-6
+POINT_MASS_TOLERANCE = 2e-6
+"""Distance up to which a value in the network's units is an atom, relative to 1 + its size, as in its distribution."""
+GRID_TOLERANCE = 2e-6
 """How far, relative to its size or to the range of training, float32 may carry a value off its grid."""
-SLACK = 1e-5
+BOUND_TOLERANCE = 1e-5
 """How far, as a share of the range of training, float32 may carry a value beyond its bound."""
 
 
-class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="scaled"):
+class NumericEncoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="scaled"):
     """A column of numbers, made comparable: z = (y - loc) / scale, where y is the transformed value.
 
     For `"difference"` and `"log_return"` y is the step from the last present value of the sequence, or from the
@@ -43,7 +43,7 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         high: the largest.
         missing: share of missing values in training.
         step: of the grid that all values of training lie on; 0 where there is none.
-        mass: the head gives the masses of the grid's cells, rather than a density.
+        mass: the distribution gives the masses of the grid's cells, rather than a density.
         atoms: values with a mass of their own; of series transforms, differences.
         floor: no draw is below it, or None.
         ceiling: no draw is above it, or None.
@@ -65,11 +65,11 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     missing: float = 0.0
     step: float = 0.0
     mass: bool = False
-    atoms: tuple[float, ...] = ()
+    point_masses: tuple[float, ...] = ()
     floor: float | None = None
     ceiling: float | None = None
     edges: tuple[float, ...] = ()
-    levels: tuple[float, ...] = ()
+    support_points: tuple[float, ...] = ()
     unseen: float = 0.0
 
     def __post_init__(self) -> None:
@@ -78,9 +78,9 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
                 raise SchemaError(f"number, {name}", "a finite number above 0", str(getattr(self, name)))
         if any(later <= before for before, later in itertools.pairwise(self.edges)):
             raise SchemaError("number, edges", "rising numbers", str(self.edges))
-        if any(later <= before for before, later in itertools.pairwise(self.levels)):
-            raise SchemaError("number, levels", "rising numbers", listing(map(repr, self.levels)))
-        if self.levels and not (len(self.levels) > 1 and 0 < self.unseen < 1 and self.step > 0):
+        if any(later <= before for before, later in itertools.pairwise(self.support_points)):
+            raise SchemaError("number, levels", "rising numbers", listing(map(repr, self.support_points)))
+        if self.support_points and not (len(self.support_points) > 1 and 0 < self.unseen < 1 and self.step > 0):
             raise SchemaError("number, levels", "two or more, of a grid, and a probability of others", str(self.unseen))
 
     @classmethod
@@ -88,16 +88,16 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         cls,
         values: np.ndarray,
         transform: str,
-        place: Place,
+        location: Location,
         offsets: np.ndarray | None = None,
         base: np.ndarray | None = None,
-    ) -> "Scaled":
+    ) -> "NumericEncoder":
         """Find centre and spread.
 
         Args:
             values: (S,) int64 or float64, NaN where missing, at least one present.
             transform: any but "auto".
-            place: where the column is.
+            location: where the column is.
             offsets: (N + 1,) for the steps of sequences.
             base: (N,) the values before step 0, NaN or None where unknown.
 
@@ -107,7 +107,7 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         x = values.astype(np.float64)
         present = x[~np.isnan(x)]
         start = cls(transform, 0.0, 1.0, unit=transforms.natural_unit(present, transform))  # type: ignore[arg-type]
-        y, alone, _ = start.steps(x, offsets, base, place)
+        y, alone, _ = start.steps(x, offsets, base, location)
         first = (0.0, 1.0)
         if transform == "none":
             loc, scale = 0.0, 1.0
@@ -131,39 +131,39 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         )
 
     def encode(
-        self, values: np.ndarray, place: Place, offsets: np.ndarray | None = None, base: np.ndarray | None = None
+        self, values: np.ndarray, location: Location, offsets: np.ndarray | None = None, base: np.ndarray | None = None
     ) -> np.ndarray:
         """(S,) float64 z, NaN where missing.
 
         Raises:
             SchemaError: a value that the transform is not defined for, or a missing one where training had none.
         """
-        return self.encode_with_slope(values, place, offsets, base)[0]
+        return self.encode_with_slope(values, location, offsets, base)[0]
 
     def encode_with_slope(
-        self, values: np.ndarray, place: Place, offsets: np.ndarray | None = None, base: np.ndarray | None = None
+        self, values: np.ndarray, location: Location, offsets: np.ndarray | None = None, base: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """z, and log(dz/dx) of each step, so that log p(x) = log p(z) + log(dz/dx); 0 where missing, and for masses."""
         x = values.astype(np.float64)
         gone = np.isnan(x)
         if gone.any() and not self.nullable:
-            raise missing_value(place, int(np.argmax(gone)))
-        y, alone, kept = self.steps(x, offsets, base, place)
+            raise missing_value(location, int(np.argmax(gone)))
+        y, alone, kept = self.steps(x, offsets, base, location)
         z, slope = np.full(len(x), np.nan), np.zeros(len(x))
         z[kept] = np.where(alone, (y - self.first_loc) / self.first_scale, (y - self.loc) / self.scale)
         slope[kept] = transforms.log_slope(x[kept], self.transform, self.unit)
         slope[kept] -= np.where(alone, np.log(self.first_scale), np.log(self.scale))
         if self.mass:
             slope[:] = 0.0
-        for atom in self.places:
-            slope[np.abs(z - atom) <= NEAR * (1 + abs(atom))] = 0.0
+        for atom in self.point_mass_positions:
+            slope[np.abs(z - atom) <= POINT_MASS_TOLERANCE * (1 + abs(atom))] = 0.0
         return z, slope
 
     @property
-    def places(self) -> list[float]:
+    def point_mass_positions(self) -> list[float]:
         """Where the atoms are, in the network's units."""
-        atoms = np.array(self.atoms)
-        y = atoms if self.transform in SERIES else transforms.forward(atoms, self.transform, self.unit)
+        atoms = np.array(self.point_masses)
+        y = atoms if self.transform in DIFFERENCE_TRANSFORMS else transforms.forward(atoms, self.transform, self.unit)
         return ((y - self.loc) / self.scale).tolist()
 
     def decode(
@@ -187,10 +187,10 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         z = np.asarray(z, np.float64)
         kept = ~np.isnan(z)
         y = z[kept]
-        if self.transform in SERIES:
+        if self.transform in DIFFERENCE_TRANSFORMS:
             inner = self._inner(kept, offsets)
             before = self.before(base)
-            _, alone = transforms.increments(y, inner, before)
+            _, alone = transforms.differences(y, inner, before)
             step = self._exactly(y * self.scale + self.loc, y)
             step = np.where(alone, y * self.first_scale + self.first_loc, step)
             anchors = None if known is None else transforms.forward(known[kept], self.transform, self.unit)
@@ -211,14 +211,14 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         return x.astype(np.int64) if whole else x
 
     def steps(
-        self, x: np.ndarray, offsets: np.ndarray | None, base: np.ndarray | None, place: Place
+        self, x: np.ndarray, offsets: np.ndarray | None, base: np.ndarray | None, location: Location
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Y of the present values, which of them start from nothing, and which are present."""
-        kept = self.check(x, place)
+        kept = self.check(x, location)
         y = transforms.forward(x[kept], self.transform, self.unit)
-        if self.transform not in SERIES:
+        if self.transform not in DIFFERENCE_TRANSFORMS:
             return y, np.zeros(len(y), bool), kept
-        step, alone = transforms.increments(y, self._inner(kept, offsets), self.before(base))
+        step, alone = transforms.differences(y, self._inner(kept, offsets), self.before(base))
         return step, alone, kept
 
     def placed(self, x: float) -> float:
@@ -228,7 +228,7 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
             return -np.inf
         return (float(transforms.forward(value, self.transform, self.unit)[0]) - self.loc) / self.scale
 
-    def check(self, x: np.ndarray, place: Place) -> np.ndarray:
+    def check(self, x: np.ndarray, location: Location) -> np.ndarray:
         """Which values are present.
 
         Raises:
@@ -239,14 +239,14 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         if not legal.all():
             row = int(np.flatnonzero(kept)[np.argmin(legal)])
             limit = "above 0" if self.transform == "log_return" else f"above {-self.unit:g}"
-            cure = f"Pass Number({place.column!r}, transform=...) with another transform."
-            raise SchemaError(place.at(row), f"a number {limit}, for {self.transform}", f"{x[row]:g}", cure)
+            hint = f"Pass Number({location.column!r}, transform=...) with another transform."
+            raise SchemaError(location.at(row), f"a number {limit}, for {self.transform}", f"{x[row]:g}", hint)
         return kept
 
     def _exactly(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Atoms as they were, where float32 has rounded them."""
-        for atom, place in zip(self.atoms, self.places, strict=True):
-            x = np.where(np.abs(z - place) <= NEAR * (1 + abs(place)), atom, x)
+        for atom, location in zip(self.point_masses, self.point_mass_positions, strict=True):
+            x = np.where(np.abs(z - location) <= POINT_MASS_TOLERANCE * (1 + abs(location)), atom, x)
         return x
 
     def _on_grid(self, x: np.ndarray) -> np.ndarray:
@@ -254,12 +254,12 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         if not self.step:
             return x
         nearest = np.round(x / self.step) * self.step + 0.0  # never -0
-        slack = np.minimum(ROUNDING * np.maximum(np.abs(x), self.high - self.low), 0.2 * self.step)
+        slack = np.minimum(GRID_TOLERANCE * np.maximum(np.abs(x), self.high - self.low), 0.2 * self.step)
         return np.where(np.abs(x - nearest) <= slack, nearest, x)
 
     def _within(self, x: np.ndarray) -> np.ndarray:
         """Bounds as they were, where float32 has rounded a value across."""
-        slack = SLACK * max(self.high - self.low, abs(self.low), abs(self.high))
+        slack = BOUND_TOLERANCE * max(self.high - self.low, abs(self.low), abs(self.high))
         if self.floor is not None:
             x = np.where((x < self.floor) & (x > self.floor - slack), self.floor, x)
         if self.ceiling is not None:
@@ -281,10 +281,10 @@ class Scaled(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         bounds = np.array([0, len(kept)]) if offsets is None else offsets
         if kept.all():
             return bounds
-        return lay(np.diff(np.concatenate(([0], np.cumsum(kept)))[bounds]))
+        return offsets_from_lengths(np.diff(np.concatenate(([0], np.cumsum(kept)))[bounds]))
 
 
-def missing_value(place: Place, row: int) -> SchemaError:
+def missing_value(location: Location, row: int) -> SchemaError:
     """The error about a missing value in a column that had none in training."""
-    cure = "Give a value; or fit again with data in which it is missing at times."
-    return SchemaError(place.at(row), "a value, because none was missing in training", "a missing one", cure)
+    hint = "Give a value; or fit again with data in which it is missing at times."
+    return SchemaError(location.at(row), "a value, because none was missing in training", "a missing one", hint)

@@ -27,26 +27,26 @@ from dataclasses import replace
 import numpy as np
 
 from unspool.dataset.examples import Examples
-from unspool.encoding.columns import Symbols
+from unspool.encoding.columns import Vocabulary
 from unspool.errors import MissingExtra, SchemaError
-from unspool.schema.fields import BYTES, Field, Schema, Text, Unit
-from unspool.tables.columns import lay
+from unspool.schema.fields import BYTE_SYMBOLS, Field, Schema, Text, TextUnit
+from unspool.tables.columns import offsets_from_lengths
 
 WORD = re.compile(r" ?\w+(?:['’]\w+)*| ?[^\w\s]+|\s+(?!\S)|\s")
 """A word or a run of other signs, with one space before it. Of longer white space the last character stands apart."""
 
-WORDS = 20_000
+MAX_WORDS = 20_000
 """Words of a vocabulary at the most, unless told otherwise."""
 
-REPEATED = 2
+MIN_WORD_COUNT = 2
 """Times that a word, or the two parts of a piece, must occur in training to be one symbol."""
 
-PIECES = (1_000, 8_000)
-BEARS = 200
+PIECES_RANGE = (1_000, 8_000)
+CHARACTERS_PER_PIECE = 200
 """Pieces of a vocabulary, unless told otherwise: one for so many characters of training, within these bounds."""
 
 
-def cut_words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """The words of a text; joined, they are the text.
 
     Examples:
@@ -56,17 +56,17 @@ def cut_words(text: str) -> list[str]:
     return WORD.findall(text)
 
 
-def longer(field: Field) -> bool:
+def is_tokenized(field: Field) -> bool:
     """Whether a step of this field is more than a character of text."""
     return isinstance(field, Text) and field.unit != "char"
 
 
-def of_bytes(field: Field) -> bool:
+def is_bytes(field: Field) -> bool:
     """Whether a step of this field is some bytes, which need not be whole characters."""
     return isinstance(field, Text) and field.unit == "bpe"
 
 
-def learn(field: Text, examples: Examples) -> Symbols:
+def fit_tokenizer(field: Text, examples: Examples) -> Vocabulary:
     """The vocabulary of a text field whose unit is longer than a character.
 
     Args:
@@ -78,15 +78,17 @@ def learn(field: Text, examples: Examples) -> Symbols:
     """
     texts = texts_of(examples.steps[field.name], examples.offsets)
     merges: tuple[tuple[str, str], ...] = ()
-    counts = Counter(word for text in texts for word in cut_words(text))
+    counts = Counter(word for text in texts for word in split_words(text))
     if field.unit == "bpe":
-        few, many = PIECES
-        merges = merged(counts, field.vocabulary or min(max(len(examples.steps[field.name]) // BEARS, few), many))
-        pieces, alphabet = _byte_pairs(merges), {*map(chr, range(BYTES)), *map("".join, merges)}
+        few, many = PIECES_RANGE
+        merges = learn_merges(
+            counts, field.vocabulary or min(max(len(examples.steps[field.name]) // CHARACTERS_PER_PIECE, few), many)
+        )
+        pieces, alphabet = _byte_pairs(merges), {*map(chr, range(BYTE_SYMBOLS)), *map("".join, merges)}
     else:
-        frequent = [(word, n) for word, n in counts.most_common() if n >= REPEATED]
+        frequent = [(word, n) for word, n in counts.most_common() if n >= MIN_WORD_COUNT]
         ranked = sorted(frequent, key=lambda pair: (-pair[1], pair[0]))
-        known = {word for word, _ in ranked[: field.vocabulary or WORDS]}
+        known = {word for word, _ in ranked[: field.vocabulary or MAX_WORDS]}
         pieces, alphabet = _spelled(known), {sign for word in counts for sign in word}
     seen: Counter[str] = Counter(dict.fromkeys(alphabet, 0))
     for word, n in counts.items():
@@ -95,10 +97,10 @@ def learn(field: Text, examples: Examples) -> Symbols:
     once = sum(n == 1 for n in seen.values())
     unseen = 0.0 if field.unit == "bpe" else (once + 0.5) / (seen.total() + 1)
     values = sorted(seen, key=lambda piece: (-seen[piece], piece))
-    return Symbols(tuple(values), unseen, True, merges)
+    return Vocabulary(tuple(values), unseen, True, merges)
 
 
-def merged(counts: Counter[str], vocabulary: int) -> tuple[tuple[str, str], ...]:
+def learn_merges(counts: Counter[str], vocabulary: int) -> tuple[tuple[str, str], ...]:
     """The merges of byte-pair encoding, most frequent first.
 
     Args:
@@ -114,9 +116,9 @@ def merged(counts: Counter[str], vocabulary: int) -> tuple[tuple[str, str], ...]
         raise MissingExtra(
             "Text(unit='bpe')", "the package tokenizers", "none", "pip install 'unspool[text]'"
         ) from None
-    alphabet = list(map(chr, range(BYTES)))
+    alphabet = list(map(chr, range(BYTE_SYMBOLS)))
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary, min_frequency=REPEATED, initial_alphabet=alphabet, show_progress=False
+        vocab_size=vocabulary, min_frequency=MIN_WORD_COUNT, initial_alphabet=alphabet, show_progress=False
     )
     learned = Tokenizer(models.BPE())
     # In one order whatever that of the rows, so that ties fall the same way.
@@ -125,31 +127,31 @@ def merged(counts: Counter[str], vocabulary: int) -> tuple[tuple[str, str], ...]
     return tuple((left, right) for left, right in json.loads(learned.to_str())["model"]["merges"])
 
 
-def check(field: Field, column: Symbols) -> None:
+def check_vocabulary(field: Field, column: Vocabulary) -> None:
     """Refuse a vocabulary that is not of its field's unit.
 
     Raises:
         SchemaError: what it holds instead.
     """
-    unit: Unit | None = field.unit if isinstance(field, Text) else None
-    place = f"symbols of {field.name!r}"
+    unit: TextUnit | None = field.unit if isinstance(field, Text) else None
+    location = f"symbols of {field.name!r}"
     if column.text != (unit is not None):
-        raise SchemaError(place, "text exactly if the field is Text", field.kind)
+        raise SchemaError(location, "text exactly if the field is Text", field.kind)
     values = [str(value) for value in column.values]
     if column.merges and unit != "bpe":
-        raise SchemaError(place, "merges only of pieces", f"{len(column.merges)} merges")
+        raise SchemaError(location, "merges only of pieces", f"{len(column.merges)} merges")
     if unit == "char" and any(len(value) > 1 for value in values):
-        raise SchemaError(place, "single characters", repr(max(values, key=len)))
-    if unit == "word" and any(len(value) > 1 and cut_words(value) != [value] for value in values):
-        raise SchemaError(place, "characters and words", repr(next(v for v in values if cut_words(v) != [v])))
+        raise SchemaError(location, "single characters", repr(max(values, key=len)))
+    if unit == "word" and any(len(value) > 1 and split_words(value) != [value] for value in values):
+        raise SchemaError(location, "characters and words", repr(next(v for v in values if split_words(v) != [v])))
     if unit == "bpe":
-        made = {*map(chr, range(BYTES)), *map("".join, column.merges)}
+        made = {*map(chr, range(BYTE_SYMBOLS)), *map("".join, column.merges)}
         parts = {part for pair in column.merges for part in pair}
         if made != set(values) or not parts <= made:
-            raise SchemaError(place, "all bytes and what the merges make of them", f"{len(values)} other pieces")
+            raise SchemaError(location, "all bytes and what the merges make of them", f"{len(values)} other pieces")
 
 
-def cut(schema: Schema, columns: Iterable[object], examples: Examples) -> Examples:
+def tokenize(schema: Schema, columns: Iterable[object], examples: Examples) -> Examples:
     """Examples with texts cut into their units, so that a step is one of them; other examples as they are.
 
     Args:
@@ -158,19 +160,23 @@ def cut(schema: Schema, columns: Iterable[object], examples: Examples) -> Exampl
         examples: with code points, and offsets that count them.
     """
     for field, column in zip(schema.steps, columns, strict=True):
-        if longer(field) and isinstance(column, Symbols):
+        if is_tokenized(field) and isinstance(column, Vocabulary):
             pieces = _cutter(field, column)
             rows = [
-                [piece for word in cut_words(text) for piece in pieces(word)]
+                [piece for word in split_words(text) for piece in pieces(word)]
                 for text in texts_of(examples.steps[field.name], examples.offsets)
             ]
             flat = np.array([piece for row in rows for piece in row], dtype=object)
-            return replace(examples, steps={field.name: flat}, offsets=lay(np.array(list(map(len, rows)), np.int64)))
+            return replace(
+                examples,
+                steps={field.name: flat},
+                offsets=offsets_from_lengths(np.array(list(map(len, rows)), np.int64)),
+            )
     return examples
 
 
-def joined(
-    column: Symbols, codes: np.ndarray, offsets: np.ndarray, before: np.ndarray | None
+def detokenize(
+    column: Vocabulary, codes: np.ndarray, offsets: np.ndarray, before: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """What each piece of bytes adds to its text, and the bytes that are left over at the end of each sequence.
 
@@ -218,8 +224,8 @@ def _text_bytes(piece: str) -> bytes:
     return piece.encode("latin-1")
 
 
-def _cutter(field: Field, column: Symbols) -> Callable[[str], list[str]]:
-    return _byte_pairs(column.merges) if of_bytes(field) else _spelled({str(value) for value in column.values})
+def _cutter(field: Field, column: Vocabulary) -> Callable[[str], list[str]]:
+    return _byte_pairs(column.merges) if is_bytes(field) else _spelled({str(value) for value in column.values})
 
 
 def _spelled(known: set[str]) -> Callable[[str], list[str]]:
@@ -228,7 +234,7 @@ def _spelled(known: set[str]) -> Callable[[str], list[str]]:
 
 def _byte_pairs(merges: Iterable[tuple[str, str]]) -> Callable[[str], list[str]]:
     """Cuts a word into pieces: those neighbours become one whose merge was learned first, until none have a merge."""
-    rank = {pair: place for place, pair in enumerate(merges)}
+    rank = {pair: location for location, pair in enumerate(merges)}
     never = len(rank)
     cache: dict[str, list[str]] = {}
 
@@ -249,8 +255,8 @@ def _byte_pairs(merges: Iterable[tuple[str, str]]) -> Callable[[str], list[str]]
 
 def _apart(ranks: list[int], wanted: int) -> list[int]:
     """Where a merge applies, from the left; of places next to each other, which share a part, every second one."""
-    places: list[int] = []
+    locations: list[int] = []
     for at, rank in enumerate(ranks):
-        if rank == wanted and (not places or at > places[-1] + 1):
-            places.append(at)
-    return places
+        if rank == wanted and (not locations or at > locations[-1] + 1):
+            locations.append(at)
+    return locations

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-CLIP = 700.0
+MAX_EXPONENT = 700.0
 """Largest exponent: exp(700) is finite in float64."""
 
 
@@ -24,10 +24,10 @@ def forward(x: np.ndarray, transform: str, unit: float) -> np.ndarray:
 def inverse(y: np.ndarray, transform: str, unit: float) -> np.ndarray:
     """X of y: undoes `forward`. Exponents past 700 are cut, so that what a wild draw gives is still finite."""
     if transform == "log1p":
-        return np.expm1(np.clip(y, -CLIP, CLIP)) * unit
+        return np.expm1(np.clip(y, -MAX_EXPONENT, MAX_EXPONENT)) * unit
     if transform == "asinh":
-        return np.sinh(np.clip(y, -CLIP, CLIP)) * unit
-    return np.exp(np.clip(y, -CLIP, CLIP)) if transform == "log_return" else y
+        return np.sinh(np.clip(y, -MAX_EXPONENT, MAX_EXPONENT)) * unit
+    return np.exp(np.clip(y, -MAX_EXPONENT, MAX_EXPONENT)) if transform == "log_return" else y
 
 
 def log_slope(x: np.ndarray, transform: str, unit: float) -> np.ndarray:
@@ -62,7 +62,7 @@ def natural_unit(x: np.ndarray, transform: str) -> float:
     return max(unit, float(-2 * x.min())) if transform == "log1p" else unit
 
 
-def increments(y: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def differences(y: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Each value less the one before it in its sequence, and which values have none before.
 
     Args:
@@ -87,7 +87,7 @@ def increments(y: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -> t
 
 
 def accumulate(step: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -> np.ndarray:
-    """Undoes `increments`: running sums within each sequence.
+    """Undoes `differences`: running sums within each sequence.
 
     Sequence by sequence, not as one running sum over all: a sequence must not depend, not even in its
     last bits, on those before it.

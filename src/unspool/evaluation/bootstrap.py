@@ -3,7 +3,7 @@
 import numpy as np
 
 from unspool.dataset.examples import Examples
-from unspool.tables.columns import lay
+from unspool.tables.columns import offsets_from_lengths
 
 
 def block_bootstrap(train: Examples, asked: Examples, samples: int, seed: int, block: int | None = None) -> Examples:
@@ -34,7 +34,7 @@ def block_bootstrap(train: Examples, asked: Examples, samples: int, seed: int, b
     rows = np.repeat(np.arange(len(asked)), samples)
     lengths = train.lengths[rng.integers(0, len(train), len(rows))]
     at = np.zeros(int(lengths.sum()), np.int64)
-    offsets = lay(lengths)
+    offsets = offsets_from_lengths(lengths)
     # From the longest: of the sorted sequences, the first few are those that reach to the end of a block.
     order = np.argsort(-train.lengths, kind="stable")
     for start in range(0, int(lengths.max(initial=0)), size):
@@ -49,5 +49,5 @@ def block_bootstrap(train: Examples, asked: Examples, samples: int, seed: int, b
         {name: column[at] for name, column in train.steps.items()},
         offsets,
         {name: column[rows] for name, column in asked.first.items()},
-        place="the block bootstrap",
+        location="the block bootstrap",
     )

@@ -28,7 +28,7 @@ from unspool.evaluation.simulated import autoregressive, independent
 from unspool.evaluation.surprise import surprise
 from unspool.network.decoder import Net
 from unspool.schema.fields import Schema, Text
-from unspool.training.batching import split
+from unspool.training.batching import validation_split
 from unspool.training.checkpoint import fingerprint
 
 JUDGED = 1 / 3
@@ -193,7 +193,7 @@ def facts_of(model: Judged, sides: Sides) -> dict[str, str]:
 def _cut(encoded: Encoded, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows to learn from and rows to judge, as training cuts them."""
     try:
-        return split(encoded, share, seed)
+        return validation_split(encoded, share, seed)
     except TrainingError:  # its words are those of a fit; ours say what an evaluation takes
         return np.arange(0), np.arange(len(encoded))
 
@@ -202,5 +202,5 @@ def _checked(sides: Sides) -> Sides:
     for part, what in ((sides.test, "to judge"), (sides.train, "for the baselines to learn from")):
         if len(part) < LEAST or not part.offsets[-1]:
             found = f"{len(part)} sequences of {part.offsets[-1]} steps in all"
-            raise DataError(part.place, f"at least {LEAST} sequences {what}, and not all of them empty", found)
+            raise DataError(part.location, f"at least {LEAST} sequences {what}, and not all of them empty", found)
     return sides

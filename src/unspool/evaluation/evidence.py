@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec, Encoded
-from unspool.encoding.columns import Flags, Symbols
-from unspool.encoding.monotone import Gaps
-from unspool.encoding.multilabel import Block
-from unspool.encoding.numeric import NEAR, Scaled
+from unspool.encoding.columns import BinaryEncoder, Vocabulary
+from unspool.encoding.monotone import IncrementEncoder
+from unspool.encoding.multilabel import MultiLabel
+from unspool.encoding.numeric import POINT_MASS_TOLERANCE, NumericEncoder
 from unspool.evaluation.densities import Measure
 from unspool.evaluation.laid import Laid
 from unspool.evaluation.ngram import Tokens
-from unspool.tables.columns import lay, spans
+from unspool.tables.columns import offsets_from_lengths, ragged_indices
 
 ORDINARY, MISSING = 0, 1
 """What a number may be, before the atoms of its column."""
@@ -50,14 +50,14 @@ def targets(codec: Codec) -> tuple[Target, ...]:
     """The step fields, in their order."""
     found = []
     for item, column in zip(codec.schema.steps, codec.steps, strict=True):
-        if isinstance(column, Symbols):
+        if isinstance(column, Vocabulary):
             found.append(Target(item.name, symbols=len(column.values)))
-        elif isinstance(column, Block):
+        elif isinstance(column, MultiLabel):
             found.append(Target(item.name, members=column.members))
         elif (number := _number(column)) is not None:
             measure = Measure(number.step if number.mass else None)
-            kinds = 2 + len(number.atoms)
-            found.append(Target(item.name, measure=measure, kinds=kinds, gaps=isinstance(column, Gaps)))
+            kinds = 2 + len(number.point_masses)
+            found.append(Target(item.name, measure=measure, kinds=kinds, gaps=isinstance(column, IncrementEncoder)))
     return tuple(found)
 
 
@@ -107,14 +107,14 @@ class Evidence(Laid):
 
     def take(self, rows: NDArray[np.int64]) -> "Evidence":
         """The sequences at some positions, in that order."""
-        at = spans(self.offsets, rows)
+        at = ragged_indices(self.offsets, rows)
         return Evidence(
             tuple(column[rows] for column in self.inputs),
             {name: column[at] for name, column in self.symbols.items()},
             {name: column[at] for name, column in self.numbers.items()},
             {name: column[at] for name, column in self.kinds.items()},
             {name: column[rows] for name, column in self.first.items()},
-            lay(self.lengths[rows]),
+            offsets_from_lengths(self.lengths[rows]),
             None if self.starts is None else self.starts[rows],
             self.gap,
             None if self.groups is None else self.groups[rows],
@@ -134,18 +134,18 @@ def evidence(codec: Codec, examples: Examples, encoded: Encoded) -> Evidence:
     symbols, numbers, kinds, first, blocks = {}, {}, {}, {}, {}
     rest: dict[str, Any] = {"starts": examples.starts, "gap": examples.gap, "groups": _groups(codec, encoded)}
     for item, column, values in zip(codec.schema.steps, codec.steps, encoded.steps, strict=True):
-        if isinstance(column, Symbols):
+        if isinstance(column, Vocabulary):
             symbols[item.name] = values.astype(np.int64)
-        elif isinstance(column, Block):
+        elif isinstance(column, MultiLabel):
             there = ~np.isnan(values[:, 0])
             symbols[item.name] = there.astype(np.int64)
             members = {
                 name: (flags > 0).astype(np.int64) for name, flags in zip(column.members, values[there].T, strict=True)
             }
-            laid = lay(np.diff(lay(there)[encoded.offsets]))
+            laid = offsets_from_lengths(np.diff(offsets_from_lengths(there)[encoded.offsets]))
             blocks[item.name] = Evidence(encoded.inputs, members, {}, {}, {}, laid, **rest)
         elif (number := _number(column)) is not None:
-            gaps = isinstance(column, Gaps)
+            gaps = isinstance(column, IncrementEncoder)
             numbers[item.name] = (number.decode(values) if gaps else examples.steps[item.name]).astype(np.float64)
             kinds[item.name] = _kinds(number, values)
             if not gaps and item.name in examples.first:
@@ -155,26 +155,26 @@ def evidence(codec: Codec, examples: Examples, encoded: Encoded) -> Evidence:
     return Evidence(encoded.inputs, *sides, **rest, characters=characters, blocks=blocks)
 
 
-def _number(column: object) -> Scaled | None:
+def _number(column: object) -> NumericEncoder | None:
     """What is drawn of a column of numbers: itself, or its gaps or drops, whose likelihood is that of the column."""
-    column = column.gap if isinstance(column, Gaps) else column
-    return column if isinstance(column, Scaled) else None
+    column = column.gap if isinstance(column, IncrementEncoder) else column
+    return column if isinstance(column, NumericEncoder) else None
 
 
-def _kinds(column: Scaled, values: NDArray[np.float64]) -> NDArray[np.int64]:
+def _kinds(column: NumericEncoder, values: NDArray[np.float64]) -> NDArray[np.int64]:
     """What each value is to the model, from what its network sees."""
     kinds = np.where(np.isnan(values), MISSING, ORDINARY).astype(np.int64)
-    for k, place in enumerate(column.places):
-        kinds[np.abs(values - place) <= NEAR * (1 + abs(place))] = MISSING + 1 + k
+    for k, location in enumerate(column.point_mass_positions):
+        kinds[np.abs(values - location) <= POINT_MASS_TOLERANCE * (1 + abs(location))] = MISSING + 1 + k
     return kinds
 
 
 def _groups(codec: Codec, encoded: Encoded) -> NDArray[np.int64] | None:
     joint = None
     for column, values in zip(codec.inputs, encoded.inputs, strict=True):
-        if isinstance(column, Symbols):
+        if isinstance(column, Vocabulary):
             size, codes = len(column.values), values.astype(np.int64)
-        elif isinstance(column, Flags):
+        elif isinstance(column, BinaryEncoder):
             size, codes = 3, np.where(np.isnan(values[:, 0]), 2, values[:, 0] > 0).astype(np.int64)
         else:
             continue

@@ -72,7 +72,7 @@ class Row(NamedTuple):
     steps: str
     mean: float
     mean_made: float
-    spread: float
+    sharding: float
     spread_made: float
     change: float
     change_made: float
@@ -109,9 +109,9 @@ def by_position(real: Side, made: Side, name: str) -> list[Row]:
 def _off(rows: list[Row]) -> float:
     """How far off a number is at the last band, by mean and spread, in real standard deviations."""
     last = rows[-1] if rows else None
-    if last is None or not last.spread > 0:
+    if last is None or not last.sharding > 0:
         return 0.0
-    return (abs(last.mean_made - last.mean) + abs(last.spread_made - last.spread)) / last.spread
+    return (abs(last.mean_made - last.mean) + abs(last.spread_made - last.sharding)) / last.sharding
 
 
 def judge(rows: list[Row]) -> list[str]:

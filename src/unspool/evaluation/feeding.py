@@ -18,12 +18,12 @@ from unspool.evaluation.paths import made
 from unspool.evaluation.scores import WHOLE
 from unspool.evaluation.section import Cell, Column, Measured, Section, Table
 from unspool.evaluation.sides import sides
-from unspool.network.build import shape_of
+from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
-from unspool.training.batching import split
+from unspool.training.batching import validation_split
 from unspool.training.defaults import plan
 from unspool.training.train_step import Feeding
-from unspool.training.trainer import Task, train
+from unspool.training.trainer import TrainingData, train
 
 NAME, TITLE = "feeding", "Would it help to be fed its own output while it learns?"
 FEEDINGS: tuple[Feeding, ...] = get_args(Feeding)
@@ -46,7 +46,7 @@ class Fed(NamedTuple):
 
     nats: NDArray[np.float64]
     energy: NDArray[np.float64]
-    told: Measured | None
+    step_context: Measured | None
 
 
 def feeding(
@@ -96,16 +96,16 @@ def feeding(
 def _fitted(config: Config, codec: Codec, known: Examples, how: Feeding, seed: int) -> Net:
     encoded = codec.encode(known)
     options = config.training.but(feeding=how, holdout=config.training.holdout or HELD, seconds=None)
-    rows, heldout_rows = split(encoded, options.holdout, seed)
+    rows, validation_rows = validation_split(encoded, options.holdout, seed)
     learned = encoded.take(rows)
     network = config.network.but(size=config.size, embedding=config.embedding)
     numbers = plan(network, options, codec, examples=len(learned), steps=int(learned.offsets[-1]))
     updates = min(numbers.updates, UPDATES)
     looks = max(1, min(numbers.round, updates // 10))
     numbers = replace(numbers, updates=updates, round=looks, warmup=updates // 10 + 1)
-    shape = shape_of(codec, numbers.network, numbers.size, numbers.embedding)
-    heldout = encoded.take(heldout_rows)
-    task = Task.of(learned, heldout, stops=shape.stops, seed=seed, segment=numbers.segment)
+    shape = architecture_of(codec, numbers.network, numbers.size, numbers.embedding)
+    validation = encoded.take(validation_rows)
+    task = TrainingData.of(learned, validation, stops=shape.stops, seed=seed, segment=numbers.segment)
     return train(task, numbers, Net(np.random.default_rng([seed, 5]), shape))[0]
 
 
@@ -133,7 +133,9 @@ def compared(
     rows: list[tuple[Cell, ...]] = []
     for how, one in fed.items():
         nearer, more = gains[how] if how != "teacher" else (None, None)
-        rows.append((how, by_sequence(one.energy, chosen), nearer, ratio(one.nats, steps, clusters), more, one.told))
+        rows.append(
+            (how, by_sequence(one.energy, chosen), nearer, ratio(one.nats, steps, clusters), more, one.step_context)
+        )
     columns = (
         Column("feeding", "text"),
         Column("energy score", better="lower"),
@@ -171,5 +173,5 @@ def _verdict(own: Feeding, gains: dict[Feeding, tuple[Measured, Measured]]) -> s
             f"{best.capitalize()} feeding helped: its paths come nearer to real ones by {near.value:.3f} ± "
             f"{near.error:.3f} in the energy score, at {cost}"
         )
-    cure = "" if own == best else f"; this model was fitted under {own} feeding: try Training(feeding={best!r})"
-    return said + cure + "."
+    hint = "" if own == best else f"; this model was fitted under {own} feeding: try Training(feeding={best!r})"
+    return said + hint + "."

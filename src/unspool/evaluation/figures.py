@@ -46,8 +46,8 @@ def extra(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError:
         package = name.split(".", maxsplit=1)[0].replace("sklearn", "scikit-learn")
-        cure = "pip install 'unspool[report]'"
-        raise MissingExtra("report", f"the package {package}", "none", cure) from None
+        hint = "pip install 'unspool[report]'"
+        raise MissingExtra("report", f"the package {package}", "none", hint) from None
 
 
 def by_sequence(values: NDArray[Any], owner: NDArray[np.int64]) -> Measured:

@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec, Encoded
-from unspool.encoding.columns import Symbols
-from unspool.encoding.multilabel import Block
-from unspool.generation.sampler import Request, generate
-from unspool.generation.support import confined
+from unspool.encoding.columns import Vocabulary
+from unspool.encoding.multilabel import MultiLabel
+from unspool.generation.sampler import SampleRequest, sample_sequences
+from unspool.generation.support import with_support
 from unspool.network.decoder import Net
 from unspool.network.distributions.rules import Rule
 from unspool.options import Sampling
 from unspool.schema.coercion import code_points
-from unspool.tables.columns import lay
+from unspool.tables.columns import offsets_from_lengths
 
 
 class Made(NamedTuple):
@@ -46,7 +46,7 @@ def made(net: Net, codec: Codec, examples: Examples, encoded: Encoded, samples: 
     Returns:
         `samples` times as many sequences.
     """
-    request = Request(
+    request = SampleRequest(
         inputs=encoded.inputs,
         samples=samples,
         seed=seed,
@@ -54,19 +54,19 @@ def made(net: Net, codec: Codec, examples: Examples, encoded: Encoded, samples: 
         length=codec.longest if codec.shortest == codec.longest else None,
         limit=max(2 * codec.longest, 1),
     )
-    values, offsets, ended = generate(net, confined(request, codec, examples.first, len(examples)))
+    values, offsets, ended = sample_sequences(net, with_support(request, codec, examples.first, len(examples)))
     as_drawn = offsets
     rows = np.repeat(np.arange(len(examples)), samples)
     first = {name: base[rows] for name, base in examples.first.items()}
     steps = codec.decode(values, offsets, first)
     for field, column, codes in zip(codec.schema.steps, codec.steps, values, strict=True):
-        if isinstance(column, Symbols) and column.text:  # examples hold code points
+        if isinstance(column, Vocabulary) and column.text:  # examples hold code points
             pieces = steps[field.name]
             steps[field.name] = code_points(pieces)
-            offsets = lay(np.array([len(piece) for piece in pieces.tolist()], np.int64))[offsets]
-        elif isinstance(column, Block):  # and a block as one array
+            offsets = offsets_from_lengths(np.array([len(piece) for piece in pieces.tolist()], np.int64))[offsets]
+        elif isinstance(column, MultiLabel):  # and a block as one array
             steps[field.name] = codes
     inputs = {name: column[rows] for name, column in examples.inputs.items()}
-    whole = Examples(inputs, steps, offsets, first, place="what the model made")
+    whole = Examples(inputs, steps, offsets, first, location="what the model made")
     drawn = Encoded(tuple(column[rows] for column in encoded.inputs), tuple(values), as_drawn, ())
     return Made(whole, drawn, np.asarray(ended, np.bool_))

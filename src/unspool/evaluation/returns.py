@@ -107,7 +107,7 @@ def garch_windows(train: Examples, test: Examples, asked: Examples, samples: int
     except MissingExtra:
         return None
     inputs = {name: np.repeat(column, samples, axis=0) for name, column in asked.inputs.items()}
-    return Examples(inputs, {name: paths.ravel()}, np.arange(len(at) * samples + 1) * length, place="GARCH(1,1)-t")
+    return Examples(inputs, {name: paths.ravel()}, np.arange(len(at) * samples + 1) * length, location="GARCH(1,1)-t")
 
 
 class _Garch(NamedTuple):

@@ -76,10 +76,10 @@ def previous(evidence: Evidence, name: str) -> Reals:
     at = np.arange(len(values)) + evidence.owner + 1
     cells = np.full(len(values) + len(evidence), np.nan)
     cells[at] = values
-    heads = evidence.offsets[:-1] + np.arange(len(evidence))
-    cells[heads] = base
+    distributions = evidence.offsets[:-1] + np.arange(len(evidence))
+    cells[distributions] = base
     marks = np.where(np.isnan(cells), 0, np.arange(len(cells)))
-    marks[heads] = heads  # a sequence never sees the one before it
+    marks[distributions] = distributions  # a sequence never sees the one before it
     return cells[np.maximum.accumulate(marks)][at - 1]
 
 

@@ -12,7 +12,7 @@ from unspool.dataset.examples import Examples
 from unspool.errors import DataError
 from unspool.evaluation.laid import Laid
 from unspool.schema.fields import AnyField, Category, Flag, Schema, Text
-from unspool.tables.columns import lay, spans
+from unspool.tables.columns import offsets_from_lengths, ragged_indices
 
 ABSENT = -1
 """The code of a missing symbol."""
@@ -48,12 +48,12 @@ class Side(Laid):
 
     def take(self, rows: NDArray[np.integer[Any]]) -> "Side":
         """The sequences at some positions, in that order; one may come more than once."""
-        at = spans(self.offsets, rows)
+        at = ragged_indices(self.offsets, rows)
         return Side(
             {name: column[rows] for name, column in self.inputs.items()},
             {name: column[at] for name, column in self.numbers.items()},
             {name: column[at] for name, column in self.symbols.items()},
-            lay(self.lengths[rows]),
+            offsets_from_lengths(self.lengths[rows]),
             self.names,
             None if self.clusters is None else self.clusters[rows],
         )

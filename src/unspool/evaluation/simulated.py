@@ -6,7 +6,7 @@ from unspool.evaluation.densities import Measure, Reals
 from unspool.evaluation.evidence import ORDINARY, Evidence, Target
 from unspool.evaluation.series import Chain, fit_chain, previous
 from unspool.evaluation.sides import Side
-from unspool.tables.columns import lay
+from unspool.tables.columns import offsets_from_lengths
 
 FEWEST = 50
 """Pairs of a value and the one before it, below which there is no autoregression."""
@@ -28,7 +28,7 @@ def independent(train: Side, rows: int, samples: int, seed: int) -> Side:
         {},
         {name: column[at] for name, column in train.numbers.items()},
         {name: column[at] for name, column in train.symbols.items()},
-        lay(lengths),
+        offsets_from_lengths(lengths),
         train.names,
     )
 

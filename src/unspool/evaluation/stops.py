@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from unspool.evaluation.evidence import Evidence
 from unspool.evaluation.ngram import interpolated, numbered
-from unspool.tables.columns import lay
+from unspool.tables.columns import offsets_from_lengths
 
 COARSE = (256, 64, 16, 4, 1)
 """Widths of the bands of positions that back off to each other, from the widest."""
@@ -23,7 +23,7 @@ def hazard_nats(train: Evidence, test: Evidence, *, grouped: bool = False) -> ND
         grouped: after each band, also the band within the combination of the inputs' symbols.
     """
     lengths = np.concatenate([train.lengths, test.lengths]) + 1
-    offsets = lay(lengths)
+    offsets = offsets_from_lengths(lengths)
     position = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
     known = np.arange(offsets[-1]) < offsets[len(train)]
     ends = np.zeros(offsets[-1], np.int64)

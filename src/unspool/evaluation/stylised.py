@@ -76,8 +76,8 @@ def stylised(material: Material) -> Section:
     three = (material.train, material.test, material.paths)
     for name, transform in fields.items():
         series = [(side, returns(side, name, transform)) for side in three]
-        facts = [_facts(side.offsets, r) for side, r in series]
-        rows += [Beside(name, fact, *(each[fact] for each in facts)) for fact in facts[0]]
+        observed = [_facts(side.offsets, r) for side, r in series]
+        rows += [Beside(name, fact, *(each[fact] for each in observed)) for fact in observed[0]]
         falls = [drawdowns(side, r) for side, r in series]
         for share in (0.5, 0.9):
             rows.append(Beside(name, f"{share:.0%} of drawdowns up to", *(float(np.quantile(x, share)) for x in falls)))

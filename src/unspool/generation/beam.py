@@ -6,7 +6,7 @@ Graves 2012 (arXiv:1211.3711) for recurrent networks, with the length penalty of
 
 What is searched is the distribution that sampling draws from. A step is: stop?, then the fields in order, and the beam
 decides likewise: every hypothesis is offered as ended here; then the fields, one after another, extend all of them by
-all symbols, and the K likeliest go on. Ended hypotheses take no place in the beam. One that has not stopped at the
+all symbols, and the K likeliest go on. Ended hypotheses take no slot in the beam. One that has not stopped at the
 limit competes as it is, without the probability of a stop that did not happen.
 """
 
@@ -23,37 +23,47 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 from numpy.typing import NDArray
 
 from unspool.errors import OptionError
-from unspool.generation.sampler import LONG, SHORT, TILE, Given, Request, Rooms, begin, given_steps, narrowed
-from unspool.network.decoder import Net, Prepared, Read, Top
+from unspool.generation.sampler import (
+    BLOCK_STEPS,
+    STREAM_STEPS,
+    TILE_ROWS,
+    ObservedSteps,
+    Rooms,
+    SampleRequest,
+    begin,
+    observed_steps,
+    to_single_precision,
+)
+from unspool.network.decoder import DecoderOutput, Feedback, Net, Precomputed
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.lstm import State
 from unspool.options import Beam
 
 
-class Live(NamedTuple):
+class LiveHypotheses(NamedTuple):
     """The hypotheses that go on: the layers' state and what the next step reads, row by row and best first."""
 
     state: State
-    x: Read
+    x: Feedback
     nats: Float[Array, "B K"]
 
 
-class Ended(NamedTuple):
+class EndedHypotheses(NamedTuple):
     """The best hypotheses that have ended.
 
     Attributes:
         score: best first; minus infinity where there are fewer yet.
         steps: how many each has.
-        place: in the beam, when it ended.
+        slot: in the beam, when it ended.
     """
 
     score: Float[Array, "B N"]
     steps: Int[Array, "B N"]
-    place: Int[Array, "B N"]
+    slot: Int[Array, "B N"]
 
 
 class Trail(NamedTuple):
-    """What leads back from the end of a hypothesis to its start: a place in the beam before, and values, by step."""
+    """What leads back from the end of a hypothesis to its start: a slot in the beam before, and values, by step."""
 
     parents: Int[Array, "T B K"]
     values: tuple[Int[Array, "T B K"], ...]
@@ -66,7 +76,7 @@ class Goal(NamedTuple):
     penalty: Float[Array, ""]
 
 
-class Found(NamedTuple):
+class BeamResult(NamedTuple):
     """What a search gives, row by row and best first: flat values, offsets, which stopped, nats, and scores."""
 
     values: tuple[NDArray[Any], ...]
@@ -77,7 +87,9 @@ class Found(NamedTuple):
 
 
 @partial(jax.jit, static_argnames=("width", "best"))
-def start(net: Net, inputs: tuple[Array, ...], goal: Goal, width: int, best: int) -> tuple[Live, Ended, Prepared]:
+def start(
+    net: Net, inputs: tuple[Array, ...], goal: Goal, width: int, best: int
+) -> tuple[LiveHypotheses, EndedHypotheses, Precomputed]:
     """One empty hypothesis for each input, in beams of `width` places; the others are impossible.
 
     Every other sequence is found on the way; the empty one has ended where no steps are asked for.
@@ -87,22 +99,26 @@ def start(net: Net, inputs: tuple[Array, ...], goal: Goal, width: int, best: int
     impossible = lambda count: jnp.full((B, count), -jnp.inf)  # noqa: E731
     score = impossible(best).at[:, 0].set(jnp.where(goal.total == 0, 0.0, -jnp.inf))
     nowhere = jnp.zeros((B, best), jnp.int32)
-    return Live(carry.state, carry.x, impossible(width).at[:, 0].set(0.0)), Ended(score, nowhere, nowhere), ready
+    return (
+        LiveHypotheses(carry.state, carry.x, impossible(width).at[:, 0].set(0.0)),
+        EndedHypotheses(score, nowhere, nowhere),
+        ready,
+    )
 
 
 @partial(jax.jit, static_argnames=("steps", "stopping"))
 def extend(
     net: Net,
-    ready: Prepared,
-    live: Live,
-    ended: Ended,
+    ready: Precomputed,
+    live: LiveHypotheses,
+    ended: EndedHypotheses,
     goal: Goal,
     first: Int[Array, ""],
-    rooms: Rooms,
-    given: Given | None,
+    supports: Rooms,
+    given: ObservedSteps | None,
     steps: int,
     stopping: bool,
-) -> tuple[Live, Ended, Trail, Bool[Array, ""]]:
+) -> tuple[LiveHypotheses, EndedHypotheses, Trail, Bool[Array, ""]]:
     """Move every beam `steps` steps on; the last value says whether nothing that goes on can still win.
 
     Args:
@@ -112,14 +128,16 @@ def extend(
         ended: the best that have ended so far.
         goal: where the search ends; what steps past it give is not looked at.
         first: number of the first of these steps.
-        rooms: by field, which symbols are allowed.
+        supports: by field, which symbols are allowed.
         given: steps that are not searched for, or `None`.
         steps: how many.
         stopping: whether the hazard of stopping counts.
     """
     none = net.masks()
 
-    def once(live: Live, now: tuple[Array, Given | None]) -> tuple[Live, tuple[Trail, Array | None, Array]]:
+    def once(
+        live: LiveHypotheses, now: tuple[Array, ObservedSteps | None]
+    ) -> tuple[LiveHypotheses, tuple[Trail, Array | None, Array]]:
         number, given = now
         top, state = net.step(ready, live.x, live.state, none)
         nats, stopped = live.nats, None
@@ -129,41 +147,41 @@ def extend(
             if given is not None:
                 stopped = jnp.where(given.going[:, None], -jnp.inf, stopped)
             nats += log_sigmoid(-hazard)
-        nats, parents, values = _step_of(net, ready, top, nats, rooms, given)
+        nats, parents, values = _step_of(net, ready, top, nats, supports, given)
         state = State(*(_of_parents(part, parents) for part in state))
         x = net.feed(ready, tuple(v.reshape(-1) for v in values))
-        return Live(state, x, nats), (Trail(parents, values), stopped, nats)
+        return LiveHypotheses(state, x, nats), (Trail(parents, values), stopped, nats)
 
     live, (trail, stopped, nats) = jax.lax.scan(once, live, (first + jnp.arange(steps), given))
     ended = _entered(ended, stopped, nats, goal, first)
     # Nats only fall from here on, and no later end divides them by more than the last one.
-    bound = live.nats[:, 0] / lp(goal.total, goal.penalty)
+    bound = live.nats[:, 0] / length_penalty(goal.total, goal.penalty)
     return live, ended, trail, (ended.score[:, -1] >= bound).all()
 
 
 @jax.jit
 def retrace(
-    trail: Trail, place: Int[Array, "B N"], steps: Int[Array, "B N"], first: Int[Array, ""]
+    trail: Trail, slot: Int[Array, "B N"], steps: Int[Array, "B N"], first: Int[Array, ""]
 ) -> tuple[Int[Array, "B N"], tuple[Int[Array, "T B N"], ...]]:
     """Follow hypotheses back through some steps: their places in the beam before these, and their values.
 
     Args:
         trail: of these steps.
-        place: in the beam, after these steps or after as many as the hypothesis has.
+        slot: in the beam, after these steps or after as many as the hypothesis has.
         steps: of each hypothesis; values past its end mean nothing.
         first: number of the first of these steps.
     """
 
-    def back(place: Array, now: tuple[Trail, Array]) -> tuple[Array, tuple[Array, ...]]:
+    def back(slot: Array, now: tuple[Trail, Array]) -> tuple[Array, tuple[Array, ...]]:
         trail, t = now
-        values = tuple(jnp.take_along_axis(v, place, 1) for v in trail.values)
-        return jnp.where(t < steps, jnp.take_along_axis(trail.parents, place, 1), place), values
+        values = tuple(jnp.take_along_axis(v, slot, 1) for v in trail.values)
+        return jnp.where(t < steps, jnp.take_along_axis(trail.parents, slot, 1), slot), values
 
     number = first + jnp.arange(trail.parents.shape[0])
-    return jax.lax.scan(back, place, (trail, number), reverse=True)
+    return jax.lax.scan(back, slot, (trail, number), reverse=True)
 
 
-def check(beam: Beam, net: Net, names: Sequence[str], samples: int) -> None:
+def check_beam(beam: Beam, net: Net, names: Sequence[str], samples: int) -> None:
     """Refuse what a beam can't search.
 
     Args:
@@ -175,19 +193,19 @@ def check(beam: Beam, net: Net, names: Sequence[str], samples: int) -> None:
     Raises:
         OptionError: a step field is a number, and it is named; or another number of sequences than the beam's.
     """
-    pairs = zip(names, net.shape.heads, strict=True)
-    numbers = [repr(name) for name, head in pairs if not isinstance(head, Categorical)]
+    pairs = zip(names, net.shape.distributions, strict=True)
+    numbers = [repr(name) for name, dist in pairs if not isinstance(dist, Categorical)]
     if numbers:
-        cure = (
+        hint = (
             'A number has no most probable value but its mode: use rule="greedy", or a low Sampling(temperature=...).'
         )
-        raise OptionError("rule", "categories only, for a beam search", f"numbers: {', '.join(numbers)}", cure)
+        raise OptionError("rule", "categories only, for a beam search", f"numbers: {', '.join(numbers)}", hint)
     if samples not in (1, beam.best):
-        cure = f"A beam gives its best sequences: ask for Beam(best={samples})."
-        raise OptionError(f"n={samples}", f"1, or as many as Beam(best={beam.best})", str(samples), cure)
+        hint = f"A beam gives its best sequences: ask for Beam(best={samples})."
+        raise OptionError(f"n={samples}", f"1, or as many as Beam(best={beam.best})", str(samples), hint)
 
 
-def search(net: Net, request: Request, beam: Beam, rows: slice | None = None) -> Found:
+def search(net: Net, request: SampleRequest, beam: Beam, rows: slice | None = None) -> BeamResult:
     """The likeliest sequences of every row of a request, as many as its samples, best first.
 
     Args:
@@ -200,20 +218,22 @@ def search(net: Net, request: Request, beam: Beam, rows: slice | None = None) ->
         OptionError: more sequences are asked for than there are.
     """
     _check_enough(net, request)
-    rows, tile = rows or slice(0, len(request.inputs[0])), max(TILE // beam.width, 1)
+    rows, tile = rows or slice(0, len(request.inputs[0])), max(TILE_ROWS // beam.width, 1)
     tiles = [slice(k, min(k + tile, rows.stop)) for k in range(rows.start, rows.stop, tile)]
     parts = [_tile(net, request, beam, tile) for tile in tiles]
-    fields = [[part[0][j] for part in parts] for j in range(len(net.shape.heads))]
+    fields = [[part[0][j] for part in parts] for j in range(len(net.shape.distributions))]
     values = tuple(np.concatenate([np.zeros(0, np.int32), *field]) for field in fields)
     steps = np.concatenate([np.zeros(0, np.int64), *(part[1] for part in parts)])
     scores = np.concatenate([np.zeros(0), *(part[2] for part in parts)])
     offsets = np.concatenate([[0], np.cumsum(steps)]).astype(np.int64)
     total, stopping = _end(net, request)
-    return Found(values, offsets, (steps < total) | (not stopping), scores * lp(steps, beam.length_penalty), scores)
+    return BeamResult(
+        values, offsets, (steps < total) | (not stopping), scores * length_penalty(steps, beam.length_penalty), scores
+    )
 
 
 def _tile(
-    net: Net, request: Request, beam: Beam, rows: slice
+    net: Net, request: SampleRequest, beam: Beam, rows: slice
 ) -> tuple[tuple[NDArray[np.int32], ...], NDArray[np.int64], NDArray[np.float64]]:
     """Flat values per field of some rows' sequences, their numbers of steps, and their scores."""
     number = np.arange(rows.start, rows.stop)
@@ -221,20 +241,22 @@ def _tile(
     row = np.minimum(np.arange(1 << (count - 1).bit_length()), count - 1) + rows.start
     total, stopping = _end(net, request)
     goal = Goal(jnp.int32(total), jnp.float32(beam.length_penalty))
-    live, ended, ready = start(net, tuple(narrowed(a[row]) for a in request.inputs), goal, beam.width, request.samples)
-    chunk, trails = LONG if total > LONG else SHORT, []
+    live, ended, ready = start(
+        net, tuple(to_single_precision(a[row]) for a in request.inputs), goal, beam.width, request.samples
+    )
+    chunk, trails = BLOCK_STEPS if total > BLOCK_STEPS else STREAM_STEPS, []
     for first in range(0, total, chunk):
-        given = given_steps(request, row, first, chunk)
+        given = observed_steps(request, row, first, chunk)
         live, ended, trail, over = extend(
-            net, ready, live, ended, goal, jnp.int32(first), request.rooms, given, steps=chunk, stopping=stopping
+            net, ready, live, ended, goal, jnp.int32(first), request.supports, given, steps=chunk, stopping=stopping
         )
         trails.append(trail)
         if stopping and bool(over):
             break
-    place = ended.place
+    slot = ended.slot
     made: list[tuple[Array, ...]] = []
     for k, trail in reversed(list(enumerate(trails))):
-        place, values = retrace(trail, place, ended.steps, jnp.int32(k * chunk))
+        slot, values = retrace(trail, slot, ended.steps, jnp.int32(k * chunk))
         made.insert(0, values)
     lengths = np.asarray(ended.steps)[:count].astype(np.int64)
     real = np.arange(len(trails) * chunk) < lengths[..., None]
@@ -242,40 +264,44 @@ def _tile(
         np.concatenate([np.asarray(v[j]) for v in made]).transpose(1, 2, 0)[:count][real]
         if made
         else np.zeros(0, np.int32)
-        for j in range(len(net.shape.heads))
+        for j in range(len(net.shape.distributions))
     )
     return flat, lengths.reshape(-1), np.asarray(ended.score)[:count].astype(np.float64).reshape(-1)
 
 
-def lp(steps: Any, penalty: Any) -> Any:
+def length_penalty(steps: Any, penalty: Any) -> Any:
     """What the log-probability of a sequence is divided by: ((5 + n) / 6) ** penalty for n steps."""
     return ((5.0 + steps) / 6.0) ** penalty
 
 
-def _end(net: Net, request: Request) -> tuple[int, bool]:
+def _end(net: Net, request: SampleRequest) -> tuple[int, bool]:
     """Steps at the most, and whether the network decides the end."""
     total = request.limit if request.length is None else request.length
     return total, net.stop is not None and request.length is None
 
 
-def _check_enough(net: Net, request: Request) -> None:
+def _check_enough(net: Net, request: SampleRequest) -> None:
     """Refuse to look for more sequences than there are."""
     total, stopping = _end(net, request)
     longer, many = 1, 1
     sizes = [
-        head.size if room is None else int(room.symbols.sum())
-        for head, room in zip(net.shape.heads, request.rooms or (None,) * len(net.shape.heads), strict=True)
+        dist.size if support is None else int(support.symbols.sum())
+        for dist, support in zip(
+            net.shape.distributions, request.supports or (None,) * len(net.shape.distributions), strict=True
+        )
     ]
     for t in range(total):
         if many >= request.samples:
             return
-        given = [False] * len(net.shape.heads)
+        given = [False] * len(net.shape.distributions)
         going = False
-        if request.facts is not None:
-            facts, at = request.facts, request.facts.offsets[:-1] + t
-            there = at < facts.offsets[1:]
+        if request.observed is not None:
+            observed, at = request.observed, request.observed.offsets[:-1] + t
+            there = at < observed.offsets[1:]
             going = bool(there.any())
-            given = [bool((there & where[np.where(there, at, 0)]).any()) if going else False for where in facts.where]
+            given = [
+                bool((there & where[np.where(there, at, 0)]).any()) if going else False for where in observed.where
+            ]
         longer *= math.prod(size for size, known in zip(sizes, given, strict=True) if not known)
         many = many + longer if stopping and not going else longer
     if many < request.samples:
@@ -284,18 +310,23 @@ def _check_enough(net: Net, request: Request) -> None:
 
 
 def _step_of(
-    net: Net, ready: Prepared, top: Top, nats: Float[Array, "B K"], rooms: Rooms, given: Given | None
+    net: Net,
+    ready: Precomputed,
+    top: DecoderOutput,
+    nats: Float[Array, "B K"],
+    supports: Rooms,
+    given: ObservedSteps | None,
 ) -> tuple[Float[Array, "B K"], Int[Array, "B K"], tuple[Int[Array, "B K"], ...]]:
     """The K best ways to go on for one step: their nats, which hypotheses they go on from, and their values."""
     K = nats.shape[1]
     parents = jnp.broadcast_to(jnp.arange(K), nats.shape)
     values: tuple[Array, ...] = ()
-    told = net.told(top)
-    for j in range(len(net.shape.heads)):  # all of them categories: `check` refuses others
+    told = net.step_context(top)
+    for j in range(len(net.shape.distributions)):  # all of them categories: `check_beam` refuses others
         each = nats[..., None] + net.log_probs(told, j).reshape(*nats.shape, -1)
         V = each.shape[-1]
-        if rooms and (room := rooms[j]) is not None:
-            each = jnp.where(room.symbols, each, -jnp.inf)
+        if supports and (support := supports[j]) is not None:
+            each = jnp.where(support.symbols, each, -jnp.inf)
         if given is not None:
             other = given.where[j][:, None] & (jnp.arange(V) != given.values[j][:, None])
             each = jnp.where(other[:, None], -jnp.inf, each)
@@ -303,9 +334,9 @@ def _step_of(
         chosen = at // V
         parents = jnp.take_along_axis(parents, chosen, 1) if j else chosen
         values = (*(jnp.take_along_axis(v, chosen, 1) for v in values), at % V)
-        if j + 1 < len(net.shape.heads):
+        if j + 1 < len(net.shape.distributions):
             told = jax.tree.map(lambda part: _of_parents(part, chosen), told)  # noqa: B023
-            told = net.tell(ready, told, j, values[j].reshape(-1))
+            told = net.condition_on(ready, told, j, values[j].reshape(-1))
     return nats, parents, values
 
 
@@ -316,29 +347,29 @@ def _of_parents(rows: Shaped[Array, "*L BK H"], parents: Int[Array, "B K"]) -> S
 
 
 def _entered(
-    ended: Ended,
+    ended: EndedHypotheses,
     stopped: Float[Array, "T B K"] | None,
     nats: Float[Array, "T B K"],
     goal: Goal,
     first: Int[Array, ""],
-) -> Ended:
+) -> EndedHypotheses:
     """The best of those that had ended, those that stop before one of these steps, and those cut at the last step."""
     number = first + jnp.arange(nats.shape[0])[:, None, None]
     nats = jnp.where(number + 1 == goal.total, nats, -jnp.inf)
-    cut = Ended(nats.max(0) / lp(goal.total, goal.penalty), *_whereabouts(goal.total, nats[:1]))
+    cut = EndedHypotheses(nats.max(0) / length_penalty(goal.total, goal.penalty), *_whereabouts(goal.total, nats[:1]))
     groups = [ended, cut]
     if stopped is not None:
-        score = jnp.where(number < goal.total, stopped, -jnp.inf) / lp(number, goal.penalty)
-        groups.insert(1, Ended(_by_row(score), *_whereabouts(number, stopped)))
-    score, steps, place = (jnp.concatenate(parts, 1) for parts in zip(*groups, strict=True))
+        score = jnp.where(number < goal.total, stopped, -jnp.inf) / length_penalty(number, goal.penalty)
+        groups.insert(1, EndedHypotheses(_by_row(score), *_whereabouts(number, stopped)))
+    score, steps, slot = (jnp.concatenate(parts, 1) for parts in zip(*groups, strict=True))
     score, at = jax.lax.top_k(score, ended.score.shape[1])
-    return Ended(score, jnp.take_along_axis(steps, at, 1), jnp.take_along_axis(place, at, 1))
+    return EndedHypotheses(score, jnp.take_along_axis(steps, at, 1), jnp.take_along_axis(slot, at, 1))
 
 
 def _whereabouts(number: Array, like: Float[Array, "T B K"]) -> tuple[Int[Array, "B TK"], Int[Array, "B TK"]]:
     """Numbers of steps, and places in the beam, of all hypotheses of some steps."""
-    place = jnp.broadcast_to(jnp.arange(like.shape[-1]), like.shape)
-    return _by_row(jnp.broadcast_to(number, like.shape)), _by_row(place)
+    slot = jnp.broadcast_to(jnp.arange(like.shape[-1]), like.shape)
+    return _by_row(jnp.broadcast_to(number, like.shape)), _by_row(slot)
 
 
 def _by_row(part: Array) -> Array:

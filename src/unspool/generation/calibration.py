@@ -15,36 +15,42 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from unspool.generation.sampler import Request, generate
+from unspool.generation.sampler import SampleRequest, sample_sequences
 from unspool.network.decoder import Net
-from unspool.network.distributions.base import Head
-from unspool.network.distributions.missing import Nullable
-from unspool.network.distributions.point_masses import Atoms
-from unspool.network.survival import Counts, counted
+from unspool.network.distributions.base import Distribution
+from unspool.network.distributions.missing import WithMissing
+from unspool.network.distributions.point_masses import PointMasses
+from unspool.network.survival import LifeTable, count_ends
 
-SEQUENCES, STEPS, NUMBERS = 4_096, 2**17, 2**26
-"""Sequences, steps and parameters of all their heads that are generated at the most, about, to look at them."""
-REAL, MADE = 20, 100
+MAX_SEQUENCES, MAX_CALIBRATION_STEPS, MAX_CALIBRATION_NUMBERS = 4_096, 2**17, 2**26
+"""Sequences, steps and parameters of all their distributions that are generated at the most, about, to look at them."""
+MIN_TRAINING_ENDS, MIN_GENERATED_ENDS = 20, 100
 """Ends, in training and expected in what is made, that a stretch of positions has at least to be matched by itself."""
-ROUNDS, DAMPING = 4, 0.7
+CALIBRATION_ROUNDS, DAMPING = 4, 0.7
 """How often, and how far shares are moved at once: what is read again makes more of a move than it was."""
-FEW = 20
+HALF_MOVE_COUNT = 20
 """Outcomes of which half a move is made."""
 
 
-def sample(lengths: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], int]:
+def calibration_rows(lengths: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], int]:
     """Examples, an even share, from whose inputs sequences are made to look at them, and how many from each.
 
     Args:
         lengths: (N,) of all examples.
-        width: parameters of all heads.
+        width: parameters of all distributions.
     """
-    most = int(min(SEQUENCES, max(1, min(STEPS, NUMBERS // width) // max(1, lengths.max()))))
+    most = int(
+        min(
+            MAX_SEQUENCES, max(1, min(MAX_CALIBRATION_STEPS, MAX_CALIBRATION_NUMBERS // width) // max(1, lengths.max()))
+        )
+    )
     rows = np.linspace(0, len(lengths) - 1, min(most, len(lengths))).round().astype(np.int64)
     return rows, max(1, most // len(rows))
 
 
-def matched(net: Net, request: Request, lengths: NDArray[np.int64], values: tuple[NDArray[Any], ...]) -> Net:
+def match_marginals(
+    net: Net, request: SampleRequest, lengths: NDArray[np.int64], values: tuple[NDArray[Any], ...]
+) -> Net:
     """The network with biases under which what it generates has the lengths and shares of training.
 
     Args:
@@ -53,38 +59,38 @@ def matched(net: Net, request: Request, lengths: NDArray[np.int64], values: tupl
         lengths: (N,) of training.
         values: per field, (S, ...) of all its steps, on the network's axis.
     """
-    if net.stop is None and not any(isinstance(head, (Nullable, Atoms)) for head in net.shape.heads):
+    if net.stop is None and not any(isinstance(dist, (WithMissing, PointMasses)) for dist in net.shape.distributions):
         return net
-    for _ in range(ROUNDS):
-        made, offsets, ended = generate(net, request)
+    for _ in range(CALIBRATION_ROUNDS):
+        made, offsets, ended = sample_sequences(net, request)
         if net.stop is not None:
-            shift = of_hazard(lengths, np.diff(offsets), ended, net.shape.positions)
+            shift = hazard_shift(lengths, np.diff(offsets), ended, net.shape.positions)
             net = eqx.tree_at(lambda net: net.stop[1], net, net.stop[1] + jnp.asarray(shift, jnp.float32))
-        parts = [of_shares(*each) for each in zip(net.shape.heads, values, made, strict=True)]
+        parts = [logit_shift(*each) for each in zip(net.shape.distributions, values, made, strict=True)]
         moved = net.outputs.b + DAMPING * jnp.asarray(np.concatenate(parts), jnp.float32)
         net = eqx.tree_at(lambda net: net.outputs.b, net, moved)
     return net
 
 
-def of_hazard(
+def hazard_shift(
     lengths: NDArray[np.int64], made: NDArray[np.int64], ended: NDArray[np.bool_], positions: int
 ) -> Float[NDArray[np.float64], " P"]:
     """By position, what the logit of stopping lacks: the same along stretches of positions in which enough end."""
-    found, own = counted(lengths, np.ones(len(lengths), bool), positions), counted(made, ended, positions)
+    found, own = count_ends(lengths, np.ones(len(lengths), bool), positions), count_ends(made, ended, positions)
     scale = len(made) / len(lengths)
-    real = Counts(scale * found.reached, scale * found.ended)  # of as many as are made, so that both are drawn alike
-    full = found.ended * min(1 / REAL, scale / MADE)
+    real = LifeTable(scale * found.reached, scale * found.ended)  # of as many as are made, so that both are drawn alike
+    full = found.ended * min(1 / MIN_TRAINING_ENDS, scale / MIN_GENERATED_ENDS)
     known = np.arange(positions) <= lengths.max()
     stretch = np.floor(np.minimum(np.cumsum(full) - full, max(1.0, full.sum()) - 1)).astype(np.int64)
     stretch = np.minimum(stretch, stretch[known].max())  # past the longest, the shift of the last ones
     return (log_odds(real, stretch, known) - log_odds(own, stretch, known))[stretch]
 
 
-def of_shares(head: Head, real: NDArray[Any], made: NDArray[Any]) -> Float[NDArray[np.float64], " P"]:
-    """What the parameters of a head lack for as many missing values, and as many of each that repeats.
+def logit_shift(dist: Distribution, real: NDArray[Any], made: NDArray[Any]) -> Float[NDArray[np.float64], " P"]:
+    """What the parameters of a distribution lack for as many missing values, and as many of each that repeats.
 
     Args:
-        head: of the field.
+        dist: of the field.
         real: values of training.
         made: generated ones.
 
@@ -96,20 +102,20 @@ def of_shares(head: Head, real: NDArray[Any], made: NDArray[Any]) -> Float[NDArr
     """
     sides = (real, made)
     if not len(real) or not len(made):
-        return np.zeros(head.size)
-    if isinstance(head, Nullable):
+        return np.zeros(dist.size)
+    if isinstance(dist, WithMissing):
         gone = [np.isnan(side).reshape(len(side), -1).any(1) for side in sides]
-        there, lost = lacking(*(np.array([(~mask).sum(), mask.sum()]) for mask in gone))
-        inside = of_shares(head.of, *(side[~mask] for side, mask in zip(sides, gone, strict=True)))
+        there, lost = log_ratio(*(np.array([(~mask).sum(), mask.sum()]) for mask in gone))
+        inside = logit_shift(dist.of, *(side[~mask] for side, mask in zip(sides, gone, strict=True)))
         return np.concatenate([[lost - there], inside])
-    if isinstance(head, Atoms):
-        same = [np.asarray(head.same(jnp.asarray(side, jnp.float32))) for side in sides]
-        own = lacking(*(np.concatenate([[(~one.any(1)).sum()], one.sum(0)]) for one in same))
-        return np.concatenate([own, np.zeros(head.of.size)])
-    return np.zeros(head.size)
+    if isinstance(dist, PointMasses):
+        same = [np.asarray(dist.same(jnp.asarray(side, jnp.float32))) for side in sides]
+        own = log_ratio(*(np.concatenate([[(~one.any(1)).sum()], one.sum(0)]) for one in same))
+        return np.concatenate([own, np.zeros(dist.of.size)])
+    return np.zeros(dist.size)
 
 
-def lacking(real: NDArray[np.int64], made: NDArray[np.int64]) -> Float[NDArray[np.float64], " K"]:
+def log_ratio(real: NDArray[np.int64], made: NDArray[np.int64]) -> Float[NDArray[np.float64], " K"]:
     """What the logits of some outcomes lack, less where few were seen.
 
     Args:
@@ -117,11 +123,13 @@ def lacking(real: NDArray[np.int64], made: NDArray[np.int64]) -> Float[NDArray[n
         made: (K,) how many were generated.
     """
     scale = made.sum() / real.sum()
-    few = np.minimum(real, made) / (np.minimum(real, made) + FEW)
+    few = np.minimum(real, made) / (np.minimum(real, made) + HALF_MOVE_COUNT)
     return few * np.log((scale * real + 0.5) / (made + 0.5))
 
 
-def log_odds(counts: Counts, stretch: NDArray[np.int64], known: NDArray[np.bool_]) -> Float[NDArray[np.float64], " K"]:
+def log_odds(
+    counts: LifeTable, stretch: NDArray[np.int64], known: NDArray[np.bool_]
+) -> Float[NDArray[np.float64], " K"]:
     """Log-odds of ending along each stretch of positions, drawn to even ones by half an end: they are finite."""
     reached, ended = (np.bincount(stretch[known], part[known]) for part in counts)
     return np.log((ended + 0.5) / (reached - ended + 0.5))

@@ -16,49 +16,49 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Int, UInt32
 from numpy.typing import NDArray
 
-from unspool.constraints.cumulative import Track
-from unspool.constraints.pins import Facts
+from unspool.constraints.cumulative import CumulativeOrigin
+from unspool.constraints.pins import Observed
 from unspool.errors import OptionError
-from unspool.network.cumulative import Path
-from unspool.network.decoder import Net, Prepared, Read
-from unspool.network.distributions.base import Head, Room, innermost, over
+from unspool.network.cumulative import CumulativeRule
+from unspool.network.decoder import Feedback, Net, Precomputed
+from unspool.network.distributions.base import Distribution, Support, per_step, unwrapped
 from unspool.network.distributions.categorical import Bernoulli, Categorical
 from unspool.network.distributions.mixture import Point
 from unspool.network.distributions.rules import Rule
 from unspool.network.lstm import State
 from unspool.options import Sampling
-from unspool.runtime.devices import ROWS, available, mesh, placed, turn
+from unspool.runtime.devices import ROW_AXIS, available, device_lock, mesh, put_on_devices
 from unspool.runtime.threefry import Ints, seed_words, uniforms
 
-TILE = 1024
+TILE_ROWS = 1024
 """Rows of one batch at the most."""
-LONG, SHORT = 64, 8
+BLOCK_STEPS, STREAM_STEPS = 64, 8
 """Steps between two looks at whether all sequences have ended; the shorter one serves streams, and sequences shorter
 than the longer one."""
-MOST = 4096
+MAX_DISPATCH_STEPS = 4096
 """Steps of one dispatch at the most. They are a power of two, so that few lengths are compiled."""
-FOLDED = 512
+FOLD_COUNT = 512
 """Steps for which it pays to fold tables."""
-ALONE = 2048
+MIN_WORK_PER_DEVICE = 2048
 """Rows times hidden units that are worth a device."""
-WIDE = {"xla_cpu_prefer_vector_width": 512}
+COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
 """Where a processor has vectors of 512 bits, use all of them: gates are half of what isn't matrix products here."""
 
 
-Heights = tuple[Any, ...]
+RunningSums = tuple[Any, ...]
 """By field, where its values stand that add up, (B,); else `None`. None at all where nobody asks."""
-Rooms = tuple[Room | None, ...]
+Rooms = tuple[Support | None, ...]
 """By field, what its draws are confined to, or `None`; none at all where nothing is."""
 
 
-class Who(NamedTuple):
+class SequenceIds(NamedTuple):
     """Which sequences a batch makes: the input row of each, and which of that row's samples it is."""
 
     row: Int[Ints, " B"]
     sample: Int[Ints, " B"]
 
 
-class Carry(NamedTuple):
+class SamplerState(NamedTuple):
     """What goes from step to step.
 
     Attributes:
@@ -69,12 +69,12 @@ class Carry(NamedTuple):
     """
 
     state: State
-    x: Read
+    x: Feedback
     done: Bool[Array, " B"]
-    heights: Heights
+    heights: RunningSums
 
 
-class Given(NamedTuple):
+class ObservedSteps(NamedTuple):
     """What is given of some steps rather than drawn.
 
     Attributes:
@@ -97,7 +97,7 @@ class Chunk(NamedTuple):
     alive: NDArray[np.bool_]
 
 
-class Request(NamedTuple):
+class SampleRequest(NamedTuple):
     """What to generate.
 
     Attributes:
@@ -109,9 +109,9 @@ class Request(NamedTuple):
         limit: steps at the most where it decides.
         tracks: by field, where the values of each row start that add up, or `None`; none at all where no field has
             a path.
-        rooms: by field, what its draws are confined to, or `None`: `low` and `high` as numbers, or of every row; of a
-            field whose values add up, of its heights.
-        facts: what is given, or `None`.
+        supports: by field, what its draws are confined to, or `None`: `low` and `high` as numbers, or of every row; of
+            a field whose values add up, of its heights.
+        observed: what is given, or `None`.
         first_row: number of the first row, where the rows are a part of a larger request.
     """
 
@@ -121,54 +121,56 @@ class Request(NamedTuple):
     rule: Rule
     length: int | None
     limit: int
-    tracks: tuple[Track | None, ...] = ()
-    rooms: tuple[Room | None, ...] = ()
-    facts: Facts | None = None
+    origins: tuple[CumulativeOrigin | None, ...] = ()
+    supports: tuple[Support | None, ...] = ()
+    observed: Observed | None = None
     first_row: int = 0
 
 
-def opened(net: Net, inputs: tuple[Array | NDArray[Any], ...], heights: Heights = ()) -> tuple[Carry, Prepared]:
+def start_sampling(
+    net: Net, inputs: tuple[Array | NDArray[Any], ...], heights: RunningSums = ()
+) -> tuple[SamplerState, Precomputed]:
     """The inputs become initial states; what no step changes is computed."""
     state, context = net.encode(inputs)  # type: ignore[arg-type]
     B = inputs[0].shape[0]
-    return Carry(state, net.start_rows(B), jnp.zeros(B, bool), heights), net.prepare(context, B * FOLDED)
+    return SamplerState(state, net.start_rows(B), jnp.zeros(B, bool), heights), net.prepare(context, B * FOLD_COUNT)
 
 
-begin = jax.jit(opened)
+begin = jax.jit(start_sampling)
 
 
-@partial(jax.jit, static_argnames=("steps", "stopping", "devices"), compiler_options=WIDE)
+@partial(jax.jit, static_argnames=("steps", "stopping", "devices"), compiler_options=COMPILER_OPTIONS)
 def launch(
     net: Net,
     inputs: tuple[Array | NDArray[Any], ...],
-    heights: Heights,
+    heights: RunningSums,
     *which: Any,
     steps: int,
     stopping: bool,
     devices: int = 1,
-) -> tuple[Prepared, Carry, tuple[tuple[Array, ...], Bool[Array, "T B"]]]:
+) -> tuple[Precomputed, SamplerState, tuple[tuple[Array, ...], Bool[Array, "T B"]]]:
     """`begin` and the first `advance` as one program: `(ready, carry, (values per field, which are real))`."""
-    carry, ready = opened(net, inputs, heights)
+    carry, ready = start_sampling(net, inputs, heights)
     plain = advance.__wrapped__  # type: ignore[attr-defined]  # options are the outermost program's alone
     return ready, *plain(net, ready, carry, *which, steps=steps, stopping=stopping, devices=devices)
 
 
-@partial(jax.jit, static_argnames=("steps", "stopping", "devices"), compiler_options=WIDE)
+@partial(jax.jit, static_argnames=("steps", "stopping", "devices"), compiler_options=COMPILER_OPTIONS)
 def advance(
     net: Net,
-    ready: Prepared,
-    carry: Carry,
+    ready: Precomputed,
+    carry: SamplerState,
     seed: UInt32[Ints, "2"],
-    who: Who,
+    who: SequenceIds,
     first: Int[Array, ""],
     end: Int[Array, ""],
     rule: Rule,
-    rooms: Rooms,
-    given: Given | None,
+    supports: Rooms,
+    given: ObservedSteps | None,
     steps: int,
     stopping: bool,
     devices: int = 1,
-) -> tuple[Carry, tuple[tuple[Array, ...], Bool[Array, "T B"]]]:
+) -> tuple[SamplerState, tuple[tuple[Array, ...], Bool[Array, "T B"]]]:
     """Move every sequence `steps` steps on: `(carry, (values per field, which are real))`.
 
     Args:
@@ -180,23 +182,26 @@ def advance(
         first: number of the first of these steps.
         end: number of the step from which on none is wanted.
         rule: how steps are drawn.
-        rooms: see `Request`, by row.
+        supports: see `SampleRequest`, by row.
         given: what is not drawn, or `None`.
-        steps: how many; past `LONG`, a multiple of it.
+        steps: how many; past `BLOCK_STEPS`, a multiple of it.
         stopping: whether the hazard of stopping decides the end; its uniform is consumed either way.
         devices: that share the rows.
     """
-    whole, rows, along = P(), P(ROWS), P(None, ROWS)
+    whole, rows, along = P(), P(ROW_AXIS), P(None, ROW_AXIS)
     specs: Any = (
         whole,
-        Prepared(whole, whole, whole, rows),  # type: ignore[arg-type]
-        carried := Carry(State(along, along), rows, rows, rows),  # type: ignore[arg-type]
+        Precomputed(whole, whole, whole, rows),  # type: ignore[arg-type]
+        carried := SamplerState(State(along, along), rows, rows, rows),  # type: ignore[arg-type]
         whole,
         rows,
         whole,
         whole,
         whole,
-        tuple(whole if room is None or room.symbols is not None else Room(rows, rows, whole, whole) for room in rooms),
+        tuple(
+            whole if support is None or support.symbols is not None else Support(rows, rows, whole, whole)
+            for support in supports
+        ),
         along,
     )
     local = jax.shard_map(
@@ -206,36 +211,36 @@ def advance(
         out_specs=(carried, (along, along)),
         check_vma=False,
     )
-    return local(net, ready, carry, seed, who, first, end, rule, rooms, given)
+    return local(net, ready, carry, seed, who, first, end, rule, supports, given)
 
 
 def _advance(
     net: Net,
-    ready: Prepared,
-    carry: Carry,
+    ready: Precomputed,
+    carry: SamplerState,
     seed: Ints,
-    who: Who,
+    who: SequenceIds,
     first: Array,
     end: Array,
     rule: Rule,
-    rooms: Rooms,
-    given: Given | None,
+    supports: Rooms,
+    given: ObservedSteps | None,
     *,
     steps: int,
     stopping: bool,
-) -> tuple[Carry, tuple[tuple[Array, ...], Array]]:
+) -> tuple[SamplerState, tuple[tuple[Array, ...], Array]]:
     """What every device does with its rows: block by block, until all of them have ended."""
-    block = min(steps, LONG)
+    block = min(steps, BLOCK_STEPS)
 
-    def some(carry: Carry, at: Array) -> tuple[Carry, tuple[tuple[Array, ...], Array]]:
+    def some(carry: SamplerState, at: Array) -> tuple[SamplerState, tuple[tuple[Array, ...], Array]]:
         numbers = first + at + jnp.arange(block)
-        draws = uniforms(seed, who.row, who.sample, numbers, net.shape.draws)
+        draws = uniforms(seed, who.row, who.sample, numbers, net.shape.num_uniforms)
         part = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, at, block), given)
-        return jax.lax.scan(partial(once, net, ready, rule, stopping, rooms), carry, (numbers, draws, part))
+        return jax.lax.scan(partial(sample_step, net, ready, rule, stopping, supports), carry, (numbers, draws, part))
 
     if block == steps:
         return some(carry, jnp.int32(0))
-    Moving = tuple[Array, Carry, tuple[tuple[Array, ...], Array]]
+    Moving = tuple[Array, SamplerState, tuple[tuple[Array, ...], Array]]
 
     def going(moving: Moving) -> Array:
         at, carry, _ = moving
@@ -254,95 +259,109 @@ def _advance(
     return carry, made
 
 
-def once(
+def sample_step(
     net: Net,
-    ready: Prepared,
+    ready: Precomputed,
     rule: Rule,
     stopping: bool,
-    rooms: Rooms,
-    carry: Carry,
-    now: tuple[Int[Array, ""], Array, Given | None],
-) -> tuple[Carry, tuple[tuple[Array, ...], Array]]:
+    supports: Rooms,
+    carry: SamplerState,
+    now: tuple[Int[Array, ""], Array, ObservedSteps | None],
+) -> tuple[SamplerState, tuple[tuple[Array, ...], Array]]:
     """One step of every sequence: whether it stops, then its fields in order."""
     number, u, given = now
     shape = net.shape
     top, state = net.step(ready, carry.x, carry.state, net.masks())
     done, at = carry.done, int(shape.stops)
     if stopping:
-        stop = Bernoulli().pick(net.hazard(top, number), u[:, :1], Rule(rule.greedy)) > 0.5
+        stop = Bernoulli().sample(net.hazard(top, number), u[:, :1], Rule(rule.greedy)) > 0.5
         done = done | (stop if given is None else stop & ~given.going)
     values: tuple[Array, ...] = ()
-    heights: Heights = ()
-    told = net.told(top)
-    for j, head in enumerate(shape.heads):
-        room, path, height = rooms[j] if rooms else None, net.path(j), carry.heights[j] if carry.heights else None
-        fact = None if given is None else Fact(given.values[j], given.where[j], given.most[j])
+    heights: RunningSums = ()
+    told = net.step_context(top)
+    for j, dist in enumerate(shape.distributions):
+        support, path, height = (
+            supports[j] if supports else None,
+            net.path(j),
+            carry.heights[j] if carry.heights else None,
+        )
+        fact = None if given is None else ObservedValue(given.values[j], given.where[j], given.most[j])
         if path is not None and height is not None:
-            room, fact = on_path(path, height, room, fact, number)
-        value = drawn(head, net.params(told, j), u[:, at : at + head.draws], rule, room, fact)
+            support, fact = to_increment(path, height, support, fact, number)
+        value = sample_field(dist, net.params(told, j), u[:, at : at + dist.num_uniforms], rule, support, fact)
         if path is not None and height is not None:
             height = path.after(height, value)
             if given is not None:
                 height = jnp.where(given.where[j] & ~jnp.isnan(given.values[j]), given.values[j], height)
         values, heights = (*values, value), (*heights, height)
-        told = net.tell(ready, told, j, value)
-        at += head.draws
-    return Carry(state, net.feed(ready, values), done, heights if carry.heights else ()), (values, ~done)
+        told = net.condition_on(ready, told, j, value)
+        at += dist.num_uniforms
+    return SamplerState(state, net.feed(ready, values), done, heights if carry.heights else ()), (values, ~done)
 
 
-class Fact(NamedTuple):
-    """What is given of one field at one step, see `Given`."""
+class ObservedValue(NamedTuple):
+    """What is given of one field at one step, see `ObservedSteps`."""
 
     value: Any
     where: Any
     most: Any
 
 
-def drawn(
-    head: Head, params: Array, uniforms: Array, rule: Rule, room: Room | None = None, fact: Fact | None = None
+def sample_field(
+    dist: Distribution,
+    params: Array,
+    uniforms: Array,
+    rule: Rule,
+    support: Support | None = None,
+    fact: ObservedValue | None = None,
 ) -> Array:
     """The value of a field: what is given, or else a draw within its room."""
-    number = head.symbols is None and head.members is None
-    if fact is not None and head.members is not None:
-        low = jnp.where(fact.where, fact.value, -1.0 if room is None else room.low)
-        high = jnp.where(fact.where, fact.value, 1.0 if room is None else room.high)
-        room = Room(low, high, present=(fact.where & ~jnp.isnan(fact.value)).any(-1))
-    value = head.pick(params, uniforms, rule, room)
-    if room is not None and number:
-        value = room.hold(value)
-    return value if fact is None else jnp.where(over(fact.where, value), fact.value, value)
+    number = dist.symbols is None and dist.members is None
+    if fact is not None and dist.members is not None:
+        low = jnp.where(fact.where, fact.value, -1.0 if support is None else support.low)
+        high = jnp.where(fact.where, fact.value, 1.0 if support is None else support.high)
+        support = Support(low, high, present=(fact.where & ~jnp.isnan(fact.value)).any(-1))
+    value = dist.sample(params, uniforms, rule, support)
+    if support is not None and number:
+        value = support.hold(value)
+    return value if fact is None else jnp.where(per_step(fact.where, value), fact.value, value)
 
 
-def on_path(
-    path: Path, height: Array, room: Room | None, fact: Fact | None, step: Array
-) -> tuple[Room | None, Fact | None]:
+def to_increment(
+    path: CumulativeRule, height: Array, support: Support | None, fact: ObservedValue | None, step: Array
+) -> tuple[Support | None, ObservedValue | None]:
     """Room and fact, which speak of heights, as what they are of the step from one height to the next."""
-    if room is not None and fact is not None and fact.most is not None:
-        room = room._replace(high=jnp.minimum(room.high, fact.most))
-    return path.room(height, room, step), None if fact is None else fact._replace(
+    if support is not None and fact is not None and fact.most is not None:
+        support = support._replace(high=jnp.minimum(support.high, fact.most))
+    return path.support(height, support, step), None if fact is None else fact._replace(
         value=path.towards(height, fact.value)
     )
 
 
-def check(sampling: Sampling, net: Net) -> None:
+def check_sampling(sampling: Sampling, net: Net) -> None:
     """Refuse a rule that no field of this model can take.
 
     Raises:
         OptionError: it names the option.
     """
-    inner = [innermost(head) for head in net.shape.heads]
-    symbols = any(isinstance(head, Categorical) for head in inner)
+    inner = [unwrapped(dist) for dist in net.shape.distributions]
+    symbols = any(isinstance(dist, Categorical) for dist in inner)
     if sampling.top_k is not None and not symbols:
-        cure = "Use top_p, min_p or temperature, which act on numbers too."
+        hint = "Use top_p, min_p or temperature, which act on numbers too."
         raise OptionError(
-            f"Sampling(top_k={sampling.top_k})", "a field of categories to choose from", "numbers only", cure
+            f"Sampling(top_k={sampling.top_k})", "a field of categories to choose from", "numbers only", hint
         )
     random = sampling.temperature != 1 or sampling.top_p is not None or sampling.min_p is not None
-    if random and all(isinstance(head, Point) for head in inner):
-        raise OptionError("rule", "a head with a spread", "point heads only, which draw nothing", "Fit another head.")
+    if random and all(isinstance(dist, Point) for dist in inner):
+        raise OptionError(
+            "rule",
+            "a distribution with a spread",
+            "point distributions only, which draw nothing",
+            "Fit another distribution.",
+        )
 
 
-def chunks(net: Net, request: Request, rows: slice, chunk: int) -> Iterator[Chunk]:
+def chunks(net: Net, request: SampleRequest, rows: slice, chunk: int) -> Iterator[Chunk]:
     """Steps of one tile of a request, some at a time, until all its sequences have ended.
 
     Args:
@@ -355,22 +374,22 @@ def chunks(net: Net, request: Request, rows: slice, chunk: int) -> Iterator[Chun
     count = len(number)
     padded = np.minimum(np.arange(1 << (count - 1).bit_length()), count - 1) + rows.start
     row = padded // request.samples
-    who = Who((row + request.first_row).astype(np.int32), (padded % request.samples).astype(np.int32))
-    inputs = tuple(narrowed(a[row]) for a in request.inputs)
-    worth = int(len(padded) * net.shape.size // ALONE)
+    who = SequenceIds((row + request.first_row).astype(np.int32), (padded % request.samples).astype(np.int32))
+    inputs = tuple(to_single_precision(a[row]) for a in request.inputs)
+    worth = int(len(padded) * net.shape.size // MIN_WORK_PER_DEVICE)
     devices = next(d for d in (4, 2, 1) if d == 1 or d <= min(available(), worth, len(padded)))
-    net = net if devices == 1 else placed(net, devices)
+    net = net if devices == 1 else put_on_devices(net, devices)
     seed, rule = seed_words(request.seed), request.rule
     total = request.limit if request.length is None else request.length
     stopping = net.stop is not None and request.length is None
-    steps = min(chunk, max(SHORT, 1 << (total - 1).bit_length()))
+    steps = min(chunk, max(STREAM_STEPS, 1 << (total - 1).bit_length()))
     how = {"steps": steps, "stopping": stopping, "devices": devices}
     ready, carry = None, None
-    heights = tuple(None if track is None else narrowed(track.start[row]) for track in request.tracks)
-    rooms = tuple(by_row(room, row) for room in request.rooms)
+    heights = tuple(None if origin is None else to_single_precision(origin.start[row]) for origin in request.origins)
+    supports = tuple(support_of_rows(support, row) for support in request.supports)
     for first in range(0, total, steps):
-        which = seed, who, np.int32(first), np.int32(total), rule, rooms, given_steps(request, row, first, steps)
-        with turn(devices):
+        which = seed, who, np.int32(first), np.int32(total), rule, supports, observed_steps(request, row, first, steps)
+        with device_lock(devices):
             if carry is None:
                 ready, carry, made = launch(net, inputs, heights, *which, **how)
             else:
@@ -383,8 +402,8 @@ def chunks(net: Net, request: Request, rows: slice, chunk: int) -> Iterator[Chun
             return
 
 
-def generate(
-    net: Net, request: Request, part: slice | None = None
+def sample_sequences(
+    net: Net, request: SampleRequest, part: slice | None = None
 ) -> tuple[tuple[NDArray[Any], ...], NDArray[np.int64], NDArray[np.bool_]]:
     """Sequences of a request: flat values per field, offsets, and which sequences ended by themselves.
 
@@ -394,11 +413,11 @@ def generate(
         part: which of its sequences, counted row by row, and within a row sample by sample; `None` is all of them.
     """
     part = part or slice(0, len(request.inputs[0]) * request.samples)
-    flat: list[list[NDArray[Any]]] = [[] for _ in net.shape.heads]
+    flat: list[list[NDArray[Any]]] = [[] for _ in net.shape.distributions]
     lengths, stopped = [], []
-    for first in range(part.start, part.stop, TILE):
-        tile = slice(first, min(first + TILE, part.stop))
-        made = list(chunks(net, request, tile, MOST))
+    for first in range(part.start, part.stop, TILE_ROWS):
+        tile = slice(first, min(first + TILE_ROWS, part.stop))
+        made = list(chunks(net, request, tile, MAX_DISPATCH_STEPS))
         width = tile.stop - tile.start
         alive = np.concatenate([c.alive for c in made]).T if made else np.zeros((width, 0), bool)
         for j, parts in enumerate(flat):
@@ -407,48 +426,48 @@ def generate(
         lengths.append(alive.sum(1))
         stopped.append(~alive[:, -1] if made else np.ones(width, bool))
     sizes = np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
-    none = [_nothing(head) for head in net.shape.heads]
+    none = [_nothing(dist) for dist in net.shape.distributions]
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     values = tuple(np.concatenate(parts) if parts else empty for parts, empty in zip(flat, none, strict=True))
     ended = np.concatenate(stopped) if stopped else np.zeros(0, bool)
     return values, offsets, ended | (request.length is not None or net.stop is None)
 
 
-def given_steps(request: Request, row: NDArray[np.int64], first: int, chunk: int) -> Given | None:
+def observed_steps(request: SampleRequest, row: NDArray[np.int64], first: int, chunk: int) -> ObservedSteps | None:
     """The part of what is given that falls into a chunk."""
-    facts = request.facts
-    if facts is None or first >= np.diff(facts.offsets).max(initial=0):
+    observed = request.observed
+    if observed is None or first >= np.diff(observed.offsets).max(initial=0):
         return None
-    at, inside = facts.at(row, first + np.arange(chunk)[:, None])
-    tracks = request.tracks or (None,) * len(facts.values)
+    at, inside = observed.at(row, first + np.arange(chunk)[:, None])
+    origins = request.origins or (None,) * len(observed.values)
 
-    def heights(track: Track | None, y: NDArray[Any]) -> NDArray[Any]:
-        return narrowed(y if track is None else track.heights(y, row))
+    def heights(origin: CumulativeOrigin | None, y: NDArray[Any]) -> NDArray[Any]:
+        return to_single_precision(y if origin is None else origin.heights(y, row))
 
-    return Given(
-        tuple(heights(track, values[at]) for track, values in zip(tracks, facts.values, strict=True)),
-        tuple(where[at] & (inside if where.ndim == 1 else inside[..., None]) for where in facts.where),
+    return ObservedSteps(
+        tuple(heights(origin, values[at]) for origin, values in zip(origins, observed.values, strict=True)),
+        tuple(where[at] & (inside if where.ndim == 1 else inside[..., None]) for where in observed.where),
         tuple(
-            None if most is None else heights(track, np.where(inside, most[at], np.inf))
-            for track, most in zip(tracks, facts.most, strict=True)
+            None if most is None else heights(origin, np.where(inside, most[at], np.inf))
+            for origin, most in zip(origins, observed.most, strict=True)
         ),
         inside,
     )
 
 
-def by_row(room: Room | None, row: NDArray[np.int64]) -> Room | None:
+def support_of_rows(support: Support | None, row: NDArray[np.int64]) -> Support | None:
     """A room's ends for the rows of a batch."""
-    if room is None or room.symbols is not None:
-        return room
-    low, high = (np.asarray(end, np.float32) for end in (room.low, room.high))
-    return room._replace(low=low[row if len(low) > 1 else 0 * row], high=high[row if len(high) > 1 else 0 * row])
+    if support is None or support.symbols is not None:
+        return support
+    low, high = (np.asarray(end, np.float32) for end in (support.low, support.high))
+    return support._replace(low=low[row if len(low) > 1 else 0 * row], high=high[row if len(high) > 1 else 0 * row])
 
 
-def _nothing(head: Head) -> NDArray[Any]:
-    """No values at all of a head, of the right type and shape."""
-    return np.zeros((0, *([] if head.members is None else [head.members])), np.int32 if head.symbols else np.float32)
+def _nothing(dist: Distribution) -> NDArray[Any]:
+    """No values at all of a distribution, of the right type and shape."""
+    return np.zeros((0, *([] if dist.members is None else [dist.members])), np.int32 if dist.symbols else np.float32)
 
 
-def narrowed(values: NDArray[Any]) -> NDArray[Any]:
+def to_single_precision(values: NDArray[Any]) -> NDArray[Any]:
     """An array in the network's precision. It is the compiled program that takes it to a device, quicker than we."""
     return values.astype(np.float32 if values.dtype.kind == "f" else np.int32)

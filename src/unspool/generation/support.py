@@ -8,31 +8,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.constraints.allowed import Allowed, ways_allowed
-from unspool.constraints.cumulative import Track, raised, rises, track_of
-from unspool.constraints.pins import Facts
+from unspool.constraints.cumulative import CumulativeOrigin, never_goes_back, origin_of, running_sum
+from unspool.constraints.pins import Observed
 from unspool.encoding.codec import Codec
-from unspool.encoding.columns import StepColumn, Symbols
-from unspool.encoding.monotone import Gaps
-from unspool.encoding.multilabel import Block
-from unspool.encoding.numeric import Scaled
+from unspool.encoding.columns import StepColumn, Vocabulary
+from unspool.encoding.monotone import IncrementEncoder
+from unspool.encoding.multilabel import MultiLabel
+from unspool.encoding.numeric import NumericEncoder
 from unspool.errors import OptionError
-from unspool.generation.sampler import Request
+from unspool.generation.sampler import SampleRequest
 from unspool.network.combinations import combination
 from unspool.network.decoder import Net
-from unspool.network.distributions.base import Room
+from unspool.network.distributions.base import Support
 
 NOWHERE = np.array([-np.inf])
 """Where a room ends that has no lower end, for all rows."""
 
 
-def confined(
-    request: Request,
+def with_support(
+    request: SampleRequest,
     codec: Codec,
     bases: Mapping[str, NDArray[np.float64]],
     rows: int,
-    facts: Facts | None = None,
+    observed: Observed | None = None,
     allowed: tuple[Allowed | None, ...] = (),
-) -> Request:
+) -> SampleRequest:
     """A request with where paths start, and what draws are confined to.
 
     Args:
@@ -40,54 +40,56 @@ def confined(
         codec: the fitted columns.
         bases: by name, (rows,) the values before step 0.
         rows: how many.
-        facts: what is given.
+        observed: what is given.
         allowed: by step field, what may be drawn; see `unspool.constraints.allowed`.
 
     Raises:
         OptionError: what never falls starts above all that is allowed, or what never rises below it.
     """
     fields = list(zip(codec.schema.steps, codec.steps, strict=True))
-    tracks = tuple(track_of(column, bases.get(field.name), rows) for field, column in fields)
-    rooms = []
-    for j, ((field, column), track) in enumerate(zip(fields, tracks, strict=True)):
-        room = _room(column, track, allowed[j] if allowed else None)
-        if room is not None and track is not None and rises(column) and (room.high < 0).any():
+    origins = tuple(origin_of(column, bases.get(field.name), rows) for field, column in fields)
+    supports = []
+    for j, ((field, column), origin) in enumerate(zip(fields, origins, strict=True)):
+        support = _room(column, origin, allowed[j] if allowed else None)
+        if support is not None and origin is not None and never_goes_back(column) and (support.high < 0).any():
             expected = f"a range that reaches what the first step is counted from, because it never {column.never}"
             found = "one that ends before" if column.never == "falls" else "one that begins above"
             raise OptionError(f"allow, column {field.name!r}", expected, found)
-        rooms.append(Room(NOWHERE, -NOWHERE) if room is None and facts and facts.most[j] is not None else room)
-    return request._replace(tracks=tracks, rooms=tuple(rooms), facts=facts)
+        supports.append(
+            Support(NOWHERE, -NOWHERE) if support is None and observed and observed.most[j] is not None else support
+        )
+    return request._replace(origins=origins, supports=tuple(supports), observed=observed)
 
 
-def _room(column: StepColumn, track: Track | None, allowed: Allowed | None) -> Room | None:
-    """What a field is confined to, as `Request` has it; bounds of numbers that don't add up are kept by their heads."""
-    if isinstance(column, Symbols):
-        return None if allowed is None else Room(symbols=allowed.symbols)
-    if isinstance(column, Block):
-        return None if allowed is None else Room(allowed.low[None], allowed.high[None])
+def _room(column: StepColumn, origin: CumulativeOrigin | None, allowed: Allowed | None) -> Support | None:
+    """The support of a field, as `SampleRequest` has it; distributions keep the bounds of numbers that don't add up."""
+    if isinstance(column, Vocabulary):
+        return None if allowed is None else Support(symbols=allowed.symbols)
+    if isinstance(column, MultiLabel):
+        return None if allowed is None else Support(allowed.low[None], allowed.high[None])
     low, high = (-np.inf, np.inf) if allowed is None else (allowed.low, allowed.high)
-    if track is not None and isinstance(column, Scaled):
+    if origin is not None and isinstance(column, NumericEncoder):
         low = low if column.floor is None else max(low, column.floor)
         high = high if column.ceiling is None else min(high, column.ceiling)
-    if track is not None:
-        ends = [_height(column, track, end) for end in (low, high)]
-        if isinstance(column, Gaps) and column.never == "rises":
+    if origin is not None:
+        ends = [_height(column, origin, end) for end in (low, high)]
+        if isinstance(column, IncrementEncoder) and column.never == "rises":
             ends.reverse()
-        if isinstance(column, Gaps) and column.floor is not None:
+        if isinstance(column, IncrementEncoder) and column.floor is not None:
             # What starts below its floor stays where it is.
-            ends[1] = np.minimum(ends[1], np.maximum(_height(column, track, column.floor), 0.0))
+            ends[1] = np.minimum(ends[1], np.maximum(_height(column, origin, column.floor), 0.0))
         ends[0] = np.where(np.isnan(ends[0]), -np.inf, ends[0])  # the logarithm of what is below 0
-    elif isinstance(column, Scaled):
+    elif isinstance(column, NumericEncoder):
         ends = [np.array([column.placed(end) if np.isfinite(end) else end]) for end in (low, high)]
-    return None if all(np.isinf(end).all() for end in ends) else Room(ends[0], ends[1])
+    return None if all(np.isinf(end).all() for end in ends) else Support(ends[0], ends[1])
 
 
-def _height(column: Scaled | Gaps, track: Track, value: float) -> NDArray[np.float64]:
+def _height(column: NumericEncoder | IncrementEncoder, origin: CumulativeOrigin, value: float) -> NDArray[np.float64]:
     """The height of a value in every row."""
-    return (raised(column, np.array([value])) - track.ground) / track.unit
+    return (running_sum(column, np.array([value])) - origin.origin) / origin.unit
 
 
-def pruned(net: Net, codec: Codec, allowed: tuple[Allowed | None, ...]) -> Net:
+def prune_combinations(net: Net, codec: Codec, allowed: tuple[Allowed | None, ...]) -> Net:
     """The network with those tuples of its combinations that are allowed, so that no field is left without a symbol."""
     parts = []
     for one, fitted in zip(net.shape.combinations, codec.combinations, strict=True):

@@ -35,13 +35,13 @@ class Combination:
     unseen: float
     seen: tuple[tuple[int, ...], ...] = field(compare=False, repr=False)
 
-    def may(self, level: int, place: Array) -> Array:
+    def may(self, level: int, location: Array) -> Array:
         """Which symbols of a field may come, (..., V), at places of the fields before."""
-        return jnp.asarray(tables(self)[level].allowed)[place]
+        return jnp.asarray(tables(self)[level].allowed)[location]
 
-    def after(self, level: int, place: Array, symbol: Array) -> Array:
+    def after(self, level: int, location: Array, symbol: Array) -> Array:
         """The place once a field is known."""
-        return jnp.asarray(tables(self)[level].after)[place, jnp.minimum(symbol, self.sizes[level])]
+        return jnp.asarray(tables(self)[level].after)[location, jnp.minimum(symbol, self.sizes[level])]
 
 
 def combination(
@@ -74,15 +74,15 @@ def tables(combination: Combination) -> tuple[Level, ...]:
         [[0, 1, 1], [1, 0, 0], [1, 1, 1]]
     """
     levels: list[Level] = []
-    places: dict[tuple[int, ...], int] = {(): 0}
+    locations: dict[tuple[int, ...], int] = {(): 0}
     for k, V in enumerate(combination.sizes):
         longer = {start: at for at, start in enumerate(sorted({way[: k + 1] for way in combination.seen}))}
-        allowed = np.zeros((len(places) + 1, V), bool)
-        after = np.full((len(places) + 1, V + 1), len(longer), np.int32)
+        allowed = np.zeros((len(locations) + 1, V), bool)
+        after = np.full((len(locations) + 1, V + 1), len(longer), np.int32)
         allowed[-1] = True
         for start, at in longer.items():
-            allowed[places[start[:-1]], start[-1]] = True
-            after[places[start[:-1]], start[-1]] = at
+            allowed[locations[start[:-1]], start[-1]] = True
+            after[locations[start[:-1]], start[-1]] = at
         levels.append(Level(allowed, after))
-        places = longer
+        locations = longer
     return tuple(levels)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from unspool.network.distributions.base import Room
+from unspool.network.distributions.base import Support
 from unspool.network.distributions.grid import Grid
 
 
 @dataclass(frozen=True)
-class Path:
+class CumulativeRule:
     """Where a field stands whose values are differences, log-returns or gaps to the network.
 
     Its *height* is its last present value less what it started from, in a unit of its own, so that float32 holds it;
@@ -37,11 +37,11 @@ class Path:
         """The z that leads from one height to another."""
         return jnp.where(jnp.isnan(height), goal / self.first, self.axis.network(goal - height))
 
-    def room(self, height: Array, room: Room | None, step: Array) -> Room | None:
+    def support(self, height: Array, support: Support | None, step: Array) -> Support | None:
         """Limits of the height at a step as limits of z, and those that z has itself."""
-        if room is not None:
-            room = room._replace(low=self.towards(height, room.low), high=self.towards(height, room.high))
+        if support is not None:
+            support = support._replace(low=self.towards(height, support.low), high=self.towards(height, support.high))
         if self.least is None:
-            return room
+            return support
         least = jnp.where(step > 0, self.least, -jnp.inf)
-        return Room(low=least) if room is None else room._replace(low=jnp.maximum(room.low, least))
+        return Support(low=least) if support is None else support._replace(low=jnp.maximum(support.low, least))

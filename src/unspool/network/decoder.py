@@ -17,11 +17,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from unspool.network.combinations import FAR, Combination
-from unspool.network.cumulative import Path
-from unspool.network.distributions.base import Head
+from unspool.network.cumulative import CumulativeRule
+from unspool.network.distributions.base import Distribution
 from unspool.network.distributions.categorical import Bernoulli
 from unspool.network.embeddings import Embedding, Feed, RealEmbedding, SymbolEmbedding, initial_weights
-from unspool.network.lstm import Cell, Gathered, Mask, State, activate, divided, scaled, step, unroll
+from unspool.network.lstm import Cell, Gathered, Mask, State, activate, lecun_normal, split_gates, step, unroll
 from unspool.options import Network
 
 INPUT_FEATURES, STEP_FEATURES, WITHIN = 32, 8, 32
@@ -29,26 +29,26 @@ INPUT_FEATURES, STEP_FEATURES, WITHIN = 32, 8, 32
 
 
 @dataclass(frozen=True)
-class Symbols:
+class CategoricalInput:
     """An input field that is one of `count` symbols."""
 
     count: int
 
 
 @dataclass(frozen=True)
-class Reals:
+class NumericInput:
     """An input field of `dim` numbers, all NaN where it is missing."""
 
     dim: int
 
 
 @dataclass(frozen=True)
-class Shape:
+class Architecture:
     """All that fixes the network's arrays: it is hashable, and derived from the codec and the options.
 
     Attributes:
         inputs: the kind of every input field.
-        heads: the head of every step field.
+        distributions: the distribution of every step field.
         positions: with a hazard of stopping of their own, the last for all later ones; 0 where the end of a sequence is
             not learned.
         size: hidden units H.
@@ -59,13 +59,13 @@ class Shape:
         combinations: fields of which only some tuples of symbols occur.
     """
 
-    inputs: tuple[Symbols | Reals, ...]
-    heads: tuple[Head, ...]
+    inputs: tuple[CategoricalInput | NumericInput, ...]
+    distributions: tuple[Distribution, ...]
     positions: int
     size: int
     embedding: int
     options: Network
-    paths: tuple[Path | None, ...] = ()
+    paths: tuple[CumulativeRule | None, ...] = ()
     combinations: tuple[Combination, ...] = ()
 
     def combined(self, j: int) -> tuple[int, int, Combination] | None:
@@ -81,9 +81,9 @@ class Shape:
         return self.positions > 0
 
     @property
-    def draws(self) -> int:
+    def num_uniforms(self) -> int:
         """Uniforms U of one step: the stop, then the fields in order."""
-        return int(self.stops) + sum(head.draws for head in self.heads)
+        return int(self.stops) + sum(dist.num_uniforms for dist in self.distributions)
 
 
 class Masks(NamedTuple):
@@ -95,7 +95,7 @@ class Masks(NamedTuple):
 
 
 class Outputs(eqx.Module):
-    """All heads on top of the hidden state, each given the fields before it in the same step.
+    """All distributions on top of the hidden state, each given the fields before it in the same step.
 
         params_j = h A_j + b_j + sum over earlier fields k of e_k L_kj + tanh(h U_j + sum of e_k W_kj) B_j
 
@@ -118,66 +118,72 @@ class Outputs(eqx.Module):
     L: tuple[Float[Array, "D _"], ...]
     B: tuple[Float[Array, "M _"], ...]
 
-    def __init__(self, rng: np.random.Generator, size: int, heads: tuple[Head, ...], fields: tuple[Embedding, ...]):
-        after = len(heads) - 1
-        self.A = jnp.concatenate([scaled(rng, size, head.size) for head in heads], 1)
-        self.b = jnp.asarray(np.concatenate([head.bias() for head in heads]), jnp.float32)
-        self.U = scaled(rng, size, after * WITHIN) if after else None
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        size: int,
+        distributions: tuple[Distribution, ...],
+        fields: tuple[Embedding, ...],
+    ):
+        after = len(distributions) - 1
+        self.A = jnp.concatenate([lecun_normal(rng, size, dist.size) for dist in distributions], 1)
+        self.b = jnp.asarray(np.concatenate([dist.bias() for dist in distributions]), jnp.float32)
+        self.U = lecun_normal(rng, size, after * WITHIN) if after else None
         self.W = tuple(initial_weights(rng, e, (after - k) * WITHIN) for k, e in enumerate(fields[:after]))
-        later = [sum(head.size for head in heads[k + 1 :]) for k in range(after)]
+        later = [sum(dist.size for dist in distributions[k + 1 :]) for k in range(after)]
         self.L = tuple(jnp.zeros((e.width, units)) for e, units in zip(fields, later, strict=False))
-        self.B = tuple(scaled(rng, WITHIN, head.size) for head in heads[1:])
+        self.B = tuple(lecun_normal(rng, WITHIN, dist.size) for dist in distributions[1:])
 
 
-class Told(NamedTuple):
-    """What the heads of a step have been told so far.
+class StepContext(NamedTuple):
+    """What the distributions of a step have been told so far.
 
     Attributes:
-        linear: parameters of all heads without their hidden units; grows as fields become known.
+        linear: parameters of all distributions without their hidden units; grows as fields become known.
         hidden: of the fields from the second on, before the hyperbolic tangent; grows likewise.
-        places: by combination, where its fields so far have led, (..., 1) each; grows likewise.
+        locations: by combination, where its fields so far have led, (..., 1) each; grows likewise.
     """
 
     linear: Float[Array, "*T B Q"]
     hidden: Float[Array, "*T B N"] | None
-    places: tuple[tuple[Array, ...], ...] = ()
+    locations: tuple[tuple[Array, ...], ...] = ()
 
 
-class Read(NamedTuple):
+class Feedback(NamedTuple):
     """What a step reads of the one before it.
 
     Attributes:
         gates: added to the pre-activations of the first layer.
-        direct: added to the parameters of all heads, side by side. With it a head holds a first-order Markov chain or
-            autoregression as it is, and the recurrence learns what goes beyond.
+        direct: added to the parameters of all distributions, side by side. With it a distribution holds a first-order
+            Markov chain or autoregression as it is, and the recurrence learns what goes beyond.
     """
 
     gates: Float[Array, "*T B Z"]
     direct: Float[Array, "*T B Q"]
 
 
-class Along(NamedTuple):
-    """What all steps of sequences read, as `Read` is what one step reads; the gates' part as `unroll` takes it."""
+class FeedbackSequence(NamedTuple):
+    """What all steps of sequences read, as `Feedback` is what one step reads; the gates' part as `unroll` takes it."""
 
     gates: tuple[Float[Array, "T B Z"] | Gathered, ...]
     direct: Float[Array, "T B Q"]
 
 
-class Top(NamedTuple):
-    """What the heads read: the hidden state of the top layer, and what comes straight from the previous step."""
+class DecoderOutput(NamedTuple):
+    """What the distributions read: the hidden state of the top layer, and the direct path from the previous step."""
 
     h: Float[Array, "*T B H"]
     direct: Float[Array, "*T B Q"]
 
 
-class Carry(NamedTuple):
+class DecoderState(NamedTuple):
     """What goes from step to step: the layers' state, and what the next step reads."""
 
     state: State
-    x: Read
+    x: Feedback
 
 
-class Prepared(NamedTuple):
+class Precomputed(NamedTuple):
     """What does not change from step to step, computed before the loop."""
 
     gates: tuple[Feed, ...]
@@ -190,20 +196,20 @@ class Net(eqx.Module):
     """All weights, and the mathematics of both phases.
 
     Attributes:
-        shape: see `Shape`.
+        shape: see `Architecture`.
         inputs: embeddings of the input fields, and `project` the weights that take each into the context.
         context_bias: bias of the context.
         initial: for every layer the weights of its encoder step, and `initial_bias` their biases.
         start: what the first step reads in place of a previous one.
         steps: embeddings of the step fields, and `feedback` the weights that take each into the first layer's
-            pre-activations and, behind these, into the parameters of all heads (X = Z + Q columns).
+            pre-activations and, behind these, into the parameters of all distributions (X = Z + Q columns).
         cells: decoder layers.
         norms: gain of the layer norm of every layer, if there is one.
         stop: weights and, by position, bias of the hazard of stopping, or `None`.
-        outputs: of the heads.
+        outputs: of the distributions.
     """
 
-    shape: Shape = eqx.field(static=True)
+    shape: Architecture = eqx.field(static=True)
     inputs: tuple[Embedding, ...]
     project: tuple[Float[Array, "D C"], ...]
     context_bias: Float[Array, " C"]
@@ -217,30 +223,31 @@ class Net(eqx.Module):
     stop: tuple[Float[Array, " H"], Float[Array, " N"]] | None
     outputs: Outputs
 
-    def __init__(self, rng: np.random.Generator, shape: Shape) -> None:
+    def __init__(self, rng: np.random.Generator, shape: Architecture) -> None:
         H, options = shape.size, shape.options
         embed = lambda symbols, dim, features: (  # noqa: E731
             RealEmbedding(rng, dim, features) if symbols is None else SymbolEmbedding(rng, symbols, shape.embedding)
         )
         self.shape = shape
         self.inputs = tuple(
-            embed(f.count, 0, 0) if isinstance(f, Symbols) else embed(None, f.dim, INPUT_FEATURES) for f in shape.inputs
+            embed(f.count, 0, 0) if isinstance(f, CategoricalInput) else embed(None, f.dim, INPUT_FEATURES)
+            for f in shape.inputs
         )
         self.project = tuple(initial_weights(rng, e, H) / len(self.inputs) ** 0.5 for e in self.inputs)
         self.context_bias = jnp.zeros(H)
-        self.initial = tuple(scaled(rng, H, 4 * H) for _ in range(options.layers))
+        self.initial = tuple(lecun_normal(rng, H, 4 * H) for _ in range(options.layers))
         self.initial_bias = tuple(jnp.zeros(4 * H) for _ in range(options.layers))
-        direct = sum(head.size for head in shape.heads)
+        direct = sum(dist.size for dist in shape.distributions)
         self.start = jnp.zeros(4 * H + direct)
-        self.steps = tuple(embed(head.symbols, head.members or 1, STEP_FEATURES) for head in shape.heads)
+        self.steps = tuple(embed(dist.symbols, dist.members or 1, STEP_FEATURES) for dist in shape.distributions)
         self.feedback = tuple(
             jnp.pad(initial_weights(rng, e, 4 * H) / len(self.steps) ** 0.5, ((0, 0), (0, direct))) for e in self.steps
         )
         width = H if options.context == "state+step" else None
         self.cells = tuple(Cell(rng, H, width, first=layer == 0) for layer in range(options.layers))
         self.norms = tuple(jnp.ones(H) for _ in range(options.layers)) if options.norm else ()
-        self.stop = (scaled(rng, H, 1)[:, 0], jnp.zeros(shape.positions)) if shape.stops else None
-        self.outputs = Outputs(rng, H, shape.heads, self.steps)
+        self.stop = (lecun_normal(rng, H, 1)[:, 0], jnp.zeros(shape.positions)) if shape.stops else None
+        self.outputs = Outputs(rng, H, shape.distributions, self.steps)
 
     # ---- phase one: the input becomes a state -------------------------------------------------------------------
 
@@ -256,15 +263,15 @@ class Net(eqx.Module):
         context = context if mask is None else context * mask
         states = []
         for weights, bias in zip(self.initial, self.initial_bias, strict=True):
-            gates = divided(activate(context @ weights + bias))
+            gates = split_gates(activate(context @ weights + bias))
             c = gates.i * gates.g
             states.append((gates.o * jnp.tanh(c), c))
         return State(*(jnp.stack(part) for part in zip(*states, strict=True))), context
 
-    def prepare(self, context: Float[Array, "B C"], count: int) -> Prepared:
+    def prepare(self, context: Float[Array, "B C"], count: int) -> Precomputed:
         """Fold every embedding for about `count` fed-back values, and compute what the context adds to each layer."""
         gates = 4 * self.shape.size
-        return Prepared(
+        return Precomputed(
             tuple(e.fold(w[:, :gates], count) for e, w in zip(self.steps, self.feedback, strict=True)),
             tuple(e.fold(w[:, gates:], count) for e, w in zip(self.steps, self.feedback, strict=True)),
             tuple(
@@ -276,13 +283,13 @@ class Net(eqx.Module):
 
     # ---- phase two: the decoder unrolls -------------------------------------------------------------------------
 
-    def feed(self, ready: Prepared, values: tuple[Array, ...]) -> Read:
+    def feed(self, ready: Precomputed, values: tuple[Array, ...]) -> Feedback:
         """What the next step reads, from the values of a step (symbols, numbers, or soft ones)."""
         rows = [self._rows(j, value) for j, value in enumerate(values)]
         parts = ([feed(row) for feed, row in zip(feeds, rows, strict=True)] for feeds in (ready.gates, ready.direct))
-        return Read(*(functools.reduce(operator.add, part) for part in parts))
+        return Feedback(*(functools.reduce(operator.add, part) for part in parts))
 
-    def along(self, ready: Prepared, before: tuple[Array, ...], first: Read) -> Along:
+    def along(self, ready: Precomputed, before: tuple[Array, ...], first: Feedback) -> FeedbackSequence:
         """What all steps of sequences read: the first one `first`, each later one the values of the step before it.
 
         Args:
@@ -300,9 +307,11 @@ class Net(eqx.Module):
         for part in tables:
             gates += (part.begun(jnp.zeros_like(first.gates) if gates else first.gates),)
         direct = functools.reduce(operator.add, (feed(row) for feed, row in zip(ready.direct, rows, strict=True)))
-        return Along(gates, direct.at[0].set(first.direct))
+        return FeedbackSequence(gates, direct.at[0].set(first.direct))
 
-    def unroll(self, ready: Prepared, x: Along, state: State, masks: Masks) -> tuple[Top, State]:
+    def unroll(
+        self, ready: Precomputed, x: FeedbackSequence, state: State, masks: Masks
+    ) -> tuple[DecoderOutput, State]:
         """All hidden states of the top layer for known feedback, layer after layer: the loop holds `h R` alone."""
         last = []
         below: Any = None  # the first layer has none: it reads what is fed back
@@ -311,9 +320,9 @@ class Net(eqx.Module):
             hs, c = unroll(cell.R, z, ready.constants[layer], state.h[layer], state.c[layer], masks.recurrent[layer])
             last.append((hs[-1], c))
             below = self._handed_on(layer, hs, below, masks)
-        return Top(below, x.direct), State(*(jnp.stack(part) for part in zip(*last, strict=True)))
+        return DecoderOutput(below, x.direct), State(*(jnp.stack(part) for part in zip(*last, strict=True)))
 
-    def step(self, ready: Prepared, x: Read, state: State, masks: Masks) -> tuple[Top, State]:
+    def step(self, ready: Precomputed, x: Feedback, state: State, masks: Masks) -> tuple[DecoderOutput, State]:
         """One step of all layers: what `unroll` does to a sequence of length one."""
         hs, cs = [], []
         below: Any = None
@@ -324,26 +333,26 @@ class Net(eqx.Module):
             hs.append(h)
             cs.append(c)
             below = self._handed_on(layer, h, below, masks)
-        return Top(below, x.direct), State(jnp.stack(hs), jnp.stack(cs))
+        return DecoderOutput(below, x.direct), State(jnp.stack(hs), jnp.stack(cs))
 
-    def told(self, top: Top) -> Told:
-        """What the heads know before any field of the step does."""
+    def step_context(self, top: DecoderOutput) -> StepContext:
+        """What the distributions know before any field of the step does."""
         weights = self.outputs
         linear = top.h @ weights.A + weights.b + top.direct
         nowhere = tuple((jnp.zeros((*linear.shape[:-1], 1), jnp.int32),) for _ in self.shape.combinations)
-        return Told(linear, None if weights.U is None else top.h @ weights.U, nowhere)
+        return StepContext(linear, None if weights.U is None else top.h @ weights.U, nowhere)
 
-    def tell(self, ready: Prepared, told: Told, j: int, value: Array) -> Told:
-        """Tell the heads of the fields after field j its value."""
+    def condition_on(self, ready: Precomputed, told: StepContext, j: int, value: Array) -> StepContext:
+        """Tell the distributions of the fields after field j its value."""
         hidden = told.hidden
         if hidden is None or j == len(ready.within):
             return told
         if (where := self.shape.combined(j)) is not None:
             number, level, one = where
             symbol = value if jnp.issubdtype(value.dtype, jnp.integer) else value.argmax(-1)
-            place = one.after(level, told.places[number][level], symbol[..., None])
-            grown = (*told.places[number], place)
-            told = told._replace(places=(*told.places[:number], grown, *told.places[number + 1 :]))
+            location = one.after(level, told.locations[number][level], symbol[..., None])
+            grown = (*told.locations[number], location)
+            told = told._replace(locations=(*told.locations[:number], grown, *told.locations[number + 1 :]))
         added = ready.within[j](self._rows(j, value))
         parts = jnp.split(added, [self.outputs.W[j].shape[1]], -1)
         last = lambda whole, part: jnp.pad(  # noqa: E731
@@ -351,16 +360,16 @@ class Net(eqx.Module):
         )
         return told._replace(linear=told.linear + last(told.linear, parts[1]), hidden=hidden + last(hidden, parts[0]))
 
-    def params(self, told: Told, j: int) -> Float[Array, "*T B P"]:
-        """Parameters of the head of field j, once the fields before it have been told."""
-        at = sum(head.size for head in self.shape.heads[:j])
-        params = told.linear[..., at : at + self.shape.heads[j].size]
+    def params(self, told: StepContext, j: int) -> Float[Array, "*T B P"]:
+        """Parameters of the distribution of field j, once the fields before it have been told."""
+        at = sum(dist.size for dist in self.shape.distributions[:j])
+        params = told.linear[..., at : at + self.shape.distributions[j].size]
         if j and told.hidden is not None:
             params = params + jnp.tanh(told.hidden[..., (j - 1) * WITHIN : j * WITHIN]) @ self.outputs.B[j - 1]
         may = self._may(told, j)
         return params if may is None else jnp.where(may, params, FAR)
 
-    def within(self, told: Told, j: int) -> Float[Array, "*T B V"] | None:
+    def within(self, told: StepContext, j: int) -> Float[Array, "*T B V"] | None:
         """Log-probability that a symbol of field j has for going with those before it, or for not; `None`: it must not.
 
         Beside it, `params` gives those that go with them all the rest, and the others nothing.
@@ -372,15 +381,15 @@ class Net(eqx.Module):
         stays = jnp.where(others > 0, math.log1p(-where[2].unseen), 0.0)
         return jnp.where(may, stays, math.log(where[2].unseen) - jnp.log(jnp.maximum(others, 1)))
 
-    def _may(self, told: Told, j: int) -> Bool[Array, "*T B V"] | None:
+    def _may(self, told: StepContext, j: int) -> Bool[Array, "*T B V"] | None:
         """Which symbols of field j go with those of the fields before it, where they are in a combination."""
         where = self.shape.combined(j)
         if where is None or not where[1]:
             return None
         number, level, one = where
-        return one.may(level, told.places[number][level][..., 0])
+        return one.may(level, told.locations[number][level][..., 0])
 
-    def hazard(self, top: Top, position: Int[Array, "*T"]) -> Float[Array, "*T B 1"]:
+    def hazard(self, top: DecoderOutput, position: Int[Array, "*T"]) -> Float[Array, "*T B 1"]:
         """Logit of stopping before the step at a position: a bias of that position, and what the state adds to it.
 
         So the hazard is that of a life table as it is, and the recurrence, which can't count well, learns what goes
@@ -389,26 +398,26 @@ class Net(eqx.Module):
         weights, bias = self.stop or (jnp.zeros(self.shape.size), jnp.full(1, -jnp.inf))  # without one, never
         return (top.h @ weights + bias[jnp.minimum(position, len(bias) - 1), None])[..., None]
 
-    def start_rows(self, batch: int) -> Read:
+    def start_rows(self, batch: int) -> Feedback:
         """What the first step reads."""
         parts = jnp.split(self.start, [4 * self.shape.size])
-        return Read(*(jnp.broadcast_to(part, (batch, part.shape[0])) for part in parts))
+        return Feedback(*(jnp.broadcast_to(part, (batch, part.shape[0])) for part in parts))
 
     def log_prob(
-        self, ready: Prepared, top: Top, values: tuple[Array, ...], positions: Array, lengths: Array
+        self, ready: Precomputed, top: DecoderOutput, values: tuple[Array, ...], positions: Array, lengths: Array
     ) -> tuple[tuple[Float[Array, "T B"], ...], Float[Array, "T B"] | None]:
         """Log-probability of every field of every step, and of stopping there or not; zero past the end.
 
         Args:
             ready: see `prepare`.
-            top: what the heads of the steps read that `values` hold.
+            top: what the distributions of the steps read that `values` hold.
             values: one (T, B) array per field.
             positions: (T,) position of every step in its sequence.
             lengths: (B,) steps of every sequence.
         """
-        real, told = positions[:, None] < lengths, self.told(top)
+        real, told = positions[:, None] < lengths, self.step_context(top)
         for j, value in enumerate(values):
-            told = self.tell(ready, told, j, value)
+            told = self.condition_on(ready, told, j, value)
         fields = tuple(jnp.where(real, self._field(told, j, values[j]), 0.0) for j in range(len(values)))
         if self.stop is None:
             return fields, None
@@ -416,7 +425,7 @@ class Net(eqx.Module):
         stop = Bernoulli().log_prob(self.hazard(top, positions), at_end)
         return fields, jnp.where(real | at_end, stop, 0.0)
 
-    def path(self, j: int) -> Path | None:
+    def path(self, j: int) -> CumulativeRule | None:
         """How the values of field j add up, if they do."""
         return self.shape.paths[j] if self.shape.paths else None
 
@@ -438,9 +447,9 @@ class Net(eqx.Module):
         units = drawn(0, options.dropout, 2 * options.layers)
         return Masks(units[: options.layers], units[options.layers :], *drawn(1, options.input_dropout, 1))
 
-    def _field(self, told: Told, j: int, value: Array) -> Float[Array, "*T B"]:
+    def _field(self, told: StepContext, j: int, value: Array) -> Float[Array, "*T B"]:
         """Log-probability of the value of field j."""
-        nats, within = self.shape.heads[j].log_prob(self.params(told, j), value), self.within(told, j)
+        nats, within = self.shape.distributions[j].log_prob(self.params(told, j), value), self.within(told, j)
         if within is None:
             return nats
         V = within.shape[-1]
@@ -448,10 +457,10 @@ class Net(eqx.Module):
         may = jnp.take_along_axis(self._may(told, j), jnp.minimum(value, V - 1)[..., None], -1)[..., 0]  # type: ignore[arg-type]
         return jnp.where(value >= V, nats, jnp.where(may, nats + own, own))
 
-    def log_probs(self, told: Told, j: int) -> Float[Array, "*T B V"]:
+    def log_probs(self, told: StepContext, j: int) -> Float[Array, "*T B V"]:
         """Log-probabilities of all symbols of field j, a category; minus infinity where one is never drawn."""
-        head, may, within = self.shape.heads[j], self._may(told, j), self.within(told, j)
-        nats = head.log_probs(self.params(told, j))  # type: ignore[attr-defined]
+        dist, may, within = self.shape.distributions[j], self._may(told, j), self.within(told, j)
+        nats = dist.log_probs(self.params(told, j))  # type: ignore[attr-defined]
         return nats if may is None or within is None else jnp.where(may, nats + within, -jnp.inf)
 
     def _handed_on(self, layer: int, h: Array, below: Array | None, masks: Masks) -> Array:
@@ -466,5 +475,5 @@ class Net(eqx.Module):
 
     def _rows(self, field: int, value: Array) -> Array:
         """A field's values as its embedding takes them: single numbers get an axis of one."""
-        head = self.shape.heads[field]
-        return value[..., None] if head.symbols is None and head.members is None else value
+        dist = self.shape.distributions[field]
+        return value[..., None] if dist.symbols is None and dist.members is None else value

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from unspool.network.lstm import Gathered, scaled
+from unspool.network.lstm import Gathered, lecun_normal
 
-CLIP = 20.0
+MAX_FED_BACK = 20.0
 """Standard deviations past which a number is fed back no further: one wild value must not saturate every gate."""
 
 
@@ -108,7 +108,7 @@ class RealEmbedding(Embedding):
     b: Float[Array, " D"]
 
     def __init__(self, rng: np.random.Generator, dim: int, features: int) -> None:
-        self.A = scaled(rng, dim, features)
+        self.A = lecun_normal(rng, dim, features)
         self.b = jnp.asarray(rng.uniform(-2.0, 2.0, features), jnp.float32)
 
     @property
@@ -119,7 +119,7 @@ class RealEmbedding(Embedding):
     def embed(self, values: Float[Array, "..."]) -> Float[Array, "..."]:
         """Vectors of numbers (last axis), NaN where missing."""
         missing = jnp.isnan(values)
-        x = jnp.clip(jnp.where(missing, 0.0, values), -CLIP, CLIP)
+        x = jnp.clip(jnp.where(missing, 0.0, values), -MAX_FED_BACK, MAX_FED_BACK)
         mark = missing.any(-1, keepdims=True).astype(x.dtype)
         return jnp.concatenate([x, mark, jnp.tanh(x @ self.A + self.b)], -1)
 
@@ -130,4 +130,4 @@ class RealEmbedding(Embedding):
 
 def initial_weights(rng: np.random.Generator, embedding: Embedding, units: int) -> Float[Array, "D {units}"]:
     """Weights to multiply an embedding with."""
-    return scaled(rng, embedding.width, units)
+    return lecun_normal(rng, embedding.width, units)

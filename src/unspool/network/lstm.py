@@ -63,7 +63,7 @@ def activate(z: Float[Array, "B Z"]) -> Float[Array, "B Z"]:
     return jnp.where(is_g, t, 0.5 * t + 0.5)
 
 
-def divided(gates: Float[Array, "B Z"]) -> Gates:
+def split_gates(gates: Float[Array, "B Z"]) -> Gates:
     """Gates that lie side by side, one by one."""
     return Gates(*jnp.split(gates, len(GATES), -1))
 
@@ -73,7 +73,7 @@ def step(
 ) -> tuple[Float[Array, "B H"], Float[Array, "B H"], Float[Array, "B Z"]]:
     """One step from full pre-activations: `(h, c, gates)`."""
     gates = activate(z)
-    i, f, g, o = divided(gates)
+    i, f, g, o = split_gates(gates)
     c = f * c + i * g
     return o * jnp.tanh(c), c, gates
 
@@ -126,7 +126,7 @@ def backward(saved, cotangents):  # type: ignore[no-untyped-def]  # noqa: D103
     def retreat(carry, saved_t):  # type: ignore[no-untyped-def]
         dh, dc, after, dconstant = carry
         dy, c, gates = saved_t
-        (i, f, g, o), t = divided(gates), jnp.tanh(after)
+        (i, f, g, o), t = split_gates(gates), jnp.tanh(after)
         dh = dh + dy
         dc = dc + dh * o * (1 - t * t)
         dz = jnp.concatenate(
@@ -149,7 +149,7 @@ def backward(saved, cotangents):  # type: ignore[no-untyped-def]  # noqa: D103
 unroll.defvjp(forward, backward)
 
 
-def initial_recurrence(rng: np.random.Generator, size: int) -> Float[Array, "H Z"]:
+def orthogonal_recurrence(rng: np.random.Generator, size: int) -> Float[Array, "H Z"]:
     """Recurrent weights, orthogonal gate by gate (Saxe et al. 2014, arXiv:1312.6120)."""
     q, r = np.linalg.qr(rng.standard_normal((len(GATES), size, size)))
     q *= np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None, :]  # without the signs, QR prefers some rotations
@@ -161,7 +161,7 @@ def initial_bias(size: int) -> Float[Array, " Z"]:
     return jnp.asarray(np.repeat([float(gate == "f") for gate in GATES], size), jnp.float32)
 
 
-def scaled(rng: np.random.Generator, rows: int, columns: int) -> Float[Array, "{rows} {columns}"]:
+def lecun_normal(rng: np.random.Generator, rows: int, columns: int) -> Float[Array, "{rows} {columns}"]:
     """A weight matrix whose products keep their input's variance (LeCun et al. 1998)."""
     return jnp.asarray(rng.standard_normal((rows, columns)) * max(rows, 1) ** -0.5, jnp.float32)
 
@@ -182,9 +182,9 @@ class Cell(eqx.Module):
     b: Float[Array, " Z"]
 
     def __init__(self, rng: np.random.Generator, size: int, context: int | None, *, first: bool) -> None:
-        self.W = None if first else scaled(rng, size, 4 * size)
-        self.K = None if context is None else scaled(rng, context, 4 * size)
-        self.R = initial_recurrence(rng, size)
+        self.W = None if first else lecun_normal(rng, size, 4 * size)
+        self.K = None if context is None else lecun_normal(rng, context, 4 * size)
+        self.R = orthogonal_recurrence(rng, size)
         self.b = initial_bias(size)
 
     def constant(self, context: Float[Array, "B C"]) -> Float[Array, "B Z"]:

@@ -9,46 +9,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool import modelfile
-from unspool.config import ROW, Config, Row
+from unspool.config import INPUT_MODEL_PREFIX, Config, InputModel
 from unspool.errors import CorruptFile
-from unspool.network.build import shape_of
-from unspool.network.decoder import WITHIN, Net, Shape
+from unspool.network.build import architecture_of
+from unspool.network.decoder import WITHIN, Architecture, Net
 from unspool.options import Network
 
 
 def weights(net: Net) -> dict[str, NDArray[Any]]:
     """Arrays of a network by path, such as `cells.0.R`; those of the outputs field by field."""
-    arrays = {name: np.asarray(leaf) for name, leaf in named(net).items()}
-    for name, (source, axis, part) in cuts(net.shape).items():
+    arrays = {name: np.asarray(leaf) for name, leaf in named_leaves(net).items()}
+    for name, (source, axis, part) in output_slices(net.shape).items():
         arrays[name] = np.take(arrays[source], part, axis)
-    joint = {source for source, _, _ in cuts(net.shape).values()}
+    joint = {source for source, _, _ in output_slices(net.shape).values()}
     return {name: array for name, array in arrays.items() if name not in joint}
 
 
-def named(net: Net) -> dict[str, Any]:
+def named_leaves(net: Net) -> dict[str, Any]:
     """Leaves of a network by path."""
     paths = jax.tree_util.tree_leaves_with_path(net)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in paths}
 
 
-def cuts(shape: Shape) -> dict[str, tuple[str, int, NDArray[np.int64]]]:
+def output_slices(shape: Architecture) -> dict[str, tuple[str, int, NDArray[np.int64]]]:
     """By the name of an array in the file, what it is a part of in the network: the leaf, its axis, and where on it.
 
     The file has the weights of the outputs field by field; the network has those side by side that it multiplies
     together.
     """
     found, at = {}, 0
-    ends = np.cumsum([head.size for head in shape.heads])
+    ends = np.cumsum([dist.size for dist in shape.distributions])
     block = lambda k: np.arange(k * WITHIN, (k + 1) * WITHIN)  # noqa: E731
-    for j, head in enumerate(shape.heads):
-        own = np.arange(at, at := at + head.size)
+    for j, dist in enumerate(shape.distributions):
+        own = np.arange(at, at := at + dist.size)
         found[f"outputs.{j}.A"] = ("outputs.A", 1, own)
         found[f"outputs.{j}.b"] = ("outputs.b", 0, own)
         if j:
             found[f"outputs.{j}.U"] = ("outputs.U", 1, block(j - 1))
             found |= {f"outputs.{j}.W.{k}": (f"outputs.W.{k}", 1, block(j - 1 - k)) for k in range(j)}
             found |= {f"outputs.{j}.L.{k}": (f"outputs.L.{k}", 1, own - ends[k]) for k in range(j)}
-            found[f"outputs.{j}.B"] = (f"outputs.B.{j - 1}", 1, np.arange(head.size))
+            found[f"outputs.{j}.B"] = (f"outputs.B.{j - 1}", 1, np.arange(dist.size))
     return found
 
 
@@ -65,7 +65,9 @@ def write_model(path: str | os.PathLike[str], config: Config, nets: Nets) -> Non
     Raises:
         FileError: the place can't be written to.
     """
-    drawing = {} if nets.row is None else {ROW + name: array for name, array in weights(nets.row).items()}
+    drawing = (
+        {} if nets.row is None else {INPUT_MODEL_PREFIX + name: array for name, array in weights(nets.row).items()}
+    )
     modelfile.write(path, weights(nets.net) | drawing, config)
 
 
@@ -76,24 +78,28 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Config, Nets]:
         FileError: one of its kinds says what is wrong with the file.
     """
     config, arrays = modelfile.read(path, Config)
-    shape = shape_of(config.codec, config.network, config.size, config.embedding)
+    shape = architecture_of(config.codec, config.network, config.size, config.embedding)
     if config.row is None:
         return config, Nets(_built(os.fspath(path), shape, arrays))
-    drawing = {name.removeprefix(ROW): arrays.pop(name) for name in list(arrays) if name.startswith(ROW)}
+    drawing = {
+        name.removeprefix(INPUT_MODEL_PREFIX): arrays.pop(name)
+        for name in list(arrays)
+        if name.startswith(INPUT_MODEL_PREFIX)
+    }
     net = _built(os.fspath(path), shape, arrays)
-    return config, Nets(net, _built(os.fspath(path), row_shape(config.row), drawing))
+    return config, Nets(net, _built(os.fspath(path), input_architecture(config.row), drawing))
 
 
-def row_shape(row: Row) -> Shape:
+def input_architecture(row: InputModel) -> Architecture:
     """The shape of the network that draws rows of inputs."""
-    return shape_of(row.codec, Network(), row.size, row.embedding)
+    return architecture_of(row.codec, Network(), row.size, row.embedding)
 
 
-def _built(place: str, shape: Shape, arrays: dict[str, NDArray[Any]]) -> Net:
+def _built(location: str, shape: Architecture, arrays: dict[str, NDArray[Any]]) -> Net:
     """A network of its arrays in the file."""
     # Abstractly: to draw weights that are replaced at once would compile two dozen small programs.
     net = eqx.filter_eval_shape(Net, np.random.default_rng(0), shape)
-    leaves, parts = {name: leaf.shape for name, leaf in named(net).items()}, cuts(shape)
+    leaves, parts = {name: leaf.shape for name, leaf in named_leaves(net).items()}, output_slices(shape)
     wanted = {name: leaf for name, leaf in leaves.items() if name not in {source for source, _, _ in parts.values()}}
     for name, (source, axis, part) in parts.items():
         wanted[name] = (*leaves[source][:axis], len(part), *leaves[source][axis + 1 :])
@@ -104,9 +110,9 @@ def _built(place: str, shape: Shape, arrays: dict[str, NDArray[Any]]) -> Net:
     found = {name: array.shape for name, array in arrays.items()}
     if wanted != found:
         differing = sorted(dict(wanted.items() ^ found.items()))
-        cure = "Save the model again, or fetch the file again."
+        hint = "Save the model again, or fetch the file again."
         expected = "the arrays that its own configuration asks for"
-        raise CorruptFile(place, expected, f"others: {', '.join(differing[:3])}", cure)
+        raise CorruptFile(location, expected, f"others: {', '.join(differing[:3])}", hint)
     for source in {source for source, _, _ in parts.values()}:
         arrays[source] = np.concatenate(
             [arrays[n] for n, (s, _, _) in parts.items() if s == source], len(leaves[source]) - 1

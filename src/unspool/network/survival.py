@@ -10,14 +10,14 @@ WIDTHS = (1024, 256, 64, 16, 4, 1)
 """Widths of the bands of positions whose hazards lean on each other, from the widest."""
 
 
-class Counts(NamedTuple):
+class LifeTable(NamedTuple):
     """By position: how many sequences reach it, and how many end before it."""
 
     reached: Float[NDArray[np.float64], " P"]
     ended: Float[NDArray[np.float64], " P"]
 
 
-def counted(lengths: NDArray[np.int64], ended: NDArray[np.bool_], positions: int) -> Counts:
+def count_ends(lengths: NDArray[np.int64], ended: NDArray[np.bool_], positions: int) -> LifeTable:
     """Decisions to stop or go on, and those to stop, by position; the last position is all later ones too.
 
     Args:
@@ -34,7 +34,7 @@ def counted(lengths: NDArray[np.int64], ended: NDArray[np.bool_], positions: int
     reached = len(lengths) - np.cumsum(np.bincount(np.minimum(decided, positions), minlength=positions)[:positions])
     reached[last] = np.maximum(decided - last, 0).sum()
     stops = np.bincount(np.minimum(lengths[ended], last), minlength=positions)
-    return Counts(reached.astype(np.float64), stops.astype(np.float64))
+    return LifeTable(reached.astype(np.float64), stops.astype(np.float64))
 
 
 def life_table(lengths: NDArray[np.int64], positions: int) -> Float[NDArray[np.float64], " P"]:
@@ -51,7 +51,7 @@ def life_table(lengths: NDArray[np.int64], positions: int) -> Float[NDArray[np.f
         >>> life_table(np.array([2, 2, 3, 3]), 5).round(2).tolist()
         [0.06, 0.06, 0.46, 0.76, 0.29]
     """
-    counts = counted(lengths, np.ones(len(lengths), bool), positions)
+    counts = count_ends(lengths, np.ones(len(lengths), bool), positions)
     hazard = np.full(positions, 0.5)
     for width in WIDTHS:
         band = np.arange(positions) // width

@@ -91,7 +91,7 @@ def training_curve(summary: Summary, path: str | os.PathLike[str] | None = None)
     axes = drawn.add_subplot()
     dress(axes)
     updates = [entry.update for entry in summary.rounds]
-    held = [entry.heldout for entry in summary.rounds if entry.heldout is not None]
+    held = [entry.validation for entry in summary.rounds if entry.validation is not None]
     mark = "." if len(updates) < 3 else None
     axes.plot(updates, [entry.train for entry in summary.rounds], color=BLUE, linewidth=1.2, label="train", marker=mark)
     if held:
@@ -139,8 +139,8 @@ def _panels(made: Made) -> "Figure":
     drawn = figure(7.2 if columns == 1 else 4.6 + 2.9 * (columns - 1), 1.1 + max(2.0, 2.6 - 0.2 * down) * down)
     drawn.set_layout_engine("constrained")
     bands = varied = False
-    for place, axes in enumerate(grid_of(drawn, len(wanted), columns)):
-        row, number = wanted[place]
+    for location, axes in enumerate(grid_of(drawn, len(wanted), columns)):
+        row, number = wanted[location]
         field = schema.steps[number]
         offsets = made.offsets[row * made.samples : (row + 1) * made.samples + 1]
         varied |= len(set(np.diff(offsets).tolist())) > 1
@@ -158,7 +158,7 @@ def _panels(made: Made) -> "Figure":
             shares(axes, matrix(column, offsets, ended), ranked(column), ended)
         style: dict[str, Any] = {"fontsize": 9, "color": INK, "parse_math": False}
         axes.set_title(plain(field.name if len(labels) == 1 else labels[row], 38), loc="left", **style)
-        if len(labels) > 1 and (len(schema.steps) > 1 or place % columns == 0):
+        if len(labels) > 1 and (len(schema.steps) > 1 or location % columns == 0):
             axes.set_ylabel(plain(field.name, 24), fontsize=9, color=MUTED, parse_math=False)
     title, note = _title(made)
     if len(labels) == 1:

@@ -38,10 +38,10 @@ def layout(rows: int, fields: int) -> tuple[list[tuple[int, int]], int]:
 def grid_of(drawn: "Figure", count: int, columns: int) -> list["Axes"]:
     """So many axes, row by row; the places left over stay empty."""
     grid = drawn.add_gridspec(math.ceil(count / columns), columns)
-    made = [drawn.add_subplot(grid[place // columns, place % columns]) for place in range(count)]
-    for place, axes in enumerate(made):
+    made = [drawn.add_subplot(grid[location // columns, location % columns]) for location in range(count)]
+    for location, axes in enumerate(made):
         dress(axes)
-        if place + columns >= count:
+        if location + columns >= count:
             axes.set_xlabel("step", fontsize=9, color=MUTED)
     return made
 

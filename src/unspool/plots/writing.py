@@ -26,11 +26,11 @@ def written(title: str, note: str, labels: list[str], groups: list[list[str]]) -
         groups: per input, its sequences as texts.
     """
     left = MARGIN + min(max((len(label) for label in labels), default=0), 34) * LABEL_GLYPH + 0.3
-    room = int((WIDTH - left - MARGIN) / GLYPH)
+    support = int((WIDTH - left - MARGIN) / GLYPH)
     shown = groups[:BLOCKS]
     share = max(2, LINES // max(1, len(shown)))
     widest = max((len(text) for group in shown for text in group), default=0)
-    blocks = [block(group, room, widest, share) for group in shown]
+    blocks = [block(group, support, widest, share) for group in shown]
     lines = sum(map(len, blocks))
     below = f"and {len(groups) - BLOCKS} more inputs" if len(groups) > BLOCKS else ""
     height = 2 * MARGIN + 0.4 + LEADING * (lines + bool(below)) + 0.16 * len(blocks)
@@ -59,11 +59,11 @@ def written(title: str, note: str, labels: list[str], groups: list[list[str]]) -
     return drawn
 
 
-def block(texts: list[str], room: int, widest: int, most: int) -> list[tuple[str, bool]]:
+def block(texts: list[str], support: int, widest: int, most: int) -> list[tuple[str, bool]]:
     """The lines of one input, and whether each is but a note."""
-    if widest + 3 <= room // 2:
+    if widest + 3 <= support // 2:
         cell = widest + 3
-        columns = max(1, room // cell)
+        columns = max(1, support // cell)
         cells = [plain(text, widest).ljust(cell) for text in texts]
         rows = ["".join(cells[at : at + columns]).rstrip() for at in range(0, len(cells), columns)]
         if len(rows) <= most:
@@ -72,9 +72,11 @@ def block(texts: list[str], room: int, widest: int, most: int) -> list[tuple[str
         return [*((row, False) for row in rows[:kept]), (f"and {len(texts) - kept * columns} more", True)]
     lines: list[tuple[str, bool]] = []
     for at, text in enumerate(texts):
-        pieces = textwrap.wrap(plain(text, 100_000), room - 2, drop_whitespace=False, replace_whitespace=False) or [""]
+        pieces = textwrap.wrap(plain(text, 100_000), support - 2, drop_whitespace=False, replace_whitespace=False) or [
+            ""
+        ]
         if len(pieces) > WRAPPED:
-            pieces = [*pieces[: WRAPPED - 1], pieces[WRAPPED - 1][: room - 3] + "…"]
+            pieces = [*pieces[: WRAPPED - 1], pieces[WRAPPED - 1][: support - 3] + "…"]
         if lines and len(lines) + len(pieces) > most:
             return [*lines, (f"and {len(texts) - at} more", True)]
         lines += [(("" if line == 0 else "  ") + piece.strip(" "), False) for line, piece in enumerate(pieces)]

@@ -8,7 +8,7 @@ from unspool.evaluation.section import Picture, Section, Table
 from unspool.report.cells import Shown, shown
 
 
-def as_page(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], facts: dict[str, str]) -> str:
+def as_page(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], observed: dict[str, str]) -> str:
     """All of a report; without matplotlib every picture is a line that says how to get it."""
     style = importlib.resources.files("unspool.report").joinpath("page.css").read_text("utf-8")
     bullets = "".join(
@@ -20,7 +20,7 @@ def as_page(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], f
     if absent:
         absent = f'<section class="absent"><h2>What could not be judged</h2><ul>{absent}</ul></section>\n'
     warnings = "".join(f'<p class="note">{_text(note)}</p>' for note in notes)
-    told = "".join(f"<dt>{_text(name)}</dt><dd>{_text(fact)}</dd>" for name, fact in facts.items())
+    told = "".join(f"<dt>{_text(name)}</dt><dd>{_text(fact)}</dd>" for name, fact in observed.items())
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -45,7 +45,7 @@ def _section(section: Section) -> str:
 
 def _table(table: Table) -> str:
     left = [' class="text"' if column.form == "text" else "" for column in table.columns]
-    heads = "".join(f"<th{side}>{_text(column.name)}</th>" for side, column in zip(left, table.columns, strict=True))
+    titles = "".join(f"<th{side}>{_text(column.name)}</th>" for side, column in zip(left, table.columns, strict=True))
     rows = []
     for i, row in enumerate(shown(table)):
         cells = "".join(f"<td{side}>{_cell(cell)}</td>" for side, cell in zip(left, row, strict=True))
@@ -53,7 +53,7 @@ def _table(table: Table) -> str:
         rows.append(f"<tr{own}>{cells}</tr>")
     note = f"<figcaption>{_text(table.note)}</figcaption>" if table.note else ""
     return (
-        f"<figure><h3>{_text(table.title)}</h3><div class='wide'><table><thead><tr>{heads}</tr></thead>"
+        f"<figure><h3>{_text(table.title)}</h3><div class='wide'><table><thead><tr>{titles}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>{note}</figure>"
     )
 

@@ -37,10 +37,10 @@ def as_svg(picture: Picture, name: str) -> str:
     drawn.set_layout_engine("constrained")
     drawn.patch.set_alpha(0)
     axes = list(drawn.subplots(rows, columns, squeeze=False).flat)
-    for panel, place in zip(picture.panels, axes, strict=False):
-        _panel(panel, place)
-    for place in axes[len(picture.panels) :]:
-        place.set_axis_off()
+    for panel, location in zip(picture.panels, axes, strict=False):
+        _panel(panel, location)
+    for location in axes[len(picture.panels) :]:
+        location.set_axis_off()
     from matplotlib import rc_context
 
     out = io.StringIO()

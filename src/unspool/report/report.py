@@ -18,7 +18,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         title: what was judged.
         notes: what one must know of the data before reading on, such as that training saw it.
         sections: one for every question.
-        facts: what was judged on what, by name, in words.
+        observed: what was judged on what, by name, in words.
         seed: of all that is random.
         data: the fingerprint of the data that was judged.
         versions: what the figures may depend on besides.
@@ -33,7 +33,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     notes: tuple[str, ...]
     sections: tuple[Section, ...]
-    facts: dict[str, str]
+    observed: dict[str, str]
     seed: int
     data: str
     versions: dict[str, str]
@@ -50,7 +50,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _told(self) -> dict[str, str]:
         """The facts with all that makes the report again."""
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        return {**self.facts, "seed": str(self.seed), "data": f"fingerprint {self.data[:16]}", "versions": versions}
+        return {**self.observed, "seed": str(self.seed), "data": f"fingerprint {self.data[:16]}", "versions": versions}
 
     @property
     def figures(self) -> dict[str, float | None]:

@@ -13,7 +13,7 @@ LABEL = 44
 """Characters of the first column before it is cut."""
 
 
-def as_text(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], facts: dict[str, str]) -> str:
+def as_text(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], observed: dict[str, str]) -> str:
     """All of a report but its pictures; see `unspool.report.report.Report`."""
     lines = [title, "═" * len(title), ""]
     lines += [line for section in sections if section.made for line in _bullet(section)]
@@ -28,9 +28,9 @@ def as_text(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], f
     if absent:
         lines += ["", "", "What could not be judged", "────────────────────────"]
         lines += [line for section in absent for line in _bullet(section)]
-    width = max(map(len, facts))
+    width = max(map(len, observed))
     lines += ["", "", "What was judged", "───────────────"]
-    for name, fact in facts.items():
+    for name, fact in observed.items():
         lines += _wrapped(fact, f"{name:<{width}}  ", " " * (width + 2))
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -43,9 +43,11 @@ def table_lines(table: Table) -> list[str]:
     """A table in lines: title, headings, rows, note. The best figure has a star, own rows have a mark."""
     cells = shown(table)
     columns = [_column(table, cells, j) for j in range(len(table.columns))]
-    heads = [textwrap.wrap(column.name, max([HEADING, *map(len, column.name.split())])) for column in table.columns]
-    tall = max(map(len, heads))
-    widths = [max([*map(len, head), *map(len, body), 1]) for head, body in zip(heads, columns, strict=True)]
+    distributions = [
+        textwrap.wrap(column.name, max([HEADING, *map(len, column.name.split())])) for column in table.columns
+    ]
+    tall = max(map(len, distributions))
+    widths = [max([*map(len, dist), *map(len, body), 1]) for dist, body in zip(distributions, columns, strict=True)]
     left = [column.form == "text" for column in table.columns]
 
     def line(parts: list[str], mark: str = " ") -> str:
@@ -53,8 +55,8 @@ def table_lines(table: Table) -> list[str]:
         return f"{mark} " + "   ".join(put)
 
     lines = _wrapped(table.title, "  ", "  ") if table.title else []
-    padded = [[""] * (tall - len(head)) + head for head in heads]
-    lines += [line([head[row] for head in padded]) for row in range(tall) if any(head[row] for head in padded)]
+    padded = [[""] * (tall - len(dist)) + dist for dist in distributions]
+    lines += [line([dist[row] for dist in padded]) for row in range(tall) if any(dist[row] for dist in padded)]
     lines.append("  " + "─" * (sum(widths) + 3 * (len(widths) - 1)))
     lines += [line([column[i] for column in columns], "›" if i in table.own else " ") for i in range(len(cells))]
     return [*lines, *(_wrapped(table.note, "  ", "  ") if table.note else [])]

@@ -38,17 +38,17 @@ def atomic(path: str | os.PathLike[str], *, text: bool = False) -> Iterator[IO[A
     'hello'
     >>> folder.cleanup()
     """
-    place = os.fspath(path)
-    target = os.path.realpath(place)
+    location = os.fspath(path)
+    target = os.path.realpath(location)
     folder, name = os.path.split(target)
     if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
-        raise FileError(place, "a file", _what(target), "Choose another name.")
+        raise FileError(location, "a file", _what(target), "Choose another name.")
     temporary = os.path.join(folder, f".{name[:200]}.{secrets.token_hex(8)}.tmp")
     try:
         # Not tempfile.mkstemp: it makes files that only the owner may read; this honours the umask.
         handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
     except OSError as error:
-        raise refusal(place, error, "write") from error
+        raise file_error(location, error, "write") from error
     try:
         with open(handle, "w", encoding="utf-8", newline="") if text else open(handle, "wb") as file:
             yield file
@@ -62,7 +62,7 @@ def atomic(path: str | os.PathLike[str], *, text: bool = False) -> Iterator[IO[A
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         if isinstance(error, OSError) and (error.errno in DISK or error.filename == temporary):
-            raise refusal(place, error, "write") from error
+            raise file_error(location, error, "write") from error
         raise
 
 
@@ -86,7 +86,7 @@ def suffix(path: str | os.PathLike[str], known: Collection[str]) -> str:
     return found
 
 
-def refusal(path: str | os.PathLike[str], error: OSError, deed: str) -> FileError:
+def file_error(path: str | os.PathLike[str], error: OSError, deed: str) -> FileError:
     """The error that says in our words why `path` can't be read or written.
 
     Args:
@@ -94,20 +94,22 @@ def refusal(path: str | os.PathLike[str], error: OSError, deed: str) -> FileErro
         error: what the operating system said.
         deed: `"read"` or `"write"`.
     """
-    place = os.fspath(path)
-    folder = os.path.dirname(os.path.realpath(place))
+    location = os.fspath(path)
+    folder = os.path.dirname(os.path.realpath(location))
     if not os.path.isdir(folder):
-        return FileError(place, "a folder that exists", f"no folder {folder}", "Create it first, or correct the path.")
+        return FileError(
+            location, "a folder that exists", f"no folder {folder}", "Create it first, or correct the path."
+        )
     if isinstance(error, FileNotFoundError):
-        return FileError(place, f"a file to {deed}", "no such file", "Check the spelling and the folder you are in.")
+        return FileError(location, f"a file to {deed}", "no such file", "Check the spelling and the folder you are in.")
     if isinstance(error, IsADirectoryError):
-        return FileError(place, "a file", "a folder", "Name a file in it.")
+        return FileError(location, "a file", "a folder", "Name a file in it.")
     if isinstance(error, PermissionError):
-        return FileError(place, f"a file you may {deed}", "no permission", "Change its permissions or its folder's.")
+        return FileError(location, f"a file you may {deed}", "no permission", "Change its permissions or its folder's.")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return FileError(place, "room on the disk", "a full disk or quota", "Free some space; nothing was replaced.")
+        return FileError(location, "room on the disk", "a full disk or quota", "Free some space; nothing was replaced.")
     found = error.strerror or type(error).__name__
-    return FileError(place, f"a file that one can {deed}", found[:1].lower() + found[1:], "Choose another place.")
+    return FileError(location, f"a file that one can {deed}", found[:1].lower() + found[1:], "Choose another place.")
 
 
 def _what(path: str) -> str:

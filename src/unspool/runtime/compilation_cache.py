@@ -12,7 +12,7 @@ import sys
 import warnings
 from pathlib import Path
 
-LIMIT = 256 * 2**20
+MAX_CACHE_BYTES = 256 * 2**20
 """Bytes past which the programs that were made first are deleted, until half of them is left."""
 
 
@@ -31,7 +31,7 @@ def keep_compiled() -> None:
     try:
         private(root)
         private(folder)
-        prune(root, LIMIT)
+        prune(root, MAX_CACHE_BYTES)
     except OSError:  # a cache is a convenience: without it, all goes on, slower
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))

@@ -10,10 +10,10 @@ from unspool.errors import SchemaError
 from unspool.schema.fields import Category, Count, Field, Flag, Number, Text, Vector, When
 from unspool.tables.arrow import from_values
 from unspool.tables.columns import Column, Ragged, Record, kind_of, missing_mask
-from unspool.tables.location import Place
+from unspool.tables.location import Location
 
 
-def cast(column: Column, field: Field, place: Place) -> np.ndarray:
+def coerce(column: Column, field: Field, location: Location) -> np.ndarray:
     """The values of a column in the form that its field's kind has everywhere below.
 
     | kind | form | missing |
@@ -30,31 +30,31 @@ def cast(column: Column, field: Field, place: Place) -> np.ndarray:
     """
     match field:
         case Count():
-            return _counts(finite(_numbers(column, field, place), place), field, place)
+            return _counts(require_finite(_numbers(column, field, location), location), field, location)
         case Number():
-            return finite(_numbers(column, field, place), place)
+            return require_finite(_numbers(column, field, location), location)
         case Category():
-            return _categories(column, field, place)
+            return _categories(column, field, location)
         case Flag():
-            return _flags(column, field, place)
+            return _flags(column, field, location)
         case When():
-            return moments(column, field, place)
+            return timestamps(column, field, location)
         case Vector():
-            return _vectors(column, field, place)
+            return _vectors(column, field, location)
         case Text():
-            return _text(column, field, place)
+            return _text(column, field, location)
     raise AssertionError(field)
 
 
-def refuse(column: Column, field: Field, place: Place, cure: str = "") -> SchemaError:
+def wrong_kind(column: Column, field: Field, location: Location, hint: str = "") -> SchemaError:
     """The error about a column whose values are not of the field's kind."""
     present = np.flatnonzero(~missing_mask(column))
     row = int(present[0]) if len(present) else 0
     example = f" {column[row]!r}" if isinstance(column, np.ndarray) and len(present) else ""
-    return SchemaError(place.at(row), field.what, kind_of(column) + example, cure or "Pass a field of another kind.")
+    return SchemaError(location.at(row), field.what, kind_of(column) + example, hint or "Pass a field of another kind.")
 
 
-def finite(values: np.ndarray, place: Place) -> np.ndarray:
+def require_finite(values: np.ndarray, location: Location) -> np.ndarray:
     """The values themselves, if none is infinite.
 
     Raises:
@@ -64,8 +64,8 @@ def finite(values: np.ndarray, place: Place) -> np.ndarray:
         infinite = np.isinf(values)
         if infinite.any():
             row = int(np.argmax(infinite.reshape(len(values), -1).any(1)))
-            cure = "Write None or NaN where the value is unknown."
-            raise SchemaError(place.at(row), "a finite number", str(values[row]), cure)
+            hint = "Write None or NaN where the value is unknown."
+            raise SchemaError(location.at(row), "a finite number", str(values[row]), hint)
     return values
 
 
@@ -89,27 +89,27 @@ def is_whole(column: Column) -> bool:
     return bool(gone.any() and len(present) and np.all(np.isfinite(present)) and np.all(present == np.round(present)))
 
 
-def _numbers(column: Column, field: Field, place: Place) -> np.ndarray:
+def _numbers(column: Column, field: Field, location: Location) -> np.ndarray:
     if isinstance(column, (Ragged, Record)) or column.dtype.kind == "M":
-        raise refuse(column, field, place)
+        raise wrong_kind(column, field, location)
     if column.dtype.kind != "O":
         return column.astype(np.int64) if column.dtype.kind == "b" else column
     values = np.full(len(column), np.nan)
     for row, value in enumerate(column.tolist()):
         number = parse_number(value)
         if number is None:
-            cure = f"Correct the cell, or empty it; or pass Category({field.name!r}) if it is meant."
-            raise SchemaError(place.at(row), "a number", f"{value!r}", cure)
+            hint = f"Correct the cell, or empty it; or pass Category({field.name!r}) if it is meant."
+            raise SchemaError(location.at(row), "a number", f"{value!r}", hint)
         values[row] = number
     return values
 
 
-def _counts(values: np.ndarray, field: Field, place: Place) -> np.ndarray:
+def _counts(values: np.ndarray, field: Field, location: Location) -> np.ndarray:
     gone = missing_mask(values)
     odd = ~gone & ((values < 0) | (values != np.round(values)))
     if odd.any():
         row = int(np.argmax(odd))
-        raise SchemaError(place.at(row), field.what, f"{values[row]:g}", f"Pass Number({field.name!r}).")
+        raise SchemaError(location.at(row), field.what, f"{values[row]:g}", f"Pass Number({field.name!r}).")
     return values if gone.any() else values.astype(np.int64)
 
 
@@ -125,23 +125,23 @@ def parse_number(value: Any) -> float | None:
         return None
 
 
-def _categories(column: Column, field: Field, place: Place) -> np.ndarray:
+def _categories(column: Column, field: Field, location: Location) -> np.ndarray:
     if isinstance(column, (Ragged, Record)) or column.dtype.kind == "M":
-        raise refuse(column, field, place, "Dates and lists are not categories: turn them into text.")
+        raise wrong_kind(column, field, location, "Dates and lists are not categories: turn them into text.")
     if column.dtype.kind != "f":
         return column
     if not np.isnan(column).any():
-        return finite(column, place).astype(object)
+        return require_finite(column, location).astype(object)
     values = np.full(len(column), None, dtype=object)
     present = ~np.isnan(column)
-    kept = finite(column[present], place)
+    kept = require_finite(column[present], location)
     values[present] = kept.astype(np.int64).astype(object) if is_whole(column) else kept.astype(object)
     return values
 
 
-def _flags(column: Column, field: Field, place: Place) -> np.ndarray:
+def _flags(column: Column, field: Field, location: Location) -> np.ndarray:
     if isinstance(column, (Ragged, Record)):
-        raise refuse(column, field, place)
+        raise wrong_kind(column, field, location)
     if column.dtype.kind == "b" or kind_of(column) in ("truth value", "nothing"):
         return column
     if column.dtype.kind in "if":
@@ -149,16 +149,18 @@ def _flags(column: Column, field: Field, place: Place) -> np.ndarray:
         odd = present & (column != 0) & (column != 1)
         if odd.any():
             row = int(np.argmax(odd))
-            raise SchemaError(place.at(row), "true or false (or 1 or 0)", str(column[row]), "Pass Number or Category.")
+            raise SchemaError(
+                location.at(row), "true or false (or 1 or 0)", str(column[row]), "Pass Number or Category."
+            )
         if present.all():
             return column.astype(bool)
         values = np.full(len(column), None, dtype=object)
         values[present] = column[present].astype(bool).astype(object)
         return values
-    raise refuse(column, field, place)
+    raise wrong_kind(column, field, location)
 
 
-def moments(column: Column, field: Field, place: Place) -> np.ndarray:
+def timestamps(column: Column, field: Field, location: Location) -> np.ndarray:
     """Dates, or ISO 8601 texts, as datetime64[us] in UTC.
 
     Raises:
@@ -169,26 +171,26 @@ def moments(column: Column, field: Field, place: Place) -> np.ndarray:
     if kind_of(column) == "nothing" or (isinstance(column, np.ndarray) and missing_mask(column).all()):
         return np.full(len(column), "NaT", "datetime64[us]")
     if kind_of(column) != "text" or not isinstance(column, np.ndarray):
-        raise refuse(column, field, place)
-    parsed = parse_moments(column)
+        raise wrong_kind(column, field, location)
+    parsed = parse_timestamps(column)
     if parsed is None:
         row = next(
-            i for i, value in enumerate(column) if value is not None and parse_moments(column[i : i + 1]) is None
+            i for i, value in enumerate(column) if value is not None and parse_timestamps(column[i : i + 1]) is None
         )
         raise SchemaError(
-            place.at(row), field.what, repr(column[row]), "Write dates as YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS."
+            location.at(row), field.what, repr(column[row]), "Write dates as YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS."
         )
     return parsed
 
 
-def moments_or_none(column: np.ndarray) -> np.ndarray | None:
+def timestamps_or_none(column: np.ndarray) -> np.ndarray | None:
     """A column of dates, or of texts that all are, as datetime64[us]; None of any other."""
     if column.dtype.kind == "M":
         return column
-    return parse_moments(column) if kind_of(column) == "text" else None
+    return parse_timestamps(column) if kind_of(column) == "text" else None
 
 
-def parse_moments(column: np.ndarray) -> np.ndarray | None:
+def parse_timestamps(column: np.ndarray) -> np.ndarray | None:
     """ISO 8601 texts as datetime64[us] in UTC; None when any is something else.
 
     Examples:
@@ -209,8 +211,8 @@ def parse_moments(column: np.ndarray) -> np.ndarray | None:
     return None
 
 
-def _vectors(column: Column, field: Field, place: Place) -> np.ndarray:
-    column = from_json(column, place)
+def _vectors(column: Column, field: Field, location: Location) -> np.ndarray:
+    column = from_json(column, location)
     if isinstance(column, np.ndarray) and missing_mask(column).all():
         return np.zeros((len(column), 0))  # no vector at all, so no width
     if (
@@ -218,24 +220,24 @@ def _vectors(column: Column, field: Field, place: Place) -> np.ndarray:
         or not isinstance(column.values, np.ndarray)
         or column.values.dtype.kind not in "ifb"
     ):
-        raise refuse(column, field, place)
+        raise wrong_kind(column, field, location)
     lengths = column.lengths[~column.missing]
     width = int(lengths[0]) if len(lengths) else 0
     uneven = ~column.missing & (column.lengths != width)
     if uneven.any() or not width:
         row = int(np.argmax(uneven)) if uneven.any() else 0
-        raise SchemaError(place.at(row), f"{width or 'some'} numbers, as in row 1", f"{column.lengths[row]}")
+        raise SchemaError(location.at(row), f"{width or 'some'} numbers, as in row 1", f"{column.lengths[row]}")
     values = np.full((len(column), width), np.nan)
     values[~column.missing] = column.values.reshape(-1, width)
-    return finite(values, place)
+    return require_finite(values, location)
 
 
-def _text(column: Column, field: Field, place: Place) -> np.ndarray:
+def _text(column: Column, field: Field, location: Location) -> np.ndarray:
     """Code points of single characters, or of whole strings laid end to end."""
     if isinstance(column, np.ndarray) and column.dtype == np.uint32:
         return column
     if kind_of(column) not in ("text", "nothing") or not isinstance(column, np.ndarray):
-        raise refuse(column, field, place)
+        raise wrong_kind(column, field, location)
     return code_points(column)
 
 
@@ -249,7 +251,7 @@ def code_points(texts: np.ndarray) -> np.ndarray:
     return np.frombuffer("".join(text for text in texts.tolist() if text).encode("utf-32-le"), np.uint32)
 
 
-def from_json(column: Column, place: Place) -> Column:
+def from_json(column: Column, location: Location) -> Column:
     """A column of texts that are all JSON arrays, as in a CSV cell, as lists; any other column as it is.
 
     Examples:
@@ -266,4 +268,4 @@ def from_json(column: Column, place: Place) -> Column:
         values = [None if text is None else decode(text) for text in texts]
     except msgspec.DecodeError:
         return column
-    return from_values(values, place)
+    return from_values(values, location)

@@ -9,22 +9,22 @@ from unspool.errors import OptionError, SchemaError
 Transform = Literal["auto", "none", "standardise", "log1p", "asinh", "difference", "log_return", "gap", "drop"]
 """How a number is made comparable before the network sees it; every one is invertible."""
 
-HeadChoice = Literal["auto", "normal", "student_t", "mixture", "discretised", "histogram", "point"]
-Mean = Literal["auto", "learned", "constant"]
+DistributionName = Literal["auto", "normal", "student_t", "mixture", "discretised", "histogram", "point"]
+MeanChoice = Literal["auto", "learned", "constant"]
 """The output distribution of a number."""
 
 Bounds = Literal["auto", "data"] | tuple[float | None, float | None] | None
 """What no draw of a number violates."""
 
-BYTES = 256
+BYTE_SYMBOLS = 256
 """Pieces that are a single byte: any text can be written with them."""
 
-MONOTONE = ("gap", "drop")
+MONOTONE_TRANSFORMS = ("gap", "drop")
 """Transforms of numbers that never fall, and that never rise."""
-SERIES = ("difference", "log_return", *MONOTONE)
+SERIES_TRANSFORMS = ("difference", "log_return", *MONOTONE_TRANSFORMS)
 """Transforms that look at the value before, and so are for steps."""
 
-Unit = Literal["char", "word", "bpe"]
+TextUnit = Literal["char", "word", "bpe"]
 """What one step of a text is."""
 
 Form = Literal["text", "list", "records", "vectors"]
@@ -51,8 +51,8 @@ class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            place = f"{type(self).__name__}({self.name!r})"
-            raise OptionError(place, "the name of a column, a non-empty str", repr(self.name))
+            location = f"{type(self).__name__}({self.name!r})"
+            raise OptionError(location, "the name of a column, a non-empty str", repr(self.name))
 
     @property
     def kind(self) -> str:
@@ -85,9 +85,9 @@ class Number(Field, frozen=True):
             `"difference"`, `"log_return"`, `"gap"` and `"drop"` are for steps only; a gap is a difference that is never
             negative, so what is seen as gaps never falls; a drop is a fall since the last present value, never
             negative, so what is seen as drops never rises.
-        head: its output distribution, when it is a field of the step; `"auto"` decides by the data: a `"discretised"`
-            mixture for whole numbers and decimals on a grid, a `"mixture"` of normals for others; and where the data
-            are enough, a short trial may find another one better, see `unspool.training.selection`.
+        distribution: its output distribution, when it is a field of the step; `"auto"` decides by the data: a
+            `"discretised"` mixture for whole numbers and decimals on a grid, a `"mixture"` of normals for others; and
+            where the data are enough, a short trial may find another one better, see `unspool.training.selection`.
         bounds: what no draw violates, when it is a field of the step: `(low, high)`, either may be `None`; `"data"`,
             the range of training; `"auto"`, 0 and above where training was never negative; `None`, nothing. What is
             seen as a difference or a log-return keeps them too: the step is drawn given that its end lies within.
@@ -97,7 +97,7 @@ class Number(Field, frozen=True):
             unless held-out data bear out next to nothing of it, see `unspool.training.means`.
 
     Raises:
-        OptionError: an unknown transform, head or mean, or bounds that no number is within.
+        OptionError: an unknown transform, distribution or mean, or bounds that no number is within.
 
     Examples:
         >>> Number("price", transform="log_return").transform
@@ -105,24 +105,30 @@ class Number(Field, frozen=True):
     """
 
     transform: Transform = "auto"
-    head: HeadChoice = "auto"
+    distribution: DistributionName = "auto"
     bounds: Bounds = "auto"
-    mean: Mean = "auto"
+    mean: MeanChoice = "auto"
 
     what: ClassVar[str] = "a number"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        options = {"transform": get_args(Transform), "head": get_args(HeadChoice), "mean": get_args(Mean)}
+        options = {
+            "transform": get_args(Transform),
+            "distribution": get_args(DistributionName),
+            "mean": get_args(MeanChoice),
+        }
         for option, known in options.items():
             value = getattr(self, option)
             if value not in known:
                 raise OptionError(
                     f"{self.kind}({self.name!r}, {option}=...)", "one of " + ", ".join(known), repr(value)
                 )
-        if (self.mean, self.head) == ("constant", "histogram"):
-            place = f"{self.kind}({self.name!r}, mean='constant')"
-            raise OptionError(place, "a head that can be moved", "'histogram'", "Leave the head open, or the mean.")
+        if (self.mean, self.distribution) == ("constant", "histogram"):
+            location = f"{self.kind}({self.name!r}, mean='constant')"
+            raise OptionError(
+                location, "a distribution that can be moved", "'histogram'", "Leave the distribution open, or the mean."
+            )
         if not legal_bounds(self.bounds):
             expected = "'auto', 'data', None, or (low, high) with low < high, either of which may be None"
             raise OptionError(f"{self.kind}({self.name!r}, bounds=...)", expected, repr(self.bounds))
@@ -150,11 +156,11 @@ class Count(Number, frozen=True):
     """A whole number from 0 on: how often, how many.
 
     Examples:
-        >>> Count("visits").head
+        >>> Count("visits").distribution
         'discretised'
     """
 
-    head: HeadChoice = "discretised"
+    distribution: DistributionName = "discretised"
     bounds: Bounds = (0.0, None)
 
     what: ClassVar[str] = "a whole number, 0 or above"
@@ -197,8 +203,8 @@ class Flags(Field, frozen=True):
         super().__post_init__()
         names = tuple(self.members) if isinstance(self.members, (list, tuple)) else ()
         if len(names) < 2 or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
-            place = f"Flags({self.name!r}, members=...)"
-            raise OptionError(place, "the names of two or more columns, none twice", repr(self.members))
+            location = f"Flags({self.name!r}, members=...)"
+            raise OptionError(location, "the names of two or more columns, none twice", repr(self.members))
         msgspec.structs.force_setattr(self, "members", names)
 
 
@@ -209,12 +215,12 @@ class When(Field, frozen=True):
 
     Args:
         name: the column's name.
-        head: of the time since the step before, when it is a field of the step; as of a `Number`.
+        distribution: of the time since the step before, when it is a field of the step; as of a `Number`.
         since: the input, a date, that the first step is counted from. By default it is the nearest one that no sequence
             starts before, if there is any; else what all sequences of training start after.
     """
 
-    head: HeadChoice = "auto"
+    distribution: DistributionName = "auto"
     since: str | None = None
 
     what: ClassVar[str] = "a date, or an ISO 8601 text such as 2026-01-31"
@@ -239,16 +245,18 @@ class Text(Field, frozen=True):
         'word'
     """
 
-    unit: Unit = "char"
+    unit: TextUnit = "char"
     vocabulary: int | None = None
 
     what: ClassVar[str] = "text"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.unit not in get_args(Unit):
-            raise OptionError(f"Text({self.name!r}, unit=...)", "one of " + ", ".join(get_args(Unit)), repr(self.unit))
-        least = {"char": None, "word": 1, "bpe": BYTES}[self.unit]
+        if self.unit not in get_args(TextUnit):
+            raise OptionError(
+                f"Text({self.name!r}, unit=...)", "one of " + ", ".join(get_args(TextUnit)), repr(self.unit)
+            )
+        least = {"char": None, "word": 1, "bpe": BYTE_SYMBOLS}[self.unit]
         if self.vocabulary is None:
             return
         whole = isinstance(self.vocabulary, int) and not isinstance(self.vocabulary, bool)
@@ -326,8 +334,8 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise SchemaError("schema", "exactly one Text field, because the form is text", repr(self.steps))
         cut = [field.name for field in self.steps if isinstance(field, Text) and field.unit != "char"]
         if cut and self.form != "text":
-            cure = "Use unit='char', or give the whole text in one cell."
-            raise SchemaError(f"step field {cut[0]!r}", "whole texts, to be cut into words or pieces", self.form, cure)
+            hint = "Use unit='char', or give the whole text in one cell."
+            raise SchemaError(f"step field {cut[0]!r}", "whole texts, to be cut into words or pieces", self.form, hint)
         unknown = set(self.first) - {field.name for field in self.inputs}
         if unknown:
             raise SchemaError("schema, first", "names of input fields", ", ".join(sorted(unknown)))
@@ -337,11 +345,11 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 expected = "the name of an input that is a date"
                 raise SchemaError(f"When({field.name!r}, since=...)", expected, repr(field.since))
 
-    def describe(self, facts: dict[tuple[str, str], str] | None = None, length: str = "") -> str:
+    def describe(self, observed: dict[tuple[str, str], str] | None = None, length: str = "") -> str:
         """The aligned table that a fit prints, so that a wrong guess is seen before it costs anything.
 
         Args:
-            facts: what is known of a field beyond its kind, by (role, name); see `Codec.describe`.
+            observed: what is known of a field beyond its kind, by (role, name); see `Codec.describe`.
             length: one line about the lengths of the sequences.
 
         Examples:
@@ -349,15 +357,15 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             input  country  Category
             step   name     Text
         """
-        facts = facts or {}
+        observed = observed or {}
         lines = []
         for role, fields in (("input", self.inputs), ("step", self.steps)):
             for field in fields:
-                more = [facts.get((role, field.name), "")]
+                more = [observed.get((role, field.name), "")]
                 if isinstance(field, When) and field.since:
                     more.append(f"since {field.since}")
-                if isinstance(field, (Number, When)) and field.head != "auto":
-                    more.append(f"head {field.head}")
+                if isinstance(field, (Number, When)) and field.distribution != "auto":
+                    more.append(f"distribution {field.distribution}")
                 if isinstance(field, Number) and field.mean != "auto":
                     more.append(f"mean {field.mean}")
                 if isinstance(field, Text) and field.unit != "char":
@@ -378,7 +386,7 @@ def check_role(role: str, fields: tuple[Any, ...], kinds: tuple[type, ...]) -> N
     for field in fields:
         if not isinstance(field, kinds):
             raise SchemaError(f"{role} field {field.name!r}", f"one of {allowed}", type(field).__name__)
-        if role == "input" and isinstance(field, Number) and field.transform in SERIES:
+        if role == "input" and isinstance(field, Number) and field.transform in SERIES_TRANSFORMS:
             raise SchemaError(
                 f"input field {field.name!r}",
                 "a transform of a single value",

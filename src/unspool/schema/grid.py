@@ -2,30 +2,30 @@
 
 import numpy as np
 
-DIGITS = 6
+MAX_DECIMALS = 6
 """Most decimals of a grid."""
-SINGLE = 1.2e-7
+FLOAT32_PRECISION = 1.2e-7
 """Precision of float32, from which many tables come."""
-ENOUGH = 100
+MIN_VALUES_FOR_DIVISOR = 100
 """Values from which on a common divisor is believed: a few may all be multiples of ten by chance."""
-FINEST = 1e-6
+MIN_RELATIVE_STEP = 1e-6
 """Smallest step of a grid, as a share of its range, whose cells float32 tells apart."""
-NARROW = 0.005
+MIN_STEP_TO_IQR = 0.005
 """Step of a grid, as a share of the interquartile range, from which on the grid is worth to be modelled."""
-REPEATS = 0.2
+MIN_REPEATED_SHARE = 0.2
 """Share of values that occurred before, which makes a grid worth to be modelled too."""
-ATOM = 0.02
+MIN_POINT_MASS = 0.02
 """Smallest share of an atom, among values that are present."""
-SHARPER = 5.0
+MIN_PEAK_RATIO = 5.0
 """How many times as frequent as its neighbours on a grid an atom is."""
-MOST_ATOMS = 8
-MOST_LEVELS, MOST_TICKS = 1024, 65_536
+MAX_POINT_MASSES = 8
+MAX_SUPPORT_POINTS, MAX_CELLS = 1024, 65_536
 """Largest numbers of values, and of cells between the outermost ones, that are told apart one by one."""
-WORTH = 0.05
+MIN_GAIN_NATS = 0.05
 """Nats that levels must gain."""
 
 
-def grid_of(values: np.ndarray) -> tuple[int, float] | None:
+def find_grid(values: np.ndarray) -> tuple[int, float] | None:
     """`(decimals, step)` of the coarsest grid of at most 6 decimals that holds all values: step divides each of them.
 
     Args:
@@ -37,13 +37,13 @@ def grid_of(values: np.ndarray) -> tuple[int, float] | None:
     """
     if not len(values):
         return None
-    for decimals in range(DIGITS + 1):
+    for decimals in range(MAX_DECIMALS + 1):
         ticks = values * 10.0**decimals
         whole = np.round(ticks)
         if np.abs(whole).max() >= 2.0**50:
             return None
-        if np.all(np.abs(ticks - whole) <= np.minimum(SINGLE * np.abs(whole), 1e-3)):
-            common = int(np.gcd.reduce(whole.astype(np.int64))) if len(values) >= ENOUGH else 1
+        if np.all(np.abs(ticks - whole) <= np.minimum(FLOAT32_PRECISION * np.abs(whole), 1e-3)):
+            common = int(np.gcd.reduce(whole.astype(np.int64))) if len(values) >= MIN_VALUES_FOR_DIVISOR else 1
             # A column of one value, or of 0 and one other, shows no divisor.
             common = common if len(np.unique(whole[:10_000])) > 4 else 1
             return decimals, float(f"{max(common, 1)}e-{decimals}")
@@ -64,13 +64,15 @@ def is_discrete(values: np.ndarray, step: float) -> bool:
         >>> is_discrete(np.arange(50.0), 1.0), is_discrete(np.arange(1e5) * 7, 1.0)
         (True, False)
     """
-    if step < FINEST * max(float(np.ptp(values)), float(np.abs(values).max())):
+    if step < MIN_RELATIVE_STEP * max(float(np.ptp(values)), float(np.abs(values).max())):
         return False
     start, end = np.quantile(values, (0.25, 0.75))
-    return bool(step >= NARROW * (end - start) or len(np.unique(values)) <= (1 - REPEATS) * len(values))
+    return bool(
+        step >= MIN_STEP_TO_IQR * (end - start) or len(np.unique(values)) <= (1 - MIN_REPEATED_SHARE) * len(values)
+    )
 
 
-def levels_of(values: np.ndarray, step: float, offsets: np.ndarray | None) -> tuple[tuple[float, ...], float]:
+def find_support_points(values: np.ndarray, step: float, offsets: np.ndarray | None) -> tuple[tuple[float, ...], float]:
     """The values of a grid that occur, and how often another does; none where all cells of the grid may occur.
 
     How often another value occurs is measured: the share of values in the last tenth of the sequences that the rest
@@ -93,17 +95,21 @@ def levels_of(values: np.ndarray, step: float, offsets: np.ndarray | None) -> tu
     cut = len(values) * 9 // 10 if offsets is None else int(offsets[(len(offsets) - 1) * 9 // 10])
     early, late = (part[~np.isnan(part)] for part in (values[:cut], values[cut:]))
     levels, which = np.unique(values[~np.isnan(values)], return_inverse=True)
-    if len(late) < ENOUGH or not 2 < len(levels) <= MOST_LEVELS or np.ptp(levels) > MOST_TICKS * step:
+    if (
+        len(late) < MIN_VALUES_FOR_DIVISOR
+        or not 2 < len(levels) <= MAX_SUPPORT_POINTS
+        or np.ptp(levels) > MAX_CELLS * step
+    ):
         return (), 0.0
     unseen = (float((~np.isin(late, early)).sum()) + 0.5) / (len(late) + 1)
     distance = np.diff(levels) / step
     reach = np.concatenate([distance[:1], (distance[1:] + distance[:-1]) / 2, distance[-1:]])
     gain = (1 - unseen) * float(np.log(np.maximum(reach, 1.0))[which].mean())
     cost = -(1 - unseen) * np.log1p(-unseen) - unseen * np.log(unseen)
-    return (tuple(levels.tolist()), unseen) if gain > cost + WORTH else ((), 0.0)
+    return (tuple(levels.tolist()), unseen) if gain > cost + MIN_GAIN_NATS else ((), 0.0)
 
 
-def repeated(values: np.ndarray, step: float = 0.0) -> tuple[float, ...]:
+def find_point_masses(values: np.ndarray, step: float = 0.0) -> tuple[float, ...]:
     """The values, at most 8, that deserve a mass of their own, the most frequent first.
 
     Each is at least 2 % of all. Among values that spread evenly, nothing repeats so often by chance; on a grid, an atom
@@ -119,13 +125,13 @@ def repeated(values: np.ndarray, step: float = 0.0) -> tuple[float, ...]:
         ((0.0,), (), ())
     """
     found, counts = np.unique(values, return_counts=True)
-    frequent = counts >= max(5, ATOM * len(values))
+    frequent = counts >= max(5, MIN_POINT_MASS * len(values))
     if step:
         ticks = np.round(found / step).astype(np.int64)
         around = np.zeros(len(found))
         for shift in (-2, -1, 1, 2):
             at = np.minimum(np.searchsorted(ticks, ticks + shift), len(ticks) - 1)
             around += np.where(ticks[at] == ticks + shift, counts[at], 0)
-        frequent &= counts > SHARPER * around / 4
-    ranked = np.argsort(-counts * frequent, kind="stable")[: min(MOST_ATOMS, int(frequent.sum()))]
+        frequent &= counts > MIN_PEAK_RATIO * around / 4
+    ranked = np.argsort(-counts * frequent, kind="stable")[: min(MAX_POINT_MASSES, int(frequent.sum()))]
     return tuple(found[ranked].tolist())

@@ -22,61 +22,73 @@ import msgspec
 import numpy as np
 
 from unspool.errors import DataError, SchemaError
-from unspool.schema.coercion import cast, from_json, is_whole, parse_moments
-from unspool.schema.fields import MONOTONE, AnyField, Category, Count, Field, Flag, Flags, Number, Text, Vector, When
-from unspool.schema.grid import grid_of
-from unspool.schema.monotone import as_number, unit_of
+from unspool.schema.coercion import coerce, from_json, is_whole, parse_timestamps
+from unspool.schema.fields import (
+    MONOTONE_TRANSFORMS,
+    AnyField,
+    Category,
+    Count,
+    Field,
+    Flag,
+    Flags,
+    Number,
+    Text,
+    Vector,
+    When,
+)
+from unspool.schema.grid import find_grid
+from unspool.schema.monotone import as_number, time_unit
 from unspool.schema.text_checks import refuse_text
-from unspool.schema.transform_choice import input_transform, step_head, step_transform
+from unspool.schema.transform_choice import input_transform, step_distribution, step_transform
 from unspool.tables.columns import Column, Ragged, Record, kind_of, missing_mask
-from unspool.tables.location import Place
+from unspool.tables.location import Location
 
-LABELS = 12
+MAX_LABELS = 12
 """Most distinct whole numbers that are taken for labels in an input: the months."""
 
-SYMBOLS = 20
+MAX_SYMBOLS = 20
 """Most distinct numbers that are taken for symbols in a step."""
 
-LEVELS = 10
+MAX_DECIMAL_SYMBOLS = 10
 """Most distinct numbers with decimals that are taken for symbols in a step: grades, half stars."""
 
-SEEN = 5
+MIN_COUNT_PER_SYMBOL = 5
 """Times that a number must be seen (a step: on average) to be taken for a symbol."""
 
 
-def infer_input(column: Column, asked: Field | str, place: Place) -> tuple[AnyField, np.ndarray]:
+def infer_input(column: Column, asked: Field | str, location: Location) -> tuple[AnyField, np.ndarray]:
     """The field of an input column, and its values in that field's form.
 
     Args:
         column: (N,) the raw values.
         asked: the column's name, or the field that overrides what would be inferred.
-        place: where the column is.
+        location: where the column is.
 
     Raises:
         SchemaError: values that no input can have, or not the kind that was asked for.
         DataError: a column without any value, or with one only.
     """
-    refuse_absent(column, place)
-    column = from_json(column, place)
-    field = _input_kind(column, asked, place) if isinstance(asked, str) else asked
-    values = cast(column, field, place)
-    refuse_constant(values, place, "Drop it from the inputs: it can't tell sequences apart.", least=2)
+    refuse_absent(column, location)
+    column = from_json(column, location)
+    field = _input_kind(column, asked, location) if isinstance(asked, str) else asked
+    values = coerce(column, field, location)
+    refuse_constant(values, location, "Drop it from the inputs: it can't tell sequences apart.", least=2)
     if isinstance(field, Number) and field.transform == "auto":
         field = msgspec.structs.replace(field, transform=input_transform(values.astype(np.float64)))
     return field, values  # type: ignore[return-value]
 
 
-def _input_kind(column: Column, name: str, place: Place) -> Field:
+def _input_kind(column: Column, name: str, location: Location) -> Field:
     if isinstance(column, Ragged):
         return Vector(name)
     if isinstance(column, Record):
-        raise SchemaError(place.whole, "one value a row", "records", "Give each of their keys a column.")
+        raise SchemaError(location.whole, "one value a row", "records", "Give each of their keys a column.")
     kind = kind_of(column)
     if kind == "text":
-        if parse_moments(column[~missing_mask(column)]) is not None:
+        if parse_timestamps(column[~missing_mask(column)]) is not None:
             return When(name)
         refuse_text(
-            column, place, "Text can't be an input: drop the column, or turn it into few categories or a vector"
+            column, location, "Text can't be an input: drop the column, or turn it into few categories or a vector"
         )
         return Category(name)
     if kind == "truth value":
@@ -89,8 +101,8 @@ def _input_kind(column: Column, name: str, place: Place) -> Field:
 def is_label(column: np.ndarray) -> bool:
     """Whether whole numbers look like labels (a month, a class) rather than counts, years or measurements.
 
-    Labels start at 0 or 1, leave no gap, are few, and none is rare: at least `SEEN` times, and at least a
-    tenth of the average. The tail of a count is rare, and years don't start at 1.
+    Labels start at 0 or 1, leave no gap, are few, and none is rare: at least `MIN_COUNT_PER_SYMBOL` times, and at least
+    a tenth of the average. The tail of a count is rare, and years don't start at 1.
 
     Examples:
         >>> is_label(np.repeat(np.arange(1, 13), 30)), is_label(np.repeat(np.arange(2010, 2019), 30))
@@ -98,7 +110,9 @@ def is_label(column: np.ndarray) -> bool:
     """
     values, counts = np.unique(column[~missing_mask(column)], return_counts=True)
     gapless = values[0] in (0, 1) and values[-1] - values[0] == len(values) - 1
-    return bool(len(values) <= LABELS and gapless and counts.min() >= max(SEEN, 0.1 * counts.mean()))
+    return bool(
+        len(values) <= MAX_LABELS and gapless and counts.min() >= max(MIN_COUNT_PER_SYMBOL, 0.1 * counts.mean())
+    )
 
 
 def infer_steps(
@@ -106,7 +120,7 @@ def infer_steps(
     offsets: np.ndarray,
     asked: Mapping[str, Field],
     first: Mapping[str, np.ndarray],
-    places: Mapping[str, Place],
+    locations: Mapping[str, Location],
 ) -> tuple[tuple[AnyField, ...], dict[str, np.ndarray]]:
     """The fields of a step, and their values in those fields' forms.
 
@@ -115,7 +129,7 @@ def infer_steps(
         offsets: (N + 1,).
         asked: fields that override what would be inferred, by name.
         first: (N,) the values before step 0, where they are known.
-        places: where each column is.
+        locations: where each column is.
 
     Raises:
         SchemaError: values that no step can have, or not the kind that was asked for.
@@ -124,84 +138,86 @@ def infer_steps(
     fields: list[AnyField] = []
     values: dict[str, np.ndarray] = {}
     for name, column in columns.items():
-        place = places[name]
+        location = locations[name]
         block = asked.get(name)
         if isinstance(block, Flags) and isinstance(column, np.ndarray):  # joined already
             fields.append(block)
             values[name] = column
             continue
-        refuse_absent(column, place)
-        field: Field = asked[name] if name in asked else _step_kind(column, name, place)
-        values[name] = cast(column, field, place)
-        refuse_constant(values[name], place, "Drop it: there is nothing to learn.", least=1)
+        refuse_absent(column, location)
+        field: Field = asked[name] if name in asked else _step_kind(column, name, location)
+        values[name] = coerce(column, field, location)
+        refuse_constant(values[name], location, "Drop it: there is nothing to learn.", least=1)
         if isinstance(field, Number):
-            field = decided(field, values[name].astype(np.float64), offsets, first.get(name))
+            field = complete_number(field, values[name].astype(np.float64), offsets, first.get(name))
         if isinstance(field, When):
-            field = timed(field, values[name], offsets, first.get(name))
+            field = complete_when(field, values[name], offsets, first.get(name))
         fields.append(field)  # type: ignore[arg-type]
     return tuple(fields), values
 
 
-def decided(field: Number, values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None) -> Number:
-    """The field with transform and head by the shape of its values, where it leaves them open."""
-    transform, head = field.transform, field.head
+def complete_number(field: Number, values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None) -> Number:
+    """The field with transform and distribution by the shape of its values, where it leaves them open."""
+    transform, dist = field.transform, field.distribution
     if transform == "auto" and field.bounds in ("auto", None):
         transform = step_transform(values, offsets, first)
     elif transform == "auto":
         transform = input_transform(values) if isinstance(field, Count) else step_transform(values, offsets, first)
-        transform = input_transform(values) if transform in MONOTONE else transform
-    elif transform in MONOTONE and field.bounds not in ("auto", None) and field.bounds != (0.0, None):
+        transform = input_transform(values) if transform in MONOTONE_TRANSFORMS else transform
+    elif transform in MONOTONE_TRANSFORMS and field.bounds not in ("auto", None) and field.bounds != (0.0, None):
         never = "fall" if transform == "gap" else "rise"
-        place = f"{field.kind}({field.name!r}, transform={transform!r}, bounds=...)"
+        location = f"{field.kind}({field.name!r}, transform={transform!r}, bounds=...)"
         raise SchemaError(
-            place, f"no bounds, since a {transform} is one in itself: values never {never}", repr(field.bounds)
+            location, f"no bounds, since a {transform} is one in itself: values never {never}", repr(field.bounds)
         )
-    if head == "auto":
-        head = step_head(values, offsets, first, transform)
-    return msgspec.structs.replace(field, transform=transform, head=head)
+    if dist == "auto":
+        dist = step_distribution(values, offsets, first, transform)
+    return msgspec.structs.replace(field, transform=transform, distribution=dist)
 
 
-def timed(field: When, values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None) -> When:
-    """The field with a head by the shape of the times between its values, where it leaves that open."""
-    if field.head != "auto":
+def complete_when(field: When, values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None) -> When:
+    """The field with a distribution by the shape of the times between its values, where it leaves that open."""
+    if field.distribution != "auto":
         return field
-    unit = unit_of(as_number(values))
+    unit = time_unit(as_number(values))
     base = None if first is None else first / unit
-    return msgspec.structs.replace(field, head=step_head(as_number(values) / unit, offsets, base, "gap"))
+    return msgspec.structs.replace(
+        field, distribution=step_distribution(as_number(values) / unit, offsets, base, "gap")
+    )
 
 
-def _step_kind(column: Column, name: str, place: Place) -> Field:
+def _step_kind(column: Column, name: str, location: Location) -> Field:
     if isinstance(column, (Ragged, Record)):
         found = "lists" if isinstance(column, Ragged) else "records"
-        raise SchemaError(place.whole, "one value a step", found, "Give each of their items a column.")
+        raise SchemaError(location.whole, "one value a step", found, "Give each of their items a column.")
     if column.dtype == np.uint32:
         return Text(name)
     kind = kind_of(column)
-    if kind == "date" or (kind == "text" and parse_moments(column[~missing_mask(column)]) is not None):
+    if kind == "date" or (kind == "text" and parse_timestamps(column[~missing_mask(column)]) is not None):
         return When(name)
     if kind == "truth value":
         return Flag(name)
     if kind == "text":
         decimal = any("." in text for text in column[:1000] if text)  # whole numbers as text are token ids
-        cure = "Text can't be one field of a step: drop the column, or make it the whole sequence"
-        refuse_text(column, place, cure, numbers=decimal)
+        hint = "Text can't be one field of a step: drop the column, or make it the whole sequence"
+        refuse_text(column, location, hint, numbers=decimal)
         return Category(name)
     present = column[~missing_mask(column)]
-    if not is_whole(column) and grid_of(present.astype(np.float64)) is None:
+    if not is_whole(column) and find_grid(present.astype(np.float64)) is None:
         return Number(name)
-    most = SYMBOLS if is_whole(column) else LEVELS
+    most = MAX_SYMBOLS if is_whole(column) else MAX_DECIMAL_SYMBOLS
     # Counting first the values of a part is quick for the long columns of measurements.
     few = len(np.unique(present[:10_000])) <= most and len(np.unique(present)) <= most
-    return Category(name) if few and len(present) >= SEEN * len(np.unique(present)) else Number(name)
+    return Category(name) if few and len(present) >= MIN_COUNT_PER_SYMBOL * len(np.unique(present)) else Number(name)
 
 
-def refuse_absent(column: Column, place: Place) -> None:
+def refuse_absent(column: Column, location: Location) -> None:
     """Refuse a column without any value."""
     if len(column) and missing_mask(column).all():
-        raise DataError(place.whole, "at least one value", f"{len(column)} missing values", "Drop the column.")
+        raise DataError(location.whole, "at least one value", f"{len(column)} missing values", "Drop the column.")
 
 
-def refuse_constant(values: np.ndarray, place: Place, cure: str, *, least: int) -> None:
+def refuse_constant(values: np.ndarray, location: Location, hint: str, *, least: int) -> None:
     """Refuse a column whose values are all the same; being missing counts as a value. Fewer than `least` rows pass."""
     if len(values) < least:
         return
@@ -209,4 +225,4 @@ def refuse_constant(values: np.ndarray, place: Place, cure: str, *, least: int) 
     same = (values == values[0]) | (gone & gone[0])
     if bool(np.all(same)) and not (bool(np.any(gone)) and not bool(np.all(gone == gone[0]))):
         shown = chr(values[0]) if values.dtype == np.uint32 else values[:1].tolist()[0]
-        raise DataError(place.whole, "at least two different values", f"only {shown!r}", cure)
+        raise DataError(location.whole, "at least two different values", f"only {shown!r}", hint)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-UNITS = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)
+TIME_UNITS = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)
 """Microseconds of a day, an hour, a minute, a second, a millisecond, and one."""
-RISES = 20
+MIN_RISES = 20
 """Rises without a single fall from which on a column is taken never to fall."""
 
 
@@ -22,7 +22,7 @@ def as_number(column: np.ndarray) -> np.ndarray:
     return values
 
 
-def unit_of(values: np.ndarray) -> float:
+def time_unit(values: np.ndarray) -> float:
     """The longest of day, hour, minute, second, millisecond and microsecond that all moments are multiples of.
 
     Args:
@@ -33,10 +33,12 @@ def unit_of(values: np.ndarray) -> float:
         3600000000.0
     """
     whole = values[~np.isnan(values)].astype(np.int64)
-    return float(next(unit for unit in UNITS if not (whole % unit).any()))
+    return float(next(unit for unit in TIME_UNITS if not (whole % unit).any()))
 
 
-def gaps(values: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def increments(
+    values: np.ndarray, offsets: np.ndarray, base: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Each present value less the last present one of its sequence, or than what stands before step 0.
 
     Args:
@@ -62,7 +64,7 @@ def gaps(values: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -> tu
     return out, alone, last
 
 
-def never_falls(values: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -> bool:
+def never_decreases(values: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -> bool:
     """Whether values never fall within their sequences, and rise often enough that this is no chance.
 
     Args:
@@ -74,6 +76,6 @@ def never_falls(values: np.ndarray, offsets: np.ndarray, base: np.ndarray | None
         >>> never_falls(np.tile(np.arange(5.0), 6), np.arange(0, 31, 5), None), never_falls(np.zeros(9), [0, 9], None)
         (True, False)
     """
-    gap, _, _ = gaps(values, np.asarray(offsets), base)
+    gap, _, _ = increments(values, np.asarray(offsets), base)
     gap = gap[~np.isnan(gap)]
-    return bool((gap >= 0).all() and (gap > 0).sum() >= RISES)
+    return bool((gap >= 0).all() and (gap > 0).sum() >= MIN_RISES)

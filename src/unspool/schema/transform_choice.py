@@ -6,17 +6,17 @@ difference forgets the level, and a wrong logarithm makes a symmetric density sk
 
 import numpy as np
 
-from unspool.schema.fields import MONOTONE, HeadChoice, Transform
-from unspool.schema.grid import grid_of, is_discrete
-from unspool.schema.monotone import gaps, never_falls
+from unspool.schema.fields import MONOTONE_TRANSFORMS, DistributionName, Transform
+from unspool.schema.grid import find_grid, is_discrete
+from unspool.schema.monotone import increments, never_decreases
 
-DENSITY: HeadChoice = "mixture"
-"""The head of numbers on no grid: a mixture of normals can take the shape of all the others."""
+DEFAULT_DENSITY: DistributionName = "mixture"
+"""The distribution of numbers on no grid: a mixture of normals can take the shape of all the others."""
 
-FAR = 20.0
+MAX_FIRST_RANGE = 20.0
 """Range of first values, in spreads of the differences, up to which both can share one grid."""
 
-ENOUGH = 20
+MIN_VALUES_FOR_SHAPE = 20
 """Fewest values whose skewness or tails are judged."""
 
 
@@ -32,7 +32,7 @@ def input_transform(values: np.ndarray) -> Transform:
         ('standardise', 'log1p')
     """
     x = values[~np.isnan(values)]
-    if len(x) < ENOUGH or len(np.unique(x[:10_000])) < ENOUGH // 2:
+    if len(x) < MIN_VALUES_FOR_SHAPE or len(np.unique(x[:10_000])) < MIN_VALUES_FOR_SHAPE // 2:
         return "standardise"
     low, start, quarter, middle, third, end, high = np.quantile(x, (0.005, 0.05, 0.25, 0.5, 0.75, 0.95, 0.995))
     # Of an exponential distribution the first is 0.56 and the second 2; of a normal one both are 0.
@@ -42,7 +42,7 @@ def input_transform(values: np.ndarray) -> Transform:
     if x.min() >= 0:
         return "log1p" if quantile_skewness > 0.55 and moment_skewness > 2 else "standardise"
     # 3.8 of a normal distribution, 7.6 of Student's t with 3 degrees of freedom, 64 of a Cauchy distribution.
-    heavy = len(x) >= 10 * ENOUGH and high - low > 20 * (third - quarter)
+    heavy = len(x) >= 10 * MIN_VALUES_FOR_SHAPE and high - low > 20 * (third - quarter)
     return "asinh" if heavy and x.max() > 0 else "standardise"
 
 
@@ -68,9 +68,9 @@ def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | 
         >>> step_transform(walk, np.array([0, 2000, 4000])), step_transform(np.sin(walk), np.array([0, 4000]))
         ('difference', 'standardise')
     """
-    if never_falls(values, offsets, first):
+    if never_decreases(values, offsets, first):
         return "gap"
-    if never_falls(-values, offsets, None if first is None else -first):
+    if never_decreases(-values, offsets, None if first is None else -first):
         return "drop"
     kept, bounds = drop_missing(values, offsets)
     if len(kept) < 100 or not is_walk(kept, bounds):
@@ -80,8 +80,10 @@ def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | 
     return "log_return" if known.min() > 0 and fractions and _even_in_logs(kept, bounds) else "difference"
 
 
-def step_head(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None, transform: Transform) -> HeadChoice:
-    """The head of a step field when it isn't told: masses for numbers on a grid worth it, else a density.
+def step_distribution(
+    values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None, transform: Transform
+) -> DistributionName:
+    """The distribution of a step field when it isn't told: masses for numbers on a grid worth it, else a density.
 
     Differences can be discretised only where first values, which have no value before them, spread about as little.
 
@@ -94,27 +96,27 @@ def step_head(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None,
     Examples:
         >>> x = np.random.default_rng(0).normal(size=500)
         >>> bounds = np.array([0, 500])
-        >>> step_head(x, bounds, None, "standardise"), step_head(np.round(x, 1), bounds, None, "standardise")
-        ('mixture', 'discretised')
+        >>> [step_distribution(values, bounds, None, "standardise") for values in (x, np.round(x, 1))]
+        ['mixture', 'discretised']
     """
     kept, bounds = drop_missing(values, offsets)
     if not len(kept):
-        return DENSITY
-    grid = grid_of(kept)
+        return DEFAULT_DENSITY
+    grid = find_grid(kept)
     if transform == "log_return":
-        return DENSITY
-    if transform in MONOTONE:
+        return DEFAULT_DENSITY
+    if transform in MONOTONE_TRANSFORMS:
         values, first = (values, first) if transform == "gap" else (-values, None if first is None else -first)
-        gap, alone, _ = gaps(values, offsets, first)
+        gap, alone, _ = increments(values, offsets, first)
         kept = np.concatenate([gap[~np.isnan(gap)], values[alone] - values[alone].min(initial=np.inf)])
-        grid = grid_of(kept)
+        grid = find_grid(kept)
     if transform == "difference":
         starts = bounds[:-1][np.diff(bounds) > 0]
         alone = kept[starts] if first is None else kept[starts][np.isnan(first[np.diff(bounds) > 0])]
         kept = lagged(kept, bounds, 1)
-        if not len(kept) or (len(alone) and np.ptp(alone) > FAR * kept.std()):
-            return DENSITY
-    return "discretised" if grid is not None and is_discrete(kept, grid[1]) else DENSITY
+        if not len(kept) or (len(alone) and np.ptp(alone) > MAX_FIRST_RANGE * kept.std()):
+            return DEFAULT_DENSITY
+    return "discretised" if grid is not None and is_discrete(kept, grid[1]) else DEFAULT_DENSITY
 
 
 def drop_missing(values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from unspool.errors import DataError
-from unspool.tables.columns import Column, Ragged, Record, lay
-from unspool.tables.location import Place
+from unspool.tables.columns import Column, Ragged, Record, offsets_from_lengths
+from unspool.tables.location import Location
 
 
-def from_arrow(array: Any, place: Place) -> Column:
+def from_arrow(array: Any, location: Location) -> Column:
     """A PyArrow (Chunked)Array as a canonical column.
 
     Raises:
@@ -24,16 +24,16 @@ def from_arrow(array: Any, place: Place) -> Column:
             array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
     kind = array.type
     if pa.types.is_dictionary(kind) or isinstance(array, pa.RunEndEncodedArray):
-        return from_arrow(array.cast(kind.value_type), place)
+        return from_arrow(array.cast(kind.value_type), location)
     if isinstance(array, pa.ExtensionArray):
-        return from_arrow(array.storage, place)
+        return from_arrow(array.storage, location)
     for test, convert in _conversions():
         if test(kind):
-            return convert(array, place)
-    raise DataError(place.whole, "numbers, text, truth values, dates, lists or records", f"values of type {kind}")
+            return convert(array, location)
+    raise DataError(location.whole, "numbers, text, truth values, dates, lists or records", f"values of type {kind}")
 
 
-def _conversions() -> list[tuple[Callable[[Any], bool], Callable[[Any, Place], Column]]]:
+def _conversions() -> list[tuple[Callable[[Any], bool], Callable[[Any, Location], Column]]]:
     import pyarrow as pa
 
     types = pa.types
@@ -50,7 +50,7 @@ def _conversions() -> list[tuple[Callable[[Any], bool], Callable[[Any, Place], C
         (types.is_time, lambda array, _: _objects(array.cast(pa.string()))),
         (
             types.is_fixed_size_list,
-            lambda array, place: _lists(array.cast(pa.large_list(array.type.value_type)), place),
+            lambda array, location: _lists(array.cast(pa.large_list(array.type.value_type)), location),
         ),
         (lambda kind: types.is_list(kind) or types.is_large_list(kind), _lists),
         (types.is_struct, _records),
@@ -61,29 +61,29 @@ def _objects(array: Any) -> np.ndarray:
     return array.to_numpy(zero_copy_only=False).astype(object)
 
 
-def _booleans(array: Any, _: Place) -> np.ndarray:
+def _booleans(array: Any, _: Location) -> np.ndarray:
     return _objects(array) if array.null_count else array.to_numpy(zero_copy_only=False)
 
 
-def _integers(array: Any, place: Place) -> np.ndarray:
+def _integers(array: Any, location: Location) -> np.ndarray:
     import pyarrow as pa
 
     if array.null_count:
-        return _floats(array, place)
+        return _floats(array, location)
     try:
         return array.cast(pa.int64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
-        raise DataError(place.whole, "whole numbers below 2**63", "larger ones", "Write them as text.") from None
+        raise DataError(location.whole, "whole numbers below 2**63", "larger ones", "Write them as text.") from None
 
 
-def _floats(array: Any, _: Place) -> np.ndarray:
+def _floats(array: Any, _: Location) -> np.ndarray:
     import pyarrow as pa
 
     # Whole numbers beyond 2**53 round here: a column with missing values has no other common form.
     return array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
 
 
-def _dates(array: Any, _: Place) -> np.ndarray:
+def _dates(array: Any, _: Location) -> np.ndarray:
     import pyarrow as pa
 
     zone = getattr(array.type, "tz", None)
@@ -91,27 +91,29 @@ def _dates(array: Any, _: Place) -> np.ndarray:
     return values.to_numpy(zero_copy_only=False).astype("datetime64[us]")
 
 
-def _lists(array: Any, place: Place) -> Ragged:
+def _lists(array: Any, location: Location) -> Ragged:
     missing = array.is_null().to_numpy(zero_copy_only=False)
     lengths = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
     # flatten() leaves out the items that may lie behind a null list; the raw offsets would not.
-    return Ragged(from_arrow(array.flatten(), place), lay(lengths), missing)
+    return Ragged(from_arrow(array.flatten(), location), offsets_from_lengths(lengths), missing)
 
 
-def _records(array: Any, place: Place) -> Record:
+def _records(array: Any, location: Location) -> Record:
     missing = array.is_null().to_numpy(zero_copy_only=False)
     names = [field.name for field in array.type]
-    return Record({name: from_arrow(part, place) for name, part in zip(names, array.flatten(), strict=True)}, missing)
+    return Record(
+        {name: from_arrow(part, location) for name, part in zip(names, array.flatten(), strict=True)}, missing
+    )
 
 
-def from_values(values: Any, place: Place) -> Column:
+def from_values(values: Any, location: Location) -> Column:
     """Python values, or a NumPy array of one to three axes, as a canonical column.
 
     Raises:
         DataError: a value of another type than the rest, with its row.
     """
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":
-        return _from_numpy(values, place)
+        return _from_numpy(values, location)
     rows: Sequence[Any] = values.tolist() if isinstance(values, np.ndarray) else list(values)
     if (plain := _of_one_type(rows)) is not None:
         return plain
@@ -119,17 +121,17 @@ def from_values(values: Any, place: Place) -> Column:
 
     arrays = [value for value in rows if isinstance(value, np.ndarray)]
     if arrays and all(value.ndim > 1 for value in arrays):
-        return _stacked(rows, place)
+        return _stacked(rows, location)
     try:
-        return from_arrow(pa.array(rows, from_pandas=True), place)
+        return from_arrow(pa.array(rows, from_pandas=True), location)
     except UnicodeEncodeError:
         row = next(i for i, value in enumerate(rows) if not _encodable(value))
-        cure = "A lone surrogate is half a character; remove it, or replace it with U+FFFD."
-        raise DataError(place.at(row), "Unicode text", repr(rows[row]), cure) from None
+        hint = "A lone surrogate is half a character; remove it, or replace it with U+FFFD."
+        raise DataError(location.at(row), "Unicode text", repr(rows[row]), hint) from None
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         if isinstance(error, DataError):
             raise
-        raise _odd_one_out(rows, place, error) from None
+        raise _odd_one_out(rows, location, error) from None
 
 
 def _of_one_type(rows: Sequence[Any]) -> np.ndarray | None:
@@ -146,30 +148,30 @@ def _of_one_type(rows: Sequence[Any]) -> np.ndarray | None:
     return None
 
 
-def _from_numpy(values: np.ndarray, place: Place) -> Column:
+def _from_numpy(values: np.ndarray, location: Location) -> Column:
     if values.ndim > 1:
         rows, width = values.shape[:2]
-        inner = _from_numpy(values.reshape(rows * width, *values.shape[2:]), place)
+        inner = _from_numpy(values.reshape(rows * width, *values.shape[2:]), location)
         return Ragged(inner, np.arange(rows + 1, dtype=np.int64) * width, np.zeros(rows, bool))
     if values.ndim == 0:
         values = values[None]
     kind = values.dtype.kind
     if kind == "u" and len(values) and values.max() > np.iinfo(np.int64).max:
-        raise DataError(place.whole, "whole numbers below 2**63", "larger ones", "Write them as text.")
+        raise DataError(location.whole, "whole numbers below 2**63", "larger ones", "Write them as text.")
     if kind in "iufb":
         return values.astype({"i": np.int64, "u": np.int64, "f": np.float64, "b": bool}[kind])
     if kind == "M":
         return values.astype("datetime64[us]")
     if kind == "U":
-        return from_values(values.tolist(), place)
+        return from_values(values.tolist(), location)
     if kind == "T":
-        return from_values(values.astype(object), place)
+        return from_values(values.astype(object), location)
     raise DataError(
-        place.whole, "numbers, text, truth values, dates, lists or records", f"values of type {values.dtype}"
+        location.whole, "numbers, text, truth values, dates, lists or records", f"values of type {values.dtype}"
     )
 
 
-def _stacked(rows: Sequence[Any], place: Place) -> Ragged:
+def _stacked(rows: Sequence[Any], location: Location) -> Ragged:
     """Rows that are arrays of several axes: (T, F) each, T may differ."""
     missing = np.array([value is None for value in rows])
     arrays = [value for value in rows if value is not None]
@@ -177,9 +179,9 @@ def _stacked(rows: Sequence[Any], place: Place) -> Ragged:
     for row, value in enumerate(rows):
         if value is not None and (not isinstance(value, np.ndarray) or value.shape[1:] != first.shape[1:]):
             found = f"shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
-            raise DataError(place.at(row), f"an array of shape (T, {first.shape[1]})", found)
+            raise DataError(location.at(row), f"an array of shape (T, {first.shape[1]})", found)
     lengths = np.array([0 if value is None else len(value) for value in rows])
-    return Ragged(from_values(np.concatenate(arrays), place), lay(lengths), missing)
+    return Ragged(from_values(np.concatenate(arrays), location), offsets_from_lengths(lengths), missing)
 
 
 def _encodable(value: Any) -> bool:
@@ -205,20 +207,20 @@ def _absent(value: Any) -> bool:
     return value is None or (isinstance(value, (float, np.floating)) and bool(np.isnan(value)))
 
 
-def _odd_one_out(rows: Sequence[Any], place: Place, error: Exception) -> DataError:
+def _odd_one_out(rows: Sequence[Any], location: Location, error: Exception) -> DataError:
     """The first value whose kind is not that of most."""
     kinds = {row: plain_kind(value) for row, value in enumerate(rows) if not _absent(value)}
     if kinds and set(kinds.values()) == {"list"}:
         items = [item for value in rows if not _absent(value) for item in value]
         counts = [0 if _absent(value) else len(value) for value in rows]
         kinds = {row: plain_kind(item) for row, item in enumerate(items) if not _absent(item)}
-        rows, place = items, Place(place.source, place.column, lay(np.array(counts)))
+        rows, location = items, Location(location.source, location.column, offsets_from_lengths(np.array(counts)))
     common = max(sorted(set(kinds.values())), key=list(kinds.values()).count, default="")
     for row, kind in kinds.items():
         if kind != common:
-            cure = "Give every value the same type, and None where one is missing."
+            hint = "Give every value the same type, and None where one is missing."
             raised = f"a {common}, like most of the values"
-            return DataError(place.at(row), raised, f"{kind} {rows[row]!r}"[:120], cure)
+            return DataError(location.at(row), raised, f"{kind} {rows[row]!r}"[:120], hint)
     return DataError(
-        place.whole, "numbers, text, truth values, dates, lists or records", f"values Arrow refuses: {error}"
+        location.whole, "numbers, text, truth values, dates, lists or records", f"values Arrow refuses: {error}"
     )

@@ -89,17 +89,17 @@ def take(column: Column, rows: np.ndarray) -> Column:
     if isinstance(column, Record):
         return Record({name: take(values, rows) for name, values in column.fields.items()}, column.missing[rows])
     if isinstance(column, Ragged):
-        items = spans(column.offsets, rows)
-        return Ragged(take(column.values, items), lay(column.lengths[rows]), column.missing[rows])
+        items = ragged_indices(column.offsets, rows)
+        return Ragged(take(column.values, items), offsets_from_lengths(column.lengths[rows]), column.missing[rows])
     return column[rows]
 
 
-def lay(lengths: np.ndarray) -> np.ndarray:
+def offsets_from_lengths(lengths: np.ndarray) -> np.ndarray:
     """(N + 1,) int64 offsets of N sequences laid end to end."""
     return np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))).astype(np.int64)
 
 
-def spans(offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def ragged_indices(offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Positions of all steps of the given sequences, in the given order.
 
     Examples:
@@ -107,7 +107,7 @@ def spans(offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
         [2, 3, 4, 0, 1]
     """
     lengths = np.diff(offsets)[rows]
-    new = lay(lengths)
+    new = offsets_from_lengths(lengths)
     return np.arange(new[-1]) + np.repeat(offsets[:-1][rows] - new[:-1], lengths)
 
 

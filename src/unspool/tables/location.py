@@ -9,7 +9,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """A column of a source; `at` turns the position of one of its values into a sentence.
 
     Rows and steps are counted from 1, as people count.
@@ -53,7 +53,7 @@ class Place:
         return f"{self.source}: column {self.column!r}"
 
 
-def nearest(wanted: Any, known: Iterable[Any], n: int = 3) -> list[Any]:
+def close_matches(wanted: Any, known: Iterable[Any], n: int = 3) -> list[Any]:
     """The known values whose spelling is closest to the wanted one."""
     spelled = {str(value): value for value in known if value is not None}
     lower: dict[str, str] = {}

@@ -8,7 +8,7 @@ from typing import IO, Any
 import msgspec
 
 from unspool.errors import DataError
-from unspool.runtime.atomic_files import refusal
+from unspool.runtime.atomic_files import file_error
 
 FORMATS = {
     ".csv": "csv",
@@ -60,12 +60,12 @@ def read_path(path: Path, strings: Sequence[str] = ()) -> tuple[str, Any]:
     except OSError as error:
         if error.filename is None:
             raise DataError(str(path), f"a file compressed as {path.suffix}", str(error)) from None
-        refused = refusal(path, error, "read")
-        raise DataError(refused.place, refused.expected, refused.found, refused.cure) from None
+        refused = file_error(path, error, "read")
+        raise DataError(refused.location, refused.expected, refused.found, refused.hint) from None
     return kind, _text(raw, kind, str(path), strings)
 
 
-def read_stream(stream: IO[Any], place: str, strings: Sequence[str] = ()) -> tuple[str, Any]:
+def read_stream(stream: IO[Any], location: str, strings: Sequence[str] = ()) -> tuple[str, Any]:
     """Read an open file; its first bytes say whether it is Parquet, JSON, JSON lines or CSV."""
     raw = stream.read()
     if isinstance(raw, str):
@@ -73,25 +73,25 @@ def read_stream(stream: IO[Any], place: str, strings: Sequence[str] = ()) -> tup
     if raw[:4] == b"PAR1":
         import pyarrow as pa
 
-        return "parquet", _parquet(pa.BufferReader(raw), place)
+        return "parquet", _parquet(pa.BufferReader(raw), location)
     start = raw.removeprefix(b"\xef\xbb\xbf").lstrip()
     kind = "json" if start[:1] == b"[" else "jsonl" if start[:1] == b"{" else "csv"
-    return kind, _text(raw, kind, place, strings)
+    return kind, _text(raw, kind, location, strings)
 
 
-def _text(raw: bytes, kind: str, place: str, strings: Sequence[str]) -> Any:
+def _text(raw: bytes, kind: str, location: str, strings: Sequence[str]) -> Any:
     try:
         raw.decode()
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         found = f"byte 0x{raw[error.start]:02x} at position {error.start}, line {line}"
-        raise DataError(f"{place}: line {line}", "UTF-8 text", found, "Save the file again as UTF-8.") from None
+        raise DataError(f"{location}: line {line}", "UTF-8 text", found, "Save the file again as UTF-8.") from None
     if kind in ("csv", "tsv"):
-        return _csv(raw, place, "\t" if kind == "tsv" else ",", strings)
-    return _json(raw.removeprefix(b"\xef\xbb\xbf"), place, lines=kind == "jsonl")
+        return _csv(raw, location, "\t" if kind == "tsv" else ",", strings)
+    return _json(raw.removeprefix(b"\xef\xbb\xbf"), location, lines=kind == "jsonl")
 
 
-def _csv(raw: bytes, place: str, delimiter: str, strings: Sequence[str]) -> Any:
+def _csv(raw: bytes, location: str, delimiter: str, strings: Sequence[str]) -> Any:
     """A CSV file as a PyArrow table. An empty cell is a missing value; so is "NA" and its like among numbers."""
     import pyarrow as pa
     from pyarrow import csv
@@ -104,12 +104,14 @@ def _csv(raw: bytes, place: str, delimiter: str, strings: Sequence[str]) -> Any:
         table = csv.read_csv(pa.BufferReader(raw), blocks, parse, options)
     except pa.ArrowInvalid as error:
         message = str(error).splitlines()[0]
-        cure = "The first line must name the columns; quote a cell that holds a comma."
-        raise DataError(place, "a CSV table", message if raw.strip() else "an empty file", cure) from None
+        hint = "The first line must name the columns; quote a cell that holds a comma."
+        raise DataError(location, "a CSV table", message if raw.strip() else "an empty file", hint) from None
     names = table.column_names
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
-        raise DataError(f"{place}: line 1", "every column name once", f"{', '.join(map(repr, twice))} more than once")
+        raise DataError(
+            f"{location}: line 1", "every column name once", f"{', '.join(map(repr, twice))} more than once"
+        )
     return pa.table({name: _empty_is_null(table[name]) for name in names})
 
 
@@ -122,29 +124,29 @@ def _empty_is_null(column: Any) -> Any:
     return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 
-def _json(raw: bytes, place: str, *, lines: bool) -> dict[str, list[Any]]:
+def _json(raw: bytes, location: str, *, lines: bool) -> dict[str, list[Any]]:
     if lines:
-        records = list(_json_lines(raw, place))
+        records = list(_json_lines(raw, location))
     else:
-        records = _decode(raw, place)
+        records = _decode(raw, location)
         if isinstance(records, dict):
-            return _lists(records, place)
+            return _lists(records, location)
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise DataError(place, "a JSON array of objects, or an object of arrays", "other JSON")
+        raise DataError(location, "a JSON array of objects, or an object of arrays", "other JSON")
     names: dict[str, None] = {}
     for record in records:
         names.update(dict.fromkeys(record))
     return {name: [record.get(name) for record in records] for name in names}
 
 
-def _lists(columns: Mapping[str, Any], place: str) -> dict[str, list[Any]]:
+def _lists(columns: Mapping[str, Any], location: str) -> dict[str, list[Any]]:
     lengths = {len(values) if isinstance(values, list) else -1 for values in columns.values()}
     if len(lengths) > 1 or -1 in lengths:
-        raise DataError(place, "a JSON array of objects, or an object of arrays of one length", "other JSON")
+        raise DataError(location, "a JSON array of objects, or an object of arrays of one length", "other JSON")
     return dict(columns)
 
 
-def _json_lines(raw: bytes, place: str) -> Iterator[dict[str, Any]]:
+def _json_lines(raw: bytes, location: str) -> Iterator[dict[str, Any]]:
     decoder = msgspec.json.Decoder()
     for number, line in enumerate(raw.split(b"\n"), 1):
         if not line.strip():
@@ -152,30 +154,30 @@ def _json_lines(raw: bytes, place: str) -> Iterator[dict[str, Any]]:
         try:
             record = decoder.decode(line)
         except msgspec.DecodeError as error:
-            raise _bad_json(f"{place}: line {number}", error) from None
+            raise _bad_json(f"{location}: line {number}", error) from None
         if not isinstance(record, dict):
-            raise DataError(f"{place}: line {number}", "a JSON object", line[:40].decode(errors="replace"))
+            raise DataError(f"{location}: line {number}", "a JSON object", line[:40].decode(errors="replace"))
         yield record
 
 
-def _decode(raw: bytes, place: str) -> Any:
+def _decode(raw: bytes, location: str) -> Any:
     try:
         return msgspec.json.decode(raw)
     except msgspec.DecodeError as error:
         at = re.search(r"byte (\d+)", str(error))
         line = raw[: int(at[1])].count(b"\n") + 1 if at else raw.count(b"\n") + 1
-        raise _bad_json(f"{place}: line {line}", error) from None
+        raise _bad_json(f"{location}: line {line}", error) from None
 
 
-def _bad_json(place: str, error: Exception) -> DataError:
-    return DataError(place, "JSON", str(error).rstrip("."), "A missing value is null; NaN is not JSON.")
+def _bad_json(location: str, error: Exception) -> DataError:
+    return DataError(location, "JSON", str(error).rstrip("."), "A missing value is null; NaN is not JSON.")
 
 
-def _parquet(source: Any, place: str) -> Any:
+def _parquet(source: Any, location: str) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         return pq.ParquetFile(source).read()
     except (pa.ArrowException, OSError) as error:
-        raise DataError(place, "a Parquet file", str(error).splitlines()[0]) from None
+        raise DataError(location, "a Parquet file", str(error).splitlines()[0]) from None

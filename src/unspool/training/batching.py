@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from unspool.encoding.codec import Encoded
 from unspool.errors import TrainingError
 
-MOST_BUCKETS = 4
-WORTH_A_BUCKET = 0.12
+MAX_BUCKETS = 4
+MIN_BUCKET_GAIN = 0.12
 """Share of all padded steps that one more bucket must save, since each is one more shape to compile."""
-SMALL = 100_000
+MIN_CELLS_FOR_BUCKETS = 100_000
 """Padded steps below which one bucket is enough."""
-WHOLE = 1024
+MAX_WHOLE_STEPS = 1024
 """Steps up to which a sequence is learned whole; a longer one is cut into segments of half as many."""
 
 
@@ -59,7 +59,7 @@ class Bucket(NamedTuple):
         return Bucket(stacked(p.inputs for p in pieces), stacked(p.values for p in pieces), self.lengths[rows])
 
 
-class Group(NamedTuple):
+class UpdateGroup(NamedTuple):
     """Updates that one dispatch runs.
 
     Attributes:
@@ -77,7 +77,7 @@ class Group(NamedTuple):
     updates: int
 
 
-def split(encoded: Encoded, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def validation_split(encoded: Encoded, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows to train on and rows to hold out.
 
     Windows of one series are split by time: the last `share` is held out, and windows that reach into it are used by
@@ -107,10 +107,10 @@ def split(encoded: Encoded, share: float, seed: int) -> tuple[NDArray[np.int64],
     return train, held
 
 
-def edges(lengths: NDArray[np.int64], most: int = MOST_BUCKETS) -> list[int]:
+def bucket_lengths(lengths: NDArray[np.int64], most: int = MAX_BUCKETS) -> list[int]:
     """The lengths to pad to: the fewest buckets that waste little, by dynamic programming over the distinct lengths."""
     tops = np.unique(np.quantile(lengths, np.linspace(0, 1, 65), method="higher").clip(1))
-    if tops[-1] * len(lengths) < SMALL:
+    if tops[-1] * len(lengths) < MIN_CELLS_FOR_BUCKETS:
         return [int(tops[-1])]
     upto = [0, *np.searchsorted(np.sort(lengths.clip(1)), tops, side="right").tolist()]
     best = {j: (float(tops[j] * upto[j + 1]), [int(tops[j])]) for j in range(len(tops))}
@@ -124,13 +124,13 @@ def edges(lengths: NDArray[np.int64], most: int = MOST_BUCKETS) -> list[int]:
             )
             for j in range(1, len(tops)) if any(i < j for i in best)
         }  # fmt: skip
-        if last not in more or more[last][0] > best[last][0] - WORTH_A_BUCKET * one:
+        if last not in more or more[last][0] > best[last][0] - MIN_BUCKET_GAIN * one:
             break
         best = more
     return best[last][1]
 
 
-def pad(flat: NDArray[Any], offsets: NDArray[np.int64], rows: NDArray[np.int64], steps: int) -> NDArray[Any]:
+def pad_ragged(flat: NDArray[Any], offsets: NDArray[np.int64], rows: NDArray[np.int64], steps: int) -> NDArray[Any]:
     """Chosen ragged sequences as one (rows, steps) array, zero after each one's end."""
     lengths = np.diff(offsets)[rows]
     inside = np.arange(steps) < lengths[:, None]
@@ -140,7 +140,7 @@ def pad(flat: NDArray[Any], offsets: NDArray[np.int64], rows: NDArray[np.int64],
     return padded
 
 
-def bucketed(
+def to_buckets(
     encoded: Encoded, stops: bool, multiple: int = 1, segment: int | None = None
 ) -> tuple[list[Bucket], list[NDArray[np.int64]]]:
     """Buckets of padded arrays, and the rows of `encoded` that each holds.
@@ -154,7 +154,7 @@ def bucketed(
     """
     if not len(encoded):
         return [], []
-    tops = edges(encoded.lengths)
+    tops = bucket_lengths(encoded.lengths)
     which = np.searchsorted(tops, encoded.lengths)
     buckets, rows = [], []
     for b, top in enumerate(tops):
@@ -162,16 +162,16 @@ def bucketed(
         if not len(chosen):
             continue
         real = lambda a: a[chosen].astype(np.float32 if a.dtype.kind == "f" else np.int32)  # noqa: B023, E731
-        steps = up_to(top + stops, multiple)
+        steps = round_up(top + stops, multiple)
         if segment is not None and steps > segment:
-            steps = up_to(steps, segment)
-        values = tuple(pad(a, encoded.offsets, chosen, steps) for a in encoded.steps)
+            steps = round_up(steps, segment)
+        values = tuple(pad_ragged(a, encoded.offsets, chosen, steps) for a in encoded.steps)
         buckets.append(Bucket(tuple(real(a) for a in encoded.inputs), values, encoded.lengths[chosen].astype(np.int32)))
         rows.append(chosen)
     return buckets, rows
 
 
-def up_to(count: int, multiple: int) -> int:
+def round_up(count: int, multiple: int) -> int:
     """The next multiple that is no less than a number."""
     return -(-count // multiple) * multiple
 
@@ -185,7 +185,7 @@ def segment_steps(longest: int, asked: int | None) -> int | None:
     """
     if asked is not None:
         return asked
-    return None if longest <= WHOLE else WHOLE // 2
+    return None if longest <= MAX_WHOLE_STEPS else MAX_WHOLE_STEPS // 2
 
 
 def batch_rows(bucket: Bucket, batch: int, cells: int, segment: int | None = None) -> int:
@@ -194,7 +194,7 @@ def batch_rows(bucket: Bucket, batch: int, cells: int, segment: int | None = Non
     return max(1, min(batch, bucket.examples, cells // steps))
 
 
-def epoch(
+def epoch_updates(
     buckets: list[Bucket],
     sizes: list[int],
     together: list[int],
@@ -203,7 +203,7 @@ def epoch(
     *,
     segment: int | None = None,
     multiple: int = 1,
-) -> Iterator[Group]:
+) -> Iterator[UpdateGroup]:
     """The updates of one pass, in an order that depends on the seed and the pass alone.
 
     Args:
@@ -221,23 +221,27 @@ def epoch(
         updates = -(-bucket.examples // size)
         long = segment is not None and bucket.steps > segment
         K = 1 if long else K
-        order = np.zeros(up_to(updates, K) * size, np.int32)
+        order = np.zeros(round_up(updates, K) * size, np.int32)
         order[: bucket.examples] = rng.permutation(bucket.examples)
         real = (np.arange(len(order)) < bucket.examples).astype(np.float32)
-        fill = ((0, 0), (0, 0), (0, up_to(size, multiple) - size))
+        fill = ((0, 0), (0, 0), (0, round_up(size, multiple) - size))
         rows, weights = np.pad(order.reshape(-1, K, size), fill), np.pad(real.reshape(-1, K, size), fill)
         for g, (r, w) in enumerate(zip(rows, weights, strict=True)):
             if long:
                 groups.append(_segments(b, bucket, r, w, segment or 1))
             else:
-                groups.append(Group(b, r, np.zeros(K, np.int32), w, min(K, updates - g * K)))
+                groups.append(UpdateGroup(b, r, np.zeros(K, np.int32), w, min(K, updates - g * K)))
     for g in rng.permutation(len(groups)):
         yield groups[g]
 
 
-def _segments(b: int, bucket: Bucket, rows: NDArray[np.int32], weights: NDArray[np.float32], segment: int) -> Group:
+def _segments(
+    b: int, bucket: Bucket, rows: NDArray[np.int32], weights: NDArray[np.float32], segment: int
+) -> UpdateGroup:
     """All segments of one batch; those past its longest sequence and the stop after it are padding."""
     count = bucket.steps // segment
     longest = int(bucket.lengths[rows[weights > 0]].max())
     first = np.arange(count, dtype=np.int32) * segment
-    return Group(b, np.repeat(rows, count, 0), first, np.repeat(weights, count, 0), min(count, longest // segment + 1))
+    return UpdateGroup(
+        b, np.repeat(rows, count, 0), first, np.repeat(weights, count, 0), min(count, longest // segment + 1)
+    )

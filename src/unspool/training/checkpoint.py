@@ -10,13 +10,13 @@ import numpy as np
 from unspool import modelfile
 from unspool.encoding.codec import Encoded
 from unspool.errors import CheckpointMismatch, CorruptFile, FileError
-from unspool.training.train_step import Learner, leaves, rebuilt
+from unspool.training.train_step import TrainState, arrays_by_name, from_arrays
 from unspool.training.trainer import Progress
 
-NAME = "checkpoint.unspool"
+FILE_NAME = "checkpoint.unspool"
 
 
-class State(msgspec.Struct, forbid_unknown_fields=True):
+class CheckpointState(msgspec.Struct, forbid_unknown_fields=True):
     """The configuration of a checkpoint file."""
 
     format: int
@@ -49,14 +49,14 @@ class Checkpoint:
     """
 
     def __init__(self, folder: str | os.PathLike[str], parts: dict[str, str]) -> None:
-        self.path = os.path.join(os.fspath(folder), NAME)
+        self.path = os.path.join(os.fspath(folder), FILE_NAME)
         self.parts = parts
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
             raise FileError(os.fspath(folder), "a folder for the checkpoint", str(error.strerror)) from error
 
-    def load(self, like: Learner) -> tuple[Progress, Learner, Learner] | None:
+    def load(self, like: TrainState) -> tuple[Progress, TrainState, TrainState] | None:
         """Where an earlier fit of the same data and options stood, or `None` if there was none.
 
         Args:
@@ -64,23 +64,23 @@ class Checkpoint:
         """
         if not os.path.exists(self.path):
             return None
-        state, arrays = modelfile.read(self.path, State)
+        state, arrays = modelfile.read(self.path, CheckpointState)
         differing = [name for name in self.parts if state.fingerprint.get(name) != self.parts[name]]
         if differing:
-            cure = "Name another folder, or empty this one to start anew."
+            hint = "Name another folder, or empty this one to start anew."
             raise CheckpointMismatch(
-                self.path, "the checkpoint of this very fit", f"another {' and '.join(differing)}", cure
+                self.path, "the checkpoint of this very fit", f"another {' and '.join(differing)}", hint
             )
         try:
-            return state.progress, rebuilt(like, arrays, "learner"), rebuilt(like, arrays, "best")
+            return state.progress, from_arrays(like, arrays, "learner"), from_arrays(like, arrays, "best")
         except KeyError as error:
             raise CorruptFile(self.path, f"the array {error}", "none", "Empty the folder to start anew.") from None
 
-    def save(self, progress: Progress, learner: Learner, best: Learner) -> None:
+    def save(self, progress: Progress, learner: TrainState, best: TrainState) -> None:
         """Replace the checkpoint."""
         arrays = {
             f"{role}{name}": array
             for role, tree in (("learner", learner), ("best", best))
-            for name, array in leaves(tree).items()
+            for name, array in arrays_by_name(tree).items()
         }
-        modelfile.write(self.path, arrays, State(modelfile.FORMAT_VERSION, self.parts, progress))
+        modelfile.write(self.path, arrays, CheckpointState(modelfile.FORMAT_VERSION, self.parts, progress))

@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from unspool.encoding.codec import Codec
-from unspool.encoding.columns import Symbols
+from unspool.encoding.columns import Vocabulary
 from unspool.options import Curve, Network, Training
 from unspool.training.batching import segment_steps
-from unspool.training.train_step import Recipe
+from unspool.training.train_step import UpdateConfig
 
 Number = TypeVar("Number", int, float)
 
@@ -23,12 +23,12 @@ NUMBER_DROPOUT = MappingProxyType({15_000: 0.2, 1_000_000: 0.1})
 INPUT_DROPOUT = MappingProxyType({1_000: 0.5})
 """Dropout of the input's encoding by the number of sequences, since it is they that are told apart by it."""
 
-CLIP = 1.0
+MAX_GRADIENT_NORM = 1.0
 """Largest global norm of a gradient."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """Every number that training uses, none left open.
 
     Attributes:
@@ -58,7 +58,7 @@ class Plan:
     round: int
     patience: int
     warmup: int
-    recipe: Recipe
+    recipe: UpdateConfig
     seconds: float | None
     curve: Curve = "linear"
     segment: int | None = None
@@ -68,7 +68,7 @@ class Plan:
 
 def plan(
     network: Network, training: Training, codec: Codec, *, examples: int, steps: int, distinct: int | None = None
-) -> Plan:
+) -> TrainingPlan:
     """Fill in what the options leave open.
 
     Args:
@@ -79,7 +79,7 @@ def plan(
         steps: training steps, over all sequences.
         distinct: those that are not the same as another one, since windows overlap; `None` is all.
     """
-    vocabularies = [len(column.values) for column in codec.steps if isinstance(column, Symbols)]
+    vocabularies = [len(column.values) for column in codec.steps if isinstance(column, Vocabulary)]
     widest = max(vocabularies, default=1)
     values = (distinct or steps) * len(codec.steps)
     size = network.size or _step(values, {4_000: 64, 1_500_000: 128}, 256)
@@ -98,7 +98,7 @@ def plan(
     per_epoch = math.ceil(examples / batch) * (1 if segment is None else math.ceil(steps / examples / segment))
     epochs = training.epochs or max(10, min(2_000, round(16_000 / per_epoch)))
     updates = epochs * per_epoch
-    return Plan(
+    return TrainingPlan(
         size=size,
         embedding=network.embedding or _power(4 * math.sqrt(widest), 8, 64),
         network=network.but(dropout=dropout, input_dropout=of_input),
@@ -108,7 +108,7 @@ def plan(
         round=max(1, min(max(per_epoch, 50), 500, updates // 10)),
         patience=training.patience or 8,
         warmup=min(100, updates // 10 + 1),
-        recipe=Recipe(training.feeding, CLIP, training.weight_decay),
+        recipe=UpdateConfig(training.feeding, MAX_GRADIENT_NORM, training.weight_decay),
         seconds=training.seconds,
         curve=training.curve,
         segment=segment,

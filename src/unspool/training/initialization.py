@@ -1,8 +1,8 @@
 """Where training begins: at the life table of the lengths, and at the first-order autoregression of every number.
 
 Both are what the simplest model of the data does, and the network holds either as it is: the hazard has a bias for each
-position, and the direct path takes a value of the step before to the location of its own head. So the recurrence need
-not learn to count or to repeat, and little data does not leave the model behind such baselines.
+position, and the direct path takes a value of the step before to the location of its own distribution. So the
+recurrence need not learn to count or to repeat, and little data does not leave the model behind such baselines.
 """
 
 from typing import NamedTuple
@@ -16,13 +16,13 @@ from unspool.encoding.codec import Encoded
 from unspool.network.decoder import Net
 from unspool.network.survival import life_table
 
-LEAST = 8
+MIN_STEPS_FOR_AR1 = 8
 """Steps, at the least, that an autoregression or a spread is fitted to."""
-NARROW = 0.1
+MIN_INITIAL_SCALE = 0.1
 """The smallest spread to begin with: with less, the first updates would throw locations many spreads away."""
 
 
-def started(net: Net, learned: Encoded) -> Net:
+def initialize_from_data(net: Net, learned: Encoded) -> Net:
     """A fresh network with the life table of the lengths and the autoregressions of the numbers of some sequences."""
     if net.stop is not None:
         hazard = life_table(learned.lengths, net.shape.positions)
@@ -30,21 +30,21 @@ def started(net: Net, learned: Encoded) -> Net:
     bias, start = (np.array(part) for part in (net.outputs.b, net.start))
     feedback = [np.array(part) for part in net.feedback]
     at, gates = 0, 4 * net.shape.size
-    for j, head in enumerate(net.shape.heads):
-        own = slice(at, at := at + head.size)
-        if head.symbols is not None or head.members is not None:
+    for j, dist in enumerate(net.shape.distributions):
+        own = slice(at, at := at + dist.size)
+        if dist.symbols is not None or dist.members is not None:
             continue
-        chain = autoregression(learned.steps[j], learned.offsets)
+        chain = fit_ar1(learned.steps[j], learned.offsets)
         direct = slice(gates + own.start, gates + own.stop)
-        bias[own] = head.bias(chain.constant, chain.spread)
-        start[direct] = head.bias(*chain.first) - bias[own]
-        feedback[j][0, direct] = chain.slope * (head.bias(1.0) - head.bias(0.0))
-        feedback[j][1, direct] = head.bias(*chain.lost) - bias[own]
+        bias[own] = dist.bias(chain.constant, chain.sharding)
+        start[direct] = dist.bias(*chain.first) - bias[own]
+        feedback[j][0, direct] = chain.slope * (dist.bias(1.0) - dist.bias(0.0))
+        feedback[j][1, direct] = dist.bias(*chain.lost) - bias[own]
     where = lambda net: (net.outputs.b, net.start, net.feedback)  # noqa: E731
     return eqx.tree_at(where, net, (*(jnp.asarray(part) for part in (bias, start)), tuple(map(jnp.asarray, feedback))))
 
 
-class Chain(NamedTuple):
+class AR1(NamedTuple):
     """An autoregression of order one, of values in the network's units.
 
     Attributes:
@@ -58,13 +58,13 @@ class Chain(NamedTuple):
 
     constant: float
     slope: float
-    spread: float
+    sharding: float
     foreseen: float
     first: tuple[float, float]
     lost: tuple[float, float]
 
 
-def autoregression(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> Chain:
+def fit_ar1(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> AR1:
     """Least squares over all steps that are present after one that is.
 
     Args:
@@ -85,17 +85,25 @@ def autoregression(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> C
     every = _centre(values[present])
     chained = present & ~np.isnan(before)
     x, y = before[chained], values[chained]
-    if len(y) < LEAST or not x.std() > 0:
-        return Chain(every[0], 0.0, every[1], 0.0, every, every)
+    if len(y) < MIN_STEPS_FOR_AR1 or not x.std() > 0:
+        return AR1(every[0], 0.0, every[1], 0.0, every, every)
     slope = float(((x - x.mean()) * (y - y.mean())).mean() / x.var())
     constant, spread = _centre(y - slope * x)
     others = [values[present & some] for some in (first, ~first & np.isnan(before))]
     foreseen = slope**2 * float(x.var() / y.var()) if y.std() > 0 else 0.0
-    return Chain(
-        constant, slope, spread, foreseen, *(_centre(some) if len(some) >= LEAST else every for some in others)
+    return AR1(
+        constant,
+        slope,
+        spread,
+        foreseen,
+        *(_centre(some) if len(some) >= MIN_STEPS_FOR_AR1 else every for some in others),
     )
 
 
 def _centre(values: NDArray[np.float64]) -> tuple[float, float]:
     """Mean and spread of some values; of none those of standardised data."""
-    return (float(values.mean()), max(NARROW, float(values.std()))) if len(values) >= LEAST else (0.0, 1.0)
+    return (
+        (float(values.mean()), max(MIN_INITIAL_SCALE, float(values.std())))
+        if len(values) >= MIN_STEPS_FOR_AR1
+        else (0.0, 1.0)
+    )

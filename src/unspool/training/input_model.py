@@ -6,26 +6,26 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.config import Row
+from unspool.config import InputModel
 from unspool.encoding.codec import Codec, Encoded
 from unspool.encoding.input_rows import is_constant
 from unspool.network.decoder import Net
-from unspool.network.serialization import row_shape
+from unspool.network.serialization import input_architecture
 from unspool.options import Network
-from unspool.tables.table import Kind
-from unspool.training.defaults import CLIP, Plan
-from unspool.training.train_step import Recipe
-from unspool.training.trainer import Task, train
+from unspool.tables.table import TableKind
+from unspool.training.defaults import MAX_GRADIENT_NORM, TrainingPlan
+from unspool.training.train_step import UpdateConfig
+from unspool.training.trainer import TrainingData, train
 
-SIZE, EMBEDDING = 32, 16
+INPUT_MODEL_SIZE, INPUT_MODEL_EMBEDDING = 32, 16
 """Hidden units, and width of the embedding of a category."""
-MOST = 65_536
+MAX_INPUT_ROWS = 65_536
 """Rows to learn from at the most; an eighth as many are held out."""
-BATCH, RATE, UPDATES = 256, 4e-3, 1_000
+INPUT_MODEL_BATCH, INPUT_MODEL_RATE, INPUT_MODEL_UPDATES = 256, 4e-3, 1_000
 """Rows of one update, peak rate, and updates at the most: `docs/log.md` has what they are worth."""
 
 
-class Inputs(NamedTuple):
+class InputRows(NamedTuple):
     """The inputs of examples as sequences of one step.
 
     Attributes:
@@ -36,43 +36,48 @@ class Inputs(NamedTuple):
 
     codec: Codec
     encoded: Encoded
-    table: Kind
+    table: TableKind
 
 
-def learn_rows(inputs: Inputs, rows: NDArray[np.int64], heldout: NDArray[np.int64], seed: int) -> tuple[Row, Net]:
+def fit_input_model(
+    inputs: InputRows, rows: NDArray[np.int64], validation: NDArray[np.int64], seed: int
+) -> tuple[InputModel, Net]:
     """Fit the model of the inputs.
 
     Args:
         inputs: all rows.
         rows: those to learn from.
-        heldout: those to decide by.
+        validation: those to decide by.
         seed: of the fit.
     """
     codec, encoded, table = inputs
-    row = Row(codec, SIZE, EMBEDDING, 0.0, table)
-    net = Net(np.random.default_rng([seed, 3]), row_shape(row))
+    row = InputModel(codec, INPUT_MODEL_SIZE, INPUT_MODEL_EMBEDDING, 0.0, table)
+    net = Net(np.random.default_rng([seed, 3]), input_architecture(row))
     if is_constant(codec):
         return row, net
     rng = np.random.default_rng([seed, 4])
-    learned, decided = (encoded.take(_some(rng, part, most)) for part, most in ((rows, MOST), (heldout, MOST // 8)))
-    task = Task.of(learned, decided, stops=False, seed=seed)
+    learned, decided = (
+        encoded.take(_some(rng, part, most))
+        for part, most in ((rows, MAX_INPUT_ROWS), (validation, MAX_INPUT_ROWS // 8))
+    )
+    task = TrainingData.of(learned, decided, stops=False, seed=seed)
     net, progress = train(task, _plan(len(learned)), net)
     return msgspec.structs.replace(row, nats=progress.best), net
 
 
-def _plan(examples: int) -> Plan:
-    batch = min(BATCH, examples)
-    return Plan(
-        size=SIZE,
-        embedding=EMBEDDING,
+def _plan(examples: int) -> TrainingPlan:
+    batch = min(INPUT_MODEL_BATCH, examples)
+    return TrainingPlan(
+        size=INPUT_MODEL_SIZE,
+        embedding=INPUT_MODEL_EMBEDDING,
         network=Network(),
         batch=batch,
-        rate=RATE,
-        updates=UPDATES,
-        round=UPDATES // 10,
+        rate=INPUT_MODEL_RATE,
+        updates=INPUT_MODEL_UPDATES,
+        round=INPUT_MODEL_UPDATES // 10,
         patience=3,
-        warmup=UPDATES // 20,
-        recipe=Recipe("teacher", CLIP, 0.0),
+        warmup=INPUT_MODEL_UPDATES // 20,
+        recipe=UpdateConfig("teacher", MAX_GRADIENT_NORM, 0.0),
         seconds=None,
         devices=1,  # it runs beside another training, and must not wait for the same devices
     )

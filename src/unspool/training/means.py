@@ -16,61 +16,65 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.encoding.codec import Codec, Encoded
-from unspool.network.build import shape_of
+from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
 from unspool.schema.fields import Number
-from unspool.training.initialization import autoregression
-from unspool.training.selection import pieces
+from unspool.training.initialization import fit_ar1
+from unspool.training.selection import clustered_sums
 from unspool.training.train_step import score_all
 
-FORESEEN = 0.02
+MIN_FORESEEN_SHARE = 0.02
 """Share of the variance that an autoregression foresees, from which on the mean is learned without a question."""
-WORTH = 0.01
+MIN_MEAN_GAIN = 0.01
 """Nats a step, held out, from which on a learned mean is worth it."""
-SURE = 2.0
+MAX_STANDARD_ERRORS = 2.0
 """Standard errors by which what is less must be better than nothing."""
-LEAST = 8
+MIN_CLUSTERS = 8
 """Pieces of held-out data that have nothing to do with each other, at the least, to tell."""
-HEADS = ("normal", "student_t", "mixture")
-"""Heads of which it is asked: densities, which say where they are by locations alone."""
+LOCATED_DISTRIBUTIONS = ("normal", "student_t", "mixture")
+"""Distributions of which it is asked: densities, which say where they are by locations alone."""
 
 
-def in_doubt(codec: Codec, learned: Encoded, heldout: Encoded) -> tuple[int, ...]:
+def doubtful_means(codec: Codec, learned: Encoded, validation: Encoded) -> tuple[int, ...]:
     """Which fields are numbers of which one must ask: with `mean="auto"`, and of the next value the last says nothing.
 
     None where too little is held out to tell.
     """
-    if len(pieces(np.zeros((len(heldout), 1)), heldout.starts, heldout.gap)) < LEAST:
+    if len(clustered_sums(np.zeros((len(validation), 1)), validation.starts, validation.gap)) < MIN_CLUSTERS:
         return ()
     return tuple(
         j
         for j, field in enumerate(codec.schema.steps)
         if isinstance(field, Number)
-        and (field.mean, field.head in HEADS) == ("auto", True)
-        and autoregression(learned.steps[j], learned.offsets).foreseen < FORESEEN
+        and (field.mean, field.distribution in LOCATED_DISTRIBUTIONS) == ("auto", True)
+        and fit_ar1(learned.steps[j], learned.offsets).foreseen < MIN_FORESEEN_SHARE
     )
 
 
-def unforeseen(codec: Codec, net: Net, heldout: Encoded, doubtful: tuple[int, ...]) -> dict[int, float]:
+def unsupported_means(codec: Codec, net: Net, validation: Encoded, doubtful: tuple[int, ...]) -> dict[int, float]:
     """By field whose learned mean held-out data don't bear out: the nats a step that it gains there, if any.
 
     Args:
         codec: the fitted columns.
         net: trained.
-        heldout: what was held out of training.
+        validation: what was held out of training.
         doubtful: the fields of which one asks.
     """
     if not doubtful:
         return {}
-    shape = shape_of(with_constant(codec, doubtful), net.shape.options, net.shape.size, net.shape.embedding)
+    shape = architecture_of(
+        with_constant_means(codec, doubtful), net.shape.options, net.shape.size, net.shape.embedding
+    )
     structure = jax.tree.structure(eqx.filter_eval_shape(Net, np.random.default_rng(0), shape))
     centred = cast(Net, jax.tree.unflatten(structure, jax.tree.leaves(net)))
-    gains = pieces(score_all(net, heldout) - score_all(centred, heldout), heldout.starts, heldout.gap)
-    steps = int(heldout.offsets[-1])
-    return {j: float(gains[:, j].sum() / steps) for j in doubtful if without(gains[:, j], steps)}
+    gains = clustered_sums(
+        score_all(net, validation) - score_all(centred, validation), validation.starts, validation.gap
+    )
+    steps = int(validation.offsets[-1])
+    return {j: float(gains[:, j].sum() / steps) for j in doubtful if is_worthless(gains[:, j], steps)}
 
 
-def with_constant(codec: Codec, which: Collection[int]) -> Codec:
+def with_constant_means(codec: Codec, which: Collection[int]) -> Codec:
     """The codec, with the means of these fields held constant."""
     steps = tuple(
         msgspec.structs.replace(field, mean="constant") if j in which else field
@@ -79,7 +83,7 @@ def with_constant(codec: Codec, which: Collection[int]) -> Codec:
     return msgspec.structs.replace(codec, schema=msgspec.structs.replace(codec.schema, steps=steps))
 
 
-def told(codec: Codec, constant: Mapping[int, float]) -> list[str]:
+def describe_means(codec: Codec, constant: Mapping[int, float]) -> list[str]:
     """A line for people about each field whose mean is held constant, and why."""
     return [
         f"{codec.schema.steps[j].name}: its mean is that of training always, and all is learned again; "
@@ -88,7 +92,7 @@ def told(codec: Codec, constant: Mapping[int, float]) -> list[str]:
     ]
 
 
-def without(gain: NDArray[np.float64], steps: int) -> bool:
+def is_worthless(gain: NDArray[np.float64], steps: int) -> bool:
     """Whether one is as well off without something that gains so many nats in each of some pieces of data.
 
     Args:
@@ -101,4 +105,4 @@ def without(gain: NDArray[np.float64], steps: int) -> bool:
         (True, False)
     """
     mean, error = gain.mean(), gain.std(ddof=1) / len(gain) ** 0.5
-    return bool(mean < SURE * error and gain.sum() < WORTH * steps)
+    return bool(mean < MAX_STANDARD_ERRORS * error and gain.sum() < MIN_MEAN_GAIN * steps)

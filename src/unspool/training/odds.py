@@ -19,42 +19,45 @@ import optax
 from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
-from unspool.network.decoder import Net, Top
-from unspool.network.distributions.base import Head
+from unspool.network.decoder import DecoderOutput, Net
+from unspool.network.distributions.base import Distribution
 from unspool.network.distributions.categorical import Categorical
-from unspool.network.distributions.missing import Nullable
-from unspool.network.distributions.point_masses import Atoms
+from unspool.network.distributions.missing import WithMissing
+from unspool.network.distributions.point_masses import PointMasses
 from unspool.training.batching import Bucket
 from unspool.training.train_step import read
 
-STEPS, NUMBERS = 2**15, 2**22
+MAX_STEPS, MAX_NUMBERS = 2**15, 2**22
 """Steps of the data that are looked at, about; fewer where their parameters would be more numbers than these."""
-ENOUGH = 1_000
+MIN_STEPS = 1_000
 """Steps of which so many must be looked at, if there are as many."""
-SYMBOLS = 256
+MAX_CATEGORIES = 256
 """Symbols of a category, at the most, whose odds are fitted: of more, many are too rare for that."""
-DOUBT = 0.5
+PRIOR_SCALE = 0.5
 """Standard deviation of a bias about what was learned, before anything is seen: what is rare stays where it was."""
-CELLS = 2**14
+STEPS_PER_READ = 2**14
 """Steps that are read together."""
-UPDATES, RATE = 150, 0.1
+BIAS_UPDATES, BIAS_RATE = 150, 0.1
 """Updates, and the rate of the first of them: all biases are fitted at once, to all data that are looked at."""
 
 
-def levelled(net: Net, buckets: Sequence[Bucket]) -> Net:
+def recalibrate(net: Net, buckets: Sequence[Bucket]) -> Net:
     """The network with the biases of all odds under which the steps of some sequences are likeliest.
 
     Args:
         net: trained.
         buckets: the sequences, of which an even share is looked at where they are many.
     """
-    which = [odds(head) for head in net.shape.heads]
+    which = [counted_logits(dist) for dist in net.shape.distributions]
     asked = tuple(j for j, some in enumerate(which) if some.any())
-    steps, most = sum(int(bucket.lengths.sum()) for bucket in buckets), min(STEPS, NUMBERS // len(net.outputs.b))
-    if not asked or most < min(ENOUGH, steps):
+    steps, most = (
+        sum(int(bucket.lengths.sum()) for bucket in buckets),
+        min(MAX_STEPS, MAX_NUMBERS // len(net.outputs.b)),
+    )
+    if not asked or most < min(MIN_STEPS, steps):
         return net
     parts = [_steps(net, bucket, min(1.0, most / steps)) for bucket in buckets]
-    top = Top(*(jnp.concatenate([jnp.asarray(part.top[k]) for part in parts])[None] for k in (0, 1)))
+    top = DecoderOutput(*(jnp.concatenate([jnp.asarray(part.top[k]) for part in parts])[None] for k in (0, 1)))
     columns = zip(*(part.values for part in parts), strict=True)
     values = tuple(jnp.asarray(np.concatenate(column))[None] for column in columns)
     return eqx.tree_at(
@@ -62,24 +65,24 @@ def levelled(net: Net, buckets: Sequence[Bucket]) -> Net:
     )
 
 
-def odds(head: Head) -> NDArray[np.bool_]:
-    """(P,) which parameters of a head are odds of something that is counted.
+def counted_logits(dist: Distribution) -> NDArray[np.bool_]:
+    """(P,) which parameters of a distribution are odds of something that is counted.
 
     Examples:
         >>> from unspool.network.distributions.mixture import Normal
         >>> odds(Nullable(Atoms(Normal(), (0.0,)))).tolist()
         [True, True, True, False, False]
     """
-    if isinstance(head, Categorical):
-        return np.full(head.size, head.size <= SYMBOLS)
-    if isinstance(head, (Nullable, Atoms)):
-        own = head.size - head.of.size
-        return np.concatenate([np.ones(own, bool), odds(head.of)])
-    return np.zeros(head.size, bool)
+    if isinstance(dist, Categorical):
+        return np.full(dist.size, dist.size <= MAX_CATEGORIES)
+    if isinstance(dist, (WithMissing, PointMasses)):
+        own = dist.size - dist.of.size
+        return np.concatenate([np.ones(own, bool), counted_logits(dist.of)])
+    return np.zeros(dist.size, bool)
 
 
 class Steps(NamedTuple):
-    """Real steps of sequences: what the heads read, (S, H) and (S, Q), and per field the values, (S, ...)."""
+    """Real steps of sequences: what the distributions read, (S, H) and (S, Q), and per field the values, (S, ...)."""
 
     top: tuple[NDArray[np.float32], NDArray[np.float32]]
     values: list[NDArray[Any]]
@@ -88,7 +91,7 @@ class Steps(NamedTuple):
 def _steps(net: Net, bucket: Bucket, share: float) -> Steps:
     """The steps of an even share of the sequences."""
     rows = np.linspace(0, bucket.examples - 1, max(1, round(share * bucket.examples))).astype(np.int64)
-    size = 1 << (min(max(1, CELLS // max(1, bucket.steps)), len(rows)).bit_length() - 1)
+    size = 1 << (min(max(1, STEPS_PER_READ // max(1, bucket.steps)), len(rows)).bit_length() - 1)
     found: list[list[NDArray[Any]]] = []
     for at in range(0, len(rows), size):
         data = bucket.take(rows[np.minimum(np.arange(at, at + size), len(rows) - 1)])
@@ -100,13 +103,13 @@ def _steps(net: Net, bucket: Bucket, share: float) -> Steps:
 
 
 @jax.jit
-def _read(net: Net, data: Bucket) -> Top:
+def _read(net: Net, data: Bucket) -> DecoderOutput:
     return read(net, data)[1]
 
 
 @partial(jax.jit, static_argnames="asked")
 def _fitted(
-    net: Net, top: Top, values: tuple[Array, ...], which: Bool[Array, " Q"], asked: tuple[int, ...]
+    net: Net, top: DecoderOutput, values: tuple[Array, ...], which: Bool[Array, " Q"], asked: tuple[int, ...]
 ) -> Float[Array, " Q"]:
     """The biases after all updates, fitted to the fields that are asked for."""
     S = values[0].shape[1]
@@ -116,13 +119,13 @@ def _fitted(
     def loss(bias: Array) -> Array:
         own = eqx.tree_at(lambda net: net.outputs.b, net, bias)
         fields, _ = own.log_prob(ready, top, values, here, ones)
-        return (((bias - learned) ** 2).sum() / (2 * DOUBT**2) - sum(fields[j].sum() for j in asked)) / S
+        return (((bias - learned) ** 2).sum() / (2 * PRIOR_SCALE**2) - sum(fields[j].sum() for j in asked)) / S
 
-    optimiser = optax.adam(optax.cosine_decay_schedule(RATE, UPDATES))
+    optimiser = optax.adam(optax.cosine_decay_schedule(BIAS_RATE, BIAS_UPDATES))
 
     def once(state: tuple[Array, optax.OptState], _: None) -> tuple[tuple[Array, optax.OptState], None]:
         bias, moments = state
         change, moments = optimiser.update(jax.grad(loss)(bias) * which, moments)
         return (bias + change, moments), None
 
-    return jax.lax.scan(once, (learned, optimiser.init(learned)), None, UPDATES)[0][0]
+    return jax.lax.scan(once, (learned, optimiser.init(learned)), None, BIAS_UPDATES)[0][0]

@@ -9,7 +9,7 @@ from unspool.training.trainer import Progress
 
 
 @contextlib.contextmanager
-def display(updates: int, verbose: bool | None) -> Iterator[Callable[[Progress], None]]:
+def show_progress(updates: int, verbose: bool | None) -> Iterator[Callable[[Progress], None]]:
     """A watcher for `train`.
 
     Args:
@@ -31,8 +31,8 @@ def nats(progress: Progress) -> str:
     if not progress.rounds:
         return f"update {progress.update}" if progress.update else "compiling"
     last = progress.rounds[-1]
-    heldout = "" if last.heldout is None else f", {last.heldout:.3f} held out"
-    return f"nats a step: {last.train:.3f} train{heldout}"
+    validation = "" if last.validation is None else f", {last.validation:.3f} held out"
+    return f"nats a step: {last.train:.3f} train{validation}"
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Which head and transform a number gets: one short trial of a small network that carries all candidates at once.
+"""Which distribution and transform a number gets: one short trial of a small network with all candidates at once.
 
 Every candidate has parameters of its own on top of shared states, and the states read the true steps before, so that
 the candidates of a field are compared on equal terms: by held-out nats in original units, by sequence. A field keeps
@@ -24,31 +24,31 @@ from numpy.typing import NDArray
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec, Encoded, encode_step
 from unspool.encoding.fit import fit_step
-from unspool.encoding.numeric import SERIES
-from unspool.network.build import shape_of
+from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS
+from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
-from unspool.network.distributions.base import Head, Room
+from unspool.network.distributions.base import Distribution, Support
 from unspool.network.distributions.rules import PLAIN, Rule
 from unspool.network.embeddings import Embedding, Feed, Product
 from unspool.options import Network, Training
-from unspool.schema.fields import MONOTONE, AnyField, Number, Schema, Transform
-from unspool.schema.transform_choice import drop_missing, lagged, step_head
-from unspool.training.batching import Bucket, bucketed, split
+from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Number, Schema, Transform
+from unspool.schema.transform_choice import drop_missing, lagged, step_distribution
+from unspool.training.batching import Bucket, to_buckets, validation_split
 from unspool.training.defaults import plan
 from unspool.training.train_step import read, timewise
-from unspool.training.trainer import Task, train
+from unspool.training.trainer import TrainingData, train
 
-SIZE, UPDATES, STEPS = 32, 200, 30_000
+TRIAL_SIZE, TRIAL_UPDATES, TRIAL_STEPS = 32, 200, 30_000
 """Hidden units, updates, and steps of the data that a trial sees at the most."""
-ENOUGH = 1_000
+MIN_TRIAL_STEPS = 1_000
 """Steps from which on a trial can tell candidates apart."""
-WORTH = 10
+MIN_UPDATES_RATIO = 10
 """How many times as many updates as the trial a fit must plan, for the trial to be a small part of it."""
-SURE = 3.0
+MIN_STANDARD_ERRORS = 3.0
 """Standard errors by which a candidate must be better than the default."""
-GAIN = 0.01
+MIN_GAIN = 0.01
 """Nats a step that it must gain, too."""
-SLOW = 0.02
+MAX_STEP_VARIANCE = 0.02
 """Variance of a number's steps, as a share of that of its values, up to which differences are worth a trial.
 
 What returns to its level faster gains nats by them as well, but its sums drift when the network runs on its own:
@@ -57,63 +57,63 @@ What returns to its level faster gains nats by them as well, but its sums drift 
 
 
 @dataclass(frozen=True)
-class Candidates(Head):
-    """Several heads for one field side by side; a value has a number for each, since their transforms may differ."""
+class Candidates(Distribution):
+    """Several distributions of one field side by side; a value has a number for each, since transforms may differ."""
 
-    heads: tuple[Head, ...]
+    distributions: tuple[Distribution, ...]
 
     @property
     def size(self) -> int:
         """Of all together."""
-        return sum(head.size for head in self.heads)
+        return sum(dist.size for dist in self.distributions)
 
     @property
-    def draws(self) -> int:
+    def num_uniforms(self) -> int:
         """A trial draws nothing."""
         return 0
 
     @property
     def members(self) -> int | None:
-        """One number a head."""
-        return len(self.heads)
+        """One number a distribution."""
+        return len(self.distributions)
 
     def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Of all side by side."""
-        return np.concatenate([head.bias(loc, scale) for head in self.heads])
+        return np.concatenate([dist.bias(loc, scale) for dist in self.distributions])
 
     def parts(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "..."]:
-        """Log-probability under each head, on a last axis."""
+        """Log-probability under each distribution, on a last axis."""
         return jnp.stack([h.log_prob(p, value[..., k]) for k, (h, p) in enumerate(self._each(params))], -1)
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
-        """The sum over the heads: each learns as if it were alone."""
+        """The sum over the distributions: each learns as if it were alone."""
         return self.parts(params, value).sum(-1)
 
-    def pick(
+    def sample(
         self,
         params: Float[Array, "*B P"],
         uniforms: Float[Array, "*B U"],
         rule: Rule = PLAIN,
-        room: Room | None = None,
+        support: Support | None = None,
     ) -> Array:
         """The mode, since a trial draws nothing."""
         return self.mode(params)
 
     def mode(self, params: Float[Array, "*B P"]) -> Array:
-        """Of each head."""
-        return jnp.stack([head.mode(own) for head, own in self._each(params)], -1)
+        """Of each distribution."""
+        return jnp.stack([dist.mode(own) for dist, own in self._each(params)], -1)
 
     def mean(self, params: Float[Array, "*B P"]) -> Array:
-        """Of each head."""
-        return jnp.stack([head.mean(own) for head, own in self._each(params)], -1)
+        """Of each distribution."""
+        return jnp.stack([dist.mean(own) for dist, own in self._each(params)], -1)
 
-    def _each(self, params: Array) -> list[tuple[Head, Array]]:
-        ends = np.cumsum([head.size for head in self.heads])
-        return [(head, params[..., end - head.size : end]) for head, end in zip(self.heads, ends, strict=True)]
+    def _each(self, params: Array) -> list[tuple[Distribution, Array]]:
+        ends = np.cumsum([dist.size for dist in self.distributions])
+        return [(dist, params[..., end - dist.size : end]) for dist, end in zip(self.distributions, ends, strict=True)]
 
 
 @final
-class Seen(Embedding):
+class MaskedEmbedding(Embedding):
     """Some of the numbers that stand side by side in a value; the others are not read."""
 
     of: Embedding
@@ -134,18 +134,22 @@ class Seen(Embedding):
 
 
 def candidates(field: AnyField, open_: set[str], examples: Examples) -> tuple[AnyField, ...]:
-    """What a field may become, the default first; only heads of one measure, densities or masses, compare.
+    """What a field may become, the default first; only distributions of one measure, densities or masses, compare.
 
     Args:
         field: as inference has decided it.
-        open_: names of the fields whose head was left open; `name.transform` where the transform was, too.
+        open_: names of the fields whose distribution was left open; `name.transform` where the transform was, too.
         examples: the data.
     """
-    if not isinstance(field, Number) or field.name not in open_ or field.transform in (*MONOTONE, *SERIES):
+    if (
+        not isinstance(field, Number)
+        or field.name not in open_
+        or field.transform in (*MONOTONE_TRANSFORMS, *DIFFERENCE_TRANSFORMS)
+    ):
         return (field,)
-    heads = ["discretised"] if field.head == "discretised" else ["mixture", "histogram"]
-    heads = heads[:1] if field.mean == "constant" else heads
-    options = [msgspec.structs.replace(field, head=head) for head in heads]
+    distributions = ["discretised"] if field.distribution == "discretised" else ["mixture", "histogram"]
+    distributions = distributions[:1] if field.mean == "constant" else distributions
+    options = [msgspec.structs.replace(field, distribution=dist) for dist in distributions]
     if f"{field.name}.transform" in open_:
         others = transforms(field, examples)
         options += [msgspec.structs.replace(field, transform=transform) for transform in others]
@@ -153,7 +157,7 @@ def candidates(field: AnyField, open_: set[str], examples: Examples) -> tuple[An
 
 
 def transforms(field: Number, examples: Examples) -> list[Transform]:
-    """Other transforms that the field may have, with the head that inference gave it."""
+    """Other transforms that the field may have, with the distribution that inference gave it."""
     values, first = examples.steps[field.name].astype(np.float64), examples.first.get(field.name)
     kept, bounds = drop_missing(values, examples.offsets)
     if not np.ptp(kept) > 0:
@@ -161,20 +165,20 @@ def transforms(field: Number, examples: Examples) -> list[Transform]:
     others: list[Transform] = []
     if kept.min() >= 0:
         others.append("standardise" if field.transform == "log1p" else "log1p")
-    if field.bounds not in ("auto", None) or not lagged(kept, bounds, 1).var() < SLOW * kept.var():
+    if field.bounds not in ("auto", None) or not lagged(kept, bounds, 1).var() < MAX_STEP_VARIANCE * kept.var():
         return others
-    masses = field.head == "discretised"
-    if not masses or step_head(values, examples.offsets, first, "difference") == field.head:
+    masses = field.distribution == "discretised"
+    if not masses or step_distribution(values, examples.offsets, first, "difference") == field.distribution:
         others.append("difference")
     if not masses and min(kept.min(), np.inf if first is None else np.nanmin(first, initial=np.inf)) > 0:
         others.append("log_return")
     return others
 
 
-def choose(
+def select_distributions(
     codec: Codec, examples: Examples, open_: set[str], network: Network, training: Training, seed: int
 ) -> tuple[Schema, list[str]]:
-    """The schema with the best heads and transforms, and a line about each change.
+    """The schema with the best distributions and transforms, and a line about each change.
 
     Args:
         codec: fitted with the defaults.
@@ -187,42 +191,46 @@ def choose(
     schema = codec.schema
     options = [candidates(field, open_, examples) for field in schema.steps]
     wanted = plan(network, training, codec, examples=len(examples), steps=codec.total)
-    short = wanted.updates < WORTH * UPDATES or (training.seconds is not None and training.seconds < 60)
-    if codec.total < ENOUGH or short or training.holdout == 0 or all(len(among) == 1 for among in options):
+    short = wanted.updates < MIN_UPDATES_RATIO * TRIAL_UPDATES or (
+        training.seconds is not None and training.seconds < 60
+    )
+    if codec.total < MIN_TRIAL_STEPS or short or training.holdout == 0 or all(len(among) == 1 for among in options):
         return schema, []
-    encoded, heads = _encoded(codec, examples, options)
+    encoded, distributions = _encoded(codec, examples, options)
     rows = np.random.default_rng([seed, 3]).permutation(len(encoded))
-    kept = np.sort(rows[: max(20, int(np.searchsorted(np.cumsum(encoded.lengths[rows]), STEPS)))])
+    kept = np.sort(rows[: max(20, int(np.searchsorted(np.cumsum(encoded.lengths[rows]), TRIAL_STEPS)))])
     encoded = encoded.take(kept)
     series = [np.array([_by_steps(field) for field in among]) for among in options]
     mixed = [bool(part.any() and not part.all()) for part in series]
-    nats = _trial(codec, encoded, heads, [~part | (not both) for part, both in zip(series, mixed, strict=True)], seed)
+    nats = _trial(
+        codec, encoded, distributions, [~part | (not both) for part, both in zip(series, mixed, strict=True)], seed
+    )
     if any(mixed):
         again = _trial(
-            codec, encoded, heads, [part | (not both) for part, both in zip(series, mixed, strict=True)], seed
+            codec, encoded, distributions, [part | (not both) for part, both in zip(series, mixed, strict=True)], seed
         )
         for scores, other, part in zip(nats, again, series, strict=True):
             scores[:, 1:][:, part] = other[:, 1:][:, part]
     fields, lines = list(schema.steps), []
     for j, (among, scores) in enumerate(zip(options, nats, strict=True)):
-        best, gain = better(scores)
+        best, gain = best_candidate(scores)
         if best:
             fields[j] = among[best]
-            instead = f"{told(among[best])} in place of {told(among[0])}"
+            instead = f"{describe_choice(among[best])} in place of {describe_choice(among[0])}"
             lines.append(f"{fields[j].name}: {instead}, {gain:.3f} nats a step better in a trial")
     return msgspec.structs.replace(schema, steps=tuple(fields)), lines
 
 
 def _by_steps(field: AnyField) -> bool:
-    return isinstance(field, Number) and field.transform in SERIES
+    return isinstance(field, Number) and field.transform in DIFFERENCE_TRANSFORMS
 
 
-def told(field: AnyField) -> str:
-    """Head and transform, for people."""
-    return f"{field.head} on {field.transform}" if isinstance(field, Number) else field.kind
+def describe_choice(field: AnyField) -> str:
+    """Distribution and transform, for people."""
+    return f"{field.distribution} on {field.transform}" if isinstance(field, Number) else field.kind
 
 
-def better(scores: NDArray[np.float64]) -> tuple[int, float]:
+def best_candidate(scores: NDArray[np.float64]) -> tuple[int, float]:
     """The best candidate, 0 unless it beats the default beyond doubt, and its gain in nats a step.
 
     Args:
@@ -241,64 +249,68 @@ def better(scores: NDArray[np.float64]) -> tuple[int, float]:
     gain = (values[:, best] - values[:, 0]).sum() / max(1.0, steps.sum())
     rest = values[:, best] - values[:, 0] - gain * steps
     error = math.sqrt(float((rest**2).sum())) / max(1.0, steps.sum())
-    return (best, float(gain)) if gain > max(GAIN, SURE * error) else (0, 0.0)
+    return (best, float(gain)) if gain > max(MIN_GAIN, MIN_STANDARD_ERRORS * error) else (0, 0.0)
 
 
-def _encoded(codec: Codec, examples: Examples, options: Sequence[tuple[AnyField, ...]]) -> tuple[Encoded, list[Head]]:
-    """The data with a number for each candidate, and the heads; where there is one candidate, as it is."""
+def _encoded(
+    codec: Codec, examples: Examples, options: Sequence[tuple[AnyField, ...]]
+) -> tuple[Encoded, list[Distribution]]:
+    """The data with a number for each candidate, and the distributions; where there is one candidate, as it is."""
     encoded = codec.encode(examples)
-    plain = shape_of(codec, Network(), SIZE, 8).heads
-    steps, slopes, heads = list(encoded.steps), list(encoded.log_jacobian), list(plain)
+    plain = architecture_of(codec, Network(), TRIAL_SIZE, 8).distributions
+    steps, slopes, distributions = list(encoded.steps), list(encoded.log_jacobian), list(plain)
     for j, among in enumerate(options):
         if len(among) == 1:
             continue
         columns = [fit_step(field, examples) for field in among]
         pairs = [encode_step(field, column, examples) for field, column in zip(among, columns, strict=True)]
         steps[j], slopes[j] = (np.stack(part, 1) for part in zip(*pairs, strict=True))
-        own: list[Head] = []
+        own: list[Distribution] = []
         for field, column in zip(among, columns, strict=True):
             one = msgspec.structs.replace(codec.schema, steps=(field,), form="list")
             alone = msgspec.structs.replace(codec, schema=one, steps=(column,))
-            own += shape_of(alone, Network(), SIZE, 8).heads
-        heads[j] = Candidates(tuple(own))
-    return replace(encoded, steps=tuple(steps), log_jacobian=tuple(slopes)), heads
+            own += architecture_of(alone, Network(), TRIAL_SIZE, 8).distributions
+        distributions[j] = Candidates(tuple(own))
+    return replace(encoded, steps=tuple(steps), log_jacobian=tuple(slopes)), distributions
 
 
 def _trial(
-    codec: Codec, encoded: Encoded, heads: list[Head], read: Sequence[NDArray[np.bool_]], seed: int
+    codec: Codec, encoded: Encoded, distributions: list[Distribution], read: Sequence[NDArray[np.bool_]], seed: int
 ) -> list[NDArray[np.float64]]:
     """Per field, (N, 1 + C): steps of every held-out piece, and its log-probability under each candidate.
 
     Args:
         codec: fitted with the defaults.
         encoded: the data, with a number for each candidate.
-        heads: of the fields.
+        distributions: of the fields.
         read: per field, (C,) whose numbers of the step before are read.
         seed: of the trial.
     """
-    rows, held = split(encoded, 0.25, seed)
-    learned, heldout = encoded.take(rows), encoded.take(held)
+    rows, held = validation_split(encoded, 0.25, seed)
+    learned, validation = encoded.take(rows), encoded.take(held)
     steps = int(learned.offsets[-1])
-    shape = replace(shape_of(codec, Network(), SIZE, 8), heads=tuple(heads))
-    numbers = plan(Network(size=SIZE), Training(), codec, examples=len(learned), steps=steps)
-    numbers = replace(numbers, updates=UPDATES, round=UPDATES // 4, patience=UPDATES, warmup=UPDATES // 10)
+    shape = replace(architecture_of(codec, Network(), TRIAL_SIZE, 8), distributions=tuple(distributions))
+    numbers = plan(Network(size=TRIAL_SIZE), Training(), codec, examples=len(learned), steps=steps)
+    numbers = replace(
+        numbers, updates=TRIAL_UPDATES, round=TRIAL_UPDATES // 4, patience=TRIAL_UPDATES, warmup=TRIAL_UPDATES // 10
+    )
     net = _reading(Net(np.random.default_rng([seed, 4]), shape), read)
     # Nothing is held out of this training: looks at what is would take as long to compile as they could save.
-    task = Task(bucketed(learned, shape.stops, segment=numbers.segment)[0], [], steps, 0, 0.0, 0.0, seed)
+    task = TrainingData(to_buckets(learned, shape.stops, segment=numbers.segment)[0], [], steps, 0, 0.0, 0.0, seed)
     net, _ = train(task, numbers, net)
-    owner = np.repeat(np.arange(len(heldout)), heldout.lengths)
+    owner = np.repeat(np.arange(len(validation)), validation.lengths)
     out = []
-    for slope in heldout.log_jacobian:
+    for slope in validation.log_jacobian:
         each = slope if slope.ndim == 2 else slope[:, None]
-        sums = np.stack([np.bincount(owner, column, minlength=len(heldout)) for column in each.T], 1)
-        out.append(np.concatenate([heldout.lengths[:, None], sums], 1).astype(np.float64))
-    for bucket, at in zip(*bucketed(heldout, shape.stops), strict=True):
+        sums = np.stack([np.bincount(owner, column, minlength=len(validation)) for column in each.T], 1)
+        out.append(np.concatenate([validation.lengths[:, None], sums], 1).astype(np.float64))
+    for bucket, at in zip(*to_buckets(validation, shape.stops), strict=True):
         for j, scores in enumerate(_scores(net, bucket)):
             out[j][at, 1:] += np.asarray(scores, np.float64)
-    return [pieces(scores, heldout.starts, heldout.gap) for scores in out]
+    return [clustered_sums(scores, validation.starts, validation.gap) for scores in out]
 
 
-def pieces(scores: NDArray[np.float64], starts: NDArray[np.int64] | None, length: int) -> NDArray[np.float64]:
+def clustered_sums(scores: NDArray[np.float64], starts: NDArray[np.int64] | None, length: int) -> NDArray[np.float64]:
     """Scores of what is evidence by itself: of windows that overlap, all that start within one window's length are one.
 
     Args:
@@ -319,8 +331,8 @@ def pieces(scores: NDArray[np.float64], starts: NDArray[np.int64] | None, length
 def _reading(net: Net, read: Sequence[NDArray[np.bool_]]) -> Net:
     """The network with steps of which only some candidates' numbers are read."""
     steps = tuple(
-        Seen(embedding, jnp.asarray(seen, jnp.float32)) if isinstance(head, Candidates) else embedding
-        for embedding, head, seen in zip(net.steps, net.shape.heads, read, strict=True)
+        MaskedEmbedding(embedding, jnp.asarray(seen, jnp.float32)) if isinstance(dist, Candidates) else embedding
+        for embedding, dist, seen in zip(net.steps, net.shape.distributions, read, strict=True)
     )
     return eqx.tree_at(lambda net: net.steps, net, steps)
 
@@ -331,10 +343,10 @@ def _scores(net: Net, bucket: Bucket) -> tuple[Float[Array, "B C"], ...]:
     _, values, lengths = timewise(bucket)
     ready, top = read(net, bucket)
     real = (jnp.arange(len(values[0]))[:, None] < lengths)[..., None]
-    out, heads = [], net.told(top)
-    for j, head in enumerate(net.shape.heads):
-        params = net.params(heads, j)
-        heads = net.tell(ready, heads, j, values[j])
-        parts = head.parts if isinstance(head, Candidates) else lambda p, v, h=head: h.log_prob(p, v)[..., None]
+    out, distributions = [], net.step_context(top)
+    for j, dist in enumerate(net.shape.distributions):
+        params = net.params(distributions, j)
+        distributions = net.condition_on(ready, distributions, j, values[j])
+        parts = dist.parts if isinstance(dist, Candidates) else lambda p, v, h=dist: h.log_prob(p, v)[..., None]
         out.append(jnp.where(real, parts(params, values[j]), 0.0).sum(0))
     return tuple(out)

@@ -6,19 +6,19 @@ from typing import Any
 import jax
 from jax.flatten_util import ravel_pytree
 
-from unspool.runtime.devices import MOST, ROWS, available
+from unspool.runtime.devices import MAX_DEVICES, ROW_AXIS, available
 
-FEWEST, ROWS_OF_UNITS = 8, 16
+MIN_ROWS_PER_SHARD, UNITS_PER_ROW = 8, 16
 """Rows that are worth a shard: so many, and one for so many hidden units. With fewer, the recurrent weights are read
 for too little work."""
-LARGE = 2**17
+LARGE_ARRAY = 2**17
 """Numbers of an array that devices exchange by itself: smaller ones go together, since each exchange has its cost."""
-SCORED = 4
+SCORING_SHARDS = 4
 """Shards of a batch that is scored: nothing is exchanged there, and scores are the same bits on any devices."""
 
 
 @dataclass(frozen=True)
-class Spread:
+class Sharding:
     """How the rows of an update are shared out.
 
     Attributes:
@@ -33,7 +33,7 @@ class Spread:
     segmented: bool = False
 
 
-def shards(rows: int, size: int, count: int | None = None, most: int | None = None) -> Spread:
+def choose_sharding(rows: int, size: int, count: int | None = None, most: int | None = None) -> Sharding:
     """How to share out updates of about so many rows.
 
     Args:
@@ -46,27 +46,27 @@ def shards(rows: int, size: int, count: int | None = None, most: int | None = No
         >>> shards(rows=64, size=128, count=4).shards, shards(rows=64, size=1024, count=4).shards
         (4, 1)
     """
-    fewest, devices = max(FEWEST, size // ROWS_OF_UNITS), min(available(), most or MOST)
+    fewest, devices = max(MIN_ROWS_PER_SHARD, size // UNITS_PER_ROW), min(available(), most or MAX_DEVICES)
     worth = [number for number in (4, 2, 1) if number == 1 or rows >= number * fewest]
     count = next(number for number in worth if number <= (count or devices))
-    return Spread(next(number for number in (4, 2, 1) if number <= min(count, devices)), count)
+    return Sharding(next(number for number in (4, 2, 1) if number <= min(count, devices)), count)
 
 
-def added(spread: Spread, parts: Any) -> Any:
+def sum_over_shards(spread: Sharding, parts: Any) -> Any:
     """The sum over all shards of all devices, two by two: the same bits however many devices they are on.
 
     Args:
-        spread: see `Spread`.
+        spread: see `Sharding`.
         parts: arrays whose first axis is that of the shards of this device.
     """
     count = spread.shards // spread.devices
     while count > 1:
         parts, count = jax.tree.map(lambda a: a[::2] + a[1::2], parts), count // 2
     leaves, tree = jax.tree.flatten(jax.tree.map(lambda a: a[0], parts))
-    small, several = ravel_pytree([leaf for leaf in leaves if leaf.size < LARGE])
-    total, apart = ([leaf for leaf in leaves if leaf.size >= LARGE], small), 1
+    small, several = ravel_pytree([leaf for leaf in leaves if leaf.size < LARGE_ARRAY])
+    total, apart = ([leaf for leaf in leaves if leaf.size >= LARGE_ARRAY], small), 1
     while apart < spread.devices:
         pairs = [[d, d | apart] for d in range(spread.devices) if not d & apart]
-        total, apart = jax.lax.psum(total, ROWS, axis_index_groups=pairs), 2 * apart
+        total, apart = jax.lax.psum(total, ROW_AXIS, axis_index_groups=pairs), 2 * apart
     large, small = iter(total[0]), iter(several(total[1]))
-    return jax.tree.unflatten(tree, [next(large if leaf.size >= LARGE else small) for leaf in leaves])
+    return jax.tree.unflatten(tree, [next(large if leaf.size >= LARGE_ARRAY else small) for leaf in leaves])

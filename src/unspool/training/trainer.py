@@ -23,24 +23,24 @@ import jax.numpy as jnp
 import msgspec
 import numpy as np
 
-from unspool.config import Round
+from unspool.config import ValidationRound
 from unspool.encoding.codec import Encoded
 from unspool.errors import TrainingError
 from unspool.network.decoder import Net
-from unspool.runtime.devices import placed, turn
+from unspool.runtime.devices import device_lock, put_on_devices
 from unspool.runtime.threefry import seed_words
-from unspool.training.batching import Bucket, Group, batch_rows, bucketed, epoch
-from unspool.training.defaults import Plan
-from unspool.training.sharding import shards
-from unspool.training.train_step import Learner, Updates, copied, score, start, update
+from unspool.training.batching import Bucket, UpdateGroup, batch_rows, epoch_updates, to_buckets
+from unspool.training.defaults import TrainingPlan
+from unspool.training.sharding import choose_sharding
+from unspool.training.train_step import TrainState, UpdateBatch, copy_tree, new_train_state, score, update
 
-CELLS = 32_768
+MAX_UPDATE_CELLS = 32_768
 """Steps, padding included, that one update may hold."""
-TOGETHER = 25
+MAX_UPDATES_PER_DISPATCH = 25
 """Updates of one dispatch at the most."""
-DECAY = 0.5
+DECAY_SHARE = 0.5
 """Length of the decay, as a share of the updates that it took to find the best weights."""
-TOLERANCE, EXACT_TOLERANCE = 1e-4, 1e-5
+MIN_IMPROVEMENT, MIN_TRAINING_IMPROVEMENT = 1e-4, 1e-5
 """Nats per step by which a round must be better than the best one to count: held out, and where all is memorised, since
 the squared error of a series that fits exactly goes on to matter long after its nats look settled."""
 
@@ -72,16 +72,16 @@ class Progress(msgspec.Struct, forbid_unknown_fields=True):
     decay_updates: int = 0
     seconds: float = 0.0
     stopped: str = ""
-    rounds: list[Round] = msgspec.field(default_factory=list)
+    rounds: list[ValidationRound] = msgspec.field(default_factory=list)
 
 
 @dataclass
-class Task:
+class TrainingData:
     """The data of one fit, in the network's units.
 
     Attributes:
         train: buckets to learn from.
-        heldout: buckets to decide by; none where everything is learned from.
+        validation: buckets to decide by; none where everything is learned from.
         train_steps: real steps in `train`; `heldout_steps` those in `heldout`.
         train_jacobian: sum of the log-Jacobians over `train`, which turn densities into original units.
         heldout_jacobian: the same over `heldout`.
@@ -89,47 +89,49 @@ class Task:
     """
 
     train: list[Bucket]
-    heldout: list[Bucket]
+    validation: list[Bucket]
     train_steps: int
-    heldout_steps: int
+    validation_steps: int
     train_jacobian: float
-    heldout_jacobian: float
+    validation_jacobian: float
     seed: int
 
     @classmethod
-    def of(cls, learned: Encoded, heldout: Encoded, *, stops: bool, seed: int, segment: int | None = None) -> "Task":
+    def of(
+        cls, learned: Encoded, validation: Encoded, *, stops: bool, seed: int, segment: int | None = None
+    ) -> "TrainingData":
         """Of examples to learn from and others to decide by.
 
         Args:
             learned: to learn from.
-            heldout: to decide by, perhaps none.
+            validation: to decide by, perhaps none.
             stops: whether the end of a sequence is learned.
             seed: of order, dropout and coins.
             segment: steps after which backpropagation is cut.
         """
         return cls(
-            train=bucketed(learned, stops, segment=segment)[0],
-            heldout=bucketed(heldout, stops)[0],
+            train=to_buckets(learned, stops, segment=segment)[0],
+            validation=to_buckets(validation, stops)[0],
             train_steps=int(learned.offsets[-1]),
-            heldout_steps=int(heldout.offsets[-1]),
+            validation_steps=int(validation.offsets[-1]),
             train_jacobian=learned.jacobian,
-            heldout_jacobian=heldout.jacobian,
+            validation_jacobian=validation.jacobian,
             seed=seed,
         )
 
 
-Watcher = Callable[[Progress], None]
-Saver = Callable[[Progress, Learner, Learner], None]
+ProgressHook = Callable[[Progress], None]
+SaveHook = Callable[[Progress, TrainState, TrainState], None]
 
 
 def train(
-    task: Task,
-    plan: Plan,
+    task: TrainingData,
+    plan: TrainingPlan,
     net: Net,
     *,
-    resume: tuple[Progress, Learner, Learner] | None = None,
-    watch: Watcher = lambda progress: None,
-    save: Saver = lambda progress, learner, best: None,
+    resume: tuple[Progress, TrainState, TrainState] | None = None,
+    watch: ProgressHook = lambda progress: None,
+    save: SaveHook = lambda progress, learner, best: None,
 ) -> tuple[Net, Progress]:
     """Train, and return the best weights.
 
@@ -144,7 +146,7 @@ def train(
     Raises:
         TrainingError: the likelihood of the very first round is not finite.
     """
-    run = Run(task, plan, net, resume)
+    run = Trainer(task, plan, net, resume)
     began = time.monotonic() - run.progress.seconds
     with interruptible() as interrupted:
         while run.progress.phase != "done":
@@ -159,29 +161,31 @@ def train(
     return jax.device_put(run.best.net, jax.local_devices()[0]), run.progress
 
 
-class Run:
+class Trainer:
     """A training under way."""
 
-    def __init__(self, task: Task, plan: Plan, net: Net, resume: tuple[Progress, Learner, Learner] | None) -> None:
+    def __init__(
+        self, task: TrainingData, plan: TrainingPlan, net: Net, resume: tuple[Progress, TrainState, TrainState] | None
+    ) -> None:
         self.task, self.plan = task, plan
-        self.sizes = [batch_rows(bucket, plan.batch, CELLS, plan.segment) for bucket in task.train]
+        self.sizes = [batch_rows(bucket, plan.batch, MAX_UPDATE_CELLS, plan.segment) for bucket in task.train]
         self.together = [
-            max(1, min(TOGETHER, plan.round, -(-bucket.examples // size)))
+            max(1, min(MAX_UPDATES_PER_DISPATCH, plan.round, -(-bucket.examples // size)))
             for bucket, size in zip(task.train, self.sizes, strict=True)
         ]
-        self.spread = shards(max(self.sizes), plan.size, plan.shards, plan.devices)
+        self.sharding = choose_sharding(max(self.sizes), plan.size, plan.shards, plan.devices)
         if resume is None:
-            learner = start(net, self.plan.recipe)
+            learner = new_train_state(net, self.plan.recipe)
             resume = (Progress(), learner, learner)
         self.progress = resume[0]
-        self.learner, self.best = (copied(placed(learner, self.spread.devices)) for learner in resume[1:])
+        self.learner, self.best = (copy_tree(put_on_devices(learner, self.sharding.devices)) for learner in resume[1:])
         self.key = jax.random.wrap_key_data(jnp.asarray(seed_words(task.seed)))
         per_sequence = max(1.0, task.train_steps / sum(b.examples for b in task.train))
         self.scale = np.float32(1.0 / (plan.batch * min(per_sequence, plan.segment or math.inf)))
         self.seen = 0.0
         self.seen_rows = 0.0
 
-    def round(self, watch: Watcher, cut: Callable[[], bool]) -> bool:
+    def round(self, watch: ProgressHook, cut: Callable[[], bool]) -> bool:
         """Updates up to the next look at the held-out sequences; false if `cut` asked to end earlier."""
         progress = self.progress
         self.seen, self.seen_rows = 0.0, 0
@@ -198,37 +202,37 @@ class Run:
             progress.epoch, progress.group = progress.epoch + 1, 0
         return True
 
-    def groups(self) -> Iterator[Group]:
+    def groups(self) -> Iterator[UpdateGroup]:
         """What is left of the current pass."""
-        everything = epoch(
+        everything = epoch_updates(
             self.task.train,
             self.sizes,
             self.together,
             self.task.seed,
             self.progress.epoch,
             segment=self.plan.segment,
-            multiple=self.spread.shards,
+            multiple=self.sharding.shards,
         )
         return (group for g, group in enumerate(everything) if g >= self.progress.group)
 
-    def dispatch(self, group: Group) -> None:
+    def dispatch(self, group: UpdateGroup) -> None:
         """Run one group of updates."""
         at, bucket = self.progress.update, self.task.train[group.bucket]
         numbers = range(at, at + len(group.rows))
         long = self.plan.segment is not None and bucket.steps > self.plan.segment
-        updates = Updates(
+        updates = UpdateBatch(
             bucket.segments(group.rows, group.first, self.plan.segment) if long else bucket.take(group.rows),  # type: ignore[arg-type]
             group.first,
             group.weights,
             np.array([self.rate(n) for n in numbers], np.float32),
             np.array([self.share(n) for n in numbers], np.float32),
         )
-        with turn(self.spread.devices):
+        with device_lock(self.sharding.devices):
             self.learner, total = update(
                 self.plan.recipe,
-                replace(self.spread, segmented=long),
+                replace(self.sharding, segmented=long),
                 self.learner,
-                updates.placed(self.spread.devices),
+                updates.placed(self.sharding.devices),
                 np.int32(group.updates),
                 self.scale,
                 jax.random.fold_in(self.key, at),
@@ -262,19 +266,21 @@ class Run:
         rows = sum(bucket.examples for bucket in self.task.train)
         steps = max(1.0, self.task.train_steps * self.seen_rows / rows)
         shown = -(self.seen + self.task.train_jacobian * self.seen_rows / rows) / steps
-        heldout = self.heldout(self.learner.net)
-        criterion, tolerance = (shown, EXACT_TOLERANCE) if heldout is None else (heldout, TOLERANCE)
+        validation = self.validation(self.learner.net)
+        criterion, tolerance = (
+            (shown, MIN_TRAINING_IMPROVEMENT) if validation is None else (validation, MIN_IMPROVEMENT)
+        )
         diverged = not math.isfinite(criterion)
         if not diverged and math.isfinite(shown):  # JSON has no other numbers: the files couldn't be read again
-            progress.rounds.append(Round(progress.update, shown, heldout))
+            progress.rounds.append(ValidationRound(progress.update, shown, validation))
         if not diverged and criterion < progress.best - tolerance:
             progress.best, progress.best_update, progress.bad = criterion, progress.update, 0
-            self.best = copied(self.learner)
+            self.best = copy_tree(self.learner)
         else:
             progress.bad += 1
         if diverged and not math.isfinite(progress.best):
-            cure = "Lower the learning rate with Training(rate=...), or look for wild values in the data."
-            raise TrainingError("fit", "a finite likelihood after the first round", str(criterion), cure)
+            hint = "Lower the learning rate with Training(rate=...), or look for wild values in the data."
+            raise TrainingError("fit", "a finite likelihood after the first round", str(criterion), hint)
         late = plan.seconds is not None and progress.seconds > 0.7 * plan.seconds
         stuck = diverged or progress.bad >= plan.patience
         if progress.phase == "stable" and (stuck or progress.update >= 0.75 * plan.updates or late):
@@ -290,25 +296,25 @@ class Run:
         Patience has no say here: while the rate is still high, a round without improvement is only noise.
         """
         progress, plan = self.progress, self.plan
-        self.learner = copied(self.best)
+        self.learner = copy_tree(self.best)
         progress.phase, progress.bad, progress.decay_from = "decay", 0, progress.update
-        wanted = max(4 * plan.round, round(DECAY * progress.best_update))
+        wanted = max(4 * plan.round, round(DECAY_SHARE * progress.best_update))
         progress.decay_updates = max(plan.round, min(wanted, plan.updates - progress.update))
 
     def finish(self, why: str) -> None:
         """End."""
         self.progress.phase, self.progress.stopped = "done", why
 
-    def heldout(self, net: Net) -> float | None:
+    def validation(self, net: Net) -> float | None:
         """Held-out nats per step in original units."""
-        return heldout_nats(self.task, self.plan, net) if self.task.heldout else None
+        return validation_nats(self.task, self.plan, net) if self.task.validation else None
 
 
-def heldout_nats(task: Task, plan: Plan, net: Net) -> float:
+def validation_nats(task: TrainingData, plan: TrainingPlan, net: Net) -> float:
     """Nats per step, in original units, of the sequences that a task holds out."""
     free = plan.recipe.feeding == "free"
-    total = sum(float(score(net, bucket, free=free, most=plan.devices).sum()) for bucket in task.heldout)
-    return -(total + task.heldout_jacobian) / max(1, task.heldout_steps)
+    total = sum(float(score(net, bucket, free=free, most=plan.devices).sum()) for bucket in task.validation)
+    return -(total + task.validation_jacobian) / max(1, task.validation_steps)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Every head is the distribution that its name says: in density, in draws, under rules, and after fitting."""
+"""Every distribution is the distribution that its name says: in density, in draws, under rules, and after fitting."""
 
 import functools
 
@@ -9,7 +9,7 @@ import pytest
 from scipy import optimize, stats
 
 from unspool.network.distributions.categorical import Bernoulli, Categorical
-from unspool.network.distributions.missing import Nullable
+from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture, Normal, Point, StudentT, positive, student_quantile
 from unspool.network.distributions.rules import Rule
 from unspool.options import Sampling
@@ -24,15 +24,15 @@ HEADS = {
     "normal": (Normal(), [0.4, -0.6]),
     "student": (StudentT(), [0.4, -0.6, -1.2]),
     "mixture": (Mixture(2), [0.5, -0.3, -1.1, 0.9, -0.8, -0.2]),
-    "nullable": (Nullable(Normal()), [-0.8, 0.4, -0.6]),
+    "nullable": (WithMissing(Normal()), [-0.8, 0.4, -0.6]),
     "point": (Point(), [0.4]),
 }
 NUMBERS = ["normal", "student", "mixture"]
 
 
 def case(name):
-    head, params = HEADS[name]
-    return head, np.array(params)
+    dist, params = HEADS[name]
+    return dist, np.array(params)
 
 
 def spread(raw):
@@ -58,7 +58,7 @@ class Blend:
 
 
 def scipys(name, temperature=1.0, mass=1.0, keep=(True, True)):
-    """The head's distribution, as SciPy has it: warmed, and cut to the central mass."""
+    """The distribution's distribution, as SciPy has it: warmed, and cut to the central mass."""
     p = np.array(HEADS[name][1])
     if name == "normal":
         return Blend([1], [stats.norm(p[0], spread(p[1]) * temperature)], mass)
@@ -75,16 +75,16 @@ def draws(count, seed=11):
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def pick(head, params, u, rule):
-    """One program a head and kind of rule."""
-    return head.pick(params, u, rule)
+def pick(dist, params, u, rule):
+    """One program a distribution and kind of rule."""
+    return dist.sample(params, u, rule)
 
 
 def picked(name, **options):
-    """N values that the head draws, with Threefry's uniforms."""
-    head, params = case(name)
-    params = jnp.broadcast_to(jnp.asarray(params, jnp.float32), (N, head.size))
-    return np.asarray(pick(head, params, draws(head.draws), Rule.of(Sampling(**options))))
+    """N values that the distribution draws, with Threefry's uniforms."""
+    dist, params = case(name)
+    params = jnp.broadcast_to(jnp.asarray(params, jnp.float32), (N, dist.size))
+    return np.asarray(pick(dist, params, draws(dist.num_uniforms), Rule.of(Sampling(**options))))
 
 
 def softmax(logits):
@@ -97,10 +97,10 @@ def softmax(logits):
 @pytest.mark.parametrize("name", NUMBERS)
 def test_log_densities_are_those_of_scipy(name):
     """In float64, to 1e-9, far into the tails."""
-    head, params = case(name)
+    dist, params = case(name)
     x = np.linspace(-9, 9, 37)
     with jax.enable_x64(True):
-        own = head.log_prob(jnp.asarray(np.tile(params, (37, 1))), jnp.asarray(x))
+        own = dist.log_prob(jnp.asarray(np.tile(params, (37, 1))), jnp.asarray(x))
     np.testing.assert_allclose(own, scipys(name).logpdf(x), rtol=1e-9, atol=1e-9)
 
 
@@ -111,8 +111,8 @@ def test_a_point_is_a_normal_of_unit_spread():
 
 def test_log_probabilities_of_symbols_are_those_of_scipy():
     """A category is one draw of a multinomial; yes and no are a Bernoulli."""
-    head, params = case("categorical")
-    own = head.log_prob(jnp.asarray(np.tile(params, (4, 1)), jnp.float32), jnp.arange(4))
+    dist, params = case("categorical")
+    own = dist.log_prob(jnp.asarray(np.tile(params, (4, 1)), jnp.float32), jnp.arange(4))
     np.testing.assert_allclose(own, stats.multinomial(1, softmax(params)).logpmf(np.eye(4)), rtol=1e-5)
     own = Bernoulli().log_prob(jnp.array([[0.7], [0.7]]), jnp.array([0.0, 1.0]))
     np.testing.assert_allclose(own, stats.bernoulli(1 / (1 + np.exp(-0.7))).logpmf([0, 1]), rtol=1e-5)
@@ -121,34 +121,34 @@ def test_log_probabilities_of_symbols_are_those_of_scipy():
 @pytest.mark.parametrize("name", [*NUMBERS, "point"])
 def test_densities_integrate_to_one(name):
     """By the trapezoid rule in sinh, which reaches 1e9 spreads on both sides."""
-    head, params = case(name)
+    dist, params = case(name)
     y = np.linspace(-21, 21, 4001)
     with jax.enable_x64(True):
-        density = np.exp(head.log_prob(jnp.asarray(np.tile(params, (4001, 1))), jnp.asarray(np.sinh(y))))
+        density = np.exp(dist.log_prob(jnp.asarray(np.tile(params, (4001, 1))), jnp.asarray(np.sinh(y))))
     assert (density * np.cosh(y)).sum() * (y[1] - y[0]) == pytest.approx(1, abs=1e-6)
 
 
 def test_unseen_symbols_get_their_mass_and_all_sums_to_one():
     """Index V stands for every symbol that training never saw; it is never drawn."""
-    head, params = Categorical(4, unseen=0.125), jnp.asarray(np.tile(HEADS["categorical"][1], (5, 1)), jnp.float32)
-    mass = np.exp(head.log_prob(params, jnp.arange(5)))
+    dist, params = Categorical(4, unseen=0.125), jnp.asarray(np.tile(HEADS["categorical"][1], (5, 1)), jnp.float32)
+    mass = np.exp(dist.log_prob(params, jnp.arange(5)))
     assert mass[4] == pytest.approx(0.125)
     assert mass.sum() == pytest.approx(1, abs=1e-6)
     np.testing.assert_allclose(mass[:4], 0.875 * softmax(np.array(HEADS["categorical"][1])), rtol=1e-5)
-    gradient = jax.grad(lambda p: head.log_prob(p, jnp.full(5, 4)).sum())(params)
+    gradient = jax.grad(lambda p: dist.log_prob(p, jnp.full(5, 4)).sum())(params)
     assert (gradient == 0).all()
-    assert head.pick(params, jnp.full((5, 1), 1 - 2**-24)).max() == 3
+    assert dist.sample(params, jnp.full((5, 1), 1 - 2**-24)).max() == 3
 
 
 def test_a_missing_number_costs_its_own_probability_and_nothing_else():
     """And the gradient is finite on both sides, though NaN stands in the data."""
-    head, params = case("nullable")
+    dist, params = case("nullable")
     rows = jnp.asarray(np.tile(params, (2, 1)), jnp.float32)
     value = jnp.array([jnp.nan, 1.5])
     gone = stats.bernoulli(1 / (1 + np.exp(0.8)))
     expected = [gone.logpmf(1), gone.logpmf(0) + scipys("normal").logpdf(1.5)]
-    np.testing.assert_allclose(head.log_prob(rows, value), expected, rtol=1e-5)
-    gradient = jax.grad(lambda p: head.log_prob(p, value).sum())(rows)
+    np.testing.assert_allclose(dist.log_prob(rows, value), expected, rtol=1e-5)
+    gradient = jax.grad(lambda p: dist.log_prob(p, value).sum())(rows)
     assert np.isfinite(gradient).all()
     assert (gradient[0, 1:] == 0).all()
 
@@ -187,7 +187,7 @@ def test_missing_numbers_are_drawn_as_often_as_learned_and_the_others_follow_the
 
 
 def test_a_point_gives_itself_and_consumes_no_uniform():
-    assert Point().draws == 0
+    assert Point().num_uniforms == 0
     assert (picked("point") == np.float32(0.4)).all()
 
 
@@ -195,11 +195,11 @@ def test_a_point_gives_itself_and_consumes_no_uniform():
 @pytest.mark.parametrize("options", [{}, {"top_p": 0.9}, {"min_p": 0.05}, {"temperature": 5.0}])
 def test_the_outermost_uniforms_give_finite_numbers(name, options):
     """2**-24 and 1 - 2**-24 are the ends of what `uniforms` can give."""
-    head, params = case(name)
+    dist, params = case(name)
     ends = np.array([2**-24, 0.5, 1 - 2**-24], np.float32)
-    u = np.stack(np.meshgrid(*[ends] * head.draws), -1).reshape(-1, head.draws)
+    u = np.stack(np.meshgrid(*[ends] * dist.num_uniforms), -1).reshape(-1, dist.num_uniforms)
     rows = jnp.asarray(np.tile(params, (len(u), 1)), jnp.float32)
-    values = np.asarray(pick(head, rows, jnp.asarray(u), Rule.of(Sampling(**options))))
+    values = np.asarray(pick(dist, rows, jnp.asarray(u), Rule.of(Sampling(**options))))
     if name == "nullable":
         assert (np.isnan(values) == (u[:, 0] < 1 / (1 + np.exp(0.8)))).all()
         values = values[~np.isnan(values)]
@@ -289,23 +289,23 @@ def test_greedy_is_the_mode(name):
 
     Of a mixture it is the location of the highest component, whose peak the neighbour shifts by a little.
     """
-    head, params = case(name)
+    dist, params = case(name)
     values = picked(name, greedy=True)
-    mode = np.asarray(head.mode(jnp.asarray(params, jnp.float32)[None]))
+    mode = np.asarray(dist.mode(jnp.asarray(params, jnp.float32)[None]))
     np.testing.assert_array_equal(values, np.broadcast_to(mode, values.shape))
     among = np.arange(4) if name == "categorical" else np.array([0.0, 1.0]) if name == "bernoulli" else None
     grid = np.linspace(-4, 4, 801) if among is None else among
     rows = jnp.asarray(np.tile(params, (len(grid), 1)), jnp.float32)
-    best = grid[np.argmax(head.log_prob(rows, jnp.asarray(grid, jnp.int32 if head.symbols else jnp.float32)))]
+    best = grid[np.argmax(dist.log_prob(rows, jnp.asarray(grid, jnp.int32 if dist.symbols else jnp.float32)))]
     assert mode.item() == pytest.approx(best, abs=0.03 if among is None else 0)
 
 
 @pytest.mark.parametrize("name", ["bernoulli", *NUMBERS])
 def test_the_mean_is_the_mean_of_the_draws(name):
     """Within five standard errors."""
-    head, params = case(name)
+    dist, params = case(name)
     values = picked(name)
-    mean = np.asarray(head.mean(jnp.asarray(params, jnp.float32)[None])).item()
+    mean = np.asarray(dist.mean(jnp.asarray(params, jnp.float32)[None])).item()
     assert abs(values.mean() - mean) < 5 * values.std() / np.sqrt(N)
 
 
@@ -315,8 +315,8 @@ def test_the_mean_of_a_category_is_its_probabilities_and_of_a_nullable_number_th
         ("nullable", [0.4]),
         ("point", [0.4]),
     ]:
-        head, params = case(name)
-        np.testing.assert_allclose(np.ravel(head.mean(jnp.asarray(params, jnp.float32)[None])), mean, rtol=1e-5)
+        dist, params = case(name)
+        np.testing.assert_allclose(np.ravel(dist.mean(jnp.asarray(params, jnp.float32)[None])), mean, rtol=1e-5)
 
 
 # ---- recovery ------------------------------------------------------------------------------------------------------
@@ -330,20 +330,20 @@ def test_a_fit_to_its_own_draws_gives_the_parameters_back(name):
     l, the estimate is off by q . (fitted - true), whose standard error is 1 / sqrt(N l). What the likelihood does not
     see, such as a shift of all logits, has l = 0.
     """
-    head, params = case(name)
+    dist, params = case(name)
     with jax.enable_x64(True):
         values = jnp.asarray(picked(name))
 
         def loss(p):
-            return -head.log_prob(jnp.broadcast_to(p, (N, head.size)), values).mean()
+            return -dist.log_prob(jnp.broadcast_to(p, (N, dist.size)), values).mean()
 
         slope = jax.jit(jax.value_and_grad(loss))
         fitted = optimize.minimize(
-            lambda p: tuple(np.asarray(part) for part in slope(p)), head.bias(), jac=True, options={"gtol": 1e-7}
+            lambda p: tuple(np.asarray(part) for part in slope(p)), dist.bias(), jac=True, options={"gtol": 1e-7}
         )
         information = jax.jit(jax.hessian(loss))(jnp.asarray(fitted.x))
     eigenvalues, directions = np.linalg.eigh(np.asarray(information))
-    assert (eigenvalues > 1e-4).sum() >= head.size - (name in ("categorical", "mixture"))
+    assert (eigenvalues > 1e-4).sum() >= dist.size - (name in ("categorical", "mixture"))
     off = np.sqrt(N * np.maximum(eigenvalues, 0)) * (directions.T @ (fitted.x - params))
     assert np.abs(off).max() < 5
 
@@ -362,20 +362,20 @@ def test_training_of_a_point_finds_the_mean():
 @pytest.mark.parametrize("name", HEADS)
 def test_extreme_parameters_stay_finite_and_so_do_their_gradients(name):
     """Every mix of parameters at -1e4, 0 and 1e4, in float32: a wild update must not end a training in NaN."""
-    head, _ = case(name)
-    size = min(head.size, 4)
+    dist, _ = case(name)
+    size = min(dist.size, 4)
     params = np.stack(np.meshgrid(*[[-1e4, 0.0, 1e4]] * size), -1).reshape(-1, size)
-    params = np.concatenate([params, np.zeros((len(params), head.size - size))], -1)
+    params = np.concatenate([params, np.zeros((len(params), dist.size - size))], -1)
     params = np.concatenate([params, params[:, ::-1]]).astype(np.float32)
-    values = jnp.array([0, 1, 3] if head.symbols else [-1e3, 0.0, 1e3])
+    values = jnp.array([0, 1, 3] if dist.symbols else [-1e3, 0.0, 1e3])
     ends = jnp.array([2**-24, 0.5, 1 - 2**-24])
 
     @jax.jit
     def all_at_once(params):
         rows = jnp.broadcast_to(params, (3, *params.shape))
-        total, pull = jax.vjp(lambda p: head.log_prob(p, jnp.broadcast_to(values[:, None], p.shape[:-1])), rows)
-        u = jnp.broadcast_to(ends[:, None, None], (3, len(params), head.draws))
-        return total, pull(jnp.ones_like(total))[0], head.pick(rows, u)
+        total, pull = jax.vjp(lambda p: dist.log_prob(p, jnp.broadcast_to(values[:, None], p.shape[:-1])), rows)
+        u = jnp.broadcast_to(ends[:, None, None], (3, len(params), dist.num_uniforms))
+        return total, pull(jnp.ones_like(total))[0], dist.sample(rows, u)
 
     total, gradient, drawn = all_at_once(jnp.asarray(params))
     assert np.isfinite(total).all()
@@ -390,8 +390,8 @@ def test_a_spread_is_one_at_zero_and_never_below_its_floor():
 @pytest.mark.parametrize("name", HEADS)
 def test_a_head_says_how_many_parameters_and_uniforms_it_takes(name):
     """Training starts from as many; of a mixture, from components side by side."""
-    head, params = case(name)
-    assert len(params) == head.size == len(head.bias())
-    assert head.symbols == (4 if name == "categorical" else None)
+    dist, params = case(name)
+    assert len(params) == dist.size == len(dist.bias())
+    assert dist.symbols == (4 if name == "categorical" else None)
     if name == "mixture":
-        assert head.bias()[2] < head.bias()[3]
+        assert dist.bias()[2] < dist.bias()[3]

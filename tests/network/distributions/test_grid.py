@@ -1,4 +1,4 @@
-"""Heads of numbers on a grid, with atoms, of any shape and within bounds are the distributions that their names say."""
+"""Distributions on a grid, with point masses, of any shape and within bounds are those that their names say."""
 
 import functools
 
@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from unspool.network.distributions.base import innermost
-from unspool.network.distributions.discretized import Discretised
-from unspool.network.distributions.grid import Grid, Levels
+from unspool.network.distributions.base import unwrapped
+from unspool.network.distributions.discretized import Discretized
+from unspool.network.distributions.grid import Grid, SupportPoints
 from unspool.network.distributions.histogram import RARE, Histogram
-from unspool.network.distributions.missing import Nullable
+from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Normal
-from unspool.network.distributions.point_masses import Atoms
-from unspool.network.distributions.reflected import Bounded
+from unspool.network.distributions.point_masses import PointMasses
+from unspool.network.distributions.reflected import Reflected
 from unspool.network.distributions.rules import Rule
 from unspool.options import Sampling
 from unspool.runtime.threefry import seed_words, uniforms
@@ -59,14 +59,14 @@ def draws(count, seed=11):
     return uniforms(seed_words(seed), rows, jnp.zeros(N, int), jnp.zeros(1, int), count)[0]
 
 
-def picked(head, params, **options):
-    rows = jnp.broadcast_to(jnp.asarray(params, jnp.float32), (N, head.size))
-    return np.asarray(jax.jit(head.pick)(rows, draws(head.draws), Rule.of(Sampling(**options))))
+def picked(dist, params, **options):
+    rows = jnp.broadcast_to(jnp.asarray(params, jnp.float32), (N, dist.size))
+    return np.asarray(jax.jit(dist.sample)(rows, draws(dist.num_uniforms), Rule.of(Sampling(**options))))
 
 
-def log_prob(head, params, z):
+def log_prob(dist, params, z):
     with jax.enable_x64(True):
-        return np.asarray(head.log_prob(jnp.asarray(np.tile(params, (len(z), 1))), jnp.asarray(z)))
+        return np.asarray(dist.log_prob(jnp.asarray(np.tile(params, (len(z), 1))), jnp.asarray(z)))
 
 
 # ---- discretised ---------------------------------------------------------------------------------------------------
@@ -76,11 +76,11 @@ def log_prob(head, params, z):
 def test_a_value_on_a_grid_has_the_mass_that_scipy_gives_its_cell(name):
     grid = GRIDS[name]
     low = 0.0 if name == "log1p" else None
-    head = Discretised(grid, low=low, components=2)
+    dist = Discretized(grid, low=low, components=2)
     x = np.arange(0 if low == 0 else -40, 60) * grid.step
     cdf = mixture(grid, low=low)
     expected = cdf(x) - cdf(x - grid.step)
-    own = np.exp(log_prob(head, PARAMS, forward(grid, x)))
+    own = np.exp(log_prob(dist, PARAMS, forward(grid, x)))
     np.testing.assert_allclose(own, expected, rtol=2e-3 if name == "fine" else 1e-6, atol=1e-12)
 
 
@@ -89,8 +89,8 @@ def test_the_masses_of_all_cells_sum_to_one(low, high):
     """With bounds, over those within: the outermost cells hold what lies beyond."""
     grid = GRIDS["linear"]
     x = np.arange(-400 if low is None else int(low / 0.5), (400 if high is None else int(high / 0.5)) + 1) * 0.5
-    head = Discretised(grid, low, high, components=2)
-    assert np.exp(log_prob(head, PARAMS, forward(grid, x))).sum() == pytest.approx(1, abs=1e-9)
+    dist = Discretized(grid, low, high, components=2)
+    assert np.exp(log_prob(dist, PARAMS, forward(grid, x))).sum() == pytest.approx(1, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", ["linear", "log1p", "asinh"])
@@ -98,8 +98,8 @@ def test_draws_on_a_grid_follow_their_masses_and_lie_on_it(name):
     """A chi-square test over the cells that expect five or more, at five sigma."""
     grid = GRIDS[name]
     low = 0.0 if name == "log1p" else None
-    head = Discretised(grid, low=low, components=2)
-    x = np.asarray(grid.original(jnp.asarray(picked(head, PARAMS))))
+    dist = Discretized(grid, low=low, components=2)
+    x = np.asarray(grid.original(jnp.asarray(picked(dist, PARAMS))))
     ticks = np.round(x / grid.step).astype(int)
     np.testing.assert_allclose(x, ticks * grid.step, rtol=1e-5, atol=1e-5)
     assert low is None or ticks.min() >= 0
@@ -116,10 +116,10 @@ def test_draws_on_a_grid_follow_their_masses_and_lie_on_it(name):
 def test_masses_far_out_and_of_narrow_cells_stay_exact_in_float32():
     """A cell of 1e-5 spreads, up to 80 spreads out: the logarithm to 1e-4, where differences of float32 are zero."""
     grid = Grid("linear", 1.0, 0.0, 1.0, 1e-5)
-    head = Discretised(grid, components=1)
+    dist = Discretized(grid, components=1)
     params = np.array([0.0, 0.0, 0.0])
     z = np.array([-80.0, -10.0, 0.0, 10.0, 80.0])
-    own = np.asarray(head.log_prob(jnp.asarray(np.tile(params, (5, 1)), jnp.float32), jnp.asarray(z, jnp.float32)))
+    own = np.asarray(dist.log_prob(jnp.asarray(np.tile(params, (5, 1)), jnp.float32), jnp.asarray(z, jnp.float32)))
     expected = stats.logistic(0, 1.0001).logpdf(z) + np.log(1e-5)
     np.testing.assert_allclose(own, expected, rtol=1e-4)
 
@@ -127,12 +127,12 @@ def test_masses_far_out_and_of_narrow_cells_stay_exact_in_float32():
 def test_a_fit_to_its_own_draws_gives_the_masses_back():
     """Maximum likelihood from where training starts comes within 30 nats of 20,000 draws of the truth's likelihood."""
     grid = GRIDS["linear"]
-    head = Discretised(grid, components=2)
-    z = picked(head, PARAMS)
-    loss = jax.jit(jax.value_and_grad(lambda p: -head.log_prob(jnp.broadcast_to(p, (N, 6)), jnp.asarray(z)).mean()))
-    start = loss(jnp.asarray(head.bias(), jnp.float32))[0]
+    dist = Discretized(grid, components=2)
+    z = picked(dist, PARAMS)
+    loss = jax.jit(jax.value_and_grad(lambda p: -dist.log_prob(jnp.broadcast_to(p, (N, 6)), jnp.asarray(z)).mean()))
+    start = loss(jnp.asarray(dist.bias(), jnp.float32))[0]
     fitted = optimize.minimize(
-        lambda p: tuple(np.asarray(a, float) for a in loss(jnp.asarray(p, jnp.float32))), head.bias(), jac=True
+        lambda p: tuple(np.asarray(a, float) for a in loss(jnp.asarray(p, jnp.float32))), dist.bias(), jac=True
     )
     truth = loss(jnp.asarray(PARAMS, jnp.float32))[0]
     # Twice the gain of five parameters over the truth is chi-square with five degrees of freedom.
@@ -154,119 +154,119 @@ def histogram_cdf(x):
 
 
 def test_a_histogram_is_even_within_its_bins_and_exponential_beyond():
-    head = Histogram(EDGES)
-    assert stats.kstest(picked(head, LOGITS), histogram_cdf).pvalue > FIVE_SIGMA
+    dist = Histogram(EDGES)
+    assert stats.kstest(picked(dist, LOGITS), histogram_cdf).pvalue > FIVE_SIGMA
     z = np.array([-3.0, -1.2, -0.4, 0.1, 1.7, 2.6])
     slope = (histogram_cdf(z + 1e-6) - histogram_cdf(z - 1e-6)) / 2e-6
-    np.testing.assert_allclose(np.exp(log_prob(head, LOGITS, z)), slope, rtol=1e-6)
-    assert head.bias()[0] == head.bias()[-1] == RARE
+    np.testing.assert_allclose(np.exp(log_prob(dist, LOGITS, z)), slope, rtol=1e-6)
+    assert dist.bias()[0] == dist.bias()[-1] == RARE
 
 
 def test_a_histogram_on_a_grid_is_categorical_where_every_cell_is_a_bin():
     """Ticks 3 to 6, seen through a logarithm; what lies outside still has some mass."""
     grid = GRIDS["log1p"]
     edges = tuple(forward(grid, np.arange(3, 8) - 0.5).tolist())
-    head = Histogram(edges, grid)
+    dist = Histogram(edges, grid)
     p = np.exp(LOGITS) / np.exp(LOGITS).sum()
-    own = np.exp(log_prob(head, LOGITS, forward(grid, np.arange(3, 7))))
+    own = np.exp(log_prob(dist, LOGITS, forward(grid, np.arange(3, 7))))
     np.testing.assert_allclose(own, p[1:-1], rtol=1e-9)
-    outside = np.exp(log_prob(head, LOGITS, forward(grid, np.array([0, 1, 2, *range(7, 3000)]))))
+    outside = np.exp(log_prob(dist, LOGITS, forward(grid, np.array([0, 1, 2, *range(7, 3000)]))))
     assert (outside > 0).all()
     assert outside[3:].sum() == pytest.approx(p[-1], rel=1e-3)
-    x = np.asarray(grid.original(jnp.asarray(picked(head, LOGITS))))
+    x = np.asarray(grid.original(jnp.asarray(picked(dist, LOGITS))))
     counts = np.array([(np.round(x) == tick).sum() for tick in range(3, 7)])
     assert (np.abs(counts - N * p[1:-1]) < 5 * np.sqrt(N * p[1:-1])).all()
 
 
 def test_rules_act_on_the_bins_of_a_histogram():
     """Bin 2 has the most mass and the highest density."""
-    head = Histogram(EDGES)
-    cut = picked(head, LOGITS, top_p=0.3)
+    dist = Histogram(EDGES)
+    cut = picked(dist, LOGITS, top_p=0.3)
     assert cut.min() >= EDGES[1]
     assert cut.max() <= EDGES[2]
-    assert (picked(head, LOGITS, greedy=True) == np.float32(-0.375)).all()
-    np.testing.assert_array_equal(picked(head, LOGITS, top_k=1), picked(head, LOGITS))
+    assert (picked(dist, LOGITS, greedy=True) == np.float32(-0.375)).all()
+    np.testing.assert_array_equal(picked(dist, LOGITS, top_k=1), picked(dist, LOGITS))
 
 
 # ---- atoms and bounds ----------------------------------------------------------------------------------------------
 
 
 def test_an_atom_has_its_own_mass_and_the_rest_follows_the_head_inside():
-    head, params = Atoms(Normal(), (0.0, -1.25)), np.array([0.2, 1.0, -0.5, 0.4, -0.6])
+    dist, params = PointMasses(Normal(), (0.0, -1.25)), np.array([0.2, 1.0, -0.5, 0.4, -0.6])
     share = np.exp(params[:3]) / np.exp(params[:3]).sum()
     spread = np.log1p(np.exp(-0.6) * (np.e - 1)) + 1e-4
-    own = np.exp(log_prob(head, params, np.array([0.0, -1.25, 0.7])))
+    own = np.exp(log_prob(dist, params, np.array([0.0, -1.25, 0.7])))
     np.testing.assert_allclose(own, [*share[1:], share[0] * stats.norm(0.4, spread).pdf(0.7)], rtol=1e-9)
-    z = picked(head, params)
+    z = picked(dist, params)
     for value, p in zip((0.0, -1.25), share[1:], strict=True):
         assert abs((z == value).sum() - N * p) < 5 * np.sqrt(N * p * (1 - p))
     rest = z[(z != 0) & (z != -1.25)]
     assert stats.kstest(rest, stats.norm(0.4, spread).cdf).pvalue > FIVE_SIGMA
-    mean = np.asarray(head.mean(jnp.asarray(params, jnp.float32)[None])).item()
+    mean = np.asarray(dist.mean(jnp.asarray(params, jnp.float32)[None])).item()
     assert abs(z.mean() - mean) < 5 * z.std() / np.sqrt(N)
 
 
 def test_atoms_of_a_number_on_a_grid_add_to_the_mass_of_their_cell():
     grid = GRIDS["linear"]
     zero = float(forward(grid, np.array(0.0)))
-    head = Atoms(Discretised(grid, components=2), (zero,), mass=True)
+    dist = PointMasses(Discretized(grid, components=2), (zero,), mass=True)
     params = np.concatenate([[0.4, -0.3], PARAMS])
     x = np.arange(-300, 301) * 0.5
-    mass = np.exp(log_prob(head, params, forward(grid, x)))
+    mass = np.exp(log_prob(dist, params, forward(grid, x)))
     assert mass.sum() == pytest.approx(1, abs=1e-9)
-    q = np.exp(log_prob(head.of, PARAMS, forward(grid, np.array([0.0]))))[0]
+    q = np.exp(log_prob(dist.of, PARAMS, forward(grid, np.array([0.0]))))[0]
     p = 1 / (1 + np.exp(0.7))
     assert mass[300] == pytest.approx(p + (1 - p) * q, rel=1e-9)
 
 
 def test_an_atom_is_recognised_after_float32_has_rounded_it():
-    head = Atoms(Normal(), (0.1234567890123,))
+    dist = PointMasses(Normal(), (0.1234567890123,))
     params = jnp.asarray([[0.0, 0.0, 0.0, 0.0]], jnp.float32)
-    at, beside = (head.log_prob(params, jnp.asarray([z], jnp.float32))[0] for z in (0.1234567890123, 0.12347))
+    at, beside = (dist.log_prob(params, jnp.asarray([z], jnp.float32))[0] for z in (0.1234567890123, 0.12347))
     assert at == pytest.approx(np.log(0.5), abs=1e-6)
     assert beside < at
 
 
 def test_draws_beyond_a_bound_are_folded_back_and_rounded():
     """A normal at 0.4, folded at 0 and 1: its density there is the sum of the images that lie one fold away."""
-    head = Bounded(Normal(), 0.0, 1.0)
+    dist = Reflected(Normal(), 0.0, 1.0)
     params = np.array([0.4, -1.2])
     spread = np.log1p(np.exp(-1.2) * (np.e - 1)) + 1e-4
     part = stats.norm(0.4, spread)
-    z = picked(head, params)
+    z = picked(dist, params)
     assert z.min() >= 0
     assert z.max() <= 1
     cdf = lambda x: part.cdf(x) - part.cdf(-x) + part.sf(2 - x)  # noqa: E731
     assert stats.kstest(z, cdf).pvalue > FIVE_SIGMA
     grid = Grid("linear", 1.0, 0.0, 1.0, 0.25)
-    assert set(np.unique(picked(Bounded(Normal(), 0.0, 1.0, grid), params))) == {0, 0.25, 0.5, 0.75, 1}
+    assert set(np.unique(picked(Reflected(Normal(), 0.0, 1.0, grid), params))) == {0, 0.25, 0.5, 0.75, 1}
 
 
 def test_the_likelihood_of_a_bounded_head_is_finite_outside_of_its_bounds():
-    own = log_prob(Bounded(Normal(), 0.0, 1.0), np.array([0.4, -0.6]), np.array([-3.0, 2.0]))
+    own = log_prob(Reflected(Normal(), 0.0, 1.0), np.array([0.4, -0.6]), np.array([-3.0, 2.0]))
     assert np.isfinite(own).all()
 
 
 WRAPPED = {
-    "discretised": Discretised(GRIDS["log1p"], 0.0, components=2),
-    "both bounds": Discretised(GRIDS["linear"], -1.0, 5.0, components=2),
-    "levels": Discretised(
-        GRIDS["linear"], components=2, levels=Levels(GRIDS["linear"], (0.0, 1.0, 4.0), (-1.2, -0.2), 0.1)
+    "discretised": Discretized(GRIDS["log1p"], 0.0, components=2),
+    "both bounds": Discretized(GRIDS["linear"], -1.0, 5.0, components=2),
+    "levels": Discretized(
+        GRIDS["linear"], components=2, support_points=SupportPoints(GRIDS["linear"], (0.0, 1.0, 4.0), (-1.2, -0.2), 0.1)
     ),
     "histogram": Histogram(EDGES),
     "histogram on a grid": Histogram((-1.25, -0.25, 0.25), GRIDS["linear"]),
-    "atoms": Atoms(Normal(), (0.0,)),
-    "bounded": Bounded(Normal(), 0.0, None, GRIDS["linear"]),
-    "all": Nullable(Atoms(Discretised(GRIDS["linear"], 0.0, components=2), (-1.5,), True)),
+    "atoms": PointMasses(Normal(), (0.0,)),
+    "bounded": Reflected(Normal(), 0.0, None, GRIDS["linear"]),
+    "all": WithMissing(PointMasses(Discretized(GRIDS["linear"], 0.0, components=2), (-1.5,), True)),
 }
 
 
 @pytest.mark.parametrize("name", WRAPPED)
 def test_extreme_parameters_stay_finite_and_so_do_their_gradients(name):
-    head = WRAPPED[name]
-    size = min(head.size, 5)
+    dist = WRAPPED[name]
+    size = min(dist.size, 5)
     params = np.stack(np.meshgrid(*[[-1e4, 0.0, 1e4]] * size), -1).reshape(-1, size)
-    params = np.concatenate([params, np.zeros((len(params), head.size - size))], -1)
+    params = np.concatenate([params, np.zeros((len(params), dist.size - size))], -1)
     params = np.concatenate([params, params[:, ::-1]]).astype(np.float32)
     values = jnp.array([-30.0, -1.5, 0.0, 30.0])
     ends = jnp.array([2**-24, 0.5, 0.7, 1 - 2**-24])
@@ -274,9 +274,9 @@ def test_extreme_parameters_stay_finite_and_so_do_their_gradients(name):
     @jax.jit
     def all_at_once(params):
         rows = jnp.broadcast_to(params, (4, *params.shape))
-        total, pull = jax.vjp(lambda p: head.log_prob(p, jnp.broadcast_to(values[:, None], p.shape[:-1])), rows)
-        u = jnp.broadcast_to(ends[:, None, None], (4, len(params), head.draws))
-        return total, pull(jnp.ones_like(total))[0], head.pick(rows, u), head.mode(rows), head.mean(rows)
+        total, pull = jax.vjp(lambda p: dist.log_prob(p, jnp.broadcast_to(values[:, None], p.shape[:-1])), rows)
+        u = jnp.broadcast_to(ends[:, None, None], (4, len(params), dist.num_uniforms))
+        return total, pull(jnp.ones_like(total))[0], dist.sample(rows, u), dist.mode(rows), dist.mean(rows)
 
     total, gradient, drawn, mode, mean = all_at_once(jnp.asarray(params))
     assert np.isfinite(total).all()
@@ -288,20 +288,20 @@ def test_extreme_parameters_stay_finite_and_so_do_their_gradients(name):
 
 @pytest.mark.parametrize("name", WRAPPED)
 def test_greedy_is_the_mode_and_top_k_leaves_numbers_alone(name):
-    head = WRAPPED[name]
-    params = np.linspace(-0.8, 0.6, head.size)
-    mode = np.asarray(head.mode(jnp.asarray(params, jnp.float32)[None]))
-    np.testing.assert_array_equal(picked(head, params, greedy=True), np.broadcast_to(mode, N))
-    np.testing.assert_array_equal(picked(head, params, top_k=1), picked(head, params))
-    assert len(head.bias()) == head.size
-    assert innermost(head).symbols is None
+    dist = WRAPPED[name]
+    params = np.linspace(-0.8, 0.6, dist.size)
+    mode = np.asarray(dist.mode(jnp.asarray(params, jnp.float32)[None]))
+    np.testing.assert_array_equal(picked(dist, params, greedy=True), np.broadcast_to(mode, N))
+    np.testing.assert_array_equal(picked(dist, params, top_k=1), picked(dist, params))
+    assert len(dist.bias()) == dist.size
+    assert unwrapped(dist).symbols is None
 
 
 @pytest.mark.parametrize("options", [{"top_p": 0.5}, {"min_p": 0.2}, {"temperature": 0.5}])
 def test_rules_narrow_a_discretised_head(options):
-    head = Discretised(GRIDS["linear"], components=1)
+    dist = Discretized(GRIDS["linear"], components=1)
     params = np.array([0.0, 0.1, 0.8])
-    x = np.asarray(GRIDS["linear"].original(jnp.asarray(picked(head, params, **options))))
+    x = np.asarray(GRIDS["linear"].original(jnp.asarray(picked(dist, params, **options))))
     spread = np.log1p(np.exp(0.8) * (np.e - 1)) + 1e-4
     part = stats.logistic(0.1, spread * options.get("temperature", 1.0))
     if "min_p" in options:
@@ -315,29 +315,29 @@ def test_rules_narrow_a_discretised_head(options):
 def levels(unseen=0.1):
     grid = GRIDS["log1p"]
     values = (0.0, 2.0, 3.0, 7.0)
-    return Levels(grid, values, tuple(forward(grid, np.array([1.0, 2.5, 5.0])).tolist()), unseen)
+    return SupportPoints(grid, values, tuple(forward(grid, np.array([1.0, 2.5, 5.0])).tolist()), unseen)
 
 
 def test_values_that_occur_share_the_axis_and_others_have_the_mass_of_the_unseen():
     """By SciPy's distribution function between the half-way points; what is unseen shares its mass among all cells."""
     grid = GRIDS["log1p"]
-    head = Discretised(grid, 0.0, None, 2, levels())
+    dist = Discretized(grid, 0.0, None, 2, levels())
     whole = mixture(grid)
     halves = whole(np.array([0.5, 2.0, 4.5]))
     expected = 0.9 * np.diff(np.concatenate([[0], halves, [1]]))
-    own = np.exp(log_prob(head, PARAMS, forward(grid, np.array([0.0, 2.0, 3.0, 7.0]))))
+    own = np.exp(log_prob(dist, PARAMS, forward(grid, np.array([0.0, 2.0, 3.0, 7.0]))))
     np.testing.assert_allclose(own, expected, rtol=1e-6)
     cdf = mixture(grid, low=0.0)
     others = np.array([1.0, 4.0, 5.0, 6.0, 8.0, 30.0])
-    own = np.exp(log_prob(head, PARAMS, forward(grid, others)))
+    own = np.exp(log_prob(dist, PARAMS, forward(grid, others)))
     np.testing.assert_allclose(own, 0.1 * (cdf(others) - cdf(others - 1)), rtol=1e-6)
 
 
 def test_only_values_that_occur_are_drawn_and_as_often_as_they_weigh():
     grid = GRIDS["log1p"]
-    head = Discretised(grid, 0.0, None, 2, levels(1e-9))
-    x = np.round(np.asarray(grid.original(jnp.asarray(picked(head, PARAMS)))), 3)
+    dist = Discretized(grid, 0.0, None, 2, levels(1e-9))
+    x = np.round(np.asarray(grid.original(jnp.asarray(picked(dist, PARAMS)))), 3)
     assert set(np.unique(x)) == {0, 2, 3, 7}
-    p = np.exp(log_prob(head, PARAMS, forward(grid, np.array([0.0, 2.0, 3.0, 7.0]))))
+    p = np.exp(log_prob(dist, PARAMS, forward(grid, np.array([0.0, 2.0, 3.0, 7.0]))))
     seen = np.array([(x == value).sum() for value in (0, 2, 3, 7)])
     assert (np.abs(seen - N * p) < 5 * np.sqrt(N * p * (1 - p))).all()

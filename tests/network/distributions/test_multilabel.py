@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from unspool.network.distributions.missing import Nullable
-from unspool.network.distributions.multilabel import Block
+from unspool.network.distributions.missing import WithMissing
+from unspool.network.distributions.multilabel import BernoulliMixture
 from unspool.network.distributions.rules import Rule
 from unspool.options import Sampling
 
 N = 20_000
 RNG = np.random.default_rng(5)
-HEAD = Block(4, components=3)
+HEAD = BernoulliMixture(4, components=3)
 PARAMS = np.array([0.4, -0.6, 0.1, *RNG.normal(0, 1.5, 12)])
 ALL = np.array(list(itertools.product([-1.0, 1.0], repeat=4)))
 
@@ -27,14 +27,14 @@ def expected():
     return sum(w * stats.bernoulli(p).pmf((ALL + 1) / 2).prod(1) for w, p in zip(weights, yes, strict=True))
 
 
-def rows(count, head=HEAD, params=PARAMS):
-    return jnp.broadcast_to(jnp.asarray(params, jnp.float32), (count, head.size))
+def rows(count, distribution=HEAD, params=PARAMS):
+    return jnp.broadcast_to(jnp.asarray(params, jnp.float32), (count, dist.size))
 
 
-def picked(head=HEAD, params=PARAMS, **options):
-    u = np.random.default_rng(6).uniform(1e-6, 1 - 1e-6, (N, head.draws))
+def picked(distribution=HEAD, params=PARAMS, **options):
+    u = np.random.default_rng(6).uniform(1e-6, 1 - 1e-6, (N, dist.num_uniforms))
     return np.asarray(
-        jax.jit(head.pick)(rows(N, head, params), jnp.asarray(u, jnp.float32), Rule.of(Sampling(**options)))
+        jax.jit(dist.sample)(rows(N, dist, params), jnp.asarray(u, jnp.float32), Rule.of(Sampling(**options)))
     )
 
 
@@ -60,22 +60,22 @@ def test_rules_act_on_components_and_members():
     mode = np.asarray(HEAD.mode(rows(1)))[0]
     assert (picked(greedy=True) == mode).all()
     np.testing.assert_array_equal(picked(top_k=1), picked())
-    one = Block(2, components=1)
+    one = BernoulliMixture(2, components=1)
     warm = picked(one, np.array([0.0, 0.7, -0.4]), temperature=0.5)
     p = 1 / (1 + np.exp([-1.4, 0.8]))
     assert (np.abs((warm > 0).mean(0) - p) < 5 * np.sqrt(p * (1 - p) / N)).all()
 
 
 def test_a_missing_block_is_missing_as_a_whole():
-    head = Nullable(HEAD)
+    dist = WithMissing(HEAD)
     params = np.array([-0.8, *PARAMS])
     gone = 1 / (1 + np.exp(0.8))
     values = jnp.asarray([[np.nan] * 4, ALL[3].tolist()], jnp.float32)
-    own = np.asarray(head.log_prob(rows(2, head, params), values))
+    own = np.asarray(dist.log_prob(rows(2, dist, params), values))
     np.testing.assert_allclose(own, [np.log(gone), np.log((1 - gone) * expected()[3])], rtol=1e-5)
-    gradient = jax.grad(lambda p: head.log_prob(p, values).sum())(rows(2, head, params))
+    gradient = jax.grad(lambda p: dist.log_prob(p, values).sum())(rows(2, dist, params))
     assert np.isfinite(gradient).all()
-    drawn = np.isnan(picked(head, params))
+    drawn = np.isnan(picked(dist, params))
     assert (drawn.all(1) == drawn.any(1)).all()
     assert abs(drawn.all(1).mean() - gone) < 5 * np.sqrt(gone * (1 - gone) / N)
 

@@ -9,14 +9,21 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from unspool.network.distributions.rules import PLAIN, Rule, central, choose, filtered, warmed
+from unspool.network.distributions.rules import (
+    PLAIN,
+    Rule,
+    apply_temperature,
+    categorical_icdf,
+    central_uniform,
+    truncate_logits,
+)
 from unspool.options import Sampling
 
 V = 6
 scores = st.integers(-4, 4).map(lambda k: k / 2)  # coarse, so that ties are common
 logits = st.lists(scores, min_size=V, max_size=V)
-filter_all = jax.jit(filtered)
-choose_all = jax.jit(choose)
+filter_all = jax.jit(truncate_logits)
+choose_all = jax.jit(categorical_icdf)
 
 
 def keep(logits, *, temperature=1.0, top_k=None, top_p=None, min_p=None):
@@ -100,15 +107,15 @@ def test_the_outermost_uniforms_never_draw_a_symbol_without_mass(logits):
 @pytest.mark.parametrize("options", [{}, {"top_k": 1}, {"top_k": 9}, {"top_p": 0.01}, {"min_p": 1.0}])
 def test_the_only_symbol_is_always_drawn(options):
     one = jnp.array([[-3.0]])
-    assert filtered(one, Rule.of(Sampling(**options))).tolist() == [[-3.0]]
-    assert choose(filtered(one, Rule.of(Sampling(**options))), jnp.array([1 - 2**-24])).tolist() == [0]
+    assert truncate_logits(one, Rule.of(Sampling(**options))).tolist() == [[-3.0]]
+    assert categorical_icdf(truncate_logits(one, Rule.of(Sampling(**options))), jnp.array([1 - 2**-24])).tolist() == [0]
 
 
 def test_many_symbols_are_all_reachable():
     """2,000 equal symbols: the middle of each one's interval draws it, in spite of float32 sums."""
     count = 2_000
     uniform = (jnp.arange(count) + 0.5) / count
-    assert (np.asarray(choose(jnp.zeros((count, count)), uniform)) == np.arange(count)).all()
+    assert (np.asarray(categorical_icdf(jnp.zeros((count, count)), uniform)) == np.arange(count)).all()
 
 
 def test_a_rule_compiles_in_only_what_it_does():
@@ -124,10 +131,10 @@ def test_a_rule_compiles_in_only_what_it_does():
 
 def test_a_squeezed_uniform_stays_in_the_central_mass():
     u = jnp.array([0.0, 0.25, 0.5, 1.0])
-    np.testing.assert_allclose(central(u, 0.5), [0.25, 0.375, 0.5, 0.75])
-    assert (central(u, 1.0) == u).all()
+    np.testing.assert_allclose(central_uniform(u, 0.5), [0.25, 0.375, 0.5, 0.75])
+    assert (central_uniform(u, 1.0) == u).all()
 
 
 def test_a_temperature_of_one_leaves_a_spread_alone():
-    assert warmed(jnp.array(2.0), PLAIN) == 2.0
-    assert warmed(jnp.array(2.0), Rule.of(Sampling(temperature=3.0))) == 6.0
+    assert apply_temperature(jnp.array(2.0), PLAIN) == 2.0
+    assert apply_temperature(jnp.array(2.0), Rule.of(Sampling(temperature=3.0))) == 6.0

@@ -1,4 +1,4 @@
-"""A draw that is confined to a room is a draw of the head given that it lies there."""
+"""A draw that is confined to a room is a draw of the distribution given that it lies there."""
 
 import jax
 import jax.numpy as jnp
@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from unspool.network.distributions.base import Room
+from unspool.network.distributions.base import Support
 from unspool.network.distributions.categorical import Categorical
-from unspool.network.distributions.discretized import Discretised
-from unspool.network.distributions.grid import Grid, Levels
+from unspool.network.distributions.discretized import Discretized
+from unspool.network.distributions.grid import Grid, SupportPoints
 from unspool.network.distributions.histogram import Histogram
-from unspool.network.distributions.missing import Nullable
+from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture, Normal, Point, StudentT
-from unspool.network.distributions.multilabel import Block
-from unspool.network.distributions.point_masses import Atoms
-from unspool.network.distributions.reflected import Bounded
+from unspool.network.distributions.multilabel import BernoulliMixture
+from unspool.network.distributions.point_masses import PointMasses
+from unspool.network.distributions.reflected import Reflected
 from unspool.network.distributions.rules import PLAIN, Rule
 from unspool.options import Sampling
 from unspool.runtime.threefry import seed_words, uniforms
@@ -27,19 +27,19 @@ COUNTS = Grid("log1p", 1.0, 1.2, 0.8, 1.0)
 LEVELS = (0.0, 1.0, 3.0, 4.0, 8.0)
 EDGES = (-1.5, -0.5, -0.25, 0.5, 2.0)
 LOGITS = [-2.0, 0.3, 1.0, -0.5, 0.2, -1.5]
-FEW = Levels(COUNTS, LEVELS, tuple(((np.log1p([0.5, 2.0, 3.5, 6.0]) - 1.2) / 0.8).tolist()), 0.01)
+FEW = SupportPoints(COUNTS, LEVELS, tuple(((np.log1p([0.5, 2.0, 3.5, 6.0]) - 1.2) / 0.8).tolist()), 0.01)
 HEADS = {
     "normal": (Normal(), [0.4, -0.6]),
     "student": (StudentT(), [0.4, -0.6, -1.2]),
     "mixture": (Mixture(2), [0.5, -0.3, -1.1, 0.9, -0.8, -0.2]),
     "histogram": (Histogram(EDGES), LOGITS),
-    "counts": (Discretised(COUNTS, 0.0, None, 2), [0.5, -0.3, -0.9, 0.7, -1.0, -0.4]),
-    "levels": (Discretised(COUNTS, None, None, 2, FEW), [0.5, -0.3, -0.9, 0.7, -1.0, -0.4]),
-    "rounded": (Bounded(Mixture(2), None, None, LINE), [0.5, -0.3, -1.1, 0.9, -0.8, -0.2]),
+    "counts": (Discretized(COUNTS, 0.0, None, 2), [0.5, -0.3, -0.9, 0.7, -1.0, -0.4]),
+    "levels": (Discretized(COUNTS, None, None, 2, FEW), [0.5, -0.3, -0.9, 0.7, -1.0, -0.4]),
+    "rounded": (Reflected(Mixture(2), None, None, LINE), [0.5, -0.3, -1.1, 0.9, -0.8, -0.2]),
     "bins of a grid": (Histogram((-1.625, -0.375, 0.125, 1.125), LINE), [-2.0, 0.3, 1.0, -0.5, -1.0]),
-    "atoms": (Atoms(Normal(), (0.0, 3.0)), [0.3, 0.2, 0.5, 0.4, -0.6]),
+    "atoms": (PointMasses(Normal(), (0.0, 3.0)), [0.3, 0.2, 0.5, 0.4, -0.6]),
     "atoms of a grid": (
-        Atoms(Discretised(LINE, components=2), (0.5,), True),
+        PointMasses(Discretized(LINE, components=2), (0.5,), True),
         [0.3, 0.2, 0.5, 0.4, -0.6, 0.0, -1.0, 0.4],
     ),
 }
@@ -51,11 +51,11 @@ ROOMS = {
 }
 
 
-def drawn(head, params, room=None, rule=PLAIN, seed=1):
+def drawn(dist, params, support=None, rule=PLAIN, seed=1):
     zero = jnp.zeros(N, jnp.int32)
-    u = uniforms(seed_words(seed), zero, jnp.arange(N), zero[:1], head.draws)[0]
+    u = uniforms(seed_words(seed), zero, jnp.arange(N), zero[:1], dist.num_uniforms)[0]
     row = jnp.broadcast_to(jnp.asarray(params, jnp.float32), (N, len(params)))
-    return np.asarray(head.pick(row, u, rule, room))
+    return np.asarray(dist.sample(row, u, rule, support))
 
 
 def assert_alike(one, other):
@@ -68,17 +68,17 @@ def assert_alike(one, other):
 @pytest.mark.parametrize("limits", ROOMS)
 @pytest.mark.parametrize("name", HEADS)
 def test_what_is_drawn_in_a_room_is_what_else_falls_into_it(name, limits):
-    (head, params), (low, high) = HEADS[name], ROOMS[limits]
-    free = drawn(head, params)
+    (dist, params), (low, high) = HEADS[name], ROOMS[limits]
+    free = drawn(dist, params)
     inside = free[(free >= low - 1e-5) & (free <= high + 1e-5)]
-    made = drawn(head, params, Room(jnp.float32(low), jnp.float32(high)), seed=2)
+    made = drawn(dist, params, Support(jnp.float32(low), jnp.float32(high)), seed=2)
     assert made.min() >= low - 1e-5
     assert made.max() <= high + 1e-5
     assert len(inside) > 500
     assert_alike(made, inside)
-    if hasattr(head, "log_mass"):
+    if hasattr(dist, "log_mass"):
         share = len(inside) / N
-        mass = float(jnp.exp(head.log_mass(jnp.asarray(params, jnp.float32), Room(low, high))))
+        mass = float(jnp.exp(dist.log_mass(jnp.asarray(params, jnp.float32), Support(low, high))))
         assert abs(mass - share) < 5 * np.sqrt(0.25 / N)
 
 
@@ -86,8 +86,8 @@ def test_what_is_drawn_in_a_room_is_what_else_falls_into_it(name, limits):
 @pytest.mark.parametrize("far", [30.0, -30.0])
 def test_a_room_far_out_in_the_tail_is_still_kept(name, far):
     """Where float32 knows no probability, the draw is at the near end of the room."""
-    head, params = HEADS[name]
-    made = drawn(head, params, Room(jnp.float32(far), jnp.float32(far + 1)))
+    dist, params = HEADS[name]
+    made = drawn(dist, params, Support(jnp.float32(far), jnp.float32(far + 1)))
     if name in ("counts", "levels"):  # where the values that are possible end
         assert np.isfinite(made).all()
         return
@@ -98,16 +98,16 @@ def test_a_room_far_out_in_the_tail_is_still_kept(name, far):
 
 @pytest.mark.parametrize("name", HEADS)
 def test_greedy_is_held_in_the_room(name):
-    head, params = HEADS[name]
-    made = drawn(head, params, Room(jnp.float32(-0.9), jnp.float32(-0.6)), Rule.of(Sampling(greedy=True)))
+    dist, params = HEADS[name]
+    made = drawn(dist, params, Support(jnp.float32(-0.9), jnp.float32(-0.6)), Rule.of(Sampling(greedy=True)))
     assert -0.9 - 1e-5 <= made[0] <= -0.6 + 1e-5 or name in ("counts", "levels", "rounded", "bins of a grid")
 
 
 @pytest.mark.parametrize("sampling", [Sampling(temperature=0.5), Sampling(top_p=0.6), Sampling(min_p=0.3)])
 def test_rules_act_on_what_the_room_leaves(sampling):
     """A normal whose room is its middle: temperature and cuts narrow it, and nothing leaves the room."""
-    room = Room(jnp.float32(-1.0), jnp.float32(2.0))
-    plain, ruled = (drawn(Normal(), [0.4, -0.6], room, rule) for rule in (PLAIN, Rule.of(sampling)))
+    support = Support(jnp.float32(-1.0), jnp.float32(2.0))
+    plain, ruled = (drawn(Normal(), [0.4, -0.6], support, rule) for rule in (PLAIN, Rule.of(sampling)))
     assert ruled.std() < 0.95 * plain.std()
     assert ruled.min() >= -1.0
     assert ruled.max() <= 2.0
@@ -115,8 +115,8 @@ def test_rules_act_on_what_the_room_leaves(sampling):
 
 def test_symbols_that_are_not_allowed_are_never_drawn():
     """Those that are keep their odds."""
-    room = Room(symbols=jnp.array([True, False, True, False]))
-    made = drawn(Categorical(4), [0.3, 5.0, 1.2, 4.0], room)
+    support = Support(symbols=jnp.array([True, False, True, False]))
+    made = drawn(Categorical(4), [0.3, 5.0, 1.2, 4.0], support)
     odds = np.exp(0.3) / (np.exp(0.3) + np.exp(1.2))
     assert set(made.tolist()) == {0, 2}
     assert abs((made == 0).mean() - odds) < 5 * np.sqrt(odds * (1 - odds) / N)
@@ -124,12 +124,12 @@ def test_symbols_that_are_not_allowed_are_never_drawn():
 
 def test_known_members_of_a_block_say_what_the_others_are():
     """By Bayes: what is drawn beside known members is what is drawn beside them anyway."""
-    head = Block(4, 3)
+    dist = BernoulliMixture(4, 3)
     params = [0.2, -0.3, 0.0, 2.0, 1.0, -1.5, 0.5, -2.0, -0.5, 1.0, 3.0, 0.5, 1.5, 0.0, 2.0]
-    free = drawn(head, params)
+    free = drawn(dist, params)
     matching = free[(free[:, 1] > 0) & (free[:, 3] < 0)]
-    room = Room(jnp.array([-1.0, 1.0, -1.0, -1.0]), jnp.array([1.0, 1.0, 1.0, -1.0]))  # and the others are free
-    made = drawn(head, params, room, seed=2)
+    support = Support(jnp.array([-1.0, 1.0, -1.0, -1.0]), jnp.array([1.0, 1.0, 1.0, -1.0]))  # and the others are free
+    made = drawn(dist, params, support, seed=2)
     assert (made[:, 1] == 1).all()
     assert (made[:, 3] == -1).all()
     joint = lambda values: ((values[:, 0] > 0) & (values[:, 2] > 0)).mean()  # noqa: E731
@@ -139,21 +139,21 @@ def test_known_members_of_a_block_say_what_the_others_are():
 
 
 def test_what_must_be_there_is_not_missing():
-    head, params = Nullable(Normal()), [1.0, 0.4, -0.6]
-    assert np.isnan(drawn(head, params)).mean() > 0.6
-    assert not np.isnan(drawn(head, params, Room(present=jnp.array(True)))).any()
-    assert np.isnan(drawn(head, params, Room(jnp.float32(0.0), jnp.float32(1.0)))).mean() > 0.6
+    dist, params = WithMissing(Normal()), [1.0, 0.4, -0.6]
+    assert np.isnan(drawn(dist, params)).mean() > 0.6
+    assert not np.isnan(drawn(dist, params, Support(present=jnp.array(True)))).any()
+    assert np.isnan(drawn(dist, params, Support(jnp.float32(0.0), jnp.float32(1.0)))).mean() > 0.6
 
 
 def test_a_point_is_held():
-    assert drawn(Point(), [0.4], Room(jnp.float32(1.0), jnp.float32(2.0)))[0] == 1.0
+    assert drawn(Point(), [0.4], Support(jnp.float32(1.0), jnp.float32(2.0)))[0] == 1.0
 
 
 def test_rooms_may_differ_from_row_to_row():
     """Under jit too, as in the loop."""
     low = jnp.linspace(-1.0, 1.0, N)
-    head, params = HEADS["mixture"]
-    u = uniforms(seed_words(0), jnp.zeros(N, jnp.int32), jnp.arange(N), jnp.zeros(1, jnp.int32), head.draws)[0]
+    dist, params = HEADS["mixture"]
+    u = uniforms(seed_words(0), jnp.zeros(N, jnp.int32), jnp.arange(N), jnp.zeros(1, jnp.int32), dist.num_uniforms)[0]
     row = jnp.broadcast_to(jnp.asarray(params), (N, len(params)))
-    made = jax.jit(lambda low: head.pick(row, u, PLAIN, Room(low, low + 0.1)))(low)
+    made = jax.jit(lambda low: dist.sample(row, u, PLAIN, Support(low, low + 0.1)))(low)
     assert bool(((made >= low) & (made <= low + 0.1)).all())

@@ -1,17 +1,17 @@
-"""A head whose mean is always that of training: what moves, and what stays as it was."""
+"""A distribution whose mean is always that of training: what moves, and what stays as it was."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unspool.network.distributions.base import Room
-from unspool.network.distributions.discretized import Discretised
+from unspool.network.distributions.base import Support
+from unspool.network.distributions.discretized import Discretized
 from unspool.network.distributions.grid import Grid
 from unspool.network.distributions.mixture import Mixture, Normal, Point, StudentT
-from unspool.network.distributions.point_masses import Atoms
-from unspool.network.distributions.reflected import Bounded
+from unspool.network.distributions.point_masses import PointMasses
+from unspool.network.distributions.reflected import Reflected
 from unspool.network.distributions.rules import Rule
-from unspool.network.distributions.zero_mean import Centred, located
+from unspool.network.distributions.zero_mean import ZeroMean, location_mask
 
 HEADS = {
     "normal": (Normal(), [0.4, -0.6]),
@@ -23,64 +23,64 @@ N = 200_000
 
 @pytest.fixture(params=HEADS)
 def case(request):
-    head, params = HEADS[request.param]
-    return head, jnp.array(params)
+    dist, params = HEADS[request.param]
+    return dist, jnp.array(params)
 
 
 def test_the_density_is_that_of_the_head_inside_moved_by_its_mean(case):
-    head, params = case
+    dist, params = case
     x = jnp.linspace(-4, 4, 41)
-    every = jnp.broadcast_to(params, (41, head.size))
-    moved = head.log_prob(every, x + head.mean(params))
-    np.testing.assert_allclose(Centred(head).log_prob(every, x), moved, atol=1e-5)
+    every = jnp.broadcast_to(params, (41, dist.size))
+    moved = dist.log_prob(every, x + dist.mean(params))
+    np.testing.assert_allclose(ZeroMean(dist).log_prob(every, x), moved, atol=1e-5)
     fine = jnp.linspace(-200, 200, 400_001)
-    density = jnp.exp(Centred(head).log_prob(jnp.broadcast_to(params, (len(fine), head.size)), fine))
+    density = jnp.exp(ZeroMean(dist).log_prob(jnp.broadcast_to(params, (len(fine), dist.size)), fine))
     assert float(np.trapezoid(density, fine)) == pytest.approx(1, abs=1e-3)
 
 
 def test_draws_have_a_mean_of_zero_whatever_the_parameters(case):
-    head, params = case
-    uniforms = jnp.asarray(np.random.default_rng(0).random((N, head.draws)), jnp.float32)
+    dist, params = case
+    uniforms = jnp.asarray(np.random.default_rng(0).random((N, dist.num_uniforms)), jnp.float32)
     for shift in (0.0, 5.0):
-        moved = params + shift * jnp.asarray(located(head))
-        draws = np.asarray(Centred(head).pick(jnp.broadcast_to(moved, (N, head.size)), uniforms))
+        moved = params + shift * jnp.asarray(location_mask(dist))
+        draws = np.asarray(ZeroMean(dist).sample(jnp.broadcast_to(moved, (N, dist.size)), uniforms))
         assert abs(draws.mean()) < 5 * draws.std() / N**0.5
-        assert float(Centred(head).mean(moved)) == pytest.approx(0, abs=1e-5)
+        assert float(ZeroMean(dist).mean(moved)) == pytest.approx(0, abs=1e-5)
 
 
 def test_rooms_and_rules_go_to_the_head_inside(case):
-    head, params = case
-    uniforms = jnp.asarray(np.random.default_rng(0).random((1000, head.draws)), jnp.float32)
-    draws = Centred(head).pick(jnp.broadcast_to(params, (1000, head.size)), uniforms, room=Room(0.1, 0.3))
+    dist, params = case
+    uniforms = jnp.asarray(np.random.default_rng(0).random((1000, dist.num_uniforms)), jnp.float32)
+    draws = ZeroMean(dist).sample(jnp.broadcast_to(params, (1000, dist.size)), uniforms, support=Support(0.1, 0.3))
     assert float(draws.min()) >= 0.1
     assert float(draws.max()) <= 0.3
-    share = float(jnp.exp(Centred(head).log_mass(params, Room(0.1, 0.3))))
-    inside = head.log_mass(params, Room(0.1 + head.mean(params), 0.3 + head.mean(params)))
+    share = float(jnp.exp(ZeroMean(dist).log_mass(params, Support(0.1, 0.3))))
+    inside = dist.log_mass(params, Support(0.1 + dist.mean(params), 0.3 + dist.mean(params)))
     assert share == pytest.approx(float(jnp.exp(inside)), rel=1e-3)
-    mode = Centred(head).pick(params, uniforms[0], Rule(True))
-    assert float(mode) == pytest.approx(float(head.mode(params) - head.mean(params)), abs=1e-5)
+    mode = ZeroMean(dist).sample(params, uniforms[0], Rule(True))
+    assert float(mode) == pytest.approx(float(dist.mode(params) - dist.mean(params)), abs=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("head", "where"),
+    ("distribution", "where"),
     [
         (Point(), [0]),
-        (Discretised(Grid("linear", 1.0, 0.0, 1.0, 1.0), components=2), [2, 3]),
-        (Bounded(Normal(), -1.0, 1.0), [0]),
-        (Centred(Mixture(2)), [2, 3]),
-        (Atoms(StudentT(), (0.0,)), [2]),
+        (Discretized(Grid("linear", 1.0, 0.0, 1.0, 1.0), components=2), [2, 3]),
+        (Reflected(Normal(), -1.0, 1.0), [0]),
+        (ZeroMean(Mixture(2)), [2, 3]),
+        (PointMasses(StudentT(), (0.0,)), [2]),
     ],
 )
-def test_a_head_says_which_parameters_move_its_values(head, where):
-    assert np.flatnonzero(located(head)).tolist() == where
-    assert set(located(head)) <= {0.0, 1.0}
+def test_a_head_says_which_parameters_move_its_values(dist, where):
+    assert np.flatnonzero(location_mask(dist)).tolist() == where
+    assert set(location_mask(dist)) <= {0.0, 1.0}
 
 
 def test_whole_numbers_are_centred_before_they_are_rounded():
     grid = Grid("linear", 1.0, 0.0, 1.0, 1.0)
-    head = Centred(Discretised(grid, components=2))
+    dist = ZeroMean(Discretized(grid, components=2))
     params = jnp.array([0.0, 0.0, 4.0, 9.0, 0.5, 0.5])
     uniforms = jnp.asarray(np.random.default_rng(0).random((N, 2)), jnp.float32)
-    draws = np.asarray(head.pick(jnp.broadcast_to(params, (N, 6)), uniforms))
+    draws = np.asarray(dist.sample(jnp.broadcast_to(params, (N, 6)), uniforms))
     assert set(np.unique(draws)) <= set(range(-60, 60))
     assert draws.mean() == pytest.approx(0, abs=0.05)

@@ -1,4 +1,4 @@
-"""Heads: the output distribution of one field. Each is two numbers and a few pure functions of its parameters.
+"""Distributions: the output distribution of one field. Each is two numbers and a few pure functions of its parameters.
 
 A draw is always a closed-form transform of uniforms, so that the same uniforms give the same value anywhere. Values of
 numbers are in the units of the network (transformed and standardised); the codec adds the log-Jacobian.
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from unspool.network.distributions.rules import PLAIN, Rule
 
 
-class Room(NamedTuple):
+class Support(NamedTuple):
     """What a draw is confined to.
 
     Attributes:
@@ -37,7 +37,7 @@ class Room(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Head(ABC):
+class Distribution(ABC):
     """The distribution of one field given its parameters.
 
     Attributes:
@@ -54,7 +54,7 @@ class Head(ABC):
 
     @property
     @abstractmethod
-    def draws(self) -> int:
+    def num_uniforms(self) -> int:
         """Uniforms for one value."""
 
     @property
@@ -76,12 +76,12 @@ class Head(ABC):
         """Log-probability, or log-density, of the value, in nats."""
 
     @abstractmethod
-    def pick(
+    def sample(
         self,
         params: Float[Array, "*B P"],
         uniforms: Float[Array, "*B U"],
         rule: Rule = PLAIN,
-        room: Room | None = None,
+        support: Support | None = None,
     ) -> Array:
         """The value that these uniforms draw under the rule, given that it lies in the room."""
 
@@ -95,40 +95,40 @@ class Head(ABC):
 
 
 @dataclass(frozen=True)
-class Real(Head):
-    """A head of a number."""
+class NumberDistribution(Distribution):
+    """A distribution of a number."""
 
     @abstractmethod
-    def log_mass(self, params: Float[Array, "*B P"], room: Room) -> Float[Array, "*B"]:
+    def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
         """Log-probability that a draw lies in a room, or something very small."""
 
 
-def over(mask: Any, values: Array) -> Any:
+def per_step(mask: Any, values: Array) -> Any:
     """What is true of steps, as true of their values, which may have an axis of members."""
     return mask if mask.ndim == values.ndim else mask[..., None]
 
 
 @dataclass(frozen=True)
-class Wrapper(Head):
-    """A head that adds something to the head inside."""
+class Wrapper(Distribution):
+    """A distribution that adds something to the inner distribution."""
 
-    of: Head
+    of: Distribution
 
     @property
     def size(self) -> int:
-        """Of the head inside."""
+        """Of the inner distribution."""
         return self.of.size
 
     @property
-    def draws(self) -> int:
-        """Of the head inside."""
-        return self.of.draws
+    def num_uniforms(self) -> int:
+        """Of the inner distribution."""
+        return self.of.num_uniforms
 
     def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
-        """Of the head inside."""
+        """Of the inner distribution."""
         return self.of.bias(loc, scale)
 
 
-def innermost(head: Head) -> Head:
-    """The head inside of all wrappers."""
-    return innermost(head.of) if isinstance(head, Wrapper) else head
+def unwrapped(dist: Distribution) -> Distribution:
+    """The inner distribution of all wrappers."""
+    return unwrapped(dist.of) if isinstance(dist, Wrapper) else dist

@@ -1,4 +1,4 @@
-"""Heads of symbols: one of many, or yes and no."""
+"""Distributions of symbols: one of many, or yes and no."""
 
 import math
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ import jax.numpy as jnp
 from jax.nn import log_sigmoid, logsumexp, sigmoid, softmax
 from jaxtyping import Array, Float
 
-from unspool.network.distributions.base import Head, Room
-from unspool.network.distributions.rules import PLAIN, Rule, choose, filtered
+from unspool.network.distributions.base import Distribution, Support
+from unspool.network.distributions.rules import PLAIN, Rule, categorical_icdf, truncate_logits
 
 
 @dataclass(frozen=True)
-class Categorical(Head):
+class Categorical(Distribution):
     """One of V symbols; parameters are logits.
 
     Attributes:
@@ -30,7 +30,7 @@ class Categorical(Head):
         return self.count
 
     @property
-    def draws(self) -> int:
+    def num_uniforms(self) -> int:
         """One uniform, whatever V is."""
         return 1
 
@@ -51,17 +51,17 @@ class Categorical(Head):
         """Log-probabilities of all symbols that training saw."""
         return params - logsumexp(params, -1, keepdims=True) + math.log1p(-self.unseen)
 
-    def pick(
+    def sample(
         self,
         params: Float[Array, "*B P"],
         uniforms: Float[Array, "*B U"],
         rule: Rule = PLAIN,
-        room: Room | None = None,
+        support: Support | None = None,
     ) -> Array:
         """Inverse of the cumulative distribution."""
-        if room is not None and room.symbols is not None:
-            params = jnp.where(room.symbols, params, -jnp.inf)
-        return self.mode(params) if rule.greedy else choose(filtered(params, rule), uniforms[..., 0])
+        if support is not None and support.symbols is not None:
+            params = jnp.where(support.symbols, params, -jnp.inf)
+        return self.mode(params) if rule.greedy else categorical_icdf(truncate_logits(params, rule), uniforms[..., 0])
 
     def mode(self, params: Float[Array, "*B P"]) -> Array:
         """The symbol with the largest logit."""
@@ -73,7 +73,7 @@ class Categorical(Head):
 
 
 @dataclass(frozen=True)
-class Bernoulli(Head):
+class Bernoulli(Distribution):
     """Yes or no; the parameter is the logit of yes."""
 
     @property
@@ -82,7 +82,7 @@ class Bernoulli(Head):
         return 1
 
     @property
-    def draws(self) -> int:
+    def num_uniforms(self) -> int:
         """One uniform."""
         return 1
 
@@ -90,18 +90,18 @@ class Bernoulli(Head):
         """Log-probability of 0 or 1."""
         return log_sigmoid(jnp.where(value > 0.5, params[..., 0], -params[..., 0]))
 
-    def pick(
+    def sample(
         self,
         params: Float[Array, "*B P"],
         uniforms: Float[Array, "*B U"],
         rule: Rule = PLAIN,
-        room: Room | None = None,
+        support: Support | None = None,
     ) -> Array:
         """One below the probability, zero above; the rules see two symbols."""
         if rule.greedy:
             return self.mode(params)
         logits = jnp.concatenate([params, jnp.zeros_like(params)], -1)
-        return 1.0 - choose(filtered(logits, rule), uniforms[..., 0]).astype(params.dtype)
+        return 1.0 - categorical_icdf(truncate_logits(logits, rule), uniforms[..., 0]).astype(params.dtype)
 
     def mode(self, params: Float[Array, "*B P"]) -> Array:
         """One where the probability is above a half."""

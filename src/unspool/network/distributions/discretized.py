@@ -1,4 +1,4 @@
-"""The head of numbers on a grid: counts, whole measurements, cents."""
+"""The distribution of numbers on a grid: counts, whole measurements, cents."""
 
 import math
 from dataclasses import dataclass, replace
@@ -9,10 +9,17 @@ from jax.nn import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import Real, Room
-from unspool.network.distributions.grid import SLIP, Grid, Levels
+from unspool.network.distributions.base import NumberDistribution, Support
+from unspool.network.distributions.grid import CELL_TOLERANCE, Grid, SupportPoints
 from unspool.network.distributions.mixture import TINY, between, each, part_of, positive, raw_spread
-from unspool.network.distributions.rules import PLAIN, Rule, central, choose, filtered, warmed
+from unspool.network.distributions.rules import (
+    PLAIN,
+    Rule,
+    apply_temperature,
+    categorical_icdf,
+    central_uniform,
+    truncate_logits,
+)
 
 WIDTH = 0.617
 """Spread of a component to begin with, of standardised data: a logistic is 1.8 spreads wide."""
@@ -29,7 +36,7 @@ def log_cell(upper: Array, width: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Discretised(Real):
+class Discretized(NumberDistribution):
     """A mixture of K logistics, where each value of a grid gets the mass of its cell: logits, locations, raw spreads.
 
     By Salimans et al. 2017 (arXiv:1701.05517, "PixelCNN++"). The outermost cells, where there are bounds, hold all that
@@ -48,7 +55,7 @@ class Discretised(Real):
     low: float | None = None
     high: float | None = None
     components: int = 5
-    levels: Levels | None = None
+    support_points: SupportPoints | None = None
 
     @property
     def size(self) -> int:
@@ -56,7 +63,7 @@ class Discretised(Real):
         return 3 * self.components
 
     @property
-    def draws(self) -> int:
+    def num_uniforms(self) -> int:
         """Two uniforms: which component, and where in it."""
         return 2
 
@@ -76,16 +83,16 @@ class Discretised(Real):
         logits, loc, scale = self.unpack(params)
         x = self.grid.cell(value)[..., None]
         width, edge = self.grid.width(x), self.grid.network(x + self.grid.step / 2)
-        if self.levels is None:
+        if self.support_points is None:
             return logsumexp(log_softmax(logits, -1) + self._mass(x, edge, width, loc, scale), -1)
-        index = self.levels.index(x)
-        seen = jnp.abs(x - self.levels.nearest(x)) < self.grid.step / 2
-        first, last = seen & (index == 0), seen & (index == len(self.levels.values) - 1)
-        width = jnp.where(seen, self.levels.width(index), width)
-        upper = (jnp.where(seen, self.levels.upper(index), edge) - loc) / scale
+        index = self.support_points.index(x)
+        seen = jnp.abs(x - self.support_points.nearest(x)) < self.grid.step / 2
+        first, last = seen & (index == 0), seen & (index == len(self.support_points.values) - 1)
+        width = jnp.where(seen, self.support_points.width(index), width)
+        upper = (jnp.where(seen, self.support_points.upper(index), edge) - loc) / scale
         mass = jnp.where(seen, log_cell(upper, width / scale), self._mass(x, edge, self.grid.width(x), loc, scale))
         mass = jnp.where(first, log_sigmoid(upper), jnp.where(last, log_sigmoid(-upper), mass))
-        known = jnp.where(seen[..., 0], math.log1p(-self.levels.unseen), math.log(self.levels.unseen))
+        known = jnp.where(seen[..., 0], math.log1p(-self.support_points.unseen), math.log(self.support_points.unseen))
         return known + logsumexp(log_softmax(logits, -1) + mass, -1)
 
     def _mass(self, x: Array, edge: Array, width: Array, loc: Array, scale: Array) -> Array:
@@ -98,35 +105,35 @@ class Discretised(Real):
             mass = jnp.where(x > self.high - self.grid.step / 2, log_sigmoid(width - upper), mass)
         return mass
 
-    def pick(
+    def sample(
         self,
         params: Float[Array, "*B P"],
         uniforms: Float[Array, "*B U"],
         rule: Rule = PLAIN,
-        room: Room | None = None,
+        support: Support | None = None,
     ) -> Array:
         """Choose a component, take its logistic quantile, round to the grid; a rule acts on both, but top-k."""
-        rooms = None if room is None else self._rooms(room)
+        supports = None if support is None else self._rooms(support)
         if rule.greedy:
-            return self.mode(params) if rooms is None else rooms[1].hold(self.mode(params))
+            return self.mode(params) if supports is None else supports[1].hold(self.mode(params))
         logits, loc, scale = self.unpack(params)
-        if rooms is not None:
-            logits = logits + logistic_log_mass(loc, warmed(scale, rule), each(rooms[0]))
-        component = choose(filtered(logits, replace(rule, top_k=None)), uniforms[..., 0])[..., None]
+        if supports is not None:
+            logits = logits + logistic_log_mass(loc, apply_temperature(scale, rule), each(supports[0]))
+        component = categorical_icdf(truncate_logits(logits, replace(rule, top_k=None)), uniforms[..., 0])[..., None]
         of = lambda a: jnp.take_along_axis(a, component, -1)[..., 0]  # noqa: E731
-        if rooms is not None:
-            loc, scale = of(loc), warmed(of(scale), rule)
-            part = part_of(rooms[0], loc, scale)
+        if supports is not None:
+            loc, scale = of(loc), apply_temperature(of(scale), rule)
+            part = part_of(supports[0], loc, scale)
             p, any_ = between(uniforms[..., 1], sigmoid(part.low), sigmoid(part.high), logistic_mass(rule))
             standard = jnp.where(any_, jnp.log(p) - jnp.log1p(-p), part.high)
-            return rooms[1].hold(self._placed(part.placed(standard, loc, scale, rooms[0])))
-        u = central(uniforms[..., 1], logistic_mass(rule)) if rule.truncates else uniforms[..., 1]
-        return self._placed(of(loc) + warmed(of(scale), rule) * (jnp.log(u) - jnp.log1p(-u)))
+            return supports[1].hold(self._placed(part.placed(standard, loc, scale, supports[0])))
+        u = central_uniform(uniforms[..., 1], logistic_mass(rule)) if rule.truncates else uniforms[..., 1]
+        return self._placed(of(loc) + apply_temperature(of(scale), rule) * (jnp.log(u) - jnp.log1p(-u)))
 
-    def log_mass(self, params: Float[Array, "*B P"], room: Room) -> Float[Array, "*B"]:
+    def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
         """Log-probability of the cells in a room."""
         logits, loc, scale = self.unpack(params)
-        return logsumexp(log_softmax(logits, -1) + logistic_log_mass(loc, scale, each(self._rooms(room)[0])), -1)
+        return logsumexp(log_softmax(logits, -1) + logistic_log_mass(loc, scale, each(self._rooms(support)[0])), -1)
 
     def mode(self, params: Float[Array, "*B P"]) -> Array:
         """The cell of the location of the component with the most mass there."""
@@ -143,17 +150,17 @@ class Discretised(Real):
         ends = [None if end is None else self.grid.network(jnp.asarray(end)) for end in (self.low, self.high)]
         return (softmax(logits, -1) * jnp.clip(loc, *ends)).sum(-1)
 
-    def _rooms(self, room: Room) -> tuple[Room, Room]:
+    def _rooms(self, support: Support) -> tuple[Support, Support]:
         """From edge to edge of the cells of the values in a room, and from the first to the last of them."""
-        if self.levels is not None:
-            return self.levels.rooms(room)
-        edges, values = self.grid.rooms(room)
+        if self.support_points is not None:
+            return self.support_points.supports(support)
+        edges, values = self.grid.supports(support)
         # The outermost cells have no outer edge.
         if self.low is not None:
-            lowest = self.grid.network(jnp.asarray(self.low + SLIP * self.grid.step))
+            lowest = self.grid.network(jnp.asarray(self.low + CELL_TOLERANCE * self.grid.step))
             edges = edges._replace(low=jnp.where(values.low <= lowest, -jnp.inf, edges.low))
         if self.high is not None:
-            highest = self.grid.network(jnp.asarray(self.high - SLIP * self.grid.step))
+            highest = self.grid.network(jnp.asarray(self.high - CELL_TOLERANCE * self.grid.step))
             edges = edges._replace(high=jnp.where(values.high >= highest, jnp.inf, edges.high))
         return edges, values
 
@@ -161,14 +168,14 @@ class Discretised(Real):
         return jnp.clip(x, self.low, self.high)
 
     def _placed(self, z: Array) -> Array:
-        if self.levels is not None:
-            return self.levels.snap(z)
+        if self.support_points is not None:
+            return self.support_points.snap(z)
         return self.grid.network(self._inside(self.grid.cell(z)))
 
 
-def logistic_log_mass(loc: Array, scale: Array, room: Room) -> Array:
+def logistic_log_mass(loc: Array, scale: Array, support: Support) -> Array:
     """Log-probability of a room, see `log_cell`."""
-    part = part_of(room, loc, scale)
+    part = part_of(support, loc, scale)
     beyond = jnp.log(-jnp.expm1(-jnp.maximum(part.high - part.low, TINY)))
     return log_sigmoid(part.high) + log_sigmoid(-part.low) + beyond
 

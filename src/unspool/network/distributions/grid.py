@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from unspool.network.distributions.base import Room
+from unspool.network.distributions.base import Support
 
-CLIP = 60.0
+MAX_EXPONENT_FLOAT32 = 60.0
 """Largest exponent of a draw in float32."""
-SLIP = 0.05
+CELL_TOLERANCE = 0.05
 """Share of a step by which float32 may put a limit past the value of the grid that it is."""
 
 
@@ -39,9 +39,9 @@ class Grid:
         """X of z."""
         y = z * self.scale + self.loc
         if self.transform == "log1p":
-            return self.unit * jnp.expm1(jnp.clip(y, -CLIP, CLIP))
+            return self.unit * jnp.expm1(jnp.clip(y, -MAX_EXPONENT_FLOAT32, MAX_EXPONENT_FLOAT32))
         if self.transform == "asinh":
-            return self.unit * jnp.sinh(jnp.clip(y, -CLIP, CLIP))
+            return self.unit * jnp.sinh(jnp.clip(y, -MAX_EXPONENT_FLOAT32, MAX_EXPONENT_FLOAT32))
         return y
 
     def network(self, x: Array) -> Array:
@@ -61,16 +61,16 @@ class Grid:
         """The nearest value of the grid, in the network's units."""
         return self.network(self.cell(z))
 
-    def rooms(self, room: Room) -> tuple[Room, Room]:
+    def supports(self, support: Support) -> tuple[Support, Support]:
         """A room reduced to the values of the grid in it: from edge to edge of their cells, and from first to last."""
-        low, high, half = jnp.asarray(room.low), jnp.asarray(room.high), self.step / 2
-        first = jnp.ceil(self.original(low) / self.step - SLIP) * self.step
-        last = jnp.floor(self.original(high) / self.step + SLIP) * self.step
+        low, high, half = jnp.asarray(support.low), jnp.asarray(support.high), self.step / 2
+        first = jnp.ceil(self.original(low) / self.step - CELL_TOLERANCE) * self.step
+        last = jnp.floor(self.original(high) / self.step + CELL_TOLERANCE) * self.step
         lows, highs = (
             (jnp.where(jnp.isinf(low), low, self.network(x)) for x in (first - half, first)),
             (jnp.where(jnp.isinf(high), high, self.network(x)) for x in (last + half, last)),
         )
-        edges, values = (room._replace(low=first, high=last) for first, last in zip(lows, highs, strict=True))
+        edges, values = (support._replace(low=first, high=last) for first, last in zip(lows, highs, strict=True))
         return edges, values
 
     def width(self, x: Array) -> Array:
@@ -86,7 +86,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Levels:
+class SupportPoints:
     """The few values of a grid that ever occur: temperatures that were once whole degrees Fahrenheit, say.
 
     Each has the cell that reaches half-way to its neighbours; the outermost ones have all that lies beyond.
@@ -119,16 +119,16 @@ class Levels:
         """The value in whose cell z is, in the network's units."""
         return self.grid.network(jnp.asarray(self.values)[jnp.searchsorted(jnp.asarray(self.edges), z)])
 
-    def rooms(self, room: Room) -> tuple[Room, Room]:
+    def supports(self, support: Support) -> tuple[Support, Support]:
         """As `Grid.rooms`; the outermost cells have no outer edge."""
-        slip, values = SLIP * self.grid.step, jnp.asarray(self.values)
-        first = jnp.searchsorted(values, self.grid.original(jnp.asarray(room.low)) - slip)
-        last = jnp.searchsorted(values, self.grid.original(jnp.asarray(room.high)) + slip, side="right") - 1
-        edges, places = jnp.asarray([-jnp.inf, *self.edges, jnp.inf]), self.grid.network(values)
+        slip, values = CELL_TOLERANCE * self.grid.step, jnp.asarray(self.values)
+        first = jnp.searchsorted(values, self.grid.original(jnp.asarray(support.low)) - slip)
+        last = jnp.searchsorted(values, self.grid.original(jnp.asarray(support.high)) + slip, side="right") - 1
+        edges, locations = jnp.asarray([-jnp.inf, *self.edges, jnp.inf]), self.grid.network(values)
         at = jnp.clip(jnp.stack([first, last]), 0, len(self.values) - 1)
         return (
-            room._replace(low=edges[at[0]], high=edges[at[1] + 1]),
-            room._replace(low=places[at[0]], high=places[at[1]]),
+            support._replace(low=edges[at[0]], high=edges[at[1] + 1]),
+            support._replace(low=locations[at[0]], high=locations[at[1]]),
         )
 
     def upper(self, index: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The head that has any shape: bins between quantiles of the data."""
+"""The distribution that has any shape: bins between quantiles of the data."""
 
 from dataclasses import dataclass, replace
 
@@ -8,10 +8,10 @@ from jax.nn import log_softmax, logsumexp, softmax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import Real, Room
+from unspool.network.distributions.base import NumberDistribution, Support
 from unspool.network.distributions.grid import Grid
 from unspool.network.distributions.mixture import TINY
-from unspool.network.distributions.rules import PLAIN, Rule, choose, filtered
+from unspool.network.distributions.rules import PLAIN, Rule, categorical_icdf, truncate_logits
 
 TAIL = 0.1
 """Mean length of a tail beyond the outermost edges, as a share of what lies between them."""
@@ -22,11 +22,11 @@ INSIDE = 1e-4
 
 
 @dataclass(frozen=True)
-class Histogram(Real):
+class Histogram(NumberDistribution):
     """K bins of even density, and an exponential tail on either side; parameters are the logits of all K + 2.
 
-    With a grid, whose cells the edges must not cut, a value has the mass of its cell. If every cell is a bin, the head
-    is a categorical distribution over the grid.
+    With a grid, whose cells the edges must not cut, a value has the mass of its cell. If every cell is a bin, the
+    distribution is a categorical distribution over the grid.
 
     Attributes:
         edges: K + 1, rising, in the network's units.
@@ -42,7 +42,7 @@ class Histogram(Real):
         return len(self.edges) + 1
 
     @property
-    def draws(self) -> int:
+    def num_uniforms(self) -> int:
         """Two uniforms: which bin, and where in it."""
         return 2
 
@@ -67,21 +67,21 @@ class Histogram(Real):
         chosen = jnp.take_along_axis(log_softmax(params, -1), at[..., None], -1)[..., 0]
         return chosen + shape
 
-    def pick(
+    def sample(
         self,
         params: Float[Array, "*B P"],
         uniforms: Float[Array, "*B U"],
         rule: Rule = PLAIN,
-        room: Room | None = None,
+        support: Support | None = None,
     ) -> Array:
         """Choose a bin, then go linearly through it; a rule acts on the bins alone, but top-k, which is for symbols."""
-        rooms = None if room is None else self._rooms(room)
+        supports = None if support is None else self._rooms(support)
         if rule.greedy:
-            return self.mode(params) if rooms is None else rooms[1].hold(self.mode(params))
-        if rooms is not None:
-            return rooms[1].hold(self._confined(params, uniforms, rule, rooms[0]))
+            return self.mode(params) if supports is None else supports[1].hold(self.mode(params))
+        if supports is not None:
+            return supports[1].hold(self._confined(params, uniforms, rule, supports[0]))
         edges, tail = self._table()
-        at = choose(filtered(params, replace(rule, top_k=None)), uniforms[..., 0])
+        at = categorical_icdf(truncate_logits(params, replace(rule, top_k=None)), uniforms[..., 0])
         last = len(self.edges) - 2
         low, high = edges[jnp.clip(at - 1, 0, last)], edges[jnp.clip(at, 1, last + 1)]
         share = INSIDE + (1 - 2 * INSIDE) * uniforms[..., 1]
@@ -89,9 +89,9 @@ class Histogram(Real):
         z = jnp.where(at == 0, edges[0] - far, jnp.where(at == last + 2, edges[-1] + far, low + share * (high - low)))
         return z if self.grid is None else self.grid.snap(z)
 
-    def log_mass(self, params: Float[Array, "*B P"], room: Room) -> Float[Array, "*B"]:
+    def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
         """Log-probability of a room."""
-        return logsumexp(log_softmax(params, -1) + self._shares(self._rooms(room)[0])[0], -1)
+        return logsumexp(log_softmax(params, -1) + self._shares(self._rooms(support)[0])[0], -1)
 
     def mode(self, params: Float[Array, "*B P"]) -> Array:
         """The middle of the bin with the highest density; a tail's is at its edge."""
@@ -106,16 +106,16 @@ class Histogram(Real):
         middles = self._middles() + jnp.zeros(self.size).at[0].set(-tail).at[-1].set(tail)
         return (softmax(params, -1) * middles).sum(-1)
 
-    def _rooms(self, room: Room) -> tuple[Room, Room]:
-        return (room, room) if self.grid is None else self.grid.rooms(room)
+    def _rooms(self, support: Support) -> tuple[Support, Support]:
+        return (support, support) if self.grid is None else self.grid.supports(support)
 
-    def _shares(self, room: Room) -> tuple[Array, Array, Array]:
+    def _shares(self, support: Support) -> tuple[Array, Array, Array]:
         """Log of the share of each bin that lies in a room, and of each that part's start and end.
 
         Of a tail, start and end are what is left of its mass at them.
         """
         edges, tail = self._table()
-        low, high = (jnp.asarray(end, edges.dtype)[..., None] for end in (room.low, room.high))
+        low, high = (jnp.asarray(end, edges.dtype)[..., None] for end in (support.low, support.high))
         start, end = jnp.maximum(edges[:-1], low), jnp.minimum(edges[1:], high)
         within = jnp.maximum(end - start, 0.0) / jnp.diff(edges)
         rest = lambda distance: jnp.exp(-jnp.maximum(distance, 0.0) / tail)  # noqa: E731
@@ -125,15 +125,15 @@ class Histogram(Real):
         ends = jnp.concatenate([below[1], end, above[1]], -1)
         return jnp.log(jnp.maximum(shares, TINY)), starts, ends
 
-    def _confined(self, params: Array, uniforms: Array, rule: Rule, room: Room) -> Array:
+    def _confined(self, params: Array, uniforms: Array, rule: Rule, support: Support) -> Array:
         edges, tail = self._table()
-        shares, starts, ends = self._shares(room)
-        at = choose(filtered(params + shares, replace(rule, top_k=None)), uniforms[..., 0])
+        shares, starts, ends = self._shares(support)
+        at = categorical_icdf(truncate_logits(params + shares, replace(rule, top_k=None)), uniforms[..., 0])
         of = lambda a: jnp.take_along_axis(jnp.broadcast_to(a, params.shape), at[..., None], -1)[..., 0]  # noqa: E731
         where = of(starts) + (INSIDE + (1 - 2 * INSIDE) * uniforms[..., 1]) * (of(ends) - of(starts))
         far = -tail * jnp.log(jnp.maximum(where, TINY))
         z = jnp.where(at == 0, edges[0] - far, jnp.where(at == len(self.edges), edges[-1] + far, where))
-        return room.hold(z) if self.grid is None else self.grid.snap(room.hold(z))
+        return support.hold(z) if self.grid is None else self.grid.snap(support.hold(z))
 
     def _table(self) -> tuple[Array, float]:
         return jnp.asarray(self.edges), TAIL * (self.edges[-1] - self.edges[0])

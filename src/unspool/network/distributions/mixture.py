@@ -1,4 +1,4 @@
-"""Heads of numbers: a normal, Student's t, a mixture of normals, and the value itself."""
+"""Distributions of numbers: a normal, Student's t, a mixture of normals, and the value itself."""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,15 +11,22 @@ from jax.scipy.special import betainc, gammaln, ndtr, ndtri
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import Real, Room
-from unspool.network.distributions.rules import PLAIN, Rule, central, choose, filtered, warmed
+from unspool.network.distributions.base import NumberDistribution, Support
+from unspool.network.distributions.rules import (
+    PLAIN,
+    Rule,
+    apply_temperature,
+    categorical_icdf,
+    central_uniform,
+    truncate_logits,
+)
 
 HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 SMALLEST_SCALE = 1e-4
 """Floor of a fitted spread, in standard deviations of the data: without one, a constant stretch is infinitely dense."""
-TINY, LEAST = 1e-30, -70.0
+TINY, LOG_TINY = 1e-30, -70.0
 """A probability that float32 still holds, and about its logarithm."""
-SEAM = 2.5
+HILL_FROM_DF = 2.5
 """Degrees of freedom from which on Hill's quantile is good."""
 
 
@@ -56,14 +63,14 @@ class Part(NamedTuple):
     high: Array
     turned: Array
 
-    def placed(self, standard: Array, loc: Array, scale: Array, room: Room) -> Array:
+    def placed(self, standard: Array, loc: Array, scale: Array, support: Support) -> Array:
         """A value of the standard axis on the network's, held in the room where rounding has left it."""
-        return room.hold(loc + scale * jnp.where(self.turned, -standard, standard))
+        return support.hold(loc + scale * jnp.where(self.turned, -standard, standard))
 
 
-def part_of(room: Room, loc: Array, scale: Array) -> Part:
+def part_of(support: Support, loc: Array, scale: Array) -> Part:
     """Where a room lies on the standard axis."""
-    low, high = (room.low - loc) / scale, (room.high - loc) / scale
+    low, high = (support.low - loc) / scale, (support.high - loc) / scale
     turned = low > 0
     return Part(jnp.where(turned, -high, low), jnp.where(turned, -low, high), turned)
 
@@ -74,30 +81,30 @@ def between(uniform: Array, below: Array, upto: Array, mass: Array | float = 1.0
     return jnp.where(last > first, first + uniform * (last - first), 0.5), last > first
 
 
-def normal_pick(loc: Array, scale: Array, uniform: Array, rule: Rule, room: Room | None = None) -> Array:
+def normal_pick(loc: Array, scale: Array, uniform: Array, rule: Rule, support: Support | None = None) -> Array:
     """A normal draw under a rule: the quantile of the uniform, within the room."""
-    scale, mass = warmed(scale, rule), normal_mass(rule)
-    if room is None:
-        return loc + scale * ndtri(central(uniform, mass) if rule.truncates else uniform)
-    part = part_of(room, loc, scale)
+    scale, mass = apply_temperature(scale, rule), normal_mass(rule)
+    if support is None:
+        return loc + scale * ndtri(central_uniform(uniform, mass) if rule.truncates else uniform)
+    part = part_of(support, loc, scale)
     p, any_ = between(uniform, ndtr(part.low), ndtr(part.high), mass)
-    return part.placed(jnp.where(any_, ndtri(p), part.high), loc, scale, room)
+    return part.placed(jnp.where(any_, ndtri(p), part.high), loc, scale, support)
 
 
-def normal_log_mass(loc: Array, scale: Array, room: Room) -> Array:
+def normal_log_mass(loc: Array, scale: Array, support: Support) -> Array:
     """Log-probability of a room; where float32 has none, that of the tail is told by the density at its edge."""
-    part = part_of(room, loc, scale)
+    part = part_of(support, loc, scale)
     mass = ndtr(part.high) - ndtr(part.low)
-    return jnp.where(mass > TINY, jnp.log(jnp.maximum(mass, TINY)), LEAST - 0.5 * part.high**2)
+    return jnp.where(mass > TINY, jnp.log(jnp.maximum(mass, TINY)), LOG_TINY - 0.5 * part.high**2)
 
 
-def each(room: Room) -> Room:
+def each(support: Support) -> Support:
     """A room for every component of a mixture, which are the last axis."""
-    return room._replace(low=jnp.asarray(room.low)[..., None], high=jnp.asarray(room.high)[..., None])
+    return support._replace(low=jnp.asarray(support.low)[..., None], high=jnp.asarray(support.high)[..., None])
 
 
 @dataclass(frozen=True)
-class Normal(Real):
+class Normal(NumberDistribution):
     """A normal; parameters are its location and raw spread."""
 
     @property
@@ -106,7 +113,7 @@ class Normal(Real):
         return 2
 
     @property
-    def draws(self) -> int:
+    def num_uniforms(self) -> int:
         """One uniform."""
         return 1
 
@@ -118,21 +125,21 @@ class Normal(Real):
         """Log-density."""
         return normal_log_density(value, params[..., 0], positive(params[..., 1]))
 
-    def pick(
+    def sample(
         self,
         params: Float[Array, "*B P"],
         uniforms: Float[Array, "*B U"],
         rule: Rule = PLAIN,
-        room: Room | None = None,
+        support: Support | None = None,
     ) -> Array:
         """The normal quantile of the uniform."""
         if rule.greedy:
-            return self.mode(params) if room is None else room.hold(self.mode(params))
-        return normal_pick(params[..., 0], positive(params[..., 1]), uniforms[..., 0], rule, room)
+            return self.mode(params) if support is None else support.hold(self.mode(params))
+        return normal_pick(params[..., 0], positive(params[..., 1]), uniforms[..., 0], rule, support)
 
-    def log_mass(self, params: Float[Array, "*B P"], room: Room) -> Float[Array, "*B"]:
+    def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
         """Log-probability of a room."""
-        return normal_log_mass(params[..., 0], positive(params[..., 1]), room)
+        return normal_log_mass(params[..., 0], positive(params[..., 1]), support)
 
     def mode(self, params: Float[Array, "*B P"]) -> Array:
         """The location."""
@@ -144,7 +151,7 @@ class Normal(Real):
 
 
 @dataclass(frozen=True)
-class StudentT(Real):
+class StudentT(NumberDistribution):
     """Student's t; parameters are location, raw spread and raw degrees of freedom, which stay above one."""
 
     @property
@@ -153,7 +160,7 @@ class StudentT(Real):
         return 3
 
     @property
-    def draws(self) -> int:
+    def num_uniforms(self) -> int:
         """Two uniforms."""
         return 2
 
@@ -173,33 +180,33 @@ class StudentT(Real):
         shape = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * jnp.log(df * math.pi)
         return shape - (df + 1) / 2 * jnp.log1p(z * z / df) - jnp.log(scale)
 
-    def pick(
+    def sample(
         self,
         params: Float[Array, "*B P"],
         uniforms: Float[Array, "*B U"],
         rule: Rule = PLAIN,
-        room: Room | None = None,
+        support: Support | None = None,
     ) -> Array:
         """Bailey's polar transform of two uniforms (1994, Math. Comp. 62:779); within limits, the quantile of one."""
         if rule.greedy:
-            return self.mode(params) if room is None else room.hold(self.mode(params))
+            return self.mode(params) if support is None else support.hold(self.mode(params))
         loc, scale, df = self.unpack(params)
         u, v = uniforms[..., 0], uniforms[..., 1]
-        if room is not None:
-            scale = warmed(scale, rule)
-            part = part_of(room, loc, scale)
+        if support is not None:
+            scale = apply_temperature(scale, rule)
+            part = part_of(support, loc, scale)
             p, any_ = between(u, student_cdf(part.low, df), student_cdf(part.high, df), self.mass(df, rule))
-            return part.placed(jnp.where(any_, student_quantile(p, df), part.high), loc, scale, room)
+            return part.placed(jnp.where(any_, student_quantile(p, df), part.high), loc, scale, support)
         if rule.truncates:
-            standard = student_quantile(central(u, self.mass(df, rule)), df)
+            standard = student_quantile(central_uniform(u, self.mass(df, rule)), df)
         else:
             standard = jnp.sqrt(df * jnp.expm1(-2 / df * jnp.log(u))) * jnp.cos(2 * math.pi * v)
-        return loc + warmed(scale, rule) * standard
+        return loc + apply_temperature(scale, rule) * standard
 
-    def log_mass(self, params: Float[Array, "*B P"], room: Room) -> Float[Array, "*B"]:
+    def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
         """Log-probability of a room."""
         loc, scale, df = self.unpack(params)
-        part = part_of(room, loc, scale)
+        part = part_of(support, loc, scale)
         return jnp.log(jnp.maximum(student_cdf(part.high, df) - student_cdf(part.low, df), TINY))
 
     def mass(self, df: Array, rule: Rule) -> Array | float:
@@ -234,11 +241,11 @@ def student_quantile(p: Array, df: Array) -> Array:
     """
     tail = jnp.clip(jnp.minimum(p, 1 - p), 1e-12, 0.5)
     off = 0.5 - tail
-    few = jnp.minimum(df, SEAM)
+    few = jnp.minimum(df, HILL_FROM_DF)
     nodes = {
         1.0: jnp.sin(math.pi * off) / jnp.sin(math.pi * tail),
         2.0: off * jnp.sqrt(2 / (tail * (1 - tail))),
-        SEAM: hill(tail, jnp.full_like(df, SEAM)),
+        HILL_FROM_DF: hill(tail, jnp.full_like(df, HILL_FROM_DF)),
     }
     level = jnp.zeros(())
     for node, t in nodes.items():
@@ -246,7 +253,7 @@ def student_quantile(p: Array, df: Array) -> Array:
         inner = 0.5 * node * jnp.log1p(t * t / node)
         level = level + math.prod(weights) * jnp.log(jnp.maximum(inner, 1e-30))
     low = jnp.sqrt(few * jnp.expm1(jnp.exp(level) * 2 / few))
-    return jnp.sign(p - 0.5) * jnp.where(df < SEAM, low, hill(tail, jnp.maximum(df, SEAM)))
+    return jnp.sign(p - 0.5) * jnp.where(df < HILL_FROM_DF, low, hill(tail, jnp.maximum(df, HILL_FROM_DF)))
 
 
 def hill(tail: Array, df: Array) -> Array:
@@ -268,7 +275,7 @@ def hill(tail: Array, df: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Mixture(Real):
+class Mixture(NumberDistribution):
     """A mixture of K normals (Bishop 1994, "Mixture density networks"): logits, locations, raw spreads."""
 
     components: int = 5
@@ -279,7 +286,7 @@ class Mixture(Real):
         return 3 * self.components
 
     @property
-    def draws(self) -> int:
+    def num_uniforms(self) -> int:
         """Two uniforms: which component, and where in it."""
         return 2
 
@@ -299,27 +306,27 @@ class Mixture(Real):
         logits, loc, scale = self.unpack(params)
         return logsumexp(log_softmax(logits, -1) + normal_log_density(value[..., None], loc, scale), -1)
 
-    def pick(
+    def sample(
         self,
         params: Float[Array, "*B P"],
         uniforms: Float[Array, "*B U"],
         rule: Rule = PLAIN,
-        room: Room | None = None,
+        support: Support | None = None,
     ) -> Array:
         """Choose a component, then take its normal quantile; a rule acts on both, but top-k, which is for symbols."""
         if rule.greedy:
-            return self.mode(params) if room is None else room.hold(self.mode(params))
+            return self.mode(params) if support is None else support.hold(self.mode(params))
         logits, loc, scale = self.unpack(params)
-        if room is not None:
-            logits = logits + normal_log_mass(loc, warmed(scale, rule), each(room))
-        component = choose(filtered(logits, replace(rule, top_k=None)), uniforms[..., 0])[..., None]
+        if support is not None:
+            logits = logits + normal_log_mass(loc, apply_temperature(scale, rule), each(support))
+        component = categorical_icdf(truncate_logits(logits, replace(rule, top_k=None)), uniforms[..., 0])[..., None]
         of = lambda a: jnp.take_along_axis(a, component, -1)[..., 0]  # noqa: E731
-        return normal_pick(of(loc), of(scale), uniforms[..., 1], rule, room)
+        return normal_pick(of(loc), of(scale), uniforms[..., 1], rule, support)
 
-    def log_mass(self, params: Float[Array, "*B P"], room: Room) -> Float[Array, "*B"]:
+    def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
         """Log-probability of a room."""
         logits, loc, scale = self.unpack(params)
-        return logsumexp(log_softmax(logits, -1) + normal_log_mass(loc, scale, each(room)), -1)
+        return logsumexp(log_softmax(logits, -1) + normal_log_mass(loc, scale, each(support)), -1)
 
     def mode(self, params: Float[Array, "*B P"]) -> Array:
         """The location of the component with the highest peak."""
@@ -334,7 +341,7 @@ class Mixture(Real):
 
 
 @dataclass(frozen=True)
-class Point(Real):
+class Point(NumberDistribution):
     """The value itself, by squared error: a normal of unit spread that always gives its location."""
 
     @property
@@ -343,7 +350,7 @@ class Point(Real):
         return 1
 
     @property
-    def draws(self) -> int:
+    def num_uniforms(self) -> int:
         """None: nothing is random."""
         return 0
 
@@ -355,17 +362,17 @@ class Point(Real):
         """Log-density of a normal of unit spread, in standardised units."""
         return -0.5 * (value - params[..., 0]) ** 2 - HALF_LOG_TAU
 
-    def pick(
+    def sample(
         self,
         params: Float[Array, "*B P"],
         uniforms: Float[Array, "*B U"],
         rule: Rule = PLAIN,
-        room: Room | None = None,
+        support: Support | None = None,
     ) -> Array:
         """The value, under every rule; held in the room."""
-        return params[..., 0] if room is None else room.hold(params[..., 0])
+        return params[..., 0] if support is None else support.hold(params[..., 0])
 
-    def log_mass(self, params: Float[Array, "*B P"], room: Room) -> Float[Array, "*B"]:
+    def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
         """Zero: the value is held in every room."""
         return jnp.zeros_like(params[..., 0])
 

@@ -1,4 +1,4 @@
-"""The head of a number of which single values repeat."""
+"""The distribution of a number of which single values repeat."""
 
 from dataclasses import dataclass, replace
 
@@ -8,49 +8,49 @@ from jax.nn import log_softmax, softmax
 from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import Real, Room, Wrapper
-from unspool.network.distributions.rules import PLAIN, Rule, choose, filtered
+from unspool.network.distributions.base import NumberDistribution, Support, Wrapper
+from unspool.network.distributions.rules import PLAIN, Rule, categorical_icdf, truncate_logits
 
-NEAR = 2e-6
+SAME_VALUE_TOLERANCE = 2e-6
 """Distance up to which a value is the atom, relative to 1 + its size: the precision of float32."""
 
 
 @dataclass(frozen=True)
-class Atoms(Wrapper):
-    """Any head of a number, and beside it values that have a mass of their own, zero above all.
+class PointMasses(Wrapper):
+    """Any distribution of a number, and beside it values that have a mass of their own, zero above all.
 
         P(atom) = p_atom,   p(x) = p_rest q(x) elsewhere
 
-    where q is the head inside. If q itself is a mass, of a number on a grid, an atom gets both parts.
+    where q is the inner distribution. If q itself is a mass, of a number on a grid, an atom gets both parts.
 
     Attributes:
-        of: the head inside.
+        of: the inner distribution.
         values: the atoms, in the network's units.
-        mass: whether the head inside gives masses rather than densities.
+        mass: whether the inner distribution gives masses rather than densities.
     """
 
-    of: Real
+    of: NumberDistribution
     values: tuple[float, ...]
     mass: bool = False
 
     @property
     def size(self) -> int:
-        """A logit for the rest and for each atom, then the head inside."""
+        """A logit for the rest and for each atom, then the inner distribution."""
         return 1 + len(self.values) + self.of.size
 
     @property
-    def draws(self) -> int:
-        """One more than the head inside."""
-        return 1 + self.of.draws
+    def num_uniforms(self) -> int:
+        """One more than the inner distribution."""
+        return 1 + self.of.num_uniforms
 
     def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
-        """Even odds, then the head inside."""
+        """Even odds, then the inner distribution."""
         return np.concatenate([np.zeros(1 + len(self.values)), self.of.bias(loc, scale)])
 
     def same(self, value: Array) -> Bool[Array, "*B A"]:
         """Which atom each value is, if any."""
         atoms = jnp.asarray(self.values)
-        return jnp.abs(value[..., None] - atoms) <= NEAR * (1 + jnp.abs(atoms))
+        return jnp.abs(value[..., None] - atoms) <= SAME_VALUE_TOLERANCE * (1 + jnp.abs(atoms))
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-mass of an atom, or log-density of the rest."""
@@ -63,23 +63,23 @@ class Atoms(Wrapper):
             return jnp.where(same.any(-1), jnp.logaddexp(atom, rest), rest)
         return jnp.where(same.any(-1), atom, rest)
 
-    def pick(
+    def sample(
         self,
         params: Float[Array, "*B P"],
         uniforms: Float[Array, "*B U"],
         rule: Rule = PLAIN,
-        room: Room | None = None,
+        support: Support | None = None,
     ) -> Array:
-        """An atom, or the head inside; a rule acts on this choice as on that of a component of a mixture."""
+        """An atom, or the inner distribution; a rule acts on this choice as on that of a component of a mixture."""
         logits, inner = self._divided(params)
-        rest = self.of.pick(inner, uniforms[..., 1:], rule, room)
-        if room is not None:
+        rest = self.of.sample(inner, uniforms[..., 1:], rule, support)
+        if support is not None:
             atoms = jnp.asarray(self.values)
-            slack = NEAR * (1 + jnp.abs(atoms))
-            low, high = (jnp.asarray(end)[..., None] for end in (room.low, room.high))
+            slack = SAME_VALUE_TOLERANCE * (1 + jnp.abs(atoms))
+            low, high = (jnp.asarray(end)[..., None] for end in (support.low, support.high))
             masked = jnp.where((atoms >= low - slack) & (atoms <= high + slack), logits[..., 1:], -jnp.inf)
-            logits = jnp.concatenate([logits[..., :1] + self.of.log_mass(inner, room)[..., None], masked], -1)
-        which = choose(filtered(logits, replace(rule, top_k=None)), uniforms[..., 0])
+            logits = jnp.concatenate([logits[..., :1] + self.of.log_mass(inner, support)[..., None], masked], -1)
+        which = categorical_icdf(truncate_logits(logits, replace(rule, top_k=None)), uniforms[..., 0])
         return self._chosen(logits.argmax(-1) if rule.greedy else which, rest)
 
     def mode(self, params: Float[Array, "*B P"]) -> Array:

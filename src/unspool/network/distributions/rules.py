@@ -1,4 +1,4 @@
-"""How a rule changes a distribution before the draw: the part of decoding that heads share."""
+"""How a rule changes a distribution before the draw: the part of decoding that distributions share."""
 
 import equinox as eqx
 import jax
@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from unspool.options import Sampling
 
-BLOCK = 64
+SUM_BLOCK = 64
 """Columns of a running sum that one product adds up."""
 
 
@@ -42,12 +42,12 @@ class Rule(eqx.Module):
 PLAIN = Rule(greedy=False)
 
 
-def warmed(spread: Array, rule: Rule) -> Array:
+def apply_temperature(spread: Array, rule: Rule) -> Array:
     """A spread scaled by the temperature."""
     return spread if rule.temperature is None else spread * rule.temperature
 
 
-def filtered(logits: Float[Array, "*B V"], rule: Rule) -> Float[Array, "*B V"]:
+def truncate_logits(logits: Float[Array, "*B V"], rule: Rule) -> Float[Array, "*B V"]:
     """Logits after temperature, with minus infinity where the rule forbids the symbol.
 
     The most probable symbol always stays. Symbols that tie at the edge of top-k or top-p stay together.
@@ -72,7 +72,7 @@ def filtered(logits: Float[Array, "*B V"], rule: Rule) -> Float[Array, "*B V"]:
     return jnp.where(logits >= floor, logits, -jnp.inf)
 
 
-def choose(logits: Float[Array, "*B V"], uniform: Float[Array, "*B"]) -> Array:
+def categorical_icdf(logits: Float[Array, "*B V"], uniform: Float[Array, "*B"]) -> Array:
     """The symbol whose interval of the cumulative distribution holds the uniform (inverse transform)."""
     mass = jnp.exp(logits - logits.max(-1, keepdims=True))
     cumulative = running_sum(mass)
@@ -88,16 +88,16 @@ def running_sum(mass: Float[Array, "*B V"]) -> Float[Array, "*B V"]:
     """Sums of all up to each, as products with a triangle of ones: far faster than a scan for so few columns."""
     V, lead = mass.shape[-1], mass.shape[:-1]
     triangle = lambda n: jnp.triu(jnp.ones((n, n), mass.dtype))  # noqa: E731
-    if V <= 2 * BLOCK:
+    if V <= 2 * SUM_BLOCK:
         return jnp.matmul(mass, triangle(V), precision="highest")
-    blocks = -(-V // BLOCK)
-    cut = jnp.pad(mass, (*((0, 0),) * len(lead), (0, blocks * BLOCK - V))).reshape(*lead, blocks, BLOCK)
-    within = jnp.matmul(cut, triangle(BLOCK), precision="highest")
+    blocks = -(-V // SUM_BLOCK)
+    cut = jnp.pad(mass, (*((0, 0),) * len(lead), (0, blocks * SUM_BLOCK - V))).reshape(*lead, blocks, SUM_BLOCK)
+    within = jnp.matmul(cut, triangle(SUM_BLOCK), precision="highest")
     upto = running_sum(within[..., -1])
     before = jnp.concatenate([jnp.zeros((*lead, 1), mass.dtype), upto[..., :-1]], -1)
     return (within + before[..., None]).reshape(*lead, -1)[..., :V]
 
 
-def central(uniform: Array, mass: Array | float) -> Array:
+def central_uniform(uniform: Array, mass: Array | float) -> Array:
     """A uniform squeezed so that a quantile function of it stays within the central `mass`."""
     return 0.5 + mass * (uniform - 0.5)
