@@ -26,7 +26,7 @@ def origins(workshop):
 @pytest.fixture
 def small_parts(monkeypatch):
     """Parts of a few sequences, so that a small request has many, some of which begin amid a row's samples."""
-    monkeypatch.setattr(making, "STEPS", 8 * 14)
+    monkeypatch.setattr(jobs, "MAX_PART_STEPS", 8 * 14)
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "json", "parquet"])
@@ -73,11 +73,11 @@ def test_records_and_numbers_too(origins, small_parts, tmp_path, long):
 
 
 def test_parts_of_the_engines_own_tiles_give_the_same_numbers_to_the_bit(origins, monkeypatch, tmp_path):
-    monkeypatch.setattr(making, "ROWS", making.TILE)
+    monkeypatch.setattr(jobs, "MAX_PART_ROWS", jobs.TILE_ROWS)
     one, many = tmp_path / "one.parquet", tmp_path / "many.parquet"
     given = {"group": "a", "level": 0.5}
-    origins.generate(given, n=making.TILE + 1, seed=3, length=2).save(one)
-    origins.generate_to(many, given, n=making.TILE + 1, seed=3, length=2)
+    origins.generate(given, n=jobs.TILE_ROWS + 1, seed=3, length=2).save(one)
+    origins.generate_to(many, given, n=jobs.TILE_ROWS + 1, seed=3, length=2)
     assert pq.ParquetFile(many).num_row_groups == 2
     assert pq.read_table(many).equals(pq.read_table(one))
 
@@ -86,7 +86,7 @@ def test_parts_of_the_engines_own_tiles_give_the_same_numbers_to_the_bit(origins
 def test_no_part_outlives_the_next_but_one(names, small_parts, tmp_path, monkeypatch):
     """This is what keeps memory flat; benchmarks/scale.py measures it."""
     made, alive = [], []
-    original = making._made
+    original = jobs._made
 
     def watched(order, part):
         gc.collect()
@@ -95,7 +95,7 @@ def test_no_part_outlives_the_next_but_one(names, small_parts, tmp_path, monkeyp
         made.append(weakref.ref(sequences))
         return sequences
 
-    monkeypatch.setattr(making, "_made", watched)
+    monkeypatch.setattr(jobs, "_made", watched)
     names.generate_to(tmp_path / "many.parquet", INPUTS, n=40, seed=3)
     assert len(made) > 8
     assert max(alive) <= 1
@@ -104,14 +104,14 @@ def test_no_part_outlives_the_next_but_one(names, small_parts, tmp_path, monkeyp
 def test_an_interruption_leaves_the_older_file_and_nothing_else(names, small_parts, tmp_path, monkeypatch):
     older = tmp_path / "made.parquet"
     older.write_text("older")
-    original = making._made
+    original = jobs._made
 
     def interrupted(order, part):
         if part.start:
             raise KeyboardInterrupt
         return original(order, part)
 
-    monkeypatch.setattr(making, "_made", interrupted)
+    monkeypatch.setattr(jobs, "_made", interrupted)
     with pytest.raises(KeyboardInterrupt):
         names.generate_to(older, INPUTS, n=40, seed=3)
     assert [path.name for path in tmp_path.iterdir()] == ["made.parquet"]
@@ -120,6 +120,6 @@ def test_an_interruption_leaves_the_older_file_and_nothing_else(names, small_par
 
 @pytest.mark.parametrize(("name", "error"), [("no/made.csv", FileError), ("made.doc", DataError)])
 def test_a_file_that_can_not_be_is_refused_before_anything_is_made(names, tmp_path, monkeypatch, name, error):
-    monkeypatch.setattr(making, "_made", None)
+    monkeypatch.setattr(jobs, "_made", None)
     with pytest.raises(error):
         names.generate_to(tmp_path / name, INPUTS)

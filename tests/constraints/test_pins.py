@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import unspool as us
-from unspool import making
+from unspool import jobs
 from unspool.errors import OptionError, SchemaError, UnknownCategory
 from unspool.generation import sampler
 
@@ -199,7 +199,7 @@ def test_pins_do_not_depend_on_batch_nor_order(model, pinned):
 
 @pytest.mark.parametrize("tile", [2, 4])
 def test_tiles_do_not_show_pins(model, pinned, monkeypatch, tile):
-    monkeypatch.setattr(sampler, "TILE", tile)
+    monkeypatch.setattr(sampler, "TILE_ROWS", tile)
     for one, other in zip(model.generate(INPUTS, n=3, seed=1, pin=PINS), pinned, strict=True):
         close(one, other)
 
@@ -218,7 +218,7 @@ def test_a_stream_has_the_pins_of_the_whole(model):
 
 
 def test_parts_of_a_file_have_the_pins_of_the_whole(model, monkeypatch, tmp_path):
-    monkeypatch.setattr(making, "STEPS", 4 * 14)
+    monkeypatch.setattr(jobs, "MAX_PART_STEPS", 4 * 14)
     model.generate(INPUTS, n=3, seed=1, pin=PINS, length=8).save(tmp_path / "one.csv", long=True)
     model.generate_to(tmp_path / "many.csv", INPUTS, n=3, seed=1, pin=PINS, length=8, long=True)
     one, many = ((tmp_path / f"{name}.csv").read_text().splitlines() for name in ("one", "many"))

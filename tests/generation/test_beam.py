@@ -279,7 +279,7 @@ def test_a_beam_of_one_is_greedy_where_the_length_is_given():
 def test_rows_and_tiles_do_not_show(net, monkeypatch):
     whole = found(net, request(2), width=4)
     assert_same(found(net, request(2, slice(1, 2)), width=4), whole[1:2])
-    monkeypatch.setattr(module, "TILE", 8)
+    monkeypatch.setattr(module, "TILE_ROWS", 8)
     assert_same(found(net, request(2), width=4), whole)
 
 
@@ -299,8 +299,8 @@ def test_ending_early_changes_nothing(monkeypatch, penalty):
     asked = request(2, limit=40)
     steps = []
     for chunk in (1, 64):
-        monkeypatch.setattr(module, "SHORT", chunk)
-        monkeypatch.setattr(module, "LONG", chunk)
+        monkeypatch.setattr(module, "STREAM_STEPS", chunk)
+        monkeypatch.setattr(module, "BLOCK_STEPS", chunk)
         calls = count_calls(monkeypatch, module, "extend")
         steps.append((found(net, asked, width=4, length_penalty=penalty), len(calls)))
     (early, many), (late, one) = steps

@@ -131,7 +131,7 @@ def test_pins_leave_what_is_before_as_it_was(net):
 
 @pytest.mark.parametrize("tile", [1, 3])
 def test_tiles_show_in_neither(net, whole, monkeypatch, tile):
-    monkeypatch.setattr(sampler, "TILE", tile)
+    monkeypatch.setattr(sampler, "TILE_ROWS", tile)
     assert_same(added(sample_sequences(net, request())), whole)
 
 
@@ -158,7 +158,7 @@ def test_a_row_alone_has_its_pins_and_bounds(net, whole):
 
 
 def test_several_devices_do_not_show(net, whole, monkeypatch):
-    monkeypatch.setattr(sampler, "ALONE", 1)
+    monkeypatch.setattr(sampler, "MIN_WORK_PER_DEVICE", 1)
     assert_same(added(sample_sequences(net, request())), whole)
 
 

@@ -91,7 +91,7 @@ def padded_steps(lengths, tops):
 
 def test_padding_is_the_least_that_so_many_buckets_can_have(monkeypatch):
     """Against all choices of lengths, by brute force; and one more bucket is made only if it is worth it."""
-    monkeypatch.setattr(batching, "SMALL", 0)
+    monkeypatch.setattr(batching, "MIN_CELLS_FOR_BUCKETS", 0)
     rng = np.random.default_rng(0)
     made = set()
     for n in range(60):
@@ -137,7 +137,7 @@ def test_padding_keeps_every_step_and_adds_zeros(lengths, data):
 @pytest.mark.parametrize("stops", [False, True])
 def test_buckets_hold_every_sequence_once_with_its_input(monkeypatch, stops):
     """A step is left after the longest where stopping is learned."""
-    monkeypatch.setattr(batching, "SMALL", 0)
+    monkeypatch.setattr(batching, "MIN_CELLS_FOR_BUCKETS", 0)
     lengths = np.array([1, 9, 0, 2, 9, 1, 30, 2])
     made, rows = to_buckets(encoded(lengths), stops)
     assert len(made) > 1

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import unspool as us
-from unspool import making
+from unspool import jobs
 from unspool.dataset.examples import gather
 from unspool.encoding.codec import Codec
 from unspool.encoding.input_rows import MAX_ROW_FIELDS, as_inputs, fit_rows
@@ -132,13 +132,13 @@ def test_drawn_inputs_given_back_make_the_same_sequences(model: us.OneToMany, ma
 
 def test_a_row_and_its_sequence_share_no_uniform(model: us.OneToMany, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one seed, the first draw of a row would be the first of its sequence, too."""
-    seeds, generate = [], making.generate
+    seeds, generate = [], jobs.sample_sequences
 
     def watched(net, request, part=None):
         seeds.append(request.seed)
         return generate(net, request, part)
 
-    monkeypatch.setattr(making, "generate", watched)
+    monkeypatch.setattr(jobs, "sample_sequences", watched)
     model.generate(n=1, seed=3)
     assert len(set(seeds)) == 2
 
@@ -156,7 +156,7 @@ def test_a_saved_model_draws_the_same_rows(model: us.OneToMany, made: pd.DataFra
 def test_a_file_made_part_by_part_is_the_one_made_whole(
     model: us.OneToMany, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: bool, ending: str
 ) -> None:
-    monkeypatch.setattr(making, "ROWS", 1024)
+    monkeypatch.setattr(jobs, "MAX_PART_ROWS", 1024)
     one, many = tmp_path / f"one.{ending}", tmp_path / f"many.{ending}"
     model.generate(n=1500, seed=5).save(one, long=long)
     assert model.generate_to(many, n=1500, seed=5, long=long) == 5
