@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from unspool import Beam, load, making
+from unspool import Beam, jobs, load
 from unspool.errors import DataError, FileError
 
 INPUTS = {"country": ["Irish", "Greek"]}
