@@ -47,7 +47,7 @@ class Weights(NamedTuple):
             np.asarray(net.steps[0].rows[:-1]),
             np.asarray(net.feedback[0][:, :Z]),
             np.asarray(net.cells[0].R),
-            np.asarray(net.prepare(context, 1).constants[0][0]),
+            np.asarray(net.precompute(context, 1).constants[0][0]),
             (np.asarray(net.outputs.A), np.asarray(net.outputs.b)),
             np.asarray(state.h[0, 0]),
             np.asarray(state.c[0, 0]),

@@ -152,7 +152,7 @@ def counts(values):
 def ticks(values):
     """Counters that never fall, of which some are missing."""
     data = {"k": ["a", "b"], "x": [[1, 2, 40, 41, 90], [3, None, 50, 57, 80]]}
-    sequence = us.Number("x", transform="gap")
+    sequence = us.Number("x", transform="increment")
     return made(data, {"k": ["a", "b"]}, {"x": np.array(values, np.float64)}, [1, 2], inputs="k", sequence=[sequence])
 
 

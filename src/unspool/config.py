@@ -89,22 +89,54 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         Args:
             old: as the file has it.
+
+        Raises:
+            ValueError: what today's network can't hold.
         """
+        for codec in [old["codec"], *([old["row"]["codec"]] if old.get("row") else [])]:
+            if codec.pop("combinations", ()):
+                raise ValueError("combinations as format 1 had them; fit the model again")
+            for field, column in zip(codec["schema"]["steps"], codec["steps"], strict=True):
+                if field.get("unit") == "bpe":
+                    column["bytes"] = True
         return _renamed(old) | {"format": modelfile.FORMAT_VERSION}
 
 
-NAMES_SINCE_1 = {
+KEYS_SINCE_1 = {
     "head": "distribution",
     "atoms": "point_masses",
     "levels": "support_points",
+    "gap": "increment",
     "heldout": "validation",
     "heldout_steps": "validation_steps",
 }
-"""What format 1 called the keys of its objects."""
+WORDS_SINCE_1 = {
+    "kind": {
+        "symbols": "vocabulary",
+        "scaled": "numeric",
+        "gaps": "increment",
+        "block": "multilabel",
+        "flags": "binary",
+        "dates": "timestamp",
+        "reals": "vector",
+    },
+    "transform": {"standardise": "standardize", "gap": "increment", "drop": "decrement"},
+    "head": {"discretised": "discretized"},
+}
+"""What format 1 called the keys of its objects, and the words that stand at some of them."""
 
 
-def _renamed(value: Any) -> Any:
-    """Objects with their keys and words in today's names, at any depth."""
-    if isinstance(value, Mapping):
-        return {NAMES_SINCE_1.get(name, name): _renamed(part) for name, part in value.items()}
-    return [_renamed(part) for part in value] if isinstance(value, list) else value
+def _renamed(value: Any, *, column: bool = False) -> Any:
+    """Objects with their keys and words in today's names, at any depth; `kind` is renamed of columns alone."""
+    if isinstance(value, list):
+        return [_renamed(part, column=column) for part in value]
+    if not isinstance(value, Mapping):
+        return value
+    renamed = {}
+    for name, part in value.items():
+        word = part
+        if isinstance(part, str) and (column or name != "kind"):
+            word = WORDS_SINCE_1.get(name, {}).get(part, part)
+        in_column = column or (name in ("inputs", "steps") and "schema" in value)
+        renamed[KEYS_SINCE_1.get(name, name)] = _renamed(word, column=in_column)
+    return renamed

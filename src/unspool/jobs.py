@@ -1,36 +1,50 @@
-"""What a request becomes: all sequences at once, part by part so that memory stays flat, or step by step."""
+"""Generation jobs: what was asked for, checked, and made as a whole, part by part, or step by step."""
 
-import itertools
+import secrets
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.allowed import Allowed
-from unspool.constraints.pins import encode_observed
+from unspool.config import InputModel
+from unspool.constraints.allowed import read_allow
+from unspool.constraints.base import Allowed
+from unspool.constraints.pins import Observed, encode_observed
 from unspool.constraints.prefix import is_prefix_per_row
 from unspool.encoding.codec import Codec
-from unspool.encoding.columns import Vocabulary
-from unspool.encoding.input_rows import NOTHING, as_inputs, from_nothing
-from unspool.encoding.tokenizers import detokenize, is_bytes
-from unspool.generation.beam import search
-from unspool.generation.sampler import STREAM_STEPS, TILE_ROWS, SampleRequest, chunks, sample_sequences
+from unspool.encoding.input_rows import MAX_ROW_FIELDS, as_inputs, from_nothing
+from unspool.errors import OptionError, SchemaError
+from unspool.generation.beam import check_beam, search
+from unspool.generation.sample_step import STREAM_STEPS
+from unspool.generation.sampler import TILE_ROWS, SampleRequest, check_sampling, chunks, sample_sequences
 from unspool.generation.support import with_support
 from unspool.network.decoder import Net
-from unspool.network.distributions.rules import PLAIN
-from unspool.options import Beam
-from unspool.schema.monotone import as_number
-from unspool.sequences import Sequences, sequence_template
-from unspool.tables.columns import offsets_from_lengths
-from unspool.tables.table import Table
+from unspool.network.distributions.rules import PLAIN, Rule
+from unspool.options import RULES, Beam, Sampling
+from unspool.sequences import Sequences, file_types
+from unspool.tables.columns import offsets_from_lengths, take
+from unspool.tables.location import close_matches
+from unspool.tables.table import Table, installed
+from unspool.tables.writers import save_parts
 
 MAX_PART_STEPS, MAX_PART_ROWS = 1 << 22, 64 * TILE_ROWS
 """Steps and sequences of one part at the most: some hundred megabytes of Python's objects; a row group in Parquet."""
+INPUT_SEED_BIT = 1 << 63
+"""Bit of the seed that tells the uniforms of sampled inputs from those of sequences."""
 
 
 class Event(NamedTuple):
-    """One step of a stream: of which input row, which of its samples, at which position."""
+    """One step of a stream.
+
+    Attributes:
+        row: of the inputs.
+        sample: which of the row's sequences.
+        step: counted from 0.
+        value: in the form of the training data; of a text, what the step adds to it.
+    """
 
     row: int
     sample: int
@@ -38,16 +52,68 @@ class Event(NamedTuple):
     value: Any
 
 
-class InputRowsJob(NamedTuple):
-    """Inputs to draw.
+class Fitted(NamedTuple):
+    """What a job needs of a model.
 
     Attributes:
-        net: the network that draws them.
+        codec: the fitted columns.
+        net: the network.
+        input_model: what is known of the model of the inputs, and `input_net` its network; `None` where there is none.
+    """
+
+    codec: Codec
+    net: Net
+    input_model: InputModel | None
+    input_net: Net | None
+
+
+@dataclass(frozen=True)
+class GenerationOptions:
+    """The options of a generation, as the user gave them; `OneToMany.generate` describes them."""
+
+    length: int | None = None
+    seed: int | None = None
+    rule: Sampling | Beam | str = "sample"
+    prefix: Any = None
+    pin: Any = None
+    allow: Any = None
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> "GenerationOptions":
+        """The options of these names.
+
+        Raises:
+            OptionError: there is none of a name.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in options:
+            if name not in known:
+                close = close_matches(name, known, 1)
+                hint = f"Did you mean {close[0]!r}?" if close else ""
+                raise OptionError("generation", "one of " + ", ".join(known), repr(name), hint)
+        return cls(**options)
+
+    def chosen(self) -> Sampling | Beam:
+        """The rule.
+
+        Raises:
+            OptionError: it is none.
+        """
+        chosen = RULES.get(self.rule) if isinstance(self.rule, str) else self.rule
+        if not isinstance(chosen, (Sampling, Beam)):
+            raise OptionError("rule", f"Sampling(...), Beam(...), or one of {', '.join(RULES)}", repr(self.rule))
+        return chosen
+
+
+class InputSampler(NamedTuple):
+    """Inputs that are sampled too, part by part.
+
+    Attributes:
+        net: the network that samples them.
         codec: theirs, see `unspool.encoding.input_rows`.
         total: how many.
         kind: of the table that they become.
-        prefix: as the user gave it, since what it must agree with may be an input.
-        pin: likewise.
+        options: as the user gave them, since what a prefix or a pin must agree with may be an input.
         allowed: see `unspool.constraints.allowed`.
     """
 
@@ -55,190 +121,244 @@ class InputRowsJob(NamedTuple):
     codec: Codec
     total: int
     kind: str
-    prefix: Any = None
-    pin: Any = None
-    allowed: tuple[Allowed | None, ...] = ()
+    options: GenerationOptions
+    allowed: tuple[Allowed | None, ...]
 
 
-class GenerationJob(NamedTuple):
+@dataclass(frozen=True)
+class GenerationJob:
     """Everything of a generation, checked.
 
     Attributes:
         net: the network.
         codec: the fitted columns.
         request: what to generate.
-        table: the inputs.
-        bases: by number field, (len(table),) what a difference goes on from at step 0.
-        beam: where the sequences are searched for; else they are drawn.
-        rows: where the inputs are drawn too, part by part. Until then `table` only shows what they are like, `bases` is
-            empty, and `request` has neither inputs nor anything given.
+        inputs: the table of inputs; `None` where they are sampled, until a part is made. Until then `before` is empty,
+            and `request` has neither inputs nor anything given.
+        before: by field, (len(inputs),) the values before step 0.
+        beam: where the sequences are searched for; else they are sampled.
+        sampler: where the inputs are sampled too.
     """
 
     net: Net
     codec: Codec
     request: SampleRequest
-    table: Table
-    bases: Mapping[str, NDArray[np.float64]]
+    inputs: Table | None
+    before: Mapping[str, NDArray[np.float64]]
     beam: Beam | None = None
-    rows: InputRowsJob | None = None
+    sampler: InputSampler | None = None
+
+    @property
+    def rows(self) -> int:
+        """Input rows in all."""
+        return self.sampler.total if self.sampler is not None else len(self.inputs or ())
 
     @property
     def total(self) -> int:
         """Sequences in all."""
-        return (len(self.table) if self.rows is None else self.rows.total) * self.request.samples
+        return self.rows * self.request.samples
+
+    def run(self) -> Sequences:
+        """All sequences."""
+        return self._made(slice(0, self.total))
+
+    def parts(self) -> Iterator[Sequences]:
+        """The same sequences, some at a time; each part is made when it is asked for.
+
+        A part is a multiple of the sampler's tile where sequences are short enough, so that numbers are those of `run`
+        to the bit; where they are longer, a power of two, and numbers may differ in the last digits of float32.
+        """
+        rows = min(max(MAX_PART_STEPS // max(self.request.max_steps, 1), 1), MAX_PART_ROWS)
+        rows = rows // TILE_ROWS * TILE_ROWS if rows >= TILE_ROWS else 1 << rows.bit_length() - 1
+        if self.beam is not None:  # it finds all samples of a row at once
+            rows = max(rows // self.request.samples, 1) * self.request.samples
+        for first in range(0, self.total, rows):
+            yield self._made(slice(first, min(first + rows, self.total)))
+
+    def save(self, target: str | Path | IO[Any], *, long: bool | None, format: str | None) -> None:  # noqa: A002
+        """Write the sequences to a file as they are made; see `Sequences.save`."""
+        columns = (part.file_columns(long) for part in self.parts())
+        save_parts(
+            columns, lambda: file_types(self.codec, self.inputs, long, ranked=self.beam is not None), target, format
+        )
+
+    def stream(self) -> Iterator[Event]:
+        """The same sequences, every step as it comes, those of a tile side by side."""
+        for start in range(0, self.total, TILE_ROWS):
+            job, part = self.with_inputs(slice(start, min(start + TILE_ROWS, self.total)))
+            number = np.arange(part.start, part.stop)
+            row, sample = number // job.request.samples, number % job.request.samples
+            before: dict[str, NDArray[Any]] = {name: values[row] for name, values in job.before.items()}
+            step = 0
+            for chunk in chunks(job.net, job.request, part, STREAM_STEPS):
+                offsets = offsets_from_lengths(chunk.alive.sum(0))
+                values = tuple(values.swapaxes(0, 1)[chunk.alive.T] for values in chunk.values)
+                columns, last = job.codec.decode_on(values, offsets, before, *job.observed_values(row, offsets, step))
+                shown = job.codec.show(columns, offsets, apart=True)
+                for t in range(len(chunk.alive)):
+                    for k in np.flatnonzero(chunk.alive[t]):
+                        first_row = job.request.first_row
+                        yield Event(int(row[k]) + first_row, int(sample[k]), step + t, shown[k][t])
+                step += len(chunk.alive)
+                before |= last
+
+    def with_inputs(self, part: slice) -> tuple["GenerationJob", slice]:
+        """A job that has its inputs, and where in it a part of this one is: sampled inputs are just those of the part.
+
+        Args:
+            part: of the sequences; where inputs are sampled, whole rows.
+        """
+        if self.sampler is None:
+            return self, part
+        samples, options = self.request.samples, self.sampler.options
+        rows = slice(part.start // samples, part.stop // samples)
+        inputs = sample_inputs(self.sampler, self.codec, self.request.seed, rows)
+        prefix, pin = options.prefix, options.pin
+        prefix = prefix[rows] if is_prefix_per_row(prefix, self.codec.schema.form) else prefix
+        pin = pin[rows] if isinstance(pin, (list, tuple)) else pin
+        request = self.request._replace(first_row=rows.start)
+        job = _on_inputs(replace(self, request=request, sampler=None), inputs, prefix, pin, self.sampler.allowed)
+        return job, slice(0, job.total)
+
+    def observed_values(
+        self, row: NDArray[np.int64], offsets: NDArray[np.int64], first: int = 0
+    ) -> tuple[Mapping[str, NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]:
+        """Numbers and timestamps that were given, as `observed` and `upper` of `Codec.decode`.
+
+        Args:
+            row: (N,) of every sequence.
+            offsets: (N + 1,) of their steps.
+            first: number of the first of these steps.
+        """
+        observed = self.request.observed
+        if observed is None:
+            return {}, {}
+        lengths = np.diff(offsets)
+        step = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths) + first
+        at, inside = observed.at(np.repeat(row, lengths), step)
+        if not inside.any():
+            return {}, {}
+        names = [field.name for field in self.codec.schema.steps]
+        exact = {
+            name: np.where(inside, field.exact[at], np.nan)
+            for name, field in zip(names, observed.fields, strict=True)
+            if field.exact is not None
+        }
+        uppers = zip(names, observed.upper, strict=True)
+        return exact, {name: np.where(inside, upper[at], np.inf) for name, upper in uppers if upper is not None}
+
+    def _made(self, part: slice) -> Sequences:
+        job, part = self.with_inputs(part)
+        request, nats, scores = job.request, None, None
+        rows = slice(part.start // request.samples, -(-part.stop // request.samples))
+        if job.beam is None:
+            values, offsets, ended = sample_sequences(job.net, request, part)
+        else:
+            values, offsets, ended, nats, scores = search(job.net, request, job.beam, rows)
+        row = np.arange(part.start, part.stop) // request.samples
+        before = {name: values[row] for name, values in job.before.items()}
+        columns = job.codec.decode(values, offsets, before, *job.observed_values(row, offsets))
+        inputs = job.inputs
+        assert inputs is not None  # noqa: S101  # `with_inputs` has sampled them
+        if (rows.start, rows.stop) != (0, len(inputs)):
+            at = np.arange(rows.start, rows.stop)
+            inputs = replace(inputs, columns={name: take(column, at) for name, column in inputs.columns.items()})
+        first = part.start + request.first_row * request.samples
+        return Sequences(job.codec, inputs, columns, offsets, ended, request.samples, request.seed, first, nats, scores)
 
 
-def run_whole(order: GenerationJob) -> Sequences:
-    """All sequences."""
-    return _made(order, slice(0, order.total))
+def generation_job(fitted: Fitted, inputs: Any, n: int, options: GenerationOptions) -> GenerationJob:
+    """A job that makes `n` sequences for every row of a table of inputs; see `OneToMany.generate`.
 
-
-def run_parts(order: GenerationJob) -> Iterator[Sequences]:
-    """The same sequences, some at a time; each part is made when it is asked for.
-
-    A part is a multiple of the engine's tile where sequences are short enough, so that numbers are those of `run_whole`
-    to the bit; where they are longer, a power of two, and numbers may differ in the last digits of float32.
+    Raises:
+        OptionError: options that the model can't take.
+        SchemaError: inputs that are missing, or of another kind than in training.
     """
-    request = order.request
-    longest = max(request.limit if request.length is None else request.length, 1)
-    rows = min(max(MAX_PART_STEPS // longest, 1), MAX_PART_ROWS)
-    rows = rows // TILE_ROWS * TILE_ROWS if rows >= TILE_ROWS else 1 << rows.bit_length() - 1
-    if order.beam is not None:  # it finds all samples of a row at once
-        rows = max(rows // request.samples, 1) * request.samples
-    for first in range(0, order.total, rows):
-        yield _made(order, slice(first, min(first + rows, order.total)))
+    job, allowed = _job(fitted, n, options)
+    return _on_inputs(job, fitted.codec.read_inputs(inputs), options.prefix, options.pin, allowed)
 
 
-def run_stream(whole_order: GenerationJob) -> Iterator[Event]:
-    """The same sequences, every step as it comes, those of a tile side by side."""
-    for start in range(0, whole_order.total, TILE_ROWS):
-        order, part = with_inputs(whole_order, slice(start, min(start + TILE_ROWS, whole_order.total)))
-        rows = np.arange(part.start, part.stop)
-        owner, sample = rows // order.request.samples, rows % order.request.samples
-        before = {name: base[owner] for name, base in order.bases.items()}
-        step = 0
-        for chunk in chunks(order.net, order.request, part, STREAM_STEPS):
-            offsets = offsets_from_lengths(chunk.alive.sum(0))
-            flat = tuple(values.swapaxes(0, 1)[chunk.alive.T] for values in chunk.values)
-            given = observed_values(order, owner, offsets, step)
-            columns = order.codec.decode(flat, offsets, before, *given)
-            shown = order.codec.show(columns, offsets, apart=True)
-            for t in range(len(chunk.alive)):
-                for k in np.flatnonzero(chunk.alive[t]):
-                    yield Event(int(owner[k]) + order.request.first_row, int(sample[k]), step + t, shown[k][t])
-            step += len(chunk.alive)
-            exact = order.codec.decode(flat, offsets, before, *given, rounded=False)
-            before = _last(exact, offsets, before) | _left(order.codec, flat, offsets, before)
+def sampling_job(fitted: Fitted, n: int, options: GenerationOptions) -> GenerationJob:
+    """A job that samples `n` rows of inputs, and makes a sequence for each; see `OneToMany.sample`.
 
-
-def _last(
-    columns: Mapping[str, NDArray[Any]], offsets: NDArray[np.int64], before: Mapping[str, NDArray[np.float64]]
-) -> dict[str, NDArray[np.float64]]:
-    """By number field, the last present value of each sequence so far: what a difference goes on from."""
-    last = {}
-    for name, values in columns.items():
-        if values.dtype.kind not in "ifM":
-            continue
-        values = as_number(values)
-        known = before.get(name, np.full(len(offsets) - 1, np.nan)).copy()
-        for k, (start, end) in enumerate(itertools.pairwise(offsets)):
-            present = values[start:end][~np.isnan(values[start:end])]
-            known[k] = present[-1] if len(present) else known[k]
-        last[name] = known
-    return last
-
-
-def _left(
-    codec: Codec, values: tuple[NDArray[Any], ...], offsets: NDArray[np.int64], before: Mapping[str, NDArray[Any]]
-) -> dict[str, NDArray[Any]]:
-    """By field of text in pieces of bytes, the bytes of each sequence that are no whole character yet."""
-    return {
-        field.name: detokenize(column, codes, offsets, before.get(field.name))[1]
-        for field, column, codes in zip(codec.schema.steps, codec.steps, values, strict=True)
-        if isinstance(column, Vocabulary) and is_bytes(field)
-    }
-
-
-def _made(order: GenerationJob, part: slice) -> Sequences:
-    order, part = with_inputs(order, part)
-    request, nats, scores = order.request, None, None
-    if order.beam is None:
-        values, offsets, ended = sample_sequences(order.net, request, part)
-    else:
-        inputs = slice(part.start // request.samples, part.stop // request.samples)
-        values, offsets, ended, nats, scores = search(order.net, request, order.beam, inputs)
-    row = np.arange(part.start, part.stop) // request.samples
-    before = {name: base[row] for name, base in order.bases.items()}
-    columns = order.codec.decode(values, offsets, before, *observed_values(order, row, offsets))
-    first = part.start + request.first_row * request.samples
-    made = request.samples, request.seed, first
-    return Sequences(order.codec, order.table, columns, offsets, ended, *made, nats, scores, request.first_row)
-
-
-def observed_values(
-    order: GenerationJob, row: NDArray[np.int64], offsets: NDArray[np.int64], first: int = 0
-) -> tuple[Mapping[str, NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]:
-    """Numbers and moments that were given, as `known` and `most` of `Codec.decode`; nothing where none of them was.
-
-    Args:
-        order: with its inputs.
-        row: (N,) of every sequence.
-        offsets: (N + 1,) of their steps.
-        first: number of the first of these steps.
+    Raises:
+        OptionError: options that the model can't take, or a model that did not learn to sample inputs.
+        SchemaError: another number of prefixes than rows.
     """
-    observed = order.request.observed
-    if observed is None:
-        return {}, {}
-    lengths = np.diff(offsets)
-    step = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths) + first
-    at, inside = observed.at(np.repeat(row, lengths), step)
-    if not inside.any():
-        return {}, {}
-    names = [field.name for field in order.codec.schema.steps]
-    ends = {name: most for name, most in zip(names, observed.most, strict=True) if most is not None}
-    known = {name: np.where(inside, values[at], np.nan) for name, values in observed.known.items()}
-    return known, {name: np.where(inside, most[at], np.inf) for name, most in ends.items()}
+    job, allowed = _job(fitted, 1, options)
+    check_whole(f"n={n!r}", n, 1)
+    if fitted.input_model is None or fitted.input_net is None:
+        hint = f"Pass inputs to generate; or fit again, with at most {MAX_ROW_FIELDS} inputs, not draw_inputs=False."
+        raise OptionError("sample", "a model that learned to sample inputs", "one that did not", hint)
+    prefix = options.prefix
+    if prefix is not None and is_prefix_per_row(prefix, fitted.codec.schema.form) and len(prefix) != n:
+        raise SchemaError("prefix", f"one for all, or one for each of the {n} rows", str(len(prefix)))
+    _check_last(encode_observed(fitted.codec, None, options.pin, int(n), None, allowed), job.request)
+    kind = installed(fitted.input_model.table)
+    sampler = InputSampler(fitted.input_net, fitted.input_model.codec, int(n), kind, options, allowed)
+    return replace(job, sampler=sampler)
 
 
-def with_inputs(order: GenerationJob, part: slice) -> tuple[GenerationJob, slice]:
-    """An order that has its inputs, and where in it a part of the other is: drawn inputs are just those of the part.
-
-    Args:
-        order: the order.
-        part: of its sequences; where inputs are drawn, whole rows.
-    """
-    if order.rows is None:
-        return order, part
-    samples = order.request.samples
-    first, last = part.start // samples, part.stop // samples
-    table = sample_inputs(order.rows, order.codec, order.request.seed, slice(first, last))
-    bases = order.codec.bases(table)
-    prefix, pin = order.rows.prefix, order.rows.pin
-    prefix = prefix[first:last] if is_prefix_per_row(prefix, order.codec.schema.form) else prefix
-    pin = pin[first:last] if isinstance(pin, (list, tuple)) else pin
-    observed = encode_observed(order.codec, prefix, pin, len(table), bases, order.rows.allowed)
-    request = order.request._replace(inputs=order.codec.encode_inputs(table), first_row=first)
-    request = with_support(request, order.codec, bases, len(table), observed, order.rows.allowed)
-    with_inputs = order._replace(request=request, table=table, bases=bases, rows=None)
-    return with_inputs, slice(0, with_inputs.total)
-
-
-def sample_inputs(rows: InputRowsJob, codec: Codec, seed: int, part: slice) -> Table:
+def sample_inputs(sampler: InputSampler, codec: Codec, seed: int, part: slice) -> Table:
     """Some of the rows, as a table of inputs.
 
-    They are drawn a whole tile at a time, and so are the same to the bit however many are asked for. Their seed
-    differs in its highest bit, so that they share no uniform with the sequences that are made for them.
+    They are sampled a whole tile at a time, and so are the same to the bit however many are asked for. Their seed
+    differs in one bit, so that they share no uniform with the sequences that are made for them.
     """
     first, last = part.start // TILE_ROWS * TILE_ROWS, -(-part.stop // TILE_ROWS) * TILE_ROWS
-    request = SampleRequest(from_nothing(last - first), 1, seed ^ (1 << 63), PLAIN, 1, 1, first_row=first)
-    values, _, _ = sample_sequences(rows.net, with_support(request, rows.codec, {}, last - first))
+    request = SampleRequest(from_nothing(last - first), 1, seed ^ INPUT_SEED_BIT, PLAIN, 1, 1, first_row=first)
+    values, _, _ = sample_sequences(sampler.net, with_support(request, sampler.codec, {}, last - first))
     kept = tuple(column[part.start - first : part.stop - first] for column in values)
-    columns = rows.codec.decode(kept, np.arange(part.stop - part.start + 1))
-    return Table(as_inputs(codec, rows.codec, columns), rows.kind, "the drawn inputs")
+    columns = sampler.codec.decode(kept, np.arange(part.stop - part.start + 1))
+    return Table(as_inputs(codec, sampler.codec, columns), sampler.kind, "the sampled inputs")
 
 
-def row_template(rows: InputRowsJob, codec: Codec) -> Table:
-    """Rows in which the type of every input shows."""
-    nothing = Table({NOTHING: np.zeros(1)}, rows.kind, "the drawn inputs")
-    columns = sequence_template(rows.codec, nothing, searched=False).columns
-    return Table(as_inputs(codec, rows.codec, columns), rows.kind, "the drawn inputs")
+def check_whole(location: str, value: Any, least: int) -> None:
+    """Refuse what is no whole number, or one that is too small."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise OptionError(location, f"a whole number, at least {least}", repr(value))
+
+
+def _job(fitted: Fitted, n: int, options: GenerationOptions) -> tuple[GenerationJob, tuple[Allowed | None, ...]]:
+    """A job without inputs, its options checked, and what may be sampled."""
+    codec, net, rule = fitted.codec, fitted.net, options.chosen()
+    for name, value, least in (("n", n, 1), ("length", options.length, 0), ("seed", options.seed, 0)):
+        if value is not None:
+            check_whole(f"{name}={value!r}", value, least)
+    allowed = read_allow(codec, options.allow)
+    if isinstance(rule, Beam):
+        check_beam(rule, net, [field.name for field in codec.schema.steps], n)
+    else:
+        check_sampling(rule, net)
+    length = codec.longest if options.length is None and codec.shortest == codec.longest else options.length
+    request = SampleRequest(
+        inputs=(),
+        samples=rule.best if isinstance(rule, Beam) else int(n),
+        seed=secrets.randbits(32) if options.seed is None else int(options.seed),
+        rule=Rule.of(rule) if isinstance(rule, Sampling) else PLAIN,
+        length=length,
+        limit=rule.limit or max(2 * codec.longest, 1),
+    )
+    return GenerationJob(net, codec, request, None, {}, rule if isinstance(rule, Beam) else None), allowed
+
+
+def _on_inputs(
+    job: GenerationJob, inputs: Table, prefix: Any, pin: Any, allowed: tuple[Allowed | None, ...]
+) -> GenerationJob:
+    """The job for a table of inputs."""
+    before = job.codec.bases(inputs)
+    observed = encode_observed(job.codec, prefix, pin, len(inputs), before, allowed)
+    _check_last(observed, job.request)
+    request = job.request._replace(inputs=job.codec.encode_inputs(inputs))
+    request = with_support(request, job.codec, before, len(inputs), observed, allowed)
+    return replace(job, request=request, inputs=inputs, before=before)
+
+
+def _check_last(observed: Observed | None, request: SampleRequest) -> None:
+    """Refuse pins past the end."""
+    step, name = (-1, "") if observed is None else observed.pinned
+    if request.length is not None and step >= request.length:
+        raise OptionError(f"pin: {name}", f"steps before the length, {request.length}", f"step {step}")
+    if request.length is None and step >= request.limit:
+        hint = "Ask for a length, or for a larger limit: Sampling(limit=...)."
+        raise OptionError(f"pin: {name}", f"steps before the limit, {request.limit}", f"step {step}", hint)

@@ -3,38 +3,32 @@
 import importlib.metadata
 import os
 import platform
-import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import jax
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from unspool.config import Summary
-from unspool.constraints.allowed import Allowed, read_allow
-from unspool.constraints.pins import Observed, encode_observed
-from unspool.constraints.prefix import is_prefix_per_row
 from unspool.dataset.examples import gather, left_open
 from unspool.encoding.codec import Codec
-from unspool.encoding.combinations import fit_combinations
-from unspool.encoding.input_rows import MAX_ROW_FIELDS, fit_rows
-from unspool.errors import NotFittedError, OptionError, SchemaError
-from unspool.generation import beam, calibration, sampler
+from unspool.encoding.input_rows import fit_rows
+from unspool.errors import NotFittedError, OptionError
+from unspool.generation import calibration
 from unspool.generation.sampler import SampleRequest
-from unspool.generation.support import prune_combinations, with_support
-from unspool.jobs import Event, GenerationJob, InputRowsJob, row_template, run_parts, run_stream, run_whole
+from unspool.generation.support import with_support
+from unspool.jobs import Event, Fitted, GenerationJob, GenerationOptions, check_whole, generation_job, sampling_job
 from unspool.network.decoder import Net
-from unspool.network.distributions.rules import PLAIN, Rule
+from unspool.network.distributions.rules import PLAIN
 from unspool.network.serialization import Nets, read_model, write_model
-from unspool.options import RULES, Beam, Network, Options, Sampling, Training
+from unspool.options import Beam, Network, Options, Sampling, Training
 from unspool.report.report import Report
-from unspool.schema.fields import Schema
-from unspool.sequences import Sequences, save_all
-from unspool.tables.table import frame_kind, installed
+from unspool.schema.fields import Joint, Schema
+from unspool.sequences import Sequences
+from unspool.tables.table import frame_kind
 
 MAX_TITLE_FIELDS = 5
 """Fields that the title of a report names, at the most."""
@@ -164,17 +158,17 @@ class OneToMany:
         from unspool.training.selection import select_distributions
 
         network, training = _given(Network, self.network), _given(Training, self.training)
-        _check_whole(f"OneToMany(seed={self.seed!r})", self.seed, 0)
+        check_whole(f"OneToMany(seed={self.seed!r})", self.seed, 0)
         inputs = self.inputs if inputs is None else inputs
         sequence = self.sequence if sequence is None else sequence
-        schema, examples = gather(data, steps, inputs=inputs, sequence=sequence, id=id, order=order)
+        schema, examples = gather(
+            data, steps, inputs=inputs, sequence=sequence, id=id, order=order, combinations=self.combinations
+        )
         codec = Codec.fit(schema, examples)
         open_ = left_open(schema, data, inputs, sequence)
         schema, found = select_distributions(codec, examples, open_, network, training, self.seed)
         codec = Codec.fit(schema, examples) if found else codec
         encoded = codec.encode(examples)
-        together = fit_combinations(schema, codec.steps, encoded.steps, self.combinations)
-        codec = msgspec.structs.replace(codec, combinations=together)
         if self.verbose is not False:
             print("\n".join([codec.describe(), *found]), file=sys.stderr)
         asked = FitRequest(network, training, self.seed, self.verbose, checkpoint, versions())
@@ -274,8 +268,8 @@ class OneToMany:
         from unspool.training.checkpoint import fingerprint
 
         self._fitted()
-        _check_whole(f"evaluate(seed={seed!r})", seed, 0)
-        _check_whole(f"evaluate(samples={samples!r})", samples, 1)
+        check_whole(f"evaluate(seed={seed!r})", seed, 0)
+        check_whole(f"evaluate(samples={samples!r})", samples, 1)
         judged = self.codec_.gather(data, steps)
         known = None if train is None else self.codec_.gather(*(train if isinstance(train, tuple) else (train,)))
         sides = sides_of(self, judged, known, int(seed))
@@ -290,7 +284,7 @@ class OneToMany:
 
     def generate(
         self,
-        inputs: Any = None,
+        inputs: Any,
         n: int = 1,
         *,
         length: int | None = None,
@@ -300,57 +294,52 @@ class OneToMany:
         pin: Any = None,
         allow: Any = None,
     ) -> Sequences:
-        """Make `n` sequences for every input row, or `n` rows with a sequence each: a whole synthetic data set.
+        """Make `n` sequences for every input row.
 
         The same (seed, row, sample) gives the same sequence, whatever else is made along with it.
 
         Args:
-            inputs: any kind of table with the input columns, or a dict of single values or lists. Without any, inputs
-                are drawn as training had them, whatever the rule says of the steps; see `Sequences.inputs`.
-            n: sequences per row, or rows to draw. A beam says itself how many sequences: with `Beam(best=...)`, leave
-                it out where there are inputs.
+            inputs: any kind of table with the input columns, or a dict of single values or lists.
+            n: sequences per row. A beam says itself how many: with `Beam(best=...)`, leave it out.
             length: exact number of steps; `None` lets the network stop where it has learned to.
             seed: `None` takes a new one; it is kept in the result.
-            rule: `"sample"`, `"greedy"` or `Sampling(...)` draw, `"beam"` or `Beam(...)` search for the likeliest.
+            rule: `"sample"`, `"greedy"` or `Sampling(...)` sample, `"beam"` or `Beam(...)` search for the likeliest.
             prefix: first steps that are given: one sequence for all rows, or a list with one for each. A text is cut
                 into words or pieces, where they are its steps, as if it ended there: end it where a word does.
-            pin: values that are facts, `{step: {column: value}}` with steps counted from 0, for all rows, or a list
-                with one for each; `None` is a missing value. What a pinned step draws after them, and all that follows,
-                depends on them; what comes before doesn't, except that what never falls stays below, and what never
-                rises above. No sequence stops before its last pin.
-            allow: what may be drawn, `{column: [values]}` of categories and flags, `{column: (low, high)}` of numbers
-                and dates, where either may be `None`. A draw is one of the learned distribution given that it is
+            pin: values that are given, `{step: {column: value}}` with steps counted from 0, for all rows, or a list
+                with one for each; `None` is a missing value. What is sampled after them depends on them; what comes
+                before doesn't, except that what never falls stays below, and what never rises above. No sequence stops
+                before its last pin.
+            allow: what may be sampled, `{column: [values]}` of categories and flags, `{column: (low, high)}` of numbers
+                and dates, where either may be `None`. A sample is one of the learned distribution given that it is
                 allowed; whether a number is missing stays as learned.
 
         Raises:
             UnknownCategory: a category that training never saw.
             SchemaError: inputs that are missing, or of another kind than in training.
-            OptionError: a rule that no field can take, or numbers out of their bounds; no inputs, and no model of them;
-                a pin that contradicts a bound, what is allowed, the prefix, the length, or that a column never falls
-                or never rises; a prefix that such a column can't go on from within what is allowed.
+            OptionError: a rule that no field can take, or numbers out of their bounds; a pin that contradicts a bound,
+                what is allowed, the prefix, the length, or that a column never falls or never rises; a prefix that such
+                a column can't go on from within what is allowed.
 
         Examples:
             >>> import unspool as us
             >>> model = us.OneToMany("k", us.Category("x"), network=us.Network(size=8), verbose=False,
             ...     training=us.Training(holdout=0, epochs=3)).fit({"k": ["a", "b"], "x": [[1, 2], [2, 1, 2]]})
-            >>> made = model.generate({"k": "a"}, n=3, length=4, seed=1)
-            >>> len(made), made.lengths.tolist()
+            >>> sequences = model.generate({"k": "a"}, n=3, length=4, seed=1)
+            >>> len(sequences), sequences.lengths.tolist()
             (3, [4, 4, 4])
-            >>> list(model.generate(n=100, seed=1).to_frame())
-            ['k', 'sample', 'x']
             >>> best = model.generate({"k": "a"}, length=4, rule=us.Beam(width=8, best=3))
             >>> len(best), bool((np.diff(best.nats) <= 0).all())
             (3, True)
-            >>> [text[1] for text in model.generate({"k": "a"}, n=3, length=4, pin={1: {"x": 2}})]
+            >>> [steps[1] for steps in model.generate({"k": "a"}, n=3, length=4, pin={1: {"x": 2}})]
             [2, 2, 2]
         """
-        return run_whole(self._order(inputs, n, length, seed, rule, prefix, pin, allow))
+        options = GenerationOptions(length, seed, rule, prefix, pin, allow)
+        return self._job(inputs, n, options).run()
 
-    def generate_to(
+    def sample(
         self,
-        target: str | os.PathLike[str] | IO[Any],
-        inputs: Any = None,
-        n: int = 1,
+        n: int,
         *,
         length: int | None = None,
         seed: int | None = None,
@@ -358,8 +347,41 @@ class OneToMany:
         prefix: Any = None,
         pin: Any = None,
         allow: Any = None,
+    ) -> Sequences:
+        """Sample `n` rows of inputs as training had them, and make a sequence for each: a whole synthetic data set.
+
+        Args:
+            n: rows.
+            length: as for `generate`.
+            seed: as for `generate`.
+            rule: as for `generate`; inputs are always sampled.
+            prefix: as for `generate`.
+            pin: as for `generate`.
+            allow: as for `generate`.
+
+        Raises:
+            OptionError: as for `generate`; or the model did not learn to sample inputs.
+            SchemaError: another number of prefixes than rows.
+
+        Examples:
+            >>> import unspool as us
+            >>> model = us.OneToMany("k", us.Category("x"), network=us.Network(size=8), verbose=False,
+            ...     training=us.Training(holdout=0, epochs=3)).fit({"k": ["a", "b"], "x": [[1, 2], [2, 1, 2]]})
+            >>> list(model.sample(100, seed=1).to_frame())
+            ['k', 'sample', 'x']
+        """
+        options = GenerationOptions(length, seed, rule, prefix, pin, allow)
+        return sampling_job(self._generator(), n, options).run()
+
+    def generate_to(
+        self,
+        target: str | os.PathLike[str] | IO[Any],
+        inputs: Any,
+        n: int = 1,
+        *,
         long: bool | None = None,
         format: str | None = None,  # noqa: A002
+        **options: Any,
     ) -> int:
         """Write the sequences of `generate` to a file as they are made: memory does not grow with their number.
 
@@ -369,14 +391,9 @@ class OneToMany:
             target: a path that ends in .csv, .tsv, .jsonl, .json or .parquet, or a stream.
             inputs: as for `generate`.
             n: as for `generate`.
-            length: as for `generate`.
-            seed: as for `generate`.
-            rule: as for `generate`.
-            prefix: as for `generate`.
-            pin: as for `generate`.
-            allow: as for `generate`.
             long: one row a step rather than a sequence; `None` follows the training data.
             format: of the file, where its name does not say; CSV for a stream.
+            **options: the others of `generate`.
 
         Returns:
             The seed that makes them again.
@@ -384,6 +401,7 @@ class OneToMany:
         Raises:
             FileError: the place can't be written to.
             DataError: a format that isn't known.
+            OptionError: as for `generate`.
 
         Examples:
             >>> import io
@@ -396,25 +414,38 @@ class OneToMany:
             >>> lines[0], len(lines)
             (b'k,sample,x', 1001)
         """
-        order = self._order(inputs, n, length, seed, rule, prefix, pin, allow)
-        location = Path(target) if isinstance(target, os.PathLike) else target
-        searched = order.beam is not None
-        save_all(run_parts(order), order.codec, order.table, location, long=long, format=format, searched=searched)
-        return order.request.seed
+        return self._save(self._job(inputs, n, GenerationOptions.of(options)), target, long, format)
 
-    def stream(
+    def sample_to(
         self,
-        inputs: Any = None,
-        n: int = 1,
+        target: str | os.PathLike[str] | IO[Any],
+        n: int,
         *,
-        length: int | None = None,
-        seed: int | None = None,
-        rule: Sampling | str = "sample",
-        prefix: Any = None,
-        pin: Any = None,
-        allow: Any = None,
-    ) -> Iterator[Event]:
+        long: bool | None = None,
+        format: str | None = None,  # noqa: A002
+        **options: Any,
+    ) -> int:
+        """Write the rows and sequences of `sample` to a file as they are made; see `generate_to`.
+
+        Args:
+            target: as for `generate_to`.
+            n: rows.
+            long: as for `generate_to`.
+            format: as for `generate_to`.
+            **options: the others of `sample`.
+
+        Returns:
+            The seed that makes them again.
+        """
+        return self._save(sampling_job(self._generator(), n, GenerationOptions.of(options)), target, long, format)
+
+    def stream(self, inputs: Any, n: int = 1, **options: Any) -> Iterator[Event]:
         """As `generate`, but yields every step as it comes, all sequences side by side.
+
+        Args:
+            inputs: as for `generate`.
+            n: as for `generate`.
+            **options: the others of `generate`; the rule must sample.
 
         Yields:
             `(row, sample, step, value)`; the values of a sequence are those that `generate` gives.
@@ -426,69 +457,28 @@ class OneToMany:
             >>> [event.step for event in model.stream({"k": "a"}, length=3, seed=1)]
             [0, 1, 2]
         """
-        order = self._order(inputs, n, length, seed, rule, prefix, pin, allow)
-        if order.beam is not None:
+        job = self._job(inputs, n, GenerationOptions.of(options))
+        if job.beam is not None:
             hint = "Use generate: a search knows the first step when it knows the last."
-            raise OptionError("stream(rule=...)", "a rule that draws", repr(rule), hint)
-        return run_stream(order)
+            raise OptionError("stream(rule=...)", "a rule that samples", repr(options["rule"]), hint)
+        return job.stream()
 
-    def _order(
-        self,
-        inputs: Any,
-        n: int,
-        length: int | None,
-        seed: int | None,
-        rule: Sampling | Beam | str,
-        prefix: Any,
-        pin: Any,
-        allow: Any,
-    ) -> GenerationJob:
-        """Everything of a generation checked, before any of it is made."""
+    def _generator(self) -> Fitted:
+        """What generation needs of the model."""
         self._fitted()
-        chosen = RULES.get(rule) if isinstance(rule, str) else rule
-        if not isinstance(chosen, (Sampling, Beam)):
-            raise OptionError("rule", f"Sampling(...), Beam(...), or one of {', '.join(RULES)}", repr(rule))
-        for name, value, least in (("n", n, 1), ("length", length, 0), ("seed", seed, 0)):
-            if value is not None:
-                _check_whole(f"generate({name}={value!r})", value, least)
-        drawing, allowed = inputs is None, read_allow(self.codec_, allow)
-        net = prune_combinations(self.net_, self.codec_, allowed)
-        if isinstance(chosen, Beam):
-            beam.check_beam(chosen, self.net_, [field.name for field in self.schema_.steps], 1 if drawing else n)
-        else:
-            sampler.check_sampling(chosen, self.net_)
-        if length is None and self.codec_.shortest == self.codec_.longest:
-            length = self.codec_.longest
-        request = SampleRequest(
-            inputs=(),
-            samples=chosen.best if isinstance(chosen, Beam) else 1 if drawing else int(n),
-            seed=secrets.randbits(32) if seed is None else int(seed),
-            rule=Rule.of(chosen) if isinstance(chosen, Sampling) else PLAIN,
-            length=length,
-            limit=chosen.limit or max(2 * self.codec_.longest, 1),
-        )
-        searching = chosen if isinstance(chosen, Beam) else None
-        if drawing:
-            rows = self._rows(int(n), prefix, pin, allowed)
-            _check_last(encode_observed(self.codec_, None, pin, int(n), None, allowed), request)
-            return GenerationJob(net, self.codec_, request, row_template(rows, self.codec_), {}, searching, rows)
-        table = self.codec_.read_inputs(inputs)
-        bases = self.codec_.bases(table)
-        observed = encode_observed(self.codec_, prefix, pin, len(table), bases, allowed)
-        _check_last(observed, request)
-        request = request._replace(inputs=self.codec_.encode_inputs(table))
-        request = with_support(request, self.codec_, bases, len(table), observed, allowed)
-        return GenerationJob(net, self.codec_, request, table, bases, searching)
+        return Fitted(self.codec_, self.net_, self.config_.row, self.row_net_)
 
-    def _rows(self, count: int, prefix: Any, pin: Any, allowed: tuple[Allowed | None, ...]) -> InputRowsJob:
-        """What draws the inputs."""
-        row = self.config_.row
-        if row is None or self.row_net_ is None:
-            hint = f"Pass inputs; or fit again, with at most {MAX_ROW_FIELDS} inputs and without draw_inputs=False."
-            raise OptionError("generate, without inputs", "a model that learned to draw them", "one that did not", hint)
-        if prefix is not None and is_prefix_per_row(prefix, self.schema_.form) and len(prefix) != count:
-            raise SchemaError("prefix", f"one for all, or one for each of the {count} rows", str(len(prefix)))
-        return InputRowsJob(self.row_net_, row.codec, count, installed(row.table), prefix, pin, allowed)
+    def _job(self, inputs: Any, n: int, options: GenerationOptions) -> GenerationJob:
+        """A generation for given inputs, checked before any of it is made."""
+        if inputs is None:
+            hint = "To sample the inputs too, use sample(n) or sample_to(target, n)."
+            raise OptionError("generate(inputs=...)", "a table of inputs", "None", hint)
+        return generation_job(self._generator(), inputs, n, options)
+
+    @staticmethod
+    def _save(job: GenerationJob, target: Any, long: bool | None, file_format: str | None) -> int:
+        job.save(Path(target) if isinstance(target, os.PathLike) else target, long=long, format=file_format)
+        return job.request.seed
 
     # ---- keep ---------------------------------------------------------------------------------------------------
 
@@ -517,7 +507,7 @@ def load(path: str | os.PathLike[str]) -> OneToMany:
     config, nets = read_model(path)
     fields, sequence = config.codec.schema.inputs, config.codec.schema.sequence
     model = OneToMany(list(fields), sequence, network=config.network, training=config.training, seed=config.seed)
-    model.combinations = [one.fields for one in config.codec.combinations] or None
+    model.combinations = [field.members for field in config.codec.schema.steps if isinstance(field, Joint)] or None
     model.config_, (model.net_, model.row_net_) = config, nets
     return model
 
@@ -530,22 +520,6 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
-
-
-def _check_whole(location: str, value: Any, least: int) -> None:
-    """Refuse what is no whole number, or one that is too small."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise OptionError(location, f"a whole number, at least {least}", repr(value))
-
-
-def _check_last(observed: Observed | None, request: SampleRequest) -> None:
-    """Refuse pins past the end."""
-    step, name = (-1, "") if observed is None else observed.pinned
-    if request.length is not None and step >= request.length:
-        raise OptionError(f"pin: {name}", f"steps before the length, {request.length}", f"step {step}")
-    if request.length is None and step >= request.limit:
-        hint = "Ask for a length, or for a larger limit: Sampling(limit=...)."
-        raise OptionError(f"pin: {name}", f"steps before the limit, {request.limit}", f"step {step}", hint)
 
 
 def _given(kind: type[Any], value: Options | None) -> Any:

@@ -1,5 +1,6 @@
 """The options, one frozen class per concern, checked in one place: Python, command line and model file share them."""
 
+import difflib
 import types
 from typing import Annotated, Any, Literal, Self
 
@@ -8,8 +9,40 @@ from msgspec import Meta
 
 from unspool.errors import OptionError
 
+RENAMED = types.MappingProxyType(
+    {
+        "head": "distribution",
+        "discretised": "discretized",
+        "standardise": "standardize",
+        "gap": "increment",
+        "drop": "decrement",
+    }
+)
+"""Words of version 0.1, with those of today."""
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+
+def renamed(word: Any) -> str:
+    """A hint where a word of version 0.1 is used, else nothing."""
+    return f"Since version 0.2.0 it is {RENAMED[word]!r}." if isinstance(word, str) and word in RENAMED else ""
+
+
+class OptionMeta(msgspec.StructMeta):
+    """The metaclass of structs that users make: an unknown keyword is an `OptionError` that names the nearest one."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Check the keywords, then construct."""
+        known = [*self.__struct_fields__]
+        for name in kwargs:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = renamed(name) or (f"Did you mean {close[0]!r}?" if close else "")
+                raise OptionError(self.__name__, "one of " + ", ".join(known), repr(name), hint)
+        return super().__call__(*args, **kwargs)
+
+
+class Options(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, metaclass=OptionMeta
+):
     """Base of the option classes: every field's annotation holds its bounds, and construction checks them."""
 
     def __post_init__(self) -> None:
@@ -28,10 +61,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def but(self, **changes: Any) -> Self:
         """A copy with some options changed, checked again."""
-        known = {field.name for field in msgspec.structs.fields(self)}
-        for name in changes:
-            if name not in known:
-                raise OptionError(type(self).__name__, "one of " + ", ".join(sorted(known)), repr(name))
         return type(self)(**(msgspec.structs.asdict(self) | changes))
 
 

@@ -1,9 +1,9 @@
 """What generation gives back: sequences in the caller's values, aligned to the rows they were made for."""
 
 import html
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, Any, overload
 
@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.encoding.codec import Codec
-from unspool.encoding.columns import InputColumn, StepColumn, Vocabulary
-from unspool.encoding.multilabel import MultiLabel
 from unspool.labels import labels, word
-from unspool.tables.columns import Column, Ragged, offsets_from_lengths, take
+from unspool.schema.fields import Vector
+from unspool.tables.columns import Ragged, is_whole, take
 from unspool.tables.table import Table
-from unspool.tables.writers import save_parts, write
+from unspool.tables.writers import FileType, file_type, save_parts, whole_numbers, write
 
 MAX_SHOWN = 10
 """Sequences that a notebook or a terminal shows at once."""
@@ -31,14 +30,13 @@ class Sequences:
 
     Attributes:
         codec: the fitted columns.
-        inputs: the table that they were generated from.
-        columns: by step field, (S,) values of all sequences laid end to end, in original units.
+        inputs: the table that they were generated from, or the inputs that were sampled for them.
+        columns: by column of the step, (S,) values of all sequences end to end, in original units.
         offsets: (N + 1,) where each sequence starts and the last one ends.
         ended: (N,) whether each ended by itself, rather than at the limit.
         samples: sequences per input row.
         seed: what makes them again.
-        first: number of the first of them, where they are a part of what was asked for.
-        origin: number of the first row of `inputs`, where these were drawn and are a part, too.
+        first: number of the first of them, where they are a part of what was asked for; `inputs` begins with its row.
         nats: (N,) log-probability of each, as `OneToMany.log_prob` has it, where a beam found them. One that was cut at
             the limit counts no stop, and where a length was asked for, nothing but the values counts.
         scores: (N,) what the beam ranked them by: `nats` divided by the length penalty.
@@ -54,7 +52,6 @@ class Sequences:
     first: int = 0
     nats: NDArray[np.float64] | None = None
     scores: NDArray[np.float64] | None = None
-    origin: int = 0
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -90,7 +87,7 @@ class Sequences:
             Every column that was given as input, `sample`, `nats` where a beam found them, and the sequence. An input
             that is the first value of a step field is called `first_...` in the long form.
         """
-        return write(self.table(long), self.inputs.kind)
+        return write(self._columns(long), self.inputs.kind)
 
     def save(self, target: str | Path | IO[Any], *, long: bool | None = None, format: str | None = None) -> None:  # noqa: A002
         """Write the table of `to_frame` to a file, whole or not at all, or to an open stream.
@@ -104,7 +101,8 @@ class Sequences:
             DataError: an unknown format.
             FileError: the place can't be written to.
         """
-        save_all([self], self.codec, self.inputs, target, long=long, format=format, searched=self.nats is not None)
+        types = partial(file_types, self.codec, self.inputs, long, ranked=self.nats is not None)
+        save_parts([self.file_columns(long)], types, target, format)
 
     def plot(self, path: str | Path | None = None) -> Any:
         """A picture: text as text, numbers as a fan of quantiles with a few paths. Needs the extra `plot`.
@@ -139,12 +137,28 @@ class Sequences:
 
     def label(self, k: int) -> str:
         """What the input row of sequence k is called, see `unspool.labels`."""
-        return self._labels[(self.first + k) // self.samples - self.origin]
+        return self._labels[self._input_rows[k]]
+
+    def file_columns(self, long: bool | None = None) -> dict[str, Any]:
+        """The columns of `to_frame` as files hold them: whole numbers stay whole where others are missing."""
+        types = self.codec.types
+        columns = {
+            name: whole_numbers(values) if types[name] == "int" else values for name, values in self.columns.items()
+        }
+        given = {
+            name: whole_numbers(column) if is_whole(column) else column for name, column in self.inputs.columns.items()
+        }
+        return replace(self, columns=columns, inputs=replace(self.inputs, columns=given))._columns(long)  # noqa: SLF001
 
     @property
     def _numbers(self) -> NDArray[np.int64]:
         """(N,) the number of each among all that were asked for, row by row, and within a row sample by sample."""
         return np.arange(self.first, self.first + len(self))
+
+    @property
+    def _input_rows(self) -> NDArray[np.int64]:
+        """(N,) which row of `inputs` each sequence was made for."""
+        return self.rows - self.first // self.samples
 
     @property
     def _title(self) -> str:
@@ -156,131 +170,88 @@ class Sequences:
     def _labels(self) -> list[str]:
         return labels(self.codec, self.inputs)
 
-    def _given(self) -> dict[str, Column]:
-        """The columns that came as inputs, but for those that hold the sequences of a test set."""
-        schema = self.codec.schema
-        inputs = {field.name for field in schema.inputs}
-        made = {schema.sequence, *(field.name for field in schema.steps)} - inputs
-        return {name: column for name, column in self.inputs.columns.items() if name not in made}
-
-    def table(self, long: bool | None) -> dict[str, Any]:
+    def _columns(self, long: bool | None) -> dict[str, Any]:
         """The columns of `to_frame`, by name."""
-        if long is None:
-            long = self.codec.schema.layout == "long"
-        return self._long() if long else self._wide()
-
-    def for_files(self, long: bool | None) -> dict[str, Any]:
-        """The same as files hold them: whole numbers stay whole where others are missing."""
-        fitted = [*zip(self.codec.schema.steps, self.codec.steps, strict=True)]
-        steps = {field.name for field, column in fitted if _gives_whole(column)}
-        columns = {name: _whole(values) if name in steps else values for name, values in self.columns.items()}
-        inputs = {
-            field.name
-            for field, column in zip(self.codec.schema.inputs, self.codec.inputs, strict=True)
-            if _gives_whole(column) and _are_whole(self.inputs.columns[field.name])
-        }
-        given = {name: _whole(values) if name in inputs else values for name, values in self.inputs.columns.items()}
-        return replace(self, columns=columns, inputs=replace(self.inputs, columns=given)).table(long)
+        return self._long() if _is_long(self.codec, long) else self._wide()
 
     def _wide(self) -> dict[str, Any]:
-        given = {name: take(column, self.rows - self.origin) for name, column in self._given().items()}
-        name = self.codec.schema.sequence
-        if name in given:
-            given[f"first_{name}"] = given.pop(name)
-        sample = self._numbers % self.samples
-        if self.codec.schema.form == "list":
-            column: Any = Ragged(self.columns[self.codec.schema.steps[0].name], self.offsets, np.zeros(len(self), bool))
+        schema = self.codec.schema
+        given = {name: take(self.inputs.columns[name], self._input_rows) for name in _given(self.codec, self.inputs)}
+        if schema.sequence in given:
+            given[f"first_{schema.sequence}"] = given.pop(schema.sequence)
+        if schema.form == "list":
+            values = self.columns[schema.steps[0].name]
+            sequences: Any = Ragged(values, self.offsets, np.zeros(len(self), bool))
         else:
-            column = self._values
+            sequences = self._values
         nats = {} if self.nats is None else {"nats": self.nats}
-        return {**given, "sample": sample, **nats, name: column}
+        return {**given, "sample": self._numbers % self.samples, **nats, schema.sequence: sequences}
 
     def _long(self) -> dict[str, Any]:
         per_step = np.repeat(np.arange(len(self)), self.lengths)
-        rows = self.rows[per_step]
-        steps = {field.name for field in self.codec.schema.steps}
         given = {
-            f"first_{name}" if name in steps else name: take(column, rows - self.origin)
-            for name, column in self._given().items()
+            name: take(self.inputs.columns[source], self._input_rows[per_step])
+            for name, source in _given_long(self.codec, self.inputs).items()
         }
-        location = {
-            "row": rows,
+        position = {
+            "row": self.rows[per_step],
             "sample": (self._numbers % self.samples)[per_step],
             "step": np.arange(self.offsets[-1]) - np.repeat(self.offsets[:-1], self.lengths),
         }
         nats = {} if self.nats is None else {"nats": self.nats[per_step]}
-        return {**location, **nats, **given, **self.columns}
+        return {**position, **nats, **given, **self.columns}
 
 
-def save_all(
-    parts: Iterable[Sequences],
-    codec: Codec,
-    inputs: Table,
-    target: str | Path | IO[Any],
-    *,
-    long: bool | None,
-    format: str | None,  # noqa: A002
-    searched: bool = False,
-) -> None:
-    """Write sequences that come part by part as one table; see `Sequences.save`.
+def file_types(codec: Codec, inputs: Table | None, long: bool | None, *, ranked: bool) -> dict[str, FileType]:
+    """What the columns of `Sequences.file_columns` hold.
 
     Args:
-        parts: made one after another, each when the one before is written, and the first when the file is open.
-        codec: theirs.
-        inputs: theirs.
-        target: as for `Sequences.save`.
-        long: as for `Sequences.save`.
-        format: as for `Sequences.save`.
-        searched: whether a beam found them, so that they have nats.
+        codec: of the sequences.
+        inputs: all of them; `None` where they are sampled, part by part.
+        long: as for `Sequences.to_frame`.
+        ranked: whether a beam found the sequences, so that they have nats.
     """
-    like = lambda: sequence_template(codec, inputs, searched=searched).for_files(long)  # noqa: E731
-    save_parts((part.for_files(long) for part in parts), like, target, format)
+    schema = codec.schema
+    steps = codec.types
+    if inputs is None:
+        sources: dict[str, FileType] = {
+            field.name: (column.types[0],) if isinstance(field, Vector) else column.types[0]
+            for field, column in codec.input_columns()
+        }
+    else:
+        sources = {name: file_type(column) for name, column in inputs.columns.items()}
+    nats: dict[str, FileType] = {"nats": "float"} if ranked else {}
+    if _is_long(codec, long):
+        given = {name: sources[source] for name, source in _given_long(codec, sources).items()}
+        return {"row": "int", "sample": "int", "step": "int", **nats, **given, **steps}
+    given = {name: sources[name] for name in _given(codec, sources)}
+    if schema.sequence in given:
+        given[f"first_{schema.sequence}"] = given.pop(schema.sequence)
+    value: FileType = next(iter(steps.values()))
+    if schema.form == "records":
+        value = steps
+    elif schema.form == "vectors":
+        value = (value if len(set(steps.values())) == 1 else "mixed",)
+    return {**given, "sample": "int", **nats, schema.sequence: "text" if schema.form == "text" else (value,)}
 
 
-def sequence_template(codec: Codec, inputs: Table, *, searched: bool) -> Sequences:
-    """Sequences, a step for each input row and more for the first, that hold every symbol and every kind of number.
-
-    What is drawn need not show what type a column has: all its values may be missing.
-    """
-    symbols = max((len(column.values) for column in codec.steps if isinstance(column, Vocabulary)), default=1)
-    lengths = np.ones(len(inputs), np.int64)
-    lengths[:1] += symbols
-    offsets = offsets_from_lengths(lengths)
-    once = np.full(offsets[-1], np.nan)
-    once[offsets[:-1]] = 0.0  # after a first value none is present, for what adds up could leave the numbers
-    steps = [
-        np.arange(offsets[-1]) % len(column.values)
-        if isinstance(column, Vocabulary)
-        else np.repeat(once[:, None], len(column.members), 1)
-        if isinstance(column, MultiLabel)
-        else once
-        for column in codec.steps
-    ]
-    columns = codec.decode(steps, offsets)
-    nats = np.zeros(len(inputs)) if searched else None
-    return Sequences(codec, inputs, columns, offsets, np.ones(len(inputs), bool), 1, 0, nats=nats)
+def _is_long(codec: Codec, long: bool | None) -> bool:
+    return codec.schema.layout == "long" if long is None else long
 
 
-def _gives_whole(column: InputColumn | StepColumn) -> bool:
-    """Whether a fitted column is of whole numbers, which are floats where some are missing."""
-    if isinstance(column, Vocabulary):
-        return {type(value) for value in column.values} == {int, type(None)}
-    return getattr(column, "decimals", None) == 0
+def _given(codec: Codec, inputs: Table | Mapping[str, Any]) -> list[str]:
+    """The columns that came as inputs, but for those that hold the sequences of a test set."""
+    schema = codec.schema
+    fields = {field.name for field in schema.inputs}
+    sequences = {schema.sequence, *(name for field in schema.steps for name in (field.name, *field.columns))} - fields
+    names = inputs.columns if isinstance(inputs, Table) else inputs
+    return [name for name in names if name not in sequences]
 
 
-def _are_whole(values: Column) -> bool:
-    """Whether floats are whole or missing."""
-    if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
-        return False
-    return bool(np.all(np.isnan(values) | (values == np.round(values))))
-
-
-def _whole(values: Any) -> Any:
-    """Whole numbers as such, None where missing."""
-    column = np.full(len(values), None, object)
-    known = ~np.isnan(values)
-    column[known] = [int(value) if np.isfinite(value) else value for value in values[known].tolist()]
-    return column
+def _given_long(codec: Codec, inputs: Table | Mapping[str, Any]) -> dict[str, str]:
+    """The same by the name that they have beside the columns of the steps."""
+    steps = {name for field in codec.schema.steps for name in (field.name, *field.columns)}
+    return {f"first_{name}" if name in steps else name: name for name in _given(codec, inputs)}
 
 
 def _short(value: Any, most: int = 60) -> str:

@@ -11,7 +11,8 @@ import pytest
 from unspool.dataset.examples import Examples, gather, gather_as
 from unspool.errors import DataError, SchemaError
 from unspool.schema.fields import Category, First, Number, Text
-from unspool.tables.writers import save_parts
+from unspool.tables.table import read
+from unspool.tables.writers import file_type, save_parts
 
 STORMS = {
     "storm": ["B", "A", "A", "B", "A"],
@@ -28,6 +29,11 @@ PATHS = {
     ],
 }
 LONG = {"inputs": ["kind"], "sequence": ["wind", "status"], "id": "storm", "order": "hour"}
+
+
+def types_of(columns: dict) -> dict:
+    """What the columns of a table hold."""
+    return {name: file_type(column) for name, column in read(columns).columns.items()}
 
 
 def same(one: Examples, two: Examples) -> None:
@@ -49,7 +55,7 @@ def tables(data: dict, folder: Path) -> dict:
         "pyarrow": pa.table(data),
     }
     for ending in ("csv", "tsv", "jsonl", "json", "parquet"):
-        save_parts([data], lambda: data, folder / f"data.{ending}")
+        save_parts([data], lambda: types_of(data), folder / f"data.{ending}")
         made[ending] = folder / f"data.{ending}"
     return made
 
@@ -155,7 +161,7 @@ def test_first_of_a_text_is_its_first_character_and_can_be_overridden() -> None:
     assert examples.inputs["x"].tolist() == ["h", "w"]
     data = {"x": [[1, 2, 3], [2, 1, 2]] * 20}
     assert gather(data, inputs=First(), sequence="x")[0].inputs == (Category("x"),)
-    assert gather(data, inputs=First(Number("x")), sequence="x")[0].inputs == (Number("x", "standardise"),)
+    assert gather(data, inputs=First(Number("x")), sequence="x")[0].inputs == (Number("x", "standardize"),)
 
 
 def test_sequences_of_100_000_steps_and_of_none_are_legal() -> None:

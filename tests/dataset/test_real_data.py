@@ -44,7 +44,7 @@ def test_storms_from_their_first_record() -> None:
     )
     kinds = [type(field) for field in schema.steps]
     assert kinds == [Number, Number, Number, Number, Category, Category]
-    assert {field.transform for field in schema.steps if isinstance(field, Number)} == {"standardise"}
+    assert {field.transform for field in schema.steps if isinstance(field, Number)} == {"standardize"}
     codec = Codec.fit(schema, examples)
     assert set(codec.steps[5].values) == {1, 2, 3, 4, 5, None}
     encoded = codec.encode(examples)
@@ -61,8 +61,8 @@ def test_weather_in_windows() -> None:
     steps = ["precipitation", "temp_max", "temp_min", "wind", "weather"]
     cut = windows(table, order="date", length=14, inputs=["month", "date", "temp_max", "weather"], sequence=steps)
     schema, examples = gather(cut)
-    assert schema.inputs == (Category("month"), When("date"), Number("temp_max", "standardise"), Category("weather"))
-    assert schema.steps[0] == Number("precipitation", "log1p", "discretised")
+    assert schema.inputs == (Category("month"), When("date"), Number("temp_max", "standardize"), Category("weather"))
+    assert schema.steps[0] == Number("precipitation", "log1p", "discretized")
     assert [type(field) for field in schema.steps] == [Number, Number, Number, Number, Category]
     codec = Codec.fit(schema, examples)
     assert codec.encode(examples).inputs[1].shape == (len(cut), 5)

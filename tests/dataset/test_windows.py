@@ -41,7 +41,7 @@ def test_windows_bring_their_columns_and_refuse_others() -> None:
 
 def test_overrides_pass_through() -> None:
     schema, _ = gather(windows(SERIES, **CUT | {"sequence": Number("x", "none")}))
-    assert schema.steps == (Number("x", "none", "discretised"),)
+    assert schema.steps == (Number("x", "none", "discretized"),)
 
 
 def test_a_fitted_codec_reads_other_windows() -> None:

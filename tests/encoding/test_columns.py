@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unspool.encoding.columns import BinaryEncoder, TimestampEncoder, VectorEncoder, Vocabulary
+from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
+from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import SchemaError, UnknownCategory
 from unspool.schema.coercion import code_points, coerce
 from unspool.schema.fields import Category, Flag, Vector, When

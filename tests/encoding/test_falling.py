@@ -46,7 +46,7 @@ def never_rises(values):
 
 
 def test_inference_tells_what_falls_from_what_rises(model):
-    assert [field.transform for field in model.codec_.schema.steps] == ["drop", "drop", "gap"]
+    assert [field.transform for field in model.codec_.schema.steps] == ["decrement", "decrement", "increment"]
     assert [step.floor for step in model.codec_.steps] == [0.0, None, None]
 
 

@@ -73,10 +73,10 @@ def test_decode_undoes_encode(data) -> None:
         gone = np.isnan(values[start:end])
         values[start:end] = np.where(gone, np.nan, np.nancumsum(values[start:end]))
     base = data.draw(st.none() | st.just(np.where(np.arange(len(offsets) - 1) % 2, np.nan, 0.0)))
-    transform, ceiling = data.draw(st.sampled_from([("gap", None), ("drop", 0.0), ("drop", 500.0)]))
+    transform, ceiling = data.draw(st.sampled_from([("increment", None), ("decrement", 0.0), ("decrement", 500.0)]))
     if ceiling is not None:  # the same, counted down
         values, base = ceiling - values, None if base is None else ceiling - base
-    field = Number("x", transform, data.draw(st.sampled_from(["discretised", "mixture", "histogram"])))
+    field = Number("x", transform, data.draw(st.sampled_from(["discretized", "mixture", "histogram"])))
     column = IncrementEncoder.fit(field, values, Location("the data", "x"), offsets, base)
     z, slope = column.encode_with_slope(values, Location("the data", "x"), offsets, base)
     assert not slope[np.isnan(z)].any()
@@ -96,8 +96,8 @@ def falling(seed=0):
 def test_a_drop_is_the_gap_of_the_number_with_its_sign_turned() -> None:
     values, offsets, base = falling()
     location = Location("the data", "x")
-    drop = IncrementEncoder.fit(Number("x", "drop", "mixture"), values, location, offsets, base)
-    gap = IncrementEncoder.fit(Number("x", "gap", "mixture"), -values, location, offsets, -base)
+    drop = IncrementEncoder.fit(Number("x", "decrement", "mixture"), values, location, offsets, base)
+    gap = IncrementEncoder.fit(Number("x", "increment", "mixture"), -values, location, offsets, -base)
     assert (drop.gap, drop.origin, drop.low, drop.high) == (gap.gap, gap.origin, -gap.high, -gap.low)
     pairs = zip(
         drop.encode_with_slope(values, location, offsets, base),
@@ -115,7 +115,7 @@ def test_the_likelihood_of_a_drop_is_that_of_the_value() -> None:
     values, offsets, base = falling()
     for x in (values, 30 - np.exp((30 - values) / 4)):
         location = Location("the data", "x")
-        column = IncrementEncoder.fit(Number("x", "drop", "mixture"), x, location, offsets, base)
+        column = IncrementEncoder.fit(Number("x", "decrement", "mixture"), x, location, offsets, base)
         _, slope = column.encode_with_slope(x, location, offsets, base)
         for t in np.flatnonzero(~np.isnan(x)):
             nudge = 1e-6 * np.eye(len(x))[t]
@@ -133,7 +133,7 @@ def test_what_never_fell_never_falls() -> None:
         codec, _ = fitted({"id": table["id"], "group": table["group"], "x": values}, sequence=field)
         assert isinstance(codec.steps[0], IncrementEncoder)
         dist = architecture_of(codec, Network(), 8, 8).distributions[0]
-        params = jnp.asarray(2 * RNG.normal(size=(60, dist.size)), jnp.float32)
+        params = jnp.asarray(2 * RNG.normal(size=(60, dist.num_params)), jnp.float32)
         z = np.asarray(
             dist.sample(params, jnp.asarray(RNG.uniform(1e-6, 1 - 1e-6, (60, dist.num_uniforms)), jnp.float32))
         )
@@ -145,39 +145,41 @@ def test_a_step_that_never_falls_is_taken_for_gaps_and_one_that_does_is_not() ->
     table = {"id": [k for k in range(8) for _ in range(5)], "group": [k % 2 for k in range(8) for _ in range(5)]}
     up = np.tile([1, 4, 9, 30, 200], 8) + RNG.integers(0, 3, 40) * np.tile([0, 0, 1, 1, 1], 8)
     schema, _ = gather({**table, "x": up}, id="id", inputs="group", sequence=["x"])
-    assert schema.steps == (Number("x", "gap", "discretised"),)
+    assert schema.steps == (Number("x", "increment", "discretized"),)
     down = up.copy()
     down[3] = 2
     schema, _ = gather({**table, "x": down}, id="id", inputs="group", sequence=["x"])
-    assert schema.steps[0].transform != "gap"
+    assert schema.steps[0].transform != "increment"
     with pytest.raises(SchemaError, match="expected a number no smaller than the one before, for gap, found 2"):
-        fitted({**table, "x": down}, sequence=Number("x", "gap"))
+        fitted({**table, "x": down}, sequence=Number("x", "increment"))
 
 
 def test_a_step_that_never_rises_is_taken_for_drops_and_one_that_does_is_not() -> None:
     table = {"id": [k for k in range(8) for _ in range(5)], "group": [k % 2 for k in range(8) for _ in range(5)]}
     down = np.tile([230, 30, 20, 9, 0], 8) + RNG.integers(0, 3, 40) * np.tile([1, 1, 0, 0, 0], 8)
     schema, _ = gather({**table, "x": down}, id="id", inputs="group", sequence=["x"])
-    assert schema.steps == (Number("x", "drop", "discretised"),)
+    assert schema.steps == (Number("x", "decrement", "discretized"),)
     codec, _ = fitted({**table, "x": down}, sequence=["x"])
     assert (codec.steps[0].low, codec.steps[0].high, codec.steps[0].floor) == (0, down.max(), 0)
     assert f"0 to {down.max()}, drops" in codec.describe()
     up = down.copy()
     up[3] = 25
     schema, _ = gather({**table, "x": up}, id="id", inputs="group", sequence=["x"])
-    assert schema.steps[0].transform != "drop"
+    assert schema.steps[0].transform != "decrement"
     with pytest.raises(SchemaError, match="expected a number no larger than the one before, for drop, found 25"):
-        fitted({**table, "x": up}, sequence=Number("x", "drop"))
+        fitted({**table, "x": up}, sequence=Number("x", "decrement"))
 
 
 @pytest.mark.parametrize(("bounds", "floor"), [("auto", 0.0), (None, None), ((0.0, None), 0.0)])
 def test_drops_stop_at_zero_unless_told_otherwise(bounds, floor) -> None:
     values, offsets, _ = falling()
     values -= np.nanmin(values)
-    field = Number("x", "drop", "mixture", bounds)
+    field = Number("x", "decrement", "mixture", bounds)
     assert IncrementEncoder.fit(field, values, Location("the data", "x"), offsets, None).floor == floor
     assert (
-        IncrementEncoder.fit(Number("x", "drop", "mixture"), values - 1, Location("the data", "x"), offsets, None).floor
+        IncrementEncoder.fit(
+            Number("x", "decrement", "mixture"), values - 1, Location("the data", "x"), offsets, None
+        ).floor
         is None
     )
 
@@ -185,14 +187,18 @@ def test_drops_stop_at_zero_unless_told_otherwise(bounds, floor) -> None:
 def test_what_float32_carried_across_the_floor_is_put_back_but_not_what_started_below() -> None:
     offsets, location = np.array([0, 3, 6]), Location("the data", "x")
     column = IncrementEncoder.fit(
-        Number("x", "drop", "mixture"), np.array([1e6, 4e5, 0.0, 9e5, 3e5, 0.0]), location, offsets, np.full(2, np.nan)
+        Number("x", "decrement", "mixture"),
+        np.array([1e6, 4e5, 0.0, 9e5, 3e5, 0.0]),
+        location,
+        offsets,
+        np.full(2, np.nan),
     )
     base = np.array([7e5, -7.0])
     z, _ = column.encode_with_slope(np.array([7e5, 3e5, -1.0, -7.0, -7.0, -8.0]), location, offsets, base)
     assert column.decode(z, offsets, base).tolist() == [7e5, 3e5, 0, -7, -7, -8]
 
 
-@pytest.mark.parametrize(("transform", "sign"), [("gap", 1), ("drop", -1)])
+@pytest.mark.parametrize(("transform", "sign"), [("increment", 1), ("decrement", -1)])
 def test_data_below_the_bound_that_was_asked_for_are_refused(transform, sign) -> None:
     table = {"id": np.repeat(np.arange(8), 5), "group": np.repeat(np.arange(8), 5) % 2}
     x = sign * np.tile(np.arange(5), 8) - 2

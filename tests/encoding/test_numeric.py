@@ -13,7 +13,7 @@ from unspool.tables.columns import offsets_from_lengths
 from unspool.tables.location import Location
 
 PLACE = Location("the data", "x")
-TRANSFORMS = ["none", "standardise", "log1p", "asinh", "difference", "log_return"]
+TRANSFORMS = ["none", "standardize", "log1p", "asinh", "difference", "log_return"]
 POSITIVE = {"log1p", "log_return"}
 
 
@@ -44,7 +44,7 @@ def test_decode_undoes_encode(transform: str, data) -> None:
     np.testing.assert_allclose(column.decode(z, offsets, base), values, rtol=1e-9, atol=1e-9 * size)
 
 
-@pytest.mark.parametrize("transform", ["none", "standardise", "log1p", "asinh"])
+@pytest.mark.parametrize("transform", ["none", "standardize", "log1p", "asinh"])
 @given(st.lists(st.floats(0, 1e300), min_size=2, max_size=20))
 def test_numbers_of_any_size_survive(transform: str, numbers: list[float]) -> None:
     values = np.array(numbers)
@@ -82,7 +82,7 @@ def test_the_log_jacobian_is_the_logarithm_of_the_derivative(transform: str, dat
 
 def test_the_log_jacobian_is_zero_where_a_value_is_missing() -> None:
     values = np.array([1.0, np.nan, 4.0])
-    column = NumericEncoder.fit(values, "standardise", PLACE)
+    column = NumericEncoder.fit(values, "standardize", PLACE)
     assert column.encode_with_slope(values, PLACE)[1].tolist() == [-np.log(1.5), 0.0, -np.log(1.5)]
 
 
@@ -147,7 +147,7 @@ def test_a_missing_value_where_training_had_none_is_refused() -> None:
 
 @pytest.mark.parametrize("values", [[3.0], [3.0, 3.0], [0.0], [1e308, -1e308], [1e-320, 2e-320], [1e16, 1e16 + 2]])
 def test_the_spread_is_never_zero_nor_infinite(values: list[float]) -> None:
-    loc, scale = transforms.centre_and_spread(np.array(values))
+    loc, scale = transforms.location_and_scale(np.array(values))
     assert np.isfinite(loc)
     assert 0 < scale < np.inf
 

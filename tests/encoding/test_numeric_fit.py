@@ -9,7 +9,7 @@ from unspool.dataset.examples import gather
 from unspool.encoding.codec import Codec
 from unspool.errors import OptionError, SchemaError
 from unspool.network.build import architecture_of
-from unspool.network.distributions.base import unwrapped
+from unspool.network.distributions.base import innermost
 from unspool.options import Network
 from unspool.schema.fields import Count, Number
 
@@ -33,8 +33,8 @@ def float32(codec, encoded):
     return codec.decode([np.asarray(values, np.float32) for values in encoded.steps], encoded.offsets)
 
 
-@pytest.mark.parametrize("distribution", ["discretised", "histogram", "mixture"])
-@pytest.mark.parametrize("transform", ["standardise", "log1p", "asinh", "difference"])
+@pytest.mark.parametrize("distribution", ["discretized", "histogram", "mixture"])
+@pytest.mark.parametrize("transform", ["standardize", "log1p", "asinh", "difference"])
 @given(data=st.data())
 def test_decimals_come_back_exactly_after_float32(dist, transform, data) -> None:
     """Whatever the distribution: cents in, the same cents out."""
@@ -43,7 +43,7 @@ def test_decimals_come_back_exactly_after_float32(dist, transform, data) -> None
     codec, examples = fitted(values, Number("x", transform, dist))
     encoded = codec.encode(examples)
     np.testing.assert_array_equal(float32(codec, encoded)["x"], values)
-    if dist == "discretised":
+    if dist == "discretized":
         assert codec.steps[0].mass
         assert not encoded.log_jacobian[0].any()
 
@@ -83,8 +83,8 @@ def test_masses_are_for_grids_and_told_otherwise_are_densities() -> None:
     assert column(grid, Number("x", distribution="histogram")).mass
     assert not column(grid, Number("x", distribution="mixture")).mass
     assert not column(RNG.normal(size=300)).mass
-    with pytest.raises(SchemaError, match="numbers of at most 6 decimals, for the distribution discretised"):
-        column(RNG.normal(size=300), Number("x", distribution="discretised"))
+    with pytest.raises(SchemaError, match="numbers of at most 6 decimals, for the distribution discretized"):
+        column(RNG.normal(size=300), Number("x", distribution="discretized"))
 
 
 def test_the_bins_of_a_histogram_hold_about_as_many_values_and_never_cut_a_cell() -> None:
@@ -93,9 +93,9 @@ def test_the_bins_of_a_histogram_hold_about_as_many_values_and_never_cut_a_cell(
     cuts = np.expm1(np.array(fit.edges) * fit.scale + fit.loc) * fit.unit
     np.testing.assert_allclose(cuts % 1, 0.5, atol=1e-6)
     assert np.histogram(values, cuts)[0].max() < 3 * 2000 / 32
-    few = column(RNG.choice([2, 3, 7], 300, p=[0.6, 0.3, 0.1]), Number("x", "standardise", "histogram"))
+    few = column(RNG.choice([2, 3, 7], 300, p=[0.6, 0.3, 0.1]), Number("x", "standardize", "histogram"))
     assert len(few.edges) == 5  # 2, 3, the gap, 7: every value has a bin of its own
-    free = column(RNG.normal(size=2000), Number("x", "standardise", "histogram"))
+    free = column(RNG.normal(size=2000), Number("x", "standardize", "histogram"))
     assert len(free.edges) == 33
 
 
@@ -144,7 +144,7 @@ def test_no_draw_violates_a_bound_or_leaves_the_grid(seed) -> None:
     ):
         codec, _ = fitted(values, field)
         dist = architecture_of(codec, Network(), 8, 8).distributions[0]
-        params = jnp.asarray(3 * rng.normal(size=(50, dist.size)), jnp.float32)
+        params = jnp.asarray(3 * rng.normal(size=(50, dist.num_params)), jnp.float32)
         z = dist.sample(params, jnp.asarray(rng.uniform(1e-6, 1 - 1e-6, (50, dist.num_uniforms)), jnp.float32))
         made = codec.decode([np.asarray(z)], np.array([0, 50]))["x"]
         assert made.dtype == np.int64
@@ -160,7 +160,7 @@ def test_counts_are_whole_and_never_negative() -> None:
         with pytest.raises(SchemaError, match="expected a whole number, 0 or above"):
             column(np.array(wrong * 10), Count("x"))
     codec, _ = fitted(RNG.poisson(2, 100), Count("x"))
-    assert type(unwrapped(architecture_of(codec, Network(), 8, 8).distributions[0])).__name__ == "Discretised"
+    assert type(innermost(architecture_of(codec, Network(), 8, 8).distributions[0])).__name__ == "Discretized"
 
 
 def test_few_decimals_are_symbols_that_come_back_as_numbers() -> None:
@@ -182,7 +182,7 @@ def test_values_of_a_grid_that_never_occur_are_rare_and_never_drawn() -> None:
     assert not fit.point_masses
     assert 0 < fit.unseen < 0.02
     dist = architecture_of(codec, Network(), 8, 8).distributions[0]
-    params = jnp.asarray(RNG.normal(size=(500, dist.size)), jnp.float32)
+    params = jnp.asarray(RNG.normal(size=(500, dist.num_params)), jnp.float32)
     z = dist.sample(params, jnp.asarray(RNG.uniform(1e-6, 1 - 1e-6, (500, dist.num_uniforms)), jnp.float32))
     made = codec.decode([np.asarray(z)], np.array([0, 500]))["x"]
     assert np.isin(made, celsius).all()

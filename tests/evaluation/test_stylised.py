@@ -33,7 +33,7 @@ def test_prices_become_returns_by_their_transform(side_of):
     side = side_of(p=[[1.0, np.e, np.e], [2.0, 4.0]])
     np.testing.assert_allclose(returns(side, "p", "log_return"), [np.nan, 1, 0, np.nan, np.log(2)])
     np.testing.assert_allclose(returns(side, "p", "difference"), [np.nan, np.e - 1, 0, np.nan, 2])
-    assert returns(side, "p", "standardise") is side.numbers["p"]
+    assert returns(side, "p", "standardize") is side.numbers["p"]
 
 
 def test_kurtosis_is_that_of_scipy():

@@ -77,7 +77,7 @@ def test_what_the_model_foresees_or_does_not_know_any_more_is_flagged(side_of, m
     assert section.figures["flags"] == bool(said)
     assert said in section.verdict
     assert section.parts[0].title == "Nats by position"
-    assert section.figures["gap"] == pytest.approx(by_position(asked)[-1].gap.value)
+    assert section.figures["increment"] == pytest.approx(by_position(asked)[-1].gap.value)
 
 
 def test_bands_with_too_few_sequences_are_left_out_and_fields_add_up():

@@ -15,10 +15,11 @@ from unspool.errors import OptionError
 from unspool.generation import beam as module
 from unspool.generation.beam import check_beam, search
 from unspool.generation.sampler import SampleRequest, sample_sequences
-from unspool.network.decoder import Architecture, CategoricalInput, Net, NumericInput
+from unspool.network.decoder import Architecture, Net
+from unspool.network.distributions.base import Event
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
-from unspool.network.distributions.mixture import Normal
+from unspool.network.distributions.normal import Normal
 from unspool.network.distributions.rules import PLAIN, Rule
 from unspool.network.likelihood import sequence_log_prob
 from unspool.options import Beam, Network, Sampling
@@ -31,7 +32,7 @@ ONE, TWO = (Categorical(3, unseen=0.1),), (Categorical(3), Categorical(2, unseen
 def network(distributions, stops=True, hazard=-2.0, noise=0.9, seed=0, **options):
     """Random weights everywhere, so large that the likeliest sequences are not those of the likeliest steps."""
     shape = Architecture(
-        (CategoricalInput(3), NumericInput(2)), distributions, 3 * stops, 6, 4, Network(dropout=0.0, **options)
+        (Event(symbols=3), Event(members=2)), distributions, 3 * stops, 6, 4, Network(dropout=0.0, **options)
     )
     rng = np.random.default_rng(seed)
     net = jax.tree.map(lambda w: w + noise * rng.normal(size=w.shape).astype(np.float32), Net(rng, shape))
@@ -122,9 +123,9 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
     answer = []
     for row in range(len(asked.inputs[0])):
         state, context = net.encode(tuple(jnp.asarray(module.narrowed(a[row : row + 1])) for a in asked.inputs))
-        ready, none = net.prepare(context, 1), net.masks()
+        ready, none = net.precompute(context, 1), net.masks()
         given = [] if asked.observed is None else steps_given(asked.observed, row)
-        live, ended = [Hypothesis(0.0, (), net.start_rows(1), state)], []
+        live, ended = [Hypothesis(0.0, (), net.start_feedback(1), state)], []
         for t in range(total):
             grown = []
             for nats, steps, x, before in live:
@@ -144,7 +145,7 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
                     wider += [(nats + logs[symbol], steps, (*values, symbol), top, state) for symbol in symbols]
                 grown = sorted(wider, key=lambda item: -item[0])[:width]
             live = [
-                Hypothesis(n, (*s, v), net.feed(ready, tuple(jnp.array([i], jnp.int32) for i in v)), state)
+                Hypothesis(n, (*s, v), net.feed_back(ready, tuple(jnp.array([i], jnp.int32) for i in v)), state)
                 for n, s, v, _, state in grown
             ]
         ended += [(item.nats, item.steps, not stopping) for item in live]

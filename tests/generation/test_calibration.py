@@ -10,11 +10,13 @@ from unspool.evaluation.figures import kolmogorov_smirnov
 from unspool.generation import calibration
 from unspool.generation.calibration import calibration_rows, logit_shift, match_marginals
 from unspool.generation.sampler import SampleRequest, sample_sequences
-from unspool.network.decoder import Architecture, CategoricalInput, Net
+from unspool.network.decoder import Architecture, Net
+from unspool.network.distributions.base import Event
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
-from unspool.network.distributions.mixture import Mixture, Normal
+from unspool.network.distributions.mixture import Mixture
 from unspool.network.distributions.multilabel import BernoulliMixture
+from unspool.network.distributions.normal import Normal
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.rules import PLAIN
 from unspool.network.survival import life_table
@@ -27,7 +29,7 @@ LENGTHS = np.random.default_rng(0).choice([1, 3, 4, 9], 400, p=[0.2, 0.4, 0.3, 0
 
 def network(lengths):
     """A network that began at the life table of some lengths, and whose state has led it far away from there."""
-    shape = Architecture((CategoricalInput(3),), (Categorical(4), Normal()), 11, 8, 5, Network(dropout=0.0))
+    shape = Architecture((Event(symbols=3),), (Categorical(4), Normal()), 11, 8, 5, Network(dropout=0.0))
     fresh = Net(np.random.default_rng(0), shape)
     hazard = life_table(lengths, 11)
     bias = jnp.asarray(np.log(hazard / (1 - hazard)) + 0.7, jnp.float32)
@@ -104,7 +106,7 @@ def test_long_sequences_are_made_from_fewer_inputs():
 def holes():
     """Rain, that is missing or zero at times and reads itself; lengths are all the same."""
     dist = WithMissing(PointMasses(Mixture(2), (0.0, 1.5)))
-    shape = Architecture((CategoricalInput(3),), (dist,), 0, 8, 5, Network(dropout=0.0))
+    shape = Architecture((Event(symbols=3),), (dist,), 0, 8, 5, Network(dropout=0.0))
     return jax.tree.map(lambda w: 2 * w, Net(np.random.default_rng(1), shape))
 
 
@@ -150,6 +152,6 @@ def test_blocks_that_are_missing_as_a_whole_are_counted_by_the_step():
 
 def test_where_nothing_is_counted_nothing_is_generated(monkeypatch):
     monkeypatch.setattr(calibration, "generate", None)
-    shape = Architecture((CategoricalInput(3),), (Categorical(4), Normal()), 0, 8, 5, Network(dropout=0.0))
+    shape = Architecture((Event(symbols=3),), (Categorical(4), Normal()), 0, 8, 5, Network(dropout=0.0))
     net = Net(np.random.default_rng(0), shape)
     assert match_marginals(net, request(LENGTHS), LENGTHS, ANY) is net

@@ -5,14 +5,14 @@ import itertools
 import jax
 import numpy as np
 import pytest
-
 from unspool.constraints.cumulative import CumulativeOrigin
+
 from unspool.constraints.pins import Observed
 from unspool.generation import sampler
 from unspool.generation.sampler import SampleRequest, chunks, sample_sequences
 from unspool.network.cumulative import CumulativeRule
-from unspool.network.decoder import Architecture, CategoricalInput, Net
-from unspool.network.distributions.base import Support
+from unspool.network.decoder import Architecture, Net
+from unspool.network.distributions.base import Event, Support
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.grid import Grid
 from unspool.network.distributions.missing import WithMissing
@@ -36,7 +36,7 @@ PINNED = {2: (15.0, 1, 6.0), 13: (45.0, 3, 30.0)}
 def net():
     """A walk that may be missing, a category, and a number that never falls."""
     distributions = (WithMissing(Mixture(2)), Categorical(V), Reflected(Mixture(2), low=-0.2))
-    shape = Architecture((CategoricalInput(3),), distributions, 0, 8, 5, Network(dropout=0.0), (WALK, None, GAPS))
+    shape = Architecture((Event(symbols=3),), distributions, 0, 8, 5, Network(dropout=0.0), (WALK, None, GAPS))
     return jax.tree.map(lambda w: 1.5 * w, Net(np.random.default_rng(0), shape))
 
 

@@ -11,20 +11,15 @@ import pytest
 from unspool.constraints.pins import Observed
 from unspool.errors import OptionError
 from unspool.generation import sampler
-from unspool.generation.sampler import (
-    BLOCK_STEPS,
-    STREAM_STEPS,
-    TILE_ROWS,
-    SampleRequest,
-    check_sampling,
-    chunks,
-    sample_sequences,
-)
-from unspool.network.decoder import Architecture, CategoricalInput, Masks, Net, NumericInput
+from unspool.generation.sample_step import BLOCK_STEPS, STREAM_STEPS
+from unspool.generation.sampler import TILE_ROWS, SampleRequest, check_sampling, chunks, sample_sequences
+from unspool.network.decoder import Architecture, Masks, Net
+from unspool.network.distributions.base import Event
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
-from unspool.network.distributions.mixture import Normal, Point, StudentT
+from unspool.network.distributions.normal import Normal, Point
 from unspool.network.distributions.rules import PLAIN, Rule
+from unspool.network.distributions.student_t import StudentT
 from unspool.options import Network, Sampling
 
 H, ROWS, SAMPLES, LIMIT = 8, 4, 2, 24
@@ -33,7 +28,7 @@ H, ROWS, SAMPLES, LIMIT = 8, 4, 2, 24
 def network(distributions, stops=True, hazard=-2.0, **options):
     """Random weights, enlarged so that what is fed back matters."""
     shape = Architecture(
-        (CategoricalInput(3), NumericInput(2)), distributions, 3 * stops, H, 5, Network(dropout=0.0, **options)
+        (Event(symbols=3), Event(members=2)), distributions, 3 * stops, H, 5, Network(dropout=0.0, **options)
     )
     net = jax.tree.map(lambda w: 1.5 * w, Net(np.random.default_rng(0), shape))
     return eqx.tree_at(lambda n: n.stop[1], net, hazard + jnp.array([0.5, -0.5, 0.0])) if stops else net
@@ -192,8 +187,8 @@ def test_generation_is_the_likelihoods_network(net):
     state, context = net.encode(
         tuple(jnp.asarray(a[row : row + 1], sampler.to_single_precision(a).dtype) for a in made.inputs)
     )
-    ready = net.prepare(context, 1)
-    x = net.start_rows(1)
+    ready = net.precompute(context, 1)
+    x = net.start_feedback(1)
     who = (jnp.array([row]), jnp.array([sample]))
     u = sampler.uniforms(sampler.seed_words(made.seed), *who, jnp.arange(4), net.shape.num_uniforms)
     for t in range(4):
@@ -203,7 +198,7 @@ def test_generation_is_the_likelihoods_network(net):
             values += (dist.sample(params_of(net, ready, j, h, values), u[t, :, at : at + dist.num_uniforms]),)
             at += dist.num_uniforms
         np.testing.assert_allclose([float(v[0]) for v in values], sequence[t], rtol=1e-4, atol=1e-4)
-        x = net.feed(ready, values)
+        x = net.feed_back(ready, values)
     assert at == net.shape.num_uniforms
 
 

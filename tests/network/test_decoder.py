@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from unspool.network import serialization
-from unspool.network.decoder import Architecture, CategoricalInput, Masks, Net, NumericInput
+from unspool.network.decoder import Architecture, Masks, Net
+from unspool.network.distributions.base import Event
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
-from unspool.network.distributions.mixture import Mixture, Normal
+from unspool.network.distributions.mixture import Mixture
+from unspool.network.distributions.normal import Normal
 from unspool.network.embeddings import MAX_FED_BACK, Product, RealEmbedding, SymbolEmbedding, Table
 from unspool.network.likelihood import sequence_log_prob
 from unspool.options import Network
@@ -37,7 +39,7 @@ def float64():
 def network(variant="plain", seed=0, fields=3):
     """A mixed record of a category, a number that may be missing and a mixture; every weight random, in float64."""
     distributions = (Categorical(4, unseen=0.01), WithMissing(Normal()), Mixture(2))[:fields]
-    shape = Architecture((CategoricalInput(3), NumericInput(2)), distributions, 2, H, 5, VARIANTS[variant])
+    shape = Architecture((Event(symbols=3), Event(members=2)), distributions, 2, H, 5, VARIANTS[variant])
     rng = np.random.default_rng(seed)
     net = Net(rng, shape)
     return jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)), net)
@@ -59,7 +61,7 @@ compiled = eqx.filter_jit(sequence_log_prob)
 
 def asked(net, *arguments):
     """Log-probabilities per field and of stopping, as one array; compiled once for every test."""
-    fields, stop = compiled(net, *arguments)
+    fields, stop, _ = compiled(net, *arguments)
     return np.stack([*fields, *(() if stop is None else (stop,))])
 
 
@@ -119,7 +121,7 @@ def plain(net, masks):
             ]
             files = serialization.weights(net)
             for j, dist in enumerate(net.shape.distributions):
-                own, direct = np.split(direct, [dist.size])
+                own, direct = np.split(direct, [dist.num_params])
                 params = below @ files[f"outputs.{j}.A"] + files[f"outputs.{j}.b"] + own
                 if j:
                     within = sum(embedded[k] @ files[f"outputs.{j}.W.{k}"] for k in range(j))
@@ -145,7 +147,7 @@ def test_reading_the_data_step_by_step_is_teacher_forcing():
     masks = dropped(net)
 
     def total(net, *own):
-        fields, stop = sequence_log_prob(net, *data(fields=2), masks, *own)
+        fields, stop, _ = sequence_log_prob(net, *data(fields=2), masks, *own)
         return sum(field.sum() for field in fields) + stop.sum(), (*fields, stop)
 
     grad = eqx.filter_jit(eqx.filter_value_and_grad(total, has_aux=True))
@@ -170,7 +172,7 @@ def test_padding_never_matters():
     assert (short[3, past & (np.arange(T + 1)[:, None] > LENGTHS)] == 0).all()
 
     def total(net, inputs, values, lengths):
-        fields, stop = sequence_log_prob(net, inputs, values, lengths, none)
+        fields, stop, _ = sequence_log_prob(net, inputs, values, lengths, none)
         return sum(field.sum() for field in fields) + stop.sum()
 
     net, (inputs, values, lengths) = network(fields=2), data(fields=2)
@@ -183,7 +185,7 @@ def test_padding_never_matters():
 
 def test_without_a_learned_stop_there_is_no_hazard():
     """Neither weights for it, nor a term in the likelihood, nor a uniform that it would consume."""
-    shape = Architecture((CategoricalInput(3),), (Categorical(4), WithMissing(Normal())), 0, H, 5, VARIANTS["plain"])
+    shape = Architecture((Event(symbols=3),), (Categorical(4), WithMissing(Normal())), 0, H, 5, VARIANTS["plain"])
     net = Net(np.random.default_rng(0), shape)
     inputs, values, lengths = data(fields=2)
     assert asked(net, inputs[:1], values, lengths, none).shape == (2, T + 1, B)
@@ -193,7 +195,7 @@ def test_without_a_learned_stop_there_is_no_hazard():
 
 def test_a_distribution_over_sequences_sums_to_one():
     """All sequences of up to six symbols, plus the mass of going on: stop and symbols are one distribution."""
-    shape = Architecture((CategoricalInput(2),), (Categorical(2),), 4, H, 4, Network(dropout=0.0))
+    shape = Architecture((Event(symbols=2),), (Categorical(2),), 4, H, 4, Network(dropout=0.0))
     net = jax.tree.map(lambda w: jnp.asarray(w, float), Net(np.random.default_rng(2), shape))
     longest = 6
     every = [(n, k) for n in range(longest + 1) for k in range(2**n)]
@@ -252,10 +254,10 @@ def test_a_number_is_marked_where_it_is_missing_and_fed_back_no_further_than_its
 
 def params_of(net, ready, j, top, earlier):
     """Parameters of the distribution of field j, given the values of the fields before it."""
-    told = net.step_context(top)
+    context = net.step_context(top)
     for k, value in enumerate(earlier):
-        told = net.condition_on(ready, told, k, value)
-    return net.params(told, j)
+        context = net.condition_on(ready, context, k, value)
+    return net.params(context, j)
 
 
 def test_free_running_reads_the_expectation_of_its_own_output():
@@ -264,12 +266,12 @@ def test_free_running_reads_the_expectation_of_its_own_output():
     inputs, values, lengths = data()
     own = asked(net, inputs, values, lengths, none, jnp.ones((T + 1, B)))
     state, context = net.encode(inputs)
-    ready = net.prepare(context, B)
-    h, state = net.step(ready, net.start_rows(B), state, none)
+    ready = net.precompute(context, B)
+    h, state = net.step(ready, net.start_feedback(B), state, none)
     expected = ()
     for j, dist in enumerate(net.shape.distributions):
         expected += (dist.mean(params_of(net, ready, j, h, expected)),)
-    h, _ = net.step(ready, net.feed(ready, expected), state, none)
+    h, _ = net.step(ready, net.feed_back(ready, expected), state, none)
     params = params_of(net, ready, 0, h, ())
     np.testing.assert_allclose(own[0, 1, :2], net.shape.distributions[0].log_prob(params, values[0][1])[:2], atol=1e-10)
     taught = asked(net, inputs, values, lengths, none)
@@ -282,7 +284,7 @@ def test_free_running_gradients_flow_through_the_feedback():
     inputs, values, lengths = data(fields=2)
 
     def total(net):
-        fields, stop = sequence_log_prob(net, inputs, values, lengths, none, jnp.ones((T + 1, B)))
+        fields, stop, _ = sequence_log_prob(net, inputs, values, lengths, none, jnp.ones((T + 1, B)))
         return sum(field.sum() for field in fields) + stop.sum()
 
     both = eqx.filter_jit(eqx.filter_value_and_grad(total))
@@ -346,7 +348,7 @@ def test_h_and_c_start_different_and_depend_on_every_input():
 def test_the_bare_architecture_offers_the_context_to_no_step():
     """With `context="state"` the constants of all rows are the bias alone."""
     net = network("bare")
-    ready = net.prepare(net.encode(data()[0])[1], B)
+    ready = net.precompute(net.encode(data()[0])[1], B)
     assert net.cells[0].K is None
     assert (np.asarray(ready.constants[0]) == np.asarray(net.cells[0].b)).all()
 

@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unspool.network.decoder import Architecture, CategoricalInput, Net
+from unspool.network.decoder import Architecture, Net
+from unspool.network.distributions.base import Event
 from unspool.network.distributions.categorical import Categorical
-from unspool.network.distributions.mixture import Normal
+from unspool.network.distributions.normal import Normal
 from unspool.network.likelihood import free_running, sequence_log_prob, start_decoding, teacher_forced
 from unspool.options import Network
 
@@ -25,7 +26,7 @@ def float64():
 def case(*distributions):
     """A network without stops in float64, values, and uniforms for its draws."""
     rng = np.random.default_rng(0)
-    net = Net(rng, Architecture((CategoricalInput(2),), distributions, 0, 5, 4, Network(dropout=0.0)))
+    net = Net(rng, Architecture((Event(symbols=2),), distributions, 0, 5, 4, Network(dropout=0.0)))
     net = jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)), net)
     values = {Categorical: lambda: rng.integers(0, 3, (T, B)), Normal: lambda: rng.normal(size=(T, B))}
     data = tuple(jnp.asarray(values[type(dist)]()) for dist in distributions)
@@ -33,7 +34,7 @@ def case(*distributions):
 
 
 def on_its_own(net, values, uniforms):
-    return sequence_log_prob(net, INPUTS, values, LENGTHS, net.masks(), jnp.ones((T, B)), uniforms)[0]
+    return sequence_log_prob(net, INPUTS, values, LENGTHS, net.masks(), jnp.ones((T, B)), uniforms).fields
 
 
 def test_a_number_on_its_own_output_is_the_draw_that_the_uniforms_make():
@@ -42,10 +43,10 @@ def test_a_number_on_its_own_output_is_the_draw_that_the_uniforms_make():
     (own,) = on_its_own(net, values, uniforms)
     carry, ready = start_decoding(net, INPUTS, B)
     for t in range(T):
-        top, state = net.step(ready, carry.x, carry.state, net.masks())
+        top, state = net.step(ready, carry.feedback, carry.lstm, net.masks())
         params = net.params(net.step_context(top), 0)
         np.testing.assert_allclose(own[t], net.shape.distributions[0].log_prob(params, values[0][t]), atol=1e-10)
-        carry = carry._replace(state=state, x=net.feed(ready, (Normal().sample(params, uniforms[t]),)))
+        carry = carry._replace(lstm=state, feedback=net.feed_back(ready, (Normal().sample(params, uniforms[t]),)))
 
 
 def test_the_gradient_of_a_draw_reaches_location_and_spread():
@@ -56,7 +57,7 @@ def test_the_gradient_of_a_draw_reaches_location_and_spread():
         moved = eqx.tree_at(lambda n: n.outputs.b, net, bias)
         carry, ready = start_decoding(moved, INPUTS, B)
         _, carry = free_running(moved, ready, carry, values, net.masks(), jnp.ones((T, B)), uniforms)
-        top, _ = net.step(ready, carry.x, carry.state, net.masks())
+        top, _ = net.step(ready, carry.feedback, carry.lstm, net.masks())
         return net.shape.distributions[0].log_prob(net.params(net.step_context(top), 0), head_at_end).sum()
 
     bias = net.outputs.b

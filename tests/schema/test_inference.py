@@ -120,7 +120,7 @@ def test_digits_and_signs_are_tokens_rather_than_numbers_with_mistakes() -> None
 def test_a_field_overrides_what_would_be_inferred() -> None:
     data = {"m": list(range(1, 13)) * 10, "x": [[1, 2, 3]] * 60 + [[3, 2]] * 60}
     schema, examples = gather(data, inputs=[Number("m")], sequence=Number("x", "none", "point"))
-    assert schema.inputs == (Number("m", "standardise"),)
+    assert schema.inputs == (Number("m", "standardize"),)
     assert schema.steps == (Number("x", "none", "point"),)
     assert examples.steps["x"].dtype == np.int64
 
@@ -128,7 +128,7 @@ def test_a_field_overrides_what_would_be_inferred() -> None:
 def test_a_column_inside_records_can_be_overridden() -> None:
     data = {"k": ["a", "b"], "path": [[{"x": 1, "y": 2}, {"x": 2, "y": 5}], [{"x": 3, "y": 1}]]}
     schema, _ = gather(data, inputs="k", sequence={"path": [Category("x")]})
-    assert schema.steps == (Category("x"), Number("y", "standardise", "discretised"))
+    assert schema.steps == (Category("x"), Number("y", "standardize", "discretized"))
     with pytest.raises(SchemaError, match="fields of its records: x, y, found z"):
         gather(data, inputs="k", sequence={"path": [Category("z")]})
 

@@ -42,18 +42,18 @@ def series(kind: str) -> np.ndarray:
         ("walk", "difference"),
         ("counted walk", "difference"),
         ("price", "log_return"),
-        ("sine", "standardise"),
-        ("noisy sine", "standardise"),
-        ("ar0.9", "standardise"),
-        ("ar0.5", "standardise"),
-        ("lines", "gap"),
-        ("falling lines", "drop"),
-        ("drained", "drop"),
-        ("levels", "standardise"),
-        ("noise", "standardise"),
+        ("sine", "standardize"),
+        ("noisy sine", "standardize"),
+        ("ar0.9", "standardize"),
+        ("ar0.5", "standardize"),
+        ("lines", "increment"),
+        ("falling lines", "decrement"),
+        ("drained", "decrement"),
+        ("levels", "standardize"),
+        ("noise", "standardize"),
         ("rain", "log1p"),
         ("cauchy", "asinh"),
-        ("returns", "standardise"),
+        ("returns", "standardize"),
     ],
 )
 def test_each_kind_of_series_gets_its_transform(kind: str, transform: str) -> None:
@@ -66,26 +66,26 @@ def test_missing_values_do_not_change_the_choice() -> None:
     assert step_transform(price, OFFSETS) == "log_return"
 
 
-@pytest.mark.parametrize(("sign", "transform"), [(1, "gap"), (-1, "drop")])
+@pytest.mark.parametrize(("sign", "transform"), [(1, "increment"), (-1, "decrement")])
 def test_what_never_goes_back_must_move_often_and_never_the_other_way(sign: int, transform: str) -> None:
     """Twenty moves; a number of its own in every sequence is none, and the value before step 0 counts too."""
     moves = sign * np.tile(np.arange(5.0), 5)
     offsets = np.arange(0, 26, 5)
     assert step_transform(moves, offsets) == transform
-    assert step_transform(moves[:20], offsets[:5]) == "standardise"
+    assert step_transform(moves[:20], offsets[:5]) == "standardize"
     assert step_transform(moves[:20], offsets[:5], np.full(4, -sign * 1.0)) == transform
-    assert step_transform(moves, offsets, np.full(5, sign * 1.0)) == "standardise"
-    assert step_transform(np.repeat(sign * np.arange(40.0), 5), np.arange(0, 201, 5)) == "standardise"
+    assert step_transform(moves, offsets, np.full(5, sign * 1.0)) == "standardize"
+    assert step_transform(np.repeat(sign * np.arange(40.0), 5), np.arange(0, 201, 5)) == "standardize"
     back = moves.copy()
     back[3] -= sign * 3.0
-    assert step_transform(back, offsets) == "standardise"
+    assert step_transform(back, offsets) == "standardize"
     gone = np.where(np.arange(60) % 7 == 2, np.nan, sign * np.tile(np.arange(5.0), 12))
     assert step_transform(gone, np.arange(0, 61, 5)) == transform
 
 
-def test_few_values_are_standardised() -> None:
-    assert step_transform(np.array([1.0, 2.0, 4.0, 8.0]), np.array([0, 4])) == "standardise"
-    assert input_transform(np.exp(np.arange(10.0))) == "standardise"
+def test_few_values_are_standardized() -> None:
+    assert step_transform(np.array([1.0, 2.0, 4.0, 8.0]), np.array([0, 4])) == "standardize"
+    assert input_transform(np.exp(np.arange(10.0))) == "standardize"
 
 
 def test_the_price_of_a_market_is_a_log_return_and_its_returns_are_not() -> None:
@@ -94,4 +94,4 @@ def test_the_price_of_a_market_is_a_log_return_and_its_returns_are_not() -> None
     rows = np.arange(0, len(price) - 20, 5)[:, None] + np.arange(20)
     assert step_transform(price, np.array([0, len(price)])) == "log_return"
     assert step_transform(price[rows].ravel(), np.arange(len(rows) + 1) * 20) == "log_return"
-    assert step_transform(np.diff(np.log(price)), np.array([0, len(price) - 1])) == "standardise"
+    assert step_transform(np.diff(np.log(price)), np.array([0, len(price) - 1])) == "standardize"

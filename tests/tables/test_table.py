@@ -16,15 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unspool.errors import DataError, FileError, SchemaError
-from unspool.tables.columns import Ragged, to_list
+from unspool.tables.columns import Ragged, Record, to_list
 from unspool.tables.table import read
-from unspool.tables.writers import save_parts, write
+from unspool.tables.writers import file_type, save_parts, write
 
 moment = dt.datetime.fromisoformat
 
 COLUMNS = {
     "whole": [1, 2, 3],
-    "gap": [1, None, 3],
+    "increment": [1, None, 3],
     "real": [0.5, None, -2.25],
     "text": ["x", None, "ζ😀"],
     "flag": [True, False, None],
@@ -35,6 +35,13 @@ COLUMNS = {
     "records": [[{"x": 1, "y": "u"}], [], [{"x": 3, "y": None}]],
 }
 RECORDS = [dict(zip(COLUMNS, row, strict=True)) for row in zip(*COLUMNS.values(), strict=True)]
+
+
+def types_of(columns: dict) -> dict:
+    """What the columns of a table hold, in canonical form or not."""
+    known = {name: column for name, column in columns.items() if isinstance(column, (np.ndarray, Ragged, Record))}
+    rest = read({name: column for name, column in columns.items() if name not in known}).columns
+    return {name: file_type((known | rest)[name]) for name in columns}
 
 
 def plain(data, **options) -> dict:
@@ -123,7 +130,7 @@ def test_a_single_value_stands_for_all_rows() -> None:
 
 def save(columns: Mapping[str, Any], target: Any, form: str | None = None) -> None:
     """A table of one part."""
-    save_parts([columns], lambda: columns, target, form)
+    save_parts([columns], lambda: types_of(columns), target, form)
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "json", "parquet", "ndjson", "pq"])
@@ -162,7 +169,8 @@ def test_a_name_that_promises_compression_is_not_written(tmp_path: Path) -> None
 
 def test_values_without_a_common_type_are_refused_for_parquet_by_their_column(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"column 'b'.*Write CSV or JSON"):
-        save({"a": [1, 2], "b": ["x", 2]}, tmp_path / "table.parquet")
+        types = {"a": "int", "b": "mixed"}
+        save_parts([{"a": [1, 2], "b": ["x", 2]}], lambda: types, tmp_path / "table.parquet")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,13 +13,14 @@ import json, sys
 import jax
 import numpy as np
 from unspool.runtime.devices import available, placed
-from unspool.network.distributions.mixture import Normal
+from unspool.network.distributions.normal import Normal
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.decoder import Net, Shape, Symbols
 from unspool.options import Network
 from unspool.training.batching import Bucket
 from unspool.training.sharding import Spread
-from unspool.training.train_step import Recipe, Updates, copied, score, start, update
+from unspool.training.train_step import Recipe, Updates, copied, score, update
+from unspool.generation.beam import start
 
 shards, K, B, T = int(sys.argv[1]), 50, 64, 4
 spread = Spread(min(available(), shards), shards)

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from unspool.encoding.codec import Encoded
-from unspool.network.decoder import Architecture, CategoricalInput, Net
+from unspool.network.decoder import Architecture, Net
+from unspool.network.distributions.base import Event
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
-from unspool.network.distributions.mixture import Mixture, Normal, Point, StudentT
+from unspool.network.distributions.mixture import Mixture
+from unspool.network.distributions.normal import Normal, Point
 from unspool.network.distributions.reflected import Reflected
+from unspool.network.distributions.student_t import StudentT
 from unspool.options import Network
 from unspool.training.batching import to_buckets
 from unspool.training.initialization import fit_ar1, initialize_from_data
@@ -40,7 +43,7 @@ LENGTHS = np.tile([3, 5, 8], 200)
 
 def plain(dist, data):
     """A fresh network that has begun, and whose hidden state says nothing."""
-    shape = Architecture((CategoricalInput(2),), (Categorical(3), dist), 10, 6, 4, Network(dropout=0.0))
+    shape = Architecture((Event(symbols=2),), (Categorical(3), dist), 10, 6, 4, Network(dropout=0.0))
     net = initialize_from_data(Net(np.random.default_rng(0), shape), data)
     silent = lambda net: (net.outputs.A, net.outputs.B, net.stop[0])  # noqa: E731
     return eqx.tree_at(silent, net, (0 * net.outputs.A, tuple(0 * b for b in net.outputs.B), 0 * net.stop[0]))
@@ -69,12 +72,12 @@ def test_other_heads_begin_there_too(dist):
     """What they add is theirs: a mixture's parts, the odds of what is missing. The mean follows the value before."""
     data = encoded(LENGTHS)
     net = plain(dist, data)
-    gates, own = 4 * net.shape.size, slice(3, 3 + dist.size)
-    at = lambda x: net.outputs.b[own] + x * net.feedback[1][0, gates + 3 : gates + 3 + dist.size]  # noqa: E731
+    gates, own = 4 * net.shape.size, slice(3, 3 + dist.num_params)
+    at = lambda x: net.outputs.b[own] + x * net.feedback[1][0, gates + 3 : gates + 3 + dist.num_params]  # noqa: E731
     found = [float(dist.mean(at(x))) for x in (0.0, 1.0)]
     chain = fit_ar1(data.steps[1], data.offsets)
     assert found == pytest.approx([chain.constant, chain.constant + chain.slope], abs=1e-3)
-    first = net.outputs.b[own] + net.start[gates + 3 : gates + 3 + dist.size]
+    first = net.outputs.b[own] + net.start[gates + 3 : gates + 3 + dist.num_params]
     assert float(dist.mean(first)) == pytest.approx(chain.first[0], abs=1e-3)
 
 
@@ -100,7 +103,7 @@ def test_after_a_missing_value_there_is_nothing_to_go_on():
 
 
 def test_too_little_to_fit_leaves_the_network_where_it_was():
-    """Seven steps: standardised data are what is assumed, and nothing follows from anything."""
+    """Seven steps: standardized data are what is assumed, and nothing follows from anything."""
     chain = fit_ar1(np.arange(7.0), np.array([0, 7]))
     assert (chain.constant, chain.slope, chain.sharding, chain.first) == (0.0, 0.0, 1.0, (0.0, 1.0))
     empty = fit_ar1(np.zeros(0), np.zeros(3, np.int64))
@@ -123,7 +126,7 @@ def test_a_fresh_network_has_that_hazard():
 
 def test_where_lengths_do_not_vary_there_is_no_hazard_to_begin():
     data = encoded(np.full(40, 4))
-    shape = Architecture((CategoricalInput(2),), (Categorical(3), Normal()), 0, 6, 4, Network(dropout=0.0))
+    shape = Architecture((Event(symbols=2),), (Categorical(3), Normal()), 0, 6, 4, Network(dropout=0.0))
     net = initialize_from_data(Net(np.random.default_rng(0), shape), data)
     assert net.stop is None
     assert jnp.isfinite(net.outputs.b).all()

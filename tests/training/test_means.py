@@ -14,7 +14,7 @@ from unspool.encoding.codec import Codec
 from unspool.errors import OptionError
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
-from unspool.network.distributions.mixture import Normal
+from unspool.network.distributions.normal import Normal
 from unspool.network.distributions.zero_mean import ZeroMean
 from unspool.options import Network
 from unspool.training.initialization import initialize_from_data
@@ -31,7 +31,7 @@ def made(slope=0.0, effect=0.0, **options):
     for t in range(STEPS):
         x[:, t] = slope * x[:, t - 1] * (t > 0) + effect * (2 * sides[:, t] - 1) + rng.normal(size=EXAMPLES)
     data = {"k": ["a", "b"] * (EXAMPLES // 2), "side": sides.tolist(), "x": x.tolist()}
-    number = us.Number("x", transform="standardise", distribution="normal", **options)
+    number = us.Number("x", transform="standardize", distribution="normal", **options)
     schema, examples = gather(data, None, inputs="k", sequence=[us.Category("side"), number])
     codec = Codec.fit(schema, examples)
     encoded = codec.encode(examples)

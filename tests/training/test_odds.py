@@ -6,10 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unspool.network.decoder import Architecture, CategoricalInput, Net
+from unspool.network.decoder import Architecture, Net
+from unspool.network.distributions.base import Event
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
-from unspool.network.distributions.mixture import Normal
+from unspool.network.distributions.normal import Normal
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.options import Network
 from unspool.training.batching import Bucket
@@ -35,7 +36,7 @@ def bucket():
 @pytest.fixture(scope="module")
 def net():
     """Random weights, so that odds are anything; the second number of a step reads the first."""
-    shape = Architecture((CategoricalInput(2),), HEADS, STEPS + 1, 8, 4, Network(dropout=0.0))
+    shape = Architecture((Event(symbols=2),), HEADS, STEPS + 1, 8, 4, Network(dropout=0.0))
     return jax.tree.map(lambda w: 1.5 * w, Net(np.random.default_rng(0), shape))
 
 
@@ -76,7 +77,7 @@ def test_buckets_and_their_order_change_nothing(net, bucket):
 
 
 def test_numbers_alone_have_no_odds(bucket):
-    shape = Architecture((CategoricalInput(2),), (Normal(),), STEPS + 1, 8, 4, Network(dropout=0.0))
+    shape = Architecture((Event(symbols=2),), (Normal(),), STEPS + 1, 8, 4, Network(dropout=0.0))
     net = Net(np.random.default_rng(0), shape)
     assert recalibrate(net, [bucket]) is net
 
@@ -91,9 +92,7 @@ def test_a_symbol_that_was_not_seen_is_not_ruled_out(net, bucket):
 
 def test_many_symbols_are_left_alone_and_take_no_memory(monkeypatch):
     assert not counted_logits(Categorical(257)).any()
-    shape = Architecture(
-        (CategoricalInput(2),), (Categorical(3), Categorical(300)), STEPS + 1, 8, 4, Network(dropout=0.0)
-    )
+    shape = Architecture((Event(symbols=2),), (Categorical(3), Categorical(300)), STEPS + 1, 8, 4, Network(dropout=0.0))
     net = Net(np.random.default_rng(0), shape)
     monkeypatch.setattr("unspool.training.odds.NUMBERS", 10)
     rng = np.random.default_rng(0)

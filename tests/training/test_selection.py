@@ -38,9 +38,9 @@ def table():
 @pytest.mark.slow
 def test_a_trial_changes_what_is_better_beyond_doubt_and_nothing_else(table) -> None:
     schema, lines = chosen(table, ["stripes", "smooth", "count"])
-    assert [field.distribution for field in schema.steps] == ["histogram", "mixture", "discretised"]
+    assert [field.distribution for field in schema.steps] == ["histogram", "mixture", "discretized"]
     assert len(lines) == 1
-    assert lines[0].startswith("stripes: histogram on standardise in place of mixture on standardise")
+    assert lines[0].startswith("stripes: histogram on standardize in place of mixture on standardize")
 
 
 @pytest.mark.slow
@@ -54,12 +54,12 @@ def test_a_trial_finds_momentum_and_leaves_what_returns_to_its_mean() -> None:
     origin = 5 * RNG.normal(size=(150, 1)) + speed.cumsum(1)
     table = {"k": np.arange(150) % 2, "track": origin.tolist(), "level": level.tolist()}
     schema, lines = chosen(table, ["track", "level"])
-    assert [field.transform for field in schema.steps] == ["difference", "standardise"]
+    assert [field.transform for field in schema.steps] == ["difference", "standardize"]
     assert len(lines) == 1
 
 
 def test_what_is_told_stays_and_short_fits_have_no_trial(table) -> None:
-    told = Number("stripes", "standardise", "mixture")
+    told = Number("stripes", "standardize", "mixture")
     assert candidates(told, left_open_of(table, told), steps(np.arange(9.0))) == (told,)
     half = Number("stripes", "log1p")
     open_ = left_open_of(table, half)
@@ -82,9 +82,9 @@ def steps(values, name="x"):
 
 def test_only_heads_of_one_measure_compare() -> None:
     names = {"x", "x.transform"}
-    masses = candidates(Number("x", "standardise", "discretised"), names, steps(np.arange(9.0)))
-    densities = candidates(Number("x", "standardise", "mixture"), names, steps(np.arange(9.0)))
-    assert {field.distribution for field in masses} == {"discretised"}
+    masses = candidates(Number("x", "standardize", "discretized"), names, steps(np.arange(9.0)))
+    densities = candidates(Number("x", "standardize", "mixture"), names, steps(np.arange(9.0)))
+    assert {field.distribution for field in masses} == {"discretized"}
     assert {field.distribution for field in densities} == {"mixture", "histogram"}
     walk = Number("x", "difference", "mixture")
     assert candidates(walk, names, steps(np.arange(9.0))) == (walk,)
@@ -92,13 +92,13 @@ def test_only_heads_of_one_measure_compare() -> None:
 
 def test_differences_are_tried_where_a_number_moves_slowly_and_returns_where_it_is_positive_too() -> None:
     slow, fast = np.sin(np.arange(200.0) / 9), RNG.normal(size=200)
-    assert transforms(slow) == {"standardise", "difference"}
-    assert transforms(fast) == {"standardise"}
-    assert transforms(slow + 2) == {"standardise", "log1p", "difference", "log_return"}
-    assert transforms(np.round(9 * slow), "discretised") == {"standardise", "difference"}
-    assert transforms(slow, bounds=(-2.0, 2.0)) == {"standardise"}
+    assert transforms(slow) == {"standardize", "difference"}
+    assert transforms(fast) == {"standardize"}
+    assert transforms(slow + 2) == {"standardize", "log1p", "difference", "log_return"}
+    assert transforms(np.round(9 * slow), "discretized") == {"standardize", "difference"}
+    assert transforms(slow, bounds=(-2.0, 2.0)) == {"standardize"}
 
 
 def transforms(values, distribution="mixture", bounds="auto"):
-    field = Number("x", "standardise", dist, bounds)
+    field = Number("x", "standardize", dist, bounds)
     return {option.transform for option in candidates(field, {"x", "x.transform"}, steps(values))}

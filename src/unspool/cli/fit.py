@@ -76,10 +76,10 @@ def fit(
         flag: columns that are true or false.
         when: columns that are dates.
         vector: columns that are lists of numbers of one length.
-        transform: COLUMN=TRANSFORM, of none, standardise, log1p, asinh, difference, log_return, gap,
+        transform: COLUMN=TRANSFORM, of none, standardize, log1p, asinh, difference, log_return, gap,
             drop; what is seen as gaps never falls, what is seen as drops never rises.
         dist: COLUMN=HEAD, the distribution of a number, of normal, student_t, mixture,
-            discretised, histogram, point.
+            discretized, histogram, point.
         mean: COLUMN=MEAN, whether the mean of a number may follow input and history, of learned,
             constant; constant is for returns on a market and their like.
         unit: COLUMN=UNIT, what a step of a text is, of char, word, bpe.

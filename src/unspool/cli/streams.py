@@ -4,6 +4,7 @@ import csv
 import os
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from unspool.runtime.atomic_files import file_error
 
 if TYPE_CHECKING:
     from unspool.encoding.codec import Codec
+    from unspool.encoding.columns import Column
 
 
 def names(texts: Iterable[str] | None) -> list[str]:
@@ -45,14 +47,7 @@ def typed_pins(codec: "Codec", given: Iterable[str] | None) -> dict[int, dict[st
     Raises:
         OptionError: another form, a column that a step doesn't have, or one that is pinned twice at a step.
     """
-    from unspool.encoding.describe import parse_typed
-    from unspool.schema.fields import Flag, Flags
-
-    fields = {
-        name: (Flag(name) if isinstance(field, Flags) else field, column)
-        for field, column in zip(codec.schema.steps, codec.steps, strict=True)
-        for name in field.columns
-    }
+    fields = {name: (column, m) for field, column in codec.step_columns() for m, name in enumerate(field.columns)}
     pins: dict[int, dict[str, Any]] = {}
     for text in given or ():
         location, equals, value = text.partition("=")
@@ -62,7 +57,9 @@ def typed_pins(codec: "Codec", given: Iterable[str] | None) -> dict[int, dict[st
             raise OptionError("--pin", f"{known}, steps counted from 0", repr(text))
         if name in pins.get(int(step), {}):
             raise OptionError("--pin", "every value once", f"{step}.{name} twice")
-        pins.setdefault(int(step), {})[name] = parse_typed(value, *fields[name], f"pin: step {step}, column {name!r}")
+        column, member = fields[name]
+        where = f"pin: step {step}, column {name!r}"
+        pins.setdefault(int(step), {})[name] = _parsed(column, value, location=where, member=member)
     return pins or None
 
 
@@ -72,28 +69,26 @@ def typed_allow(codec: "Codec", given: Iterable[str] | None) -> dict[str, Any] |
     Raises:
         OptionError: another form, or a column that a step doesn't have.
     """
-    from unspool.encoding.describe import parse_typed
-    from unspool.schema.fields import Flag, Flags, Number, When
-
-    fields = {
-        name: (Flag(name) if isinstance(field, Flags) else field, column)
-        for field, column in zip(codec.schema.steps, codec.steps, strict=True)
-        for name in field.columns
-    }
+    fields = {name: (column, m) for field, column in codec.step_columns() for m, name in enumerate(field.columns)}
     allow: dict[str, Any] = {}
     for name, text in pairs(given, "--allow").items():
         if name not in fields:
             raise OptionError("--allow", f"one of the columns {', '.join(fields)}", repr(name))
-        field, column = fields[name]
-        location = f"allow, column {name!r}"
-        if isinstance(field, (Number, When)):
+        column, member = fields[name]
+        parse = partial(_parsed, column, location=f"allow, column {name!r}", member=member)
+        if column.num_symbols is None and len(column.types) == 1:
             low, dots, high = text.partition("..")
             if not dots:
                 raise OptionError("--allow", f"{name}=LOW..HIGH, either of which may be left out", repr(text))
-            allow[name] = tuple(parse_typed(end, field, column, location) for end in (low, high))
+            allow[name] = tuple(map(parse, (low, high)))
         else:
-            allow[name] = [parse_typed(value, field, column, location) for value in names([text]) or [""]]
+            allow[name] = [parse(value) for value in names([text]) or [""]]
     return allow or None
+
+
+def _parsed(column: "Column", text: str, *, location: str, member: int) -> Any:
+    """A typed value; an empty text is a missing one."""
+    return None if text == "" else column.parse(text, location, member)
 
 
 def source(data: str) -> Any:

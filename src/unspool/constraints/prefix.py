@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 
 from unspool.dataset.examples import Examples
-from unspool.dataset.flags import join_flags
+from unspool.dataset.groups import join_columns
 from unspool.dataset.layouts import unfold
 from unspool.encoding.codec import Codec
 from unspool.encoding.tokenizers import tokenize
 from unspool.errors import SchemaError
 from unspool.schema.coercion import coerce
-from unspool.schema.fields import Flags
+from unspool.schema.fields import Flags, Joint
 from unspool.tables.arrow import from_values
 from unspool.tables.location import Location
 
@@ -47,8 +47,8 @@ def read_prefix(codec: Codec, prefix: Any, rows: int) -> tuple[dict[str, np.ndar
         raise SchemaError("prefix", f"steps with {', '.join(missing)}", f"steps with {', '.join(columns)}")
     locations = dict.fromkeys(columns, location)
     steps = {
-        field.name: join_flags(columns, field, locations)
-        if isinstance(field, Flags)
+        field.name: join_columns(columns, field, locations)
+        if isinstance(field, (Flags, Joint))
         else coerce(columns[field.name], field, location)
         for field in schema.steps
     }

@@ -8,69 +8,42 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from unspool.dataset.flags import join_flags
+from unspool.dataset.groups import group_columns, join_columns, parse_combinations
 from unspool.dataset.layouts import RawExamples, from_long, from_rows, from_two
+from unspool.dataset.ragged import PER_EXAMPLE, PER_STEP, RaggedSet
 from unspool.dataset.roles import Roles, columns_of, name_of, parse_roles, roles_of
 from unspool.dataset.windows import Windows
 from unspool.errors import SchemaError, together
 from unspool.schema.coercion import coerce, timestamps_or_none
-from unspool.schema.fields import AnyField, Category, Field, Flags, Number, Schema, Text, When
+from unspool.schema.fields import AnyField, Category, Field, Flags, Joint, Number, Schema, Text, When
 from unspool.schema.inference import infer_input, infer_steps
 from unspool.schema.monotone import as_number
-from unspool.tables.columns import Column, offsets_from_lengths, ragged_indices
 from unspool.tables.location import Location
 from unspool.tables.table import Table, read
 
 
 @dataclass(frozen=True, eq=False)
-class Examples:
+class Examples(RaggedSet):
     """Raw values, before encoding (their forms: see `unspool.schema.coercion.coerce`).
 
     Args:
         inputs: by name, one value per example.
-        steps: by name, (S,) values of all sequences laid end to end; of text, its code points.
-        offsets: (N + 1,) int64; sequence i has steps `offsets[i]` to `offsets[i + 1]`.
+        steps: by name, (S,) values of all sequences end to end; of text, its code points; of a field of several columns
+            (S, M).
+        offsets: see `RaggedSet`, as `starts` and `gap`.
         first: by name, (N,) float64: the values before step 0 of numeric step fields, where they are known.
-        starts: (N,) position of each window in its series; None for examples that are not windows.
-        gap: positions by which a split by time must keep windows apart.
         location: what error messages call the data.
         ids: what tells the sequences apart, when rows don't.
     """
 
-    inputs: dict[str, np.ndarray]
-    steps: dict[str, np.ndarray]
+    inputs: dict[str, np.ndarray] = field(metadata=PER_EXAMPLE)
+    steps: dict[str, np.ndarray] = field(metadata=PER_STEP)
     offsets: np.ndarray
-    first: dict[str, np.ndarray] = field(default_factory=dict)
-    starts: np.ndarray | None = None
+    first: dict[str, np.ndarray] = field(default_factory=dict, metadata=PER_EXAMPLE)
+    starts: np.ndarray | None = field(default=None, metadata=PER_EXAMPLE)
     gap: int = 0
     location: str = "the data"
-    ids: list[Any] | None = None
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """(N,) steps of each sequence."""
-        return np.diff(self.offsets)
-
-    def take(self, rows: np.ndarray) -> "Examples":
-        """The given examples, in the given order.
-
-        Args:
-            rows: positions.
-        """
-        at = ragged_indices(self.offsets, rows)
-        return Examples(
-            {name: column[rows] for name, column in self.inputs.items()},
-            {name: column[at] for name, column in self.steps.items()},
-            offsets_from_lengths(self.lengths[rows]),
-            {name: column[rows] for name, column in self.first.items()},
-            None if self.starts is None else self.starts[rows],
-            self.gap,
-            self.location,
-            None if self.ids is None else [self.ids[row] for row in rows.tolist()],
-        )
+    ids: list[Any] | None = field(default=None, metadata=PER_EXAMPLE)
 
     def input_location(self, name: str) -> Location:
         """Where an input column is."""
@@ -89,6 +62,7 @@ def gather(
     sequence: Any = None,
     id: str | None = None,  # noqa: A002
     order: str | None = None,
+    combinations: Any = None,
 ) -> tuple[Schema, Examples]:
     """Read data in any layout, infer its schema, and lay out its sequences: what `fit` starts with.
 
@@ -99,8 +73,10 @@ def gather(
         sequence: the column that holds the sequences, or the columns of a step; fields override inference.
         id: the column that tells sequences apart.
         order: the column that orders their steps.
+        combinations: tuples of categories of a step that are one symbol, see `unspool.schema.fields.Joint`.
 
     Raises:
+        OptionError: combinations of another form, or of what are no categories of a step.
         SchemaError: columns that aren't there, or values that their role or kind can't have.
         DataError: data that can't be read or learned from; the message says where, and what to do.
 
@@ -109,11 +85,12 @@ def gather(
         >>> examples.steps["x"].tolist(), examples.offsets.tolist()
         ([1, 2, 3, 2, 4], [0, 3, 5])
     """
+    joint = parse_combinations(combinations)
     if isinstance(data, Windows):
         _check_windows(data, inputs, sequence)
-        return _infer(data.raw, data.request, windows=data)
-    request = parse_roles(inputs, sequence)
-    return _infer(_collect(data, steps, request, id, order, ()), request, id=id, order=order)
+        return _infer(data.raw, replace(data.roles, combinations=joint), windows=data)
+    roles = replace(parse_roles(inputs, sequence), combinations=joint)
+    return _infer(_collect(data, steps, roles, id, order, ()), roles, id=id, order=order)
 
 
 def left_open(schema: Schema, data: Any, inputs: Any, sequence: Any) -> set[str]:
@@ -125,10 +102,10 @@ def left_open(schema: Schema, data: Any, inputs: Any, sequence: Any) -> set[str]
         inputs: as for `gather`.
         sequence: as for `gather`.
     """
-    request = data.request if isinstance(data, Windows) else parse_roles(inputs, sequence)
+    roles = data.roles if isinstance(data, Windows) else parse_roles(inputs, sequence)
     open_ = set()
     for item in schema.steps:
-        asked = request.overrides.get(item.name, item)
+        asked = roles.overrides.get(item.name, item)
         if isinstance(item, Number) and (asked is item or (isinstance(asked, Number) and asked.distribution == "auto")):
             open_.add(item.name)
             if asked is item or (isinstance(asked, Number) and asked.transform == "auto"):
@@ -166,8 +143,8 @@ def gather_as(
     # A CSV file's columns are unknown until it is read, and reading it needs to know which are text.
     table = read(data, strings=[*strings, *((schema.sequence,) if schema.layout == "rows" else ())])
     steps = None if steps is None else read(steps, "the steps" if not isinstance(steps, str) else None)
-    request = roles_of(schema, table.columns)
-    kept, lost = _there(request, schema, table, steps)
+    roles = roles_of(schema, table.columns)
+    kept, lost = _there(roles, schema, table, steps)
     wrong = [of.unknown(names) for of, names in lost if names]
     raw = _collect(table, steps, kept, schema.id, schema.order, strings)
     if schema.first:
@@ -180,27 +157,27 @@ def gather_as(
 
 
 def _there(
-    request: Roles, schema: Schema, table: Table, steps: Table | None
+    roles: Roles, schema: Schema, table: Table, steps: Table | None
 ) -> tuple[Roles, list[tuple[Table, list[str]]]]:
-    """What of a request the tables can give, and what they lack; all of it where without that nothing can be read."""
+    """What of a roles the tables can give, and what they lack; all of it where without that nothing can be read."""
     home = table if steps is None else steps
     has = lambda item, of: set(columns_of(item)) <= set(of.columns)  # noqa: E731
-    inputs = tuple(item for item in request.inputs if has(item, table))
-    sequence = tuple(item for item in request.sequence or () if has(item, home))
-    lost = [(table, [name for item in request.inputs for name in columns_of(item) if name not in table.columns])]
-    lost += [(home, [name for item in request.sequence or () for name in columns_of(item) if name not in home.columns])]
+    inputs = tuple(item for item in roles.inputs if has(item, table))
+    sequence = tuple(item for item in roles.sequence or () if has(item, home))
+    lost = [(table, [name for item in roles.inputs for name in columns_of(item) if name not in table.columns])]
+    lost += [(home, [name for item in roles.sequence or () for name in columns_of(item) if name not in home.columns])]
     if home is table:
         lost = [(table, [name for _, names in lost for name in names])]
     needed = {schema.id, schema.order} - {None}
     if not sequence or not len(home) or not needed <= set(home.columns):
-        return request, []
-    return replace(request, inputs=inputs, sequence=sequence), lost
+        return roles, []
+    return replace(roles, inputs=inputs, sequence=sequence), lost
 
 
 def _collect(
     data: Any,
     steps: Any,
-    request: Roles,
+    roles: Roles,
     id: str | None,  # noqa: A002
     order: str | None,
     strings: Sequence[str],
@@ -209,52 +186,53 @@ def _collect(
         raise SchemaError("id", "the column that both tables share", "None", 'Pass id="column".')
     if id is None and order is not None:
         raise SchemaError("id", "the column that tells sequences apart, because there is an order", "None")
-    cells = [name_of(asked) for asked in request.sequence or ()] if id is None else []
+    cells = [name_of(asked) for asked in roles.sequence or ()] if id is None else []
     table = read(data, strings=[*strings, *cells])
     if id is None:
-        return from_rows(table, request)
+        return from_rows(table, roles)
     if steps is None:
-        return from_long(table, request, id, order)
-    return from_two(table, read(steps, "the steps" if not isinstance(steps, str) else None), request, id, order)
+        return from_long(table, roles, id, order)
+    return from_two(table, read(steps, "the steps" if not isinstance(steps, str) else None), roles, id, order)
 
 
 def _infer(
     raw: RawExamples,
-    request: Roles,
+    roles: Roles,
     *,
     id: str | None = None,  # noqa: A002
     order: str | None = None,
     windows: Windows | None = None,
 ) -> tuple[Schema, Examples]:
     before: tuple[str, ...] = windows.before if windows else ()
-    asked: dict[str, str | Field] = {name_of(item): item for item in request.inputs}
-    if request.first is not None:
-        chosen = request.first or tuple(raw.steps)
+    asked: dict[str, str | Field] = {name_of(item): item for item in roles.inputs}
+    if roles.first is not None:
+        chosen = roles.first or tuple(raw.steps)
         before = tuple(name_of(item) for item in chosen)
         raw = raw.cut_first(before)
     raw.check()
-    inner = [name for item in request.inner.values() for name in item.columns]
+    inner = [name for item in roles.inner.values() for name in item.columns]
     unknown = sorted(set(inner) - set(raw.steps))
     if unknown:
         raise SchemaError("sequence", f"fields of its records: {', '.join(raw.steps)}", ", ".join(unknown))
     bases = {name: raw.inputs[name] for name in before}
     known = {name: as_number(base) for name, base in bases.items() if isinstance(base, np.ndarray) and _counts(base)}
-    locations = {name: Location(raw.source, name, raw.offsets, raw.ids) for name in [*raw.steps, *request.overrides]}
-    columns = with_blocks(raw.steps, tuple(request.overrides.values()), locations)
-    fields, steps = infer_steps(columns, raw.offsets, request.overrides, known, locations)
+    locations = {name: Location(raw.source, name, raw.offsets, raw.ids) for name in [*raw.steps, *roles.overrides]}
+    columns, overrides = group_columns(raw.steps, roles.overrides, locations)
+    locations |= {name: Location(raw.source, name, raw.offsets, raw.ids) for name in overrides}
+    fields, steps = infer_steps(columns, raw.offsets, overrides, known, locations)
     nearest = _since(fields, steps, raw, known)
     fields = tuple(
         msgspec.structs.replace(item, since=nearest[item.name]) if item.name in nearest else item for item in fields
     )
-    kinds = {item.name: item for item in fields}
-    if request.first is not None:
+    if roles.first is not None:
+        kinds = {name: item for item in fields for name in item.columns}
         asked |= {name_of(item): _like(kinds[name_of(item)], item) for item in chosen}
-    distributions: list[AnyField] = []
+    input_fields: list[AnyField] = []
     inputs: dict[str, np.ndarray] = {}
     for name, item in asked.items():
-        dist, inputs[name] = infer_input(raw.inputs[name], item, Location(raw.source, name, None, raw.ids))
-        distributions.append(dist)
-    schema = Schema(tuple(distributions), fields, raw.form, raw.layout, id, order, before, raw.sequence)
+        given, inputs[name] = infer_input(raw.inputs[name], item, Location(raw.source, name, None, raw.ids))
+        input_fields.append(given)
+    schema = Schema(tuple(input_fields), fields, raw.form, raw.layout, id, order, before, raw.sequence)
     return schema, _examples(schema, raw, inputs, steps, windows)
 
 
@@ -262,26 +240,14 @@ def _like(step: Field, asked: str | Field) -> str | Field:
     """The kind of an input that is a step's first value: that of the step, unless overridden."""
     if not isinstance(asked, str):
         return asked
-    return (
-        Number(asked) if isinstance(step, Number) else Category(asked) if isinstance(step, (Category, Text)) else asked
-    )
+    if isinstance(step, Number):
+        return Number(asked)
+    return Category(asked) if isinstance(step, (Category, Joint, Text)) else asked
 
 
 def _counts(column: np.ndarray) -> bool:
     """Whether a column is of numbers or moments."""
     return column.dtype.kind in "ifM"
-
-
-def with_blocks(
-    columns: Mapping[str, Column], fields: tuple[Field, ...], locations: Mapping[str, Location]
-) -> dict[str, Column]:
-    """The columns of a step, with those of the members of each block joined, in the place of the first of them."""
-    blocks = tuple(item for item in fields if isinstance(item, Flags))
-    owner = {member: item.name for item in blocks for member in item.members}
-    placed: dict[str, Column] = {}
-    for name, column in columns.items():
-        placed.setdefault(owner.get(name, name), column)
-    return placed | {item.name: join_flags(columns, item, locations) for item in blocks}
 
 
 def _as_schema(
@@ -297,8 +263,8 @@ def _as_schema(
         if item.name in raw.inputs
     ]
     for item in schema.steps:
-        if isinstance(item, Flags) and not set(item.columns) & missing:
-            jobs.append((steps, item, partial(join_flags, raw.steps, item, locations)))
+        if isinstance(item, (Flags, Joint)) and not set(item.columns) & missing:
+            jobs.append((steps, item, partial(join_columns, raw.steps, item, locations)))
         elif not set(item.columns) & missing:
             jobs.append((steps, item, partial(coerce, raw.steps[item.name], item, locations[item.name])))
     for into, item, job in jobs:
@@ -362,12 +328,12 @@ def _check_windows(data: Windows, inputs: Any, sequence: Any) -> None:
     """Windows bring their own columns; what the model was given beside must not contradict them."""
     names: Callable[[Any], list[str]] = lambda asked: [name_of(item) for item in asked or ()]  # noqa: E731
     if inputs is not None or sequence is not None:
-        request = parse_roles(inputs if inputs is not None else data.request.inputs, sequence)
-        same = names(request.inputs) == names(data.request.inputs)
-        same &= request.sequence is None or names(request.sequence) == names(data.request.sequence)
+        roles = parse_roles(inputs if inputs is not None else data.roles.inputs, sequence)
+        same = names(roles.inputs) == names(data.roles.inputs)
+        same &= roles.sequence is None or names(roles.sequence) == names(data.roles.sequence)
         if not same:
-            found = f"{names(request.inputs)} and {names(request.sequence)}"
-            expected = f"the columns of the windows, {names(data.request.inputs)} and {names(data.request.sequence)}"
+            found = f"{names(roles.inputs)} and {names(roles.sequence)}"
+            expected = f"the columns of the windows, {names(data.roles.inputs)} and {names(data.roles.sequence)}"
             raise SchemaError("inputs and sequence", expected, found, "Leave them out: windows bring their own.")
 
 

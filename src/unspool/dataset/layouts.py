@@ -85,20 +85,18 @@ class RawExamples:
         return replace(self, inputs=self.inputs | first, steps=steps, offsets=offsets_from_lengths(lengths - 1))
 
 
-def from_rows(table: Table, request: Roles) -> RawExamples:
+def from_rows(table: Table, roles: Roles) -> RawExamples:
     """One row an example: the sequence is in a cell, or in several cells as parallel lists.
 
     Raises:
         SchemaError: a column that isn't there, or holds no sequences.
         DataError: a missing sequence, or parallel lists of different lengths.
     """
-    if not request.sequence:
+    if not roles.sequence:
         hint = 'Pass sequence="column"; or id="column" if each row is one step.'
         raise SchemaError(table.location, "the column that holds the sequences", f"only {listing(table.columns)}", hint)
-    asked_for = [
-        part for asked in request.sequence for part in (asked.members if isinstance(asked, Flags) else (asked,))
-    ]
-    given, held = list(map(name_of, request.inputs)), list(map(name_of, asked_for))
+    asked_for = [part for asked in roles.sequence for part in (asked.members if isinstance(asked, Flags) else (asked,))]
+    given, held = list(map(name_of, roles.inputs)), list(map(name_of, asked_for))
     table.need([*given, *held])
     if set(given) & set(held):
         hint = "To give the first value as the input, pass First()."
@@ -116,7 +114,7 @@ def from_rows(table: Table, request: Roles) -> RawExamples:
             form = "records"
         offsets = bounds
         steps |= columns
-    inputs = {name_of(asked): table.columns[name_of(asked)] for asked in request.inputs}
+    inputs = {name_of(asked): table.columns[name_of(asked)] for asked in roles.inputs}
     whole = held[0] if len(held) == 1 else "sequence"
     return RawExamples(inputs, steps, offsets, form, "rows", table.location, sequence=whole)
 
@@ -183,7 +181,7 @@ def _vectors(column: Ragged, values: Ragged, location: Location) -> dict[str, Co
     return {f"{location.column}[{axis}]": values.values[axis::width] for axis in range(width)}
 
 
-def from_long(table: Table, request: Roles, key: str, order: str | None) -> RawExamples:
+def from_long(table: Table, roles: Roles, key: str, order: str | None) -> RawExamples:
     """One row a step: rows that share an id are a sequence, and their inputs are all the same.
 
     Raises:
@@ -191,7 +189,7 @@ def from_long(table: Table, request: Roles, key: str, order: str | None) -> RawE
         DataError: a missing id; an order value that is missing or given twice; rows of one id apart from each
             other without an order; an input that differs within an id.
     """
-    names, steps = _long_columns(table, request, key, order)
+    names, steps = _long_columns(table, roles, key, order)
     ids, rows, offsets = group(table, key, order)
     inputs: dict[str, Column] = {}
     for name in names:
@@ -203,14 +201,14 @@ def from_long(table: Table, request: Roles, key: str, order: str | None) -> RawE
     return RawExamples(inputs, sequences, offsets, form, "long", table.location, ids)
 
 
-def from_two(inputs: Table, steps: Table, request: Roles, key: str, order: str | None) -> RawExamples:
+def from_two(inputs: Table, steps: Table, roles: Roles, key: str, order: str | None) -> RawExamples:
     """Two tables: one row an id with the inputs, one row a step; an id without steps has an empty sequence.
 
     Raises:
         DataError: an id twice among the inputs, or one that only the steps have; and as `from_long`.
     """
-    inputs.need([key, *map(name_of, request.inputs)])
-    bare = Roles((), request.first, request.sequence, request.inner)
+    inputs.need([key, *map(name_of, roles.inputs)])
+    bare = Roles((), roles.first, roles.sequence, roles.inner)
     _, names = _long_columns(steps, bare, key, order)
     ids, rows, offsets = group(steps, key, order)
     wanted = to_list(ids_of(inputs, key))
@@ -235,18 +233,18 @@ def from_two(inputs: Table, steps: Table, request: Roles, key: str, order: str |
     kept = order_of[order_of >= 0]
     moved = rows[ragged_indices(offsets, kept)]
     sequences = {name: take(steps.columns[name], moved) for name in names}
-    columns = {name_of(asked): inputs.columns[name_of(asked)] for asked in request.inputs}
+    columns = {name_of(asked): inputs.columns[name_of(asked)] for asked in roles.inputs}
     form: Form = "records" if len(names) > 1 else "list"
     return RawExamples(columns, sequences, offsets_from_lengths(new_lengths), form, "long", steps.location, wanted)
 
 
-def _long_columns(table: Table, request: Roles, key: str, order: str | None) -> tuple[list[str], list[str]]:
-    names = [name_of(asked) for asked in request.inputs]
-    if request.sequence is None:
+def _long_columns(table: Table, roles: Roles, key: str, order: str | None) -> tuple[list[str], list[str]]:
+    names = [name_of(asked) for asked in roles.inputs]
+    if roles.sequence is None:
         taken = {*names, key, order}
         steps = [name for name in table.columns if name not in taken]
     else:
-        steps = [name for asked in request.sequence for name in columns_of(asked)]
+        steps = [name for asked in roles.sequence for name in columns_of(asked)]
     table.need([key, order, *names, *steps])
     for role, used in (("id", {key}), ("input", set(names))):
         both = sorted(used & set(steps))

@@ -1,35 +1,38 @@
-"""What the caller asked for, in one form: which columns are inputs, which are the sequence, what was overridden."""
+"""The roles of columns, as the user gave them: which are inputs, which are the sequence, what was overridden."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from unspool.errors import SchemaError
-from unspool.schema.fields import Field, First, Schema
+from unspool.schema.fields import Field, First, Joint, Schema
 
 ColumnSpec = str | Field
 
 
 @dataclass(frozen=True)
 class Roles:
-    """A normalised request.
+    """The roles of columns.
 
     Args:
         inputs: columns that are inputs.
         first: the step fields whose first value is an input: `()` all of them, None no such request.
         sequence: columns that are, or hold, the sequence; None: all that are left.
         inner: overrides of the fields inside the records or vectors of a sequence column.
+        combinations: categories of the step that are one symbol.
     """
 
     inputs: tuple[ColumnSpec, ...] = ()
     first: tuple[ColumnSpec, ...] | None = None
     sequence: tuple[ColumnSpec, ...] | None = None
     inner: Mapping[str, Field] = field(default_factory=dict)
+    combinations: tuple[Joint, ...] = ()
 
     @property
     def overrides(self) -> dict[str, Field]:
         """Fields given for the step, by name."""
-        return dict(self.inner) | {asked.name: asked for asked in self.sequence or () if isinstance(asked, Field)}
+        asked = [*(spec for spec in self.sequence or () if isinstance(spec, Field)), *self.combinations]
+        return dict(self.inner) | {field.name: field for field in asked}
 
 
 def name_of(asked: ColumnSpec) -> str:
@@ -43,7 +46,7 @@ def columns_of(asked: ColumnSpec) -> tuple[str, ...]:
 
 
 def parse_roles(inputs: Any, sequence: Any) -> Roles:
-    """Normalise what `fit` was given.
+    """The roles that the user gave.
 
     Args:
         inputs: a column name, a field, `First(...)`, or several of them.
@@ -53,8 +56,8 @@ def parse_roles(inputs: Any, sequence: Any) -> Roles:
         SchemaError: anything else, or no input at all.
 
     Examples:
-        >>> parse_request(["country"], "name")
-        Request(inputs=('country',), first=None, sequence=('name',), inner={})
+        >>> parse_roles(["country"], "name").sequence
+        ('name',)
     """
     asked: list[ColumnSpec] = []
     first: tuple[ColumnSpec, ...] | None = None
@@ -79,7 +82,7 @@ def parse_roles(inputs: Any, sequence: Any) -> Roles:
 
 
 def roles_of(schema: Schema, columns: Iterable[str]) -> Roles:
-    """The request that a fitted schema makes of new data.
+    """The roles that a fitted schema gives to new data.
 
     Args:
         schema: the schema.

@@ -24,14 +24,14 @@ class Windows:
 
     Args:
         raw: the examples.
-        request: which columns are what.
+        roles: which columns are what.
         starts: (N,) position in the series where each window starts.
         length: steps of a window, and so the gap that a split by time needs.
         at: which row the inputs are taken from.
     """
 
     raw: RawExamples
-    request: Roles
+    roles: Roles
     starts: np.ndarray
     length: int
     at: At
@@ -84,13 +84,11 @@ def windows(
     length, stride = _count(length, "length"), _count(stride, "stride")
     if at not in get_args(At):
         raise OptionError("windows(at=...)", "'before' or 'first'", repr(at))
-    request = parse_roles(inputs, sequence)
-    if request.first is not None or not request.sequence:
+    roles = parse_roles(inputs, sequence)
+    if roles.first is not None or not roles.sequence:
         raise SchemaError("windows", "columns as inputs and columns as the sequence", f"{inputs!r} and {sequence!r}")
     table = read(series)
-    given, steps = (
-        [name for asked in part for name in columns_of(asked)] for part in (request.inputs, request.sequence)
-    )
+    given, steps = ([name for asked in part for name in columns_of(asked)] for part in (roles.inputs, roles.sequence))
     table.need([order, *given, *steps])
     _check_sorted(order_keys(table, order), Location(table.location, order))
     lead = 1 if at == "before" else 0
@@ -110,7 +108,7 @@ def windows(
         table.location,
         [f"window from row {start + 1}" for start in starts.tolist()],
     )
-    return Windows(raw, request, starts, length, at)
+    return Windows(raw, roles, starts, length, at)
 
 
 def _count(value: Any, name: str) -> int:

@@ -1,58 +1,53 @@
 """The codec: everything fitted between tables and the arrays that the network sees, and back."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from unspool.dataset.examples import Examples, base_inputs, gather_as
-from unspool.encoding.columns import InputColumn, StepColumn, Vocabulary
-from unspool.encoding.combinations import Combination, check_combinations
-from unspool.encoding.describe import describe, parse_typed
-from unspool.encoding.fit import INPUT_COLUMN, fit_input, fit_step, step_column
-from unspool.encoding.monotone import IncrementEncoder
-from unspool.encoding.multilabel import MultiLabel
-from unspool.encoding.numeric import NumericEncoder
-from unspool.encoding.tokenizers import check_vocabulary, detokenize, is_bytes, tokenize
+from unspool.dataset.ragged import PER_EXAMPLE, PER_STEP, RaggedSet
+from unspool.encoding.columns import Continuation, InputColumn, StepColumn, ValueType
+from unspool.encoding.fit import (
+    AnyInputColumn,
+    AnyStepColumn,
+    check_column,
+    fit_input,
+    fit_step,
+    input_column,
+    step_column,
+)
+from unspool.encoding.tokenizers import tokenize
 from unspool.errors import SchemaError, together
 from unspool.schema.coercion import coerce
-from unspool.schema.fields import Field, Schema, Vector
+from unspool.schema.fields import AnyField, Schema, Vector
 from unspool.schema.monotone import as_number
-from unspool.tables.columns import offsets_from_lengths, ragged_indices
 from unspool.tables.location import Location
 from unspool.tables.table import Table, is_many, read
 
 
 @dataclass(frozen=True, eq=False)
-class Encoded:
+class Encoded(RaggedSet):
     """Examples as the network sees them.
 
     Args:
         inputs: per input field, int32 (N,) symbols, or float64 (N, D), NaN where missing.
-        steps: per step field, all sequences laid end to end: (S,) int32 symbols (V is what training never
+        steps: per step field, of all sequences end to end: (S,) int32 symbols (V is what training never
             saw), or float64, NaN where missing.
-        offsets: (N + 1,) int64; sequence i has steps `offsets[i]` to `offsets[i + 1]`.
+        offsets: see `RaggedSet`, as `starts` and `gap`.
         log_jacobian: per step field, (S,) float64: what to add to log p(encoded) for log p(original).
-        starts: (N,) position of each window in its series; None for examples that are not windows.
-        gap: positions by which a split by time must keep windows apart.
     """
 
-    inputs: tuple[np.ndarray, ...]
-    steps: tuple[np.ndarray, ...]
-    offsets: np.ndarray
-    log_jacobian: tuple[np.ndarray, ...]
-    starts: np.ndarray | None = None
+    inputs: tuple[NDArray[Any], ...] = dataclasses.field(metadata=PER_EXAMPLE)
+    steps: tuple[NDArray[Any], ...] = dataclasses.field(metadata=PER_STEP)
+    offsets: NDArray[np.int64]
+    log_jacobian: tuple[NDArray[Any], ...] = dataclasses.field(metadata=PER_STEP)
+    starts: NDArray[np.int64] | None = dataclasses.field(default=None, metadata=PER_EXAMPLE)
     gap: int = 0
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """(N,) int64."""
-        return np.diff(self.offsets)
 
     @property
     def distinct(self) -> int:
@@ -66,23 +61,6 @@ class Encoded:
         """The log-Jacobian of all fields and steps."""
         return float(sum(column.sum() for column in self.log_jacobian))
 
-    def take(self, rows: np.ndarray) -> "Encoded":
-        """The given examples, in the given order.
-
-        Args:
-            rows: positions, or (N,) bool.
-        """
-        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        index = ragged_indices(self.offsets, rows)
-        return Encoded(
-            tuple(column[rows] for column in self.inputs),
-            tuple(column[index] for column in self.steps),
-            offsets_from_lengths(self.lengths[rows]),
-            tuple(column[index] for column in self.log_jacobian),
-            None if self.starts is None else self.starts[rows],
-            self.gap,
-        )
-
 
 class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The schema with everything that was fitted to the data: what the model file keeps.
@@ -95,33 +73,46 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         longest: of the longest.
         examples: number N of sequences.
         total: number S of steps.
-        combinations: categories of a step of which only the tuples of training are generated.
     """
 
     schema: Schema
-    inputs: tuple[InputColumn, ...]
-    steps: tuple[StepColumn, ...]
+    inputs: tuple[AnyInputColumn, ...]
+    steps: tuple[AnyStepColumn, ...]
     shortest: int
     longest: int
     examples: int = 0
     total: int = 0
-    combinations: tuple[Combination, ...] = ()
 
     def __post_init__(self) -> None:
-        for role, fields, columns in (
-            ("input", self.schema.inputs, self.inputs),
-            ("step", self.schema.steps, self.steps),
+        for role, pairs, kind_of in (
+            ("input", self.input_columns(strict=False), input_column),
+            ("step", self.step_columns(strict=False), step_column),
         ):
-            kinds = [INPUT_COLUMN[type(field)] if role == "input" else step_column(field) for field in fields]
-            if kinds != [type(column) for column in columns]:
-                found = ", ".join(type(column).__name__ for column in columns)
-                raise SchemaError(f"codec, {role} columns", ", ".join(kind.__name__ for kind in kinds), found)
-        for field, column in zip(self.schema.steps, self.steps, strict=True):
-            if isinstance(column, Vocabulary):
-                check_vocabulary(field, column)
-        check_combinations(self.combinations, self.schema, self.steps)
+            wanted, found = [kind_of(field) for field, _ in pairs], [type(column) for _, column in pairs]
+            if wanted != found or len(pairs) != len(getattr(self.schema, f"{role}s")):
+                names = [", ".join(kind.__name__ for kind in kinds) for kinds in (wanted, found)]
+                raise SchemaError(f"codec, {role} columns", *names)
+            for field, column in pairs:
+                check_column(field, column)
         if not 0 <= self.shortest <= self.longest:
             raise SchemaError("codec, lengths", "0 <= shortest <= longest", f"{self.shortest} and {self.longest}")
+
+    def input_columns(self, *, strict: bool = True) -> list[tuple[AnyField, InputColumn]]:
+        """Every input field with its column."""
+        return list(zip(self.schema.inputs, self.inputs, strict=strict))
+
+    def step_columns(self, *, strict: bool = True) -> list[tuple[AnyField, StepColumn]]:
+        """Every step field with its column."""
+        return list(zip(self.schema.steps, self.steps, strict=strict))
+
+    @property
+    def types(self) -> dict[str, ValueType]:
+        """What every column of a step holds, by name."""
+        return {
+            name: kind
+            for field, column in self.step_columns()
+            for name, kind in zip(field.columns, column.types, strict=True)
+        }
 
     @classmethod
     def fit(cls, schema: Schema, examples: Examples) -> "Codec":
@@ -136,8 +127,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         lengths = examples.lengths
         return cls(
             schema,
-            tuple(inputs),
-            tuple(steps),
+            tuple(inputs),  # type: ignore[arg-type]
+            tuple(steps),  # type: ignore[arg-type]
             int(lengths.min()),
             int(lengths.max()),
             len(examples),
@@ -160,14 +151,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         inputs, pairs, wrong = self._encoded(examples)
         if wrong:
             raise together(wrong, examples.location)
-        return Encoded(
-            inputs,
-            tuple(values for values, _ in pairs),
-            examples.offsets,
-            tuple(slope for _, slope in pairs),
-            examples.starts,
-            examples.gap,
-        )
+        steps, jacobians = zip(*pairs, strict=True)
+        return Encoded(inputs, steps, examples.offsets, jacobians, examples.starts, examples.gap)
 
     def read_inputs(self, data: Any) -> Table:
         """The inputs to generate from, as a table: any kind of table, or a dict of single values.
@@ -183,7 +168,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         table.need([field.name for field in self.schema.inputs])
         return table
 
-    def encode_inputs(self, data: Any) -> tuple[np.ndarray, ...]:
+    def encode_inputs(self, data: Any) -> tuple[NDArray[Any], ...]:
         """Per input field, int32 (N,) or float64 (N, D), for generation.
 
         Args:
@@ -195,17 +180,17 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         table = self.read_inputs(data)
         encoded, wrong = [], []
-        for field, column in zip(self.schema.inputs, self.inputs, strict=True):
+        for field, column in self.input_columns():
             location = Location(table.location, field.name)
             try:
-                encoded.append(encode_input(column, coerce(table.column(field.name), field, location), location))
+                encoded.append(column.encode_input(coerce(table.column(field.name), field, location), location))
             except SchemaError as error:
                 wrong.append(error)
         if wrong:
             raise together(wrong, table.location)
         return tuple(encoded)
 
-    def bases(self, data: Any) -> dict[str, np.ndarray]:
+    def bases(self, data: Any) -> dict[str, NDArray[Any]]:
         """By name, (N,) float64: the values before step 0, for `decode`, from the inputs to generate from."""
         table = self.read_inputs(data)
         kinds = {field.name: field for field in self.schema.inputs}
@@ -221,56 +206,63 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Args:
             texts: by input name, one text per example.
 
+        Raises:
+            SchemaError: what can't be a value of its column.
+
         Examples: `{"month": ["3"]}` gives `{"month": [3]}` where months are whole numbers.
         """
-        columns = {field.name: (field, column) for field, column in zip(self.schema.inputs, self.inputs, strict=True)}
-        parsed: dict[str, list[Any]] = {}
-        for name, given in texts.items():
-            field, column = columns.get(name, (None, None))
-            parsed[name] = [parse_typed(text, field, column, f"input {name!r}") for text in given]
-        return parsed
+        columns = {field.name: column for field, column in self.input_columns()}
+        return {
+            name: [
+                None if text == "" else columns[name].parse(text, f"input {name!r}") if name in columns else text
+                for text in given
+            ]
+            for name, given in texts.items()
+        }
 
     def decode(
         self,
-        steps: Sequence[np.ndarray],
-        offsets: np.ndarray,
-        first: Mapping[str, np.ndarray] | None = None,
-        known: Mapping[str, np.ndarray] | None = None,
-        most: Mapping[str, np.ndarray] | None = None,
-        *,
-        rounded: bool = True,
-    ) -> dict[str, np.ndarray]:
-        """Flat columns in original units: undoes `encode`.
+        steps: Sequence[NDArray[Any]],
+        offsets: NDArray[np.int64],
+        before: Mapping[str, NDArray[Any]] | None = None,
+        observed: Mapping[str, NDArray[np.float64]] | None = None,
+        upper: Mapping[str, NDArray[np.float64]] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """Columns in original units, all sequences end to end: undoes `encode`.
 
         Args:
             steps: per step field, (S,) int32 or floats, NaN where missing.
             offsets: (N + 1,).
-            first: by name, (N,) the values before step 0, where the schema has them; see `bases`. Of pieces of bytes,
-                those that were left over; see `unspool.encoding.tokenizers.detokenize`.
-            known: by name of a number or moment, (S,) float64 what was given rather than drawn, NaN elsewhere; it comes
-                back as it is.
-            most: by name, (S,) what no value of a column of gaps may pass; see `unspool.encoding.monotone`.
-            rounded: numbers as training had them; else what more steps can go on from.
+            before: by name, (N,) the values before step 0, where the schema has them; see `bases`.
+            observed: by name, see `Continuation.observed`.
+            upper: by name, see `Continuation.upper`.
 
         Returns:
-            By name, (S,) values; text as an object array of characters, words or pieces. A block of flags has a column
-            for each member.
+            By name, (S,) values; text as an object array of characters, words or pieces. A field of several columns
+            has them all.
         """
-        decoded: dict[str, np.ndarray] = {}
-        for field, column, values in zip(self.schema.steps, self.steps, steps, strict=True):
-            if isinstance(column, Vocabulary) and is_bytes(field):
-                decoded[field.name], _ = detokenize(column, values, np.asarray(offsets), (first or {}).get(field.name))
-            elif isinstance(column, Vocabulary):
-                decoded[field.name] = column.decode(values)
-            elif isinstance(column, MultiLabel):
-                decoded |= column.decode(values)
-            else:
-                more = [(first or {}).get(field.name), (known or {}).get(field.name)]
-                more += [(most or {}).get(field.name)] if isinstance(column, IncrementEncoder) else []
-                decoded[field.name] = column.decode(values, np.asarray(offsets), *more, rounded=rounded)
-        return decoded
+        return self.decode_on(steps, offsets, before, observed, upper)[0]
 
-    def show(self, columns: Mapping[str, np.ndarray], offsets: np.ndarray, *, apart: bool = False) -> list[Any]:
+    def decode_on(
+        self,
+        steps: Sequence[NDArray[Any]],
+        offsets: NDArray[np.int64],
+        before: Mapping[str, NDArray[Any]] | None = None,
+        observed: Mapping[str, NDArray[np.float64]] | None = None,
+        upper: Mapping[str, NDArray[np.float64]] | None = None,
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        """As `decode`, and by name what the next steps of the same sequences go on from: their `before`."""
+        decoded: dict[str, NDArray[Any]] = {}
+        last: dict[str, NDArray[Any]] = {}
+        for (field, column), encoded in zip(self.step_columns(), steps, strict=True):
+            known = [(by_name or {}).get(field.name) for by_name in (before, observed, upper)]
+            values, end = column.decode(encoded, Continuation(np.asarray(offsets), *known))
+            decoded |= dict(zip(field.columns, values, strict=True))
+            if end is not None:
+                last[field.name] = end
+        return decoded, last
+
+    def show(self, columns: Mapping[str, NDArray[Any]], offsets: NDArray[Any], *, apart: bool = False) -> list[Any]:
         """One Python value per sequence, in the schema's form: str, list, list of dicts, list of lists.
 
         Args:
@@ -292,28 +284,25 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def describe(self) -> str:
         """The aligned table that fit and `unspool inspect` print: every field, and what was found in it."""
-        observed = {}
-        for field, column in zip(self.schema.inputs, self.inputs, strict=True):
-            observed["input", field.name] = describe(column)
-        for field, step in zip(self.schema.steps, self.steps, strict=True):
-            observed["step", field.name] = describe(step)
+        found = {("input", field.name): column.describe() for field, column in self.input_columns()}
+        found |= {("step", field.name): column.describe() for field, column in self.step_columns()}
         span = str(self.longest) if self.shortest == self.longest else f"{self.shortest} to {self.longest}"
         length = f"{span} steps, {self.examples:,} sequences, {self.total:,} steps in all"
-        return self.schema.describe(observed, length)
+        return self.schema.describe(found, length)
 
     def _encoded(
         self, examples: Examples
-    ) -> tuple[tuple[np.ndarray, ...], list[tuple[np.ndarray, np.ndarray]], list[SchemaError]]:
+    ) -> tuple[tuple[NDArray[Any], ...], list[tuple[NDArray[Any], NDArray[Any]]], list[SchemaError]]:
         """Inputs, and steps with their log-Jacobians, of the columns that are there; and what is wrong with others."""
         inputs, steps, wrong = [], [], []
-        for field, column in zip(self.schema.inputs, self.inputs, strict=True):
+        for field, column in self.input_columns():
             if field.name in examples.inputs:
                 try:
                     location = examples.input_location(field.name)
-                    inputs.append(encode_input(column, examples.inputs[field.name], location))
+                    inputs.append(column.encode_input(examples.inputs[field.name], location))
                 except SchemaError as error:
                     wrong.append(error)
-        for field, step in zip(self.schema.steps, self.steps, strict=True):
+        for field, step in self.step_columns():
             if field.name in examples.steps:
                 try:
                     steps.append(encode_step(field, step, examples))
@@ -326,11 +315,11 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def _strings(self) -> list[str]:
         """Columns whose values are text, so that a CSV file's "007" isn't read as 7."""
-        fields = [*zip(self.schema.inputs, self.inputs, strict=True), *zip(self.schema.steps, self.steps, strict=True)]
         return [
-            field.name
-            for field, column in fields
-            if isinstance(column, Vocabulary) and any(isinstance(value, str) for value in column.values)
+            name
+            for field, column in [*self.input_columns(), *self.step_columns()]
+            for name, kind in zip(field.columns, column.types, strict=True)
+            if kind in ("text", "mixed")
         ]
 
     def _whole_vectors(self, data: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -345,28 +334,13 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {**data, **{name: [value] * (rest[0] if rest else 1) for name, value in single.items()}}
 
 
-def encode_input(column: InputColumn, values: np.ndarray, location: Location) -> np.ndarray:
-    """An input field's values for the network."""
-    if isinstance(column, Vocabulary):
-        return column.encode(values, location, strict=True)
-    return (
-        column.encode(values, location)[:, None]
-        if isinstance(column, NumericEncoder)
-        else column.encode(values, location)
-    )
-
-
-def encode_step(field: Field, column: StepColumn, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+def encode_step(field: AnyField, column: StepColumn, examples: Examples) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """A step field's values for the network, and the log-Jacobian of each."""
-    values, location = examples.steps[field.name], examples.step_location(field.name)
-    if isinstance(column, Vocabulary):
-        return column.encode(values, location, strict=False), np.zeros(len(values))
-    if isinstance(column, MultiLabel):
-        return column.encode(values, location), np.zeros(len(values))
-    return column.encode_with_slope(values, location, examples.offsets, examples.first.get(field.name))
+    location, before = examples.step_location(field.name), examples.first.get(field.name)
+    return column.encode(examples.steps[field.name], location, examples.offsets, before)
 
 
-def _python(values: np.ndarray) -> list[Any]:
+def _python(values: NDArray[Any]) -> list[Any]:
     """Plain Python values, None where missing."""
     if values.dtype.kind == "M":
         return values.tolist()  # NaT is None

@@ -16,7 +16,7 @@ import numpy as np
 
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec
-from unspool.encoding.columns import StepColumn, VectorEncoder, Vocabulary
+from unspool.encoding.columns import StepColumn
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import AnyField, Category, Number, Schema, Vector, When
 from unspool.schema.inference import MAX_SYMBOLS, MIN_COUNT_PER_SYMBOL, complete_number, complete_when
@@ -73,7 +73,7 @@ def from_nothing(count: int) -> tuple[np.ndarray]:
 
 def is_constant(codec: Codec) -> bool:
     """Whether all rows are the same, so that there is nothing to learn of them."""
-    return all(isinstance(column, Vocabulary) and len(column.values) == 1 for column in codec.steps)
+    return all(column.num_symbols == 1 for column in codec.steps)
 
 
 def as_inputs(codec: Codec, rows: Codec, columns: Mapping[str, np.ndarray]) -> dict[str, Column]:
@@ -84,10 +84,10 @@ def as_inputs(codec: Codec, rows: Codec, columns: Mapping[str, np.ndarray]) -> d
         rows: of the rows.
         columns: what `rows.decode` gave.
     """
-    parts = iter(zip(rows.schema.steps, rows.steps, strict=True))
+    parts = iter(rows.step_columns())
     inputs: dict[str, Column] = {}
-    for field, column in zip(codec.schema.inputs, codec.inputs, strict=True):
-        width = column.dim if isinstance(column, VectorEncoder) else 1
+    for field, column in codec.input_columns():
+        width = column.width if isinstance(field, Vector) else 1
         axes = [_as_input(field, fitted, columns[part.name]) for part, fitted in itertools.islice(parts, width)]
         inputs[field.name] = _joined(axes) if isinstance(field, Vector) else axes[0]
     return inputs
@@ -148,7 +148,7 @@ def _plain(values: np.ndarray) -> np.ndarray:
 
 def _as_input(field: AnyField, column: StepColumn, values: np.ndarray) -> np.ndarray:
     """The values of a step field in canonical form, see `unspool.tables.columns`; of one type, whatever was drawn."""
-    if isinstance(column, Vocabulary) and {type(value) for value in column.values} <= {int, type(None)}:
+    if column.num_symbols is not None and column.types == ("int",):
         gone = missing_mask(values)
         whole = np.where(gone, 0, values).astype(np.int64)
         values = np.where(gone, np.nan, whole) if column.nullable else whole

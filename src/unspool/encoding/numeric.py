@@ -1,15 +1,25 @@
-"""Numbers, fitted: which transform, with which centre and spread."""
+"""Numbers, fitted: which transform, with which location and scale."""
 
 import itertools
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from unspool.encoding import transforms
+from unspool.encoding.columns import (
+    Continuation,
+    Cumulative,
+    Decoded,
+    InputColumn,
+    Origins,
+    StepColumn,
+    ValueType,
+    refuse_missing,
+)
 from unspool.errors import SchemaError
-from unspool.schema.coercion import is_whole
-from unspool.tables.columns import offsets_from_lengths
+from unspool.tables.columns import is_whole
 from unspool.tables.location import Location, listing
 
 DIFFERENCE_TRANSFORMS = ("difference", "log_return")
@@ -22,21 +32,23 @@ BOUND_TOLERANCE = 1e-5
 """How far, as a share of the range of training, float32 may carry a value beyond its bound."""
 
 
-class NumericEncoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="scaled"):
+class NumericEncoder(
+    InputColumn, StepColumn, Cumulative, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="numeric"
+):
     """A column of numbers, made comparable: z = (y - loc) / scale, where y is the transformed value.
 
     For `"difference"` and `"log_return"` y is the step from the last present value of the sequence, or from the
     value before step 0 where that is known. The first present value of a sequence that starts from nothing
-    is itself (its logarithm), with its own centre and spread.
+    is itself (its logarithm), with its own location and scale.
 
     Args:
         transform: any but "auto".
-        loc: centre of y.
-        scale: spread of y, above 0.
-        first_loc: centre of first values; of series transforms only.
-        first_scale: their spread, above 0.
+        loc: mean of y.
+        scale: standard deviation of y, above 0.
+        first_loc: mean of first values; of differences only.
+        first_scale: their standard deviation, above 0.
         decimals: 0 when training saw whole numbers only, so that whole numbers come back; 1 to 6 when it saw decimals
-            of at most so many places, to which what comes back is rounded; else None.
+            of at most so many digits, to which what comes back is rounded; else None.
         nullable: training saw a missing value.
         unit: what log1p and asinh measure x in.
         low: the smallest value of training.
@@ -44,15 +56,15 @@ class NumericEncoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
         missing: share of missing values in training.
         step: of the grid that all values of training lie on; 0 where there is none.
         mass: the distribution gives the masses of the grid's cells, rather than a density.
-        atoms: values with a mass of their own; of series transforms, differences.
-        floor: no draw is below it, or None.
-        ceiling: no draw is above it, or None.
+        point_masses: values with a mass of their own; of differences, the differences.
+        floor: no sample is below it, or None.
+        ceiling: no sample is above it, or None.
         edges: of the bins of a histogram, in the network's units.
-        levels: the values of the grid that occur, where others are rare.
-        unseen: probability of a value that is none of the levels.
+        support_points: the values of the grid that occur, where others are rare.
+        unseen: probability of a value that is none of the support points.
     """
 
-    transform: Literal["none", "standardise", "log1p", "asinh", "difference", "log_return"]
+    transform: Literal["none", "standardize", "log1p", "asinh", "difference", "log_return"]
     loc: float
     scale: float
     first_loc: float = 0.0
@@ -79,9 +91,11 @@ class NumericEncoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
         if any(later <= before for before, later in itertools.pairwise(self.edges)):
             raise SchemaError("number, edges", "rising numbers", str(self.edges))
         if any(later <= before for before, later in itertools.pairwise(self.support_points)):
-            raise SchemaError("number, levels", "rising numbers", listing(map(repr, self.support_points)))
+            raise SchemaError("number, support points", "rising numbers", listing(map(repr, self.support_points)))
         if self.support_points and not (len(self.support_points) > 1 and 0 < self.unseen < 1 and self.step > 0):
-            raise SchemaError("number, levels", "two or more, of a grid, and a probability of others", str(self.unseen))
+            raise SchemaError(
+                "number, support points", "two or more, of a grid, and a probability of others", str(self.unseen)
+            )
 
     @classmethod
     def fit(
@@ -90,16 +104,16 @@ class NumericEncoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
         transform: str,
         location: Location,
         offsets: np.ndarray | None = None,
-        base: np.ndarray | None = None,
+        before: np.ndarray | None = None,
     ) -> "NumericEncoder":
-        """Find centre and spread.
+        """Find location and scale.
 
         Args:
             values: (S,) int64 or float64, NaN where missing, at least one present.
             transform: any but "auto".
             location: where the column is.
             offsets: (N + 1,) for the steps of sequences.
-            base: (N,) the values before step 0, NaN or None where unknown.
+            before: (N,) the values before step 0, NaN or None where unknown.
 
         Raises:
             SchemaError: a value that the transform is not defined for.
@@ -107,16 +121,16 @@ class NumericEncoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
         x = values.astype(np.float64)
         present = x[~np.isnan(x)]
         start = cls(transform, 0.0, 1.0, unit=transforms.natural_unit(present, transform))  # type: ignore[arg-type]
-        y, alone, _ = start.steps(x, offsets, base, location)
+        y, alone, _ = start.increments(x, offsets, before, location)
         first = (0.0, 1.0)
         if transform == "none":
             loc, scale = 0.0, 1.0
         else:
-            loc, scale = transforms.centre_and_spread(y[~alone])
+            loc, scale = transforms.location_and_scale(y[~alone])
             if alone.any():
-                # Sequences that all start at one value get the spread of the steps, not an arbitrary 1.
-                centre, spread = transforms.centre_and_spread(y[alone])
-                first = (centre, spread if np.ptp(y[alone]) > 0 else scale)
+                # Sequences that all start at one value get the scale of the steps, not an arbitrary 1.
+                first_loc, first_scale = transforms.location_and_scale(y[alone])
+                first = (first_loc, first_scale if np.ptp(y[alone]) > 0 else scale)
         return msgspec.structs.replace(
             start,
             loc=loc,
@@ -130,33 +144,66 @@ class NumericEncoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
             missing=1 - len(present) / len(x),
         )
 
-    def encode(
-        self, values: np.ndarray, location: Location, offsets: np.ndarray | None = None, base: np.ndarray | None = None
-    ) -> np.ndarray:
-        """(S,) float64 z, NaN where missing.
+    @property
+    def num_symbols(self) -> int | None:
+        """None: it is a number."""
+        return None
+
+    @property
+    def width(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def types(self) -> tuple[ValueType, ...]:
+        """Whole numbers where training had no others."""
+        return ("int" if self.decimals == 0 else "float",)
+
+    def describe(self) -> str:
+        """Range, grid, point masses and transform."""
+        grid = f", steps of {self.step:g}" if self.mass else ""
+        grid += f" with {len(self.support_points)} values" if self.support_points else ""
+        often = f", often {listing([f'{value:g}' for value in self.point_masses], 3)}" if self.point_masses else ""
+        missing = f", {self.missing:.2%} missing" if self.nullable else ""
+        return f"{self.low:g} to {self.high:g}{grid}{often}, {self.transform}{missing}"
+
+    def parse(self, text: str, location: str, member: int = 0) -> float:
+        """The number."""
+        return parse_float(text, location)
+
+    def encode_input(self, values: NDArray[Any], location: Location) -> NDArray[Any]:
+        """(N, 1) float64 z, NaN where missing.
 
         Raises:
             SchemaError: a value that the transform is not defined for, or a missing one where training had none.
         """
-        return self.encode_with_slope(values, location, offsets, base)[0]
+        return self.encode(values, location)[0][:, None]
 
-    def encode_with_slope(
-        self, values: np.ndarray, location: Location, offsets: np.ndarray | None = None, base: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """z, and log(dz/dx) of each step, so that log p(x) = log p(z) + log(dz/dx); 0 where missing, and for masses."""
+    def encode(
+        self,
+        values: NDArray[Any],
+        location: Location,
+        offsets: NDArray[np.int64] | None = None,
+        before: NDArray[np.float64] | None = None,
+    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """(S,) float64 z, NaN where missing, and log(dz/dx), so that log p(x) = log p(z) + log(dz/dx).
+
+        The logarithm is 0 where a value is missing, and where it has a mass rather than a density.
+
+        Raises:
+            SchemaError: a value that the transform is not defined for, or a missing one where training had none.
+        """
         x = values.astype(np.float64)
-        gone = np.isnan(x)
-        if gone.any() and not self.nullable:
-            raise missing_value(location, int(np.argmax(gone)))
-        y, alone, kept = self.steps(x, offsets, base, location)
+        refuse_missing(np.isnan(x), location, nullable=self.nullable)
+        y, alone, kept = self.increments(x, offsets, before, location)
         z, slope = np.full(len(x), np.nan), np.zeros(len(x))
         z[kept] = np.where(alone, (y - self.first_loc) / self.first_scale, (y - self.loc) / self.scale)
         slope[kept] = transforms.log_slope(x[kept], self.transform, self.unit)
         slope[kept] -= np.where(alone, np.log(self.first_scale), np.log(self.scale))
         if self.mass:
             slope[:] = 0.0
-        for atom in self.point_mass_positions:
-            slope[np.abs(z - atom) <= POINT_MASS_TOLERANCE * (1 + abs(atom))] = 0.0
+        for point in self.point_mass_positions:
+            slope[np.abs(z - point) <= POINT_MASS_TOLERANCE * (1 + abs(point))] = 0.0
         return z, slope
 
     @property
@@ -166,62 +213,80 @@ class NumericEncoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
         y = atoms if self.transform in DIFFERENCE_TRANSFORMS else transforms.forward(atoms, self.transform, self.unit)
         return ((y - self.loc) / self.scale).tolist()
 
-    def decode(
-        self,
-        z: np.ndarray,
-        offsets: np.ndarray | None = None,
-        base: np.ndarray | None = None,
-        known: np.ndarray | None = None,
-        *,
-        rounded: bool = True,
-    ) -> np.ndarray:
-        """Values in original units: int64 where training had whole numbers and none is missing, else float64.
-
-        Args:
-            z: (S,) as the network sees them, NaN where missing.
-            offsets: (N + 1,) for the steps of sequences.
-            base: (N,) the values before step 0, NaN or None where unknown.
-            known: (S,) values that are known as they are, NaN elsewhere; what follows goes on from them.
-            rounded: as training had them; else as float64, which more steps can go on from.
-        """
-        z = np.asarray(z, np.float64)
+    def decode(self, encoded: NDArray[Any], continuation: Continuation) -> Decoded:
+        """Values in original units: int64 where training had whole numbers and none is missing, else float64."""
+        z = np.asarray(encoded, np.float64)
         kept = ~np.isnan(z)
-        y = z[kept]
-        if self.transform in DIFFERENCE_TRANSFORMS:
-            inner = self._inner(kept, offsets)
-            before = self.before(base)
-            _, alone = transforms.differences(y, inner, before)
-            step = self._exactly(y * self.scale + self.loc, y)
-            step = np.where(alone, y * self.first_scale + self.first_loc, step)
-            anchors = None if known is None else transforms.forward(known[kept], self.transform, self.unit)
-            y = transforms.accumulate(*transforms.anchored(step, inner, before, anchors))
-            if self.transform == "difference" and (self.floor is not None or self.ceiling is not None):
-                y = np.clip(y, self.floor, self.ceiling)  # draws are within, up to what float32 loses
-            exact = transforms.inverse(y, self.transform, self.unit)
-        else:
+        y, observed = z[kept], continuation.observed
+        if self.cumulative is None:
             exact = self._exactly(transforms.inverse(y * self.scale + self.loc, self.transform, self.unit), y)
+        else:
+            exact = self._summed(y, kept, continuation)
         x = np.full(len(z), np.nan)
         x[kept] = self._within(self._on_grid(exact))
-        if known is not None:
-            x = np.where(np.isnan(known), x, known)
-        if self.decimals is None or not rounded:
-            return x
-        x = np.round(x, self.decimals)
-        whole = self.decimals == 0 and bool(kept.all()) and bool(np.all(np.abs(x) < 2.0**63))
-        return x.astype(np.int64) if whole else x
+        if observed is not None:
+            x = np.where(np.isnan(observed), x, observed)
+        last = None if self.cumulative is None else last_values(x, continuation)
+        return Decoded((rounded(x, self.decimals),), last)
 
-    def steps(
-        self, x: np.ndarray, offsets: np.ndarray | None, base: np.ndarray | None, location: Location
+    def _summed(self, y: NDArray[np.float64], kept: NDArray[np.bool_], continuation: Continuation) -> NDArray[Any]:
+        """Present values of a column that is seen by differences."""
+        inner = transforms.present_offsets(kept, continuation.offsets)
+        before = None if continuation.before is None else self.start(continuation.before)
+        _, alone = transforms.differences(y, inner, before)
+        step = self._exactly(y * self.scale + self.loc, y)
+        step = np.where(alone, y * self.first_scale + self.first_loc, step)
+        observed = continuation.observed
+        anchors = None if observed is None else transforms.forward(observed[kept], self.transform, self.unit)
+        total = transforms.accumulate(*transforms.anchored(step, inner, before, anchors))
+        if self.transform == "difference" and (self.floor is not None or self.ceiling is not None):
+            total = np.clip(total, self.floor, self.ceiling)  # samples are within, up to what float32 loses
+        return transforms.inverse(total, self.transform, self.unit)
+
+    @property
+    def cumulative(self) -> Cumulative | None:
+        """Differences and log-returns add up."""
+        return self if self.transform in DIFFERENCE_TRANSFORMS else None
+
+    @property
+    def sum_unit(self) -> float:
+        """The scale of the differences."""
+        return self.scale
+
+    @property
+    def never(self) -> None:
+        """A difference may have any sign."""
+        return
+
+    def origins(self, before: NDArray[np.float64] | None, rows: int) -> Origins:
+        """The value before step 0, or the mean of first values where there is none.
+
+        Examples:
+            >>> NumericEncoder("difference", 0.5, 2.0, first_loc=7.0).origins(np.array([3.0, np.nan]), 2)
+            Origins(at=array([3., 7.]), start=array([ 0., nan]), unit=2.0)
+        """
+        known = self.start(np.full(rows, np.nan) if before is None else before)
+        start = np.where(np.isnan(known), np.nan, 0.0)
+        return Origins(np.where(np.isnan(known), self.first_loc, known), start, self.sum_unit)
+
+    def to_sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The value, or its logarithm."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return transforms.forward(values, self.transform, self.unit)
+
+    def increments(
+        self, x: np.ndarray, offsets: np.ndarray | None, before: np.ndarray | None, location: Location
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Y of the present values, which of them start from nothing, and which are present."""
         kept = self.check(x, location)
         y = transforms.forward(x[kept], self.transform, self.unit)
         if self.transform not in DIFFERENCE_TRANSFORMS:
             return y, np.zeros(len(y), bool), kept
-        step, alone = transforms.differences(y, self._inner(kept, offsets), self.before(base))
+        inner = transforms.present_offsets(kept, np.array([0, len(kept)]) if offsets is None else offsets)
+        step, alone = transforms.differences(y, inner, None if before is None else self.start(before))
         return step, alone, kept
 
-    def placed(self, x: float) -> float:
+    def to_network(self, x: float) -> float:
         """Z of a number that doesn't add up; minus infinity where the transform has none that small."""
         value = np.array([x])
         if not transforms.legal(value, self.transform, self.unit)[0]:
@@ -244,9 +309,9 @@ class NumericEncoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
         return kept
 
     def _exactly(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Atoms as they were, where float32 has rounded them."""
-        for atom, location in zip(self.point_masses, self.point_mass_positions, strict=True):
-            x = np.where(np.abs(z - location) <= POINT_MASS_TOLERANCE * (1 + abs(location)), atom, x)
+        """Point masses as they were, where float32 has rounded them."""
+        for value, position in zip(self.point_masses, self.point_mass_positions, strict=True):
+            x = np.where(np.abs(z - position) <= POINT_MASS_TOLERANCE * (1 + abs(position)), value, x)
         return x
 
     def _on_grid(self, x: np.ndarray) -> np.ndarray:
@@ -266,25 +331,39 @@ class NumericEncoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ta
             x = np.where((x > self.ceiling) & (x < self.ceiling + slack), self.ceiling, x)
         return x
 
-    def before(self, base: np.ndarray | None) -> np.ndarray | None:
-        """Y of what stands before step 0; NaN where nothing does, None where nothing ever does."""
-        if base is None:
-            return None
-        before = np.asarray(base, np.float64)
+    def start(self, before: np.ndarray) -> np.ndarray:
+        """Y of what stands before step 0; NaN where nothing does."""
+        x = np.asarray(before, np.float64)
         # A log-return from 0 or below has no meaning: such a sequence starts from nothing.
-        legal = np.where(transforms.legal(before, self.transform, self.unit), before, np.nan)
+        legal = np.where(transforms.legal(x, self.transform, self.unit), x, np.nan)
         return transforms.forward(legal, self.transform, self.unit)
 
-    @staticmethod
-    def _inner(kept: np.ndarray, offsets: np.ndarray | None) -> np.ndarray:
-        """Offsets among the present values."""
-        bounds = np.array([0, len(kept)]) if offsets is None else offsets
-        if kept.all():
-            return bounds
-        return offsets_from_lengths(np.diff(np.concatenate(([0], np.cumsum(kept)))[bounds]))
+
+def last_values(x: NDArray[np.float64], continuation: Continuation) -> NDArray[np.float64]:
+    """(N,) the last present value of each sequence, or what stands before it."""
+    last = np.full(len(continuation.offsets) - 1, np.nan) if continuation.before is None else continuation.before.copy()
+    present = np.flatnonzero(~np.isnan(x))
+    owner = np.searchsorted(continuation.offsets, present, side="right") - 1
+    last[owner] = x[present]  # the last of several assignments counts
+    return last
 
 
-def missing_value(location: Location, row: int) -> SchemaError:
-    """The error about a missing value in a column that had none in training."""
-    hint = "Give a value; or fit again with data in which it is missing at times."
-    return SchemaError(location.at(row), "a value, because none was missing in training", "a missing one", hint)
+def rounded(x: NDArray[np.float64], decimals: int | None) -> NDArray[Any]:
+    """Numbers as training had them: rounded, and whole numbers as int64 where none is missing."""
+    if decimals is None:
+        return x
+    x = np.round(x, decimals)
+    whole = decimals == 0 and not np.isnan(x).any() and bool(np.all(np.abs(x) < 2.0**63))
+    return x.astype(np.int64) if whole else x
+
+
+def parse_float(text: str, location: str) -> float:
+    """A number that someone typed.
+
+    Raises:
+        SchemaError: it is none.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise SchemaError(location, "a number", repr(text)) from None

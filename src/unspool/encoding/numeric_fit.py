@@ -20,7 +20,7 @@ def refine(
     values: np.ndarray,
     location: Location,
     offsets: np.ndarray | None,
-    base: np.ndarray | None,
+    before: np.ndarray | None,
 ) -> NumericEncoder:
     """The fitted column with grid, atoms, bounds and edges, as its distribution needs them.
 
@@ -30,10 +30,10 @@ def refine(
         values: (S,) NaN where missing.
         location: where the column is.
         offsets: (N + 1,).
-        base: (N,) the values before step 0, NaN or None where unknown.
+        before: (N,) the values before step 0, NaN or None where unknown.
 
     Raises:
-        SchemaError: a discretised distribution for numbers on no grid; bounds that training violates.
+        SchemaError: a discretized distribution for numbers on no grid; bounds that training violates.
     """
     x = values.astype(np.float64)
     x = x[~np.isnan(x)]
@@ -44,18 +44,18 @@ def refine(
     if column.transform in ("log1p", "asinh"):
         column = rescaled(msgspec.structs.replace(column, unit=max(column.unit, step)), x)
     mass = step > 0 and column.transform != "log_return"
-    mass &= field.distribution == "discretised" or (field.distribution == "histogram" and is_discrete(x, step))
-    if field.distribution == "discretised" and not mass:
+    mass &= field.distribution == "discretized" or (field.distribution == "histogram" and is_discrete(x, step))
+    if field.distribution == "discretized" and not mass:
         hint = "Pass another distribution, such as mixture; or round the numbers."
         found = "log-returns" if column.transform == "log_return" else "others"
         raise SchemaError(
-            location.whole, "numbers of at most 6 decimals, for the distribution discretised", found, hint
+            location.whole, "numbers of at most 6 decimals, for the distribution discretized", found, hint
         )
-    y, alone, _ = column.steps(values.astype(np.float64), offsets, base, location)
+    y, alone, _ = column.increments(values.astype(np.float64), offsets, before, location)
     if mass and column.transform == "difference":
         column = aligned(column, alone)
     column = msgspec.structs.replace(column, mass=mass)
-    if field.distribution == "discretised" and column.transform not in DIFFERENCE_TRANSFORMS:
+    if field.distribution == "discretized" and column.transform not in DIFFERENCE_TRANSFORMS:
         levels, unseen = find_support_points(on_grid(values.astype(np.float64), step), step, offsets)
         column = msgspec.structs.replace(column, support_points=levels, unseen=unseen)
     if field.distribution != "point":
@@ -109,7 +109,7 @@ def limits(field: Number, x: np.ndarray, location: Location) -> tuple[float | No
 
 def rescaled(column: NumericEncoder, x: np.ndarray) -> NumericEncoder:
     """Centre and spread again, after a change of the unit."""
-    loc, scale = transforms.centre_and_spread(transforms.forward(x, column.transform, column.unit))
+    loc, scale = transforms.location_and_scale(transforms.forward(x, column.transform, column.unit))
     return msgspec.structs.replace(column, loc=loc, scale=scale)
 
 

@@ -16,7 +16,6 @@ byte is the character of the same number (Latin-1), so a piece may be a part of 
 cutting and joining takes nothing but the list of merges.
 """
 
-import codecs
 import itertools
 import json
 import re
@@ -27,7 +26,7 @@ from dataclasses import replace
 import numpy as np
 
 from unspool.dataset.examples import Examples
-from unspool.encoding.columns import Vocabulary
+from unspool.encoding.vocabulary import Vocabulary, good_turing
 from unspool.errors import MissingExtra, SchemaError
 from unspool.schema.fields import BYTE_SYMBOLS, Field, Schema, Text, TextUnit
 from unspool.tables.columns import offsets_from_lengths
@@ -61,11 +60,6 @@ def is_tokenized(field: Field) -> bool:
     return isinstance(field, Text) and field.unit != "char"
 
 
-def is_bytes(field: Field) -> bool:
-    """Whether a step of this field is some bytes, which need not be whole characters."""
-    return isinstance(field, Text) and field.unit == "bpe"
-
-
 def fit_tokenizer(field: Text, examples: Examples) -> Vocabulary:
     """The vocabulary of a text field whose unit is longer than a character.
 
@@ -94,10 +88,10 @@ def fit_tokenizer(field: Text, examples: Examples) -> Vocabulary:
     for word, n in counts.items():
         for piece in pieces(word):
             seen[piece] += n
-    once = sum(n == 1 for n in seen.values())
-    unseen = 0.0 if field.unit == "bpe" else (once + 0.5) / (seen.total() + 1)
+    is_bytes = field.unit == "bpe"
+    unseen = 0.0 if is_bytes else good_turing(list(seen.values()), seen.total())
     values = sorted(seen, key=lambda piece: (-seen[piece], piece))
-    return Vocabulary(tuple(values), unseen, True, merges)
+    return Vocabulary(tuple(values), unseen, text=True, bytes=is_bytes, merges=merges)
 
 
 def learn_merges(counts: Counter[str], vocabulary: int) -> tuple[tuple[str, str], ...]:
@@ -138,8 +132,8 @@ def check_vocabulary(field: Field, column: Vocabulary) -> None:
     if column.text != (unit is not None):
         raise SchemaError(location, "text exactly if the field is Text", field.kind)
     values = [str(value) for value in column.values]
-    if column.merges and unit != "bpe":
-        raise SchemaError(location, "merges only of pieces", f"{len(column.merges)} merges")
+    if column.bytes != (unit == "bpe") or (column.merges and not column.bytes):
+        raise SchemaError(location, "pieces of bytes exactly if the unit is bpe", f"{len(column.merges)} merges")
     if unit == "char" and any(len(value) > 1 for value in values):
         raise SchemaError(location, "single characters", repr(max(values, key=len)))
     if unit == "word" and any(len(value) > 1 and split_words(value) != [value] for value in values):
@@ -161,7 +155,7 @@ def tokenize(schema: Schema, columns: Iterable[object], examples: Examples) -> E
     """
     for field, column in zip(schema.steps, columns, strict=True):
         if is_tokenized(field) and isinstance(column, Vocabulary):
-            pieces = _cutter(field, column)
+            pieces = _cutter(column)
             rows = [
                 [piece for word in split_words(text) for piece in pieces(word)]
                 for text in texts_of(examples.steps[field.name], examples.offsets)
@@ -173,36 +167,6 @@ def tokenize(schema: Schema, columns: Iterable[object], examples: Examples) -> E
                 offsets=offsets_from_lengths(np.array(list(map(len, rows)), np.int64)),
             )
     return examples
-
-
-def detokenize(
-    column: Vocabulary, codes: np.ndarray, offsets: np.ndarray, before: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """What each piece of bytes adds to its text, and the bytes that are left over at the end of each sequence.
-
-    A character shows with the piece that completes it, and bytes that are no UTF-8 show as U+FFFD. A character that is
-    never completed does not show.
-
-    Args:
-        column: the pieces.
-        codes: (S,) which ones.
-        offsets: (N + 1,).
-        before: (N,) bytes left over from the steps before, where these are not the first.
-
-    Returns:
-        (S,) str, which may be empty, and (N,) bytes.
-    """
-    table = [_text_bytes(str(value)) for value in column.values]
-    shown: list[str] = []
-    left = np.empty(len(offsets) - 1, object)
-    pieces = np.asarray(codes, np.int64).tolist()
-    for k, (start, end) in enumerate(itertools.pairwise(offsets.tolist())):
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        if before is not None:
-            decoder.setstate((before[k], 0))
-        shown += [decoder.decode(table[piece]) for piece in pieces[start:end]]
-        left[k] = decoder.getstate()[0]
-    return np.array(shown, dtype=object), left
 
 
 def texts_of(points: np.ndarray, offsets: np.ndarray) -> list[str]:
@@ -220,12 +184,8 @@ def _bytes(text: str) -> str:
     return text.encode("utf-8").decode("latin-1")
 
 
-def _text_bytes(piece: str) -> bytes:
-    return piece.encode("latin-1")
-
-
-def _cutter(field: Field, column: Vocabulary) -> Callable[[str], list[str]]:
-    return _byte_pairs(column.merges) if is_bytes(field) else _spelled({str(value) for value in column.values})
+def _cutter(column: Vocabulary) -> Callable[[str], list[str]]:
+    return _byte_pairs(column.merges) if column.bytes else _spelled({str(value) for value in column.values})
 
 
 def _spelled(known: set[str]) -> Callable[[str], list[str]]:

@@ -86,6 +86,16 @@ def differences(y: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -> 
     return step, alone
 
 
+def present_offsets(present: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """(N + 1,) the offsets of sequences among their present values.
+
+    Args:
+        present: (S,) bool.
+        offsets: (N + 1,) among all values.
+    """
+    return np.concatenate(([0], np.cumsum(present, dtype=np.int64)))[offsets]
+
+
 def accumulate(step: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -> np.ndarray:
     """Undoes `differences`: running sums within each sequence.
 
@@ -143,7 +153,7 @@ def buckets(offsets: np.ndarray) -> list[tuple[np.ndarray, int]]:
     return [(rows, int(lengths[rows].max())) for rows in groups if len(rows)]
 
 
-def centre_and_spread(y: np.ndarray) -> tuple[float, float]:
+def location_and_scale(y: np.ndarray) -> tuple[float, float]:
     """Mean and standard deviation; where those are 0 or no numbers, something that is always legal to divide by."""
     if not len(y):
         return 0.0, 1.0

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec, Encoded
-from unspool.encoding.columns import BinaryEncoder, Vocabulary
+from unspool.encoding.columns import Continuation
+from unspool.encoding.input_columns import BinaryEncoder
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import POINT_MASS_TOLERANCE, NumericEncoder
+from unspool.encoding.vocabulary import Vocabulary
 from unspool.evaluation.densities import Measure
 from unspool.evaluation.laid import Laid
 from unspool.evaluation.ngram import Tokens
@@ -146,7 +148,9 @@ def evidence(codec: Codec, examples: Examples, encoded: Encoded) -> Evidence:
             blocks[item.name] = Evidence(encoded.inputs, members, {}, {}, {}, laid, **rest)
         elif (number := _number(column)) is not None:
             gaps = isinstance(column, IncrementEncoder)
-            numbers[item.name] = (number.decode(values) if gaps else examples.steps[item.name]).astype(np.float64)
+            numbers[item.name] = (
+                number.decode(values, Continuation(encoded.offsets)).values[0] if gaps else examples.steps[item.name]
+            ).astype(np.float64)
             kinds[item.name] = _kinds(number, values)
             if not gaps and item.name in examples.first:
                 first[item.name] = examples.first[item.name]
@@ -157,7 +161,7 @@ def evidence(codec: Codec, examples: Examples, encoded: Encoded) -> Evidence:
 
 def _number(column: object) -> NumericEncoder | None:
     """What is drawn of a column of numbers: itself, or its gaps or drops, whose likelihood is that of the column."""
-    column = column.gap if isinstance(column, IncrementEncoder) else column
+    column = column.increment if isinstance(column, IncrementEncoder) else column
     return column if isinstance(column, NumericEncoder) else None
 
 

@@ -56,7 +56,7 @@ def memory(material: Material, seed: int) -> Section:
     rows: list[tuple[Cell, ...]] = [(name, *np.quantile(x, (0.05, 0.5, 0.95)).tolist()) for name, x in away.items()]
     columns = (Column("", "text"), Column("5%"), Column("median"), Column("95%"))
     note = (
-        "Euclidean, between standardised summaries of sequences. Much nearer than held-out ones: the model repeats; "
+        "Euclidean, between standardized summaries of sequences. Much nearer than held-out ones: the model repeats; "
         "much farther: it strays."
     )
     near = Table("Distance to the closest training sequence", columns, tuple(rows), note)
@@ -89,7 +89,7 @@ def prints(side: Side) -> list[bytes]:
 def distances(material: Material, seed: int) -> dict[str, NDArray[np.float64]]:
     """Of held-out and of generated sequences, the distance to the closest training sequence.
 
-    Between `features` without inputs, standardised by training; a figure that a sequence can't have counts as the mean.
+    Between `features` without inputs, standardized by training; a figure that a sequence can't have counts as the mean.
     """
     known = material.train.take(evenly(len(material.train), MOST, seed))
     table = features(known, material.train, inputs=False)

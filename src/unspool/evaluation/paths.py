@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec, Encoded
-from unspool.encoding.columns import Vocabulary
 from unspool.encoding.multilabel import MultiLabel
+from unspool.encoding.vocabulary import Vocabulary
 from unspool.generation.sampler import SampleRequest, sample_sequences
 from unspool.generation.support import with_support
 from unspool.network.decoder import Net

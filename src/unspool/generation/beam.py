@@ -1,12 +1,12 @@
-"""Beam search: the likeliest sequences of each input, best first, instead of drawn ones.
+"""Beam search: the likeliest sequences of each input, best first, instead of sampled ones.
 
 Graves 2012 (arXiv:1211.3711) for recurrent networks, with the length penalty of Wu et al. 2016 (arXiv:1609.08144):
 
-    score = log P(sequence) / lp(n),     lp(n) = ((5 + n) / 6) ** penalty,     n steps
+    score = log P(sequence) / ((5 + n) / 6) ** penalty,     n steps
 
 What is searched is the distribution that sampling draws from. A step is: stop?, then the fields in order, and the beam
 decides likewise: every hypothesis is offered as ended here; then the fields, one after another, extend all of them by
-all symbols, and the K likeliest go on. Ended hypotheses take no slot in the beam. One that has not stopped at the
+all symbols, and the K likeliest go on. Ended hypotheses take no place in the beam. One that has not stopped at the
 limit competes as it is, without the probability of a stop that did not happen.
 """
 
@@ -23,28 +23,19 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 from numpy.typing import NDArray
 
 from unspool.errors import OptionError
-from unspool.generation.sampler import (
-    BLOCK_STEPS,
-    STREAM_STEPS,
-    TILE_ROWS,
-    ObservedSteps,
-    Rooms,
-    SampleRequest,
-    begin,
-    observed_steps,
-    to_single_precision,
-)
-from unspool.network.decoder import DecoderOutput, Feedback, Net, Precomputed
+from unspool.generation.sample_step import BLOCK_STEPS, STREAM_STEPS, ObservedSteps, Supports, begin
+from unspool.generation.sampler import TILE_ROWS, SampleRequest, observed_steps, to_single_precision
+from unspool.network.decoder import DecoderState, Net, Precomputed
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.lstm import State
+from unspool.network.outputs import DecoderOutput
 from unspool.options import Beam
 
 
 class LiveHypotheses(NamedTuple):
-    """The hypotheses that go on: the layers' state and what the next step reads, row by row and best first."""
+    """The hypotheses that go on: the network's state of each, row by row and best first, and their log-probability."""
 
-    state: State
-    x: Feedback
+    decoder: DecoderState
     nats: Float[Array, "B K"]
 
 
@@ -95,15 +86,11 @@ def start(
     Every other sequence is found on the way; the empty one has ended where no steps are asked for.
     """
     B = inputs[0].shape[0]
-    carry, ready = begin(net, tuple(jnp.repeat(a, width, 0) for a in inputs))
-    impossible = lambda count: jnp.full((B, count), -jnp.inf)  # noqa: E731
-    score = impossible(best).at[:, 0].set(jnp.where(goal.total == 0, 0.0, -jnp.inf))
+    state, ready = begin(net, tuple(jnp.repeat(a, width, 0) for a in inputs))
+    nats = jnp.full((B, width), -jnp.inf).at[:, 0].set(0.0)
+    score = jnp.full((B, best), -jnp.inf).at[:, 0].set(jnp.where(goal.total == 0, 0.0, -jnp.inf))
     nowhere = jnp.zeros((B, best), jnp.int32)
-    return (
-        LiveHypotheses(carry.state, carry.x, impossible(width).at[:, 0].set(0.0)),
-        EndedHypotheses(score, nowhere, nowhere),
-        ready,
-    )
+    return LiveHypotheses(state.decoder, nats), EndedHypotheses(score, nowhere, nowhere), ready
 
 
 @partial(jax.jit, static_argnames=("steps", "stopping"))
@@ -114,8 +101,8 @@ def extend(
     ended: EndedHypotheses,
     goal: Goal,
     first: Int[Array, ""],
-    supports: Rooms,
-    given: ObservedSteps | None,
+    supports: Supports,
+    observed: ObservedSteps | None,
     steps: int,
     stopping: bool,
 ) -> tuple[LiveHypotheses, EndedHypotheses, Trail, Bool[Array, ""]]:
@@ -129,30 +116,33 @@ def extend(
         goal: where the search ends; what steps past it give is not looked at.
         first: number of the first of these steps.
         supports: by field, which symbols are allowed.
-        given: steps that are not searched for, or `None`.
+        observed: what is not searched for, or `None`.
         steps: how many.
         stopping: whether the hazard of stopping counts.
     """
     none = net.masks()
+    tables = () if observed is None else observed.tables
 
-    def once(
+    def one_step(
         live: LiveHypotheses, now: tuple[Array, ObservedSteps | None]
     ) -> tuple[LiveHypotheses, tuple[Trail, Array | None, Array]]:
-        number, given = now
-        top, state = net.step(ready, live.x, live.state, none)
+        number, observed = now
+        output, lstm = net.step(ready, live.decoder.feedback, live.decoder.lstm, none)
         nats, stopped = live.nats, None
         if stopping:
-            hazard = net.hazard(top, number).reshape(nats.shape)
+            hazard = net.hazard(output, number).reshape(nats.shape)
             stopped = nats + log_sigmoid(hazard)
-            if given is not None:
-                stopped = jnp.where(given.going[:, None], -jnp.inf, stopped)
+            if observed is not None:
+                stopped = jnp.where(observed.unfinished[:, None], -jnp.inf, stopped)
             nats += log_sigmoid(-hazard)
-        nats, parents, values = _step_of(net, ready, top, nats, supports, given)
-        state = State(*(_of_parents(part, parents) for part in state))
-        x = net.feed(ready, tuple(v.reshape(-1) for v in values))
-        return LiveHypotheses(state, x, nats), (Trail(parents, values), stopped, nats)
+        given = None if observed is None else observed._replace(tables=tables)
+        nats, parents, values = _best_values(net, ready, output, nats, supports, given)
+        lstm = State(*(_of_parents(part, parents) for part in lstm))
+        feedback = net.feed_back(ready, tuple(value.reshape(-1) for value in values))
+        return LiveHypotheses(DecoderState(lstm, feedback), nats), (Trail(parents, values), stopped, nats)
 
-    live, (trail, stopped, nats) = jax.lax.scan(once, live, (first + jnp.arange(steps), given))
+    moving = None if observed is None else observed._replace(tables=())
+    live, (trail, stopped, nats) = jax.lax.scan(one_step, live, (first + jnp.arange(steps), moving))
     ended = _entered(ended, stopped, nats, goal, first)
     # Nats only fall from here on, and no later end divides them by more than the last one.
     bound = live.nats[:, 0] / length_penalty(goal.total, goal.penalty)
@@ -226,47 +216,41 @@ def search(net: Net, request: SampleRequest, beam: Beam, rows: slice | None = No
     steps = np.concatenate([np.zeros(0, np.int64), *(part[1] for part in parts)])
     scores = np.concatenate([np.zeros(0), *(part[2] for part in parts)])
     offsets = np.concatenate([[0], np.cumsum(steps)]).astype(np.int64)
-    total, stopping = _end(net, request)
-    return BeamResult(
-        values, offsets, (steps < total) | (not stopping), scores * length_penalty(steps, beam.length_penalty), scores
-    )
+    ended = (steps < request.max_steps) | (not request.stopping(net))
+    return BeamResult(values, offsets, ended, scores * length_penalty(steps, beam.length_penalty), scores)
 
 
 def _tile(
     net: Net, request: SampleRequest, beam: Beam, rows: slice
 ) -> tuple[tuple[NDArray[np.int32], ...], NDArray[np.int64], NDArray[np.float64]]:
-    """Flat values per field of some rows' sequences, their numbers of steps, and their scores."""
+    """Values per field of some rows' sequences, end to end, their numbers of steps, and their scores."""
     number = np.arange(rows.start, rows.stop)
     count = len(number)
     row = np.minimum(np.arange(1 << (count - 1).bit_length()), count - 1) + rows.start
-    total, stopping = _end(net, request)
+    total, stopping = request.max_steps, request.stopping(net)
     goal = Goal(jnp.int32(total), jnp.float32(beam.length_penalty))
-    live, ended, ready = start(
-        net, tuple(to_single_precision(a[row]) for a in request.inputs), goal, beam.width, request.samples
-    )
+    inputs = tuple(to_single_precision(a[row]) for a in request.inputs)
+    live, ended, ready = start(net, inputs, goal, beam.width, request.samples)
     chunk, trails = BLOCK_STEPS if total > BLOCK_STEPS else STREAM_STEPS, []
     for first in range(0, total, chunk):
-        given = observed_steps(request, row, first, chunk)
-        live, ended, trail, over = extend(
-            net, ready, live, ended, goal, jnp.int32(first), request.supports, given, steps=chunk, stopping=stopping
-        )
+        observed = observed_steps(request, row, first, chunk)
+        which = (goal, jnp.int32(first), request.supports, observed)
+        live, ended, trail, over = extend(net, ready, live, ended, *which, steps=chunk, stopping=stopping)
         trails.append(trail)
         if stopping and bool(over):
             break
-    slot = ended.slot
-    made: list[tuple[Array, ...]] = []
+    slot, found = ended.slot, []
     for k, trail in reversed(list(enumerate(trails))):
         slot, values = retrace(trail, slot, ended.steps, jnp.int32(k * chunk))
-        made.insert(0, values)
+        found.append(values)
     lengths = np.asarray(ended.steps)[:count].astype(np.int64)
     real = np.arange(len(trails) * chunk) < lengths[..., None]
-    flat = tuple(
-        np.concatenate([np.asarray(v[j]) for v in made]).transpose(1, 2, 0)[:count][real]
-        if made
-        else np.zeros(0, np.int32)
-        for j in range(len(net.shape.distributions))
-    )
-    return flat, lengths.reshape(-1), np.asarray(ended.score)[:count].astype(np.float64).reshape(-1)
+    nothing = np.zeros((0, len(row), request.samples), np.int32)
+    flat = []
+    for j in range(len(net.shape.distributions)):
+        steps = np.concatenate([nothing, *(np.asarray(values[j]) for values in reversed(found))])
+        flat.append(steps.transpose(1, 2, 0)[:count][real])
+    return tuple(flat), lengths.reshape(-1), np.asarray(ended.score)[:count].astype(np.float64).reshape(-1)
 
 
 def length_penalty(steps: Any, penalty: Any) -> Any:
@@ -274,69 +258,72 @@ def length_penalty(steps: Any, penalty: Any) -> Any:
     return ((5.0 + steps) / 6.0) ** penalty
 
 
-def _end(net: Net, request: SampleRequest) -> tuple[int, bool]:
-    """Steps at the most, and whether the network decides the end."""
-    total = request.limit if request.length is None else request.length
-    return total, net.stop is not None and request.length is None
-
-
 def _check_enough(net: Net, request: SampleRequest) -> None:
     """Refuse to look for more sequences than there are."""
-    total, stopping = _end(net, request)
+    total, stopping = request.max_steps, request.stopping(net)
     longer, many = 1, 1
-    sizes = [
-        dist.size if support is None else int(support.symbols.sum())
-        for dist, support in zip(
-            net.shape.distributions, request.supports or (None,) * len(net.shape.distributions), strict=True
-        )
-    ]
     for t in range(total):
         if many >= request.samples:
             return
-        given = [False] * len(net.shape.distributions)
-        going = False
+        unfinished = False
         if request.observed is not None:
-            observed, at = request.observed, request.observed.offsets[:-1] + t
-            there = at < observed.offsets[1:]
-            going = bool(there.any())
-            given = [
-                bool((there & where[np.where(there, at, 0)]).any()) if going else False for where in observed.where
-            ]
-        longer *= math.prod(size for size, known in zip(sizes, given, strict=True) if not known)
-        many = many + longer if stopping and not going else longer
+            unfinished = bool((t < np.diff(request.observed.offsets)).any())
+        longer *= math.prod(_choices(net, request, j, t) for j in range(len(net.shape.distributions)))
+        many = many + longer if stopping and not unfinished else longer
     if many < request.samples:
         found = f"{request.samples}, where there are {many} of {'at most ' * stopping}{total} steps"
         raise OptionError(f"Beam(best={request.samples})", "no more sequences than there are", found)
 
 
-def _step_of(
+def _choices(net: Net, request: SampleRequest, j: int, t: int) -> int:
+    """Symbols that field j may have at a step, in the row that has the fewest."""
+    V = net.shape.distributions[j].num_params
+    support = request.supports[j] if request.supports else None
+    allowed = np.ones(V, bool) if support is None else np.asarray(support.symbols)
+    observed = request.observed
+    if observed is None:
+        return int(allowed.sum())
+    at = observed.offsets[:-1] + t
+    at = at[at < observed.offsets[1:]]
+    field, table = observed.fields[j], observed.tables[j]
+    members = np.arange(V)[:, None] if table is None else table
+    value, where = (part[at].reshape(len(at), 1, -1) for part in (field.values, field.where))
+    fits = ((members == value) | ~where).all(-1) & allowed
+    return int(fits.sum(1).min(initial=allowed.sum()))
+
+
+def _best_values(
     net: Net,
     ready: Precomputed,
-    top: DecoderOutput,
+    output: DecoderOutput,
     nats: Float[Array, "B K"],
-    supports: Rooms,
-    given: ObservedSteps | None,
+    supports: Supports,
+    observed: ObservedSteps | None,
 ) -> tuple[Float[Array, "B K"], Int[Array, "B K"], tuple[Int[Array, "B K"], ...]]:
     """The K best ways to go on for one step: their nats, which hypotheses they go on from, and their values."""
-    K = nats.shape[1]
+    B, K = nats.shape
     parents = jnp.broadcast_to(jnp.arange(K), nats.shape)
     values: tuple[Array, ...] = ()
-    told = net.step_context(top)
-    for j in range(len(net.shape.distributions)):  # all of them categories: `check_beam` refuses others
-        each = nats[..., None] + net.log_probs(told, j).reshape(*nats.shape, -1)
+    context = net.step_context(output)
+    for j, dist in enumerate(net.shape.distributions):
+        assert isinstance(dist, Categorical)  # noqa: S101  # `check_beam` refuses others
+        each = nats[..., None] + dist.log_probs(net.params(context, j)).reshape(B, K, -1)
         V = each.shape[-1]
         if supports and (support := supports[j]) is not None:
             each = jnp.where(support.symbols, each, -jnp.inf)
-        if given is not None:
-            other = given.where[j][:, None] & (jnp.arange(V) != given.values[j][:, None])
-            each = jnp.where(other[:, None], -jnp.inf, each)
+        if observed is not None:
+            joint = observed.tables[j]
+            table = jnp.arange(V)[:, None] if joint is None else joint
+            value, where = (part[j].reshape(B, 1, -1) for part in (observed.values, observed.where))
+            fits = ((table == value) | ~where).all(-1)
+            each = jnp.where(fits[:, None], each, -jnp.inf)
         nats, at = jax.lax.top_k(each.reshape(-1, K * V), K)
         chosen = at // V
         parents = jnp.take_along_axis(parents, chosen, 1) if j else chosen
         values = (*(jnp.take_along_axis(v, chosen, 1) for v in values), at % V)
         if j + 1 < len(net.shape.distributions):
-            told = jax.tree.map(lambda part: _of_parents(part, chosen), told)  # noqa: B023
-            told = net.condition_on(ready, told, j, values[j].reshape(-1))
+            context = jax.tree.map(partial(_of_parents, parents=chosen), context)
+            context = net.condition_on(ready, context, j, values[j].reshape(-1))
     return nats, parents, values
 
 

@@ -102,17 +102,17 @@ def logit_shift(dist: Distribution, real: NDArray[Any], made: NDArray[Any]) -> F
     """
     sides = (real, made)
     if not len(real) or not len(made):
-        return np.zeros(dist.size)
+        return np.zeros(dist.num_params)
     if isinstance(dist, WithMissing):
         gone = [np.isnan(side).reshape(len(side), -1).any(1) for side in sides]
         there, lost = log_ratio(*(np.array([(~mask).sum(), mask.sum()]) for mask in gone))
         inside = logit_shift(dist.of, *(side[~mask] for side, mask in zip(sides, gone, strict=True)))
         return np.concatenate([[lost - there], inside])
     if isinstance(dist, PointMasses):
-        same = [np.asarray(dist.same(jnp.asarray(side, jnp.float32))) for side in sides]
+        same = [np.asarray(dist.which(jnp.asarray(side, jnp.float32))) for side in sides]
         own = log_ratio(*(np.concatenate([[(~one.any(1)).sum()], one.sum(0)]) for one in same))
-        return np.concatenate([own, np.zeros(dist.of.size)])
-    return np.zeros(dist.size)
+        return np.concatenate([own, np.zeros(dist.of.num_params)])
+    return np.zeros(dist.num_params)
 
 
 def log_ratio(real: NDArray[np.int64], made: NDArray[np.int64]) -> Float[NDArray[np.float64], " K"]:

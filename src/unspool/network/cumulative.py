@@ -1,4 +1,4 @@
-"""Fields whose values add up: the network sees the step from the last value to the next, and a path keeps the sum."""
+"""Fields whose values add up: the network sees the increment, and the loop keeps the running sum."""
 
 from dataclasses import dataclass
 
@@ -11,37 +11,37 @@ from unspool.network.distributions.grid import Grid
 
 @dataclass(frozen=True)
 class CumulativeRule:
-    """Where a field stands whose values are differences, log-returns or gaps to the network.
+    """How a field adds up whose values are differences, log-returns or increments to the network.
 
-    Its *height* is its last present value less what it started from, in a unit of its own, so that float32 holds it;
-    NaN while nothing stands before. What is bounded or pinned is the value, so the loop must know the height:
+    The *running sum* is its last present value less the origin that it started from, in a unit of its own, so that
+    float32 holds it; NaN while there is no value yet. What is bounded or pinned is the value, so the loop must know it:
 
-        height_t = height_{t-1} + rise(z_t),      or first z_t where nothing stands before
+        sum_t = sum_{t-1} + increment(z_t),      or first z_t where there is no value yet
 
     Attributes:
-        axis: between z and the rise of the height.
-        first: height of a first value at z = 1.
-        least: z of what a step rises by at the least, but for step 0, or `None`.
+        axis: between z and the increment.
+        first: running sum of a first value at z = 1.
+        min_increment: z of the smallest increment, but for step 0, or `None`.
     """
 
     axis: Grid
     first: float = 1.0
-    least: float | None = None
+    min_increment: float | None = None
 
-    def after(self, height: Array, z: Array) -> Array:
-        """The height after a step; a missing value leaves it."""
-        higher = jnp.where(jnp.isnan(height), self.first * z, height + self.axis.original(z))
-        return jnp.where(jnp.isnan(z), height, higher)
+    def after(self, total: Array, z: Array) -> Array:
+        """The running sum after a step; a missing value leaves it."""
+        longer = jnp.where(jnp.isnan(total), self.first * z, total + self.axis.to_original(z))
+        return jnp.where(jnp.isnan(z), total, longer)
 
-    def towards(self, height: Array, goal: Array) -> Array:
-        """The z that leads from one height to another."""
-        return jnp.where(jnp.isnan(height), goal / self.first, self.axis.network(goal - height))
+    def towards(self, total: Array, goal: Array) -> Array:
+        """The z that leads from one running sum to another."""
+        return jnp.where(jnp.isnan(total), goal / self.first, self.axis.to_network(goal - total))
 
-    def support(self, height: Array, support: Support | None, step: Array) -> Support | None:
-        """Limits of the height at a step as limits of z, and those that z has itself."""
+    def support(self, total: Array, support: Support | None, step: Array) -> Support | None:
+        """Limits of the running sum at a step as limits of z, and those that z has itself."""
         if support is not None:
-            support = support._replace(low=self.towards(height, support.low), high=self.towards(height, support.high))
-        if self.least is None:
+            support = support._replace(low=self.towards(total, support.low), high=self.towards(total, support.high))
+        if self.min_increment is None:
             return support
-        least = jnp.where(step > 0, self.least, -jnp.inf)
-        return Support(low=least) if support is None else support._replace(low=jnp.maximum(support.low, least))
+        low = jnp.where(step > 0, self.min_increment, -jnp.inf)
+        return Support(low=low) if support is None else support._replace(low=jnp.maximum(support.low, low))

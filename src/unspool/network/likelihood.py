@@ -1,51 +1,53 @@
-"""The log-probability of sequences: whole ones, or a stretch of steps after another."""
+"""The log-probability of sequences: under teacher forcing, and when the network reads its own output."""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from unspool.network.decoder import DecoderOutput, DecoderState, Masks, Net, Precomputed
-
-Terms = tuple[tuple[Float[Array, "T B"], ...], Float[Array, "T B"] | None]
-"""Log-probabilities per field and step, and of the stop where it is learned."""
+from unspool.network.decoder import DecoderState, Masks, Net, Precomputed
+from unspool.network.distributions.base import Event
+from unspool.network.outputs import DecoderOutput
 
 
 def start_decoding(
     net: Net, inputs: tuple[Array, ...], count: int, mask: Float[Array, "B C"] | None = None
 ) -> tuple[DecoderState, Precomputed]:
-    """Where sequences begin, and what none of their steps changes.
+    """The state before step 0, and what no step changes.
 
     Args:
         net: the network.
         inputs: one array per input field, B rows.
-        count: about how many values will be fed back, see `Net.prepare`.
+        count: about how many values will be fed back, see `Net.precompute`.
         mask: dropout of the context.
     """
     state, context = net.encode(inputs, mask)
-    return DecoderState(state, net.start_rows(context.shape[0])), net.prepare(context, count)
+    return DecoderState(state, net.start_feedback(context.shape[0])), net.precompute(context, count)
 
 
 def teacher_forced(
-    net: Net, ready: Precomputed, carry: DecoderState, values: tuple[Array, ...], masks: Masks
+    net: Net, ready: Precomputed, state: DecoderState, values: tuple[Array, ...], masks: Masks
 ) -> tuple[DecoderOutput, DecoderState]:
-    """Steps that read the data: what the distributions read, and where the next steps go on.
+    """Steps that read the data: the decoder's output at each, and the state after them.
 
     Args:
         net: the network.
         ready: see `start_decoding`.
-        carry: where these steps begin.
+        state: before these steps.
         values: one (T, B) array per step field.
         masks: dropout.
     """
     before = jax.tree.map(lambda a: jnp.roll(a, 1, 0), values)
-    top, state = net.unroll(ready, net.along(ready, before, carry.x), carry.state, masks)
-    return top, DecoderState(state, net.feed(ready, jax.tree.map(lambda a: a[-1], values)))
+    feedback = net.feed_back_sequence(ready, before, state.feedback)
+    output, lstm = net.unroll(ready, feedback, state.lstm, masks)
+    return output, DecoderState(lstm, net.feed_back(ready, jax.tree.map(lambda a: a[-1], values)))
 
 
 def free_running(
     net: Net,
     ready: Precomputed,
-    carry: DecoderState,
+    state: DecoderState,
     values: tuple[Array, ...],
     masks: Masks,
     own: Float[Array, "T B"],
@@ -54,31 +56,45 @@ def free_running(
     """As `teacher_forced`, but step t + 1 reads the network's own output of step t where `own[t]` is one.
 
     The output is soft and so the whole unroll differentiable: of a category the expected embedding, of flags their
-    means; of a number the draw that the uniforms make of its parameters (Kingma & Welling 2014, arXiv:1312.6114), or
+    means; of a number the sample that the uniforms make of its parameters (Kingma & Welling 2014, arXiv:1312.6114), or
     its mean without them. Between zero and one it is mixed with the data.
     """
-    starts = [
-        int(net.shape.stops) + sum(dist.num_uniforms for dist in net.shape.distributions[:j])
-        for j in range(len(values))
-    ]
 
-    def advance(
-        carry: DecoderState, now: tuple[tuple[Array, ...], Array, Array | None]
+    def one_step(
+        state: DecoderState, now: tuple[tuple[Array, ...], Array, Array | None]
     ) -> tuple[DecoderState, DecoderOutput]:
         truth, share, u = now
-        top, state = net.step(ready, carry.x, carry.state, masks)
-        mine: tuple[Array, ...] = ()
-        told = net.step_context(top)
-        for j, (dist, at) in enumerate(zip(net.shape.distributions, starts, strict=True)):
-            params = net.params(told, j)
-            soft = u is None or dist.symbols is not None or dist.members is not None
-            mine += (dist.mean(params) if soft else dist.sample(params, u[:, at : at + dist.num_uniforms]),)  # type: ignore[index]
-            told = net.condition_on(ready, told, j, mine[j])
-        mix = lambda own, given: share[:, None] * own + (1 - share)[:, None] * given  # noqa: E731
-        return DecoderState(state, jax.tree.map(mix, net.feed(ready, mine), net.feed(ready, truth))), top
+        output, lstm = net.step(ready, state.feedback, state.lstm, masks)
+        generated: tuple[Array, ...] = ()
+        context = net.step_context(output)
+        for j, dist in enumerate(net.shape.distributions):
+            params = net.params(context, j)
+            soft = u is None or dist.event != Event()
+            generated += (dist.mean(params) if soft else dist.sample(params, u[:, net.shape.uniforms_of(j)]),)  # type: ignore[index]
+            context = net.condition_on(ready, context, j, generated[j])
+        feedback = jax.tree.map(
+            lambda own, given: share[:, None] * own + (1 - share)[:, None] * given,
+            net.feed_back(ready, generated),
+            net.feed_back(ready, truth),
+        )
+        return DecoderState(lstm, feedback), output
 
-    carry, top = jax.lax.scan(advance, carry, (values, own, uniforms))
-    return top, carry
+    state, output = jax.lax.scan(one_step, state, (values, own, uniforms))
+    return output, state
+
+
+class SequenceTerms(NamedTuple):
+    """Log-probabilities of some steps, and the state after them.
+
+    Attributes:
+        fields: per step field, zero past the end of a sequence.
+        stop: of stopping or going on; `None` where that is not learned.
+        state: where the next steps go on.
+    """
+
+    fields: tuple[Float[Array, "T B"], ...]
+    stop: Float[Array, "T B"] | None
+    state: DecoderState
 
 
 def sequence_log_prob(
@@ -89,8 +105,10 @@ def sequence_log_prob(
     masks: Masks,
     own: Float[Array, "T B"] | None = None,
     uniforms: Float[Array, "T B U"] | None = None,
-) -> Terms:
-    """Log-probability of whole sequences, per field and step, and of the stop.
+    first: Int[Array, ""] | int = 0,
+    state: DecoderState | None = None,
+) -> SequenceTerms:
+    """Log-probability of sequences, or of a stretch of their steps, per field and step, and of the stop.
 
     Args:
         net: the network.
@@ -101,11 +119,16 @@ def sequence_log_prob(
         masks: dropout, see `Net.masks`.
         own: which steps are read as the network's own output, see `free_running`; `None`: the data always.
         uniforms: see `free_running`.
+        first: number of the first step; past zero, the sequences go on from `state`.
+        state: where the steps before ended, or `None`.
     """
     T, B = values[0].shape[:2]
-    carry, ready = start_decoding(net, inputs, T * B if own is None else B, masks.context)
+    steps = first + jnp.arange(T)
+    begin, ready = start_decoding(net, inputs, T * B if own is None else B, masks.context)
+    if state is not None:
+        begin = jax.tree.map(lambda new, old: jnp.where(first == 0, new, old), begin, state)
     if own is None:
-        top, _ = teacher_forced(net, ready, carry, values, masks)
+        output, state = teacher_forced(net, ready, begin, values, masks)
     else:
-        top, _ = free_running(net, ready, carry, values, masks, own, uniforms)
-    return net.log_prob(ready, top, values, jnp.arange(T), lengths)
+        output, state = free_running(net, ready, begin, values, masks, own, uniforms)
+    return SequenceTerms(*net.log_prob(ready, output, values, steps, lengths), state)

@@ -12,7 +12,8 @@ from unspool import modelfile
 from unspool.config import INPUT_MODEL_PREFIX, Config, InputModel
 from unspool.errors import CorruptFile
 from unspool.network.build import architecture_of
-from unspool.network.decoder import WITHIN, Architecture, Net
+from unspool.network.decoder import Architecture, Net
+from unspool.network.outputs import HIDDEN_WITHIN
 from unspool.options import Network
 
 
@@ -38,17 +39,17 @@ def output_slices(shape: Architecture) -> dict[str, tuple[str, int, NDArray[np.i
     together.
     """
     found, at = {}, 0
-    ends = np.cumsum([dist.size for dist in shape.distributions])
-    block = lambda k: np.arange(k * WITHIN, (k + 1) * WITHIN)  # noqa: E731
+    ends = np.cumsum([dist.num_params for dist in shape.distributions])
+    block = lambda k: np.arange(k * HIDDEN_WITHIN, (k + 1) * HIDDEN_WITHIN)  # noqa: E731
     for j, dist in enumerate(shape.distributions):
-        own = np.arange(at, at := at + dist.size)
+        own = np.arange(at, at := at + dist.num_params)
         found[f"outputs.{j}.A"] = ("outputs.A", 1, own)
         found[f"outputs.{j}.b"] = ("outputs.b", 0, own)
         if j:
             found[f"outputs.{j}.U"] = ("outputs.U", 1, block(j - 1))
             found |= {f"outputs.{j}.W.{k}": (f"outputs.W.{k}", 1, block(j - 1 - k)) for k in range(j)}
             found |= {f"outputs.{j}.L.{k}": (f"outputs.L.{k}", 1, own - ends[k]) for k in range(j)}
-            found[f"outputs.{j}.B"] = (f"outputs.B.{j - 1}", 1, np.arange(dist.size))
+            found[f"outputs.{j}.B"] = (f"outputs.B.{j - 1}", 1, np.arange(dist.num_params))
     return found
 
 

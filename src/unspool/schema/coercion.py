@@ -9,7 +9,7 @@ import numpy as np
 from unspool.errors import SchemaError
 from unspool.schema.fields import Category, Count, Field, Flag, Number, Text, Vector, When
 from unspool.tables.arrow import from_values
-from unspool.tables.columns import Column, Ragged, Record, kind_of, missing_mask
+from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, missing_mask
 from unspool.tables.location import Location
 
 
@@ -67,26 +67,6 @@ def require_finite(values: np.ndarray, location: Location) -> np.ndarray:
             hint = "Write None or NaN where the value is unknown."
             raise SchemaError(location.at(row), "a finite number", str(values[row]), hint)
     return values
-
-
-def is_whole(column: Column) -> bool:
-    """Whether a column is of whole numbers.
-
-    Floats count when some are missing and the rest are whole: pandas has no other way to hold such a column.
-
-    Examples:
-        >>> is_whole(np.array([1.0, np.nan])), is_whole(np.array([1.0, 2.0]))
-        (True, False)
-    """
-    if not isinstance(column, np.ndarray):
-        return False
-    if column.dtype.kind == "i":
-        return True
-    if column.dtype.kind != "f":
-        return False
-    gone = np.isnan(column)
-    present = column[~gone]
-    return bool(gone.any() and len(present) and np.all(np.isfinite(present)) and np.all(present == np.round(present)))
 
 
 def _numbers(column: Column, field: Field, location: Location) -> np.ndarray:

@@ -5,13 +5,18 @@ from typing import Any, ClassVar, Literal, get_args
 import msgspec
 
 from unspool.errors import OptionError, SchemaError
+from unspool.options import OptionMeta, renamed
 
-Transform = Literal["auto", "none", "standardise", "log1p", "asinh", "difference", "log_return", "gap", "drop"]
+Transform = Literal[
+    "auto", "none", "standardize", "log1p", "asinh", "difference", "log_return", "increment", "decrement"
+]
 """How a number is made comparable before the network sees it; every one is invertible."""
 
-DistributionName = Literal["auto", "normal", "student_t", "mixture", "discretised", "histogram", "point"]
-MeanChoice = Literal["auto", "learned", "constant"]
+DistributionName = Literal["auto", "normal", "student_t", "mixture", "discretized", "histogram", "point"]
 """The output distribution of a number."""
+
+MeanChoice = Literal["auto", "learned", "constant"]
+"""Whether the mean of a number follows input and history."""
 
 Bounds = Literal["auto", "data"] | tuple[float | None, float | None] | None
 """What no draw of a number violates."""
@@ -19,7 +24,7 @@ Bounds = Literal["auto", "data"] | tuple[float | None, float | None] | None
 BYTE_SYMBOLS = 256
 """Pieces that are a single byte: any text can be written with them."""
 
-MONOTONE_TRANSFORMS = ("gap", "drop")
+MONOTONE_TRANSFORMS = ("increment", "decrement")
 """Transforms of numbers that never fall, and that never rise."""
 SERIES_TRANSFORMS = ("difference", "log_return", *MONOTONE_TRANSFORMS)
 """Transforms that look at the value before, and so are for steps."""
@@ -38,7 +43,7 @@ def _tag(name: str) -> str:
     return name.lower()
 
 
-class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag=_tag):
+class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag=_tag, metaclass=OptionMeta):
     """A named column. Use one of the kinds below, not this base.
 
     Args:
@@ -61,7 +66,7 @@ class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of a table that it stands for: of a block of flags its members, else the one of its name."""
+        """The columns of a table that it stands for: its members, or the one of its name."""
         return getattr(self, "members", (self.name,))
 
 
@@ -82,19 +87,18 @@ class Number(Field, frozen=True):
     Args:
         name: the column's name.
         transform: how it is made comparable; `"auto"` decides by the data (see `unspool.schema.inference`).
-            `"difference"`, `"log_return"`, `"gap"` and `"drop"` are for steps only; a gap is a difference that is never
-            negative, so what is seen as gaps never falls; a drop is a fall since the last present value, never
-            negative, so what is seen as drops never rises.
+            `"difference"`, `"log_return"`, `"increment"` and `"decrement"` are for steps only. An increment is never
+            negative: a number that is seen by increments never falls, and one that is seen by decrements never rises.
         distribution: its output distribution, when it is a field of the step; `"auto"` decides by the data: a
-            `"discretised"` mixture for whole numbers and decimals on a grid, a `"mixture"` of normals for others; and
+            `"discretized"` mixture for whole numbers and decimals on a grid, a `"mixture"` of normals for others; and
             where the data are enough, a short trial may find another one better, see `unspool.training.selection`.
-        bounds: what no draw violates, when it is a field of the step: `(low, high)`, either may be `None`; `"data"`,
-            the range of training; `"auto"`, 0 and above where training was never negative; `None`, nothing. What is
-            seen as a difference or a log-return keeps them too: the step is drawn given that its end lies within.
-            Gaps and drops are bounds in themselves, and take no others but `(0, None)`.
+        bounds: what no sample violates, when it is a field of the step: `(low, high)`, either may be `None`; `"data"`,
+            the range of training; `"auto"`, 0 and above where training was never negative; `None`, nothing. A number
+            that is seen by differences or log-returns keeps them too: the step is sampled given that its end lies
+            within. Increments and decrements are bounds in themselves, and take no others but `(0, None)`.
         mean: whether the mean of what is modelled, the number or its change, may follow input and history, when it is a
             field of the step: `"learned"`; `"constant"`, that of training, as of returns on a market; `"auto"`, learned
-            unless held-out data bear out next to nothing of it, see `unspool.training.means`.
+            unless it earns next to nothing on held-out data.
 
     Raises:
         OptionError: an unknown transform, distribution or mean, or bounds that no number is within.
@@ -121,9 +125,8 @@ class Number(Field, frozen=True):
         for option, known in options.items():
             value = getattr(self, option)
             if value not in known:
-                raise OptionError(
-                    f"{self.kind}({self.name!r}, {option}=...)", "one of " + ", ".join(known), repr(value)
-                )
+                location = f"{self.kind}({self.name!r}, {option}=...)"
+                raise OptionError(location, "one of " + ", ".join(known), repr(value), renamed(value))
         if (self.mean, self.distribution) == ("constant", "histogram"):
             location = f"{self.kind}({self.name!r}, mean='constant')"
             raise OptionError(
@@ -157,10 +160,10 @@ class Count(Number, frozen=True):
 
     Examples:
         >>> Count("visits").distribution
-        'discretised'
+        'discretized'
     """
 
-    distribution: DistributionName = "discretised"
+    distribution: DistributionName = "discretized"
     bounds: Bounds = (0.0, None)
 
     what: ClassVar[str] = "a whole number, 0 or above"
@@ -201,11 +204,41 @@ class Flags(Field, frozen=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        names = tuple(self.members) if isinstance(self.members, (list, tuple)) else ()
-        if len(names) < 2 or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
-            location = f"Flags({self.name!r}, members=...)"
-            raise OptionError(location, "the names of two or more columns, none twice", repr(self.members))
-        msgspec.structs.force_setattr(self, "members", names)
+        msgspec.structs.force_setattr(self, "members", member_names(self.members, f"Flags({self.name!r}, members=...)"))
+
+
+class Joint(Field, frozen=True):
+    """Several categories of a step as one symbol: only the combinations that training saw are generated. Step only.
+
+    `OneToMany(combinations=...)` makes such fields.
+
+    Args:
+        name: of them together.
+        members: the columns; at least two.
+
+    Raises:
+        OptionError: fewer than two columns, or one twice.
+    """
+
+    members: tuple[str, ...] = ()
+
+    what: ClassVar[str] = "columns that are categories"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        msgspec.structs.force_setattr(self, "members", member_names(self.members, f"Joint({self.name!r}, members=...)"))
+
+
+def member_names(members: Any, location: str) -> tuple[str, ...]:
+    """The columns of a field that stands for several.
+
+    Raises:
+        OptionError: fewer than two, or one twice.
+    """
+    names = tuple(members) if isinstance(members, (list, tuple)) else ()
+    if len(names) < 2 or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
+        raise OptionError(location, "the names of two or more columns, none twice", repr(members))
+    return names
 
 
 class When(Field, frozen=True):
@@ -265,9 +298,9 @@ class Text(Field, frozen=True):
             raise OptionError(f"Text({self.name!r}, vocabulary=...)", expected, repr(self.vocabulary))
 
 
-AnyField = Category | Number | Count | Vector | Flag | Flags | When | Text
+AnyField = Category | Number | Count | Vector | Flag | Flags | Joint | When | Text
 INPUT_KINDS = (Category, Number, Count, Vector, Flag, When)
-STEP_KINDS = (Category, Number, Count, Flag, Flags, When, Text)
+STEP_KINDS = (Category, Number, Count, Flag, Flags, Joint, When, Text)
 
 
 class First:
@@ -345,11 +378,11 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 expected = "the name of an input that is a date"
                 raise SchemaError(f"When({field.name!r}, since=...)", expected, repr(field.since))
 
-    def describe(self, observed: dict[tuple[str, str], str] | None = None, length: str = "") -> str:
+    def describe(self, found: dict[tuple[str, str], str] | None = None, length: str = "") -> str:
         """The aligned table that a fit prints, so that a wrong guess is seen before it costs anything.
 
         Args:
-            observed: what is known of a field beyond its kind, by (role, name); see `Codec.describe`.
+            found: what is known of a field beyond its kind, by (role, name); see `Codec.describe`.
             length: one line about the lengths of the sequences.
 
         Examples:
@@ -357,11 +390,11 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             input  country  Category
             step   name     Text
         """
-        observed = observed or {}
+        found = found or {}
         lines = []
         for role, fields in (("input", self.inputs), ("step", self.steps)):
             for field in fields:
-                more = [observed.get((role, field.name), "")]
+                more = [found.get((role, field.name), "")]
                 if isinstance(field, When) and field.since:
                     more.append(f"since {field.since}")
                 if isinstance(field, (Number, When)) and field.distribution != "auto":

@@ -17,12 +17,13 @@
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 import numpy as np
 
 from unspool.errors import DataError, SchemaError
-from unspool.schema.coercion import coerce, from_json, is_whole, parse_timestamps
+from unspool.schema.coercion import coerce, from_json, parse_timestamps
 from unspool.schema.fields import (
     MONOTONE_TRANSFORMS,
     AnyField,
@@ -31,6 +32,7 @@ from unspool.schema.fields import (
     Field,
     Flag,
     Flags,
+    Joint,
     Number,
     Text,
     Vector,
@@ -40,7 +42,7 @@ from unspool.schema.grid import find_grid
 from unspool.schema.monotone import as_number, time_unit
 from unspool.schema.text_checks import refuse_text
 from unspool.schema.transform_choice import input_transform, step_distribution, step_transform
-from unspool.tables.columns import Column, Ragged, Record, kind_of, missing_mask
+from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, missing_mask
 from unspool.tables.location import Location
 
 MAX_LABELS = 12
@@ -72,7 +74,7 @@ def infer_input(column: Column, asked: Field | str, location: Location) -> tuple
     column = from_json(column, location)
     field = _input_kind(column, asked, location) if isinstance(asked, str) else asked
     values = coerce(column, field, location)
-    refuse_constant(values, location, "Drop it from the inputs: it can't tell sequences apart.", least=2)
+    refuse_constant(values, location, role="input")
     if isinstance(field, Number) and field.transform == "auto":
         field = msgspec.structs.replace(field, transform=input_transform(values.astype(np.float64)))
     return field, values  # type: ignore[return-value]
@@ -140,14 +142,14 @@ def infer_steps(
     for name, column in columns.items():
         location = locations[name]
         block = asked.get(name)
-        if isinstance(block, Flags) and isinstance(column, np.ndarray):  # joined already
+        if isinstance(block, (Flags, Joint)) and isinstance(column, np.ndarray):  # grouped already
             fields.append(block)
             values[name] = column
             continue
         refuse_absent(column, location)
-        field: Field = asked[name] if name in asked else _step_kind(column, name, location)
+        field: Field = asked[name] if name in asked else infer_step_kind(column, name, location)
         values[name] = coerce(column, field, location)
-        refuse_constant(values[name], location, "Drop it: there is nothing to learn.", least=1)
+        refuse_constant(values[name], location)
         if isinstance(field, Number):
             field = complete_number(field, values[name].astype(np.float64), offsets, first.get(name))
         if isinstance(field, When):
@@ -165,7 +167,7 @@ def complete_number(field: Number, values: np.ndarray, offsets: np.ndarray, firs
         transform = input_transform(values) if isinstance(field, Count) else step_transform(values, offsets, first)
         transform = input_transform(values) if transform in MONOTONE_TRANSFORMS else transform
     elif transform in MONOTONE_TRANSFORMS and field.bounds not in ("auto", None) and field.bounds != (0.0, None):
-        never = "fall" if transform == "gap" else "rise"
+        never = "fall" if transform == "increment" else "rise"
         location = f"{field.kind}({field.name!r}, transform={transform!r}, bounds=...)"
         raise SchemaError(
             location, f"no bounds, since a {transform} is one in itself: values never {never}", repr(field.bounds)
@@ -182,11 +184,16 @@ def complete_when(field: When, values: np.ndarray, offsets: np.ndarray, first: n
     unit = time_unit(as_number(values))
     base = None if first is None else first / unit
     return msgspec.structs.replace(
-        field, distribution=step_distribution(as_number(values) / unit, offsets, base, "gap")
+        field, distribution=step_distribution(as_number(values) / unit, offsets, base, "increment")
     )
 
 
-def _step_kind(column: Column, name: str, location: Location) -> Field:
+def infer_step_kind(column: Column, name: str, location: Location) -> Field:
+    """The field of a step column, from its values.
+
+    Raises:
+        SchemaError: values that no step can have.
+    """
     if isinstance(column, (Ragged, Record)):
         found = "lists" if isinstance(column, Ragged) else "records"
         raise SchemaError(location.whole, "one value a step", found, "Give each of their items a column.")
@@ -217,12 +224,17 @@ def refuse_absent(column: Column, location: Location) -> None:
         raise DataError(location.whole, "at least one value", f"{len(column)} missing values", "Drop the column.")
 
 
-def refuse_constant(values: np.ndarray, location: Location, hint: str, *, least: int) -> None:
-    """Refuse a column whose values are all the same; being missing counts as a value. Fewer than `least` rows pass."""
-    if len(values) < least:
+def refuse_constant(values: np.ndarray, location: Location, *, role: Literal["input", "step"] = "step") -> None:
+    """Refuse a column whose values are all the same; being missing counts as a value. A single input may be."""
+    if len(values) < (2 if role == "input" else 1):
         return
     gone = missing_mask(values) if values.ndim == 1 else np.isnan(values)
     same = (values == values[0]) | (gone & gone[0])
     if bool(np.all(same)) and not (bool(np.any(gone)) and not bool(np.all(gone == gone[0]))):
         shown = chr(values[0]) if values.dtype == np.uint32 else values[:1].tolist()[0]
+        hint = (
+            "Drop it from the inputs: it can't tell sequences apart."
+            if role == "input"
+            else "Drop it: there is nothing to learn."
+        )
         raise DataError(location.whole, "at least two different values", f"only {shown!r}", hint)

@@ -1,6 +1,6 @@
 """Which transform a column of numbers needs: simple, robust statistics of the pooled values.
 
-The choice is conservative: `"standardise"` unless the evidence for another is strong, because a wrong
+The choice is conservative: `"standardize"` unless the evidence for another is strong, because a wrong
 difference forgets the level, and a wrong logarithm makes a symmetric density skewed.
 """
 
@@ -21,7 +21,7 @@ MIN_VALUES_FOR_SHAPE = 20
 
 
 def input_transform(values: np.ndarray) -> Transform:
-    """`"log1p"`, `"asinh"` or `"standardise"` for numbers without an order.
+    """`"log1p"`, `"asinh"` or `"standardize"` for numbers without an order.
 
     Args:
         values: (N,) float64, NaN where missing.
@@ -29,21 +29,21 @@ def input_transform(values: np.ndarray) -> Transform:
     Examples:
         >>> rng = np.random.default_rng(0)
         >>> input_transform(rng.normal(size=500)), input_transform(rng.lognormal(0, 2, size=500))
-        ('standardise', 'log1p')
+        ('standardize', 'log1p')
     """
     x = values[~np.isnan(values)]
     if len(x) < MIN_VALUES_FOR_SHAPE or len(np.unique(x[:10_000])) < MIN_VALUES_FOR_SHAPE // 2:
-        return "standardise"
+        return "standardize"
     low, start, quarter, middle, third, end, high = np.quantile(x, (0.005, 0.05, 0.25, 0.5, 0.75, 0.95, 0.995))
     # Of an exponential distribution the first is 0.56 and the second 2; of a normal one both are 0.
     quantile_skewness = (end + start - 2 * middle) / (end - start) if end > start else 0.0
     spread = x.std()
     moment_skewness = float(np.mean(((x - x.mean()) / spread) ** 3)) if np.isfinite(spread) and spread > 0 else 0.0
     if x.min() >= 0:
-        return "log1p" if quantile_skewness > 0.55 and moment_skewness > 2 else "standardise"
+        return "log1p" if quantile_skewness > 0.55 and moment_skewness > 2 else "standardize"
     # 3.8 of a normal distribution, 7.6 of Student's t with 3 degrees of freedom, 64 of a Cauchy distribution.
     heavy = len(x) >= 10 * MIN_VALUES_FOR_SHAPE and high - low > 20 * (third - quarter)
-    return "asinh" if heavy and x.max() > 0 else "standardise"
+    return "asinh" if heavy and x.max() > 0 else "standardize"
 
 
 def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None = None) -> Transform:
@@ -66,12 +66,12 @@ def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | 
     Examples:
         >>> walk = np.random.default_rng(0).normal(size=4000).cumsum()
         >>> step_transform(walk, np.array([0, 2000, 4000])), step_transform(np.sin(walk), np.array([0, 4000]))
-        ('difference', 'standardise')
+        ('difference', 'standardize')
     """
     if never_decreases(values, offsets, first):
-        return "gap"
+        return "increment"
     if never_decreases(-values, offsets, None if first is None else -first):
-        return "drop"
+        return "decrement"
     kept, bounds = drop_missing(values, offsets)
     if len(kept) < 100 or not is_walk(kept, bounds):
         return input_transform(values)
@@ -85,7 +85,7 @@ def step_distribution(
 ) -> DistributionName:
     """The distribution of a step field when it isn't told: masses for numbers on a grid worth it, else a density.
 
-    Differences can be discretised only where first values, which have no value before them, spread about as little.
+    Differences can be discretized only where first values, which have no value before them, spread about as little.
 
     Args:
         values: (S,) float64, all sequences laid end to end, NaN where missing.
@@ -96,8 +96,8 @@ def step_distribution(
     Examples:
         >>> x = np.random.default_rng(0).normal(size=500)
         >>> bounds = np.array([0, 500])
-        >>> [step_distribution(values, bounds, None, "standardise") for values in (x, np.round(x, 1))]
-        ['mixture', 'discretised']
+        >>> [step_distribution(values, bounds, None, "standardize") for values in (x, np.round(x, 1))]
+        ['mixture', 'discretized']
     """
     kept, bounds = drop_missing(values, offsets)
     if not len(kept):
@@ -106,7 +106,7 @@ def step_distribution(
     if transform == "log_return":
         return DEFAULT_DENSITY
     if transform in MONOTONE_TRANSFORMS:
-        values, first = (values, first) if transform == "gap" else (-values, None if first is None else -first)
+        values, first = (values, first) if transform == "increment" else (-values, None if first is None else -first)
         gap, alone, _ = increments(values, offsets, first)
         kept = np.concatenate([gap[~np.isnan(gap)], values[alone] - values[alone].min(initial=np.inf)])
         grid = find_grid(kept)
@@ -116,7 +116,7 @@ def step_distribution(
         kept = lagged(kept, bounds, 1)
         if not len(kept) or (len(alone) and np.ptp(alone) > MAX_FIRST_RANGE * kept.std()):
             return DEFAULT_DENSITY
-    return "discretised" if grid is not None and is_discrete(kept, grid[1]) else DEFAULT_DENSITY
+    return "discretized" if grid is not None and is_discrete(kept, grid[1]) else DEFAULT_DENSITY
 
 
 def drop_missing(values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

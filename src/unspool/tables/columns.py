@@ -71,6 +71,26 @@ def kind_of(column: Column) -> str:
     return {"i": "whole number", "f": "number", "b": "truth value", "M": "date"}[column.dtype.kind]
 
 
+def is_whole(column: Column) -> bool:
+    """Whether a column is of whole numbers.
+
+    Floats count when some are missing and the rest are whole: pandas has no other way to hold such a column.
+
+    Examples:
+        >>> is_whole(np.array([1.0, np.nan])), is_whole(np.array([1.0, 2.0]))
+        (True, False)
+    """
+    if not isinstance(column, np.ndarray):
+        return False
+    if column.dtype.kind == "i":
+        return True
+    if column.dtype.kind != "f":
+        return False
+    gone = np.isnan(column)
+    present = column[~gone]
+    return bool(gone.any() and len(present) and np.all(np.isfinite(present)) and np.all(present == np.round(present)))
+
+
 def missing_mask(column: Column) -> np.ndarray:
     """(N,) bool: which values are absent."""
     if isinstance(column, (Ragged, Record)):

@@ -12,7 +12,7 @@ import numpy as np
 
 from unspool.errors import DataError
 from unspool.runtime.atomic_files import atomic
-from unspool.tables.columns import Ragged, Record, to_list
+from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, to_list
 from unspool.tables.readers import COMPRESSED, FORMATS, format_of
 
 
@@ -46,6 +46,37 @@ def write(columns: Mapping[str, Any], like: str) -> Any:
     return nw.to_native(nw.from_dict(ready, backend=nw.Implementation.from_backend(like)))  # type: ignore[arg-type]
 
 
+FileType = str | tuple["FileType"] | Mapping[str, "FileType"]
+"""What a column of a file holds: int, float, text, bool, time or mixed; of lists, a tuple; of records, a dict."""
+
+
+def file_type(column: Column) -> FileType:
+    """The type of a column that is there as a whole; floats that are whole where present are whole numbers.
+
+    Examples:
+        >>> file_type(np.array([1.0, np.nan])), file_type(np.array([0.5]))
+        ('int', 'float')
+    """
+    if isinstance(column, Record):
+        return {name: file_type(values) for name, values in column.fields.items()}
+    if isinstance(column, Ragged):
+        return (file_type(column.values),)
+    if is_whole(column):
+        return "int"
+    names = {"number": "float", "text": "text", "truth value": "bool", "date": "time", "whole number": "int"}
+    return names.get(kind_of(column), "mixed")
+
+
+def whole_numbers(values: Any) -> Any:
+    """Floats that are whole numbers, as objects: int, or None where missing; other values as they are."""
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
+        return values
+    column = np.full(len(values), None, object)
+    known = ~np.isnan(values)
+    column[known] = [int(value) if np.isfinite(value) else value for value in values[known].tolist()]
+    return column
+
+
 def _polars(arrays: dict[str, Any]) -> Any:
     import narwhals as nw
     import pyarrow as pa
@@ -59,7 +90,7 @@ def _plain(values: Any) -> list[Any]:
 
 def save_parts(
     parts: Iterable[Mapping[str, Any]],
-    like: Callable[[], Mapping[str, Any]],
+    types: Callable[[], Mapping[str, FileType]],
     target: str | Path | IO[Any],
     format: str | None = None,  # noqa: A002
 ) -> None:
@@ -69,8 +100,7 @@ def save_parts(
 
     Args:
         parts: the same named columns each, lists or arrays of one length; a missing value is None, NaN or NaT.
-        like: gives rows of the same columns in which the type of each shows, for a part need not show it: all its
-            values may be missing.
+        types: gives the type of each column, for a part need not show it: all its values may be missing.
         target: a path, or a stream such as `sys.stdout.buffer` (bytes) or `sys.stdout` (text).
         format: csv, tsv, jsonl, json or parquet; by default what the path's ending says, csv for a stream.
 
@@ -86,11 +116,11 @@ def save_parts(
         if Path(target).suffix in COMPRESSED:
             raise DataError(str(target), "a name without compression", Path(target).suffix, "Compress it afterwards.")
         with atomic(target) as file:
-            _write(parts, like, file, chosen)
+            _write(parts, types, file, chosen)
         return
     if isinstance(target, io.TextIOBase) and chosen == "parquet":
         raise DataError("standard output", "a stream of bytes, for Parquet", "a stream of text")
-    _write(parts, like, _Text(target) if isinstance(target, io.TextIOBase) else target, chosen)
+    _write(parts, types, _Text(target) if isinstance(target, io.TextIOBase) else target, chosen)
 
 
 class _Text:
@@ -108,12 +138,12 @@ class _Text:
 
 def _write(
     parts: Iterable[Mapping[str, Any]],
-    like: Callable[[], Mapping[str, Any]],
+    types: Callable[[], Mapping[str, FileType]],
     file: Any,
     format: str,  # noqa: A002
 ) -> None:
     if format == "parquet":
-        return _write_parquet(parts, like, file)
+        return _write_parquet(parts, types, file)
     if format == "json":
         return _write_json(parts, file)
     for k, columns in enumerate(parts):
@@ -124,26 +154,39 @@ def _write(
     return None
 
 
-def _write_parquet(parts: Iterable[Mapping[str, Any]], like: Callable[[], Mapping[str, Any]], file: Any) -> None:
+def _write_parquet(parts: Iterable[Mapping[str, Any]], types: Callable[[], Mapping[str, FileType]], file: Any) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    def arrow(columns: Mapping[str, Any], types: Mapping[str, Any]) -> Any:
-        arrays = {}
-        for name, values in columns.items():
-            ready = values if isinstance(values, np.ndarray) else _plain(values)
-            try:
-                arrays[name] = pa.array(ready, types.get(name), from_pandas=True)
-            except (pa.ArrowException, OverflowError) as error:
-                found = str(error).splitlines()[0]
-                raise DataError(f"column {name!r}", "values of one Parquet type", found, "Write CSV or JSON.") from None
-        return pa.table(arrays)
+    plain = {
+        "int": pa.int64(),
+        "float": pa.float64(),
+        "text": pa.string(),
+        "bool": pa.bool_(),
+        "time": pa.timestamp("us"),
+    }
 
-    schema = arrow(like(), {}).schema
-    types = dict(zip(schema.names, schema.types, strict=True))
+    def arrow_type(kind: FileType, name: str) -> Any:
+        if isinstance(kind, tuple):
+            return pa.list_(arrow_type(kind[0], name))
+        if isinstance(kind, Mapping):
+            return pa.struct([(inner, arrow_type(part, inner)) for inner, part in kind.items()])
+        if kind not in plain:
+            raise DataError(f"column {name!r}", "values of one Parquet type", "text and numbers", "Write CSV or JSON.")
+        return plain[kind]
+
+    def array(name: str, values: Any) -> Any:
+        ready = values if isinstance(values, np.ndarray) else _plain(values)
+        try:
+            return pa.array(ready, schema.field(name).type, from_pandas=True)
+        except (pa.ArrowException, OverflowError) as error:
+            found = str(error).splitlines()[0]
+            raise DataError(f"column {name!r}", "values of one Parquet type", found, "Write CSV or JSON.") from None
+
+    schema = pa.schema([(name, arrow_type(kind, name)) for name, kind in types().items()])
     with pq.ParquetWriter(file, schema) as writer:
         for columns in parts:
-            writer.write_table(arrow(columns, types))
+            writer.write_table(pa.table([array(name, columns[name]) for name in schema.names], schema=schema))
 
 
 def _write_json(parts: Iterable[Mapping[str, Any]], file: Any) -> None:

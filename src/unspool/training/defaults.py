@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from unspool.encoding.codec import Codec
-from unspool.encoding.columns import Vocabulary
 from unspool.options import Curve, Network, Training
 from unspool.training.batching import segment_steps
 from unspool.training.train_step import UpdateConfig
@@ -79,7 +78,7 @@ def plan(
         steps: training steps, over all sequences.
         distinct: those that are not the same as another one, since windows overlap; `None` is all.
     """
-    vocabularies = [len(column.values) for column in codec.steps if isinstance(column, Vocabulary)]
+    vocabularies = [column.num_symbols for column in codec.steps if column.num_symbols is not None]
     widest = max(vocabularies, default=1)
     values = (distinct or steps) * len(codec.steps)
     size = network.size or _step(values, {4_000: 64, 1_500_000: 128}, 256)

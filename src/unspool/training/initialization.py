@@ -31,15 +31,15 @@ def initialize_from_data(net: Net, learned: Encoded) -> Net:
     feedback = [np.array(part) for part in net.feedback]
     at, gates = 0, 4 * net.shape.size
     for j, dist in enumerate(net.shape.distributions):
-        own = slice(at, at := at + dist.size)
-        if dist.symbols is not None or dist.members is not None:
+        own = slice(at, at := at + dist.num_params)
+        if dist.event.symbols is not None or dist.event.members is not None:
             continue
         chain = fit_ar1(learned.steps[j], learned.offsets)
         direct = slice(gates + own.start, gates + own.stop)
-        bias[own] = dist.bias(chain.constant, chain.sharding)
-        start[direct] = dist.bias(*chain.first) - bias[own]
-        feedback[j][0, direct] = chain.slope * (dist.bias(1.0) - dist.bias(0.0))
-        feedback[j][1, direct] = dist.bias(*chain.lost) - bias[own]
+        bias[own] = dist.initial_params(chain.constant, chain.sharding)
+        start[direct] = dist.initial_params(*chain.first) - bias[own]
+        feedback[j][0, direct] = chain.slope * (dist.initial_params(1.0) - dist.initial_params(0.0))
+        feedback[j][1, direct] = dist.initial_params(*chain.lost) - bias[own]
     where = lambda net: (net.outputs.b, net.start, net.feedback)  # noqa: E731
     return eqx.tree_at(where, net, (*(jnp.asarray(part) for part in (bias, start)), tuple(map(jnp.asarray, feedback))))
 
@@ -101,7 +101,7 @@ def fit_ar1(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> AR1:
 
 
 def _centre(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Mean and spread of some values; of none those of standardised data."""
+    """Mean and spread of some values; of none those of standardized data."""
     return (
         (float(values.mean()), max(MIN_INITIAL_SCALE, float(values.std())))
         if len(values) >= MIN_STEPS_FOR_AR1

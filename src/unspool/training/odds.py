@@ -19,11 +19,12 @@ import optax
 from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
-from unspool.network.decoder import DecoderOutput, Net
+from unspool.network.decoder import Net
 from unspool.network.distributions.base import Distribution
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.point_masses import PointMasses
+from unspool.network.outputs import DecoderOutput
 from unspool.training.batching import Bucket
 from unspool.training.train_step import read
 
@@ -69,16 +70,16 @@ def counted_logits(dist: Distribution) -> NDArray[np.bool_]:
     """(P,) which parameters of a distribution are odds of something that is counted.
 
     Examples:
-        >>> from unspool.network.distributions.mixture import Normal
+        >>> from unspool.network.distributions.normal import Normal
         >>> odds(Nullable(Atoms(Normal(), (0.0,)))).tolist()
         [True, True, True, False, False]
     """
     if isinstance(dist, Categorical):
-        return np.full(dist.size, dist.size <= MAX_CATEGORIES)
+        return np.full(dist.num_params, dist.num_params <= MAX_CATEGORIES)
     if isinstance(dist, (WithMissing, PointMasses)):
-        own = dist.size - dist.of.size
+        own = dist.num_params - dist.of.num_params
         return np.concatenate([np.ones(own, bool), counted_logits(dist.of)])
-    return np.zeros(dist.size, bool)
+    return np.zeros(dist.num_params, bool)
 
 
 class Steps(NamedTuple):
@@ -113,7 +114,7 @@ def _fitted(
 ) -> Float[Array, " Q"]:
     """The biases after all updates, fitted to the fields that are asked for."""
     S = values[0].shape[1]
-    ready = net.prepare(jnp.zeros((1, net.shape.size)), S)
+    ready = net.precompute(jnp.zeros((1, net.shape.size)), S)
     here, ones, learned = jnp.zeros(1, jnp.int32), jnp.ones(S, jnp.int32), net.outputs.b
 
     def loss(bias: Array) -> Array:

@@ -27,8 +27,8 @@ from unspool.encoding.fit import fit_step
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
-from unspool.network.distributions.base import Distribution, Support
-from unspool.network.distributions.rules import PLAIN, Rule
+from unspool.network.distributions.base import Distribution, Event, Support
+from unspool.network.distributions.rules import Rule
 from unspool.network.embeddings import Embedding, Feed, Product
 from unspool.options import Network, Training
 from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Number, Schema, Transform
@@ -63,23 +63,23 @@ class Candidates(Distribution):
     distributions: tuple[Distribution, ...]
 
     @property
-    def size(self) -> int:
+    def num_params(self) -> int:
         """Of all together."""
-        return sum(dist.size for dist in self.distributions)
+        return sum(dist.num_params for dist in self.distributions)
 
     @property
     def num_uniforms(self) -> int:
-        """A trial draws nothing."""
+        """A trial samples nothing."""
         return 0
 
     @property
-    def members(self) -> int | None:
+    def event(self) -> Event:
         """One number a distribution."""
-        return len(self.distributions)
+        return Event(members=len(self.distributions))
 
-    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+    def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Of all side by side."""
-        return np.concatenate([dist.bias(loc, scale) for dist in self.distributions])
+        return np.concatenate([dist.initial_params(loc, scale) for dist in self.distributions])
 
     def parts(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "..."]:
         """Log-probability under each distribution, on a last axis."""
@@ -89,27 +89,23 @@ class Candidates(Distribution):
         """The sum over the distributions: each learns as if it were alone."""
         return self.parts(params, value).sum(-1)
 
-    def sample(
-        self,
-        params: Float[Array, "*B P"],
-        uniforms: Float[Array, "*B U"],
-        rule: Rule = PLAIN,
-        support: Support | None = None,
-    ) -> Array:
-        """The mode, since a trial draws nothing."""
-        return self.mode(params)
-
-    def mode(self, params: Float[Array, "*B P"]) -> Array:
+    def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
         """Of each distribution."""
         return jnp.stack([dist.mode(own) for dist, own in self._each(params)], -1)
+
+    def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
+        """The mode, since a trial samples nothing."""
+        return self.mode(params)
 
     def mean(self, params: Float[Array, "*B P"]) -> Array:
         """Of each distribution."""
         return jnp.stack([dist.mean(own) for dist, own in self._each(params)], -1)
 
     def _each(self, params: Array) -> list[tuple[Distribution, Array]]:
-        ends = np.cumsum([dist.size for dist in self.distributions])
-        return [(dist, params[..., end - dist.size : end]) for dist, end in zip(self.distributions, ends, strict=True)]
+        ends = np.cumsum([dist.num_params for dist in self.distributions])
+        return [
+            (dist, params[..., end - dist.num_params : end]) for dist, end in zip(self.distributions, ends, strict=True)
+        ]
 
 
 @final
@@ -147,7 +143,7 @@ def candidates(field: AnyField, open_: set[str], examples: Examples) -> tuple[An
         or field.transform in (*MONOTONE_TRANSFORMS, *DIFFERENCE_TRANSFORMS)
     ):
         return (field,)
-    distributions = ["discretised"] if field.distribution == "discretised" else ["mixture", "histogram"]
+    distributions = ["discretized"] if field.distribution == "discretized" else ["mixture", "histogram"]
     distributions = distributions[:1] if field.mean == "constant" else distributions
     options = [msgspec.structs.replace(field, distribution=dist) for dist in distributions]
     if f"{field.name}.transform" in open_:
@@ -164,10 +160,10 @@ def transforms(field: Number, examples: Examples) -> list[Transform]:
         return []
     others: list[Transform] = []
     if kept.min() >= 0:
-        others.append("standardise" if field.transform == "log1p" else "log1p")
+        others.append("standardize" if field.transform == "log1p" else "log1p")
     if field.bounds not in ("auto", None) or not lagged(kept, bounds, 1).var() < MAX_STEP_VARIANCE * kept.var():
         return others
-    masses = field.distribution == "discretised"
+    masses = field.distribution == "discretized"
     if not masses or step_distribution(values, examples.offsets, first, "difference") == field.distribution:
         others.append("difference")
     if not masses and min(kept.min(), np.inf if first is None else np.nanmin(first, initial=np.inf)) > 0:

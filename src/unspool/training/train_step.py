@@ -13,8 +13,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from numpy.typing import NDArray
 
 from unspool.encoding.codec import Encoded
-from unspool.network.decoder import DecoderOutput, DecoderState, Masks, Net, Precomputed
+from unspool.network.decoder import DecoderState, Masks, Net, Precomputed
 from unspool.network.likelihood import free_running, start_decoding, teacher_forced
+from unspool.network.outputs import DecoderOutput
 from unspool.runtime.devices import ROW_AXIS, device_lock, mesh, put_on_devices
 from unspool.runtime.threefry import uniforms
 from unspool.training.batching import Bucket, round_up, segment_steps, to_buckets
@@ -304,7 +305,7 @@ def score(
     steps = round_up(bucket.steps, segment)
     values = tuple(np.pad(a, ((0, 0), (0, steps - bucket.steps), *((0, 0),) * (a.ndim - 2))) for a in bucket.values)
     bucket = bucket._replace(values=values)
-    widest = max([4 * net.shape.size, *(dist.size for dist in net.shape.distributions)])
+    widest = max([4 * net.shape.size, *(dist.num_params for dist in net.shape.distributions)])
     most = max(1, min(MAX_SCORE_CELLS // (segment * widest), 1024))
     size = 1 << (min(bucket.examples, most).bit_length() - 1)
     spread = choose_sharding(size, net.shape.size, SCORING_SHARDS, most)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from unspool.network.distributions.base import unwrapped
+from unspool.network.distributions.base import innermost
 from unspool.network.distributions.discretized import Discretized
 from unspool.network.distributions.grid import Grid, SupportPoints
 from unspool.network.distributions.histogram import RARE, Histogram
 from unspool.network.distributions.missing import WithMissing
-from unspool.network.distributions.mixture import Normal
+from unspool.network.distributions.normal import Normal
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.reflected import Reflected
 from unspool.network.distributions.rules import Rule
@@ -60,7 +60,7 @@ def draws(count, seed=11):
 
 
 def picked(dist, params, **options):
-    rows = jnp.broadcast_to(jnp.asarray(params, jnp.float32), (N, dist.size))
+    rows = jnp.broadcast_to(jnp.asarray(params, jnp.float32), (N, dist.num_params))
     return np.asarray(jax.jit(dist.sample)(rows, draws(dist.num_uniforms), Rule.of(Sampling(**options))))
 
 
@@ -69,7 +69,7 @@ def log_prob(dist, params, z):
         return np.asarray(dist.log_prob(jnp.asarray(np.tile(params, (len(z), 1))), jnp.asarray(z)))
 
 
-# ---- discretised ---------------------------------------------------------------------------------------------------
+# ---- discretized ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", GRIDS)
@@ -99,7 +99,7 @@ def test_draws_on_a_grid_follow_their_masses_and_lie_on_it(name):
     grid = GRIDS[name]
     low = 0.0 if name == "log1p" else None
     dist = Discretized(grid, low=low, components=2)
-    x = np.asarray(grid.original(jnp.asarray(picked(dist, PARAMS))))
+    x = np.asarray(grid.to_original(jnp.asarray(picked(dist, PARAMS))))
     ticks = np.round(x / grid.step).astype(int)
     np.testing.assert_allclose(x, ticks * grid.step, rtol=1e-5, atol=1e-5)
     assert low is None or ticks.min() >= 0
@@ -130,9 +130,11 @@ def test_a_fit_to_its_own_draws_gives_the_masses_back():
     dist = Discretized(grid, components=2)
     z = picked(dist, PARAMS)
     loss = jax.jit(jax.value_and_grad(lambda p: -dist.log_prob(jnp.broadcast_to(p, (N, 6)), jnp.asarray(z)).mean()))
-    start = loss(jnp.asarray(dist.bias(), jnp.float32))[0]
+    start = loss(jnp.asarray(dist.initial_params(), jnp.float32))[0]
     fitted = optimize.minimize(
-        lambda p: tuple(np.asarray(a, float) for a in loss(jnp.asarray(p, jnp.float32))), dist.bias(), jac=True
+        lambda p: tuple(np.asarray(a, float) for a in loss(jnp.asarray(p, jnp.float32))),
+        dist.initial_params(),
+        jac=True,
     )
     truth = loss(jnp.asarray(PARAMS, jnp.float32))[0]
     # Twice the gain of five parameters over the truth is chi-square with five degrees of freedom.
@@ -159,7 +161,7 @@ def test_a_histogram_is_even_within_its_bins_and_exponential_beyond():
     z = np.array([-3.0, -1.2, -0.4, 0.1, 1.7, 2.6])
     slope = (histogram_cdf(z + 1e-6) - histogram_cdf(z - 1e-6)) / 2e-6
     np.testing.assert_allclose(np.exp(log_prob(dist, LOGITS, z)), slope, rtol=1e-6)
-    assert dist.bias()[0] == dist.bias()[-1] == RARE
+    assert dist.initial_params()[0] == dist.initial_params()[-1] == RARE
 
 
 def test_a_histogram_on_a_grid_is_categorical_where_every_cell_is_a_bin():
@@ -173,7 +175,7 @@ def test_a_histogram_on_a_grid_is_categorical_where_every_cell_is_a_bin():
     outside = np.exp(log_prob(dist, LOGITS, forward(grid, np.array([0, 1, 2, *range(7, 3000)]))))
     assert (outside > 0).all()
     assert outside[3:].sum() == pytest.approx(p[-1], rel=1e-3)
-    x = np.asarray(grid.original(jnp.asarray(picked(dist, LOGITS))))
+    x = np.asarray(grid.to_original(jnp.asarray(picked(dist, LOGITS))))
     counts = np.array([(np.round(x) == tick).sum() for tick in range(3, 7)])
     assert (np.abs(counts - N * p[1:-1]) < 5 * np.sqrt(N * p[1:-1])).all()
 
@@ -248,7 +250,7 @@ def test_the_likelihood_of_a_bounded_head_is_finite_outside_of_its_bounds():
 
 
 WRAPPED = {
-    "discretised": Discretized(GRIDS["log1p"], 0.0, components=2),
+    "discretized": Discretized(GRIDS["log1p"], 0.0, components=2),
     "both bounds": Discretized(GRIDS["linear"], -1.0, 5.0, components=2),
     "levels": Discretized(
         GRIDS["linear"], components=2, support_points=SupportPoints(GRIDS["linear"], (0.0, 1.0, 4.0), (-1.2, -0.2), 0.1)
@@ -264,9 +266,9 @@ WRAPPED = {
 @pytest.mark.parametrize("name", WRAPPED)
 def test_extreme_parameters_stay_finite_and_so_do_their_gradients(name):
     dist = WRAPPED[name]
-    size = min(dist.size, 5)
+    size = min(dist.num_params, 5)
     params = np.stack(np.meshgrid(*[[-1e4, 0.0, 1e4]] * size), -1).reshape(-1, size)
-    params = np.concatenate([params, np.zeros((len(params), dist.size - size))], -1)
+    params = np.concatenate([params, np.zeros((len(params), dist.num_params - size))], -1)
     params = np.concatenate([params, params[:, ::-1]]).astype(np.float32)
     values = jnp.array([-30.0, -1.5, 0.0, 30.0])
     ends = jnp.array([2**-24, 0.5, 0.7, 1 - 2**-24])
@@ -289,19 +291,19 @@ def test_extreme_parameters_stay_finite_and_so_do_their_gradients(name):
 @pytest.mark.parametrize("name", WRAPPED)
 def test_greedy_is_the_mode_and_top_k_leaves_numbers_alone(name):
     dist = WRAPPED[name]
-    params = np.linspace(-0.8, 0.6, dist.size)
+    params = np.linspace(-0.8, 0.6, dist.num_params)
     mode = np.asarray(dist.mode(jnp.asarray(params, jnp.float32)[None]))
     np.testing.assert_array_equal(picked(dist, params, greedy=True), np.broadcast_to(mode, N))
     np.testing.assert_array_equal(picked(dist, params, top_k=1), picked(dist, params))
-    assert len(dist.bias()) == dist.size
-    assert unwrapped(dist).symbols is None
+    assert len(dist.initial_params()) == dist.num_params
+    assert innermost(dist).event.symbols is None
 
 
 @pytest.mark.parametrize("options", [{"top_p": 0.5}, {"min_p": 0.2}, {"temperature": 0.5}])
-def test_rules_narrow_a_discretised_head(options):
+def test_rules_narrow_a_discretized_head(options):
     dist = Discretized(GRIDS["linear"], components=1)
     params = np.array([0.0, 0.1, 0.8])
-    x = np.asarray(GRIDS["linear"].original(jnp.asarray(picked(dist, params, **options))))
+    x = np.asarray(GRIDS["linear"].to_original(jnp.asarray(picked(dist, params, **options))))
     spread = np.log1p(np.exp(0.8) * (np.e - 1)) + 1e-4
     part = stats.logistic(0.1, spread * options.get("temperature", 1.0))
     if "min_p" in options:
@@ -336,7 +338,7 @@ def test_values_that_occur_share_the_axis_and_others_have_the_mass_of_the_unseen
 def test_only_values_that_occur_are_drawn_and_as_often_as_they_weigh():
     grid = GRIDS["log1p"]
     dist = Discretized(grid, 0.0, None, 2, levels(1e-9))
-    x = np.round(np.asarray(grid.original(jnp.asarray(picked(dist, PARAMS)))), 3)
+    x = np.round(np.asarray(grid.to_original(jnp.asarray(picked(dist, PARAMS)))), 3)
     assert set(np.unique(x)) == {0, 2, 3, 7}
     p = np.exp(log_prob(dist, PARAMS, forward(grid, np.array([0.0, 2.0, 3.0, 7.0]))))
     seen = np.array([(x == value).sum() for value in (0, 2, 3, 7)])

@@ -27,11 +27,11 @@ def expected():
     return sum(w * stats.bernoulli(p).pmf((ALL + 1) / 2).prod(1) for w, p in zip(weights, yes, strict=True))
 
 
-def rows(count, distribution=HEAD, params=PARAMS):
-    return jnp.broadcast_to(jnp.asarray(params, jnp.float32), (count, dist.size))
+def rows(count, dist=HEAD, params=PARAMS):
+    return jnp.broadcast_to(jnp.asarray(params, jnp.float32), (count, dist.num_params))
 
 
-def picked(distribution=HEAD, params=PARAMS, **options):
+def picked(dist=HEAD, params=PARAMS, **options):
     u = np.random.default_rng(6).uniform(1e-6, 1 - 1e-6, (N, dist.num_uniforms))
     return np.asarray(
         jax.jit(dist.sample)(rows(N, dist, params), jnp.asarray(u, jnp.float32), Rule.of(Sampling(**options)))

@@ -12,11 +12,13 @@ from unspool.network.distributions.discretized import Discretized
 from unspool.network.distributions.grid import Grid, SupportPoints
 from unspool.network.distributions.histogram import Histogram
 from unspool.network.distributions.missing import WithMissing
-from unspool.network.distributions.mixture import Mixture, Normal, Point, StudentT
+from unspool.network.distributions.mixture import Mixture
 from unspool.network.distributions.multilabel import BernoulliMixture
+from unspool.network.distributions.normal import Normal, Point
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.reflected import Reflected
 from unspool.network.distributions.rules import PLAIN, Rule
+from unspool.network.distributions.student_t import StudentT
 from unspool.options import Sampling
 from unspool.runtime.threefry import seed_words, uniforms
 

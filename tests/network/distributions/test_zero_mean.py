@@ -7,10 +7,12 @@ import pytest
 from unspool.network.distributions.base import Support
 from unspool.network.distributions.discretized import Discretized
 from unspool.network.distributions.grid import Grid
-from unspool.network.distributions.mixture import Mixture, Normal, Point, StudentT
+from unspool.network.distributions.mixture import Mixture
+from unspool.network.distributions.normal import Normal, Point
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.reflected import Reflected
 from unspool.network.distributions.rules import Rule
+from unspool.network.distributions.student_t import StudentT
 from unspool.network.distributions.zero_mean import ZeroMean, location_mask
 
 HEADS = {
@@ -30,11 +32,11 @@ def case(request):
 def test_the_density_is_that_of_the_head_inside_moved_by_its_mean(case):
     dist, params = case
     x = jnp.linspace(-4, 4, 41)
-    every = jnp.broadcast_to(params, (41, dist.size))
+    every = jnp.broadcast_to(params, (41, dist.num_params))
     moved = dist.log_prob(every, x + dist.mean(params))
     np.testing.assert_allclose(ZeroMean(dist).log_prob(every, x), moved, atol=1e-5)
     fine = jnp.linspace(-200, 200, 400_001)
-    density = jnp.exp(ZeroMean(dist).log_prob(jnp.broadcast_to(params, (len(fine), dist.size)), fine))
+    density = jnp.exp(ZeroMean(dist).log_prob(jnp.broadcast_to(params, (len(fine), dist.num_params)), fine))
     assert float(np.trapezoid(density, fine)) == pytest.approx(1, abs=1e-3)
 
 
@@ -43,7 +45,7 @@ def test_draws_have_a_mean_of_zero_whatever_the_parameters(case):
     uniforms = jnp.asarray(np.random.default_rng(0).random((N, dist.num_uniforms)), jnp.float32)
     for shift in (0.0, 5.0):
         moved = params + shift * jnp.asarray(location_mask(dist))
-        draws = np.asarray(ZeroMean(dist).sample(jnp.broadcast_to(moved, (N, dist.size)), uniforms))
+        draws = np.asarray(ZeroMean(dist).sample(jnp.broadcast_to(moved, (N, dist.num_params)), uniforms))
         assert abs(draws.mean()) < 5 * draws.std() / N**0.5
         assert float(ZeroMean(dist).mean(moved)) == pytest.approx(0, abs=1e-5)
 
@@ -51,7 +53,9 @@ def test_draws_have_a_mean_of_zero_whatever_the_parameters(case):
 def test_rooms_and_rules_go_to_the_head_inside(case):
     dist, params = case
     uniforms = jnp.asarray(np.random.default_rng(0).random((1000, dist.num_uniforms)), jnp.float32)
-    draws = ZeroMean(dist).sample(jnp.broadcast_to(params, (1000, dist.size)), uniforms, support=Support(0.1, 0.3))
+    draws = ZeroMean(dist).sample(
+        jnp.broadcast_to(params, (1000, dist.num_params)), uniforms, support=Support(0.1, 0.3)
+    )
     assert float(draws.min()) >= 0.1
     assert float(draws.max()) <= 0.3
     share = float(jnp.exp(ZeroMean(dist).log_mass(params, Support(0.1, 0.3))))

@@ -1,7 +1,10 @@
-"""Distributions: the output distribution of one field. Each is two numbers and a few pure functions of its parameters.
+"""Distributions: the output of one field, as pure functions of the parameters that the network supplies.
 
-A draw is always a closed-form transform of uniforms, so that the same uniforms give the same value anywhere. Values of
-numbers are in the units of the network (transformed and standardised); the codec adds the log-Jacobian.
+A sample is always a closed-form transform of uniforms, so that the same uniforms give the same value anywhere. Numbers
+are in the units of the network (transformed and standardized); the codec adds the log-Jacobian.
+
+To add a distribution: subclass `NumberDistribution` (or `Distribution`), write `log_prob`, `_sample`, `mode` and `mean`
+side by side, and name it in `unspool.network.build`.
 """
 
 from abc import ABC, abstractmethod
@@ -17,12 +20,12 @@ from unspool.network.distributions.rules import PLAIN, Rule
 
 
 class Support(NamedTuple):
-    """What a draw is confined to.
+    """The values that a sample may have.
 
     Attributes:
-        low: of a number, or of every member of a block: nothing below it, in the network's units.
+        low: of a number, or of every member of a multi-label value: nothing below it, in the network's units.
         high: nothing above it.
-        symbols: (V,) bool, which symbols may be drawn; `None` where all may.
+        symbols: (..., V) bool, which symbols may be sampled; `None` where all may.
         present: where a value must not be missing.
     """
 
@@ -31,51 +34,67 @@ class Support(NamedTuple):
     symbols: Any = None
     present: Any = False
 
-    def hold(self, value: Array) -> Array:
+    def clip(self, value: Array) -> Array:
         """The nearest number within it."""
         return jnp.clip(value, self.low, self.high)
 
 
-@dataclass(frozen=True)
-class Distribution(ABC):
-    """The distribution of one field given its parameters.
+def clipped(value: Array, support: Support | None) -> Array:
+    """A number, or the nearest one within a support."""
+    return value if support is None else support.clip(value)
+
+
+class Event(NamedTuple):
+    """What one value of a distribution is.
 
     Attributes:
-        size: parameters P that the network must supply.
-        draws: uniforms that `pick` consumes.
-        symbols: V where values are symbols, `None` where they are numbers.
-        members: numbers of one value, where they are more.
+        symbols: V where it is one of V symbols; `None` where it is a number or several.
+        members: M where it is M numbers, on an axis of their own; `None` where it is one number or symbol.
     """
+
+    symbols: int | None = None
+    members: int | None = None
+
+
+@dataclass(frozen=True)
+class Distribution(ABC):
+    """The distribution of one field given its parameters."""
 
     @property
     @abstractmethod
-    def size(self) -> int:
-        """P."""
+    def num_params(self) -> int:
+        """Parameters P that the network must supply."""
 
     @property
     @abstractmethod
     def num_uniforms(self) -> int:
-        """Uniforms for one value."""
+        """Uniforms U that one sample consumes."""
 
     @property
-    def symbols(self) -> int | None:
-        """Numbers have none."""
-        return None
+    @abstractmethod
+    def event(self) -> Event:
+        """What one value is."""
 
-    @property
-    def members(self) -> int | None:
-        """Numbers that make up one value, on an axis of their own; `None` where a value is one number or symbol."""
-        return None
-
-    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
-        """Parameters to start training from: of a number, those of values about `loc` with a spread of `scale`."""
-        return np.zeros(self.size)
+    @abstractmethod
+    def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+        """(P,) parameters to start training from: of a number, those of values about `loc` that spread by `scale`."""
 
     @abstractmethod
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-probability, or log-density, of the value, in nats."""
 
     @abstractmethod
+    def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
+        """The most probable value within a support."""
+
+    @abstractmethod
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """The expected value; of a category, the probabilities of its symbols."""
+
+    @abstractmethod
+    def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
+        """What `sample` gives where the rule is not greedy."""
+
     def sample(
         self,
         params: Float[Array, "*B P"],
@@ -83,52 +102,55 @@ class Distribution(ABC):
         rule: Rule = PLAIN,
         support: Support | None = None,
     ) -> Array:
-        """The value that these uniforms draw under the rule, given that it lies in the room."""
-
-    @abstractmethod
-    def mode(self, params: Float[Array, "*B P"]) -> Array:
-        """The most probable value."""
-
-    @abstractmethod
-    def mean(self, params: Float[Array, "*B P"]) -> Array:
-        """The expected value; of a category, the probabilities of its symbols."""
+        """The value that these uniforms draw under the rule, given that it lies in the support."""
+        return self.mode(params, support) if rule.greedy else self._sample(params, uniforms, rule, support)
 
 
 @dataclass(frozen=True)
 class NumberDistribution(Distribution):
-    """A distribution of a number."""
+    """The distribution of one number."""
+
+    @property
+    def event(self) -> Event:
+        """One number."""
+        return Event()
 
     @abstractmethod
     def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
-        """Log-probability that a draw lies in a room, or something very small."""
-
-
-def per_step(mask: Any, values: Array) -> Any:
-    """What is true of steps, as true of their values, which may have an axis of members."""
-    return mask if mask.ndim == values.ndim else mask[..., None]
+        """Log-probability that a sample lies in a support, or something very small."""
 
 
 @dataclass(frozen=True)
-class Wrapper(Distribution):
-    """A distribution that adds something to the inner distribution."""
+class Reparameterized(NumberDistribution):
+    """A distribution that changes the one inside, and takes the same parameters and uniforms.
 
-    of: Distribution
+    Attributes:
+        of: the distribution inside.
+    """
+
+    of: NumberDistribution
 
     @property
-    def size(self) -> int:
-        """Of the inner distribution."""
-        return self.of.size
+    def num_params(self) -> int:
+        """Those of the distribution inside."""
+        return self.of.num_params
 
     @property
     def num_uniforms(self) -> int:
-        """Of the inner distribution."""
+        """Those of the distribution inside."""
         return self.of.num_uniforms
 
-    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
-        """Of the inner distribution."""
-        return self.of.bias(loc, scale)
+    def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+        """Those of the distribution inside."""
+        return self.of.initial_params(loc, scale)
 
 
-def unwrapped(dist: Distribution) -> Distribution:
-    """The inner distribution of all wrappers."""
-    return unwrapped(dist.of) if isinstance(dist, Wrapper) else dist
+def innermost(distribution: Distribution) -> Distribution:
+    """The distribution inside of all that change or extend it."""
+    inside = getattr(distribution, "of", None)
+    return distribution if inside is None else innermost(inside)
+
+
+def over_members(mask: Any, values: Array) -> Any:
+    """A mask of steps as a mask of their values, which may have an axis of members."""
+    return mask if mask.ndim == values.ndim else mask[..., None]

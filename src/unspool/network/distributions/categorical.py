@@ -4,11 +4,13 @@ import math
 from dataclasses import dataclass
 
 import jax.numpy as jnp
+import numpy as np
 from jax.nn import log_sigmoid, logsumexp, sigmoid, softmax
 from jaxtyping import Array, Float
+from numpy.typing import NDArray
 
-from unspool.network.distributions.base import Distribution, Support
-from unspool.network.distributions.rules import PLAIN, Rule, categorical_icdf, truncate_logits
+from unspool.network.distributions.base import Distribution, Event, Support
+from unspool.network.distributions.rules import Rule, categorical_icdf, truncate_logits
 
 
 @dataclass(frozen=True)
@@ -18,26 +20,30 @@ class Categorical(Distribution):
     Attributes:
         count: V.
         unseen: probability of any symbol that training never saw, by Good & Turing (1953): the share of symbols
-            seen once. It keeps the likelihood of new data finite; such a symbol is never drawn.
+            seen once. It keeps the likelihood of new data finite; such a symbol is never sampled.
     """
 
     count: int
     unseen: float = 0.0
 
     @property
-    def size(self) -> int:
+    def num_params(self) -> int:
         """V logits."""
         return self.count
 
     @property
     def num_uniforms(self) -> int:
-        """One uniform, whatever V is."""
+        """One, whatever V is."""
         return 1
 
     @property
-    def symbols(self) -> int | None:
-        """V."""
-        return self.count
+    def event(self) -> Event:
+        """One of V symbols."""
+        return Event(symbols=self.count)
+
+    def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+        """Even odds."""
+        return np.zeros(self.count)
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-probability of the symbol; index V stands for an unseen one."""
@@ -51,25 +57,22 @@ class Categorical(Distribution):
         """Log-probabilities of all symbols that training saw."""
         return params - logsumexp(params, -1, keepdims=True) + math.log1p(-self.unseen)
 
-    def sample(
-        self,
-        params: Float[Array, "*B P"],
-        uniforms: Float[Array, "*B U"],
-        rule: Rule = PLAIN,
-        support: Support | None = None,
-    ) -> Array:
-        """Inverse of the cumulative distribution."""
-        if support is not None and support.symbols is not None:
-            params = jnp.where(support.symbols, params, -jnp.inf)
-        return self.mode(params) if rule.greedy else categorical_icdf(truncate_logits(params, rule), uniforms[..., 0])
-
-    def mode(self, params: Float[Array, "*B P"]) -> Array:
-        """The symbol with the largest logit."""
-        return params.argmax(-1).astype(jnp.int32)
-
     def mean(self, params: Float[Array, "*B P"]) -> Array:
         """Probabilities of the symbols."""
         return softmax(params, -1)
+
+    def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
+        return categorical_icdf(truncate_logits(self._within(params, support), rule), uniforms[..., 0])
+
+    def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
+        """The symbol with the largest logit."""
+        return self._within(params, support).argmax(-1).astype(jnp.int32)
+
+    def _within(self, params: Array, support: Support | None) -> Array:
+        """Logits of the symbols in a support."""
+        if support is None or support.symbols is None:
+            return params
+        return jnp.where(support.symbols, params, -jnp.inf)
 
 
 @dataclass(frozen=True)
@@ -77,36 +80,37 @@ class Bernoulli(Distribution):
     """Yes or no; the parameter is the logit of yes."""
 
     @property
-    def size(self) -> int:
+    def num_params(self) -> int:
         """One logit."""
         return 1
 
     @property
     def num_uniforms(self) -> int:
-        """One uniform."""
+        """One."""
         return 1
+
+    @property
+    def event(self) -> Event:
+        """The number 0 or 1."""
+        return Event()
+
+    def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+        """Even odds."""
+        return np.zeros(1)
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-probability of 0 or 1."""
         return log_sigmoid(jnp.where(value > 0.5, params[..., 0], -params[..., 0]))
 
-    def sample(
-        self,
-        params: Float[Array, "*B P"],
-        uniforms: Float[Array, "*B U"],
-        rule: Rule = PLAIN,
-        support: Support | None = None,
-    ) -> Array:
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """The probability of 1."""
+        return sigmoid(params[..., 0])
+
+    def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
         """One below the probability, zero above; the rules see two symbols."""
-        if rule.greedy:
-            return self.mode(params)
         logits = jnp.concatenate([params, jnp.zeros_like(params)], -1)
         return 1.0 - categorical_icdf(truncate_logits(logits, rule), uniforms[..., 0]).astype(params.dtype)
 
-    def mode(self, params: Float[Array, "*B P"]) -> Array:
+    def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
         """One where the probability is above a half."""
         return (params[..., 0] > 0).astype(params.dtype)
-
-    def mean(self, params: Float[Array, "*B P"]) -> Array:
-        """The probability."""
-        return sigmoid(params[..., 0])

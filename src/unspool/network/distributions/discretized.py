@@ -1,4 +1,4 @@
-"""The distribution of numbers on a grid: counts, whole measurements, cents."""
+"""Numbers on a grid: counts, whole measurements, cents."""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from unspool.network.distributions.base import NumberDistribution, Support
 from unspool.network.distributions.grid import CELL_TOLERANCE, Grid, SupportPoints
-from unspool.network.distributions.mixture import TINY, between, each, part_of, positive, raw_spread
+from unspool.network.distributions.mixture import of_component, spread_components, unpack_components
+from unspool.network.distributions.normal import TINY, per_component, standardized, uniform_between
 from unspool.network.distributions.rules import (
-    PLAIN,
     Rule,
     apply_temperature,
     categorical_icdf,
@@ -21,8 +21,8 @@ from unspool.network.distributions.rules import (
     truncate_logits,
 )
 
-WIDTH = 0.617
-"""Spread of a component to begin with, of standardised data: a logistic is 1.8 spreads wide."""
+LOGISTIC_WIDTH = 0.617
+"""Scale of a component to begin with, of standardized data: a logistic's standard deviation is 1.8 of its scale."""
 
 
 def log_cell(upper: Array, width: Array) -> Array:
@@ -35,12 +35,27 @@ def log_cell(upper: Array, width: Array) -> Array:
     return log_sigmoid(upper) + log_sigmoid(width - upper) + jnp.log(-jnp.expm1(-width))
 
 
+def logistic_log_mass(loc: Array, scale: Array, support: Support) -> Array:
+    """Log-probability of a support, see `log_cell`."""
+    interval = standardized(support, loc, scale)
+    width = jnp.log(-jnp.expm1(-jnp.maximum(interval.high - interval.low, TINY)))
+    return log_sigmoid(interval.high) + log_sigmoid(-interval.low) + width
+
+
+def logistic_central_mass(rule: Rule) -> Array | float:
+    """The central mass that a rule leaves a logistic; its density at distance r is 1 / cosh^2 (r / 2) of the peak."""
+    mass: Array | float = 1.0 if rule.top_p is None else rule.top_p
+    if rule.min_p is None:
+        return mass
+    return jnp.minimum(mass, 2 * sigmoid(2 * jnp.arccosh(1 / jnp.sqrt(rule.min_p))) - 1)
+
+
 @dataclass(frozen=True)
 class Discretized(NumberDistribution):
-    """A mixture of K logistics, where each value of a grid gets the mass of its cell: logits, locations, raw spreads.
+    """A mixture of K logistics, where each value of a grid gets the mass of its cell: logits, locations, raw scales.
 
     By Salimans et al. 2017 (arXiv:1701.05517, "PixelCNN++"). The outermost cells, where there are bounds, hold all that
-    lies beyond. We leave the paper in that locations and spreads are those of the transformed, standardised axis, so
+    lies beyond. We leave the paper in that locations and scales are those of the transformed, standardized axis, so
     that counts may be seen in logarithms.
 
     Attributes:
@@ -48,7 +63,7 @@ class Discretized(NumberDistribution):
         low: the smallest possible value, in original units, or `None`.
         high: the largest.
         components: K.
-        levels: the values of the grid that training saw, where others are rare, or `None`.
+        support_points: the values of the grid that training saw, where others are rare, or `None`.
     """
 
     grid: Grid
@@ -58,44 +73,75 @@ class Discretized(NumberDistribution):
     support_points: SupportPoints | None = None
 
     @property
-    def size(self) -> int:
-        """Three parameters a component."""
+    def num_params(self) -> int:
+        """Three a component."""
         return 3 * self.components
 
     @property
     def num_uniforms(self) -> int:
-        """Two uniforms: which component, and where in it."""
+        """Two: which component, and where in it."""
         return 2
 
-    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+    def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Components side by side over the range of the data."""
-        spread = np.linspace(-1.5, 1.5, self.components) if self.components > 1 else np.zeros(1)
-        raw = np.full(self.components, raw_spread(scale * WIDTH))
-        return np.concatenate([np.zeros(self.components), loc + scale * spread, raw])
-
-    def unpack(self, params: Float[Array, "*B P"]) -> tuple[Array, Array, Array]:
-        """Logits, locations and spreads, K each."""
-        logits, loc, raw = jnp.split(params, 3, -1)
-        return logits, loc, positive(raw)
+        return spread_components(self.components, loc, scale, LOGISTIC_WIDTH)
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-mass of the cell."""
-        logits, loc, scale = self.unpack(params)
+        logits, loc, scale = unpack_components(params)
         x = self.grid.cell(value)[..., None]
-        width, edge = self.grid.width(x), self.grid.network(x + self.grid.step / 2)
+        width, edge = self.grid.width(x), self.grid.to_network(x + self.grid.step / 2)
+        cell = self._log_mass_of_cell(x, edge, width, loc, scale)
         if self.support_points is None:
-            return logsumexp(log_softmax(logits, -1) + self._mass(x, edge, width, loc, scale), -1)
-        index = self.support_points.index(x)
-        seen = jnp.abs(x - self.support_points.nearest(x)) < self.grid.step / 2
-        first, last = seen & (index == 0), seen & (index == len(self.support_points.values) - 1)
-        width = jnp.where(seen, self.support_points.width(index), width)
-        upper = (jnp.where(seen, self.support_points.upper(index), edge) - loc) / scale
-        mass = jnp.where(seen, log_cell(upper, width / scale), self._mass(x, edge, self.grid.width(x), loc, scale))
-        mass = jnp.where(first, log_sigmoid(upper), jnp.where(last, log_sigmoid(-upper), mass))
-        known = jnp.where(seen[..., 0], math.log1p(-self.support_points.unseen), math.log(self.support_points.unseen))
+            return logsumexp(log_softmax(logits, -1) + cell, -1)
+        points, index = self.support_points, self.support_points.index(x)
+        seen = jnp.abs(x - points.nearest(x)) < self.grid.step / 2
+        upper = (jnp.where(seen, points.upper(index), edge) - loc) / scale
+        mass = jnp.where(seen, log_cell(upper, jnp.where(seen, points.width(index), width) / scale), cell)
+        mass = jnp.where(seen & (index == 0), log_sigmoid(upper), mass)
+        mass = jnp.where(seen & (index == len(points.values) - 1), log_sigmoid(-upper), mass)
+        known = jnp.where(seen[..., 0], math.log1p(-points.unseen), math.log(points.unseen))
         return known + logsumexp(log_softmax(logits, -1) + mass, -1)
 
-    def _mass(self, x: Array, edge: Array, width: Array, loc: Array, scale: Array) -> Array:
+    def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
+        """Log-probability of the cells in a support."""
+        logits, loc, scale = unpack_components(params)
+        edges = per_component(self._cells_within(support)[0])
+        return logsumexp(log_softmax(logits, -1) + logistic_log_mass(loc, scale, edges), -1)
+
+    def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
+        """The cell of the location of the component with the most mass there."""
+        logits, loc, scale = unpack_components(params)
+        x = jnp.clip(self.grid.cell(loc), self.low, self.high)
+        mass = log_cell((self.grid.to_network(x + self.grid.step / 2) - loc) / scale, self.grid.width(x) / scale)
+        value = self._snapped(of_component(loc, (logits + mass).argmax(-1)))
+        return value if support is None else self._cells_within(support)[1].clip(value)
+
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """The mean of the locations under the weights, each within the bounds; not rounded, to have a slope."""
+        logits, loc, _ = unpack_components(params)
+        ends = [None if end is None else self.grid.to_network(jnp.asarray(end)) for end in (self.low, self.high)]
+        return (softmax(logits, -1) * jnp.clip(loc, *ends)).sum(-1)
+
+    def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
+        """Choose a component, take its logistic quantile, round to the grid; a rule acts on both, but top-k."""
+        logits, loc, scale = unpack_components(params)
+        scale, mass = apply_temperature(scale, rule), logistic_central_mass(rule)
+        within = None if support is None else self._cells_within(support)
+        if within is not None:
+            logits = logits + logistic_log_mass(loc, scale, per_component(within[0]))
+        component = categorical_icdf(truncate_logits(logits, replace(rule, top_k=None)), uniforms[..., 0])
+        loc, scale, u = of_component(loc, component), of_component(scale, component), uniforms[..., 1]
+        if within is None:
+            u = central_uniform(u, mass) if rule.truncates else u
+            return self._snapped(loc + scale * (jnp.log(u) - jnp.log1p(-u)))
+        edges, values = within
+        interval = standardized(edges, loc, scale)
+        p, possible = uniform_between(u, sigmoid(interval.low), sigmoid(interval.high), mass)
+        standard = jnp.where(possible, jnp.log(p) - jnp.log1p(-p), interval.high)
+        return values.clip(self._snapped(interval.to_network(standard, loc, scale, edges)))
+
+    def _log_mass_of_cell(self, x: Array, edge: Array, width: Array, loc: Array, scale: Array) -> Array:
         """Log-mass that each component gives the cell of x, which reaches `width` down from `edge`."""
         upper, width = (edge - loc) / scale, width / scale
         mass = log_cell(upper, width)
@@ -105,84 +151,22 @@ class Discretized(NumberDistribution):
             mass = jnp.where(x > self.high - self.grid.step / 2, log_sigmoid(width - upper), mass)
         return mass
 
-    def sample(
-        self,
-        params: Float[Array, "*B P"],
-        uniforms: Float[Array, "*B U"],
-        rule: Rule = PLAIN,
-        support: Support | None = None,
-    ) -> Array:
-        """Choose a component, take its logistic quantile, round to the grid; a rule acts on both, but top-k."""
-        supports = None if support is None else self._rooms(support)
-        if rule.greedy:
-            return self.mode(params) if supports is None else supports[1].hold(self.mode(params))
-        logits, loc, scale = self.unpack(params)
-        if supports is not None:
-            logits = logits + logistic_log_mass(loc, apply_temperature(scale, rule), each(supports[0]))
-        component = categorical_icdf(truncate_logits(logits, replace(rule, top_k=None)), uniforms[..., 0])[..., None]
-        of = lambda a: jnp.take_along_axis(a, component, -1)[..., 0]  # noqa: E731
-        if supports is not None:
-            loc, scale = of(loc), apply_temperature(of(scale), rule)
-            part = part_of(supports[0], loc, scale)
-            p, any_ = between(uniforms[..., 1], sigmoid(part.low), sigmoid(part.high), logistic_mass(rule))
-            standard = jnp.where(any_, jnp.log(p) - jnp.log1p(-p), part.high)
-            return supports[1].hold(self._placed(part.placed(standard, loc, scale, supports[0])))
-        u = central_uniform(uniforms[..., 1], logistic_mass(rule)) if rule.truncates else uniforms[..., 1]
-        return self._placed(of(loc) + apply_temperature(of(scale), rule) * (jnp.log(u) - jnp.log1p(-u)))
-
-    def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
-        """Log-probability of the cells in a room."""
-        logits, loc, scale = self.unpack(params)
-        return logsumexp(log_softmax(logits, -1) + logistic_log_mass(loc, scale, each(self._rooms(support)[0])), -1)
-
-    def mode(self, params: Float[Array, "*B P"]) -> Array:
-        """The cell of the location of the component with the most mass there."""
-        logits, loc, scale = self.unpack(params)
-        x = self._inside(self.grid.cell(loc))
-        width = self.grid.width(x) / scale
-        mass = log_cell((self.grid.network(x + self.grid.step / 2) - loc) / scale, width)
-        highest = (logits + mass).argmax(-1)[..., None]
-        return self._placed(jnp.take_along_axis(loc, highest, -1)[..., 0])
-
-    def mean(self, params: Float[Array, "*B P"]) -> Array:
-        """The mean of the locations under the weights, each within the bounds; not rounded, to have a slope."""
-        logits, loc, _ = self.unpack(params)
-        ends = [None if end is None else self.grid.network(jnp.asarray(end)) for end in (self.low, self.high)]
-        return (softmax(logits, -1) * jnp.clip(loc, *ends)).sum(-1)
-
-    def _rooms(self, support: Support) -> tuple[Support, Support]:
-        """From edge to edge of the cells of the values in a room, and from the first to the last of them."""
+    def _cells_within(self, support: Support) -> tuple[Support, Support]:
+        """From edge to edge of the cells of the values in a support, and from the first to the last of them."""
         if self.support_points is not None:
-            return self.support_points.supports(support)
-        edges, values = self.grid.supports(support)
+            return self.support_points.cells_within(support)
+        edges, values = self.grid.cells_within(support)
         # The outermost cells have no outer edge.
         if self.low is not None:
-            lowest = self.grid.network(jnp.asarray(self.low + CELL_TOLERANCE * self.grid.step))
+            lowest = self.grid.to_network(jnp.asarray(self.low + CELL_TOLERANCE * self.grid.step))
             edges = edges._replace(low=jnp.where(values.low <= lowest, -jnp.inf, edges.low))
         if self.high is not None:
-            highest = self.grid.network(jnp.asarray(self.high - CELL_TOLERANCE * self.grid.step))
+            highest = self.grid.to_network(jnp.asarray(self.high - CELL_TOLERANCE * self.grid.step))
             edges = edges._replace(high=jnp.where(values.high >= highest, jnp.inf, edges.high))
         return edges, values
 
-    def _inside(self, x: Array) -> Array:
-        return jnp.clip(x, self.low, self.high)
-
-    def _placed(self, z: Array) -> Array:
+    def _snapped(self, z: Array) -> Array:
+        """The nearest value that there is, in the network's units."""
         if self.support_points is not None:
             return self.support_points.snap(z)
-        return self.grid.network(self._inside(self.grid.cell(z)))
-
-
-def logistic_log_mass(loc: Array, scale: Array, support: Support) -> Array:
-    """Log-probability of a room, see `log_cell`."""
-    part = part_of(support, loc, scale)
-    beyond = jnp.log(-jnp.expm1(-jnp.maximum(part.high - part.low, TINY)))
-    return log_sigmoid(part.high) + log_sigmoid(-part.low) + beyond
-
-
-def logistic_mass(rule: Rule) -> Array | float:
-    """The central mass that a rule leaves a logistic; its density at distance r is 1 / cosh^2 (r / 2) of the peak."""
-    mass: Array | float = 1.0 if rule.top_p is None else rule.top_p
-    if rule.min_p is None:
-        return mass
-    return jnp.minimum(mass, 2 * sigmoid(2 * jnp.arccosh(1 / jnp.sqrt(rule.min_p))) - 1)
+        return self.grid.to_network(jnp.clip(self.grid.cell(z), self.low, self.high))

@@ -9,7 +9,7 @@ from jaxtyping import Array
 from unspool.network.distributions.base import Support
 
 MAX_EXPONENT_FLOAT32 = 60.0
-"""Largest exponent of a draw in float32."""
+"""Largest exponent of a sample in float32."""
 CELL_TOLERANCE = 0.05
 """Share of a step by which float32 may put a limit past the value of the grid that it is."""
 
@@ -35,7 +35,7 @@ class Grid:
     scale: float
     step: float
 
-    def original(self, z: Array) -> Array:
+    def to_original(self, z: Array) -> Array:
         """X of z."""
         y = z * self.scale + self.loc
         if self.transform == "log1p":
@@ -44,7 +44,7 @@ class Grid:
             return self.unit * jnp.sinh(jnp.clip(y, -MAX_EXPONENT_FLOAT32, MAX_EXPONENT_FLOAT32))
         return y
 
-    def network(self, x: Array) -> Array:
+    def to_network(self, x: Array) -> Array:
         """Z of x."""
         if self.transform == "log1p":
             # A cell's lower edge may lie where the logarithm ends; its value is not used there.
@@ -55,20 +55,20 @@ class Grid:
 
     def cell(self, z: Array) -> Array:
         """The nearest value of the grid, in original units."""
-        return jnp.round(self.original(z) / self.step) * self.step
+        return jnp.round(self.to_original(z) / self.step) * self.step
 
     def snap(self, z: Array) -> Array:
         """The nearest value of the grid, in the network's units."""
-        return self.network(self.cell(z))
+        return self.to_network(self.cell(z))
 
-    def supports(self, support: Support) -> tuple[Support, Support]:
-        """A room reduced to the values of the grid in it: from edge to edge of their cells, and from first to last."""
+    def cells_within(self, support: Support) -> tuple[Support, Support]:
+        """A support reduced to the grid's values in it: from edge to edge of their cells, and from first to last."""
         low, high, half = jnp.asarray(support.low), jnp.asarray(support.high), self.step / 2
-        first = jnp.ceil(self.original(low) / self.step - CELL_TOLERANCE) * self.step
-        last = jnp.floor(self.original(high) / self.step + CELL_TOLERANCE) * self.step
+        first = jnp.ceil(self.to_original(low) / self.step - CELL_TOLERANCE) * self.step
+        last = jnp.floor(self.to_original(high) / self.step + CELL_TOLERANCE) * self.step
         lows, highs = (
-            (jnp.where(jnp.isinf(low), low, self.network(x)) for x in (first - half, first)),
-            (jnp.where(jnp.isinf(high), high, self.network(x)) for x in (last + half, last)),
+            (jnp.where(jnp.isinf(low), low, self.to_network(x)) for x in (first - half, first)),
+            (jnp.where(jnp.isinf(high), high, self.to_network(x)) for x in (last + half, last)),
         )
         edges, values = (support._replace(low=first, high=last) for first, last in zip(lows, highs, strict=True))
         return edges, values
@@ -81,7 +81,7 @@ class Grid:
         if self.transform == "asinh" and self.step < 0.01 * self.unit:
             return self.step / jnp.hypot(self.unit, x) / self.scale
         if self.transform == "asinh":
-            return self.network(x + self.step / 2) - self.network(x - self.step / 2)
+            return self.to_network(x + self.step / 2) - self.to_network(x - self.step / 2)
         return jnp.full_like(x, self.step / self.scale)
 
 
@@ -95,7 +95,7 @@ class SupportPoints:
         grid: the grid.
         values: rising, in original units.
         edges: between them, in the network's units.
-        unseen: probability of any other value of the grid; it is never drawn.
+        unseen: probability of any other value of the grid; it is never sampled.
     """
 
     grid: Grid
@@ -105,10 +105,10 @@ class SupportPoints:
 
     def index(self, x: Array) -> Array:
         """Which value is nearest to each of the grid's."""
-        levels = np.asarray(self.values)
-        ticks = np.arange(round((levels[-1] - levels[0]) / self.grid.step) + 1) * self.grid.step + levels[0]
-        table = np.searchsorted((levels[1:] + levels[:-1]) / 2, ticks)
-        tick = jnp.round((x - levels[0]) / self.grid.step)
+        values = np.asarray(self.values)
+        ticks = np.arange(round((values[-1] - values[0]) / self.grid.step) + 1) * self.grid.step + values[0]
+        table = np.searchsorted((values[1:] + values[:-1]) / 2, ticks)
+        tick = jnp.round((x - values[0]) / self.grid.step)
         return jnp.asarray(table)[jnp.clip(tick, 0, len(table) - 1).astype(jnp.int32)]
 
     def nearest(self, x: Array) -> Array:
@@ -117,18 +117,18 @@ class SupportPoints:
 
     def snap(self, z: Array) -> Array:
         """The value in whose cell z is, in the network's units."""
-        return self.grid.network(jnp.asarray(self.values)[jnp.searchsorted(jnp.asarray(self.edges), z)])
+        return self.grid.to_network(jnp.asarray(self.values)[jnp.searchsorted(jnp.asarray(self.edges), z)])
 
-    def supports(self, support: Support) -> tuple[Support, Support]:
-        """As `Grid.rooms`; the outermost cells have no outer edge."""
+    def cells_within(self, support: Support) -> tuple[Support, Support]:
+        """As `Grid.cells_within`; the outermost cells have no outer edge."""
         slip, values = CELL_TOLERANCE * self.grid.step, jnp.asarray(self.values)
-        first = jnp.searchsorted(values, self.grid.original(jnp.asarray(support.low)) - slip)
-        last = jnp.searchsorted(values, self.grid.original(jnp.asarray(support.high)) + slip, side="right") - 1
-        edges, locations = jnp.asarray([-jnp.inf, *self.edges, jnp.inf]), self.grid.network(values)
+        first = jnp.searchsorted(values, self.grid.to_original(jnp.asarray(support.low)) - slip)
+        last = jnp.searchsorted(values, self.grid.to_original(jnp.asarray(support.high)) + slip, side="right") - 1
+        edges, places = jnp.asarray([-jnp.inf, *self.edges, jnp.inf]), self.grid.to_network(values)
         at = jnp.clip(jnp.stack([first, last]), 0, len(self.values) - 1)
         return (
             support._replace(low=edges[at[0]], high=edges[at[1] + 1]),
-            support._replace(low=locations[at[0]], high=locations[at[1]]),
+            support._replace(low=places[at[0]], high=places[at[1]]),
         )
 
     def upper(self, index: Array) -> Array:

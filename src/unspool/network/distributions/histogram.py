@@ -1,4 +1,4 @@
-"""The distribution that has any shape: bins between quantiles of the data."""
+"""Numbers of any shape: bins between quantiles of the data."""
 
 from dataclasses import dataclass, replace
 
@@ -8,10 +8,10 @@ from jax.nn import log_softmax, logsumexp, softmax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import NumberDistribution, Support
+from unspool.network.distributions.base import NumberDistribution, Support, clipped
 from unspool.network.distributions.grid import Grid
-from unspool.network.distributions.mixture import TINY
-from unspool.network.distributions.rules import PLAIN, Rule, categorical_icdf, truncate_logits
+from unspool.network.distributions.normal import TINY
+from unspool.network.distributions.rules import Rule, categorical_icdf, truncate_logits
 
 TAIL = 0.1
 """Mean length of a tail beyond the outermost edges, as a share of what lies between them."""
@@ -37,7 +37,7 @@ class Histogram(NumberDistribution):
     grid: Grid | None = None
 
     @property
-    def size(self) -> int:
+    def num_params(self) -> int:
         """A logit a bin, and one for either tail."""
         return len(self.edges) + 1
 
@@ -46,7 +46,7 @@ class Histogram(NumberDistribution):
         """Two uniforms: which bin, and where in it."""
         return 2
 
-    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+    def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Even bins, rare tails."""
         return np.concatenate([[RARE], np.zeros(len(self.edges) - 1), [RARE]])
 
@@ -54,32 +54,42 @@ class Histogram(NumberDistribution):
         """Log-density; with a grid, log-mass of the cell."""
         edges, tail = self._table()
         x = None if self.grid is None else self.grid.cell(value)
-        value = value if self.grid is None or x is None else self.grid.network(x)
+        value = value if self.grid is None or x is None else self.grid.to_network(x)
         at = (value[..., None] >= edges).sum(-1)
         length = jnp.concatenate([jnp.array([tail]), jnp.diff(edges), jnp.array([tail])])[at]
         beyond = jnp.maximum(jnp.maximum(edges[0] - value, value - edges[-1]), 0.0)
         shape = -jnp.log(length) - beyond / tail
         if self.grid is not None and x is not None:
             width, half = self.grid.width(x), self.grid.step / 2
-            near = jnp.maximum(edges[0] - self.grid.network(x + half), self.grid.network(x - half) - edges[-1])
+            near = jnp.maximum(edges[0] - self.grid.to_network(x + half), self.grid.to_network(x - half) - edges[-1])
             outside = jnp.log(-jnp.expm1(-width / tail)) - jnp.maximum(near, 0.0) / tail
             shape = jnp.where(beyond > 0, outside, jnp.minimum(jnp.log(width / length), 0.0))
         chosen = jnp.take_along_axis(log_softmax(params, -1), at[..., None], -1)[..., 0]
         return chosen + shape
 
-    def sample(
-        self,
-        params: Float[Array, "*B P"],
-        uniforms: Float[Array, "*B U"],
-        rule: Rule = PLAIN,
-        support: Support | None = None,
-    ) -> Array:
+    def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
+        """Log-probability of a support."""
+        return logsumexp(log_softmax(params, -1) + self._shares(self._cells_within(support)[0])[0], -1)
+
+    def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
+        """The middle of the bin with the highest density; a tail's is at its edge."""
+        edges, tail = self._table()
+        length = jnp.concatenate([jnp.array([tail]), jnp.diff(edges), jnp.array([tail])])
+        z = self._middles()[(params - jnp.log(length)).argmax(-1)]
+        z = z if self.grid is None else self.grid.snap(z)
+        return clipped(z, None if support is None else self._cells_within(support)[1])
+
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """The mean of the middles under the probabilities."""
+        _, tail = self._table()
+        middles = self._middles() + jnp.zeros(self.num_params).at[0].set(-tail).at[-1].set(tail)
+        return (softmax(params, -1) * middles).sum(-1)
+
+    def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
         """Choose a bin, then go linearly through it; a rule acts on the bins alone, but top-k, which is for symbols."""
-        supports = None if support is None else self._rooms(support)
-        if rule.greedy:
-            return self.mode(params) if supports is None else supports[1].hold(self.mode(params))
-        if supports is not None:
-            return supports[1].hold(self._confined(params, uniforms, rule, supports[0]))
+        if support is not None:
+            edges_within, values = self._cells_within(support)
+            return values.clip(self._sample_within(params, uniforms, rule, edges_within))
         edges, tail = self._table()
         at = categorical_icdf(truncate_logits(params, replace(rule, top_k=None)), uniforms[..., 0])
         last = len(self.edges) - 2
@@ -89,28 +99,11 @@ class Histogram(NumberDistribution):
         z = jnp.where(at == 0, edges[0] - far, jnp.where(at == last + 2, edges[-1] + far, low + share * (high - low)))
         return z if self.grid is None else self.grid.snap(z)
 
-    def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
-        """Log-probability of a room."""
-        return logsumexp(log_softmax(params, -1) + self._shares(self._rooms(support)[0])[0], -1)
-
-    def mode(self, params: Float[Array, "*B P"]) -> Array:
-        """The middle of the bin with the highest density; a tail's is at its edge."""
-        edges, tail = self._table()
-        length = jnp.concatenate([jnp.array([tail]), jnp.diff(edges), jnp.array([tail])])
-        z = self._middles()[(params - jnp.log(length)).argmax(-1)]
-        return z if self.grid is None else self.grid.snap(z)
-
-    def mean(self, params: Float[Array, "*B P"]) -> Array:
-        """The mean of the middles under the probabilities."""
-        _, tail = self._table()
-        middles = self._middles() + jnp.zeros(self.size).at[0].set(-tail).at[-1].set(tail)
-        return (softmax(params, -1) * middles).sum(-1)
-
-    def _rooms(self, support: Support) -> tuple[Support, Support]:
-        return (support, support) if self.grid is None else self.grid.supports(support)
+    def _cells_within(self, support: Support) -> tuple[Support, Support]:
+        return (support, support) if self.grid is None else self.grid.cells_within(support)
 
     def _shares(self, support: Support) -> tuple[Array, Array, Array]:
-        """Log of the share of each bin that lies in a room, and of each that part's start and end.
+        """Log of the share of each bin that lies in a support, and of each that part's start and end.
 
         Of a tail, start and end are what is left of its mass at them.
         """
@@ -125,7 +118,7 @@ class Histogram(NumberDistribution):
         ends = jnp.concatenate([below[1], end, above[1]], -1)
         return jnp.log(jnp.maximum(shares, TINY)), starts, ends
 
-    def _confined(self, params: Array, uniforms: Array, rule: Rule, support: Support) -> Array:
+    def _sample_within(self, params: Array, uniforms: Array, rule: Rule, support: Support) -> Array:
         edges, tail = self._table()
         shares, starts, ends = self._shares(support)
         at = categorical_icdf(truncate_logits(params + shares, replace(rule, top_k=None)), uniforms[..., 0])
@@ -133,7 +126,7 @@ class Histogram(NumberDistribution):
         where = of(starts) + (INSIDE + (1 - 2 * INSIDE) * uniforms[..., 1]) * (of(ends) - of(starts))
         far = -tail * jnp.log(jnp.maximum(where, TINY))
         z = jnp.where(at == 0, edges[0] - far, jnp.where(at == len(self.edges), edges[-1] + far, where))
-        return support.hold(z) if self.grid is None else self.grid.snap(support.hold(z))
+        return support.clip(z) if self.grid is None else self.grid.snap(support.clip(z))
 
     def _table(self) -> tuple[Array, float]:
         return jnp.asarray(self.edges), TAIL * (self.edges[-1] - self.edges[0])

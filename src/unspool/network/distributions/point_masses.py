@@ -1,32 +1,32 @@
-"""The distribution of a number of which single values repeat."""
+"""Numbers of which single values repeat."""
 
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 import numpy as np
-from jax.nn import log_softmax, softmax
+from jax.nn import log_softmax, logsumexp, softmax
 from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import NumberDistribution, Support, Wrapper
-from unspool.network.distributions.rules import PLAIN, Rule, categorical_icdf, truncate_logits
+from unspool.network.distributions.base import NumberDistribution, Support
+from unspool.network.distributions.rules import Rule, categorical_icdf, truncate_logits
 
 SAME_VALUE_TOLERANCE = 2e-6
-"""Distance up to which a value is the atom, relative to 1 + its size: the precision of float32."""
+"""Distance up to which a value is a point mass, relative to 1 + its size: the precision of float32."""
 
 
 @dataclass(frozen=True)
-class PointMasses(Wrapper):
-    """Any distribution of a number, and beside it values that have a mass of their own, zero above all.
+class PointMasses(NumberDistribution):
+    """A distribution of numbers, and beside it values that have a mass of their own, zero above all.
 
-        P(atom) = p_atom,   p(x) = p_rest q(x) elsewhere
+        P(x = v_k) = p_k,   p(x) = p_rest q(x) elsewhere
 
-    where q is the inner distribution. If q itself is a mass, of a number on a grid, an atom gets both parts.
+    where q is the distribution inside. If q itself gives masses, of a number on a grid, a point gets both parts.
 
     Attributes:
-        of: the inner distribution.
-        values: the atoms, in the network's units.
-        mass: whether the inner distribution gives masses rather than densities.
+        of: the distribution inside.
+        values: the points, in the network's units.
+        mass: whether the distribution inside gives masses rather than densities.
     """
 
     of: NumberDistribution
@@ -34,66 +34,70 @@ class PointMasses(Wrapper):
     mass: bool = False
 
     @property
-    def size(self) -> int:
-        """A logit for the rest and for each atom, then the inner distribution."""
-        return 1 + len(self.values) + self.of.size
+    def num_params(self) -> int:
+        """A logit for the rest and for each point, then those of the distribution inside."""
+        return 1 + len(self.values) + self.of.num_params
 
     @property
     def num_uniforms(self) -> int:
-        """One more than the inner distribution."""
+        """One more than the distribution inside."""
         return 1 + self.of.num_uniforms
 
-    def bias(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
-        """Even odds, then the inner distribution."""
-        return np.concatenate([np.zeros(1 + len(self.values)), self.of.bias(loc, scale)])
+    def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+        """Even odds, then those of the distribution inside."""
+        return np.concatenate([np.zeros(1 + len(self.values)), self.of.initial_params(loc, scale)])
 
-    def same(self, value: Array) -> Bool[Array, "*B A"]:
-        """Which atom each value is, if any."""
-        atoms = jnp.asarray(self.values)
-        return jnp.abs(value[..., None] - atoms) <= SAME_VALUE_TOLERANCE * (1 + jnp.abs(atoms))
+    def which(self, value: Array) -> Bool[Array, "*B K"]:
+        """Which point each value is, if any."""
+        points = jnp.asarray(self.values)
+        return jnp.abs(value[..., None] - points) <= SAME_VALUE_TOLERANCE * (1 + jnp.abs(points))
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
-        """Log-mass of an atom, or log-density of the rest."""
-        logits, inner = self._divided(params)
-        share = log_softmax(logits, -1)
-        same = self.same(value)
-        atom = jnp.where(same, share[..., 1:], 0.0).sum(-1)
+        """Log-mass of a point, or log-density of the rest."""
+        logits, inner = self._split(params)
+        share, is_point = log_softmax(logits, -1), self.which(value)
+        point = jnp.where(is_point, share[..., 1:], 0.0).sum(-1)
         rest = share[..., 0] + self.of.log_prob(inner, value)
-        if self.mass:
-            return jnp.where(same.any(-1), jnp.logaddexp(atom, rest), rest)
-        return jnp.where(same.any(-1), atom, rest)
+        either = jnp.logaddexp(point, rest) if self.mass else point
+        return jnp.where(is_point.any(-1), either, rest)
 
-    def sample(
-        self,
-        params: Float[Array, "*B P"],
-        uniforms: Float[Array, "*B U"],
-        rule: Rule = PLAIN,
-        support: Support | None = None,
-    ) -> Array:
-        """An atom, or the inner distribution; a rule acts on this choice as on that of a component of a mixture."""
-        logits, inner = self._divided(params)
-        rest = self.of.sample(inner, uniforms[..., 1:], rule, support)
-        if support is not None:
-            atoms = jnp.asarray(self.values)
-            slack = SAME_VALUE_TOLERANCE * (1 + jnp.abs(atoms))
-            low, high = (jnp.asarray(end)[..., None] for end in (support.low, support.high))
-            masked = jnp.where((atoms >= low - slack) & (atoms <= high + slack), logits[..., 1:], -jnp.inf)
-            logits = jnp.concatenate([logits[..., :1] + self.of.log_mass(inner, support)[..., None], masked], -1)
-        which = categorical_icdf(truncate_logits(logits, replace(rule, top_k=None)), uniforms[..., 0])
-        return self._chosen(logits.argmax(-1) if rule.greedy else which, rest)
-
-    def mode(self, params: Float[Array, "*B P"]) -> Array:
-        """The likeliest atom where the rest is less likely than it, else the mode of the rest."""
-        logits, inner = self._divided(params)
-        return self._chosen(logits.argmax(-1), self.of.mode(inner))
+    def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
+        """Log-probability of a support."""
+        logits, inner = self._split(params)
+        return logsumexp(log_softmax(logits, -1) + self._log_masses(inner, support), -1)
 
     def mean(self, params: Float[Array, "*B P"]) -> Array:
-        """The mean of atoms and rest."""
-        logits, inner = self._divided(params)
+        """The mean of points and rest."""
+        logits, inner = self._split(params)
         share = softmax(logits, -1)
         return share[..., 0] * self.of.mean(inner) + (share[..., 1:] * jnp.asarray(self.values)).sum(-1)
 
-    def _divided(self, params: Array) -> tuple[Array, Array]:
+    def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
+        """A point, or the rest; a rule acts on this choice as on that of a component of a mixture."""
+        logits, inner = self._split(params)
+        rest = self.of.sample(inner, uniforms[..., 1:], rule, support)
+        if support is not None:
+            logits = logits + self._log_masses(inner, support)
+        which = categorical_icdf(truncate_logits(logits, replace(rule, top_k=None)), uniforms[..., 0])
+        return self._chosen(which, rest)
+
+    def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
+        """The likeliest point where the rest is less likely than it, else the mode of the rest."""
+        logits, inner = self._split(params)
+        if support is not None:
+            logits = logits + self._log_masses(inner, support)
+        return self._chosen(logits.argmax(-1), self.of.mode(inner, support))
+
+    def _log_masses(self, inner: Array, support: Support) -> Array:
+        """(..., 1 + K) log-probability of a support under the rest and under each point."""
+        points = jnp.asarray(self.values)
+        slack = SAME_VALUE_TOLERANCE * (1 + jnp.abs(points))
+        low, high = (jnp.asarray(end)[..., None] for end in (support.low, support.high))
+        within = jnp.where((points >= low - slack) & (points <= high + slack), 0.0, -jnp.inf)
+        rest = self.of.log_mass(inner, support)[..., None]
+        return jnp.concatenate([rest, jnp.broadcast_to(within, (*rest.shape[:-1], len(points)))], -1)
+
+    def _split(self, params: Array) -> tuple[Array, Array]:
         at = 1 + len(self.values)
         return params[..., :at], params[..., at:]
 

@@ -42,9 +42,9 @@ class Rule(eqx.Module):
 PLAIN = Rule(greedy=False)
 
 
-def apply_temperature(spread: Array, rule: Rule) -> Array:
-    """A spread scaled by the temperature."""
-    return spread if rule.temperature is None else spread * rule.temperature
+def apply_temperature(scale: Array, rule: Rule) -> Array:
+    """The scale of a number's distribution, times the temperature."""
+    return scale if rule.temperature is None else scale * rule.temperature
 
 
 def truncate_logits(logits: Float[Array, "*B V"], rule: Rule) -> Float[Array, "*B V"]:

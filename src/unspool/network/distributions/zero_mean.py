@@ -1,4 +1,4 @@
-"""The distribution of a number whose mean is always the same."""
+"""Numbers whose mean is always the same."""
 
 from dataclasses import dataclass
 
@@ -7,59 +7,47 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import Distribution, NumberDistribution, Support, Wrapper
-from unspool.network.distributions.rules import PLAIN, Rule
+from unspool.network.distributions.base import Distribution, Reparameterized, Support
+from unspool.network.distributions.rules import Rule
 
 
 @dataclass(frozen=True)
-class ZeroMean(Wrapper, NumberDistribution):
-    """A distribution with a location, moved so that its mean is zero on the network's axis, where that of training is.
+class ZeroMean(Reparameterized):
+    """A distribution with a location, shifted so that its mean is zero on the network's axis, that of training.
 
-    Spread, tails and skew follow the state as before. Of returns on a market, say, hardly any part of the mean can be
+    Scale, tails and skew follow the state as before. Of returns on a market, say, hardly any part of the mean can be
     foreseen, and what a network believes to foresee adds up over a path.
-
-    Attributes:
-        of: the inner distribution.
     """
 
-    of: NumberDistribution
-
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
-        """Of the inner distribution."""
-        return self.of.log_prob(self._moved(params), value)
-
-    def sample(
-        self,
-        params: Float[Array, "*B P"],
-        uniforms: Float[Array, "*B U"],
-        rule: Rule = PLAIN,
-        support: Support | None = None,
-    ) -> Array:
-        """Of the inner distribution."""
-        return self.of.sample(self._moved(params), uniforms, rule, support)
+        """That of the distribution inside."""
+        return self.of.log_prob(self._shifted(params), value)
 
     def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
-        """Of the inner distribution."""
-        return self.of.log_mass(self._moved(params), support)
-
-    def mode(self, params: Float[Array, "*B P"]) -> Array:
-        """Of the inner distribution, which a skew distribution has elsewhere than its mean."""
-        return self.of.mode(self._moved(params))
+        """That of the distribution inside."""
+        return self.of.log_mass(self._shifted(params), support)
 
     def mean(self, params: Float[Array, "*B P"]) -> Array:
         """Zero."""
-        return self.of.mean(self._moved(params))
+        return self.of.mean(self._shifted(params))
 
-    def _moved(self, params: Float[Array, "*B P"]) -> Float[Array, "*B P"]:
+    def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
+        return self.of.sample(self._shifted(params), uniforms, rule, support)
+
+    def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
+        """That of the distribution inside, which of a skew one is not its mean."""
+        return self.of.mode(self._shifted(params), support)
+
+    def _shifted(self, params: Float[Array, "*B P"]) -> Float[Array, "*B P"]:
         return params - self.of.mean(params)[..., None] * jnp.asarray(location_mask(self.of), params.dtype)
 
 
-def location_mask(dist: Distribution) -> NDArray[np.float64]:
+def location_mask(distribution: Distribution) -> NDArray[np.float64]:
     """(P,) how parameters move when all values of a distribution do: one where they are locations, zero elsewhere.
 
     Examples:
-        >>> from unspool.network.distributions.mixture import StudentT
-        >>> located(StudentT()).tolist()
+        >>> from unspool.network.distributions.student_t import StudentT
+        >>> location_mask(StudentT()).tolist()
         [1.0, 0.0, 0.0]
     """
-    return dist.bias(1.0) - dist.bias(0.0)
+    return distribution.initial_params(1.0) - distribution.initial_params(0.0)

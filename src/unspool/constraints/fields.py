@@ -1,0 +1,33 @@
+"""Which constraints a field can have: the one place that tells the kinds of columns apart for that.
+
+| class | columns | a pin is | what may be allowed |
+|---|---|---|---|
+| `SymbolConstraints` | `Vocabulary`, `JointVocabulary` | a value, of one column | some of the values |
+| `NumberConstraints` | `NumericEncoder`, `IncrementEncoder` | a number or a timestamp | a range |
+| `LabelConstraints` | `MultiLabel` | yes or no, of one label | yes or no, by label |
+"""
+
+from unspool.constraints.base import FieldConstraints
+from unspool.constraints.labels import LabelConstraints
+from unspool.constraints.numbers import NumberConstraints
+from unspool.constraints.symbols import SymbolConstraints
+from unspool.encoding.codec import Codec
+from unspool.encoding.joint import JointVocabulary
+from unspool.encoding.monotone import IncrementEncoder
+from unspool.encoding.multilabel import MultiLabel
+from unspool.encoding.numeric import NumericEncoder
+from unspool.encoding.vocabulary import Vocabulary
+
+
+def constraints_of(codec: Codec) -> list[FieldConstraints]:
+    """What may be fixed or forbidden of every step field."""
+    found: list[FieldConstraints] = []
+    for field, column in codec.step_columns():
+        match column:
+            case Vocabulary() | JointVocabulary():
+                found.append(SymbolConstraints(field, column))
+            case NumericEncoder() | IncrementEncoder():
+                found.append(NumberConstraints(field, column))
+            case MultiLabel():
+                found.append(LabelConstraints(field, column))
+    return found

@@ -1,0 +1,234 @@
+"""Values that are one of finitely many: categories, truth values, and the tokens of text."""
+
+import codecs
+import contextlib
+import itertools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unspool.encoding.columns import (
+    Continuation,
+    Cumulative,
+    Decoded,
+    InputColumn,
+    StepColumn,
+    ValueType,
+    missing_value,
+    with_missing,
+)
+from unspool.errors import SchemaError, UnknownCategory
+from unspool.tables.location import Location, close_matches, listing
+
+Symbol = str | int | float | bool | None
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+MIN_VALUES_FOR_ARROW = 1000
+"""Values of a column up to which Python tells them apart faster than Arrow, which has to be imported."""
+MAX_SHOWN_CHARACTERS, MAX_SHOWN_VALUES = 30, 6
+
+
+class Vocabulary(InputColumn, StepColumn, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="vocabulary"):
+    """A finite set of values, numbered from the most to the least frequent.
+
+    Args:
+        values: the V values; None among them if training had missing ones.
+        unseen: probability that a step holds a value that training never saw: the mass of what was seen
+            once, (n1 + 0.5) / (S + 1) (Good 1953, Biometrika 40). 0 for inputs.
+        text: the values are characters, given as code points, or longer pieces of text; see
+            `unspool.encoding.tokenizers`.
+        bytes: the values are pieces of UTF-8, of which some are no whole characters; a byte is the character of the
+            same number (Latin-1).
+        merges: of pieces of bytes, which two make a longer one, in the order in which they were learned.
+    """
+
+    values: tuple[Symbol, ...]
+    unseen: float = 0.0
+    text: bool = False
+    bytes: bool = False
+    merges: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        if len({(type(value), value) for value in self.values}) < len(self.values) or not self.values:
+            raise SchemaError("vocabulary", "at least one value, and none twice", repr(self.values)[:80])
+        if self.text and not all(isinstance(value, str) and value for value in self.values):
+            raise SchemaError("vocabulary", "characters or longer pieces of text", repr(self.values)[:80])
+
+    @property
+    def num_symbols(self) -> int:
+        """V."""
+        return len(self.values)
+
+    @property
+    def width(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def nullable(self) -> bool:
+        """Whether training had missing values."""
+        return None in self.values
+
+    @property
+    def types(self) -> tuple[ValueType, ...]:
+        """The type that all values share, if there is one."""
+        found = {type(value) for value in self.values if value is not None}
+        names: dict[type, ValueType] = {int: "int", float: "float", bool: "bool", str: "text"}
+        if found <= {int, float} and len(found) == 2:
+            return ("float",)
+        return (names[found.pop()] if len(found) == 1 else "mixed",)
+
+    @property
+    def cumulative(self) -> Cumulative | None:
+        """Symbols don't add up."""
+        return None
+
+    @classmethod
+    def fit(cls, column: NDArray[Any], *, step: bool, text: bool = False) -> "Vocabulary":
+        """Number the distinct values of a column (see `unspool.schema.coercion.coerce` for its forms)."""
+        found, codes = distinct(column)
+        counts = np.bincount(codes, minlength=len(found)).tolist()
+        values: list[Any] = [chr(value) for value in found] if text else found
+        ranked = sorted(zip(values, counts, strict=True), key=lambda pair: (-pair[1], pair[0] is None, _key(pair[0])))
+        return cls(tuple(value for value, _ in ranked), good_turing(counts, len(column)) if step else 0.0, text)
+
+    def describe(self) -> str:
+        """How many values, and the most frequent ones."""
+        known = [value for value in self.values if value is not None]
+        if self.bytes:
+            known = [str(value).encode("latin-1").decode("utf-8", "replace") for value in known]
+        if self.text and all(len(str(value)) == 1 for value in known):
+            shown = "".join(map(str, known[:MAX_SHOWN_CHARACTERS]))
+        else:
+            shown = listing(map(repr, known) if self.text else known, MAX_SHOWN_VALUES)
+        return with_missing(f"{len(known)} values: {shown}".replace("\n", "\\n"), nullable=self.nullable)
+
+    def encode_input(self, values: NDArray[Any], location: Location) -> NDArray[Any]:
+        """(N,) int32 positions in `values`.
+
+        Raises:
+            UnknownCategory: a value that training never saw.
+            SchemaError: a missing value where training had none.
+        """
+        return self.encode_strictly(values, location)
+
+    def encode(
+        self,
+        values: NDArray[Any],
+        location: Location,
+        offsets: NDArray[np.int64],
+        before: NDArray[np.float64] | None = None,
+    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """(S,) int32 positions in `values`, V for what training never saw; nothing to add."""
+        return self.positions(values), np.zeros(len(values))
+
+    def encode_strictly(self, values: NDArray[Any], location: Location) -> NDArray[np.int32]:
+        """As `positions`, for values that must be known.
+
+        Raises:
+            UnknownCategory: a value that training never saw.
+            SchemaError: a missing value where training had none.
+        """
+        encoded = self.positions(values)
+        unknown = np.flatnonzero(encoded == len(self.values))
+        if len(unknown):
+            raise self._unknown(values[unknown], location, int(unknown[0]))
+        return encoded
+
+    def positions(self, values: NDArray[Any]) -> NDArray[np.int32]:
+        """(N,) int32 positions in `values`, V for what training never saw.
+
+        Args:
+            values: (N,) the values, or the code points of text.
+        """
+        position = {(isinstance(value, bool), value): index for index, value in enumerate(self.values)}
+        found, codes = distinct(values)
+        if self.text and values.dtype == np.uint32:
+            found = [chr(value) for value in found]
+        known = [position.get((isinstance(value, bool), value), len(self.values)) for value in found]
+        return np.array(known, np.int32)[codes]
+
+    def decode(self, encoded: NDArray[Any], continuation: Continuation) -> Decoded:
+        """The values, see `lookup`; of pieces of bytes, the characters that each completes."""
+        if not self.bytes:
+            return Decoded((self.lookup(encoded),))
+        text, left = self._decode_bytes(encoded, continuation.offsets, continuation.before)
+        return Decoded((text,), left)
+
+    def lookup(self, codes: NDArray[Any]) -> NDArray[Any]:
+        """The values: int64, float64, bool, or object. V, the unseen one, is None (NaN), or U+FFFD in text."""
+        table = np.empty(len(self.values) + 1, dtype=object)
+        table[:-1] = self.values
+        table[-1] = REPLACEMENT if self.text else None
+        decoded = table[np.asarray(codes, np.int64)]
+        kinds = {type(value) for value in self.values}
+        if kinds <= {int} or kinds <= {bool}:
+            used = not len(codes) or int(np.max(codes)) < len(self.values)
+            return decoded.astype(np.int64 if kinds <= {int} else bool) if used else decoded
+        return decoded.astype(np.float64) if float in kinds and kinds <= {float, type(None)} else decoded
+
+    def parse(self, text: str, location: str, member: int = 0) -> Symbol:
+        """The value that is written so."""
+        return next((value for value in self.values if value is not None and str(value) == text), text)
+
+    def _unknown(self, unknown: NDArray[Any], location: Location, row: int) -> SchemaError:
+        """The error about values that training never saw, the first of them in this row."""
+        value, *others = distinct(unknown)[0] if unknown.dtype.kind == "O" else dict.fromkeys(unknown.tolist())
+        if value is None:
+            return missing_value(location, row)
+        known = [known for known in self.values if known is not None]
+        expected = f"one of the {len(known)} values that training saw: {listing(map(repr, known))}"
+        close = close_matches(value, known)
+        hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
+        if any(type(other) is not type(value) and str(other) == str(value) for other in known):
+            hint = f"Training saw {next(other for other in known if str(other) == str(value))!r}, of another type."
+        more = [other for other in others if other is not None]
+        elsewhere = f", and elsewhere {listing(map(repr, more), 5)}" if more else ""
+        found = repr(value) + elsewhere
+        return UnknownCategory(location.at(row), expected, found, hint or "Fit again with data that has it.")
+
+    def _decode_bytes(
+        self, codes: NDArray[Any], offsets: NDArray[np.int64], before: NDArray[Any] | None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(S,) what each piece adds to its text, and (N,) the bytes left over at the end of each sequence.
+
+        A character shows with the piece that completes it, and bytes that are no UTF-8 show as U+FFFD. A character that
+        is never completed does not show.
+        """
+        table = [str(value).encode("latin-1") for value in self.values]
+        shown: list[str] = []
+        left = np.empty(len(offsets) - 1, object)
+        pieces = np.asarray(codes, np.int64).tolist()
+        for k, (start, end) in enumerate(itertools.pairwise(offsets.tolist())):
+            decoder = codecs.getincrementaldecoder("utf-8")("replace")
+            if before is not None:
+                decoder.setstate((before[k], 0))
+            shown += [decoder.decode(table[piece]) for piece in pieces[start:end]]
+            left[k] = decoder.getstate()[0]
+        return np.array(shown, dtype=object), left
+
+
+def good_turing(counts: list[int], total: int) -> float:
+    """Probability of a value that was never seen: (n1 + 0.5) / (S + 1), n1 values seen once (Good 1953)."""
+    return (counts.count(1) + 0.5) / (total + 1)
+
+
+def distinct(column: NDArray[Any]) -> tuple[list[Any], NDArray[np.int64]]:
+    """The distinct values as Python objects, and (N,) which of them each value is."""
+    if column.dtype.kind != "O":
+        values, codes = np.unique(column, return_inverse=True)
+        return values.tolist(), codes
+    if len(column) > MIN_VALUES_FOR_ARROW:
+        import pyarrow as pa
+
+        with contextlib.suppress(pa.ArrowException, TypeError, OverflowError):  # text and numbers in one column
+            coded = pa.array(column, from_pandas=True).dictionary_encode(null_encoding="encode")
+            return coded.dictionary.to_pylist(), coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    order: dict[tuple[bool, Any], int] = {}
+    slow = [order.setdefault((isinstance(value, bool), value), len(order)) for value in column.tolist()]
+    return [value for _, value in order], np.array(slow, np.int64)
+
+
+def _key(value: Symbol) -> tuple[str, Any]:
+    """What values are sorted by: numbers by size, all else by spelling; a column may hold both."""
+    return ("0", value) if isinstance(value, (int, float)) else ("1", str(value))

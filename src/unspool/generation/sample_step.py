@@ -1,0 +1,317 @@
+"""The one program that generates: `advance` moves a batch of sequences some steps on.
+
+What a sequence becomes depends neither on the batch nor on how many steps are asked for at once, since its uniforms
+depend on neither. So rows are shared out over devices too, and each stops by itself when all of its sequences have
+ended.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Bool, Int, UInt32
+from numpy.typing import NDArray
+
+from unspool.network.cumulative import CumulativeRule
+from unspool.network.decoder import DecoderState, Feedback, Net, Precomputed
+from unspool.network.distributions.base import Distribution, Event, Support, over_members
+from unspool.network.distributions.categorical import Bernoulli
+from unspool.network.distributions.rules import Rule
+from unspool.network.lstm import State
+from unspool.runtime.devices import ROW_AXIS, mesh
+from unspool.runtime.threefry import Ints, uniforms
+
+BLOCK_STEPS, STREAM_STEPS = 64, 8
+"""Steps between two looks at whether all sequences have ended; the shorter one serves streams, and sequences shorter
+than the longer one."""
+FOLD_STEPS = 512
+"""Steps for which it pays to fold tables."""
+COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
+"""Where a processor has vectors of 512 bits, use all of them: gates are half of what isn't matrix products here."""
+
+RunningSums = tuple[Any, ...]
+"""By field, the running sums of its values, (B,), where they add up; else `None`. None at all where nobody asks."""
+Supports = tuple[Support | None, ...]
+"""By field, what its samples lie in, or `None`; none at all where nothing is asked for."""
+
+
+class SequenceIds(NamedTuple):
+    """Which sequences a batch makes: the input row of each, and which of that row's samples it is."""
+
+    row: Int[Ints, " B"]
+    sample: Int[Ints, " B"]
+
+
+class SamplerState(NamedTuple):
+    """What goes from step to step.
+
+    Attributes:
+        decoder: the network's state.
+        done: which sequences have ended.
+        sums: see `RunningSums`.
+    """
+
+    decoder: DecoderState
+    done: Bool[Array, " B"]
+    sums: RunningSums
+
+
+class ObservedSteps(NamedTuple):
+    """What is given of some steps rather than sampled.
+
+    Attributes:
+        values: per field, (T, B) or (T, B, M); of a cumulative field, running sums; of joint symbols, the members'
+            codes.
+        where: per field, where its value is given; of several columns, which of them.
+        upper: per field, the next given running sum of one that never falls, which none before may pass; else `None`.
+        tables: per field, (V, M) the members' codes of joint symbols; else `None`.
+        unfinished: before the last given value of a sequence, where it doesn't end.
+    """
+
+    values: tuple[Array | NDArray[Any], ...]
+    where: tuple[Array | NDArray[np.bool_], ...]
+    upper: tuple[Array | NDArray[Any] | None, ...]
+    tables: tuple[Array | NDArray[Any] | None, ...]
+    unfinished: Bool[Ints, "T B"]
+
+
+class ObservedValue(NamedTuple):
+    """What is given of one field at one step, see `ObservedSteps`."""
+
+    value: Any
+    where: Any
+    upper: Any
+    table: Any
+
+
+def start_sampling(
+    net: Net, inputs: tuple[Array | NDArray[Any], ...], sums: RunningSums = ()
+) -> tuple[SamplerState, Precomputed]:
+    """The inputs become initial states; what no step changes is computed."""
+    state, context = net.encode(inputs)  # type: ignore[arg-type]
+    B = inputs[0].shape[0]
+    decoder = DecoderState(state, net.start_feedback(B))
+    return SamplerState(decoder, jnp.zeros(B, bool), sums), net.precompute(context, B * FOLD_STEPS)
+
+
+begin = jax.jit(start_sampling)
+
+
+def advance_on_devices(
+    net: Net,
+    ready: Precomputed,
+    state: SamplerState,
+    seed: UInt32[Ints, "2"],
+    ids: SequenceIds,
+    first: Int[Array, ""],
+    end: Int[Array, ""],
+    rule: Rule,
+    supports: Supports,
+    observed: ObservedSteps | None,
+    steps: int,
+    stopping: bool,
+    devices: int = 1,
+) -> tuple[SamplerState, tuple[tuple[Array, ...], Bool[Array, "T B"]]]:
+    """Move every sequence `steps` steps on: `(state, (values per field, which are real))`.
+
+    Args:
+        net: the network.
+        ready: from `begin`.
+        state: from `begin`, or from the call before.
+        seed: two words.
+        ids: which sequences these are.
+        first: number of the first of these steps.
+        end: number of the step from which on none is wanted.
+        rule: how steps are sampled.
+        supports: by row, see `SampleRequest`.
+        observed: what is not sampled, or `None`.
+        steps: how many; past `BLOCK_STEPS`, a multiple of it.
+        stopping: whether the hazard of stopping decides the end; its uniform is consumed either way.
+        devices: that share the rows.
+    """
+    whole, rows, along = P(), P(ROW_AXIS), P(None, ROW_AXIS)
+    state_specs = SamplerState(DecoderState(State(along, along), rows), rows, rows)  # type: ignore[arg-type]
+    # Symbols are allowed to all rows alike; the ends of numbers differ by row.
+    support_specs = tuple(
+        whole if support is None or support.symbols is not None else Support(rows, rows, whole, whole)
+        for support in supports
+    )
+    observed_specs = None if observed is None else ObservedSteps(along, along, along, whole, along)  # type: ignore[arg-type]
+    specs: Any = (
+        *(whole, Precomputed(whole, whole, whole, rows), state_specs),  # type: ignore[arg-type]
+        *(whole, rows, whole, whole, whole),
+        *(support_specs, observed_specs),
+    )
+    local = jax.shard_map(
+        partial(_advance, steps=steps, stopping=stopping),
+        mesh=mesh(devices),
+        in_specs=specs,
+        out_specs=(state_specs, (along, along)),
+        check_vma=False,
+    )
+    return local(net, ready, state, seed, ids, first, end, rule, supports, observed)
+
+
+def launch_on_devices(
+    net: Net,
+    inputs: tuple[Array | NDArray[Any], ...],
+    sums: RunningSums,
+    *which: Any,
+    steps: int,
+    stopping: bool,
+    devices: int = 1,
+) -> tuple[Precomputed, SamplerState, tuple[tuple[Array, ...], Bool[Array, "T B"]]]:
+    """`begin` and the first `advance` as one program: `(ready, state, (values per field, which are real))`."""
+    state, ready = start_sampling(net, inputs, sums)
+    move = partial(advance_on_devices, steps=steps, stopping=stopping, devices=devices)
+    return ready, *move(net, ready, state, *which)
+
+
+_compiled = partial(jax.jit, static_argnames=("steps", "stopping", "devices"), compiler_options=COMPILER_OPTIONS)
+advance, launch = _compiled(advance_on_devices), _compiled(launch_on_devices)
+
+
+def _advance(
+    net: Net,
+    ready: Precomputed,
+    state: SamplerState,
+    seed: Ints,
+    ids: SequenceIds,
+    first: Array,
+    end: Array,
+    rule: Rule,
+    supports: Supports,
+    observed: ObservedSteps | None,
+    *,
+    steps: int,
+    stopping: bool,
+) -> tuple[SamplerState, tuple[tuple[Array, ...], Array]]:
+    """What every device does with its rows: block by block, until all of them have ended."""
+    block = min(steps, BLOCK_STEPS)
+
+    def one_block(state: SamplerState, at: Array) -> tuple[SamplerState, tuple[tuple[Array, ...], Array]]:
+        numbers = first + at + jnp.arange(block)
+        u = uniforms(seed, ids.row, ids.sample, numbers, net.shape.num_uniforms)
+        tables = () if observed is None else observed.tables
+        moving = None if observed is None else observed._replace(tables=())
+        part = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, at, block), moving)
+        return jax.lax.scan(
+            partial(sample_step, net, ready, rule, stopping, supports, tables), state, (numbers, u, part)
+        )
+
+    if block == steps:
+        return one_block(state, jnp.int32(0))
+    Moving = tuple[Array, SamplerState, tuple[tuple[Array, ...], Array]]
+
+    def unfinished(moving: Moving) -> Array:
+        at, state, _ = moving
+        wanted = (at < steps) & (first + at < end)
+        return wanted & ~state.done.all() if stopping else wanted
+
+    def move(moving: Moving) -> Moving:
+        at, state, made = moving
+        state, new = one_block(state, at)
+        made = jax.tree.map(lambda whole, part: jax.lax.dynamic_update_slice_in_dim(whole, part, at, 0), made, new)
+        return at + block, state, made
+
+    shapes = jax.eval_shape(one_block, state, jnp.int32(0))[1]
+    made = jax.tree.map(lambda like: jnp.zeros((steps, *like.shape[1:]), like.dtype), shapes)
+    _, state, made = jax.lax.while_loop(unfinished, move, (jnp.int32(0), state, made))
+    return state, made
+
+
+def sample_step(
+    net: Net,
+    ready: Precomputed,
+    rule: Rule,
+    stopping: bool,
+    supports: Supports,
+    tables: tuple[Any, ...],
+    state: SamplerState,
+    now: tuple[Int[Array, ""], Array, ObservedSteps | None],
+) -> tuple[SamplerState, tuple[tuple[Array, ...], Array]]:
+    """One step of every sequence: whether it stops, then its fields in order."""
+    number, u, observed = now
+    feedback: Feedback = state.decoder.feedback
+    output, lstm = net.step(ready, feedback, state.decoder.lstm, net.masks())
+    done = state.done
+    if stopping:
+        stop = Bernoulli().sample(net.hazard(output, number), u[:, :1], Rule(rule.greedy)) > 0.5
+        done = done | (stop if observed is None else stop & ~observed.unfinished)
+    values: tuple[Array, ...] = ()
+    sums: RunningSums = ()
+    context = net.step_context(output)
+    for j, dist in enumerate(net.shape.distributions):
+        support, cumulative = (supports[j] if supports else None), net.shape.cumulative_rule(j)
+        total = state.sums[j] if state.sums else None
+        given = None
+        if observed is not None:
+            given = ObservedValue(observed.values[j], observed.where[j], observed.upper[j], tables[j])
+        params, own = net.params(context, j), u[:, net.shape.uniforms_of(j)]
+        if cumulative is None or total is None:
+            value = sample_field(dist, params, own, rule, support, given)
+        else:
+            value, total = sample_increment(dist, params, own, rule, support, given, cumulative, total, number)
+        values, sums = (*values, value), (*sums, total)
+        context = net.condition_on(ready, context, j, value)
+    decoder = DecoderState(lstm, net.feed_back(ready, values))
+    return SamplerState(decoder, done, sums if state.sums else ()), (values, ~done)
+
+
+def sample_field(
+    dist: Distribution,
+    params: Array,
+    uniforms: Array,
+    rule: Rule,
+    support: Support | None = None,
+    given: ObservedValue | None = None,
+) -> Array:
+    """The value of a field: what is given, or else a sample within its support."""
+    if given is not None:
+        support = conditioned(dist, support, given)
+    value = dist.sample(params, uniforms, rule, support)
+    if support is not None and dist.event == Event():
+        value = support.clip(value)
+    if given is None or given.table is not None:
+        return value
+    return jnp.where(over_members(given.where, value), given.value, value)
+
+
+def sample_increment(
+    dist: Distribution,
+    params: Array,
+    uniforms: Array,
+    rule: Rule,
+    support: Support | None,
+    given: ObservedValue | None,
+    cumulative: CumulativeRule,
+    total: Array,
+    step: Array,
+) -> tuple[Array, Array]:
+    """The increment of a field whose values add up, and its new running sum.
+
+    Support and given values speak of running sums; the distribution is of the increment.
+    """
+    if support is not None and given is not None and given.upper is not None:
+        support = support._replace(high=jnp.minimum(support.high, given.upper))
+    wanted = None if given is None else given._replace(value=cumulative.towards(total, given.value))
+    value = sample_field(dist, params, uniforms, rule, cumulative.support(total, support, step), wanted)
+    total = cumulative.after(total, value)
+    if given is not None:
+        total = jnp.where(given.where & ~jnp.isnan(given.value), given.value, total)
+    return value, total
+
+
+def conditioned(dist: Distribution, support: Support | None, given: ObservedValue) -> Support | None:
+    """The support of a value of several columns, some of which are given."""
+    if given.table is not None:
+        fits = ((given.table == given.value[:, None]) | ~given.where[:, None]).all(-1)
+        return Support(symbols=fits if support is None else fits & support.symbols)
+    if dist.event.members is not None:
+        low = jnp.where(given.where, given.value, -1.0 if support is None else support.low)
+        high = jnp.where(given.where, given.value, 1.0 if support is None else support.high)
+        return Support(low, high, present=(given.where & ~jnp.isnan(given.value)).any(-1))
+    return support

@@ -1,0 +1,170 @@
+"""The normal distribution, and a number that is given without any spread."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax.nn import softplus
+from jax.scipy.special import ndtr, ndtri
+from jaxtyping import Array, Float
+from numpy.typing import NDArray
+
+from unspool.network.distributions.base import NumberDistribution, Support, clipped
+from unspool.network.distributions.rules import Rule, apply_temperature, central_uniform
+
+HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
+MIN_SCALE = 1e-4
+"""Floor of a fitted scale, in standard deviations of the data: without one, a constant stretch is infinitely dense."""
+TINY, LOG_TINY = 1e-30, -70.0
+"""A probability that float32 still holds, and about its logarithm."""
+
+
+def positive(raw: Array) -> Array:
+    """A scale from an unbounded parameter: one at zero, never below `MIN_SCALE`."""
+    return softplus(raw + math.log(math.e - 1)) + MIN_SCALE
+
+
+def raw_scale(scale: float) -> float:
+    """The parameter of which `positive` makes a scale."""
+    return math.log(math.expm1(scale)) - math.log(math.e - 1)
+
+
+class Interval(NamedTuple):
+    """A support on the standard axis of a location and a scale, mirrored where it lies above the centre.
+
+    Only below the centre are cumulative probabilities exact however small they are.
+    """
+
+    low: Array
+    high: Array
+    mirrored: Array
+
+    def to_network(self, standard: Array, loc: Array, scale: Array, support: Support) -> Array:
+        """A value of the standard axis on the network's, clipped to the support where rounding has left it."""
+        return support.clip(loc + scale * jnp.where(self.mirrored, -standard, standard))
+
+
+def standardized(support: Support, loc: Array, scale: Array) -> Interval:
+    """Where a support lies on the standard axis."""
+    low, high = (support.low - loc) / scale, (support.high - loc) / scale
+    mirrored = low > 0
+    return Interval(jnp.where(mirrored, -high, low), jnp.where(mirrored, -low, high), mirrored)
+
+
+def uniform_between(uniform: Array, low: Array, high: Array, mass: Array | float = 1.0) -> tuple[Array, Array]:
+    """A uniform between two cumulative probabilities and within the central mass, and where that leaves anything."""
+    first, last = jnp.maximum(low, 0.5 - mass / 2), jnp.minimum(high, 0.5 + mass / 2)
+    return jnp.where(last > first, first + uniform * (last - first), 0.5), last > first
+
+
+def per_component(support: Support) -> Support:
+    """A support for every component of a mixture, which are the last axis."""
+    return support._replace(low=jnp.asarray(support.low)[..., None], high=jnp.asarray(support.high)[..., None])
+
+
+def normal_log_density(value: Array, loc: Array, scale: Array) -> Array:
+    """Log-density of a normal."""
+    return -0.5 * ((value - loc) / scale) ** 2 - jnp.log(scale) - HALF_LOG_TAU
+
+
+def normal_central_mass(rule: Rule) -> Array | float:
+    """The central mass that a rule leaves a normal; min-p cuts where the density falls below its share of the peak."""
+    mass: Array | float = 1.0 if rule.top_p is None else rule.top_p
+    if rule.min_p is None:
+        return mass
+    return jnp.minimum(mass, 2 * ndtr(jnp.sqrt(-2 * jnp.log(rule.min_p))) - 1)
+
+
+def normal_icdf(loc: Array, scale: Array, uniform: Array, rule: Rule, support: Support | None) -> Array:
+    """The normal quantile of a uniform under a rule, within a support."""
+    scale, mass = apply_temperature(scale, rule), normal_central_mass(rule)
+    if support is None:
+        return loc + scale * ndtri(central_uniform(uniform, mass) if rule.truncates else uniform)
+    interval = standardized(support, loc, scale)
+    p, possible = uniform_between(uniform, ndtr(interval.low), ndtr(interval.high), mass)
+    return interval.to_network(jnp.where(possible, ndtri(p), interval.high), loc, scale, support)
+
+
+def normal_log_mass(loc: Array, scale: Array, support: Support) -> Array:
+    """Log-probability of a support; where float32 has none, that of the tail is told by the density at its edge."""
+    interval = standardized(support, loc, scale)
+    mass = ndtr(interval.high) - ndtr(interval.low)
+    return jnp.where(mass > TINY, jnp.log(jnp.maximum(mass, TINY)), LOG_TINY - 0.5 * interval.high**2)
+
+
+@dataclass(frozen=True)
+class Normal(NumberDistribution):
+    """A normal; parameters are its location and raw scale."""
+
+    @property
+    def num_params(self) -> int:
+        """Location and scale."""
+        return 2
+
+    @property
+    def num_uniforms(self) -> int:
+        """One."""
+        return 1
+
+    def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+        """Those of the values themselves."""
+        return np.array([loc, raw_scale(scale)])
+
+    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
+        """Log-density."""
+        return normal_log_density(value, params[..., 0], positive(params[..., 1]))
+
+    def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
+        """Log-probability of a support."""
+        return normal_log_mass(params[..., 0], positive(params[..., 1]), support)
+
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """The location."""
+        return params[..., 0]
+
+    def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
+        return normal_icdf(params[..., 0], positive(params[..., 1]), uniforms[..., 0], rule, support)
+
+    def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
+        """The location, or the end of the support nearest to it."""
+        return clipped(params[..., 0], support)
+
+
+@dataclass(frozen=True)
+class Point(NumberDistribution):
+    """The value itself, by squared error: a normal of scale one that always gives its location."""
+
+    @property
+    def num_params(self) -> int:
+        """The value."""
+        return 1
+
+    @property
+    def num_uniforms(self) -> int:
+        """None: nothing is random."""
+        return 0
+
+    def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+        """The centre."""
+        return np.array([loc])
+
+    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
+        """Log-density of a normal of scale one, in standardized units."""
+        return -0.5 * (value - params[..., 0]) ** 2 - HALF_LOG_TAU
+
+    def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
+        """Zero: the value is clipped to every support."""
+        return jnp.zeros_like(params[..., 0])
+
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """The value."""
+        return params[..., 0]
+
+    def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
+        return self.mode(params, support)
+
+    def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
+        """The location, or the end of the support nearest to it."""
+        return clipped(params[..., 0], support)
