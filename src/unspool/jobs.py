@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from unspool.config import InputModel
 from unspool.constraints.allowed import read_allow
-from unspool.constraints.base import Allowed
-from unspool.constraints.pins import Observed, encode_observed
+from unspool.constraints.base import Allowed, Observed
+from unspool.constraints.pins import encode_observed
 from unspool.constraints.prefix import is_prefix_per_row
 from unspool.encoding.codec import Codec
 from unspool.encoding.input_rows import MAX_ROW_FIELDS, as_inputs, from_nothing

@@ -14,7 +14,6 @@ from unspool.constraints.symbols import SymbolConstraints
 from unspool.encoding.codec import Codec
 from unspool.encoding.joint import JointVocabulary
 from unspool.encoding.monotone import IncrementEncoder
-from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 
@@ -24,10 +23,12 @@ def constraints_of(codec: Codec) -> list[FieldConstraints]:
     found: list[FieldConstraints] = []
     for field, column in codec.step_columns():
         match column:
-            case Vocabulary() | JointVocabulary():
-                found.append(SymbolConstraints(field, column))
+            case Vocabulary():
+                found.append(SymbolConstraints(field, column, None, (column,)))
+            case JointVocabulary(members=members):
+                found.append(SymbolConstraints(field, column, column.table, members))
             case NumericEncoder() | IncrementEncoder():
                 found.append(NumberConstraints(field, column))
-            case MultiLabel():
+            case _:
                 found.append(LabelConstraints(field, column))
     return found

@@ -149,6 +149,29 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         """
 
 
+class SymbolColumn(Column, frozen=True):
+    """A column whose encoded values are symbols."""
+
+    @property
+    def width(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def cumulative(self) -> Cumulative | None:
+        """Symbols don't add up."""
+        return None
+
+
+class NumericColumn(Column, frozen=True):
+    """A column whose encoded values are numbers, one or several."""
+
+    @property
+    def num_symbols(self) -> int | None:
+        """None."""
+        return None
+
+
 class InputColumn(Column, frozen=True):
     """A fitted column of an input field."""
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.encoding.columns import Continuation, Cumulative, Decoded, Origins, StepColumn, ValueType
+from unspool.encoding.columns import Continuation, Cumulative, Decoded, NumericColumn, Origins, StepColumn, ValueType
 from unspool.encoding.numeric import BOUND_TOLERANCE, NumericEncoder, last_values, parse_float, rounded
 from unspool.encoding.numeric_fit import limits, refine
 from unspool.encoding.transforms import accumulate, anchored, present_offsets
@@ -27,6 +27,7 @@ EARLIEST, LATEST = -62_135_596_800_000_000.0, 253_402_300_799_000_000.0
 
 
 class IncrementEncoder(
+    NumericColumn,
     StepColumn,
     Cumulative,
     frozen=True,
@@ -122,11 +123,6 @@ class IncrementEncoder(
         later &= ~alone & ~np.isnan(steps)
         moves = rising and fitted.step > 0 and bool((steps[later] > fitted.step / 2).all())
         return cls(fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor, moves)
-
-    @property
-    def num_symbols(self) -> int | None:
-        """None: it is a number."""
-        return None
 
     @property
     def width(self) -> int:

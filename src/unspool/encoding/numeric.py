@@ -13,6 +13,7 @@ from unspool.encoding.columns import (
     Cumulative,
     Decoded,
     InputColumn,
+    NumericColumn,
     Origins,
     StepColumn,
     ValueType,
@@ -33,7 +34,14 @@ BOUND_TOLERANCE = 1e-5
 
 
 class NumericEncoder(
-    InputColumn, StepColumn, Cumulative, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="numeric"
+    NumericColumn,
+    InputColumn,
+    StepColumn,
+    Cumulative,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="numeric",
 ):
     """A column of numbers, made comparable: z = (y - loc) / scale, where y is the transformed value.
 
@@ -143,11 +151,6 @@ class NumericEncoder(
             high=float(present.max()),
             missing=1 - len(present) / len(x),
         )
-
-    @property
-    def num_symbols(self) -> int | None:
-        """None: it is a number."""
-        return None
 
     @property
     def width(self) -> int:

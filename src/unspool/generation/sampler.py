@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.pins import Observed
+from unspool.constraints.base import Observed
 from unspool.encoding.columns import Origins
 from unspool.errors import OptionError
 from unspool.generation.sample_step import (
