@@ -25,9 +25,7 @@ DAYS_OF_CYCLE = {"year": 365.2425, "week": 7.0, "day": 1.0}
 """Days after which each cycle starts again."""
 
 
-class BinaryEncoder(
-    NumericColumn, InputColumn, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="binary"
-):
+class BinaryEncoder(NumericColumn, InputColumn, frozen=True, tag="binary"):
     """True and false as 1 and -1, so that neither is the zero vector.
 
     Args:
@@ -67,9 +65,7 @@ class BinaryEncoder(
         return encoded
 
 
-class VectorEncoder(
-    NumericColumn, InputColumn, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="vector"
-):
+class VectorEncoder(NumericColumn, InputColumn, frozen=True, tag="vector"):
     """Vectors of D numbers, each axis with its own location and scale.
 
     Args:
@@ -126,9 +122,7 @@ class VectorEncoder(
         return (values - np.array(self.loc)) / np.array(self.scale)
 
 
-class TimestampEncoder(
-    NumericColumn, InputColumn, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="timestamp"
-):
+class TimestampEncoder(NumericColumn, InputColumn, frozen=True, tag="timestamp"):
     """Timestamps as real features: the standardized time, and sine and cosine of the cycles that training varies in.
 
     Args:

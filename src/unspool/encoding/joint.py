@@ -15,7 +15,7 @@ from unspool.tables.location import Location, listing
 MAX_SHOWN_TUPLES = 3
 
 
-class JointVocabulary(SymbolColumn, StepColumn, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="joint"):
+class JointVocabulary(SymbolColumn, StepColumn, frozen=True, tag="joint"):
     """The tuples of categories that training saw, numbered from the most to the least frequent.
 
     Args:

@@ -19,9 +19,7 @@ from unspool.encoding.columns import (
 from unspool.tables.location import Location
 
 
-class MultiLabel(
-    NumericColumn, StepColumn, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="multilabel"
-):
+class MultiLabel(NumericColumn, StepColumn, frozen=True, tag="multilabel"):
     """Labels that are 1 for yes and -1 for no, so that neither is nothing; all NaN where the block is missing.
 
     Args:

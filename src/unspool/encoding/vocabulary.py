@@ -28,9 +28,7 @@ MIN_VALUES_FOR_ARROW = 1000
 MAX_SHOWN_CHARACTERS, MAX_SHOWN_VALUES = 30, 6
 
 
-class Vocabulary(
-    SymbolColumn, InputColumn, StepColumn, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="vocabulary"
-):
+class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabulary"):
     """A finite set of values, numbered from the most to the least frequent.
 
     Args:
