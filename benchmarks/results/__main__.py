@@ -18,6 +18,7 @@ from benchmarks.results import page
 from benchmarks.results.criteria import Judged
 from benchmarks.results.rival import ours, theirs
 from benchmarks.results.tasks import TASKS, Task
+from unspool.encoding.fit import gather_fitted
 from unspool.evaluation.paths import made
 from unspool.model import OneToMany
 
@@ -40,7 +41,7 @@ def judged(task: Task, model: OneToMany, quick: bool) -> dict[str, Any]:
     """The report and the criteria, as the page wants them."""
     report = model.evaluate(task.test, train=task.train, samples=10 if quick else task.samples)
     codec = model.codec_
-    train, test = codec.gather(task.train), codec.gather(task.test)
+    train, test = gather_fitted(codec, task.train), gather_fitted(codec, task.test)
     paths = made(model.net_, codec, test, codec.encode(test), 10 if quick else task.samples, 0).examples
     found = task.criteria(Judged(model, report, train, test, paths))
     return {"report": str(report), "data": report.data, "criteria": [one._asdict() for one in found]}

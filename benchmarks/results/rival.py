@@ -14,6 +14,7 @@ import pandas as pd
 
 from benchmarks.results.tasks import Task
 from unspool.dataset.examples import Examples
+from unspool.encoding.fit import gather_fitted
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.evaluation.generated import sections
 from unspool.evaluation.paths import made
@@ -95,7 +96,7 @@ class Rival:
         for name in whole:
             if name in decimals and name not in (self.key, ORDER):
                 whole[name] = pd.to_numeric(whole[name]).round(decimals[name])
-        return self.codec.gather(self.named(whole))
+        return gather_fitted(self.codec, self.named(whole))
 
     def named(self, whole: pd.DataFrame) -> pd.DataFrame:
         """The same with the order under the name that the model knows it by, unless that is a field of the steps."""
@@ -134,7 +135,7 @@ def theirs(task: Task, model: OneToMany, epochs: int) -> dict[str, Any]:
     rival = Rival(task, model, epochs)
     fitting = time.perf_counter() - start
     codec = model.codec_
-    train, test = codec.gather(task.train), codec.gather(task.test)
+    train, test = gather_fitted(codec, task.train), gather_fitted(codec, task.test)
     start = time.perf_counter()
     paths, twins = rival.sample(task.test, test.ids or [], PATHS), rival.sample(task.train, train.ids or [], 1)
     pace = (time.perf_counter() - start) / (len(paths) + len(twins))
@@ -145,7 +146,7 @@ def theirs(task: Task, model: OneToMany, epochs: int) -> dict[str, Any]:
 def ours(task: Task, model: OneToMany) -> dict[str, float | None]:
     """The same figures of our model, from as many sequences."""
     codec = model.codec_
-    train, test = codec.gather(task.train), codec.gather(task.test)
+    train, test = gather_fitted(codec, task.train), gather_fitted(codec, task.test)
     paths, _, ended = made(model.net_, codec, test, codec.encode(test), PATHS, 0)
     twins = made(model.net_, codec, train, codec.encode(train), 1, 1).examples
     return figures(sections(material(codec.schema, train, test, paths, twins, ended), 0))

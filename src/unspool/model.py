@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.config import Summary
-from unspool.dataset.examples import gather, left_open
+from unspool.dataset.gather import gather, left_open
 from unspool.encoding.codec import Codec
+from unspool.encoding.fit import fit_codec, gather_fitted
 from unspool.encoding.input_rows import fit_rows
 from unspool.errors import NotFittedError, OptionError
 from unspool.generation import calibration
@@ -164,10 +165,10 @@ class OneToMany:
         schema, examples = gather(
             data, steps, inputs=inputs, sequence=sequence, id=id, order=order, combinations=self.combinations
         )
-        codec = Codec.fit(schema, examples)
+        codec = fit_codec(schema, examples)
         open_ = left_open(schema, data, inputs, sequence)
         schema, found = select_distributions(codec, examples, open_, network, training, self.seed)
-        codec = Codec.fit(schema, examples) if found else codec
+        codec = fit_codec(schema, examples) if found else codec
         encoded = codec.encode(examples)
         if self.verbose is not False:
             print("\n".join([codec.describe(), *found]), file=sys.stderr)
@@ -229,7 +230,7 @@ class OneToMany:
         from unspool.evaluation.nats import scored
 
         self._fitted()
-        return scored(self.net_, self.codec_.encode(self.codec_.gather(data, steps)))
+        return scored(self.net_, self.codec_.encode(gather_fitted(self.codec_, data, steps)))
 
     def evaluate(
         self,
@@ -270,8 +271,10 @@ class OneToMany:
         self._fitted()
         check_whole(f"evaluate(seed={seed!r})", seed, 0)
         check_whole(f"evaluate(samples={samples!r})", samples, 1)
-        judged = self.codec_.gather(data, steps)
-        known = None if train is None else self.codec_.gather(*(train if isinstance(train, tuple) else (train,)))
+        judged = gather_fitted(self.codec_, data, steps)
+        known = (
+            None if train is None else gather_fitted(self.codec_, *(train if isinstance(train, tuple) else (train,)))
+        )
         sides = sides_of(self, judged, known, int(seed))
         sections = evaluated(self, sides, int(seed), int(samples), feedings)
         digest = fingerprint(self.codec_.encode(sides.test))["data"]

@@ -27,7 +27,7 @@ from unspool.errors import (
     OversizedFile,
     TruncatedFile,
 )
-from unspool.runtime.atomic_files import atomic, file_error
+from unspool.runtime.atomic_files import atomic
 
 FORMAT_VERSION = 2
 """The version of the configuration that this Unspool writes; it reads all versions up to it."""
@@ -143,7 +143,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[str, io.BufferedRead
         with open(location, "rb") as file:
             yield location, file, os.fstat(file.fileno()).st_size
     except OSError as error:
-        raise file_error(location, error, "read") from error
+        raise FileError.from_os_error(location, error, "read") from error
 
 
 def _header(location: str, file: io.BufferedReader, size: int) -> tuple[bytes, dict[str, Entry]]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unspool.errors import FileError, OptionError
-from unspool.runtime.atomic_files import file_error
 
 if TYPE_CHECKING:
     from unspool.encoding.codec import Codec
@@ -104,11 +103,11 @@ def writable(path: Path) -> None:
     """
     target = path.resolve()
     if target.is_dir():
-        raise file_error(path, IsADirectoryError(), "write")
+        raise FileError.from_os_error(path, IsADirectoryError(), "write")
     if target.exists() and not target.is_file():
         raise FileError(str(path), "a file", "a device, pipe or socket", "Choose another name.")
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
-        raise file_error(path, PermissionError(), "write")
+        raise FileError.from_os_error(path, PermissionError(), "write")
 
 
 def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None, *, needed: bool = True) -> Any:

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.encoding.columns import Origins, StepColumn
-from unspool.errors import OptionError
+from unspool.errors import Location, OptionError
 from unspool.schema.fields import AnyField
-from unspool.tables.location import Location
 
 Known = tuple[NDArray[Any], NDArray[np.float64] | None]
 """Values as `ObservedField.values` has them, and as `ObservedField.exact` does."""

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, Rows, refuse_forbidden
 from unspool.encoding.columns import Origins, missing_value, refuse_missing
-from unspool.errors import OptionError
+from unspool.errors import Location, OptionError
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import Flag
 from unspool.tables.arrow import from_values
-from unspool.tables.location import Location
 
 
 @dataclass(frozen=True)

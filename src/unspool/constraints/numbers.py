@@ -19,11 +19,10 @@ from unspool.constraints.base import (
 from unspool.encoding.columns import Origins, refuse_missing
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import NumericEncoder
-from unspool.errors import OptionError
+from unspool.errors import Location, OptionError
 from unspool.schema.coercion import coerce
 from unspool.schema.monotone import as_number
 from unspool.tables.arrow import from_values
-from unspool.tables.location import Location
 
 GRID_SLACK = 1e-6
 """Share of a step by which the end of a range may miss a value of the grid."""

@@ -18,8 +18,7 @@ from unspool.constraints.base import (
 )
 from unspool.encoding.columns import Origins
 from unspool.encoding.vocabulary import Vocabulary
-from unspool.errors import OptionError, SchemaError
-from unspool.tables.location import Location
+from unspool.errors import Location, OptionError, SchemaError
 
 
 @dataclass(frozen=True)

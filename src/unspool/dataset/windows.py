@@ -9,10 +9,9 @@ import numpy as np
 from unspool.dataset.grouping import order_keys
 from unspool.dataset.layouts import RawExamples
 from unspool.dataset.roles import Roles, columns_of, parse_roles
-from unspool.errors import DataError, OptionError, SchemaError
+from unspool.errors import DataError, Location, OptionError, SchemaError
 from unspool.schema.fields import Form
 from unspool.tables.columns import take
-from unspool.tables.location import Location
 from unspool.tables.table import read
 
 At = Literal["before", "first"]

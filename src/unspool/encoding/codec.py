@@ -9,25 +9,53 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.dataset.examples import Examples, base_inputs, gather_as
+from unspool.dataset.examples import Examples, base_inputs
 from unspool.dataset.ragged import PER_EXAMPLE, PER_STEP, RaggedSet
 from unspool.encoding.columns import Continuation, InputColumn, StepColumn, ValueType
-from unspool.encoding.fit import (
-    AnyInputColumn,
-    AnyStepColumn,
-    check_column,
-    fit_input,
-    fit_step,
-    input_column,
-    step_column,
-)
-from unspool.encoding.tokenizers import tokenize
-from unspool.errors import SchemaError, together
+from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
+from unspool.encoding.joint import JointVocabulary
+from unspool.encoding.monotone import IncrementEncoder
+from unspool.encoding.multilabel import MultiLabel
+from unspool.encoding.numeric import NumericEncoder
+from unspool.encoding.tokenizers import check_vocabulary, tokenize
+from unspool.encoding.vocabulary import Vocabulary
+from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce
-from unspool.schema.fields import AnyField, Schema, Vector
+from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Field, Flag, Flags, Joint, Number, Schema, Vector, When
 from unspool.schema.monotone import as_number
-from unspool.tables.location import Location
 from unspool.tables.table import Table, is_many, read
+
+AnyInputColumn = Vocabulary | NumericEncoder | BinaryEncoder | TimestampEncoder | VectorEncoder
+AnyStepColumn = Vocabulary | JointVocabulary | NumericEncoder | IncrementEncoder | MultiLabel
+"""The classes that a model file may name."""
+
+
+def input_column(field: Field) -> type[InputColumn]:
+    """The class of the column of an input field."""
+    match field:
+        case Number():
+            return NumericEncoder
+        case Vector():
+            return VectorEncoder
+        case Flag():
+            return BinaryEncoder
+        case When():
+            return TimestampEncoder
+    return Vocabulary
+
+
+def step_column(field: Field) -> type[StepColumn]:
+    """The class of the column of a step field."""
+    match field:
+        case Number(transform=transform):
+            return IncrementEncoder if transform in MONOTONE_TRANSFORMS else NumericEncoder
+        case When():
+            return IncrementEncoder
+        case Flags():
+            return MultiLabel
+        case Joint():
+            return JointVocabulary
+    return Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +121,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 names = [", ".join(kind.__name__ for kind in kinds) for kinds in (wanted, found)]
                 raise SchemaError(f"codec, {role} columns", *names)
             for field, column in pairs:
-                check_column(field, column)
+                if isinstance(column, Vocabulary):
+                    check_vocabulary(field, column)
         if not 0 <= self.shortest <= self.longest:
             raise SchemaError("codec, lengths", "0 <= shortest <= longest", f"{self.shortest} and {self.longest}")
 
@@ -113,31 +142,6 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             for field, column in self.step_columns()
             for name, kind in zip(field.columns, column.types, strict=True)
         }
-
-    @classmethod
-    def fit(cls, schema: Schema, examples: Examples) -> "Codec":
-        """Fit every column to the examples.
-
-        Raises:
-            SchemaError: a value that a transform is not defined for.
-        """
-        inputs = [fit_input(field, examples) for field in schema.inputs]
-        steps = [fit_step(field, examples) for field in schema.steps]
-        examples = tokenize(schema, steps, examples)
-        lengths = examples.lengths
-        return cls(
-            schema,
-            tuple(inputs),  # type: ignore[arg-type]
-            tuple(steps),  # type: ignore[arg-type]
-            int(lengths.min()),
-            int(lengths.max()),
-            len(examples),
-            int(examples.offsets[-1]),
-        )
-
-    def gather(self, data: Any, steps: Any = None) -> Examples:
-        """Read data that must have the fitted columns; see `gather_as`."""
-        return gather_as(self.schema, data, steps, self._strings(), self._misfits)
 
     def encode(self, examples: Examples) -> Encoded:
         """Arrays for the network.
@@ -162,9 +166,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         if isinstance(data, Mapping):
             data = self._whole_vectors(data)
-        table = read(
-            data, None if isinstance(data, str) or hasattr(data, "read") else "inputs", strings=self._strings()
-        )
+        table = read(data, None if isinstance(data, str) or hasattr(data, "read") else "inputs", strings=self.strings)
         table.need([field.name for field in self.schema.inputs])
         return table
 
@@ -310,10 +312,12 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     wrong.append(error)
         return tuple(inputs), steps, wrong
 
-    def _misfits(self, examples: Examples) -> list[SchemaError]:
+    def misfits(self, examples: Examples) -> list[SchemaError]:
+        """What is wrong with examples, of which some columns may be missing."""
         return self._encoded(examples)[2]
 
-    def _strings(self) -> list[str]:
+    @property
+    def strings(self) -> list[str]:
         """Columns whose values are text, so that a CSV file's "007" isn't read as 7."""
         return [
             name

@@ -20,8 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.errors import SchemaError
-from unspool.tables.location import Location
+from unspool.errors import Location, SchemaError
 
 ValueType = Literal["int", "float", "text", "bool", "time", "mixed"]
 """What a column of a written file holds, missing values apart."""

@@ -16,9 +16,8 @@ from unspool.encoding.columns import (
 )
 from unspool.encoding.numeric import parse_float
 from unspool.encoding.transforms import location_and_scale
-from unspool.errors import SchemaError
+from unspool.errors import Location, SchemaError
 from unspool.tables.columns import missing_mask
-from unspool.tables.location import Location
 
 Cycle = Literal["year", "week", "day"]
 DAYS_OF_CYCLE = {"year": 365.2425, "week": 7.0, "day": 1.0}

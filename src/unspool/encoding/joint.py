@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from unspool.encoding.columns import Continuation, Decoded, StepColumn, SymbolColumn, ValueType
 from unspool.encoding.vocabulary import Vocabulary, good_turing
-from unspool.errors import SchemaError
-from unspool.tables.location import Location, listing
+from unspool.errors import Location, SchemaError, listing
 
 MAX_SHOWN_TUPLES = 3
 

@@ -9,13 +9,12 @@ from unspool.encoding.columns import Continuation, Cumulative, Decoded, NumericC
 from unspool.encoding.numeric import BOUND_TOLERANCE, NumericEncoder, last_values, parse_float, rounded
 from unspool.encoding.numeric_fit import limits, refine
 from unspool.encoding.transforms import accumulate, anchored, present_offsets
-from unspool.errors import SchemaError
+from unspool.errors import Location, SchemaError
 from unspool.schema.fields import Number, Transform, When
 from unspool.schema.grid import find_grid
 from unspool.schema.monotone import as_number, increments, time_unit
 from unspool.schema.transform_choice import input_transform
 from unspool.tables.columns import is_whole
-from unspool.tables.location import Location
 
 MAX_RANGE_IN_SCALES = 20.0
 """Range of increments, in their scale, past which they are better seen in a logarithm."""
@@ -31,9 +30,7 @@ class IncrementEncoder(
     StepColumn,
     Cumulative,
     frozen=True,
-    forbid_unknown_fields=True,
     omit_defaults=True,
-    tag_field="kind",
     tag="increment",
 ):
     """Timestamps, rising or falling numbers: each value is the last present one of its sequence, and an increment.

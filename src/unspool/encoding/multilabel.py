@@ -16,7 +16,7 @@ from unspool.encoding.columns import (
     refuse_missing,
     with_missing,
 )
-from unspool.tables.location import Location
+from unspool.errors import Location
 
 
 class MultiLabel(NumericColumn, StepColumn, frozen=True, tag="multilabel"):

@@ -19,9 +19,8 @@ from unspool.encoding.columns import (
     ValueType,
     refuse_missing,
 )
-from unspool.errors import SchemaError
+from unspool.errors import Location, SchemaError, listing
 from unspool.tables.columns import is_whole
-from unspool.tables.location import Location, listing
 
 DIFFERENCE_TRANSFORMS = ("difference", "log_return")
 """Transforms that this column takes by differences; gaps are another column, see `unspool.encoding.monotone`."""
@@ -39,8 +38,6 @@ class NumericEncoder(
     StepColumn,
     Cumulative,
     frozen=True,
-    forbid_unknown_fields=True,
-    tag_field="kind",
     tag="numeric",
 ):
     """A column of numbers, made comparable: z = (y - loc) / scale, where y is the transformed value.

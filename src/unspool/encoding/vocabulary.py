@@ -18,8 +18,7 @@ from unspool.encoding.columns import (
     missing_value,
     with_missing,
 )
-from unspool.errors import SchemaError, UnknownCategory
-from unspool.tables.location import Location, close_matches, listing
+from unspool.errors import Location, SchemaError, UnknownCategory, close_matches, listing
 
 Symbol = str | int | float | bool | None
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"

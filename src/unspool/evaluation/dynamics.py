@@ -92,7 +92,7 @@ def transitions(real: Side, made: Side, name: str) -> float:
     """The total variation of pairs of neighbouring symbols, start and end of the sequence included.
 
     Examples:
-        >>> from unspool.dataset.examples import gather
+        >>> from unspool.dataset.gather import gather
         >>> from unspool.evaluation.sides import sides
         >>> from unspool.schema.fields import Text
         >>> schema, ab = gather({"k": ["u"], "x": ["ab"]}, inputs="k", sequence=Text("x"))

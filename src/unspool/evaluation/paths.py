@@ -12,8 +12,7 @@ from unspool.encoding.vocabulary import Vocabulary
 from unspool.generation.sampler import SampleRequest, sample_sequences
 from unspool.generation.support import with_support
 from unspool.network.decoder import Net
-from unspool.network.distributions.rules import Rule
-from unspool.options import Sampling
+from unspool.network.distributions.rules import PLAIN
 from unspool.schema.coercion import code_points
 from unspool.tables.columns import offsets_from_lengths
 
@@ -50,7 +49,7 @@ def made(net: Net, codec: Codec, examples: Examples, encoded: Encoded, samples: 
         inputs=encoded.inputs,
         samples=samples,
         seed=seed,
-        rule=Rule.of(Sampling()),
+        rule=PLAIN,
         length=codec.longest if codec.shortest == codec.longest else None,
         limit=max(2 * codec.longest, 1),
     )

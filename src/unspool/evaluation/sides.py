@@ -138,7 +138,7 @@ def sides(schema: Schema, *examples: Examples) -> tuple[Side, ...]:
     several values per step counts as that many fields.
 
     Examples:
-        >>> from unspool.dataset.examples import gather
+        >>> from unspool.dataset.gather import gather
         >>> schema, real = gather({"k": ["a", "b"], "x": [[1.5, 2.0], [0.5]]}, inputs="k", sequence="x")
         >>> side, same = sides(schema, real, real)
         >>> side.numbers["x"].tolist(), side.inputs["k"].tolist(), side.names["input k"]

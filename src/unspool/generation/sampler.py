@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -81,6 +82,18 @@ class SampleRequest(NamedTuple):
     def stopping(self, net: Net) -> bool:
         """Whether the network decides the end."""
         return net.stop is not None and self.length is None
+
+
+def rule_of(sampling: Sampling) -> Rule:
+    """The rule that options of sampling describe."""
+    number = lambda value, dtype: None if value is None else jnp.asarray(value, dtype)  # noqa: E731
+    return Rule(
+        sampling.greedy,
+        None if sampling.temperature == 1.0 else number(sampling.temperature, jnp.float32),
+        number(sampling.top_k, jnp.int32),
+        number(sampling.top_p, jnp.float32),
+        number(sampling.min_p, jnp.float32),
+    )
 
 
 def check_sampling(sampling: Sampling, net: Net) -> None:

@@ -8,14 +8,10 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from unspool.errors import DataError, SchemaError
+from unspool.errors import DataError, Location, SchemaError, close_matches, listing
 from unspool.tables.arrow import from_arrow, from_values
 from unspool.tables.columns import Column
-from unspool.tables.location import Location, close_matches, listing
 from unspool.tables.readers import read_path, read_stream
-from unspool.tables.writers import write
-
-__all__ = ["Table", "is_many", "read", "write"]
 
 TableKind = Literal["dict", "records", "pandas", "polars", "pyarrow"]
 """The kinds of table that a result can be."""
