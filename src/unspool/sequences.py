@@ -15,7 +15,7 @@ from unspool.labels import labels, word
 from unspool.schema.fields import Vector
 from unspool.tables.columns import Ragged, is_whole, take
 from unspool.tables.table import Table
-from unspool.tables.writers import FileType, file_type, save_parts, whole_numbers, write
+from unspool.tables.writers import FileType, file_type, save_parts, whole_numbers, write_table
 
 MAX_SHOWN = 10
 """Sequences that a notebook or a terminal shows at once."""
@@ -87,7 +87,7 @@ class Sequences:
             Every column that was given as input, `sample`, `nats` where a beam found them, and the sequence. An input
             that is the first value of a step field is called `first_...` in the long form.
         """
-        return write(self._columns(long), self.inputs.kind)
+        return write_table(self._columns(long), self.inputs.kind)
 
     def save(self, target: str | Path | IO[Any], *, long: bool | None = None, format: str | None = None) -> None:  # noqa: A002
         """Write the table of `to_frame` to a file, whole or not at all, or to an open stream.

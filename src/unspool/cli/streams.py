@@ -12,7 +12,7 @@ from unspool.errors import FileError, OptionError
 
 if TYPE_CHECKING:
     from unspool.encoding.codec import Codec
-    from unspool.encoding.columns import Column
+    from unspool.encoding.columns import FittedColumn
 
 
 def names(texts: Iterable[str] | None) -> list[str]:
@@ -85,7 +85,7 @@ def typed_allow(codec: "Codec", given: Iterable[str] | None) -> dict[str, Any] |
     return allow or None
 
 
-def _parsed(column: "Column", text: str, *, location: str, member: int) -> Any:
+def _parsed(column: "FittedColumn", text: str, *, location: str, member: int) -> Any:
     """A typed value; an empty text is a missing one."""
     return None if text == "" else column.parse(text, location, member)
 

@@ -81,7 +81,7 @@ class Observed(NamedTuple):
         return np.where(inside, self.offsets[:-1][row] + step, 0), inside
 
 
-class Rows(NamedTuple):
+class ObservedRows(NamedTuple):
     """The rows whose steps are given.
 
     Attributes:
@@ -133,7 +133,7 @@ class FieldConstraints(ABC):
 
     @abstractmethod
     def check(
-        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: Rows
+        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
     ) -> NDArray[np.float64] | None:
         """Refuse given values that can't go together.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, Rows, refuse_forbidden
+from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, ObservedRows, refuse_forbidden
 from unspool.encoding.columns import Origins, missing_value, refuse_missing
 from unspool.errors import Location, OptionError
 from unspool.schema.coercion import coerce
@@ -40,7 +40,7 @@ class LabelConstraints(FieldConstraints):
         return labels, None
 
     def check(
-        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: Rows
+        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
     ) -> NDArray[np.float64] | None:
         """Refuse labels of which only some are missing."""
         for index, name in pinned.items():

@@ -12,7 +12,7 @@ from unspool.constraints.base import (
     FieldConstraints,
     Known,
     ObservedField,
-    Rows,
+    ObservedRows,
     plain_values,
     refuse_forbidden,
 )
@@ -83,7 +83,7 @@ class NumberConstraints(FieldConstraints):
         return encoded, exact
 
     def check(
-        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: Rows
+        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
     ) -> NDArray[np.float64] | None:
         """Refuse a given value that has gone back behind one before it, where values never do."""
         column = self.column

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.constraints.allowed import unknown_column
-from unspool.constraints.base import Allowed, FieldConstraints, Observed, Pin, Rows
+from unspool.constraints.base import Allowed, FieldConstraints, Observed, ObservedRows, Pin
 from unspool.constraints.fields import constraints_of
 from unspool.constraints.prefix import read_prefix
 from unspool.encoding.codec import Codec
@@ -60,7 +60,7 @@ def encode_observed(
         )
         pinned = dict(zip(at.tolist(), (one.name for one in mine), strict=True))
         fields.append(observed)
-        uppers.append(each.check(observed, pinned, allowed[j], Rows(offsets, _origin(each, before, rows))))
+        uppers.append(each.check(observed, pinned, allowed[j], ObservedRows(offsets, _origin(each, before, rows))))
     last = max(pins, key=lambda one: one.step, default=None)
     end = (-1, "") if last is None else (last.step, last.name)
     return Observed(tuple(fields), tuple(uppers), tuple(each.table for each in constraints), offsets, end)

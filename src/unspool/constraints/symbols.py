@@ -12,7 +12,7 @@ from unspool.constraints.base import (
     FieldConstraints,
     Known,
     ObservedField,
-    Rows,
+    ObservedRows,
     plain_values,
     refuse_forbidden,
 )
@@ -62,7 +62,7 @@ class SymbolConstraints(FieldConstraints):
         return codes, None
 
     def check(
-        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: Rows
+        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
     ) -> NDArray[np.float64] | None:
         """Refuse values of several columns that training never saw together."""
         for index, name in pinned.items() if self.table is not None else ():

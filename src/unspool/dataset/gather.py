@@ -18,7 +18,7 @@ from unspool.schema.coercion import coerce, timestamps_or_none
 from unspool.schema.fields import AnyField, Category, Field, Flags, Joint, Number, Schema, Text, When
 from unspool.schema.inference import infer_input, infer_steps
 from unspool.schema.monotone import as_number
-from unspool.tables.table import Table, read
+from unspool.tables.table import Table, read_table
 
 
 def gather(
@@ -108,8 +108,8 @@ def gather_as(
             "data", "windows, because the model was fitted to windows", type(data).__name__, "See windows()."
         )
     # A CSV file's columns are unknown until it is read, and reading it needs to know which are text.
-    table = read(data, strings=[*strings, *((schema.sequence,) if schema.layout == "rows" else ())])
-    steps = None if steps is None else read(steps, "the steps" if not isinstance(steps, str) else None)
+    table = read_table(data, strings=[*strings, *((schema.sequence,) if schema.layout == "rows" else ())])
+    steps = None if steps is None else read_table(steps, "the steps" if not isinstance(steps, str) else None)
     roles = roles_of(schema, table.columns)
     kept, lost = _there(roles, schema, table, steps)
     wrong = [of.unknown(names) for of, names in lost if names]
@@ -154,12 +154,12 @@ def _collect(
     if id is None and order is not None:
         raise SchemaError("id", "the column that tells sequences apart, because there is an order", "None")
     cells = [name_of(asked) for asked in roles.sequence or ()] if id is None else []
-    table = read(data, strings=[*strings, *cells])
+    table = read_table(data, strings=[*strings, *cells])
     if id is None:
         return from_rows(table, roles)
     if steps is None:
         return from_long(table, roles, id, order)
-    return from_two(table, read(steps, "the steps" if not isinstance(steps, str) else None), roles, id, order)
+    return from_two(table, read_table(steps, "the steps" if not isinstance(steps, str) else None), roles, id, order)
 
 
 def _infer(

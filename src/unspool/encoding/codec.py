@@ -23,7 +23,7 @@ from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Field, Flag, Flags, Joint, Number, Schema, Vector, When
 from unspool.schema.monotone import as_number
-from unspool.tables.table import Table, is_many, read
+from unspool.tables.table import Table, is_many, read_table
 
 AnyInputColumn = Vocabulary | NumericEncoder | BinaryEncoder | TimestampEncoder | VectorEncoder
 AnyStepColumn = Vocabulary | JointVocabulary | NumericEncoder | IncrementEncoder | MultiLabel
@@ -166,7 +166,9 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         if isinstance(data, Mapping):
             data = self._whole_vectors(data)
-        table = read(data, None if isinstance(data, str) or hasattr(data, "read") else "inputs", strings=self.strings)
+        table = read_table(
+            data, None if isinstance(data, str) or hasattr(data, "read") else "inputs", strings=self.strings
+        )
         table.need([field.name for field in self.schema.inputs])
         return table
 

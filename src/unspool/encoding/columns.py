@@ -112,7 +112,7 @@ class Cumulative(msgspec.Struct, frozen=True, metaclass=AbstractStruct):
         """
 
 
-class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", metaclass=AbstractStruct):
+class FittedColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", metaclass=AbstractStruct):
     """A fitted column: what training found in the values of a field."""
 
     @property
@@ -148,7 +148,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         """
 
 
-class SymbolColumn(Column, frozen=True):
+class SymbolColumn(FittedColumn, frozen=True):
     """A column whose encoded values are symbols."""
 
     @property
@@ -162,7 +162,7 @@ class SymbolColumn(Column, frozen=True):
         return None
 
 
-class NumericColumn(Column, frozen=True):
+class NumericColumn(FittedColumn, frozen=True):
     """A column whose encoded values are numbers, one or several."""
 
     @property
@@ -171,7 +171,7 @@ class NumericColumn(Column, frozen=True):
         return None
 
 
-class InputColumn(Column, frozen=True):
+class InputColumn(FittedColumn, frozen=True):
     """A fitted column of an input field."""
 
     @abstractmethod
@@ -184,7 +184,7 @@ class InputColumn(Column, frozen=True):
         """
 
 
-class StepColumn(Column, frozen=True):
+class StepColumn(FittedColumn, frozen=True):
     """A fitted column of a step field."""
 
     @property

@@ -32,11 +32,11 @@ from unspool.runtime.devices import available, device_lock, put_on_devices
 from unspool.runtime.threefry import seed_words
 
 TILE_ROWS = 1024
-"""Rows of one batch at the most."""
+"""ObservedRows of one batch at the most."""
 MAX_DISPATCH_STEPS = 4096
 """Steps of one dispatch at the most. They are a power of two, so that few lengths are compiled."""
 MIN_WORK_PER_DEVICE = 2048
-"""Rows times hidden units that are worth a device."""
+"""ObservedRows times hidden units that are worth a device."""
 
 
 class Chunk(NamedTuple):
@@ -103,7 +103,7 @@ def check_sampling(sampling: Sampling, net: Net) -> None:
         OptionError: it names the option.
     """
     distributions = net.shape.distributions
-    if sampling.top_k is not None and all(dist.event.symbols is None for dist in distributions):
+    if sampling.top_k is not None and all(dist.event_shape.symbols is None for dist in distributions):
         hint = "Use top_p, min_p or temperature, which act on numbers too."
         location = f"Sampling(top_k={sampling.top_k})"
         raise OptionError(location, "a field of categories to choose from", "numbers only", hint)
@@ -215,5 +215,5 @@ def to_single_precision(values: NDArray[Any]) -> NDArray[Any]:
 
 def _no_values(dist: Distribution) -> NDArray[Any]:
     """No values at all of a distribution, of the right type and shape."""
-    symbols, members = dist.event
+    symbols, members = dist.event_shape
     return np.zeros((0, *([] if members is None else [members])), np.float32 if symbols is None else np.int32)

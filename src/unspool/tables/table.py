@@ -66,7 +66,7 @@ class Table:
         return SchemaError(self.location, expected, found, f"Did you mean {', '.join(hints)}?" if hints else "")
 
 
-def read(data: Any, location: str | None = None, *, strings: Sequence[str] = ()) -> Table:
+def read_table(data: Any, location: str | None = None, *, strings: Sequence[str] = ()) -> Table:
     """Read a table of any kind.
 
     Args:
@@ -80,7 +80,7 @@ def read(data: Any, location: str | None = None, *, strings: Sequence[str] = ())
         DataError: data that can't be read, or that isn't a table.
 
     Examples:
-        >>> read({"x": [1, 2], "y": "same"}).columns["y"].tolist()
+        >>> read_table({"x": [1, 2], "y": "same"}).columns["y"].tolist()
         ['same', 'same']
     """
     if isinstance(data, Table):

@@ -32,7 +32,7 @@ def initialize_from_data(net: Net, learned: Encoded) -> Net:
     at, gates = 0, 4 * net.shape.size
     for j, dist in enumerate(net.shape.distributions):
         own = slice(at, at := at + dist.num_params)
-        if dist.event.symbols is not None or dist.event.members is not None:
+        if dist.event_shape.symbols is not None or dist.event_shape.members is not None:
             continue
         chain = fit_ar1(learned.steps[j], learned.offsets)
         direct = slice(gates + own.start, gates + own.stop)

@@ -27,7 +27,7 @@ from unspool.encoding.fit import fit_step
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
-from unspool.network.distributions.base import Distribution, Event, Support
+from unspool.network.distributions.base import Distribution, EventShape, Support
 from unspool.network.distributions.rules import Rule
 from unspool.network.embeddings import Embedding, Feed, Product
 from unspool.options import Network, Training
@@ -73,9 +73,9 @@ class Candidates(Distribution):
         return 0
 
     @property
-    def event(self) -> Event:
+    def event_shape(self) -> EventShape:
         """One number a distribution."""
-        return Event(members=len(self.distributions))
+        return EventShape(members=len(self.distributions))
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Of all side by side."""
