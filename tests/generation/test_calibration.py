@@ -149,7 +149,7 @@ def test_blocks_that_are_missing_as_a_whole_are_counted_by_the_step():
 
 
 def test_where_nothing_is_counted_nothing_is_generated(monkeypatch):
-    monkeypatch.setattr(calibration, "generate", None)
+    monkeypatch.setattr(calibration, "sample_sequences", None)
     shape = Architecture((CategoricalInput(3),), (Categorical(4), Normal()), 0, 8, 5, Network(dropout=0.0))
     net = Net(np.random.default_rng(0), shape)
     assert match_marginals(net, request(LENGTHS), LENGTHS, ANY) is net

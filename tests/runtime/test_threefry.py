@@ -26,7 +26,7 @@ def draw(seed=0, rows=8, samples=3, steps=5, num_uniforms=4, first=0):
     """Uniforms of every sample of every row: (T, B, U)."""
     row, sample = np.divmod(np.arange(rows * samples), samples)
     return np.asarray(
-        uniforms(seed_words(seed), jnp.asarray(row), jnp.asarray(sample), first + jnp.arange(steps), draws)
+        uniforms(seed_words(seed), jnp.asarray(row), jnp.asarray(sample), first + jnp.arange(steps), num_uniforms)
     )
 
 

@@ -63,7 +63,7 @@ def test_a_number_begins_as_the_autoregression_that_it_is():
 
 
 @pytest.mark.parametrize(
-    "distribution", [StudentT(), Mixture(3), WithMissing(Normal()), Reflected(Normal(), -9.0, 9.0)]
+    "dist", [StudentT(), Mixture(3), WithMissing(Normal()), Reflected(Normal(), -9.0, 9.0)]
 )
 def test_other_heads_begin_there_too(dist):
     """What they add is theirs: a mixture's parts, the odds of what is missing. The mean follows the value before."""

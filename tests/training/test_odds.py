@@ -95,7 +95,7 @@ def test_many_symbols_are_left_alone_and_take_no_memory(monkeypatch):
         (CategoricalInput(2),), (Categorical(3), Categorical(300)), STEPS + 1, 8, 4, Network(dropout=0.0)
     )
     net = Net(np.random.default_rng(0), shape)
-    monkeypatch.setattr("unspool.training.odds.NUMBERS", 10)
+    monkeypatch.setattr("unspool.training.odds.MAX_NUMBERS", 10)
     rng = np.random.default_rng(0)
     column = rng.integers(0, 3, (200, STEPS)).astype(np.int32)
     many = Bucket((np.zeros(200, np.int32),), (column, column), np.full(200, STEPS, np.int32))

@@ -100,5 +100,5 @@ def test_differences_are_tried_where_a_number_moves_slowly_and_returns_where_it_
 
 
 def transforms(values, distribution="mixture", bounds="auto"):
-    field = Number("x", "standardise", dist, bounds)
+    field = Number("x", "standardise", distribution, bounds)
     return {option.transform for option in candidates(field, {"x", "x.transform"}, steps(values))}

@@ -49,7 +49,7 @@ def updated(net, bucket, recipe, rows=None, weights=None, count=K, shares=0.0, r
     every = np.ones(len(rows))
     updates = UpdateBatch(bucket.take(rows), np.zeros(len(rows), np.int32), weights, rate * every, shares * every)
     learner = new_train_state(net, recipe) if learner is None else learner
-    return update(recipe, spread, learner, updates, np.int32(count), np.float64(1 / 30), jax.random.key(0))
+    return update(recipe, sharding, learner, updates, np.int32(count), np.float64(1 / 30), jax.random.key(0))
 
 
 def assert_close(one, other, atol=1e-9):
@@ -138,7 +138,7 @@ def test_a_score_is_the_log_probability_of_every_sequence(small, plain, monkeypa
     np.testing.assert_allclose(score(net, bucket), expected, rtol=1e-9)
     parts = [np.stack([*(f[a:b].sum(0) for f in fields), stop[a:b].sum(0)], -1) for a, b in ((0, 1), (1, 4), (4, 9))]
     np.testing.assert_allclose(score(net, bucket, edges=(1, 4)), np.stack(parts, 1), rtol=1e-9, atol=1e-12)
-    monkeypatch.setattr("unspool.training.train_step.SCORE_CELLS", 16 * bucket.steps * 4 * net.shape.size)
+    monkeypatch.setattr("unspool.training.train_step.MAX_SCORE_CELLS", 16 * bucket.steps * 4 * net.shape.size)
     np.testing.assert_allclose(score(net, bucket), expected, rtol=1e-9)
 
 

@@ -159,7 +159,7 @@ def scripted(small, monkeypatch):
 
     def run(*nats):
         said = iter(nats)
-        monkeypatch.setattr(Trainer, "heldout", lambda self, net: next(said, nats[-1]))
+        monkeypatch.setattr(Trainer, "validation", lambda self, net: next(said, nats[-1]))
         weights = []
         net, progress = train(
             small.task,
