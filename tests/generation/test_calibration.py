@@ -6,10 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from unspool.dataset.examples import gather
+from unspool.encoding.codec import Codec
 from unspool.evaluation.figures import kolmogorov_smirnov
 from unspool.generation import calibration
-from unspool.generation.calibration import calibration_rows, logit_shift, match_marginals
+from unspool.generation.calibration import calibrate, calibration_rows, logit_shift, match_marginals
 from unspool.generation.sampler import SampleRequest, sample_sequences
+from unspool.network.build import architecture_of
 from unspool.network.decoder import Architecture, CategoricalInput, Net
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
@@ -19,6 +22,8 @@ from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.rules import PLAIN
 from unspool.network.survival import life_table
 from unspool.options import Network
+from unspool.runtime.threefry import seed_words, uniforms
+from unspool.schema.fields import First, Number
 
 ANY = (np.zeros(1, np.int32), np.zeros(1))
 """Values of fields in which nothing is counted."""
@@ -148,8 +153,42 @@ def test_blocks_that_are_missing_as_a_whole_are_counted_by_the_step():
     assert not shift[1:].any()
 
 
-def test_where_nothing_is_counted_nothing_is_generated(monkeypatch):
+# ---- the calibration of a fit --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """A codec with letters, lengths and a number that starts somewhere; and its encoded examples."""
+    table = {"k": ["a", "b"] * 20, "x": [[3.0, 4.0, 4.0], [5.0, 6.0]] * 20}
+    schema, examples = gather(table, inputs=["k", First()], sequence=Number("x", "difference", "mixture"))
+    codec = Codec.fit(schema, examples)
+    return codec, codec.encode(examples), examples.first
+
+
+def test_calibration_draws_from_a_stream_that_no_user_can_ask_for(fitted, monkeypatch):
+    """Rows of a user are counted from 0; those of calibration from 2**31, where no seed and no row of a user comes."""
+    requests, sample = [], sample_sequences
+    monkeypatch.setattr(calibration, "sample_sequences", lambda net, one: requests.append(one) or sample(net, one))
+    codec, training, bases = fitted
+    net = Net(np.random.default_rng(0), architecture_of(codec, Network(dropout=0.0), 8, 4))
+    calibrate(net, codec, training, bases, seed=3)
+    assert len(requests) == calibration.CALIBRATION_ROUNDS
+    rows = np.arange(len(training))
+    numbers = (requests[0].first_row + rows).astype(np.int32)  # as the sampler has them
+    assert (numbers.astype(np.uint32) >= 2**31).all()
+    drawn = blocks(3, numbers)
+    for seed in (0, 3, 3 ^ (1 << 63)):  # the last one draws inputs
+        assert not drawn & blocks(seed, rows)
+
+
+def blocks(seed, rows):
+    """The uniforms of the first four steps of every row, which no two rows of one stream have in common."""
+    made = np.asarray(uniforms(seed_words(seed), rows.astype(np.int32), 0 * rows, jnp.arange(4), 3))
+    return {made[:, k].tobytes() for k in range(len(rows))}
+
+
+def test_where_nothing_is_counted_nothing_is_generated(fitted, monkeypatch):
     monkeypatch.setattr(calibration, "sample_sequences", None)
     shape = Architecture((CategoricalInput(3),), (Categorical(4), Normal()), 0, 8, 5, Network(dropout=0.0))
     net = Net(np.random.default_rng(0), shape)
-    assert match_marginals(net, request(LENGTHS), LENGTHS, ANY) is net
+    assert calibrate(net, *fitted, seed=0) is net

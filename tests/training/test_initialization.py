@@ -62,9 +62,7 @@ def test_a_number_begins_as_the_autoregression_that_it_is():
     assert nats(plain(Normal(), data), data)[0] / (first + later) == pytest.approx(truth / (first + later), abs=0.02)
 
 
-@pytest.mark.parametrize(
-    "dist", [StudentT(), Mixture(3), WithMissing(Normal()), Reflected(Normal(), -9.0, 9.0)]
-)
+@pytest.mark.parametrize("dist", [StudentT(), Mixture(3), WithMissing(Normal()), Reflected(Normal(), -9.0, 9.0)])
 def test_other_heads_begin_there_too(dist):
     """What they add is theirs: a mixture's parts, the odds of what is missing. The mean follows the value before."""
     data = encoded(LENGTHS)

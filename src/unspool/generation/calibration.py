@@ -7,6 +7,7 @@ along each stretch of positions, missing values and repeated ones as there were 
 1999, "Probabilistic outputs for support vector machines", on the model's own output).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -15,11 +16,14 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from unspool.encoding.codec import Codec, Encoded
 from unspool.generation.sampler import SampleRequest, sample_sequences
+from unspool.generation.support import with_support
 from unspool.network.decoder import Net
 from unspool.network.distributions.base import Distribution
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.point_masses import PointMasses
+from unspool.network.distributions.rules import PLAIN
 from unspool.network.survival import LifeTable, count_ends
 
 MAX_SEQUENCES, MAX_CALIBRATION_STEPS, MAX_CALIBRATION_NUMBERS = 4_096, 2**17, 2**26
@@ -30,6 +34,29 @@ CALIBRATION_ROUNDS, DAMPING = 4, 0.7
 """How often, and how far shares are moved at once: what is read again makes more of a move than it was."""
 HALF_MOVE_COUNT = 20
 """Outcomes of which half a move is made."""
+FIRST_CALIBRATION_ROW = 2**31
+"""The row whose uniforms the first calibration sequence draws. Rows of a user are counted from 0 and have smaller
+numbers, so that no seed gives a user the uniforms that calibration has seen."""
+
+
+def calibrate(net: Net, codec: Codec, training: Encoded, bases: Mapping[str, NDArray[np.float64]], seed: int) -> Net:
+    """The network with biases under which what it generates has the lengths and shares of the training sequences.
+
+    Args:
+        net: trained.
+        codec: the fitted columns.
+        training: the training sequences.
+        bases: by name, (N,) their values before step 0, where the codec has them.
+        seed: of the fit.
+    """
+    if net.stop is None and not any(isinstance(dist, (WithMissing, PointMasses)) for dist in net.shape.distributions):
+        return net
+    rows, samples = calibration_rows(training.lengths, len(net.outputs.b))
+    inputs = tuple(column[rows] for column in training.inputs)
+    length = codec.longest if codec.shortest == codec.longest else None
+    request = SampleRequest(inputs, samples, seed, PLAIN, length, 2 * codec.longest, first_row=FIRST_CALIBRATION_ROW)
+    request = with_support(request, codec, {name: values[rows] for name, values in bases.items()}, len(rows))
+    return match_marginals(net, request, training.lengths, training.steps)
 
 
 def calibration_rows(lengths: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], int]:
@@ -59,8 +86,6 @@ def match_marginals(
         lengths: (N,) of training.
         values: per field, (S, ...) of all its steps, on the network's axis.
     """
-    if net.stop is None and not any(isinstance(dist, (WithMissing, PointMasses)) for dist in net.shape.distributions):
-        return net
     for _ in range(CALIBRATION_ROUNDS):
         made, offsets, ended = sample_sequences(net, request)
         if net.stop is not None:
