@@ -171,7 +171,7 @@ def test_too_few_clusters_decide_nothing():
 def test_the_mean_is_that_of_the_distribution_that_was_chosen():
     logs = msgspec.structs.replace(LEARNED, transform="log1p")
     among = (LEARNED, logs, CONSTANT, msgspec.structs.replace(logs, mean="constant"))
-    nats = np.tile([10.0, 0.0, 5.0, 9.0, 5.5], (20, 1))
+    nats = np.tile([10.0, 0.0, 5.0, 9.0, 5.5], (MIN_MEAN_CLUSTERS, 1))
     field, lines = best_candidate(among, nats)
     assert field == among[3]
     assert [line.split(",")[0] for line in lines] == [
