@@ -7,7 +7,7 @@ import pytest
 
 import unspool as us
 from unspool import pipeline
-from unspool.training.train_step import score_all
+from unspool.training.scoring import score_all
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0.0, lt=1.0)]
 Curve = Literal["linear", "exponential", "sigmoid"]
+Feeding = Literal["teacher", "scheduled", "free"]
 
 
 class Network(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -98,7 +99,7 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     weight_decay: Annotated[float, Meta(ge=0.0, le=10.0)] = 0.0
     holdout: Share = 0.1
     patience: Positive | None = None
-    feeding: Literal["teacher", "scheduled", "free"] = "teacher"
+    feeding: Feeding = "teacher"
     curve: Curve = "linear"
     segment: Positive | None = None
     shards: Literal[1, 2, 4] | None = None

@@ -25,7 +25,7 @@ from unspool.network.serialization import Nets
 from unspool.options import Network, Training
 from unspool.runtime.devices import claim_cores
 from unspool.tables.table import frame_kind
-from unspool.training.batching import validation_split
+from unspool.training.batching import TrainingData, validation_split
 from unspool.training.checkpoint import Checkpoint, fingerprint
 from unspool.training.defaults import TrainingPlan, plan
 from unspool.training.initialization import initialize_from_data
@@ -33,7 +33,7 @@ from unspool.training.input_model import InputRows, fit_input_model
 from unspool.training.progress import show_progress
 from unspool.training.selection import select_distributions
 from unspool.training.train_step import new_train_state
-from unspool.training.trainer import TrainingData, train
+from unspool.training.trainer import train
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def train_network(request: FitRequest, data: FitData, parts: dict[str, str]) -> 
     hooks: dict[str, Any] = {}
     if request.checkpoint is not None:
         folder = Checkpoint(request.checkpoint, parts)
-        hooks = {"resume": folder.load(new_train_state(net, numbers.recipe)), "save": folder.save}
+        hooks = {"resume": folder.load(new_train_state(net, numbers.update_config)), "save": folder.save}
     with show_progress(numbers.updates, request.params["verbose"]) as watch:
         net, progress = train(task, numbers, net, watch=watch, **hooks)
     summary = Summary(

@@ -14,7 +14,7 @@ from unspool.network.distributions.point_masses import PointMasses
 from unspool.options import Network
 from unspool.training.batching import Bucket
 from unspool.training.odds import counted_logits, recalibrate
-from unspool.training.train_step import read, score
+from unspool.training.scoring import score, teacher_forced_outputs
 
 HEADS = (Categorical(3), WithMissing(PointMasses(Normal(), (0.0,))))
 ROWS, STEPS = 300, 9
@@ -41,7 +41,7 @@ def net():
 
 def expected(net, bucket):
     """Mean probability of every symbol, of missing and of zero, over all real steps; and how many there are."""
-    ready, top = read(net, bucket)
+    ready, top = teacher_forced_outputs(net, bucket)
     values = tuple(jnp.swapaxes(jnp.asarray(column), 0, 1) for column in bucket.values)
     told = net.step_context(top)
     first = jax.nn.softmax(net.params(told, 0), -1)

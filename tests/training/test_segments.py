@@ -3,15 +3,13 @@
 from dataclasses import replace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unspool.network.decoder import Net
-from unspool.options import Network
 from unspool.training.batching import Bucket, epoch_updates, segment_steps
+from unspool.training.scoring import score
 from unspool.training.sharding import Sharding
-from unspool.training.train_step import UpdateBatch, new_train_state, score, update
+from unspool.training.train_step import UpdateBatch, new_train_state, update
 from unspool.training.trainer import train
 
 SEGMENT, COUNT, B = 2, 3, 8
@@ -19,25 +17,11 @@ ROWS = np.tile(np.arange(B, dtype=np.int32), (COUNT, 1))
 FIRST = np.arange(COUNT, dtype=np.int32) * SEGMENT
 
 
-@pytest.fixture
-def float64():
-    with jax.enable_x64(True):
-        yield
-
-
-@pytest.fixture
-def plain(small, float64):
-    """A network without dropout, in float64; every weight random, so that each has a say."""
-    rng = np.random.default_rng(0)
-    net = Net(rng, replace(small.shape, options=Network(dropout=0.0)))
-    return lambda: jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + 0.1), net)
-
-
 def updated(small, net, data, first, weights, rate=0.02, segmented=True):
     every = np.ones(len(first))
     updates = UpdateBatch(data, first, weights, rate * every, 0 * every)
     spread, count, scale = Sharding(1, 2, segmented), np.int32(len(first)), np.float64(1 / 30)
-    return update(small.recipe, spread, new_train_state(net, small.recipe), updates, count, scale, jax.random.key(0))
+    return update(small.config, spread, new_train_state(net, small.config), updates, count, scale, jax.random.key(0))
 
 
 def in_segments(small, net, weights=(1, 1, 1), rate=0.02):
@@ -47,16 +31,6 @@ def in_segments(small, net, weights=(1, 1, 1), rate=0.02):
 
 
 # ---- the state goes on ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("free", [False, True])
-def test_a_sequence_scored_in_segments_has_the_score_of_the_whole(small, plain, monkeypatch, free):
-    """To 1e-9, and where the last segment is not full; on its own output, too, where the same draws are read."""
-    whole = score(plain(), small.bucket, free=free)
-    assert small.bucket.steps == 6
-    for segment in (2, 4):
-        monkeypatch.setattr("unspool.training.train_step.segment_steps", lambda longest, asked: segment)  # noqa: B023
-        np.testing.assert_allclose(score(plain(), small.bucket, free=free), whole, rtol=0, atol=1e-9)
 
 
 def test_what_the_segments_of_a_sequence_see_is_the_likelihood_of_the_whole(small, plain):
@@ -79,11 +53,11 @@ def test_no_gradient_crosses_the_border_of_a_segment(small, plain):
     """What only the first step reads, and the initial state, learn from the first segment alone; the rest from all."""
     before = plain()
     for weights, moves in [((0, 1, 1), False), ((1, 0, 0), True)]:
-        learner, _ = in_segments(small, plain(), weights)
+        state, _ = in_segments(small, plain(), weights)
         for part in (lambda net: net.start, lambda net: net.initial[0]):
-            assert (np.abs(part(learner.net) - part(before)).max() > 1e-3) == moves
+            assert (np.abs(part(state.net) - part(before)).max() > 1e-3) == moves
         for part in (lambda net: net.cells[0].R, lambda net: net.cells[0].K, lambda net: net.outputs.A):
-            assert np.abs(part(learner.net) - part(before)).max() > 1e-3
+            assert np.abs(part(state.net) - part(before)).max() > 1e-3
 
 
 # ---- which segments, and in which order ----------------------------------------------------------------------------
@@ -119,11 +93,11 @@ def test_long_sequences_are_cut_unless_the_user_says_where():
 def test_training_in_segments_learns_and_is_repeatable(small):
     """With dropout and over several shards, and through the decay."""
     plan = replace(small.plan, segment=SEGMENT)
-    (net, progress), (again, _) = (train(small.task, plan, small.net()) for _ in range(2))
+    (net, progress), (again, _) = (train(small.data, plan, small.net()) for _ in range(2))
     assert progress.best < progress.rounds[0].validation
     assert (
         progress.best
-        < -sum(score(small.net(), b).sum() for b in small.task.validation) / small.task.validation_steps - 0.3
+        < -sum(score(small.net(), b).sum() for b in small.data.validation) / small.data.validation_steps - 0.3
     )
     for a, b in zip(jax.tree.leaves(net), jax.tree.leaves(again), strict=True):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
@@ -135,7 +109,7 @@ def test_training_in_segments_learns_and_is_repeatable(small):
 @pytest.mark.slow
 def test_memory_of_an_update_does_not_grow_with_the_length_of_sequences(small):
     """What the compiled program needs besides the data themselves, for 2,048 and 16,384 steps in segments of 512."""
-    learner = jax.eval_shape(lambda: new_train_state(small.net(), small.recipe))
+    state = jax.eval_shape(lambda: new_train_state(small.net(), small.config))
 
     def temporary(T):
         K = T // 512
@@ -143,7 +117,7 @@ def test_memory_of_an_update_does_not_grow_with_the_length_of_sequences(small):
         data = Bucket((i32(K, B),), (i32(K, B, 512), f32(K, B, 512)), i32(K, B))
         updates = UpdateBatch(data, i32(K), f32(K, B), f32(K), f32(K))
         key = jax.eval_shape(lambda: jax.random.key(0))
-        lowered = update.lower(small.recipe, Sharding(1, 2, True), learner, updates, i32(), f32(), key)
+        lowered = update.lower(small.config, Sharding(1, 2, True), state, updates, i32(), f32(), key)
         return lowered.compile().memory_analysis().temp_size_in_bytes
 
     assert temporary(16_384) <= temporary(2_048) + 16_384 // 512 * B * 4

@@ -38,10 +38,10 @@ class TrainingPlan:
         batch: sequences in one update.
         rate: peak learning rate.
         updates: the most updates.
-        round: updates between two looks at the held-out sequences.
+        round: updates between two looks at the validation sequences.
         patience: rounds without improvement before the rate decays.
         warmup: updates until the rate is at its peak.
-        recipe: what is compiled into an update.
+        update_config: what is compiled into an update.
         seconds: time budget, or `None`.
         curve: how the share of its own output rises under scheduled feeding.
         segment: steps of a segment of long sequences, or `None` where all are learned whole.
@@ -58,7 +58,7 @@ class TrainingPlan:
     round: int
     patience: int
     warmup: int
-    recipe: UpdateConfig
+    update_config: UpdateConfig
     seconds: float | None
     curve: Curve = "linear"
     segment: int | None = None
@@ -108,7 +108,7 @@ def plan(
         round=max(1, min(max(per_epoch, 50), 500, updates // 10)),
         patience=training.patience or 8,
         warmup=min(100, updates // 10 + 1),
-        recipe=UpdateConfig(training.feeding, MAX_GRADIENT_NORM, training.weight_decay),
+        update_config=UpdateConfig(training.feeding, MAX_GRADIENT_NORM, training.weight_decay),
         seconds=training.seconds,
         curve=training.curve,
         segment=segment,

@@ -25,7 +25,7 @@ from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.training.batching import Bucket
-from unspool.training.train_step import read
+from unspool.training.scoring import teacher_forced_outputs
 
 MAX_STEPS, MAX_NUMBERS = 2**15, 2**22
 """Steps of the data that are looked at, about; fewer where their parameters would be more numbers than these."""
@@ -104,7 +104,7 @@ def _steps(net: Net, bucket: Bucket, share: float) -> Steps:
 
 @jax.jit
 def _read(net: Net, data: Bucket) -> DecoderOutput:
-    return read(net, data)[1]
+    return teacher_forced_outputs(net, data)[1]
 
 
 @partial(jax.jit, static_argnames="asked")

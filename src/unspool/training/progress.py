@@ -1,4 +1,7 @@
-"""What a person sees of training: a bar with the time left, or plain lines, or nothing."""
+"""What a person sees of training: a bar with the time left, or plain lines, or nothing.
+
+The nats are those of the network before calibration, as in `Summary`.
+"""
 
 import contextlib
 import sys
@@ -26,7 +29,7 @@ def show_progress(updates: int, verbose: bool | None) -> Iterator[Callable[[Prog
         yield lines(updates)
 
 
-def nats(progress: Progress) -> str:
+def describe_nats(progress: Progress) -> str:
     """The last look at the nats per step, in words."""
     if not progress.rounds:
         return f"update {progress.update}" if progress.update else "compiling"
@@ -56,7 +59,7 @@ def bar(updates: int) -> Iterator[Callable[[Progress], None]]:
             total = progress.decay_from + progress.decay_updates if progress.decay_updates else updates
             if progress.phase == "done":
                 total = progress.update
-            shown.update(task, completed=progress.update, total=total, description=nats(progress))
+            shown.update(task, completed=progress.update, total=total, description=describe_nats(progress))
 
         yield watch
 
@@ -71,10 +74,7 @@ def lines(updates: int, every: float = 2.0) -> Callable[[Progress], None]:
             return
         last[:] = [time.monotonic(), len(progress.rounds)]
         end = f" -- done: {progress.stopped}" if progress.phase == "done" else ""
-        print(
-            f"  {progress.seconds:5.0f} s  update {progress.update:6d} of at most {updates}  {nats(progress)}{end}",
-            file=sys.stderr,
-            flush=True,
-        )
+        at = f"{progress.seconds:5.0f} s  update {progress.update:6d} of at most {updates}"
+        print(f"  {at}  {describe_nats(progress)}{end}", file=sys.stderr, flush=True)
 
     return watch

@@ -30,13 +30,15 @@ from unspool.network.distributions.rules import PLAIN, Rule
 from unspool.network.embeddings import Embedding, Feed, Product
 from unspool.options import Network, Training
 from unspool.schema.fields import AnyField, Number
-from unspool.training.batching import Bucket, to_buckets, validation_split
+from unspool.training.batching import Bucket, TrainingData, to_buckets, validation_split
 from unspool.training.defaults import plan
-from unspool.training.train_step import read, timewise
-from unspool.training.trainer import TrainingData, train
+from unspool.training.scoring import teacher_forced_outputs, timewise
+from unspool.training.trainer import train
 
 TRIAL_SIZE, TRIAL_EMBEDDING, TRIAL_UPDATES = 32, 8, 200
 """Hidden units, width of an embedding, and updates."""
+TRIAL_ROUND = 25
+"""Updates between two looks at the validation sequences."""
 MAX_TRIAL_STEPS, MIN_TRIAL_SEQUENCES = 30_000, 20
 """Steps of the data that a trial sees at the most, unless that is fewer than so many sequences."""
 TRIAL_HOLDOUT = 0.25
@@ -210,22 +212,39 @@ def _scores_after_training(
     shape = replace(architecture_of(codec, Network(), TRIAL_SIZE, TRIAL_EMBEDDING), distributions=tuple(distributions))
     numbers = plan(Network(size=TRIAL_SIZE), Training(), codec, examples=len(training), steps=steps)
     numbers = replace(
-        numbers, updates=TRIAL_UPDATES, round=TRIAL_UPDATES // 4, patience=TRIAL_UPDATES, warmup=TRIAL_UPDATES // 10
+        numbers, updates=TRIAL_UPDATES, round=TRIAL_ROUND, patience=TRIAL_UPDATES, warmup=TRIAL_UPDATES // 10
     )
     net = _with_masks(Net(np.random.default_rng([seed, 4]), shape), seen)
-    # Nothing is held out of this training: looks at what is would take as long to compile as they could save.
+    # Nothing is held out of this training: it ends when it ends, and every candidate has a best round of its own.
     task = TrainingData(to_buckets(training, shape.stops, segment=numbers.segment)[0], [], steps, 0, 0.0, 0.0, seed)
-    net, _ = train(task, numbers, net)
+    rounds: list[list[NDArray[np.float64]]] = []
+    train(task, numbers, net, save=lambda _, state, best: rounds.append(_validation_scores(state.net, validation)))
+    return [_best_rounds(np.stack(scores)) for scores in zip(*rounds, strict=True)]
+
+
+def _validation_scores(net: Net, validation: Encoded) -> list[NDArray[np.float64]]:
+    """Per field, (N, 1 + C) as `run_trial` has them, of the network as it is."""
+    net = jax.device_put(net, jax.local_devices()[0])
     owner = np.repeat(np.arange(len(validation)), validation.lengths)
     out = []
     for slope in validation.log_jacobian:
         each = slope if slope.ndim == 2 else slope[:, None]
         sums = np.stack([np.bincount(owner, column, minlength=len(validation)) for column in each.T], 1)
         out.append(np.concatenate([validation.lengths[:, None], sums], 1).astype(np.float64))
-    for bucket, at in zip(*to_buckets(validation, shape.stops), strict=True):
+    for bucket, at in zip(*to_buckets(validation, net.shape.stops), strict=True):
         for j, scores in enumerate(_candidate_scores(net, bucket)):
             out[j][at, 1:] += np.asarray(scores, np.float64)
     return [clustered_sums(scores, validation.starts, validation.gap) for scores in out]
+
+
+def _best_rounds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 1 + C): of (R, N, 1 + C), the scores of every candidate in its best round, as early stopping has it.
+
+    Examples:
+        >>> _best_rounds(np.array([[[5.0, -9.0, -7.0]], [[5.0, -8.0, -8.0]]])).tolist()
+        [[5.0, -8.0, -7.0]]
+    """
+    return np.take_along_axis(scores, scores.sum(1).argmax(0)[None, None], 0)[0]
 
 
 def _with_masks(net: Net, seen: Sequence[NDArray[np.bool_]]) -> Net:
@@ -241,7 +260,7 @@ def _with_masks(net: Net, seen: Sequence[NDArray[np.bool_]]) -> Net:
 def _candidate_scores(net: Net, bucket: Bucket) -> tuple[Float[Array, "B C"], ...]:
     """Teacher-forced log-probability of every sequence, per field and candidate."""
     _, values, lengths = timewise(bucket)
-    ready, top = read(net, bucket)
+    ready, top = teacher_forced_outputs(net, bucket)
     real = (jnp.arange(len(values[0]))[:, None] < lengths)[..., None]
     out, distributions = [], net.step_context(top)
     for j, dist in enumerate(net.shape.distributions):
