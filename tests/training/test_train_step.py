@@ -18,6 +18,8 @@ from unspool.training.train_step import (
 pytestmark = pytest.mark.usefixtures("float64")  # Adam makes a difference in the last bit of a small gradient large
 K, B = 2, 8
 WHOLE = Sharding()
+SEGMENT, COUNT = 2, 3
+ROWS, FIRST = np.tile(np.arange(B, dtype=np.int32), (COUNT, 1)), np.arange(COUNT, dtype=np.int32) * SEGMENT
 
 
 def updated(net, bucket, config, rows=None, weights=None, count=K, shares=0.0, rate=0.02, state=None, sharding=WHOLE):
@@ -103,3 +105,58 @@ def test_scheduled_feeding_begins_as_teacher_and_ends_on_its_own_output(small, p
     assert_close(ends["scheduled", 0.0][0].net, ends["teacher", 0.0][0].net)
     assert_close(ends["scheduled", 1.0][0].net, ends["free", 1.0][0].net)
     assert float(ends["teacher", 0.0][1]) != pytest.approx(float(ends["free", 1.0][1]), abs=1e-2)
+
+
+# ---- a long sequence is learned in segments: the state goes on from one to the next, the gradient does not -----------
+
+
+def in_segments(small, net, weights=(1, 1, 1), rate=0.02):
+    """The updates of eight sequences of six steps, two steps at a time."""
+    data, every = small.bucket.segments(ROWS, FIRST, SEGMENT), np.ones(COUNT)
+    weights = np.repeat(np.array(weights, float)[:, None], B, 1)
+    return segmented(small, net, UpdateBatch(data, FIRST, weights, rate * every, 0 * every))
+
+
+def segmented(small, net, updates, cut=True):
+    count, scale, state = np.int32(len(updates.first)), np.float64(1 / 30), new_train_state(net, small.config)
+    return update(small.config, Sharding(1, 2, cut), state, updates, count, scale, jax.random.key(0))
+
+
+def test_what_the_segments_of_a_sequence_see_is_the_likelihood_of_the_whole(small, plain):
+    """At a rate of zero, to 1e-9."""
+    _, seen = in_segments(small, plain(), rate=0.0)
+    assert float(seen) == pytest.approx(score(plain(), small.bucket)[:B].sum(), abs=1e-9)
+
+
+def test_a_sequence_that_is_one_segment_is_learned_as_a_whole(small, plain):
+    every = np.ones(2)
+    updates = UpdateBatch(small.bucket.take(ROWS[:2]), np.zeros(2, np.int32), np.ones((2, B)), 0.02 * every, 0 * every)
+    assert_close(*(segmented(small, plain(), updates, cut) for cut in (False, True)), atol=1e-12)
+
+
+def test_no_gradient_crosses_the_border_of_a_segment(small, plain):
+    """What only the first step reads, and the initial state, learn from the first segment alone; the rest from all."""
+    before = plain()
+    for weights, moves in [((0, 1, 1), False), ((1, 0, 0), True)]:
+        state, _ = in_segments(small, plain(), weights)
+        for part in (lambda net: net.start, lambda net: net.initial[0]):
+            assert (np.abs(part(state.net) - part(before)).max() > 1e-3) == moves
+        for part in (lambda net: net.cells[0].R, lambda net: net.cells[0].K, lambda net: net.outputs.A):
+            assert np.abs(part(state.net) - part(before)).max() > 1e-3
+
+
+@pytest.mark.slow
+def test_memory_of_an_update_does_not_grow_with_the_length_of_sequences(small):
+    """What the compiled program needs besides the data themselves, for 2,048 and 16,384 steps in segments of 512."""
+    state = jax.eval_shape(lambda: new_train_state(small.net(), small.config))
+
+    def temporary(T):
+        K = T // 512
+        f32, i32 = (lambda *shape, kind=kind: jax.ShapeDtypeStruct(shape, kind) for kind in (np.float32, np.int32))
+        data = Bucket((i32(K, B),), (i32(K, B, 512), f32(K, B, 512)), i32(K, B))
+        updates = UpdateBatch(data, i32(K), f32(K, B), f32(K), f32(K))
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        lowered = update.lower(small.config, Sharding(1, 2, True), state, updates, i32(), f32(), key)
+        return lowered.compile().memory_analysis().temp_size_in_bytes
+
+    assert temporary(16_384) <= temporary(2_048) + 16_384 // 512 * B * 4

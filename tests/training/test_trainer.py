@@ -250,3 +250,17 @@ def test_without_held_out_data_the_training_nats_decide(small):
     assert all(r.validation is None for r in progress.rounds)
     assert progress.best == pytest.approx(min(r.train for r in progress.rounds), abs=1e-4)
     assert progress.best < progress.rounds[0].train
+
+
+@pytest.mark.slow
+def test_training_in_segments_learns_and_is_repeatable(small):
+    """With dropout and over several shards, and through the decay."""
+    plan = replace(small.plan, segment=2)
+    (net, progress), (again, _) = (train(small.data, plan, small.net()) for _ in range(2))
+    assert progress.best < progress.rounds[0].validation
+    assert (
+        progress.best
+        < -sum(score(small.net(), b).sum() for b in small.data.validation) / small.data.validation_steps - 0.3
+    )
+    for a, b in zip(jax.tree.leaves(net), jax.tree.leaves(again), strict=True):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
