@@ -151,7 +151,7 @@ def test_every_candidate_that_says_where_it_is_has_a_partner_with_a_constant_mea
 def chosen(gain, clusters=100, steps=1_000):
     """What a number gets whose learned mean gains so much in clusters of so many steps."""
     gain = np.broadcast_to(gain, clusters)
-    return best_candidate((LEARNED, CONSTANT), np.stack([np.full(clusters, steps), gain, 0 * gain], 1).astype(float))
+    return best_candidate((LEARNED, CONSTANT), np.full(clusters, steps), {LEARNED: gain, CONSTANT: 0 * gain})
 
 
 def test_a_mean_is_learned_where_that_gains_something_sure_or_something_large():
@@ -171,8 +171,8 @@ def test_too_few_clusters_decide_nothing():
 def test_the_mean_is_that_of_the_distribution_that_was_chosen():
     logs = msgspec.structs.replace(LEARNED, transform="log1p")
     among = (LEARNED, logs, CONSTANT, msgspec.structs.replace(logs, mean="constant"))
-    nats = np.tile([10.0, 0.0, 5.0, 9.0, 5.5], (MIN_MEAN_CLUSTERS, 1))
-    field, lines = best_candidate(among, nats)
+    nats = {one: np.full(MIN_MEAN_CLUSTERS, value) for one, value in zip(among, (0.0, 5.0, 9.0, 5.5), strict=True)}
+    field, lines = best_candidate(among, np.full(MIN_MEAN_CLUSTERS, 10), nats)
     assert field == among[3]
     assert [line.split(",")[0] for line in lines] == [
         "x: mixture on log1p in place of mixture on standardise",

@@ -9,6 +9,7 @@ constant, as under `Number(mean="constant")`, unless the trial bears a learned o
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -79,9 +80,9 @@ def select_distributions(
     if short or few or all(len(among) == 1 for among in options):
         return schema, []
     fields, lines = list(schema.steps), []
-    scores = run_trial(codec, examples, rows, options, seed)
+    steps, scores = run_trial(codec, examples, rows, options, seed)
     for j, (among, nats) in enumerate(zip(options, scores, strict=True)):
-        fields[j], found = best_candidate(among, nats)
+        fields[j], found = best_candidate(among, steps, nats)
         lines += found
     return msgspec.structs.replace(schema, steps=tuple(fields)), lines
 
@@ -143,27 +144,28 @@ def with_constant_means(
     return (*among, *(msgspec.structs.replace(field, mean="constant") for field in located))
 
 
-def best_candidate(among: tuple[AnyField, ...], scores: NDArray[np.float64]) -> tuple[AnyField, list[str]]:
+def best_candidate(
+    among: tuple[AnyField, ...], steps: NDArray[Any], nats: Mapping[AnyField, NDArray[np.float64]]
+) -> tuple[AnyField, list[str]]:
     """The candidate that a field gets, and a line for people where that isn't the default.
 
     Args:
         among: the candidates, the default first.
-        scores: (N, 1 + C) of every validation cluster: its steps, then its log-probability under each candidate.
+        steps: (N,) of every validation cluster.
+        nats: by candidate, (N,) log-probabilities of every validation cluster.
     """
-    lines = []
-    steps, nats = scores[:, 0], dict(zip(among, scores[:, 1:].T, strict=True))
-    best = max(
-        (field for field in among if among[0] is field or not _is_constant(field, among)),
-        key=lambda field: nats[field].sum(),
-    )
-    gain, error = mean_gain(nats[best] - nats[among[0]], steps)
+    lines, best = [], among[0]
+    open_ = [one for one in among if isinstance(one, Number) and one.mean == "auto"]
+    partners: dict[AnyField, AnyField] = {one: msgspec.structs.replace(one, mean="constant") for one in open_}
+    learned = [one for one in among if one not in partners.values()]
+    favourite = max(learned, key=lambda field: nats[field].sum())
+    gain, error = mean_gain(nats[favourite] - nats[best], steps)
     if gain > max(MIN_GAIN, MIN_STANDARD_ERRORS * error):
-        instead = f"{describe_choice(best)} in place of {describe_choice(among[0])}"
+        instead = f"{describe_choice(favourite)} in place of {describe_choice(best)}"
         lines.append(f"{best.name}: {instead}, {gain:.3f} nats a step better in a trial")
-    else:
-        best = among[0]
-    constant = msgspec.structs.replace(best, mean="constant") if isinstance(best, Number) else best
-    if constant != best and constant in nats and len(scores) >= MIN_MEAN_CLUSTERS:
+        best = favourite
+    constant = partners.get(best, best)
+    if constant != best and constant in nats and len(steps) >= MIN_MEAN_CLUSTERS:
         gain, error = mean_gain(nats[best] - nats[constant], steps)
         if gain < min(MIN_MEAN_GAIN, MIN_MEAN_STANDARD_ERRORS * error):
             lines.append(f"{best.name}: constant mean; a learned one is worth {gain:.4f} nats a step in a trial")
@@ -171,7 +173,7 @@ def best_candidate(among: tuple[AnyField, ...], scores: NDArray[np.float64]) -> 
     return best, lines
 
 
-def mean_gain(gain: NDArray[np.float64], steps: NDArray[np.float64]) -> tuple[float, float]:
+def mean_gain(gain: NDArray[np.float64], steps: NDArray[Any]) -> tuple[float, float]:
     """Mean gain in nats a step, and its standard error over independent clusters.
 
     Args:
@@ -189,8 +191,3 @@ def mean_gain(gain: NDArray[np.float64], steps: NDArray[np.float64]) -> tuple[fl
 def describe_choice(field: AnyField) -> str:
     """Distribution and transform, for people."""
     return f"{field.distribution} on {field.transform}" if isinstance(field, Number) else field.kind
-
-
-def _is_constant(field: AnyField, among: tuple[AnyField, ...]) -> bool:
-    """Whether the field is a candidate for its constant mean alone."""
-    return isinstance(field, Number) and isinstance(among[0], Number) and field.mean != among[0].mean

@@ -3,15 +3,14 @@
 Every candidate has parameters of its own on top of shared states, and the states read the true steps before, so that
 the candidates of a field are compared on equal terms: by validation nats in original units.
 
-A network that learns differences reads differences, and one that learns values reads values. So where there are such
-candidates the trial is made twice, by one program: every candidate is judged where the network read its own kind.
+A network that learns differences reads differences, and one that learns values reads values. So where a number has
+candidates of both kinds, those of the other kind have a trial of their own.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import msgspec
@@ -21,13 +20,13 @@ from numpy.typing import NDArray
 
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec, Encoded, encode_step
+from unspool.encoding.columns import StepColumn
 from unspool.encoding.fit import fit_step
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
 from unspool.network.distributions.base import Distribution, Support
 from unspool.network.distributions.rules import PLAIN, Rule
-from unspool.network.embeddings import Embedding, Feed, Product
 from unspool.options import Network, Training
 from unspool.schema.fields import AnyField, Number
 from unspool.training.batching import Bucket, TrainingData, to_buckets, validation_split
@@ -47,8 +46,8 @@ TRIAL_HOLDOUT = 0.25
 
 def run_trial(
     codec: Codec, examples: Examples, rows: NDArray[np.int64], options: Sequence[tuple[AnyField, ...]], seed: int
-) -> list[NDArray[np.float64]]:
-    """Per field, (N, 1 + C): steps of every validation cluster, and its log-probability under each candidate.
+) -> tuple[NDArray[Any], list[dict[AnyField, NDArray[np.float64]]]]:
+    """Steps (N,) of every validation cluster, and per field and candidate its log-probability (N,).
 
     Args:
         codec: fitted with the default of every field.
@@ -57,23 +56,20 @@ def run_trial(
         options: the candidates of every field, the default first.
         seed: of the fit.
     """
-    encoded, distributions = _side_by_side(codec, examples, options)
     rows = np.random.default_rng([seed, 3]).permutation(rows)
-    enough = int(np.searchsorted(np.cumsum(encoded.lengths[rows]), MAX_TRIAL_STEPS))
-    encoded = encoded.take(np.sort(rows[: max(MIN_TRIAL_SEQUENCES, enough)]))
-    differences = [np.array([_is_difference(field) for field in fields]) for fields in options]
-    mixed = [bool(part.any() and not part.all()) for part in differences]
-    seen = [~part | (not both) for part, both in zip(differences, mixed, strict=True)]
-    scores = _scores_after_training(codec, encoded, distributions, seen, seed)
-    if any(mixed):
-        seen = [part | (not both) for part, both in zip(differences, mixed, strict=True)]
-        again = _scores_after_training(codec, encoded, distributions, seen, seed)
-        for own, other, part in zip(scores, again, differences, strict=True):
-            own[:, 1:][:, part] = other[:, 1:][:, part]
-    return scores
+    enough = int(np.searchsorted(np.cumsum(codec.encode(examples.take(rows)).lengths), MAX_TRIAL_STEPS))
+    rows = np.sort(rows[: max(MIN_TRIAL_SEQUENCES, enough)])
+    own = [tuple(one for one in among if _is_difference(one) == _is_difference(among[0])) for among in options]
+    others = [tuple(one for one in among if one not in kept) for among, kept in zip(options, own, strict=True)]
+    steps, nats = _scores_after_training(codec, examples, rows, own, seed)
+    if any(others):
+        again = [other or kept[:1] for other, kept in zip(others, own, strict=True)]
+        _, more = _scores_after_training(codec, examples, rows, again, seed)
+        nats = [found | known for found, known in zip(more, nats, strict=True)]
+    return steps, nats
 
 
-def clustered_sums(scores: NDArray[np.float64], starts: NDArray[np.int64] | None, length: int) -> NDArray[np.float64]:
+def clustered_sums(scores: NDArray[Any], starts: NDArray[np.int64] | None, length: int) -> NDArray[Any]:
     """Sums of scores over independent clusters: all overlapping windows that start within one window's length are one.
 
     Args:
@@ -88,7 +84,9 @@ def clustered_sums(scores: NDArray[np.float64], starts: NDArray[np.int64] | None
     if starts is None:
         return scores
     _, cluster = np.unique(starts // max(length, 1), return_inverse=True)
-    return np.stack([np.bincount(cluster, column) for column in scores.T], 1)
+    sums = np.zeros((cluster.max() + 1, *scores.shape[1:]))
+    np.add.at(sums, cluster, scores)
+    return sums
 
 
 @dataclass(frozen=True)
@@ -147,113 +145,83 @@ class Candidates(Distribution):
         return [(dist, params[..., end - dist.size : end]) for dist, end in zip(self.distributions, ends, strict=True)]
 
 
-@final
-class MaskedEmbedding(Embedding):
-    """Some of the numbers that stand side by side in a value; the others are not read."""
-
-    of: Embedding
-    mask: Float[Array, " D"]
-
-    @property
-    def width(self) -> int:
-        """Of the embedding inside."""
-        return self.of.width
-
-    def embed(self, values: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Vectors of what is seen."""
-        return self.of.embed(jnp.where(jax.lax.stop_gradient(self.mask) > 0, values, 0.0))
-
-    def fold(self, weights: Float[Array, "D Z"], count: int) -> Feed:
-        """Nothing to fold."""
-        return Product(self, weights)
-
-
 def _is_difference(field: AnyField) -> bool:
     return isinstance(field, Number) and field.transform in DIFFERENCE_TRANSFORMS
 
 
 def _side_by_side(
     codec: Codec, examples: Examples, options: Sequence[tuple[AnyField, ...]]
-) -> tuple[Encoded, list[Distribution]]:
-    """The data with a number for each candidate, and the distributions; where there is one candidate, as it is."""
+) -> tuple[Encoded, tuple[Distribution, ...]]:
+    """The data with a number for each candidate, and the distributions; where the default is alone, as it is."""
     encoded = codec.encode(examples)
-    plain = architecture_of(codec, Network(), TRIAL_SIZE, TRIAL_EMBEDDING).distributions
-    steps, slopes, distributions = list(encoded.steps), list(encoded.log_jacobian), list(plain)
-    for j, fields in enumerate(options):
-        if len(fields) == 1:
+    steps, slopes = list(encoded.steps), list(encoded.log_jacobian)
+    distributions = list(architecture_of(codec, Network(), TRIAL_SIZE, TRIAL_EMBEDDING).distributions)
+    for j, (default, fields) in enumerate(zip(codec.schema.steps, options, strict=True)):
+        if fields == (default,):
             continue
         columns = [fit_step(field, examples) for field in fields]
         pairs = [encode_step(field, column, examples) for field, column in zip(fields, columns, strict=True)]
         steps[j], slopes[j] = (np.stack(part, 1) for part in zip(*pairs, strict=True))
-        own: list[Distribution] = []
-        for field, column in zip(fields, columns, strict=True):
-            one = msgspec.structs.replace(codec.schema, steps=(field,), form="list")
-            alone = msgspec.structs.replace(codec, schema=one, steps=(column,))
-            own += architecture_of(alone, Network(), TRIAL_SIZE, TRIAL_EMBEDDING).distributions
-        distributions[j] = Candidates(tuple(own))
-    return replace(encoded, steps=tuple(steps), log_jacobian=tuple(slopes)), distributions
+        distributions[j] = Candidates(
+            tuple(_distribution_of(codec, *each) for each in zip(fields, columns, strict=True))
+        )
+    return replace(encoded, steps=tuple(steps), log_jacobian=tuple(slopes)), tuple(distributions)
+
+
+def _distribution_of(codec: Codec, field: AnyField, column: StepColumn) -> Distribution:
+    """The distribution of a field that is the only one of its step."""
+    schema = msgspec.structs.replace(codec.schema, steps=(field,), form="list")
+    alone = msgspec.structs.replace(codec, schema=schema, steps=(column,), combinations=())
+    return architecture_of(alone, Network(), TRIAL_SIZE, TRIAL_EMBEDDING).distributions[0]
 
 
 def _scores_after_training(
-    codec: Codec, encoded: Encoded, distributions: list[Distribution], seen: Sequence[NDArray[np.bool_]], seed: int
-) -> list[NDArray[np.float64]]:
-    """As `run_trial`, of a network that reads some candidates' numbers.
-
-    Args:
-        codec: fitted with the defaults.
-        encoded: the data, with a number for each candidate.
-        distributions: of the fields.
-        seen: per field, (C,) whose numbers of the step before are read.
-        seed: of the trial.
-    """
-    rows, validation_rows = validation_split(encoded, TRIAL_HOLDOUT, seed)
-    training, validation = encoded.take(rows), encoded.take(validation_rows)
+    codec: Codec, examples: Examples, rows: NDArray[np.int64], options: Sequence[tuple[AnyField, ...]], seed: int
+) -> tuple[NDArray[Any], list[dict[AnyField, NDArray[np.float64]]]]:
+    """As `run_trial`, of one network that reads all of the candidates."""
+    encoded, distributions = _side_by_side(codec, examples, options)
+    encoded = encoded.take(rows)
+    training, validation = (encoded.take(part) for part in validation_split(encoded, TRIAL_HOLDOUT, seed))
     steps = int(training.offsets[-1])
-    shape = replace(architecture_of(codec, Network(), TRIAL_SIZE, TRIAL_EMBEDDING), distributions=tuple(distributions))
+    shape = replace(architecture_of(codec, Network(), TRIAL_SIZE, TRIAL_EMBEDDING), distributions=distributions)
     numbers = plan(Network(size=TRIAL_SIZE), Training(), codec, examples=len(training), steps=steps)
     numbers = replace(
         numbers, updates=TRIAL_UPDATES, round=TRIAL_ROUND, patience=TRIAL_UPDATES, warmup=TRIAL_UPDATES // 10
     )
-    net = _with_masks(Net(np.random.default_rng([seed, 4]), shape), seen)
+    net = Net(np.random.default_rng([seed, 4]), shape)
     # Nothing is held out of this training: it ends when it ends, and every candidate has a best round of its own.
-    task = TrainingData(to_buckets(training, shape.stops, segment=numbers.segment)[0], [], steps, 0, 0.0, 0.0, seed)
+    data = TrainingData(to_buckets(training, shape.stops, segment=numbers.segment)[0], [], steps, 0, 0.0, 0.0, seed)
     rounds: list[list[NDArray[np.float64]]] = []
-    train(task, numbers, net, save=lambda _, state, best: rounds.append(_validation_scores(state.net, validation)))
-    return [_best_rounds(np.stack(scores)) for scores in zip(*rounds, strict=True)]
+    train(data, numbers, net, save=lambda _, state, best: rounds.append(_validation_scores(state.net, validation)))
+    best = [best_rounds(np.stack(scores)) for scores in zip(*rounds, strict=True)]
+    return clustered_sums(validation.lengths, validation.starts, validation.gap), [
+        dict(zip(fields, clustered_sums(nats, validation.starts, validation.gap).T, strict=True))
+        for fields, nats in zip(options, best, strict=True)
+    ]
 
 
 def _validation_scores(net: Net, validation: Encoded) -> list[NDArray[np.float64]]:
-    """Per field, (N, 1 + C) as `run_trial` has them, of the network as it is."""
+    """Per field, (N, C): log-probability of every sequence under each candidate, in original units."""
     net = jax.device_put(net, jax.local_devices()[0])
     owner = np.repeat(np.arange(len(validation)), validation.lengths)
-    out = []
+    out: list[NDArray[np.float64]] = []
     for slope in validation.log_jacobian:
-        each = slope if slope.ndim == 2 else slope[:, None]
-        sums = np.stack([np.bincount(owner, column, minlength=len(validation)) for column in each.T], 1)
-        out.append(np.concatenate([validation.lengths[:, None], sums], 1).astype(np.float64))
+        sums = [np.bincount(owner, column, minlength=len(validation)) for column in slope.reshape(len(slope), -1).T]
+        out.append(np.stack(sums, 1).astype(np.float64))
     for bucket, at in zip(*to_buckets(validation, net.shape.stops), strict=True):
         for j, scores in enumerate(_candidate_scores(net, bucket)):
-            out[j][at, 1:] += np.asarray(scores, np.float64)
-    return [clustered_sums(scores, validation.starts, validation.gap) for scores in out]
+            out[j][at] += np.asarray(scores, np.float64)
+    return out
 
 
-def _best_rounds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 1 + C): of (R, N, 1 + C), the scores of every candidate in its best round, as early stopping has it.
+def best_rounds(nats: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, C): of (R, N, C), the scores of every candidate in its best round, as early stopping has it.
 
     Examples:
-        >>> _best_rounds(np.array([[[5.0, -9.0, -7.0]], [[5.0, -8.0, -8.0]]])).tolist()
-        [[5.0, -8.0, -7.0]]
+        >>> best_rounds(np.array([[[-9.0, -7.0]], [[-8.0, -8.0]]])).tolist()
+        [[-8.0, -7.0]]
     """
-    return np.take_along_axis(scores, scores.sum(1).argmax(0)[None, None], 0)[0]
-
-
-def _with_masks(net: Net, seen: Sequence[NDArray[np.bool_]]) -> Net:
-    """The network with steps of which only some candidates' numbers are read."""
-    steps = tuple(
-        MaskedEmbedding(embedding, jnp.asarray(mask, jnp.float32)) if isinstance(dist, Candidates) else embedding
-        for embedding, dist, mask in zip(net.steps, net.shape.distributions, seen, strict=True)
-    )
-    return eqx.tree_at(lambda net: net.steps, net, steps)
+    return np.take_along_axis(nats, nats.sum(1).argmax(0)[None, None], 0)[0]
 
 
 @jax.jit
