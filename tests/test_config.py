@@ -1,10 +1,10 @@
-"""The configuration of a model file holds the arguments of the model as the user gave them."""
+"""The configuration of a model file: the arguments of the model as the user gave them, and files of older formats."""
 
 import msgspec
 import pytest
 
 import unspool as us
-from unspool.config import Arguments
+from unspool.config import Arguments, Config
 
 PLAIN = {"inputs": None, "sequence": None, "network": None, "training": None, "combinations": None, "verbose": None}
 
@@ -35,3 +35,9 @@ def test_several_columns_come_back_as_a_list_whatever_held_them():
     params = PLAIN | {"inputs": ("a", "b"), "sequence": iter(["c"]), "combinations": (["c", "d"],)}
     back = Arguments.of(params).params()
     assert (back["inputs"], back["sequence"], back["combinations"]) == (["a", "b"], ["c"], [("c", "d")])
+
+
+def test_a_file_of_format_1_may_have_been_trained_with_a_curve_that_is_gone():
+    old = {"format": 1, "training": {"curve": "sigmoid", "epochs": 3}, "summary": {"heldout": 4}}
+    assert Config.upgrade(old) == {"format": 2, "training": {"epochs": 3}, "summary": {"validation": 4}}
+    assert old["training"]["curve"] == "sigmoid"

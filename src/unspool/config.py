@@ -161,7 +161,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Args:
             old: as the file has it.
         """
-        return _renamed(old) | {"format": modelfile.FORMAT_VERSION}
+        config = _renamed(old) | {"format": modelfile.FORMAT_VERSION}
+        config["training"].pop("curve", None)  # there were three; that training is over
+        return config
 
 
 NAMES_SINCE_1 = {

@@ -170,8 +170,10 @@ def test_too_few_clusters_decide_nothing():
 
 def test_the_mean_is_that_of_the_distribution_that_was_chosen():
     logs = msgspec.structs.replace(LEARNED, transform="log1p")
-    among = (LEARNED, logs, CONSTANT, msgspec.structs.replace(logs, mean="constant"))
-    nats = {one: np.full(MIN_MEAN_CLUSTERS, value) for one, value in zip(among, (0.0, 5.0, 9.0, 5.5), strict=True)}
+    among = (LEARNED, logs, CONSTANT, msgspec.structs.replace(logs, mean="constant"), Number("x", "none", "point"))
+    nats = {
+        one: np.full(MIN_MEAN_CLUSTERS, value) for one, value in zip(among, (0.0, 5.0, 9.0, 5.5, -9.0), strict=True)
+    }
     field, lines = best_candidate(among, np.full(MIN_MEAN_CLUSTERS, 10), nats)
     assert field == among[3]
     assert [line.split(",")[0] for line in lines] == [

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from unspool.encoding.codec import Codec
 from unspool.encoding.columns import Vocabulary
-from unspool.options import Curve, Network, Training
+from unspool.options import Network, Training
 from unspool.training.batching import segment_steps
 from unspool.training.train_step import UpdateConfig
 
@@ -43,7 +43,6 @@ class TrainingPlan:
         warmup: updates until the rate is at its peak.
         update_config: what is compiled into an update.
         seconds: time budget, or `None`.
-        curve: how the share of its own output rises under scheduled feeding.
         segment: steps of a segment of long sequences, or `None` where all are learned whole.
         shards: parts that the rows of an update are cut into at the most, or `None` for one a device.
         devices: that share the rows at the most, or `None` for all there are.
@@ -60,7 +59,6 @@ class TrainingPlan:
     warmup: int
     update_config: UpdateConfig
     seconds: float | None
-    curve: Curve = "linear"
     segment: int | None = None
     shards: int | None = None
     devices: int | None = None
@@ -110,7 +108,6 @@ def plan(
         warmup=min(100, updates // 10 + 1),
         update_config=UpdateConfig(training.feeding, MAX_GRADIENT_NORM, training.weight_decay),
         seconds=training.seconds,
-        curve=training.curve,
         segment=segment,
         shards=training.shards,
     )

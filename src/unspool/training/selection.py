@@ -136,12 +136,19 @@ def with_constant_means(
         values: (S,) of the default on the network's axis, NaN where missing.
         offsets: (N + 1,) where each sequence begins.
     """
-    if not isinstance(among[0], Number) or among[0].mean != "auto":
+    partners = constant_partners(among)
+    if not partners or fit_ar1(values, offsets).foreseen >= MIN_FORESEEN_SHARE:
         return among
-    located = [field for field in among if isinstance(field, Number) and field.distribution in LOCATED_DISTRIBUTIONS]
-    if not located or fit_ar1(values, offsets).foreseen >= MIN_FORESEEN_SHARE:
-        return among
-    return (*among, *(msgspec.structs.replace(field, mean="constant") for field in located))
+    return (*among, *partners.values())
+
+
+def constant_partners(among: tuple[AnyField, ...]) -> dict[AnyField, AnyField]:
+    """By candidate whose mean is open and can be constant, the same with a constant mean."""
+    return {
+        field: msgspec.structs.replace(field, mean="constant")
+        for field in among
+        if isinstance(field, Number) and field.mean == "auto" and field.distribution in LOCATED_DISTRIBUTIONS
+    }
 
 
 def best_candidate(
@@ -155,8 +162,7 @@ def best_candidate(
         nats: by candidate, (N,) log-probabilities of every validation cluster.
     """
     lines, best = [], among[0]
-    open_ = [one for one in among if isinstance(one, Number) and one.mean == "auto"]
-    partners: dict[AnyField, AnyField] = {one: msgspec.structs.replace(one, mean="constant") for one in open_}
+    partners = constant_partners(among)
     learned = [one for one in among if one not in partners.values()]
     favourite = max(learned, key=lambda field: nats[field].sum())
     gain, error = mean_gain(nats[favourite] - nats[best], steps)

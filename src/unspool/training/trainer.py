@@ -13,9 +13,8 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any, Literal
 
 import jax
@@ -47,16 +46,8 @@ MIN_DECAY_ROUNDS = 4
 MIN_IMPROVEMENT, MIN_TRAINING_IMPROVEMENT = 1e-4, 1e-5
 """Nats per step by which a round must be better than the best one to count: held out, and where all is memorised, since
 the squared error of a series that fits exactly goes on to matter long after its nats look settled."""
-
-
-CURVES: Mapping[str, Callable[[float], float]] = MappingProxyType(
-    {
-        "linear": lambda x: x,
-        "exponential": lambda x: (1 - math.exp(-5 * x)) / (1 - math.exp(-5)),
-        "sigmoid": lambda x: (math.tanh(6 * (x - 0.5)) / math.tanh(3) + 1) / 2,
-    }
-)
-"""How the share of its own output rises, from zero to one of half the training: the three curves of Bengio et al."""
+MAX_OWN_SHARE, OWN_SHARE_RISE = 0.5, 0.5
+"""Under scheduled feeding, the most steps that read the network's own output, and the share of training it takes."""
 
 
 class Progress(msgspec.Struct, forbid_unknown_fields=True):
@@ -211,10 +202,10 @@ class Trainer:
         return self.plan.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
     def share(self, number: int) -> float:
-        """Share of steps that read the network's own output: under scheduled feeding, a curve up to a half."""
+        """Share of steps that read the network's own output: under scheduled feeding, it rises linearly."""
         if self.plan.update_config.feeding == "free":
             return 1.0
-        return 0.5 * CURVES[self.plan.curve](min(1.0, number / (0.5 * self.plan.updates)))
+        return MAX_OWN_SHARE * min(1.0, number / (OWN_SHARE_RISE * self.plan.updates))
 
     def late(self, seconds: float) -> bool:
         """Whether the time budget is spent."""
