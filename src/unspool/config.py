@@ -83,7 +83,7 @@ class NestedColumns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
     columns: dict[str, str | AnyField | list[str | AnyField]]
 
 
-Columns = str | AnyField | FirstColumns | NestedColumns | list[str | AnyField | FirstColumns] | None
+ColumnArgument = str | AnyField | FirstColumns | NestedColumns | list[str | AnyField | FirstColumns] | None
 """What `OneToMany` takes as `inputs` or `sequence`, in a model file."""
 
 
@@ -93,8 +93,8 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     Several columns, whatever holds them, come back as a list. The seed is in `Config`.
     """
 
-    inputs: Columns = None
-    sequence: Columns = None
+    inputs: ColumnArgument = None
+    sequence: ColumnArgument = None
     network: Network | None = None
     training: Training | None = None
     combinations: list[tuple[str, ...]] | None = None

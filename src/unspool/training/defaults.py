@@ -15,7 +15,7 @@ from unspool.options import Network, Training
 from unspool.training.batching import segment_steps
 from unspool.training.train_step import UpdateConfig
 
-Number = TypeVar("Number", int, float)
+Entry = TypeVar("Entry", int, float)
 
 SYMBOL_DROPOUT = MappingProxyType({50_000: 0.5, 200_000: 0.3, 1_000_000: 0.2})
 NUMBER_DROPOUT = MappingProxyType({15_000: 0.2, 1_000_000: 0.1})
@@ -113,7 +113,7 @@ def plan(
     )
 
 
-def _step(value: int, table: Mapping[int, Number], otherwise: Number) -> Number:
+def _step(value: int, table: Mapping[int, Entry], otherwise: Entry) -> Entry:
     """The entry of the first bound that the value is below."""
     return next((entry for bound, entry in table.items() if value < bound), otherwise)
 

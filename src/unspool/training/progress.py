@@ -23,10 +23,10 @@ def show_progress(updates: int, verbose: bool | None) -> Iterator[Callable[[Prog
     if verbose is False or (verbose is None and not sys.stderr.isatty()):
         yield lambda progress: None
     elif sys.stderr.isatty():
-        with bar(updates) as watch:
+        with _bar(updates) as watch:
             yield watch
     else:
-        yield lines(updates)
+        yield _lines(updates)
 
 
 def describe_nats(progress: Progress) -> str:
@@ -39,7 +39,7 @@ def describe_nats(progress: Progress) -> str:
 
 
 @contextlib.contextmanager
-def bar(updates: int) -> Iterator[Callable[[Progress], None]]:
+def _bar(updates: int) -> Iterator[Callable[[Progress], None]]:
     """A progress bar on standard error."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -64,7 +64,7 @@ def bar(updates: int) -> Iterator[Callable[[Progress], None]]:
         yield watch
 
 
-def lines(updates: int, every: float = 2.0) -> Callable[[Progress], None]:
+def _lines(updates: int, every: float = 2.0) -> Callable[[Progress], None]:
     """A watcher that prints a line now and then."""
     last = [time.monotonic() - every, -1.0]
 
