@@ -18,7 +18,7 @@ def fitted():
     rain = [(rng.normal(size=n) * (rng.random(n) < 0.5)).tolist() for n in lengths]
     seen = SimpleNamespace(calibrations=[], trials=[])
     with pytest.MonkeyPatch.context() as patch:
-        calibrate, select = pipeline.calibrate, pipeline.select_distributions
+        calibrate, select = pipeline.calibrate, pipeline.select_fields
 
         def watched(net, codec, training, *rest):
             seen.calibrations.append((net, training))
@@ -29,7 +29,7 @@ def fitted():
             return select(codec, examples, rows, *rest)
 
         patch.setattr(pipeline, "calibrate", watched)
-        patch.setattr(pipeline, "select_distributions", watched_trial)
+        patch.setattr(pipeline, "select_fields", watched_trial)
         options = {"network": us.Network(size=8), "training": us.Training(epochs=6, batch=16, draw_inputs=False)}
         seen.model = us.OneToMany("k", us.Number("rain", distribution="mixture"), **options, verbose=False)
         seen.table = {"k": ["a", "b"] * 30, "rain": rain}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from unspool import modelfile
 from unspool.config import Arguments, Config, Summary, versions
-from unspool.dataset.examples import Examples, gather, left_open
+from unspool.dataset.examples import Examples, gather, open_transforms
 from unspool.encoding.codec import Codec, Encoded
 from unspool.encoding.combinations import fit_combinations
 from unspool.encoding.input_rows import fit_rows
@@ -31,7 +31,7 @@ from unspool.training.defaults import TrainingPlan, plan
 from unspool.training.initialization import initialize_from_data
 from unspool.training.input_model import InputRows, fit_input_model
 from unspool.training.progress import show_progress
-from unspool.training.selection import select_distributions
+from unspool.training.selection import select_fields
 from unspool.training.train_step import new_train_state
 from unspool.training.trainer import train
 
@@ -146,8 +146,8 @@ def select(request: FitRequest, codec: Codec, examples: Examples) -> FitData:
     """Choose what the user left open of the distributions, encode the examples, and split them."""
     training, seed = request.training, request.seed
     rows, validation_rows = validation_split(codec.encode(examples), training.holdout, seed)
-    open_ = left_open(codec.schema, request.data, request.params["inputs"], request.params["sequence"])
-    schema, lines = select_distributions(codec, examples, rows, open_, request.network, training, seed)
+    open_ = open_transforms(codec.schema, request.data, request.params["inputs"], request.params["sequence"])
+    schema, lines = select_fields(codec, examples, rows, open_, request.network, training, seed)
     codec = Codec.fit(schema, examples) if lines else codec
     encoded = codec.encode(examples)
     combinations = fit_combinations(schema, codec.steps, encoded.steps, request.params["combinations"])

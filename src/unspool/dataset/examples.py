@@ -116,8 +116,8 @@ def gather(
     return _infer(_collect(data, steps, request, id, order, ()), request, id=id, order=order)
 
 
-def left_open(schema: Schema, data: Any, inputs: Any, sequence: Any) -> set[str]:
-    """Numbers of a step whose distribution is open, by name, and as `name.transform` those whose transform is open.
+def open_transforms(schema: Schema, data: Any, inputs: Any, sequence: Any) -> set[str]:
+    """Names of the numbers of a step whose distribution and transform the user left to be chosen.
 
     Args:
         schema: what `gather` made of the data.
@@ -125,15 +125,13 @@ def left_open(schema: Schema, data: Any, inputs: Any, sequence: Any) -> set[str]
         inputs: as for `gather`.
         sequence: as for `gather`.
     """
-    request = data.request if isinstance(data, Windows) else parse_roles(inputs, sequence)
-    open_ = set()
-    for item in schema.steps:
-        asked = request.overrides.get(item.name, item)
-        if isinstance(item, Number) and (asked is item or (isinstance(asked, Number) and asked.distribution == "auto")):
-            open_.add(item.name)
-            if asked is item or (isinstance(asked, Number) and asked.transform == "auto"):
-                open_.add(f"{item.name}.transform")
-    return open_
+    given = (data.request if isinstance(data, Windows) else parse_roles(inputs, sequence)).overrides
+    numbers = {item.name: given.get(item.name, item) for item in schema.steps if isinstance(item, Number)}
+    return {
+        name
+        for name, asked in numbers.items()
+        if name not in given or (isinstance(asked, Number) and asked.distribution == asked.transform == "auto")
+    }
 
 
 Check = Callable[[Examples], list[SchemaError]]

@@ -1,6 +1,6 @@
-"""Which distribution, transform and mean a number gets: the short trial decides between what the user left open.
+"""Which transform and mean a number gets: the short trial decides between what the user left open.
 
-A number keeps its default distribution and transform unless another candidate is better beyond doubt.
+A number keeps its default transform unless another one is better beyond doubt.
 
 Whether its mean is learned or that of training is decided the other way round. Of some numbers, returns on a market
 above all, hardly anything of the mean can be foreseen. Of what a network takes for foreseeable the likelihood of single
@@ -31,7 +31,7 @@ MIN_TRIAL_STEPS = 1_000
 MIN_UPDATES_RATIO, MIN_SECONDS = 10, 60.0
 """Updates, in those of a trial, and seconds that a fit must have at the least: the trial is a small part of it."""
 MIN_STANDARD_ERRORS, MIN_GAIN = 3.0, 0.01
-"""Standard errors by which another distribution or transform must be better than the default, and nats a step."""
+"""Standard errors by which another transform must be better than the default, and nats a step."""
 MAX_STEP_VARIANCE = 0.02
 """Variance of a number's steps, as a share of that of its values, up to which differences are worth a trial.
 
@@ -40,7 +40,7 @@ What returns to its level faster gains nats by them as well, but its sums drift 
 """
 MIN_FORESEEN_SHARE = 0.02
 """Share of the variance that the value before foresees, from which on the mean is learned without a question."""
-MIN_MEAN_STANDARD_ERRORS, MIN_MEAN_GAIN = 2.0, 0.01
+MIN_MEAN_STANDARD_ERRORS, MIN_MEAN_GAIN = 2.0, 0.03
 """Standard errors, or nats a step, by which a learned mean must be better than a constant one."""
 MIN_MEAN_CLUSTERS = 20
 """Independent clusters of validation sequences that a constant mean takes at the least."""
@@ -48,7 +48,7 @@ LOCATED_DISTRIBUTIONS = ("normal", "student_t", "mixture")
 """Distributions whose mean can be constant: densities that say where they are by locations alone."""
 
 
-def select_distributions(
+def select_fields(
     codec: Codec,
     examples: Examples,
     rows: NDArray[np.int64],
@@ -57,7 +57,7 @@ def select_distributions(
     training: Training,
     seed: int,
 ) -> tuple[Schema, list[str]]:
-    """The schema with the best distributions, transforms and means, and a line about each change.
+    """The schema with the best transforms and means, and a line about each change.
 
     Args:
         codec: fitted with the defaults.
@@ -88,23 +88,17 @@ def select_distributions(
 
 
 def candidates(field: AnyField, open_: set[str], examples: Examples) -> tuple[AnyField, ...]:
-    """What a field may be, its mean aside, the default first; only densities, or only masses, compare.
+    """What a field may be, its mean aside, the default first. The distribution is that of inference.
 
     Args:
         field: as inference has it.
-        open_: what the user left open, see `unspool.dataset.examples.left_open`.
+        open_: see `unspool.dataset.examples.open_transforms`.
         examples: the data.
     """
     series = (*MONOTONE_TRANSFORMS, *DIFFERENCE_TRANSFORMS)
     if not isinstance(field, Number) or field.name not in open_ or field.transform in series:
         return (field,)
-    distributions = ["discretised"] if field.distribution == "discretised" else ["mixture", "histogram"]
-    distributions = distributions[:1] if field.mean == "constant" else distributions
-    options = [msgspec.structs.replace(field, distribution=dist) for dist in distributions]
-    if f"{field.name}.transform" in open_:
-        others = transforms(field, examples)
-        options += [msgspec.structs.replace(field, transform=transform) for transform in others]
-    return tuple(options)
+    return (field, *(msgspec.structs.replace(field, transform=transform) for transform in transforms(field, examples)))
 
 
 def transforms(field: Number, examples: Examples) -> list[Transform]:
