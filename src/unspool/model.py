@@ -130,7 +130,7 @@ class OneToMany:
         id: str | None = None,  # noqa: A002
         order: str | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
-        **wrong: Any,
+        **unknown: Any,
     ) -> "OneToMany":
         """Learn from a table: pandas, Polars or PyArrow, a dict of lists, a list of dicts, `windows`, or a path.
 
@@ -141,7 +141,7 @@ class OneToMany:
             order: the column that orders them.
             checkpoint: a folder to save the training to after every round. The same call goes on from there, and ends
                 with the same weights to the bit.
-            wrong: nothing; `inputs` and `sequence` are arguments of the constructor.
+            unknown: nothing; `inputs` and `sequence` are arguments of the constructor.
 
         Raises:
             OptionError: another argument.
@@ -152,9 +152,10 @@ class OneToMany:
         """
         from unspool.pipeline import FitRequest, run_fit  # so that a program that only generates doesn't wait for it
 
-        if moved := sorted(wrong):
-            hint = f"Pass it to the constructor: OneToMany({moved[0]}=...)." if moved[0] in self.get_params() else ""
-            raise OptionError(f"fit({moved[0]}=...)", "one of data, steps, id, order, checkpoint", moved[0], hint)
+        if unknown:
+            name = min(unknown)
+            hint = f"Pass it to the constructor: OneToMany({name}=...)." if name in self.get_params() else ""
+            raise OptionError(f"fit({name}=...)", "one of data, steps, id, order, checkpoint", name, hint)
         _check_whole(f"OneToMany(seed={self.seed!r})", self.seed, 0)
         network, training = _given(Network, self.network), _given(Training, self.training)
         request = FitRequest(data, steps, id, order, checkpoint, self.get_params(), network, training)

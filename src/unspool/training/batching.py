@@ -56,9 +56,10 @@ class Bucket(NamedTuple):
 
     def segments(self, rows: NDArray[Any], first: NDArray[Any], segment: int) -> "Bucket":
         """Rows of every update, each with the `segment` steps from its own first one on."""
-        pieces = [self.take(r, slice(f, f + segment)) for r, f in zip(rows, first, strict=True)]
-        inputs, values = (zip(*part, strict=True) for part in zip(*((p.inputs, p.values) for p in pieces), strict=True))
-        return Bucket(tuple(map(np.stack, inputs)), tuple(map(np.stack, values)), self.lengths[rows])
+        inputs = tuple(column[rows] for column in self.inputs)
+        steps = first[:, None] + np.arange(segment)
+        values = tuple(column[rows[..., None], steps[:, None]] for column in self.values)
+        return Bucket(inputs, values, self.lengths[rows])
 
 
 @dataclass
@@ -226,15 +227,15 @@ def round_up(count: int, multiple: int) -> int:
     return -(-count // multiple) * multiple
 
 
-def segment_steps(longest: int, asked: int | None) -> int | None:
+def segment_steps(longest: int, wanted: int | None) -> int | None:
     """Steps after which backpropagation is cut, or `None` where sequences are learned whole.
 
     Args:
         longest: steps of the longest sequence.
-        asked: what the user wants, or `None`.
+        wanted: what the user wants, or `None`.
     """
-    if asked is not None:
-        return asked
+    if wanted is not None:
+        return wanted
     return None if longest <= MAX_WHOLE_STEPS else MAX_WHOLE_STEPS // 2
 
 

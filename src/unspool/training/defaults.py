@@ -1,4 +1,4 @@
-"""What a fit does when it isn't told: size, dropout, batch, rate and length of training, from the data's own numbers.
+"""What `None` in the options becomes: size, dropout, batch, rate and length of training, from counts of the data.
 
 `docs/log.md` has the experiments behind the numbers, and names the data sets that were kept out of them.
 """

@@ -148,7 +148,7 @@ def constant_partners(among: tuple[AnyField, ...]) -> dict[AnyField, AnyField]:
 def best_candidate(
     among: tuple[AnyField, ...], steps: NDArray[Any], nats: Mapping[AnyField, NDArray[np.float64]]
 ) -> tuple[AnyField, list[str]]:
-    """The candidate that a field gets, and a line for people where that isn't the default.
+    """The candidate that a field gets, and a line for the user where that isn't the default.
 
     Args:
         among: the candidates, the default first.
@@ -189,5 +189,5 @@ def mean_gain(gain: NDArray[np.float64], steps: NDArray[Any]) -> tuple[float, fl
 
 
 def describe_choice(field: AnyField) -> str:
-    """Distribution and transform, for people."""
+    """Distribution and transform, for the user."""
     return f"{field.distribution} on {field.transform}" if isinstance(field, Number) else field.kind
