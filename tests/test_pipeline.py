@@ -24,9 +24,9 @@ def fitted():
             seen.calibrations.append((net, training))
             return calibrate(net, codec, training, *rest)
 
-        def watched_trial(codec, examples, rows, *rest):
+        def watched_trial(codec, examples, encoded, rows, *rest, **options):
             seen.trials.append(rows)
-            return select(codec, examples, rows, *rest)
+            return select(codec, examples, encoded, rows, *rest, **options)
 
         patch.setattr(pipeline, "calibrate", watched)
         patch.setattr(pipeline, "select_fields", watched_trial)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool import modelfile
-from unspool.config import Arguments, Config, Summary, versions
+from unspool.config import Arguments, Config, InputModel, Summary, versions
 from unspool.dataset.examples import Examples, gather, open_transforms
 from unspool.encoding.codec import Codec, Encoded
 from unspool.encoding.combinations import fit_combinations
@@ -62,9 +62,9 @@ class FitRequest:
         return int(self.params["seed"])
 
     @property
-    def quiet(self) -> bool:
-        """Whether nothing is printed."""
-        return self.params["verbose"] is False
+    def options(self) -> dict[str, Any]:
+        """What decides a fit besides the data."""
+        return {"network": self.network, "training": self.training, "seed": self.seed}
 
 
 class FitData(NamedTuple):
@@ -86,11 +86,19 @@ class FitData(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """A trained network, every number that its training used, and what happened."""
+    """A trained network.
+
+    Attributes:
+        net: with the best weights found.
+        plan: every number that training used.
+        summary: what happened.
+        fingerprint: see `unspool.training.checkpoint.fingerprint`.
+    """
 
     net: Net
     plan: TrainingPlan
     summary: Summary
+    fingerprint: dict[str, str]
 
 
 def run_fit(request: FitRequest) -> tuple[Config, Nets]:
@@ -103,68 +111,48 @@ def run_fit(request: FitRequest) -> tuple[Config, Nets]:
         CheckpointMismatch: the folder holds the checkpoint of another fit.
     """
     claim_cores()
-    data = select(request, *gather_examples(request))
-    parts = fingerprint(
-        data.encoded,
-        codec=data.codec,
-        network=request.network,
-        training=request.training,
-        seed=request.seed,
-        versions=versions(),
-    )
+    data = select_columns(request, gather_data(request))
     inputs = gather_inputs(request, data)
     with ThreadPoolExecutor(1) as aside:  # since compiling takes most of the small network's time, and one core only
         drawing = inputs and aside.submit(fit_input_model, inputs, data.rows, data.validation_rows, request.seed)
-        trained = train_network(request, data, parts)
+        trained = train_network(request, data)
         net = calibrate_network(request, data, trained.net)
     row, row_net = (None, None) if drawing is None else drawing.result()
-    config = Config(
-        format=modelfile.FORMAT_VERSION,
-        versions=versions(),
-        codec=data.codec,
-        network=trained.plan.network,
-        size=trained.plan.size,
-        embedding=trained.plan.embedding,
-        training=request.training,
-        seed=request.seed,
-        data=parts["data"],
-        summary=trained.summary,
-        row=row,
-        arguments=Arguments.of(request.params),
-    )
-    return config, Nets(net, row_net)
+    return pack_config(request, data, trained, row), Nets(net, row_net)
 
 
-def gather_examples(request: FitRequest) -> tuple[Codec, Examples]:
-    """Read the tables, infer the schema, and fit the columns."""
+def gather_data(request: FitRequest) -> FitData:
+    """Read the tables, infer the schema, fit the columns, encode the examples and split them."""
     columns = {name: request.params[name] for name in ("inputs", "sequence")}
     schema, examples = gather(request.data, request.steps, **columns, id=request.id, order=request.order)
-    return Codec.fit(schema, examples), examples
-
-
-def select(request: FitRequest, codec: Codec, examples: Examples) -> FitData:
-    """Choose what the user left open of the distributions, encode the examples, and split them."""
-    training, seed = request.training, request.seed
-    rows, validation_rows = validation_split(codec.encode(examples), training.holdout, seed)
-    open_ = open_transforms(codec.schema, request.data, request.params["inputs"], request.params["sequence"])
-    schema, lines = select_fields(codec, examples, rows, open_, request.network, training, seed)
-    codec = Codec.fit(schema, examples) if lines else codec
+    codec = Codec.fit(schema, examples)
     encoded = codec.encode(examples)
+    return FitData(codec, examples, encoded, *validation_split(encoded, request.training.holdout, request.seed))
+
+
+def gather_inputs(request: FitRequest, data: FitData) -> InputRows | None:
+    """The inputs of all examples, to learn to draw them; `None` where nobody wants that, or they are too wide."""
+    fitted = fit_rows(data.codec.schema, data.examples) if request.training.draw_inputs else None
+    return None if fitted is None else InputRows(fitted[0], fitted[0].encode(fitted[1]), frame_kind(request.data))
+
+
+def select_columns(request: FitRequest, data: FitData) -> FitData:
+    """Choose what the user left open of the numbers, and fit the columns again where that changes them."""
+    codec, examples, encoded, rows, _ = data
+    open_ = open_transforms(codec.schema, request.data, request.params["inputs"], request.params["sequence"])
+    schema, lines = select_fields(codec, examples, encoded, rows, open_, **request.options)
+    if lines:
+        codec = Codec.fit(schema, examples)
+        encoded = codec.encode(examples)
     combinations = fit_combinations(schema, codec.steps, encoded.steps, request.params["combinations"])
     codec = msgspec.structs.replace(codec, combinations=combinations)
-    if not request.quiet:
+    if request.params["verbose"] is not False:
         print("\n".join([codec.describe(), *lines]), file=sys.stderr)
-    return FitData(codec, examples, encoded, rows, validation_rows)
+    return data._replace(codec=codec, encoded=encoded)
 
 
-def train_network(request: FitRequest, data: FitData, parts: dict[str, str]) -> Trained:
-    """Train from the start, or from where a checkpoint has left it.
-
-    Args:
-        request: what the user asks.
-        data: the examples.
-        parts: see `unspool.training.checkpoint.fingerprint`.
-    """
+def train_network(request: FitRequest, data: FitData) -> Trained:
+    """Train from the start, or from where a checkpoint has left it."""
     training, validation = data.encoded.take(data.rows), data.encoded.take(data.validation_rows)
     numbers = plan(
         request.network,
@@ -177,6 +165,7 @@ def train_network(request: FitRequest, data: FitData, parts: dict[str, str]) -> 
     shape = architecture_of(data.codec, numbers.network, numbers.size, numbers.embedding)
     task = TrainingData.of(training, validation, stops=shape.stops, seed=request.seed, segment=numbers.segment)
     net = initialize_from_data(Net(np.random.default_rng([request.seed, 2]), shape), training)
+    parts = fingerprint(data.encoded, codec=data.codec, **request.options, versions=versions())
     hooks: dict[str, Any] = {}
     if request.checkpoint is not None:
         folder = Checkpoint(request.checkpoint, parts)
@@ -196,7 +185,7 @@ def train_network(request: FitRequest, data: FitData, parts: dict[str, str]) -> 
         stopped=progress.stopped,
         rounds=progress.rounds,
     )
-    return Trained(net, numbers, summary)
+    return Trained(net, numbers, summary, parts)
 
 
 def calibrate_network(request: FitRequest, data: FitData, net: Net) -> Net:
@@ -210,7 +199,19 @@ def calibrate_network(request: FitRequest, data: FitData, net: Net) -> Net:
     return calibrate(net, data.codec, data.encoded.take(data.rows), bases, request.seed)
 
 
-def gather_inputs(request: FitRequest, data: FitData) -> InputRows | None:
-    """The inputs of all examples, to learn to draw them; `None` where nobody wants that, or they are too wide."""
-    fitted = fit_rows(data.codec.schema, data.examples) if request.training.draw_inputs else None
-    return None if fitted is None else InputRows(fitted[0], fitted[0].encode(fitted[1]), frame_kind(request.data))
+def pack_config(request: FitRequest, data: FitData, trained: Trained, row: InputModel | None) -> Config:
+    """What the model file says besides the weights."""
+    return Config(
+        format=modelfile.FORMAT_VERSION,
+        versions=versions(),
+        codec=data.codec,
+        network=trained.plan.network,
+        size=trained.plan.size,
+        embedding=trained.plan.embedding,
+        training=request.training,
+        seed=request.seed,
+        data=trained.fingerprint["data"],
+        summary=trained.summary,
+        row=row,
+        arguments=Arguments.of(request.params),
+    )

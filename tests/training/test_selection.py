@@ -27,8 +27,8 @@ def selected(table, sequence, training=None):
     schema, examples = gather(table, inputs="k", sequence=sequence)
     codec = Codec.fit(schema, examples)
     open_ = open_transforms(schema, table, "k", sequence)
-    rows = np.arange(len(examples))
-    return select_fields(codec, examples, rows, open_, Network(), training or Training(), 0)
+    options = {"network": Network(), "training": training or Training(), "seed": 0}
+    return select_fields(codec, examples, codec.encode(examples), np.arange(len(examples)), open_, **options)
 
 
 # ---- transforms ----------------------------------------------------------------------------------------------------

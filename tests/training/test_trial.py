@@ -21,7 +21,8 @@ def test_candidates_are_compared_in_the_same_units_on_what_they_were_not_trained
     field = Number("x", "standardise", "normal")
     schema, examples = gather({"k": np.arange(120) % 2, "x": x.tolist()}, inputs="k", sequence=field)
     logs = Number("x", "log1p", "normal")
-    steps, (nats,) = run_trial(Codec.fit(schema, examples), examples, np.arange(100), ((field, logs),), 0)
+    codec = Codec.fit(schema, examples)
+    steps, (nats,) = run_trial(codec, examples, codec.encode(examples), np.arange(100), ((field, logs),), 0)
     assert steps.tolist() == [15] * round(TRIAL_HOLDOUT * 100)
     gain = nats[logs] - nats[field]
     assert gain.mean() > 5 * gain.std() / len(gain) ** 0.5

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.dataset.examples import Examples
-from unspool.encoding.codec import Codec
+from unspool.encoding.codec import Codec, Encoded
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS
 from unspool.options import Network, Training
 from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Number, Schema, Transform
@@ -51,8 +51,10 @@ LOCATED_DISTRIBUTIONS = ("normal", "student_t", "mixture")
 def select_fields(
     codec: Codec,
     examples: Examples,
+    encoded: Encoded,
     rows: NDArray[np.int64],
     open_: set[str],
+    *,
     network: Network,
     training: Training,
     seed: int,
@@ -62,27 +64,28 @@ def select_fields(
     Args:
         codec: fitted with the defaults.
         examples: the data.
+        encoded: the same, by the codec.
         rows: the training sequences; the others have no part in the trial.
         open_: see `candidates`.
         network: options of the fit that the trial is for.
         training: options of the fit that the trial is for.
         seed: of the trial.
     """
-    schema = codec.schema
-    encoded = codec.encode(examples.take(rows))
+    schema, learned = codec.schema, encoded.take(rows)
     options = [
-        with_constant_means(candidates(field, open_, examples), values, encoded.offsets)
-        for field, values in zip(schema.steps, encoded.steps, strict=True)
+        with_constant_means(candidates(field, open_, examples), values, learned.offsets)
+        for field, values in zip(schema.steps, learned.steps, strict=True)
     ]
-    updates = plan(network, training, codec, examples=len(rows), steps=int(encoded.offsets[-1])).updates
+    steps = int(learned.offsets[-1])
+    updates = plan(network, training, codec, examples=len(rows), steps=steps).updates
     short = updates < MIN_UPDATES_RATIO * TRIAL_UPDATES or (training.seconds or math.inf) < MIN_SECONDS
-    few = encoded.offsets[-1] < MIN_TRIAL_STEPS or training.holdout == 0
+    few = steps < MIN_TRIAL_STEPS or training.holdout == 0
     if short or few or all(len(among) == 1 for among in options):
         return schema, []
     fields, lines = list(schema.steps), []
-    steps, scores = run_trial(codec, examples, rows, options, seed)
+    sizes, scores = run_trial(codec, examples, encoded, rows, options, seed)
     for j, (among, nats) in enumerate(zip(options, scores, strict=True)):
-        fields[j], found = best_candidate(among, steps, nats)
+        fields[j], found = best_candidate(among, sizes, nats)
         lines += found
     return msgspec.structs.replace(schema, steps=tuple(fields)), lines
 

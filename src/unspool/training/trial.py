@@ -45,26 +45,32 @@ TRIAL_HOLDOUT = 0.25
 
 
 def run_trial(
-    codec: Codec, examples: Examples, rows: NDArray[np.int64], options: Sequence[tuple[AnyField, ...]], seed: int
+    codec: Codec,
+    examples: Examples,
+    encoded: Encoded,
+    rows: NDArray[np.int64],
+    options: Sequence[tuple[AnyField, ...]],
+    seed: int,
 ) -> tuple[NDArray[Any], list[dict[AnyField, NDArray[np.float64]]]]:
     """Steps (N,) of every validation cluster, and per field and candidate its log-probability (N,).
 
     Args:
         codec: fitted with the default of every field.
         examples: all that the columns are fitted to.
+        encoded: the same, by the codec.
         rows: the training sequences, of which the trial holds some out.
         options: the candidates of every field, the default first.
         seed: of the fit.
     """
     rows = np.random.default_rng([seed, 3]).permutation(rows)
-    enough = int(np.searchsorted(np.cumsum(codec.encode(examples.take(rows)).lengths), MAX_TRIAL_STEPS))
+    enough = int(np.searchsorted(np.cumsum(encoded.lengths[rows]), MAX_TRIAL_STEPS))
     rows = np.sort(rows[: max(MIN_TRIAL_SEQUENCES, enough)])
     own = [tuple(one for one in among if _is_difference(one) == _is_difference(among[0])) for among in options]
     others = [tuple(one for one in among if one not in kept) for among, kept in zip(options, own, strict=True)]
-    steps, nats = _scores_after_training(codec, examples, rows, own, seed)
+    steps, nats = _scores_after_training(codec, examples, encoded, rows, own, seed)
     if any(others):
         again = [other or kept[:1] for other, kept in zip(others, own, strict=True)]
-        _, more = _scores_after_training(codec, examples, rows, again, seed)
+        _, more = _scores_after_training(codec, examples, encoded, rows, again, seed)
         nats = [found | known for found, known in zip(more, nats, strict=True)]
     return steps, nats
 
@@ -150,10 +156,9 @@ def _is_difference(field: AnyField) -> bool:
 
 
 def _side_by_side(
-    codec: Codec, examples: Examples, options: Sequence[tuple[AnyField, ...]]
+    codec: Codec, examples: Examples, encoded: Encoded, options: Sequence[tuple[AnyField, ...]]
 ) -> tuple[Encoded, tuple[Distribution, ...]]:
     """The data with a number for each candidate, and the distributions; where the default is alone, as it is."""
-    encoded = codec.encode(examples)
     steps, slopes = list(encoded.steps), list(encoded.log_jacobian)
     distributions = list(architecture_of(codec, Network(), TRIAL_SIZE, TRIAL_EMBEDDING).distributions)
     for j, (default, fields) in enumerate(zip(codec.schema.steps, options, strict=True)):
@@ -176,10 +181,15 @@ def _distribution_of(codec: Codec, field: AnyField, column: StepColumn) -> Distr
 
 
 def _scores_after_training(
-    codec: Codec, examples: Examples, rows: NDArray[np.int64], options: Sequence[tuple[AnyField, ...]], seed: int
+    codec: Codec,
+    examples: Examples,
+    encoded: Encoded,
+    rows: NDArray[np.int64],
+    options: Sequence[tuple[AnyField, ...]],
+    seed: int,
 ) -> tuple[NDArray[Any], list[dict[AnyField, NDArray[np.float64]]]]:
     """As `run_trial`, of one network that reads all of the candidates."""
-    encoded, distributions = _side_by_side(codec, examples, options)
+    encoded, distributions = _side_by_side(codec, examples, encoded, options)
     encoded = encoded.take(rows)
     training, validation = (encoded.take(part) for part in validation_split(encoded, TRIAL_HOLDOUT, seed))
     steps = int(training.offsets[-1])
