@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 # Before JAX is imported, and as environment, so that the programs that tests start inherit it.
 os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(min(4, len(os.sched_getaffinity(0)))))  # for tests that start no fit
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 

@@ -2,7 +2,7 @@
 
 import difflib
 import types
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -52,8 +52,10 @@ class Options(
                 msgspec.structs.force_setattr(self, field.name, msgspec.convert(value, field.type))
             except msgspec.ValidationError as error:
                 location = f"{type(self).__name__}({field.name}={value!r})"
-                expected, _, got = str(error).removeprefix("Expected ").partition(", got ")
-                raise OptionError(location, expected.replace("`", ""), got.replace("`", "") or repr(value)) from None
+                expected, _, got = str(error).replace("`", "").removeprefix("Expected ").partition(", got ")
+                if choices := [repr(choice) for choice in _choices(field.type)]:
+                    expected, got = " or ".join(choices), repr(value)
+                raise OptionError(location, expected, got or repr(value)) from None
         self.agree()
 
     def agree(self) -> None:
@@ -64,9 +66,16 @@ class Options(
         return type(self)(**(msgspec.structs.asdict(self) | changes))
 
 
+def _choices(kind: Any) -> list[Any]:
+    """What an option may be besides `None`, where it is one of a few."""
+    parts = (kind, *get_args(kind)) if get_origin(kind) is not Literal else (kind,)
+    return [choice for part in parts if get_origin(part) is Literal for choice in get_args(part)]
+
+
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0.0, lt=1.0)]
-Curve = Literal["linear", "exponential", "sigmoid"]
+Curve = Literal["linear"]
+Feeding = Literal["teacher", "scheduled", "free"]
 
 
 class Network(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -111,7 +120,8 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         feeding: who supplies the previous step: `"teacher"` the data, `"free"` the network itself, through
             the expected embedding, `"scheduled"` a coin whose bias moves from the data to the network
             (Bengio et al. 2015, arXiv:1506.03099).
-        curve: how that coin's bias moves over the first half of the training, from 0 to a half.
+        curve: how that coin's bias moves over the first half of the training, from 0 to a half: always `"linear"`.
+            `docs/log.md` has what others were worth.
         segment: steps after which backpropagation is cut (truncated backpropagation through time, Williams & Peng
             1990, Neural Computation 2): the state goes on, the gradient doesn't, and memory stays the same however
             long a sequence is. By default, 512 where a sequence has more than 1,024 steps.
@@ -127,7 +137,7 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     weight_decay: Annotated[float, Meta(ge=0.0, le=10.0)] = 0.0
     holdout: Share = 0.1
     patience: Positive | None = None
-    feeding: Literal["teacher", "scheduled", "free"] = "teacher"
+    feeding: Feeding = "teacher"
     curve: Curve = "linear"
     segment: Positive | None = None
     shards: Literal[1, 2, 4] | None = None

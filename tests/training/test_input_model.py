@@ -132,11 +132,11 @@ def test_drawn_inputs_given_back_make_the_same_sequences(model: us.OneToMany, ma
 
 def test_a_row_and_its_sequence_share_no_uniform(model: us.OneToMany, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one seed, the first draw of a row would be the first of its sequence, too."""
-    seeds, generate = [], jobs.sample_sequences
+    seeds, sample_sequences = [], jobs.sample_sequences
 
     def watched(net, request, part=None):
         seeds.append(request.seed)
-        return generate(net, request, part)
+        return sample_sequences(net, request, part)
 
     monkeypatch.setattr(jobs, "sample_sequences", watched)
     model.generate(n=1, seed=3)

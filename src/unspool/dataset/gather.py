@@ -52,32 +52,48 @@ def gather(
         >>> examples.steps["x"].tolist(), examples.offsets.tolist()
         ([1, 2, 3, 2, 4], [0, 3, 5])
     """
-    joint = parse_combinations(combinations)
+    roles = find_roles(data, inputs, sequence, combinations)
+    return gather_roles(data, roles, steps, id=id, order=order)
+
+
+def find_roles(data: Any, inputs: Any, sequence: Any, combinations: Any = None) -> Roles:
+    """The roles that the user gives to columns, or that windows bring along; see `gather`."""
     if isinstance(data, Windows):
         _check_windows(data, inputs, sequence)
-        return _infer(data.raw, replace(data.roles, combinations=joint), windows=data)
-    roles = replace(parse_roles(inputs, sequence), combinations=joint)
+        roles = data.roles
+    else:
+        roles = parse_roles(inputs, sequence)
+    return replace(roles, combinations=parse_combinations(combinations))
+
+
+def gather_roles(
+    data: Any,
+    roles: Roles,
+    steps: Any = None,
+    *,
+    id: str | None = None,  # noqa: A002
+    order: str | None = None,
+) -> tuple[Schema, Examples]:
+    """As `gather`, with the roles of the columns."""
+    if isinstance(data, Windows):
+        return _infer(data.raw, roles, windows=data)
     return _infer(_collect(data, steps, roles, id, order, ()), roles, id=id, order=order)
 
 
-def left_open(schema: Schema, data: Any, inputs: Any, sequence: Any) -> set[str]:
-    """Numbers of a step whose distribution is open, by name, and as `name.transform` those whose transform is open.
+def open_transforms(schema: Schema, roles: Roles) -> set[str]:
+    """Names of the numbers of a step whose distribution and transform the user left to be chosen.
 
     Args:
-        schema: what `gather` made of the data.
-        data: as for `gather`.
-        inputs: as for `gather`.
-        sequence: as for `gather`.
+        schema: what `gather_roles` made of the data.
+        roles: what the user gave.
     """
-    roles = data.roles if isinstance(data, Windows) else parse_roles(inputs, sequence)
-    open_ = set()
-    for item in schema.steps:
-        asked = roles.overrides.get(item.name, item)
-        if isinstance(item, Number) and (asked is item or (isinstance(asked, Number) and asked.distribution == "auto")):
-            open_.add(item.name)
-            if asked is item or (isinstance(asked, Number) and asked.transform == "auto"):
-                open_.add(f"{item.name}.transform")
-    return open_
+    given = roles.overrides
+    numbers = {item.name: given.get(item.name, item) for item in schema.steps if isinstance(item, Number)}
+    return {
+        name
+        for name, asked in numbers.items()
+        if name not in given or (isinstance(asked, Number) and asked.distribution == asked.transform == "auto")
+    }
 
 
 Check = Callable[[Examples], list[SchemaError]]

@@ -20,10 +20,10 @@ from unspool.evaluation.section import Cell, Column, Measured, Section, Table
 from unspool.evaluation.sides import sides
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
-from unspool.training.batching import validation_split
+from unspool.options import Feeding
+from unspool.training.batching import TrainingData, validation_split
 from unspool.training.defaults import plan
-from unspool.training.train_step import Feeding
-from unspool.training.trainer import TrainingData, train
+from unspool.training.trainer import train
 
 NAME, TITLE = "feeding", "Would it help to be fed its own output while it learns?"
 FEEDINGS: tuple[Feeding, ...] = get_args(Feeding)

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from unspool.encoding.codec import Encoded
 from unspool.network.decoder import Net
-from unspool.training.train_step import score_all
+from unspool.training.scoring import score_all
 
 
 def scored(net: Net, encoded: Encoded) -> NDArray[np.float64]:

@@ -15,14 +15,7 @@ from numpy.typing import NDArray
 from unspool.constraints.base import Observed
 from unspool.encoding.columns import Origins
 from unspool.errors import OptionError
-from unspool.generation.sample_step import (
-    STREAM_STEPS,
-    ObservedSteps,
-    SequenceIds,
-    Supports,
-    advance,
-    launch,
-)
+from unspool.generation.sample_step import STREAM_STEPS, ObservedSteps, SequenceIds, Supports, advance, launch
 from unspool.network.decoder import Net
 from unspool.network.distributions.base import Distribution, Support, innermost
 from unspool.network.distributions.normal import Point

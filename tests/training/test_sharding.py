@@ -12,33 +12,33 @@ PROGRAM = """
 import json, sys
 import jax
 import numpy as np
-from unspool.runtime.devices import available, placed
-from unspool.network.distributions.normal import Normal
+from unspool.runtime.devices import available, put_on_devices
+from unspool.network.distributions.mixture import Normal
 from unspool.network.distributions.categorical import Categorical
-from unspool.network.decoder import Net, Shape, Symbols
+from unspool.network.decoder import Architecture, CategoricalInput, Net
 from unspool.options import Network
 from unspool.training.batching import Bucket
-from unspool.training.sharding import Spread
-from unspool.training.train_step import Recipe, Updates, copied, score, update
-from unspool.generation.beam import start
+from unspool.training.sharding import Sharding
+from unspool.training.scoring import score
+from unspool.training.train_step import UpdateBatch, UpdateConfig, copy_tree, new_train_state, update
 
 shards, K, B, T = int(sys.argv[1]), 50, 64, 4
-spread = Spread(min(available(), shards), shards)
+sharding = Sharding(min(available(), shards), shards)
 rng = np.random.default_rng(0)
-shape = Shape((Symbols(3),), (Categorical(3), Normal()), 3, 6, 4, Network(dropout=0.25))
-recipe = Recipe("scheduled", 1.0, 0.0)
+shape = Architecture((CategoricalInput(3),), (Categorical(3), Normal()), 3, 6, 4, Network(dropout=0.25))
+config = UpdateConfig("scheduled", 1.0, 0.0)
 values = rng.integers(0, 3, (K, B, T)).astype(np.int32), rng.normal(size=(K, B, T)).astype(np.float32)
 data = Bucket((rng.integers(0, 3, (K, B)).astype(np.int32),), values, rng.integers(0, T, (K, B)).astype(np.int32))
 every = np.ones(K, np.float32)
 shares = np.linspace(0, 1, K).astype(np.float32)
-updates = Updates(data, np.zeros(K, np.int32), np.ones((K, B), np.float32), 0.01 * every, shares)
-learner = copied(placed(start(Net(np.random.default_rng(0), shape), recipe), spread.devices))
-learner, seen = update(
-    recipe, spread, learner, updates.placed(spread.devices), np.int32(K), np.float32(1 / 200), jax.random.key(1)
+updates = UpdateBatch(data, np.zeros(K, np.int32), np.ones((K, B), np.float32), 0.01 * every, shares)
+state = copy_tree(put_on_devices(new_train_state(Net(np.random.default_rng(0), shape), config), sharding.devices))
+state, seen = update(
+    config, sharding, state, updates.placed(sharding.devices), np.int32(K), np.float32(1 / 200), jax.random.key(1)
 )
 bucket = jax.tree.map(lambda a: a[0], data)
-scores = [score(learner.net, bucket, free=free).ravel().tolist() for free in (False, True)]
-weights = np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(learner.net)])
+scores = [score(state.net, bucket, free=free).ravel().tolist() for free in (False, True)]
+weights = np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(state.net)])
 print(json.dumps([available(), weights.tolist(), scores]))
 """
 
