@@ -18,7 +18,7 @@ from benchmarks.results import page
 from benchmarks.results.criteria import Judged
 from benchmarks.results.rival import ours, theirs
 from benchmarks.results.tasks import TASKS, Task
-from unspool.evaluation.paths import made
+from unspool.evaluation.samples.generate import made
 from unspool.model import OneToMany
 
 AGAINST = ("storms", "pbcseq")

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unspool.dataset.examples import Examples
-from unspool.evaluation.figures import by_sequence, kolmogorov_smirnov
-from unspool.evaluation.section import Measured
+from unspool.evaluation.document import Measured
+from unspool.evaluation.samples.statistics import by_sequence, kolmogorov_smirnov
 from unspool.model import OneToMany
 from unspool.report.report import Report
 

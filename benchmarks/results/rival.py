@@ -15,10 +15,10 @@ import pandas as pd
 from benchmarks.results.tasks import Task
 from unspool.dataset.examples import Examples
 from unspool.encoding.monotone import IncrementEncoder
-from unspool.evaluation.generated import sections
-from unspool.evaluation.paths import made
-from unspool.evaluation.section import Section
-from unspool.evaluation.sides import material
+from unspool.evaluation.document import Section
+from unspool.evaluation.samples.generate import made
+from unspool.evaluation.samples.sample_set import material
+from unspool.evaluation.sections.generated import sections
 from unspool.model import OneToMany
 from unspool.schema.fields import Category, Flag
 

@@ -232,7 +232,7 @@ class OneToMany:
 
     def log_prob_by_field(self, data: Any, steps: Any = None) -> NDArray[np.float64]:
         """As `log_prob`, (N, F) or (N, F + 1): a column per step field, then the stops where lengths vary."""
-        from unspool.evaluation.nats import scored
+        from unspool.evaluation.samples.nats import scored
 
         self._fitted()
         return scored(self.net_, self.codec_.encode(self.codec_.gather(data, steps)))

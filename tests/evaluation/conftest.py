@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from unspool.dataset.examples import Examples
-from unspool.evaluation.sides import Material, Side, material
+from unspool.evaluation.samples.sample_set import Material, Side, material
 from unspool.schema.fields import Category, Number, Schema
 from unspool.tables.columns import offsets_from_lengths
 
@@ -20,7 +20,7 @@ class Law(NamedTuple):
     """x is an autoregression around the input, y is zero, missing or log-normal, mood a Markov chain."""
 
     shift: float = 0.0
-    sharding: float = 1.0
+    spread: float = 1.0
     echo: float = 0.6
     zeros: float = 0.3
     missing: float = 0.1
@@ -43,7 +43,7 @@ def draw(seed, inputs, samples=1, law=Law()):  # noqa: B008
     centre = inputs["level"] + 2 * group + law.shift
     x = np.zeros((n, longest))
     mood = np.zeros((n, longest), np.int64)
-    noise = rng.normal(size=(n, longest)) * law.sharding
+    noise = rng.normal(size=(n, longest)) * law.spread
     stay, fresh = rng.random((n, longest)) < law.sticky, rng.integers(0, 3, (n, longest))
     for t in range(longest):
         past = x[:, t - 1] - centre if t else 0.0

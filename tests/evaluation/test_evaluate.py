@@ -5,9 +5,9 @@ import pytest
 
 import unspool as us
 from unspool.errors import DataError, OptionError, SchemaError
-from unspool.evaluation import scores
-from unspool.evaluation.nats import scored_by_band
-from unspool.evaluation.paths import made
+from unspool.evaluation.samples.generate import made
+from unspool.evaluation.samples.nats import scored_by_band
+from unspool.evaluation.sections import forecasts
 from unspool.report.report import read_report
 
 pytestmark = pytest.mark.slow
@@ -137,7 +137,7 @@ def test_an_extra_that_is_missing_leaves_its_sections_out_and_is_named(model, mo
     report = model.evaluate(TEST, train=TRAIN, samples=12)
     absent = {section.name: section.verdict for section in report.sections if not section.made}
     assert "unspool[report]" in absent["paths"]
-    assert scores.TITLE in str(report)
+    assert forecasts.TITLE in str(report)
     assert report.section("nats").made
 
 

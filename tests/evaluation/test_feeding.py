@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import unspool as us
+from unspool.evaluation.document import Measured
 from unspool.evaluation.feeding import FEEDINGS, Fed, compared
-from unspool.evaluation.section import Measured
 
 pytest.importorskip("scipy.spatial")
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unspool.evaluation.figures import kolmogorov_smirnov
+from unspool.evaluation.samples.statistics import kolmogorov_smirnov
 from unspool.generation import calibration
 from unspool.generation.calibration import calibration_rows, logit_shift, match_marginals
 from unspool.generation.sampler import SampleRequest, sample_sequences

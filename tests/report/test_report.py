@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from unspool.errors import DataError, FileError, OptionError
-from unspool.evaluation.section import Column, Measured, Panel, Picture, Section, Table, Trace
+from unspool.evaluation.document import Column, Measured, Panel, Picture, Section, Table, Trace
 from unspool.report.cells import shown
 from unspool.report.report import Report, read_report
 from unspool.report.text import table_lines

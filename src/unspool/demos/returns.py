@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unspool.dataset.windows import Windows, windows
 from unspool.demos.shared import compare, keep
-from unspool.evaluation.returns import constant_student, garch_student
+from unspool.evaluation.baselines.garch import constant_student, garch_student
 from unspool.model import OneToMany
 from unspool.tables.columns import take
 

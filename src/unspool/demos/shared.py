@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.evaluation.ngram import Tokens, best_order, witten_bell
+from unspool.evaluation.baselines.ngram import Tokens, best_order, witten_bell
 from unspool.model import OneToMany
 
 Columns = Mapping[str, list[Any]]

@@ -11,21 +11,21 @@ from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec, Encoded
 from unspool.errors import DataError, TrainingError
 from unspool.evaluation import feeding
-from unspool.evaluation.baselines import Task, baselines
-from unspool.evaluation.bootstrap import block_bootstrap
-from unspool.evaluation.conditioning import conditioning
-from unspool.evaluation.evidence import evidence, targets
-from unspool.evaluation.figures import evenly
-from unspool.evaluation.generated import guarded, sections
-from unspool.evaluation.likelihood import likelihood
-from unspool.evaluation.nats import scored
-from unspool.evaluation.paths import made
-from unspool.evaluation.returns import garch_windows
-from unspool.evaluation.section import Section
-from unspool.evaluation.sides import Material, Side, material
-from unspool.evaluation.sides import sides as sides_alike
-from unspool.evaluation.simulated import autoregressive, independent
-from unspool.evaluation.surprise import surprise
+from unspool.evaluation.baselines.bootstrap import block_bootstrap
+from unspool.evaluation.baselines.garch import garch_windows
+from unspool.evaluation.baselines.likelihoods import Task, baselines
+from unspool.evaluation.baselines.simulated import autoregressive, independent
+from unspool.evaluation.document import Section
+from unspool.evaluation.samples.evidence import evidence, targets
+from unspool.evaluation.samples.generate import made
+from unspool.evaluation.samples.nats import scored
+from unspool.evaluation.samples.sample_set import Material, Side, material
+from unspool.evaluation.samples.sample_set import sides as sides_alike
+from unspool.evaluation.samples.scoring import surprise
+from unspool.evaluation.samples.statistics import evenly
+from unspool.evaluation.sections.generated import guarded, sections
+from unspool.evaluation.sections.input_use import conditioning
+from unspool.evaluation.sections.likelihood import likelihood
 from unspool.network.decoder import Net
 from unspool.schema.fields import Schema, Text
 from unspool.training.batching import validation_split

@@ -10,14 +10,14 @@ from unspool.config import Config
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec
 from unspool.errors import TrainingError
-from unspool.evaluation import detector
-from unspool.evaluation.ensembles import MEMBERS, energy
-from unspool.evaluation.figures import by_sequence, evenly, ratio, spread
-from unspool.evaluation.nats import scored
-from unspool.evaluation.paths import made
-from unspool.evaluation.scores import WHOLE
-from unspool.evaluation.section import Cell, Column, Measured, Section, Table
-from unspool.evaluation.sides import sides
+from unspool.evaluation.document import Cell, Column, Measured, Section, Table
+from unspool.evaluation.samples.generate import made
+from unspool.evaluation.samples.nats import scored
+from unspool.evaluation.samples.proper_scores import MEMBERS, energy
+from unspool.evaluation.samples.sample_set import sides
+from unspool.evaluation.samples.statistics import by_sequence, evenly, ratio, spread
+from unspool.evaluation.sections import detector
+from unspool.evaluation.sections.forecasts import WHOLE
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
 from unspool.training.batching import validation_split

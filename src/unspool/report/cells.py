@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from unspool.evaluation.section import Cell, Column, Measured, Table
+from unspool.evaluation.document import Cell, Column, Measured, Table
 
 DASH = "–"
 

@@ -5,7 +5,7 @@ import os
 import msgspec
 
 from unspool.errors import DataError, OptionError
-from unspool.evaluation.section import Section
+from unspool.evaluation.document import Section
 from unspool.runtime.atomic_files import atomic, suffix
 
 
@@ -74,7 +74,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def to_html(self) -> str:
         """One page that needs nothing else: styles and pictures are in it. Pictures need the extra `plot`."""
-        from unspool.report.page import as_page
+        from unspool.report.html import as_page
 
         return as_page(self.title, self.notes, self.sections, self._told)
 

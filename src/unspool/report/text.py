@@ -2,7 +2,7 @@
 
 import textwrap
 
-from unspool.evaluation.section import Section, Table
+from unspool.evaluation.document import Section, Table
 from unspool.report.cells import Shown, shown
 
 WIDTH = 100

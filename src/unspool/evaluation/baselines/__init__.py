@@ -1,0 +1,1 @@
+"""The simplest models that could work: likelihoods for held-out data, and paths beside generated ones."""
