@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
+from unspool.dataset.clusters import independent_clusters
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec, Encoded, encode_step
 from unspool.encoding.fit import fit_step
@@ -311,7 +312,7 @@ def _trial(
 
 
 def clustered_sums(scores: NDArray[np.float64], starts: NDArray[np.int64] | None, length: int) -> NDArray[np.float64]:
-    """Scores of what is evidence by itself: of windows that overlap, all that start within one window's length are one.
+    """Sums of scores over the clusters of sequences that are independent of each other; see `independent_clusters`.
 
     Args:
         scores: (N, ...) of sequences.
@@ -319,13 +320,13 @@ def clustered_sums(scores: NDArray[np.float64], starts: NDArray[np.int64] | None
         length: of a window.
 
     Examples:
-        >>> pieces(np.ones((4, 1)), np.array([0, 1, 20, 21]), 20).tolist()
+        >>> clustered_sums(np.ones((4, 1)), np.array([0, 1, 40, 41]), 20).tolist()
         [[2.0], [2.0]]
     """
     if starts is None:
         return scores
-    _, piece = np.unique(starts // max(length, 1), return_inverse=True)
-    return np.stack([np.bincount(piece, column) for column in scores.T], 1)
+    _, cluster = np.unique(independent_clusters(starts, length, len(scores)), return_inverse=True)
+    return np.stack([np.bincount(cluster, column) for column in scores.T], 1)
 
 
 def _reading(net: Net, read: Sequence[NDArray[np.bool_]]) -> Net:

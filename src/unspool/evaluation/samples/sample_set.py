@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unspool.dataset.clusters import independent_clusters
 from unspool.dataset.examples import Examples
 from unspool.errors import DataError
 from unspool.evaluation.samples.laid import Laid
@@ -16,8 +17,6 @@ from unspool.tables.columns import offsets_from_lengths, ragged_indices
 
 ABSENT = -1
 """The code of a missing symbol."""
-SPANNED = 2
-"""Lengths of a window that one cluster of overlapping windows spans."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +173,7 @@ def sides(schema: Schema, *examples: Examples) -> tuple[Side, ...]:
 def _clusters(examples: Examples) -> NDArray[np.int64] | None:
     if examples.starts is None:
         return None
-    return np.asarray(examples.starts // (SPANNED * max(examples.gap, 1)), np.int64)
+    return independent_clusters(examples.starts, examples.gap, len(examples))
 
 
 def _numeric(item: AnyField, column: NDArray[Any]) -> bool:
