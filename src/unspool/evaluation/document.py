@@ -1,17 +1,19 @@
 """What a report is made of: sections of tables and pictures, as plain data that text, JSON and HTML show alike."""
 
+import functools
 import math
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, ParamSpec
 
 import msgspec
 import numpy as np
 
-from unspool.errors import DataError
+from unspool.errors import DataError, MissingExtra
 
 
 class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A figure with its standard error, both in the units of its column; the error is None where none can be given."""
+    """A figure with its standard error, both in the units of its column. The error is None where it is unknown."""
 
     value: float | None
     error: float | None = None
@@ -22,7 +24,7 @@ class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 Cell = str | int | float | Measured | None
-"""What a table holds. None is a figure that does not apply, and is shown as a dash."""
+"""What a table holds. None means that no figure applies; it is shown as a dash."""
 
 
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,7 +34,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         name: what it holds, with the unit.
         form: `"text"`, `"number"`, `"count"` (whole numbers), or `"percent"` (of shares from 0 to 1).
         digits: after the decimal point, of numbers and per cents.
-        better: which of two figures is better, if any; the best of the column is then marked.
+        better: which of two figures is better, if any. The best figure of the column is then marked.
     """
 
     name: str
@@ -48,9 +50,9 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         title: what they are figures of.
         columns: what each column holds.
         rows: one cell per column; NaN and infinity become None.
-        note: one or two sentences on how to read it, below the table.
-        own: positions of the rows that are the model's own, which are set off from those of its rivals.
-        across: the best figure is marked in every row, rather than in every column.
+        note: one or two sentences on how to read the table, shown below it.
+        own: positions of the rows of the model itself, which are set off from those of baselines.
+        across: mark the best figure of every row, rather than of every column.
 
     Raises:
         DataError: a row with more or fewer cells than there are columns.
@@ -75,21 +77,21 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         msgspec.structs.force_setattr(self, "rows", tuple(tuple(map(_cell, row)) for row in self.rows))
 
 
-Role = Literal["model", "real", "rival", "reference"]
-"""Whose figures a line shows; a role has one colour in all of a report. A reference is what perfection looks like."""
+Role = Literal["model", "real", "baseline", "reference"]
+"""Whose figures a line shows. A role has one colour in the whole report. A reference shows a perfect model."""
 
 
 class Trace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line, row of points or of bars.
+    """One line, or one row of points or bars.
 
     Args:
-        name: in the key; an empty one has no entry there.
+        name: in the key. A trace with an empty name has no entry there.
         x: positions, or names of bars.
         y: (as many) heights; None leaves a gap.
         low: the lower edge of a band around y, if there is one.
         high: its upper edge.
-        mark: how it is drawn.
-        role: whose figures they are.
+        mark: how the trace is drawn.
+        role: whose figures the trace shows.
     """
 
     name: str
@@ -109,7 +111,7 @@ class Trace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Panel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One pair of axes with what is drawn in it."""
+    """One pair of axes with its traces."""
 
     title: str
     x: str
@@ -118,7 +120,7 @@ class Panel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Picture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="picture"):
-    """Panels side by side under one title, with a note on how to read them; the HTML page draws it."""
+    """Panels side by side under one title, with a note on how to read them. The HTML page draws them."""
 
     title: str
     panels: tuple[Panel, ...]
@@ -129,12 +131,12 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One question that a report answers.
 
     Args:
-        name: a short key for programs, such as `"length"`.
-        title: the question or subject, for people.
-        verdict: one sentence that answers it in words; where the section could not be made, why, and what to do.
+        name: a short key for programs, such as `"lengths"`.
+        title: the question, for people.
+        verdict: one sentence that answers the question; of a section that is not available, the reason.
         parts: tables and pictures, in their order.
-        figures: the numbers behind the verdict by a name that stays the same, for programs.
-        made: False where the section could not be made.
+        figures: the numbers behind the verdict, by a name that stays the same, for programs.
+        available: whether the data and the installed packages allowed the section.
     """
 
     name: str
@@ -142,10 +144,51 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verdict: str
     parts: tuple[Table | Picture, ...] = ()
     figures: dict[str, float | None] = {}
-    made: bool = True
+    available: bool = True
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "figures", {name: _number(x) for name, x in self.figures.items()})
+
+
+class Findings(NamedTuple):
+    """What a function finds out for its section; see `Section` for the attributes."""
+
+    verdict: str
+    parts: tuple[Table | Picture, ...] = ()
+    figures: Mapping[str, float | None] = MappingProxyType({})
+    available: bool = True
+
+
+P = ParamSpec("P")
+
+
+def answers(name: str, title: str) -> Callable[[Callable[P, Findings]], Callable[P, Section]]:
+    """Make a function that returns `Findings` one that returns the `Section` with this name and title.
+
+    A package that is not installed makes the section unavailable, and the verdict then says how to install the package.
+    Sequences that grew without bound have figures beyond all limits: NumPy does not warn, and the report shows dashes.
+
+    Examples:
+        >>> @answers("size", "How large is it?")
+        ... def size(x):
+        ...     return Findings(f"It is {x}.", figures={"size": x})
+        >>> size(3.0).name, size(3.0).verdict
+        ('size', 'It is 3.0.')
+    """
+
+    def decorate(find: Callable[P, Findings]) -> Callable[P, Section]:
+        @functools.wraps(find)
+        def section(*args: P.args, **options: P.kwargs) -> Section:
+            try:
+                with np.errstate(over="ignore", invalid="ignore"):
+                    found = find(*args, **options)
+            except MissingExtra as error:
+                found = Findings(str(error), available=False)
+            return Section(name, title, found.verdict, found.parts, dict(found.figures), found.available)
+
+        return section
+
+    return decorate
 
 
 def numbers(values: Iterable[Any]) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ from unspool.plots.canvas import INK, LINE, MUTED, dress, figure, plain
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS: dict[Role, str] = {"model": "#0072b2", "real": "#010101", "rival": "#d55e00", "reference": "#999999"}
+COLOURS: dict[Role, str] = {"model": "#0072b2", "real": "#010101", "baseline": "#d55e00", "reference": "#999999"}
 """Stand-ins: `page.css` has the colours of the same names for light and for dark backgrounds."""
 VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", **{colour: role for role, colour in COLOURS.items()}}
 ACROSS, WIDTH, HEIGHT, NAMED = 3, 3.3, 2.4, 0.27

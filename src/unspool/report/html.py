@@ -1,4 +1,4 @@
-"""A report as one HTML page that fetches nothing: styles and pictures are in it, for light and dark backgrounds."""
+"""A report as one HTML page that fetches nothing: it holds its styles and pictures, for light and dark backgrounds."""
 
 import html
 import importlib.resources
@@ -8,26 +8,29 @@ from unspool.evaluation.document import Picture, Section, Table
 from unspool.report.cells import Shown, shown
 
 
-def as_page(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], observed: dict[str, str]) -> str:
-    """All of a report; without matplotlib every picture is a line that says how to get it."""
+def as_page(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], facts: dict[str, str]) -> str:
+    """A whole report. Without matplotlib a line in the place of each picture says how to install it."""
     style = importlib.resources.files("unspool.report").joinpath("page.css").read_text("utf-8")
     bullets = "".join(
         f'<li><a href="#{_text(one.name)}">{_text(one.title)}</a> {_text(one.verdict)}</li>'
         for one in sections
-        if one.made
+        if one.available
     )
-    absent = "".join(f"<li><b>{_text(one.title)}</b> {_text(one.verdict)}</li>" for one in sections if not one.made)
-    if absent:
-        absent = f'<section class="absent"><h2>What could not be judged</h2><ul>{absent}</ul></section>\n'
+    unavailable = "".join(
+        f"<li><b>{_text(one.title)}</b> {_text(one.verdict)}</li>" for one in sections if not one.available
+    )
+    if unavailable:
+        heading = "<h2>What could not be judged</h2>"
+        unavailable = f'<section class="unavailable">{heading}<ul>{unavailable}</ul></section>\n'
     warnings = "".join(f'<p class="note">{_text(note)}</p>' for note in notes)
-    told = "".join(f"<dt>{_text(name)}</dt><dd>{_text(fact)}</dd>" for name, fact in observed.items())
+    details = "".join(f"<dt>{_text(name)}</dt><dd>{_text(fact)}</dd>" for name, fact in facts.items())
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{_text(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
         f"<header><h1>{_text(title)}</h1>{warnings}<ul>{bullets}</ul></header>\n"
-        f"{''.join(_section(one) for one in sections if one.made)}{absent}"
-        f'<section id="judged"><h2>What was judged</h2><dl>{told}</dl></section>\n'
+        f"{''.join(_section(one) for one in sections if one.available)}{unavailable}"
+        f'<section id="judged"><h2>What was judged</h2><dl>{details}</dl></section>\n'
         "</main>\n</body>\n</html>\n"
     )
 

@@ -1,128 +1,80 @@
-"""Baselines for returns: a constant Student's t, and GARCH(1,1) with Student's t."""
+"""The baseline for windows of returns: GARCH(1,1) with Student's t, which knows every day before."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from unspool.dataset.examples import Examples
 from unspool.errors import MissingExtra
+from unspool.evaluation.samples.sample_set import SampleSet
+from unspool.evaluation.samples.statistics import Codes, Reals, are_returns
+
+GARCH_NAME = "GARCH(1,1)-t, every day before known"
 
 
-def constant_student(train: NDArray[np.float64], test: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-density of each test return under one Student's t fitted to the training returns by maximum likelihood.
-
-    Raises:
-        MissingExtra: SciPy is not installed.
-    """
-    try:
-        from scipy import stats
-    except ImportError:
-        raise MissingExtra("constant_student", "SciPy", "none", "pip install 'unspool[report]'") from None
-    return np.asarray(stats.t.logpdf(test, *stats.t.fit(train)))
-
-
-def garch_student(returns: NDArray[np.float64], train: int) -> NDArray[np.float64]:
-    """Log-density of every return under GARCH(1,1)-t (Bollerslev 1987), one day ahead, given all days before.
-
-    Args:
-        returns: daily log-returns, the training days first.
-        train: how many of them the parameters are fitted to.
-
-    Raises:
-        MissingExtra: the package `arch` is not installed.
-    """
-    garch = _fitted(returns, train)
-    shocks = 100 * returns - garch.mean
-    density = garch.noise.loglikelihood(np.array([garch.freedom]), shocks, garch.variance, individual=True)
-    return np.asarray(density) + np.log(100)
-
-
-def garch_paths(
-    returns: NDArray[np.float64], train: int, at: NDArray[np.int64], length: int, samples: int, seed: int
-) -> NDArray[np.float64]:
-    """Paths that GARCH(1,1)-t draws from some days on, each after all real returns before it.
+@dataclass(frozen=True, eq=False)
+class Garch:
+    """A fitted GARCH(1,1)-t (Bollerslev 1987) of returns in per cent, over a series of T days.
 
         r_t = mean + s_t z_t,   s_t^2 = constant + news (s_{t-1} z_{t-1})^2 + memory s_{t-1}^2
 
-    with z of a Student's t of variance one (Bollerslev 1987). The first s is that of the returns up to the day before.
+    with z of a Student's t of variance one.
 
-    Args:
-        returns: daily log-returns, the training days first.
-        train: how many of them the parameters are fitted to.
-        at: (N,) the positions of the first days that are drawn.
-        length: days of a path.
-        samples: paths from each.
-        seed: of the draws.
-
-    Returns:
-        (N, samples, length) log-returns.
-
-    Raises:
-        MissingExtra: the package `arch` is not installed.
+    Attributes:
+        mean: of returns.
+        constant: see the formula.
+        news: see the formula.
+        memory: see the formula.
+        freedom: degrees of freedom of z.
+        variance: (T,) s_t^2, given all days before.
+        percent: (T,) the returns.
+        density: the density of z, of the package `arch`.
     """
-    garch = _fitted(returns, train)
-    rng = np.random.default_rng([seed, 11])
-    variance = np.repeat(garch.variance[at, None], samples, axis=1)
-    paths = np.empty((len(at), samples, length))
-    unit = np.sqrt((garch.freedom - 2) / garch.freedom)
-    for t in range(length):
-        shock = np.sqrt(variance) * unit * rng.standard_t(garch.freedom, variance.shape)
-        paths[..., t] = (garch.mean + shock) / 100
-        variance = garch.constant + garch.news * shock**2 + garch.memory * variance
-    return paths
-
-
-def garch_windows(train: Examples, test: Examples, asked: Examples, samples: int, seed: int) -> Examples | None:
-    """Paths of GARCH(1,1)-t for windows of returns, each after all that is known of the days before it.
-
-    These are the days of the windows to learn from, and of those held out up to the first day of each.
-
-    Args:
-        train: to learn from.
-        test: all windows held out, whose days join to one series.
-        asked: those of them that paths are made for.
-        samples: paths for each, row after row.
-        seed: of the draws.
-
-    Returns:
-        None where the steps are not one number that behaves as returns do, or the package `arch` is not installed.
-    """
-    (name, *more) = test.steps
-    if (
-        more
-        or asked.starts is None
-        or test.starts is None
-        or any(x.steps[name].dtype.kind != "f" for x in (train, test))
-    ):
-        return None
-    learned, judged = (rejoined(side.steps[name], side.offsets, side.starts) for side in (train, test))
-    if learned is None or judged is None or not is_return(learned[0]):
-        return None
-    days = len(learned[0])
-    length = int(asked.lengths[0])
-    try:
-        at = days + asked.starts - test.starts.min()
-        paths = garch_paths(np.concatenate([learned[0], judged[0]]), days, at, length, samples, seed)
-    except MissingExtra:
-        return None
-    inputs = {name: np.repeat(column, samples, axis=0) for name, column in asked.inputs.items()}
-    return Examples(inputs, {name: paths.ravel()}, np.arange(len(at) * samples + 1) * length, location="GARCH(1,1)-t")
-
-
-class _Garch(NamedTuple):
-    """A fitted GARCH(1,1)-t, in per cent, with (T,) the variance of each day given all days before."""
 
     mean: float
     constant: float
     news: float
     memory: float
     freedom: float
-    variance: NDArray[np.float64]
-    noise: Any
+    variance: Reals
+    percent: Reals
+    density: Any
+
+    def log_prob(self) -> Reals:
+        """(T,) log-density of every return, one day ahead, given all days before."""
+        shocks, freedom = self.percent - self.mean, np.array([self.freedom])
+        return np.asarray(self.density.loglikelihood(freedom, shocks, self.variance, individual=True)) + np.log(100)
+
+    def draw(self, at: Codes, length: int, samples: int, seed: int) -> Reals:
+        """(N, samples, length) log-returns from some days on, each sequence after all real returns before it.
+
+        Args:
+            at: (N,) the positions of the first days that are drawn.
+            length: days of a sequence.
+            samples: sequences from each day.
+            seed: of the draws.
+        """
+        rng = np.random.default_rng([seed, 11])
+        variance = np.repeat(self.variance[at, None], samples, axis=1)
+        out = np.empty((len(at), samples, length))
+        unit = np.sqrt((self.freedom - 2) / self.freedom)
+        for t in range(length):
+            shock = np.sqrt(variance) * unit * rng.standard_t(self.freedom, variance.shape)
+            out[..., t] = (self.mean + shock) / 100
+            variance = self.constant + self.news * shock**2 + self.memory * variance
+        return out
 
 
-def _fitted(returns: NDArray[np.float64], train: int) -> _Garch:
+def fit_garch(returns: Reals, train: int) -> Garch:
+    """Fit to the first days of a series of daily log-returns by maximum likelihood.
+
+    Args:
+        returns: (T,) the training days first.
+        train: how many of the days the parameters are fitted to.
+
+    Raises:
+        MissingExtra: the package `arch` is not installed.
+    """
     try:
         from arch import arch_model
     except ImportError:
@@ -132,41 +84,78 @@ def _fitted(returns: NDArray[np.float64], train: int) -> _Garch:
     model = arch_model(percent, dist="t")
     variance = np.asarray(model.fix(parameters).conditional_volatility) ** 2
     mean, constant, news, memory, freedom = parameters.to_numpy().tolist()
-    return _Garch(mean, constant, news, memory, freedom, variance, model.distribution)
+    return Garch(mean, constant, news, memory, freedom, variance, percent, model.distribution)
 
 
-def rejoined(
-    values: NDArray[np.float64], offsets: NDArray[np.int64], starts: NDArray[np.int64] | None
-) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
-    """The series that windows were cut from, and where in it each of their steps is.
+@dataclass(frozen=True, eq=False)
+class WindowedGarch:
+    """A GARCH(1,1)-t fitted to the days of training windows.
+
+    Attributes:
+        garch: over the days of the training windows and, after them, those of the held-out windows.
+        days: of the training windows.
+        first: position in its series of the first held-out day.
+        at: (S,) the held-out day of every step of the held-out windows, from 0.
+    """
+
+    garch: Garch
+    days: int
+    first: int
+    at: Codes
+
+    @classmethod
+    def fit(cls, train: SampleSet, test: SampleSet) -> "WindowedGarch | None":
+        """The fit; None unless the only field is windows of returns, and the package `arch` is installed.
+
+        Args:
+            train: windows to learn from, a scorable set.
+            test: held-out windows, a scorable set.
+        """
+        if len(train.numbers) != 1 or train.symbols or train.starts is None or test.starts is None:
+            return None
+        (name,) = train.numbers
+        learned, judged = (rejoined(part.numbers[name], part) for part in (train, test))
+        if learned is None or judged is None:
+            return None
+        days = len(learned[0])
+        if not are_returns(learned[0], np.array([0, days])):
+            return None
+        try:
+            garch = fit_garch(np.concatenate([learned[0], judged[0]]), days)
+        except MissingExtra:
+            return None
+        return cls(garch, days, int(test.starts.min()), judged[1])
+
+    def log_prob(self) -> Reals:
+        """(S,) log-density of every step of the held-out windows."""
+        return self.garch.log_prob()[self.days :][self.at]
+
+    def draw(self, windows: SampleSet, samples: int, seed: int) -> SampleSet:
+        """Forecasts for some held-out windows, `samples` for each, row after row."""
+        (name,), length = windows.numbers, int(windows.lengths[0])
+        at = self.days + np.asarray(windows.starts) - self.first
+        drawn = self.garch.draw(at, length, samples, seed)
+        return SampleSet(np.arange(len(at) * samples + 1) * length, {name: drawn.ravel()})
+
+
+def rejoined(values: Reals, windows: SampleSet) -> tuple[Reals, Codes] | None:
+    """The series that windows were cut from, and (S,) the position in the series of each of their steps.
 
     Args:
-        values: (S,) of all windows laid end to end.
-        offsets: (N + 1,).
-        starts: (N,) where each window begins; None for what are no windows.
+        values: (S,) of all windows end to end.
+        windows: where each window begins.
 
     Returns:
         None where the windows don't cover one stretch without a hole, or a value is missing.
 
     Examples:
-        >>> rejoined(np.array([1.0, 2.0, 2.0, 3.0]), np.array([0, 2, 4]), np.array([5, 6]))
+        >>> windows = SampleSet(np.array([0, 2, 4]), starts=np.array([5, 6]))
+        >>> rejoined(np.array([1.0, 2.0, 2.0, 3.0]), windows)
         (array([1., 2., 3.]), array([0, 1, 1, 2]))
     """
-    if starts is None or not len(values) or np.isnan(values).any():
+    if windows.starts is None or not len(values) or np.isnan(values).any():
         return None
-    lengths = np.diff(offsets)
-    at = np.repeat(starts - starts.min(), lengths) + np.arange(len(values)) - np.repeat(offsets[:-1], lengths)
+    at = (windows.starts - windows.starts.min())[windows.owner] + windows.position
     series = np.full(int(at.max()) + 1, np.nan)
     series[at] = values
     return None if np.isnan(series).any() else (series, at)
-
-
-def is_return(series: NDArray[np.float64]) -> bool:
-    """Whether a series behaves as returns do (Cont 2001, "Empirical properties of asset returns").
-
-    They change sign, are next to uncorrelated from one to the next, but their sizes are correlated.
-    """
-    if len(series) < 250 or not series.std() or abs(series.mean()) > 0.5 * series.std():
-        return False
-    after = lambda x: float(np.corrcoef(x[:-1], x[1:])[0, 1])  # noqa: E731
-    return abs(after(series)) < 0.2 and after(np.abs(series)) > 2 / float(np.sqrt(len(series)))

@@ -1,17 +1,17 @@
-"""Baselines for when a sequence ends."""
+"""The baseline for lengths: the hazard of stopping by position."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unspool.evaluation.baselines.ngram import interpolated, numbered
-from unspool.evaluation.samples.evidence import Evidence
+from unspool.evaluation.samples.sample_set import SampleSet
 from unspool.tables.columns import offsets_from_lengths
 
-COARSE = (256, 64, 16, 4, 1)
+BAND_WIDTHS = (256, 64, 16, 4, 1)
 """Widths of the bands of positions that back off to each other, from the widest."""
 
 
-def hazard_nats(train: Evidence, test: Evidence, *, grouped: bool = False) -> NDArray[np.float64]:
+def hazard_nats(train: SampleSet, test: SampleSet, *, grouped: bool = False) -> NDArray[np.float64]:
     """(N,) nats of all decisions to go on, and of the one to stop, from the position alone, or with the inputs.
 
     A sequence of n steps has n decisions to go on and one to stop. Their hazard at a position is interpolated as in
@@ -33,7 +33,7 @@ def hazard_nats(train: Evidence, test: Evidence, *, grouped: bool = False) -> ND
         both = np.concatenate([train.groups, test.groups])
         groups = np.repeat(np.unique(both, return_inverse=True)[1], lengths)
     p = interpolated(np.zeros_like(ends), ends, ends, np.full(len(ends), 0.5), known)
-    for width in COARSE:
+    for width in BAND_WIDTHS:
         band = position // width
         p = interpolated(band, ends, ends, p, known)
         if groups is not None:

@@ -1,199 +1,189 @@
-"""The simplest things that could work: rivals fitted to training sequences that give nats as the model does."""
+"""The likelihoods of all baselines, fitted to training sequences and measured as the likelihood of the model is."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from unspool.errors import MissingExtra
 from unspool.evaluation.baselines.autoregressive import autoregressive_number, independent_number
-from unspool.evaluation.baselines.garch import garch_student, is_return, rejoined
+from unspool.evaluation.baselines.garch import GARCH_NAME, WindowedGarch
 from unspool.evaluation.baselines.length import hazard_nats
-from unspool.evaluation.baselines.nearest import NEIGHBOURS, Looked, look_up, number_nats, stop_nats, symbol_nats, tried
-from unspool.evaluation.baselines.ngram import best_order, step_nats, witten_bell_parts
-from unspool.evaluation.samples.evidence import Evidence, Target
+from unspool.evaluation.baselines.nearest import (
+    NEIGHBOURS,
+    Neighbours,
+    look_up,
+    look_up_in_training,
+    nearest_number,
+    nearest_stops,
+    nearest_symbol,
+)
+from unspool.evaluation.baselines.ngram import best_order, ngram_scores, ngram_step_scores, tokens_of
+from unspool.evaluation.samples.sample_set import SampleSet, Target
+from unspool.evaluation.samples.statistics import Reals
 
-INNER = 0.1
+NEAREST_NAME = "nearest input"
+ORDER_VALIDATION_SHARE = 0.1
 """Share of the training sequences that the order of an n-gram is chosen on."""
-FLAG_ORDER = 2
-"""Steps that a gram of a flag of a block spans: itself and the one before."""
-CHUNK = 50_000
+MEMBER_ORDER = 2
+"""Steps that a gram of a member of a multi-label field spans: itself and the step before."""
+STEPS_PER_CHUNK = 50_000
 """Steps, about, whose neighbours are held at once."""
 
 
-Part = Callable[[Evidence], Evidence]
-"""What of the evidence is scored: all of it, or a block of flags."""
-
-
 class Scores(NamedTuple):
-    """What the model or a rival gives to held-out sequences.
+    """What the model or a baseline gives to held-out sequences.
 
     Attributes:
         name: in the tables.
-        nats: (N, C) log-probabilities, a column per step field and one for the stops where lengths vary; NaN where
-            it has nothing to say.
+        nats: (N, C) log-probabilities, a column per step field, and one for the stops where lengths vary.
     """
 
     name: str
-    nats: NDArray[np.float64]
+    nats: Reals
 
 
-class Task(NamedTuple):
-    """What baselines are asked.
+class LikelihoodTask(NamedTuple):
+    """What is predicted, from what.
 
     Attributes:
-        train: sequences to learn from.
-        test: sequences to score.
+        train: sequences to learn from, a scorable set.
+        test: sequences to score, a scorable set.
         targets: the step fields.
         stops: whether lengths vary.
-        seed: of all that is drawn.
+        seed: of all random draws.
     """
 
-    train: Evidence
-    test: Evidence
+    train: SampleSet
+    test: SampleSet
     targets: tuple[Target, ...]
     stops: bool
     seed: int
 
 
-def baselines(task: Task) -> list[Scores]:
-    """All that apply, from the plainest; each is fitted on `task.train` alone."""
+Part = tuple[str | None, Target]
+"""What one column of nats is the sum of: a field, or (with the field's name) a member of a multi-label field."""
+
+
+def baseline_scores(task: LikelihoodTask, neighbours: int, garch: WindowedGarch | None = None) -> list[Scores]:
+    """All baselines that apply, from the simplest. Each is fitted to `task.train` alone.
+
+    Args:
+        task: what is predicted.
+        neighbours: of the baseline "nearest input", see `best_neighbours`.
+        garch: where the steps are windows of returns.
+    """
     found = [_independent(task), _previous(task, grouped=False)]
     if task.train.groups is not None:
         found.append(_previous(task, grouped=True))
-    found.append(_nearest(task))
-    garch = _garch(task)
-    return [*found, garch] if garch else found
+    found.append(Scores(NEAREST_NAME, _nearest(task, neighbours)))
+    if garch is not None and task.targets[0].cell is None:
+        nats = garch.log_prob()
+        found.append(Scores(GARCH_NAME, _columns(task, lambda part: nats, lambda: np.zeros(len(task.test)))))
+    return found
 
 
-def _whole(evidence: Evidence) -> Evidence:
-    return evidence
+def _independent(task: LikelihoodTask) -> Scores:
+    """Every step is drawn anew from the marginal distributions; sequences end by the position alone."""
+
+    def nats(part: Part) -> Reals:
+        (train, test), target = _sets(task, part), part[1]
+        if target.symbols is None:
+            return independent_number(train, test, target)
+        known, asked = (tokens_of(one, one.symbols[target.name]) for one in (train, test))
+        return ngram_step_scores(known, asked, target.symbols, 1)
+
+    return Scores("independent steps", _columns(task, nats, lambda: hazard_nats(task.train, task.test)))
 
 
-def _independent(task: Task) -> Scores:
-    """Every step is drawn anew: marginal distributions, and ends by the position alone."""
-
-    def field(of: Part, target: Target) -> NDArray[np.float64]:
-        train, test = of(task.train), of(task.test)
-        if target.symbols is not None:
-            known, asked = (side.tokens(side.symbols[target.name]) for side in (train, test))
-            return step_nats(known, asked, target.symbols, 1)
-        return independent_number(train, test, target)
-
-    return Scores("independent steps", _columns(task, field, lambda: hazard_nats(task.train, task.test)))
-
-
-def _previous(task: Task, *, grouped: bool) -> Scores:
+def _previous(task: LikelihoodTask, *, grouped: bool) -> Scores:
     """Symbols by an n-gram, numbers by an autoregression of order one; with the input's symbols, or without."""
-    alone = len(task.targets) == 1 and task.targets[0].symbols is not None and task.stops
-    ends: list[NDArray[np.float64]] = []
-    orders: dict[str, int] = {}
+    ends_are_symbols = task.stops and [target.symbols is not None for target in task.targets] == [True]
+    ends: list[Reals] = []
+    orders: set[int] = set()
 
-    def field(of: Part, target: Target) -> NDArray[np.float64]:
-        train, test = of(task.train), of(task.test)
+    def nats(part: Part) -> Reals:
+        (train, test), target = _sets(task, part), part[1]
         if target.symbols is None:
             return autoregressive_number(train, test, target, grouped=grouped)
-        known, asked = (side.tokens(side.symbols[target.name], grouped) for side in (train, test))
-        order = _order(train, target, grouped, task.seed, ends=alone) if target in task.targets else FLAG_ORDER
-        orders[target.name] = order
-        if not alone:
-            return step_nats(known, asked, target.symbols, order)
-        parts = witten_bell_parts(known, asked, target.symbols, order)
-        ends.append(parts.stops)
-        return parts.steps
+        order = MEMBER_ORDER
+        if target in task.targets:
+            order = _order(train, target, grouped, task.seed, ends=ends_are_symbols)
+        orders.add(order)
+        known, asked = (tokens_of(one, one.symbols[target.name], grouped=grouped) for one in (train, test))
+        if not ends_are_symbols:
+            return ngram_step_scores(known, asked, target.symbols, order)
+        scores = ngram_scores(known, asked, target.symbols, order)
+        ends.append(scores.stops)
+        return scores.steps
 
-    nats = _columns(task, field, lambda: ends[0] if ends else hazard_nats(task.train, task.test, grouped=grouped))
-    numbers = any(target.measure is not None for target in task.targets)
-    return Scores(_previous_name(set(orders.values()), numbers, grouped), nats)
-
-
-def _previous_name(orders: set[int], numbers: bool, grouped: bool) -> str:
+    stops = lambda: ends[0] if ends else hazard_nats(task.train, task.test, grouped=grouped)  # noqa: E731
+    columns = _columns(task, nats, stops)
     grams = f"{min(orders)}-gram" if len(orders) == 1 else "n-grams"
-    name = " and ".join([*([grams] if orders else []), *(["AR(1)"] if numbers else [])])
-    return f"{name}, given the input" if grouped else name
+    names = [grams] * bool(orders) + ["AR(1)"] * any(target.number for target in task.targets)
+    return Scores(" and ".join(names) + ", given the input" * grouped, columns)
 
 
-def _order(train: Evidence, target: Target, grouped: bool, seed: int, *, ends: bool) -> int:
-    """The order that predicts a part of the training sequences best from the rest."""
-    clusters = train.clusters
-    kinds = int(clusters.max(initial=0)) + 1
-    held = np.random.default_rng([seed, 5]).permutation(kinds)[: max(1, round(INNER * kinds))]
-    inner = np.isin(clusters, held)
-    if inner.all():
+def _order(train: SampleSet, target: Target, grouped: bool, seed: int, *, ends: bool) -> int:
+    """The order that predicts some clusters of the training sequences best from the others."""
+    known, cluster = np.unique(train.clusters, return_inverse=True)
+    count = max(1, round(ORDER_VALIDATION_SHARE * len(known)))
+    held = np.isin(cluster, np.random.default_rng([seed, 5]).permutation(len(known))[:count])
+    if held.all():
         return 2
-    sides = (train.take(np.flatnonzero(rows)) for rows in (~inner, inner))
-    known, asked = (side.tokens(side.symbols[target.name], grouped) for side in sides)
-    return best_order(known, asked, target.symbols or 0, ends=ends)
+    parts = (train.take(np.flatnonzero(rows)) for rows in (~held, held))
+    learned, validation = (tokens_of(one, one.symbols[target.name], grouped=grouped) for one in parts)
+    return best_order(learned, validation, target.symbols or 0, ends=ends)
 
 
-def _nearest(task: Task) -> Scores:
-    """The look-up, with as many neighbours for each field as suit training."""
-    learned = tried(task.train, task.seed)
-    looked = look_up(task.test, task.train, task.seed)
-    options = [k for k in NEIGHBOURS if k <= looked.rows.shape[1]]
-    steps = max(1, int(task.train.offsets[-1]))
-    hazard = len(task.train) / (steps + len(task.train))
-
-    def best(of: Part, score: Callable[[Looked, int], NDArray[np.float64]]) -> NDArray[np.float64]:
-        mine, asked = (Looked(of(one.asked), of(one.known), one.rows) for one in (learned, looked))
-        chosen = max(options, key=lambda k: float(score(mine, k).sum()))
-        return np.concatenate([score(part, chosen) for part in _parts(asked)])
-
-    def field(of: Part, target: Target) -> NDArray[np.float64]:
-        if target.symbols is not None:
-            return best(of, lambda part, k: symbol_nats(part, target, k))
-        return best(of, lambda part, k: number_nats(part, learned, target, k))
-
-    return Scores(
-        "nearest input", _columns(task, field, lambda: best(_whole, lambda part, k: stop_nats(part, k, hazard)))
-    )
+def best_neighbours(task: LikelihoodTask) -> int:
+    """The number of nearest inputs that predicts training sequences best from the others, all fields together."""
+    learned = look_up_in_training(task.train, task.seed)
+    fits = [count for count in NEIGHBOURS if count <= learned.rows.shape[1]]
+    scores = {count: _nearest_nats(task, *[learned.first(count)] * 2).sum() for count in fits}
+    return max(fits, key=lambda count: float(scores[count]))
 
 
-def _parts(looked: Looked) -> list[Looked]:
-    """The same in pieces that memory holds."""
-    which = looked.asked.offsets[:-1] // CHUNK
-    rows = [np.flatnonzero(which == part) for part in np.unique(which)]
-    return [Looked(looked.asked.take(some), looked.known, looked.rows[some]) for some in rows]
+def _nearest(task: LikelihoodTask, neighbours: int) -> Reals:
+    """(N, C) nats of the test set, in chunks that memory holds."""
+    learned = look_up_in_training(task.train, task.seed).first(neighbours)
+    near = look_up(task.test, task.train, task.seed).first(neighbours)
+    chunk = task.test.offsets[:-1] // STEPS_PER_CHUNK
+    rows = [np.flatnonzero(chunk == k) for k in np.unique(chunk)]
+    return np.concatenate([_nearest_nats(task, near.take(some), learned) for some in rows])
 
 
-def _garch(task: Task) -> Scores | None:
-    """GARCH(1,1)-t, where the one field is windows of a series of returns and `arch` is installed."""
-    if len(task.targets) != 1 or task.targets[0].measure is None or task.targets[0].measure.cell is not None:
-        return None
-    name = task.targets[0].name
-    learned, judged = (rejoined(side.numbers[name], side.offsets, side.starts) for side in (task.train, task.test))
-    if learned is None or judged is None or not is_return(learned[0]):
-        return None
-    series, at = judged
-    try:
-        nats = garch_student(np.concatenate([learned[0], series]), len(learned[0]))[len(learned[0]) :][at]
-    except MissingExtra:
-        return None
-    return Scores(
-        "GARCH(1,1)-t, every day before known", _columns(task, lambda _, __: nats, lambda: np.zeros(len(task.test)))
-    )
+def _nearest_nats(task: LikelihoodTask, near: Neighbours, learned: Neighbours) -> Reals:
+    def nats(part: Part) -> Reals:
+        (mine, known), target = (one.inside(part[0]) for one in (near, learned)), part[1]
+        return nearest_number(mine, known, target) if target.symbols is None else nearest_symbol(mine, target)
+
+    return _columns(task, nats, lambda: nearest_stops(near), near.asked)
 
 
 def _columns(
-    task: Task,
-    field: Callable[[Part, Target], NDArray[np.float64]],
-    stops: Callable[[], NDArray[np.float64]],
-) -> NDArray[np.float64]:
-    """(N, C) from the nats of every step of every field, and of the stops of every sequence.
+    task: LikelihoodTask, nats: Callable[[Part], Reals], stops: Callable[[], Reals], scored: SampleSet | None = None
+) -> Reals:
+    """(N, C) from the nats of every step of every part, and of the stops of every sequence scored: the test set."""
+    test = task.test if scored is None else scored
 
-    Of a block of flags: those of whether a step has it, and of every member as if it were alone.
-    """
+    def total(part: Part) -> Reals:
+        owner = (test if part[0] is None else test.members[part[0]]).owner
+        return np.bincount(owner, nats(part), minlength=len(test)).astype(np.float64)
 
-    def total(of: Part, target: Target) -> NDArray[np.float64]:
-        return np.bincount(of(task.test).owner, field(of, target), minlength=len(task.test)).astype(np.float64)
-
-    columns = []
-    for target in task.targets:
-        whole = Target(target.name, symbols=2) if target.members else target
-        always = target.members and task.train.symbols[target.name].all() and task.test.symbols[target.name].all()
-        parts = [] if always else [total(_whole, whole)]
-        inside = lambda evidence, name=target.name: evidence.blocks[name]  # noqa: E731
-        parts += [total(inside, Target(name, symbols=2)) for name in target.members]
-        columns.append(np.sum(parts, axis=0))
+    columns = [np.sum([total(part) for part in _parts(task, target)], axis=0) for target in task.targets]
     return np.stack([*columns, *([stops()] if task.stops else [])], axis=1)
+
+
+def _parts(task: LikelihoodTask, target: Target) -> list[Part]:
+    """A field; of a multi-label field whether a step has it, and every member as if the member were alone."""
+    if not target.members:
+        return [(None, target)]
+    always = all(one.symbols[target.name].all() for one in (task.train, task.test))
+    whole: list[Part] = [] if always else [(None, Target(target.name, symbols=2))]
+    return whole + [(target.name, Target(name, symbols=2)) for name in target.members]
+
+
+def _sets(task: LikelihoodTask, part: Part) -> tuple[SampleSet, SampleSet]:
+    """Training and test sequences that hold a part."""
+    train, test = (one if part[0] is None else one.members[part[0]] for one in (task.train, task.test))
+    return train, test

@@ -1,169 +1,190 @@
-"""The baseline that looks up: the training sequences whose input is nearest, position by position."""
+"""The baseline "nearest input": training sequences whose inputs are nearest, as a likelihood and as forecasts."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.evaluation.baselines.densities import Measure, Reals, Student, fit_student
-from unspool.evaluation.samples.evidence import ORDINARY, Evidence, Target
+from unspool.evaluation.baselines.densities import StudentDensity, fit_student, log_prob
+from unspool.evaluation.samples.sample_set import SampleSet, Target
+from unspool.evaluation.samples.statistics import Codes, Reals
 
 NEIGHBOURS = (1, 4, 16, 64)
-"""Numbers of neighbours that are tried; the one that suits training best is used."""
-TRIED = 2000
-"""Training sequences, at the most, that the number of neighbours and the spread are found with."""
-CELLS = 20_000_000
+"""Numbers of neighbours that are tried; the number that predicts training sequences best is used for everything."""
+MAX_TRIED_SEQUENCES = 2000
+"""Training sequences that the number of neighbours and the spread around their mean are found with."""
+MAX_DISTANCES = 20_000_000
 """Distances that are held at once."""
+MIN_ERRORS = 5
+"""Errors of neighbours' means in training that a density around such means is fitted to."""
 
 
-class Looked(NamedTuple):
-    """The neighbours of some sequences.
+class Neighbours(NamedTuple):
+    """The training sequences with the nearest inputs.
 
     Attributes:
-        asked: the sequences that neighbours were looked up for.
-        known: the sequences that they are among.
+        asked: N sequences that neighbours were looked up for, a scorable set.
+        known: the training sequences, a scorable set.
         rows: (N, K) positions in `known`, from the nearest.
     """
 
-    asked: Evidence
-    known: Evidence
-    rows: NDArray[np.int64]
+    asked: SampleSet
+    known: SampleSet
+    rows: Codes
+
+    def take(self, rows: Codes) -> "Neighbours":
+        """The neighbours of some of the sequences."""
+        return Neighbours(self.asked.take(rows), self.known, self.rows[rows])
+
+    def first(self, count: int) -> "Neighbours":
+        """Fewer neighbours: the nearest ones."""
+        return self._replace(rows=self.rows[:, :count])
+
+    def inside(self, field: str | None) -> "Neighbours":
+        """The same neighbours, with the steps of a multi-label field in place of all steps."""
+        if field is None:
+            return self
+        return Neighbours(self.asked.members[field], self.known.members[field], self.rows)
 
 
-def look_up(asked: Evidence, known: Evidence, seed: int, own: NDArray[np.int64] | None = None) -> Looked:
-    """The nearest sequences by input.
+def look_up(asked: SampleSet, known: SampleSet, seed: int, own: Codes | None = None) -> Neighbours:
+    """The sequences with the nearest inputs.
 
-    The distance of two inputs is the sum over their fields of the mean squared difference of comparable reals, or of 1
-    where symbols differ; a value that one of them lacks counts 1. Which of equally near ones come first is drawn.
+    The distance of two inputs is the sum over their fields of the mean squared difference of numbers on the scale that
+    the network reads, or of 1 where symbols differ. A number that one of the two lacks counts 1. Of equally near
+    sequences the seed decides which come first.
 
     Args:
-        asked: for which.
-        known: among which.
-        seed: of the draw.
-        own: (N,) the position in `known` of each one itself, which is no neighbour, nor is any window that overlaps it.
+        asked: the sequences to look up neighbours for.
+        known: the sequences to look among.
+        seed: of the order of equally near sequences.
+        own: (N,) the position in `known` of each asked sequence itself, which is no neighbour, nor is any window that
+            overlaps it.
     """
     count = min(NEIGHBOURS[-1], len(known))
-    rng = np.random.default_rng([seed, 3])
-    jitter = rng.random(len(known)) * 1e-6
+    jitter = np.random.default_rng([seed, 3]).random(len(known)) * 1e-6
     rows = np.zeros((len(asked), count), np.int64)
-    size = max(1, CELLS // max(len(known), 1))
+    size = max(1, MAX_DISTANCES // max(len(known), 1))
     for at in range(0, len(asked), size):
         here = np.arange(at, min(at + size, len(asked)))
         distance = np.broadcast_to(jitter, (len(here), len(known))).copy()
-        for mine, theirs in zip(asked.inputs, known.inputs, strict=True):
-            distance += _distance(mine[here], theirs)
+        for name, column in asked.inputs.items():
+            distance += _distance(column[here], known.inputs[name])
         if own is not None:
             distance[np.arange(len(here)), own[here]] = np.inf
             if known.starts is not None:
                 apart = np.abs(known.starts[own[here]][:, None] - known.starts[None, :])
-                distance[apart < known.gap] = np.inf
+                distance[apart < known.window] = np.inf
         nearest = np.argpartition(distance, count - 1, axis=1)[:, :count]
         order = np.argsort(np.take_along_axis(distance, nearest, 1), axis=1, kind="stable")
         rows[here] = np.take_along_axis(nearest, order, 1)
-    return Looked(asked, known, rows)
+    return Neighbours(asked, known, rows)
 
 
-def _distance(mine: NDArray[Any], theirs: NDArray[Any]) -> Reals:
-    if mine.ndim == 1:
-        return (mine[:, None] != theirs[None, :]).astype(np.float64)
-    total = np.zeros((len(mine), len(theirs)))
-    for axis in range(mine.shape[1]):
-        gap = mine[:, None, axis].astype(np.float64) - theirs[None, :, axis].astype(np.float64)
-        total += np.where(np.isnan(gap), 1.0, gap**2)
-    return total / mine.shape[1]
+def _distance(asked: NDArray[Any], known: NDArray[Any]) -> Reals:
+    if asked.ndim == 1:
+        return (asked[:, None] != known[None, :]).astype(np.float64)
+    total = np.zeros((len(asked), len(known)))
+    for axis in range(asked.shape[1]):
+        difference = asked[:, None, axis].astype(np.float64) - known[None, :, axis].astype(np.float64)
+        total += np.where(np.isnan(difference), 1.0, difference**2)
+    return total / asked.shape[1]
 
 
-def tried(train: Evidence, seed: int) -> Looked:
-    """Neighbours of some training sequences among the others, to learn from what a look-up is worth."""
-    rows = np.sort(np.random.default_rng([seed, 4]).permutation(len(train))[:TRIED])
+def look_up_in_training(train: SampleSet, seed: int) -> Neighbours:
+    """Neighbours of some training sequences among the others, which show what a look-up is worth."""
+    rows = np.sort(np.random.default_rng([seed, 4]).permutation(len(train))[:MAX_TRIED_SEQUENCES])
     return look_up(train.take(rows), train, seed, rows)
 
 
-def symbol_nats(looked: Looked, target: Target, neighbours: int) -> Reals:
-    """(S,) nats of symbols: the neighbours' at that position, interpolated with how often each comes at all.
+def nearest_sequences(train: SampleSet, neighbours: Neighbours, samples: int, seed: int) -> SampleSet:
+    """Forecasts: for each asked sequence, sequences of its neighbours, drawn with replacement.
 
-    p(s) = (count + kinds q(s)) / (neighbours that are so long + kinds), as in Witten & Bell (1991).
+    Args:
+        train: the training sequences in the order of `neighbours.known`, a comparable set.
+        neighbours: of the sequences that forecasts are made for.
+        samples: forecasts for each, row after row.
+        seed: of the draws.
     """
-    return _shares(
-        looked, looked.asked.symbols[target.name], looked.known.symbols[target.name], target.symbols or 0, neighbours
-    )
+    chosen = np.random.default_rng(seed).integers(0, neighbours.rows.shape[1], (len(neighbours.asked), samples))
+    return train.take(np.take_along_axis(neighbours.rows, chosen, 1).ravel())
 
 
-def _shares(
-    looked: Looked, values: NDArray[np.int64], known: NDArray[np.int64], symbols: int, neighbours: int
-) -> Reals:
+def nearest_symbol(near: Neighbours, target: Target) -> Reals:
+    """(S,) nats of symbols: the neighbours' symbols at that position, interpolated with the share of each symbol.
+
+    p(s) = (count + kinds q(s)) / (neighbours that are as long + kinds), as in Witten & Bell (1991).
+    """
+    sets = near.asked.symbols[target.name], near.known.symbols[target.name]
+    return _shares(near, *sets, target.symbols or 0)
+
+
+def _shares(near: Neighbours, values: Codes, known: Codes, symbols: int) -> Reals:
     counts = np.bincount(known, minlength=symbols + 1) + 1.0 / (symbols + 1)
-    near, there = _neighbours(looked, known, neighbours)
-    hits = ((near == values[:, None]) & there).sum(1)
-    near = np.sort(np.where(there, near, -1), axis=1)
-    kinds = np.maximum(1, (near[:, :1] >= 0).sum(1) + ((np.diff(near, axis=1) > 0) & (near[:, 1:] >= 0)).sum(1))
+    found, there = _at_positions(near, known)
+    hits = ((found == values[:, None]) & there).sum(1)
+    found = np.sort(np.where(there, found, -1), axis=1)
+    kinds = np.maximum(1, (found[:, :1] >= 0).sum(1) + ((np.diff(found, axis=1) > 0) & (found[:, 1:] >= 0)).sum(1))
     return np.log((hits + kinds * (counts / counts.sum())[values]) / (there.sum(1) + kinds))
 
 
-def number_nats(looked: Looked, learned: Looked, target: Target, neighbours: int) -> Reals:
+def nearest_number(near: Neighbours, learned: Neighbours, target: Target) -> Reals:
     """(S,) nats of numbers: a Student's t around the neighbours' mean at that position.
 
-    Its spread is that of the error of such means in training; of values without a neighbour, that of all values.
-    Whether a value is missing or an atom is a symbol, as in `symbol_nats`.
+    Its spread is the spread of the error of such means in training; a value without a neighbour has the spread of all
+    values. The kind of a value (missing, point mass) is a symbol, as in `nearest_symbol`.
 
     Args:
-        looked: the neighbours of what is scored.
-        learned: the neighbours of training sequences among the others.
+        near: the neighbours of the sequences to score.
+        learned: as many neighbours of training sequences among the others.
         target: the field.
-        neighbours: how many of them.
     """
-    measure = target.measure or Measure()
-    kinds, known = looked.asked.kinds[target.name], looked.known.kinds[target.name]
-    paid = (
-        _shares(looked, kinds, known, target.kinds, neighbours) if known.any() or kinds.any() else np.zeros(len(kinds))
-    )
-    ordinary = _ordinary(looked.known, target.name)
+    kinds, known = near.asked.kinds[target.name], near.known.kinds[target.name]
+    nats = _shares(near, kinds, known, target.kinds) if known.any() or kinds.any() else np.zeros(len(kinds))
+    ordinary = near.known.ordinary(target.name)
     if np.isnan(ordinary).all():
-        return paid
-    (loc,), spread, freedom = fit_student(ordinary[~np.isnan(ordinary)], measure)
-    means, centre = (_means(one, target.name, neighbours) for one in (learned, looked))
-    truth, values = (_ordinary(one.asked, target.name) for one in (learned, looked))
+        return nats
+    (loc,), spread, freedom = fit_student(ordinary[~np.isnan(ordinary)], target.cell)
+    means, centre = (_means(one, target.name) for one in (learned, near))
+    truth, values = (one.asked.ordinary(target.name) for one in (learned, near))
+    scored = np.nan_to_num(values)
+    out = log_prob(StudentDensity(np.full(len(values), float(loc)), spread, freedom), scored, target.cell)
     usable = ~np.isnan(means) & ~np.isnan(truth)
-    density = Student(np.full(len(values), float(loc)), spread, freedom)
-    nats = measure.log_prob(density, np.nan_to_num(values))
-    if usable.sum() >= 5:
-        (shift,), width, tail = fit_student((truth - means)[usable], measure)
-        around = Student(np.nan_to_num(centre) + shift, width, tail)
-        nats = np.where(np.isnan(centre), nats, measure.log_prob(around, np.nan_to_num(values)))
-    return paid + np.where(np.isnan(values), 0.0, nats)
+    if usable.sum() >= MIN_ERRORS:
+        (shift,), spread, freedom = fit_student((truth - means)[usable], target.cell)
+        around = StudentDensity(np.nan_to_num(centre) + shift, spread, freedom)
+        out = np.where(np.isnan(centre), out, log_prob(around, scored, target.cell))
+    return nats + np.where(np.isnan(values), 0.0, out)
 
 
-def stop_nats(looked: Looked, neighbours: int, hazard: float) -> Reals:
-    """(N,) nats of going on and of stopping: the neighbours' hazard at that position, with one vote for `hazard`."""
-    asked, known = looked.asked, looked.known
-    lengths = known.lengths[looked.rows[:, :neighbours]]
-    owner = np.repeat(np.arange(len(asked)), asked.lengths)
-    alive = (lengths[owner] >= asked.position[:, None]).sum(1)
-    ends = (lengths[owner] == asked.position[:, None]).sum(1)
+def nearest_stops(near: Neighbours) -> Reals:
+    """(N,) nats of going on and of stopping: the neighbours' hazard at that position.
+
+    One vote more is of the hazard of all training sequences.
+    """
+    asked, known = near.asked, near.known
+    hazard = len(known) / (max(1, int(known.offsets[-1])) + len(known))
+    lengths = known.lengths[near.rows]
+    alive = (lengths[asked.owner] >= asked.position[:, None]).sum(1)
+    ends = (lengths[asked.owner] == asked.position[:, None]).sum(1)
     go_on = np.log1p(-(ends + hazard) / (alive + 1))
     at_end = (lengths >= asked.lengths[:, None]).sum(1)
     stop = np.log(((lengths == asked.lengths[:, None]).sum(1) + hazard) / (at_end + 1))
-    return np.bincount(owner, go_on, minlength=len(asked)) + stop
+    return np.bincount(asked.owner, go_on, minlength=len(asked)) + stop
 
 
-def _neighbours(looked: Looked, values: NDArray[Any], neighbours: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """(S, K) the neighbours' values at each position, and which of them are so long."""
-    rows = looked.rows[:, :neighbours][looked.asked.owner]
-    position = looked.asked.position[:, None]
-    there = position < looked.known.lengths[rows]
-    at = np.where(there, looked.known.offsets[:-1][rows] + position, 0)
+def _at_positions(near: Neighbours, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """(S, K) the neighbours' values at each position, and which neighbours are as long."""
+    rows = near.rows[near.asked.owner]
+    position = near.asked.position[:, None]
+    there = position < near.known.lengths[rows]
+    at = np.where(there, near.known.offsets[:-1][rows] + position, 0)
     return values[at], there
 
 
-def _ordinary(evidence: Evidence, name: str) -> Reals:
-    """(S,) the values, NaN where they are missing or atoms."""
-    return np.where(evidence.kinds[name] == ORDINARY, evidence.numbers[name], np.nan)
-
-
-def _means(looked: Looked, name: str, neighbours: int) -> Reals:
+def _means(near: Neighbours, name: str) -> Reals:
     """(S,) the mean of the neighbours' ordinary values, NaN without any."""
-    near, there = _neighbours(looked, _ordinary(looked.known, name), neighbours)
-    present = there & ~np.isnan(near)
+    found, there = _at_positions(near, near.known.ordinary(name))
+    present = there & ~np.isnan(found)
     count = present.sum(1)
-    total = np.where(present, near, 0.0).sum(1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return np.where(count > 0, np.where(present, found, 0.0).sum(1) / np.maximum(count, 1), np.nan)

@@ -1,4 +1,4 @@
-"""The baseline for symbols: an interpolated n-gram that also sees a group, such as the kind of a name."""
+"""The baseline for symbols: an interpolated n-gram that may also know a group, such as the kind of a name."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -6,14 +6,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from unspool.evaluation.samples.sample_set import SampleSet
+from unspool.tables.columns import offsets_from_lengths
+
 
 class Tokens(NamedTuple):
-    """Sequences of symbols laid end to end.
+    """Ragged sequences of symbols.
 
     Attributes:
         values: (S,) symbols from 0.
         offsets: (N + 1,) where each sequence starts and the last one ends.
-        groups: (N,) an integer per sequence that the model may condition on.
+        groups: (N,) an integer per sequence that the n-gram conditions on.
     """
 
     values: NDArray[np.int64]
@@ -21,20 +24,26 @@ class Tokens(NamedTuple):
     groups: NDArray[np.int64]
 
 
-class Parts(NamedTuple):
+def tokens_of(samples: SampleSet, symbols: NDArray[np.int64], *, grouped: bool = False) -> Tokens:
+    """Symbols of all steps of a scorable set; the groups are the combinations of input symbols, or one group."""
+    groups = samples.groups if grouped and samples.groups is not None else np.zeros(len(samples), np.int64)
+    return Tokens(symbols, samples.offsets, groups)
+
+
+class NgramScores(NamedTuple):
     """Log-probabilities of the two decisions before every step, in nats.
 
     Attributes:
         steps: (S,) of every symbol, given that the sequence goes on.
-        stops: (N,) of all the decisions to go on, and of the one to stop, of every sequence.
+        stops: (N,) of all decisions of a sequence to go on, and of its decision to stop.
     """
 
     steps: NDArray[np.float64]
     stops: NDArray[np.float64]
 
 
-def witten_bell(train: Tokens, test: Tokens, symbols: int, order: int) -> NDArray[np.float64]:
-    """Log-probability of every test sequence, its end included, under an n-gram learned from `train`.
+def ngram_scores(train: Tokens, test: Tokens, symbols: int, order: int) -> NgramScores:
+    """Log-probabilities of test sequences, their ends included, under an n-gram learned from training sequences.
 
     Each context backs off to the next weaker one by Witten & Bell (1991), "The zero-frequency problem", method C:
 
@@ -42,26 +51,13 @@ def witten_bell(train: Tokens, test: Tokens, symbols: int, order: int) -> NDArra
 
     From weak to strong the contexts are: nothing, the group, one symbol, one symbol and the group, two symbols, ... up
     to `order - 1` symbols and the group. Nothing backs off to the uniform over the symbols, the end, and one unseen.
+    With e = p(end | context), a symbol scores log p(s | context) - log(1 - e), and going on scores log(1 - e).
 
     Args:
-        train: what to count.
-        test: what to score.
-        symbols: how many symbols there are; a test symbol of that number or more is an unseen one.
+        train: to count.
+        test: to score.
+        symbols: how many symbols there are; a test symbol of that number or more is unseen.
         order: symbols that a gram spans, the predicted one included.
-
-    Returns:
-        (N,) nats, negative.
-    """
-    joined = _join(train, test, symbols, ends=True)
-    p = _last(_interpolations(joined, joined.values, symbols + 2, order))
-    first = len(train.offsets) - 1
-    return np.add.reduceat(np.log(p), joined.offsets[:-1])[first:]
-
-
-def witten_bell_parts(train: Tokens, test: Tokens, symbols: int, order: int) -> Parts:
-    """The log-probabilities of `witten_bell`, the choice of symbols apart from that of when to end.
-
-    With e = p(end | context) a symbol's part is log p(s | context) - log(1 - e); going on costs log(1 - e).
     """
     joined = _join(train, test, symbols, ends=True)
     p = _last(_interpolations(joined, joined.values, symbols + 2, order))
@@ -71,11 +67,11 @@ def witten_bell_parts(train: Tokens, test: Tokens, symbols: int, order: int) -> 
     go_on = np.log1p(-end)
     first = len(train.offsets) - 1
     stops = np.add.reduceat(np.where(last, np.log(end), go_on), joined.offsets[:-1])[first:]
-    return Parts((np.log(p) - go_on)[~last & ~joined.known], stops)
+    return NgramScores((np.log(p) - go_on)[~last & ~joined.known], stops)
 
 
-def step_nats(train: Tokens, test: Tokens, symbols: int, order: int) -> NDArray[np.float64]:
-    """Log-probability (S,) of every test symbol under an n-gram of steps alone, which knows no end.
+def ngram_step_scores(train: Tokens, test: Tokens, symbols: int, order: int) -> NDArray[np.float64]:
+    """(S,) nats of every test symbol under an n-gram of steps alone, which knows no end; see `ngram_scores`.
 
     For one field of several, whose sequences stop together.
     """
@@ -84,24 +80,24 @@ def step_nats(train: Tokens, test: Tokens, symbols: int, order: int) -> NDArray[
     return np.log(p[~joined.known])
 
 
-def best_order(train: Tokens, valid: Tokens, symbols: int, most: int = 6, *, ends: bool = True) -> int:
-    """The order, up to `most`, at which an n-gram learned from `train` scores best on `valid`.
+def best_order(train: Tokens, validation: Tokens, symbols: int, max_order: int = 6, *, ends: bool = True) -> int:
+    """The order at which an n-gram learned from `train` scores best on `validation`.
 
     Args:
-        train: what to count.
-        valid: what to score.
+        train: to count.
+        validation: to score.
         symbols: how many there are.
-        most: symbols a gram spans at most.
-        ends: whether ends are predicted along, as in `witten_bell`, or not, as in `step_nats`.
+        max_order: symbols that a gram spans at most.
+        ends: whether ends are predicted, as in `ngram_scores`, or not, as in `ngram_step_scores`.
     """
-    joined = _join(train, valid, symbols, ends)
-    levels = _interpolations(joined, joined.values, symbols + 1 + ends, most)
+    joined = _join(train, validation, symbols, ends)
+    levels = _interpolations(joined, joined.values, symbols + 1 + ends, max_order)
     scores = [float(np.log(p[~joined.known]).sum()) for p in levels]
     return 1 + int(np.argmax(scores))
 
 
 class _Joined(NamedTuple):
-    """Training sequences, then those to be scored; every sequence closed by the end symbol where there is one."""
+    """Training sequences, then the sequences to score; an end symbol closes every sequence where ends count."""
 
     values: NDArray[np.int64]
     offsets: NDArray[np.int64]
@@ -111,24 +107,26 @@ class _Joined(NamedTuple):
 
 def _join(train: Tokens, test: Tokens, symbols: int, ends: bool) -> _Joined:
     lengths = np.concatenate([np.diff(train.offsets), np.diff(test.offsets)]) + ends
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    offsets = offsets_from_lengths(lengths)
     values = np.full(offsets[-1], symbols, np.int64)
     inside = np.ones(offsets[-1], bool)
     if ends:
         inside[offsets[1:] - 1] = False
     given = np.concatenate([train.values, test.values])
     values[inside] = np.where(given < symbols, given, symbols + ends)
-    # Numbered from 0, so that contexts told apart by them can't overflow.
+    # Numbered from 0, so that the numbers of contexts can't overflow.
     groups = np.repeat(np.unique(np.concatenate([train.groups, test.groups]), return_inverse=True)[1], lengths)
     return _Joined(values, offsets, groups, np.arange(offsets[-1]) < offsets[len(train.offsets) - 1])
 
 
-def _interpolations(joined: _Joined, asked: NDArray[np.int64], kinds: int, most: int) -> Iterator[NDArray[np.float64]]:
-    """The probability of the asked symbol at every position, by n-grams of order 1, 2, ... up to `most`."""
+def _interpolations(
+    joined: _Joined, asked: NDArray[np.int64], kinds: int, max_order: int
+) -> Iterator[NDArray[np.float64]]:
+    """The probability of the asked symbol at every position, by n-grams of order 1, 2, ... up to `max_order`."""
     position = np.arange(len(joined.values)) - np.repeat(joined.offsets[:-1], np.diff(joined.offsets))
     p = np.full(len(joined.values), 1.0 / kinds)
     history = np.zeros(len(joined.values), np.int64)
-    for back in range(most):
+    for back in range(max_order):
         if back:
             before = np.where(position >= back, np.roll(joined.values, back), kinds)
             history = numbered(history, before)
@@ -143,7 +141,7 @@ def _last(levels: Iterator[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def numbered(context: NDArray[np.int64], more: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Contexts told apart by one more symbol, numbered anew from 0 so that they never overflow."""
+    """Contexts made stronger by one more symbol, numbered anew from 0 so that the numbers never overflow."""
     return np.unique(context * (int(more.max(initial=0)) + 1) + more, return_inverse=True)[1]
 
 
@@ -154,13 +152,13 @@ def interpolated(
     weaker: NDArray[np.float64],
     known: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """One level of the interpolation of `witten_bell`, for every position at once.
+    """One level of the interpolation of `ngram_scores`, for every position at once.
 
     Args:
         context: (S,) numbered from 0.
-        values: (S,) the symbols that are there.
+        values: (S,) the symbols at the positions.
         asked: (S,) the symbols whose probability is wanted.
-        weaker: (S,) what the weaker context says of them.
+        weaker: (S,) their probability under the weaker context.
         known: (S,) which positions are counted.
     """
     both = numbered(np.tile(context, 2), np.concatenate([values, asked]))

@@ -1,7 +1,8 @@
-"""Real values among generated paths of the same input: where they fall, and the scores of the paths as forecasts.
+"""Real values among the generated values of the same input: ranks, and proper scores of the sample as a forecast.
 
-Sequences differ in length. A value at a position is judged among those paths that have a value there: given that both
-go on, what comes. Whether they go on is the subject of the section `lengths`; the energy score judges both.
+Sequences differ in length. A value at a position is compared with the generated sequences that have a value at this
+position, so the question is: given that both go on, which value comes? Whether both go on is the subject of the section
+`lengths`. The energy score judges both.
 """
 
 from collections.abc import Mapping
@@ -9,71 +10,67 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.evaluation.document import Section
-from unspool.evaluation.samples.sample_set import ABSENT, Material, Side
-from unspool.evaluation.samples.statistics import evenly, extra
+from unspool.evaluation.samples.comparison import Comparison
+from unspool.evaluation.samples.sample_set import ABSENT, SampleSet
+from unspool.evaluation.samples.statistics import optional_module, subsample
 
-MEMBERS = 10
-"""The fewest paths that a real value is judged among."""
-
+MIN_MEMBERS = 10
+"""Generated values that a real value needs at its position to be ranked or scored."""
 QUANTILES = (0.1, 0.5, 0.9)
-
-INDICATORS = 64
+MAX_INDICATORS = 64
 """Symbols of a field that are told apart in the energy score; of more, some share an indicator."""
+MAX_VALUES = 20_000_000
+"""Generated values of one field that are held at once; where there are more, fewer held-out sequences are judged."""
 
-VALUES = 20_000_000
-"""Generated values of one field that are held at once; of more held-out sequences than fit, some are drawn."""
 
-
-def not_judged(material: Material, name: str, title: str) -> Section | None:
-    """The section that says why no paths can be judged; `None` where they can."""
-    if not material.test.numbers:
-        return Section(name, title, "There are no numbers in the steps.", made=False)
-    if material.samples < MEMBERS:
-        why = f"It takes at least {MEMBERS} generated sequences for each input; there are {material.samples}."
-        return Section(name, title, why, made=False)
+def why_no_forecasts(comparison: Comparison) -> str | None:
+    """Why generated sequences can't be judged as forecasts; None where they can."""
+    if not comparison.real.numbers:
+        return "There are no numbers in the steps."
+    if comparison.samples < MIN_MEMBERS:
+        return f"It takes at least {MIN_MEMBERS} generated sequences for each input; there are {comparison.samples}."
     return None
 
 
-def judged(material: Material, seed: int) -> NDArray[np.int64]:
-    """The held-out rows that paths are compared with: all, unless their paths are too many to hold."""
-    steps = max(int(material.test.lengths.max(initial=1)), 1)
-    return evenly(len(material.test), max(VALUES // (material.samples * steps), MEMBERS), seed)
+def judged_rows(comparison: Comparison, seed: int) -> NDArray[np.int64]:
+    """The held-out rows that forecasts are judged on: all, unless their forecasts are too many to hold."""
+    steps = max(int(comparison.real.lengths.max(initial=1)), 1)
+    return subsample(len(comparison.real), max(MAX_VALUES // (comparison.samples * steps), MIN_MEMBERS), seed)
 
 
-def of_rows(rows: NDArray[np.int64], samples: int) -> NDArray[np.int64]:
-    """The positions of the paths of some rows."""
+def sample_rows(rows: NDArray[np.int64], samples: int) -> NDArray[np.int64]:
+    """The positions of the generated sequences of some held-out rows."""
     return (rows[:, None] * samples + np.arange(samples)).ravel()
 
 
-def members(real: Side, paths: Side, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(S, m) for each real step the values of the m paths at its position, rising, NaN last.
+def members(real: SampleSet, forecasts: SampleSet, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(S, m) for each real step the m generated values at its position, in rising order, NaN last.
 
     Args:
         real: N sequences of S steps.
-        paths: m sequences for each of them, row after row.
-        values: of the steps of `paths`.
+        forecasts: m sequences for each of them, row after row.
+        values: of the steps of `forecasts`.
     """
     longest = int(real.lengths.max(initial=0))
-    grid = paths.padded(values, longest).reshape(len(real), len(paths) // len(real), longest)
+    grid = forecasts.padded(values, longest).reshape(len(real), len(forecasts) // len(real), longest)
     return np.sort(grid[real.owner, :, real.position], axis=1)
 
 
-def counted(values: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(S,) how many paths each value is judged among; 0 where it is missing, or where they are too few."""
+def _members_of(values: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(S,) how many generated values each value is compared with; 0 where it is missing, or they are too few."""
     count = (~np.isnan(among)).sum(1)
-    return np.where(np.isnan(values) | (count < MEMBERS), 0, count)
+    return np.where(np.isnan(values) | (count < MIN_MEMBERS), 0, count)
 
 
-def transformed(
+def randomized_pit(
     values: NDArray[np.float64], among: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """(S,) the randomised probability integral transform, uniform on (0, 1) if value and paths are of one law.
+    """(S,) the randomised probability integral transform (PIT), uniform on (0, 1) if all values are of one law.
 
-        u = (paths below + V (paths equal + 1)) / (paths + 1),  V uniform
+        u = (members below + V (members equal + 1)) / (members + 1),  V uniform
 
-    The value's rank among itself and the paths is uniform if all are exchangeable, and V spreads it evenly over its
-    cell; so u is uniform exactly, for any number of paths and with any ties (Czado, Gneiting & Held 2009,
+    The rank of the value among itself and the members is uniform if all are exchangeable, and V spreads the rank over
+    its cell. So u is exactly uniform, for any number of members and with any ties (Czado, Gneiting & Held 2009,
     "Predictive model assessment for count data"). A band of 80 % then covers 80 % of values without correction.
 
     Args:
@@ -82,9 +79,9 @@ def transformed(
         rng: supplies V.
 
     Returns:
-        NaN where the value is missing, or the paths are fewer than `MEMBERS`.
+        NaN where the value is missing, or the members are fewer than `MIN_MEMBERS`.
     """
-    count = counted(values, among)
+    count = _members_of(values, among)
     below = (among < values[:, None]).sum(1)
     equal = (among == values[:, None]).sum(1)
     u = (below + rng.random(len(values)) * (equal + 1)) / (count + 1)
@@ -92,78 +89,83 @@ def transformed(
 
 
 def crps(values: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(S,) the continuous ranked probability score in the unit of the values; less is better.
+    """(S,) the continuous ranked probability score (CRPS) in the unit of the values; lower is better.
 
-    The fair estimate, mean |X - y| - mean |X - X'| / 2 over pairs of different paths, whose expectation does not
-    depend on the number of paths (Ferro 2014, "Fair scores for ensemble forecasts"); from probability-weighted
-    moments, which give the same number from sorted paths (Zamo & Naveau 2018).
+    The fair estimate, mean |X - y| - mean |X - X'| / 2 over pairs of different members, whose expectation does not
+    depend on the number of members (Ferro 2014, "Fair scores for ensemble forecasts"). Probability-weighted moments
+    give the same number from sorted members (Zamo & Naveau 2018).
 
     Raises:
         MissingExtra: scoringrules is not installed.
     """
-    library = extra("scoringrules")
+    library = optional_module("scoringrules")
     out = np.full(len(values), np.nan)
-    for n, at in _alike(counted(values, among)):
+    for n, at in _by_count(_members_of(values, among)):
         out[at] = library.crps_ensemble(values[at], among[at, :n], estimator="pwm", sorted_ensemble=True)
     return out
 
 
 def pinball(values: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(S, 3) the quantile losses max(q (y - x), (q - 1) (y - x)) of the paths' quantiles x at `QUANTILES`."""
+    """(S, 3) the quantile losses max(q (y - x), (q - 1) (y - x)) of the members' quantiles x at `QUANTILES`."""
     out = np.full((len(values), len(QUANTILES)), np.nan)
-    for n, at in _alike(counted(values, among)):
+    for n, at in _by_count(_members_of(values, among)):
         over = values[at] - np.quantile(among[at, :n], QUANTILES, axis=1)
         q = np.array(QUANTILES)[:, None]
         out[at] = np.maximum(q * over, (q - 1) * over).T
     return out
 
 
-def energy(real: Side, paths: Side, scale: Mapping[str, float], *, symbols: bool = False) -> NDArray[np.float64]:
-    """(N,) the energy score of whole paths; less is better.
+def energy_score(
+    real: SampleSet, forecasts: SampleSet, scale: Mapping[str, float], *, symbols: bool = False
+) -> NDArray[np.float64]:
+    """(N,) the energy score of whole sequences; lower is better.
 
-        mean |X - y| - mean |X - X'| / 2,  over different paths X, X'
+        mean |X - y| - mean |X - X'| / 2,  over different forecasts X, X'
 
-    (Gneiting & Raftery 2007, "Strictly proper scoring rules"). A path is one vector: by step, every number in units of
-    its scale, 0 where it is missing or over, and beside it 1 for what is there. So length and missingness are judged
-    along, no path is left out, and the score is still proper. Symbols, if asked for, are indicators, too.
+    (Gneiting & Raftery 2007, "Strictly proper scoring rules"). A sequence is one vector: by step, every number in units
+    of its scale, 0 where the number is missing or the sequence is over, and beside it 1 for what is present. So length
+    and missing values are judged too, no sequence is left out, and the score stays proper.
 
     Args:
         real: N sequences.
-        paths: m for each of them, row after row.
+        forecasts: m for each of them, row after row.
         scale: by number field, its unit.
-        symbols: whether symbols are judged, too.
+        symbols: whether indicators of symbols are coordinates, too.
 
     Raises:
         MissingExtra: SciPy is not installed.
     """
-    distance = extra("scipy.spatial.distance")
-    longest = int(max(real.lengths.max(initial=0), paths.lengths.max(initial=0)))
-    samples = len(paths) // max(len(real), 1)
-    wide = {name: min(len(real.names[name]), INDICATORS) for name in real.symbols} if symbols else {}
-    at_once = max(VALUES // max(samples * longest * (2 * len(scale) + 1 + sum(wide.values())), 1), 1)
+    distance = optional_module("scipy.spatial.distance")
+    longest = int(max(real.lengths.max(initial=0), forecasts.lengths.max(initial=0)))
+    samples = len(forecasts) // max(len(real), 1)
+    widths = {name: min(len(real.names[name]), MAX_INDICATORS) for name in real.symbols} if symbols else {}
+    at_once = max(MAX_VALUES // max(samples * longest * (2 * len(scale) + 1 + sum(widths.values())), 1), 1)
     out = []
     for first in range(0, len(real), at_once):
         rows = np.arange(first, min(first + at_once, len(real)))
-        truth = _vectors(real.take(rows), scale, wide, longest)
-        made = _vectors(paths.take(of_rows(rows, samples)), scale, wide, longest).reshape(len(rows), samples, -1)
+        truth = _vectors(real.take(rows), scale, widths, longest)
+        drawn = _vectors(forecasts.take(sample_rows(rows, samples)), scale, widths, longest)
         out += [
-            distance.cdist(y[None], x).mean() - distance.pdist(x).mean() / 2 for y, x in zip(truth, made, strict=True)
+            distance.cdist(y[None], x).mean() - distance.pdist(x).mean() / 2
+            for y, x in zip(truth, drawn.reshape(len(rows), samples, -1), strict=True)
         ]
     return np.array(out, np.float64)
 
 
-def _vectors(side: Side, scale: Mapping[str, float], wide: Mapping[str, int], longest: int) -> NDArray[np.float64]:
-    parts = [np.arange(longest) < side.lengths[:, None]]
+def _vectors(
+    samples: SampleSet, scale: Mapping[str, float], widths: Mapping[str, int], longest: int
+) -> NDArray[np.float64]:
+    parts = [np.arange(longest) < samples.lengths[:, None]]
     for name, unit in scale.items():
-        grid = side.padded(side.numbers[name], longest) / unit
+        grid = samples.padded(samples.numbers[name], longest) / unit
         there = ~np.isnan(grid)
         parts += [np.where(there, grid, 0), there]
-    for name, width in wide.items():
-        codes = side.padded(side.symbols[name].astype(np.float64), longest)[..., None]
-        parts.append(((codes % width == np.arange(width)) & (codes != ABSENT)).reshape(len(side), -1))
+    for name, width in widths.items():
+        codes = samples.padded(samples.symbols[name].astype(np.float64), longest)[..., None]
+        parts.append(((codes % width == np.arange(width)) & (codes != ABSENT)).reshape(len(samples), -1))
     return np.concatenate([part.astype(np.float64) for part in parts], axis=1)
 
 
-def _alike(count: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
-    """The steps judged among equally many paths, by that number."""
+def _by_count(count: NDArray[np.int64]) -> list[tuple[int, NDArray[np.int64]]]:
+    """The steps that have equally many members, by that number."""
     return [(int(n), np.flatnonzero(count == n)) for n in np.unique(count[count > 0])]

@@ -1,179 +1,163 @@
-"""Sides: real and generated sequences in one form, so that every comparison of them is a comparison of arrays."""
+"""A set of sequences as flat columns, so that every baseline and every comparison is one of arrays.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+This is the one module of the evaluation that asks a fitted column of which kind it is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unspool.dataset.clusters import independent_clusters
 from unspool.dataset.examples import Examples
-from unspool.errors import DataError
-from unspool.evaluation.samples.laid import Laid
+from unspool.encoding.codec import Codec, Encoded
+from unspool.encoding.columns import BinaryEncoder, Vocabulary
+from unspool.encoding.monotone import IncrementEncoder
+from unspool.encoding.multilabel import MultiLabel
+from unspool.encoding.numeric import POINT_MASS_TOLERANCE, NumericEncoder
+from unspool.evaluation.samples.statistics import Codes, Reals
+from unspool.schema.coercion import code_points
 from unspool.schema.fields import AnyField, Category, Flag, Schema, Text
 from unspool.tables.columns import offsets_from_lengths, ragged_indices
 
 ABSENT = -1
-"""The code of a missing symbol."""
+"""The code of a missing symbol in a comparable set."""
+ORDINARY, MISSING = 0, 1
+"""The first kinds of a number in a scorable set; further kinds are the point masses of its column."""
 
 
 @dataclass(frozen=True, eq=False)
-class Side(Laid):
-    """One set of sequences with their inputs. Sides that were made together share the codes of their symbols.
+class SampleSet:
+    """N sequences of S steps in all, with their inputs: flat columns, and where each sequence starts.
+
+    A *comparable* set holds values as a reader knows them, and sets that were made together share the codes of their
+    symbols; see `comparable_sets`. A *scorable* set holds values as the likelihood measures them; see `scorable_set`.
 
     Attributes:
-        inputs: by name, one row per sequence: (N,) codes of symbols, or (N, D) float64 with NaN where missing.
-        numbers: by step field, (S,) float64 in original units, NaN where missing; moments are in days.
-        symbols: by step field, (S,) codes from 0, `ABSENT` where missing.
         offsets: (N + 1,) where each sequence starts and the last one ends.
-        names: by step field or `input NAME`, the symbols in the order of their codes.
-        clusters: (N,) in rising order of time, of windows of one series: which of them overlap or nearly so, and are
-            therefore not independent; None for sequences that all are.
+        numbers: by step field, (S,) numbers, NaN where missing.
+        symbols: by step field, (S,) codes.
+        inputs: by input field, (N,) codes of symbols, or (N, D) numbers, NaN where missing.
+        names: comparable, by step field or `input NAME`, the symbols in the order of their codes.
+        kinds: scorable, by step field, (S,) of each number: `ORDINARY`, `MISSING`, or from 2 on a point mass.
+        first: scorable, by step field, (N,) the values before step 0, where they are known.
+        groups: scorable, (N,) a number for every combination of inputs that are symbols or flags; None without such.
+        members: scorable, by multi-label field, the steps that have the field, with its members as symbols 0 and 1.
+        starts: (N,) position of each window in its series; None for sequences that are no windows.
+        window: steps of a window.
     """
 
-    inputs: dict[str, NDArray[Any]]
-    numbers: dict[str, NDArray[np.float64]]
-    symbols: dict[str, NDArray[np.int64]]
-    offsets: NDArray[np.int64]
-    names: dict[str, list[Any]]
-    clusters: NDArray[np.int64] | None = None
+    offsets: Codes
+    numbers: Mapping[str, Reals] = field(default_factory=dict)
+    symbols: Mapping[str, Codes] = field(default_factory=dict)
+    inputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    names: Mapping[str, list[Any]] = field(default_factory=dict)
+    kinds: Mapping[str, Codes] = field(default_factory=dict)
+    first: Mapping[str, Reals] = field(default_factory=dict)
+    groups: Codes | None = None
+    members: Mapping[str, "SampleSet"] = field(default_factory=dict)
+    starts: Codes | None = None
+    window: int = 0
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
 
     @cached_property
-    def independent(self) -> NDArray[np.int64]:
-        """(N,) a number for each independent part: the sequence itself, or its cluster."""
-        return np.arange(len(self)) if self.clusters is None else self.clusters
+    def lengths(self) -> Codes:
+        """(N,) steps of each sequence."""
+        return np.diff(self.offsets)
 
-    def take(self, rows: NDArray[np.integer[Any]]) -> "Side":
-        """The sequences at some positions, in that order; one may come more than once."""
+    @cached_property
+    def owner(self) -> Codes:
+        """(S,) the sequence that each step belongs to."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @cached_property
+    def position(self) -> Codes:
+        """(S,) the position of each step in its sequence, from 0."""
+        return np.arange(self.offsets[-1]) - np.repeat(self.offsets[:-1], self.lengths)
+
+    @cached_property
+    def clusters(self) -> Codes:
+        """(N,) which sequences may depend on each other; see `independent_clusters`."""
+        return independent_clusters(self.starts, self.window, len(self))
+
+    def ordinary(self, name: str) -> Reals:
+        """(S,) scorable, the numbers of a field, NaN where they are missing or point masses."""
+        return np.where(self.kinds[name] == ORDINARY, self.numbers[name], np.nan)
+
+    def take(self, rows: NDArray[np.integer[Any]]) -> "SampleSet":
+        """The sequences at some positions, in that order; a sequence may come more than once."""
         at = ragged_indices(self.offsets, rows)
-        return Side(
-            {name: column[rows] for name, column in self.inputs.items()},
-            {name: column[at] for name, column in self.numbers.items()},
-            {name: column[at] for name, column in self.symbols.items()},
-            offsets_from_lengths(self.lengths[rows]),
-            self.names,
-            None if self.clusters is None else self.clusters[rows],
+        return replace(
+            self,
+            offsets=offsets_from_lengths(self.lengths[rows]),
+            numbers=_taken(self.numbers, at),
+            symbols=_taken(self.symbols, at),
+            kinds=_taken(self.kinds, at),
+            inputs=_taken(self.inputs, rows),
+            first=_taken(self.first, rows),
+            groups=None if self.groups is None else self.groups[rows],
+            members={name: one.take(rows) for name, one in self.members.items()},
+            starts=None if self.starts is None else self.starts[rows],
         )
 
-    def padded(self, values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
-        """(N, length) of a flat column, NaN after each sequence's end, cut where it is longer."""
+    def padded(self, values: Reals, length: int) -> Reals:
+        """(N, length) of a flat column, NaN after each sequence's end; longer sequences are cut."""
         out = np.full((len(self), length), np.nan)
         kept = self.position < length
         out[self.owner[kept], self.position[kept]] = values[kept]
         return out
 
 
-@dataclass(frozen=True, eq=False)
-class Material:
-    """What the sections about generated sequences are made of.
-
-    Attributes:
-        train: the sequences that the model was fitted to.
-        test: real sequences that it has not seen.
-        paths: m generated sequences for each input of `test`, row after row.
-        twins: one generated sequence for each input of `train`, in its order.
-        ended: (N m,) whether each of `paths` ended by itself, rather than at the limit.
-        transforms: by step field that is a number, its transform.
-    """
-
-    train: Side
-    test: Side
-    paths: Side
-    twins: Side
-    ended: NDArray[np.bool_]
-    transforms: dict[str, str]
-
-    def __post_init__(self) -> None:
-        if not len(self.test) or len(self.paths) % len(self.test) or len(self.ended) != len(self.paths):
-            found = f"{len(self.paths)} paths for {len(self.test)} inputs, and {len(self.ended)} ends"
-            raise DataError("the generated sequences", "as many for every input held out", found)
-        if len(self.twins) != len(self.train):
-            raise DataError("the twins", f"one for each of {len(self.train)} training inputs", str(len(self.twins)))
-
-    @property
-    def samples(self) -> int:
-        """m, the generated sequences per held-out input."""
-        return len(self.paths) // len(self.test)
-
-    @cached_property
-    def first(self) -> Side:
-        """One generated sequence for each held-out input: as many as there are real ones."""
-        return self.paths.take(np.arange(0, len(self.paths), self.samples))
+def _taken(columns: Mapping[str, NDArray[Any]], at: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    return {name: column[at] for name, column in columns.items()}
 
 
-def material(
-    schema: Schema,
-    train: Examples,
-    test: Examples,
-    paths: Examples,
-    twins: Examples,
-    ended: NDArray[np.bool_] | None = None,
-) -> Material:
-    """Real and generated examples as what the sections are made of; see `Material`.
+def comparable_sets(schema: Schema, *examples: Examples) -> tuple[SampleSet, ...]:
+    """Examples of one schema in original units, as sets that share the codes of their symbols.
 
-    Args:
-        schema: the fields, which tell numbers from symbols.
-        train: the sequences that the model was fitted to.
-        test: real sequences that it has not seen.
-        paths: as many generated sequences for each row of `test`, row after row.
-        twins: one generated sequence for each row of `train`.
-        ended: (N,) whether each of `paths` ended by itself; None when all did.
-
-    Raises:
-        DataError: numbers of sequences that don't fit each other.
-    """
-    real, held, made, twin = sides(schema, train, test, paths, twins)
-    transforms = {item.name: getattr(item, "transform", "none") for item in schema.steps}
-    ended = np.ones(len(paths), np.bool_) if ended is None else ended
-    return Material(real, held, made, twin, ended, transforms)
-
-
-def sides(schema: Schema, *examples: Examples) -> tuple[Side, ...]:
-    """Examples of one schema as sides that share the codes of their symbols.
-
-    A step field is symbols if it is of kind Category, Flag or Text, or holds neither numbers nor moments; a column of
-    several values per step counts as that many fields.
+    A step field is symbols if it is of kind Category, Flag or Text, or holds neither numbers nor moments. Moments are
+    in days. A column of several values per step counts as that many fields. Missing symbols are `ABSENT`.
 
     Examples:
         >>> from unspool.dataset.examples import gather
         >>> schema, real = gather({"k": ["a", "b"], "x": [[1.5, 2.0], [0.5]]}, inputs="k", sequence="x")
-        >>> side, same = sides(schema, real, real)
-        >>> side.numbers["x"].tolist(), side.inputs["k"].tolist(), side.names["input k"]
+        >>> samples, same = comparable_sets(schema, real, real)
+        >>> samples.numbers["x"].tolist(), samples.inputs["k"].tolist(), samples.names["input k"]
         ([1.5, 2.0, 0.5], [0, 1], ['a', 'b'])
     """
+    numbers: dict[str, list[Reals]] = {}
+    symbols: dict[str, list[Codes]] = {}
+    inputs: dict[str, list[NDArray[Any]]] = {}
     names: dict[str, list[Any]] = {}
-    inputs: list[dict[str, NDArray[Any]]] = [{} for _ in examples]
-    numbers: list[dict[str, NDArray[np.float64]]] = [{} for _ in examples]
-    symbols: list[dict[str, NDArray[np.int64]]] = [{} for _ in examples]
     for item in schema.inputs:
         columns = [one.inputs[item.name] for one in examples]
         if _numeric(item, columns[0]):
-            made: list[NDArray[Any]] = [_real(column).reshape(len(column), -1) for column in columns]
+            inputs[item.name] = [_real(column).reshape(len(column), -1) for column in columns]
         else:
-            made, names[f"input {item.name}"] = _coded(columns)
-        for into, column in zip(inputs, made, strict=True):
-            into[item.name] = column
+            inputs[item.name], names[f"input {item.name}"] = _coded(columns)
     for item in schema.steps:
         for name, columns in _single(item.name, [one.steps[item.name] for one in examples]):
             if _numeric(item, columns[0]):
-                for number, column in zip(numbers, columns, strict=True):
-                    number[name] = _real(column)
+                numbers[name] = [_real(column) for column in columns]
             else:
-                codes, names[name] = _coded(columns)
-                for symbol, column in zip(symbols, codes, strict=True):
-                    symbol[name] = column
-    offsets = [np.asarray(one.offsets, np.int64) for one in examples]
-    clusters = [_clusters(one) for one in examples]
-    parts = zip(inputs, numbers, symbols, offsets, clusters, strict=True)
-    return tuple(Side(given, real, coded, at, names, cluster) for given, real, coded, at, cluster in parts)
-
-
-def _clusters(examples: Examples) -> NDArray[np.int64] | None:
-    if examples.starts is None:
-        return None
-    return independent_clusters(examples.starts, examples.gap, len(examples))
+                symbols[name], names[name] = _coded(columns)
+    return tuple(
+        SampleSet(
+            np.asarray(one.offsets, np.int64),
+            {name: columns[k] for name, columns in numbers.items()},
+            {name: columns[k] for name, columns in symbols.items()},
+            {name: columns[k] for name, columns in inputs.items()},
+            names,
+            starts=one.starts,
+            window=one.gap,
+        )
+        for k, one in enumerate(examples)
+    )
 
 
 def _numeric(item: AnyField, column: NDArray[Any]) -> bool:
@@ -186,7 +170,7 @@ def _single(name: str, columns: list[NDArray[Any]]) -> list[tuple[str, list[NDAr
     return [(f"{name}[{k}]", [column[:, k] for column in columns]) for k in range(columns[0].shape[1])]
 
 
-def _real(column: NDArray[Any]) -> NDArray[np.float64]:
+def _real(column: NDArray[Any]) -> Reals:
     if column.dtype.kind != "M":
         return column.astype(np.float64)
     days = column.astype("datetime64[us]").astype(np.int64) / 86_400e6
@@ -194,13 +178,129 @@ def _real(column: NDArray[Any]) -> NDArray[np.float64]:
     return days
 
 
-def _coded(columns: Sequence[NDArray[Any]]) -> tuple[list[NDArray[np.int64]], list[Any]]:
+def _coded(columns: Sequence[NDArray[Any]]) -> tuple[list[Codes], list[Any]]:
     """Codes in the order of the values' texts, so that they depend on no order of rows."""
     plain = [column.tolist() for column in columns]
-    known = sorted({value for values in plain for value in values if not _absent(value)}, key=str)
+    known = sorted({value for values in plain for value in values if value is not None and value == value}, key=str)
     codes = {value: code for code, value in enumerate(known)}
     return [np.array([codes.get(value, ABSENT) for value in values], np.int64) for values in plain], known
 
 
-def _absent(value: Any) -> bool:
-    return value is None or value != value  # NaN alone differs from itself
+class Target(NamedTuple):
+    """A step field whose likelihood is measured.
+
+    Attributes:
+        name: of the field.
+        symbols: V, of a field of symbols.
+        kinds: of a field of numbers, how many kinds a value may be of: ordinary, missing, and the point masses.
+        cell: of a field of numbers on a grid, the width of a cell, whose probability is measured; None for a density.
+        increments: whether the numbers are changes since the step before.
+        members: of a multi-label field.
+    """
+
+    name: str
+    symbols: int | None = None
+    kinds: int = 2
+    cell: float | None = None
+    increments: bool = False
+    members: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> bool:
+        """Whether the field is of numbers."""
+        return self.symbols is None and not self.members
+
+
+def targets_of(codec: Codec) -> tuple[Target, ...]:
+    """The step fields, in their order."""
+    found = []
+    for item, column in zip(codec.schema.steps, codec.steps, strict=True):
+        if isinstance(column, Vocabulary):
+            found.append(Target(item.name, symbols=len(column.values)))
+        elif isinstance(column, MultiLabel):
+            found.append(Target(item.name, members=column.members))
+        else:
+            increments = isinstance(column, IncrementEncoder)
+            number = column.gap if isinstance(column, IncrementEncoder) else column
+            cell = number.step if number.mass else None
+            found.append(Target(item.name, None, 2 + len(number.point_masses), cell, increments))
+    return tuple(found)
+
+
+def scorable_set(codec: Codec, examples: Examples, encoded: Encoded) -> SampleSet:
+    """Examples as the likelihood measures them.
+
+    Symbols are the codes of the model's vocabulary, and V is a symbol that the model never saw. Numbers are in original
+    units; of moments and of numbers that never fall or never rise they are increments. Inputs are comparable numbers.
+    Whether a step has a multi-label field at all is a symbol under the field's name.
+
+    Args:
+        codec: of the model.
+        examples: in original units.
+        encoded: the same, as the network reads them.
+    """
+    inputs = {item.name: column for item, column in zip(codec.schema.inputs, encoded.inputs, strict=True)}
+    groups = _groups(codec, encoded)
+    numbers, first = dict[str, Reals](), dict[str, Reals]()
+    symbols, kinds = dict[str, Codes](), dict[str, Codes]()
+    members: dict[str, SampleSet] = {}
+    for item, column, values in zip(codec.schema.steps, codec.steps, encoded.steps, strict=True):
+        if isinstance(column, Vocabulary):
+            symbols[item.name] = values.astype(np.int64)
+        elif isinstance(column, MultiLabel):
+            there = ~np.isnan(values[:, 0])
+            symbols[item.name] = there.astype(np.int64)
+            flags = dict(zip(column.members, (values[there] > 0).astype(np.int64).T, strict=True))
+            offsets = offsets_from_lengths(there)[encoded.offsets]
+            members[item.name] = SampleSet(offsets, {}, flags, inputs, groups=groups)
+        elif isinstance(column, IncrementEncoder):
+            numbers[item.name] = column.gap.decode(values).astype(np.float64)
+            kinds[item.name] = _kinds(column.gap, values)
+        else:
+            numbers[item.name] = examples.steps[item.name].astype(np.float64)
+            kinds[item.name] = _kinds(column, values)
+            if item.name in examples.first:
+                first[item.name] = examples.first[item.name]
+    whole = SampleSet(encoded.offsets, numbers, symbols, inputs, {}, kinds, first, groups, members)
+    return replace(whole, starts=examples.starts, window=examples.gap)
+
+
+def _kinds(column: NumericEncoder, values: Reals) -> Codes:
+    """What each value is to the model, from what its network reads."""
+    kinds = np.where(np.isnan(values), MISSING, ORDINARY).astype(np.int64)
+    for k, location in enumerate(column.point_mass_positions):
+        kinds[np.abs(values - location) <= POINT_MASS_TOLERANCE * (1 + abs(location))] = MISSING + 1 + k
+    return kinds
+
+
+def _groups(codec: Codec, encoded: Encoded) -> Codes | None:
+    joint = None
+    for column, values in zip(codec.inputs, encoded.inputs, strict=True):
+        if isinstance(column, Vocabulary):
+            size, codes = len(column.values), values.astype(np.int64)
+        elif isinstance(column, BinaryEncoder):
+            size, codes = 3, np.where(np.isnan(values[:, 0]), 2, values[:, 0] > 0).astype(np.int64)
+        else:
+            continue
+        joint = codes if joint is None else joint * size + codes
+    return joint
+
+
+def decoded_examples(codec: Codec, drawn: Encoded, first: Mapping[str, Reals], inputs: dict[str, Any]) -> Examples:
+    """Generated sequences in the form of real examples: characters as code points, multi-label fields as one array.
+
+    Args:
+        codec: of the model.
+        drawn: what the network drew.
+        first: by step field, (N,) the values before step 0.
+        inputs: in original units.
+    """
+    steps, offsets = codec.decode(drawn.steps, drawn.offsets, first), drawn.offsets
+    for item, column, values in zip(codec.schema.steps, codec.steps, drawn.steps, strict=True):
+        if isinstance(column, Vocabulary) and column.text:
+            pieces = steps[item.name]
+            steps[item.name] = code_points(pieces)
+            offsets = offsets_from_lengths(np.array([len(piece) for piece in pieces.tolist()], np.int64))[offsets]
+        elif isinstance(column, MultiLabel):
+            steps[item.name] = values
+    return Examples(inputs, steps, offsets, dict(first), location="the generated sequences")

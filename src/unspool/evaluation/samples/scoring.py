@@ -1,4 +1,4 @@
-"""Nats by position: of real steps given real ones before them, and of the model's own given its own."""
+"""Log-probabilities of whole data sets under the model: by sequence and field, and by position."""
 
 from typing import NamedTuple
 
@@ -7,17 +7,26 @@ from numpy.typing import NDArray
 
 from unspool.encoding.codec import Encoded
 from unspool.evaluation.document import Measured
-from unspool.evaluation.samples.nats import scored_by_band
-from unspool.evaluation.samples.statistics import bands
+from unspool.evaluation.samples.statistics import Ratio, bands
 from unspool.network.decoder import Net
+from unspool.training.train_step import score_all
 
-LEAST = 30
-"""The fewest sequences with a step in a band of positions, real and generated, that are compared."""
-ALL = "all"
+MIN_SEQUENCES_PER_BAND = 30
+"""Real and generated sequences that must have a step in a band of positions, for the band to be compared."""
+ALL_FIELDS = "all"
 
 
-class Scored(NamedTuple):
-    """Log-probabilities of sequences by band of positions.
+def log_probs(net: Net, encoded: Encoded) -> NDArray[np.float64]:
+    """(N, F) or (N, F + 1) nats in original units: a column per step field, then the stops where lengths vary."""
+    out = score_all(net, encoded)
+    owner = np.repeat(np.arange(len(encoded)), encoded.lengths)
+    for j, jacobian in enumerate(encoded.log_jacobian):
+        out[:, j] += np.bincount(owner, jacobian, minlength=len(encoded))
+    return out
+
+
+class BandScores(NamedTuple):
+    """Log-probabilities of sequences by band of positions, on the axis that the network reads.
 
     Attributes:
         nats: (N, K, F) sums over the steps of each band, of every field.
@@ -30,107 +39,89 @@ class Scored(NamedTuple):
     clusters: NDArray[np.int64]
 
 
-class Surprise(NamedTuple):
-    """What each step, read after those before it, is to the model.
+class PositionScores(NamedTuple):
+    """Log-probabilities of every step given the steps before it, of real and of generated sequences.
 
     Attributes:
         fields: F names.
-        bands: K bands of positions, see `unspool.evaluation.figures.bands`.
-        real: held-out sequences, read as training was.
-        made: generated sequences, read as when they were generated.
+        bands: K bands of positions, see `unspool.evaluation.samples.statistics.bands`.
+        real: held-out sequences, each step after the real steps before it (teacher-forced).
+        synthetic: generated sequences, each step after the generated steps before it (free-running).
     """
 
     fields: tuple[str, ...]
     bands: list[tuple[int, int]]
-    real: Scored
-    made: Scored
+    real: BandScores
+    synthetic: BandScores
 
 
-class Beside(NamedTuple):
-    """Nats a step in one band of positions.
+class BandNLL(NamedTuple):
+    """The negative log-likelihood (NLL) in one band of positions, in nats per step.
 
     Attributes:
         band: of positions.
         real: of held-out steps.
-        made: of the model's own.
-        gap: of its own less of held-out ones.
-        drift: the gap less that in the first band.
+        synthetic: of generated steps.
+        gap: of generated less of held-out steps.
+        drift: the gap less the gap in the first band.
     """
 
     band: tuple[int, int]
     real: Measured
-    made: Measured
+    synthetic: Measured
     gap: Measured
     drift: Measured
 
 
-class _Mean(NamedTuple):
-    """A ratio of sums, and what each cluster adds to its linearised error (Cochran 1977, 6.4)."""
-
-    value: float
-    parts: NDArray[np.float64]
-
-    def less(self, other: "_Mean") -> "_Mean":
-        return _Mean(self.value - other.value, self.parts - other.parts)
-
-    def measured(self, clusters: int) -> Measured:
-        error = float(np.sqrt(clusters / (clusters - 1) * (self.parts**2).sum())) if clusters > 1 else None
-        return Measured(self.value, error)
-
-
-def surprise(
-    net: Net, fields: tuple[str, ...], real: Encoded, made: Encoded, clusters: NDArray[np.int64], samples: int
-) -> Surprise:
+def position_scores(
+    net: Net, fields: tuple[str, ...], real: Encoded, synthetic: Encoded, clusters: NDArray[np.int64], samples: int
+) -> PositionScores:
     """Score held-out and generated sequences, step by step.
 
     Args:
         net: the network.
         fields: names of the step fields.
         real: N held-out sequences.
-        made: `samples` generated ones for each, row after row.
+        synthetic: `samples` generated ones for each, row after row.
         clusters: (N,) which held-out sequences depend on each other.
-        samples: see `made`.
+        samples: see `synthetic`.
     """
     found = bands(int(real.lengths.max(initial=0)))
-    both = ((real, clusters), (made, np.repeat(clusters, samples)))
-    return Surprise(fields, found, *(_scored(net, encoded, found, owner) for encoded, owner in both))
+    ends = tuple(end for _, end in found)
+
+    def scores(encoded: Encoded, owner: NDArray[np.int64]) -> BandScores:
+        steps = [np.clip(encoded.lengths - first, 0, end - first) for first, end in found]
+        nats = score_all(net, encoded, ends)  # the last band holds generated steps past the longest real sequence
+        return BandScores(nats[:, :-1, : len(fields)], np.stack(steps, 1).astype(np.int64), owner)
+
+    return PositionScores(fields, found, scores(real, clusters), scores(synthetic, np.repeat(clusters, samples)))
 
 
-def by_position(found: Surprise, field: str = ALL) -> list[Beside]:
-    """The bands where there are `LEAST` sequences of either kind; see `Beside`.
+def nll_by_position(scores: PositionScores, field: str = ALL_FIELDS) -> list[BandNLL]:
+    """The bands where there are enough sequences of both kinds; see `MIN_SEQUENCES_PER_BAND`.
 
-    If the model's law is that of the data, its own steps are as likely to it as real ones at every position: the
-    expectation of -log p is then the same. Where its own become likelier than real ones, it drifts to what it can
-    foresee; where less likely, to what it has never seen (Braverman et al. 2020, "Calibration, entropy rates, and
-    memory in language models", arXiv:1906.05664).
+    If the model's law is the law of the data, the expectation of -log p is the same for real and for generated steps,
+    at every position. Generated steps that become more likely than real ones drift to what the model predicts with
+    ease, such as a constant; generated steps that become less likely drift to histories that training never saw
+    (Braverman et al. 2020, "Calibration, entropy rates, and memory in language models", arXiv:1906.05664).
 
     Args:
-        found: see `Surprise`.
-        field: its name, or `ALL` for their sum.
+        scores: of both kinds.
+        field: its name, or `ALL_FIELDS` for the sum of all.
     """
-    pick = (lambda nats: nats.sum(-1)) if field == ALL else lambda nats: nats[..., found.fields.index(field)]
-    known = np.unique(np.concatenate([found.real.clusters, found.made.clusters]))
-    rows: list[Beside] = []
-    first: _Mean | None = None
-    for k, band in enumerate(found.bands):
-        if min((side.steps[:, k] > 0).sum() for side in (found.real, found.made)) < LEAST:
+    kinds = (scores.real, scores.synthetic)
+    known = np.unique(np.concatenate([kind.clusters for kind in kinds]))
+    chosen = slice(None) if field == ALL_FIELDS else [scores.fields.index(field)]
+    rows: list[BandNLL] = []
+    first: Ratio | None = None
+    for k, band in enumerate(scores.bands):
+        if min((kind.steps[:, k] > 0).sum() for kind in kinds) < MIN_SEQUENCES_PER_BAND:
             continue
-        real, made = (_mean(-pick(side.nats)[:, k], side, k, known) for side in (found.real, found.made))
-        gap = made.less(real)
+        real, synthetic = (
+            Ratio.of(-one.nats[:, k, chosen].sum(1), one.steps[:, k], np.searchsorted(known, one.clusters), len(known))
+            for one in kinds
+        )
+        gap = synthetic.minus(real)
         first = gap if first is None else first
-        rows.append(Beside(band, *(mean.measured(len(known)) for mean in (real, made, gap, gap.less(first)))))
+        rows.append(BandNLL(band, *(one.measured() for one in (real, synthetic, gap, gap.minus(first)))))
     return rows
-
-
-def _scored(net: Net, encoded: Encoded, found: list[tuple[int, int]], clusters: NDArray[np.int64]) -> Scored:
-    ends = tuple(end for _, end in found)
-    steps = [np.clip(encoded.lengths - first, 0, end - first) for first, end in found]
-    nats = scored_by_band(net, encoded, ends)[:, :-1]  # without what is generated past the longest real sequence
-    return Scored(nats, np.stack(steps, 1).astype(np.int64), clusters)
-
-
-def _mean(totals: NDArray[np.float64], side: Scored, k: int, known: NDArray[np.int64]) -> _Mean:
-    counts = side.steps[:, k]
-    value = float(totals.sum() / counts.sum())
-    at = np.searchsorted(known, side.clusters)
-    return _Mean(value, np.bincount(at, totals - value * counts, minlength=len(known)) / counts.sum())

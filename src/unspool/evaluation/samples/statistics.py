@@ -1,7 +1,8 @@
-"""Small statistics that several sections share: errors by sequence, distances of two samples, bins of positions."""
+"""Small statistics that several sections share: standard errors over clusters, distances of samples, bands, lags."""
 
+import importlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,38 +11,42 @@ from numpy.typing import NDArray
 from unspool.errors import MissingExtra
 from unspool.evaluation.document import Measured
 
+Reals = NDArray[np.float64]
+Codes = NDArray[np.int64]
 
-class Beside(NamedTuple):
-    """One figure of three kinds of sequences: a row of a table.
+MIN_RETURN_PAIRS = 200
+"""Pairs of neighbouring values that `are_returns`, and the facts of returns, need."""
+
+
+class Compared(NamedTuple):
+    """One figure of training, held-out and generated sequences: a row of a table.
 
     Attributes:
-        field: the field or fields that it is of.
-        of: what it is of.
-        train: in training.
-        real: held out.
-        made: generated.
+        field: the field, or the fields.
+        of: the name of the figure, or the value whose share it is.
+        train: in training sequences.
+        real: in held-out sequences.
+        synthetic: in generated sequences.
     """
 
     field: str
     of: str | float
     train: float
     real: float
-    made: float
+    synthetic: float
 
     @property
-    def gap(self) -> float:
-        """How far generated sequences are from held-out ones."""
-        return abs(self.made - self.real)
+    def difference(self) -> float:
+        """The distance of generated from held-out sequences."""
+        return abs(self.synthetic - self.real)
 
 
-def extra(name: str) -> Any:
+def optional_module(name: str) -> Any:
     """A module of the extra `report`.
 
     Raises:
-        MissingExtra: it is not installed.
+        MissingExtra: the module is not installed.
     """
-    import importlib
-
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -50,29 +55,39 @@ def extra(name: str) -> Any:
         raise MissingExtra("report", f"the package {package}", "none", hint) from None
 
 
-def by_sequence(values: NDArray[Any], owner: NDArray[np.int64]) -> Measured:
-    """The mean of values, with a standard error that takes sequences, not values, to be independent; see `ratio`.
+class Ratio(NamedTuple):
+    """A ratio of sums, with the part of its linearised error that each cluster adds.
 
-    Args:
-        values: (S,) with NaN for what does not count.
-        owner: (S,) the sequence that each belongs to.
-
-    Examples:
-        >>> by_sequence(np.array([1.0, 1.0, 3.0, np.nan]), np.array([0, 0, 1, 1])).value
-        1.6666666666666667
-    """
-    kept = ~np.isnan(values)
-    count, total = np.bincount(owner[kept]), np.bincount(owner[kept], values[kept])
-    some = count > 0
-    return ratio(total[some].astype(np.float64), count[some], np.arange(some.sum()))
-
-
-def ratio(totals: NDArray[np.float64], counts: NDArray[np.int64], clusters: NDArray[np.int64]) -> Measured:
-    """The sum of totals over the sum of counts, with an error for which clusters are independent, not steps.
-
-    The linearised error of a ratio (Cochran 1977, "Sampling techniques", section 6.4), for G clusters:
+    The error of a ratio of totals to counts over G clusters (Cochran 1977, "Sampling techniques", section 6.4):
 
         sqrt(G / (G - 1) * sum over clusters of (total - ratio * count)^2) / sum of counts
+
+    Attributes:
+        value: the ratio.
+        parts: (G,) by cluster, (total - ratio * count) / sum of counts.
+    """
+
+    value: float
+    parts: Reals
+
+    @classmethod
+    def of(cls, totals: Reals, counts: NDArray[np.int64], clusters: NDArray[np.int64], size: int) -> "Ratio":
+        """The ratio over sequences whose clusters are numbered from 0 to `size` - 1."""
+        value = float(totals.sum() / counts.sum())
+        return cls(value, np.bincount(clusters, totals - value * counts, minlength=size) / counts.sum())
+
+    def minus(self, other: "Ratio") -> "Ratio":
+        """The difference of two ratios over the same clusters."""
+        return Ratio(self.value - other.value, self.parts - other.parts)
+
+    def measured(self) -> Measured:
+        """The ratio with its standard error; one cluster has none."""
+        size = len(self.parts)
+        return Measured(self.value, float(np.sqrt(size / (size - 1) * (self.parts**2).sum())) if size > 1 else None)
+
+
+def ratio(totals: Reals, counts: NDArray[np.int64], clusters: NDArray[np.int64]) -> Measured:
+    """The sum of totals over the sum of counts, with the standard error of `Ratio`.
 
     Args:
         totals: (N,) of every sequence.
@@ -83,19 +98,31 @@ def ratio(totals: NDArray[np.float64], counts: NDArray[np.int64], clusters: NDAr
         >>> ratio(np.array([2.0, 4.0]), np.array([1, 1]), np.array([0, 1]))
         Measured(value=3.0, error=1.0)
     """
-    size = int(counts.sum())
-    if not size or np.isnan(totals).any():
+    if not counts.sum() or np.isnan(totals).any():
         return Measured(None)
-    mean = float(totals.sum() / size)
-    rest = np.bincount(clusters, totals - mean * counts)
-    present = int(np.count_nonzero(np.bincount(clusters)))
-    if present < 2:
-        return Measured(mean)
-    return Measured(mean, float(np.sqrt(present / (present - 1) * (rest**2).sum()) / size))
+    known, cluster = np.unique(clusters, return_inverse=True)
+    return Ratio.of(totals, counts, cluster, len(known)).measured()
+
+
+def clustered_mean(values: NDArray[Any], clusters: NDArray[np.int64]) -> Measured:
+    """The mean of the values that are present, with a standard error over clusters; see `Ratio`.
+
+    Args:
+        values: (S,) numbers, NaN for those that do not count.
+        clusters: (S,) the cluster of each value; values of one cluster may depend on each other.
+
+    Examples:
+        >>> clustered_mean(np.array([1.0, 1.0, 3.0, np.nan]), np.array([0, 0, 1, 1])).value
+        1.6666666666666667
+    """
+    kept = ~np.isnan(values)
+    count, total = np.bincount(clusters[kept]), np.bincount(clusters[kept], values[kept])
+    some = count > 0
+    return ratio(total[some].astype(np.float64), count[some], np.arange(some.sum()))
 
 
 def kolmogorov_smirnov(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """The largest difference of two empirical distribution functions; NaN without values on both sides.
+    """The largest difference of two empirical distribution functions; NaN if either sample is empty.
 
     Examples:
         >>> kolmogorov_smirnov(np.array([1.0, 2.0]), np.array([2.0, 3.0]))
@@ -108,8 +135,8 @@ def kolmogorov_smirnov(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float(np.abs(share(a) - share(b)).max())
 
 
-def wasserstein(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """The area between two empirical distribution functions; NaN without values on both sides.
+def wasserstein(a: Reals, b: Reals) -> float:
+    """The area between two empirical distribution functions; NaN if either sample is empty.
 
     Examples:
         >>> wasserstein(np.array([0.0, 1.0]), np.array([2.0, 3.0]))
@@ -128,7 +155,7 @@ def total_variation(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
 
     Args:
         a: codes from 0.
-        b: codes from 0; as many as there are.
+        b: codes from 0, of the same values.
 
     Examples:
         >>> total_variation(np.array([0, 0, 0, 1]), np.array([0, 1, 2, 2]))
@@ -140,17 +167,29 @@ def total_variation(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
     return float(np.abs(np.bincount(a, minlength=size) / len(a) - np.bincount(b, minlength=size) / len(b)).sum() / 2)
 
 
-def correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Pearson's correlation over the pairs where both are there; NaN with fewer than three, or without any spread."""
+def entropy(codes: NDArray[np.int64]) -> float:
+    """The entropy of the shares of codes, in nats.
+
+    Examples:
+        >>> round(entropy(np.array([0, 1, 0, 1])), 4)
+        0.6931
+    """
+    shares = np.bincount(codes) / len(codes)
+    shares = shares[shares > 0]
+    return float(-(shares * np.log(shares)).sum())
+
+
+def correlation(a: Reals, b: Reals, min_pairs: int = 3) -> float:
+    """Pearson's correlation over the pairs of which both are present; NaN with too few pairs, or without spread."""
     kept = ~(np.isnan(a) | np.isnan(b))
     a, b = a[kept], b[kept]
-    if len(a) < 3 or not a.std() or not b.std():
+    if len(a) < min_pairs or not a.std() or not b.std():
         return float("nan")
     return float(np.corrcoef(a, b)[0, 1])
 
 
 def lagged(offsets: NDArray[np.int64], lag: int) -> NDArray[np.int64]:
-    """The steps that have one `lag` steps later in their own sequence.
+    """The steps that have another step `lag` steps later in their own sequence.
 
     Examples:
         >>> lagged(np.array([0, 3, 4, 6]), 1).tolist()
@@ -158,6 +197,59 @@ def lagged(offsets: NDArray[np.int64], lag: int) -> NDArray[np.int64]:
     """
     at = np.arange(offsets[-1])
     return at[at + lag < np.repeat(offsets[1:], np.diff(offsets))]
+
+
+def differences(values: NDArray[Any], offsets: NDArray[np.int64]) -> Reals:
+    """(S,) each value less the value of the step before; NaN at the first step of a sequence.
+
+    Examples:
+        >>> differences(np.array([1.0, 3.0, 7.0]), np.array([0, 2, 3])).tolist()
+        [nan, 2.0, nan]
+    """
+    out = np.full(len(values), np.nan)
+    before = lagged(offsets, 1)
+    out[before + 1] = values[before + 1] - values[before]
+    return out
+
+
+def lagged_correlation(a: Reals, b: Reals, offsets: NDArray[np.int64], lag: int, min_pairs: int) -> float:
+    """The correlation of a step's `a` with the `b` of `lag` steps later, over all sequences; NaN with too few pairs."""
+    before = lagged(offsets, lag)
+    return correlation(a[before], b[before + lag], min_pairs)
+
+
+def are_returns(series: Reals, offsets: Codes, starts: Codes | None = None) -> bool:
+    """Whether a series behaves as returns do: the one rule, for the baseline GARCH and for the section on returns.
+
+    The rule follows Cont (2001, "Empirical properties of asset returns"). There are at least `MIN_RETURN_PAIRS` pairs
+    of neighbouring values. The mean is at most a quarter of the standard deviation. At least 30 % of the values are on
+    either side of zero. No value repeats in more than 10 % of the steps. The autocorrelation at lag 1 is within ±0.2.
+    Sizes cluster: the autocorrelation of |r| at lag 1 is above two standard errors of zero, 2 / sqrt(pairs).
+
+    Args:
+        series: (S,) of sequences end to end, NaN where missing.
+        offsets: (N + 1,) where each sequence starts.
+        starts: (N,) position of each window in its series; a step that several windows share counts once.
+    """
+    lengths = np.diff(offsets)
+    time = np.arange(len(series))
+    if starts is not None:
+        time = time + np.repeat(starts - offsets[:-1], lengths)
+    kept, before = np.flatnonzero(~np.isnan(series)), lagged(offsets, 1)
+    before = before[~np.isnan(series[before] + series[before + 1])]
+    kept, before = (at[np.unique(time[at], return_index=True)[1]] for at in (kept, before))
+    values, spread = series[kept], float(series[kept].std()) if len(kept) else 0.0
+    if len(before) < MIN_RETURN_PAIRS or not spread:
+        return False
+    repeated = np.unique(values, return_counts=True)[1].max() / len(values)
+    sizes = np.abs(series)
+    return bool(
+        abs(values.mean()) <= 0.25 * spread
+        and min((values > 0).mean(), (values < 0).mean()) >= 0.3
+        and repeated <= 0.1
+        and abs(correlation(series[before], series[before + 1])) <= 0.2
+        and correlation(sizes[before], sizes[before + 1]) > 2 / np.sqrt(len(before))
+    )
 
 
 def bands(longest: int) -> list[tuple[int, int]]:
@@ -184,19 +276,18 @@ def band_name(band: tuple[int, int]) -> str:
     return str(first) if first == last else f"{first} to {last}"
 
 
-def present(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def present(values: Reals) -> Reals:
     """The values that are not missing."""
     return values[~np.isnan(values)]
 
 
-def worst(values: Sequence[float]) -> float:
-    """The largest of the finite values; NaN without any."""
-    finite = [value for value in values if np.isfinite(value)]
-    return max(finite, default=float("nan"))
+def mean_or_nan(values: NDArray[Any]) -> float:
+    """The mean; NaN without any value."""
+    return float(values.mean()) if len(values) else float("nan")
 
 
-def spread(values: NDArray[np.float64]) -> float:
-    """The standard deviation of the values that are there, or 1 where there is none to speak of: a field's unit."""
+def unit(values: Reals) -> float:
+    """The standard deviation of the values that are present, as the unit of a field; 1 without any spread."""
     there = present(values)
     found = float(there.std()) if len(there) else 0.0
     return found if found > 0 and np.isfinite(found) else 1.0
@@ -213,8 +304,8 @@ def decimals(units: Iterable[float]) -> int:
     return int(np.clip(2 - np.floor(np.log10(smallest)), 0, 9))
 
 
-def evenly(count: int, most: int, seed: int) -> NDArray[np.int64]:
-    """At most `most` positions of `count`, in order, drawn without replacement."""
-    if count <= most:
+def subsample(count: int, size: int, seed: int) -> NDArray[np.int64]:
+    """At most `size` positions of `count`, in order, drawn without replacement."""
+    if count <= size:
         return np.arange(count)
-    return np.sort(np.random.default_rng(seed).choice(count, most, replace=False)).astype(np.int64)
+    return np.sort(np.random.default_rng(seed).choice(count, size, replace=False)).astype(np.int64)

@@ -1,81 +1,110 @@
-"""What becomes of sequences that are fed their own output: drift and blow-up, position by position."""
+"""What becomes of sequences that are fed their own output (free-running): drift and growth, position by position."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from unspool.evaluation.document import Cell, Column, Measured, Panel, Picture, Role, Section, Table, Trace, numbers
-from unspool.evaluation.samples.sample_set import ABSENT, Material, Side
-from unspool.evaluation.samples.scoring import ALL, LEAST, Beside, Surprise
-from unspool.evaluation.samples.scoring import by_position as nats_by_position
-from unspool.evaluation.samples.statistics import band_name, bands, decimals, lagged, present, spread
-from unspool.evaluation.sections.dynamics import changes
+from unspool.evaluation.document import (
+    Cell,
+    Column,
+    Findings,
+    Measured,
+    Panel,
+    Picture,
+    Role,
+    Table,
+    Trace,
+    answers,
+    numbers,
+)
+from unspool.evaluation.samples.comparison import Comparison
+from unspool.evaluation.samples.sample_set import ABSENT, SampleSet
+from unspool.evaluation.samples.scoring import (
+    ALL_FIELDS,
+    MIN_SEQUENCES_PER_BAND,
+    BandNLL,
+    PositionScores,
+    nll_by_position,
+)
+from unspool.evaluation.samples.statistics import (
+    band_name,
+    bands,
+    decimals,
+    differences,
+    entropy,
+    lagged,
+    mean_or_nan,
+    present,
+    unit,
+)
 
-NAME, TITLE = "exposure", "Do generated sequences hold their course when fed their own output?"
-SHOWN = 4
-"""Fields and flags that are shown, those that are furthest off."""
-SHRUNK, GROWN, MOVED = 0.5, 2.0, 0.5
-"""Spreads or changes of less than half the real ones: a drift to a constant; of more than twice: a blow-up; means
-that are half a real standard deviation away: a drift."""
-SURE = 3.0
-"""Standard errors by which nats must have changed, too."""
+MAX_SHOWN = 4
+"""Fields and flags that are shown: those that are furthest off."""
+MIN_SPREAD_RATIO, MAX_SPREAD_RATIO = 0.5, 2.0
+"""A spread or change below this share of the real one is a drift to a constant, one above it a blow-up."""
+MAX_MEAN_SHIFT = 0.5
+"""Real standard deviations by which a mean may be off."""
+MIN_STANDARD_ERRORS = 3.0
+"""Standard errors by which the negative log-likelihood must have changed to be flagged."""
 
 
-def exposure(material: Material, nats: Surprise | None = None) -> Section:
-    """Nats; mean, spread and step-to-step change of numbers; entropy and repetition of symbols; all by position.
+@answers("drift", "Do generated sequences stay like real ones when the model is fed its own output?")
+def drift(comparison: Comparison, scores: PositionScores | None = None) -> Findings:
+    """NLL; mean, spread and change of numbers; entropy and repetition of symbols; all by position.
 
-    Real sequences are what the network was fed in training; generated ones are what it is fed when it generates. What
-    is right at first and wrong later is the cost of reading its own output. Flagged is what is off by `SHRUNK`, `GROWN`
-    or `MOVED` at the last band of positions where there are `LEAST` sequences of either kind, and was not at the first.
+    In training the network reads real steps (teacher forcing); when it generates, it reads its own. What is right at
+    the first steps and wrong later is the cost of that (exposure bias). A figure is flagged if at the last band of
+    positions with enough sequences it is outside `MIN_SPREAD_RATIO`, `MAX_SPREAD_RATIO` or `MAX_MEAN_SHIFT`, and was
+    inside at the first band.
 
     Args:
-        material: real and generated sequences.
-        nats: of both under the model, where there is one to ask.
+        comparison: real and generated sequences.
+        scores: log-probabilities of both under the model, where there is a model to ask.
     """
-    surprises = {} if nats is None else _surprises(nats)
-    tables = {name: by_position(material.test, material.paths, name) for name in material.test.numbers}
-    flags = [f"{name}: {what}" for name, rows in surprises.items() for what in judge_nats(rows)]
-    flags += [f"{name}: {what}" for name, table in tables.items() for what in judge(table)]
-    shown = dict(sorted(tables.items(), key=lambda item: -_off(item[1]))[:SHOWN])
-    panels = [_nats_panel(name, rows) for name, rows in list(surprises.items())[:1]]
-    panels += [_panel(name, table) for name, table in shown.items()] if any(tables.values()) else []
-    parts: list[Table | Picture] = [_nats_table(surprises)] if surprises else []
-    if any(tables.values()):
-        digits = decimals(spread(material.train.numbers[name]) for name in shown)
-        parts.append(_numbers_table(shown, len(tables), digits))
-    symbols: list[tuple[Cell, ...]] = []
-    for name in material.test.symbols:
-        shares = symbols_by_position(material.test, material.paths, name)
-        symbols += [(name, *row) for row in shares]
-        flags += [f"{name}: {what}" for what in judge_symbols(shares)]
-    if symbols:
-        parts.append(_symbols_table(symbols))
+    real, synthetic = comparison.real, comparison.synthetic
+    nll = {} if scores is None else _largest_drifts(scores)
+    number_rows = {name: numbers_by_position(real, synthetic, name) for name in real.numbers}
+    symbol_rows = {name: symbols_by_position(real, synthetic, name) for name in real.symbols}
+    flags = [f"{name}: {flag}" for name, rows in nll.items() for flag in nll_flags(rows)]
+    flags += [f"{name}: {flag}" for name, rows in number_rows.items() for flag in number_flags(rows)]
+    flags += [f"{name}: {flag}" for name, rows in symbol_rows.items() for flag in symbol_flags(rows)]
+    shown = dict(sorted(number_rows.items(), key=lambda item: -_off(item[1]))[:MAX_SHOWN])
+    parts: list[Table | Picture] = []
+    panels = [_nll_panel(name, rows) for name, rows in list(nll.items())[:1]]
+    if nll:
+        parts.append(_nll_table(nll))
+    if any(number_rows.values()):
+        parts.append(_numbers_table(comparison, shown))
+        panels += [_number_panel(name, rows) for name, rows in shown.items()]
+    if any(symbol_rows.values()):
+        parts.append(_symbols_table(symbol_rows))
     if not parts:
-        why = f"At no position are there {LEAST} sequences both held out and generated."
-        return Section(NAME, TITLE, why, made=False)
+        why = f"At no position are there {MIN_SEQUENCES_PER_BAND} sequences both held out and generated."
+        return Findings(why, available=False)
     if panels:
         parts.append(Picture("By position", tuple(panels)))
-    more = f"; and {len(flags) - SHOWN} more" if len(flags) > SHOWN else ""
-    verdict = "Flagged: " + "; ".join(flags[:SHOWN]) + more + "."
+    more = f"; and {len(flags) - MAX_SHOWN} more" if len(flags) > MAX_SHOWN else ""
+    verdict = "Flagged: " + "; ".join(flags[:MAX_SHOWN]) + more + "."
     verdict = verdict if flags else "No drift to a constant, and no blow-up."
     figures: dict[str, float | None] = {"flags": float(len(flags))}
-    for rows in list(surprises.values())[:1]:
-        verdict += _told(rows[-1])
-        figures |= {"gap": rows[-1].gap.value, "drift": rows[-1].drift.value, "drift_error": rows[-1].drift.error}
-    return Section(NAME, TITLE, verdict, tuple(parts), figures)
+    if nll:
+        last = next(iter(nll.values()))[-1]
+        verdict += _gap_sentence(last)
+        figures |= {"gap": last.gap.value, "drift": last.drift.value, "drift_error": last.drift.error}
+    return Findings(verdict, tuple(parts), figures)
 
 
-class Row(NamedTuple):
+class NumberRow(NamedTuple):
     """A number in a band of positions, held out and generated: its mean, spread, and mean size of change."""
 
     steps: str
     mean: float
-    mean_made: float
+    mean_synthetic: float
     spread: float
-    spread_made: float
+    spread_synthetic: float
     change: float
-    change_made: float
+    change_synthetic: float
 
 
 class SymbolRow(NamedTuple):
@@ -83,201 +112,184 @@ class SymbolRow(NamedTuple):
 
     steps: str
     entropy: float
-    entropy_made: float
+    entropy_synthetic: float
     repeats: float
-    repeats_made: float
+    repeats_synthetic: float
 
 
-def by_position(real: Side, made: Side, name: str) -> list[Row]:
-    """By band of positions: mean, spread and mean size of the change, each of real and of generated sequences."""
-    sides = [(side, side.numbers[name], np.abs(changes(side, name))) for side in (real, made)]
-    rows: list[Row] = []
+def numbers_by_position(real: SampleSet, synthetic: SampleSet, name: str) -> list[NumberRow]:
+    """By band of positions: mean, spread and mean size of the change, of real and of generated sequences."""
+    rows: list[NumberRow] = []
+    kinds = [(one, one.numbers[name], np.abs(differences(one.numbers[name], one.offsets))) for one in (real, synthetic)]
     for band in bands(int(real.lengths.max(initial=0))):
-        parts = []
-        for side, values, change in sides:
-            at = (side.position >= band[0]) & (side.position < band[1])
-            several = len(np.unique(side.owner[at & ~np.isnan(values)])) >= LEAST
-            parts.append((several, present(values[at]), present(change[at])))
-        (enough, a, da), (as_well, b, db) = parts
-        if not (enough and as_well):
-            continue
-        mean = lambda x: float(x.mean()) if len(x) else float("nan")  # noqa: E731
-        rows.append(Row(band_name(band), mean(a), mean(b), float(a.std()), float(b.std()), mean(da), mean(db)))
+        at = [(one.position >= band[0]) & (one.position < band[1]) for one, *_ in kinds]
+        counts = [len(np.unique(one.owner[a & ~np.isnan(x)])) for a, (one, x, _) in zip(at, kinds, strict=True)]
+        if min(counts) >= MIN_SEQUENCES_PER_BAND:
+            values = [present(x[a]) for a, (_, x, _) in zip(at, kinds, strict=True)]
+            changes = [present(change[a]) for a, (*_, change) in zip(at, kinds, strict=True)]
+            columns = [*map(mean_or_nan, values), *(float(x.std()) for x in values), *map(mean_or_nan, changes)]
+            rows.append(NumberRow(band_name(band), *columns))
     return rows
 
 
-def _off(rows: list[Row]) -> float:
-    """How far off a number is at the last band, by mean and spread, in real standard deviations."""
-    last = rows[-1] if rows else None
-    if last is None or not last.spread > 0:
-        return 0.0
-    return (abs(last.mean_made - last.mean) + abs(last.spread_made - last.spread)) / last.spread
+def symbols_by_position(real: SampleSet, synthetic: SampleSet, name: str) -> list[SymbolRow]:
+    """By band of positions: entropy in nats, and share of symbols that repeat the last, real and generated."""
+    rows = []
+    for band in bands(int(real.lengths.max(initial=0))):
+        counts, entropies, repeats = [], [], []
+        for one in (real, synthetic):
+            at = (one.position >= band[0]) & (one.position < band[1])
+            before = lagged(one.offsets, 1)
+            before = before[at[before + 1]]
+            codes = one.symbols[name]
+            counts.append(len(np.unique(one.owner[at])))
+            entropies.append(entropy(codes[at] - ABSENT) if at.any() else 0.0)
+            repeats.append(mean_or_nan(codes[before] == codes[before + 1]))
+        if min(counts) >= MIN_SEQUENCES_PER_BAND:
+            rows.append(SymbolRow(band_name(band), *entropies, *repeats))
+    return rows
 
 
-def judge(rows: list[Row]) -> list[str]:
-    """What went wrong between the first and the last band; see `exposure` for the rule."""
+def number_flags(rows: list[NumberRow]) -> list[str]:
+    """What went wrong between the first and the last band; see `drift` for the rule."""
     if len(rows) < 2:
         return []
-    said, steps = [], rows[-1].steps
+    flags, steps = [], rows[-1].steps
     table = np.array([row[1:] for row in rows], np.float64)
     for what, at in (("spread", 2), ("change from step to step", 4)):
         known = table[table[:, at] > 0]
         first, last = (float(row[at + 1] / row[at]) for row in known[[0, -1]]) if len(known) else (1.0, 1.0)
-        if last < SHRUNK <= first:
-            said.append(f"drifts to a constant, its {what} is {last:.2f} times the real one at steps {steps}")
-        if last > GROWN >= first:
-            said.append(f"blows up, its {what} is {last:.1f} times the real one at steps {steps}")
+        if last < MIN_SPREAD_RATIO <= first:
+            flags.append(f"drifts to a constant, its {what} is {last:.2f} times the real one at steps {steps}")
+        if last > MAX_SPREAD_RATIO >= first:
+            flags.append(f"blows up, its {what} is {last:.1f} times the real one at steps {steps}")
     off = np.abs(table[:, 1] - table[:, 0]) / np.where(table[:, 2] > 0, table[:, 2], np.inf)
-    if off[-1] > MOVED >= off[0]:
-        said.append(f"drifts, its mean is {off[-1]:.1f} real standard deviations off at steps {steps}")
-    return said
+    if off[-1] > MAX_MEAN_SHIFT >= off[0]:
+        flags.append(f"drifts, its mean is {off[-1]:.1f} real standard deviations off at steps {steps}")
+    return flags
 
 
-def symbols_by_position(real: Side, made: Side, name: str) -> list[SymbolRow]:
-    """By band of positions: entropy in nats, and share of symbols that repeat the last, real and generated."""
-    rows = []
-    for band in bands(int(real.lengths.max(initial=0))):
-        parts = []
-        for side in (real, made):
-            at = (side.position >= band[0]) & (side.position < band[1])
-            before = lagged(side.offsets, 1)
-            before = before[at[before + 1]]
-            codes = side.symbols[name]
-            same = codes[before] == codes[before + 1]
-            several = len(np.unique(side.owner[at])) >= LEAST
-            parts.append((several, codes[at] - ABSENT, float(same.mean()) if len(same) else float("nan")))
-        (enough, a, same_a), (as_well, b, same_b) = parts
-        if enough and as_well:
-            rows.append(SymbolRow(band_name(band), entropy(a), entropy(b), same_a, same_b))
-    return rows
-
-
-def judge_symbols(rows: list[SymbolRow]) -> list[str]:
-    """What went wrong between the first and the last band, by the rule of `exposure` with exp(entropy) as spread."""
+def symbol_flags(rows: list[SymbolRow]) -> list[str]:
+    """What went wrong between the first and the last band, by the rule of `drift` with exp(entropy) as spread."""
     if len(rows) < 2:
         return []
-    first, last = (float(np.exp(row.entropy_made - row.entropy)) for row in (rows[0], rows[-1]))
-    if last < SHRUNK <= first:
+    first, last = (float(np.exp(row.entropy_synthetic - row.entropy)) for row in (rows[0], rows[-1]))
+    if last < MIN_SPREAD_RATIO <= first:
         return [f"drifts to few symbols, {last:.2f} times as many as real ones at steps {rows[-1].steps}"]
-    if last > GROWN >= first:
+    if last > MAX_SPREAD_RATIO >= first:
         return [f"drifts to noise, {last:.1f} times as many symbols as real ones at steps {rows[-1].steps}"]
     return []
 
 
-def judge_nats(rows: list[Beside]) -> list[str]:
-    """What went wrong between the first and the last band, by the rule of `exposure` with exp(nats) as spread."""
-    last = rows[-1]
-    value, error = last.gap.value or 0.0, last.drift.error or 0.0
-    if abs(rows[0].gap.value or 0.0) > np.log(GROWN) or abs(last.drift.value or 0.0) < SURE * error:
+def nll_flags(rows: list[BandNLL]) -> list[str]:
+    """What went wrong between the first and the last band, by the rule of `drift` with exp(NLL) as spread."""
+    last, steps = rows[-1], band_name(rows[-1].band)
+    gap, error = last.gap.value or 0.0, last.drift.error or 0.0
+    started_wrong = abs(rows[0].gap.value or 0.0) > np.log(MAX_SPREAD_RATIO)
+    if started_wrong or abs(last.drift.value or 0.0) < MIN_STANDARD_ERRORS * error:
         return []
-    steps = band_name(last.band)
-    if value < np.log(SHRUNK):
-        return [
-            f"drifts to what it foresees, its own steps take {-value:.2f} nats less than real ones at steps {steps}"
-        ]
-    if value > np.log(GROWN):
-        return [f"loses its way, its own steps take {value:.2f} nats more than real ones at steps {steps}"]
+    if gap < np.log(MIN_SPREAD_RATIO):
+        return [f"drifts to what it predicts with ease, NLL {-gap:.2f} nats below that of real steps at steps {steps}"]
+    if gap > np.log(MAX_SPREAD_RATIO):
+        return [f"loses its way, NLL {gap:.2f} nats above that of real steps at steps {steps}"]
     return []
 
 
-def _surprises(nats: Surprise) -> dict[str, list[Beside]]:
+def _off(rows: list[NumberRow]) -> float:
+    """The distance of a number at the last band, by mean and spread, in real standard deviations."""
+    last = rows[-1] if rows else None
+    if last is None or not last.spread > 0:
+        return 0.0
+    return (abs(last.mean_synthetic - last.mean) + abs(last.spread_synthetic - last.spread)) / last.spread
+
+
+def _largest_drifts(scores: PositionScores) -> dict[str, list[BandNLL]]:
     """By position: all fields together, and of several those that drift most."""
-    names = [ALL, *nats.fields] if len(nats.fields) > 1 else list(nats.fields)
-    found = {name: nats_by_position(nats, name) for name in names}
+    names = [ALL_FIELDS, *scores.fields] if len(scores.fields) > 1 else list(scores.fields)
+    found = {name: nll_by_position(scores, name) for name in names}
     found = {name: rows for name, rows in found.items() if rows}
-    drift = lambda item: (item[0] != ALL, -abs(item[1][-1].drift.value or 0.0))  # noqa: E731
-    return dict(sorted(found.items(), key=drift)[: 1 + SHOWN])
+    rank = lambda item: (item[0] != ALL_FIELDS, -abs(item[1][-1].drift.value or 0.0))  # noqa: E731
+    return dict(sorted(found.items(), key=rank)[: 1 + MAX_SHOWN])
 
 
-def _told(last: Beside) -> str:
+def _gap_sentence(last: BandNLL) -> str:
     if last.gap.value is None:
         return ""
-    less = "less" if last.gap.value < 0 else "more"
+    where = "below" if last.gap.value < 0 else "above"
     error = "" if last.gap.error is None else f" ± {last.gap.error:.2f}"
     steps = band_name(last.band)
-    return f" At steps {steps} its own steps take {abs(last.gap.value):.2f}{error} nats {less} than real ones."
+    return (
+        f" At steps {steps} the NLL of generated steps is {abs(last.gap.value):.2f}{error} nats {where} the real one."
+    )
 
 
-def entropy(codes: NDArray[np.int64]) -> float:
-    """Of the shares of symbols, in nats.
+def _panel(title: str, y: str, steps: Sequence[str], held_out: np.ndarray, generated: np.ndarray) -> Panel:
+    """Real and generated figures by position, each (K, 2): the value, and the half width of its band."""
+    traces = []
+    kinds: tuple[tuple[str, np.ndarray, Role], ...] = (
+        ("held out", held_out, "real"),
+        ("generated", generated, "model"),
+    )
+    for name, table, role in kinds:
+        value, around = table.T
+        edges = numbers(value - around), numbers(value + around)
+        traces.append(Trace(name, tuple(steps), numbers(value), *edges, role=role))
+    return Panel(title, "steps", y, tuple(traces))
 
-    Examples:
-        >>> round(entropy(np.array([0, 1, 0, 1])), 4)
-        0.6931
-    """
-    shares = np.bincount(codes) / len(codes)
-    shares = shares[shares > 0]
-    return float(-(shares * np.log(shares)).sum())
 
-
-def _panel(name: str, rows: list[Row]) -> Panel:
-    x = tuple(row.steps for row in rows)
+def _number_panel(name: str, rows: list[NumberRow]) -> Panel:
     table = np.array([row[1:] for row in rows], np.float64).reshape(-1, 6)
-
-    def trace(word: str, at: int, role: Role) -> Trace:
-        mean, around = table[:, at], table[:, at + 2]
-        return Trace(word, x, numbers(mean), numbers(mean - around), numbers(mean + around), role=role)
-
-    return Panel(name, "steps", "mean ± spread", (trace("held out", 0, "real"), trace("generated", 1, "model")))
+    return _panel(name, "mean ± spread", [row.steps for row in rows], table[:, [0, 2]], table[:, [1, 3]])
 
 
-def _nats_panel(name: str, rows: list[Beside]) -> Panel:
-    x = tuple(band_name(row.band) for row in rows)
+def _nll_panel(name: str, rows: list[BandNLL]) -> Panel:
+    def column(cells: list[Measured]) -> np.ndarray:
+        return np.array([(cell.value, 2 * (cell.error or 0.0)) for cell in cells], np.float64)
 
-    def trace(word: str, cells: list[Measured], role: Role) -> Trace:
-        value = np.array([cell.value for cell in cells], np.float64)
-        around = 2 * np.array([cell.error or 0.0 for cell in cells])
-        return Trace(word, x, numbers(value), numbers(value - around), numbers(value + around), role=role)
-
-    real, made = [row.real for row in rows], [row.made for row in rows]
-    title = "nats" if name == ALL else f"nats of {name}"
-    return Panel(title, "steps", "nats a step", (trace("held out", real, "real"), trace("generated", made, "model")))
+    kinds = (column([row.real for row in rows]), column([row.synthetic for row in rows]))
+    title = "NLL" if name == ALL_FIELDS else f"NLL of {name}"
+    return _panel(title, "nats per step", [band_name(row.band) for row in rows], *kinds)
 
 
-def _nats_table(found: dict[str, list[Beside]]) -> Table:
+def _nll_table(found: dict[str, list[BandNLL]]) -> Table:
     columns = (
         Column("field", "text"),
         Column("steps", "text"),
-        Column("nats, held out"),
-        Column("nats, generated"),
+        Column("NLL, held out"),
+        Column("NLL, generated"),
         Column("generated less held out"),
         Column("that, less at the first step"),
     )
     note = (
-        "What a step takes of a model that has read the steps before it: held-out ones after held-out ones, its own "
-        "after its own. If it knows the law, both take the same at every position. Its own ever less: it drifts to "
-        "what it foresees; ever more: it loses its way. Without when to stop; densities on the axis of the transform."
+        "NLL, the negative log-likelihood, in nats per step, given the steps before: held-out steps after held-out "
+        "steps, generated steps after generated steps. If the model has learned the law of the data, both are the same "
+        "at every position. Generated steps with a falling NLL drift to what the model predicts with ease; a rising "
+        "NLL: the model loses its way. Without when to stop; densities on the axis of the transform."
     )
     rows = tuple(
-        (name, band_name(row.band), row.real, row.made, row.gap, None if k == 0 else row.drift)
+        (name, band_name(row.band), row.real, row.synthetic, row.gap, None if k == 0 else row.drift)
         for name, table in found.items()
         for k, row in enumerate(table)
     )
-    return Table("Nats by position", columns, rows, note)
+    return Table("NLL by position", columns, rows, note)
 
 
-def _numbers_table(shown: dict[str, list[Row]], fields: int, digits: int) -> Table:
-    columns = (
-        Column("field", "text"),
-        Column("steps", "text"),
-        Column("mean, held out", digits=digits),
-        Column("mean, generated", digits=digits),
-        Column("spread, held out", digits=digits),
-        Column("spread, generated", digits=digits),
-        Column("change, held out", digits=digits),
-        Column("change, generated", digits=digits),
-    )
+def _numbers_table(comparison: Comparison, shown: dict[str, list[NumberRow]]) -> Table:
+    digits = decimals(unit(comparison.train.numbers[name]) for name in shown)
+    pairs = [f"{what}, {of}" for what in ("mean", "spread", "change") for of in ("held out", "generated")]
+    columns = (Column("field", "text"), Column("steps", "text"), *(Column(name, digits=digits) for name in pairs))
     note = (
         "Spread: the standard deviation. Change: the mean size of the change from the step before. At late positions "
-        "there are only sequences that last so long."
+        "there are only sequences that are as long."
     )
+    fields = len(comparison.real.numbers)
     if fields > len(shown):
         note += f" The {len(shown)} of {fields} fields that are furthest off at the end."
     rows = tuple((name, *row) for name, table in shown.items() for row in table)
     return Table("Numbers by position", columns, rows, note)
 
 
-def _symbols_table(rows: list[tuple[Cell, ...]]) -> Table:
+def _symbols_table(found: dict[str, list[SymbolRow]]) -> Table:
     columns = (
         Column("field", "text"),
         Column("steps", "text"),
@@ -286,5 +298,6 @@ def _symbols_table(rows: list[tuple[Cell, ...]]) -> Table:
         Column("repeats, held out", "percent", 1),
         Column("repeats, generated", "percent", 1),
     )
-    note = "Entropy in nats; repeats: the share of symbols that are the same as the one before."
-    return Table("Symbols by position", columns, tuple(rows), note)
+    note = "Entropy in nats. Repeats: the share of symbols that are the same as the symbol before."
+    rows: tuple[tuple[Cell, ...], ...] = tuple((name, *row) for name, table in found.items() for row in table)
+    return Table("Symbols by position", columns, rows, note)

@@ -1,185 +1,182 @@
-"""How near generated paths come to what really followed, beside paths that no model made."""
+"""How near generated sequences come to the real ones of the same input, beside forecasts that no model made."""
 
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-from unspool.evaluation.baselines.rivals import at_random, nearest
-from unspool.evaluation.document import Cell, Column, Measured, Section, Table
+from unspool.evaluation.document import Cell, Column, Findings, Measured, Table, answers
+from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.proper_scores import (
     QUANTILES,
     crps,
-    energy,
-    judged,
+    energy_score,
+    judged_rows,
     members,
-    not_judged,
-    of_rows,
     pinball,
-    transformed,
+    randomized_pit,
+    sample_rows,
+    why_no_forecasts,
 )
-from unspool.evaluation.samples.sample_set import Material, Side
-from unspool.evaluation.samples.statistics import by_sequence, decimals, evenly, spread
+from unspool.evaluation.samples.sample_set import SampleSet
+from unspool.evaluation.samples.scoring import ALL_FIELDS
+from unspool.evaluation.samples.statistics import Codes, Reals, clustered_mean, decimals, subsample, unit
 from unspool.evaluation.sections.calibration import inside
-from unspool.evaluation.sections.returns import returns, returns_of
+from unspool.evaluation.sections.likelihood import MODEL_NAME
+from unspool.evaluation.sections.returns import CHANGE_TRANSFORMS, return_fields, returns_of
 
-NAME, TITLE = "paths", "Do generated paths come near what really followed?"
-OWN, ALL = "this model", "all"
-WHOLE = 300
-"""The most held-out sequences that the energy score, which compares all pairs of paths, is taken of."""
-SUMS = (1, 5, 20)
+MAX_SEQUENCES_FOR_ENERGY = 300
+"""Held-out sequences that the energy score, which compares all pairs of forecasts, is taken of."""
+RETURN_HORIZONS = (1, 5, 20)
 """Steps over which returns are summed before they are scored."""
 
+Forecasts = Mapping[str, SampleSet]
 
-def scores(material: Material, seed: int, others: Mapping[str, Side] | None = None) -> Section:
-    """Proper scores of the paths as forecasts of the held-out sequences, and of real sequences in their place.
 
-    Every contender is scored at the same steps: those where all have a value to offer.
+@answers("forecasts", "Do generated sequences come near the real ones of the same input?")
+def forecasts(comparison: Comparison, seed: int) -> Findings:
+    """Proper scores of generated sequences as forecasts of the held-out sequences, and of the baselines' forecasts.
+
+    All are scored at the same steps: those where each of them has values.
 
     Args:
-        material: real and generated sequences.
-        seed: of the rivals' draws, and of which sequences are judged where there are very many.
-        others: more rivals by name, each with as many sequences as `material.paths`, in its order.
+        comparison: real and generated sequences, and the baselines' forecasts.
+        seed: of which sequences are judged where there are very many.
 
     Raises:
         MissingExtra: scoringrules or SciPy is not installed.
     """
-    absent = not_judged(material, NAME, TITLE)
-    if absent is not None:
-        return absent
-    rows = judged(material, seed)
-    real = material.test.take(rows)
-    everyone = {
-        OWN: material.paths.take(of_rows(rows, material.samples)),
-        "training at random": at_random(material.train, len(rows), material.samples, seed),
-        "nearest input": nearest(material.train, real, material.samples, seed),
-    } | {name: side.take(of_rows(rows, material.samples)) for name, side in (others or {}).items()}
-    units = {name: spread(x) for name, x in material.train.numbers.items()}
-    steps, ratios = _by_step(real, everyone, units)
-    whole, energies = _by_path(material, real, everyone, units, seed)
+    if reason := why_no_forecasts(comparison):
+        return Findings(reason, available=False)
+    rows = judged_rows(comparison, seed)
+    real, at = comparison.real.take(rows), sample_rows(rows, comparison.samples)
+    every = {MODEL_NAME: comparison.synthetic, **comparison.baselines}
+    every = {name: samples.take(at) for name, samples in every.items()}
+    units = {name: unit(x) for name, x in comparison.train.numbers.items()}
+    steps, ratios = _by_step(real, every, units)
+    whole, energies = _by_sequence(real, every, units, seed)
     parts = [steps, whole]
-    fields = returns_of(material)
-    if fields:
-        parts.append(_by_sum(real, everyone, fields, seed))
-    best = min((value for name, value in energies.items() if name != OWN), default=float("nan"))
-    nearer = 1 - energies[OWN] / best
+    if fields := return_fields(comparison):
+        parts.append(_by_horizon(real, every, fields, seed))
     figures: dict[str, float | None] = {**{f"energy {name}": x for name, x in energies.items()}, **ratios}
+    own = energies.pop(MODEL_NAME)
+    gain = 1 - own / min(energies.values(), default=float("nan"))
     verdict = (
-        f"Whole paths score {abs(nearer):.1%} {'better' if nearer >= 0 else 'worse'} than the best of "
-        f"{len(everyone) - 1} rivals that no model made."
+        f"The energy score of whole sequences is {abs(gain):.1%} {'better' if gain >= 0 else 'worse'} than that of the "
+        f"best of {len(energies)} baselines."
     )
-    return Section(NAME, TITLE, verdict, tuple(parts), figures)
+    return Findings(verdict, tuple(parts), figures)
 
 
-def _by_step(real: Side, everyone: Mapping[str, Side], units: Mapping[str, float]) -> tuple[Table, dict[str, float]]:
+def _by_step(real: SampleSet, every: Forecasts, units: Mapping[str, float]) -> tuple[Table, dict[str, float]]:
     rows: list[tuple[Cell, ...]] = []
-    ratios, steps = {}, real.independent[real.owner]
-    pooled: dict[str, list[NDArray[np.float64]]] = {name: [] for name in everyone}
+    ratios, clusters = {}, real.clusters[real.owner]
+    pooled: dict[str, list[Reals]] = {name: [] for name in every}
     for field, values in real.numbers.items():
-        among = {name: members(real, side, side.numbers[field]) for name, side in everyone.items()}
-        scored = _scored(values, among)
+        among = {name: members(real, samples, samples.numbers[field]) for name, samples in every.items()}
+        scores = _scores(values, among)
         means = {}
-        for name, score in scored.items():
+        for name, score in scores.items():
             losses = pinball(values, among[name])
             losses[np.isnan(score)] = np.nan
-            averages = (by_sequence(loss, steps).value for loss in losses.T)
-            rows.append((field, name, *_against(score, scored[OWN], name, steps), *averages))
-            means[name] = by_sequence(score, steps).value
+            averages = (clustered_mean(loss, clusters).value for loss in losses.T)
+            rows.append((field, name, *_against(score, scores[MODEL_NAME], name, clusters), *averages))
+            means[name] = clustered_mean(score, clusters).value
             pooled[name].append(score / units[field])
-        rivals = [value for name, value in means.items() if name != OWN and value]
-        ratios[f"CRPS {field}, of the best rival's"] = (means[OWN] or 0.0) / min(rivals, default=float("nan"))
+        own = means.pop(MODEL_NAME)
+        best = min((value for value in means.values() if value), default=float("nan"))
+        ratios[f"CRPS {field}, relative to the best baseline"] = (own or 0.0) / best
     if len(real.numbers) > 1:
         together = {name: np.concatenate(parts) for name, parts in pooled.items()}
-        owner = np.tile(steps, len(real.numbers))
+        owner = np.tile(clusters, len(real.numbers))
         blank = (None,) * len(QUANTILES)
-        whole = [(ALL, name, *_against(one, together[OWN], name, owner), *blank) for name, one in together.items()]
+        whole = [
+            (ALL_FIELDS, name, *_against(one, together[MODEL_NAME], name, owner), *blank)
+            for name, one in together.items()
+        ]
         rows = [*whole, *rows]
     digits = decimals(units.values()) + 1
-    columns = (
-        *_columns("CRPS", digits),
-        *(Column(f"loss at {q:.0%}", digits=digits) for q in QUANTILES),
-    )
+    columns = (*_columns("CRPS", digits), *(Column(f"loss at {q:.0%}", digits=digits) for q in QUANTILES))
     note = (
-        "CRPS, the continuous ranked probability score, in the field's unit: the mean distance of the paths to what "
-        "was, less half of that among themselves; the loss is that of the paths' quantile. Less is better. "
-        "All: in standard deviations of training."
+        "CRPS, the continuous ranked probability score, in the field's unit: the mean distance of the forecasts from "
+        "the real value, less half the mean distance among the forecasts. The loss is the quantile loss of the "
+        "forecasts. Lower is better. All: in standard deviations of training."
     )
-    own = tuple(k for k, row in enumerate(rows) if row[1] == OWN)
-    return Table("Step by step", columns, tuple(rows), note, own), ratios
+    return Table("Step by step", columns, tuple(rows), note, _own(rows)), ratios
 
 
-def _by_path(
-    material: Material, real: Side, everyone: Mapping[str, Side], units: Mapping[str, float], seed: int
+def _by_sequence(
+    real: SampleSet, every: Forecasts, units: Mapping[str, float], seed: int
 ) -> tuple[Table, dict[str, float]]:
-    chosen = evenly(len(real), WHOLE, seed)
-    scored = {
-        name: energy(real.take(chosen), side.take(of_rows(chosen, material.samples)), units)
-        for name, side in everyone.items()
-    }
-    owner = real.independent[chosen]
-    rows = tuple((ALL, name, *_against(score, scored[OWN], name, owner)) for name, score in scored.items())
+    chosen = subsample(len(real), MAX_SEQUENCES_FOR_ENERGY, seed)
+    scores = {}
+    for name, samples in every.items():
+        some = samples.take(sample_rows(chosen, len(samples) // len(real)))
+        scores[name] = energy_score(real.take(chosen), some, units)
+    clusters = real.clusters[chosen]
+    rows: list[tuple[Cell, ...]] = [
+        (ALL_FIELDS, name, *_against(score, scores[MODEL_NAME], name, clusters)) for name, score in scores.items()
+    ]
     note = (
-        f"The energy score of whole paths, of {len(chosen)} held-out sequences: numbers in units of their standard "
-        "deviation, with where the path ends and what is missing. Less is better."
+        f"The energy score over {len(chosen)} held-out sequences: numbers in units of their standard deviation, with "
+        "the end of the sequence and missing values. Lower is better."
     )
-    means = {name: float(score.mean()) for name, score in scored.items()}
-    return Table("Whole paths", _columns("energy score", 3), rows, note, (0,)), means
+    means = {name: float(score.mean()) for name, score in scores.items()}
+    return Table("Whole sequences", _columns("energy score", 3), tuple(rows), note, _own(rows)), means
 
 
-def _by_sum(real: Side, everyone: Mapping[str, Side], fields: Mapping[str, str], seed: int) -> Table:
+def _by_horizon(real: SampleSet, every: Forecasts, fields: Mapping[str, str], seed: int) -> Table:
     rows: list[tuple[Cell, ...]] = []
-    steps = real.independent[real.owner]
+    clusters = real.clusters[real.owner]
     for field, transform in fields.items():
-        for count in SUMS:
-            values = running(real, field, transform, count)
+        for horizon in RETURN_HORIZONS:
+            values = cumulative_return(real, field, transform, horizon)
             among = {
-                name: members(real, side, running(side, field, transform, count)) for name, side in everyone.items()
+                name: members(real, samples, cumulative_return(samples, field, transform, horizon))
+                for name, samples in every.items()
             }
-            scored = _scored(values, among)
-            for name, score in scored.items():
-                rng = np.random.default_rng(seed)
-                ranks = np.where(np.isnan(score), np.nan, transformed(values, among[name], rng))
-                covered = by_sequence(inside(ranks, 0.8), steps)
+            scores = _scores(values, among)
+            for name, score in scores.items():
+                ranks = randomized_pit(values, among[name], np.random.default_rng(seed))
+                ranks = np.where(np.isnan(score), np.nan, ranks)
                 if not np.isnan(score).all():
-                    against = _against(score, scored[OWN], name, steps)
-                    rows.append((f"{field}, first {count}", name, *against, covered))
-    digits = decimals(spread(real.numbers[field]) for field in fields) + 1
+                    against = _against(score, scores[MODEL_NAME], name, clusters)
+                    covered = clustered_mean(inside(ranks, 0.8), clusters)
+                    rows.append((f"{field}, first {horizon}", name, *against, covered))
+    digits = decimals(unit(real.numbers[field]) for field in fields) + 1
+    columns = (*_columns("CRPS", digits), Column("in the 80% band", "percent", 1))
     note = "The sum of the first so many returns of a sequence."
-    own = tuple(k for k, row in enumerate(rows) if row[1] == OWN)
-    return Table(
-        "Sums of returns", (*_columns("CRPS", digits), Column("in the 80% band", "percent", 1)), tuple(rows), note, own
-    )
+    return Table("Sums of returns", columns, tuple(rows), note, _own(rows))
 
 
-def running(side: Side, field: str, transform: str, steps: int) -> NDArray[np.float64]:
-    """(S,) at the last of the first `steps` positions the sum of the returns so far; NaN elsewhere."""
-    series = side.padded(returns(side, field, transform), steps)
-    if transform in ("log_return", "difference"):
+def cumulative_return(samples: SampleSet, field: str, transform: str, horizon: int) -> Reals:
+    """(S,) at the last of the first `horizon` steps the sum of the returns so far; NaN at other steps."""
+    series = samples.padded(returns_of(samples, field, transform), horizon)
+    if transform in CHANGE_TRANSFORMS:
         series[:, 0] = 0.0
-    out = np.full(len(side.position), np.nan)
-    at = side.position == steps - 1
-    out[at] = series.sum(1)[side.owner[at]]
+    out = np.full(len(samples.position), np.nan)
+    at = samples.position == horizon - 1
+    out[at] = series.sum(1)[samples.owner[at]]
     return out
 
 
-def _scored(values: NDArray[np.float64], among: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-    """The CRPS of every contender, at the steps where all have one."""
-    scored = {name: crps(values, one) for name, one in among.items()}
-    nobody = np.any([np.isnan(one) for one in scored.values()], axis=0)
-    return {name: np.where(nobody, np.nan, one) for name, one in scored.items()}
+def _scores(values: Reals, among: Mapping[str, Reals]) -> dict[str, Reals]:
+    """The CRPS of all forecasts, at the steps where each of them has one."""
+    scores = {name: crps(values, one) for name, one in among.items()}
+    absent = np.any([np.isnan(one) for one in scores.values()], axis=0)
+    return {name: np.where(absent, np.nan, one) for name, one in scores.items()}
 
 
 def _columns(score: str, digits: int) -> tuple[Column, ...]:
-    return (
-        Column("field", "text"),
-        Column("paths", "text"),
-        Column(score, digits=digits),
-        Column("more than this model", digits=digits),
-    )
+    names = Column("field", "text"), Column("forecasts", "text")
+    return *names, Column(score, digits=digits), Column("more than this model", digits=digits)
 
 
-def _against(
-    score: NDArray[np.float64], own: NDArray[np.float64], name: str, owner: NDArray[np.int64]
-) -> tuple[Measured, Measured | None]:
+def _against(score: Reals, own: Reals, name: str, clusters: Codes) -> tuple[Measured, Measured | None]:
     """The score, and how much more it is than the model's own at the same steps."""
-    return by_sequence(score, owner), None if name == OWN else by_sequence(score - own, owner)
+    more = None if name == MODEL_NAME else clustered_mean(score - own, clusters)
+    return clustered_mean(score, clusters), more
+
+
+def _own(rows: list[tuple[Cell, ...]]) -> tuple[int, ...]:
+    """The rows of the model itself."""
+    return tuple(k for k, row in enumerate(rows) if row[1] == MODEL_NAME)

@@ -1,27 +1,24 @@
-"""The section on the input: how much worse the model gets when sequences are given the inputs of others."""
+"""The section on the input: how much worse the model predicts sequences that are given the inputs of others."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unspool.encoding.codec import Encoded
-from unspool.evaluation.document import Column, Measured, Section, Table
-from unspool.evaluation.samples.statistics import ratio
+from unspool.evaluation.document import Column, Findings, Measured, Table, answers
+from unspool.evaluation.samples.statistics import Codes, Reals, ratio
 
 SHUFFLES = 3
 """Shuffles whose mean is taken."""
 
-Score = Callable[[Encoded], NDArray[np.float64]]
 
-
-def cycle(count: int, seed: int) -> NDArray[np.int64]:
-    """(N,) a permutation that is one cycle, so that no position keeps its own from a seed.
+def derangement(count: int, seed: int) -> Codes:
+    """(N,) a random permutation that is one cycle, so that no position keeps its own (Sattolo 1986).
 
     Examples:
-        >>> cycle(4, seed=0).tolist()
+        >>> derangement(4, seed=0).tolist()
         [1, 2, 3, 0]
     """
     order = np.random.default_rng([seed, 6]).permutation(count)
@@ -30,33 +27,32 @@ def cycle(count: int, seed: int) -> NDArray[np.int64]:
     return out
 
 
-def conditioning(
-    score: Score,
+@answers("input_use", "Is the input used?")
+def input_use(
+    score: Callable[[Encoded], Reals],
     encoded: Encoded,
     names: tuple[str, ...],
-    true: NDArray[np.float64],
-    clusters: NDArray[np.int64],
+    true: Reals,
+    clusters: Codes,
     seed: int,
     unit: str,
-) -> Section:
-    """Nats with the inputs of other sequences, less nats with the true ones; of all inputs, and of each alone.
+) -> Findings:
+    """Nats with the inputs of other sequences, less nats with the true inputs; of all inputs, and of each alone.
 
-    A value before step 0 that a difference starts from stays true: only what the network sees is exchanged.
+    A value before step 0 that a difference starts from stays true: only what the network reads is exchanged.
 
     Args:
         score: the model's nats (N, C) of encoded examples.
-        encoded: those to judge.
+        encoded: the held-out sequences.
         names: of the input fields.
-        true: (N, C) their nats with their own inputs.
+        true: (N, C) nats with the true inputs.
         clusters: (N,) sequences that belong together.
         seed: of the shuffles.
         unit: what a step is called.
     """
     if len(encoded) < 2:
-        return Section(
-            "input", "Is the input used?", "Only one sequence to judge: there is no other input.", made=False
-        )
-    orders = [cycle(len(encoded), seed + 1000 * k) for k in range(SHUFFLES)]
+        return Findings("Only one sequence is held out: there is no other input.", available=False)
+    orders = [derangement(len(encoded), seed + 1000 * k) for k in range(SHUFFLES)]
 
     def lost(which: set[int]) -> Measured:
         total = np.zeros(len(encoded))
@@ -71,25 +67,23 @@ def conditioning(
     alone = [lost({j}) for j in range(len(names))] if len(names) > 1 else []
     rows = [("all inputs" if alone else names[0], whole), *zip(names, alone, strict=False)]
     table = Table(
-        f"Nats per {unit} that are lost when inputs are exchanged among sequences",
+        f"Nats per {unit} that the model loses with the inputs of other sequences",
         (Column("", "text"), Column("lost", digits=4)),
         tuple(rows),
-        note=f"Mean of {SHUFFLES} shuffles in which no sequence keeps its own input. One that is not used loses 0; "
-        "what two inputs say alike, neither loses alone.",
+        note=f"Mean of {SHUFFLES} shuffles in which no sequence keeps its own input. An unused input loses 0. "
+        "Where two inputs say the same, neither of them alone loses anything.",
     )
     figures = {"lost": whole.value, "lost_error": whole.error}
     figures |= {f"lost {name}": figure.value for name, figure in zip(names, alone, strict=False)}
-    return Section("input", "Is the input used?", _verdict(whole, alone, names, unit), (table,), figures)
+    return Findings(_verdict(whole, alone, names, unit), (table,), figures)
 
 
 def _verdict(whole: Measured, alone: list[Measured], names: tuple[str, ...], unit: str) -> str:
     value, error = whole.value or 0.0, whole.error or 0.0
     if value <= 2 * error:
-        return (
-            f"No use of the input can be shown: other sequences' inputs lose {value:.4f} ± {error:.4f} nats per {unit}."
-        )
-    text = f"Yes: with the inputs of others it loses {value:.3f} nats per {unit}"
+        return f"Not measurably: the inputs of other sequences lose {value:.4f} ± {error:.4f} nats per {unit}."
+    text = f"Yes: with the inputs of other sequences the model loses {value:.3f} nats per {unit}"
     if alone:
         best = max(range(len(names)), key=lambda j: alone[j].value or 0.0)
-        text += f", most of all by {names[best]}"
+        text += f", most with {names[best]}"
     return text + "."

@@ -1,111 +1,118 @@
-"""Field by field: values, missing ones and atoms of generated sequences against real ones."""
+"""Field by field: values, missing values and repeated values of generated sequences beside those of real ones."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from unspool.evaluation.document import Cell, Column, Panel, Picture, Section, Table, Trace, numbers
-from unspool.evaluation.samples.sample_set import ABSENT, Material, Side
+from unspool.evaluation.document import (
+    Cell,
+    Column,
+    Findings,
+    Panel,
+    Picture,
+    Table,
+    Trace,
+    answers,
+    numbers,
+)
+from unspool.evaluation.samples.comparison import Comparison
+from unspool.evaluation.samples.sample_set import ABSENT, SampleSet
 from unspool.evaluation.samples.statistics import (
-    Beside,
+    Compared,
+    Reals,
     decimals,
     kolmogorov_smirnov,
+    mean_or_nan,
     present,
-    spread,
     total_variation,
+    unit,
     wasserstein,
 )
 
-NAME, TITLE = "marginals", "Do generated steps hold the same values as real ones?"
-ATOM, ATOMS = 0.05, 3
-"""A value that this share of a training field's values is counts as an atom; so many are listed, the largest first."""
+MIN_REPEATED_SHARE, MAX_REPEATED_VALUES = 0.05, 3
+"""Share of a training field that one value must have to be listed, and how many values are listed."""
 
 
-def marginals(material: Material) -> Section:
-    """Distances of generated from held-out values, each beside that of training from held-out ones, the yardstick.
+@answers("marginals", "Do generated steps hold the same values as real ones?")
+def marginals(comparison: Comparison) -> Findings:
+    """Distances of generated from held-out values, each beside the distance of training from held-out values.
 
     Args:
-        material: real and generated sequences.
+        comparison: real and generated sequences.
     """
-    three = (material.train, material.test, material.paths)
-    reals = [_number(material, name) for name in material.test.numbers]
-    symbols = [_symbol(material, name) for name in material.test.symbols]
-    absent = [
-        Beside(name, "missing", *(_absent(side, name) for side in three))
-        for name in [*material.test.numbers, *material.test.symbols]
+    kinds = (comparison.train, comparison.real, comparison.synthetic)
+    real = comparison.real
+    number_rows = [_number(name, *(present(one.numbers[name]) for one in kinds)) for name in real.numbers]
+    symbol_rows = [_symbol(name, *(one.symbols[name] - ABSENT for one in kinds)) for name in real.symbols]
+    every = [
+        Compared(name, "missing", *(_missing(one, name) for one in kinds)) for name in [*real.numbers, *real.symbols]
     ]
-    absent = [row for row in absent if row.train or row.real or row.made]
-    held = [row for name in material.test.numbers for row in _atoms(material, name)]
+    missing = [row for row in every if row.train or row.real or row.synthetic]
+    repeated = [row for name in real.numbers for row in _repeated(name, [present(one.numbers[name]) for one in kinds])]
     parts: list[Table | Picture] = []
-    if reals:
-        parts += [_numbers_table(reals, decimals(map(spread, material.train.numbers.values()))), _picture(material)]
-    if symbols:
-        parts.append(_symbols_table(symbols))
-    shares = (Column("training", "percent", 1), Column("held out", "percent", 1), Column("generated", "percent", 1))
-    if absent:
-        columns = (Column("field", "text"), Column("share", "text"), *shares)
-        parts.append(Table("Missing values", columns, tuple(absent)))
-    if held:
-        title = f"Values that at least {ATOM:.0%} of a field's are"
-        parts.append(Table(title, (Column("field", "text"), Column("value", "text"), *shares), tuple(held)))
-    figures: dict[str, float | None] = {f"apart {row[0]}": row[1] for row in [*reals, *symbols]}
-    figures |= {f"missing {row.field}, generated less held out": row.made - row.real for row in absent}
-    figures |= {f"share of {row.of:g} in {row.field}, generated less held out": row.made - row.real for row in held}
-    most = max([*reals, *symbols], key=lambda row: row[1] if np.isfinite(row[1]) else -1.0)
-    verdict = f"The field that differs most is {most[0]}, by {most[1]:.3f} (0: alike, 1: nothing in common)."
-    if absent:
-        verdict += f" Shares of missing values differ by up to {100 * max(row.gap for row in absent):.1f} points."
-    return Section(NAME, TITLE, verdict, tuple(parts), figures)
+    if number_rows:
+        parts.append(_numbers_table(number_rows, decimals(map(unit, comparison.train.numbers.values()))))
+        parts.append(_picture(comparison))
+    if symbol_rows:
+        parts.append(_symbols_table(symbol_rows))
+    shares = tuple(Column(name, "percent", 1) for name in ("training", "held out", "generated"))
+    for title, what, rows in (
+        ("Missing values", "share", missing),
+        (f"Values that at least {MIN_REPEATED_SHARE:.0%} of a field's are", "value", repeated),
+    ):
+        if rows:
+            parts.append(Table(title, (Column("field", "text"), Column(what, "text"), *shares), tuple(rows)))
+    distances = {str(row[0]): float(row[1]) for row in [*number_rows, *symbol_rows]}
+    figures: dict[str, float | None] = {f"distance {name}": distance for name, distance in distances.items()}
+    for row in [*missing, *repeated]:
+        of = f"missing {row.field}" if row.of == "missing" else f"share of {row.of:g} in {row.field}"
+        figures[f"{of}, generated less held out"] = row.synthetic - row.real
+    most = max(distances, key=lambda name: distances[name] if np.isfinite(distances[name]) else -1.0)
+    verdict = f"The field that differs most is {most}, by {distances[most]:.3f} (0: alike, 1: nothing in common)."
+    if missing:
+        verdict += (
+            f" Shares of missing values differ by up to {100 * max(row.difference for row in missing):.1f} points."
+        )
+    return Findings(verdict, tuple(parts), figures)
 
 
-def _number(material: Material, name: str) -> tuple[Any, ...]:
-    train, real, made = (present(side.numbers[name]) for side in (material.train, material.test, material.paths))
-    unit = (real.std() or 1.0) if len(real) else 1.0
-    mean = lambda x: float(x.mean()) if len(x) else float("nan")  # noqa: E731
-    deviation = lambda x: float(x.std()) if len(x) else float("nan")  # noqa: E731
+def _number(name: str, train: Reals, real: Reals, synthetic: Reals) -> tuple[str | float, ...]:
+    spread = (real.std() or 1.0) if len(real) else 1.0
+    pairs = ((real, synthetic), (real, train))
     return (
         name,
-        kolmogorov_smirnov(real, made),
-        kolmogorov_smirnov(real, train),
-        wasserstein(real, made) / unit,
-        wasserstein(real, train) / unit,
-        mean(real),
-        mean(made),
-        deviation(real),
-        deviation(made),
+        *(kolmogorov_smirnov(*pair) for pair in pairs),
+        *(wasserstein(*pair) / spread for pair in pairs),
+        *map(mean_or_nan, (real, synthetic)),
+        *(float(x.std()) if len(x) else float("nan") for x in (real, synthetic)),
     )
 
 
-def _symbol(material: Material, name: str) -> tuple[Any, ...]:
-    train, real, made = (side.symbols[name] - ABSENT for side in (material.train, material.test, material.paths))
-    unseen = float((~np.isin(real, train)).mean()) if len(real) else float("nan")
-    return name, total_variation(real, made), total_variation(real, train), unseen
+def _symbol(name: str, train: np.ndarray, real: np.ndarray, synthetic: np.ndarray) -> tuple[str | float, ...]:
+    return name, total_variation(real, synthetic), total_variation(real, train), mean_or_nan(~np.isin(real, train))
 
 
-def _absent(side: Side, name: str) -> float:
-    gone = np.isnan(side.numbers[name]) if name in side.numbers else side.symbols[name] == ABSENT
+def _missing(samples: SampleSet, name: str) -> float:
+    gone = np.isnan(samples.numbers[name]) if name in samples.numbers else samples.symbols[name] == ABSENT
     return float(gone.mean()) if len(gone) else 0.0
 
 
-def atoms(values: NDArray[np.float64]) -> list[float]:
-    """The values that at least `ATOM` of those present share, the most frequent first, at most `ATOMS`.
+def repeated_values(values: Reals) -> list[float]:
+    """The values that at least `MIN_REPEATED_SHARE` of the present ones are, the most frequent first.
 
     Examples:
-        >>> atoms(np.array([0.0] * 5 + [float(k) for k in range(1, 60)] + [np.nan]))
+        >>> repeated_values(np.array([0.0] * 5 + [float(k) for k in range(1, 60)] + [np.nan]))
         [0.0]
     """
     known, counts = np.unique(present(values), return_counts=True)
-    order = np.argsort(-counts, kind="stable")[:ATOMS]
-    return [float(known[k]) for k in order if counts[k] >= ATOM * counts.sum() and counts[k] > 1]
+    order = np.argsort(-counts, kind="stable")[:MAX_REPEATED_VALUES]
+    return [float(known[k]) for k in order if counts[k] >= MIN_REPEATED_SHARE * counts.sum() and counts[k] > 1]
 
 
-def _atoms(material: Material, name: str) -> list[Beside]:
-    three = [present(side.numbers[name]) for side in (material.train, material.test, material.paths)]
-    if not all(map(len, three)):
+def _repeated(name: str, kinds: list[Reals]) -> list[Compared]:
+    if not all(map(len, kinds)):
         return []
-    return [Beside(name, value, *(float((x == value).mean()) for x in three)) for value in atoms(three[0])]
+    return [Compared(name, value, *(float((x == value).mean()) for x in kinds)) for value in repeated_values(kinds[0])]
 
 
 def _numbers_table(rows: Sequence[tuple[Cell, ...]], digits: int) -> Table:
@@ -122,8 +129,8 @@ def _numbers_table(rows: Sequence[tuple[Cell, ...]], digits: int) -> Table:
     )
     note = (
         "KS (Kolmogorov-Smirnov): the largest difference of the distribution functions. Wasserstein: the area between "
-        "them, in held-out standard deviations. Spread: the standard deviation. What training differs by is the "
-        "yardstick: no model should be asked to do better."
+        "them, in held-out standard deviations. Spread: the standard deviation. The distance of training data from "
+        "held-out data is the yardstick: no model can be expected to come nearer."
     )
     return Table("Numbers", columns, tuple(rows), note)
 
@@ -135,20 +142,19 @@ def _symbols_table(rows: Sequence[tuple[Cell, ...]]) -> Table:
         Column("of training"),
         Column("unseen in training", "percent", 2),
     )
-    note = "The share of steps that would have to hold another symbol for the shares of symbols to agree."
+    note = "Total variation: the share of steps that would need another symbol for the shares of symbols to agree."
     return Table("Symbols", columns, tuple(rows), note)
 
 
-def _picture(material: Material) -> Picture:
+def _picture(comparison: Comparison) -> Picture:
     panels = []
-    for name in list(material.test.numbers)[:6]:
-        real, made = (present(side.numbers[name]) for side in (material.test, material.paths))
-        if not len(real) or not len(made):
-            continue
-        at = (np.arange(99) + 1) / 100
-        traces = (
-            Trace("held out", numbers(np.quantile(real, at)), numbers(at), role="real"),
-            Trace("generated", numbers(np.quantile(made, at)), numbers(at)),
-        )
-        panels.append(Panel(name, name, "share below", traces))
+    at = (np.arange(99) + 1) / 100
+    for name in list(comparison.real.numbers)[:6]:
+        real, synthetic = (present(one.numbers[name]) for one in (comparison.real, comparison.synthetic))
+        if len(real) and len(synthetic):
+            traces = (
+                Trace("held out", numbers(np.quantile(real, at)), numbers(at), role="real"),
+                Trace("generated", numbers(np.quantile(synthetic, at)), numbers(at)),
+            )
+            panels.append(Panel(name, name, "share below", traces))
     return Picture("Distribution functions", tuple(panels))

@@ -1,40 +1,39 @@
-"""Whether the model invents or repeats: exact copies of training sequences, and how near to them the rest come."""
+"""Whether the model invents or repeats: exact copies of training sequences, and the distance of the others to them."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from unspool.evaluation.document import Cell, Column, Section, Table
+from unspool.evaluation.document import Cell, Column, Findings, Table, answers
+from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.features import features
-from unspool.evaluation.samples.sample_set import Material, Side
-from unspool.evaluation.samples.statistics import evenly
-from unspool.evaluation.sections.detector import placed
+from unspool.evaluation.samples.sample_set import SampleSet
+from unspool.evaluation.samples.statistics import Reals, subsample
+from unspool.evaluation.sections.detector import placement
 
-NAME, TITLE = "memory", "Does the model invent, or repeat its training data?"
-MOST = 5_000
-"""More sequences of a kind than these are drawn from before distances are taken."""
-BLOCK = 512
+MAX_SEQUENCES_FOR_DISTANCES = 5_000
+"""Sequences of each kind whose distances are taken."""
+ROWS_AT_ONCE = 512
 """Rows whose distances to all training sequences are held at once."""
-NEAR = 0.5
-"""The ratio of median distances below which generated sequences count as too near to training."""
+MIN_DISTANCE_RATIO = 0.5
+"""The ratio of median distances below which generated sequences are too near to training."""
 
 
-def memory(material: Material, seed: int) -> Section:
-    """Copies and distances to the closest training sequence, of generated and of held-out sequences.
+@answers("memory", "Does the model invent, or repeat its training data?")
+def memory(comparison: Comparison, seed: int) -> Findings:
+    """Copies of training sequences, and distances to the closest one, of generated and of held-out sequences.
 
-    Flagged as repeating: when the share of generated sequences that copy a training sequence exceeds that of held-out
-    ones by more than 5 standard errors and a point; or when they lie, in the median, less than `NEAR` times as far from
-    training as held-out ones do.
+    The model repeats if the share of generated sequences that copy a training sequence exceeds the share of held-out
+    ones by more than 5 standard errors and by a point; or if the median distance of generated sequences to training is
+    below `MIN_DISTANCE_RATIO` times the distance of held-out ones.
 
     Args:
-        material: real and generated sequences.
+        comparison: real and generated sequences.
         seed: of which sequences are measured where there are very many.
     """
-    train, test = set(prints(material.train)), set(prints(material.test))
-    made, real = prints(material.paths), prints(material.test)
-    copied = np.array([one in train for one in made])
-    of_test = np.array([one in test for one in made]) & ~copied
-    repeated = np.array([one in train for one in real])
-    shares = (float(copied.mean()), float(of_test.mean()), float(1 - copied.mean() - of_test.mean()))
+    synthetic, real = fingerprints(comparison.synthetic), fingerprints(comparison.real)
+    train, test = set(fingerprints(comparison.train)), set(real)
+    copied = float(np.mean([one in train for one in synthetic]))
+    of_test = float(np.mean([one in test and one not in train for one in synthetic]))
+    base = float(np.mean([one in train for one in real]))
     copies = Table(
         "Exact copies",
         (
@@ -42,76 +41,73 @@ def memory(material: Material, seed: int) -> Section:
             Column("in training", "percent", 1),
             Column("else in held out", "percent", 1),
             Column("new", "percent", 1),
-            Column("different ones", "percent", 1),
+            Column("distinct", "percent", 1),
         ),
         (
-            ("generated", *shares, len(set(made)) / len(made)),
-            ("held out", float(repeated.mean()), None, float(1 - repeated.mean()), len(test) / len(real)),
+            ("generated", copied, of_test, 1 - copied - of_test, len(set(synthetic)) / len(synthetic)),
+            ("held out", base, None, 1 - base, len(test) / len(real)),
         ),
-        "A sequence is a copy when all of its values are the same, whatever its input. The held-out row is what chance "
-        "and duplicates in the data bring about.",
+        "A sequence is a copy if all of its values are the same, whatever its input. The held-out row shows what "
+        "chance and duplicates in the data bring about.",
     )
-    away = distances(material, seed)
-    ratio = float(np.median(away["generated"]) / np.median(away["held out"])) if np.median(away["held out"]) else 1.0
+    away = distances(comparison, seed)
+    medians = {name: float(np.median(x)) for name, x in away.items()}
+    ratio = medians["generated"] / medians["held out"] if medians["held out"] else 1.0
     rows: list[tuple[Cell, ...]] = [(name, *np.quantile(x, (0.05, 0.5, 0.95)).tolist()) for name, x in away.items()]
     columns = (Column("", "text"), Column("5%"), Column("median"), Column("95%"))
     note = (
-        "Euclidean, between standardised summaries of sequences. Much nearer than held-out ones: the model repeats; "
-        "much farther: it strays."
+        "Euclidean, between standardised summaries of sequences. Much nearer than held-out sequences: the model "
+        "repeats; much farther: it strays."
     )
-    near = Table("Distance to the closest training sequence", columns, tuple(rows), note)
-    base = float(repeated.mean())
-    chance = np.sqrt(max(base * (1 - base), 1 / len(real)) / len(real))
-    flagged = shares[0] > base + max(5 * float(chance), 0.01) or ratio < NEAR
+    closest = Table("Distance to the closest training sequence", columns, tuple(rows), note)
+    chance = float(np.sqrt(max(base * (1 - base), 1 / len(real)) / len(real)))
+    repeats = copied > base + max(5 * chance, 0.01) or ratio < MIN_DISTANCE_RATIO
     figures: dict[str, float | None] = {
-        "copies": shares[0],
+        "copies": copied,
         "copies, held out": base,
         "distance ratio": ratio,
-        "nearer than held out": float(placed(away["held out"], away["generated"]).mean()),
-        "flagged": float(flagged),
+        "nearer than held out": float(placement(away["held out"], away["generated"]).mean()),
+        "repeats": float(repeats),
     }
     verdict = (
-        f"{shares[0]:.1%} of generated sequences copy a training sequence ({base:.1%} of held-out ones do); they lie "
-        f"{ratio:.2f} times as far from training as held-out ones. "
-        + ("That is nearer than it should be: the model repeats." if flagged else "Nothing says that it repeats.")
+        f"{copied:.1%} of generated sequences copy a training sequence ({base:.1%} of held-out ones do). Their "
+        f"distance to training is {ratio:.2f} times that of held-out ones. "
+        + ("They are nearer than they should be: the model repeats." if repeats else "Nothing says that it repeats.")
     )
-    return Section(NAME, TITLE, verdict, (copies, near), figures)
+    return Findings(verdict, (copies, closest), figures)
 
 
-def prints(side: Side) -> list[bytes]:
+def fingerprints(samples: SampleSet) -> list[bytes]:
     """Each sequence's values as bytes, equal if and only if all values are the same."""
-    # Adding 0.0 turns -0.0 into 0.0; a NaN is of one pattern after the comparison.
-    reals = [np.where(np.isnan(x), np.nan, x + 0.0).view(np.int64) for x in side.numbers.values()]
-    block = np.stack([*reals, *side.symbols.values()], axis=1)
-    return [block[a:b].tobytes() for a, b in zip(side.offsets[:-1], side.offsets[1:], strict=True)]
+    # Adding 0.0 turns -0.0 into 0.0; a NaN has one bit pattern after the comparison.
+    reals = [np.where(np.isnan(x), np.nan, x + 0.0).view(np.int64) for x in samples.numbers.values()]
+    block = np.stack([*reals, *samples.symbols.values()], axis=1)
+    return [block[a:b].tobytes() for a, b in zip(samples.offsets[:-1], samples.offsets[1:], strict=True)]
 
 
-def distances(material: Material, seed: int) -> dict[str, NDArray[np.float64]]:
+def distances(comparison: Comparison, seed: int) -> dict[str, Reals]:
     """Of held-out and of generated sequences, the distance to the closest training sequence.
 
-    Between `features` without inputs, standardised by training; a figure that a sequence can't have counts as the mean.
+    Between `features` without inputs, standardised by training. A figure that a sequence lacks counts as the mean.
     """
-    known = material.train.take(evenly(len(material.train), MOST, seed))
-    table = features(known, material.train, inputs=False)
+    some = lambda samples: samples.take(subsample(len(samples), MAX_SEQUENCES_FOR_DISTANCES, seed))  # noqa: E731
+    table = features(some(comparison.train), comparison.train, inputs=False)
     there = ~np.isnan(table)
     count = np.maximum(there.sum(0), 1)
     mean = np.where(there, table, 0).sum(0) / count
     spread = np.sqrt((np.where(there, table - mean, 0) ** 2).sum(0) / count)
     used = spread > 1e-9 * (1 + np.abs(mean))
     standard = lambda x: np.nan_to_num((x[:, used] - mean[used]) / spread[used])  # noqa: E731
-    base = standard(table)
-    out = {}
-    for name, side in (("held out", material.test), ("generated", material.first)):
-        some = side.take(evenly(len(side), MOST, seed))
-        out[name] = _closest(standard(features(some, material.train, inputs=False)), base)
-    return out
+    kinds = {"held out": comparison.real, "generated": comparison.one_each}
+    tables = {name: features(some(one), comparison.train, inputs=False) for name, one in kinds.items()}
+    return {name: _closest(standard(rows), standard(table)) for name, rows in tables.items()}
 
 
-def _closest(rows: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.float64]:
+def _closest(rows: Reals, base: Reals) -> Reals:
     squares = (base**2).sum(1)
     out = np.zeros(len(rows))
-    for at in range(0, len(rows), BLOCK):
-        part = rows[at : at + BLOCK]
+    for at in range(0, len(rows), ROWS_AT_ONCE):
+        part = rows[at : at + ROWS_AT_ONCE]
         apart = (part**2).sum(1)[:, None] + squares - 2 * part @ base.T
-        out[at : at + BLOCK] = np.sqrt(np.maximum(apart.min(1), 0))
+        out[at : at + ROWS_AT_ONCE] = np.sqrt(np.maximum(apart.min(1), 0))
     return out
