@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from unspool.evaluation.baselines.ngram import Tokens, best_order, step_nats, witten_bell, witten_bell_parts
+from unspool.evaluation.baselines.ngram import Tokens, best_order, ngram_scores, ngram_step_scores
 
 V = 3
 
@@ -14,6 +14,13 @@ V = 3
 def tokens(sequences, groups):
     offsets = np.cumsum([0, *map(len, sequences)])
     return Tokens(np.array([s for one in sequences for s in one], np.int64), offsets, np.array(groups, np.int64))
+
+
+def sequence_nats(train, test, order):
+    """(N,) of whole sequences, their ends included."""
+    scores = ngram_scores(train, test, V, order)
+    owner = np.repeat(np.arange(len(test.groups)), np.diff(test.offsets))
+    return np.bincount(owner, scores.steps, minlength=len(test.groups)) + scores.stops
 
 
 RNG = np.random.default_rng(0)
@@ -46,19 +53,19 @@ def test_every_probability_is_that_of_the_recursion(order):
     """For sequences seen and unseen, and of either group."""
     test = [[], [0], [2, 2, 2, 2], [0, 1, 2], TRAIN[3]]
     groups = [0, 1, 0, 1, 1]
-    given = witten_bell(tokens(TRAIN, GROUPS), tokens(test, groups), V, order)
+    given = sequence_nats(tokens(TRAIN, GROUPS), tokens(test, groups), order)
     np.testing.assert_allclose(given, [plain(s, g, order) for s, g in zip(test, groups, strict=True)], rtol=1e-12)
 
 
 def test_all_next_symbols_have_probability_one_together():
     """Of a sequence of one symbol, unseen ones included, and of the empty one."""
-    one = witten_bell(tokens(TRAIN, GROUPS), tokens([[0], [0, 0], [0, 1], [0, 2], [0, V]], [0] * 5), V, 2)
+    one = sequence_nats(tokens(TRAIN, GROUPS), tokens([[0], [0, 0], [0, 1], [0, 2], [0, V]], [0] * 5), 2)
     unending = np.exp(one)  # p(0) p(end | 0), and p(0) p(s | 0) p(end | s) for every s
-    ends = [np.exp(witten_bell(tokens(TRAIN, GROUPS), tokens([[s]], [0]), V, 1)[0]) for s in range(V)]
+    ends = [np.exp(sequence_nats(tokens(TRAIN, GROUPS), tokens([[s]], [0]), 1)[0]) for s in range(V)]
     assert 0 < unending.sum() < 1
     assert sum(ends) < 1
     mass = sum(
-        np.exp(witten_bell(tokens(TRAIN, GROUPS), tokens([list(s)], [0]), V, 2)[0])
+        np.exp(sequence_nats(tokens(TRAIN, GROUPS), tokens([list(s)], [0]), 2)[0])
         for length in range(5)
         for s in itertools.product(range(V + 1), repeat=length)
     )
@@ -70,22 +77,19 @@ def test_the_order_that_suits_is_found():
     step = {0: 1, 1: 2, 2: 0}
     chains = [[(s + t) % V for t in range(6)] for s in range(V)] * 4
     assert all(step[a] == b for one in chains for a, b in itertools.pairwise(one))
-    assert best_order(tokens(chains, [0] * 12), tokens(chains[:3], [0] * 3), V, most=2) == 2
+    assert best_order(tokens(chains, [0] * 12), tokens(chains[:3], [0] * 3), V, max_order=2) == 2
 
 
-def test_symbols_and_stops_apart_add_up_to_the_whole():
+def test_symbols_and_stops_are_both_log_probabilities():
     test = tokens([[], [0], [2, 2, 2, 2], [0, 1, V], TRAIN[3]], [0, 1, 0, 1, 1])
-    parts = witten_bell_parts(tokens(TRAIN, GROUPS), test, V, 3)
-    owner = np.repeat(np.arange(5), np.diff(test.offsets))
-    whole = witten_bell(tokens(TRAIN, GROUPS), test, V, 3)
-    np.testing.assert_allclose(np.bincount(owner, parts.steps, minlength=5) + parts.stops, whole, rtol=1e-12)
-    assert (parts.steps < 0).all()
-    assert (parts.stops < 0).all()
+    scores = ngram_scores(tokens(TRAIN, GROUPS), test, V, 3)
+    assert (scores.steps < 0).all()
+    assert (scores.stops < 0).all()
 
 
 def test_symbols_alone_have_probability_one_together():
     every = tokens([[0, 1, s] for s in range(V + 1)], [0] * (V + 1))
-    p = np.exp(step_nats(tokens(TRAIN, GROUPS), every, V, 3)).reshape(V + 1, 3)
+    p = np.exp(ngram_step_scores(tokens(TRAIN, GROUPS), every, V, 3)).reshape(V + 1, 3)
     assert p[:, 2].sum() == pytest.approx(1, abs=1e-12)
 
 
@@ -105,5 +109,5 @@ def test_a_chain_of_known_transitions_is_learned_to_its_entropy():
     true = np.log(table[steps[:, :-1], steps[:, 1:]])
     order = best_order(train, test, V, ends=False)
     assert order == 2
-    lost = true - step_nats(train, test, V, order).reshape(200, 30)[:, 1:]
+    lost = true - ngram_step_scores(train, test, V, order).reshape(200, 30)[:, 1:]
     assert abs(lost.mean()) < 5 * lost.std() / np.sqrt(lost.size) + 9 / (2 * 300 * 29) + 0.005

@@ -6,13 +6,15 @@ import pytest
 from unspool.errors import MissingExtra
 from unspool.evaluation.samples.statistics import (
     bands,
-    by_sequence,
+    clustered_mean,
     correlation,
-    evenly,
-    extra,
+    differences,
+    entropy,
     kolmogorov_smirnov,
     lagged,
+    optional_module,
     ratio,
+    subsample,
     total_variation,
     wasserstein,
 )
@@ -52,16 +54,26 @@ def test_the_error_of_a_mean_is_of_sequences_and_not_of_steps():
         level = RNG.normal(size=400)
         values = level[owner]
         values[RNG.random(len(values)) < 0.5] = np.nan
-        measured = by_sequence(values, owner)
+        measured = clustered_mean(values, owner)
         means.append(measured.value)
         errors.append(measured.error)
     assert np.mean(errors) == pytest.approx(np.std(means), rel=5 / np.sqrt(2 * 300))
-    assert by_sequence(np.array([np.nan]), np.array([0])).value is None
+    assert clustered_mean(np.array([np.nan]), np.array([0])).value is None
 
 
 def test_a_lag_never_reaches_over_into_the_next_sequence():
     offsets = np.array([0, 4, 4, 5, 8])
     assert lagged(offsets, 2).tolist() == [0, 1, 5]
+
+
+def test_differences_begin_anew_with_each_sequence():
+    values, offsets = np.array([1.0, 3.0, 7.0, 1.0, 0.0]), np.array([0, 2, 3, 3, 5])
+    np.testing.assert_array_equal(differences(values, offsets), [np.nan, 2, np.nan, np.nan, -1])
+
+
+def test_entropy_of_equal_shares_is_the_logarithm_of_their_number():
+    assert entropy(np.array([3, 1, 1, 3])) == pytest.approx(np.log(2))
+    assert entropy(np.array([2, 2])) == 0
 
 
 def test_bands_cover_every_position_once():
@@ -70,16 +82,16 @@ def test_bands_cover_every_position_once():
 
 
 def test_what_is_drawn_is_drawn_once_and_the_same_each_time():
-    drawn = evenly(1000, 100, 3)
+    drawn = subsample(1000, 100, 3)
     assert len(np.unique(drawn)) == 100
-    np.testing.assert_array_equal(drawn, evenly(1000, 100, 3))
-    assert evenly(5, 100, 3).tolist() == [0, 1, 2, 3, 4]
+    np.testing.assert_array_equal(drawn, subsample(1000, 100, 3))
+    assert subsample(5, 100, 3).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "sklearn.ensemble", None)
     with pytest.raises(MissingExtra, match=r"scikit-learn.*pip install 'unspool\[report\]'"):
-        extra("sklearn.ensemble")
+        optional_module("sklearn.ensemble")
 
 
 def test_the_error_of_a_ratio_is_that_of_a_bootstrap_over_clusters():

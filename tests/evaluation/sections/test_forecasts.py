@@ -1,77 +1,85 @@
-"""Scores of paths beside those of rivals."""
+"""Scores of generated sequences beside those of baselines."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from unspool.evaluation.sections.forecasts import OWN, running, scores
+from unspool.evaluation.sections.forecasts import cumulative_return, forecasts
+from unspool.evaluation.sections.likelihood import MODEL_NAME
 
 pytest.importorskip("scoringrules")
 pytest.importorskip("scipy")
 
 
-def rows_of(section, title):
+def scores_of(section, title):
     (table,) = [part for part in section.parts if part.title == title]
     return {(row[0], row[1]): row[2:] for row in table.rows}, table
 
 
 def test_the_true_law_beats_real_sequences_of_other_inputs(worlds):
     world = worlds()
-    section = scores(world, 0)
-    for title, field in (("Step by step", "x"), ("Whole paths", "all")):
-        rows, table = rows_of(section, title)
-        for rival in ("training at random", "nearest input"):
-            more = rows[field, rival][1]
-            assert more.value > 5 * more.error
-        assert all(table.rows[k][1] == OWN for k in table.own)
-    rows, _ = rows_of(section, "Step by step")
+    section = forecasts(world, 0)
+    for title, field in (("Step by step", "x"), ("Whole sequences", "all")):
+        rows, table = scores_of(section, title)
+        more = rows[field, "training at random"][1]
+        assert more.value > 5 * more.error
+        assert all(table.rows[k][1] == MODEL_NAME for k in table.own)
+    rows, _ = scores_of(section, "Step by step")
     alone = [
-        rows[field, OWN][0].value / world.train.numbers[field][~np.isnan(world.train.numbers[field])].std()
+        rows[field, MODEL_NAME][0].value / world.train.numbers[field][~np.isnan(world.train.numbers[field])].std()
         for field in "xy"
     ]
-    assert min(alone) < rows["all", OWN][0].value < max(alone)
-    assert section.figures["CRPS x, of the best rival's"] < 1
+    assert min(alone) < rows["all", MODEL_NAME][0].value < max(alone)
+    assert section.figures["CRPS x, relative to the best baseline"] < 1
 
 
-def test_a_rival_of_the_same_law_scores_the_same_and_the_nearest_input_beats_any(worlds):
+def test_a_baseline_of_the_same_law_scores_the_same(worlds):
     world = worlds()
-    again = worlds(seed=0, samples=40, n=300, more=0).paths
-    rows, _ = rows_of(scores(world, 0, {"again": again}), "Step by step")
+    halves = [
+        world.synthetic.take(np.arange(12_000).reshape(300, 40)[:, part].ravel()) for part in (slice(20), slice(20, 40))
+    ]
+    both = replace(world, synthetic=halves[0], ended=np.ones(6000, np.bool_), baselines={"again": halves[1]})
+    rows, _ = scores_of(forecasts(both, 0), "Step by step")
     more = rows["x", "again"][1]
-    assert abs(more.value) < 5 * max(more.error, 1e-12)
-    assert rows["x", "nearest input"][0].value < rows["x", "training at random"][0].value
+    assert 0 < abs(more.value) < 5 * more.error
 
 
 def test_a_wrong_law_scores_worse_than_the_true_one(worlds):
-    true = worlds().paths
+    true = worlds().synthetic
     for wrong in ({"shift": 1.0}, {"spread": 2.0}, {"more": 3}):
-        rows, _ = rows_of(scores(worlds(**wrong), 0, {"the truth": true}), "Whole paths")
+        rows, _ = scores_of(forecasts(replace(worlds(**wrong), baselines={"the truth": true}), 0), "Whole sequences")
         more = rows["all", "the truth"][1]
         assert more.value < -5 * more.error, wrong
 
 
 def test_all_are_scored_at_the_same_steps(worlds):
-    """A rival without any number at late steps takes those steps from everyone."""
+    """A baseline without any number at late steps takes those steps from everyone."""
     world = worlds()
-    short = world.paths.take(np.arange(len(world.paths)))
+    short = world.synthetic.take(np.arange(len(world.synthetic)))
     short.numbers["x"][short.position >= 2] = np.nan
-    rows, _ = rows_of(scores(world, 0, {"short": short}), "Step by step")
-    alone, _ = rows_of(scores(world, 0), "Step by step")
-    assert rows["x", "short"][0] == rows["x", OWN][0]
-    assert rows["x", OWN][0] != alone["x", OWN][0]
+    rows, _ = scores_of(forecasts(replace(world, baselines={"short": short}), 0), "Step by step")
+    alone, _ = scores_of(forecasts(world, 0), "Step by step")
+    assert rows["x", "short"][0] == rows["x", MODEL_NAME][0]
+    assert rows["x", MODEL_NAME][0] != alone["x", MODEL_NAME][0]
 
 
-def test_running_sums_stand_at_their_last_step(side_of):
-    side = side_of(r=[[1.0, 2.0, 4.0], [1.0]])
-    np.testing.assert_array_equal(running(side, "r", "none", 2), [np.nan, 3, np.nan, np.nan])
-    prices = side_of(p=[[1.0, np.e, np.e**3]])
-    np.testing.assert_allclose(running(prices, "p", "log_return", 3), [np.nan, np.nan, 3])
+def test_running_sums_stand_at_their_last_step(samples_of):
+    samples = samples_of(r=[[1.0, 2.0, 4.0], [1.0]])
+    np.testing.assert_array_equal(cumulative_return(samples, "r", "none", 2), [np.nan, 3, np.nan, np.nan])
+    prices = samples_of(p=[[1.0, np.e, np.e**3]])
+    np.testing.assert_allclose(cumulative_return(prices, "p", "log_return", 3), [np.nan, np.nan, 3])
 
 
-def test_returns_are_also_scored_in_sums(side_of, material_of):
+def test_returns_are_also_scored_in_sums(samples_of, comparison_of_sets):
     rng = np.random.default_rng(0)
-    real = side_of(r=rng.standard_t(4, (60, 20)).tolist())
-    made = side_of(r=rng.standard_t(4, (60 * 20, 20)).tolist())
-    rows, _ = rows_of(scores(material_of(real, made), 0), "Sums of returns")
+
+    def clustered(count):
+        """A spread of its own for each sequence: sizes cluster, so these are returns."""
+        return samples_of(r=(np.exp(rng.normal(size=(count, 1))) * rng.normal(size=(count, 20))).tolist())
+
+    comparison = comparison_of_sets(clustered(300), clustered(300 * 20), clustered(300))
+    rows, _ = scores_of(forecasts(comparison, 0), "Sums of returns")
     assert {key[0] for key in rows} == {"r, first 1", "r, first 5", "r, first 20"}
     for key in rows:
         covered = rows[key][2]

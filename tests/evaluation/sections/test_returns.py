@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from unspool.evaluation.sections.returns import are_returns, drawdowns, echo, excess_kurtosis, returns, stylised
+from unspool.evaluation.baselines.garch import WindowedGarch
+from unspool.evaluation.samples.sample_set import SampleSet
+from unspool.evaluation.samples.statistics import are_returns, lagged_correlation
+from unspool.evaluation.sections.returns import drawdowns, excess_kurtosis, returns, returns_of
 
 stats = pytest.importorskip("scipy.stats")
 
@@ -17,7 +20,7 @@ def garch(rng, n=400, length=60, a=0.15, b=0.8, leverage=0.0):
     return r
 
 
-def test_what_is_like_returns_is_told_by_its_values():
+def test_returns_are_recognised_by_their_values():
     rng = np.random.default_rng(0)
     offsets = np.arange(0, 24_001, 60)
     r = garch(rng).ravel()
@@ -25,15 +28,37 @@ def test_what_is_like_returns_is_told_by_its_values():
     assert not are_returns(r + 5, offsets)  # not centred
     assert not are_returns(np.cumsum(r), offsets)  # a path, not its changes
     assert not are_returns(np.abs(r), offsets)
-    assert not are_returns(np.where(rng.random(r.size) < 0.3, 0.0, r), offsets)  # an atom
+    assert not are_returns(np.where(rng.random(r.size) < 0.3, 0.0, r), offsets)  # a value repeats
+    assert not are_returns(rng.normal(size=24_000), offsets)  # no calm and wild spells
     assert not are_returns(r[:120], offsets[:3])  # too few
 
 
-def test_prices_become_returns_by_their_transform(side_of):
-    side = side_of(p=[[1.0, np.e, np.e], [2.0, 4.0]])
-    np.testing.assert_allclose(returns(side, "p", "log_return"), [np.nan, 1, 0, np.nan, np.log(2)])
-    np.testing.assert_allclose(returns(side, "p", "difference"), [np.nan, np.e - 1, 0, np.nan, 2])
-    assert returns(side, "p", "standardise") is side.numbers["p"]
+@pytest.mark.parametrize("kind", ["returns", "noise", "repeated zeros"])
+def test_garch_and_the_section_on_returns_agree_on_what_returns_are(kind, comparison_of_sets):
+    pytest.importorskip("arch")
+    rng = np.random.default_rng(1)
+    series = garch(rng, n=1, length=2000).ravel() / 100
+    if kind == "noise":
+        series = rng.normal(size=2000) / 100
+    if kind == "repeated zeros":
+        series[rng.random(2000) < 0.3] = 0.0
+
+    def windows(first, last):
+        starts = np.arange(first, last - 4)
+        values = np.lib.stride_tricks.sliding_window_view(series, 5)[starts]
+        return SampleSet(np.arange(len(starts) + 1) * 5, {"r": values.ravel()}, starts=starts, window=5)
+
+    train, test = windows(0, 1500), windows(1500, 2000)
+    section = returns(comparison_of_sets(test, test, train))
+    assert section.available == (kind == "returns")
+    assert (WindowedGarch.fit(train, test) is not None) == section.available
+
+
+def test_prices_become_returns_by_their_transform(samples_of):
+    samples = samples_of(p=[[1.0, np.e, np.e], [2.0, 4.0]])
+    np.testing.assert_allclose(returns_of(samples, "p", "log_return"), [np.nan, 1, 0, np.nan, np.log(2)])
+    np.testing.assert_allclose(returns_of(samples, "p", "difference"), [np.nan, np.e - 1, 0, np.nan, 2])
+    assert returns_of(samples, "p", "standardise") is samples.numbers["p"]
 
 
 def test_kurtosis_is_that_of_scipy():
@@ -41,25 +66,26 @@ def test_kurtosis_is_that_of_scipy():
     assert excess_kurtosis(np.append(values, np.nan)) == pytest.approx(stats.kurtosis(values))
 
 
-def test_a_drawdown_is_the_deepest_fall_from_the_highest_so_far(side_of):
-    side = side_of(r=[[1.0, 2.0, -4.0, 1.0, -1.0], [-3.0, 1.0], [1.0, 1.0]])
-    assert drawdowns(side, side.numbers["r"]).tolist() == [4.0, 3.0, 0.0]
+def test_a_drawdown_is_the_deepest_fall_from_the_highest_so_far(samples_of):
+    samples = samples_of(r=[[1.0, 2.0, -4.0, 1.0, -1.0], [-3.0, 1.0], [1.0, 1.0]])
+    assert drawdowns(samples, samples.numbers["r"]).tolist() == [4.0, 3.0, 0.0]
 
 
 def test_clustering_and_leverage_are_found_where_they_are():
     rng = np.random.default_rng(0)
     offsets = np.arange(0, 24_001, 60)
     alone, clustered, levered = rng.normal(size=24_000), garch(rng).ravel(), garch(rng, a=0.02, leverage=0.25).ravel()
-    assert abs(echo(offsets, np.abs(alone), np.abs(alone), 1)) < 5 / np.sqrt(24_000)
-    assert echo(offsets, np.abs(clustered), np.abs(clustered), 1) > 0.1
-    assert echo(offsets, levered, np.abs(levered), 1) < -5 / np.sqrt(24_000)
+    later = lambda a, b: lagged_correlation(a, b, offsets, 1, 200)  # noqa: E731
+    assert abs(later(np.abs(alone), np.abs(alone))) < 5 / np.sqrt(24_000)
+    assert later(np.abs(clustered), np.abs(clustered)) > 0.1
+    assert later(levered, np.abs(levered)) < -5 / np.sqrt(24_000)
 
 
-def test_the_section_sets_generated_series_beside_real_ones(side_of, material_of):
+def test_the_section_sets_generated_series_beside_real_ones(samples_of, comparison_of_sets):
     rng = np.random.default_rng(0)
-    real, plain = side_of(r=garch(rng).tolist()), side_of(r=rng.normal(size=(400, 60)).tolist())
-    section = stylised(material_of(real, plain))
+    real, plain = samples_of(r=garch(rng).tolist()), samples_of(r=rng.normal(size=(400, 60)).tolist())
+    section = returns(comparison_of_sets(real, plain))
     assert section.figures["r, clustering, lag 1, held out"] > 0.1
     assert abs(section.figures["r, clustering, lag 1"]) < 5 / np.sqrt(24_000)
     assert section.figures["r, excess kurtosis"] < section.figures["r, excess kurtosis, held out"]
-    assert not stylised(material_of(side_of(x=[[1.0, 2.0]]), side_of(x=[[1.0, 2.0]]))).made
+    assert not returns(comparison_of_sets(samples_of(x=[[1.0, 2.0]]), samples_of(x=[[1.0, 2.0]]))).available

@@ -7,29 +7,21 @@ import msgspec
 import numpy as np
 import pytest
 
-from unspool.dataset.examples import Examples, gather
+from unspool.dataset.examples import gather
 from unspool.dataset.windows import windows
+from unspool.evaluation.baselines.simulated import training_at_random
 from unspool.evaluation.document import Section
-from unspool.evaluation.samples.sample_set import material
-from unspool.evaluation.sections.generated import sections
+from unspool.evaluation.evaluate import comparison_sections
+from unspool.evaluation.samples.comparison import comparison_of
 from unspool.schema.fields import First
-from unspool.tables.columns import offsets_from_lengths, ragged_indices
 
 for package in ("sklearn", "scoringrules", "scipy"):
     pytest.importorskip(package)
 
 NAMES = [
-    "calibration",
-    "paths",
-    "length",
-    "marginals",
-    "dynamics",
-    "exposure",
-    "returns",
-    "detector",
-    "transfer",
+    "calibration", "forecasts", "lengths", "marginals", "dynamics", "drift", "returns", "detector", "transfer",
     "memory",
-]
+]  # fmt: skip
 
 
 def storms():
@@ -57,12 +49,8 @@ def surnames():
 
 
 def taken(examples, rows):
-    at = ragged_indices(examples.offsets, rows)
-    return Examples(
-        {name: column[rows] for name, column in examples.inputs.items()},
-        {name: column[at] for name, column in examples.steps.items()},
-        offsets_from_lengths(examples.lengths[rows]),
-    )
+    """Some examples, windows as sequences of their own."""
+    return replace(examples.take(rows), starts=None, first={})
 
 
 @pytest.mark.parametrize("table", [storms, weather, surnames])
@@ -70,47 +58,49 @@ def test_every_section_of_real_sequences_can_be_made_and_finds_no_fault_with_oth
     schema, examples = table()
     order = np.random.default_rng(0).permutation(len(examples))
     train, test = (taken(examples, order[rows]) for rows in (slice(0, 200), slice(200, 300)))
-    paths = taken(examples, np.resize(order[300:], 1200))
-    twins = taken(examples, np.resize(order[300:], 200))
-    made = sections(material(schema, train, test, paths, twins), 0)
+    synthetic = taken(examples, np.resize(order[300:], 1200))
+    synthetic_train = taken(examples, np.resize(order[300:], 200))
+    comparison = comparison_of(schema, train, test, synthetic, synthetic_train)
+    baselines = {"training at random": training_at_random(comparison.train, 100, 12, 0)}
+    made = comparison_sections(replace(comparison, baselines=baselines), 0)
     assert [section.name for section in made] == NAMES
     assert msgspec.json.decode(msgspec.json.encode(made), type=tuple[Section, ...]) == made
-    told = {section.name: section for section in made}
-    for name in ("length", "marginals", "dynamics", "detector", "memory"):
-        assert told[name].made, told[name].verdict
-    assert told["length"].figures["KS"] <= 5 * 0.5 / np.sqrt(100)
-    accuracy, error = (told["detector"].figures[name] for name in ("accuracy", "error"))
+    found = {section.name: section for section in made}
+    for name in ("lengths", "marginals", "dynamics", "detector", "memory"):
+        assert found[name].available, found[name].verdict
+    assert found["lengths"].figures["KS"] <= 5 * 0.5 / np.sqrt(100)
+    accuracy, error = (found["detector"].figures[name] for name in ("accuracy", "error"))
     assert accuracy < 0.75 + 5 * error  # the inputs are those of others, which it may see
-    assert not told["memory"].figures["flagged"]
-    assert told["calibration"].made == told["paths"].made == (table is not surnames)
+    assert not found["memory"].figures["repeats"]
+    assert found["calibration"].available == found["forecasts"].available == (table is not surnames)
     if table is not surnames:
-        assert abs(told["calibration"].figures["coverage_80"] - 0.8) < 0.1
+        assert abs(found["calibration"].figures["coverage_80"] - 0.8) < 0.1
 
 
 @pytest.mark.parametrize("blown", [1e160, np.inf])
-def test_sequences_that_blew_up_are_told_and_stop_no_report(worlds, blown):
+def test_sequences_that_blew_up_are_visible_and_stop_no_report(worlds, blown):
     world = worlds(n=60, samples=12)
-    wild = replace(world.paths, numbers={name: x.copy() for name, x in world.paths.numbers.items()})
+    wild = replace(world.synthetic, numbers={name: x.copy() for name, x in world.synthetic.numbers.items()})
     wild.numbers["x"][wild.position >= 4] *= blown
-    told = {section.name: section for section in sections(replace(world, paths=wild), 0)}
-    assert told["detector"].figures["accuracy"] > 0.9
-    assert told["calibration"].made
-    assert told["marginals"].figures["apart x"] > 0.2
+    found = {section.name: section for section in comparison_sections(replace(world, synthetic=wild), 0)}
+    assert found["detector"].figures["accuracy"] > 0.9
+    assert found["calibration"].available
+    assert found["marginals"].figures["distance x"] > 0.2
 
 
 @pytest.mark.parametrize("what", ["empty", "missing", "constant"])
-@pytest.mark.parametrize("whose", ["paths", "test"])
+@pytest.mark.parametrize("whose", ["synthetic", "real"])
 def test_sequences_without_any_substance_stop_no_report(worlds, what, whose):
     world = worlds(n=60, samples=12)
-    side = getattr(world, whose)
-    bare = replace(side.take(np.arange(0)), offsets=np.zeros(len(side) + 1, np.int64), inputs=side.inputs)
+    samples = getattr(world, whose)
+    bare = replace(samples.take(np.arange(0)), offsets=np.zeros(len(samples) + 1, np.int64), inputs=samples.inputs)
     if what != "empty":
-        numbers = {name: np.full(len(x), 1.0 if what == "constant" else np.nan) for name, x in side.numbers.items()}
-        symbols = {name: np.full(len(x), 0 if what == "constant" else -1) for name, x in side.symbols.items()}
-        bare = replace(side, numbers=numbers, symbols=symbols)
-    assert [section.name for section in sections(replace(world, **{whose: bare}), 0)] == NAMES
+        numbers = {name: np.full(len(x), 1.0 if what == "constant" else np.nan) for name, x in samples.numbers.items()}
+        symbols = {name: np.full(len(x), 0 if what == "constant" else -1) for name, x in samples.symbols.items()}
+        bare = replace(samples, numbers=numbers, symbols=symbols)
+    assert [section.name for section in comparison_sections(replace(world, **{whose: bare}), 0)] == NAMES
 
 
-def test_the_same_material_and_seed_give_the_same_sections(worlds):
+def test_the_same_comparison_and_seed_give_the_same_sections(worlds):
     world = worlds(n=60, samples=12)
-    assert sections(world, 1) == sections(world, 1)
+    assert comparison_sections(world, 1) == comparison_sections(world, 1)
