@@ -139,8 +139,8 @@ def lengths(judged: Judged, limit: float) -> list[Criterion]:
         ),
         Criterion(
             f"lengths within {limit:.0%} of the {len(test)} held out",
-            f"{held:.3f}; training is {of_training:.3f} from them. As many draws of the generated lengths themselves are "
-            f"{chance[0]:.3f} off in the median, {chance[1]:.3f} in one of twenty cases",
+            f"{held:.3f}; training is {of_training:.3f} from them. As many draws of the generated lengths "
+            f"themselves are {chance[0]:.3f} off in the median, {chance[1]:.3f} in one of twenty cases",
             held <= limit,
         ),
     ]
@@ -151,7 +151,7 @@ def transferred(judged: Judged, name: str, least: float) -> Criterion:
     figures = judged.report.figures
     ratio, generated, real = (number(figures, f"transfer.{what} {name}") for what in ("ratio", "generated", "real"))
     return Criterion(
-        f"{name} learned from generated sequences is told with at least {least} of the accuracy of real ones",
+        f"{name} learned from generated sequences is predicted with at least {least} of the accuracy of real ones",
         f"{ratio:.3f} ({generated:.3f} and {real:.3f})",
         ratio >= least,
     )

@@ -1,12 +1,13 @@
-"""DeepEcho's PARModel on the same split, judged by the sections of the report that take samples alone.
+"""DeepEcho's PARModel on the same split, judged by the sections of the report that need samples alone.
 
-It is given what a careful user would give it: symbols as symbols, the days between visits in place of a day that only
+It gets what a careful user would give it: symbols as symbols, the days between visits in place of a day that only
 rises (as SDV does for it), and numbers rounded to the decimals of the data. Its licence (BUSL 1.1) allows a comparison;
 it comes with the extra `bench` alone.
 """
 
 import time
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,20 +16,21 @@ import pandas as pd
 from benchmarks.results.tasks import Task
 from unspool.dataset.examples import Examples
 from unspool.encoding.monotone import IncrementEncoder
-from unspool.evaluation.document import Section
-from unspool.evaluation.samples.generate import made
-from unspool.evaluation.samples.sample_set import material
-from unspool.evaluation.sections.generated import sections
+from unspool.evaluation.baselines.likelihoods import LikelihoodTask, best_neighbours
+from unspool.evaluation.evaluate import comparison_sections, forecasts_of_baselines
+from unspool.evaluation.samples.comparison import comparison_of
+from unspool.evaluation.samples.generate import generate_like
+from unspool.evaluation.samples.sample_set import scorable_set, targets_of
 from unspool.model import OneToMany
 from unspool.schema.fields import Category, Flag
 
-PATHS = 30
-"""Sequences for each held-out input. Its sampling is a Python loop."""
+SAMPLES = 30
+"""Sequences for each held-out input: PARModel samples in a Python loop."""
 FIRST = "first "
-"""What the names of a first record's columns start with, where it is the input."""
+"""Prefix of the names of a first record's columns, where the first record is the input."""
 
 
-class Rival:
+class ParModel:
     """PARModel behind the tables of a task."""
 
     def __init__(self, task: Task, model: OneToMany, epochs: int) -> None:
@@ -43,7 +45,7 @@ class Rival:
             for field, column in zip(self.codec.schema.steps, self.codec.steps, strict=True)
             if isinstance(column, IncrementEncoder)
         ]
-        data, self.context = self.laid(task.train)
+        data, self.context = self.increments(task.train)
         fields = (*self.codec.schema.inputs, *self.codec.schema.steps)
         symbols = {field.name for field in fields if isinstance(field, (Category, Flag))}
         types = {
@@ -60,8 +62,8 @@ class Rival:
             warnings.simplefilter("ignore")
             self.model.fit(data, entity_columns=[self.key], context_columns=self.context, data_types=types)
 
-    def laid(self, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-        """One row a step with its context, ordered, rising numbers as gaps; and the names of the context."""
+    def increments(self, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+        """One row a step with its context, in order, rising numbers as increments; and the names of the context."""
         table = table.sort_values([self.key, self.task.keys["order"]], kind="stable")
         steps = [field.name for field in self.codec.schema.steps]
         for name in self.rising:
@@ -77,7 +79,7 @@ class Rival:
         """So many sequences for each sequence of a table, in a given order, as examples of the same schema."""
         table = table.sort_values([self.key, self.task.keys["order"]], kind="stable")
         firsts = table.drop_duplicates(self.key).set_index(self.key)
-        decimals = {name: locations(table[name]) for name in table if table[name].dtype.kind in "if"}
+        decimals = {name: decimals_of(table[name]) for name in table if table[name].dtype.kind in "if"}
         frames = []
         for number, identity in enumerate(np.repeat(np.array(order, object), samples)):
             first = firsts.loc[identity]
@@ -85,7 +87,7 @@ class Rival:
             drawn = self.model.sample_sequence([None if pd.isna(x) else x for x in known])
             frame = pd.DataFrame(dict(zip(self.model._data_columns, drawn, strict=True)))
             for name in self.rising:
-                frame[name] = risen(frame[name], decimals[name])
+                frame[name] = accumulated(frame[name], decimals[name])
             if self.task.context is None:
                 frame = pd.concat([first[list(frame)].to_frame().T, frame], ignore_index=True)
             for name in self.task.context or ():
@@ -106,23 +108,23 @@ class Rival:
 ORDER = "position in the sequence"
 
 
-def risen(gaps: pd.Series, decimals: int) -> pd.Series:
-    """A number that only rises, from its gaps; no two steps are at one value, or they would have no order.
+def accumulated(increments: pd.Series, decimals: int) -> pd.Series:
+    """A number that only rises, from its increments; no two steps have one value, or they would have no order.
 
-    >>> risen(pd.Series([-0.4, 3.2, -1.0]), 0).tolist()
+    >>> accumulated(pd.Series([-0.4, 3.2, -1.0]), 0).tolist()
     [0.0, 3.0, 4.0]
     """
-    least = np.where(np.arange(len(gaps)) > 0, 10.0**-decimals, 0.0)
-    return np.maximum(pd.to_numeric(gaps).round(decimals), least).cumsum()
+    smallest = np.where(np.arange(len(increments)) > 0, 10.0**-decimals, 0.0)
+    return np.maximum(pd.to_numeric(increments).round(decimals), smallest).cumsum()
 
 
-def locations(column: pd.Series) -> int:
+def decimals_of(column: pd.Series) -> int:
     """Decimals that all values of a column have at the most, up to 6."""
     there = column.dropna()
     return next((k for k in range(6) if np.allclose(there.round(k), there, atol=1e-9)), 6)
 
 
-def theirs(task: Task, model: OneToMany, epochs: int) -> dict[str, Any]:
+def figures_of_parmodel(task: Task, model: OneToMany, epochs: int) -> dict[str, Any]:
     """Fit it, sample from it, and judge the samples.
 
     Args:
@@ -131,26 +133,42 @@ def theirs(task: Task, model: OneToMany, epochs: int) -> dict[str, Any]:
         epochs: of its training.
     """
     start = time.perf_counter()
-    rival = Rival(task, model, epochs)
+    other = ParModel(task, model, epochs)
     fitting = time.perf_counter() - start
     codec = model.codec_
     train, test = codec.gather(task.train), codec.gather(task.test)
     start = time.perf_counter()
-    paths, twins = rival.sample(task.test, test.ids or [], PATHS), rival.sample(task.train, train.ids or [], 1)
-    pace = (time.perf_counter() - start) / (len(paths) + len(twins))
-    found = figures(sections(material(codec.schema, train, test, paths, twins), 0))
-    return {"epochs": epochs, "seconds": fitting, "pace": pace, "paths": PATHS, "figures": found}
+    synthetic, synthetic_train = (
+        other.sample(table, data.ids or [], samples)
+        for table, data, samples in ((task.test, test, SAMPLES), (task.train, train, 1))
+    )
+    pace = (time.perf_counter() - start) / (len(synthetic) + len(synthetic_train))
+    found = _figures(model, train, test, synthetic, synthetic_train)
+    return {"epochs": epochs, "seconds": fitting, "pace": pace, "paths": SAMPLES, "figures": found}
 
 
-def ours(task: Task, model: OneToMany) -> dict[str, float | None]:
+def figures_of_unspool(task: Task, model: OneToMany) -> dict[str, float | None]:
     """The same figures of our model, from as many sequences."""
-    codec = model.codec_
+    net, codec = model.net_, model.codec_
     train, test = codec.gather(task.train), codec.gather(task.test)
-    paths, _, ended = made(model.net_, codec, test, codec.encode(test), PATHS, 0)
-    twins = made(model.net_, codec, train, codec.encode(train), 1, 1).examples
-    return figures(sections(material(codec.schema, train, test, paths, twins, ended), 0))
+    drawn = generate_like(net, codec, test, codec.encode(test), SAMPLES, 0)
+    synthetic_train = generate_like(net, codec, train, codec.encode(train), 1, 1).examples
+    return _figures(model, train, test, drawn.examples, synthetic_train, drawn.ended)
 
 
-def figures(found: tuple[Section, ...]) -> dict[str, float | None]:
-    """The figures of sections, as a report names them."""
-    return {f"{one.name}.{name}": value for one in found for name, value in one.figures.items()}
+def _figures(
+    model: OneToMany,
+    train: Examples,
+    test: Examples,
+    synthetic: Examples,
+    synthetic_train: Examples,
+    ended: np.ndarray | None = None,
+) -> dict[str, float | None]:
+    """The figures of the sections that compare real and generated sequences, as a report names them."""
+    codec = model.codec_
+    comparison = comparison_of(codec.schema, train, test, synthetic, synthetic_train, ended)
+    sets = (scorable_set(codec, data, codec.encode(data)) for data in (train, test))
+    task = LikelihoodTask(*sets, targets_of(codec), model.net_.shape.stops, 0)
+    baselines = forecasts_of_baselines(comparison, task, best_neighbours(task))
+    sections = comparison_sections(replace(comparison, baselines=baselines), 0)
+    return {f"{one.name}.{name}": value for one in sections for name, value in one.figures.items()}
