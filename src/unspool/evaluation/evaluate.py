@@ -67,9 +67,7 @@ def evaluate_model(model: FittedModel, split: Split, seed: int, samples: int) ->
 
 
 def comparison_sections(comparison: Comparison, seed: int, scores: PositionScores | None = None) -> tuple[Section, ...]:
-    """The sections that compare generated with real sequences.
-
-    The same comparison and seed give the same sections.
+    """The sections that compare generated with real sequences; the same comparison and seed give the same sections.
 
     Args:
         comparison: real and generated sequences.

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from unspool.evaluation.baselines.garch import WindowedGarch
+from unspool.evaluation.samples.return_series import are_returns, returns_of
 from unspool.evaluation.samples.sample_set import SampleSet
-from unspool.evaluation.samples.statistics import are_returns, lagged_correlation
-from unspool.evaluation.sections.returns import drawdowns, excess_kurtosis, returns, returns_of
+from unspool.evaluation.samples.statistics import lagged_correlation
+from unspool.evaluation.sections.returns import drawdowns, excess_kurtosis, returns
 
 stats = pytest.importorskip("scipy.stats")
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from unspool.errors import MissingExtra
+from unspool.evaluation.samples.return_series import are_returns
 from unspool.evaluation.samples.sample_set import SampleSet
-from unspool.evaluation.samples.statistics import Codes, Reals, are_returns
+from unspool.evaluation.samples.statistics import Codes, Reals
 
 GARCH_NAME = "GARCH(1,1)-t, every day before known"
 
@@ -21,29 +22,22 @@ class Garch:
     with z of a Student's t of variance one.
 
     Attributes:
-        mean: of returns.
-        constant: see the formula.
-        news: see the formula.
-        memory: see the formula.
-        freedom: degrees of freedom of z.
+        parameters: mean, constant, news, memory, and the degrees of freedom of z.
         variance: (T,) s_t^2, given all days before.
         percent: (T,) the returns.
         density: the density of z, of the package `arch`.
     """
 
-    mean: float
-    constant: float
-    news: float
-    memory: float
-    freedom: float
+    parameters: Reals
     variance: Reals
     percent: Reals
     density: Any
 
     def log_prob(self) -> Reals:
         """(T,) log-density of every return, one day ahead, given all days before."""
-        shocks, freedom = self.percent - self.mean, np.array([self.freedom])
-        return np.asarray(self.density.loglikelihood(freedom, shocks, self.variance, individual=True)) + np.log(100)
+        shocks = self.percent - self.parameters[0]
+        nats = self.density.loglikelihood(self.parameters[4:], shocks, self.variance, individual=True)
+        return np.asarray(nats) + np.log(100)  # of returns, not of per cent
 
     def draw(self, at: Codes, length: int, samples: int, seed: int) -> Reals:
         """(N, samples, length) log-returns from some days on, each sequence after all real returns before it.
@@ -55,13 +49,14 @@ class Garch:
             seed: of the draws.
         """
         rng = np.random.default_rng([seed, 11])
+        mean, constant, news, memory, freedom = self.parameters.tolist()
         variance = np.repeat(self.variance[at, None], samples, axis=1)
         out = np.empty((len(at), samples, length))
-        unit = np.sqrt((self.freedom - 2) / self.freedom)
+        unit = np.sqrt((freedom - 2) / freedom)
         for t in range(length):
-            shock = np.sqrt(variance) * unit * rng.standard_t(self.freedom, variance.shape)
-            out[..., t] = (self.mean + shock) / 100
-            variance = self.constant + self.news * shock**2 + self.memory * variance
+            shock = np.sqrt(variance) * unit * rng.standard_t(freedom, variance.shape)
+            out[..., t] = (mean + shock) / 100
+            variance = constant + news * shock**2 + memory * variance
         return out
 
 
@@ -83,8 +78,7 @@ def fit_garch(returns: Reals, train: int) -> Garch:
     parameters = arch_model(percent[:train], dist="t").fit(disp="off").params
     model = arch_model(percent, dist="t")
     variance = np.asarray(model.fix(parameters).conditional_volatility) ** 2
-    mean, constant, news, memory, freedom = parameters.to_numpy().tolist()
-    return Garch(mean, constant, news, memory, freedom, variance, percent, model.distribution)
+    return Garch(parameters.to_numpy(), variance, percent, model.distribution)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,6 @@ from unspool.evaluation.document import Measured
 Reals = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-MIN_RETURN_PAIRS = 200
-"""Pairs of neighbouring values that `are_returns`, and the facts of returns, need."""
-
 
 class Compared(NamedTuple):
     """One figure of training, held-out and generated sequences: a row of a table.
@@ -216,40 +213,6 @@ def lagged_correlation(a: Reals, b: Reals, offsets: NDArray[np.int64], lag: int,
     """The correlation of a step's `a` with the `b` of `lag` steps later, over all sequences; NaN with too few pairs."""
     before = lagged(offsets, lag)
     return correlation(a[before], b[before + lag], min_pairs)
-
-
-def are_returns(series: Reals, offsets: Codes, starts: Codes | None = None) -> bool:
-    """Whether a series behaves as returns do: the one rule, for the baseline GARCH and for the section on returns.
-
-    The rule follows Cont (2001, "Empirical properties of asset returns"). There are at least `MIN_RETURN_PAIRS` pairs
-    of neighbouring values. The mean is at most a quarter of the standard deviation. At least 30 % of the values are on
-    either side of zero. No value repeats in more than 10 % of the steps. The autocorrelation at lag 1 is within ±0.2.
-    Sizes cluster: the autocorrelation of |r| at lag 1 is above two standard errors of zero, 2 / sqrt(pairs).
-
-    Args:
-        series: (S,) of sequences end to end, NaN where missing.
-        offsets: (N + 1,) where each sequence starts.
-        starts: (N,) position of each window in its series; a step that several windows share counts once.
-    """
-    lengths = np.diff(offsets)
-    time = np.arange(len(series))
-    if starts is not None:
-        time = time + np.repeat(starts - offsets[:-1], lengths)
-    kept, before = np.flatnonzero(~np.isnan(series)), lagged(offsets, 1)
-    before = before[~np.isnan(series[before] + series[before + 1])]
-    kept, before = (at[np.unique(time[at], return_index=True)[1]] for at in (kept, before))
-    values, spread = series[kept], float(series[kept].std()) if len(kept) else 0.0
-    if len(before) < MIN_RETURN_PAIRS or not spread:
-        return False
-    repeated = np.unique(values, return_counts=True)[1].max() / len(values)
-    sizes = np.abs(series)
-    return bool(
-        abs(values.mean()) <= 0.25 * spread
-        and min((values > 0).mean(), (values < 0).mean()) >= 0.3
-        and repeated <= 0.1
-        and abs(correlation(series[before], series[before + 1])) <= 0.2
-        and correlation(sizes[before], sizes[before + 1]) > 2 / np.sqrt(len(before))
-    )
 
 
 def bands(longest: int) -> list[tuple[int, int]]:

@@ -2,26 +2,9 @@
 
 import numpy as np
 
-from unspool.evaluation.document import (
-    Cell,
-    Column,
-    Findings,
-    Measured,
-    Panel,
-    Picture,
-    Table,
-    Trace,
-    answers,
-    numbers,
-)
+from unspool.evaluation.document import Cell, Column, Findings, Measured, Panel, Picture, Table, Trace, answers, numbers
 from unspool.evaluation.samples.comparison import Comparison
-from unspool.evaluation.samples.proper_scores import (
-    judged_rows,
-    members,
-    randomized_pit,
-    sample_rows,
-    why_no_forecasts,
-)
+from unspool.evaluation.samples.proper_scores import judged_rows, members, randomized_pit, sample_rows, why_no_forecasts
 from unspool.evaluation.samples.sample_set import SampleSet
 from unspool.evaluation.samples.statistics import Codes, Reals, band_name, bands, clustered_mean
 
@@ -33,12 +16,7 @@ MAX_FIELDS_BY_POSITION = 4
 
 @answers("calibration", "Are generated numbers spread as real ones are?")
 def calibration(comparison: Comparison, seed: int) -> Findings:
-    """Where held-out numbers fall among the numbers generated for the same input.
-
-    Args:
-        comparison: real and generated sequences.
-        seed: of the random part of ranks, and of which sequences are judged where there are very many.
-    """
+    """Where held-out numbers fall among the numbers generated for the same input."""
     if reason := why_no_forecasts(comparison):
         return Findings(reason, available=False)
     rows = judged_rows(comparison, seed)

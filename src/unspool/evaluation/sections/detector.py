@@ -118,10 +118,6 @@ def placement(values: Reals, among: Reals) -> Reals:
 def detector(comparison: Comparison, seed: int) -> Findings:
     """Held-out sequences against as many generated ones.
 
-    Args:
-        comparison: real and generated sequences.
-        seed: of the folds and of the trees.
-
     Raises:
         MissingExtra: scikit-learn is not installed.
     """

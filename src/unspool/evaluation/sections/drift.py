@@ -1,23 +1,10 @@
 """What becomes of sequences that are fed their own output (free-running): drift and growth, position by position."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
-from unspool.evaluation.document import (
-    Cell,
-    Column,
-    Findings,
-    Measured,
-    Panel,
-    Picture,
-    Role,
-    Table,
-    Trace,
-    answers,
-    numbers,
-)
+from unspool.evaluation.document import Column, Findings, Panel, Picture, Role, Table, Trace, answers, numbers
 from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.sample_set import ABSENT, SampleSet
 from unspool.evaluation.samples.scoring import (
@@ -95,31 +82,13 @@ def drift(comparison: Comparison, scores: PositionScores | None = None) -> Findi
     return Findings(verdict, tuple(parts), figures)
 
 
-class NumberRow(NamedTuple):
-    """A number in a band of positions, held out and generated: its mean, spread, and mean size of change."""
-
-    steps: str
-    mean: float
-    mean_synthetic: float
-    spread: float
-    spread_synthetic: float
-    change: float
-    change_synthetic: float
+Row = tuple[Any, ...]
+"""A band of positions and its figures, each of held-out and then of generated sequences."""
 
 
-class SymbolRow(NamedTuple):
-    """A symbol in a band of positions, held out and generated: its entropy in nats, and the share that repeats."""
-
-    steps: str
-    entropy: float
-    entropy_synthetic: float
-    repeats: float
-    repeats_synthetic: float
-
-
-def numbers_by_position(real: SampleSet, synthetic: SampleSet, name: str) -> list[NumberRow]:
-    """By band of positions: mean, spread and mean size of the change, of real and of generated sequences."""
-    rows: list[NumberRow] = []
+def numbers_by_position(real: SampleSet, synthetic: SampleSet, name: str) -> list[Row]:
+    """By band of positions: the mean of a number, its spread, and the mean size of its change."""
+    rows: list[Row] = []
     kinds = [(one, one.numbers[name], np.abs(differences(one.numbers[name], one.offsets))) for one in (real, synthetic)]
     for band in bands(int(real.lengths.max(initial=0))):
         at = [(one.position >= band[0]) & (one.position < band[1]) for one, *_ in kinds]
@@ -127,80 +96,80 @@ def numbers_by_position(real: SampleSet, synthetic: SampleSet, name: str) -> lis
         if min(counts) >= MIN_SEQUENCES_PER_BAND:
             values = [present(x[a]) for a, (_, x, _) in zip(at, kinds, strict=True)]
             changes = [present(change[a]) for a, (*_, change) in zip(at, kinds, strict=True)]
-            columns = [*map(mean_or_nan, values), *(float(x.std()) for x in values), *map(mean_or_nan, changes)]
-            rows.append(NumberRow(band_name(band), *columns))
+            figures = [*map(mean_or_nan, values), *(float(x.std()) for x in values), *map(mean_or_nan, changes)]
+            rows.append((band_name(band), *figures))
     return rows
 
 
-def symbols_by_position(real: SampleSet, synthetic: SampleSet, name: str) -> list[SymbolRow]:
-    """By band of positions: entropy in nats, and share of symbols that repeat the last, real and generated."""
-    rows = []
+def symbols_by_position(real: SampleSet, synthetic: SampleSet, name: str) -> list[Row]:
+    """By band of positions: the entropy of a symbol in nats, and the share of steps that repeat the step before."""
+    rows: list[Row] = []
     for band in bands(int(real.lengths.max(initial=0))):
         counts, entropies, repeats = [], [], []
         for one in (real, synthetic):
-            at = (one.position >= band[0]) & (one.position < band[1])
+            codes, at = one.symbols[name], (one.position >= band[0]) & (one.position < band[1])
             before = lagged(one.offsets, 1)
             before = before[at[before + 1]]
-            codes = one.symbols[name]
             counts.append(len(np.unique(one.owner[at])))
             entropies.append(entropy(codes[at] - ABSENT) if at.any() else 0.0)
             repeats.append(mean_or_nan(codes[before] == codes[before + 1]))
         if min(counts) >= MIN_SEQUENCES_PER_BAND:
-            rows.append(SymbolRow(band_name(band), *entropies, *repeats))
+            rows.append((band_name(band), *entropies, *repeats))
     return rows
 
 
-def number_flags(rows: list[NumberRow]) -> list[str]:
+def _crossed(first: float, last: float, small: str, large: str) -> list[str]:
+    """The flag of a ratio to real sequences that leaves the allowed range between the first and the last band."""
+    if last < MIN_SPREAD_RATIO <= first:
+        return [small.format(last)]
+    return [large.format(last)] if last > MAX_SPREAD_RATIO >= first else []
+
+
+def number_flags(rows: list[Row]) -> list[str]:
     """What went wrong between the first and the last band; see `drift` for the rule."""
     if len(rows) < 2:
         return []
-    flags, steps = [], rows[-1].steps
+    flags, end = [], f"at steps {rows[-1][0]}"
     table = np.array([row[1:] for row in rows], np.float64)
     for what, at in (("spread", 2), ("change from step to step", 4)):
         known = table[table[:, at] > 0]
         first, last = (float(row[at + 1] / row[at]) for row in known[[0, -1]]) if len(known) else (1.0, 1.0)
-        if last < MIN_SPREAD_RATIO <= first:
-            flags.append(f"drifts to a constant, its {what} is {last:.2f} times the real one at steps {steps}")
-        if last > MAX_SPREAD_RATIO >= first:
-            flags.append(f"blows up, its {what} is {last:.1f} times the real one at steps {steps}")
+        small = f"drifts to a constant, its {what} is {{:.2f}} times the real one {end}"
+        flags += _crossed(first, last, small, f"blows up, its {what} is {{:.1f}} times the real one {end}")
     off = np.abs(table[:, 1] - table[:, 0]) / np.where(table[:, 2] > 0, table[:, 2], np.inf)
     if off[-1] > MAX_MEAN_SHIFT >= off[0]:
-        flags.append(f"drifts, its mean is {off[-1]:.1f} real standard deviations off at steps {steps}")
+        flags.append(f"drifts, its mean is {off[-1]:.1f} real standard deviations off {end}")
     return flags
 
 
-def symbol_flags(rows: list[SymbolRow]) -> list[str]:
+def symbol_flags(rows: list[Row]) -> list[str]:
     """What went wrong between the first and the last band, by the rule of `drift` with exp(entropy) as spread."""
     if len(rows) < 2:
         return []
-    first, last = (float(np.exp(row.entropy_synthetic - row.entropy)) for row in (rows[0], rows[-1]))
-    if last < MIN_SPREAD_RATIO <= first:
-        return [f"drifts to few symbols, {last:.2f} times as many as real ones at steps {rows[-1].steps}"]
-    if last > MAX_SPREAD_RATIO >= first:
-        return [f"drifts to noise, {last:.1f} times as many symbols as real ones at steps {rows[-1].steps}"]
-    return []
+    first, last = (float(np.exp(row[2] - row[1])) for row in (rows[0], rows[-1]))
+    end = f"as many as real ones at steps {rows[-1][0]}"
+    return _crossed(
+        first, last, f"drifts to few symbols, {{:.2f}} times {end}", f"drifts to noise, {{:.1f}} times {end}"
+    )
 
 
 def nll_flags(rows: list[BandNLL]) -> list[str]:
     """What went wrong between the first and the last band, by the rule of `drift` with exp(NLL) as spread."""
-    last, steps = rows[-1], band_name(rows[-1].band)
+    last, end = rows[-1], f"that of real steps at steps {band_name(rows[-1].band)}"
     gap, error = last.gap.value or 0.0, last.drift.error or 0.0
     started_wrong = abs(rows[0].gap.value or 0.0) > np.log(MAX_SPREAD_RATIO)
     if started_wrong or abs(last.drift.value or 0.0) < MIN_STANDARD_ERRORS * error:
         return []
-    if gap < np.log(MIN_SPREAD_RATIO):
-        return [f"drifts to what it predicts with ease, NLL {-gap:.2f} nats below that of real steps at steps {steps}"]
-    if gap > np.log(MAX_SPREAD_RATIO):
-        return [f"loses its way, NLL {gap:.2f} nats above that of real steps at steps {steps}"]
-    return []
+    small = f"drifts to what it predicts with ease, NLL {-gap:.2f} nats below {end}"
+    return _crossed(1.0, float(np.exp(gap)), small, f"loses its way, NLL {gap:.2f} nats above {end}")
 
 
-def _off(rows: list[NumberRow]) -> float:
+def _off(rows: list[Row]) -> float:
     """The distance of a number at the last band, by mean and spread, in real standard deviations."""
-    last = rows[-1] if rows else None
-    if last is None or not last.spread > 0:
+    if not rows or not rows[-1][3] > 0:
         return 0.0
-    return (abs(last.mean_synthetic - last.mean) + abs(last.spread_synthetic - last.spread)) / last.spread
+    _, mean, mean_synthetic, spread, spread_synthetic, *_ = rows[-1]
+    return (abs(mean_synthetic - mean) + abs(spread_synthetic - spread)) / spread
 
 
 def _largest_drifts(scores: PositionScores) -> dict[str, list[BandNLL]]:
@@ -223,43 +192,35 @@ def _gap_sentence(last: BandNLL) -> str:
     )
 
 
-def _panel(title: str, y: str, steps: Sequence[str], held_out: np.ndarray, generated: np.ndarray) -> Panel:
+def _panel(title: str, y: str, steps: list[str], held_out: np.ndarray, generated: np.ndarray) -> Panel:
     """Real and generated figures by position, each (K, 2): the value, and the half width of its band."""
-    traces = []
-    kinds: tuple[tuple[str, np.ndarray, Role], ...] = (
-        ("held out", held_out, "real"),
-        ("generated", generated, "model"),
-    )
-    for name, table, role in kinds:
+
+    def trace(name: str, table: np.ndarray, role: Role) -> Trace:
         value, around = table.T
         edges = numbers(value - around), numbers(value + around)
-        traces.append(Trace(name, tuple(steps), numbers(value), *edges, role=role))
-    return Panel(title, "steps", y, tuple(traces))
+        return Trace(name, tuple(steps), numbers(value), *edges, role=role)
+
+    return Panel(title, "steps", y, (trace("held out", held_out, "real"), trace("generated", generated, "model")))
 
 
-def _number_panel(name: str, rows: list[NumberRow]) -> Panel:
+def _number_panel(name: str, rows: list[Row]) -> Panel:
     table = np.array([row[1:] for row in rows], np.float64).reshape(-1, 6)
-    return _panel(name, "mean ± spread", [row.steps for row in rows], table[:, [0, 2]], table[:, [1, 3]])
+    return _panel(name, "mean ± spread", [row[0] for row in rows], table[:, [0, 2]], table[:, [1, 3]])
 
 
 def _nll_panel(name: str, rows: list[BandNLL]) -> Panel:
-    def column(cells: list[Measured]) -> np.ndarray:
-        return np.array([(cell.value, 2 * (cell.error or 0.0)) for cell in cells], np.float64)
-
-    kinds = (column([row.real for row in rows]), column([row.synthetic for row in rows]))
+    pairs = [[(cell.value, 2 * (cell.error or 0.0)) for cell in (row.real, row.synthetic)] for row in rows]
+    table = np.array(pairs, np.float64)
     title = "NLL" if name == ALL_FIELDS else f"NLL of {name}"
-    return _panel(title, "nats per step", [band_name(row.band) for row in rows], *kinds)
+    return _panel(title, "nats per step", [band_name(row.band) for row in rows], table[:, 0], table[:, 1])
+
+
+def _columns(figures: list[str], digits: int = 3) -> tuple[Column, ...]:
+    return (Column("field", "text"), Column("steps", "text"), *(Column(name, digits=digits) for name in figures))
 
 
 def _nll_table(found: dict[str, list[BandNLL]]) -> Table:
-    columns = (
-        Column("field", "text"),
-        Column("steps", "text"),
-        Column("NLL, held out"),
-        Column("NLL, generated"),
-        Column("generated less held out"),
-        Column("that, less at the first step"),
-    )
+    columns = _columns(["NLL, held out", "NLL, generated", "generated less held out", "that, less at the first step"])
     note = (
         "NLL, the negative log-likelihood, in nats per step, given the steps before: held-out steps after held-out "
         "steps, generated steps after generated steps. If the model has learned the law of the data, both are the same "
@@ -274,10 +235,9 @@ def _nll_table(found: dict[str, list[BandNLL]]) -> Table:
     return Table("NLL by position", columns, rows, note)
 
 
-def _numbers_table(comparison: Comparison, shown: dict[str, list[NumberRow]]) -> Table:
+def _numbers_table(comparison: Comparison, shown: dict[str, list[Row]]) -> Table:
     digits = decimals(unit(comparison.train.numbers[name]) for name in shown)
-    pairs = [f"{what}, {of}" for what in ("mean", "spread", "change") for of in ("held out", "generated")]
-    columns = (Column("field", "text"), Column("steps", "text"), *(Column(name, digits=digits) for name in pairs))
+    names = [f"{what}, {of}" for what in ("mean", "spread", "change") for of in ("held out", "generated")]
     note = (
         "Spread: the standard deviation. Change: the mean size of the change from the step before. At late positions "
         "there are only sequences that are as long."
@@ -286,18 +246,12 @@ def _numbers_table(comparison: Comparison, shown: dict[str, list[NumberRow]]) ->
     if fields > len(shown):
         note += f" The {len(shown)} of {fields} fields that are furthest off at the end."
     rows = tuple((name, *row) for name, table in shown.items() for row in table)
-    return Table("Numbers by position", columns, rows, note)
+    return Table("Numbers by position", _columns(names, digits), rows, note)
 
 
-def _symbols_table(found: dict[str, list[SymbolRow]]) -> Table:
-    columns = (
-        Column("field", "text"),
-        Column("steps", "text"),
-        Column("entropy, held out"),
-        Column("entropy, generated"),
-        Column("repeats, held out", "percent", 1),
-        Column("repeats, generated", "percent", 1),
-    )
+def _symbols_table(found: dict[str, list[Row]]) -> Table:
+    shares = tuple(Column(f"repeats, {of}", "percent", 1) for of in ("held out", "generated"))
+    columns = (*_columns(["entropy, held out", "entropy, generated"]), *shares)
     note = "Entropy in nats. Repeats: the share of symbols that are the same as the symbol before."
-    rows: tuple[tuple[Cell, ...], ...] = tuple((name, *row) for name, table in found.items() for row in table)
+    rows = tuple((name, *row) for name, table in found.items() for row in table)
     return Table("Symbols by position", columns, rows, note)

@@ -32,9 +32,6 @@ def dynamics(comparison: Comparison) -> Findings:
 
     Correlations are over all pairs of steps of all sequences, so they show differences between sequences and movements
     within a sequence. Those of changes from step to step show movements alone.
-
-    Args:
-        comparison: real and generated sequences.
     """
     real, kinds = comparison.real, (comparison.train, comparison.real, comparison.synthetic)
     fields = list(real.numbers)

@@ -17,12 +17,12 @@ from unspool.evaluation.samples.proper_scores import (
     sample_rows,
     why_no_forecasts,
 )
+from unspool.evaluation.samples.return_series import CHANGE_TRANSFORMS, return_fields, returns_of
 from unspool.evaluation.samples.sample_set import SampleSet
 from unspool.evaluation.samples.scoring import ALL_FIELDS
 from unspool.evaluation.samples.statistics import Codes, Reals, clustered_mean, decimals, subsample, unit
 from unspool.evaluation.sections.calibration import inside
 from unspool.evaluation.sections.likelihood import MODEL_NAME
-from unspool.evaluation.sections.returns import CHANGE_TRANSFORMS, return_fields, returns_of
 
 MAX_SEQUENCES_FOR_ENERGY = 300
 """Held-out sequences that the energy score, which compares all pairs of forecasts, is taken of."""
@@ -37,10 +37,6 @@ def forecasts(comparison: Comparison, seed: int) -> Findings:
     """Proper scores of generated sequences as forecasts of the held-out sequences, and of the baselines' forecasts.
 
     All are scored at the same steps: those where each of them has values.
-
-    Args:
-        comparison: real and generated sequences, and the baselines' forecasts.
-        seed: of which sequences are judged where there are very many.
 
     Raises:
         MissingExtra: scoringrules or SciPy is not installed.

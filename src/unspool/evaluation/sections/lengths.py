@@ -15,10 +15,6 @@ def lengths(comparison: Comparison, seed: int) -> Findings:
     """Lengths of held-out and generated sequences, and the hazard of stopping by position.
 
     A generated sequence that reached the limit counts as one that went on there.
-
-    Args:
-        comparison: real and generated sequences.
-        seed: of the random part of ranks among equal lengths.
     """
     real, synthetic, train = (one.lengths for one in (comparison.real, comparison.synthetic, comparison.train))
     kinds = {"training": train, "held out": real, "generated": synthetic}

@@ -3,18 +3,7 @@
 import numpy as np
 
 from unspool.evaluation.baselines.likelihoods import LikelihoodTask, Scores
-from unspool.evaluation.document import (
-    Cell,
-    Column,
-    Findings,
-    Measured,
-    Panel,
-    Picture,
-    Role,
-    Table,
-    Trace,
-    answers,
-)
+from unspool.evaluation.document import Cell, Column, Findings, Measured, Panel, Picture, Role, Table, Trace, answers
 from unspool.evaluation.samples.statistics import Codes, Reals, ratio
 
 MODEL_NAME = "this model"

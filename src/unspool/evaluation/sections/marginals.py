@@ -4,17 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from unspool.evaluation.document import (
-    Cell,
-    Column,
-    Findings,
-    Panel,
-    Picture,
-    Table,
-    Trace,
-    answers,
-    numbers,
-)
+from unspool.evaluation.document import Cell, Column, Findings, Panel, Picture, Table, Trace, answers, numbers
 from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.sample_set import ABSENT, SampleSet
 from unspool.evaluation.samples.statistics import (
@@ -35,11 +25,7 @@ MIN_REPEATED_SHARE, MAX_REPEATED_VALUES = 0.05, 3
 
 @answers("marginals", "Do generated steps hold the same values as real ones?")
 def marginals(comparison: Comparison) -> Findings:
-    """Distances of generated from held-out values, each beside the distance of training from held-out values.
-
-    Args:
-        comparison: real and generated sequences.
-    """
+    """Distances of generated from held-out values, each beside the distance of training from held-out values."""
     kinds = (comparison.train, comparison.real, comparison.synthetic)
     real = comparison.real
     number_rows = [_number(name, *(present(one.numbers[name]) for one in kinds)) for name in real.numbers]
@@ -116,17 +102,9 @@ def _repeated(name: str, kinds: list[Reals]) -> list[Compared]:
 
 
 def _numbers_table(rows: Sequence[tuple[Cell, ...]], digits: int) -> Table:
-    columns = (
-        Column("field", "text"),
-        Column("KS"),
-        Column("KS of training"),
-        Column("Wasserstein"),
-        Column("Wasserstein of training"),
-        Column("mean, held out", digits=digits),
-        Column("mean, generated", digits=digits),
-        Column("spread, held out", digits=digits),
-        Column("spread, generated", digits=digits),
-    )
+    distances = map(Column, ("KS", "KS of training", "Wasserstein", "Wasserstein of training"))
+    moments = [f"{what}, {of}" for what in ("mean", "spread") for of in ("held out", "generated")]
+    columns = (Column("field", "text"), *distances, *(Column(name, digits=digits) for name in moments))
     note = (
         "KS (Kolmogorov-Smirnov): the largest difference of the distribution functions. Wasserstein: the area between "
         "them, in held-out standard deviations. Spread: the standard deviation. The distance of training data from "
@@ -136,12 +114,8 @@ def _numbers_table(rows: Sequence[tuple[Cell, ...]], digits: int) -> Table:
 
 
 def _symbols_table(rows: Sequence[tuple[Cell, ...]]) -> Table:
-    columns = (
-        Column("field", "text"),
-        Column("total variation"),
-        Column("of training"),
-        Column("unseen in training", "percent", 2),
-    )
+    distances = (Column("total variation"), Column("of training"), Column("unseen in training", "percent", 2))
+    columns = (Column("field", "text"), *distances)
     note = "Total variation: the share of steps that would need another symbol for the shares of symbols to agree."
     return Table("Symbols", columns, tuple(rows), note)
 

@@ -24,10 +24,6 @@ def memory(comparison: Comparison, seed: int) -> Findings:
     The model repeats if the share of generated sequences that copy a training sequence exceeds the share of held-out
     ones by more than 5 standard errors and by a point; or if the median distance of generated sequences to training is
     below `MIN_DISTANCE_RATIO` times the distance of held-out ones.
-
-    Args:
-        comparison: real and generated sequences.
-        seed: of which sequences are measured where there are very many.
     """
     synthetic, real = fingerprints(comparison.synthetic), fingerprints(comparison.real)
     train, test = set(fingerprints(comparison.train)), set(real)
@@ -38,10 +34,7 @@ def memory(comparison: Comparison, seed: int) -> Findings:
         "Exact copies",
         (
             Column("", "text"),
-            Column("in training", "percent", 1),
-            Column("else in held out", "percent", 1),
-            Column("new", "percent", 1),
-            Column("distinct", "percent", 1),
+            *(Column(x, "percent", 1) for x in ("in training", "else in held out", "new", "distinct")),
         ),
         (
             ("generated", copied, of_test, 1 - copied - of_test, len(set(synthetic)) / len(synthetic)),

@@ -4,50 +4,19 @@ import numpy as np
 
 from unspool.evaluation.document import Column, Findings, Panel, Picture, Table, Trace, answers, numbers
 from unspool.evaluation.samples.comparison import Comparison
+from unspool.evaluation.samples.return_series import MIN_RETURN_PAIRS, return_fields, returns_of
 from unspool.evaluation.samples.sample_set import SampleSet
 from unspool.evaluation.samples.statistics import (
-    MIN_RETURN_PAIRS,
     Codes,
     Compared,
     Reals,
-    are_returns,
     decimals,
-    differences,
     kolmogorov_smirnov,
     lagged_correlation,
     present,
 )
 
 CLUSTERING_LAGS = (1, 2, 3, 5, 10, 20)
-CHANGE_TRANSFORMS = ("log_return", "difference")
-"""Transforms of a field whose changes are the returns; of other fields the values themselves are."""
-
-
-def returns_of(samples: SampleSet, name: str, transform: str) -> Reals:
-    """(S,) the returns that a field holds: changes of the logarithm, changes of the value, or the value itself.
-
-    Args:
-        samples: the sequences.
-        name: the number field.
-        transform: the field's transform, which decides; the first change of a sequence is NaN.
-    """
-    values = samples.numbers[name]
-    if transform not in CHANGE_TRANSFORMS:
-        return values
-    return differences(
-        np.log(np.where(values > 0, values, np.nan)) if transform == "log_return" else values, samples.offsets
-    )
-
-
-def return_fields(comparison: Comparison) -> dict[str, str]:
-    """The number fields that behave as returns in training (see `are_returns`), each with its transform."""
-    train = comparison.train
-    transforms = {name: comparison.transforms.get(name, "none") for name in train.numbers}
-    return {
-        name: transform
-        for name, transform in transforms.items()
-        if are_returns(returns_of(train, name, transform), train.offsets, train.starts)
-    }
 
 
 @answers("returns", "Do series of returns behave like real ones?")
@@ -55,9 +24,6 @@ def returns(comparison: Comparison) -> Findings:
     """Tails, volatility clustering, leverage and drawdowns of held-out and of generated series.
 
     The facts are those of Cont (2001), "Empirical properties of asset returns: stylized facts and statistical issues".
-
-    Args:
-        comparison: real and generated sequences.
     """
     fields = return_fields(comparison)
     if not fields:
