@@ -8,9 +8,8 @@ import numpy as np
 from unspool.dataset.clusters import independent_clusters
 from unspool.dataset.examples import Examples
 from unspool.evaluation.baselines.garch import GARCH_NAME
-from unspool.evaluation.document import Measured
+from unspool.evaluation.document import MODEL_NAME, Measured
 from unspool.evaluation.samples.statistics import clustered_mean, kolmogorov_smirnov
-from unspool.evaluation.sections.likelihood import MODEL_NAME
 from unspool.model import OneToMany
 from unspool.report.report import Report
 

@@ -18,9 +18,8 @@ from unspool.dataset.examples import Examples
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.evaluation.baselines.likelihoods import LikelihoodTask, best_neighbours
 from unspool.evaluation.evaluate import comparison_sections, forecasts_of_baselines
-from unspool.evaluation.samples.comparison import comparison_of
+from unspool.evaluation.samples.build import comparison_of, scorable_set, targets_of
 from unspool.evaluation.samples.generate import generate_like
-from unspool.evaluation.samples.sample_set import scorable_set, targets_of
 from unspool.model import OneToMany
 from unspool.schema.fields import Category, Flag
 

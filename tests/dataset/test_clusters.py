@@ -5,7 +5,7 @@ import pytest
 
 from unspool.dataset.clusters import LENGTHS_PER_CLUSTER, independent_clusters
 from unspool.dataset.examples import Examples
-from unspool.evaluation.samples.sample_set import sides
+from unspool.evaluation.samples.build import comparable_sets
 from unspool.schema.fields import Category, Number, Schema
 from unspool.training.selection import clustered_sums
 
@@ -19,7 +19,7 @@ def test_training_and_evaluation_take_the_same_windows_for_one_cluster():
     sums = clustered_sums(np.ones((100, 1)), starts, LENGTH)
     steps, offsets = {"x": np.zeros(100 * LENGTH)}, np.arange(101) * LENGTH
     schema = Schema((Category("k"),), (Number("x"),), "list", layout="long")
-    (windows,) = sides(schema, Examples({"k": np.zeros(100)}, steps, offsets, {}, starts, LENGTH))
+    (windows,) = comparable_sets(schema, Examples({"k": np.zeros(100)}, steps, offsets, {}, starts, LENGTH))
     np.testing.assert_array_equal(windows.clusters, known)
     np.testing.assert_array_equal(sums[:, 0], np.unique(known, return_counts=True)[1])
 

@@ -12,7 +12,7 @@ from unspool.dataset.windows import windows
 from unspool.evaluation.baselines.simulated import training_at_random
 from unspool.evaluation.document import Section
 from unspool.evaluation.evaluate import comparison_sections
-from unspool.evaluation.samples.comparison import comparison_of
+from unspool.evaluation.samples.build import comparison_of
 from unspool.schema.fields import First
 
 for package in ("sklearn", "scoringrules", "scipy"):

@@ -6,14 +6,19 @@ import sys
 import pytest
 
 from unspool.errors import DataError, FileError, OptionError
-from unspool.evaluation.document import Column, Measured, Panel, Picture, Section, Table, Trace
+from unspool.evaluation.document import Heading, Measured, Panel, Picture, ReportTable, Section, Trace
 from unspool.report.cells import shown
 from unspool.report.report import Report, read_report
 from unspool.report.text import table_lines
 
-TABLE = Table(
+TABLE = ReportTable(
     "Nats <of> two",
-    (Column("", "text"), Column("nats", digits=2, better="lower"), Column("share", "percent", 1), Column("n", "count")),
+    (
+        Heading("", "text"),
+        Heading("nats", digits=2, better="lower"),
+        Heading("share", "percent", 1),
+        Heading("n", "count"),
+    ),
     (
         ("this model", Measured(1.5, 0.25), 0.125, 12_345),
         ("a baseline & co", Measured(10.0, 0.5), None, 7),
@@ -59,17 +64,18 @@ def test_a_table_stands_in_columns_with_the_best_marked_and_own_rows_set_off():
 
 
 def test_the_best_is_of_a_column_or_of_a_row_and_never_of_one_alone():
-    columns = (Column("", "text"), Column("a", better="lower"), Column("b", better="higher"))
+    columns = (Heading("", "text"), Heading("a", better="lower"), Heading("b", better="higher"))
     best = lambda **more: [  # noqa: E731
-        [cell.best for cell in row] for row in shown(Table("", columns, (("x", 1.0, 2.0), ("y", 3.0, None)), **more))
+        [cell.best for cell in row]
+        for row in shown(ReportTable("", columns, (("x", 1.0, 2.0), ("y", 3.0, None)), **more))
     ]
     assert best() == [[False, True, False], [False, False, False]]
-    columns = (Column("", "text"), Column("a", better="lower"), Column("b", better="lower"))
+    columns = (Heading("", "text"), Heading("a", better="lower"), Heading("b", better="lower"))
     assert best(across=True) == [[False, True, False], [False, False, False]]
 
 
 def test_no_figure_is_minus_nothing():
-    table = Table("", (Column("x", digits=2),), ((-0.001,), (-0.01,), (Measured(-2.0, 0.1),)))
+    table = ReportTable("", (Heading("x", digits=2),), ((-0.001,), (-0.01,), (Measured(-2.0, 0.1),)))
     assert [row[0].value for row in shown(table)] == ["0.00", "−0.01", "−2.00"]
 
 

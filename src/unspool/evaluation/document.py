@@ -11,6 +11,9 @@ import numpy as np
 
 from unspool.errors import DataError, MissingExtra
 
+MODEL_NAME, ALL_FIELDS = "this model", "all"
+"""In tables: the model beside the names of baselines, all fields together beside the names of fields."""
+
 
 class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A figure with its standard error, both in the units of its column. The error is None where it is unknown."""
@@ -23,12 +26,12 @@ class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             msgspec.structs.force_setattr(self, name, _number(getattr(self, name)))
 
 
-Cell = str | int | float | Measured | None
+TableCell = str | int | float | Measured | None
 """What a table holds. None means that no figure applies; it is shown as a dash."""
 
 
-class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A column of a table.
+class Heading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The heading of a column of a table, and how its cells are shown.
 
     Args:
         name: what it holds, with the unit.
@@ -43,7 +46,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     better: Literal["lower", "higher"] | None = None
 
 
-class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="table"):
+class ReportTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="table"):
     """Rows of figures.
 
     Args:
@@ -58,14 +61,15 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         DataError: a row with more or fewer cells than there are columns.
 
     Examples:
-        >>> table = Table("nats", (Column("of", "text"), Column("nats")), (("this model", 1.25), ("bigrams", np.nan)))
+        >>> headings = (Heading("of", "text"), Heading("nats"))
+        >>> table = ReportTable("nats", headings, (("this model", 1.25), ("bigrams", np.nan)))
         >>> table.rows
         (('this model', 1.25), ('bigrams', None))
     """
 
     title: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    columns: tuple[Heading, ...]
+    rows: tuple[tuple[TableCell, ...], ...]
     note: str = ""
     own: tuple[int, ...] = ()
     across: bool = False
@@ -142,7 +146,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     title: str
     verdict: str
-    parts: tuple[Table | Picture, ...] = ()
+    parts: tuple[ReportTable | Picture, ...] = ()
     figures: dict[str, float | None] = {}
     available: bool = True
 
@@ -154,7 +158,7 @@ class Findings(NamedTuple):
     """What a function finds out for its section; see `Section` for the attributes."""
 
     verdict: str
-    parts: tuple[Table | Picture, ...] = ()
+    parts: tuple[ReportTable | Picture, ...] = ()
     figures: Mapping[str, float | None] = MappingProxyType({})
     available: bool = True
 

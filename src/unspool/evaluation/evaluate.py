@@ -14,9 +14,10 @@ from unspool.evaluation.baselines.simulated import (
     training_at_random,
 )
 from unspool.evaluation.document import Section
-from unspool.evaluation.samples.comparison import Comparison, comparison_of
+from unspool.evaluation.samples.build import comparison_of, scorable_set, targets_of
+from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.generate import generate_like
-from unspool.evaluation.samples.sample_set import SampleSet, scorable_set, targets_of
+from unspool.evaluation.samples.sample_set import SampleSet
 from unspool.evaluation.samples.scoring import PositionScores, log_probs, position_scores
 from unspool.evaluation.samples.statistics import subsample
 from unspool.evaluation.sections.calibration import calibration

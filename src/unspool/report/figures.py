@@ -1,4 +1,4 @@
-"""Pictures of a report as SVG, drawn by matplotlib; their colours are left to the page's style."""
+"""Pictures of a report as SVG, drawn by matplotlib; the page's style has the colours."""
 
 import io
 import itertools
@@ -12,11 +12,11 @@ from unspool.plots.canvas import INK, LINE, MUTED, dress, figure, plain
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS: dict[Role, str] = {"model": "#0072b2", "real": "#010101", "baseline": "#d55e00", "reference": "#999999"}
+ROLE_COLOURS: dict[Role, str] = {"model": "#0072b2", "real": "#010101", "baseline": "#d55e00", "reference": "#999999"}
 """Stand-ins: `page.css` has the colours of the same names for light and for dark backgrounds."""
-VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", **{colour: role for role, colour in COLOURS.items()}}
-ACROSS, WIDTH, HEIGHT, NAMED = 3, 3.3, 2.4, 0.27
-"""Panels in a row; inches of a panel, and of one name down its side."""
+VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", **{colour: role for role, colour in ROLE_COLOURS.items()}}
+PANELS_PER_ROW, PANEL_WIDTH, PANEL_HEIGHT, NAME_HEIGHT = 3, 3.3, 2.4, 0.27
+"""Panels in a row; inches of a panel, and of a name on its vertical axis."""
 
 
 def as_svg(picture: Picture, name: str) -> str:
@@ -29,11 +29,11 @@ def as_svg(picture: Picture, name: str) -> str:
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    rows = -(-len(picture.panels) // ACROSS)
-    columns = min(len(picture.panels), ACROSS)
+    rows = -(-len(picture.panels) // PANELS_PER_ROW)
+    columns = min(len(picture.panels), PANELS_PER_ROW)
     names = max((len(_names(panel)) for panel in picture.panels), default=0)
-    tall = max(HEIGHT, NAMED * names + 0.7) if not names else NAMED * names + 0.7
-    drawn = figure((WIDTH if not names else 2 * WIDTH) * columns, tall * rows)
+    tall = max(PANEL_HEIGHT, NAME_HEIGHT * names + 0.7) if not names else NAME_HEIGHT * names + 0.7
+    drawn = figure((PANEL_WIDTH if not names else 2 * PANEL_WIDTH) * columns, tall * rows)
     drawn.set_layout_engine("constrained")
     drawn.patch.set_alpha(0)
     axes = list(drawn.subplots(rows, columns, squeeze=False).flat)
@@ -65,7 +65,7 @@ def _themed(svg: str, title: str) -> str:
 
 
 def _names(panel: Panel) -> list[str]:
-    """The names that stand down the side, in the order in which they come."""
+    """The names on the vertical axis, in their order."""
     return list(dict.fromkeys(x for trace in panel.traces for x in trace.x if isinstance(x, str)))
 
 
@@ -102,7 +102,7 @@ def _panel(panel: Panel, axes: "Axes") -> None:
 def _along(trace: Trace, axes: "Axes", bars: list[Trace]) -> None:
     """A trace over numbers."""
     x, y, low, high = (_floats(values) for values in (trace.x, trace.y, trace.low, trace.high))
-    look: dict[str, Any] = {"color": COLOURS[trace.role], "label": plain(trace.name, 40) or None}
+    look: dict[str, Any] = {"color": ROLE_COLOURS[trace.role], "label": plain(trace.name, 40) or None}
     if trace.mark == "bars":
         gap = min((b - a for a, b in itertools.pairwise(x)), default=1.0)
         width = 0.8 * gap / len(bars)
@@ -113,21 +113,21 @@ def _along(trace: Trace, axes: "Axes", bars: list[Trace]) -> None:
         dashed = "--" if trace.role == "reference" else "-"
         axes.plot(x, y, dashed, linewidth=1.1 if trace.role == "reference" else 1.5, **look)
     if low and high:
-        axes.fill_between(x, low, high, color=COLOURS[trace.role], alpha=0.18, linewidth=0)
+        axes.fill_between(x, low, high, color=ROLE_COLOURS[trace.role], alpha=0.18, linewidth=0)
 
 
 def _across(trace: Trace, axes: "Axes", names: list[str], bars: list[Trace]) -> None:
-    """A trace over names, which stand down the side."""
+    """A trace over names, which are on the vertical axis."""
     y, low, high = (_floats(values) for values in (trace.y, trace.low, trace.high))
     at = [float(names.index(str(x))) for x in trace.x]
-    look: dict[str, Any] = {"color": COLOURS[trace.role], "label": plain(trace.name, 40) or None}
+    look: dict[str, Any] = {"color": ROLE_COLOURS[trace.role], "label": plain(trace.name, 40) or None}
     if trace.mark == "bars":
         width = 0.8 / len(bars)
         axes.barh([k + width * (bars.index(trace) - (len(bars) - 1) / 2) for k in at], y, width, alpha=0.7, **look)
     else:
         axes.plot(y, at, "o", markersize=5, **look)
     if low and high:
-        axes.hlines(at, low, high, color=COLOURS[trace.role], linewidth=1.5)
+        axes.hlines(at, low, high, color=ROLE_COLOURS[trace.role], linewidth=1.5)
 
 
 def _floats(values: tuple[Any, ...]) -> list[float]:

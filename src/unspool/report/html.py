@@ -4,7 +4,7 @@ import html
 import importlib.resources
 
 from unspool.errors import MissingExtra
-from unspool.evaluation.document import Picture, Section, Table
+from unspool.evaluation.document import Picture, ReportTable, Section
 from unspool.report.cells import Shown, shown
 
 
@@ -37,7 +37,7 @@ def as_page(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], f
 
 def _section(section: Section) -> str:
     parts = "".join(
-        _table(part) if isinstance(part, Table) else _picture(part, f"{section.name}-{k}")
+        _table(part) if isinstance(part, ReportTable) else _picture(part, f"{section.name}-{k}")
         for k, part in enumerate(section.parts)
     )
     return (
@@ -46,7 +46,7 @@ def _section(section: Section) -> str:
     )
 
 
-def _table(table: Table) -> str:
+def _table(table: ReportTable) -> str:
     left = [' class="text"' if column.form == "text" else "" for column in table.columns]
     titles = "".join(f"<th{side}>{_text(column.name)}</th>" for side, column in zip(left, table.columns, strict=True))
     rows = []

@@ -2,7 +2,7 @@
 
 import textwrap
 
-from unspool.evaluation.document import Section, Table
+from unspool.evaluation.document import ReportTable, Section
 from unspool.report.cells import Shown, shown
 
 LINE_WIDTH = 100
@@ -22,7 +22,7 @@ def as_text(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], f
     for section in (section for section in sections if section.available):
         lines += ["", "", section.title, "─" * len(section.title), *_wrapped(section.verdict)]
         for part in section.parts:
-            if isinstance(part, Table):
+            if isinstance(part, ReportTable):
                 lines += ["", *table_lines(part)]
     unavailable = [section for section in sections if not section.available]
     if unavailable:
@@ -39,7 +39,7 @@ def _bullet(section: Section) -> list[str]:
     return _wrapped(f"{section.title} {section.verdict}", "• ", "  ")
 
 
-def table_lines(table: Table) -> list[str]:
+def table_lines(table: ReportTable) -> list[str]:
     """A table in lines: title, headings, rows, note. The best figure has a star, own rows have a mark."""
     cells = shown(table)
     columns = [_column(table, cells, j) for j in range(len(table.columns))]
@@ -60,7 +60,7 @@ def table_lines(table: Table) -> list[str]:
     return [*lines, *(_wrapped(table.note, "  ", "  ") if table.note else [])]
 
 
-def _column(table: Table, cells: list[list[Shown]], j: int) -> list[str]:
+def _column(table: ReportTable, cells: list[list[Shown]], j: int) -> list[str]:
     """The cells of one column as texts of one width, errors below errors and stars below stars."""
     column = [row[j] for row in cells]
     if table.columns[j].form == "text":

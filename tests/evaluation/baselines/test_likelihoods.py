@@ -7,7 +7,7 @@ from unspool.dataset.examples import gather
 from unspool.encoding.codec import Codec
 from unspool.evaluation.baselines.garch import WindowedGarch
 from unspool.evaluation.baselines.likelihoods import LikelihoodTask, baseline_scores, best_neighbours
-from unspool.evaluation.samples.sample_set import scorable_set, targets_of
+from unspool.evaluation.samples.build import scorable_set, targets_of
 from unspool.schema.fields import Flags
 
 pytest.importorskip("scipy.stats")

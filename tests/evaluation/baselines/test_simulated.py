@@ -11,7 +11,8 @@ from unspool.evaluation.baselines.simulated import (
     independent_steps,
     training_at_random,
 )
-from unspool.evaluation.samples.sample_set import SampleSet, comparable_sets, scorable_set, targets_of
+from unspool.evaluation.samples.build import comparable_sets, scorable_set, targets_of
+from unspool.evaluation.samples.sample_set import SampleSet
 from unspool.schema.fields import First, Number
 
 pytest.importorskip("scipy")

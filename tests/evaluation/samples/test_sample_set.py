@@ -6,8 +6,8 @@ import pytest
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec
 from unspool.errors import DataError
-from unspool.evaluation.samples.comparison import comparison_of
-from unspool.evaluation.samples.sample_set import ABSENT, comparable_sets, scorable_set, targets_of
+from unspool.evaluation.samples.build import comparable_sets, comparison_of, scorable_set, targets_of
+from unspool.evaluation.samples.sample_set import ABSENT
 from unspool.evaluation.samples.statistics import clustered_mean
 from unspool.schema.fields import Category, Flag, Number, Schema, When
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from unspool.evaluation.document import ALL_FIELDS
 from unspool.evaluation.samples.scoring import (
-    ALL_FIELDS,
     MIN_SEQUENCES_PER_BAND,
     BandScores,
     PositionScores,

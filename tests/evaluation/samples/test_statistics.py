@@ -8,12 +8,12 @@ from unspool.evaluation.samples.statistics import (
     bands,
     clustered_mean,
     correlation,
-    differences,
     entropy,
     kolmogorov_smirnov,
-    lagged,
+    lagged_steps,
     optional_module,
     ratio,
+    step_changes,
     subsample,
     total_variation,
     wasserstein,
@@ -63,12 +63,12 @@ def test_the_error_of_a_mean_is_of_sequences_and_not_of_steps():
 
 def test_a_lag_never_reaches_over_into_the_next_sequence():
     offsets = np.array([0, 4, 4, 5, 8])
-    assert lagged(offsets, 2).tolist() == [0, 1, 5]
+    assert lagged_steps(offsets, 2).tolist() == [0, 1, 5]
 
 
 def test_differences_begin_anew_with_each_sequence():
     values, offsets = np.array([1.0, 3.0, 7.0, 1.0, 0.0]), np.array([0, 2, 3, 3, 5])
-    np.testing.assert_array_equal(differences(values, offsets), [np.nan, 2, np.nan, np.nan, -1])
+    np.testing.assert_array_equal(step_changes(values, offsets), [np.nan, 2, np.nan, np.nan, -1])
 
 
 def test_entropy_of_equal_shares_is_the_logarithm_of_their_number():

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from unspool.evaluation.document import MODEL_NAME
 from unspool.evaluation.sections.forecasts import cumulative_return, forecasts
-from unspool.evaluation.sections.likelihood import MODEL_NAME
 
 pytest.importorskip("scoringrules")
 pytest.importorskip("scipy")

@@ -34,10 +34,10 @@ def test_a_wrong_hazard_is_seen(samples_of, comparison_of_sets):
 
 
 def test_a_sequence_cut_at_the_limit_has_not_stopped(samples_of, comparison_of_sets):
-    lengths = np.array([1, 2, 2, 2])
+    steps = np.array([1, 2, 2, 2])
     ended = np.array([True, True, False, False])
-    np.testing.assert_allclose(hazards(lengths, ended, 3), [0, 1 / 4, 1 / 3, np.nan])
-    samples = samples_of(x=[[0.0] * k for k in lengths])
+    np.testing.assert_allclose(hazards(steps, ended, 3), [0, 1 / 4, 1 / 3, np.nan])
+    samples = samples_of(x=[[0.0] * k for k in steps])
     assert lengths(comparison_of_sets(samples, samples, ended=ended), 0).figures["ended"] == 0.5
 
 

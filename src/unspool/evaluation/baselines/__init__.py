@@ -1,1 +1,1 @@
-"""The simplest models that could work: likelihoods for held-out data, and paths beside generated ones."""
+"""The simplest reference models: their likelihoods of held-out data, and their forecasts."""

@@ -60,7 +60,7 @@ class LikelihoodTask(NamedTuple):
     seed: int
 
 
-Part = tuple[str | None, Target]
+ScoredPart = tuple[str | None, Target]
 """What one column of nats is the sum of: a field, or (with the field's name) a member of a multi-label field."""
 
 
@@ -85,7 +85,7 @@ def baseline_scores(task: LikelihoodTask, neighbours: int, garch: WindowedGarch 
 def _independent(task: LikelihoodTask) -> Scores:
     """Every step is drawn anew from the marginal distributions; sequences end by the position alone."""
 
-    def nats(part: Part) -> Reals:
+    def nats(part: ScoredPart) -> Reals:
         (train, test), target = _sets(task, part), part[1]
         if target.symbols is None:
             return independent_number(train, test, target)
@@ -101,7 +101,7 @@ def _previous(task: LikelihoodTask, *, grouped: bool) -> Scores:
     ends: list[Reals] = []
     orders: set[int] = set()
 
-    def nats(part: Part) -> Reals:
+    def nats(part: ScoredPart) -> Reals:
         (train, test), target = _sets(task, part), part[1]
         if target.symbols is None:
             return autoregressive_number(train, test, target, grouped=grouped)
@@ -153,7 +153,7 @@ def _nearest(task: LikelihoodTask, neighbours: int) -> Reals:
 
 
 def _nearest_nats(task: LikelihoodTask, near: Neighbours, learned: Neighbours) -> Reals:
-    def nats(part: Part) -> Reals:
+    def nats(part: ScoredPart) -> Reals:
         (mine, known), target = (one.inside(part[0]) for one in (near, learned)), part[1]
         return nearest_number(mine, known, target) if target.symbols is None else nearest_symbol(mine, target)
 
@@ -161,12 +161,15 @@ def _nearest_nats(task: LikelihoodTask, near: Neighbours, learned: Neighbours) -
 
 
 def _columns(
-    task: LikelihoodTask, nats: Callable[[Part], Reals], stops: Callable[[], Reals], scored: SampleSet | None = None
+    task: LikelihoodTask,
+    nats: Callable[[ScoredPart], Reals],
+    stops: Callable[[], Reals],
+    scored: SampleSet | None = None,
 ) -> Reals:
     """(N, C) from the nats of every step of every part, and of the stops of every sequence scored: the test set."""
     test = task.test if scored is None else scored
 
-    def total(part: Part) -> Reals:
+    def total(part: ScoredPart) -> Reals:
         owner = (test if part[0] is None else test.members[part[0]]).owner
         return np.bincount(owner, nats(part), minlength=len(test)).astype(np.float64)
 
@@ -174,16 +177,16 @@ def _columns(
     return np.stack([*columns, *([stops()] if task.stops else [])], axis=1)
 
 
-def _parts(task: LikelihoodTask, target: Target) -> list[Part]:
+def _parts(task: LikelihoodTask, target: Target) -> list[ScoredPart]:
     """A field; of a multi-label field whether a step has it, and every member as if the member were alone."""
     if not target.members:
         return [(None, target)]
     always = all(one.symbols[target.name].all() for one in (task.train, task.test))
-    whole: list[Part] = [] if always else [(None, Target(target.name, symbols=2))]
+    whole: list[ScoredPart] = [] if always else [(None, Target(target.name, symbols=2))]
     return whole + [(target.name, Target(name, symbols=2)) for name in target.members]
 
 
-def _sets(task: LikelihoodTask, part: Part) -> tuple[SampleSet, SampleSet]:
+def _sets(task: LikelihoodTask, part: ScoredPart) -> tuple[SampleSet, SampleSet]:
     """Training and test sequences that hold a part."""
     train, test = (one if part[0] is None else one.members[part[0]] for one in (task.train, task.test))
     return train, test

@@ -7,10 +7,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.dataset.examples import Examples
 from unspool.errors import DataError
-from unspool.evaluation.samples.sample_set import SampleSet, comparable_sets
-from unspool.schema.fields import Schema
+from unspool.evaluation.samples.sample_set import SampleSet
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,30 +50,3 @@ class Comparison:
     def one_each(self) -> SampleSet:
         """One generated sequence for each held-out input: as many as there are real ones."""
         return self.synthetic.take(np.arange(0, len(self.synthetic), self.samples))
-
-
-def comparison_of(
-    schema: Schema,
-    train: Examples,
-    real: Examples,
-    synthetic: Examples,
-    synthetic_train: Examples,
-    ended: NDArray[np.bool_] | None = None,
-) -> Comparison:
-    """Real and generated examples as a `Comparison`, whose attributes the arguments are.
-
-    Args:
-        schema: the fields, which tell numbers from symbols.
-        train: see `Comparison`.
-        real: see `Comparison`.
-        synthetic: see `Comparison`.
-        synthetic_train: see `Comparison`.
-        ended: see `Comparison`; None when all sequences stopped by themselves.
-
-    Raises:
-        DataError: numbers of sequences that don't fit each other.
-    """
-    sets = comparable_sets(schema, train, real, synthetic, synthetic_train)
-    transforms = {item.name: getattr(item, "transform", "none") for item in schema.steps}
-    ended = np.ones(len(synthetic), np.bool_) if ended is None else ended
-    return Comparison(sets[0], sets[1], sets[2], sets[3], ended, transforms)

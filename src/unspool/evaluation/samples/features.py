@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.evaluation.samples.sample_set import ABSENT, SampleSet
-from unspool.evaluation.samples.statistics import differences, lagged, optional_module
+from unspool.evaluation.samples.statistics import lagged_steps, optional_module, step_changes
 
 MAX_SYMBOL_FEATURES = 20
 """Symbols of a field whose shares are features of their own: the most frequent ones."""
@@ -51,8 +51,8 @@ def _of_number(samples: SampleSet, values: NDArray[np.float64]) -> list[NDArray[
     mean = _mean(samples, values)
     centred = values - mean[samples.owner]
     spread = np.sqrt(_mean(samples, centred**2))
-    before = lagged(samples.offsets, 1)
-    change, product = np.abs(differences(values, samples.offsets)), np.full(len(values), np.nan)
+    before = lagged_steps(samples.offsets, 1)
+    change, product = np.abs(step_changes(values, samples.offsets)), np.full(len(values), np.nan)
     product[before + 1] = centred[before + 1] * centred[before]
     with np.errstate(divide="ignore", invalid="ignore"):
         autocorrelation = np.where(spread > 0, _mean(samples, product) / spread**2, np.nan)
@@ -71,7 +71,7 @@ def _of_number(samples: SampleSet, values: NDArray[np.float64]) -> list[NDArray[
 def _of_symbol(samples: SampleSet, codes: NDArray[np.int64], like: NDArray[np.int64]) -> list[NDArray[Any]]:
     known, counts = np.unique(like[like != ABSENT], return_counts=True)
     common = known[np.argsort(-counts, kind="stable")[:MAX_SYMBOL_FEATURES]]
-    before = lagged(samples.offsets, 1)
+    before = lagged_steps(samples.offsets, 1)
     repeated = np.full(len(codes), np.nan)
     repeated[before + 1] = codes[before + 1] == codes[before]
     pairs = np.full(len(codes), np.nan)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec, Encoded
-from unspool.evaluation.samples.sample_set import decoded_examples
+from unspool.evaluation.samples.build import decoded_examples
 from unspool.generation.sampler import SampleRequest, sample_sequences
 from unspool.generation.support import with_support
 from unspool.network.decoder import Net

@@ -88,6 +88,11 @@ def randomized_pit(
     return np.where(count > 0, u, np.nan)
 
 
+def in_central_band(pit: NDArray[np.float64], level: float) -> NDArray[np.float64]:
+    """(S,) 1 where a PIT lies in the central band of that mass, 0 where not, NaN where there is none."""
+    return np.where(np.isnan(pit), np.nan, np.abs(pit - 0.5) <= level / 2)
+
+
 def crps(values: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.float64]:
     """(S,) the continuous ranked probability score (CRPS) in the unit of the values; lower is better.
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.sample_set import SampleSet
-from unspool.evaluation.samples.statistics import Codes, Reals, correlation, differences, lagged
+from unspool.evaluation.samples.statistics import Codes, Reals, correlation, lagged_steps, step_changes
 
 MIN_RETURN_PAIRS = 200
 """Pairs of neighbouring values that the rule for returns, and the facts of returns, need."""
@@ -29,7 +29,7 @@ def are_returns(series: Reals, offsets: Codes, starts: Codes | None = None) -> b
     time = np.arange(len(series))
     if starts is not None:
         time = time + np.repeat(starts - offsets[:-1], lengths)
-    kept, before = np.flatnonzero(~np.isnan(series)), lagged(offsets, 1)
+    kept, before = np.flatnonzero(~np.isnan(series)), lagged_steps(offsets, 1)
     before = before[~np.isnan(series[before] + series[before + 1])]
     kept, before = (at[np.unique(time[at], return_index=True)[1]] for at in (kept, before))
     values, spread = series[kept], float(series[kept].std()) if len(kept) else 0.0
@@ -59,7 +59,7 @@ def returns_of(samples: SampleSet, name: str, transform: str) -> Reals:
         return values
     if transform == "log_return":
         values = np.log(np.where(values > 0, values, np.nan))
-    return differences(values, samples.offsets)
+    return step_changes(values, samples.offsets)
 
 
 def return_fields(comparison: Comparison) -> dict[str, str]:

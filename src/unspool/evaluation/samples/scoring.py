@@ -6,14 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.encoding.codec import Encoded
-from unspool.evaluation.document import Measured
+from unspool.evaluation.document import ALL_FIELDS, Measured
 from unspool.evaluation.samples.statistics import Ratio, bands
 from unspool.network.decoder import Net
 from unspool.training.train_step import score_all
 
 MIN_SEQUENCES_PER_BAND = 30
 """Real and generated sequences that must have a step in a band of positions, for the band to be compared."""
-ALL_FIELDS = "all"
 
 
 def log_probs(net: Net, encoded: Encoded) -> NDArray[np.float64]:

@@ -176,6 +176,12 @@ def entropy(codes: NDArray[np.int64]) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
+def placement(values: Reals, among: Reals) -> Reals:
+    """(N,) the share of others that lie below each value, ties counted half."""
+    ordered = np.sort(among)
+    return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / (2 * len(ordered))
+
+
 def correlation(a: Reals, b: Reals, min_pairs: int = 3) -> float:
     """Pearson's correlation over the pairs of which both are present; NaN with too few pairs, or without spread."""
     kept = ~(np.isnan(a) | np.isnan(b))
@@ -185,33 +191,33 @@ def correlation(a: Reals, b: Reals, min_pairs: int = 3) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def lagged(offsets: NDArray[np.int64], lag: int) -> NDArray[np.int64]:
+def lagged_steps(offsets: NDArray[np.int64], lag: int) -> NDArray[np.int64]:
     """The steps that have another step `lag` steps later in their own sequence.
 
     Examples:
-        >>> lagged(np.array([0, 3, 4, 6]), 1).tolist()
+        >>> lagged_steps(np.array([0, 3, 4, 6]), 1).tolist()
         [0, 1, 4]
     """
     at = np.arange(offsets[-1])
     return at[at + lag < np.repeat(offsets[1:], np.diff(offsets))]
 
 
-def differences(values: NDArray[Any], offsets: NDArray[np.int64]) -> Reals:
+def step_changes(values: NDArray[Any], offsets: NDArray[np.int64]) -> Reals:
     """(S,) each value less the value of the step before; NaN at the first step of a sequence.
 
     Examples:
-        >>> differences(np.array([1.0, 3.0, 7.0]), np.array([0, 2, 3])).tolist()
+        >>> step_changes(np.array([1.0, 3.0, 7.0]), np.array([0, 2, 3])).tolist()
         [nan, 2.0, nan]
     """
     out = np.full(len(values), np.nan)
-    before = lagged(offsets, 1)
+    before = lagged_steps(offsets, 1)
     out[before + 1] = values[before + 1] - values[before]
     return out
 
 
 def lagged_correlation(a: Reals, b: Reals, offsets: NDArray[np.int64], lag: int, min_pairs: int) -> float:
     """The correlation of a step's `a` with the `b` of `lag` steps later, over all sequences; NaN with too few pairs."""
-    before = lagged(offsets, lag)
+    before = lagged_steps(offsets, lag)
     return correlation(a[before], b[before + lag], min_pairs)
 
 

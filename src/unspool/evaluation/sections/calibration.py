@@ -2,9 +2,27 @@
 
 import numpy as np
 
-from unspool.evaluation.document import Cell, Column, Findings, Measured, Panel, Picture, Table, Trace, answers, numbers
+from unspool.evaluation.document import (
+    Findings,
+    Heading,
+    Measured,
+    Panel,
+    Picture,
+    ReportTable,
+    TableCell,
+    Trace,
+    answers,
+    numbers,
+)
 from unspool.evaluation.samples.comparison import Comparison
-from unspool.evaluation.samples.proper_scores import judged_rows, members, randomized_pit, sample_rows, why_no_forecasts
+from unspool.evaluation.samples.proper_scores import (
+    in_central_band,
+    judged_rows,
+    members,
+    randomized_pit,
+    sample_rows,
+    why_no_forecasts,
+)
 from unspool.evaluation.samples.sample_set import SampleSet
 from unspool.evaluation.samples.statistics import Codes, Reals, band_name, bands, clustered_mean
 
@@ -25,15 +43,18 @@ def calibration(comparison: Comparison, seed: int) -> Findings:
     pit = {name: randomized_pit(x, members(real, drawn, drawn.numbers[name]), rng) for name, x in real.numbers.items()}
     clusters = real.clusters[real.owner]
     together = np.concatenate(list(pit.values()))
-    covered = {level: clustered_mean(inside(together, level), np.tile(clusters, len(pit))) for level in COVERAGE_LEVELS}
-    fields = Table(
+    covered = {
+        level: clustered_mean(in_central_band(together, level), np.tile(clusters, len(pit)))
+        for level in COVERAGE_LEVELS
+    }
+    fields = ReportTable(
         "By field",
         (
-            Column("field", "text"),
-            *(Column(f"in the {level:.0%} band", "percent", 1) for level in COVERAGE_LEVELS),
-            Column("mean PIT"),
-            Column("dispersion of PIT"),
-            Column("distance from uniform", "percent", 1),
+            Heading("field", "text"),
+            *(Heading(f"in the {level:.0%} band", "percent", 1) for level in COVERAGE_LEVELS),
+            Heading("mean PIT"),
+            Heading("dispersion of PIT"),
+            Heading("distance from uniform", "percent", 1),
         ),
         tuple((name, *_row(one, clusters)) for name, one in pit.items()),
         "PIT, the probability integral transform: the rank of a real number among the generated ones, from 0 to 1. "
@@ -50,34 +71,29 @@ def calibration(comparison: Comparison, seed: int) -> Findings:
     )
 
 
-def inside(pit: Reals, level: float) -> Reals:
-    """(S,) 1 where a rank lies in the central band of that mass, 0 where not, NaN where there is none."""
-    return np.where(np.isnan(pit), np.nan, np.abs(pit - 0.5) <= level / 2)
-
-
 def distance_from_uniform(pit: Reals) -> float:
     """The total variation between the histogram of ranks and a uniform one."""
     return float(np.abs(_bars(pit) - 1 / PIT_BINS).sum() / 2)
 
 
-def _row(pit: Reals, clusters: Codes) -> list[Cell]:
+def _row(pit: Reals, clusters: Codes) -> list[TableCell]:
     mean, dispersion = clustered_mean(pit, clusters), clustered_mean(12 * (pit - 0.5) ** 2, clusters)
-    covered = (clustered_mean(inside(pit, level), clusters) for level in COVERAGE_LEVELS)
+    covered = (clustered_mean(in_central_band(pit, level), clusters) for level in COVERAGE_LEVELS)
     return [*covered, mean, dispersion, distance_from_uniform(pit)]
 
 
-def _by_position(pit: dict[str, Reals], real: SampleSet) -> Table:
-    rows: list[tuple[Cell, ...]] = []
+def _by_position(pit: dict[str, Reals], real: SampleSet) -> ReportTable:
+    rows: list[tuple[TableCell, ...]] = []
     for name, one in pit.items():
         fields = len(one) // max(len(real.position), 1)
         position, clusters = np.tile(real.position, fields), np.tile(real.clusters[real.owner], fields)
         for band in bands(int(real.lengths.max(initial=0))):
             at = (position >= band[0]) & (position < band[1]) & ~np.isnan(one)
             if at.any():
-                covered = (clustered_mean(inside(one[at], level), clusters[at]) for level in COVERAGE_LEVELS)
+                covered = (clustered_mean(in_central_band(one[at], level), clusters[at]) for level in COVERAGE_LEVELS)
                 rows.append((name, band_name(band), *covered))
-    columns = (Column(f"in the {level:.0%} band", "percent", 1) for level in COVERAGE_LEVELS)
-    return Table("By position", (Column("field", "text"), Column("steps", "text"), *columns), tuple(rows))
+    columns = (Heading(f"in the {level:.0%} band", "percent", 1) for level in COVERAGE_LEVELS)
+    return ReportTable("By position", (Heading("field", "text"), Heading("steps", "text"), *columns), tuple(rows))
 
 
 def _bars(pit: Reals) -> Reals:

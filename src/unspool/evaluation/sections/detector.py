@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from unspool.errors import DataError
-from unspool.evaluation.document import Column, Findings, Measured, Table, answers
+from unspool.evaluation.document import Findings, Heading, Measured, ReportTable, answers
 from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.features import boosted_trees, features
 from unspool.evaluation.samples.sample_set import SampleSet
-from unspool.evaluation.samples.statistics import Codes, Reals, clustered_mean, subsample
+from unspool.evaluation.samples.statistics import Codes, Reals, clustered_mean, placement, subsample
 
 MIN_SEQUENCES_FOR_DETECTOR = 50
 """Held-out sequences; with fewer, the standard error of the accuracy is above 0.05 and the trees hardly split."""
@@ -108,12 +108,6 @@ def area(low: Reals, high: Reals, clusters: Codes) -> Measured:
     return Measured(value, clustered_mean(under + over - 2 * value, clusters).error)
 
 
-def placement(values: Reals, among: Reals) -> Reals:
-    """(N,) the share of others that lie below each value, ties counted half."""
-    ordered = np.sort(among)
-    return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / (2 * len(ordered))
-
-
 @answers("detector", "Can a classifier tell generated sequences from real ones?")
 def detector(comparison: Comparison, seed: int) -> Findings:
     """Held-out sequences against as many generated ones.
@@ -124,12 +118,16 @@ def detector(comparison: Comparison, seed: int) -> Findings:
     if lacking := too_few(comparison.real):
         return Findings("It takes {}; there are {}.".format(*lacking), available=False)
     found = detect(comparison.real, comparison.one_each, seed)
-    columns = (Column("", "text"), Column("accuracy", better="lower"), Column("area under the curve", better="lower"))
+    columns = (
+        Heading("", "text"),
+        Heading("accuracy", better="lower"),
+        Heading("area under the curve", better="lower"),
+    )
     note = (
         f"Gradient-boosted trees on summaries of each sequence, {FOLDS} folds, {found.pairs:,} sequences of each kind. "
         "0.5: the classifier guesses. 1: the classifier is always right."
     )
-    table = Table("Detector", columns, (("held out against generated", found.accuracy, found.auc),), note)
+    table = ReportTable("Detector", columns, (("held out against generated", found.accuracy, found.auc),), note)
     accuracy, error = found.accuracy.value or 0.0, found.accuracy.error or 0.0
     verdict = f"A classifier tells {accuracy:.1%} right (± {100 * error:.1f}; 50 % is chance)."
     return Findings(verdict, (table,), {"accuracy": accuracy, "error": error, "AUC": found.auc.value})

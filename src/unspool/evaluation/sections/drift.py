@@ -4,11 +4,21 @@ from typing import Any
 
 import numpy as np
 
-from unspool.evaluation.document import Column, Findings, Panel, Picture, Role, Table, Trace, answers, numbers
+from unspool.evaluation.document import (
+    ALL_FIELDS,
+    Findings,
+    Heading,
+    Panel,
+    Picture,
+    ReportTable,
+    Role,
+    Trace,
+    answers,
+    numbers,
+)
 from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.sample_set import ABSENT, SampleSet
 from unspool.evaluation.samples.scoring import (
-    ALL_FIELDS,
     MIN_SEQUENCES_PER_BAND,
     BandNLL,
     PositionScores,
@@ -18,21 +28,21 @@ from unspool.evaluation.samples.statistics import (
     band_name,
     bands,
     decimals,
-    differences,
     entropy,
-    lagged,
+    lagged_steps,
     mean_or_nan,
     present,
+    step_changes,
     unit,
 )
 
-MAX_SHOWN = 4
+MAX_SHOWN_FIELDS = 4
 """Fields and flags that are shown: those that are furthest off."""
 MIN_SPREAD_RATIO, MAX_SPREAD_RATIO = 0.5, 2.0
 """A spread or change below this share of the real one is a drift to a constant, one above it a blow-up."""
 MAX_MEAN_SHIFT = 0.5
 """Real standard deviations by which a mean may be off."""
-MIN_STANDARD_ERRORS = 3.0
+MIN_DRIFT_STANDARD_ERRORS = 3.0
 """Standard errors by which the negative log-likelihood must have changed to be flagged."""
 
 
@@ -56,8 +66,8 @@ def drift(comparison: Comparison, scores: PositionScores | None = None) -> Findi
     flags = [f"{name}: {flag}" for name, rows in nll.items() for flag in nll_flags(rows)]
     flags += [f"{name}: {flag}" for name, rows in number_rows.items() for flag in number_flags(rows)]
     flags += [f"{name}: {flag}" for name, rows in symbol_rows.items() for flag in symbol_flags(rows)]
-    shown = dict(sorted(number_rows.items(), key=lambda item: -_off(item[1]))[:MAX_SHOWN])
-    parts: list[Table | Picture] = []
+    shown = dict(sorted(number_rows.items(), key=lambda item: -_off(item[1]))[:MAX_SHOWN_FIELDS])
+    parts: list[ReportTable | Picture] = []
     panels = [_nll_panel(name, rows) for name, rows in list(nll.items())[:1]]
     if nll:
         parts.append(_nll_table(nll))
@@ -71,8 +81,8 @@ def drift(comparison: Comparison, scores: PositionScores | None = None) -> Findi
         return Findings(why, available=False)
     if panels:
         parts.append(Picture("By position", tuple(panels)))
-    more = f"; and {len(flags) - MAX_SHOWN} more" if len(flags) > MAX_SHOWN else ""
-    verdict = "Flagged: " + "; ".join(flags[:MAX_SHOWN]) + more + "."
+    more = f"; and {len(flags) - MAX_SHOWN_FIELDS} more" if len(flags) > MAX_SHOWN_FIELDS else ""
+    verdict = "Flagged: " + "; ".join(flags[:MAX_SHOWN_FIELDS]) + more + "."
     verdict = verdict if flags else "No drift to a constant, and no blow-up."
     figures: dict[str, float | None] = {"flags": float(len(flags))}
     if nll:
@@ -89,7 +99,9 @@ Row = tuple[Any, ...]
 def numbers_by_position(real: SampleSet, synthetic: SampleSet, name: str) -> list[Row]:
     """By band of positions: the mean of a number, its spread, and the mean size of its change."""
     rows: list[Row] = []
-    kinds = [(one, one.numbers[name], np.abs(differences(one.numbers[name], one.offsets))) for one in (real, synthetic)]
+    kinds = [
+        (one, one.numbers[name], np.abs(step_changes(one.numbers[name], one.offsets))) for one in (real, synthetic)
+    ]
     for band in bands(int(real.lengths.max(initial=0))):
         at = [(one.position >= band[0]) & (one.position < band[1]) for one, *_ in kinds]
         counts = [len(np.unique(one.owner[a & ~np.isnan(x)])) for a, (one, x, _) in zip(at, kinds, strict=True)]
@@ -108,7 +120,7 @@ def symbols_by_position(real: SampleSet, synthetic: SampleSet, name: str) -> lis
         counts, entropies, repeats = [], [], []
         for one in (real, synthetic):
             codes, at = one.symbols[name], (one.position >= band[0]) & (one.position < band[1])
-            before = lagged(one.offsets, 1)
+            before = lagged_steps(one.offsets, 1)
             before = before[at[before + 1]]
             counts.append(len(np.unique(one.owner[at])))
             entropies.append(entropy(codes[at] - ABSENT) if at.any() else 0.0)
@@ -158,7 +170,7 @@ def nll_flags(rows: list[BandNLL]) -> list[str]:
     last, end = rows[-1], f"that of real steps at steps {band_name(rows[-1].band)}"
     gap, error = last.gap.value or 0.0, last.drift.error or 0.0
     started_wrong = abs(rows[0].gap.value or 0.0) > np.log(MAX_SPREAD_RATIO)
-    if started_wrong or abs(last.drift.value or 0.0) < MIN_STANDARD_ERRORS * error:
+    if started_wrong or abs(last.drift.value or 0.0) < MIN_DRIFT_STANDARD_ERRORS * error:
         return []
     small = f"drifts to what it predicts with ease, NLL {-gap:.2f} nats below {end}"
     return _crossed(1.0, float(np.exp(gap)), small, f"loses its way, NLL {gap:.2f} nats above {end}")
@@ -178,7 +190,7 @@ def _largest_drifts(scores: PositionScores) -> dict[str, list[BandNLL]]:
     found = {name: nll_by_position(scores, name) for name in names}
     found = {name: rows for name, rows in found.items() if rows}
     rank = lambda item: (item[0] != ALL_FIELDS, -abs(item[1][-1].drift.value or 0.0))  # noqa: E731
-    return dict(sorted(found.items(), key=rank)[: 1 + MAX_SHOWN])
+    return dict(sorted(found.items(), key=rank)[: 1 + MAX_SHOWN_FIELDS])
 
 
 def _gap_sentence(last: BandNLL) -> str:
@@ -215,11 +227,11 @@ def _nll_panel(name: str, rows: list[BandNLL]) -> Panel:
     return _panel(title, "nats per step", [band_name(row.band) for row in rows], table[:, 0], table[:, 1])
 
 
-def _columns(figures: list[str], digits: int = 3) -> tuple[Column, ...]:
-    return (Column("field", "text"), Column("steps", "text"), *(Column(name, digits=digits) for name in figures))
+def _columns(figures: list[str], digits: int = 3) -> tuple[Heading, ...]:
+    return (Heading("field", "text"), Heading("steps", "text"), *(Heading(name, digits=digits) for name in figures))
 
 
-def _nll_table(found: dict[str, list[BandNLL]]) -> Table:
+def _nll_table(found: dict[str, list[BandNLL]]) -> ReportTable:
     columns = _columns(["NLL, held out", "NLL, generated", "generated less held out", "that, less at the first step"])
     note = (
         "NLL, the negative log-likelihood, in nats per step, given the steps before: held-out steps after held-out "
@@ -232,10 +244,10 @@ def _nll_table(found: dict[str, list[BandNLL]]) -> Table:
         for name, table in found.items()
         for k, row in enumerate(table)
     )
-    return Table("NLL by position", columns, rows, note)
+    return ReportTable("NLL by position", columns, rows, note)
 
 
-def _numbers_table(comparison: Comparison, shown: dict[str, list[Row]]) -> Table:
+def _numbers_table(comparison: Comparison, shown: dict[str, list[Row]]) -> ReportTable:
     digits = decimals(unit(comparison.train.numbers[name]) for name in shown)
     names = [f"{what}, {of}" for what in ("mean", "spread", "change") for of in ("held out", "generated")]
     note = (
@@ -246,12 +258,12 @@ def _numbers_table(comparison: Comparison, shown: dict[str, list[Row]]) -> Table
     if fields > len(shown):
         note += f" The {len(shown)} of {fields} fields that are furthest off at the end."
     rows = tuple((name, *row) for name, table in shown.items() for row in table)
-    return Table("Numbers by position", _columns(names, digits), rows, note)
+    return ReportTable("Numbers by position", _columns(names, digits), rows, note)
 
 
-def _symbols_table(found: dict[str, list[Row]]) -> Table:
-    shares = tuple(Column(f"repeats, {of}", "percent", 1) for of in ("held out", "generated"))
+def _symbols_table(found: dict[str, list[Row]]) -> ReportTable:
+    shares = tuple(Heading(f"repeats, {of}", "percent", 1) for of in ("held out", "generated"))
     columns = (*_columns(["entropy, held out", "entropy, generated"]), *shares)
     note = "Entropy in nats. Repeats: the share of symbols that are the same as the symbol before."
     rows = tuple((name, *row) for name, table in found.items() for row in table)
-    return Table("Symbols by position", columns, rows, note)
+    return ReportTable("Symbols by position", columns, rows, note)

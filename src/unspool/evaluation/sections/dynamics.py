@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from unspool.evaluation.document import Column, Findings, Picture, Table, answers
+from unspool.evaluation.document import Findings, Heading, Picture, ReportTable, answers
 from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.sample_set import ABSENT, SampleSet
 from unspool.evaluation.samples.statistics import (
@@ -12,8 +12,8 @@ from unspool.evaluation.samples.statistics import (
     Compared,
     Reals,
     correlation,
-    differences,
     lagged_correlation,
+    step_changes,
     total_variation,
 )
 
@@ -49,7 +49,7 @@ def dynamics(comparison: Comparison) -> Findings:
         (name, transition_distance(real, comparison.synthetic, name), transition_distance(real, comparison.train, name))
         for name in real.symbols
     ]
-    parts: list[Table | Picture] = []
+    parts: list[ReportTable | Picture] = []
     said, figures = [], dict[str, float | None]()
     for what, title, first, rows in (
         ("autocorrelation", "Autocorrelation", "field", autocorrelations),
@@ -73,7 +73,7 @@ def dynamics(comparison: Comparison) -> Findings:
 
 def _series(samples: SampleSet, name: str, of: str) -> Reals:
     values = samples.numbers[name]
-    return values if of == VALUES else differences(values, samples.offsets)
+    return values if of == VALUES else step_changes(values, samples.offsets)
 
 
 def autocorrelation(samples: SampleSet, name: str, of: str, lag: int) -> float:
@@ -92,7 +92,7 @@ def transition_distance(real: SampleSet, other: SampleSet, name: str) -> float:
 
     Examples:
         >>> from unspool.dataset.examples import gather
-        >>> from unspool.evaluation.samples.sample_set import comparable_sets
+        >>> from unspool.evaluation.samples.build import comparable_sets
         >>> from unspool.schema.fields import Text
         >>> schema, ab = gather({"k": ["u"], "x": ["ab"]}, inputs="k", sequence=Text("x"))
         >>> _, aba = gather({"k": ["u"], "x": ["aba"]}, inputs="k", sequence=Text("x"))
@@ -111,17 +111,17 @@ def _bigrams(samples: SampleSet, name: str, size: int) -> Codes:
     return np.concatenate([before * size + codes, codes[last] * size])
 
 
-def _correlations_table(title: str, first: str, rows: list[Compared]) -> Table:
-    columns = (Column(first, "text"), Column("of", "text"), *map(Column, ("training", "held out", "generated")))
+def _correlations_table(title: str, first: str, rows: list[Compared]) -> ReportTable:
+    columns = (Heading(first, "text"), Heading("of", "text"), *map(Heading, ("training", "held out", "generated")))
     mean = float(np.mean([row.difference for row in rows]))
     note = f"The {min(len(rows), MAX_ROWS)} of {len(rows)} that differ most. The mean difference of all is {mean:.3f}."
-    return Table(title, columns, tuple(rows[:MAX_ROWS]), note)
+    return ReportTable(title, columns, tuple(rows[:MAX_ROWS]), note)
 
 
-def _transitions_table(rows: list[tuple[str, float, float]]) -> Table:
+def _transitions_table(rows: list[tuple[str, float, float]]) -> ReportTable:
     note = (
         "The total variation of pairs of neighbouring symbols, with the start and the end: the share of pairs that "
         "would have to be other pairs. The distance of training from held-out data is the yardstick."
     )
-    columns = (Column("field", "text"), Column("transitions"), Column("of training"))
-    return Table("Transitions of symbols", columns, tuple(rows), note)
+    columns = (Heading("field", "text"), Heading("transitions"), Heading("of training"))
+    return ReportTable("Transitions of symbols", columns, tuple(rows), note)

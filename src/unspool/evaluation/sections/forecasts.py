@@ -4,12 +4,22 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from unspool.evaluation.document import Cell, Column, Findings, Measured, Table, answers
+from unspool.evaluation.document import (
+    ALL_FIELDS,
+    MODEL_NAME,
+    Findings,
+    Heading,
+    Measured,
+    ReportTable,
+    TableCell,
+    answers,
+)
 from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.proper_scores import (
     QUANTILES,
     crps,
     energy_score,
+    in_central_band,
     judged_rows,
     members,
     pinball,
@@ -19,10 +29,7 @@ from unspool.evaluation.samples.proper_scores import (
 )
 from unspool.evaluation.samples.return_series import CHANGE_TRANSFORMS, return_fields, returns_of
 from unspool.evaluation.samples.sample_set import SampleSet
-from unspool.evaluation.samples.scoring import ALL_FIELDS
 from unspool.evaluation.samples.statistics import Codes, Reals, clustered_mean, decimals, subsample, unit
-from unspool.evaluation.sections.calibration import inside
-from unspool.evaluation.sections.likelihood import MODEL_NAME
 
 MAX_SEQUENCES_FOR_ENERGY = 300
 """Held-out sequences that the energy score, which compares all pairs of forecasts, is taken of."""
@@ -63,8 +70,8 @@ def forecasts(comparison: Comparison, seed: int) -> Findings:
     return Findings(verdict, tuple(parts), figures)
 
 
-def _by_step(real: SampleSet, every: Forecasts, units: Mapping[str, float]) -> tuple[Table, dict[str, float]]:
-    rows: list[tuple[Cell, ...]] = []
+def _by_step(real: SampleSet, every: Forecasts, units: Mapping[str, float]) -> tuple[ReportTable, dict[str, float]]:
+    rows: list[tuple[TableCell, ...]] = []
     ratios, clusters = {}, real.clusters[real.owner]
     pooled: dict[str, list[Reals]] = {name: [] for name in every}
     for field, values in real.numbers.items():
@@ -91,25 +98,25 @@ def _by_step(real: SampleSet, every: Forecasts, units: Mapping[str, float]) -> t
         ]
         rows = [*whole, *rows]
     digits = decimals(units.values()) + 1
-    columns = (*_columns("CRPS", digits), *(Column(f"loss at {q:.0%}", digits=digits) for q in QUANTILES))
+    columns = (*_columns("CRPS", digits), *(Heading(f"loss at {q:.0%}", digits=digits) for q in QUANTILES))
     note = (
         "CRPS, the continuous ranked probability score, in the field's unit: the mean distance of the forecasts from "
         "the real value, less half the mean distance among the forecasts. The loss is the quantile loss of the "
         "forecasts. Lower is better. All: in standard deviations of training."
     )
-    return Table("Step by step", columns, tuple(rows), note, _own(rows)), ratios
+    return ReportTable("Step by step", columns, tuple(rows), note, _own(rows)), ratios
 
 
 def _by_sequence(
     real: SampleSet, every: Forecasts, units: Mapping[str, float], seed: int
-) -> tuple[Table, dict[str, float]]:
+) -> tuple[ReportTable, dict[str, float]]:
     chosen = subsample(len(real), MAX_SEQUENCES_FOR_ENERGY, seed)
     scores = {}
     for name, samples in every.items():
         some = samples.take(sample_rows(chosen, len(samples) // len(real)))
         scores[name] = energy_score(real.take(chosen), some, units)
     clusters = real.clusters[chosen]
-    rows: list[tuple[Cell, ...]] = [
+    rows: list[tuple[TableCell, ...]] = [
         (ALL_FIELDS, name, *_against(score, scores[MODEL_NAME], name, clusters)) for name, score in scores.items()
     ]
     note = (
@@ -117,11 +124,11 @@ def _by_sequence(
         "the end of the sequence and missing values. Lower is better."
     )
     means = {name: float(score.mean()) for name, score in scores.items()}
-    return Table("Whole sequences", _columns("energy score", 3), tuple(rows), note, _own(rows)), means
+    return ReportTable("Whole sequences", _columns("energy score", 3), tuple(rows), note, _own(rows)), means
 
 
-def _by_horizon(real: SampleSet, every: Forecasts, fields: Mapping[str, str], seed: int) -> Table:
-    rows: list[tuple[Cell, ...]] = []
+def _by_horizon(real: SampleSet, every: Forecasts, fields: Mapping[str, str], seed: int) -> ReportTable:
+    rows: list[tuple[TableCell, ...]] = []
     clusters = real.clusters[real.owner]
     for field, transform in fields.items():
         for horizon in RETURN_HORIZONS:
@@ -136,12 +143,12 @@ def _by_horizon(real: SampleSet, every: Forecasts, fields: Mapping[str, str], se
                 ranks = np.where(np.isnan(score), np.nan, ranks)
                 if not np.isnan(score).all():
                     against = _against(score, scores[MODEL_NAME], name, clusters)
-                    covered = clustered_mean(inside(ranks, 0.8), clusters)
+                    covered = clustered_mean(in_central_band(ranks, 0.8), clusters)
                     rows.append((f"{field}, first {horizon}", name, *against, covered))
     digits = decimals(unit(real.numbers[field]) for field in fields) + 1
-    columns = (*_columns("CRPS", digits), Column("in the 80% band", "percent", 1))
+    columns = (*_columns("CRPS", digits), Heading("in the 80% band", "percent", 1))
     note = "The sum of the first so many returns of a sequence."
-    return Table("Sums of returns", columns, tuple(rows), note, _own(rows))
+    return ReportTable("Sums of returns", columns, tuple(rows), note, _own(rows))
 
 
 def cumulative_return(samples: SampleSet, field: str, transform: str, horizon: int) -> Reals:
@@ -162,9 +169,9 @@ def _scores(values: Reals, among: Mapping[str, Reals]) -> dict[str, Reals]:
     return {name: np.where(absent, np.nan, one) for name, one in scores.items()}
 
 
-def _columns(score: str, digits: int) -> tuple[Column, ...]:
-    names = Column("field", "text"), Column("forecasts", "text")
-    return *names, Column(score, digits=digits), Column("more than this model", digits=digits)
+def _columns(score: str, digits: int) -> tuple[Heading, ...]:
+    names = Heading("field", "text"), Heading("forecasts", "text")
+    return *names, Heading(score, digits=digits), Heading("more than this model", digits=digits)
 
 
 def _against(score: Reals, own: Reals, name: str, clusters: Codes) -> tuple[Measured, Measured | None]:
@@ -173,6 +180,6 @@ def _against(score: Reals, own: Reals, name: str, clusters: Codes) -> tuple[Meas
     return clustered_mean(score, clusters), more
 
 
-def _own(rows: list[tuple[Cell, ...]]) -> tuple[int, ...]:
+def _own(rows: list[tuple[TableCell, ...]]) -> tuple[int, ...]:
     """The rows of the model itself."""
     return tuple(k for k, row in enumerate(rows) if row[1] == MODEL_NAME)

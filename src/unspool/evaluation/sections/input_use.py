@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from unspool.encoding.codec import Encoded
-from unspool.evaluation.document import Column, Findings, Measured, Table, answers
+from unspool.evaluation.document import Findings, Heading, Measured, ReportTable, answers
 from unspool.evaluation.samples.statistics import Codes, Reals, ratio
 
 SHUFFLES = 3
@@ -66,9 +66,9 @@ def input_use(
     whole = lost(set(range(len(names))))
     alone = [lost({j}) for j in range(len(names))] if len(names) > 1 else []
     rows = [("all inputs" if alone else names[0], whole), *zip(names, alone, strict=False)]
-    table = Table(
+    table = ReportTable(
         f"Nats per {unit} that the model loses with the inputs of other sequences",
-        (Column("", "text"), Column("lost", digits=4)),
+        (Heading("", "text"), Heading("lost", digits=4)),
         tuple(rows),
         note=f"Mean of {SHUFFLES} shuffles in which no sequence keeps its own input. An unused input loses 0. "
         "Where two inputs say the same, neither of them alone loses anything.",

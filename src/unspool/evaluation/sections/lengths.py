@@ -2,7 +2,17 @@
 
 import numpy as np
 
-from unspool.evaluation.document import Cell, Column, Findings, Panel, Picture, Table, Trace, answers, numbers
+from unspool.evaluation.document import (
+    Findings,
+    Heading,
+    Panel,
+    Picture,
+    ReportTable,
+    TableCell,
+    Trace,
+    answers,
+    numbers,
+)
 from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.proper_scores import randomized_pit
 from unspool.evaluation.samples.statistics import Codes, Reals, band_name, bands, kolmogorov_smirnov
@@ -22,10 +32,10 @@ def lengths(comparison: Comparison, seed: int) -> Findings:
     ended = float(comparison.ended.mean())
     if len(np.unique(np.concatenate(list(kinds.values())))) == 1:
         return Findings(f"All sequences have {real[0]} steps.", figures={"KS": 0.0, "ended": ended})
-    rows: list[tuple[Cell, ...]] = [("mean", *(float(x.mean()) for x in kinds.values()))]
+    rows: list[tuple[TableCell, ...]] = [("mean", *(float(x.mean()) for x in kinds.values()))]
     rows += [(f"{q:.0%} are up to", *(float(np.quantile(x, q)) for x in kinds.values())) for q in LENGTH_QUANTILES]
-    columns = (Column("", "text"), *(Column(name, digits=1) for name in kinds))
-    table = Table("Steps in a sequence", columns, tuple(rows))
+    columns = (Heading("", "text"), *(Heading(name, digits=1) for name in kinds))
+    table = ReportTable("Steps in a sequence", columns, tuple(rows))
     stops, chi2, judged = _stops(real, synthetic, comparison.ended)
     among = synthetic.reshape(len(real), -1).astype(np.float64)
     pit = randomized_pit(real.astype(np.float64), among, np.random.default_rng(seed))
@@ -53,7 +63,7 @@ def hazards(lengths: Codes, ended: np.ndarray, longest: int) -> Reals:
     return np.where(reached > 0, stopped / np.maximum(reached, 1), np.nan)
 
 
-def _stops(real: Codes, synthetic: Codes, ended: np.ndarray) -> tuple[Table, float, int]:
+def _stops(real: Codes, synthetic: Codes, ended: np.ndarray) -> tuple[ReportTable, float, int]:
     """Stops of held-out sequences by position, beside those expected from the hazards of generated ones."""
     longest = int(real.max())
     hazard = hazards(synthetic, ended, longest)
@@ -73,17 +83,17 @@ def _stops(real: Codes, synthetic: Codes, ended: np.ndarray) -> tuple[Table, flo
         if reached[at].any() and (expected or seen):
             rows.append(("0" if band[0] < 0 else band_name(band), int(reached[at][0]), seen, expected, z))
     columns = (
-        Column("after step", "text"),
-        Column("reached", "count"),
-        Column("stopped", "count"),
-        Column("expected", digits=1),
-        Column("z-score", digits=1),
+        Heading("after step", "text"),
+        Heading("reached", "count"),
+        Heading("stopped", "count"),
+        Heading("expected", digits=1),
+        Heading("z-score", digits=1),
     )
     note = (
         "Held-out sequences that stop after a step, and how many are expected to, if each stops with the hazard of "
         "generated sequences. The z-score is the difference in standard deviations of chance."
     )
-    return Table("Stops by position", columns, tuple(rows), note), chi2, judged
+    return ReportTable("Stops by position", columns, tuple(rows), note), chi2, judged
 
 
 def _curve(kinds: dict[str, Codes]) -> Picture:

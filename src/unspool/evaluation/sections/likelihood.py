@@ -3,11 +3,20 @@
 import numpy as np
 
 from unspool.evaluation.baselines.likelihoods import LikelihoodTask, Scores
-from unspool.evaluation.document import Cell, Column, Findings, Measured, Panel, Picture, Role, Table, Trace, answers
+from unspool.evaluation.document import (
+    MODEL_NAME,
+    Findings,
+    Heading,
+    Measured,
+    Panel,
+    Picture,
+    ReportTable,
+    Role,
+    TableCell,
+    Trace,
+    answers,
+)
 from unspool.evaluation.samples.statistics import Codes, Reals, ratio
-
-MODEL_NAME = "this model"
-"""The name of the model in tables, beside the names of baselines."""
 
 
 @answers("likelihood", "How well does it predict?")
@@ -28,13 +37,9 @@ def likelihood(
     nats = [ratio(-one.nats.sum(1), steps, clusters) for one in every]
     gains = [ratio((model - one.nats).sum(1), steps, clusters) for one in baselines]
     rows = [(one.name, nat, gain) for one, nat, gain in zip(every, nats, [Measured(None), *gains], strict=True)]
-    overall = Table(
+    overall = ReportTable(
         f"Held-out nats per {unit}",
-        (
-            Column("", "text"),
-            Column("nats", digits=4, better="lower"),
-            Column("the model is better by", digits=4),
-        ),
+        (Heading("", "text"), Heading("nats", digits=4, better="lower"), Heading("the model is better by", digits=4)),
         tuple(rows),
         note=f"Lower is better. {_measure_note(task)} The end of a sequence counts where lengths vary. ± is one "
         "standard error over sequences; the last column compares the same sequences.",
@@ -66,39 +71,39 @@ def _verdict(baseline: str, gain: Measured, unit: str) -> str:
     return f"As good as the best baseline, {baseline}: the difference is {value:.3f} ± {error:.3f} nats per {unit}."
 
 
-def _by_field(task: LikelihoodTask, every: list[Scores]) -> Table:
+def _by_field(task: LikelihoodTask, every: list[Scores]) -> ReportTable:
     names = [target.name for target in task.targets] + ["when to stop"] * task.stops
     steps, clusters = task.test.lengths, task.test.clusters
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
+    rows: tuple[tuple[TableCell, ...], ...] = tuple(
         (name, *(ratio(-one.nats[:, j], steps, clusters) for one in every)) for j, name in enumerate(names)
     )
-    columns = (Column("", "text"), *(Column(one.name, better="lower") for one in every))
+    columns = (Heading("", "text"), *(Heading(one.name, better="lower") for one in every))
     note = "The rows add up to the table above. Only the model knows the fields before a field in the same step."
-    return Table("By field", columns, rows, note, across=True)
+    return ReportTable("By field", columns, rows, note, across=True)
 
 
-def _familiar(task: LikelihoodTask, every: list[Scores], characters: Codes | None) -> list[Table]:
+def _familiar(task: LikelihoodTask, every: list[Scores], characters: Codes | None) -> list[ReportTable]:
     """Bits per character of text, perplexity of other symbols."""
     steps, clusters = task.test.lengths, task.test.clusters
     tables = []
     if characters is not None:
         bits = [ratio(-one.nats.sum(1) / np.log(2), characters, clusters) for one in every]
         tables.append(
-            Table(
+            ReportTable(
                 "Bits per character, ends included",
-                (Column("", "text"), Column("bits", better="lower")),
+                (Heading("", "text"), Heading("bits", better="lower")),
                 tuple((one.name, bit) for one, bit in zip(every, bits, strict=True)),
                 own=(0,),
             )
         )
     chosen = [j for j, target in enumerate(task.targets) if target.symbols is not None]
     if chosen:
-        columns = (Column("", "text"), *(Column(task.targets[j].name, digits=2, better="lower") for j in chosen))
-        rows: tuple[tuple[Cell, ...], ...] = tuple(
+        columns = (Heading("", "text"), *(Heading(task.targets[j].name, digits=2, better="lower") for j in chosen))
+        rows: tuple[tuple[TableCell, ...], ...] = tuple(
             (one.name, *(_perplexity(ratio(-one.nats[:, j], steps, clusters)) for j in chosen)) for one in every
         )
         note = "The model is as uncertain as among so many equally likely symbols."
-        tables.append(Table("Perplexity", columns, rows, note, own=(0,)))
+        tables.append(ReportTable("Perplexity", columns, rows, note, own=(0,)))
     return tables
 
 

@@ -4,7 +4,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from unspool.evaluation.document import Cell, Column, Findings, Panel, Picture, Table, Trace, answers, numbers
+from unspool.evaluation.document import (
+    Findings,
+    Heading,
+    Panel,
+    Picture,
+    ReportTable,
+    TableCell,
+    Trace,
+    answers,
+    numbers,
+)
 from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.sample_set import ABSENT, SampleSet
 from unspool.evaluation.samples.statistics import (
@@ -19,7 +29,7 @@ from unspool.evaluation.samples.statistics import (
     wasserstein,
 )
 
-MIN_REPEATED_SHARE, MAX_REPEATED_VALUES = 0.05, 3
+MIN_SHARE_OF_REPEATED_VALUE, MAX_REPEATED_VALUES = 0.05, 3
 """Share of a training field that one value must have to be listed, and how many values are listed."""
 
 
@@ -35,19 +45,19 @@ def marginals(comparison: Comparison) -> Findings:
     ]
     missing = [row for row in every if row.train or row.real or row.synthetic]
     repeated = [row for name in real.numbers for row in _repeated(name, [present(one.numbers[name]) for one in kinds])]
-    parts: list[Table | Picture] = []
+    parts: list[ReportTable | Picture] = []
     if number_rows:
         parts.append(_numbers_table(number_rows, decimals(map(unit, comparison.train.numbers.values()))))
         parts.append(_picture(comparison))
     if symbol_rows:
         parts.append(_symbols_table(symbol_rows))
-    shares = tuple(Column(name, "percent", 1) for name in ("training", "held out", "generated"))
+    shares = tuple(Heading(name, "percent", 1) for name in ("training", "held out", "generated"))
     for title, what, rows in (
         ("Missing values", "share", missing),
-        (f"Values that at least {MIN_REPEATED_SHARE:.0%} of a field's are", "value", repeated),
+        (f"Values that at least {MIN_SHARE_OF_REPEATED_VALUE:.0%} of a field's are", "value", repeated),
     ):
         if rows:
-            parts.append(Table(title, (Column("field", "text"), Column(what, "text"), *shares), tuple(rows)))
+            parts.append(ReportTable(title, (Heading("field", "text"), Heading(what, "text"), *shares), tuple(rows)))
     distances = {str(row[0]): float(row[1]) for row in [*number_rows, *symbol_rows]}
     figures: dict[str, float | None] = {f"distance {name}": distance for name, distance in distances.items()}
     for row in [*missing, *repeated]:
@@ -84,7 +94,7 @@ def _missing(samples: SampleSet, name: str) -> float:
 
 
 def repeated_values(values: Reals) -> list[float]:
-    """The values that at least `MIN_REPEATED_SHARE` of the present ones are, the most frequent first.
+    """The values that at least `MIN_SHARE_OF_REPEATED_VALUE` of the present ones are, the most frequent first.
 
     Examples:
         >>> repeated_values(np.array([0.0] * 5 + [float(k) for k in range(1, 60)] + [np.nan]))
@@ -92,7 +102,7 @@ def repeated_values(values: Reals) -> list[float]:
     """
     known, counts = np.unique(present(values), return_counts=True)
     order = np.argsort(-counts, kind="stable")[:MAX_REPEATED_VALUES]
-    return [float(known[k]) for k in order if counts[k] >= MIN_REPEATED_SHARE * counts.sum() and counts[k] > 1]
+    return [float(known[k]) for k in order if counts[k] >= MIN_SHARE_OF_REPEATED_VALUE * counts.sum() and counts[k] > 1]
 
 
 def _repeated(name: str, kinds: list[Reals]) -> list[Compared]:
@@ -101,23 +111,23 @@ def _repeated(name: str, kinds: list[Reals]) -> list[Compared]:
     return [Compared(name, value, *(float((x == value).mean()) for x in kinds)) for value in repeated_values(kinds[0])]
 
 
-def _numbers_table(rows: Sequence[tuple[Cell, ...]], digits: int) -> Table:
-    distances = map(Column, ("KS", "KS of training", "Wasserstein", "Wasserstein of training"))
+def _numbers_table(rows: Sequence[tuple[TableCell, ...]], digits: int) -> ReportTable:
+    distances = map(Heading, ("KS", "KS of training", "Wasserstein", "Wasserstein of training"))
     moments = [f"{what}, {of}" for what in ("mean", "spread") for of in ("held out", "generated")]
-    columns = (Column("field", "text"), *distances, *(Column(name, digits=digits) for name in moments))
+    columns = (Heading("field", "text"), *distances, *(Heading(name, digits=digits) for name in moments))
     note = (
         "KS (Kolmogorov-Smirnov): the largest difference of the distribution functions. Wasserstein: the area between "
         "them, in held-out standard deviations. Spread: the standard deviation. The distance of training data from "
         "held-out data is the yardstick: no model can be expected to come nearer."
     )
-    return Table("Numbers", columns, tuple(rows), note)
+    return ReportTable("Numbers", columns, tuple(rows), note)
 
 
-def _symbols_table(rows: Sequence[tuple[Cell, ...]]) -> Table:
-    distances = (Column("total variation"), Column("of training"), Column("unseen in training", "percent", 2))
-    columns = (Column("field", "text"), *distances)
+def _symbols_table(rows: Sequence[tuple[TableCell, ...]]) -> ReportTable:
+    distances = (Heading("total variation"), Heading("of training"), Heading("unseen in training", "percent", 2))
+    columns = (Heading("field", "text"), *distances)
     note = "Total variation: the share of steps that would need another symbol for the shares of symbols to agree."
-    return Table("Symbols", columns, tuple(rows), note)
+    return ReportTable("Symbols", columns, tuple(rows), note)
 
 
 def _picture(comparison: Comparison) -> Picture:

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from unspool.evaluation.document import Cell, Column, Findings, Table, answers
+from unspool.evaluation.document import Findings, Heading, ReportTable, TableCell, answers
 from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.features import features
 from unspool.evaluation.samples.sample_set import SampleSet
-from unspool.evaluation.samples.statistics import Reals, subsample
-from unspool.evaluation.sections.detector import placement
+from unspool.evaluation.samples.statistics import Reals, placement, subsample
 
 MAX_SEQUENCES_FOR_DISTANCES = 5_000
 """Sequences of each kind whose distances are taken."""
@@ -30,11 +29,11 @@ def memory(comparison: Comparison, seed: int) -> Findings:
     copied = float(np.mean([one in train for one in synthetic]))
     of_test = float(np.mean([one in test and one not in train for one in synthetic]))
     base = float(np.mean([one in train for one in real]))
-    copies = Table(
+    copies = ReportTable(
         "Exact copies",
         (
-            Column("", "text"),
-            *(Column(x, "percent", 1) for x in ("in training", "else in held out", "new", "distinct")),
+            Heading("", "text"),
+            *(Heading(x, "percent", 1) for x in ("in training", "else in held out", "new", "distinct")),
         ),
         (
             ("generated", copied, of_test, 1 - copied - of_test, len(set(synthetic)) / len(synthetic)),
@@ -46,13 +45,15 @@ def memory(comparison: Comparison, seed: int) -> Findings:
     away = distances(comparison, seed)
     medians = {name: float(np.median(x)) for name, x in away.items()}
     ratio = medians["generated"] / medians["held out"] if medians["held out"] else 1.0
-    rows: list[tuple[Cell, ...]] = [(name, *np.quantile(x, (0.05, 0.5, 0.95)).tolist()) for name, x in away.items()]
-    columns = (Column("", "text"), Column("5%"), Column("median"), Column("95%"))
+    rows: list[tuple[TableCell, ...]] = [
+        (name, *np.quantile(x, (0.05, 0.5, 0.95)).tolist()) for name, x in away.items()
+    ]
+    columns = (Heading("", "text"), Heading("5%"), Heading("median"), Heading("95%"))
     note = (
         "Euclidean, between standardised summaries of sequences. Much nearer than held-out sequences: the model "
         "repeats; much farther: it strays."
     )
-    closest = Table("Distance to the closest training sequence", columns, tuple(rows), note)
+    closest = ReportTable("Distance to the closest training sequence", columns, tuple(rows), note)
     chance = float(np.sqrt(max(base * (1 - base), 1 / len(real)) / len(real)))
     repeats = copied > base + max(5 * chance, 0.01) or ratio < MIN_DISTANCE_RATIO
     figures: dict[str, float | None] = {

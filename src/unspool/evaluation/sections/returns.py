@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unspool.evaluation.document import Column, Findings, Panel, Picture, Table, Trace, answers, numbers
+from unspool.evaluation.document import Findings, Heading, Panel, Picture, ReportTable, Trace, answers, numbers
 from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.return_series import MIN_RETURN_PAIRS, return_fields, returns_of
 from unspool.evaluation.samples.sample_set import SampleSet
@@ -50,10 +50,10 @@ def returns(comparison: Comparison) -> Findings:
     for row in rows:
         figures |= {f"{row.field}, {row.of}": row.synthetic, f"{row.field}, {row.of}, held out": row.real}
     digits = max(decimals(row.real for row in rows if row.of == "standard deviation" and row.real > 0), 3)
-    columns = tuple(Column(name, digits=digits) for name in ("training", "held out", "generated"))
-    table = Table(
+    columns = tuple(Heading(name, digits=digits) for name in ("training", "held out", "generated"))
+    table = ReportTable(
         "Facts of returns",
-        (Column("field", "text"), Column("fact", "text"), *columns),
+        (Heading("field", "text"), Heading("fact", "text"), *columns),
         tuple(rows),
         "Clustering: the correlation of |r| with |r| later. Leverage: the correlation of r with |r| later, negative "
         "where falls make markets wild. Drawdown: the deepest fall of the running sum below its highest value so far.",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unspool.evaluation.document import Cell, Column, Findings, Measured, Table, answers
+from unspool.evaluation.document import Findings, Heading, Measured, ReportTable, TableCell, answers
 from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.features import boosted_trees, features
 from unspool.evaluation.samples.sample_set import SampleSet
@@ -40,7 +40,7 @@ def transfer(comparison: Comparison, seed: int) -> Findings:
     test = real.take(subsample(len(real), MAX_SEQUENCES_FOR_TRANSFER, seed))
     sets = (train.take(some), comparison.synthetic_train.take(some), test)
     tables = [features(one, train, inputs=False) for one in sets]
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[TableCell, ...]] = []
     figures: dict[str, float | None] = {}
     said = []
     for name in names:
@@ -57,19 +57,19 @@ def transfer(comparison: Comparison, seed: int) -> Findings:
         learned = f"{from_synthetic.value or 0:.3f} learned from generated, {from_real.value or 0:.3f} from real ones"
         said.append(f"{name}: {measure} {learned}")
     columns = (
-        Column("predicted input", "text"),
-        Column("measure", "text"),
-        Column("chance"),
-        Column("learned from real"),
-        Column("learned from generated"),
-        Column("ratio"),
+        Heading("predicted input", "text"),
+        Heading("measure", "text"),
+        Heading("chance"),
+        Heading("learned from real"),
+        Heading("learned from generated"),
+        Heading("ratio"),
     )
     note = (
         f"Judged on {len(test):,} real held-out sequences. A ratio of 1: generated sequences teach as much as real "
         f"ones. No ratio: real sequences teach nothing; they are less than {MIN_ERRORS_ABOVE_CHANCE} standard errors "
         "above chance."
     )
-    return Findings("; ".join(said) + ".", (Table("Predicting the input", columns, tuple(rows), note),), figures)
+    return Findings("; ".join(said) + ".", (ReportTable("Predicting the input", columns, tuple(rows), note),), figures)
 
 
 def _predictable(column: np.ndarray) -> bool:
