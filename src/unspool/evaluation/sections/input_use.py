@@ -81,7 +81,7 @@ def input_use(
 def _verdict(whole: Measured, alone: list[Measured], names: tuple[str, ...], unit: str) -> str:
     value, error = whole.value or 0.0, whole.error or 0.0
     if value <= 2 * error:
-        return f"Not measurably: the inputs of other sequences lose {value:.4f} ± {error:.4f} nats per {unit}."
+        return f"Not measurably: the inputs of other sequences lose {value:z.4f} ± {error:.4f} nats per {unit}."
     text = f"Yes: with the inputs of other sequences the model loses {value:.3f} nats per {unit}"
     if alone:
         best = max(range(len(names)), key=lambda j: alone[j].value or 0.0)
