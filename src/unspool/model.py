@@ -192,18 +192,18 @@ class OneToMany:
 
     def log_prob_by_field(self, data: Any, steps: Any = None) -> NDArray[np.float64]:
         """As `log_prob`, (N, F) or (N, F + 1): a column per step field, then the stops where lengths vary."""
-        from unspool.evaluation.nats import scored
+        from unspool.evaluation.samples.scoring import log_probs
 
         self._fitted()
-        return scored(self.net_, self.codec_.encode(gather_fitted(self.codec_, data, steps)))
+        return log_probs(self.net_, self.codec_.encode(gather_fitted(self.codec_, data, steps)))
 
     def score(self, data: Any, steps: Any = None) -> float:
         """Mean log-probability of a step, in nats: greater is better, as scikit-learn's searches ask for it."""
-        from unspool.evaluation.nats import scored
+        from unspool.evaluation.samples.scoring import log_probs
 
         self._fitted()
         encoded = self.codec_.encode(gather_fitted(self.codec_, data, steps))
-        return float(scored(self.net_, encoded).sum() / max(1, encoded.offsets[-1]))
+        return float(log_probs(self.net_, encoded).sum() / max(1, encoded.offsets[-1]))
 
     def evaluate(
         self,
@@ -213,7 +213,7 @@ class OneToMany:
         train: Any = None,
         seed: int = 0,
         samples: int = 50,
-        feedings: bool = False,
+        feedings: Any = None,
     ) -> Report:
         """How good the model is, beside the simplest things that could work; `docs/report.md` explains every line.
 
@@ -224,37 +224,44 @@ class OneToMany:
                 both. Without it they learn from a part of `data`, and the other part is judged.
             seed: of all that is random.
             samples: sequences generated for each held-out input, to compare with real ones.
-            feedings: fit the network three times anew, under teacher, scheduled and free feeding, and say which helps.
+            feedings: removed in 0.2: `python -m benchmarks.feeding` compares the feedings.
 
         Raises:
             SchemaError: columns or values that the fitted schema can't take; every difference is listed.
             DataError: too little data to judge, or to learn baselines from.
+            OptionError: a seed or number of samples out of its bounds.
 
         Examples:
             >>> import unspool as us
             >>> data = {"k": ["a", "b"] * 20, "x": [[1, 2, 1], [2, 2, 1]] * 20}
             >>> model = us.OneToMany("k", us.Category("x"), network=us.Network(size=8), verbose=False,
             ...     training=us.Training(epochs=3)).fit(data)
-            >>> model.evaluate(data, samples=2).section("input").title
+            >>> model.evaluate(data, samples=2).section("input_use").title
             'Is the input used?'
         """
-        from unspool.evaluation.evaluate import evaluated, facts_of, sides_of
+        from unspool.evaluation.evaluate import evaluate_model
+        from unspool.evaluation.split import facts_of, split_of
         from unspool.training.checkpoint import fingerprint
 
         self._fitted()
         check_whole(f"evaluate(seed={seed!r})", seed, 0)
         check_whole(f"evaluate(samples={samples!r})", samples, 1)
+        if feedings is not None:
+            where = "Run `python -m benchmarks.feeding`, which fits a network under each feeding."
+            raise OptionError(
+                "evaluate(feedings=...)", "no such option: a report judges one model", repr(feedings), where
+            )
         judged = gather_fitted(self.codec_, data, steps)
         known = (
             None if train is None else gather_fitted(self.codec_, *(train if isinstance(train, tuple) else (train,)))
         )
-        sides = sides_of(self, judged, known, int(seed))
-        sections = evaluated(self, sides, int(seed), int(samples), feedings)
-        digest = fingerprint(self.codec_.encode(sides.test))["data"]
+        split = split_of(self, judged, known, int(seed))
+        sections = evaluate_model(self, split, int(seed), int(samples))
+        digest = fingerprint(split.test_encoded)["data"]
         names = [field.name for field in self.schema_.steps]
         more = f" and {len(names) - MAX_TITLE_FIELDS} more" if len(names) > MAX_TITLE_FIELDS else ""
         title = f"How good is the model of {', '.join(names[:MAX_TITLE_FIELDS])}{more}?"
-        return Report(title, sides.notes, sections, facts_of(self, sides), int(seed), digest, versions())
+        return Report(title, split.notes, sections, facts_of(self, split), int(seed), digest, versions())
 
     # ---- generate -----------------------------------------------------------------------------------------------
 

@@ -261,7 +261,7 @@ def test_made_texts_are_saved_whole_or_step_by_step(talkers, long, tmp_path):
 def test_a_report_gives_bits_per_character_whatever_the_unit(talkers, unit):
     data = sentences(1)
     report = talkers[unit].evaluate(data, train=sentences(2), samples=2)
-    tables = {part.title: part for part in report.section("nats").parts}
+    tables = {part.title: part for part in report.section("likelihood").parts}
     bits = tables["Bits per character, ends included"].rows[0][1].value
     wanted = -talkers[unit].log_prob(data).sum() / np.log(2) / sum(map(len, data["said"]))
     assert bits == pytest.approx(wanted, rel=1e-6)

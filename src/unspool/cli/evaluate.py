@@ -22,7 +22,6 @@ def evaluate(
     json: Path | None = None,
     n: Annotated[int, Parameter(name="-n")] = 50,
     seed: int = 0,
-    feedings: bool = False,
     quiet: Annotated[bool, Parameter(alias="-q")] = False,
 ) -> None:
     """Judge a model on data that it has not seen, beside baselines.
@@ -45,7 +44,6 @@ def evaluate(
         json: write it there as JSON.
         n: generated sequences for each held-out input.
         seed: of all that is random.
-        feedings: fit the network three times anew, under teacher, scheduled and free feeding, and say which helps.
         quiet: print nothing but errors.
     """
     for path, end in ((html, ".html"), (json, ".json")):
@@ -59,7 +57,7 @@ def evaluate(
     known = None if train is None else source(train) if train_steps is None else (source(train), source(train_steps))
     loaded = opened(model)
     judged = source(data), source(steps) if steps else None
-    report = loaded.evaluate(*judged, train=known, seed=seed, samples=n, feedings=feedings)
+    report = loaded.evaluate(*judged, train=known, seed=seed, samples=n)
     for path in (html, json):
         if path is not None:
             report.save(path)

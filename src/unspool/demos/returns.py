@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from unspool.dataset.windows import Windows, windows
 from unspool.demos.shared import compare, keep
-from unspool.evaluation.returns import constant_student, garch_student
+from unspool.evaluation.baselines.densities import StudentDensity, fit_student
+from unspool.evaluation.baselines.garch import fit_garch
 from unspool.model import OneToMany
 from unspool.tables.columns import take
 
@@ -69,8 +70,9 @@ def main(folder: Path) -> None:
 
     nats = -model.log_prob(test).mean() / LENGTH
     at = border + LENGTH + test.starts[:, None] + np.arange(LENGTH)
-    student = constant_student(returns[:border], returns)[at].mean()
-    garch = garch_student(returns, border)[at].mean()
+    (loc,), scale, freedom = fit_student(returns[:border])
+    student = StudentDensity(float(loc), scale, freedom).log_density(returns)[at].mean()
+    garch = fit_garch(returns, border).log_prob()[at].mean()
     wrong = -model.log_prob(shuffled_states(test)).mean() / LENGTH
     compare(
         "day",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.evaluation.ngram import Tokens, best_order, witten_bell
+from unspool.evaluation.baselines.ngram import Tokens, best_order, ngram_scores
 from unspool.model import OneToMany
 
 Columns = Mapping[str, list[Any]]
@@ -50,8 +50,8 @@ def ngram_nats(train: Columns, test: Columns, sequence: str, group: str | None) 
 
     inner, valid = parted(train, 0.1)
     order = best_order(tokens(inner), tokens(valid), len(symbols))
-    nats = witten_bell(tokens(train), tokens(test), len(symbols), order)
-    return order, float(-nats.sum() / sum(map(len, test[sequence])))
+    scores = ngram_scores(tokens(train), tokens(test), len(symbols), order)
+    return order, float(-(scores.steps.sum() + scores.stops.sum()) / sum(map(len, test[sequence])))
 
 
 def compare(unit: str, rows: Sequence[tuple[str, float, str]]) -> None:

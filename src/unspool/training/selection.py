@@ -42,7 +42,7 @@ MIN_FORESEEN_SHARE = 0.02
 """Share of the variance that the value before foresees, from which on the mean is learned without a question."""
 MIN_MEAN_STANDARD_ERRORS, MIN_MEAN_GAIN = 2.0, 0.03
 """Standard errors, or nats a step, by which a learned mean must be better than a constant one."""
-MIN_MEAN_CLUSTERS = 20
+MIN_MEAN_CLUSTERS = 10
 """Independent clusters of validation sequences that a constant mean takes at the least."""
 LOCATED_DISTRIBUTIONS = ("normal", "student_t", "mixture")
 """Distributions whose mean can be constant: densities that say where they are by locations alone."""

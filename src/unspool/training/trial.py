@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
+from unspool.dataset.clusters import independent_clusters
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec, Encoded, encode_step
 from unspool.encoding.fit import fit_step
@@ -74,7 +75,7 @@ def run_trial(
 
 
 def clustered_sums(scores: NDArray[Any], starts: NDArray[np.int64] | None, length: int) -> NDArray[Any]:
-    """Sums of scores over independent clusters: all overlapping windows that start within one window's length are one.
+    """Sums of scores over the clusters of sequences that are independent of each other; see `independent_clusters`.
 
     Args:
         scores: (N, ...) of sequences.
@@ -82,12 +83,12 @@ def clustered_sums(scores: NDArray[Any], starts: NDArray[np.int64] | None, lengt
         length: of a window.
 
     Examples:
-        >>> clustered_sums(np.ones((4, 1)), np.array([0, 1, 20, 21]), 20).tolist()
+        >>> clustered_sums(np.ones((4, 1)), np.array([0, 1, 40, 41]), 20).tolist()
         [[2.0], [2.0]]
     """
     if starts is None:
         return scores
-    _, cluster = np.unique(starts // max(length, 1), return_inverse=True)
+    _, cluster = np.unique(independent_clusters(starts, length, len(scores)), return_inverse=True)
     sums = np.zeros((cluster.max() + 1, *scores.shape[1:]))
     np.add.at(sums, cluster, scores)
     return sums
