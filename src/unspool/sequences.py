@@ -115,9 +115,9 @@ class Sequences:
         Returns:
             The matplotlib figure.
         """
-        from unspool.plots import plot
+        from unspool.plots.sequences import plot_sequences
 
-        return plot(self, path)
+        return plot_sequences(self, path)
 
     def __repr__(self) -> str:
         lines = [self._title]
