@@ -21,7 +21,7 @@ def demo(name: str | None = None, /, *, output: Annotated[Path, Parameter(alias=
         name: the demonstration; without it, the list of them.
         output: the folder for the model and the picture.
     """
-    from unspool.demos import DEMOS, run
+    from unspool.demos.runner import DEMOS, run_demo
 
     if name is None:
         for known, line in DEMOS.items():
@@ -32,4 +32,4 @@ def demo(name: str | None = None, /, *, output: Annotated[Path, Parameter(alias=
 
         keep_compiled()
         output.mkdir(parents=True, exist_ok=True)
-    run(name, output)
+    run_demo(name, output)
