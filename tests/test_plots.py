@@ -73,6 +73,10 @@ def test_the_name_of_the_file_says_the_kind_of_picture(ending, start, tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == [path.name]
 
 
+def test_a_notebook_shows_the_picture():
+    assert walks([5] * 20).plot()._repr_png_().startswith(b"\x89PNG")
+
+
 def test_an_unknown_kind_of_picture_is_refused_and_nothing_written(tmp_path):
     with pytest.raises(OptionError, match=r"\.png, \.svg, \.pdf"):
         walks([5]).plot(tmp_path / "fan.gif")
@@ -183,6 +187,15 @@ def test_every_input_and_field_has_a_panel_that_names_them():
     assert len(picture.axes) == 6
     assert [axes.get_title(loc="left") for axes in picture.axes] == ["level 9"] * 6
     assert [axes.get_ylabel() for axes in picture.axes] == ["level", "mood"] * 3
+
+
+@pytest.mark.parametrize(("spread", "shared"), [(2.0, True), (100.0, False)])
+def test_inputs_share_a_scale_unless_one_would_be_flat_on_it(spread, shared):
+    walk = walks([6] * 40, rows=2)
+    walk.columns["x"][120:] *= spread / walk.columns["x"][120:].std()
+    walk.columns["x"][:] -= walk.columns["x"].mean()
+    first, second = plot_sequences(walk).axes
+    assert (first.get_ylim() == second.get_ylim()) == shared
 
 
 def test_a_given_first_value_is_step_zero():

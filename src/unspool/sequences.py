@@ -131,7 +131,8 @@ class Sequences:
             for k in range(min(len(self), MAX_SHOWN))
         )
         more = f"<tr>{cell('...')}{cell('')}</tr>" if len(self) > MAX_SHOWN else ""
-        return f"<table><caption>{self._title}</caption>{''.join(rows)}{more}</table>"
+        caption = f"<caption style='text-align:left; white-space:nowrap'>{self._title}</caption>"
+        return f"<table>{caption}{''.join(rows)}{more}</table>"
 
     @cached_property
     def _values(self) -> list[Any]:

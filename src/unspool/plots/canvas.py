@@ -26,10 +26,12 @@ def figure(width: float, height: float) -> "Figure":
         MissingExtra: matplotlib is not installed.
     """
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ImportError:
         raise MissingExtra("plot", "the package matplotlib", "none", "pip install 'unspool[plot]'") from None
-    return Figure((width, height), dpi=150, facecolor="white")  # not pyplot's, which would keep it for ever
+    from unspool.plots.notebook import NotebookFigure
+
+    return NotebookFigure((width, height), dpi=150, facecolor="white")  # not pyplot's, which would keep it for ever
 
 
 def save(picture: "Figure", path: str | os.PathLike[str]) -> None:

@@ -27,6 +27,8 @@ PATHS_IN_FAN = 4
 """Single sequences drawn over the bands."""
 MAX_CATEGORIES = 6
 """Categories with a colour of their own; the rest are drawn as one."""
+MIN_SHARE_OF_SCALE = 0.1
+"""Share of a common scale that the values of a panel must cover, for panels to have one."""
 MAX_LEGEND_NAME = 20
 """Characters of a name in a legend."""
 
@@ -80,6 +82,15 @@ def draw_fan(axes: "Axes", values: NDArray[np.float64], first_step: int) -> bool
         axes.plot(steps, path, color=colour, linewidth=width, alpha=0.85, marker=marker)
     axes.margins(x=0.01)
     return bool(shown)
+
+
+def share_scale(group: list["Axes"]) -> None:
+    """Give panels of one field the same scale, unless one of them would be flat on it."""
+    limits = [axes.get_ylim() for axes in group]
+    low, high = min(a for a, _ in limits), max(b for _, b in limits)
+    if all(b - a >= MIN_SHARE_OF_SCALE * (high - low) for a, b in limits):
+        for axes in group:
+            axes.set_ylim(low, high)
 
 
 def _steps_with_enough(values: NDArray[np.float64]) -> int:

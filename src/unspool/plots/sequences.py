@@ -103,7 +103,8 @@ def _panels(sequences: GeneratedSequences) -> "Figure":
     picture = figure(width, 1.1 + max(2.0, 2.6 - 0.2 * rows) * rows)
     picture.set_layout_engine("constrained")
     has_bands = False
-    for k, axes in enumerate(panels.add_panels(picture, len(shown), columns)):
+    all_axes = panels.add_panels(picture, len(shown), columns)
+    for k, axes in enumerate(all_axes):
         row, number = shown[k]
         field = schema.steps[number]
         has_bands |= _draw(axes, sequences, field, row)
@@ -111,6 +112,8 @@ def _panels(sequences: GeneratedSequences) -> "Figure":
         axes.set_title(title, loc="left", fontsize=9, color=INK, parse_math=False)
         if len(labels) > 1 and (len(schema.steps) > 1 or k % columns == 0):
             axes.set_ylabel(one_line(field.name, 24), fontsize=9, color=MUTED, parse_math=False)
+    for number in {number for _, number in shown}:
+        panels.share_scale([axes for axes, panel in zip(all_axes, shown, strict=True) if panel[1] == number])
     title, note = _title_and_note(sequences)
     if len(labels) == 1:
         title = f"{title.partition(' given ')[0]} given {labels[0]}"
