@@ -188,7 +188,7 @@ def test_a_new_kind_and_option_need_no_change_of_the_command_line(monkeypatch):
         ("wind=numbr", ["category, number, count", "'numbr'", "Did you mean 'number'?"]),
         ("wind=mean=constant", ["one of the kinds", "Write wind=number,mean=constant."]),
         ("wind=,unit=word", ["one of the kinds", "Write wind=text,unit=word."]),
-        ("wind=number,transform=sqrt", ["transform", "auto, none, standardise", "'sqrt'"]),
+        ("wind=number,transform=sqrt", ["transform", "auto, none, ", "'sqrt'"]),
         ("wind=number,mean=constnt", ["auto, learned or constant", "Did you mean 'constant'?"]),
         ("wind=number,men=constant", ["transform, distribution, bounds, mean", "Did you mean 'mean'?"]),
         ("wind=number,unit=word", ["'unit=word'", "'unit' is an option of text."]),
@@ -489,8 +489,8 @@ MISTAKES = {
     ),
     "an unknown kind": ([*FIT, "--field", "name=txt"], ["--field name=txt", "Did you mean 'text'"]),
     "a number that its transform can't take": (
-        ["fit", "{t}/falls.csv", "-i", "k", "-s", "x", "--id", "k", "--field", "x=number,transform=gap", *FIT[6:]],
-        ["'x'", "no smaller", "--field x=number,transform=TRANSFORM with another transform"],
+        ["fit", "{t}/negative.csv", "-i", "k", "-s", "x", "--id", "k", "--field", "x=number,transform=log1p", *FIT[6:]],
+        ["'x'", "a number above -1", "--field x=number,transform=TRANSFORM with another transform"],
     ),
     "a model that is none": (["generate", "{f}/names.csv", "-i", "country=Irish"], ["names.csv", "an Unspool model"]),
     "a model cut short": (["generate", "{t}/cut.unspool", "-i", "country=Irish"], ["cut.unspool", "fetch"]),
@@ -531,7 +531,7 @@ def test_a_mistake_is_a_sentence_and_exit_code_2_and_leaves_nothing(run, worksho
     data.mkdir()
     data.joinpath("latin.csv").write_bytes("country,name\nIrish,Níamh\n".encode("latin-1"))
     data.joinpath("empty.csv").write_text("country,name\n")
-    data.joinpath("falls.csv").write_text("k,x\na,2\na,1\nb,3\nb,4\n")
+    data.joinpath("negative.csv").write_text("k,x\na,2\na,-1\nb,3\nb,4\n")
     data.joinpath("cut.unspool").write_bytes(workshop.names.read_bytes()[:-10])
     before = sorted(os.listdir(data))
     code, out, err = run(*(word.format(f=workshop.folder, t=data) for word in words))

@@ -239,7 +239,7 @@ def test_more_panels_than_fit_are_counted():
 
 @pytest.mark.parametrize(
     ("rows", "fields", "panels", "columns"),
-    [(1, 1, 1, 1), (1, 12, 12, 4), (5, 3, 12, 3), (2, 2, 4, 2), (2, 6, 12, 3), (9, 5, 12, 4)],
+    [(1, 1, 1, 1), (1, 12, 12, 4), (5, 3, 12, 3), (2, 2, 4, 2), (2, 5, 10, 2), (9, 5, 12, 4)],
 )
 def test_the_grid_keeps_the_fields_of_an_input_together(rows, fields, panels, columns):
     found = layout(rows, fields)

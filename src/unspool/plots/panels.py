@@ -35,12 +35,12 @@ MAX_LEGEND_NAME = 20
 
 def layout(rows: int, fields: int) -> tuple[list[tuple[int, int]], int]:
     """Which (input row, field) gets a panel, in reading order, and the columns of the grid."""
-    panels = [(row, field) for row in range(rows) for field in range(fields)][:MAX_PANELS]
-    if rows > 1 and 1 < fields <= MAX_COLUMNS:
+    panels = [(row, field) for row in range(rows) for field in range(fields)]
+    if rows > 1 and 1 < fields <= MAX_COLUMNS:  # a row of panels for each input
         return panels[: MAX_PANELS // fields * fields], fields
-    if rows > 1 and fields > 1:
-        # A number that divides the fields keeps those of one input in rows of their own.
-        return panels, next((columns for columns in (4, 3) if fields % columns == 0), MAX_COLUMNS)
+    if 1 < rows < MAX_COLUMNS < fields:  # a column of panels for each input
+        return sorted(panels, key=lambda panel: panel[::-1])[: MAX_PANELS // rows * rows], rows
+    panels = panels[:MAX_PANELS]
     columns = {1: 1, 2: 2, 3: 3, 4: 2}.get(len(panels), 3 if len(panels) <= 9 else MAX_COLUMNS)
     return panels, columns
 
