@@ -238,6 +238,7 @@ def test_a_removed_flag_is_refused_with_its_new_spelling(run, flags, spelling):
         (("Network(size=0)", "int >= 1", "0", ""), "--size 0: expected int >= 1, found 0."),
         (("generate(n=0)", "a", "b", "Or Beam(best=3)."), "-n 0: expected a, found b. Or --best 3."),
         (("n=3", "a", "n=3", ""), "-n 3: expected a, found n=3."),
+        (("seed=-1", "a", "-1", ""), "--seed -1: expected a, found -1."),
         (("x", "a", "b", "Pass Number('the wind', transform=..., bounds=(0, None))."),
          "x: expected a, found b. Pass --field 'the wind=number,transform=TRANSFORM,bounds=0:'."),
         (("x", "a", "b", 'Pass sequence="r" or First("q") or First(); use draw_inputs=False, or rule="greedy".'),

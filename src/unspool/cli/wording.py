@@ -25,7 +25,7 @@ CALLS = {
 FLAG_NAMES = {"width": "--beam", "n": "-n", "samples": "-n"}
 """Arguments whose flag has another name than they."""
 CALL = re.compile(rf"\b({'|'.join(CALLS)})\(((?:[^()]|\([^()]*\))*)\)")
-ARGUMENT = re.compile(r"""\b(inputs|sequence|id|order|draw_inputs|rule|n|seed)=(\w+|"[^"]*"|\[[^\]]*\])?""")
+ARGUMENT = re.compile(r"""\b(inputs|sequence|id|order|draw_inputs|rule|n|seed|length)=(-?\w+|"[^"]*"|\[[^\]]*\])?""")
 """A keyword argument outside of a call."""
 
 
