@@ -113,9 +113,9 @@ class Sequences:
         Returns:
             The matplotlib figure.
         """
-        from unspool.plots import plot
+        from unspool.plots.sequences import plot_sequences
 
-        return plot(self, path)
+        return plot_sequences(self, path)
 
     def __repr__(self) -> str:
         lines = [self._title]
@@ -129,7 +129,8 @@ class Sequences:
             for k in range(min(len(self), MAX_SHOWN))
         )
         more = f"<tr>{cell('...')}{cell('')}</tr>" if len(self) > MAX_SHOWN else ""
-        return f"<table><caption>{self._title}</caption>{''.join(rows)}{more}</table>"
+        caption = f"<caption style='text-align:left; white-space:nowrap'>{self._title}</caption>"
+        return f"<table>{caption}{''.join(rows)}{more}</table>"
 
     @cached_property
     def _values(self) -> list[Any]:

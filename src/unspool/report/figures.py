@@ -7,7 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from unspool.evaluation.document import Panel, Picture, Role, Trace
-from unspool.plots.canvas import INK, LINE, MUTED, dress, figure, plain
+from unspool.plots.canvas import INK, LINE, MUTED, figure, one_line, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,11 +78,11 @@ def _panel(panel: Panel, axes: "Axes") -> None:
             _across(trace, axes, names, bars)
         else:
             _along(trace, axes, bars)
-    dress(axes)
+    style_axes(axes)
     from matplotlib.ticker import AutoLocator
 
     if names:
-        axes.set_yticks(range(len(names)), [plain(name, 46) for name in names], parse_math=False)
+        axes.set_yticks(range(len(names)), [one_line(name, 46) for name in names], parse_math=False)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.xaxis.set_major_locator(AutoLocator())
         axes.grid(axis="y", visible=False)
@@ -90,7 +90,7 @@ def _panel(panel: Panel, axes: "Axes") -> None:
         axes.tick_params(axis="y", length=0, labelcolor=INK)
     elif any(x != int(x) for trace in panel.traces for x in _floats(trace.x)):
         axes.xaxis.set_major_locator(AutoLocator())
-    axes.set_title(plain(panel.title, 60), fontsize=9, color=INK, loc="left", parse_math=False)
+    axes.set_title(one_line(panel.title, 60), fontsize=9, color=INK, loc="left", parse_math=False)
     axes.set_xlabel(panel.y if names else panel.x, fontsize=8, color=MUTED, parse_math=False)
     axes.set_ylabel("" if names else panel.y, fontsize=8, color=MUTED, parse_math=False)
     if any(trace.name for trace in panel.traces):
@@ -102,7 +102,7 @@ def _panel(panel: Panel, axes: "Axes") -> None:
 def _along(trace: Trace, axes: "Axes", bars: list[Trace]) -> None:
     """A trace over numbers."""
     x, y, low, high = (_floats(values) for values in (trace.x, trace.y, trace.low, trace.high))
-    look: dict[str, Any] = {"color": ROLE_COLOURS[trace.role], "label": plain(trace.name, 40) or None}
+    look: dict[str, Any] = {"color": ROLE_COLOURS[trace.role], "label": one_line(trace.name, 40) or None}
     if trace.mark == "bars":
         gap = min((b - a for a, b in itertools.pairwise(x)), default=1.0)
         width = 0.8 * gap / len(bars)
@@ -120,7 +120,7 @@ def _across(trace: Trace, axes: "Axes", names: list[str], bars: list[Trace]) -> 
     """A trace over names, which are on the vertical axis."""
     y, low, high = (_floats(values) for values in (trace.y, trace.low, trace.high))
     at = [float(names.index(str(x))) for x in trace.x]
-    look: dict[str, Any] = {"color": ROLE_COLOURS[trace.role], "label": plain(trace.name, 40) or None}
+    look: dict[str, Any] = {"color": ROLE_COLOURS[trace.role], "label": one_line(trace.name, 40) or None}
     if trace.mark == "bars":
         width = 0.8 / len(bars)
         axes.barh([k + width * (bars.index(trace) - (len(bars) - 1) / 2) for k in at], y, width, alpha=0.7, **look)

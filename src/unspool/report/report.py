@@ -1,5 +1,6 @@
 """The report of an evaluation: plain data, shown as text, as JSON, or as one HTML page."""
 
+import html
 import os
 
 import msgspec
@@ -45,6 +46,10 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return f"Report({self.title!r}: {', '.join(section.name for section in self.sections)})"
+
+    def _repr_html_(self) -> str:
+        """The page in a frame of its own, so that its styles leave the notebook alone."""
+        return f'<iframe srcdoc="{html.escape(self.to_html())}" style="width: 100%; height: 40rem; border: 0"></iframe>'
 
     @property
     def _all_facts(self) -> dict[str, str]:

@@ -1,43 +1,50 @@
-"""What comes in from the command line and from standard input, and where results go."""
+"""Arguments that name columns and values: their texts as what the library takes."""
 
-import csv
-import os
-import sys
 from collections.abc import Iterable
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unspool.errors import FileError, OptionError
+from unspool.cli.fields import split_commas
+from unspool.cli.files import source
+from unspool.errors import OptionError
 
 if TYPE_CHECKING:
     from unspool.encoding.codec import Codec
-    from unspool.encoding.columns import FittedColumn
+    from unspool.encoding.columns import StepColumn
 
 
-def names(texts: Iterable[str] | None) -> list[str]:
+def column_names(texts: Iterable[str] | None) -> list[str]:
     """Column names, separated by commas; a name that holds a comma stands in double quotes.
 
     Examples:
-        >>> names(["lat,long", '"wind, knots"'])
+        >>> column_names(["lat,long", '"wind, knots"'])
         ['lat', 'long', 'wind, knots']
     """
-    return [name.strip() for row in csv.reader(texts or (), skipinitialspace=True) for name in row if name.strip()]
+    return [name for text in texts or () for name in split_commas(text) if name]
 
 
-def pairs(texts: Iterable[str] | None, flag: str) -> dict[str, str]:
-    """NAME=VALUE, each name once.
+class Member(NamedTuple):
+    """A column of a table: the fitted column that holds it, and which of its members it is."""
 
-    Raises:
-        OptionError: no equals sign, or a name given twice.
-    """
-    found: dict[str, str] = {}
-    for text in texts or ():
-        name, equals, value = text.partition("=")
-        if not equals or not name or name in found:
-            raise OptionError(flag, "NAME=VALUE, each name once", repr(text))
-        found[name] = value
-    return found
+    fitted: "StepColumn"
+    number: int
+
+    @property
+    def is_range(self) -> bool:
+        """Whether what is allowed of it is a range: of numbers and dates."""
+        return self.fitted.num_symbols is None and self.fitted.types[self.number] != "bool"
+
+    def parse(self, text: str, location: str) -> Any:
+        """A typed text as a value; an empty one is missing."""
+        return None if text == "" else self.fitted.parse(text, location, self.number)
+
+
+def step_columns(codec: "Codec") -> dict[str, Member]:
+    """The columns of a step by name; each member of a block of flags is a column."""
+    return {
+        name: Member(column, number)
+        for field, column in codec.step_columns()
+        for number, name in enumerate(field.columns)
+    }
 
 
 def typed_pins(codec: "Codec", given: Iterable[str] | None) -> dict[int, dict[str, Any]] | None:
@@ -46,19 +53,17 @@ def typed_pins(codec: "Codec", given: Iterable[str] | None) -> dict[int, dict[st
     Raises:
         OptionError: another form, a column that a step doesn't have, or one that is pinned twice at a step.
     """
-    fields = {name: (column, m) for field, column in codec.step_columns() for m, name in enumerate(field.columns)}
+    columns = step_columns(codec)
     pins: dict[int, dict[str, Any]] = {}
     for text in given or ():
         location, equals, value = text.partition("=")
         step, dot, name = location.partition(".")
-        if not (equals and dot and step.isdecimal()) or name not in fields:
-            known = f"STEP.NAME=VALUE, NAME one of {', '.join(fields)}"
+        if not (equals and dot and step.isdecimal()) or name not in columns:
+            known = f"STEP.NAME=VALUE, NAME one of {', '.join(columns)}"
             raise OptionError("--pin", f"{known}, steps counted from 0", repr(text))
         if name in pins.get(int(step), {}):
             raise OptionError("--pin", "every value once", f"{step}.{name} twice")
-        column, member = fields[name]
-        where = f"pin: step {step}, column {name!r}"
-        pins.setdefault(int(step), {})[name] = _parsed(column, value, location=where, member=member)
+        pins.setdefault(int(step), {})[name] = columns[name].parse(value, f"pin: step {step}, column {name!r}")
     return pins or None
 
 
@@ -68,46 +73,21 @@ def typed_allow(codec: "Codec", given: Iterable[str] | None) -> dict[str, Any] |
     Raises:
         OptionError: another form, or a column that a step doesn't have.
     """
-    fields = {name: (column, m) for field, column in codec.step_columns() for m, name in enumerate(field.columns)}
+    columns = step_columns(codec)
     allow: dict[str, Any] = {}
-    for name, text in pairs(given, "--allow").items():
-        if name not in fields:
-            raise OptionError("--allow", f"one of the columns {', '.join(fields)}", repr(name))
-        column, member = fields[name]
-        parse = partial(_parsed, column, location=f"allow, column {name!r}", member=member)
-        if column.num_symbols is None and len(column.types) == 1:
-            low, dots, high = text.partition("..")
-            if not dots:
-                raise OptionError("--allow", f"{name}=LOW..HIGH, either of which may be left out", repr(text))
-            allow[name] = tuple(map(parse, (low, high)))
-        else:
-            allow[name] = [parse(value) for value in names([text]) or [""]]
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not equals or name in allow:
+            raise OptionError("--allow", "NAME=VALUE, each name once", repr(text))
+        if name not in columns:
+            raise OptionError("--allow", f"one of the columns {', '.join(columns)}", repr(name))
+        low, dots, high = value.partition("..")
+        if columns[name].is_range and not dots:
+            raise OptionError("--allow", f"{name}=LOW..HIGH, either of which may be left out", repr(value))
+        parts = (low, high) if columns[name].is_range else column_names([value]) or [""]
+        parsed = [columns[name].parse(part, f"allow, column {name!r}") for part in parts]
+        allow[name] = tuple(parsed) if columns[name].is_range else parsed
     return allow or None
-
-
-def _parsed(column: "FittedColumn", text: str, *, location: str, member: int) -> Any:
-    """A typed value; an empty text is a missing one."""
-    return None if text == "" else column.parse(text, location, member)
-
-
-def source(data: str) -> Any:
-    """A path, or standard input for -."""
-    return sys.stdin.buffer if data == "-" else data
-
-
-def writable(path: Path) -> None:
-    """Refuse now what could not be written after an hour of work.
-
-    Raises:
-        FileError: there is no such folder, it can't be written to, or the place is taken by a folder.
-    """
-    target = path.resolve()
-    if target.is_dir():
-        raise FileError.from_os_error(path, IsADirectoryError(), "write")
-    if target.exists() and not target.is_file():
-        raise FileError(str(path), "a file", "a device, pipe or socket", "Choose another name.")
-    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
-        raise FileError.from_os_error(path, PermissionError(), "write")
 
 
 def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None, *, needed: bool = True) -> Any:
