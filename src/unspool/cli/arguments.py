@@ -90,11 +90,10 @@ def typed_allow(codec: "Codec", given: Iterable[str] | None) -> dict[str, Any] |
     return allow or None
 
 
-def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None, *, needed: bool = True) -> Any:
+def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None) -> Any:
     """The inputs to generate from: a table of typed `NAME=VALUE`s, or a file, or standard input.
 
-    A name that is repeated makes a row of each of its values; a name given once holds for all rows. Where they aren't
-    needed and none are given, there is no table.
+    A name that is repeated makes a row of each of its values; a name given once holds for all rows.
 
     Raises:
         OptionError: both or neither are given, or numbers of values that don't fit.
@@ -103,11 +102,9 @@ def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None,
     known = [field.name for field in codec.schema.inputs]
     example = " ".join(f"--input {name}=..." for name in known)
     given = list(given or ())
-    if not (needed or given or table):
-        return None
     if bool(given) == (table is not None):
-        found = "both" if given else "neither"
-        raise OptionError("inputs", "either --input or --inputs-from", found, f"This model takes {example}")
+        hint = f"This model takes {example}; to sample the inputs too, use unspool sample."
+        raise OptionError("inputs", "either --input or --inputs-from", "both" if given else "neither", hint)
     if table is not None:
         return codec.read_inputs(source(table))
     texts: dict[str, list[str]] = {}

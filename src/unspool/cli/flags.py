@@ -53,15 +53,15 @@ _BEAM = flag_descriptions(Beam)
 class BeamFlags:
     """`Beam` as flags, all open: its width turns the search on. Its limit is that of `SamplingFlags`."""
 
-    beam: Annotated[int | None, Parameter(help=f"search instead of drawing; {_BEAM['width']}")] = None
+    beam: Annotated[int | None, Parameter(help=f"search instead of sampling; {_BEAM['width']}")] = None
     length_penalty: Annotated[float | None, Parameter(help=_BEAM["length_penalty"])] = None
     best: Annotated[int | None, Parameter(help=_BEAM["best"])] = None
 
 
 NETWORK = Parameter(name="*", group=Group("Network (open options are chosen from the data)", sort_key=4))
 TRAINING = Parameter(name="*", group=Group("Training (open options are chosen from the data)", sort_key=5))
-SAMPLING = Parameter(name="*", group=Group("How steps are drawn", sort_key=4))
-BEAM = Parameter(name="*", group=Group("Beam search, instead of drawing", sort_key=5))
+SAMPLING = Parameter(name="*", group=Group("How steps are sampled", sort_key=4))
+BEAM = Parameter(name="*", group=Group("Beam search, instead of sampling", sort_key=5))
 
 
 def rule_from(sampling: Any, beam: BeamFlags) -> Sampling | Beam:
@@ -80,7 +80,9 @@ def rule_from(sampling: Any, beam: BeamFlags) -> Sampling | Beam:
         return drawn
     for name, value in msgspec.structs.asdict(drawn).items():
         if name != "limit" and value != getattr(Sampling(), name):
-            raise OptionError(_flag(name), "no beam search", "--beam", "One draws, the other searches: leave out one.")
+            raise OptionError(
+                _flag(name), "no beam search", "--beam", "One samples, the other searches: leave out one."
+            )
     return Beam(width=width, limit=drawn.limit, **given)
 
 
