@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from unspool import Beam, jobs, load
+from unspool.jobs import GenerationJob
 from unspool.errors import DataError, FileError
 
 INPUTS = {"country": ["Irish", "Greek"]}
@@ -86,16 +87,16 @@ def test_parts_of_the_engines_own_tiles_give_the_same_numbers_to_the_bit(origins
 def test_no_part_outlives_the_next_but_one(names, small_parts, tmp_path, monkeypatch):
     """This is what keeps memory flat; benchmarks/scale.py measures it."""
     made, alive = [], []
-    original = jobs._made
+    original = GenerationJob._made
 
-    def watched(order, part):
+    def watched(job, part):
         gc.collect()
         alive.append(sum(ref() is not None for ref in made))
-        sequences = original(order, part)
+        sequences = original(job, part)
         made.append(weakref.ref(sequences))
         return sequences
 
-    monkeypatch.setattr(jobs, "_made", watched)
+    monkeypatch.setattr(GenerationJob, "_made", watched)
     names.generate_to(tmp_path / "many.parquet", INPUTS, n=40, seed=3)
     assert len(made) > 8
     assert max(alive) <= 1
@@ -104,14 +105,14 @@ def test_no_part_outlives_the_next_but_one(names, small_parts, tmp_path, monkeyp
 def test_an_interruption_leaves_the_older_file_and_nothing_else(names, small_parts, tmp_path, monkeypatch):
     older = tmp_path / "made.parquet"
     older.write_text("older")
-    original = jobs._made
+    original = GenerationJob._made
 
-    def interrupted(order, part):
+    def interrupted(job, part):
         if part.start:
             raise KeyboardInterrupt
-        return original(order, part)
+        return original(job, part)
 
-    monkeypatch.setattr(jobs, "_made", interrupted)
+    monkeypatch.setattr(GenerationJob, "_made", interrupted)
     with pytest.raises(KeyboardInterrupt):
         names.generate_to(older, INPUTS, n=40, seed=3)
     assert [path.name for path in tmp_path.iterdir()] == ["made.parquet"]
@@ -120,6 +121,6 @@ def test_an_interruption_leaves_the_older_file_and_nothing_else(names, small_par
 
 @pytest.mark.parametrize(("name", "error"), [("no/made.csv", FileError), ("made.doc", DataError)])
 def test_a_file_that_can_not_be_is_refused_before_anything_is_made(names, tmp_path, monkeypatch, name, error):
-    monkeypatch.setattr(jobs, "_made", None)
+    monkeypatch.setattr(GenerationJob, "_made", None)
     with pytest.raises(error):
         names.generate_to(tmp_path / name, INPUTS)

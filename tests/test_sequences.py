@@ -16,7 +16,8 @@ import unspool as us
 from unspool.dataset.examples import gather
 from unspool.encoding.codec import Codec
 from unspool.errors import DataError, FileError
-from unspool.sequences import Sequences, save_all
+from unspool.sequences import Sequences, file_types
+from unspool.tables.writers import save_parts
 
 
 def made(data, given, columns, lengths, **roles):
@@ -181,7 +182,8 @@ def test_parts_make_the_file_of_the_whole(kind, ending, long, tmp_path):
     whole = kind()
     one, many = tmp_path / f"one.{ending}", tmp_path / f"many.{ending}"
     whole.save(one, long=long)
-    save_all(cut(whole), whole.codec, whole.inputs, many, long=long, format=None)
+    parts = (part.file_columns(long) for part in cut(whole))
+    save_parts(parts, lambda: file_types(whole.codec, whole.inputs, long, ranked=False), many)
     if ending == "parquet":
         assert pq.read_table(many).equals(pq.read_table(one))
     else:
@@ -245,7 +247,7 @@ def test_what_a_beam_found_has_its_nats_beside_it(make, long):
     """A column `nats`, once a sequence or once a step; and best first is what the title says, for no seed had a say."""
     drawn = make()
     found = replace(drawn, nats=-np.arange(1.0, 1 + len(drawn)), scores=-np.arange(1.0, 1 + len(drawn)))
-    table, other = ({k: list(v) for k, v in s.table(long).items()} for s in (found, drawn))
+    table, other = ({k: list(v) for k, v in s.to_frame(long=long).items()} for s in (found, drawn))
     nats = table.pop("nats")
     assert list(table) == list(other)
     assert nats == (np.repeat(found.nats, found.lengths) if long else found.nats).tolist()

@@ -171,9 +171,9 @@ def test_each_row_may_have_its_own(names):
 
 
 def test_inputs_may_be_drawn_too(model):
-    for sequence in model.generate(n=5, seed=3, pin=PINS):
+    for sequence in model.sample(5, seed=3, pin=PINS):
         assert_pinned(sequence)
-    each = model.generate(n=3, seed=3, pin=[{0: {"mood": mood}} for mood in ("low", "mid", "high")], length=1)
+    each = model.sample(3, seed=3, pin=[{0: {"mood": mood}} for mood in ("low", "mid", "high")], length=1)
     assert [sequence[0]["mood"] for sequence in each] == ["low", "mid", "high"]
 
 

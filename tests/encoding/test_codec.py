@@ -192,7 +192,7 @@ def test_the_description_shows_what_was_found() -> None:
 def test_a_codec_whose_columns_do_not_fit_its_schema_is_refused() -> None:
     codec, _, _ = fit({"k": ["a", "b"], "x": ["ab", "ca"]}, inputs="k", sequence="x")
     other = Schema((Flag("k"),), (Text("x"),), "text", sequence="x")
-    with pytest.raises(SchemaError, match=r"codec, input columns: expected Flags, found Symbols"):
+    with pytest.raises(SchemaError, match=r"codec, input columns: expected BinaryEncoder, found Vocabulary"):
         Codec(other, codec.inputs, codec.steps, 2, 2)
     with pytest.raises(SchemaError, match=r"codec, lengths"):
         Codec(codec.schema, codec.inputs, codec.steps, 3, 2)

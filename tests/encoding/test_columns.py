@@ -1,6 +1,9 @@
-"""Symbols, flags, vectors and dates come back as they went in."""
+"""Every fitted column keeps the one protocol, whatever it holds."""
 
 import datetime as dt
+import itertools
+from dataclasses import dataclass, field
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -8,181 +11,266 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unspool.dataset.examples import gather
+from unspool.encoding.codec import Codec
+from unspool.encoding.columns import InputColumn, StepColumn
+from unspool.encoding.fit import AnyInputColumn, AnyStepColumn
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
+from unspool.encoding.joint import JointVocabulary
+from unspool.encoding.monotone import IncrementEncoder
+from unspool.encoding.multilabel import MultiLabel
+from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
-from unspool.errors import SchemaError, UnknownCategory
-from unspool.schema.coercion import code_points, coerce
-from unspool.schema.fields import Category, Flag, Vector, When
-from unspool.tables.arrow import from_values
-from unspool.tables.location import Location
+from unspool.errors import SchemaError
+from unspool.schema.fields import Category, Flag, Flags, Number, Text, Vector, When
 
-moment = dt.datetime.fromisoformat
-
-PLACE = Location("the data", "x")
-TEXT = st.text(st.characters(exclude_categories=["Cs"]))
-VALUES = st.one_of(
-    st.lists(st.none() | TEXT, min_size=1),
-    st.lists(st.none() | st.integers(-(2**53), 2**53), min_size=1),
-    st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1),
-    st.lists(st.none() | st.booleans(), min_size=1),
-    st.lists(st.floats(allow_nan=False, allow_infinity=False).filter(lambda x: x != int(x) if abs(x) < 1e9 else False)),
-).filter(lambda values: any(value is not None for value in values))
+LETTERS = st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
+NUMBERS = st.floats(-1e3, 1e3).map(lambda x: round(x, 3))
+MOMENTS = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2100, 1, 1))  # noqa: DTZ001
+MONDAY = dt.datetime(2026, 1, 5)  # noqa: DTZ001
 
 
-def columns(values: list) -> np.ndarray:
-    return coerce(from_values(values, PLACE), Category("x"), PLACE)
+@dataclass(frozen=True)
+class Case:
+    """A kind of step: the class of its column, what it is asked for, and what its values are like.
+
+    `some` are values that training has anyway; where values add up, they and those of `value` are changes.
+    """
+
+    column: type[StepColumn]
+    sequence: Any
+    some: list
+    value: st.SearchStrategy
+    types: dict
+    missing: Any = None
+    start: Any = None
+    options: dict = field(default_factory=dict)
+
+    def row(self, changes: list) -> list:
+        """A sequence, of changes where values add up."""
+        if self.start is None:
+            return changes
+        sums = itertools.accumulate([change for change in changes if change is not None], initial=self.start)
+        next(sums)
+        return [None if change is None else round_(next(sums)) for change in changes]
 
 
-@given(VALUES)
-def test_any_values_survive_as_symbols_and_symbols_survive_json(values: list) -> None:
-    fitted = Vocabulary.fit(columns(values), step=True)
-    codes = fitted.encode(columns(values), PLACE, strict=True)
-    assert codes.dtype == np.int32
-    assert fitted.decode(codes).tolist() == values
-    assert msgspec.json.decode(msgspec.json.encode(fitted), type=Vocabulary) == fitted
+def round_(value):
+    return round(value, 3) if isinstance(value, float) else value
 
 
-@given(st.lists(TEXT, min_size=1).filter(any))
-def test_any_unicode_text_survives_as_code_points(texts: list[str]) -> None:
-    codes = code_points(np.array(texts, dtype=object))
-    fitted = Vocabulary.fit(codes, step=True, text=True)
-    assert "".join(fitted.decode(fitted.encode(codes, PLACE, strict=True))) == "".join(texts)
-    assert fitted.decode(fitted.encode(codes, PLACE, strict=False)).dtype == object
-    assert msgspec.json.decode(msgspec.json.encode(fitted), type=Vocabulary) == fitted
+PAIR = st.fixed_dictionaries({"a": LETTERS, "b": st.integers(0, 3)})
+BOTH = st.fixed_dictionaries({"a": st.booleans(), "b": st.booleans()})
+NONE = {"a": None, "b": None}
+CASES = {
+    "categories": Case(Vocabulary, Category("x"), ["u", "v"], LETTERS, {"x": "text"}),
+    "whole categories": Case(Vocabulary, Category("x"), [1, 2], st.integers(-(2**53), 2**53), {"x": "int"}),
+    "truth values": Case(Vocabulary, Flag("x"), [True, False], st.booleans(), {"x": "bool"}),
+    "numbers": Case(NumericEncoder, Number("x", "standardize", "mixture"), [0.5, 1.5], NUMBERS, {"x": "float"}),
+    "whole numbers": Case(NumericEncoder, Number("x", "asinh"), [1, 2], st.integers(-999, 999), {"x": "int"}),
+    "differences": Case(NumericEncoder, Number("x", "difference"), [0.25, 2.5], NUMBERS, {"x": "float"}),
+    "log-returns": Case(
+        NumericEncoder, Number("x", "log_return"), [0.25, 2.5], st.floats(0.01, 1e3), {"x": "float"}
+    ),
+    "counters": Case(IncrementEncoder, Number("x", "increment"), [1, 4], st.integers(0, 99), {"x": "int"}, start=5),
+    "stocks": Case(
+        IncrementEncoder,
+        Number("x", "decrement"),
+        [-0.25, -1.5],
+        NUMBERS.map(lambda x: -abs(x)),
+        {"x": "float"},
+        start=9.5,
+    ),
+    "timestamps": Case(
+        IncrementEncoder,
+        When("x"),
+        [dt.timedelta(1), dt.timedelta(9)],
+        st.integers(0, 999).map(lambda hours: dt.timedelta(hours=hours)),
+        {"x": "time"},
+        start=MONDAY,
+    ),
+    "labels": Case(
+        MultiLabel,
+        {"x": [Flags("f", ["a", "b"])]},
+        [{"a": True, "b": False}, {"a": False, "b": True}],
+        BOTH,
+        {"a": "bool", "b": "bool"},
+        NONE,
+    ),
+    "combinations": Case(
+        JointVocabulary,
+        {"x": [Category("b")]},
+        [{"a": "u", "b": 0}, {"a": "v", "b": 1}],
+        PAIR,
+        {"a": "text", "b": "int"},
+        NONE,
+        options={"combinations": [("a", "b")]},
+    ),
+}  # fmt: skip
+TEXTS = {"characters": "char", "words": "word", "pieces": "bpe"}
 
 
-def test_combining_and_astral_characters_and_nul_are_kept_apart() -> None:
-    text = "e\u0301 é 👩‍🚀 𝒳 \0\uffff"
-    codes = code_points(np.array([text], dtype=object))
-    fitted = Vocabulary.fit(codes, step=True, text=True)
-    assert "".join(fitted.decode(fitted.encode(codes, PLACE, strict=True))) == text
+def fitted(rows: list, sequence: Any = "x", **options: Any):
+    """A codec of one step field, its examples, and what the network sees of them."""
+    schema, examples = gather(
+        {"k": list(range(len(rows))), "x": rows}, inputs=Number("k"), sequence=sequence, **options
+    )
+    codec = Codec.fit(schema, examples)
+    return codec, examples, codec.encode(examples)
 
 
-def test_symbols_are_numbered_by_frequency_then_by_value_whatever_the_order_of_rows() -> None:
-    values = ["b", "a", "c", "c", None, None, "d"]
-    rng = np.random.default_rng(0)
-    orders = {
-        Vocabulary.fit(columns(rng.permutation(np.array(values, dtype=object)).tolist()), step=True) for _ in range(9)
-    }
-    assert [order.values for order in orders] == [("c", None, "a", "b", "d")]
-    assert Vocabulary.fit(np.array([10, 9, 2, 2]), step=True).values == (2, 9, 10)
-
-
-def test_the_mass_of_the_unseen_is_that_of_what_was_seen_once() -> None:
-    assert Vocabulary.fit(columns(["a", "a", "b", "c"]), step=True).unseen == pytest.approx(2.5 / 5)
-    assert Vocabulary.fit(columns(["a", "a", "b", "b"]), step=True).unseen == pytest.approx(0.5 / 5)
-    assert Vocabulary.fit(columns(["a", "a", "b", "c"]), step=False).unseen == 0.0
-
-
-def test_an_unseen_value_of_a_step_is_the_symbol_after_the_last() -> None:
-    fitted = Vocabulary.fit(columns(["a", "b"]), step=True)
-    assert fitted.encode(columns(["b", "z", None]), PLACE, strict=False).tolist() == [1, 2, 2]
-    assert fitted.decode(np.array([1, 2])).tolist() == ["b", None]
-    assert Vocabulary.fit(code_points(np.array(["ab"])), step=True, text=True).decode(np.array([2])).tolist() == [
-        "\ufffd"
+def same(found: Any, wanted: Any) -> bool:
+    """Whether two rows are equal: numbers to what float64 holds of the largest, all else exactly."""
+    if not any(isinstance(value, float) for row in wanted for value in row):
+        return found == wanted
+    size = max(abs(value) for row in wanted for value in row if value is not None)
+    return found == [
+        [value if value is None else pytest.approx(value, rel=1e-9, abs=1e-9 * size) for value in row] for row in wanted
     ]
 
 
-def test_true_is_not_one() -> None:
-    fitted = Vocabulary.fit(columns([True, False, True]), step=True)
-    with pytest.raises(UnknownCategory):
-        fitted.encode(np.array([1, 0]), PLACE, strict=True)
+def check_protocol(codec: Codec, encoded: Any, rows: list, types: dict, *, missing: bool) -> None:
+    """What all step columns promise, of one to which these rows were fitted."""
+    ((asked, column),) = codec.step_columns()
+    (values,), (log_jacobian,) = encoded.steps, encoded.log_jacobian
+    assert type(msgspec.json.decode(msgspec.json.encode(column), type=AnyStepColumn)) is type(column)
+    assert msgspec.json.decode(msgspec.json.encode(codec), type=Codec) == codec
+    assert codec.types == types == dict(zip(asked.columns, column.types, strict=True))
+    assert column.nullable == missing
+    assert ("missing" in column.describe()) == missing
+    assert "\n" not in column.describe()
+    assert values.shape == (encoded.offsets[-1], *([column.width] if column.width > 1 else []))
+    assert log_jacobian.shape == (encoded.offsets[-1],)
+    if column.num_symbols is None:
+        assert np.isnan(values).any() == missing
+        assert not log_jacobian[np.isnan(values).reshape(len(values), -1).any(1)].any()
+    else:
+        assert values.dtype == np.int32
+        assert 0 <= values.min() <= values.max() < column.num_symbols
+        assert not log_jacobian.any()
+    shown = codec.show(codec.decode(encoded.steps, encoded.offsets), encoded.offsets)
+    assert same(shown, rows)
 
 
-def test_an_unseen_input_is_refused_with_the_nearest_known_ones() -> None:
-    fitted = Vocabulary.fit(columns(["Irish", "Greek", "Polish"]), step=False)
-    with pytest.raises(UnknownCategory) as caught:
-        fitted.encode(columns(["Greek", "irsh"]), PLACE, strict=True)
-    assert str(caught.value) == (
-        "the data: row 2, column 'x': expected one of the 3 values that training saw: 'Greek', 'Irish', 'Polish', "
-        "found 'irsh'. Did you mean 'Irish' or 'Polish'?"
-    )
-    with pytest.raises(SchemaError, match=r"row 1, column 'x': expected a value, because none was missing in training"):
-        fitted.encode(columns([None, "Greek"]), PLACE, strict=True)
-    numbers = Vocabulary.fit(np.array([1, 2, 3]), step=False)
-    with pytest.raises(UnknownCategory, match=r"found '3'. Training saw 3, of another type"):
-        numbers.encode(columns(["3"]), PLACE, strict=True)
+def check_parts(codec: Codec, encoded: Any, cut: int) -> None:
+    """Decoded in two parts, the second going on from the first, sequences are those decoded whole."""
+    whole, _ = codec.decode_on(encoded.steps, encoded.offsets)
+    step = np.arange(encoded.offsets[-1]) - np.repeat(encoded.offsets[:-1], encoded.lengths)
+    last: Any = None
+    for inside in (step < cut, step >= cut):
+        lengths = (
+            np.minimum(encoded.lengths, cut)
+            if inside is not None and last is None
+            else np.maximum(encoded.lengths - cut, 0)
+        )
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        columns, last = codec.decode_on([values[inside] for values in encoded.steps], offsets, last or {})
+        for name, values in columns.items():
+            wanted = whole[name][inside]
+            if values.dtype.kind == "f":
+                np.testing.assert_allclose(values, wanted.astype(float), rtol=1e-9, atol=1e-9)
+            else:
+                assert values.tolist() == wanted.tolist()
 
 
-@given(st.lists(st.none() | st.booleans(), min_size=1).filter(lambda values: values != [None] * len(values)))
-def test_flags_survive(values: list) -> None:
-    column = coerce(from_values(values, PLACE), Flag("x"), PLACE)
-    fitted = BinaryEncoder(None in values)
-    encoded = fitted.encode(column, PLACE)
-    assert encoded.shape == (len(values), 1)
-    assert fitted.decode(encoded).tolist() == values
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("kind", CASES)
+@given(data=st.data())
+def test_a_step_column_comes_back_and_says_what_it_is(kind: str, missing: bool, data) -> None:
+    case = CASES[kind]
+    value = case.value | st.just(case.missing) if missing else case.value
+    drawn = data.draw(st.lists(st.lists(value, max_size=6), max_size=4))
+    known = [[*case.some, case.missing, case.some[0]] if missing else case.some, case.some[:1]]
+    rows = [case.row(changes) for changes in [*known, *drawn]]
+    codec, _, encoded = fitted(rows, case.sequence, **case.options)
+    assert type(codec.steps[0]) is case.column
+    check_protocol(codec, encoded, rows, case.types, missing=missing)
+    check_parts(codec, encoded, data.draw(st.integers(0, 4)))
 
 
-def test_flags_may_be_written_as_0_and_1_and_as_nothing_else() -> None:
-    assert coerce(np.array([0, 1]), Flag("x"), PLACE).tolist() == [False, True]
-    assert coerce(np.array([0.0, np.nan]), Flag("x"), PLACE).tolist() == [False, None]
-    with pytest.raises(SchemaError, match=r"row 2, column 'x': expected true or false .*found 2"):
-        coerce(np.array([0, 2]), Flag("x"), PLACE)
+@pytest.mark.parametrize("kind", TEXTS)
+@given(data=st.data())
+def test_so_does_a_column_of_text(kind: str, data) -> None:
+    rows = ["ab", "ba ab", *data.draw(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=3))]
+    codec, _, encoded = fitted(rows, Text("x", TEXTS[kind]))
+    check_protocol(codec, encoded, rows, {"x": "text"}, missing=False)
+    check_parts(codec, encoded, data.draw(st.integers(0, 4)))
 
 
-@given(
-    st.integers(1, 5)
-    .flatmap(
-        lambda width: st.lists(st.none() | st.lists(st.floats(-1e9, 1e9), min_size=width, max_size=width), min_size=1)
-    )
-    .filter(any)
-)
-def test_vectors_survive(values: list) -> None:
-    column = coerce(from_values(values, PLACE), Vector("x"), PLACE)
-    fitted = VectorEncoder.fit(column)
-    np.testing.assert_allclose(fitted.decode(fitted.encode(column, PLACE)), column, rtol=1e-9, atol=1e-6)
-    assert msgspec.json.decode(msgspec.json.encode(fitted), type=VectorEncoder) == fitted
+@pytest.mark.parametrize("kind", CASES)
+def test_a_missing_value_where_training_had_none_is_unseen_or_refused(kind: str) -> None:
+    case = CASES[kind]
+    rows = [case.row([*case.some, case.some[0]]), case.row(case.some[:1])]
+    codec, _, _ = fitted(rows, case.sequence, **case.options)
+    lacking = {"k": [0], "x": [case.row([case.some[0], case.missing, case.some[1]])]}
+    if codec.steps[0].num_symbols is None:
+        with pytest.raises(SchemaError, match=r"row 1, step 2, column .*: expected a value, because none was"):
+            codec.encode(codec.gather(lacking))
+    else:
+        encoded = codec.encode(codec.gather(lacking))
+        assert encoded.steps[0].tolist()[1] == codec.steps[0].num_symbols
+        back = codec.show(codec.decode(encoded.steps, encoded.offsets), encoded.offsets)
+        assert back == [[case.some[0], case.missing, case.some[1]]]
 
 
-def test_a_vector_of_another_length_is_refused() -> None:
-    with pytest.raises(SchemaError, match=r"expected 2 numbers, as in training, found 3"):
-        VectorEncoder.fit(np.ones((4, 2))).encode(np.ones((1, 3)), PLACE)
+@pytest.mark.parametrize("kind", CASES)
+def test_what_people_type_is_the_value(kind: str) -> None:
+    case = CASES[kind]
+    rows = [case.row([*case.some, case.some[0]]), case.row(case.some[:1])]
+    column = fitted(rows, case.sequence, **case.options)[0].steps[0]
+    values = rows[0][0].values() if isinstance(rows[0][0], dict) else [rows[0][0]]
+    for member, value in enumerate(values):
+        typed = column.parse(str(value), "here", member)
+        assert typed == (str(value) if column.types == ("time",) else value)
 
 
-MOMENTS = st.datetimes(moment("1700-01-01"), moment("2200-01-01"))
+INPUTS = {
+    "categories": (Vocabulary, Category("k"), ["u", "v"], LETTERS.filter(len), "text"),
+    "whole categories": (Vocabulary, Category("k"), [1, 2], st.integers(0, 9), "int"),
+    "numbers": (NumericEncoder, Number("k"), [0.5, 1.5], NUMBERS, "float"),
+    "whole numbers": (NumericEncoder, Number("k"), [1, 2], st.integers(-999, 999), "int"),
+    "truth values": (BinaryEncoder, Flag("k"), [True, False], st.booleans(), "bool"),
+    "timestamps": (TimestampEncoder, When("k"), [MONDAY, MONDAY + dt.timedelta(1)], MOMENTS, "time"),
+    "vectors": (
+        VectorEncoder,
+        Vector("k"),
+        [[0.5, 1.5], [2.5, 0.5]],
+        st.lists(NUMBERS, min_size=2, max_size=2),
+        "float",
+    ),
+}
 
 
-@given(st.lists(st.none() | MOMENTS, min_size=1).filter(any))
-def test_dates_survive_to_a_few_microseconds(values: list) -> None:
-    column = coerce(from_values(values, PLACE), When("x"), PLACE)
-    fitted = TimestampEncoder.fit(column)
-    encoded = fitted.encode(column, PLACE)
-    assert encoded.shape == (len(values), 1 + 2 * len(fitted.cycles))
-    back = fitted.decode(encoded)
-    np.testing.assert_array_equal(np.isnat(back), np.isnat(column))
-    assert np.abs((back - column)[~np.isnat(column)].astype(np.int64)).max() <= 100
-    assert msgspec.json.decode(msgspec.json.encode(fitted), type=TimestampEncoder) == fitted
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("kind", INPUTS)
+@given(data=st.data())
+def test_an_input_column_says_what_it_is_and_reads_what_people_type(kind: str, missing: bool, data) -> None:
+    wanted, asked, some, value, type_ = INPUTS[kind]
+    rows = [*some, *([None] if missing else []), *data.draw(st.lists(value, max_size=5))]
+    codec = Codec.fit(*gather({"k": rows, "x": ["ab", "b", *[""] * (len(rows) - 2)]}, inputs=asked, sequence="x"))
+    (column,) = codec.inputs
+    assert type(column) is wanted
+    assert msgspec.json.decode(msgspec.json.encode(column), type=AnyInputColumn) == column
+    assert column.types == (type_,)
+    assert ("missing" in column.describe()) == missing
+    assert "\n" not in column.describe()
+    (values,) = codec.encode_inputs({"k": rows})
+    if column.num_symbols is None:
+        assert values.shape == (len(rows), column.width)
+        assert np.isnan(values).any() == missing
+    else:
+        assert values.dtype == np.int32
+        assert values.max() < column.num_symbols
+    typed = codec.parse_inputs({"k": ["" if value is None else str(value) for value in rows]})
+    np.testing.assert_array_equal(codec.encode_inputs(typed)[0], values)
+    if not missing:
+        with pytest.raises(SchemaError, match="expected a value, because none was missing in training"):
+            codec.encode_inputs({"k": [rows[0], None]})
 
 
-@pytest.mark.parametrize(
-    ("moments", "cycles"),
-    [
-        (["2026-01-05", "2026-01-12", "2026-01-19"], ()),
-        (["2026-01-05", "2026-01-06"], ("week",)),
-        (["2026-01-05", "2026-03-09"], ("year",)),
-        (["2026-01-05T01", "2026-01-05T07"], ("day",)),
-        (["2026-01-05T01", "2027-03-06T07"], ("year", "week", "day")),
-    ],
-)
-def test_only_the_cycles_that_training_varies_in_are_features(moments, cycles) -> None:
-    assert TimestampEncoder.fit(np.array(moments, "datetime64[us]")).cycles == cycles
-
-
-def test_a_missing_date_is_a_row_of_nan() -> None:
-    column = np.array(["2026-01-05", "NaT"], "datetime64[us]")
-    assert np.isnan(TimestampEncoder.fit(column).encode(column, PLACE)[1]).all()
-    with pytest.raises(SchemaError, match=r"row 2, column 'x': expected a value"):
-        TimestampEncoder.fit(column[:1]).encode(column, PLACE)
-
-
-def test_impossible_columns_from_a_file_are_refused() -> None:
-    for text, kind in (
-        (b'{"kind":"symbols","values":[]}', Vocabulary),
-        (b'{"kind":"symbols","values":["a","a"]}', Vocabulary),
-        (b'{"kind":"symbols","values":["a",""],"text":true}', Vocabulary),
-        (b'{"kind":"reals","dim":2,"loc":[0.0],"scale":[1.0]}', VectorEncoder),
-        (b'{"kind":"dates","loc":0.0,"scale":0.0}', TimestampEncoder),
-        (b'{"kind":"flags","more":1}', BinaryEncoder),
-    ):
-        with pytest.raises(msgspec.ValidationError):
-            msgspec.json.decode(text, type=kind)
+def test_these_are_all_the_columns_that_there_are() -> None:
+    assert {case.column for case in CASES.values()} == set(get_args(AnyStepColumn))
+    assert {case[0] for case in INPUTS.values()} == set(get_args(AnyInputColumn))
+    for kind in (*get_args(AnyStepColumn), *get_args(AnyInputColumn)):
+        assert issubclass(kind, StepColumn if kind in get_args(AnyStepColumn) else InputColumn)
+        assert not kind.__abstractmethods__

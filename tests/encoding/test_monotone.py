@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import unspool as us
 from unspool.dataset.examples import gather
 from unspool.encoding.codec import Codec
+from unspool.encoding.columns import Continuation
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.errors import SchemaError
 from unspool.network.build import architecture_of
@@ -19,6 +20,7 @@ from unspool.schema.fields import First, Number, When
 from unspool.tables.location import Location
 
 RNG = np.random.default_rng(2)
+PLACE = Location("the data", "x")
 DAY, HOUR = 86_400_000_000, 3_600_000_000
 START = int(np.datetime64("2019-03-01", "us").astype(np.int64))
 
@@ -41,6 +43,11 @@ def fitted(table, inputs="group", sequence="when"):
     return Codec.fit(schema, examples), examples
 
 
+def decoded(column, z, offsets, before=None):
+    (values,), _ = column.decode(z, Continuation(offsets, before))
+    return values
+
+
 def float32(codec, examples):
     encoded = codec.encode(examples)
     narrow = [np.asarray(values, np.float32) for values in encoded.steps]
@@ -54,7 +61,7 @@ def test_moments_come_back_to_the_unit_they_are_given_in(unit, offset) -> None:
     codec, examples = fitted(table)
     (column,) = codec.steps
     assert isinstance(column, IncrementEncoder)
-    assert column.mass == (unit > 1)
+    assert column.increment.mass == (unit > 1)
     back = float32(codec, examples)["when"]
     assert back.dtype == np.dtype("datetime64[us]")
     if unit == 1:
@@ -77,10 +84,10 @@ def test_decode_undoes_encode(data) -> None:
     if ceiling is not None:  # the same, counted down
         values, base = ceiling - values, None if base is None else ceiling - base
     field = Number("x", transform, data.draw(st.sampled_from(["discretized", "mixture", "histogram"])))
-    column = IncrementEncoder.fit(field, values, Location("the data", "x"), offsets, base)
-    z, slope = column.encode_with_slope(values, Location("the data", "x"), offsets, base)
+    column = IncrementEncoder.fit(field, values, PLACE, offsets, base)
+    z, slope = column.encode(values, PLACE, offsets, base)
     assert not slope[np.isnan(z)].any()
-    back = column.decode(z.astype(np.float32), offsets, base)
+    back = decoded(column, z.astype(np.float32), offsets, base)
     np.testing.assert_allclose(back, values, rtol=1e-6, atol=1e-9)
 
 
@@ -95,31 +102,31 @@ def falling(seed=0):
 
 def test_a_drop_is_the_gap_of_the_number_with_its_sign_turned() -> None:
     values, offsets, base = falling()
-    location = Location("the data", "x")
+    location = PLACE
     drop = IncrementEncoder.fit(Number("x", "decrement", "mixture"), values, location, offsets, base)
     gap = IncrementEncoder.fit(Number("x", "increment", "mixture"), -values, location, offsets, -base)
-    assert (drop.gap, drop.origin, drop.low, drop.high) == (gap.gap, gap.origin, -gap.high, -gap.low)
+    assert (drop.increment, drop.origin, drop.low, drop.high) == (gap.increment, gap.origin, -gap.high, -gap.low)
     pairs = zip(
-        drop.encode_with_slope(values, location, offsets, base),
-        gap.encode_with_slope(-values, location, offsets, -base),
+        drop.encode(values, location, offsets, base),
+        gap.encode(-values, location, offsets, -base),
         strict=True,
     )
     for one, other in pairs:
         np.testing.assert_array_equal(one, other)
-    z, _ = drop.encode_with_slope(values, location, offsets, base)
-    np.testing.assert_array_equal(drop.decode(z, offsets, base), -gap.decode(z, offsets, -base))
+    z, _ = drop.encode(values, location, offsets, base)
+    np.testing.assert_array_equal(decoded(drop, z, offsets, base), -decoded(gap, z, offsets, -base))
 
 
 def test_the_likelihood_of_a_drop_is_that_of_the_value() -> None:
     """Its slope is |dz/dx|, also where a logarithm bends the drops: by central differences, step by step."""
     values, offsets, base = falling()
     for x in (values, 30 - np.exp((30 - values) / 4)):
-        location = Location("the data", "x")
+        location = PLACE
         column = IncrementEncoder.fit(Number("x", "decrement", "mixture"), x, location, offsets, base)
-        _, slope = column.encode_with_slope(x, location, offsets, base)
+        _, slope = column.encode(x, location, offsets, base)
         for t in np.flatnonzero(~np.isnan(x)):
             nudge = 1e-6 * np.eye(len(x))[t]
-            up, down = (column.encode_with_slope(x + by, location, offsets, base)[0][t] for by in (nudge, -nudge))
+            up, down = (column.encode(x + by, location, offsets, base)[0][t] for by in (nudge, -nudge))
             assert np.log((down - up) / 2e-6) == pytest.approx(slope[t], abs=1e-5)  # z rises where x falls
 
 
@@ -150,7 +157,7 @@ def test_a_step_that_never_falls_is_taken_for_gaps_and_one_that_does_is_not() ->
     down[3] = 2
     schema, _ = gather({**table, "x": down}, id="id", inputs="group", sequence=["x"])
     assert schema.steps[0].transform != "increment"
-    with pytest.raises(SchemaError, match="expected a number no smaller than the one before, for gap, found 2"):
+    with pytest.raises(SchemaError, match="expected a number no smaller than the one before, for increment, found 2"):
         fitted({**table, "x": down}, sequence=Number("x", "increment"))
 
 
@@ -161,12 +168,12 @@ def test_a_step_that_never_rises_is_taken_for_drops_and_one_that_does_is_not() -
     assert schema.steps == (Number("x", "decrement", "discretized"),)
     codec, _ = fitted({**table, "x": down}, sequence=["x"])
     assert (codec.steps[0].low, codec.steps[0].high, codec.steps[0].floor) == (0, down.max(), 0)
-    assert f"0 to {down.max()}, drops" in codec.describe()
+    assert f"0 to {down.max()}, decrements" in codec.describe()
     up = down.copy()
     up[3] = 25
     schema, _ = gather({**table, "x": up}, id="id", inputs="group", sequence=["x"])
     assert schema.steps[0].transform != "decrement"
-    with pytest.raises(SchemaError, match="expected a number no larger than the one before, for drop, found 25"):
+    with pytest.raises(SchemaError, match="expected a number no larger than the one before, for decrement, found 25"):
         fitted({**table, "x": up}, sequence=Number("x", "decrement"))
 
 
@@ -175,17 +182,12 @@ def test_drops_stop_at_zero_unless_told_otherwise(bounds, floor) -> None:
     values, offsets, _ = falling()
     values -= np.nanmin(values)
     field = Number("x", "decrement", "mixture", bounds)
-    assert IncrementEncoder.fit(field, values, Location("the data", "x"), offsets, None).floor == floor
-    assert (
-        IncrementEncoder.fit(
-            Number("x", "decrement", "mixture"), values - 1, Location("the data", "x"), offsets, None
-        ).floor
-        is None
-    )
+    assert IncrementEncoder.fit(field, values, PLACE, offsets, None).floor == floor
+    assert IncrementEncoder.fit(Number("x", "decrement", "mixture"), values - 1, PLACE, offsets, None).floor is None
 
 
 def test_what_float32_carried_across_the_floor_is_put_back_but_not_what_started_below() -> None:
-    offsets, location = np.array([0, 3, 6]), Location("the data", "x")
+    offsets, location = np.array([0, 3, 6]), PLACE
     column = IncrementEncoder.fit(
         Number("x", "decrement", "mixture"),
         np.array([1e6, 4e5, 0.0, 9e5, 3e5, 0.0]),
@@ -194,8 +196,8 @@ def test_what_float32_carried_across_the_floor_is_put_back_but_not_what_started_
         np.full(2, np.nan),
     )
     base = np.array([7e5, -7.0])
-    z, _ = column.encode_with_slope(np.array([7e5, 3e5, -1.0, -7.0, -7.0, -8.0]), location, offsets, base)
-    assert column.decode(z, offsets, base).tolist() == [7e5, 3e5, 0, -7, -7, -8]
+    z, _ = column.encode(np.array([7e5, 3e5, -1.0, -7.0, -7.0, -8.0]), location, offsets, base)
+    assert decoded(column, z, offsets, base).tolist() == [7e5, 3e5, 0, -7, -7, -8]
 
 
 @pytest.mark.parametrize(("transform", "sign"), [("increment", 1), ("decrement", -1)])
@@ -259,9 +261,9 @@ def test_a_file_keeps_numbers_that_never_rise(stock, tmp_path) -> None:
     assert list(again.generate({"kind": 1}, n=3, seed=5)) == list(stock.generate({"kind": 1}, n=3, seed=5))
     (column, _) = stock.codec_.steps
     with pytest.raises(SchemaError, match="1 or -1"):
-        IncrementEncoder(column.gap, 0.0, sign=2.0)
-    with pytest.raises(SchemaError, match="1, of moments, found -1"):
-        IncrementEncoder(column.gap, 0.0, unit=float(DAY), sign=-1.0)
+        IncrementEncoder(column.increment, 0.0, sign=2.0)
+    with pytest.raises(SchemaError, match="1, of timestamps, found -1"):
+        IncrementEncoder(column.increment, 0.0, unit=float(DAY), sign=-1.0)
 
 
 def test_a_file_without_numbers_that_never_rise_is_as_it_was_before_there_were_any() -> None:
@@ -279,7 +281,7 @@ def test_moments_that_go_back_are_gaps_of_both_signs() -> None:
     table = events()
     table["when"][2] = table["when"][0] - np.timedelta64(5, "D")
     codec, examples = fitted(table)
-    assert codec.steps[0].gap.floor is None
+    assert codec.steps[0].increment.floor is None
     np.testing.assert_array_equal(float32(codec, examples)["when"], examples.steps["when"])
 
 

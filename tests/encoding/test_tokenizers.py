@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import unspool as us
 from unspool.dataset.examples import gather
 from unspool.encoding.codec import Codec
-from unspool.encoding.tokenizers import detokenize, split_words
+from unspool.encoding.columns import Continuation
+from unspool.encoding.tokenizers import split_words
 from unspool.errors import MissingExtra, OptionError, SchemaError, UnknownCategory
 
 FIRST, SECOND = ["né", "œuf", "Jack's", "日本"], ["ran", "sat", "çà", "😀"]
@@ -146,10 +147,10 @@ def test_words_are_cut_into_pieces_as_the_package_tokenizers_cuts_them(text):
 def test_a_character_shows_with_the_piece_that_completes_it_and_broken_bytes_show_as_such():
     column = fit(["ab", "ba"], "bpe", 256).steps[0]
     codes = np.array([column.values.index(chr(byte)) for byte in b"a\xc3\xa9\xc3b\xe6\x97"])
-    shown, left = detokenize(column, codes, np.array([0, 7]), None)
+    (shown,), left = column.decode(codes, Continuation(np.array([0, 7])))
     assert shown.tolist() == ["a", "", "é", "", "\ufffdb", "", ""]
     assert left.tolist() == [b"\xe6\x97"]
-    shown, left = detokenize(column, np.array([column.values.index("\xa5")]), np.array([0, 1]), left)
+    (shown,), left = column.decode(np.array([column.values.index("\xa5")]), Continuation(np.array([0, 1]), left))
     assert (shown.tolist(), left.tolist()) == (["日"], [b""])
 
 
@@ -177,7 +178,9 @@ def replaced(codec: Codec, **changes) -> Codec:
         ("char", {"values": ("ab", "c")}, "single characters"),
         ("char", {"text": False}, "text exactly if"),
         ("word", {"values": ("a b", "c")}, "characters and words"),
-        ("word", {"merges": (("a", "b"),)}, "merges only of pieces"),
+        ("word", {"merges": (("a", "b"),)}, "pieces of bytes exactly if the unit is bpe"),
+        ("char", {"bytes": True}, "pieces of bytes exactly if the unit is bpe"),
+        ("bpe", {"bytes": False}, "pieces of bytes exactly if the unit is bpe"),
         ("bpe", {"values": ("a", "b")}, "all bytes and what the merges make of them"),
         ("bpe", {"merges": (("ab", "zz"),)}, "all bytes and what the merges make of them"),
     ],

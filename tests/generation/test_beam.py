@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import log_expit, log_softmax
 
+from unspool.constraints.base import ObservedField
 from unspool.constraints.pins import Observed
 from unspool.errors import OptionError
 from unspool.generation import beam as module
@@ -122,7 +123,9 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
     stopping, total = net.stop is not None and asked.length is None, asked.length or asked.limit
     answer = []
     for row in range(len(asked.inputs[0])):
-        state, context = net.encode(tuple(jnp.asarray(module.narrowed(a[row : row + 1])) for a in asked.inputs))
+        state, context = net.encode(
+            tuple(jnp.asarray(module.to_single_precision(a[row : row + 1])) for a in asked.inputs)
+        )
         ready, none = net.precompute(context, 1), net.masks()
         given = [] if asked.observed is None else steps_given(asked.observed, row)
         live, ended = [Hypothesis(0.0, (), net.start_feedback(1), state)], []
@@ -156,14 +159,13 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
 
 def first_steps(values, offsets):
     """A prefix: all fields of the first steps of every row."""
-    return Observed(values, tuple(np.ones(len(v), bool) for v in values), (None,) * len(values), {}, np.array(offsets))
+    fields = tuple(ObservedField(v, np.ones(v.shape, bool), None) for v in values)
+    return Observed(fields, (None,) * len(values), (None,) * len(values), np.asarray(offsets))
 
 
 def steps_given(observed, row):
     part = range(observed.offsets[row], observed.offsets[row + 1])
-    return [
-        tuple(int(v[k]) if w[k] else None for v, w in zip(observed.values, observed.where, strict=True)) for k in part
-    ]
+    return [tuple(int(field.values[k]) if field.where[k] else None for field in observed.fields) for k in part]
 
 
 def every_way(net, row, total, penalty=0.0, exact=False):
@@ -176,9 +178,9 @@ def every_way(net, row, total, penalty=0.0, exact=False):
     for k, way in enumerate(ways):
         table[: len(way), k] = np.array(way, np.int32).reshape(len(way), table.shape[-1])
     lengths = jnp.array([len(way) for way in ways])
-    inputs = tuple(jnp.asarray(module.narrowed(np.repeat(a[row : row + 1], len(ways), 0))) for a in INPUTS)
+    inputs = tuple(jnp.asarray(module.to_single_precision(np.repeat(a[row : row + 1], len(ways), 0))) for a in INPUTS)
     values = tuple(jnp.asarray(table[..., j]) for j in range(table.shape[-1]))
-    fields, stop = sequence_log_prob(net, inputs, values, lengths, net.masks())
+    fields, stop, _ = sequence_log_prob(net, inputs, values, lengths, net.masks())
     nats = sum(np.asarray(f, np.float64).sum(0) for f in fields)
     if stopping:
         nats += np.asarray(stop, np.float64)[:total].sum(0)  # the stop after the last step is not decided
@@ -339,7 +341,7 @@ def test_no_rows_give_no_sequences(net):
     [
         (4, {"length": 1}, r"Beam\(best=4\): expected no more.*4, where there are 3 of 1 steps"),
         (5, {"limit": 1}, "5, where there are 4 of at most 1 steps"),
-        (2, {"length": 2, "facts": first_steps((np.zeros(4, np.int32),), [0, 2, 3, 4])}, "there are 1 of 2 steps"),
+        (2, {"length": 2, "observed": first_steps((np.zeros(4, np.int32),), [0, 2, 3, 4])}, "there are 1 of 2 steps"),
     ],
 )
 def test_more_sequences_than_there_are_are_refused(net, best, changes, words):

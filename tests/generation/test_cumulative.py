@@ -5,9 +5,10 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from unspool.constraints.cumulative import CumulativeOrigin
 
+from unspool.constraints.base import ObservedField
 from unspool.constraints.pins import Observed
+from unspool.encoding.columns import Origins
 from unspool.generation import sampler
 from unspool.generation.sampler import SampleRequest, chunks, sample_sequences
 from unspool.network.cumulative import CumulativeRule
@@ -23,10 +24,10 @@ from unspool.options import Network
 
 ROWS, SAMPLES, LENGTH, V = 4, 2, 21, 5
 WALK, GAPS = CumulativeRule(Grid("linear", 1.0, 0.3, 1.0, 0.0), 2.0), CumulativeRule(Grid("log1p", 1.0, 0.1, 0.5, 0.0))
-TRACKS = (
-    CumulativeOrigin(np.array([10.0, 20.0, 30.0, 40.0]), np.array([0.0, np.nan, 0.0, np.nan]), 2.0),
+ORIGINS = (
+    Origins(np.array([10.0, 20.0, 30.0, 40.0]), np.array([0.0, np.nan, 0.0, np.nan]), 2.0),
     None,
-    CumulativeOrigin(np.arange(4.0), np.zeros(4), 1.0),
+    Origins(np.arange(4.0), np.zeros(4), 1.0),
 )
 PINNED = {2: (15.0, 1, 6.0), 13: (45.0, 3, 30.0)}
 """By step: y of the walk, the category, and y of what never falls."""
@@ -44,19 +45,20 @@ def observed(pins=PINNED):
     last = max(pins) + 1
     where = np.isin(np.arange(last), list(pins))
     columns = [np.array([pins[t][j] if t in pins else 0 for t in range(last)]) for j in range(3)]
-    most = np.where(where, columns[2], np.inf)[::-1]
+    upper = np.minimum.accumulate(np.where(where, columns[2], np.inf)[::-1])[::-1]
     values = columns[0].astype(float), columns[1].astype(np.int32), columns[2].astype(float)
-    return Observed(values, (where,) * 3, (None, None, np.minimum.accumulate(most)[::-1]), {}, np.array([0, last]))
+    fields = tuple(ObservedField(column, where, None) for column in values)
+    return Observed(fields, (None, None, upper), (None,) * 3, np.array([0, last]))
 
 
 def request(**changes):
     asked = {"inputs": (np.arange(ROWS, dtype=np.int32) % 3,), "samples": SAMPLES, "seed": 3, "rule": PLAIN}
     supports = (
-        Support((0.0 - TRACKS[0].origin) / 2, (50.0 - TRACKS[0].origin) / 2),
+        Support((0.0 - ORIGINS[0].at) / 2, (50.0 - ORIGINS[0].at) / 2),
         None,
         Support(np.zeros(1), np.array([np.inf])),
     )
-    asked |= {"length": LENGTH, "limit": LENGTH, "tracks": TRACKS, "rooms": supports, "facts": observed()}
+    asked |= {"length": LENGTH, "limit": LENGTH, "origins": ORIGINS, "supports": supports, "observed": observed()}
     return SampleRequest(**(asked | changes))
 
 
@@ -67,14 +69,14 @@ def added(made, samples=SAMPLES, first=0):
     for n, (start, end) in enumerate(itertools.pairwise(offsets)):
         row = n // samples + first
         walk, category, gaps = (v[start:end].astype(np.float64) for v in values)
-        y, before = [], TRACKS[0].origin[row] if TRACKS[0].start[row] == 0 else None
+        y, before = [], ORIGINS[0].at[row] if ORIGINS[0].start[row] == 0 else None
         for z in walk:
             if np.isnan(z):
                 y.append(np.nan)
                 continue
-            before = TRACKS[0].origin[row] + 4.0 * z if before is None else before + 2.0 * (z + 0.3)
+            before = ORIGINS[0].at[row] + 4.0 * z if before is None else before + 2.0 * (z + 0.3)
             y.append(before)
-        x = TRACKS[2].origin[row] + np.cumsum(np.expm1(0.1 + 0.5 * gaps))
+        x = ORIGINS[2].at[row] + np.cumsum(np.expm1(0.1 + 0.5 * gaps))
         sequences.append(np.stack([y, category, x], 1))
     return sequences
 
@@ -151,7 +153,7 @@ def test_a_row_alone_has_its_pins_and_bounds(net, whole):
     alone = asked._replace(
         inputs=(asked.inputs[0][2:3],),
         first_row=2,
-        origins=tuple(t and t._replace(origin=t.origin[2:3], start=t.start[2:3]) for t in TRACKS),
+        origins=tuple(o and o._replace(at=o.at[2:3], start=o.start[2:3]) for o in ORIGINS),
         supports=(Support(asked.supports[0].low[2:3], asked.supports[0].high[2:3]), None, asked.supports[2]),
     )
     assert_same(added(sample_sequences(net, alone), first=2), whole[2 * SAMPLES : 3 * SAMPLES])
@@ -165,13 +167,11 @@ def test_several_devices_do_not_show(net, whole, monkeypatch):
 def test_each_row_may_have_facts_of_its_own(net):
     one, other = observed({1: (15.0, 1, 7.0)}), observed({3: (35.0, 4, 9.0)})
     four = [one, other, one, other]
-    joined = Observed(
-        tuple(np.concatenate([f.values[j] for f in four]) for j in range(3)),
-        tuple(np.concatenate([f.where[j] for f in four]) for j in range(3)),
-        (None, None, np.concatenate([f.most[2] for f in four])),
-        {},
-        np.array([0, 2, 6, 8, 12]),
+    fields = tuple(
+        ObservedField(*(np.concatenate([part.fields[j][of] for part in four]) for of in (0, 1)), None) for j in range(3)
     )
+    upper = np.concatenate([part.upper[2] for part in four])
+    joined = Observed(fields, (None, None, upper), (None,) * 3, np.array([0, 2, 6, 8, 12]))
     made = added(sample_sequences(net, request(observed=joined)))
     for n, sequence in enumerate(made):
         step, pins = [(1, (15.0, 1, 7.0)), (3, (35.0, 4, 9.0))][n // SAMPLES % 2]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from unspool.constraints.base import ObservedField
 from unspool.constraints.pins import Observed
 from unspool.errors import OptionError
 from unspool.generation import sampler
@@ -55,7 +56,8 @@ def request(count=ROWS, **changes):
 
 def first_steps(values, offsets):
     """A prefix: all fields of the first steps of every row."""
-    return Observed(values, tuple(np.ones(v.shape, bool) for v in values), (None,) * len(values), {}, offsets)
+    fields = tuple(ObservedField(v, np.ones(v.shape, bool), None) for v in values)
+    return Observed(fields, (None,) * len(values), (None,) * len(values), np.asarray(offsets))
 
 
 def rows(made):

@@ -55,7 +55,7 @@ def model(data: pd.DataFrame) -> us.OneToMany:
 
 @pytest.fixture(scope="module")
 def made(model: us.OneToMany) -> pd.DataFrame:
-    return model.generate(n=4000, seed=3).to_frame()
+    return model.sample(4000, seed=3).to_frame()
 
 
 def near(made: pd.Series, real: pd.Series) -> bool:
@@ -121,9 +121,9 @@ def test_the_sequence_goes_with_its_own_row(made: pd.DataFrame) -> None:
 
 
 def test_rows_do_not_depend_on_how_many_are_asked_for(model: us.OneToMany, made: pd.DataFrame) -> None:
-    few = model.generate(n=7, seed=3).to_frame()
+    few = model.sample(7, seed=3).to_frame()
     pd.testing.assert_frame_equal(few, made[:7])
-    assert not model.generate(n=7, seed=4).to_frame().equals(few)
+    assert not model.sample(7, seed=4).to_frame().equals(few)
 
 
 def test_drawn_inputs_given_back_make_the_same_sequences(model: us.OneToMany, made: pd.DataFrame) -> None:
@@ -139,14 +139,14 @@ def test_a_row_and_its_sequence_share_no_uniform(model: us.OneToMany, monkeypatc
         return sample_sequences(net, request, part)
 
     monkeypatch.setattr(jobs, "sample_sequences", watched)
-    model.generate(n=1, seed=3)
+    model.sample(1, seed=3)
     assert len(set(seeds)) == 2
 
 
 def test_a_saved_model_draws_the_same_rows(model: us.OneToMany, made: pd.DataFrame, tmp_path: Path) -> None:
     model.save(tmp_path / "m.unspool")
     loaded = us.load(tmp_path / "m.unspool")
-    pd.testing.assert_frame_equal(loaded.generate(n=7, seed=3).to_frame(), made[:7])
+    pd.testing.assert_frame_equal(loaded.sample(7, seed=3).to_frame(), made[:7])
     loaded.save(tmp_path / "again.unspool")
     assert (tmp_path / "again.unspool").read_bytes() == (tmp_path / "m.unspool").read_bytes()
 
@@ -158,8 +158,8 @@ def test_a_file_made_part_by_part_is_the_one_made_whole(
 ) -> None:
     monkeypatch.setattr(jobs, "MAX_PART_ROWS", 1024)
     one, many = tmp_path / f"one.{ending}", tmp_path / f"many.{ending}"
-    model.generate(n=1500, seed=5).save(one, long=long)
-    assert model.generate_to(many, n=1500, seed=5, long=long) == 5
+    model.sample(1500, seed=5).save(one, long=long)
+    assert model.sample_to(many, 1500, seed=5, long=long) == 5
     if ending == "csv":
         assert many.read_bytes() == one.read_bytes()
     else:
@@ -170,19 +170,19 @@ def test_a_file_made_part_by_part_is_the_one_made_whole(
 
 def test_a_stream_yields_the_same(model: us.OneToMany, made: pd.DataFrame) -> None:
     streamed = [""] * 5
-    for event in model.stream(n=5, seed=3):
+    for event in jobs.sampling_job(model._generator(), 5, jobs.GenerationOptions(seed=3)).stream():
         streamed[event.row] += event.value
     assert streamed == list(made.s[:5])
 
 
 def test_a_beam_and_a_prefix_take_drawn_inputs_too(model: us.OneToMany, made: pd.DataFrame) -> None:
-    best = model.generate(n=3, seed=3, rule=us.Beam(width=4, best=2))
+    best = model.sample(3, seed=3, rule=us.Beam(width=4, best=2))
     assert len(best) == 6
     assert best.to_frame().c.tolist() == np.repeat(made.c[:3], 2).tolist()
-    assert all(text.startswith("yz") for text in model.generate(n=3, seed=3, prefix="yz"))
-    assert [text[:1] for text in model.generate(n=2, seed=3, prefix=["x", "z"])] == ["x", "z"]
+    assert all(text.startswith("yz") for text in model.sample(3, seed=3, prefix="yz"))
+    assert [text[:1] for text in model.sample(2, seed=3, prefix=["x", "z"])] == ["x", "z"]
     with pytest.raises(SchemaError, match="one for each of the 3 rows"):
-        model.generate(n=3, prefix=["x", "z"])
+        model.sample(3, prefix=["x", "z"])
 
 
 def test_a_first_record_is_drawn_and_gone_on_from() -> None:
@@ -190,7 +190,7 @@ def test_a_first_record_is_drawn_and_gone_on_from() -> None:
     level = 100 + rng.normal(size=(60, 6)).cumsum(1)
     options = us.Training(epochs=2, batch=16)
     model = us.OneToMany(us.First(), us.Number("x", transform="difference"), training=options, verbose=False)
-    made = model.fit({"x": level.tolist()}).generate(n=20, seed=0)
+    made = model.fit({"x": level.tolist()}).sample(20, seed=0)
     table = made.to_frame()
     assert list(table) == ["first_x", "sample", "x"]
     assert np.all(np.abs(np.array(table["first_x"]) - 100) < 10)
@@ -201,10 +201,19 @@ def test_a_single_row_is_always_that_row() -> None:
     data = {"day": ["2020-02-03"], "x": [1.25], "v": [[1.0, 2.0]], "s": ["abab"]}
     options = us.Training(epochs=1, holdout=0)
     model = us.OneToMany(["day", "x", "v"], "s", network=us.Network(size=8), training=options, verbose=False).fit(data)
-    made = model.generate(n=3, seed=0).to_frame()
+    made = model.sample(3, seed=0).to_frame()
     assert made["x"] == [1.25] * 3
     assert made["v"] == [[1.0, 2.0]] * 3
     assert [str(day)[:10] for day in made["day"]] == ["2020-02-03"] * 3
+
+
+def test_no_inputs_are_no_inputs_but_those_of_sample(model: us.OneToMany) -> None:
+    for ask in (model.generate, model.stream, lambda inputs: model.generate_to(io.BytesIO(), inputs)):
+        with pytest.raises(OptionError, match=r"generate\(inputs=...\): expected a table of inputs.*use sample\(n\)"):
+            ask(None)
+    for count in (0, 2.5, True):
+        with pytest.raises(OptionError, match="a whole number, at least 1"):
+            model.sample(count)
 
 
 def test_without_a_model_of_the_inputs_the_error_says_how_to_get_one(model: us.OneToMany) -> None:
@@ -213,8 +222,8 @@ def test_without_a_model_of_the_inputs_the_error_says_how_to_get_one(model: us.O
     without.fit({"k": ["a", "b"] * 9, "s": ["x", "yx"] * 9})
     assert without.row_net_ is None
     for one in (without, us.load(next(Path(__file__).with_name("golden").glob("format-1*")))):
-        with pytest.raises(OptionError, match=r"(?s)Pass inputs; or fit again.*draw_inputs=False"):
-            one.generate(n=3)
+        with pytest.raises(OptionError, match=r"(?s)Pass inputs to generate; or fit again.*draw_inputs=False"):
+            one.sample(3)
 
 
 def test_inputs_too_wide_are_not_modelled() -> None:
@@ -231,5 +240,5 @@ def test_the_command_line_makes_a_data_set(workshop, capsysbinary) -> None:
     assert len(lines) == 41
     assert {line.split(",")[0] for line in lines[1:]} == {"Irish", "Greek"}
     target = io.BytesIO()
-    us.load(workshop.names).generate_to(target, n=40, seed=1)
+    us.load(workshop.names).sample_to(target, 40, seed=1)
     assert target.getvalue().decode().splitlines() == lines

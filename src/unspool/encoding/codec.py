@@ -334,7 +334,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         single = {
             name: list(value)
             for name, value in data.items()
-            if name in vectors and np.ndim(value) == 1 and len(value) and np.asarray(value).dtype.kind in "iuf"
+            if name in vectors and is_many(value) and len(value) and all(map(_is_number, value))
         }
         rest = [len(value) for name, value in data.items() if name not in single and is_many(value)]
         return {**data, **{name: [value] * (rest[0] if rest else 1) for name, value in single.items()}}
@@ -344,6 +344,11 @@ def encode_step(field: AnyField, column: StepColumn, examples: Examples) -> tupl
     """A step field's values for the network, and the log-Jacobian of each."""
     location, before = examples.step_location(field.name), examples.first.get(field.name)
     return column.encode(examples.steps[field.name], location, examples.offsets, before)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is one number, not a list of them."""
+    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "iuf"
 
 
 def _python(values: NDArray[Any]) -> list[Any]:

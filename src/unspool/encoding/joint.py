@@ -1,13 +1,12 @@
 """Several categories of a step as one symbol: a city lies in one state, and no other pair is generated."""
 
-import functools
 from collections import Counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.encoding.columns import Continuation, Decoded, StepColumn, SymbolColumn, ValueType
+from unspool.encoding.columns import Continuation, Decoded, StepColumn, SymbolColumn, ValueType, with_missing
 from unspool.encoding.vocabulary import Vocabulary, good_turing
 from unspool.errors import Location, SchemaError, listing
 
@@ -74,9 +73,9 @@ class JointVocabulary(SymbolColumn, StepColumn, frozen=True, tag="joint"):
             np.arange(min(self.num_symbols, MAX_SHOWN_TUPLES + 1)), Continuation(np.zeros(1, np.int64))
         )
         shown = ["/".join(map(str, one)) for one in zip(*columns.values, strict=True)]
-        return f"{self.num_symbols} combinations: {listing(shown[:MAX_SHOWN_TUPLES])}" + (
-            ", ..." if len(shown) > MAX_SHOWN_TUPLES else ""
-        )
+        more = ", ..." if len(shown) > MAX_SHOWN_TUPLES else ""
+        text = f"{self.num_symbols} combinations: {listing(shown[:MAX_SHOWN_TUPLES])}{more}".replace("\n", "\\n")
+        return with_missing(text, nullable=self.nullable)
 
     def parse(self, text: str, location: str, member: int = 0) -> Any:
         """The value of a member that is written so."""
@@ -90,11 +89,15 @@ class JointVocabulary(SymbolColumn, StepColumn, frozen=True, tag="joint"):
         before: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """(S,) int32 positions among the tuples, V for one that training never saw; nothing to add."""
-        codes = [member.positions(column) for member, column in zip(self.members, values.T, strict=True)]
-        keys, order = self._keys
-        key = self._key(codes)
-        at = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
-        return np.where(keys[at] == key, order[at], self.num_symbols).astype(np.int32), np.zeros(len(values))
+        V = self.num_symbols
+        key = np.zeros(V + len(values), np.int64)
+        for member, known, column in zip(self.members, self.table.T, values.T, strict=True):
+            code = np.concatenate([known, member.positions(column)])
+            # Numbered anew with every member: as digits of one number, many members would exceed 64 bits.
+            key = np.unique(key * (member.num_symbols + 1) + code, return_inverse=True)[1]
+        symbol = np.full(len(key), V, np.int32)
+        symbol[key[:V]] = np.arange(V)
+        return symbol[key[V:]], np.zeros(len(values))
 
     def decode(self, encoded: NDArray[Any], continuation: Continuation) -> Decoded:
         """The values of every member."""
@@ -102,19 +105,3 @@ class JointVocabulary(SymbolColumn, StepColumn, frozen=True, tag="joint"):
         unseen = [[member.num_symbols for member in self.members]]
         codes = np.concatenate([self.table, unseen])[np.asarray(encoded, np.int64)]
         return Decoded(tuple(member.lookup(column) for member, column in zip(self.members, codes.T, strict=True)))
-
-    @property
-    def _keys(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """One number for each tuple, rising, and which tuple it is."""
-        keys = self._key(list(self.table.T))
-        order = np.argsort(keys)
-        return keys[order], order
-
-    def _key(self, codes: list[NDArray[np.int32]]) -> NDArray[np.int64]:
-        """One number for tuples, the same for the same one."""
-        sizes = [member.num_symbols + 1 for member in self.members]
-        return functools.reduce(
-            lambda key, part: key * part[1] + part[0].astype(np.int64),
-            zip(codes, sizes, strict=True),
-            np.zeros(len(codes[0]), np.int64),
-        )
