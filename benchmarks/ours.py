@@ -9,7 +9,8 @@ import numpy as np
 from common import Sizes
 
 from unspool.generation.sampler import MAX_DISPATCH_STEPS, Chunk, SampleRequest, chunks
-from unspool.network.decoder import Architecture, CategoricalInput, Net
+from unspool.network.decoder import Architecture, Net
+from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.rules import PLAIN
 from unspool.options import Network
@@ -24,7 +25,7 @@ EMBEDDING = 32
 def token_net(sizes: Sizes, *, stops: bool = False) -> Net:
     """A token model of one layer, with random weights; its single input has two values."""
     shape = Architecture(
-        (CategoricalInput(2),), (Categorical(sizes.V),), (sizes.T + 1) * stops, sizes.H, EMBEDDING, Network()
+        (EventShape(symbols=2),), (Categorical(sizes.V),), (sizes.T + 1) * stops, sizes.H, EMBEDDING, Network()
     )
     return Net(np.random.default_rng(0), shape)
 

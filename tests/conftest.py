@@ -56,7 +56,7 @@ class Printed(NamedTuple):
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory):
     """A folder with two tables, the tiny models that `unspool fit` wrote for them, and what it printed."""
-    from unspool.cli import main
+    from unspool.cli.app import main
 
     folder = tmp_path_factory.mktemp("workshop")
     names = ["Aoife", "Niall", "Brigid", "Cormac", "Níamh"], ["Attis", "Chloë", "Daphne", "Hermes", "Ianthe"]

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import unspool as us
-from unspool.cli import main
+from unspool.cli.app import main
 from unspool.cli.fields import KINDS, parse_field
 from unspool.cli.wording import in_cli_syntax
 from unspool.errors import OptionError, UnspoolError
@@ -189,6 +189,8 @@ def test_a_new_kind_and_option_need_no_change_of_the_command_line(monkeypatch):
         ("wind=mean=constant", ["one of the kinds", "Write wind=number,mean=constant."]),
         ("wind=,unit=word", ["one of the kinds", "Write wind=text,unit=word."]),
         ("wind=number,transform=sqrt", ["transform", "auto, none, ", "'sqrt'"]),
+        ("wind=number,transform=gap", ["Since version 0.2.0 it is 'increment'."]),
+        ("wind=number,head=normal", ["Since version 0.2.0 it is 'distribution'."]),
         ("wind=number,mean=constnt", ["auto, learned or constant", "Did you mean 'constant'?"]),
         ("wind=number,men=constant", ["transform, distribution, bounds, mean", "Did you mean 'mean'?"]),
         ("wind=number,unit=word", ["'unit=word'", "'unit' is an option of text."]),
@@ -219,7 +221,8 @@ def test_a_wrong_field_is_refused_in_the_syntax_of_the_command_line(text, words)
         (["--category", "state,city"], "--field state=category --field city=category"),
         (["--number=wind", "--transform", "wind=log1p", "--head=wind=mixture"],
          "--field wind=number,transform=log1p,distribution=mixture"),
-        (["--mean", "r=constant"], "--field r=number,mean=constant"),
+        (["--transform", "day=gap", "--mean", "r=constant"],
+         "--field day=number,transform=increment --field r=number,mean=constant"),
         (["--unit", "abstract=word"], "--field abstract=text,unit=word"),
         (["--when", "a b"], "--field 'a b=when'"),
         (["--count"], "--field NAME=count"),
@@ -414,7 +417,7 @@ def test_a_full_disk_behind_standard_output_is_told(workshop):
 
 def test_generating_imports_nothing_that_only_training_or_tables_need(workshop):
     program = (
-        "import sys; from unspool.cli import main;"
+        "import sys; from unspool.cli.app import main;"
         f"code = main(['generate', {str(workshop.names)!r}, '-i', 'country=Irish', '--seed', '1']);"
         "print(sorted({'optax', 'pandas', 'polars', 'pyarrow', 'matplotlib', 'narwhals'} & set(sys.modules)), code)"
     )
@@ -435,7 +438,7 @@ def test_inspect_shows_fields_sizes_and_training(run, workshop):
 
 def test_inspect_answers_in_json_and_imports_no_jax(workshop):
     program = (
-        "import sys; from unspool.cli import main;"
+        "import sys; from unspool.cli.app import main;"
         f"main(['inspect', {str(workshop.names)!r}, '--json']); assert 'jax' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -7,6 +7,7 @@ import pytest
 
 import unspool as us
 from unspool import pipeline
+from unspool.encoding.fit import gather_fitted
 from unspool.training.scoring import score_all
 
 
@@ -34,7 +35,7 @@ def fitted():
         seen.model = us.OneToMany("k", us.Number("rain", distribution="mixture"), **options, verbose=False)
         seen.table = {"k": ["a", "b"] * 30, "rain": rain}
         seen.model.fit(seen.table)
-    encoded = seen.model.codec_.encode(seen.model.codec_.gather(seen.table))
+    encoded = seen.model.codec_.encode(gather_fitted(seen.model.codec_, seen.table))
     seen.rows, seen.validation_rows = pipeline.validation_split(encoded, 0.1, 0)
     seen.encoded = encoded
     return seen

@@ -9,8 +9,8 @@ import pytest
 
 import unspool as us
 from unspool.config import Summary, ValidationRound
-from unspool.dataset.examples import gather
-from unspool.encoding.codec import Codec
+from unspool.dataset.gather import gather
+from unspool.encoding.fit import fit_codec
 from unspool.errors import FileError, MissingExtra, OptionError
 from unspool.plots.panels import BANDS, layout
 from unspool.plots.sequences import plot_sequences
@@ -22,7 +22,7 @@ RNG = np.random.default_rng(0)
 
 def sequences(data, given, columns, lengths, **roles):
     """Sequences as a model fitted to `data` might generate them."""
-    codec = Codec.fit(*gather(data, **roles))
+    codec = fit_codec(*gather(data, **roles))
     table = codec.read_inputs(given)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     samples = len(lengths) // len(table)

@@ -7,7 +7,7 @@ from unspool.dataset.clusters import LENGTHS_PER_CLUSTER, independent_clusters
 from unspool.dataset.examples import Examples
 from unspool.evaluation.samples.build import comparable_sets
 from unspool.schema.fields import Category, Number, Schema
-from unspool.training.selection import clustered_sums
+from unspool.training.trial import clustered_sums
 
 LENGTH = 10
 

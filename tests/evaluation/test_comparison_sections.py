@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from unspool.dataset.examples import gather
+from unspool.dataset.gather import gather
 from unspool.dataset.windows import windows
 from unspool.evaluation.baselines.simulated import training_at_random
 from unspool.evaluation.document import Section

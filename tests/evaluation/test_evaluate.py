@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 import unspool as us
+from unspool.encoding.fit import gather_fitted
 from unspool.errors import DataError, OptionError, SchemaError
 from unspool.evaluation.samples.generate import generate_like
 from unspool.report.report import read_report
-from unspool.training.train_step import score_all
+from unspool.training.scoring import score_all
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +62,7 @@ def test_every_baseline_scores_every_field(report):
 def test_nats_by_position_add_up_to_those_of_the_fields(model, report):
     nats, *_ = report.section("drift").parts
     codec = model.codec_
-    bands = score_all(model.net_, codec.encode(codec.gather(TEST)), (1, 2, 4))
+    bands = score_all(model.net_, codec.encode(gather_fitted(codec, TEST)), (1, 2, 4))
     whole = model.log_prob_by_field(TEST)
     sign = [field.name for field in codec.schema.steps].index("sign")  # a symbol: it has no Jacobian
     np.testing.assert_allclose(bands[..., sign].sum(1), whole[:, sign], rtol=1e-5)
@@ -147,7 +148,7 @@ def test_an_extra_that_is_missing_leaves_its_sections_out_and_is_named(model, mo
 
 def test_what_is_made_for_examples_has_their_form(model):
     codec = model.codec_
-    examples = codec.gather(TEST)
+    examples = gather_fitted(codec, TEST)
     paths, drawn, ended = generate_like(model.net_, codec, examples, codec.encode(examples), 3, 0)
     assert len(paths) == len(drawn) == len(ended) == 90
     again = codec.encode(paths)

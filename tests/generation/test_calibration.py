@@ -7,24 +7,20 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from unspool.dataset.examples import gather
-from unspool.encoding.codec import Codec
-from unspool.evaluation.figures import kolmogorov_smirnov
+from unspool.dataset.gather import gather
+from unspool.encoding.fit import fit_codec
+from unspool.evaluation.samples.statistics import kolmogorov_smirnov
 from unspool.generation import calibration
-from unspool.generation.calibration import (
-    HALF_SHIFT_COUNT,
-    calibrate,
-    calibration_rows,
-    logit_shift,
-    match_marginals,
-)
+from unspool.generation.calibration import HALF_SHIFT_COUNT, calibrate, calibration_rows, logit_shift, match_marginals
 from unspool.generation.sampler import SampleRequest, sample_sequences
 from unspool.network.build import architecture_of
-from unspool.network.decoder import Architecture, CategoricalInput, Net
+from unspool.network.decoder import Architecture, Net
+from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
-from unspool.network.distributions.mixture import Mixture, Normal
+from unspool.network.distributions.mixture import Mixture
 from unspool.network.distributions.multilabel import BernoulliMixture
+from unspool.network.distributions.normal import Normal
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.rules import PLAIN
 from unspool.network.survival import life_table
@@ -39,7 +35,7 @@ LENGTHS = np.random.default_rng(0).choice([1, 3, 4, 9], 400, p=[0.2, 0.4, 0.3, 0
 
 def network(lengths):
     """A network that began at the life table of some lengths, and whose state has led it far away from there."""
-    shape = Architecture((CategoricalInput(3),), (Categorical(4), Normal()), 11, 8, 5, Network(dropout=0.0))
+    shape = Architecture((EventShape(symbols=3),), (Categorical(4), Normal()), 11, 8, 5, Network(dropout=0.0))
     fresh = Net(np.random.default_rng(0), shape)
     hazard = life_table(lengths, 11)
     bias = jnp.asarray(np.log(hazard / (1 - hazard)) + 0.7, jnp.float32)
@@ -117,7 +113,7 @@ def test_long_sequences_are_made_from_fewer_inputs():
 def holes():
     """Rain, that is missing or zero at times and reads itself; lengths are all the same."""
     dist = WithMissing(PointMasses(Mixture(2), (0.0, 1.5)))
-    shape = Architecture((CategoricalInput(3),), (dist,), 0, 8, 5, Network(dropout=0.0))
+    shape = Architecture((EventShape(symbols=3),), (dist,), 0, 8, 5, Network(dropout=0.0))
     return jax.tree.map(lambda w: 2 * w, Net(np.random.default_rng(1), shape))
 
 
@@ -169,7 +165,7 @@ def fitted():
     """A codec with letters, lengths and a number that starts somewhere; and its encoded examples."""
     table = {"k": ["a", "b"] * 20, "x": [[3.0, 4.0, 4.0], [5.0, 6.0]] * 20}
     schema, examples = gather(table, inputs=["k", First()], sequence=Number("x", "difference", "mixture"))
-    codec = Codec.fit(schema, examples)
+    codec = fit_codec(schema, examples)
     return codec, codec.encode(examples), examples.first
 
 
@@ -197,6 +193,6 @@ def blocks(seed, rows):
 
 def test_where_nothing_is_counted_nothing_is_generated(fitted, monkeypatch):
     monkeypatch.setattr(calibration, "sample_sequences", None)
-    shape = Architecture((CategoricalInput(3),), (Categorical(4), Normal()), 0, 8, 5, Network(dropout=0.0))
+    shape = Architecture((EventShape(symbols=3),), (Categorical(4), Normal()), 0, 8, 5, Network(dropout=0.0))
     net = Net(np.random.default_rng(0), shape)
     assert calibrate(net, *fitted, seed=0) is net

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from unspool.network.decoder import Architecture, Net
-from unspool.network.distributions.base import Event
+from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.normal import Normal
 from unspool.options import Network
@@ -38,7 +38,7 @@ def made(examples, steps, seed):
 @pytest.fixture(scope="session")
 def small():
     """`net()` is always new, since an update takes its arrays away; dropout is on, so that its keys matter."""
-    shape = Architecture((Event(symbols=3),), (Categorical(3), Normal()), 8, 6, 4, Network(dropout=0.25))
+    shape = Architecture((EventShape(symbols=3),), (Categorical(3), Normal()), 8, 6, 4, Network(dropout=0.25))
     train, validation = [made(40, 6, 0), made(13, 4, 1)], [made(20, 6, 2)]
     steps = [sum(int(bucket.lengths.sum()) for bucket in part) for part in (train, validation)]
     config = UpdateConfig("teacher", 1.0, 0.0)

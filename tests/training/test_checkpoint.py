@@ -11,14 +11,7 @@ from unspool import modelfile
 from unspool.encoding.codec import Encoded
 from unspool.errors import CheckpointMismatch, CorruptFile, FileError, TrainingError
 from unspool.options import Training
-from unspool.training.checkpoint import (
-    FILE_NAME,
-    Checkpoint,
-    CheckpointState,
-    arrays_by_name,
-    fingerprint,
-    from_arrays,
-)
+from unspool.training.checkpoint import FILE_NAME, Checkpoint, CheckpointState, arrays_by_name, fingerprint, from_arrays
 from unspool.training.train_step import new_train_state
 from unspool.training.trainer import train
 

@@ -9,7 +9,7 @@ import pytest
 
 from unspool.encoding.codec import Encoded
 from unspool.network.decoder import Architecture, Net
-from unspool.network.distributions.base import Event
+from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture
@@ -43,7 +43,7 @@ LENGTHS = np.tile([3, 5, 8], 200)
 
 def plain(dist, data):
     """A fresh network that has begun, and whose hidden state says nothing."""
-    shape = Architecture((Event(symbols=2),), (Categorical(3), dist), 10, 6, 4, Network(dropout=0.0))
+    shape = Architecture((EventShape(symbols=2),), (Categorical(3), dist), 10, 6, 4, Network(dropout=0.0))
     net = initialize_from_data(Net(np.random.default_rng(0), shape), data)
     silent = lambda net: (net.outputs.A, net.outputs.B, net.stop[0])  # noqa: E731
     return eqx.tree_at(silent, net, (0 * net.outputs.A, tuple(0 * b for b in net.outputs.B), 0 * net.stop[0]))
@@ -124,7 +124,7 @@ def test_a_fresh_network_has_that_hazard():
 
 def test_where_lengths_do_not_vary_there_is_no_hazard_to_begin():
     data = encoded(np.full(40, 4))
-    shape = Architecture((Event(symbols=2),), (Categorical(3), Normal()), 0, 6, 4, Network(dropout=0.0))
+    shape = Architecture((EventShape(symbols=2),), (Categorical(3), Normal()), 0, 6, 4, Network(dropout=0.0))
     net = initialize_from_data(Net(np.random.default_rng(0), shape), data)
     assert net.stop is None
     assert jnp.isfinite(net.outputs.b).all()

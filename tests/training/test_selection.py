@@ -5,28 +5,24 @@ import numpy as np
 import pytest
 
 import unspool as us
-from unspool.dataset.examples import Examples, gather, open_transforms
-from unspool.encoding.codec import Codec
+from unspool.dataset.examples import Examples
+from unspool.dataset.gather import gather, open_transforms
+from unspool.dataset.roles import parse_roles
+from unspool.encoding.fit import fit_codec
 from unspool.errors import OptionError
-from unspool.network.distributions.mixture import Normal
+from unspool.network.distributions.normal import Normal
 from unspool.network.distributions.zero_mean import ZeroMean
 from unspool.options import Network, Training
 from unspool.schema.fields import Category, Number
-from unspool.training.selection import (
-    MIN_MEAN_CLUSTERS,
-    best_candidate,
-    candidates,
-    select_fields,
-    with_constant_means,
-)
+from unspool.training.selection import MIN_MEAN_CLUSTERS, best_candidate, candidates, select_fields, with_constant_means
 
 RNG = np.random.default_rng(3)
 
 
 def selected(table, sequence, training=None):
     schema, examples = gather(table, inputs="k", sequence=sequence)
-    codec = Codec.fit(schema, examples)
-    open_ = open_transforms(schema, table, "k", sequence)
+    codec = fit_codec(schema, examples)
+    open_ = open_transforms(schema, parse_roles("k", sequence))
     options = {"network": Network(), "training": training or Training(), "seed": 0}
     return select_fields(codec, examples, codec.encode(examples), np.arange(len(examples)), open_, **options)
 
@@ -44,7 +40,7 @@ def test_a_trial_finds_momentum_and_leaves_what_returns_to_its_mean():
         level[:, t] += 0.75 * level[:, t - 1]
     origin = 5 * RNG.normal(size=(150, 1)) + speed.cumsum(1)
     schema, lines = selected({"k": np.arange(150) % 2, "x": origin.tolist(), "y": level.tolist()}, ["x", "y"])
-    assert [field.transform for field in schema.steps] == ["difference", "standardise"]
+    assert [field.transform for field in schema.steps] == ["difference", "standardize"]
     assert len(lines) == 1
 
 
@@ -52,10 +48,10 @@ def test_what_the_user_says_stays_and_short_fits_have_no_trial():
     said = Number("x", "log1p")
     table = {"k": np.arange(150) % 2, "x": (10 + RNG.normal(size=(150, 10)).cumsum(1)).tolist()}
     schema, _ = gather(table, inputs="k", sequence=said)
-    open_ = open_transforms(schema, table, "k", said)
+    open_ = open_transforms(schema, parse_roles("k", said))
     assert open_ == set()
     assert candidates(schema.steps[0], open_, steps(np.arange(9.0))) == schema.steps
-    assert open_transforms(gather(table, inputs="k", sequence="x")[0], table, "k", "x") == {"x"}
+    assert open_transforms(gather(table, inputs="k", sequence="x")[0], parse_roles("k", "x")) == {"x"}
     for training in (Training(epochs=3), Training(seconds=5.0), Training(holdout=0)):
         assert selected(table, "x", training)[1] == []
 
@@ -66,8 +62,8 @@ def steps(values, name="x"):
 
 
 def test_candidates_have_the_distribution_of_the_default_so_that_masses_and_densities_never_compare():
-    for distribution in ("discretised", "mixture"):
-        found = candidates(Number("x", "standardise", distribution), {"x"}, steps(np.arange(9.0)))
+    for distribution in ("discretized", "mixture"):
+        found = candidates(Number("x", "standardize", distribution), {"x"}, steps(np.arange(9.0)))
         assert len(found) > 1
         assert {field.distribution for field in found} == {distribution}
     walk = Number("x", "difference", "mixture")
@@ -76,21 +72,21 @@ def test_candidates_have_the_distribution_of_the_default_so_that_masses_and_dens
 
 def test_differences_are_tried_where_a_number_moves_slowly_and_returns_where_it_is_positive_too():
     slow, fast = np.sin(np.arange(200.0) / 9), RNG.normal(size=200)
-    assert transforms(slow) == {"standardise", "difference"}
-    assert transforms(fast) == {"standardise"}
-    assert transforms(slow + 2) == {"standardise", "log1p", "difference", "log_return"}
-    assert transforms(np.round(9 * slow), "discretised") == {"standardise", "difference"}
-    assert transforms(slow, bounds=(-2.0, 2.0)) == {"standardise"}
+    assert transforms(slow) == {"standardize", "difference"}
+    assert transforms(fast) == {"standardize"}
+    assert transforms(slow + 2) == {"standardize", "log1p", "difference", "log_return"}
+    assert transforms(np.round(9 * slow), "discretized") == {"standardize", "difference"}
+    assert transforms(slow, bounds=(-2.0, 2.0)) == {"standardize"}
 
 
 def transforms(values, distribution="mixture", bounds="auto"):
-    field = Number("x", "standardise", distribution, bounds)
+    field = Number("x", "standardize", distribution, bounds)
     return {option.transform for option in candidates(field, {"x"}, steps(values))}
 
 
 # ---- means ---------------------------------------------------------------------------------------------------------
 
-LEARNED = Number("x", "standardise", "mixture")
+LEARNED = Number("x", "standardize", "mixture")
 CONSTANT = msgspec.structs.replace(LEARNED, mean="constant")
 
 
@@ -109,7 +105,7 @@ def test_a_mean_is_in_doubt_where_the_value_before_says_nothing_of_it():
 
 @pytest.mark.parametrize(
     "field",
-    [Number("x", mean="learned"), CONSTANT, Number("x", "standardise", "histogram"), Category("x")],
+    [Number("x", mean="learned"), CONSTANT, Number("x", "standardize", "histogram"), Category("x")],
     ids=lambda field: f"{field.kind} {getattr(field, 'mean', '')}",
 )
 def test_it_is_not_where_the_user_decided_or_there_is_no_such_mean(field):
@@ -167,14 +163,14 @@ def numbers(effect, examples=200, length=20):
 
 @pytest.mark.parametrize(("effect", "mean"), [(0.0, "constant"), (0.5, "auto")])
 def test_a_trial_keeps_a_mean_that_follows_another_field_and_no_other(effect, mean):
-    schema, _ = selected(numbers(effect), [Category("side"), Number("x", "standardise", "normal")])
+    schema, _ = selected(numbers(effect), [Category("side"), Number("x", "standardize", "normal")])
     assert schema.steps[1].mean == mean
 
 
 def test_a_fit_with_a_selected_constant_mean_is_the_fit_of_who_says_so(tmp_path):
     """To the bit; and the file keeps it."""
     options = {"network": Network(size=8), "training": Training(epochs=120, patience=1, draw_inputs=False)}
-    fields = [Number("x", "standardise", "normal", mean=mean) for mean in ("auto", "constant")]
+    fields = [Number("x", "standardize", "normal", mean=mean) for mean in ("auto", "constant")]
     models = [us.OneToMany("k", field, **options, verbose=False).fit(numbers(0.0)) for field in fields]
     assert [model.schema_.steps[0].mean for model in models] == ["constant"] * 2
     one, other = (model.log_prob(numbers(0.0)) for model in models)

@@ -13,9 +13,10 @@ import json, sys
 import jax
 import numpy as np
 from unspool.runtime.devices import available, put_on_devices
-from unspool.network.distributions.mixture import Normal
+from unspool.network.distributions.normal import Normal
 from unspool.network.distributions.categorical import Categorical
-from unspool.network.decoder import Architecture, CategoricalInput, Net
+from unspool.network.decoder import Architecture, Net
+from unspool.network.distributions.base import EventShape
 from unspool.options import Network
 from unspool.training.batching import Bucket
 from unspool.training.sharding import Sharding
@@ -25,7 +26,7 @@ from unspool.training.train_step import UpdateBatch, UpdateConfig, copy_tree, ne
 shards, K, B, T = int(sys.argv[1]), 50, 64, 4
 sharding = Sharding(min(available(), shards), shards)
 rng = np.random.default_rng(0)
-shape = Architecture((CategoricalInput(3),), (Categorical(3), Normal()), 3, 6, 4, Network(dropout=0.25))
+shape = Architecture((EventShape(symbols=3),), (Categorical(3), Normal()), 3, 6, 4, Network(dropout=0.25))
 config = UpdateConfig("scheduled", 1.0, 0.0)
 values = rng.integers(0, 3, (K, B, T)).astype(np.int32), rng.normal(size=(K, B, T)).astype(np.float32)
 data = Bucket((rng.integers(0, 3, (K, B)).astype(np.int32),), values, rng.integers(0, T, (K, B)).astype(np.int32))

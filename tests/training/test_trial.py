@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from unspool.dataset.examples import gather
-from unspool.encoding.codec import Codec
+from unspool.dataset.gather import gather
+from unspool.encoding.fit import fit_codec
 from unspool.schema.fields import Number
 from unspool.training.trial import TRIAL_HOLDOUT, clustered_sums, run_trial
 
@@ -18,10 +18,10 @@ def test_candidates_are_compared_in_the_same_units_on_what_they_were_not_trained
     """A log-normal number on two axes: its nats are in original units, so that those on logarithms are more."""
     rng = np.random.default_rng(0)
     x = np.exp(rng.normal(size=(120, 15)))
-    field = Number("x", "standardise", "normal")
+    field = Number("x", "standardize", "normal")
     schema, examples = gather({"k": np.arange(120) % 2, "x": x.tolist()}, inputs="k", sequence=field)
     logs = Number("x", "log1p", "normal")
-    codec = Codec.fit(schema, examples)
+    codec = fit_codec(schema, examples)
     steps, (nats,) = run_trial(codec, examples, codec.encode(examples), np.arange(100), ((field, logs),), 0)
     assert steps.tolist() == [15] * round(TRIAL_HOLDOUT * 100)
     gain = nats[logs] - nats[field]

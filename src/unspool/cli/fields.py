@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from unspool.errors import OptionError
+from unspool.options import renamed
 from unspool.schema.fields import AnyField, Field
 
 KINDS: dict[str, type[Field]] = {kind.__name__.lower(): kind for kind in get_args(AnyField)}
@@ -98,7 +99,7 @@ def parse_value(location: str, text: str, kind: Any) -> Any:
     for candidate in (text, *([None] if text == "none" else []), *([parts] if ":" in text else [])):
         with contextlib.suppress(msgspec.ValidationError):
             return msgspec.convert(candidate, kind, strict=False)
-    raise OptionError(location, expected_values(kind), repr(text), nearest(text, _accepted(kind)))
+    raise OptionError(location, expected_values(kind), repr(text), renamed(text) or nearest(text, _accepted(kind)))
 
 
 def expected_values(kind: Any) -> str:
@@ -176,7 +177,9 @@ def _wrong_option(location: str, kind: str, part: str, twice: bool) -> OptionErr
     if not known:
         return OptionError(location, f"no options of the kind {kind}", repr(part))
     owners = [name for name, other in KINDS.items() if option in options_of(other)]
-    hint = f"{option!r} is an option of {' and '.join(owners)}." if owners else nearest(option, known)
+    hint = (
+        f"{option!r} is an option of {' and '.join(owners)}." if owners else renamed(option) or nearest(option, known)
+    )
     return OptionError(
         location, f"OPTION=VALUE, OPTION one of {', '.join(known)}", repr(part), hint if option not in known else ""
     )

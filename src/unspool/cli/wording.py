@@ -8,7 +8,7 @@ from typing import Any
 
 from unspool.cli.fields import KINDS, split_commas
 from unspool.errors import OptionError, UnspoolError
-from unspool.options import Beam, Network, Sampling, Training
+from unspool.options import RENAMED, Beam, Network, Sampling, Training
 
 FIRST_KINDS = {"transform": "number", "head": "number", "mean": "number", "unit": "text"}
 """Removed flags for an option of a column, and the kind that they implied."""
@@ -75,7 +75,7 @@ def new_spelling(words: Sequence[str]) -> OptionError | None:
                 field[0] = flag
             else:
                 field[0] = field[0] or FIRST_KINDS[flag]
-                field.append(f"{'distribution' if flag == 'head' else flag}={choice or 'VALUE'}")
+                field.append(f"{RENAMED.get(flag, flag)}={RENAMED.get(choice, choice) or 'VALUE'}")
     if not flags:
         return None
     wanted = " ".join(f"--field {shlex.quote(f'{name}=' + ','.join(parts))}" for name, parts in fields.items())

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from unspool.dataset.examples import gather
-from unspool.encoding.codec import Codec
+from unspool.dataset.gather import gather
+from unspool.encoding.fit import fit_codec, gather_fitted
 from unspool.evaluation.baselines.garch import WindowedGarch
 from unspool.evaluation.baselines.likelihoods import LikelihoodTask, baseline_scores, best_neighbours
 from unspool.evaluation.samples.build import scorable_set, targets_of
@@ -31,8 +31,8 @@ def records(count, seed):
 
 def task_of(gathered, held_out, *, stops):
     schema, train = gathered
-    codec = Codec.fit(schema, train)
-    sets = (scorable_set(codec, part, codec.encode(part)) for part in (train, codec.gather(held_out)))
+    codec = fit_codec(schema, train)
+    sets = (scorable_set(codec, part, codec.encode(part)) for part in (train, gather_fitted(codec, held_out)))
     return LikelihoodTask(*sets, targets_of(codec), stops, 0)
 
 

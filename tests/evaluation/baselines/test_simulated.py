@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from unspool.dataset.examples import gather
-from unspool.encoding.codec import Codec
+from unspool.dataset.gather import gather
+from unspool.encoding.fit import fit_codec, gather_fitted
 from unspool.evaluation.baselines.simulated import (
     autoregressive_sequences,
     block_bootstrap,
@@ -32,8 +32,8 @@ def chains(n, seed, slope=0.9):
 
 def parts(train, test, inputs):
     schema, examples = gather(train, id="id", order="t", inputs=inputs, sequence=["day", Number("x")])
-    codec = Codec.fit(schema, examples)
-    held = codec.gather(test)
+    codec = fit_codec(schema, examples)
+    held = gather_fitted(codec, test)
     known, asked = (scorable_set(codec, one, codec.encode(one)) for one in (examples, held))
     return comparable_sets(schema, examples)[0], known, asked, targets_of(codec)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unspool.dataset.examples import Examples
-from unspool.encoding.codec import Codec
+from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError
 from unspool.evaluation.samples.build import comparable_sets, comparison_of, scorable_set, targets_of
 from unspool.evaluation.samples.sample_set import ABSENT
@@ -71,7 +71,7 @@ def test_a_scorable_set_holds_codes_of_the_model_increments_and_members_and_is_t
     schema = Schema(
         (Category("k"),), (Number("day", "gap"), Category("s"), Flags("both", ["f", "g"])), "records", "long", "i"
     )
-    codec = Codec.fit(schema, data.take(np.array([0, 1])))
+    codec = fit_codec(schema, data.take(np.array([0, 1])))
     samples = scorable_set(codec, data, codec.encode(data))
     assert [(one.symbols, one.increments, one.members) for one in targets_of(codec)] == [
         (None, True, ()), (3, False, ()), (None, False, ("f", "g")),

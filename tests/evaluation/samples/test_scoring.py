@@ -4,12 +4,7 @@ import numpy as np
 import pytest
 
 from unspool.evaluation.document import ALL_FIELDS
-from unspool.evaluation.samples.scoring import (
-    MIN_SEQUENCES_PER_BAND,
-    BandScores,
-    PositionScores,
-    nll_by_position,
-)
+from unspool.evaluation.samples.scoring import MIN_SEQUENCES_PER_BAND, BandScores, PositionScores, nll_by_position
 from unspool.evaluation.sections.drift import drift, nll_flags
 
 BANDS = [(0, 1), (1, 2), (2, 4), (4, 8)]

@@ -59,7 +59,7 @@ def test_prices_become_returns_by_their_transform(samples_of):
     samples = samples_of(p=[[1.0, np.e, np.e], [2.0, 4.0]])
     np.testing.assert_allclose(returns_of(samples, "p", "log_return"), [np.nan, 1, 0, np.nan, np.log(2)])
     np.testing.assert_allclose(returns_of(samples, "p", "difference"), [np.nan, np.e - 1, 0, np.nan, 2])
-    assert returns_of(samples, "p", "standardise") is samples.numbers["p"]
+    assert returns_of(samples, "p", "standardize") is samples.numbers["p"]
 
 
 def test_kurtosis_is_that_of_scipy():
