@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 import unspool as us
+<<<<<<< HEAD
 from unspool.encoding.fit import gather_fitted
+||||||| 017f265
+=======
+from unspool.encoding.codec import Codec
+>>>>>>> 29fef2410298b2a3c83547bc61c10206364ae4e2
 from unspool.errors import DataError, OptionError, SchemaError
 from unspool.evaluation.samples.generate import generate_like
 from unspool.report.report import read_report
@@ -128,6 +133,13 @@ def test_too_little_data_is_refused_with_what_it_takes(model):
         model.evaluate(records(1, 3), train=TRAIN)
     with pytest.raises(OptionError, match="at least 1"):
         model.evaluate(TEST, samples=0)
+
+
+def test_training_and_test_data_are_encoded_once(model, monkeypatch):
+    encode, seen = Codec.encode, []
+    monkeypatch.setattr(Codec, "encode", lambda codec, examples: seen.append(len(examples)) or encode(codec, examples))
+    model.evaluate(TEST, train=TRAIN, samples=2)
+    assert sorted(seen) == [30, 60]
 
 
 def test_a_report_fits_no_feedings_any_more_and_says_who_does(model):

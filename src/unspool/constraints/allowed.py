@@ -1,5 +1,6 @@
 """What a caller allows to be sampled: some of the values of a category, a range of a number."""
 
+from unspool.encoding.fit import fit_codec
 from collections.abc import Mapping
 from typing import Any
 

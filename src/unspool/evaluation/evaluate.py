@@ -124,19 +124,21 @@ def _compare(
 def forecasts_of_baselines(comparison: Comparison, task: LikelihoodTask, neighbours: int) -> dict[str, SampleSet]:
     """By name, the forecasts of all baselines, as many for each held-out input as the model generated.
 
+    There are none where the steps hold no numbers, because only numbers are scored.
+
     Args:
         comparison: real and generated sequences.
         task: the same training and held-out sequences as scorable sets.
         neighbours: of the baseline "nearest input".
     """
     train, rows, samples, seed = comparison.train, len(comparison.real), comparison.samples, task.seed
+    if not comparison.real.numbers:
+        return {}
     near = look_up(task.test, task.train, seed).first(neighbours)
-    found = {
+    return {
         "training at random": training_at_random(train, rows, samples, seed),
         NEAREST_NAME: nearest_sequences(train, near, samples, seed),
         "independent steps": independent_steps(train, rows, samples, seed),
+        "AR(1)": autoregressive_sequences(train, task.train, task.test, task.targets, samples, seed),
+        "block bootstrap": block_bootstrap(train, rows, samples, seed),
     }
-    if comparison.real.numbers:
-        sets = train, task.train, task.test
-        found["AR(1)"] = autoregressive_sequences(*sets, task.targets, samples, seed)
-    return found | {"block bootstrap": block_bootstrap(train, rows, samples, seed)}

@@ -110,11 +110,7 @@ def area(low: Reals, high: Reals, clusters: Codes) -> Measured:
 
 @answers("detector", "Can a classifier tell generated sequences from real ones?")
 def detector(comparison: Comparison, seed: int) -> Findings:
-    """Held-out sequences against as many generated ones.
-
-    Raises:
-        MissingExtra: scikit-learn is not installed.
-    """
+    """Held-out sequences against as many generated ones."""
     if lacking := too_few(comparison.real):
         return Findings("It takes {}; there are {}.".format(*lacking), available=False)
     found = detect(comparison.real, comparison.one_each, seed)

@@ -44,9 +44,6 @@ def forecasts(comparison: Comparison, seed: int) -> Findings:
     """Proper scores of generated sequences as forecasts of the held-out sequences, and of the baselines' forecasts.
 
     All are scored at the same steps: those where each of them has values.
-
-    Raises:
-        MissingExtra: scoringrules or SciPy is not installed.
     """
     if reason := why_no_forecasts(comparison):
         return Findings(reason, available=False)

@@ -24,9 +24,6 @@ def transfer(comparison: Comparison, seed: int) -> Findings:
 
     Both learners are the same gradient-boosted trees on the same summaries, from as many sequences with the same
     inputs, and both are judged on the same held-out real sequences (Esteban, Hyland & Rätsch 2017, arXiv:1706.02633).
-
-    Raises:
-        MissingExtra: scikit-learn is not installed.
     """
     train, real = comparison.train, comparison.real
     if (fewest := min(len(train), len(real))) < MIN_SEQUENCES_FOR_TRANSFER:
