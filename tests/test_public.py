@@ -63,6 +63,8 @@ def test_asking_for_errors_imports_nothing_heavy():
 
 
 def test_help_imports_no_jax_nor_anything_else_that_is_heavy():
-    modules = imported_by("-c", "import sys; sys.argv = ['unspool', '--help']; from unspool.cli.app import main; main()")
+    modules = imported_by(
+        "-c", "import sys; sys.argv = ['unspool', '--help']; from unspool.cli.app import main; main()"
+    )
     # The command line itself is made of these.
     assert not modules & (HEAVY - {"rich", "msgspec"})

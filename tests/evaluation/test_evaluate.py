@@ -4,12 +4,8 @@ import numpy as np
 import pytest
 
 import unspool as us
-<<<<<<< HEAD
-from unspool.encoding.fit import gather_fitted
-||||||| 017f265
-=======
 from unspool.encoding.codec import Codec
->>>>>>> 29fef2410298b2a3c83547bc61c10206364ae4e2
+from unspool.encoding.fit import gather_fitted
 from unspool.errors import DataError, OptionError, SchemaError
 from unspool.evaluation.samples.generate import generate_like
 from unspool.report.report import read_report

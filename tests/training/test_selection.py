@@ -148,7 +148,7 @@ def test_the_mean_is_that_of_the_distribution_that_was_chosen():
     field, lines = best_candidate(among, np.full(MIN_MEAN_CLUSTERS, 10), nats)
     assert field == among[3]
     assert [line.split(",")[0] for line in lines] == [
-        "x: mixture on log1p in place of mixture on standardise",
+        "x: mixture on log1p in place of mixture on standardize",
         "x: constant mean; a learned one is worth -0.0500 nats a step in a trial",
     ]
 

@@ -10,7 +10,7 @@ from unspool.training.trial import TRIAL_HOLDOUT, clustered_sums, run_trial
 
 def test_windows_that_overlap_are_one_cluster_and_other_sequences_are_each_their_own():
     scores = np.arange(8.0).reshape(4, 2)
-    assert clustered_sums(scores, np.array([0, 19, 20, 45]), 20).tolist() == [[2.0, 4.0], [4.0, 5.0], [6.0, 7.0]]
+    assert clustered_sums(scores, np.array([0, 39, 40, 85]), 20).tolist() == [[2.0, 4.0], [4.0, 5.0], [6.0, 7.0]]
     assert clustered_sums(scores, None, 0) is scores
 
 
