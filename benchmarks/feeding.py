@@ -15,7 +15,7 @@ import unspool as us
 from benchmarks.results.tasks import TASKS, Task
 from unspool.dataset.clusters import independent_clusters
 from unspool.dataset.examples import Examples
-from unspool.encoding.fit import gather_fitted
+from unspool.dataset.gather import gather_fitted
 from unspool.evaluation.samples.build import comparison_of
 from unspool.evaluation.samples.generate import generate_like
 from unspool.evaluation.samples.proper_scores import energy_score

@@ -16,8 +16,9 @@ from unspool.network.distributions.rules import PLAIN
 from unspool.options import Network
 from unspool.runtime.devices import put_on_devices
 from unspool.training.batching import Bucket, segment_steps
+from unspool.training.defaults import UpdateConfig
 from unspool.training.sharding import choose_sharding
-from unspool.training.train_step import UpdateBatch, UpdateConfig, copy_tree, new_train_state, update
+from unspool.training.train_step import UpdateBatch, copy_tree, new_train_state, update
 
 EMBEDDING = 32
 

@@ -7,7 +7,7 @@ import pytest
 
 import unspool as us
 from unspool import pipeline
-from unspool.encoding.fit import gather_fitted
+from unspool.dataset.gather import gather_fitted
 from unspool.training.scoring import score_all
 
 

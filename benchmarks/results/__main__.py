@@ -18,7 +18,7 @@ from benchmarks.results import page
 from benchmarks.results.criteria import Judged
 from benchmarks.results.parmodel import figures_of_parmodel, figures_of_unspool
 from benchmarks.results.tasks import TASKS, Task
-from unspool.encoding.fit import gather_fitted
+from unspool.dataset.gather import gather_fitted
 from unspool.evaluation.samples.generate import generate_like
 from unspool.model import OneToMany
 

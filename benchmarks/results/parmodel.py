@@ -15,7 +15,7 @@ import pandas as pd
 
 from benchmarks.results.tasks import Task
 from unspool.dataset.examples import Examples
-from unspool.encoding.fit import gather_fitted
+from unspool.dataset.gather import gather_fitted
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.evaluation.baselines.likelihoods import LikelihoodTask, best_neighbours
 from unspool.evaluation.evaluate import comparison_sections, forecasts_of_baselines

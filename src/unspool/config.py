@@ -1,14 +1,17 @@
 """What a model file says besides the weights, so that `unspool inspect` reads it without importing JAX."""
 
+import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from unspool import modelfile
 from unspool.encoding.codec import Codec
+from unspool.encoding.encoded import Encoded
 from unspool.options import Network, Training
 from unspool.schema.fields import AnyField, Field, First
 from unspool.tables.table import TableKind
@@ -219,3 +222,15 @@ def versions() -> dict[str, str]:
     """What the numbers of a fit may depend on besides its data and options."""
     packages = {name: importlib.metadata.version(name) for name in ("unspool", "jax", "numpy")}
     return packages | {"python": platform.python_version()}
+
+
+def fingerprint(encoded: Encoded, **settings: Any) -> dict[str, str]:
+    """What a fit depends on, each part as a hash: two fits with equal ones take the same course."""
+    digest = hashlib.sha256()
+    for array in (*encoded.inputs, *encoded.steps, encoded.offsets):
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    parts = {"data": digest.hexdigest()}
+    for name, value in settings.items():
+        parts[name] = hashlib.sha256(msgspec.json.encode(value)).hexdigest()
+    return parts

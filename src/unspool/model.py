@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.config import Config, Summary, versions
+from unspool.dataset.gather import gather_fitted
 from unspool.encoding.codec import Codec
-from unspool.encoding.fit import gather_fitted
 from unspool.errors import NotFittedError, OptionError
 from unspool.jobs import Event, Fitted, GenerationJob, GenerationOptions, check_whole, generation_job, sampling_job
 from unspool.network.serialization import Nets, read_model, write_model
@@ -239,9 +239,9 @@ class OneToMany:
             >>> model.evaluate(data, samples=2).section("input_use").title
             'Is the input used?'
         """
+        from unspool.config import fingerprint
         from unspool.evaluation.evaluate import evaluate_model
         from unspool.evaluation.split import facts_of, split_of
-        from unspool.training.checkpoint import fingerprint
 
         self._fitted()
         check_whole(f"evaluate(seed={seed!r})", seed, 0)

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool import modelfile
-from unspool.config import Arguments, Config, InputModel, Summary, versions
+from unspool.config import Arguments, Config, InputModel, Summary, fingerprint, versions
 from unspool.dataset.examples import Examples
 from unspool.dataset.gather import find_roles, gather_roles, open_transforms
 from unspool.dataset.roles import Roles
-from unspool.encoding.codec import Codec, Encoded
+from unspool.encoding.codec import Codec
+from unspool.encoding.encoded import Encoded
 from unspool.encoding.fit import fit_codec
 from unspool.encoding.input_rows import fit_rows
 from unspool.generation.calibration import calibrate
@@ -28,7 +29,7 @@ from unspool.options import Network, Training
 from unspool.runtime.devices import claim_cores
 from unspool.tables.table import frame_kind
 from unspool.training.batching import TrainingData, validation_split
-from unspool.training.checkpoint import Checkpoint, fingerprint
+from unspool.training.checkpoint import Checkpoint
 from unspool.training.defaults import TrainingPlan, plan
 from unspool.training.initialization import initialize_from_data
 from unspool.training.input_model import InputRows, fit_input_model
@@ -99,7 +100,7 @@ class Trained(NamedTuple):
         net: with the best weights found.
         plan: every number that training used.
         summary: what happened.
-        fingerprint: see `unspool.training.checkpoint.fingerprint`.
+        fingerprint: see `unspool.config.fingerprint`.
     """
 
     net: Net

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from unspool.dataset.gather import gather, gather_as
+from unspool.dataset.gather import gather, gather_as, gather_fitted
 from unspool.dataset.windows import windows
-from unspool.encoding.fit import fit_codec, gather_fitted
+from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError, OptionError, SchemaError
 from unspool.schema.fields import Number
 

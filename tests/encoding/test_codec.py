@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unspool.dataset.examples import Examples
-from unspool.dataset.gather import gather
-from unspool.encoding.codec import Codec, Encoded
-from unspool.encoding.fit import fit_codec, gather_fitted
+from unspool.dataset.gather import gather, gather_fitted
+from unspool.encoding.codec import Codec
+from unspool.encoding.encoded import Encoded
+from unspool.encoding.fit import fit_codec
 from unspool.errors import SchemaError, UnknownCategory
 from unspool.schema.fields import Category, First, Flag, Number, Schema, Text
 

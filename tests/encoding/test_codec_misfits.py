@@ -2,8 +2,8 @@
 
 import pytest
 
-from unspool.dataset.gather import gather
-from unspool.encoding.fit import fit_codec, gather_fitted
+from unspool.dataset.gather import gather, gather_fitted
+from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError, SchemaError, UnknownCategory
 from unspool.schema.fields import Flags
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unspool.dataset.gather import gather
+from unspool.dataset.gather import gather, gather_fitted
 from unspool.encoding.codec import AnyInputColumn, AnyStepColumn, Codec
 from unspool.encoding.columns import InputColumn, StepColumn
-from unspool.encoding.fit import fit_codec, gather_fitted
+from unspool.encoding.fit import fit_codec
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
 from unspool.encoding.joint import JointVocabulary
 from unspool.encoding.monotone import IncrementEncoder

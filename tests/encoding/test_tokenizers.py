@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import unspool as us
-from unspool.dataset.gather import gather
+from unspool.dataset.gather import gather, gather_fitted
 from unspool.encoding.codec import Codec
 from unspool.encoding.columns import Continuation
-from unspool.encoding.fit import fit_codec, gather_fitted
+from unspool.encoding.fit import fit_codec
 from unspool.encoding.tokenizers import split_words
 from unspool.errors import MissingExtra, OptionError, SchemaError, UnknownCategory
 

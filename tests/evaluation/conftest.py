@@ -9,8 +9,7 @@ import pytest
 from unspool.dataset.examples import Examples
 from unspool.evaluation.baselines.simulated import training_at_random
 from unspool.evaluation.samples.build import comparison_of
-from unspool.evaluation.samples.comparison import Comparison
-from unspool.evaluation.samples.sample_set import SampleSet
+from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.schema.fields import Category, Number, Schema
 from unspool.tables.columns import offsets_from_lengths
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import unspool as us
+from unspool.dataset.gather import gather_fitted
 from unspool.encoding.codec import Codec
-from unspool.encoding.fit import gather_fitted
 from unspool.errors import DataError, OptionError, SchemaError
 from unspool.evaluation.samples.generate import generate_like
 from unspool.report.report import read_report

@@ -14,8 +14,7 @@ from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.normal import Normal
 from unspool.options import Network
 from unspool.training.batching import Bucket, TrainingData
-from unspool.training.defaults import TrainingPlan
-from unspool.training.train_step import UpdateConfig
+from unspool.training.defaults import TrainingPlan, UpdateConfig
 
 BATCH = 8
 

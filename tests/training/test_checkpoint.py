@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from unspool import modelfile
-from unspool.encoding.codec import Encoded
+from unspool.config import fingerprint
+from unspool.encoding.encoded import Encoded
 from unspool.errors import CheckpointMismatch, CorruptFile, FileError, TrainingError
 from unspool.options import Training
-from unspool.training.checkpoint import FILE_NAME, Checkpoint, CheckpointState, arrays_by_name, fingerprint, from_arrays
+from unspool.training.checkpoint import FILE_NAME, Checkpoint, CheckpointState, arrays_by_name, from_arrays
 from unspool.training.train_step import new_train_state
 from unspool.training.trainer import train
 

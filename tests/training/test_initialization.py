@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unspool.encoding.codec import Encoded
+from unspool.encoding.encoded import Encoded
 from unspool.network.decoder import Architecture, Net
 from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical

@@ -21,7 +21,8 @@ from unspool.options import Network
 from unspool.training.batching import Bucket
 from unspool.training.sharding import Sharding
 from unspool.training.scoring import score
-from unspool.training.train_step import UpdateBatch, UpdateConfig, copy_tree, new_train_state, update
+from unspool.training.defaults import UpdateConfig
+from unspool.training.train_step import UpdateBatch, copy_tree, new_train_state, update
 
 shards, K, B, T = int(sys.argv[1]), 50, 64, 4
 sharding = Sharding(min(available(), shards), shards)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from unspool.training.batching import Bucket
+from unspool.training.defaults import UpdateConfig
 from unspool.training.scoring import score
 from unspool.training.sharding import Sharding
-from unspool.training.train_step import UpdateBatch, UpdateConfig, new_train_state, update
+from unspool.training.train_step import UpdateBatch, new_train_state, update
 
 pytestmark = pytest.mark.usefixtures("float64")  # Adam makes a difference in the last bit of a small gradient large
 K, B = 2, 8

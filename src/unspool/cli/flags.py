@@ -80,9 +80,7 @@ def rule_from(sampling: Any, beam: BeamFlags) -> Sampling | Beam:
         return drawn
     for name, value in msgspec.structs.asdict(drawn).items():
         if name != "limit" and value != getattr(Sampling(), name):
-            raise OptionError(
-                _flag(name), "no beam search", "--beam", "Sample or search: leave out one."
-            )
+            raise OptionError(_flag(name), "no beam search", "--beam", "Sample or search: leave out one.")
     return Beam(width=width, limit=drawn.limit, **given)
 
 

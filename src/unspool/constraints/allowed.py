@@ -1,6 +1,5 @@
 """What a caller allows to be sampled: some of the values of a category, a range of a number."""
 
-from unspool.encoding.fit import fit_codec
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +23,7 @@ def read_allow(codec: Codec, allow: Any) -> tuple[Allowed | None, ...]:
 
     Examples:
         >>> from unspool.dataset.gather import gather
+        >>> from unspool.encoding.fit import fit_codec
         >>> codec = fit_codec(*gather({"k": ["a", "b"], "x": [["u", "v"], ["u"]]}, inputs="k", sequence="x"))
         >>> read_allow(codec, {"x": ["v"]})[0].symbols.tolist()
         [False, True]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -94,6 +94,34 @@ def open_transforms(schema: Schema, roles: Roles) -> set[str]:
         for name, asked in numbers.items()
         if name not in given or (isinstance(asked, Number) and asked.distribution == asked.transform == "auto")
     }
+
+
+class FittedColumns(Protocol):
+    """What a codec says of data that must have its columns."""
+
+    @property
+    def schema(self) -> Schema:
+        """The fields."""
+        ...
+
+    @property
+    def strings(self) -> list[str]:
+        """Columns whose values are text, whatever they look like in a CSV file."""
+        ...
+
+    def misfits(self, examples: Examples) -> list[SchemaError]:
+        """What is wrong with examples, of which some columns may be missing."""
+        ...
+
+
+def gather_fitted(fitted: FittedColumns, data: Any, steps: Any = None) -> Examples:
+    """Read data that must have the columns of a codec, see `gather_as`.
+
+    Raises:
+        SchemaError: lists every column that is missing or of another kind, and every value that no column can have.
+        DataError: as `gather`.
+    """
+    return gather_as(fitted.schema, data, steps, fitted.strings, fitted.misfits)
 
 
 Check = Callable[[Examples], list[SchemaError]]

@@ -1,9 +1,6 @@
-"""Fitting: from a schema and examples to the codec; and later data as the examples of a codec."""
-
-from typing import Any
+"""Fitting: from a schema and examples to the codec."""
 
 from unspool.dataset.examples import Examples
-from unspool.dataset.gather import gather_as
 from unspool.encoding.codec import AnyInputColumn, AnyStepColumn, Codec, step_column
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
 from unspool.encoding.joint import JointVocabulary
@@ -36,16 +33,6 @@ def fit_codec(schema: Schema, examples: Examples) -> Codec:
         examples=len(examples),
         total=int(lengths.sum()),
     )
-
-
-def gather_fitted(codec: Codec, data: Any, steps: Any = None) -> Examples:
-    """Read data that must have the columns of a codec, see `unspool.dataset.gather.gather_as`.
-
-    Raises:
-        SchemaError: lists every column that is missing or of another kind, and every value that no column can have.
-        DataError: as `unspool.dataset.gather.gather`.
-    """
-    return gather_as(codec.schema, data, steps, codec.strings, codec.misfits)
 
 
 def fit_input(field: Field, examples: Examples) -> AnyInputColumn:

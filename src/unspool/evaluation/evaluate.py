@@ -15,9 +15,8 @@ from unspool.evaluation.baselines.simulated import (
 )
 from unspool.evaluation.document import Section
 from unspool.evaluation.samples.build import comparison_of, scorable_set, targets_of
-from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.generate import generate_like
-from unspool.evaluation.samples.sample_set import SampleSet
+from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.scoring import PositionScores, log_probs, position_scores
 from unspool.evaluation.samples.statistics import subsample
 from unspool.evaluation.sections.calibration import calibration

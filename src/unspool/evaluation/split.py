@@ -4,13 +4,13 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from unspool.config import Config
+from unspool.config import Config, fingerprint
 from unspool.dataset.examples import Examples
-from unspool.encoding.codec import Codec, Encoded
+from unspool.encoding.codec import Codec
+from unspool.encoding.encoded import Encoded
 from unspool.errors import DataError, TrainingError
 from unspool.network.decoder import Net
 from unspool.training.batching import validation_split
-from unspool.training.checkpoint import fingerprint
 
 TEST_SHARE = 1 / 3
 """Share of the data that is judged where no training data was given; baselines learn from the rest."""
@@ -19,9 +19,9 @@ MIN_SEQUENCES = 2
 FLATTERED = "The model was fitted to the data that it is judged on: the figures flatter it."
 VALIDATION = (
     "The model was fitted to this data. The report judges the sequences that the fit held out for validation. They "
-    "decided when training stopped and which weights were kept, which transforms and distributions numbers have, and "
-    "whether the mean of a number is constant. Vocabularies and scales come from all of the data; no weight and no "
-    "bias of the network was fitted to the validation sequences. So the figures flatter the model a little."
+    "decided when training stopped and which weights were kept, nothing else. Vocabularies and scales come from all of "
+    "the data; no weight and no bias of the network was fitted to the validation sequences. So the figures flatter the "
+    "model a little."
 )
 
 

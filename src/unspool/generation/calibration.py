@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from unspool.encoding.codec import Codec, Encoded
+from unspool.encoding.codec import Codec
+from unspool.encoding.encoded import Encoded
 from unspool.generation.sampler import SampleRequest, sample_sequences
 from unspool.generation.support import with_support
 from unspool.network.decoder import Net

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array
 from numpy.typing import NDArray
 
-from unspool.encoding.codec import Encoded
+from unspool.encoding.encoded import Encoded
 from unspool.errors import TrainingError
 from unspool.tables.columns import ragged_indices
 

@@ -1,6 +1,5 @@
 """Checkpoints: all that training needs to go on, in one file that is replaced whole after every round."""
 
-import hashlib
 import os
 from typing import Any
 
@@ -11,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool import modelfile
-from unspool.encoding.codec import Encoded
 from unspool.errors import CheckpointMismatch, CorruptFile, FileError
 from unspool.training.train_step import TrainState
 from unspool.training.trainer import Progress
@@ -27,24 +25,12 @@ class CheckpointState(msgspec.Struct, forbid_unknown_fields=True):
     progress: Progress
 
 
-def fingerprint(encoded: Encoded, **settings: Any) -> dict[str, str]:
-    """What a fit depends on, each part as a hash: two fits with equal ones take the same course."""
-    digest = hashlib.sha256()
-    for array in (*encoded.inputs, *encoded.steps, encoded.offsets):
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    parts = {"data": digest.hexdigest()}
-    for name, value in settings.items():
-        parts[name] = hashlib.sha256(msgspec.json.encode(value)).hexdigest()
-    return parts
-
-
 class Checkpoint:
     """A folder that holds the course of one fit.
 
     Args:
         folder: made if it isn't there.
-        parts: see `fingerprint`.
+        parts: see `unspool.config.fingerprint`.
 
     Raises:
         CheckpointMismatch: the folder holds another fit's checkpoint.

@@ -10,10 +10,8 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from unspool.encoding.codec import Codec
-from unspool.encoding.vocabulary import Vocabulary
-from unspool.options import Network, Training
+from unspool.options import Feeding, Network, Training
 from unspool.training.batching import segment_steps
-from unspool.training.train_step import UpdateConfig
 
 Entry = TypeVar("Entry", int, float)
 
@@ -40,6 +38,21 @@ PATIENCE, MAX_WARMUP = 8, 100
 
 MAX_GRADIENT_NORM = 1.0
 """Largest global norm of a gradient."""
+
+
+@dataclass(frozen=True)
+class UpdateConfig:
+    """What the compiled update depends on besides arrays.
+
+    Attributes:
+        feeding: who supplies the previous step.
+        clip: largest global norm of a gradient.
+        weight_decay: of the matrices.
+    """
+
+    feeding: Feeding
+    clip: float
+    weight_decay: float
 
 
 @dataclass(frozen=True)
@@ -92,7 +105,7 @@ def plan(
         steps: training steps, over all sequences.
         distinct: those that are not the same as another one, since windows overlap; `None` is all.
     """
-    vocabularies = [len(column.values) for column in codec.steps if isinstance(column, Vocabulary)]
+    vocabularies = [column.num_symbols for column in codec.steps if column.num_symbols is not None]
     symbolic = len(vocabularies) >= len(codec.steps) / 2
     values = (distinct or steps) * len(codec.steps)
     size = network.size or _lookup(values, HIDDEN_UNITS)

@@ -7,15 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.config import InputModel
-from unspool.encoding.codec import Codec, Encoded
+from unspool.encoding.codec import Codec
+from unspool.encoding.encoded import Encoded
 from unspool.encoding.input_rows import is_constant
 from unspool.network.decoder import Net
 from unspool.network.serialization import input_architecture
 from unspool.options import Network
 from unspool.tables.table import TableKind
 from unspool.training.batching import TrainingData
-from unspool.training.defaults import MAX_GRADIENT_NORM, TrainingPlan
-from unspool.training.train_step import UpdateConfig
+from unspool.training.defaults import MAX_GRADIENT_NORM, TrainingPlan, UpdateConfig
 from unspool.training.trainer import train
 
 INPUT_MODEL_SIZE, INPUT_MODEL_EMBEDDING = 32, 16

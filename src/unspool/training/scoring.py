@@ -10,7 +10,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
 
-from unspool.encoding.codec import Encoded
+from unspool.encoding.encoded import Encoded
 from unspool.network.decoder import DecoderState, Masks, Net, Precomputed
 from unspool.network.likelihood import sequence_log_prob, start_decoding, teacher_forced
 from unspool.network.outputs import DecoderOutput

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.dataset.examples import Examples
-from unspool.encoding.codec import Codec, Encoded
+from unspool.encoding.codec import Codec
+from unspool.encoding.encoded import Encoded
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS
 from unspool.options import Network, Training
 from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Number, Schema, Transform

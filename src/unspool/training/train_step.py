@@ -1,6 +1,5 @@
 """The compiled part of training: several updates of the weights in one dispatch."""
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,36 +13,18 @@ from numpy.typing import NDArray
 
 from unspool.network.decoder import DecoderState, Net
 from unspool.network.likelihood import start_decoding
-from unspool.options import Feeding
 from unspool.runtime.devices import ROW_AXIS, device_lock, mesh, put_on_devices
 from unspool.training.batching import Bucket
+from unspool.training.defaults import UpdateConfig
 from unspool.training.scoring import Randomness, step_log_probs
 from unspool.training.sharding import Sharding, sum_over_shards
 
 
-@dataclass(frozen=True)
-class UpdateConfig:
-    """What the compiled update depends on besides arrays.
-
-    Attributes:
-        feeding: who supplies the previous step.
-        clip: largest global norm of a gradient.
-        weight_decay: of the matrices.
-    """
-
-    feeding: Feeding
-    clip: float
-    weight_decay: float
-
-    def optimiser(self) -> optax.GradientTransformation:
-        """Adam with decoupled weight decay, after clipping; the learning rate is applied outside."""
-        decay = optax.add_decayed_weights(self.weight_decay, _matrices) if self.weight_decay else optax.identity()
-        return optax.chain(optax.clip_by_global_norm(self.clip), optax.scale_by_adam(b2=0.99), decay)
-
-
-def _matrices(net: Net) -> Net:
-    """Which weights are matrices."""
-    return jax.tree.map(lambda w: w.ndim > 1, net)
+def optimiser(config: UpdateConfig) -> optax.GradientTransformation:
+    """Adam with decoupled weight decay, after clipping; the learning rate is applied outside."""
+    matrices = lambda net: jax.tree.map(lambda w: w.ndim > 1, net)  # noqa: E731
+    decay = optax.add_decayed_weights(config.weight_decay, matrices) if config.weight_decay else optax.identity()
+    return optax.chain(optax.clip_by_global_norm(config.clip), optax.scale_by_adam(b2=0.99), decay)
 
 
 class TrainState(NamedTuple):
@@ -79,7 +60,7 @@ class UpdateBatch(NamedTuple):
 
 def new_train_state(net: Net, config: UpdateConfig) -> TrainState:
     """A state that has seen nothing."""
-    return TrainState(net, config.optimiser().init(net))
+    return TrainState(net, optimiser(config).init(net))
 
 
 @partial(jax.jit, static_argnames=("config", "sharding"), donate_argnames="state")
@@ -130,7 +111,7 @@ def _updates(
     here = jax.lax.axis_index(ROW_AXIS) * own + jnp.arange(own)
     rows = updates.data, updates.weights
     data, weights = jax.tree.map(lambda a: a.reshape(a.shape[0], own, -1, *a.shape[2:]), rows)
-    optimiser = config.optimiser()
+    transform = optimiser(config)
 
     def shard(
         net: Net, k: Array, carries: DecoderState | None, number: Array, s: Array
@@ -152,7 +133,7 @@ def _updates(
         state, total, carries = so_far
         parts, after = jax.lax.map(lambda at: shard(state.net, k, carries, *at), (here, jnp.arange(own)))
         gradient, seen = sum_over_shards(sharding, parts)
-        change, moments = optimiser.update(gradient, state.moments, state.net)
+        change, moments = transform.update(gradient, state.moments, state.net)
         net = jax.tree.map(lambda w, d: w - updates.rates[k] * d, state.net, change)
         return TrainState(net, moments), total + seen, after if sharding.segmented else None
 

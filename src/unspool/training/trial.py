@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from unspool.dataset.clusters import independent_clusters
 from unspool.dataset.examples import Examples
-from unspool.encoding.codec import Codec, Encoded, encode_step
+from unspool.encoding.codec import Codec, encode_step
+from unspool.encoding.encoded import Encoded
 from unspool.encoding.fit import fit_step
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS
 from unspool.network.build import architecture_of, distribution_of

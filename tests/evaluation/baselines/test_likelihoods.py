@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from unspool.dataset.gather import gather
-from unspool.encoding.fit import fit_codec, gather_fitted
+from unspool.dataset.gather import gather, gather_fitted
+from unspool.encoding.fit import fit_codec
 from unspool.evaluation.baselines.garch import WindowedGarch
 from unspool.evaluation.baselines.likelihoods import LikelihoodTask, baseline_scores, best_neighbours
 from unspool.evaluation.samples.build import scorable_set, targets_of

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from unspool.dataset.gather import gather
-from unspool.encoding.fit import fit_codec, gather_fitted
+from unspool.dataset.gather import gather, gather_fitted
+from unspool.encoding.fit import fit_codec
 from unspool.evaluation.baselines.simulated import (
     autoregressive_sequences,
     block_bootstrap,

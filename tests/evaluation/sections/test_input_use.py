@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from unspool.encoding.codec import Encoded
+from unspool.encoding.encoded import Encoded
 from unspool.evaluation.sections.input_use import derangement, input_use
 
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from unspool.dataset.examples import Examples
 from unspool.dataset.groups import join_columns
-from unspool.encoding.codec import Codec, Encoded
+from unspool.encoding.codec import Codec
 from unspool.encoding.columns import Continuation
+from unspool.encoding.encoded import Encoded
 from unspool.encoding.input_columns import BinaryEncoder
 from unspool.encoding.joint import JointVocabulary
 from unspool.encoding.monotone import IncrementEncoder
@@ -21,8 +22,7 @@ from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import POINT_MASS_TOLERANCE, NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import Location
-from unspool.evaluation.samples.comparison import Comparison
-from unspool.evaluation.samples.sample_set import ABSENT, MISSING, ORDINARY, SampleSet, Target
+from unspool.evaluation.samples.sample_set import ABSENT, MISSING, ORDINARY, Comparison, SampleSet, Target
 from unspool.evaluation.samples.statistics import Codes, Reals
 from unspool.schema.coercion import code_points
 from unspool.schema.fields import AnyField, Category, Flag, Flags, Joint, Schema, Text

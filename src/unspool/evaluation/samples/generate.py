@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.dataset.examples import Examples
-from unspool.encoding.codec import Codec, Encoded
+from unspool.encoding.codec import Codec
+from unspool.encoding.encoded import Encoded
 from unspool.evaluation.samples.build import decoded_examples
 from unspool.generation.sampler import SampleRequest, sample_sequences
 from unspool.generation.support import with_support

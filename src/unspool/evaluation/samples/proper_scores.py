@@ -10,8 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.evaluation.samples.comparison import Comparison
-from unspool.evaluation.samples.sample_set import ABSENT, SampleSet
+from unspool.evaluation.samples.sample_set import ABSENT, Comparison, SampleSet
 from unspool.evaluation.samples.statistics import optional_module, subsample
 
 MIN_MEMBERS = 10

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from unspool.evaluation.samples.comparison import Comparison
-from unspool.evaluation.samples.sample_set import SampleSet
+from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.statistics import Codes, Reals, correlation, lagged_steps, step_changes
 
 MIN_RETURN_PAIRS = 200

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.encoding.codec import Encoded
+from unspool.encoding.encoded import Encoded
 from unspool.evaluation.document import ALL_FIELDS, Measured
 from unspool.evaluation.samples.statistics import Ratio, bands
 from unspool.network.decoder import Net

@@ -14,7 +14,6 @@ from unspool.evaluation.document import (
     answers,
     numbers,
 )
-from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.proper_scores import (
     in_central_band,
     judged_rows,
@@ -23,7 +22,7 @@ from unspool.evaluation.samples.proper_scores import (
     sample_rows,
     why_no_forecasts,
 )
-from unspool.evaluation.samples.sample_set import SampleSet
+from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.statistics import Codes, Reals, band_name, bands, clustered_mean
 
 COVERAGE_LEVELS = (0.5, 0.8, 0.95)

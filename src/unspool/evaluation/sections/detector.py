@@ -6,9 +6,8 @@ import numpy as np
 
 from unspool.errors import DataError
 from unspool.evaluation.document import Findings, Heading, Measured, ReportTable, answers
-from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.features import boosted_trees, features
-from unspool.evaluation.samples.sample_set import SampleSet
+from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.statistics import Codes, Reals, clustered_mean, placement, subsample
 
 MIN_SEQUENCES_FOR_DETECTOR = 50

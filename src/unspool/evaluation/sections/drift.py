@@ -16,8 +16,7 @@ from unspool.evaluation.document import (
     answers,
     numbers,
 )
-from unspool.evaluation.samples.comparison import Comparison
-from unspool.evaluation.samples.sample_set import ABSENT, SampleSet
+from unspool.evaluation.samples.sample_set import ABSENT, Comparison, SampleSet
 from unspool.evaluation.samples.scoring import MIN_SEQUENCES_PER_BAND, BandNLL, PositionScores, nll_by_position
 from unspool.evaluation.samples.statistics import (
     band_name,

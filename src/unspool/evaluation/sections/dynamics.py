@@ -5,8 +5,7 @@ import itertools
 import numpy as np
 
 from unspool.evaluation.document import Findings, Heading, Picture, ReportTable, answers
-from unspool.evaluation.samples.comparison import Comparison
-from unspool.evaluation.samples.sample_set import ABSENT, SampleSet
+from unspool.evaluation.samples.sample_set import ABSENT, Comparison, SampleSet
 from unspool.evaluation.samples.statistics import (
     Codes,
     Compared,

@@ -14,7 +14,6 @@ from unspool.evaluation.document import (
     TableCell,
     answers,
 )
-from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.proper_scores import (
     QUANTILES,
     crps,
@@ -28,7 +27,7 @@ from unspool.evaluation.samples.proper_scores import (
     why_no_forecasts,
 )
 from unspool.evaluation.samples.return_series import CHANGE_TRANSFORMS, return_fields, returns_of
-from unspool.evaluation.samples.sample_set import SampleSet
+from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.statistics import Codes, Reals, clustered_mean, decimals, subsample, unit
 
 MAX_SEQUENCES_FOR_ENERGY = 300

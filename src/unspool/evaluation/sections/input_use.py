@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from unspool.encoding.codec import Encoded
+from unspool.encoding.encoded import Encoded
 from unspool.evaluation.document import Findings, Heading, Measured, ReportTable, answers
 from unspool.evaluation.samples.statistics import Codes, Reals, ratio
 

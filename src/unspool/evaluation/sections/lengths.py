@@ -13,8 +13,8 @@ from unspool.evaluation.document import (
     answers,
     numbers,
 )
-from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.proper_scores import randomized_pit
+from unspool.evaluation.samples.sample_set import Comparison
 from unspool.evaluation.samples.statistics import Codes, Reals, band_name, bands, kolmogorov_smirnov
 
 LENGTH_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

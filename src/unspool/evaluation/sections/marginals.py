@@ -15,8 +15,7 @@ from unspool.evaluation.document import (
     answers,
     numbers,
 )
-from unspool.evaluation.samples.comparison import Comparison
-from unspool.evaluation.samples.sample_set import ABSENT, SampleSet
+from unspool.evaluation.samples.sample_set import ABSENT, Comparison, SampleSet
 from unspool.evaluation.samples.statistics import (
     Compared,
     Reals,

@@ -3,9 +3,8 @@
 import numpy as np
 
 from unspool.evaluation.document import Findings, Heading, ReportTable, TableCell, answers
-from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.features import features
-from unspool.evaluation.samples.sample_set import SampleSet
+from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.statistics import Reals, placement, subsample
 
 MAX_SEQUENCES_FOR_DISTANCES = 5_000

@@ -3,9 +3,8 @@
 import numpy as np
 
 from unspool.evaluation.document import Findings, Heading, Panel, Picture, ReportTable, Trace, answers, numbers
-from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.return_series import MIN_RETURN_PAIRS, return_fields, returns_of
-from unspool.evaluation.samples.sample_set import SampleSet
+from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.statistics import (
     Codes,
     Compared,

@@ -3,9 +3,8 @@
 import numpy as np
 
 from unspool.evaluation.document import Findings, Heading, Measured, ReportTable, TableCell, answers
-from unspool.evaluation.samples.comparison import Comparison
 from unspool.evaluation.samples.features import boosted_trees, features
-from unspool.evaluation.samples.sample_set import SampleSet
+from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.statistics import Reals, clustered_mean, subsample
 
 MIN_SEQUENCES_FOR_TRANSFER, MAX_SEQUENCES_FOR_TRANSFER = 50, 5_000
