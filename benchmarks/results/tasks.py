@@ -212,7 +212,7 @@ def market(name: str, index: str) -> Callable[[bool], Task]:
     """The state of a day to the returns of the next twenty."""
 
     def task(quick: bool) -> Task:
-        columns = returns.data(index)
+        columns = returns.load_returns(index)
         days = len(columns["r"])
         border = round(returns.TRAIN * days)
         start = border - 330 if quick else 0

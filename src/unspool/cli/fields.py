@@ -99,7 +99,7 @@ def parse_value(location: str, text: str, kind: Any) -> Any:
     for candidate in (text, *([None] if text == "none" else []), *([parts] if ":" in text else [])):
         with contextlib.suppress(msgspec.ValidationError):
             return msgspec.convert(candidate, kind, strict=False)
-    raise OptionError(location, expected_values(kind), repr(text), renamed(text) or nearest(text, _accepted(kind)))
+    raise OptionError(location, expected_values(kind), repr(text), renamed(text) or did_you_mean(text, _accepted(kind)))
 
 
 def expected_values(kind: Any) -> str:
@@ -135,11 +135,11 @@ def _accepted(kind: Any) -> Iterator[str]:
         yield {NoneType: "none", int: "NUMBER", float: "NUMBER"}.get(kind, "NAME")
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint that names the closest known word, or nothing where none is close.
 
     Examples:
-        >>> nearest("numbr", ["number", "text"])
+        >>> did_you_mean("numbr", ["number", "text"])
         "Did you mean 'number'?"
     """
     close = difflib.get_close_matches(word.lower(), list(known), n=1)
@@ -166,7 +166,7 @@ def _kind_hint(name: str, word: str, rest: list[str]) -> str:
     """What to write in place of an unknown kind; an option in its place is put behind the kinds that have it."""
     options = [part for part in (word, *rest) if "=" in part]
     owners = [kind for kind, cls in KINDS.items() if options and options[0].partition("=")[0] in options_of(cls)]
-    return f"Write {name}={owners[0]},{','.join(options)}." if owners else nearest(word, KINDS)
+    return f"Write {name}={owners[0]},{','.join(options)}." if owners else did_you_mean(word, KINDS)
 
 
 def _wrong_option(location: str, kind: str, part: str, twice: bool) -> OptionError:
@@ -178,7 +178,9 @@ def _wrong_option(location: str, kind: str, part: str, twice: bool) -> OptionErr
         return OptionError(location, f"no options of the kind {kind}", repr(part))
     owners = [name for name, other in KINDS.items() if option in options_of(other)]
     hint = (
-        f"{option!r} is an option of {' and '.join(owners)}." if owners else renamed(option) or nearest(option, known)
+        f"{option!r} is an option of {' and '.join(owners)}."
+        if owners
+        else renamed(option) or did_you_mean(option, known)
     )
     return OptionError(
         location, f"OPTION=VALUE, OPTION one of {', '.join(known)}", repr(part), hint if option not in known else ""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from unspool.model import OneToMany
 
 COLUMNS = Group("Columns: names separated by commas, or the option repeated", sort_key=1)
-KINDS = Group("Kinds of columns, in place of the inferred ones", help=kinds_help(), sort_key=2)
+KIND_OPTIONS = Group("Kinds of columns, in place of the inferred ones", help=kinds_help(), sort_key=2)
 RESULT = Group("Result", sort_key=3)
 
 
@@ -31,8 +31,8 @@ def fit(
     id: Annotated[str | None, Parameter(group=COLUMNS)] = None,  # noqa: A002
     order: Annotated[str | None, Parameter(group=COLUMNS)] = None,
     steps: Annotated[str | None, Parameter(allow_leading_hyphen=True, group=COLUMNS)] = None,
-    field: Annotated[list[str] | None, Parameter(group=KINDS)] = None,
-    combination: Annotated[list[str] | None, Parameter(group=KINDS)] = None,
+    field: Annotated[list[str] | None, Parameter(group=KIND_OPTIONS)] = None,
+    combination: Annotated[list[str] | None, Parameter(group=KIND_OPTIONS)] = None,
     output: Annotated[Path, Parameter(alias="-o", group=RESULT)],
     checkpoint: Annotated[Path | None, Parameter(group=RESULT)] = None,
     seed: Annotated[int, Parameter(group=RESULT)] = 0,

@@ -10,7 +10,7 @@ from cyclopts import Group, Parameter
 from unspool.errors import OptionError
 from unspool.options import Beam, Network, Options, Sampling, Training
 
-Kind = TypeVar("Kind", bound=Options)
+OptionClass = TypeVar("OptionClass", bound=Options)
 
 
 def flags_of(kind: type[Options]) -> type[Any]:
@@ -33,7 +33,7 @@ def flag_descriptions(kind: type[Options]) -> dict[str, str]:
     return {name: re.sub(r" \([^()]* (19|20)\d\d\b[^()]*\)", "", text) for name, text in in_lines.items()}
 
 
-def options_from(kind: type[Kind], given: Any) -> Kind:
+def options_from(kind: type[OptionClass], given: Any) -> OptionClass:
     """The flags as options, checked.
 
     Raises:

@@ -18,21 +18,21 @@ EXAMPLES = {
 """Colours to name, in words and in RGB."""
 
 
-def data() -> dict[str, list[Any]]:
+def load_colours() -> dict[str, list[Any]]:
     """Columns `rgb`, three numbers from 0 to 1, and `name`."""
     names = [name.removeprefix("xkcd:") for name in XKCD_COLORS]
     return {"rgb": [list(to_rgb(code)) for code in XKCD_COLORS.values()], "name": names}
 
 
-def nearest(train: dict[str, list[Any]], rgb: list[float]) -> str:
+def closest_name(train: dict[str, list[Any]], rgb: list[float]) -> str:
     """The name of the nearest colour of training."""
     distance = np.linalg.norm(np.array(train["rgb"]) - np.array(rgb), axis=1)
     return str(train["name"][int(distance.argmin())])
 
 
-def main(folder: Path) -> None:
+def run_colours(folder: Path) -> None:
     """Fit, evaluate, generate."""
-    train, test = split(data(), 0.15)
+    train, test = split(load_colours(), 0.15)
     print(f"{len(train['name'])} colours to learn from, {len(test['name'])} held out\n", flush=True)
 
     model = OneToMany(inputs=["rgb"], sequence="name", verbose=True).fit(train)
@@ -41,7 +41,7 @@ def main(folder: Path) -> None:
     in_data = {*train["name"], *test["name"]}
     names = model.generate({"rgb": list(EXAMPLES.values())}, n=5, seed=0)
     for k, (words, rgb) in enumerate(EXAMPLES.items()):
-        print(f"  {words}; the nearest in the data is {nearest(train, rgb)!r}")
+        print(f"  {words}; the nearest in the data is {closest_name(train, rgb)!r}")
         for name in names[5 * k : 5 * k + 5]:
             print(f"    {name:24s} {'in the data' if name in in_data else 'new'}")
     save_results(model, model.generate({"rgb": list(EXAMPLES.values())}, n=12, seed=0), folder, "colours")

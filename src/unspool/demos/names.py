@@ -10,7 +10,7 @@ from unspool.model import OneToMany
 FILES = {"male": "dist.male.first", "female": "dist.female.first", "surname": "dist.all.last"}
 
 
-def data() -> dict[str, list[str]]:
+def load_names() -> dict[str, list[str]]:
     """Columns `kind` and `name`; the census has them in capitals, most frequent first."""
     folder = Path(census.__file__).parent
     rows = [
@@ -21,9 +21,9 @@ def data() -> dict[str, list[str]]:
     return {"kind": [kind for kind, _ in rows], "name": [name for _, name in rows]}
 
 
-def main(folder: Path) -> None:
+def run_names(folder: Path) -> None:
     """Fit, evaluate, generate."""
-    everything = data()
+    everything = load_names()
     train, test = split(everything, 0.1)
     known = set(train["name"])
     again = sum(name in known for name in test["name"])

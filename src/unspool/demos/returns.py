@@ -18,7 +18,7 @@ SPANS = (5, 20, 60)
 STATE = [*(f"volatility_{span}" for span in SPANS), *(f"momentum_{span}" for span in SPANS), "drawdown"]
 
 
-def data(index: str = "sp500") -> dict[str, NDArray[np.float64]]:
+def load_returns(index: str = "sp500") -> dict[str, NDArray[np.float64]]:
     """One row a day: the return of the day, and the state of the market at its close.
 
     Volatilities are logarithms of the root mean square return of the last days, momenta are sums of returns in
@@ -48,9 +48,9 @@ def cut(columns: dict[str, NDArray[np.float64]], days: slice) -> Windows:
     return windows(part, order="day", length=LENGTH, inputs=STATE, sequence=["r"])
 
 
-def main(folder: Path) -> None:
+def run_returns(folder: Path) -> None:
     """Fit to the first 80 % of the days, evaluate on the rest, generate from two held-out days."""
-    columns = data()
+    columns = load_returns()
     days = len(columns["r"])
     border = round(TRAIN * days)
     held_out = slice(border + LENGTH, None)

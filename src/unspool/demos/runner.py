@@ -32,7 +32,7 @@ def run_demo(name: str, folder: Path = Path()) -> None:
         raise OptionError("demo", "one of " + ", ".join(DEMOS), repr(name))
     began = time.monotonic()
     try:
-        importlib.import_module(f"unspool.demos.{name}").main(folder)
+        getattr(importlib.import_module(f"unspool.demos.{name}"), f"run_{name}")(folder)
     except ImportError as error:
         if isinstance(error, MissingExtra) or error.name is None or error.name.startswith("unspool"):
             raise

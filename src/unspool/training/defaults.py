@@ -13,7 +13,7 @@ from unspool.encoding.codec import Codec
 from unspool.options import Feeding, Network, Training
 from unspool.training.batching import segment_steps
 
-Entry = TypeVar("Entry", int, float)
+Chosen = TypeVar("Chosen", int, float)
 
 HIDDEN_UNITS = MappingProxyType({4_000: 64, 1_500_000: 128, math.inf: 256})
 """Hidden units where there are fewer training values than the key."""
@@ -138,7 +138,7 @@ def plan(
     )
 
 
-def _lookup(value: int, table: Mapping[Any, Entry]) -> Entry:
+def _lookup(value: int, table: Mapping[Any, Chosen]) -> Chosen:
     """The entry of the first key that the value is below."""
     return next(entry for bound, entry in table.items() if value < bound)
 
