@@ -150,7 +150,9 @@ def test_a_prefix_of_an_unseen_combination_is_refused(model):
         {"city": "Ulm", "land": "Germany", "part": "south", "fun": True},
         {"city": "Ulm", "land": "Italy", "part": "south", "fun": True},
     ]
-    with pytest.raises(SchemaError, match=r"prefix: step 2, .*combination that training saw, found 'Ulm' and 'Italy'"):
+    with pytest.raises(
+        SchemaError, match=r"prefix: row 1, step 2, .*combination that training saw, found 'Ulm' and 'Italy'"
+    ):
         model.generate({"who": "a"}, prefix=prefix)
 
 
