@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from unspool import Beam, jobs, load
-from unspool.jobs import GenerationJob
 from unspool.errors import DataError, FileError
+from unspool.jobs import GenerationJob
 
 INPUTS = {"country": ["Irish", "Greek"]}
 

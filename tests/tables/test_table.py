@@ -168,8 +168,8 @@ def test_a_name_that_promises_compression_is_not_written(tmp_path: Path) -> None
 
 
 def test_values_without_a_common_type_are_refused_for_parquet_by_their_column(tmp_path: Path) -> None:
+    types = {"a": "int", "b": "mixed"}
     with pytest.raises(DataError, match=r"column 'b'.*Write CSV or JSON"):
-        types = {"a": "int", "b": "mixed"}
         save_parts([{"a": [1, 2], "b": ["x", 2]}], lambda: types, tmp_path / "table.parquet")
     assert list(tmp_path.iterdir()) == []
 
