@@ -19,11 +19,15 @@ RENAMED = types.MappingProxyType(
     }
 )
 """Words of version 0.1, with those of today."""
+GONE = types.MappingProxyType({"curve": "Since version 0.2.0 scheduled feeding always rises linearly; leave it out."})
+"""Options of version 0.1 that have no name any more."""
 
 
 def renamed(word: Any) -> str:
-    """A hint where a word of version 0.1 is used, else nothing."""
-    return f"Since version 0.2.0 it is {RENAMED[word]!r}." if isinstance(word, str) and word in RENAMED else ""
+    """A hint where a word or an option of version 0.1 is used, else nothing."""
+    if not isinstance(word, str):
+        return ""
+    return f"Since version 0.2.0 it is {RENAMED[word]!r}." if word in RENAMED else GONE.get(word, "")
 
 
 class OptionMeta(msgspec.StructMeta):
@@ -74,7 +78,6 @@ def _choices(kind: Any) -> list[Any]:
 
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0.0, lt=1.0)]
-Curve = Literal["linear"]
 Feeding = Literal["teacher", "scheduled", "free"]
 
 
@@ -118,10 +121,8 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
             until the training nats stand still (for data to be memorised).
         patience: rounds of held-out evaluation without improvement before the learning rate decays.
         feeding: where the previous step comes from: `"teacher"` the data; `"free"` the network itself, through
-            the expected embedding; `"scheduled"` a coin whose bias moves from the data to the network
-            (Bengio et al. 2015, arXiv:1506.03099).
-        curve: how that coin's bias moves over the first half of the training, from 0 to a half: always `"linear"`.
-            `docs/log.md` has what others were worth.
+            the expected embedding; `"scheduled"` a coin whose bias moves from the data to the network, linearly, over
+            the first half of the training, up to a half (Bengio et al. 2015, arXiv:1506.03099).
         segment: steps after which backpropagation is cut (truncated backpropagation through time, Williams & Peng
             1990, Neural Computation 2): the state goes on, the gradient doesn't, and the memory does not grow with
             the length. By default, 512 where a sequence has more than 1,024 steps.
@@ -138,7 +139,6 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     holdout: Share = 0.1
     patience: Positive | None = None
     feeding: Feeding = "teacher"
-    curve: Curve = "linear"
     segment: Positive | None = None
     shards: Literal[1, 2, 4] | None = None
     seconds: Annotated[float, Meta(gt=0.0)] | None = None

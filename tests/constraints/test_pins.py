@@ -276,6 +276,13 @@ def test_a_beam_finds_only_what_is_allowed(names):
         names.generate({"kind": "up"}, length=1, rule=us.Beam(width=8, best=3), allow={"name": "bd"})
 
 
+@pytest.mark.parametrize("rule", ["sample", "greedy", us.Beam(width=8, best=4)])
+def test_a_prefix_need_not_be_what_is_allowed(names, rule):
+    for text in names.generate({"kind": "up"}, length=4, seed=0, prefix="ac", allow={"name": "bd"}, rule=rule):
+        assert text[:2] == "ac"
+        assert set(text[2:]) <= {"b", "d"}
+
+
 FORBIDDEN = {
     "an unknown value": ({"mood": ["hihg"]}, UnknownCategory, r"'mood'.*Did you mean 'high'"),
     "an unknown column": ({"mod": ["high"]}, OptionError, r"columns of a step.*Did you mean 'mood'"),

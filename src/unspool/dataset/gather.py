@@ -337,7 +337,10 @@ def _check_windows(data: Windows, inputs: Any, sequence: Any) -> None:
 
 def _same_columns(schema: Schema, data: Windows) -> None:
     sides = (("input", schema.inputs, data.raw.inputs), ("step", schema.steps, data.raw.steps))
-    lost = {role: [item.name for item in fields if item.name not in columns] for role, fields, columns in sides}
+    lost = {
+        role: [name for item in fields for name in item.columns if name not in columns]
+        for role, fields, columns in sides
+    }
     if any(lost.values()):
         expected = " and ".join(f"the {role} columns {', '.join(names)}" for role, names in lost.items() if names)
         found = f"only {', '.join([*data.raw.inputs, *data.raw.steps])}"

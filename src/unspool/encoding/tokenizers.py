@@ -49,7 +49,7 @@ def split_words(text: str) -> list[str]:
     """The words of a text; joined, they are the text.
 
     Examples:
-        >>> cut_words("Don't panic,  Arthur!")
+        >>> split_words("Don't panic,  Arthur!")
         ["Don't", ' panic', ',', ' ', ' Arthur', '!']
     """
     return WORD.findall(text)

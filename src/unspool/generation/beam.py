@@ -288,7 +288,7 @@ def _choices(net: Net, request: SampleRequest, j: int, t: int) -> int:
     field, table = observed.fields[j], observed.tables[j]
     members = np.arange(V)[:, None] if table is None else table
     value, where = (part[at].reshape(len(at), 1, -1) for part in (field.values, field.where))
-    fits = ((members == value) | ~where).all(-1) & allowed
+    fits = ((members == value) | ~where).all(-1) & (allowed | where.all(-1))
     return int(fits.sum(1).min(initial=allowed.sum()))
 
 
@@ -309,14 +309,15 @@ def _best_values(
         assert isinstance(dist, Categorical)  # noqa: S101  # `check_beam` refuses others
         each = nats[..., None] + dist.log_probs(net.params(context, j)).reshape(B, K, -1)
         V = each.shape[-1]
-        if supports and (support := supports[j]) is not None:
-            each = jnp.where(support.symbols, each, -jnp.inf)
+        support = supports[j] if supports else None
+        fits = jnp.ones((B, V), bool) if support is None else jnp.broadcast_to(support.symbols, (B, V))
         if observed is not None:
             joint = observed.tables[j]
             table = jnp.arange(V)[:, None] if joint is None else joint
             value, where = (part[j].reshape(B, 1, -1) for part in (observed.values, observed.where))
-            fits = ((table == value) | ~where).all(-1)
-            each = jnp.where(fits[:, None], each, -jnp.inf)
+            # Values that are given as a whole, such as those of a prefix, need not be what is allowed.
+            fits = ((table == value) | ~where).all(-1) & (fits | where.all(-1))
+        each = jnp.where(fits[:, None], each, -jnp.inf)
         nats, at = jax.lax.top_k(each.reshape(-1, K * V), K)
         chosen = at // V
         parents = jnp.take_along_axis(parents, chosen, 1) if j else chosen

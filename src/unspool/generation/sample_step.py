@@ -309,7 +309,9 @@ def conditioned(dist: Distribution, support: Support | None, given: ObservedValu
     """The support of a value of several columns, some of which are given."""
     if given.table is not None:
         fits = ((given.table == given.value[:, None]) | ~given.where[:, None]).all(-1)
-        return Support(symbols=fits if support is None else fits & support.symbols)
+        if support is not None:  # but for values that are given as a whole: a prefix need not be what is allowed
+            fits &= support.symbols | given.where.all(-1, keepdims=True)
+        return Support(symbols=fits)
     if dist.event_shape.members is not None:
         low = jnp.where(given.where, given.value, -1.0 if support is None else support.low)
         high = jnp.where(given.where, given.value, 1.0 if support is None else support.high)

@@ -66,7 +66,7 @@ def test_rooms_and_rules_go_to_the_head_inside(case):
 
 
 @pytest.mark.parametrize(
-    ("distribution", "where"),
+    ("dist", "where"),
     [
         (Point(), [0]),
         (Discretized(Grid("linear", 1.0, 0.0, 1.0, 1.0), components=2), [2, 3]),
