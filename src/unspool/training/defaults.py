@@ -15,7 +15,7 @@ from unspool.options import Network, Training
 from unspool.training.batching import segment_steps
 from unspool.training.train_step import UpdateConfig
 
-Entry = TypeVar("Entry", int, float)
+TableEntry = TypeVar("TableEntry", int, float)
 
 HIDDEN_UNITS = MappingProxyType({4_000: 64, 1_500_000: 128, math.inf: 256})
 """Hidden units where there are fewer training values than the key."""
@@ -125,7 +125,7 @@ def plan(
     )
 
 
-def _lookup(value: int, table: Mapping[Any, Entry]) -> Entry:
+def _lookup(value: int, table: Mapping[Any, TableEntry]) -> TableEntry:
     """The entry of the first key that the value is below."""
     return next(entry for bound, entry in table.items() if value < bound)
 
