@@ -217,7 +217,7 @@ def test_an_exact_length_is_searched_without_the_hazard(stops):
 
 
 def test_a_prefix_is_taken_and_counted(pairs):
-    """ObservedRows have prefixes of their own lengths; within one nothing ends, and its steps count as all others do."""
+    """Rows have prefixes of their own lengths; within one nothing ends, and its steps count as all others do."""
     asked = request(
         3, observed=first_steps((np.array([2, 0, 1], np.int32), np.array([1, 1, 0], np.int32)), [0, 2, 2, 3])
     )

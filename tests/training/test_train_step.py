@@ -139,20 +139,3 @@ def test_no_gradient_crosses_the_border_of_a_segment(small, plain):
             assert (np.abs(part(state.net) - part(before)).max() > 1e-3) == moves
         for part in (lambda net: net.cells[0].R, lambda net: net.cells[0].K, lambda net: net.outputs.A):
             assert np.abs(part(state.net) - part(before)).max() > 1e-3
-
-
-@pytest.mark.slow
-def test_memory_of_an_update_does_not_grow_with_the_length_of_sequences(small):
-    """What the compiled program needs besides the data themselves, for 2,048 and 16,384 steps in segments of 512."""
-    state = jax.eval_shape(lambda: new_train_state(small.net(), small.config))
-
-    def temporary(T):
-        K = T // 512
-        f32, i32 = (lambda *shape, kind=kind: jax.ShapeDtypeStruct(shape, kind) for kind in (np.float32, np.int32))
-        data = Bucket((i32(K, B),), (i32(K, B, 512), f32(K, B, 512)), i32(K, B))
-        updates = UpdateBatch(data, i32(K), f32(K, B), f32(K), f32(K))
-        key = jax.eval_shape(lambda: jax.random.key(0))
-        lowered = update.lower(small.config, Sharding(1, 2, True), state, updates, i32(), f32(), key)
-        return lowered.compile().memory_analysis().temp_size_in_bytes
-
-    assert temporary(16_384) <= temporary(2_048) + 16_384 // 512 * B * 4

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 
 from unspool.errors import OptionError, TrainingError
+from unspool.training.batching import Bucket
 from unspool.training.scoring import score
-from unspool.training.train_step import copy_tree
+from unspool.training.sharding import Sharding
+from unspool.training.train_step import UpdateBatch, copy_tree, new_train_state, update
 from unspool.training.trainer import Progress, Trainer, train
 
 
@@ -256,3 +258,21 @@ def test_training_in_segments_learns_and_is_repeatable(small):
     )
     for a, b in zip(jax.tree.leaves(net), jax.tree.leaves(again), strict=True):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+@pytest.mark.slow
+def test_memory_of_an_update_does_not_grow_with_the_length_of_sequences(small):
+    """What the compiled program needs besides the data themselves, for 2,048 and 16,384 steps in segments of 512."""
+    B = 8
+    state = jax.eval_shape(lambda: new_train_state(small.net(), small.config))
+
+    def temporary(T):
+        K = T // 512
+        f32, i32 = (lambda *shape, kind=kind: jax.ShapeDtypeStruct(shape, kind) for kind in (np.float32, np.int32))
+        data = Bucket((i32(K, B),), (i32(K, B, 512), f32(K, B, 512)), i32(K, B))
+        updates = UpdateBatch(data, i32(K), f32(K, B), f32(K), f32(K))
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        lowered = update.lower(small.config, Sharding(1, 2, True), state, updates, i32(), f32(), key)
+        return lowered.compile().memory_analysis().temp_size_in_bytes
+
+    assert temporary(16_384) <= temporary(2_048) + 16_384 // 512 * B * 4
