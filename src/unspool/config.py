@@ -12,6 +12,7 @@ import numpy as np
 from unspool import modelfile
 from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
+from unspool.errors import renamed_attribute
 from unspool.options import Network, Training
 from unspool.schema.fields import AnyField, Field, First
 from unspool.tables.table import TableKind
@@ -54,6 +55,9 @@ class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float
     stopped: str
     rounds: list[ValidationRound]
+
+    def __getattr__(self, name: str) -> Any:
+        raise renamed_attribute(self, name, {"heldout": "validation", "heldout_steps": "validation_steps"})
 
 
 class InputModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,12 +4,24 @@ import bisect
 import difflib
 import errno
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+def renamed_attribute(owner: object, name: str, names: Mapping[str, str]) -> AttributeError:
+    """The error about an attribute that isn't there; it names the new one where a version had it under that name.
+
+    Args:
+        owner: the object that was asked.
+        name: the attribute.
+        names: old names with their new ones.
+    """
+    known = f". Since version 0.2.0 it is {names[name]!r}" if name in names else ""
+    return AttributeError(f"{type(owner).__name__!r} object has no attribute {name!r}{known}", name=name, obj=owner)
 
 
 class UnspoolError(ValueError):
@@ -25,6 +37,9 @@ class UnspoolError(ValueError):
     def __init__(self, location: str, expected: str, found: str, hint: str = "") -> None:
         self.location, self.expected, self.found, self.hint = location, expected, found, hint
         super().__init__(f"{location}: expected {expected}, found {found}." + (f" {hint}" if hint else ""))
+
+    def __getattr__(self, name: str) -> Any:
+        raise renamed_attribute(self, name, {"place": "location", "cure": "hint"})
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
         """Four arguments, not the one joined message, so that the error survives a process boundary."""

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, ParamSpec
 import msgspec
 import numpy as np
 
-from unspool.errors import DataError, MissingExtra
+from unspool.errors import DataError, MissingExtra, renamed_attribute
 
 MODEL_NAME, ALL_FIELDS = "this model", "all"
 """In tables: the model beside the names of baselines, all fields together beside the names of fields."""
@@ -152,6 +152,9 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "figures", {name: _number(x) for name, x in self.figures.items()})
+
+    def __getattr__(self, name: str) -> Any:
+        raise renamed_attribute(self, name, {"made": "available"})
 
 
 class Findings(NamedTuple):

@@ -10,6 +10,17 @@ from unspool.evaluation.document import Section
 from unspool.runtime.atomic_files import atomic, suffix
 
 
+class Figures(dict[str, float | None]):
+    """Figures by `section.name`; a key of version 0.1 is refused with that of today."""
+
+    def __missing__(self, key: str) -> float | None:
+        section, _, name = key.partition(".")
+        new = f"{_RENAMED.get(section, section)}.{name}"
+        for old, word in _RENAMED_FIGURES.items():
+            new = new.replace(old, word)
+        raise KeyError(f"{key!r}; since version 0.2.0 it is {new!r}" if new in self else key)
+
+
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How good a model is, beside the simplest baselines. Made by `OneToMany.evaluate`.
 
@@ -60,7 +71,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def figures(self) -> dict[str, float | None]:
         """The numbers behind all verdicts, as `section.name`."""
-        return {f"{one.name}.{name}": value for one in self.sections for name, value in one.figures.items()}
+        return Figures({f"{one.name}.{name}": value for one in self.sections for name, value in one.figures.items()})
 
     def section(self, name: str) -> Section:
         """The section of that name.
@@ -97,6 +108,15 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _RENAMED = {"nats": "likelihood", "input": "input_use", "paths": "forecasts", "length": "lengths", "exposure": "drift"}
+_RENAMED_FIGURES = {
+    "rival_nats": "baseline_nats",
+    "misplaced ": "distance from uniform ",
+    ", of the best rival's": ", relative to the best baseline",
+    "rank of length": "mean PIT",
+    "apart ": "distance ",
+    "drawdowns apart": "distance of drawdowns",
+    "flagged": "repeats",
+}
 _FORMATS = {".html": Report.to_html, ".json": Report.to_json, ".txt": Report.__str__}
 
 
