@@ -3,13 +3,14 @@
 | class | columns | a pin is | what may be allowed |
 |---|---|---|---|
 | `SymbolConstraints` | `Vocabulary`, `JointVocabulary` | a value, of one column | some of the values |
-| `NumberConstraints` | `NumericEncoder`, `IncrementEncoder` | a number or a timestamp | a range |
+| `NumericConstraints` | `NumericEncoder` | a number | a range |
+| `IncrementConstraints` | `IncrementEncoder` | a number or a timestamp | a range |
 | `LabelConstraints` | `MultiLabel` | yes or no, of one label | yes or no, by label |
 """
 
 from unspool.constraints.base import FieldConstraints
 from unspool.constraints.labels import LabelConstraints
-from unspool.constraints.numbers import NumberConstraints
+from unspool.constraints.numbers import IncrementConstraints, NumericConstraints
 from unspool.constraints.symbols import SymbolConstraints
 from unspool.encoding.codec import Codec
 from unspool.encoding.joint import JointVocabulary
@@ -27,8 +28,10 @@ def constraints_of(codec: Codec) -> list[FieldConstraints]:
                 found.append(SymbolConstraints(field, column, None, (column,)))
             case JointVocabulary(members=members):
                 found.append(SymbolConstraints(field, column, column.table, members))
-            case NumericEncoder() | IncrementEncoder():
-                found.append(NumberConstraints(field, column))
+            case NumericEncoder():
+                found.append(NumericConstraints(field, column))
+            case IncrementEncoder():
+                found.append(IncrementConstraints(field, column))
             case _:
                 found.append(LabelConstraints(field, column))
     return found

@@ -1,5 +1,6 @@
 """What may be fixed or forbidden of numbers and timestamps: a value, or a range."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,39 +36,27 @@ class NumberConstraints(FieldConstraints):
     column: NumericEncoder | IncrementEncoder
 
     @property
+    @abstractmethod
     def bounds(self) -> tuple[float, float]:
         """What no sample is below or above."""
-        floor, ceiling = self.column.floor, getattr(self.column, "ceiling", None)
-        return (-np.inf if floor is None else floor), (np.inf if ceiling is None else ceiling)
+
+    @abstractmethod
+    def encoded(self, values: NDArray[Any], location: Location) -> Known:
+        """Z, or what adds up, and the numbers themselves."""
+
+    @abstractmethod
+    def any_value(self, low: float, high: float) -> bool:
+        """Whether a range has any of the values that can be sampled."""
 
     def nothing(self, count: int) -> ObservedField:
         """Numbers."""
         return ObservedField(np.zeros(count), np.zeros(count, bool), np.full(count, np.nan))
 
-    def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
-        """Z of numbers, or what adds up; refuse a prefix that has passed all that may be sampled."""
-        encoded, exact = self._encoded(values, location)
-        column = self.column
-        if isinstance(column, IncrementEncoder) and column.never is not None:
-            falling = column.never == "rises"
-            far_end = np.inf if allowed is None else allowed.low if falling else allowed.high
-            for end, whose, hint in (
-                (column.floor, "the bound of the column", f"fit again with Number({location.column!r}, bounds=None)"),
-                (None if np.isinf(far_end) else far_end, "where what is allowed ends", "allow more"),
-            ):
-                past = np.zeros(1, bool) if end is None else encoded > end / column.one
-                if end is not None and past.any():
-                    k = int(np.argmax(past))
-                    least = f"at {'least' if falling else 'most'} {column.written(end / column.one)}"
-                    expected = f"{least}, {whose}, because it never {column.never}"
-                    found = column.written(encoded[k])
-                    raise OptionError(location.at(k), expected, found, f"Leave out that step, or {hint}.")
-        return encoded, exact
-
     def encode_pins(self, member: int, values: list[Any], allowed: Allowed | None, location: Location) -> Known:
-        """Likewise; refuse numbers that no sample could have."""
+        """Refuse numbers that no sample could have."""
         column = coerce(from_values(plain_values(values), location), self.field, location)
-        encoded, exact = self._encoded(column, location)
+        encoded, exact = self.encoded(column, location)
+        assert exact is not None  # noqa: S101  # of numbers
         if allowed is not None:
             refuse_forbidden((exact < allowed.low) | (exact > allowed.high), location)
         decimals = self.column.decimals if self.column.types != ("time",) else None
@@ -81,31 +70,6 @@ class NumberConstraints(FieldConstraints):
                 hint = f"Pin a value within; or fit again with Number({self.field.name!r}, bounds=...)."
                 raise OptionError(location.at(k), f"{bound}, the bound of the column", f"{value:g}", hint)
         return encoded, exact
-
-    def check(
-        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
-    ) -> NDArray[np.float64] | None:
-        """Refuse a given value that has gone back behind one before it, where values never do."""
-        column = self.column
-        if not pinned or not isinstance(column, IncrementEncoder) or column.never is None:
-            return None
-        given, many = observed.where & ~np.isnan(observed.values), len(rows.offsets) > 2
-        upper = np.where(given, observed.values, np.inf)
-        for row in range(len(rows.offsets) - 1):
-            part = slice(rows.offsets[row], rows.offsets[row + 1])
-            at = np.flatnonzero(given[part])
-            start = rows.origin[row] if many else rows.origin.max(initial=-np.inf)
-            y = np.concatenate([[start], observed.values[part][at]])
-            falls = np.diff(y) < 0
-            if falls.any():
-                k = int(np.argmax(falls))
-                before = f"the value given for step {at[k - 1]}" if k else "what the first step is counted from"
-                less = "less" if column.never == "falls" else "more"
-                expected = f"no {less} than {column.written(y[k])}, {before}, because it never {column.never}"
-                place = f"pin: {f'row {row}, ' if many else ''}step {at[k]}, column {self.field.name!r}"
-                raise OptionError(place, expected, column.written(y[k + 1]))
-            upper[part] = np.minimum.accumulate(upper[part][::-1])[::-1]
-        return upper
 
     def read_allowed(self, given: Mapping[str, Any]) -> Allowed:
         """A range."""
@@ -121,28 +85,140 @@ class NumberConstraints(FieldConstraints):
             sign * np.inf if value is None else next(ends) for sign, value in zip((-1, 1), values, strict=True)
         )
         least, most = self.bounds
-        if low > high or low > most or high < least or not self._any_value(max(low, least), min(high, most)):
+        if low > high or low > most or high < least or not self.any_value(max(low, least), min(high, most)):
             found = f"{values[0]} to {values[1]}"
             raise OptionError(f"allow, column {name!r}", "a range in which values lie", found)
         return Allowed(None, low, high)
 
+    def running_sum(self, value: float, origins: Origins) -> NDArray[np.float64]:
+        """The running sum at a value, in every row; minus infinity where it has none."""
+        total = (self.column.to_sum(np.array([value])) - origins.at) / origins.unit
+        return np.where(np.isnan(total), -np.inf, total)  # the logarithm of what is below 0
+
+
+@dataclass(frozen=True)
+class NumericConstraints(NumberConstraints):
+    """Of a number that is seen as it is, or by differences."""
+
+    column: NumericEncoder
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Floor and ceiling."""
+        floor, ceiling = self.column.floor, self.column.ceiling
+        return (-np.inf if floor is None else floor), (np.inf if ceiling is None else ceiling)
+
+    def encoded(self, values: NDArray[Any], location: Location) -> Known:
+        """Z, or what adds up of differences, and the numbers themselves."""
+        exact = as_number(values)
+        self.column.check(exact, location)
+        if self.column.cumulative is None:
+            return self.column.encode(values, location)[0], exact
+        refuse_missing(np.isnan(exact), location, nullable=self.column.nullable)
+        return self.column.to_sum(exact), exact
+
+    def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
+        """Any numbers can be gone on from."""
+        return self.encoded(values, location)
+
+    def check(
+        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
+    ) -> NDArray[np.float64] | None:
+        """Any numbers go together."""
+        return None
+
     def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
-        """The allowed range, and the bounds of what adds up; its distribution keeps the bounds of another number."""
+        """The allowed range, and the bounds of differences; the distribution keeps those of another number."""
+        low, high = (-np.inf, np.inf) if allowed is None else (allowed.low, allowed.high)
+        if origins is None:
+            ends = [np.array([self.column.to_network(end) if np.isfinite(end) else end]) for end in (low, high)]
+        else:
+            low, high = max(low, self.bounds[0]), min(high, self.bounds[1])
+            ends = [self.running_sum(end, origins) for end in (low, high)]
+        return None if all(np.isinf(end).all() for end in ends) else Allowed(None, *ends)
+
+    def any_value(self, low: float, high: float) -> bool:
+        """A support point, or a value of the grid."""
+        column = self.column
+        if column.support_points:
+            return any(low <= point <= high for point in column.support_points)
+        if not column.mass or not np.isfinite(low) or not np.isfinite(high):
+            return True
+        return bool(np.floor(high / column.step + GRID_SLACK) >= np.ceil(low / column.step - GRID_SLACK))
+
+
+@dataclass(frozen=True)
+class IncrementConstraints(NumberConstraints):
+    """Of timestamps, and of numbers that never fall or never rise."""
+
+    column: IncrementEncoder
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The floor; above there is none."""
+        return (-np.inf if self.column.floor is None else self.column.floor), np.inf
+
+    def encoded(self, values: NDArray[Any], location: Location) -> Known:
+        """What adds up, and the numbers themselves."""
+        exact = as_number(values)
+        refuse_missing(np.isnan(exact), location, nullable=self.column.nullable)
+        return self.column.to_sum(exact), exact
+
+    def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
+        """Refuse a prefix that has passed all that may be sampled."""
+        encoded, exact = self.encoded(values, location)
+        column = self.column
+        if column.never is None:
+            return encoded, exact
+        falling = column.never == "rises"
+        far_end = np.inf if allowed is None else allowed.low if falling else allowed.high
+        for end, whose, hint in (
+            (column.floor, "the bound of the column", f"fit again with Number({location.column!r}, bounds=None)"),
+            (None if np.isinf(far_end) else far_end, "where what is allowed ends", "allow more"),
+        ):
+            past = np.zeros(1, bool) if end is None else encoded > end / column.one
+            if end is not None and past.any():
+                k = int(np.argmax(past))
+                least = f"at {'least' if falling else 'most'} {column.written(end / column.one)}"
+                expected = f"{least}, {whose}, because it never {column.never}"
+                found = column.written(encoded[k])
+                raise OptionError(location.at(k), expected, found, f"Leave out that step, or {hint}.")
+        return encoded, exact
+
+    def check(
+        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
+    ) -> NDArray[np.float64] | None:
+        """Refuse a given value that has gone back behind one before it, where values never do."""
+        column = self.column
+        if not pinned or column.never is None:
+            return None
+        given, many = observed.where & ~np.isnan(observed.values), len(rows.offsets) > 2
+        upper = np.where(given, observed.values, np.inf)
+        for row in range(len(rows.offsets) - 1):
+            part = slice(rows.offsets[row], rows.offsets[row + 1])
+            at = np.flatnonzero(given[part])
+            start = rows.origin[row] if many else rows.origin.max(initial=-np.inf)
+            y = np.concatenate([[start], observed.values[part][at]])
+            falls = np.diff(y) < 0
+            if falls.any():
+                k = int(np.argmax(falls))
+                before = f"the value given for step {at[k - 1]}" if k else "what the first step is counted from"
+                less = "less" if column.never == "falls" else "more"
+                expected = f"no {less} than {column.written(y[k])}, {before}, because it never {column.never}"
+                location = f"pin: {f'row {row}, ' if many else ''}step {at[k]}, column {self.field.name!r}"
+                raise OptionError(location, expected, column.written(y[k + 1]))
+            upper[part] = np.minimum.accumulate(upper[part][::-1])[::-1]
+        return upper
+
+    def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
+        """The allowed range and the floor, as running sums."""
+        assert origins is not None  # noqa: S101  # increments add up
         low, high = (-np.inf, np.inf) if allowed is None else (allowed.low, allowed.high)
         column = self.column
-        if isinstance(column, NumericEncoder) and origins is None:
-            ends = [np.array([column.to_network(end) if np.isfinite(end) else end]) for end in (low, high)]
-            return None if np.isinf(ends).all() else Allowed(None, *ends)
-        assert origins is not None  # noqa: S101  # all other columns add up
-        if isinstance(column, NumericEncoder):
-            low, high = max(low, self.bounds[0]), min(high, self.bounds[1])
-        ends = [self._running_sum(end, origins) for end in (low, high)]
-        if isinstance(column, IncrementEncoder) and column.sign == -1:
-            ends.reverse()
-        if isinstance(column, IncrementEncoder) and column.floor is not None:
+        ends = [self.running_sum(end, origins) for end in ((low, high) if column.sign == 1 else (high, low))]
+        if column.floor is not None:
             # What starts below its floor stays where it is.
-            ends[1] = np.minimum(ends[1], np.maximum(self._running_sum(column.floor, origins), 0.0))
-        ends[0] = np.where(np.isnan(ends[0]), -np.inf, ends[0])  # the logarithm of what is below 0
+            ends[1] = np.minimum(ends[1], np.maximum(self.running_sum(column.floor, origins), 0.0))
         if all(np.isinf(end).all() for end in ends):
             return None
         if column.never is not None and (ends[1] < 0).any():
@@ -151,27 +227,6 @@ class NumberConstraints(FieldConstraints):
             raise OptionError(f"allow, column {self.field.name!r}", expected, found)
         return Allowed(None, *ends)
 
-    def _encoded(self, values: NDArray[Any], location: Location) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Z, or what adds up, and the numbers themselves."""
-        exact = as_number(values)
-        if isinstance(self.column, NumericEncoder):
-            self.column.check(exact, location)
-            if self.column.cumulative is None:
-                return self.column.encode(values, location)[0], exact
-        refuse_missing(np.isnan(exact), location, nullable=self.column.nullable)
-        return self.column.to_sum(exact), exact
-
-    def _running_sum(self, value: float, origins: Origins) -> NDArray[np.float64]:
-        """The running sum at a value, in every row."""
-        return (self.column.to_sum(np.array([value])) - origins.at) / origins.unit
-
-    def _any_value(self, low: float, high: float) -> bool:
-        """Whether a range has any of the values that can be sampled."""
-        column = self.column
-        if not isinstance(column, NumericEncoder):
-            return True
-        if column.support_points:
-            return any(low <= point <= high for point in column.support_points)
-        if not column.mass or not np.isfinite(low) or not np.isfinite(high):
-            return True
-        return bool(np.floor(high / column.step + GRID_SLACK) >= np.ceil(low / column.step - GRID_SLACK))
+    def any_value(self, low: float, high: float) -> bool:
+        """Any range has."""
+        return True
