@@ -114,8 +114,8 @@ def curve(summary: "Summary") -> str:
     """The nats over training as one line, high to low.
 
     Examples:
-        >>> from unspool.config import Round, Summary
-        >>> rounds = [Round(n, 1 / n, None) for n in (1, 2, 4)]
+        >>> from unspool.config import Summary, ValidationRound
+        >>> rounds = [ValidationRound(n, 1 / n, None) for n in (1, 2, 4)]
         >>> curve(Summary(0.25, 3, 0, 9, 0, 4, 4, 10, 1.0, "decayed", rounds))
         '1.000 █▃▁ 0.250'
     """

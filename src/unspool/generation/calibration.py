@@ -95,9 +95,9 @@ def logit_shift(dist: Distribution, real: NDArray[Any], made: NDArray[Any]) -> F
         made: generated ones.
 
     Examples:
-        >>> from unspool.network.distributions.mixture import Normal
+        >>> from unspool.network.distributions.normal import Normal
         >>> real, made = np.array([np.nan] * 50 + [0.0] * 50), np.array([np.nan] * 20 + [0.0] * 80)
-        >>> of_shares(Nullable(Normal()), real, made).round(1).tolist()
+        >>> logit_shift(WithMissing(Normal()), real, made).round(1).tolist()
         [0.8, 0.0, 0.0]
     """
     sides = (real, made)

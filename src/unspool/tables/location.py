@@ -22,9 +22,9 @@ class Location:
         names: (N,) what each value is called, where it is neither that of a row nor of a step.
 
     Examples:
-        >>> Place("names.csv", "age").at(16)
+        >>> Location("names.csv", "age").at(16)
         "names.csv: row 17, column 'age'"
-        >>> Place("storms", "wind", np.array([0, 2, 5]), ["Amy", "Bob"]).at(3)
+        >>> Location("storms", "wind", np.array([0, 2, 5]), ["Amy", "Bob"]).at(3)
         "storms: id 'Bob', step 2, column 'wind'"
     """
 

@@ -101,7 +101,7 @@ def is_worthless(gain: NDArray[np.float64], steps: int) -> bool:
 
     Examples:
         >>> rng = np.random.default_rng(0)
-        >>> without(rng.normal(0.0, 1.0, 50), 1_000), without(rng.normal(1.0, 1.0, 50), 1_000)
+        >>> is_worthless(rng.normal(0.0, 1.0, 50), 1_000), is_worthless(rng.normal(1.0, 1.0, 50), 1_000)
         (True, False)
     """
     mean, error = gain.mean(), gain.std(ddof=1) / len(gain) ** 0.5

@@ -71,7 +71,7 @@ def counted_logits(dist: Distribution) -> NDArray[np.bool_]:
 
     Examples:
         >>> from unspool.network.distributions.normal import Normal
-        >>> odds(Nullable(Atoms(Normal(), (0.0,)))).tolist()
+        >>> counted_logits(WithMissing(PointMasses(Normal(), (0.0,)))).tolist()
         [True, True, True, False, False]
     """
     if isinstance(dist, Categorical):

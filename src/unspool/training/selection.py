@@ -235,9 +235,9 @@ def best_candidate(scores: NDArray[np.float64]) -> tuple[int, float]:
     Examples:
         >>> rng = np.random.default_rng(0)
         >>> base = rng.normal(size=200)
-        >>> better(np.stack([np.full(200, 5.0), base, base + 1 + 0.1 * rng.normal(size=200)], 1))[0]
+        >>> best_candidate(np.stack([np.full(200, 5.0), base, base + 1 + 0.1 * rng.normal(size=200)], 1))[0]
         1
-        >>> better(np.stack([np.full(200, 5.0), base, base + rng.normal(size=200)], 1))[0]
+        >>> best_candidate(np.stack([np.full(200, 5.0), base, base + rng.normal(size=200)], 1))[0]
         0
     """
     steps, values = scores[:, 0], scores[:, 1:]
@@ -315,7 +315,7 @@ def clustered_sums(scores: NDArray[np.float64], starts: NDArray[np.int64] | None
         length: of a window.
 
     Examples:
-        >>> pieces(np.ones((4, 1)), np.array([0, 1, 20, 21]), 20).tolist()
+        >>> clustered_sums(np.ones((4, 1)), np.array([0, 1, 20, 21]), 20).tolist()
         [[2.0], [2.0]]
     """
     if starts is None:

@@ -43,7 +43,7 @@ def choose_sharding(rows: int, size: int, count: int | None = None, most: int | 
         most: devices at the most; `None` is all that there are.
 
     Examples:
-        >>> shards(rows=64, size=128, count=4).shards, shards(rows=64, size=1024, count=4).shards
+        >>> choose_sharding(rows=64, size=128, count=4).shards, choose_sharding(rows=64, size=1024, count=4).shards
         (4, 1)
     """
     fewest, devices = max(MIN_ROWS_PER_SHARD, size // UNITS_PER_ROW), min(available(), most or MAX_DEVICES)
