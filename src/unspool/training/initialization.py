@@ -36,7 +36,7 @@ def initialize_from_data(net: Net, learned: Encoded) -> Net:
             continue
         chain = fit_ar1(learned.steps[j], learned.offsets)
         direct = slice(gates + own.start, gates + own.stop)
-        bias[own] = dist.initial_params(chain.constant, chain.sharding)
+        bias[own] = dist.initial_params(chain.constant, chain.spread)
         start[direct] = dist.initial_params(*chain.first) - bias[own]
         feedback[j][0, direct] = chain.slope * (dist.initial_params(1.0) - dist.initial_params(0.0))
         feedback[j][1, direct] = dist.initial_params(*chain.lost) - bias[own]
@@ -58,7 +58,7 @@ class AR1(NamedTuple):
 
     constant: float
     slope: float
-    sharding: float
+    spread: float
     foreseen: float
     first: tuple[float, float]
     lost: tuple[float, float]
@@ -72,7 +72,7 @@ def fit_ar1(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> AR1:
         offsets: (N + 1,) where each begins.
 
     Examples:
-        >>> chain = autoregression(0.5 ** np.arange(20.0), np.array([0, 20]))
+        >>> chain = fit_ar1(0.5 ** np.arange(20.0), np.array([0, 20]))
         >>> round(chain.slope, 6), round(chain.constant, 6), chain.spread
         (0.5, 0.0, 0.1)
     """
