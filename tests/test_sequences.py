@@ -1,6 +1,5 @@
 """Generated sequences: their values, tables of the caller's kind, files, and how they are shown."""
 
-import dataclasses
 import itertools
 import json
 from dataclasses import replace
@@ -17,6 +16,7 @@ from unspool.dataset.gather import gather
 from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError, FileError
 from unspool.sequences import Sequences, file_types
+from unspool.tables.columns import take
 from unspool.tables.writers import save_parts
 
 
@@ -191,11 +191,12 @@ def test_parts_make_the_file_of_the_whole(kind, ending, long, tmp_path):
 
 
 def cut(whole):
-    """The same sequences, one by one."""
+    """The same sequences, one by one, each with the row of inputs that it was made for."""
     for k, (start, end) in enumerate(itertools.pairwise(whole.offsets)):
         columns = {name: values[start:end] for name, values in whole.columns.items()}
-        offsets = np.array([0, end - start])
-        yield dataclasses.replace(whole, columns=columns, offsets=offsets, ended=whole.ended[k : k + 1], first=k)
+        row = {name: take(column, whole.rows[k : k + 1]) for name, column in whole.inputs.columns.items()}
+        part = {"columns": columns, "offsets": np.array([0, end - start]), "ended": whole.ended[k : k + 1]}
+        yield replace(whole, inputs=replace(whole.inputs, columns=row), first=k, **part)
 
 
 def test_a_part_knows_its_rows_and_labels():

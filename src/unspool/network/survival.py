@@ -26,7 +26,7 @@ def count_ends(lengths: NDArray[np.int64], ended: NDArray[np.bool_], positions: 
         positions: P.
 
     Examples:
-        >>> [part.tolist() for part in counted(np.array([1, 2, 2, 4]), np.array([True, True, False, True]), 4)]
+        >>> [part.tolist() for part in count_ends(np.array([1, 2, 2, 4]), np.array([True, True, False, True]), 4)]
         [[4.0, 4.0, 2.0, 2.0], [0.0, 1.0, 1.0, 1.0]]
     """
     decided = lengths + ended  # a sequence that is cut never came to decide about the step after it

@@ -173,9 +173,9 @@ def parse_timestamps(column: np.ndarray) -> np.ndarray | None:
     """ISO 8601 texts as datetime64[us] in UTC; None when any is something else.
 
     Examples:
-        >>> parse_moments(np.array(["2026-01-31", None], object)).astype(str).tolist()
+        >>> parse_timestamps(np.array(["2026-01-31", None], object)).astype(str).tolist()
         ['2026-01-31T00:00:00.000000', 'NaT']
-        >>> parse_moments(np.array(["2026"], object)) is None
+        >>> parse_timestamps(np.array(["2026"], object)) is None
         True
     """
     import pyarrow as pa
@@ -234,7 +234,7 @@ def from_json(column: Column, location: Location) -> Column:
     """A column of texts that are all JSON arrays, as in a CSV cell, as lists; any other column as it is.
 
     Examples:
-        >>> from_json(np.array(["[1, 2]", "[]"], object), Place("the data", "x")).values.tolist()
+        >>> from_json(np.array(["[1, 2]", "[]"], object), Location("the data", "x")).values.tolist()
         [1, 2]
     """
     if not isinstance(column, np.ndarray) or kind_of(column) != "text":

@@ -32,7 +32,7 @@ def find_grid(values: np.ndarray) -> tuple[int, float] | None:
         values: (S,) float64 without missing ones.
 
     Examples:
-        >>> grid_of(np.array([0.25, 1.5, 7.0])), grid_of(np.array([3.0, 8.0])), grid_of(np.array([0.1, np.pi]))
+        >>> find_grid(np.array([0.25, 1.5, 7.0])), find_grid(np.array([3.0, 8.0])), find_grid(np.array([0.1, np.pi]))
         ((2, 0.01), (0, 1.0), None)
     """
     if not len(values):
@@ -89,7 +89,7 @@ def find_support_points(values: np.ndarray, step: float, offsets: np.ndarray | N
     Examples:
         >>> fahrenheit = np.random.default_rng(0).integers(20, 90, 2000)
         >>> celsius = np.round((fahrenheit - 32) / 1.8, 1)
-        >>> len(levels_of(celsius, 0.1, None)[0]), levels_of(fahrenheit * 1.0, 1.0, None)
+        >>> len(find_support_points(celsius, 0.1, None)[0]), find_support_points(fahrenheit * 1.0, 1.0, None)
         (70, ((), 0.0))
     """
     cut = len(values) * 9 // 10 if offsets is None else int(offsets[(len(offsets) - 1) * 9 // 10])
@@ -121,7 +121,7 @@ def find_point_masses(values: np.ndarray, step: float = 0.0) -> tuple[float, ...
 
     Examples:
         >>> x = np.random.default_rng(0).exponential(size=500)
-        >>> repeated(np.where(x < 0.7, 0.0, x)), repeated(x), repeated(np.round(x, 1), 0.1)
+        >>> find_point_masses(np.where(x < 0.7, 0.0, x)), find_point_masses(x), find_point_masses(np.round(x, 1), 0.1)
         ((0.0,), (), ())
     """
     found, counts = np.unique(values, return_counts=True)

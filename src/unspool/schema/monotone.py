@@ -29,7 +29,7 @@ def time_unit(values: np.ndarray) -> float:
         values: (S,) microseconds since 1970, NaN where missing.
 
     Examples:
-        >>> unit_of(np.array([0.0, 7.2e9]))
+        >>> time_unit(np.array([0.0, 7.2e9]))
         3600000000.0
     """
     whole = values[~np.isnan(values)].astype(np.int64)
@@ -73,8 +73,10 @@ def never_decreases(values: np.ndarray, offsets: np.ndarray, base: np.ndarray | 
         base: (N,) what stands before step 0; NaN or None where nothing does.
 
     Examples:
-        >>> never_falls(np.tile(np.arange(5.0), 6), np.arange(0, 31, 5), None), never_falls(np.zeros(9), [0, 9], None)
-        (True, False)
+        >>> never_decreases(np.tile(np.arange(5.0), 6), np.arange(0, 31, 5), None)
+        True
+        >>> never_decreases(np.zeros(9), [0, 9], None)
+        False
     """
     gap, _, _ = increments(values, np.asarray(offsets), base)
     gap = gap[~np.isnan(gap)]

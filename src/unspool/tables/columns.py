@@ -123,7 +123,7 @@ def ragged_indices(offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Positions of all steps of the given sequences, in the given order.
 
     Examples:
-        >>> spans(np.array([0, 2, 5]), np.array([1, 0])).tolist()
+        >>> ragged_indices(np.array([0, 2, 5]), np.array([1, 0])).tolist()
         [2, 3, 4, 0, 1]
     """
     lengths = np.diff(offsets)[rows]
