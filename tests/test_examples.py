@@ -13,15 +13,16 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parents[1]
 PROGRAMS = sorted(ROOT.joinpath("examples").glob("*.py"))
 NOTEBOOKS = sorted(ROOT.joinpath("examples").glob("*.ipynb"))
-RUN_HERE = {"integers.py", "text.py", "series.py"}
+RUN_HERE = {"integers.py", "text.py", "series.py", "experiments.py"}
+RUN_ELSEWHERE = {"numpy_lstm.py"}  # by tests/test_numpy_lstm.py
 QUICK = {"returns.ipynb"}
 """Notebooks that every run of the tests executes; the others are slow."""
 
 
-def printed(name: str) -> str:
+def printed(name: str, *arguments: str) -> str:
     """What a program prints; it must end well, and without a warning."""
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    program = [sys.executable, "-W", "error", str(ROOT / "examples" / name)]
+    program = [sys.executable, "-W", "error", str(ROOT / "examples" / name), *arguments]
     done = subprocess.run(program, capture_output=True, text=True, encoding="utf-8", env=environment, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -36,7 +37,7 @@ def number(pattern: str, text: str) -> float:
 
 def test_every_example_is_run_by_a_test_and_described() -> None:
     readme = ROOT.joinpath("examples", "README.md").read_text("utf-8")
-    assert {path.name for path in PROGRAMS} == RUN_HERE
+    assert {path.name for path in PROGRAMS} == RUN_HERE | RUN_ELSEWHERE
     assert all(f"`{path.name}`" in readme for path in [*PROGRAMS, *NOTEBOOKS])
 
 
@@ -103,3 +104,12 @@ def test_series_follow_a_sine_fed_freely_and_waves_of_triples_never_seen() -> No
     assert learned <= 8.0
     assert learned < nearest / 3
     assert number(r"one-to-many LSTM .*worst +([\d.]+)%", text) < number(r"nearest known wave .*worst +([\d.]+)%", text)
+
+
+@pytest.mark.slow
+def test_experiments_print_a_row_each_beside_the_usual_model() -> None:
+    row = re.compile(r"^(\S.*?) +(\S+) ± (\S+) +(\S+) ± (\S+)$", re.MULTILINE)
+    usual, *others = row.findall(printed("experiments.py", "10", "2", "2"))
+    assert (usual[0], *usual[3:]) == ("the usual model", "0.000", "0.000")
+    assert len(others) == 3
+    assert all(0 < float(nats) < 10 and float(error) >= 0 for _, nats, error, *_ in [usual, *others])
