@@ -60,10 +60,6 @@ class Options(
                 if choices := [repr(choice) for choice in _choices(field.type)]:
                     expected, got = " or ".join(choices), repr(value)
                 raise OptionError(location, expected, got or repr(value)) from None
-        self.agree()
-
-    def agree(self) -> None:
-        """Refuse options that contradict each other, where a class has such."""
 
     def but(self, **changes: Any) -> Self:
         """A copy with some options changed, checked again."""
@@ -189,8 +185,8 @@ class Beam(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     best: Positive = 1
     limit: Positive | None = None
 
-    def agree(self) -> None:
-        """No more sequences than hypotheses."""
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.best > self.width:
             raise OptionError(f"Beam(best={self.best})", f"at most the width, {self.width}", str(self.best))
 
