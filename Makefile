@@ -10,13 +10,14 @@ RUN := $(VENV)/bin/python
 # A stamp's name holds a hash of all that decides what is installed, and where: it is installed again when one changes.
 HASH := $(shell (pwd; cat pyproject.toml constraints.txt) | cksum | cut -d' ' -f1)
 DEMO := $(VENV)/.ready-demo-$(HASH)
+DOCS := $(VENV)/.ready-docs-$(HASH)
 TEST := $(VENV)/.ready-test-$(HASH)
 BENCH := $(VENV)/.ready-bench-$(HASH)
 PIP := $(RUN) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format bench results clean
+.PHONY: help demo test test-all check format docs bench results clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -34,11 +35,16 @@ check: $(TEST) ## style, types, layers, documentation
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
-	$(RUN) -m pytest -q tests/test_layers.py tests/test_docs.py -k 'not runs'
+	$(RUN) -m pytest -q tests/test_layers.py tests/test_docs.py tests/test_site.py tests/test_how_it_works.py -k 'not runs'
 
-format: $(TEST) ## let ruff mend what it can
+format: $(TEST) ## let ruff mend what it can, and the line numbers in docs/how-it-works.md
 	$(RUN) -m ruff check --fix
 	$(RUN) -m ruff format
+	$(RUN) tests/test_how_it_works.py --fix
+
+docs: $(DOCS) ## build the site of the documents; open build/site/index.html
+	@rm -rf build/site
+	$(RUN) -m sphinx -c docs -d .cache/doctrees -E -W --keep-going -q . build/site
 
 bench: $(BENCH) ## assert parity, then time; ARGS="train --quick" chooses, ARGS=--write makes docs/benchmarks.md
 	$(RUN) -m benchmarks $(ARGS)
@@ -47,7 +53,7 @@ results: $(BENCH) ## fit and judge on real data; ARGS="storms --quick" chooses, 
 	$(RUN) -m benchmarks.results $(ARGS)
 
 clean: ## remove the environment and all caches
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis out
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build out
 
 $(RUN):
 	@test -n "$(PYTHON)" || { echo "Unspool needs Python 3.11 or newer; name it with: make PYTHON=/path/to/python" >&2; exit 1; }
@@ -62,19 +68,20 @@ define install
 endef
 
 $(DEMO): EXTRAS := plot,examples
-$(TEST): EXTRAS := test,check
-$(BENCH): EXTRAS := bench,check
+$(DOCS): EXTRAS := docs
+$(TEST): EXTRAS := test,check,docs
+$(BENCH): EXTRAS := bench,check,docs
 
-$(DEMO): | $(RUN)
+$(DEMO) $(DOCS): | $(RUN)
 	$(install)
 	@touch $@
 
 $(TEST): | $(RUN)
 	$(install)
-	@touch $@ $(DEMO)
+	@touch $@ $(DEMO) $(DOCS)
 
 # The pins of aeon contradict ours; only its data are read.
 $(BENCH): | $(RUN)
 	$(install)
 	@$(PIP) --no-deps aeon==1.6.0
-	@touch $@ $(TEST) $(DEMO)
+	@touch $@ $(TEST) $(DEMO) $(DOCS)

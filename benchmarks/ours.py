@@ -9,14 +9,16 @@ import numpy as np
 from common import Sizes
 
 from unspool.generation.sampler import MAX_DISPATCH_STEPS, Chunk, SampleRequest, chunks
-from unspool.network.decoder import Architecture, CategoricalInput, Net
+from unspool.network.decoder import Architecture, Net
+from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.rules import PLAIN
 from unspool.options import Network
 from unspool.runtime.devices import put_on_devices
 from unspool.training.batching import Bucket, segment_steps
+from unspool.training.defaults import UpdateConfig
 from unspool.training.sharding import choose_sharding
-from unspool.training.train_step import UpdateBatch, UpdateConfig, copy_tree, new_train_state, update
+from unspool.training.train_step import UpdateBatch, copy_tree, new_train_state, update
 
 EMBEDDING = 32
 
@@ -24,7 +26,7 @@ EMBEDDING = 32
 def token_net(sizes: Sizes, *, stops: bool = False) -> Net:
     """A token model of one layer, with random weights; its single input has two values."""
     shape = Architecture(
-        (CategoricalInput(2),), (Categorical(sizes.V),), (sizes.T + 1) * stops, sizes.H, EMBEDDING, Network()
+        (EventShape(symbols=2),), (Categorical(sizes.V),), (sizes.T + 1) * stops, sizes.H, EMBEDDING, Network()
     )
     return Net(np.random.default_rng(0), shape)
 

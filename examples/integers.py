@@ -7,8 +7,8 @@ Run it with `python examples/integers.py`.
 
 import unspool as us
 
-# Both programs memorise. Usually a tenth of the examples is held out, to stop when the model no longer gains on what it
-# has not seen; here everything must be learned, so nothing is held out.
+# Both programs memorise. By default a tenth of the examples is held out, and training stops when the model no longer
+# improves on it; here the model must learn every example, so nothing is held out.
 BY_HEART = us.Training(holdout=0)
 
 
@@ -23,15 +23,15 @@ def one() -> None:
 def nine() -> None:
     print("\nk gives its multiplication table: all nine in one model")
     tables = {"k": list(range(1, 10)), "table": [[k * j for j in range(1, 10)] for k in range(1, 10)]}
-    # Left alone, 1 to 81 would be taken for measurements, of which 72.3 is as good a value as 72. As a Category each
-    # number is a symbol of its own, right or wrong.
+    # By default Unspool takes 1 to 81 for measurements, where 72.3 is nearly as good as 72. As a Category each number
+    # is a symbol of its own, right or wrong.
     model = us.OneToMany(inputs="k", sequence=us.Category("table"), training=BY_HEART, verbose=False).fit(tables)
     exact = 0
-    for k, made in zip(tables["k"], model.generate({"k": tables["k"]}, rule="greedy"), strict=True):
+    for k, generated in zip(tables["k"], model.generate({"k": tables["k"]}, rule="greedy"), strict=True):
         expected = tables["table"][k - 1]
-        exact += made == expected
-        shown = " ".join(f"{number:2d}" for number in made)
-        print(f"  {k} | {shown}" + ("" if made == expected else f"  not {expected}"))
+        exact += generated == expected
+        shown = " ".join(f"{number:2d}" for number in generated)
+        print(f"  {k} | {shown}" + ("" if generated == expected else f"  not {expected}"))
     print(f"{exact} of 9 tables are exact, after {model.summary_.updates} updates in {model.summary_.seconds:.0f} s")
 
 

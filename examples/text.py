@@ -5,7 +5,7 @@ Run it with `python examples/text.py`.
 
 import unspool as us
 
-BY_HEART = us.Training(holdout=0)  # nothing is held out: all of it is to be learned
+BY_HEART = us.Training(holdout=0)  # hold nothing out: the model must learn every line
 LINES = {  # poems, and how they begin
     "Daffodils": "I wandered lonely as a cloud",
     "The Tyger": "Tyger Tyger, burning bright",
@@ -33,23 +33,23 @@ LINES = {  # poems, and how they begin
 def one() -> None:
     model = us.OneToMany(inputs="start", sequence="text", training=BY_HEART, verbose=False)
     model.fit({"start": ["h"], "text": ["hello world this is "]})
-    made = model.generate({"start": "h"}, rule="greedy")[0]
-    print(f"'h' shall give 'hello world this is '\n'h' gives      {made!r}, {len(made)} characters\n")
+    text = model.generate({"start": "h"}, rule="greedy")[0]
+    print(f"'h' shall give 'hello world this is '\n'h' gives      {text!r}, {len(text)} characters\n")
 
 
 def twenty() -> None:
     poems = {"title": list(LINES), "line": list(LINES.values())}
     # A text column is read character by character. The lines differ in length, so the model learns where to stop, too.
     model = us.OneToMany(inputs="title", sequence="line", training=BY_HEART, verbose=False).fit(poems)
-    made = list(model.generate({"title": poems["title"]}, rule="greedy"))
-    for title, line in zip(LINES, made, strict=True):
+    lines = list(model.generate({"title": poems["title"]}, rule="greedy"))
+    for title, line in zip(LINES, lines, strict=True):
         print(f"  {title:14}{line}" + ("" if line == LINES[title] else f"   not {LINES[title]}"))
-    print(f"{sum(map(str.__eq__, made, LINES.values()))} of 20 lines are exact\n")
-    # Greedy recites. To sample is to draw each character by its probability, and a temperature above 1 flattens the
+    print(f"{sum(map(str.__eq__, lines, LINES.values()))} of 20 lines are exact\n")
+    # Greedy recites. Sampling draws each character by its probability. A temperature above 1 flattens the
     # probabilities: the higher it is, the less of the poem is left.
     for temperature in (2.0, 3.0):
-        drawn = model.generate({"title": "The Raven"}, seed=0, rule=us.Sampling(temperature=temperature))
-        print(f"'The Raven' drawn at temperature {temperature}: {drawn[0]}")
+        sampled = model.generate({"title": "The Raven"}, seed=0, rule=us.Sampling(temperature=temperature))
+        print(f"'The Raven' sampled at temperature {temperature}: {sampled[0]}")
 
 
 if __name__ == "__main__":

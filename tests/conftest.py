@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 # Before JAX is imported, and as environment, so that the programs that tests start inherit it.
 os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(min(4, len(os.sched_getaffinity(0)))))  # for tests that start no fit
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
@@ -44,8 +45,8 @@ def few_programs():
         sys.modules["jax"].clear_caches()
 
 
-class Told(NamedTuple):
-    """What a command answered."""
+class Printed(NamedTuple):
+    """What a command printed, and its exit code."""
 
     code: int
     out: str
@@ -54,18 +55,18 @@ class Told(NamedTuple):
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory):
-    """A folder with two tables and the tiny models that `unspool fit` made of them, and what it said."""
-    from unspool.cli import main
+    """A folder with two tables, the tiny models that `unspool fit` wrote for them, and what it printed."""
+    from unspool.cli.app import main
 
     folder = tmp_path_factory.mktemp("workshop")
     names = ["Aoife", "Niall", "Brigid", "Cormac", "Níamh"], ["Attis", "Chloë", "Daphne", "Hermes", "Ianthe"]
     rows = [(country, name) for country, known in zip(("Irish", "Greek"), names, strict=True) for name in known] * 4
     folder.joinpath("names.csv").write_text("country,name\n" + "".join(f"{c},{n}\n" for c, n in rows), "utf-8")
-    origins = ["id,t,group,level,mood"]
+    tracks = ["id,t,group,level,mood"]
     for k in range(16):
-        origins += [f"{k},{t},{'ab'[k % 2]},{k * 0.5 + t},{'low' if t < 2 else 'high'}" for t in range(4 + k % 3)]
-    folder.joinpath("tracks.csv").write_text("\n".join(origins) + "\n", "utf-8")
-    told = {}
+        tracks += [f"{k},{t},{'ab'[k % 2]},{k * 0.5 + t},{'low' if t < 2 else 'high'}" for t in range(4 + k % 3)]
+    folder.joinpath("tracks.csv").write_text("\n".join(tracks) + "\n", "utf-8")
+    printed = {}
     small = ["--size", "8", "--epochs", "2"]
     for name, columns in (
         ("names", ["-i", "country", "-s", "name"]),
@@ -74,7 +75,7 @@ def workshop(tmp_path_factory):
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main(["fit", f"{folder}/{name}.csv", *columns, "-o", f"{folder}/{name}.unspool", *small])
-        told[name] = Told(code, out.getvalue(), err.getvalue())
+        printed[name] = Printed(code, out.getvalue(), err.getvalue())
     return SimpleNamespace(
-        folder=folder, names=folder / "names.unspool", origins=folder / "tracks.unspool", step_context=told
+        folder=folder, names=folder / "names.unspool", tracks=folder / "tracks.unspool", printed=printed
     )

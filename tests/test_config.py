@@ -1,11 +1,44 @@
-"""The configuration of an older file in today's names; values that happen to be such words stay as they are."""
+"""The configuration of a model file: the arguments of the user, and older files in the names of today."""
 
 import copy
 
+import msgspec
 import pytest
 
+import unspool as us
 from unspool import modelfile
-from unspool.config import Config
+from unspool.config import Arguments, Config
+
+PLAIN = {"inputs": None, "sequence": None, "network": None, "training": None, "combinations": None, "verbose": None}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"inputs": "country", "sequence": "name"},
+        {"inputs": ["country", us.Number("size", "log1p"), us.First("lat", us.Number("long"))], "sequence": ["lat"]},
+        {"inputs": us.First(), "sequence": us.Category("letter")},
+        {"inputs": us.When("day"), "sequence": {"events": [us.Flags("on", ["a", "b"]), us.Count("n")]}},
+        {"inputs": us.Vector("v"), "sequence": {"path": us.Number("x", bounds=(0, None))}},
+        {"inputs": us.Flag("f"), "sequence": us.Text("t", "bpe", 300), "verbose": True},
+        {"network": us.Network(size=8), "training": us.Training(holdout=0), "verbose": False},
+        {"combinations": [("city", "state"), ("a", "b", "c")]},
+    ],
+)
+def test_arguments_come_back_as_they_were(given):
+    params = PLAIN | given
+    text = msgspec.json.encode(Arguments.of(params))
+    back = msgspec.json.decode(text, type=Arguments).params()
+    assert back == params
+    assert [type(value) for value in back.values()] == [type(value) for value in params.values()]
+
+
+def test_several_columns_come_back_as_a_list_whatever_held_them():
+    params = PLAIN | {"inputs": ("a", "b"), "sequence": iter(["c"]), "combinations": (["c", "d"],)}
+    back = Arguments.of(params).params()
+    assert (back["inputs"], back["sequence"], back["combinations"]) == (["a", "b"], ["c"], [("c", "d")])
+
 
 OLD = {
     "format": 1,
@@ -28,6 +61,7 @@ OLD = {
         ],
         "combinations": [],
     },
+    "training": {"curve": "sigmoid", "epochs": 3},
     "summary": {"heldout": 3, "heldout_steps": 9},
     "row": {
         "codec": {
@@ -65,6 +99,7 @@ NEW = {
             {"kind": "increment", "increment": {"kind": "numeric", "transform": "log1p"}},
         ],
     },
+    "training": {"epochs": 3},
     "summary": {"validation": 3, "validation_steps": 9},
     "row": {
         "codec": {
@@ -83,7 +118,7 @@ def test_keys_and_words_of_format_1_become_those_of_today() -> None:
 def test_pieces_of_format_1_are_pieces_of_bytes() -> None:
     schema = {"inputs": [], "steps": [{"kind": "text", "name": "t", "unit": "bpe"}]}
     codec = {"schema": schema, "inputs": [], "steps": [{"kind": "symbols", "values": ["a"], "text": True}]}
-    (column,) = Config.upgrade({"codec": codec})["codec"]["steps"]
+    (column,) = Config.upgrade({"codec": codec, "training": {}})["codec"]["steps"]
     assert column == {"kind": "vocabulary", "values": ["a"], "text": True, "bytes": True}
 
 

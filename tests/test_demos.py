@@ -1,32 +1,33 @@
-"""The demonstrations run to their end, and the model is better than what they hold against it."""
+"""The demonstrations run to their end, and the model beats the baselines that are printed beside it."""
 
 import re
 
 import pytest
 
-from unspool import demos
+from unspool.demos.runner import run_demo
 from unspool.errors import OptionError
 
 
-def figures(printed: str) -> dict[str, float]:
+def held_out_nats(printed: str) -> dict[str, float]:
     """The table of held-out nats, by the name of each row."""
-    return {
-        name.strip(): float(nats) for name, nats in re.findall(r"^  (\S.*?)  +(-?\d+\.\d{3})\b", printed, re.MULTILINE)
-    }
+    rows = re.findall(r"^  (\S.*?)  +(-?\d+\.\d{3})\b", printed, re.MULTILINE)
+    return {name.strip(): float(nats) for name, nats in rows}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "rival"), [("colours", r"interpolated \d-gram"), ("returns", "constant Student's t")])
-def test_a_demonstration_beats_its_simplest_rival_and_uses_its_input(name, rival, tmp_path, capsys):
-    demos.run(name, tmp_path)
-    rows = figures(capsys.readouterr().out)
-    ours = rows["this model"]
-    assert ours < next(nats for row, nats in rows.items() if re.fullmatch(rival, row))
-    assert ours < next(nats for row, nats in rows.items() if row.endswith("shuffled"))
+@pytest.mark.parametrize("name", ["colours", "returns"])
+def test_a_demonstration_beats_the_baselines_and_uses_its_input(name, tmp_path, capsys):
+    run_demo(name, tmp_path)
+    rows = held_out_nats(capsys.readouterr().out)
+    model = rows.pop("this model")
+    assert "this model, inputs shuffled" in rows
+    assert len(rows) >= 4
+    # GARCH sees every day before, the model one state in 20 days: a draw is enough.
+    assert all(model < nats for row, nats in rows.items() if "GARCH" not in row)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.png", f"{name}.unspool"]
 
 
 def test_an_unknown_demonstration_is_refused_with_those_there_are(tmp_path):
     with pytest.raises(OptionError, match="names, colours, returns"):
-        demos.run("nmaes", tmp_path)
+        run_demo("nmaes", tmp_path)
     assert not list(tmp_path.iterdir())

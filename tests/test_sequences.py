@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import unspool as us
-from unspool.dataset.examples import gather
-from unspool.encoding.codec import Codec
+from unspool.dataset.gather import gather
+from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError, FileError
 from unspool.sequences import Sequences, file_types
 from unspool.tables.columns import take
@@ -23,7 +23,7 @@ from unspool.tables.writers import save_parts
 def made(data, given, columns, lengths, **roles):
     """Sequences as a model would make them: fitted columns, inputs, and steps that were drawn."""
     schema, examples = gather(data, **roles)
-    codec = Codec.fit(schema, examples)
+    codec = fit_codec(schema, examples)
     table = codec.read_inputs(given)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     samples = len(lengths) // len(table)

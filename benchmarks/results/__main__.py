@@ -16,9 +16,10 @@ import unspool as us
 from benchmarks.common import machine
 from benchmarks.results import page
 from benchmarks.results.criteria import Judged
-from benchmarks.results.rival import ours, theirs
+from benchmarks.results.parmodel import figures_of_parmodel, figures_of_unspool
 from benchmarks.results.tasks import TASKS, Task
-from unspool.evaluation.paths import made
+from unspool.dataset.gather import gather_fitted
+from unspool.evaluation.samples.generate import generate_like
 from unspool.model import OneToMany
 
 AGAINST = ("storms", "pbcseq")
@@ -40,9 +41,10 @@ def judged(task: Task, model: OneToMany, quick: bool) -> dict[str, Any]:
     """The report and the criteria, as the page wants them."""
     report = model.evaluate(task.test, train=task.train, samples=10 if quick else task.samples)
     codec = model.codec_
-    train, test = codec.gather(task.train), codec.gather(task.test)
-    paths = made(model.net_, codec, test, codec.encode(test), 10 if quick else task.samples, 0).examples
-    found = task.criteria(Judged(model, report, train, test, paths))
+    train, test = gather_fitted(codec, task.train), gather_fitted(codec, task.test)
+    samples = 10 if quick else task.samples
+    generated = generate_like(model.net_, codec, test, codec.encode(test), samples, 0).examples
+    found = task.criteria(Judged(model, report, train, test, generated))
     return {"report": str(report), "data": report.data, "criteria": [one._asdict() for one in found]}
 
 
@@ -50,18 +52,17 @@ def run(name: str, quick: bool, alone: bool) -> dict[str, Any]:
     """All figures of one data set."""
     task = TASKS[name](quick)
     model, seconds = fitted(task, quick)
-    told = {"title": task.title, "what": task.what, "split": task.split, "budget": task.seconds}
-    result = {**told, "seconds": seconds, **judged(task, model, quick), **here()}
+    about = {"title": task.title, "what": task.what, "split": task.split, "budget": task.seconds}
+    result = {**about, "seconds": seconds, **judged(task, model, quick), **here()}
     if name in AGAINST:
-        result["ours"] = ours(task, model)
-        result |= {} if alone else {"rival": theirs(task, model, 1 if quick else page.EPOCHS)}
+        result["ours"] = figures_of_unspool(task, model)
+        result |= {} if alone else {"parmodel": figures_of_parmodel(task, model, 1 if quick else page.EPOCHS)}
     return result
 
 
 def here() -> dict[str, str]:
     """When and where."""
-    told = machine()
-    words = (value if key == "processor" else f"{key} {value}" for key, value in told.items())
+    words = (value if key == "processor" else f"{key} {value}" for key, value in machine().items())
     return {"date": dt.datetime.now(dt.UTC).date().isoformat(), "machine": ", ".join(map(str, words))}
 
 

@@ -5,15 +5,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from unspool.dataset.clusters import independent_clusters
 from unspool.dataset.examples import Examples
-from unspool.evaluation.figures import by_sequence, kolmogorov_smirnov
-from unspool.evaluation.section import Measured
+from unspool.evaluation.baselines.garch import GARCH_NAME
+from unspool.evaluation.document import MODEL_NAME, Measured
+from unspool.evaluation.samples.statistics import clustered_mean, kolmogorov_smirnov
 from unspool.model import OneToMany
 from unspool.report.report import Report
 
-CHANCE = 2_000
-"""Draws from which one sees what chance alone does to a distance."""
-GARCH = "GARCH(1,1)-t"
+CHANCE_DRAWS = 2_000
+"""Draws that show what chance alone does to a distance."""
 
 
 class Criterion(NamedTuple):
@@ -38,21 +39,21 @@ class Judged(NamedTuple):
         report: its report on the held-out data.
         train: what it learned from.
         test: what was held out.
-        made: what it generated for the inputs of `test`, as many for each.
+        generated: what it generated for the inputs of `test`, as many for each.
     """
 
     model: OneToMany
     report: Report
     train: Examples
     test: Examples
-    made: Examples
+    generated: Examples
 
 
 def better_than_baselines(judged: Judged) -> Criterion:
     """Held-out nats are below those of every baseline."""
     figures = judged.report.figures
-    gain, error = number(figures, "nats.gain"), number(figures, "nats.gain_error")
-    rows = table(judged.report, "nats", 0)
+    gain, error = number(figures, "likelihood.gain"), number(figures, "likelihood.gain_error")
+    rows = table(judged.report, "likelihood", 0)
     best = min((row for row in rows[1:] if value(row[1]) is not None), key=lambda row: value(row[1]))
     found = f"{value(rows[0][1]):.3f}; {best[0]}, the best of them, {value(best[1]):.3f}"
     return Criterion(
@@ -62,10 +63,9 @@ def better_than_baselines(judged: Judged) -> Criterion:
 
 def better_than_ngram(judged: Judged) -> Criterion:
     """Held-out nats are below those of the n-gram that knows the input."""
-    rows = table(judged.report, "nats", 0)
-    rival = next(row for row in rows if row[0].endswith("given the input"))
-    gain = rival[2]
-    found = f"{value(rows[0][1]):.4f}; {rival[0]} {value(rival[1]):.4f}: better by {gain.value:.4f} ± {gain.error:.4f}"
+    rows = table(judged.report, "likelihood", 0)
+    name, nats, gain = next(row for row in rows if row[0].endswith("given the input"))
+    found = f"{value(rows[0][1]):.4f}; {name} {value(nats):.4f}: better by {gain.value:.4f} ± {gain.error:.4f}"
     return Criterion(
         "nats per character below those of the n-gram given the input (Witten-Bell)", found, gain.value > 0
     )
@@ -80,12 +80,12 @@ def detected(judged: Judged, limit: float) -> Criterion:
 
 def missing(judged: Judged, name: str, limit: float) -> list[Criterion]:
     """A field is missing as often as in the data."""
-    return as_often(judged, f"{name} missing", lambda side: absent(side.steps[name]), limit)
+    return as_often(judged, f"{name} missing", lambda data: absent(data.steps[name]), limit)
 
 
 def zeros(judged: Judged, name: str, limit: float) -> list[Criterion]:
     """A number is zero as often as in the data."""
-    return as_often(judged, f"{name} zero", lambda side: side.steps[name] == 0, limit)
+    return as_often(judged, f"{name} zero", lambda data: data.steps[name] == 0, limit)
 
 
 def as_often(judged: Judged, what: str, which: Callable[[Examples], np.ndarray], limit: float) -> list[Criterion]:
@@ -93,42 +93,43 @@ def as_often(judged: Judged, what: str, which: Callable[[Examples], np.ndarray],
 
     Its error there is by sequence, or by stretch of windows.
     """
-    made, train = (float(which(side).mean()) for side in (judged.made, judged.train))
+    generated, train = (float(which(data).mean()) for data in (judged.generated, judged.train))
     every = float(np.concatenate([which(judged.train), which(judged.test)]).mean())
     test = judged.test
-    parts = np.arange(len(test)) if test.starts is None else test.starts // (2 * test.gap)
-    held = by_sequence(which(test).astype(float), np.repeat(parts, test.lengths))
+    clusters = independent_clusters(test.starts, test.gap, len(test))
+    held = clustered_mean(which(test).astype(float), np.repeat(clusters, test.lengths))
     error = 100 * (held.error or float("nan"))
     within = f"within {100 * limit:.0f} points"
     return [
         Criterion(
             f"{what} as often as in all the data, {within}",
-            f"generated {made:.1%}, all {every:.1%} (training {train:.1%})",
-            abs(made - every) <= limit,
+            f"generated {generated:.1%}, all {every:.1%} (training {train:.1%})",
+            abs(generated - every) <= limit,
         ),
         Criterion(
             f"{what} as often as held out, {within}",
-            f"generated {made:.1%}, held out {held.value:.1%} ± {error:.1f}",
-            bool(abs(made - (held.value or 0.0)) <= limit),
+            f"generated {generated:.1%}, held out {held.value:.1%} ± {error:.1f}",
+            bool(abs(generated - (held.value or 0.0)) <= limit),
         ),
     ]
 
 
 def never_falls(judged: Judged, name: str) -> Criterion:
     """A number doesn't decrease within any generated sequence."""
-    owner = np.repeat(np.arange(len(judged.made)), judged.made.lengths)
+    owner = np.repeat(np.arange(len(judged.generated)), judged.generated.lengths)
     within = owner[1:] == owner[:-1]
-    falls = within & (np.diff(judged.made.steps[name].astype(float)) < 0)
+    falls = within & (np.diff(judged.generated.steps[name].astype(float)) < 0)
     return Criterion(f"{name} never decreases", f"{falls.sum()} of {within.sum():,} steps go back", not falls.any())
 
 
 def lengths(judged: Judged, limit: float) -> list[Criterion]:
     """Lengths are distributed as in the data: as in all of it, and as in the held-out part, beside what chance does."""
-    made, test, train = judged.made.lengths, judged.test.lengths, judged.train.lengths
-    every = kolmogorov_smirnov(np.concatenate([train, test]), made)
-    held, yardstick = kolmogorov_smirnov(test, made), kolmogorov_smirnov(test, train)
+    generated, test, train = judged.generated.lengths, judged.test.lengths, judged.train.lengths
+    every = kolmogorov_smirnov(np.concatenate([train, test]), generated)
+    held, of_training = kolmogorov_smirnov(test, generated), kolmogorov_smirnov(test, train)
     rng = np.random.default_rng(0)
-    chance = np.quantile([kolmogorov_smirnov(rng.choice(made, len(test)), made) for _ in range(CHANCE)], [0.5, 0.95])
+    draws = [kolmogorov_smirnov(rng.choice(generated, len(test)), generated) for _ in range(CHANCE_DRAWS)]
+    chance = np.quantile(draws, [0.5, 0.95])
     return [
         Criterion(
             f"lengths within {limit:.0%} of all {len(train) + len(test)} sequences (Kolmogorov-Smirnov)",
@@ -137,8 +138,8 @@ def lengths(judged: Judged, limit: float) -> list[Criterion]:
         ),
         Criterion(
             f"lengths within {limit:.0%} of the {len(test)} held out",
-            f"{held:.3f}; training is {yardstick:.3f} from them. As many draws of the generated lengths themselves are "
-            f"{chance[0]:.3f} off in the median, {chance[1]:.3f} in one of twenty cases",
+            f"{held:.3f}; training is {of_training:.3f} from them. As many draws of the generated lengths "
+            f"themselves are {chance[0]:.3f} off in the median, {chance[1]:.3f} in one of twenty cases",
             held <= limit,
         ),
     ]
@@ -147,28 +148,26 @@ def lengths(judged: Judged, limit: float) -> list[Criterion]:
 def transferred(judged: Judged, name: str, least: float) -> Criterion:
     """A classifier that learned from generated sequences is nearly as good as one that learned from real ones."""
     figures = judged.report.figures
-    ratio, made, real = (number(figures, f"transfer.{what} {name}") for what in ("ratio", "generated", "real"))
+    ratio, generated, real = (number(figures, f"transfer.{what} {name}") for what in ("ratio", "generated", "real"))
     return Criterion(
-        f"{name} learned from generated sequences is told with at least {least} of the accuracy of real ones",
-        f"{ratio:.3f} ({made:.3f} and {real:.3f})",
+        f"{name} learned from generated sequences is predicted with at least {least} of the accuracy of real ones",
+        f"{ratio:.3f} ({generated:.3f} and {real:.3f})",
         ratio >= least,
     )
 
 
 def no_worse_than_garch(judged: Judged) -> list[Criterion]:
     """Sums of returns have a CRPS that is not above that of GARCH's paths."""
-    rows = table(judged.report, "paths", 2)
+    rows = table(judged.report, "forecasts", 2)
     found = []
     for field in dict.fromkeys(row[0] for row in rows):
-        own, rival = (
-            next(row for row in rows if row[0] == field and row[1].startswith(name)) for name in ("this", GARCH)
-        )
-        more = rival[3]
+        own, garch = (next(row for row in rows if row[:2] == (field, name)) for name in (MODEL_NAME, GARCH_NAME))
+        more = garch[3]
         found.append(
             Criterion(
-                f"CRPS of the {field.rpartition(' ')[2]}-day return no worse than that of {GARCH}",
-                f"{own[2].value:.5f}, {GARCH} {rival[2].value:.5f}: better by {more.value:.5f} ± {more.error:.5f}",
-                own[2].value <= rival[2].value,
+                f"CRPS of the {field.rpartition(' ')[2]}-day return no worse than that of {GARCH_NAME}",
+                f"{own[2].value:.5f}, GARCH {garch[2].value:.5f}: better by {more.value:.5f} ± {more.error:.5f}",
+                own[2].value <= garch[2].value,
             )
         )
     return found
@@ -187,7 +186,7 @@ def covered(judged: Judged, low: float, high: float) -> Criterion:
 def table(report: Report, section: str, part: int) -> tuple[tuple[Any, ...], ...]:
     """The rows of a table of a report, the model's own first."""
     found = report.section(section)
-    if not found.made:
+    if not found.available:
         raise SystemExit(f"section {section}: {found.verdict}")
     return found.parts[part].rows
 

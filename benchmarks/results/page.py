@@ -2,43 +2,48 @@
 
 import json
 import re
+import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
 DOCS = Path(__file__).parents[2] / "docs"
+WIDTH = 120
+"""Characters of a line of prose."""
 HEADER = """# Results on real data
 
-Made by `make results ARGS=--write`, not by hand. Every model has default options: what is said of it is the
-input, the sequence, and what tells sequences and steps apart. Criteria were set before anything was fitted, but for
-shares "as often as in all the data", which came after the first results; those that are not met are shown as plainly as
-those that are. Figures are of held-out data and of the default options of their date, ± is one standard error, and
-[the report, line by line](report.md) explains the rest.
+`make results ARGS=--write` makes this page. Every model has default options: the user names the input, the sequence,
+and what tells sequences and steps apart. The criteria were set before anything was fitted, except the shares "as often
+as in all the data", which came after the first results. A criterion that is not met is shown as plainly as one that is
+met. Figures are of held-out data and of the default options of their date. ± is one standard error.
+[The report, line by line](report.md) explains the figures. `make results ARGS=NAME` prints the report of a data set.
 """
 EPOCHS = 128
 """PARModel's default."""
-RIVAL = """DeepEcho's PARModel with {epochs} epochs{default}, fitted to the same split in {seconds:.0f} s and sampled at
-{pace:.0f} ms a sequence, judged by the same sections of the report, with {paths} sequences for each held-out input; a
-value is judged only where ten of them have one, so with ten, calibration and CRPS are of the first steps. It is given
-symbols as symbols, days as gaps, and its numbers are rounded to the decimals of the data. Nats are left out: it gives
-densities where values on grids and repeated ones ask for masses."""
+PARMODEL = (
+    "DeepEcho's PARModel ({epochs} epochs{default}) was fitted to the same split in {seconds:.0f} s and sampled at "
+    "{pace:.0f} ms a sequence. The same sections of the report judge both models, with {paths} sequences for each "
+    "held-out input. PARModel gets symbols as symbols and days as increments, and its numbers are rounded to the "
+    "decimals of the data. Nats are left out: it gives densities where values on grids and repeated values ask for "
+    "masses."
+)
 LINES: tuple[tuple[str, float | None], ...] = (
     (r"calibration\.coverage_50", 0.5),
     (r"calibration\.coverage_80", 0.8),
     (r"calibration\.coverage_95", 0.95),
-    (r"calibration\.misplaced .*", 0.0),
-    (r"paths\.energy this model", 0.0),
-    (r"paths\.CRPS .*", 0.0),
-    (r"length\.KS", 0.0),
-    (r"length\.stops, chi2 per band", 0.0),
-    (r"marginals\.(apart|missing|share) .*", 0.0),
+    (r"calibration\.distance from uniform .*", 0.0),
+    (r"forecasts\.energy this model", 0.0),
+    (r"forecasts\.CRPS .*", 0.0),
+    (r"lengths\.KS", 0.0),
+    (r"lengths\.stops, chi2 per band", 0.0),
+    (r"marginals\.(distance|missing|share) .*", 0.0),
     (r"dynamics\..*", 0.0),
-    (r"exposure\.flags", 0.0),
+    (r"drift\.flags", 0.0),
     (r"detector\.(accuracy|AUC)", 0.5),
     (r"transfer\.generated .*", None),
     (r"memory\.copies", 0.0),
     (r"memory\.distance ratio", 1.0),
 )
-"""Figures that both can give, and what a perfect model has; None where more is better."""
+"""Figures that both models have, and the figure of a perfect model; None where more is better."""
 
 
 class Line(NamedTuple):
@@ -46,55 +51,56 @@ class Line(NamedTuple):
 
     Attributes:
         name: of the figure in a report.
-        perfect: what a perfect model has; None where more is better.
-        ours: Unspool's.
-        theirs: PARModel's.
+        perfect: the figure of a perfect model; None where more is better.
+        unspool: the figure of Unspool.
+        parmodel: the figure of PARModel.
     """
 
     name: str
     perfect: float | None
-    ours: float
-    theirs: float
+    unspool: float
+    parmodel: float
 
     @property
     def lead(self) -> float:
-        """How much nearer to perfect ours is; negative where theirs is."""
+        """How much nearer to perfect Unspool is; negative where PARModel is nearer."""
         if self.perfect is None:
-            return self.ours - self.theirs
-        return abs(self.theirs - self.perfect) - abs(self.ours - self.perfect)
+            return self.unspool - self.parmodel
+        return abs(self.parmodel - self.perfect) - abs(self.unspool - self.perfect)
 
     @property
     def nearer(self) -> str:
-        """Who is nearer to perfect."""
+        """The model that is nearer to perfect."""
         return "Unspool" if self.lead > 0 else "PARModel" if self.lead < 0 else "equal"
 
 
 def keep(name: str, result: dict[str, Any], folder: Path = DOCS) -> None:
-    """Put one data set's figures in the place of its older ones."""
+    """Put one data set's figures in the place of its older ones. The report is left out: the command prints it."""
     path = folder / "results.json"
     kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    kept[name] = {**kept.get(name, {}), **result}
+    kept[name] = {**kept.get(name, {}), **{key: value for key, value in result.items() if key != "report"}}
     path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def write(order: tuple[str, ...], folder: Path = DOCS) -> None:
-    """Make the page of the figures that were kept."""
+    """Make the page of the figures that were kept: the table of criteria, and a paragraph on each data set."""
     kept = json.loads((folder / "results.json").read_text("utf-8"))
     names = [name for name in order if name in kept]
     lines = [HEADER, "| data | criterion | measured | |", "|---|---|---|---|"]
     for name in names:
         one = kept[name]
         link = f"[{name}](#{anchor(one['title'])})"
-        for criterion in one["criteria"]:
-            lines.append(f"| {link} | {criterion['asks']} | {criterion['found']} | {verdict(criterion['met'])} |")
-            link = ""
-        if "rival" in one:
+        criteria = [(each["asks"], each["found"], each["met"]) for each in one["criteria"]]
+        if "parmodel" in one:
             leads = [line.lead >= 0 for line in lines_of(one)]
-            asks, found = "no worse than PARModel on every line that both fill", f"{sum(leads)} of {len(leads)} lines"
-            lines.append(f"| {link} | {asks} | {found} | {verdict(all(leads))} |")
+            asks = "no worse than PARModel on every line that both have"
+            criteria.append((asks, f"{sum(leads)} of {len(leads)} lines", all(leads)))
+        for asks, found, met in criteria:
+            lines.append(f"| {link} | {asks} | {found} | {verdict(met)} |")
+            link = ""
     lines += absent([name for name in order if name not in kept])
     for name in names:
-        lines += section(kept[name])
+        lines += [*about(kept[name]), *(["", *summary(kept[name])] if "parmodel" in kept[name] else [])]
     (folder / "results.md").write_text("\n".join(lines) + "\n", "utf-8")
 
 
@@ -104,63 +110,53 @@ def absent(names: list[str]) -> list[str]:
     >>> absent(["pets"])[1]
     'No figures yet: pets. `make results ARGS="pets --write"` makes them.'
     """
-    told = f'No figures yet: {", ".join(names)}. `make results ARGS="{" ".join(names)} --write"` makes them.'
-    return ["", told] if names else []
+    words = " ".join(names)
+    return (
+        ["", f'No figures yet: {", ".join(names)}. `make results ARGS="{words} --write"` makes them.'] if names else []
+    )
+
+
+def about(one: dict[str, Any]) -> list[str]:
+    """The data set, its split, and the fit."""
+    budget = "" if one["budget"] is None else f", with `seconds={one['budget']:.0f}`"
+    split = f"Split: {one['split']} Seed 0, fingerprint of the held-out data `{one['data'][:16]}`."
+    fit = f"Fitted in {one['seconds']:.0f} s{budget}; {one['date']}, {one['machine']}."
+    return ["", f"## {one['title']}", "", *textwrap.wrap(f"{one['what']} {split} {fit}", WIDTH)]
 
 
 def section(one: dict[str, Any]) -> list[str]:
-    """All about one data set."""
-    lines = [
-        "",
-        f"## {one['title']}",
-        "",
-        one["what"],
-        "",
-        f"Split: {one['split']} Seed 0, fingerprint of the held-out data `{one['data'][:16]}`.",
-    ]
-    budget = "" if one["budget"] is None else f", with `seconds={one['budget']:.0f}`"
-    lines += ["", f"Fitted in {one['seconds']:.0f} s{budget}; {one['date']}, {one['machine']}.", ""]
-    lines += ["| criterion | measured | |", "|---|---|---|"]
+    """All about one data set, for the terminal."""
+    lines = [*about(one), "", "| criterion | measured | |", "|---|---|---|"]
     lines += [f"| {each['asks']} | {each['found']} | {verdict(each['met'])} |" for each in one["criteria"]]
-    if "rival" in one:
-        lines += beside(one)
-    return [
-        *lines,
-        "",
-        "### The report: " + one["title"].partition(":")[0],
-        "",
-        "```text",
-        one["report"].rstrip(),
-        "```",
-    ]
+    if "parmodel" in one:
+        lines += ["", *summary(one), "", "| line | perfect | Unspool | PARModel | nearer |", "|---|---|---|---|---|"]
+        for line in lines_of(one):
+            perfect = "more" if line.perfect is None else f"{line.perfect:g}"
+            lines.append(f"| {line.name} | {perfect} | {line.unspool:.3f} | {line.parmodel:.3f} | {line.nearer} |")
+    return [*lines, "", one["report"].rstrip()]
 
 
 def lines_of(one: dict[str, Any]) -> list[Line]:
     """The figures that both models have."""
-    mine, theirs = one["ours"], one["rival"]["figures"]
+    ours, theirs = one["ours"], one["parmodel"]["figures"]
     return [
-        Line(name, perfect, mine[name], theirs[name])
-        for name in mine
+        Line(name, perfect, ours[name], theirs[name])
+        for name in ours
         for pattern, perfect in LINES
-        if re.fullmatch(pattern, name) and mine[name] is not None and theirs.get(name) is not None
+        if re.fullmatch(pattern, name) and ours[name] is not None and theirs.get(name) is not None
     ]
 
 
-def beside(one: dict[str, Any]) -> list[str]:
-    """Both models side by side, line by line."""
-    told = one["rival"]
-    default = ", its default" if told["epochs"] == EPOCHS else ""
-    prose = RIVAL.format(**{**told, "pace": 1e3 * told["pace"]}, default=default)
-    lines = ["", f"### PARModel: {one['title']}", "", prose, "", "| line | perfect | Unspool | PARModel | nearer |"]
-    lines.append("|---|---|---|---|---|")
+def summary(one: dict[str, Any]) -> list[str]:
+    """How PARModel was used, and on how many lines each model is nearer to perfect."""
+    fit = one["parmodel"]
+    default = ", its default" if fit["epochs"] == EPOCHS else ""
+    prose = PARMODEL.format(**{**fit, "pace": 1e3 * fit["pace"]}, default=default)
     found = lines_of(one)
-    for line in found:
-        perfect = "more" if line.perfect is None else f"{line.perfect:g}"
-        lines.append(f"| {line.name} | {perfect} | {line.ours:.3f} | {line.theirs:.3f} | {line.nearer} |")
-    better = sum(line.lead >= 0 for line in found)
     worse = [line.name for line in found if line.lead < 0]
     end = f"PARModel is nearer on: {'; '.join(worse)}." if worse else "Unspool is behind on none."
-    return [*lines, "", f"Better or equal on {better} of {len(found)} lines. {end}"]
+    score = f"Unspool is better or equal on {len(found) - len(worse)} of {len(found)} lines."
+    return textwrap.wrap(f"{prose} {score} {end}", WIDTH)
 
 
 def verdict(met: bool) -> str:

@@ -13,10 +13,8 @@ from benchmarks.results import criteria
 from benchmarks.results.criteria import Criterion, Judged
 from unspool.demos import returns
 
-FEW = 60
-"""Sequences of either side in a quick run: enough for every section of a report."""
-
-
+QUICK_SEQUENCES = 60
+"""Training and held-out sequences in a quick run: enough for every section of a report."""
 BUDGET = 300.0
 """Seconds for fits that would take longer."""
 
@@ -35,7 +33,7 @@ class Task(NamedTuple):
         samples: sequences generated for each held-out input.
         criteria: what must come out.
         seconds: a budget, where the default fit takes more than five minutes.
-        context: for the rival, inputs that are constant within a sequence; None takes the first record.
+        context: for PARModel, inputs that are constant within a sequence; None takes the first record.
     """
 
     title: str
@@ -120,7 +118,9 @@ def weather(quick: bool) -> Task:
     steps = ["precipitation", "temp_max", "temp_min", "wind", "weather"]
 
     def cut(rows: pd.DataFrame) -> Any:
-        part = rows.iloc[: 25 + 2 * FEW] if quick else rows  # all of January to April, in a leap year or not
+        part = (
+            rows.iloc[: 25 + 2 * QUICK_SEQUENCES] if quick else rows
+        )  # all of January to April, in a leap year or not
         return us.windows(part, order="date", length=30, inputs=["month"], sequence=steps, at="first")
 
     return Task(
@@ -144,9 +144,9 @@ def vowels(quick: bool) -> Task:
     """A speaker to the channels of an utterance."""
     channels = [f"channel_{k:02d}" for k in range(12)]
     folder = data_of_aeon() / "JapaneseVowels"
-    sides = [utterances(folder / f"JapaneseVowels_{side}.ts", channels) for side in ("TRAIN", "TEST")]
+    parts = [utterances(folder / f"JapaneseVowels_{part}.ts", channels) for part in ("TRAIN", "TEST")]
     if quick:
-        sides = [side[side["id"] % (side["id"].max() // FEW) == 0] for side in sides]
+        parts = [part[part["id"] % (part["id"].max() // QUICK_SEQUENCES) == 0] for part in parts]
     return Task(
         "JapaneseVowels: speaker to 12 channels",
         "`JapaneseVowels` (Kudo, Toyama & Shimbo 1999, in the package aeon): two vowels said by nine men, as 7 to 29 "
@@ -154,7 +154,7 @@ def vowels(quick: bool) -> Task:
         "as published: learned from 270 utterances, held out 370.",
         {"inputs": [us.Category("speaker")], "sequence": channels},
         {"id": "id", "order": "step"},
-        *sides,
+        *parts,
         50,
         lambda judged: [criteria.transferred(judged, "speaker", 0.9)],
     )
@@ -212,7 +212,7 @@ def market(name: str, index: str) -> Callable[[bool], Task]:
     """The state of a day to the returns of the next twenty."""
 
     def task(quick: bool) -> Task:
-        columns = returns.data(index)
+        columns = returns.load_returns(index)
         days = len(columns["r"])
         border = round(returns.TRAIN * days)
         start = border - 330 if quick else 0
@@ -238,9 +238,9 @@ def parted(table: pd.DataFrame, key: str, quick: bool) -> tuple[pd.DataFrame, pd
     """Training and held-out rows, a fifth of the sequences, and how that was done."""
     ids = np.random.default_rng(0).permutation(table[key].unique())
     held = len(ids) // 5
-    sides = (ids[held : held + FEW], ids[:FEW]) if quick else (ids[held:], ids[:held])
-    train, test = (table[table[key].isin(side)] for side in sides)
-    return train, test, f"learned from {len(sides[0])} of them; held out {len(sides[1])}, drawn at random (seed 0)."
+    parts = (ids[held : held + QUICK_SEQUENCES], ids[:QUICK_SEQUENCES]) if quick else (ids[held:], ids[:held])
+    train, test = (table[table[key].isin(part)] for part in parts)
+    return train, test, f"learned from {len(parts[0])} of them; held out {len(parts[1])}, drawn at random (seed 0)."
 
 
 TASKS: dict[str, Callable[[bool], Task]] = {

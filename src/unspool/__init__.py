@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unspool import errors
-    from unspool.dataset.windows import windows
+    from unspool.config import Summary
+    from unspool.dataset.windows import Windows, windows
+    from unspool.evaluation.document import Section
+    from unspool.jobs import Event
     from unspool.model import OneToMany, load
     from unspool.options import Beam, Network, Sampling, Training
     from unspool.report.report import Report
     from unspool.schema.fields import Category, Count, First, Flag, Flags, Number, Schema, Text, Vector, When
     from unspool.sequences import Sequences
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Beam",
     "Category",
     "Count",
+    "Event",
     "First",
     "Flag",
     "Flags",
@@ -30,11 +34,14 @@ __all__ = [
     "Report",
     "Sampling",
     "Schema",
+    "Section",
     "Sequences",
+    "Summary",
     "Text",
     "Training",
     "Vector",
     "When",
+    "Windows",
     "errors",
     "load",
     "windows",
@@ -44,6 +51,7 @@ _HOME = {
     "Beam": "unspool.options",
     "Category": "unspool.schema.fields",
     "Count": "unspool.schema.fields",
+    "Event": "unspool.jobs",
     "First": "unspool.schema.fields",
     "Flag": "unspool.schema.fields",
     "Flags": "unspool.schema.fields",
@@ -53,11 +61,14 @@ _HOME = {
     "Report": "unspool.report.report",
     "Sampling": "unspool.options",
     "Schema": "unspool.schema.fields",
+    "Section": "unspool.evaluation.document",
     "Sequences": "unspool.sequences",
+    "Summary": "unspool.config",
     "Text": "unspool.schema.fields",
     "Training": "unspool.options",
     "Vector": "unspool.schema.fields",
     "When": "unspool.schema.fields",
+    "Windows": "unspool.dataset.windows",
     "load": "unspool.model",
     "windows": "unspool.dataset.windows",
 }

@@ -1,4 +1,27 @@
-"""Every error Unspool raises on purpose: one small tree, each with place, expected, found and cure."""
+"""Every error that Unspool raises on purpose: one small tree, each with location, expected, found and hint."""
+
+import bisect
+import difflib
+import errno
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def renamed_attribute(owner: object, name: str, names: Mapping[str, str]) -> AttributeError:
+    """The error about an attribute that isn't there; it names the new one where a version had it under that name.
+
+    Args:
+        owner: the object that was asked.
+        name: the attribute.
+        names: old names with their new ones.
+    """
+    known = f". Since version 0.2.0 it is {names[name]!r}" if name in names else ""
+    return AttributeError(f"{type(owner).__name__!r} object has no attribute {name!r}{known}", name=name, obj=owner)
 
 
 class UnspoolError(ValueError):
@@ -14,6 +37,9 @@ class UnspoolError(ValueError):
     def __init__(self, location: str, expected: str, found: str, hint: str = "") -> None:
         self.location, self.expected, self.found, self.hint = location, expected, found, hint
         super().__init__(f"{location}: expected {expected}, found {found}." + (f" {hint}" if hint else ""))
+
+    def __getattr__(self, name: str) -> Any:
+        raise renamed_attribute(self, name, {"place": "location", "cure": "hint"})
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
         """Four arguments, not the one joined message, so that the error survives a process boundary."""
@@ -34,6 +60,74 @@ class SchemaError(DataError):
 
 class UnknownCategory(SchemaError):
     """A category, given as input, that training never saw."""
+
+
+class NotFittedError(UnspoolError, AttributeError):
+    """A question to a model that has not been fitted."""
+
+
+class MissingExtra(UnspoolError, ImportError):
+    """A feature whose optional dependency is not installed."""
+
+
+class TrainingError(UnspoolError):
+    """Training that can't start, or can't go on."""
+
+
+class CheckpointMismatch(TrainingError):
+    """A checkpoint folder that belongs to another fit: other data, options or version."""
+
+
+class FileError(UnspoolError):
+    """A file that can't be read or written."""
+
+    @classmethod
+    def from_os_error(cls, path: str | os.PathLike[str], error: OSError, action: str) -> Self:
+        """The error that says in our words why `path` can't be read or written.
+
+        Args:
+            path: the file, as the caller named it.
+            error: what the operating system said.
+            action: `"read"` or `"write"`.
+        """
+        location = os.fspath(path)
+        folder = os.path.dirname(os.path.realpath(location))
+        if not os.path.isdir(folder):
+            return cls(location, "a folder that exists", f"no folder {folder}", "Create it first, or correct the path.")
+        if isinstance(error, FileNotFoundError):
+            return cls(location, f"a file to {action}", "no such file", "Check the spelling and the folder you are in.")
+        if isinstance(error, IsADirectoryError):
+            return cls(location, "a file", "a folder", "Name a file in it.")
+        if isinstance(error, PermissionError):
+            return cls(location, f"a file you may {action}", "no permission", "Change its permissions or its folder's.")
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return cls(location, "room on the disk", "a full disk or quota", "Free some space; nothing was replaced.")
+        found = error.strerror or type(error).__name__
+        return cls(location, f"a file that one can {action}", found[:1].lower() + found[1:], "Choose another place.")
+
+
+class ForeignFile(FileError):
+    """A file that is not an Unspool model at all."""
+
+
+class TruncatedFile(FileError):
+    """A model file that ends before its header says it does."""
+
+
+class OversizedFile(FileError):
+    """A model file that asks for more memory than it has bytes, or than the limit allows."""
+
+
+class NewerFormat(FileError):
+    """A model file that a newer Unspool wrote."""
+
+
+class CorruptFile(FileError):
+    """A model file whose contents contradict each other, or hold unknown keys."""
+
+
+class NonFiniteWeights(FileError):
+    """A model file with a NaN or an infinity among its weights."""
 
 
 def together(errors: list[SchemaError], location: str) -> SchemaError:
@@ -59,45 +153,69 @@ def together(errors: list[SchemaError], location: str) -> SchemaError:
     return kind(location, "what the model was fitted to", f"{len(lines)} differences:\n  " + "\n  ".join(lines))
 
 
-class NotFittedError(UnspoolError, AttributeError):
-    """A question to a model that has not been fitted."""
+@dataclass(frozen=True)
+class Location:
+    """A column of a source; `at` turns the position of one of its values into a sentence.
+
+    Rows and steps are counted from 1, as people count.
+
+    Args:
+        source: a path, or "the data".
+        column: the column's name.
+        offsets: (N + 1,) when the values are the steps of N sequences laid end to end.
+        ids: (N,) what tells the sequences apart, when rows don't.
+        names: (N,) what each value is called, where it is neither that of a row nor of a step.
+
+    Examples:
+        >>> Location("names.csv", "age").at(16)
+        "names.csv: row 17, column 'age'"
+        >>> Location("storms", "wind", np.array([0, 2, 5]), ["Amy", "Bob"]).at(3)
+        "storms: id 'Bob', step 2, column 'wind'"
+    """
+
+    source: str
+    column: str
+    offsets: "np.ndarray | None" = None
+    ids: Sequence[Any] | None = None
+    names: Sequence[str] | None = None
+
+    def at(self, index: int) -> str:
+        """The location of one value, by its position."""
+        index = int(index)
+        if self.names is not None:
+            return f"{self.source}: {self.names[index]}, column {self.column!r}"
+        if self.offsets is None and self.ids is not None:
+            return f"{self.source}: id {self.ids[index]!r}, column {self.column!r}"
+        if self.offsets is None:
+            return f"{self.source}: row {index + 1}, column {self.column!r}"
+        example = bisect.bisect_right(self.offsets, index) - 1
+        name = f"row {example + 1}" if self.ids is None else f"id {self.ids[example]!r}"
+        return f"{self.source}: {name}, step {index - int(self.offsets[example]) + 1}, column {self.column!r}"
+
+    @property
+    def whole(self) -> str:
+        """The location of the whole column."""
+        return f"{self.source}: column {self.column!r}"
 
 
-class MissingExtra(UnspoolError, ImportError):
-    """A feature whose optional dependency is not installed."""
+def close_matches(wanted: Any, known: Iterable[Any], n: int = 3) -> list[Any]:
+    """The known values whose spelling is closest to the wanted one."""
+    spelled = {str(value): value for value in known if value is not None}
+    lower: dict[str, str] = {}
+    for text in spelled:
+        lower.setdefault(text.lower(), text)
+    # Far too many values to compare one by one: an exact match but for the case is all we look for.
+    if len(lower) > 20_000:
+        return [spelled[lower[str(wanted).lower()]]] if str(wanted).lower() in lower else []
+    return [spelled[lower[text]] for text in difflib.get_close_matches(str(wanted).lower(), lower, n=n)]
 
 
-class TrainingError(UnspoolError):
-    """Training that can't start, or can't go on."""
+def listing(values: Iterable[Any], most: int = 12) -> str:
+    """The values one after the other, cut where a reader would stop reading.
 
-
-class CheckpointMismatch(TrainingError):
-    """A checkpoint folder that belongs to another fit: other data, options or version."""
-
-
-class FileError(UnspoolError):
-    """A model file that can't be read or written."""
-
-
-class ForeignFile(FileError):
-    """A file that is not an Unspool model at all."""
-
-
-class TruncatedFile(FileError):
-    """A model file that ends before its header says it does."""
-
-
-class OversizedFile(FileError):
-    """A model file that asks for more memory than it has bytes, or than the limit allows."""
-
-
-class NewerFormat(FileError):
-    """A model file that a newer Unspool wrote."""
-
-
-class CorruptFile(FileError):
-    """A model file whose contents contradict each other, or hold unknown keys."""
-
-
-class NonFiniteWeights(FileError):
-    """A model file with a NaN or an infinity among its weights."""
+    Examples:
+        >>> listing(range(30), most=3)
+        '0, 1, 2, ... (30 in all)'
+    """
+    shown = [str(value) for value in values]
+    return ", ".join(shown) if len(shown) <= most else ", ".join(shown[:most]) + f", ... ({len(shown)} in all)"

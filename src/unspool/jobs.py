@@ -11,22 +11,21 @@ from numpy.typing import NDArray
 
 from unspool.config import InputModel
 from unspool.constraints.allowed import read_allow
-from unspool.constraints.base import Allowed
-from unspool.constraints.pins import Observed, encode_observed
+from unspool.constraints.base import Allowed, Observed
+from unspool.constraints.pins import encode_observed
 from unspool.constraints.prefix import is_prefix_per_row
 from unspool.encoding.codec import Codec
 from unspool.encoding.input_rows import MAX_ROW_FIELDS, as_inputs, from_nothing
-from unspool.errors import OptionError, SchemaError
+from unspool.errors import OptionError, SchemaError, close_matches
 from unspool.generation.beam import check_beam, search
 from unspool.generation.sample_step import STREAM_STEPS
-from unspool.generation.sampler import TILE_ROWS, SampleRequest, check_sampling, chunks, sample_sequences
+from unspool.generation.sampler import TILE_ROWS, SampleRequest, check_sampling, chunks, rule_of, sample_sequences
 from unspool.generation.support import with_support
 from unspool.network.decoder import Net
-from unspool.network.distributions.rules import PLAIN, Rule
+from unspool.network.distributions.rules import PLAIN
 from unspool.options import RULES, Beam, Sampling
 from unspool.sequences import Sequences, file_types
 from unspool.tables.columns import offsets_from_lengths, take
-from unspool.tables.location import close_matches
 from unspool.tables.table import Table, installed
 from unspool.tables.writers import save_parts
 
@@ -335,7 +334,7 @@ def _job(fitted: Fitted, n: int, options: GenerationOptions) -> tuple[Generation
         inputs=(),
         samples=rule.best if isinstance(rule, Beam) else int(n),
         seed=secrets.randbits(32) if options.seed is None else int(options.seed),
-        rule=Rule.of(rule) if isinstance(rule, Sampling) else PLAIN,
+        rule=rule_of(rule) if isinstance(rule, Sampling) else PLAIN,
         length=length,
         limit=rule.limit or max(2 * codec.longest, 1),
     )

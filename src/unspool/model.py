@@ -1,34 +1,24 @@
 """The model: one input in, a whole sequence out. The public face of all layers below."""
 
-import importlib.metadata
 import os
-import platform
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.config import Summary
-from unspool.dataset.examples import gather, left_open
+from unspool.config import Config, Summary, versions
+from unspool.dataset.gather import gather_fitted
 from unspool.encoding.codec import Codec
-from unspool.encoding.input_rows import fit_rows
 from unspool.errors import NotFittedError, OptionError
-from unspool.generation import calibration
-from unspool.generation.sampler import SampleRequest
-from unspool.generation.support import with_support
 from unspool.jobs import Event, Fitted, GenerationJob, GenerationOptions, check_whole, generation_job, sampling_job
-from unspool.network.decoder import Net
-from unspool.network.distributions.rules import PLAIN
 from unspool.network.serialization import Nets, read_model, write_model
 from unspool.options import Beam, Network, Options, Sampling, Training
 from unspool.report.report import Report
+from unspool.runtime.devices import claim_cores
 from unspool.schema.fields import Joint, Schema
 from unspool.sequences import Sequences
-from unspool.tables.table import frame_kind
 
 MAX_TITLE_FIELDS = 5
 """Fields that the title of a report names, at the most."""
@@ -130,9 +120,8 @@ class OneToMany:
         *,
         id: str | None = None,  # noqa: A002
         order: str | None = None,
-        inputs: Any = None,
-        sequence: Any = None,
         checkpoint: str | os.PathLike[str] | None = None,
+        **unknown: Any,
     ) -> "OneToMany":
         """Learn from a table: pandas, Polars or PyArrow, a dict of lists, a list of dicts, `windows`, or a path.
 
@@ -141,50 +130,27 @@ class OneToMany:
             steps: the table of steps, where the inputs have a table of their own.
             id: the column that says which steps belong together.
             order: the column that orders them.
-            inputs: in place of the constructor's.
-            sequence: in place of the constructor's.
             checkpoint: a folder to save the training to after every round. The same call goes on from there, and ends
                 with the same weights to the bit.
+            unknown: nothing; `inputs` and `sequence` are arguments of the constructor.
 
         Raises:
+            OptionError: another argument.
             SchemaError: columns or values that can't be what they should be.
             DataError: data that can't be read or learned from.
             TrainingError: too little data to hold any out, or weights that diverge.
             CheckpointMismatch: the folder holds the checkpoint of another fit.
         """
-        # Here, so that a program that only generates doesn't wait for what trains.
-        from unspool.pipeline import FitRequest, run_fit
-        from unspool.training.input_model import InputRows
-        from unspool.training.selection import select_distributions
+        from unspool.pipeline import FitRequest, run_fit  # so that a program that only generates doesn't wait for it
 
-        network, training = _given(Network, self.network), _given(Training, self.training)
+        if unknown:
+            name = min(unknown)
+            hint = f"Pass it to the constructor: OneToMany({name}=...)." if name in self.get_params() else ""
+            raise OptionError(f"fit({name}=...)", "one of data, steps, id, order, checkpoint", name, hint)
         check_whole(f"OneToMany(seed={self.seed!r})", self.seed, 0)
-        inputs = self.inputs if inputs is None else inputs
-        sequence = self.sequence if sequence is None else sequence
-        schema, examples = gather(
-            data, steps, inputs=inputs, sequence=sequence, id=id, order=order, combinations=self.combinations
-        )
-        codec = Codec.fit(schema, examples)
-        open_ = left_open(schema, data, inputs, sequence)
-        schema, found = select_distributions(codec, examples, open_, network, training, self.seed)
-        codec = Codec.fit(schema, examples) if found else codec
-        encoded = codec.encode(examples)
-        if self.verbose is not False:
-            print("\n".join([codec.describe(), *found]), file=sys.stderr)
-        asked = FitRequest(network, training, self.seed, self.verbose, checkpoint, versions())
-        rows = fit_rows(schema, examples) if training.draw_inputs else None
-        drawing = None if rows is None else InputRows(rows[0], rows[0].encode(rows[1]), frame_kind(data))
-
-        def match(codec: Codec, net: Net) -> Net:
-            chosen, samples = calibration.calibration_rows(encoded.lengths, len(net.outputs.b))
-            inputs = tuple(column[chosen] for column in encoded.inputs)
-            length = codec.longest if codec.shortest == codec.longest else None
-            request = SampleRequest(inputs, samples, self.seed, PLAIN, length, 2 * codec.longest)
-            bases = {name: values[chosen] for name, values in examples.first.items()}
-            request = with_support(request, codec, bases, len(chosen))
-            return calibration.match_marginals(net, request, encoded.lengths, encoded.steps)
-
-        self.config_, (self.net_, self.row_net_) = run_fit(codec, encoded, asked, drawing, match)
+        network, training = _given(Network, self.network), _given(Training, self.training)
+        request = FitRequest(data, steps, id, order, checkpoint, self.get_params(), network, training)
+        self.config_, (self.net_, self.row_net_) = run_fit(request)
         return self
 
     @property
@@ -226,10 +192,18 @@ class OneToMany:
 
     def log_prob_by_field(self, data: Any, steps: Any = None) -> NDArray[np.float64]:
         """As `log_prob`, (N, F) or (N, F + 1): a column per step field, then the stops where lengths vary."""
-        from unspool.evaluation.nats import scored
+        from unspool.evaluation.samples.scoring import log_probs
 
         self._fitted()
-        return scored(self.net_, self.codec_.encode(self.codec_.gather(data, steps)))
+        return log_probs(self.net_, self.codec_.encode(gather_fitted(self.codec_, data, steps)))
+
+    def score(self, data: Any, steps: Any = None) -> float:
+        """Mean log-probability of a step, in nats: greater is better, as scikit-learn's searches ask for it."""
+        from unspool.evaluation.samples.scoring import log_probs
+
+        self._fitted()
+        encoded = self.codec_.encode(gather_fitted(self.codec_, data, steps))
+        return float(log_probs(self.net_, encoded).sum() / max(1, encoded.offsets[-1]))
 
     def evaluate(
         self,
@@ -239,7 +213,7 @@ class OneToMany:
         train: Any = None,
         seed: int = 0,
         samples: int = 50,
-        feedings: bool = False,
+        feedings: Any = None,
     ) -> Report:
         """How good the model is, beside the simplest things that could work; `docs/report.md` explains every line.
 
@@ -250,35 +224,44 @@ class OneToMany:
                 both. Without it they learn from a part of `data`, and the other part is judged.
             seed: of all that is random.
             samples: sequences generated for each held-out input, to compare with real ones.
-            feedings: fit the network three times anew, under teacher, scheduled and free feeding, and say which helps.
+            feedings: removed in 0.2: `python -m benchmarks.feeding` compares the feedings.
 
         Raises:
             SchemaError: columns or values that the fitted schema can't take; every difference is listed.
             DataError: too little data to judge, or to learn baselines from.
+            OptionError: a seed or number of samples out of its bounds.
 
         Examples:
             >>> import unspool as us
             >>> data = {"k": ["a", "b"] * 20, "x": [[1, 2, 1], [2, 2, 1]] * 20}
             >>> model = us.OneToMany("k", us.Category("x"), network=us.Network(size=8), verbose=False,
             ...     training=us.Training(epochs=3)).fit(data)
-            >>> model.evaluate(data, samples=2).section("input").title
+            >>> model.evaluate(data, samples=2).section("input_use").title
             'Is the input used?'
         """
-        from unspool.evaluation.evaluate import evaluated, facts_of, sides_of
-        from unspool.training.checkpoint import fingerprint
+        from unspool.config import fingerprint
+        from unspool.evaluation.evaluate import evaluate_model
+        from unspool.evaluation.split import facts_of, split_of
 
         self._fitted()
         check_whole(f"evaluate(seed={seed!r})", seed, 0)
         check_whole(f"evaluate(samples={samples!r})", samples, 1)
-        judged = self.codec_.gather(data, steps)
-        known = None if train is None else self.codec_.gather(*(train if isinstance(train, tuple) else (train,)))
-        sides = sides_of(self, judged, known, int(seed))
-        sections = evaluated(self, sides, int(seed), int(samples), feedings)
-        digest = fingerprint(self.codec_.encode(sides.test))["data"]
+        if feedings is not None:
+            where = "Run `python -m benchmarks.feeding`, which fits a network under each feeding."
+            raise OptionError(
+                "evaluate(feedings=...)", "no such option: a report judges one model", repr(feedings), where
+            )
+        judged = gather_fitted(self.codec_, data, steps)
+        known = (
+            None if train is None else gather_fitted(self.codec_, *(train if isinstance(train, tuple) else (train,)))
+        )
+        split = split_of(self, judged, known, int(seed))
+        sections = evaluate_model(self, split, int(seed), int(samples))
+        digest = fingerprint(split.test_encoded)["data"]
         names = [field.name for field in self.schema_.steps]
         more = f" and {len(names) - MAX_TITLE_FIELDS} more" if len(names) > MAX_TITLE_FIELDS else ""
         title = f"How good is the model of {', '.join(names[:MAX_TITLE_FIELDS])}{more}?"
-        return Report(title, sides.notes, sections, facts_of(self, sides), int(seed), digest, versions())
+        return Report(title, split.notes, sections, facts_of(self, split), int(seed), digest, versions())
 
     # ---- generate -----------------------------------------------------------------------------------------------
 
@@ -504,21 +487,23 @@ def load(path: str | os.PathLike[str]) -> OneToMany:
     Raises:
         FileError: one of its kinds says what is wrong with the file.
     """
+    claim_cores()
     config, nets = read_model(path)
-    fields, sequence = config.codec.schema.inputs, config.codec.schema.sequence
-    model = OneToMany(list(fields), sequence, network=config.network, training=config.training, seed=config.seed)
-    model.combinations = [field.members for field in config.codec.schema.steps if isinstance(field, Joint)] or None
+    params = _resolved(config) if config.arguments is None else config.arguments.params()
+    model = OneToMany(**params, seed=config.seed)
     model.config_, (model.net_, model.row_net_) = config, nets
     return model
 
 
-def versions() -> dict[str, str]:
-    """What the numbers of a fit may depend on besides its data and options."""
+def _resolved(config: Config) -> dict[str, Any]:
+    """The arguments that a file from before they were kept can still tell: every field with what was inferred of it."""
+    schema = config.codec.schema
     return {
-        "unspool": importlib.metadata.version("unspool"),
-        "jax": jax.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
+        "inputs": list(schema.inputs),
+        "sequence": schema.sequence,
+        "network": config.network,
+        "training": config.training,
+        "combinations": [field.members for field in schema.steps if isinstance(field, Joint)] or None,
     }
 
 

@@ -27,7 +27,7 @@ from unspool.errors import (
     OversizedFile,
     TruncatedFile,
 )
-from unspool.runtime.atomic_files import atomic, file_error
+from unspool.runtime.atomic_files import atomic
 
 FORMAT_VERSION = 2
 """The version of the configuration that this Unspool writes; it reads all versions up to it."""
@@ -51,7 +51,7 @@ _MOST = 2**59
 _RESAVE = "Save the model again, or fetch the file again."
 _FOREIGN = "Pass a file that OneToMany.save or `unspool fit` wrote."
 
-Kind = TypeVar("Kind")
+Configuration = TypeVar("Configuration")
 Size = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
@@ -100,7 +100,7 @@ def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], confi
 @overload
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]: ...
 @overload
-def read(path: str | os.PathLike[str], kind: type[Kind]) -> tuple[Kind, dict[str, np.ndarray]]: ...
+def read(path: str | os.PathLike[str], kind: type[Configuration]) -> tuple[Configuration, dict[str, np.ndarray]]: ...
 def read(path: str | os.PathLike[str], kind: Any = dict) -> tuple[Any, dict[str, np.ndarray]]:
     """Read a model file: its configuration and its arrays by name.
 
@@ -121,7 +121,7 @@ def read(path: str | os.PathLike[str], kind: Any = dict) -> tuple[Any, dict[str,
 @overload
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]: ...
 @overload
-def read_config(path: str | os.PathLike[str], kind: type[Kind]) -> Kind: ...
+def read_config(path: str | os.PathLike[str], kind: type[Configuration]) -> Configuration: ...
 def read_config(path: str | os.PathLike[str], kind: Any = dict) -> Any:
     """Read only the configuration of a model file; the arrays are checked for their sizes but not read."""
     with _opened(path) as (location, file, size):
@@ -143,7 +143,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[str, io.BufferedRead
         with open(location, "rb") as file:
             yield location, file, os.fstat(file.fileno()).st_size
     except OSError as error:
-        raise file_error(location, error, "read") from error
+        raise FileError.from_os_error(location, error, "read") from error
 
 
 def _header(location: str, file: io.BufferedReader, size: int) -> tuple[bytes, dict[str, Entry]]:
@@ -245,7 +245,7 @@ def _check_finite(location: str, name: str, array: np.ndarray) -> None:
         raise NonFiniteWeights(f"{location}: tensor {name!r}", "finite numbers", found, "Train the model again.")
 
 
-def _decode(location: str, text: bytes, kind: type[Kind]) -> Kind:
+def _decode(location: str, text: bytes, kind: type[Configuration]) -> Configuration:
     """The configuration as `kind`, after its format version has been found to be one that we know."""
     where = f"{location}: configuration"
     try:

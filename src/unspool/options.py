@@ -2,7 +2,7 @@
 
 import difflib
 import types
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -19,11 +19,15 @@ RENAMED = types.MappingProxyType(
     }
 )
 """Words of version 0.1, with those of today."""
+GONE = types.MappingProxyType({"curve": "Since version 0.2.0 scheduled feeding always rises linearly; leave it out."})
+"""Options of version 0.1 that have no name any more."""
 
 
 def renamed(word: Any) -> str:
-    """A hint where a word of version 0.1 is used, else nothing."""
-    return f"Since version 0.2.0 it is {RENAMED[word]!r}." if isinstance(word, str) and word in RENAMED else ""
+    """A hint where a word or an option of version 0.1 is used, else nothing."""
+    if not isinstance(word, str):
+        return ""
+    return f"Since version 0.2.0 it is {RENAMED[word]!r}." if word in RENAMED else GONE.get(word, "")
 
 
 class OptionMeta(msgspec.StructMeta):
@@ -52,8 +56,10 @@ class Options(
                 msgspec.structs.force_setattr(self, field.name, msgspec.convert(value, field.type))
             except msgspec.ValidationError as error:
                 location = f"{type(self).__name__}({field.name}={value!r})"
-                expected, _, got = str(error).removeprefix("Expected ").partition(", got ")
-                raise OptionError(location, expected.replace("`", ""), got.replace("`", "") or repr(value)) from None
+                expected, _, got = str(error).replace("`", "").removeprefix("Expected ").partition(", got ")
+                if choices := [repr(choice) for choice in _choices(field.type)]:
+                    expected, got = " or ".join(choices), repr(value)
+                raise OptionError(location, expected, got or repr(value)) from None
         self.agree()
 
     def agree(self) -> None:
@@ -64,9 +70,15 @@ class Options(
         return type(self)(**(msgspec.structs.asdict(self) | changes))
 
 
+def _choices(kind: Any) -> list[Any]:
+    """What an option may be besides `None`, where it is one of a few."""
+    parts = (kind, *get_args(kind)) if get_origin(kind) is not Literal else (kind,)
+    return [choice for part in parts if get_origin(part) is Literal for choice in get_args(part)]
+
+
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0.0, lt=1.0)]
-Curve = Literal["linear", "exponential", "sigmoid"]
+Feeding = Literal["teacher", "scheduled", "free"]
 
 
 class Network(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -79,10 +91,10 @@ class Network(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, om
             `"state"` is the bare one-to-many architecture.
         residual: add each layer's input to its output, from the second layer on.
         norm: layer norm on what each layer hands on (outside of the recurrence).
-        dropout: share of units that variational dropout switches off, one mask a sequence
+        dropout: share of the units that variational dropout switches off, one mask for each sequence
             (Gal & Ghahramani 2016, arXiv:1512.05287).
-        input_dropout: share of the units that encode the input that are switched off likewise. The fewer the
-            sequences, the sooner they are told apart by their inputs and learned by heart. `None` means 0 where
+        input_dropout: share of the units of the input's encoding that dropout switches off. With few sequences the
+            network would otherwise recognise each by its input and learn it by heart. Left open, it is 0 where
             `dropout` is 0.
         embedding: width of the embedding of a category.
     """
@@ -108,15 +120,14 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         holdout: share of the sequences that is held out to decide when to stop; 0 trains on everything
             until the training nats stand still (for data to be memorised).
         patience: rounds of held-out evaluation without improvement before the learning rate decays.
-        feeding: who supplies the previous step: `"teacher"` the data, `"free"` the network itself, through
-            the expected embedding, `"scheduled"` a coin whose bias moves from the data to the network
-            (Bengio et al. 2015, arXiv:1506.03099).
-        curve: how that coin's bias moves over the first half of the training, from 0 to a half.
+        feeding: where the previous step comes from: `"teacher"` the data; `"free"` the network itself, through
+            the expected embedding; `"scheduled"` a coin whose bias moves from the data to the network, linearly, over
+            the first half of the training, up to a half (Bengio et al. 2015, arXiv:1506.03099).
         segment: steps after which backpropagation is cut (truncated backpropagation through time, Williams & Peng
-            1990, Neural Computation 2): the state goes on, the gradient doesn't, and memory stays the same however
-            long a sequence is. By default, 512 where a sequence has more than 1,024 steps.
-        shards: parts that the rows of an update are cut into, at the most; by default one for each core that is used.
-            A number makes the weights the same to the bit whether they are learned on 1, 2 or 4 cores.
+            1990, Neural Computation 2): the state goes on, the gradient doesn't, and the memory does not grow with
+            the length. By default, 512 where a sequence has more than 1,024 steps.
+        shards: parts that the rows of an update are cut into, at the most; by default one for each core in use.
+            A number makes the weights the same to the bit on 1, 2 and 4 cores.
         seconds: time budget; the learning rate decays in time to end within it.
         draw_inputs: learn a small model of the inputs too, so that whole synthetic data sets can be made.
     """
@@ -127,8 +138,7 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     weight_decay: Annotated[float, Meta(ge=0.0, le=10.0)] = 0.0
     holdout: Share = 0.1
     patience: Positive | None = None
-    feeding: Literal["teacher", "scheduled", "free"] = "teacher"
-    curve: Curve = "linear"
+    feeding: Feeding = "teacher"
     segment: Positive | None = None
     shards: Literal[1, 2, 4] | None = None
     seconds: Annotated[float, Meta(gt=0.0)] | None = None
@@ -136,7 +146,7 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
 
 class Sampling(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How a step is drawn from the distributions' distributions.
+    """How a step is drawn from its distributions.
 
     Args:
         greedy: always the mode; consumes no randomness.
@@ -146,7 +156,7 @@ class Sampling(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
             of a number, only its central mass.
         min_p: only symbols at least this probable, relative to the most probable one; of a number, only where
             its density is at least this share of the peak (Nguyen et al. 2024, arXiv:2407.01082).
-        limit: steps after which a sequence that has not stopped is cut; `None` is twice the longest of training.
+        limit: steps after which a sequence that has not stopped is cut; by default twice the longest of training.
     """
 
     greedy: bool = False
@@ -161,11 +171,11 @@ class Beam(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     """Search for the likeliest sequences instead of drawing them, where all step fields are categories.
 
     Args:
-        width: hypotheses K that are kept at every step.
+        width: hypotheses K kept at every step.
         length_penalty: exponent a of the length n in the score log P / ((5 + n) / 6)^a by which sequences are ranked
             (Wu et al. 2016, arXiv:1609.08144); 0 ranks by the probability, more favours longer ones.
-        best: sequences per input row that are given back, best first.
-        limit: steps after which a sequence that has not stopped is cut; `None` is twice the longest of training.
+        best: sequences to return for each input row, best first.
+        limit: steps after which a sequence that has not stopped is cut; by default twice the longest of training.
 
     Examples:
         >>> Beam(width=2, best=3)

@@ -1,152 +1,186 @@
-"""A whole fit on encoded examples: split, plan, build, train, and sum up what happened."""
+"""One fit, from tables to a model: gather, select, train, calibrate, pack."""
 
+import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 
 from unspool import modelfile
-from unspool.config import Config, InputModel, Summary
-from unspool.encoding.codec import Codec, Encoded
+from unspool.config import Arguments, Config, InputModel, Summary, fingerprint, versions
+from unspool.dataset.examples import Examples
+from unspool.dataset.gather import find_roles, gather_roles, open_transforms
+from unspool.dataset.roles import Roles
+from unspool.encoding.codec import Codec
+from unspool.encoding.encoded import Encoded
+from unspool.encoding.fit import fit_codec
+from unspool.encoding.input_rows import fit_rows
+from unspool.generation.calibration import calibrate
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
 from unspool.network.serialization import Nets
 from unspool.options import Network, Training
-from unspool.training.batching import validation_split
-from unspool.training.checkpoint import Checkpoint, fingerprint
+from unspool.runtime.devices import claim_cores
+from unspool.tables.table import frame_kind
+from unspool.training.batching import TrainingData, validation_split
+from unspool.training.checkpoint import Checkpoint
 from unspool.training.defaults import TrainingPlan, plan
 from unspool.training.initialization import initialize_from_data
 from unspool.training.input_model import InputRows, fit_input_model
-from unspool.training.means import describe_means, doubtful_means, unsupported_means, with_constant_means
-from unspool.training.odds import recalibrate
 from unspool.training.progress import show_progress
+from unspool.training.selection import select_fields
 from unspool.training.train_step import new_train_state
-from unspool.training.trainer import Progress, TrainingData, train, validation_nats
+from unspool.training.trainer import train
 
 
 @dataclass(frozen=True)
 class FitRequest:
-    """What the user asked of a fit.
+    """What the user asks of a fit.
 
     Attributes:
-        network: options of the network.
-        training: options of the training.
-        seed: of everything random.
-        verbose: see `OneToMany`.
-        checkpoint: a folder, or `None`.
-        versions: what the numbers may depend on besides data and options.
+        data: see `OneToMany.fit`, as are `steps`, `id`, `order` and `checkpoint`.
+        params: the arguments of the model, as `OneToMany.get_params` gives them.
+        network: options of the network, of the arguments or the default ones.
+        training: options of the training, likewise.
     """
 
+    data: Any
+    steps: Any
+    id: str | None
+    order: str | None
+    checkpoint: str | os.PathLike[str] | None
+    params: Mapping[str, Any]
     network: Network
     training: Training
-    seed: int
-    verbose: bool | None
-    checkpoint: str | os.PathLike[str] | None
-    versions: dict[str, str]
+
+    @functools.cached_property
+    def roles(self) -> Roles:
+        """The roles of the columns."""
+        return find_roles(self.data, *(self.params[name] for name in ("inputs", "sequence", "combinations")))
+
+    @property
+    def seed(self) -> int:
+        """Of everything random."""
+        return int(self.params["seed"])
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What decides a fit besides the data."""
+        return {"network": self.network, "training": self.training, "seed": self.seed}
 
 
-def run_fit(
-    codec: Codec, encoded: Encoded, asked: FitRequest, inputs: InputRows | None, match: Callable[[Codec, Net], Net]
-) -> tuple[Config, Nets]:
-    """Fit a network to encoded examples, and a small one to their inputs.
+class FitData(NamedTuple):
+    """The encoded examples of a fit, and what is for training and for validation.
 
-    Args:
+    Attributes:
         codec: the fitted columns.
-        encoded: the examples.
-        asked: all the rest.
-        inputs: what to learn to draw inputs from, or `None`.
-        match: gives what a trained network generates the lengths and shares of training.
+        examples: all of them, raw.
+        encoded: all of them, for the network.
+        rows: the examples that are trained on.
+        validation_rows: the examples that are held out.
+    """
+
+    codec: Codec
+    examples: Examples
+    encoded: Encoded
+    rows: NDArray[np.int64]
+    validation_rows: NDArray[np.int64]
+
+
+class Trained(NamedTuple):
+    """A trained network.
+
+    Attributes:
+        net: with the best weights found.
+        plan: every number that training used.
+        summary: what happened.
+        fingerprint: see `unspool.config.fingerprint`.
+    """
+
+    net: Net
+    plan: TrainingPlan
+    summary: Summary
+    fingerprint: dict[str, str]
+
+
+def run_fit(request: FitRequest) -> tuple[Config, Nets]:
+    """Fit a network to the sequences of a table, and a small one to their inputs.
 
     Raises:
+        SchemaError: columns or values that can't be what they should be.
+        DataError: data that can't be read or learned from.
         TrainingError: too little data to hold any out, or weights that diverge.
         CheckpointMismatch: the folder holds the checkpoint of another fit.
     """
-    rows, validation_rows = validation_split(encoded, asked.training.holdout, asked.seed)
-    learned, validation = encoded.take(rows), encoded.take(validation_rows)
-    numbers = plan(
-        asked.network,
-        asked.training,
-        codec,
-        examples=len(learned),
-        steps=int(learned.offsets[-1]),
-        distinct=learned.distinct,
-    )
-    stops = architecture_of(codec, numbers.network, numbers.size, numbers.embedding).stops
-    task = TrainingData.of(learned, validation, stops=stops, seed=asked.seed, segment=numbers.segment)
-    settings = {"codec": codec, "network": asked.network, "training": asked.training, "seed": asked.seed}
-    parts = fingerprint(encoded, **settings, versions=asked.versions)
-    folder = None if asked.checkpoint is None else Checkpoint(asked.checkpoint, parts)
-    doubtful = doubtful_means(codec, learned, validation)
-    if doubtful and numbers.seconds is not None:  # it may take two trainings
-        numbers = replace(numbers, seconds=numbers.seconds / 2)
-    # Aside, since compiling takes most of the small network's time, and one core only.
-    with ThreadPoolExecutor(1) as aside:
-        drawing = None if inputs is None else aside.submit(fit_input_model, inputs, rows, validation_rows, asked.seed)
-        net, progress = _trained(codec, learned, task, numbers, asked, folder)
-        interrupted = progress.stopped == "interrupted"  # who asks for an end wants no other beginning
-        if constant := {} if interrupted else unsupported_means(codec, net, validation, doubtful):
-            codec = with_constant_means(codec, constant)
-            if asked.verbose is not False:
-                print("\n".join(describe_means(codec, constant)), file=sys.stderr)
-            before = progress.seconds
-            net, progress = _trained(codec, learned, task, numbers, asked, None)
-            progress.seconds += before
-    nats = progress.best
-    if task.validation:  # who holds nothing out wants what there is by heart
-        net = recalibrate(net, [*task.train, *task.validation])
-        net = match(codec, net)
-        nats = validation_nats(task, numbers, net)
-    summary = _summary(task, progress, nats, net, len(learned), len(validation))
+    claim_cores()
+    data = select_columns(request, gather_data(request))
+    inputs = gather_inputs(request, data)
+    with ThreadPoolExecutor(1) as aside:  # since compiling takes most of the small network's time, and one core only
+        drawing = inputs and aside.submit(fit_input_model, inputs, data.rows, data.validation_rows, request.seed)
+        trained = train_network(request, data)
+        net = calibrate_network(request, data, trained.net)
     row, row_net = (None, None) if drawing is None else drawing.result()
-    return _config(codec, asked, numbers, parts["data"], summary, row), Nets(net, row_net)
+    return pack_config(request, data, trained, row), Nets(net, row_net)
 
 
-def _trained(
-    codec: Codec,
-    learned: Encoded,
-    task: TrainingData,
-    numbers: TrainingPlan,
-    asked: FitRequest,
-    folder: Checkpoint | None,
-) -> tuple[Net, Progress]:
-    """A network trained from its start, or from where a checkpoint has left it."""
-    shape = architecture_of(codec, numbers.network, numbers.size, numbers.embedding)
-    net = initialize_from_data(Net(np.random.default_rng([asked.seed, 2]), shape), learned)
-    saver: dict[str, Any] = {}
-    if folder is not None:
-        saver = {"resume": folder.load(new_train_state(net, numbers.recipe)), "save": folder.save}
-    with show_progress(numbers.updates, asked.verbose) as watch:
-        return train(task, numbers, net, watch=watch, **saver)
+def gather_data(request: FitRequest) -> FitData:
+    """Read the tables, infer the schema, fit the columns, encode the examples and split them."""
+    schema, examples = gather_roles(request.data, request.roles, request.steps, id=request.id, order=request.order)
+    codec = fit_codec(schema, examples)
+    encoded = codec.encode(examples)
+    return FitData(codec, examples, encoded, *validation_split(encoded, request.training.holdout, request.seed))
 
 
-def _config(
-    codec: Codec, asked: FitRequest, numbers: TrainingPlan, data: str, summary: Summary, row: InputModel | None
-) -> Config:
-    return Config(
-        format=modelfile.FORMAT_VERSION,
-        versions=asked.versions,
-        codec=codec,
-        network=numbers.network,
-        size=numbers.size,
-        embedding=numbers.embedding,
-        training=asked.training,
-        seed=asked.seed,
-        data=data,
-        summary=summary,
-        row=row,
+def gather_inputs(request: FitRequest, data: FitData) -> InputRows | None:
+    """The inputs of all examples, to learn to draw them; `None` where nobody wants that, or they are too wide."""
+    fitted = fit_rows(data.codec.schema, data.examples) if request.training.draw_inputs else None
+    return None if fitted is None else InputRows(fitted[0], fitted[0].encode(fitted[1]), frame_kind(request.data))
+
+
+def select_columns(request: FitRequest, data: FitData) -> FitData:
+    """Choose what the user left open of the numbers, and fit the columns again where that changes them."""
+    codec, examples, encoded, rows, _ = data
+    open_ = open_transforms(codec.schema, request.roles)
+    schema, lines = select_fields(codec, examples, encoded, rows, open_, **request.options)
+    if lines:
+        codec = fit_codec(schema, examples)
+        encoded = codec.encode(examples)
+    if request.params["verbose"] is not False:
+        print("\n".join([codec.describe(), *lines]), file=sys.stderr)
+    return data._replace(codec=codec, encoded=encoded)
+
+
+def train_network(request: FitRequest, data: FitData) -> Trained:
+    """Train from the start, or from where a checkpoint has left it."""
+    training, validation = data.encoded.take(data.rows), data.encoded.take(data.validation_rows)
+    numbers = plan(
+        request.network,
+        request.training,
+        data.codec,
+        examples=len(training),
+        steps=int(training.offsets[-1]),
+        distinct=training.distinct,
     )
-
-
-def _summary(task: TrainingData, progress: Progress, nats: float, net: Net, examples: int, validation: int) -> Summary:
-    return Summary(
-        nats=nats,
-        examples=examples,
-        validation=validation,
+    shape = architecture_of(data.codec, numbers.network, numbers.size, numbers.embedding)
+    task = TrainingData.of(training, validation, stops=shape.stops, seed=request.seed, segment=numbers.segment)
+    net = initialize_from_data(Net(np.random.default_rng([request.seed, 2]), shape), training)
+    parts = fingerprint(data.encoded, codec=data.codec, **request.options, versions=versions())
+    hooks: dict[str, Any] = {}
+    if request.checkpoint is not None:
+        folder = Checkpoint(request.checkpoint, parts)
+        hooks = {"resume": folder.load(new_train_state(net, numbers.update_config)), "save": folder.save}
+    with show_progress(numbers.updates, request.params["verbose"]) as watch:
+        net, progress = train(task, numbers, net, watch=watch, **hooks)
+    summary = Summary(
+        nats=progress.best,
+        examples=len(training),
+        validation=len(validation),
         steps=task.train_steps,
         validation_steps=task.validation_steps,
         updates=progress.update,
@@ -155,4 +189,34 @@ def _summary(task: TrainingData, progress: Progress, nats: float, net: Net, exam
         seconds=progress.seconds,
         stopped=progress.stopped,
         rounds=progress.rounds,
+    )
+    return Trained(net, numbers, summary, parts)
+
+
+def calibrate_network(request: FitRequest, data: FitData, net: Net) -> Net:
+    """Match generated lengths and shares to those of the training sequences.
+
+    The validation sequences have no part in it. Where nothing is held out, the data are to be memorised as they are.
+    """
+    if not len(data.validation_rows):
+        return net
+    bases = {name: values[data.rows] for name, values in data.examples.first.items()}
+    return calibrate(net, data.codec, data.encoded.take(data.rows), bases, request.seed)
+
+
+def pack_config(request: FitRequest, data: FitData, trained: Trained, row: InputModel | None) -> Config:
+    """What the model file says besides the weights."""
+    return Config(
+        format=modelfile.FORMAT_VERSION,
+        versions=versions(),
+        codec=data.codec,
+        network=trained.plan.network,
+        size=trained.plan.size,
+        embedding=trained.plan.embedding,
+        training=request.training,
+        seed=request.seed,
+        data=trained.fingerprint["data"],
+        summary=trained.summary,
+        row=row,
+        arguments=Arguments.of(request.params),
     )

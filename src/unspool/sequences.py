@@ -15,7 +15,7 @@ from unspool.labels import labels, word
 from unspool.schema.fields import Vector
 from unspool.tables.columns import Ragged, is_whole, take
 from unspool.tables.table import Table
-from unspool.tables.writers import FileType, file_type, save_parts, whole_numbers, write
+from unspool.tables.writers import FileType, file_type, save_parts, whole_numbers, write_table
 
 MAX_SHOWN = 10
 """Sequences that a notebook or a terminal shows at once."""
@@ -87,7 +87,7 @@ class Sequences:
             Every column that was given as input, `sample`, `nats` where a beam found them, and the sequence. An input
             that is the first value of a step field is called `first_...` in the long form.
         """
-        return write(self._columns(long), self.inputs.kind)
+        return write_table(self._columns(long), self.inputs.kind)
 
     def save(self, target: str | Path | IO[Any], *, long: bool | None = None, format: str | None = None) -> None:  # noqa: A002
         """Write the table of `to_frame` to a file, whole or not at all, or to an open stream.
@@ -113,9 +113,9 @@ class Sequences:
         Returns:
             The matplotlib figure.
         """
-        from unspool.plots import plot
+        from unspool.plots.sequences import plot_sequences
 
-        return plot(self, path)
+        return plot_sequences(self, path)
 
     def __repr__(self) -> str:
         lines = [self._title]
@@ -129,7 +129,8 @@ class Sequences:
             for k in range(min(len(self), MAX_SHOWN))
         )
         more = f"<tr>{cell('...')}{cell('')}</tr>" if len(self) > MAX_SHOWN else ""
-        return f"<table><caption>{self._title}</caption>{''.join(rows)}{more}</table>"
+        caption = f"<caption style='text-align:left; white-space:nowrap'>{self._title}</caption>"
+        return f"<table>{caption}{''.join(rows)}{more}</table>"
 
     @cached_property
     def _values(self) -> list[Any]:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import unspool as us
-from unspool.dataset.examples import gather
+from unspool.dataset.gather import gather, gather_fitted
 from unspool.dataset.windows import windows
-from unspool.encoding.codec import Codec
+from unspool.encoding.fit import fit_codec
 from unspool.errors import OptionError, SchemaError
 from unspool.schema.fields import Category, First, Flag, Flags, Joint, Number
 
@@ -40,8 +40,8 @@ def test_its_columns_are_one_field_of_the_step_and_come_back(group) -> None:
     schema, examples = gather(TABLE, id="id", inputs="k", **options)
     assert schema.steps == (schema.steps[0], field)
     assert examples.steps[field.name].shape == (60, 2)
-    codec = Codec.fit(schema, examples)
-    encoded = codec.encode(codec.gather(TABLE))
+    codec = fit_codec(schema, examples)
+    encoded = codec.encode(gather_fitted(codec, TABLE))
     back = codec.decode(encoded.steps, encoded.offsets)
     for name in field.columns:
         assert back[name].tolist() == TABLE[name].tolist()
@@ -54,8 +54,8 @@ def test_first_values_of_its_columns_are_inputs_of_their_own(group) -> None:
     assert [item.name for item in schema.inputs] == list(schema.first)
     assert set(schema.first) == {*first, "x"}
     assert {item.name: item for item in schema.inputs if item.name != "x"} == first
-    codec = Codec.fit(schema, examples)
-    np.testing.assert_array_equal(codec.encode(codec.gather(TABLE)).steps[1], codec.encode(examples).steps[1])
+    codec = fit_codec(schema, examples)
+    np.testing.assert_array_equal(codec.encode(gather_fitted(codec, TABLE)).steps[1], codec.encode(examples).steps[1])
     (name, *_) = field.columns
     one, _ = gather(TABLE, id="id", inputs=First(name), **options)
     assert one.inputs == (first[name],)
@@ -67,11 +67,11 @@ def test_a_series_with_it_is_cut_into_windows(group) -> None:
     cut = windows(TABLE, order="t", length=5, inputs="k", sequence=options["sequence"])
     schema, examples = gather(cut, combinations=options.get("combinations"))
     assert schema.steps[1].columns == field.columns
-    codec = Codec.fit(schema, examples)
-    np.testing.assert_array_equal(codec.encode(codec.gather(cut)).steps[1], codec.encode(examples).steps[1])
+    codec = fit_codec(schema, examples)
+    np.testing.assert_array_equal(codec.encode(gather_fitted(codec, cut)).steps[1], codec.encode(examples).steps[1])
     other = windows(TABLE, order="t", length=5, inputs="k", sequence=["x", *field.columns[:1]])
     with pytest.raises(SchemaError, match=f"expected the step columns {field.columns[1]}, found only"):
-        codec.gather(other)
+        gather_fitted(codec, other)
 
 
 def test_a_combination_whose_name_is_taken_gets_another() -> None:

@@ -8,10 +8,11 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from unspool.dataset.examples import Examples, gather, gather_as
+from unspool.dataset.examples import Examples
+from unspool.dataset.gather import gather, gather_as
 from unspool.errors import DataError, SchemaError
 from unspool.schema.fields import Category, First, Number, Text
-from unspool.tables.table import read
+from unspool.tables.table import read_table
 from unspool.tables.writers import file_type, save_parts
 
 STORMS = {
@@ -33,7 +34,7 @@ LONG = {"inputs": ["kind"], "sequence": ["wind", "status"], "id": "storm", "orde
 
 def types_of(columns: dict) -> dict:
     """What the columns of a table hold."""
-    return {name: file_type(column) for name, column in read(columns).columns.items()}
+    return {name: file_type(column) for name, column in read_table(columns).columns.items()}
 
 
 def same(one: Examples, two: Examples) -> None:

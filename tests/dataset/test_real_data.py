@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unspool.dataset.examples import gather
+from unspool.dataset.gather import gather
 from unspool.dataset.windows import windows
-from unspool.encoding.codec import Codec
+from unspool.encoding.fit import fit_codec
 from unspool.schema.fields import Category, First, Number, Text, When
 
 
@@ -21,7 +21,7 @@ def test_names_by_kind() -> None:
     ]
     schema, examples = gather(rows, inputs=["kind"], sequence="name")
     assert (schema.inputs, schema.steps, schema.form) == ((Category("kind"),), (Text("name"),), "text")
-    codec = Codec.fit(schema, examples)
+    codec = fit_codec(schema, examples)
     encoded = codec.encode(examples)
     back = codec.show(codec.decode(encoded.steps, encoded.offsets), encoded.offsets)
     assert back == [row["name"] for row in rows]
@@ -45,7 +45,7 @@ def test_storms_from_their_first_record() -> None:
     kinds = [type(field) for field in schema.steps]
     assert kinds == [Number, Number, Number, Number, Category, Category]
     assert {field.transform for field in schema.steps if isinstance(field, Number)} == {"standardize"}
-    codec = Codec.fit(schema, examples)
+    codec = fit_codec(schema, examples)
     assert set(codec.steps[5].values) == {1, 2, 3, 4, 5, None}
     encoded = codec.encode(examples)
     decoded = codec.decode(encoded.steps, encoded.offsets, examples.first)
@@ -64,7 +64,7 @@ def test_weather_in_windows() -> None:
     assert schema.inputs == (Category("month"), When("date"), Number("temp_max", "standardize"), Category("weather"))
     assert schema.steps[0] == Number("precipitation", "log1p", "discretized")
     assert [type(field) for field in schema.steps] == [Number, Number, Number, Number, Category]
-    codec = Codec.fit(schema, examples)
+    codec = fit_codec(schema, examples)
     assert codec.encode(examples).inputs[1].shape == (len(cut), 5)
 
 
@@ -80,7 +80,7 @@ def test_a_million_rows_take_seconds() -> None:
         "s": rng.choice(["a", "b", "c"], n)[order],
     }
     schema, examples = gather(table, id="id", order="t", inputs="c", sequence=["p", "s"])
-    codec = Codec.fit(schema, examples)
+    codec = fit_codec(schema, examples)
     encoded = codec.encode(examples)
     back = codec.decode(encoded.steps, encoded.offsets)
     np.testing.assert_allclose(back["p"], examples.steps["p"], rtol=1e-9)

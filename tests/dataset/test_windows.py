@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from unspool.dataset.examples import gather, gather_as
+from unspool.dataset.gather import gather, gather_as, gather_fitted
 from unspool.dataset.windows import windows
-from unspool.encoding.codec import Codec
+from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError, OptionError, SchemaError
 from unspool.schema.fields import Number
 
@@ -46,8 +46,8 @@ def test_overrides_pass_through() -> None:
 
 def test_a_fitted_codec_reads_other_windows() -> None:
     schema, examples = gather(windows(SERIES, **CUT))
-    codec = Codec.fit(schema, examples)
-    other = codec.gather(windows(SERIES, **CUT, stride=5))
+    codec = fit_codec(schema, examples)
+    other = gather_fitted(codec, windows(SERIES, **CUT, stride=5))
     assert codec.encode(other).steps[0].shape == (16,)
     with pytest.raises(SchemaError, match="expected windows, because the model was fitted to windows"):
         gather_as(schema, SERIES)

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unspool.dataset.examples import Examples, gather
-from unspool.encoding.codec import Codec, Encoded
+from unspool.dataset.examples import Examples
+from unspool.dataset.gather import gather, gather_fitted
+from unspool.encoding.codec import Codec
+from unspool.encoding.encoded import Encoded
+from unspool.encoding.fit import fit_codec
 from unspool.errors import SchemaError, UnknownCategory
 from unspool.schema.fields import Category, First, Flag, Number, Schema, Text
 
@@ -34,7 +37,7 @@ INPUTS = ["country", "age", "rgb", "member", "born"]
 
 def fit(data, **options) -> tuple[Codec, Examples, Encoded]:
     schema, examples = gather(data, **options)
-    codec = Codec.fit(schema, examples)
+    codec = fit_codec(schema, examples)
     return codec, examples, codec.encode(examples)
 
 
@@ -164,20 +167,20 @@ def test_a_csv_file_is_read_with_the_types_that_training_had(tmp_path) -> None:
     codec, _, _ = fit({"code": ["007", "1"], "x": ["ab", "c"]}, inputs="code", sequence="x")
     (tmp_path / "new.csv").write_text("code,x\n007,12\n")
     assert codec.encode_inputs(tmp_path / "new.csv")[0].tolist() == [0]
-    assert codec.encode(codec.gather(tmp_path / "new.csv")).steps[0].tolist() == [3, 3]
+    assert codec.encode(gather_fitted(codec, tmp_path / "new.csv")).steps[0].tolist() == [3, 3]
 
 
 def test_a_symbol_that_training_never_saw_can_be_scored_but_not_given() -> None:
     codec, _, _ = fit({"k": ["a", "b"], "x": ["ab", "ca"]}, inputs="k", sequence="x")
-    assert codec.encode(codec.gather({"k": ["a"], "x": ["az"]})).steps[0].tolist() == [0, 3]
+    assert codec.encode(gather_fitted(codec, {"k": ["a"], "x": ["az"]})).steps[0].tolist() == [0, 3]
     with pytest.raises(UnknownCategory):
-        codec.encode(codec.gather({"k": ["z"], "x": ["ab"]}))
+        codec.encode(gather_fitted(codec, {"k": ["z"], "x": ["ab"]}))
 
 
 def test_a_value_missing_in_new_steps_only_is_refused_with_its_place() -> None:
     codec, _, _ = fit({"k": ["a", "b"], "x": [[1.5, 2.5], [2.0]]}, inputs="k", sequence="x")
     with pytest.raises(SchemaError, match=r"row 1, step 2, column 'x': expected a value, because none was missing"):
-        codec.encode(codec.gather({"k": ["a"], "x": [[1.0, None]]}))
+        codec.encode(gather_fitted(codec, {"k": ["a"], "x": [[1.0, None]]}))
 
 
 def test_the_description_shows_what_was_found() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from unspool.dataset.examples import gather
-from unspool.encoding.codec import Codec
+from unspool.dataset.gather import gather, gather_fitted
+from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError, SchemaError, UnknownCategory
 from unspool.schema.fields import Flags
 
@@ -21,12 +21,12 @@ LONG = {
 @pytest.fixture(scope="module")
 def codec():
     schema, examples = gather(LONG, id="id", order="t", inputs=["kind", "place", "age"], sequence=["level", "sign"])
-    return Codec.fit(schema, examples)
+    return fit_codec(schema, examples)
 
 
 def told(codec, data, steps=None):
     with pytest.raises(SchemaError) as caught:
-        codec.encode(codec.gather(data, steps))
+        codec.encode(gather_fitted(codec, data, steps))
     return caught.value
 
 
@@ -52,7 +52,7 @@ def test_a_single_difference_keeps_its_own_words(codec):
     error = told(codec, {name: column for name, column in LONG.items() if name != "age"})
     assert str(error).startswith("the data: expected the column 'age', found only")
     with pytest.raises(SchemaError, match="expected the columns 'id', 'age'"):
-        codec.gather({name: column for name, column in LONG.items() if name not in ("age", "id")})
+        gather_fitted(codec, {name: column for name, column in LONG.items() if name not in ("age", "id")})
 
 
 def test_two_tables_are_told_apart(codec):
@@ -73,7 +73,7 @@ def test_inputs_to_generate_from_have_all_their_differences_listed(codec):
 def test_flags_that_lack_a_member_are_listed_with_the_rest():
     table = LONG | {"f": [True, False, True, False], "g": [False, True, True, False]}
     schema, examples = gather(table, id="id", order="t", inputs="kind", sequence=["level", Flags("both", ["f", "g"])])
-    codec = Codec.fit(schema, examples)
+    codec = fit_codec(schema, examples)
     lacking = {name: column for name, column in table.items() if name != "g"} | {"level": ["?"] * 4}
     error = str(told(codec, lacking))
     assert "the column 'g'" in error

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unspool.dataset.examples import gather
-from unspool.encoding.codec import Codec
+from unspool.dataset.gather import gather, gather_fitted
+from unspool.encoding.codec import AnyInputColumn, AnyStepColumn, Codec
 from unspool.encoding.columns import InputColumn, StepColumn
-from unspool.encoding.fit import AnyInputColumn, AnyStepColumn
+from unspool.encoding.fit import fit_codec
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
 from unspool.encoding.joint import JointVocabulary
 from unspool.encoding.monotone import IncrementEncoder
@@ -115,7 +115,7 @@ def fitted(rows: list, sequence: Any = "x", **options: Any):
     schema, examples = gather(
         {"k": list(range(len(rows))), "x": rows}, inputs=Number("k"), sequence=sequence, **options
     )
-    codec = Codec.fit(schema, examples)
+    codec = fit_codec(schema, examples)
     return codec, examples, codec.encode(examples)
 
 
@@ -205,9 +205,9 @@ def test_a_missing_value_where_training_had_none_is_unseen_or_refused(kind: str)
     lacking = {"k": [0], "x": [case.row([case.some[0], case.missing, case.some[1]])]}
     if codec.steps[0].num_symbols is None:
         with pytest.raises(SchemaError, match=r"row 1, step 2, column .*: expected a value, because none was"):
-            codec.encode(codec.gather(lacking))
+            codec.encode(gather_fitted(codec, lacking))
     else:
-        encoded = codec.encode(codec.gather(lacking))
+        encoded = codec.encode(gather_fitted(codec, lacking))
         assert encoded.steps[0].tolist()[1] == codec.steps[0].num_symbols
         back = codec.show(codec.decode(encoded.steps, encoded.offsets), encoded.offsets)
         assert back == [[case.some[0], case.missing, case.some[1]]]
@@ -247,7 +247,7 @@ INPUTS = {
 def test_an_input_column_says_what_it_is_and_reads_what_people_type(kind: str, missing: bool, data) -> None:
     wanted, asked, some, value, type_ = INPUTS[kind]
     rows = [*some, *([None] if missing else []), *data.draw(st.lists(value, max_size=5))]
-    codec = Codec.fit(*gather({"k": rows, "x": ["ab", "b", *[""] * (len(rows) - 2)]}, inputs=asked, sequence="x"))
+    codec = fit_codec(*gather({"k": rows, "x": ["ab", "b", *[""] * (len(rows) - 2)]}, inputs=asked, sequence="x"))
     (column,) = codec.inputs
     assert type(column) is wanted
     assert msgspec.json.decode(msgspec.json.encode(column), type=AnyInputColumn) == column

@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unspool.encoding.input_columns import DAYS_OF_CYCLE, BinaryEncoder, TimestampEncoder, VectorEncoder
-from unspool.errors import SchemaError
+from unspool.errors import Location, SchemaError
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import Flag, Vector, When
 from unspool.tables.arrow import from_values
-from unspool.tables.location import Location
 
 PLACE = Location("the data", "x")
 MOMENTS = st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1))  # noqa: DTZ001

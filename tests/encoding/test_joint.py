@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from unspool.encoding.columns import Continuation
 from unspool.encoding.joint import JointVocabulary
 from unspool.encoding.vocabulary import Vocabulary
+from unspool.errors import Location
 from unspool.network.build import distribution_of
 from unspool.network.decoder import Architecture, Net
-from unspool.network.distributions.base import Event
+from unspool.network.distributions.base import EventShape
 from unspool.network.likelihood import sequence_log_prob
 from unspool.options import Network
 from unspool.schema.fields import Joint
-from unspool.tables.location import Location
 
 PLACE = Location("the data", "x")
 VALUES = (
@@ -93,7 +93,7 @@ def test_probabilities_of_all_tuples_and_of_the_unseen_one_sum_to_one_through_a_
     rng = np.random.default_rng(seed)
     column = JointVocabulary.fit(rng.integers(0, 4, (12, 2 + seed)).astype(object))
     dist, V = distribution_of(Joint("x", ["a", "b"]), column), column.num_symbols
-    net = Net(rng, Architecture((Event(symbols=2),), (dist,), 0, 4, 3, Network(dropout=0.0)))
+    net = Net(rng, Architecture((EventShape(symbols=2),), (dist,), 0, 4, 3, Network(dropout=0.0)))
     symbols, count = jnp.arange(V + 1, dtype=jnp.int32), jnp.ones(V + 1, jnp.int32)
     terms = sequence_log_prob(net, (0 * count,), (symbols[None],), count, net.masks())
     mass = np.exp(np.asarray(terms.fields[0][0], np.float64))

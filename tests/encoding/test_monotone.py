@@ -9,15 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import unspool as us
-from unspool.dataset.examples import gather
-from unspool.encoding.codec import Codec
+from unspool.dataset.gather import gather
 from unspool.encoding.columns import Continuation
+from unspool.encoding.fit import fit_codec
 from unspool.encoding.monotone import IncrementEncoder
-from unspool.errors import SchemaError
+from unspool.errors import Location, SchemaError
 from unspool.network.build import architecture_of
 from unspool.options import Network
 from unspool.schema.fields import First, Number, When
-from unspool.tables.location import Location
 
 RNG = np.random.default_rng(2)
 PLACE = Location("the data", "x")
@@ -40,7 +39,7 @@ def events(rows=12, unit=DAY, offset=0, **more):
 
 def fitted(table, inputs="group", sequence="when"):
     schema, examples = gather(table, id="id", inputs=inputs, sequence=sequence)
-    return Codec.fit(schema, examples), examples
+    return fit_codec(schema, examples), examples
 
 
 def decoded(column, z, offsets, before=None):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import unspool as us
-from unspool.dataset.examples import gather
-from unspool.encoding.codec import Codec
+from unspool.dataset.gather import gather
+from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError, OptionError, SchemaError
 from unspool.schema.fields import Flags, Number
 
@@ -27,7 +27,7 @@ SEQUENCE = ["amount", Flags("notes", NOTES)]
 def test_members_come_back_as_columns_of_truth_values() -> None:
     schema, examples = gather(table(), id="id", inputs="k", sequence=SEQUENCE)
     assert [field.name for field in schema.steps] == ["amount", "notes"]
-    codec = Codec.fit(schema, examples)
+    codec = fit_codec(schema, examples)
     encoded = codec.encode(examples)
     assert encoded.steps[1].shape == (120, 3)
     back = codec.decode(encoded.steps, encoded.offsets)
@@ -46,7 +46,7 @@ def test_records_may_hold_the_members() -> None:
         [{"a": False, "b": False, "x": 0.25}],
     ]
     schema, examples = gather({"k": [1, 2], "r": rows}, inputs="k", sequence={"r": [Flags("f", ["a", "b"])]})
-    codec = Codec.fit(schema, examples)
+    codec = fit_codec(schema, examples)
     encoded = codec.encode(examples)
     shown = codec.show(codec.decode(encoded.steps, encoded.offsets), encoded.offsets)
     assert shown == rows

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from unspool.encoding import transforms
 from unspool.encoding.columns import Continuation
 from unspool.encoding.numeric import NumericEncoder
-from unspool.errors import SchemaError
+from unspool.errors import Location, SchemaError
 from unspool.tables.columns import offsets_from_lengths
-from unspool.tables.location import Location
 
 PLACE = Location("the data", "x")
 TRANSFORMS = ["none", "standardize", "log1p", "asinh", "difference", "log_return"]

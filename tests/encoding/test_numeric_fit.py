@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unspool.dataset.examples import gather
-from unspool.encoding.codec import Codec
+from unspool.dataset.gather import gather
+from unspool.encoding.fit import fit_codec
 from unspool.errors import OptionError, SchemaError
 from unspool.network.build import architecture_of
 from unspool.network.distributions.base import innermost
@@ -21,7 +21,7 @@ def fitted(values, field="x", first=None):
     rows = [values[at : at + 10].tolist() for at in range(0, len(values), 10)]
     table = {"k": [k % 3 + 0.5 * (k % 2) for k in range(len(rows))], "x": rows}
     schema, examples = gather(table, inputs=Number("k"), sequence=field)
-    return Codec.fit(schema, examples), examples
+    return fit_codec(schema, examples), examples
 
 
 def column(values, field="x"):

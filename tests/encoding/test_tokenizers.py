@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import unspool as us
-from unspool.dataset.examples import gather
+from unspool.dataset.gather import gather, gather_fitted
 from unspool.encoding.codec import Codec
 from unspool.encoding.columns import Continuation
+from unspool.encoding.fit import fit_codec
 from unspool.encoding.tokenizers import split_words
 from unspool.errors import MissingExtra, OptionError, SchemaError, UnknownCategory
 
@@ -34,11 +35,11 @@ def sentences(repeated: int) -> dict[str, list[str]]:
 
 def fit(texts: list[str], unit: str, vocabulary: int | None = None) -> Codec:
     data = {"k": [str(k % 2) for k in range(max(len(texts), 2))], "x": [*texts, *([""] if len(texts) < 2 else [])]}
-    return Codec.fit(*gather(data, inputs="k", sequence=us.Text("x", unit, vocabulary)))
+    return fit_codec(*gather(data, inputs="k", sequence=us.Text("x", unit, vocabulary)))
 
 
 def cut(codec: Codec, texts: list[str]):
-    return codec.encode(codec.gather({"k": ["0"] * len(texts), "x": texts}))
+    return codec.encode(gather_fitted(codec, {"k": ["0"] * len(texts), "x": texts}))
 
 
 def written(codec: Codec, texts: list[str], *, apart: bool = False) -> list:
@@ -264,7 +265,7 @@ def test_made_texts_are_saved_whole_or_step_by_step(talkers, long, tmp_path):
 def test_a_report_gives_bits_per_character_whatever_the_unit(talkers, unit):
     data = sentences(1)
     report = talkers[unit].evaluate(data, train=sentences(2), samples=2)
-    tables = {part.title: part for part in report.section("nats").parts}
+    tables = {part.title: part for part in report.section("likelihood").parts}
     bits = tables["Bits per character, ends included"].rows[0][1].value
     wanted = -talkers[unit].log_prob(data).sum() / np.log(2) / sum(map(len, data["said"]))
     assert bits == pytest.approx(wanted, rel=1e-6)

@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unspool.encoding.vocabulary import Vocabulary
-from unspool.errors import SchemaError, UnknownCategory
+from unspool.errors import Location, SchemaError, UnknownCategory
 from unspool.schema.coercion import code_points, coerce
 from unspool.schema.fields import Category
 from unspool.tables.arrow import from_values
-from unspool.tables.location import Location
 
 PLACE = Location("the data", "x")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 import unspool as us
+from unspool.dataset.gather import gather_fitted
+from unspool.encoding.codec import Codec
 from unspool.errors import DataError, OptionError, SchemaError
-from unspool.evaluation import scores
-from unspool.evaluation.nats import scored_by_band
-from unspool.evaluation.paths import made
+from unspool.evaluation.samples.generate import generate_like
 from unspool.report.report import read_report
+from unspool.training.scoring import score_all
 
 pytestmark = pytest.mark.slow
 
@@ -50,34 +51,34 @@ def report(model):
 
 def test_the_models_nats_are_those_of_log_prob(model, report):
     steps = sum(map(len, TEST["steps"]))
-    assert report.figures["nats.nats"] == pytest.approx(-model.log_prob(TEST).sum() / steps)
+    assert report.figures["likelihood.nats"] == pytest.approx(-model.log_prob(TEST).sum() / steps)
 
 
-def test_every_field_is_scored_by_every_rival(report):
-    _, _, by_field, *_ = report.section("nats").parts
+def test_every_baseline_scores_every_field(report):
+    _, _, by_field, *_ = report.section("likelihood").parts
     assert [row[0] for row in by_field.rows] == ["day", "level", "sign", "when to stop"]
     assert all(cell.value is not None and cell.error > 0 for row in by_field.rows for cell in row[1:])
 
 
 def test_nats_by_position_add_up_to_those_of_the_fields(model, report):
-    nats, *_ = report.section("exposure").parts
+    nats, *_ = report.section("drift").parts
     codec = model.codec_
-    bands = scored_by_band(model.net_, codec.encode(codec.gather(TEST)), (1, 2, 4))
+    bands = score_all(model.net_, codec.encode(gather_fitted(codec, TEST)), (1, 2, 4))
     whole = model.log_prob_by_field(TEST)
     sign = [field.name for field in codec.schema.steps].index("sign")  # a symbol: it has no Jacobian
     np.testing.assert_allclose(bands[..., sign].sum(1), whole[:, sign], rtol=1e-5)
     first = next(row for row in nats.rows if row[:2] == ("sign", "1"))
     assert first[2].value == pytest.approx(-bands[:, 0, sign].mean(), rel=1e-6)
-    assert report.figures["exposure.drift_error"] > 0
+    assert report.figures["drift.drift_error"] > 0
 
 
-def test_every_section_is_there_made_or_with_its_reason(report):
+def test_every_section_is_there_with_its_findings_or_its_reason(report):
     names = [section.name for section in report.sections]
     assert names == [
-        "nats", "input", "calibration", "paths", "length", "marginals", "dynamics", "exposure", "returns", "detector",
-        "transfer", "memory",
+        "likelihood", "input_use", "calibration", "forecasts", "lengths", "marginals", "dynamics", "drift", "returns",
+        "detector", "transfer", "memory",
     ]  # fmt: skip
-    assert all(section.parts for section in report.sections if section.made)
+    assert all(section.parts for section in report.sections if section.available)
     assert all(section.verdict for section in report.sections)
     assert "block bootstrap" in str(report)
 
@@ -87,29 +88,29 @@ def test_the_same_call_gives_the_same_bytes_and_another_seed_others(model, repor
     assert again.to_json() == report.to_json()
     assert str(again) == str(report)
     other = model.evaluate(TEST, train=TRAIN, samples=12, seed=1)
-    assert other.figures["nats.nats"] == report.figures["nats.nats"]
-    assert other.section("input") != report.section("input")
+    assert other.figures["likelihood.nats"] == report.figures["likelihood.nats"]
+    assert other.section("input_use") != report.section("input_use")
     assert read_report(report.to_json()) == report
 
 
 def test_data_of_its_own_with_the_training_data_needs_no_warning(report):
     assert report.notes == ()
-    assert "what the model was fitted to" in report.observed["baselines"]
-    assert report.observed["judged"].startswith("30 sequences")
+    assert "what the model was fitted to" in report.facts["baselines"]
+    assert report.facts["judged"].startswith("30 sequences")
 
 
 def test_without_training_data_one_part_is_judged_and_the_report_says_so(model):
     report = model.evaluate(TEST, samples=2)
-    assert report.observed["judged"].startswith("10 sequences")
+    assert report.facts["judged"].startswith("10 sequences")
     assert "20 of the sequences" in report.notes[0]
     assert "10 others" in report.notes[0]
 
 
 def test_the_data_of_training_falls_into_the_parts_it_had_then(model):
     report = model.evaluate(TRAIN, samples=2)
-    assert report.observed["judged"].startswith(f"{model.summary_.validation} sequences")
-    assert report.figures["nats.nats"] == pytest.approx(model.summary_.nats, rel=1e-4)
-    assert "training held out" in report.notes[0]
+    assert report.facts["judged"].startswith(f"{model.summary_.validation} sequences")
+    assert report.figures["likelihood.nats"] == pytest.approx(model.summary_.nats, rel=1e-4)
+    assert "held out for validation" in report.notes[0]
 
 
 def test_judging_on_what_was_learned_is_called_flattering(model):
@@ -130,21 +131,33 @@ def test_too_little_data_is_refused_with_what_it_takes(model):
         model.evaluate(TEST, samples=0)
 
 
+def test_training_and_test_data_are_encoded_once(model, monkeypatch):
+    encode, seen = Codec.encode, []
+    monkeypatch.setattr(Codec, "encode", lambda codec, examples: seen.append(len(examples)) or encode(codec, examples))
+    model.evaluate(TEST, train=TRAIN, samples=2)
+    assert sorted(seen) == [30, 60]
+
+
+def test_a_report_fits_no_feedings_any_more_and_says_who_does(model):
+    with pytest.raises(OptionError, match=r"benchmarks\.feeding"):
+        model.evaluate(TEST, feedings=True)
+
+
 def test_an_extra_that_is_missing_leaves_its_sections_out_and_is_named(model, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "scoringrules", None)
     report = model.evaluate(TEST, train=TRAIN, samples=12)
-    absent = {section.name: section.verdict for section in report.sections if not section.made}
-    assert "unspool[report]" in absent["paths"]
-    assert scores.TITLE in str(report)
-    assert report.section("nats").made
+    absent = {section.name: section.verdict for section in report.sections if not section.available}
+    assert "unspool[report]" in absent["forecasts"]
+    assert report.section("forecasts").title in str(report)
+    assert report.section("likelihood").available
 
 
 def test_what_is_made_for_examples_has_their_form(model):
     codec = model.codec_
-    examples = codec.gather(TEST)
-    paths, drawn, ended = made(model.net_, codec, examples, codec.encode(examples), 3, 0)
+    examples = gather_fitted(codec, TEST)
+    paths, drawn, ended = generate_like(model.net_, codec, examples, codec.encode(examples), 3, 0)
     assert len(paths) == len(drawn) == len(ended) == 90
     again = codec.encode(paths)
     for column, once_more in zip(drawn.steps, again.steps, strict=True):
@@ -158,7 +171,7 @@ def test_what_is_made_for_examples_has_their_form(model):
 def test_texts_are_judged_as_texts_with_bits_per_character(workshop):
     model = us.load(workshop.names)
     report = model.evaluate(workshop.folder / "names.csv", train=workshop.folder / "names.csv", samples=2)
-    titles = [part.title for part in report.section("nats").parts]
+    titles = [part.title for part in report.section("likelihood").parts]
     assert "Bits per character, ends included" in titles
     assert "nats per character" in titles[0]
     # Real and generated characters are the same symbols: whatever it writes, it writes with those of training.

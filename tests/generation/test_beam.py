@@ -10,18 +10,17 @@ import numpy as np
 import pytest
 from scipy.special import log_expit, log_softmax
 
-from unspool.constraints.base import ObservedField
-from unspool.constraints.pins import Observed
+from unspool.constraints.base import Observed, ObservedField
 from unspool.errors import OptionError
 from unspool.generation import beam as module
 from unspool.generation.beam import check_beam, search
-from unspool.generation.sampler import SampleRequest, sample_sequences
+from unspool.generation.sampler import SampleRequest, rule_of, sample_sequences
 from unspool.network.decoder import Architecture, Net
-from unspool.network.distributions.base import Event
+from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.normal import Normal
-from unspool.network.distributions.rules import PLAIN, Rule
+from unspool.network.distributions.rules import PLAIN
 from unspool.network.likelihood import sequence_log_prob
 from unspool.options import Beam, Network, Sampling
 
@@ -33,7 +32,7 @@ ONE, TWO = (Categorical(3, unseen=0.1),), (Categorical(3), Categorical(2, unseen
 def network(distributions, stops=True, hazard=-2.0, noise=0.9, seed=0, **options):
     """Random weights everywhere, so large that the likeliest sequences are not those of the likeliest steps."""
     shape = Architecture(
-        (Event(symbols=3), Event(members=2)), distributions, 3 * stops, 6, 4, Network(dropout=0.0, **options)
+        (EventShape(symbols=3), EventShape(members=2)), distributions, 3 * stops, 6, 4, Network(dropout=0.0, **options)
     )
     rng = np.random.default_rng(seed)
     net = jax.tree.map(lambda w: w + noise * rng.normal(size=w.shape).astype(np.float32), Net(rng, shape))
@@ -273,7 +272,7 @@ def test_a_narrow_beam_can_miss_the_likeliest(pairs):
 def test_a_beam_of_one_is_greedy_where_the_length_is_given():
     """The mode of every field in turn. Where the network stops, greedy takes the first likely stop, a beam the best."""
     net = network((Categorical(5), Categorical(4)))
-    values, offsets, _ = sample_sequences(net, request(length=12, rule=Rule.of(Sampling(greedy=True))))
+    values, offsets, _ = sample_sequences(net, request(length=12, rule=rule_of(Sampling(greedy=True))))
     made = search(net, request(length=12), Beam(width=1))
     assert (made.offsets == offsets).all()
     assert all((a == b).all() for a, b in zip(made.values, values, strict=True))

@@ -5,13 +5,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
-from unspool.evaluation.figures import kolmogorov_smirnov
+from unspool.dataset.gather import gather
+from unspool.encoding.fit import fit_codec
+from unspool.evaluation.samples.statistics import kolmogorov_smirnov
 from unspool.generation import calibration
-from unspool.generation.calibration import calibration_rows, logit_shift, match_marginals
+from unspool.generation.calibration import HALF_SHIFT_COUNT, calibrate, calibration_rows, logit_shift, match_marginals
 from unspool.generation.sampler import SampleRequest, sample_sequences
+from unspool.network.build import architecture_of
 from unspool.network.decoder import Architecture, Net
-from unspool.network.distributions.base import Event
+from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture
@@ -21,6 +25,8 @@ from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.rules import PLAIN
 from unspool.network.survival import life_table
 from unspool.options import Network
+from unspool.runtime.threefry import seed_words, uniforms
+from unspool.schema.fields import First, Number
 
 ANY = (np.zeros(1, np.int32), np.zeros(1))
 """Values of fields in which nothing is counted."""
@@ -29,7 +35,7 @@ LENGTHS = np.random.default_rng(0).choice([1, 3, 4, 9], 400, p=[0.2, 0.4, 0.3, 0
 
 def network(lengths):
     """A network that began at the life table of some lengths, and whose state has led it far away from there."""
-    shape = Architecture((Event(symbols=3),), (Categorical(4), Normal()), 11, 8, 5, Network(dropout=0.0))
+    shape = Architecture((EventShape(symbols=3),), (Categorical(4), Normal()), 11, 8, 5, Network(dropout=0.0))
     fresh = Net(np.random.default_rng(0), shape)
     hazard = life_table(lengths, 11)
     bias = jnp.asarray(np.log(hazard / (1 - hazard)) + 0.7, jnp.float32)
@@ -51,16 +57,18 @@ def after(net):
     return match_marginals(net, request(LENGTHS), LENGTHS, ANY)
 
 
-def made(net, seed):
-    return np.diff(sample_sequences(net, request(LENGTHS, seed))[1])
+def lengths_of(net, seed, lengths=LENGTHS):
+    return np.diff(sample_sequences(net, request(lengths, seed))[1])
 
 
 def test_generated_lengths_become_those_of_training(net, after):
-    """With uniforms that it was not matched on, too."""
-    assert kolmogorov_smirnov(LENGTHS, made(net, 1)) > 0.1
+    """Within five standard errors, with uniforms that it was not matched on, too."""
+    error = 1 / np.sqrt(len(lengths_of(net, 1)))
+    limit = error * stats.kstwobign.isf(2 * stats.norm.sf(5))
+    assert kolmogorov_smirnov(LENGTHS, lengths_of(net, 1)) > 2 * limit
     for seed in (0, 1):
-        assert kolmogorov_smirnov(LENGTHS, made(after, seed)) < 0.03
-        assert made(after, seed).mean() == pytest.approx(LENGTHS.mean(), rel=0.05)
+        assert kolmogorov_smirnov(LENGTHS, lengths_of(after, seed)) < limit
+        assert lengths_of(after, seed).mean() == pytest.approx(LENGTHS.mean(), abs=5 * error * LENGTHS.std())
 
 
 def test_only_biases_of_the_hazard_move(net, after):
@@ -70,9 +78,10 @@ def test_only_biases_of_the_hazard_move(net, after):
 
 def test_sequences_still_differ_in_their_hazard(net, after):
     """Where many could end, the shift of a stretch is the same for all, so what the state says of the end stays."""
-    spread = lambda n: np.ptp([np.diff(sample_sequences(n, one)[1]).mean() for one in by_input()])  # noqa: E731
-    by_input = lambda: [request(LENGTHS)._replace(inputs=(np.full(400, k, np.int32),)) for k in range(3)]  # noqa: E731
-    assert spread(after) > 0.1 * spread(net) > 0
+    by_input = [request(LENGTHS)._replace(inputs=(np.full(400, k, np.int32),)) for k in range(3)]
+    means = [[np.diff(sample_sequences(n, one)[1]).mean() for one in by_input] for n in (net, after)]
+    before, now = np.ptp(means, 1)
+    assert now > 0.1 * before > 0
 
 
 def test_a_few_sequences_move_all_positions_alike(net):
@@ -83,9 +92,7 @@ def test_a_few_sequences_move_all_positions_alike(net):
 
 def test_what_never_ended_hardly_ever_ends():
     fixed = np.repeat([5, 6], 200)
-    lengths = np.diff(
-        sample_sequences(match_marginals(network(fixed), request(fixed), fixed, ANY), request(fixed, 1))[1]
-    )
+    lengths = lengths_of(match_marginals(network(fixed), request(fixed), fixed, ANY), 1, fixed)
     assert np.isin(lengths, fixed).mean() > 0.95
 
 
@@ -106,7 +113,7 @@ def test_long_sequences_are_made_from_fewer_inputs():
 def holes():
     """Rain, that is missing or zero at times and reads itself; lengths are all the same."""
     dist = WithMissing(PointMasses(Mixture(2), (0.0, 1.5)))
-    shape = Architecture((Event(symbols=3),), (dist,), 0, 8, 5, Network(dropout=0.0))
+    shape = Architecture((EventShape(symbols=3),), (dist,), 0, 8, 5, Network(dropout=0.0))
     return jax.tree.map(lambda w: 2 * w, Net(np.random.default_rng(1), shape))
 
 
@@ -141,17 +148,51 @@ def test_what_hardly_occurs_is_hardly_moved():
 
 
 def test_blocks_that_are_missing_as_a_whole_are_counted_by_the_step():
+    """Half are to be missing and a fifth are: the logit lacks log 4, but for the little that 20,000 leave in doubt."""
     dist = WithMissing(BernoulliMixture(2))
-    real, made = np.zeros((100, 2)), np.zeros((100, 2))
-    real[:50] = np.nan
-    made[:20] = np.nan
-    shift = logit_shift(dist, real, made)
-    assert shift[0] == pytest.approx(np.log(50 / 50) - np.log(20 / 80), rel=0.5)
+    training, generated = np.zeros((2, 100_000, 2))
+    training[:50_000], generated[:20_000] = np.nan, np.nan
+    shift = logit_shift(dist, training, generated)
+    assert shift[0] == pytest.approx(np.log(4), rel=HALF_SHIFT_COUNT / 20_000)
     assert not shift[1:].any()
 
 
-def test_where_nothing_is_counted_nothing_is_generated(monkeypatch):
-    monkeypatch.setattr(calibration, "generate", None)
-    shape = Architecture((Event(symbols=3),), (Categorical(4), Normal()), 0, 8, 5, Network(dropout=0.0))
+# ---- the calibration of a fit --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """A codec with letters, lengths and a number that starts somewhere; and its encoded examples."""
+    table = {"k": ["a", "b"] * 20, "x": [[3.0, 4.0, 4.0], [5.0, 6.0]] * 20}
+    schema, examples = gather(table, inputs=["k", First()], sequence=Number("x", "difference", "mixture"))
+    codec = fit_codec(schema, examples)
+    return codec, codec.encode(examples), examples.first
+
+
+def test_calibration_draws_from_a_stream_that_no_user_can_ask_for(fitted, monkeypatch):
+    """Rows of a user are counted from 0; those of calibration from 2**31, where no seed and no row of a user comes."""
+    requests, sample = [], sample_sequences
+    monkeypatch.setattr(calibration, "sample_sequences", lambda net, one: requests.append(one) or sample(net, one))
+    codec, training, bases = fitted
+    net = Net(np.random.default_rng(0), architecture_of(codec, Network(dropout=0.0), 8, 4))
+    calibrate(net, codec, training, bases, seed=3)
+    assert len(requests) == calibration.CALIBRATION_ROUNDS
+    rows = np.arange(len(training))
+    numbers = (requests[0].first_row + rows).astype(np.int32)  # as the sampler has them
+    assert (numbers.astype(np.uint32) >= 2**31).all()
+    drawn = blocks(3, numbers)
+    for seed in (0, 3, 3 ^ (1 << 63)):  # the last one draws inputs
+        assert not drawn & blocks(seed, rows)
+
+
+def blocks(seed, rows):
+    """The uniforms of the first four steps of every row, which no two rows of one stream have in common."""
+    made = np.asarray(uniforms(seed_words(seed), rows.astype(np.int32), 0 * rows, jnp.arange(4), 3))
+    return {made[:, k].tobytes() for k in range(len(rows))}
+
+
+def test_where_nothing_is_counted_nothing_is_generated(fitted, monkeypatch):
+    monkeypatch.setattr(calibration, "sample_sequences", None)
+    shape = Architecture((EventShape(symbols=3),), (Categorical(4), Normal()), 0, 8, 5, Network(dropout=0.0))
     net = Net(np.random.default_rng(0), shape)
-    assert match_marginals(net, request(LENGTHS), LENGTHS, ANY) is net
+    assert calibrate(net, *fitted, seed=0) is net

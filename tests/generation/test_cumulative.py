@@ -6,14 +6,13 @@ import jax
 import numpy as np
 import pytest
 
-from unspool.constraints.base import ObservedField
-from unspool.constraints.pins import Observed
+from unspool.constraints.base import Observed, ObservedField
 from unspool.encoding.columns import Origins
 from unspool.generation import sampler
 from unspool.generation.sampler import SampleRequest, chunks, sample_sequences
 from unspool.network.cumulative import CumulativeRule
 from unspool.network.decoder import Architecture, Net
-from unspool.network.distributions.base import Event, Support
+from unspool.network.distributions.base import EventShape, Support
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.grid import Grid
 from unspool.network.distributions.missing import WithMissing
@@ -37,7 +36,7 @@ PINNED = {2: (15.0, 1, 6.0), 13: (45.0, 3, 30.0)}
 def net():
     """A walk that may be missing, a category, and a number that never falls."""
     distributions = (WithMissing(Mixture(2)), Categorical(V), Reflected(Mixture(2), low=-0.2))
-    shape = Architecture((Event(symbols=3),), distributions, 0, 8, 5, Network(dropout=0.0), (WALK, None, GAPS))
+    shape = Architecture((EventShape(symbols=3),), distributions, 0, 8, 5, Network(dropout=0.0), (WALK, None, GAPS))
     return jax.tree.map(lambda w: 1.5 * w, Net(np.random.default_rng(0), shape))
 
 

@@ -8,18 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unspool.constraints.base import ObservedField
-from unspool.constraints.pins import Observed
+from unspool.constraints.base import Observed, ObservedField
 from unspool.errors import OptionError
 from unspool.generation import sampler
 from unspool.generation.sample_step import BLOCK_STEPS, STREAM_STEPS
-from unspool.generation.sampler import TILE_ROWS, SampleRequest, check_sampling, chunks, sample_sequences
+from unspool.generation.sampler import TILE_ROWS, SampleRequest, check_sampling, chunks, rule_of, sample_sequences
 from unspool.network.decoder import Architecture, Masks, Net
-from unspool.network.distributions.base import Event
+from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.normal import Normal, Point
-from unspool.network.distributions.rules import PLAIN, Rule
+from unspool.network.distributions.rules import PLAIN
 from unspool.network.distributions.student_t import StudentT
 from unspool.options import Network, Sampling
 from unspool.runtime.threefry import seed_words, uniforms
@@ -30,7 +29,7 @@ H, ROWS, SAMPLES, LIMIT = 8, 4, 2, 24
 def network(distributions, stops=True, hazard=-2.0, **options):
     """Random weights, enlarged so that what is fed back matters."""
     shape = Architecture(
-        (Event(symbols=3), Event(members=2)), distributions, 3 * stops, H, 5, Network(dropout=0.0, **options)
+        (EventShape(symbols=3), EventShape(members=2)), distributions, 3 * stops, H, 5, Network(dropout=0.0, **options)
     )
     net = jax.tree.map(lambda w: 1.5 * w, Net(np.random.default_rng(0), shape))
     return eqx.tree_at(lambda n: n.stop[1], net, hazard + jnp.array([0.5, -0.5, 0.0])) if stops else net
@@ -164,7 +163,7 @@ def test_another_seed_gives_other_sequences(net, whole):
 
 def test_greedy_consumes_no_randomness(net):
     """Any seed and any sample give the same."""
-    greedy = Rule.of(Sampling(greedy=True))
+    greedy = rule_of(Sampling(greedy=True))
     one, other = (rows(sample_sequences(net, request(seed=seed, rule=greedy, length=6))) for seed in (1, 2))
     assert_same(one, other, exactly=True)
     assert_same(one[::2], one[1::2], exactly=True)
@@ -293,8 +292,8 @@ def test_a_tile_is_a_power_of_two():
 
 def test_rules_reach_the_heads_inside_the_loop(net):
     """Top-k of one leaves the category its mode and the numbers their draws."""
-    one = rows(sample_sequences(net, request(length=3, rule=Rule.of(Sampling(top_k=1)))))
-    greedy = rows(sample_sequences(net, request(length=3, rule=Rule.of(Sampling(greedy=True)))))
+    one = rows(sample_sequences(net, request(length=3, rule=rule_of(Sampling(top_k=1)))))
+    greedy = rows(sample_sequences(net, request(length=3, rule=rule_of(Sampling(greedy=True)))))
     assert [s[0, 0] for s in one] == [s[0, 0] for s in greedy]
     assert len({s[0, 1] for s in one}) == len(one)
 

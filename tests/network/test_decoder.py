@@ -12,14 +12,15 @@ import pytest
 
 from unspool.network import serialization
 from unspool.network.decoder import Architecture, Masks, Net
-from unspool.network.distributions.base import Event
+from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture
 from unspool.network.distributions.normal import Normal
-from unspool.network.embeddings import MAX_FED_BACK, Product, RealEmbedding, SymbolEmbedding, Table
+from unspool.network.embeddings import MAX_FED_BACK, Product, RealEmbedding, SymbolEmbedding
 from unspool.network.likelihood import sequence_log_prob
 from unspool.options import Network
+from unspool.tables.table import Table
 
 T, B, H = 5, 3, 6
 LENGTHS = np.array([5, 2, 0])
@@ -39,7 +40,7 @@ def float64():
 def network(variant="plain", seed=0, fields=3):
     """A mixed record of a category, a number that may be missing and a mixture; every weight random, in float64."""
     distributions = (Categorical(4, unseen=0.01), WithMissing(Normal()), Mixture(2))[:fields]
-    shape = Architecture((Event(symbols=3), Event(members=2)), distributions, 2, H, 5, VARIANTS[variant])
+    shape = Architecture((EventShape(symbols=3), EventShape(members=2)), distributions, 2, H, 5, VARIANTS[variant])
     rng = np.random.default_rng(seed)
     net = Net(rng, shape)
     return jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)), net)
@@ -185,7 +186,7 @@ def test_padding_never_matters():
 
 def test_without_a_learned_stop_there_is_no_hazard():
     """Neither weights for it, nor a term in the likelihood, nor a uniform that it would consume."""
-    shape = Architecture((Event(symbols=3),), (Categorical(4), WithMissing(Normal())), 0, H, 5, VARIANTS["plain"])
+    shape = Architecture((EventShape(symbols=3),), (Categorical(4), WithMissing(Normal())), 0, H, 5, VARIANTS["plain"])
     net = Net(np.random.default_rng(0), shape)
     inputs, values, lengths = data(fields=2)
     assert asked(net, inputs[:1], values, lengths, none).shape == (2, T + 1, B)
@@ -195,7 +196,7 @@ def test_without_a_learned_stop_there_is_no_hazard():
 
 def test_a_distribution_over_sequences_sums_to_one():
     """All sequences of up to six symbols, plus the mass of going on: stop and symbols are one distribution."""
-    shape = Architecture((Event(symbols=2),), (Categorical(2),), 4, H, 4, Network(dropout=0.0))
+    shape = Architecture((EventShape(symbols=2),), (Categorical(2),), 4, H, 4, Network(dropout=0.0))
     net = jax.tree.map(lambda w: jnp.asarray(w, float), Net(np.random.default_rng(2), shape))
     longest = 6
     every = [(n, k) for n in range(longest + 1) for k in range(2**n)]

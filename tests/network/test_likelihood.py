@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from unspool.network.decoder import Architecture, Net
-from unspool.network.distributions.base import Event
+from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.normal import Normal
 from unspool.network.likelihood import free_running, sequence_log_prob, start_decoding, teacher_forced
@@ -26,7 +26,7 @@ def float64():
 def case(*distributions):
     """A network without stops in float64, values, and uniforms for its draws."""
     rng = np.random.default_rng(0)
-    net = Net(rng, Architecture((Event(symbols=2),), distributions, 0, 5, 4, Network(dropout=0.0)))
+    net = Net(rng, Architecture((EventShape(symbols=2),), distributions, 0, 5, 4, Network(dropout=0.0)))
     net = jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)), net)
     values = {Categorical: lambda: rng.integers(0, 3, (T, B)), Normal: lambda: rng.normal(size=(T, B))}
     data = tuple(jnp.asarray(values[type(dist)]()) for dist in distributions)

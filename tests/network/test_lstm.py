@@ -232,12 +232,12 @@ def test_two_swapped_gates_in_the_backward_pass_fail_the_check(pair):
     """The values are right then; the gradients are not, and the check sees it."""
 
     def backward(saved, cotangents):
-        dR, (dx,), dconstant, *rest = lstm.backward(saved, cotangents)
+        dR, (dx,), dconstant, *rest = lstm.unroll_backward(saved, cotangents)
         dR, dx, dconstant = (jnp.concatenate(swapped(jnp.split(d, 4, -1), pair), -1) for d in (dR, dx, dconstant))
         return dR, (dx,), dconstant, *rest
 
-    mutant = jax.custom_vjp(lambda *a: lstm.forward(*a)[0])
-    mutant.defvjp(lstm.forward, backward)
+    mutant = jax.custom_vjp(lambda *a: lstm.unroll_forward(*a)[0])
+    mutant.defvjp(lstm.unroll_forward, backward)
     with pytest.raises(AssertionError, match="R"):
         assert_parity(lambda R, x, *rest: mutant(R, (x,), *rest))
 

@@ -6,17 +6,22 @@ import sys
 import pytest
 
 from unspool.errors import DataError, FileError, OptionError
-from unspool.evaluation.section import Column, Measured, Panel, Picture, Section, Table, Trace
+from unspool.evaluation.document import Heading, Measured, Panel, Picture, ReportTable, Section, Trace
 from unspool.report.cells import shown
 from unspool.report.report import Report, read_report
 from unspool.report.text import table_lines
 
-TABLE = Table(
+TABLE = ReportTable(
     "Nats <of> two",
-    (Column("", "text"), Column("nats", digits=2, better="lower"), Column("share", "percent", 1), Column("n", "count")),
+    (
+        Heading("", "text"),
+        Heading("nats", digits=2, better="lower"),
+        Heading("share", "percent", 1),
+        Heading("n", "count"),
+    ),
     (
         ("this model", Measured(1.5, 0.25), 0.125, 12_345),
-        ("a rival & co", Measured(10.0, 0.5), None, 7),
+        ("a baseline & co", Measured(10.0, 0.5), None, 7),
         ("no error", 2.0, 1.0, None),
     ),
     note="Read it so.",
@@ -28,7 +33,7 @@ PICTURE = Picture(
         Panel("a", "x", "y", (Trace("real", (0.0, 0.5, 1.0), (1.0, None, 3.0), (0.5, None, 2.0), (2.0, None, 4.0)),)),
         Panel("b", "x", "y", (Trace("made", (1.0, 2.0), (3.0, 4.0), mark="bars", role="real"),)),
         Panel("c", "x", "y", (Trace("", (1.0, 2.0), (3.0, 4.0), mark="points", role="reference"),)),
-        Panel("d", "", "y", (Trace("", ("$one_", "two"), (3.0, 4.0), (2.0, 3.0), (5.0, 5.0), "points", "rival"),)),
+        Panel("d", "", "y", (Trace("", ("$one_", "two"), (3.0, 4.0), (2.0, 3.0), (5.0, 5.0), "points", "baseline"),)),
     ),
     note="Look here.",
 )
@@ -36,8 +41,8 @@ REPORT = Report(
     "How good is <it>?",
     ("Mind the gap.",),
     (
-        Section("nats", "How well?", "Well.", (TABLE, PICTURE), {"nats": 1.5}),
-        Section("detector", "Who is who?", "It takes 20 sequences; there are 3.", made=False),
+        Section("likelihood", "How well?", "Well.", (TABLE, PICTURE), {"nats": 1.5}),
+        Section("detector", "Who is who?", "It takes 20 sequences; there are 3.", available=False),
     ),
     {"judged": "3 sequences"},
     7,
@@ -49,27 +54,28 @@ REPORT = Report(
 def test_a_table_stands_in_columns_with_the_best_marked_and_own_rows_set_off():
     assert table_lines(TABLE) == [
         "  Nats <of> two",
-        "                          nats     share        n",
-        "  ───────────────────────────────────────────────",
-        "› this model      1.50 ± 0.25*    12.5 %   12,345",
-        "  a rival & co   10.00 ± 0.50          –        7",
-        "  no error        2.00           100.0 %        –",
+        "                             nats     share        n",
+        "  ──────────────────────────────────────────────────",
+        "› this model         1.50 ± 0.25*    12.5 %   12,345",
+        "  a baseline & co   10.00 ± 0.50          –        7",
+        "  no error           2.00           100.0 %        –",
         "  Read it so.",
     ]
 
 
 def test_the_best_is_of_a_column_or_of_a_row_and_never_of_one_alone():
-    columns = (Column("", "text"), Column("a", better="lower"), Column("b", better="higher"))
+    columns = (Heading("", "text"), Heading("a", better="lower"), Heading("b", better="higher"))
     best = lambda **more: [  # noqa: E731
-        [cell.best for cell in row] for row in shown(Table("", columns, (("x", 1.0, 2.0), ("y", 3.0, None)), **more))
+        [cell.best for cell in row]
+        for row in shown(ReportTable("", columns, (("x", 1.0, 2.0), ("y", 3.0, None)), **more))
     ]
     assert best() == [[False, True, False], [False, False, False]]
-    columns = (Column("", "text"), Column("a", better="lower"), Column("b", better="lower"))
+    columns = (Heading("", "text"), Heading("a", better="lower"), Heading("b", better="lower"))
     assert best(across=True) == [[False, True, False], [False, False, False]]
 
 
 def test_no_figure_is_minus_nothing():
-    table = Table("", (Column("x", digits=2),), ((-0.001,), (-0.01,), (Measured(-2.0, 0.1),)))
+    table = ReportTable("", (Heading("x", digits=2),), ((-0.001,), (-0.01,), (Measured(-2.0, 0.1),)))
     assert [row[0].value for row in shown(table)] == ["0.00", "−0.01", "−2.00"]
 
 
@@ -102,7 +108,7 @@ def test_the_page_needs_nothing_but_itself_and_is_the_same_every_time():
     assert page == REPORT.to_html()
     assert page.count("<svg") == 1
     assert "How good is &lt;it&gt;?" in page
-    assert "a rival &amp; co" in page
+    assert "a baseline &amp; co" in page
     assert "<b>1.50</b> <small>± 0.25</small>" in page
     assert "$one_" in page
 
@@ -111,10 +117,10 @@ def test_colours_of_a_picture_are_those_of_the_page():
     pytest.importorskip("matplotlib")
     page = REPORT.to_html()
     picture = page[page.index("<svg") : page.index("</svg>")]
-    assert set(re.findall(r"var\(--(\w+)\)", picture)) >= {"model", "rival", "real", "reference", "ink", "muted"}
+    assert set(re.findall(r"var\(--(\w+)\)", picture)) >= {"model", "baseline", "real", "reference", "ink", "muted"}
     known = set(re.findall(r"--(\w+):", page))
     assert set(re.findall(r"var\(--(\w+)\)", page)) <= known
-    assert not re.search(r"#(?!model|rival)[0-9a-f]{6}", picture)
+    assert not re.search(r"#(?!model|baseline)[0-9a-f]{6}", picture)
 
 
 def test_without_matplotlib_a_picture_is_a_line_that_says_how_to_get_it(monkeypatch):
@@ -142,7 +148,9 @@ def test_other_names_and_missing_folders_are_refused(tmp_path):
 
 
 def test_figures_have_names_and_sections_are_found_by_theirs():
-    assert REPORT.figures == {"nats.nats": 1.5}
-    assert REPORT.section("nats").verdict == "Well."
-    with pytest.raises(OptionError, match="one of nats, detector"):
+    assert REPORT.figures == {"likelihood.nats": 1.5}
+    assert REPORT.section("likelihood").verdict == "Well."
+    with pytest.raises(OptionError, match="one of likelihood, detector"):
         REPORT.section("nuts")
+    with pytest.raises(OptionError, match="is called 'likelihood'"):
+        REPORT.section("nats")

@@ -1,22 +1,53 @@
-"""A process has the devices that its user asked for, or one for every core, and JAX is not disturbed for it."""
+"""A process has the devices that its user asked for, or one for every core; importing Unspool changes nothing."""
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-TOLD = "import unspool.runtime.devices; print(unspool.runtime.devices.available())"
+CORES = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+GOLDEN = Path(__file__).parents[1] / "golden" / "format-2.unspool"
+CLAIM = "from unspool.runtime.devices import available, claim_cores; claim_cores(); print(available())"
+LOAD = f"import jax, unspool; unspool.load({str(GOLDEN)!r}); print(jax.local_device_count())"
+IMPORT = """
+import importlib, json, os, pkgutil
+import equinox, jax, jaxtyping, optax
+from jax._src.xla_bridge import backends_are_initialized
+before = dict(os.environ), dict(jax.config.values)
+import unspool
+for module in pkgutil.walk_packages(unspool.__path__, "unspool."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+[getattr(unspool, name) for name in unspool.__all__]
+after = dict(os.environ), dict(jax.config.values)
+print(json.dumps([before == after, backends_are_initialized()]))
+"""
+GENERATE = f"""
+import json, unspool
+made = unspool.load({str(GOLDEN)!r}).generate({{"kind": ["up", "down"], "size": [3.0, None]}}, n=600, seed=1)
+print(json.dumps([list(made), unspool.runtime.devices.available()]))
+"""
 
 
-def told(program, **variables):
+def run(program, **variables):
     """What a program prints in a process that is told nothing but these variables about devices."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS")} | variables
-    answer = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
-    )
-    assert answer.returncode == 0, answer.stderr
-    return int(answer.stdout)
+    told = ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS", "UNSPOOL_CORES")
+    environment = {name: value for name, value in os.environ.items() if name not in told} | variables
+    return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+
+
+def answer(program, **variables):
+    done = run(program, **variables)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_importing_every_module_changes_nothing_and_starts_nothing():
+    assert answer(IMPORT) == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -25,13 +56,34 @@ def told(program, **variables):
     ids=lambda variables: next(iter(variables)),
 )
 def test_there_are_as_many_devices_as_the_user_asked_for(variables):
-    assert told(TOLD, **variables) == 3
+    assert answer(CLAIM, **variables) == 3
 
 
-def test_there_is_a_device_for_every_core_up_to_four():
-    assert told(TOLD) == min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+@pytest.mark.parametrize("program", [CLAIM, LOAD], ids=["claim", "load"])
+def test_there_is_a_device_for_every_core_up_to_four(program):
+    assert answer(program) == CORES
 
 
-def test_a_program_that_uses_jax_already_keeps_its_one_device():
-    """Its arrays are there; nothing fails, and training finds the one."""
-    assert told(f"import jax; jax.devices(); {TOLD}") == 1
+@pytest.mark.parametrize("most", [1, 2])
+def test_the_user_says_how_many_cores_are_claimed(most):
+    assert answer(LOAD, UNSPOOL_CORES=str(most)) == min(most, CORES)
+
+
+@pytest.mark.parametrize("wrong", ["0", "keep", "-1"])
+def test_a_number_of_cores_that_is_none_is_refused(wrong):
+    done = run(CLAIM, UNSPOOL_CORES=wrong)
+    assert f"UNSPOOL_CORES: expected a whole number, at least 1, found {wrong!r}" in done.stderr
+
+
+@pytest.mark.parametrize("program", [CLAIM, LOAD], ids=["claim", "load"])
+def test_a_program_that_uses_jax_already_keeps_its_one_device(program):
+    assert answer(f"import jax; jax.devices(); {program}") == 1
+
+
+def test_sequences_do_not_depend_on_the_devices():
+    """Letters are the same, numbers to 1e-5."""
+    one, two = (answer(GENERATE, JAX_NUM_CPU_DEVICES=count) for count in "12")
+    assert (one[1], two[1]) == (1, 2)
+    for a, b in zip(one[0], two[0], strict=True):
+        assert [step["letter"] for step in a] == [step["letter"] for step in b]
+        np.testing.assert_allclose(*([step["level"] or 0 for step in some] for some in (a, b)), rtol=0, atol=1e-5)

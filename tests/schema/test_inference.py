@@ -5,12 +5,11 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from unspool.dataset.examples import gather
-from unspool.errors import DataError, SchemaError
+from unspool.dataset.gather import gather
+from unspool.errors import DataError, Location, SchemaError
 from unspool.schema.fields import Category, Field, Flag, Number, Vector, When
 from unspool.schema.inference import infer_input, infer_steps
 from unspool.tables.arrow import from_values
-from unspool.tables.location import Location
 
 N = 120
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unspool.dataset.examples import gather
+from unspool.dataset.gather import gather
 from unspool.errors import SchemaError
 from unspool.schema.fields import Category, When
 

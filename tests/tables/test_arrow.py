@@ -5,9 +5,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unspool.errors import Location
 from unspool.tables.arrow import from_arrow, from_values
 from unspool.tables.columns import ragged_indices, take, to_list
-from unspool.tables.location import Location
 
 PLACE = Location("the data", "x")
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from unspool.errors import DataError, FileError, SchemaError
 from unspool.tables.columns import Ragged, Record, to_list
-from unspool.tables.table import read
-from unspool.tables.writers import file_type, save_parts, write
+from unspool.tables.table import read_table
+from unspool.tables.writers import file_type, save_parts, write_table
 
 moment = dt.datetime.fromisoformat
 
@@ -40,12 +40,12 @@ RECORDS = [dict(zip(COLUMNS, row, strict=True)) for row in zip(*COLUMNS.values()
 def types_of(columns: dict) -> dict:
     """What the columns of a table hold, in canonical form or not."""
     known = {name: column for name, column in columns.items() if isinstance(column, (np.ndarray, Ragged, Record))}
-    rest = read({name: column for name, column in columns.items() if name not in known}).columns
+    rest = read_table({name: column for name, column in columns.items() if name not in known}).columns
     return {name: file_type((known | rest)[name]) for name in columns}
 
 
 def plain(data, **options) -> dict:
-    return {name: to_list(column) for name, column in read(data, **options).columns.items()}
+    return {name: to_list(column) for name, column in read_table(data, **options).columns.items()}
 
 
 KINDS = {
@@ -60,12 +60,12 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_table_reads_the_same_and_names_itself(kind: str) -> None:
     assert plain(KINDS[kind]()) == COLUMNS
-    assert read(KINDS[kind]()).kind == kind
+    assert read_table(KINDS[kind]()).kind == kind
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_as_a_kind_is_of_that_kind_and_reads_back(kind: str) -> None:
-    back = write(read(COLUMNS).columns, kind)
+    back = write_table(read_table(COLUMNS).columns, kind)
     assert type(back) is type(KINDS[kind]())
     assert plain(back) == COLUMNS
 
@@ -116,7 +116,7 @@ def test_arrow_types_read_as_what_they_hold() -> None:
 
 def test_arrays_of_two_and_three_axes_are_lists_and_lists_of_lists() -> None:
     cube = np.arange(12.0).reshape(2, 3, 2)
-    table = read({"matrix": cube[:, :, 0], "cube": cube, "uneven": [cube[0], cube[1, :1]]})
+    table = read_table({"matrix": cube[:, :, 0], "cube": cube, "uneven": [cube[0], cube[1, :1]]})
     assert to_list(table.columns["matrix"]) == cube[:, :, 0].tolist()
     assert to_list(table.columns["cube"]) == cube.tolist()
     assert to_list(table.columns["uneven"]) == [cube[0].tolist(), cube[1, :1].tolist()]
@@ -136,7 +136,7 @@ def save(columns: Mapping[str, Any], target: Any, form: str | None = None) -> No
 @pytest.mark.parametrize("ending", ["jsonl", "json", "parquet", "ndjson", "pq"])
 def test_a_file_that_was_saved_reads_back(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"table.{ending}"
-    save(read(COLUMNS).columns, path)
+    save(read_table(COLUMNS).columns, path)
     read_back = plain(path)
     if "json" in ending or ending == "ndjson":  # JSON has no dates: they are ISO 8601 text
         read_back["day"] = [None if day is None else moment(day) for day in read_back["day"]]
@@ -146,7 +146,7 @@ def test_a_file_that_was_saved_reads_back(tmp_path: Path, ending: str) -> None:
 @pytest.mark.parametrize("ending", ["csv", "tsv"])
 def test_csv_keeps_single_values_and_writes_lists_as_json(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"table.{ending}"
-    save(read(COLUMNS).columns, path)
+    save(read_table(COLUMNS).columns, path)
     read_back = plain(path)
     assert {name: read_back[name] for name in list(COLUMNS)[:6]} == {name: COLUMNS[name] for name in list(COLUMNS)[:6]}
     assert read_back["list"] == ["[1, 2]", "[3]", "[]"]
@@ -158,7 +158,7 @@ def test_a_compressed_file_reads_like_the_plain_one(tmp_path: Path) -> None:
     assert plain(path) == {"a": [1], "b": ["x"]}
     path.write_bytes(b"not compressed")
     with pytest.raises(DataError, match=r"table.csv.gz: expected a file compressed as .gz"):
-        read(path)
+        read_table(path)
 
 
 def test_a_name_that_promises_compression_is_not_written(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_streams_are_recognised_by_their_first_bytes() -> None:
         stream = io.BytesIO()
         save(rows, stream, form)
         stream.seek(0)
-        table = read(stream)
+        table = read_table(stream)
         assert table.kind == form
         assert plain(table) == rows
     assert plain(io.StringIO('\ufeff{"a": 1}\n\n{"a": 2}')) == {"a": [1, 2]}
@@ -208,7 +208,7 @@ def test_a_missing_value_in_a_table_of_one_column_is_still_a_row(tmp_path: Path)
 def test_types_are_inferred_from_the_whole_file_not_its_first_block(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("a\n" + "1\n" * 600_000 + "x\n")
-    assert to_list(read(path).columns["a"])[-1] == "x"
+    assert to_list(read_table(path).columns["a"])[-1] == "x"
 
 
 def test_columns_asked_for_as_text_stay_text(tmp_path: Path) -> None:
@@ -262,14 +262,14 @@ def test_a_file_that_cannot_be_read_says_where_and_why(tmp_path: Path, name: str
     content, words = BAD_BYTES[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=words):
-        read(tmp_path / name)
+        read_table(tmp_path / name)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none.csv: expected a file to read, found no such file"):
-        read(tmp_path / "none.csv")
-    with pytest.raises(DataError, match=r"none.parquet: expected a file to read, found no such file"):
-        read(str(tmp_path / "none.parquet"))
+    with pytest.raises(DataError, match=r"none.csv: expected a file to read_table, found no such file"):
+        read_table(tmp_path / "none.csv")
+    with pytest.raises(DataError, match=r"none.parquet: expected a file to read_table, found no such file"):
+        read_table(str(tmp_path / "none.parquet"))
 
 
 BAD_VALUES = {
@@ -294,25 +294,25 @@ BAD_VALUES = {
 def test_values_of_mixed_or_senseless_types_are_found_by_row(case: str) -> None:
     data, words = BAD_VALUES[case]
     with pytest.raises(DataError, match=words):
-        read(data)
+        read_table(data)
 
 
 def test_an_unknown_column_is_answered_with_the_nearest_one() -> None:
     with pytest.raises(
         SchemaError, match=r"the column 'contry', found only 'country', 'name'. Did you mean 'country'"
     ) as caught:
-        read({"country": ["x"], "name": ["y"]}).need(["contry"])
+        read_table({"country": ["x"], "name": ["y"]}).need(["contry"])
     assert caught.value.location == "the data"
 
 
 def test_an_empty_table_is_refused() -> None:
     with pytest.raises(DataError, match=r"expected at least one row, found none"):
-        read(pd.DataFrame({"a": []})).need(["a"])
+        read_table(pd.DataFrame({"a": []})).need(["a"])
 
 
 def test_a_frame_with_a_column_twice_is_refused() -> None:
     with pytest.raises(DataError, match=r"expected every column name once, found 'a' 2 times"):
-        read(pd.DataFrame(np.ones((2, 2)), columns=["a", "a"]))
+        read_table(pd.DataFrame(np.ones((2, 2)), columns=["a", "a"]))
 
 
 def test_columns_named_by_numbers_are_named_by_their_text() -> None:

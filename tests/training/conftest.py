@@ -1,20 +1,20 @@
 """One small task that the tests of training share, and with it the compiled programs."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from unspool.network.decoder import Architecture, Net
-from unspool.network.distributions.base import Event
+from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.normal import Normal
 from unspool.options import Network
-from unspool.training.batching import Bucket
-from unspool.training.defaults import TrainingPlan
-from unspool.training.train_step import UpdateConfig
-from unspool.training.trainer import TrainingData
+from unspool.training.batching import Bucket, TrainingData
+from unspool.training.defaults import TrainingPlan, UpdateConfig
 
 BATCH = 8
 
@@ -37,21 +37,36 @@ def made(examples, steps, seed):
 @pytest.fixture(scope="session")
 def small():
     """`net()` is always new, since an update takes its arrays away; dropout is on, so that its keys matter."""
-    shape = Architecture((Event(symbols=3),), (Categorical(3), Normal()), 8, 6, 4, Network(dropout=0.25))
+    shape = Architecture((EventShape(symbols=3),), (Categorical(3), Normal()), 8, 6, 4, Network(dropout=0.25))
     train, validation = [made(40, 6, 0), made(13, 4, 1)], [made(20, 6, 2)]
     steps = [sum(int(bucket.lengths.sum()) for bucket in part) for part in (train, validation)]
-    recipe = UpdateConfig("teacher", 1.0, 0.0)
+    config = UpdateConfig("teacher", 1.0, 0.0)
     return SimpleNamespace(
         net=lambda: Net(np.random.default_rng(0), shape),
         shape=shape,
         bucket=train[0],
-        recipe=recipe,
-        task=TrainingData(train, validation, *steps, 0.0, 0.0, seed=3),
+        config=config,
+        data=TrainingData(train, validation, *steps, 0.0, 0.0, seed=3),
         plan=TrainingPlan(
             size=6, embedding=4, network=shape.options, batch=BATCH, rate=0.02, updates=48, round=8, patience=2,
-            warmup=4, recipe=recipe, seconds=None,
+            warmup=4, update_config=config, seconds=None,
         ),
     )  # fmt: skip
+
+
+@pytest.fixture
+def float64():
+    """In the 64 bits that a comparison of gradients wants."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def plain(small, float64):
+    """The network of `small` without dropout, in float64; every weight is random, so that each has a say."""
+    shape = replace(small.shape, options=Network(dropout=0.0))
+    net = Net(np.random.default_rng(0), shape)
+    return lambda: jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + 0.1), net)
 
 
 @pytest.fixture(autouse=True, scope="module")

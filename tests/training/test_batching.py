@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unspool.encoding.codec import Encoded
+from unspool.encoding.encoded import Encoded
 from unspool.errors import TrainingError
 from unspool.training import batching
 from unspool.training.batching import (
@@ -16,6 +16,7 @@ from unspool.training.batching import (
     bucket_lengths,
     epoch_updates,
     pad_ragged,
+    segment_steps,
     to_buckets,
     validation_split,
 )
@@ -196,3 +197,29 @@ def test_a_batch_is_smaller_where_sequences_are_long_or_few():
     assert batch_rows(bucket(7, 3), 32, cells=1000) == 7
     assert batch_rows(bucket(100, 50), 32, cells=1000) == 20
     assert batch_rows(bucket(100, 5000), 32, cells=1000) == 1
+
+
+def test_segments_of_a_batch_are_one_group_in_their_order_and_those_past_its_end_are_not_run():
+    """Short buckets are not cut; every row is learned once a pass."""
+    lengths = np.array([3, 9, 11, 1, 2, 4, 7, 0])
+    long = Bucket((np.zeros(8, int),), (np.zeros((8, 12)),), lengths)
+    short = Bucket((np.zeros(5, int),), (np.zeros((5, 4)),), np.ones(5, int))
+    groups = list(epoch_updates([long, short], [2, 2], [25, 3], 0, 0, segment=4, multiple=4))
+    cut = [group for group in groups if group.bucket == 0]
+    assert len(cut) == 4
+    assert sorted(np.concatenate([g.rows[0][g.weights[0] > 0] for g in cut]).tolist()) == list(range(8))
+    for group in cut:
+        assert group.first.tolist() == [0, 4, 8]
+        assert (group.rows == group.rows[0]).all()
+        assert (group.weights == group.weights[0]).all()
+        assert group.rows.shape == (3, 4)
+        longest = lengths[group.rows[0][group.weights[0] > 0]].max()
+        assert group.updates == sum(first <= longest for first in group.first)  # the stop is decided at `longest`
+    assert all((group.first == 0).all() and group.rows.shape == (3, 4) for group in groups if group.bucket == 1)
+
+
+def test_long_sequences_are_cut_unless_the_user_says_where():
+    assert segment_steps(1024, None) is None
+    assert segment_steps(1025, None) == 512
+    assert segment_steps(1025, 100) == 100
+    assert segment_steps(50, 100) == 100

@@ -3,14 +3,16 @@
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from unspool import modelfile
-from unspool.encoding.codec import Encoded
+from unspool.config import fingerprint
+from unspool.encoding.encoded import Encoded
 from unspool.errors import CheckpointMismatch, CorruptFile, FileError, TrainingError
 from unspool.options import Training
-from unspool.training.checkpoint import FILE_NAME, Checkpoint, CheckpointState, fingerprint
+from unspool.training.checkpoint import FILE_NAME, Checkpoint, CheckpointState, arrays_by_name, from_arrays
 from unspool.training.train_step import new_train_state
 from unspool.training.trainer import train
 
@@ -26,23 +28,23 @@ def interrupted_after(rounds, small, folder):
             raise MemoryError
 
     with pytest.raises(MemoryError):
-        train(small.task, small.plan, small.net(), watch=watch, save=checkpoint.save)
+        train(small.data, small.plan, small.net(), watch=watch, save=checkpoint.save)
 
 
 def test_a_fit_that_was_killed_ends_with_the_weights_of_one_that_was_not(small, tmp_path):
     """To the bit, through the file."""
-    whole, _ = train(small.task, small.plan, small.net())
+    whole, _ = train(small.data, small.plan, small.net())
     interrupted_after(3, small, tmp_path)
-    resume = Checkpoint(tmp_path, PARTS).load(new_train_state(small.net(), small.recipe))
+    resume = Checkpoint(tmp_path, PARTS).load(new_train_state(small.net(), small.config))
     assert len(resume[0].rounds) == 3
-    resumed, _ = train(small.task, small.plan, small.net(), resume=resume)
+    resumed, _ = train(small.data, small.plan, small.net(), resume=resume)
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(resumed), strict=True):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
 
 
 def test_an_empty_folder_has_no_checkpoint(small, tmp_path):
     """It is made if it isn't there."""
-    assert Checkpoint(tmp_path / "a" / "b", PARTS).load(new_train_state(small.net(), small.recipe)) is None
+    assert Checkpoint(tmp_path / "a" / "b", PARTS).load(new_train_state(small.net(), small.config)) is None
     assert (tmp_path / "a" / "b").is_dir()
 
 
@@ -50,7 +52,7 @@ def test_the_checkpoint_of_another_fit_is_refused_by_the_parts_that_differ(small
     interrupted_after(1, small, tmp_path)
     other = Checkpoint(tmp_path, PARTS | {"data": "x", "seed": "y"})
     with pytest.raises(CheckpointMismatch, match=r"found another data and seed\. Name another folder"):
-        other.load(new_train_state(small.net(), small.recipe))
+        other.load(new_train_state(small.net(), small.config))
     assert issubclass(CheckpointMismatch, TrainingError)
 
 
@@ -61,7 +63,7 @@ def test_a_checkpoint_that_lacks_an_array_is_refused(small, tmp_path):
     arrays.pop(next(name for name in arrays if name.startswith("best")))
     modelfile.write(tmp_path / FILE_NAME, arrays, state)
     with pytest.raises(CorruptFile, match=r"expected the array 'best.*Empty the folder"):
-        Checkpoint(tmp_path, PARTS).load(new_train_state(small.net(), small.recipe))
+        Checkpoint(tmp_path, PARTS).load(new_train_state(small.net(), small.config))
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):
@@ -87,3 +89,13 @@ def test_the_fingerprint_sees_every_value_and_every_option():
         (parts(rate=0.1), {"training"}),
     ]:
         assert {name for name in base if changed[name] != base[name]} == names
+
+
+def test_a_state_is_its_named_arrays(small):
+    """Weights and moments: a checkpoint holds them by name."""
+    state = new_train_state(small.net(), small.config)
+    arrays = arrays_by_name(state)
+    assert len(arrays) == len(jax.tree.leaves(state))
+    again = from_arrays(jax.tree.map(jnp.zeros_like, state), {f"x{name}": a for name, a in arrays.items()}, "x")
+    for one, other in zip(jax.tree.leaves(again), jax.tree.leaves(state), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -1,11 +1,11 @@
 """What a fit does when it is not told."""
 
-from unspool.dataset.examples import gather
-from unspool.encoding.codec import Codec
+from unspool.dataset.gather import gather
+from unspool.encoding.fit import fit_codec
 from unspool.options import Network, Training
 from unspool.training.defaults import plan
 
-CODEC = Codec.fit(*gather({"k": ["a", "b"] * 4, "x": ["abc", "bcd"] * 4}, inputs="k", sequence="x"))
+CODEC = fit_codec(*gather({"k": ["a", "b"] * 4, "x": ["abc", "bcd"] * 4}, inputs="k", sequence="x"))
 
 
 def planned(examples, network=None, training=None, **more):

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from unspool.encoding.codec import Encoded
+from unspool.encoding.encoded import Encoded
 from unspool.network.decoder import Architecture, Net
-from unspool.network.distributions.base import Event
+from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture
@@ -19,7 +19,7 @@ from unspool.network.distributions.student_t import StudentT
 from unspool.options import Network
 from unspool.training.batching import to_buckets
 from unspool.training.initialization import fit_ar1, initialize_from_data
-from unspool.training.train_step import score
+from unspool.training.scoring import score
 
 SLOPE, CONSTANT, SPREAD = 0.8, 0.3, 0.5
 
@@ -43,7 +43,7 @@ LENGTHS = np.tile([3, 5, 8], 200)
 
 def plain(dist, data):
     """A fresh network that has begun, and whose hidden state says nothing."""
-    shape = Architecture((Event(symbols=2),), (Categorical(3), dist), 10, 6, 4, Network(dropout=0.0))
+    shape = Architecture((EventShape(symbols=2),), (Categorical(3), dist), 10, 6, 4, Network(dropout=0.0))
     net = initialize_from_data(Net(np.random.default_rng(0), shape), data)
     silent = lambda net: (net.outputs.A, net.outputs.B, net.stop[0])  # noqa: E731
     return eqx.tree_at(silent, net, (0 * net.outputs.A, tuple(0 * b for b in net.outputs.B), 0 * net.stop[0]))
@@ -65,9 +65,7 @@ def test_a_number_begins_as_the_autoregression_that_it_is():
     assert nats(plain(Normal(), data), data)[0] / (first + later) == pytest.approx(truth / (first + later), abs=0.02)
 
 
-@pytest.mark.parametrize(
-    "distribution", [StudentT(), Mixture(3), WithMissing(Normal()), Reflected(Normal(), -9.0, 9.0)]
-)
+@pytest.mark.parametrize("dist", [StudentT(), Mixture(3), WithMissing(Normal()), Reflected(Normal(), -9.0, 9.0)])
 def test_other_heads_begin_there_too(dist):
     """What they add is theirs: a mixture's parts, the odds of what is missing. The mean follows the value before."""
     data = encoded(LENGTHS)
@@ -94,25 +92,25 @@ def test_after_a_missing_value_there_is_nothing_to_go_on():
     before = np.concatenate([[0.0], data.steps[1][:-1]])
     before[data.offsets[:-1]] = 0.0
     after = data.steps[1][np.isnan(before) & ~np.isnan(data.steps[1])]
-    assert chain.lost == pytest.approx((after.mean(), after.std()))
+    assert chain.after_missing == pytest.approx((after.mean(), after.std()))
     assert chain.slope == pytest.approx(SLOPE, abs=0.05)
     dist = WithMissing(Normal())
     net = plain(dist, data)
     params = net.outputs.b[3:] + net.feedback[1][1, 4 * net.shape.size + 3 :]
-    assert float(dist.mean(params)) == pytest.approx(chain.lost[0], abs=1e-4)
+    assert float(dist.mean(params)) == pytest.approx(chain.after_missing[0], abs=1e-4)
 
 
 def test_too_little_to_fit_leaves_the_network_where_it_was():
     """Seven steps: standardized data are what is assumed, and nothing follows from anything."""
     chain = fit_ar1(np.arange(7.0), np.array([0, 7]))
-    assert (chain.constant, chain.slope, chain.sharding, chain.first) == (0.0, 0.0, 1.0, (0.0, 1.0))
+    assert (chain.constant, chain.slope, chain.scale, chain.first) == (0.0, 0.0, 1.0, (0.0, 1.0))
     empty = fit_ar1(np.zeros(0), np.zeros(3, np.int64))
     assert empty == chain
 
 
 def test_a_number_that_never_changes_has_no_slope():
     chain = fit_ar1(np.full(40, 2.0), np.array([0, 20, 40]))
-    assert (chain.constant, chain.slope, chain.sharding) == (2.0, 0.0, 0.1)
+    assert (chain.constant, chain.slope, chain.scale) == (2.0, 0.0, 0.1)
 
 
 # ---- lengths -------------------------------------------------------------------------------------------------------
@@ -126,7 +124,7 @@ def test_a_fresh_network_has_that_hazard():
 
 def test_where_lengths_do_not_vary_there_is_no_hazard_to_begin():
     data = encoded(np.full(40, 4))
-    shape = Architecture((Event(symbols=2),), (Categorical(3), Normal()), 0, 6, 4, Network(dropout=0.0))
+    shape = Architecture((EventShape(symbols=2),), (Categorical(3), Normal()), 0, 6, 4, Network(dropout=0.0))
     net = initialize_from_data(Net(np.random.default_rng(0), shape), data)
     assert net.stop is None
     assert jnp.isfinite(net.outputs.b).all()

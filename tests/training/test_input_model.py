@@ -10,8 +10,8 @@ import pytest
 
 import unspool as us
 from unspool import jobs
-from unspool.dataset.examples import gather
-from unspool.encoding.codec import Codec
+from unspool.dataset.gather import gather
+from unspool.encoding.fit import fit_codec
 from unspool.encoding.input_rows import MAX_ROW_FIELDS, as_inputs, fit_rows
 from unspool.errors import OptionError, SchemaError
 from unspool.tables.table import Table
@@ -71,7 +71,7 @@ def test_rows_survive_their_way_through_the_codec(data: pd.DataFrame) -> None:
         v=[None if k % 5 == 0 else [k, 1.0] for k in range(200)],
     )
     schema, examples = gather(some, inputs=[*FIELDS, us.Flag("flag"), "day"], sequence="s")
-    codec = Codec.fit(schema, examples)
+    codec = fit_codec(schema, examples)
     rows, laid = fit_rows(schema, examples) or pytest.fail("too wide")
     encoded = rows.encode(laid)
     back = Table(as_inputs(codec, rows, rows.decode(encoded.steps, encoded.offsets)), "dict", "back")
@@ -132,11 +132,11 @@ def test_drawn_inputs_given_back_make_the_same_sequences(model: us.OneToMany, ma
 
 def test_a_row_and_its_sequence_share_no_uniform(model: us.OneToMany, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one seed, the first draw of a row would be the first of its sequence, too."""
-    seeds, generate = [], jobs.sample_sequences
+    seeds, sample_sequences = [], jobs.sample_sequences
 
     def watched(net, request, part=None):
         seeds.append(request.seed)
-        return generate(net, request, part)
+        return sample_sequences(net, request, part)
 
     monkeypatch.setattr(jobs, "sample_sequences", watched)
     model.sample(1, seed=3)
@@ -232,7 +232,7 @@ def test_inputs_too_wide_are_not_modelled() -> None:
 
 
 def test_the_command_line_makes_a_data_set(workshop, capsysbinary) -> None:
-    from unspool.cli import main
+    from unspool.cli.app import main
 
     assert main(["generate", str(workshop.names), "-n", "40", "--seed", "1"]) == 0
     lines = capsysbinary.readouterr().out.decode().splitlines()

@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 
 from unspool.errors import OptionError, TrainingError
-from unspool.training.train_step import copy_tree, score
-from unspool.training.trainer import CURVES, Progress, Trainer, train
+from unspool.training.batching import Bucket
+from unspool.training.scoring import score
+from unspool.training.sharding import Sharding
+from unspool.training.train_step import UpdateBatch, copy_tree, new_train_state, update
+from unspool.training.trainer import Progress, Trainer, train
 
 
 def same_bits(one, other):
@@ -33,15 +36,15 @@ def finished(small):
     """A training that ran through, and what it saved after every round."""
     saved = []
 
-    def save(progress, learner, best):
-        saved.append((msgspec.convert(msgspec.to_builtins(progress), Progress), copy_tree(learner), copy_tree(best)))
+    def save(progress, state, best):
+        saved.append((msgspec.convert(msgspec.to_builtins(progress), Progress), copy_tree(state), copy_tree(best)))
 
-    net, progress = train(small.task, small.plan, small.net(), save=save)
+    net, progress = train(small.data, small.plan, small.net(), save=save)
     return net, progress, saved
 
 
 def validation(small, net):
-    return -sum(score(net, bucket).sum() for bucket in small.task.validation) / small.task.validation_steps
+    return -sum(score(net, bucket).sum() for bucket in small.data.validation) / small.data.validation_steps
 
 
 def test_training_returns_the_best_weights_it_saw(small, finished):
@@ -57,7 +60,7 @@ def test_training_returns_the_best_weights_it_saw(small, finished):
 
 
 def test_the_same_training_gives_the_same_weights_to_the_bit(small, finished):
-    net, progress = train(small.task, small.plan, small.net())
+    net, progress = train(small.data, small.plan, small.net())
     assert same_bits(net, finished[0])
     assert course(progress) == course(finished[1])
 
@@ -65,15 +68,15 @@ def test_the_same_training_gives_the_same_weights_to_the_bit(small, finished):
 def test_trainings_side_by_side_end_as_they_do_alone(small):
     """Their updates are spread over the same devices, which wait for each other within an update."""
     plan = replace(small.plan, batch=16, shards=2)
-    assert Trainer(small.task, plan, small.net(), None).sharding.shards == 2
-    alone, _ = train(small.task, plan, small.net())
+    assert Trainer(small.data, plan, small.net(), None).sharding.shards == 2
+    alone, _ = train(small.data, plan, small.net())
     with ThreadPoolExecutor(3) as pool:
-        many = [pool.submit(train, small.task, plan, small.net()) for _ in range(6)]
+        many = [pool.submit(train, small.data, plan, small.net()) for _ in range(6)]
         assert all(same_bits(alone, training.result()[0]) for training in many)
 
 
 def test_another_seed_gives_other_weights(small, finished):
-    net, _ = train(replace(small.task, seed=4), small.plan, small.net())
+    net, _ = train(replace(small.data, seed=4), small.plan, small.net())
     assert not same_bits(net, finished[0])
 
 
@@ -81,9 +84,9 @@ def test_training_resumed_after_any_round_ends_with_the_same_weights_to_the_bit(
     """Dropout, order, moments, phase and best weights go on as if nothing had happened."""
     net, progress, saved = finished
     assert {p.phase for p, _, _ in saved} == {"stable", "decay", "done"}
-    for state, learner, best in saved:
-        again = msgspec.convert(msgspec.to_builtins(state), Progress)
-        resumed, end = train(small.task, small.plan, small.net(), resume=(again, copy_tree(learner), copy_tree(best)))
+    for so_far, state, best in saved:
+        again = msgspec.convert(msgspec.to_builtins(so_far), Progress)
+        resumed, end = train(small.data, small.plan, small.net(), resume=(again, copy_tree(state), copy_tree(best)))
         assert same_bits(resumed, net)
         assert course(end) == course(progress)
 
@@ -91,13 +94,13 @@ def test_training_resumed_after_any_round_ends_with_the_same_weights_to_the_bit(
 def test_all_64_bits_of_a_seed_count(small):
     """JAX's own keys forget the upper half; a seed of 32 bits gives the same key as theirs."""
     keys = [
-        jax.random.key_data(Trainer(replace(small.task, seed=seed), small.plan, small.net(), None).key)
+        jax.random.key_data(Trainer(replace(small.data, seed=seed), small.plan, small.net(), None).key)
         for seed in (5, 2**40 + 5)
     ]
     assert keys[0].tolist() == jax.random.key_data(jax.random.key(5)).tolist()
     assert keys[0].tolist() != keys[1].tolist()
     with pytest.raises(OptionError, match="from 0 to"):
-        Trainer(replace(small.task, seed=-1), small.plan, small.net(), None)
+        Trainer(replace(small.data, seed=-1), small.plan, small.net(), None)
 
 
 # ---- interruptions -------------------------------------------------------------------------------------------------
@@ -113,7 +116,7 @@ def test_the_first_interrupt_ends_training_cleanly_with_the_best_weights(small, 
         if progress.update > 20 and progress.phase != "done":
             signal.raise_signal(signal.SIGINT)
 
-    net, progress = train(small.task, small.plan, small.net(), watch=watch)
+    net, progress = train(small.data, small.plan, small.net(), watch=watch)
     assert progress.stopped == "interrupted"
     assert progress.phase == "done"
     assert 20 < progress.update < finished[1].update
@@ -140,12 +143,12 @@ def test_a_second_interrupt_is_not_held_back(small, heeded):
         time.sleep(0.01)
 
     with pytest.raises(KeyboardInterrupt):
-        train(small.task, small.plan, small.net(), watch=watch)
+        train(small.data, small.plan, small.net(), watch=watch)
     assert signal.getsignal(signal.SIGINT) is heeded
 
 
 def test_a_spent_time_budget_ends_training_with_the_best_weights(small):
-    net, progress = train(small.task, replace(small.plan, seconds=1e-6), small.net())
+    net, progress = train(small.data, replace(small.plan, seconds=1e-6), small.net())
     assert progress.stopped == "time"
     assert validation(small, net) == pytest.approx(progress.best, abs=1e-5)
 
@@ -159,13 +162,13 @@ def scripted(small, monkeypatch):
 
     def run(*nats):
         said = iter(nats)
-        monkeypatch.setattr(Trainer, "heldout", lambda self, net: next(said, nats[-1]))
+        monkeypatch.setattr(Trainer, "validation_nats", lambda self, net: next(said, nats[-1]))
         weights = []
         net, progress = train(
-            small.task,
+            small.data,
             small.plan,
             small.net(),
-            save=lambda progress, learner, best: weights.append(copy_tree(learner.net)),
+            save=lambda progress, state, best: weights.append(copy_tree(state.net)),
         )
         return net, progress, weights
 
@@ -214,13 +217,13 @@ def test_weights_that_diverge_at_once_are_an_error_with_its_cure(small):
     broken = eqx.tree_at(lambda net: net.start, small.net(), jnp.full_like(small.net().start, jnp.nan))
     saved = []
     with pytest.raises(TrainingError, match=r"finite likelihood after the first round, found nan.*Training\(rate="):
-        train(small.task, small.plan, broken, save=lambda *state: saved.append(state))
+        train(small.data, small.plan, broken, save=lambda *state: saved.append(state))
     assert not saved
 
 
 def test_the_rate_warms_up_stays_and_falls_as_half_a_cosine(small):
     """Linearly over four updates; from the peak to a hundredth of it."""
-    run = Trainer(small.task, small.plan, small.net(), None)
+    run = Trainer(small.data, small.plan, small.net(), None)
     peak = small.plan.rate
     np.testing.assert_allclose([run.rate(n) / peak for n in (0, 1, 3, 4, 40)], [0.25, 0.5, 1, 1, 1])
     run.progress.phase, run.progress.decay_from, run.progress.decay_updates = "decay", 100, 10
@@ -228,24 +231,48 @@ def test_the_rate_warms_up_stays_and_falls_as_half_a_cosine(small):
 
 
 def test_the_share_of_its_own_output_rises_to_a_half(small):
-    """By each of three curves, over the first half of the updates; under free feeding it is one from the start."""
-    middle = {}
-    for curve in CURVES:
-        run = Trainer(small.task, replace(small.plan, curve=curve), small.net(), None)
-        shares = [run.share(n) for n in range(49)]
-        assert shares[0] == pytest.approx(0, abs=1e-12)
-        assert shares[24:] == pytest.approx([0.5] * 25)
-        assert (np.diff(shares[:25]) > 0).all()
-        middle[curve] = shares[6]
-    assert middle["linear"] == 0.125
-    assert middle["sigmoid"] < 0.1 < 0.3 < middle["exponential"]
-    free = replace(small.plan, recipe=replace(small.recipe, feeding="free"))
-    assert Trainer(small.task, free, small.net(), None).share(0) == 1.0
+    """Linearly, over the first half of the updates; under free feeding it is one from the start."""
+    run = Trainer(small.data, small.plan, small.net(), None)
+    np.testing.assert_allclose([run.share(n) for n in (0, 6, 12, 24, 48)], [0, 0.125, 0.25, 0.5, 0.5])
+    free = replace(small.plan, update_config=replace(small.config, feeding="free"))
+    assert Trainer(small.data, free, small.net(), None).share(0) == 1.0
 
 
 def test_without_held_out_data_the_training_nats_decide(small):
     """They fall, and the rounds say that nothing was held out."""
-    _, progress = train(replace(small.task, validation=[], validation_steps=0), small.plan, small.net())
+    _, progress = train(replace(small.data, validation=[], validation_steps=0), small.plan, small.net())
     assert all(r.validation is None for r in progress.rounds)
     assert progress.best == pytest.approx(min(r.train for r in progress.rounds), abs=1e-4)
     assert progress.best < progress.rounds[0].train
+
+
+@pytest.mark.slow
+def test_training_in_segments_learns_and_is_repeatable(small):
+    """With dropout and over several shards, and through the decay."""
+    plan = replace(small.plan, segment=2)
+    (net, progress), (again, _) = (train(small.data, plan, small.net()) for _ in range(2))
+    assert progress.best < progress.rounds[0].validation
+    assert (
+        progress.best
+        < -sum(score(small.net(), b).sum() for b in small.data.validation) / small.data.validation_steps - 0.3
+    )
+    for a, b in zip(jax.tree.leaves(net), jax.tree.leaves(again), strict=True):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+@pytest.mark.slow
+def test_memory_of_an_update_does_not_grow_with_the_length_of_sequences(small):
+    """What the compiled program needs besides the data themselves, for 2,048 and 16,384 steps in segments of 512."""
+    B = 8
+    state = jax.eval_shape(lambda: new_train_state(small.net(), small.config))
+
+    def temporary(T):
+        K = T // 512
+        f32, i32 = (lambda *shape, kind=kind: jax.ShapeDtypeStruct(shape, kind) for kind in (np.float32, np.int32))
+        data = Bucket((i32(K, B),), (i32(K, B, 512), f32(K, B, 512)), i32(K, B))
+        updates = UpdateBatch(data, i32(K), f32(K, B), f32(K), f32(K))
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        lowered = update.lower(small.config, Sharding(1, 2, True), state, updates, i32(), f32(), key)
+        return lowered.compile().memory_analysis().temp_size_in_bytes
+
+    assert temporary(16_384) <= temporary(2_048) + 16_384 // 512 * B * 4

@@ -1,4 +1,4 @@
-"""`unspool demo`: the whole way on real data."""
+"""`unspool demo`: fit, evaluate and generate on real data."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,20 +7,21 @@ from cyclopts import Parameter
 
 
 def demo(name: str | None = None, /, *, output: Annotated[Path, Parameter(alias="-o")] = Path("out")) -> None:
-    """Run a demonstration on real data; without a NAME, list them.
+    """Run a demonstration on real data, or list them.
 
     ```
     unspool demo
     unspool demo names -o results
     ```
 
-    Each learns with default options, prints how it does beside the simplest rivals, and writes a model and a picture.
+    Each fits a model with default options, prints its held-out nats beside those of baselines, and writes the model and
+    a picture.
 
     Args:
-        name: which one.
-        output: the folder for the model and the picture; it is made if it isn't there.
+        name: the demonstration; without it, the list of them.
+        output: the folder for the model and the picture.
     """
-    from unspool.demos import DEMOS, run
+    from unspool.demos.runner import DEMOS, run_demo
 
     if name is None:
         for known, line in DEMOS.items():
@@ -31,4 +32,4 @@ def demo(name: str | None = None, /, *, output: Annotated[Path, Parameter(alias=
 
         keep_compiled()
         output.mkdir(parents=True, exist_ok=True)
-    run(name, output)
+    run_demo(name, output)

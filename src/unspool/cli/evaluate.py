@@ -1,12 +1,12 @@
-"""`unspool evaluate`: how good a model is, beside the simplest things that could work."""
+"""`unspool evaluate`: how good a model is, beside baselines."""
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from unspool.cli.streams import source, writable
+from unspool.cli.files import check_writable, open_model, source
 from unspool.errors import OptionError
 from unspool.runtime.atomic_files import suffix
 
@@ -22,44 +22,42 @@ def evaluate(
     json: Path | None = None,
     n: Annotated[int, Parameter(name="-n")] = 50,
     seed: int = 0,
-    feedings: bool = False,
     quiet: Annotated[bool, Parameter(alias="-q")] = False,
 ) -> None:
-    """Judge a model on data that it has not seen, beside baselines.
+    """Evaluate a model on data that it has not seen, beside baselines.
 
     ```
     unspool evaluate names.unspool test.csv --train train.csv --html report.html
     unspool evaluate storms.unspool new.parquet --json report.json -q
     ```
 
-    The report goes to standard output as text. Baselines learn from --train; without it, from a part of DATA, and the
-    rest is judged. The same command gives the same report, to the byte. `docs/report.md` explains every line.
+    The report goes to standard output as text. Baselines learn from --train. Without it they learn from a part of DATA,
+    and the report covers the rest. The same command gives the same report, to the byte. `docs/report.md` explains every
+    line.
 
     Args:
         model: the model file.
-        data: the table to judge it on, in the layout of the training data, or - for standard input.
-        steps: the table of steps, when DATA has the inputs.
-        train: the table that baselines learn from: the training data.
-        train_steps: its table of steps.
-        html: write the report there as one page with pictures.
-        json: write it there as JSON.
+        data: the table of held-out sequences, in the layout of the training data, or - for standard input.
+        steps: the table of steps, where DATA holds the inputs.
+        train: the training data, which baselines learn from.
+        train_steps: the table of steps, where the training data holds the inputs.
+        html: a file for the report as one page with pictures.
+        json: a file for the report as JSON.
         n: generated sequences for each held-out input.
-        seed: of all that is random.
-        feedings: fit the network three times anew, under teacher, scheduled and free feeding, and say which helps.
+        seed: seed of the evaluation.
         quiet: print nothing but errors.
     """
     for path, end in ((html, ".html"), (json, ".json")):
         if path is not None:
             suffix(path, (end,))
-            writable(path)
+            check_writable(path)
     if train_steps is not None and train is None:
         raise OptionError("--train-steps", "--train, the inputs that its steps belong to", "none")
-    from unspool.cli.generate import opened
-
-    known = None if train is None else source(train) if train_steps is None else (source(train), source(train_steps))
-    loaded = opened(model)
-    judged = source(data), source(steps) if steps else None
-    report = loaded.evaluate(*judged, train=known, seed=seed, samples=n, feedings=feedings)
+    training_data: Any = source(train) if train else None
+    if train_steps is not None:
+        training_data = training_data, source(train_steps)
+    test_data = source(data), source(steps) if steps else None
+    report = open_model(model).evaluate(*test_data, train=training_data, seed=seed, samples=n)
     for path in (html, json):
         if path is not None:
             report.save(path)

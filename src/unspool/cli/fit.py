@@ -1,50 +1,43 @@
 """`unspool fit`: a table in, a model file out."""
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
-from unspool.cli.flags import NETWORK, TRAINING, NetworkFlags, TrainingFlags, options
-from unspool.cli.streams import names, pairs, source, writable
+from unspool.cli.arguments import column_names
+from unspool.cli.fields import kinds_help, parse_fields
+from unspool.cli.files import check_writable, source
+from unspool.cli.flags import NETWORK, TRAINING, NetworkFlags, TrainingFlags, options_from
 from unspool.errors import OptionError
 from unspool.options import Network, Training
-from unspool.schema.fields import Category, Count, Field, First, Flag, Number, Text, Vector, When
+from unspool.schema.fields import Field, First
 
 if TYPE_CHECKING:
     from unspool.model import OneToMany
 
-KINDS: tuple[type[Field], ...] = (Category, Number, Count, Text, Flag, When, Vector)
+COLUMNS = Group("Columns: names separated by commas, or the option repeated", sort_key=1)
+KIND_OPTIONS = Group("Kinds of columns, in place of the inferred ones", help=kinds_help(), sort_key=2)
+RESULT = Group("Result", sort_key=3)
 
 
 def fit(
-    data: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    data: Annotated[str, Parameter(allow_leading_hyphen=True, group=COLUMNS)],
     *,
-    inputs: Annotated[list[str] | None, Parameter(alias="-i")] = None,
-    sequence: Annotated[list[str] | None, Parameter(alias="-s")] = None,
-    output: Annotated[Path, Parameter(alias="-o")],
-    id: str | None = None,  # noqa: A002
-    order: str | None = None,
-    steps: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
-    first: list[str] | None = None,
-    category: list[str] | None = None,
-    number: list[str] | None = None,
-    count: list[str] | None = None,
-    text: list[str] | None = None,
-    flag: list[str] | None = None,
-    when: list[str] | None = None,
-    vector: list[str] | None = None,
-    transform: list[str] | None = None,
-    dist: list[str] | None = None,
-    mean: list[str] | None = None,
-    unit: list[str] | None = None,
-    combination: list[str] | None = None,
-    checkpoint: Path | None = None,
-    seed: int = 0,
-    quiet: Annotated[bool, Parameter(alias="-q")] = False,
-    json: bool = False,
+    inputs: Annotated[list[str] | None, Parameter(alias="-i", group=COLUMNS)] = None,
+    sequence: Annotated[list[str] | None, Parameter(alias="-s", group=COLUMNS)] = None,
+    first: Annotated[list[str] | None, Parameter(group=COLUMNS)] = None,
+    id: Annotated[str | None, Parameter(group=COLUMNS)] = None,  # noqa: A002
+    order: Annotated[str | None, Parameter(group=COLUMNS)] = None,
+    steps: Annotated[str | None, Parameter(allow_leading_hyphen=True, group=COLUMNS)] = None,
+    field: Annotated[list[str] | None, Parameter(group=KIND_OPTIONS)] = None,
+    combination: Annotated[list[str] | None, Parameter(group=KIND_OPTIONS)] = None,
+    output: Annotated[Path, Parameter(alias="-o", group=RESULT)],
+    checkpoint: Annotated[Path | None, Parameter(group=RESULT)] = None,
+    seed: Annotated[int, Parameter(group=RESULT)] = 0,
+    quiet: Annotated[bool, Parameter(alias="-q", group=RESULT)] = False,
+    json: Annotated[bool, Parameter(group=RESULT)] = False,
     network: Annotated[NetworkFlags, NETWORK] = NetworkFlags(),  # noqa: B008
     training: Annotated[TrainingFlags, TRAINING] = TrainingFlags(),  # noqa: B008
 ) -> int:
@@ -53,129 +46,81 @@ def fit(
     ```
     unspool fit names.csv -i country -s name -o names.unspool
     unspool fit storms.parquet --first lat,long -s lat,long,wind --id storm --order time -o storms.unspool
-    zcat prices.csv.gz | unspool fit - -i sector -s price --transform price=log_return --seconds 60 -o prices.unspool
+    unspool fit posts.csv -i topic -s post --field post=text,unit=word,vocabulary=5000 -o posts.unspool
+    zcat wind.csv.gz | unspool fit - -i place -s wind --field wind=number,transform=log1p,bounds=0: -o wind.unspool
     ```
 
-    The kinds of the columns are inferred and shown; --category, --number and their like decide otherwise. Columns are
-    separated by commas, or the option is repeated; a name that holds a comma goes in double quotes. Ctrl-C ends the
-    training and keeps the best model found so far.
+    Unspool infers the kind of each column and prints it; --field decides otherwise. A name that holds a comma goes in
+    double quotes. Ctrl-C ends the training and keeps the best model found so far.
 
     Args:
         data: the table: CSV, TSV, JSON, JSON lines or Parquet by the file's name, or - for standard input.
-        inputs: columns that are known beforehand: the one.
-        sequence: the column that holds the sequences, or the columns of a step: the many.
-        output: the model file to write.
-        id: in a table with a row per step, the column that says which steps belong together.
-        order: the column that orders them.
-        steps: the table of steps, when DATA has the inputs.
+        inputs: the columns that are known beforehand.
+        sequence: the column that holds the sequences, or the columns of a step.
         first: columns of a step whose first value is the input; * means all of them.
-        category: columns that are categories, whatever they look like.
-        number: columns that are numbers.
-        count: columns that are whole numbers from 0 on.
-        text: columns that are text.
-        flag: columns that are true or false.
-        when: columns that are dates.
-        vector: columns that are lists of numbers of one length.
-        transform: COLUMN=TRANSFORM, of none, standardize, log1p, asinh, difference, log_return, gap,
-            drop; what is seen as gaps never falls, what is seen as drops never rises.
-        dist: COLUMN=HEAD, the distribution of a number, of normal, student_t, mixture,
-            discretized, histogram, point.
-        mean: COLUMN=MEAN, whether the mean of a number may follow input and history, of learned,
-            constant; constant is for returns on a market and their like.
-        unit: COLUMN=UNIT, what a step of a text is, of char, word, bpe.
-        combination: categories of a step, such as city,state, of which only the combinations that training saw are
-            generated. Repeat it for others.
-        checkpoint: a folder to save the training to; the same command goes on from there.
-        seed: of all that is random in training.
+        id: where each row is a step, the column that says which steps belong together.
+        order: the column that orders the steps of a sequence.
+        steps: the table of steps, where DATA holds the inputs.
+        field: NAME=KIND,OPTION=VALUE,...: a column, its kind, and options of the kind. Repeat it for others.
+        combination: categories of a step, such as city,state, that are generated only in combinations of the training
+            data. Repeat it for others.
+        output: the model file to write.
+        checkpoint: a folder that saves the training; the same command goes on from there.
+        seed: seed of the training.
         quiet: print nothing but errors.
         json: print the result as a JSON object.
         network: its options.
         training: its options.
     """
-    wanted = [*names(inputs), *([First(*(name for name in names(first) if name != "*"))] if first else [])]
-    kinds = dict(zip(KINDS, map(names, (category, number, count, text, flag, when, vector)), strict=True))
-    of_numbers = {
-        "transform": pairs(transform, "--transform"),
-        "distribution": pairs(dist, "--head"),
-        "mean": pairs(mean, "--mean"),
-    }
-    given = overrides(kinds, of_numbers, pairs(unit, "--unit"))
-    fields, columns = placed(wanted, names(sequence), given, inner=id is None)
-    network, training = options(Network, network), options(Training, training)
-    writable(output)
+    fields = parse_fields(field)
+    first_columns = [First(*(name for name in column_names(first) if name != "*"))] if first else []
+    wanted, columns = with_fields(column_names(inputs), column_names(sequence), fields, nested=id is None)
+    options = options_from(Network, network), options_from(Training, training)
+    check_writable(output)
     from unspool.runtime.compilation_cache import keep_compiled
 
     keep_compiled()
     from unspool.model import OneToMany
 
-    verbose = False if quiet else None
-    together = [names([text]) for text in combination or ()] or None
     model = OneToMany(
-        fields, columns, network=network, training=training, combinations=together, seed=seed, verbose=verbose
+        [*wanted, *first_columns],
+        columns,
+        network=options[0],
+        training=options[1],
+        combinations=[column_names([text]) for text in combination or ()] or None,
+        seed=seed,
+        verbose=False if quiet else None,
     )
     model.fit(source(data), source(steps) if steps else None, id=id, order=order, checkpoint=checkpoint)
     model.save(output)
-    report(model, output, quiet=quiet, json=json)
+    print_result(model, output, quiet=quiet, json=json)
     return 130 if model.summary_.stopped == "interrupted" else 0
 
 
-def overrides(
-    kinds: Mapping[type[Field], list[str]],
-    of_numbers: Mapping[str, Mapping[str, str]],
-    units: Mapping[str, str],
-) -> dict[str, Field]:
-    """The fields that the command line decides, by name.
+def with_fields(inputs: list[str], sequence: list[str], fields: dict[str, Field], *, nested: bool) -> tuple[Any, Any]:
+    """Inputs and sequence as `OneToMany` takes them: names, or the fields that override what is inferred.
 
     Args:
-        kinds: columns by kind.
-        of_numbers: by option of a number, what it is of which column.
-        units: of texts.
-
-    Raises:
-        OptionError: one column is given two kinds; an unknown transform, distribution, mean or unit.
-    """
-    fields: dict[str, Field] = {}
-    for kind, columns in kinds.items():
-        for name in columns:
-            if name in fields:
-                raise OptionError(f"column {name!r}", "one kind", f"{fields[name].kind} and {kind.__name__}")
-            fields[name] = kind(name)
-    for name in dict.fromkeys(name for columns in of_numbers.values() for name in columns):
-        if not isinstance(fields.get(name, Number(name)), Number):
-            raise OptionError(f"column {name!r}", f"a number, to have a {' or '.join(of_numbers)}", fields[name].kind)
-        told: dict[str, Any] = {option: columns[name] for option, columns in of_numbers.items() if name in columns}
-        fields[name] = type(fields.get(name, Number(name)))(name, **told)
-    for name, unit in units.items():
-        if not isinstance(fields.get(name, Text(name)), Text):
-            raise OptionError(f"column {name!r}", "a text, to have a unit", fields[name].kind)
-        fields[name] = Text(name, unit)  # type: ignore[arg-type]  # which checks it
-    return fields
-
-
-def placed(inputs: list[Any], sequence: list[str], given: dict[str, Field], *, inner: bool) -> tuple[list[Any], Any]:
-    """Inputs and sequence as `OneToMany` takes them, with the overriding fields in their places.
-
-    Args:
-        inputs: column names, and perhaps a `First`.
+        inputs: column names.
         sequence: column names.
-        given: fields by name.
-        inner: whether other fields may lie inside of the records of the sequence column.
+        fields: by name.
+        nested: whether the sequence column may hold records, which other fields belong to.
 
     Raises:
-        OptionError: a column is neither input nor sequence.
+        OptionError: a field is neither input nor sequence.
     """
-    wanted = [given.get(name, name) if isinstance(name, str) else name for name in inputs]
-    columns: Any = [given.get(name, name) for name in sequence]
-    rest = {name: field for name, field in given.items() if name not in inputs and name not in sequence}
-    if rest and inner and len(sequence) == 1:
-        return wanted, {sequence[0]: list(rest.values())}
+    wanted = [fields.get(name, name) for name in inputs]
+    columns: Any = [fields.get(name, name) for name in sequence]
+    rest = [field for name, field in fields.items() if name not in (*inputs, *sequence)]
+    if rest and nested and len(sequence) == 1:
+        return wanted, {sequence[0]: rest}
     if rest:
-        hint = "Name it in --inputs or --sequence too."
-        raise OptionError(f"column {next(iter(rest))!r}", "one of the inputs or of the sequence", "neither", hint)
+        location, hint = f"--field {rest[0].name}", "Name it in --inputs or --sequence too."
+        raise OptionError(location, "one of the inputs or of the columns of a step", "neither", hint)
     return wanted, (columns[0] if len(columns) == 1 else columns) or None
 
 
-def report(model: "OneToMany", output: Path, *, quiet: bool, json: bool) -> None:
+def print_result(model: "OneToMany", output: Path, *, quiet: bool, json: bool) -> None:
     """The result: one line for people on standard error, or one JSON object on standard output."""
     summary = model.summary_
     if json:

@@ -10,32 +10,30 @@ from cyclopts import Group, Parameter
 from unspool.errors import OptionError
 from unspool.options import Beam, Network, Options, Sampling, Training
 
-Kind = TypeVar("Kind", bound=Options)
+OptionClass = TypeVar("OptionClass", bound=Options)
 
 
-def flags(kind: type[Options]) -> type[Any]:
+def flags_of(kind: type[Options]) -> type[Any]:
     """A dataclass with the fields of an option class, which Cyclopts turns into flags. Bounds stay where they are."""
-    told = descriptions(kind)
-    fields = [
-        (
-            field.name,
-            Annotated[field.type, Parameter(help=told[field.name])],
-            dataclasses.field(default=field.default),
-        )
-        for field in msgspec.structs.fields(kind)
-    ]
-    home = {"__module__": __name__}  # Cyclopts looks into no class of the standard library, where it would be else
+    descriptions = flag_descriptions(kind)
+    fields = []
+    for field in msgspec.structs.fields(kind):
+        negative = f"--no-{field.name.replace('_', '-')}" if field.default is True else ()
+        parameter = Parameter(help=descriptions[field.name], negative=negative)
+        fields.append((field.name, Annotated[field.type, parameter], dataclasses.field(default=field.default)))
+    home = {"__module__": __name__}  # Cyclopts looks into no class of the standard library, which it would be otherwise
     return dataclasses.make_dataclass(f"{kind.__name__}Flags", fields, frozen=True, kw_only=True, namespace=home)
 
 
-def descriptions(kind: type[Options]) -> dict[str, str]:
-    """What the docstring of an option class says of every field, in one line each."""
+def flag_descriptions(kind: type[Options]) -> dict[str, str]:
+    """What the docstring of an option class says of every field, in one line each and without its references."""
     _, _, arguments = (kind.__doc__ or "").partition("Args:\n")
     found = re.findall(r"^ {8}(\w+): (.*?)(?=^ {8}\w+: |\Z)", arguments, re.MULTILINE | re.DOTALL)
-    return {name: " ".join(text.replace("`", "").split()) for name, text in found}
+    in_lines = {name: " ".join(re.sub(r'[`"]', "", text).split()) for name, text in found}
+    return {name: re.sub(r" \([^()]* (19|20)\d\d\b[^()]*\)", "", text) for name, text in in_lines.items()}
 
 
-def options(kind: type[Kind], given: Any) -> Kind:
+def options_from(kind: type[OptionClass], given: Any) -> OptionClass:
     """The flags as options, checked.
 
     Raises:
@@ -44,44 +42,45 @@ def options(kind: type[Kind], given: Any) -> Kind:
     return kind(**{field.name: getattr(given, field.name) for field in dataclasses.fields(cast(Any, given))})
 
 
-NetworkFlags: Any = flags(Network)
-TrainingFlags: Any = flags(Training)
-SamplingFlags: Any = flags(Sampling)
+NetworkFlags: Any = flags_of(Network)
+TrainingFlags: Any = flags_of(Training)
+SamplingFlags: Any = flags_of(Sampling)
 
-_BEAM = descriptions(Beam)
+_BEAM = flag_descriptions(Beam)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BeamFlags:
-    """`Beam` as flags, all open: it is asked for by its width. Its limit is that of `SamplingFlags`."""
+    """`Beam` as flags, all open: its width turns the search on. Its limit is that of `SamplingFlags`."""
 
-    beam: Annotated[int | None, Parameter(help=f"search instead of drawing; {_BEAM['width']}")] = None
+    beam: Annotated[int | None, Parameter(help=f"search instead of sampling; {_BEAM['width']}")] = None
     length_penalty: Annotated[float | None, Parameter(help=_BEAM["length_penalty"])] = None
     best: Annotated[int | None, Parameter(help=_BEAM["best"])] = None
 
 
-NETWORK = Parameter(name="*", group=Group("The network (open: chosen from the data)", sort_key=2))
-TRAINING = Parameter(name="*", group=Group("Training (open: chosen from the data)", sort_key=3))
-SAMPLING = Parameter(name="*", group=Group("How steps are drawn", sort_key=3))
-BEAM = Parameter(name="*", group=Group("Beam search, instead of drawing", sort_key=4))
+NETWORK = Parameter(name="*", group=Group("Network (open options are chosen from the data)", sort_key=4))
+TRAINING = Parameter(name="*", group=Group("Training (open options are chosen from the data)", sort_key=5))
+SAMPLING = Parameter(name="*", group=Group("How steps are sampled", sort_key=4))
+BEAM = Parameter(name="*", group=Group("Beam search, instead of sampling", sort_key=5))
 
 
-def rule(sampling: Any, beam: BeamFlags) -> Sampling | Beam:
-    """The flags of both as the one rule that they ask for.
+def rule_from(sampling: Any, beam: BeamFlags) -> Sampling | Beam:
+    """The one rule that the flags of both ask for.
 
     Raises:
         OptionError: flags of the one together with flags of the other, or one out of its bounds.
     """
-    drawn = options(Sampling, sampling)
+    drawn = options_from(Sampling, sampling)
     given = {name: value for name, value in dataclasses.asdict(beam).items() if value is not None}
     width = given.pop("beam", None)
+    if width is None and given:
+        flag = _flag(next(iter(given)))
+        raise OptionError(flag, "a beam search", "none", f"Add --beam WIDTH, or leave out {flag}.")
     if width is None:
-        for name in given:
-            raise OptionError(_flag(name), "a beam search", "none", f"Add --beam WIDTH, or leave out {_flag(name)}.")
         return drawn
     for name, value in msgspec.structs.asdict(drawn).items():
         if name != "limit" and value != getattr(Sampling(), name):
-            raise OptionError(_flag(name), "no beam search", "--beam", "One draws, the other searches: leave out one.")
+            raise OptionError(_flag(name), "no beam search", "--beam", "Sample or search: leave out one.")
     return Beam(width=width, limit=drawn.limit, **given)
 
 

@@ -1,24 +1,123 @@
-"""`unspool generate`: a model file and inputs in, sequences out."""
+"""`unspool generate` and `unspool sample`: a model file in, sequences out."""
 
 import secrets
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
-from unspool.cli.flags import BEAM, SAMPLING, BeamFlags, SamplingFlags, rule
-from unspool.cli.streams import typed_allow, typed_inputs, typed_pins
+from unspool.cli.arguments import typed_allow, typed_inputs, typed_pins
+from unspool.cli.files import check_writable, open_model
+from unspool.cli.flags import BEAM, SAMPLING, BeamFlags, SamplingFlags, rule_from
 from unspool.errors import OptionError
-from unspool.options import Beam
+from unspool.options import Beam, Sampling
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from unspool.encoding.codec import Codec
     from unspool.model import OneToMany
     from unspool.sequences import Sequences
 
 Format = Literal["lines", "csv", "tsv", "jsonl", "json", "parquet"]
+KNOWN = Group("Values that are known or allowed", sort_key=2)
+OUTPUT = Group("Output", sort_key=3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceFlags:
+    """What `unspool generate` and `unspool sample` share."""
+
+    length: Annotated[
+        int | None, Parameter(help="exact number of steps; by default the network decides where a sequence ends.")
+    ] = None
+    seed: Annotated[int | None, Parameter(help="seed of the samples, a whole number.")] = None
+    prefix: Annotated[
+        str | None,
+        Parameter(
+            group=KNOWN,
+            help="the first steps of every sequence: text as it is, other sequences as JSON such as [1,2].",
+        ),
+    ] = None
+    pin: Annotated[
+        list[str] | None,
+        Parameter(
+            group=KNOWN,
+            help="STEP.NAME=VALUE, a known value, steps counted from 0; an empty VALUE is missing. Repeat it for more.",
+        ),
+    ] = None
+    allow: Annotated[
+        list[str] | None,
+        Parameter(
+            group=KNOWN,
+            help="NAME=VALUE,VALUE of a category or NAME=LOW..HIGH of a number: nothing else is sampled. "
+            "Repeat it for more.",
+        ),
+    ] = None
+    output: Annotated[
+        str | None,
+        Parameter(alias="-o", group=OUTPUT, help="the file to write: .csv, .tsv, .jsonl, .json or .parquet."),
+    ] = None
+    format: Annotated[
+        Format | None,
+        Parameter(alias="-f", group=OUTPUT, help="the format, where neither the file's name nor a terminal decides."),
+    ] = None
+    long: Annotated[
+        bool | None,
+        Parameter(
+            negative="--wide",
+            group=OUTPUT,
+            help="a row per step, or with --wide a row per sequence; by default as in the training data.",
+        ),
+    ] = None
+
+    def check_output(self) -> None:
+        """Refuse output that can't be written, before anything is generated.
+
+        Raises:
+            OptionError: a format that doesn't fit the output.
+            FileError: a file that can't be written.
+        """
+        if self.output is not None and self.format is None:
+            from unspool.tables.readers import format_of
+
+            format_of(self.output)
+        if self.output is not None:
+            check_writable(Path(self.output))
+        if self.format == "lines" and self.output is not None:
+            raise OptionError("--format lines", "standard output", self.output)
+        if self.format == "parquet" and self.output is None and sys.stdout.isatty():
+            raise OptionError("--format parquet", "a file or a pipe", "a terminal", "Name a file with -o.")
+
+    @property
+    def in_lines(self) -> bool:
+        """Whether people read the result."""
+        return self.output is None and (self.format or ("lines" if sys.stdout.isatty() else "csv")) == "lines"
+
+    @property
+    def target(self) -> Any:
+        """Where a table goes."""
+        return sys.stdout.buffer if self.output is None else self.output
+
+    def options(self, codec: "Codec", rule: Sampling | Beam) -> dict[str, Any]:
+        """The options of `OneToMany.generate`; the seed is a new one where none is given."""
+        return {
+            "length": self.length,
+            "seed": secrets.randbits(32) if self.seed is None else self.seed,
+            "rule": rule,
+            "prefix": None if self.prefix is None else _prefix(self.prefix, codec),
+            "pin": typed_pins(codec, self.pin),
+            "allow": typed_allow(codec, self.allow),
+        }
+
+    def print_seed(self, options: dict[str, Any]) -> None:
+        """Say which seed gives the same sequences again, where Unspool has taken a new one."""
+        rule, seed = options["rule"], options["seed"]
+        if self.seed is None and not isinstance(rule, Beam) and not rule.greedy:
+            print(f"seed {seed}; --seed {seed} gives these sequences again", file=sys.stderr)
+
+
+SEQUENCE = Parameter(name="*")
 
 
 def generate(
@@ -27,105 +126,83 @@ def generate(
     input: Annotated[list[str] | None, Parameter(alias="-i")] = None,  # noqa: A002
     inputs_from: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     n: Annotated[int, Parameter(name="-n")] = 1,
-    length: int | None = None,
-    seed: int | None = None,
-    prefix: str | None = None,
-    pin: list[str] | None = None,
-    allow: list[str] | None = None,
-    output: Annotated[str | None, Parameter(alias="-o")] = None,
-    format: Annotated[Format | None, Parameter(alias="-f")] = None,  # noqa: A002
-    long: Annotated[bool | None, Parameter(negative="--wide")] = None,
-    stream: bool = False,
+    sequence: Annotated[SequenceFlags, SEQUENCE] = SequenceFlags(),
+    stream: Annotated[bool, Parameter(group=OUTPUT)] = False,
     sampling: Annotated[SamplingFlags, SAMPLING] = SamplingFlags(),  # noqa: B008
     beam: Annotated[BeamFlags, BEAM] = BeamFlags(),  # noqa: B008
 ) -> None:
-    """Make sequences from a model file.
+    """Generate sequences for inputs that you give.
 
     ```
     unspool generate names.unspool -i country=Irish -n 5
     unspool generate names.unspool -i country=Irish -i country=Greek -n 100 --temperature 0.8 --seed 1 -o names.csv
     unspool generate names.unspool -i country=Irish --beam 8 --best 3
-    unspool generate names.unspool -n 1000 -o synthetic.csv
-    unspool generate storms.unspool --pin 3.status=hurricane --pin 3.wind=80 -n 100
-    cat inputs.csv | unspool generate storms.unspool --inputs-from - --long -f jsonl | distribution
+    unspool generate storms.unspool -i lat=14 -i long=-60 --pin 3.status=hurricane --pin 3.wind=80 -n 100
+    cat inputs.csv | unspool generate storms.unspool --inputs-from - --long -f jsonl | head
     ```
 
-    Sequences go to standard output: a line each in a terminal, CSV otherwise. The same seed gives the same sequences;
-    without one, a new one is drawn and printed on standard error.
+    Sequences go to standard output: a line each in a terminal, CSV otherwise. The same seed gives the same sequences.
+    Without --seed, Unspool takes a new seed and prints it on standard error. To sample the inputs too, use
+    `unspool sample`.
 
     Args:
         model: the model file.
-        input: NAME=VALUE of an input. Repeat it for every input; repeat a NAME to make a row of each VALUE. A vector
-            is written 255,0,0. Without any input, inputs are drawn as training had them.
+        input: NAME=VALUE of an input. Repeat it for every input; repeat a NAME for a row of each VALUE. A vector is
+            written 255,0,0.
         inputs_from: a table of inputs, CSV, JSON, JSON lines or Parquet, or - for standard input.
-        n: sequences per row of inputs; without any input, rows to draw, with a sequence each.
-        length: exact number of steps; by default the network stops where it has learned to.
-        seed: of all that is random; a whole number.
-        prefix: the given first steps: text as it is, other sequences as JSON such as [1,2].
-        pin: STEP.NAME=VALUE, a value that is a fact, steps counted from 0; an empty one is missing. Repeat it for more.
-        allow: NAME=VALUE,VALUE of a category or NAME=LOW..HIGH of a number: nothing else is drawn. Repeat it for more.
-        output: a file to write: .csv, .tsv, .jsonl, .json or .parquet.
-        format: of the output, where neither its name nor a terminal decides.
-        long: a row per step, or with --wide a row per sequence; by default as in the training data.
-        stream: print every step as it comes: the characters of a single text, JSON lines otherwise.
+        n: sequences for each row of inputs.
+        sequence: its options.
+        stream: print each step as soon as it is sampled: the characters of a single text, JSON lines otherwise.
         sampling: its options.
         beam: its options.
     """
-    asked = rule(sampling, beam)
-    _check_output(output, format, stream=stream)
-    loaded = opened(model)
-    table = typed_inputs(loaded.codec_, input, inputs_from, needed=False)
-    given = None if prefix is None else _prefix(prefix, loaded.codec_)
-    pins, only = typed_pins(loaded.codec_, pin), typed_allow(loaded.codec_, allow)
-    chosen = secrets.randbits(32) if seed is None else seed
-    wanted: dict[str, Any] = {
-        "n": n,
-        "length": length,
-        "seed": chosen,
-        "rule": asked,
-        "prefix": given,
-        "pin": pins,
-        "allow": only,
-    }
+    rule = rule_from(sampling, beam)
+    if stream and (sequence.output is not None or sequence.format not in (None, "lines", "jsonl")):
+        raise OptionError("--stream", "standard output, as lines or jsonl", f"{sequence.output or sequence.format}")
+    sequence.check_output()
+    loaded = open_model(model)
+    inputs = typed_inputs(loaded.codec_, input, inputs_from)
+    options = sequence.options(loaded.codec_, rule)
     if stream:
-        _stream(loaded, table, wanted, format)
-    elif output is None and (format or ("lines" if sys.stdout.isatty() else "csv")) == "lines":
-        lines(loaded.generate(table, **wanted), labelled=table is None)
+        _stream(loaded, inputs, n, options, sequence.format)
+    elif sequence.in_lines:
+        print_lines(loaded.generate(inputs, n, **options))
     else:
-        target = sys.stdout.buffer if output is None else output
-        loaded.generate_to(target, table, **wanted, long=long, format=format)
-    if seed is None and not isinstance(asked, Beam) and not asked.greedy:
-        print(f"seed {chosen}; --seed {chosen} makes these again", file=sys.stderr)
+        loaded.generate_to(sequence.target, inputs, n, long=sequence.long, format=sequence.format, **options)
+    sequence.print_seed(options)
 
 
-def opened(path: "str | Path") -> "OneToMany":
-    """A model, loaded with what JAX compiled kept for the next time."""
-    from unspool.runtime.compilation_cache import keep_compiled
+def sample(
+    model: str,
+    *,
+    n: Annotated[int, Parameter(name="-n")],
+    sequence: Annotated[SequenceFlags, SEQUENCE] = SequenceFlags(),
+    sampling: Annotated[SamplingFlags, SAMPLING] = SamplingFlags(),  # noqa: B008
+    beam: Annotated[BeamFlags, BEAM] = BeamFlags(),  # noqa: B008
+) -> None:
+    """Sample inputs as training had them, and a sequence for each: a whole synthetic table.
 
-    keep_compiled()
-    from unspool.model import load
+    ```
+    unspool sample names.unspool -n 1000 -o synthetic.csv
+    unspool sample storms.unspool -n 5 --seed 1
+    ```
 
-    return load(path)
-
-
-def _check_output(output: str | None, format: Format | None, *, stream: bool) -> None:  # noqa: A002
-    """Refuse what could not be written, before anything is made."""
-    if stream and (output is not None or format not in (None, "lines", "jsonl")):
-        raise OptionError("--stream", "standard output, as lines or jsonl", f"{output or format}")
-    if output is not None and format is None:
-        from unspool.tables.readers import format_of
-
-        format_of(output)
-    if output is not None:
-        from pathlib import Path
-
-        from unspool.cli.streams import writable
-
-        writable(Path(output))
-    if format == "lines" and output is not None:
-        raise OptionError("--format lines", "standard output", output)
-    if format == "parquet" and output is None and sys.stdout.isatty():
-        raise OptionError("--format parquet", "a file or a pipe", "a terminal", "Name a file with -o.")
+    Args:
+        model: the model file.
+        n: rows of inputs, with a sequence each.
+        sequence: its options.
+        sampling: its options.
+        beam: its options.
+    """
+    rule = rule_from(sampling, beam)
+    sequence.check_output()
+    loaded = open_model(model)
+    options = sequence.options(loaded.codec_, rule)
+    if sequence.in_lines:
+        print_lines(loaded.sample(n, **options), labelled=True)
+    else:
+        loaded.sample_to(sequence.target, n, long=sequence.long, format=sequence.format, **options)
+    sequence.print_seed(options)
 
 
 def _prefix(text: str, codec: "Codec") -> Any:
@@ -139,12 +216,17 @@ def _prefix(text: str, codec: "Codec") -> Any:
         raise OptionError("--prefix", "the first steps as JSON, such as [1,2]", repr(text), str(error)) from None
 
 
-def lines(made: "Sequences", *, labelled: bool = False) -> None:
-    """A line for each sequence, its inputs before it where they differ, or where nobody knows them."""
-    labels = [made.label(k) for k in range(len(made))]
+def print_lines(sequences: "Sequences", *, labelled: bool = False) -> None:
+    """A line for each sequence, after its inputs where there are several.
+
+    Args:
+        sequences: as generated.
+        labelled: whether the inputs stand before a single sequence too, because they were sampled.
+    """
+    labels = [sequences.label(k) for k in range(len(sequences))]
     width = max(map(len, labels), default=0)
-    for label, value in zip(labels, made, strict=True):
-        print((f"{label:<{width}}  " if labelled or len(made.inputs) > 1 else "") + as_line(value))
+    for label, value in zip(labels, sequences, strict=True):
+        print((f"{label:<{width}}  " if labelled or len(sequences.inputs) > 1 else "") + as_line(value))
 
 
 def as_line(value: Any) -> str:
@@ -160,13 +242,13 @@ def _number(value: Any) -> str:
     return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _stream(model: "OneToMany", table: Any, wanted: dict[str, Any], format: Format | None) -> None:  # noqa: A002
+def _stream(model: "OneToMany", inputs: Any, n: int, options: dict[str, Any], format: Format | None) -> None:  # noqa: A002
     import msgspec
 
-    alone = model.codec_.schema.form == "text" and (1 if table is None else len(table)) * wanted["n"] == 1
+    alone = model.codec_.schema.form == "text" and len(inputs) * n == 1
     if format == "lines" and not alone:
         raise OptionError("--stream --format lines", "one single text", "several sequences, or no text", "Use jsonl.")
-    events = model.stream(table, **wanted)
+    events = model.stream(inputs, n, **options)
     if alone and format != "jsonl":
         for event in events:
             print(event.value, end="", flush=True)

@@ -1,4 +1,4 @@
-"""`unspool inspect`: what a model file says of itself."""
+"""`unspool inspect`: the contents of a model file."""
 
 import math
 import sys
@@ -9,19 +9,19 @@ if TYPE_CHECKING:
     from unspool.config import Config, Summary
 
 BARS = "█▇▆▅▄▃▂▁"
-WIDTH = 40
-"""Characters of a curve, at the most."""
+MAX_CURVE_WIDTH = 40
+"""Characters of a curve."""
 
 
 def inspect(model: Path, *, json: bool = False) -> None:
-    """Show what a model file holds: fields, sizes, the model of the inputs, training, versions.
+    """Show the fields, sizes, training and versions of a model file.
 
     ```
     unspool inspect names.unspool
     unspool inspect names.unspool --json | jq .training.nats
     ```
 
-    Only the file's header is read, so it takes no longer for a large model.
+    This reads only the header of the file, so a large model takes no longer than a small one.
 
     Args:
         model: the model file.
@@ -32,28 +32,28 @@ def inspect(model: Path, *, json: bool = False) -> None:
 
     config = read_config(model, Config)
     arrays = read_entries(model)
-    told = observed(config, model.stat().st_size, {name: list(entry.shape) for name, entry in arrays.items()})
+    facts = model_facts(config, model.stat().st_size, {name: list(entry.shape) for name, entry in arrays.items()})
     if json:
         import msgspec
 
-        print(msgspec.json.encode({"file": str(model), **told, "schema": config.codec.schema}).decode())
+        print(msgspec.json.encode({"file": str(model), **facts, "schema": config.codec.schema}).decode())
         return
     print(f"{model}\n\n{config.codec.describe()}\n")
-    for name, line in readable(config, told).items():
+    for name, line in as_lines(config, facts).items():
         print(f"{name:<9}  {line}")
 
 
-def observed(config: "Config", size: int, arrays: dict[str, list[int]]) -> dict[str, Any]:
-    """All that there is to say but the schema, for programs."""
+def model_facts(config: "Config", size: int, arrays: dict[str, list[int]]) -> dict[str, Any]:
+    """Everything but the schema, for programs."""
     import msgspec
 
     from unspool.config import INPUT_MODEL_PREFIX
 
     row = config.row
-    drawing = None
+    input_model = None
     if row is not None:
         count = sum(math.prod(shape) for name, shape in arrays.items() if name.startswith(INPUT_MODEL_PREFIX))
-        drawing = {
+        input_model = {
             "hidden": row.size,
             "weights": count,
             "nats": row.nats,
@@ -73,50 +73,50 @@ def observed(config: "Config", size: int, arrays: dict[str, list[int]]) -> dict[
         "training": training,
         "versions": config.versions,
         "data": config.data,
-        "inputs": drawing,
+        "inputs": input_model,
         "arrays": arrays,
     }
 
 
-def readable(config: "Config", told: dict[str, Any]) -> dict[str, str]:
+def as_lines(config: "Config", facts: dict[str, Any]) -> dict[str, str]:
     """The same for people, one line each."""
     summary = config.summary
     layers = f"{config.network.layers} layer{'s' * (config.network.layers > 1)}"
     held = f"{summary.validation:,} held out" if summary.validation else "none held out"
     what = "held-out" if summary.validation else "training"
-    size = f"{told['bytes'] / 1000:,.0f} kB"
+    size = f"{facts['bytes'] / 1000:,.0f} kB"
     return {
         "network": f"{layers} of {config.size} hidden units, {summary.weights:,} weights, {size}",
-        "inputs": drawn(told["inputs"]),
+        "inputs": input_model_line(facts["inputs"]),
         "learned": f"{summary.nats:.4f} {what} nats a step, at update {summary.best_update} of {summary.updates}",
         "from": f"{summary.examples:,} sequences of {summary.steps:,} steps in all, {held}",
         "in": f"{summary.seconds:.1f} s, ended: {summary.stopped}, seed {config.seed}",
-        "curve": curve(summary),
+        "curve": training_line(summary),
         "versions": ", ".join(f"{name} {version}" for name, version in config.versions.items()),
         "format": str(config.format),
         "data": f"fingerprint {config.data[:16]}",
     }
 
 
-def drawn(inputs: dict[str, Any] | None) -> str:
-    """What the file can draw rows of inputs with.
+def input_model_line(inputs: dict[str, Any] | None) -> str:
+    """The model that draws rows of inputs, in one line.
 
     Examples:
-        >>> drawn({"hidden": 32, "weights": 5120, "nats": 1.0986})
+        >>> input_model_line({"hidden": 32, "weights": 5120, "nats": 1.0986})
         'drawn by 32 hidden units, 5,120 weights, 1.0986 nats a row'
     """
     if inputs is None:
-        return "given, not drawn: there is no model of them"
+        return "given, not drawn: the file holds no model of them"
     return f"drawn by {inputs['hidden']} hidden units, {inputs['weights']:,} weights, {inputs['nats']:.4f} nats a row"
 
 
-def curve(summary: "Summary") -> str:
-    """The nats over training as one line, high to low.
+def training_line(summary: "Summary") -> str:
+    """The nats over the training as one line, high to low.
 
     Examples:
         >>> from unspool.config import Summary, ValidationRound
         >>> rounds = [ValidationRound(n, 1 / n, None) for n in (1, 2, 4)]
-        >>> curve(Summary(0.25, 3, 0, 9, 0, 4, 4, 10, 1.0, "decayed", rounds))
+        >>> training_line(Summary(0.25, 3, 0, 9, 0, 4, 4, 10, 1.0, "decayed", rounds))
         '1.000 █▃▁ 0.250'
     """
     values = [entry.train if entry.validation is None else entry.validation for entry in summary.rounds]
@@ -124,8 +124,8 @@ def curve(summary: "Summary") -> str:
     if not values:
         return "-"
     shown = [
-        values[round(at * (len(values) - 1) / max(1, min(WIDTH, len(values)) - 1))]
-        for at in range(min(WIDTH, len(values)))
+        values[round(at * (len(values) - 1) / max(1, min(MAX_CURVE_WIDTH, len(values)) - 1))]
+        for at in range(min(MAX_CURVE_WIDTH, len(values)))
     ]
     low, high = min(shown), max(shown)
     scale = (len(BARS) - 1) / (high - low) if high > low else 0.0

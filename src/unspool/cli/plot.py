@@ -1,13 +1,13 @@
-"""`unspool plot`: a picture of what a model makes, or of how it was trained."""
+"""`unspool plot`: a picture of generated sequences, or of the training."""
 
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from unspool.cli.flags import SAMPLING, SamplingFlags, options
-from unspool.cli.generate import opened
-from unspool.cli.streams import typed_inputs, writable
+from unspool.cli.arguments import typed_inputs
+from unspool.cli.files import check_writable, open_model
+from unspool.cli.flags import SAMPLING, SamplingFlags, options_from
 from unspool.errors import OptionError
 from unspool.options import Sampling
 from unspool.runtime.atomic_files import suffix
@@ -25,7 +25,7 @@ def plot(
     seed: int = 0,
     sampling: Annotated[SamplingFlags, SAMPLING] = SamplingFlags(),  # noqa: B008
 ) -> None:
-    """Draw what a model makes, or how it was trained.
+    """Plot generated sequences, or the training.
 
     ```
     unspool plot storms.unspool -i lat=14 -i long=-60 -n 200 -o fan.png
@@ -33,34 +33,34 @@ def plot(
     unspool plot names.unspool --training -o curve.pdf
     ```
 
-    Numbers are drawn as a fan of quantiles with a few single sequences, text is written out.
+    Numbers are shown as a fan of quantiles with a few single sequences, categories as shares, and text as text.
 
     Args:
         model: the model file.
         output: the picture to write: .png, .svg or .pdf.
         input: NAME=VALUE of an input; see `unspool generate --help`.
         inputs_from: a table of inputs, or - for standard input.
-        training: draw the nats per step over training instead.
-        n: sequences per row of inputs.
-        length: exact number of steps; by default the network stops where it has learned to.
-        seed: of all that is random.
+        training: plot the nats per step over the training instead.
+        n: sequences for each row of inputs.
+        length: exact number of steps; by default the network decides where a sequence ends.
+        seed: seed of the draws.
         sampling: its options.
     """
-    from unspool.plots import training_curve
     from unspool.plots.canvas import PICTURES, figure
 
     suffix(output, PICTURES)
-    writable(output)
+    check_writable(output)
     figure(1, 1)  # says now that matplotlib is missing
     if training:
         if input or inputs_from:
             raise OptionError("--training", "no inputs", "some", "Leave out one of the two.")
         from unspool.config import Config
         from unspool.modelfile import read_config
+        from unspool.plots.training import plot_training
 
-        training_curve(read_config(model, Config).summary, output)
+        plot_training(read_config(model, Config).summary, output)
         return
-    rule = options(Sampling, sampling)
-    loaded = opened(model)
+    rule = options_from(Sampling, sampling)
+    loaded = open_model(model)
     table = typed_inputs(loaded.codec_, input, inputs_from)
     loaded.generate(table, n, length=length, seed=seed, rule=rule).plot(output)

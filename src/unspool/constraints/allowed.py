@@ -6,8 +6,7 @@ from typing import Any
 from unspool.constraints.base import Allowed
 from unspool.constraints.fields import constraints_of
 from unspool.encoding.codec import Codec
-from unspool.errors import OptionError
-from unspool.tables.location import close_matches, listing
+from unspool.errors import OptionError, close_matches, listing
 
 
 def read_allow(codec: Codec, allow: Any) -> tuple[Allowed | None, ...]:
@@ -23,8 +22,9 @@ def read_allow(codec: Codec, allow: Any) -> tuple[Allowed | None, ...]:
         UnknownCategory: a value that training never saw.
 
     Examples:
-        >>> from unspool.dataset.examples import gather
-        >>> codec = Codec.fit(*gather({"k": ["a", "b"], "x": [["u", "v"], ["u"]]}, inputs="k", sequence="x"))
+        >>> from unspool.dataset.gather import gather
+        >>> from unspool.encoding.fit import fit_codec
+        >>> codec = fit_codec(*gather({"k": ["a", "b"], "x": [["u", "v"], ["u"]]}, inputs="k", sequence="x"))
         >>> read_allow(codec, {"x": ["v"]})[0].symbols.tolist()
         [False, True]
     """

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.encoding.columns import Origins, StepColumn
-from unspool.errors import OptionError
+from unspool.errors import Location, OptionError
 from unspool.schema.fields import AnyField
-from unspool.tables.location import Location
+
+Known = tuple[NDArray[Any], NDArray[np.float64] | None]
+"""Values as `ObservedField.values` has them, and as `ObservedField.exact` does."""
 
 
 class Allowed(NamedTuple):
@@ -55,6 +57,42 @@ class ObservedField(NamedTuple):
     exact: NDArray[np.float64] | None
 
 
+class Observed(NamedTuple):
+    """What is given of the steps of every row, end to end.
+
+    Attributes:
+        fields: per field, see `ObservedField`.
+        upper: per field, the next given value on the axis that adds up where it never falls; else `None`.
+        tables: per field, (V, M) the members' codes of joint symbols; else `None`.
+        offsets: (R + 1,) of the rows; one row stands for all.
+        pinned: the last step of any row that was pinned, and its name; -1 where none was.
+    """
+
+    fields: tuple[ObservedField, ...]
+    upper: tuple[NDArray[np.float64] | None, ...]
+    tables: tuple[NDArray[np.int32] | None, ...]
+    offsets: NDArray[np.int64]
+    pinned: tuple[int, str] = (-1, "")
+
+    def at(self, row: NDArray[np.int64], step: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Where the steps of rows lie in the arrays, and which are there at all."""
+        row = row if len(self.offsets) > 2 else np.zeros_like(row)
+        inside = step < np.diff(self.offsets)[row]
+        return np.where(inside, self.offsets[:-1][row] + step, 0), inside
+
+
+class ObservedRows(NamedTuple):
+    """The rows whose steps are given.
+
+    Attributes:
+        offsets: (R + 1,) of their steps; one row stands for all.
+        origin: (rows,) what the first step is counted from, on the axis that adds up; minus infinity where unknown.
+    """
+
+    offsets: NDArray[np.int64]
+    origin: NDArray[np.float64]
+
+
 @dataclass(frozen=True)
 class FieldConstraints(ABC):
     """What may be fixed or forbidden of one step field.
@@ -62,68 +100,54 @@ class FieldConstraints(ABC):
     Attributes:
         field: the field.
         column: its fitted column.
+        table: (V, M) the members' codes of every symbol, where a symbol stands for several columns; else `None`.
     """
 
     field: AnyField
     column: StepColumn
-
-    @property
-    @abstractmethod
-    def is_number(self) -> bool:
-        """Whether a value is one number or timestamp."""
-
-    @property
-    @abstractmethod
-    def table(self) -> NDArray[np.int32] | None:
-        """(V, M) the members' codes of every symbol, where a symbol stands for several columns; else `None`."""
+    table: NDArray[np.int32] | None = None
 
     @abstractmethod
-    def blank(self, count: int) -> NDArray[Any]:
-        """Values of so many steps, none of which is given; see `ObservedField`."""
+    def nothing(self, count: int) -> ObservedField:
+        """So many steps of which nothing is given."""
 
     @abstractmethod
-    def encode_prefix(
-        self, values: NDArray[Any], location: Location
-    ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-        """Canonical values of whole steps, as `ObservedField.values` and `ObservedField.exact` have them.
+    def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
+        """Canonical values of whole first steps.
 
         Raises:
             UnknownCategory: a symbol that training never saw.
             SchemaError: a missing value where training had none, or one that the transform is not defined for.
+            OptionError: nothing can follow them.
         """
 
     @abstractmethod
-    def encode_pins(
-        self, member: int, values: list[Any], location: Location
-    ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-        """Pinned values of one column, likewise."""
+    def encode_pins(self, member: int, values: list[Any], allowed: Allowed | None, location: Location) -> Known:
+        """Pinned values of one column.
+
+        Raises:
+            UnknownCategory: a symbol that training never saw.
+            SchemaError: as `encode_prefix`.
+            OptionError: a value that no sample could have, or that is not allowed.
+        """
 
     @abstractmethod
-    def check_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> None:
-        """Refuse a prefix that nothing can follow."""
-
-    @abstractmethod
-    def check_pins(
-        self,
-        member: int,
-        values: NDArray[Any],
-        exact: NDArray[np.float64] | None,
-        allowed: Allowed | None,
-        location: Location,
-    ) -> None:
-        """Refuse pinned values that no sample could have, or that are not allowed."""
-
-    @abstractmethod
-    def check_steps(
-        self, values: NDArray[Any], where: NDArray[np.bool_], steps: Mapping[int, str], allowed: Allowed | None
-    ) -> None:
-        """Refuse values of several columns that can't go together.
+    def check(
+        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
+    ) -> NDArray[np.float64] | None:
+        """Refuse given values that can't go together.
 
         Args:
-            values: see `ObservedField`.
-            where: likewise.
-            steps: the names of pinned steps, by position.
+            observed: what is given.
+            pinned: the names of pinned steps, by position.
             allowed: of the field.
+            rows: whose steps they are.
+
+        Returns:
+            By step, the next given value on the axis that adds up, infinity where none comes; `None` where it may fall.
+
+        Raises:
+            OptionError: the first of them.
         """
 
     @abstractmethod
@@ -147,55 +171,30 @@ class FieldConstraints(ABC):
             OptionError: no sample can.
         """
 
-    @abstractmethod
-    def upper(
-        self, observed: ObservedField, offsets: NDArray[np.int64], origin: NDArray[np.float64]
-    ) -> NDArray[np.float64] | None:
-        """By step, the next given value on the axis that adds up, where it never falls; infinity where none comes.
-
-        Args:
-            observed: what is given.
-            offsets: (R + 1,) of the rows; one row stands for all.
-            origin: (rows,) what the first step is counted from.
-
-        Raises:
-            OptionError: a given value has gone back behind one before it.
-        """
-
     def observe(
-        self,
-        prefix: NDArray[Any] | None,
-        offsets: NDArray[np.int64],
-        inside: NDArray[np.bool_],
-        pins: list[Pin],
-        at: NDArray[np.int64],
-        allowed: Allowed | None,
-    ) -> ObservedField:
+        self, prefix: NDArray[Any] | None, inside: NDArray[np.bool_], pins: list[Pin], at: NDArray[np.int64], *,
+        allowed: Allowed | None, offsets: NDArray[np.int64],
+    ) -> ObservedField:  # fmt: skip
         """What is given of the steps of the field.
 
         Args:
             prefix: canonical values of first steps, or `None`.
-            offsets: of the prefixes.
             inside: (S,) which steps are those of prefixes.
             pins: of the field.
             at: position of each pin among the steps.
             allowed: what the caller allows.
+            offsets: of the prefixes.
         """
-        values = self.blank(len(inside))
-        where = np.zeros(values.shape, bool)
-        exact = np.full(len(inside), np.nan) if self.is_number else None
+        values, where, exact = self.nothing(len(inside))
         if prefix is not None:
-            location = Location("prefix", self.field.name, offsets)
-            codes, numbers = self.encode_prefix(prefix, location)
-            self.check_prefix(codes, allowed, location)
+            codes, numbers = self.encode_prefix(prefix, allowed, Location("prefix", self.field.name, offsets))
             values[inside], where[inside] = codes, True
             if exact is not None:
                 exact[inside] = numbers
         for member in sorted({pin.member for pin in pins}):
             mine = [k for k, pin in enumerate(pins) if pin.member == member]
             location = Location("pin", self.field.columns[member], names=[pins[k].name for k in mine])
-            codes, numbers = self.encode_pins(member, [pins[k].value for k in mine], location)
-            self.check_pins(member, codes, numbers, allowed, location)
+            codes, numbers = self.encode_pins(member, [pins[k].value for k in mine], allowed, location)
             slot, known = (array if array.ndim == 1 else array[:, member] for array in (values, where))
             for k, index in enumerate(at[mine].tolist()):
                 if known[index] and not np.array_equal(slot[index], codes[k], equal_nan=values.dtype.kind == "f"):
@@ -204,20 +203,12 @@ class FieldConstraints(ABC):
             slot[at[mine]], known[at[mine]] = codes, True
             if exact is not None:
                 exact[at[mine]] = numbers
-        self.check_steps(values, where, dict(zip(at.tolist(), (pin.name for pin in pins), strict=True)), allowed)
         return ObservedField(values, where, exact)
 
 
 def plain_values(values: list[Any]) -> list[Any]:
     """Python values of what may be NumPy's."""
     return [value.item() if isinstance(value, np.generic) and value.dtype.kind != "M" else value for value in values]
-
-
-def as_objects(values: list[Any]) -> NDArray[Any]:
-    """Python values as an object array, None where missing."""
-    column = np.empty(len(values), object)
-    column[:] = [None if value != value else value for value in plain_values(values)]
-    return column
 
 
 def refuse_forbidden(forbidden: NDArray[np.bool_], location: Location) -> None:
@@ -227,7 +218,5 @@ def refuse_forbidden(forbidden: NDArray[np.bool_], location: Location) -> None:
         OptionError: the first of them.
     """
     if forbidden.any():
-        hint = "Pin another value, or allow this one."
-        raise OptionError(
-            location.at(int(np.argmax(forbidden))), "what `allow` allows", "a value that it doesn't", hint
-        )
+        where, hint = location.at(int(np.argmax(forbidden))), "Pin another value, or allow this one."
+        raise OptionError(where, "what `allow` allows", "a value that it doesn't", hint)

@@ -3,18 +3,18 @@
 | class | columns | a pin is | what may be allowed |
 |---|---|---|---|
 | `SymbolConstraints` | `Vocabulary`, `JointVocabulary` | a value, of one column | some of the values |
-| `NumberConstraints` | `NumericEncoder`, `IncrementEncoder` | a number or a timestamp | a range |
+| `NumericConstraints` | `NumericEncoder` | a number | a range |
+| `IncrementConstraints` | `IncrementEncoder` | a number or a timestamp | a range |
 | `LabelConstraints` | `MultiLabel` | yes or no, of one label | yes or no, by label |
 """
 
 from unspool.constraints.base import FieldConstraints
 from unspool.constraints.labels import LabelConstraints
-from unspool.constraints.numbers import NumberConstraints
+from unspool.constraints.numbers import IncrementConstraints, NumericConstraints
 from unspool.constraints.symbols import SymbolConstraints
 from unspool.encoding.codec import Codec
 from unspool.encoding.joint import JointVocabulary
 from unspool.encoding.monotone import IncrementEncoder
-from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 
@@ -24,10 +24,14 @@ def constraints_of(codec: Codec) -> list[FieldConstraints]:
     found: list[FieldConstraints] = []
     for field, column in codec.step_columns():
         match column:
-            case Vocabulary() | JointVocabulary():
-                found.append(SymbolConstraints(field, column))
-            case NumericEncoder() | IncrementEncoder():
-                found.append(NumberConstraints(field, column))
-            case MultiLabel():
+            case Vocabulary():
+                found.append(SymbolConstraints(field, column, None, (column,)))
+            case JointVocabulary(members=members):
+                found.append(SymbolConstraints(field, column, column.table, members))
+            case NumericEncoder():
+                found.append(NumericConstraints(field, column))
+            case IncrementEncoder():
+                found.append(IncrementConstraints(field, column))
+            case _:
                 found.append(LabelConstraints(field, column))
     return found

@@ -1,5 +1,6 @@
 """What may be fixed or forbidden of numbers and timestamps: a value, or a range."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,15 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import Allowed, FieldConstraints, ObservedField, plain_values, refuse_forbidden
-from unspool.encoding.columns import Origins, missing_value
+from unspool.constraints.base import (
+    Allowed,
+    FieldConstraints,
+    Known,
+    ObservedField,
+    ObservedRows,
+    plain_values,
+    refuse_forbidden,
+)
+from unspool.encoding.columns import Origins, refuse_missing
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import NumericEncoder
-from unspool.errors import OptionError
+from unspool.errors import Location, OptionError
 from unspool.schema.coercion import coerce
 from unspool.schema.monotone import as_number
 from unspool.tables.arrow import from_values
-from unspool.tables.location import Location
 
 GRID_SLACK = 1e-6
 """Share of a step by which the end of a range may miss a value of the grid."""
@@ -28,97 +36,40 @@ class NumberConstraints(FieldConstraints):
     column: NumericEncoder | IncrementEncoder
 
     @property
-    def is_number(self) -> bool:
-        """It is one."""
-        return True
+    @abstractmethod
+    def bounds(self) -> tuple[float, float]:
+        """What no sample is below or above."""
 
-    @property
-    def table(self) -> NDArray[np.int32] | None:
-        """None: it is a number."""
-        return None
+    @abstractmethod
+    def encoded(self, values: NDArray[Any], location: Location) -> Known:
+        """Z, or what adds up, and the numbers themselves."""
 
-    @property
-    def bounds(self) -> tuple[float | None, float | None]:
-        """What no sample violates."""
-        return self.column.floor, (self.column.ceiling if isinstance(self.column, NumericEncoder) else None)
+    @abstractmethod
+    def any_value(self, low: float, high: float) -> bool:
+        """Whether a range has any of the values that can be sampled."""
 
-    def blank(self, count: int) -> NDArray[Any]:
+    def nothing(self, count: int) -> ObservedField:
         """Numbers."""
-        return np.zeros(count)
+        return ObservedField(np.zeros(count), np.zeros(count, bool), np.full(count, np.nan))
 
-    def encode_prefix(
-        self, values: NDArray[Any], location: Location
-    ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-        """Z of numbers, or what adds up."""
-        exact = as_number(values)
-        if isinstance(self.column, NumericEncoder):
-            self.column.check(exact, location)
-        if self.column.cumulative is None:
-            return self.column.encode(values, location, np.array([0, len(values)]))[0], exact
-        if np.isnan(exact).any() and not self.column.nullable:
-            raise missing_value(location, int(np.argmax(np.isnan(exact))))
-        return self.column.cumulative.to_sum(exact), exact
-
-    def encode_pins(
-        self, member: int, values: list[Any], location: Location
-    ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-        """Likewise."""
-        return self.encode_prefix(coerce(from_values(plain_values(values), location), self.field, location), location)
-
-    def check_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> None:
-        """Refuse a prefix that has passed all that may be sampled, where values never go back."""
-        column = self.column
-        if not isinstance(column, IncrementEncoder) or column.never is None:
-            return
-        falling = column.never == "rises"
-        for end, whose, hint in (
-            (column.floor, "the bound of the column", f"fit again with Number({location.column!r}, bounds=None)"),
-            (
-                None if allowed is None else allowed.low if falling else allowed.high,
-                "where what is allowed ends",
-                "allow more",
-            ),
-        ):
-            if end is None:
-                continue
-            past = values > end / column.one
-            if past.any():
-                k = int(np.argmax(past))
-                word = "at least" if falling else "at most"
-                expected = f"{word} {column.written(end / column.one)}, {whose}, because it never {column.never}"
-                found = column.written(values[k])
-                raise OptionError(location.at(k), expected, found, f"Leave out that step, or {hint}.")
-
-    def check_pins(
-        self,
-        member: int,
-        values: NDArray[Any],
-        exact: NDArray[np.float64] | None,
-        allowed: Allowed | None,
-        location: Location,
-    ) -> None:
+    def encode_pins(self, member: int, values: list[Any], allowed: Allowed | None, location: Location) -> Known:
         """Refuse numbers that no sample could have."""
-        numbers = np.zeros(0) if exact is None else exact
+        column = coerce(from_values(plain_values(values), location), self.field, location)
+        encoded, exact = self.encoded(column, location)
+        assert exact is not None  # noqa: S101  # of numbers
         if allowed is not None:
-            refuse_forbidden((numbers < allowed.low) | (numbers > allowed.high), location)
+            refuse_forbidden((exact < allowed.low) | (exact > allowed.high), location)
         decimals = self.column.decimals if self.column.types != ("time",) else None
-        for k, value in enumerate(numbers.tolist()):
+        low, high = self.bounds
+        for k, value in enumerate(exact.tolist()):
             if decimals is not None and value == value and round(value, decimals) != value:
                 expected = "a whole number" if decimals == 0 else f"a number of at most {decimals} decimals"
                 raise OptionError(location.at(k), f"{expected}, as in training", f"{value:g}")
-            floor, ceiling = self.bounds
-            for bound, beyond, word in (
-                (floor, floor is not None and value < floor, "at least"),
-                (ceiling, ceiling is not None and value > ceiling, "at most"),
-            ):
-                if beyond:
-                    hint = f"Pin a value within; or fit again with Number({self.field.name!r}, bounds=...)."
-                    raise OptionError(location.at(k), f"{word} {bound:g}, the bound of the column", f"{value:g}", hint)
-
-    def check_steps(
-        self, values: NDArray[Any], where: NDArray[np.bool_], steps: Mapping[int, str], allowed: Allowed | None
-    ) -> None:
-        """There is one column only."""
+            if value < low or value > high:
+                bound = f"at least {low:g}" if value < low else f"at most {high:g}"
+                hint = f"Pin a value within; or fit again with Number({self.field.name!r}, bounds=...)."
+                raise OptionError(location.at(k), f"{bound}, the bound of the column", f"{value:g}", hint)
+        return encoded, exact
 
     def read_allowed(self, given: Mapping[str, Any]) -> Allowed:
         """A range."""
@@ -133,79 +84,149 @@ class NumberConstraints(FieldConstraints):
         low, high = (
             sign * np.inf if value is None else next(ends) for sign, value in zip((-1, 1), values, strict=True)
         )
-        floor, ceiling = self.bounds
-        least, most = (-np.inf if floor is None else floor), (np.inf if ceiling is None else ceiling)
-        if low > high or low > most or high < least or not self._any_value(max(low, least), min(high, most)):
+        least, most = self.bounds
+        if low > high or low > most or high < least or not self.any_value(max(low, least), min(high, most)):
             found = f"{values[0]} to {values[1]}"
             raise OptionError(f"allow, column {name!r}", "a range in which values lie", found)
         return Allowed(None, low, high)
 
-    def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
-        """The allowed range, and the bounds of what adds up; its distribution keeps the bounds of another number."""
-        low, high = (-np.inf, np.inf) if allowed is None else (allowed.low, allowed.high)
-        column = self.column
-        if origins is None:
-            ends = [np.array([column.to_network(end) if np.isfinite(end) else end]) for end in (low, high)]  # type: ignore[union-attr]
-            return None if np.isinf(ends).all() else Allowed(None, *ends)
-        if isinstance(column, NumericEncoder):
-            low = low if column.floor is None else max(low, column.floor)
-            high = high if column.ceiling is None else min(high, column.ceiling)
-        ends = [self._running_sum(end, origins) for end in (low, high)]
-        if isinstance(column, IncrementEncoder) and column.sign == -1:
-            ends.reverse()
-        if isinstance(column, IncrementEncoder) and column.floor is not None:
-            # What starts below its floor stays where it is.
-            ends[1] = np.minimum(ends[1], np.maximum(self._running_sum(column.floor, origins), 0.0))
-        ends[0] = np.where(np.isnan(ends[0]), -np.inf, ends[0])  # the logarithm of what is below 0
-        if all(np.isinf(end).all() for end in ends):
-            return None
-        never = None if column.cumulative is None else column.cumulative.never
-        if never is not None and (ends[1] < 0).any():
-            expected = f"a range that reaches what the first step is counted from, because it never {never}"
-            found = "one that ends before" if never == "falls" else "one that begins above"
-            raise OptionError(f"allow, column {self.field.name!r}", expected, found)
-        return Allowed(None, *ends)
+    def running_sum(self, value: float, origins: Origins) -> NDArray[np.float64]:
+        """The running sum at a value, in every row; minus infinity where it has none."""
+        total = (self.column.to_sum(np.array([value])) - origins.at) / origins.unit
+        return np.where(np.isnan(total), -np.inf, total)  # the logarithm of what is below 0
 
-    def upper(
-        self, observed: ObservedField, offsets: NDArray[np.int64], origin: NDArray[np.float64]
+
+@dataclass(frozen=True)
+class NumericConstraints(NumberConstraints):
+    """Of a number that is seen as it is, or by differences."""
+
+    column: NumericEncoder
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Floor and ceiling."""
+        floor, ceiling = self.column.floor, self.column.ceiling
+        return (-np.inf if floor is None else floor), (np.inf if ceiling is None else ceiling)
+
+    def encoded(self, values: NDArray[Any], location: Location) -> Known:
+        """Z, or what adds up of differences, and the numbers themselves."""
+        exact = as_number(values)
+        self.column.check(exact, location)
+        if self.column.cumulative is None:
+            return self.column.encode(values, location)[0], exact
+        refuse_missing(np.isnan(exact), location, nullable=self.column.nullable)
+        return self.column.to_sum(exact), exact
+
+    def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
+        """Any numbers can be gone on from."""
+        return self.encoded(values, location)
+
+    def check(
+        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
     ) -> NDArray[np.float64] | None:
-        """By step, the next given value on the axis that adds up, infinity where none comes; `None` where it may fall.
+        """Any numbers go together."""
+        return None
 
-        Raises:
-            OptionError: a given value has gone back behind one before it.
-        """
-        column, values = self.column, observed.values
-        if not isinstance(column, IncrementEncoder) or column.never is None:
+    def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
+        """The allowed range, and the bounds of differences; the distribution keeps those of another number."""
+        low, high = (-np.inf, np.inf) if allowed is None else (allowed.low, allowed.high)
+        if origins is None:
+            ends = [np.array([self.column.to_network(end) if np.isfinite(end) else end]) for end in (low, high)]
+        else:
+            low, high = max(low, self.bounds[0]), min(high, self.bounds[1])
+            ends = [self.running_sum(end, origins) for end in (low, high)]
+        return None if all(np.isinf(end).all() for end in ends) else Allowed(None, *ends)
+
+    def any_value(self, low: float, high: float) -> bool:
+        """A support point, or a value of the grid."""
+        column = self.column
+        if column.support_points:
+            return any(low <= point <= high for point in column.support_points)
+        if not column.mass or not np.isfinite(low) or not np.isfinite(high):
+            return True
+        return bool(np.floor(high / column.step + GRID_SLACK) >= np.ceil(low / column.step - GRID_SLACK))
+
+
+@dataclass(frozen=True)
+class IncrementConstraints(NumberConstraints):
+    """Of timestamps, and of numbers that never fall or never rise."""
+
+    column: IncrementEncoder
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The floor; above there is none."""
+        return (-np.inf if self.column.floor is None else self.column.floor), np.inf
+
+    def encoded(self, values: NDArray[Any], location: Location) -> Known:
+        """What adds up, and the numbers themselves."""
+        exact = as_number(values)
+        refuse_missing(np.isnan(exact), location, nullable=self.column.nullable)
+        return self.column.to_sum(exact), exact
+
+    def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
+        """Refuse a prefix that has passed all that may be sampled."""
+        encoded, exact = self.encoded(values, location)
+        column = self.column
+        if column.never is None:
+            return encoded, exact
+        falling = column.never == "rises"
+        far_end = np.inf if allowed is None else allowed.low if falling else allowed.high
+        for end, whose, hint in (
+            (column.floor, "the bound of the column", f"fit again with Number({location.column!r}, bounds=None)"),
+            (None if np.isinf(far_end) else far_end, "where what is allowed ends", "allow more"),
+        ):
+            past = np.zeros(1, bool) if end is None else encoded > end / column.one
+            if end is not None and past.any():
+                k = int(np.argmax(past))
+                least = f"at {'least' if falling else 'most'} {column.written(end / column.one)}"
+                expected = f"{least}, {whose}, because it never {column.never}"
+                found = column.written(encoded[k])
+                raise OptionError(location.at(k), expected, found, f"Leave out that step, or {hint}.")
+        return encoded, exact
+
+    def check(
+        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
+    ) -> NDArray[np.float64] | None:
+        """Refuse a given value that has gone back behind one before it, where values never do."""
+        column = self.column
+        if not pinned or column.never is None:
             return None
-        given, many = observed.where & ~np.isnan(values), len(offsets) > 2
-        upper = np.where(given, values, np.inf)
-        for row in range(len(offsets) - 1):
-            part = slice(offsets[row], offsets[row + 1])
+        given, many = observed.where & ~np.isnan(observed.values), len(rows.offsets) > 2
+        upper = np.where(given, observed.values, np.inf)
+        for row in range(len(rows.offsets) - 1):
+            part = slice(rows.offsets[row], rows.offsets[row + 1])
             at = np.flatnonzero(given[part])
-            y = np.concatenate([[origin[row] if many else origin.max(initial=-np.inf)], values[part][at]])
+            start = rows.origin[row] if many else rows.origin.max(initial=-np.inf)
+            y = np.concatenate([[start], observed.values[part][at]])
             falls = np.diff(y) < 0
             if falls.any():
                 k = int(np.argmax(falls))
                 before = f"the value given for step {at[k - 1]}" if k else "what the first step is counted from"
                 less = "less" if column.never == "falls" else "more"
                 expected = f"no {less} than {column.written(y[k])}, {before}, because it never {column.never}"
-                place = f"pin: {f'row {row}, ' if many else ''}step {at[k]}, column {self.field.name!r}"
-                raise OptionError(place, expected, column.written(y[k + 1]))
+                location = f"pin: {f'row {row}, ' if many else ''}step {at[k]}, column {self.field.name!r}"
+                raise OptionError(location, expected, column.written(y[k + 1]))
             upper[part] = np.minimum.accumulate(upper[part][::-1])[::-1]
         return upper
 
-    def _running_sum(self, value: float, origins: Origins) -> NDArray[np.float64]:
-        """The running sum at a value, in every row."""
-        total = self.column.cumulative.to_sum(np.array([value]))  # type: ignore[union-attr]
-        return (total - origins.at) / origins.unit
-
-    def _any_value(self, low: float, high: float) -> bool:
-        """Whether a range has any of the values that can be sampled."""
+    def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
+        """The allowed range and the floor, as running sums."""
+        assert origins is not None  # noqa: S101  # increments add up
+        low, high = (-np.inf, np.inf) if allowed is None else (allowed.low, allowed.high)
         column = self.column
-        if not isinstance(column, NumericEncoder):
-            return True
-        if column.support_points:
-            return any(low <= point <= high for point in column.support_points)
-        if not column.mass or not np.isfinite(low) or not np.isfinite(high):
-            return True
-        return bool(np.floor(high / column.step + GRID_SLACK) >= np.ceil(low / column.step - GRID_SLACK))
+        ends = [self.running_sum(end, origins) for end in ((low, high) if column.sign == 1 else (high, low))]
+        if column.floor is not None:
+            # What starts below its floor stays where it is.
+            ends[1] = np.minimum(ends[1], np.maximum(self.running_sum(column.floor, origins), 0.0))
+        if all(np.isinf(end).all() for end in ends):
+            return None
+        if column.never is not None and (ends[1] < 0).any():
+            expected = f"a range that reaches what the first step is counted from, because it never {column.never}"
+            found = "one that ends before" if column.never == "falls" else "one that begins above"
+            raise OptionError(f"allow, column {self.field.name!r}", expected, found)
+        return Allowed(None, *ends)
+
+    def any_value(self, low: float, high: float) -> bool:
+        """Any range has."""
+        return True

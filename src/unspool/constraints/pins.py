@@ -1,42 +1,18 @@
 """What is given of sequences rather than sampled: first steps (a prefix), and values pinned at any step."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unspool.constraints.allowed import unknown_column
-from unspool.constraints.base import Allowed, FieldConstraints, ObservedField, Pin
+from unspool.constraints.base import Allowed, FieldConstraints, Observed, ObservedRows, Pin
 from unspool.constraints.fields import constraints_of
 from unspool.constraints.prefix import read_prefix
 from unspool.encoding.codec import Codec
 from unspool.errors import OptionError, SchemaError
 from unspool.tables.columns import offsets_from_lengths
-
-
-class Observed(NamedTuple):
-    """What is given of the steps of every row, end to end.
-
-    Attributes:
-        fields: per field, see `ObservedField`.
-        upper: per field, the next given value on the axis that adds up where it never falls; else `None`.
-        tables: per field, see `FieldConstraints.table`.
-        offsets: (R + 1,) of the rows; one row stands for all.
-        pinned: the last step of any row that was pinned, and its name; -1 where none was.
-    """
-
-    fields: tuple[ObservedField, ...]
-    upper: tuple[NDArray[np.float64] | None, ...]
-    tables: tuple[NDArray[np.int32] | None, ...]
-    offsets: NDArray[np.int64]
-    pinned: tuple[int, str] = (-1, "")
-
-    def at(self, row: NDArray[np.int64], step: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Where the steps of rows lie in the arrays, and which are there at all."""
-        row = row if len(self.offsets) > 2 else np.zeros_like(row)
-        inside = step < np.diff(self.offsets)[row]
-        return np.where(inside, self.offsets[:-1][row] + step, 0), inside
 
 
 def encode_observed(
@@ -75,18 +51,19 @@ def encode_observed(
     offsets = offsets_from_lengths(lengths)
     step = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
     inside = step < np.repeat(np.diff(prefix_offsets), lengths)
-    fields, uppers, tables = [], [], []
-    for j, constraints in enumerate(constraints_of(codec)):
-        name = constraints.field.name
+    fields, uppers, constraints = [], [], constraints_of(codec)
+    for j, each in enumerate(constraints):
         mine = [one for one in pins if one.field == j]
         at = np.array([offsets[one.row] + one.step for one in mine], np.int64)
-        observed = constraints.observe(steps.get(name), prefix_offsets, inside, mine, at, allowed[j])
+        observed = each.observe(
+            steps.get(each.field.name), inside, mine, at, allowed=allowed[j], offsets=prefix_offsets
+        )
+        pinned = dict(zip(at.tolist(), (one.name for one in mine), strict=True))
         fields.append(observed)
-        uppers.append(constraints.upper(observed, offsets, _origin(constraints, before, rows)) if mine else None)
-        tables.append(constraints.table)
+        uppers.append(each.check(observed, pinned, allowed[j], ObservedRows(offsets, _origin(each, before, rows))))
     last = max(pins, key=lambda one: one.step, default=None)
-    pinned = (-1, "") if last is None else (last.step, last.name)
-    return Observed(tuple(fields), tuple(uppers), tuple(tables), offsets, pinned)
+    end = (-1, "") if last is None else (last.step, last.name)
+    return Observed(tuple(fields), tuple(uppers), tuple(each.table for each in constraints), offsets, end)
 
 
 def read_pins(codec: Codec, pin: Any, rows: int) -> Iterator[Pin]:

@@ -9,11 +9,10 @@ from unspool.dataset.groups import join_columns
 from unspool.dataset.layouts import unfold
 from unspool.encoding.codec import Codec
 from unspool.encoding.tokenizers import tokenize
-from unspool.errors import SchemaError
+from unspool.errors import Location, SchemaError
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import Flags, Joint
 from unspool.tables.arrow import from_values
-from unspool.tables.location import Location
 
 
 def read_prefix(codec: Codec, prefix: Any, rows: int) -> tuple[dict[str, np.ndarray], np.ndarray]:

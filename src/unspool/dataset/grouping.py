@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from unspool.errors import DataError, SchemaError
+from unspool.errors import DataError, Location, SchemaError
 from unspool.schema.coercion import timestamps
 from unspool.schema.fields import When
 from unspool.tables.columns import is_whole, kind_of, missing_mask, offsets_from_lengths
-from unspool.tables.location import Location
 from unspool.tables.table import Table
 
 

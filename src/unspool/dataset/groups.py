@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from unspool.errors import DataError, OptionError, SchemaError
+from unspool.errors import DataError, Location, OptionError, SchemaError
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import Category, Field, Flag, Flags, Joint
 from unspool.schema.inference import infer_step_kind, refuse_absent, refuse_constant
 from unspool.tables.columns import Column, missing_mask
-from unspool.tables.location import Location
 
 
 def parse_combinations(combinations: Any) -> tuple[Joint, ...]:

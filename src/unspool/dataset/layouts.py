@@ -8,7 +8,7 @@ import numpy as np
 
 from unspool.dataset.grouping import group, ids_of
 from unspool.dataset.roles import Roles, columns_of, name_of
-from unspool.errors import DataError, SchemaError
+from unspool.errors import DataError, Location, SchemaError, listing
 from unspool.schema.coercion import code_points, from_json
 from unspool.schema.fields import Field, Flags, Form, Layout, Text
 from unspool.schema.inference import refuse_absent
@@ -23,7 +23,6 @@ from unspool.tables.columns import (
     take,
     to_list,
 )
-from unspool.tables.location import Location, listing
 from unspool.tables.table import Table
 
 

@@ -9,11 +9,10 @@ import numpy as np
 from unspool.dataset.grouping import order_keys
 from unspool.dataset.layouts import RawExamples
 from unspool.dataset.roles import Roles, columns_of, parse_roles
-from unspool.errors import DataError, OptionError, SchemaError
+from unspool.errors import DataError, Location, OptionError, SchemaError
 from unspool.schema.fields import Form
 from unspool.tables.columns import take
-from unspool.tables.location import Location
-from unspool.tables.table import read
+from unspool.tables.table import read_table
 
 At = Literal["before", "first"]
 
@@ -87,7 +86,7 @@ def windows(
     roles = parse_roles(inputs, sequence)
     if roles.first is not None or not roles.sequence:
         raise SchemaError("windows", "columns as inputs and columns as the sequence", f"{inputs!r} and {sequence!r}")
-    table = read(series)
+    table = read_table(series)
     given, steps = ([name for asked in part for name in columns_of(asked)] for part in (roles.inputs, roles.sequence))
     table.need([order, *given, *steps])
     _check_sorted(order_keys(table, order), Location(table.location, order))

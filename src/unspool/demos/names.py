@@ -4,13 +4,13 @@ from pathlib import Path
 
 import names as census
 
-from unspool.demos.shared import compare, keep, nats_per_step, ngram_nats, parted, shuffled
+from unspool.demos.shared import print_nats, save_results, split
 from unspool.model import OneToMany
 
 FILES = {"male": "dist.male.first", "female": "dist.female.first", "surname": "dist.all.last"}
 
 
-def data() -> dict[str, list[str]]:
+def load_names() -> dict[str, list[str]]:
     """Columns `kind` and `name`; the census has them in capitals, most frequent first."""
     folder = Path(census.__file__).parent
     rows = [
@@ -21,31 +21,19 @@ def data() -> dict[str, list[str]]:
     return {"kind": [kind for kind, _ in rows], "name": [name for _, name in rows]}
 
 
-def main(folder: Path) -> None:
-    """Fit, compare, generate."""
-    everything = data()
-    train, test = parted(everything, 0.1)
+def run_names(folder: Path) -> None:
+    """Fit, evaluate, generate."""
+    everything = load_names()
+    train, test = split(everything, 0.1)
     known = set(train["name"])
     again = sum(name in known for name in test["name"])
     print(f"{len(train['name']):,} names to learn from, {len(test['name']):,} held out", end="")
     print(f" ({again:,} of these also occur in training, under another kind)\n", flush=True)
 
     model = OneToMany(inputs=["kind"], sequence="name", verbose=True).fit(train)
-
-    order, ngram = ngram_nats(train, test, "name", "kind")
-    nats = nats_per_step(model, test, "name")
-    wrong = nats_per_step(model, shuffled(test, ["kind"]), "name")
-    compare(
-        "character",
-        [
-            ("this model", nats, ""),
-            (f"interpolated {order}-gram that sees the kind", ngram, ""),
-            ("this model, kinds shuffled", wrong, f"so the kind is worth {wrong - nats:.3f}"),
-        ],
-    )
+    print_nats(model, train, test, "character")
 
     in_data = set(everything["name"])
-    made = model.generate({"kind": list(FILES)}, n=5, seed=0)
-    for k, name in enumerate(made):
+    for k, name in enumerate(model.generate({"kind": list(FILES)}, n=5, seed=0)):
         print(f"  {list(FILES)[k // 5]:8s} {name:14s} {'in the data' if name in in_data else 'new'}")
-    keep(model, model.generate({"kind": list(FILES)}, n=12, seed=0), folder, "names")
+    save_results(model, model.generate({"kind": list(FILES)}, n=12, seed=0), folder, "names")

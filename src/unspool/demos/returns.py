@@ -2,23 +2,23 @@
 
 import importlib
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unspool.dataset.windows import Windows, windows
-from unspool.demos.shared import compare, keep
-from unspool.evaluation.returns import constant_student, garch_student
+from unspool.demos.shared import print_nats, save_results
 from unspool.model import OneToMany
-from unspool.tables.columns import take
 
 LENGTH, TRAIN = 20, 0.8
-STATE = ["volatility_5", "volatility_20", "volatility_60", "momentum_5", "momentum_20", "momentum_60", "drawdown"]
+"""Days of a window, and the share of all days to learn from."""
+SPANS = (5, 20, 60)
+"""Days that the volatilities and momenta of a state look back."""
+STATE = [*(f"volatility_{span}" for span in SPANS), *(f"momentum_{span}" for span in SPANS), "drawdown"]
 
 
-def data(index: str = "sp500") -> dict[str, NDArray[np.float64]]:
+def load_returns(index: str = "sp500") -> dict[str, NDArray[np.float64]]:
     """One row a day: the return of the day, and the state of the market at its close.
 
     Volatilities are logarithms of the root mean square return of the last days, momenta are sums of returns in
@@ -31,14 +31,15 @@ def data(index: str = "sp500") -> dict[str, NDArray[np.float64]]:
         warnings.simplefilter("ignore")  # the loader of arch calls pandas in ways that are going away
         price = importlib.import_module(f"arch.data.{index}").load()["Adj Close"].to_numpy()
     returns = np.diff(np.log(price))
-    columns = {"day": np.arange(len(returns), dtype=float), "r": returns}
     total, squares = (np.concatenate([[0.0], np.cumsum(x)]) for x in (returns, returns**2))
-    for span in (5, 20, 60):
-        past = lambda sums, span=span: sums[61:] - sums[61 - span : -span or None]  # noqa: E731
-        columns[f"volatility_{span}"] = 0.5 * np.log(past(squares) / span)
-        columns[f"momentum_{span}"] = past(total) / np.sqrt(past(squares))
-    columns["drawdown"] = (total - np.maximum.accumulate(total))[61:]
-    return {name: values[60:] if name in ("day", "r") else values for name, values in columns.items()}
+    columns = {"day": np.arange(len(returns), dtype=float), "r": returns}
+    for span in SPANS:
+        sum_of, squares_of = (sums[span:] - sums[:-span] for sums in (total, squares))
+        columns[f"volatility_{span}"] = 0.5 * np.log(squares_of / span)
+        columns[f"momentum_{span}"] = sum_of / np.sqrt(squares_of)
+    columns["drawdown"] = total - np.maximum.accumulate(total)
+    days = len(returns) - max(SPANS)
+    return {name: values[-days:] for name, values in columns.items()}
 
 
 def cut(columns: dict[str, NDArray[np.float64]], days: slice) -> Windows:
@@ -47,48 +48,23 @@ def cut(columns: dict[str, NDArray[np.float64]], days: slice) -> Windows:
     return windows(part, order="day", length=LENGTH, inputs=STATE, sequence=["r"])
 
 
-def shuffled_states(test: Windows) -> Windows:
-    """The same windows after the states of other days."""
-    order = np.random.default_rng(0).permutation(len(test))
-    inputs = {name: take(column, order) for name, column in test.raw.inputs.items()}
-    return replace(test, raw=replace(test.raw, inputs=inputs))
-
-
-def main(folder: Path) -> None:
-    """Fit on the first 80 % of the days, compare on the rest."""
-    columns = data()
-    returns = columns["r"]
-    border = round(TRAIN * len(returns))
-    train, test = cut(columns, slice(border)), cut(columns, slice(border + LENGTH, None))
-    print(
-        f"{border:,} days to learn from, a gap of {LENGTH}, then {len(returns) - border - LENGTH:,} held out\n",
-        flush=True,
-    )
+def run_returns(folder: Path) -> None:
+    """Fit to the first 80 % of the days, evaluate on the rest, generate from two held-out days."""
+    columns = load_returns()
+    days = len(columns["r"])
+    border = round(TRAIN * days)
+    held_out = slice(border + LENGTH, None)
+    train, test = cut(columns, slice(border)), cut(columns, held_out)
+    print(f"{border:,} days to learn from, a gap of {LENGTH}, then {days - border - LENGTH:,} held out\n", flush=True)
 
     model = OneToMany(verbose=True).fit(train)
+    print_nats(model, train, test, "day")
 
-    nats = -model.log_prob(test).mean() / LENGTH
-    at = border + LENGTH + test.starts[:, None] + np.arange(LENGTH)
-    student = constant_student(returns[:border], returns)[at].mean()
-    garch = garch_student(returns, border)[at].mean()
-    wrong = -model.log_prob(shuffled_states(test)).mean() / LENGTH
-    compare(
-        "day",
-        [
-            ("this model", nats, ""),
-            ("constant Student's t", -student, ""),
-            ("GARCH(1,1) with Student's t", -garch, "(it sees every day before; the model one state in 20 days)"),
-            ("this model, states shuffled", wrong, f"so the state is worth {wrong - nats:.3f}"),
-        ],
-    )
-    calm, wild = (int(np.argmin(sign * np.asarray(columns["volatility_20"][border:]))) + border for sign in (1, -1))
-    state = {"day": ["the calmest day held out", "the wildest day held out"]}
-    state |= {name: columns[name][[calm, wild]].tolist() for name in STATE}
-    made = model.generate(state, n=500, seed=0)
-    for k, word in enumerate(("calmest", "wildest")):
-        total = np.array(made[500 * k : 500 * (k + 1)]).sum(1)
+    volatility = columns["volatility_20"][held_out]
+    chosen = {"calmest": int(volatility.argmin()), "wildest": int(volatility.argmax())}
+    state = {name: columns[name][held_out][list(chosen.values())].tolist() for name in STATE}
+    paths = model.generate({"day": [f"the {word} day held out" for word in chosen]} | state, n=500, seed=0)
+    for word, total in zip(chosen, np.array(list(paths)).sum(1).reshape(2, 500), strict=True):
         low, high = np.quantile(total, [0.1, 0.9])
-        print(
-            f"  the {word} held-out day: the next 20 days end between {low:+.1%} and {high:+.1%} in 80 % of 500 paths"
-        )
-    keep(model, made, folder, "returns")
+        print(f"  the {word} held-out day: 20 days later the log-price changed by {low:+.1%} to {high:+.1%} in 80 %")
+    save_results(model, paths, folder, "returns")

@@ -1,65 +1,59 @@
 """The codec: everything fitted between tables and the arrays that the network sees, and back."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.dataset.examples import Examples, base_inputs, gather_as
-from unspool.dataset.ragged import PER_EXAMPLE, PER_STEP, RaggedSet
+from unspool.dataset.examples import Examples, base_inputs
 from unspool.encoding.columns import Continuation, InputColumn, StepColumn, ValueType
-from unspool.encoding.fit import (
-    AnyInputColumn,
-    AnyStepColumn,
-    check_column,
-    fit_input,
-    fit_step,
-    input_column,
-    step_column,
-)
-from unspool.encoding.tokenizers import tokenize
-from unspool.errors import SchemaError, together
+from unspool.encoding.encoded import Encoded
+from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
+from unspool.encoding.joint import JointVocabulary
+from unspool.encoding.monotone import IncrementEncoder
+from unspool.encoding.multilabel import MultiLabel
+from unspool.encoding.numeric import NumericEncoder
+from unspool.encoding.tokenizers import check_vocabulary, tokenize
+from unspool.encoding.vocabulary import Vocabulary
+from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce
-from unspool.schema.fields import AnyField, Schema, Vector
+from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Field, Flag, Flags, Joint, Number, Schema, Vector, When
 from unspool.schema.monotone import as_number
-from unspool.tables.location import Location
-from unspool.tables.table import Table, is_many, read
+from unspool.tables.table import Table, is_many, read_table
+
+AnyInputColumn = Vocabulary | NumericEncoder | BinaryEncoder | TimestampEncoder | VectorEncoder
+AnyStepColumn = Vocabulary | JointVocabulary | NumericEncoder | IncrementEncoder | MultiLabel
+"""The classes that a model file may name."""
 
 
-@dataclass(frozen=True, eq=False)
-class Encoded(RaggedSet):
-    """Examples as the network sees them.
+def input_column(field: Field) -> type[InputColumn]:
+    """The class of the column of an input field."""
+    match field:
+        case Number():
+            return NumericEncoder
+        case Vector():
+            return VectorEncoder
+        case Flag():
+            return BinaryEncoder
+        case When():
+            return TimestampEncoder
+    return Vocabulary
 
-    Args:
-        inputs: per input field, int32 (N,) symbols, or float64 (N, D), NaN where missing.
-        steps: per step field, of all sequences end to end: (S,) int32 symbols (V is what training never
-            saw), or float64, NaN where missing.
-        offsets: see `RaggedSet`, as `starts` and `gap`.
-        log_jacobian: per step field, (S,) float64: what to add to log p(encoded) for log p(original).
-    """
 
-    inputs: tuple[NDArray[Any], ...] = dataclasses.field(metadata=PER_EXAMPLE)
-    steps: tuple[NDArray[Any], ...] = dataclasses.field(metadata=PER_STEP)
-    offsets: NDArray[np.int64]
-    log_jacobian: tuple[NDArray[Any], ...] = dataclasses.field(metadata=PER_STEP)
-    starts: NDArray[np.int64] | None = dataclasses.field(default=None, metadata=PER_EXAMPLE)
-    gap: int = 0
-
-    @property
-    def distinct(self) -> int:
-        """Steps that are not the same as another one: windows that overlap share theirs."""
-        if self.starts is None or not len(self):
-            return int(self.offsets[-1])
-        return int(np.minimum(np.diff(np.sort(self.starts)), self.gap).sum()) + self.gap
-
-    @property
-    def jacobian(self) -> float:
-        """The log-Jacobian of all fields and steps."""
-        return float(sum(column.sum() for column in self.log_jacobian))
+def step_column(field: Field) -> type[StepColumn]:
+    """The class of the column of a step field."""
+    match field:
+        case Number(transform=transform):
+            return IncrementEncoder if transform in MONOTONE_TRANSFORMS else NumericEncoder
+        case When():
+            return IncrementEncoder
+        case Flags():
+            return MultiLabel
+        case Joint():
+            return JointVocabulary
+    return Vocabulary
 
 
 class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,7 +87,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 names = [", ".join(kind.__name__ for kind in kinds) for kinds in (wanted, found)]
                 raise SchemaError(f"codec, {role} columns", *names)
             for field, column in pairs:
-                check_column(field, column)
+                if isinstance(column, Vocabulary):
+                    check_vocabulary(field, column)
         if not 0 <= self.shortest <= self.longest:
             raise SchemaError("codec, lengths", "0 <= shortest <= longest", f"{self.shortest} and {self.longest}")
 
@@ -113,31 +108,6 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             for field, column in self.step_columns()
             for name, kind in zip(field.columns, column.types, strict=True)
         }
-
-    @classmethod
-    def fit(cls, schema: Schema, examples: Examples) -> "Codec":
-        """Fit every column to the examples.
-
-        Raises:
-            SchemaError: a value that a transform is not defined for.
-        """
-        inputs = [fit_input(field, examples) for field in schema.inputs]
-        steps = [fit_step(field, examples) for field in schema.steps]
-        examples = tokenize(schema, steps, examples)
-        lengths = examples.lengths
-        return cls(
-            schema,
-            tuple(inputs),  # type: ignore[arg-type]
-            tuple(steps),  # type: ignore[arg-type]
-            int(lengths.min()),
-            int(lengths.max()),
-            len(examples),
-            int(examples.offsets[-1]),
-        )
-
-    def gather(self, data: Any, steps: Any = None) -> Examples:
-        """Read data that must have the fitted columns; see `gather_as`."""
-        return gather_as(self.schema, data, steps, self._strings(), self._misfits)
 
     def encode(self, examples: Examples) -> Encoded:
         """Arrays for the network.
@@ -162,8 +132,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         if isinstance(data, Mapping):
             data = self._whole_vectors(data)
-        table = read(
-            data, None if isinstance(data, str) or hasattr(data, "read") else "inputs", strings=self._strings()
+        table = read_table(
+            data, None if isinstance(data, str) or hasattr(data, "read") else "inputs", strings=self.strings
         )
         table.need([field.name for field in self.schema.inputs])
         return table
@@ -310,10 +280,12 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     wrong.append(error)
         return tuple(inputs), steps, wrong
 
-    def _misfits(self, examples: Examples) -> list[SchemaError]:
+    def misfits(self, examples: Examples) -> list[SchemaError]:
+        """What is wrong with examples, of which some columns may be missing."""
         return self._encoded(examples)[2]
 
-    def _strings(self) -> list[str]:
+    @property
+    def strings(self) -> list[str]:
         """Columns whose values are text, so that a CSV file's "007" isn't read as 7."""
         return [
             name

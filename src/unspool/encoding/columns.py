@@ -20,8 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.errors import SchemaError
-from unspool.tables.location import Location
+from unspool.errors import Location, SchemaError
 
 ValueType = Literal["int", "float", "text", "bool", "time", "mixed"]
 """What a column of a written file holds, missing values apart."""
@@ -113,7 +112,7 @@ class Cumulative(msgspec.Struct, frozen=True, metaclass=AbstractStruct):
         """
 
 
-class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", metaclass=AbstractStruct):
+class FittedColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", metaclass=AbstractStruct):
     """A fitted column: what training found in the values of a field."""
 
     @property
@@ -149,7 +148,30 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         """
 
 
-class InputColumn(Column, frozen=True):
+class SymbolColumn(FittedColumn, frozen=True):
+    """A column whose encoded values are symbols."""
+
+    @property
+    def width(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def cumulative(self) -> Cumulative | None:
+        """Symbols don't add up."""
+        return None
+
+
+class NumericColumn(FittedColumn, frozen=True):
+    """A column whose encoded values are numbers, one or several."""
+
+    @property
+    def num_symbols(self) -> int | None:
+        """None."""
+        return None
+
+
+class InputColumn(FittedColumn, frozen=True):
     """A fitted column of an input field."""
 
     @abstractmethod
@@ -162,7 +184,7 @@ class InputColumn(Column, frozen=True):
         """
 
 
-class StepColumn(Column, frozen=True):
+class StepColumn(FittedColumn, frozen=True):
     """A fitted column of a step field."""
 
     @property

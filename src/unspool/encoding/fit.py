@@ -1,52 +1,41 @@
-"""Which column a field gets, and fitting it: the one place that tells the kinds of fields apart."""
+"""Fitting: from a schema and examples to the codec."""
 
 from unspool.dataset.examples import Examples
-from unspool.encoding.columns import InputColumn, StepColumn
+from unspool.encoding.codec import AnyInputColumn, AnyStepColumn, Codec, step_column
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
 from unspool.encoding.joint import JointVocabulary
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.numeric_fit import refine
-from unspool.encoding.tokenizers import check_vocabulary, fit_tokenizer
+from unspool.encoding.tokenizers import fit_tokenizer, tokenize
 from unspool.encoding.vocabulary import Vocabulary
-from unspool.schema.fields import MONOTONE_TRANSFORMS, Field, Flag, Flags, Joint, Number, Text, Vector, When
+from unspool.schema.fields import Field, Flag, Flags, Joint, Number, Schema, Text, Vector, When
 from unspool.tables.columns import missing_mask
 
-AnyInputColumn = Vocabulary | NumericEncoder | BinaryEncoder | TimestampEncoder | VectorEncoder
-AnyStepColumn = Vocabulary | JointVocabulary | NumericEncoder | IncrementEncoder | MultiLabel
-"""The classes that a model file may name."""
+
+def fit_codec(schema: Schema, examples: Examples) -> Codec:
+    """Fit every column to the examples.
+
+    Raises:
+        SchemaError: a value that a transform is not defined for.
+    """
+    inputs = tuple(fit_input(field, examples) for field in schema.inputs)
+    steps = tuple(fit_step(field, examples) for field in schema.steps)
+    examples = tokenize(schema, steps, examples)
+    lengths = examples.lengths
+    return Codec(
+        schema,
+        inputs,
+        steps,
+        shortest=int(lengths.min()),
+        longest=int(lengths.max()),
+        examples=len(examples),
+        total=int(lengths.sum()),
+    )
 
 
-def input_column(field: Field) -> type[InputColumn]:
-    """The class of the column of an input field."""
-    match field:
-        case Number():
-            return NumericEncoder
-        case Vector():
-            return VectorEncoder
-        case Flag():
-            return BinaryEncoder
-        case When():
-            return TimestampEncoder
-    return Vocabulary
-
-
-def step_column(field: Field) -> type[StepColumn]:
-    """The class of the column of a step field."""
-    match field:
-        case Number(transform=transform):
-            return IncrementEncoder if transform in MONOTONE_TRANSFORMS else NumericEncoder
-        case When():
-            return IncrementEncoder
-        case Flags():
-            return MultiLabel
-        case Joint():
-            return JointVocabulary
-    return Vocabulary
-
-
-def fit_input(field: Field, examples: Examples) -> InputColumn:
+def fit_input(field: Field, examples: Examples) -> AnyInputColumn:
     """Fit the column of an input field.
 
     Raises:
@@ -65,7 +54,7 @@ def fit_input(field: Field, examples: Examples) -> InputColumn:
     return Vocabulary.fit(values, step=False)
 
 
-def fit_step(field: Field, examples: Examples) -> StepColumn:
+def fit_step(field: Field, examples: Examples) -> AnyStepColumn:
     """Fit the column of a step field.
 
     Raises:
@@ -86,13 +75,3 @@ def fit_step(field: Field, examples: Examples) -> StepColumn:
         case Text(unit="word" | "bpe"):
             return fit_tokenizer(field, examples)
     return Vocabulary.fit(values, step=True, text=isinstance(field, Text))
-
-
-def check_column(field: Field, column: InputColumn | StepColumn) -> None:
-    """Refuse a vocabulary that is not that of its field.
-
-    Raises:
-        SchemaError: what it holds instead.
-    """
-    if isinstance(column, Vocabulary):
-        check_vocabulary(field, column)

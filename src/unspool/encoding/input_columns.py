@@ -6,19 +6,25 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.encoding.columns import InputColumn, ValueType, parse_truth_value, refuse_missing, with_missing
+from unspool.encoding.columns import (
+    InputColumn,
+    NumericColumn,
+    ValueType,
+    parse_truth_value,
+    refuse_missing,
+    with_missing,
+)
 from unspool.encoding.numeric import parse_float
 from unspool.encoding.transforms import location_and_scale
-from unspool.errors import SchemaError
+from unspool.errors import Location, SchemaError
 from unspool.tables.columns import missing_mask
-from unspool.tables.location import Location
 
 Cycle = Literal["year", "week", "day"]
 DAYS_OF_CYCLE = {"year": 365.2425, "week": 7.0, "day": 1.0}
 """Days after which each cycle starts again."""
 
 
-class BinaryEncoder(InputColumn, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="binary"):
+class BinaryEncoder(NumericColumn, InputColumn, frozen=True, tag="binary"):
     """True and false as 1 and -1, so that neither is the zero vector.
 
     Args:
@@ -26,11 +32,6 @@ class BinaryEncoder(InputColumn, frozen=True, forbid_unknown_fields=True, tag_fi
     """
 
     nullable: bool = False
-
-    @property
-    def num_symbols(self) -> int | None:
-        """None: it is a number."""
-        return None
 
     @property
     def width(self) -> int:
@@ -63,7 +64,7 @@ class BinaryEncoder(InputColumn, frozen=True, forbid_unknown_fields=True, tag_fi
         return encoded
 
 
-class VectorEncoder(InputColumn, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="vector"):
+class VectorEncoder(NumericColumn, InputColumn, frozen=True, tag="vector"):
     """Vectors of D numbers, each axis with its own location and scale.
 
     Args:
@@ -87,11 +88,6 @@ class VectorEncoder(InputColumn, frozen=True, forbid_unknown_fields=True, tag_fi
         """Location and scale of (N, D) values, NaN where missing."""
         loc, scale = zip(*(location_and_scale(axis[~np.isnan(axis)]) for axis in column.T), strict=True)
         return cls(column.shape[1], loc, scale, bool(np.isnan(column).any()))
-
-    @property
-    def num_symbols(self) -> int | None:
-        """None: it is D numbers."""
-        return None
 
     @property
     def width(self) -> int:
@@ -125,7 +121,7 @@ class VectorEncoder(InputColumn, frozen=True, forbid_unknown_fields=True, tag_fi
         return (values - np.array(self.loc)) / np.array(self.scale)
 
 
-class TimestampEncoder(InputColumn, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="timestamp"):
+class TimestampEncoder(NumericColumn, InputColumn, frozen=True, tag="timestamp"):
     """Timestamps as real features: the standardized time, and sine and cosine of the cycles that training varies in.
 
     Args:
@@ -154,11 +150,6 @@ class TimestampEncoder(InputColumn, frozen=True, forbid_unknown_fields=True, tag
         varies = {"year": months, "week": whole % 7, "day": days - whole}
         cycles: Any = tuple(name for name, phase in varies.items() if np.ptp(phase) > 0)
         return cls(*location_and_scale(days), cycles, bool(missing.any()))
-
-    @property
-    def num_symbols(self) -> int | None:
-        """None: it is several numbers."""
-        return None
 
     @property
     def width(self) -> int:

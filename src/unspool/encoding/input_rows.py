@@ -17,11 +17,12 @@ import numpy as np
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec
 from unspool.encoding.columns import StepColumn
+from unspool.encoding.fit import fit_codec
+from unspool.errors import Location
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import AnyField, Category, Number, Schema, Vector, When
 from unspool.schema.inference import MAX_SYMBOLS, MIN_COUNT_PER_SYMBOL, complete_number, complete_when
 from unspool.tables.columns import Column, Ragged, missing_mask, offsets_from_lengths
-from unspool.tables.location import Location
 
 MAX_ROW_FIELDS = 32
 """Step fields that a row of inputs may have; of a longer vector there is no model."""
@@ -37,7 +38,7 @@ def fit_rows(schema: Schema, examples: Examples) -> tuple[Codec, Examples] | Non
         examples: their inputs are taken, one sequence each.
 
     Examples:
-        >>> from unspool.dataset.examples import gather
+        >>> from unspool.dataset.gather import gather
         >>> codec, rows = fit_rows(*gather({"k": ["a", "b"], "x": [[1, 2], [2]]}, inputs="k", sequence="x"))
         >>> rows.steps["k"].tolist(), codec.decode(codec.encode(rows).steps, rows.offsets)["k"].tolist()
         (['a', 'b'], ['a', 'b'])
@@ -63,7 +64,7 @@ def fit_rows(schema: Schema, examples: Examples) -> tuple[Codec, Examples] | Non
         location=examples.location,
     )
     one = Schema((Category(NOTHING),), tuple(fields), "records", sequence=NOTHING)
-    return Codec.fit(one, laid), laid
+    return fit_codec(one, laid), laid
 
 
 def from_nothing(count: int) -> tuple[np.ndarray]:

@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.encoding.columns import Continuation, Cumulative, Decoded, StepColumn, ValueType, with_missing
+from unspool.encoding.columns import Continuation, Decoded, StepColumn, SymbolColumn, ValueType, with_missing
 from unspool.encoding.vocabulary import Vocabulary, good_turing
-from unspool.errors import SchemaError
-from unspool.tables.location import Location, listing
+from unspool.errors import Location, SchemaError, listing
 
 MAX_SHOWN_TUPLES = 3
 
 
-class JointVocabulary(StepColumn, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="joint"):
+class JointVocabulary(SymbolColumn, StepColumn, frozen=True, tag="joint"):
     """The tuples of categories that training saw, numbered from the most to the least frequent.
 
     Args:
@@ -45,11 +44,6 @@ class JointVocabulary(StepColumn, frozen=True, forbid_unknown_fields=True, tag_f
         return len(self.tuples)
 
     @property
-    def width(self) -> int:
-        """One."""
-        return 1
-
-    @property
     def nullable(self) -> bool:
         """Whether training had missing values."""
         return any(member.nullable for member in self.members)
@@ -58,11 +52,6 @@ class JointVocabulary(StepColumn, frozen=True, forbid_unknown_fields=True, tag_f
     def types(self) -> tuple[ValueType, ...]:
         """Those of the members."""
         return tuple(member.types[0] for member in self.members)
-
-    @property
-    def cumulative(self) -> Cumulative | None:
-        """Symbols don't add up."""
-        return None
 
     @property
     def table(self) -> NDArray[np.int32]:

@@ -5,17 +5,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.encoding.columns import Continuation, Cumulative, Decoded, Origins, StepColumn, ValueType
+from unspool.encoding.columns import Continuation, Cumulative, Decoded, NumericColumn, Origins, StepColumn, ValueType
 from unspool.encoding.numeric import BOUND_TOLERANCE, NumericEncoder, last_values, parse_float, rounded
 from unspool.encoding.numeric_fit import limits, refine
 from unspool.encoding.transforms import accumulate, anchored, present_offsets
-from unspool.errors import SchemaError
+from unspool.errors import Location, SchemaError
 from unspool.schema.fields import Number, Transform, When
 from unspool.schema.grid import find_grid
 from unspool.schema.monotone import as_number, increments, time_unit
 from unspool.schema.transform_choice import input_transform
 from unspool.tables.columns import is_whole
-from unspool.tables.location import Location
 
 MAX_RANGE_IN_SCALES = 20.0
 """Range of increments, in their scale, past which they are better seen in a logarithm."""
@@ -27,12 +26,11 @@ EARLIEST, LATEST = -62_135_596_800_000_000.0, 253_402_300_799_000_000.0
 
 
 class IncrementEncoder(
+    NumericColumn,
     StepColumn,
     Cumulative,
     frozen=True,
-    forbid_unknown_fields=True,
     omit_defaults=True,
-    tag_field="kind",
     tag="increment",
 ):
     """Timestamps, rising or falling numbers: each value is the last present one of its sequence, and an increment.
@@ -122,11 +120,6 @@ class IncrementEncoder(
         later &= ~alone & ~np.isnan(steps)
         moves = rising and fitted.step > 0 and bool((steps[later] > fitted.step / 2).all())
         return cls(fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor, moves)
-
-    @property
-    def num_symbols(self) -> int | None:
-        """None: it is a number."""
-        return None
 
     @property
     def width(self) -> int:

@@ -9,16 +9,17 @@ from unspool.encoding.columns import (
     Continuation,
     Cumulative,
     Decoded,
+    NumericColumn,
     StepColumn,
     ValueType,
     parse_truth_value,
     refuse_missing,
     with_missing,
 )
-from unspool.tables.location import Location
+from unspool.errors import Location
 
 
-class MultiLabel(StepColumn, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="multilabel"):
+class MultiLabel(NumericColumn, StepColumn, frozen=True, tag="multilabel"):
     """Labels that are 1 for yes and -1 for no, so that neither is nothing; all NaN where the block is missing.
 
     Args:
@@ -37,11 +38,6 @@ class MultiLabel(StepColumn, frozen=True, forbid_unknown_fields=True, tag_field=
         missing = np.isnan(values)
         share = float((values[~missing] > 0).mean()) if not missing.all() else 0.0
         return cls(members, bool(missing.any()), share)
-
-    @property
-    def num_symbols(self) -> int | None:
-        """None: it is M numbers."""
-        return None
 
     @property
     def width(self) -> int:

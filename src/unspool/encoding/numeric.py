@@ -13,14 +13,14 @@ from unspool.encoding.columns import (
     Cumulative,
     Decoded,
     InputColumn,
+    NumericColumn,
     Origins,
     StepColumn,
     ValueType,
     refuse_missing,
 )
-from unspool.errors import SchemaError
+from unspool.errors import Location, SchemaError, listing
 from unspool.tables.columns import is_whole
-from unspool.tables.location import Location, listing
 
 DIFFERENCE_TRANSFORMS = ("difference", "log_return")
 """Transforms that this column takes by differences; gaps are another column, see `unspool.encoding.monotone`."""
@@ -33,7 +33,12 @@ BOUND_TOLERANCE = 1e-5
 
 
 class NumericEncoder(
-    InputColumn, StepColumn, Cumulative, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="numeric"
+    NumericColumn,
+    InputColumn,
+    StepColumn,
+    Cumulative,
+    frozen=True,
+    tag="numeric",
 ):
     """A column of numbers, made comparable: z = (y - loc) / scale, where y is the transformed value.
 
@@ -143,11 +148,6 @@ class NumericEncoder(
             high=float(present.max()),
             missing=1 - len(present) / len(x),
         )
-
-    @property
-    def num_symbols(self) -> int | None:
-        """None: it is a number."""
-        return None
 
     @property
     def width(self) -> int:

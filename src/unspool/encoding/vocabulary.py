@@ -10,16 +10,15 @@ from numpy.typing import NDArray
 
 from unspool.encoding.columns import (
     Continuation,
-    Cumulative,
     Decoded,
     InputColumn,
     StepColumn,
+    SymbolColumn,
     ValueType,
     missing_value,
     with_missing,
 )
-from unspool.errors import SchemaError, UnknownCategory
-from unspool.tables.location import Location, close_matches, listing
+from unspool.errors import Location, SchemaError, UnknownCategory, close_matches, listing
 
 Symbol = str | int | float | bool | None
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -28,7 +27,7 @@ MIN_VALUES_FOR_ARROW = 1000
 MAX_SHOWN_CHARACTERS, MAX_SHOWN_VALUES = 30, 6
 
 
-class Vocabulary(InputColumn, StepColumn, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="vocabulary"):
+class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabulary"):
     """A finite set of values, numbered from the most to the least frequent.
 
     Args:
@@ -60,11 +59,6 @@ class Vocabulary(InputColumn, StepColumn, frozen=True, forbid_unknown_fields=Tru
         return len(self.values)
 
     @property
-    def width(self) -> int:
-        """One."""
-        return 1
-
-    @property
     def nullable(self) -> bool:
         """Whether training had missing values."""
         return None in self.values
@@ -77,11 +71,6 @@ class Vocabulary(InputColumn, StepColumn, frozen=True, forbid_unknown_fields=Tru
         if found <= {int, float} and len(found) == 2:
             return ("float",)
         return (names[found.pop()] if len(found) == 1 else "mixed",)
-
-    @property
-    def cumulative(self) -> Cumulative | None:
-        """Symbols don't add up."""
-        return None
 
     @classmethod
     def fit(cls, column: NDArray[Any], *, step: bool, text: bool = False) -> "Vocabulary":

@@ -1,109 +1,94 @@
-"""A whole evaluation: what is judged, on what, and the sections of the report in their order."""
+"""A whole evaluation: what the baselines and the model make of held-out data, and the report's sections in order."""
 
-from collections.abc import Callable
-from typing import NamedTuple, Protocol, runtime_checkable
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from unspool.config import Config
-from unspool.dataset.examples import Examples
-from unspool.encoding.codec import Codec, Encoded
-from unspool.errors import DataError, TrainingError
-from unspool.evaluation import feeding
-from unspool.evaluation.baselines import Task, baselines
-from unspool.evaluation.bootstrap import block_bootstrap
-from unspool.evaluation.conditioning import conditioning
-from unspool.evaluation.evidence import evidence, targets
-from unspool.evaluation.figures import evenly
-from unspool.evaluation.generated import guarded, sections
-from unspool.evaluation.likelihood import likelihood
-from unspool.evaluation.nats import scored
-from unspool.evaluation.paths import made
-from unspool.evaluation.returns import garch_windows
-from unspool.evaluation.section import Section
-from unspool.evaluation.sides import Material, Side, material
-from unspool.evaluation.sides import sides as sides_alike
-from unspool.evaluation.simulated import autoregressive, independent
-from unspool.evaluation.surprise import surprise
-from unspool.network.decoder import Net
-from unspool.schema.fields import Schema, Text
-from unspool.training.batching import validation_split
-from unspool.training.checkpoint import fingerprint
-
-JUDGED = 1 / 3
-"""Share of the data that is judged where no training data was given; baselines learn from the rest."""
-LEAST = 2
-"""Sequences that must be judged, and learned from, at the least."""
-MADE = 2_000_000
-"""Generated steps, at the most, of sequences that are compared with real ones."""
-SCORED = 4
-"""Generated sequences of each held-out input whose nats are compared with those of real steps."""
-FLATTERED = "The model was fitted to the very data that it is judged on: its figures flatter it."
-HELD = (
-    "This is the data that the model was fitted to. Judged are the sequences that training held out; by them it "
-    "decided when to stop, which flatters the model a little."
+from unspool.evaluation.baselines.garch import GARCH_NAME, WindowedGarch
+from unspool.evaluation.baselines.likelihoods import NEAREST_NAME, LikelihoodTask, baseline_scores, best_neighbours
+from unspool.evaluation.baselines.nearest import look_up, nearest_sequences
+from unspool.evaluation.baselines.simulated import (
+    autoregressive_sequences,
+    block_bootstrap,
+    independent_steps,
+    training_at_random,
 )
+from unspool.evaluation.document import Section
+from unspool.evaluation.samples.build import comparison_of, scorable_set, targets_of
+from unspool.evaluation.samples.generate import generate_like
+from unspool.evaluation.samples.sample_set import Comparison, SampleSet
+from unspool.evaluation.samples.scoring import PositionScores, log_probs, position_scores
+from unspool.evaluation.samples.statistics import subsample
+from unspool.evaluation.sections.calibration import calibration
+from unspool.evaluation.sections.detector import detector
+from unspool.evaluation.sections.drift import drift
+from unspool.evaluation.sections.dynamics import dynamics
+from unspool.evaluation.sections.forecasts import forecasts
+from unspool.evaluation.sections.input_use import input_use
+from unspool.evaluation.sections.lengths import lengths
+from unspool.evaluation.sections.likelihood import likelihood
+from unspool.evaluation.sections.marginals import marginals
+from unspool.evaluation.sections.memory import memory
+from unspool.evaluation.sections.returns import returns
+from unspool.evaluation.sections.transfer import transfer
+from unspool.evaluation.split import FittedModel, Split
+from unspool.schema.fields import Schema, Text
+
+MAX_GENERATED_STEPS = 2_000_000
+"""Generated steps of the sequences that are compared with real ones."""
+MAX_SCORED_SAMPLES = 4
+"""Generated sequences of each held-out input whose NLL is compared with that of real steps."""
 
 
-@runtime_checkable
-class Judged(Protocol):
-    """What an evaluation needs of a model."""
-
-    config_: Config
-    net_: Net
-
-    @property
-    def codec_(self) -> Codec:
-        """The fitted columns."""
-        ...
-
-
-class Sides(NamedTuple):
-    """What baselines learn from, what is judged, and what one must know of it.
-
-    Attributes:
-        train: to fit baselines to.
-        test: to judge the model and the baselines on.
-        origin: where `train` is from, for the report's facts.
-        notes: what a reader must know before reading on.
-    """
-
-    train: Examples
-    test: Examples
-    origin: str
-    notes: tuple[str, ...]
-
-
-def evaluated(model: Judged, sides: Sides, seed: int, samples: int, feedings: bool = False) -> tuple[Section, ...]:
-    """All sections, in the order in which they are read; those that could not be made say why.
+def evaluate_model(model: FittedModel, split: Split, seed: int, samples: int) -> tuple[Section, ...]:
+    """All sections, in the order in which they are read; those that are not available say why.
 
     Args:
         model: a fitted model.
-        sides: see `sides_of`.
+        split: what is judged, and what baselines learn from.
         seed: of all that is drawn.
         samples: generated sequences for each held-out input.
-        feedings: whether to fit the network anew under each feeding, to see which helps.
     """
-    codec, unit = model.codec_, unit_of(model.codec_.schema)
-    train, test = codec.encode(sides.train), codec.encode(sides.test)
-    nats = scored(model.net_, test)
-    known, asked = evidence(codec, sides.train, train), evidence(codec, sides.test, test)
-    task = Task(known, asked, targets(codec), model.net_.shape.stops, seed)
+    net, codec, unit = model.net_, model.codec_, step_name(model.codec_.schema)
+    train, test = (
+        scorable_set(codec, *part) for part in ((split.train, split.train_encoded), (split.test, split.test_encoded))
+    )
+    task = LikelihoodTask(train, test, targets_of(codec), net.shape.stops, seed)
+    neighbours, garch = best_neighbours(task), WindowedGarch.fit(train, test)
+    nats = log_probs(net, split.test_encoded)
     names = tuple(field.name for field in codec.schema.inputs)
-    score: Callable[[Encoded], NDArray[np.float64]] = lambda encoded: scored(model.net_, encoded)  # noqa: E731
-    refitted = lambda: feeding.feeding(  # noqa: E731
-        model.config_, codec, sides.train, sides.test, asked.clusters, seed, samples
-    )
+    characters = split.test.lengths if codec.schema.form == "text" else None
+    comparison, scores = _compare(model, split, task, samples, neighbours, garch)
     return (
-        likelihood(task, nats, baselines(task), unit),
-        conditioning(score, test, names, nats, asked.clusters, seed, unit),
-        *_of_generated(model, sides, seed, samples),
-        *([guarded(feeding, refitted)] if feedings else []),
+        likelihood(task, nats, baseline_scores(task, neighbours, garch), unit, characters),
+        input_use(lambda encoded: log_probs(net, encoded), split.test_encoded, names, nats, test.clusters, seed, unit),
+        *comparison_sections(comparison, seed, scores),
     )
 
 
-def unit_of(schema: Schema) -> str:
+def comparison_sections(comparison: Comparison, seed: int, scores: PositionScores | None = None) -> tuple[Section, ...]:
+    """The sections that compare generated with real sequences; the same comparison and seed give the same sections.
+
+    Args:
+        comparison: real and generated sequences.
+        seed: of all that is drawn.
+        scores: log-probabilities of real and generated steps, where there is a model to ask.
+    """
+    return (
+        calibration(comparison, seed),
+        forecasts(comparison, seed),
+        lengths(comparison, seed),
+        marginals(comparison),
+        dynamics(comparison),
+        drift(comparison, scores),
+        returns(comparison),
+        detector(comparison, seed),
+        transfer(comparison, seed),
+        memory(comparison, seed),
+    )
+
+
+def step_name(schema: Schema) -> str:
     """What the report calls a step."""
     field = schema.steps[0]
     if schema.form != "text" or not isinstance(field, Text):
@@ -111,96 +96,48 @@ def unit_of(schema: Schema) -> str:
     return {"char": "character", "word": "word", "bpe": "piece"}[field.unit]
 
 
-def _of_generated(model: Judged, sides: Sides, seed: int, samples: int) -> tuple[Section, ...]:
-    """The sections that compare generated with real sequences; of very many, some are drawn for it."""
-    codec = model.codec_
-    share = max(1, MADE // max(samples * codec.longest, 1))
-    test = sides.test.take(evenly(len(sides.test), share, seed))
-    train = sides.train.take(evenly(len(sides.train), max(1, MADE // max(codec.longest, 1)), seed))
-    encoded = codec.encode(test)
-    paths, drawn, ended = made(model.net_, codec, test, encoded, samples, seed)
-    twins = made(model.net_, codec, train, codec.encode(train), 1, seed + 1).examples
-    found = material(codec.schema, train, test, paths, twins, ended)
-    others = _rivals(codec, found, train, test, seed)
-    blocks = {"block bootstrap": block_bootstrap(train, test, samples, seed)}
-    if (garch := garch_windows(sides.train, sides.test, test, samples, seed)) is not None:
-        blocks["GARCH(1,1)-t, every day before known"] = garch
-    alike = sides_alike(codec.schema, train, test, paths, twins, *blocks.values())[4:]
-    few = min(samples, SCORED)
-    own = drawn.take((np.arange(len(test))[:, None] * samples + np.arange(few)).ravel())
-    names = tuple(field.name for field in codec.schema.steps)
-    nats = surprise(model.net_, names, encoded, own, found.test.independent, few)
-    return sections(found, seed, {**others, **dict(zip(blocks, alike, strict=True))}, nats)
+def _compare(
+    model: FittedModel, split: Split, task: LikelihoodTask, samples: int, neighbours: int, garch: WindowedGarch | None
+) -> tuple[Comparison, PositionScores]:
+    """Real and generated sequences, the baselines' forecasts, and scores by position; of very many, a subsample."""
+    net, codec, seed = model.net_, model.codec_, task.seed
+    max_train = max(1, MAX_GENERATED_STEPS // max(codec.longest, 1))
+    max_test = max(1, MAX_GENERATED_STEPS // max(samples * codec.longest, 1))
+    rows, train_rows = subsample(len(split.test), max_test, seed), subsample(len(split.train), max_train, seed)
+    test, encoded = split.test.take(rows), split.test_encoded.take(rows)
+    train, train_encoded = split.train.take(train_rows), split.train_encoded.take(train_rows)
+    drawn = generate_like(net, codec, test, encoded, samples, seed)
+    synthetic_train = generate_like(net, codec, train, train_encoded, 1, seed + 1).examples
+    comparison = comparison_of(codec.schema, train, test, drawn.examples, synthetic_train, drawn.ended)
+    asked = task._replace(train=task.train.take(train_rows), test=task.test.take(rows))
+    baselines = forecasts_of_baselines(comparison, asked, neighbours)
+    if garch is not None:
+        baselines[GARCH_NAME] = garch.draw(asked.test, samples, seed)
+    scored = min(samples, MAX_SCORED_SAMPLES)
+    some = drawn.encoded.take((np.arange(len(test))[:, None] * samples + np.arange(scored)).ravel())
+    fields = tuple(field.name for field in codec.schema.steps)
+    scores = position_scores(net, fields, encoded, some, comparison.real.clusters, scored)
+    return replace(comparison, baselines=baselines), scores
 
 
-def _rivals(codec: Codec, found: Material, train: Examples, test: Examples, seed: int) -> dict[str, Side]:
-    """Independent steps and AR(1), where there are numbers to score."""
-    if not found.test.numbers:
-        return {}
-    known, asked = (evidence(codec, side, codec.encode(side)) for side in (train, test))
-    return {
-        "independent steps": independent(found.train, len(test), found.samples, seed),
-        "AR(1)": autoregressive(found.train, known, asked, targets(codec), found.samples, seed),
-    }
+def forecasts_of_baselines(comparison: Comparison, task: LikelihoodTask, neighbours: int) -> dict[str, SampleSet]:
+    """By name, the forecasts of all baselines, as many for each held-out input as the model generated.
 
+    There are none where the steps hold no numbers, because only numbers are scored.
 
-def sides_of(model: Judged, data: Examples, train: Examples | None, seed: int) -> Sides:
-    """What is judged, and what baselines learn from.
-
-    Given training data, all of `data` is judged. Without, data that the model was fitted to falls into the same two
-    parts as in training; other data is cut in two by whole sequences, windows by time.
-
-    Raises:
-        DataError: too little to judge, or to learn from.
+    Args:
+        comparison: real and generated sequences.
+        task: the same training and held-out sequences as scorable sets.
+        neighbours: of the baseline "nearest input".
     """
-    codec, config = model.codec_, model.config_
-    encoded = codec.encode(data)
-    fitted = fingerprint(encoded)["data"] == config.data
-    if train is not None:
-        notes = (FLATTERED,) if fitted else ()
-        same = fingerprint(codec.encode(train))["data"] == config.data
-        origin = "what the model was fitted to" if same else "not what the model was fitted to, or in another order"
-        return _checked(Sides(train, data, f"the training data given, {origin}", notes))
-    if not fitted:
-        learned, judged = _cut(encoded, JUDGED, seed)
-        note = (
-            f"No training data was given (train=...), so the baselines learned from {len(learned):,} of the sequences, "
-            f"and are judged, as the model is, on {len(judged):,} others. The model learned from {codec.examples:,}."
-        )
-    elif config.training.holdout:
-        learned, judged = _cut(encoded, config.training.holdout, config.seed)
-        note = HELD
-    else:
-        learned, judged = _cut(encoded, JUDGED, seed)
-        note = FLATTERED
-    return _checked(Sides(data.take(learned), data.take(judged), "the rest of the data", (note,)))
-
-
-def facts_of(model: Judged, sides: Sides) -> dict[str, str]:
-    """What was judged on what, in words."""
-    config = model.config_
-    what = "characters" if config.codec.schema.form == "text" else "steps"
-    told = lambda part: f"{len(part):,} sequences of {part.offsets[-1]:,} {what} in all"  # noqa: E731
-    layers = f"{config.network.layers} layer{'s' * (config.network.layers > 1)}"
+    train, rows, samples, seed = comparison.train, len(comparison.real), comparison.samples, task.seed
+    if not comparison.real.numbers:
+        return {}
+    near = look_up(task.test, task.train, seed).first(neighbours)
     return {
-        "judged": told(sides.test),
-        "baselines": f"learned from {told(sides.train)}: {sides.origin}",
-        "model": f"{layers} of {config.size} hidden units, {config.summary.weights:,} weights, seed {config.seed}; "
-        f"fitted to {config.codec.examples:,} sequences of fingerprint {config.data[:16]}",
+        "training at random": training_at_random(train, rows, samples, seed),
+        NEAREST_NAME: nearest_sequences(train, near, samples, seed),
+        "independent steps": independent_steps(train, rows, samples, seed),
+        "AR(1)": autoregressive_sequences(train, task.train, task.test, task.targets, samples, seed),
+        "block bootstrap": block_bootstrap(train, rows, samples, seed),
     }
-
-
-def _cut(encoded: Encoded, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows to learn from and rows to judge, as training cuts them."""
-    try:
-        return validation_split(encoded, share, seed)
-    except TrainingError:  # its words are those of a fit; ours say what an evaluation takes
-        return np.arange(0), np.arange(len(encoded))
-
-
-def _checked(sides: Sides) -> Sides:
-    for part, what in ((sides.test, "to judge"), (sides.train, "for the baselines to learn from")):
-        if len(part) < LEAST or not part.offsets[-1]:
-            found = f"{len(part)} sequences of {part.offsets[-1]} steps in all"
-            raise DataError(part.location, f"at least {LEAST} sequences {what}, and not all of them empty", found)
-    return sides

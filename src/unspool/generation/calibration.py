@@ -1,12 +1,13 @@
-"""Lengths, and shares of what is missing or repeats, matched to those of training by what the network generates.
+"""Marginal calibration: generated lengths, missing values and point masses become as frequent as in training.
 
-Dropout, an early end of training and what was learned by heart leave such odds a little off in the mean, and so does
-reading one's own output in place of data; no single step shows it, and every length and every share of zeros does. So
-when all else is learned, sequences are generated, and the biases of these odds are moved until there are as many ends
-along each stretch of positions, missing values and repeated ones as there were in training (the intercept of Platt
-1999, "Probabilistic outputs for support vector machines", on the model's own output).
+Dropout, early stopping, overfitting and reading its own output leave the network's logits a little off in the mean. No
+single step shows it, but every length and every share of zeros does. So after training Unspool generates sequences for
+training inputs, and moves the biases of these logits until the sequences end, miss values and repeat values as often as
+those of training (the intercept of Platt 1999, "Probabilistic outputs for support vector machines", on the model's own
+output). Nothing else moves.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -15,37 +16,61 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from unspool.encoding.codec import Codec
+from unspool.encoding.encoded import Encoded
 from unspool.generation.sampler import SampleRequest, sample_sequences
+from unspool.generation.support import with_support
 from unspool.network.decoder import Net
 from unspool.network.distributions.base import Distribution
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.point_masses import PointMasses
+from unspool.network.distributions.rules import PLAIN
 from unspool.network.survival import LifeTable, count_ends
 
-MAX_SEQUENCES, MAX_CALIBRATION_STEPS, MAX_CALIBRATION_NUMBERS = 4_096, 2**17, 2**26
-"""Sequences, steps and parameters of all their distributions that are generated at the most, about, to look at them."""
+MAX_CALIBRATION_SEQUENCES, MAX_CALIBRATION_STEPS, MAX_CALIBRATION_PARAMETERS = 4_096, 2**17, 2**26
+"""Sequences, steps and parameters of distributions that a round generates at the most, about."""
 MIN_TRAINING_ENDS, MIN_GENERATED_ENDS = 20, 100
-"""Ends, in training and expected in what is made, that a stretch of positions has at least to be matched by itself."""
+"""Ends, in training and expected in a round, from which on a stretch of positions has a shift of its own."""
 CALIBRATION_ROUNDS, DAMPING = 4, 0.7
-"""How often, and how far shares are moved at once: what is read again makes more of a move than it was."""
-HALF_MOVE_COUNT = 20
-"""Outcomes of which half a move is made."""
+"""Rounds, and how much of a shift of shares a round makes: what is read again amplifies a shift."""
+HALF_SHIFT_COUNT = 20
+"""Outcomes of which half a shift is made: fewer say less."""
+FIRST_CALIBRATION_ROW = 2**31
+"""The row whose uniforms the first calibration sequence draws. Rows of a user are counted from 0 and have smaller
+numbers, so that no seed gives a user the uniforms that calibration has seen."""
+
+
+def calibrate(net: Net, codec: Codec, training: Encoded, bases: Mapping[str, NDArray[np.float64]], seed: int) -> Net:
+    """The network with biases under which what it generates has the lengths and shares of the training sequences.
+
+    Args:
+        net: trained.
+        codec: the fitted columns.
+        training: the training sequences.
+        bases: by name, (N,) their values before step 0, where the codec has them.
+        seed: of the fit.
+    """
+    if net.stop is None and not any(isinstance(dist, (WithMissing, PointMasses)) for dist in net.shape.distributions):
+        return net
+    rows, samples = calibration_rows(training.lengths, len(net.outputs.b))
+    inputs = tuple(column[rows] for column in training.inputs)
+    length = codec.longest if codec.shortest == codec.longest else None
+    request = SampleRequest(inputs, samples, seed, PLAIN, length, 2 * codec.longest, first_row=FIRST_CALIBRATION_ROW)
+    request = with_support(request, codec, {name: values[rows] for name, values in bases.items()}, len(rows))
+    return match_marginals(net, request, training.lengths, training.steps)
 
 
 def calibration_rows(lengths: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], int]:
-    """Examples, an even share, from whose inputs sequences are made to look at them, and how many from each.
+    """An even subsample of the training sequences whose inputs are calibrated on, and the sequences for each of them.
 
     Args:
-        lengths: (N,) of all examples.
+        lengths: (N,) of the training sequences.
         width: parameters of all distributions.
     """
-    most = int(
-        min(
-            MAX_SEQUENCES, max(1, min(MAX_CALIBRATION_STEPS, MAX_CALIBRATION_NUMBERS // width) // max(1, lengths.max()))
-        )
-    )
-    rows = np.linspace(0, len(lengths) - 1, min(most, len(lengths))).round().astype(np.int64)
-    return rows, max(1, most // len(rows))
+    steps = min(MAX_CALIBRATION_STEPS, MAX_CALIBRATION_PARAMETERS // width)
+    count = min(MAX_CALIBRATION_SEQUENCES, max(1, steps // max(1, int(lengths.max()))))
+    rows = np.linspace(0, len(lengths) - 1, min(count, len(lengths))).round().astype(np.int64)
+    return rows, max(1, count // len(rows))
 
 
 def match_marginals(
@@ -55,81 +80,88 @@ def match_marginals(
 
     Args:
         net: trained.
-        request: what to generate.
+        request: what a round generates.
         lengths: (N,) of training.
-        values: per field, (S, ...) of all its steps, on the network's axis.
+        values: per field, (S, ...) of all training steps, on the network's axis.
     """
-    if net.stop is None and not any(isinstance(dist, (WithMissing, PointMasses)) for dist in net.shape.distributions):
-        return net
     for _ in range(CALIBRATION_ROUNDS):
-        made, offsets, ended = sample_sequences(net, request)
+        generated, offsets, ended = sample_sequences(net, request)
         if net.stop is not None:
             shift = hazard_shift(lengths, np.diff(offsets), ended, net.shape.positions)
             net = eqx.tree_at(lambda net: net.stop[1], net, net.stop[1] + jnp.asarray(shift, jnp.float32))
-        parts = [logit_shift(*each) for each in zip(net.shape.distributions, values, made, strict=True)]
-        moved = net.outputs.b + DAMPING * jnp.asarray(np.concatenate(parts), jnp.float32)
-        net = eqx.tree_at(lambda net: net.outputs.b, net, moved)
+        shifts = [logit_shift(*each) for each in zip(net.shape.distributions, values, generated, strict=True)]
+        bias = net.outputs.b + DAMPING * jnp.asarray(np.concatenate(shifts), jnp.float32)
+        net = eqx.tree_at(lambda net: net.outputs.b, net, bias)
     return net
 
 
 def hazard_shift(
-    lengths: NDArray[np.int64], made: NDArray[np.int64], ended: NDArray[np.bool_], positions: int
+    lengths: NDArray[np.int64], generated: NDArray[np.int64], ended: NDArray[np.bool_], positions: int
 ) -> Float[NDArray[np.float64], " P"]:
-    """By position, what the logit of stopping lacks: the same along stretches of positions in which enough end."""
-    found, own = count_ends(lengths, np.ones(len(lengths), bool), positions), count_ends(made, ended, positions)
-    scale = len(made) / len(lengths)
-    real = LifeTable(scale * found.reached, scale * found.ended)  # of as many as are made, so that both are drawn alike
-    full = found.ended * min(1 / MIN_TRAINING_ENDS, scale / MIN_GENERATED_ENDS)
+    """By position, what the logit of stopping lacks: the same along stretches of positions in which enough end.
+
+    Args:
+        lengths: (N,) of training.
+        generated: (M,) lengths that were generated.
+        ended: (M,) whether they ended by themselves, or were cut.
+        positions: P.
+    """
+    training = count_ends(lengths, np.ones(len(lengths), bool), positions)
+    scale = len(generated) / len(lengths)
+    wanted = LifeTable(scale * training.reached, scale * training.ended)  # of equal counts both are smoothed alike
+    full = training.ended * min(1 / MIN_TRAINING_ENDS, scale / MIN_GENERATED_ENDS)
     known = np.arange(positions) <= lengths.max()
     stretch = np.floor(np.minimum(np.cumsum(full) - full, max(1.0, full.sum()) - 1)).astype(np.int64)
     stretch = np.minimum(stretch, stretch[known].max())  # past the longest, the shift of the last ones
-    return (log_odds(real, stretch, known) - log_odds(own, stretch, known))[stretch]
+    found = count_ends(generated, ended, positions)
+    return (log_odds(wanted, stretch, known) - log_odds(found, stretch, known))[stretch]
 
 
-def logit_shift(dist: Distribution, real: NDArray[Any], made: NDArray[Any]) -> Float[NDArray[np.float64], " P"]:
-    """What the parameters of a distribution lack for as many missing values, and as many of each that repeats.
+def logit_shift(
+    dist: Distribution, training: NDArray[Any], generated: NDArray[Any]
+) -> Float[NDArray[np.float64], " P"]:
+    """What the parameters of a distribution lack for as many missing values, and as many of each point mass.
 
     Args:
         dist: of the field.
-        real: values of training.
-        made: generated ones.
+        training: its values in training.
+        generated: its generated values.
 
     Examples:
         >>> from unspool.network.distributions.normal import Normal
-        >>> real, made = np.array([np.nan] * 50 + [0.0] * 50), np.array([np.nan] * 20 + [0.0] * 80)
-        >>> logit_shift(WithMissing(Normal()), real, made).round(1).tolist()
+        >>> training, generated = (np.array([np.nan] * n + [0.0] * (100 - n)) for n in (50, 20))
+        >>> logit_shift(WithMissing(Normal()), training, generated).round(1).tolist()
         [0.8, 0.0, 0.0]
     """
-    sides = (real, made)
-    if not len(real) or not len(made):
+    if not len(training) or not len(generated):
         return np.zeros(dist.num_params)
     if isinstance(dist, WithMissing):
-        gone = [np.isnan(side).reshape(len(side), -1).any(1) for side in sides]
-        there, lost = log_ratio(*(np.array([(~mask).sum(), mask.sum()]) for mask in gone))
-        inside = logit_shift(dist.of, *(side[~mask] for side, mask in zip(sides, gone, strict=True)))
-        return np.concatenate([[lost - there], inside])
+        missing = [np.isnan(values).reshape(len(values), -1).any(1) for values in (training, generated)]
+        present, absent = log_ratio(*(np.array([(~mask).sum(), mask.sum()]) for mask in missing))
+        inside = logit_shift(dist.of, training[~missing[0]], generated[~missing[1]])
+        return np.concatenate([[absent - present], inside])
     if isinstance(dist, PointMasses):
-        same = [np.asarray(dist.which(jnp.asarray(side, jnp.float32))) for side in sides]
-        own = log_ratio(*(np.concatenate([[(~one.any(1)).sum()], one.sum(0)]) for one in same))
+        same = [np.asarray(dist.which(jnp.asarray(values, jnp.float32))) for values in (training, generated)]
+        own = log_ratio(*(np.concatenate([[(~mask.any(1)).sum()], mask.sum(0)]) for mask in same))
         return np.concatenate([own, np.zeros(dist.of.num_params)])
     return np.zeros(dist.num_params)
 
 
-def log_ratio(real: NDArray[np.int64], made: NDArray[np.int64]) -> Float[NDArray[np.float64], " K"]:
+def log_ratio(training: NDArray[np.int64], generated: NDArray[np.int64]) -> Float[NDArray[np.float64], " K"]:
     """What the logits of some outcomes lack, less where few were seen.
 
     Args:
-        real: (K,) how many there were.
-        made: (K,) how many were generated.
+        training: (K,) counts in training.
+        generated: (K,) generated counts.
     """
-    scale = made.sum() / real.sum()
-    few = np.minimum(real, made) / (np.minimum(real, made) + HALF_MOVE_COUNT)
-    return few * np.log((scale * real + 0.5) / (made + 0.5))
+    scale = generated.sum() / training.sum()
+    fewest = np.minimum(training, generated)
+    return fewest / (fewest + HALF_SHIFT_COUNT) * np.log((scale * training + 0.5) / (generated + 0.5))
 
 
 def log_odds(
     counts: LifeTable, stretch: NDArray[np.int64], known: NDArray[np.bool_]
 ) -> Float[NDArray[np.float64], " K"]:
-    """Log-odds of ending along each stretch of positions, drawn to even ones by half an end: they are finite."""
+    """Log-odds of ending along each stretch of positions, with half an end added on both sides: they are finite."""
     reached, ended = (np.bincount(stretch[known], part[known]) for part in counts)
     return np.log((ended + 0.5) / (reached - ended + 0.5))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from unspool.network.cumulative import CumulativeRule
 from unspool.network.decoder import DecoderState, Feedback, Net, Precomputed
-from unspool.network.distributions.base import Distribution, Event, Support, over_members
+from unspool.network.distributions.base import Distribution, EventShape, Support, over_members
 from unspool.network.distributions.categorical import Bernoulli
 from unspool.network.distributions.rules import Rule
 from unspool.network.lstm import State
@@ -273,7 +273,7 @@ def sample_field(
     if given is not None:
         support = conditioned(dist, support, given)
     value = dist.sample(params, uniforms, rule, support)
-    if support is not None and dist.event == Event():
+    if support is not None and dist.event_shape == EventShape():
         value = support.clip(value)
     if given is None or given.table is not None:
         return value
@@ -312,7 +312,7 @@ def conditioned(dist: Distribution, support: Support | None, given: ObservedValu
         if support is not None:  # but for values that are given as a whole: a prefix need not be what is allowed
             fits &= support.symbols | given.where.all(-1, keepdims=True)
         return Support(symbols=fits)
-    if dist.event.members is not None:
+    if dist.event_shape.members is not None:
         low = jnp.where(given.where, given.value, -1.0 if support is None else support.low)
         high = jnp.where(given.where, given.value, 1.0 if support is None else support.high)
         return Support(low, high, present=(given.where & ~jnp.isnan(given.value)).any(-1))

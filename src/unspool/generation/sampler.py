@@ -8,20 +8,14 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.pins import Observed
+from unspool.constraints.base import Observed
 from unspool.encoding.columns import Origins
 from unspool.errors import OptionError
-from unspool.generation.sample_step import (
-    STREAM_STEPS,
-    ObservedSteps,
-    SequenceIds,
-    Supports,
-    advance,
-    launch,
-)
+from unspool.generation.sample_step import STREAM_STEPS, ObservedSteps, SequenceIds, Supports, advance, launch
 from unspool.network.decoder import Net
 from unspool.network.distributions.base import Distribution, Support, innermost
 from unspool.network.distributions.normal import Point
@@ -31,11 +25,11 @@ from unspool.runtime.devices import available, device_lock, put_on_devices
 from unspool.runtime.threefry import seed_words
 
 TILE_ROWS = 1024
-"""Rows of one batch at the most."""
+"""ObservedRows of one batch at the most."""
 MAX_DISPATCH_STEPS = 4096
 """Steps of one dispatch at the most. They are a power of two, so that few lengths are compiled."""
 MIN_WORK_PER_DEVICE = 2048
-"""Rows times hidden units that are worth a device."""
+"""ObservedRows times hidden units that are worth a device."""
 
 
 class Chunk(NamedTuple):
@@ -83,6 +77,18 @@ class SampleRequest(NamedTuple):
         return net.stop is not None and self.length is None
 
 
+def rule_of(sampling: Sampling) -> Rule:
+    """The rule that options of sampling describe."""
+    number = lambda value, dtype: None if value is None else jnp.asarray(value, dtype)  # noqa: E731
+    return Rule(
+        sampling.greedy,
+        None if sampling.temperature == 1.0 else number(sampling.temperature, jnp.float32),
+        number(sampling.top_k, jnp.int32),
+        number(sampling.top_p, jnp.float32),
+        number(sampling.min_p, jnp.float32),
+    )
+
+
 def check_sampling(sampling: Sampling, net: Net) -> None:
     """Refuse a rule that no field of this model can take.
 
@@ -90,7 +96,7 @@ def check_sampling(sampling: Sampling, net: Net) -> None:
         OptionError: it names the option.
     """
     distributions = net.shape.distributions
-    if sampling.top_k is not None and all(dist.event.symbols is None for dist in distributions):
+    if sampling.top_k is not None and all(dist.event_shape.symbols is None for dist in distributions):
         hint = "Use top_p, min_p or temperature, which act on numbers too."
         location = f"Sampling(top_k={sampling.top_k})"
         raise OptionError(location, "a field of categories to choose from", "numbers only", hint)
@@ -203,5 +209,5 @@ def to_single_precision(values: NDArray[Any]) -> NDArray[Any]:
 
 def _no_values(dist: Distribution) -> NDArray[Any]:
     """No values at all of a distribution, of the right type and shape."""
-    symbols, members = dist.event
+    symbols, members = dist.event_shape
     return np.zeros((0, *([] if members is None else [members])), np.float32 if symbols is None else np.int32)

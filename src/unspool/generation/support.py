@@ -5,9 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import Allowed
+from unspool.constraints.base import Allowed, Observed
 from unspool.constraints.fields import constraints_of
-from unspool.constraints.pins import Observed
 from unspool.encoding.codec import Codec
 from unspool.generation.sampler import SampleRequest
 from unspool.network.distributions.base import Support

@@ -15,7 +15,7 @@ from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS, NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.network.cumulative import CumulativeRule
 from unspool.network.decoder import Architecture
-from unspool.network.distributions.base import Distribution, Event, NumberDistribution
+from unspool.network.distributions.base import Distribution, EventShape, NumberDistribution
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.discretized import Discretized
 from unspool.network.distributions.grid import Grid, SupportPoints
@@ -100,9 +100,11 @@ def number_distribution(name: str, column: NumericEncoder, *, constant_mean: boo
     return PointMasses(dist, tuple(column.point_mass_positions), column.mass) if column.point_masses else dist
 
 
-def _input_event(column: InputColumn) -> Event:
+def _input_event(column: InputColumn) -> EventShape:
     """What one value of an input is."""
-    return Event(symbols=column.num_symbols) if column.num_symbols is not None else Event(members=column.width)
+    return (
+        EventShape(symbols=column.num_symbols) if column.num_symbols is not None else EventShape(members=column.width)
+    )
 
 
 def _cumulative_rule(column: StepColumn) -> CumulativeRule | None:

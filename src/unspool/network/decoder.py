@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from unspool.network.cumulative import CumulativeRule
-from unspool.network.distributions.base import Distribution, Event
+from unspool.network.distributions.base import Distribution, EventShape
 from unspool.network.distributions.categorical import Bernoulli
 from unspool.network.embeddings import Embedding, Feed, RealEmbedding, SymbolEmbedding, initial_weights
 from unspool.network.lstm import Cell, Gathered, Mask, State, activate, lecun_normal, split_gates, step, unroll
@@ -43,7 +43,7 @@ class Architecture:
             generated.
     """
 
-    inputs: tuple[Event, ...]
+    inputs: tuple[EventShape, ...]
     distributions: tuple[Distribution, ...]
     positions: int
     size: int
@@ -161,7 +161,7 @@ class Net(eqx.Module):
     def __init__(self, rng: np.random.Generator, shape: Architecture) -> None:
         H, options, Q = shape.size, shape.options, shape.num_params
 
-        def embed(event: Event, features: int) -> Embedding:
+        def embed(event: EventShape, features: int) -> Embedding:
             if event.symbols is not None:
                 return SymbolEmbedding(rng, event.symbols, shape.embedding)
             return RealEmbedding(rng, event.members or 1, features)
@@ -173,7 +173,7 @@ class Net(eqx.Module):
         self.initial = tuple(lecun_normal(rng, H, 4 * H) for _ in range(options.layers))
         self.initial_bias = tuple(jnp.zeros(4 * H) for _ in range(options.layers))
         self.start = jnp.zeros(4 * H + Q)
-        self.steps = tuple(embed(dist.event, STEP_FEATURES) for dist in shape.distributions)
+        self.steps = tuple(embed(dist.event_shape, STEP_FEATURES) for dist in shape.distributions)
         self.feedback = tuple(
             jnp.pad(initial_weights(rng, e, 4 * H) / len(self.steps) ** 0.5, ((0, 0), (0, Q))) for e in self.steps
         )
@@ -351,5 +351,5 @@ class Net(eqx.Module):
 
     def _rows(self, field: int, value: Array) -> Array:
         """A field's values as its embedding takes them: single numbers get an axis of one."""
-        event = self.shape.distributions[field].event
-        return value[..., None] if event == Event() else value
+        event = self.shape.distributions[field].event_shape
+        return value[..., None] if event == EventShape() else value

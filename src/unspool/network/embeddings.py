@@ -42,7 +42,7 @@ class Feed(eqx.Module):
         """The same of whole sequences, time first; gathered in the loop where that saves writing them down."""
 
 
-class Table(Feed):
+class FoldedTable(Feed):
     """Rows to gather: `E @ W`, computed once for V symbols rather than once for every step."""
 
     rows: Float[Array, "V Z"]
@@ -90,11 +90,11 @@ class SymbolEmbedding(Embedding):
 
     def embed(self, values: Array) -> Float[Array, "..."]:
         """Rows of the symbols, or the expected row of a distribution over them."""
-        return Table(self.rows)(values)
+        return FoldedTable(self.rows)(values)
 
     def fold(self, weights: Float[Array, "D Z"], count: int) -> Feed:
         """Fold where that is fewer rows than to multiply each value's."""
-        return Table(self.rows @ weights) if self.rows.shape[0] <= count else Product(self, weights)
+        return FoldedTable(self.rows @ weights) if self.rows.shape[0] <= count else Product(self, weights)
 
 
 class RealEmbedding(Embedding):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from unspool.network.decoder import DecoderState, Masks, Net, Precomputed
-from unspool.network.distributions.base import Event
+from unspool.network.distributions.base import EventShape
 from unspool.network.outputs import DecoderOutput
 
 
@@ -69,7 +69,7 @@ def free_running(
         context = net.step_context(output)
         for j, dist in enumerate(net.shape.distributions):
             params = net.params(context, j)
-            soft = u is None or dist.event != Event()
+            soft = u is None or dist.event_shape != EventShape()
             generated += (dist.mean(params) if soft else dist.sample(params, u[:, net.shape.uniforms_of(j)]),)  # type: ignore[index]
             context = net.condition_on(ready, context, j, generated[j])
         feedback = jax.tree.map(

@@ -101,10 +101,10 @@ def unroll(
         c0: initial cell state.
         mask: variational dropout of the recurrence, the same at every step, already divided by the keep rate.
     """
-    return forward(R, x, constant, h0, c0, mask)[0]
+    return unroll_forward(R, x, constant, h0, c0, mask)[0]
 
 
-def forward(R, x, constant, h0, c0, mask):  # type: ignore[no-untyped-def]  # noqa: D103
+def unroll_forward(R, x, constant, h0, c0, mask):  # type: ignore[no-untyped-def]  # noqa: D103
     masked = (lambda h: h) if mask is None else (lambda h: h * mask)
 
     def advance(state: State, now: tuple[Array, ...]) -> tuple[State, tuple[Array, Array, Array]]:
@@ -117,7 +117,7 @@ def forward(R, x, constant, h0, c0, mask):  # type: ignore[no-untyped-def]  # no
     return (hs, last.c), (R, x, h0, hs, before, last.c, gates, mask)
 
 
-def backward(saved, cotangents):  # type: ignore[no-untyped-def]  # noqa: D103
+def unroll_backward(saved, cotangents):  # type: ignore[no-untyped-def]  # noqa: D103
     R, x, h0, hs, before, last_c, gates, mask = saved
     dhs, dc_last = cotangents
     masked = (lambda h: h) if mask is None else (lambda h: h * mask)
@@ -146,7 +146,7 @@ def backward(saved, cotangents):  # type: ignore[no-untyped-def]  # noqa: D103
     return dR, dx, dconstant, dh0, dc0, None if mask is None else jnp.zeros_like(mask)
 
 
-unroll.defvjp(forward, backward)
+unroll.defvjp(unroll_forward, unroll_backward)
 
 
 def orthogonal_recurrence(rng: np.random.Generator, size: int) -> Float[Array, "H Z"]:

@@ -26,40 +26,42 @@ def figure(width: float, height: float) -> "Figure":
         MissingExtra: matplotlib is not installed.
     """
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ImportError:
         raise MissingExtra("plot", "the package matplotlib", "none", "pip install 'unspool[plot]'") from None
-    return Figure((width, height), dpi=150, facecolor="white")  # not pyplot's, which would keep it for ever
+    from unspool.plots.notebook import NotebookFigure
+
+    return NotebookFigure((width, height), dpi=150, facecolor="white")  # not pyplot's, which would keep it for ever
 
 
-def save(drawn: "Figure", path: str | os.PathLike[str]) -> None:
+def save(picture: "Figure", path: str | os.PathLike[str]) -> None:
     """Write a figure, whole or not at all.
 
     Raises:
         OptionError: a name that says no kind of picture.
-        FileError: the place can't be written to.
+        FileError: the file can't be written.
     """
     kind = suffix(path, PICTURES)[1:]
     undated: Any = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     with atomic(path) as file, warnings.catch_warnings():
-        # Text may be in any script, and no font has them all: a box is drawn for what is missing.
+        # Text may be in any script, and no font has them all: matplotlib draws a box for a missing glyph.
         warnings.filterwarnings("ignore", "Glyph .* missing from")
-        drawn.savefig(file, format=kind, metadata=undated)
+        picture.savefig(file, format=kind, metadata=undated)
 
 
-def plain(text: str, most: int) -> str:
+def one_line(text: str, max_length: int) -> str:
     """A text in one line of at most so many characters.
 
     Examples:
-        >>> plain("two" + chr(10) + "lines", 8)
+        >>> one_line("two" + chr(10) + "lines", 8)
         'two↵lin…'
     """
     line = text.replace("\r\n", "\n").translate({10: "↵", 13: "↵", 9: "→"})
     line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
-    return line if len(line) <= most else line[: most - 1] + "…"
+    return line if len(line) <= max_length else line[: max_length - 1] + "…"
 
 
-def dress(axes: "Axes") -> None:
+def style_axes(axes: "Axes") -> None:
     """Frame and ticks that step back behind the data."""
     from matplotlib.ticker import MaxNLocator
 
@@ -71,8 +73,8 @@ def dress(axes: "Axes") -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def caption(drawn: "Figure", title: str, below: str) -> None:
+def caption(picture: "Figure", title: str, note: str) -> None:
     """A title at the upper left and a note at the lower left, both outside of the panels."""
-    drawn.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK, parse_math=False)
-    if below:
-        drawn.supxlabel(below, x=0.01, ha="left", fontsize=8, color=MUTED, parse_math=False)
+    picture.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK, parse_math=False)
+    if note:
+        picture.supxlabel(note, x=0.01, ha="left", fontsize=8, color=MUTED, parse_math=False)

@@ -1,4 +1,4 @@
-"""Panels over steps: numbers as a fan of quantiles with a few paths, categories as stacked shares."""
+"""Panels over steps: numbers as a fan of quantiles with a few paths, categories as stacked shares, flags as lines."""
 
 import itertools
 import math
@@ -8,98 +8,138 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.plots.canvas import BLUE, COLOURS, INK, LINE, MUTED, VERMILION, dress, plain
+from unspool.plots.canvas import BLUE, COLOURS, INK, LINE, MUTED, VERMILION, one_line, style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST = 12
+MAX_PANELS = 12
 """Panels of one figure."""
+MAX_COLUMNS = 4
+"""Panels side by side."""
 BANDS = ((0.95, "#d6e6f2"), (0.80, "#a6cae3"), (0.50, "#6da8d0"))
 """Central shares of the samples, the widest first, and their colours."""
-ENOUGH = 8
-"""Sequences without which quantiles would say nothing: below that, the paths themselves are drawn."""
-PATHS = 4
-SHARES = 6
+MEDIAN = "#003f66"
+MIN_SEQUENCES_FOR_BANDS = 8
+"""Below this number quantiles would say nothing, and the panel shows the sequences themselves."""
+PATHS_IN_FAN = 4
+"""Single sequences drawn over the bands."""
+MAX_CATEGORIES = 6
 """Categories with a colour of their own; the rest are drawn as one."""
+MIN_SHARE_OF_SCALE = 0.1
+"""Share of a common scale that the values of a panel must cover, for panels to have one."""
+MAX_LEGEND_NAME = 20
+"""Characters of a name in a legend."""
 
 
 def layout(rows: int, fields: int) -> tuple[list[tuple[int, int]], int]:
     """Which (input row, field) gets a panel, in reading order, and the columns of the grid."""
-    wanted = [(row, field) for row in range(rows) for field in range(fields)][:MOST]
-    if rows > 1 and 1 < fields <= 4:
-        wanted = wanted[: MOST // fields * fields]
-        return wanted, fields
-    columns = {1: 1, 2: 2, 3: 3, 4: 2}.get(len(wanted), 3 if len(wanted) <= 9 else 4)
-    return wanted, columns
+    panels = [(row, field) for row in range(rows) for field in range(fields)]
+    if rows > 1 and 1 < fields <= MAX_COLUMNS:  # a row of panels for each input
+        return panels[: MAX_PANELS // fields * fields], fields
+    if 1 < rows < MAX_COLUMNS < fields:  # a column of panels for each input
+        return sorted(panels, key=lambda panel: panel[::-1])[: MAX_PANELS // rows * rows], rows
+    panels = panels[:MAX_PANELS]
+    columns = {1: 1, 2: 2, 3: 3, 4: 2}.get(len(panels), 3 if len(panels) <= 9 else MAX_COLUMNS)
+    return panels, columns
 
 
-def grid_of(drawn: "Figure", count: int, columns: int) -> list["Axes"]:
-    """So many axes, row by row; the places left over stay empty."""
-    grid = drawn.add_gridspec(math.ceil(count / columns), columns)
-    made = [drawn.add_subplot(grid[location // columns, location % columns]) for location in range(count)]
-    for location, axes in enumerate(made):
-        dress(axes)
-        if location + columns >= count:
+def add_panels(picture: "Figure", count: int, columns: int) -> list["Axes"]:
+    """So many axes, row by row; the rest of the grid stays empty."""
+    grid = picture.add_gridspec(math.ceil(count / columns), columns)
+    panels = [picture.add_subplot(grid[k // columns, k % columns]) for k in range(count)]
+    for k, axes in enumerate(panels):
+        style_axes(axes)
+        if k + columns >= count:
             axes.set_xlabel("step", fontsize=9, color=MUTED)
-    return made
+    return panels
 
 
-def matrix(values: NDArray[Any], offsets: NDArray[np.int64], fill: Any) -> NDArray[Any]:
+def padded(values: NDArray[Any], offsets: NDArray[np.int64], fill: Any) -> NDArray[Any]:
     """(N, T) values of N sequences side by side, `fill` where a sequence has ended."""
     lengths = np.diff(offsets)
-    out = np.full(
-        (len(lengths), int(lengths.max(initial=0))), fill, dtype=np.float64 if isinstance(fill, float) else object
-    )
+    kind = np.float64 if isinstance(fill, float) else object
+    out = np.full((len(lengths), int(lengths.max(initial=0))), fill, dtype=kind)
     for k, (start, length) in enumerate(zip(offsets[:-1].tolist(), lengths.tolist(), strict=True)):
         out[k, :length] = values[start : start + length]
     return out
 
 
-def fan(axes: "Axes", values: NDArray[np.float64], first_step: int) -> bool:
+def draw_fan(axes: "Axes", values: NDArray[np.float64], first_step: int) -> bool:
     """Draw (N, T) numbers, NaN where there is none, as a fan; whether there were enough for bands."""
     steps = np.arange(values.shape[1]) + first_step
-    known = np.isfinite(values).sum(0) >= ENOUGH
-    if known.any():
-        # From the first step on without a gap: after it, the few that still run are shown by their paths alone.
-        upto = int(np.argmin(known)) if not known.all() else len(known)
-        part = values[:, :upto]
+    shown = _steps_with_enough(values)
+    if shown:
         for share, colour in BANDS:
-            low, high = np.nanquantile(part, [(1 - share) / 2, (1 + share) / 2], axis=0)
-            axes.fill_between(steps[:upto], low, high, color=colour, linewidth=0)
-        axes.plot(steps[:upto], np.nanmedian(part, axis=0), color="#003f66", linewidth=1.6)
-    few = values[:PATHS] if known.any() else values[:ENOUGH]
-    colour, width = (VERMILION, 0.7) if known.any() else (BLUE, 1.0)
-    dot = "." if values.shape[1] == 1 else None
-    for path in few:
-        axes.plot(steps, path, color=colour, linewidth=width, alpha=0.85, marker=dot)
+            low, high = np.nanquantile(values[:, :shown], [(1 - share) / 2, (1 + share) / 2], axis=0)
+            axes.fill_between(steps[:shown], low, high, color=colour, linewidth=0)
+        axes.plot(steps[:shown], np.nanmedian(values[:, :shown], axis=0), color=MEDIAN, linewidth=1.6)
+    paths = values[: PATHS_IN_FAN if shown else MIN_SEQUENCES_FOR_BANDS]
+    colour, width = (VERMILION, 0.7) if shown else (BLUE, 1.0)
+    marker = "." if values.shape[1] == 1 else None
+    for path in paths:
+        axes.plot(steps, path, color=colour, linewidth=width, alpha=0.85, marker=marker)
     axes.margins(x=0.01)
-    return bool(known.any())
+    return bool(shown)
 
 
-def ranked(values: NDArray[Any]) -> list[str]:
+def share_scale(group: list["Axes"]) -> None:
+    """Give panels of one field the same scale, unless one of them would be flat on it."""
+    limits = [axes.get_ylim() for axes in group]
+    low, high = min(a for a, _ in limits), max(b for _, b in limits)
+    if all(b - a >= MIN_SHARE_OF_SCALE * (high - low) for a, b in limits):
+        for axes in group:
+            axes.set_ylim(low, high)
+
+
+def _steps_with_enough(values: NDArray[np.float64]) -> int:
+    """Steps from the first on, without a gap, at which enough sequences have a value."""
+    enough = np.isfinite(values).sum(0) >= MIN_SEQUENCES_FOR_BANDS
+    return len(enough) if enough.all() else int(np.argmin(enough))
+
+
+def frequent_categories(values: NDArray[Any]) -> list[str]:
     """The categories that get a colour of their own, the most frequent first; the same for all inputs."""
-    return [name for name, _ in Counter(map(name_of, values.tolist())).most_common(SHARES)]
+    return [name for name, _ in Counter(map(category_name, values.tolist())).most_common(MAX_CATEGORIES)]
 
 
-def name_of(value: Any) -> str:
+def category_name(value: Any) -> str:
     """A category as a legend shows it."""
     return "missing" if value is None else str(value)
 
 
-def shares(axes: "Axes", values: NDArray[Any], names: list[str], ended: object) -> None:
+def draw_shares(axes: "Axes", values: NDArray[Any], names: list[str], ended: object) -> None:
     """Draw (N, T) categories, `ended` where there is none, as stacked shares of the sequences still running."""
-    columns = [[name_of(value) for value in column if value is not ended] for column in values.T.tolist()]
-    if len(values) >= ENOUGH:
-        columns = list(itertools.takewhile(lambda column: len(column) >= ENOUGH, columns))
+    columns = [[category_name(value) for value in column if value is not ended] for column in values.T.tolist()]
+    if len(values) >= MIN_SEQUENCES_FOR_BANDS:
+        columns = list(itertools.takewhile(lambda column: len(column) >= MIN_SEQUENCES_FOR_BANDS, columns))
     portions = np.array([[column.count(name) / len(column) for column in columns] for name in names])
     steps, bottom = np.arange(len(columns)) + 1, np.zeros(len(columns))
     for portion, name, colour in zip(portions, names, COLOURS, strict=False):
-        axes.bar(steps, portion, width=1.0, bottom=bottom, color=colour, linewidth=0, label=plain(name, 14))
+        label = one_line(name, MAX_LEGEND_NAME)
+        axes.bar(steps, portion, width=1.0, bottom=bottom, color=colour, linewidth=0, label=label)
         bottom = bottom + portion
     if bottom.min(initial=1.0) < 1 - 1e-9:
         axes.bar(steps, 1 - bottom, width=1.0, bottom=bottom, color="#bbbbbb", linewidth=0, label="others")
+    _finish_shares(axes)
+
+
+def draw_members(axes: "Axes", members: dict[str, NDArray[np.float64]]) -> None:
+    """Draw (N, T) members of a block of flags, 1 for yes and NaN where there is none, as a line of shares each."""
+    frequent = sorted(members, key=lambda name: -float(np.nansum(members[name])))[:MAX_CATEGORIES]
+    for name, colour in reversed([*zip(frequent, COLOURS, strict=False)]):
+        values = members[name]
+        shown = _steps_with_enough(values) if len(values) >= MIN_SEQUENCES_FOR_BANDS else values.shape[1]
+        known = np.isfinite(values[:, :shown]).sum(0)
+        share = np.nansum(values[:, :shown], axis=0) / np.where(known, known, np.nan)
+        label = one_line(name, MAX_LEGEND_NAME)
+        axes.plot(np.arange(shown) + 1, share, color=colour, linewidth=1.4, label=label)
+    _finish_shares(axes)
+
+
+def _finish_shares(axes: "Axes") -> None:
+    """Per cents on the axis, and a legend beside the panel, from the uppermost share down."""
     axes.set_ylim(0, 1)
     axes.margins(x=0)
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
@@ -112,15 +152,19 @@ def shares(axes: "Axes", values: NDArray[Any], names: list[str], ended: object) 
         text.set_parse_math(False)
 
 
-def key(drawn: "Figure") -> None:
+FAN_LEGEND_WIDTH = 4.1
+"""Inches that the legend of a fan takes."""
+
+
+def fan_legend(picture: "Figure") -> None:
     """What the parts of a fan are, once for all panels."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     handles: list[Any] = [Patch(color=colour, label=f"{share:.0%}") for share, colour in reversed(BANDS)]
-    handles += [Line2D([], [], color="#003f66", linewidth=1.6, label="median")]
+    handles += [Line2D([], [], color=MEDIAN, linewidth=1.6, label="median")]
     handles += [Line2D([], [], color=VERMILION, linewidth=0.8, label="single sequences")]
-    drawn.legend(
+    picture.legend(
         handles=handles, loc="outside lower right", ncols=len(handles), fontsize=8, frameon=False, handlelength=1.4,
         columnspacing=1.2, labelcolor=MUTED, edgecolor=LINE,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from unspool.evaluation.section import Cell, Column, Measured, Table
+from unspool.evaluation.document import Heading, Measured, ReportTable, TableCell
 
 DASH = "–"
 
@@ -21,7 +21,7 @@ class Shown(NamedTuple):
     best: bool
 
 
-def shown(table: Table) -> list[list[Shown]]:
+def shown(table: ReportTable) -> list[list[Shown]]:
     """All cells of a table, rows of columns."""
     best = _best(table)
     return [
@@ -33,7 +33,7 @@ def shown(table: Table) -> list[list[Shown]]:
     ]
 
 
-def _words(cell: Cell, column: Column) -> tuple[str, str]:
+def _words(cell: TableCell, column: Heading) -> tuple[str, str]:
     if isinstance(cell, Measured):
         error = "" if cell.error is None else f"± {_number(cell.error, column).rstrip(' %')}"
         return (DASH, "") if cell.value is None else (_number(cell.value, column), error)
@@ -42,7 +42,7 @@ def _words(cell: Cell, column: Column) -> tuple[str, str]:
     return (cell if isinstance(cell, str) else _number(cell, column)), ""
 
 
-def _number(value: float, column: Column) -> str:
+def _number(value: float, column: Heading) -> str:
     """A number with the digits of its column; a minus is a minus sign, and nothing is minus zero."""
     if column.form == "percent":
         text = f"{100 * value:,.{column.digits}f} %"
@@ -58,7 +58,7 @@ def _number(value: float, column: Column) -> str:
     return text[1:] if text.startswith("−") and not any(digit in text for digit in "123456789") else text
 
 
-def _best(table: Table) -> set[tuple[int, int]]:
+def _best(table: ReportTable) -> set[tuple[int, int]]:
     """The positions of the best figures among at least two, in their column or in their row."""
     groups: dict[int, list[tuple[float, tuple[int, int]]]] = {}
     for i, row in enumerate(table.rows):

@@ -1,39 +1,51 @@
-"""The report: what an evaluation found, as plain data that is shown as text, as JSON, or as one HTML page."""
+"""The report of an evaluation: plain data, shown as text, as JSON, or as one HTML page."""
 
+import html
 import os
 
 import msgspec
 
 from unspool.errors import DataError, OptionError
-from unspool.evaluation.section import Section
+from unspool.evaluation.document import Section
 from unspool.runtime.atomic_files import atomic, suffix
 
 
-class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How good a model is, beside the simplest things that could work. Made by `OneToMany.evaluate`.
+class Figures(dict[str, float | None]):
+    """Figures by `section.name`; a key of version 0.1 is refused with that of today."""
 
-    The same call gives the same report, to the byte. `docs/report.md` says how to read every line.
+    def __missing__(self, key: str) -> float | None:
+        section, _, name = key.partition(".")
+        new = f"{_RENAMED.get(section, section)}.{name}"
+        for old, word in _RENAMED_FIGURES.items():
+            new = new.replace(old, word)
+        raise KeyError(f"{key!r}; since version 0.2.0 it is {new!r}" if new in self else key)
+
+
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How good a model is, beside the simplest baselines. Made by `OneToMany.evaluate`.
+
+    The same call gives the same report, to the byte. `docs/report.md` explains every line.
 
     Args:
         title: what was judged.
-        notes: what one must know of the data before reading on, such as that training saw it.
+        notes: what a reader must know of the data first, such as that training saw it.
         sections: one for every question.
-        observed: what was judged on what, by name, in words.
-        seed: of all that is random.
+        facts: what was judged on what, by name, in words.
+        seed: of all random draws.
         data: the fingerprint of the data that was judged.
-        versions: what the figures may depend on besides.
+        versions: of the packages that the figures may depend on.
 
     Examples:
-        >>> found = Section("nats", "How well does it predict?", "Well.", figures={"nats": 1.5})
+        >>> found = Section("likelihood", "How well does it predict?", "Well.", figures={"nats": 1.5})
         >>> report = Report("model", (), (found,), {"sequences": "12"}, 0, "ab12", {"unspool": "0"})
         >>> report.figures
-        {'nats.nats': 1.5}
+        {'likelihood.nats': 1.5}
     """
 
     title: str
     notes: tuple[str, ...]
     sections: tuple[Section, ...]
-    observed: dict[str, str]
+    facts: dict[str, str]
     seed: int
     data: str
     versions: dict[str, str]
@@ -41,21 +53,25 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __str__(self) -> str:
         from unspool.report.text import as_text
 
-        return as_text(self.title, self.notes, self.sections, self._told)
+        return as_text(self.title, self.notes, self.sections, self._all_facts)
 
     def __repr__(self) -> str:
         return f"Report({self.title!r}: {', '.join(section.name for section in self.sections)})"
 
+    def _repr_html_(self) -> str:
+        """The page in a frame of its own, so that its styles leave the notebook alone."""
+        return f'<iframe srcdoc="{html.escape(self.to_html())}" style="width: 100%; height: 40rem; border: 0"></iframe>'
+
     @property
-    def _told(self) -> dict[str, str]:
-        """The facts with all that makes the report again."""
+    def _all_facts(self) -> dict[str, str]:
+        """The facts, with all that is needed to make the report again."""
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        return {**self.observed, "seed": str(self.seed), "data": f"fingerprint {self.data[:16]}", "versions": versions}
+        return {**self.facts, "seed": str(self.seed), "data": f"fingerprint {self.data[:16]}", "versions": versions}
 
     @property
     def figures(self) -> dict[str, float | None]:
         """The numbers behind all verdicts, as `section.name`."""
-        return {f"{one.name}.{name}": value for one in self.sections for name, value in one.figures.items()}
+        return Figures({f"{one.name}.{name}": value for one in self.sections for name, value in one.figures.items()})
 
     def section(self, name: str) -> Section:
         """The section of that name.
@@ -66,17 +82,18 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for section in self.sections:
             if section.name == name:
                 return section
-        raise OptionError("section", "one of " + ", ".join(one.name for one in self.sections), repr(name))
+        hint = f"Since version 0.2 the section is called {_RENAMED[name]!r}." if name in _RENAMED else ""
+        raise OptionError("section", "one of " + ", ".join(one.name for one in self.sections), repr(name), hint)
 
     def to_json(self) -> str:
-        """All of it as JSON."""
+        """The whole report as JSON."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2).decode()
 
     def to_html(self) -> str:
-        """One page that needs nothing else: styles and pictures are in it. Pictures need the extra `plot`."""
-        from unspool.report.page import as_page
+        """One page that holds its styles and pictures. Pictures need the extra `plot`."""
+        from unspool.report.html import as_page
 
-        return as_page(self.title, self.notes, self.sections, self._told)
+        return as_page(self.title, self.notes, self.sections, self._all_facts)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report, whole or not at all, as the name says: `.html`, `.json` or `.txt`.
@@ -90,6 +107,16 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             file.write(text if text.endswith("\n") else text + "\n")
 
 
+_RENAMED = {"nats": "likelihood", "input": "input_use", "paths": "forecasts", "length": "lengths", "exposure": "drift"}
+_RENAMED_FIGURES = {
+    "rival_nats": "baseline_nats",
+    "misplaced ": "distance from uniform ",
+    ", of the best rival's": ", relative to the best baseline",
+    "rank of length": "mean PIT",
+    "apart ": "distance ",
+    "drawdowns apart": "distance of drawdowns",
+    "flagged": "repeats",
+}
 _FORMATS = {".html": Report.to_html, ".json": Report.to_json, ".txt": Report.__str__}
 
 

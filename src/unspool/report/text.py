@@ -2,35 +2,35 @@
 
 import textwrap
 
-from unspool.evaluation.section import Section, Table
+from unspool.evaluation.document import ReportTable, Section
 from unspool.report.cells import Shown, shown
 
-WIDTH = 100
+LINE_WIDTH = 100
 """Characters of a line of prose."""
-HEADING = 14
+HEADING_WIDTH = 14
 """Characters, about, after which the heading of a column goes on in the next line."""
-LABEL = 44
-"""Characters of the first column before it is cut."""
+MAX_LABEL_WIDTH = 44
+"""Characters of a text in a column; a longer one is cut."""
 
 
-def as_text(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], observed: dict[str, str]) -> str:
-    """All of a report but its pictures; see `unspool.report.report.Report`."""
+def as_text(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], facts: dict[str, str]) -> str:
+    """A report without its pictures; see `unspool.report.report.Report`."""
     lines = [title, "═" * len(title), ""]
-    lines += [line for section in sections if section.made for line in _bullet(section)]
+    lines += [line for section in sections if section.available for line in _bullet(section)]
     for note in notes:
         lines += ["", *_wrapped(note, "! ", "  ")]
-    for section in (section for section in sections if section.made):
+    for section in (section for section in sections if section.available):
         lines += ["", "", section.title, "─" * len(section.title), *_wrapped(section.verdict)]
         for part in section.parts:
-            if isinstance(part, Table):
+            if isinstance(part, ReportTable):
                 lines += ["", *table_lines(part)]
-    absent = [section for section in sections if not section.made]
-    if absent:
+    unavailable = [section for section in sections if not section.available]
+    if unavailable:
         lines += ["", "", "What could not be judged", "────────────────────────"]
-        lines += [line for section in absent for line in _bullet(section)]
-    width = max(map(len, observed))
+        lines += [line for section in unavailable for line in _bullet(section)]
+    width = max(map(len, facts))
     lines += ["", "", "What was judged", "───────────────"]
-    for name, fact in observed.items():
+    for name, fact in facts.items():
         lines += _wrapped(fact, f"{name:<{width}}  ", " " * (width + 2))
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -39,34 +39,35 @@ def _bullet(section: Section) -> list[str]:
     return _wrapped(f"{section.title} {section.verdict}", "• ", "  ")
 
 
-def table_lines(table: Table) -> list[str]:
+def table_lines(table: ReportTable) -> list[str]:
     """A table in lines: title, headings, rows, note. The best figure has a star, own rows have a mark."""
     cells = shown(table)
     columns = [_column(table, cells, j) for j in range(len(table.columns))]
-    distributions = [
-        textwrap.wrap(column.name, max([HEADING, *map(len, column.name.split())])) for column in table.columns
-    ]
-    tall = max(map(len, distributions))
-    widths = [max([*map(len, dist), *map(len, body), 1]) for dist, body in zip(distributions, columns, strict=True)]
+    headings = [textwrap.wrap(one.name, max([HEADING_WIDTH, *map(len, one.name.split())])) for one in table.columns]
+    height = max(map(len, headings))
+    widths = [max([*map(len, head), *map(len, body), 1]) for head, body in zip(headings, columns, strict=True)]
     left = [column.form == "text" for column in table.columns]
 
     def line(parts: list[str], mark: str = " ") -> str:
-        put = [part.ljust(w) if l else part.rjust(w) for part, w, l in zip(parts, widths, left, strict=True)]
-        return f"{mark} " + "   ".join(put)
+        aligned = [part.ljust(w) if l else part.rjust(w) for part, w, l in zip(parts, widths, left, strict=True)]
+        return f"{mark} " + "   ".join(aligned)
 
     lines = _wrapped(table.title, "  ", "  ") if table.title else []
-    padded = [[""] * (tall - len(dist)) + dist for dist in distributions]
-    lines += [line([dist[row] for dist in padded]) for row in range(tall) if any(dist[row] for dist in padded)]
+    padded = [[""] * (height - len(head)) + head for head in headings]
+    lines += [line([head[row] for head in padded]) for row in range(height) if any(head[row] for head in padded)]
     lines.append("  " + "─" * (sum(widths) + 3 * (len(widths) - 1)))
     lines += [line([column[i] for column in columns], "›" if i in table.own else " ") for i in range(len(cells))]
     return [*lines, *(_wrapped(table.note, "  ", "  ") if table.note else [])]
 
 
-def _column(table: Table, cells: list[list[Shown]], j: int) -> list[str]:
+def _column(table: ReportTable, cells: list[list[Shown]], j: int) -> list[str]:
     """The cells of one column as texts of one width, errors below errors and stars below stars."""
     column = [row[j] for row in cells]
     if table.columns[j].form == "text":
-        return [cell.value if len(cell.value) <= LABEL else cell.value[: LABEL - 1] + "…" for cell in column]
+        return [
+            cell.value if len(cell.value) <= MAX_LABEL_WIDTH else cell.value[: MAX_LABEL_WIDTH - 1] + "…"
+            for cell in column
+        ]
     errors = max((len(cell.error) for cell in column), default=0)
     stars = any(cell.best for cell in column)
     return [
@@ -76,4 +77,4 @@ def _column(table: Table, cells: list[list[Shown]], j: int) -> list[str]:
 
 
 def _wrapped(text: str, first: str = "", later: str = "") -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=later) or [first]
+    return textwrap.wrap(text, LINE_WIDTH, initial_indent=first, subsequent_indent=later) or [first]

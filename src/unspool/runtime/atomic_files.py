@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what the operating system refuses told in our words."""
+"""Files that appear whole or not at all."""
 
 import contextlib
 import errno
@@ -48,7 +48,7 @@ def atomic(path: str | os.PathLike[str], *, text: bool = False) -> Iterator[IO[A
         # Not tempfile.mkstemp: it makes files that only the owner may read; this honours the umask.
         handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
     except OSError as error:
-        raise file_error(location, error, "write") from error
+        raise FileError.from_os_error(location, error, "write") from error
     try:
         with open(handle, "w", encoding="utf-8", newline="") if text else open(handle, "wb") as file:
             yield file
@@ -62,7 +62,7 @@ def atomic(path: str | os.PathLike[str], *, text: bool = False) -> Iterator[IO[A
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         if isinstance(error, OSError) and (error.errno in DISK or error.filename == temporary):
-            raise file_error(location, error, "write") from error
+            raise FileError.from_os_error(location, error, "write") from error
         raise
 
 
@@ -84,32 +84,6 @@ def suffix(path: str | os.PathLike[str], known: Collection[str]) -> str:
     if found not in known:
         raise OptionError(os.fspath(path), "a name that ends in " + ", ".join(known), repr(found))
     return found
-
-
-def file_error(path: str | os.PathLike[str], error: OSError, deed: str) -> FileError:
-    """The error that says in our words why `path` can't be read or written.
-
-    Args:
-        path: the file, as the caller named it.
-        error: what the operating system said.
-        deed: `"read"` or `"write"`.
-    """
-    location = os.fspath(path)
-    folder = os.path.dirname(os.path.realpath(location))
-    if not os.path.isdir(folder):
-        return FileError(
-            location, "a folder that exists", f"no folder {folder}", "Create it first, or correct the path."
-        )
-    if isinstance(error, FileNotFoundError):
-        return FileError(location, f"a file to {deed}", "no such file", "Check the spelling and the folder you are in.")
-    if isinstance(error, IsADirectoryError):
-        return FileError(location, "a file", "a folder", "Name a file in it.")
-    if isinstance(error, PermissionError):
-        return FileError(location, f"a file you may {deed}", "no permission", "Change its permissions or its folder's.")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return FileError(location, "room on the disk", "a full disk or quota", "Free some space; nothing was replaced.")
-    found = error.strerror or type(error).__name__
-    return FileError(location, f"a file that one can {deed}", found[:1].lower() + found[1:], "Choose another place.")
 
 
 def _what(path: str) -> str:

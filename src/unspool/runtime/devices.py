@@ -2,7 +2,7 @@
 
 The loop of an LSTM is a chain of small products with element-wise work in between, which XLA runs on one thread. So a
 processor with several cores is best used as several devices, each with a part of the rows. JAX makes a processor one
-device unless told otherwise before it starts; importing this module tells it.
+device unless told otherwise before it starts. The first fit or `load` of a process tells it, not the import.
 """
 
 import contextlib
@@ -16,6 +16,8 @@ import jax
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from unspool.errors import OptionError
+
 ROW_AXIS = "rows"
 """Name of the mesh axis that rows are spread over."""
 MAX_DEVICES = 4
@@ -23,15 +25,23 @@ MAX_DEVICES = 4
 
 
 def claim_cores() -> None:
-    """Make every core a device, unless the user has said how many there are to be or JAX runs already."""
-    asked = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if not asked and jax.config.values["jax_num_cpu_devices"] < 0:  # JAX's own default; JAX_NUM_CPU_DEVICES goes before
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        with contextlib.suppress(RuntimeError):  # some program's arrays are on one device: it stays one
-            jax.config.update("jax_num_cpu_devices", max(1, min(cores, MAX_DEVICES)))
+    """Make the cores devices of JAX, up to four, unless JAX has started or the user has decided.
 
+    The user decides with `UNSPOOL_CORES`, the most cores to claim: 1 leaves JAX as it is. `JAX_NUM_CPU_DEVICES`,
+    `XLA_FLAGS` and `jax.config` decide too. A program that uses JAX itself keeps the devices that JAX started with.
 
-claim_cores()
+    Raises:
+        OptionError: `UNSPOOL_CORES` is no whole number from 1 on.
+    """
+    limit = os.environ.get("UNSPOOL_CORES") or str(MAX_DEVICES)
+    if not limit.isdecimal() or int(limit) < 1:
+        raise OptionError("UNSPOOL_CORES", "a whole number, at least 1", repr(limit))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    devices = min(cores, MAX_DEVICES, int(limit))
+    by_flag = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if devices > 1 and not by_flag and jax.config.values["jax_num_cpu_devices"] < 0:  # below 0 nobody has decided
+        with contextlib.suppress(RuntimeError):  # JAX has started, with one device
+            jax.config.update("jax_num_cpu_devices", devices)
 
 
 def available() -> int:
@@ -39,7 +49,7 @@ def available() -> int:
     return jax.local_device_count()
 
 
-_turn = threading.RLock()
+_device_lock = threading.RLock()
 
 
 @contextlib.contextmanager
@@ -52,7 +62,7 @@ def device_lock(devices: int) -> Iterator[None]:
     Args:
         devices: of the program.
     """
-    with _turn if devices > 1 else contextlib.nullcontext():
+    with _device_lock if devices > 1 else contextlib.nullcontext():
         yield
 
 

@@ -6,11 +6,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from unspool.errors import SchemaError
+from unspool.errors import Location, SchemaError
 from unspool.schema.fields import Category, Count, Field, Flag, Number, Text, Vector, When
 from unspool.tables.arrow import from_values
 from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, missing_mask
-from unspool.tables.location import Location
 
 
 def coerce(column: Column, field: Field, location: Location) -> np.ndarray:

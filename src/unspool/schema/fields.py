@@ -294,7 +294,7 @@ class Text(Field, frozen=True):
             return
         whole = isinstance(self.vocabulary, int) and not isinstance(self.vocabulary, bool)
         if least is None or not whole or self.vocabulary < least:
-            expected = "None, since all characters are kept" if least is None else f"a whole number from {least} on"
+            expected = "no number, all characters are kept" if least is None else f"a whole number from {least} on"
             raise OptionError(f"Text({self.name!r}, vocabulary=...)", expected, repr(self.vocabulary))
 
 
@@ -367,7 +367,7 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise SchemaError("schema", "exactly one Text field, because the form is text", repr(self.steps))
         cut = [field.name for field in self.steps if isinstance(field, Text) and field.unit != "char"]
         if cut and self.form != "text":
-            hint = "Use unit='char', or give the whole text in one cell."
+            hint = f"Pass Text({cut[0]!r}), or give the whole text in one cell."
             raise SchemaError(f"step field {cut[0]!r}", "whole texts, to be cut into words or pieces", self.form, hint)
         unknown = set(self.first) - {field.name for field in self.inputs}
         if unknown:

@@ -22,7 +22,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from unspool.errors import DataError, SchemaError
+from unspool.errors import DataError, Location, SchemaError
 from unspool.schema.coercion import coerce, from_json, parse_timestamps
 from unspool.schema.fields import (
     MONOTONE_TRANSFORMS,
@@ -43,7 +43,6 @@ from unspool.schema.monotone import as_number, time_unit
 from unspool.schema.text_checks import refuse_text
 from unspool.schema.transform_choice import input_transform, step_distribution, step_transform
 from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, missing_mask
-from unspool.tables.location import Location
 
 MAX_LABELS = 12
 """Most distinct whole numbers that are taken for labels in an input: the months."""

@@ -4,10 +4,9 @@ import re
 
 import numpy as np
 
-from unspool.errors import SchemaError
+from unspool.errors import Location, SchemaError
 from unspool.schema.coercion import parse_number, parse_timestamps
 from unspool.tables.columns import missing_mask
-from unspool.tables.location import Location
 
 MIN_NUMBERS = 20
 """Fewest distinct numbers or dates among texts that make the rest of the texts look like mistakes."""

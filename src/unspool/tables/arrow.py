@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from unspool.errors import DataError
+from unspool.errors import DataError, Location
 from unspool.tables.columns import Column, Ragged, Record, offsets_from_lengths
-from unspool.tables.location import Location
 
 
 def from_arrow(array: Any, location: Location) -> Column:

@@ -7,8 +7,7 @@ from typing import IO, Any
 
 import msgspec
 
-from unspool.errors import DataError
-from unspool.runtime.atomic_files import file_error
+from unspool.errors import DataError, FileError
 
 FORMATS = {
     ".csv": "csv",
@@ -60,7 +59,7 @@ def read_path(path: Path, strings: Sequence[str] = ()) -> tuple[str, Any]:
     except OSError as error:
         if error.filename is None:
             raise DataError(str(path), f"a file compressed as {path.suffix}", str(error)) from None
-        refused = file_error(path, error, "read")
+        refused = FileError.from_os_error(path, error, "read")
         raise DataError(refused.location, refused.expected, refused.found, refused.hint) from None
     return kind, _text(raw, kind, str(path), strings)
 

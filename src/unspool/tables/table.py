@@ -8,14 +8,10 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from unspool.errors import DataError, SchemaError
+from unspool.errors import DataError, Location, SchemaError, close_matches, listing
 from unspool.tables.arrow import from_arrow, from_values
 from unspool.tables.columns import Column
-from unspool.tables.location import Location, close_matches, listing
 from unspool.tables.readers import read_path, read_stream
-from unspool.tables.writers import write
-
-__all__ = ["Table", "is_many", "read", "write"]
 
 TableKind = Literal["dict", "records", "pandas", "polars", "pyarrow"]
 """The kinds of table that a result can be."""
@@ -70,7 +66,7 @@ class Table:
         return SchemaError(self.location, expected, found, f"Did you mean {', '.join(hints)}?" if hints else "")
 
 
-def read(data: Any, location: str | None = None, *, strings: Sequence[str] = ()) -> Table:
+def read_table(data: Any, location: str | None = None, *, strings: Sequence[str] = ()) -> Table:
     """Read a table of any kind.
 
     Args:
@@ -84,7 +80,7 @@ def read(data: Any, location: str | None = None, *, strings: Sequence[str] = ())
         DataError: data that can't be read, or that isn't a table.
 
     Examples:
-        >>> read({"x": [1, 2], "y": "same"}).columns["y"].tolist()
+        >>> read_table({"x": [1, 2], "y": "same"}).columns["y"].tolist()
         ['same', 'same']
     """
     if isinstance(data, Table):

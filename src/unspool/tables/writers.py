@@ -16,7 +16,7 @@ from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, to
 from unspool.tables.readers import COMPRESSED, FORMATS, format_of
 
 
-def write(columns: Mapping[str, Any], like: str) -> Any:
+def write_table(columns: Mapping[str, Any], like: str) -> Any:
     """Named columns as the kind of table that `Table.kind` names.
 
     Args:
@@ -24,7 +24,7 @@ def write(columns: Mapping[str, Any], like: str) -> Any:
         like: a `Table.kind`. A file's kind gives a dict of lists; to write files, see `save_parts`.
 
     Examples:
-        >>> write({"x": np.array([1.5, np.nan])}, "records")
+        >>> write_table({"x": np.array([1.5, np.nan])}, "records")
         [{'x': 1.5}, {'x': None}]
     """
     if like in ("dict", "csv", "jsonl", "json", "parquet"):
@@ -148,7 +148,7 @@ def _write(
         return _write_json(parts, file)
     for k, columns in enumerate(parts):
         if format == "jsonl":
-            file.writelines(msgspec.json.encode(row) + b"\n" for row in write(columns, "records"))
+            file.writelines(msgspec.json.encode(row) + b"\n" for row in write_table(columns, "records"))
         else:
             _write_csv(columns, file, "\t" if format == "tsv" else ",", header=k == 0)
     return None
@@ -192,7 +192,7 @@ def _write_parquet(parts: Iterable[Mapping[str, Any]], types: Callable[[], Mappi
 def _write_json(parts: Iterable[Mapping[str, Any]], file: Any) -> None:
     before = b"["
     for columns in parts:
-        for row in write(columns, "records"):
+        for row in write_table(columns, "records"):
             file.write(before + msgspec.json.encode(row))
             before = b","
     file.write(b"[]" if before == b"[" else b"]")
@@ -211,7 +211,7 @@ def _write_csv(columns: Mapping[str, Any], file: Any, delimiter: str, *, header:
 
     if header:
         file.write((delimiter.join(map(quoted, columns)) + "\n").encode())
-    cells = (map(quoted, values) for values in write(columns, "dict").values())
+    cells = (map(quoted, values) for values in write_table(columns, "dict").values())
     file.writelines((delimiter.join(row) + "\n").encode() for row in zip(*cells, strict=True))
 
 

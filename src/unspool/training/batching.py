@@ -1,14 +1,16 @@
-"""From ragged examples to arrays of few shapes: the held-out split, length buckets, and the order of updates."""
+"""From ragged examples to arrays of few shapes: the validation split, length buckets, and the order of updates."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Array
 from numpy.typing import NDArray
 
-from unspool.encoding.codec import Encoded
+from unspool.encoding.encoded import Encoded
 from unspool.errors import TrainingError
+from unspool.tables.columns import ragged_indices
 
 MAX_BUCKETS = 4
 MIN_BUCKET_GAIN = 0.12
@@ -54,9 +56,55 @@ class Bucket(NamedTuple):
 
     def segments(self, rows: NDArray[Any], first: NDArray[Any], segment: int) -> "Bucket":
         """Rows of every update, each with the `segment` steps from its own first one on."""
-        pieces = [self.take(r, slice(f, f + segment)) for r, f in zip(rows, first, strict=True)]
-        stacked = lambda parts: tuple(np.stack(part) for part in zip(*parts, strict=True))  # noqa: E731
-        return Bucket(stacked(p.inputs for p in pieces), stacked(p.values for p in pieces), self.lengths[rows])
+        inputs = tuple(column[rows] for column in self.inputs)
+        steps = first[:, None] + np.arange(segment)
+        values = tuple(column[rows[..., None], steps[:, None]] for column in self.values)
+        return Bucket(inputs, values, self.lengths[rows])
+
+
+@dataclass
+class TrainingData:
+    """The data of one fit, in the network's units.
+
+    Attributes:
+        train: buckets to train on.
+        validation: buckets that decide when training ends; none where everything is trained on.
+        train_steps: real steps in `train`; `validation_steps` those in `validation`.
+        train_jacobian: sum of the log-Jacobians over `train`, which turn densities into original units.
+        validation_jacobian: the same over `validation`.
+        seed: of order, dropout and coins.
+    """
+
+    train: list[Bucket]
+    validation: list[Bucket]
+    train_steps: int
+    validation_steps: int
+    train_jacobian: float
+    validation_jacobian: float
+    seed: int
+
+    @classmethod
+    def of(
+        cls, training: Encoded, validation: Encoded, *, stops: bool, seed: int, segment: int | None = None
+    ) -> "TrainingData":
+        """Of examples to train on and examples to decide by.
+
+        Args:
+            training: to train on.
+            validation: to decide by, perhaps none.
+            stops: whether the end of a sequence is learned.
+            seed: of order, dropout and coins.
+            segment: steps after which backpropagation is cut.
+        """
+        return cls(
+            train=to_buckets(training, stops, segment=segment)[0],
+            validation=to_buckets(validation, stops)[0],
+            train_steps=int(training.offsets[-1]),
+            validation_steps=int(validation.offsets[-1]),
+            train_jacobian=training.jacobian,
+            validation_jacobian=validation.jacobian,
+            seed=seed,
+        )
 
 
 class UpdateGroup(NamedTuple):
@@ -135,8 +183,7 @@ def pad_ragged(flat: NDArray[Any], offsets: NDArray[np.int64], rows: NDArray[np.
     lengths = np.diff(offsets)[rows]
     inside = np.arange(steps) < lengths[:, None]
     padded = np.zeros((len(rows), steps, *flat.shape[1:]), np.float32 if flat.dtype.kind == "f" else np.int32)
-    at = np.repeat(offsets[rows], lengths) + np.concatenate([np.arange(n) for n in lengths] or [np.arange(0)])
-    padded[inside] = flat[at]
+    padded[inside] = flat[ragged_indices(offsets, rows)]
     return padded
 
 
@@ -161,14 +208,18 @@ def to_buckets(
         chosen = np.flatnonzero(which == b)
         if not len(chosen):
             continue
-        real = lambda a: a[chosen].astype(np.float32 if a.dtype.kind == "f" else np.int32)  # noqa: B023, E731
         steps = round_up(top + stops, multiple)
         if segment is not None and steps > segment:
             steps = round_up(steps, segment)
         values = tuple(pad_ragged(a, encoded.offsets, chosen, steps) for a in encoded.steps)
-        buckets.append(Bucket(tuple(real(a) for a in encoded.inputs), values, encoded.lengths[chosen].astype(np.int32)))
+        inputs = tuple(_to_single_precision(a[chosen]) for a in encoded.inputs)
+        buckets.append(Bucket(inputs, values, encoded.lengths[chosen].astype(np.int32)))
         rows.append(chosen)
     return buckets, rows
+
+
+def _to_single_precision(values: NDArray[Any]) -> NDArray[Any]:
+    return values.astype(np.float32 if values.dtype.kind == "f" else np.int32)
 
 
 def round_up(count: int, multiple: int) -> int:
@@ -176,15 +227,15 @@ def round_up(count: int, multiple: int) -> int:
     return -(-count // multiple) * multiple
 
 
-def segment_steps(longest: int, asked: int | None) -> int | None:
+def segment_steps(longest: int, wanted: int | None) -> int | None:
     """Steps after which backpropagation is cut, or `None` where sequences are learned whole.
 
     Args:
         longest: steps of the longest sequence.
-        asked: what the user wants, or `None`.
+        wanted: what the user wants, or `None`.
     """
-    if asked is not None:
-        return asked
+    if wanted is not None:
+        return wanted
     return None if longest <= MAX_WHOLE_STEPS else MAX_WHOLE_STEPS // 2
 
 

@@ -1,4 +1,4 @@
-"""What a fit does when it isn't told: size, dropout, batch, rate and length of training, from the data's own numbers.
+"""What `None` in the options becomes: size, dropout, batch, rate and length of training, from counts of the data.
 
 `docs/log.md` has the experiments behind the numbers, and names the data sets that were kept out of them.
 """
@@ -7,23 +7,52 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from unspool.encoding.codec import Codec
-from unspool.options import Curve, Network, Training
+from unspool.options import Feeding, Network, Training
 from unspool.training.batching import segment_steps
-from unspool.training.train_step import UpdateConfig
 
-Number = TypeVar("Number", int, float)
+Chosen = TypeVar("Chosen", int, float)
 
-SYMBOL_DROPOUT = MappingProxyType({50_000: 0.5, 200_000: 0.3, 1_000_000: 0.2})
-NUMBER_DROPOUT = MappingProxyType({15_000: 0.2, 1_000_000: 0.1})
-"""Dropout by the number of values to learn from."""
-INPUT_DROPOUT = MappingProxyType({1_000: 0.5})
-"""Dropout of the input's encoding by the number of sequences, since it is they that are told apart by it."""
+HIDDEN_UNITS = MappingProxyType({4_000: 64, 1_500_000: 128, math.inf: 256})
+"""Hidden units where there are fewer training values than the key."""
+SYMBOL_DROPOUT = MappingProxyType({50_000: 0.5, 200_000: 0.3, 1_000_000: 0.2, math.inf: 0.1})
+NUMBER_DROPOUT = MappingProxyType({15_000: 0.2, 1_000_000: 0.1, math.inf: 0.05})
+"""Dropout where there are fewer training values than the key. Symbols are overfitted sooner than numbers, whose
+dynamics a masked recurrence blurs."""
+INPUT_DROPOUT = MappingProxyType({1_000: 0.5, math.inf: 0.0})
+"""Dropout of the input's encoding where there are fewer independent training sequences than the key."""
+SYMBOL_RATE, NUMBER_RATE, RATE_UNITS = 8e-3, 5e-3, 64
+"""Peak rates of so many hidden units; more have a smaller one, by the square root."""
+MIN_BATCH, MAX_BATCH, BATCHES_PER_EPOCH = 8, 64, 24
+"""Sequences in one update, between which there are about so many updates in a pass."""
+MIN_EMBEDDING, MAX_EMBEDDING = 8, 64
+"""Width of a symbol's embedding: about four times the square root of the symbols, between these."""
+MIN_EPOCHS, MAX_EPOCHS, TARGET_UPDATES = 10, 2_000, 16_000
+"""Passes over the data, between which there are about so many updates."""
+MIN_ROUND, MAX_ROUND, MIN_ROUNDS = 50, 500, 10
+"""Updates between two looks at the validation sequences: a pass, between these, if that makes so many looks."""
+PATIENCE, MAX_WARMUP = 8, 100
+"""Rounds without improvement before the rate decays, and updates until the rate is at its peak."""
 
 MAX_GRADIENT_NORM = 1.0
 """Largest global norm of a gradient."""
+
+
+@dataclass(frozen=True)
+class UpdateConfig:
+    """What the compiled update depends on besides arrays.
+
+    Attributes:
+        feeding: who supplies the previous step.
+        clip: largest global norm of a gradient.
+        weight_decay: of the matrices.
+    """
+
+    feeding: Feeding
+    clip: float
+    weight_decay: float
 
 
 @dataclass(frozen=True)
@@ -37,12 +66,11 @@ class TrainingPlan:
         batch: sequences in one update.
         rate: peak learning rate.
         updates: the most updates.
-        round: updates between two looks at the held-out sequences.
+        round: updates between two looks at the validation sequences.
         patience: rounds without improvement before the rate decays.
         warmup: updates until the rate is at its peak.
-        recipe: what is compiled into an update.
+        update_config: what is compiled into an update.
         seconds: time budget, or `None`.
-        curve: how the share of its own output rises under scheduled feeding.
         segment: steps of a segment of long sequences, or `None` where all are learned whole.
         shards: parts that the rows of an update are cut into at the most, or `None` for one a device.
         devices: that share the rows at the most, or `None` for all there are.
@@ -57,9 +85,8 @@ class TrainingPlan:
     round: int
     patience: int
     warmup: int
-    recipe: UpdateConfig
+    update_config: UpdateConfig
     seconds: float | None
-    curve: Curve = "linear"
     segment: int | None = None
     shards: int | None = None
     devices: int | None = None
@@ -79,47 +106,43 @@ def plan(
         distinct: those that are not the same as another one, since windows overlap; `None` is all.
     """
     vocabularies = [column.num_symbols for column in codec.steps if column.num_symbols is not None]
-    widest = max(vocabularies, default=1)
-    values = (distinct or steps) * len(codec.steps)
-    size = network.size or _step(values, {4_000: 64, 1_500_000: 128}, 256)
     symbolic = len(vocabularies) >= len(codec.steps) / 2
-    dropout = network.dropout
+    values = (distinct or steps) * len(codec.steps)
+    size = network.size or _lookup(values, HIDDEN_UNITS)
+    dropout, input_dropout = network.dropout, network.input_dropout
     if dropout is None:
-        # Symbols are overfitted sooner than numbers, whose dynamics a masked recurrence blurs.
-        table, least = (SYMBOL_DROPOUT, 0.1) if symbolic else (NUMBER_DROPOUT, 0.05)
-        dropout = 0.0 if training.holdout == 0 else _step(values, table, least)
-    of_input = network.input_dropout
-    if of_input is None:
-        alone = round(examples * (distinct or steps) / max(1, steps))  # windows that overlap are fewer than they seem
-        of_input = 0.0 if dropout == 0 else _step(alone, INPUT_DROPOUT, 0.0)
-    batch = min(training.batch or _power(examples / 24, 8, 64), examples)
+        dropout = 0.0 if training.holdout == 0 else _lookup(values, SYMBOL_DROPOUT if symbolic else NUMBER_DROPOUT)
+    if input_dropout is None:
+        independent = round(examples * (distinct or steps) / max(1, steps))  # windows that overlap are not
+        input_dropout = 0.0 if dropout == 0 else _lookup(independent, INPUT_DROPOUT)
+    batch = min(training.batch or _power_of_two(examples / BATCHES_PER_EPOCH, MIN_BATCH, MAX_BATCH), examples)
     segment = segment_steps(codec.longest, training.segment)
     per_epoch = math.ceil(examples / batch) * (1 if segment is None else math.ceil(steps / examples / segment))
-    epochs = training.epochs or max(10, min(2_000, round(16_000 / per_epoch)))
+    epochs = training.epochs or max(MIN_EPOCHS, min(MAX_EPOCHS, round(TARGET_UPDATES / per_epoch)))
     updates = epochs * per_epoch
+    widest = max(vocabularies, default=1)
     return TrainingPlan(
         size=size,
-        embedding=network.embedding or _power(4 * math.sqrt(widest), 8, 64),
-        network=network.but(dropout=dropout, input_dropout=of_input),
+        embedding=network.embedding or _power_of_two(4 * math.sqrt(widest), MIN_EMBEDDING, MAX_EMBEDDING),
+        network=network.but(dropout=dropout, input_dropout=input_dropout),
         batch=batch,
-        rate=training.rate or (8e-3 if symbolic else 5e-3) * (64 / size) ** 0.5,
+        rate=training.rate or (SYMBOL_RATE if symbolic else NUMBER_RATE) * (RATE_UNITS / size) ** 0.5,
         updates=updates,
-        round=max(1, min(max(per_epoch, 50), 500, updates // 10)),
-        patience=training.patience or 8,
-        warmup=min(100, updates // 10 + 1),
-        recipe=UpdateConfig(training.feeding, MAX_GRADIENT_NORM, training.weight_decay),
+        round=max(1, min(max(per_epoch, MIN_ROUND), MAX_ROUND, updates // MIN_ROUNDS)),
+        patience=training.patience or PATIENCE,
+        warmup=min(MAX_WARMUP, updates // 10 + 1),
+        update_config=UpdateConfig(training.feeding, MAX_GRADIENT_NORM, training.weight_decay),
         seconds=training.seconds,
-        curve=training.curve,
         segment=segment,
         shards=training.shards,
     )
 
 
-def _step(value: int, table: Mapping[int, Number], otherwise: Number) -> Number:
-    """The entry of the first bound that the value is below."""
-    return next((entry for bound, entry in table.items() if value < bound), otherwise)
+def _lookup(value: int, table: Mapping[Any, Chosen]) -> Chosen:
+    """The entry of the first key that the value is below."""
+    return next(entry for bound, entry in table.items() if value < bound)
 
 
-def _power(value: float, least: int, most: int) -> int:
+def _power_of_two(value: float, least: int, most: int) -> int:
     """The power of two nearest to a value, within bounds."""
     return int(min(most, max(least, 2 ** round(math.log2(max(value, 1))))))

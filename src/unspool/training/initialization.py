@@ -12,36 +12,36 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.encoding.codec import Encoded
+from unspool.encoding.encoded import Encoded
 from unspool.network.decoder import Net
 from unspool.network.survival import life_table
 
 MIN_STEPS_FOR_AR1 = 8
-"""Steps, at the least, that an autoregression or a spread is fitted to."""
+"""Steps, at the least, that an autoregression or a standard deviation is fitted to."""
 MIN_INITIAL_SCALE = 0.1
-"""The smallest spread to begin with: with less, the first updates would throw locations many spreads away."""
+"""The smallest scale to begin with: with less, the first updates would throw locations many scales away."""
 
 
-def initialize_from_data(net: Net, learned: Encoded) -> Net:
-    """A fresh network with the life table of the lengths and the autoregressions of the numbers of some sequences."""
+def initialize_from_data(net: Net, training: Encoded) -> Net:
+    """A fresh network that begins at the life table and the autoregressions of the training sequences."""
     if net.stop is not None:
-        hazard = life_table(learned.lengths, net.shape.positions)
+        hazard = life_table(training.lengths, net.shape.positions)
         net = eqx.tree_at(lambda net: net.stop[1], net, jnp.asarray(np.log(hazard / (1 - hazard)), jnp.float32))
-    bias, start = (np.array(part) for part in (net.outputs.b, net.start))
+    bias, start = np.array(net.outputs.b), np.array(net.start)
     feedback = [np.array(part) for part in net.feedback]
-    at, gates = 0, 4 * net.shape.size
-    for j, dist in enumerate(net.shape.distributions):
-        own = slice(at, at := at + dist.num_params)
-        if dist.event.symbols is not None or dist.event.members is not None:
+    ends = np.cumsum([dist.num_params for dist in net.shape.distributions])
+    for j, (dist, end) in enumerate(zip(net.shape.distributions, ends, strict=True)):
+        if dist.event_shape.symbols is not None or dist.event_shape.members is not None:
             continue
-        chain = fit_ar1(learned.steps[j], learned.offsets)
-        direct = slice(gates + own.start, gates + own.stop)
-        bias[own] = dist.initial_params(chain.constant, chain.spread)
+        own = slice(end - dist.num_params, end)
+        direct = slice(own.start + 4 * net.shape.size, own.stop + 4 * net.shape.size)
+        chain = fit_ar1(training.steps[j], training.offsets)
+        bias[own] = dist.initial_params(chain.constant, chain.scale)
         start[direct] = dist.initial_params(*chain.first) - bias[own]
         feedback[j][0, direct] = chain.slope * (dist.initial_params(1.0) - dist.initial_params(0.0))
-        feedback[j][1, direct] = dist.initial_params(*chain.lost) - bias[own]
-    where = lambda net: (net.outputs.b, net.start, net.feedback)  # noqa: E731
-    return eqx.tree_at(where, net, (*(jnp.asarray(part) for part in (bias, start)), tuple(map(jnp.asarray, feedback))))
+        feedback[j][1, direct] = dist.initial_params(*chain.after_missing) - bias[own]
+    fitted = jnp.asarray(bias), jnp.asarray(start), tuple(map(jnp.asarray, feedback))
+    return eqx.tree_at(lambda net: (net.outputs.b, net.start, net.feedback), net, fitted)
 
 
 class AR1(NamedTuple):
@@ -50,60 +50,56 @@ class AR1(NamedTuple):
     Attributes:
         constant: of a value after one that is zero.
         slope: what a value passes on.
-        spread: of what is left.
-        foreseen: share of the variance that it foresees.
-        first: mean and spread of first values.
-        lost: mean and spread of values after one that is missing.
+        scale: standard deviation of what is left.
+        foreseen: share of the variance that the value before foresees.
+        first: mean and standard deviation of first values.
+        after_missing: mean and standard deviation of values after a missing one.
     """
 
     constant: float
     slope: float
-    spread: float
+    scale: float
     foreseen: float
     first: tuple[float, float]
-    lost: tuple[float, float]
+    after_missing: tuple[float, float]
 
 
 def fit_ar1(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> AR1:
     """Least squares over all steps that are present after one that is.
 
     Args:
-        values: (S,) of sequences laid end to end, NaN where missing.
+        values: (S,) of ragged sequences, NaN where missing.
         offsets: (N + 1,) where each begins.
 
     Examples:
         >>> chain = fit_ar1(0.5 ** np.arange(20.0), np.array([0, 20]))
-        >>> round(chain.slope, 6), round(chain.constant, 6), chain.spread
+        >>> round(chain.slope, 6), round(chain.constant, 6), chain.scale
         (0.5, 0.0, 0.1)
     """
-    lengths = np.diff(offsets)
     first = np.zeros(len(values), bool)
-    first[offsets[:-1][lengths > 0]] = True
+    first[offsets[:-1][np.diff(offsets) > 0]] = True
     before = np.concatenate([[np.nan], values[:-1]])
     before[first] = np.nan
     present = ~np.isnan(values)
-    every = _centre(values[present])
     chained = present & ~np.isnan(before)
+    overall = _mean_and_scale(values[present])
     x, y = before[chained], values[chained]
     if len(y) < MIN_STEPS_FOR_AR1 or not x.std() > 0:
-        return AR1(every[0], 0.0, every[1], 0.0, every, every)
+        return AR1(overall[0], 0.0, overall[1], 0.0, overall, overall)
     slope = float(((x - x.mean()) * (y - y.mean())).mean() / x.var())
-    constant, spread = _centre(y - slope * x)
     others = [values[present & some] for some in (first, ~first & np.isnan(before))]
-    foreseen = slope**2 * float(x.var() / y.var()) if y.std() > 0 else 0.0
+    constant, scale = _mean_and_scale(y - slope * x)
     return AR1(
         constant,
         slope,
-        spread,
-        foreseen,
-        *(_centre(some) if len(some) >= MIN_STEPS_FOR_AR1 else every for some in others),
+        scale,
+        slope**2 * float(x.var() / y.var()) if y.std() > 0 else 0.0,
+        *(_mean_and_scale(some) if len(some) >= MIN_STEPS_FOR_AR1 else overall for some in others),
     )
 
 
-def _centre(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Mean and spread of some values; of none those of standardized data."""
-    return (
-        (float(values.mean()), max(MIN_INITIAL_SCALE, float(values.std())))
-        if len(values) >= MIN_STEPS_FOR_AR1
-        else (0.0, 1.0)
-    )
+def _mean_and_scale(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and standard deviation of some values; of too few, those of standardized data."""
+    if len(values) < MIN_STEPS_FOR_AR1:
+        return 0.0, 1.0
+    return float(values.mean()), max(MIN_INITIAL_SCALE, float(values.std()))

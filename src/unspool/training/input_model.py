@@ -7,20 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.config import InputModel
-from unspool.encoding.codec import Codec, Encoded
+from unspool.encoding.codec import Codec
+from unspool.encoding.encoded import Encoded
 from unspool.encoding.input_rows import is_constant
 from unspool.network.decoder import Net
 from unspool.network.serialization import input_architecture
 from unspool.options import Network
 from unspool.tables.table import TableKind
-from unspool.training.defaults import MAX_GRADIENT_NORM, TrainingPlan
-from unspool.training.train_step import UpdateConfig
-from unspool.training.trainer import TrainingData, train
+from unspool.training.batching import TrainingData
+from unspool.training.defaults import MAX_GRADIENT_NORM, TrainingPlan, UpdateConfig
+from unspool.training.trainer import train
 
 INPUT_MODEL_SIZE, INPUT_MODEL_EMBEDDING = 32, 16
 """Hidden units, and width of the embedding of a category."""
 MAX_INPUT_ROWS = 65_536
-"""Rows to learn from at the most; an eighth as many are held out."""
+"""Rows to train on at the most; an eighth as many are held out."""
 INPUT_MODEL_BATCH, INPUT_MODEL_RATE, INPUT_MODEL_UPDATES = 256, 4e-3, 1_000
 """Rows of one update, peak rate, and updates at the most: `docs/log.md` has what they are worth."""
 
@@ -46,8 +47,8 @@ def fit_input_model(
 
     Args:
         inputs: all rows.
-        rows: those to learn from.
-        validation: those to decide by.
+        rows: those to train on.
+        validation: those that decide when training ends.
         seed: of the fit.
     """
     codec, encoded, table = inputs
@@ -56,12 +57,9 @@ def fit_input_model(
     if is_constant(codec):
         return row, net
     rng = np.random.default_rng([seed, 4])
-    learned, decided = (
-        encoded.take(_some(rng, part, most))
-        for part, most in ((rows, MAX_INPUT_ROWS), (validation, MAX_INPUT_ROWS // 8))
-    )
-    task = TrainingData.of(learned, decided, stops=False, seed=seed)
-    net, progress = train(task, _plan(len(learned)), net)
+    training = encoded.take(_subsample(rng, rows, MAX_INPUT_ROWS))
+    deciding = encoded.take(_subsample(rng, validation, MAX_INPUT_ROWS // 8))
+    net, progress = train(TrainingData.of(training, deciding, stops=False, seed=seed), _plan(len(training)), net)
     return msgspec.structs.replace(row, nats=progress.best), net
 
 
@@ -77,12 +75,12 @@ def _plan(examples: int) -> TrainingPlan:
         round=INPUT_MODEL_UPDATES // 10,
         patience=3,
         warmup=INPUT_MODEL_UPDATES // 20,
-        recipe=UpdateConfig("teacher", MAX_GRADIENT_NORM, 0.0),
+        update_config=UpdateConfig("teacher", MAX_GRADIENT_NORM, 0.0),
         seconds=None,
         devices=1,  # it runs beside another training, and must not wait for the same devices
     )
 
 
-def _some(rng: np.random.Generator, rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """The rows, or as many of them as are enough."""
-    return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
+def _subsample(rng: np.random.Generator, rows: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """The rows, or so many of them."""
+    return rows if len(rows) <= size else np.sort(rng.choice(rows, size, replace=False))

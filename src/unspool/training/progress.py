@@ -1,4 +1,7 @@
-"""What a person sees of training: a bar with the time left, or plain lines, or nothing."""
+"""What a person sees of training: a bar with the time left, or plain lines, or nothing.
+
+The nats are those of the network before calibration, as in `Summary`.
+"""
 
 import contextlib
 import sys
@@ -20,13 +23,13 @@ def show_progress(updates: int, verbose: bool | None) -> Iterator[Callable[[Prog
     if verbose is False or (verbose is None and not sys.stderr.isatty()):
         yield lambda progress: None
     elif sys.stderr.isatty():
-        with bar(updates) as watch:
+        with _bar(updates) as watch:
             yield watch
     else:
-        yield lines(updates)
+        yield _lines(updates)
 
 
-def nats(progress: Progress) -> str:
+def describe_nats(progress: Progress) -> str:
     """The last look at the nats per step, in words."""
     if not progress.rounds:
         return f"update {progress.update}" if progress.update else "compiling"
@@ -36,7 +39,7 @@ def nats(progress: Progress) -> str:
 
 
 @contextlib.contextmanager
-def bar(updates: int) -> Iterator[Callable[[Progress], None]]:
+def _bar(updates: int) -> Iterator[Callable[[Progress], None]]:
     """A progress bar on standard error."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -56,12 +59,12 @@ def bar(updates: int) -> Iterator[Callable[[Progress], None]]:
             total = progress.decay_from + progress.decay_updates if progress.decay_updates else updates
             if progress.phase == "done":
                 total = progress.update
-            shown.update(task, completed=progress.update, total=total, description=nats(progress))
+            shown.update(task, completed=progress.update, total=total, description=describe_nats(progress))
 
         yield watch
 
 
-def lines(updates: int, every: float = 2.0) -> Callable[[Progress], None]:
+def _lines(updates: int, every: float = 2.0) -> Callable[[Progress], None]:
     """A watcher that prints a line now and then."""
     last = [time.monotonic() - every, -1.0]
 
@@ -71,10 +74,7 @@ def lines(updates: int, every: float = 2.0) -> Callable[[Progress], None]:
             return
         last[:] = [time.monotonic(), len(progress.rounds)]
         end = f" -- done: {progress.stopped}" if progress.phase == "done" else ""
-        print(
-            f"  {progress.seconds:5.0f} s  update {progress.update:6d} of at most {updates}  {nats(progress)}{end}",
-            file=sys.stderr,
-            flush=True,
-        )
+        at = f"{progress.seconds:5.0f} s  update {progress.update:6d} of at most {updates}"
+        print(f"  {at}  {describe_nats(progress)}{end}", file=sys.stderr, flush=True)
 
     return watch

@@ -33,40 +33,40 @@ class Sharding:
     segmented: bool = False
 
 
-def choose_sharding(rows: int, size: int, count: int | None = None, most: int | None = None) -> Sharding:
+def choose_sharding(rows: int, size: int, count: int | None = None, max_devices: int | None = None) -> Sharding:
     """How to share out updates of about so many rows.
 
     Args:
         rows: of one update.
         size: hidden units H.
         count: shards at the most, whatever the devices; `None` is one for each device.
-        most: devices at the most; `None` is all that there are.
+        max_devices: devices at the most; `None` is all that there are.
 
     Examples:
-        >>> choose_sharding(rows=64, size=128, count=4).shards, choose_sharding(rows=64, size=1024, count=4).shards
-        (4, 1)
+        >>> [choose_sharding(rows=64, size=size, count=4).shards for size in (128, 1024)]
+        [4, 1]
     """
-    fewest, devices = max(MIN_ROWS_PER_SHARD, size // UNITS_PER_ROW), min(available(), most or MAX_DEVICES)
+    fewest, devices = max(MIN_ROWS_PER_SHARD, size // UNITS_PER_ROW), min(available(), max_devices or MAX_DEVICES)
     worth = [number for number in (4, 2, 1) if number == 1 or rows >= number * fewest]
     count = next(number for number in worth if number <= (count or devices))
     return Sharding(next(number for number in (4, 2, 1) if number <= min(count, devices)), count)
 
 
-def sum_over_shards(spread: Sharding, parts: Any) -> Any:
+def sum_over_shards(sharding: Sharding, parts: Any) -> Any:
     """The sum over all shards of all devices, two by two: the same bits however many devices they are on.
 
     Args:
-        spread: see `Sharding`.
+        sharding: see `Sharding`.
         parts: arrays whose first axis is that of the shards of this device.
     """
-    count = spread.shards // spread.devices
+    count = sharding.shards // sharding.devices
     while count > 1:
         parts, count = jax.tree.map(lambda a: a[::2] + a[1::2], parts), count // 2
     leaves, tree = jax.tree.flatten(jax.tree.map(lambda a: a[0], parts))
     small, several = ravel_pytree([leaf for leaf in leaves if leaf.size < LARGE_ARRAY])
     total, apart = ([leaf for leaf in leaves if leaf.size >= LARGE_ARRAY], small), 1
-    while apart < spread.devices:
-        pairs = [[d, d | apart] for d in range(spread.devices) if not d & apart]
+    while apart < sharding.devices:
+        pairs = [[d, d | apart] for d in range(sharding.devices) if not d & apart]
         total, apart = jax.lax.psum(total, ROW_AXIS, axis_index_groups=pairs), 2 * apart
     large, small = iter(total[0]), iter(several(total[1]))
     return jax.tree.unflatten(tree, [next(large if leaf.size >= LARGE_ARRAY else small) for leaf in leaves])

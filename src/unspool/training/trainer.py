@@ -3,7 +3,7 @@
     stable   rate at its peak after the warm-up, until `patience` rounds bring nothing, or most of the budget is spent
     decay    back to the best weights, then half a cosine down to zero
 
-One look at the held-out sequences ends every round and decides. Early stopping alone would keep noisy weights from a
+One look at the validation sequences ends every round and decides. Early stopping alone would keep noisy weights from a
 high rate; a schedule fixed beforehand would have to know how long this data takes (Hu et al. 2024, arXiv:2404.06395,
 for the two phases).
 """
@@ -13,9 +13,8 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 import jax
@@ -24,15 +23,15 @@ import msgspec
 import numpy as np
 
 from unspool.config import ValidationRound
-from unspool.encoding.codec import Encoded
 from unspool.errors import TrainingError
 from unspool.network.decoder import Net
 from unspool.runtime.devices import device_lock, put_on_devices
 from unspool.runtime.threefry import seed_words
-from unspool.training.batching import Bucket, UpdateGroup, batch_rows, epoch_updates, to_buckets
+from unspool.training.batching import TrainingData, UpdateGroup, batch_rows, epoch_updates
 from unspool.training.defaults import TrainingPlan
+from unspool.training.scoring import score
 from unspool.training.sharding import choose_sharding
-from unspool.training.train_step import TrainState, UpdateBatch, copy_tree, new_train_state, score, update
+from unspool.training.train_step import TrainState, UpdateBatch, copy_tree, new_train_state, update
 
 MAX_UPDATE_CELLS = 32_768
 """Steps, padding included, that one update may hold."""
@@ -40,25 +39,21 @@ MAX_UPDATES_PER_DISPATCH = 25
 """Updates of one dispatch at the most."""
 DECAY_SHARE = 0.5
 """Length of the decay, as a share of the updates that it took to find the best weights."""
+MAX_STABLE_UPDATES_SHARE, MAX_STABLE_SECONDS_SHARE = 0.75, 0.7
+"""Shares of the most updates, and of the time budget, after which the decay begins at the latest."""
+MIN_DECAY_ROUNDS = 4
+"""Rounds of the decay, unless the most updates are fewer."""
 MIN_IMPROVEMENT, MIN_TRAINING_IMPROVEMENT = 1e-4, 1e-5
 """Nats per step by which a round must be better than the best one to count: held out, and where all is memorised, since
 the squared error of a series that fits exactly goes on to matter long after its nats look settled."""
-
-
-CURVES: Mapping[str, Callable[[float], float]] = MappingProxyType(
-    {
-        "linear": lambda x: x,
-        "exponential": lambda x: (1 - math.exp(-5 * x)) / (1 - math.exp(-5)),
-        "sigmoid": lambda x: (math.tanh(6 * (x - 0.5)) / math.tanh(3) + 1) / 2,
-    }
-)
-"""How the share of its own output rises, from zero to one of half the training: the three curves of Bengio et al."""
+MAX_OWN_SHARE, OWN_SHARE_RISE = 0.5, 0.5
+"""Under scheduled feeding, the most steps that read the network's own output, and the share of training it takes."""
 
 
 class Progress(msgspec.Struct, forbid_unknown_fields=True):
     """Where training stands: with the weights, all that it takes to go on from here.
 
-    `best` is the criterion at the best weights: held-out nats per step, or those of training when nothing is held out.
+    `best` is the criterion at the best weights: validation nats per step, or training nats where nothing is held out.
     """
 
     update: int = 0
@@ -75,68 +70,23 @@ class Progress(msgspec.Struct, forbid_unknown_fields=True):
     rounds: list[ValidationRound] = msgspec.field(default_factory=list)
 
 
-@dataclass
-class TrainingData:
-    """The data of one fit, in the network's units.
-
-    Attributes:
-        train: buckets to learn from.
-        validation: buckets to decide by; none where everything is learned from.
-        train_steps: real steps in `train`; `heldout_steps` those in `heldout`.
-        train_jacobian: sum of the log-Jacobians over `train`, which turn densities into original units.
-        heldout_jacobian: the same over `heldout`.
-        seed: of order, dropout and coins.
-    """
-
-    train: list[Bucket]
-    validation: list[Bucket]
-    train_steps: int
-    validation_steps: int
-    train_jacobian: float
-    validation_jacobian: float
-    seed: int
-
-    @classmethod
-    def of(
-        cls, learned: Encoded, validation: Encoded, *, stops: bool, seed: int, segment: int | None = None
-    ) -> "TrainingData":
-        """Of examples to learn from and others to decide by.
-
-        Args:
-            learned: to learn from.
-            validation: to decide by, perhaps none.
-            stops: whether the end of a sequence is learned.
-            seed: of order, dropout and coins.
-            segment: steps after which backpropagation is cut.
-        """
-        return cls(
-            train=to_buckets(learned, stops, segment=segment)[0],
-            validation=to_buckets(validation, stops)[0],
-            train_steps=int(learned.offsets[-1]),
-            validation_steps=int(validation.offsets[-1]),
-            train_jacobian=learned.jacobian,
-            validation_jacobian=validation.jacobian,
-            seed=seed,
-        )
-
-
 ProgressHook = Callable[[Progress], None]
 SaveHook = Callable[[Progress, TrainState, TrainState], None]
 
 
 def train(
-    task: TrainingData,
+    data: TrainingData,
     plan: TrainingPlan,
     net: Net,
     *,
     resume: tuple[Progress, TrainState, TrainState] | None = None,
     watch: ProgressHook = lambda progress: None,
-    save: SaveHook = lambda progress, learner, best: None,
+    save: SaveHook = lambda progress, state, best: None,
 ) -> tuple[Net, Progress]:
     """Train, and return the best weights.
 
     Args:
-        task: the data.
+        data: what to train on, and what decides.
         plan: every number.
         net: initial weights.
         resume: what `save` was given, to go on from there: the result is the same to the bit.
@@ -146,15 +96,15 @@ def train(
     Raises:
         TrainingError: the likelihood of the very first round is not finite.
     """
-    run = Trainer(task, plan, net, resume)
+    run = Trainer(data, plan, net, resume)
     began = time.monotonic() - run.progress.seconds
     with interruptible() as interrupted:
         while run.progress.phase != "done":
             ended = run.round(watch, lambda: interrupted() or run.late(time.monotonic() - began))
             run.progress.seconds = time.monotonic() - began
-            run.judge()
+            run.validate()
             if ended:
-                save(run.progress, run.learner, run.best)
+                save(run.progress, run.state, run.best)
             else:  # the last whole round stays saved, from which a later call goes on as if nothing had been
                 run.finish("interrupted" if interrupted() else "time")
             watch(run.progress)
@@ -165,28 +115,29 @@ class Trainer:
     """A training under way."""
 
     def __init__(
-        self, task: TrainingData, plan: TrainingPlan, net: Net, resume: tuple[Progress, TrainState, TrainState] | None
+        self, data: TrainingData, plan: TrainingPlan, net: Net, resume: tuple[Progress, TrainState, TrainState] | None
     ) -> None:
-        self.task, self.plan = task, plan
-        self.sizes = [batch_rows(bucket, plan.batch, MAX_UPDATE_CELLS, plan.segment) for bucket in task.train]
+        self.data, self.plan = data, plan
+        self.sizes = [batch_rows(bucket, plan.batch, MAX_UPDATE_CELLS, plan.segment) for bucket in data.train]
         self.together = [
             max(1, min(MAX_UPDATES_PER_DISPATCH, plan.round, -(-bucket.examples // size)))
-            for bucket, size in zip(task.train, self.sizes, strict=True)
+            for bucket, size in zip(data.train, self.sizes, strict=True)
         ]
         self.sharding = choose_sharding(max(self.sizes), plan.size, plan.shards, plan.devices)
         if resume is None:
-            learner = new_train_state(net, self.plan.recipe)
-            resume = (Progress(), learner, learner)
+            state = new_train_state(net, self.plan.update_config)
+            resume = (Progress(), state, state)
         self.progress = resume[0]
-        self.learner, self.best = (copy_tree(put_on_devices(learner, self.sharding.devices)) for learner in resume[1:])
-        self.key = jax.random.wrap_key_data(jnp.asarray(seed_words(task.seed)))
-        per_sequence = max(1.0, task.train_steps / sum(b.examples for b in task.train))
+        self.state, self.best = (copy_tree(put_on_devices(state, self.sharding.devices)) for state in resume[1:])
+        self.key = jax.random.wrap_key_data(jnp.asarray(seed_words(data.seed)))
+        self.rows = sum(bucket.examples for bucket in data.train)
+        per_sequence = max(1.0, data.train_steps / self.rows)
         self.scale = np.float32(1.0 / (plan.batch * min(per_sequence, plan.segment or math.inf)))
         self.seen = 0.0
         self.seen_rows = 0.0
 
     def round(self, watch: ProgressHook, cut: Callable[[], bool]) -> bool:
-        """Updates up to the next look at the held-out sequences; false if `cut` asked to end earlier."""
+        """Updates up to the next look at the validation sequences; false if `cut` asked to end earlier."""
         progress = self.progress
         self.seen, self.seen_rows = 0.0, 0
         target = progress.update + self.plan.round
@@ -205,10 +156,10 @@ class Trainer:
     def groups(self) -> Iterator[UpdateGroup]:
         """What is left of the current pass."""
         everything = epoch_updates(
-            self.task.train,
+            self.data.train,
             self.sizes,
             self.together,
-            self.task.seed,
+            self.data.seed,
             self.progress.epoch,
             segment=self.plan.segment,
             multiple=self.sharding.shards,
@@ -217,7 +168,7 @@ class Trainer:
 
     def dispatch(self, group: UpdateGroup) -> None:
         """Run one group of updates."""
-        at, bucket = self.progress.update, self.task.train[group.bucket]
+        at, bucket = self.progress.update, self.data.train[group.bucket]
         numbers = range(at, at + len(group.rows))
         long = self.plan.segment is not None and bucket.steps > self.plan.segment
         updates = UpdateBatch(
@@ -228,10 +179,10 @@ class Trainer:
             np.array([self.share(n) for n in numbers], np.float32),
         )
         with device_lock(self.sharding.devices):
-            self.learner, total = update(
-                self.plan.recipe,
+            self.state, total = update(
+                self.plan.update_config,
                 replace(self.sharding, segmented=long),
-                self.learner,
+                self.state,
                 updates.placed(self.sharding.devices),
                 np.int32(group.updates),
                 self.scale,
@@ -251,39 +202,38 @@ class Trainer:
         return self.plan.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
     def share(self, number: int) -> float:
-        """Share of steps that read the network's own output: under scheduled feeding, a curve up to a half."""
-        if self.plan.recipe.feeding == "free":
+        """Share of steps that read the network's own output: under scheduled feeding, it rises linearly."""
+        if self.plan.update_config.feeding == "free":
             return 1.0
-        return 0.5 * CURVES[self.plan.curve](min(1.0, number / (0.5 * self.plan.updates)))
+        return MAX_OWN_SHARE * min(1.0, number / (OWN_SHARE_RISE * self.plan.updates))
 
     def late(self, seconds: float) -> bool:
         """Whether the time budget is spent."""
         return self.plan.seconds is not None and seconds >= self.plan.seconds
 
-    def judge(self) -> None:
-        """Look at the held-out sequences, keep the best weights, move to the next phase if it is time."""
+    def validate(self) -> None:
+        """Look at the validation sequences, keep the best weights, move to the next phase if it is time."""
         progress, plan = self.progress, self.plan
-        rows = sum(bucket.examples for bucket in self.task.train)
-        steps = max(1.0, self.task.train_steps * self.seen_rows / rows)
-        shown = -(self.seen + self.task.train_jacobian * self.seen_rows / rows) / steps
-        validation = self.validation(self.learner.net)
-        criterion, tolerance = (
-            (shown, MIN_TRAINING_IMPROVEMENT) if validation is None else (validation, MIN_IMPROVEMENT)
-        )
+        share = self.seen_rows / self.rows
+        train_nats = -(self.seen + self.data.train_jacobian * share) / max(1.0, self.data.train_steps * share)
+        validation = self.validation_nats(self.state.net)
+        criterion, tolerance = validation, MIN_IMPROVEMENT
+        if criterion is None:
+            criterion, tolerance = train_nats, MIN_TRAINING_IMPROVEMENT
         diverged = not math.isfinite(criterion)
-        if not diverged and math.isfinite(shown):  # JSON has no other numbers: the files couldn't be read again
-            progress.rounds.append(ValidationRound(progress.update, shown, validation))
+        if not diverged and math.isfinite(train_nats):  # JSON has no other numbers: the files couldn't be read again
+            progress.rounds.append(ValidationRound(progress.update, train_nats, validation))
         if not diverged and criterion < progress.best - tolerance:
             progress.best, progress.best_update, progress.bad = criterion, progress.update, 0
-            self.best = copy_tree(self.learner)
+            self.best = copy_tree(self.state)
         else:
             progress.bad += 1
         if diverged and not math.isfinite(progress.best):
             hint = "Lower the learning rate with Training(rate=...), or look for wild values in the data."
             raise TrainingError("fit", "a finite likelihood after the first round", str(criterion), hint)
-        late = plan.seconds is not None and progress.seconds > 0.7 * plan.seconds
-        stuck = diverged or progress.bad >= plan.patience
-        if progress.phase == "stable" and (stuck or progress.update >= 0.75 * plan.updates or late):
+        late = plan.seconds is not None and progress.seconds > MAX_STABLE_SECONDS_SHARE * plan.seconds
+        late = late or progress.update >= MAX_STABLE_UPDATES_SHARE * plan.updates
+        if progress.phase == "stable" and (late or diverged or progress.bad >= plan.patience):
             self.decay()
         elif progress.phase == "decay" and diverged:
             self.finish("diverged")
@@ -296,25 +246,22 @@ class Trainer:
         Patience has no say here: while the rate is still high, a round without improvement is only noise.
         """
         progress, plan = self.progress, self.plan
-        self.learner = copy_tree(self.best)
+        self.state = copy_tree(self.best)
         progress.phase, progress.bad, progress.decay_from = "decay", 0, progress.update
-        wanted = max(4 * plan.round, round(DECAY_SHARE * progress.best_update))
+        wanted = max(MIN_DECAY_ROUNDS * plan.round, round(DECAY_SHARE * progress.best_update))
         progress.decay_updates = max(plan.round, min(wanted, plan.updates - progress.update))
 
     def finish(self, why: str) -> None:
         """End."""
         self.progress.phase, self.progress.stopped = "done", why
 
-    def validation(self, net: Net) -> float | None:
-        """Held-out nats per step in original units."""
-        return validation_nats(self.task, self.plan, net) if self.task.validation else None
-
-
-def validation_nats(task: TrainingData, plan: TrainingPlan, net: Net) -> float:
-    """Nats per step, in original units, of the sequences that a task holds out."""
-    free = plan.recipe.feeding == "free"
-    total = sum(float(score(net, bucket, free=free, most=plan.devices).sum()) for bucket in task.validation)
-    return -(total + task.validation_jacobian) / max(1, task.validation_steps)
+    def validation_nats(self, net: Net) -> float | None:
+        """Nats per step of the validation sequences, in original units; `None` where there are none."""
+        data, free = self.data, self.plan.update_config.feeding == "free"
+        if not data.validation:
+            return None
+        scores = [score(net, bucket, free=free, max_devices=self.plan.devices) for bucket in data.validation]
+        return -(sum(float(part.sum()) for part in scores) + data.validation_jacobian) / max(1, data.validation_steps)
 
 
 @contextlib.contextmanager

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
+from unspool.generation.sampler import rule_of
 from unspool.network.distributions.categorical import Bernoulli, Categorical
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture
 from unspool.network.distributions.normal import Normal, Point, positive
-from unspool.network.distributions.rules import Rule
 from unspool.network.distributions.student_t import StudentT, student_t_icdf
 from unspool.options import Sampling
 from unspool.runtime.threefry import seed_words, uniforms
@@ -86,7 +86,7 @@ def picked(name, **options):
     """N values that the distribution draws, with Threefry's uniforms."""
     dist, params = case(name)
     params = jnp.broadcast_to(jnp.asarray(params, jnp.float32), (N, dist.num_params))
-    return np.asarray(pick(dist, params, draws(dist.num_uniforms), Rule.of(Sampling(**options))))
+    return np.asarray(pick(dist, params, draws(dist.num_uniforms), rule_of(Sampling(**options))))
 
 
 def softmax(logits):
@@ -201,7 +201,7 @@ def test_the_outermost_uniforms_give_finite_numbers(name, options):
     ends = np.array([2**-24, 0.5, 1 - 2**-24], np.float32)
     u = np.stack(np.meshgrid(*[ends] * dist.num_uniforms), -1).reshape(-1, dist.num_uniforms)
     rows = jnp.asarray(np.tile(params, (len(u), 1)), jnp.float32)
-    values = np.asarray(pick(dist, rows, jnp.asarray(u), Rule.of(Sampling(**options))))
+    values = np.asarray(pick(dist, rows, jnp.asarray(u), rule_of(Sampling(**options))))
     if name == "nullable":
         assert (np.isnan(values) == (u[:, 0] < 1 / (1 + np.exp(0.8)))).all()
         values = values[~np.isnan(values)]
@@ -298,7 +298,9 @@ def test_greedy_is_the_mode(name):
     among = np.arange(4) if name == "categorical" else np.array([0.0, 1.0]) if name == "bernoulli" else None
     grid = np.linspace(-4, 4, 801) if among is None else among
     rows = jnp.asarray(np.tile(params, (len(grid), 1)), jnp.float32)
-    best = grid[np.argmax(dist.log_prob(rows, jnp.asarray(grid, jnp.int32 if dist.event.symbols else jnp.float32)))]
+    best = grid[
+        np.argmax(dist.log_prob(rows, jnp.asarray(grid, jnp.int32 if dist.event_shape.symbols else jnp.float32)))
+    ]
     assert mode.item() == pytest.approx(best, abs=0.03 if among is None else 0)
 
 
@@ -372,7 +374,7 @@ def test_extreme_parameters_stay_finite_and_so_do_their_gradients(name):
     params = np.stack(np.meshgrid(*[[-1e4, 0.0, 1e4]] * size), -1).reshape(-1, size)
     params = np.concatenate([params, np.zeros((len(params), dist.num_params - size))], -1)
     params = np.concatenate([params, params[:, ::-1]]).astype(np.float32)
-    values = jnp.array([0, 1, 3] if dist.event.symbols else [-1e3, 0.0, 1e3])
+    values = jnp.array([0, 1, 3] if dist.event_shape.symbols else [-1e3, 0.0, 1e3])
     ends = jnp.array([2**-24, 0.5, 1 - 2**-24])
 
     @jax.jit
@@ -397,6 +399,6 @@ def test_a_head_says_how_many_parameters_and_uniforms_it_takes(name):
     """Training starts from as many; of a mixture, from components side by side."""
     dist, params = case(name)
     assert len(params) == dist.num_params == len(dist.initial_params())
-    assert dist.event.symbols == (4 if name == "categorical" else None)
+    assert dist.event_shape.symbols == (4 if name == "categorical" else None)
     if name == "mixture":
         assert dist.initial_params()[2] < dist.initial_params()[3]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
+from unspool.generation.sampler import rule_of
 from unspool.network.distributions.base import innermost
 from unspool.network.distributions.discretized import Discretized
 from unspool.network.distributions.grid import Grid, SupportPoints
@@ -16,7 +17,6 @@ from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.normal import Normal
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.reflected import Reflected
-from unspool.network.distributions.rules import Rule
 from unspool.options import Sampling
 from unspool.runtime.threefry import seed_words, uniforms
 
@@ -61,7 +61,7 @@ def draws(count, seed=11):
 
 def picked(dist, params, **options):
     rows = jnp.broadcast_to(jnp.asarray(params, jnp.float32), (N, dist.num_params))
-    return np.asarray(jax.jit(dist.sample)(rows, draws(dist.num_uniforms), Rule.of(Sampling(**options))))
+    return np.asarray(jax.jit(dist.sample)(rows, draws(dist.num_uniforms), rule_of(Sampling(**options))))
 
 
 def log_prob(dist, params, z):
@@ -296,7 +296,7 @@ def test_greedy_is_the_mode_and_top_k_leaves_numbers_alone(name):
     np.testing.assert_array_equal(picked(dist, params, greedy=True), np.broadcast_to(mode, N))
     np.testing.assert_array_equal(picked(dist, params, top_k=1), picked(dist, params))
     assert len(dist.initial_params()) == dist.num_params
-    assert innermost(dist).event.symbols is None
+    assert innermost(dist).event_shape.symbols is None
 
 
 @pytest.mark.parametrize("options", [{"top_p": 0.5}, {"min_p": 0.2}, {"temperature": 0.5}])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from unspool.generation.sampler import rule_of
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.multilabel import BernoulliMixture
-from unspool.network.distributions.rules import Rule
 from unspool.options import Sampling
 
 N = 20_000
@@ -34,7 +34,7 @@ def rows(count, dist=HEAD, params=PARAMS):
 def picked(dist=HEAD, params=PARAMS, **options):
     u = np.random.default_rng(6).uniform(1e-6, 1 - 1e-6, (N, dist.num_uniforms))
     return np.asarray(
-        jax.jit(dist.sample)(rows(N, dist, params), jnp.asarray(u, jnp.float32), Rule.of(Sampling(**options)))
+        jax.jit(dist.sample)(rows(N, dist, params), jnp.asarray(u, jnp.float32), rule_of(Sampling(**options)))
     )
 
 

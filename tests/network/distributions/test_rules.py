@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from unspool.generation.sampler import rule_of
 from unspool.network.distributions.rules import (
     PLAIN,
-    Rule,
     apply_temperature,
     categorical_icdf,
     central_uniform,
@@ -68,7 +68,7 @@ def test_a_rule_leaves_what_its_definition_leaves(logits, options):
     share of the largest probability. All after the temperature, and each of the whole distribution.
     """
     assume(not is_on_an_edge(logits, **options))
-    left = np.asarray(filter_all(jnp.asarray(logits, jnp.float32), Rule.of(Sampling(**options))))
+    left = np.asarray(filter_all(jnp.asarray(logits, jnp.float32), rule_of(Sampling(**options))))
     expected = keep(logits, **options)
     assert np.isfinite(left).tolist() == expected
     assert expected[int(np.argmax(logits))]
@@ -107,8 +107,8 @@ def test_the_outermost_uniforms_never_draw_a_symbol_without_mass(logits):
 @pytest.mark.parametrize("options", [{}, {"top_k": 1}, {"top_k": 9}, {"top_p": 0.01}, {"min_p": 1.0}])
 def test_the_only_symbol_is_always_drawn(options):
     one = jnp.array([[-3.0]])
-    assert truncate_logits(one, Rule.of(Sampling(**options))).tolist() == [[-3.0]]
-    assert categorical_icdf(truncate_logits(one, Rule.of(Sampling(**options))), jnp.array([1 - 2**-24])).tolist() == [0]
+    assert truncate_logits(one, rule_of(Sampling(**options))).tolist() == [[-3.0]]
+    assert categorical_icdf(truncate_logits(one, rule_of(Sampling(**options))), jnp.array([1 - 2**-24])).tolist() == [0]
 
 
 def test_many_symbols_are_all_reachable():
@@ -120,13 +120,13 @@ def test_many_symbols_are_all_reachable():
 
 def test_a_rule_compiles_in_only_what_it_does():
     """Numbers are arrays, so that another temperature is the same program; what is off is absent."""
-    assert Rule.of(Sampling()) == PLAIN
+    assert rule_of(Sampling()) == PLAIN
     assert jax.tree.leaves(PLAIN) == []
-    shapes = [jax.tree.structure(Rule.of(Sampling(temperature=t, top_p=0.9))) for t in (0.5, 2.0)]
+    shapes = [jax.tree.structure(rule_of(Sampling(temperature=t, top_p=0.9))) for t in (0.5, 2.0)]
     assert shapes[0] == shapes[1]
-    assert [leaf.item() for leaf in jax.tree.leaves(Rule.of(Sampling(top_k=3)))] == [3]
-    assert Rule.of(Sampling(min_p=0.1)).truncates
-    assert not Rule.of(Sampling(top_k=3)).truncates
+    assert [leaf.item() for leaf in jax.tree.leaves(rule_of(Sampling(top_k=3)))] == [3]
+    assert rule_of(Sampling(min_p=0.1)).truncates
+    assert not rule_of(Sampling(top_k=3)).truncates
 
 
 def test_a_squeezed_uniform_stays_in_the_central_mass():
@@ -137,4 +137,4 @@ def test_a_squeezed_uniform_stays_in_the_central_mass():
 
 def test_a_temperature_of_one_leaves_a_spread_alone():
     assert apply_temperature(jnp.array(2.0), PLAIN) == 2.0
-    assert apply_temperature(jnp.array(2.0), Rule.of(Sampling(temperature=3.0))) == 6.0
+    assert apply_temperature(jnp.array(2.0), rule_of(Sampling(temperature=3.0))) == 6.0

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from unspool.generation.sampler import rule_of
 from unspool.network.distributions.base import Support
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.discretized import Discretized
@@ -17,7 +18,7 @@ from unspool.network.distributions.multilabel import BernoulliMixture
 from unspool.network.distributions.normal import Normal, Point
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.reflected import Reflected
-from unspool.network.distributions.rules import PLAIN, Rule
+from unspool.network.distributions.rules import PLAIN
 from unspool.network.distributions.student_t import StudentT
 from unspool.options import Sampling
 from unspool.runtime.threefry import seed_words, uniforms
@@ -101,7 +102,7 @@ def test_a_room_far_out_in_the_tail_is_still_kept(name, far):
 @pytest.mark.parametrize("name", HEADS)
 def test_greedy_is_held_in_the_room(name):
     dist, params = HEADS[name]
-    made = drawn(dist, params, Support(jnp.float32(-0.9), jnp.float32(-0.6)), Rule.of(Sampling(greedy=True)))
+    made = drawn(dist, params, Support(jnp.float32(-0.9), jnp.float32(-0.6)), rule_of(Sampling(greedy=True)))
     assert -0.9 - 1e-5 <= made[0] <= -0.6 + 1e-5 or name in ("counts", "levels", "rounded", "bins of a grid")
 
 
@@ -109,7 +110,7 @@ def test_greedy_is_held_in_the_room(name):
 def test_rules_act_on_what_the_room_leaves(sampling):
     """A normal whose room is its middle: temperature and cuts narrow it, and nothing leaves the room."""
     support = Support(jnp.float32(-1.0), jnp.float32(2.0))
-    plain, ruled = (drawn(Normal(), [0.4, -0.6], support, rule) for rule in (PLAIN, Rule.of(sampling)))
+    plain, ruled = (drawn(Normal(), [0.4, -0.6], support, rule) for rule in (PLAIN, rule_of(sampling)))
     assert ruled.std() < 0.95 * plain.std()
     assert ruled.min() >= -1.0
     assert ruled.max() <= 2.0

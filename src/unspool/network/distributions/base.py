@@ -44,7 +44,7 @@ def clipped(value: Array, support: Support | None) -> Array:
     return value if support is None else support.clip(value)
 
 
-class Event(NamedTuple):
+class EventShape(NamedTuple):
     """What one value of a distribution is.
 
     Attributes:
@@ -72,7 +72,7 @@ class Distribution(ABC):
 
     @property
     @abstractmethod
-    def event(self) -> Event:
+    def event_shape(self) -> EventShape:
         """What one value is."""
 
     @abstractmethod
@@ -111,9 +111,9 @@ class NumberDistribution(Distribution):
     """The distribution of one number."""
 
     @property
-    def event(self) -> Event:
+    def event_shape(self) -> EventShape:
         """One number."""
-        return Event()
+        return EventShape()
 
     @abstractmethod
     def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:

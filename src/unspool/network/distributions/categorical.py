@@ -9,7 +9,7 @@ from jax.nn import log_sigmoid, logsumexp, sigmoid, softmax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import Distribution, Event, Support
+from unspool.network.distributions.base import Distribution, EventShape, Support
 from unspool.network.distributions.rules import Rule, categorical_icdf, truncate_logits
 
 
@@ -37,9 +37,9 @@ class Categorical(Distribution):
         return 1
 
     @property
-    def event(self) -> Event:
+    def event_shape(self) -> EventShape:
         """One of V symbols."""
-        return Event(symbols=self.count)
+        return EventShape(symbols=self.count)
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Even odds."""
@@ -90,9 +90,9 @@ class Bernoulli(Distribution):
         return 1
 
     @property
-    def event(self) -> Event:
+    def event_shape(self) -> EventShape:
         """The number 0 or 1."""
-        return Event()
+        return EventShape()
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Even odds."""

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import Distribution, Event, Support, over_members
+from unspool.network.distributions.base import Distribution, EventShape, Support, over_members
 from unspool.network.distributions.categorical import Bernoulli
 from unspool.network.distributions.rules import Rule
 
@@ -33,9 +33,9 @@ class WithMissing(Distribution):
         return 1 + self.of.num_uniforms
 
     @property
-    def event(self) -> Event:
+    def event_shape(self) -> EventShape:
         """That of the distribution inside."""
-        return self.of.event
+        return self.of.event_shape
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Even odds, then those of the distribution inside."""
@@ -43,7 +43,7 @@ class WithMissing(Distribution):
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-probability of being missing, or of being present and having the value."""
-        missing = jnp.isnan(value) if self.event.members is None else jnp.isnan(value).any(-1)
+        missing = jnp.isnan(value) if self.event_shape.members is None else jnp.isnan(value).any(-1)
         present = self.of.log_prob(params[..., 1:], jnp.where(over_members(missing, value), 0.0, value))
         return Bernoulli().log_prob(params[..., :1], missing) + jnp.where(missing, 0.0, present)
 

@@ -8,7 +8,7 @@ from jax.nn import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import Distribution, Event, Support
+from unspool.network.distributions.base import Distribution, EventShape, Support
 from unspool.network.distributions.rules import Rule, categorical_icdf, truncate_logits
 
 INITIAL_LOGIT_SCALE = 0.5
@@ -46,9 +46,9 @@ class BernoulliMixture(Distribution):
         return 1 + self.count
 
     @property
-    def event(self) -> Event:
+    def event_shape(self) -> EventShape:
         """M numbers."""
-        return Event(members=self.count)
+        return EventShape(members=self.count)
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Components that differ, the same in every run."""

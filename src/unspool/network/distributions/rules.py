@@ -6,32 +6,18 @@ import jax.numpy as jnp
 from jax.nn import softmax
 from jaxtyping import Array, Float
 
-from unspool.options import Sampling
-
 SUM_BLOCK = 64
 """Columns of a running sum that one product adds up."""
 
 
 class Rule(eqx.Module):
-    """A `Sampling` as arrays. `None` is not compiled in; a number can change without compiling again."""
+    """The options of sampling as arrays. `None` is not compiled in; a number can change without compiling again."""
 
     greedy: bool = eqx.field(static=True)
     temperature: Array | None = None
     top_k: Array | None = None
     top_p: Array | None = None
     min_p: Array | None = None
-
-    @classmethod
-    def of(cls, sampling: Sampling) -> "Rule":
-        """The rule that the options describe."""
-        number = lambda value, dtype: None if value is None else jnp.asarray(value, dtype)  # noqa: E731
-        return cls(
-            sampling.greedy,
-            None if sampling.temperature == 1.0 else number(sampling.temperature, jnp.float32),
-            number(sampling.top_k, jnp.int32),
-            number(sampling.top_p, jnp.float32),
-            number(sampling.min_p, jnp.float32),
-        )
 
     @property
     def truncates(self) -> bool:

@@ -1,0 +1,8 @@
+"""`python -m unspool` does what `unspool` does."""
+
+import sys
+
+from unspool.cli.app import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""The program `unspool`: it parses a command line, calls the library, and says what went wrong."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
+
+from unspool.cli.demo import demo
+from unspool.cli.evaluate import evaluate
+from unspool.cli.fit import fit
+from unspool.cli.generate import generate, sample
+from unspool.cli.inspect import inspect
+from unspool.cli.plot import plot
+from unspool.cli.wording import in_cli_syntax, new_spelling
+from unspool.errors import UnspoolError
+
+MISTAKE, INTERRUPTED, PIPE = 2, 130, 141
+"""Exit codes: a mistake that the caller can mend, Ctrl-C, and a reader that went away (128 + the signal's number)."""
+
+HELP = """One input in, a whole sequence out.
+
+Learn from a table which sequences belong to which input, then generate as many new ones as you like.
+
+Start with `unspool demo names`.
+"""
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("unspool")
+
+
+def _shown_default(value: object) -> str | None:
+    """A default as the help shows it; an option that is open or off shows none."""
+    return None if value is None or value is False else "on" if value is True else str(value)
+
+
+app = App(
+    name="unspool",
+    help=HELP,
+    help_format="markdown",
+    version=_version,
+    default_parameter=Parameter(negative=(), show_default=_shown_default),
+    suppress_keyboard_interrupt=False,
+)
+for command in (fit, generate, sample, evaluate, plot, inspect, demo):
+    app.command(command)
+
+
+def main(tokens: Sequence[str] | None = None) -> int:
+    """Run one command line, and return its exit code.
+
+    Args:
+        tokens: the words after `unspool`; by default those of the process.
+    """
+    words = sys.argv[1:] if tokens is None else tokens
+    try:
+        code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except CycloptsError as error:
+        removed = new_spelling(words) if isinstance(error, UnknownOptionError) else None
+        return _mistake(str(removed or f"{error}\nTry `unspool --help`, or --help after the command."))
+    except UnspoolError as error:
+        return _mistake(in_cli_syntax(error))
+    except KeyboardInterrupt:
+        return _mistake("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # Python would complain when it closes standard output at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE
+    except OSError as error:
+        if error.errno is None:
+            raise
+        return _mistake(f"{error.filename or 'standard output'}: {error.strerror}")
+    return code if isinstance(code, int) else 0
+
+
+def _mistake(message: str, code: int = MISTAKE) -> int:
+    print(f"unspool: {message}", file=sys.stderr)
+    return code

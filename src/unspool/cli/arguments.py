@@ -1,0 +1,125 @@
+"""Arguments that name columns and values: their texts as what the library takes."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from unspool.cli.fields import split_commas
+from unspool.cli.files import source
+from unspool.errors import OptionError
+
+if TYPE_CHECKING:
+    from unspool.encoding.codec import Codec
+    from unspool.encoding.columns import StepColumn
+
+
+def column_names(texts: Iterable[str] | None) -> list[str]:
+    """Column names, separated by commas; a name that holds a comma stands in double quotes.
+
+    Examples:
+        >>> column_names(["lat,long", '"wind, knots"'])
+        ['lat', 'long', 'wind, knots']
+    """
+    return [name for text in texts or () for name in split_commas(text) if name]
+
+
+class Member(NamedTuple):
+    """A column of a table: the fitted column that holds it, and which of its members it is."""
+
+    fitted: "StepColumn"
+    number: int
+
+    @property
+    def is_range(self) -> bool:
+        """Whether what is allowed of it is a range: of numbers and dates."""
+        return self.fitted.num_symbols is None and self.fitted.types[self.number] != "bool"
+
+    def parse(self, text: str, location: str) -> Any:
+        """A typed text as a value; an empty one is missing."""
+        return None if text == "" else self.fitted.parse(text, location, self.number)
+
+
+def step_columns(codec: "Codec") -> dict[str, Member]:
+    """The columns of a step by name; each member of a block of flags is a column."""
+    return {
+        name: Member(column, number)
+        for field, column in codec.step_columns()
+        for number, name in enumerate(field.columns)
+    }
+
+
+def typed_pins(codec: "Codec", given: Iterable[str] | None) -> dict[int, dict[str, Any]] | None:
+    """STEP.NAME=VALUE as what `OneToMany.generate` takes.
+
+    Raises:
+        OptionError: another form, a column that a step doesn't have, or one that is pinned twice at a step.
+    """
+    columns = step_columns(codec)
+    pins: dict[int, dict[str, Any]] = {}
+    for text in given or ():
+        location, equals, value = text.partition("=")
+        step, dot, name = location.partition(".")
+        if not (equals and dot and step.isdecimal()) or name not in columns:
+            known = f"STEP.NAME=VALUE, NAME one of {', '.join(columns)}"
+            raise OptionError("--pin", f"{known}, steps counted from 0", repr(text))
+        if name in pins.get(int(step), {}):
+            raise OptionError("--pin", "every value once", f"{step}.{name} twice")
+        pins.setdefault(int(step), {})[name] = columns[name].parse(value, f"pin: step {step}, column {name!r}")
+    return pins or None
+
+
+def typed_allow(codec: "Codec", given: Iterable[str] | None) -> dict[str, Any] | None:
+    """NAME=VALUE,VALUE or NAME=LOW..HIGH as what `OneToMany.generate` takes.
+
+    Raises:
+        OptionError: another form, or a column that a step doesn't have.
+    """
+    columns = step_columns(codec)
+    allow: dict[str, Any] = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not equals or name in allow:
+            raise OptionError("--allow", "NAME=VALUE, each name once", repr(text))
+        if name not in columns:
+            raise OptionError("--allow", f"one of the columns {', '.join(columns)}", repr(name))
+        low, dots, high = value.partition("..")
+        if columns[name].is_range and not dots:
+            raise OptionError("--allow", f"{name}=LOW..HIGH, either of which may be left out", repr(value))
+        parts = (low, high) if columns[name].is_range else column_names([value]) or [""]
+        parsed = [columns[name].parse(part, f"allow, column {name!r}") for part in parts]
+        allow[name] = tuple(parsed) if columns[name].is_range else parsed
+    return allow or None
+
+
+def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None) -> Any:
+    """The inputs to generate from: a table of typed `NAME=VALUE`s, or a file, or standard input.
+
+    A name that is repeated makes a row of each of its values; a name given once holds for all rows.
+
+    Raises:
+        OptionError: both or neither are given, or numbers of values that don't fit.
+        SchemaError: names that are no inputs, or inputs that are missing.
+    """
+    known = [field.name for field in codec.schema.inputs]
+    example = " ".join(f"--input {name}=..." for name in known)
+    given = list(given or ())
+    if bool(given) == (table is not None):
+        hint = f"This model takes {example}; to sample the inputs too, use unspool sample."
+        raise OptionError("inputs", "either --input or --inputs-from", "both" if given else "neither", hint)
+    if table is not None:
+        return codec.read_inputs(source(table))
+    texts: dict[str, list[str]] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or name not in known:
+            raise OptionError("--input", f"one of {', '.join(f'{name}=VALUE' for name in known)}", repr(text))
+        texts.setdefault(name, []).append(value)
+    missing = [name for name in known if name not in texts]
+    if missing:
+        hint = "An empty value, as in NAME=, is a missing one."
+        raise OptionError("--input", f"a value of {', '.join(map(repr, missing))}", "none", hint)
+    rows = max(map(len, texts.values()))
+    uneven = [f"{len(values)} of {name!r}" for name, values in texts.items() if len(values) not in (1, rows)]
+    if uneven:
+        raise OptionError("--input", f"one value for all rows, or {rows}", ", ".join(uneven))
+    parsed = codec.parse_inputs(texts)
+    return codec.read_inputs({name: values * (rows if len(values) == 1 else 1) for name, values in parsed.items()})

@@ -1,0 +1,41 @@
+"""Files that a command reads, and files that it is about to write."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unspool.errors import FileError
+
+if TYPE_CHECKING:
+    from unspool.model import OneToMany
+
+
+def open_model(path: str | Path) -> "OneToMany":
+    """Load a model; what JAX compiles for it is kept for the next time."""
+    from unspool.runtime.compilation_cache import keep_compiled
+
+    keep_compiled()
+    from unspool.model import load
+
+    return load(path)
+
+
+def source(data: str) -> Any:
+    """A path, or standard input for -."""
+    return sys.stdin.buffer if data == "-" else data
+
+
+def check_writable(path: Path) -> None:
+    """Refuse now what could not be written after an hour of work.
+
+    Raises:
+        FileError: the folder is missing or read-only, or the path is that of a folder or a device.
+    """
+    target = path.resolve()
+    if target.is_dir():
+        raise FileError.from_os_error(path, IsADirectoryError(), "write")
+    if target.exists() and not target.is_file():
+        raise FileError(str(path), "a file", "a device, pipe or socket", "Choose another name.")
+    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
+        raise FileError.from_os_error(path, PermissionError(), "write")

@@ -1,0 +1,121 @@
+"""Errors of the library in the syntax of the command line, and the new spelling of flags that were removed."""
+
+import ast
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from unspool.cli.fields import KINDS, split_commas
+from unspool.errors import OptionError, UnspoolError
+from unspool.options import RENAMED, Beam, Network, Sampling, Training
+
+FIRST_KINDS = {"transform": "number", "head": "number", "mean": "number", "unit": "text"}
+"""Removed flags for an option of a column, and the kind that they implied."""
+REMOVED = (*("category", "number", "count", "text", "flag", "when", "vector"), *FIRST_KINDS)
+"""Flags of version 0.1, without their dashes. `--field` replaced them."""
+
+CALLS = {
+    **{kind.__name__: "field" for kind in KINDS.values()},
+    **dict.fromkeys((kind.__name__ for kind in (Network, Training, Sampling, Beam)), "options"),
+    **dict.fromkeys(("generate", "evaluate", "OneToMany"), "options"),
+    "First": "first",
+}
+"""Python calls that a message of the library may hold, and how each is written here."""
+FLAG_NAMES = {"width": "--beam", "n": "-n", "samples": "-n"}
+"""Arguments whose flag has another name than they."""
+CALL = re.compile(rf"\b({'|'.join(CALLS)})\(((?:[^()]|\([^()]*\))*)\)")
+ARGUMENT = re.compile(r"""\b(inputs|sequence|id|order|draw_inputs|rule|n|seed|length)=(-?\w+|"[^"]*"|\[[^\]]*\])?""")
+"""A keyword argument outside of a call."""
+
+
+def in_cli_syntax(error: UnspoolError) -> str:
+    """An error with Python calls and arguments written as flags.
+
+    Args:
+        error: as the library raised it.
+
+    Examples:
+        >>> in_cli_syntax(UnspoolError("row 3", "a date", "'x'", "Correct the cell; or pass Category('day')."))
+        "row 3: expected a date, found 'x'. Correct the cell; or pass --field day=category."
+        >>> in_cli_syntax(OptionError("Network(size=0)", "int >= 1", "0"))
+        '--size 0: expected int >= 1, found 0.'
+    """
+    location, expected, found, hint = (
+        CALL.sub(_call, part) for part in (error.location, error.expected, error.found, error.hint)
+    )
+    if ARGUMENT.fullmatch(location):
+        location = ARGUMENT.sub(_argument, location)
+    return str(UnspoolError(location, expected, found, ARGUMENT.sub(_argument, hint)))
+
+
+def new_spelling(words: Sequence[str]) -> OptionError | None:
+    """The error that says how to write flags that were removed, or None where the words hold none of them.
+
+    Args:
+        words: the command line.
+
+    Examples:
+        >>> print(new_spelling(["fit", "--number", "wind", "--transform=wind=log1p"]))
+        --number, --transform: expected --field wind=number,transform=log1p, found flags that version 0.2.0 removed.
+    """
+    fields: dict[str, list[str]] = {}
+    flags: list[str] = []
+    for at, word in enumerate(words):
+        flag, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or flag not in REMOVED:
+            continue
+        flags.append(f"--{flag}")
+        if not equals and at + 1 < len(words) and not words[at + 1].startswith("-"):
+            value = words[at + 1]
+        for name in split_commas(value or "NAME"):
+            name, _, choice = name.partition("=")
+            field = fields.setdefault(name, [""])
+            if flag not in FIRST_KINDS:
+                field[0] = flag
+            else:
+                field[0] = field[0] or FIRST_KINDS[flag]
+                field.append(f"{RENAMED.get(flag, flag)}={RENAMED.get(choice, choice) or 'VALUE'}")
+    if not flags:
+        return None
+    wanted = " ".join(f"--field {shlex.quote(f'{name}=' + ','.join(parts))}" for name, parts in fields.items())
+    found = "a flag" if len(flags) == 1 else "flags"
+    return OptionError(", ".join(dict.fromkeys(flags)), wanted, f"{found} that version 0.2.0 removed")
+
+
+def _call(call: re.Match[str]) -> str:
+    """A Python call as flags; left as it is where it can't be read."""
+    try:
+        node: Any = ast.parse(call[0], mode="eval").body
+        values = [_text(ast.literal_eval(value)) for value in node.args]
+        named = {key.arg: ast.literal_eval(key.value) for key in node.keywords}
+    except (SyntaxError, ValueError):
+        return call[0]
+    if CALLS[call[1]] == "first":
+        return f"--first {shlex.quote(','.join(values) or '*')}"
+    if CALLS[call[1]] == "options":
+        return " ".join(_flag(name, value) for name, value in named.items())
+    name = values[0] if values and values[0] != "..." else "NAME"
+    options = [f"{option}={option.upper() if value is ... else _text(value)}" for option, value in named.items()]
+    return f"--field {shlex.quote(','.join([f'{name}={call[1].lower()}', *options]))}"
+
+
+def _argument(argument: re.Match[str]) -> str:
+    if argument[2] is None:
+        return f"--{argument[1]}"
+    value = ast.literal_eval(argument[2])
+    return f"--{value}" if argument[1] == "rule" else _flag(argument[1], value)
+
+
+def _flag(name: str, value: Any) -> str:
+    flag = FLAG_NAMES.get(name, f"--{name.replace('_', '-')}")
+    if isinstance(value, bool):
+        return flag if value else flag.replace("--", "--no-", 1)
+    return f"{flag} {name.upper() if value is ... else shlex.quote(_text(value))}"
+
+
+def _text(value: Any) -> str:
+    """A value as it is typed."""
+    if isinstance(value, (list, tuple)):
+        return (":" if isinstance(value, tuple) else ",").join("" if part is None else _text(part) for part in value)
+    return "..." if value is ... else "none" if value is None else str(value)

@@ -1,0 +1,42 @@
+"""Examples as the network reads them."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unspool.dataset.ragged import PER_EXAMPLE, PER_STEP, RaggedSet
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded(RaggedSet):
+    """Examples as the network sees them.
+
+    Args:
+        inputs: per input field, int32 (N,) symbols, or float64 (N, D), NaN where missing.
+        steps: per step field, of all sequences end to end: (S,) int32 symbols (V is what training never
+            saw), or float64, NaN where missing.
+        offsets: see `RaggedSet`, as `starts` and `gap`.
+        log_jacobian: per step field, (S,) float64: what to add to log p(encoded) for log p(original).
+    """
+
+    inputs: tuple[NDArray[Any], ...] = dataclasses.field(metadata=PER_EXAMPLE)
+    steps: tuple[NDArray[Any], ...] = dataclasses.field(metadata=PER_STEP)
+    offsets: NDArray[np.int64]
+    log_jacobian: tuple[NDArray[Any], ...] = dataclasses.field(metadata=PER_STEP)
+    starts: NDArray[np.int64] | None = dataclasses.field(default=None, metadata=PER_EXAMPLE)
+    gap: int = 0
+
+    @property
+    def distinct(self) -> int:
+        """Steps that are not the same as another one: windows that overlap share theirs."""
+        if self.starts is None or not len(self):
+            return int(self.offsets[-1])
+        return int(np.minimum(np.diff(np.sort(self.starts)), self.gap).sum()) + self.gap
+
+    @property
+    def jacobian(self) -> float:
+        """The log-Jacobian of all fields and steps."""
+        return float(sum(column.sum() for column in self.log_jacobian))

@@ -1,0 +1,173 @@
+"""Distributions of one number for baselines, scored as the model scores the number: by density or by mass."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from unspool.evaluation.samples.statistics import Codes, Reals
+
+DEGREES_OF_FREEDOM = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, np.inf)
+"""Degrees of freedom that a Student's t is tried with; the last one is the normal."""
+EM_ROUNDS = 30
+"""Rounds of reweighting, after which location and spread of a Student's t change by less than a thousandth."""
+MIN_RELATIVE_SPREAD = 1e-3
+"""Smallest spread of a fitted density, as a share of the standard deviation: repeated values would fit best with 0."""
+BIN_COUNTS = (8, 16, 32, 64, 128)
+"""Numbers of equally full bins that a histogram is tried with."""
+OUTSIDE_SHARE = 0.02
+"""Share of a histogram's mass that is a wide Student's t, for values outside of all bins."""
+MAX_FITTED_VALUES = 100_000
+"""Values that a Student's t is fitted to: of more values, every second, third, ... is taken."""
+MIN_MASS = 1e-300
+"""Smallest mass whose logarithm is taken."""
+
+
+@dataclass(frozen=True)
+class StudentDensity:
+    """Student's t, or the normal where there are infinitely many degrees of freedom.
+
+    Args:
+        loc: centre, one or (S,).
+        scale: spread above 0, one or (S,).
+        freedom: degrees of freedom.
+    """
+
+    loc: float | Reals
+    scale: float | Reals
+    freedom: float
+
+    def log_density(self, x: Reals) -> Reals:
+        """(S,) nats at x."""
+        z = (x - self.loc) / self.scale
+        return np.asarray(self._family().logpdf(z) - np.log(self.scale))
+
+    def log_mass(self, low: Reals, high: Reals) -> Reals:
+        """(S,) log-probability of lying between two bounds, from the nearer tail, where rounding loses least."""
+        a, b = (low - self.loc) / self.scale, (high - self.loc) / self.scale
+        a, b = np.where(a + b > 0, -b, a), np.where(a + b > 0, -a, b)
+        cdf = self._family().cdf
+        return np.log(np.maximum(cdf(b) - cdf(a), MIN_MASS))
+
+    def _family(self):  # type: ignore[no-untyped-def]  # SciPy's distributions have no type
+        from scipy import stats
+
+        return stats.norm if np.isinf(self.freedom) else stats.t(self.freedom)
+
+
+@dataclass(frozen=True, eq=False)
+class BinnedDensity:
+    """Bins of constant density, and a wide Student's t for values outside of them.
+
+    Args:
+        edges: (B + 1,) increasing.
+        masses: (B,) sum to 1.
+        outside: the density with the share `OUTSIDE_SHARE`.
+    """
+
+    edges: Reals
+    masses: Reals
+    outside: StudentDensity
+
+    def log_density(self, x: Reals) -> Reals:
+        """(S,) nats at x."""
+        heights = np.concatenate([[0.0], self.masses / np.diff(self.edges), [0.0]])
+        inside = heights[np.searchsorted(self.edges, x, side="right")]
+        return np.log((1 - OUTSIDE_SHARE) * inside + OUTSIDE_SHARE * np.exp(self.outside.log_density(x)))
+
+    def log_mass(self, low: Reals, high: Reals) -> Reals:
+        """(S,) log-probability of lying between two bounds."""
+        below = np.concatenate([[0.0], np.cumsum(self.masses)])
+        inside = np.interp(high, self.edges, below) - np.interp(low, self.edges, below)
+        return np.log((1 - OUTSIDE_SHARE) * inside + OUTSIDE_SHARE * np.exp(self.outside.log_mass(low, high)))
+
+
+Density = StudentDensity | BinnedDensity
+"""A distribution for each of S numbers."""
+
+
+def log_prob(density: Density, x: Reals, cell: float | None = None) -> Reals:
+    """(S,) nats of values: log-densities, or log-probabilities of cells of a grid.
+
+    Args:
+        density: of the values.
+        x: (S,) values.
+        cell: width of a cell of the grid around each value; None for densities.
+    """
+    return density.log_density(x) if cell is None else density.log_mass(x - cell / 2, x + cell / 2)
+
+
+def fit_student(x: Reals, cell: float | None = None, design: Reals | None = None) -> tuple[Reals, float, float]:
+    """Student's t whose centre is linear in a design, by maximum likelihood.
+
+    Reweighted least squares, which is EM for the t (Lange, Little & Taylor 1989, "Robust statistical modeling using
+    the t distribution"), for each of `DEGREES_OF_FREEDOM`; the best one is taken.
+
+    Args:
+        x: (S,) at least one.
+        cell: of the grid, see `log_prob`, in whose measure likelihoods are compared.
+        design: (S, D) what the centre is linear in; by default a constant.
+
+    Returns:
+        (D,) coefficients, spread, degrees of freedom.
+    """
+    every = -(-len(x) // MAX_FITTED_VALUES)
+    x, design = x[::every], (np.ones((len(x), 1)) if design is None else design)[::every]
+    floor = max(MIN_RELATIVE_SPREAD * float(np.std(x)), (cell or 0.0) / 10, 1e-12 * float(np.abs(x).max()), MIN_MASS)
+
+    def fitted(freedom: float) -> tuple[float, Reals, float]:
+        weight = np.ones(len(x))
+        for _ in range(1 if np.isinf(freedom) else EM_ROUNDS):
+            root = np.sqrt(weight)
+            coefficients = np.linalg.lstsq(design * root[:, None], x * root, rcond=None)[0]
+            rest = x - design @ coefficients
+            scale = max(float(np.sqrt(np.mean(weight * rest**2))), floor)
+            if not np.isinf(freedom):
+                weight = (freedom + 1) / (freedom + (rest / scale) ** 2)
+        student = StudentDensity(design @ coefficients, scale, freedom)
+        return float(log_prob(student, x, cell).sum()), np.asarray(coefficients, np.float64), scale
+
+    found = [(fitted(freedom), freedom) for freedom in DEGREES_OF_FREEDOM]
+    (_, coefficients, scale), freedom = max(found, key=lambda pair: pair[0][0])
+    return coefficients, scale, freedom
+
+
+def fit_histogram(x: Reals, bins: int) -> BinnedDensity:
+    """Bins with about equally many values, and a density of three times their spread outside of the bins.
+
+    Edges lie in the middle between two neighbouring values, so that equal values stay together.
+    """
+    centre, spread = float(np.mean(x)), float(np.std(x)) or 1.0
+    outside = StudentDensity(centre, 3 * spread, 2.0)
+    values = np.unique(x)
+    if len(values) < 2:
+        return BinnedDensity(centre + MIN_RELATIVE_SPREAD * spread * np.array([-0.5, 0.5]), np.ones(1), outside)
+    middles = (values[1:] + values[:-1]) / 2
+    wanted = np.searchsorted(middles, np.quantile(x, np.linspace(0, 1, bins + 1)[1:-1]))
+    ends = np.array([values[0] - (middles[0] - values[0]), values[-1] + (values[-1] - middles[-1])])
+    edges = np.unique(np.concatenate([ends, middles[np.minimum(wanted, len(middles) - 1)]]))
+    counts = np.histogram(x, edges)[0] + 0.5
+    return BinnedDensity(edges, counts / counts.sum(), outside)
+
+
+def fit_marginal(x: Reals, clusters: Codes, cell: float | None = None) -> Density:
+    """The Student's t or histogram that predicts every fifth cluster best, when fitted to the others.
+
+    Args:
+        x: (S,) at least one.
+        clusters: (S,) the cluster of sequences that each value belongs to, numbered from 0.
+        cell: of the grid, see `log_prob`.
+    """
+    fits: list[Callable[[Reals], Density]] = [
+        lambda x: _constant(fit_student(x, cell)),
+        *(lambda x, bins=bins: fit_histogram(x, bins) for bins in BIN_COUNTS if 4 * bins <= len(x)),
+    ]
+    held = clusters % 5 == 4
+    if held.all() or not held.any():
+        return fits[0](x)
+    scores = [float(log_prob(fit(x[~held]), x[held], cell).sum()) for fit in fits]
+    return fits[int(np.argmax(scores))](x)
+
+
+def _constant(found: tuple[Reals, float, float]) -> StudentDensity:
+    return StudentDensity(float(found[0][0]), found[1], found[2])

@@ -1,0 +1,190 @@
+"""The baseline "nearest input": training sequences whose inputs are nearest, as a likelihood and as forecasts."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unspool.evaluation.baselines.densities import StudentDensity, fit_student, log_prob
+from unspool.evaluation.samples.sample_set import SampleSet, Target
+from unspool.evaluation.samples.statistics import Codes, Reals
+
+NEIGHBOURS = (1, 4, 16, 64)
+"""Numbers of neighbours that are tried; the number that predicts training sequences best is used for everything."""
+MAX_TRIED_SEQUENCES = 2000
+"""Training sequences that the number of neighbours and the spread around their mean are found with."""
+MAX_DISTANCES = 20_000_000
+"""Distances that are held at once."""
+MIN_ERRORS = 5
+"""Errors of neighbours' means in training that a density around such means is fitted to."""
+
+
+class Neighbours(NamedTuple):
+    """The training sequences with the nearest inputs.
+
+    Attributes:
+        asked: N sequences that neighbours were looked up for, a scorable set.
+        known: the training sequences, a scorable set.
+        rows: (N, K) positions in `known`, from the nearest.
+    """
+
+    asked: SampleSet
+    known: SampleSet
+    rows: Codes
+
+    def take(self, rows: Codes) -> "Neighbours":
+        """The neighbours of some of the sequences."""
+        return Neighbours(self.asked.take(rows), self.known, self.rows[rows])
+
+    def first(self, count: int) -> "Neighbours":
+        """Fewer neighbours: the nearest ones."""
+        return self._replace(rows=self.rows[:, :count])
+
+    def inside(self, field: str | None) -> "Neighbours":
+        """The same neighbours, with the steps of a multi-label field in place of all steps."""
+        if field is None:
+            return self
+        return Neighbours(self.asked.members[field], self.known.members[field], self.rows)
+
+
+def look_up(asked: SampleSet, known: SampleSet, seed: int, own: Codes | None = None) -> Neighbours:
+    """The sequences with the nearest inputs.
+
+    The distance of two inputs is the sum over their fields of the mean squared difference of numbers on the scale that
+    the network reads, or of 1 where symbols differ. A number that one of the two lacks counts 1. Of equally near
+    sequences the seed decides which come first.
+
+    Args:
+        asked: the sequences to look up neighbours for.
+        known: the sequences to look among.
+        seed: of the order of equally near sequences.
+        own: (N,) the position in `known` of each asked sequence itself, which is no neighbour, nor is any window that
+            overlaps it.
+    """
+    count = min(NEIGHBOURS[-1], len(known))
+    jitter = np.random.default_rng([seed, 3]).random(len(known)) * 1e-6
+    rows = np.zeros((len(asked), count), np.int64)
+    size = max(1, MAX_DISTANCES // max(len(known), 1))
+    for at in range(0, len(asked), size):
+        here = np.arange(at, min(at + size, len(asked)))
+        distance = np.broadcast_to(jitter, (len(here), len(known))).copy()
+        for name, column in asked.inputs.items():
+            distance += _distance(column[here], known.inputs[name])
+        if own is not None:
+            distance[np.arange(len(here)), own[here]] = np.inf
+            if known.starts is not None:
+                apart = np.abs(known.starts[own[here]][:, None] - known.starts[None, :])
+                distance[apart < known.window] = np.inf
+        nearest = np.argpartition(distance, count - 1, axis=1)[:, :count]
+        order = np.argsort(np.take_along_axis(distance, nearest, 1), axis=1, kind="stable")
+        rows[here] = np.take_along_axis(nearest, order, 1)
+    return Neighbours(asked, known, rows)
+
+
+def _distance(asked: NDArray[Any], known: NDArray[Any]) -> Reals:
+    if asked.ndim == 1:
+        return (asked[:, None] != known[None, :]).astype(np.float64)
+    total = np.zeros((len(asked), len(known)))
+    for axis in range(asked.shape[1]):
+        difference = asked[:, None, axis].astype(np.float64) - known[None, :, axis].astype(np.float64)
+        total += np.where(np.isnan(difference), 1.0, difference**2)
+    return total / asked.shape[1]
+
+
+def look_up_in_training(train: SampleSet, seed: int) -> Neighbours:
+    """Neighbours of some training sequences among the others, which show what a look-up is worth."""
+    rows = np.sort(np.random.default_rng([seed, 4]).permutation(len(train))[:MAX_TRIED_SEQUENCES])
+    return look_up(train.take(rows), train, seed, rows)
+
+
+def nearest_sequences(train: SampleSet, neighbours: Neighbours, samples: int, seed: int) -> SampleSet:
+    """Forecasts: for each asked sequence, sequences of its neighbours, drawn with replacement.
+
+    Args:
+        train: the training sequences in the order of `neighbours.known`, a comparable set.
+        neighbours: of the sequences that forecasts are made for.
+        samples: forecasts for each, row after row.
+        seed: of the draws.
+    """
+    chosen = np.random.default_rng(seed).integers(0, neighbours.rows.shape[1], (len(neighbours.asked), samples))
+    return train.take(np.take_along_axis(neighbours.rows, chosen, 1).ravel())
+
+
+def nearest_symbol(near: Neighbours, target: Target) -> Reals:
+    """(S,) nats of symbols: the neighbours' symbols at that position, interpolated with the share of each symbol.
+
+    p(s) = (count + kinds q(s)) / (neighbours that are as long + kinds), as in Witten & Bell (1991).
+    """
+    sets = near.asked.symbols[target.name], near.known.symbols[target.name]
+    return _shares(near, *sets, target.symbols or 0)
+
+
+def _shares(near: Neighbours, values: Codes, known: Codes, symbols: int) -> Reals:
+    counts = np.bincount(known, minlength=symbols + 1) + 1.0 / (symbols + 1)
+    found, there = _at_positions(near, known)
+    hits = ((found == values[:, None]) & there).sum(1)
+    found = np.sort(np.where(there, found, -1), axis=1)
+    kinds = np.maximum(1, (found[:, :1] >= 0).sum(1) + ((np.diff(found, axis=1) > 0) & (found[:, 1:] >= 0)).sum(1))
+    return np.log((hits + kinds * (counts / counts.sum())[values]) / (there.sum(1) + kinds))
+
+
+def nearest_number(near: Neighbours, learned: Neighbours, target: Target) -> Reals:
+    """(S,) nats of numbers: a Student's t around the neighbours' mean at that position.
+
+    Its spread is the spread of the error of such means in training; a value without a neighbour has the spread of all
+    values. The kind of a value (missing, point mass) is a symbol, as in `nearest_symbol`.
+
+    Args:
+        near: the neighbours of the sequences to score.
+        learned: as many neighbours of training sequences among the others.
+        target: the field.
+    """
+    kinds, known = near.asked.kinds[target.name], near.known.kinds[target.name]
+    nats = _shares(near, kinds, known, target.kinds) if known.any() or kinds.any() else np.zeros(len(kinds))
+    ordinary = near.known.ordinary(target.name)
+    if np.isnan(ordinary).all():
+        return nats
+    (loc,), spread, freedom = fit_student(ordinary[~np.isnan(ordinary)], target.cell)
+    means, centre = (_means(one, target.name) for one in (learned, near))
+    truth, values = (one.asked.ordinary(target.name) for one in (learned, near))
+    scored = np.nan_to_num(values)
+    out = log_prob(StudentDensity(np.full(len(values), float(loc)), spread, freedom), scored, target.cell)
+    usable = ~np.isnan(means) & ~np.isnan(truth)
+    if usable.sum() >= MIN_ERRORS:
+        (shift,), spread, freedom = fit_student((truth - means)[usable], target.cell)
+        around = StudentDensity(np.nan_to_num(centre) + shift, spread, freedom)
+        out = np.where(np.isnan(centre), out, log_prob(around, scored, target.cell))
+    return nats + np.where(np.isnan(values), 0.0, out)
+
+
+def nearest_stops(near: Neighbours) -> Reals:
+    """(N,) nats of going on and of stopping: the neighbours' hazard at that position.
+
+    One vote more is of the hazard of all training sequences.
+    """
+    asked, known = near.asked, near.known
+    hazard = len(known) / (max(1, int(known.offsets[-1])) + len(known))
+    lengths = known.lengths[near.rows]
+    alive = (lengths[asked.owner] >= asked.position[:, None]).sum(1)
+    ends = (lengths[asked.owner] == asked.position[:, None]).sum(1)
+    go_on = np.log1p(-(ends + hazard) / (alive + 1))
+    at_end = (lengths >= asked.lengths[:, None]).sum(1)
+    stop = np.log(((lengths == asked.lengths[:, None]).sum(1) + hazard) / (at_end + 1))
+    return np.bincount(asked.owner, go_on, minlength=len(asked)) + stop
+
+
+def _at_positions(near: Neighbours, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """(S, K) the neighbours' values at each position, and which neighbours are as long."""
+    rows = near.rows[near.asked.owner]
+    position = near.asked.position[:, None]
+    there = position < near.known.lengths[rows]
+    at = np.where(there, near.known.offsets[:-1][rows] + position, 0)
+    return values[at], there
+
+
+def _means(near: Neighbours, name: str) -> Reals:
+    """(S,) the mean of the neighbours' ordinary values, NaN without any."""
+    found, there = _at_positions(near, near.known.ordinary(name))
+    present = there & ~np.isnan(found)
+    count = present.sum(1)
+    return np.where(count > 0, np.where(present, found, 0.0).sum(1) / np.maximum(count, 1), np.nan)

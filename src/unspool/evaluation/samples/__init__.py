@@ -1,0 +1,1 @@
+"""What sections and baselines are computed from: sets of sequences, generated ones, scores."""

@@ -1,0 +1,226 @@
+"""From examples to sample sets, and from draws to examples.
+
+This is the one module of the evaluation that asks a fitted column of which kind it is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unspool.dataset.examples import Examples
+from unspool.dataset.groups import join_columns
+from unspool.encoding.codec import Codec
+from unspool.encoding.columns import Continuation
+from unspool.encoding.encoded import Encoded
+from unspool.encoding.input_columns import BinaryEncoder
+from unspool.encoding.joint import JointVocabulary
+from unspool.encoding.monotone import IncrementEncoder
+from unspool.encoding.multilabel import MultiLabel
+from unspool.encoding.numeric import POINT_MASS_TOLERANCE, NumericEncoder
+from unspool.encoding.vocabulary import Vocabulary
+from unspool.errors import Location
+from unspool.evaluation.samples.sample_set import ABSENT, MISSING, ORDINARY, Comparison, SampleSet, Target
+from unspool.evaluation.samples.statistics import Codes, Reals
+from unspool.schema.coercion import code_points
+from unspool.schema.fields import AnyField, Category, Flag, Flags, Joint, Schema, Text
+from unspool.tables.columns import offsets_from_lengths
+
+GENERATED = "the generated sequences"
+"""What error messages call them."""
+
+
+def comparable_sets(schema: Schema, *examples: Examples) -> tuple[SampleSet, ...]:
+    """Examples of one schema in original units, as sets that share the codes of their symbols.
+
+    A step field is symbols if it is of kind Category, Flag or Text, or holds neither numbers nor moments. Moments are
+    in days. A column of several values per step counts as that many fields. Missing symbols are `ABSENT`.
+
+    Examples:
+        >>> from unspool.dataset.gather import gather
+        >>> schema, real = gather({"k": ["a", "b"], "x": [[1.5, 2.0], [0.5]]}, inputs="k", sequence="x")
+        >>> samples, same = comparable_sets(schema, real, real)
+        >>> samples.numbers["x"].tolist(), samples.inputs["k"].tolist(), samples.names["input k"]
+        ([1.5, 2.0, 0.5], [0, 1], ['a', 'b'])
+    """
+    numbers: dict[str, list[Reals]] = {}
+    symbols: dict[str, list[Codes]] = {}
+    inputs: dict[str, list[NDArray[Any]]] = {}
+    names: dict[str, list[Any]] = {}
+    for item in schema.inputs:
+        columns = [one.inputs[item.name] for one in examples]
+        if _numeric(item, columns[0]):
+            inputs[item.name] = [_real(column).reshape(len(column), -1) for column in columns]
+        else:
+            inputs[item.name], names[f"input {item.name}"] = _coded(columns)
+    for item in schema.steps:
+        for name, columns in _single(item, [one.steps[item.name] for one in examples]):
+            if _numeric(item, columns[0]):
+                numbers[name] = [_real(column) for column in columns]
+            else:
+                symbols[name], names[name] = _coded(columns)
+    return tuple(
+        SampleSet(
+            np.asarray(one.offsets, np.int64),
+            {name: columns[k] for name, columns in numbers.items()},
+            {name: columns[k] for name, columns in symbols.items()},
+            {name: columns[k] for name, columns in inputs.items()},
+            names,
+            starts=one.starts,
+            window=one.gap,
+        )
+        for k, one in enumerate(examples)
+    )
+
+
+def _numeric(item: AnyField, column: NDArray[Any]) -> bool:
+    return not isinstance(item, (Category, Flag, Text)) and column.dtype.kind in "fiuM"
+
+
+def _single(item: AnyField, columns: list[NDArray[Any]]) -> list[tuple[str, list[NDArray[Any]]]]:
+    if columns[0].ndim == 1:
+        return [(item.name, columns)]
+    return [(name, [column[:, k] for column in columns]) for k, name in enumerate(item.columns)]
+
+
+def _real(column: NDArray[Any]) -> Reals:
+    if column.dtype.kind != "M":
+        return column.astype(np.float64)
+    days = column.astype("datetime64[us]").astype(np.int64) / 86_400e6
+    days[np.isnat(column)] = np.nan
+    return days
+
+
+def _coded(columns: Sequence[NDArray[Any]]) -> tuple[list[Codes], list[Any]]:
+    """Codes in the order of the values' texts, so that they depend on no order of rows."""
+    plain = [column.tolist() for column in columns]
+    known = sorted({value for values in plain for value in values if value is not None and value == value}, key=str)
+    codes = {value: code for code, value in enumerate(known)}
+    return [np.array([codes.get(value, ABSENT) for value in values], np.int64) for values in plain], known
+
+
+def comparison_of(
+    schema: Schema,
+    train: Examples,
+    real: Examples,
+    synthetic: Examples,
+    synthetic_train: Examples,
+    ended: NDArray[np.bool_] | None = None,
+) -> Comparison:
+    """Real and generated examples as a `Comparison`, whose attributes the arguments are.
+
+    Args:
+        schema: the fields, which tell numbers from symbols.
+        train: see `Comparison`.
+        real: see `Comparison`.
+        synthetic: see `Comparison`.
+        synthetic_train: see `Comparison`.
+        ended: see `Comparison`; None when all sequences stopped by themselves.
+
+    Raises:
+        DataError: numbers of sequences that don't fit each other.
+    """
+    sets = comparable_sets(schema, train, real, synthetic, synthetic_train)
+    transforms = {item.name: getattr(item, "transform", "none") for item in schema.steps}
+    ended = np.ones(len(synthetic), np.bool_) if ended is None else ended
+    return Comparison(sets[0], sets[1], sets[2], sets[3], ended, transforms)
+
+
+def targets_of(codec: Codec) -> tuple[Target, ...]:
+    """The step fields, in their order."""
+    found = []
+    for item, column in zip(codec.schema.steps, codec.steps, strict=True):
+        match column:
+            case Vocabulary() | JointVocabulary():
+                found.append(Target(item.name, symbols=column.num_symbols))
+            case MultiLabel(members=members):
+                found.append(Target(item.name, members=members))
+            case IncrementEncoder(increment=number) | (NumericEncoder() as number):
+                kinds, cell = 2 + len(number.point_masses), number.step if number.mass else None
+                found.append(Target(item.name, None, kinds, cell, increments=isinstance(column, IncrementEncoder)))
+    return tuple(found)
+
+
+def scorable_set(codec: Codec, examples: Examples, encoded: Encoded) -> SampleSet:
+    """Examples as the likelihood measures them.
+
+    Symbols are the codes of the model's vocabulary, and V is a symbol that the model never saw. Numbers are in original
+    units; of moments and of numbers that never fall or never rise they are increments. Inputs are comparable numbers.
+    Whether a step has a multi-label field at all is a symbol under the field's name.
+
+    Args:
+        codec: of the model.
+        examples: in original units.
+        encoded: the same, as the network reads them.
+    """
+    inputs = {item.name: column for item, column in zip(codec.schema.inputs, encoded.inputs, strict=True)}
+    groups = _groups(codec, encoded)
+    numbers, first = dict[str, Reals](), dict[str, Reals]()
+    symbols, kinds = dict[str, Codes](), dict[str, Codes]()
+    members: dict[str, SampleSet] = {}
+    for item, column, values in zip(codec.schema.steps, codec.steps, encoded.steps, strict=True):
+        match column:
+            case Vocabulary() | JointVocabulary():
+                symbols[item.name] = values.astype(np.int64)
+            case MultiLabel():
+                there = ~np.isnan(values[:, 0])
+                symbols[item.name] = there.astype(np.int64)
+                labels = dict(zip(column.members, (values[there] > 0).astype(np.int64).T, strict=True))
+                offsets = offsets_from_lengths(there)[encoded.offsets]
+                members[item.name] = SampleSet(offsets, {}, labels, inputs, groups=groups)
+            case IncrementEncoder(increment=increment):
+                (increments,), _ = increment.decode(values, Continuation(encoded.offsets))
+                numbers[item.name] = increments.astype(np.float64)
+                kinds[item.name] = _kinds(increment, values)
+            case NumericEncoder():
+                numbers[item.name] = examples.steps[item.name].astype(np.float64)
+                kinds[item.name] = _kinds(column, values)
+                if item.name in examples.first:
+                    first[item.name] = examples.first[item.name]
+    whole = SampleSet(encoded.offsets, numbers, symbols, inputs, {}, kinds, first, groups, members)
+    return replace(whole, starts=examples.starts, window=examples.gap)
+
+
+def _kinds(column: NumericEncoder, values: Reals) -> Codes:
+    """What each value is to the model, from what its network reads."""
+    kinds = np.where(np.isnan(values), MISSING, ORDINARY).astype(np.int64)
+    for k, location in enumerate(column.point_mass_positions):
+        kinds[np.abs(values - location) <= POINT_MASS_TOLERANCE * (1 + abs(location))] = MISSING + 1 + k
+    return kinds
+
+
+def _groups(codec: Codec, encoded: Encoded) -> Codes | None:
+    joint = None
+    for column, values in zip(codec.inputs, encoded.inputs, strict=True):
+        match column:
+            case Vocabulary():
+                size, codes = column.num_symbols, values.astype(np.int64)
+            case BinaryEncoder():
+                size, codes = 3, np.where(np.isnan(values[:, 0]), 2, values[:, 0] > 0).astype(np.int64)
+            case _:
+                continue
+        joint = codes if joint is None else joint * size + codes
+    return joint
+
+
+def decoded_examples(codec: Codec, drawn: Encoded, first: Mapping[str, Reals], inputs: dict[str, Any]) -> Examples:
+    """Generated sequences in the form of real examples: characters as code points, several columns as one array.
+
+    Args:
+        codec: of the model.
+        drawn: what the network drew.
+        first: by step field, (N,) the values before step 0.
+        inputs: in original units.
+    """
+    steps, offsets = codec.decode(drawn.steps, drawn.offsets, first), drawn.offsets
+    for item in codec.schema.steps:
+        if isinstance(item, Text):
+            pieces = steps[item.name]
+            steps[item.name] = code_points(pieces)
+            offsets = offsets_from_lengths(np.array([len(piece) for piece in pieces.tolist()], np.int64))[offsets]
+        elif isinstance(item, (Flags, Joint)):
+            locations = {name: Location(GENERATED, name, offsets) for name in item.columns}
+            steps[item.name] = join_columns(steps, item, locations)
+    return Examples(inputs, steps, offsets, dict(first), location=GENERATED)

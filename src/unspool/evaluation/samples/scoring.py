@@ -1,0 +1,126 @@
+"""Log-probabilities of whole data sets under the model: by sequence and field, and by position."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unspool.encoding.encoded import Encoded
+from unspool.evaluation.document import ALL_FIELDS, Measured
+from unspool.evaluation.samples.statistics import Ratio, bands
+from unspool.network.decoder import Net
+from unspool.training.scoring import score_all
+
+MIN_SEQUENCES_PER_BAND = 30
+"""Real and generated sequences that must have a step in a band of positions, for the band to be compared."""
+
+
+def log_probs(net: Net, encoded: Encoded) -> NDArray[np.float64]:
+    """(N, F) or (N, F + 1) nats in original units: a column per step field, then the stops where lengths vary."""
+    out = score_all(net, encoded)
+    owner = np.repeat(np.arange(len(encoded)), encoded.lengths)
+    for j, jacobian in enumerate(encoded.log_jacobian):
+        out[:, j] += np.bincount(owner, jacobian, minlength=len(encoded))
+    return out
+
+
+class BandScores(NamedTuple):
+    """Log-probabilities of sequences by band of positions, on the axis that the network reads.
+
+    Attributes:
+        nats: (N, K, F) sums over the steps of each band, of every field.
+        steps: (N, K) how many.
+        clusters: (N,) which sequences depend on each other; of generated ones, on real ones too.
+    """
+
+    nats: NDArray[np.float64]
+    steps: NDArray[np.int64]
+    clusters: NDArray[np.int64]
+
+
+class PositionScores(NamedTuple):
+    """Log-probabilities of every step given the steps before it, of real and of generated sequences.
+
+    Attributes:
+        fields: F names.
+        bands: K bands of positions, see `unspool.evaluation.samples.statistics.bands`.
+        real: held-out sequences, each step after the real steps before it (teacher-forced).
+        synthetic: generated sequences, each step after the generated steps before it (free-running).
+    """
+
+    fields: tuple[str, ...]
+    bands: list[tuple[int, int]]
+    real: BandScores
+    synthetic: BandScores
+
+
+class BandNLL(NamedTuple):
+    """The negative log-likelihood (NLL) in one band of positions, in nats per step.
+
+    Attributes:
+        band: of positions.
+        real: of held-out steps.
+        synthetic: of generated steps.
+        gap: of generated less of held-out steps.
+        drift: the gap less the gap in the first band.
+    """
+
+    band: tuple[int, int]
+    real: Measured
+    synthetic: Measured
+    gap: Measured
+    drift: Measured
+
+
+def position_scores(
+    net: Net, fields: tuple[str, ...], real: Encoded, synthetic: Encoded, clusters: NDArray[np.int64], samples: int
+) -> PositionScores:
+    """Score held-out and generated sequences, step by step.
+
+    Args:
+        net: the network.
+        fields: names of the step fields.
+        real: N held-out sequences.
+        synthetic: `samples` generated ones for each, row after row.
+        clusters: (N,) which held-out sequences depend on each other.
+        samples: see `synthetic`.
+    """
+    found = bands(int(real.lengths.max(initial=0)))
+    ends = tuple(end for _, end in found)
+
+    def scores(encoded: Encoded, owner: NDArray[np.int64]) -> BandScores:
+        steps = [np.clip(encoded.lengths - first, 0, end - first) for first, end in found]
+        nats = score_all(net, encoded, ends)  # the last band holds generated steps past the longest real sequence
+        return BandScores(nats[:, :-1, : len(fields)], np.stack(steps, 1).astype(np.int64), owner)
+
+    return PositionScores(fields, found, scores(real, clusters), scores(synthetic, np.repeat(clusters, samples)))
+
+
+def nll_by_position(scores: PositionScores, field: str = ALL_FIELDS) -> list[BandNLL]:
+    """The bands where there are enough sequences of both kinds; see `MIN_SEQUENCES_PER_BAND`.
+
+    If the model's law is the law of the data, the expectation of -log p is the same for real and for generated steps,
+    at every position. Generated steps that become more likely than real ones drift to what the model predicts with
+    ease, such as a constant; generated steps that become less likely drift to histories that training never saw
+    (Braverman et al. 2020, "Calibration, entropy rates, and memory in language models", arXiv:1906.05664).
+
+    Args:
+        scores: of both kinds.
+        field: its name, or `ALL_FIELDS` for the sum of all.
+    """
+    kinds = (scores.real, scores.synthetic)
+    known = np.unique(np.concatenate([kind.clusters for kind in kinds]))
+    chosen = slice(None) if field == ALL_FIELDS else [scores.fields.index(field)]
+    rows: list[BandNLL] = []
+    first: Ratio | None = None
+    for k, band in enumerate(scores.bands):
+        if min((kind.steps[:, k] > 0).sum() for kind in kinds) < MIN_SEQUENCES_PER_BAND:
+            continue
+        real, synthetic = (
+            Ratio.of(-one.nats[:, k, chosen].sum(1), one.steps[:, k], np.searchsorted(known, one.clusters), len(known))
+            for one in kinds
+        )
+        gap = synthetic.minus(real)
+        first = gap if first is None else first
+        rows.append(BandNLL(band, *(one.measured() for one in (real, synthetic, gap, gap.minus(first)))))
+    return rows

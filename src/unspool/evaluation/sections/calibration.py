@@ -1,0 +1,125 @@
+"""Whether generated numbers are spread as real ones are: coverage of bands, and the probability integral transform."""
+
+import numpy as np
+
+from unspool.evaluation.document import (
+    Findings,
+    Heading,
+    Measured,
+    Panel,
+    Picture,
+    ReportTable,
+    TableCell,
+    Trace,
+    answers,
+    numbers,
+)
+from unspool.evaluation.samples.proper_scores import (
+    in_central_band,
+    judged_rows,
+    members,
+    randomized_pit,
+    sample_rows,
+    why_no_forecasts,
+)
+from unspool.evaluation.samples.sample_set import Comparison, SampleSet
+from unspool.evaluation.samples.statistics import Codes, Reals, band_name, bands, clustered_mean
+
+COVERAGE_LEVELS = (0.5, 0.8, 0.95)
+PIT_BINS = 10
+MAX_FIELDS_BY_POSITION = 4
+"""Fields up to which coverage by position is given for each; of more, it is given for all together."""
+
+
+@answers("calibration", "Are generated numbers spread as real ones are?")
+def calibration(comparison: Comparison, seed: int) -> Findings:
+    """Where held-out numbers fall among the numbers generated for the same input."""
+    if reason := why_no_forecasts(comparison):
+        return Findings(reason, available=False)
+    rows = judged_rows(comparison, seed)
+    real, drawn = comparison.real.take(rows), comparison.synthetic.take(sample_rows(rows, comparison.samples))
+    rng = np.random.default_rng(seed)
+    pit = {name: randomized_pit(x, members(real, drawn, drawn.numbers[name]), rng) for name, x in real.numbers.items()}
+    clusters = real.clusters[real.owner]
+    together = np.concatenate(list(pit.values()))
+    covered = {
+        level: clustered_mean(in_central_band(together, level), np.tile(clusters, len(pit)))
+        for level in COVERAGE_LEVELS
+    }
+    fields = ReportTable(
+        "By field",
+        (
+            Heading("field", "text"),
+            *(Heading(f"in the {level:.0%} band", "percent", 1) for level in COVERAGE_LEVELS),
+            Heading("mean PIT"),
+            Heading("dispersion of PIT"),
+            Heading("distance from uniform", "percent", 1),
+        ),
+        tuple((name, *_row(one, clusters)) for name, one in pit.items()),
+        "PIT, the probability integral transform: the rank of a real number among the generated ones, from 0 to 1. "
+        "Of a perfect model every band holds its own share, the mean PIT is 0.5 and the dispersion 1. "
+        "A dispersion above 1: generated numbers are spread too narrowly; below 1: too widely. Distance from uniform: "
+        f"the share of ranks that would have to move for {PIT_BINS} equal bars.",
+    )
+    shown = pit if len(pit) <= MAX_FIELDS_BY_POSITION else {"all": together}
+    return Findings(
+        f"{_share(covered[0.8])} of held-out numbers lie in the middle 80 % of the numbers generated for their input.",
+        (fields, _by_position(shown, real), _histograms(pit)),
+        {f"coverage_{round(100 * level)}": value.value for level, value in covered.items()}
+        | {f"distance from uniform {name}": distance_from_uniform(one) for name, one in pit.items()},
+    )
+
+
+def distance_from_uniform(pit: Reals) -> float:
+    """The total variation between the histogram of ranks and a uniform one."""
+    return float(np.abs(_bars(pit) - 1 / PIT_BINS).sum() / 2)
+
+
+def _row(pit: Reals, clusters: Codes) -> list[TableCell]:
+    mean, dispersion = clustered_mean(pit, clusters), clustered_mean(12 * (pit - 0.5) ** 2, clusters)
+    covered = (clustered_mean(in_central_band(pit, level), clusters) for level in COVERAGE_LEVELS)
+    return [*covered, mean, dispersion, distance_from_uniform(pit)]
+
+
+def _by_position(pit: dict[str, Reals], real: SampleSet) -> ReportTable:
+    rows: list[tuple[TableCell, ...]] = []
+    for name, one in pit.items():
+        fields = len(one) // max(len(real.position), 1)
+        position, clusters = np.tile(real.position, fields), np.tile(real.clusters[real.owner], fields)
+        for band in bands(int(real.lengths.max(initial=0))):
+            at = (position >= band[0]) & (position < band[1]) & ~np.isnan(one)
+            if at.any():
+                covered = (clustered_mean(in_central_band(one[at], level), clusters[at]) for level in COVERAGE_LEVELS)
+                rows.append((name, band_name(band), *covered))
+    columns = (Heading(f"in the {level:.0%} band", "percent", 1) for level in COVERAGE_LEVELS)
+    return ReportTable("By position", (Heading("field", "text"), Heading("steps", "text"), *columns), tuple(rows))
+
+
+def _bars(pit: Reals) -> Reals:
+    counts = np.histogram(pit[~np.isnan(pit)], PIT_BINS, (0, 1))[0]
+    return counts / max(counts.sum(), 1)
+
+
+def _histograms(pit: dict[str, Reals]) -> Picture:
+    middles = numbers((np.arange(PIT_BINS) + 0.5) / PIT_BINS)
+    panels = tuple(
+        Panel(
+            name,
+            "PIT",
+            "share",
+            (
+                Trace("held out", middles, numbers(_bars(one)), mark="bars", role="real"),
+                Trace("perfect", (0.0, 1.0), (1 / PIT_BINS, 1 / PIT_BINS), role="reference"),
+            ),
+        )
+        for name, one in list(pit.items())[:6]
+    )
+    note = "A bowl: generated numbers are too narrow. A hump: too wide. A slope: too low or too high."
+    return Picture("Ranks of held-out numbers (PIT)", panels, note)
+
+
+def _share(measured: Measured) -> str:
+    if measured.value is None:
+        return "None"
+    error = "" if measured.error is None else f" ± {100 * measured.error:.1f}"
+    return f"{100 * measured.value:.1f}{error} %"

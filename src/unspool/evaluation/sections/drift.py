@@ -1,0 +1,263 @@
+"""What becomes of sequences that are fed their own output (free-running): drift and growth, position by position."""
+
+from typing import Any
+
+import numpy as np
+
+from unspool.evaluation.document import (
+    ALL_FIELDS,
+    Findings,
+    Heading,
+    Panel,
+    Picture,
+    ReportTable,
+    Role,
+    Trace,
+    answers,
+    numbers,
+)
+from unspool.evaluation.samples.sample_set import ABSENT, Comparison, SampleSet
+from unspool.evaluation.samples.scoring import MIN_SEQUENCES_PER_BAND, BandNLL, PositionScores, nll_by_position
+from unspool.evaluation.samples.statistics import (
+    band_name,
+    bands,
+    decimals,
+    entropy,
+    lagged_steps,
+    mean_or_nan,
+    present,
+    step_changes,
+    unit,
+)
+
+MAX_SHOWN_FIELDS = 4
+"""Fields and flags that are shown: those that are furthest off."""
+MIN_SPREAD_RATIO, MAX_SPREAD_RATIO = 0.5, 2.0
+"""A spread or change below this share of the real one is a drift to a constant, one above it a blow-up."""
+MAX_MEAN_SHIFT = 0.5
+"""Real standard deviations by which a mean may be off."""
+MIN_DRIFT_STANDARD_ERRORS = 3.0
+"""Standard errors by which the negative log-likelihood must have changed to be flagged."""
+
+
+@answers("drift", "Do generated sequences stay like real ones when the model is fed its own output?")
+def drift(comparison: Comparison, scores: PositionScores | None = None) -> Findings:
+    """NLL; mean, spread and change of numbers; entropy and repetition of symbols; all by position.
+
+    In training the network reads real steps (teacher forcing); when it generates, it reads its own. What is right at
+    the first steps and wrong later is the cost of that (exposure bias). A figure is flagged if at the last band of
+    positions with enough sequences it is outside `MIN_SPREAD_RATIO`, `MAX_SPREAD_RATIO` or `MAX_MEAN_SHIFT`, and was
+    inside at the first band.
+
+    Args:
+        comparison: real and generated sequences.
+        scores: log-probabilities of both under the model, where there is a model to ask.
+    """
+    real, synthetic = comparison.real, comparison.synthetic
+    nll = {} if scores is None else _largest_drifts(scores)
+    number_rows = {name: numbers_by_position(real, synthetic, name) for name in real.numbers}
+    symbol_rows = {name: symbols_by_position(real, synthetic, name) for name in real.symbols}
+    flags = [f"{name}: {flag}" for name, rows in nll.items() for flag in nll_flags(rows)]
+    flags += [f"{name}: {flag}" for name, rows in number_rows.items() for flag in number_flags(rows)]
+    flags += [f"{name}: {flag}" for name, rows in symbol_rows.items() for flag in symbol_flags(rows)]
+    shown = dict(sorted(number_rows.items(), key=lambda item: -_off(item[1]))[:MAX_SHOWN_FIELDS])
+    parts: list[ReportTable | Picture] = []
+    panels = [_nll_panel(name, rows) for name, rows in list(nll.items())[:1]]
+    if nll:
+        parts.append(_nll_table(nll))
+    if any(number_rows.values()):
+        parts.append(_numbers_table(comparison, shown))
+        panels += [_number_panel(name, rows) for name, rows in shown.items()]
+    if any(symbol_rows.values()):
+        parts.append(_symbols_table(symbol_rows))
+    if not parts:
+        why = f"At no position are there {MIN_SEQUENCES_PER_BAND} sequences both held out and generated."
+        return Findings(why, available=False)
+    if panels:
+        parts.append(Picture("By position", tuple(panels)))
+    more = f"; and {len(flags) - MAX_SHOWN_FIELDS} more" if len(flags) > MAX_SHOWN_FIELDS else ""
+    verdict = "Flagged: " + "; ".join(flags[:MAX_SHOWN_FIELDS]) + more + "."
+    verdict = verdict if flags else "No drift to a constant, and no blow-up."
+    figures: dict[str, float | None] = {"flags": float(len(flags))}
+    if nll:
+        last = next(iter(nll.values()))[-1]
+        verdict += _gap_sentence(last)
+        figures |= {"gap": last.gap.value, "drift": last.drift.value, "drift_error": last.drift.error}
+    return Findings(verdict, tuple(parts), figures)
+
+
+Row = tuple[Any, ...]
+"""A band of positions and its figures, each of held-out and then of generated sequences."""
+
+
+def numbers_by_position(real: SampleSet, synthetic: SampleSet, name: str) -> list[Row]:
+    """By band of positions: the mean of a number, its spread, and the mean size of its change."""
+    rows: list[Row] = []
+    kinds = [
+        (one, one.numbers[name], np.abs(step_changes(one.numbers[name], one.offsets))) for one in (real, synthetic)
+    ]
+    for band in bands(int(real.lengths.max(initial=0))):
+        at = [(one.position >= band[0]) & (one.position < band[1]) for one, *_ in kinds]
+        counts = [len(np.unique(one.owner[a & ~np.isnan(x)])) for a, (one, x, _) in zip(at, kinds, strict=True)]
+        if min(counts) >= MIN_SEQUENCES_PER_BAND:
+            values = [present(x[a]) for a, (_, x, _) in zip(at, kinds, strict=True)]
+            changes = [present(change[a]) for a, (*_, change) in zip(at, kinds, strict=True)]
+            figures = [*map(mean_or_nan, values), *(float(x.std()) for x in values), *map(mean_or_nan, changes)]
+            rows.append((band_name(band), *figures))
+    return rows
+
+
+def symbols_by_position(real: SampleSet, synthetic: SampleSet, name: str) -> list[Row]:
+    """By band of positions: the entropy of a symbol in nats, and the share of steps that repeat the step before."""
+    rows: list[Row] = []
+    for band in bands(int(real.lengths.max(initial=0))):
+        counts, entropies, repeats = [], [], []
+        for one in (real, synthetic):
+            codes, at = one.symbols[name], (one.position >= band[0]) & (one.position < band[1])
+            before = lagged_steps(one.offsets, 1)
+            before = before[at[before + 1]]
+            counts.append(len(np.unique(one.owner[at])))
+            entropies.append(entropy(codes[at] - ABSENT) if at.any() else 0.0)
+            repeats.append(mean_or_nan(codes[before] == codes[before + 1]))
+        if min(counts) >= MIN_SEQUENCES_PER_BAND:
+            rows.append((band_name(band), *entropies, *repeats))
+    return rows
+
+
+def _crossed(first: float, last: float, small: str, large: str) -> list[str]:
+    """The flag of a ratio to real sequences that leaves the allowed range between the first and the last band."""
+    if last < MIN_SPREAD_RATIO <= first:
+        return [small.format(last)]
+    return [large.format(last)] if last > MAX_SPREAD_RATIO >= first else []
+
+
+def number_flags(rows: list[Row]) -> list[str]:
+    """What went wrong between the first and the last band; see `drift` for the rule."""
+    if len(rows) < 2:
+        return []
+    flags, end = [], f"at steps {rows[-1][0]}"
+    table = np.array([row[1:] for row in rows], np.float64)
+    for what, at in (("spread", 2), ("change from step to step", 4)):
+        known = table[table[:, at] > 0]
+        first, last = (float(row[at + 1] / row[at]) for row in known[[0, -1]]) if len(known) else (1.0, 1.0)
+        small = f"drifts to a constant, its {what} is {{:.2f}} times the real one {end}"
+        flags += _crossed(first, last, small, f"blows up, its {what} is {{:.1f}} times the real one {end}")
+    off = np.abs(table[:, 1] - table[:, 0]) / np.where(table[:, 2] > 0, table[:, 2], np.inf)
+    if off[-1] > MAX_MEAN_SHIFT >= off[0]:
+        flags.append(f"drifts, its mean is {off[-1]:.1f} real standard deviations off {end}")
+    return flags
+
+
+def symbol_flags(rows: list[Row]) -> list[str]:
+    """What went wrong between the first and the last band, by the rule of `drift` with exp(entropy) as spread."""
+    if len(rows) < 2:
+        return []
+    first, last = (float(np.exp(row[2] - row[1])) for row in (rows[0], rows[-1]))
+    end = f"as many as real ones at steps {rows[-1][0]}"
+    return _crossed(
+        first, last, f"drifts to few symbols, {{:.2f}} times {end}", f"drifts to noise, {{:.1f}} times {end}"
+    )
+
+
+def nll_flags(rows: list[BandNLL]) -> list[str]:
+    """What went wrong between the first and the last band, by the rule of `drift` with exp(NLL) as spread."""
+    last, end = rows[-1], f"that of real steps at steps {band_name(rows[-1].band)}"
+    gap, error = last.gap.value or 0.0, last.drift.error or 0.0
+    started_wrong = abs(rows[0].gap.value or 0.0) > np.log(MAX_SPREAD_RATIO)
+    if started_wrong or abs(last.drift.value or 0.0) < MIN_DRIFT_STANDARD_ERRORS * error:
+        return []
+    small = f"drifts to what it predicts with ease, NLL {-gap:.2f} nats below {end}"
+    return _crossed(1.0, float(np.exp(gap)), small, f"loses its way, NLL {gap:.2f} nats above {end}")
+
+
+def _off(rows: list[Row]) -> float:
+    """The distance of a number at the last band, by mean and spread, in real standard deviations."""
+    if not rows or not rows[-1][3] > 0:
+        return 0.0
+    _, mean, mean_synthetic, spread, spread_synthetic, *_ = rows[-1]
+    return (abs(mean_synthetic - mean) + abs(spread_synthetic - spread)) / spread
+
+
+def _largest_drifts(scores: PositionScores) -> dict[str, list[BandNLL]]:
+    """By position: all fields together, and of several those that drift most."""
+    names = [ALL_FIELDS, *scores.fields] if len(scores.fields) > 1 else list(scores.fields)
+    found = {name: nll_by_position(scores, name) for name in names}
+    found = {name: rows for name, rows in found.items() if rows}
+    rank = lambda item: (item[0] != ALL_FIELDS, -abs(item[1][-1].drift.value or 0.0))  # noqa: E731
+    return dict(sorted(found.items(), key=rank)[: 1 + MAX_SHOWN_FIELDS])
+
+
+def _gap_sentence(last: BandNLL) -> str:
+    if last.gap.value is None:
+        return ""
+    where = "below" if last.gap.value < 0 else "above"
+    error = "" if last.gap.error is None else f" ± {last.gap.error:.2f}"
+    steps = band_name(last.band)
+    return (
+        f" At steps {steps} the NLL of generated steps is {abs(last.gap.value):.2f}{error} nats {where} the real one."
+    )
+
+
+def _panel(title: str, y: str, steps: list[str], held_out: np.ndarray, generated: np.ndarray) -> Panel:
+    """Real and generated figures by position, each (K, 2): the value, and the half width of its band."""
+
+    def trace(name: str, table: np.ndarray, role: Role) -> Trace:
+        value, around = table.T
+        edges = numbers(value - around), numbers(value + around)
+        return Trace(name, tuple(steps), numbers(value), *edges, role=role)
+
+    return Panel(title, "steps", y, (trace("held out", held_out, "real"), trace("generated", generated, "model")))
+
+
+def _number_panel(name: str, rows: list[Row]) -> Panel:
+    table = np.array([row[1:] for row in rows], np.float64).reshape(-1, 6)
+    return _panel(name, "mean ± spread", [row[0] for row in rows], table[:, [0, 2]], table[:, [1, 3]])
+
+
+def _nll_panel(name: str, rows: list[BandNLL]) -> Panel:
+    pairs = [[(cell.value, 2 * (cell.error or 0.0)) for cell in (row.real, row.synthetic)] for row in rows]
+    table = np.array(pairs, np.float64)
+    title = "NLL" if name == ALL_FIELDS else f"NLL of {name}"
+    return _panel(title, "nats per step", [band_name(row.band) for row in rows], table[:, 0], table[:, 1])
+
+
+def _columns(figures: list[str], digits: int = 3) -> tuple[Heading, ...]:
+    return (Heading("field", "text"), Heading("steps", "text"), *(Heading(name, digits=digits) for name in figures))
+
+
+def _nll_table(found: dict[str, list[BandNLL]]) -> ReportTable:
+    columns = _columns(["NLL, held out", "NLL, generated", "generated less held out", "that, less at the first step"])
+    note = (
+        "NLL, the negative log-likelihood, in nats per step, given the steps before: held-out steps after held-out "
+        "steps, generated steps after generated steps. If the model has learned the law of the data, both are the same "
+        "at every position. Generated steps with a falling NLL drift to what the model predicts with ease; a rising "
+        "NLL: the model loses its way. Without when to stop; densities on the axis of the transform."
+    )
+    rows = tuple(
+        (name, band_name(row.band), row.real, row.synthetic, row.gap, None if k == 0 else row.drift)
+        for name, table in found.items()
+        for k, row in enumerate(table)
+    )
+    return ReportTable("NLL by position", columns, rows, note)
+
+
+def _numbers_table(comparison: Comparison, shown: dict[str, list[Row]]) -> ReportTable:
+    digits = decimals(unit(comparison.train.numbers[name]) for name in shown)
+    names = [f"{what}, {of}" for what in ("mean", "spread", "change") for of in ("held out", "generated")]
+    note = (
+        "Spread: the standard deviation. Change: the mean size of the change from the step before. At late positions "
+        "there are only sequences that are as long."
+    )
+    fields = len(comparison.real.numbers)
+    if fields > len(shown):
+        note += f" The {len(shown)} of {fields} fields that are furthest off at the end."
+    rows = tuple((name, *row) for name, table in shown.items() for row in table)
+    return ReportTable("Numbers by position", _columns(names, digits), rows, note)
+
+
+def _symbols_table(found: dict[str, list[Row]]) -> ReportTable:
+    shares = tuple(Heading(f"repeats, {of}", "percent", 1) for of in ("held out", "generated"))
+    columns = (*_columns(["entropy, held out", "entropy, generated"]), *shares)
+    note = "Entropy in nats. Repeats: the share of symbols that are the same as the symbol before."
+    rows = tuple((name, *row) for name, table in found.items() for row in table)
+    return ReportTable("Symbols by position", columns, rows, note)

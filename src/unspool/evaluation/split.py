@@ -1,0 +1,117 @@
+"""What a report judges the model on, and what its baselines learn from."""
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+from unspool.config import Config, fingerprint
+from unspool.dataset.examples import Examples
+from unspool.encoding.codec import Codec
+from unspool.encoding.encoded import Encoded
+from unspool.errors import DataError, TrainingError
+from unspool.network.decoder import Net
+from unspool.training.batching import validation_split
+
+TEST_SHARE = 1 / 3
+"""Share of the data that is judged where no training data was given; baselines learn from the rest."""
+MIN_SEQUENCES = 2
+"""Sequences that must be judged, and learned from."""
+FLATTERED = "The model was fitted to the data that it is judged on: the figures flatter it."
+VALIDATION = (
+    "The model was fitted to this data. The report judges the sequences that the fit held out for validation. They "
+    "decided when training stopped and which weights were kept, nothing else. Vocabularies and scales come from all of "
+    "the data; no weight and no bias of the network was fitted to the validation sequences. So the figures flatter the "
+    "model a little."
+)
+
+
+@runtime_checkable
+class FittedModel(Protocol):
+    """What an evaluation needs of a model."""
+
+    config_: Config
+    net_: Net
+
+    @property
+    def codec_(self) -> Codec:
+        """The fitted columns."""
+        ...
+
+
+class Split(NamedTuple):
+    """Training and test sequences, each in original units and as the network reads them.
+
+    Attributes:
+        train: to fit baselines to.
+        test: to judge the model and the baselines on.
+        train_encoded: `train` as the network reads it.
+        test_encoded: `test` as the network reads it.
+        origin: where `train` comes from, for the report's facts.
+        notes: what a reader must know before reading on.
+    """
+
+    train: Examples
+    test: Examples
+    train_encoded: Encoded
+    test_encoded: Encoded
+    origin: str
+    notes: tuple[str, ...]
+
+
+def split_of(model: FittedModel, data: Examples, train: Examples | None, seed: int) -> Split:
+    """What is judged, and what baselines learn from.
+
+    With training data, all of `data` is judged. Without training data, `data` is cut in two by whole sequences, windows
+    by time. If the model was fitted to `data`, the cut is that of the fit.
+
+    Raises:
+        DataError: too little to judge, or to learn from.
+    """
+    codec, config = model.codec_, model.config_
+    encoded = codec.encode(data)
+    fitted = fingerprint(encoded)["data"] == config.data
+    if train is not None:
+        known = codec.encode(train)
+        same = fingerprint(known)["data"] == config.data
+        origin = "what the model was fitted to" if same else "not what the model was fitted to, or in another order"
+        notes = (FLATTERED,) if fitted else ()
+        return _checked(Split(train, data, known, encoded, f"the training data given, {origin}", notes))
+    share, cut_seed, note = TEST_SHARE, seed, FLATTERED
+    if fitted and config.training.holdout:
+        share, cut_seed, note = config.training.holdout, config.seed, VALIDATION
+    try:
+        learned, judged = validation_split(encoded, share, cut_seed)
+    except TrainingError:  # its words are those of a fit; ours say what an evaluation takes
+        learned, judged = np.arange(0), np.arange(len(encoded))
+    if not fitted:
+        note = (
+            f"No training data was given (train=...), so the baselines learned from {len(learned):,} of the sequences, "
+            f"and are judged, as the model is, on the {len(judged):,} others. The model learned from "
+            f"{codec.examples:,} sequences."
+        )
+    parts = (data.take(learned), data.take(judged), encoded.take(learned), encoded.take(judged))
+    return _checked(Split(*parts, "the rest of the data", (note,)))
+
+
+def facts_of(model: FittedModel, split: Split) -> dict[str, str]:
+    """What was judged on what, in words."""
+    config = model.config_
+    steps = "characters" if config.codec.schema.form == "text" else "steps"
+    layers = f"{config.network.layers} layer{'s' * (config.network.layers > 1)}"
+    test, train = (
+        f"{len(part):,} sequences of {part.offsets[-1]:,} {steps} in all" for part in (split.test, split.train)
+    )
+    return {
+        "judged": test,
+        "baselines": f"learned from {train}: {split.origin}",
+        "model": f"{layers} of {config.size} hidden units, {config.summary.weights:,} weights, seed {config.seed}; "
+        f"fitted to {config.codec.examples:,} sequences of fingerprint {config.data[:16]}",
+    }
+
+
+def _checked(split: Split) -> Split:
+    for part, what in ((split.test, "to judge"), (split.train, "for the baselines to learn from")):
+        if len(part) < MIN_SEQUENCES or not part.offsets[-1]:
+            found = f"{len(part)} sequences of {part.offsets[-1]} steps in all"
+            raise DataError(part.location, f"at least {MIN_SEQUENCES} sequences {what}, and not all empty", found)
+    return split

@@ -1,0 +1,14 @@
+"""Figures that a notebook shows without pyplot."""
+
+import io
+
+from matplotlib.figure import Figure
+
+
+class NotebookFigure(Figure):
+    """A figure that shows itself; a notebook shows a plain one only where pyplot has been imported."""
+
+    def _repr_png_(self) -> bytes:
+        out = io.BytesIO()
+        self.savefig(out, format="png")
+        return out.getvalue()

@@ -1,0 +1,92 @@
+"""Sequences of symbols as text: one block per input, cells where they are short, wrapped lines where they are long."""
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from unspool.plots.canvas import INK, LINE, MUTED, figure, one_line
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTH, MARGIN, LINE_HEIGHT = 9.0, 0.3, 0.235
+"""Inches: of the figure, around it, and from one line to the next."""
+GLYPH_WIDTH, LABEL_GLYPH_WIDTH = 0.0867, 0.082
+"""Inches a character takes: of ten-point monospace, and about what one of a label takes."""
+MAX_LABEL = 34
+"""Characters of a label."""
+MAX_LINES, MAX_INPUTS, MAX_LINES_PER_SEQUENCE = 44, 14, 4
+"""Lines of a figure, inputs of a figure, and lines of one sequence."""
+
+
+def text_figure(title: str, note: str, labels: list[str], groups: list[list[str]]) -> "Figure":
+    """A figure of texts.
+
+    Args:
+        title: what they are.
+        note: below the title.
+        labels: one per group, in a few words.
+        groups: per input, its sequences as texts.
+    """
+    label_width = min(max((len(label) for label in labels), default=0), MAX_LABEL) * LABEL_GLYPH_WIDTH
+    left = MARGIN + label_width + 0.3
+    columns = int((WIDTH - left - MARGIN) / GLYPH_WIDTH)
+    shown = groups[:MAX_INPUTS]
+    lines_per_input = max(2, MAX_LINES // max(1, len(shown)))
+    widest = max((len(text) for group in shown for text in group), default=0)
+    blocks = [text_block(group, columns, widest, lines_per_input) for group in shown]
+    rest = f"and {len(groups) - MAX_INPUTS} more inputs" if len(groups) > MAX_INPUTS else ""
+    height = 2 * MARGIN + 0.4 + LINE_HEIGHT * (sum(map(len, blocks)) + bool(rest)) + 0.16 * len(blocks)
+    picture = figure(WIDTH, height)
+    y = height - MARGIN
+
+    def put(x: float, text: str, colour: str, size: float = 10, **style: Any) -> None:
+        picture.text(x / WIDTH, y / height, text, va="top", color=colour, fontsize=size, parse_math=False, **style)
+
+    put(MARGIN, one_line(title, 90), INK, 12, fontweight="bold")
+    y -= 0.26
+    put(MARGIN, note, MUTED, 8.5)
+    y -= 0.29
+    from matplotlib.lines import Line2D
+
+    for label, lines in zip(labels, blocks, strict=False):
+        ends = [MARGIN / WIDTH, 1 - MARGIN / WIDTH]
+        picture.add_artist(Line2D(ends, [(y + 0.06) / height] * 2, color=LINE, linewidth=0.8))
+        put(MARGIN, one_line(label, MAX_LABEL), INK, fontweight="bold")
+        for text, is_note in lines:
+            put(left, text, MUTED if is_note else INK, 8.5 if is_note else 10, family="DejaVu Sans Mono")
+            y -= LINE_HEIGHT
+        y -= 0.16
+    if rest:
+        put(MARGIN, rest, MUTED, 8.5)
+    return picture
+
+
+def text_block(texts: list[str], columns: int, widest: int, max_lines: int) -> list[tuple[str, bool]]:
+    """The lines of one input, and whether each is only a note.
+
+    Args:
+        texts: its sequences.
+        columns: characters of a line.
+        widest: characters of the longest sequence of any input.
+        max_lines: lines of the block.
+    """
+    if widest + 3 <= columns // 2:
+        cell = widest + 3
+        per_line = max(1, columns // cell)
+        cells = [one_line(text, widest).ljust(cell) for text in texts]
+        rows = ["".join(cells[at : at + per_line]).rstrip() for at in range(0, len(cells), per_line)]
+        if len(rows) <= max_lines:
+            return [(row, False) for row in rows]
+        kept = max_lines - 1
+        return [*((row, False) for row in rows[:kept]), (f"and {len(texts) - kept * per_line} more", True)]
+    lines: list[tuple[str, bool]] = []
+    for at, text in enumerate(texts):
+        whole = one_line(text, 100_000)
+        pieces = textwrap.wrap(whole, columns - 2, drop_whitespace=False, replace_whitespace=False) or [""]
+        if len(pieces) > MAX_LINES_PER_SEQUENCE:
+            last = pieces[MAX_LINES_PER_SEQUENCE - 1][: columns - 3] + "…"
+            pieces = [*pieces[: MAX_LINES_PER_SEQUENCE - 1], last]
+        if lines and len(lines) + len(pieces) > max_lines:
+            return [*lines, (f"and {len(texts) - at} more", True)]
+        lines += [(("" if line == 0 else "  ") + piece.strip(" "), False) for line, piece in enumerate(pieces)]
+    return lines

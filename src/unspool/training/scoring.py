@@ -1,0 +1,163 @@
+"""The likelihood of sequences, teacher-forced or on the network's own output: what training and scoring share."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Float, Int
+from numpy.typing import NDArray
+
+from unspool.encoding.encoded import Encoded
+from unspool.network.decoder import DecoderState, Masks, Net, Precomputed
+from unspool.network.likelihood import sequence_log_prob, start_decoding, teacher_forced
+from unspool.network.outputs import DecoderOutput
+from unspool.runtime.devices import ROW_AXIS, device_lock, mesh, put_on_devices
+from unspool.runtime.threefry import uniforms
+from unspool.training.batching import Bucket, round_up, segment_steps, to_buckets
+from unspool.training.sharding import SCORING_SHARDS, Sharding, choose_sharding
+
+MAX_SCORE_CELLS = 2**24
+"""Numbers that one dispatch of scoring may hold in its largest array."""
+MAX_SCORE_ROWS = 1024
+"""Sequences of one dispatch of scoring, at the most."""
+
+
+class Randomness(NamedTuple):
+    """What is random in one update: of which key, for which of its rows, and the share of the network's own output."""
+
+    key: Array
+    rows: Int[Array, " B"]
+    share: Float[Array, ""]
+
+
+def timewise(data: Bucket) -> tuple[tuple[Array, ...], tuple[Array, ...], Array]:
+    """Inputs, values and lengths as the network reads them: time is the first axis of the values."""
+    values = tuple(jnp.swapaxes(jnp.asarray(a), 0, 1) for a in data.values)
+    return tuple(jnp.asarray(a) for a in data.inputs), values, jnp.asarray(data.lengths)
+
+
+def teacher_forced_outputs(net: Net, data: Bucket) -> tuple[Precomputed, DecoderOutput]:
+    """What the distributions read of whole sequences whose true steps are fed back, without dropout."""
+    inputs, values, _ = timewise(data)
+    T, B = values[0].shape[:2]
+    carry, ready = start_decoding(net, inputs, T * B)
+    return ready, teacher_forced(net, ready, carry, values, net.masks())[0]
+
+
+def step_log_probs(
+    net: Net, data: Bucket, first: Array, carry: DecoderState | None, masks: Masks, own: Randomness | None
+) -> tuple[tuple[Float[Array, "T B"], ...], DecoderState]:
+    """Log-probability of steps from `first` on, of every field and of stopping; and where the steps after them go on.
+
+    Args:
+        net: the network.
+        data: the rows.
+        first: number of the first step; past zero, the rows go on from `carry`.
+        carry: where the steps before ended, or `None`.
+        masks: of dropout.
+        own: the coins and draws of steps that read the network's own output, or `None` where all read the data.
+    """
+    inputs, values, lengths = timewise(data)
+    coin, drawn = (None, None) if own is None else coins(net, own, first + jnp.arange(len(values[0])))
+    fields, stop, after = sequence_log_prob(net, inputs, values, lengths, masks, coin, drawn, first, carry)
+    return (*fields, *(() if stop is None else (stop,))), after
+
+
+def coins(
+    net: Net, randomness: Randomness, steps: Int[Array, " T"]
+) -> tuple[Float[Array, "T B"], Float[Array, "T B U"]]:
+    """Which steps read the network's own output, and the uniforms of its draws, row by row."""
+    seed = jax.random.key_data(randomness.key)
+    drawn = uniforms(seed, randomness.rows, jnp.zeros_like(randomness.rows), steps, 1 + net.shape.num_uniforms)
+    return (drawn[..., 0] < randomness.share).astype(jnp.float32), drawn[..., 1:]
+
+
+@partial(jax.jit, static_argnames=("free", "edges", "sharding"))
+def _score(
+    net: Net,
+    batch: Bucket,
+    rows: Int[Array, " B"],
+    first: Int[Array, ""],
+    carry: DecoderState | None,
+    free: bool,
+    edges: tuple[int, ...],
+    sharding: Sharding,
+) -> tuple[Float[Array, "B *K F1"], DecoderState]:
+    """Sums over steps from `first` on, of the rows with these numbers; and where the steps after them go on."""
+
+    def shard(
+        net: Net, first: Array, data: Bucket, rows: Array, carry: DecoderState | None
+    ) -> tuple[Array, DecoderState]:
+        own = Randomness(jax.random.key(0), rows, jnp.ones(())) if free else None
+        terms, after = step_log_probs(net, data, first, carry, net.masks(), own)
+        steps = first + jnp.arange(len(terms[0]))
+        return jnp.stack([_sum_over_bands(term, steps, edges) for term in terms], -1), after
+
+    sums, after = jax.shard_map(
+        lambda net, first, *parts: jax.lax.map(lambda part: shard(net, first, *part), parts),
+        mesh=mesh(sharding.devices),
+        in_specs=(P(), P(), P(ROW_AXIS), P(ROW_AXIS), P(ROW_AXIS)),
+        out_specs=P(ROW_AXIS),
+        check_vma=False,
+    )(net, first, *jax.tree.map(lambda a: a.reshape(sharding.shards, -1, *a.shape[1:]), (batch, rows)), carry)
+    return sums.reshape(-1, *sums.shape[2:]), after
+
+
+def _sum_over_bands(term: Float[Array, "T B"], steps: Int[Array, " T"], edges: tuple[int, ...]) -> Float[Array, "B *K"]:
+    """Sums over all steps, or over those of each band: one ends before every edge, and the last holds the rest."""
+    if not edges:
+        return term.sum(0)
+    band = jnp.searchsorted(jnp.array(edges), steps, side="right")
+    return jnp.einsum("tb,tk->bk", term, jax.nn.one_hot(band, len(edges) + 1))
+
+
+def score(
+    net: Net, bucket: Bucket, *, free: bool = False, max_devices: int | None = None, edges: tuple[int, ...] = ()
+) -> NDArray[np.float64]:
+    """Log-probability of every sequence in the network's units: a column per step field, and one for the stops.
+
+    Sequences are scored in batches of a power of two, so that few shapes are compiled, and long ones segment by
+    segment, so that memory does not grow with their length; a sum over a sequence depends on none of that.
+
+    Args:
+        net: the network.
+        bucket: the sequences.
+        free: whether every step reads the network's own output in place of the data.
+        max_devices: see `choose_sharding`.
+        edges: steps at which another band begins, rising.
+
+    Returns:
+        (N, F) or, with the stops, (N, F + 1); given K edges, the same of each of K + 1 bands, on an axis in between.
+    """
+    segment = segment_steps(bucket.steps, None) or bucket.steps
+    steps = round_up(bucket.steps, segment)
+    values = tuple(np.pad(a, ((0, 0), (0, steps - bucket.steps), *((0, 0),) * (a.ndim - 2))) for a in bucket.values)
+    bucket = bucket._replace(values=values)
+    widest = max([4 * net.shape.size, *(dist.num_params for dist in net.shape.distributions)])
+    most = max(1, min(bucket.examples, MAX_SCORE_ROWS, MAX_SCORE_CELLS // (segment * widest)))
+    size = 1 << (most.bit_length() - 1)
+    sharding = choose_sharding(size, net.shape.size, SCORING_SHARDS, max_devices)
+    net = put_on_devices(net, sharding.devices)
+    out = []
+    for at in range(0, bucket.examples, size):
+        rows = np.minimum(np.arange(at, at + size, dtype=np.int32), bucket.examples - 1)
+        total, carry = np.zeros(()), None
+        for first in range(0, steps, segment):
+            piece = put_on_devices((bucket.take(rows, slice(first, first + segment)), rows), sharding.devices, axis=0)
+            with device_lock(sharding.devices):
+                part, carry = _score(net, *piece, np.int32(first), carry, free, edges, sharding)
+                total = total + np.asarray(part, np.float64)
+        out.append(total[: bucket.examples - at])
+    return np.concatenate(out)
+
+
+def score_all(net: Net, encoded: Encoded, edges: tuple[int, ...] = ()) -> NDArray[np.float64]:
+    """As `score`, of sequences of any lengths in their order."""
+    bands = (len(edges) + 1,) if edges else ()
+    out = np.zeros((len(encoded), *bands, len(encoded.steps) + net.shape.stops))
+    for bucket, rows in zip(*to_buckets(encoded, net.shape.stops, multiple=8), strict=True):
+        out[rows] = score(net, bucket, edges=edges)
+    return out

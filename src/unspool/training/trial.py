@@ -1,0 +1,239 @@
+"""One short training of a small network that has all candidates of every field side by side, to compare them.
+
+Every candidate has parameters of its own on top of shared states, and the states read the true steps before, so that
+the candidates of a field are compared on equal terms: by validation nats in original units.
+
+A network that learns differences reads differences, and one that learns values reads values. So where a number has
+candidates of both kinds, those of the other kind have a trial of their own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from numpy.typing import NDArray
+
+from unspool.dataset.clusters import independent_clusters
+from unspool.dataset.examples import Examples
+from unspool.encoding.codec import Codec, encode_step
+from unspool.encoding.encoded import Encoded
+from unspool.encoding.fit import fit_step
+from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS
+from unspool.network.build import architecture_of, distribution_of
+from unspool.network.decoder import Net
+from unspool.network.distributions.base import Distribution, EventShape, Support
+from unspool.network.distributions.rules import Rule
+from unspool.options import Network, Training
+from unspool.schema.fields import AnyField, Number
+from unspool.training.batching import Bucket, TrainingData, to_buckets, validation_split
+from unspool.training.defaults import plan
+from unspool.training.scoring import teacher_forced_outputs, timewise
+from unspool.training.trainer import train
+
+TRIAL_SIZE, TRIAL_EMBEDDING, TRIAL_UPDATES = 32, 8, 200
+"""Hidden units, width of an embedding, and updates."""
+TRIAL_ROUND = 25
+"""Updates between two looks at the validation sequences."""
+MAX_TRIAL_STEPS, MIN_TRIAL_SEQUENCES = 30_000, 20
+"""Steps of the data that a trial sees at the most, unless that is fewer than so many sequences."""
+TRIAL_HOLDOUT = 0.25
+"""Share of the sequences by which candidates are compared."""
+
+
+def run_trial(
+    codec: Codec,
+    examples: Examples,
+    encoded: Encoded,
+    rows: NDArray[np.int64],
+    options: Sequence[tuple[AnyField, ...]],
+    seed: int,
+) -> tuple[NDArray[Any], list[dict[AnyField, NDArray[np.float64]]]]:
+    """Steps (N,) of every validation cluster, and per field and candidate its log-probability (N,).
+
+    Args:
+        codec: fitted with the default of every field.
+        examples: all that the columns are fitted to.
+        encoded: the same, by the codec.
+        rows: the training sequences, of which the trial holds some out.
+        options: the candidates of every field, the default first.
+        seed: of the fit.
+    """
+    rows = np.random.default_rng([seed, 3]).permutation(rows)
+    enough = int(np.searchsorted(np.cumsum(encoded.lengths[rows]), MAX_TRIAL_STEPS))
+    rows = np.sort(rows[: max(MIN_TRIAL_SEQUENCES, enough)])
+    own = [tuple(one for one in among if _is_difference(one) == _is_difference(among[0])) for among in options]
+    others = [tuple(one for one in among if one not in kept) for among, kept in zip(options, own, strict=True)]
+    steps, nats = _scores_after_training(codec, examples, encoded, rows, own, seed)
+    if any(others):
+        again = [other or kept[:1] for other, kept in zip(others, own, strict=True)]
+        _, more = _scores_after_training(codec, examples, encoded, rows, again, seed)
+        nats = [found | known for found, known in zip(more, nats, strict=True)]
+    return steps, nats
+
+
+def clustered_sums(scores: NDArray[Any], starts: NDArray[np.int64] | None, length: int) -> NDArray[Any]:
+    """Sums of scores over the clusters of sequences that are independent of each other; see `independent_clusters`.
+
+    Args:
+        scores: (N, ...) of sequences.
+        starts: (N,) of windows of a series, or `None` where every sequence is independent.
+        length: of a window.
+
+    Examples:
+        >>> clustered_sums(np.ones((4, 1)), np.array([0, 1, 40, 41]), 20).tolist()
+        [[2.0], [2.0]]
+    """
+    if starts is None:
+        return scores
+    _, cluster = np.unique(independent_clusters(starts, length, len(scores)), return_inverse=True)
+    sums = np.zeros((cluster.max() + 1, *scores.shape[1:]))
+    np.add.at(sums, cluster, scores)
+    return sums
+
+
+@dataclass(frozen=True)
+class Candidates(Distribution):
+    """Several distributions of one field side by side; a value has a number for each, since transforms may differ."""
+
+    distributions: tuple[Distribution, ...]
+
+    @property
+    def num_params(self) -> int:
+        """Of all together."""
+        return sum(dist.num_params for dist in self.distributions)
+
+    @property
+    def num_uniforms(self) -> int:
+        """A trial samples nothing."""
+        return 0
+
+    @property
+    def event_shape(self) -> EventShape:
+        """One number a distribution."""
+        return EventShape(members=len(self.distributions))
+
+    def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
+        """Of all side by side."""
+        return np.concatenate([dist.initial_params(loc, scale) for dist in self.distributions])
+
+    def parts(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "..."]:
+        """Log-probability under each distribution, on a last axis."""
+        return jnp.stack([dist.log_prob(own, value[..., k]) for k, (dist, own) in enumerate(self._each(params))], -1)
+
+    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
+        """The sum over the distributions: each learns as if it were alone."""
+        return self.parts(params, value).sum(-1)
+
+    def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
+        """Of each distribution."""
+        return jnp.stack([dist.mode(own) for dist, own in self._each(params)], -1)
+
+    def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
+        """The mode, since a trial samples nothing."""
+        return self.mode(params)
+
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """Of each distribution."""
+        return jnp.stack([dist.mean(own) for dist, own in self._each(params)], -1)
+
+    def _each(self, params: Array) -> list[tuple[Distribution, Array]]:
+        ends = np.cumsum([dist.num_params for dist in self.distributions])
+        return [
+            (dist, params[..., end - dist.num_params : end]) for dist, end in zip(self.distributions, ends, strict=True)
+        ]
+
+
+def _is_difference(field: AnyField) -> bool:
+    return isinstance(field, Number) and field.transform in DIFFERENCE_TRANSFORMS
+
+
+def _side_by_side(
+    codec: Codec, examples: Examples, encoded: Encoded, options: Sequence[tuple[AnyField, ...]]
+) -> tuple[Encoded, tuple[Distribution, ...]]:
+    """The data with a number for each candidate, and the distributions; where the default is alone, as it is."""
+    steps, slopes = list(encoded.steps), list(encoded.log_jacobian)
+    distributions = list(architecture_of(codec, Network(), TRIAL_SIZE, TRIAL_EMBEDDING).distributions)
+    for j, (default, fields) in enumerate(zip(codec.schema.steps, options, strict=True)):
+        if fields == (default,):
+            continue
+        columns = [fit_step(field, examples) for field in fields]
+        pairs = [encode_step(field, column, examples) for field, column in zip(fields, columns, strict=True)]
+        steps[j], slopes[j] = (np.stack(part, 1) for part in zip(*pairs, strict=True))
+        distributions[j] = Candidates(tuple(map(distribution_of, fields, columns)))
+    return replace(encoded, steps=tuple(steps), log_jacobian=tuple(slopes)), tuple(distributions)
+
+
+def _scores_after_training(
+    codec: Codec,
+    examples: Examples,
+    encoded: Encoded,
+    rows: NDArray[np.int64],
+    options: Sequence[tuple[AnyField, ...]],
+    seed: int,
+) -> tuple[NDArray[Any], list[dict[AnyField, NDArray[np.float64]]]]:
+    """As `run_trial`, of one network that reads all of the candidates."""
+    encoded, distributions = _side_by_side(codec, examples, encoded, options)
+    encoded = encoded.take(rows)
+    training, validation = (encoded.take(part) for part in validation_split(encoded, TRIAL_HOLDOUT, seed))
+    steps = int(training.offsets[-1])
+    shape = replace(architecture_of(codec, Network(), TRIAL_SIZE, TRIAL_EMBEDDING), distributions=distributions)
+    numbers = plan(Network(size=TRIAL_SIZE), Training(), codec, examples=len(training), steps=steps)
+    numbers = replace(
+        numbers, updates=TRIAL_UPDATES, round=TRIAL_ROUND, patience=TRIAL_UPDATES, warmup=TRIAL_UPDATES // 10
+    )
+    net = Net(np.random.default_rng([seed, 4]), shape)
+    # Nothing is held out of this training: it ends when it ends, and every candidate has a best round of its own.
+    data = TrainingData(to_buckets(training, shape.stops, segment=numbers.segment)[0], [], steps, 0, 0.0, 0.0, seed)
+    rounds: list[list[NDArray[np.float64]]] = []
+    train(data, numbers, net, save=lambda _, state, best: rounds.append(_validation_scores(state.net, validation)))
+    best = [best_rounds(np.stack(scores)) for scores in zip(*rounds, strict=True)]
+    return clustered_sums(validation.lengths, validation.starts, validation.gap), [
+        dict(zip(fields, clustered_sums(nats, validation.starts, validation.gap).T, strict=True))
+        for fields, nats in zip(options, best, strict=True)
+    ]
+
+
+def _validation_scores(net: Net, validation: Encoded) -> list[NDArray[np.float64]]:
+    """Per field, (N, C): log-probability of every sequence under each candidate, in original units."""
+    net = jax.device_put(net, jax.local_devices()[0])
+    owner = np.repeat(np.arange(len(validation)), validation.lengths)
+    out: list[NDArray[np.float64]] = []
+    for slope in validation.log_jacobian:
+        sums = [np.bincount(owner, column, minlength=len(validation)) for column in slope.reshape(len(slope), -1).T]
+        out.append(np.stack(sums, 1).astype(np.float64))
+    for bucket, at in zip(*to_buckets(validation, net.shape.stops), strict=True):
+        for j, scores in enumerate(_candidate_scores(net, bucket)):
+            out[j][at] += np.asarray(scores, np.float64)
+    return out
+
+
+def best_rounds(nats: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, C): of (R, N, C), the scores of every candidate in its best round, as early stopping has it.
+
+    Examples:
+        >>> best_rounds(np.array([[[-9.0, -7.0]], [[-8.0, -8.0]]])).tolist()
+        [[-8.0, -7.0]]
+    """
+    return np.take_along_axis(nats, nats.sum(1).argmax(0)[None, None], 0)[0]
+
+
+@jax.jit
+def _candidate_scores(net: Net, bucket: Bucket) -> tuple[Float[Array, "B C"], ...]:
+    """Teacher-forced log-probability of every sequence, per field and candidate."""
+    _, values, lengths = timewise(bucket)
+    ready, top = teacher_forced_outputs(net, bucket)
+    real = (jnp.arange(len(values[0]))[:, None] < lengths)[..., None]
+    out, distributions = [], net.step_context(top)
+    for j, dist in enumerate(net.shape.distributions):
+        params = net.params(distributions, j)
+        distributions = net.condition_on(ready, distributions, j, values[j])
+        if isinstance(dist, Candidates):
+            parts = dist.parts(params, values[j])
+        else:
+            parts = dist.log_prob(params, values[j])[..., None]
+        out.append(jnp.where(real, parts, 0.0).sum(0))
+    return tuple(out)
