@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from unspool import modelfile
+from unspool.config import Config
 from unspool.errors import (
     CorruptFile,
     FileError,
@@ -234,6 +235,26 @@ class TestCorruption:
             modelfile.read(path)
 
     @pytest.mark.parametrize(
+        "codec",
+        [
+            "null",
+            "[]",
+            '"text"',
+            "{}",
+            '{"schema":1}',
+            '{"schema":{"steps":1},"steps":1}',
+            '{"schema":{"steps":[1]},"steps":[1]}',
+            '{"schema":{"steps":[]},"steps":[{}]}',
+            '{"combinations":[{}]}',
+        ],
+    )
+    def test_an_older_configuration_that_is_not_one_is_corrupt(self, path, codec):
+        forge(path, {"__metadata__": {"unspool": f'{{"format":1,"codec":{codec}}}'}})
+        for read in (modelfile.read, modelfile.read_config):
+            with pytest.raises(CorruptFile, match="configuration"):
+                read(path, Config)
+
+    @pytest.mark.parametrize(
         ("text", "match"),
         [
             (b"{", "unreadable JSON"),
@@ -318,6 +339,7 @@ KILLED = """
 import os, signal, sys
 import numpy as np
 from unspool import modelfile
+from unspool.config import Config
 os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
 modelfile.write(sys.argv[1], {"w": np.ones(9)}, {"format": 1, "second": True})
 """

@@ -169,6 +169,7 @@ class Location:
     Examples:
         >>> Location("names.csv", "age").at(16)
         "names.csv: row 17, column 'age'"
+        >>> import numpy as np
         >>> Location("storms", "wind", np.array([0, 2, 5]), ["Amy", "Bob"]).at(3)
         "storms: id 'Bob', step 2, column 'wind'"
     """

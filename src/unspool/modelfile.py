@@ -256,7 +256,9 @@ def _decode(location: str, text: bytes, kind: type[Configuration]) -> Configurat
         if version < FORMAT_VERSION and upgrade is not None:
             return msgspec.convert(upgrade(msgspec.json.decode(text)), kind)
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, RecursionError, KeyError, AttributeError, ValueError) as error:
+    except NewerFormat:
+        raise
+    except (msgspec.DecodeError, RecursionError, KeyError, AttributeError, TypeError, ValueError) as error:
         raise CorruptFile(where, "the configuration of a model", str(error), _RESAVE) from None
 
 

@@ -21,6 +21,7 @@ from unspool.network.distributions.normal import Normal, Point
 from unspool.network.distributions.rules import PLAIN
 from unspool.network.distributions.student_t import StudentT
 from unspool.options import Network, Sampling
+from unspool.runtime.threefry import seed_words, uniforms
 
 H, ROWS, SAMPLES, LIMIT = 8, 4, 2, 24
 
@@ -191,7 +192,7 @@ def test_generation_is_the_likelihoods_network(net):
     ready = net.precompute(context, 1)
     x = net.start_feedback(1)
     who = (jnp.array([row]), jnp.array([sample]))
-    u = sampler.uniforms(sampler.seed_words(made.seed), *who, jnp.arange(4), net.shape.num_uniforms)
+    u = uniforms(seed_words(made.seed), *who, jnp.arange(4), net.shape.num_uniforms)
     for t in range(4):
         h, state = net.step(ready, x, state, none)
         values, at = (), 1

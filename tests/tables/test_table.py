@@ -266,9 +266,9 @@ def test_a_file_that_cannot_be_read_says_where_and_why(tmp_path: Path, name: str
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none.csv: expected a file to read_table, found no such file"):
+    with pytest.raises(DataError, match=r"none.csv: expected a file to read, found no such file"):
         read_table(tmp_path / "none.csv")
-    with pytest.raises(DataError, match=r"none.parquet: expected a file to read_table, found no such file"):
+    with pytest.raises(DataError, match=r"none.parquet: expected a file to read, found no such file"):
         read_table(str(tmp_path / "none.parquet"))
 
 

@@ -221,7 +221,7 @@ def test_without_a_model_of_the_inputs_the_error_says_how_to_get_one(model: us.O
     without = us.OneToMany("k", "s", network=us.Network(size=8), training=options, verbose=False)
     without.fit({"k": ["a", "b"] * 9, "s": ["x", "yx"] * 9})
     assert without.row_net_ is None
-    for one in (without, us.load(next(Path(__file__).with_name("golden").glob("format-1*")))):
+    for one in (without, us.load(next((Path(__file__).parents[1] / "golden").glob("format-1*")))):
         with pytest.raises(OptionError, match=r"(?s)Pass inputs to generate; or fit again.*draw_inputs=False"):
             one.sample(3)
 

@@ -287,7 +287,7 @@ def _choices(net: Net, request: SampleRequest, j: int, t: int) -> int:
     at = at[at < observed.offsets[1:]]
     field, table = observed.fields[j], observed.tables[j]
     members = np.arange(V)[:, None] if table is None else table
-    value, where = (part[at].reshape(len(at), 1, -1) for part in (field.values, field.where))
+    value, where = (part[at].reshape(len(at), 1, members.shape[1]) for part in (field.values, field.where))
     fits = ((members == value) | ~where).all(-1) & (allowed | where.all(-1))
     return int(fits.sum(1).min(initial=allowed.sum()))
 

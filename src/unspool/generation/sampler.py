@@ -182,7 +182,8 @@ def observed_steps(request: SampleRequest, row: NDArray[np.int64], first: int, s
         return None
     at, inside = observed.at(row, first + np.arange(steps)[:, None])
     values, where, uppers = [], [], []
-    for origins, field, upper in zip(request.origins, observed.fields, observed.upper, strict=True):
+    starts = request.origins or (None,) * len(observed.fields)
+    for origins, field, upper in zip(starts, observed.fields, observed.upper, strict=True):
         values.append(_running_sums(origins, field.values[at], row))
         where.append(field.where[at] & (inside if field.where.ndim == 1 else inside[..., None]))
         uppers.append(None if upper is None else _running_sums(origins, np.where(inside, upper[at], np.inf), row))
