@@ -18,6 +18,7 @@ from unspool.encoding.codec import Codec
 from unspool.encoding.input_rows import MAX_ROW_FIELDS, as_inputs, from_nothing
 from unspool.errors import OptionError, SchemaError, close_matches
 from unspool.generation.beam import check_beam, search
+from unspool.generation.calibration import FIRST_CALIBRATION_ROW
 from unspool.generation.sample_step import STREAM_STEPS
 from unspool.generation.sampler import TILE_ROWS, SampleRequest, check_sampling, chunks, rule_of, sample_sequences
 from unspool.generation.support import with_support
@@ -286,6 +287,7 @@ def sampling_job(fitted: Fitted, n: int, options: GenerationOptions) -> Generati
     """
     job, allowed = _job(fitted, 1, options)
     check_whole(f"n={n!r}", n, 1)
+    _check_rows(n)
     if fitted.input_model is None or fitted.input_net is None:
         hint = f"Pass inputs to generate; or fit again, with at most {MAX_ROW_FIELDS} inputs, not draw_inputs=False."
         raise OptionError("sample", "a model that learned to sample inputs", "one that did not", hint)
@@ -345,12 +347,19 @@ def _on_inputs(
     job: GenerationJob, inputs: Table, prefix: Any, pin: Any, allowed: tuple[Allowed | None, ...]
 ) -> GenerationJob:
     """The job for a table of inputs."""
+    _check_rows(job.request.first_row + len(inputs))
     before = job.codec.bases(inputs)
     observed = encode_observed(job.codec, prefix, pin, len(inputs), before, allowed)
     _check_last(observed, job.request)
     request = job.request._replace(inputs=job.codec.encode_inputs(inputs))
     request = with_support(request, job.codec, before, len(inputs), observed, allowed)
     return replace(job, request=request, inputs=inputs, before=before)
+
+
+def _check_rows(rows: int) -> None:
+    """Refuse rows whose uniforms are those of calibration."""
+    if rows > FIRST_CALIBRATION_ROW:
+        raise SchemaError("inputs", f"at most {FIRST_CALIBRATION_ROW:,} rows", f"{rows:,}", "Generate parts of them.")
 
 
 def _check_last(observed: Observed | None, request: SampleRequest) -> None:
