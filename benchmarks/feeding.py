@@ -36,8 +36,8 @@ def judged(task: Task, feeding: Feeding, quick: bool) -> tuple[np.ndarray, np.nd
     train, test = gather_fitted(codec, task.train), gather_fitted(codec, task.test)
     nats = -model.log_prob(task.test)
     some = test.take(subsample(len(test), MAX_SEQUENCES, 0))
-    drawn = generate_like(net, codec, some, codec.encode(some), SAMPLES, 0)
-    comparison = comparison_of(codec.schema, train, some, drawn.examples, train, drawn.ended)
+    sampled = generate_like(net, codec, some, codec.encode(some), SAMPLES, 0)
+    comparison = comparison_of(codec.schema, train, some, sampled.examples, train, sampled.ended)
     units = {name: unit(x) for name, x in comparison.train.numbers.items()}
     return nats, energy_score(comparison.real, comparison.synthetic, units, symbols=True), test
 

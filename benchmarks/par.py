@@ -22,7 +22,7 @@ import jax
 import numpy as np
 import pandas as pd
 from common import Row, line, quick, report
-from rivals import installed
+from peers import installed
 
 import unspool as us
 
@@ -88,14 +88,14 @@ class Par:
         with torch.no_grad():
             for kind, series in zip(kinds, z, strict=True):
                 x = model._data_to_tensor(series.T.tolist())[:-1, None]
-                told = model._model(x, model._context_to_tensor([kind])[None])[:-1]
+                out = model._model(x, model._context_to_tensor([kind])[None])[:-1]
                 for key, props in model._data_map.items():
                     if key == "<TOKEN>":
                         continue
                     mu, sigma, missing = props["indices"]
-                    normal = torch.distributions.Normal(told[..., mu], torch.nn.functional.softplus(told[..., sigma]))
+                    normal = torch.distributions.Normal(out[..., mu], torch.nn.functional.softplus(out[..., sigma]))
                     total -= float((normal.log_prob(x[1:, :, mu]) - np.log(props["std"])).sum())
-                    total -= float(torch.nn.functional.logsigmoid(-told[..., missing]).sum())
+                    total -= float(torch.nn.functional.logsigmoid(-out[..., missing]).sum())
         return total / z.shape[0] / z.shape[1]
 
 
@@ -124,12 +124,12 @@ def timed(job: Any) -> tuple[Any, float]:
     return given, time.perf_counter() - start
 
 
-def compare(N: int, T: int, drawn: int, many: int, epochs: int, training: us.Training) -> list[Row]:
+def compare(N: int, T: int, rows: int, many: int, epochs: int, training: us.Training) -> list[Row]:
     """Fit both, time both, judge both."""
     rng = np.random.default_rng(0)
     kinds = [list(ANGLE)[k % 2] for k in range(N)]
     train, test = draw(rng, kinds, T), draw(rng, kinds, T)
-    data, some = frame(kinds, train), kinds[:drawn]
+    data, some = frame(kinds, train), kinds[:rows]
     ours, our_fit = timed(lambda: Ours(data, training))
     par, par_fit = timed(lambda: Par(data, epochs))
     par_made, par_sampling = timed(lambda: par.sample(some, T))
@@ -148,7 +148,7 @@ def compare(N: int, T: int, drawn: int, many: int, epochs: int, training: us.Tra
     setting = f"{N} sequences of {T} steps, 2 numbers"
     return [
         line(f"seconds to fit, {setting}, PARModel", our_fit, par_fit),
-        line(f"seconds a sequence of {T} steps, sampled, PARModel", our_sampling / drawn / many, par_sampling / drawn),
+        line(f"seconds a sequence of {T} steps, sampled, PARModel", our_sampling / rows / many, par_sampling / rows),
         *({**row, "ratio": None} for row in quality),  # neither has a zero that a ratio could refer to
     ]
 

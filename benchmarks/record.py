@@ -19,7 +19,7 @@ NOTES = {
     "train": """One update of a token model with one layer, with Adam. Parity first: hidden states and gradients are
 PyTorch's.""",
     "generate": """One step of a token model with one layer, all sequences side by side. Parity first: from the same
-weights and uniforms all rivals draw the same symbols.""",
+weights and uniforms all peers draw the same symbols.""",
     "beam": "Beam search beside sampling as many rows.",
     "cold": "Whole processes; the competitor is a process that imports JAX and does nothing.",
     "scale": """How cost grows with each size, and memory with the length and the number of sequences. A peak is that of
@@ -49,7 +49,7 @@ def write(folder: Path = DOCS) -> None:
     """Make the page and the pictures of the figures that were kept."""
     kept = json.loads((folder / "benchmarks.json").read_text("utf-8"))
     lines = [HEADER]
-    drawn = pictures([row for name in ("scale", "train") for row in kept.get(name, {"rows": []})["rows"]], folder)
+    charts = pictures([row for name in ("scale", "train") for row in kept.get(name, {"rows": []})["rows"]], folder)
     for name in [*TITLES, *(kept.keys() - TITLES.keys())]:
         if name not in kept:
             continue
@@ -59,7 +59,7 @@ def write(folder: Path = DOCS) -> None:
         )
         lines += ["", f"## {TITLES.get(name, name)}", "", NOTES.get(name, ""), "", f"{result['date']}, {machine}.", ""]
         if name == "scale":
-            lines += [f"![Cost of one {job} against each size]({drawn[job]})\n" for job in drawn]
+            lines += [f"![Cost of one {job} against each size]({charts[job]})\n" for job in charts]
         lines += table(result["rows"])
     (folder / "benchmarks.md").write_text("\n".join(lines) + "\n", "utf-8")
 
@@ -108,7 +108,7 @@ def pictures(rows: list[dict[str, Any]], folder: Path) -> dict[str, str]:
     import matplotlib.pyplot as plt
     from matplotlib.ticker import NullFormatter
 
-    drawn = {}
+    charts = {}
     for job, file in PICTURES.items():
         panels = series(rows, job)
         if not panels:
@@ -129,8 +129,8 @@ def pictures(rows: list[dict[str, Any]], folder: Path) -> dict[str, str]:
         figure.tight_layout()
         figure.savefig(folder / file, dpi=90, metadata={"Software": None})
         plt.close(figure)
-        drawn[job] = file
-    return drawn
+        charts[job] = file
+    return charts
 
 
 def series(rows: list[dict[str, Any]], job: str) -> dict[str, dict[str, list[tuple[float, float]]]]:
@@ -142,13 +142,13 @@ def series(rows: list[dict[str, Any]], job: str) -> dict[str, dict[str, list[tup
     """
     found: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for row in rows:
-        match = re.fullmatch(rf"{job}, (?P<sizes>(?:\w=\d+ ?)+), (?P<label>[HBTV]), (?P<rival>.+)", row["job"])
+        match = re.fullmatch(rf"{job}, (?P<sizes>(?:\w=\d+ ?)+), (?P<label>[HBTV]), (?P<peer>.+)", row["job"])
         if match:
             size = float(re.findall(rf"\b{match['label']}=(\d+)", match["sizes"])[0])
             panel = found.setdefault(match["label"], defaultdict(list))
             panel["Unspool"].append((size, row["unspool"]))
             if row["competitor"] is not None:
-                panel[match["rival"]].append((size, row["competitor"]))
+                panel[match["peer"]].append((size, row["competitor"]))
     return {label: dict(panel) for label, panel in found.items()}
 
 

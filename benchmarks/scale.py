@@ -34,7 +34,7 @@ TOGETHER = 4
 def cost(jobs: list[tuple[str, Sizes]], rounds: int) -> Iterator[Row]:
     """Seconds of an update and of a sampled step, against PyTorch where it is installed."""
     from ours import sampling, token_net, training
-    from rivals import Weights, installed, torch_loop, torch_training
+    from peers import Weights, installed, torch_loop, torch_training
 
     from unspool.training.batching import MAX_WHOLE_STEPS
 

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from common import Sizes, ceiling, geometric, in_turn, line, quick, report
 from ours import training
-from rivals import installed, keras_training, torch_training
+from peers import installed, keras_training, torch_training
 
 from unspool.network.lstm import unroll
 
-RIVALS = {"PyTorch nn.LSTM": ("torch", torch_training), "Keras LSTM": ("keras", keras_training)}
+PEERS = {"PyTorch nn.LSTM": ("torch", torch_training), "Keras LSTM": ("keras", keras_training)}
 TOGETHER = 8
 
 
@@ -48,7 +48,7 @@ def parity(H: int) -> None:
 def main() -> None:
     """Measure."""
     small = quick()
-    rivals = {name: rival for name, (package, rival) in RIVALS.items() if installed(package)}
+    peers = {name: peer for name, (package, peer) in PEERS.items() if installed(package)}
     rows, groups = [], {}
     for H in (8, 16) if small else (64, 128, 256, 512):
         sizes = Sizes(H, 4, 8, 16) if small else Sizes(H, 64, 64, 64)
@@ -56,9 +56,9 @@ def main() -> None:
         # What must be multiplied: h R forward, dz R^T backward, h^T dz, and the distribution's three products.
         products = 3 * (4 * H + sizes.V) / (4 * H)
         product = ceiling(sizes.B * sizes.T, H, 4 * H, TOGETHER)
-        jobs = (training(sizes, TOGETHER), product, *(rival(sizes, TOGETHER) for rival in rivals.values()))
+        jobs = (training(sizes, TOGETHER), product, *(peer(sizes, TOGETHER) for peer in peers.values()))
         ours, best, *theirs = (taken / TOGETHER for taken in in_turn(*jobs, rounds=1 if small else 5))
-        for name, taken in zip(rivals, theirs, strict=True):
+        for name, taken in zip(peers, theirs, strict=True):
             row = line(f"update, {sizes}, {name}", ours, taken, products * best / ours)
             rows.append(row)
             groups.setdefault(f"update, {name}", []).append(row)

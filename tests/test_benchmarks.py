@@ -41,7 +41,7 @@ def test_a_quick_run_asserts_parity_and_ends_in_one_json_line(name):
     last = json.loads(done.stdout.splitlines()[-1])
     assert list(last) == ["bench", "rows", "machine"]
     assert last["bench"] == name
-    assert last["rows"] or name == "par", "only PARModel's benchmark has nothing to say without its rival"
+    assert last["rows"] or name == "par", "only PARModel's benchmark has nothing to say without its peer"
     for row in last["rows"]:
         assert list(row) == KEYS
         assert row["unspool"] is not None

@@ -149,7 +149,7 @@ def test_constraints_pin_exact_versions_and_name_no_place():
 
 
 def test_every_extra_is_pinned():
-    """Nothing that the tests or the demo install may float, but the benchmarks' rivals, which their extra pins."""
+    """Nothing that the tests or the demo install may float, but the benchmarks' peers, which their extra pins."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     pinned = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()}
     extras = settings["optional-dependencies"]

@@ -61,7 +61,7 @@ def uniforms_of(sizes: Sizes) -> np.ndarray:
 
 
 def installed(name: str) -> bool:
-    """Whether a rival is there; the extra `bench` brings all of them."""
+    """Whether a peer is there; the extra `bench` brings all of them."""
     return importlib.util.find_spec(name) is not None
 
 
@@ -112,13 +112,13 @@ def torch_loop(weights: Weights, sizes: Sizes, given: np.ndarray | None = None) 
     def run() -> np.ndarray:
         h, c = (tensor(part).expand(sizes.B, -1) for part in (weights.h, weights.c))
         x = torch.full((sizes.B,), sizes.V)  # the row of zeros, for the start
-        drawn = []
+        sampled = []
         for t in range(sizes.T):
             h, c = cell(embedding(x), (h, c))
             p = dist(h).softmax(-1)
             x = torch.multinomial(p, 1)[:, 0] if u is None else (p.cumsum(-1) <= u[t, :, None]).sum(-1)
-            drawn.append(x)
-        return torch.stack(drawn).numpy()
+            sampled.append(x)
+        return torch.stack(sampled).numpy()
 
     return run
 
@@ -164,12 +164,12 @@ def keras_loop(weights: Weights, sizes: Sizes, given: np.ndarray | None = None) 
     def run() -> np.ndarray:
         x = np.full(sizes.B, sizes.V, np.int32)
         h, c = (np.tile(part, (sizes.B, 1)) for part in (weights.h, weights.c))
-        drawn = []
+        sampled = []
         for t in range(sizes.T):
             p, h, c = model.predict_on_batch([x, h, c])
             x = (np.cumsum(p, -1) <= u[t, :, None]).sum(-1, dtype=np.int32)
-            drawn.append(x)
-        return np.stack(drawn)
+            sampled.append(x)
+        return np.stack(sampled)
 
     return run
 
