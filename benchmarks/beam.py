@@ -45,10 +45,10 @@ def main() -> None:
             sizes = Sizes(H, B, T, 64)
             net = token_net(sizes)
             parity(net, sizes)
-            ours, sampling = in_turn(
+            ours, as_many = in_turn(
                 lambda net=net, sizes=sizes: find(net, sizes), sampling(sizes._replace(B=B * K)), rounds=rounds
             )
-            rows.append(line(f"step of a beam of {K}, {sizes}, against sampling {B * K} rows", ours / T, sampling / T))
+            rows.append(line(f"step of a beam of {K}, {sizes}, against sampling {B * K} rows", ours / T, as_many / T))
     report("beam", [*rows, geometric("beam against sampling", rows)])
 
 

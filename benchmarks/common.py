@@ -137,9 +137,9 @@ def machine() -> dict[str, Any]:
     return {"processor": name, "cores": os.cpu_count(), "used by others": used_by_others(), **versions}
 
 
-def report(bench: str, rows: list[Row]) -> None:
-    """Print the figures, and as the last line one JSON object for programs."""
+def report(bench: str, rows: list[Row], card: str | None = None) -> None:
+    """Print the figures, and as the last line one JSON object for programs; `card` is the GPU of the figures."""
     for row in rows:
         shown = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in row.items()}
         print("  ".join(f"{name} {value}" for name, value in shown.items() if value is not None))
-    print(json.dumps({"bench": bench, "rows": rows, "machine": machine()}))
+    print(json.dumps({"bench": bench, "rows": rows, "machine": ({} if card is None else {"card": card}) | machine()}))

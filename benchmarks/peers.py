@@ -68,15 +68,16 @@ def installed(name: str) -> bool:
 # ---- PyTorch ------------------------------------------------------------------------------------------------------
 
 
-def torch_training(sizes: Sizes, together: int) -> Callable[[], Any]:
+def torch_training(sizes: Sizes, together: int, device: str = "cpu") -> Callable[[], Any]:
     """`nn.LSTM` with Adam, an embedding of width H before it and a linear layer after it."""
     import torch
 
     H, V = sizes.H, sizes.V
-    embedding, lstm, dist = torch.nn.Embedding(V, H), torch.nn.LSTM(H, H), torch.nn.Linear(H, V)
+    layers = torch.nn.Embedding(V, H), torch.nn.LSTM(H, H), torch.nn.Linear(H, V)
+    embedding, lstm, dist = (layer.to(device) for layer in layers)
     weights = [*embedding.parameters(), *lstm.parameters(), *dist.parameters()]
     optimiser = torch.optim.Adam(weights, fused=True)
-    x = torch.randint(0, V, (sizes.T, sizes.B))
+    x = torch.randint(0, V, (sizes.T, sizes.B), device=device)
 
     def run() -> None:
         for _ in range(together):
@@ -84,17 +85,25 @@ def torch_training(sizes: Sizes, together: int) -> Callable[[], Any]:
             scores = dist(lstm(embedding(x))[0])
             torch.nn.functional.cross_entropy(scores.flatten(0, 1), x.flatten()).backward()
             optimiser.step()
+        if device != "cpu":
+            torch.cuda.synchronize()
 
     return run
 
 
-def torch_loop(weights: Weights, sizes: Sizes, given: np.ndarray | None = None) -> Callable[[], Any]:
+def torch_loop(
+    weights: Weights, sizes: Sizes, given: np.ndarray | None = None, device: str = "cpu"
+) -> Callable[[], Any]:
     """A loop over `LSTMCell` that draws with `multinomial`, or with given uniforms."""
     import torch
 
     cell = torch.nn.LSTMCell(weights.input.shape[0], sizes.H)
     dist = torch.nn.Linear(sizes.H, sizes.V)
-    tensor = lambda values: torch.tensor(values, dtype=torch.float32)  # noqa: E731
+
+    def tensor(values: np.ndarray) -> Any:
+        return torch.tensor(values, dtype=torch.float32, device=device)
+
+    cell, dist = cell.to(device), dist.to(device)
     with torch.no_grad():
         for theirs, ours in (
             (cell.weight_ih, weights.input.T),
@@ -106,19 +115,19 @@ def torch_loop(weights: Weights, sizes: Sizes, given: np.ndarray | None = None) 
         ):
             theirs.copy_(tensor(ours))
     embedding = torch.nn.Embedding.from_pretrained(tensor(np.vstack([weights.embedding, 0 * weights.embedding[:1]])))
-    u = None if given is None else torch.tensor(given)
+    u = None if given is None else torch.tensor(given, device=device)
 
     @torch.inference_mode()
     def run() -> np.ndarray:
         h, c = (tensor(part).expand(sizes.B, -1) for part in (weights.h, weights.c))
-        x = torch.full((sizes.B,), sizes.V)  # the row of zeros, for the start
+        x = torch.full((sizes.B,), sizes.V, device=device)  # the row of zeros, for the start
         sampled = []
         for t in range(sizes.T):
             h, c = cell(embedding(x), (h, c))
             p = dist(h).softmax(-1)
             x = torch.multinomial(p, 1)[:, 0] if u is None else (p.cumsum(-1) <= u[t, :, None]).sum(-1)
             sampled.append(x)
-        return torch.stack(sampled).numpy()
+        return torch.stack(sampled).cpu().numpy()
 
     return run
 

@@ -14,6 +14,7 @@ TITLES = {
     "cold": "Cold start",
     "scale": "Scale",
     "par": "Against PARModel",
+    "gpu": "On a GPU",
 }
 NOTES = {
     "train": """One update of a token model with one layer, with Adam. Parity first: hidden states and gradients are
@@ -26,6 +27,8 @@ weights and uniforms all peers draw the same symbols.""",
 a whole process.""",
     "par": """400 sequences of 50 steps with two numeric columns, drawn from a process whose likelihood is known. Energy
 distance: of generated sequences to held-out ones, 0 for a perfect model. `benchmarks/par.py` has the formulas.""",
+    "gpu": """The same jobs on one card, beside PyTorch with cuDNN. Checks first: log-probabilities, gradients and
+symbols are those of the processor.""",
 }
 HEADER = """# Benchmarks
 
