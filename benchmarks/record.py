@@ -96,7 +96,7 @@ def shown(row: dict[str, Any], key: str) -> str:
     if "bytes" in job:
         return f"{value / 1e6:.0f} MB"
     if any(word in job for word in ("nats", "distance", "over that")):
-        return f"{value:.3f}"
+        return f"{value:.3f}" if value >= 0.001 or not value else f"{value:.1e}"
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if value >= size:
             return f"{value / size:.3g} {unit}"

@@ -97,7 +97,7 @@ def match_marginals(
 
 def hazard_shift(
     lengths: NDArray[np.int64], generated: NDArray[np.int64], ended: NDArray[np.bool_], positions: int
-) -> Float[NDArray[np.float64], " P"]:
+) -> Float[np.ndarray, " P"]:
     """By position, what the logit of stopping lacks: the same along stretches of positions in which enough end.
 
     Args:
@@ -119,7 +119,7 @@ def hazard_shift(
 
 def logit_shift(
     dist: Distribution, training: NDArray[Any], generated: NDArray[Any]
-) -> Float[NDArray[np.float64], " P"]:
+) -> Float[np.ndarray, " P"]:
     """What the parameters of a distribution lack for as many missing values, and as many of each point mass.
 
     Args:
@@ -147,7 +147,7 @@ def logit_shift(
     return np.zeros(dist.num_params)
 
 
-def log_ratio(training: NDArray[np.int64], generated: NDArray[np.int64]) -> Float[NDArray[np.float64], " K"]:
+def log_ratio(training: NDArray[np.int64], generated: NDArray[np.int64]) -> Float[np.ndarray, " K"]:
     """What the logits of some outcomes lack, less where few were seen.
 
     Args:
@@ -161,7 +161,7 @@ def log_ratio(training: NDArray[np.int64], generated: NDArray[np.int64]) -> Floa
 
 def log_odds(
     counts: LifeTable, stretch: NDArray[np.int64], known: NDArray[np.bool_]
-) -> Float[NDArray[np.float64], " K"]:
+) -> Float[np.ndarray, " K"]:
     """Log-odds of ending along each stretch of positions, with half an end added on both sides: they are finite."""
     reached, ended = (np.bincount(stretch[known], part[known]) for part in counts)
     return np.log((ended + 0.5) / (reached - ended + 0.5))

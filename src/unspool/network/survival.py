@@ -13,8 +13,8 @@ WIDTHS = (1024, 256, 64, 16, 4, 1)
 class LifeTable(NamedTuple):
     """By position: how many sequences reach it, and how many end before it."""
 
-    reached: Float[NDArray[np.float64], " P"]
-    ended: Float[NDArray[np.float64], " P"]
+    reached: Float[np.ndarray, " P"]
+    ended: Float[np.ndarray, " P"]
 
 
 def count_ends(lengths: NDArray[np.int64], ended: NDArray[np.bool_], positions: int) -> LifeTable:
@@ -37,7 +37,7 @@ def count_ends(lengths: NDArray[np.int64], ended: NDArray[np.bool_], positions: 
     return LifeTable(reached.astype(np.float64), stops.astype(np.float64))
 
 
-def life_table(lengths: NDArray[np.int64], positions: int) -> Float[NDArray[np.float64], " P"]:
+def life_table(lengths: NDArray[np.int64], positions: int) -> Float[np.ndarray, " P"]:
     """The share of sequences that end before a position among those that reach it; the last is of all later ones.
 
     Each band of positions leans on the wider one around it as on one sequence, the widest on half an end. So where none

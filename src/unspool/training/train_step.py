@@ -9,7 +9,6 @@ import numpy as np
 import optax
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, PRNGKeyArray
-from numpy.typing import NDArray
 
 from unspool.network.decoder import DecoderState, Net
 from unspool.network.likelihood import start_decoding
@@ -46,10 +45,10 @@ class UpdateBatch(NamedTuple):
     """
 
     data: Bucket
-    first: Int[NDArray[np.int32], " K"]
-    weights: Float[NDArray[np.float32], "K B"]
-    rates: Float[NDArray[np.float32], " K"]
-    shares: Float[NDArray[np.float32], " K"]
+    first: Int[np.ndarray, " K"]
+    weights: Float[np.ndarray, "K B"]
+    rates: Float[np.ndarray, " K"]
+    shares: Float[np.ndarray, " K"]
 
     def placed(self, devices: int) -> "UpdateBatch":
         """The rows shared out over devices, the rest on each of them."""
