@@ -8,6 +8,7 @@ from typing import Any
 
 DOCS = Path(__file__).parents[1] / "docs"
 TITLES = {
+    "fit": "Time to quality",
     "train": "Training",
     "generate": "Generation",
     "beam": "Beam search",
@@ -17,6 +18,9 @@ TITLES = {
     "gpu": "On a GPU",
 }
 NOTES = {
+    "fit": """From the start of a process to a fitted model by default options, imports and compilation counted, with an
+empty cache of compiled programs and with one that holds them. The script is `benchmarks/fit_torch.py`; its time is that
+at which it reached Unspool's held-out nats.""",
     "train": """One update of a token model with one layer, with Adam. Parity first: hidden states and gradients are
 PyTorch's.""",
     "generate": """One step of a token model with one layer, all sequences side by side. Parity first: from the same
