@@ -26,8 +26,8 @@ default_role = "py:obj"
 # No inventory of another project is fetched, so their names are plain text, and so is code that is no name.
 nitpicky = True
 nitpick_ignore_regex = [("py:obj", ".*"), ("py:.*", r"(?!unspool\.).*")]
-# Fitted columns, and tables and windows as they are read: a program hands them on, and looks into none of them.
-OPAQUE = ("encoding.codec.Codec", "tables.table.Table", "dataset.windows.Windows")
+# Fitted columns, tables as they are read, and what windows hold: a program hands them on, and looks into none of them.
+OPAQUE = ("encoding.codec.Codec", "tables.table.Table", "dataset.layouts.RawExamples", "dataset.roles.Roles")
 nitpick_ignore = [("py:class", f"unspool.{name}") for name in OPAQUE]
 
 myst_heading_anchors = 3
