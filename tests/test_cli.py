@@ -487,10 +487,7 @@ MISTAKES = {
     "no output": (FIT[:6], ["--output"]),
     "no input": ([*FIT[:2], *FIT[4:]], ["inputs", "at least one"]),
     "a field that is not used": ([*FIT, "--id", "country", "--field", "age=number"], ["--field age", "neither"]),
-    "two fields of a column": (
-        [*FIT, "--field", "name=text", "--field", "name=count"],
-        ["'name'", "two"],
-    ),
+    "two fields of a column": ([*FIT, "--field", "name=text", "--field", "name=count"], ["'name'", "two"]),
     "an unknown kind": ([*FIT, "--field", "name=txt"], ["--field name=txt", "Did you mean 'text'"]),
     "a number that its transform can't take": (
         ["fit", "{t}/negative.csv", "-i", "k", "-s", "x", "--id", "k", "--field", "x=number,transform=log1p", *FIT[6:]],

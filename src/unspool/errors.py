@@ -13,24 +13,18 @@ if TYPE_CHECKING:
 
 
 def renamed_attribute(owner: object, name: str, names: Mapping[str, str]) -> AttributeError:
-    """The error about an attribute that isn't there; it names the new one where a version had it under that name.
-
-    Args:
-        owner: the object that was asked.
-        name: the attribute.
-        names: old names with their new ones.
-    """
+    """The error about an attribute that `owner` lacks; `names` maps names of version 0.1 to those of today."""
     known = f". Since version 0.2.0 it is {names[name]!r}" if name in names else ""
     return AttributeError(f"{type(owner).__name__!r} object has no attribute {name!r}{known}", name=name, obj=owner)
 
 
 class UnspoolError(ValueError):
-    """A mistake that the caller can mend.
+    """A mistake that the caller can correct.
 
     Args:
-        location: where it is, as exactly as known: a file, row, column, option.
-        expected: what should have been there.
-        found: what was there instead.
+        location: the file, row, column or option, as exactly as known.
+        expected: what Unspool expected there.
+        found: what Unspool found there.
         hint: one sentence that says what to do.
     """
 
@@ -42,7 +36,7 @@ class UnspoolError(ValueError):
         raise renamed_attribute(self, name, {"place": "location", "cure": "hint"})
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
-        """Four arguments, not the one joined message, so that the error survives a process boundary."""
+        """Pickle the four arguments, not the one joined message, so that the error survives a process boundary."""
         return type(self), (self.location, self.expected, self.found, self.hint)
 
 
@@ -83,13 +77,7 @@ class FileError(UnspoolError):
 
     @classmethod
     def from_os_error(cls, path: str | os.PathLike[str], error: OSError, action: str) -> Self:
-        """The error that says in our words why `path` can't be read or written.
-
-        Args:
-            path: the file, as the caller named it.
-            error: what the operating system said.
-            action: `"read"` or `"write"`.
-        """
+        """The error that says why the operating system can't `"read"` or `"write"` a file."""
         location = os.fspath(path)
         folder = os.path.dirname(os.path.realpath(location))
         if not os.path.isdir(folder):
@@ -101,9 +89,9 @@ class FileError(UnspoolError):
         if isinstance(error, PermissionError):
             return cls(location, f"a file you may {action}", "no permission", "Change its permissions or its folder's.")
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return cls(location, "room on the disk", "a full disk or quota", "Free some space; nothing was replaced.")
+            return cls(location, "free disk space", "a full disk or quota", "Free some space; nothing was replaced.")
         found = error.strerror or type(error).__name__
-        return cls(location, f"a file that one can {action}", found[:1].lower() + found[1:], "Choose another place.")
+        return cls(location, f"a file to {action}", found[:1].lower() + found[1:], "Choose another location.")
 
 
 class ForeignFile(FileError):
@@ -133,10 +121,6 @@ class NonFiniteWeights(FileError):
 def together(errors: list[SchemaError], location: str) -> SchemaError:
     """One error that lists several, or the only one.
 
-    Args:
-        errors: at least one.
-        location: of all of them.
-
     Examples:
         >>> wrong = [SchemaError(f"x.csv: column {name!r}", "a number", "text") for name in "ab"]
         >>> print(together(wrong, "x.csv"))
@@ -155,16 +139,14 @@ def together(errors: list[SchemaError], location: str) -> SchemaError:
 
 @dataclass(frozen=True)
 class Location:
-    """A column of a source; `at` turns the position of one of its values into a sentence.
-
-    Rows and steps are counted from 1, as people count.
+    """A column of a source; `at` describes the location of one of its values. Rows and steps are counted from 1.
 
     Args:
         source: a path, or "the data".
         column: the column's name.
-        offsets: (N + 1,) when the values are the steps of N sequences laid end to end.
-        ids: (N,) what tells the sequences apart, when rows don't.
-        names: (N,) what each value is called, where it is neither that of a row nor of a step.
+        offsets: (N + 1,) where the values are the steps of N concatenated sequences.
+        ids: (N,) of the sequences, where rows don't identify them.
+        names: (N,) of the values, where they belong neither to a row nor to a step.
 
     Examples:
         >>> Location("names.csv", "age").at(16)
@@ -181,7 +163,7 @@ class Location:
     names: Sequence[str] | None = None
 
     def at(self, index: int) -> str:
-        """The location of one value, by its position."""
+        """The location of the value at a position."""
         index = int(index)
         if self.names is not None:
             return f"{self.source}: {self.names[index]}, column {self.column!r}"
@@ -205,14 +187,14 @@ def close_matches(wanted: Any, known: Iterable[Any], n: int = 3) -> list[Any]:
     lower: dict[str, str] = {}
     for text in spelled:
         lower.setdefault(text.lower(), text)
-    # Far too many values to compare one by one: an exact match but for the case is all we look for.
+    # Comparing so many values one by one takes too long, so only the case may differ.
     if len(lower) > 20_000:
         return [spelled[lower[str(wanted).lower()]]] if str(wanted).lower() in lower else []
     return [spelled[lower[text]] for text in difflib.get_close_matches(str(wanted).lower(), lower, n=n)]
 
 
 def listing(values: Iterable[Any], most: int = 12) -> str:
-    """The values one after the other, cut where a reader would stop reading.
+    """The first `most` values, separated by commas, and how many there are if there are more.
 
     Examples:
         >>> listing(range(30), most=3)

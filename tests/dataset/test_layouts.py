@@ -93,11 +93,7 @@ def test_long_table_records_and_two_tables_are_three_ways_to_say_the_same() -> N
     _, long = gather(STORMS, **LONG)
     _, records = gather(PATHS, inputs="kind", sequence="path")
     _, two = gather({"storm": ["B", "A"], "kind": ["x", "y"]}, {k: v for k, v in STORMS.items() if k != "kind"}, **LONG)
-    lists = {
-        "kind": ["x", "y"],
-        "wind": [[1.0, 2.5], [3.0, None, 4.0]],
-        "status": [["t", "s"], ["s", "s", "t"]],
-    }
+    lists = {"kind": ["x", "y"], "wind": [[1.0, 2.5], [3.0, None, 4.0]], "status": [["t", "s"], ["s", "s", "t"]]}
     _, parallel = gather(lists, inputs="kind", sequence=["wind", "status"])
     assert long.steps["status"].tolist() == ["t", "s", "s", "s", "t"]
     for other in (records, two, parallel):

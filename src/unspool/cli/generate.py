@@ -35,8 +35,7 @@ class SequenceFlags:
     prefix: Annotated[
         str | None,
         Parameter(
-            group=KNOWN,
-            help="the first steps of every sequence: text as it is, other sequences as JSON such as [1,2].",
+            group=KNOWN, help="the first steps of every sequence: text as it is, other sequences as JSON such as [1,2]."
         ),
     ] = None
     pin: Annotated[

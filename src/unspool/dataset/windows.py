@@ -45,14 +45,7 @@ class Windows:
 
 
 def windows(
-    series: Any,
-    *,
-    order: str,
-    length: int,
-    stride: int = 1,
-    inputs: Any,
-    sequence: Any,
-    at: At = "before",
+    series: Any, *, order: str, length: int, stride: int = 1, inputs: Any, sequence: Any, at: At = "before"
 ) -> Windows:
     """Cut one long series into windows, each an example: its inputs, and `length` steps.
 
