@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from unspool.dataset.examples import Examples
-from unspool.dataset.gather import gather, gather_as
+from unspool.dataset.gather import gather, gather_fitted
+from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError, SchemaError
 from unspool.schema.fields import Category, First, Number, Text
 from unspool.tables.table import read_table
@@ -29,6 +30,7 @@ PATHS = {
         [{"wind": 3.0, "status": "s"}, {"wind": None, "status": "s"}, {"wind": 4.0, "status": "t"}],
     ],
 }
+PARALLEL = {"kind": ["x", "y"], "wind": [[1.0, 2.5], [3.0, None, 4.0]], "status": [["t", "s"], ["s", "s", "t"]]}
 LONG = {"inputs": ["kind"], "sequence": ["wind", "status"], "id": "storm", "order": "hour"}
 
 
@@ -86,15 +88,14 @@ def test_a_layout_reads_the_same_from_every_kind_of_table(tmp_path: Path, kind: 
     other_schema, other = gather(tables(data, tmp_path)[kind], **options)
     assert other_schema == schema
     same(examples, other)
-    same(examples, gather_as(schema, tables(data, tmp_path)[kind]))
+    same(examples, gather_fitted(fit_codec(schema, examples), tables(data, tmp_path)[kind]))
 
 
 def test_long_table_records_and_two_tables_are_three_ways_to_say_the_same() -> None:
     _, long = gather(STORMS, **LONG)
     _, records = gather(PATHS, inputs="kind", sequence="path")
     _, two = gather({"storm": ["B", "A"], "kind": ["x", "y"]}, {k: v for k, v in STORMS.items() if k != "kind"}, **LONG)
-    lists = {"kind": ["x", "y"], "wind": [[1.0, 2.5], [3.0, None, 4.0]], "status": [["t", "s"], ["s", "s", "t"]]}
-    _, parallel = gather(lists, inputs="kind", sequence=["wind", "status"])
+    _, parallel = gather(PARALLEL, inputs="kind", sequence=["wind", "status"])
     assert long.steps["status"].tolist() == ["t", "s", "s", "s", "t"]
     for other in (records, two, parallel):
         same(long, other)
@@ -289,12 +290,13 @@ def test_two_tables_must_share_their_ids() -> None:
 
 
 def test_new_data_that_differs_from_the_schema_has_every_difference_listed() -> None:
-    schema, _ = gather({"k": ["a", "b"], "n": [1.0, 2.5], "x": ["ab", "c"]}, inputs=["k", "n"], sequence="x")
+    table = {"k": ["a", "b"], "n": [1.0, 2.5], "x": ["ab", "c"]}
+    codec = fit_codec(*gather(table, inputs=["k", "n"], sequence="x"))
     with pytest.raises(SchemaError, match=r"expected the columns 'k', 'n'") as caught:
-        gather_as(schema, {"x": ["ab"]})
+        gather_fitted(codec, {"x": ["ab"]})
     assert "'x'" in caught.value.found
     with pytest.raises(SchemaError) as caught:
-        gather_as(schema, {"k": [[1]], "n": ["u"], "x": ["ab"]})
+        gather_fitted(codec, {"k": [[1]], "n": ["u"], "x": ["ab"]})
     assert "row 1, column 'k': expected a category: text, a whole number or a truth value, found list" in str(
         caught.value
     )
@@ -303,7 +305,7 @@ def test_new_data_that_differs_from_the_schema_has_every_difference_listed() -> 
 
 def test_new_data_may_come_in_parallel_lists_or_records() -> None:
     schema, examples = gather(PATHS, inputs="kind", sequence="path")
-    lists = {"kind": ["x", "y"], "wind": [[1.0, 2.5], [3.0, None, 4.0]], "status": [["t", "s"], ["s", "s", "t"]]}
-    same(examples, gather_as(schema, lists))
+    codec = fit_codec(schema, examples)
+    same(examples, gather_fitted(codec, PARALLEL))
     with pytest.raises(SchemaError, match=r"expected steps with status, found steps with wind"):
-        gather_as(schema, {"kind": ["x"], "path": [[{"wind": 1.0}]]})
+        gather_fitted(codec, {"kind": ["x"], "path": [[{"wind": 1.0}]]})

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unspool.dataset.gather import gather, gather_as, gather_fitted
+from unspool.dataset.gather import gather, gather_fitted
 from unspool.dataset.windows import windows
 from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError, OptionError, SchemaError
@@ -50,9 +50,9 @@ def test_a_fitted_codec_reads_other_windows() -> None:
     other = gather_fitted(codec, windows(SERIES, **CUT, stride=5))
     assert codec.encode(other).steps[0].shape == (16,)
     with pytest.raises(SchemaError, match="expected windows, because the model was fitted to windows"):
-        gather_as(schema, SERIES)
+        gather_fitted(codec, SERIES)
     with pytest.raises(DataError, match="windows: expected the step columns x"):
-        gather_as(schema, windows(SERIES, **CUT | {"sequence": ["m"], "inputs": ["m", "x"]}))
+        gather_fitted(codec, windows(SERIES, **CUT | {"sequence": ["m"], "inputs": ["m", "x"]}))
 
 
 @pytest.mark.parametrize(

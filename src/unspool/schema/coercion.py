@@ -1,5 +1,6 @@
 """The values that each kind of field accepts, and a raw column in the form of its field's kind."""
 
+import bisect
 import math
 from typing import Any
 
@@ -145,7 +146,8 @@ def timestamps(column: Column, field: Field, location: Location) -> np.ndarray:
         return parsed
     if kind_of(column) != "text":
         raise _wrong_kind(column, field, location)
-    row = next(row for row in range(len(column)) if parse_timestamps(column[row : row + 1]) is None)
+    # Texts may be dates one by one and not together: some with a time zone, others without.
+    row = bisect.bisect(range(len(column)), False, key=lambda row: parse_timestamps(column[: row + 1]) is None)
     hint = "Write dates as YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS."
     raise SchemaError(location.at(row), field.what, repr(column[row]), hint)
 
