@@ -182,7 +182,7 @@ class Location:
 
 
 def close_matches(wanted: Any, known: Iterable[Any], n: int = 3) -> list[Any]:
-    """The known values whose spelling is closest to the wanted one."""
+    """The known values whose spelling is closest to the wanted one, upper or lower case."""
     spelled = {str(value): value for value in known if value is not None}
     lower: dict[str, str] = {}
     for text in spelled:
@@ -193,6 +193,17 @@ def close_matches(wanted: Any, known: Iterable[Any], n: int = 3) -> list[Any]:
     return [spelled[lower[text]] for text in difflib.get_close_matches(str(wanted).lower(), lower, n=n)]
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint that names the known word closest to another one, or nothing if none is close.
+
+    Examples:
+        >>> did_you_mean("numbr", ["number", "text"])
+        "Did you mean 'number'?"
+    """
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"Did you mean {close[0]!r}?" if close else ""
+
+
 def listing(values: Iterable[Any], most: int = 12) -> str:
     """The first `most` values, separated by commas, and how many there are if there are more.
 
@@ -200,5 +211,5 @@ def listing(values: Iterable[Any], most: int = 12) -> str:
         >>> listing(range(30), most=3)
         '0, 1, 2, ... (30 in all)'
     """
-    shown = [str(value) for value in values]
-    return ", ".join(shown) if len(shown) <= most else ", ".join(shown[:most]) + f", ... ({len(shown)} in all)"
+    texts = list(map(str, values))
+    return ", ".join(texts) if len(texts) <= most else ", ".join(texts[:most]) + f", ... ({len(texts)} in all)"
