@@ -124,7 +124,7 @@ def test_a_field_overrides_what_is_inferred_and_inputs_need_not_be_modelled(run,
     (line,) = (line for line in err.splitlines() if line.startswith("step   level"))
     assert "difference" in line
     assert "distribution normal, mean constant" in line
-    assert "given, not drawn" in run("inspect", model)[1]
+    assert "given, not sampled" in run("inspect", model)[1]
     facts = json.loads(run("inspect", model, "--json")[1])
     assert facts["inputs"] is None
     assert facts["schema"]["steps"][0]["bounds"] == [-5.0, None]
@@ -433,7 +433,7 @@ def test_inspect_shows_fields_sizes_and_training(run, workshop):
     assert (code, err) == (0, "")
     for word in ("country  Category", "1 layer of 8 hidden units", "held-out nats a step", "jax", "fingerprint", "█"):
         assert word in out
-    assert re.search(r"inputs +drawn by 32 hidden units, [\d,]+ weights, \d\.\d{4} nats a row", out)
+    assert re.search(r"inputs +sampled by 32 hidden units, [\d,]+ weights, \d\.\d{4} nats a row", out)
 
 
 def test_inspect_answers_in_json_and_imports_no_jax(workshop):
