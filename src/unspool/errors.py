@@ -131,15 +131,15 @@ def together(errors: list[SchemaError], location: str) -> SchemaError:
     if len(errors) == 1:
         return errors[0]
     kind = UnknownCategory if all(isinstance(error, UnknownCategory) for error in errors) else SchemaError
-    lines = [str(error).removesuffix(".") for error in errors]
-    if all(line.startswith(f"{location}: ") for line in lines):
-        lines = [line.removeprefix(f"{location}: ") for line in lines]
+    lines, prefix = [str(error).removesuffix(".") for error in errors], f"{location}: "
+    if all(line.startswith(prefix) for line in lines):
+        lines = [line.removeprefix(prefix) for line in lines]
     return kind(location, "what the model was fitted to", f"{len(lines)} differences:\n  " + "\n  ".join(lines))
 
 
 @dataclass(frozen=True)
 class Location:
-    """A column of a source; `at` describes the location of one of its values. Rows and steps are counted from 1.
+    """A column of a source, or with `at` one of its values. Rows and steps are counted from 1.
 
     Args:
         source: a path, or "the data".
@@ -164,16 +164,14 @@ class Location:
 
     def at(self, index: int) -> str:
         """The location of the value at a position."""
-        index = int(index)
+        sequence, step = int(index), ""
         if self.names is not None:
-            return f"{self.source}: {self.names[index]}, column {self.column!r}"
-        if self.offsets is None and self.ids is not None:
-            return f"{self.source}: id {self.ids[index]!r}, column {self.column!r}"
-        if self.offsets is None:
-            return f"{self.source}: row {index + 1}, column {self.column!r}"
-        example = bisect.bisect_right(self.offsets, index) - 1
-        name = f"row {example + 1}" if self.ids is None else f"id {self.ids[example]!r}"
-        return f"{self.source}: {name}, step {index - int(self.offsets[example]) + 1}, column {self.column!r}"
+            return f"{self.source}: {self.names[sequence]}, column {self.column!r}"
+        if self.offsets is not None:
+            sequence = bisect.bisect_right(self.offsets, index) - 1
+            step = f", step {int(index - self.offsets[sequence]) + 1}"
+        name = f"row {sequence + 1}" if self.ids is None else f"id {self.ids[sequence]!r}"
+        return f"{self.source}: {name}{step}, column {self.column!r}"
 
     @property
     def whole(self) -> str:

@@ -45,11 +45,7 @@ def step_columns(codec: "Codec") -> dict[str, Member]:
 
 
 def typed_pins(codec: "Codec", given: Iterable[str] | None) -> dict[int, dict[str, Any]] | None:
-    """The argument `pin` of `OneToMany.generate` from texts STEP.NAME=VALUE.
-
-    Raises:
-        OptionError: another form, a column that the step lacks, or a column pinned twice at a step.
-    """
+    """The argument `pin` of `OneToMany.generate` from texts STEP.NAME=VALUE, at most one for each step and name."""
     columns = step_columns(codec)
     pins: dict[int, dict[str, Any]] = {}
     for text in given or ():
@@ -65,11 +61,7 @@ def typed_pins(codec: "Codec", given: Iterable[str] | None) -> dict[int, dict[st
 
 
 def typed_allow(codec: "Codec", given: Iterable[str] | None) -> dict[str, Any] | None:
-    """The argument `allow` of `OneToMany.generate` from texts NAME=VALUE,VALUE or NAME=LOW..HIGH.
-
-    Raises:
-        OptionError: another form, or a column that the step lacks.
-    """
+    """The argument `allow` of `OneToMany.generate` from texts NAME=VALUE,VALUE or NAME=LOW..HIGH, each name once."""
     columns = step_columns(codec)
     allow: dict[str, Any] = {}
     for text in given or ():
@@ -90,11 +82,7 @@ def typed_allow(codec: "Codec", given: Iterable[str] | None) -> dict[str, Any] |
 def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None) -> Any:
     """The table of inputs, from typed texts NAME=VALUE, a file or standard input.
 
-    A repeated name has a row for each of its values; a name given once holds for all rows.
-
-    Raises:
-        OptionError: both or neither, unknown or missing names, or numbers of values that don't fit.
-        SchemaError: values that the inputs can't have.
+    Of typed texts, a repeated name has a row for each of its values, and a name given once holds for all rows.
     """
     known = [field.name for field in codec.schema.inputs]
     example = " ".join(f"--input {name}=..." for name in known)

@@ -37,11 +37,7 @@ def kinds_help() -> str:
 
 
 def parse_fields(texts: Iterable[str] | None) -> dict[str, Field]:
-    """The fields of the command line, by name.
-
-    Raises:
-        OptionError: as `parse_field`, or two fields of one name.
-    """
+    """The fields of the command line by name, at most one for each name."""
     fields: dict[str, Field] = {}
     for text in texts or ():
         field = parse_field(text)
@@ -122,9 +118,6 @@ def _accepted(kind: Any) -> Iterator[str]:
 
 def split_commas(text: str) -> list[str]:
     """The parts between commas, without the spaces around them; a part with commas is in double quotes.
-
-    Raises:
-        OptionError: a line break outside double quotes.
 
     Examples:
         >>> split_commas('lat, "wind, knots"=number')

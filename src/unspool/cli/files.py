@@ -27,11 +27,7 @@ def source(data: str) -> Any:
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a file that can't be written, before the work on it.
-
-    Raises:
-        FileError: the folder is missing or read-only, or the path is that of a folder or a device.
-    """
+    """Refuse a missing or read-only folder, or a path of a folder or device, with a `FileError` before the work."""
     target = path.resolve()
     if target.is_dir():
         raise FileError.from_os_error(path, IsADirectoryError(), "write")

@@ -98,10 +98,7 @@ def fit(
 def with_fields(inputs: list[str], sequence: list[str], fields: dict[str, Field], *, nested: bool) -> tuple[Any, Any]:
     """The arguments `inputs` and `sequence` of `OneToMany` from column names and fields by name.
 
-    If `nested`, fields that are in neither belong to the records of a single sequence column.
-
-    Raises:
-        OptionError: a field that is neither input nor sequence.
+    If `nested`, fields that are in neither belong to the records of a single sequence column; else they are an error.
     """
     wanted = [fields.get(name, name) for name in inputs]
     columns: Any = [fields.get(name, name) for name in sequence]

@@ -34,11 +34,7 @@ def flag_descriptions(kind: type[Options]) -> dict[str, str]:
 
 
 def options_from(kind: type[OptionClass], given: Any) -> OptionClass:
-    """The flags as checked options.
-
-    Raises:
-        OptionError: a flag out of its bounds.
-    """
+    """The flags as checked options."""
     return kind(**{field.name: getattr(given, field.name) for field in dataclasses.fields(cast(Any, given))})
 
 
@@ -65,11 +61,7 @@ BEAM = Parameter(name="*", group=Group("Beam search, instead of sampling", sort_
 
 
 def rule_from(sampling: Any, beam: BeamFlags) -> Sampling | Beam:
-    """The rule of the flags of sampling and beam search.
-
-    Raises:
-        OptionError: flags of both, or a flag out of its bounds.
-    """
+    """The rule of the flags of sampling and beam search, which exclude each other."""
     sampled = options_from(Sampling, sampling)
     given = {name: value for name, value in dataclasses.asdict(beam).items() if value is not None}
     width = given.pop("beam", None)

@@ -50,13 +50,7 @@ class SequenceFlags:
     long: Annotated[bool | None, Parameter(negative="--wide", group=OUTPUT)] = None
 
     def check_output(self) -> None:
-        """Refuse output that can't be written, before anything is generated.
-
-        Raises:
-            DataError: an unknown format.
-            OptionError: a format that doesn't fit the output.
-            FileError: a file that can't be written.
-        """
+        """Refuse files that can't be written, and formats that don't fit the output, before anything is generated."""
         if self.output is None:
             if self.format == "parquet" and sys.stdout.isatty():
                 raise OptionError("--format parquet", "a file or a pipe", "a terminal", "Name a file with -o.")

@@ -74,7 +74,7 @@ def gather_roles(
     """As `gather`, with the roles of the columns."""
     if isinstance(data, Windows):
         return _infer(data.raw, roles, windows=data)
-    return _infer(_collect(data, steps, roles, id, order), roles, id=id, order=order)
+    return _infer(_collect(data, steps, roles, id, order), roles, id, order)
 
 
 def open_transforms(schema: Schema, roles: Roles) -> set[str]:
@@ -155,33 +155,26 @@ def _read_steps(steps: Any) -> Table:
     return read_table(steps, None if isinstance(steps, str) else "the steps")
 
 
-def _collect(
-    data: Any,
-    steps: Any,
-    roles: Roles,
-    id: str | None,  # noqa: A002
-    order: str | None,
-) -> RawExamples:
-    if steps is not None and id is None:
+def _collect(data: Any, steps: Any, roles: Roles, key: str | None, order: str | None) -> RawExamples:
+    """Read the tables of any layout."""
+    if key is not None:
+        table = read_table(data)
+        return (
+            from_long(table, roles, key, order)
+            if steps is None
+            else from_two(table, _read_steps(steps), roles, key, order)
+        )
+    if steps is not None:
         raise SchemaError("id", "the column that both tables share", "None", 'Pass id="column".')
-    if id is None and order is not None:
+    if order is not None:
         raise SchemaError("id", "the column that tells sequences apart, because there is an order", "None")
-    table = read_table(data, strings=[name_of(asked) for asked in roles.sequence or ()] if id is None else [])
-    if id is None:
-        return from_rows(table, roles)
-    if steps is None:
-        return from_long(table, roles, id, order)
-    return from_two(table, _read_steps(steps), roles, id, order)
+    return from_rows(read_table(data, strings=[name_of(asked) for asked in roles.sequence or ()]), roles)
 
 
 def _infer(
-    raw: RawExamples,
-    roles: Roles,
-    *,
-    id: str | None = None,  # noqa: A002
-    order: str | None = None,
-    windows: Windows | None = None,
+    raw: RawExamples, roles: Roles, key: str | None = None, order: str | None = None, windows: Windows | None = None
 ) -> tuple[Schema, Examples]:
+    """The schema of raw examples, and the examples with its fields."""
     before: tuple[str, ...] = windows.before if windows else ()
     asked: dict[str, str | Field] = {name_of(item): item for item in roles.inputs}
     first = roles.first if roles.first is None else roles.first or tuple(raw.steps)
@@ -189,16 +182,14 @@ def _infer(
         before = tuple(map(name_of, first))
         raw = raw.cut_first(before)
     raw.check()
-    inner = [name for item in roles.inner.values() for name in item.columns]
-    unknown = sorted(set(inner) - set(raw.steps))
+    unknown = sorted({name for item in roles.inner.values() for name in item.columns} - set(raw.steps))
     if unknown:
         raise SchemaError("sequence", f"fields of its records: {', '.join(raw.steps)}", ", ".join(unknown))
-    bases = {name: raw.inputs[name] for name in before}
-    known = {
-        name: as_number(base)
-        for name, base in bases.items()
-        if isinstance(base, np.ndarray) and base.dtype.kind in "ifM"  # numbers and times
-    }
+    known = {}
+    for name in before:
+        base = raw.inputs[name]
+        if isinstance(base, np.ndarray) and base.dtype.kind in "ifM":  # numbers and times
+            known[name] = as_number(base)
     locations = {name: raw.location_of(name) for name in [*raw.steps, *roles.overrides]}
     columns, overrides = group_columns(raw.steps, roles.overrides, locations)
     locations |= {name: raw.location_of(name) for name in overrides}
@@ -212,7 +203,7 @@ def _infer(
     for name, item in asked.items():
         given, inputs[name] = infer_input(raw.inputs[name], item, Location(raw.source, name, None, raw.ids))
         input_fields.append(given)
-    schema = Schema(tuple(input_fields), fields, raw.form, raw.layout, id, order, before, raw.sequence)
+    schema = Schema(tuple(input_fields), fields, raw.form, raw.layout, key, order, before, raw.sequence)
     return schema, _examples(schema, raw, inputs, steps, windows)
 
 

@@ -4,33 +4,27 @@ from typing import Any
 
 import numpy as np
 
-from unspool.errors import DataError, Location, SchemaError
+from unspool.errors import DataError, SchemaError
 from unspool.schema.coercion import timestamps
 from unspool.schema.fields import When
-from unspool.tables.columns import is_whole, kind_of, missing_mask, offsets_from_lengths
+from unspool.schema.inference import require_present
+from unspool.tables.columns import is_whole, kind_of, offsets_from_lengths
 from unspool.tables.table import Table
 
 
 def ids_of(table: Table, key: str) -> np.ndarray:
-    """The column of ids.
-
-    Raises:
-        SchemaError: lists or records.
-        DataError: a missing id.
-    """
+    """The column of ids, which must not be lists, records or missing."""
     column, location = table.columns[key], table.location_of(key)
     if not isinstance(column, np.ndarray):
         raise SchemaError(location.whole, "text, numbers or dates that name sequences", kind_of(column))
-    _refuse_missing(column, location, "an id", "Drop the row, or fill it in.")
+    require_present(column, location, "an id", "Drop the row, or fill it in.")
     return column
 
 
 def group(table: Table, key: str, order: str | None) -> tuple[list[Any], np.ndarray, np.ndarray]:
     """Ids in order of their first row, the rows in order of their sequences, and (N + 1,) offsets.
 
-    Raises:
-        DataError: a missing id or order value; an order value twice in one id; without an order, rows of one id that
-            are apart from each other.
+    An id must not have an order value twice; without an order, its rows must be next to each other.
     """
     ids, codes = _codes(ids_of(table, key))
     offsets = offsets_from_lengths(np.bincount(codes, minlength=len(ids)))
@@ -56,25 +50,14 @@ def group(table: Table, key: str, order: str | None) -> tuple[list[Any], np.ndar
 
 
 def order_keys(table: Table, order: str) -> np.ndarray:
-    """The order column as numbers or dates.
-
-    Raises:
-        SchemaError: values of another kind.
-        DataError: a missing value.
-    """
+    """The order column, which must be numbers or dates without missing ones."""
     column, location = table.columns[order], table.location_of(order)
     if kind_of(column) == "text":
         column = timestamps(column, When(order), location)
     if not isinstance(column, np.ndarray) or column.dtype.kind not in "ifM":
         raise SchemaError(location.whole, "numbers or dates, to order steps by", kind_of(column))
-    _refuse_missing(column, location, "a number or a date", "Drop the row.")
+    require_present(column, location, "a number or a date", "Drop the row.")
     return column
-
-
-def _refuse_missing(column: np.ndarray, location: Location, expected: str, hint: str) -> None:
-    missing = missing_mask(column)
-    if missing.any():
-        raise DataError(location.at(int(np.argmax(missing))), expected, "a missing one", hint)
 
 
 def _codes(column: np.ndarray) -> tuple[list[Any], np.ndarray]:

@@ -39,12 +39,8 @@ def group_columns(
 ) -> tuple[dict[str, Column], dict[str, Field]]:
     """The columns of a step with those of each group joined, in place of its first, and the fields that the user gave.
 
-    The columns are (S,) raw values; `asked` are the fields that the user gave, groups among them.
-
-    Raises:
-        SchemaError: a member that the step lacks, or of another kind.
-        OptionError: a combination of columns that are no categories.
-        DataError: a step at which only some labels are missing.
+    The columns are (S,) raw values; `asked` are the fields that the user gave, groups among them. The members of a
+    combination must be categories; for other errors see `join_columns`.
     """
     groups = {name: field for name, field in asked.items() if isinstance(field, Group)}
     fields: dict[str, Field] = {}

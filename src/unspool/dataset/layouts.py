@@ -11,7 +11,7 @@ from unspool.dataset.roles import Roles, columns_of, name_of
 from unspool.errors import DataError, Location, SchemaError, listing
 from unspool.schema.coercion import code_points, from_json
 from unspool.schema.fields import Field, Flags, Form, Layout, Text
-from unspool.schema.inference import refuse_absent
+from unspool.schema.inference import refuse_absent, require_present
 from unspool.tables.columns import (
     Column,
     Ragged,
@@ -62,12 +62,7 @@ class RawExamples:
         return Location(self.source, name, self.offsets, self.ids)
 
     def cut_first(self, names: Sequence[str]) -> "RawExamples":
-        """Move the first record of each sequence to the inputs.
-
-        Raises:
-            DataError: an empty sequence.
-            SchemaError: a name that is no step field.
-        """
+        """Move the first record of each sequence, which must have one, to the inputs."""
         lengths = np.diff(self.offsets)
         unknown = [name for name in names if name not in self.steps]
         if unknown:
@@ -87,12 +82,7 @@ class RawExamples:
 
 
 def from_rows(table: Table, roles: Roles) -> RawExamples:
-    """Examples of one row each: the sequence is in a cell, or in several cells as parallel lists.
-
-    Raises:
-        SchemaError: a column that the table lacks, or that holds no sequences.
-        DataError: a missing sequence, or parallel lists of different lengths.
-    """
+    """Examples of one row each: the sequence is in a cell, or in several cells as lists of one length."""
     if not roles.sequence:
         hint = 'Pass sequence="column"; or id="column" if each row is one step.'
         raise SchemaError(table.location, "the column that holds the sequences", f"only {listing(table.columns)}", hint)
@@ -121,11 +111,10 @@ def from_rows(table: Table, roles: Roles) -> RawExamples:
 def _check_parallel(offsets: np.ndarray, other: np.ndarray, columns: dict[str, Column], location: Location) -> None:
     if set(columns) != {location.column}:
         raise SchemaError(location.whole, "a list of single values, next to other sequences", "records or vectors")
-    lengths, other_lengths = np.diff(offsets), np.diff(other)
-    if not np.array_equal(lengths, other_lengths):
-        row = int(np.argmax(lengths != other_lengths))
-        expected = f"{lengths[row]} steps, as in the other lists"
-        raise DataError(location.at(row), expected, str(other_lengths[row]))
+    known, lengths = np.diff(offsets), np.diff(other)
+    if not np.array_equal(known, lengths):
+        row = int(np.argmax(known != lengths))
+        raise DataError(location.at(row), f"{known[row]} steps, as in the other lists", str(lengths[row]))
 
 
 def unfold(
@@ -142,10 +131,8 @@ def unfold(
     refuse_absent(column, location)
     if not isinstance(asked, Text):
         column = from_json(column, location)
-    missing = missing_mask(column)
-    if missing.any() and not (csv and kind_of(column) == "text"):
-        hint = "Drop the row, or write an empty list or text."
-        raise DataError(location.at(int(np.argmax(missing))), "a sequence", "a missing one", hint)
+    if not (csv and kind_of(column) == "text"):
+        require_present(column, location, "a sequence", "Drop the row, or write an empty list or text.")
     if isinstance(column, Record) or (isinstance(column, np.ndarray) and kind_of(column) != "text"):
         hint = 'If each row is one step, pass id="column".'
         found = kind_of(column) + (f" {column[0]!r}" if isinstance(column, np.ndarray) else "")
@@ -178,13 +165,7 @@ def _vectors(values: Ragged, location: Location) -> dict[str, Column]:
 
 
 def from_long(table: Table, roles: Roles, key: str, order: str | None) -> RawExamples:
-    """Examples whose steps are the rows of one id, in which each input has one value.
-
-    Raises:
-        SchemaError: a column that the table lacks, or of a kind that its role can't have.
-        DataError: a missing id; a missing or repeated order value; without an order, rows of one id that are apart from
-            each other; an input that differs within an id.
-    """
+    """Examples whose steps are the rows of one id, in which each input has one value; see `group`."""
     names, steps = _long_columns(table, roles, key, order)
     ids, rows, offsets = group(table, key, order)
     inputs: dict[str, Column] = {}
@@ -198,11 +179,7 @@ def from_long(table: Table, roles: Roles, key: str, order: str | None) -> RawExa
 
 
 def from_two(inputs: Table, steps: Table, roles: Roles, key: str, order: str | None) -> RawExamples:
-    """Examples of a table of inputs, one row an id, and a table of steps; an id without steps has an empty sequence.
-
-    Raises:
-        DataError: a repeated id among the inputs, or an id that only the steps have; and as `from_long`.
-    """
+    """Examples of a table of inputs, one row an id, and a table of steps; an id without steps has an empty sequence."""
     inputs.need([key, *map(name_of, roles.inputs)])
     _, names = _long_columns(steps, replace(roles, inputs=()), key, order)
     step_ids, rows, offsets = group(steps, key, order)

@@ -1,4 +1,4 @@
-"""The list of demonstrations, and how one of them is run."""
+"""The list of demonstrations, and the function that runs one of them."""
 
 import importlib
 import time
@@ -10,7 +10,7 @@ from unspool.errors import MissingExtra, OptionError
 DEMOS = MappingProxyType(
     {
         "names": "the kind of a name (male, female, surname) to the name, character by character",
-        "colours": "an RGB vector to the name that people gave the colour",
+        "colours": "an RGB vector to the name that respondents of a survey gave the colour",
         "returns": "the state of the S&P 500 on a day to its next 20 daily log-returns",
     }
 )
@@ -18,14 +18,10 @@ DEMOS = MappingProxyType(
 
 
 def run_demo(name: str, folder: Path = Path()) -> None:
-    """Run a demonstration: it prints its results, and writes a model and a picture.
-
-    Args:
-        name: one of `DEMOS`.
-        folder: the folder for the model and the picture.
+    """Run one of `DEMOS`, which prints its results, and writes a model and a picture to a folder.
 
     Raises:
-        OptionError: there is no such demonstration.
+        OptionError: an unknown demonstration.
         MissingExtra: its data or matplotlib are not installed.
     """
     if name not in DEMOS:

@@ -103,12 +103,10 @@ def _categories(column: Column, field: Field, location: Location) -> np.ndarray:
         raise _wrong_kind(column, field, location, "Dates and lists are not categories: turn them into text.")
     if column.dtype.kind != "f":
         return column
-    if not np.isnan(column).any():
-        return _require_finite(column, location).astype(object)
-    values = np.full(len(column), None, dtype=object)
-    present = ~np.isnan(column)
-    kept = _require_finite(column[present], location)
-    values[present] = kept.astype(np.int64).astype(object) if is_whole(column) else kept.astype(object)
+    values, present = _require_finite(column, location).astype(object), ~np.isnan(column)
+    if is_whole(column):
+        values[present] = column[present].astype(np.int64)
+    values[~present] = None
     return values
 
 
@@ -123,20 +121,14 @@ def _flags(column: Column, field: Field, location: Location) -> np.ndarray:
         if wrong.any():
             row, expected = int(np.argmax(wrong)), "true or false (or 1 or 0)"
             raise SchemaError(location.at(row), expected, str(column[row]), "Pass Number or Category.")
-        if present.all():
-            return column.astype(bool)
-        values = np.full(len(column), None, dtype=object)
-        values[present] = column[present].astype(bool).astype(object)
+        values = (column == 1).astype(bool if present.all() else object)
+        values[~present] = None
         return values
     raise _wrong_kind(column, field, location)
 
 
 def timestamps(column: Column, field: Field, location: Location) -> np.ndarray:
-    """Dates, or ISO 8601 texts, as datetime64[us] in UTC.
-
-    Raises:
-        SchemaError: names the first value that is no date.
-    """
+    """Dates, or ISO 8601 texts, as datetime64[us] in UTC; a `SchemaError` names the first value that is neither."""
     if not isinstance(column, np.ndarray):
         raise _wrong_kind(column, field, location)
     if missing_mask(column).all() and column.dtype.kind != "M":

@@ -107,7 +107,6 @@ class Number(Field, frozen=True):
     distribution: DistributionName = "auto"
     bounds: Bounds = "auto"
     mean: MeanChoice = "auto"
-
     what: ClassVar[str] = "a number"
 
     def __post_init__(self) -> None:
@@ -151,7 +150,6 @@ class Count(Number, frozen=True):
 
     distribution: DistributionName = "discretized"
     bounds: Bounds = (0.0, None)
-
     what: ClassVar[str] = "a whole number, 0 or above"
 
 
@@ -224,7 +222,6 @@ class When(Field, frozen=True):
 
     distribution: DistributionName = "auto"
     since: str | None = None
-
     what: ClassVar[str] = "a date, or an ISO 8601 text such as 2026-01-31"
 
 
@@ -249,7 +246,6 @@ class Text(Field, frozen=True):
 
     unit: TextUnit = "char"
     vocabulary: int | None = None
-
     what: ClassVar[str] = "text"
 
     def __post_init__(self) -> None:

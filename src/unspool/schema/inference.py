@@ -168,11 +168,7 @@ def complete_when(field: When, values: np.ndarray, offsets: np.ndarray, first: n
 
 
 def infer_step_kind(column: Column, name: str, location: Location) -> Field:
-    """The field of a step column of (S,) raw values.
-
-    Raises:
-        SchemaError: values that no step can have.
-    """
+    """The field of a step column of (S,) raw values; a `SchemaError` refuses values that no step can have."""
     if isinstance(column, (Ragged, Record)):
         found = "lists" if isinstance(column, Ragged) else "records"
         raise SchemaError(location.whole, "one value a step", found, "Give each of their items a column.")
@@ -203,6 +199,13 @@ def refuse_absent(column: Column, location: Location) -> None:
         raise DataError(location.whole, "at least one value", f"{len(column)} missing values", "Drop the column.")
 
 
+def require_present(column: Column, location: Location, expected: str, hint: str) -> None:
+    """Refuse a column with a missing value."""
+    missing = missing_mask(column)
+    if missing.any():
+        raise DataError(location.at(int(np.argmax(missing))), expected, "a missing one", hint)
+
+
 def refuse_constant(values: np.ndarray, location: Location, *, role: Literal["input", "step"] = "step") -> None:
     """Refuse a column whose values are all equal, or all missing; an input of one row may be."""
     if len(values) < (2 if role == "input" else 1):
@@ -211,8 +214,6 @@ def refuse_constant(values: np.ndarray, location: Location, *, role: Literal["in
     equal = (values == values[0]) | (missing & missing[0])
     if np.all(equal) and np.all(missing == missing[0]):
         shown = chr(values[0]) if values.dtype == np.uint32 else values[:1].tolist()[0]
-        effect = (
-            " from the inputs: it can't tell sequences apart." if role == "input" else ": there is nothing to learn."
-        )
-        hint = f"Drop it{effect}"
+        reason = " from the inputs: it can't tell sequences apart" if role == "input" else ": there is nothing to learn"
+        hint = f"Drop it{reason}."
         raise DataError(location.whole, "at least two different values", f"only {shown!r}", hint)

@@ -8,7 +8,7 @@ import numpy as np
 from unspool.errors import DataError, Location
 from unspool.tables.columns import Column, Ragged, Record, offsets_from_lengths
 
-SUPPORTED = "numbers, text, truth values, dates, lists or records"
+SUPPORTED_KINDS = "numbers, text, truth values, dates, lists or records"
 
 
 def from_arrow(array: Any, location: Location) -> Column:
@@ -46,7 +46,7 @@ def from_arrow(array: Any, location: Location) -> Column:
     if pa.types.is_struct(kind):
         parts = zip((field.name for field in kind), array.flatten(), strict=True)
         return Record({name: from_arrow(part, location) for name, part in parts}, missing)
-    raise DataError(location.whole, SUPPORTED, f"values of type {kind}")
+    raise DataError(location.whole, SUPPORTED_KINDS, f"values of type {kind}")
 
 
 def _plain(array: Any) -> np.ndarray | None:
@@ -119,20 +119,16 @@ def _from_numpy(values: np.ndarray, location: Location) -> Column:
         rows, width = values.shape[:2]
         inner = _from_numpy(values.reshape(rows * width, *values.shape[2:]), location)
         return Ragged(inner, np.arange(rows + 1, dtype=np.int64) * width, np.zeros(rows, bool))
-    if values.ndim == 0:
-        values = values[None]
-    kind = values.dtype.kind
+    values, kind = np.atleast_1d(values), values.dtype.kind
     if kind == "u" and len(values) and values.max() > np.iinfo(np.int64).max:
         raise _too_large(location)
     if kind in "iufb":
         return values.astype({"i": np.int64, "u": np.int64, "f": np.float64, "b": bool}[kind])
     if kind == "M":
         return values.astype("datetime64[us]")
-    if kind == "U":
-        return from_values(values.tolist(), location)
-    if kind == "T":
+    if kind in "UT":
         return from_values(values.astype(object), location)
-    raise DataError(location.whole, SUPPORTED, f"values of type {values.dtype}")
+    raise DataError(location.whole, SUPPORTED_KINDS, f"values of type {values.dtype}")
 
 
 def _too_large(location: Location) -> DataError:
@@ -143,11 +139,11 @@ def _stacked(rows: Sequence[Any], location: Location) -> Ragged:
     """Rows that are arrays (T, F) each, whose T may differ."""
     missing = np.array([value is None for value in rows])
     arrays = [value for value in rows if value is not None]
-    first = arrays[0]
+    shape = arrays[0].shape[1:]
     for row, value in enumerate(rows):
-        if value is not None and (not isinstance(value, np.ndarray) or value.shape[1:] != first.shape[1:]):
+        if value is not None and (not isinstance(value, np.ndarray) or value.shape[1:] != shape):
             found = f"shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
-            raise DataError(location.at(row), f"an array of shape (T, {first.shape[1]})", found)
+            raise DataError(location.at(row), f"an array of shape (T, {shape[0]})", found)
     lengths = np.array([0 if value is None else len(value) for value in rows])
     return Ragged(from_values(np.concatenate(arrays), location), offsets_from_lengths(lengths), missing)
 
@@ -189,4 +185,4 @@ def _odd_one_out(rows: Sequence[Any], location: Location, error: Exception) -> D
             hint = "Give every value the same type, and None where one is missing."
             expected = f"a {common}, like most of the values"
             return DataError(location.at(row), expected, f"{kind} {rows[row]!r}"[:120], hint)
-    return DataError(location.whole, SUPPORTED, f"values Arrow refuses: {error}")
+    return DataError(location.whole, SUPPORTED_KINDS, f"values Arrow refuses: {error}")

@@ -36,11 +36,7 @@ class Table:
         return len(next(iter(self.columns.values()))) if self.columns else 0
 
     def column(self, name: str) -> Column:
-        """One column.
-
-        Raises:
-            SchemaError: the table has no such column; lists its columns.
-        """
+        """One column; the `SchemaError` about an unknown one lists all of them."""
         if name not in self.columns:
             raise self.unknown([name])
         return self.columns[name]
@@ -133,9 +129,8 @@ def _frame(data: Any, location: str) -> Table:
         raise DataError(location, expected, f"a {type(data).__module__}.{type(data).__qualname__}") from None
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
-    columns = {
-        str(series.name): _series(series, Location(location, str(series.name))) for series in frame.iter_columns()
-    }
+    named = {str(series.name): series for series in frame.iter_columns()}
+    columns = {name: _column(series, Location(location, name)) for name, series in named.items()}
     return Table(columns, frame.implementation.name.lower(), location)
 
 
@@ -150,17 +145,15 @@ def _columns(raw: Any, location: str) -> dict[str, Column]:
 def _broadcast(data: Mapping[Any, Any], location: str) -> dict[str, Column]:
     """Columns of a dict, in which a single value stands for all rows."""
     single = {str(name): value for name, value in data.items() if not is_many(value)}
-    many = {str(name): _values(value, Location(location, str(name))) for name, value in data.items() if is_many(value)}
+    many = {str(name): _column(value, Location(location, str(name))) for name, value in data.items() if is_many(value)}
     lengths = {name: len(column) for name, column in many.items()}
     if len(set(lengths.values())) > 1:
         found = ", ".join(f"{name!r} has {length}" for name, length in lengths.items())
         raise DataError(location, "columns of one length", found)
     rows = next(iter(lengths.values()), 1)
-    repeated = {
-        name: take(from_values([value], Location(location, name)), np.zeros(rows, int))
-        for name, value in single.items()
-    }
-    return {str(name): (many | repeated)[str(name)] for name in data}
+    for name, value in single.items():
+        many[name] = take(from_values([value], Location(location, name)), np.zeros(rows, int))
+    return {str(name): many[str(name)] for name in data}
 
 
 def is_many(value: Any) -> bool:
@@ -170,7 +163,7 @@ def is_many(value: Any) -> bool:
     return not isinstance(value, (str, bytes, Mapping)) and hasattr(value, "__len__") and hasattr(value, "__getitem__")
 
 
-def _values(value: Any, location: Location) -> Column:
+def _column(value: Any, location: Location) -> Column:
     """A list, an array or a series of any library as a column."""
     if isinstance(value, (list, tuple, np.ndarray)):
         return from_values(value, location)
@@ -180,13 +173,6 @@ def _values(value: Any, location: Location) -> Column:
         series = nw.from_native(value, series_only=True)
     except TypeError:
         return from_values(list(value), location)
-    return _series(series, location)
-
-
-def _series(series: Any, location: Location) -> Column:
-    """A Narwhals series as a column."""
-    import narwhals as nw
-
     if series.dtype == nw.Object:
         return from_values(series.to_list(), location)
     return from_arrow(series.to_arrow(), location)
