@@ -472,10 +472,8 @@ TRACKS = ["generate", "{f}/tracks.unspool", "-i", "group=a", "-i", "level=1"]
 MISTAKES = {
     "an unknown file": ([*FIT[:1], "{t}/no.csv", *FIT[2:]], ["no.csv", "no such file", "Check the spelling"]),
     "an unknown column": ([*FIT[:2], "-i", "contry", *FIT[4:]], ["names.csv", "'contry'", "Did you mean 'country'"]),
-    "a file that is not UTF-8": (
-        [*FIT[:1], "{t}/latin.csv", *FIT[2:]],
-        ["latin.csv: line 2", "UTF-8", "Save the file"],
-    ),
+    "a file that is not UTF-8": ([*FIT[:1], "{t}/latin.csv", *FIT[2:]],
+                                 ["latin.csv: line 2", "UTF-8", "Save the file"]),
     "an empty table": ([*FIT[:1], "{t}/empty.csv", *FIT[2:]], ["empty.csv", "found"]),
     "a folder that is not there": ([*FIT[:6], "-o", "{t}/no/made.unspool"], ["no/made.unspool", "folder", "Create it"]),
     "a folder as output": ([*FIT[:6], "-o", "{t}"], ["expected a file, found a folder"]),
@@ -491,8 +489,7 @@ MISTAKES = {
     "an unknown kind": ([*FIT, "--field", "name=txt"], ["--field name=txt", "Did you mean 'text'"]),
     "a number that its transform can't take": (
         ["fit", "{t}/negative.csv", "-i", "k", "-s", "x", "--id", "k", "--field", "x=number,transform=log1p", *FIT[6:]],
-        ["'x'", "a number above -1", "--field x=number,transform=TRANSFORM with another transform"],
-    ),
+        ["'x'", "a number above -1", "--field x=number,transform=TRANSFORM with another transform"]),
     "a model that is none": (["generate", "{f}/names.csv", "-i", "country=Irish"], ["names.csv", "an Unspool model"]),
     "a model cut short": (["generate", "{t}/cut.unspool", "-i", "country=Irish"], ["cut.unspool", "fetch"]),
     "a model that is not there": (["inspect", "{t}/no.unspool"], ["no.unspool", "no such file"]),
@@ -509,10 +506,8 @@ MISTAKES = {
     "a temperature of zero": ([*NAMES, "-i", "country=Irish", "--temperature", "0"], ["--temperature 0", "> 0"]),
     "an unknown ending": ([*NAMES, "-i", "country=Irish", "-o", "{t}/made.doc"], ["made.doc", ".parquet"]),
     "a stream into a file": ([*NAMES, "-i", "country=Irish", "--stream", "-o", "{t}/made.csv"], ["--stream"]),
-    "a stream of several texts as lines": (
-        [*NAMES, "-i", "country=Irish", "-n", "2", "--stream", "-f", "lines"],
-        ["several sequences", "jsonl"],
-    ),
+    "a stream of several texts as lines": ([*NAMES, "-i", "country=Irish", "-n", "2", "--stream", "-f", "lines"],
+        ["several sequences", "jsonl"]),
     "a prefix that is no JSON": ([*TRACKS, "--prefix", "[1,"], ["--prefix", "JSON"]),
     "a pin without a step": ([*TRACKS, "--pin", "mood=high"], ["--pin", "STEP.NAME=VALUE", "'mood=high'"]),
     "a pin of a number that is none": ([*TRACKS, "--pin", "1.level=up"], ["step 1", "'level'", "a number", "'up'"]),
@@ -522,7 +517,7 @@ MISTAKES = {
     "a picture of an unknown kind": (["plot", *TRACKS[1:], "-o", "{t}/made.bmp"], ["made.bmp", ".svg", "'.bmp'"]),
     "a training curve of an input": (["plot", *TRACKS[1:], "--training", "-o", "{t}/made.png"], ["--training"]),
     "an unknown demonstration": (["demo", "horses"], ["names, colours, returns", "'horses'"]),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

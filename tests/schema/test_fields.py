@@ -1,4 +1,4 @@
-"""Fields say what they are, refuse what they can't be, and survive a file."""
+"""Fields refuse options and roles that they can't have, and survive a file."""
 
 import msgspec
 import pytest
