@@ -177,26 +177,17 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 KEYS_SINCE_1 = {
-    "head": "distribution",
-    "atoms": "point_masses",
-    "levels": "support_points",
-    "gap": "increment",
-    "heldout": "validation",
-    "heldout_steps": "validation_steps",
-}
+    "head": "distribution", "atoms": "point_masses", "levels": "support_points", "gap": "increment",
+    "heldout": "validation", "heldout_steps": "validation_steps",
+}  # fmt: skip
 WORDS_SINCE_1 = {
     "kind": {
-        "symbols": "vocabulary",
-        "scaled": "numeric",
-        "gaps": "increment",
-        "block": "multilabel",
-        "flags": "binary",
-        "dates": "timestamp",
-        "reals": "vector",
+        "symbols": "vocabulary", "scaled": "numeric", "gaps": "increment", "block": "multilabel", "flags": "binary",
+        "dates": "timestamp", "reals": "vector",
     },
     "transform": {"standardise": "standardize", "gap": "increment", "drop": "decrement"},
     "head": {"discretised": "discretized"},
-}
+}  # fmt: skip
 """Keys of format 1 with those of today, and words that are values of some keys."""
 
 

@@ -1,6 +1,5 @@
 """The options, one frozen and checked class per concern, for Python, the command line and model files."""
 
-import types
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import msgspec
@@ -8,15 +7,10 @@ from msgspec import Meta
 
 from unspool.errors import OptionError, did_you_mean
 
-RENAMED = types.MappingProxyType(
-    {
-        "head": "distribution",
-        "discretised": "discretized",
-        "standardise": "standardize",
-        "gap": "increment",
-        "drop": "decrement",
-    }
-)
+RENAMED = {
+    "head": "distribution", "discretised": "discretized", "standardise": "standardize", "gap": "increment",
+    "drop": "decrement",
+}  # fmt: skip
 """Words of version 0.1, with those of today."""
 
 
@@ -188,4 +182,4 @@ class Beam(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
             raise OptionError(f"Beam(best={self.best})", f"at most the width, {self.width}", str(self.best))
 
 
-RULES = types.MappingProxyType({"sample": Sampling(), "greedy": Sampling(greedy=True), "beam": Beam()})
+RULES = {"sample": Sampling(), "greedy": Sampling(greedy=True), "beam": Beam()}

@@ -1,6 +1,6 @@
 """Data of any layout as examples, with an inferred schema or with that of a fitted model."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
@@ -19,6 +19,8 @@ from unspool.schema.fields import AnyField, Category, Field, Group, Joint, Numbe
 from unspool.schema.inference import infer_input, infer_steps
 from unspool.schema.monotone import as_number
 from unspool.tables.table import Table, read_table
+
+_Arrays = dict[str, np.ndarray]
 
 
 def gather(
@@ -199,7 +201,7 @@ def _infer(
         kinds = {name: item for item in fields for name in item.columns}
         asked |= {name_of(item): _like(kinds[name_of(item)], item) for item in first}
     input_fields: list[AnyField] = []
-    inputs: dict[str, np.ndarray] = {}
+    inputs: _Arrays = {}
     for name, item in asked.items():
         given, inputs[name] = infer_input(raw.inputs[name], item, Location(raw.source, name, None, raw.ids))
         input_fields.append(given)
@@ -218,8 +220,8 @@ def _like(step: Field, asked: str | Field) -> str | Field:
 
 def _as_schema(fitted: FittedColumns, raw: RawExamples, windows: Windows | None, wrong: list[SchemaError]) -> Examples:
     """Examples with the fields of a fitted schema; `wrong` are the errors so far."""
-    inputs: dict[str, np.ndarray] = {}
-    steps: dict[str, np.ndarray] = {}
+    inputs: _Arrays = {}
+    steps: _Arrays = {}
     for item in fitted.schema.inputs:
         if item.name in raw.inputs:
             with _appended_to(wrong):
@@ -249,20 +251,14 @@ def _appended_to(errors: list[SchemaError]) -> Iterator[None]:
         errors.append(error)
 
 
-def _examples(
-    schema: Schema,
-    raw: RawExamples,
-    inputs: dict[str, np.ndarray],
-    steps: dict[str, np.ndarray],
-    windows: Windows | None,
-) -> Examples:
+def _examples(schema: Schema, raw: RawExamples, inputs: _Arrays, steps: _Arrays, windows: Windows | None) -> Examples:
     first = {name: as_number(inputs[source]) for name, source in base_inputs(schema).items() if source in inputs}
     starts, gap = (windows.starts, windows.length) if windows else (None, 0)
     return Examples(inputs, steps, raw.offsets, first, starts, gap, raw.source, raw.ids)
 
 
 def _with_since(
-    fields: tuple[AnyField, ...], values: Mapping[str, np.ndarray], raw: RawExamples, first: Mapping[str, np.ndarray]
+    fields: tuple[AnyField, ...], values: _Arrays, raw: RawExamples, first: _Arrays
 ) -> tuple[AnyField, ...]:
     """The fields of a step, of which dates name the nearest input date that their first value never precedes."""
     dates = {

@@ -13,11 +13,7 @@ from unspool.tables.columns import Column, missing_mask
 
 
 def parse_combinations(combinations: Any) -> tuple[Joint, ...]:
-    """The fields of `OneToMany(combinations=...)`: tuples of names of categories of the step, or `None`.
-
-    Raises:
-        OptionError: another form, or one column in two combinations.
-    """
+    """The fields of `OneToMany(combinations=...)`: tuples of names of categories, each in one of them, or `None`."""
     expected = "a list of tuples of two or more columns"
     if combinations is None:
         return ()
@@ -62,9 +58,7 @@ def group_columns(
 def join_columns(columns: Mapping[str, Column], group: Group, locations: Mapping[str, Location]) -> np.ndarray:
     """The columns of a group as one, (S, M): of labels 1, -1 or NaN as float64; of categories objects.
 
-    Raises:
-        SchemaError: a member that the step lacks, or of another kind.
-        DataError: a step at which only some labels are missing.
+    A step must not lack members, and either all of its labels or none are missing.
     """
     absent = [name for name in group.members if name not in columns]
     if absent:

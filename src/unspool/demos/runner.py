@@ -3,17 +3,14 @@
 import importlib
 import time
 from pathlib import Path
-from types import MappingProxyType
 
 from unspool.errors import MissingExtra, OptionError
 
-DEMOS = MappingProxyType(
-    {
-        "names": "the kind of a name (male, female, surname) to the name, character by character",
-        "colours": "an RGB vector to the name that respondents of a survey gave the colour",
-        "returns": "the state of the S&P 500 on a day to its next 20 daily log-returns",
-    }
-)
+DEMOS = {
+    "names": "the kind of a name (male, female, surname) to the name, character by character",
+    "colours": "an RGB vector to the name that respondents of a survey gave the colour",
+    "returns": "the state of the S&P 500 on a day to its next 20 daily log-returns",
+}
 """The demonstrations, with the input and the sequence of each."""
 
 

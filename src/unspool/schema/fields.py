@@ -38,11 +38,9 @@ Layout = Literal["rows", "long"]
 """The location of a sequence in a table: one cell of a row, or rows that share an id."""
 
 
-def _tag(name: str) -> str:
-    return name.lower()
-
-
-class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag=_tag, metaclass=OptionMeta):
+class Field(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag=str.lower, metaclass=OptionMeta
+):
     """A named column; the base of the kinds below."""
 
     name: str
@@ -119,18 +117,13 @@ class Number(Field, frozen=True):
         if (self.mean, self.distribution) == ("constant", "histogram"):
             location, hint = f"{self.kind}({self.name!r}, mean='constant')", "Leave the distribution open, or the mean."
             raise OptionError(location, "a distribution that can be moved", "'histogram'", hint)
-        if not legal_bounds(self.bounds):
+        if not _legal_bounds(self.bounds):
             expected = "'auto', 'data', None, or (low, high) with low < high, either of which may be None"
             raise OptionError(f"{self.kind}({self.name!r}, bounds=...)", expected, repr(self.bounds))
 
 
-def legal_bounds(bounds: Any) -> bool:
-    """Whether bounds have a legal form, and a number between them.
-
-    Examples:
-        >>> legal_bounds((0.0, None)), legal_bounds((1.0, 1.0)), legal_bounds("tight")
-        (True, False, False)
-    """
+def _legal_bounds(bounds: Any) -> bool:
+    """Whether bounds have a legal form, and a number between them."""
     if bounds is None or isinstance(bounds, str):
         return bounds in (None, "auto", "data")
     if not isinstance(bounds, tuple) or len(bounds) != 2:
@@ -344,11 +337,7 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise SchemaError(location, "the name of an input that is a date", repr(field.since))
 
     def describe(self, found: dict[tuple[str, str], str] | None = None, length: str = "") -> str:
-        """The aligned table of the fields that a fit prints, so that the user sees a wrong guess at once.
-
-        Args:
-            found: a description of fitted columns, by (role, name); see `Codec.describe`.
-            length: one line about the lengths of the sequences.
+        """The aligned table of the fields that a fit prints, with descriptions by (role, name) and of the lengths.
 
         Examples:
             >>> print(Schema((Category("country"),), (Text("name"),), "text", sequence="name").describe())

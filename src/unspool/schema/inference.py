@@ -54,11 +54,7 @@ MIN_COUNT_PER_SYMBOL = 5
 def infer_input(column: Column, asked: Field | str, location: Location) -> tuple[AnyField, np.ndarray]:
     """The field of an input column of (N,) raw values, and its values in that field's form.
 
-    `asked` is the column's name, or the field that overrides the inferred one.
-
-    Raises:
-        SchemaError: values that no input can have, or of another kind than `asked`.
-        DataError: a column without values, or with one distinct value.
+    `asked` is the column's name, or the field that overrides the inferred one. For errors see `infer_steps`.
     """
     refuse_absent(column, location)
     column = from_json(column, location)

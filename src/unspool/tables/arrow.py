@@ -12,11 +12,7 @@ SUPPORTED_KINDS = "numbers, text, truth values, dates, lists or records"
 
 
 def from_arrow(array: Any, location: Location) -> Column:
-    """A PyArrow (Chunked)Array as a canonical column.
-
-    Raises:
-        DataError: an unsupported type, such as bytes or durations.
-    """
+    """A PyArrow (Chunked)Array as a canonical column; a `DataError` refuses types such as bytes or durations."""
     import pyarrow as pa
 
     if isinstance(array, pa.ChunkedArray):
@@ -75,8 +71,7 @@ def _plain(array: Any) -> np.ndarray | None:
 def from_values(values: Any, location: Location) -> Column:
     """Python values, or a NumPy array of one to three axes, as a canonical column.
 
-    Raises:
-        DataError: a value of another type than the rest, with its row.
+    A `DataError` names the first value whose type is not that of the rest.
     """
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":
         return _from_numpy(values, location)

@@ -22,10 +22,7 @@ COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 
 
 def format_of(path: str | Path) -> str:
-    """The format of a file by its name: csv, tsv, jsonl, json or parquet.
-
-    Raises:
-        DataError: an unknown ending.
+    """The format of a file by its name: csv, tsv, jsonl, json or parquet; a `DataError` refuses other endings.
 
     Examples:
         >>> format_of("names.csv.gz")
@@ -39,11 +36,7 @@ def format_of(path: str | Path) -> str:
 
 
 def read_path(path: Path, strings: Sequence[str] = ()) -> tuple[str, Any]:
-    """Read a file: its format, and a PyArrow table or a dict of lists.
-
-    Raises:
-        DataError: no such file, contents of another format than its name says, or text that is not UTF-8.
-    """
+    """Read a file: its format, and a PyArrow table or a dict of lists; a `DataError` says why that is impossible."""
     import pyarrow as pa
 
     kind = format_of(path)

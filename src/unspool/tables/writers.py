@@ -44,6 +44,8 @@ def write_table(columns: Mapping[str, Any], like: str) -> Any:
 
 FileType = str | tuple["FileType"] | Mapping[str, "FileType"]
 """The type of a column of a file: int, float, text, bool, time or mixed; of lists, a tuple; of records, a dict."""
+_Parts = Iterable[Mapping[str, Any]]
+_Types = Callable[[], Mapping[str, FileType]]
 
 
 def file_type(column: Column) -> FileType:
@@ -78,8 +80,8 @@ def _plain(values: Any) -> list[Any]:
 
 
 def save_parts(
-    parts: Iterable[Mapping[str, Any]],
-    types: Callable[[], Mapping[str, FileType]],
+    parts: _Parts,
+    types: _Types,
     target: str | Path | IO[Any],
     format: str | None = None,  # noqa: A002
 ) -> None:
@@ -124,25 +126,20 @@ class _Text:
         self.stream.writelines(line.decode() for line in lines)
 
 
-def _write(
-    parts: Iterable[Mapping[str, Any]],
-    types: Callable[[], Mapping[str, FileType]],
-    file: Any,
-    format: str,  # noqa: A002
-) -> None:
-    if format == "parquet":
+def _write(parts: _Parts, types: _Types, file: Any, form: str) -> None:
+    if form == "parquet":
         _write_parquet(parts, types, file)
-    elif format == "json":
+    elif form == "json":
         _write_json(parts, file)
-    elif format == "jsonl":
+    elif form == "jsonl":
         for columns in parts:
             file.writelines(msgspec.json.encode(row) + b"\n" for row in write_table(columns, "records"))
     else:
         for k, columns in enumerate(parts):
-            _write_csv(columns, file, "\t" if format == "tsv" else ",", header=k == 0)
+            _write_csv(columns, file, "\t" if form == "tsv" else ",", header=k == 0)
 
 
-def _write_parquet(parts: Iterable[Mapping[str, Any]], types: Callable[[], Mapping[str, FileType]], file: Any) -> None:
+def _write_parquet(parts: _Parts, types: _Types, file: Any) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -172,7 +169,7 @@ def _write_parquet(parts: Iterable[Mapping[str, Any]], types: Callable[[], Mappi
             writer.write_table(pa.table([array(name, columns[name]) for name in schema.names], schema=schema))
 
 
-def _write_json(parts: Iterable[Mapping[str, Any]], file: Any) -> None:
+def _write_json(parts: _Parts, file: Any) -> None:
     separator = b"["
     for columns in parts:
         for row in write_table(columns, "records"):
