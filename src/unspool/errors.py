@@ -49,7 +49,7 @@ class DataError(UnspoolError):
 
 
 class SchemaError(DataError):
-    """Data whose columns or values differ from what the schema (or the fitted model) says."""
+    """Data whose columns or values contradict the schema or the fitted model."""
 
 
 class UnknownCategory(SchemaError):
@@ -57,7 +57,7 @@ class UnknownCategory(SchemaError):
 
 
 class NotFittedError(UnspoolError, AttributeError):
-    """A question to a model that has not been fitted."""
+    """A call that needs a fitted model."""
 
 
 class MissingExtra(UnspoolError, ImportError):

@@ -183,7 +183,7 @@ BAD = {
     "uneven vectors": ({"k": [[1, 2], [3]]}, {}, r"row 2, column 'k': expected 2 numbers, as in row 1, found 1"),
     "input and sequence": ({}, {"inputs": ["x"], "sequence": "x"},
                            r"either the input or the sequence, found .*pass First"),
-    "order alone": ({}, {"order": "k"}, r"id: expected the column that tells sequences apart"),
+    "order alone": ({}, {"order": "k"}, r"id: expected the column that identifies sequences"),
     "steps alone": ({}, {"steps": {"k": [1]}}, r"id: expected the column that both tables share"),
     "parallel": ({"y": [[1], [2]], "x": [[1, 2], [3]]}, {"sequence": ["y", "x"]},
                  r"row 1, column 'x': expected 1 steps"),

@@ -169,7 +169,7 @@ def _collect(data: Any, steps: Any, roles: Roles, key: str | None, order: str | 
     if steps is not None:
         raise SchemaError("id", "the column that both tables share", "None", 'Pass id="column".')
     if order is not None:
-        raise SchemaError("id", "the column that tells sequences apart, because there is an order", "None")
+        raise SchemaError("id", "the column that identifies sequences, because an order is given", "None")
     return from_rows(read_table(data, strings=[name_of(asked) for asked in roles.sequence or ()]), roles)
 
 

@@ -87,7 +87,7 @@ def _counts(values: np.ndarray, field: Field, location: Location) -> np.ndarray:
 
 
 def parse_number(value: Any) -> float | None:
-    """A number from what may be text; NaN from a missing value; None from anything else."""
+    """A number, or a text that is one, as a float; NaN for a missing value; None for other values."""
     if value is None:
         return math.nan
     if isinstance(value, (bool, int, float)):

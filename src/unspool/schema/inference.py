@@ -4,7 +4,7 @@
 |---|---|---|
 | input | text | Category; When if every one is an ISO 8601 date |
 | input | true / false | Flag |
-| input | whole numbers | Category if labels: 0 or 1 to at most 12, without gap, each seen 5 times; else Number |
+| input | whole numbers | Category if consecutive labels from 0 or 1, at most 12, each seen 5 times; else Number |
 | input | numbers | Number |
 | input | dates | When |
 | input | lists of numbers of one length | Vector |
@@ -210,6 +210,8 @@ def refuse_constant(values: np.ndarray, location: Location, *, role: Literal["in
     equal = (values == values[0]) | (missing & missing[0])
     if np.all(equal) and np.all(missing == missing[0]):
         shown = chr(values[0]) if values.dtype == np.uint32 else values[:1].tolist()[0]
-        reason = " from the inputs: it can't tell sequences apart" if role == "input" else ": there is nothing to learn"
+        reason = (
+            " from the inputs: it doesn't distinguish sequences" if role == "input" else ": there is nothing to learn"
+        )
         hint = f"Drop it{reason}."
         raise DataError(location.whole, "at least two different values", f"only {shown!r}", hint)

@@ -58,7 +58,7 @@ Column: TypeAlias = np.ndarray | Ragged | Record
 
 
 def kind_of(column: Column) -> str:
-    """What a column holds: number, whole number, truth value, text, date, list, record, nothing."""
+    """The kind of a column: number, whole number, truth value, text, date, list, record, nothing."""
     if isinstance(column, Ragged):
         return "list"
     if isinstance(column, Record):
