@@ -14,7 +14,6 @@ FIRST_KINDS = {"transform": "number", "head": "number", "mean": "number", "unit"
 """Removed flags for an option of a column, and the kind that they implied."""
 REMOVED = (*("category", "number", "count", "text", "flag", "when", "vector"), *FIRST_KINDS)
 """Flags of version 0.1 that `--field` replaced."""
-
 CALLS = {
     **{kind.__name__: "field" for kind in KINDS.values()},
     **dict.fromkeys((kind.__name__ for kind in (Network, Training, Sampling, Beam)), "options"),

@@ -12,24 +12,18 @@ Transform = Literal[
     "auto", "none", "standardize", "log1p", "asinh", "difference", "log_return", "increment", "decrement"
 ]
 """The transform of a number before the network reads it; each is invertible."""
-
 DistributionName = Literal["auto", "normal", "student_t", "mixture", "discretized", "histogram", "point"]
 """The output distribution of a number."""
-
 MeanChoice = Literal["auto", "learned", "constant"]
 """Whether the mean of a number follows input and history."""
-
 Bounds = Literal["auto", "data"] | tuple[float | None, float | None] | None
 """Limits that no sample of a number violates."""
-
 BYTE_SYMBOLS = 256
 """Pieces of a single byte, with which any text can be written."""
-
 MONOTONE_TRANSFORMS = ("increment", "decrement")
 """Transforms of numbers that never fall, and that never rise."""
 SERIES_TRANSFORMS = ("difference", "log_return", *MONOTONE_TRANSFORMS)
 """Transforms that depend on the previous value, for steps only."""
-
 TextUnit = Literal["char", "word", "bpe"]
 """The unit of text that is one step."""
 Form = Literal["text", "list", "records", "vectors"]
