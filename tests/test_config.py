@@ -71,6 +71,7 @@ OLD = {
         }
     },
 }
+NEW_NUMERIC = {"point_masses": [0.0], "support_points": [1.0]}
 NEW = {
     "format": modelfile.FORMAT_VERSION,
     "codec": {
@@ -85,15 +86,7 @@ NEW = {
         },
         "inputs": [{"kind": "vocabulary", "values": ["gap", "drop", "head"]}, {"kind": "timestamp", "loc": 0.0}],
         "steps": [
-            {
-                "kind": "increment",
-                "increment": {
-                    "kind": "numeric",
-                    "transform": "standardize",
-                    "point_masses": [0.0],
-                    "support_points": [1.0],
-                },
-            },
+            {"kind": "increment", "increment": {"kind": "numeric", "transform": "standardize"} | NEW_NUMERIC},
             {"kind": "multilabel", "members": ["gap", "block"]},
             {"kind": "numeric", "transform": "standardize"},
             {"kind": "increment", "increment": {"kind": "numeric", "transform": "log1p"}},

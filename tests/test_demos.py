@@ -1,4 +1,4 @@
-"""The demonstrations run to their end, and the model beats the baselines that are printed beside it."""
+"""The demonstrations run to their end, and the model beats the baselines."""
 
 import re
 
@@ -22,12 +22,12 @@ def test_a_demonstration_beats_the_baselines_and_uses_its_input(name, tmp_path, 
     model = rows.pop("this model")
     assert "this model, inputs shuffled" in rows
     assert len(rows) >= 4
-    # GARCH sees every day before, the model one state in 20 days: a draw is enough.
+    # GARCH reads every day before, the model one state in 20 days, so it need not beat GARCH.
     assert all(model < nats for row, nats in rows.items() if "GARCH" not in row)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.png", f"{name}.unspool"]
 
 
-def test_an_unknown_demonstration_is_refused_with_those_there_are(tmp_path):
+def test_an_unknown_demonstration_is_refused_with_the_known_ones(tmp_path):
     with pytest.raises(OptionError, match="names, colours, returns"):
         run_demo("nmaes", tmp_path)
     assert not list(tmp_path.iterdir())

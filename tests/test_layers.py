@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 LAYERS = (
-    ("errors", "axes"),
+    ("errors",),
     ("runtime", "options"),
     ("tables",),
     ("schema",),

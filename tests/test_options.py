@@ -1,4 +1,4 @@
-"""An option that there isn't is refused by name, with the nearest one or the word that it has become."""
+"""An unknown option is refused with the closest one, or with the new name of an old one."""
 
 import pytest
 

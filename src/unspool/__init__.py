@@ -21,57 +21,25 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
-    "Beam",
-    "Category",
-    "Count",
-    "Event",
-    "First",
-    "Flag",
-    "Flags",
-    "Network",
-    "Number",
-    "OneToMany",
-    "Report",
-    "Sampling",
-    "Schema",
-    "Section",
-    "Sequences",
-    "Summary",
-    "Text",
-    "Training",
-    "Vector",
-    "When",
-    "Windows",
-    "errors",
-    "load",
-    "windows",
-]
+    "Beam", "Category", "Count", "Event", "First", "Flag", "Flags", "Network", "Number", "OneToMany", "Report",
+    "Sampling", "Schema", "Section", "Sequences", "Summary", "Text", "Training", "Vector", "When", "Windows", "errors",
+    "load", "windows",
+]  # fmt: skip
 
-_HOME = {
-    "Beam": "unspool.options",
-    "Category": "unspool.schema.fields",
-    "Count": "unspool.schema.fields",
-    "Event": "unspool.jobs",
-    "First": "unspool.schema.fields",
-    "Flag": "unspool.schema.fields",
-    "Flags": "unspool.schema.fields",
-    "Network": "unspool.options",
-    "Number": "unspool.schema.fields",
-    "OneToMany": "unspool.model",
-    "Report": "unspool.report.report",
-    "Sampling": "unspool.options",
-    "Schema": "unspool.schema.fields",
-    "Section": "unspool.evaluation.document",
-    "Sequences": "unspool.sequences",
-    "Summary": "unspool.config",
-    "Text": "unspool.schema.fields",
-    "Training": "unspool.options",
-    "Vector": "unspool.schema.fields",
-    "When": "unspool.schema.fields",
-    "Windows": "unspool.dataset.windows",
-    "load": "unspool.model",
-    "windows": "unspool.dataset.windows",
-}
+_NAMES = {
+    "unspool.config": ["Summary"],
+    "unspool.dataset.windows": ["Windows", "windows"],
+    "unspool.evaluation.document": ["Section"],
+    "unspool.jobs": ["Event"],
+    "unspool.model": ["OneToMany", "load"],
+    "unspool.options": ["Beam", "Network", "Sampling", "Training"],
+    "unspool.report.report": ["Report"],
+    "unspool.schema.fields": [
+        "Category", "Count", "First", "Flag", "Flags", "Number", "Schema", "Text", "Vector", "When",
+    ],
+    "unspool.sequences": ["Sequences"],
+}  # fmt: skip
+_HOME = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
@@ -81,7 +49,7 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(_HOME[name]), name)
     else:
         raise AttributeError(f"module 'unspool' has no attribute {name!r}")
-    globals()[name] = value  # asked once
+    globals()[name] = value  # the next use finds it
     return value
 
 

@@ -1,4 +1,4 @@
-"""`python -m unspool` does what `unspool` does."""
+"""`python -m unspool` runs `unspool`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What a model file says besides the weights, so that `unspool inspect` reads it without importing JAX."""
+"""The configuration in a model file, all but the weights; reading it imports no JAX."""
 
 import hashlib
 import importlib.metadata
@@ -18,11 +18,11 @@ from unspool.schema.fields import AnyField, Field, First
 from unspool.tables.table import TableKind
 
 INPUT_MODEL_PREFIX = "row."
-"""What the names of the arrays that draw inputs begin with in a model file."""
+"""The prefix of the names of the arrays of the input model."""
 
 
 class ValidationRound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One look at the validation sequences: nats per step are minus mean log-probabilities, lower is better."""
+    """Nats per step (minus the mean log-probability) of training and validation sequences after an update."""
 
     update: int
     train: float
@@ -30,18 +30,18 @@ class ValidationRound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What happened in training.
+    """The results of training.
 
     Attributes:
-        nats: validation nats per step at the best weights, before calibration, in original units (training nats where
+        nats: validation nats per step at the best weights, before calibration, in original units (training nats if
             nothing is held out); lower is better.
-        examples: sequences trained on; `validation` those held out.
-        steps: steps trained on; `validation_steps` those held out.
-        updates: of the weights; `best_update` the one whose weights were kept.
-        weights: numbers in the network.
-        seconds: time taken.
-        stopped: why training ended.
-        rounds: every look at the validation sequences.
+        examples: number of training sequences; `validation` of those held out.
+        steps: number of training steps; `validation_steps` of those held out.
+        updates: number of updates of the weights; `best_update` is the one whose weights the model has.
+        weights: number of weights of the network.
+        seconds: duration.
+        stopped: the reason why training ended.
+        rounds: every validation.
     """
 
     nats: float
@@ -61,14 +61,14 @@ class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class InputModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The model of a row of inputs, all but its weights: a row is a sequence of one step, made from nothing.
+    """The model of a row of inputs, all but its weights: a row is a sequence of one step without inputs.
 
     Attributes:
         codec: its step fields are the input fields, see `unspool.encoding.input_rows`.
         size: hidden units of its network; its other options are the default ones.
         embedding: width of the embedding of a category.
-        nats: of a row, as in `Summary`.
-        table: the kind of table that training came in, and drawn inputs become.
+        nats: nats of a row, as in `Summary`.
+        table: the kind of table of the training data, and of sampled inputs.
     """
 
     codec: Codec
@@ -91,13 +91,13 @@ class NestedColumns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
 
 
 ColumnArgument = str | AnyField | FirstColumns | NestedColumns | list[str | AnyField | FirstColumns] | None
-"""What `OneToMany` takes as `inputs` or `sequence`, in a model file."""
+"""The argument `inputs` or `sequence` of `OneToMany` in a model file."""
 
 
 class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The arguments of `OneToMany` as the user gave them, so that `load(path).get_params()` is what was fitted.
+    """The arguments of `OneToMany` as the user gave them, for `load(path).get_params()`, but for the seed.
 
-    Several columns, whatever holds them, come back as a list. The seed is in `Config`.
+    Several columns come back as a list.
     """
 
     inputs: ColumnArgument = None
@@ -109,11 +109,11 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> "Arguments":
-        """The arguments among those of `get_params`."""
+        """The arguments in the parameters of a model."""
         given = {name: params[name] for name in cls.__struct_fields__}
         given |= {name: _to_file(given[name]) for name in ("inputs", "sequence")}
         if given["combinations"] is not None:
-            given["combinations"] = [tuple(names) for names in given["combinations"]]
+            given["combinations"] = list(map(tuple, given["combinations"]))
         return cls(**given)
 
     def params(self) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 def _to_file(columns: Any) -> Any:
-    """Columns as a model file has them."""
+    """The form of columns in a model file."""
     if columns is None or isinstance(columns, (str, Field)):
         return columns
     if isinstance(columns, First):
@@ -134,7 +134,7 @@ def _to_file(columns: Any) -> Any:
 
 
 def _from_file(columns: Any) -> Any:
-    """Columns as `OneToMany` takes them."""
+    """The inverse of `_to_file`."""
     if isinstance(columns, FirstColumns):
         return First(*columns.names)
     if isinstance(columns, NestedColumns):
@@ -143,10 +143,7 @@ def _from_file(columns: Any) -> Any:
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The configuration in a model file: all but the weights.
-
-    `row` is `None` where inputs can't be drawn, `arguments` in files from before they were kept.
-    """
+    """The configuration in a model file; `row` is the input model, and `arguments` is `None` in older files."""
 
     format: int
     versions: dict[str, str]
@@ -165,11 +162,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def upgrade(cls, old: dict[str, Any]) -> dict[str, Any]:
         """The configuration of a file of an older format, in today's names.
 
-        Args:
-            old: as the file has it.
-
         Raises:
-            ValueError: what today's network can't hold.
+            ValueError: combinations of format 1.
         """
         for codec in [old["codec"], *([old["row"]["codec"]] if old.get("row") else [])]:
             if codec.pop("combinations", ()):
@@ -178,36 +172,27 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 if field.get("unit") == "bpe":
                     column["bytes"] = True
         config = _renamed(old) | {"format": modelfile.FORMAT_VERSION}
-        config["training"].pop("curve", None)  # there were three; that training is over
+        config["training"].pop("curve", None)  # an option of training alone
         return config
 
 
 KEYS_SINCE_1 = {
-    "head": "distribution",
-    "atoms": "point_masses",
-    "levels": "support_points",
-    "gap": "increment",
-    "heldout": "validation",
-    "heldout_steps": "validation_steps",
-}
+    "head": "distribution", "atoms": "point_masses", "levels": "support_points", "gap": "increment",
+    "heldout": "validation", "heldout_steps": "validation_steps",
+}  # fmt: skip
 WORDS_SINCE_1 = {
     "kind": {
-        "symbols": "vocabulary",
-        "scaled": "numeric",
-        "gaps": "increment",
-        "block": "multilabel",
-        "flags": "binary",
-        "dates": "timestamp",
-        "reals": "vector",
+        "symbols": "vocabulary", "scaled": "numeric", "gaps": "increment", "block": "multilabel", "flags": "binary",
+        "dates": "timestamp", "reals": "vector",
     },
     "transform": {"standardise": "standardize", "gap": "increment", "drop": "decrement"},
     "head": {"discretised": "discretized"},
-}
-"""What format 1 called the keys of its objects, and the words that stand at some of them."""
+}  # fmt: skip
+"""Keys of format 1 with those of today, and words that are values of some keys."""
 
 
 def _renamed(value: Any, *, column: bool = False) -> Any:
-    """Objects with their keys and words in today's names, at any depth; `kind` is renamed of columns alone."""
+    """Objects with today's keys and words, at any depth; the word of a `kind` changes in columns alone."""
     if isinstance(value, list):
         return [_renamed(part, column=column) for part in value]
     if not isinstance(value, Mapping):
@@ -223,18 +208,16 @@ def _renamed(value: Any, *, column: bool = False) -> Any:
 
 
 def versions() -> dict[str, str]:
-    """What the numbers of a fit may depend on besides its data and options."""
+    """The versions that the weights of a fit may depend on."""
     packages = {name: importlib.metadata.version(name) for name in ("unspool", "jax", "numpy")}
     return packages | {"python": platform.python_version()}
 
 
 def fingerprint(encoded: Encoded, **settings: Any) -> dict[str, str]:
-    """What a fit depends on, each part as a hash: two fits with equal ones take the same course."""
+    """Hashes of everything that a fit depends on: fits with equal ones have equal weights."""
     digest = hashlib.sha256()
     for array in (*encoded.inputs, *encoded.steps, encoded.offsets):
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
-    parts = {"data": digest.hexdigest()}
-    for name, value in settings.items():
-        parts[name] = hashlib.sha256(msgspec.json.encode(value)).hexdigest()
-    return parts
+    parts = {name: hashlib.sha256(msgspec.json.encode(value)).hexdigest() for name, value in settings.items()}
+    return {"data": digest.hexdigest()} | parts

@@ -13,24 +13,18 @@ if TYPE_CHECKING:
 
 
 def renamed_attribute(owner: object, name: str, names: Mapping[str, str]) -> AttributeError:
-    """The error about an attribute that isn't there; it names the new one where a version had it under that name.
-
-    Args:
-        owner: the object that was asked.
-        name: the attribute.
-        names: old names with their new ones.
-    """
+    """The error about an attribute that `owner` lacks; `names` maps names of version 0.1 to those of today."""
     known = f". Since version 0.2.0 it is {names[name]!r}" if name in names else ""
     return AttributeError(f"{type(owner).__name__!r} object has no attribute {name!r}{known}", name=name, obj=owner)
 
 
 class UnspoolError(ValueError):
-    """A mistake that the caller can mend.
+    """A mistake that the caller can correct.
 
     Args:
-        location: where it is, as exactly as known: a file, row, column, option.
-        expected: what should have been there.
-        found: what was there instead.
+        location: the file, row, column or option, as exactly as known.
+        expected: what Unspool expected there.
+        found: what Unspool found there.
         hint: one sentence that says what to do.
     """
 
@@ -42,7 +36,7 @@ class UnspoolError(ValueError):
         raise renamed_attribute(self, name, {"place": "location", "cure": "hint"})
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
-        """Four arguments, not the one joined message, so that the error survives a process boundary."""
+        """Pickle the four arguments, not the one joined message, so that the error survives a process boundary."""
         return type(self), (self.location, self.expected, self.found, self.hint)
 
 
@@ -55,7 +49,7 @@ class DataError(UnspoolError):
 
 
 class SchemaError(DataError):
-    """Data whose columns or values differ from what the schema (or the fitted model) says."""
+    """Data whose columns or values contradict the schema or the fitted model."""
 
 
 class UnknownCategory(SchemaError):
@@ -63,7 +57,7 @@ class UnknownCategory(SchemaError):
 
 
 class NotFittedError(UnspoolError, AttributeError):
-    """A question to a model that has not been fitted."""
+    """A call that needs a fitted model."""
 
 
 class MissingExtra(UnspoolError, ImportError):
@@ -83,13 +77,7 @@ class FileError(UnspoolError):
 
     @classmethod
     def from_os_error(cls, path: str | os.PathLike[str], error: OSError, action: str) -> Self:
-        """The error that says in our words why `path` can't be read or written.
-
-        Args:
-            path: the file, as the caller named it.
-            error: what the operating system said.
-            action: `"read"` or `"write"`.
-        """
+        """The error that says why the operating system can't `"read"` or `"write"` a file."""
         location = os.fspath(path)
         folder = os.path.dirname(os.path.realpath(location))
         if not os.path.isdir(folder):
@@ -101,9 +89,9 @@ class FileError(UnspoolError):
         if isinstance(error, PermissionError):
             return cls(location, f"a file you may {action}", "no permission", "Change its permissions or its folder's.")
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return cls(location, "room on the disk", "a full disk or quota", "Free some space; nothing was replaced.")
+            return cls(location, "free disk space", "a full disk or quota", "Free some space; nothing was replaced.")
         found = error.strerror or type(error).__name__
-        return cls(location, f"a file that one can {action}", found[:1].lower() + found[1:], "Choose another place.")
+        return cls(location, f"a file to {action}", found[:1].lower() + found[1:], "Choose another location.")
 
 
 class ForeignFile(FileError):
@@ -133,10 +121,6 @@ class NonFiniteWeights(FileError):
 def together(errors: list[SchemaError], location: str) -> SchemaError:
     """One error that lists several, or the only one.
 
-    Args:
-        errors: at least one.
-        location: of all of them.
-
     Examples:
         >>> wrong = [SchemaError(f"x.csv: column {name!r}", "a number", "text") for name in "ab"]
         >>> print(together(wrong, "x.csv"))
@@ -147,24 +131,22 @@ def together(errors: list[SchemaError], location: str) -> SchemaError:
     if len(errors) == 1:
         return errors[0]
     kind = UnknownCategory if all(isinstance(error, UnknownCategory) for error in errors) else SchemaError
-    lines = [str(error).removesuffix(".") for error in errors]
-    if all(line.startswith(f"{location}: ") for line in lines):
-        lines = [line.removeprefix(f"{location}: ") for line in lines]
+    lines, prefix = [str(error).removesuffix(".") for error in errors], f"{location}: "
+    if all(line.startswith(prefix) for line in lines):
+        lines = [line.removeprefix(prefix) for line in lines]
     return kind(location, "what the model was fitted to", f"{len(lines)} differences:\n  " + "\n  ".join(lines))
 
 
 @dataclass(frozen=True)
 class Location:
-    """A column of a source; `at` turns the position of one of its values into a sentence.
-
-    Rows and steps are counted from 1, as people count.
+    """A column of a source, or with `at` one of its values. Rows and steps are counted from 1.
 
     Args:
         source: a path, or "the data".
         column: the column's name.
-        offsets: (N + 1,) when the values are the steps of N sequences laid end to end.
-        ids: (N,) what tells the sequences apart, when rows don't.
-        names: (N,) what each value is called, where it is neither that of a row nor of a step.
+        offsets: (N + 1,) where the values are the steps of N concatenated sequences.
+        ids: (N,) of the sequences, where rows don't identify them.
+        names: (N,) of the values, where they belong neither to a row nor to a step.
 
     Examples:
         >>> Location("names.csv", "age").at(16)
@@ -181,17 +163,15 @@ class Location:
     names: Sequence[str] | None = None
 
     def at(self, index: int) -> str:
-        """The location of one value, by its position."""
-        index = int(index)
+        """The location of the value at a position."""
+        sequence, step = int(index), ""
         if self.names is not None:
-            return f"{self.source}: {self.names[index]}, column {self.column!r}"
-        if self.offsets is None and self.ids is not None:
-            return f"{self.source}: id {self.ids[index]!r}, column {self.column!r}"
-        if self.offsets is None:
-            return f"{self.source}: row {index + 1}, column {self.column!r}"
-        example = bisect.bisect_right(self.offsets, index) - 1
-        name = f"row {example + 1}" if self.ids is None else f"id {self.ids[example]!r}"
-        return f"{self.source}: {name}, step {index - int(self.offsets[example]) + 1}, column {self.column!r}"
+            return f"{self.source}: {self.names[sequence]}, column {self.column!r}"
+        if self.offsets is not None:
+            sequence = bisect.bisect_right(self.offsets, index) - 1
+            step = f", step {int(index - self.offsets[sequence]) + 1}"
+        name = f"row {sequence + 1}" if self.ids is None else f"id {self.ids[sequence]!r}"
+        return f"{self.source}: {name}{step}, column {self.column!r}"
 
     @property
     def whole(self) -> str:
@@ -200,23 +180,34 @@ class Location:
 
 
 def close_matches(wanted: Any, known: Iterable[Any], n: int = 3) -> list[Any]:
-    """The known values whose spelling is closest to the wanted one."""
+    """The known values whose spelling is closest to the wanted one, upper or lower case."""
     spelled = {str(value): value for value in known if value is not None}
     lower: dict[str, str] = {}
     for text in spelled:
         lower.setdefault(text.lower(), text)
-    # Far too many values to compare one by one: an exact match but for the case is all we look for.
+    # Comparing so many values one by one takes too long, so only the case may differ.
     if len(lower) > 20_000:
         return [spelled[lower[str(wanted).lower()]]] if str(wanted).lower() in lower else []
     return [spelled[lower[text]] for text in difflib.get_close_matches(str(wanted).lower(), lower, n=n)]
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint that names the known word closest to another one, or nothing if none is close.
+
+    Examples:
+        >>> did_you_mean("numbr", ["number", "text"])
+        "Did you mean 'number'?"
+    """
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"Did you mean {close[0]!r}?" if close else ""
+
+
 def listing(values: Iterable[Any], most: int = 12) -> str:
-    """The values one after the other, cut where a reader would stop reading.
+    """The first `most` values, separated by commas, and how many there are if there are more.
 
     Examples:
         >>> listing(range(30), most=3)
         '0, 1, 2, ... (30 in all)'
     """
-    shown = [str(value) for value in values]
-    return ", ".join(shown) if len(shown) <= most else ", ".join(shown[:most]) + f", ... ({len(shown)} in all)"
+    texts = list(map(str, values))
+    return ", ".join(texts) if len(texts) <= most else ", ".join(texts[:most]) + f", ... ({len(texts)} in all)"

@@ -1,4 +1,4 @@
-"""What an input row is called in a picture, a notebook or a terminal."""
+"""Labels of input rows in pictures, notebooks and terminals."""
 
 from typing import Any
 
@@ -9,15 +9,14 @@ from unspool.tables.table import Table
 
 
 def labels(codec: Codec, inputs: Table) -> list[str]:
-    """Every input row in a few words.
+    """The label of each input row: the user's own columns, if there are any, else the inputs.
 
-    Columns that are no inputs are the caller's own names for the rows, and are used where there are any. Otherwise it
-    is the inputs; the name of an input is left out where it is the only one, and of words.
+    Names of columns are left out of a single column of the user, and of a single category.
     """
     schema = codec.schema
     fields = {field.name: field for field in schema.inputs}
-    made = {schema.sequence, *(field.name for field in schema.steps)}
-    own = [name for name in inputs.columns if name not in fields and name not in made]
+    generated = {schema.sequence, *(field.name for field in schema.steps)}
+    own = [name for name in inputs.columns if name not in fields and name not in generated]
     names = own or list(fields)
     columns = [[word(value) for value in to_list(inputs.columns[name])] for name in names]
     if len(names) == 1 and (own or isinstance(fields[names[0]], Category)):
@@ -27,7 +26,7 @@ def labels(codec: Codec, inputs: Table) -> list[str]:
 
 
 def word(value: Any) -> str:
-    """A value in one short word.
+    """A value as a short text.
 
     Examples:
         >>> word(0.123456), word([1.0, 2.0]), word(None)

@@ -1,45 +1,37 @@
-"""The options, one frozen class per concern, checked in one place: Python, command line and model file share them."""
+"""The options, one frozen and checked class per concern, for Python, the command line and model files."""
 
-import difflib
-import types
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
 
-from unspool.errors import OptionError
+from unspool.errors import OptionError, did_you_mean
 
-RENAMED = types.MappingProxyType(
-    {
-        "head": "distribution",
-        "discretised": "discretized",
-        "standardise": "standardize",
-        "gap": "increment",
-        "drop": "decrement",
-    }
-)
+RENAMED = {
+    "head": "distribution", "discretised": "discretized", "standardise": "standardize", "gap": "increment",
+    "drop": "decrement",
+}  # fmt: skip
 """Words of version 0.1, with those of today."""
-GONE = types.MappingProxyType({"curve": "Since version 0.2.0 scheduled feeding always rises linearly; leave it out."})
-"""Options of version 0.1 that have no name any more."""
 
 
 def renamed(word: Any) -> str:
-    """A hint where a word or an option of version 0.1 is used, else nothing."""
+    """A hint about a word or an option of version 0.1, or nothing."""
     if not isinstance(word, str):
         return ""
-    return f"Since version 0.2.0 it is {RENAMED[word]!r}." if word in RENAMED else GONE.get(word, "")
+    if word == "curve":
+        return "Since version 0.2.0 scheduled feeding always rises linearly; leave it out."
+    return f"Since version 0.2.0 it is {RENAMED[word]!r}." if word in RENAMED else ""
 
 
 class OptionMeta(msgspec.StructMeta):
-    """The metaclass of structs that users make: an unknown keyword is an `OptionError` that names the nearest one."""
+    """The metaclass of public structs: an unknown keyword is an `OptionError` that names the closest one."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Check the keywords, then construct."""
-        known = [*self.__struct_fields__]
+        known = self.__struct_fields__
         for name in kwargs:
             if name not in known:
-                close = difflib.get_close_matches(name, known, n=1)
-                hint = renamed(name) or (f"Did you mean {close[0]!r}?" if close else "")
+                hint = renamed(name) or did_you_mean(name, known)
                 raise OptionError(self.__name__, "one of " + ", ".join(known), repr(name), hint)
         return super().__call__(*args, **kwargs)
 
@@ -47,7 +39,7 @@ class OptionMeta(msgspec.StructMeta):
 class Options(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, metaclass=OptionMeta
 ):
-    """Base of the option classes: every field's annotation holds its bounds, and construction checks them."""
+    """Base of the option classes, which check their fields against the bounds in the annotations."""
 
     def __post_init__(self) -> None:
         for field in msgspec.structs.fields(self):
@@ -67,7 +59,7 @@ class Options(
 
 
 def _choices(kind: Any) -> list[Any]:
-    """What an option may be besides `None`, where it is one of a few."""
+    """The values of an option that has a few, `None` aside."""
     parts = (kind, *get_args(kind)) if get_origin(kind) is not Literal else (kind,)
     return [choice for part in parts if get_origin(part) is Literal for choice in get_args(part)]
 
@@ -78,7 +70,7 @@ Feeding = Literal["teacher", "scheduled", "free"]
 
 
 class Network(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The shape of the network. `None` means: chosen from the data.
+    """The shape of the network. `None` means: decided by the data.
 
     Args:
         size: hidden units H of every layer.
@@ -86,12 +78,11 @@ class Network(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         context: `"state+step"` offers the encoded input at every step as well as in the initial state;
             `"state"` is the bare one-to-many architecture.
         residual: add each layer's input to its output, from the second layer on.
-        norm: layer norm on what each layer hands on (outside of the recurrence).
+        norm: layer norm on the output of each layer (outside of the recurrence).
         dropout: share of the units that variational dropout switches off, one mask for each sequence
             (Gal & Ghahramani 2016, arXiv:1512.05287).
-        input_dropout: share of the units of the input's encoding that dropout switches off. With few sequences the
-            network would otherwise recognise each by its input and learn it by heart. Left open, it is 0 where
-            `dropout` is 0.
+        input_dropout: share of the units of the input's encoding that dropout switches off. Without it the network
+            recognises each of a few sequences by its input, and memorises it. Left open, it is 0 if `dropout` is 0.
         embedding: width of the embedding of a category.
     """
 
@@ -106,26 +97,26 @@ class Network(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 
 
 class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How the weights are found. `None` means: chosen from the data.
+    """The training of the weights. `None` means: decided by the data.
 
     Args:
-        epochs: passes over the training data at the most.
+        epochs: largest number of passes over the training data.
         batch: sequences in one update.
         rate: peak learning rate of Adam.
         weight_decay: decoupled weight decay (AdamW, Loshchilov & Hutter 2019, arXiv:1711.05101).
-        holdout: share of the sequences that is held out to decide when to stop; 0 trains on everything
-            until the training nats stand still (for data to be memorised).
-        patience: rounds of held-out evaluation without improvement before the learning rate decays.
-        feeding: where the previous step comes from: `"teacher"` the data; `"free"` the network itself, through
-            the expected embedding; `"scheduled"` a coin whose bias moves from the data to the network, linearly, over
+        holdout: share of the sequences that is held out to decide when to stop; 0 trains on all of them
+            until the training nats stop improving (to memorise data).
+        patience: rounds of validation without improvement before the learning rate decays.
+        feeding: the source of the previous step: `"teacher"` the data; `"free"` the network itself, through the
+            expected embedding; `"scheduled"` one of both at random, where the share of the network rises linearly over
             the first half of the training, up to a half (Bengio et al. 2015, arXiv:1506.03099).
         segment: steps after which backpropagation is cut (truncated backpropagation through time, Williams & Peng
             1990, Neural Computation 2): the state goes on, the gradient doesn't, and the memory does not grow with
-            the length. By default, 512 where a sequence has more than 1,024 steps.
-        shards: parts that the rows of an update are cut into, at the most; by default one for each core in use.
+            the length. By default, 512 if a sequence has more than 1,024 steps.
+        shards: largest number of parts of the rows of an update; by default one for each core in use.
             A number makes the weights the same to the bit on 1, 2 and 4 cores.
-        seconds: time budget; the learning rate decays in time to end within it.
-        draw_inputs: learn a small model of the inputs too, so that whole synthetic data sets can be made.
+        seconds: time budget; the learning rate decays early enough to end within it.
+        draw_inputs: learn a small model of the inputs too, so that `sample` generates whole synthetic data sets.
     """
 
     epochs: Positive | None = None
@@ -142,11 +133,11 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
 
 class Sampling(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How a step is drawn from its distributions.
+    """The rule by which a step is sampled from its distributions.
 
     Args:
         greedy: always the mode; consumes no randomness.
-        temperature: divides the logits of a category, multiplies the spread of a number.
+        temperature: divides the logits of a category, multiplies the scale of a number.
         top_k: only the k most probable symbols.
         top_p: only the smallest set of symbols with at least this mass (Holtzman et al. 2020, arXiv:1904.09751);
             of a number, only its central mass.
@@ -164,7 +155,7 @@ class Sampling(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
 
 class Beam(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Search for the likeliest sequences instead of drawing them, where all step fields are categories.
+    """Search for the likeliest sequences instead of sampling, if all step fields are categories.
 
     Args:
         width: hypotheses K kept at every step.
@@ -191,4 +182,4 @@ class Beam(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
             raise OptionError(f"Beam(best={self.best})", f"at most the width, {self.width}", str(self.best))
 
 
-RULES = types.MappingProxyType({"sample": Sampling(), "greedy": Sampling(greedy=True), "beam": Beam()})
+RULES = {"sample": Sampling(), "greedy": Sampling(greedy=True), "beam": Beam()}

@@ -1,4 +1,4 @@
-"""Which sequences are independent of each other."""
+"""Clusters of sequences that are independent of each other."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ LENGTH = 10
 
 
 def test_training_and_evaluation_take_the_same_windows_for_one_cluster():
-    """The sums that training decides by, and the errors of a report, are over the same clusters."""
+    """The sums of model selection and the standard errors of a report are over the same clusters."""
     starts = np.arange(1, 101)
     known = independent_clusters(starts, LENGTH, 100)
     sums = clustered_sums(np.ones((100, 1)), starts, LENGTH)

@@ -1,4 +1,4 @@
-"""Real tables, from packages that bring them, are read as their makers meant them."""
+"""Real tables are read with the fields that their documentation gives them."""
 
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from unspool.schema.fields import Category, First, Number, Text, When
 
 def test_names_by_kind() -> None:
     names = pytest.importorskip("names", reason="the package names brings the names")
-    folder = Path(names.__file__).parent
+    files = {"male": "dist.male.first", "female": "dist.female.first", "surname": "dist.all.last"}
     rows = [
         {"kind": kind, "name": line.split()[0].title()}
-        for kind, file in (("male", "dist.male.first"), ("female", "dist.female.first"), ("surname", "dist.all.last"))
-        for line in (folder / file).read_text().splitlines()
+        for kind, file in files.items()
+        for line in Path(names.__file__).with_name(file).read_text().splitlines()
     ]
     schema, examples = gather(rows, inputs=["kind"], sequence="name")
     assert (schema.inputs, schema.steps, schema.form) == ((Category("kind"),), (Text("name"),), "text")
@@ -35,13 +35,8 @@ def test_storms_from_their_first_record() -> None:
     table["storm"] = table["name"] + table["year"].astype(str)
     table["time"] = pandas.to_datetime(table[["year", "month", "day", "hour"]])
     table = table.drop_duplicates(["storm", "time"])
-    schema, examples = gather(
-        table,
-        id="storm",
-        order="time",
-        inputs=First("lat", "long"),
-        sequence=["lat", "long", "wind", "pressure", "status", "category"],
-    )
+    columns = ["lat", "long", "wind", "pressure", "status", "category"]
+    schema, examples = gather(table, id="storm", order="time", inputs=First("lat", "long"), sequence=columns)
     kinds = [type(field) for field in schema.steps]
     assert kinds == [Number, Number, Number, Number, Category, Category]
     assert {field.transform for field in schema.steps if isinstance(field, Number)} == {"standardize"}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unspool.dataset.gather import gather, gather_as, gather_fitted
+from unspool.dataset.gather import gather, gather_fitted
 from unspool.dataset.windows import windows
 from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError, OptionError, SchemaError
@@ -33,9 +33,8 @@ def test_the_inputs_may_be_of_the_first_row_and_are_then_no_base() -> None:
 def test_windows_bring_their_columns_and_refuse_others() -> None:
     cut = windows(SERIES, **CUT)
     assert gather(cut)[0] == gather(cut, inputs=["m", "x"], sequence="x")[0]
-    with pytest.raises(
-        SchemaError, match=r"expected the columns of the windows, \['m', 'x'\] and \['x'\], found \['m'\]"
-    ):
+    words = r"expected the columns of the windows, \['m', 'x'\] and \['x'\], found \['m'\]"
+    with pytest.raises(SchemaError, match=words):
         gather(cut, inputs=["m"], sequence="x")
 
 
@@ -50,9 +49,9 @@ def test_a_fitted_codec_reads_other_windows() -> None:
     other = gather_fitted(codec, windows(SERIES, **CUT, stride=5))
     assert codec.encode(other).steps[0].shape == (16,)
     with pytest.raises(SchemaError, match="expected windows, because the model was fitted to windows"):
-        gather_as(schema, SERIES)
+        gather_fitted(codec, SERIES)
     with pytest.raises(DataError, match="windows: expected the step columns x"):
-        gather_as(schema, windows(SERIES, **CUT | {"sequence": ["m"], "inputs": ["m", "x"]}))
+        gather_fitted(codec, windows(SERIES, **CUT | {"sequence": ["m"], "inputs": ["m", "x"]}))
 
 
 @pytest.mark.parametrize(
@@ -63,12 +62,7 @@ def test_a_fitted_codec_reads_other_windows() -> None:
         ({}, {"at": "after"}, OptionError, "expected 'before' or 'first', found 'after'"),
         ({}, {"length": 20}, DataError, "at least 21 rows, for one window, found 20"),
         ({}, {"order": "date"}, SchemaError, "the column 'date'"),
-        (
-            {"day": [1, 1, *range(2, 20)]},
-            {},
-            DataError,
-            "row 2, column 'day': expected .* increase.*found 1 again. Drop one",
-        ),
+        ({"day": [1, 1, *range(2, 20)]}, {}, DataError, "row 2, column 'day': .* increase.*found 1 again. Drop one"),
         ({"day": [2, 1, *range(3, 21)]}, {}, DataError, "row 2, column 'day': .*found 1 after 2. Sort the rows"),
         ({"day": [1, None, *range(3, 21)]}, {}, DataError, "row 2, column 'day': expected a number or a date"),
         ({}, {"sequence": None}, SchemaError, "expected columns as inputs and columns as the sequence"),

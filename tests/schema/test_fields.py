@@ -1,4 +1,4 @@
-"""Fields say what they are, refuse what they can't be, and survive a file."""
+"""Fields refuse options and roles that they can't have, and survive a file."""
 
 import msgspec
 import pytest
@@ -38,12 +38,19 @@ def test_an_unknown_transform_is_refused_with_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    "make",
-    [lambda: Text("x", "syllable"), lambda: Category(""), lambda: Category(3), lambda: Number("x", distribution="t")],
+    ("kind", "options"),
+    [
+        (Text, {"unit": "syllable"}),
+        (Category, {"name": ""}),
+        (Category, {"name": 3}),
+        (Number, {"distribution": "t"}),
+        (Number, {"bounds": "tight"}),
+        (Number, {"bounds": (1.0, 1.0)}),
+    ],
 )
-def test_nonsense_options_are_refused(make) -> None:
+def test_illegal_options_are_refused(kind, options) -> None:
     with pytest.raises(OptionError):
-        make()
+        kind(**{"name": "x"} | options)
 
 
 @pytest.mark.parametrize(

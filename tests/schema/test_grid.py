@@ -1,4 +1,4 @@
-"""What numbers are made of is told from their values alone."""
+"""The grid of numbers and their point masses are found from the values alone."""
 
 import numpy as np
 import pytest
@@ -27,8 +27,8 @@ def test_a_grid_is_the_coarsest_that_holds_all_values(values, grid):
     assert find_grid(values) == grid
 
 
-def test_masses_are_for_grids_that_show():
-    """Coarse ones, and those whose values repeat; never where float32 can't tell the cells apart."""
+def test_coarse_grids_and_repeated_values_are_discrete():
+    """Never where float32 can't distinguish the cells."""
     assert is_discrete(RNG.integers(0, 100, 1000) * 1.0, 1.0)
     assert is_discrete(RNG.poisson(3, 1000) * 1.0, 1.0)
     assert not is_discrete(RNG.integers(0, 10**6, 1000) * 1.0, 1.0)
@@ -36,7 +36,7 @@ def test_masses_are_for_grids_that_show():
     assert not is_discrete(np.repeat(RNG.integers(0, 10**9, 10), 100) * 1.0, 1.0)
 
 
-def test_a_value_that_repeats_is_an_atom_unless_its_neighbours_do_as_well():
+def test_a_value_that_repeats_is_a_point_mass_unless_its_neighbours_do_as_well():
     x = RNG.exponential(size=1000)
     rain = np.where(x < 0.7, 0.0, x)
     assert find_point_masses(rain) == (0.0,)

@@ -1,4 +1,4 @@
-"""Text that is no category is refused, with what it is, where that shows, and what to do."""
+"""Text that is no category is refused, with its kind, its location, and a hint."""
 
 import numpy as np
 import pytest
@@ -22,11 +22,11 @@ def words(count):
 def test_dates_written_in_three_ways_are_all_shown_with_their_rows():
     with pytest.raises(SchemaError) as caught:
         asked(["2024-01-31", "01/02/2024", "Feb 2, 2024", "2024-02-03"])
-    told = str(caught.value)
-    assert told.startswith("the data: column 'day': expected dates that are written in one way, that of ISO 8601")
-    assert "found 3 ways: '2024-01-31' in row 1, '01/02/2024' in row 2, 'Feb 2, 2024' in row 3. " in told
-    assert "YYYY-MM-DD" in told
-    assert "Category('day')" in told
+    message = str(caught.value)
+    assert message.startswith("the data: column 'day': expected dates that are written in one way, that of ISO 8601")
+    assert "found 3 ways: '2024-01-31' in row 1, '01/02/2024' in row 2, 'Feb 2, 2024' in row 3. " in message
+    assert "YYYY-MM-DD" in message
+    assert "Category('day')" in message
 
 
 OTHER = [
@@ -43,10 +43,9 @@ OTHER = [
 def test_dates_that_may_be_misread_are_refused_in_inputs_and_in_steps(days):
     with pytest.raises(SchemaError, match="column 'day': expected dates"):
         asked(days)
+    steps = [{"day": day, "x": n} for n, day in enumerate(days)]
     with pytest.raises(SchemaError, match="row 1, step 1"):
-        gather(
-            {"k": ["a", "b"], "s": [[{"day": day, "x": n} for n, day in enumerate(days)]] * 2}, inputs="k", sequence="s"
-        )
+        gather({"k": ["a", "b"], "s": [steps] * 2}, inputs="k", sequence="s")
 
 
 def test_a_date_that_is_none_is_named_among_those_that_are():
@@ -73,14 +72,11 @@ def test_dates_in_order_and_what_only_looks_like_dates_pass(days):
 
 def test_ten_thousand_texts_are_no_categories_but_may_be_if_asked_for():
     many = words(10_000)
-    with pytest.raises(SchemaError) as caught:
+    expected = "column 'day': expected categories that come again and again, found 10,000 different texts among 10,000"
+    with pytest.raises(
+        SchemaError, match=rf"{expected}, such as 'the .* for the 0th time tha...'. Text can't be an input"
+    ):
         asked(many)
-    told = str(caught.value)
-    assert (
-        "column 'day': expected categories that come again and again, found 10,000 different texts among 10,000" in told
-    )
-    assert "such as 'the patient said for the 0th time tha...'. Text" in told
-    assert "Text can't be an input" in told
     schema, _ = asked(many, inputs=Category("day"))
     assert isinstance(schema.inputs[0], Category)
 

@@ -1,4 +1,4 @@
-"""The transform is chosen by what the values look like, and conservatively."""
+"""The transform depends on the values, and is conservative."""
 
 import numpy as np
 import pytest
@@ -67,8 +67,8 @@ def test_missing_values_do_not_change_the_choice() -> None:
 
 
 @pytest.mark.parametrize(("sign", "transform"), [(1, "increment"), (-1, "decrement")])
-def test_what_never_goes_back_must_move_often_and_never_the_other_way(sign: int, transform: str) -> None:
-    """Twenty moves; a number of its own in every sequence is none, and the value before step 0 counts too."""
+def test_monotone_values_must_move_often_and_never_back(sign: int, transform: str) -> None:
+    """Twenty moves within sequences; the value before step 0 counts too."""
     moves = sign * np.tile(np.arange(5.0), 5)
     offsets = np.arange(0, 26, 5)
     assert step_transform(moves, offsets) == transform
@@ -79,8 +79,8 @@ def test_what_never_goes_back_must_move_often_and_never_the_other_way(sign: int,
     back = moves.copy()
     back[3] -= sign * 3.0
     assert step_transform(back, offsets) == "standardize"
-    gone = np.where(np.arange(60) % 7 == 2, np.nan, sign * np.tile(np.arange(5.0), 12))
-    assert step_transform(gone, np.arange(0, 61, 5)) == transform
+    missing = np.where(np.arange(60) % 7 == 2, np.nan, sign * np.tile(np.arange(5.0), 12))
+    assert step_transform(missing, np.arange(0, 61, 5)) == transform
 
 
 def test_few_values_are_standardized() -> None:

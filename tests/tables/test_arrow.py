@@ -1,4 +1,4 @@
-"""The short way to a column and the way through Arrow lead to the same column."""
+"""Columns read with and without Arrow are the same."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +9,7 @@ from unspool.errors import Location
 from unspool.tables.arrow import from_arrow, from_values
 from unspool.tables.columns import ragged_indices, take, to_list
 
-PLACE = Location("the data", "x")
+LOCATION = Location("the data", "x")
 
 
 @given(
@@ -23,14 +23,14 @@ PLACE = Location("the data", "x")
     | st.lists(st.none() | st.floats() | st.integers(-(2**53), 2**53))
 )
 def test_single_values_are_read_without_arrow_as_with_it(values: list) -> None:
-    short, long = from_values(values, PLACE), from_arrow(pa.array(values, from_pandas=True), PLACE)
+    short, long = from_values(values, LOCATION), from_arrow(pa.array(values, from_pandas=True), LOCATION)
     assert short.dtype == long.dtype
     np.testing.assert_array_equal(short, long)
 
 
 def test_rows_of_nested_columns_are_taken_in_any_order() -> None:
     records = [[{"x": [1, 2]}, {"x": []}], [], None, [{"x": [3]}]]
-    column = from_values(records, PLACE)
+    column = from_values(records, LOCATION)
     assert to_list(column) == records
     assert to_list(take(column, np.array([3, 2, 0, 0]))) == [records[3], None, records[0], records[0]]
     assert ragged_indices(np.array([0, 2, 2]), np.array([1, 0])).tolist() == [0, 1]

@@ -20,7 +20,7 @@ from unspool.tables.columns import Ragged, Record, to_list
 from unspool.tables.table import read_table
 from unspool.tables.writers import file_type, save_parts, write_table
 
-moment = dt.datetime.fromisoformat
+time = dt.datetime.fromisoformat
 
 COLUMNS = {
     "whole": [1, 2, 3],
@@ -28,7 +28,7 @@ COLUMNS = {
     "real": [0.5, None, -2.25],
     "text": ["x", None, "ζ😀"],
     "flag": [True, False, None],
-    "day": [moment("2020-01-01"), None, moment("2020-01-02T03")],
+    "day": [time("2020-01-01"), None, time("2020-01-02T03")],
     "list": [[1, 2], [3], []],
     "words": [["a"], ["b", "c"], None],
     "nested": [[[1.0, 2.0]], [[3.0, 4.0], [5.0, 6.0]], []],
@@ -64,7 +64,7 @@ def test_every_kind_of_table_reads_the_same_and_names_itself(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_written_as_a_kind_is_of_that_kind_and_reads_back(kind: str) -> None:
+def test_a_table_is_written_as_its_kind_and_reads_back(kind: str) -> None:
     back = write_table(read_table(COLUMNS).columns, kind)
     assert type(back) is type(KINDS[kind]())
     assert plain(back) == COLUMNS
@@ -74,53 +74,34 @@ def test_a_lazy_polars_frame_is_collected() -> None:
     assert plain(pl.LazyFrame({"a": [1, 2]})) == {"a": [1, 2]}
 
 
-def test_pandas_extension_types_read_as_what_they_hold() -> None:
-    frame = pd.DataFrame(
-        {
-            "category": pd.Categorical(["u", "v", None]),
-            "nullable": pd.array([1, None, 3], dtype="Int64"),
-            "zoned": pd.to_datetime(["2020-01-01T02:00+02:00", "2020-01-02T00:00+02:00", None], utc=True),
-            "object": pd.Series(["a", float("nan"), None], dtype=object),
-            "float32": np.array([1.5, 2.5, np.nan], np.float32),
-        }
-    )
-    read_back = plain(frame)
-    assert read_back["category"] == ["u", "v", None]
-    assert read_back["nullable"] == [1, None, 3]
-    assert read_back["zoned"] == [moment("2020-01-01"), moment("2020-01-01T22"), None]
-    assert read_back["object"] == ["a", None, None]
-    assert read_back["float32"] == [1.5, 2.5, None]
-
-
-def test_arrow_types_read_as_what_they_hold() -> None:
-    table = pa.table(
-        {
-            "dictionary": pa.array(["a", "b", "a"]).dictionary_encode(),
-            "fixed": pa.array([[1, 2], [3, 4], [5, 6]], pa.list_(pa.int32(), 2)),
-            "large": pa.array([[1], None, [2, 3]], pa.large_list(pa.int8())),
-            "date": pa.array([0, 1, None], pa.date32()),
-            "decimal": pa.array(["1.5", "2.5", None]).cast(pa.decimal128(5, 2)),
-            "time": pa.array([0, 3600, None], pa.time32("s")),
-            "chunked": pa.chunked_array([[1], [2, 3]]),
-        }
-    )
-    read_back = plain(table)
-    assert read_back["dictionary"] == ["a", "b", "a"]
-    assert read_back["fixed"] == [[1, 2], [3, 4], [5, 6]]
-    assert read_back["large"] == [[1], None, [2, 3]]
-    assert read_back["date"] == [moment("1970-01-01"), moment("1970-01-02"), None]
-    assert read_back["decimal"] == [1.5, 2.5, None]
-    assert read_back["time"] == ["00:00:00", "01:00:00", None]
-    assert read_back["chunked"] == [1, 2, 3]
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        (pd.Categorical(["u", "v", None]), ["u", "v", None]),
+        (pd.array([1, None, 3], dtype="Int64"), [1, None, 3]),
+        (pd.to_datetime(["2020-01-02T00:00+02:00", None], utc=True), [time("2020-01-01T22"), None]),
+        (pd.Series(["a", float("nan"), None], dtype=object), ["a", None, None]),
+        (pd.Series(np.array([1.5, 2.5, np.nan], np.float32)), [1.5, 2.5, None]),
+        (pa.array(["a", "b", "a"]).dictionary_encode(), ["a", "b", "a"]),
+        (pa.array([[1, 2], [3, 4], [5, 6]], pa.list_(pa.int32(), 2)), [[1, 2], [3, 4], [5, 6]]),
+        (pa.array([[1], None, [2, 3]], pa.large_list(pa.int8())), [[1], None, [2, 3]]),
+        (pa.array([0, 1, None], pa.date32()), [time("1970-01-01"), time("1970-01-02"), None]),
+        (pa.array(["1.5", "2.5", None]).cast(pa.decimal128(5, 2)), [1.5, 2.5, None]),
+        (pa.array([0, 3600, None], pa.time32("s")), ["00:00:00", "01:00:00", None]),
+        (pa.array([True, None], pa.bool_()), [True, None]),
+        (pa.chunked_array([[1], [2, 3]]), [1, 2, 3]),
+    ],
+)
+def test_types_of_pandas_and_arrow_read_as_their_values(column: Any, values: list) -> None:
+    table = pa.table if isinstance(column, (pa.Array, pa.ChunkedArray)) else pd.DataFrame
+    assert plain(table({"x": column})) == {"x": values}
 
 
 def test_arrays_of_two_and_three_axes_are_lists_and_lists_of_lists() -> None:
     cube = np.arange(12.0).reshape(2, 3, 2)
-    table = read_table({"matrix": cube[:, :, 0], "cube": cube, "uneven": [cube[0], cube[1, :1]]})
-    assert to_list(table.columns["matrix"]) == cube[:, :, 0].tolist()
-    assert to_list(table.columns["cube"]) == cube.tolist()
-    assert to_list(table.columns["uneven"]) == [cube[0].tolist(), cube[1, :1].tolist()]
-    assert isinstance(table.columns["uneven"], Ragged)
+    data = {"matrix": cube[:, :, 0], "cube": cube, "uneven": [cube[0], cube[1, :1]]}
+    assert isinstance(read_table(data).columns["uneven"], Ragged)
+    assert plain(data) == {name: [row.tolist() for row in rows] for name, rows in data.items()}
 
 
 def test_a_single_value_stands_for_all_rows() -> None:
@@ -139,7 +120,7 @@ def test_a_file_that_was_saved_reads_back(tmp_path: Path, ending: str) -> None:
     save(read_table(COLUMNS).columns, path)
     read_back = plain(path)
     if "json" in ending or ending == "ndjson":  # JSON has no dates: they are ISO 8601 text
-        read_back["day"] = [None if day is None else moment(day) for day in read_back["day"]]
+        read_back["day"] = [None if day is None else time(day) for day in read_back["day"]]
     assert read_back == COLUMNS
 
 
@@ -161,16 +142,13 @@ def test_a_compressed_file_reads_like_the_plain_one(tmp_path: Path) -> None:
         read_table(path)
 
 
-def test_a_name_that_promises_compression_is_not_written(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"table.csv.gz"):
-        save({"a": [1]}, tmp_path / "table.csv.gz")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_values_without_a_common_type_are_refused_for_parquet_by_their_column(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "words"), [("table.csv.gz", r"table.csv.gz"), ("table.parquet", r"column 'b'.*Write CSV or JSON")]
+)
+def test_compressed_names_and_values_without_a_parquet_type_are_refused(tmp_path: Path, name: str, words: str) -> None:
     types = {"a": "int", "b": "mixed"}
-    with pytest.raises(DataError, match=r"column 'b'.*Write CSV or JSON"):
-        save_parts([{"a": [1, 2], "b": ["x", 2]}], lambda: types, tmp_path / "table.parquet")
+    with pytest.raises(DataError, match=words):
+        save_parts([{"a": [1, 2], "b": ["x", 2]}], lambda: types, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -240,10 +218,8 @@ def test_a_failed_save_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 BAD_BYTES = {
-    "latin.csv": (
-        b"name\nZo\xeb\n",
-        r"latin.csv: line 2: expected UTF-8 text, found byte 0xeb at position 7.*as UTF-8",
-    ),
+    "latin.csv": (b"name\nZo\xeb\n",
+                  r"latin.csv: line 2: expected UTF-8 text, found byte 0xeb at position 7.*as UTF-8"),
     "ragged.csv": (b"a,b\n1,2\n1,2,3\n", r"ragged.csv: expected a CSV table, found .*Expected 2 columns, got 3"),
     "empty.csv": (b"", r"empty.csv: expected a CSV table, found an empty file"),
     "twice.csv": (b"a,a\n1,2\n", r"twice.csv: line 1: expected every column name once, found 'a' more than once"),
@@ -254,7 +230,7 @@ BAD_BYTES = {
     "fake.parquet": (b"PAR1 no", r"fake.parquet: expected a Parquet file"),
     "surrogate.jsonl": (b'{"a": "\\ud800"}\n', r"surrogate.jsonl: line 1: expected JSON"),
     "table.xlsx": (b"", r"table.xlsx: expected a name that ends in .csv, .*found '.xlsx'"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BAD_BYTES)
@@ -265,20 +241,18 @@ def test_a_file_that_cannot_be_read_says_where_and_why(tmp_path: Path, name: str
         read_table(tmp_path / name)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none.csv: expected a file to read, found no such file"):
-        read_table(tmp_path / "none.csv")
-    with pytest.raises(DataError, match=r"none.parquet: expected a file to read, found no such file"):
-        read_table(str(tmp_path / "none.parquet"))
+@pytest.mark.parametrize("name", ["none.csv", "none.parquet"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    for path in (tmp_path / name, str(tmp_path / name)):
+        with pytest.raises(DataError, match=rf"{name}: expected a file to read, found no such file"):
+            read_table(path)
 
 
 BAD_VALUES = {
     "mixed": ({"a": [1, 2, "n/a"]}, r"row 3, column 'a': expected a number, like most of the values, found text 'n/a'"),
     "mixed inside": ({"a": [[1, 2], [3, "x"]]}, r"row 2, step 2, column 'a': expected a number, .*found text 'x'"),
-    "list and not": (
-        {"a": [[1], [2], 3]},
-        r"row 3, column 'a': expected a list, like most of the values, found number 3",
-    ),
+    "list and not": ({"a": [[1], [2], 3]},
+                     r"row 3, column 'a': expected a list, like most of the values, found number 3"),
     "surrogate": ({"a": ["ok", "\ud83d"]}, r"row 2, column 'a': expected Unicode text, found .*ud83d.*lone surrogate"),
     "lengths": ({"a": [1, 2], "b": [1]}, r"the data: expected columns of one length, found 'a' has 2, 'b' has 1"),
     "bytes": ({"a": [b"x"]}, r"column 'a': expected numbers, text.*found values of type binary"),
@@ -287,7 +261,7 @@ BAD_VALUES = {
     "no table": (3, r"expected a pandas, Polars or PyArrow table.*found a builtins.int"),
     "list of numbers": ([1, 2], r"row 1: expected a dict of column names and values, found int"),
     "shapes": ({"a": [np.ones((2, 2)), np.ones((2, 3))]}, r"row 2, column 'a': expected an array of shape \(T, 2\)"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BAD_VALUES)
@@ -298,19 +272,14 @@ def test_values_of_mixed_or_senseless_types_are_found_by_row(case: str) -> None:
 
 
 def test_an_unknown_column_is_answered_with_the_nearest_one() -> None:
-    with pytest.raises(
-        SchemaError, match=r"the column 'contry', found only 'country', 'name'. Did you mean 'country'"
-    ) as caught:
+    words = r"^the data: expected the column 'contry', found only 'country', 'name'. Did you mean 'country'"
+    with pytest.raises(SchemaError, match=words):
         read_table({"country": ["x"], "name": ["y"]}).need(["contry"])
-    assert caught.value.location == "the data"
 
 
-def test_an_empty_table_is_refused() -> None:
+def test_an_empty_table_and_a_repeated_column_are_refused() -> None:
     with pytest.raises(DataError, match=r"expected at least one row, found none"):
         read_table(pd.DataFrame({"a": []})).need(["a"])
-
-
-def test_a_frame_with_a_column_twice_is_refused() -> None:
     with pytest.raises(DataError, match=r"expected every column name once, found 'a' 2 times"):
         read_table(pd.DataFrame(np.ones((2, 2)), columns=["a", "a"]))
 

@@ -1,1 +1,1 @@
-"""The command line: parse, call the library, render. Nothing heavy is imported before a command runs."""
+"""The command line: parse, call the library, render. Only a command imports heavy packages."""

@@ -1,4 +1,4 @@
-"""The program `unspool`: it parses a command line, calls the library, and says what went wrong."""
+"""The program `unspool`: it parses a command line, calls the library, and reports errors."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from unspool.cli.wording import in_cli_syntax, new_spelling
 from unspool.errors import UnspoolError
 
 MISTAKE, INTERRUPTED, PIPE = 2, 130, 141
-"""Exit codes: a mistake that the caller can mend, Ctrl-C, and a reader that went away (128 + the signal's number)."""
+"""Exit codes: a mistake that the user can correct, Ctrl-C, and a closed pipe (128 + the number of the signal)."""
 
 HELP = """One input in, a whole sequence out.
 
@@ -33,7 +33,7 @@ def _version() -> str:
 
 
 def _shown_default(value: object) -> str | None:
-    """A default as the help shows it; an option that is open or off shows none."""
+    """A default as the help shows it; options that are open or off show none."""
     return None if value is None or value is False else "on" if value is True else str(value)
 
 
@@ -50,11 +50,7 @@ for command in (fit, generate, sample, evaluate, plot, inspect, demo):
 
 
 def main(tokens: Sequence[str] | None = None) -> int:
-    """Run one command line, and return its exit code.
-
-    Args:
-        tokens: the words after `unspool`; by default those of the process.
-    """
+    """Run a command line, by default that of the process, and return its exit code."""
     words = sys.argv[1:] if tokens is None else tokens
     try:
         code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
@@ -67,7 +63,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _mistake("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        # Python would complain when it closes standard output at the end.
+        # Python would report an error when it closes standard output at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Arguments that name columns and values: their texts as what the library takes."""
+"""Arguments that name columns and values, converted to those of the library."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def column_names(texts: Iterable[str] | None) -> list[str]:
-    """Column names, separated by commas; a name that holds a comma stands in double quotes.
+    """Column names, separated by commas; a name with a comma is in double quotes.
 
     Examples:
         >>> column_names(["lat,long", '"wind, knots"'])
@@ -23,36 +23,29 @@ def column_names(texts: Iterable[str] | None) -> list[str]:
 
 
 class Member(NamedTuple):
-    """A column of a table: the fitted column that holds it, and which of its members it is."""
+    """A column of a table: its fitted column, and its number among the members of that."""
 
     fitted: "StepColumn"
     number: int
 
     @property
     def is_range(self) -> bool:
-        """Whether what is allowed of it is a range: of numbers and dates."""
+        """Whether `--allow` takes a range of it: of numbers and dates."""
         return self.fitted.num_symbols is None and self.fitted.types[self.number] != "bool"
 
     def parse(self, text: str, location: str) -> Any:
-        """A typed text as a value; an empty one is missing."""
+        """A typed text as a value; an empty text is a missing value."""
         return None if text == "" else self.fitted.parse(text, location, self.number)
 
 
 def step_columns(codec: "Codec") -> dict[str, Member]:
-    """The columns of a step by name; each member of a block of flags is a column."""
-    return {
-        name: Member(column, number)
-        for field, column in codec.step_columns()
-        for number, name in enumerate(field.columns)
-    }
+    """The columns of a step by name; each member of a group is a column."""
+    fitted = codec.step_columns()
+    return {name: Member(column, k) for field, column in fitted for k, name in enumerate(field.columns)}
 
 
 def typed_pins(codec: "Codec", given: Iterable[str] | None) -> dict[int, dict[str, Any]] | None:
-    """STEP.NAME=VALUE as what `OneToMany.generate` takes.
-
-    Raises:
-        OptionError: another form, a column that a step doesn't have, or one that is pinned twice at a step.
-    """
+    """The argument `pin` of `OneToMany.generate` from texts STEP.NAME=VALUE, at most one for each step and name."""
     columns = step_columns(codec)
     pins: dict[int, dict[str, Any]] = {}
     for text in given or ():
@@ -68,11 +61,7 @@ def typed_pins(codec: "Codec", given: Iterable[str] | None) -> dict[int, dict[st
 
 
 def typed_allow(codec: "Codec", given: Iterable[str] | None) -> dict[str, Any] | None:
-    """NAME=VALUE,VALUE or NAME=LOW..HIGH as what `OneToMany.generate` takes.
-
-    Raises:
-        OptionError: another form, or a column that a step doesn't have.
-    """
+    """The argument `allow` of `OneToMany.generate` from texts NAME=VALUE,VALUE or NAME=LOW..HIGH, each name once."""
     columns = step_columns(codec)
     allow: dict[str, Any] = {}
     for text in given or ():
@@ -81,23 +70,19 @@ def typed_allow(codec: "Codec", given: Iterable[str] | None) -> dict[str, Any] |
             raise OptionError("--allow", "NAME=VALUE, each name once", repr(text))
         if name not in columns:
             raise OptionError("--allow", f"one of the columns {', '.join(columns)}", repr(name))
-        low, dots, high = value.partition("..")
-        if columns[name].is_range and not dots:
+        column, (low, dots, high) = columns[name], value.partition("..")
+        if column.is_range and not dots:
             raise OptionError("--allow", f"{name}=LOW..HIGH, either of which may be left out", repr(value))
-        parts = (low, high) if columns[name].is_range else column_names([value]) or [""]
-        parsed = [columns[name].parse(part, f"allow, column {name!r}") for part in parts]
-        allow[name] = tuple(parsed) if columns[name].is_range else parsed
+        parts = (low, high) if column.is_range else column_names([value]) or [""]
+        parsed = [column.parse(part, f"allow, column {name!r}") for part in parts]
+        allow[name] = tuple(parsed) if column.is_range else parsed
     return allow or None
 
 
 def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None) -> Any:
-    """The inputs to generate from: a table of typed `NAME=VALUE`s, or a file, or standard input.
+    """The table of inputs, from typed texts NAME=VALUE, a file or standard input.
 
-    A name that is repeated makes a row of each of its values; a name given once holds for all rows.
-
-    Raises:
-        OptionError: both or neither are given, or numbers of values that don't fit.
-        SchemaError: names that are no inputs, or inputs that are missing.
+    Of typed texts, a repeated name has a row for each of its values, and a name given once holds for all rows.
     """
     known = [field.name for field in codec.schema.inputs]
     example = " ".join(f"--input {name}=..." for name in known)

@@ -1,4 +1,4 @@
-"""`unspool evaluate`: how good a model is, beside baselines."""
+"""`unspool evaluate`: a report on a model beside baselines."""
 
 import sys
 from pathlib import Path
@@ -51,10 +51,10 @@ def evaluate(
         if path is not None:
             suffix(path, (end,))
             check_writable(path)
-    if train_steps is not None and train is None:
-        raise OptionError("--train-steps", "--train, the inputs that its steps belong to", "none")
     training_data: Any = source(train) if train else None
     if train_steps is not None:
+        if train is None:
+            raise OptionError("--train-steps", "--train, the inputs that its steps belong to", "none")
         training_data = training_data, source(train_steps)
     test_data = source(data), source(steps) if steps else None
     report = open_model(model).evaluate(*test_data, train=training_data, seed=seed, samples=n)

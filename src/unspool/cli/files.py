@@ -1,4 +1,4 @@
-"""Files that a command reads, and files that it is about to write."""
+"""Files that a command reads or writes."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def open_model(path: str | Path) -> "OneToMany":
-    """Load a model; what JAX compiles for it is kept for the next time."""
+    """Load a model, with the compilation cache on."""
     from unspool.runtime.compilation_cache import keep_compiled
 
     keep_compiled()
@@ -22,16 +22,12 @@ def open_model(path: str | Path) -> "OneToMany":
 
 
 def source(data: str) -> Any:
-    """A path, or standard input for -."""
+    """The path itself, or standard input for -."""
     return sys.stdin.buffer if data == "-" else data
 
 
 def check_writable(path: Path) -> None:
-    """Refuse now what could not be written after an hour of work.
-
-    Raises:
-        FileError: the folder is missing or read-only, or the path is that of a folder or a device.
-    """
+    """Refuse a missing or read-only folder, or a path of a folder or device, with a `FileError` before the work."""
     target = path.resolve()
     if target.is_dir():
         raise FileError.from_os_error(path, IsADirectoryError(), "write")

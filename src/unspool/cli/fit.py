@@ -75,22 +75,20 @@ def fit(
     fields = parse_fields(field)
     first_columns = [First(*(name for name in column_names(first) if name != "*"))] if first else []
     wanted, columns = with_fields(column_names(inputs), column_names(sequence), fields, nested=id is None)
-    options = options_from(Network, network), options_from(Training, training)
+    options: dict[str, Any] = {
+        "network": options_from(Network, network),
+        "training": options_from(Training, training),
+        "combinations": [column_names([text]) for text in combination or ()] or None,
+        "seed": seed,
+        "verbose": False if quiet else None,
+    }
     check_writable(output)
     from unspool.runtime.compilation_cache import keep_compiled
 
     keep_compiled()
     from unspool.model import OneToMany
 
-    model = OneToMany(
-        [*wanted, *first_columns],
-        columns,
-        network=options[0],
-        training=options[1],
-        combinations=[column_names([text]) for text in combination or ()] or None,
-        seed=seed,
-        verbose=False if quiet else None,
-    )
+    model = OneToMany([*wanted, *first_columns], columns, **options)
     model.fit(source(data), source(steps) if steps else None, id=id, order=order, checkpoint=checkpoint)
     model.save(output)
     print_result(model, output, quiet=quiet, json=json)
@@ -98,16 +96,9 @@ def fit(
 
 
 def with_fields(inputs: list[str], sequence: list[str], fields: dict[str, Field], *, nested: bool) -> tuple[Any, Any]:
-    """Inputs and sequence as `OneToMany` takes them: names, or the fields that override what is inferred.
+    """The arguments `inputs` and `sequence` of `OneToMany` from column names and fields by name.
 
-    Args:
-        inputs: column names.
-        sequence: column names.
-        fields: by name.
-        nested: whether the sequence column may hold records, which other fields belong to.
-
-    Raises:
-        OptionError: a field is neither input nor sequence.
+    If `nested`, fields that are in neither belong to the records of a single sequence column; else they are an error.
     """
     wanted = [fields.get(name, name) for name in inputs]
     columns: Any = [fields.get(name, name) for name in sequence]
@@ -121,7 +112,7 @@ def with_fields(inputs: list[str], sequence: list[str], fields: dict[str, Field]
 
 
 def print_result(model: "OneToMany", output: Path, *, quiet: bool, json: bool) -> None:
-    """The result: one line for people on standard error, or one JSON object on standard output."""
+    """Print the result as one line on standard error, or as one JSON object on standard output."""
     summary = model.summary_
     if json:
         import msgspec
@@ -130,8 +121,8 @@ def print_result(model: "OneToMany", output: Path, *, quiet: bool, json: bool) -
         del result["rounds"]
         print(msgspec.json.encode(result).decode())
     elif not quiet:
-        what = "held-out" if summary.validation else "training"
-        kept = f", ended: {summary.stopped}" if summary.stopped in ("interrupted", "time") else ""
+        part = "held-out" if summary.validation else "training"
+        ended = f", ended: {summary.stopped}" if summary.stopped in ("interrupted", "time") else ""
         size = f"{output.stat().st_size / 1000:,.0f} kB"
-        line = f"{output}: {summary.nats:.3f} {what} nats a step, {summary.seconds:.0f} s, {size}{kept}"
+        line = f"{output}: {summary.nats:.3f} {part} nats a step, {summary.seconds:.0f} s, {size}{ended}"
         print(line, file=sys.stderr)

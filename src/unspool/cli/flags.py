@@ -1,4 +1,4 @@
-"""Option classes as flags: their fields, defaults and descriptions are written once, in `unspool.options`."""
+"""Option classes as flags, with the fields, defaults and descriptions of `unspool.options`."""
 
 import dataclasses
 import re
@@ -14,19 +14,19 @@ OptionClass = TypeVar("OptionClass", bound=Options)
 
 
 def flags_of(kind: type[Options]) -> type[Any]:
-    """A dataclass with the fields of an option class, which Cyclopts turns into flags. Bounds stay where they are."""
+    """A dataclass with the fields of an option class, for Cyclopts; the class itself checks bounds."""
     descriptions = flag_descriptions(kind)
     fields = []
     for field in msgspec.structs.fields(kind):
         negative = f"--no-{field.name.replace('_', '-')}" if field.default is True else ()
         parameter = Parameter(help=descriptions[field.name], negative=negative)
         fields.append((field.name, Annotated[field.type, parameter], dataclasses.field(default=field.default)))
-    home = {"__module__": __name__}  # Cyclopts looks into no class of the standard library, which it would be otherwise
+    home = {"__module__": __name__}  # without it Cyclopts takes the class for one of the standard library
     return dataclasses.make_dataclass(f"{kind.__name__}Flags", fields, frozen=True, kw_only=True, namespace=home)
 
 
 def flag_descriptions(kind: type[Options]) -> dict[str, str]:
-    """What the docstring of an option class says of every field, in one line each and without its references."""
+    """The description of each field in the docstring of an option class, in one line and without references."""
     _, _, arguments = (kind.__doc__ or "").partition("Args:\n")
     found = re.findall(r"^ {8}(\w+): (.*?)(?=^ {8}\w+: |\Z)", arguments, re.MULTILINE | re.DOTALL)
     in_lines = {name: " ".join(re.sub(r'[`"]', "", text).split()) for name, text in found}
@@ -34,11 +34,7 @@ def flag_descriptions(kind: type[Options]) -> dict[str, str]:
 
 
 def options_from(kind: type[OptionClass], given: Any) -> OptionClass:
-    """The flags as options, checked.
-
-    Raises:
-        OptionError: one is out of its bounds.
-    """
+    """The flags as checked options."""
     return kind(**{field.name: getattr(given, field.name) for field in dataclasses.fields(cast(Any, given))})
 
 
@@ -51,7 +47,7 @@ _BEAM = flag_descriptions(Beam)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BeamFlags:
-    """`Beam` as flags, all open: its width turns the search on. Its limit is that of `SamplingFlags`."""
+    """`Beam` as flags, all open. The width turns the search on, and the limit is that of `SamplingFlags`."""
 
     beam: Annotated[int | None, Parameter(help=f"search instead of sampling; {_BEAM['width']}")] = None
     length_penalty: Annotated[float | None, Parameter(help=_BEAM["length_penalty"])] = None
@@ -65,23 +61,19 @@ BEAM = Parameter(name="*", group=Group("Beam search, instead of sampling", sort_
 
 
 def rule_from(sampling: Any, beam: BeamFlags) -> Sampling | Beam:
-    """The one rule that the flags of both ask for.
-
-    Raises:
-        OptionError: flags of the one together with flags of the other, or one out of its bounds.
-    """
-    drawn = options_from(Sampling, sampling)
+    """The rule of the flags of sampling and beam search, which exclude each other."""
+    sampled = options_from(Sampling, sampling)
     given = {name: value for name, value in dataclasses.asdict(beam).items() if value is not None}
     width = given.pop("beam", None)
     if width is None and given:
         flag = _flag(next(iter(given)))
         raise OptionError(flag, "a beam search", "none", f"Add --beam WIDTH, or leave out {flag}.")
     if width is None:
-        return drawn
-    for name, value in msgspec.structs.asdict(drawn).items():
+        return sampled
+    for name, value in msgspec.structs.asdict(sampled).items():
         if name != "limit" and value != getattr(Sampling(), name):
             raise OptionError(_flag(name), "no beam search", "--beam", "Sample or search: leave out one.")
-    return Beam(width=width, limit=drawn.limit, **given)
+    return Beam(width=width, limit=sampled.limit, **given)
 
 
 def _flag(name: str) -> str:

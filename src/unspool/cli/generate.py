@@ -26,81 +26,55 @@ OUTPUT = Group("Output", sort_key=3)
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceFlags:
-    """What `unspool generate` and `unspool sample` share."""
+    """The flags of both `unspool generate` and `unspool sample`.
 
-    length: Annotated[
-        int | None, Parameter(help="exact number of steps; by default the network decides where a sequence ends.")
-    ] = None
-    seed: Annotated[int | None, Parameter(help="seed of the samples, a whole number.")] = None
-    prefix: Annotated[
-        str | None,
-        Parameter(
-            group=KNOWN,
-            help="the first steps of every sequence: text as it is, other sequences as JSON such as [1,2].",
-        ),
-    ] = None
-    pin: Annotated[
-        list[str] | None,
-        Parameter(
-            group=KNOWN,
-            help="STEP.NAME=VALUE, a known value, steps counted from 0; an empty VALUE is missing. Repeat it for more.",
-        ),
-    ] = None
-    allow: Annotated[
-        list[str] | None,
-        Parameter(
-            group=KNOWN,
-            help="NAME=VALUE,VALUE of a category or NAME=LOW..HIGH of a number: nothing else is sampled. "
-            "Repeat it for more.",
-        ),
-    ] = None
-    output: Annotated[
-        str | None,
-        Parameter(alias="-o", group=OUTPUT, help="the file to write: .csv, .tsv, .jsonl, .json or .parquet."),
-    ] = None
-    format: Annotated[
-        Format | None,
-        Parameter(alias="-f", group=OUTPUT, help="the format, where neither the file's name nor a terminal decides."),
-    ] = None
-    long: Annotated[
-        bool | None,
-        Parameter(
-            negative="--wide",
-            group=OUTPUT,
-            help="a row per step, or with --wide a row per sequence; by default as in the training data.",
-        ),
-    ] = None
+    Args:
+        length: exact number of steps; by default the network decides where a sequence ends.
+        seed: seed of the samples, a whole number.
+        prefix: the first steps of every sequence: text as it is, other sequences as JSON such as [1,2].
+        pin: STEP.NAME=VALUE, a known value, steps counted from 0; an empty VALUE is missing. Repeat it for more.
+        allow: NAME=VALUE,VALUE of a category or NAME=LOW..HIGH of a number: nothing else is sampled. Repeat it for
+            more.
+        output: the file to write: .csv, .tsv, .jsonl, .json or .parquet.
+        format: the format, where neither the file's name nor a terminal decides.
+        long: a row per step, or with --wide a row per sequence; by default as in the training data.
+    """
+
+    length: int | None = None
+    seed: int | None = None
+    prefix: Annotated[str | None, Parameter(group=KNOWN)] = None
+    pin: Annotated[list[str] | None, Parameter(group=KNOWN)] = None
+    allow: Annotated[list[str] | None, Parameter(group=KNOWN)] = None
+    output: Annotated[str | None, Parameter(alias="-o", group=OUTPUT)] = None
+    format: Annotated[Format | None, Parameter(alias="-f", group=OUTPUT)] = None
+    long: Annotated[bool | None, Parameter(negative="--wide", group=OUTPUT)] = None
 
     def check_output(self) -> None:
-        """Refuse output that can't be written, before anything is generated.
-
-        Raises:
-            OptionError: a format that doesn't fit the output.
-            FileError: a file that can't be written.
-        """
-        if self.output is not None and self.format is None:
+        """Refuse files that can't be written, and formats that don't fit the output, before anything is generated."""
+        if self.output is None:
+            if self.format == "parquet" and sys.stdout.isatty():
+                raise OptionError("--format parquet", "a file or a pipe", "a terminal", "Name a file with -o.")
+            return
+        if self.format is None:
             from unspool.tables.readers import format_of
 
             format_of(self.output)
-        if self.output is not None:
-            check_writable(Path(self.output))
-        if self.format == "lines" and self.output is not None:
+        check_writable(Path(self.output))
+        if self.format == "lines":
             raise OptionError("--format lines", "standard output", self.output)
-        if self.format == "parquet" and self.output is None and sys.stdout.isatty():
-            raise OptionError("--format parquet", "a file or a pipe", "a terminal", "Name a file with -o.")
 
     @property
     def in_lines(self) -> bool:
-        """Whether people read the result."""
+        """Whether to print sequences as lines rather than as a table."""
         return self.output is None and (self.format or ("lines" if sys.stdout.isatty() else "csv")) == "lines"
 
     @property
     def target(self) -> Any:
-        """Where a table goes."""
+        """The file or stream for a table."""
         return sys.stdout.buffer if self.output is None else self.output
 
     def options(self, codec: "Codec", rule: Sampling | Beam) -> dict[str, Any]:
-        """The options of `OneToMany.generate`; the seed is a new one where none is given."""
+        """The options of `OneToMany.generate`, with a new seed if the user gave none."""
         return {
             "length": self.length,
             "seed": secrets.randbits(32) if self.seed is None else self.seed,
@@ -111,7 +85,7 @@ class SequenceFlags:
         }
 
     def print_seed(self, options: dict[str, Any]) -> None:
-        """Say which seed gives the same sequences again, where Unspool has taken a new one."""
+        """Print the seed that gives the same sequences again, if Unspool has taken a new one."""
         rule, seed = options["rule"], options["seed"]
         if self.seed is None and not isinstance(rule, Beam) and not rule.greedy:
             print(f"seed {seed}; --seed {seed} gives these sequences again", file=sys.stderr)
@@ -180,7 +154,7 @@ def sample(
     sampling: Annotated[SamplingFlags, SAMPLING] = SamplingFlags(),  # noqa: B008
     beam: Annotated[BeamFlags, BEAM] = BeamFlags(),  # noqa: B008
 ) -> None:
-    """Sample inputs as training had them, and a sequence for each: a whole synthetic table.
+    """Sample inputs as in training, and a sequence for each: a whole synthetic table.
 
     ```
     unspool sample names.unspool -n 1000 -o synthetic.csv
@@ -217,20 +191,15 @@ def _prefix(text: str, codec: "Codec") -> Any:
 
 
 def print_lines(sequences: "Sequences", *, labelled: bool = False) -> None:
-    """A line for each sequence, after its inputs where there are several.
-
-    Args:
-        sequences: as generated.
-        labelled: whether the inputs stand before a single sequence too, because they were sampled.
-    """
+    """Print a line for each sequence, after its inputs if there are several, or if `labelled`."""
     labels = [sequences.label(k) for k in range(len(sequences))]
     width = max(map(len, labels), default=0)
     for label, value in zip(labels, sequences, strict=True):
-        print((f"{label:<{width}}  " if labelled or len(sequences.inputs) > 1 else "") + as_line(value))
+        print((f"{label:<{width}}  " if labelled or len(sequences.inputs) > 1 else "") + _as_line(value))
 
 
-def as_line(value: Any) -> str:
-    """One sequence, for people."""
+def _as_line(value: Any) -> str:
+    """A sequence as a line of text."""
     if isinstance(value, str):
         return value
     if value and isinstance(value[0], dict):
@@ -248,11 +217,11 @@ def _stream(model: "OneToMany", inputs: Any, n: int, options: dict[str, Any], fo
     alone = model.codec_.schema.form == "text" and len(inputs) * n == 1
     if format == "lines" and not alone:
         raise OptionError("--stream --format lines", "one single text", "several sequences, or no text", "Use jsonl.")
-    events = model.stream(inputs, n, **options)
-    if alone and format != "jsonl":
-        for event in events:
+    as_text = alone and format != "jsonl"
+    for event in model.stream(inputs, n, **options):
+        if as_text:
             print(event.value, end="", flush=True)
+        else:
+            print(msgspec.json.encode(event._asdict()).decode(), flush=True)
+    if as_text:
         print()
-        return
-    for event in events:
-        print(msgspec.json.encode(event._asdict()).decode(), flush=True)

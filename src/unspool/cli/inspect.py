@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 BARS = "█▇▆▅▄▃▂▁"
 MAX_CURVE_WIDTH = 40
-"""Characters of a curve."""
+"""Most characters of a curve."""
 
 
 def inspect(model: Path, *, json: bool = False) -> None:
@@ -31,36 +31,30 @@ def inspect(model: Path, *, json: bool = False) -> None:
     from unspool.modelfile import read_config, read_entries
 
     config = read_config(model, Config)
-    arrays = read_entries(model)
-    facts = model_facts(config, model.stat().st_size, {name: list(entry.shape) for name, entry in arrays.items()})
+    shapes = {name: list(entry.shape) for name, entry in read_entries(model).items()}
+    contents = _as_json(config, model.stat().st_size, shapes)
     if json:
         import msgspec
 
-        print(msgspec.json.encode({"file": str(model), **facts, "schema": config.codec.schema}).decode())
+        print(msgspec.json.encode({"file": str(model), **contents, "schema": config.codec.schema}).decode())
         return
     print(f"{model}\n\n{config.codec.describe()}\n")
-    for name, line in as_lines(config, facts).items():
+    for name, line in _as_lines(config, contents).items():
         print(f"{name:<9}  {line}")
 
 
-def model_facts(config: "Config", size: int, arrays: dict[str, list[int]]) -> dict[str, Any]:
-    """Everything but the schema, for programs."""
+def _as_json(config: "Config", size: int, shapes: dict[str, list[int]]) -> dict[str, Any]:
+    """The contents of a file of `size` bytes with arrays of these shapes, but for the schema."""
     import msgspec
 
     from unspool.config import INPUT_MODEL_PREFIX
 
     row = config.row
-    input_model = None
+    input_model: dict[str, Any] | None = None
     if row is not None:
-        count = sum(math.prod(shape) for name, shape in arrays.items() if name.startswith(INPUT_MODEL_PREFIX))
-        input_model = {
-            "hidden": row.size,
-            "weights": count,
-            "nats": row.nats,
-            "table": row.table,
-            "schema": row.codec.schema,
-        }
-    training = msgspec.structs.asdict(config.summary)
+        count = sum(math.prod(shape) for name, shape in shapes.items() if name.startswith(INPUT_MODEL_PREFIX))
+        input_model = {"hidden": row.size, "weights": count, "nats": row.nats}
+        input_model |= {"table": row.table, "schema": row.codec.schema}
     return {
         "format": config.format,
         "bytes": size,
@@ -70,26 +64,30 @@ def model_facts(config: "Config", size: int, arrays: dict[str, list[int]]) -> di
         "network": config.network,
         "options": config.training,
         "seed": config.seed,
-        "training": training,
+        "training": msgspec.structs.asdict(config.summary),
         "versions": config.versions,
         "data": config.data,
         "inputs": input_model,
-        "arrays": arrays,
+        "arrays": shapes,
     }
 
 
-def as_lines(config: "Config", facts: dict[str, Any]) -> dict[str, str]:
-    """The same for people, one line each."""
-    summary = config.summary
+def _as_lines(config: "Config", contents: dict[str, Any]) -> dict[str, str]:
+    """The contents of a file as one line each."""
+    summary, inputs = config.summary, contents["inputs"]
     layers = f"{config.network.layers} layer{'s' * (config.network.layers > 1)}"
-    held = f"{summary.validation:,} held out" if summary.validation else "none held out"
-    what = "held-out" if summary.validation else "training"
-    size = f"{facts['bytes'] / 1000:,.0f} kB"
+    held_out = f"{summary.validation:,} held out" if summary.validation else "none held out"
+    part = "held-out" if summary.validation else "training"
+    size = f"{contents['bytes'] / 1000:,.0f} kB"
+    input_model = "given, not sampled: the file holds no model of them"
+    if inputs is not None:
+        units, weights = f"{inputs['hidden']} hidden units", f"{inputs['weights']:,} weights"
+        input_model = f"sampled by {units}, {weights}, {inputs['nats']:.4f} nats a row"
     return {
         "network": f"{layers} of {config.size} hidden units, {summary.weights:,} weights, {size}",
-        "inputs": input_model_line(facts["inputs"]),
-        "learned": f"{summary.nats:.4f} {what} nats a step, at update {summary.best_update} of {summary.updates}",
-        "from": f"{summary.examples:,} sequences of {summary.steps:,} steps in all, {held}",
+        "inputs": input_model,
+        "learned": f"{summary.nats:.4f} {part} nats a step, at update {summary.best_update} of {summary.updates}",
+        "from": f"{summary.examples:,} sequences of {summary.steps:,} steps in all, {held_out}",
         "in": f"{summary.seconds:.1f} s, ended: {summary.stopped}, seed {config.seed}",
         "curve": training_line(summary),
         "versions": ", ".join(f"{name} {version}" for name, version in config.versions.items()),
@@ -98,20 +96,8 @@ def as_lines(config: "Config", facts: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def input_model_line(inputs: dict[str, Any] | None) -> str:
-    """The model that draws rows of inputs, in one line.
-
-    Examples:
-        >>> input_model_line({"hidden": 32, "weights": 5120, "nats": 1.0986})
-        'drawn by 32 hidden units, 5,120 weights, 1.0986 nats a row'
-    """
-    if inputs is None:
-        return "given, not drawn: the file holds no model of them"
-    return f"drawn by {inputs['hidden']} hidden units, {inputs['weights']:,} weights, {inputs['nats']:.4f} nats a row"
-
-
 def training_line(summary: "Summary") -> str:
-    """The nats over the training as one line, high to low.
+    """The course of the nats in training as one line of bars.
 
     Examples:
         >>> from unspool.config import Summary, ValidationRound
@@ -120,16 +106,14 @@ def training_line(summary: "Summary") -> str:
         '1.000 █▃▁ 0.250'
     """
     values = [entry.train if entry.validation is None else entry.validation for entry in summary.rounds]
-    values = [value for value in values if value == value and abs(value) != float("inf")]
+    values = list(filter(math.isfinite, values))
     if not values:
         return "-"
-    shown = [
-        values[round(at * (len(values) - 1) / max(1, min(MAX_CURVE_WIDTH, len(values)) - 1))]
-        for at in range(min(MAX_CURVE_WIDTH, len(values)))
-    ]
+    width = min(MAX_CURVE_WIDTH, len(values))
+    shown = [values[round(k * (len(values) - 1) / max(1, width - 1))] for k in range(width)]
     low, high = min(shown), max(shown)
     scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
     line = "".join(BARS[round((high - value) * scale)] for value in shown)
     if not (sys.stdout.encoding or "utf-8").lower().startswith("utf"):
-        line = "..."  # a terminal that can't show the bars
+        line = "..."  # the terminal can't show bars
     return f"{values[0]:.3f} {line} {values[-1]:.3f}"

@@ -43,14 +43,14 @@ def plot(
         training: plot the nats per step over the training instead.
         n: sequences for each row of inputs.
         length: exact number of steps; by default the network decides where a sequence ends.
-        seed: seed of the draws.
+        seed: seed of the samples.
         sampling: its options.
     """
     from unspool.plots.canvas import PICTURES, figure
 
     suffix(output, PICTURES)
     check_writable(output)
-    figure(1, 1)  # says now that matplotlib is missing
+    figure(1, 1)  # refuses at once if matplotlib is missing
     if training:
         if input or inputs_from:
             raise OptionError("--training", "no inputs", "some", "Leave out one of the two.")

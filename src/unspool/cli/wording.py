@@ -13,27 +13,23 @@ from unspool.options import RENAMED, Beam, Network, Sampling, Training
 FIRST_KINDS = {"transform": "number", "head": "number", "mean": "number", "unit": "text"}
 """Removed flags for an option of a column, and the kind that they implied."""
 REMOVED = (*("category", "number", "count", "text", "flag", "when", "vector"), *FIRST_KINDS)
-"""Flags of version 0.1, without their dashes. `--field` replaced them."""
-
+"""Flags of version 0.1 that `--field` replaced."""
 CALLS = {
     **{kind.__name__: "field" for kind in KINDS.values()},
     **dict.fromkeys((kind.__name__ for kind in (Network, Training, Sampling, Beam)), "options"),
     **dict.fromkeys(("generate", "evaluate", "OneToMany"), "options"),
     "First": "first",
 }
-"""Python calls that a message of the library may hold, and how each is written here."""
+"""Python calls in messages of the library, and their kind of flags."""
 FLAG_NAMES = {"width": "--beam", "n": "-n", "samples": "-n"}
-"""Arguments whose flag has another name than they."""
+"""Flags whose names differ from those of the arguments."""
 CALL = re.compile(rf"\b({'|'.join(CALLS)})\(((?:[^()]|\([^()]*\))*)\)")
 ARGUMENT = re.compile(r"""\b(inputs|sequence|id|order|draw_inputs|rule|n|seed|length)=(-?\w+|"[^"]*"|\[[^\]]*\])?""")
 """A keyword argument outside of a call."""
 
 
 def in_cli_syntax(error: UnspoolError) -> str:
-    """An error with Python calls and arguments written as flags.
-
-    Args:
-        error: as the library raised it.
+    """The message of an error, with Python calls and arguments written as flags.
 
     Examples:
         >>> in_cli_syntax(UnspoolError("row 3", "a date", "'x'", "Correct the cell; or pass Category('day')."))
@@ -41,19 +37,15 @@ def in_cli_syntax(error: UnspoolError) -> str:
         >>> in_cli_syntax(OptionError("Network(size=0)", "int >= 1", "0"))
         '--size 0: expected int >= 1, found 0.'
     """
-    location, expected, found, hint = (
-        CALL.sub(_call, part) for part in (error.location, error.expected, error.found, error.hint)
-    )
+    parts = (error.location, error.expected, error.found, error.hint)
+    location, expected, found, hint = (CALL.sub(_call, part) for part in parts)
     if ARGUMENT.fullmatch(location):
         location = ARGUMENT.sub(_argument, location)
     return str(UnspoolError(location, expected, found, ARGUMENT.sub(_argument, hint)))
 
 
 def new_spelling(words: Sequence[str]) -> OptionError | None:
-    """The error that says how to write flags that were removed, or None where the words hold none of them.
-
-    Args:
-        words: the command line.
+    """The error about the removed flags of a command line, with their new spelling; None if it has none.
 
     Examples:
         >>> print(new_spelling(["fit", "--number", "wind", "--transform=wind=log1p"]))
@@ -84,7 +76,7 @@ def new_spelling(words: Sequence[str]) -> OptionError | None:
 
 
 def _call(call: re.Match[str]) -> str:
-    """A Python call as flags; left as it is where it can't be read."""
+    """A Python call as flags, or as it is if it can't be read."""
     try:
         node: Any = ast.parse(call[0], mode="eval").body
         values = [_text(ast.literal_eval(value)) for value in node.args]
@@ -115,7 +107,7 @@ def _flag(name: str, value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """A value as it is typed."""
+    """A value as the user types it."""
     if isinstance(value, (list, tuple)):
         return (":" if isinstance(value, tuple) else ",").join("" if part is None else _text(part) for part in value)
     return "..." if value is ... else "none" if value is None else str(value)

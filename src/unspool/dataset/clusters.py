@@ -1,4 +1,4 @@
-"""Which sequences are independent of each other: the one rule, for training and for evaluation."""
+"""Clusters of sequences that are independent of each other, for training and for evaluation."""
 
 import numpy as np
 
@@ -7,14 +7,12 @@ LENGTHS_PER_CLUSTER = 2
 
 
 def independent_clusters(starts: np.ndarray | None, window: int, count: int) -> np.ndarray:
-    """(N,) a number for each cluster of sequences that depend on each other.
+    """(N,) the number of the cluster of each sequence; sequences of one cluster depend on each other.
 
-    A sequence is its own cluster. Windows of one series that overlap share steps: all windows that start within two
-    window lengths are one cluster, and neighbouring clusters have neighbouring numbers.
-
-    Windows on both sides of a border still overlap, so an error over clusters is a little too small. Of windows at
-    every step of an uncorrelated series, clusters of c lengths show 1 - 1 / (3 c) of the variance of a mean: the error
-    is 9 % too small with two lengths and would be 18 % too small with one.
+    A sequence is its own cluster. Overlapping windows of one series share steps: all windows that start within two
+    window lengths are one cluster, and neighbouring clusters have neighbouring numbers. Windows on both sides of a
+    border still overlap, so an error over clusters is a little too small: of windows at every step of an uncorrelated
+    series, clusters of c lengths show 1 - 1 / (3 c) of the variance of a mean, an error 9 % too small with two lengths.
 
     Args:
         starts: (N,) position of each window in its series; `None` for sequences that are no windows.

@@ -1,4 +1,4 @@
-"""Examples: the one form that every layout becomes, with every column in the form of its field's kind."""
+"""Examples of any layout, with every column in the form of its field's kind."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,16 +12,15 @@ from unspool.schema.fields import Number, Schema, When
 
 @dataclass(frozen=True, eq=False)
 class Examples(RaggedSet):
-    """Raw values, before encoding (their forms: see `unspool.schema.coercion.coerce`).
+    """Values before encoding, in the forms of `unspool.schema.coercion.coerce`.
 
     Args:
-        inputs: by name, one value per example.
-        steps: by name, (S,) values of all sequences end to end; of text, its code points; of a field of several columns
-            (S, M).
+        inputs: (N,) by name.
+        steps: (S,) by name; of text, its code points; of a field of several columns (S, M).
         offsets: see `RaggedSet`, as `starts` and `gap`.
-        first: by name, (N,) float64: the values before step 0 of numeric step fields, where they are known.
-        location: what error messages call the data.
-        ids: what tells the sequences apart, when rows don't.
+        first: (N,) float64 by name: the values before step 0 of numeric step fields, where they are known.
+        location: the name of the data in error messages.
+        ids: (N,) of the sequences, where rows don't identify them.
     """
 
     inputs: dict[str, np.ndarray] = field(metadata=PER_EXAMPLE)
@@ -34,22 +33,22 @@ class Examples(RaggedSet):
     ids: list[Any] | None = field(default=None, metadata=PER_EXAMPLE)
 
     def input_location(self, name: str) -> Location:
-        """Where an input column is."""
+        """The location of an input column."""
         return Location(self.location, name, None, self.ids)
 
     def step_location(self, name: str) -> Location:
-        """Where a step column is."""
+        """The location of a step column."""
         return Location(self.location, name, self.offsets, self.ids)
 
 
 def base_inputs(schema: Schema) -> dict[str, str]:
-    """By name of a step field, the input that holds the value before step 0: of the same name, or what `since` says."""
+    """By name of a step field, the input with the value before step 0: that of the same name, or `since`."""
     kinds = {item.name: item for item in schema.inputs}
     sources = {}
     for item in schema.steps:
-        same = item.name in schema.first and isinstance(kinds[item.name], type(item))
-        if isinstance(item, When) and (same or item.since):
-            sources[item.name] = item.name if same else str(item.since)
-        elif isinstance(item, Number) and item.name in schema.first and isinstance(kinds[item.name], Number):
-            sources[item.name] = item.name
+        for kind in (When, Number):
+            if isinstance(item, kind) and item.name in schema.first and isinstance(kinds[item.name], kind):
+                sources[item.name] = item.name
+        if isinstance(item, When) and item.since:
+            sources.setdefault(item.name, item.since)
     return sources

@@ -1,8 +1,8 @@
-"""Reading data of any layout as examples: with a schema that is inferred, or with that of a fitted model."""
+"""Data of any layout as examples, with an inferred schema or with that of a fitted model."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -15,10 +15,12 @@ from unspool.dataset.roles import Roles, columns_of, name_of, parse_roles, roles
 from unspool.dataset.windows import Windows
 from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce, timestamps_or_none
-from unspool.schema.fields import AnyField, Category, Field, Flags, Joint, Number, Schema, Text, When
+from unspool.schema.fields import AnyField, Category, Field, Group, Joint, Number, Schema, Text, When
 from unspool.schema.inference import infer_input, infer_steps
 from unspool.schema.monotone import as_number
 from unspool.tables.table import Table, read_table
+
+_Arrays = dict[str, np.ndarray]
 
 
 def gather(
@@ -31,38 +33,35 @@ def gather(
     order: str | None = None,
     combinations: Any = None,
 ) -> tuple[Schema, Examples]:
-    """Read data in any layout, infer its schema, and lay out its sequences: what `fit` starts with.
+    """Read data in any layout, and infer their schema.
 
     Args:
         data: one row an example; or, with `id`, one row a step; or, with `steps`, the inputs; or `Windows`.
-        steps: the table of steps, when the inputs have their own.
+        steps: the table of steps, if the inputs have their own.
         inputs: columns, fields, or `First(...)`.
-        sequence: the column that holds the sequences, or the columns of a step; fields override inference.
-        id: the column that tells sequences apart.
+        sequence: the column that holds the sequences, or the columns of a step, as names or fields.
+        id: the column that identifies sequences.
         order: the column that orders their steps.
         combinations: tuples of categories of a step that are one symbol, see `unspool.schema.fields.Joint`.
 
     Raises:
-        OptionError: combinations of another form, or of what are no categories of a step.
-        SchemaError: columns that aren't there, or values that their role or kind can't have.
-        DataError: data that can't be read or learned from; the message says where, and what to do.
+        OptionError: combinations of another form, or of columns that are no categories of a step.
+        SchemaError: columns that the data lack, or values that their role or kind can't have.
+        DataError: data that Unspool can't read or learn from.
 
     Examples:
         >>> schema, examples = gather({"k": [1, 2], "x": [[1, 2, 3], [2, 4]]}, inputs="k", sequence="x")
         >>> examples.steps["x"].tolist(), examples.offsets.tolist()
         ([1, 2, 3, 2, 4], [0, 3, 5])
     """
-    roles = find_roles(data, inputs, sequence, combinations)
-    return gather_roles(data, roles, steps, id=id, order=order)
+    return gather_roles(data, find_roles(data, inputs, sequence, combinations), steps, id=id, order=order)
 
 
 def find_roles(data: Any, inputs: Any, sequence: Any, combinations: Any = None) -> Roles:
-    """The roles that the user gives to columns, or that windows bring along; see `gather`."""
+    """The roles of columns that the user gives, or those of windows; see `gather`."""
     if isinstance(data, Windows):
         _check_windows(data, inputs, sequence)
-        roles = data.roles
-    else:
-        roles = parse_roles(inputs, sequence)
+    roles = data.roles if isinstance(data, Windows) else parse_roles(inputs, sequence)
     return replace(roles, combinations=parse_combinations(combinations))
 
 
@@ -77,27 +76,22 @@ def gather_roles(
     """As `gather`, with the roles of the columns."""
     if isinstance(data, Windows):
         return _infer(data.raw, roles, windows=data)
-    return _infer(_collect(data, steps, roles, id, order, ()), roles, id=id, order=order)
+    return _infer(_collect(data, steps, roles, id, order), roles, id, order)
 
 
 def open_transforms(schema: Schema, roles: Roles) -> set[str]:
-    """Names of the numbers of a step whose distribution and transform the user left to be chosen.
-
-    Args:
-        schema: what `gather_roles` made of the data.
-        roles: what the user gave.
-    """
-    given = roles.overrides
-    numbers = {item.name: given.get(item.name, item) for item in schema.steps if isinstance(item, Number)}
-    return {
+    """Names of the numbers of a step whose distribution and transform the user left open."""
+    numbers = {item.name for item in schema.steps if isinstance(item, Number)}
+    decided = {
         name
-        for name, asked in numbers.items()
-        if name not in given or (isinstance(asked, Number) and asked.distribution == asked.transform == "auto")
+        for name, asked in roles.overrides.items()
+        if not (isinstance(asked, Number) and asked.distribution == asked.transform == "auto")
     }
+    return numbers - decided
 
 
 class FittedColumns(Protocol):
-    """What a codec says of data that must have its columns."""
+    """The part of a codec that reads data with its columns."""
 
     @property
     def schema(self) -> Schema:
@@ -106,149 +100,117 @@ class FittedColumns(Protocol):
 
     @property
     def strings(self) -> list[str]:
-        """Columns whose values are text, whatever they look like in a CSV file."""
+        """Columns that are text, even if a CSV file shows numbers or dates."""
         ...
 
     def misfits(self, examples: Examples) -> list[SchemaError]:
-        """What is wrong with examples, of which some columns may be missing."""
+        """The errors about examples, of which some columns may be missing."""
         ...
 
 
 def gather_fitted(fitted: FittedColumns, data: Any, steps: Any = None) -> Examples:
-    """Read data that must have the columns of a codec, see `gather_as`.
+    """Read data that must have the columns of a codec, in the layout of its schema; arguments as of `gather`.
 
     Raises:
         SchemaError: lists every column that is missing or of another kind, and every value that no column can have.
         DataError: as `gather`.
     """
-    return gather_as(fitted.schema, data, steps, fitted.strings, fitted.misfits)
-
-
-Check = Callable[[Examples], list[SchemaError]]
-"""What else is wrong with examples, of which some columns may be missing."""
-
-
-def gather_as(
-    schema: Schema, data: Any, steps: Any = None, strings: Sequence[str] = (), check: Check = lambda examples: []
-) -> Examples:
-    """Read data that must have the columns of a fitted schema.
-
-    Args:
-        schema: the schema.
-        data: as in `gather`, in the layout of the schema.
-        steps: the table of steps, when the inputs have their own.
-        strings: columns of a CSV file that are text, whatever they look like.
-        check: what to ask, too, where something is wrong.
-
-    Raises:
-        SchemaError: lists every column that is missing or of another kind, and what `check` finds.
-        DataError: as `gather`.
-    """
+    schema = fitted.schema
     if isinstance(data, Windows):
         _same_columns(schema, data)
-        return _as_schema(schema, data.raw, data, [], check)
+        return _as_schema(fitted, data.raw, data, [])
     if schema.layout == "long" and schema.id is None:
-        raise SchemaError(
-            "data", "windows, because the model was fitted to windows", type(data).__name__, "See windows()."
-        )
-    # A CSV file's columns are unknown until it is read, and reading it needs to know which are text.
-    table = read_table(data, strings=[*strings, *((schema.sequence,) if schema.layout == "rows" else ())])
-    steps = None if steps is None else read_table(steps, "the steps" if not isinstance(steps, str) else None)
-    roles = roles_of(schema, table.columns)
-    kept, lost = _there(roles, schema, table, steps)
-    wrong = [of.unknown(names) for of, names in lost if names]
-    raw = _collect(table, steps, kept, schema.id, schema.order, strings)
+        expected = "windows, because the model was fitted to windows"
+        raise SchemaError("data", expected, type(data).__name__, "See windows().")
+    # Unspool must know which columns of a CSV file are text before it reads their names.
+    table = read_table(data, strings=[*fitted.strings, *((schema.sequence,) if schema.layout == "rows" else ())])
+    steps = None if steps is None else _read_steps(steps)
+    available, lacking = _available(roles_of(schema, table.columns), schema, table, steps)
+    wrong = [of.unknown(names) for of, names in lacking if names]
+    raw = _collect(table, steps, available, schema.id, schema.order)
     if schema.first:
         raw = raw.cut_first([name for name in schema.first if name in raw.steps] if wrong else schema.first)
-    told = {name for _, names in lost for name in names}
-    inner = [name for item in schema.steps for name in item.columns if name not in raw.steps and name not in told]
+    reported = {name for _, names in lacking for name in names}
+    inner = [name for item in schema.steps for name in item.columns if name not in reported.union(raw.steps)]
     if inner:
         wrong.append(SchemaError(raw.source, f"steps with {', '.join(inner)}", f"steps with {', '.join(raw.steps)}"))
-    return _as_schema(schema, raw.check(), None, wrong, check)
+    return _as_schema(fitted, raw.check(), None, wrong)
 
 
-def _there(
+def _available(
     roles: Roles, schema: Schema, table: Table, steps: Table | None
 ) -> tuple[Roles, list[tuple[Table, list[str]]]]:
-    """What of a roles the tables can give, and what they lack; all of it where without that nothing can be read."""
+    """The roles whose columns the tables have, and the names that each lacks; all roles if the rest can't be read."""
     home = table if steps is None else steps
-    has = lambda item, of: set(columns_of(item)) <= set(of.columns)  # noqa: E731
-    inputs = tuple(item for item in roles.inputs if has(item, table))
-    sequence = tuple(item for item in roles.sequence or () if has(item, home))
-    lost = [(table, [name for item in roles.inputs for name in columns_of(item) if name not in table.columns])]
-    lost += [(home, [name for item in roles.sequence or () for name in columns_of(item) if name not in home.columns])]
-    if home is table:
-        lost = [(table, [name for _, names in lost for name in names])]
-    needed = {schema.id, schema.order} - {None}
-    if not sequence or not len(home) or not needed <= set(home.columns):
+    kept, lacking = [], []
+    for items, of in ((roles.inputs, table), (roles.sequence or (), home)):
+        kept.append(tuple(item for item in items if set(columns_of(item)) <= set(of.columns)))
+        lacking.append((of, [name for item in items for name in columns_of(item) if name not in of.columns]))
+    if not kept[1] or not len(home) or not {schema.id, schema.order} - {None} <= set(home.columns):
         return roles, []
-    return replace(roles, inputs=inputs, sequence=sequence), lost
+    if home is table:
+        lacking = [(table, lacking[0][1] + lacking[1][1])]
+    return replace(roles, inputs=kept[0], sequence=kept[1]), lacking
 
 
-def _collect(
-    data: Any,
-    steps: Any,
-    roles: Roles,
-    id: str | None,  # noqa: A002
-    order: str | None,
-    strings: Sequence[str],
-) -> RawExamples:
-    if steps is not None and id is None:
+def _read_steps(steps: Any) -> Table:
+    return read_table(steps, None if isinstance(steps, str) else "the steps")
+
+
+def _collect(data: Any, steps: Any, roles: Roles, key: str | None, order: str | None) -> RawExamples:
+    """Read the tables of any layout."""
+    if key is not None:
+        table = read_table(data)
+        return (
+            from_long(table, roles, key, order)
+            if steps is None
+            else from_two(table, _read_steps(steps), roles, key, order)
+        )
+    if steps is not None:
         raise SchemaError("id", "the column that both tables share", "None", 'Pass id="column".')
-    if id is None and order is not None:
-        raise SchemaError("id", "the column that tells sequences apart, because there is an order", "None")
-    cells = [name_of(asked) for asked in roles.sequence or ()] if id is None else []
-    table = read_table(data, strings=[*strings, *cells])
-    if id is None:
-        return from_rows(table, roles)
-    if steps is None:
-        return from_long(table, roles, id, order)
-    return from_two(table, read_table(steps, "the steps" if not isinstance(steps, str) else None), roles, id, order)
+    if order is not None:
+        raise SchemaError("id", "the column that identifies sequences, because an order is given", "None")
+    return from_rows(read_table(data, strings=[name_of(asked) for asked in roles.sequence or ()]), roles)
 
 
 def _infer(
-    raw: RawExamples,
-    roles: Roles,
-    *,
-    id: str | None = None,  # noqa: A002
-    order: str | None = None,
-    windows: Windows | None = None,
+    raw: RawExamples, roles: Roles, key: str | None = None, order: str | None = None, windows: Windows | None = None
 ) -> tuple[Schema, Examples]:
+    """The schema of raw examples, and the examples with its fields."""
     before: tuple[str, ...] = windows.before if windows else ()
     asked: dict[str, str | Field] = {name_of(item): item for item in roles.inputs}
-    if roles.first is not None:
-        chosen = roles.first or tuple(raw.steps)
-        before = tuple(name_of(item) for item in chosen)
+    first = roles.first if roles.first is None else roles.first or tuple(raw.steps)
+    if first is not None:
+        before = tuple(map(name_of, first))
         raw = raw.cut_first(before)
     raw.check()
-    inner = [name for item in roles.inner.values() for name in item.columns]
-    unknown = sorted(set(inner) - set(raw.steps))
+    unknown = sorted({name for item in roles.inner.values() for name in item.columns} - set(raw.steps))
     if unknown:
         raise SchemaError("sequence", f"fields of its records: {', '.join(raw.steps)}", ", ".join(unknown))
-    bases = {name: raw.inputs[name] for name in before}
-    known = {name: as_number(base) for name, base in bases.items() if isinstance(base, np.ndarray) and _counts(base)}
-    locations = {name: Location(raw.source, name, raw.offsets, raw.ids) for name in [*raw.steps, *roles.overrides]}
+    known = {}
+    for name in before:
+        base = raw.inputs[name]
+        if isinstance(base, np.ndarray) and base.dtype.kind in "ifM":  # numbers and times
+            known[name] = as_number(base)
+    locations = {name: raw.location_of(name) for name in [*raw.steps, *roles.overrides]}
     columns, overrides = group_columns(raw.steps, roles.overrides, locations)
-    locations |= {name: Location(raw.source, name, raw.offsets, raw.ids) for name in overrides}
+    locations |= {name: raw.location_of(name) for name in overrides}
     fields, steps = infer_steps(columns, raw.offsets, overrides, known, locations)
-    nearest = _since(fields, steps, raw, known)
-    fields = tuple(
-        msgspec.structs.replace(item, since=nearest[item.name]) if item.name in nearest else item for item in fields
-    )
-    if roles.first is not None:
+    fields = _with_since(fields, steps, raw, known)
+    if first is not None:
         kinds = {name: item for item in fields for name in item.columns}
-        asked |= {name_of(item): _like(kinds[name_of(item)], item) for item in chosen}
+        asked |= {name_of(item): _like(kinds[name_of(item)], item) for item in first}
     input_fields: list[AnyField] = []
-    inputs: dict[str, np.ndarray] = {}
+    inputs: _Arrays = {}
     for name, item in asked.items():
         given, inputs[name] = infer_input(raw.inputs[name], item, Location(raw.source, name, None, raw.ids))
         input_fields.append(given)
-    schema = Schema(tuple(input_fields), fields, raw.form, raw.layout, id, order, before, raw.sequence)
+    schema = Schema(tuple(input_fields), fields, raw.form, raw.layout, key, order, before, raw.sequence)
     return schema, _examples(schema, raw, inputs, steps, windows)
 
 
 def _like(step: Field, asked: str | Field) -> str | Field:
-    """The kind of an input that is a step's first value: that of the step, unless overridden."""
+    """The field of an input that is the first value of a step field: of the same kind, unless the user gave one."""
     if not isinstance(asked, str):
         return asked
     if isinstance(step, Number):
@@ -256,93 +218,87 @@ def _like(step: Field, asked: str | Field) -> str | Field:
     return Category(asked) if isinstance(step, (Category, Joint, Text)) else asked
 
 
-def _counts(column: np.ndarray) -> bool:
-    """Whether a column is of numbers or moments."""
-    return column.dtype.kind in "ifM"
-
-
-def _as_schema(
-    schema: Schema, raw: RawExamples, windows: Windows | None, wrong: list[SchemaError], check: Check
-) -> Examples:
-    inputs: dict[str, np.ndarray] = {}
-    steps: dict[str, np.ndarray] = {}
-    missing = {name for item in schema.steps for name in item.columns if name not in raw.steps}
-    locations = {name: Location(raw.source, name, raw.offsets, raw.ids) for name in raw.steps}
-    jobs: list[tuple[dict[str, np.ndarray], AnyField, Callable[[], np.ndarray]]] = [
-        (inputs, item, partial(coerce, raw.inputs[item.name], item, Location(raw.source, item.name, None, raw.ids)))
-        for item in schema.inputs
-        if item.name in raw.inputs
-    ]
-    for item in schema.steps:
-        if isinstance(item, (Flags, Joint)) and not set(item.columns) & missing:
-            jobs.append((steps, item, partial(join_columns, raw.steps, item, locations)))
-        elif not set(item.columns) & missing:
-            jobs.append((steps, item, partial(coerce, raw.steps[item.name], item, locations[item.name])))
-    for into, item, job in jobs:
-        try:
-            into[item.name] = job()
-        except SchemaError as error:
-            wrong.append(error)
+def _as_schema(fitted: FittedColumns, raw: RawExamples, windows: Windows | None, wrong: list[SchemaError]) -> Examples:
+    """Examples with the fields of a fitted schema; `wrong` are the errors so far."""
+    inputs: _Arrays = {}
+    steps: _Arrays = {}
+    for item in fitted.schema.inputs:
+        if item.name in raw.inputs:
+            with _appended_to(wrong):
+                location = Location(raw.source, item.name, None, raw.ids)
+                inputs[item.name] = coerce(raw.inputs[item.name], item, location)
+    locations = {name: raw.location_of(name) for name in raw.steps}
+    for item in fitted.schema.steps:
+        if set(item.columns) <= set(raw.steps):
+            with _appended_to(wrong):
+                steps[item.name] = (
+                    join_columns(raw.steps, item, locations)
+                    if isinstance(item, Group)
+                    else coerce(raw.steps[item.name], item, locations[item.name])
+                )
+    examples = _examples(fitted.schema, raw, inputs, steps, windows)
     if wrong:
-        raise together(wrong + check(_examples(schema, raw, inputs, steps, windows)), raw.source)
-    return _examples(schema, raw, inputs, steps, windows)
+        raise together(wrong + fitted.misfits(examples), raw.source)
+    return examples
 
 
-def _examples(
-    schema: Schema,
-    raw: RawExamples,
-    inputs: dict[str, np.ndarray],
-    steps: dict[str, np.ndarray],
-    windows: Windows | None,
-) -> Examples:
+@contextmanager
+def _appended_to(errors: list[SchemaError]) -> Iterator[None]:
+    """Append a `SchemaError` of the body to the errors."""
+    try:
+        yield
+    except SchemaError as error:
+        errors.append(error)
+
+
+def _examples(schema: Schema, raw: RawExamples, inputs: _Arrays, steps: _Arrays, windows: Windows | None) -> Examples:
     first = {name: as_number(inputs[source]) for name, source in base_inputs(schema).items() if source in inputs}
     starts, gap = (windows.starts, windows.length) if windows else (None, 0)
     return Examples(inputs, steps, raw.offsets, first, starts, gap, raw.source, raw.ids)
 
 
-def _since(
-    steps: tuple[AnyField, ...], values: Mapping[str, np.ndarray], raw: RawExamples, first: Any
-) -> dict[str, str]:
-    """By name of a date in the steps, the input date that is nearest to its start, of those that it never precedes."""
+def _with_since(
+    fields: tuple[AnyField, ...], values: _Arrays, raw: RawExamples, first: _Arrays
+) -> tuple[AnyField, ...]:
+    """The fields of a step, of which dates name the nearest input date that their first value never precedes."""
     dates = {
-        name: as_number(moments)
+        name: as_number(times)
         for name, column in raw.inputs.items()
-        if isinstance(column, np.ndarray) and (moments := timestamps_or_none(column)) is not None
+        if isinstance(column, np.ndarray) and (times := timestamps_or_none(column)) is not None
     }
-    nearest = {}
-    for item in steps:
+    completed = list(fields)
+    starts = np.flatnonzero(np.diff(raw.offsets) > 0)
+    for k, item in enumerate(fields):
         if not isinstance(item, When) or item.since or item.name in first:
             continue
-        starts = np.flatnonzero(np.diff(raw.offsets) > 0)
         start = as_number(values[item.name])[raw.offsets[:-1][starts]]
-        ahead = {name: start - date[starts] for name, date in dates.items()}
-        legal = {name: float(np.mean(gap)) for name, gap in ahead.items() if len(gap) and (gap >= 0).all()}
-        if legal:
-            nearest[item.name] = min(legal, key=legal.__getitem__)
-    return nearest
+        delays = {name: start - date[starts] for name, date in dates.items()}
+        means = {name: float(np.mean(delay)) for name, delay in delays.items() if len(delay) and (delay >= 0).all()}
+        if means:
+            completed[k] = msgspec.structs.replace(item, since=min(means, key=means.__getitem__))
+    return tuple(completed)
 
 
 def _check_windows(data: Windows, inputs: Any, sequence: Any) -> None:
-    """Windows bring their own columns; what the model was given beside must not contradict them."""
-    names: Callable[[Any], list[str]] = lambda asked: [name_of(item) for item in asked or ()]  # noqa: E731
-    if inputs is not None or sequence is not None:
-        roles = parse_roles(inputs if inputs is not None else data.roles.inputs, sequence)
-        same = names(roles.inputs) == names(data.roles.inputs)
-        same &= roles.sequence is None or names(roles.sequence) == names(data.roles.sequence)
-        if not same:
-            found = f"{names(roles.inputs)} and {names(roles.sequence)}"
-            expected = f"the columns of the windows, {names(data.roles.inputs)} and {names(data.roles.sequence)}"
-            raise SchemaError("inputs and sequence", expected, found, "Leave them out: windows bring their own.")
+    """Refuse inputs and a sequence that contradict those of windows."""
+    if inputs is None and sequence is None:
+        return
+    roles = parse_roles(inputs if inputs is not None else data.roles.inputs, sequence)
+    given, own = ((list(map(name_of, of.inputs)), list(map(name_of, of.sequence or ()))) for of in (roles, data.roles))
+    if given[0] != own[0] or (roles.sequence is not None and given[1] != own[1]):
+        expected, found = f"the columns of the windows, {own[0]} and {own[1]}", f"{given[0]} and {given[1]}"
+        raise SchemaError("inputs and sequence", expected, found, "Leave them out: windows bring their own.")
 
 
 def _same_columns(schema: Schema, data: Windows) -> None:
-    sides = (("input", schema.inputs, data.raw.inputs), ("step", schema.steps, data.raw.steps))
-    lost = {
-        role: [name for item in fields for name in item.columns if name not in columns]
-        for role, fields, columns in sides
-    }
-    if any(lost.values()):
-        expected = " and ".join(f"the {role} columns {', '.join(names)}" for role, names in lost.items() if names)
+    """Refuse windows without the columns of a schema."""
+    lacking = []
+    for role, fields, columns in (("input", schema.inputs, data.raw.inputs), ("step", schema.steps, data.raw.steps)):
+        names = [name for item in fields for name in item.columns if name not in columns]
+        if names:
+            lacking.append(f"the {role} columns {', '.join(names)}")
+    if lacking:
+        expected = " and ".join(lacking)
         found = f"only {', '.join([*data.raw.inputs, *data.raw.steps])}"
         raise SchemaError("windows", expected, found, "Cut them as those of the fit: windows(..., inputs=, sequence=).")
     if set(schema.first) != set(data.before):

@@ -4,81 +4,64 @@ from typing import Any
 
 import numpy as np
 
-from unspool.errors import DataError, Location, SchemaError
+from unspool.errors import DataError, SchemaError
 from unspool.schema.coercion import timestamps
 from unspool.schema.fields import When
-from unspool.tables.columns import is_whole, kind_of, missing_mask, offsets_from_lengths
+from unspool.schema.inference import require_present
+from unspool.tables.columns import is_whole, kind_of, offsets_from_lengths
 from unspool.tables.table import Table
 
 
 def ids_of(table: Table, key: str) -> np.ndarray:
-    """The column of ids.
-
-    Raises:
-        SchemaError: lists or records.
-        DataError: a missing id.
-    """
-    column, location = table.columns[key], Location(table.location, key)
+    """The column of ids, which must not be lists, records or missing."""
+    column, location = table.columns[key], table.location_of(key)
     if not isinstance(column, np.ndarray):
         raise SchemaError(location.whole, "text, numbers or dates that name sequences", kind_of(column))
-    missing = missing_mask(column)
-    if missing.any():
-        raise DataError(location.at(int(np.argmax(missing))), "an id", "a missing one", "Drop the row, or fill it in.")
+    require_present(column, location, "an id", "Drop the row, or fill it in.")
     return column
 
 
 def group(table: Table, key: str, order: str | None) -> tuple[list[Any], np.ndarray, np.ndarray]:
     """Ids in order of their first row, the rows in order of their sequences, and (N + 1,) offsets.
 
-    Raises:
-        DataError: an id or an order value is missing; an order value is there twice in one id; without an
-            order, rows of one id are apart from each other.
+    An id must not have an order value twice; without an order, its rows must be next to each other.
     """
-    column = ids_of(table, key)
-    values, codes = _codes(column)
+    ids, codes = _codes(ids_of(table, key))
+    offsets = offsets_from_lengths(np.bincount(codes, minlength=len(ids)))
     if order is None:
-        changes = np.flatnonzero(codes[1:] != codes[:-1]) + 1
-        if len(changes) + 1 > len(values):
-            seen = codes[np.concatenate(([0], changes))]
-            again = next(i for i in range(len(seen)) if seen[i] in seen[:i])
-            row = int(changes[again - 1])
+        starts = np.flatnonzero(np.diff(codes, prepend=-1))
+        if len(starts) > len(ids):
+            _, first = np.unique(codes[starts], return_index=True)
+            row = int(np.delete(starts, first)[0])
             hint = "Sort the rows by id; or pass order=, and they will be sorted."
-            location = Location(table.location, key).at(row)
-            raise DataError(location, "the rows of an id next to each other", f"{values[codes[row]]!r} again", hint)
-        rows = np.arange(len(codes))
-    else:
-        keys = order_keys(table, order)
-        rows = np.lexsort((keys, codes))
-        same = (codes[rows][1:] == codes[rows][:-1]) & (keys[rows][1:] == keys[rows][:-1])
-        if same.any():
-            at = int(np.argmax(same))
-            one, two = sorted((int(rows[at]), int(rows[at + 1])))
-            found = f"{keys[one]} in rows {one + 1} and {two + 1} of id {values[codes[one]]!r}"
-            hint = "Drop one of them, or name a finer order."
-            raise DataError(Location(table.location, order).whole, "an order value once within an id", found, hint)
-    return values, rows, offsets_from_lengths(np.bincount(codes, minlength=len(values)))
+            location, found = table.location_of(key).at(row), f"{ids[codes[row]]!r} again"
+            raise DataError(location, "the rows of an id next to each other", found, hint)
+        return ids, np.arange(len(codes)), offsets
+    keys = order_keys(table, order)
+    rows = np.lexsort((keys, codes))
+    same = (codes[rows][1:] == codes[rows][:-1]) & (keys[rows][1:] == keys[rows][:-1])
+    if same.any():
+        at = int(np.argmax(same))
+        one, two = sorted((int(rows[at]), int(rows[at + 1])))
+        found = f"{keys[one]} in rows {one + 1} and {two + 1} of id {ids[codes[one]]!r}"
+        hint = "Drop one of them, or name a finer order."
+        raise DataError(table.location_of(order).whole, "an order value once within an id", found, hint)
+    return ids, rows, offsets
 
 
 def order_keys(table: Table, order: str) -> np.ndarray:
-    """The order column as numbers or dates.
-
-    Raises:
-        SchemaError: it holds something else.
-        DataError: a missing value.
-    """
-    column, location = table.columns[order], Location(table.location, order)
+    """The order column, which must be numbers or dates without missing ones."""
+    column, location = table.columns[order], table.location_of(order)
     if kind_of(column) == "text":
         column = timestamps(column, When(order), location)
     if not isinstance(column, np.ndarray) or column.dtype.kind not in "ifM":
         raise SchemaError(location.whole, "numbers or dates, to order steps by", kind_of(column))
-    missing = missing_mask(column)
-    if missing.any():
-        raise DataError(location.at(int(np.argmax(missing))), "a number or a date", "a missing one", "Drop the row.")
+    require_present(column, location, "a number or a date", "Drop the row.")
     return column
 
 
 def _codes(column: np.ndarray) -> tuple[list[Any], np.ndarray]:
-    """Distinct values in order of appearance, and (S,) which of them each value is."""
+    """Distinct values in order of appearance, and (S,) the positions of all values among them."""
     import pyarrow as pa
 
     whole = column.astype(np.int64) if is_whole(column) else column

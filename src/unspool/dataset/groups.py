@@ -1,4 +1,4 @@
-"""Columns of a step that are one field: a block of labels, or several categories that are one symbol."""
+"""Columns of a step that are one field: labels, or categories whose combination is one symbol."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,20 +7,13 @@ import numpy as np
 
 from unspool.errors import DataError, Location, OptionError, SchemaError
 from unspool.schema.coercion import coerce
-from unspool.schema.fields import Category, Field, Flag, Flags, Joint
+from unspool.schema.fields import Category, Field, Flag, Group, Joint
 from unspool.schema.inference import infer_step_kind, refuse_absent, refuse_constant
 from unspool.tables.columns import Column, missing_mask
 
 
 def parse_combinations(combinations: Any) -> tuple[Joint, ...]:
-    """The fields that the user asked for as combinations of categories.
-
-    Args:
-        combinations: several tuples of names of categories of the step, or `None`.
-
-    Raises:
-        OptionError: another form, or one column in two combinations.
-    """
+    """The fields of `OneToMany(combinations=...)`: tuples of names of categories, each in one of them, or `None`."""
     expected = "a list of tuples of two or more columns"
     if combinations is None:
         return ()
@@ -40,19 +33,12 @@ def parse_combinations(combinations: Any) -> tuple[Joint, ...]:
 def group_columns(
     columns: Mapping[str, Column], asked: Mapping[str, Field], locations: Mapping[str, Location]
 ) -> tuple[dict[str, Column], dict[str, Field]]:
-    """The columns of a step with those of each group as one, where the first of them was, and what is asked of them.
+    """The columns of a step with those of each group joined, in place of its first, and the fields that the user gave.
 
-    Args:
-        columns: (S,) raw values by name.
-        asked: fields that override what would be inferred, among them the groups.
-        locations: of every column.
-
-    Raises:
-        SchemaError: a member that isn't there, or that holds something else.
-        OptionError: a combination of what are no categories.
-        DataError: a step at which only some labels are missing.
+    The columns are (S,) raw values; `asked` are the fields that the user gave, groups among them. The members of a
+    combination must be categories; for other errors see `join_columns`.
     """
-    groups = {name: field for name, field in asked.items() if isinstance(field, (Flags, Joint))}
+    groups = {name: field for name, field in asked.items() if isinstance(field, Group)}
     fields: dict[str, Field] = {}
     joined: dict[str, Column] = {}
     for name, group in groups.items():
@@ -69,12 +55,10 @@ def group_columns(
     return ordered | joined, rest | {group.name: group for group in fields.values()}
 
 
-def join_columns(columns: Mapping[str, Column], group: Flags | Joint, locations: Mapping[str, Location]) -> np.ndarray:
+def join_columns(columns: Mapping[str, Column], group: Group, locations: Mapping[str, Location]) -> np.ndarray:
     """The columns of a group as one, (S, M): of labels 1, -1 or NaN as float64; of categories objects.
 
-    Raises:
-        SchemaError: a member that isn't there, or that holds something else.
-        DataError: a step at which only some labels are missing.
+    A step must not lack members, and either all of its labels or none are missing.
     """
     absent = [name for name in group.members if name not in columns]
     if absent:
@@ -99,22 +83,20 @@ def _labels(flags: np.ndarray) -> np.ndarray:
 
 
 def _free_name(name: str, columns: Mapping[str, Column]) -> str:
-    """The name of a group, with a mark where a column has it."""
+    """The name of a group, with a mark if a column has the same name."""
     return name if name not in columns else _free_name(f"{name}'", columns)
 
 
 def _check_categories(
     group: Joint, columns: Mapping[str, Column], asked: Mapping[str, Field], locations: Mapping[str, Location]
 ) -> None:
-    """Refuse a combination of what training doesn't have as categories."""
+    """Refuse a combination of columns that are no categories."""
     for name in group.members:
-        kind = "none"
+        field: Field | None = None
         if name in columns:
             refuse_absent(columns[name], locations[name])
-            field = asked[name] if name in asked else infer_step_kind(columns[name], name, locations[name])
-            if isinstance(field, Category):
-                refuse_constant(coerce(columns[name], field, locations[name]), locations[name])
-                continue
-            kind = field.kind
-        hint = "Combinations are of categories; leave it out, or make it one: Category(...)."
-        raise OptionError("combinations", f"categories of the step, as {name!r}", kind, hint)
+            field = asked.get(name) or infer_step_kind(columns[name], name, locations[name])
+        if not isinstance(field, Category):
+            found, hint = field.kind if field else "none", "Leave it out, or pass Category(...)."
+            raise OptionError("combinations", f"categories of the step, as {name!r}", found, hint)
+        refuse_constant(coerce(columns[name], field, locations[name]), locations[name])

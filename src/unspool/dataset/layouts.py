@@ -1,4 +1,4 @@
-"""The layouts: one row an example, one row a step, two tables; all become inputs and steps laid end to end."""
+"""The layouts of data: one row an example, one row a step, or two tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from unspool.dataset.roles import Roles, columns_of, name_of
 from unspool.errors import DataError, Location, SchemaError, listing
 from unspool.schema.coercion import code_points, from_json
 from unspool.schema.fields import Field, Flags, Form, Layout, Text
-from unspool.schema.inference import refuse_absent
+from unspool.schema.inference import refuse_absent, require_present
 from unspool.tables.columns import (
     Column,
     Ragged,
@@ -28,17 +28,17 @@ from unspool.tables.table import Table
 
 @dataclass(frozen=True, eq=False)
 class RawExamples:
-    """Examples before their columns have kinds.
+    """Examples whose columns have no fields yet.
 
     Args:
         inputs: (N,) columns.
-        steps: (S,) columns, all sequences laid end to end.
+        steps: (S,) columns.
         offsets: (N + 1,).
-        form: how a sequence is shown.
-        layout: where the sequences came from.
-        source: what error messages call the data.
-        ids: what tells the sequences apart, when rows don't.
-        sequence: the sequence's name.
+        form: the form of a sequence.
+        layout: the layout of the data.
+        source: the name of the data in error messages.
+        ids: (N,) of the sequences, where rows don't identify them.
+        sequence: the name of the sequence.
     """
 
     inputs: dict[str, Column]
@@ -51,25 +51,22 @@ class RawExamples:
     sequence: str = "sequence"
 
     def check(self) -> "RawExamples":
-        """Refuse examples without any step."""
+        """Refuse examples without steps."""
         if not self.offsets[-1]:
-            raise DataError(
-                self.source, "at least one sequence with a step", f"{len(self.offsets) - 1} empty sequences"
-            )
+            found = f"{len(self.offsets) - 1} empty sequences"
+            raise DataError(self.source, "at least one sequence with a step", found)
         return self
 
-    def cut_first(self, names: Sequence[str]) -> "RawExamples":
-        """Turn the first record of each sequence into inputs.
+    def location_of(self, name: str) -> Location:
+        """The location of a step column."""
+        return Location(self.source, name, self.offsets, self.ids)
 
-        Raises:
-            DataError: an empty sequence.
-            SchemaError: a name that is no step field.
-        """
+    def cut_first(self, names: Sequence[str]) -> "RawExamples":
+        """Move the first record of each sequence, which must have one, to the inputs."""
         lengths = np.diff(self.offsets)
         unknown = [name for name in names if name not in self.steps]
         if unknown:
-            expected = f"fields of the step: {listing(self.steps)}"
-            raise SchemaError("First", expected, ", ".join(map(repr, unknown)))
+            raise SchemaError("First", f"fields of the step: {listing(self.steps)}", ", ".join(map(repr, unknown)))
         if not lengths.all():
             location = Location(self.source, self.sequence, None, self.ids).at(int(np.argmin(lengths)))
             raise DataError(location, "at least one record, which First takes", "an empty sequence", "Drop it.")
@@ -85,68 +82,57 @@ class RawExamples:
 
 
 def from_rows(table: Table, roles: Roles) -> RawExamples:
-    """One row an example: the sequence is in a cell, or in several cells as parallel lists.
-
-    Raises:
-        SchemaError: a column that isn't there, or holds no sequences.
-        DataError: a missing sequence, or parallel lists of different lengths.
-    """
+    """Examples of one row each: the sequence is in a cell, or in several cells as lists of one length."""
     if not roles.sequence:
         hint = 'Pass sequence="column"; or id="column" if each row is one step.'
         raise SchemaError(table.location, "the column that holds the sequences", f"only {listing(table.columns)}", hint)
-    asked_for = [part for asked in roles.sequence for part in (asked.members if isinstance(asked, Flags) else (asked,))]
-    given, held = list(map(name_of, roles.inputs)), list(map(name_of, asked_for))
-    table.need([*given, *held])
-    if set(given) & set(held):
+    parts = [part for asked in roles.sequence for part in (asked.members if isinstance(asked, Flags) else (asked,))]
+    given, names = list(map(name_of, roles.inputs)), list(map(name_of, parts))
+    table.need([*given, *names])
+    if set(given) & set(names):
         hint = "To give the first value as the input, pass First()."
         raise SchemaError(table.location, "a column that is either the input or the sequence", repr(given), hint)
     steps: dict[str, Column] = {}
     offsets = np.zeros(0, np.int64)
     form: Form = "records"
-    for asked in asked_for:
-        name = name_of(asked)
-        form, columns, bounds = unfold(
-            table.columns[name], asked, Location(table.location, name), csv=table.kind in ("csv", "tsv")
-        )
+    csv = table.kind in ("csv", "tsv")
+    for name, part in zip(names, parts, strict=True):
+        form, columns, bounds = unfold(table.columns[name], part, table.location_of(name), csv=csv)
         if steps:
-            _check_parallel(offsets, bounds, columns, Location(table.location, name))
+            _check_parallel(offsets, bounds, columns, table.location_of(name))
             form = "records"
         offsets = bounds
         steps |= columns
-    inputs = {name_of(asked): table.columns[name_of(asked)] for asked in roles.inputs}
-    whole = held[0] if len(held) == 1 else "sequence"
-    return RawExamples(inputs, steps, offsets, form, "rows", table.location, sequence=whole)
+    inputs = {name: table.columns[name] for name in given}
+    sequence = names[0] if len(names) == 1 else "sequence"
+    return RawExamples(inputs, steps, offsets, form, "rows", table.location, sequence=sequence)
 
 
 def _check_parallel(offsets: np.ndarray, other: np.ndarray, columns: dict[str, Column], location: Location) -> None:
     if set(columns) != {location.column}:
         raise SchemaError(location.whole, "a list of single values, next to other sequences", "records or vectors")
-    uneven = np.diff(offsets) != np.diff(other)
-    if uneven.any():
-        row = int(np.argmax(uneven))
-        raise DataError(
-            location.at(row), f"{np.diff(offsets)[row]} steps, as in the other lists", str(np.diff(other)[row])
-        )
+    known, lengths = np.diff(offsets), np.diff(other)
+    if not np.array_equal(known, lengths):
+        row = int(np.argmax(known != lengths))
+        raise DataError(location.at(row), f"{known[row]} steps, as in the other lists", str(lengths[row]))
 
 
 def unfold(
     column: Column, asked: str | Field, location: Location, *, csv: bool
 ) -> tuple[Form, dict[str, Column], np.ndarray]:
-    """A column of sequences as step columns laid end to end: (form, columns, offsets).
+    """The form of a column of sequences, its (S,) step columns, and (N + 1,) offsets.
 
     Args:
         column: (N,) texts, lists, lists of lists or lists of records.
-        asked: its name, or the field that overrides what would be inferred.
-        location: where it is.
-        csv: an empty cell, which CSV can't tell from a missing one, is an empty text.
+        asked: its name, or the field that overrides the inferred one.
+        location: the location of the column.
+        csv: whether a missing text is an empty one, which CSV does not distinguish.
     """
     refuse_absent(column, location)
     if not isinstance(asked, Text):
         column = from_json(column, location)
-    missing = missing_mask(column)
-    if missing.any() and not (csv and kind_of(column) == "text"):
-        hint = "Drop the row, or write an empty list or text."
-        raise DataError(location.at(int(np.argmax(missing))), "a sequence", "a missing one", hint)
+    if not (csv and kind_of(column) == "text"):
+        require_present(column, location, "a sequence", "Drop the row, or write an empty list or text.")
     if isinstance(column, Record) or (isinstance(column, np.ndarray) and kind_of(column) != "text"):
         hint = 'If each row is one step, pass id="column".'
         found = kind_of(column) + (f" {column[0]!r}" if isinstance(column, np.ndarray) else "")
@@ -160,40 +146,32 @@ def unfold(
     if isinstance(values, Record):
         return "records", dict(values.fields), column.offsets
     if isinstance(values, Ragged):
-        return "vectors", _vectors(column, values, location), column.offsets
+        return "vectors", _vectors(values, Location(location.source, location.column, column.offsets)), column.offsets
     return "list", {location.column: values}, column.offsets
 
 
-def _vectors(column: Ragged, values: Ragged, location: Location) -> dict[str, Column]:
+def _vectors(values: Ragged, location: Location) -> dict[str, Column]:
+    """The axes of steps that are lists of single values, equally long."""
+    if not isinstance(values.values, np.ndarray):
+        expected = "lists of steps, each one value, a list of values or a record"
+        raise DataError(location.whole, expected, "lists in lists in lists", "Flatten each step.")
     width = int(values.lengths[0]) if len(values) else 0
     uneven = values.lengths != width
-    if not isinstance(values.values, np.ndarray):
-        found = "lists in lists in lists"
-        raise DataError(
-            location.whole, "lists of steps, each one value, a list of values or a record", found, "Flatten each step."
-        )
     if uneven.any() or not width:
         step = int(np.argmax(uneven))
-        at = Location(location.source, location.column, column.offsets).at(step)
         expected = f"{width or 'some'} single values, as in the first step"
-        raise DataError(at, expected, str(values.lengths[step]), "Give every step the same.")
+        raise DataError(location.at(step), expected, str(values.lengths[step]), "Give every step the same.")
     return {f"{location.column}[{axis}]": values.values[axis::width] for axis in range(width)}
 
 
 def from_long(table: Table, roles: Roles, key: str, order: str | None) -> RawExamples:
-    """One row a step: rows that share an id are a sequence, and their inputs are all the same.
-
-    Raises:
-        SchemaError: a column that isn't there, or is of no use.
-        DataError: a missing id; an order value that is missing or given twice; rows of one id apart from each
-            other without an order; an input that differs within an id.
-    """
+    """Examples whose steps are the rows of one id, in which each input has one value; see `group`."""
     names, steps = _long_columns(table, roles, key, order)
     ids, rows, offsets = group(table, key, order)
     inputs: dict[str, Column] = {}
     for name in names:
         column = take(table.columns[name], rows)
-        _check_constant(column, offsets, ids, Location(table.location, name), key)
+        _check_constant(column, offsets, ids, table.location_of(name), key)
         inputs[name] = take(column, offsets[:-1])
     sequences = {name: take(table.columns[name], rows) for name in steps}
     form: Form = "records" if len(steps) > 1 else "list"
@@ -201,76 +179,62 @@ def from_long(table: Table, roles: Roles, key: str, order: str | None) -> RawExa
 
 
 def from_two(inputs: Table, steps: Table, roles: Roles, key: str, order: str | None) -> RawExamples:
-    """Two tables: one row an id with the inputs, one row a step; an id without steps has an empty sequence.
-
-    Raises:
-        DataError: an id twice among the inputs, or one that only the steps have; and as `from_long`.
-    """
+    """Examples of a table of inputs, one row an id, and a table of steps; an id without steps has an empty sequence."""
     inputs.need([key, *map(name_of, roles.inputs)])
-    bare = Roles((), roles.first, roles.sequence, roles.inner)
-    _, names = _long_columns(steps, bare, key, order)
-    ids, rows, offsets = group(steps, key, order)
-    wanted = to_list(ids_of(inputs, key))
-    position = {value: row for row, value in enumerate(wanted)}
-    if len(position) < len(wanted):
-        row = next(row for row, value in enumerate(wanted) if position[value] != row)
-        found = f"{wanted[row]!r} also in row {position[wanted[row]] + 1}"
-        raise DataError(Location(inputs.location, key).at(row), "every id once", found, "Keep one row an id.")
-    unknown = [value for value in ids if value not in position]
+    _, names = _long_columns(steps, replace(roles, inputs=()), key, order)
+    step_ids, rows, offsets = group(steps, key, order)
+    ids = to_list(ids_of(inputs, key))
+    last_row = {value: row for row, value in enumerate(ids)}
+    if len(last_row) < len(ids):
+        row = next(row for row, value in enumerate(ids) if last_row[value] != row)
+        found = f"{ids[row]!r} also in row {last_row[ids[row]] + 1}"
+        raise DataError(inputs.location_of(key).at(row), "every id once", found, "Keep one row an id.")
+    unknown = [value for value in step_ids if value not in last_row]
     if unknown:
-        hint = "Add a row for it to the table of inputs, or drop its steps."
-        raise DataError(
-            Location(steps.location, key).whole,
-            "ids that the table of inputs has",
-            listing(map(repr, unknown), 5),
-            hint,
-        )
-    found_at = {value: index for index, value in enumerate(ids)}
-    lengths = np.diff(offsets)
-    order_of = np.array([found_at.get(value, -1) for value in wanted], dtype=np.int64)
-    new_lengths = np.where(order_of >= 0, lengths[order_of] if len(lengths) else 0, 0)
-    kept = order_of[order_of >= 0]
-    moved = rows[ragged_indices(offsets, kept)]
+        found, hint = listing(map(repr, unknown), 5), "Add a row for it to the table of inputs, or drop its steps."
+        raise DataError(steps.location_of(key).whole, "ids that the table of inputs has", found, hint)
+    offsets = np.append(offsets, offsets[-1])  # ids without steps have this empty sequence
+    index = {value: sequence for sequence, value in enumerate(step_ids)}
+    order_of = np.array([index.get(value, len(step_ids)) for value in ids], dtype=np.int64)
+    moved = rows[ragged_indices(offsets, order_of)]
     sequences = {name: take(steps.columns[name], moved) for name in names}
     columns = {name_of(asked): inputs.columns[name_of(asked)] for asked in roles.inputs}
     form: Form = "records" if len(names) > 1 else "list"
-    return RawExamples(columns, sequences, offsets_from_lengths(new_lengths), form, "long", steps.location, wanted)
+    offsets = offsets_from_lengths(np.diff(offsets)[order_of])
+    return RawExamples(columns, sequences, offsets, form, "long", steps.location, ids)
 
 
 def _long_columns(table: Table, roles: Roles, key: str, order: str | None) -> tuple[list[str], list[str]]:
+    """The names of the inputs and of the step fields."""
     names = [name_of(asked) for asked in roles.inputs]
     if roles.sequence is None:
-        taken = {*names, key, order}
-        steps = [name for name in table.columns if name not in taken]
+        steps = [name for name in table.columns if name not in {*names, key, order}]
     else:
         steps = [name for asked in roles.sequence for name in columns_of(asked)]
     table.need([key, order, *names, *steps])
-    for role, used in (("id", {key}), ("input", set(names))):
-        both = sorted(used & set(steps))
-        if both:
-            hint = (
-                f"To give the first value as the input, pass First({', '.join(map(repr, both))})."
-                if role == "input"
-                else ""
-            )
-            raise SchemaError(
-                table.location, f"a column that is either the {role} or a step field", listing(map(repr, both)), hint
-            )
+    if key in steps:
+        raise SchemaError(table.location, "a column that is either the id or a step field", repr(key))
+    both = sorted(set(names) & set(steps))
+    if both:
+        hint = f"To give the first value as the input, pass First({', '.join(map(repr, both))})."
+        expected = "a column that is either the input or a step field"
+        raise SchemaError(table.location, expected, listing(map(repr, both)), hint)
     return names, steps
 
 
 def _check_constant(column: Column, offsets: np.ndarray, ids: list[Any], location: Location, key: str) -> None:
-    owner = np.repeat(offsets[:-1], np.diff(offsets))
+    """Refuse an input, (S,), that differs within an id."""
+    first = np.repeat(offsets[:-1], np.diff(offsets))
     if isinstance(column, np.ndarray):
-        gone = missing_mask(column)
-        differs = (column != column[owner]) & ~(gone & gone[owner])
+        missing = missing_mask(column)
+        differs = (column != column[first]) & ~(missing & missing[first])
     else:
         values = to_list(column)
-        differs = np.array([values[i] != values[j] for i, j in enumerate(owner.tolist())], dtype=bool)
+        differs = np.array([values[i] != values[j] for i, j in enumerate(first.tolist())], dtype=bool)
     if differs.any():
         at = int(np.argmax(differs))
         sequence = int(np.searchsorted(offsets, at, side="right")) - 1
-        one, two = (to_list(take(column, np.array([i])))[0] for i in (int(owner[at]), at))
+        one, two = to_list(take(column, np.array([first[at], at])))
         where = f"{location.source}: {key} {ids[sequence]!r}, column {location.column!r}"
         hint = f"Make it constant; or make it a step field; or pass First({location.column!r})."
         raise DataError(where, "one value in all rows of an id, because it is an input", f"{one!r} and {two!r}", hint)

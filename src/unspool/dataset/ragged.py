@@ -1,4 +1,4 @@
-"""Sequences of different lengths, end to end, with whatever belongs to them."""
+"""Sequences of different lengths, concatenated, with their inputs."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from unspool.tables.columns import offsets_from_lengths, ragged_indices
 
 PER_EXAMPLE, PER_STEP = {"per": "example"}, {"per": "step"}
-"""Metadata of the fields of a `RaggedSet`: arrays with a row an example, and with a row a step."""
+"""Metadata of the fields of a `RaggedSet`: one row an example, and one row a step."""
 
 
 class RaggedSet:
-    """A set of N sequences with S steps in all; its subclasses are frozen dataclasses.
+    """A set of N sequences with S steps in all; the base of frozen dataclasses.
 
-    A field whose metadata is `PER_EXAMPLE` or `PER_STEP` holds arrays, tuples or dicts of arrays, or a list.
+    Fields with the metadata `PER_EXAMPLE` or `PER_STEP` hold arrays, tuples or dicts of arrays, or a list.
 
     Attributes:
         offsets: (N + 1,) int64; sequence i has steps `offsets[i]` to `offsets[i + 1]`.
@@ -37,11 +37,7 @@ class RaggedSet:
         return np.diff(self.offsets)
 
     def take(self, rows: NDArray[Any]) -> Self:
-        """The given examples, in the given order.
-
-        Args:
-            rows: positions, or (N,) bool.
-        """
+        """The examples at some positions, in that order, or those of a mask, (N,) bool."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
         positions = {"example": rows, "step": ragged_indices(self.offsets, rows)}
         taken: dict[str, Any] = {"offsets": offsets_from_lengths(self.lengths[rows])}

@@ -1,4 +1,4 @@
-"""The roles of columns, as the user gave them: which are inputs, which are the sequence, what was overridden."""
+"""The roles of columns: the inputs, the sequence, and the fields that the user gave for them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ class Roles:
     """The roles of columns.
 
     Args:
-        inputs: columns that are inputs.
-        first: the step fields whose first value is an input: `()` all of them, None no such request.
-        sequence: columns that are, or hold, the sequence; None: all that are left.
-        inner: overrides of the fields inside the records or vectors of a sequence column.
+        inputs: the inputs.
+        first: the step fields whose first value is an input: `()` all of them, None no `First`.
+        sequence: the columns of the sequence; None: all that are left.
+        inner: the fields inside the records or vectors of a sequence column, where the user gave them.
         combinations: categories of the step that are one symbol.
     """
 
@@ -36,12 +36,12 @@ class Roles:
 
 
 def name_of(asked: ColumnSpec) -> str:
-    """The column's name, of a name or a field."""
+    """The name of a column that is given by its name or by a field."""
     return asked if isinstance(asked, str) else asked.name
 
 
 def columns_of(asked: ColumnSpec) -> tuple[str, ...]:
-    """The columns of a table that a name or a field stands for."""
+    """The columns of a table that are given by a name or by a field."""
     return (asked,) if isinstance(asked, str) else asked.columns
 
 
@@ -53,47 +53,36 @@ def parse_roles(inputs: Any, sequence: Any) -> Roles:
         sequence: a column name, a field, several of them, or `{column: [fields inside its records]}`.
 
     Raises:
-        SchemaError: anything else, or no input at all.
+        SchemaError: arguments of another form, or no input.
 
     Examples:
         >>> parse_roles(["country"], "name").sequence
         ('name',)
     """
-    asked: list[ColumnSpec] = []
+    asked = _several(inputs)
     first: tuple[ColumnSpec, ...] | None = None
-    for item in _several(inputs):
+    for item in asked:
         if isinstance(item, First):
             first = _fields(item.names, "First")
-        else:
-            asked.append(item)
-    plain = _fields(asked, "inputs")
+    plain = _fields([item for item in asked if not isinstance(item, First)], "inputs")
     if not plain and first is None:
         hint = 'Name the columns that are known beforehand, such as inputs=["country"]; or pass First().'
         raise SchemaError("inputs", "at least one input", "none", hint)
     inner: dict[str, Field] = {}
     if isinstance(sequence, Mapping):
         for name, fields in sequence.items():
-            inner |= {
-                part.name: part for part in _fields(_several(fields), f"sequence, {name!r}") if isinstance(part, Field)
-            }
+            parts = _fields(_several(fields), f"sequence, {name!r}")
+            inner |= {part.name: part for part in parts if isinstance(part, Field)}
         sequence = list(sequence)
     steps = None if sequence is None else _fields(_several(sequence), "sequence")
     return Roles(plain, first, steps, inner)
 
 
 def roles_of(schema: Schema, columns: Iterable[str]) -> Roles:
-    """The roles that a fitted schema gives to new data.
-
-    Args:
-        schema: the schema.
-        columns: the names that the new data has: sequences may lie in one column, or in one per step field.
-    """
+    """The roles that a fitted schema gives to the columns of new data, in one for the sequence or one a step field."""
     inputs = tuple(asked for asked in schema.inputs if asked.name not in schema.first)
-    if schema.layout == "rows" and schema.sequence in columns:
-        steps: tuple[ColumnSpec, ...] = schema.steps if schema.form in ("text", "list") else (schema.sequence,)
-    else:
-        steps = schema.steps
-    return Roles(inputs, schema.first or None, steps)
+    whole = schema.layout == "rows" and schema.sequence in columns and schema.form not in ("text", "list")
+    return Roles(inputs, schema.first or None, (schema.sequence,) if whole else schema.steps)
 
 
 def _several(value: Any) -> list[Any]:

@@ -19,14 +19,14 @@ At = Literal["before", "first"]
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Examples cut from one series; give them to `fit` as the data. Made by `windows`.
+    """Examples that `windows` cuts from one series, for `fit`.
 
     Args:
         raw: the examples.
-        roles: which columns are what.
+        roles: the roles of the columns.
         starts: (N,) position in the series where each window starts.
-        length: steps of a window, and so the gap that a split by time needs.
-        at: which row the inputs are taken from.
+        length: steps of a window, and rows by which a split by time must separate windows.
+        at: the row of the inputs.
     """
 
     raw: RawExamples
@@ -40,34 +40,26 @@ class Windows:
 
     @property
     def before(self) -> tuple[str, ...]:
-        """Step fields whose value before step 0 is known, because they are inputs too."""
+        """Step fields that are inputs too, so that their value before step 0 is known."""
         return tuple(name for name in self.raw.inputs if name in self.raw.steps) if self.at == "before" else ()
 
 
 def windows(
-    series: Any,
-    *,
-    order: str,
-    length: int,
-    stride: int = 1,
-    inputs: Any,
-    sequence: Any,
-    at: At = "before",
+    series: Any, *, order: str, length: int, stride: int = 1, inputs: Any, sequence: Any, at: At = "before"
 ) -> Windows:
     """Cut one long series into windows, each an example: its inputs, and `length` steps.
 
-    A split into training and held-out windows is by time, with a gap of `length`, so that no step is in both.
+    Training and held-out windows are split by time, `length` rows apart, so that no step is in both.
 
     Args:
         series: a table of any kind, one row a step, sorted by `order`.
-        order: the column of numbers or dates that the rows are sorted by.
+        order: the column of numbers or dates that sorts the rows.
         length: steps of a window.
         stride: rows from the start of a window to the start of the next.
         inputs: columns, or fields, that are known when a window starts.
         sequence: columns, or fields, that are generated.
-        at: the row that inputs are taken from: `"before"`, the one before the window, so that nothing of what
-            is to be generated leaks into them; `"first"`, the window's own first row, for what is known
-            beforehand, such as the month.
+        at: the row of the inputs: `"before"`, the one before the window, so that nothing generated leaks into them;
+            `"first"`, the first row of the window, for columns that are known beforehand, such as the month.
 
     Raises:
         OptionError: a length or stride below 1, or an unknown `at`.
@@ -89,24 +81,19 @@ def windows(
     table = read_table(series)
     given, steps = ([name for asked in part for name in columns_of(asked)] for part in (roles.inputs, roles.sequence))
     table.need([order, *given, *steps])
-    _check_sorted(order_keys(table, order), Location(table.location, order))
+    _check_sorted(order_keys(table, order), table.location_of(order))
     lead = 1 if at == "before" else 0
     starts = np.arange(lead, len(table) - length + 1, stride, dtype=np.int64)
     if not len(starts):
-        raise DataError(
-            table.location, f"at least {length + lead} rows, for one window", str(len(table)), "Shorten length."
-        )
+        expected = f"at least {length + lead} rows, for one window"
+        raise DataError(table.location, expected, str(len(table)), "Shorten length.")
     rows = (starts[:, None] + np.arange(length)).reshape(-1)
+    input_columns = {name: take(table.columns[name], starts - lead) for name in given}
+    step_columns = {name: take(table.columns[name], rows) for name in steps}
+    offsets = np.arange(len(starts) + 1, dtype=np.int64) * length
     form: Form = "records" if len(steps) > 1 else "list"
-    raw = RawExamples(
-        {name: take(table.columns[name], starts - lead) for name in given},
-        {name: take(table.columns[name], rows) for name in steps},
-        np.arange(len(starts) + 1, dtype=np.int64) * length,
-        form,
-        "long",
-        table.location,
-        [f"window from row {start + 1}" for start in starts.tolist()],
-    )
+    ids = [f"window from row {start + 1}" for start in starts.tolist()]
+    raw = RawExamples(input_columns, step_columns, offsets, form, "long", table.location, ids)
     return Windows(raw, roles, starts, length, at)
 
 
@@ -124,7 +111,7 @@ def _check_sorted(keys: np.ndarray, location: Location) -> None:
     wrong = keys[1:] <= keys[:-1]
     if wrong.any():
         row = int(np.argmax(wrong)) + 1
-        repeated = keys[row] == keys[row - 1]
-        found = f"{keys[row]} " + ("again" if repeated else f"after {keys[row - 1]}")
-        hint = "Drop one of the two rows." if repeated else f"Sort the rows by {location.column!r} first."
+        found, hint = f"{keys[row]} after {keys[row - 1]}", f"Sort the rows by {location.column!r} first."
+        if keys[row] == keys[row - 1]:
+            found, hint = f"{keys[row]} again", "Drop one of the two rows."
         raise DataError(location.at(row), "order values that increase from row to row", found, hint)

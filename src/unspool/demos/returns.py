@@ -22,13 +22,10 @@ def load_returns(index: str = "sp500") -> dict[str, NDArray[np.float64]]:
     """One row a day: the return of the day, and the state of the market at its close.
 
     Volatilities are logarithms of the root mean square return of the last days, momenta are sums of returns in
-    units of it, the drawdown is the logarithm of the price over its highest so far.
-
-    Args:
-        index: a data set of prices in the package `arch`.
+    units of it, the drawdown is the logarithm of the price over its maximum so far. `index` is a data set of `arch`.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the loader of arch calls pandas in ways that are going away
+        warnings.simplefilter("ignore")  # the loader of arch makes deprecated calls of pandas
         price = importlib.import_module(f"arch.data.{index}").load()["Adj Close"].to_numpy()
     returns = np.diff(np.log(price))
     total, squares = (np.concatenate([[0.0], np.cumsum(x)]) for x in (returns, returns**2))

@@ -1,31 +1,24 @@
-"""The list of demonstrations, and how one of them is run."""
+"""The list of demonstrations, and the function that runs one of them."""
 
 import importlib
 import time
 from pathlib import Path
-from types import MappingProxyType
 
 from unspool.errors import MissingExtra, OptionError
 
-DEMOS = MappingProxyType(
-    {
-        "names": "the kind of a name (male, female, surname) to the name, character by character",
-        "colours": "an RGB vector to the name that people gave the colour",
-        "returns": "the state of the S&P 500 on a day to its next 20 daily log-returns",
-    }
-)
+DEMOS = {
+    "names": "the kind of a name (male, female, surname) to the name, character by character",
+    "colours": "an RGB vector to the name that respondents of a survey gave the colour",
+    "returns": "the state of the S&P 500 on a day to its next 20 daily log-returns",
+}
 """The demonstrations, with the input and the sequence of each."""
 
 
 def run_demo(name: str, folder: Path = Path()) -> None:
-    """Run a demonstration: it prints its results, and writes a model and a picture.
-
-    Args:
-        name: one of `DEMOS`.
-        folder: the folder for the model and the picture.
+    """Run one of `DEMOS`, which prints its results, and writes a model and a picture to a folder.
 
     Raises:
-        OptionError: there is no such demonstration.
+        OptionError: an unknown demonstration.
         MissingExtra: its data or matplotlib are not installed.
     """
     if name not in DEMOS:

@@ -1,4 +1,4 @@
-"""What the demonstrations share: a held-out part, held-out nats beside baselines, and the files that they write."""
+"""Functions of all demonstrations: split a table, print held-out nats beside those of baselines, save the results."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,29 +13,22 @@ Columns = Mapping[str, list[Any]]
 
 
 def split(columns: Columns, share: float) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
-    """Columns of training and of held-out rows, at random.
-
-    Args:
-        columns: the whole table.
-        share: of the rows, to hold out.
-    """
+    """The columns of training rows, and of a random share of held-out rows."""
     order = np.random.default_rng(0).permutation(len(next(iter(columns.values()))))
     border = round(len(order) * share)
-    train, test = (
-        {name: [values[row] for row in rows] for name, values in columns.items()}
-        for rows in (order[border:], order[:border])
-    )
+    train = {name: [values[row] for row in order[border:]] for name, values in columns.items()}
+    test = {name: [values[row] for row in order[:border]] for name, values in columns.items()}
     return train, test
 
 
 def print_nats(model: OneToMany, train: Any, test: Any, unit: str) -> None:
-    """Print the held-out nats of the model and of the baselines, and what the input is worth.
+    """Print the held-out nats of the model and of baselines fitted to `train`, and the nats that the input gains.
 
     Args:
-        model: fitted to `train`.
-        train: what the baselines learn from.
+        model: the model, fitted to `train`.
+        train: training sequences.
         test: held-out sequences.
-        unit: what a step is called.
+        unit: the name of a step.
     """
     report = model.evaluate(test, train=train, samples=1)
     table: Any = report.section("likelihood").parts[0]

@@ -1,1 +1,1 @@
-"""What the columns are: fields, the schema they form, and how both are inferred from data."""
+"""Fields, the schema that they form, and the inference of both from data."""

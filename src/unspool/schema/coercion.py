@@ -1,5 +1,6 @@
-"""A raw column as a field of a given kind: the one place that says what values a kind accepts."""
+"""The values that each kind of field accepts, and a raw column in the form of its field's kind."""
 
+import bisect
 import math
 from typing import Any
 
@@ -13,7 +14,7 @@ from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, mi
 
 
 def coerce(column: Column, field: Field, location: Location) -> np.ndarray:
-    """The values of a column in the form that its field's kind has everywhere below.
+    """The values of a column in the form of its field's kind.
 
     | kind | form | missing |
     |---|---|---|
@@ -22,16 +23,15 @@ def coerce(column: Column, field: Field, location: Location) -> np.ndarray:
     | Flag | bool, or object of bool | None |
     | When | datetime64[us] | NaT |
     | Vector | float64 (N, D) | NaN; D is 0 when all are missing |
-    | Text | uint32 code points | there is none |
+    | Text | uint32 code points | none |
 
     Raises:
-        SchemaError: values that are not of that kind, with the first such row.
+        SchemaError: values of another kind; names the first one.
     """
     match field:
-        case Count():
-            return _counts(require_finite(_numbers(column, field, location), location), field, location)
         case Number():
-            return require_finite(_numbers(column, field, location), location)
+            numbers = _require_finite(_numbers(column, field, location), location)
+            return _counts(numbers, field, location) if isinstance(field, Count) else numbers
         case Category():
             return _categories(column, field, location)
         case Flag():
@@ -45,7 +45,7 @@ def coerce(column: Column, field: Field, location: Location) -> np.ndarray:
     raise AssertionError(field)
 
 
-def wrong_kind(column: Column, field: Field, location: Location, hint: str = "") -> SchemaError:
+def _wrong_kind(column: Column, field: Field, location: Location, hint: str = "") -> SchemaError:
     """The error about a column whose values are not of the field's kind."""
     present = np.flatnonzero(~missing_mask(column))
     row = int(present[0]) if len(present) else 0
@@ -53,24 +53,18 @@ def wrong_kind(column: Column, field: Field, location: Location, hint: str = "")
     return SchemaError(location.at(row), field.what, kind_of(column) + example, hint or "Pass a field of another kind.")
 
 
-def require_finite(values: np.ndarray, location: Location) -> np.ndarray:
-    """The values themselves, if none is infinite.
-
-    Raises:
-        SchemaError: names the first infinite one.
-    """
-    if values.dtype.kind == "f":
-        infinite = np.isinf(values)
-        if infinite.any():
-            row = int(np.argmax(infinite.reshape(len(values), -1).any(1)))
-            hint = "Write None or NaN where the value is unknown."
-            raise SchemaError(location.at(row), "a finite number", str(values[row]), hint)
+def _require_finite(values: np.ndarray, location: Location) -> np.ndarray:
+    """The values, if none is infinite."""
+    if values.dtype.kind == "f" and np.isinf(values).any():
+        row = int(np.argmax(np.isinf(values).reshape(len(values), -1).any(1)))
+        hint = "Write None or NaN where the value is unknown."
+        raise SchemaError(location.at(row), "a finite number", str(values[row]), hint)
     return values
 
 
 def _numbers(column: Column, field: Field, location: Location) -> np.ndarray:
     if isinstance(column, (Ragged, Record)) or column.dtype.kind == "M":
-        raise wrong_kind(column, field, location)
+        raise _wrong_kind(column, field, location)
     if column.dtype.kind != "O":
         return column.astype(np.int64) if column.dtype.kind == "b" else column
     values = np.full(len(column), np.nan)
@@ -78,22 +72,22 @@ def _numbers(column: Column, field: Field, location: Location) -> np.ndarray:
         number = parse_number(value)
         if number is None:
             hint = f"Correct the cell, or empty it; or pass Category({field.name!r}) if it is meant."
-            raise SchemaError(location.at(row), "a number", f"{value!r}", hint)
+            raise SchemaError(location.at(row), "a number", repr(value), hint)
         values[row] = number
     return values
 
 
 def _counts(values: np.ndarray, field: Field, location: Location) -> np.ndarray:
-    gone = missing_mask(values)
-    odd = ~gone & ((values < 0) | (values != np.round(values)))
-    if odd.any():
-        row = int(np.argmax(odd))
+    missing = missing_mask(values)
+    wrong = ~missing & ((values < 0) | (values != np.round(values)))
+    if wrong.any():
+        row = int(np.argmax(wrong))
         raise SchemaError(location.at(row), field.what, f"{values[row]:g}", f"Pass Number({field.name!r}).")
-    return values if gone.any() else values.astype(np.int64)
+    return values if missing.any() else values.astype(np.int64)
 
 
 def parse_number(value: Any) -> float | None:
-    """A number from what may be text; NaN from a missing value; None from anything else."""
+    """A number, or a text that is one, as a float; NaN for a missing value; None for other values."""
     if value is None:
         return math.nan
     if isinstance(value, (bool, int, float)):
@@ -106,71 +100,59 @@ def parse_number(value: Any) -> float | None:
 
 def _categories(column: Column, field: Field, location: Location) -> np.ndarray:
     if isinstance(column, (Ragged, Record)) or column.dtype.kind == "M":
-        raise wrong_kind(column, field, location, "Dates and lists are not categories: turn them into text.")
+        raise _wrong_kind(column, field, location, "Dates and lists are not categories: turn them into text.")
     if column.dtype.kind != "f":
         return column
-    if not np.isnan(column).any():
-        return require_finite(column, location).astype(object)
-    values = np.full(len(column), None, dtype=object)
-    present = ~np.isnan(column)
-    kept = require_finite(column[present], location)
-    values[present] = kept.astype(np.int64).astype(object) if is_whole(column) else kept.astype(object)
+    values, present = _require_finite(column, location).astype(object), ~np.isnan(column)
+    if is_whole(column):
+        values[present] = column[present].astype(np.int64)
+    values[~present] = None
     return values
 
 
 def _flags(column: Column, field: Field, location: Location) -> np.ndarray:
     if isinstance(column, (Ragged, Record)):
-        raise wrong_kind(column, field, location)
-    if column.dtype.kind == "b" or kind_of(column) in ("truth value", "nothing"):
+        raise _wrong_kind(column, field, location)
+    if kind_of(column) in ("truth value", "nothing"):
         return column
     if column.dtype.kind in "if":
         present = ~missing_mask(column)
-        odd = present & (column != 0) & (column != 1)
-        if odd.any():
-            row = int(np.argmax(odd))
-            raise SchemaError(
-                location.at(row), "true or false (or 1 or 0)", str(column[row]), "Pass Number or Category."
-            )
-        if present.all():
-            return column.astype(bool)
-        values = np.full(len(column), None, dtype=object)
-        values[present] = column[present].astype(bool).astype(object)
+        wrong = present & (column != 0) & (column != 1)
+        if wrong.any():
+            row, expected = int(np.argmax(wrong)), "true or false (or 1 or 0)"
+            raise SchemaError(location.at(row), expected, str(column[row]), "Pass Number or Category.")
+        values = (column == 1).astype(bool if present.all() else object)
+        values[~present] = None
         return values
-    raise wrong_kind(column, field, location)
+    raise _wrong_kind(column, field, location)
 
 
 def timestamps(column: Column, field: Field, location: Location) -> np.ndarray:
-    """Dates, or ISO 8601 texts, as datetime64[us] in UTC.
-
-    Raises:
-        SchemaError: names the first value that is no date.
-    """
-    if isinstance(column, np.ndarray) and column.dtype.kind == "M":
-        return column
-    if kind_of(column) == "nothing" or (isinstance(column, np.ndarray) and missing_mask(column).all()):
+    """Dates, or ISO 8601 texts, as datetime64[us] in UTC; a `SchemaError` names the first value that is neither."""
+    if not isinstance(column, np.ndarray):
+        raise _wrong_kind(column, field, location)
+    if missing_mask(column).all() and column.dtype.kind != "M":
         return np.full(len(column), "NaT", "datetime64[us]")
-    if kind_of(column) != "text" or not isinstance(column, np.ndarray):
-        raise wrong_kind(column, field, location)
-    parsed = parse_timestamps(column)
-    if parsed is None:
-        row = next(
-            i for i, value in enumerate(column) if value is not None and parse_timestamps(column[i : i + 1]) is None
-        )
-        raise SchemaError(
-            location.at(row), field.what, repr(column[row]), "Write dates as YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS."
-        )
-    return parsed
+    parsed = timestamps_or_none(column)
+    if parsed is not None:
+        return parsed
+    if kind_of(column) != "text":
+        raise _wrong_kind(column, field, location)
+    # Texts may be dates one by one and not together: some with a time zone, others without.
+    row = bisect.bisect(range(len(column)), False, key=lambda row: parse_timestamps(column[: row + 1]) is None)
+    hint = "Write dates as YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS."
+    raise SchemaError(location.at(row), field.what, repr(column[row]), hint)
 
 
 def timestamps_or_none(column: np.ndarray) -> np.ndarray | None:
-    """A column of dates, or of texts that all are, as datetime64[us]; None of any other."""
+    """A column of dates, or of ISO 8601 texts, as datetime64[us]; None of any other."""
     if column.dtype.kind == "M":
         return column
     return parse_timestamps(column) if kind_of(column) == "text" else None
 
 
 def parse_timestamps(column: np.ndarray) -> np.ndarray | None:
-    """ISO 8601 texts as datetime64[us] in UTC; None when any is something else.
+    """ISO 8601 texts as datetime64[us] in UTC; None if any text is no date.
 
     Examples:
         >>> parse_timestamps(np.array(["2026-01-31", None], object)).astype(str).tolist()
@@ -194,34 +176,31 @@ def _vectors(column: Column, field: Field, location: Location) -> np.ndarray:
     column = from_json(column, location)
     if isinstance(column, np.ndarray) and missing_mask(column).all():
         return np.zeros((len(column), 0))  # no vector at all, so no width
-    if (
-        not isinstance(column, Ragged)
-        or not isinstance(column.values, np.ndarray)
-        or column.values.dtype.kind not in "ifb"
-    ):
-        raise wrong_kind(column, field, location)
+    values = column.values if isinstance(column, Ragged) else None
+    if not isinstance(column, Ragged) or not isinstance(values, np.ndarray) or values.dtype.kind not in "ifb":
+        raise _wrong_kind(column, field, location)
     lengths = column.lengths[~column.missing]
     width = int(lengths[0]) if len(lengths) else 0
     uneven = ~column.missing & (column.lengths != width)
     if uneven.any() or not width:
         row = int(np.argmax(uneven)) if uneven.any() else 0
         raise SchemaError(location.at(row), f"{width or 'some'} numbers, as in row 1", f"{column.lengths[row]}")
-    values = np.full((len(column), width), np.nan)
-    values[~column.missing] = column.values.reshape(-1, width)
-    return require_finite(values, location)
+    vectors = np.full((len(column), width), np.nan)
+    vectors[~column.missing] = values.reshape(-1, width)
+    return _require_finite(vectors, location)
 
 
 def _text(column: Column, field: Field, location: Location) -> np.ndarray:
-    """Code points of single characters, or of whole strings laid end to end."""
+    """(S,) code points, of a column that holds them already or of texts."""
     if isinstance(column, np.ndarray) and column.dtype == np.uint32:
         return column
     if kind_of(column) not in ("text", "nothing") or not isinstance(column, np.ndarray):
-        raise wrong_kind(column, field, location)
+        raise _wrong_kind(column, field, location)
     return code_points(column)
 
 
 def code_points(texts: np.ndarray) -> np.ndarray:
-    r"""(S,) uint32: the Unicode code points of all texts, end to end; a missing text has none.
+    r"""(S,) uint32: the Unicode code points of all texts, concatenated; a missing text has none.
 
     Examples:
         >>> code_points(np.array(["a\N{GRINNING FACE}", None], object)).tolist()
@@ -231,7 +210,7 @@ def code_points(texts: np.ndarray) -> np.ndarray:
 
 
 def from_json(column: Column, location: Location) -> Column:
-    """A column of texts that are all JSON arrays, as in a CSV cell, as lists; any other column as it is.
+    """A column of texts that are all JSON arrays, as in CSV cells, as lists; any other column as it is.
 
     Examples:
         >>> from_json(np.array(["[1, 2]", "[]"], object), Location("the data", "x")).values.tolist()

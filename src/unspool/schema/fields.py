@@ -1,5 +1,6 @@
-"""The fields of the input and of the step: what each column is, apart from what training found in it."""
+"""The fields of the input and of the step: the kinds of columns, before their values are fitted."""
 
+import math
 from typing import Any, ClassVar, Literal, get_args
 
 import msgspec
@@ -10,45 +11,31 @@ from unspool.options import OptionMeta, renamed
 Transform = Literal[
     "auto", "none", "standardize", "log1p", "asinh", "difference", "log_return", "increment", "decrement"
 ]
-"""How a number is made comparable before the network sees it; every one is invertible."""
-
+"""The transform of a number before the network reads it; each is invertible."""
 DistributionName = Literal["auto", "normal", "student_t", "mixture", "discretized", "histogram", "point"]
 """The output distribution of a number."""
-
 MeanChoice = Literal["auto", "learned", "constant"]
 """Whether the mean of a number follows input and history."""
-
 Bounds = Literal["auto", "data"] | tuple[float | None, float | None] | None
-"""What no draw of a number violates."""
-
+"""Limits that no sample of a number violates."""
 BYTE_SYMBOLS = 256
-"""Pieces that are a single byte: any text can be written with them."""
-
+"""Pieces of a single byte, with which any text can be written."""
 MONOTONE_TRANSFORMS = ("increment", "decrement")
 """Transforms of numbers that never fall, and that never rise."""
 SERIES_TRANSFORMS = ("difference", "log_return", *MONOTONE_TRANSFORMS)
-"""Transforms that look at the value before, and so are for steps."""
-
+"""Transforms that depend on the previous value, for steps only."""
 TextUnit = Literal["char", "word", "bpe"]
-"""What one step of a text is."""
-
+"""The unit of text that is one step."""
 Form = Literal["text", "list", "records", "vectors"]
-"""How one sequence is shown: str, list of values, list of dicts, list of lists."""
-
+"""The form of a generated sequence: str, list of values, list of dicts, list of lists."""
 Layout = Literal["rows", "long"]
-"""Where a sequence lives in a table: in one cell of one row, or in many rows that share an id."""
+"""The location of a sequence in a table: one cell of a row, or rows that share an id."""
 
 
-def _tag(name: str) -> str:
-    return name.lower()
-
-
-class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag=_tag, metaclass=OptionMeta):
-    """A named column. Use one of the kinds below, not this base.
-
-    Args:
-        name: the column's name.
-    """
+class Field(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag=str.lower, metaclass=OptionMeta
+):
+    """A named column; the base of the kinds below."""
 
     name: str
 
@@ -61,12 +48,12 @@ class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
 
     @property
     def kind(self) -> str:
-        """The kind as shown to the user: the class's name."""
+        """The name of the class."""
         return type(self).__name__
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of a table that it stands for: its members, or the one of its name."""
+        """The columns of a table in this field: its members, or the one of its name."""
         return getattr(self, "members", (self.name,))
 
 
@@ -86,22 +73,22 @@ class Number(Field, frozen=True):
 
     Args:
         name: the column's name.
-        transform: how it is made comparable; `"auto"` decides by the data (see `unspool.schema.inference`).
-            `"difference"`, `"log_return"`, `"increment"` and `"decrement"` are for steps only. An increment is never
-            negative: a number that is seen by increments never falls, and one that is seen by decrements never rises.
-        distribution: its output distribution, when it is a field of the step; `"auto"` decides by the data: a
-            `"discretized"` mixture for whole numbers and decimals on a grid, a `"mixture"` of normals for others; and
-            where the data are enough, a short trial may find another one better, see `unspool.training.selection`.
-        bounds: what no sample violates, when it is a field of the step: `(low, high)`, either may be `None`; `"data"`,
-            the range of training; `"auto"`, 0 and above where training was never negative; `None`, nothing. A number
-            that is seen by differences or log-returns keeps them too: the step is sampled given that its end lies
-            within. Increments and decrements are bounds in themselves, and take no others but `(0, None)`.
-        mean: whether the mean of what is modelled, the number or its change, may follow input and history, when it is a
-            field of the step: `"learned"`; `"constant"`, that of training, as of returns on a market; `"auto"`, learned
-            unless it earns next to nothing on held-out data.
+        transform: the transform; `"auto"` decides by the data (see `unspool.schema.inference`). `"difference"`,
+            `"log_return"`, `"increment"` and `"decrement"` are for steps only. An increment is never negative: a number
+            modelled by increments never falls, and one modelled by decrements never rises.
+        distribution: the output distribution of a step field; `"auto"` decides by the data: a `"discretized"` mixture
+            for whole numbers and decimals on a grid, a `"mixture"` of normals for others. With enough data, a short
+            trial may select another one, see `unspool.training.selection`.
+        bounds: limits of the samples of a step field: `(low, high)`, either may be `None`; `"data"`, the range of
+            training; `"auto"`, 0 and above where training was never negative; `None`, no limits. Numbers modelled by
+            differences or log-returns respect them too: a step is sampled given that its end lies within. Increments
+            and decrements are bounds in themselves, and accept only `(0, None)`.
+        mean: whether the mean of a step field (of its change, where the change is modelled) depends on input and
+            history: `"learned"` does; `"constant"` is that of training, as of returns on a market; `"auto"` is learned
+            unless that gains next to nothing on validation data.
 
     Raises:
-        OptionError: an unknown transform, distribution or mean, or bounds that no number is within.
+        OptionError: an unknown transform, distribution or mean, or bounds without a number between them.
 
     Examples:
         >>> Number("price", transform="log_return").transform
@@ -112,46 +99,31 @@ class Number(Field, frozen=True):
     distribution: DistributionName = "auto"
     bounds: Bounds = "auto"
     mean: MeanChoice = "auto"
-
     what: ClassVar[str] = "a number"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        options = {
-            "transform": get_args(Transform),
-            "distribution": get_args(DistributionName),
-            "mean": get_args(MeanChoice),
-        }
-        for option, known in options.items():
-            value = getattr(self, option)
+        for option, kind in (("transform", Transform), ("distribution", DistributionName), ("mean", MeanChoice)):
+            value, known = getattr(self, option), get_args(kind)
             if value not in known:
                 location = f"{self.kind}({self.name!r}, {option}=...)"
                 raise OptionError(location, "one of " + ", ".join(known), repr(value), renamed(value))
         if (self.mean, self.distribution) == ("constant", "histogram"):
-            location = f"{self.kind}({self.name!r}, mean='constant')"
-            raise OptionError(
-                location, "a distribution that can be moved", "'histogram'", "Leave the distribution open, or the mean."
-            )
-        if not legal_bounds(self.bounds):
+            location, hint = f"{self.kind}({self.name!r}, mean='constant')", "Leave the distribution open, or the mean."
+            raise OptionError(location, "a distribution that can be moved", "'histogram'", hint)
+        if not _legal_bounds(self.bounds):
             expected = "'auto', 'data', None, or (low, high) with low < high, either of which may be None"
             raise OptionError(f"{self.kind}({self.name!r}, bounds=...)", expected, repr(self.bounds))
 
 
-def legal_bounds(bounds: Any) -> bool:
-    """Whether bounds are of a legal form, and leave any number between them.
-
-    Examples:
-        >>> legal_bounds((0.0, None)), legal_bounds((1.0, 1.0)), legal_bounds("tight")
-        (True, False, False)
-    """
+def _legal_bounds(bounds: Any) -> bool:
+    """Whether bounds have a legal form, and a number between them."""
     if bounds is None or isinstance(bounds, str):
         return bounds in (None, "auto", "data")
     if not isinstance(bounds, tuple) or len(bounds) != 2:
         return False
     ends = [end for end in bounds if end is not None]
-    numbers = all(
-        isinstance(end, (int, float)) and not isinstance(end, bool) and abs(end) < float("inf") for end in ends
-    )
+    numbers = all(isinstance(end, (int, float)) and not isinstance(end, bool) and math.isfinite(end) for end in ends)
     return numbers and (len(ends) < 2 or ends[0] < ends[1])
 
 
@@ -165,7 +137,6 @@ class Count(Number, frozen=True):
 
     distribution: DistributionName = "discretized"
     bounds: Bounds = (0.0, None)
-
     what: ClassVar[str] = "a whole number, 0 or above"
 
 
@@ -181,14 +152,28 @@ class Flag(Field, frozen=True):
     what: ClassVar[str] = "true or false"
 
 
-class Flags(Field, frozen=True):
+class Group(Field, frozen=True):
+    """A field of several columns of a step, at least two; the base of the two kinds below."""
+
+    members: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        names = tuple(self.members) if isinstance(self.members, (list, tuple)) else ()
+        if len(names) < 2 or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
+            location = f"{self.kind}({self.name!r}, members=...)"
+            raise OptionError(location, "the names of two or more columns, none twice", repr(self.members))
+        msgspec.structs.force_setattr(self, "members", names)
+
+
+class Flags(Group, frozen=True):
     """A block of columns that are true or false, as one field whose members depend on each other. Step only.
 
-    Where a step has one member missing it must have all of them missing.
+    If one member is missing at a step, all of them must be.
 
     Args:
-        name: of the block.
-        members: the columns; at least two.
+        name: the name of the block.
+        members: its columns; at least two.
 
     Raises:
         OptionError: fewer than two columns, or one twice.
@@ -198,64 +183,32 @@ class Flags(Field, frozen=True):
         3
     """
 
-    members: tuple[str, ...] = ()
-
     what: ClassVar[str] = "columns that are true or false"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        msgspec.structs.force_setattr(self, "members", member_names(self.members, f"Flags({self.name!r}, members=...)"))
 
+class Joint(Group, frozen=True):
+    """Several categories of a step as one symbol, see `OneToMany(combinations=...)`. Step only.
 
-class Joint(Field, frozen=True):
-    """Several categories of a step as one symbol: only the combinations that training saw are generated. Step only.
-
-    `OneToMany(combinations=...)` makes such fields.
-
-    Args:
-        name: of them together.
-        members: the columns; at least two.
-
-    Raises:
-        OptionError: fewer than two columns, or one twice.
+    Only the combinations of the training data are generated.
     """
-
-    members: tuple[str, ...] = ()
 
     what: ClassVar[str] = "columns that are categories"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        msgspec.structs.force_setattr(self, "members", member_names(self.members, f"Joint({self.name!r}, members=...)"))
-
-
-def member_names(members: Any, location: str) -> tuple[str, ...]:
-    """The columns of a field that stands for several.
-
-    Raises:
-        OptionError: fewer than two, or one twice.
-    """
-    names = tuple(members) if isinstance(members, (list, tuple)) else ()
-    if len(names) < 2 or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
-        raise OptionError(location, "the names of two or more columns, none twice", repr(members))
-    return names
-
 
 class When(Field, frozen=True):
-    """A date or a moment; without a time zone, or in UTC. In a step it is modelled as the time since the step before.
+    """A date or a time, without a time zone or in UTC; in a step, modelled by the time since the previous step.
 
-    Where training never goes back in time within a sequence, nothing that is generated does.
+    If the times of each training sequence never decrease, those of generated sequences don't either.
 
     Args:
         name: the column's name.
-        distribution: of the time since the step before, when it is a field of the step; as of a `Number`.
-        since: the input, a date, that the first step is counted from. By default it is the nearest one that no sequence
-            starts before, if there is any; else what all sequences of training start after.
+        distribution: that of the time since the previous step, as of a `Number`.
+        since: an input, a date, from which Unspool counts the first step. By default the nearest one that no sequence
+            starts before, if there is any; else a date before all training sequences.
     """
 
     distribution: DistributionName = "auto"
     since: str | None = None
-
     what: ClassVar[str] = "a date, or an ISO 8601 text such as 2026-01-31"
 
 
@@ -264,14 +217,14 @@ class Text(Field, frozen=True):
 
     Args:
         name: the column that holds the strings.
-        unit: what one step is. `"char"`: a Unicode code point. `"word"`: a word or run of punctuation with the space
-            before it, or a run of white space; words that are rare or unknown are spelled. `"bpe"`: a piece of a word,
-            learned by byte-pair encoding, which needs the extra `text`.
-        vocabulary: the most words, by default 20,000; or the most pieces, by default as many as the texts bear. Not of
-            characters.
+        unit: the unit that is one step. `"char"`: a Unicode code point. `"word"`: a word or run of punctuation with
+            the space before it, or a run of white space; rare and unknown words are spelled. `"bpe"`: a piece of a
+            word, learned by byte-pair encoding, which needs the extra `text`.
+        vocabulary: the largest number of words, by default 20,000; or of pieces, by default as many as the texts allow.
+            Not of characters.
 
     Raises:
-        OptionError: an unknown unit, or a vocabulary that it can't have.
+        OptionError: an unknown unit, or a vocabulary that the unit can't have.
 
     Examples:
         >>> Text("abstract", unit="word", vocabulary=5_000).unit
@@ -280,21 +233,20 @@ class Text(Field, frozen=True):
 
     unit: TextUnit = "char"
     vocabulary: int | None = None
-
     what: ClassVar[str] = "text"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.unit not in get_args(TextUnit):
-            raise OptionError(
-                f"Text({self.name!r}, unit=...)", "one of " + ", ".join(get_args(TextUnit)), repr(self.unit)
-            )
-        least = {"char": None, "word": 1, "bpe": BYTE_SYMBOLS}[self.unit]
+            known = "one of " + ", ".join(get_args(TextUnit))
+            raise OptionError(f"Text({self.name!r}, unit=...)", known, repr(self.unit))
         if self.vocabulary is None:
             return
+        smallest = {"char": math.inf, "word": 1, "bpe": BYTE_SYMBOLS}[self.unit]
         whole = isinstance(self.vocabulary, int) and not isinstance(self.vocabulary, bool)
-        if least is None or not whole or self.vocabulary < least:
-            expected = "no number, all characters are kept" if least is None else f"a whole number from {least} on"
+        if not whole or self.vocabulary < smallest:
+            char = self.unit == "char"
+            expected = "no number, all characters are kept" if char else f"a whole number from {smallest} on"
             raise OptionError(f"Text({self.name!r}, vocabulary=...)", expected, repr(self.vocabulary))
 
 
@@ -304,11 +256,11 @@ STEP_KINDS = (Category, Number, Count, Flag, Flags, Joint, When, Text)
 
 
 class First:
-    """A request: the first record of every sequence is the single input, and the rest is generated.
+    """Inputs that are the first record of every sequence, of which the rest is generated.
 
     Args:
-        *names: the step fields (names, or fields that override what is inferred of the *input*) whose
-            first value is the input; none means all of them.
+        *names: the step fields whose first value is an input, as names, or as fields that override the inferred ones of
+            the *input*; none means all of them.
 
     Examples:
         >>> First("lat", "long")
@@ -329,22 +281,22 @@ class First:
 
 
 class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What goes in and what comes out: everything known of the columns before their values are fitted.
+    """The fields of inputs and steps, and the layout of the data, before values are fitted.
 
     Args:
         inputs: the fields of the single input.
-        steps: the fields of a step, in the order in which they are drawn.
-        form: how one sequence is shown: `"text"` str, `"list"` list of values, `"records"` list of dicts,
+        steps: the fields of a step, in the order in which they are sampled.
+        form: the form of a generated sequence: `"text"` str, `"list"` list of values, `"records"` list of dicts,
             `"vectors"` list of lists (one per step, F columns).
         layout: `"rows"`: one row an example; `"long"`: one row a step.
-        id: the column that tells sequences apart, in the long layout.
+        id: the column that identifies sequences, in the long layout.
         order: the column that orders the steps of one id, in the long layout.
-        first: the inputs that hold the record *before* step 0 of the step field of the same name. They are
-            the base that a difference or a log-return of step 0 is taken from.
-        sequence: the column that holds the sequence in the layout `"rows"`; what it is called elsewhere.
+        first: the inputs that hold the value *before* step 0 of the step field of the same name, from which a
+            difference or a log-return of step 0 is taken.
+        sequence: the column that holds the sequence in the layout `"rows"`, and its name elsewhere.
 
     Raises:
-        SchemaError: a field in a role it can't have, or a name that two fields of one role share.
+        SchemaError: a field in a role that it can't have, or a name that two fields of one role share.
     """
 
     inputs: tuple[AnyField, ...]
@@ -358,7 +310,7 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         for role, fields, kinds in (("input", self.inputs, INPUT_KINDS), ("step", self.steps, STEP_KINDS)):
-            check_role(role, fields, kinds)
+            _check_role(role, fields, kinds)
         shown = [name for field in self.steps for name in field.columns]
         twice = sorted({name for name in shown if shown.count(name) > 1})
         if twice:
@@ -375,35 +327,25 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         dates = {field.name for field in self.inputs if isinstance(field, When)}
         for field in self.steps:
             if isinstance(field, When) and field.since is not None and field.since not in dates:
-                expected = "the name of an input that is a date"
-                raise SchemaError(f"When({field.name!r}, since=...)", expected, repr(field.since))
+                location = f"When({field.name!r}, since=...)"
+                raise SchemaError(location, "the name of an input that is a date", repr(field.since))
 
     def describe(self, found: dict[tuple[str, str], str] | None = None, length: str = "") -> str:
-        """The aligned table that a fit prints, so that a wrong guess is seen before it costs anything.
-
-        Args:
-            found: what is known of a field beyond its kind, by (role, name); see `Codec.describe`.
-            length: one line about the lengths of the sequences.
+        """The aligned table of the fields that a fit prints, with descriptions by (role, name) and of the lengths.
 
         Examples:
             >>> print(Schema((Category("country"),), (Text("name"),), "text", sequence="name").describe())
             input  country  Category
             step   name     Text
         """
-        found = found or {}
-        lines = []
+        found, lines = found or {}, []
         for role, fields in (("input", self.inputs), ("step", self.steps)):
             for field in fields:
-                more = [found.get((role, field.name), "")]
-                if isinstance(field, When) and field.since:
-                    more.append(f"since {field.since}")
-                if isinstance(field, (Number, When)) and field.distribution != "auto":
-                    more.append(f"distribution {field.distribution}")
-                if isinstance(field, Number) and field.mean != "auto":
-                    more.append(f"mean {field.mean}")
-                if isinstance(field, Text) and field.unit != "char":
-                    more.append(f"unit {field.unit}")
-                lines.append([role, field.name, field.kind, ", ".join(filter(None, more))])
+                details = [found.get((role, field.name), "")]
+                for option, default in (("since", None), ("distribution", "auto"), ("mean", "auto"), ("unit", "char")):
+                    if getattr(field, option, default) != default:
+                        details.append(f"{option} {getattr(field, option)}")
+                lines.append([role, field.name, field.kind, ", ".join(filter(None, details))])
         if length:
             lines.append(["", "", "length", length])
         widths = [max(len(line[column]) for line in lines) for column in range(3)] + [0]
@@ -411,8 +353,8 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "\n".join(row.rstrip() for row in rows)
 
 
-def check_role(role: str, fields: tuple[Any, ...], kinds: tuple[type, ...]) -> None:
-    """Refuse fields that can't have this role, none at all, and names given twice."""
+def _check_role(role: str, fields: tuple[Any, ...], kinds: tuple[type, ...]) -> None:
+    """Refuse a role without fields, fields that can't have it, and names given twice."""
     allowed = ", ".join(kind.__name__ for kind in kinds)
     if not fields:
         raise SchemaError(f"{role} fields", "at least one", "none")
@@ -420,12 +362,8 @@ def check_role(role: str, fields: tuple[Any, ...], kinds: tuple[type, ...]) -> N
         if not isinstance(field, kinds):
             raise SchemaError(f"{role} field {field.name!r}", f"one of {allowed}", type(field).__name__)
         if role == "input" and isinstance(field, Number) and field.transform in SERIES_TRANSFORMS:
-            raise SchemaError(
-                f"input field {field.name!r}",
-                "a transform of a single value",
-                field.transform,
-                "Use it on a step field.",
-            )
+            location, hint = f"input field {field.name!r}", "Use it on a step field."
+            raise SchemaError(location, "a transform of a single value", field.transform, hint)
     names = [field.name for field in fields]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

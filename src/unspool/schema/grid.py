@@ -1,35 +1,31 @@
-"""What numbers are made of: the grid they lie on, and the values that repeat."""
+"""The grid that numbers lie on, and the values that repeat."""
 
 import numpy as np
 
 MAX_DECIMALS = 6
-"""Most decimals of a grid."""
 FLOAT32_PRECISION = 1.2e-7
-"""Precision of float32, from which many tables come."""
+"""Relative precision of float32, the type of many tables."""
 MIN_VALUES_FOR_DIVISOR = 100
-"""Values from which on a common divisor is believed: a few may all be multiples of ten by chance."""
+"""Fewest values that show a common divisor: a few may all be multiples of ten by chance."""
 MIN_RELATIVE_STEP = 1e-6
-"""Smallest step of a grid, as a share of its range, whose cells float32 tells apart."""
+"""Smallest step of a grid, as a share of its range, whose cells float32 distinguishes."""
 MIN_STEP_TO_IQR = 0.005
-"""Step of a grid, as a share of the interquartile range, from which on the grid is worth to be modelled."""
+"""Smallest step of a grid that is modelled by masses, as a share of the interquartile range."""
 MIN_REPEATED_SHARE = 0.2
-"""Share of values that occurred before, which makes a grid worth to be modelled too."""
+"""Share of repeated values from which any grid is modelled by masses."""
 MIN_POINT_MASS = 0.02
-"""Smallest share of an atom, among values that are present."""
+"""Smallest share of a point mass among the values that are present."""
 MIN_PEAK_RATIO = 5.0
-"""How many times as frequent as its neighbours on a grid an atom is."""
+"""Smallest ratio of the frequency of a point mass on a grid to that of its neighbours."""
 MAX_POINT_MASSES = 8
 MAX_SUPPORT_POINTS, MAX_CELLS = 1024, 65_536
-"""Largest numbers of values, and of cells between the outermost ones, that are told apart one by one."""
+"""Largest numbers of support points, and of cells between the outermost ones."""
 MIN_GAIN_NATS = 0.05
-"""Nats that levels must gain."""
+"""Smallest gain of support points, in nats a value."""
 
 
 def find_grid(values: np.ndarray) -> tuple[int, float] | None:
-    """`(decimals, step)` of the coarsest grid of at most 6 decimals that holds all values: step divides each of them.
-
-    Args:
-        values: (S,) float64 without missing ones.
+    """`(decimals, step)` of the coarsest grid of at most 6 decimals that holds (S,) float64 values, none missing.
 
     Examples:
         >>> find_grid(np.array([0.25, 1.5, 7.0])), find_grid(np.array([3.0, 8.0])), find_grid(np.array([0.1, np.pi]))
@@ -44,21 +40,17 @@ def find_grid(values: np.ndarray) -> tuple[int, float] | None:
             return None
         if np.all(np.abs(ticks - whole) <= np.minimum(FLOAT32_PRECISION * np.abs(whole), 1e-3)):
             common = int(np.gcd.reduce(whole.astype(np.int64))) if len(values) >= MIN_VALUES_FOR_DIVISOR else 1
-            # A column of one value, or of 0 and one other, shows no divisor.
+            # A few distinct values show no divisor.
             common = common if len(np.unique(whole[:10_000])) > 4 else 1
             return decimals, float(f"{max(common, 1)}e-{decimals}")
     return None
 
 
 def is_discrete(values: np.ndarray, step: float) -> bool:
-    """Whether the cells of a grid are worth to be modelled as masses, rather than the values by a density.
+    """Whether to model (S,) float64 values on a grid, none missing, by masses of its cells rather than by a density.
 
-    They are where the step is at least 0.5 % of the interquartile range, or a fifth of the values repeats; and never
-    where float32 couldn't tell the cells apart.
-
-    Args:
-        values: (S,) float64 without missing ones, on the grid.
-        step: of the grid.
+    Masses need a step of at least 0.5 % of the interquartile range, or a fifth of repeated values; and cells that
+    float32 distinguishes.
 
     Examples:
         >>> is_discrete(np.arange(50.0), 1.0), is_discrete(np.arange(1e5) * 7, 1.0)
@@ -67,24 +59,20 @@ def is_discrete(values: np.ndarray, step: float) -> bool:
     if step < MIN_RELATIVE_STEP * max(float(np.ptp(values)), float(np.abs(values).max())):
         return False
     start, end = np.quantile(values, (0.25, 0.75))
-    return bool(
-        step >= MIN_STEP_TO_IQR * (end - start) or len(np.unique(values)) <= (1 - MIN_REPEATED_SHARE) * len(values)
-    )
+    repeated = len(np.unique(values)) <= (1 - MIN_REPEATED_SHARE) * len(values)
+    return bool(step >= MIN_STEP_TO_IQR * (end - start) or repeated)
 
 
 def find_support_points(values: np.ndarray, step: float, offsets: np.ndarray | None) -> tuple[tuple[float, ...], float]:
-    """The values of a grid that occur, and how often another does; none where all cells of the grid may occur.
+    """The values of a grid that occur, rising, and the probability of any other; `((), 0.0)` if all cells may occur.
 
-    How often another value occurs is measured: the share of values in the last tenth of the sequences that the rest
-    doesn't have. Levels are worth it where what their wider cells gain in nats is more than this rarity costs.
+    That probability is the share of values in the last tenth of the sequences that the rest doesn't have. By their
+    wider cells support points must gain more nats than other values then cost.
 
     Args:
-        values: (S,) float64 on the grid, all sequences laid end to end, NaN where missing.
-        step: of the grid.
+        values: (S,) float64 on the grid, NaN where missing.
+        step: the step of the grid.
         offsets: (N + 1,), or `None` for one value a sequence.
-
-    Returns:
-        The levels, rising, and the probability of a value that is none of them; `((), 0.0)` where there are none.
 
     Examples:
         >>> fahrenheit = np.random.default_rng(0).integers(20, 90, 2000)
@@ -94,30 +82,26 @@ def find_support_points(values: np.ndarray, step: float, offsets: np.ndarray | N
     """
     cut = len(values) * 9 // 10 if offsets is None else int(offsets[(len(offsets) - 1) * 9 // 10])
     early, late = (part[~np.isnan(part)] for part in (values[:cut], values[cut:]))
-    levels, which = np.unique(values[~np.isnan(values)], return_inverse=True)
-    if (
-        len(late) < MIN_VALUES_FOR_DIVISOR
-        or not 2 < len(levels) <= MAX_SUPPORT_POINTS
-        or np.ptp(levels) > MAX_CELLS * step
-    ):
+    points, which = np.unique(values[~np.isnan(values)], return_inverse=True)
+    few = 2 < len(points) <= MAX_SUPPORT_POINTS and np.ptp(points) <= MAX_CELLS * step
+    if len(late) < MIN_VALUES_FOR_DIVISOR or not few:
         return (), 0.0
     unseen = (float((~np.isin(late, early)).sum()) + 0.5) / (len(late) + 1)
-    distance = np.diff(levels) / step
-    reach = np.concatenate([distance[:1], (distance[1:] + distance[:-1]) / 2, distance[-1:]])
-    gain = (1 - unseen) * float(np.log(np.maximum(reach, 1.0))[which].mean())
+    distance = np.diff(points) / step
+    width = np.concatenate([distance[:1], (distance[1:] + distance[:-1]) / 2, distance[-1:]])
+    gain = (1 - unseen) * float(np.log(np.maximum(width, 1.0))[which].mean())
     cost = -(1 - unseen) * np.log1p(-unseen) - unseen * np.log(unseen)
-    return (tuple(levels.tolist()), unseen) if gain > cost + MIN_GAIN_NATS else ((), 0.0)
+    return (tuple(points.tolist()), unseen) if gain > cost + MIN_GAIN_NATS else ((), 0.0)
 
 
 def find_point_masses(values: np.ndarray, step: float = 0.0) -> tuple[float, ...]:
-    """The values, at most 8, that deserve a mass of their own, the most frequent first.
+    """The values, at most 8, that get a point mass of their own, the most frequent first.
 
-    Each is at least 2 % of all. Among values that spread evenly, nothing repeats so often by chance; on a grid, an atom
-    is also five times as frequent as the four cells around it on average.
+    Each is at least 2 % of all; on a grid, also five times as frequent as the four cells around it on average.
 
     Args:
-        values: (S,) float64 without missing ones.
-        step: of the grid that they lie on; 0 where there is none.
+        values: (S,) float64, none missing.
+        step: the step of their grid; 0 if they lie on none.
 
     Examples:
         >>> x = np.random.default_rng(0).exponential(size=500)

@@ -1,10 +1,10 @@
-"""What a column is, from its values. Every guess is printed by fit, and can be overridden by passing a field.
+"""The field of a column, inferred from its values. A fit prints it, and a field that the user passes overrides it.
 
 | role | values | field |
 |---|---|---|
 | input | text | Category; When if every one is an ISO 8601 date |
 | input | true / false | Flag |
-| input | whole numbers | Category if labels: 0 or 1 to at most 12, without gap, each seen 5 times; else Number |
+| input | whole numbers | Category if consecutive labels from 0 or 1, at most 12, each seen 5 times; else Number |
 | input | numbers | Number |
 | input | dates | When |
 | input | lists of numbers of one length | Vector |
@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 
 from unspool.errors import DataError, Location, SchemaError
-from unspool.schema.coercion import coerce, from_json, parse_timestamps
+from unspool.schema.coercion import coerce, from_json, timestamps_or_none
 from unspool.schema.fields import (
     MONOTONE_TRANSFORMS,
     AnyField,
@@ -31,8 +31,7 @@ from unspool.schema.fields import (
     Count,
     Field,
     Flag,
-    Flags,
-    Joint,
+    Group,
     Number,
     Text,
     Vector,
@@ -45,29 +44,17 @@ from unspool.schema.transform_choice import input_transform, step_distribution, 
 from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, missing_mask
 
 MAX_LABELS = 12
-"""Most distinct whole numbers that are taken for labels in an input: the months."""
-
-MAX_SYMBOLS = 20
-"""Most distinct numbers that are taken for symbols in a step."""
-
-MAX_DECIMAL_SYMBOLS = 10
-"""Most distinct numbers with decimals that are taken for symbols in a step: grades, half stars."""
-
+"""Most distinct whole numbers that are labels in an input: the months."""
+MAX_SYMBOLS, MAX_DECIMAL_SYMBOLS = 20, 10
+"""Most distinct numbers that are categories in a step: whole ones, and ones with decimals such as grades."""
 MIN_COUNT_PER_SYMBOL = 5
-"""Times that a number must be seen (a step: on average) to be taken for a symbol."""
+"""Fewest occurrences of a number (in a step: on average) that is a category."""
 
 
 def infer_input(column: Column, asked: Field | str, location: Location) -> tuple[AnyField, np.ndarray]:
-    """The field of an input column, and its values in that field's form.
+    """The field of an input column of (N,) raw values, and its values in that field's form.
 
-    Args:
-        column: (N,) the raw values.
-        asked: the column's name, or the field that overrides what would be inferred.
-        location: where the column is.
-
-    Raises:
-        SchemaError: values that no input can have, or not the kind that was asked for.
-        DataError: a column without any value, or with one only.
+    `asked` is the column's name, or the field that overrides the inferred one. For errors see `infer_steps`.
     """
     refuse_absent(column, location)
     column = from_json(column, location)
@@ -84,36 +71,28 @@ def _input_kind(column: Column, name: str, location: Location) -> Field:
         return Vector(name)
     if isinstance(column, Record):
         raise SchemaError(location.whole, "one value a row", "records", "Give each of their keys a column.")
+    if timestamps_or_none(column) is not None:
+        return When(name)
     kind = kind_of(column)
     if kind == "text":
-        if parse_timestamps(column[~missing_mask(column)]) is not None:
-            return When(name)
-        refuse_text(
-            column, location, "Text can't be an input: drop the column, or turn it into few categories or a vector"
-        )
+        hint = "Text can't be an input: drop the column, or turn it into few categories or a vector"
+        refuse_text(column, location, hint)
         return Category(name)
     if kind == "truth value":
         return Flag(name)
-    if kind == "date":
-        return When(name)
-    return Category(name) if is_whole(column) and is_label(column) else Number(name)
+    return Category(name) if is_whole(column) and _is_label(column) else Number(name)
 
 
-def is_label(column: np.ndarray) -> bool:
-    """Whether whole numbers look like labels (a month, a class) rather than counts, years or measurements.
+def _is_label(column: np.ndarray) -> bool:
+    """Whether whole numbers are labels (a month, a class) rather than counts, years or measurements.
 
-    Labels start at 0 or 1, leave no gap, are few, and none is rare: at least `MIN_COUNT_PER_SYMBOL` times, and at least
-    a tenth of the average. The tail of a count is rare, and years don't start at 1.
-
-    Examples:
-        >>> is_label(np.repeat(np.arange(1, 13), 30)), is_label(np.repeat(np.arange(2010, 2019), 30))
-        (True, False)
+    Labels are few consecutive numbers from 0 or 1, and none is rare: the tail of a count is rare, and years don't start
+    at 1.
     """
     values, counts = np.unique(column[~missing_mask(column)], return_counts=True)
-    gapless = values[0] in (0, 1) and values[-1] - values[0] == len(values) - 1
-    return bool(
-        len(values) <= MAX_LABELS and gapless and counts.min() >= max(MIN_COUNT_PER_SYMBOL, 0.1 * counts.mean())
-    )
+    consecutive = values[0] in (0, 1) and values[-1] - values[0] == len(values) - 1
+    frequent = counts.min() >= max(MIN_COUNT_PER_SYMBOL, 0.1 * counts.mean())
+    return bool(len(values) <= MAX_LABELS and consecutive and frequent)
 
 
 def infer_steps(
@@ -126,29 +105,27 @@ def infer_steps(
     """The fields of a step, and their values in those fields' forms.
 
     Args:
-        columns: (S,) raw values, all sequences laid end to end.
+        columns: (S,) raw values.
         offsets: (N + 1,).
-        asked: fields that override what would be inferred, by name.
+        asked: fields that override the inferred ones.
         first: (N,) the values before step 0, where they are known.
-        locations: where each column is.
+        locations: those of the columns.
 
     Raises:
-        SchemaError: values that no step can have, or not the kind that was asked for.
-        DataError: a column without any value, or with one only.
+        SchemaError: values that no step can have, or of another kind than `asked`.
+        DataError: a column without values, or with one distinct value.
     """
     fields: list[AnyField] = []
     values: dict[str, np.ndarray] = {}
     for name, column in columns.items():
-        location = locations[name]
-        block = asked.get(name)
-        if isinstance(block, (Flags, Joint)) and isinstance(column, np.ndarray):  # grouped already
-            fields.append(block)
+        location, field = locations[name], asked.get(name)
+        if isinstance(field, Group) and isinstance(column, np.ndarray):  # joined already
             values[name] = column
-            continue
-        refuse_absent(column, location)
-        field: Field = asked[name] if name in asked else infer_step_kind(column, name, location)
-        values[name] = coerce(column, field, location)
-        refuse_constant(values[name], location)
+        else:
+            refuse_absent(column, location)
+            field = field or infer_step_kind(column, name, location)
+            values[name] = coerce(column, field, location)
+            refuse_constant(values[name], location)
         if isinstance(field, Number):
             field = complete_number(field, values[name].astype(np.float64), offsets, first.get(name))
         if isinstance(field, When):
@@ -158,82 +135,83 @@ def infer_steps(
 
 
 def complete_number(field: Number, values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None) -> Number:
-    """The field with transform and distribution by the shape of its values, where it leaves them open."""
+    """The field with its open transform and distribution decided by (S,) values; see `infer_steps`."""
     transform, dist = field.transform, field.distribution
-    if transform == "auto" and field.bounds in ("auto", None):
-        transform = step_transform(values, offsets, first)
-    elif transform == "auto":
-        transform = input_transform(values) if isinstance(field, Count) else step_transform(values, offsets, first)
-        transform = input_transform(values) if transform in MONOTONE_TRANSFORMS else transform
-    elif transform in MONOTONE_TRANSFORMS and field.bounds not in ("auto", None) and field.bounds != (0.0, None):
+    bounded = field.bounds not in ("auto", None)
+    if transform == "auto":
+        plain = bounded and isinstance(field, Count)
+        transform = input_transform(values) if plain else step_transform(values, offsets, first)
+        if bounded and transform in MONOTONE_TRANSFORMS:
+            transform = input_transform(values)
+    elif transform in MONOTONE_TRANSFORMS and bounded and field.bounds != (0.0, None):
         never = "fall" if transform == "increment" else "rise"
         location = f"{field.kind}({field.name!r}, transform={transform!r}, bounds=...)"
-        raise SchemaError(
-            location, f"no bounds, since a {transform} is one in itself: values never {never}", repr(field.bounds)
-        )
+        expected = f"no bounds, since a {transform} is one in itself: values never {never}"
+        raise SchemaError(location, expected, repr(field.bounds))
     if dist == "auto":
         dist = step_distribution(values, offsets, first, transform)
     return msgspec.structs.replace(field, transform=transform, distribution=dist)
 
 
 def complete_when(field: When, values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None) -> When:
-    """The field with a distribution by the shape of the times between its values, where it leaves that open."""
+    """The field with its open distribution decided by the times between (S,) values; see `infer_steps`."""
     if field.distribution != "auto":
         return field
     unit = time_unit(as_number(values))
     base = None if first is None else first / unit
-    return msgspec.structs.replace(
-        field, distribution=step_distribution(as_number(values) / unit, offsets, base, "increment")
-    )
+    dist = step_distribution(as_number(values) / unit, offsets, base, "increment")
+    return msgspec.structs.replace(field, distribution=dist)
 
 
 def infer_step_kind(column: Column, name: str, location: Location) -> Field:
-    """The field of a step column, from its values.
-
-    Raises:
-        SchemaError: values that no step can have.
-    """
+    """The field of a step column of (S,) raw values; a `SchemaError` refuses values that no step can have."""
     if isinstance(column, (Ragged, Record)):
         found = "lists" if isinstance(column, Ragged) else "records"
         raise SchemaError(location.whole, "one value a step", found, "Give each of their items a column.")
     if column.dtype == np.uint32:
         return Text(name)
-    kind = kind_of(column)
-    if kind == "date" or (kind == "text" and parse_timestamps(column[~missing_mask(column)]) is not None):
+    if timestamps_or_none(column) is not None:
         return When(name)
+    kind = kind_of(column)
     if kind == "truth value":
         return Flag(name)
     if kind == "text":
-        decimal = any("." in text for text in column[:1000] if text)  # whole numbers as text are token ids
+        decimals = any("." in text for text in column[:1000] if text)  # whole numbers as text are token ids
         hint = "Text can't be one field of a step: drop the column, or make it the whole sequence"
-        refuse_text(column, location, hint, numbers=decimal)
+        refuse_text(column, location, hint, numbers=decimals)
         return Category(name)
     present = column[~missing_mask(column)]
     if not is_whole(column) and find_grid(present.astype(np.float64)) is None:
         return Number(name)
     most = MAX_SYMBOLS if is_whole(column) else MAX_DECIMAL_SYMBOLS
-    # Counting first the values of a part is quick for the long columns of measurements.
+    # Counting the values of a part first is quick for long columns of measurements.
     few = len(np.unique(present[:10_000])) <= most and len(np.unique(present)) <= most
     return Category(name) if few and len(present) >= MIN_COUNT_PER_SYMBOL * len(np.unique(present)) else Number(name)
 
 
 def refuse_absent(column: Column, location: Location) -> None:
-    """Refuse a column without any value."""
+    """Refuse a column without values."""
     if len(column) and missing_mask(column).all():
         raise DataError(location.whole, "at least one value", f"{len(column)} missing values", "Drop the column.")
 
 
+def require_present(column: Column, location: Location, expected: str, hint: str) -> None:
+    """Refuse a column with a missing value."""
+    missing = missing_mask(column)
+    if missing.any():
+        raise DataError(location.at(int(np.argmax(missing))), expected, "a missing one", hint)
+
+
 def refuse_constant(values: np.ndarray, location: Location, *, role: Literal["input", "step"] = "step") -> None:
-    """Refuse a column whose values are all the same; being missing counts as a value. A single input may be."""
+    """Refuse a column whose values are all equal, or all missing; an input of one row may be."""
     if len(values) < (2 if role == "input" else 1):
         return
-    gone = missing_mask(values) if values.ndim == 1 else np.isnan(values)
-    same = (values == values[0]) | (gone & gone[0])
-    if bool(np.all(same)) and not (bool(np.any(gone)) and not bool(np.all(gone == gone[0]))):
+    missing = missing_mask(values) if values.ndim == 1 else np.isnan(values)
+    equal = (values == values[0]) | (missing & missing[0])
+    if np.all(equal) and np.all(missing == missing[0]):
         shown = chr(values[0]) if values.dtype == np.uint32 else values[:1].tolist()[0]
-        hint = (
-            "Drop it from the inputs: it can't tell sequences apart."
-            if role == "input"
-            else "Drop it: there is nothing to learn."
+        reason = (
+            " from the inputs: it doesn't distinguish sequences" if role == "input" else ": there is nothing to learn"
         )
+        hint = f"Drop it{reason}."
         raise DataError(location.whole, "at least two different values", f"only {shown!r}", hint)

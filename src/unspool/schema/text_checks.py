@@ -1,4 +1,4 @@
-"""Columns of text that are not the categories that they would be taken for: misread numbers, dates, prose."""
+"""Columns of text that are no categories: misread numbers, dates, prose."""
 
 import re
 
@@ -9,13 +9,13 @@ from unspool.schema.coercion import parse_number, parse_timestamps
 from unspool.tables.columns import missing_mask
 
 MIN_NUMBERS = 20
-"""Fewest distinct numbers or dates among texts that make the rest of the texts look like mistakes."""
+"""Fewest distinct numbers or dates among texts that make the other texts look like mistakes."""
 MIN_DATES = 3
-"""Fewest distinct texts that are dates if all look like it."""
+"""Fewest distinct texts that are dates if all of them look like dates."""
 MIN_PROSE_TEXTS, MIN_REPEATS = 1_000, 2.0
-"""Distinct texts from which on they are prose or names rather than categories, if each is there fewer times than so."""
-TEXTS_LOOKED_AT = 100
-"""Distinct texts that are looked at before all of them are."""
+"""Fewest distinct texts that are prose or names rather than categories, if each occurs fewer times than this."""
+NUM_CHECKED_TEXTS = 100
+"""Distinct texts that Unspool checks before all of them."""
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _DAY, _CLOCK = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:[T ]+\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[ap]m)?)?"
@@ -31,7 +31,7 @@ DATE_PATTERNS = tuple(
         (rf"{_DAY}(?:st|nd|rd|th)?\.?[ -]{_MONTH}\.?,?[ -]\d{{4}}", ""),
     )
 )
-"""How people write dates; the first two are those of ISO 8601."""
+"""Common spellings of dates; the first two are those of ISO 8601."""
 
 
 def refuse_text(column: np.ndarray, location: Location, hint: str, *, numbers: bool = True) -> None:
@@ -39,64 +39,59 @@ def refuse_text(column: np.ndarray, location: Location, hint: str, *, numbers: b
 
     Args:
         column: (N,) the texts.
-        location: where it is.
-        hint: what to do where it is prose.
-        numbers: whether it may be numbers.
+        location: the location of the column.
+        hint: the hint about prose.
+        numbers: whether to refuse numbers.
 
     Raises:
-        SchemaError: says what it is, and where that shows first.
+        SchemaError: names the kind of text, and its first occurrence.
     """
     import pyarrow as pa
 
     unique: list[str] = pa.array(column, pa.string()).drop_null().unique().to_pylist()
-    refuse_dates(unique, column, location)
+    _refuse_dates(unique, column, location)
     if numbers:
-        refuse_mixed(unique, column, location)
-    refuse_prose(unique, column, location, hint)
+        _refuse_mixed(unique, column, location)
+    _refuse_prose(unique, column, location, hint)
 
 
-def refuse_mixed(unique: list[str], column: np.ndarray, location: Location) -> None:
-    """Refuse text that is nearly all numbers: a number that can't be read, rather than a category.
-
-    Nearly all means 9 of 10 distinct values, and at least `MIN_NUMBERS`: fewer may well be tokens, digits and signs,
-    say.
-    """
+def _refuse_mixed(unique: list[str], column: np.ndarray, location: Location) -> None:
+    """Refuse text of which 9 of 10 distinct values, and at least `MIN_NUMBERS`, are numbers; fewer may be tokens."""
     odd = [text for text in unique if parse_number(text) is None]
     count = len(unique) - len(odd)
     if odd and count >= max(MIN_NUMBERS, 9 * len(odd)):
         raise _odd_one_out(odd[0], "a number", column, location)
 
 
-def refuse_dates(unique: list[str], column: np.ndarray, location: Location) -> None:
-    """Refuse text that is dates, but can't be read as such: written in several ways, or in one that may be misread.
+def _refuse_dates(unique: list[str], column: np.ndarray, location: Location) -> None:
+    """Refuse dates that can't be read as such: of several spellings, or of one that is ambiguous.
 
-    All of at least `MIN_DATES` distinct texts must look like dates, or 9 of 10 of which `MIN_NUMBERS` do.
+    All of at least `MIN_DATES` distinct texts must look like dates, or 9 of 10 texts and at least `MIN_NUMBERS`.
     """
-    if sum(_way(text) is not None for text in unique[:TEXTS_LOOKED_AT]) < 0.5 * min(len(unique), TEXTS_LOOKED_AT):
+    checked = unique[:NUM_CHECKED_TEXTS]
+    if sum(_spelling(text) is not None for text in checked) < 0.5 * len(checked):
         return
-    ways: dict[int, str] = {}
-    odd = []
-    for text in unique:
-        way = _way(text)
-        if way is None:
-            odd.append(text)
-        else:
-            ways.setdefault(way, text)
+    spellings = {text: _spelling(text) for text in unique}
+    odd = [text for text, spelling in spellings.items() if spelling is None]
+    firsts: dict[int, str] = {}
+    for text, spelling in spellings.items():
+        if spelling is not None:
+            firsts.setdefault(spelling, text)
     count = len(unique) - len(odd)
     if count < MIN_DATES or (odd and count < max(MIN_NUMBERS, 9 * len(odd))):
         return
-    if not odd and set(ways) == {0}:
+    if not odd and set(firsts) == {0}:
         odd = [text for text in unique if parse_timestamps(np.array([text], object)) is None]
     if odd:
         raise _odd_one_out(odd[0], "a date", column, location)
-    shown = ", ".join(f"{text!r} in {_row(text, column, location)}" for text in ways.values())
-    found = f"{len(ways)} ways: {shown}" if len(ways) > 1 else shown
+    shown = ", ".join(f"{text!r} in {_row(text, column, location)}" for text in firsts.values())
+    found = f"{len(firsts)} ways: {shown}" if len(firsts) > 1 else shown
     hint = f"Write all of them as YYYY-MM-DD, or as YYYY-MM-DDTHH:MM:SS; {_meant(location)}"
     raise SchemaError(location.whole, "dates that are written in one way, that of ISO 8601", found, hint)
 
 
-def refuse_prose(unique: list[str], column: np.ndarray, location: Location, hint: str) -> None:
-    """Refuse text of which hardly any comes again: no category, since what is seen once can't be learned."""
+def _refuse_prose(unique: list[str], column: np.ndarray, location: Location, hint: str) -> None:
+    """Refuse text that hardly ever repeats: a category that occurs once can't be learned."""
     present = int((~missing_mask(column)).sum())
     if len(unique) < MIN_PROSE_TEXTS or present >= MIN_REPEATS * len(unique):
         return
@@ -107,9 +102,8 @@ def refuse_prose(unique: list[str], column: np.ndarray, location: Location, hint
 
 def _odd_one_out(text: str, kind: str, column: np.ndarray, location: Location) -> SchemaError:
     hint = f"Correct the cell, or empty it; {_meant(location)}"
-    return SchemaError(
-        location.at(column.tolist().index(text)), f"{kind}, like nearly all the others", repr(text), hint
-    )
+    where = location.at(column.tolist().index(text))
+    return SchemaError(where, f"{kind}, like nearly all the others", repr(text), hint)
 
 
 def _meant(location: Location) -> str:
@@ -117,11 +111,11 @@ def _meant(location: Location) -> str:
 
 
 def _row(text: str, column: np.ndarray, location: Location) -> str:
-    """Where a text stands first, but for the source and the column."""
+    """The location of the first occurrence of a text, without source and column."""
     whole = location.at(column.tolist().index(text))
     return whole.removeprefix(f"{location.source}: ").removesuffix(f", column {location.column!r}")
 
 
-def _way(text: str) -> int | None:
-    """Which of `DATE_PATTERNS` a text is written in."""
-    return next((number for number, way in enumerate(DATE_PATTERNS) if way.fullmatch(text.strip())), None)
+def _spelling(text: str) -> int | None:
+    """The number of the first of `DATE_PATTERNS` that matches a text."""
+    return next((number for number, pattern in enumerate(DATE_PATTERNS) if pattern.fullmatch(text.strip())), None)

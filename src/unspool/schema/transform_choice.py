@@ -1,7 +1,7 @@
-"""Which transform a column of numbers needs: simple, robust statistics of the pooled values.
+"""The transform and distribution of a column of numbers, by simple, robust statistics of the pooled values.
 
-The choice is conservative: `"standardize"` unless the evidence for another is strong, because a wrong
-difference forgets the level, and a wrong logarithm makes a symmetric density skewed.
+The choice is conservative: `"standardize"` unless the evidence for another is strong, because a wrong difference
+forgets the level, and a wrong logarithm makes a symmetric density skewed.
 """
 
 import numpy as np
@@ -9,22 +9,20 @@ import numpy as np
 from unspool.schema.fields import MONOTONE_TRANSFORMS, DistributionName, Transform
 from unspool.schema.grid import find_grid, is_discrete
 from unspool.schema.monotone import increments, never_decreases
+from unspool.tables.columns import offsets_from_lengths
 
 DEFAULT_DENSITY: DistributionName = "mixture"
-"""The distribution of numbers on no grid: a mixture of normals can take the shape of all the others."""
-
+"""The distribution of numbers on no grid: a mixture of normals can have the shape of all the others."""
 MAX_FIRST_RANGE = 20.0
-"""Range of first values, in spreads of the differences, up to which both can share one grid."""
-
+"""Largest range of first values, in standard deviations of the differences, with which both share one grid."""
 MIN_VALUES_FOR_SHAPE = 20
-"""Fewest values whose skewness or tails are judged."""
+"""Fewest values with a meaningful skewness."""
+MIN_STEPS = 100
+"""Fewest values, or steps, with a meaningful variance of their steps."""
 
 
 def input_transform(values: np.ndarray) -> Transform:
-    """`"log1p"`, `"asinh"` or `"standardize"` for numbers without an order.
-
-    Args:
-        values: (N,) float64, NaN where missing.
+    """`"log1p"`, `"asinh"` or `"standardize"` for (N,) float64 numbers without an order, NaN where missing.
 
     Examples:
         >>> rng = np.random.default_rng(0)
@@ -37,29 +35,28 @@ def input_transform(values: np.ndarray) -> Transform:
     low, start, quarter, middle, third, end, high = np.quantile(x, (0.005, 0.05, 0.25, 0.5, 0.75, 0.95, 0.995))
     # Of an exponential distribution the first is 0.56 and the second 2; of a normal one both are 0.
     quantile_skewness = (end + start - 2 * middle) / (end - start) if end > start else 0.0
-    spread = x.std()
-    moment_skewness = float(np.mean(((x - x.mean()) / spread) ** 3)) if np.isfinite(spread) and spread > 0 else 0.0
+    deviation = x.std()
+    skewness = float(np.mean(((x - x.mean()) / deviation) ** 3)) if np.isfinite(deviation) and deviation > 0 else 0.0
     if x.min() >= 0:
-        return "log1p" if quantile_skewness > 0.55 and moment_skewness > 2 else "standardize"
+        return "log1p" if quantile_skewness > 0.55 and skewness > 2 else "standardize"
     # 3.8 of a normal distribution, 7.6 of Student's t with 3 degrees of freedom, 64 of a Cauchy distribution.
     heavy = len(x) >= 10 * MIN_VALUES_FOR_SHAPE and high - low > 20 * (third - quarter)
     return "asinh" if heavy and x.max() > 0 else "standardize"
 
 
 def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None = None) -> Transform:
-    """The transform of a step field, where it isn't told.
+    """The transform of a step field whose transform is `"auto"`.
 
-    Gaps for what never falls, drops for what never rises, a difference for a random walk, else as for inputs.
-
-    Close to a random walk means: the variance of the steps is less than a twentieth of the variance of
-    the values; the steps are uncorrelated (|r| <= 0.15); and over four steps their variance has grown four-fold
-    (within 0.75 to 1.33). A sine fails the second test, an AR(1) with coefficient 0.9 the first. A log-return
-    is preferred to a difference when all values are positive (and not all whole: a count may reach 0 yet), unless
-    the size of differences is much the more even: the daily log-returns of the S&P 500 from 1999 to 2018 are 1.6
-    times less even than its differences, those of a random walk that happens to stay positive 3 to 6 times.
+    Increments for values that never fall, decrements for values that never rise, differences for a random walk, else as
+    for inputs. In a random walk the variance of the steps is less than a twentieth of that of the values; the steps are
+    uncorrelated (|r| <= 0.15); and the variance of four steps is four times as large (within 0.75 to 1.33). A sine
+    fails the second test, an AR(1) with coefficient 0.9 the first. If all values are positive and some have decimals
+    (a count may reach 0 yet), log-returns replace differences, unless the size of differences is much more even: the
+    daily log-returns of the S&P 500 from 1999 to 2018 are 1.6 times less even than its differences, those of a random
+    walk that happens to stay positive 3 to 6 times.
 
     Args:
-        values: (S,) float64, all sequences laid end to end, NaN where missing.
+        values: (S,) float64, NaN where missing.
         offsets: (N + 1,).
         first: (N,) the values before step 0, where they are known.
 
@@ -73,25 +70,20 @@ def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | 
     if never_decreases(-values, offsets, None if first is None else -first):
         return "decrement"
     kept, bounds = drop_missing(values, offsets)
-    if len(kept) < 100 or not is_walk(kept, bounds):
+    if len(kept) < MIN_STEPS or not _is_walk(kept, bounds):
         return input_transform(values)
     known = kept if first is None else np.concatenate([kept, first[~np.isnan(first)]])
-    fractions = bool(np.any(known != np.round(known)))
-    return "log_return" if known.min() > 0 and fractions and _even_in_logs(kept, bounds) else "difference"
+    decimals = bool(np.any(known != np.round(known)))
+    return "log_return" if known.min() > 0 and decimals and _even_in_logs(kept, bounds) else "difference"
 
 
 def step_distribution(
     values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None, transform: Transform
 ) -> DistributionName:
-    """The distribution of a step field when it isn't told: masses for numbers on a grid worth it, else a density.
+    """The distribution of a step field whose distribution is `"auto"`, by `is_discrete`; arguments as above.
 
-    Differences can be discretized only where first values, which have no value before them, spread about as little.
-
-    Args:
-        values: (S,) float64, all sequences laid end to end, NaN where missing.
-        offsets: (N + 1,).
-        first: (N,) the values before step 0, where they are known.
-        transform: of the field, not `"auto"`.
+    The transform must not be `"auto"`. Differences are discretized only if first values, which have no value before
+    them, vary about as little.
 
     Examples:
         >>> x = np.random.default_rng(0).normal(size=500)
@@ -100,15 +92,13 @@ def step_distribution(
         ['mixture', 'discretized']
     """
     kept, bounds = drop_missing(values, offsets)
-    if not len(kept):
+    if not len(kept) or transform == "log_return":
         return DEFAULT_DENSITY
     grid = find_grid(kept)
-    if transform == "log_return":
-        return DEFAULT_DENSITY
     if transform in MONOTONE_TRANSFORMS:
         values, first = (values, first) if transform == "increment" else (-values, None if first is None else -first)
-        gap, alone, _ = increments(values, offsets, first)
-        kept = np.concatenate([gap[~np.isnan(gap)], values[alone] - values[alone].min(initial=np.inf)])
+        steps, alone, _ = increments(values, offsets, first)
+        kept = np.concatenate([steps[~np.isnan(steps)], values[alone] - values[alone].min(initial=np.inf)])
         grid = find_grid(kept)
     if transform == "difference":
         starts = bounds[:-1][np.diff(bounds) > 0]
@@ -126,25 +116,22 @@ def drop_missing(values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, n
     return values[present], counts[offsets].astype(np.int64)
 
 
-def is_walk(values: np.ndarray, offsets: np.ndarray) -> bool:
-    """Whether present values, laid end to end, move like a random walk within their sequences."""
-    steps = lagged(values, offsets, 1)
-    if len(steps) < 100:
-        return False
-    # Single jumps must not decide: what lies beyond the outer half per cent is cut.
-    low, high = np.quantile(steps, (0.005, 0.995))
-    variance = np.clip(steps, low, high).var()
+def _is_walk(values: np.ndarray, offsets: np.ndarray) -> bool:
+    """Whether present values move like a random walk within their sequences, see `step_transform`."""
+    steps, far = _clip_tails(lagged(values, offsets, 1)), _clip_tails(lagged(values, offsets, 4))
+    variance = steps.var() if len(steps) >= MIN_STEPS else 0.0
     if not 0 < variance < 0.05 * values.var():
         return False
-    starts, clipped = _lengths_less(offsets, 1), np.clip(steps, low, high) - np.clip(steps, low, high).mean()
-    pairs = _inside(len(clipped), starts, 1)
-    correlation = np.mean(clipped[:-1][pairs] * clipped[1:][pairs]) / variance if pairs.any() else 0.0
-    far = lagged(values, offsets, 4)
-    growth = 1.0
-    if len(far) >= 100:
-        ends = np.quantile(far, (0.005, 0.995))
-        growth = float(np.clip(far, *ends).var() / (4 * variance))
+    centred = steps - steps.mean()
+    pairs = _inside(len(centred), offsets_from_lengths(np.maximum(np.diff(offsets) - 1, 0)), 1)
+    correlation = np.mean(centred[:-1][pairs] * centred[1:][pairs]) / variance if pairs.any() else 0.0
+    growth = float(far.var() / (4 * variance)) if len(far) >= MIN_STEPS else 1.0
     return bool(abs(correlation) <= 0.15 and 0.75 <= growth <= 1.33)
+
+
+def _clip_tails(steps: np.ndarray) -> np.ndarray:
+    """Steps with half a per cent clipped on both sides, so that single jumps don't decide."""
+    return np.clip(steps, *np.quantile(steps, (0.005, 0.995))) if len(steps) else steps
 
 
 def _even_in_logs(values: np.ndarray, offsets: np.ndarray) -> bool:
@@ -152,16 +139,16 @@ def _even_in_logs(values: np.ndarray, offsets: np.ndarray) -> bool:
     level = values[:-1][_inside(len(values), offsets, 1)]
     low, high = np.quantile(level, (1 / 3, 2 / 3))
 
-    def uneven(steps: np.ndarray) -> float:
+    def unevenness(steps: np.ndarray) -> float:
         size = np.abs(steps - np.median(steps))
         above, below = size[level >= high].mean(), size[level <= low].mean()
         return abs(float(np.log(above / below))) if above > 0 and below > 0 else np.inf
 
-    return uneven(lagged(np.log(values), offsets, 1)) <= uneven(lagged(values, offsets, 1)) + np.log(2)
+    return unevenness(lagged(np.log(values), offsets, 1)) <= unevenness(lagged(values, offsets, 1)) + np.log(2)
 
 
 def _inside(count: int, offsets: np.ndarray, lag: int) -> np.ndarray:
-    """(count - lag,) bool: which positions have a partner `lag` later in the same sequence."""
+    """(count - lag,) bool: positions of which that `lag` later is in the same sequence."""
     owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[:count]
     return owner[:-lag] == owner[lag:]
 
@@ -171,8 +158,3 @@ def lagged(values: np.ndarray, offsets: np.ndarray, lag: int) -> np.ndarray:
     if len(values) <= lag:
         return np.zeros(0)
     return (values[lag:] - values[:-lag])[_inside(len(values), offsets, lag)]
-
-
-def _lengths_less(offsets: np.ndarray, lag: int) -> np.ndarray:
-    """The offsets of the steps between values: each sequence has `lag` fewer."""
-    return np.concatenate(([0], np.cumsum(np.maximum(np.diff(offsets) - lag, 0)))).astype(np.int64)

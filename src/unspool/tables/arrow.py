@@ -1,6 +1,6 @@
-"""From Arrow arrays, NumPy arrays and Python values to canonical columns (see `unspool.tables.columns`)."""
+"""Canonical columns (see `unspool.tables.columns`) from Arrow arrays, NumPy arrays and Python values."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,13 +8,11 @@ import numpy as np
 from unspool.errors import DataError, Location
 from unspool.tables.columns import Column, Ragged, Record, offsets_from_lengths
 
+SUPPORTED_KINDS = "numbers, text, truth values, dates, lists or records"
+
 
 def from_arrow(array: Any, location: Location) -> Column:
-    """A PyArrow (Chunked)Array as a canonical column.
-
-    Raises:
-        DataError: a type that has no meaning here, such as bytes or durations.
-    """
+    """A PyArrow (Chunked)Array as a canonical column; a `DataError` refuses types such as bytes or durations."""
     import pyarrow as pa
 
     if isinstance(array, pa.ChunkedArray):
@@ -26,90 +24,54 @@ def from_arrow(array: Any, location: Location) -> Column:
         return from_arrow(array.cast(kind.value_type), location)
     if isinstance(array, pa.ExtensionArray):
         return from_arrow(array.storage, location)
-    for test, convert in _conversions():
-        if test(kind):
-            return convert(array, location)
-    raise DataError(location.whole, "numbers, text, truth values, dates, lists or records", f"values of type {kind}")
-
-
-def _conversions() -> list[tuple[Callable[[Any], bool], Callable[[Any, Location], Column]]]:
-    import pyarrow as pa
-
-    types = pa.types
-    return [
-        (types.is_null, lambda array, _: np.full(len(array), np.nan)),
-        (types.is_boolean, _booleans),
-        (types.is_integer, _integers),
-        (lambda kind: types.is_floating(kind) or types.is_decimal(kind), _floats),
-        (
-            lambda kind: types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind),
-            lambda array, _: _objects(array),
-        ),
-        (lambda kind: types.is_timestamp(kind) or types.is_date(kind), _dates),
-        (types.is_time, lambda array, _: _objects(array.cast(pa.string()))),
-        (
-            types.is_fixed_size_list,
-            lambda array, location: _lists(array.cast(pa.large_list(array.type.value_type)), location),
-        ),
-        (lambda kind: types.is_list(kind) or types.is_large_list(kind), _lists),
-        (types.is_struct, _records),
-    ]
-
-
-def _objects(array: Any) -> np.ndarray:
-    return array.to_numpy(zero_copy_only=False).astype(object)
-
-
-def _booleans(array: Any, _: Location) -> np.ndarray:
-    return _objects(array) if array.null_count else array.to_numpy(zero_copy_only=False)
-
-
-def _integers(array: Any, location: Location) -> np.ndarray:
-    import pyarrow as pa
-
-    if array.null_count:
-        return _floats(array, location)
     try:
-        return array.cast(pa.int64()).to_numpy(zero_copy_only=False)
+        plain = _plain(array)
     except pa.ArrowInvalid:
-        raise DataError(location.whole, "whole numbers below 2**63", "larger ones", "Write them as text.") from None
+        if not pa.types.is_integer(kind):
+            raise
+        raise _too_large(location) from None
+    if plain is not None:
+        return plain
+    if pa.types.is_fixed_size_list(kind):
+        array = array.cast(pa.large_list(kind.value_type))
+    missing = array.is_null().to_numpy(zero_copy_only=False)
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+        lengths = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+        # flatten() leaves out the items that may lie behind a null list; the raw offsets would not.
+        return Ragged(from_arrow(array.flatten(), location), offsets_from_lengths(lengths), missing)
+    if pa.types.is_struct(kind):
+        parts = zip((field.name for field in kind), array.flatten(), strict=True)
+        return Record({name: from_arrow(part, location) for name, part in parts}, missing)
+    raise DataError(location.whole, SUPPORTED_KINDS, f"values of type {kind}")
 
 
-def _floats(array: Any, _: Location) -> np.ndarray:
+def _plain(array: Any) -> np.ndarray | None:
+    """An array of single values as NumPy has them; None of lists, records and unsupported types."""
     import pyarrow as pa
 
-    # Whole numbers beyond 2**53 round here: a column with missing values has no other common form.
-    return array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
-
-
-def _dates(array: Any, _: Location) -> np.ndarray:
-    import pyarrow as pa
-
-    zone = getattr(array.type, "tz", None)
-    values = array.cast(pa.timestamp("us", zone), safe=False)
-    return values.to_numpy(zero_copy_only=False).astype("datetime64[us]")
-
-
-def _lists(array: Any, location: Location) -> Ragged:
-    missing = array.is_null().to_numpy(zero_copy_only=False)
-    lengths = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-    # flatten() leaves out the items that may lie behind a null list; the raw offsets would not.
-    return Ragged(from_arrow(array.flatten(), location), offsets_from_lengths(lengths), missing)
-
-
-def _records(array: Any, location: Location) -> Record:
-    missing = array.is_null().to_numpy(zero_copy_only=False)
-    names = [field.name for field in array.type]
-    return Record(
-        {name: from_arrow(part, location) for name, part in zip(names, array.flatten(), strict=True)}, missing
-    )
+    types, kind = pa.types, array.type
+    if types.is_null(kind):
+        return np.full(len(array), np.nan)
+    if types.is_floating(kind) or types.is_decimal(kind) or (types.is_integer(kind) and array.null_count):
+        # Whole numbers beyond 2**53 round here: a column with missing values has no other common form.
+        return array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
+    if types.is_integer(kind):
+        return array.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    if types.is_boolean(kind) and not array.null_count:
+        return array.to_numpy(zero_copy_only=False)
+    if types.is_timestamp(kind) or types.is_date(kind):
+        stamps = array.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
+        return stamps.to_numpy(zero_copy_only=False).astype("datetime64[us]")
+    if types.is_time(kind):
+        array = array.cast(pa.string())
+    as_objects = (types.is_string, types.is_large_string, types.is_string_view, types.is_time, types.is_boolean)
+    return array.to_numpy(zero_copy_only=False).astype(object) if any(test(kind) for test in as_objects) else None
 
 
 def from_values(values: Any, location: Location) -> Column:
     """Python values, or a NumPy array of one to three axes, as a canonical column.
 
-    Raises:
-        DataError: a value of another type than the rest, with its row.
+    A `DataError` names the first value whose type is not that of the rest.
     """
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":
         return _from_numpy(values, location)
@@ -134,11 +96,11 @@ def from_values(values: Any, location: Location) -> Column:
 
 
 def _of_one_type(rows: Sequence[Any]) -> np.ndarray | None:
-    """Values that are all str, all int, all float or all bool, without waiting for Arrow, which imports pandas."""
+    """Values that are all str, all int, all float or all bool; needs no Arrow, which imports pandas."""
     types = set(map(type, rows))
     kind = types.pop() if len(types) == 1 else None
     if kind is str:
-        # Arrow says which row holds half a surrogate pair.
+        # The way through Arrow says which row holds a lone surrogate.
         return np.array(rows, dtype=object) if all(map(_encodable, rows)) else None
     if kind in (float, bool):
         return np.array(rows, dtype=kind)
@@ -152,33 +114,31 @@ def _from_numpy(values: np.ndarray, location: Location) -> Column:
         rows, width = values.shape[:2]
         inner = _from_numpy(values.reshape(rows * width, *values.shape[2:]), location)
         return Ragged(inner, np.arange(rows + 1, dtype=np.int64) * width, np.zeros(rows, bool))
-    if values.ndim == 0:
-        values = values[None]
-    kind = values.dtype.kind
+    values, kind = np.atleast_1d(values), values.dtype.kind
     if kind == "u" and len(values) and values.max() > np.iinfo(np.int64).max:
-        raise DataError(location.whole, "whole numbers below 2**63", "larger ones", "Write them as text.")
+        raise _too_large(location)
     if kind in "iufb":
         return values.astype({"i": np.int64, "u": np.int64, "f": np.float64, "b": bool}[kind])
     if kind == "M":
         return values.astype("datetime64[us]")
-    if kind == "U":
-        return from_values(values.tolist(), location)
-    if kind == "T":
+    if kind in "UT":
         return from_values(values.astype(object), location)
-    raise DataError(
-        location.whole, "numbers, text, truth values, dates, lists or records", f"values of type {values.dtype}"
-    )
+    raise DataError(location.whole, SUPPORTED_KINDS, f"values of type {values.dtype}")
+
+
+def _too_large(location: Location) -> DataError:
+    return DataError(location.whole, "whole numbers below 2**63", "larger ones", "Write them as text.")
 
 
 def _stacked(rows: Sequence[Any], location: Location) -> Ragged:
-    """Rows that are arrays of several axes: (T, F) each, T may differ."""
+    """Rows that are arrays (T, F) each, whose T may differ."""
     missing = np.array([value is None for value in rows])
     arrays = [value for value in rows if value is not None]
-    first = arrays[0]
+    shape = arrays[0].shape[1:]
     for row, value in enumerate(rows):
-        if value is not None and (not isinstance(value, np.ndarray) or value.shape[1:] != first.shape[1:]):
+        if value is not None and (not isinstance(value, np.ndarray) or value.shape[1:] != shape):
             found = f"shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
-            raise DataError(location.at(row), f"an array of shape (T, {first.shape[1]})", found)
+            raise DataError(location.at(row), f"an array of shape (T, {shape[0]})", found)
     lengths = np.array([0 if value is None else len(value) for value in rows])
     return Ragged(from_values(np.concatenate(arrays), location), offsets_from_lengths(lengths), missing)
 
@@ -191,8 +151,8 @@ def _encodable(value: Any) -> bool:
     return "\\ud" not in repr(value)
 
 
-def plain_kind(value: Any) -> str:
-    """The kind of one Python value, in a user's words."""
+def _kind_name(value: Any) -> str:
+    """The kind of a Python value, in a user's words."""
     if isinstance(value, (bool, np.bool_)):
         return "truth value"
     if isinstance(value, (int, float, np.integer, np.floating)):
@@ -208,18 +168,16 @@ def _absent(value: Any) -> bool:
 
 def _odd_one_out(rows: Sequence[Any], location: Location, error: Exception) -> DataError:
     """The first value whose kind is not that of most."""
-    kinds = {row: plain_kind(value) for row, value in enumerate(rows) if not _absent(value)}
+    kinds = {row: _kind_name(value) for row, value in enumerate(rows) if not _absent(value)}
     if kinds and set(kinds.values()) == {"list"}:
         items = [item for value in rows if not _absent(value) for item in value]
         counts = [0 if _absent(value) else len(value) for value in rows]
-        kinds = {row: plain_kind(item) for row, item in enumerate(items) if not _absent(item)}
+        kinds = {row: _kind_name(item) for row, item in enumerate(items) if not _absent(item)}
         rows, location = items, Location(location.source, location.column, offsets_from_lengths(np.array(counts)))
     common = max(sorted(set(kinds.values())), key=list(kinds.values()).count, default="")
     for row, kind in kinds.items():
         if kind != common:
             hint = "Give every value the same type, and None where one is missing."
-            raised = f"a {common}, like most of the values"
-            return DataError(location.at(row), raised, f"{kind} {rows[row]!r}"[:120], hint)
-    return DataError(
-        location.whole, "numbers, text, truth values, dates, lists or records", f"values Arrow refuses: {error}"
-    )
+            expected = f"a {common}, like most of the values"
+            return DataError(location.at(row), expected, f"{kind} {rows[row]!r}"[:120], hint)
+    return DataError(location.whole, SUPPORTED_KINDS, f"values Arrow refuses: {error}")

@@ -22,12 +22,12 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Ragged:
-    """A column of lists: all their items laid end to end.
+    """A column of lists.
 
     Args:
-        values: the items of all rows.
+        values: the items of all rows, concatenated.
         offsets: (N + 1,) int64; row i has items `offsets[i]` to `offsets[i + 1]`.
-        missing: (N,) bool; rows without a list at all.
+        missing: (N,) bool; rows without a list.
     """
 
     values: "Column"
@@ -58,23 +58,21 @@ Column: TypeAlias = np.ndarray | Ragged | Record
 
 
 def kind_of(column: Column) -> str:
-    """What a column holds, in a user's words: number, whole number, truth value, text, date, list, record, nothing."""
+    """The kind of a column: number, whole number, truth value, text, date, list, record, nothing."""
     if isinstance(column, Ragged):
         return "list"
     if isinstance(column, Record):
         return "record"
     if column.dtype.kind == "O":
-        some = next((value for value in column if value is not None), None)
-        if some is None:
+        present = next((value for value in column if value is not None), None)
+        if present is None:
             return "nothing"
-        return {bool: "truth value", str: "text", int: "whole number"}.get(type(some), "number")
+        return {bool: "truth value", str: "text", int: "whole number"}.get(type(present), "number")
     return {"i": "whole number", "f": "number", "b": "truth value", "M": "date"}[column.dtype.kind]
 
 
 def is_whole(column: Column) -> bool:
-    """Whether a column is of whole numbers.
-
-    Floats count when some are missing and the rest are whole: pandas has no other way to hold such a column.
+    """Whether a column holds whole numbers, or floats of which some are missing and the rest are whole, as in pandas.
 
     Examples:
         >>> is_whole(np.array([1.0, np.nan])), is_whole(np.array([1.0, 2.0]))
@@ -86,9 +84,8 @@ def is_whole(column: Column) -> bool:
         return True
     if column.dtype.kind != "f":
         return False
-    gone = np.isnan(column)
-    present = column[~gone]
-    return bool(gone.any() and len(present) and np.all(np.isfinite(present)) and np.all(present == np.round(present)))
+    present = column[~np.isnan(column)]
+    return 0 < len(present) < len(column) and bool(np.all(np.isfinite(present) & (present == np.round(present))))
 
 
 def missing_mask(column: Column) -> np.ndarray:
@@ -115,12 +112,12 @@ def take(column: Column, rows: np.ndarray) -> Column:
 
 
 def offsets_from_lengths(lengths: np.ndarray) -> np.ndarray:
-    """(N + 1,) int64 offsets of N sequences laid end to end."""
+    """(N + 1,) int64 offsets of N concatenated sequences."""
     return np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))).astype(np.int64)
 
 
 def ragged_indices(offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Positions of all steps of the given sequences, in the given order.
+    """Positions of all steps of the sequences in `rows`, in that order.
 
     Examples:
         >>> ragged_indices(np.array([0, 2, 5]), np.array([1, 0])).tolist()
@@ -132,14 +129,14 @@ def ragged_indices(offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def to_list(column: Column) -> list[Any]:
-    """Plain Python values, missing ones None: what an error message or a JSON file shows."""
+    """Plain Python values, with None for missing ones."""
+    values: list[Any]
     if isinstance(column, Record):
-        parts = {name: to_list(values) for name, values in column.fields.items()}
-        records = [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
-        return [None if gone else record for record, gone in zip(records, column.missing, strict=True)]
-    if isinstance(column, Ragged):
-        items, offsets = to_list(column.values), column.offsets.tolist()
-        rows = [items[start:end] for start, end in itertools.pairwise(offsets)]
-        return [None if gone else row for row, gone in zip(rows, column.missing, strict=True)]
-    gone = missing_mask(column)
-    return [None if absent else value for value, absent in zip(column.tolist(), gone, strict=True)]
+        parts = {name: to_list(part) for name, part in column.fields.items()}
+        values = [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
+    elif isinstance(column, Ragged):
+        items = to_list(column.values)
+        values = [items[start:end] for start, end in itertools.pairwise(column.offsets.tolist())]
+    else:
+        values = column.tolist()
+    return [None if missing else value for value, missing in zip(values, missing_mask(column), strict=True)]

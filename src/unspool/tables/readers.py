@@ -22,10 +22,7 @@ COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 
 
 def format_of(path: str | Path) -> str:
-    """The format that a file's name says, one of csv, tsv, jsonl, json, parquet.
-
-    Raises:
-        DataError: an ending that means nothing here.
+    """The format of a file by its name: csv, tsv, jsonl, json or parquet; a `DataError` refuses other endings.
 
     Examples:
         >>> format_of("names.csv.gz")
@@ -39,17 +36,13 @@ def format_of(path: str | Path) -> str:
 
 
 def read_path(path: Path, strings: Sequence[str] = ()) -> tuple[str, Any]:
-    """Read a file: its kind, and a PyArrow table or a dict of lists.
-
-    Raises:
-        DataError: no such file, not the format its name says, or text that is not UTF-8.
-    """
+    """Read a file: its format, and a PyArrow table or a dict of lists; a `DataError` says why that is impossible."""
     import pyarrow as pa
 
     kind = format_of(path)
     try:
         if kind == "parquet":
-            path.open("rb").close()  # the operating system's own message is better than Arrow's
+            path.open("rb").close()  # the operating system's message is better than Arrow's
             return kind, _parquet(str(path), str(path))
         with path.open("rb") as file:
             raw = file.read()
@@ -65,7 +58,7 @@ def read_path(path: Path, strings: Sequence[str] = ()) -> tuple[str, Any]:
 
 
 def read_stream(stream: IO[Any], location: str, strings: Sequence[str] = ()) -> tuple[str, Any]:
-    """Read an open file; its first bytes say whether it is Parquet, JSON, JSON lines or CSV."""
+    """Read an open file as `read_path` does; its first bytes say whether it is Parquet, JSON, JSON lines or CSV."""
     raw = stream.read()
     if isinstance(raw, str):
         raw = raw.encode()
@@ -93,6 +86,7 @@ def _text(raw: bytes, kind: str, location: str, strings: Sequence[str]) -> Any:
 def _csv(raw: bytes, location: str, delimiter: str, strings: Sequence[str]) -> Any:
     """A CSV file as a PyArrow table. An empty cell is a missing value; so is "NA" and its like among numbers."""
     import pyarrow as pa
+    import pyarrow.compute as pc
     from pyarrow import csv
 
     options = csv.ConvertOptions(column_types=dict.fromkeys(strings, pa.string()))
@@ -111,65 +105,50 @@ def _csv(raw: bytes, location: str, delimiter: str, strings: Sequence[str]) -> A
         raise DataError(
             f"{location}: line 1", "every column name once", f"{', '.join(map(repr, twice))} more than once"
         )
-    return pa.table({name: _empty_is_null(table[name]) for name in names})
-
-
-def _empty_is_null(column: Any) -> Any:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if not pa.types.is_string(column.type):
-        return column
-    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+    empty_is_null = {
+        name: pc.if_else(pc.equal(table[name], ""), pa.scalar(None, pa.string()), table[name])
+        for name in names
+        if pa.types.is_string(table[name].type)
+    }
+    return pa.table({name: empty_is_null.get(name, table[name]) for name in names})
 
 
 def _json(raw: bytes, location: str, *, lines: bool) -> dict[str, list[Any]]:
-    if lines:
-        records = list(_json_lines(raw, location))
-    else:
-        records = _decode(raw, location)
-        if isinstance(records, dict):
-            return _lists(records, location)
+    records = list(_json_lines(raw, location)) if lines else _decode(raw, location)
+    if isinstance(records, dict):
+        lengths = {len(values) if isinstance(values, list) else -1 for values in records.values()}
+        if len(lengths) > 1 or -1 in lengths:
+            raise DataError(location, "a JSON array of objects, or an object of arrays of one length", "other JSON")
+        return records
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise DataError(location, "a JSON array of objects, or an object of arrays", "other JSON")
-    names: dict[str, None] = {}
-    for record in records:
-        names.update(dict.fromkeys(record))
+    return transpose(records)
+
+
+def transpose(records: Sequence[Mapping[Any, Any]]) -> dict[Any, list[Any]]:
+    """Records as lists by key, in order of appearance; None where a record lacks a key."""
+    names = dict.fromkeys(name for record in records for name in record)
     return {name: [record.get(name) for record in records] for name in names}
 
 
-def _lists(columns: Mapping[str, Any], location: str) -> dict[str, list[Any]]:
-    lengths = {len(values) if isinstance(values, list) else -1 for values in columns.values()}
-    if len(lengths) > 1 or -1 in lengths:
-        raise DataError(location, "a JSON array of objects, or an object of arrays of one length", "other JSON")
-    return dict(columns)
-
-
 def _json_lines(raw: bytes, location: str) -> Iterator[dict[str, Any]]:
-    decoder = msgspec.json.Decoder()
     for number, line in enumerate(raw.split(b"\n"), 1):
         if not line.strip():
             continue
-        try:
-            record = decoder.decode(line)
-        except msgspec.DecodeError as error:
-            raise _bad_json(f"{location}: line {number}", error) from None
+        record = _decode(line, location, first_line=number)
         if not isinstance(record, dict):
             raise DataError(f"{location}: line {number}", "a JSON object", line[:40].decode(errors="replace"))
         yield record
 
 
-def _decode(raw: bytes, location: str) -> Any:
+def _decode(raw: bytes, location: str, first_line: int = 1) -> Any:
     try:
         return msgspec.json.decode(raw)
     except msgspec.DecodeError as error:
-        at = re.search(r"byte (\d+)", str(error))
-        line = raw[: int(at[1])].count(b"\n") + 1 if at else raw.count(b"\n") + 1
-        raise _bad_json(f"{location}: line {line}", error) from None
-
-
-def _bad_json(location: str, error: Exception) -> DataError:
-    return DataError(location, "JSON", str(error).rstrip("."), "A missing value is null; NaN is not JSON.")
+        byte = re.search(r"byte (\d+)", str(error))
+        line = first_line + raw[: int(byte[1]) if byte else len(raw)].count(b"\n")
+        hint = "A missing value is null; NaN is not JSON."
+        raise DataError(f"{location}: line {line}", "JSON", str(error).rstrip("."), hint) from None
 
 
 def _parquet(source: Any, location: str) -> Any:

@@ -1,4 +1,4 @@
-"""Columns out: as the kind of table that came in, or to a file or stream."""
+"""Columns as a table of any kind, or written to a file or stream."""
 
 import io
 import json
@@ -17,11 +17,9 @@ from unspool.tables.readers import COMPRESSED, FORMATS, format_of
 
 
 def write_table(columns: Mapping[str, Any], like: str) -> Any:
-    """Named columns as the kind of table that `Table.kind` names.
+    """Lists, arrays or canonical columns of one length as the kind of table that `Table.kind` names.
 
-    Args:
-        columns: lists, arrays or canonical columns of one length.
-        like: a `Table.kind`. A file's kind gives a dict of lists; to write files, see `save_parts`.
+    The kind of a file gives a dict of lists; to write files, see `save_parts`.
 
     Examples:
         >>> write_table({"x": np.array([1.5, np.nan])}, "records")
@@ -30,10 +28,8 @@ def write_table(columns: Mapping[str, Any], like: str) -> Any:
     if like in ("dict", "csv", "jsonl", "json", "parquet"):
         return {name: _plain(values) for name, values in columns.items()}
     if like == "records":
-        return [
-            dict(zip(columns, row, strict=True))
-            for row in zip(*(_plain(values) for values in columns.values()), strict=True)
-        ]
+        rows = zip(*(_plain(values) for values in columns.values()), strict=True)
+        return [dict(zip(columns, row, strict=True)) for row in rows]
     import narwhals as nw
 
     ready = {name: values if isinstance(values, np.ndarray) else _plain(values) for name, values in columns.items()}
@@ -41,17 +37,19 @@ def write_table(columns: Mapping[str, Any], like: str) -> Any:
         # Both read the canonical object arrays slowly or not at all; Arrow reads every one of them.
         import pyarrow as pa
 
-        arrays = {name: pa.array(values, from_pandas=True) for name, values in ready.items()}
-        return nw.to_native(nw.from_dict(arrays, backend="pyarrow")) if like == "pyarrow" else _polars(arrays)
+        arrow = pa.table({name: pa.array(values, from_pandas=True) for name, values in ready.items()})
+        return arrow if like == "pyarrow" else nw.to_native(nw.from_arrow(arrow, backend="polars"))
     return nw.to_native(nw.from_dict(ready, backend=nw.Implementation.from_backend(like)))  # type: ignore[arg-type]
 
 
 FileType = str | tuple["FileType"] | Mapping[str, "FileType"]
-"""What a column of a file holds: int, float, text, bool, time or mixed; of lists, a tuple; of records, a dict."""
+"""The type of a column of a file: int, float, text, bool, time or mixed; of lists, a tuple; of records, a dict."""
+_Parts = Iterable[Mapping[str, Any]]
+_Types = Callable[[], Mapping[str, FileType]]
 
 
 def file_type(column: Column) -> FileType:
-    """The type of a column that is there as a whole; floats that are whole where present are whole numbers.
+    """The type of a whole column; floats of which some are missing and the rest are whole are whole numbers.
 
     Examples:
         >>> file_type(np.array([1.0, np.nan])), file_type(np.array([0.5]))
@@ -72,16 +70,9 @@ def whole_numbers(values: Any) -> Any:
     if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
         return values
     column = np.full(len(values), None, object)
-    known = ~np.isnan(values)
-    column[known] = [int(value) if np.isfinite(value) else value for value in values[known].tolist()]
+    present = ~np.isnan(values)
+    column[present] = [int(value) if np.isfinite(value) else value for value in values[present].tolist()]
     return column
-
-
-def _polars(arrays: dict[str, Any]) -> Any:
-    import narwhals as nw
-    import pyarrow as pa
-
-    return nw.to_native(nw.from_arrow(pa.table(arrays), backend="polars"))
 
 
 def _plain(values: Any) -> list[Any]:
@@ -89,24 +80,23 @@ def _plain(values: Any) -> list[Any]:
 
 
 def save_parts(
-    parts: Iterable[Mapping[str, Any]],
-    types: Callable[[], Mapping[str, FileType]],
+    parts: _Parts,
+    types: _Types,
     target: str | Path | IO[Any],
     format: str | None = None,  # noqa: A002
 ) -> None:
-    """Write a table that comes part by part to a file, whole or not at all, or to an open stream.
+    """Write the parts of a table to an open stream, or to a file, which appears only if all of them are written.
 
-    No part is asked for before the file is open, and none is kept once it is written.
+    Unspool opens the file before it takes the first part, and keeps no part that it has written.
 
     Args:
         parts: the same named columns each, lists or arrays of one length; a missing value is None, NaN or NaT.
-        types: gives the type of each column, for a part need not show it: all its values may be missing.
+        types: returns the type of each column, which a part may not show, because all its values may be missing.
         target: a path, or a stream such as `sys.stdout.buffer` (bytes) or `sys.stdout` (text).
-        format: csv, tsv, jsonl, json or parquet; by default what the path's ending says, csv for a stream.
+        format: csv, tsv, jsonl, json or parquet; by default that of the path's ending, and csv for a stream.
 
     Raises:
-        DataError: a format that isn't known, a name that promises compression, or values that Parquet has no common
-            type for.
+        DataError: an unknown format, a name with a compressed ending, or values without a common Parquet type.
         FileError: the file can't be written.
     """
     chosen = format or (format_of(target) if isinstance(target, (str, Path)) else "csv")
@@ -124,7 +114,7 @@ def save_parts(
 
 
 class _Text:
-    """A stream of text that takes whole lines as bytes."""
+    """A text stream that accepts whole lines as bytes."""
 
     def __init__(self, stream: IO[str]) -> None:
         self.stream = stream
@@ -136,35 +126,25 @@ class _Text:
         self.stream.writelines(line.decode() for line in lines)
 
 
-def _write(
-    parts: Iterable[Mapping[str, Any]],
-    types: Callable[[], Mapping[str, FileType]],
-    file: Any,
-    format: str,  # noqa: A002
-) -> None:
-    if format == "parquet":
-        return _write_parquet(parts, types, file)
-    if format == "json":
-        return _write_json(parts, file)
-    for k, columns in enumerate(parts):
-        if format == "jsonl":
+def _write(parts: _Parts, types: _Types, file: Any, form: str) -> None:
+    if form == "parquet":
+        _write_parquet(parts, types, file)
+    elif form == "json":
+        _write_json(parts, file)
+    elif form == "jsonl":
+        for columns in parts:
             file.writelines(msgspec.json.encode(row) + b"\n" for row in write_table(columns, "records"))
-        else:
-            _write_csv(columns, file, "\t" if format == "tsv" else ",", header=k == 0)
-    return None
+    else:
+        for k, columns in enumerate(parts):
+            _write_csv(columns, file, "\t" if form == "tsv" else ",", header=k == 0)
 
 
-def _write_parquet(parts: Iterable[Mapping[str, Any]], types: Callable[[], Mapping[str, FileType]], file: Any) -> None:
+def _write_parquet(parts: _Parts, types: _Types, file: Any) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    plain = {
-        "int": pa.int64(),
-        "float": pa.float64(),
-        "text": pa.string(),
-        "bool": pa.bool_(),
-        "time": pa.timestamp("us"),
-    }
+    plain = {"int": pa.int64(), "float": pa.float64(), "text": pa.string(), "bool": pa.bool_()}
+    plain["time"] = pa.timestamp("us")
 
     def arrow_type(kind: FileType, name: str) -> Any:
         if isinstance(kind, tuple):
@@ -189,24 +169,23 @@ def _write_parquet(parts: Iterable[Mapping[str, Any]], types: Callable[[], Mappi
             writer.write_table(pa.table([array(name, columns[name]) for name in schema.names], schema=schema))
 
 
-def _write_json(parts: Iterable[Mapping[str, Any]], file: Any) -> None:
-    before = b"["
+def _write_json(parts: _Parts, file: Any) -> None:
+    separator = b"["
     for columns in parts:
         for row in write_table(columns, "records"):
-            file.write(before + msgspec.json.encode(row))
-            before = b","
-    file.write(b"[]" if before == b"[" else b"]")
+            file.write(separator + msgspec.json.encode(row))
+            separator = b","
+    file.write(b"[]" if separator == b"[" else b"]")
 
 
 def _write_csv(columns: Mapping[str, Any], file: Any, delimiter: str, *, header: bool) -> None:
-    # Not the csv module: with "\n" as the end of a line it leaves a lone "\r" without quotes, which readers,
-    # ourselves among them, take for the end of a line.
+    # The csv module doesn't quote a lone "\r" where "\n" ends a line, and readers take it for the end of a line.
     alone = len(columns) == 1
     special = re.compile(f'["\r\n{delimiter}]')
 
     def quoted(value: Any) -> str:
         text = _cell(value)
-        # An empty line is no row to most readers, so in a table of one column an empty cell is quoted.
+        # Most readers skip an empty line, so an empty cell is quoted in a table of one column.
         return '"' + text.replace('"', '""') + '"' if special.search(text) or (alone and not text) else text
 
     if header:
