@@ -31,12 +31,12 @@ class AbstractStruct(msgspec.StructMeta, ABCMeta):
 
 
 class Continuation(NamedTuple):
-    """What decoding goes on from, and what of the steps is known.
+    """The sequences that are decoded, what precedes them, and which of their values were given.
 
     Attributes:
         offsets: (N + 1,) where each sequence begins.
-        before: (N,) what stands before the first of these steps: a number, NaN where nothing does; of pieces of bytes,
-            the bytes that are no whole character yet. `None` where nothing ever does.
+        before: (N,) the number before the first of these steps, NaN where there is none; of pieces of bytes, the bytes
+            of a character that is not complete yet. `None` where no sequence has any.
         observed: (S,) numbers that were given rather than sampled, NaN elsewhere; they come back as they are.
         upper: (S,) the next given running sum of a column that never goes back, infinity where none comes.
     """
@@ -52,7 +52,7 @@ class Decoded(NamedTuple):
 
     Attributes:
         values: (S,) of every column of the table that the field stands for.
-        last: what more steps go on from, see `Continuation.before`; `None` where nothing is needed.
+        last: the `Continuation.before` of further steps; `None` where they need none.
     """
 
     values: tuple[NDArray[Any], ...]
@@ -73,7 +73,7 @@ class Origins(NamedTuple):
     unit: float
 
     def running_sums(self, y: NDArray[np.float64] | float, row: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The running sums of some values on the axis that adds up, in some rows."""
+        """The running sums at values on the axis that adds up, in some rows."""
         return (y - self.at[row]) / self.unit
 
 
@@ -92,24 +92,15 @@ class Cumulative(msgspec.Struct, frozen=True, metaclass=AbstractStruct):
     @property
     @abstractmethod
     def never(self) -> Literal["falls", "rises"] | None:
-        """What values never do within a sequence, or `None`. Where they never do it, y never falls."""
+        """The direction that values never take within a sequence, or `None`. With either, y never falls."""
 
     @abstractmethod
-    def origins(self, before: NDArray[np.float64] | None, rows: int) -> Origins:
-        """Where running sums start.
-
-        Args:
-            before: (N,) the values before step 0, NaN or `None` where unknown.
-            rows: N.
-        """
+    def origins(self, before: np.ndarray | None, rows: int) -> Origins:
+        """Where running sums start, given the (rows,) values before step 0: NaN or `None` where unknown."""
 
     @abstractmethod
-    def to_sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The y of values, NaN where missing; a value that has none gives minus infinity or NaN.
-
-        Args:
-            values: numbers, or microseconds since 1970.
-        """
+    def to_sum(self, values: np.ndarray) -> np.ndarray:
+        """The y of numbers or of microseconds since 1970, NaN where missing; minus infinity or NaN where undefined."""
 
 
 class FittedColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", metaclass=AbstractStruct):
@@ -128,23 +119,23 @@ class FittedColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
     @property
     @abstractmethod
     def types(self) -> tuple[ValueType, ...]:
-        """What every column of the table holds that the field stands for."""
+        """The type of every column of the table that the field stands for."""
 
     @abstractmethod
     def describe(self) -> str:
-        """One line for people."""
+        """One line for the table that `fit` prints."""
 
     @abstractmethod
     def parse(self, text: str, location: str, member: int = 0) -> Any:
-        """The value that someone means who can only type text; the text itself where other code reads it.
+        """The value of a typed text, which is not empty; the text itself where other code reads it.
 
         Args:
-            text: not empty.
-            location: what error messages call it.
-            member: which of the columns of the table it is for.
+            text: of the value.
+            location: named by error messages.
+            member: which of the columns of the table the text is for.
 
         Raises:
-            SchemaError: it can't be one.
+            SchemaError: the text is no such value.
         """
 
 
@@ -175,7 +166,7 @@ class InputColumn(FittedColumn, frozen=True):
     """A fitted column of an input field."""
 
     @abstractmethod
-    def encode_input(self, values: NDArray[Any], location: Location) -> NDArray[Any]:
+    def encode_input(self, values: np.ndarray, location: Location) -> np.ndarray:
         """(N,) int32 symbols, or (N, D) float64, NaN where missing.
 
         Raises:
@@ -199,13 +190,9 @@ class StepColumn(FittedColumn, frozen=True):
 
     @abstractmethod
     def encode(
-        self,
-        values: NDArray[Any],
-        location: Location,
-        offsets: NDArray[np.int64],
-        before: NDArray[np.float64] | None = None,
-    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """(S, ...) values as the network sees them, and (S,) what to add to log p(encoded) for log p(original).
+        self, values: np.ndarray, location: Location, offsets: np.ndarray, before: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(S, ...) values as the network sees them, and (S,) float64 to add to log p(encoded) for log p(original).
 
         Args:
             values: of all sequences, end to end.
@@ -218,13 +205,8 @@ class StepColumn(FittedColumn, frozen=True):
         """
 
     @abstractmethod
-    def decode(self, encoded: NDArray[Any], continuation: Continuation) -> Decoded:
-        """Undoes `encode`.
-
-        Args:
-            encoded: (S, ...) symbols or numbers, NaN where missing.
-            continuation: where the sequences begin, and what is known.
-        """
+    def decode(self, encoded: np.ndarray, continuation: Continuation) -> Decoded:
+        """Undoes `encode`: from (S, ...) symbols or numbers, NaN where missing."""
 
 
 def missing_value(location: Location, row: int) -> SchemaError:
@@ -245,7 +227,7 @@ def with_missing(description: str, *, nullable: bool) -> str:
 
 
 def parse_truth_value(text: str) -> bool | str:
-    """A truth value that someone typed; another text as it is.
+    """The truth value that a text spells; another text as it is.
 
     Examples:
         >>> parse_truth_value("Yes"), parse_truth_value("perhaps")

@@ -4,7 +4,6 @@ import re
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unspool.encoding.columns import (
     InputColumn,
@@ -21,7 +20,7 @@ from unspool.tables.columns import missing_mask
 
 Cycle = Literal["year", "week", "day"]
 DAYS_OF_CYCLE = {"year": 365.2425, "week": 7.0, "day": 1.0}
-"""Days after which each cycle starts again."""
+"""Days of each cycle."""
 
 
 class BinaryEncoder(NumericColumn, InputColumn, frozen=True, tag="binary"):
@@ -48,15 +47,11 @@ class BinaryEncoder(NumericColumn, InputColumn, frozen=True, tag="binary"):
         return with_missing("true or false", nullable=self.nullable)
 
     def parse(self, text: str, location: str, member: int = 0) -> Any:
-        """The truth value; another text as it is."""
+        """See `parse_truth_value`."""
         return parse_truth_value(text)
 
-    def encode_input(self, values: NDArray[Any], location: Location) -> NDArray[Any]:
-        """(N, 1) float64, NaN where missing.
-
-        Raises:
-            SchemaError: a missing value where training had none.
-        """
+    def encode_input(self, values: np.ndarray, location: Location) -> np.ndarray:
+        """(N, 1) float64, NaN where missing."""
         missing = missing_mask(values)
         refuse_missing(missing, location, nullable=self.nullable)
         encoded = np.full((len(values), 1), np.nan)
@@ -84,7 +79,7 @@ class VectorEncoder(NumericColumn, InputColumn, frozen=True, tag="vector"):
             raise SchemaError("vector", f"{self.dim} locations and scales above 0", f"{self.loc}, {self.scale}")
 
     @classmethod
-    def fit(cls, column: NDArray[np.float64]) -> "VectorEncoder":
+    def fit(cls, column: np.ndarray) -> "VectorEncoder":
         """Location and scale of (N, D) values, NaN where missing."""
         loc, scale = zip(*(location_and_scale(axis[~np.isnan(axis)]) for axis in column.T), strict=True)
         return cls(column.shape[1], loc, scale, bool(np.isnan(column).any()))
@@ -107,12 +102,8 @@ class VectorEncoder(NumericColumn, InputColumn, frozen=True, tag="vector"):
         """The numbers, between commas or white space."""
         return [parse_float(part, location) for part in re.split(r"[\s,;]+", text.strip("[]() "))]
 
-    def encode_input(self, values: NDArray[Any], location: Location) -> NDArray[Any]:
-        """(N, D) float64, NaN where missing.
-
-        Raises:
-            SchemaError: another D than in training, or a missing value where training had none.
-        """
+    def encode_input(self, values: np.ndarray, location: Location) -> np.ndarray:
+        """(N, D) float64, NaN where missing; a `SchemaError` for another D than in training."""
         if not values.shape[1]:
             values = np.full((len(values), self.dim), np.nan)
         if values.shape[1] != self.dim:
@@ -141,7 +132,7 @@ class TimestampEncoder(NumericColumn, InputColumn, frozen=True, tag="timestamp")
             raise SchemaError("timestamp, scale", "a finite number above 0", str(self.scale))
 
     @classmethod
-    def fit(cls, column: NDArray[Any]) -> "TimestampEncoder":
+    def fit(cls, column: np.ndarray) -> "TimestampEncoder":
         """Location, scale and cycles of (N,) datetime64[us], NaT where missing."""
         missing = np.isnat(column)
         days = _days(column[~missing])
@@ -162,7 +153,7 @@ class TimestampEncoder(NumericColumn, InputColumn, frozen=True, tag="timestamp")
         return ("time",)
 
     def describe(self) -> str:
-        """When most are, and which cycles count."""
+        """The range of most timestamps, and the cycles."""
         days = [np.datetime64(round(self.loc + sign * self.scale), "D") for sign in (-1, 1)]
         cycles = f", cycles of the {', '.join(self.cycles)}" if self.cycles else ""
         return with_missing(f"mostly {days[0]} to {days[1]}{cycles}", nullable=self.nullable)
@@ -171,12 +162,8 @@ class TimestampEncoder(NumericColumn, InputColumn, frozen=True, tag="timestamp")
         """The text, which is read as dates of a table are."""
         return text
 
-    def encode_input(self, values: NDArray[Any], location: Location) -> NDArray[Any]:
-        """(N, 1 + 2 cycles) float64; a missing date is a row of NaN.
-
-        Raises:
-            SchemaError: a missing date where training had none.
-        """
+    def encode_input(self, values: np.ndarray, location: Location) -> np.ndarray:
+        """(N, 1 + 2 cycles) float64; a missing timestamp is a row of NaN."""
         missing = np.isnat(values)
         refuse_missing(missing, location, nullable=self.nullable)
         days = np.where(missing, np.nan, _days(values))
@@ -187,5 +174,5 @@ class TimestampEncoder(NumericColumn, InputColumn, frozen=True, tag="timestamp")
         return np.stack(features, 1)
 
 
-def _days(moments: NDArray[Any]) -> NDArray[np.float64]:
-    return moments.astype(np.int64) / 86_400e6
+def _days(timestamps: np.ndarray) -> np.ndarray:
+    return timestamps.astype(np.int64) / 86_400e6
