@@ -291,7 +291,7 @@ FORBIDDEN = {
     "a range upside down": ({"height": (3.0, 2.0)}, OptionError, r"a range in which values lie.*3.0 to 2.0"),
     "a range beyond the bounds": ({"height": (11.0, None)}, OptionError, "a range in which values lie"),
     "a range between whole numbers": ({"visits": (1.2, 1.8)}, SchemaError, "whole number"),
-    "dates before the first one": ({"day": (None, "2020-01-01")}, OptionError, "what the first step is counted from"),
+    "dates before the first one": ({"day": (None, "2020-01-01")}, OptionError, "the value before step 0"),
     "no form": ([1], OptionError, r"\{column: values\}"),
 }
 

@@ -182,8 +182,8 @@ def replaced(codec: Codec, **changes) -> Codec:
         ("word", {"merges": (("a", "b"),)}, "pieces of bytes exactly if the unit is bpe"),
         ("char", {"bytes": True}, "pieces of bytes exactly if the unit is bpe"),
         ("bpe", {"bytes": False}, "pieces of bytes exactly if the unit is bpe"),
-        ("bpe", {"values": ("a", "b")}, "all bytes and what the merges make of them"),
-        ("bpe", {"merges": (("ab", "zz"),)}, "all bytes and what the merges make of them"),
+        ("bpe", {"values": ("a", "b")}, "all bytes and the pieces of the merges"),
+        ("bpe", {"merges": (("ab", "zz"),)}, "all bytes and the pieces of the merges"),
     ],
 )
 def test_a_vocabulary_from_a_file_that_is_not_of_its_unit_is_refused(unit, changes, words):

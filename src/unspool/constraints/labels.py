@@ -1,4 +1,4 @@
-"""What may be fixed or forbidden of a block of labels: yes or no, label by label."""
+"""Constraints of a block of labels: yes or no, label by label."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from unspool.tables.arrow import from_values
 
 @dataclass(frozen=True)
 class LabelConstraints(FieldConstraints):
-    """Of M labels, each yes or no: 1 or -1, or NaN where all are missing."""
+    """Constraints of M labels, each yes or no: 1 or -1, or NaN where all are missing."""
 
     def nothing(self, count: int) -> ObservedField:
         """Labels."""
@@ -25,7 +25,7 @@ class LabelConstraints(FieldConstraints):
         return ObservedField(values, np.zeros(values.shape, bool), None)
 
     def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
-        """Labels as they are."""
+        """Labels without a change."""
         refuse_missing(np.isnan(values[:, 0]), location, nullable=self.column.nullable)
         return values, None
 
@@ -64,5 +64,5 @@ class LabelConstraints(FieldConstraints):
         return Allowed(None, low, high)
 
     def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
-        """What is allowed, for all rows."""
+        """The allowed labels, for all rows."""
         return None if allowed is None else Allowed(None, allowed.low[None], allowed.high[None])
