@@ -242,7 +242,7 @@ def test_what_never_rises_stays_above_a_later_pin_and_goes_on_from_it(stock) -> 
         ({"pin": {1: {"left": 20}, 3: {"left": 21}}}, r"step 3.*'left'.*no more than 20.*step 1.*never rises.*21"),
         ({"pin": {1: {"left": -1}}}, r"step 1.*'left'.*at least 0.*-1"),
         ({"pin": {1: {"left": 2.5}}}, "whole number"),
-        ({"pin": {1: {"left": 61}}}, r"step 1.*'left'.*no more than 60, what the first.*never rises, found 61"),
+        ({"pin": {1: {"left": 61}}}, r"step 1.*'left'.*no more than 60, the value before.*never rises, found 61"),
         ({"allow": {"left": (70, None)}}, "'left'.*never rises, found one that begins above"),
         ({"allow": {"left": (None, -1)}}, "'left'.*a range in which values lie, found None to -1"),
         ({"prefix": [{"left": 9, "late": 0.5}], "allow": {"left": (20, None)}}, "prefix.*at least 20.*rises, found 9"),
