@@ -75,11 +75,7 @@ def test_sequences_are_counted_indexed_and_aligned_to_their_rows():
     assert found.rows.tolist() == [0, 0, 1, 1]
 
 
-WIDE = {
-    "country": ["Greek", "Greek", "Irish", "Irish"],
-    "sample": [0, 1, 0, 1],
-    "name": ["Ab", "Zoë", "", "xy"],
-}
+WIDE = {"country": ["Greek", "Greek", "Irish", "Irish"], "sample": [0, 1, 0, 1], "name": ["Ab", "Zoë", "", "xy"]}
 
 
 @pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table, dict])

@@ -133,14 +133,10 @@ class GenerationJob:
     sampler: InputSampler | None = None
 
     @property
-    def rows(self) -> int:
-        """Input rows in all."""
-        return self.sampler.total if self.sampler is not None else len(self.inputs or ())
-
-    @property
     def total(self) -> int:
-        """Sequences in all."""
-        return self.rows * self.request.samples
+        """Number of sequences."""
+        rows = self.sampler.total if self.sampler is not None else len(self.inputs or ())
+        return rows * self.request.samples
 
     def run(self) -> Sequences:
         """All sequences."""
@@ -233,7 +229,7 @@ class GenerationJob:
             values, offsets, ended, nats, scores = search(job.net, request, job.beam, rows)
         row = np.arange(part.start, part.stop) // request.samples
         before = {name: values[row] for name, values in job.before.items()}
-        columns = job.codec.decode(values, offsets, before, *job.observed_values(row, offsets))
+        columns, _ = job.codec.decode_on(values, offsets, before, *job.observed_values(row, offsets))
         inputs = job.inputs
         assert inputs is not None  # noqa: S101  # `with_inputs` has sampled them
         if (rows.start, rows.stop) != (0, len(inputs)):

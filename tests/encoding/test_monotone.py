@@ -106,9 +106,7 @@ def test_a_drop_is_the_gap_of_the_number_with_its_sign_turned() -> None:
     gap = IncrementEncoder.fit(Number("x", "increment", "mixture"), -values, location, offsets, -base)
     assert (drop.increment, drop.origin, drop.low, drop.high) == (gap.increment, gap.origin, -gap.high, -gap.low)
     pairs = zip(
-        drop.encode(values, location, offsets, base),
-        gap.encode(-values, location, offsets, -base),
-        strict=True,
+        drop.encode(values, location, offsets, base), gap.encode(-values, location, offsets, -base), strict=True
     )
     for one, other in pairs:
         np.testing.assert_array_equal(one, other)

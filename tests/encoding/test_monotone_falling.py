@@ -112,7 +112,9 @@ def test_each_row_has_its_own_pins_and_what_contradicts_them_is_named(model):
     for k, sequence in enumerate(made):
         assert sequence[3]["left"] == (910.5 if k < 20 else 0.0)
         assert never_rises(column(sequence, "left"))
-    with pytest.raises(OptionError, match=r"row 1, step 3.*'left'.*no more than 400, the value before.*rises, found 500"):
+    with pytest.raises(
+        OptionError, match=r"row 1, step 3.*'left'.*no more than 400, the value before.*rises, found 500"
+    ):
         model.generate(INPUTS, pin=[{3: {"left": 500.0}}, {3: {"left": 500.0}}])
 
 

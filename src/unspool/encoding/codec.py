@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from unspool.dataset.examples import Examples, base_inputs
 from unspool.encoding.columns import Continuation, FittedColumn, InputColumn, StepColumn, ValueType
@@ -135,7 +134,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         table.need([field.name for field in self.schema.inputs])
         return table
 
-    def encode_inputs(self, data: Any) -> tuple[NDArray[Any], ...]:
+    def encode_inputs(self, data: Any) -> tuple[np.ndarray, ...]:
         """Per input field, int32 (N,) or float64 (N, D), from the inputs that `read_inputs` takes.
 
         Raises:
@@ -154,7 +153,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise together(wrong, table.location)
         return tuple(encoded)
 
-    def bases(self, data: Any) -> dict[str, NDArray[Any]]:
+    def bases(self, data: Any) -> dict[str, np.ndarray]:
         """By name, (N,) float64: the values before step 0, for `decode`, from the inputs that `read_inputs` takes."""
         table = self.read_inputs(data)
         fields = {field.name: field for field in self.schema.inputs}
@@ -178,13 +177,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return parsed
 
     def decode(
-        self,
-        steps: Sequence[NDArray[Any]],
-        offsets: NDArray[np.int64],
-        before: Mapping[str, NDArray[Any]] | None = None,
-        observed: Mapping[str, NDArray[np.float64]] | None = None,
-        upper: Mapping[str, NDArray[np.float64]] | None = None,
-    ) -> dict[str, NDArray[Any]]:
+        self, steps: Sequence[np.ndarray], offsets: np.ndarray, before: Mapping[str, np.ndarray] | None = None
+    ) -> dict[str, np.ndarray]:
         """By name, (S,) values of every column in original units, all sequences end to end: undoes `encode`.
 
         Text is an object array of characters, words or pieces.
@@ -193,22 +187,16 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             steps: per step field, (S,) int32 or floats, NaN where missing.
             offsets: (N + 1,).
             before: by name, (N,) the values before step 0, where the schema has them; see `bases`.
-            observed: by name, see `Continuation`.
-            upper: by name, likewise.
         """
-        return self.decode_on(steps, offsets, before, observed, upper)[0]
+        return self.decode_on(steps, offsets, before)[0]
 
     def decode_on(
-        self,
-        steps: Sequence[NDArray[Any]],
-        offsets: NDArray[np.int64],
-        before: Mapping[str, NDArray[Any]] | None = None,
-        observed: Mapping[str, NDArray[np.float64]] | None = None,
-        upper: Mapping[str, NDArray[np.float64]] | None = None,
-    ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-        """As `decode`, and the `before` of the next steps of the same sequences."""
-        decoded: dict[str, NDArray[Any]] = {}
-        last: dict[str, NDArray[Any]] = {}
+        self, steps: Sequence[np.ndarray], offsets: np.ndarray, before: Mapping[str, np.ndarray] | None = None,
+        observed: Mapping[str, np.ndarray] | None = None, upper: Mapping[str, np.ndarray] | None = None,
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:  # fmt: skip
+        """As `decode`, and the `before` of the next steps; given values by name, see `Continuation`."""
+        decoded: dict[str, np.ndarray] = {}
+        last: dict[str, np.ndarray] = {}
         for (field, column), encoded in zip(self.step_columns(), steps, strict=True):
             known = [(by_name or {}).get(field.name) for by_name in (before, observed, upper)]
             values, end = column.decode(encoded, Continuation(np.asarray(offsets), *known))
@@ -217,7 +205,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 last[field.name] = end
         return decoded, last
 
-    def show(self, columns: Mapping[str, NDArray[Any]], offsets: NDArray[Any], *, apart: bool = False) -> list[Any]:
+    def show(self, columns: Mapping[str, np.ndarray], offsets: np.ndarray, *, apart: bool = False) -> list[Any]:
         """One Python value per sequence, in the schema's form: str, list, list of dicts, list of lists.
 
         Args:
@@ -247,7 +235,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def _encoded(
         self, examples: Examples
-    ) -> tuple[tuple[NDArray[Any], ...], list[tuple[NDArray[Any], NDArray[Any]]], list[SchemaError]]:
+    ) -> tuple[tuple[np.ndarray, ...], list[tuple[np.ndarray, np.ndarray]], list[SchemaError]]:
         """Inputs, and steps with their log-Jacobians, of the columns that are present; and the errors of others."""
         inputs, steps, wrong = [], [], []
         for field, column in self.input_columns():
@@ -278,7 +266,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {**data, **{name: [list(many[name])] * rows for name in single}}
 
 
-def encode_step(field: AnyField, column: StepColumn, examples: Examples) -> tuple[NDArray[Any], NDArray[np.float64]]:
+def encode_step(field: AnyField, column: StepColumn, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
     """A step field's values for the network, and the log-Jacobian of each."""
     location, before = examples.step_location(field.name), examples.first.get(field.name)
     return column.encode(examples.steps[field.name], location, examples.offsets, before)
@@ -295,7 +283,7 @@ def _is_number(value: Any) -> bool:
     return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "iuf"
 
 
-def _python(values: NDArray[Any]) -> list[Any]:
+def _python(values: np.ndarray) -> list[Any]:
     """Plain Python values, None where missing."""
     plain: list[Any] = values.tolist()  # NaT is None
     return [None if value != value else value for value in plain] if values.dtype.kind == "f" else plain

@@ -162,6 +162,15 @@ class NumericColumn(FittedColumn, frozen=True):
         return None
 
 
+class ScalarColumn(NumericColumn, frozen=True):
+    """A column whose encoded values are single numbers."""
+
+    @property
+    def width(self) -> int:
+        """One."""
+        return 1
+
+
 class InputColumn(FittedColumn, frozen=True):
     """A fitted column of an input field."""
 

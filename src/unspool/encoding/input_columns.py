@@ -8,6 +8,7 @@ import numpy as np
 from unspool.encoding.columns import (
     InputColumn,
     NumericColumn,
+    ScalarColumn,
     ValueType,
     parse_truth_value,
     refuse_missing,
@@ -23,7 +24,7 @@ DAYS_OF_CYCLE = {"year": 365.2425, "week": 7.0, "day": 1.0}
 """Days of each cycle."""
 
 
-class BinaryEncoder(NumericColumn, InputColumn, frozen=True, tag="binary"):
+class BinaryEncoder(ScalarColumn, InputColumn, frozen=True, tag="binary"):
     """True and false as 1 and -1, so that neither is the zero vector.
 
     Args:
@@ -31,11 +32,6 @@ class BinaryEncoder(NumericColumn, InputColumn, frozen=True, tag="binary"):
     """
 
     nullable: bool = False
-
-    @property
-    def width(self) -> int:
-        """One."""
-        return 1
 
     @property
     def types(self) -> tuple[ValueType, ...]:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from unspool.encoding.columns import Continuation, Cumulative, Decoded, NumericColumn, Origins, StepColumn, ValueType
+from unspool.encoding.columns import Continuation, Cumulative, Decoded, Origins, ScalarColumn, StepColumn, ValueType
 from unspool.encoding.numeric import BOUND_TOLERANCE, NumericEncoder, last_values, parse_float, rounded
 from unspool.encoding.numeric_fit import limits, refine
 from unspool.encoding.transforms import accumulate, anchored, present_offsets
@@ -23,7 +23,7 @@ EARLIEST, LATEST = -62_135_596_800_000_000.0, 253_402_300_799_000_000.0
 """Microseconds since 1970 at the start of year 1 and the end of 9999: other years are no dates to most programs."""
 
 
-class IncrementEncoder(NumericColumn, StepColumn, Cumulative, frozen=True, omit_defaults=True, tag="increment"):
+class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_defaults=True, tag="increment"):
     """Timestamps, rising or falling numbers: each value is the last present value of its sequence plus an increment.
 
     `y` adds up: timestamps in units, or numbers times `sign`, with which falling numbers rise. The first increment of a
@@ -105,11 +105,6 @@ class IncrementEncoder(NumericColumn, StepColumn, Cumulative, frozen=True, omit_
         later[offsets[:-1][np.diff(offsets) > 0]] = False
         moves = not falls and fitted.step > 0 and bool((steps[later] > fitted.step / 2).all())
         return cls(fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor, moves)
-
-    @property
-    def width(self) -> int:
-        """One."""
-        return 1
 
     @property
     def nullable(self) -> bool:

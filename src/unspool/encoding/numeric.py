@@ -12,8 +12,8 @@ from unspool.encoding.columns import (
     Cumulative,
     Decoded,
     InputColumn,
-    NumericColumn,
     Origins,
+    ScalarColumn,
     StepColumn,
     ValueType,
     refuse_missing,
@@ -31,7 +31,7 @@ BOUND_TOLERANCE = 1e-5
 """Distance by which float32 may move a value beyond its bound, as a share of the range of training."""
 
 
-class NumericEncoder(NumericColumn, InputColumn, StepColumn, Cumulative, frozen=True, tag="numeric"):
+class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=True, tag="numeric"):
     """A column of standardized numbers: z = (y - loc) / scale, where y is the transformed value.
 
     For `"difference"` and `"log_return"` y is the step from the last present value of the sequence, or from the value
@@ -132,11 +132,6 @@ class NumericEncoder(NumericColumn, InputColumn, StepColumn, Cumulative, frozen=
             high=float(present.max()),
             missing=1 - len(present) / len(x),
         )
-
-    @property
-    def width(self) -> int:
-        """One."""
-        return 1
 
     @property
     def types(self) -> tuple[ValueType, ...]:
