@@ -156,15 +156,11 @@ def check_parts(codec: Codec, encoded: Any, cut: int) -> None:
     """Decoded in two parts, the second going on from the first, sequences are those decoded whole."""
     whole, _ = codec.decode_on(encoded.steps, encoded.offsets)
     step = np.arange(encoded.offsets[-1]) - np.repeat(encoded.offsets[:-1], encoded.lengths)
-    last: Any = None
-    for inside in (step < cut, step >= cut):
-        lengths = (
-            np.minimum(encoded.lengths, cut)
-            if inside is not None and last is None
-            else np.maximum(encoded.lengths - cut, 0)
-        )
+    first = np.minimum(encoded.lengths, cut)
+    last: Any = {}
+    for inside, lengths in ((step < cut, first), (step >= cut, encoded.lengths - first)):
         offsets = np.concatenate([[0], np.cumsum(lengths)])
-        columns, last = codec.decode_on([values[inside] for values in encoded.steps], offsets, last or {})
+        columns, last = codec.decode_on([values[inside] for values in encoded.steps], offsets, last)
         for name, values in columns.items():
             wanted = whole[name][inside]
             if values.dtype.kind == "f":
@@ -214,7 +210,7 @@ def test_a_missing_value_where_training_had_none_is_unseen_or_refused(kind: str)
 
 
 @pytest.mark.parametrize("kind", CASES)
-def test_what_people_type_is_the_value(kind: str) -> None:
+def test_a_typed_text_is_the_value(kind: str) -> None:
     case = CASES[kind]
     rows = [case.row([*case.some, case.some[0]]), case.row(case.some[:1])]
     column = fitted(rows, case.sequence, **case.options)[0].steps[0]
@@ -244,7 +240,7 @@ INPUTS = {
 @pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize("kind", INPUTS)
 @given(data=st.data())
-def test_an_input_column_says_what_it_is_and_reads_what_people_type(kind: str, missing: bool, data) -> None:
+def test_an_input_column_says_what_it_is_and_reads_typed_texts(kind: str, missing: bool, data) -> None:
     wanted, asked, some, value, type_ = INPUTS[kind]
     rows = [*some, *([None] if missing else []), *data.draw(st.lists(value, max_size=5))]
     codec = fit_codec(*gather({"k": rows, "x": ["ab", "b", *[""] * (len(rows) - 2)]}, inputs=asked, sequence="x"))
@@ -264,7 +260,7 @@ def test_an_input_column_says_what_it_is_and_reads_what_people_type(kind: str, m
     typed = codec.parse_inputs({"k": ["" if value is None else str(value) for value in rows]})
     np.testing.assert_array_equal(codec.encode_inputs(typed)[0], values)
     if not missing:
-        with pytest.raises(SchemaError, match="expected a value, because none was missing in training"):
+        with pytest.raises(SchemaError, match="row 2, column 'k': expected a value, because none was missing"):
             codec.encode_inputs({"k": [rows[0], None]})
 
 

@@ -95,22 +95,6 @@ def test_a_missing_timestamp_is_a_row_of_nan() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fitted", "values"),
-    [
-        (BinaryEncoder(), np.array([True, None], object)),
-        (VectorEncoder.fit(np.ones((4, 2))), np.array([[1.0, 2.0], [np.nan, np.nan]])),
-        (
-            TimestampEncoder.fit(np.array(["2026-01-05"], "datetime64[us]")),
-            np.array(["2026-01-05", "NaT"], "datetime64[us]"),
-        ),
-    ],
-)
-def test_a_missing_value_where_training_had_none_is_refused(fitted, values) -> None:
-    with pytest.raises(SchemaError, match=r"row 2, column 'x': expected a value, because none was missing in training"):
-        fitted.encode_input(values, PLACE)
-
-
-@pytest.mark.parametrize(
     ("text", "kind"),
     [
         (b'{"kind":"vector","dim":2,"loc":[0.0],"scale":[1.0]}', VectorEncoder),
