@@ -367,10 +367,8 @@ def test_after_kill_minus_nine_the_same_call_ends_with_the_same_bits(tmp_path: P
 
 def test_a_checkpoint_of_another_fit_is_refused(tmp_path: Path) -> None:
     def fit(**training: object) -> None:
-        training = us.Training(epochs=1, **options)  # type: ignore[arg-type]
-        us.OneToMany(["kind"], "word", network=QUICK, training=training, verbose=False).fit(
-            words(), checkpoint=tmp_path
-        )
+        options = {"network": QUICK, "training": us.Training(epochs=1, **training), "verbose": False}
+        us.OneToMany(["kind"], "word", **options).fit(words(), checkpoint=tmp_path)
 
     fit()
     with pytest.raises(errors.CheckpointMismatch, match="training"):

@@ -195,7 +195,7 @@ class GenerationJob:
     def observed_values(
         self, row: NDArray[np.int64], offsets: NDArray[np.int64], first: int = 0
     ) -> tuple[Mapping[str, NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]:
-        """Given numbers and timestamps, as `observed` and `upper` of `Codec.decode`.
+        """Given numbers and timestamps, as `observed` and `upper` of `Codec.decode_on`.
 
         Args:
             row: (N,) of every sequence.

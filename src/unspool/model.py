@@ -76,8 +76,6 @@ class OneToMany:
         self.seed = seed
         self.verbose = verbose
 
-    # ---- the protocol of scikit-learn -------------------------------------------------------------------------------
-
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments by name."""
         names = ("inputs", "sequence", "network", "training", "combinations", "seed", "verbose")
@@ -104,8 +102,6 @@ class OneToMany:
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items() if value is not None)
         return f"OneToMany({given})"
-
-    # ---- fit --------------------------------------------------------------------------------------------------------
 
     def fit(
         self, data: Any, steps: Any = None, *, id: str | None = None, order: str | None = None,  # noqa: A002
@@ -157,8 +153,6 @@ class OneToMany:
         """What happened in training."""
         self._fitted()
         return self.config_.summary
-
-    # ---- evaluate ---------------------------------------------------------------------------------------------------
 
     def log_prob(self, data: Any, steps: Any = None) -> NDArray[np.float64]:
         """(N,) log-probability of every sequence given its input, in nats, in original units.
@@ -231,8 +225,6 @@ class OneToMany:
         more = f" and {len(names) - MAX_TITLE_FIELDS} more" if len(names) > MAX_TITLE_FIELDS else ""
         title = f"How good is the model of {', '.join(names[:MAX_TITLE_FIELDS])}{more}?"
         return Report(title, split.notes, sections, facts_of(self, split), int(seed), digest, versions())
-
-    # ---- generate ---------------------------------------------------------------------------------------------------
 
     def generate(
         self, inputs: Any, n: int = 1, *, length: int | None = None, seed: int | None = None,
@@ -350,8 +342,6 @@ class OneToMany:
     def _save(job: GenerationJob, target: Any, long: bool | None, file_format: str | None) -> int:
         job.save(Path(target) if isinstance(target, os.PathLike) else target, long=long, format=file_format)
         return job.request.seed
-
-    # ---- save -------------------------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file (`docs/format.md`), whole or not at all; a `FileError` if it can't be written."""

@@ -80,8 +80,8 @@ class Origins(NamedTuple):
 class Cumulative(msgspec.Struct, frozen=True, metaclass=AbstractStruct):
     """A column whose values add up: the network sees increments, and the loop keeps the running sum.
 
-    A value x has a y that adds up: x itself, its logarithm, x in units of time, or -x where x never rises. The loop
-    keeps y less its origin, in a unit in which float32 holds it: the running sum of `unspool.network.cumulative`.
+    The y of a value x adds up: x itself, its logarithm, x in units of time, or -x where x never rises. The running sum
+    is y less its origin, in a unit in which float32 holds it, see `unspool.network.cumulative`.
     """
 
     @property
