@@ -1,4 +1,4 @@
-"""What every field's constraints can do: observe given values, and confine samples to allowed ones."""
+"""The constraints of a field of any kind: they observe given values, and confine samples to allowed ones."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -200,8 +200,13 @@ def plain_values(values: list[Any]) -> list[Any]:
     return [value.item() if isinstance(value, np.generic) and value.dtype.kind != "M" else value for value in values]
 
 
+def forbidden_pin(location: str) -> OptionError:
+    """The error about a pinned value that is not allowed."""
+    hint = "Pin another value, or allow this one."
+    return OptionError(location, "a value that `allow` allows", "another value", hint)
+
+
 def refuse_forbidden(forbidden: NDArray[np.bool_], location: Location) -> None:
-    """Refuse pinned values that are not allowed with an `OptionError`."""
+    """Refuse pinned values that are not allowed."""
     if forbidden.any():
-        where, hint = location.at(int(np.argmax(forbidden))), "Pin another value, or allow this one."
-        raise OptionError(where, "what `allow` allows", "a value that it doesn't", hint)
+        raise forbidden_pin(location.at(int(np.argmax(forbidden))))

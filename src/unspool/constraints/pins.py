@@ -35,7 +35,7 @@ def encode_observed(
     Raises:
         SchemaError: another number of prefixes or pins than rows; values that no step can have.
         UnknownCategory: a symbol that training never saw.
-        OptionError: pins that contradict the prefix, each other, or what a sample never violates.
+        OptionError: pins that contradict the prefix, each other, or a bound of the column.
     """
     if prefix is None and pin is None:
         return None

@@ -13,6 +13,7 @@ from unspool.constraints.base import (
     Known,
     ObservedField,
     ObservedRows,
+    forbidden_pin,
     plain_values,
     refuse_forbidden,
 )
@@ -71,8 +72,7 @@ class SymbolConstraints(FieldConstraints):
             if not fits.any():
                 raise OptionError(location, "a combination that training saw", self._written(values, known))
             if allowed is not None and not (fits & allowed.symbols).any():
-                hint = "Pin another value, or allow this one."
-                raise OptionError(location, "what `allow` allows", "a value that it doesn't", hint)
+                raise forbidden_pin(location)
         return None
 
     def read_allowed(self, given: Mapping[str, Any]) -> Allowed:
