@@ -272,7 +272,7 @@ def test_a_wrong_request_is_refused_with_its_place(
 
 
 def test_a_beam_gives_its_best_with_the_nats_that_log_prob_has(model: us.OneToMany) -> None:
-    """Best first, no sequence twice, and nothing that is drawn is likelier."""
+    """Best first, no sequence twice, and no sample is likelier."""
     inputs = {"kind": ["up", "down"], "size": [3.0, None]}
     made = model.generate(inputs, rule=us.Beam(width=8, best=4))
     assert len(made) == 8
@@ -283,8 +283,8 @@ def test_a_beam_gives_its_best_with_the_nats_that_log_prob_has(model: us.OneToMa
     for nats, found in ((made.nats[:4], list(made)[:4]), (made.nats[4:], list(made)[4:])):
         assert (np.diff(nats) <= 0).all()
         assert len(set(found)) == 4
-    drawn = model.generate(inputs, n=50, seed=0)
-    likeliest = model.log_prob({**{k: np.repeat(v, 50).tolist() for k, v in inputs.items()}, "word": list(drawn)})
+    sampled = model.generate(inputs, n=50, seed=0)
+    likeliest = model.log_prob({**{k: np.repeat(v, 50).tolist() for k, v in inputs.items()}, "word": list(sampled)})
     assert likeliest.reshape(2, 50).max(1)[0] <= made.nats[0] + 1e-4
     assert likeliest.reshape(2, 50).max(1)[1] <= made.nats[4] + 1e-4
 

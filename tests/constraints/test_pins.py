@@ -124,7 +124,7 @@ def test_what_never_falls_stays_below_a_later_pin(model):
 
 
 def test_what_adds_up_goes_on_from_a_pin(model):
-    """The step after the pinned one has the change that was drawn, so the values after it move along."""
+    """The step after the pinned one has the sampled change, so the values after it move along."""
     low, high = (
         [[step["height"] for step in s] for s in model.generate(INPUTS, n=40, seed=1, length=9, pin={4: {"height": h}})]
         for h in (2.0, 8.0)
@@ -133,7 +133,7 @@ def test_what_adds_up_goes_on_from_a_pin(model):
     assert all(abs(s[5] - 8.0) < 6 for s in high)
 
 
-def test_later_fields_of_the_step_and_later_steps_are_drawn_given_it(names):
+def test_later_fields_of_the_step_and_later_steps_are_sampled_given_it(names):
     """In a text, a character at a position; it holds under greedy too."""
     pin = {1: "a"}
     assert {text[1] for text in names.generate({"kind": "up"}, n=20, seed=0, length=4, pin=pin)} == {"a"}
@@ -156,7 +156,7 @@ def test_each_row_may_have_its_own(names):
     assert [text[2:] for text in made[2:]] == ["ab", "ab"]
 
 
-def test_inputs_may_be_drawn_too(model):
+def test_inputs_may_be_sampled_too(model):
     for sequence in model.sample(5, seed=3, pin=PINS):
         assert_pinned(sequence)
     each = model.sample(3, seed=3, pin=[{0: {"mood": mood}} for mood in ("low", "mid", "high")], length=1)
@@ -164,7 +164,7 @@ def test_inputs_may_be_drawn_too(model):
 
 
 def test_a_beam_searches_around_pins(names):
-    """The likeliest of the sequences that have it: no drawn one with it is likelier."""
+    """The likeliest of the sequences that have it: no sampled one with it is likelier."""
     found = names.generate({"kind": "up"}, length=3, rule=us.Beam(width=64, best=4), pin={1: "a"})
     assert [text[1] for text in found] == ["a"] * 4
     assert len(set(found)) == 4
@@ -230,7 +230,7 @@ def test_a_difference_keeps_both_of_its_bounds(model):
 # ---- what is allowed -----------------------------------------------------------------------------------------------
 
 
-def test_only_what_is_allowed_is_drawn(model):
+def test_only_what_is_allowed_is_sampled(model):
     allow = {
         "mood": ["low", "high"],
         "height": (2.0, 6.5),

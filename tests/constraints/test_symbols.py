@@ -77,7 +77,7 @@ def test_a_beam_keeps_them_too_and_its_nats_are_those_of_the_likelihood(model):
     np.testing.assert_allclose(found.nats, nats[:, :2].sum(1), atol=1e-4)
 
 
-def test_the_likelihood_is_that_of_what_is_drawn(model):
+def test_the_likelihood_is_that_of_the_samples(model):
     """Probabilities of the seen combinations and of the unseen ones, which share one, sum to one."""
     seen = np.exp(likelihood(model, PLACES_SEEN)[:, 0])
     others = sorted({*itertools.product(PLACES, ["Italy", "Germany"], ["south", "north", "west"])} - SEEN)
@@ -161,7 +161,7 @@ def test_without_being_asked_for_they_are_not_kept():
 
 
 def test_what_is_allowed_of_one_binds_the_others(model):
-    """Those drawn before it as well."""
+    """Those sampled before it as well."""
     made = together(model.generate({"who": "a"}, n=50, seed=1, length=4, allow={"part": ["south"]}))
     assert made == {("Rome", "Italy", "south"), ("Ulm", "Germany", "south")}
     with pytest.raises(OptionError, match=r"that occur together.*Training saw no combination"):

@@ -17,14 +17,14 @@ from unspool.encoding.fit import fit_codec
 from unspool.errors import SchemaError, UnknownCategory
 from unspool.schema.fields import Category, First, Flag, Number, Schema, Text
 
-moment = dt.datetime.fromisoformat
+timestamp = dt.datetime.fromisoformat
 
 FULL = {
     "country": ["x", "y", None, "x"],
     "age": [30, None, 25, 41],
     "rgb": [[0.1, 0.2], [0.3, 0.4], None, [0.5, 0.7]],
     "member": [True, False, None, True],
-    "born": [moment("2001-01-02"), None, moment("1999-07-01T05"), moment("1980-02-03")],
+    "born": [timestamp("2001-01-02"), None, timestamp("1999-07-01T05"), timestamp("1980-02-03")],
     "path": [
         [{"v": 1.5, "s": "a", "n": 1000, "b": True}, {"v": None, "s": None, "n": 5, "b": False}],
         [],

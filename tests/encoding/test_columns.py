@@ -26,7 +26,7 @@ from unspool.schema.fields import Category, Flag, Flags, Number, Text, Vector, W
 
 LETTERS = st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
 NUMBERS = st.floats(-1e3, 1e3).map(lambda x: round(x, 3))
-MOMENTS = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2100, 1, 1))  # noqa: DTZ001
+TIMESTAMPS = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2100, 1, 1))  # noqa: DTZ001
 MONDAY = dt.datetime(2026, 1, 5)  # noqa: DTZ001
 
 
@@ -226,7 +226,7 @@ INPUTS = {
     "numbers": (NumericEncoder, Number("k"), [0.5, 1.5], NUMBERS, "float"),
     "whole numbers": (NumericEncoder, Number("k"), [1, 2], st.integers(-999, 999), "int"),
     "truth values": (BinaryEncoder, Flag("k"), [True, False], st.booleans(), "bool"),
-    "timestamps": (TimestampEncoder, When("k"), [MONDAY, MONDAY + dt.timedelta(1)], MOMENTS, "time"),
+    "timestamps": (TimestampEncoder, When("k"), [MONDAY, MONDAY + dt.timedelta(1)], TIMESTAMPS, "time"),
     "vectors": (
         VectorEncoder,
         Vector("k"),

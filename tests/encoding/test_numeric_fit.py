@@ -175,7 +175,7 @@ def test_few_decimals_are_symbols_that_come_back_as_numbers() -> None:
     np.testing.assert_array_equal(back, values)
 
 
-def test_values_of_a_grid_that_never_occur_are_rare_and_never_drawn() -> None:
+def test_values_of_a_grid_that_never_occur_are_rare_and_never_sampled() -> None:
     """Whole degrees Fahrenheit, in Celsius to one decimal: five of nine values of the grid can't occur."""
     celsius = np.round((np.round(RNG.normal(60, 12, 2000)) - 32) / 1.8, 1)
     codec, examples = fitted(celsius)
