@@ -195,13 +195,7 @@ class GenerationJob:
     def observed_values(
         self, row: NDArray[np.int64], offsets: NDArray[np.int64], first: int = 0
     ) -> tuple[Mapping[str, NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]:
-        """Given numbers and timestamps, as `observed` and `upper` of `Codec.decode_on`.
-
-        Args:
-            row: (N,) of every sequence.
-            offsets: (N + 1,) of the steps.
-            first: number of the first step.
-        """
+        """`observed` and `upper` of `Codec.decode_on`, for the steps from `first` on of sequences of (N,) rows."""
         observed = self.request.observed
         if observed is None:
             return {}, {}

@@ -128,19 +128,10 @@ class FieldConstraints(ABC):
     def check(
         self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
     ) -> NDArray[np.float64] | None:
-        """Refuse given values that contradict each other.
-
-        Args:
-            observed: the given values.
-            pinned: the names of pinned steps, by position.
-            allowed: of the field.
-            rows: of the steps.
+        """Refuse given values that contradict each other with an `OptionError`; `pinned` names steps by position.
 
         Returns:
             By step, the next given value on the axis that adds up, infinity where none comes; `None` where it may fall.
-
-        Raises:
-            OptionError: the first contradiction.
         """
 
     @abstractmethod
@@ -164,15 +155,9 @@ class FieldConstraints(ABC):
         self, prefix: NDArray[Any] | None, inside: NDArray[np.bool_], pins: list[Pin], at: NDArray[np.int64], *,
         allowed: Allowed | None, offsets: NDArray[np.int64],
     ) -> ObservedField:  # fmt: skip
-        """The given values of the steps of the field.
+        """The given values of the field: canonical values of prefixes, (S,) steps `inside` them, and pins at positions.
 
-        Args:
-            prefix: canonical values of prefixes, or `None`.
-            inside: (S,) which steps are those of prefixes.
-            pins: of the field.
-            at: position of each pin among the steps.
-            allowed: of the field.
-            offsets: of the prefixes.
+        The offsets are those of the prefixes.
         """
         values, where, exact = self.nothing(len(inside))
         if prefix is not None:

@@ -18,13 +18,7 @@ from unspool.tables.arrow import from_values
 def read_prefix(codec: Codec, prefix: Any, rows: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """(S,) canonical values of first steps by step field, and the offsets of one sequence for all rows, or of each.
 
-    Args:
-        codec: the fitted columns.
-        prefix: one sequence in the schema's form for all rows, or a list with one for each; `None` is an empty one.
-        rows: number of input rows.
-
-    Raises:
-        SchemaError: another number of prefixes than rows, or values that no step can have.
+    Errors are those of `unspool.constraints.pins.encode_observed`; `None` is an empty prefix.
     """
     schema = codec.schema
     if prefix is None:

@@ -206,12 +206,9 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return decoded, last
 
     def show(self, columns: Mapping[str, np.ndarray], offsets: np.ndarray, *, apart: bool = False) -> list[Any]:
-        """One Python value per sequence, in the schema's form: str, list, list of dicts, list of lists.
+        """Decoded columns as one Python value per sequence, in the schema's form: str, list, list of dicts or of lists.
 
-        Args:
-            columns: decoded values, see `decode`.
-            offsets: (N + 1,).
-            apart: a text is a list of the texts of its steps.
+        With `apart`, a text is a list of the texts of its steps.
         """
         names = [name for field in self.schema.steps for name in field.columns]
         values = [_python(columns[name]) for name in names]

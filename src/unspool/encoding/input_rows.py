@@ -64,13 +64,7 @@ def is_constant(codec: Codec) -> bool:
 
 
 def as_inputs(codec: Codec, rows: Codec, columns: Mapping[str, np.ndarray]) -> dict[str, Column]:
-    """Decoded rows as columns of a table of inputs: undoes `fit_rows`.
-
-    Args:
-        codec: of the model that has the inputs.
-        rows: the codec of the rows.
-        columns: decoded by `rows`.
-    """
+    """Columns decoded by `rows`, the codec of the rows, as columns of a table of inputs: undoes `fit_rows`."""
     parts = iter(rows.step_columns())
     inputs: dict[str, Column] = {}
     for field, column in codec.input_columns():

@@ -68,12 +68,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
     ) -> "IncrementEncoder":  # fmt: skip
         """Unit, origin and fitted increments of (S,) timestamps or numbers, at least one present.
 
-        Args:
-            field: its distribution is not `"auto"`.
-            column: the values.
-            location: where the column is.
-            offsets: (N + 1,).
-            before: (N,) the values before step 0 as numbers, NaN or None where unknown.
+        The distribution of the field is not `"auto"`. See `NumericEncoder.fit` for the other arguments.
 
         Raises:
             SchemaError: a number that falls, for `"increment"`, or rises, for `"decrement"`; or is below its bound.

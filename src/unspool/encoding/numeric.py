@@ -99,12 +99,7 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
     ) -> "NumericEncoder":  # fmt: skip
         """Location and scale of (S,) int64 or float64 values, NaN where missing, at least one present.
 
-        Args:
-            values: of the column.
-            transform: any but "auto".
-            location: where the column is.
-            offsets: (N + 1,) for the steps of sequences.
-            before: (N,) the values before step 0, NaN or None where unknown.
+        Steps have (N + 1,) `offsets`, and (N,) numbers `before` step 0, NaN or None where unknown.
 
         Raises:
             SchemaError: a value that the transform is not defined for.

@@ -123,13 +123,7 @@ def check_vocabulary(field: Field, column: Vocabulary) -> None:
 
 
 def tokenize(schema: Schema, columns: Iterable[object], examples: Examples) -> Examples:
-    """Examples whose steps are the units of a text instead of its code points; other examples as they are.
-
-    Args:
-        schema: the fields.
-        columns: the fitted column of every step field.
-        examples: with code points, and offsets that count them.
-    """
+    """Examples whose steps are the units of a text instead of its code points; other examples without a change."""
     for field, column in zip(schema.steps, columns, strict=True):
         if isinstance(field, Text) and field.unit != "char" and isinstance(column, Vocabulary):
             pieces = _byte_pairs(column.merges) if column.bytes else _spelled(set(map(str, column.values)))

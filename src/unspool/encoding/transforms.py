@@ -55,12 +55,9 @@ def natural_unit(x: np.ndarray, transform: str) -> float:
 
 
 def differences(y: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """(S,) values less the value before, or themselves without one, and (S,) bool which have none before.
+    """(S,) present values less the value before, or themselves without one, and (S,) bool which have none before.
 
-    Args:
-        y: (S,) values without a missing one.
-        offsets: (N + 1,).
-        base: (N,) the values before step 0; NaN where there is none.
+    `base` has the (N,) values before step 0, NaN where there is none.
     """
     step = np.diff(y, prepend=0.0)
     filled = np.diff(offsets) > 0
