@@ -90,15 +90,9 @@ class GenerationOptions:
 
 
 class InputSampler(NamedTuple):
-    """Inputs that are sampled too, part by part.
+    """The network that samples inputs, and the codec of its rows (`unspool.encoding.input_rows`).
 
-    Attributes:
-        net: the network that samples them.
-        codec: of the rows, see `unspool.encoding.input_rows`.
-        total: number of rows.
-        kind: of the table that they become.
-        options: of the sequences; prefix and pins are checked with the inputs of every part.
-        allowed: see `unspool.constraints.fields.read_allow`.
+    The `total` rows become tables of a kind. Prefix and pins of the options are checked with the inputs of every part.
     """
 
     net: Net

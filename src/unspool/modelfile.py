@@ -65,10 +65,7 @@ class _Version(msgspec.Struct):
 def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], config: object) -> None:
     """Write a model file, whole or not at all.
 
-    Args:
-        path: of the file, which is replaced if it exists.
-        tensors: arrays by name, of the types in `DTYPES`; numbers must be finite.
-        config: an object that msgspec can write as a JSON object; its key `format` must be `FORMAT_VERSION`.
+    The tensors have types of `DTYPES` and are finite. Msgspec writes `config` as a JSON object with the key `format`.
 
     Raises:
         NonFiniteWeights: an array holds NaN or infinity; nothing was written.

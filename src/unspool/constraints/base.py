@@ -115,8 +115,7 @@ class FieldConstraints(ABC):
         """Canonical values of prefixes.
 
         Raises:
-            UnknownCategory: a symbol that training never saw.
-            SchemaError: a missing value where training had none, or one that the transform is not defined for.
+            SchemaError: a value that can't be encoded; an `UnknownCategory` for a symbol that training never saw.
             OptionError: nothing can follow the values.
         """
 
@@ -136,19 +135,13 @@ class FieldConstraints(ABC):
 
     @abstractmethod
     def read_allowed(self, given: Mapping[str, Any]) -> Allowed:
-        """The allowed values, by column.
-
-        Raises:
-            OptionError: another form, or nothing is left to sample.
-            UnknownCategory: a value that training never saw.
-        """
+        """The allowed values, by column; errors as of `unspool.constraints.fields.read_allow`."""
 
     @abstractmethod
     def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
-        """The support of samples, on the network's axis or as running sums from `origins`; `None` where unlimited.
+        """The support of samples, on the network's axis or as running sums; an `OptionError` if no sample lies in it.
 
-        Raises:
-            OptionError: no sample can lie in it.
+        `None` is an unlimited support. `origins` are those of a cumulative field.
         """
 
     def observe(

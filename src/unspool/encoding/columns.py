@@ -127,15 +127,9 @@ class FittedColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
 
     @abstractmethod
     def parse(self, text: str, location: str, member: int = 0) -> Any:
-        """The value of a typed text, which is not empty; the text itself where other code reads it.
+        """The value of a typed text that is not empty, for one of the columns of the table (`member`).
 
-        Args:
-            text: of the value.
-            location: named by error messages.
-            member: which of the columns of the table the text is for.
-
-        Raises:
-            SchemaError: the text is no such value.
+        A text that other code reads stays a text; a `SchemaError` is about one that is no value.
         """
 
 
@@ -203,11 +197,7 @@ class StepColumn(FittedColumn, frozen=True):
     ) -> tuple[np.ndarray, np.ndarray]:
         """(S, ...) values as the network sees them, and (S,) float64 to add to log p(encoded) for log p(original).
 
-        Args:
-            values: of all sequences, end to end.
-            location: where the column is.
-            offsets: (N + 1,).
-            before: (N,) the values before step 0, NaN or `None` where unknown.
+        The values are those of all sequences, end to end; `before` has (N,) numbers before step 0, NaN where unknown.
 
         Raises:
             SchemaError: a missing value where training had none, or one that can't be encoded.
