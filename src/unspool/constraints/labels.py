@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, ObservedRows, refuse_forbidden
-from unspool.encoding.columns import Origins, missing_value, refuse_missing
+from unspool.encoding.columns import Origins
 from unspool.errors import Location, OptionError
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import Flag
@@ -26,14 +26,13 @@ class LabelConstraints(FieldConstraints):
 
     def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
         """Labels without a change."""
-        refuse_missing(np.isnan(values[:, 0]), location, nullable=self.column.nullable)
+        self.column.refuse_missing(np.isnan(values[:, 0]), location)
         return values, None
 
     def encode_pins(self, member: int, values: list[Any], allowed: Allowed | None, location: Location) -> Known:
         """Labels of truth values."""
         flags = coerce(from_values(values, location), Flag(self.field.columns[member]), location).tolist()
-        if None in flags and not self.column.nullable:
-            raise missing_value(location, flags.index(None))
+        self.column.refuse_missing(np.array([flag is None for flag in flags]), location)
         labels = np.array([np.nan if flag is None else 1.0 if flag else -1.0 for flag in flags])
         if allowed is not None:
             refuse_forbidden((labels < allowed.low[member]) | (labels > allowed.high[member]), location)

@@ -17,7 +17,7 @@ from unspool.constraints.base import (
     plain_values,
     refuse_forbidden,
 )
-from unspool.encoding.columns import Origins, refuse_missing
+from unspool.encoding.columns import Origins
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import NumericEncoder
 from unspool.errors import Location, OptionError
@@ -115,7 +115,7 @@ class NumericConstraints(NumberConstraints):
         self.column.check(exact, location)
         if self.column.cumulative is None:
             return self.column.encode(values, location)[0], exact
-        refuse_missing(np.isnan(exact), location, nullable=self.column.nullable)
+        self.column.refuse_missing(np.isnan(exact), location)
         return self.column.to_sum(exact), exact
 
     def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
@@ -162,7 +162,7 @@ class IncrementConstraints(NumberConstraints):
     def encoded(self, values: NDArray[Any], location: Location) -> Known:
         """Values on the axis that adds up, and the numbers themselves."""
         exact = as_number(values)
-        refuse_missing(np.isnan(exact), location, nullable=self.column.nullable)
+        self.column.refuse_missing(np.isnan(exact), location)
         return self.column.to_sum(exact), exact
 
     def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:

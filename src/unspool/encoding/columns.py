@@ -118,6 +118,11 @@ class FittedColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
 
     @property
     @abstractmethod
+    def nullable(self) -> bool:
+        """Whether training had missing values."""
+
+    @property
+    @abstractmethod
     def types(self) -> tuple[ValueType, ...]:
         """The type of every column of the table that the field stands for."""
 
@@ -131,6 +136,21 @@ class FittedColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
 
         A text that other code reads stays a text; a `SchemaError` is about one that is no value.
         """
+
+    def refuse_missing(self, missing: NDArray[np.bool_], location: Location) -> None:
+        """Refuse missing values in a column that had none in training."""
+        if missing.any() and not self.nullable:
+            raise self.missing_value(location, int(np.argmax(missing)))
+
+    @staticmethod
+    def missing_value(location: Location, row: int) -> SchemaError:
+        """The error about a missing value in a column that had none in training."""
+        hint = "Give a value; or fit again with data in which it is missing at times."
+        return SchemaError(location.at(row), "a value, because none was missing in training", "a missing one", hint)
+
+    def with_missing(self, description: str) -> str:
+        """A description that says whether values are missing."""
+        return description + (", some missing" if self.nullable else "")
 
 
 class SymbolColumn(FittedColumn, frozen=True):
@@ -183,11 +203,6 @@ class StepColumn(FittedColumn, frozen=True):
 
     @property
     @abstractmethod
-    def nullable(self) -> bool:
-        """Whether training had missing values."""
-
-    @property
-    @abstractmethod
     def cumulative(self) -> Cumulative | None:
         """How values add up, if they do."""
 
@@ -206,31 +221,3 @@ class StepColumn(FittedColumn, frozen=True):
     @abstractmethod
     def decode(self, encoded: np.ndarray, continuation: Continuation) -> Decoded:
         """Undoes `encode`: from (S, ...) symbols or numbers, NaN where missing."""
-
-
-def missing_value(location: Location, row: int) -> SchemaError:
-    """The error about a missing value in a column that had none in training."""
-    hint = "Give a value; or fit again with data in which it is missing at times."
-    return SchemaError(location.at(row), "a value, because none was missing in training", "a missing one", hint)
-
-
-def refuse_missing(missing: NDArray[np.bool_], location: Location, *, nullable: bool) -> None:
-    """Refuse missing values in a column that had none in training."""
-    if missing.any() and not nullable:
-        raise missing_value(location, int(np.argmax(missing)))
-
-
-def with_missing(description: str, *, nullable: bool) -> str:
-    """A description that says whether values are missing."""
-    return description + (", some missing" if nullable else "")
-
-
-def parse_truth_value(text: str) -> bool | str:
-    """The truth value that a text spells; another text as it is.
-
-    Examples:
-        >>> parse_truth_value("Yes"), parse_truth_value("perhaps")
-        (True, 'perhaps')
-    """
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    return known.get(text.lower(), text)

@@ -5,15 +5,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from unspool.encoding.columns import (
-    InputColumn,
-    NumericColumn,
-    ScalarColumn,
-    ValueType,
-    parse_truth_value,
-    refuse_missing,
-    with_missing,
-)
+from unspool.encoding.columns import InputColumn, NumericColumn, ScalarColumn, ValueType
+from unspool.encoding.multilabel import parse_truth_value
 from unspool.encoding.numeric import parse_float
 from unspool.encoding.transforms import location_and_scale
 from unspool.errors import Location, SchemaError
@@ -40,7 +33,7 @@ class BinaryEncoder(ScalarColumn, InputColumn, frozen=True, tag="binary"):
 
     def describe(self) -> str:
         """True or false."""
-        return with_missing("true or false", nullable=self.nullable)
+        return self.with_missing("true or false")
 
     def parse(self, text: str, location: str, member: int = 0) -> Any:
         """See `parse_truth_value`."""
@@ -49,7 +42,7 @@ class BinaryEncoder(ScalarColumn, InputColumn, frozen=True, tag="binary"):
     def encode_input(self, values: np.ndarray, location: Location) -> np.ndarray:
         """(N, 1) float64, NaN where missing."""
         missing = missing_mask(values)
-        refuse_missing(missing, location, nullable=self.nullable)
+        self.refuse_missing(missing, location)
         encoded = np.full((len(values), 1), np.nan)
         encoded[~missing, 0] = np.where(values[~missing].astype(bool), 1.0, -1.0)
         return encoded
@@ -92,7 +85,7 @@ class VectorEncoder(NumericColumn, InputColumn, frozen=True, tag="vector"):
 
     def describe(self) -> str:
         """How many numbers."""
-        return with_missing(f"{self.dim} numbers", nullable=self.nullable)
+        return self.with_missing(f"{self.dim} numbers")
 
     def parse(self, text: str, location: str, member: int = 0) -> list[float]:
         """The numbers, between commas or white space."""
@@ -104,7 +97,7 @@ class VectorEncoder(NumericColumn, InputColumn, frozen=True, tag="vector"):
             values = np.full((len(values), self.dim), np.nan)
         if values.shape[1] != self.dim:
             raise SchemaError(location.at(0), f"{self.dim} numbers, as in training", str(values.shape[1]))
-        refuse_missing(np.isnan(values).any(1), location, nullable=self.nullable)
+        self.refuse_missing(np.isnan(values).any(1), location)
         return (values - np.array(self.loc)) / np.array(self.scale)
 
 
@@ -152,7 +145,7 @@ class TimestampEncoder(NumericColumn, InputColumn, frozen=True, tag="timestamp")
         """The range of most timestamps, and the cycles."""
         days = [np.datetime64(round(self.loc + sign * self.scale), "D") for sign in (-1, 1)]
         cycles = f", cycles of the {', '.join(self.cycles)}" if self.cycles else ""
-        return with_missing(f"mostly {days[0]} to {days[1]}{cycles}", nullable=self.nullable)
+        return self.with_missing(f"mostly {days[0]} to {days[1]}{cycles}")
 
     def parse(self, text: str, location: str, member: int = 0) -> str:
         """The text, which is read as dates of a table are."""
@@ -161,7 +154,7 @@ class TimestampEncoder(NumericColumn, InputColumn, frozen=True, tag="timestamp")
     def encode_input(self, values: np.ndarray, location: Location) -> np.ndarray:
         """(N, 1 + 2 cycles) float64; a missing timestamp is a row of NaN."""
         missing = np.isnat(values)
-        refuse_missing(missing, location, nullable=self.nullable)
+        self.refuse_missing(missing, location)
         days = np.where(missing, np.nan, _days(values))
         features = [(days - self.loc) / self.scale]
         for cycle in self.cycles:

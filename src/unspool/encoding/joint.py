@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from unspool.encoding.columns import Continuation, Decoded, StepColumn, SymbolColumn, ValueType, with_missing
+from unspool.encoding.columns import Continuation, Decoded, StepColumn, SymbolColumn, ValueType
 from unspool.encoding.vocabulary import Vocabulary, good_turing
 from unspool.errors import Location, SchemaError, listing
 
@@ -73,7 +73,7 @@ class JointVocabulary(SymbolColumn, StepColumn, frozen=True, tag="joint"):
         shown = listing(["/".join(map(str, values)) for values in zip(*columns, strict=True)])
         more = ", ..." if self.num_symbols > MAX_SHOWN_TUPLES else ""
         text = f"{self.num_symbols} combinations: {shown}{more}".replace("\n", "\\n")
-        return with_missing(text, nullable=self.nullable)
+        return self.with_missing(text)
 
     def parse(self, text: str, location: str, member: int = 0) -> Any:
         """The value of a member."""

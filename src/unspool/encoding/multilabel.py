@@ -4,17 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from unspool.encoding.columns import (
-    Continuation,
-    Cumulative,
-    Decoded,
-    NumericColumn,
-    StepColumn,
-    ValueType,
-    parse_truth_value,
-    refuse_missing,
-    with_missing,
-)
+from unspool.encoding.columns import Continuation, Cumulative, Decoded, NumericColumn, StepColumn, ValueType
 from unspool.errors import Location
 
 
@@ -55,7 +45,7 @@ class MultiLabel(NumericColumn, StepColumn, frozen=True, tag="multilabel"):
 
     def describe(self) -> str:
         """How many labels, and how often they are yes."""
-        return with_missing(f"{len(self.members)} members, {self.share:.1%} yes", nullable=self.nullable)
+        return self.with_missing(f"{len(self.members)} members, {self.share:.1%} yes")
 
     def parse(self, text: str, location: str, member: int = 0) -> Any:
         """A truth value."""
@@ -65,7 +55,7 @@ class MultiLabel(NumericColumn, StepColumn, frozen=True, tag="multilabel"):
         self, values: np.ndarray, location: Location, offsets: np.ndarray, before: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """(S, M) float64 as they are; nothing to add."""
-        refuse_missing(np.isnan(values[:, 0]), location, nullable=self.nullable)
+        self.refuse_missing(np.isnan(values[:, 0]), location)
         return values, np.zeros(len(values))
 
     def decode(self, encoded: np.ndarray, continuation: Continuation) -> Decoded:
@@ -75,3 +65,14 @@ class MultiLabel(NumericColumn, StepColumn, frozen=True, tag="multilabel"):
             yes = yes.astype(object)
             yes[missing] = None
         return Decoded(tuple(yes.T))
+
+
+def parse_truth_value(text: str) -> bool | str:
+    """The truth value that a text spells; another text as it is.
+
+    Examples:
+        >>> parse_truth_value("Yes"), parse_truth_value("perhaps")
+        (True, 'perhaps')
+    """
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    return known.get(text.lower(), text)

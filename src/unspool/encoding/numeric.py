@@ -16,7 +16,6 @@ from unspool.encoding.columns import (
     ScalarColumn,
     StepColumn,
     ValueType,
-    refuse_missing,
 )
 from unspool.errors import Location, SchemaError, listing
 from unspool.tables.columns import is_whole
@@ -155,7 +154,7 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """(S,) float64 z, NaN where missing, and log(dz/dx): 0 where a value is missing, or has a mass."""
         x = values.astype(np.float64)
-        refuse_missing(np.isnan(x), location, nullable=self.nullable)
+        self.refuse_missing(np.isnan(x), location)
         y, alone, kept = self.increments(x, offsets, before, location)
         z, slope = np.full(len(x), np.nan), np.zeros(len(x))
         z[kept] = np.where(alone, (y - self.first_loc) / self.first_scale, (y - self.loc) / self.scale)

@@ -7,16 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from unspool.encoding.columns import (
-    Continuation,
-    Decoded,
-    InputColumn,
-    StepColumn,
-    SymbolColumn,
-    ValueType,
-    missing_value,
-    with_missing,
-)
+from unspool.encoding.columns import Continuation, Decoded, InputColumn, StepColumn, SymbolColumn, ValueType
 from unspool.errors import Location, SchemaError, UnknownCategory, close_matches, listing
 
 Symbol = str | int | float | bool | None
@@ -87,7 +78,7 @@ class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabu
             shown = "".join(map(str, known[:MAX_SHOWN_CHARACTERS]))
         else:
             shown = listing(map(repr, known) if self.text else known, MAX_SHOWN_VALUES)
-        return with_missing(f"{len(known)} values: {shown}".replace("\n", "\\n"), nullable=self.nullable)
+        return self.with_missing(f"{len(known)} values: {shown}".replace("\n", "\\n"))
 
     def encode_input(self, values: np.ndarray, location: Location) -> np.ndarray:
         """See `encode_strictly`."""
@@ -148,7 +139,7 @@ class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabu
         """The error about (K,) values that training never saw, the first of them in this row."""
         value, *others = distinct(unknown)[0] if unknown.dtype.kind == "O" else dict.fromkeys(unknown.tolist())
         if value is None:
-            return missing_value(location, row)
+            return self.missing_value(location, row)
         known = [known for known in self.values if known is not None]
         expected = f"one of the {len(known)} values that training saw: {listing(map(repr, known))}"
         same_text = [other for other in known if type(other) is not type(value) and str(other) == str(value)]
