@@ -172,19 +172,18 @@ class FieldConstraints(ABC):
                 exact[at[chosen]] = numbers
         return ObservedField(values, where, exact)
 
+    @staticmethod
+    def forbidden_pin(location: str) -> OptionError:
+        """The error about a pinned value that is not allowed."""
+        hint = "Pin another value, or allow this one."
+        return OptionError(location, "a value that `allow` allows", "another value", hint)
+
+    def refuse_forbidden(self, forbidden: NDArray[np.bool_], location: Location) -> None:
+        """Refuse pinned values that are not allowed."""
+        if forbidden.any():
+            raise self.forbidden_pin(location.at(int(np.argmax(forbidden))))
+
 
 def plain_values(values: list[Any]) -> list[Any]:
     """Python values of values that may be NumPy's."""
     return [value.item() if isinstance(value, np.generic) and value.dtype.kind != "M" else value for value in values]
-
-
-def forbidden_pin(location: str) -> OptionError:
-    """The error about a pinned value that is not allowed."""
-    hint = "Pin another value, or allow this one."
-    return OptionError(location, "a value that `allow` allows", "another value", hint)
-
-
-def refuse_forbidden(forbidden: NDArray[np.bool_], location: Location) -> None:
-    """Refuse pinned values that are not allowed."""
-    if forbidden.any():
-        raise forbidden_pin(location.at(int(np.argmax(forbidden))))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, ObservedRows, refuse_forbidden
+from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, ObservedRows
 from unspool.encoding.columns import Origins
 from unspool.errors import Location, OptionError
 from unspool.schema.coercion import coerce
@@ -35,7 +35,7 @@ class LabelConstraints(FieldConstraints):
         self.column.refuse_missing(np.array([flag is None for flag in flags]), location)
         labels = np.array([np.nan if flag is None else 1.0 if flag else -1.0 for flag in flags])
         if allowed is not None:
-            refuse_forbidden((labels < allowed.low[member]) | (labels > allowed.high[member]), location)
+            self.refuse_forbidden((labels < allowed.low[member]) | (labels > allowed.high[member]), location)
         return labels, None
 
     def check(

@@ -8,15 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import (
-    Allowed,
-    FieldConstraints,
-    Known,
-    ObservedField,
-    ObservedRows,
-    plain_values,
-    refuse_forbidden,
-)
+from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, ObservedRows, plain_values
 from unspool.encoding.columns import Origins
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import NumericEncoder
@@ -58,7 +50,7 @@ class NumberConstraints(FieldConstraints):
         encoded, exact = self.encoded(column, location)
         assert exact is not None  # noqa: S101  # of numbers
         if allowed is not None:
-            refuse_forbidden((exact < allowed.low) | (exact > allowed.high), location)
+            self.refuse_forbidden((exact < allowed.low) | (exact > allowed.high), location)
         decimals = self.column.decimals if self.column.types != ("time",) else None
         low, high = self.bounds
         for k, value in enumerate(exact.tolist()):

@@ -7,16 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import (
-    Allowed,
-    FieldConstraints,
-    Known,
-    ObservedField,
-    ObservedRows,
-    forbidden_pin,
-    plain_values,
-    refuse_forbidden,
-)
+from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, ObservedRows, plain_values
 from unspool.encoding.columns import Origins
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import Location, OptionError, SchemaError
@@ -55,7 +46,7 @@ class SymbolConstraints(FieldConstraints):
         values = [value.encode().decode("latin-1") for value in values] if vocabulary.bytes else values
         codes = vocabulary.encode_strictly(_objects(values), location)
         if self.table is None and allowed is not None and allowed.symbols is not None:
-            refuse_forbidden(~allowed.symbols[codes], location)
+            self.refuse_forbidden(~allowed.symbols[codes], location)
         return codes, None
 
     def check(
@@ -72,7 +63,7 @@ class SymbolConstraints(FieldConstraints):
             if not fits.any():
                 raise OptionError(location, "a combination that training saw", self._written(values, known))
             if allowed is not None and not (fits & allowed.symbols).any():
-                raise forbidden_pin(location)
+                raise self.forbidden_pin(location)
         return None
 
     def read_allowed(self, given: Mapping[str, Any]) -> Allowed:
