@@ -27,6 +27,8 @@ from unspool.schema.fields import Category, Flag, Flags, Number, Text, Vector, W
 LETTERS = st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
 NUMBERS = st.floats(-1e3, 1e3).map(lambda x: round(x, 3))
 TIMESTAMPS = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2100, 1, 1))  # noqa: DTZ001
+HOURS = st.integers(0, 999).map(lambda hours: dt.timedelta(hours=hours))
+VECTORS = st.lists(NUMBERS, min_size=2, max_size=2)
 MONDAY = dt.datetime(2026, 1, 5)  # noqa: DTZ001
 
 
@@ -69,42 +71,22 @@ CASES = {
     "numbers": Case(NumericEncoder, Number("x", "standardize", "mixture"), [0.5, 1.5], NUMBERS, {"x": "float"}),
     "whole numbers": Case(NumericEncoder, Number("x", "asinh"), [1, 2], st.integers(-999, 999), {"x": "int"}),
     "differences": Case(NumericEncoder, Number("x", "difference"), [0.25, 2.5], NUMBERS, {"x": "float"}),
-    "log-returns": Case(
-        NumericEncoder, Number("x", "log_return"), [0.25, 2.5], st.floats(0.01, 1e3), {"x": "float"}
-    ),
+    "log-returns": Case(NumericEncoder, Number("x", "log_return"), [0.25, 2.5], st.floats(0.01, 1e3), {"x": "float"}),
     "counters": Case(IncrementEncoder, Number("x", "increment"), [1, 4], st.integers(0, 99), {"x": "int"}, start=5),
     "stocks": Case(
-        IncrementEncoder,
-        Number("x", "decrement"),
-        [-0.25, -1.5],
-        NUMBERS.map(lambda x: -abs(x)),
-        {"x": "float"},
+        IncrementEncoder, Number("x", "decrement"), [-0.25, -1.5], NUMBERS.map(lambda x: -abs(x)), {"x": "float"},
         start=9.5,
     ),
     "timestamps": Case(
-        IncrementEncoder,
-        When("x"),
-        [dt.timedelta(1), dt.timedelta(9)],
-        st.integers(0, 999).map(lambda hours: dt.timedelta(hours=hours)),
-        {"x": "time"},
-        start=MONDAY,
+        IncrementEncoder, When("x"), [dt.timedelta(1), dt.timedelta(9)], HOURS, {"x": "time"}, start=MONDAY,
     ),
     "labels": Case(
-        MultiLabel,
-        {"x": [Flags("f", ["a", "b"])]},
-        [{"a": True, "b": False}, {"a": False, "b": True}],
-        BOTH,
-        {"a": "bool", "b": "bool"},
-        NONE,
+        MultiLabel, {"x": [Flags("f", ["a", "b"])]}, [{"a": True, "b": False}, {"a": False, "b": True}], BOTH,
+        {"a": "bool", "b": "bool"}, NONE,
     ),
     "combinations": Case(
-        JointVocabulary,
-        {"x": [Category("b")]},
-        [{"a": "u", "b": 0}, {"a": "v", "b": 1}],
-        PAIR,
-        {"a": "text", "b": "int"},
-        NONE,
-        options={"combinations": [("a", "b")]},
+        JointVocabulary, {"x": [Category("b")]}, [{"a": "u", "b": 0}, {"a": "v", "b": 1}], PAIR,
+        {"a": "text", "b": "int"}, NONE, options={"combinations": [("a", "b")]},
     ),
 }  # fmt: skip
 TEXTS = {"characters": "char", "words": "word", "pieces": "bpe"}
@@ -112,9 +94,8 @@ TEXTS = {"characters": "char", "words": "word", "pieces": "bpe"}
 
 def fitted(rows: list, sequence: Any = "x", **options: Any):
     """A codec of one step field, its examples, and what the network sees of them."""
-    schema, examples = gather(
-        {"k": list(range(len(rows))), "x": rows}, inputs=Number("k"), sequence=sequence, **options
-    )
+    table = {"k": list(range(len(rows))), "x": rows}
+    schema, examples = gather(table, inputs=Number("k"), sequence=sequence, **options)
     codec = fit_codec(schema, examples)
     return codec, examples, codec.encode(examples)
 
@@ -227,13 +208,7 @@ INPUTS = {
     "whole numbers": (NumericEncoder, Number("k"), [1, 2], st.integers(-999, 999), "int"),
     "truth values": (BinaryEncoder, Flag("k"), [True, False], st.booleans(), "bool"),
     "timestamps": (TimestampEncoder, When("k"), [MONDAY, MONDAY + dt.timedelta(1)], TIMESTAMPS, "time"),
-    "vectors": (
-        VectorEncoder,
-        Vector("k"),
-        [[0.5, 1.5], [2.5, 0.5]],
-        st.lists(NUMBERS, min_size=2, max_size=2),
-        "float",
-    ),
+    "vectors": (VectorEncoder, Vector("k"), [[0.5, 1.5], [2.5, 0.5]], VECTORS, "float"),
 }
 
 
