@@ -64,7 +64,7 @@ class MultiLabel(NumericColumn, StepColumn, frozen=True, tag="multilabel"):
         if missing.any():
             yes = yes.astype(object)
             yes[missing] = None
-        return Decoded(tuple(yes.T))
+        return Decoded(tuple(np.ascontiguousarray(yes.T)))
 
 
 def parse_truth_value(text: str) -> bool | str:
