@@ -87,7 +87,7 @@ def test_parts_of_the_engines_own_tiles_give_the_same_numbers_to_the_bit(origins
 def test_no_part_outlives_the_next_but_one(names, small_parts, tmp_path, monkeypatch):
     """This is what keeps memory flat; benchmarks/scale.py measures it."""
     made, alive = [], []
-    original = GenerationJob._made
+    original = GenerationJob._run_part
 
     def watched(job, part):
         gc.collect()
@@ -96,7 +96,7 @@ def test_no_part_outlives_the_next_but_one(names, small_parts, tmp_path, monkeyp
         made.append(weakref.ref(sequences))
         return sequences
 
-    monkeypatch.setattr(GenerationJob, "_made", watched)
+    monkeypatch.setattr(GenerationJob, "_run_part", watched)
     names.generate_to(tmp_path / "many.parquet", INPUTS, n=40, seed=3)
     assert len(made) > 8
     assert max(alive) <= 1
@@ -105,14 +105,14 @@ def test_no_part_outlives_the_next_but_one(names, small_parts, tmp_path, monkeyp
 def test_an_interruption_leaves_the_older_file_and_nothing_else(names, small_parts, tmp_path, monkeypatch):
     older = tmp_path / "made.parquet"
     older.write_text("older")
-    original = GenerationJob._made
+    original = GenerationJob._run_part
 
     def interrupted(job, part):
         if part.start:
             raise KeyboardInterrupt
         return original(job, part)
 
-    monkeypatch.setattr(GenerationJob, "_made", interrupted)
+    monkeypatch.setattr(GenerationJob, "_run_part", interrupted)
     with pytest.raises(KeyboardInterrupt):
         names.generate_to(older, INPUTS, n=40, seed=3)
     assert [path.name for path in tmp_path.iterdir()] == ["made.parquet"]
@@ -121,6 +121,6 @@ def test_an_interruption_leaves_the_older_file_and_nothing_else(names, small_par
 
 @pytest.mark.parametrize(("name", "error"), [("no/made.csv", FileError), ("made.doc", DataError)])
 def test_a_file_that_can_not_be_is_refused_before_anything_is_made(names, tmp_path, monkeypatch, name, error):
-    monkeypatch.setattr(GenerationJob, "_made", None)
+    monkeypatch.setattr(GenerationJob, "_run_part", None)
     with pytest.raises(error):
         names.generate_to(tmp_path / name, INPUTS)

@@ -21,7 +21,7 @@ from unspool.tables.writers import save_parts
 
 
 def made(data, given, columns, lengths, **roles):
-    """Sequences as a model would make them: fitted columns, inputs, and steps that were drawn."""
+    """Sequences as a model would make them: fitted columns, inputs, and sampled steps."""
     schema, examples = gather(data, **roles)
     codec = fit_codec(schema, examples)
     table = codec.read_inputs(given)
@@ -75,11 +75,7 @@ def test_sequences_are_counted_indexed_and_aligned_to_their_rows():
     assert found.rows.tolist() == [0, 0, 1, 1]
 
 
-WIDE = {
-    "country": ["Greek", "Greek", "Irish", "Irish"],
-    "sample": [0, 1, 0, 1],
-    "name": ["Ab", "Zoë", "", "xy"],
-}
+WIDE = {"country": ["Greek", "Greek", "Irish", "Irish"], "sample": [0, 1, 0, 1], "name": ["Ab", "Zoë", "", "xy"]}
 
 
 @pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table, dict])
@@ -159,7 +155,7 @@ def ticks(values):
 
 @pytest.mark.parametrize("counts", [counts, ticks])
 @pytest.mark.parametrize("long", [True, False])
-def test_what_types_a_parquet_file_has_does_not_depend_on_what_was_drawn(counts, long, tmp_path):
+def test_what_types_a_parquet_file_has_does_not_depend_on_the_samples(counts, long, tmp_path):
     files = [tmp_path / f"{k}.parquet" for k in range(3)]
     for path, values in zip(files, ([1, 2, 3], [1, np.nan, 3], [np.nan] * 3), strict=True):
         counts(values).save(path, long=long)
@@ -246,11 +242,11 @@ def test_a_notebook_shows_a_table_and_no_markup_of_the_data():
 @pytest.mark.parametrize(("make", "long"), [(text, False), (series, True)])
 def test_what_a_beam_found_has_its_nats_beside_it(make, long):
     """A column `nats`, once a sequence or once a step; and best first is what the title says, for no seed had a say."""
-    drawn = make()
-    found = replace(drawn, nats=-np.arange(1.0, 1 + len(drawn)), scores=-np.arange(1.0, 1 + len(drawn)))
-    table, other = ({k: list(v) for k, v in s.to_frame(long=long).items()} for s in (found, drawn))
+    sampled = make()
+    found = replace(sampled, nats=-np.arange(1.0, 1 + len(sampled)), scores=-np.arange(1.0, 1 + len(sampled)))
+    table, other = ({k: list(v) for k, v in s.to_frame(long=long).items()} for s in (found, sampled))
     nats = table.pop("nats")
     assert list(table) == list(other)
     assert nats == (np.repeat(found.nats, found.lengths) if long else found.nats).tolist()
     assert "best first" in repr(found)
-    assert "seed" in repr(drawn)
+    assert "seed" in repr(sampled)

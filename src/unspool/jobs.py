@@ -1,8 +1,9 @@
-"""Generation jobs: what was asked for, checked, and made as a whole, part by part, or step by step."""
+"""Generation jobs: a request, checked, and run as a whole, part by part, or step by step."""
 
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -10,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.config import InputModel
-from unspool.constraints.allowed import read_allow
 from unspool.constraints.base import Allowed, Observed
+from unspool.constraints.fields import read_allow
 from unspool.constraints.pins import encode_observed
 from unspool.constraints.prefix import is_prefix_per_row
 from unspool.encoding.codec import Codec
@@ -31,19 +32,17 @@ from unspool.tables.table import Table, installed
 from unspool.tables.writers import save_parts
 
 MAX_PART_STEPS, MAX_PART_ROWS = 1 << 22, 64 * TILE_ROWS
-"""Steps and sequences of one part at the most: some hundred megabytes of Python's objects; a row group in Parquet."""
+"""Steps and sequences of one part at the most: some hundred megabytes of Python objects; a row group in Parquet."""
 INPUT_SEED_BIT = 1 << 63
-"""Bit of the seed that tells the uniforms of sampled inputs from those of sequences."""
+"""Bit of the seed that is flipped for sampled inputs, so that they share no uniform with sequences."""
 
 
 class Event(NamedTuple):
     """One step of a stream.
 
     Attributes:
-        row: of the inputs.
-        sample: which of the row's sequences.
-        step: counted from 0.
-        value: in the form of the training data; of a text, what the step adds to it.
+        row: of the inputs, counted from 0, as are `sample` among the row's sequences and `step`.
+        value: in the form of the training data; of a text, the characters that the step adds.
     """
 
     row: int
@@ -53,13 +52,7 @@ class Event(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """What a job needs of a model.
-
-    Attributes:
-        codec: the fitted columns.
-        net: the network.
-        input_model: what is known of the model of the inputs, and `input_net` its network; `None` where there is none.
-    """
+    """The parts of a model that generate; those of the model of its inputs are `None` where there is none."""
 
     codec: Codec
     net: Net
@@ -69,7 +62,7 @@ class Fitted(NamedTuple):
 
 @dataclass(frozen=True)
 class GenerationOptions:
-    """The options of a generation, as the user gave them; `OneToMany.generate` describes them."""
+    """The options of `OneToMany.generate`, as the user gave them."""
 
     length: int | None = None
     seed: int | None = None
@@ -80,11 +73,7 @@ class GenerationOptions:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "GenerationOptions":
-        """The options of these names.
-
-        Raises:
-            OptionError: there is none of a name.
-        """
+        """The options of these names; an `OptionError` for an unknown name."""
         known = [field.name for field in fields(cls)]
         for name in options:
             if name not in known:
@@ -93,28 +82,18 @@ class GenerationOptions:
                 raise OptionError("generation", "one of " + ", ".join(known), repr(name), hint)
         return cls(**options)
 
-    def chosen(self) -> Sampling | Beam:
-        """The rule.
-
-        Raises:
-            OptionError: it is none.
-        """
-        chosen = RULES.get(self.rule) if isinstance(self.rule, str) else self.rule
-        if not isinstance(chosen, (Sampling, Beam)):
+    def named_rule(self) -> Sampling | Beam:
+        """The rule, looked up if it is a name; an `OptionError` for an unknown rule."""
+        rule = RULES.get(self.rule) if isinstance(self.rule, str) else self.rule
+        if not isinstance(rule, (Sampling, Beam)):
             raise OptionError("rule", f"Sampling(...), Beam(...), or one of {', '.join(RULES)}", repr(self.rule))
-        return chosen
+        return rule
 
 
 class InputSampler(NamedTuple):
-    """Inputs that are sampled too, part by part.
+    """The network that samples inputs, and the codec of its rows (`unspool.encoding.input_rows`).
 
-    Attributes:
-        net: the network that samples them.
-        codec: theirs, see `unspool.encoding.input_rows`.
-        total: how many.
-        kind: of the table that they become.
-        options: as the user gave them, since what a prefix or a pin must agree with may be an input.
-        allowed: see `unspool.constraints.allowed`.
+    The `total` rows become tables of a kind. Prefix and pins of the options are checked with the inputs of every part.
     """
 
     net: Net
@@ -127,17 +106,17 @@ class InputSampler(NamedTuple):
 
 @dataclass(frozen=True)
 class GenerationJob:
-    """Everything of a generation, checked.
+    """A checked generation.
 
     Attributes:
         net: the network.
         codec: the fitted columns.
-        request: what to generate.
-        inputs: the table of inputs; `None` where they are sampled, until a part is made. Until then `before` is empty,
-            and `request` has neither inputs nor anything given.
+        request: for the sampler.
+        inputs: the table of inputs. `None` while they are not sampled yet: then `before` is empty, and `request` has
+            neither inputs nor observed values.
         before: by field, (len(inputs),) the values before step 0.
-        beam: where the sequences are searched for; else they are sampled.
-        sampler: where the inputs are sampled too.
+        beam: of a beam search; `None` for sampling.
+        sampler: of sampled inputs; `None` for given ones.
     """
 
     net: Net
@@ -149,41 +128,35 @@ class GenerationJob:
     sampler: InputSampler | None = None
 
     @property
-    def rows(self) -> int:
-        """Input rows in all."""
-        return self.sampler.total if self.sampler is not None else len(self.inputs or ())
-
-    @property
     def total(self) -> int:
-        """Sequences in all."""
-        return self.rows * self.request.samples
+        """Number of sequences."""
+        rows = self.sampler.total if self.sampler is not None else len(self.inputs or ())
+        return rows * self.request.samples
 
     def run(self) -> Sequences:
         """All sequences."""
-        return self._made(slice(0, self.total))
+        return self._run_part(slice(0, self.total))
 
     def parts(self) -> Iterator[Sequences]:
-        """The same sequences, some at a time; each part is made when it is asked for.
+        """The same sequences, lazily in parts.
 
-        A part is a multiple of the sampler's tile where sequences are short enough, so that numbers are those of `run`
-        to the bit; where they are longer, a power of two, and numbers may differ in the last digits of float32.
+        A part of short sequences is a multiple of the sampler's tile, so that numbers are those of `run` to the bit.
+        Otherwise it is a power of two, and numbers may differ in the last digits of float32.
         """
         rows = min(max(MAX_PART_STEPS // max(self.request.max_steps, 1), 1), MAX_PART_ROWS)
         rows = rows // TILE_ROWS * TILE_ROWS if rows >= TILE_ROWS else 1 << rows.bit_length() - 1
-        if self.beam is not None:  # it finds all samples of a row at once
+        if self.beam is not None:  # a search finds all samples of a row at once
             rows = max(rows // self.request.samples, 1) * self.request.samples
         for first in range(0, self.total, rows):
-            yield self._made(slice(first, min(first + rows, self.total)))
+            yield self._run_part(slice(first, min(first + rows, self.total)))
 
     def save(self, target: str | Path | IO[Any], *, long: bool | None, format: str | None) -> None:  # noqa: A002
-        """Write the sequences to a file as they are made; see `Sequences.save`."""
-        columns = (part.file_columns(long) for part in self.parts())
-        save_parts(
-            columns, lambda: file_types(self.codec, self.inputs, long, ranked=self.beam is not None), target, format
-        )
+        """Write the sequences to a file, part by part; see `Sequences.save`."""
+        types = partial(file_types, self.codec, self.inputs, long, ranked=self.beam is not None)
+        save_parts((part.file_columns(long) for part in self.parts()), types, target, format)
 
     def stream(self) -> Iterator[Event]:
-        """The same sequences, every step as it comes, those of a tile side by side."""
+        """The same sequences, step by step, those of a tile side by side."""
         for start in range(0, self.total, TILE_ROWS):
             job, part = self.with_inputs(slice(start, min(start + TILE_ROWS, self.total)))
             number = np.arange(part.start, part.stop)
@@ -195,19 +168,13 @@ class GenerationJob:
                 values = tuple(values.swapaxes(0, 1)[chunk.alive.T] for values in chunk.values)
                 columns, last = job.codec.decode_on(values, offsets, before, *job.observed_values(row, offsets, step))
                 shown = job.codec.show(columns, offsets, apart=True)
-                for t in range(len(chunk.alive)):
-                    for k in np.flatnonzero(chunk.alive[t]):
-                        first_row = job.request.first_row
-                        yield Event(int(row[k]) + first_row, int(sample[k]), step + t, shown[k][t])
+                for t, k in np.argwhere(chunk.alive).tolist():
+                    yield Event(int(row[k]) + job.request.first_row, int(sample[k]), step + t, shown[k][t])
                 step += len(chunk.alive)
                 before |= last
 
     def with_inputs(self, part: slice) -> tuple["GenerationJob", slice]:
-        """A job that has its inputs, and where in it a part of this one is: sampled inputs are just those of the part.
-
-        Args:
-            part: of the sequences; where inputs are sampled, whole rows.
-        """
+        """A job with inputs, and the slice of a part in it; sampled inputs are those of the part, of whole rows."""
         if self.sampler is None:
             return self, part
         samples, options = self.request.samples, self.sampler.options
@@ -223,13 +190,7 @@ class GenerationJob:
     def observed_values(
         self, row: NDArray[np.int64], offsets: NDArray[np.int64], first: int = 0
     ) -> tuple[Mapping[str, NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]:
-        """Numbers and timestamps that were given, as `observed` and `upper` of `Codec.decode`.
-
-        Args:
-            row: (N,) of every sequence.
-            offsets: (N + 1,) of their steps.
-            first: number of the first of these steps.
-        """
+        """`observed` and `upper` of `Codec.decode_on`, for the steps from `first` on of sequences of (N,) rows."""
         observed = self.request.observed
         if observed is None:
             return {}, {}
@@ -247,7 +208,7 @@ class GenerationJob:
         uppers = zip(names, observed.upper, strict=True)
         return exact, {name: np.where(inside, upper[at], np.inf) for name, upper in uppers if upper is not None}
 
-    def _made(self, part: slice) -> Sequences:
+    def _run_part(self, part: slice) -> Sequences:
         job, part = self.with_inputs(part)
         request, nats, scores = job.request, None, None
         rows = slice(part.start // request.samples, -(-part.stop // request.samples))
@@ -257,7 +218,7 @@ class GenerationJob:
             values, offsets, ended, nats, scores = search(job.net, request, job.beam, rows)
         row = np.arange(part.start, part.stop) // request.samples
         before = {name: values[row] for name, values in job.before.items()}
-        columns = job.codec.decode(values, offsets, before, *job.observed_values(row, offsets))
+        columns, _ = job.codec.decode_on(values, offsets, before, *job.observed_values(row, offsets))
         inputs = job.inputs
         assert inputs is not None  # noqa: S101  # `with_inputs` has sampled them
         if (rows.start, rows.stop) != (0, len(inputs)):
@@ -268,23 +229,13 @@ class GenerationJob:
 
 
 def generation_job(fitted: Fitted, inputs: Any, n: int, options: GenerationOptions) -> GenerationJob:
-    """A job that makes `n` sequences for every row of a table of inputs; see `OneToMany.generate`.
-
-    Raises:
-        OptionError: options that the model can't take.
-        SchemaError: inputs that are missing, or of another kind than in training.
-    """
+    """A job that generates `n` sequences for every row of a table of inputs; errors as of `OneToMany.generate`."""
     job, allowed = _job(fitted, n, options)
     return _on_inputs(job, fitted.codec.read_inputs(inputs), options.prefix, options.pin, allowed)
 
 
 def sampling_job(fitted: Fitted, n: int, options: GenerationOptions) -> GenerationJob:
-    """A job that samples `n` rows of inputs, and makes a sequence for each; see `OneToMany.sample`.
-
-    Raises:
-        OptionError: options that the model can't take, or a model that did not learn to sample inputs.
-        SchemaError: another number of prefixes than rows.
-    """
+    """A job that samples `n` rows of inputs and a sequence for each; errors as of `OneToMany.sample`."""
     job, allowed = _job(fitted, 1, options)
     check_whole(f"n={n!r}", n, 1)
     _check_rows(n)
@@ -301,28 +252,24 @@ def sampling_job(fitted: Fitted, n: int, options: GenerationOptions) -> Generati
 
 
 def sample_inputs(sampler: InputSampler, codec: Codec, seed: int, part: slice) -> Table:
-    """Some of the rows, as a table of inputs.
-
-    They are sampled a whole tile at a time, and so are the same to the bit however many are asked for. Their seed
-    differs in one bit, so that they share no uniform with the sequences that are made for them.
-    """
+    """Some of the rows, as a table of inputs. Whole tiles are sampled, so that a row never depends on their number."""
     first, last = part.start // TILE_ROWS * TILE_ROWS, -(-part.stop // TILE_ROWS) * TILE_ROWS
     request = SampleRequest(from_nothing(last - first), 1, seed ^ INPUT_SEED_BIT, PLAIN, 1, 1, first_row=first)
     values, _, _ = sample_sequences(sampler.net, with_support(request, sampler.codec, {}, last - first))
-    kept = tuple(column[part.start - first : part.stop - first] for column in values)
-    columns = sampler.codec.decode(kept, np.arange(part.stop - part.start + 1))
+    chosen = tuple(column[part.start - first : part.stop - first] for column in values)
+    columns = sampler.codec.decode(chosen, np.arange(part.stop - part.start + 1))
     return Table(as_inputs(codec, sampler.codec, columns), sampler.kind, "the sampled inputs")
 
 
 def check_whole(location: str, value: Any, least: int) -> None:
-    """Refuse what is no whole number, or one that is too small."""
+    """Refuse a value that is no whole number, or too small."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise OptionError(location, f"a whole number, at least {least}", repr(value))
 
 
 def _job(fitted: Fitted, n: int, options: GenerationOptions) -> tuple[GenerationJob, tuple[Allowed | None, ...]]:
-    """A job without inputs, its options checked, and what may be sampled."""
-    codec, net, rule = fitted.codec, fitted.net, options.chosen()
+    """A job without inputs, its options checked, and the allowed values."""
+    codec, net, rule = fitted.codec, fitted.net, options.named_rule()
     for name, value, least in (("n", n, 1), ("length", options.length, 0), ("seed", options.seed, 0)):
         if value is not None:
             check_whole(f"{name}={value!r}", value, least)
@@ -331,22 +278,22 @@ def _job(fitted: Fitted, n: int, options: GenerationOptions) -> tuple[Generation
         check_beam(rule, net, [field.name for field in codec.schema.steps], n)
     else:
         check_sampling(rule, net)
-    length = codec.longest if options.length is None and codec.shortest == codec.longest else options.length
+    beam = rule if isinstance(rule, Beam) else None
     request = SampleRequest(
         inputs=(),
-        samples=rule.best if isinstance(rule, Beam) else int(n),
+        samples=int(n) if beam is None else beam.best,
         seed=secrets.randbits(32) if options.seed is None else int(options.seed),
         rule=rule_of(rule) if isinstance(rule, Sampling) else PLAIN,
-        length=length,
+        length=codec.longest if options.length is None and codec.shortest == codec.longest else options.length,
         limit=rule.limit or max(2 * codec.longest, 1),
     )
-    return GenerationJob(net, codec, request, None, {}, rule if isinstance(rule, Beam) else None), allowed
+    return GenerationJob(net, codec, request, None, {}, beam), allowed
 
 
 def _on_inputs(
     job: GenerationJob, inputs: Table, prefix: Any, pin: Any, allowed: tuple[Allowed | None, ...]
 ) -> GenerationJob:
-    """The job for a table of inputs."""
+    """The job with a table of inputs, and with the observed values that fit them."""
     _check_rows(job.request.first_row + len(inputs))
     before = job.codec.bases(inputs)
     observed = encode_observed(job.codec, prefix, pin, len(inputs), before, allowed)

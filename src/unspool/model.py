@@ -1,4 +1,4 @@
-"""The model: one input in, a whole sequence out. The public face of all layers below."""
+"""The model: one input in, a whole sequence out. Users call it; it calls the layers below."""
 
 import os
 from collections.abc import Iterator
@@ -25,26 +25,26 @@ MAX_TITLE_FIELDS = 5
 
 
 class OneToMany:
-    """A one-to-many LSTM: learns p(sequence | input) from a table, and makes sequences for any input.
+    """A one-to-many LSTM: learns p(sequence | input) from a table, and generates sequences for any input.
 
-    The input passes one step of an encoder LSTM and becomes the initial state of the decoder; the decoder reads a
-    start vector, then its own output step by step (Vinyals et al. 2015, arXiv:1411.4555; Graves 2013,
-    arXiv:1308.0850). `docs/architecture.md` has the mathematics.
+    One step of an encoder LSTM turns the input into the initial state of the decoder; the decoder reads a start vector,
+    then its own output step by step (Vinyals et al. 2015, arXiv:1411.4555; Graves 2013, arXiv:1308.0850).
+    `docs/architecture.md` has the mathematics.
 
     Args:
         inputs: columns that are known beforehand: names, fields such as `Category("country")`, or `First(...)`.
         sequence: the column that holds the sequences, or the columns of a step; names or fields.
-        network: the shape of the network; what is left open is chosen from the data.
-        training: how it is trained; what is left open is chosen from the data.
-        combinations: tuples of categories of a step, such as `("city", "state")`, of which only the combinations that
-            training saw are generated; they share the likelihood too.
+        network: the shape of the network. Unspool chooses open options of both from the data.
+        training: options of the training.
+        combinations: tuples of categories of a step, such as `("city", "state")`: only combinations that training saw
+            are generated, and have a likelihood as a whole.
         seed: of the initial weights, the held-out split, the order of the data and dropout.
         verbose: `None` shows the schema, and a progress bar in a terminal; `True` plain lines elsewhere too; `False`
             nothing.
 
     Attributes:
-        config_: all that the model file holds besides the weights; `schema_`, `codec_` and `summary_` are parts of it.
-        net_: the network with its weights; `row_net_` the one that draws inputs, or `None`.
+        config_: the model file without the weights; `schema_`, `codec_` and `summary_` are parts of it.
+        net_: the network with its weights; `row_net_` is the network that samples inputs, or `None`.
 
     Examples:
         >>> import unspool as us
@@ -76,21 +76,13 @@ class OneToMany:
         self.seed = seed
         self.verbose = verbose
 
-    # ---- the manners of scikit-learn ----------------------------------------------------------------------------
-
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments by name, as scikit-learn asks for them."""
-        return {
-            name: getattr(self, name)
-            for name in ("inputs", "sequence", "network", "training", "combinations", "seed", "verbose")
-        }
+        """The constructor's arguments by name."""
+        names = ("inputs", "sequence", "network", "training", "combinations", "seed", "verbose")
+        return {name: getattr(self, name) for name in names}
 
     def set_params(self, **params: Any) -> "OneToMany":
-        """Change arguments of the constructor.
-
-        Raises:
-            OptionError: an argument that there isn't.
-        """
+        """Change arguments of the constructor; an `OptionError` for an unknown name."""
         for name, value in params.items():
             if name not in self.get_params():
                 raise OptionError("OneToMany", "one of " + ", ".join(self.get_params()), repr(name))
@@ -98,11 +90,11 @@ class OneToMany:
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Whether it has been fitted."""
+        """Whether the model has been fitted."""
         return hasattr(self, "net_")
 
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn, the only caller, asks of every estimator."""
+        """The tags of an estimator; only scikit-learn calls this."""
         from sklearn.utils import Tags, TargetTags
 
         return Tags(estimator_type=None, target_tags=TargetTags(required=False))
@@ -111,37 +103,29 @@ class OneToMany:
         given = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items() if value is not None)
         return f"OneToMany({given})"
 
-    # ---- learn --------------------------------------------------------------------------------------------------
-
     def fit(
-        self,
-        data: Any,
-        steps: Any = None,
-        *,
-        id: str | None = None,  # noqa: A002
-        order: str | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        **unknown: Any,
-    ) -> "OneToMany":
+        self, data: Any, steps: Any = None, *, id: str | None = None, order: str | None = None,  # noqa: A002
+        checkpoint: str | os.PathLike[str] | None = None, **unknown: Any,
+    ) -> "OneToMany":  # fmt: skip
         """Learn from a table: pandas, Polars or PyArrow, a dict of lists, a list of dicts, `windows`, or a path.
 
         Args:
             data: one row an example; or with `id` one row a step; or with `steps` one row of inputs per id.
             steps: the table of steps, where the inputs have a table of their own.
-            id: the column that says which steps belong together.
-            order: the column that orders them.
-            checkpoint: a folder to save the training to after every round. The same call goes on from there, and ends
+            id: the column that names the sequence of a step.
+            order: the column that orders the steps.
+            checkpoint: a folder to save the training to after every round. The same call continues from there, and ends
                 with the same weights to the bit.
-            unknown: nothing; `inputs` and `sequence` are arguments of the constructor.
+            unknown: refused; `inputs` and `sequence` are arguments of the constructor.
 
         Raises:
-            OptionError: another argument.
-            SchemaError: columns or values that can't be what they should be.
+            OptionError: an unknown argument.
+            SchemaError: columns or values that contradict their fields.
             DataError: data that can't be read or learned from.
             TrainingError: too little data to hold any out, or weights that diverge.
             CheckpointMismatch: the folder holds the checkpoint of another fit.
         """
-        from unspool.pipeline import FitRequest, run_fit  # so that a program that only generates doesn't wait for it
+        from unspool.pipeline import FitRequest, run_fit  # slow to import, and generation doesn't need it
 
         if unknown:
             name = min(unknown)
@@ -170,74 +154,55 @@ class OneToMany:
         self._fitted()
         return self.config_.summary
 
-    # ---- judge --------------------------------------------------------------------------------------------------
-
     def log_prob(self, data: Any, steps: Any = None) -> NDArray[np.float64]:
-        """Log-probability of every sequence given its input, in nats, in original units.
+        """(N,) log-probability of every sequence given its input, in nats, in original units.
 
-        The density of a transformed number counts the transform's Jacobian, and the decision to stop or to go on is
-        counted where lengths vary. So figures of models with other transforms and distributions compare.
+        The density of a transformed number counts the transform's Jacobian. Where lengths vary, the decisions to stop
+        or to continue count too. So models with other transforms and distributions compare.
 
         Args:
             data: in the layout of the training data.
             steps: the table of steps, as for `fit`.
 
-        Returns:
-            (N,) nats, one per sequence.
-
         Raises:
-            SchemaError: columns or values that the fitted schema can't take; every difference is listed.
+            SchemaError: columns or values that contradict the fitted schema, all of them listed.
         """
         return self.log_prob_by_field(data, steps).sum(1)
 
     def log_prob_by_field(self, data: Any, steps: Any = None) -> NDArray[np.float64]:
         """As `log_prob`, (N, F) or (N, F + 1): a column per step field, then the stops where lengths vary."""
-        from unspool.evaluation.samples.scoring import log_probs
-
-        self._fitted()
-        return log_probs(self.net_, self.codec_.encode(gather_fitted(self.codec_, data, steps)))
+        return self._score(data, steps)[0]
 
     def score(self, data: Any, steps: Any = None) -> float:
-        """Mean log-probability of a step, in nats: greater is better, as scikit-learn's searches ask for it."""
+        """Mean log-probability of a step, in nats: greater is better, as scikit-learn's searches expect."""
+        nats, total = self._score(data, steps)
+        return float(nats.sum() / max(1, total))
+
+    def _score(self, data: Any, steps: Any) -> tuple[NDArray[np.float64], int]:
+        """(N, F) or (N, F + 1) nats by field, and the number of steps."""
         from unspool.evaluation.samples.scoring import log_probs
 
-        self._fitted()
         encoded = self.codec_.encode(gather_fitted(self.codec_, data, steps))
-        return float(log_probs(self.net_, encoded).sum() / max(1, encoded.offsets[-1]))
+        return log_probs(self.net_, encoded), int(encoded.offsets[-1])
 
     def evaluate(
-        self,
-        data: Any,
-        steps: Any = None,
-        *,
-        train: Any = None,
-        seed: int = 0,
-        samples: int = 50,
-        feedings: Any = None,
+        self, data: Any, steps: Any = None, *, train: Any = None, seed: int = 0, samples: int = 50, feedings: Any = None
     ) -> Report:
-        """How good the model is, beside the simplest things that could work; `docs/report.md` explains every line.
+        """A report about the model beside simple baselines; `docs/report.md` explains every line.
 
         Args:
-            data: sequences to judge it on, which it should not have seen, in the layout of the training data.
+            data: held-out sequences, in the layout of the training data.
             steps: the table of steps, as for `fit`.
-            train: what baselines learn from: the training data; where steps have a table of their own, the pair of
-                both. Without it they learn from a part of `data`, and the other part is judged.
-            seed: of all that is random.
-            samples: sequences generated for each held-out input, to compare with real ones.
+            train: the training data, from which baselines learn; where steps have a table of their own, the pair of
+                both. Without it baselines learn from a part of `data`, and the other part is evaluated.
+            seed: of all random numbers.
+            samples: sequences generated for each held-out input.
             feedings: removed in 0.2: `python -m benchmarks.feeding` compares the feedings.
 
         Raises:
-            SchemaError: columns or values that the fitted schema can't take; every difference is listed.
-            DataError: too little data to judge, or to learn baselines from.
+            SchemaError: columns or values that contradict the fitted schema, all of them listed.
+            DataError: too little data to evaluate the model, or to learn baselines from.
             OptionError: a seed or number of samples out of its bounds.
-
-        Examples:
-            >>> import unspool as us
-            >>> data = {"k": ["a", "b"] * 20, "x": [[1, 2, 1], [2, 2, 1]] * 20}
-            >>> model = us.OneToMany("k", us.Category("x"), network=us.Network(size=8), verbose=False,
-            ...     training=us.Training(epochs=3)).fit(data)
-            >>> model.evaluate(data, samples=2).section("input_use").title
-            'Is the input used?'
         """
         from unspool.config import fingerprint
         from unspool.evaluation.evaluate import evaluate_model
@@ -247,15 +212,13 @@ class OneToMany:
         check_whole(f"evaluate(seed={seed!r})", seed, 0)
         check_whole(f"evaluate(samples={samples!r})", samples, 1)
         if feedings is not None:
-            where = "Run `python -m benchmarks.feeding`, which fits a network under each feeding."
-            raise OptionError(
-                "evaluate(feedings=...)", "no such option: a report judges one model", repr(feedings), where
-            )
-        judged = gather_fitted(self.codec_, data, steps)
-        known = (
-            None if train is None else gather_fitted(self.codec_, *(train if isinstance(train, tuple) else (train,)))
-        )
-        split = split_of(self, judged, known, int(seed))
+            expected = "no such option: a report is about one model"
+            hint = "Run `python -m benchmarks.feeding`, which fits a network under each feeding."
+            raise OptionError("evaluate(feedings=...)", expected, repr(feedings), hint)
+        test = gather_fitted(self.codec_, data, steps)
+        tables = train if isinstance(train, tuple) else (train,)
+        training = None if train is None else gather_fitted(self.codec_, *tables)
+        split = split_of(self, test, training, int(seed))
         sections = evaluate_model(self, split, int(seed), int(samples))
         digest = fingerprint(split.test_encoded)["data"]
         names = [field.name for field in self.schema_.steps]
@@ -263,46 +226,36 @@ class OneToMany:
         title = f"How good is the model of {', '.join(names[:MAX_TITLE_FIELDS])}{more}?"
         return Report(title, split.notes, sections, facts_of(self, split), int(seed), digest, versions())
 
-    # ---- generate -----------------------------------------------------------------------------------------------
-
     def generate(
-        self,
-        inputs: Any,
-        n: int = 1,
-        *,
-        length: int | None = None,
-        seed: int | None = None,
-        rule: Sampling | Beam | str = "sample",
-        prefix: Any = None,
-        pin: Any = None,
-        allow: Any = None,
-    ) -> Sequences:
-        """Make `n` sequences for every input row.
+        self, inputs: Any, n: int = 1, *, length: int | None = None, seed: int | None = None,
+        rule: Sampling | Beam | str = "sample", prefix: Any = None, pin: Any = None, allow: Any = None,
+    ) -> Sequences:  # fmt: skip
+        """Generate `n` sequences for every input row.
 
-        The same (seed, row, sample) gives the same sequence, whatever else is made along with it.
+        The same (seed, row, sample) gives the same sequence, whichever others are generated with it.
 
         Args:
             inputs: any kind of table with the input columns, or a dict of single values or lists.
-            n: sequences per row. A beam says itself how many: with `Beam(best=...)`, leave it out.
-            length: exact number of steps; `None` lets the network stop where it has learned to.
-            seed: `None` takes a new one; it is kept in the result.
+            n: sequences per row. With `Beam(best=...)`, leave it out.
+            length: exact number of steps; `None` lets the network decide when to stop.
+            seed: `None` takes a new seed, which the result keeps.
             rule: `"sample"`, `"greedy"` or `Sampling(...)` sample, `"beam"` or `Beam(...)` search for the likeliest.
-            prefix: first steps that are given: one sequence for all rows, or a list with one for each. A text is cut
-                into words or pieces, where they are its steps, as if it ended there: end it where a word does.
-            pin: values that are given, `{step: {column: value}}` with steps counted from 0, for all rows, or a list
-                with one for each; `None` is a missing value. What is sampled after them depends on them; what comes
-                before doesn't, except that what never falls stays below, and what never rises above. No sequence stops
-                before its last pin.
-            allow: what may be sampled, `{column: [values]}` of categories and flags, `{column: (low, high)}` of numbers
-                and dates, where either may be `None`. A sample is one of the learned distribution given that it is
-                allowed; whether a number is missing stays as learned.
+            prefix: given first steps: one sequence for all rows, or a list with one for each. If words or pieces are
+                the steps of a text, the text is cut as if it ended there: end it at the end of a word.
+            pin: given values, `{step: {column: value}}` with steps counted from 0, for all rows, or a list with one for
+                each; `None` is a missing value. Later samples depend on them. Earlier samples don't, except that a
+                column that never falls stays below, and one that never rises above. No sequence stops before its last
+                pin.
+            allow: allowed samples, `{column: [values]}` of categories and flags, `{column: (low, high)}` of numbers and
+                dates, where either may be `None`. A sample is one of the learned distribution given that it is allowed;
+                the probability of a missing number does not change.
 
         Raises:
             UnknownCategory: a category that training never saw.
             SchemaError: inputs that are missing, or of another kind than in training.
             OptionError: a rule that no field can take, or numbers out of their bounds; a pin that contradicts a bound,
-                what is allowed, the prefix, the length, or that a column never falls or never rises; a prefix that such
-                a column can't go on from within what is allowed.
+                `allow`, the prefix, the length, or that a column never falls or never rises; a prefix after which such
+                a column has no allowed value.
 
         Examples:
             >>> import unspool as us
@@ -311,9 +264,6 @@ class OneToMany:
             >>> sequences = model.generate({"k": "a"}, n=3, length=4, seed=1)
             >>> len(sequences), sequences.lengths.tolist()
             (3, [4, 4, 4])
-            >>> best = model.generate({"k": "a"}, length=4, rule=us.Beam(width=8, best=3))
-            >>> len(best), bool((np.diff(best.nats) <= 0).all())
-            (3, True)
             >>> [steps[1] for steps in model.generate({"k": "a"}, n=3, length=4, pin={1: {"x": 2}})]
             [2, 2, 2]
         """
@@ -321,124 +271,55 @@ class OneToMany:
         return self._job(inputs, n, options).run()
 
     def sample(
-        self,
-        n: int,
-        *,
-        length: int | None = None,
-        seed: int | None = None,
-        rule: Sampling | Beam | str = "sample",
-        prefix: Any = None,
-        pin: Any = None,
-        allow: Any = None,
-    ) -> Sequences:
-        """Sample `n` rows of inputs as training had them, and make a sequence for each: a whole synthetic data set.
+        self, n: int, *, length: int | None = None, seed: int | None = None,
+        rule: Sampling | Beam | str = "sample", prefix: Any = None, pin: Any = None, allow: Any = None,
+    ) -> Sequences:  # fmt: skip
+        """Sample `n` rows of inputs like those of training, and a sequence for each: a whole synthetic data set.
 
-        Args:
-            n: rows.
-            length: as for `generate`.
-            seed: as for `generate`.
-            rule: as for `generate`; inputs are always sampled.
-            prefix: as for `generate`.
-            pin: as for `generate`.
-            allow: as for `generate`.
+        The options are those of `generate`; inputs are always sampled, whatever the rule.
 
         Raises:
             OptionError: as for `generate`; or the model did not learn to sample inputs.
             SchemaError: another number of prefixes than rows.
-
-        Examples:
-            >>> import unspool as us
-            >>> model = us.OneToMany("k", us.Category("x"), network=us.Network(size=8), verbose=False,
-            ...     training=us.Training(holdout=0, epochs=3)).fit({"k": ["a", "b"], "x": [[1, 2], [2, 1, 2]]})
-            >>> list(model.sample(100, seed=1).to_frame())
-            ['k', 'sample', 'x']
         """
         options = GenerationOptions(length, seed, rule, prefix, pin, allow)
         return sampling_job(self._generator(), n, options).run()
 
     def generate_to(
-        self,
-        target: str | os.PathLike[str] | IO[Any],
-        inputs: Any,
-        n: int = 1,
-        *,
-        long: bool | None = None,
-        format: str | None = None,  # noqa: A002
-        **options: Any,
-    ) -> int:
-        """Write the sequences of `generate` to a file as they are made: memory does not grow with their number.
+        self, target: str | os.PathLike[str] | IO[Any], inputs: Any, n: int = 1, *,
+        long: bool | None = None, format: str | None = None, **options: Any,  # noqa: A002
+    ) -> int:  # fmt: skip
+        """Write the sequences of `generate` to a file part by part: memory does not grow with their number.
 
-        The file is that of `generate(...).save(target)`, and appears whole or not at all.
+        The file is that of `generate(...).save(target)`, and appears whole or not at all. Returns the seed, which
+        generates the same sequences again.
 
         Args:
             target: a path that ends in .csv, .tsv, .jsonl, .json or .parquet, or a stream.
             inputs: as for `generate`.
             n: as for `generate`.
             long: one row a step rather than a sequence; `None` follows the training data.
-            format: of the file, where its name does not say; CSV for a stream.
+            format: of the file, if its name has no known ending; CSV for a stream.
             **options: the others of `generate`.
 
-        Returns:
-            The seed that makes them again.
-
         Raises:
-            FileError: the place can't be written to.
-            DataError: a format that isn't known.
+            FileError: the target can't be written to.
+            DataError: an unknown format.
             OptionError: as for `generate`.
-
-        Examples:
-            >>> import io
-            >>> import unspool as us
-            >>> model = us.OneToMany("k", us.Category("x"), network=us.Network(size=8), verbose=False,
-            ...     training=us.Training(holdout=0, epochs=3)).fit({"k": ["a", "b"], "x": [[1, 2], [2, 1, 2]]})
-            >>> model.generate_to(file := io.BytesIO(), {"k": "a"}, n=1000, seed=1)
-            1
-            >>> lines = file.getvalue().splitlines()
-            >>> lines[0], len(lines)
-            (b'k,sample,x', 1001)
         """
         return self._save(self._job(inputs, n, GenerationOptions.of(options)), target, long, format)
 
     def sample_to(
-        self,
-        target: str | os.PathLike[str] | IO[Any],
-        n: int,
-        *,
-        long: bool | None = None,
-        format: str | None = None,  # noqa: A002
-        **options: Any,
-    ) -> int:
-        """Write the rows and sequences of `sample` to a file as they are made; see `generate_to`.
-
-        Args:
-            target: as for `generate_to`.
-            n: rows.
-            long: as for `generate_to`.
-            format: as for `generate_to`.
-            **options: the others of `sample`.
-
-        Returns:
-            The seed that makes them again.
-        """
+        self, target: str | os.PathLike[str] | IO[Any], n: int, *,
+        long: bool | None = None, format: str | None = None, **options: Any,  # noqa: A002
+    ) -> int:  # fmt: skip
+        """Write the rows and sequences of `sample` to a file part by part; returns the seed. See `generate_to`."""
         return self._save(sampling_job(self._generator(), n, GenerationOptions.of(options)), target, long, format)
 
     def stream(self, inputs: Any, n: int = 1, **options: Any) -> Iterator[Event]:
-        """As `generate`, but yields every step as it comes, all sequences side by side.
+        """As `generate`, but yields `(row, sample, step, value)` step by step, all sequences side by side.
 
-        Args:
-            inputs: as for `generate`.
-            n: as for `generate`.
-            **options: the others of `generate`; the rule must sample.
-
-        Yields:
-            `(row, sample, step, value)`; the values of a sequence are those that `generate` gives.
-
-        Examples:
-            >>> import unspool as us
-            >>> model = us.OneToMany("k", us.Category("x"), network=us.Network(size=8), verbose=False,
-            ...     training=us.Training(holdout=0, epochs=3)).fit({"k": ["a", "b"], "x": [[1, 2], [2, 1, 2]]})
-            >>> [event.step for event in model.stream({"k": "a"}, length=3, seed=1)]
-            [0, 1, 2]
+        The arguments and the values of every sequence are those of `generate`; the rule must sample.
         """
         job = self._job(inputs, n, GenerationOptions.of(options))
         if job.beam is not None:
@@ -447,12 +328,11 @@ class OneToMany:
         return job.stream()
 
     def _generator(self) -> Fitted:
-        """What generation needs of the model."""
-        self._fitted()
+        """The parts of the model that generate."""
         return Fitted(self.codec_, self.net_, self.config_.row, self.row_net_)
 
     def _job(self, inputs: Any, n: int, options: GenerationOptions) -> GenerationJob:
-        """A generation for given inputs, checked before any of it is made."""
+        """A checked generation for given inputs."""
         if inputs is None:
             hint = "To sample the inputs too, use sample(n) or sample_to(target, n)."
             raise OptionError("generate(inputs=...)", "a table of inputs", "None", hint)
@@ -463,30 +343,19 @@ class OneToMany:
         job.save(Path(target) if isinstance(target, os.PathLike) else target, long=long, format=file_format)
         return job.request.seed
 
-    # ---- keep ---------------------------------------------------------------------------------------------------
-
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to one file (`docs/format.md`), whole or not at all.
-
-        Raises:
-            FileError: the place can't be written to.
-        """
+        """Write the model to one file (`docs/format.md`), whole or not at all; a `FileError` if it can't be written."""
         self._fitted()
         write_model(path, self.config_, Nets(self.net_, self.row_net_))
 
     def _fitted(self) -> None:
         if not hasattr(self, "net_"):
-            raise NotFittedError(
-                "OneToMany", "a fitted model", "one that has not been fitted", "Call fit first, or load."
-            )
+            found = "one that has not been fitted"
+            raise NotFittedError("OneToMany", "a fitted model", found, "Call fit first, or load.")
 
 
 def load(path: str | os.PathLike[str]) -> OneToMany:
-    """Read a model from a file that `OneToMany.save` wrote.
-
-    Raises:
-        FileError: one of its kinds says what is wrong with the file.
-    """
+    """Read a model from a file that `OneToMany.save` wrote; a kind of `FileError` names a defect of the file."""
     claim_cores()
     config, nets = read_model(path)
     params = _resolved(config) if config.arguments is None else config.arguments.params()
@@ -496,7 +365,7 @@ def load(path: str | os.PathLike[str]) -> OneToMany:
 
 
 def _resolved(config: Config) -> dict[str, Any]:
-    """The arguments that a file from before they were kept can still tell: every field with what was inferred of it."""
+    """The arguments of a model whose file is too old to hold them: every field as it was inferred."""
     schema = config.codec.schema
     return {
         "inputs": list(schema.inputs),

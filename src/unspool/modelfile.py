@@ -1,8 +1,7 @@
 """The model file: arrays and one JSON string in a safetensors container, which can hold data and nothing else.
 
-`docs/format.md` describes it byte by byte. The library `safetensors` writes; the reading is our own, because a model
-file may come from anywhere: every size is checked against the file before memory is taken, and each way of being wrong
-has an error of its own.
+`docs/format.md` describes it byte by byte. The library `safetensors` writes. Unspool reads, because a model file may
+come from anywhere: every size is checked against the file before memory is taken, and every defect has its own error.
 """
 
 import io
@@ -12,7 +11,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn, TypeVar, cast, overload
+from typing import Annotated, Any, TypeVar, cast, overload
 
 import msgspec
 import numpy as np
@@ -38,16 +37,12 @@ KEY = "unspool"
 HEADER_LIMIT = 100_000_000
 """The longest header in bytes; the safetensors library has the same limit."""
 
-DTYPES: dict[str, np.dtype[Any]] = {
-    name: np.dtype(code)
-    for name, code in {
-        "F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U64": "<u8", "U32": "<u4", "U8": "|u1",
-    }.items()
-}  # fmt: skip
+_CODES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U64": "<u8", "U32": "<u4", "U8": "|u1"}
+DTYPES: dict[str, np.dtype[Any]] = {name: np.dtype(code) for name, code in _CODES.items()}
 """The number types that a model file may hold, all little-endian."""
 
 _PREFIX = 8
-_MOST = 2**59
+_MAX_ELEMENTS = 2**59
 _RESAVE = "Save the model again, or fetch the file again."
 _FOREIGN = "Pass a file that OneToMany.save or `unspool fit` wrote."
 
@@ -56,7 +51,7 @@ Size = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One tensor as the header describes it: its type, shape, and place among the bytes after the header."""
+    """One tensor as the header describes it: its type, shape, and position among the bytes after the header."""
 
     dtype: str
     shape: Annotated[tuple[Size, ...], msgspec.Meta(max_length=8)]
@@ -70,15 +65,12 @@ class _Version(msgspec.Struct):
 def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], config: object) -> None:
     """Write a model file, whole or not at all.
 
-    Args:
-        path: the file to make or to replace.
-        tensors: arrays by name, of the types in `DTYPES`; numbers must be finite.
-        config: what msgspec can write as a JSON object; its key `format` must be `FORMAT_VERSION`.
+    The tensors have types of `DTYPES` and are finite. Msgspec writes `config` as a JSON object with the key `format`.
 
     Raises:
         NonFiniteWeights: an array holds NaN or infinity; nothing was written.
         CorruptFile: the configuration or an array can't be in a model file; nothing was written.
-        FileError: the place can't be written to.
+        FileError: the path can't be written to.
     """
     location = os.fspath(path)
     text = msgspec.json.encode(config)
@@ -102,15 +94,11 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nda
 @overload
 def read(path: str | os.PathLike[str], kind: type[Configuration]) -> tuple[Configuration, dict[str, np.ndarray]]: ...
 def read(path: str | os.PathLike[str], kind: Any = dict) -> tuple[Any, dict[str, np.ndarray]]:
-    """Read a model file: its configuration and its arrays by name.
-
-    Args:
-        path: the file.
-        kind: the type of the configuration, a msgspec Struct; one with `forbid_unknown_fields` refuses unknown keys.
+    """Read a model file: its configuration, as `kind` (a msgspec Struct), and its arrays by name.
 
     Raises:
-        FileError: one of its kinds (`ForeignFile`, `TruncatedFile`, `OversizedFile`, `NewerFormat`, `CorruptFile`,
-            `NonFiniteWeights`), which names what is wrong.
+        FileError: one of its kinds: `ForeignFile`, `TruncatedFile`, `OversizedFile`, `NewerFormat`, `CorruptFile` or
+            `NonFiniteWeights`.
     """
     with _opened(path) as (location, file, size):
         text, entries = _header(location, file, size)
@@ -123,13 +111,13 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]: ...
 @overload
 def read_config(path: str | os.PathLike[str], kind: type[Configuration]) -> Configuration: ...
 def read_config(path: str | os.PathLike[str], kind: Any = dict) -> Any:
-    """Read only the configuration of a model file; the arrays are checked for their sizes but not read."""
+    """Read only the configuration of a model file; only the sizes of its arrays are checked."""
     with _opened(path) as (location, file, size):
         return _decode(location, _header(location, file, size)[0], kind)
 
 
 def read_entries(path: str | os.PathLike[str]) -> dict[str, Entry]:
-    """Read only what a model file's header says of its arrays: types, shapes and places."""
+    """Read only the header's entries about arrays: types, shapes and positions."""
     with _opened(path) as (location, file, size):
         return _header(location, file, size)[1]
 
@@ -180,7 +168,7 @@ def _header_bytes(location: str, file: io.BufferedReader, size: int) -> bytes:
 
 
 def _object(location: str, data: bytes) -> dict[str, Any]:
-    """The header's JSON object. A name that occurs twice is refused, where most readers take the last one."""
+    """The header's JSON object. A name that occurs twice is refused; most readers take the last one."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -205,13 +193,13 @@ def _entry(location: str, name: str, value: object) -> Entry:
     if entry.dtype not in DTYPES:
         raise CorruptFile(where, "a dtype of " + ", ".join(DTYPES), repr(entry.dtype), _RESAVE)
     start, stop = entry.data_offsets
-    if math.prod(max(size, 1) for size in entry.shape) > _MOST:  # only an empty array can still get this far
+    if math.prod(max(size, 1) for size in entry.shape) > _MAX_ELEMENTS:
         raise OversizedFile(where, "a shape that memory can hold", "x".join(map(str, entry.shape)), _RESAVE)
-    wanted = math.prod(entry.shape) * DTYPES[entry.dtype].itemsize
-    if wanted > stop - start:
-        raise OversizedFile(where, f"a shape for its {stop - start:,} bytes", f"one that needs {wanted:,}", _RESAVE)
-    if wanted < stop - start:
-        raise CorruptFile(where, f"{wanted:,} bytes for its shape", f"{stop - start:,}", _RESAVE)
+    needed = math.prod(entry.shape) * DTYPES[entry.dtype].itemsize
+    if needed > stop - start:
+        raise OversizedFile(where, f"a shape for its {stop - start:,} bytes", f"one that needs {needed:,}", _RESAVE)
+    if needed < stop - start:
+        raise CorruptFile(where, f"{needed:,} bytes for its shape", f"{stop - start:,}", _RESAVE)
     return entry
 
 
@@ -246,12 +234,13 @@ def _check_finite(location: str, name: str, array: np.ndarray) -> None:
 
 
 def _decode(location: str, text: bytes, kind: type[Configuration]) -> Configuration:
-    """The configuration as `kind`, after its format version has been found to be one that we know."""
-    where = f"{location}: configuration"
+    """The configuration as `kind`, after its format version has been checked."""
     try:
         version = msgspec.json.decode(text, type=_Version).format
         if version > FORMAT_VERSION:
-            _refuse_newer(location, version)
+            expected = f"a model file of format {FORMAT_VERSION} or older"
+            hint = "Upgrade Unspool: pip install --upgrade unspool"
+            raise NewerFormat(location, expected, f"format {version}", hint)
         upgrade = getattr(kind, "upgrade", None)
         if version < FORMAT_VERSION and upgrade is not None:
             return msgspec.convert(upgrade(msgspec.json.decode(text)), kind)
@@ -259,9 +248,5 @@ def _decode(location: str, text: bytes, kind: type[Configuration]) -> Configurat
     except NewerFormat:
         raise
     except (msgspec.DecodeError, RecursionError, KeyError, AttributeError, TypeError, ValueError) as error:
-        raise CorruptFile(where, "the configuration of a model", str(error), _RESAVE) from None
-
-
-def _refuse_newer(location: str, version: int) -> NoReturn:
-    expected = f"a model file of format {FORMAT_VERSION} or older"
-    raise NewerFormat(location, expected, f"format {version}", "Upgrade Unspool: pip install --upgrade unspool")
+        expected = "the configuration of a model"
+        raise CorruptFile(f"{location}: configuration", expected, str(error), _RESAVE) from None

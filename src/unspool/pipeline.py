@@ -41,14 +41,7 @@ from unspool.training.trainer import train
 
 @dataclass(frozen=True)
 class FitRequest:
-    """What the user asks of a fit.
-
-    Attributes:
-        data: see `OneToMany.fit`, as are `steps`, `id`, `order` and `checkpoint`.
-        params: the arguments of the model, as `OneToMany.get_params` gives them.
-        network: options of the network, of the arguments or the default ones.
-        training: options of the training, likewise.
-    """
+    """The arguments of `OneToMany.fit`, those of the constructor (`params`), and the options with their defaults."""
 
     data: Any
     steps: Any
@@ -66,25 +59,17 @@ class FitRequest:
 
     @property
     def seed(self) -> int:
-        """Of everything random."""
+        """The seed of the model."""
         return int(self.params["seed"])
 
     @property
     def options(self) -> dict[str, Any]:
-        """What decides a fit besides the data."""
+        """The options that a fit depends on."""
         return {"network": self.network, "training": self.training, "seed": self.seed}
 
 
 class FitData(NamedTuple):
-    """The encoded examples of a fit, and what is for training and for validation.
-
-    Attributes:
-        codec: the fitted columns.
-        examples: all of them, raw.
-        encoded: all of them, for the network.
-        rows: the examples that are trained on.
-        validation_rows: the examples that are held out.
-    """
+    """All examples of a fit, raw and encoded by the codec, and which rows are for training and for validation."""
 
     codec: Codec
     examples: Examples
@@ -94,14 +79,7 @@ class FitData(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """A trained network.
-
-    Attributes:
-        net: with the best weights found.
-        plan: every number that training used.
-        summary: what happened.
-        fingerprint: see `unspool.config.fingerprint`.
-    """
+    """A network with the best weights found, the plan of its training, and `unspool.config.fingerprint`."""
 
     net: Net
     plan: TrainingPlan
@@ -110,22 +88,15 @@ class Trained(NamedTuple):
 
 
 def run_fit(request: FitRequest) -> tuple[Config, Nets]:
-    """Fit a network to the sequences of a table, and a small one to their inputs.
-
-    Raises:
-        SchemaError: columns or values that can't be what they should be.
-        DataError: data that can't be read or learned from.
-        TrainingError: too little data to hold any out, or weights that diverge.
-        CheckpointMismatch: the folder holds the checkpoint of another fit.
-    """
+    """Fit a network to the sequences of a table, and a small one to their inputs; errors as of `OneToMany.fit`."""
     claim_cores()
     data = select_columns(request, gather_data(request))
     inputs = gather_inputs(request, data)
-    with ThreadPoolExecutor(1) as aside:  # since compiling takes most of the small network's time, and one core only
-        drawing = inputs and aside.submit(fit_input_model, inputs, data.rows, data.validation_rows, request.seed)
+    with ThreadPoolExecutor(1) as pool:  # the small network is mostly compiled, which takes one core
+        future = inputs and pool.submit(fit_input_model, inputs, data.rows, data.validation_rows, request.seed)
         trained = train_network(request, data)
         net = calibrate_network(request, data, trained.net)
-    row, row_net = (None, None) if drawing is None else drawing.result()
+    row, row_net = (None, None) if future is None else future.result()
     return pack_config(request, data, trained, row), Nets(net, row_net)
 
 
@@ -138,13 +109,13 @@ def gather_data(request: FitRequest) -> FitData:
 
 
 def gather_inputs(request: FitRequest, data: FitData) -> InputRows | None:
-    """The inputs of all examples, to learn to draw them; `None` where nobody wants that, or they are too wide."""
+    """The inputs of all examples as training data; `None` without `draw_inputs`, or if they are too wide."""
     fitted = fit_rows(data.codec.schema, data.examples) if request.training.draw_inputs else None
     return None if fitted is None else InputRows(fitted[0], fitted[0].encode(fitted[1]), frame_kind(request.data))
 
 
 def select_columns(request: FitRequest, data: FitData) -> FitData:
-    """Choose what the user left open of the numbers, and fit the columns again where that changes them."""
+    """Choose transforms and means that the user left open, and fit the columns again if a choice changes them."""
     codec, examples, encoded, rows, _ = data
     open_ = open_transforms(codec.schema, request.roles)
     schema, lines = select_fields(codec, examples, encoded, rows, open_, **request.options)
@@ -157,16 +128,10 @@ def select_columns(request: FitRequest, data: FitData) -> FitData:
 
 
 def train_network(request: FitRequest, data: FitData) -> Trained:
-    """Train from the start, or from where a checkpoint has left it."""
+    """Train from the start, or from a checkpoint."""
     training, validation = data.encoded.take(data.rows), data.encoded.take(data.validation_rows)
-    numbers = plan(
-        request.network,
-        request.training,
-        data.codec,
-        examples=len(training),
-        steps=int(training.offsets[-1]),
-        distinct=training.distinct,
-    )
+    sizes = {"examples": len(training), "steps": int(training.offsets[-1]), "distinct": training.distinct}
+    numbers = plan(request.network, request.training, data.codec, **sizes)
     shape = architecture_of(data.codec, numbers.network, numbers.size, numbers.embedding)
     task = TrainingData.of(training, validation, stops=shape.stops, seed=request.seed, segment=numbers.segment)
     net = initialize_from_data(Net(np.random.default_rng([request.seed, 2]), shape), training)
@@ -196,7 +161,7 @@ def train_network(request: FitRequest, data: FitData) -> Trained:
 def calibrate_network(request: FitRequest, data: FitData, net: Net) -> Net:
     """Match generated lengths and shares to those of the training sequences.
 
-    The validation sequences have no part in it. Where nothing is held out, the data are to be memorised as they are.
+    Validation sequences are not used. If nothing is held out, the data are to be memorised, and nothing is calibrated.
     """
     if not len(data.validation_rows):
         return net
@@ -205,7 +170,7 @@ def calibrate_network(request: FitRequest, data: FitData, net: Net) -> Net:
 
 
 def pack_config(request: FitRequest, data: FitData, trained: Trained, row: InputModel | None) -> Config:
-    """What the model file says besides the weights."""
+    """The configuration of the model file."""
     return Config(
         format=modelfile.FORMAT_VERSION,
         versions=versions(),

@@ -33,14 +33,9 @@ def trips():
 
 
 def model_of(**options):
-    return us.OneToMany(
-        "who",
-        ["city", "fun", "land", "part"],
-        verbose=False,
-        network=us.Network(size=4),
-        training=us.Training(epochs=1, holdout=0, draw_inputs=False),
-        **options,
-    ).fit(trips(), id="id")
+    training = us.Training(epochs=1, holdout=0, draw_inputs=False)
+    options |= {"network": us.Network(size=4), "training": training, "verbose": False}
+    return us.OneToMany("who", ["city", "fun", "land", "part"], **options).fit(trips(), id="id")
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +77,7 @@ def test_a_beam_keeps_them_too_and_its_nats_are_those_of_the_likelihood(model):
     np.testing.assert_allclose(found.nats, nats[:, :2].sum(1), atol=1e-4)
 
 
-def test_the_likelihood_is_that_of_what_is_drawn(model):
+def test_the_likelihood_is_that_of_the_samples(model):
     """Probabilities of the seen combinations and of the unseen ones, which share one, sum to one."""
     seen = np.exp(likelihood(model, PLACES_SEEN)[:, 0])
     others = sorted({*itertools.product(PLACES, ["Italy", "Germany"], ["south", "north", "west"])} - SEEN)
@@ -109,9 +104,8 @@ def assert_shares(made, wanted):
 def test_a_pin_of_some_members_conditions_the_others_exactly(model, pin):
     """Also by chance under greedy, which takes the likeliest that fits, and a beam, which takes the best."""
     names = ("city", "land", "part")
-    fits = [
-        one for one in PLACES_SEEN if all(dict(zip(names, one, strict=True)).get(k, v) == v for k, v in pin.items())
-    ]
+    seen = [dict(zip(names, place, strict=True)) for place in PLACES_SEEN]
+    fits = [tuple(place.values()) for place in seen if all(place.get(k, v) == v for k, v in pin.items())]
     p = np.exp(likelihood(model, fits)[:, 0])
     made = model.generate({"who": "a"}, n=4000, seed=2, length=1, pin={0: pin})
     assert_shares(made, dict(zip(fits, p / p.sum(), strict=True)))
@@ -150,9 +144,8 @@ def test_a_prefix_of_an_unseen_combination_is_refused(model):
         {"city": "Ulm", "land": "Germany", "part": "south", "fun": True},
         {"city": "Ulm", "land": "Italy", "part": "south", "fun": True},
     ]
-    with pytest.raises(
-        SchemaError, match=r"prefix: row 1, step 2, .*combination that training saw, found 'Ulm' and 'Italy'"
-    ):
+    words = r"prefix: row 1, step 2, .*combination that training saw, found 'Ulm' and 'Italy'"
+    with pytest.raises(SchemaError, match=words):
         model.generate({"who": "a"}, prefix=prefix)
 
 
@@ -168,7 +161,7 @@ def test_without_being_asked_for_they_are_not_kept():
 
 
 def test_what_is_allowed_of_one_binds_the_others(model):
-    """Those drawn before it as well."""
+    """Those sampled before it as well."""
     made = together(model.generate({"who": "a"}, n=50, seed=1, length=4, allow={"part": ["south"]}))
     assert made == {("Rome", "Italy", "south"), ("Ulm", "Germany", "south")}
     with pytest.raises(OptionError, match=r"that occur together.*Training saw no combination"):

@@ -17,14 +17,14 @@ from unspool.encoding.fit import fit_codec
 from unspool.errors import SchemaError, UnknownCategory
 from unspool.schema.fields import Category, First, Flag, Number, Schema, Text
 
-moment = dt.datetime.fromisoformat
+timestamp = dt.datetime.fromisoformat
 
 FULL = {
     "country": ["x", "y", None, "x"],
     "age": [30, None, 25, 41],
     "rgb": [[0.1, 0.2], [0.3, 0.4], None, [0.5, 0.7]],
     "member": [True, False, None, True],
-    "born": [moment("2001-01-02"), None, moment("1999-07-01T05"), moment("1980-02-03")],
+    "born": [timestamp("2001-01-02"), None, timestamp("1999-07-01T05"), timestamp("1980-02-03")],
     "path": [
         [{"v": 1.5, "s": "a", "n": 1000, "b": True}, {"v": None, "s": None, "n": 5, "b": False}],
         [],
@@ -47,6 +47,7 @@ def shown(codec: Codec, examples: Examples, encoded: Encoded) -> list:
 
 def test_every_kind_of_field_goes_in_and_comes_out() -> None:
     codec, examples, encoded = fit(FULL, inputs=INPUTS, sequence="path")
+    assert msgspec.json.decode(msgspec.json.encode(codec), type=Codec) == codec
     assert [values.dtype.name for values in encoded.inputs] == ["int32", "float64", "float64", "float64", "float64"]
     assert [values.shape for values in encoded.inputs] == [(4,), (4, 1), (4, 2), (4, 1), (4, 7)]
     assert [np.isnan(values).any() for values in encoded.inputs[1:]] == [True] * 4
@@ -58,31 +59,21 @@ def test_every_kind_of_field_goes_in_and_comes_out() -> None:
     assert (codec.shortest, codec.longest, codec.examples, codec.total) == (0, 2, 4, 5)
 
 
-def test_the_fitted_codec_survives_json() -> None:
-    codec, _, _ = fit(FULL, inputs=INPUTS, sequence="path")
-    assert msgspec.json.decode(msgspec.json.encode(codec), type=Codec) == codec
-
-
+LETTERS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 CELLS = {
-    "text": st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
-    "words": st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=3), max_size=6),
-    "whole": st.lists(st.integers(-(10**9), 10**9), max_size=6),
-    "vectors": st.lists(st.lists(st.integers(-99, 99), min_size=2, max_size=2), max_size=5),
-    "flags": st.lists(st.booleans(), max_size=6),
+    "text": ("ab", LETTERS),
+    "words": (["a", None, "b"], st.lists(st.none() | LETTERS, max_size=6)),
+    "whole": ([1, 2], st.lists(st.integers(-(10**9), 10**9), max_size=6)),
+    "vectors": ([[1, 2], [2, 1]], st.lists(st.lists(st.integers(-99, 99), min_size=2, max_size=2), max_size=5)),
+    "flags": ([True, False], st.lists(st.booleans(), max_size=6)),
 }
 
 
 @pytest.mark.parametrize("kind", CELLS)
 @given(data=st.data())
 def test_any_sequences_come_back_exactly(kind: str, data) -> None:
-    known = {
-        "text": "ab",
-        "words": ["a", None, "b"],
-        "whole": [1, 2],
-        "vectors": [[1, 2], [2, 1]],
-        "flags": [True, False],
-    }
-    sequences = [known[kind], *data.draw(st.lists(CELLS[kind], min_size=1, max_size=5))]
+    known, cells = CELLS[kind]
+    sequences = [known, *data.draw(st.lists(cells, min_size=1, max_size=5))]
     codec, examples, encoded = fit({"k": list(range(len(sequences))), "x": sequences}, inputs=Number("k"), sequence="x")
     assert shown(codec, examples, encoded) == sequences
 
@@ -137,26 +128,12 @@ def test_inputs_to_generate_from_that_are_wrong_are_refused() -> None:
 
 
 def test_typed_inputs_get_the_types_that_training_had() -> None:
-    codec, _, _ = fit(
-        {
-            "month": [1, 2] * 20,
-            "code": ["007", "1"] * 20,
-            "age": [1.5, 2.5] * 20,
-            "rgb": [[1, 2], [3, 4]] * 20,
-            "new": [True, False] * 20,
-            "x": ["ab", "c"] * 20,
-        },
-        inputs=["month", "code", "age", "rgb", "new"],
-        sequence="x",
-    )
+    inputs = {"month": [1, 2], "code": ["007", "1"], "age": [1.5, 2.5], "rgb": [[1, 2], [3, 4]], "new": [True, False]}
+    table = {name: values * 20 for name, values in (inputs | {"x": ["ab", "c"]}).items()}
+    codec, _, _ = fit(table, inputs=[*inputs], sequence="x")
     typed = {"month": ["2"], "code": ["007"], "age": ["3"], "rgb": ["1, 2"], "new": ["yes"]}
-    assert codec.parse_inputs(typed) == {
-        "month": [2],
-        "code": ["007"],
-        "age": [3.0],
-        "rgb": [[1.0, 2.0]],
-        "new": [True],
-    }
+    values = {"month": [2], "code": ["007"], "age": [3.0], "rgb": [[1.0, 2.0]], "new": [True]}
+    assert codec.parse_inputs(typed) == values
     assert codec.parse_inputs({"age": [""]}) == {"age": [None]}
     with pytest.raises(SchemaError, match=r"input 'age': expected a number, found 'old'"):
         codec.parse_inputs({"age": ["old"]})
@@ -175,12 +152,6 @@ def test_a_symbol_that_training_never_saw_can_be_scored_but_not_given() -> None:
     assert codec.encode(gather_fitted(codec, {"k": ["a"], "x": ["az"]})).steps[0].tolist() == [0, 3]
     with pytest.raises(UnknownCategory):
         codec.encode(gather_fitted(codec, {"k": ["z"], "x": ["ab"]}))
-
-
-def test_a_value_missing_in_new_steps_only_is_refused_with_its_place() -> None:
-    codec, _, _ = fit({"k": ["a", "b"], "x": [[1.5, 2.5], [2.0]]}, inputs="k", sequence="x")
-    with pytest.raises(SchemaError, match=r"row 1, step 2, column 'x': expected a value, because none was missing"):
-        codec.encode(gather_fitted(codec, {"k": ["a"], "x": [[1.0, None]]}))
 
 
 def test_the_description_shows_what_was_found() -> None:
@@ -204,7 +175,5 @@ def test_a_codec_whose_columns_do_not_fit_its_schema_is_refused() -> None:
 def test_a_flag_may_be_a_step_when_asked_for() -> None:
     codec, examples, encoded = fit({"k": ["a", "b"], "x": [[0, 1], [1, 1]]}, inputs="k", sequence=Flag("x"))
     assert shown(codec, examples, encoded) == [[False, True], [True, True]]
-    assert fit({"k": ["a", "b"], "x": [[0, 1], [1, 1]]}, inputs="k", sequence=Category("x"))[0].steps[0].values == (
-        1,
-        0,
-    )
+    codec, _, _ = fit({"k": ["a", "b"], "x": [[0, 1], [1, 1]]}, inputs="k", sequence=Category("x"))
+    assert codec.steps[0].values == (1, 0)

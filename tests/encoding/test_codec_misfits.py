@@ -24,7 +24,7 @@ def codec():
     return fit_codec(schema, examples)
 
 
-def told(codec, data, steps=None):
+def refusal(codec, data, steps=None):
     with pytest.raises(SchemaError) as caught:
         codec.encode(gather_fitted(codec, data, steps))
     return caught.value
@@ -32,7 +32,7 @@ def told(codec, data, steps=None):
 
 def test_missing_columns_wrong_types_and_unknown_categories_are_all_listed(codec):
     lacking = {name: column for name, column in LONG.items() if name not in ("sign", "place")}
-    error = told(codec, lacking | {"kind": ["a", "a", "Elbonia", "Elbonia"], "level": ["low", "0.2", "0.3", "0.4"]})
+    error = refusal(codec, lacking | {"kind": ["a", "a", "Elbonia", "Elbonia"], "level": ["low", "0.2", "0.3", "0.4"]})
     lines = str(error).splitlines()
     assert lines[0] == "the data: expected what the model was fitted to, found 3 differences:"
     assert lines[1].startswith("  expected the columns 'place', 'sign', found only 'id', 't', 'kind'")
@@ -42,23 +42,23 @@ def test_missing_columns_wrong_types_and_unknown_categories_are_all_listed(codec
 
 
 def test_unknown_categories_of_several_columns_are_one_error_of_their_kind(codec):
-    error = told(codec, LONG | {"kind": ["c", "c", "d", "d"], "place": ["z", "z", "y", "y"]})
+    error = refusal(codec, LONG | {"kind": ["c", "c", "d", "d"], "place": ["z", "z", "y", "y"]})
     assert isinstance(error, UnknownCategory)
     assert "2 differences" in str(error)
     assert "found 'c', and elsewhere 'd'" in str(error)
 
 
 def test_a_single_difference_keeps_its_own_words(codec):
-    error = told(codec, {name: column for name, column in LONG.items() if name != "age"})
+    error = refusal(codec, {name: column for name, column in LONG.items() if name != "age"})
     assert str(error).startswith("the data: expected the column 'age', found only")
     with pytest.raises(SchemaError, match="expected the columns 'id', 'age'"):
         gather_fitted(codec, {name: column for name, column in LONG.items() if name not in ("age", "id")})
 
 
-def test_two_tables_are_told_apart(codec):
+def test_two_tables_are_distinguished(codec):
     inputs = {"id": [1, 2], "kind": ["a", "b"], "place": ["x", "y"]}
     steps = {"id": [1, 1, 2], "t": [0, 1, 0], "level": [0.1, 0.2, 0.3]}
-    lines = str(told(codec, inputs, steps)).splitlines()
+    lines = str(refusal(codec, inputs, steps)).splitlines()
     assert "2 differences" in lines[0]
     assert "'age'" in lines[1]
     assert "the steps: expected the column 'sign'" in lines[2]
@@ -75,10 +75,10 @@ def test_flags_that_lack_a_member_are_listed_with_the_rest():
     schema, examples = gather(table, id="id", order="t", inputs="kind", sequence=["level", Flags("both", ["f", "g"])])
     codec = fit_codec(schema, examples)
     lacking = {name: column for name, column in table.items() if name != "g"} | {"level": ["?"] * 4}
-    error = str(told(codec, lacking))
+    error = str(refusal(codec, lacking))
     assert "the column 'g'" in error
     assert "column 'level'" in error
-    assert "column 'level'" in str(told(codec, table | {"level": ["?"] * 4, "f": ["no"] * 4}))
+    assert "column 'level'" in str(refusal(codec, table | {"level": ["?"] * 4, "f": ["no"] * 4}))
 
 
 UNEVEN = {

@@ -26,7 +26,9 @@ from unspool.schema.fields import Category, Flag, Flags, Number, Text, Vector, W
 
 LETTERS = st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
 NUMBERS = st.floats(-1e3, 1e3).map(lambda x: round(x, 3))
-MOMENTS = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2100, 1, 1))  # noqa: DTZ001
+TIMESTAMPS = st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2100, 1, 1))  # noqa: DTZ001
+HOURS = st.integers(0, 999).map(lambda hours: dt.timedelta(hours=hours))
+VECTORS = st.lists(NUMBERS, min_size=2, max_size=2)
 MONDAY = dt.datetime(2026, 1, 5)  # noqa: DTZ001
 
 
@@ -69,42 +71,22 @@ CASES = {
     "numbers": Case(NumericEncoder, Number("x", "standardize", "mixture"), [0.5, 1.5], NUMBERS, {"x": "float"}),
     "whole numbers": Case(NumericEncoder, Number("x", "asinh"), [1, 2], st.integers(-999, 999), {"x": "int"}),
     "differences": Case(NumericEncoder, Number("x", "difference"), [0.25, 2.5], NUMBERS, {"x": "float"}),
-    "log-returns": Case(
-        NumericEncoder, Number("x", "log_return"), [0.25, 2.5], st.floats(0.01, 1e3), {"x": "float"}
-    ),
+    "log-returns": Case(NumericEncoder, Number("x", "log_return"), [0.25, 2.5], st.floats(0.01, 1e3), {"x": "float"}),
     "counters": Case(IncrementEncoder, Number("x", "increment"), [1, 4], st.integers(0, 99), {"x": "int"}, start=5),
     "stocks": Case(
-        IncrementEncoder,
-        Number("x", "decrement"),
-        [-0.25, -1.5],
-        NUMBERS.map(lambda x: -abs(x)),
-        {"x": "float"},
+        IncrementEncoder, Number("x", "decrement"), [-0.25, -1.5], NUMBERS.map(lambda x: -abs(x)), {"x": "float"},
         start=9.5,
     ),
     "timestamps": Case(
-        IncrementEncoder,
-        When("x"),
-        [dt.timedelta(1), dt.timedelta(9)],
-        st.integers(0, 999).map(lambda hours: dt.timedelta(hours=hours)),
-        {"x": "time"},
-        start=MONDAY,
+        IncrementEncoder, When("x"), [dt.timedelta(1), dt.timedelta(9)], HOURS, {"x": "time"}, start=MONDAY,
     ),
     "labels": Case(
-        MultiLabel,
-        {"x": [Flags("f", ["a", "b"])]},
-        [{"a": True, "b": False}, {"a": False, "b": True}],
-        BOTH,
-        {"a": "bool", "b": "bool"},
-        NONE,
+        MultiLabel, {"x": [Flags("f", ["a", "b"])]}, [{"a": True, "b": False}, {"a": False, "b": True}], BOTH,
+        {"a": "bool", "b": "bool"}, NONE,
     ),
     "combinations": Case(
-        JointVocabulary,
-        {"x": [Category("b")]},
-        [{"a": "u", "b": 0}, {"a": "v", "b": 1}],
-        PAIR,
-        {"a": "text", "b": "int"},
-        NONE,
-        options={"combinations": [("a", "b")]},
+        JointVocabulary, {"x": [Category("b")]}, [{"a": "u", "b": 0}, {"a": "v", "b": 1}], PAIR,
+        {"a": "text", "b": "int"}, NONE, options={"combinations": [("a", "b")]},
     ),
 }  # fmt: skip
 TEXTS = {"characters": "char", "words": "word", "pieces": "bpe"}
@@ -112,9 +94,8 @@ TEXTS = {"characters": "char", "words": "word", "pieces": "bpe"}
 
 def fitted(rows: list, sequence: Any = "x", **options: Any):
     """A codec of one step field, its examples, and what the network sees of them."""
-    schema, examples = gather(
-        {"k": list(range(len(rows))), "x": rows}, inputs=Number("k"), sequence=sequence, **options
-    )
+    table = {"k": list(range(len(rows))), "x": rows}
+    schema, examples = gather(table, inputs=Number("k"), sequence=sequence, **options)
     codec = fit_codec(schema, examples)
     return codec, examples, codec.encode(examples)
 
@@ -156,15 +137,11 @@ def check_parts(codec: Codec, encoded: Any, cut: int) -> None:
     """Decoded in two parts, the second going on from the first, sequences are those decoded whole."""
     whole, _ = codec.decode_on(encoded.steps, encoded.offsets)
     step = np.arange(encoded.offsets[-1]) - np.repeat(encoded.offsets[:-1], encoded.lengths)
-    last: Any = None
-    for inside in (step < cut, step >= cut):
-        lengths = (
-            np.minimum(encoded.lengths, cut)
-            if inside is not None and last is None
-            else np.maximum(encoded.lengths - cut, 0)
-        )
+    first = np.minimum(encoded.lengths, cut)
+    last: Any = {}
+    for inside, lengths in ((step < cut, first), (step >= cut, encoded.lengths - first)):
         offsets = np.concatenate([[0], np.cumsum(lengths)])
-        columns, last = codec.decode_on([values[inside] for values in encoded.steps], offsets, last or {})
+        columns, last = codec.decode_on([values[inside] for values in encoded.steps], offsets, last)
         for name, values in columns.items():
             wanted = whole[name][inside]
             if values.dtype.kind == "f":
@@ -214,7 +191,7 @@ def test_a_missing_value_where_training_had_none_is_unseen_or_refused(kind: str)
 
 
 @pytest.mark.parametrize("kind", CASES)
-def test_what_people_type_is_the_value(kind: str) -> None:
+def test_a_typed_text_is_the_value(kind: str) -> None:
     case = CASES[kind]
     rows = [case.row([*case.some, case.some[0]]), case.row(case.some[:1])]
     column = fitted(rows, case.sequence, **case.options)[0].steps[0]
@@ -230,21 +207,15 @@ INPUTS = {
     "numbers": (NumericEncoder, Number("k"), [0.5, 1.5], NUMBERS, "float"),
     "whole numbers": (NumericEncoder, Number("k"), [1, 2], st.integers(-999, 999), "int"),
     "truth values": (BinaryEncoder, Flag("k"), [True, False], st.booleans(), "bool"),
-    "timestamps": (TimestampEncoder, When("k"), [MONDAY, MONDAY + dt.timedelta(1)], MOMENTS, "time"),
-    "vectors": (
-        VectorEncoder,
-        Vector("k"),
-        [[0.5, 1.5], [2.5, 0.5]],
-        st.lists(NUMBERS, min_size=2, max_size=2),
-        "float",
-    ),
+    "timestamps": (TimestampEncoder, When("k"), [MONDAY, MONDAY + dt.timedelta(1)], TIMESTAMPS, "time"),
+    "vectors": (VectorEncoder, Vector("k"), [[0.5, 1.5], [2.5, 0.5]], VECTORS, "float"),
 }
 
 
 @pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize("kind", INPUTS)
 @given(data=st.data())
-def test_an_input_column_says_what_it_is_and_reads_what_people_type(kind: str, missing: bool, data) -> None:
+def test_an_input_column_says_what_it_is_and_reads_typed_texts(kind: str, missing: bool, data) -> None:
     wanted, asked, some, value, type_ = INPUTS[kind]
     rows = [*some, *([None] if missing else []), *data.draw(st.lists(value, max_size=5))]
     codec = fit_codec(*gather({"k": rows, "x": ["ab", "b", *[""] * (len(rows) - 2)]}, inputs=asked, sequence="x"))
@@ -264,7 +235,7 @@ def test_an_input_column_says_what_it_is_and_reads_what_people_type(kind: str, m
     typed = codec.parse_inputs({"k": ["" if value is None else str(value) for value in rows]})
     np.testing.assert_array_equal(codec.encode_inputs(typed)[0], values)
     if not missing:
-        with pytest.raises(SchemaError, match="expected a value, because none was missing in training"):
+        with pytest.raises(SchemaError, match="row 2, column 'k': expected a value, because none was missing"):
             codec.encode_inputs({"k": [rows[0], None]})
 
 

@@ -79,7 +79,7 @@ def test_the_mass_of_the_unseen_is_that_of_tuples_that_were_seen_once() -> None:
     assert JointVocabulary.fit(values).unseen == pytest.approx(2.5 / 5)
 
 
-def test_tuples_of_many_members_are_told_apart() -> None:
+def test_tuples_of_many_members_are_distinguished() -> None:
     """40 members of 3 values and an unseen one have 4^40 tuples, more than 64 bits count."""
     values = np.random.default_rng(0).integers(0, 3, (50, 40)).astype(object)
     values[25:] = values[:25]

@@ -1,4 +1,4 @@
-"""Moments and numbers that never fall, or never rise, come back as they were, and what is made never does either."""
+"""Timestamps and numbers that never fall, or never rise, come back as they were; nor do generated ones."""
 
 import itertools
 
@@ -25,7 +25,7 @@ START = int(np.datetime64("2019-03-01", "us").astype(np.int64))
 
 
 def events(rows=12, unit=DAY, offset=0, **more):
-    """A long table of irregular moments, `unit` microseconds or multiples of it apart."""
+    """A long table of irregular timestamps, `unit` microseconds or multiples of it apart."""
     ids, when, joined = [], [], []
     for k in range(rows):
         first = START + int(RNG.integers(0, 400)) * DAY + offset
@@ -54,8 +54,8 @@ def float32(codec, examples):
 
 
 @pytest.mark.parametrize(("unit", "offset"), [(DAY, 0), (HOUR, 0), (6 * HOUR, HOUR), (60_000_000, 0), (1, 7)])
-def test_moments_come_back_to_the_unit_they_are_given_in(unit, offset) -> None:
-    """Days as days, hours as hours; microseconds to the precision that gaps of months leave in float32."""
+def test_timestamps_come_back_in_their_unit(unit, offset) -> None:
+    """Days as days, hours as hours; microseconds to the precision that increments of months leave in float32."""
     table = events(unit=unit, offset=offset)
     codec, examples = fitted(table)
     (column,) = codec.steps
@@ -99,38 +99,30 @@ def falling(seed=0):
     return values, offsets, base
 
 
-def test_a_drop_is_the_gap_of_the_number_with_its_sign_turned() -> None:
+def test_a_decrement_is_the_increment_of_the_number_with_its_sign_turned() -> None:
     values, offsets, base = falling()
-    location = PLACE
-    drop = IncrementEncoder.fit(Number("x", "decrement", "mixture"), values, location, offsets, base)
-    gap = IncrementEncoder.fit(Number("x", "increment", "mixture"), -values, location, offsets, -base)
-    assert (drop.increment, drop.origin, drop.low, drop.high) == (gap.increment, gap.origin, -gap.high, -gap.low)
-    pairs = zip(
-        drop.encode(values, location, offsets, base),
-        gap.encode(-values, location, offsets, -base),
-        strict=True,
-    )
-    for one, other in pairs:
-        np.testing.assert_array_equal(one, other)
-    z, _ = drop.encode(values, location, offsets, base)
-    np.testing.assert_array_equal(decoded(drop, z, offsets, base), -decoded(gap, z, offsets, -base))
+    down = IncrementEncoder.fit(Number("x", "decrement", "mixture"), values, PLACE, offsets, base)
+    up = IncrementEncoder.fit(Number("x", "increment", "mixture"), -values, PLACE, offsets, -base)
+    assert (down.increment, down.origin, down.low, down.high) == (up.increment, up.origin, -up.high, -up.low)
+    z, slope = down.encode(values, PLACE, offsets, base)
+    np.testing.assert_array_equal((z, slope), up.encode(-values, PLACE, offsets, -base))
+    np.testing.assert_array_equal(decoded(down, z, offsets, base), -decoded(up, z, offsets, -base))
 
 
-def test_the_likelihood_of_a_drop_is_that_of_the_value() -> None:
-    """Its slope is |dz/dx|, also where a logarithm bends the drops: by central differences, step by step."""
+def test_the_likelihood_of_a_decrement_is_that_of_the_value() -> None:
+    """Its slope is |dz/dx|, also with logarithmic decrements: by central differences, step by step."""
     values, offsets, base = falling()
     for x in (values, 30 - np.exp((30 - values) / 4)):
-        location = PLACE
-        column = IncrementEncoder.fit(Number("x", "decrement", "mixture"), x, location, offsets, base)
-        _, slope = column.encode(x, location, offsets, base)
+        column = IncrementEncoder.fit(Number("x", "decrement", "mixture"), x, PLACE, offsets, base)
+        _, slope = column.encode(x, PLACE, offsets, base)
         for t in np.flatnonzero(~np.isnan(x)):
             nudge = 1e-6 * np.eye(len(x))[t]
-            up, down = (column.encode(x + by, location, offsets, base)[0][t] for by in (nudge, -nudge))
+            up, down = (column.encode(x + by, PLACE, offsets, base)[0][t] for by in (nudge, -nudge))
             assert np.log((down - up) / 2e-6) == pytest.approx(slope[t], abs=1e-5)  # z rises where x falls
 
 
 def test_what_never_fell_never_falls() -> None:
-    """Of a network with random weights, whatever it draws; days of the first visits come near those of training."""
+    """Of a network with random weights, whatever it samples."""
     import jax.numpy as jnp
 
     table = events()
@@ -140,44 +132,40 @@ def test_what_never_fell_never_falls() -> None:
         assert isinstance(codec.steps[0], IncrementEncoder)
         dist = architecture_of(codec, Network(), 8, 8).distributions[0]
         params = jnp.asarray(2 * RNG.normal(size=(60, dist.num_params)), jnp.float32)
-        z = np.asarray(
-            dist.sample(params, jnp.asarray(RNG.uniform(1e-6, 1 - 1e-6, (60, dist.num_uniforms)), jnp.float32))
-        )
+        uniforms = jnp.asarray(RNG.uniform(1e-6, 1 - 1e-6, (60, dist.num_uniforms)), jnp.float32)
+        z = np.asarray(dist.sample(params, uniforms))
         made = codec.decode([z], np.arange(0, 61, 6))["x"].reshape(10, 6)
         assert (np.diff(made, axis=1) >= np.zeros(1, np.diff(made).dtype)).all()
 
 
-def test_a_step_that_never_falls_is_taken_for_gaps_and_one_that_does_is_not() -> None:
+@pytest.mark.parametrize(
+    ("transform", "levels", "wrong", "words"),
+    [
+        ("increment", [1, 4, 9, 30, 200], 2, "no smaller than the one before, for increment, found 2"),
+        ("decrement", [230, 30, 20, 9, 0], 25, "no larger than the one before, for decrement, found 25"),
+    ],
+)
+def test_a_step_that_never_falls_or_never_rises_is_inferred_and_one_that_does_is_not(
+    transform, levels, wrong, words
+) -> None:
     table = {"id": [k for k in range(8) for _ in range(5)], "group": [k % 2 for k in range(8) for _ in range(5)]}
-    up = np.tile([1, 4, 9, 30, 200], 8) + RNG.integers(0, 3, 40) * np.tile([0, 0, 1, 1, 1], 8)
-    schema, _ = gather({**table, "x": up}, id="id", inputs="group", sequence=["x"])
-    assert schema.steps == (Number("x", "increment", "discretized"),)
-    down = up.copy()
-    down[3] = 2
-    schema, _ = gather({**table, "x": down}, id="id", inputs="group", sequence=["x"])
-    assert schema.steps[0].transform != "increment"
-    with pytest.raises(SchemaError, match="expected a number no smaller than the one before, for increment, found 2"):
-        fitted({**table, "x": down}, sequence=Number("x", "increment"))
-
-
-def test_a_step_that_never_rises_is_taken_for_drops_and_one_that_does_is_not() -> None:
-    table = {"id": [k for k in range(8) for _ in range(5)], "group": [k % 2 for k in range(8) for _ in range(5)]}
-    down = np.tile([230, 30, 20, 9, 0], 8) + RNG.integers(0, 3, 40) * np.tile([1, 1, 0, 0, 0], 8)
-    schema, _ = gather({**table, "x": down}, id="id", inputs="group", sequence=["x"])
-    assert schema.steps == (Number("x", "decrement", "discretized"),)
-    codec, _ = fitted({**table, "x": down}, sequence=["x"])
-    assert (codec.steps[0].low, codec.steps[0].high, codec.steps[0].floor) == (0, down.max(), 0)
-    assert f"0 to {down.max()}, decrements" in codec.describe()
-    up = down.copy()
-    up[3] = 25
-    schema, _ = gather({**table, "x": up}, id="id", inputs="group", sequence=["x"])
-    assert schema.steps[0].transform != "decrement"
-    with pytest.raises(SchemaError, match="expected a number no larger than the one before, for decrement, found 25"):
-        fitted({**table, "x": up}, sequence=Number("x", "decrement"))
+    x = np.tile(levels, 8)
+    x[x > 20] += RNG.integers(0, 3, (x > 20).sum())
+    schema, _ = gather({**table, "x": x}, id="id", inputs="group", sequence=["x"])
+    assert schema.steps == (Number("x", transform, "discretized"),)
+    codec, _ = fitted({**table, "x": x}, sequence=["x"])
+    assert (codec.steps[0].low, codec.steps[0].high) == (x.min(), x.max())
+    assert codec.steps[0].floor == (0 if transform == "decrement" else None)
+    assert f"{x.min()} to {x.max()}, {transform}s" in codec.describe()
+    x[3] = wrong
+    schema, _ = gather({**table, "x": x}, id="id", inputs="group", sequence=["x"])
+    assert schema.steps[0].transform != transform
+    with pytest.raises(SchemaError, match=f"expected a number {words}"):
+        fitted({**table, "x": x}, sequence=Number("x", transform))
 
 
 @pytest.mark.parametrize(("bounds", "floor"), [("auto", 0.0), (None, None), ((0.0, None), 0.0)])
-def test_drops_stop_at_zero_unless_told_otherwise(bounds, floor) -> None:
+def test_decrements_stop_at_zero_by_default(bounds, floor) -> None:
     values, offsets, _ = falling()
     values -= np.nanmin(values)
     field = Number("x", "decrement", "mixture", bounds)
@@ -185,17 +173,11 @@ def test_drops_stop_at_zero_unless_told_otherwise(bounds, floor) -> None:
     assert IncrementEncoder.fit(Number("x", "decrement", "mixture"), values - 1, PLACE, offsets, None).floor is None
 
 
-def test_what_float32_carried_across_the_floor_is_put_back_but_not_what_started_below() -> None:
-    offsets, location = np.array([0, 3, 6]), PLACE
-    column = IncrementEncoder.fit(
-        Number("x", "decrement", "mixture"),
-        np.array([1e6, 4e5, 0.0, 9e5, 3e5, 0.0]),
-        location,
-        offsets,
-        np.full(2, np.nan),
-    )
+def test_float32_carries_no_value_across_the_floor_but_a_sequence_may_start_below_it() -> None:
+    offsets, values = np.array([0, 3, 6]), np.array([1e6, 4e5, 0.0, 9e5, 3e5, 0.0])
+    column = IncrementEncoder.fit(Number("x", "decrement", "mixture"), values, PLACE, offsets, np.full(2, np.nan))
     base = np.array([7e5, -7.0])
-    z, _ = column.encode(np.array([7e5, 3e5, -1.0, -7.0, -7.0, -8.0]), location, offsets, base)
+    z, _ = column.encode(np.array([7e5, 3e5, -1.0, -7.0, -7.0, -8.0]), PLACE, offsets, base)
     assert decoded(column, z, offsets, base).tolist() == [7e5, 3e5, 0, -7, -7, -8]
 
 
@@ -219,21 +201,12 @@ def stock():
     return us.OneToMany("kind", ["left", "late"], **options).fit(table, id="id", order=None)
 
 
-def test_what_is_made_of_a_number_that_never_rises_neither_rises_nor_falls_below_its_floor(stock) -> None:
-    """Of a network that has learned next to nothing, far past the lengths of training; the end of the stock is met."""
-    made = [[step["left"] for step in sequence] for sequence in stock.generate({"kind": [0, 1]}, n=40, length=40)]
-    assert all(sequence == sorted(sequence, reverse=True) and sequence[-1] >= 0 for sequence in made)
-    assert min(sequence[-1] for sequence in made) == 0
-    assert all(isinstance(value, int) for sequence in made for value in sequence)
-
-
-def test_what_never_rises_stays_above_a_later_pin_and_goes_on_from_it(stock) -> None:
-    for sequence in stock.generate({"kind": 0}, n=40, length=9, pin={5: {"left": 31}}):
-        left = [step["left"] for step in sequence]
-        assert left == sorted(left, reverse=True)
-        assert left[5] == 31
-    narrow = stock.generate({"kind": 0}, n=40, length=9, allow={"left": (20, None)})
-    assert all(step["left"] >= 20 for sequence in narrow for step in sequence)
+def test_whole_numbers_that_never_rise_stay_whole_and_reach_zero(stock) -> None:
+    """Of a network that has learned next to nothing, far past the lengths of training."""
+    sequences = [[step["left"] for step in sequence] for sequence in stock.generate({"kind": [0, 1]}, n=40, length=40)]
+    assert all(left == sorted(left, reverse=True) and left[-1] >= 0 for left in sequences)
+    assert min(left[-1] for left in sequences) == 0
+    assert all(isinstance(value, int) for left in sequences for value in left)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +215,7 @@ def test_what_never_rises_stays_above_a_later_pin_and_goes_on_from_it(stock) -> 
         ({"pin": {1: {"left": 20}, 3: {"left": 21}}}, r"step 3.*'left'.*no more than 20.*step 1.*never rises.*21"),
         ({"pin": {1: {"left": -1}}}, r"step 1.*'left'.*at least 0.*-1"),
         ({"pin": {1: {"left": 2.5}}}, "whole number"),
-        ({"pin": {1: {"left": 61}}}, r"step 1.*'left'.*no more than 60, what the first.*never rises, found 61"),
+        ({"pin": {1: {"left": 61}}}, r"step 1.*'left'.*no more than 60, the value before.*never rises, found 61"),
         ({"allow": {"left": (70, None)}}, "'left'.*never rises, found one that begins above"),
         ({"allow": {"left": (None, -1)}}, "'left'.*a range in which values lie, found None to -1"),
         ({"prefix": [{"left": 9, "late": 0.5}], "allow": {"left": (20, None)}}, "prefix.*at least 20.*rises, found 9"),
@@ -276,7 +249,7 @@ def test_a_file_without_numbers_that_never_rise_is_as_it_was_before_there_were_a
         assert msgspec.json.decode(written, type=IncrementEncoder) == column
 
 
-def test_moments_that_go_back_are_gaps_of_both_signs() -> None:
+def test_timestamps_that_go_back_have_increments_of_both_signs() -> None:
     table = events()
     table["when"][2] = table["when"][0] - np.timedelta64(5, "D")
     codec, examples = fitted(table)
@@ -284,8 +257,8 @@ def test_moments_that_go_back_are_gaps_of_both_signs() -> None:
     np.testing.assert_array_equal(float32(codec, examples)["when"], examples.steps["when"])
 
 
-def test_first_moments_count_from_the_nearest_date_among_the_inputs() -> None:
-    """Or from the one that is told, or from the first record; else from the earliest start of training."""
+def test_first_timestamps_count_from_the_nearest_date_among_the_inputs() -> None:
+    """Or from the one that `since` names, or from the first record; else from the earliest start of training."""
     table = events()
     table["born"] = table["joined"] - np.timedelta64(9000, "D")
     codec, examples = fitted(table, inputs=["joined", "born"])
@@ -302,7 +275,7 @@ def test_first_moments_count_from_the_nearest_date_among_the_inputs() -> None:
     np.testing.assert_array_equal(float32(codec, examples)["when"], examples.steps["when"])
 
 
-def test_missing_moments_are_missing() -> None:
+def test_missing_timestamps_are_missing() -> None:
     table = events()
     table["when"][[0, 8, 9, 17]] = np.datetime64("NaT")
     codec, examples = fitted(table)
@@ -313,27 +286,21 @@ def test_missing_moments_are_missing() -> None:
 
 
 @pytest.mark.slow
-def test_a_model_of_events_makes_streams_and_keeps_moments(tmp_path) -> None:
+def test_a_model_of_events_streams_and_survives_its_file(tmp_path) -> None:
     """From the table to generated dates: never before the input date, never falling, the same when streamed."""
     table = events(rows=24, amount=np.round(RNG.gamma(2, 20, 144), 2))
-    model = us.OneToMany(
-        inputs=["joined", "group"],
-        sequence=["when", "amount"],
-        network=us.Network(size=8),
-        training=us.Training(epochs=2),
-        verbose=False,
-    ).fit(table, id="id", order=None)
+    options = {"network": us.Network(size=8), "training": us.Training(epochs=2), "verbose": False}
+    model = us.OneToMany(["joined", "group"], ["when", "amount"], **options).fit(table, id="id", order=None)
     joined = ["2020-01-01", "2019-05-05"]
-    made = model.generate({"joined": joined, "group": [0, 1]}, n=3, length=12, seed=3)
+    asked = {"inputs": {"joined": joined, "group": [0, 1]}, "n": 3, "length": 12, "seed": 3}
+    made = model.generate(**asked)
     for k, sequence in enumerate(made):
-        moments = [step["when"] for step in sequence]
-        assert moments == sorted(moments)
-        assert moments[0].isoformat() >= joined[k // 3]
-    streamed = list(model.stream({"joined": joined, "group": [0, 1]}, n=3, length=12, seed=3))
-    for event in streamed:
+        days = [step["when"] for step in sequence]
+        assert days == sorted(days)
+        assert days[0].isoformat() >= joined[k // 3]
+    for event in model.stream(**asked):
         assert event.value["when"] == made[event.row * 3 + event.sample][event.step]["when"]
     model.save(tmp_path / "events.unspool")
-    again = us.load(tmp_path / "events.unspool").generate({"joined": joined, "group": [0, 1]}, n=3, length=12, seed=3)
-    assert list(again) == list(made)
+    assert list(us.load(tmp_path / "events.unspool").generate(**asked)) == list(made)
     assert np.isfinite(model.log_prob(table)).all()
     assert "since joined" in model.codec_.describe()

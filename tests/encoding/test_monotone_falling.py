@@ -1,4 +1,4 @@
-"""What never rises in training never rises in what is made: from the table to sequences, streams, pins and prefixes."""
+"""Numbers that never rise in training never rise in generation: sequences, streams, pins and prefixes."""
 
 import itertools
 
@@ -45,7 +45,7 @@ def never_rises(values):
     return all(later <= before for before, later in itertools.pairwise(values))
 
 
-def test_inference_tells_what_falls_from_what_rises(model):
+def test_inference_distinguishes_falling_from_rising_numbers(model):
     assert [field.transform for field in model.codec_.schema.steps] == ["decrement", "decrement", "increment"]
     assert [step.floor for step in model.codec_.steps] == [0.0, None, None]
 
@@ -112,7 +112,9 @@ def test_each_row_has_its_own_pins_and_what_contradicts_them_is_named(model):
     for k, sequence in enumerate(made):
         assert sequence[3]["left"] == (910.5 if k < 20 else 0.0)
         assert never_rises(column(sequence, "left"))
-    with pytest.raises(OptionError, match=r"row 1, step 3.*'left'.*no more than 400, what the first.*rises, found 500"):
+    with pytest.raises(
+        OptionError, match=r"row 1, step 3.*'left'.*no more than 400, the value before.*rises, found 500"
+    ):
         model.generate(INPUTS, pin=[{3: {"left": 500.0}}, {3: {"left": 500.0}}])
 
 

@@ -1,7 +1,6 @@
-"""What never stands still in training, days of visits say, never does in what is made: no two steps at one moment."""
+"""Numbers and timestamps that always move in training, such as days of visits, always move in generation."""
 
 import itertools
-from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -17,10 +16,10 @@ DAY = np.timedelta64(1, "D")
 def visits(still=0.0):
     """Visits a day or two apart, as days from 0 and as dates; and what was found so far, which often stands still."""
     rng = np.random.default_rng(2)
-    gaps = rng.integers(1, 3, (PATIENTS, VISITS))
-    gaps[rng.random(gaps.shape) < still] = 0
-    gaps[:, 0] = 0
-    day = gaps.cumsum(1)
+    days = rng.integers(1, 3, (PATIENTS, VISITS))
+    days[rng.random(days.shape) < still] = 0
+    days[:, 0] = 0
+    day = days.cumsum(1)
     found = rng.integers(0, 2, (PATIENTS, VISITS)).cumsum(1)
     ids = np.repeat(np.arange(PATIENTS), VISITS)
     table = {"id": ids, "sex": np.array(["f", "m"])[ids % 2], "day": day.ravel()}
@@ -41,7 +40,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def made(model):
-    """Far more steps than in training, so that rounding had its chance."""
+    """Far more steps than in training, so that rounding shows."""
     return model.generate({"sex": ["f", "m"]}, n=200, seed=0, length=40)
 
 
@@ -49,18 +48,18 @@ def rises(sequence, name):
     return [later[name] - before[name] for before, later in itertools.pairwise(sequence)]
 
 
-def test_it_is_told_from_the_data(model):
+def test_it_is_inferred_from_the_data(model):
     assert [column.moves for column in model.codec_.steps] == [True, True, False]
     assert [column.moves for column in fitted(still=0.1).codec_.steps] == [False, False, False]
 
 
-def test_no_two_steps_are_at_one_moment(made):
+def test_no_two_steps_are_at_one_time(made):
     for sequence in made:
         assert min(rises(sequence, "day")) >= 1
         assert min(rises(sequence, "date")) >= DAY
 
 
-def test_what_stands_still_in_training_does_so_still(made):
+def test_a_number_that_stands_still_in_training_may_do_so(made):
     assert 0 in {rise for sequence in made for rise in rises(sequence, "found")}
 
 
@@ -71,13 +70,11 @@ def test_the_first_step_may_be_where_it_is_counted_from(made):
 def test_what_is_made_can_be_learned_from(made):
     """The day orders the steps, so none may come twice."""
     table = made.to_frame()
-    keys = SimpleNamespace(id="sequence", order="day")
     numbered = {name: np.asarray(table[name]) for name in ("sex", "day", "found")}
-    numbered[keys.id] = np.repeat(np.arange(len(made)), 40)
-    again = us.OneToMany(
-        "sex", ["day", "found"], network=us.Network(size=8), training=us.Training(epochs=1), verbose=False
-    )
-    assert again.fit(numbered, id=keys.id, order=keys.order).summary_.steps > 0
+    numbered["sequence"] = np.repeat(np.arange(len(made)), 40)
+    options = {"network": us.Network(size=8), "training": us.Training(epochs=1), "verbose": False}
+    again = us.OneToMany("sex", ["day", "found"], **options).fit(numbered, id="sequence", order="day")
+    assert again.summary_.steps > 0
 
 
 def test_greedy_steps_move_too(model):

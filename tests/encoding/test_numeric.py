@@ -149,11 +149,6 @@ def test_a_value_that_the_transform_is_not_defined_for_is_refused(transform, val
         column.encode(np.array(values), PLACE)
 
 
-def test_a_missing_value_where_training_had_none_is_refused() -> None:
-    with pytest.raises(SchemaError, match="row 2, column 'x': expected a value, because none was missing in training"):
-        NumericEncoder.fit(np.array([1.0, 2.0]), "none", PLACE).encode(np.array([1.0, np.nan]), PLACE)
-
-
 @pytest.mark.parametrize("values", [[3.0], [3.0, 3.0], [0.0], [1e308, -1e308], [1e-320, 2e-320], [1e16, 1e16 + 2]])
 def test_the_spread_is_never_zero_nor_infinite(values: list[float]) -> None:
     loc, scale = transforms.location_and_scale(np.array(values))

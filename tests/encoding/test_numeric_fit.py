@@ -1,5 +1,6 @@
-"""Numbers of a step come back on their grid, at their atoms and within their bounds."""
+"""Numbers of a step come back on their grid, at their point masses and within their bounds."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -33,6 +34,14 @@ def float32(codec, encoded):
     return codec.decode([np.asarray(values, np.float32) for values in encoded.steps], encoded.offsets)
 
 
+def sampled(codec, rng, rows, scale=1):
+    """(rows,) z of a network with random weights."""
+    dist = architecture_of(codec, Network(), 8, 8).distributions[0]
+    params = jnp.asarray(scale * rng.normal(size=(rows, dist.num_params)), jnp.float32)
+    uniforms = jnp.asarray(rng.uniform(1e-6, 1 - 1e-6, (rows, dist.num_uniforms)), jnp.float32)
+    return np.asarray(dist.sample(params, uniforms))
+
+
 @pytest.mark.parametrize("distribution", ["discretized", "histogram", "mixture"])
 @pytest.mark.parametrize("transform", ["standardize", "log1p", "asinh", "difference"])
 @given(data=st.data())
@@ -56,7 +65,7 @@ def test_whole_numbers_in_floats_stay_floats_and_whole() -> None:
     np.testing.assert_array_equal(back, values)
 
 
-def test_an_atom_of_a_continuous_number_has_no_slope_and_comes_back_exactly() -> None:
+def test_a_point_mass_of_a_continuous_number_has_no_slope_and_comes_back_exactly() -> None:
     x = RNG.lognormal(size=400)
     values = np.where(RNG.random(400) < 0.3, 1 / 3, x)
     codec, examples = fitted(values)
@@ -77,7 +86,7 @@ def test_prices_that_stand_still_have_a_mass_of_their_own() -> None:
     np.testing.assert_array_equal(np.diff(back) == 0, np.diff(values.reshape(-1, 10)) == 0)
 
 
-def test_masses_are_for_grids_and_told_otherwise_are_densities() -> None:
+def test_masses_are_for_grids_unless_the_distribution_is_a_density() -> None:
     grid = RNG.integers(0, 200, 300)
     assert column(grid).mass
     assert column(grid, Number("x", distribution="histogram")).mass
@@ -94,20 +103,19 @@ def test_the_bins_of_a_histogram_hold_about_as_many_values_and_never_cut_a_cell(
     np.testing.assert_allclose(cuts % 1, 0.5, atol=1e-6)
     assert np.histogram(values, cuts)[0].max() < 3 * 2000 / 32
     few = column(RNG.choice([2, 3, 7], 300, p=[0.6, 0.3, 0.1]), Number("x", "standardize", "histogram"))
-    assert len(few.edges) == 5  # 2, 3, the gap, 7: every value has a bin of its own
+    assert len(few.edges) == 5  # 2, 3, 4 to 6, 7: every value has a bin of its own
     free = column(RNG.normal(size=2000), Number("x", "standardize", "histogram"))
     assert len(free.edges) == 33
 
 
-def test_bounds_are_zero_for_what_was_never_negative_and_can_be_told() -> None:
+def test_bounds_are_zero_for_what_was_never_negative_and_can_be_given() -> None:
     values = RNG.gamma(2.0, size=300)
     assert (column(values).floor, column(values).ceiling) == (0.0, None)
     assert column(values - 1).floor is None
     assert column(values, Number("x", bounds=None)).floor is None
-    told = column(values, Number("x", bounds="data"))
-    assert (told.floor, told.ceiling) == (values.min(), values.max())
-    told = column(values, Number("x", bounds=(-5.0, 100.0)))
-    assert (told.floor, told.ceiling) == (-5.0, 100.0)
+    for bounds, expected in (("data", (values.min(), values.max())), ((-5.0, 100.0), (-5.0, 100.0))):
+        fit = column(values, Number("x", bounds=bounds))
+        assert (fit.floor, fit.ceiling) == expected
     with pytest.raises(SchemaError, match="expected numbers of at most 1, its bound"):
         column(values, Number("x", bounds=(None, 1.0)))
     with pytest.raises(OptionError, match="bounds"):
@@ -132,9 +140,7 @@ def test_a_walk_that_was_never_negative_is_pushed_up_at_zero() -> None:
 
 @given(st.integers(0, 2**32 - 1))
 def test_no_draw_violates_a_bound_or_leaves_the_grid(seed) -> None:
-    """Of a network with random weights, whatever it draws."""
-    import jax.numpy as jnp
-
+    """Of a network with random weights, whatever it samples."""
     rng = np.random.default_rng(seed)
     values = rng.poisson(4, 200) + 1
     for field in (
@@ -143,10 +149,8 @@ def test_no_draw_violates_a_bound_or_leaves_the_grid(seed) -> None:
         Number("x", distribution="normal", bounds=(0.0, 30.0)),
     ):
         codec, _ = fitted(values, field)
-        dist = architecture_of(codec, Network(), 8, 8).distributions[0]
-        params = jnp.asarray(3 * rng.normal(size=(50, dist.num_params)), jnp.float32)
-        z = dist.sample(params, jnp.asarray(rng.uniform(1e-6, 1 - 1e-6, (50, dist.num_uniforms)), jnp.float32))
-        made = codec.decode([np.asarray(z)], np.array([0, 50]))["x"]
+        z = sampled(codec, rng, 50, scale=3)
+        made = codec.decode([z], np.array([0, 50]))["x"]
         assert made.dtype == np.int64
         fit = codec.steps[0]
         assert made.min() >= fit.floor
@@ -171,20 +175,15 @@ def test_few_decimals_are_symbols_that_come_back_as_numbers() -> None:
     np.testing.assert_array_equal(back, values)
 
 
-def test_values_of_a_grid_that_never_occur_are_rare_and_never_drawn() -> None:
-    """Whole degrees Fahrenheit, told in Celsius to one decimal: five of nine values of the grid can't occur."""
-    import jax.numpy as jnp
-
+def test_values_of_a_grid_that_never_occur_are_rare_and_never_sampled() -> None:
+    """Whole degrees Fahrenheit, in Celsius to one decimal: five of nine values of the grid can't occur."""
     celsius = np.round((np.round(RNG.normal(60, 12, 2000)) - 32) / 1.8, 1)
     codec, examples = fitted(celsius)
     fit = codec.steps[0]
     assert fit.support_points == tuple(np.unique(celsius))
     assert not fit.point_masses
     assert 0 < fit.unseen < 0.02
-    dist = architecture_of(codec, Network(), 8, 8).distributions[0]
-    params = jnp.asarray(RNG.normal(size=(500, dist.num_params)), jnp.float32)
-    z = dist.sample(params, jnp.asarray(RNG.uniform(1e-6, 1 - 1e-6, (500, dist.num_uniforms)), jnp.float32))
-    made = codec.decode([np.asarray(z)], np.array([0, 500]))["x"]
+    made = codec.decode([sampled(codec, RNG, 500)], np.array([0, 500]))["x"]
     assert np.isin(made, celsius).all()
     np.testing.assert_array_equal(float32(codec, codec.encode(examples))["x"], celsius)
     assert not column(RNG.integers(0, 3000, 2000)).support_points

@@ -1,1 +1,1 @@
-"""What the caller fixes or forbids: first steps, values at steps, allowed values."""
+"""Constraints of a caller on samples: first steps, values at steps, allowed values."""

@@ -1,4 +1,4 @@
-"""What may be fixed or forbidden of a field, whatever kind of column it has."""
+"""The constraints of a field of any kind: they observe given values, and confine samples to allowed ones."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -13,16 +13,16 @@ from unspool.errors import Location, OptionError
 from unspool.schema.fields import AnyField
 
 Known = tuple[NDArray[Any], NDArray[np.float64] | None]
-"""Values as `ObservedField.values` has them, and as `ObservedField.exact` does."""
+"""Values as in `ObservedField.values`, and as in `ObservedField.exact`."""
 
 
 class Allowed(NamedTuple):
-    """What is allowed of one field.
+    """The allowed values of one field.
 
     Attributes:
-        symbols: (V,) which of them, of symbols; else `None`.
-        low: of a number the smallest, or minus infinity; of labels (M,) -1 where one may be no.
-        high: the largest, or infinity; of labels (M,) 1 where one may be yes.
+        symbols: (V,) which of the symbols; `None` of other fields.
+        low: of a number the smallest, or minus infinity; of labels (M,) -1 where a label may be no.
+        high: the largest, or infinity; of labels (M,) 1 where a label may be yes.
     """
 
     symbols: NDArray[np.bool_] | None = None
@@ -31,7 +31,7 @@ class Allowed(NamedTuple):
 
 
 class Pin(NamedTuple):
-    """One pinned value: of which row, step and field, and of which of the field's columns."""
+    """One pinned value: its row, step, field and column of the field; `name` is its step in messages."""
 
     row: int
     step: int
@@ -39,17 +39,16 @@ class Pin(NamedTuple):
     member: int
     value: Any
     name: str
-    """What messages call its step."""
 
 
 class ObservedField(NamedTuple):
-    """What is given of the steps of one field.
+    """The given values of one field.
 
     Attributes:
         values: (S,) or, of a field of several columns, (S, M): as the network sees them; of a cumulative field on the
             axis that adds up; of joint symbols the codes of the members.
-        where: what of it is given.
-        exact: (S,) numbers and timestamps as they are, NaN elsewhere; `None` of others.
+        where: which of the values are given.
+        exact: (S,) numbers and timestamps in original units, NaN elsewhere; `None` of other fields.
     """
 
     values: NDArray[Any]
@@ -58,14 +57,14 @@ class ObservedField(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """What is given of the steps of every row, end to end.
+    """The given values of the steps of every row, end to end.
 
     Attributes:
         fields: per field, see `ObservedField`.
         upper: per field, the next given value on the axis that adds up where it never falls; else `None`.
         tables: per field, (V, M) the members' codes of joint symbols; else `None`.
         offsets: (R + 1,) of the rows; one row stands for all.
-        pinned: the last step of any row that was pinned, and its name; -1 where none was.
+        pinned: the last pinned step of all rows, and its name; -1 where there is none.
     """
 
     fields: tuple[ObservedField, ...]
@@ -75,7 +74,7 @@ class Observed(NamedTuple):
     pinned: tuple[int, str] = (-1, "")
 
     def at(self, row: NDArray[np.int64], step: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Where the steps of rows lie in the arrays, and which are there at all."""
+        """The positions of rows' steps in the arrays, and which of them have one."""
         row = row if len(self.offsets) > 2 else np.zeros_like(row)
         inside = step < np.diff(self.offsets)[row]
         return np.where(inside, self.offsets[:-1][row] + step, 0), inside
@@ -86,7 +85,7 @@ class ObservedRows(NamedTuple):
 
     Attributes:
         offsets: (R + 1,) of their steps; one row stands for all.
-        origin: (rows,) what the first step is counted from, on the axis that adds up; minus infinity where unknown.
+        origin: (rows,) the value before step 0 on the axis that adds up; minus infinity where unknown.
     """
 
     offsets: NDArray[np.int64]
@@ -95,7 +94,7 @@ class ObservedRows(NamedTuple):
 
 @dataclass(frozen=True)
 class FieldConstraints(ABC):
-    """What may be fixed or forbidden of one step field.
+    """The constraints of one step field.
 
     Attributes:
         field: the field.
@@ -109,81 +108,49 @@ class FieldConstraints(ABC):
 
     @abstractmethod
     def nothing(self, count: int) -> ObservedField:
-        """So many steps of which nothing is given."""
+        """So many steps without given values."""
 
     @abstractmethod
     def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
-        """Canonical values of whole first steps.
+        """Canonical values of prefixes.
 
         Raises:
-            UnknownCategory: a symbol that training never saw.
-            SchemaError: a missing value where training had none, or one that the transform is not defined for.
-            OptionError: nothing can follow them.
+            SchemaError: a value that can't be encoded; an `UnknownCategory` for a symbol that training never saw.
+            OptionError: nothing can follow the values.
         """
 
     @abstractmethod
     def encode_pins(self, member: int, values: list[Any], allowed: Allowed | None, location: Location) -> Known:
-        """Pinned values of one column.
-
-        Raises:
-            UnknownCategory: a symbol that training never saw.
-            SchemaError: as `encode_prefix`.
-            OptionError: a value that no sample could have, or that is not allowed.
-        """
+        """Pinned values of one column; errors as of `encode_prefix`, and an `OptionError` for what can't be sampled."""
 
     @abstractmethod
     def check(
         self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
     ) -> NDArray[np.float64] | None:
-        """Refuse given values that can't go together.
-
-        Args:
-            observed: what is given.
-            pinned: the names of pinned steps, by position.
-            allowed: of the field.
-            rows: whose steps they are.
+        """Refuse given values that contradict each other with an `OptionError`; `pinned` names steps by position.
 
         Returns:
             By step, the next given value on the axis that adds up, infinity where none comes; `None` where it may fall.
-
-        Raises:
-            OptionError: the first of them.
         """
 
     @abstractmethod
     def read_allowed(self, given: Mapping[str, Any]) -> Allowed:
-        """What the caller allows, by column.
-
-        Raises:
-            OptionError: another form, or nothing is left to sample.
-            UnknownCategory: a value that training never saw.
-        """
+        """The allowed values, by column; errors as of `unspool.constraints.fields.read_allow`."""
 
     @abstractmethod
     def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
-        """What samples must lie in, on the network's axis or as running sums; `None` where nothing is asked for.
+        """The support of samples, on the network's axis or as running sums; an `OptionError` if no sample lies in it.
 
-        Args:
-            allowed: what the caller allows.
-            origins: where running sums start, of a cumulative field.
-
-        Raises:
-            OptionError: no sample can.
+        `None` is an unlimited support. `origins` are those of a cumulative field.
         """
 
     def observe(
         self, prefix: NDArray[Any] | None, inside: NDArray[np.bool_], pins: list[Pin], at: NDArray[np.int64], *,
         allowed: Allowed | None, offsets: NDArray[np.int64],
     ) -> ObservedField:  # fmt: skip
-        """What is given of the steps of the field.
+        """The given values of the field: canonical values of prefixes, (S,) steps `inside` them, and pins at positions.
 
-        Args:
-            prefix: canonical values of first steps, or `None`.
-            inside: (S,) which steps are those of prefixes.
-            pins: of the field.
-            at: position of each pin among the steps.
-            allowed: what the caller allows.
-            offsets: of the prefixes.
+        The offsets are those of the prefixes.
         """
         values, where, exact = self.nothing(len(inside))
         if prefix is not None:
@@ -192,31 +159,31 @@ class FieldConstraints(ABC):
             if exact is not None:
                 exact[inside] = numbers
         for member in sorted({pin.member for pin in pins}):
-            mine = [k for k, pin in enumerate(pins) if pin.member == member]
-            location = Location("pin", self.field.columns[member], names=[pins[k].name for k in mine])
-            codes, numbers = self.encode_pins(member, [pins[k].value for k in mine], allowed, location)
+            chosen = [k for k, pin in enumerate(pins) if pin.member == member]
+            location = Location("pin", self.field.columns[member], names=[pins[k].name for k in chosen])
+            codes, numbers = self.encode_pins(member, [pins[k].value for k in chosen], allowed, location)
             slot, known = (array if array.ndim == 1 else array[:, member] for array in (values, where))
-            for k, index in enumerate(at[mine].tolist()):
+            for k, index in enumerate(at[chosen].tolist()):
                 if known[index] and not np.array_equal(slot[index], codes[k], equal_nan=values.dtype.kind == "f"):
-                    found = repr(pins[mine[k]].value)
+                    found = repr(pins[chosen[k]].value)
                     raise OptionError(location.at(k), "the value that the prefix has there", found, "Leave out one.")
-            slot[at[mine]], known[at[mine]] = codes, True
+            slot[at[chosen]], known[at[chosen]] = codes, True
             if exact is not None:
-                exact[at[mine]] = numbers
+                exact[at[chosen]] = numbers
         return ObservedField(values, where, exact)
+
+    @staticmethod
+    def forbidden_pin(location: str) -> OptionError:
+        """The error about a pinned value that is not allowed."""
+        hint = "Pin another value, or allow this one."
+        return OptionError(location, "a value that `allow` allows", "another value", hint)
+
+    def refuse_forbidden(self, forbidden: NDArray[np.bool_], location: Location) -> None:
+        """Refuse pinned values that are not allowed."""
+        if forbidden.any():
+            raise self.forbidden_pin(location.at(int(np.argmax(forbidden))))
 
 
 def plain_values(values: list[Any]) -> list[Any]:
-    """Python values of what may be NumPy's."""
+    """Python values of values that may be NumPy's."""
     return [value.item() if isinstance(value, np.generic) and value.dtype.kind != "M" else value for value in values]
-
-
-def refuse_forbidden(forbidden: NDArray[np.bool_], location: Location) -> None:
-    """Refuse pinned values that are not allowed.
-
-    Raises:
-        OptionError: the first of them.
-    """
-    if forbidden.any():
-        where, hint = location.at(int(np.argmax(forbidden))), "Pin another value, or allow this one."
-        raise OptionError(where, "what `allow` allows", "a value that it doesn't", hint)

@@ -1,6 +1,6 @@
-"""Which constraints a field can have: the one place that tells the kinds of columns apart for that.
+"""The constraints of every step field, by the class of its column, and the values that a caller allows of it.
 
-| class | columns | a pin is | what may be allowed |
+| class | columns | a pin is | a caller may allow |
 |---|---|---|---|
 | `SymbolConstraints` | `Vocabulary`, `JointVocabulary` | a value, of one column | some of the values |
 | `NumericConstraints` | `NumericEncoder` | a number | a range |
@@ -8,7 +8,10 @@
 | `LabelConstraints` | `MultiLabel` | yes or no, of one label | yes or no, by label |
 """
 
-from unspool.constraints.base import FieldConstraints
+from collections.abc import Mapping
+from typing import Any
+
+from unspool.constraints.base import Allowed, FieldConstraints
 from unspool.constraints.labels import LabelConstraints
 from unspool.constraints.numbers import IncrementConstraints, NumericConstraints
 from unspool.constraints.symbols import SymbolConstraints
@@ -17,10 +20,11 @@ from unspool.encoding.joint import JointVocabulary
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
+from unspool.errors import OptionError, close_matches, listing
 
 
 def constraints_of(codec: Codec) -> list[FieldConstraints]:
-    """What may be fixed or forbidden of every step field."""
+    """The constraints of every step field."""
     found: list[FieldConstraints] = []
     for field, column in codec.step_columns():
         match column:
@@ -35,3 +39,42 @@ def constraints_of(codec: Codec) -> list[FieldConstraints]:
             case _:
                 found.append(LabelConstraints(field, column))
     return found
+
+
+def read_allow(codec: Codec, allow: Any) -> tuple[Allowed | None, ...]:
+    """The allowed values of every step field, `None` where all are.
+
+    Args:
+        codec: the fitted columns.
+        allow: `{column: [values]}` of categories and flags, `{column: (low, high)}` of numbers and dates, where either
+            may be `None`; or `None`.
+
+    Raises:
+        OptionError: another form, a column that a step doesn't have, or nothing is left to sample.
+        UnknownCategory: a value that training never saw.
+
+    Examples:
+        >>> from unspool.dataset.gather import gather
+        >>> from unspool.encoding.fit import fit_codec
+        >>> codec = fit_codec(*gather({"k": ["a", "b"], "x": [["u", "v"], ["u"]]}, inputs="k", sequence="x"))
+        >>> read_allow(codec, {"x": ["v"]})[0].symbols.tolist()
+        [False, True]
+    """
+    if allow is not None and not isinstance(allow, Mapping):
+        raise OptionError("allow", "{column: values} or {column: (low, high)}", repr(allow)[:60])
+    left = dict(allow or {})
+    found = []
+    for constraints in constraints_of(codec):
+        given = {name: left.pop(name) for name in constraints.field.columns if name in left}
+        found.append(constraints.read_allowed(given) if given else None)
+    if left:
+        raise unknown_column("allow", next(iter(left)), codec)
+    return tuple(found)
+
+
+def unknown_column(location: str, name: Any, codec: Codec) -> OptionError:
+    """The error about a column that a step doesn't have."""
+    known = [column for field in codec.schema.steps for column in field.columns]
+    close = close_matches(name, known)
+    hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    return OptionError(location, f"columns of a step: {listing(known)}", repr(name), hint)

@@ -1,4 +1,4 @@
-"""What may be fixed or forbidden of a block of labels: yes or no, label by label."""
+"""Constraints of a block of labels: yes or no, label by label."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, ObservedRows, refuse_forbidden
-from unspool.encoding.columns import Origins, missing_value, refuse_missing
+from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, ObservedRows
+from unspool.encoding.columns import Origins
 from unspool.errors import Location, OptionError
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import Flag
@@ -17,7 +17,7 @@ from unspool.tables.arrow import from_values
 
 @dataclass(frozen=True)
 class LabelConstraints(FieldConstraints):
-    """Of M labels, each yes or no: 1 or -1, or NaN where all are missing."""
+    """Constraints of M labels, each yes or no: 1 or -1, or NaN where all are missing."""
 
     def nothing(self, count: int) -> ObservedField:
         """Labels."""
@@ -25,18 +25,17 @@ class LabelConstraints(FieldConstraints):
         return ObservedField(values, np.zeros(values.shape, bool), None)
 
     def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
-        """Labels as they are."""
-        refuse_missing(np.isnan(values[:, 0]), location, nullable=self.column.nullable)
+        """Labels without a change."""
+        self.column.refuse_missing(np.isnan(values[:, 0]), location)
         return values, None
 
     def encode_pins(self, member: int, values: list[Any], allowed: Allowed | None, location: Location) -> Known:
         """Labels of truth values."""
         flags = coerce(from_values(values, location), Flag(self.field.columns[member]), location).tolist()
-        if None in flags and not self.column.nullable:
-            raise missing_value(location, flags.index(None))
+        self.column.refuse_missing(np.array([flag is None for flag in flags]), location)
         labels = np.array([np.nan if flag is None else 1.0 if flag else -1.0 for flag in flags])
         if allowed is not None:
-            refuse_forbidden((labels < allowed.low[member]) | (labels > allowed.high[member]), location)
+            self.refuse_forbidden((labels < allowed.low[member]) | (labels > allowed.high[member]), location)
         return labels, None
 
     def check(
@@ -64,5 +63,5 @@ class LabelConstraints(FieldConstraints):
         return Allowed(None, low, high)
 
     def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
-        """What is allowed, for all rows."""
+        """The allowed labels, for all rows."""
         return None if allowed is None else Allowed(None, allowed.low[None], allowed.high[None])

@@ -1,4 +1,4 @@
-"""What may be fixed or forbidden of numbers and timestamps: a value, or a range."""
+"""Constraints of numbers and timestamps: a value, or a range."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -8,16 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import (
-    Allowed,
-    FieldConstraints,
-    Known,
-    ObservedField,
-    ObservedRows,
-    plain_values,
-    refuse_forbidden,
-)
-from unspool.encoding.columns import Origins, refuse_missing
+from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, ObservedRows, plain_values
+from unspool.encoding.columns import Origins
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import NumericEncoder
 from unspool.errors import Location, OptionError
@@ -26,23 +18,23 @@ from unspool.schema.monotone import as_number
 from unspool.tables.arrow import from_values
 
 GRID_SLACK = 1e-6
-"""Share of a step by which the end of a range may miss a value of the grid."""
+"""Share of a step by which a value of the grid may lie outside of a range."""
 
 
 @dataclass(frozen=True)
 class NumberConstraints(FieldConstraints):
-    """Of a number or a timestamp."""
+    """Constraints of a number or a timestamp."""
 
     column: NumericEncoder | IncrementEncoder
 
     @property
     @abstractmethod
     def bounds(self) -> tuple[float, float]:
-        """What no sample is below or above."""
+        """The smallest and the largest value that a sample may have."""
 
     @abstractmethod
     def encoded(self, values: NDArray[Any], location: Location) -> Known:
-        """Z, or what adds up, and the numbers themselves."""
+        """Z, or values on the axis that adds up, and the numbers themselves."""
 
     @abstractmethod
     def any_value(self, low: float, high: float) -> bool:
@@ -53,12 +45,12 @@ class NumberConstraints(FieldConstraints):
         return ObservedField(np.zeros(count), np.zeros(count, bool), np.full(count, np.nan))
 
     def encode_pins(self, member: int, values: list[Any], allowed: Allowed | None, location: Location) -> Known:
-        """Refuse numbers that no sample could have."""
+        """Numbers that a sample could have."""
         column = coerce(from_values(plain_values(values), location), self.field, location)
         encoded, exact = self.encoded(column, location)
         assert exact is not None  # noqa: S101  # of numbers
         if allowed is not None:
-            refuse_forbidden((exact < allowed.low) | (exact > allowed.high), location)
+            self.refuse_forbidden((exact < allowed.low) | (exact > allowed.high), location)
         decimals = self.column.decimals if self.column.types != ("time",) else None
         low, high = self.bounds
         for k, value in enumerate(exact.tolist()):
@@ -79,11 +71,12 @@ class NumberConstraints(FieldConstraints):
         if not isinstance(values, (tuple, list)) or len(values) != 2:
             expected = "(low, high), either of which may be None"
             raise OptionError(f"allow, column {name!r}", expected, repr(values)[:60])
-        known = [value for value in values if value is not None]
-        ends = iter(as_number(coerce(from_values(known, location), self.field, location)).tolist() if known else [])
-        low, high = (
-            sign * np.inf if value is None else next(ends) for sign, value in zip((-1, 1), values, strict=True)
-        )
+        known = [value is not None for value in values]
+        ends = np.array([-np.inf, np.inf])
+        if any(known):
+            present = from_values([value for value in values if value is not None], location)
+            ends[known] = as_number(coerce(present, self.field, location))
+        low, high = ends.tolist()
         least, most = self.bounds
         if low > high or low > most or high < least or not self.any_value(max(low, least), min(high, most)):
             found = f"{values[0]} to {values[1]}"
@@ -91,14 +84,14 @@ class NumberConstraints(FieldConstraints):
         return Allowed(None, low, high)
 
     def running_sum(self, value: float, origins: Origins) -> NDArray[np.float64]:
-        """The running sum at a value, in every row; minus infinity where it has none."""
+        """(rows,) the running sum at a value; minus infinity where it has none."""
         total = (self.column.to_sum(np.array([value])) - origins.at) / origins.unit
-        return np.where(np.isnan(total), -np.inf, total)  # the logarithm of what is below 0
+        return np.where(np.isnan(total), -np.inf, total)  # NaN is the logarithm of a negative value
 
 
 @dataclass(frozen=True)
 class NumericConstraints(NumberConstraints):
-    """Of a number that is seen as it is, or by differences."""
+    """Constraints of a number with any transform but increments."""
 
     column: NumericEncoder
 
@@ -109,16 +102,16 @@ class NumericConstraints(NumberConstraints):
         return (-np.inf if floor is None else floor), (np.inf if ceiling is None else ceiling)
 
     def encoded(self, values: NDArray[Any], location: Location) -> Known:
-        """Z, or what adds up of differences, and the numbers themselves."""
+        """Z, or of differences values on the axis that adds up, and the numbers themselves."""
         exact = as_number(values)
         self.column.check(exact, location)
         if self.column.cumulative is None:
             return self.column.encode(values, location)[0], exact
-        refuse_missing(np.isnan(exact), location, nullable=self.column.nullable)
+        self.column.refuse_missing(np.isnan(exact), location)
         return self.column.to_sum(exact), exact
 
     def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
-        """Any numbers can be gone on from."""
+        """Any numbers: a sequence can continue from all of them."""
         return self.encoded(values, location)
 
     def check(
@@ -128,7 +121,7 @@ class NumericConstraints(NumberConstraints):
         return None
 
     def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
-        """The allowed range, and the bounds of differences; the distribution keeps those of another number."""
+        """The allowed range, within the bounds of differences; the distribution has the bounds of other numbers."""
         low, high = (-np.inf, np.inf) if allowed is None else (allowed.low, allowed.high)
         if origins is None:
             ends = [np.array([self.column.to_network(end) if np.isfinite(end) else end]) for end in (low, high)]
@@ -149,46 +142,44 @@ class NumericConstraints(NumberConstraints):
 
 @dataclass(frozen=True)
 class IncrementConstraints(NumberConstraints):
-    """Of timestamps, and of numbers that never fall or never rise."""
+    """Constraints of timestamps, and of numbers that never fall or never rise."""
 
     column: IncrementEncoder
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The floor; above there is none."""
+        """The floor, and no ceiling."""
         return (-np.inf if self.column.floor is None else self.column.floor), np.inf
 
     def encoded(self, values: NDArray[Any], location: Location) -> Known:
-        """What adds up, and the numbers themselves."""
+        """Values on the axis that adds up, and the numbers themselves."""
         exact = as_number(values)
-        refuse_missing(np.isnan(exact), location, nullable=self.column.nullable)
+        self.column.refuse_missing(np.isnan(exact), location)
         return self.column.to_sum(exact), exact
 
     def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
-        """Refuse a prefix that has passed all that may be sampled."""
+        """Refuse a prefix that has passed every value that may be sampled."""
         encoded, exact = self.encoded(values, location)
         column = self.column
         if column.never is None:
             return encoded, exact
         falling = column.never == "rises"
         far_end = np.inf if allowed is None else allowed.low if falling else allowed.high
-        for end, whose, hint in (
+        for end, name, hint in (
             (column.floor, "the bound of the column", f"fit again with Number({location.column!r}, bounds=None)"),
-            (None if np.isinf(far_end) else far_end, "where what is allowed ends", "allow more"),
+            (None if np.isinf(far_end) else far_end, "the end of the allowed range", "allow more"),
         ):
-            past = np.zeros(1, bool) if end is None else encoded > end / column.one
-            if end is not None and past.any():
-                k = int(np.argmax(past))
-                least = f"at {'least' if falling else 'most'} {column.written(end / column.one)}"
-                expected = f"{least}, {whose}, because it never {column.never}"
-                found = column.written(encoded[k])
+            if end is not None and (encoded > end / column.one).any():
+                k = int(np.argmax(encoded > end / column.one))
+                limit = f"at {'least' if falling else 'most'} {column.written(end / column.one)}"
+                expected, found = f"{limit}, {name}, because it never {column.never}", column.written(encoded[k])
                 raise OptionError(location.at(k), expected, found, f"Leave out that step, or {hint}.")
         return encoded, exact
 
     def check(
         self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
     ) -> NDArray[np.float64] | None:
-        """Refuse a given value that has gone back behind one before it, where values never do."""
+        """Refuse given values that fall or rise, where values never do."""
         column = self.column
         if not pinned or column.never is None:
             return None
@@ -202,7 +193,7 @@ class IncrementConstraints(NumberConstraints):
             falls = np.diff(y) < 0
             if falls.any():
                 k = int(np.argmax(falls))
-                before = f"the value given for step {at[k - 1]}" if k else "what the first step is counted from"
+                before = f"the value given for step {at[k - 1]}" if k else "the value before step 0"
                 less = "less" if column.never == "falls" else "more"
                 expected = f"no {less} than {column.written(y[k])}, {before}, because it never {column.never}"
                 location = f"pin: {f'row {row}, ' if many else ''}step {at[k]}, column {self.field.name!r}"
@@ -217,16 +208,16 @@ class IncrementConstraints(NumberConstraints):
         column = self.column
         ends = [self.running_sum(end, origins) for end in ((low, high) if column.sign == 1 else (high, low))]
         if column.floor is not None:
-            # What starts below its floor stays where it is.
+            # A sequence that starts below its floor stays there.
             ends[1] = np.minimum(ends[1], np.maximum(self.running_sum(column.floor, origins), 0.0))
         if all(np.isinf(end).all() for end in ends):
             return None
         if column.never is not None and (ends[1] < 0).any():
-            expected = f"a range that reaches what the first step is counted from, because it never {column.never}"
+            expected = f"a range that reaches the value before step 0, because it never {column.never}"
             found = "one that ends before" if column.never == "falls" else "one that begins above"
             raise OptionError(f"allow, column {self.field.name!r}", expected, found)
         return Allowed(None, *ends)
 
     def any_value(self, low: float, high: float) -> bool:
-        """Any range has."""
+        """True of any range."""
         return True

@@ -1,4 +1,4 @@
-"""What is given of sequences rather than sampled: first steps (a prefix), and values pinned at any step."""
+"""Given values of sequences, which are not sampled: first steps (a prefix), and values pinned at any step."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.allowed import unknown_column
 from unspool.constraints.base import Allowed, FieldConstraints, Observed, ObservedRows, Pin
-from unspool.constraints.fields import constraints_of
+from unspool.constraints.fields import constraints_of, unknown_column
 from unspool.constraints.prefix import read_prefix
 from unspool.encoding.codec import Codec
 from unspool.errors import OptionError, SchemaError
@@ -23,20 +22,20 @@ def encode_observed(
     before: Mapping[str, NDArray[np.float64]] | None,
     allowed: tuple[Allowed | None, ...],
 ) -> Observed | None:
-    """Prefix and pins as the network sees them, checked against each other and against what training found.
+    """Prefix and pins as the network sees them, checked against each other and the fitted columns.
 
     Args:
         codec: the fitted columns.
         prefix: one sequence in the schema's form for all rows, a list with one for each, or `None`.
         pin: `{step: {column: value}}` for all rows, a list with one for each, or `None`.
-        rows: how many input rows there are.
-        before: by name, (rows,) the values before step 0, see `Codec.bases`; `None` while nobody knows them.
-        allowed: by step field, what pins must be among; see `unspool.constraints.allowed`.
+        rows: number of input rows.
+        before: by name, (rows,) the values before step 0, see `Codec.bases`; `None` while unknown.
+        allowed: by step field, see `unspool.constraints.fields.read_allow`.
 
     Raises:
         SchemaError: another number of prefixes or pins than rows; values that no step can have.
         UnknownCategory: a symbol that training never saw.
-        OptionError: pins that contradict the prefix, each other, or what a sample never violates.
+        OptionError: pins that contradict the prefix, each other, or a bound of the column.
     """
     if prefix is None and pin is None:
         return None
@@ -46,31 +45,32 @@ def encode_observed(
         prefix_offsets = offsets_from_lengths(np.full(rows, prefix_offsets[-1]))
         steps = {name: np.concatenate([part] * rows) for name, part in steps.items()}
     lengths = np.diff(prefix_offsets)
-    for one in pins:
-        lengths[one.row] = max(lengths[one.row], one.step + 1)
+    for item in pins:
+        lengths[item.row] = max(lengths[item.row], item.step + 1)
     offsets = offsets_from_lengths(lengths)
     step = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
     inside = step < np.repeat(np.diff(prefix_offsets), lengths)
-    fields, uppers, constraints = [], [], constraints_of(codec)
-    for j, each in enumerate(constraints):
-        mine = [one for one in pins if one.field == j]
-        at = np.array([offsets[one.row] + one.step for one in mine], np.int64)
-        observed = each.observe(
-            steps.get(each.field.name), inside, mine, at, allowed=allowed[j], offsets=prefix_offsets
-        )
-        pinned = dict(zip(at.tolist(), (one.name for one in mine), strict=True))
+    fields, uppers, tables = [], [], []
+    for j, constraints in enumerate(constraints_of(codec)):
+        chosen = [item for item in pins if item.field == j]
+        at = np.array([offsets[item.row] + item.step for item in chosen], np.int64)
+        values = steps.get(constraints.field.name)
+        observed = constraints.observe(values, inside, chosen, at, allowed=allowed[j], offsets=prefix_offsets)
+        pinned = dict(zip(at.tolist(), (item.name for item in chosen), strict=True))
+        known_rows = ObservedRows(offsets, _origin(constraints, before, rows))
         fields.append(observed)
-        uppers.append(each.check(observed, pinned, allowed[j], ObservedRows(offsets, _origin(each, before, rows))))
-    last = max(pins, key=lambda one: one.step, default=None)
-    end = (-1, "") if last is None else (last.step, last.name)
-    return Observed(tuple(fields), tuple(uppers), tuple(each.table for each in constraints), offsets, end)
+        uppers.append(constraints.check(observed, pinned, allowed[j], known_rows))
+        tables.append(constraints.table)
+    last = max(pins, key=lambda item: item.step, default=None)
+    pinned_end = (-1, "") if last is None else (last.step, last.name)
+    return Observed(tuple(fields), tuple(uppers), tuple(tables), offsets, pinned_end)
 
 
 def read_pins(codec: Codec, pin: Any, rows: int) -> Iterator[Pin]:
-    """Pins one by one, with names resolved.
+    """Every pin, with its names resolved.
 
     Raises:
-        SchemaError: another number of them than rows.
+        SchemaError: another number of pins than rows.
         OptionError: another form, a step that is no whole number from 0 on, or a column that a step doesn't have.
     """
     if pin is None:
@@ -99,7 +99,7 @@ def read_pins(codec: Codec, pin: Any, rows: int) -> Iterator[Pin]:
 def _origin(
     constraints: FieldConstraints, before: Mapping[str, NDArray[np.float64]] | None, rows: int
 ) -> NDArray[np.float64]:
-    """(rows,) what the first step is counted from, on the axis that adds up; minus infinity while nobody knows it."""
+    """(rows,) the value before step 0, on the axis that adds up; minus infinity while unknown."""
     cumulative = constraints.column.cumulative
     if before is None or cumulative is None:
         return np.full(rows, -np.inf)

@@ -1,4 +1,4 @@
-"""Given first steps: sequences in the caller's values, to go on from."""
+"""Given first steps: sequences in the caller's values, which generation continues."""
 
 from typing import Any
 
@@ -16,24 +16,16 @@ from unspool.tables.arrow import from_values
 
 
 def read_prefix(codec: Codec, prefix: Any, rows: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The first steps of sequences: canonical values by step field, and offsets.
+    """(S,) canonical values of first steps by step field, and the offsets of one sequence for all rows, or of each.
 
-    Args:
-        codec: the fitted columns.
-        prefix: one sequence in the schema's form for all rows, or a list with one for each; `None` is an empty one.
-        rows: how many input rows there are.
-
-    Returns:
-        (S,) values by name, none where no step is given; and the offsets of one sequence for all rows, or of each.
-
-    Raises:
-        SchemaError: another number of prefixes than rows, or values that no step can have.
+    Errors are those of `unspool.constraints.pins.encode_observed`; `None` is an empty prefix.
     """
     schema = codec.schema
     if prefix is None:
         return {}, np.zeros(2, np.int64)
-    sequences = list(prefix) if is_prefix_per_row(prefix, schema.form) else [prefix]
-    if len(sequences) not in (1, rows) or (len(sequences) == 1 != rows and is_prefix_per_row(prefix, schema.form)):
+    per_row = is_prefix_per_row(prefix, schema.form)
+    sequences = list(prefix) if per_row else [prefix]
+    if per_row and len(sequences) != rows:
         raise SchemaError("prefix", f"one for all, or one for each of the {rows} inputs", str(len(sequences)))
     name = schema.steps[0].name if schema.form == "list" else schema.sequence
     location = Location("prefix", name)

@@ -1,4 +1,4 @@
-"""What may be fixed or forbidden of symbols: a value, or some of the values."""
+"""Constraints of symbols: a value, or some of the values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,15 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import (
-    Allowed,
-    FieldConstraints,
-    Known,
-    ObservedField,
-    ObservedRows,
-    plain_values,
-    refuse_forbidden,
-)
+from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, ObservedRows, plain_values
 from unspool.encoding.columns import Origins
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import Location, OptionError, SchemaError
@@ -23,16 +15,12 @@ from unspool.errors import Location, OptionError, SchemaError
 
 @dataclass(frozen=True)
 class SymbolConstraints(FieldConstraints):
-    """Of one of V symbols, each of which stands for a value, or for the values of several columns.
-
-    Attributes:
-        vocabularies: of the columns that the field stands for.
-    """
+    """Constraints of V symbols; `vocabularies` has one of each column that the field stands for."""
 
     vocabularies: tuple[Vocabulary, ...] = ()
 
     def nothing(self, count: int) -> ObservedField:
-        """Codes, of joint symbols those of the members."""
+        """Codes; of joint symbols, those of the members."""
         codes = np.zeros(count if self.table is None else (count, len(self.vocabularies)), np.int32)
         return ObservedField(codes, np.zeros(codes.shape, bool), None)
 
@@ -43,54 +31,54 @@ class SymbolConstraints(FieldConstraints):
         codes = np.stack([vocabulary.encode_strictly(column, location) for vocabulary, column in pairs], 1)
         if self.table is None:
             return codes[:, 0], None
-        for row, one in enumerate(codes):
-            if not (self.table == one).all(1).any():
-                found = self._written(one, np.ones(len(one), bool))
+        for row, members in enumerate(codes):
+            if not (self.table == members).all(1).any():
+                found = self._written(members, np.ones(len(members), bool))
                 raise SchemaError(location.at(row), "a combination that training saw", found)
         return codes, None
 
     def encode_pins(self, member: int, values: list[Any], allowed: Allowed | None, location: Location) -> Known:
-        """Codes of the values, which are compared as they are; `check` knows what is allowed of joint symbols."""
+        """Codes of the values; `check` refuses joint symbols that are not allowed."""
         vocabulary = self.vocabularies[member]
         for k, value in enumerate(values):
             if vocabulary.text and not isinstance(value, str):
                 raise SchemaError(location.at(k), "a piece of text", repr(value))
-        spelled = [value.encode().decode("latin-1") for value in values] if vocabulary.bytes else values
-        codes = vocabulary.encode_strictly(_objects(spelled), location)
+        values = [value.encode().decode("latin-1") for value in values] if vocabulary.bytes else values
+        codes = vocabulary.encode_strictly(_objects(values), location)
         if self.table is None and allowed is not None and allowed.symbols is not None:
-            refuse_forbidden(~allowed.symbols[codes], location)
+            self.refuse_forbidden(~allowed.symbols[codes], location)
         return codes, None
 
     def check(
         self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
     ) -> NDArray[np.float64] | None:
         """Refuse values of several columns that training never saw together."""
-        for index, name in pinned.items() if self.table is not None else ():
+        if self.table is None:
+            return None
+        for index, name in pinned.items():
             values, known = observed.values[index], observed.where[index]
-            fits = (self.table[:, known] == values[known]).all(1)  # type: ignore[index]
-            columns = [column for column, given in zip(self.field.columns, known, strict=True) if given]
-            place = f"pin: {name}, columns {', '.join(map(repr, columns))}"
+            fits = (self.table[:, known] == values[known]).all(1)
+            columns = ", ".join(repr(column) for column, given in zip(self.field.columns, known, strict=True) if given)
+            location = f"pin: {name}, columns {columns}"
             if not fits.any():
-                raise OptionError(place, "a combination that training saw", self._written(values, known))
+                raise OptionError(location, "a combination that training saw", self._written(values, known))
             if allowed is not None and not (fits & allowed.symbols).any():
-                hint = "Pin another value, or allow this one."
-                raise OptionError(place, "what `allow` allows", "a value that it doesn't", hint)
+                raise self.forbidden_pin(location)
         return None
 
     def read_allowed(self, given: Mapping[str, Any]) -> Allowed:
-        """Some of the values; of joint symbols those all of whose members are allowed."""
+        """The symbols of some values; joint symbols whose members are all allowed."""
         symbols = np.ones(self.column.num_symbols or 0, bool)
         for name, values in given.items():
             if not isinstance(values, (Sequence, set, frozenset)) or not len(values):
                 raise OptionError(f"allow, column {name!r}", "a list of values, at least one", repr(values)[:60])
-            several = list(values)
             member = self.field.columns.index(name)
-            location = Location("allow", name, names=[f"value {k + 1}" for k in range(len(several))])
-            codes = self.vocabularies[member].encode_strictly(_objects(several), location)
+            location = Location("allow", name, names=[f"value {k + 1}" for k in range(len(values))])
+            codes = self.vocabularies[member].encode_strictly(_objects(list(values)), location)
             symbols &= np.isin(np.arange(len(symbols)) if self.table is None else self.table[:, member], codes)
         if not symbols.any():
             names = " and ".join(map(repr, self.field.columns))
-            hint = "Training saw no combination of them; allow more values of one."
+            hint = "Training saw no combination of them; allow more values of a column."
             raise OptionError("allow", f"values of {names} that occur together", "none that do", hint)
         return Allowed(symbols)
 

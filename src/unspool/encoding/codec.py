@@ -1,14 +1,13 @@
 """The codec: everything fitted between tables and the arrays that the network sees, and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from unspool.dataset.examples import Examples, base_inputs
-from unspool.encoding.columns import Continuation, InputColumn, StepColumn, ValueType
+from unspool.encoding.columns import Continuation, FittedColumn, InputColumn, StepColumn, ValueType
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
 from unspool.encoding.joint import JointVocabulary
@@ -78,44 +77,46 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     total: int = 0
 
     def __post_init__(self) -> None:
-        for role, pairs, kind_of in (
-            ("input", self.input_columns(strict=False), input_column),
-            ("step", self.step_columns(strict=False), step_column),
+        for role, fields, columns, class_of in (
+            ("input", self.schema.inputs, self.inputs, input_column),
+            ("step", self.schema.steps, self.steps, step_column),
         ):
-            wanted, found = [kind_of(field) for field, _ in pairs], [type(column) for _, column in pairs]
-            if wanted != found or len(pairs) != len(getattr(self.schema, f"{role}s")):
-                names = [", ".join(kind.__name__ for kind in kinds) for kinds in (wanted, found)]
+            expected, found = [class_of(field) for field in fields], [type(column) for column in columns]
+            if expected != found:
+                names = [", ".join(kind.__name__ for kind in kinds) for kinds in (expected, found)]
                 raise SchemaError(f"codec, {role} columns", *names)
-            for field, column in pairs:
+            for field, column in zip(fields, columns, strict=True):
                 if isinstance(column, Vocabulary):
                     check_vocabulary(field, column)
         if not 0 <= self.shortest <= self.longest:
             raise SchemaError("codec, lengths", "0 <= shortest <= longest", f"{self.shortest} and {self.longest}")
 
-    def input_columns(self, *, strict: bool = True) -> list[tuple[AnyField, InputColumn]]:
+    def input_columns(self) -> list[tuple[AnyField, InputColumn]]:
         """Every input field with its column."""
-        return list(zip(self.schema.inputs, self.inputs, strict=strict))
+        return list(zip(self.schema.inputs, self.inputs, strict=True))
 
-    def step_columns(self, *, strict: bool = True) -> list[tuple[AnyField, StepColumn]]:
+    def step_columns(self) -> list[tuple[AnyField, StepColumn]]:
         """Every step field with its column."""
-        return list(zip(self.schema.steps, self.steps, strict=strict))
+        return list(zip(self.schema.steps, self.steps, strict=True))
 
     @property
     def types(self) -> dict[str, ValueType]:
-        """What every column of a step holds, by name."""
-        return {
-            name: kind
-            for field, column in self.step_columns()
-            for name, kind in zip(field.columns, column.types, strict=True)
-        }
+        """The type of every column of a step, by name."""
+        return dict(_types(self.step_columns()))
+
+    @property
+    def strings(self) -> list[str]:
+        """Columns whose values are text, so that "007" in a CSV file isn't read as 7."""
+        columns = [*self.input_columns(), *self.step_columns()]
+        return [name for name, kind in _types(columns) if kind in ("text", "mixed")]
 
     def encode(self, examples: Examples) -> Encoded:
         """Arrays for the network.
 
         Raises:
             UnknownCategory: a category among the inputs that training never saw.
-            SchemaError: a missing value where training had none; a value that a transform is not defined for; or
-                several such differences, all of them listed.
+            SchemaError: a missing value where training had none; a value that a transform is not defined for. Several
+                such errors are listed in one.
         """
         examples = tokenize(self.schema, self.steps, examples)
         inputs, pairs, wrong = self._encoded(examples)
@@ -125,24 +126,16 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Encoded(inputs, steps, examples.offsets, jacobians, examples.starts, examples.gap)
 
     def read_inputs(self, data: Any) -> Table:
-        """The inputs to generate from, as a table: any kind of table, or a dict of single values.
-
-        Raises:
-            SchemaError: lists every input that is missing.
-        """
+        """Inputs as a table: any kind of table, or a dict of single values; a `SchemaError` lists missing columns."""
         if isinstance(data, Mapping):
             data = self._whole_vectors(data)
-        table = read_table(
-            data, None if isinstance(data, str) or hasattr(data, "read") else "inputs", strings=self.strings
-        )
+        location = None if isinstance(data, str) or hasattr(data, "read") else "inputs"
+        table = read_table(data, location, strings=self.strings)
         table.need([field.name for field in self.schema.inputs])
         return table
 
-    def encode_inputs(self, data: Any) -> tuple[NDArray[Any], ...]:
-        """Per input field, int32 (N,) or float64 (N, D), for generation.
-
-        Args:
-            data: any kind of table, or a dict of single values; columns that are no inputs are ignored.
+    def encode_inputs(self, data: Any) -> tuple[np.ndarray, ...]:
+        """Per input field, int32 (N,) or float64 (N, D), from the inputs that `read_inputs` takes.
 
         Raises:
             UnknownCategory: a category that training never saw.
@@ -160,70 +153,50 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise together(wrong, table.location)
         return tuple(encoded)
 
-    def bases(self, data: Any) -> dict[str, NDArray[Any]]:
-        """By name, (N,) float64: the values before step 0, for `decode`, from the inputs to generate from."""
+    def bases(self, data: Any) -> dict[str, np.ndarray]:
+        """By name, (N,) float64: the values before step 0, for `decode`, from the inputs that `read_inputs` takes."""
         table = self.read_inputs(data)
-        kinds = {field.name: field for field in self.schema.inputs}
-        sources = base_inputs(self.schema)
+        fields = {field.name: field for field in self.schema.inputs}
         return {
-            name: as_number(coerce(table.column(source), kinds[source], Location(table.location, source)))
-            for name, source in sources.items()
+            name: as_number(coerce(table.column(source), fields[source], Location(table.location, source)))
+            for name, source in base_inputs(self.schema).items()
         }
 
     def parse_inputs(self, texts: Mapping[str, Sequence[str]]) -> dict[str, list[Any]]:
-        """Inputs that someone typed, as values of the right types; an empty text is a missing value.
-
-        Args:
-            texts: by input name, one text per example.
+        """Typed inputs, by name, as values of the right types: "3" as 3 where training had whole numbers, "" as None.
 
         Raises:
-            SchemaError: what can't be a value of its column.
-
-        Examples: `{"month": ["3"]}` gives `{"month": [3]}` where months are whole numbers.
+            SchemaError: a text that can't be a value of its column.
         """
         columns = {field.name: column for field, column in self.input_columns()}
-        return {
-            name: [
-                None if text == "" else columns[name].parse(text, f"input {name!r}") if name in columns else text
-                for text in given
-            ]
-            for name, given in texts.items()
-        }
+        parsed: dict[str, list[Any]] = {}
+        for name, given in texts.items():
+            parsed[name] = [text or None for text in given]
+            if name in columns:
+                parsed[name] = [text and columns[name].parse(text, f"input {name!r}") for text in parsed[name]]
+        return parsed
 
     def decode(
-        self,
-        steps: Sequence[NDArray[Any]],
-        offsets: NDArray[np.int64],
-        before: Mapping[str, NDArray[Any]] | None = None,
-        observed: Mapping[str, NDArray[np.float64]] | None = None,
-        upper: Mapping[str, NDArray[np.float64]] | None = None,
-    ) -> dict[str, NDArray[Any]]:
-        """Columns in original units, all sequences end to end: undoes `encode`.
+        self, steps: Sequence[np.ndarray], offsets: np.ndarray, before: Mapping[str, np.ndarray] | None = None
+    ) -> dict[str, np.ndarray]:
+        """By name, (S,) values of every column in original units, all sequences end to end: undoes `encode`.
+
+        Text is an object array of characters, words or pieces.
 
         Args:
             steps: per step field, (S,) int32 or floats, NaN where missing.
             offsets: (N + 1,).
             before: by name, (N,) the values before step 0, where the schema has them; see `bases`.
-            observed: by name, see `Continuation.observed`.
-            upper: by name, see `Continuation.upper`.
-
-        Returns:
-            By name, (S,) values; text as an object array of characters, words or pieces. A field of several columns
-            has them all.
         """
-        return self.decode_on(steps, offsets, before, observed, upper)[0]
+        return self.decode_on(steps, offsets, before)[0]
 
     def decode_on(
-        self,
-        steps: Sequence[NDArray[Any]],
-        offsets: NDArray[np.int64],
-        before: Mapping[str, NDArray[Any]] | None = None,
-        observed: Mapping[str, NDArray[np.float64]] | None = None,
-        upper: Mapping[str, NDArray[np.float64]] | None = None,
-    ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-        """As `decode`, and by name what the next steps of the same sequences go on from: their `before`."""
-        decoded: dict[str, NDArray[Any]] = {}
-        last: dict[str, NDArray[Any]] = {}
+        self, steps: Sequence[np.ndarray], offsets: np.ndarray, before: Mapping[str, np.ndarray] | None = None,
+        observed: Mapping[str, np.ndarray] | None = None, upper: Mapping[str, np.ndarray] | None = None,
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:  # fmt: skip
+        """As `decode`, and the `before` of the next steps; given values by name, see `Continuation`."""
+        decoded: dict[str, np.ndarray] = {}
+        last: dict[str, np.ndarray] = {}
         for (field, column), encoded in zip(self.step_columns(), steps, strict=True):
             known = [(by_name or {}).get(field.name) for by_name in (before, observed, upper)]
             values, end = column.decode(encoded, Continuation(np.asarray(offsets), *known))
@@ -232,13 +205,10 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 last[field.name] = end
         return decoded, last
 
-    def show(self, columns: Mapping[str, NDArray[Any]], offsets: NDArray[Any], *, apart: bool = False) -> list[Any]:
-        """One Python value per sequence, in the schema's form: str, list, list of dicts, list of lists.
+    def show(self, columns: Mapping[str, np.ndarray], offsets: np.ndarray, *, apart: bool = False) -> list[Any]:
+        """Decoded columns as one Python value per sequence, in the schema's form: str, list, list of dicts or of lists.
 
-        Args:
-            columns: what `decode` gave.
-            offsets: (N + 1,).
-            apart: a text is a list of what its steps add to it.
+        With `apart`, a text is a list of the texts of its steps.
         """
         names = [name for field in self.schema.steps for name in field.columns]
         values = [_python(columns[name]) for name in names]
@@ -253,7 +223,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [rows[start:end] for start, end in bounds]
 
     def describe(self) -> str:
-        """The aligned table that fit and `unspool inspect` print: every field, and what was found in it."""
+        """The aligned table that fit and `unspool inspect` print: every field, and its fitted column."""
         found = {("input", field.name): column.describe() for field, column in self.input_columns()}
         found |= {("step", field.name): column.describe() for field, column in self.step_columns()}
         span = str(self.longest) if self.shortest == self.longest else f"{self.shortest} to {self.longest}"
@@ -262,8 +232,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def _encoded(
         self, examples: Examples
-    ) -> tuple[tuple[NDArray[Any], ...], list[tuple[NDArray[Any], NDArray[Any]]], list[SchemaError]]:
-        """Inputs, and steps with their log-Jacobians, of the columns that are there; and what is wrong with others."""
+    ) -> tuple[tuple[np.ndarray, ...], list[tuple[np.ndarray, np.ndarray]], list[SchemaError]]:
+        """Inputs, and steps with their log-Jacobians, of the columns that are present; and the errors of others."""
         inputs, steps, wrong = [], [], []
         for field, column in self.input_columns():
             if field.name in examples.inputs:
@@ -281,35 +251,28 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(inputs), steps, wrong
 
     def misfits(self, examples: Examples) -> list[SchemaError]:
-        """What is wrong with examples, of which some columns may be missing."""
+        """The errors of examples, of which some columns may be missing."""
         return self._encoded(examples)[2]
 
-    @property
-    def strings(self) -> list[str]:
-        """Columns whose values are text, so that a CSV file's "007" isn't read as 7."""
-        return [
-            name
-            for field, column in [*self.input_columns(), *self.step_columns()]
-            for name, kind in zip(field.columns, column.types, strict=True)
-            if kind in ("text", "mixed")
-        ]
-
     def _whole_vectors(self, data: Mapping[Any, Any]) -> dict[Any, Any]:
-        """A single vector is one value, not a value for each of its numbers: repeat it as any single value."""
+        """The inputs with every single vector as a list of vectors, since it is one value and not D of them."""
         vectors = {field.name for field in self.schema.inputs if isinstance(field, Vector)}
-        single = {
-            name: list(value)
-            for name, value in data.items()
-            if name in vectors and is_many(value) and len(value) and all(map(_is_number, value))
-        }
-        rest = [len(value) for name, value in data.items() if name not in single and is_many(value)]
-        return {**data, **{name: [value] * (rest[0] if rest else 1) for name, value in single.items()}}
+        many = {name: value for name, value in data.items() if is_many(value)}
+        single = [name for name in many if name in vectors and len(many[name]) and all(map(_is_number, many[name]))]
+        rows = next((len(value) for name, value in many.items() if name not in single), 1)
+        return {**data, **{name: [list(many[name])] * rows for name in single}}
 
 
-def encode_step(field: AnyField, column: StepColumn, examples: Examples) -> tuple[NDArray[Any], NDArray[np.float64]]:
+def encode_step(field: AnyField, column: StepColumn, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
     """A step field's values for the network, and the log-Jacobian of each."""
     location, before = examples.step_location(field.name), examples.first.get(field.name)
     return column.encode(examples.steps[field.name], location, examples.offsets, before)
+
+
+def _types(columns: Sequence[tuple[AnyField, FittedColumn]]) -> Iterator[tuple[str, ValueType]]:
+    """Name and type of every column of the table that the fields stand for."""
+    for field, column in columns:
+        yield from zip(field.columns, column.types, strict=True)
 
 
 def _is_number(value: Any) -> bool:
@@ -317,10 +280,7 @@ def _is_number(value: Any) -> bool:
     return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "iuf"
 
 
-def _python(values: NDArray[Any]) -> list[Any]:
+def _python(values: np.ndarray) -> list[Any]:
     """Plain Python values, None where missing."""
-    if values.dtype.kind == "M":
-        return values.tolist()  # NaT is None
-    if values.dtype.kind == "f":
-        return [None if value != value else value for value in values.tolist()]
-    return values.tolist()
+    plain: list[Any] = values.tolist()  # NaT is None
+    return [None if value != value else value for value in plain] if values.dtype.kind == "f" else plain

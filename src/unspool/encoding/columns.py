@@ -31,12 +31,12 @@ class AbstractStruct(msgspec.StructMeta, ABCMeta):
 
 
 class Continuation(NamedTuple):
-    """What decoding goes on from, and what of the steps is known.
+    """The sequences that are decoded, what precedes them, and which of their values were given.
 
     Attributes:
         offsets: (N + 1,) where each sequence begins.
-        before: (N,) what stands before the first of these steps: a number, NaN where nothing does; of pieces of bytes,
-            the bytes that are no whole character yet. `None` where nothing ever does.
+        before: (N,) the number before the first of these steps, NaN where there is none; of pieces of bytes, the bytes
+            of a character that is not complete yet. `None` where no sequence has any.
         observed: (S,) numbers that were given rather than sampled, NaN elsewhere; they come back as they are.
         upper: (S,) the next given running sum of a column that never goes back, infinity where none comes.
     """
@@ -52,7 +52,7 @@ class Decoded(NamedTuple):
 
     Attributes:
         values: (S,) of every column of the table that the field stands for.
-        last: what more steps go on from, see `Continuation.before`; `None` where nothing is needed.
+        last: the `Continuation.before` of further steps; `None` where they need none.
     """
 
     values: tuple[NDArray[Any], ...]
@@ -73,15 +73,15 @@ class Origins(NamedTuple):
     unit: float
 
     def running_sums(self, y: NDArray[np.float64] | float, row: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The running sums of some values on the axis that adds up, in some rows."""
+        """The running sums at values on the axis that adds up, in some rows."""
         return (y - self.at[row]) / self.unit
 
 
 class Cumulative(msgspec.Struct, frozen=True, metaclass=AbstractStruct):
     """A column whose values add up: the network sees increments, and the loop keeps the running sum.
 
-    A value x has a y that adds up: x itself, its logarithm, x in units of time, or -x where x never rises. The loop
-    keeps y less its origin, in a unit in which float32 holds it: the running sum of `unspool.network.cumulative`.
+    The y of a value x adds up: x itself, its logarithm, x in units of time, or -x where x never rises. The running sum
+    is y less its origin, in a unit in which float32 holds it, see `unspool.network.cumulative`.
     """
 
     @property
@@ -92,24 +92,15 @@ class Cumulative(msgspec.Struct, frozen=True, metaclass=AbstractStruct):
     @property
     @abstractmethod
     def never(self) -> Literal["falls", "rises"] | None:
-        """What values never do within a sequence, or `None`. Where they never do it, y never falls."""
+        """The direction that values never take within a sequence, or `None`. With either, y never falls."""
 
     @abstractmethod
-    def origins(self, before: NDArray[np.float64] | None, rows: int) -> Origins:
-        """Where running sums start.
-
-        Args:
-            before: (N,) the values before step 0, NaN or `None` where unknown.
-            rows: N.
-        """
+    def origins(self, before: np.ndarray | None, rows: int) -> Origins:
+        """Where running sums start, given the (rows,) values before step 0: NaN or `None` where unknown."""
 
     @abstractmethod
-    def to_sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The y of values, NaN where missing; a value that has none gives minus infinity or NaN.
-
-        Args:
-            values: numbers, or microseconds since 1970.
-        """
+    def to_sum(self, values: np.ndarray) -> np.ndarray:
+        """The y of numbers or of microseconds since 1970, NaN where missing; minus infinity or NaN where undefined."""
 
 
 class FittedColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", metaclass=AbstractStruct):
@@ -127,25 +118,39 @@ class FittedColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
 
     @property
     @abstractmethod
+    def nullable(self) -> bool:
+        """Whether training had missing values."""
+
+    @property
+    @abstractmethod
     def types(self) -> tuple[ValueType, ...]:
-        """What every column of the table holds that the field stands for."""
+        """The type of every column of the table that the field stands for."""
 
     @abstractmethod
     def describe(self) -> str:
-        """One line for people."""
+        """One line for the table that `fit` prints."""
 
     @abstractmethod
     def parse(self, text: str, location: str, member: int = 0) -> Any:
-        """The value that someone means who can only type text; the text itself where other code reads it.
+        """The value of a typed text that is not empty, for one of the columns of the table (`member`).
 
-        Args:
-            text: not empty.
-            location: what error messages call it.
-            member: which of the columns of the table it is for.
-
-        Raises:
-            SchemaError: it can't be one.
+        A text that other code reads stays a text; a `SchemaError` is about one that is no value.
         """
+
+    def refuse_missing(self, missing: NDArray[np.bool_], location: Location) -> None:
+        """Refuse missing values in a column that had none in training."""
+        if missing.any() and not self.nullable:
+            raise self.missing_value(location, int(np.argmax(missing)))
+
+    @staticmethod
+    def missing_value(location: Location, row: int) -> SchemaError:
+        """The error about a missing value in a column that had none in training."""
+        hint = "Give a value; or fit again with data in which it is missing at times."
+        return SchemaError(location.at(row), "a value, because none was missing in training", "a missing one", hint)
+
+    def with_missing(self, description: str) -> str:
+        """A description that says whether values are missing."""
+        return description + (", some missing" if self.nullable else "")
 
 
 class SymbolColumn(FittedColumn, frozen=True):
@@ -171,11 +176,20 @@ class NumericColumn(FittedColumn, frozen=True):
         return None
 
 
+class ScalarColumn(NumericColumn, frozen=True):
+    """A column whose encoded values are single numbers."""
+
+    @property
+    def width(self) -> int:
+        """One."""
+        return 1
+
+
 class InputColumn(FittedColumn, frozen=True):
     """A fitted column of an input field."""
 
     @abstractmethod
-    def encode_input(self, values: NDArray[Any], location: Location) -> NDArray[Any]:
+    def encode_input(self, values: np.ndarray, location: Location) -> np.ndarray:
         """(N,) int32 symbols, or (N, D) float64, NaN where missing.
 
         Raises:
@@ -189,67 +203,21 @@ class StepColumn(FittedColumn, frozen=True):
 
     @property
     @abstractmethod
-    def nullable(self) -> bool:
-        """Whether training had missing values."""
-
-    @property
-    @abstractmethod
     def cumulative(self) -> Cumulative | None:
         """How values add up, if they do."""
 
     @abstractmethod
     def encode(
-        self,
-        values: NDArray[Any],
-        location: Location,
-        offsets: NDArray[np.int64],
-        before: NDArray[np.float64] | None = None,
-    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """(S, ...) values as the network sees them, and (S,) what to add to log p(encoded) for log p(original).
+        self, values: np.ndarray, location: Location, offsets: np.ndarray, before: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(S, ...) values as the network sees them, and (S,) float64 to add to log p(encoded) for log p(original).
 
-        Args:
-            values: of all sequences, end to end.
-            location: where the column is.
-            offsets: (N + 1,).
-            before: (N,) the values before step 0, NaN or `None` where unknown.
+        The values are those of all sequences, end to end; `before` has (N,) numbers before step 0, NaN where unknown.
 
         Raises:
             SchemaError: a missing value where training had none, or one that can't be encoded.
         """
 
     @abstractmethod
-    def decode(self, encoded: NDArray[Any], continuation: Continuation) -> Decoded:
-        """Undoes `encode`.
-
-        Args:
-            encoded: (S, ...) symbols or numbers, NaN where missing.
-            continuation: where the sequences begin, and what is known.
-        """
-
-
-def missing_value(location: Location, row: int) -> SchemaError:
-    """The error about a missing value in a column that had none in training."""
-    hint = "Give a value; or fit again with data in which it is missing at times."
-    return SchemaError(location.at(row), "a value, because none was missing in training", "a missing one", hint)
-
-
-def refuse_missing(missing: NDArray[np.bool_], location: Location, *, nullable: bool) -> None:
-    """Refuse missing values in a column that had none in training."""
-    if missing.any() and not nullable:
-        raise missing_value(location, int(np.argmax(missing)))
-
-
-def with_missing(description: str, *, nullable: bool) -> str:
-    """A description that says whether values are missing."""
-    return description + (", some missing" if nullable else "")
-
-
-def parse_truth_value(text: str) -> bool | str:
-    """A truth value that someone typed; another text as it is.
-
-    Examples:
-        >>> parse_truth_value("Yes"), parse_truth_value("perhaps")
-        (True, 'perhaps')
-    """
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    return known.get(text.lower(), text)
+    def decode(self, encoded: np.ndarray, continuation: Continuation) -> Decoded:
+        """Undoes `encode`: from (S, ...) symbols or numbers, NaN where missing."""

@@ -16,10 +16,10 @@ class Encoded(RaggedSet):
 
     Args:
         inputs: per input field, int32 (N,) symbols, or float64 (N, D), NaN where missing.
-        steps: per step field, of all sequences end to end: (S,) int32 symbols (V is what training never
-            saw), or float64, NaN where missing.
+        steps: per step field, of all sequences end to end: (S,) int32 symbols (V is the unseen symbol), or float64,
+            NaN where missing.
         offsets: see `RaggedSet`, as `starts` and `gap`.
-        log_jacobian: per step field, (S,) float64: what to add to log p(encoded) for log p(original).
+        log_jacobian: per step field, (S,) float64 to add to log p(encoded) for log p(original).
     """
 
     inputs: tuple[NDArray[Any], ...] = dataclasses.field(metadata=PER_EXAMPLE)
@@ -31,7 +31,7 @@ class Encoded(RaggedSet):
 
     @property
     def distinct(self) -> int:
-        """Steps that are not the same as another one: windows that overlap share theirs."""
+        """Number of distinct steps: windows that overlap share steps."""
         if self.starts is None or not len(self):
             return int(self.offsets[-1])
         return int(np.minimum(np.diff(np.sort(self.starts)), self.gap).sum()) + self.gap

@@ -15,32 +15,17 @@ from unspool.tables.columns import missing_mask
 
 
 def fit_codec(schema: Schema, examples: Examples) -> Codec:
-    """Fit every column to the examples.
-
-    Raises:
-        SchemaError: a value that a transform is not defined for.
-    """
+    """Fit every column to the examples; a `SchemaError` for a value that a transform is not defined for."""
     inputs = tuple(fit_input(field, examples) for field in schema.inputs)
     steps = tuple(fit_step(field, examples) for field in schema.steps)
     examples = tokenize(schema, steps, examples)
     lengths = examples.lengths
-    return Codec(
-        schema,
-        inputs,
-        steps,
-        shortest=int(lengths.min()),
-        longest=int(lengths.max()),
-        examples=len(examples),
-        total=int(lengths.sum()),
-    )
+    shortest, longest, total = int(lengths.min()), int(lengths.max()), int(lengths.sum())
+    return Codec(schema, inputs, steps, shortest, longest, len(examples), total)
 
 
 def fit_input(field: Field, examples: Examples) -> AnyInputColumn:
-    """Fit the column of an input field.
-
-    Raises:
-        SchemaError: a value that its transform is not defined for.
-    """
+    """Fit the column of an input field; a `SchemaError` for a value that its transform is not defined for."""
     values = examples.inputs[field.name]
     match field:
         case Number(transform=transform):
@@ -55,11 +40,7 @@ def fit_input(field: Field, examples: Examples) -> AnyInputColumn:
 
 
 def fit_step(field: Field, examples: Examples) -> AnyStepColumn:
-    """Fit the column of a step field.
-
-    Raises:
-        SchemaError: a value that its transform is not defined for.
-    """
+    """Fit the column of a step field; a `SchemaError` for a value that its transform is not defined for."""
     values = examples.steps[field.name]
     location, before = examples.step_location(field.name), examples.first.get(field.name)
     match field:

@@ -4,16 +4,9 @@ import re
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from unspool.encoding.columns import (
-    InputColumn,
-    NumericColumn,
-    ValueType,
-    parse_truth_value,
-    refuse_missing,
-    with_missing,
-)
+from unspool.encoding.columns import InputColumn, NumericColumn, ScalarColumn, ValueType
+from unspool.encoding.multilabel import parse_truth_value
 from unspool.encoding.numeric import parse_float
 from unspool.encoding.transforms import location_and_scale
 from unspool.errors import Location, SchemaError
@@ -21,10 +14,10 @@ from unspool.tables.columns import missing_mask
 
 Cycle = Literal["year", "week", "day"]
 DAYS_OF_CYCLE = {"year": 365.2425, "week": 7.0, "day": 1.0}
-"""Days after which each cycle starts again."""
+"""Days of each cycle."""
 
 
-class BinaryEncoder(NumericColumn, InputColumn, frozen=True, tag="binary"):
+class BinaryEncoder(ScalarColumn, InputColumn, frozen=True, tag="binary"):
     """True and false as 1 and -1, so that neither is the zero vector.
 
     Args:
@@ -34,31 +27,22 @@ class BinaryEncoder(NumericColumn, InputColumn, frozen=True, tag="binary"):
     nullable: bool = False
 
     @property
-    def width(self) -> int:
-        """One."""
-        return 1
-
-    @property
     def types(self) -> tuple[ValueType, ...]:
         """Truth values."""
         return ("bool",)
 
     def describe(self) -> str:
         """True or false."""
-        return with_missing("true or false", nullable=self.nullable)
+        return self.with_missing("true or false")
 
     def parse(self, text: str, location: str, member: int = 0) -> Any:
-        """The truth value; another text as it is."""
+        """See `parse_truth_value`."""
         return parse_truth_value(text)
 
-    def encode_input(self, values: NDArray[Any], location: Location) -> NDArray[Any]:
-        """(N, 1) float64, NaN where missing.
-
-        Raises:
-            SchemaError: a missing value where training had none.
-        """
+    def encode_input(self, values: np.ndarray, location: Location) -> np.ndarray:
+        """(N, 1) float64, NaN where missing."""
         missing = missing_mask(values)
-        refuse_missing(missing, location, nullable=self.nullable)
+        self.refuse_missing(missing, location)
         encoded = np.full((len(values), 1), np.nan)
         encoded[~missing, 0] = np.where(values[~missing].astype(bool), 1.0, -1.0)
         return encoded
@@ -84,7 +68,7 @@ class VectorEncoder(NumericColumn, InputColumn, frozen=True, tag="vector"):
             raise SchemaError("vector", f"{self.dim} locations and scales above 0", f"{self.loc}, {self.scale}")
 
     @classmethod
-    def fit(cls, column: NDArray[np.float64]) -> "VectorEncoder":
+    def fit(cls, column: np.ndarray) -> "VectorEncoder":
         """Location and scale of (N, D) values, NaN where missing."""
         loc, scale = zip(*(location_and_scale(axis[~np.isnan(axis)]) for axis in column.T), strict=True)
         return cls(column.shape[1], loc, scale, bool(np.isnan(column).any()))
@@ -101,23 +85,19 @@ class VectorEncoder(NumericColumn, InputColumn, frozen=True, tag="vector"):
 
     def describe(self) -> str:
         """How many numbers."""
-        return with_missing(f"{self.dim} numbers", nullable=self.nullable)
+        return self.with_missing(f"{self.dim} numbers")
 
     def parse(self, text: str, location: str, member: int = 0) -> list[float]:
         """The numbers, between commas or white space."""
         return [parse_float(part, location) for part in re.split(r"[\s,;]+", text.strip("[]() "))]
 
-    def encode_input(self, values: NDArray[Any], location: Location) -> NDArray[Any]:
-        """(N, D) float64, NaN where missing.
-
-        Raises:
-            SchemaError: another D than in training, or a missing value where training had none.
-        """
+    def encode_input(self, values: np.ndarray, location: Location) -> np.ndarray:
+        """(N, D) float64, NaN where missing; a `SchemaError` for another D than in training."""
         if not values.shape[1]:
             values = np.full((len(values), self.dim), np.nan)
         if values.shape[1] != self.dim:
             raise SchemaError(location.at(0), f"{self.dim} numbers, as in training", str(values.shape[1]))
-        refuse_missing(np.isnan(values).any(1), location, nullable=self.nullable)
+        self.refuse_missing(np.isnan(values).any(1), location)
         return (values - np.array(self.loc)) / np.array(self.scale)
 
 
@@ -141,7 +121,7 @@ class TimestampEncoder(NumericColumn, InputColumn, frozen=True, tag="timestamp")
             raise SchemaError("timestamp, scale", "a finite number above 0", str(self.scale))
 
     @classmethod
-    def fit(cls, column: NDArray[Any]) -> "TimestampEncoder":
+    def fit(cls, column: np.ndarray) -> "TimestampEncoder":
         """Location, scale and cycles of (N,) datetime64[us], NaT where missing."""
         missing = np.isnat(column)
         days = _days(column[~missing])
@@ -162,23 +142,19 @@ class TimestampEncoder(NumericColumn, InputColumn, frozen=True, tag="timestamp")
         return ("time",)
 
     def describe(self) -> str:
-        """When most are, and which cycles count."""
+        """The range of most timestamps, and the cycles."""
         days = [np.datetime64(round(self.loc + sign * self.scale), "D") for sign in (-1, 1)]
         cycles = f", cycles of the {', '.join(self.cycles)}" if self.cycles else ""
-        return with_missing(f"mostly {days[0]} to {days[1]}{cycles}", nullable=self.nullable)
+        return self.with_missing(f"mostly {days[0]} to {days[1]}{cycles}")
 
     def parse(self, text: str, location: str, member: int = 0) -> str:
         """The text, which is read as dates of a table are."""
         return text
 
-    def encode_input(self, values: NDArray[Any], location: Location) -> NDArray[Any]:
-        """(N, 1 + 2 cycles) float64; a missing date is a row of NaN.
-
-        Raises:
-            SchemaError: a missing date where training had none.
-        """
+    def encode_input(self, values: np.ndarray, location: Location) -> np.ndarray:
+        """(N, 1 + 2 cycles) float64; a missing timestamp is a row of NaN."""
         missing = np.isnat(values)
-        refuse_missing(missing, location, nullable=self.nullable)
+        self.refuse_missing(missing, location)
         days = np.where(missing, np.nan, _days(values))
         features = [(days - self.loc) / self.scale]
         for cycle in self.cycles:
@@ -187,5 +163,5 @@ class TimestampEncoder(NumericColumn, InputColumn, frozen=True, tag="timestamp")
         return np.stack(features, 1)
 
 
-def _days(moments: NDArray[Any]) -> NDArray[np.float64]:
-    return moments.astype(np.int64) / 86_400e6
+def _days(timestamps: np.ndarray) -> np.ndarray:
+    return timestamps.astype(np.int64) / 86_400e6

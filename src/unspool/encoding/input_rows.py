@@ -1,4 +1,4 @@
-"""Rows of inputs as sequences of one step that are made from nothing, and back: what draws inputs is a model like any.
+"""Rows of inputs as sequences of one step with one constant input, and back: one kind of model samples both.
 
 | input field | step fields |
 |---|---|
@@ -25,17 +25,13 @@ from unspool.schema.inference import MAX_SYMBOLS, MIN_COUNT_PER_SYMBOL, complete
 from unspool.tables.columns import Column, Ragged, missing_mask, offsets_from_lengths
 
 MAX_ROW_FIELDS = 32
-"""Step fields that a row of inputs may have; of a longer vector there is no model."""
+"""Step fields that a row of inputs may have; wider rows have no model."""
 NOTHING = "nothing"
-"""The name of the input from which rows are made: it is always the same."""
+"""Name and value of the constant input."""
 
 
 def fit_rows(schema: Schema, examples: Examples) -> tuple[Codec, Examples] | None:
     """The inputs of examples as sequences of one step, with the codec fitted to them; None where they are too wide.
-
-    Args:
-        schema: of the examples.
-        examples: their inputs are taken, one sequence each.
 
     Examples:
         >>> from unspool.dataset.gather import gather
@@ -46,45 +42,29 @@ def fit_rows(schema: Schema, examples: Examples) -> tuple[Codec, Examples] | Non
     width = sum(examples.inputs[field.name].shape[1] if isinstance(field, Vector) else 1 for field in schema.inputs)
     if width > MAX_ROW_FIELDS:
         return None
-    rows = len(examples)
-    offsets = np.arange(rows + 1)
+    inputs = {NOTHING: np.full(len(examples), NOTHING, object)}
+    offsets = np.arange(len(examples) + 1)
     fields: list[AnyField] = []
     steps: dict[str, np.ndarray] = {}
     for field, values in _parts(schema, examples.inputs):
-        made, steps[field.name] = _as_step(
-            field, values, offsets, Location(examples.location, field.name, None, examples.ids)
-        )
-        fields.append(made)
-    laid = Examples(
-        {NOTHING: np.full(rows, NOTHING, object)},
-        steps,
-        offsets,
-        starts=examples.starts,
-        gap=examples.gap,
-        location=examples.location,
-    )
-    one = Schema((Category(NOTHING),), tuple(fields), "records", sequence=NOTHING)
-    return fit_codec(one, laid), laid
+        step_field, steps[field.name] = _as_step(field, values, offsets, examples.input_location(field.name))
+        fields.append(step_field)
+    rows = Examples(inputs, steps, offsets, starts=examples.starts, gap=examples.gap, location=examples.location)
+    return fit_codec(Schema((Category(NOTHING),), tuple(fields), "records", sequence=NOTHING), rows), rows
 
 
 def from_nothing(count: int) -> tuple[np.ndarray]:
-    """The encoded inputs from which `count` rows are made."""
+    """The encoded constant input of `count` rows."""
     return (np.zeros(count, np.int32),)
 
 
 def is_constant(codec: Codec) -> bool:
-    """Whether all rows are the same, so that there is nothing to learn of them."""
+    """Whether all rows are the same, so that there is nothing to learn."""
     return all(column.num_symbols == 1 for column in codec.steps)
 
 
 def as_inputs(codec: Codec, rows: Codec, columns: Mapping[str, np.ndarray]) -> dict[str, Column]:
-    """Drawn rows as columns of a table of inputs: undoes `fit_rows`.
-
-    Args:
-        codec: of the model that has the inputs.
-        rows: of the rows.
-        columns: what `rows.decode` gave.
-    """
+    """Columns decoded by `rows`, the codec of the rows, as columns of a table of inputs: undoes `fit_rows`."""
     parts = iter(rows.step_columns())
     inputs: dict[str, Column] = {}
     for field, column in codec.input_columns():
@@ -113,7 +93,7 @@ def _as_step(
     field: AnyField, values: np.ndarray, offsets: np.ndarray, location: Location
 ) -> tuple[AnyField, np.ndarray]:
     """An input field as the field of a step, and its values in that field's form."""
-    if isinstance(field, (Number, When)) and not _is_told(field) and _is_few(values):
+    if isinstance(field, (Number, When)) and not _has_distribution(field) and _is_few(values):
         return Category(field.name), coerce(_plain(values), Category(field.name), location)
     if isinstance(field, Number):
         return complete_number(field, values.astype(np.float64), offsets, None), values
@@ -122,16 +102,16 @@ def _as_step(
     return field, values
 
 
-def _is_told(field: Number | When) -> bool:
-    """Whether the user said how it is distributed."""
-    open_: dict[str, Any] = {"since": None} if isinstance(field, When) else {"transform": "auto"}
-    return msgspec.structs.replace(field, **open_) != type(field)(field.name)
+def _has_distribution(field: Number | When) -> bool:
+    """Whether the user has specified how the field is distributed."""
+    default: dict[str, Any] = {"since": None} if isinstance(field, When) else {"transform": "auto"}
+    return msgspec.structs.replace(field, **default) != type(field)(field.name)
 
 
 def _is_few(values: np.ndarray) -> bool:
-    """Whether values are few and each is frequent, so that they are drawn as they are; or there is only one."""
+    """Whether the distinct values are few and frequent, so that they can be symbols; or there is only one."""
     present = values[~missing_mask(values)]
-    # Counting first the values of a part is quick for long columns.
+    # A part of a long column shows quickly that there are too many.
     if len(np.unique(present[:10_000])) > MAX_SYMBOLS:
         return False
     distinct = len(np.unique(present))
@@ -139,7 +119,7 @@ def _is_few(values: np.ndarray) -> bool:
 
 
 def _plain(values: np.ndarray) -> np.ndarray:
-    """Moments as microseconds, None where missing; numbers as they are."""
+    """Timestamps as microseconds, None where missing; numbers as they are."""
     if values.dtype.kind != "M":
         return values
     plain = values.astype("datetime64[us]").astype(np.int64).astype(object)
@@ -148,21 +128,21 @@ def _plain(values: np.ndarray) -> np.ndarray:
 
 
 def _as_input(field: AnyField, column: StepColumn, values: np.ndarray) -> np.ndarray:
-    """The values of a step field in canonical form, see `unspool.tables.columns`; of one type, whatever was drawn."""
+    """The values of a step field in canonical form, see `unspool.tables.columns`; of one type for any sample."""
     if column.num_symbols is not None and column.types == ("int",):
-        gone = missing_mask(values)
-        whole = np.where(gone, 0, values).astype(np.int64)
-        values = np.where(gone, np.nan, whole) if column.nullable else whole
+        missing = missing_mask(values)
+        whole = np.where(missing, 0, values).astype(np.int64)
+        values = np.where(missing, np.nan, whole) if column.nullable else whole
         if isinstance(field, When):
             values = whole.astype("datetime64[us]")
-            values[gone] = np.datetime64("NaT")
+            values[missing] = np.datetime64("NaT")
     if column.nullable and values.dtype.kind in "ib":
         return values.astype(np.float64 if values.dtype.kind == "i" else object)
     return values
 
 
 def _joined(axes: list[np.ndarray]) -> Ragged:
-    """Vectors of their numbers; one that lacks any is missing."""
+    """Vectors from the values of every axis; a vector with a missing number is missing."""
     values = np.stack([axis.astype(np.float64) for axis in axes], 1)
-    gone = np.any(np.isnan(values), 1)
-    return Ragged(values[~gone].reshape(-1), offsets_from_lengths(np.where(gone, 0, len(axes))), gone)
+    missing = np.any(np.isnan(values), 1)
+    return Ragged(values[~missing].reshape(-1), offsets_from_lengths(np.where(missing, 0, len(axes))), missing)

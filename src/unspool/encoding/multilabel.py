@@ -3,19 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from unspool.encoding.columns import (
-    Continuation,
-    Cumulative,
-    Decoded,
-    NumericColumn,
-    StepColumn,
-    ValueType,
-    parse_truth_value,
-    refuse_missing,
-    with_missing,
-)
+from unspool.encoding.columns import Continuation, Cumulative, Decoded, NumericColumn, StepColumn, ValueType
 from unspool.errors import Location
 
 
@@ -33,8 +22,8 @@ class MultiLabel(NumericColumn, StepColumn, frozen=True, tag="multilabel"):
     share: float = 0.0
 
     @classmethod
-    def fit(cls, values: NDArray[np.float64], members: tuple[str, ...]) -> "MultiLabel":
-        """Note what was missing; (S, M) values."""
+    def fit(cls, values: np.ndarray, members: tuple[str, ...]) -> "MultiLabel":
+        """Whether any of (S, M) values is missing, and the share of yes."""
         missing = np.isnan(values)
         share = float((values[~missing] > 0).mean()) if not missing.all() else 0.0
         return cls(members, bool(missing.any()), share)
@@ -56,33 +45,34 @@ class MultiLabel(NumericColumn, StepColumn, frozen=True, tag="multilabel"):
 
     def describe(self) -> str:
         """How many labels, and how often they are yes."""
-        return with_missing(f"{len(self.members)} members, {self.share:.1%} yes", nullable=self.nullable)
+        return self.with_missing(f"{len(self.members)} members, {self.share:.1%} yes")
 
     def parse(self, text: str, location: str, member: int = 0) -> Any:
         """A truth value."""
         return parse_truth_value(text)
 
     def encode(
-        self,
-        values: NDArray[Any],
-        location: Location,
-        offsets: NDArray[np.int64],
-        before: NDArray[np.float64] | None = None,
-    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        self, values: np.ndarray, location: Location, offsets: np.ndarray, before: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """(S, M) float64 as they are; nothing to add."""
-        refuse_missing(np.isnan(values[:, 0]), location, nullable=self.nullable)
+        self.refuse_missing(np.isnan(values[:, 0]), location)
         return values, np.zeros(len(values))
 
-    def decode(self, encoded: NDArray[Any], continuation: Continuation) -> Decoded:
+    def decode(self, encoded: np.ndarray, continuation: Continuation) -> Decoded:
         """By member, (S,) bool, or object with None where the block is missing."""
-        return Decoded(tuple(truth_values(column, np.isnan(encoded[:, 0])) for column in encoded.T))
+        missing, yes = np.isnan(encoded[:, 0]), encoded > 0
+        if missing.any():
+            yes = yes.astype(object)
+            yes[missing] = None
+        return Decoded(tuple(np.ascontiguousarray(yes.T)))
 
 
-def truth_values(encoded: NDArray[np.float64], missing: NDArray[np.bool_]) -> NDArray[Any]:
-    """1 and -1 as bool, or as object with None where missing."""
-    yes = encoded > 0
-    if not missing.any():
-        return yes
-    known = yes.astype(object)
-    known[missing] = None
-    return known
+def parse_truth_value(text: str) -> bool | str:
+    """The truth value that a text spells; another text as it is.
+
+    Examples:
+        >>> parse_truth_value("Yes"), parse_truth_value("perhaps")
+        (True, 'perhaps')
+    """
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    return known.get(text.lower(), text)

@@ -1,11 +1,10 @@
 """Numbers, fitted: which transform, with which location and scale."""
 
 import itertools
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from unspool.encoding import transforms
 from unspool.encoding.columns import (
@@ -13,38 +12,30 @@ from unspool.encoding.columns import (
     Cumulative,
     Decoded,
     InputColumn,
-    NumericColumn,
     Origins,
+    ScalarColumn,
     StepColumn,
     ValueType,
-    refuse_missing,
 )
 from unspool.errors import Location, SchemaError, listing
 from unspool.tables.columns import is_whole
 
 DIFFERENCE_TRANSFORMS = ("difference", "log_return")
-"""Transforms that this column takes by differences; gaps are another column, see `unspool.encoding.monotone`."""
+"""Transforms to steps between values; increments are another column, see `unspool.encoding.monotone`."""
 POINT_MASS_TOLERANCE = 2e-6
-"""Distance up to which a value in the network's units is an atom, relative to 1 + its size, as in its distribution."""
+"""Distance up to which a value in the network's units is a point mass, relative to 1 + its size."""
 GRID_TOLERANCE = 2e-6
-"""How far, relative to its size or to the range of training, float32 may carry a value off its grid."""
+"""Distance by which float32 may move a value off its grid, relative to its size or to the range of training."""
 BOUND_TOLERANCE = 1e-5
-"""How far, as a share of the range of training, float32 may carry a value beyond its bound."""
+"""Distance by which float32 may move a value beyond its bound, as a share of the range of training."""
 
 
-class NumericEncoder(
-    NumericColumn,
-    InputColumn,
-    StepColumn,
-    Cumulative,
-    frozen=True,
-    tag="numeric",
-):
-    """A column of numbers, made comparable: z = (y - loc) / scale, where y is the transformed value.
+class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=True, tag="numeric"):
+    """A column of standardized numbers: z = (y - loc) / scale, where y is the transformed value.
 
-    For `"difference"` and `"log_return"` y is the step from the last present value of the sequence, or from the
-    value before step 0 where that is known. The first present value of a sequence that starts from nothing
-    is itself (its logarithm), with its own location and scale.
+    For `"difference"` and `"log_return"` y is the step from the last present value of the sequence, or from the value
+    before step 0 where that is known. Without either, y is the first present value itself (its logarithm), with a
+    location and scale of its own.
 
     Args:
         transform: any but "auto".
@@ -52,14 +43,14 @@ class NumericEncoder(
         scale: standard deviation of y, above 0.
         first_loc: mean of first values; of differences only.
         first_scale: their standard deviation, above 0.
-        decimals: 0 when training saw whole numbers only, so that whole numbers come back; 1 to 6 when it saw decimals
-            of at most so many digits, to which what comes back is rounded; else None.
+        decimals: digits to which decoded values are rounded; 0 if training saw whole numbers only, 1 to 6 if it saw no
+            more digits, else None.
         nullable: training saw a missing value.
-        unit: what log1p and asinh measure x in.
+        unit: in which log1p and asinh measure x.
         low: the smallest value of training.
         high: the largest.
         missing: share of missing values in training.
-        step: of the grid that all values of training lie on; 0 where there is none.
+        step: of the grid on which all values of training lie; 0 where there is none.
         mass: the distribution gives the masses of the grid's cells, rather than a density.
         point_masses: values with a mass of their own; of differences, the differences.
         floor: no sample is below it, or None.
@@ -93,32 +84,21 @@ class NumericEncoder(
         for name in ("scale", "first_scale", "unit"):
             if not 0 < getattr(self, name) < np.inf:
                 raise SchemaError(f"number, {name}", "a finite number above 0", str(getattr(self, name)))
-        if any(later <= before for before, later in itertools.pairwise(self.edges)):
-            raise SchemaError("number, edges", "rising numbers", str(self.edges))
-        if any(later <= before for before, later in itertools.pairwise(self.support_points)):
-            raise SchemaError("number, support points", "rising numbers", listing(map(repr, self.support_points)))
+        for name, numbers in (("edges", self.edges), ("support points", self.support_points)):
+            if any(later <= before for before, later in itertools.pairwise(numbers)):
+                raise SchemaError(f"number, {name}", "rising numbers", listing(map(repr, numbers)))
         if self.support_points and not (len(self.support_points) > 1 and 0 < self.unseen < 1 and self.step > 0):
-            raise SchemaError(
-                "number, support points", "two or more, of a grid, and a probability of others", str(self.unseen)
-            )
+            expected = "two or more, of a grid, and a probability of others"
+            raise SchemaError("number, support points", expected, str(self.unseen))
 
     @classmethod
     def fit(
-        cls,
-        values: np.ndarray,
-        transform: str,
-        location: Location,
-        offsets: np.ndarray | None = None,
-        before: np.ndarray | None = None,
-    ) -> "NumericEncoder":
-        """Find location and scale.
+        cls, values: np.ndarray, transform: str, location: Location,
+        offsets: np.ndarray | None = None, before: np.ndarray | None = None,
+    ) -> "NumericEncoder":  # fmt: skip
+        """Location and scale of (S,) int64 or float64 values, NaN where missing, at least one present.
 
-        Args:
-            values: (S,) int64 or float64, NaN where missing, at least one present.
-            transform: any but "auto".
-            location: where the column is.
-            offsets: (N + 1,) for the steps of sequences.
-            before: (N,) the values before step 0, NaN or None where unknown.
+        Steps have (N + 1,) `offsets`, and (N,) numbers `before` step 0, NaN or None where unknown.
 
         Raises:
             SchemaError: a value that the transform is not defined for.
@@ -127,32 +107,25 @@ class NumericEncoder(
         present = x[~np.isnan(x)]
         start = cls(transform, 0.0, 1.0, unit=transforms.natural_unit(present, transform))  # type: ignore[arg-type]
         y, alone, _ = start.increments(x, offsets, before, location)
-        first = (0.0, 1.0)
-        if transform == "none":
-            loc, scale = 0.0, 1.0
-        else:
+        loc, scale, first_loc, first_scale = 0.0, 1.0, 0.0, 1.0
+        if transform != "none":
             loc, scale = transforms.location_and_scale(y[~alone])
-            if alone.any():
-                # Sequences that all start at one value get the scale of the steps, not an arbitrary 1.
-                first_loc, first_scale = transforms.location_and_scale(y[alone])
-                first = (first_loc, first_scale if np.ptp(y[alone]) > 0 else scale)
+        if alone.any():
+            first_loc, first_scale = transforms.location_and_scale(y[alone])
+            # Sequences that all start at one value get the scale of the steps, not an arbitrary 1.
+            first_scale = first_scale if np.ptp(y[alone]) > 0 else scale
         return msgspec.structs.replace(
             start,
             loc=loc,
             scale=scale,
-            first_loc=first[0],
-            first_scale=first[1],
+            first_loc=first_loc,
+            first_scale=first_scale,
             decimals=0 if values.dtype.kind == "i" or is_whole(values) else None,
             nullable=len(present) < len(x),
             low=float(present.min()),
             high=float(present.max()),
             missing=1 - len(present) / len(x),
         )
-
-    @property
-    def width(self) -> int:
-        """One."""
-        return 1
 
     @property
     def types(self) -> tuple[ValueType, ...]:
@@ -171,30 +144,17 @@ class NumericEncoder(
         """The number."""
         return parse_float(text, location)
 
-    def encode_input(self, values: NDArray[Any], location: Location) -> NDArray[Any]:
-        """(N, 1) float64 z, NaN where missing.
-
-        Raises:
-            SchemaError: a value that the transform is not defined for, or a missing one where training had none.
-        """
+    def encode_input(self, values: np.ndarray, location: Location) -> np.ndarray:
+        """(N, 1) float64 z, see `encode`."""
         return self.encode(values, location)[0][:, None]
 
     def encode(
-        self,
-        values: NDArray[Any],
-        location: Location,
-        offsets: NDArray[np.int64] | None = None,
-        before: NDArray[np.float64] | None = None,
-    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """(S,) float64 z, NaN where missing, and log(dz/dx), so that log p(x) = log p(z) + log(dz/dx).
-
-        The logarithm is 0 where a value is missing, and where it has a mass rather than a density.
-
-        Raises:
-            SchemaError: a value that the transform is not defined for, or a missing one where training had none.
-        """
+        self, values: np.ndarray, location: Location,
+        offsets: np.ndarray | None = None, before: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """(S,) float64 z, NaN where missing, and log(dz/dx): 0 where a value is missing, or has a mass."""
         x = values.astype(np.float64)
-        refuse_missing(np.isnan(x), location, nullable=self.nullable)
+        self.refuse_missing(np.isnan(x), location)
         y, alone, kept = self.increments(x, offsets, before, location)
         z, slope = np.full(len(x), np.nan), np.zeros(len(x))
         z[kept] = np.where(alone, (y - self.first_loc) / self.first_scale, (y - self.loc) / self.scale)
@@ -208,12 +168,12 @@ class NumericEncoder(
 
     @property
     def point_mass_positions(self) -> list[float]:
-        """Where the atoms are, in the network's units."""
-        atoms = np.array(self.point_masses)
-        y = atoms if self.transform in DIFFERENCE_TRANSFORMS else transforms.forward(atoms, self.transform, self.unit)
+        """The point masses in the network's units."""
+        values = np.array(self.point_masses)
+        y = values if self.transform in DIFFERENCE_TRANSFORMS else transforms.forward(values, self.transform, self.unit)
         return ((y - self.loc) / self.scale).tolist()
 
-    def decode(self, encoded: NDArray[Any], continuation: Continuation) -> Decoded:
+    def decode(self, encoded: np.ndarray, continuation: Continuation) -> Decoded:
         """Values in original units: int64 where training had whole numbers and none is missing, else float64."""
         z = np.asarray(encoded, np.float64)
         kept = ~np.isnan(z)
@@ -229,8 +189,8 @@ class NumericEncoder(
         last = None if self.cumulative is None else last_values(x, continuation)
         return Decoded((rounded(x, self.decimals),), last)
 
-    def _summed(self, y: NDArray[np.float64], kept: NDArray[np.bool_], continuation: Continuation) -> NDArray[Any]:
-        """Present values of a column that is seen by differences."""
+    def _summed(self, y: np.ndarray, kept: np.ndarray, continuation: Continuation) -> np.ndarray:
+        """Values whose standardized differences are y; `kept` are those of all steps."""
         inner = transforms.present_offsets(kept, continuation.offsets)
         before = None if continuation.before is None else self.start(continuation.before)
         _, alone = transforms.differences(y, inner, before)
@@ -240,7 +200,7 @@ class NumericEncoder(
         anchors = None if observed is None else transforms.forward(observed[kept], self.transform, self.unit)
         total = transforms.accumulate(*transforms.anchored(step, inner, before, anchors))
         if self.transform == "difference" and (self.floor is not None or self.ceiling is not None):
-            total = np.clip(total, self.floor, self.ceiling)  # samples are within, up to what float32 loses
+            total = np.clip(total, self.floor, self.ceiling)  # only float32 carries a sample beyond
         return transforms.inverse(total, self.transform, self.unit)
 
     @property
@@ -258,7 +218,7 @@ class NumericEncoder(
         """A difference may have any sign."""
         return
 
-    def origins(self, before: NDArray[np.float64] | None, rows: int) -> Origins:
+    def origins(self, before: np.ndarray | None, rows: int) -> Origins:
         """The value before step 0, or the mean of first values where there is none.
 
         Examples:
@@ -269,7 +229,7 @@ class NumericEncoder(
         start = np.where(np.isnan(known), np.nan, 0.0)
         return Origins(np.where(np.isnan(known), self.first_loc, known), start, self.sum_unit)
 
-    def to_sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def to_sum(self, values: np.ndarray) -> np.ndarray:
         """The value, or its logarithm."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return transforms.forward(values, self.transform, self.unit)
@@ -277,7 +237,7 @@ class NumericEncoder(
     def increments(
         self, x: np.ndarray, offsets: np.ndarray | None, before: np.ndarray | None, location: Location
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Y of the present values, which of them start from nothing, and which are present."""
+        """Y of the present values, which of them have no value before, and which values are present."""
         kept = self.check(x, location)
         y = transforms.forward(x[kept], self.transform, self.unit)
         if self.transform not in DIFFERENCE_TRANSFORMS:
@@ -287,18 +247,14 @@ class NumericEncoder(
         return step, alone, kept
 
     def to_network(self, x: float) -> float:
-        """Z of a number that doesn't add up; minus infinity where the transform has none that small."""
+        """Z of a number that doesn't add up; minus infinity where it is too small for the transform."""
         value = np.array([x])
         if not transforms.legal(value, self.transform, self.unit)[0]:
             return -np.inf
         return (float(transforms.forward(value, self.transform, self.unit)[0]) - self.loc) / self.scale
 
     def check(self, x: np.ndarray, location: Location) -> np.ndarray:
-        """Which values are present.
-
-        Raises:
-            SchemaError: a value that the transform is not defined for.
-        """
+        """Which values are present; a `SchemaError` about a value that the transform is not defined for."""
         kept = ~np.isnan(x)
         legal = transforms.legal(x[kept], self.transform, self.unit)
         if not legal.all():
@@ -309,13 +265,13 @@ class NumericEncoder(
         return kept
 
     def _exactly(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Point masses as they were, where float32 has rounded them."""
+        """Values x with exact point masses, where float32 has rounded them."""
         for value, position in zip(self.point_masses, self.point_mass_positions, strict=True):
             x = np.where(np.abs(z - position) <= POINT_MASS_TOLERANCE * (1 + abs(position)), value, x)
         return x
 
     def _on_grid(self, x: np.ndarray) -> np.ndarray:
-        """Multiples of the step as they were, where float32 has rounded them; what lies between them stays there."""
+        """Exact multiples of the step, where float32 has rounded them; values between multiples stay."""
         if not self.step:
             return x
         nearest = np.round(x / self.step) * self.step + 0.0  # never -0
@@ -323,7 +279,7 @@ class NumericEncoder(
         return np.where(np.abs(x - nearest) <= slack, nearest, x)
 
     def _within(self, x: np.ndarray) -> np.ndarray:
-        """Bounds as they were, where float32 has rounded a value across."""
+        """Values on their bound, where float32 has rounded them across."""
         slack = BOUND_TOLERANCE * max(self.high - self.low, abs(self.low), abs(self.high))
         if self.floor is not None:
             x = np.where((x < self.floor) & (x > self.floor - slack), self.floor, x)
@@ -332,15 +288,15 @@ class NumericEncoder(
         return x
 
     def start(self, before: np.ndarray) -> np.ndarray:
-        """Y of what stands before step 0; NaN where nothing does."""
+        """Y of the values before step 0; NaN where there is none."""
         x = np.asarray(before, np.float64)
-        # A log-return from 0 or below has no meaning: such a sequence starts from nothing.
+        # A log-return from 0 or below is undefined: such a sequence has no value before step 0.
         legal = np.where(transforms.legal(x, self.transform, self.unit), x, np.nan)
         return transforms.forward(legal, self.transform, self.unit)
 
 
-def last_values(x: NDArray[np.float64], continuation: Continuation) -> NDArray[np.float64]:
-    """(N,) the last present value of each sequence, or what stands before it."""
+def last_values(x: np.ndarray, continuation: Continuation) -> np.ndarray:
+    """(N,) the last present value of each sequence, or the value before it."""
     last = np.full(len(continuation.offsets) - 1, np.nan) if continuation.before is None else continuation.before.copy()
     present = np.flatnonzero(~np.isnan(x))
     owner = np.searchsorted(continuation.offsets, present, side="right") - 1
@@ -348,8 +304,8 @@ def last_values(x: NDArray[np.float64], continuation: Continuation) -> NDArray[n
     return last
 
 
-def rounded(x: NDArray[np.float64], decimals: int | None) -> NDArray[Any]:
-    """Numbers as training had them: rounded, and whole numbers as int64 where none is missing."""
+def rounded(x: np.ndarray, decimals: int | None) -> np.ndarray:
+    """Numbers rounded as those of training; whole ones as int64 where none is missing."""
     if decimals is None:
         return x
     x = np.round(x, decimals)
@@ -358,11 +314,7 @@ def rounded(x: NDArray[np.float64], decimals: int | None) -> NDArray[Any]:
 
 
 def parse_float(text: str, location: str) -> float:
-    """A number that someone typed.
-
-    Raises:
-        SchemaError: it is none.
-    """
+    """The number of a text; a `SchemaError` if it is none."""
     try:
         return float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is fitted to a number of a step beyond its transform: grid, atoms, bounds, and the edges of a histogram."""
+"""What is fitted to a number of a step beyond its transform: grid, point masses, bounds, the edges of a histogram."""
 
 import msgspec
 import numpy as np
@@ -14,28 +14,18 @@ MAX_BINS = 32
 
 
 def refine(
-    column: NumericEncoder,
-    field: Number,
-    values: np.ndarray,
-    location: Location,
-    offsets: np.ndarray | None,
-    before: np.ndarray | None,
-) -> NumericEncoder:
-    """The fitted column with grid, atoms, bounds and edges, as its distribution needs them.
+    column: NumericEncoder, field: Number, values: np.ndarray, location: Location,
+    offsets: np.ndarray | None, before: np.ndarray | None,
+) -> NumericEncoder:  # fmt: skip
+    """The fitted column with grid, bounds, point masses and edges, as the distribution of its field needs them.
 
-    Args:
-        column: from `NumericEncoder.fit`.
-        field: its distribution is not `"auto"`.
-        values: (S,) NaN where missing.
-        location: where the column is.
-        offsets: (N + 1,).
-        before: (N,) the values before step 0, NaN or None where unknown.
+    The arguments are those of `NumericEncoder.fit`, which gave the column; the field's distribution is not `"auto"`.
 
     Raises:
         SchemaError: a discretized distribution for numbers on no grid; bounds that training violates.
     """
-    x = values.astype(np.float64)
-    x = x[~np.isnan(x)]
+    values = values.astype(np.float64)
+    x = values[~np.isnan(values)]
     decimals, step = find_grid(x) or (None, 0.0)
     floor, ceiling = limits(field, x, location)
     digits = column.decimals if column.decimals is not None or decimals is None else max(decimals, 1)
@@ -47,52 +37,48 @@ def refine(
     if field.distribution == "discretized" and not mass:
         hint = "Pass another distribution, such as mixture; or round the numbers."
         found = "log-returns" if column.transform == "log_return" else "others"
-        raise SchemaError(
-            location.whole, "numbers of at most 6 decimals, for the distribution discretized", found, hint
-        )
-    y, alone, _ = column.increments(values.astype(np.float64), offsets, before, location)
+        expected = "numbers of at most 6 decimals, for the distribution discretized"
+        raise SchemaError(location.whole, expected, found, hint)
+    y, alone, _ = column.increments(values, offsets, before, location)
     if mass and column.transform == "difference":
         column = aligned(column, alone)
     column = msgspec.structs.replace(column, mass=mass)
-    if field.distribution == "discretized" and column.transform not in DIFFERENCE_TRANSFORMS:
-        levels, unseen = find_support_points(on_grid(values.astype(np.float64), step), step, offsets)
-        column = msgspec.structs.replace(column, support_points=levels, unseen=unseen)
-    if field.distribution != "point":
-        series = column.transform in DIFFERENCE_TRANSFORMS
-        among = y[~alone] if series else x
-        # Among levels, the neighbours of a value are other levels.
-        ticks = (
-            np.searchsorted(column.support_points, among - step / 2) if column.support_points else among / (step or 1.0)
-        )
-        atoms = find_point_masses(np.round(ticks) if step else among, 1.0 if step else 0.0)
-        if column.support_points:
-            atoms = tuple(column.support_points[int(tick)] for tick in atoms)
-        elif step:
-            atoms = tuple(on_grid(np.array(atoms) * step, step).tolist())
-        # A difference of 0 is exact; any other of two decimal numbers is known up to rounding only.
-        atoms = tuple(atom for atom in atoms if atom == 0) if series and not mass else atoms
-        column = msgspec.structs.replace(
-            column, point_masses=atoms if field.distribution != "histogram" or not mass else ()
-        )
+    differs = column.transform in DIFFERENCE_TRANSFORMS
+    if field.distribution == "discretized" and not differs:
+        points, unseen = find_support_points(on_grid(values, step), step, offsets)
+        column = msgspec.structs.replace(column, support_points=points, unseen=unseen)
+    if field.distribution != "point" and not (field.distribution == "histogram" and mass):
+        column = msgspec.structs.replace(column, point_masses=point_masses(column, y[~alone] if differs else x))
     if field.distribution == "histogram":
         z = np.where(alone, (y - column.first_loc) / column.first_scale, (y - column.loc) / column.scale)
-        column = msgspec.structs.replace(
-            column, edges=bin_edges(column, z, x if column.transform not in DIFFERENCE_TRANSFORMS else y)
-        )
+        column = msgspec.structs.replace(column, edges=bin_edges(column, z, y if differs else x))
     return column
 
 
+def point_masses(column: NumericEncoder, values: np.ndarray) -> tuple[float, ...]:
+    """The values, or the differences of a column that is seen by differences, that get a mass of their own."""
+    step, support = column.step, column.support_points
+    if support:  # the neighbours of a support point are other support points
+        positions = np.round(np.searchsorted(support, values - step / 2))
+        return tuple(support[int(position)] for position in find_point_masses(positions, 1.0))
+    if not step:
+        masses = find_point_masses(values)
+    else:
+        ticks = find_point_masses(np.round(values / step), 1.0)
+        masses = tuple(on_grid(np.array(ticks) * step, step).tolist())
+    if column.cumulative is None or column.mass:
+        return masses
+    # A difference of 0 is exact; any other difference of two decimal numbers is known up to rounding only.
+    return tuple(value for value in masses if value == 0)
+
+
 def on_grid(values: np.ndarray, step: float) -> np.ndarray:
-    """The nearest multiples of a step, as they are written with few decimals."""
+    """The nearest multiples of a step, rounded to the decimals of a grid."""
     return np.round(np.round(values / step) * step, MAX_DECIMALS)
 
 
 def limits(field: Number, x: np.ndarray, location: Location) -> tuple[float | None, float | None]:
-    """The bounds that a field asks for; by default numbers that were never negative stay so.
-
-    Raises:
-        SchemaError: training violates them.
-    """
+    """The bounds of a field, or a `SchemaError` if training violates them; by default at least 0 if training is."""
     low, high = float(x.min()), float(x.max())
     if field.bounds == "auto":
         return (0.0 if low >= 0 else None), None
@@ -107,13 +93,13 @@ def limits(field: Number, x: np.ndarray, location: Location) -> tuple[float | No
 
 
 def rescaled(column: NumericEncoder, x: np.ndarray) -> NumericEncoder:
-    """Centre and spread again, after a change of the unit."""
+    """The column with location and scale for its new unit."""
     loc, scale = transforms.location_and_scale(transforms.forward(x, column.transform, column.unit))
     return msgspec.structs.replace(column, loc=loc, scale=scale)
 
 
 def aligned(column: NumericEncoder, alone: np.ndarray) -> NumericEncoder:
-    """Differences and first values on one grid, so that a distribution needn't know which of both it gives."""
+    """The column with differences and first values on one grid, so that one distribution serves both."""
     loc = round(column.loc / column.step) * column.step
     first = round(column.first_loc / column.step) * column.step if alone.any() else loc
     return msgspec.structs.replace(column, loc=loc, first_loc=first, first_scale=column.scale)
@@ -128,20 +114,14 @@ def bin_edges(column: NumericEncoder, z: np.ndarray, x: np.ndarray) -> tuple[flo
         return tuple(inner.tolist())
     ticks, counts = np.unique(np.round(x / column.step).astype(np.int64), return_counts=True)
     if len(ticks) <= MAX_BINS:
-        uppers = ticks
+        # Cells that never occurred are a bin of their own, or their neighbour would share its mass with them.
+        cuts = np.union1d(ticks, ticks + 1)
     else:
         share = np.cumsum(counts) / counts.sum()
-        uppers = np.unique(ticks[np.searchsorted(share, np.linspace(0, 1, MAX_BINS + 1)[1:] - 1e-12)])
-    # Between values that never occurred lies a bin of its own, or a wide gap would take its neighbour's mass.
-    cuts = {int(ticks[0])} | {int(upper) + 1 for upper in uppers}
-    if len(ticks) <= MAX_BINS:
-        cuts |= {int(tick) for tick in ticks}
-    points = (np.array(sorted(cuts)) - 0.5) * column.step
+        uppers = ticks[np.searchsorted(share, np.linspace(0, 1, MAX_BINS + 1)[1:] - 1e-12)]
+        cuts = np.union1d(ticks[:1], uppers + 1)
+    points = (cuts - 0.5) * column.step
     if column.transform == "log1p":
         points = np.maximum(points, -0.999 * column.unit)
-    y = (
-        points
-        if column.transform in DIFFERENCE_TRANSFORMS
-        else transforms.forward(points, column.transform, column.unit)
-    )
+    y = points if column.cumulative is not None else transforms.forward(points, column.transform, column.unit)
     return tuple(((y - column.loc) / column.scale).tolist())

@@ -1,15 +1,15 @@
 """The units of text that are longer than a character: words, and pieces of words learned by byte-pair encoding.
 
-A text is first cut into words by one regular expression, `WORD`, in which every character of any text falls into
-exactly one match: joined again, the words are the text.
+The regular expression `WORD` cuts a text into words. Every character lies in exactly one match: the words, joined, are
+the text.
 
-| unit | a word that the vocabulary lacks | what no text of training holds |
+| unit | a word that the vocabulary lacks | an unseen symbol |
 |---|---|---|
-| word | is spelled, character by character | a new character is the unseen symbol |
-| bpe | is cut into pieces, at worst bytes | nothing: every text has its pieces |
+| word | is spelled, character by character | a character that training never saw |
+| bpe | is cut into pieces, at worst bytes | none: every text has its pieces |
 
-Words that occur once in training are spelled, too: they stand for those that training never saw, so that the network
-learns when to spell, and how. Characters and words are symbols of one vocabulary: a spelled *a* is the word *a*.
+Words that occur once in training are spelled, too: they stand for unseen words, so that the network learns when and how
+to spell. Characters and words are symbols of one vocabulary: a spelled *a* is the word *a*.
 
 Pieces are those of byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909) over the bytes of UTF-8. In the file a
 byte is the character of the same number (Latin-1), so a piece may be a part of a character. `tokenizers` learns them;
@@ -32,17 +32,15 @@ from unspool.schema.fields import BYTE_SYMBOLS, Field, Schema, Text, TextUnit
 from unspool.tables.columns import offsets_from_lengths
 
 WORD = re.compile(r" ?\w+(?:['’]\w+)*| ?[^\w\s]+|\s+(?!\S)|\s")
-"""A word or a run of other signs, with one space before it. Of longer white space the last character stands apart."""
+"""A word or a run of other signs, with one space before it. The last character of longer white space is a match of
+its own."""
 
 MAX_WORDS = 20_000
-"""Words of a vocabulary at the most, unless told otherwise."""
-
+"""Words of a vocabulary at the most, by default."""
 MIN_WORD_COUNT = 2
 """Times that a word, or the two parts of a piece, must occur in training to be one symbol."""
-
-PIECES_RANGE = (1_000, 8_000)
-CHARACTERS_PER_PIECE = 200
-"""Pieces of a vocabulary, unless told otherwise: one for so many characters of training, within these bounds."""
+PIECES_RANGE, CHARACTERS_PER_PIECE = (1_000, 8_000), 200
+"""Default size of a vocabulary of pieces: one piece per so many characters of training, within this range."""
 
 
 def split_words(text: str) -> list[str]:
@@ -55,34 +53,23 @@ def split_words(text: str) -> list[str]:
     return WORD.findall(text)
 
 
-def is_tokenized(field: Field) -> bool:
-    """Whether a step of this field is more than a character of text."""
-    return isinstance(field, Text) and field.unit != "char"
-
-
 def fit_tokenizer(field: Text, examples: Examples) -> Vocabulary:
-    """The vocabulary of a text field whose unit is longer than a character.
-
-    Args:
-        field: the field.
-        examples: with its code points, and offsets that count them.
+    """The vocabulary of a text field whose unit is longer than a character, from examples that hold code points.
 
     Raises:
         MissingExtra: pieces are asked for, and the package `tokenizers` is not installed.
     """
-    texts = texts_of(examples.steps[field.name], examples.offsets)
+    points = examples.steps[field.name]
     merges: tuple[tuple[str, str], ...] = ()
-    counts = Counter(word for text in texts for word in split_words(text))
+    counts = Counter(word for text in texts_of(points, examples.offsets) for word in split_words(text))
     if field.unit == "bpe":
-        few, many = PIECES_RANGE
-        merges = learn_merges(
-            counts, field.vocabulary or min(max(len(examples.steps[field.name]) // CHARACTERS_PER_PIECE, few), many)
-        )
+        size = field.vocabulary or int(np.clip(len(points) // CHARACTERS_PER_PIECE, *PIECES_RANGE))
+        merges = learn_merges(counts, size)
         pieces, alphabet = _byte_pairs(merges), {*map(chr, range(BYTE_SYMBOLS)), *map("".join, merges)}
     else:
-        frequent = [(word, n) for word, n in counts.most_common() if n >= MIN_WORD_COUNT]
-        ranked = sorted(frequent, key=lambda pair: (-pair[1], pair[0]))
-        known = {word for word, _ in ranked[: field.vocabulary or MAX_WORDS]}
+        frequent = (word for word, n in counts.items() if n >= MIN_WORD_COUNT)
+        ranked = sorted(frequent, key=lambda word: (-counts[word], word))
+        known = set(ranked[: field.vocabulary or MAX_WORDS])
         pieces, alphabet = _spelled(known), {sign for word in counts for sign in word}
     seen: Counter[str] = Counter(dict.fromkeys(alphabet, 0))
     for word, n in counts.items():
@@ -95,11 +82,7 @@ def fit_tokenizer(field: Text, examples: Examples) -> Vocabulary:
 
 
 def learn_merges(counts: Counter[str], vocabulary: int) -> tuple[tuple[str, str], ...]:
-    """The merges of byte-pair encoding, most frequent first.
-
-    Args:
-        counts: how often each word occurs.
-        vocabulary: bytes and merges in all, at the most.
+    """The merges of byte-pair encoding of counted words, most frequent first; at most `vocabulary` with the bytes.
 
     Raises:
         MissingExtra: the package `tokenizers` is not installed.
@@ -107,26 +90,21 @@ def learn_merges(counts: Counter[str], vocabulary: int) -> tuple[tuple[str, str]
     try:
         from tokenizers import Tokenizer, models, trainers
     except ImportError:
-        raise MissingExtra(
-            "Text(unit='bpe')", "the package tokenizers", "none", "pip install 'unspool[text]'"
-        ) from None
+        hint = "pip install 'unspool[text]'"
+        raise MissingExtra("Text(unit='bpe')", "the package tokenizers", "none", hint) from None
     alphabet = list(map(chr, range(BYTE_SYMBOLS)))
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary, min_frequency=MIN_WORD_COUNT, initial_alphabet=alphabet, show_progress=False
     )
     learned = Tokenizer(models.BPE())
-    # In one order whatever that of the rows, so that ties fall the same way.
+    # Sorted, so that ties don't depend on the order of the rows.
     words = (itertools.repeat(_bytes(word), n) for word, n in sorted(counts.items()))
     learned.train_from_iterator(itertools.chain.from_iterable(words), trainer)
     return tuple((left, right) for left, right in json.loads(learned.to_str())["model"]["merges"])
 
 
 def check_vocabulary(field: Field, column: Vocabulary) -> None:
-    """Refuse a vocabulary that is not of its field's unit.
-
-    Raises:
-        SchemaError: what it holds instead.
-    """
+    """Refuse a vocabulary that is not of its field's unit with a `SchemaError`."""
     unit: TextUnit | None = field.unit if isinstance(field, Text) else None
     location = f"symbols of {field.name!r}"
     if column.text != (unit is not None):
@@ -139,33 +117,21 @@ def check_vocabulary(field: Field, column: Vocabulary) -> None:
     if unit == "word" and any(len(value) > 1 and split_words(value) != [value] for value in values):
         raise SchemaError(location, "characters and words", repr(next(v for v in values if split_words(v) != [v])))
     if unit == "bpe":
-        made = {*map(chr, range(BYTE_SYMBOLS)), *map("".join, column.merges)}
-        parts = {part for pair in column.merges for part in pair}
-        if made != set(values) or not parts <= made:
-            raise SchemaError(location, "all bytes and what the merges make of them", f"{len(values)} other pieces")
+        pieces = {*map(chr, range(BYTE_SYMBOLS)), *map("".join, column.merges)}
+        if pieces != set(values) or not {part for pair in column.merges for part in pair} <= pieces:
+            raise SchemaError(location, "all bytes and the pieces of the merges", f"{len(values)} other pieces")
 
 
 def tokenize(schema: Schema, columns: Iterable[object], examples: Examples) -> Examples:
-    """Examples with texts cut into their units, so that a step is one of them; other examples as they are.
-
-    Args:
-        schema: the fields.
-        columns: the fitted column of every step field.
-        examples: with code points, and offsets that count them.
-    """
+    """Examples whose steps are the units of a text instead of its code points; other examples without a change."""
     for field, column in zip(schema.steps, columns, strict=True):
-        if is_tokenized(field) and isinstance(column, Vocabulary):
-            pieces = _cutter(column)
-            rows = [
-                [piece for word in split_words(text) for piece in pieces(word)]
-                for text in texts_of(examples.steps[field.name], examples.offsets)
-            ]
-            flat = np.array([piece for row in rows for piece in row], dtype=object)
-            return replace(
-                examples,
-                steps={field.name: flat},
-                offsets=offsets_from_lengths(np.array(list(map(len, rows)), np.int64)),
-            )
+        if isinstance(field, Text) and field.unit != "char" and isinstance(column, Vocabulary):
+            pieces = _byte_pairs(column.merges) if column.bytes else _spelled(set(map(str, column.values)))
+            texts = texts_of(examples.steps[field.name], examples.offsets)
+            rows = [[piece for word in split_words(text) for piece in pieces(word)] for text in texts]
+            flat = np.array(list(itertools.chain.from_iterable(rows)), dtype=object)
+            offsets = offsets_from_lengths(np.array(list(map(len, rows)), np.int64))
+            return replace(examples, steps={field.name: flat}, offsets=offsets)
     return examples
 
 
@@ -184,17 +150,14 @@ def _bytes(text: str) -> str:
     return text.encode("utf-8").decode("latin-1")
 
 
-def _cutter(column: Vocabulary) -> Callable[[str], list[str]]:
-    return _byte_pairs(column.merges) if column.bytes else _spelled({str(value) for value in column.values})
-
-
 def _spelled(known: set[str]) -> Callable[[str], list[str]]:
+    """The function that spells a word which is not known."""
     return lambda word: [word] if word in known else list(word)
 
 
 def _byte_pairs(merges: Iterable[tuple[str, str]]) -> Callable[[str], list[str]]:
-    """Cuts a word into pieces: those neighbours become one whose merge was learned first, until none have a merge."""
-    rank = {pair: location for location, pair in enumerate(merges)}
+    """The function that cuts a word into pieces: it applies the merge that was learned first until none applies."""
+    rank = {pair: position for position, pair in enumerate(merges)}
     never = len(rank)
     cache: dict[str, list[str]] = {}
 
@@ -204,19 +167,19 @@ def _byte_pairs(merges: Iterable[tuple[str, str]]) -> Callable[[str], list[str]]
         parts = list(_bytes(word))
         while len(parts) > 1:
             ranks = [rank.get(pair, never) for pair in itertools.pairwise(parts)]
-            if (first := min(ranks)) == never:
+            first = min(ranks)
+            if first == never:
                 break
-            for at in reversed(_apart(ranks, first)):
-                parts[at : at + 2] = [parts[at] + parts[at + 1]]
+            merged: list[str] = []
+            start = -2  # of the last merge; the part after it is taken, so the pair that begins there can't merge
+            for at, part in enumerate(parts):
+                if at == start + 1:
+                    merged[-1] += part
+                    continue
+                merged.append(part)
+                if at < len(ranks) and ranks[at] == first:
+                    start = at
+            parts = merged
         return cache.setdefault(word, parts)
 
     return pieces
-
-
-def _apart(ranks: list[int], wanted: int) -> list[int]:
-    """Where a merge applies, from the left; of places next to each other, which share a part, every second one."""
-    locations: list[int] = []
-    for at, rank in enumerate(ranks):
-        if rank == wanted and (not locations or at > locations[-1] + 1):
-            locations.append(at)
-    return locations

@@ -7,13 +7,7 @@ MAX_EXPONENT = 700.0
 
 
 def forward(x: np.ndarray, transform: str, unit: float) -> np.ndarray:
-    """Y of x, value by value: x, log(1 + x / unit), asinh(x / unit), or log x.
-
-    Args:
-        x: values without a missing one.
-        transform: any but "auto".
-        unit: what x is measured in before log1p or asinh bend it.
-    """
+    """Y of present values x, for any transform but "auto": x, log(1 + x / unit), asinh(x / unit), or log x."""
     if transform == "log1p":
         return np.log1p(x / unit)
     if transform == "asinh":
@@ -22,12 +16,13 @@ def forward(x: np.ndarray, transform: str, unit: float) -> np.ndarray:
 
 
 def inverse(y: np.ndarray, transform: str, unit: float) -> np.ndarray:
-    """X of y: undoes `forward`. Exponents past 700 are cut, so that what a wild draw gives is still finite."""
+    """X of y: undoes `forward`. Exponents are limited to 700, so that x of an extreme sample is finite."""
+    exponent = np.clip(y, -MAX_EXPONENT, MAX_EXPONENT)
     if transform == "log1p":
-        return np.expm1(np.clip(y, -MAX_EXPONENT, MAX_EXPONENT)) * unit
+        return np.expm1(exponent) * unit
     if transform == "asinh":
-        return np.sinh(np.clip(y, -MAX_EXPONENT, MAX_EXPONENT)) * unit
-    return np.exp(np.clip(y, -MAX_EXPONENT, MAX_EXPONENT)) if transform == "log_return" else y
+        return np.sinh(exponent) * unit
+    return np.exp(exponent) if transform == "log_return" else y
 
 
 def log_slope(x: np.ndarray, transform: str, unit: float) -> np.ndarray:
@@ -47,60 +42,42 @@ def legal(x: np.ndarray, transform: str, unit: float) -> np.ndarray:
 
 
 def natural_unit(x: np.ndarray, transform: str) -> float:
-    """The unit for `log1p` and `asinh`: the median size of what is not 0, so that the bend lies amid the data.
-
-    Whole numbers that are never negative are counts, and are counted in ones.
-    """
+    """The unit for `log1p` and `asinh`: the median size of values that are not 0; one for whole numbers with log1p."""
     if transform not in ("log1p", "asinh"):
         return 1.0
     sizes = np.abs(x[x != 0])
     if not len(sizes) or (transform == "log1p" and np.all(sizes == np.round(sizes))):
         return 1.0
-    # Not so small that the largest value overflows when it is measured in it.
+    # Large enough that the largest value doesn't overflow in it.
     unit = max(float(np.median(sizes)), float(sizes.max()) * 1e-12, 1e-300)
-    # log1p is defined above -unit only; negative values given on purpose must stay legal where possible.
+    # log1p is defined above -unit only; negative values must stay legal where possible.
     return max(unit, float(-2 * x.min())) if transform == "log1p" else unit
 
 
 def differences(y: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Each value less the one before it in its sequence, and which values have none before.
+    """(S,) present values less the value before, or themselves without one, and (S,) bool which have none before.
 
-    Args:
-        y: (S,) values without a missing one.
-        offsets: (N + 1,).
-        base: (N,) what stands before step 0; NaN where nothing does.
-
-    Returns:
-        (S,) differences (the value itself where there is none before), and (S,) bool.
+    `base` has the (N,) values before step 0, NaN where there is none.
     """
     step = np.diff(y, prepend=0.0)
-    starts = offsets[:-1][np.diff(offsets) > 0]
+    filled = np.diff(offsets) > 0
+    starts = offsets[:-1][filled]
+    bases = np.full(len(starts), np.nan) if base is None else base[filled]
+    step[starts] = np.where(np.isnan(bases), y[starts], y[starts] - bases)
     alone = np.zeros(len(y), bool)
-    alone[starts] = True
-    step[starts] = y[starts]
-    if base is not None:
-        bases = base[np.diff(offsets) > 0]
-        known = ~np.isnan(bases)
-        step[starts[known]] = y[starts[known]] - bases[known]
-        alone[starts[known]] = False
+    alone[starts] = np.isnan(bases)
     return step, alone
 
 
 def present_offsets(present: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """(N + 1,) the offsets of sequences among their present values.
-
-    Args:
-        present: (S,) bool.
-        offsets: (N + 1,) among all values.
-    """
+    """(N + 1,) offsets among the present values, from (S,) bool and the (N + 1,) offsets among all values."""
     return np.concatenate(([0], np.cumsum(present, dtype=np.int64)))[offsets]
 
 
 def accumulate(step: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -> np.ndarray:
     """Undoes `differences`: running sums within each sequence.
 
-    Sequence by sequence, not as one running sum over all: a sequence must not depend, not even in its
-    last bits, on those before it.
+    One running sum over all sequences would make their last bits depend on those before.
     """
     y = np.empty(len(step))
     for rows, columns in buckets(offsets):
@@ -116,13 +93,7 @@ def accumulate(step: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -
 def anchored(
     step: np.ndarray, offsets: np.ndarray, base: np.ndarray | None, known: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """What `accumulate` adds up where some sums are known: there a sequence begins anew, from the known one.
-
-    Args:
-        step: (S,).
-        offsets: (N + 1,).
-        base: (N,) what stands before step 0, or None.
-        known: (S,) sums that are known, NaN elsewhere; or None.
+    """The arguments of `accumulate` with known sums, (S,) with NaN elsewhere: a sequence begins anew from each.
 
     Examples:
         >>> known = np.array([np.nan, 9.0, np.nan])
@@ -154,11 +125,11 @@ def buckets(offsets: np.ndarray) -> list[tuple[np.ndarray, int]]:
 
 
 def location_and_scale(y: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation; where those are 0 or no numbers, something that is always legal to divide by."""
+    """Mean and standard deviation; 1 instead of a standard deviation that is 0 or not finite."""
     if not len(y):
         return 0.0, 1.0
+    # In units of its largest value, a column of 1e300 doesn't overflow and one of 1e-300 doesn't vanish.
     top = float(np.max(np.abs(y))) or 1.0
-    # Measured in its largest value, a column of 1e300 doesn't overflow and one of 1e-300 doesn't vanish.
     loc, scale = float(np.mean(y / top)) * top, float(np.std(y / top)) * top
     tiny = max(abs(loc) * 1e-14, np.finfo(np.float64).tiny * 1e16)
     return loc, scale if np.isfinite(scale) and scale > tiny else 1.0

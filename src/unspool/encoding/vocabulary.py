@@ -6,24 +6,14 @@ import itertools
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from unspool.encoding.columns import (
-    Continuation,
-    Decoded,
-    InputColumn,
-    StepColumn,
-    SymbolColumn,
-    ValueType,
-    missing_value,
-    with_missing,
-)
+from unspool.encoding.columns import Continuation, Decoded, InputColumn, StepColumn, SymbolColumn, ValueType
 from unspool.errors import Location, SchemaError, UnknownCategory, close_matches, listing
 
 Symbol = str | int | float | bool | None
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 MIN_VALUES_FOR_ARROW = 1000
-"""Values of a column up to which Python tells them apart faster than Arrow, which has to be imported."""
+"""Length of a column up to which Python finds distinct values faster than Arrow, which has to be imported."""
 MAX_SHOWN_CHARACTERS, MAX_SHOWN_VALUES = 30, 6
 
 
@@ -32,13 +22,11 @@ class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabu
 
     Args:
         values: the V values; None among them if training had missing ones.
-        unseen: probability that a step holds a value that training never saw: the mass of what was seen
-            once, (n1 + 0.5) / (S + 1) (Good 1953, Biometrika 40). 0 for inputs.
-        text: the values are characters, given as code points, or longer pieces of text; see
-            `unspool.encoding.tokenizers`.
-        bytes: the values are pieces of UTF-8, of which some are no whole characters; a byte is the character of the
-            same number (Latin-1).
-        merges: of pieces of bytes, which two make a longer one, in the order in which they were learned.
+        unseen: probability that a step holds a value that training never saw, see `good_turing`. 0 for inputs.
+        text: the values are characters, given as code points, or longer pieces (`unspool.encoding.tokenizers`).
+        bytes: the values are pieces of UTF-8, some of them parts of characters; a byte is the character of the same
+            number (Latin-1).
+        merges: the pairs of pieces of bytes that form a longer piece, in the order in which they were learned.
     """
 
     values: tuple[Symbol, ...]
@@ -67,13 +55,13 @@ class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabu
     def types(self) -> tuple[ValueType, ...]:
         """The type that all values share, if there is one."""
         found = {type(value) for value in self.values if value is not None}
-        names: dict[type, ValueType] = {int: "int", float: "float", bool: "bool", str: "text"}
-        if found <= {int, float} and len(found) == 2:
+        if found == {int, float}:
             return ("float",)
+        names: dict[type, ValueType] = {int: "int", float: "float", bool: "bool", str: "text"}
         return (names[found.pop()] if len(found) == 1 else "mixed",)
 
     @classmethod
-    def fit(cls, column: NDArray[Any], *, step: bool, text: bool = False) -> "Vocabulary":
+    def fit(cls, column: np.ndarray, *, step: bool, text: bool = False) -> "Vocabulary":
         """Number the distinct values of a column (see `unspool.schema.coercion.coerce` for its forms)."""
         found, codes = distinct(column)
         counts = np.bincount(codes, minlength=len(found)).tolist()
@@ -90,29 +78,20 @@ class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabu
             shown = "".join(map(str, known[:MAX_SHOWN_CHARACTERS]))
         else:
             shown = listing(map(repr, known) if self.text else known, MAX_SHOWN_VALUES)
-        return with_missing(f"{len(known)} values: {shown}".replace("\n", "\\n"), nullable=self.nullable)
+        return self.with_missing(f"{len(known)} values: {shown}".replace("\n", "\\n"))
 
-    def encode_input(self, values: NDArray[Any], location: Location) -> NDArray[Any]:
-        """(N,) int32 positions in `values`.
-
-        Raises:
-            UnknownCategory: a value that training never saw.
-            SchemaError: a missing value where training had none.
-        """
+    def encode_input(self, values: np.ndarray, location: Location) -> np.ndarray:
+        """See `encode_strictly`."""
         return self.encode_strictly(values, location)
 
     def encode(
-        self,
-        values: NDArray[Any],
-        location: Location,
-        offsets: NDArray[np.int64],
-        before: NDArray[np.float64] | None = None,
-    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """(S,) int32 positions in `values`, V for what training never saw; nothing to add."""
+        self, values: np.ndarray, location: Location, offsets: np.ndarray, before: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(S,) int32 `positions`; nothing to add."""
         return self.positions(values), np.zeros(len(values))
 
-    def encode_strictly(self, values: NDArray[Any], location: Location) -> NDArray[np.int32]:
-        """As `positions`, for values that must be known.
+    def encode_strictly(self, values: np.ndarray, location: Location) -> np.ndarray:
+        """(N,) int32 positions in `values`, all of which must be known.
 
         Raises:
             UnknownCategory: a value that training never saw.
@@ -124,12 +103,8 @@ class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabu
             raise self._unknown(values[unknown], location, int(unknown[0]))
         return encoded
 
-    def positions(self, values: NDArray[Any]) -> NDArray[np.int32]:
-        """(N,) int32 positions in `values`, V for what training never saw.
-
-        Args:
-            values: (N,) the values, or the code points of text.
-        """
+    def positions(self, values: np.ndarray) -> np.ndarray:
+        """(N,) int32 positions of (N,) values or code points in `values`, V for those that training never saw."""
         position = {(isinstance(value, bool), value): index for index, value in enumerate(self.values)}
         found, codes = distinct(values)
         if self.text and values.dtype == np.uint32:
@@ -137,15 +112,15 @@ class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabu
         known = [position.get((isinstance(value, bool), value), len(self.values)) for value in found]
         return np.array(known, np.int32)[codes]
 
-    def decode(self, encoded: NDArray[Any], continuation: Continuation) -> Decoded:
-        """The values, see `lookup`; of pieces of bytes, the characters that each completes."""
+    def decode(self, encoded: np.ndarray, continuation: Continuation) -> Decoded:
+        """The values, see `lookup`; of pieces of bytes, the characters that each piece completes."""
         if not self.bytes:
             return Decoded((self.lookup(encoded),))
         text, left = self._decode_bytes(encoded, continuation.offsets, continuation.before)
         return Decoded((text,), left)
 
-    def lookup(self, codes: NDArray[Any]) -> NDArray[Any]:
-        """The values: int64, float64, bool, or object. V, the unseen one, is None (NaN), or U+FFFD in text."""
+    def lookup(self, codes: np.ndarray) -> np.ndarray:
+        """The values: int64, float64, bool, or object. V, the unseen value, is None (NaN), or U+FFFD in text."""
         table = np.empty(len(self.values) + 1, dtype=object)
         table[:-1] = self.values
         table[-1] = REPLACEMENT if self.text else None
@@ -157,33 +132,30 @@ class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabu
         return decoded.astype(np.float64) if float in kinds and kinds <= {float, type(None)} else decoded
 
     def parse(self, text: str, location: str, member: int = 0) -> Symbol:
-        """The value that is written so."""
+        """The value whose text this is; without one, the text."""
         return next((value for value in self.values if value is not None and str(value) == text), text)
 
-    def _unknown(self, unknown: NDArray[Any], location: Location, row: int) -> SchemaError:
-        """The error about values that training never saw, the first of them in this row."""
+    def _unknown(self, unknown: np.ndarray, location: Location, row: int) -> SchemaError:
+        """The error about (K,) values that training never saw, the first of them in this row."""
         value, *others = distinct(unknown)[0] if unknown.dtype.kind == "O" else dict.fromkeys(unknown.tolist())
         if value is None:
-            return missing_value(location, row)
+            return self.missing_value(location, row)
         known = [known for known in self.values if known is not None]
         expected = f"one of the {len(known)} values that training saw: {listing(map(repr, known))}"
+        same_text = [other for other in known if type(other) is not type(value) and str(other) == str(value)]
         close = close_matches(value, known)
-        hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
-        if any(type(other) is not type(value) and str(other) == str(value) for other in known):
-            hint = f"Training saw {next(other for other in known if str(other) == str(value))!r}, of another type."
-        more = [other for other in others if other is not None]
-        elsewhere = f", and elsewhere {listing(map(repr, more), 5)}" if more else ""
-        found = repr(value) + elsewhere
-        return UnknownCategory(location.at(row), expected, found, hint or "Fit again with data that has it.")
+        if same_text:
+            hint = f"Training saw {same_text[0]!r}, of another type."
+        else:
+            hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else "Fit again with data that has it."
+        others = [other for other in others if other is not None]
+        elsewhere = f", and elsewhere {listing(map(repr, others), 5)}" if others else ""
+        return UnknownCategory(location.at(row), expected, repr(value) + elsewhere, hint)
 
     def _decode_bytes(
-        self, codes: NDArray[Any], offsets: NDArray[np.int64], before: NDArray[Any] | None
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """(S,) what each piece adds to its text, and (N,) the bytes left over at the end of each sequence.
-
-        A character shows with the piece that completes it, and bytes that are no UTF-8 show as U+FFFD. A character that
-        is never completed does not show.
-        """
+        self, codes: np.ndarray, offsets: np.ndarray, before: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(S,) characters that each piece completes, U+FFFD for bytes that are no UTF-8, and (N,) bytes left over."""
         table = [str(value).encode("latin-1") for value in self.values]
         shown: list[str] = []
         left = np.empty(len(offsets) - 1, object)
@@ -198,12 +170,12 @@ class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabu
 
 
 def good_turing(counts: list[int], total: int) -> float:
-    """Probability of a value that was never seen: (n1 + 0.5) / (S + 1), n1 values seen once (Good 1953)."""
+    """Probability of a value that was never seen: (n1 + 0.5) / (S + 1), n1 values seen once (Good 1953, Biometrika)."""
     return (counts.count(1) + 0.5) / (total + 1)
 
 
-def distinct(column: NDArray[Any]) -> tuple[list[Any], NDArray[np.int64]]:
-    """The distinct values as Python objects, and (N,) which of them each value is."""
+def distinct(column: np.ndarray) -> tuple[list[Any], np.ndarray]:
+    """The distinct values as Python objects, and (N,) int64 which of them each value is."""
     if column.dtype.kind != "O":
         values, codes = np.unique(column, return_inverse=True)
         return values.tolist(), codes
@@ -219,5 +191,5 @@ def distinct(column: NDArray[Any]) -> tuple[list[Any], NDArray[np.int64]]:
 
 
 def _key(value: Symbol) -> tuple[str, Any]:
-    """What values are sorted by: numbers by size, all else by spelling; a column may hold both."""
+    """The key that values are sorted by: numbers by size, all others by spelling; a column may hold both."""
     return ("0", value) if isinstance(value, (int, float)) else ("1", str(value))

@@ -31,7 +31,7 @@ def with_support(
         before: by name, (rows,) the values before step 0.
         rows: how many.
         observed: what is given.
-        allowed: by step field, what may be sampled; see `unspool.constraints.allowed`.
+        allowed: by step field, what may be sampled; see `unspool.constraints.fields`.
 
     Raises:
         OptionError: what never falls starts above all that is allowed, or what never rises below it.
