@@ -72,11 +72,7 @@ def found(net, asked, **options):
     ways = [
         Way(tuple(table[a:b]), *rest)
         for (a, b), *rest in zip(
-            itertools.pairwise(made.offsets),
-            made.nats.tolist(),
-            made.scores.tolist(),
-            made.ended.tolist(),
-            strict=True,
+            itertools.pairwise(made.offsets), made.nats.tolist(), made.scores.tolist(), made.ended.tolist(), strict=True
         )
     ]
     return [ways[k : k + asked.samples] for k in range(0, len(ways), asked.samples)]
@@ -133,7 +129,7 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
             for nats, steps, x, before in live:
                 top, state = step(ready, x, before, none)
                 if stopping:
-                    hazard = float(net.hazard(top, jnp.int32(t))[0, 0])
+                    hazard = float(net.hazard(top, jnp.int32(t))[0])
                     if t >= len(given):
                         ended.append((nats + log_expit(hazard), steps, True))
                     nats += log_expit(-hazard)
@@ -194,8 +190,7 @@ def every_way(net, row, total, penalty=0.0, exact=False):
 
 
 @pytest.mark.parametrize(
-    ("best", "options"),
-    [(1, {"width": 1}), (3, {"width": 3}), (4, {"width": 5, "length_penalty": 1.5})],
+    ("best", "options"), [(1, {"width": 1}), (3, {"width": 3}), (4, {"width": 5, "length_penalty": 1.5})]
 )
 def test_a_beam_finds_what_a_plain_search_finds(net, best, options):
     """Several rows, two layers, sequences that end by themselves or are cut; figures within 1e-4."""

@@ -26,7 +26,7 @@ MAX_SCORE_ROWS = 1024
 
 
 class Randomness(NamedTuple):
-    """What is random in one update: of which key, for which of its rows, and the share of the network's own output."""
+    """The random part of one update: key, numbers of the rows, and share of steps that read the network's output."""
 
     key: Array
     rows: Int[Array, " B"]
@@ -50,29 +50,23 @@ def teacher_forced_outputs(net: Net, data: Bucket) -> tuple[Precomputed, Decoder
 def step_log_probs(
     net: Net, data: Bucket, first: Array, carry: DecoderState | None, masks: Masks, own: Randomness | None
 ) -> tuple[tuple[Float[Array, "T B"], ...], DecoderState]:
-    """Log-probability of steps from `first` on, of every field and of stopping; and where the steps after them go on.
+    """Log-probability of steps from `first` on, of every field and of stopping; and the state after them.
 
-    Args:
-        net: the network.
-        data: the rows.
-        first: number of the first step; past zero, the rows go on from `carry`.
-        carry: where the steps before ended, or `None`.
-        masks: of dropout.
-        own: the coins and draws of steps that read the network's own output, or `None` where all read the data.
+    Past zero, the rows go on from `carry`. Without `own`, all steps read the data.
     """
     inputs, values, lengths = timewise(data)
-    coin, drawn = (None, None) if own is None else coins(net, own, first + jnp.arange(len(values[0])))
-    fields, stop, after = sequence_log_prob(net, inputs, values, lengths, masks, coin, drawn, first, carry)
+    coin, samples = (None, None) if own is None else coins(net, own, first + jnp.arange(len(values[0])))
+    fields, stop, after = sequence_log_prob(net, inputs, values, lengths, masks, coin, samples, first, carry)
     return (*fields, *(() if stop is None else (stop,))), after
 
 
 def coins(
     net: Net, randomness: Randomness, steps: Int[Array, " T"]
 ) -> tuple[Float[Array, "T B"], Float[Array, "T B U"]]:
-    """Which steps read the network's own output, and the uniforms of its draws, row by row."""
+    """Which steps read the network's own output, and the uniforms of its samples, row by row."""
     seed = jax.random.key_data(randomness.key)
-    drawn = uniforms(seed, randomness.rows, jnp.zeros_like(randomness.rows), steps, 1 + net.shape.num_uniforms)
-    return (drawn[..., 0] < randomness.share).astype(jnp.float32), drawn[..., 1:]
+    u = uniforms(seed, randomness.rows, jnp.zeros_like(randomness.rows), steps, 1 + net.shape.num_uniforms)
+    return (u[..., 0] < randomness.share).astype(jnp.float32), u[..., 1:]
 
 
 @partial(jax.jit, static_argnames=("free", "edges", "sharding"))
@@ -86,7 +80,7 @@ def _score(
     edges: tuple[int, ...],
     sharding: Sharding,
 ) -> tuple[Float[Array, "B *K F1"], DecoderState]:
-    """Sums over steps from `first` on, of the rows with these numbers; and where the steps after them go on."""
+    """Sums over steps from `first` on, of the rows with these numbers; and the state after them."""
 
     def shard(
         net: Net, first: Array, data: Bucket, rows: Array, carry: DecoderState | None
@@ -107,7 +101,7 @@ def _score(
 
 
 def _sum_over_bands(term: Float[Array, "T B"], steps: Int[Array, " T"], edges: tuple[int, ...]) -> Float[Array, "B *K"]:
-    """Sums over all steps, or over those of each band: one ends before every edge, and the last holds the rest."""
+    """Sums over all steps, or over those of each band: a band ends before every edge, and the last one is open."""
     if not edges:
         return term.sum(0)
     band = jnp.searchsorted(jnp.array(edges), steps, side="right")

@@ -37,9 +37,9 @@ from unspool.training.trainer import train
 TRIAL_SIZE, TRIAL_EMBEDDING, TRIAL_UPDATES = 32, 8, 200
 """Hidden units, width of an embedding, and updates."""
 TRIAL_ROUND = 25
-"""Updates between two looks at the validation sequences."""
+"""Updates between two validations."""
 MAX_TRIAL_STEPS, MIN_TRIAL_SEQUENCES = 30_000, 20
-"""Steps of the data that a trial sees at the most, unless that is fewer than so many sequences."""
+"""Steps that a trial sees at the most, or so many sequences if these have more."""
 TRIAL_HOLDOUT = 0.25
 """Share of the sequences by which candidates are compared."""
 
@@ -76,12 +76,9 @@ def run_trial(
 
 
 def clustered_sums(scores: NDArray[Any], starts: NDArray[np.int64] | None, length: int) -> NDArray[Any]:
-    """Sums of scores over the clusters of sequences that are independent of each other; see `independent_clusters`.
+    """Sums of (N, ...) scores over clusters of sequences that are independent of each other.
 
-    Args:
-        scores: (N, ...) of sequences.
-        starts: (N,) of windows of a series, or `None` where every sequence is independent.
-        length: of a window.
+    Where `starts` is `None`, every sequence is independent; otherwise they are windows of a length.
 
     Examples:
         >>> clustered_sums(np.ones((4, 1)), np.array([0, 1, 40, 41]), 20).tolist()
@@ -100,11 +97,6 @@ class Candidates(Distribution):
     """Several distributions of one field side by side; a value has a number for each, since transforms may differ."""
 
     distributions: tuple[Distribution, ...]
-
-    @property
-    def num_params(self) -> int:
-        """Of all together."""
-        return sum(dist.num_params for dist in self.distributions)
 
     @property
     def num_uniforms(self) -> int:
@@ -154,7 +146,7 @@ def _is_difference(field: AnyField) -> bool:
 def _side_by_side(
     codec: Codec, examples: Examples, encoded: Encoded, options: Sequence[tuple[AnyField, ...]]
 ) -> tuple[Encoded, tuple[Distribution, ...]]:
-    """The data with a number for each candidate, and the distributions; where the default is alone, as it is."""
+    """The data with a number for each candidate, and their distributions; a default alone stays as it is."""
     steps, slopes = list(encoded.steps), list(encoded.log_jacobian)
     distributions = list(architecture_of(codec, Network(), TRIAL_SIZE, TRIAL_EMBEDDING).distributions)
     for j, (default, fields) in enumerate(zip(codec.schema.steps, options, strict=True)):
@@ -186,7 +178,7 @@ def _scores_after_training(
         numbers, updates=TRIAL_UPDATES, round=TRIAL_ROUND, patience=TRIAL_UPDATES, warmup=TRIAL_UPDATES // 10
     )
     net = Net(np.random.default_rng([seed, 4]), shape)
-    # Nothing is held out of this training: it ends when it ends, and every candidate has a best round of its own.
+    # This training has no validation that could end it: every candidate has a best round of its own.
     data = TrainingData(to_buckets(training, shape.stops, segment=numbers.segment)[0], [], steps, 0, 0.0, 0.0, seed)
     rounds: list[list[NDArray[np.float64]]] = []
     train(data, numbers, net, save=lambda _, state, best: rounds.append(_validation_scores(state.net, validation)))
@@ -212,7 +204,7 @@ def _validation_scores(net: Net, validation: Encoded) -> list[NDArray[np.float64
 
 
 def best_rounds(nats: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, C): of (R, N, C), the scores of every candidate in its best round, as early stopping has it.
+    """(N, C): of (R, N, C), the scores of every candidate in its best round, as under early stopping.
 
     Examples:
         >>> best_rounds(np.array([[[-9.0, -7.0]], [[-8.0, -8.0]]])).tolist()

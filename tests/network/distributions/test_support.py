@@ -46,12 +46,7 @@ HEADS = {
         [0.3, 0.2, 0.5, 0.4, -0.6, 0.0, -1.0, 0.4],
     ),
 }
-ROOMS = {
-    "narrow": (-0.4, 0.3),
-    "below": (-9.0, -0.2),
-    "above": (0.6, np.inf),
-    "all": (-np.inf, np.inf),
-}
+ROOMS = {"narrow": (-0.4, 0.3), "below": (-9.0, -0.2), "above": (0.6, np.inf), "all": (-np.inf, np.inf)}
 
 
 def drawn(dist, params, support=None, rule=PLAIN, seed=1):

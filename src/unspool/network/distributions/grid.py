@@ -66,12 +66,12 @@ class Grid:
         low, high, half = jnp.asarray(support.low), jnp.asarray(support.high), self.step / 2
         first = jnp.ceil(self.to_original(low) / self.step - CELL_TOLERANCE) * self.step
         last = jnp.floor(self.to_original(high) / self.step + CELL_TOLERANCE) * self.step
-        lows, highs = (
-            (jnp.where(jnp.isinf(low), low, self.to_network(x)) for x in (first - half, first)),
-            (jnp.where(jnp.isinf(high), high, self.to_network(x)) for x in (last + half, last)),
-        )
-        edges, values = (support._replace(low=first, high=last) for first, last in zip(lows, highs, strict=True))
-        return edges, values
+
+        def within(lowest: Array, highest: Array) -> Support:
+            start = jnp.where(jnp.isinf(low), low, self.to_network(lowest))
+            return support._replace(low=start, high=jnp.where(jnp.isinf(high), high, self.to_network(highest)))
+
+        return within(first - half, last + half), within(first, last)
 
     def width(self, x: Array) -> Array:
         """Length of the cell of x on the network's axis, without the cancellation of a difference of its edges."""
@@ -124,12 +124,10 @@ class SupportPoints:
         slip, values = CELL_TOLERANCE * self.grid.step, jnp.asarray(self.values)
         first = jnp.searchsorted(values, self.grid.to_original(jnp.asarray(support.low)) - slip)
         last = jnp.searchsorted(values, self.grid.to_original(jnp.asarray(support.high)) + slip, side="right") - 1
-        edges, places = jnp.asarray([-jnp.inf, *self.edges, jnp.inf]), self.grid.to_network(values)
-        at = jnp.clip(jnp.stack([first, last]), 0, len(self.values) - 1)
-        return (
-            support._replace(low=edges[at[0]], high=edges[at[1] + 1]),
-            support._replace(low=places[at[0]], high=places[at[1]]),
-        )
+        edges, points = jnp.asarray([-jnp.inf, *self.edges, jnp.inf]), self.grid.to_network(values)
+        first, last = jnp.clip(jnp.stack([first, last]), 0, len(self.values) - 1)
+        cells = support._replace(low=edges[first], high=edges[last + 1])
+        return cells, support._replace(low=points[first], high=points[last])
 
     def upper(self, index: Array) -> Array:
         """Upper edges of cells; that of the last one is the lower edge, and must not be used."""
