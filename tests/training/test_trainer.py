@@ -165,10 +165,7 @@ def scripted(small, monkeypatch):
         monkeypatch.setattr(Trainer, "validation_nats", lambda self, net: next(said, nats[-1]))
         weights = []
         net, progress = train(
-            small.data,
-            small.plan,
-            small.net(),
-            save=lambda progress, state, best: weights.append(copy_tree(state.net)),
+            small.data, small.plan, small.net(), save=lambda progress, state, best: weights.append(copy_tree(state.net))
         )
         return net, progress, weights
 
