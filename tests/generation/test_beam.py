@@ -106,10 +106,10 @@ class Hypothesis(NamedTuple):
 
 def params_of(net, ready, j, top, earlier):
     """Parameters of the distribution of field j, given the values of the fields before it."""
-    told = net.step_context(top)
+    context = net.outputs.begin(top)
     for k, value in enumerate(earlier):
-        told = net.condition_on(ready, told, k, value)
-    return net.params(told, j)
+        context = net.condition_on(ready, context, k, value)
+    return net.outputs.params(context, j)
 
 
 def plain_search(net, asked, width=8, length_penalty=0.0):

@@ -174,10 +174,10 @@ def test_greedy_consumes_no_randomness(net):
 
 def params_of(net, ready, j, top, earlier):
     """Parameters of the distribution of field j, given the values of the fields before it."""
-    told = net.step_context(top)
+    context = net.outputs.begin(top)
     for k, value in enumerate(earlier):
-        told = net.condition_on(ready, told, k, value)
-    return net.params(told, j)
+        context = net.condition_on(ready, context, k, value)
+    return net.outputs.params(context, j)
 
 
 def test_generation_is_the_likelihoods_network(net):
@@ -290,7 +290,7 @@ def test_a_tile_is_a_power_of_two():
 # ---- rules ---------------------------------------------------------------------------------------------------------
 
 
-def test_rules_reach_the_heads_inside_the_loop(net):
+def test_rules_reach_the_distributions_inside_the_loop(net):
     """Top-k of one leaves the category its mode and the numbers their draws."""
     one = rows(sample_sequences(net, request(length=3, rule=rule_of(Sampling(top_k=1)))))
     greedy = rows(sample_sequences(net, request(length=3, rule=rule_of(Sampling(greedy=True)))))

@@ -250,10 +250,10 @@ def test_a_number_is_marked_where_it_is_missing_and_fed_back_no_further_than_its
 
 def params_of(net, ready, j, top, earlier):
     """Parameters of the distribution of field j, given the values of the fields before it."""
-    context = net.step_context(top)
+    context = net.outputs.begin(top)
     for k, value in enumerate(earlier):
         context = net.condition_on(ready, context, k, value)
-    return net.params(context, j)
+    return net.outputs.params(context, j)
 
 
 def test_free_running_reads_the_expectation_of_its_own_output():

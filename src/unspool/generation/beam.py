@@ -279,10 +279,10 @@ def _best_values(
     B, K = nats.shape
     parents = jnp.broadcast_to(jnp.arange(K), nats.shape)
     values: tuple[Array, ...] = ()
-    context = net.step_context(output)
+    context = net.outputs.begin(output)
     for j, dist in enumerate(net.shape.distributions):
         assert isinstance(dist, Categorical)  # noqa: S101  # `check_beam` refuses others
-        each = nats[..., None] + dist.log_probs(net.params(context, j)).reshape(B, K, -1)
+        each = nats[..., None] + dist.log_probs(net.outputs.params(context, j)).reshape(B, K, -1)
         V = each.shape[-1]
         support = supports[j] if supports else None
         fits = jnp.ones((B, V), bool) if support is None else jnp.broadcast_to(support.symbols, (B, V))

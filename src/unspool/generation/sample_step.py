@@ -213,7 +213,7 @@ def sample_step(
         done = done | (stop if observed is None else stop & ~observed.unfinished)
     values: tuple[Array, ...] = ()
     sums: RunningSums = ()
-    context = net.step_context(output)
+    context = net.outputs.begin(output)
     for j, dist in enumerate(net.shape.distributions):
         support = supports[j] if supports else None
         cumulative = net.shape.cumulative[j] if net.shape.cumulative else None
@@ -221,7 +221,7 @@ def sample_step(
         given = None
         if observed is not None:
             given = ObservedValue(observed.values[j], observed.where[j], observed.upper[j], tables[j])
-        params, own = net.params(context, j), u[:, net.shape.uniforms_of(j)]
+        params, own = net.outputs.params(context, j), u[:, net.shape.uniforms_of(j)]
         if cumulative is None or total is None:
             value = sample_field(dist, params, own, rule, support, given)
         else:

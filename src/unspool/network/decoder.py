@@ -256,19 +256,11 @@ class Net(eqx.Module):
             below = self._handed_on(layer, h, below, masks)
         return DecoderOutput(below, feedback.direct), State(jnp.stack(hs), jnp.stack(cs))
 
-    def step_context(self, output: DecoderOutput) -> StepContext:
-        """What the distributions are conditioned on before any field of the step is known."""
-        return self.outputs.begin(output)
-
     def condition_on(self, ready: Precomputed, context: StepContext, j: int, value: Array) -> StepContext:
         """The context of the fields after field j, given its value."""
         if j == len(ready.within):
             return context
         return self.outputs.condition_on(context, j, ready.within[j](self._rows(j, value)))
-
-    def params(self, context: StepContext, j: int) -> Float[Array, "*T B P"]:
-        """Parameters of the distribution of field j, conditioned on the fields before it."""
-        return self.outputs.params(context, j)
 
     def hazard(self, output: DecoderOutput, position: Int[Array, "*T"]) -> Float[Array, "*T B"]:
         """Logit of stopping before the step at a position: a bias of that position, and what the state adds to it.
@@ -287,12 +279,12 @@ class Net(eqx.Module):
         `values` has one (T, B) array per field, `positions` (T,) the position of every step in its sequence, and
         `lengths` (B,) the steps of every sequence.
         """
-        real, context = positions[:, None] < lengths, self.step_context(output)
+        real, context = positions[:, None] < lengths, self.outputs.begin(output)
         for j, value in enumerate(values):
             context = self.condition_on(ready, context, j, value)
         # A field's parameters read what the fields before it have added, and nothing of those after it.
         fields = tuple(
-            jnp.where(real, dist.log_prob(self.params(context, j), value), 0.0)
+            jnp.where(real, dist.log_prob(self.outputs.params(context, j), value), 0.0)
             for j, (dist, value) in enumerate(zip(self.shape.distributions, values, strict=True))
         )
         if self.stop is None:

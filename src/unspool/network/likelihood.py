@@ -54,17 +54,14 @@ def free_running(
         truth, share, u = now
         output, lstm = net.step(ready, state.feedback, state.lstm, masks)
         generated: tuple[Array, ...] = ()
-        context = net.step_context(output)
+        context = net.outputs.begin(output)
         for j, dist in enumerate(net.shape.distributions):
-            params = net.params(context, j)
+            params = net.outputs.params(context, j)
             soft = u is None or dist.event_shape != EventShape()
             generated += (dist.mean(params) if soft else dist.sample(params, u[:, net.shape.uniforms_of(j)]),)  # type: ignore[index]
             context = net.condition_on(ready, context, j, generated[j])
-        feedback = jax.tree.map(
-            lambda own, given: share[:, None] * own + (1 - share)[:, None] * given,
-            net.feed_back(ready, generated),
-            net.feed_back(ready, truth),
-        )
+        share, data = share[:, None], net.feed_back(ready, truth)
+        feedback = jax.tree.map(lambda a, b: share * a + (1 - share) * b, net.feed_back(ready, generated), data)
         return DecoderState(lstm, feedback), output
 
     state, output = jax.lax.scan(one_step, state, (values, own, uniforms))

@@ -136,12 +136,9 @@ def validation_split(encoded: Encoded, share: float, seed: int) -> tuple[NDArray
         count = max(1, round(N * share))
         train, held = np.sort(shuffled[count:]), np.sort(shuffled[:count])
     if not len(train) or not encoded.lengths[train].sum():
-        raise TrainingError(
-            "fit",
-            f"at least two examples, to hold {share:.0%} of them out",
-            f"{N} example{'s' * (N != 1)} with {int(encoded.lengths.sum())} steps",
-            "Give more data, or memorise what there is with Training(holdout=0).",
-        )
+        found = f"{N} example{'s' * (N != 1)} with {int(encoded.lengths.sum())} steps"
+        hint = "Give more data, or memorise the data with Training(holdout=0)."
+        raise TrainingError("fit", f"at least two examples, to hold {share:.0%} of them out", found, hint)
     return train, held
 
 
@@ -230,10 +227,9 @@ def epoch_updates(
     sizes: list[int],
     together: list[int],
     seed: int,
+    segment: int | None,
+    multiple: int,
     number: int,
-    *,
-    segment: int | None = None,
-    multiple: int = 1,
 ) -> Iterator[UpdateGroup]:
     """The updates of one pass, in an order that depends on the seed and the number of the pass (from 0) alone.
 
@@ -242,9 +238,9 @@ def epoch_updates(
         sizes: rows of one update, per bucket.
         together: updates of one dispatch, per bucket.
         seed: of the fit.
-        number: of the pass.
         segment: steps of a segment; the segments of one batch of long sequences are one group, in their order.
         multiple: of the rows of an update; padding rows have no weight.
+        number: of the pass.
     """
     rng = np.random.default_rng([seed, 1, number])
     groups = []

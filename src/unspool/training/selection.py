@@ -45,7 +45,7 @@ MIN_MEAN_STANDARD_ERRORS, MIN_MEAN_GAIN = 2.0, 0.03
 MIN_MEAN_CLUSTERS = 10
 """Independent clusters of validation sequences that a constant mean takes at the least."""
 LOCATED_DISTRIBUTIONS = ("normal", "student_t", "mixture")
-"""Distributions whose mean can be constant: densities with locations among their parameters."""
+"""Distributions whose mean can be constant: densities with locations choices their parameters."""
 
 
 def select_fields(
@@ -80,12 +80,12 @@ def select_fields(
     updates = plan(network, training, codec, examples=len(rows), steps=steps).updates
     short = updates < MIN_UPDATES_RATIO * TRIAL_UPDATES or (training.seconds or math.inf) < MIN_SECONDS
     few = steps < MIN_TRIAL_STEPS or training.holdout == 0
-    if short or few or all(len(among) == 1 for among in options):
+    if short or few or all(len(choices) == 1 for choices in options):
         return schema, []
     fields, lines = list(schema.steps), []
     sizes, scores = run_trial(codec, examples, encoded, rows, options, seed)
-    for j, (among, nats) in enumerate(zip(options, scores, strict=True)):
-        fields[j], found = best_candidate(among, sizes, nats)
+    for j, (choices, nats) in enumerate(zip(options, scores, strict=True)):
+        fields[j], found = best_candidate(choices, sizes, nats)
         lines += found
     return msgspec.structs.replace(schema, steps=tuple(fields)), lines
 
@@ -118,43 +118,43 @@ def transforms(field: Number, examples: Examples) -> list[Transform]:
 
 
 def with_constant_means(
-    among: tuple[AnyField, ...], values: NDArray[Any], offsets: NDArray[np.int64]
+    choices: tuple[AnyField, ...], values: NDArray[Any], offsets: NDArray[np.int64]
 ) -> tuple[AnyField, ...]:
     """Candidates, and those whose mean is in doubt again with a constant one.
 
     `values` (S,) are those of the default on the network's axis, NaN where missing.
     """
-    partners = constant_partners(among)
+    partners = constant_partners(choices)
     if not partners or fit_ar1(values, offsets).foreseen >= MIN_FORESEEN_SHARE:
-        return among
-    return (*among, *partners.values())
+        return choices
+    return (*choices, *partners.values())
 
 
-def constant_partners(among: tuple[AnyField, ...]) -> dict[AnyField, AnyField]:
+def constant_partners(choices: tuple[AnyField, ...]) -> dict[AnyField, AnyField]:
     """By candidate whose mean is open and can be constant, the same with a constant mean."""
     return {
         field: msgspec.structs.replace(field, mean="constant")
-        for field in among
+        for field in choices
         if isinstance(field, Number) and field.mean == "auto" and field.distribution in LOCATED_DISTRIBUTIONS
     }
 
 
 def best_candidate(
-    among: tuple[AnyField, ...], steps: NDArray[Any], nats: Mapping[AnyField, NDArray[np.float64]]
+    choices: tuple[AnyField, ...], steps: NDArray[Any], nats: Mapping[AnyField, NDArray[np.float64]]
 ) -> tuple[AnyField, list[str]]:
     """The candidate that a field gets, and a line for the user if that isn't the default, which is the first.
 
     `steps` (N,) are those of every validation cluster, and `nats` by candidate its (N,) log-probabilities of them.
     """
-    lines, best = [], among[0]
-    partners = constant_partners(among)
-    learned = [one for one in among if one not in partners.values()]
-    favourite = max(learned, key=lambda field: nats[field].sum())
-    gain, error = mean_gain(nats[favourite] - nats[best], steps)
+    lines, best = [], choices[0]
+    partners = constant_partners(choices)
+    learned = [choice for choice in choices if choice not in partners.values()]
+    best_learned = max(learned, key=lambda field: nats[field].sum())
+    gain, error = mean_gain(nats[best_learned] - nats[best], steps)
     if gain > max(MIN_GAIN, MIN_STANDARD_ERRORS * error):
-        instead = f"{describe_choice(favourite)} in place of {describe_choice(best)}"
+        instead = f"{describe_choice(best_learned)} in place of {describe_choice(best)}"
         lines.append(f"{best.name}: {instead}, {gain:.3f} nats a step better in a trial")
-        best = favourite
+        best = best_learned
     constant = partners.get(best, best)
     if constant != best and constant in nats and len(steps) >= MIN_MEAN_CLUSTERS:
         gain, error = mean_gain(nats[best] - nats[constant], steps)

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -120,12 +121,12 @@ class Trainer:
         self, data: TrainingData, plan: TrainingPlan, net: Net, resume: tuple[Progress, TrainState, TrainState] | None
     ) -> None:
         self.data, self.plan = data, plan
-        self.sizes = [batch_rows(bucket, plan.batch, MAX_UPDATE_CELLS, plan.segment) for bucket in data.train]
-        self.together = [
-            max(1, min(MAX_UPDATES_PER_DISPATCH, plan.round, -(-bucket.examples // size)))
-            for bucket, size in zip(data.train, self.sizes, strict=True)
-        ]
-        self.sharding = choose_sharding(max(self.sizes), plan.size, plan.shards, plan.devices)
+        sizes = [batch_rows(bucket, plan.batch, MAX_UPDATE_CELLS, plan.segment) for bucket in data.train]
+        most = min(MAX_UPDATES_PER_DISPATCH, plan.round)
+        updates = (-(-bucket.examples // size) for bucket, size in zip(data.train, sizes, strict=True))
+        together = [max(1, min(most, count)) for count in updates]
+        self.sharding = choose_sharding(max(sizes), plan.size, plan.shards, plan.devices)
+        self.groups = partial(epoch_updates, data.train, sizes, together, data.seed, plan.segment, self.sharding.shards)
         new = new_train_state(net, plan.update_config)
         self.progress, *states = resume or (Progress(), new, new)
         self.state, self.best = (copy_tree(put_on_devices(state, self.sharding.devices)) for state in states)
@@ -141,16 +142,7 @@ class Trainer:
         self.seen, self.seen_rows = 0.0, 0.0
         target = progress.update + self.plan.round
         while progress.update < target:
-            groups = epoch_updates(
-                self.data.train,
-                self.sizes,
-                self.together,
-                self.data.seed,
-                progress.epoch,
-                segment=self.plan.segment,
-                multiple=self.sharding.shards,
-            )
-            for group in itertools.islice(groups, progress.group, None):
+            for group in itertools.islice(self.groups(progress.epoch), progress.group, None):
                 self.dispatch(group)
                 progress.group += 1
                 watch(progress)
@@ -166,23 +158,14 @@ class Trainer:
         at, bucket = self.progress.update, self.data.train[group.bucket]
         numbers = range(at, at + len(group.rows))
         long = self.plan.segment is not None and bucket.steps > self.plan.segment
-        updates = UpdateBatch(
-            bucket.segments(group.rows, group.first, self.plan.segment) if long else bucket.take(group.rows),  # type: ignore[arg-type]
-            group.first,
-            group.weights,
-            np.array([self.rate(n) for n in numbers], np.float32),
-            np.array([self.share(n) for n in numbers], np.float32),
-        )
-        with device_lock(self.sharding.devices):
-            self.state, total = update(
-                self.plan.update_config,
-                replace(self.sharding, segmented=long),
-                self.state,
-                updates.on_devices(self.sharding.devices),
-                np.int32(group.updates),
-                self.scale,
-                jax.random.fold_in(self.key, at),
-            )
+        data = bucket.segments(group.rows, group.first, self.plan.segment) if long else bucket.take(group.rows)  # type: ignore[arg-type]
+        rates, shares = (np.array([value(n) for n in numbers], np.float32) for value in (self.rate, self.share))
+        updates = UpdateBatch(data, group.first, group.weights, rates, shares)
+        config, sharding = self.plan.update_config, replace(self.sharding, segmented=long)
+        key, count = jax.random.fold_in(self.key, at), np.int32(group.updates)
+        with device_lock(sharding.devices):
+            updates = updates.on_devices(sharding.devices)
+            self.state, total = update(config, sharding, self.state, updates, count, self.scale, key)
             seen = float(total)
         self.seen += seen
         self.seen_rows += float(group.weights.sum()) / (len(group.rows) if long else 1)

@@ -65,8 +65,13 @@ def run_trial(
     rows = np.random.default_rng([seed, 3]).permutation(rows)
     enough = int(np.searchsorted(np.cumsum(encoded.lengths[rows]), MAX_TRIAL_STEPS))
     rows = np.sort(rows[: max(MIN_TRIAL_SEQUENCES, enough)])
-    own = [tuple(one for one in among if _is_difference(one) == _is_difference(among[0])) for among in options]
-    others = [tuple(one for one in among if one not in kept) for among, kept in zip(options, own, strict=True)]
+    own = [
+        tuple(choice for choice in choices if _is_difference(choice) == _is_difference(choices[0]))
+        for choices in options
+    ]
+    others = [
+        tuple(choice for choice in choices if choice not in kept) for choices, kept in zip(options, own, strict=True)
+    ]
     steps, nats = _scores_after_training(codec, examples, encoded, rows, own, seed)
     if any(others):
         again = [other or kept[:1] for other, kept in zip(others, own, strict=True)]
@@ -171,22 +176,21 @@ def _scores_after_training(
     encoded, distributions = _side_by_side(codec, examples, encoded, options)
     encoded = encoded.take(rows)
     training, validation = (encoded.take(part) for part in validation_split(encoded, TRIAL_HOLDOUT, seed))
-    steps = int(training.offsets[-1])
+    count = int(training.offsets[-1])
     shape = replace(architecture_of(codec, Network(), TRIAL_SIZE, TRIAL_EMBEDDING), distributions=distributions)
-    numbers = plan(Network(size=TRIAL_SIZE), Training(), codec, examples=len(training), steps=steps)
+    numbers = plan(Network(size=TRIAL_SIZE), Training(), codec, examples=len(training), steps=count)
     numbers = replace(
         numbers, updates=TRIAL_UPDATES, round=TRIAL_ROUND, patience=TRIAL_UPDATES, warmup=TRIAL_UPDATES // 10
     )
     net = Net(np.random.default_rng([seed, 4]), shape)
     # This training has no validation that could end it: every candidate has a best round of its own.
-    data = TrainingData(to_buckets(training, shape.stops, segment=numbers.segment)[0], [], steps, 0, 0.0, 0.0, seed)
+    data = TrainingData(to_buckets(training, shape.stops, segment=numbers.segment)[0], [], count, 0, 0.0, 0.0, seed)
     rounds: list[list[NDArray[np.float64]]] = []
     train(data, numbers, net, save=lambda _, state, best: rounds.append(_validation_scores(state.net, validation)))
     best = [best_rounds(np.stack(scores)) for scores in zip(*rounds, strict=True)]
-    return clustered_sums(validation.lengths, validation.starts, validation.gap), [
-        dict(zip(fields, clustered_sums(nats, validation.starts, validation.gap).T, strict=True))
-        for fields, nats in zip(options, best, strict=True)
-    ]
+    both = (validation.lengths, *best)
+    steps, *nats = (clustered_sums(part, validation.starts, validation.gap) for part in both)
+    return steps, [dict(zip(fields, part.T, strict=True)) for fields, part in zip(options, nats, strict=True)]
 
 
 def _validation_scores(net: Net, validation: Encoded) -> list[NDArray[np.float64]]:
@@ -219,9 +223,9 @@ def _candidate_scores(net: Net, bucket: Bucket) -> tuple[Float[Array, "B C"], ..
     _, values, lengths = timewise(bucket)
     ready, top = teacher_forced_outputs(net, bucket)
     real = (jnp.arange(len(values[0]))[:, None] < lengths)[..., None]
-    out, distributions = [], net.step_context(top)
+    out, distributions = [], net.outputs.begin(top)
     for j, dist in enumerate(net.shape.distributions):
-        params = net.params(distributions, j)
+        params = net.outputs.params(distributions, j)
         distributions = net.condition_on(ready, distributions, j, values[j])
         if isinstance(dist, Candidates):
             parts = dist.parts(params, values[j])
