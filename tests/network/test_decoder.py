@@ -21,6 +21,7 @@ from unspool.network.embeddings import MAX_FED_BACK, FoldedTable, Product, RealE
 from unspool.network.likelihood import sequence_log_prob
 from unspool.options import Network
 
+pytestmark = pytest.mark.usefixtures("float64")
 T, B, H = 5, 3, 6
 LENGTHS = np.array([5, 2, 0])
 VARIANTS = {
@@ -28,12 +29,6 @@ VARIANTS = {
     "bare": Network(dropout=0.0, context="state"),
     "deep": Network(dropout=0.5, input_dropout=0.5, layers=2, residual=True, norm=True),
 }
-
-
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
 
 
 def network(variant="plain", seed=0, fields=3):

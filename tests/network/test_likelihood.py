@@ -13,14 +13,9 @@ from unspool.network.distributions.normal import Normal
 from unspool.network.likelihood import free_running, sequence_log_prob, start_decoding, teacher_forced
 from unspool.options import Network
 
+pytestmark = pytest.mark.usefixtures("float64")
 T, B = 4, 3
 INPUTS, LENGTHS = (jnp.array([0, 1, 1]),), jnp.full(B, T)
-
-
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
 
 
 def case(*distributions):

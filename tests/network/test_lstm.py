@@ -12,16 +12,10 @@ from onnx import TensorProto, helper
 
 from unspool.network import lstm
 
+pytestmark = pytest.mark.usefixtures("float64")
 T, B, H = 6, 3, 4
 KEEP = 0.75
 SWAPS = list(itertools.combinations(range(4), 2))
-
-
-@pytest.fixture(autouse=True)
-def float64():
-    """Mathematics is compared in double precision, in which an error is larger than any rounding."""
-    with jax.enable_x64(True):
-        yield
 
 
 def case(seed=0):

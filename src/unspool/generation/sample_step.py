@@ -34,7 +34,7 @@ RunningSums = tuple[Any, ...]
 """By field, the running sums of its values, (B,), where they add up; else `None`. Empty where nobody asks."""
 Supports = tuple[Support | None, ...]
 """By field, what its samples lie in, or `None`; empty where nothing is asked for."""
-GeneratedSteps = tuple[tuple[Array, ...], Bool[Array, "T B"]]
+GeneratedSteps = tuple[tuple[Array, ...], Bool[Array, "*T B"]]
 """Values per field, (T, B) or (T, B, M), and which of these steps are real."""
 
 

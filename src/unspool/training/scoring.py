@@ -11,9 +11,8 @@ from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
 
 from unspool.encoding.encoded import Encoded
-from unspool.network.decoder import DecoderState, Masks, Net, Precomputed
-from unspool.network.likelihood import sequence_log_prob, start_decoding, teacher_forced
-from unspool.network.outputs import DecoderOutput
+from unspool.network.decoder import DecoderState, Masks, Net
+from unspool.network.likelihood import sequence_log_prob
 from unspool.runtime.devices import ROW_AXIS, device_lock, mesh, put_on_devices
 from unspool.runtime.threefry import uniforms
 from unspool.training.batching import Bucket, round_up, segment_steps, to_buckets
@@ -37,14 +36,6 @@ def timewise(data: Bucket) -> tuple[tuple[Array, ...], tuple[Array, ...], Array]
     """Inputs, values and lengths as the network reads them: time is the first axis of the values."""
     values = tuple(jnp.swapaxes(jnp.asarray(a), 0, 1) for a in data.values)
     return tuple(jnp.asarray(a) for a in data.inputs), values, jnp.asarray(data.lengths)
-
-
-def teacher_forced_outputs(net: Net, data: Bucket) -> tuple[Precomputed, DecoderOutput]:
-    """What the distributions read of whole sequences whose true steps are fed back, without dropout."""
-    inputs, values, _ = timewise(data)
-    T, B = values[0].shape[:2]
-    carry, ready = start_decoding(net, inputs, T * B)
-    return ready, teacher_forced(net, ready, carry, values, net.masks())[0]
 
 
 def step_log_probs(

@@ -45,7 +45,7 @@ MIN_MEAN_STANDARD_ERRORS, MIN_MEAN_GAIN = 2.0, 0.03
 MIN_MEAN_CLUSTERS = 10
 """Independent clusters of validation sequences that a constant mean takes at the least."""
 LOCATED_DISTRIBUTIONS = ("normal", "student_t", "mixture")
-"""Distributions whose mean can be constant: densities with locations choices their parameters."""
+"""Distributions whose mean can be constant: densities with locations among their parameters."""
 
 
 def select_fields(

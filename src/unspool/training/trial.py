@@ -27,11 +27,12 @@ from unspool.network.build import architecture_of, distribution_of
 from unspool.network.decoder import Net
 from unspool.network.distributions.base import Distribution, EventShape, Support
 from unspool.network.distributions.rules import Rule
+from unspool.network.likelihood import start_decoding, teacher_forced
 from unspool.options import Network, Training
 from unspool.schema.fields import AnyField, Number
 from unspool.training.batching import Bucket, TrainingData, to_buckets, validation_split
 from unspool.training.defaults import plan
-from unspool.training.scoring import teacher_forced_outputs, timewise
+from unspool.training.scoring import timewise
 from unspool.training.trainer import train
 
 TRIAL_SIZE, TRIAL_EMBEDDING, TRIAL_UPDATES = 32, 8, 200
@@ -65,13 +66,8 @@ def run_trial(
     rows = np.random.default_rng([seed, 3]).permutation(rows)
     enough = int(np.searchsorted(np.cumsum(encoded.lengths[rows]), MAX_TRIAL_STEPS))
     rows = np.sort(rows[: max(MIN_TRIAL_SEQUENCES, enough)])
-    own = [
-        tuple(choice for choice in choices if _is_difference(choice) == _is_difference(choices[0]))
-        for choices in options
-    ]
-    others = [
-        tuple(choice for choice in choices if choice not in kept) for choices, kept in zip(options, own, strict=True)
-    ]
+    own = [tuple(field for field in some if _is_difference(field) == _is_difference(some[0])) for some in options]
+    others = [tuple(field for field in some if field not in kept) for some, kept in zip(options, own, strict=True)]
     steps, nats = _scores_after_training(codec, examples, encoded, rows, own, seed)
     if any(others):
         again = [other or kept[:1] for other, kept in zip(others, own, strict=True)]
@@ -220,16 +216,15 @@ def best_rounds(nats: NDArray[np.float64]) -> NDArray[np.float64]:
 @jax.jit
 def _candidate_scores(net: Net, bucket: Bucket) -> tuple[Float[Array, "B C"], ...]:
     """Teacher-forced log-probability of every sequence, per field and candidate."""
-    _, values, lengths = timewise(bucket)
-    ready, top = teacher_forced_outputs(net, bucket)
-    real = (jnp.arange(len(values[0]))[:, None] < lengths)[..., None]
-    out, distributions = [], net.outputs.begin(top)
-    for j, dist in enumerate(net.shape.distributions):
-        params = net.outputs.params(distributions, j)
-        distributions = net.condition_on(ready, distributions, j, values[j])
-        if isinstance(dist, Candidates):
-            parts = dist.parts(params, values[j])
-        else:
-            parts = dist.log_prob(params, values[j])[..., None]
-        out.append(jnp.where(real, parts, 0.0).sum(0))
-    return tuple(out)
+    inputs, values, lengths = timewise(bucket)
+    T, B = values[0].shape[:2]
+    state, ready = start_decoding(net, inputs, T * B)
+    output, _ = teacher_forced(net, ready, state, values, net.masks())
+    real = (jnp.arange(T)[:, None] < lengths)[..., None]
+    sums, context = [], net.outputs.begin(output)
+    for j, (dist, value) in enumerate(zip(net.shape.distributions, values, strict=True)):
+        params = net.outputs.params(context, j)
+        context = net.condition_on(ready, context, j, value)
+        parts = dist.parts(params, value) if isinstance(dist, Candidates) else dist.log_prob(params, value)[..., None]
+        sums.append(jnp.where(real, parts, 0.0).sum(0))
+    return tuple(sums)

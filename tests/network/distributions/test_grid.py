@@ -295,7 +295,6 @@ def test_greedy_is_the_mode_and_top_k_leaves_numbers_alone(name):
     mode = np.asarray(dist.mode(jnp.asarray(params, jnp.float32)[None]))
     np.testing.assert_array_equal(sampled(dist, params, greedy=True), np.broadcast_to(mode, N))
     np.testing.assert_array_equal(sampled(dist, params, top_k=1), sampled(dist, params))
-    assert len(dist.initial_params()) == dist.num_params
     assert innermost(dist).event_shape.symbols is None
 
 
