@@ -20,7 +20,7 @@ from unspool.network.distributions.base import Distribution, EventShape, Support
 from unspool.network.distributions.categorical import bernoulli_icdf
 from unspool.network.distributions.rules import Rule
 from unspool.network.lstm import State
-from unspool.runtime.devices import ROW_AXIS, mesh
+from unspool.runtime.devices import ROW_AXIS, shard_rows
 from unspool.runtime.threefry import Ints, uniforms
 
 BLOCK_STEPS, STREAM_STEPS = 64, 8
@@ -130,14 +130,9 @@ def advance_on_devices(
     )
     observed_specs: Any = None if request.observed is None else ObservedSteps(along, along, along, whole, along)  # type: ignore[arg-type]
     request_specs: Any = BatchRequest(whole, rows, rows, whole, whole, whole, support_specs, observed_specs)  # type: ignore[arg-type]
-    local = jax.shard_map(
-        partial(_advance, steps=steps, stopping=stopping),
-        mesh=mesh(devices),
-        in_specs=(whole, Precomputed(whole, whole, whole, rows), state_specs, request_specs),  # type: ignore[arg-type]
-        out_specs=(state_specs, (along, along)),
-        check_vma=False,
-    )
-    return local(net, ready, state, request)
+    specs = (whole, Precomputed(whole, whole, whole, rows), state_specs, request_specs)  # type: ignore[arg-type]
+    advance_rows = partial(_advance, steps=steps, stopping=stopping)
+    return shard_rows(advance_rows, devices, specs, (state_specs, (along, along)))(net, ready, state, request)
 
 
 def launch_on_devices(

@@ -96,10 +96,8 @@ def check_sampling(sampling: Sampling, net: Net) -> None:
     """
     distributions = net.shape.distributions
     if sampling.top_k is not None and all(dist.event_shape.symbols is None for dist in distributions):
-        location, hint = (
-            f"Sampling(top_k={sampling.top_k})",
-            "Use top_p, min_p or temperature, which act on numbers too.",
-        )
+        hint = "Use top_p, min_p or temperature, which act on numbers too."
+        location = f"Sampling(top_k={sampling.top_k})"
         raise OptionError(location, "a field of categories to choose from", "numbers only", hint)
     random = sampling.temperature != 1 or sampling.top_p is not None or sampling.min_p is not None
     if random and all(isinstance(innermost(dist), Point) for dist in distributions):

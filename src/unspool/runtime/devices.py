@@ -9,7 +9,7 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -69,6 +69,11 @@ def device_lock(devices: int) -> Iterator[None]:
 def mesh(devices: int) -> Mesh:
     """The first devices, side by side."""
     return jax.make_mesh((devices,), (ROW_AXIS,), (AxisType.Auto,), devices=jax.local_devices()[:devices])
+
+
+def shard_rows(function: Callable[..., Any], devices: int, in_specs: Any, out_specs: Any) -> Callable[..., Any]:
+    """A function of the rows of one device as one of all rows, on the first devices."""
+    return jax.shard_map(function, mesh=mesh(devices), in_specs=in_specs, out_specs=out_specs, check_vma=False)
 
 
 def to_single_precision(values: NDArray[Any]) -> NDArray[Any]:

@@ -142,7 +142,7 @@ def validation_split(encoded: Encoded, share: float, seed: int) -> tuple[NDArray
     return train, held
 
 
-def bucket_lengths(lengths: NDArray[np.int64], most: int = MAX_BUCKETS) -> list[int]:
+def bucket_lengths(lengths: NDArray[np.int64]) -> list[int]:
     """The lengths to pad to: the fewest buckets that waste little, by dynamic programming over the distinct lengths."""
     tops = np.unique(np.quantile(lengths, np.linspace(0, 1, 65), method="higher").clip(1))
     if tops[-1] * len(lengths) < MIN_CELLS_FOR_BUCKETS:
@@ -151,7 +151,7 @@ def bucket_lengths(lengths: NDArray[np.int64], most: int = MAX_BUCKETS) -> list[
     best = {j: (float(tops[j] * upto[j + 1]), [int(tops[j])]) for j in range(len(tops))}
     last = len(tops) - 1
     one = best[last][0]
-    for _ in range(most - 1):
+    for _ in range(MAX_BUCKETS - 1):
         more = {
             j: min(
                 (best[i][0] + float(tops[j] * (upto[j + 1] - upto[i + 1])), [*best[i][1], int(tops[j])])

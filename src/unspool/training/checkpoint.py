@@ -69,6 +69,8 @@ def arrays_by_name(state: TrainState, prefix: str = "") -> dict[str, NDArray[Any
 
 def from_arrays(like: Any, arrays: dict[str, NDArray[Any]], prefix: str = "") -> Any:
     """A tree of the same structure as `like`, from arrays by name."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: jnp.asarray(arrays[prefix + jax.tree_util.keystr(path)]), like
-    )
+
+    def array(path: Any, _: Any) -> Any:
+        return jnp.asarray(arrays[prefix + jax.tree_util.keystr(path)])
+
+    return jax.tree_util.tree_map_with_path(array, like)

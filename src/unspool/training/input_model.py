@@ -51,12 +51,11 @@ def fit_input_model(
 
 
 def _plan(examples: int) -> TrainingPlan:
-    batch = min(INPUT_MODEL_BATCH, examples)
     return TrainingPlan(
         size=INPUT_MODEL_SIZE,
         embedding=INPUT_MODEL_EMBEDDING,
         network=Network(),
-        batch=batch,
+        batch=min(INPUT_MODEL_BATCH, examples),
         rate=INPUT_MODEL_RATE,
         updates=INPUT_MODEL_UPDATES,
         round=INPUT_MODEL_UPDATES // 10,

@@ -43,11 +43,8 @@ def _bar(updates: int) -> Iterator[Callable[[Progress], None]]:
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    elapsed, remaining = (
-        (TimeElapsedColumn(), TextColumn("<")),
-        (TimeRemainingColumn(), TextColumn("{task.description}")),
-    )
-    with Bar(BarColumn(12), *elapsed, *remaining, console=Console(stderr=True), transient=False) as shown:
+    parts = BarColumn(12), TimeElapsedColumn(), TextColumn("<"), TimeRemainingColumn(), TextColumn("{task.description}")
+    with Bar(*parts, console=Console(stderr=True), transient=False) as shown:
         task = shown.add_task("compiling", total=updates)
 
         def watch(progress: Progress) -> None:

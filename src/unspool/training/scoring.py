@@ -1,7 +1,7 @@
 """The likelihood of sequences, teacher-forced or on the network's own output: what training and scoring share."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from unspool.encoding.encoded import Encoded
 from unspool.network.decoder import DecoderState, Masks, Net
 from unspool.network.likelihood import sequence_log_prob
-from unspool.runtime.devices import ROW_AXIS, device_lock, mesh, put_on_devices
+from unspool.runtime.devices import ROW_AXIS, device_lock, put_on_devices, shard_rows
 from unspool.runtime.threefry import uniforms
 from unspool.training.batching import Bucket, round_up, segment_steps, to_buckets
 from unspool.training.sharding import SCORING_SHARDS, Sharding, choose_sharding
@@ -81,13 +81,12 @@ def _score(
         steps = first + jnp.arange(len(terms[0]))
         return jnp.stack([_sum_over_bands(term, steps, edges) for term in terms], -1), after
 
-    sums, after = jax.shard_map(
-        lambda net, first, *parts: jax.lax.map(lambda part: shard(net, first, *part), parts),
-        mesh=mesh(sharding.devices),
-        in_specs=(P(), P(), P(ROW_AXIS), P(ROW_AXIS), P(ROW_AXIS)),
-        out_specs=P(ROW_AXIS),
-        check_vma=False,
-    )(net, first, *jax.tree.map(lambda a: a.reshape(sharding.shards, -1, *a.shape[1:]), (batch, rows)), carry)
+    def shards(net: Net, first: Array, *parts: Any) -> Any:
+        return jax.lax.map(lambda part: shard(net, first, *part), parts)
+
+    batch, rows = jax.tree.map(lambda a: a.reshape(sharding.shards, -1, *a.shape[1:]), (batch, rows))
+    specs = (P(), P(), P(ROW_AXIS), P(ROW_AXIS), P(ROW_AXIS))
+    sums, after = shard_rows(shards, sharding.devices, specs, P(ROW_AXIS))(net, first, batch, rows, carry)
     return sums.reshape(-1, *sums.shape[2:]), after
 
 

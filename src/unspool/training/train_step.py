@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from unspool.network.decoder import DecoderState, Net
 from unspool.network.likelihood import start_decoding
-from unspool.runtime.devices import ROW_AXIS, device_lock, mesh, put_on_devices
+from unspool.runtime.devices import ROW_AXIS, device_lock, put_on_devices, shard_rows
 from unspool.training.batching import Bucket
 from unspool.training.defaults import UpdateConfig
 from unspool.training.scoring import Randomness, step_log_probs
@@ -85,13 +85,8 @@ def update(
     """
     rows, whole = P(None, ROW_AXIS), P()
     parts = UpdateBatch(rows, whole, rows, whole, whole)  # type: ignore[arg-type]
-    local = jax.shard_map(
-        partial(_updates, config, sharding),
-        mesh=mesh(sharding.devices),
-        in_specs=(whole, parts, whole, whole, whole),
-        out_specs=(whole, whole),
-        check_vma=False,
-    )
+    specs = (whole, parts, whole, whole, whole)
+    local = shard_rows(partial(_updates, config, sharding), sharding.devices, specs, (whole, whole))
     return local(state, updates, count, scale, key)
 
 

@@ -135,9 +135,7 @@ class Candidates(Distribution):
 
     def _each(self, params: Array) -> list[tuple[Distribution, Array]]:
         ends = np.cumsum([dist.num_params for dist in self.distributions])
-        return [
-            (dist, params[..., end - dist.num_params : end]) for dist, end in zip(self.distributions, ends, strict=True)
-        ]
+        return [*zip(self.distributions, jnp.split(params, ends[:-1].tolist(), -1), strict=True)]
 
 
 def _is_difference(field: AnyField) -> bool:

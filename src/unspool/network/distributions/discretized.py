@@ -86,10 +86,11 @@ class Discretized(NumberDistribution):
         cell = self._log_mass_of_cell(x, edge, width, loc, scale)
         if self.support_points is None:
             return logsumexp(log_softmax(logits, -1) + cell, -1)
-        points, index = self.support_points, self.support_points.index(x)
-        seen = jnp.abs(x - points.nearest(x)) < self.grid.step / 2
-        upper = (jnp.where(seen, points.upper(index), edge) - loc) / scale
-        mass = jnp.where(seen, log_cell(upper, jnp.where(seen, points.width(index), width) / scale), cell)
+        points = self.support_points
+        index, nearest, own_edge, own_width = points.cells(x)
+        seen = jnp.abs(x - nearest) < self.grid.step / 2
+        upper = (jnp.where(seen, own_edge, edge) - loc) / scale
+        mass = jnp.where(seen, log_cell(upper, jnp.where(seen, own_width, width) / scale), cell)
         mass = jnp.where(seen & (index == 0), log_sigmoid(upper), mass)
         mass = jnp.where(seen & (index == len(points.values) - 1), log_sigmoid(-upper), mass)
         known = jnp.where(seen[..., 0], math.log1p(-points.unseen), math.log(points.unseen))

@@ -111,10 +111,6 @@ class SupportPoints:
         tick = jnp.round((x - values[0]) / self.grid.step)
         return jnp.asarray(table)[jnp.clip(tick, 0, len(table) - 1).astype(jnp.int32)]
 
-    def nearest(self, x: Array) -> Array:
-        """The value nearest to each of the grid's."""
-        return jnp.asarray(self.values, x.dtype)[self.index(x)]
-
     def snap(self, z: Array) -> Array:
         """The value in whose cell z is, in the network's units."""
         return self.grid.to_network(jnp.asarray(self.values)[jnp.searchsorted(jnp.asarray(self.edges), z)])
@@ -129,10 +125,11 @@ class SupportPoints:
         cells = support._replace(low=edges[first], high=edges[last + 1])
         return cells, support._replace(low=points[first], high=points[last])
 
-    def upper(self, index: Array) -> Array:
-        """Upper edges of cells; that of the last one is the lower edge, and must not be used."""
-        return jnp.asarray([*self.edges, self.edges[-1]])[index]
+    def cells(self, x: Array) -> tuple[Array, Array, Array, Array]:
+        """Of the value nearest to each of the grid's: index, value, upper edge and length of its cell.
 
-    def width(self, index: Array) -> Array:
-        """Length of cells; of the outermost ones 1, which stands for no end."""
-        return jnp.asarray([1.0, *np.diff(self.edges), 1.0])[index]
+        The outermost cells have a length of 1, and the last one its lower edge, which stand for no end.
+        """
+        index, values = self.index(x), jnp.asarray(self.values, x.dtype)
+        edges, lengths = jnp.asarray([*self.edges, self.edges[-1]]), jnp.asarray([1.0, *np.diff(self.edges), 1.0])
+        return index, values[index], edges[index], lengths[index]

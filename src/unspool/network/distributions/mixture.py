@@ -76,9 +76,8 @@ class Mixture(NumberDistribution):
         if support is not None:
             logits = logits + normal_log_mass(loc, apply_temperature(scale, rule), per_component(support))
         component = categorical_icdf(truncate_logits(logits, replace(rule, top_k=None)), uniforms[..., 0])
-        return normal_icdf(
-            of_component(loc, component), of_component(scale, component), uniforms[..., 1], rule, support
-        )
+        loc, scale = of_component(loc, component), of_component(scale, component)
+        return normal_icdf(loc, scale, uniforms[..., 1], rule, support)
 
     def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
         """The location of the component with the highest peak."""
