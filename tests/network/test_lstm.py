@@ -172,7 +172,7 @@ def assert_onnx_parity(onnx_lstm):
 
 
 def test_values_are_those_of_onnx_runtime(onnx_lstm):
-    """An implementation by other people, in float32; its gate order is i, o, f, c."""
+    """An independent implementation, in float32; its gate order is i, o, f, c."""
     assert_onnx_parity(onnx_lstm)
 
 

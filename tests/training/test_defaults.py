@@ -1,4 +1,4 @@
-"""What a fit does when it is not told."""
+"""The defaults of a fit."""
 
 from unspool.dataset.gather import gather
 from unspool.encoding.fit import fit_codec

@@ -1,4 +1,4 @@
-"""Rows are shared out over devices; cut into the same shards, no bit of the weights says over how many devices."""
+"""Rows are spread over devices; with the same shards, any number of devices gives the same weights to the bit."""
 
 import json
 import os

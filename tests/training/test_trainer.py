@@ -151,7 +151,7 @@ def test_a_spent_time_budget_ends_training_with_the_best_weights(small):
     assert validation(small, net) == pytest.approx(progress.best, abs=1e-5)
 
 
-# ---- the schedule, with held-out nats that a script says -----------------------------------------------------------
+# ---- the schedule, with scripted validation nats ------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_weights_that_diverge_later_are_given_up_for_the_best(scripted):
     assert same_bits(net, weights[2])
 
 
-def test_weights_that_diverge_at_once_are_an_error_with_its_cure(small):
+def test_weights_that_diverge_at_once_are_an_error_with_a_hint(small):
     """Before anything is saved."""
     broken = eqx.tree_at(lambda net: net.start, small.net(), jnp.full_like(small.net().start, jnp.nan))
     saved = []
