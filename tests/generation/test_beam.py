@@ -23,6 +23,7 @@ from unspool.network.distributions.normal import Normal
 from unspool.network.distributions.rules import PLAIN
 from unspool.network.likelihood import sequence_log_prob
 from unspool.options import Beam, Network, Sampling
+from unspool.runtime.devices import to_single_precision
 
 ROWS = 3
 INPUTS = (np.array([0, 2, 1], np.int32), np.random.default_rng(1).normal(size=(ROWS, 2)))
@@ -69,24 +70,16 @@ def found(net, asked, **options):
     """For every row the sequences of a beam search, best first."""
     made = search(net, asked, Beam(best=asked.samples, **options))
     table = list(zip(*(v.tolist() for v in made.values), strict=True))
-    ways = [
-        Way(tuple(table[a:b]), *rest)
-        for (a, b), *rest in zip(
-            itertools.pairwise(made.offsets),
-            made.nats.tolist(),
-            made.scores.tolist(),
-            made.ended.tolist(),
-            strict=True,
-        )
-    ]
+    figures = zip(made.nats.tolist(), made.scores.tolist(), made.ended.tolist(), strict=True)
+    parts = zip(itertools.pairwise(made.offsets), figures, strict=True)
+    ways = [Way(tuple(table[a:b]), *rest) for (a, b), rest in parts]
     return [ways[k : k + asked.samples] for k in range(0, len(ways), asked.samples)]
 
 
 def assert_same(one, other):
     """The same sequences in the same order, and their figures within 1e-4."""
-    assert [[(way.steps, way.ended) for way in row] for row in one] == [
-        [(way.steps, way.ended) for way in row] for row in other
-    ]
+    steps, others = ([[(way.steps, way.ended) for way in row] for row in ways] for ways in (one, other))
+    assert steps == others
     for name in ("nats", "score"):
         figures = ([[getattr(way, name) for way in row] for row in ways] for ways in (one, other))
         np.testing.assert_allclose(*figures, rtol=0, atol=1e-4)
@@ -110,10 +103,10 @@ class Hypothesis(NamedTuple):
 
 def params_of(net, ready, j, top, earlier):
     """Parameters of the distribution of field j, given the values of the fields before it."""
-    told = net.step_context(top)
+    context = net.outputs.begin(top)
     for k, value in enumerate(earlier):
-        told = net.condition_on(ready, told, k, value)
-    return net.params(told, j)
+        context = net.condition_on(ready, context, k, value)
+    return net.outputs.params(context, j)
 
 
 def plain_search(net, asked, width=8, length_penalty=0.0):
@@ -122,9 +115,7 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
     stopping, total = net.stop is not None and asked.length is None, asked.length or asked.limit
     answer = []
     for row in range(len(asked.inputs[0])):
-        state, context = net.encode(
-            tuple(jnp.asarray(module.to_single_precision(a[row : row + 1])) for a in asked.inputs)
-        )
+        state, context = net.encode(tuple(jnp.asarray(to_single_precision(a[row : row + 1])) for a in asked.inputs))
         ready, none = net.precompute(context, 1), net.masks()
         given = [] if asked.observed is None else steps_given(asked.observed, row)
         live, ended = [Hypothesis(0.0, (), net.start_feedback(1), state)], []
@@ -133,7 +124,7 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
             for nats, steps, x, before in live:
                 top, state = step(ready, x, before, none)
                 if stopping:
-                    hazard = float(net.hazard(top, jnp.int32(t))[0, 0])
+                    hazard = float(net.hazard(top, jnp.int32(t))[0])
                     if t >= len(given):
                         ended.append((nats + log_expit(hazard), steps, True))
                     nats += log_expit(-hazard)
@@ -177,7 +168,7 @@ def every_way(net, row, total, penalty=0.0, exact=False):
     for k, way in enumerate(ways):
         table[: len(way), k] = np.array(way, np.int32).reshape(len(way), table.shape[-1])
     lengths = jnp.array([len(way) for way in ways])
-    inputs = tuple(jnp.asarray(module.to_single_precision(np.repeat(a[row : row + 1], len(ways), 0))) for a in INPUTS)
+    inputs = tuple(jnp.asarray(to_single_precision(np.repeat(a[row : row + 1], len(ways), 0))) for a in INPUTS)
     values = tuple(jnp.asarray(table[..., j]) for j in range(table.shape[-1]))
     fields, stop, _ = sequence_log_prob(net, inputs, values, lengths, net.masks())
     nats = sum(np.asarray(f, np.float64).sum(0) for f in fields)
@@ -194,8 +185,7 @@ def every_way(net, row, total, penalty=0.0, exact=False):
 
 
 @pytest.mark.parametrize(
-    ("best", "options"),
-    [(1, {"width": 1}), (3, {"width": 3}), (4, {"width": 5, "length_penalty": 1.5})],
+    ("best", "options"), [(1, {"width": 1}), (3, {"width": 3}), (4, {"width": 5, "length_penalty": 1.5})]
 )
 def test_a_beam_finds_what_a_plain_search_finds(net, best, options):
     """Several rows, two layers, sequences that end by themselves or are cut; figures within 1e-4."""

@@ -96,7 +96,7 @@ def test_what_never_ended_hardly_ever_ends():
     assert np.isin(lengths, fixed).mean() > 0.95
 
 
-def test_long_sequences_are_made_from_fewer_inputs():
+def test_long_sequences_are_generated_from_fewer_inputs():
     for lengths in (np.full(10, 3), np.full(100_000, 3), np.full(50, 30_000), np.zeros(4, np.int64)):
         rows, samples = calibration_rows(lengths, 6)
         assert len(np.unique(rows)) == len(rows) <= len(lengths)
@@ -118,7 +118,7 @@ def holes():
 
 
 def shares(values):
-    return [np.isnan(values).mean(), *((np.abs(values - atom) < 1e-5).mean() for atom in (0.0, 1.5))]
+    return [np.isnan(values).mean(), *((np.abs(values - point) < 1e-5).mean() for point in (0.0, 1.5))]
 
 
 def test_generated_shares_become_those_of_training(holes):
@@ -169,7 +169,7 @@ def fitted():
     return codec, codec.encode(examples), examples.first
 
 
-def test_calibration_draws_from_a_stream_that_no_user_can_ask_for(fitted, monkeypatch):
+def test_calibration_samples_from_a_stream_that_no_user_can_ask_for(fitted, monkeypatch):
     """Rows of a user are counted from 0; those of calibration from 2**31, where no seed and no row of a user comes."""
     requests, sample = [], sample_sequences
     monkeypatch.setattr(calibration, "sample_sequences", lambda net, one: requests.append(one) or sample(net, one))

@@ -112,7 +112,7 @@ def test_what_never_falls_stays_below_the_next_pin(whole):
         assert sequence[12, 2] <= 30.0 + 1e-4
 
 
-def test_a_room_moves_nothing_that_lies_well_within(net):
+def test_a_support_moves_nothing_that_lies_well_within(net):
     """Far bounds give what no bounds give."""
     wide = Support(np.full(ROWS, -1e6), np.full(ROWS, 1e6))
     free = added(sample_sequences(net, request(supports=(), observed=None)))

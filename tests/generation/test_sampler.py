@@ -21,6 +21,7 @@ from unspool.network.distributions.normal import Normal, Point
 from unspool.network.distributions.rules import PLAIN
 from unspool.network.distributions.student_t import StudentT
 from unspool.options import Network, Sampling
+from unspool.runtime.devices import to_single_precision
 from unspool.runtime.threefry import seed_words, uniforms
 
 H, ROWS, SAMPLES, LIMIT = 8, 4, 2, 24
@@ -98,8 +99,7 @@ def test_a_sequence_does_not_depend_on_its_batch(net, whole, count):
 
 def test_a_row_keeps_its_sequences_when_it_is_asked_for_alone(net, whole):
     """`first_row` says which row of the larger request it is."""
-    everything = request()
-    alone = replace_inputs(everything, slice(2, 3), first_row=2)
+    alone = replace_inputs(request(), slice(2, 3), first_row=2)
     assert_same(rows(sample_sequences(net, alone)), whole[2 * SAMPLES : 3 * SAMPLES])
 
 
@@ -174,10 +174,10 @@ def test_greedy_consumes_no_randomness(net):
 
 def params_of(net, ready, j, top, earlier):
     """Parameters of the distribution of field j, given the values of the fields before it."""
-    told = net.step_context(top)
+    context = net.outputs.begin(top)
     for k, value in enumerate(earlier):
-        told = net.condition_on(ready, told, k, value)
-    return net.params(told, j)
+        context = net.condition_on(ready, context, k, value)
+    return net.outputs.params(context, j)
 
 
 def test_generation_is_the_likelihoods_network(net):
@@ -186,9 +186,7 @@ def test_generation_is_the_likelihoods_network(net):
     sequence = rows(sample_sequences(net, made))[3]
     row, sample = 1, 1
     none = Masks((None,), (None,), None)
-    state, context = net.encode(
-        tuple(jnp.asarray(a[row : row + 1], sampler.to_single_precision(a).dtype) for a in made.inputs)
-    )
+    state, context = net.encode(tuple(jnp.asarray(to_single_precision(a[row : row + 1])) for a in made.inputs))
     ready = net.precompute(context, 1)
     x = net.start_feedback(1)
     who = (jnp.array([row]), jnp.array([sample]))
@@ -269,17 +267,13 @@ def test_without_a_learned_stop_the_limit_is_the_length():
     assert stopped.all()
 
 
-def test_a_request_for_no_rows_gives_none(net):
-    values, offsets, stopped = sample_sequences(net, request(0))
+@pytest.mark.parametrize(("count", "length"), [(0, None), (ROWS, 0)])
+def test_no_rows_give_no_sequences_and_a_length_of_zero_gives_empty_ones(net, count, length):
+    values, offsets, stopped = sample_sequences(net, request(count, length=length))
     assert [v.dtype for v in values] == [np.int32, np.float32]
-    assert offsets.tolist() == [0]
-    assert len(stopped) == 0
-
-
-def test_a_length_of_zero_gives_empty_sequences(net):
-    values, offsets, _ = sample_sequences(net, request(length=0))
     assert [len(v) for v in values] == [0, 0]
-    assert offsets.tolist() == [0] * (ROWS * SAMPLES + 1)
+    assert offsets.tolist() == [0] * (count * SAMPLES + 1)
+    assert len(stopped) == count * SAMPLES
 
 
 def test_a_tile_is_a_power_of_two():
@@ -290,7 +284,7 @@ def test_a_tile_is_a_power_of_two():
 # ---- rules ---------------------------------------------------------------------------------------------------------
 
 
-def test_rules_reach_the_heads_inside_the_loop(net):
+def test_rules_reach_the_distributions_inside_the_loop(net):
     """Top-k of one leaves the category its mode and the numbers their draws."""
     one = rows(sample_sequences(net, request(length=3, rule=rule_of(Sampling(top_k=1)))))
     greedy = rows(sample_sequences(net, request(length=3, rule=rule_of(Sampling(greedy=True)))))

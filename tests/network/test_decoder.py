@@ -17,11 +17,11 @@ from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture
 from unspool.network.distributions.normal import Normal
-from unspool.network.embeddings import MAX_FED_BACK, Product, RealEmbedding, SymbolEmbedding
+from unspool.network.embeddings import MAX_FED_BACK, FoldedTable, Product, RealEmbedding, SymbolEmbedding
 from unspool.network.likelihood import sequence_log_prob
 from unspool.options import Network
-from unspool.tables.table import Table
 
+pytestmark = pytest.mark.usefixtures("float64")
 T, B, H = 5, 3, 6
 LENGTHS = np.array([5, 2, 0])
 VARIANTS = {
@@ -29,12 +29,6 @@ VARIANTS = {
     "bare": Network(dropout=0.0, context="state"),
     "deep": Network(dropout=0.5, input_dropout=0.5, layers=2, residual=True, norm=True),
 }
-
-
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
 
 
 def network(variant="plain", seed=0, fields=3):
@@ -67,6 +61,12 @@ def asked(net, *arguments):
 
 
 none = Masks((None,) * 2, (None,) * 2, None)
+
+
+def total(net, data, masks=none, *own):
+    """Log-probability of all sequences, and its terms."""
+    fields, stop, _ = sequence_log_prob(net, *data, masks, *own)
+    return sum(field.sum() for field in fields) + stop.sum(), (*fields, stop)
 
 
 def dropped(net):
@@ -146,14 +146,9 @@ def test_reading_the_data_step_by_step_is_teacher_forcing():
     """A rollout with none of its own output: the same values and gradients, with two layers and dropout."""
     net = network("deep", fields=2)
     masks = dropped(net)
-
-    def total(net, *own):
-        fields, stop, _ = sequence_log_prob(net, *data(fields=2), masks, *own)
-        return sum(field.sum() for field in fields) + stop.sum(), (*fields, stop)
-
     grad = eqx.filter_jit(eqx.filter_value_and_grad(total, has_aux=True))
-    (_, whole), gradient = grad(net)
-    (_, stepped), other = grad(net, jnp.zeros((T + 1, B)))
+    (_, whole), gradient = grad(net, data(fields=2), masks)
+    (_, stepped), other = grad(net, data(fields=2), masks, jnp.zeros((T + 1, B)))
     for a, b in zip((*whole, *jax.tree.leaves(gradient)), (*stepped, *jax.tree.leaves(other)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-10)
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient.cells))
@@ -171,15 +166,10 @@ def test_padding_never_matters():
     past = np.arange(T + 1)[:, None] >= LENGTHS
     assert (short[:3, past] == 0).all()
     assert (short[3, past & (np.arange(T + 1)[:, None] > LENGTHS)] == 0).all()
-
-    def total(net, inputs, values, lengths):
-        fields, stop, _ = sequence_log_prob(net, inputs, values, lengths, none)
-        return sum(field.sum() for field in fields) + stop.sum()
-
     net, (inputs, values, lengths) = network(fields=2), data(fields=2)
-    wild = tuple(jnp.where(jnp.arange(T + 1)[:, None] < lengths, v, 3) for v in values)
-    gradient = eqx.filter_jit(eqx.filter_grad(total))
-    gradients = [gradient(net, inputs, padded, lengths) for padded in (values, wild)]
+    noise = tuple(jnp.where(jnp.arange(T + 1)[:, None] < lengths, v, 3) for v in values)
+    gradient = eqx.filter_jit(eqx.filter_grad(total, has_aux=True))
+    gradients = [gradient(net, (inputs, padded, lengths))[0] for padded in (values, noise)]
     for a, b in zip(*map(jax.tree.leaves, gradients), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
 
@@ -219,7 +209,7 @@ def test_a_folded_table_is_the_product_it_stands_for():
     weights = jnp.asarray(np.random.default_rng(4).normal(size=(5, 8)), jnp.float32)
     few, many = embedding.fold(weights, 2), embedding.fold(weights, 100)
     assert isinstance(few, Product)
-    assert isinstance(many, Table)
+    assert isinstance(many, FoldedTable)
     soft = jax.nn.softmax(jnp.asarray(np.random.default_rng(5).normal(size=(7, 4)), jnp.float32))
     for values in (jnp.arange(5), soft):
         np.testing.assert_allclose(few(values), many(values), atol=1e-5)
@@ -255,10 +245,10 @@ def test_a_number_is_marked_where_it_is_missing_and_fed_back_no_further_than_its
 
 def params_of(net, ready, j, top, earlier):
     """Parameters of the distribution of field j, given the values of the fields before it."""
-    context = net.step_context(top)
+    context = net.outputs.begin(top)
     for k, value in enumerate(earlier):
         context = net.condition_on(ready, context, k, value)
-    return net.params(context, j)
+    return net.outputs.params(context, j)
 
 
 def test_free_running_reads_the_expectation_of_its_own_output():
@@ -281,21 +271,16 @@ def test_free_running_reads_the_expectation_of_its_own_output():
 
 def test_free_running_gradients_flow_through_the_feedback():
     """Finite for every weight, not zero where only the feedback reaches, and equal to the slope."""
-    net = network(fields=2)
-    inputs, values, lengths = data(fields=2)
-
-    def total(net):
-        fields, stop, _ = sequence_log_prob(net, inputs, values, lengths, none, jnp.ones((T + 1, B)))
-        return sum(field.sum() for field in fields) + stop.sum()
-
-    both = eqx.filter_jit(eqx.filter_value_and_grad(total))
-    _, gradient = both(net)
+    net, fixed = network(fields=2), (data(fields=2), none, jnp.ones((T + 1, B)))
+    both = eqx.filter_jit(eqx.filter_value_and_grad(total, has_aux=True))
+    _, gradient = both(net, *fixed)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
     for part in (gradient.cells[0].R, gradient.feedback, gradient.steps[0].rows[:4], gradient.steps[1].A):
         assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(part))
     rng = np.random.default_rng(9)
     way = jax.tree.map(lambda w: jnp.asarray(rng.normal(size=w.shape)), net)
-    moved = [float(both(jax.tree.map(lambda w, d, e=e: w + e * d, net, way))[0]) for e in (1e-5, -1e-5)]
+    nets = [jax.tree.map(lambda w, d, e=e: w + e * d, net, way) for e in (1e-5, -1e-5)]
+    moved = [float(both(other, *fixed)[0][0]) for other in nets]
     slope = sum((g * d).sum() for g, d in zip(jax.tree.leaves(gradient), jax.tree.leaves(way), strict=True))
     assert float(slope) == pytest.approx((moved[0] - moved[1]) / 2e-5, rel=1e-6)
 

@@ -13,14 +13,9 @@ from unspool.network.distributions.normal import Normal
 from unspool.network.likelihood import free_running, sequence_log_prob, start_decoding, teacher_forced
 from unspool.options import Network
 
+pytestmark = pytest.mark.usefixtures("float64")
 T, B = 4, 3
 INPUTS, LENGTHS = (jnp.array([0, 1, 1]),), jnp.full(B, T)
-
-
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
 
 
 def case(*distributions):
@@ -37,19 +32,19 @@ def on_its_own(net, values, uniforms):
     return sequence_log_prob(net, INPUTS, values, LENGTHS, net.masks(), jnp.ones((T, B)), uniforms).fields
 
 
-def test_a_number_on_its_own_output_is_the_draw_that_the_uniforms_make():
+def test_a_number_on_its_own_output_is_the_sample_of_its_uniforms():
     """By hand: what is fed back is location plus spread times the normal quantile, each step after the other."""
     net, values, uniforms = case(Normal())
     (own,) = on_its_own(net, values, uniforms)
     carry, ready = start_decoding(net, INPUTS, B)
     for t in range(T):
         top, state = net.step(ready, carry.feedback, carry.lstm, net.masks())
-        params = net.params(net.step_context(top), 0)
+        params = net.outputs.params(net.outputs.begin(top), 0)
         np.testing.assert_allclose(own[t], net.shape.distributions[0].log_prob(params, values[0][t]), atol=1e-10)
         carry = carry._replace(lstm=state, feedback=net.feed_back(ready, (Normal().sample(params, uniforms[t]),)))
 
 
-def test_the_gradient_of_a_draw_reaches_location_and_spread():
+def test_the_gradient_of_a_sample_reaches_location_and_spread():
     """Of the last step's likelihood, whose own parameters see no bias: finite, not zero, and the slope."""
     net, values, uniforms = case(Normal())
 
@@ -58,7 +53,7 @@ def test_the_gradient_of_a_draw_reaches_location_and_spread():
         carry, ready = start_decoding(moved, INPUTS, B)
         _, carry = free_running(moved, ready, carry, values, net.masks(), jnp.ones((T, B)), uniforms)
         top, _ = net.step(ready, carry.feedback, carry.lstm, net.masks())
-        return net.shape.distributions[0].log_prob(net.params(net.step_context(top), 0), head_at_end).sum()
+        return net.shape.distributions[0].log_prob(net.outputs.params(net.outputs.begin(top), 0), head_at_end).sum()
 
     bias = net.outputs.b
     gradient = jax.grad(later)(bias, jnp.ones(B))

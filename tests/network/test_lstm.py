@@ -12,16 +12,10 @@ from onnx import TensorProto, helper
 
 from unspool.network import lstm
 
+pytestmark = pytest.mark.usefixtures("float64")
 T, B, H = 6, 3, 4
 KEEP = 0.75
 SWAPS = list(itertools.combinations(range(4), 2))
-
-
-@pytest.fixture(autouse=True)
-def float64():
-    """Mathematics is compared in double precision, in which an error is larger than any rounding."""
-    with jax.enable_x64(True):
-        yield
 
 
 def case(seed=0):
@@ -178,7 +172,7 @@ def assert_onnx_parity(onnx_lstm):
 
 
 def test_values_are_those_of_onnx_runtime(onnx_lstm):
-    """An implementation by other people, in float32; its gate order is i, o, f, c."""
+    """An independent implementation, in float32; its gate order is i, o, f, c."""
     assert_onnx_parity(onnx_lstm)
 
 

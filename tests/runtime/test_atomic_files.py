@@ -65,7 +65,7 @@ def test_a_link_stays_a_link(tmp_path):
     assert (tmp_path / "real").read_bytes() == b"new"
 
 
-def test_a_folder_and_a_device_are_refused_before_anything_is_made(tmp_path):
+def test_a_folder_and_a_device_are_refused_before_anything_is_written(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     for name in ("pipe", "folder"):
@@ -74,14 +74,14 @@ def test_a_folder_and_a_device_are_refused_before_anything_is_made(tmp_path):
     assert names(tmp_path) == ["folder", "pipe"]
 
 
-def test_a_name_that_is_too_long_is_told_in_our_words(tmp_path):
+def test_a_name_that_is_too_long_is_an_error_of_ours(tmp_path):
     with pytest.raises(FileError, match="name too long"), atomic(tmp_path / ("x" * 300)):
         pass
     assert names(tmp_path) == []
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_is_told_in_our_words(tmp_path):
+def test_a_folder_that_may_not_be_written_is_an_error_of_ours(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(FileError, match="no permission"), atomic(tmp_path / "out"):
         pass

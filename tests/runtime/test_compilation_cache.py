@@ -12,12 +12,12 @@ from unspool.runtime.compilation_cache import keep_compiled, prune
 
 @pytest.fixture
 def settings(monkeypatch):
-    """What JAX is told; the settings of this process stay as they are."""
-    told = {}
+    """The new settings of JAX, by name; the settings of this process stay as they are."""
+    updates = {}
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
-    monkeypatch.setattr(jax.config, "update", told.__setitem__)
+    monkeypatch.setattr(jax.config, "update", updates.__setitem__)
     with warnings.catch_warnings():
-        yield told
+        yield updates
 
 
 def mode(folder):
@@ -44,22 +44,13 @@ def test_a_folder_that_others_could_write_to_is_closed(settings, monkeypatch, tm
     assert mode(open_to_all) == 0o700
 
 
-def test_off_keeps_nothing(settings, monkeypatch):
-    monkeypatch.setenv("UNSPOOL_CACHE", "off")
-    keep_compiled()
-    assert not settings
-
-
-def test_settings_of_jax_go_before(settings, monkeypatch):
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "elsewhere")
-    keep_compiled()
-    assert not settings
-
-
-def test_a_place_that_can_not_be_written_to_is_no_error(settings, monkeypatch, tmp_path):
-    file = tmp_path / "file"
-    file.write_text("")
-    monkeypatch.setenv("UNSPOOL_CACHE", str(file / "inside"))
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("UNSPOOL_CACHE", "off"), ("JAX_COMPILATION_CACHE_DIR", "elsewhere"), ("UNSPOOL_CACHE", f"{__file__}/inside")],
+    ids=["off", "settings of JAX", "a folder that can't be written to"],
+)
+def test_nothing_is_kept(settings, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
     keep_compiled()
     assert not settings
 

@@ -34,9 +34,9 @@ print(json.dumps([list(made), unspool.runtime.devices.available()]))
 
 
 def run(program, **variables):
-    """What a program prints in a process that is told nothing but these variables about devices."""
-    told = ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS", "UNSPOOL_CORES")
-    environment = {name: value for name, value in os.environ.items() if name not in told} | variables
+    """A program in a process whose only variables about devices are these."""
+    others = ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS", "UNSPOOL_CORES")
+    environment = {name: value for name, value in os.environ.items() if name not in others} | variables
     return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
 
 

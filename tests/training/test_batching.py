@@ -163,7 +163,7 @@ def bucket(examples, steps=3):
 
 
 def passed(number=0, seed=0, sizes=(4, 5), together=(3, 2)):
-    return list(epoch_updates([bucket(21), bucket(7)], list(sizes), list(together), seed, number))
+    return list(epoch_updates([bucket(21), bucket(7)], list(sizes), list(together), seed, None, 1, number))
 
 
 @pytest.mark.parametrize("together", [(1, 1), (3, 2), (25, 25)])
@@ -204,7 +204,7 @@ def test_segments_of_a_batch_are_one_group_in_their_order_and_those_past_its_end
     lengths = np.array([3, 9, 11, 1, 2, 4, 7, 0])
     long = Bucket((np.zeros(8, int),), (np.zeros((8, 12)),), lengths)
     short = Bucket((np.zeros(5, int),), (np.zeros((5, 4)),), np.ones(5, int))
-    groups = list(epoch_updates([long, short], [2, 2], [25, 3], 0, 0, segment=4, multiple=4))
+    groups = list(epoch_updates([long, short], [2, 2], [25, 3], seed=0, segment=4, multiple=4, number=0))
     cut = [group for group in groups if group.bucket == 0]
     assert len(cut) == 4
     assert sorted(np.concatenate([g.rows[0][g.weights[0] > 0] for g in cut]).tolist()) == list(range(8))

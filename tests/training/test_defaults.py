@@ -1,4 +1,4 @@
-"""What a fit does when it is not told."""
+"""The defaults of a fit."""
 
 from unspool.dataset.gather import gather
 from unspool.encoding.fit import fit_codec
@@ -25,7 +25,7 @@ def test_windows_that_overlap_are_as_few_as_the_series_that_they_are_cut_from():
     assert overlapping.network.dropout == few.network.dropout
 
 
-def test_what_is_to_be_memorised_is_not_dropped_and_what_is_told_stays():
+def test_what_is_to_be_memorised_is_not_dropped_and_what_is_given_stays():
     memorised = planned(100, training=Training(holdout=0.0)).network
     assert (memorised.dropout, memorised.input_dropout) == (0.0, 0.0)
     assert planned(100, Network(input_dropout=0.3)).network.input_dropout == 0.3

@@ -66,8 +66,8 @@ def test_a_number_begins_as_the_autoregression_that_it_is():
 
 
 @pytest.mark.parametrize("dist", [StudentT(), Mixture(3), WithMissing(Normal()), Reflected(Normal(), -9.0, 9.0)])
-def test_other_heads_begin_there_too(dist):
-    """What they add is theirs: a mixture's parts, the odds of what is missing. The mean follows the value before."""
+def test_other_distributions_begin_there_too(dist):
+    """What they add is theirs: a mixture's parts, the logit of missing. The mean follows the value before."""
     data = encoded(LENGTHS)
     net = plain(dist, data)
     gates, own = 4 * net.shape.size, slice(3, 3 + dist.num_params)
@@ -79,7 +79,7 @@ def test_other_heads_begin_there_too(dist):
     assert float(dist.mean(first)) == pytest.approx(chain.first[0], abs=1e-3)
 
 
-def test_a_value_that_is_its_own_head_begins_there():
+def test_a_value_that_is_its_own_distribution_begins_there():
     data = encoded(LENGTHS)
     net = plain(Point(), data)
     assert float(net.outputs.b[3]) == pytest.approx(CONSTANT, abs=0.05)

@@ -79,7 +79,7 @@ def test_rows_survive_their_way_through_the_codec(data: pd.DataFrame) -> None:
         np.testing.assert_allclose(found, wanted, atol=1e-9)
 
 
-def test_two_inputs_of_one_name_after_a_vector_is_laid_out_are_told_apart() -> None:
+def test_two_inputs_of_one_name_after_a_vector_is_laid_out_are_kept_apart() -> None:
     data = {"v": [[1.0, 2.0], [2.0, 1.0]], "v[0]": [1.5, 2.5], "s": ["a", "b"]}
     rows, _ = fit_rows(*gather(data, inputs=["v", "v[0]"], sequence="s")) or pytest.fail("too wide")
     assert [field.name for field in rows.schema.steps] == ["v[0]'", "v[1]", "v[0]"]
@@ -126,7 +126,7 @@ def test_rows_do_not_depend_on_how_many_are_asked_for(model: us.OneToMany, made:
     assert not model.sample(7, seed=4).to_frame().equals(few)
 
 
-def test_drawn_inputs_given_back_make_the_same_sequences(model: us.OneToMany, made: pd.DataFrame) -> None:
+def test_sampled_inputs_given_back_give_the_same_sequences(model: us.OneToMany, made: pd.DataFrame) -> None:
     assert list(model.generate(made[:50], seed=3)) == list(made.s[:50])
 
 
@@ -143,7 +143,7 @@ def test_a_row_and_its_sequence_share_no_uniform(model: us.OneToMany, monkeypatc
     assert len(set(seeds)) == 2
 
 
-def test_a_saved_model_draws_the_same_rows(model: us.OneToMany, made: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_saved_model_samples_the_same_rows(model: us.OneToMany, made: pd.DataFrame, tmp_path: Path) -> None:
     model.save(tmp_path / "m.unspool")
     loaded = us.load(tmp_path / "m.unspool")
     pd.testing.assert_frame_equal(loaded.sample(7, seed=3).to_frame(), made[:7])
@@ -153,7 +153,7 @@ def test_a_saved_model_draws_the_same_rows(model: us.OneToMany, made: pd.DataFra
 
 @pytest.mark.parametrize("long", [True, False])
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_a_file_made_part_by_part_is_the_one_made_whole(
+def test_a_file_written_part_by_part_is_the_one_written_whole(
     model: us.OneToMany, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: bool, ending: str
 ) -> None:
     monkeypatch.setattr(jobs, "MAX_PART_ROWS", 1024)
@@ -175,7 +175,7 @@ def test_a_stream_yields_the_same(model: us.OneToMany, made: pd.DataFrame) -> No
     assert streamed == list(made.s[:5])
 
 
-def test_a_beam_and_a_prefix_take_drawn_inputs_too(model: us.OneToMany, made: pd.DataFrame) -> None:
+def test_a_beam_and_a_prefix_take_sampled_inputs_too(model: us.OneToMany, made: pd.DataFrame) -> None:
     best = model.sample(3, seed=3, rule=us.Beam(width=4, best=2))
     assert len(best) == 6
     assert best.to_frame().c.tolist() == np.repeat(made.c[:3], 2).tolist()
@@ -185,7 +185,7 @@ def test_a_beam_and_a_prefix_take_drawn_inputs_too(model: us.OneToMany, made: pd
         model.sample(3, prefix=["x", "z"])
 
 
-def test_a_first_record_is_drawn_and_gone_on_from() -> None:
+def test_a_first_record_is_sampled_and_gone_on_from() -> None:
     rng = np.random.default_rng(0)
     level = 100 + rng.normal(size=(60, 6)).cumsum(1)
     options = us.Training(epochs=2, batch=16)

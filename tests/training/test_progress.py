@@ -1,4 +1,4 @@
-"""What a person sees of training: nothing, or plain lines, on standard error."""
+"""What a user sees of training: nothing, or plain lines, on standard error."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_nats_are_described_as_far_as_they_are_known():
 
 
 @pytest.mark.parametrize("verbose", [None, False])
-def test_nothing_is_shown_where_no_person_looks(verbose, capsys):
+def test_nothing_is_shown_without_a_terminal_or_if_it_is_off(verbose, capsys):
     with show_progress(100, verbose) as watch:
         watch(Progress(update=50, rounds=[ROUND]))
     assert capsys.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""Of what is left open, a trial changes what is better beyond doubt; a mean that it doesn't bear out is constant."""
+"""A trial changes open options that are clearly worse; a mean that it does not support is constant."""
 
 import msgspec
 import numpy as np

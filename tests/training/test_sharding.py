@@ -1,4 +1,4 @@
-"""Rows are shared out over devices; cut into the same shards, no bit of the weights says over how many devices."""
+"""Rows are spread over devices; with the same shards, any number of devices gives the same weights to the bit."""
 
 import json
 import os
@@ -36,7 +36,7 @@ shares = np.linspace(0, 1, K).astype(np.float32)
 updates = UpdateBatch(data, np.zeros(K, np.int32), np.ones((K, B), np.float32), 0.01 * every, shares)
 state = copy_tree(put_on_devices(new_train_state(Net(np.random.default_rng(0), shape), config), sharding.devices))
 state, seen = update(
-    config, sharding, state, updates.placed(sharding.devices), np.int32(K), np.float32(1 / 200), jax.random.key(1)
+    config, sharding, state, updates.on_devices(sharding.devices), np.int32(K), np.float32(1 / 200), jax.random.key(1)
 )
 bucket = jax.tree.map(lambda a: a[0], data)
 scores = [score(state.net, bucket, free=free).ravel().tolist() for free in (False, True)]
@@ -48,11 +48,11 @@ print(json.dumps([available(), weights.tolist(), scores]))
 def learned(devices, shards):
     """Weights after 50 updates in a process with so many devices, and what they say of a batch."""
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(shards)], env=environment, capture_output=True, text=True, check=False
     )
-    assert told.returncode == 0, told.stderr
-    found, *results = json.loads(told.stdout)
+    assert process.returncode == 0, process.stderr
+    found, *results = json.loads(process.stdout)
     assert found == devices
     return results
 

@@ -4,10 +4,10 @@ Graves 2012 (arXiv:1211.3711) for recurrent networks, with the length penalty of
 
     score = log P(sequence) / ((5 + n) / 6) ** penalty,     n steps
 
-What is searched is the distribution that sampling draws from. A step is: stop?, then the fields in order, and the beam
-decides likewise: every hypothesis is offered as ended here; then the fields, one after another, extend all of them by
-all symbols, and the K likeliest go on. Ended hypotheses take no place in the beam. One that has not stopped at the
-limit competes as it is, without the probability of a stop that did not happen.
+The search is over the distribution that sampling uses. A step is: stop?, then the fields in order, and the beam decides
+likewise: every hypothesis may end here; then the fields, one after another, extend all of them by all symbols, and the
+K likeliest go on. Ended hypotheses take no slot of the beam. One that has not stopped at the limit competes without the
+probability of a stop that did not happen.
 """
 
 import math
@@ -23,13 +23,14 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 from numpy.typing import NDArray
 
 from unspool.errors import OptionError
-from unspool.generation.sample_step import BLOCK_STEPS, STREAM_STEPS, ObservedSteps, Supports, begin
-from unspool.generation.sampler import TILE_ROWS, SampleRequest, observed_steps, to_single_precision
+from unspool.generation.sample_step import BLOCK_STEPS, STREAM_STEPS, ObservedSteps, Supports, start_sampling
+from unspool.generation.sampler import TILE_ROWS, SampleRequest, observed_steps
 from unspool.network.decoder import DecoderState, Net, Precomputed
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.lstm import State
 from unspool.network.outputs import DecoderOutput
 from unspool.options import Beam
+from unspool.runtime.devices import to_single_precision
 
 
 class LiveHypotheses(NamedTuple):
@@ -44,7 +45,7 @@ class EndedHypotheses(NamedTuple):
 
     Attributes:
         score: best first; minus infinity where there are fewer yet.
-        steps: how many each has.
+        steps: of each hypothesis.
         slot: in the beam, when it ended.
     """
 
@@ -54,7 +55,7 @@ class EndedHypotheses(NamedTuple):
 
 
 class Trail(NamedTuple):
-    """What leads back from the end of a hypothesis to its start: a slot in the beam before, and values, by step."""
+    """What leads back from the end of a hypothesis to its start: by step, its slot before the step, and its values."""
 
     parents: Int[Array, "T B K"]
     values: tuple[Int[Array, "T B K"], ...]
@@ -68,7 +69,7 @@ class Goal(NamedTuple):
 
 
 class BeamResult(NamedTuple):
-    """What a search gives, row by row and best first: flat values, offsets, which stopped, nats, and scores."""
+    """The sequences of a search, row by row and best first: flat values, offsets, which stopped, nats, and scores."""
 
     values: tuple[NDArray[Any], ...]
     offsets: NDArray[np.int64]
@@ -81,16 +82,16 @@ class BeamResult(NamedTuple):
 def start(
     net: Net, inputs: tuple[Array, ...], goal: Goal, width: int, best: int
 ) -> tuple[LiveHypotheses, EndedHypotheses, Precomputed]:
-    """One empty hypothesis for each input, in beams of `width` places; the others are impossible.
+    """One empty hypothesis for each input, in beams of `width` slots; the others are impossible.
 
-    Every other sequence is found on the way; the empty one has ended where no steps are asked for.
+    The search finds every other sequence on its way; the empty one has ended where no steps are asked for.
     """
     B = inputs[0].shape[0]
-    state, ready = begin(net, tuple(jnp.repeat(a, width, 0) for a in inputs))
+    state, ready = start_sampling(net, tuple(jnp.repeat(a, width, 0) for a in inputs))
     nats = jnp.full((B, width), -jnp.inf).at[:, 0].set(0.0)
     score = jnp.full((B, best), -jnp.inf).at[:, 0].set(jnp.where(goal.total == 0, 0.0, -jnp.inf))
-    nowhere = jnp.zeros((B, best), jnp.int32)
-    return LiveHypotheses(state.decoder, nats), EndedHypotheses(score, nowhere, nowhere), ready
+    zero = jnp.zeros((B, best), jnp.int32)
+    return LiveHypotheses(state.decoder, nats), EndedHypotheses(score, zero, zero), ready
 
 
 @partial(jax.jit, static_argnames=("steps", "stopping"))
@@ -108,17 +109,9 @@ def extend(
 ) -> tuple[LiveHypotheses, EndedHypotheses, Trail, Bool[Array, ""]]:
     """Move every beam `steps` steps on; the last value says whether nothing that goes on can still win.
 
-    Args:
-        net: the network.
-        ready: from `begin`, a row for each hypothesis.
-        live: the hypotheses so far.
-        ended: the best that have ended so far.
-        goal: where the search ends; what steps past it give is not looked at.
-        first: number of the first of these steps.
-        supports: by field, which symbols are allowed.
-        observed: what is not searched for, or `None`.
-        steps: how many.
-        stopping: whether the hazard of stopping counts.
+    `ready` has a row for each hypothesis, `first` is the number of the first of these steps, and `supports` has by
+    field which symbols are allowed. Steps past the goal don't count; the hazard of stopping counts only with
+    `stopping`.
     """
     none = net.masks()
     tables = () if observed is None else observed.tables
@@ -153,13 +146,9 @@ def extend(
 def retrace(
     trail: Trail, slot: Int[Array, "B N"], steps: Int[Array, "B N"], first: Int[Array, ""]
 ) -> tuple[Int[Array, "B N"], tuple[Int[Array, "T B N"], ...]]:
-    """Follow hypotheses back through some steps: their places in the beam before these, and their values.
+    """Follow hypotheses back through steps from `first` on: their slots in the beam before these, and their values.
 
-    Args:
-        trail: of these steps.
-        slot: in the beam, after these steps or after as many as the hypothesis has.
-        steps: of each hypothesis; values past its end mean nothing.
-        first: number of the first of these steps.
+    `slot` is that after these steps, or after the last of the hypothesis's `steps`; values past its end mean nothing.
     """
 
     def back(slot: Array, now: tuple[Trail, Array]) -> tuple[Array, tuple[Array, ...]]:
@@ -172,40 +161,28 @@ def retrace(
 
 
 def check_beam(beam: Beam, net: Net, names: Sequence[str], samples: int) -> None:
-    """Refuse what a beam can't search.
-
-    Args:
-        beam: the options.
-        net: the network.
-        names: of the step fields.
-        samples: sequences per row that the caller asks for; 1 is what one says who leaves that to the beam.
+    """Refuse options that a beam can't search with; `samples` of 1 leaves the number of sequences to the beam.
 
     Raises:
         OptionError: a step field is a number, and it is named; or another number of sequences than the beam's.
     """
     pairs = zip(names, net.shape.distributions, strict=True)
-    numbers = [repr(name) for name, dist in pairs if not isinstance(dist, Categorical)]
+    numbers = ", ".join(repr(name) for name, dist in pairs if not isinstance(dist, Categorical))
     if numbers:
-        hint = (
-            'A number has no most probable value but its mode: use rule="greedy", or a low Sampling(temperature=...).'
-        )
-        raise OptionError("rule", "categories only, for a beam search", f"numbers: {', '.join(numbers)}", hint)
+        hint = 'The most probable number is its mode: use rule="greedy", or a low Sampling(temperature=...).'
+        raise OptionError("rule", "categories only, for a beam search", f"numbers: {numbers}", hint)
     if samples not in (1, beam.best):
         hint = f"A beam gives its best sequences: ask for Beam(best={samples})."
         raise OptionError(f"n={samples}", f"1, or as many as Beam(best={beam.best})", str(samples), hint)
 
 
 def search(net: Net, request: SampleRequest, beam: Beam, rows: slice | None = None) -> BeamResult:
-    """The likeliest sequences of every row of a request, as many as its samples, best first.
+    """The likeliest sequences of some rows of a request (`None` is all), as many as its samples, best first.
 
-    Args:
-        net: the network, whose step fields are all categorical.
-        request: what to search for; its seed and its rule have no say.
-        beam: the options.
-        rows: which rows of the request; `None` is all of them.
+    All step fields are categorical; seed and rule of the request don't matter.
 
     Raises:
-        OptionError: more sequences are asked for than there are.
+        OptionError: there are fewer sequences than asked for.
     """
     _check_enough(net, request)
     rows, tile = rows or slice(0, len(request.inputs[0])), max(TILE_ROWS // beam.width, 1)
@@ -245,33 +222,31 @@ def _tile(
         found.append(values)
     lengths = np.asarray(ended.steps)[:count].astype(np.int64)
     real = np.arange(len(trails) * chunk) < lengths[..., None]
-    nothing = np.zeros((0, len(row), request.samples), np.int32)
+    no_steps = np.zeros((0, len(row), request.samples), np.int32)
     flat = []
     for j in range(len(net.shape.distributions)):
-        steps = np.concatenate([nothing, *(np.asarray(values[j]) for values in reversed(found))])
+        steps = np.concatenate([no_steps, *(np.asarray(values[j]) for values in reversed(found))])
         flat.append(steps.transpose(1, 2, 0)[:count][real])
     return tuple(flat), lengths.reshape(-1), np.asarray(ended.score)[:count].astype(np.float64).reshape(-1)
 
 
 def length_penalty(steps: Any, penalty: Any) -> Any:
-    """What the log-probability of a sequence is divided by: ((5 + n) / 6) ** penalty for n steps."""
+    """The divisor of the log-probability of a sequence of n steps: ((5 + n) / 6) ** penalty."""
     return ((5.0 + steps) / 6.0) ** penalty
 
 
 def _check_enough(net: Net, request: SampleRequest) -> None:
-    """Refuse to look for more sequences than there are."""
+    """Refuse to search for more sequences than there are."""
     total, stopping = request.max_steps, request.stopping(net)
-    longer, many = 1, 1
+    longest, count = 1, 1
     for t in range(total):
-        if many >= request.samples:
+        if count >= request.samples:
             return
-        unfinished = False
-        if request.observed is not None:
-            unfinished = bool((t < np.diff(request.observed.offsets)).any())
-        longer *= math.prod(_choices(net, request, j, t) for j in range(len(net.shape.distributions)))
-        many = many + longer if stopping and not unfinished else longer
-    if many < request.samples:
-        found = f"{request.samples}, where there are {many} of {'at most ' * stopping}{total} steps"
+        unfinished = request.observed is not None and bool((t < np.diff(request.observed.offsets)).any())
+        longest *= math.prod(_choices(net, request, j, t) for j in range(len(net.shape.distributions)))
+        count = count + longest if stopping and not unfinished else longest
+    if count < request.samples:
+        found = f"{request.samples}, where there are {count} of {'at most ' * stopping}{total} steps"
         raise OptionError(f"Beam(best={request.samples})", "no more sequences than there are", found)
 
 
@@ -304,10 +279,10 @@ def _best_values(
     B, K = nats.shape
     parents = jnp.broadcast_to(jnp.arange(K), nats.shape)
     values: tuple[Array, ...] = ()
-    context = net.step_context(output)
+    context = net.outputs.begin(output)
     for j, dist in enumerate(net.shape.distributions):
         assert isinstance(dist, Categorical)  # noqa: S101  # `check_beam` refuses others
-        each = nats[..., None] + dist.log_probs(net.params(context, j)).reshape(B, K, -1)
+        each = nats[..., None] + dist.log_probs(net.outputs.params(context, j)).reshape(B, K, -1)
         V = each.shape[-1]
         support = supports[j] if supports else None
         fits = jnp.ones((B, V), bool) if support is None else jnp.broadcast_to(support.symbols, (B, V))
@@ -315,7 +290,7 @@ def _best_values(
             joint = observed.tables[j]
             table = jnp.arange(V)[:, None] if joint is None else joint
             value, where = (part[j].reshape(B, 1, -1) for part in (observed.values, observed.where))
-            # Values that are given as a whole, such as those of a prefix, need not be what is allowed.
+            # Values that are observed as a whole, such as those of a prefix, need not be allowed.
             fits = ((table == value) | ~where).all(-1) & (fits | where.all(-1))
         each = jnp.where(fits[:, None], each, -jnp.inf)
         nats, at = jax.lax.top_k(each.reshape(-1, K * V), K)
@@ -329,7 +304,7 @@ def _best_values(
 
 
 def _of_parents(rows: Shaped[Array, "*L BK H"], parents: Int[Array, "B K"]) -> Shaped[Array, "*L BK H"]:
-    """Every hypothesis gets the rows of the one that it goes on from."""
+    """The rows of the hypothesis that each goes on from."""
     B, K = parents.shape
     return rows[..., (jnp.arange(B)[:, None] * K + parents).reshape(-1), :]
 
@@ -355,7 +330,7 @@ def _entered(
 
 
 def _whereabouts(number: Array, like: Float[Array, "T B K"]) -> tuple[Int[Array, "B TK"], Int[Array, "B TK"]]:
-    """Numbers of steps, and places in the beam, of all hypotheses of some steps."""
+    """Numbers of steps, and slots in the beam, of all hypotheses of some steps."""
     slot = jnp.broadcast_to(jnp.arange(like.shape[-1]), like.shape)
     return _by_row(jnp.broadcast_to(number, like.shape)), _by_row(slot)
 

@@ -30,25 +30,20 @@ from unspool.network.survival import LifeTable, count_ends
 MAX_CALIBRATION_SEQUENCES, MAX_CALIBRATION_STEPS, MAX_CALIBRATION_PARAMETERS = 4_096, 2**17, 2**26
 """Sequences, steps and parameters of distributions that a round generates at the most, about."""
 MIN_TRAINING_ENDS, MIN_GENERATED_ENDS = 20, 100
-"""Ends, in training and expected in a round, from which on a stretch of positions has a shift of its own."""
+"""Ends, in training and expected in a round, that a stretch of positions with a shift of its own needs."""
 CALIBRATION_ROUNDS, DAMPING = 4, 0.7
-"""Rounds, and how much of a shift of shares a round makes: what is read again amplifies a shift."""
+"""Rounds, and the part of a shift of shares that a round applies: feedback amplifies a shift."""
 HALF_SHIFT_COUNT = 20
-"""Outcomes of which half a shift is made: fewer say less."""
+"""Outcomes for which half a shift is applied: fewer say less."""
 FIRST_CALIBRATION_ROW = 2**31
-"""The row whose uniforms the first calibration sequence draws. Rows of a user are counted from 0 and have smaller
-numbers, so that no seed gives a user the uniforms that calibration has seen."""
+"""The row whose uniforms the first calibration sequence uses. Rows of a user are counted from 0 and have smaller
+numbers, so that no seed gives a user the uniforms of calibration."""
 
 
 def calibrate(net: Net, codec: Codec, training: Encoded, bases: Mapping[str, NDArray[np.float64]], seed: int) -> Net:
-    """The network with biases under which what it generates has the lengths and shares of the training sequences.
+    """The network with biases under which generated sequences have the lengths and shares of the training sequences.
 
-    Args:
-        net: trained.
-        codec: the fitted columns.
-        training: the training sequences.
-        bases: by name, (N,) their values before step 0, where the codec has them.
-        seed: of the fit.
+    `bases` has, by name, the (N,) values before step 0 where the codec has them.
     """
     if net.stop is None and not any(isinstance(dist, (WithMissing, PointMasses)) for dist in net.shape.distributions):
         return net
@@ -61,11 +56,9 @@ def calibrate(net: Net, codec: Codec, training: Encoded, bases: Mapping[str, NDA
 
 
 def calibration_rows(lengths: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], int]:
-    """An even subsample of the training sequences whose inputs are calibrated on, and the sequences for each of them.
+    """An even subsample of the training sequences, and how many sequences to generate for each.
 
-    Args:
-        lengths: (N,) of the training sequences.
-        width: parameters of all distributions.
+    `lengths` (N,) are those of the training sequences, and `width` the parameters of all distributions.
     """
     steps = min(MAX_CALIBRATION_STEPS, MAX_CALIBRATION_PARAMETERS // width)
     count = min(MAX_CALIBRATION_SEQUENCES, max(1, steps // max(1, int(lengths.max()))))
@@ -76,13 +69,9 @@ def calibration_rows(lengths: NDArray[np.int64], width: int) -> tuple[NDArray[np
 def match_marginals(
     net: Net, request: SampleRequest, lengths: NDArray[np.int64], values: tuple[NDArray[Any], ...]
 ) -> Net:
-    """The network with biases under which what it generates has the lengths and shares of training.
+    """The network with biases under which the sequences of a request have the (N,) lengths and the shares of training.
 
-    Args:
-        net: trained.
-        request: what a round generates.
-        lengths: (N,) of training.
-        values: per field, (S, ...) of all training steps, on the network's axis.
+    `values` has per field all (S, ...) training steps on the network's axis.
     """
     for _ in range(CALIBRATION_ROUNDS):
         generated, offsets, ended = sample_sequences(net, request)
@@ -100,11 +89,7 @@ def hazard_shift(
 ) -> Float[np.ndarray, " P"]:
     """By position, what the logit of stopping lacks: the same along stretches of positions in which enough end.
 
-    Args:
-        lengths: (N,) of training.
-        generated: (M,) lengths that were generated.
-        ended: (M,) whether they ended by themselves, or were cut.
-        positions: P.
+    Where `ended` (M,) is false, a generated sequence was cut before it ended.
     """
     training = count_ends(lengths, np.ones(len(lengths), bool), positions)
     scale = len(generated) / len(lengths)
@@ -120,12 +105,7 @@ def hazard_shift(
 def logit_shift(
     dist: Distribution, training: NDArray[Any], generated: NDArray[Any]
 ) -> Float[np.ndarray, " P"]:
-    """What the parameters of a distribution lack for as many missing values, and as many of each point mass.
-
-    Args:
-        dist: of the field.
-        training: its values in training.
-        generated: its generated values.
+    """What the parameters of a distribution lack for the shares of missing values and of each point mass in training.
 
     Examples:
         >>> from unspool.network.distributions.normal import Normal
@@ -148,12 +128,7 @@ def logit_shift(
 
 
 def log_ratio(training: NDArray[np.int64], generated: NDArray[np.int64]) -> Float[np.ndarray, " K"]:
-    """What the logits of some outcomes lack, less where few were seen.
-
-    Args:
-        training: (K,) counts in training.
-        generated: (K,) generated counts.
-    """
+    """What the logits of K outcomes lack, by their counts; less where few were seen."""
     scale = generated.sum() / training.sum()
     fewest = np.minimum(training, generated)
     return fewest / (fewest + HALF_SHIFT_COUNT) * np.log((scale * training + 0.5) / (generated + 0.5))
@@ -162,6 +137,6 @@ def log_ratio(training: NDArray[np.int64], generated: NDArray[np.int64]) -> Floa
 def log_odds(
     counts: LifeTable, stretch: NDArray[np.int64], known: NDArray[np.bool_]
 ) -> Float[np.ndarray, " K"]:
-    """Log-odds of ending along each stretch of positions, with half an end added on both sides: they are finite."""
+    """Log-odds of ending along each stretch of positions; half an end added on both sides keeps them finite."""
     reached, ended = (np.bincount(stretch[known], part[known]) for part in counts)
     return np.log((ended + 0.5) / (reached - ended + 0.5))

@@ -1,8 +1,7 @@
 """The one program that generates: `advance` moves a batch of sequences some steps on.
 
-What a sequence becomes depends neither on the batch nor on how many steps are asked for at once, since its uniforms
-depend on neither. So rows are shared out over devices too, and each stops by itself when all of its sequences have
-ended.
+A sequence depends neither on its batch nor on how many steps are asked for at once, since its uniforms depend on
+neither. So rows may be spread over devices, and each device stops when all of its sequences have ended.
 """
 
 from functools import partial
@@ -16,43 +15,31 @@ from jaxtyping import Array, Bool, Int, UInt32
 from numpy.typing import NDArray
 
 from unspool.network.cumulative import CumulativeRule
-from unspool.network.decoder import DecoderState, Feedback, Net, Precomputed
+from unspool.network.decoder import DecoderState, Net, Precomputed
 from unspool.network.distributions.base import Distribution, EventShape, Support, over_members
-from unspool.network.distributions.categorical import Bernoulli
+from unspool.network.distributions.categorical import bernoulli_icdf
 from unspool.network.distributions.rules import Rule
 from unspool.network.lstm import State
-from unspool.runtime.devices import ROW_AXIS, mesh
+from unspool.runtime.devices import ROW_AXIS, shard_rows
 from unspool.runtime.threefry import Ints, uniforms
 
 BLOCK_STEPS, STREAM_STEPS = 64, 8
-"""Steps between two looks at whether all sequences have ended; the shorter one serves streams, and sequences shorter
-than the longer one."""
+"""Steps between two checks whether all sequences have ended; the shorter one is for streams and short sequences."""
 FOLD_STEPS = 512
 """Steps for which it pays to fold tables."""
 COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
-"""Where a processor has vectors of 512 bits, use all of them: gates are half of what isn't matrix products here."""
+"""Where a processor has vectors of 512 bits, use all of them: gates are half of the work beside matrix products."""
 
 RunningSums = tuple[Any, ...]
-"""By field, the running sums of its values, (B,), where they add up; else `None`. None at all where nobody asks."""
+"""By field, the running sums of its values, (B,), where they add up; else `None`. Empty where nobody asks."""
 Supports = tuple[Support | None, ...]
-"""By field, what its samples lie in, or `None`; none at all where nothing is asked for."""
-
-
-class SequenceIds(NamedTuple):
-    """Which sequences a batch makes: the input row of each, and which of that row's samples it is."""
-
-    row: Int[Ints, " B"]
-    sample: Int[Ints, " B"]
+"""By field, what its samples lie in, or `None`; empty where nothing is asked for."""
+GeneratedSteps = tuple[tuple[Array, ...], Bool[Array, "*T B"]]
+"""Values per field, (T, B) or (T, B, M), and which of these steps are real."""
 
 
 class SamplerState(NamedTuple):
-    """What goes from step to step.
-
-    Attributes:
-        decoder: the network's state.
-        done: which sequences have ended.
-        sums: see `RunningSums`.
-    """
+    """What goes from step to step: the network's state, which sequences have ended, and their running sums."""
 
     decoder: DecoderState
     done: Bool[Array, " B"]
@@ -60,15 +47,15 @@ class SamplerState(NamedTuple):
 
 
 class ObservedSteps(NamedTuple):
-    """What is given of some steps rather than sampled.
+    """What is observed in some steps rather than sampled.
 
     Attributes:
         values: per field, (T, B) or (T, B, M); of a cumulative field, running sums; of joint symbols, the members'
             codes.
-        where: per field, where its value is given; of several columns, which of them.
-        upper: per field, the next given running sum of one that never falls, which none before may pass; else `None`.
+        where: per field, where its value is observed; of several columns, which of them.
+        upper: per field, the next observed running sum of one that never falls, an upper bound until then; else `None`.
         tables: per field, (V, M) the members' codes of joint symbols; else `None`.
-        unfinished: before the last given value of a sequence, where it doesn't end.
+        unfinished: before the last observed value of a sequence, where it doesn't end.
     """
 
     values: tuple[Array | NDArray[Any], ...]
@@ -78,8 +65,32 @@ class ObservedSteps(NamedTuple):
     unfinished: Bool[Ints, "T B"]
 
 
+class BatchRequest(NamedTuple):
+    """What a batch generates in some steps.
+
+    Attributes:
+        seed: two words.
+        row: the input row of every sequence.
+        sample: its number among that row's samples.
+        first: number of the first of these steps.
+        end: number of the first step that is not wanted.
+        rule: how steps are sampled.
+        supports: by row, see `SampleRequest`.
+        observed: what is not sampled, or `None`.
+    """
+
+    seed: UInt32[Ints, "2"]
+    row: Int[Ints, " B"]
+    sample: Int[Ints, " B"]
+    first: Int[Array, ""]
+    end: Int[Array, ""]
+    rule: Rule
+    supports: Supports
+    observed: ObservedSteps | None
+
+
 class ObservedValue(NamedTuple):
-    """What is given of one field at one step, see `ObservedSteps`."""
+    """The part of `ObservedSteps` of one field at one step."""
 
     value: Any
     where: Any
@@ -90,84 +101,52 @@ class ObservedValue(NamedTuple):
 def start_sampling(
     net: Net, inputs: tuple[Array | NDArray[Any], ...], sums: RunningSums = ()
 ) -> tuple[SamplerState, Precomputed]:
-    """The inputs become initial states; what no step changes is computed."""
+    """The initial states of inputs, and what no step changes."""
     state, context = net.encode(inputs)  # type: ignore[arg-type]
     B = inputs[0].shape[0]
     decoder = DecoderState(state, net.start_feedback(B))
     return SamplerState(decoder, jnp.zeros(B, bool), sums), net.precompute(context, B * FOLD_STEPS)
 
 
-begin = jax.jit(start_sampling)
-
-
 def advance_on_devices(
     net: Net,
     ready: Precomputed,
     state: SamplerState,
-    seed: UInt32[Ints, "2"],
-    ids: SequenceIds,
-    first: Int[Array, ""],
-    end: Int[Array, ""],
-    rule: Rule,
-    supports: Supports,
-    observed: ObservedSteps | None,
+    request: BatchRequest,
     steps: int,
     stopping: bool,
     devices: int = 1,
-) -> tuple[SamplerState, tuple[tuple[Array, ...], Bool[Array, "T B"]]]:
-    """Move every sequence `steps` steps on: `(state, (values per field, which are real))`.
+) -> tuple[SamplerState, GeneratedSteps]:
+    """Move every sequence `steps` steps on; past `BLOCK_STEPS`, a multiple of it.
 
-    Args:
-        net: the network.
-        ready: from `begin`.
-        state: from `begin`, or from the call before.
-        seed: two words.
-        ids: which sequences these are.
-        first: number of the first of these steps.
-        end: number of the step from which on none is wanted.
-        rule: how steps are sampled.
-        supports: by row, see `SampleRequest`.
-        observed: what is not sampled, or `None`.
-        steps: how many; past `BLOCK_STEPS`, a multiple of it.
-        stopping: whether the hazard of stopping decides the end; its uniform is consumed either way.
-        devices: that share the rows.
+    With `stopping`, the hazard of stopping decides the end; its uniform is consumed either way.
     """
     whole, rows, along = P(), P(ROW_AXIS), P(None, ROW_AXIS)
-    state_specs = SamplerState(DecoderState(State(along, along), rows), rows, rows)  # type: ignore[arg-type]
+    state_specs: Any = SamplerState(DecoderState(State(along, along), rows), rows, rows)  # type: ignore[arg-type]
     # Symbols are allowed to all rows alike; the ends of numbers differ by row.
     support_specs = tuple(
         whole if support is None or support.symbols is not None else Support(rows, rows, whole, whole)
-        for support in supports
+        for support in request.supports
     )
-    observed_specs = None if observed is None else ObservedSteps(along, along, along, whole, along)  # type: ignore[arg-type]
-    specs: Any = (
-        *(whole, Precomputed(whole, whole, whole, rows), state_specs),  # type: ignore[arg-type]
-        *(whole, rows, whole, whole, whole),
-        *(support_specs, observed_specs),
-    )
-    local = jax.shard_map(
-        partial(_advance, steps=steps, stopping=stopping),
-        mesh=mesh(devices),
-        in_specs=specs,
-        out_specs=(state_specs, (along, along)),
-        check_vma=False,
-    )
-    return local(net, ready, state, seed, ids, first, end, rule, supports, observed)
+    observed_specs: Any = None if request.observed is None else ObservedSteps(along, along, along, whole, along)  # type: ignore[arg-type]
+    request_specs: Any = BatchRequest(whole, rows, rows, whole, whole, whole, support_specs, observed_specs)  # type: ignore[arg-type]
+    specs = (whole, Precomputed(whole, whole, whole, rows), state_specs, request_specs)  # type: ignore[arg-type]
+    advance_rows = partial(_advance, steps=steps, stopping=stopping)
+    return shard_rows(advance_rows, devices, specs, (state_specs, (along, along)))(net, ready, state, request)
 
 
 def launch_on_devices(
     net: Net,
     inputs: tuple[Array | NDArray[Any], ...],
     sums: RunningSums,
-    *which: Any,
+    request: BatchRequest,
     steps: int,
     stopping: bool,
     devices: int = 1,
-) -> tuple[Precomputed, SamplerState, tuple[tuple[Array, ...], Bool[Array, "T B"]]]:
-    """`begin` and the first `advance` as one program: `(ready, state, (values per field, which are real))`."""
+) -> tuple[Precomputed, SamplerState, GeneratedSteps]:
+    """The start and the first `advance` as one program, with what no step changes."""
     state, ready = start_sampling(net, inputs, sums)
-    move = partial(advance_on_devices, steps=steps, stopping=stopping, devices=devices)
-    return ready, *move(net, ready, state, *which)
+    return ready, *advance_on_devices(net, ready, state, request, steps, stopping, devices)
 
 
 _compiled = partial(jax.jit, static_argnames=("steps", "stopping", "devices"), compiler_options=COMPILER_OPTIONS)
@@ -175,82 +154,69 @@ advance, launch = _compiled(advance_on_devices), _compiled(launch_on_devices)
 
 
 def _advance(
-    net: Net,
-    ready: Precomputed,
-    state: SamplerState,
-    seed: Ints,
-    ids: SequenceIds,
-    first: Array,
-    end: Array,
-    rule: Rule,
-    supports: Supports,
-    observed: ObservedSteps | None,
-    *,
-    steps: int,
-    stopping: bool,
-) -> tuple[SamplerState, tuple[tuple[Array, ...], Array]]:
+    net: Net, ready: Precomputed, state: SamplerState, request: BatchRequest, *, steps: int, stopping: bool
+) -> tuple[SamplerState, GeneratedSteps]:
     """What every device does with its rows: block by block, until all of them have ended."""
     block = min(steps, BLOCK_STEPS)
+    first, observed = request.first, request.observed
 
-    def one_block(state: SamplerState, at: Array) -> tuple[SamplerState, tuple[tuple[Array, ...], Array]]:
+    def one_block(state: SamplerState, at: Array) -> tuple[SamplerState, GeneratedSteps]:
         numbers = first + at + jnp.arange(block)
-        u = uniforms(seed, ids.row, ids.sample, numbers, net.shape.num_uniforms)
-        tables = () if observed is None else observed.tables
+        u = uniforms(request.seed, request.row, request.sample, numbers, net.shape.num_uniforms)
         moving = None if observed is None else observed._replace(tables=())
         part = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, at, block), moving)
-        return jax.lax.scan(
-            partial(sample_step, net, ready, rule, stopping, supports, tables), state, (numbers, u, part)
-        )
+        return jax.lax.scan(partial(sample_step, net, ready, request, stopping), state, (numbers, u, part))
 
     if block == steps:
         return one_block(state, jnp.int32(0))
-    Moving = tuple[Array, SamplerState, tuple[tuple[Array, ...], Array]]
+    Moving = tuple[Array, SamplerState, GeneratedSteps]
 
     def unfinished(moving: Moving) -> Array:
         at, state, _ = moving
-        wanted = (at < steps) & (first + at < end)
+        wanted = (at < steps) & (first + at < request.end)
         return wanted & ~state.done.all() if stopping else wanted
 
     def move(moving: Moving) -> Moving:
-        at, state, made = moving
+        at, state, out = moving
         state, new = one_block(state, at)
-        made = jax.tree.map(lambda whole, part: jax.lax.dynamic_update_slice_in_dim(whole, part, at, 0), made, new)
-        return at + block, state, made
+        out = jax.tree.map(lambda whole, part: jax.lax.dynamic_update_slice_in_dim(whole, part, at, 0), out, new)
+        return at + block, state, out
 
     shapes = jax.eval_shape(one_block, state, jnp.int32(0))[1]
-    made = jax.tree.map(lambda like: jnp.zeros((steps, *like.shape[1:]), like.dtype), shapes)
-    _, state, made = jax.lax.while_loop(unfinished, move, (jnp.int32(0), state, made))
-    return state, made
+    out = jax.tree.map(lambda like: jnp.zeros((steps, *like.shape[1:]), like.dtype), shapes)
+    _, state, out = jax.lax.while_loop(unfinished, move, (jnp.int32(0), state, out))
+    return state, out
 
 
 def sample_step(
     net: Net,
     ready: Precomputed,
-    rule: Rule,
+    request: BatchRequest,
     stopping: bool,
-    supports: Supports,
-    tables: tuple[Any, ...],
     state: SamplerState,
     now: tuple[Int[Array, ""], Array, ObservedSteps | None],
-) -> tuple[SamplerState, tuple[tuple[Array, ...], Array]]:
+) -> tuple[SamplerState, GeneratedSteps]:
     """One step of every sequence: whether it stops, then its fields in order."""
+    rule, supports = request.rule, request.supports
+    tables = () if request.observed is None else request.observed.tables
     number, u, observed = now
-    feedback: Feedback = state.decoder.feedback
-    output, lstm = net.step(ready, feedback, state.decoder.lstm, net.masks())
+    output, lstm = net.step(ready, state.decoder.feedback, state.decoder.lstm, net.masks())
     done = state.done
     if stopping:
-        stop = Bernoulli().sample(net.hazard(output, number), u[:, :1], Rule(rule.greedy)) > 0.5
+        hazard = net.hazard(output, number)
+        stop = hazard > 0 if rule.greedy else bernoulli_icdf(hazard, u[:, 0])
         done = done | (stop if observed is None else stop & ~observed.unfinished)
     values: tuple[Array, ...] = ()
     sums: RunningSums = ()
-    context = net.step_context(output)
+    context = net.outputs.begin(output)
     for j, dist in enumerate(net.shape.distributions):
-        support, cumulative = (supports[j] if supports else None), net.shape.cumulative_rule(j)
+        support = supports[j] if supports else None
+        cumulative = net.shape.cumulative[j] if net.shape.cumulative else None
         total = state.sums[j] if state.sums else None
         given = None
         if observed is not None:
             given = ObservedValue(observed.values[j], observed.where[j], observed.upper[j], tables[j])
-        params, own = net.params(context, j), u[:, net.shape.uniforms_of(j)]
+        params, own = net.outputs.params(context, j), u[:, net.shape.uniforms_of(j)]
         if cumulative is None or total is None:
             value = sample_field(dist, params, own, rule, support, given)
         else:
@@ -269,7 +235,7 @@ def sample_field(
     support: Support | None = None,
     given: ObservedValue | None = None,
 ) -> Array:
-    """The value of a field: what is given, or else a sample within its support."""
+    """The observed value of a field, or else a sample within its support."""
     if given is not None:
         support = conditioned(dist, support, given)
     value = dist.sample(params, uniforms, rule, support)
@@ -293,7 +259,7 @@ def sample_increment(
 ) -> tuple[Array, Array]:
     """The increment of a field whose values add up, and its new running sum.
 
-    Support and given values speak of running sums; the distribution is of the increment.
+    Support and observed values are of running sums; the distribution is of the increment.
     """
     if support is not None and given is not None and given.upper is not None:
         support = support._replace(high=jnp.minimum(support.high, given.upper))
@@ -306,10 +272,10 @@ def sample_increment(
 
 
 def conditioned(dist: Distribution, support: Support | None, given: ObservedValue) -> Support | None:
-    """The support of a value of several columns, some of which are given."""
+    """The support of a value of several columns, some of which are observed."""
     if given.table is not None:
         fits = ((given.table == given.value[:, None]) | ~given.where[:, None]).all(-1)
-        if support is not None:  # but for values that are given as a whole: a prefix need not be what is allowed
+        if support is not None:  # values that are observed as a whole, as in a prefix, need not be allowed
             fits &= support.symbols | given.where.all(-1, keepdims=True)
         return Support(symbols=fits)
     if dist.event_shape.members is not None:

@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 from unspool.constraints.base import Observed
 from unspool.encoding.columns import Origins
 from unspool.errors import OptionError
-from unspool.generation.sample_step import STREAM_STEPS, ObservedSteps, SequenceIds, Supports, advance, launch
+from unspool.generation.sample_step import STREAM_STEPS, BatchRequest, ObservedSteps, Supports, advance, launch
 from unspool.network.decoder import Net
 from unspool.network.distributions.base import Distribution, Support, innermost
 from unspool.network.distributions.normal import Point
 from unspool.network.distributions.rules import Rule
 from unspool.options import Sampling
-from unspool.runtime.devices import available, device_lock, put_on_devices
+from unspool.runtime.devices import available, device_lock, put_on_devices, to_single_precision
 from unspool.runtime.threefry import seed_words
 
 TILE_ROWS = 1024
-"""ObservedRows of one batch at the most."""
+"""Rows of one batch at the most."""
 MAX_DISPATCH_STEPS = 4096
 """Steps of one dispatch at the most. They are a power of two, so that few lengths are compiled."""
 MIN_WORK_PER_DEVICE = 2048
-"""ObservedRows times hidden units that are worth a device."""
+"""Rows times hidden units that are worth a device."""
 
 
 class Chunk(NamedTuple):
@@ -49,10 +49,10 @@ class SampleRequest(NamedTuple):
         rule: how steps are sampled.
         length: exact number of steps, or `None` where the network decides.
         limit: steps at the most where it decides.
-        origins: by field, where running sums start, or `None`; none at all where nothing adds up.
+        origins: by field, where running sums start, or `None`; empty where nothing adds up.
         supports: by field, what its samples lie in, or `None`: `low` and `high` for all rows, or of every row; of a
             cumulative field, running sums.
-        observed: what is given, or `None`.
+        observed: observed values, or `None`.
         first_row: number of the first row, where the rows are a part of a larger request.
     """
 
@@ -79,14 +79,13 @@ class SampleRequest(NamedTuple):
 
 def rule_of(sampling: Sampling) -> Rule:
     """The rule that options of sampling describe."""
-    number = lambda value, dtype: None if value is None else jnp.asarray(value, dtype)  # noqa: E731
-    return Rule(
-        sampling.greedy,
-        None if sampling.temperature == 1.0 else number(sampling.temperature, jnp.float32),
-        number(sampling.top_k, jnp.int32),
-        number(sampling.top_p, jnp.float32),
-        number(sampling.min_p, jnp.float32),
-    )
+
+    def array(value: Any, dtype: Any = jnp.float32) -> Any:
+        return None if value is None else jnp.asarray(value, dtype)
+
+    temperature = None if sampling.temperature == 1.0 else sampling.temperature
+    limits = (array(sampling.top_k, jnp.int32), array(sampling.top_p), array(sampling.min_p))
+    return Rule(sampling.greedy, array(temperature), *limits)
 
 
 def check_sampling(sampling: Sampling, net: Net) -> None:
@@ -102,24 +101,20 @@ def check_sampling(sampling: Sampling, net: Net) -> None:
         raise OptionError(location, "a field of categories to choose from", "numbers only", hint)
     random = sampling.temperature != 1 or sampling.top_p is not None or sampling.min_p is not None
     if random and all(isinstance(innermost(dist), Point) for dist in distributions):
-        found = "point distributions only, which draw nothing"
+        found = "point distributions only, which are not random"
         raise OptionError("rule", "a distribution with a spread", found, "Fit another distribution.")
 
 
 def chunks(net: Net, request: SampleRequest, rows: slice, max_steps: int) -> Iterator[Chunk]:
-    """Steps of one tile of a request, some at a time, until all its sequences have ended.
+    """Steps of one tile of a request, up to `max_steps` (a power of two) at a time, until all its sequences have ended.
 
-    Args:
-        net: the network.
-        request: what to generate.
-        rows: which of its sequences, counted as row times samples plus sample.
-        max_steps: of one dispatch, a power of two.
+    `rows` counts sequences: row times samples plus sample.
     """
     number = np.arange(rows.start, rows.stop)
     count = len(number)
     padded = np.minimum(np.arange(1 << (count - 1).bit_length()), count - 1) + rows.start
     row = padded // request.samples
-    ids = SequenceIds((row + request.first_row).astype(np.int32), (padded % request.samples).astype(np.int32))
+    ids = ((row + request.first_row).astype(np.int32), (padded % request.samples).astype(np.int32))
     inputs = tuple(to_single_precision(a[row]) for a in request.inputs)
     worth = int(len(padded) * net.shape.size // MIN_WORK_PER_DEVICE)
     devices = next(d for d in (4, 2, 1) if d == 1 or d <= min(available(), worth, len(padded)))
@@ -132,14 +127,14 @@ def chunks(net: Net, request: SampleRequest, rows: slice, max_steps: int) -> Ite
     ready, state = None, None
     for first in range(0, total, steps):
         observed = observed_steps(request, row, first, steps)
-        step_args = (np.int32(first), np.int32(total), request.rule, supports, observed)
-        which = (seed_words(request.seed), ids, *step_args)
+        window: tuple[Any, Any] = (np.int32(first), np.int32(total))
+        batch = BatchRequest(seed_words(request.seed), *ids, *window, request.rule, supports, observed)
         with device_lock(devices):
             if state is None:
-                ready, state, made = launch(net, inputs, sums, *which, **static)
+                ready, state, generated = launch(net, inputs, sums, batch, **static)
             else:
-                state, made = advance(net, ready, state, *which, **static)
-            values, alive = jax.tree.map(np.asarray, made)
+                state, generated = advance(net, ready, state, batch, **static)
+            values, alive = jax.tree.map(np.asarray, generated)
             ended = stopping and bool(np.asarray(state.done)[:count].all())
         cut = (slice(min(steps, total - first)), slice(count))
         yield Chunk(tuple(v[cut] for v in values), alive[cut])
@@ -152,31 +147,27 @@ def sample_sequences(
 ) -> tuple[tuple[NDArray[Any], ...], NDArray[np.int64], NDArray[np.bool_]]:
     """Sequences of a request: values per field end to end, offsets, and which sequences ended by themselves.
 
-    Args:
-        net: the network.
-        request: what to generate.
-        part: which of its sequences, counted row by row, and within a row sample by sample; `None` is all of them.
+    `part` counts sequences row by row, and within a row sample by sample; `None` is all of them.
     """
     part = part or slice(0, len(request.inputs[0]) * request.samples)
     values = [[_no_values(dist)] for dist in net.shape.distributions]
     lengths, ended = [np.zeros(0, np.int64)], [np.zeros(0, bool)]
     for first in range(part.start, part.stop, TILE_ROWS):
         tile = slice(first, min(first + TILE_ROWS, part.stop))
-        made = list(chunks(net, request, tile, MAX_DISPATCH_STEPS))
+        generated = list(chunks(net, request, tile, MAX_DISPATCH_STEPS))
         width = tile.stop - tile.start
-        alive = np.concatenate([np.zeros((0, width), bool), *(chunk.alive for chunk in made)]).T
+        alive = np.concatenate([np.zeros((0, width), bool), *(chunk.alive for chunk in generated)]).T
         for j, parts in enumerate(values):
-            if made:
-                parts.append(np.concatenate([chunk.values[j] for chunk in made]).swapaxes(0, 1)[alive])
+            if generated:
+                parts.append(np.concatenate([chunk.values[j] for chunk in generated]).swapaxes(0, 1)[alive])
         lengths.append(alive.sum(1))
-        ended.append(~alive[:, -1] if made else np.ones(width, bool))
+        ended.append(~alive[:, -1] if generated else np.ones(width, bool))
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
-    by_itself = np.concatenate(ended) | (not request.stopping(net))
-    return tuple(map(np.concatenate, values)), offsets, by_itself
+    return tuple(map(np.concatenate, values)), offsets, np.concatenate(ended) | (not request.stopping(net))
 
 
 def observed_steps(request: SampleRequest, row: NDArray[np.int64], first: int, steps: int) -> ObservedSteps | None:
-    """The part of what is given that falls into some steps."""
+    """The part of the observed values that falls into some steps."""
     observed = request.observed
     if observed is None or first >= np.diff(observed.offsets).max(initial=0):
         return None
@@ -195,19 +186,14 @@ def _running_sums(origins: Origins | None, y: NDArray[Any], row: NDArray[np.int6
 
 
 def support_of_rows(support: Support | None, row: NDArray[np.int64]) -> Support | None:
-    """A support's ends for the rows of a batch."""
+    """The ends of a support for the rows of a batch."""
     if support is None or support.symbols is not None:
         return support
     low, high = (np.asarray(end, np.float32) for end in (support.low, support.high))
     return support._replace(low=low[row if len(low) > 1 else 0 * row], high=high[row if len(high) > 1 else 0 * row])
 
 
-def to_single_precision(values: NDArray[Any]) -> NDArray[Any]:
-    """An array in the network's precision. It is the compiled program that takes it to a device, quicker than we."""
-    return values.astype(np.float32 if values.dtype.kind == "f" else np.int32)
-
-
 def _no_values(dist: Distribution) -> NDArray[Any]:
-    """No values at all of a distribution, of the right type and shape."""
+    """No values of a distribution, of the right type and shape."""
     symbols, members = dist.event_shape
-    return np.zeros((0, *([] if members is None else [members])), np.float32 if symbols is None else np.int32)
+    return np.zeros((0,) if members is None else (0, members), np.float32 if symbols is None else np.int32)

@@ -23,15 +23,10 @@ def with_support(
     observed: Observed | None = None,
     allowed: tuple[Allowed | None, ...] = (),
 ) -> SampleRequest:
-    """A request with where running sums start, what samples lie in, and what is given.
+    """A request with where running sums start, what samples lie in, and what is observed.
 
-    Args:
-        request: of some rows.
-        codec: the fitted columns.
-        before: by name, (rows,) the values before step 0.
-        rows: how many.
-        observed: what is given.
-        allowed: by step field, what may be sampled; see `unspool.constraints.fields`.
+    `before` has by name the values before step 0 of each of so many `rows`; `allowed` is by step field, see
+    `unspool.constraints.fields`.
 
     Raises:
         OptionError: what never falls starts above all that is allowed, or what never rises below it.

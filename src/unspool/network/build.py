@@ -36,20 +36,13 @@ from unspool.schema.transform_choice import DEFAULT_DENSITY
 DENSITIES: Mapping[str, NumberDistribution] = MappingProxyType(
     {"normal": Normal(), "student_t": StudentT(), "mixture": Mixture(), "point": Point()}
 )
-"""The density that each choice of a `Number` means; inference has decided what `"auto"` is."""
+"""By name of a distribution of `Number`; inference has replaced `"auto"`."""
 MAX_HAZARD_POSITIONS = 1_000
-"""Positions with a hazard of stopping of their own, at the most; two more are the next, and all after it."""
+"""Most positions with a hazard of stopping of their own; two more are the next one, and all after it."""
 
 
 def architecture_of(codec: Codec, options: Network, size: int, embedding: int) -> Architecture:
-    """The architecture of the network for fitted columns.
-
-    Args:
-        codec: the fitted columns.
-        options: of the network.
-        size: hidden units.
-        embedding: width of a symbol's embedding.
-    """
+    """The architecture of a network of `size` hidden units for fitted columns, with embeddings of a given width."""
     return Architecture(
         inputs=tuple(map(_input_event, codec.inputs)),
         distributions=tuple(distribution_of(field, column) for field, column in codec.step_columns()),
@@ -78,20 +71,14 @@ def distribution_of(field: AnyField, column: StepColumn) -> Distribution:
 
 
 def number_distribution(name: str, column: NumericEncoder, *, constant_mean: bool = False) -> NumberDistribution:
-    """The distribution of a number that is present, as its name and what was fitted to its column say.
-
-    Args:
-        name: see `Number`.
-        column: the fitted column.
-        constant_mean: whether its mean is that of training, always.
-    """
+    """The distribution of a number that is present: `name` as in `Number.distribution`."""
     grid = _grid(column) if column.step else None
     low, high = (None if end is None else _to_network(column, end) for end in (column.floor, column.ceiling))
     dist: NumberDistribution
     if name == "discretized" and grid is not None:
         ends = (None, None) if column.cumulative is not None else (column.floor, column.ceiling)
         dist = Discretized(grid, *ends, support_points=_support_points(column, grid))
-        low, high, grid = None, None, None  # which it holds to by itself
+        low, high, grid = None, None, None  # `Discretized` keeps to them by itself
     else:
         dist = Histogram(column.edges, grid if column.mass else None) if name == "histogram" else DENSITIES[name]
     dist = ZeroMean(dist) if constant_mean else dist
@@ -101,14 +88,13 @@ def number_distribution(name: str, column: NumericEncoder, *, constant_mean: boo
 
 
 def _input_event(column: InputColumn) -> EventShape:
-    """What one value of an input is."""
-    return (
-        EventShape(symbols=column.num_symbols) if column.num_symbols is not None else EventShape(members=column.width)
-    )
+    """The shape of one value of an input."""
+    symbols = column.num_symbols
+    return EventShape(members=column.width) if symbols is None else EventShape(symbols=symbols)
 
 
 def _cumulative_rule(column: StepColumn) -> CumulativeRule | None:
-    """How a column's values add up, if they do; running sums are in the unit of the column."""
+    """How the values of a column add up, if they do; running sums are in the unit of the column."""
     if column.cumulative is None:
         return None
     unit = column.cumulative.sum_unit
@@ -128,8 +114,8 @@ def _grid(column: NumericEncoder) -> Grid | None:
     no_masses = column.transform in DIFFERENCE_TRANSFORMS and not column.mass
     if column.transform == "log_return" or no_masses or too_fine:
         return None
-    bent = column.transform if column.transform in ("log1p", "asinh") else "linear"
-    return Grid(bent, column.unit, column.loc, column.scale, column.step)
+    axis = column.transform if column.transform in ("log1p", "asinh") else "linear"
+    return Grid(axis, column.unit, column.loc, column.scale, column.step)
 
 
 def _support_points(column: NumericEncoder, grid: Grid) -> SupportPoints | None:
@@ -143,5 +129,5 @@ def _support_points(column: NumericEncoder, grid: Grid) -> SupportPoints | None:
 
 
 def _to_network(column: NumericEncoder, bound: float) -> float | None:
-    """A bound in the network's units; of differences, which don't show the value, there is none."""
+    """A bound in the network's units; none of differences, which don't show the value."""
     return None if column.cumulative is not None else column.to_network(bound)

@@ -11,17 +11,17 @@ from unspool.network.distributions.grid import Grid
 
 @dataclass(frozen=True)
 class CumulativeRule:
-    """How a field adds up whose values are differences, log-returns or increments to the network.
+    """How the values of a field add up that the network sees as differences, log-returns or increments.
 
-    The *running sum* is its last present value less the origin that it started from, in a unit of its own, so that
-    float32 holds it; NaN while there is no value yet. What is bounded or pinned is the value, so the loop must know it:
+    The *running sum* is the last present value less its origin, in a unit of its own, so that float32 holds it; NaN
+    before the first value. Bounds and pins are of the value, so the loop must know it:
 
-        sum_t = sum_{t-1} + increment(z_t),      or first z_t where there is no value yet
+        sum_t = sum_{t-1} + increment(z_t),      or first z_t before the first value
 
     Attributes:
         axis: between z and the increment.
         first: running sum of a first value at z = 1.
-        min_increment: z of the smallest increment, but for step 0, or `None`.
+        min_increment: z of the smallest increment after step 0, or `None`.
     """
 
     axis: Grid
@@ -30,15 +30,15 @@ class CumulativeRule:
 
     def after(self, total: Array, z: Array) -> Array:
         """The running sum after a step; a missing value leaves it."""
-        longer = jnp.where(jnp.isnan(total), self.first * z, total + self.axis.to_original(z))
-        return jnp.where(jnp.isnan(z), total, longer)
+        new = jnp.where(jnp.isnan(total), self.first * z, total + self.axis.to_original(z))
+        return jnp.where(jnp.isnan(z), total, new)
 
     def towards(self, total: Array, goal: Array) -> Array:
         """The z that leads from one running sum to another."""
         return jnp.where(jnp.isnan(total), goal / self.first, self.axis.to_network(goal - total))
 
     def support(self, total: Array, support: Support | None, step: Array) -> Support | None:
-        """Limits of the running sum at a step as limits of z, and those that z has itself."""
+        """The support of z at a step, from the limits of the running sum and those of z itself."""
         if support is not None:
             support = support._replace(low=self.towards(total, support.low), high=self.towards(total, support.high))
         if self.min_increment is None:

@@ -17,8 +17,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from unspool.network.cumulative import CumulativeRule
 from unspool.network.distributions.base import Distribution, EventShape
-from unspool.network.distributions.categorical import Bernoulli
-from unspool.network.embeddings import Embedding, Feed, RealEmbedding, SymbolEmbedding, initial_weights
+from unspool.network.distributions.categorical import bernoulli_log_prob
+from unspool.network.embeddings import Embedding, Feed, FoldedTable, new_embedding
 from unspool.network.lstm import Cell, Gathered, Mask, State, activate, lecun_normal, split_gates, step, unroll
 from unspool.network.outputs import DecoderOutput, Outputs, StepContext
 from unspool.options import Network
@@ -32,15 +32,13 @@ class Architecture:
     """All that fixes the network's arrays: it is hashable, and derived from the codec and the options.
 
     Attributes:
-        inputs: what one value of every input field is.
+        inputs: event shape of every input field.
         distributions: of every step field.
-        positions: with a hazard of stopping of their own, the last for all later ones; 0 where the end of a sequence is
-            not learned.
+        positions: with a hazard of stopping of their own, the last for all later ones; 0 where no end is learned.
         size: hidden units H.
         embedding: width of the embedding of a symbol.
         options: the rest of the network's options.
-        cumulative: by step field, how its values add up, or `None` where they don't; none at all where nothing is to be
-            generated.
+        cumulative: by step field, how its values add up, or `None`; empty where nothing will be generated.
     """
 
     inputs: tuple[EventShape, ...]
@@ -67,13 +65,9 @@ class Architecture:
         return int(self.stops) + sum(dist.num_uniforms for dist in self.distributions)
 
     def uniforms_of(self, j: int) -> slice:
-        """Which of the uniforms of a step are those of field j."""
+        """The uniforms of field j among those of a step."""
         start = int(self.stops) + sum(dist.num_uniforms for dist in self.distributions[:j])
         return slice(start, start + self.distributions[j].num_uniforms)
-
-    def cumulative_rule(self, j: int) -> CumulativeRule | None:
-        """How the values of field j add up, if they do."""
-        return self.cumulative[j] if self.cumulative else None
 
 
 class Masks(NamedTuple):
@@ -85,7 +79,7 @@ class Masks(NamedTuple):
 
 
 class Feedback(NamedTuple):
-    """What a step reads of the one before it.
+    """What a step reads of the step before it.
 
     Attributes:
         gates: added to the pre-activations of the first layer.
@@ -98,7 +92,7 @@ class Feedback(NamedTuple):
 
 
 class FeedbackSequence(NamedTuple):
-    """What all steps of sequences read, as `Feedback` is what one reads; the gates' part as `unroll` takes it."""
+    """`Feedback` of all steps; the gates' part as `unroll` takes it."""
 
     gates: tuple[Float[Array, "T B Z"] | Gathered, ...]
     direct: Float[Array, "T B Q"]
@@ -132,14 +126,13 @@ class Net(eqx.Module):
 
     Attributes:
         shape: see `Architecture`.
-        inputs: embeddings of the input fields, and `project` the weights that take each into the context.
-        context_bias: bias of the context.
-        initial: for every layer the weights of its encoder step, and `initial_bias` their biases.
-        start: what the first step reads in place of a previous one.
-        steps: embeddings of the step fields, and `feedback` the weights that take each into the first layer's
-            pre-activations and, behind these, into the parameters of all distributions (X = Z + Q columns).
+        inputs: embeddings of the input fields; `project` takes each into the context, with `context_bias`.
+        initial: weights of every layer's encoder step, with `initial_bias`.
+        start: the feedback of the first step.
+        steps: embeddings of the step fields; `feedback` takes each into the first layer's pre-activations and, behind
+            these, into the parameters of all distributions (X = Z + Q columns).
         cells: decoder layers.
-        norms: gain of the layer norm of every layer, if there is one.
+        norms: gain of every layer's norm, if there is one.
         stop: weights and, by position, bias of the hazard of stopping, or `None`.
         outputs: of the distributions.
     """
@@ -160,23 +153,17 @@ class Net(eqx.Module):
 
     def __init__(self, rng: np.random.Generator, shape: Architecture) -> None:
         H, options, Q = shape.size, shape.options, shape.num_params
-
-        def embed(event: EventShape, features: int) -> Embedding:
-            if event.symbols is not None:
-                return SymbolEmbedding(rng, event.symbols, shape.embedding)
-            return RealEmbedding(rng, event.members or 1, features)
-
         self.shape = shape
-        self.inputs = tuple(embed(event, INPUT_FEATURES) for event in shape.inputs)
-        self.project = tuple(initial_weights(rng, e, H) / len(self.inputs) ** 0.5 for e in self.inputs)
+        self.inputs = tuple(new_embedding(rng, event, shape.embedding, INPUT_FEATURES) for event in shape.inputs)
+        self.project = tuple(lecun_normal(rng, e.width, H) / len(self.inputs) ** 0.5 for e in self.inputs)
         self.context_bias = jnp.zeros(H)
         self.initial = tuple(lecun_normal(rng, H, 4 * H) for _ in range(options.layers))
         self.initial_bias = tuple(jnp.zeros(4 * H) for _ in range(options.layers))
         self.start = jnp.zeros(4 * H + Q)
-        self.steps = tuple(embed(dist.event_shape, STEP_FEATURES) for dist in shape.distributions)
-        self.feedback = tuple(
-            jnp.pad(initial_weights(rng, e, 4 * H) / len(self.steps) ** 0.5, ((0, 0), (0, Q))) for e in self.steps
-        )
+        events = [dist.event_shape for dist in shape.distributions]
+        self.steps = tuple(new_embedding(rng, event, shape.embedding, STEP_FEATURES) for event in events)
+        weights = [lecun_normal(rng, e.width, 4 * H) / len(self.steps) ** 0.5 for e in self.steps]
+        self.feedback = tuple(jnp.pad(part, ((0, 0), (0, Q))) for part in weights)
         width = H if options.context == "state+step" else None
         self.cells = tuple(Cell(rng, H, width, first=layer == 0) for layer in range(options.layers))
         self.norms = tuple(jnp.ones(H) for _ in range(options.layers)) if options.norm else ()
@@ -186,10 +173,10 @@ class Net(eqx.Module):
     # ---- phase one: the input becomes a state -------------------------------------------------------------------
 
     def encode(self, inputs: tuple[Array, ...], mask: Mask = None) -> tuple[State, Float[Array, "B C"]]:
-        """The initial state of every layer, and the context, some of whose units `mask` may have switched off.
+        """The initial state of every layer, and the context times `mask`.
 
-        The encoder is one LSTM step from the zero state per decoder layer: its forget gate multiplies zero, and its
-        recurrent weights too, so neither shows.
+        The encoder is one LSTM step from the zero state for each decoder layer: its forget gate and its recurrent
+        weights multiply zero, so it has neither.
         """
         folds = (e.fold(w, rows.shape[0]) for e, w, rows in zip(self.inputs, self.project, inputs, strict=True))
         projected = [feed(rows) for feed, rows in zip(folds, inputs, strict=True)]
@@ -197,9 +184,9 @@ class Net(eqx.Module):
         context = context if mask is None else context * mask
         states = []
         for weights, bias in zip(self.initial, self.initial_bias, strict=True):
-            gates = split_gates(activate(context @ weights + bias))
-            c = gates.i * gates.g
-            states.append((gates.o * jnp.tanh(c), c))
+            i, _, g, o = split_gates(activate(context @ weights + bias))
+            c = i * g
+            states.append((o * jnp.tanh(c), c))
         return State(*(jnp.stack(part) for part in zip(*states, strict=True))), context
 
     def precompute(self, context: Float[Array, "B C"], count: int) -> Precomputed:
@@ -227,20 +214,17 @@ class Net(eqx.Module):
         return Feedback(*(functools.reduce(operator.add, part) for part in parts))
 
     def feed_back_sequence(self, ready: Precomputed, before: tuple[Array, ...], first: Feedback) -> FeedbackSequence:
-        """What all steps of sequences read: the first one `first`, each later one the values of the step before it.
+        """What all steps read: the first one `first`, each later one the values of the step before it.
 
-        Args:
-            ready: see `precompute`.
-            before: one (T, B) array per field, at every step the values of the one before it.
-            first: what is read in place of the values at the first step.
+        The (T, B) arrays of `before`, one per field, hold at every step the values of the step before it.
         """
         rows = [self._rows(j, value) for j, value in enumerate(before)]
-        every = [feed.along(row) for feed, row in zip(ready.gates, rows, strict=True)]
-        tables = [part for part in every if isinstance(part, Gathered)]
-        rest = [part for part in every if not isinstance(part, Gathered)]
+        feeds = [*zip(ready.gates, rows, strict=True)]
+        tables = [Gathered(feed.rows, row) for feed, row in feeds if isinstance(feed, FoldedTable)]
+        products = [feed(row) for feed, row in feeds if not isinstance(feed, FoldedTable)]
         gates: tuple[Float[Array, "T B Z"] | Gathered, ...] = ()
-        if rest:
-            gates = (functools.reduce(operator.add, rest).at[0].set(first.gates),)
+        if products:
+            gates = (functools.reduce(operator.add, products).at[0].set(first.gates),)
         for part in tables:
             gates += (part.begun(jnp.zeros_like(first.gates) if gates else first.gates),)
         direct = functools.reduce(operator.add, (feed(row) for feed, row in zip(ready.direct, rows, strict=True)))
@@ -251,7 +235,7 @@ class Net(eqx.Module):
     ) -> tuple[DecoderOutput, State]:
         """All hidden states of the top layer for known feedback, layer after layer: the loop holds `h R` alone."""
         last = []
-        below: Any = None  # the first layer has none: it reads what is fed back
+        below: Any = None  # the first layer reads the feedback
         for layer, cell in enumerate(self.cells):
             x = feedback.gates if cell.W is None else (below @ cell.W,)
             hs, c = unroll(cell.R, x, ready.constants[layer], state.h[layer], state.c[layer], masks.recurrent[layer])
@@ -272,59 +256,47 @@ class Net(eqx.Module):
             below = self._handed_on(layer, h, below, masks)
         return DecoderOutput(below, feedback.direct), State(jnp.stack(hs), jnp.stack(cs))
 
-    def step_context(self, output: DecoderOutput) -> StepContext:
-        """What the distributions are conditioned on before any field of the step is known."""
-        return self.outputs.begin(output)
-
     def condition_on(self, ready: Precomputed, context: StepContext, j: int, value: Array) -> StepContext:
         """The context of the fields after field j, given its value."""
         if j == len(ready.within):
             return context
         return self.outputs.condition_on(context, j, ready.within[j](self._rows(j, value)))
 
-    def params(self, context: StepContext, j: int) -> Float[Array, "*T B P"]:
-        """Parameters of the distribution of field j, conditioned on the fields before it."""
-        return self.outputs.params(context, j)
-
-    def hazard(self, output: DecoderOutput, position: Int[Array, "*T"]) -> Float[Array, "*T B 1"]:
+    def hazard(self, output: DecoderOutput, position: Int[Array, "*T"]) -> Float[Array, "*T B"]:
         """Logit of stopping before the step at a position: a bias of that position, and what the state adds to it.
 
         So the hazard is that of a life table as it is, and the recurrence, which can't count well, learns what goes
         beyond (Cox 1972, "Regression models and life-tables", in discrete time).
         """
         weights, bias = self.stop or (jnp.zeros(self.shape.size), jnp.full(1, -jnp.inf))  # without one, never
-        return (output.h @ weights + bias[jnp.minimum(position, len(bias) - 1), None])[..., None]
+        return output.h @ weights + bias[jnp.minimum(position, len(bias) - 1), None]
 
     def log_prob(
         self, ready: Precomputed, output: DecoderOutput, values: tuple[Array, ...], positions: Array, lengths: Array
     ) -> tuple[tuple[Float[Array, "T B"], ...], Float[Array, "T B"] | None]:
         """Log-probability of every field of every step, and of stopping there or not; zero past the end.
 
-        Args:
-            ready: see `precompute`.
-            output: what the distributions of the steps read that `values` hold.
-            values: one (T, B) array per field.
-            positions: (T,) position of every step in its sequence.
-            lengths: (B,) steps of every sequence.
+        `values` has one (T, B) array per field, `positions` (T,) the position of every step in its sequence, and
+        `lengths` (B,) the steps of every sequence.
         """
-        real, context = positions[:, None] < lengths, self.step_context(output)
+        real, context = positions[:, None] < lengths, self.outputs.begin(output)
         for j, value in enumerate(values):
             context = self.condition_on(ready, context, j, value)
         # A field's parameters read what the fields before it have added, and nothing of those after it.
         fields = tuple(
-            jnp.where(real, dist.log_prob(self.params(context, j), value), 0.0)
+            jnp.where(real, dist.log_prob(self.outputs.params(context, j), value), 0.0)
             for j, (dist, value) in enumerate(zip(self.shape.distributions, values, strict=True))
         )
         if self.stop is None:
             return fields, None
         at_end = positions[:, None] == lengths
-        stop = Bernoulli().log_prob(self.hazard(output, positions), at_end)
+        stop = bernoulli_log_prob(self.hazard(output, positions), at_end)
         return fields, jnp.where(real | at_end, stop, 0.0)
 
     def masks(self, key: PRNGKeyArray | None = None, rows: Int[Array, " B"] | None = None) -> Masks:
         """Dropout masks of the rows with these numbers, or none at all without a key.
 
-        A row's mask depends on the key and its number alone, not on which other rows are computed beside it.
+        A row's mask depends on the key and its number alone, not on the other rows of its batch.
         """
         options = self.shape.options
 

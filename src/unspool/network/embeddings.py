@@ -1,79 +1,45 @@
 """Embeddings: how the value of a field becomes a vector, at the input and wherever a step is fed back."""
 
-from abc import abstractmethod
-
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from unspool.network.lstm import Gathered, lecun_normal
+from unspool.network.distributions.base import EventShape
+from unspool.network.lstm import lecun_normal
 
 MAX_FED_BACK = 20.0
-"""Standard deviations past which a number is fed back no further: one wild value must not saturate every gate."""
+"""Standard deviations at which a fed-back number is clipped: one extreme value must not saturate every gate."""
 
 
-class Embedding(eqx.Module):
-    """A field's values as vectors. `fold` joins the product after it, by the cheaper order."""
-
-    @property
-    @abstractmethod
-    def width(self) -> int:
-        """D, the length of the vectors."""
-
-    @abstractmethod
-    def embed(self, values: Array) -> Float[Array, "..."]:
-        """The vectors."""
-
-    @abstractmethod
-    def fold(self, weights: Float[Array, "D Z"], count: int) -> "Feed":
-        """The embedding and the weights after it as one map, for about `count` values."""
-
-
-class Feed(eqx.Module):
-    """A folded embedding: values to pre-activations."""
-
-    @abstractmethod
-    def __call__(self, values: Array) -> Float[Array, "..."]:
-        """Pre-activations, one more axis than the values."""
-
-    @abstractmethod
-    def along(self, values: Array) -> Float[Array, "T B Z"] | Gathered:
-        """The same of whole sequences, time first; gathered in the loop where that saves writing them down."""
-
-
-class FoldedTable(Feed):
+class FoldedTable(eqx.Module):
     """Rows to gather: `E @ W`, computed once for V symbols rather than once for every step."""
 
     rows: Float[Array, "V Z"]
 
     def __call__(self, values: Array) -> Float[Array, "..."]:
-        """Symbols are gathered; a distribution over symbols gives the expected row (soft feedback)."""
+        """Pre-activations: of symbols their rows, of a distribution over symbols the expected row (soft feedback)."""
         if jnp.issubdtype(values.dtype, jnp.integer):
             return self.rows[values]
         return values @ self.rows[: values.shape[-1]]
 
-    def along(self, values: Array) -> Float[Array, "T B Z"] | Gathered:
-        """The table, and which of its rows."""
-        return Gathered(self.rows, values)
 
-
-class Product(Feed):
+class Product(eqx.Module):
     """Embed first, multiply then: for numbers, and for vocabularies larger than the batch."""
 
-    embedding: Embedding
+    embedding: "Embedding"
     weights: Float[Array, "D Z"]
 
     def __call__(self, values: Array) -> Float[Array, "..."]:
-        """As `Feed` says."""
+        """Pre-activations of any values."""
         return self.embedding.embed(values) @ self.weights
 
-    def along(self, values: Array) -> Float[Array, "T B Z"] | Gathered:
-        """One product for all steps."""
-        return self(values)
+
+Feed = FoldedTable | Product
+"""A folded embedding: values to pre-activations, which have one more axis."""
 
 
-class SymbolEmbedding(Embedding):
+class SymbolEmbedding(eqx.Module):
     """A learned row for each symbol, and one, never trained, for all symbols that training did not see."""
 
     rows: Float[Array, "V D"]
@@ -85,7 +51,7 @@ class SymbolEmbedding(Embedding):
 
     @property
     def width(self) -> int:
-        """D."""
+        """D, the length of the vectors."""
         return self.rows.shape[1]
 
     def embed(self, values: Array) -> Float[Array, "..."]:
@@ -93,15 +59,15 @@ class SymbolEmbedding(Embedding):
         return FoldedTable(self.rows)(values)
 
     def fold(self, weights: Float[Array, "D Z"], count: int) -> Feed:
-        """Fold where that is fewer rows than to multiply each value's."""
+        """The embedding and the weights after it as one map; folded if V rows are fewer than about `count` values."""
         return FoldedTable(self.rows @ weights) if self.rows.shape[0] <= count else Product(self, weights)
 
 
-class RealEmbedding(Embedding):
+class RealEmbedding(eqx.Module):
     """Numbers as they are, a mark where they are missing, and smooth non-linear features of them.
 
     Without the features a number could enter the gates only as a rank-one term, and what depends on its size
-    (volatility on |return|, say) would cost the recurrence units.
+    (volatility on |return|, say) would cost hidden units.
     """
 
     A: Float[Array, "F D"]
@@ -124,10 +90,16 @@ class RealEmbedding(Embedding):
         return jnp.concatenate([x, mark, jnp.tanh(x @ self.A + self.b)], -1)
 
     def fold(self, weights: Float[Array, "D Z"], count: int) -> Feed:
-        """Nothing to fold: the features are not linear."""
+        """The embedding and the weights after it as one map; the features are not linear, so nothing is folded."""
         return Product(self, weights)
 
 
-def initial_weights(rng: np.random.Generator, embedding: Embedding, units: int) -> Float[Array, "D {units}"]:
-    """Weights to multiply an embedding with."""
-    return lecun_normal(rng, embedding.width, units)
+Embedding = SymbolEmbedding | RealEmbedding
+"""The values of a field as vectors; `fold` joins the product after it, by the cheaper order."""
+
+
+def new_embedding(rng: np.random.Generator, event: EventShape, width: int, features: int) -> Embedding:
+    """A new embedding: of a symbol as a vector of `width` numbers, of numbers with so many non-linear features."""
+    if event.symbols is not None:
+        return SymbolEmbedding(rng, event.symbols, width)
+    return RealEmbedding(rng, event.members or 1, features)

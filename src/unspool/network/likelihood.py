@@ -16,11 +16,7 @@ def start_decoding(
 ) -> tuple[DecoderState, Precomputed]:
     """The state before step 0, and what no step changes.
 
-    Args:
-        net: the network.
-        inputs: one array per input field, B rows.
-        count: about how many values will be fed back, see `Net.precompute`.
-        mask: dropout of the context.
+    About `count` values will be fed back, see `Net.precompute`; `mask` is dropout of the context.
     """
     state, context = net.encode(inputs, mask)
     return DecoderState(state, net.start_feedback(context.shape[0])), net.precompute(context, count)
@@ -29,15 +25,7 @@ def start_decoding(
 def teacher_forced(
     net: Net, ready: Precomputed, state: DecoderState, values: tuple[Array, ...], masks: Masks
 ) -> tuple[DecoderOutput, DecoderState]:
-    """Steps that read the data: the decoder's output at each, and the state after them.
-
-    Args:
-        net: the network.
-        ready: see `start_decoding`.
-        state: before these steps.
-        values: one (T, B) array per step field.
-        masks: dropout.
-    """
+    """The output of steps that read the data, one (T, B) array per step field, and the state after them."""
     before = jax.tree.map(lambda a: jnp.roll(a, 1, 0), values)
     feedback = net.feed_back_sequence(ready, before, state.feedback)
     output, lstm = net.unroll(ready, feedback, state.lstm, masks)
@@ -55,9 +43,9 @@ def free_running(
 ) -> tuple[DecoderOutput, DecoderState]:
     """As `teacher_forced`, but step t + 1 reads the network's own output of step t where `own[t]` is one.
 
-    The output is soft and so the whole unroll differentiable: of a category the expected embedding, of flags their
-    means; of a number the sample that the uniforms make of its parameters (Kingma & Welling 2014, arXiv:1312.6114), or
-    its mean without them. Between zero and one it is mixed with the data.
+    The output is soft and so the whole unroll differentiable: of a category the expected embedding, of labels their
+    means; of a number the sample that the uniforms give (Kingma & Welling 2014, arXiv:1312.6114), or its mean without
+    them. Between zero and one, `own` mixes it with the data.
     """
 
     def one_step(
@@ -66,17 +54,14 @@ def free_running(
         truth, share, u = now
         output, lstm = net.step(ready, state.feedback, state.lstm, masks)
         generated: tuple[Array, ...] = ()
-        context = net.step_context(output)
+        context = net.outputs.begin(output)
         for j, dist in enumerate(net.shape.distributions):
-            params = net.params(context, j)
+            params = net.outputs.params(context, j)
             soft = u is None or dist.event_shape != EventShape()
             generated += (dist.mean(params) if soft else dist.sample(params, u[:, net.shape.uniforms_of(j)]),)  # type: ignore[index]
             context = net.condition_on(ready, context, j, generated[j])
-        feedback = jax.tree.map(
-            lambda own, given: share[:, None] * own + (1 - share)[:, None] * given,
-            net.feed_back(ready, generated),
-            net.feed_back(ready, truth),
-        )
+        share, data = share[:, None], net.feed_back(ready, truth)
+        feedback = jax.tree.map(lambda a, b: share * a + (1 - share) * b, net.feed_back(ready, generated), data)
         return DecoderState(lstm, feedback), output
 
     state, output = jax.lax.scan(one_step, state, (values, own, uniforms))
@@ -84,13 +69,7 @@ def free_running(
 
 
 class SequenceTerms(NamedTuple):
-    """Log-probabilities of some steps, and the state after them.
-
-    Attributes:
-        fields: per step field, zero past the end of a sequence.
-        stop: of stopping or going on; `None` where that is not learned.
-        state: where the next steps go on.
-    """
+    """Log-probabilities of some steps, see `Net.log_prob`, and the state after them."""
 
     fields: tuple[Float[Array, "T B"], ...]
     stop: Float[Array, "T B"] | None
@@ -110,17 +89,19 @@ def sequence_log_prob(
 ) -> SequenceTerms:
     """Log-probability of sequences, or of a stretch of their steps, per field and step, and of the stop.
 
+    Where the network learns when to stop, T is one more than the longest sequence: one decision to stop more than
+    steps.
+
     Args:
         net: the network.
         inputs: one array per input field, B rows.
-        values: one (T, B) array per step field. Where the network learns when to stop, T is one more than the longest
-            sequence, since stopping is decided once more than there are steps.
+        values: one (T, B) array per step field.
         lengths: steps of every sequence.
         masks: dropout, see `Net.masks`.
-        own: which steps are read as the network's own output, see `free_running`; `None`: the data always.
+        own: steps that read the network's own output, see `free_running`; `None` for teacher forcing.
         uniforms: see `free_running`.
         first: number of the first step; past zero, the sequences go on from `state`.
-        state: where the steps before ended, or `None`.
+        state: after the steps before, or `None`.
     """
     T, B = values[0].shape[:2]
     steps = first + jnp.arange(T)

@@ -2,7 +2,7 @@
 
 Hochreiter & Schmidhuber 1997; forget gate after Gers, Schmidhuber & Cummins 2000; no peepholes.
 
-    z = x + h R          x: all that does not depend on h, made outside of the loop
+    z = x + h R          x: all that does not depend on h, computed outside of the loop
     i, f, o = sigmoid(z_i), sigmoid(z_f), sigmoid(z_o);  g = tanh(z_g)
     c' = f c + i g;      h' = o tanh(c')
 """
@@ -24,14 +24,14 @@ Mask = Float[Array, "B H"] | None
 
 
 class State(NamedTuple):
-    """What a layer, or a stack of them, carries from step to step. It goes in, it comes out, no object remembers it."""
+    """What a layer, or a stack of them, carries from step to step."""
 
     h: Float[Array, "*L B H"]
     c: Float[Array, "*L B H"]
 
 
 class Gathered(NamedTuple):
-    """`table[which]`, (T, B, Z): rows that the loop gathers as it goes, so that they are never written down."""
+    """`table[which]`, (T, B, Z): rows that the loop gathers as it goes, so that they are never stored."""
 
     table: Float[Array, "V Z"]
     which: Int[Array, "T B"]
@@ -42,20 +42,8 @@ class Gathered(NamedTuple):
         return Gathered(jnp.concatenate([self.table, first]), self.which.at[0].set(V + jnp.arange(B, dtype=jnp.int32)))
 
 
-class Gates(NamedTuple):
-    """The activated gates of one step, in the order of `GATES`."""
-
-    i: Float[Array, "B H"]
-    f: Float[Array, "B H"]
-    g: Float[Array, "B H"]
-    o: Float[Array, "B H"]
-
-
 def activate(z: Float[Array, "B Z"]) -> Float[Array, "B Z"]:
-    """Pre-activations to gates, side by side.
-
-    sigmoid(z) = tanh(z / 2) / 2 + 1/2, so that all four are one pass of one function.
-    """
+    """Pre-activations to gates, side by side: sigmoid(z) = tanh(z / 2) / 2 + 1/2, so one tanh gives all four."""
     size = z.shape[-1] // len(GATES)
     column = jax.lax.broadcasted_iota(jnp.int32, z.shape, z.ndim - 1) // size
     is_g = column == GATES.index("g")
@@ -63,9 +51,9 @@ def activate(z: Float[Array, "B Z"]) -> Float[Array, "B Z"]:
     return jnp.where(is_g, t, 0.5 * t + 0.5)
 
 
-def split_gates(gates: Float[Array, "B Z"]) -> Gates:
-    """Gates that lie side by side, one by one."""
-    return Gates(*jnp.split(gates, len(GATES), -1))
+def split_gates(gates: Float[Array, "B Z"]) -> list[Float[Array, "B H"]]:
+    """Gates side by side, one by one in the order of `GATES`."""
+    return jnp.split(gates, len(GATES), -1)
 
 
 def step(
@@ -95,7 +83,7 @@ def unroll(
 
     Args:
         R: recurrent weights.
-        x: what feedback adds to the pre-activations, step by step: parts that are summed in the loop.
+        x: what feedback adds to the pre-activations, step by step: parts that the loop adds up.
         constant: what context and bias add to them, at every step.
         h0: initial hidden state.
         c0: initial cell state.
@@ -105,11 +93,9 @@ def unroll(
 
 
 def unroll_forward(R, x, constant, h0, c0, mask):  # type: ignore[no-untyped-def]  # noqa: D103
-    masked = (lambda h: h) if mask is None else (lambda h: h * mask)
-
     def advance(state: State, now: tuple[Array, ...]) -> tuple[State, tuple[Array, Array, Array]]:
         fed = (part.table[at] if isinstance(part, Gathered) else at for part, at in zip(x, now, strict=True))
-        h, c, gates = step(functools.reduce(operator.add, fed) + constant + masked(state.h) @ R, state.c)
+        h, c, gates = step(functools.reduce(operator.add, fed) + constant + _masked(state.h, mask) @ R, state.c)
         return State(h, c), (h, state.c, gates)
 
     steps = tuple(part.which if isinstance(part, Gathered) else part for part in x)
@@ -120,7 +106,6 @@ def unroll_forward(R, x, constant, h0, c0, mask):  # type: ignore[no-untyped-def
 def unroll_backward(saved, cotangents):  # type: ignore[no-untyped-def]  # noqa: D103
     R, x, h0, hs, before, last_c, gates, mask = saved
     dhs, dc_last = cotangents
-    masked = (lambda h: h) if mask is None else (lambda h: h * mask)
     Rt = jax.lax.optimization_barrier(R.T)  # transposed once: products with a transposed view are slow
 
     def retreat(carry, saved_t):  # type: ignore[no-untyped-def]
@@ -132,18 +117,26 @@ def unroll_backward(saved, cotangents):  # type: ignore[no-untyped-def]  # noqa:
         dz = jnp.concatenate(
             [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g * g), dh * t * o * (1 - o)], -1
         )
-        return (masked(dz @ Rt), dc * f, c, dconstant + dz), dz
+        return (_masked(dz @ Rt, mask), dc * f, c, dconstant + dz), dz
 
     B, H = h0.shape
     begin = (jnp.zeros_like(h0), dc_last, last_c, jnp.zeros((B, 4 * H), h0.dtype))
     (dh0, dc0, _, dconstant), dz = jax.lax.scan(retreat, begin, (dhs, before, gates), reverse=True)
-    previous = masked(jnp.concatenate([h0[None], hs[:-1]])).reshape(-1, H)
+    previous = _masked(jnp.concatenate([h0[None], hs[:-1]]), mask).reshape(-1, H)
     flat = dz.reshape(-1, 4 * H)
     dR = jax.lax.dot_general(previous, flat, (((0,), (0,)), ((), ())))
-    gathered = lambda part: jnp.zeros_like(part.table).at[part.which.reshape(-1)].add(flat)  # noqa: E731
-    # A symbol has no cotangent.
-    dx = tuple(Gathered(gathered(part), None) if isinstance(part, Gathered) else dz for part in x)  # type: ignore[arg-type]
-    return dR, dx, dconstant, dh0, dc0, None if mask is None else jnp.zeros_like(mask)
+
+    def cotangent(part):  # type: ignore[no-untyped-def]
+        if not isinstance(part, Gathered):
+            return dz
+        dtable = jnp.zeros_like(part.table).at[part.which.reshape(-1)].add(flat)
+        return Gathered(dtable, None)  # type: ignore[arg-type]  # a symbol has no cotangent
+
+    return dR, tuple(map(cotangent, x)), dconstant, dh0, dc0, None if mask is None else jnp.zeros_like(mask)
+
+
+def _masked(h: Array, mask: Mask) -> Array:
+    return h if mask is None else h * mask
 
 
 unroll.defvjp(unroll_forward, unroll_backward)
@@ -170,8 +163,8 @@ class Cell(eqx.Module):
     """The weights of one decoder layer.
 
     Attributes:
-        W: weights of the layer below; the first layer has none, since each field feeds back through its own.
-        K: weights of the context, or `None` where the context goes into the initial state only.
+        W: weights of the layer below; `None` in the first layer, which reads the feedback.
+        K: weights of the context; `None` where it goes into the initial state only.
         R: recurrent weights.
         b: the one bias.
     """
@@ -189,8 +182,6 @@ class Cell(eqx.Module):
 
     def constant(self, context: Float[Array, "B C"]) -> Float[Array, "B Z"]:
         """What every step of a sequence adds to its pre-activations: bias and context."""
-        return (
-            jnp.broadcast_to(self.b, (context.shape[0], self.b.shape[0]))
-            if self.K is None
-            else context @ self.K + self.b
-        )
+        if self.K is None:
+            return jnp.broadcast_to(self.b, (context.shape[0], self.b.shape[0]))
+        return context @ self.K + self.b

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from unspool.network.distributions.base import Distribution
-from unspool.network.embeddings import Embedding, Feed, initial_weights
+from unspool.network.embeddings import Embedding, Feed
 from unspool.network.lstm import lecun_normal
 
 HIDDEN_WITHIN = 32
@@ -23,11 +23,11 @@ class DecoderOutput(NamedTuple):
 
 
 class StepContext(NamedTuple):
-    """What the distributions of a step are conditioned on so far.
+    """What the distributions of a step are conditioned on so far; both parts grow as fields become known.
 
     Attributes:
-        linear: parameters of all distributions without their hidden units; grows as fields become known.
-        hidden: of the fields from the second on, before the hyperbolic tangent; grows likewise.
+        linear: parameters of all distributions without their hidden units.
+        hidden: hidden units of the fields from the second on, before the hyperbolic tangent.
     """
 
     linear: Float[Array, "*T B Q"]
@@ -40,14 +40,14 @@ class Outputs(eqx.Module):
         params_j = h A_j + b_j + sum over earlier fields k of e_k L_kj + tanh(h U_j + sum of e_k W_kj) B_j
 
     The first field has only the first two terms. Weights with the same left factor lie side by side, so that a step
-    costs as many products as it has fields, not as many as it has pairs of them.
+    costs as many products as it has fields, not as it has pairs of them.
 
     Attributes:
         A: of all F fields, side by side, with the biases `b`.
         U: of the fields from the second on.
         W: by field but the last, its weights to all fields after it.
-        L: by field but the last, its weights to the parameters of all fields after it, zero at first. With them fields
-            that move together need no hidden units to do so.
+        L: by field but the last, its weights to the parameters of all fields after it, zero at first: fields that move
+            together need no hidden units to do so.
         B: by field from the second on.
         sizes: parameters P of each field.
     """
@@ -72,7 +72,7 @@ class Outputs(eqx.Module):
         self.A = jnp.concatenate([lecun_normal(rng, size, count) for count in self.sizes], 1)
         self.b = jnp.asarray(np.concatenate([dist.initial_params() for dist in distributions]), jnp.float32)
         self.U = lecun_normal(rng, size, after * HIDDEN_WITHIN) if after else None
-        self.W = tuple(initial_weights(rng, e, (after - k) * HIDDEN_WITHIN) for k, e in enumerate(fields[:after]))
+        self.W = tuple(lecun_normal(rng, e.width, (after - k) * HIDDEN_WITHIN) for k, e in enumerate(fields[:after]))
         self.L = tuple(jnp.zeros((e.width, sum(self.sizes[k + 1 :]))) for k, e in enumerate(fields[:after]))
         self.B = tuple(lecun_normal(rng, HIDDEN_WITHIN, count) for count in self.sizes[1:])
 
@@ -84,18 +84,12 @@ class Outputs(eqx.Module):
         )
 
     def begin(self, output: DecoderOutput) -> StepContext:
-        """What is known before any field of the step is."""
+        """The context before any field of the step is known."""
         linear = output.h @ self.A + self.b + output.direct
         return StepContext(linear, None if self.U is None else output.h @ self.U)
 
     def condition_on(self, context: StepContext, j: int, contribution: Array) -> StepContext:
-        """The context once field j is known.
-
-        Args:
-            context: of the fields before.
-            j: the field.
-            contribution: what its folded embedding gives, see `fold`.
-        """
+        """The context once field j is known, whose folded embedding (see `fold`) gives `contribution`."""
         parts = jnp.split(contribution, [self.W[j].shape[1]], -1)
         hidden = None if context.hidden is None else _added_last(context.hidden, parts[0])
         return StepContext(_added_last(context.linear, parts[1]), hidden)

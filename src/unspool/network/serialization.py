@@ -19,10 +19,10 @@ from unspool.options import Network
 
 def weights(net: Net) -> dict[str, NDArray[Any]]:
     """Arrays of a network by path, such as `cells.0.R`; those of the outputs field by field."""
-    arrays = {name: np.asarray(leaf) for name, leaf in named_leaves(net).items()}
-    for name, (source, axis, part) in output_slices(net.shape).items():
+    arrays, parts = {name: np.asarray(leaf) for name, leaf in named_leaves(net).items()}, output_slices(net.shape)
+    for name, (source, axis, part) in parts.items():
         arrays[name] = np.take(arrays[source], part, axis)
-    joint = {source for source, _, _ in output_slices(net.shape).values()}
+    joint = {source for source, _, _ in parts.values()}
     return {name: array for name, array in arrays.items() if name not in joint}
 
 
@@ -33,28 +33,27 @@ def named_leaves(net: Net) -> dict[str, Any]:
 
 
 def output_slices(shape: Architecture) -> dict[str, tuple[str, int, NDArray[np.int64]]]:
-    """By the name of an array in the file, what it is a part of in the network: the leaf, its axis, and where on it.
+    """By name of an array in the file, the part of the network's arrays that it is: leaf, axis, and indices on it.
 
-    The file has the weights of the outputs field by field; the network has those side by side that it multiplies
-    together.
+    The file has the weights of the outputs field by field; the network has those side by side that one product uses.
     """
-    found, at = {}, 0
+    slices = {}
     ends = np.cumsum([dist.num_params for dist in shape.distributions])
-    block = lambda k: np.arange(k * HIDDEN_WITHIN, (k + 1) * HIDDEN_WITHIN)  # noqa: E731
     for j, dist in enumerate(shape.distributions):
-        own = np.arange(at, at := at + dist.num_params)
-        found[f"outputs.{j}.A"] = ("outputs.A", 1, own)
-        found[f"outputs.{j}.b"] = ("outputs.b", 0, own)
+        own = np.arange(ends[j] - dist.num_params, ends[j])
+        slices[f"outputs.{j}.A"] = ("outputs.A", 1, own)
+        slices[f"outputs.{j}.b"] = ("outputs.b", 0, own)
         if j:
-            found[f"outputs.{j}.U"] = ("outputs.U", 1, block(j - 1))
-            found |= {f"outputs.{j}.W.{k}": (f"outputs.W.{k}", 1, block(j - 1 - k)) for k in range(j)}
-            found |= {f"outputs.{j}.L.{k}": (f"outputs.L.{k}", 1, own - ends[k]) for k in range(j)}
-            found[f"outputs.{j}.B"] = (f"outputs.B.{j - 1}", 1, np.arange(dist.num_params))
-    return found
+            hidden = np.arange((j - 1) * HIDDEN_WITHIN, j * HIDDEN_WITHIN)
+            slices[f"outputs.{j}.U"] = ("outputs.U", 1, hidden)
+            slices |= {f"outputs.{j}.W.{k}": (f"outputs.W.{k}", 1, hidden - k * HIDDEN_WITHIN) for k in range(j)}
+            slices |= {f"outputs.{j}.L.{k}": (f"outputs.L.{k}", 1, own - ends[k]) for k in range(j)}
+            slices[f"outputs.{j}.B"] = (f"outputs.B.{j - 1}", 1, np.arange(dist.num_params))
+    return slices
 
 
 class Nets(NamedTuple):
-    """The networks of a model: the one that makes sequences, and the one that draws inputs, if there is one."""
+    """The networks of a model: the one that generates sequences, and the one that samples inputs, if there is one."""
 
     net: Net
     row: Net | None = None
@@ -64,59 +63,55 @@ def write_model(path: str | os.PathLike[str], config: Config, nets: Nets) -> Non
     """Write a model file, whole or not at all.
 
     Raises:
-        FileError: the place can't be written to.
+        FileError: the location can't be written to.
     """
-    drawing = (
-        {} if nets.row is None else {INPUT_MODEL_PREFIX + name: array for name, array in weights(nets.row).items()}
-    )
-    modelfile.write(path, weights(nets.net) | drawing, config)
+    input_weights = {} if nets.row is None else weights(nets.row)
+    prefixed = {INPUT_MODEL_PREFIX + name: array for name, array in input_weights.items()}
+    modelfile.write(path, weights(nets.net) | prefixed, config)
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[Config, Nets]:
     """Read a model file.
 
     Raises:
-        FileError: one of its kinds says what is wrong with the file.
+        FileError: a subclass says what is wrong with the file.
     """
     config, arrays = modelfile.read(path, Config)
     shape = architecture_of(config.codec, config.network, config.size, config.embedding)
     if config.row is None:
         return config, Nets(_built(os.fspath(path), shape, arrays))
-    drawing = {
-        name.removeprefix(INPUT_MODEL_PREFIX): arrays.pop(name)
-        for name in list(arrays)
-        if name.startswith(INPUT_MODEL_PREFIX)
-    }
+    names = [name for name in arrays if name.startswith(INPUT_MODEL_PREFIX)]
+    input_weights = {name.removeprefix(INPUT_MODEL_PREFIX): arrays.pop(name) for name in names}
     net = _built(os.fspath(path), shape, arrays)
-    return config, Nets(net, _built(os.fspath(path), input_architecture(config.row), drawing))
+    return config, Nets(net, _built(os.fspath(path), input_architecture(config.row), input_weights))
 
 
 def input_architecture(row: InputModel) -> Architecture:
-    """The shape of the network that draws rows of inputs."""
+    """The architecture of the network that samples rows of inputs."""
     return architecture_of(row.codec, Network(), row.size, row.embedding)
 
 
 def _built(location: str, shape: Architecture, arrays: dict[str, NDArray[Any]]) -> Net:
-    """A network of its arrays in the file."""
-    # Abstractly: to draw weights that are replaced at once would compile two dozen small programs.
+    """A network from its arrays in the file."""
+    # Abstractly: to sample weights that are replaced at once would compile two dozen small programs.
     net = eqx.filter_eval_shape(Net, np.random.default_rng(0), shape)
     leaves, parts = {name: leaf.shape for name, leaf in named_leaves(net).items()}, output_slices(shape)
-    wanted = {name: leaf for name, leaf in leaves.items() if name not in {source for source, _, _ in parts.values()}}
+    joint = {source for source, _, _ in parts.values()}
+    expected = {name: leaf for name, leaf in leaves.items() if name not in joint}
     for name, (source, axis, part) in parts.items():
-        wanted[name] = (*leaves[source][:axis], len(part), *leaves[source][axis + 1 :])
-    if not any(".L." in name for name in arrays):  # a file from before fields were told others by these weights too
-        arrays = arrays | {name: np.zeros(size, np.float32) for name, size in wanted.items() if ".L." in name}
-    if "stop.1" in arrays and not arrays["stop.1"].ndim:  # a file from before the hazard knew positions
-        arrays = arrays | {"stop.1": np.full(wanted["stop.1"], arrays["stop.1"])}
+        expected[name] = (*leaves[source][:axis], len(part), *leaves[source][axis + 1 :])
+    if not any(".L." in name for name in arrays):  # the first files have no linear weights between fields
+        arrays = arrays | {name: np.zeros(size, np.float32) for name, size in expected.items() if ".L." in name}
+    if "stop.1" in arrays and not arrays["stop.1"].ndim:  # and one bias of the hazard for all positions
+        arrays = arrays | {"stop.1": np.full(expected["stop.1"], arrays["stop.1"])}
     found = {name: array.shape for name, array in arrays.items()}
-    if wanted != found:
-        differing = sorted(dict(wanted.items() ^ found.items()))
+    if expected != found:
+        differing = sorted(dict(expected.items() ^ found.items()))
         hint = "Save the model again, or fetch the file again."
-        expected = "the arrays that its own configuration asks for"
-        raise CorruptFile(location, expected, f"others: {', '.join(differing[:3])}", hint)
-    for source in {source for source, _, _ in parts.values()}:
-        arrays[source] = np.concatenate(
-            [arrays[n] for n, (s, _, _) in parts.items() if s == source], len(leaves[source]) - 1
-        )
+        others = f"others: {', '.join(differing[:3])}"
+        raise CorruptFile(location, "the arrays that its own configuration asks for", others, hint)
+    for name in joint:
+        own = [arrays[part] for part, (source, _, _) in parts.items() if source == name]
+        arrays[name] = np.concatenate(own, len(leaves[name]) - 1)
     net = jax.tree.unflatten(jax.tree.structure(net), [arrays[name] for name in leaves])
     return cast(Net, jax.device_put(net))

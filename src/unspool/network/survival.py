@@ -20,10 +20,7 @@ class LifeTable(NamedTuple):
 def count_ends(lengths: NDArray[np.int64], ended: NDArray[np.bool_], positions: int) -> LifeTable:
     """Decisions to stop or go on, and those to stop, by position; the last position is all later ones too.
 
-    Args:
-        lengths: (N,) of sequences.
-        ended: (N,) whether they ended by themselves, or were cut.
-        positions: P.
+    Where `ended` (N,) is false, the sequence was cut before it ended.
 
     Examples:
         >>> [part.tolist() for part in count_ends(np.array([1, 2, 2, 4]), np.array([True, True, False, True]), 4)]
@@ -42,10 +39,6 @@ def life_table(lengths: NDArray[np.int64], positions: int) -> Float[np.ndarray, 
 
     Each band of positions leans on the wider one around it as on one sequence, the widest on half an end. So where none
     has ended yet the hazard is near zero, and past the longest it is that of a wider band.
-
-    Args:
-        lengths: (N,) of sequences.
-        positions: P.
 
     Examples:
         >>> life_table(np.array([2, 2, 3, 3]), 5).round(2).tolist()

@@ -11,41 +11,37 @@ from typing import IO, Any
 from unspool.errors import FileError, OptionError
 
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS}
-"""What can go wrong in the middle of writing, and is the disk's fault rather than the caller's code."""
+"""Errors in the middle of writing that are the disk's fault rather than the caller's code."""
 
 
 @contextlib.contextmanager
 def atomic(path: str | os.PathLike[str], *, text: bool = False) -> Iterator[IO[Any]]:
-    """Write a file that takes the place of `path` when the block ends well; if not, what was there stays untouched.
+    """Write a file that replaces `path` when the block ends well; otherwise the old file stays untouched.
 
     The bytes go to a hidden temporary file in the same folder, are forced to disk, and are renamed onto `path`; then
     the folder is forced to disk. A reader sees the old file or the new one, never a part. After `kill -9` or a power
-    cut a temporary file may stay behind; it is never read.
-
-    Args:
-        path: the file to make or to replace. A link is followed; anything but a regular file is refused.
-        text: open as UTF-8 text without translation of line ends, rather than as bytes.
+    cut a temporary file may stay behind; it is never read. A link is followed; anything but a regular file is refused.
+    Text is UTF-8 without translation of line ends.
 
     Raises:
         FileError: the folder is missing, or writing isn't allowed, or the disk is full.
 
     >>> import pathlib, tempfile
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> target = pathlib.Path(folder.name, "poem.txt")
-    >>> with atomic(target, text=True) as file:
-    ...     _ = file.write("hello")
-    >>> target.read_text()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic(pathlib.Path(folder, "poem.txt"), text=True) as file:
+    ...         _ = file.write("hello")
+    ...     pathlib.Path(folder, "poem.txt").read_text()
     'hello'
-    >>> folder.cleanup()
     """
     location = os.fspath(path)
     target = os.path.realpath(location)
     folder, name = os.path.split(target)
     if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
-        raise FileError(location, "a file", _what(target), "Choose another name.")
+        found = "a folder" if os.path.isdir(target) else "a device, pipe or socket"
+        raise FileError(location, "a file", found, "Choose another name.")
     temporary = os.path.join(folder, f".{name[:200]}.{secrets.token_hex(8)}.tmp")
     try:
-        # Not tempfile.mkstemp: it makes files that only the owner may read; this honours the umask.
+        # Not tempfile.mkstemp, whose files only the owner may read; this honours the umask.
         handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
     except OSError as error:
         raise FileError.from_os_error(location, error, "write") from error
@@ -67,14 +63,10 @@ def atomic(path: str | os.PathLike[str], *, text: bool = False) -> Iterator[IO[A
 
 
 def suffix(path: str | os.PathLike[str], known: Collection[str]) -> str:
-    """The end of a file's name, which says what it holds, in small letters.
-
-    Args:
-        path: the file.
-        known: the ends that there are.
+    """The end of a file's name in small letters.
 
     Raises:
-        OptionError: another end.
+        OptionError: it is none of those that are known.
 
     Examples:
         >>> suffix("fan.SVG", (".png", ".svg"))
@@ -84,10 +76,6 @@ def suffix(path: str | os.PathLike[str], known: Collection[str]) -> str:
     if found not in known:
         raise OptionError(os.fspath(path), "a name that ends in " + ", ".join(known), repr(found))
     return found
-
-
-def _what(path: str) -> str:
-    return "a folder" if os.path.isdir(path) else "a device, pipe or socket"
 
 
 def _sync(folder: str) -> None:

@@ -1,6 +1,6 @@
 """Compiled programs are kept between runs, in a private folder: the second command starts in a fraction of the time.
 
-Compiled programs are machine code. So the folder is its owner's alone, and each kind of processor has one of its own.
+Compiled programs are machine code. So the folder is its owner's alone, and each kind of processor has its own.
 """
 
 import contextlib
@@ -13,14 +13,14 @@ import warnings
 from pathlib import Path
 
 MAX_CACHE_BYTES = 256 * 2**20
-"""Bytes past which the programs that were made first are deleted, until half of them is left."""
+"""Bytes past which the oldest programs are deleted, until half of them is left."""
 
 
 def keep_compiled() -> None:
-    """Tell JAX to keep what it compiles.
+    """Have JAX keep what it compiles.
 
-    `JAX_COMPILATION_CACHE_DIR` goes before: then JAX's own settings hold. `UNSPOOL_CACHE` names another folder, or is
-    `off`. Without a folder that can be written and is private, nothing is kept.
+    If `JAX_COMPILATION_CACHE_DIR` is set, JAX's own settings hold. `UNSPOOL_CACHE` names another folder, or is `off`.
+    Without a private folder that can be written, nothing is kept.
     """
     if "JAX_COMPILATION_CACHE_DIR" in os.environ or os.environ.get("UNSPOOL_CACHE") == "off":
         return
@@ -32,7 +32,7 @@ def keep_compiled() -> None:
         private(root)
         private(folder)
         prune(root, MAX_CACHE_BYTES)
-    except OSError:  # a cache is a convenience: without it, all goes on, slower
+    except OSError:  # without a cache, programs are compiled again
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -42,7 +42,7 @@ def keep_compiled() -> None:
 
 
 def home() -> Path:
-    """The folder where this platform keeps what can be made again."""
+    """This platform's folder for data that can be computed again."""
     chosen = os.environ.get("UNSPOOL_CACHE")
     if chosen:
         return Path(chosen)
@@ -54,19 +54,19 @@ def home() -> Path:
 
 
 def processor() -> str:
-    """What machine code may depend on: a home folder may be shared by machines that differ."""
+    """What machine code may depend on: machines that differ may share a home folder."""
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
-        told = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
-        return platform.machine() + "".join(told)
+        features = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
+        return platform.machine() + "".join(features)
     return platform.machine() + platform.processor()
 
 
 def private(folder: Path) -> None:
-    """Make a folder that nobody else may enter, or see to it that it is one.
+    """Create a folder that only its owner may enter, or make it so.
 
     Raises:
-        PermissionError: it is someone else's.
-        OSError: it can't be made.
+        PermissionError: it belongs to another user.
+        OSError: it can't be created.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.name == "nt":

@@ -1,20 +1,22 @@
 """Which devices rows are spread over.
 
 The loop of an LSTM is a chain of small products with element-wise work in between, which XLA runs on one thread. So a
-processor with several cores is best used as several devices, each with a part of the rows. JAX makes a processor one
-device unless told otherwise before it starts. The first fit or `load` of a process tells it, not the import.
+processor with several cores is best used as several devices, each with a part of the rows. A processor is one device of
+JAX unless the configuration says otherwise before JAX starts: at the first fit or `load`, not at the import.
 """
 
 import contextlib
 import functools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+from numpy.typing import NDArray
 
 from unspool.errors import OptionError
 
@@ -54,13 +56,10 @@ _device_lock = threading.RLock()
 
 @contextlib.contextmanager
 def device_lock(devices: int) -> Iterator[None]:
-    """The right to run a program on several devices, which a thread keeps until its results are there.
+    """The right to run a program on several devices, which a thread keeps until it has the results.
 
     The devices of a program wait for each other. With the programs of two threads, each device could begin another
-    one's, and all would wait for ever. One device waits for none.
-
-    Args:
-        devices: of the program.
+    one's, and all would wait for ever. A program on one device needs no lock.
     """
     with _device_lock if devices > 1 else contextlib.nullcontext():
         yield
@@ -72,13 +71,17 @@ def mesh(devices: int) -> Mesh:
     return jax.make_mesh((devices,), (ROW_AXIS,), (AxisType.Auto,), devices=jax.local_devices()[:devices])
 
 
-def put_on_devices(tree: Any, devices: int, axis: int | None = None) -> Any:
-    """Arrays on the first devices: cut along an axis, or whole on each of them.
+def shard_rows(function: Callable[..., Any], devices: int, in_specs: Any, out_specs: Any) -> Callable[..., Any]:
+    """A function of the rows of one device as one of all rows, on the first devices."""
+    return jax.shard_map(function, mesh=mesh(devices), in_specs=in_specs, out_specs=out_specs, check_vma=False)
 
-    Args:
-        tree: arrays.
-        devices: how many.
-        axis: the axis of rows, whose length is a multiple of `devices`; `None` for whole copies.
-    """
+
+def to_single_precision(values: NDArray[Any]) -> NDArray[Any]:
+    """An array in the network's precision, on the host: a compiled program takes it to a device quicker."""
+    return values.astype(np.float32 if values.dtype.kind == "f" else np.int32)
+
+
+def put_on_devices(tree: Any, devices: int, axis: int | None = None) -> Any:
+    """Arrays on the first devices: cut along an axis whose length they divide, or whole on each of them."""
     spec = P() if axis is None else P(*(None,) * axis, ROW_AXIS)
     return jax.device_put(tree, NamedSharding(mesh(devices), spec))

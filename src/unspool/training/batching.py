@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unspool.encoding.encoded import Encoded
 from unspool.errors import TrainingError
+from unspool.runtime.devices import to_single_precision
 from unspool.tables.columns import ragged_indices
 
 MAX_BUCKETS = 4
@@ -26,7 +27,7 @@ Rows = Array | NDArray[Any]
 
 
 class Bucket(NamedTuple):
-    """Sequences of about one length, padded to one shape. They stay on the host; what a dispatch needs is sent to it.
+    """Sequences of about one length, padded to one shape, on the host; a dispatch is sent the rows that it reads.
 
     Attributes:
         inputs: one array per input field, N rows.
@@ -50,9 +51,8 @@ class Bucket(NamedTuple):
 
     def take(self, rows: NDArray[Any], steps: slice = slice(None)) -> "Bucket":
         """Some steps of some rows, in the shape of `rows`."""
-        return Bucket(
-            tuple(a[rows] for a in self.inputs), tuple(a[:, steps][rows] for a in self.values), self.lengths[rows]
-        )
+        inputs, values = tuple(a[rows] for a in self.inputs), tuple(a[:, steps][rows] for a in self.values)
+        return Bucket(inputs, values, self.lengths[rows])
 
     def segments(self, rows: NDArray[Any], first: NDArray[Any], segment: int) -> "Bucket":
         """Rows of every update, each with the `segment` steps from its own first one on."""
@@ -69,7 +69,8 @@ class TrainingData:
     Attributes:
         train: buckets to train on.
         validation: buckets that decide when training ends; none where everything is trained on.
-        train_steps: real steps in `train`; `validation_steps` those in `validation`.
+        train_steps: real steps in `train`.
+        validation_steps: real steps in `validation`.
         train_jacobian: sum of the log-Jacobians over `train`, which turn densities into original units.
         validation_jacobian: the same over `validation`.
         seed: of order, dropout and coins.
@@ -87,24 +88,13 @@ class TrainingData:
     def of(
         cls, training: Encoded, validation: Encoded, *, stops: bool, seed: int, segment: int | None = None
     ) -> "TrainingData":
-        """Of examples to train on and examples to decide by.
+        """The data of examples to train on, and of examples, perhaps none, to validate on.
 
-        Args:
-            training: to train on.
-            validation: to decide by, perhaps none.
-            stops: whether the end of a sequence is learned.
-            seed: of order, dropout and coins.
-            segment: steps after which backpropagation is cut.
+        `stops` says whether the end of a sequence is learned; backpropagation is cut after `segment` steps.
         """
-        return cls(
-            train=to_buckets(training, stops, segment=segment)[0],
-            validation=to_buckets(validation, stops)[0],
-            train_steps=int(training.offsets[-1]),
-            validation_steps=int(validation.offsets[-1]),
-            train_jacobian=training.jacobian,
-            validation_jacobian=validation.jacobian,
-            seed=seed,
-        )
+        buckets = to_buckets(training, stops, segment=segment)[0], to_buckets(validation, stops)[0]
+        steps = int(training.offsets[-1]), int(validation.offsets[-1])
+        return cls(*buckets, *steps, training.jacobian, validation.jacobian, seed)
 
 
 class UpdateGroup(NamedTuple):
@@ -114,8 +104,8 @@ class UpdateGroup(NamedTuple):
         bucket: number of the bucket.
         rows: (K, B) its rows in every update.
         first: (K,) the first step of every update: zero, but for segments of long sequences.
-        weights: (K, B) zero for rows that only fill the shape.
-        updates: those after this many are only padding.
+        weights: (K, B) zero for padding rows.
+        updates: those after this many are padding.
     """
 
     bucket: int
@@ -126,7 +116,7 @@ class UpdateGroup(NamedTuple):
 
 
 def validation_split(encoded: Encoded, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows to train on and rows to hold out.
+    """Rows to train on and rows to validate on.
 
     Windows of one series are split by time: the last `share` is held out, and windows that reach into it are used by
     neither side. Other examples are split at random, whole sequences at a time.
@@ -146,16 +136,13 @@ def validation_split(encoded: Encoded, share: float, seed: int) -> tuple[NDArray
         count = max(1, round(N * share))
         train, held = np.sort(shuffled[count:]), np.sort(shuffled[:count])
     if not len(train) or not encoded.lengths[train].sum():
-        raise TrainingError(
-            "fit",
-            f"at least two examples, to hold {share:.0%} of them out",
-            f"{N} example{'s' * (N != 1)} with {int(encoded.lengths.sum())} steps",
-            "Give more data, or memorise what there is with Training(holdout=0).",
-        )
+        found = f"{N} example{'s' * (N != 1)} with {int(encoded.lengths.sum())} steps"
+        hint = "Give more data, or memorise the data with Training(holdout=0)."
+        raise TrainingError("fit", f"at least two examples, to hold {share:.0%} of them out", found, hint)
     return train, held
 
 
-def bucket_lengths(lengths: NDArray[np.int64], most: int = MAX_BUCKETS) -> list[int]:
+def bucket_lengths(lengths: NDArray[np.int64]) -> list[int]:
     """The lengths to pad to: the fewest buckets that waste little, by dynamic programming over the distinct lengths."""
     tops = np.unique(np.quantile(lengths, np.linspace(0, 1, 65), method="higher").clip(1))
     if tops[-1] * len(lengths) < MIN_CELLS_FOR_BUCKETS:
@@ -164,7 +151,7 @@ def bucket_lengths(lengths: NDArray[np.int64], most: int = MAX_BUCKETS) -> list[
     best = {j: (float(tops[j] * upto[j + 1]), [int(tops[j])]) for j in range(len(tops))}
     last = len(tops) - 1
     one = best[last][0]
-    for _ in range(most - 1):
+    for _ in range(MAX_BUCKETS - 1):
         more = {
             j: min(
                 (best[i][0] + float(tops[j] * (upto[j + 1] - upto[i + 1])), [*best[i][1], int(tops[j])])
@@ -179,7 +166,7 @@ def bucket_lengths(lengths: NDArray[np.int64], most: int = MAX_BUCKETS) -> list[
 
 
 def pad_ragged(flat: NDArray[Any], offsets: NDArray[np.int64], rows: NDArray[np.int64], steps: int) -> NDArray[Any]:
-    """Chosen ragged sequences as one (rows, steps) array, zero after each one's end."""
+    """Some ragged sequences as one (rows, steps) array, zero after each one's end."""
     lengths = np.diff(offsets)[rows]
     inside = np.arange(steps) < lengths[:, None]
     padded = np.zeros((len(rows), steps, *flat.shape[1:]), np.float32 if flat.dtype.kind == "f" else np.int32)
@@ -195,9 +182,8 @@ def to_buckets(
     Args:
         encoded: the examples.
         stops: whether a step must be left after the longest sequence, to decide that it stops.
-        multiple: of which the padded lengths are, so that other data of about the same length need no new compilation.
-        segment: steps of a segment, of which the padded lengths are a multiple too where they are more; see
-            `segment_steps`.
+        multiple: of the padded lengths, so that other data of about the same length need no new compilation.
+        segment: steps of a segment, of which longer padded lengths are a multiple too; see `segment_steps`.
     """
     if not len(encoded):
         return [], []
@@ -212,28 +198,19 @@ def to_buckets(
         if segment is not None and steps > segment:
             steps = round_up(steps, segment)
         values = tuple(pad_ragged(a, encoded.offsets, chosen, steps) for a in encoded.steps)
-        inputs = tuple(_to_single_precision(a[chosen]) for a in encoded.inputs)
+        inputs = tuple(to_single_precision(a[chosen]) for a in encoded.inputs)
         buckets.append(Bucket(inputs, values, encoded.lengths[chosen].astype(np.int32)))
         rows.append(chosen)
     return buckets, rows
 
 
-def _to_single_precision(values: NDArray[Any]) -> NDArray[Any]:
-    return values.astype(np.float32 if values.dtype.kind == "f" else np.int32)
-
-
 def round_up(count: int, multiple: int) -> int:
-    """The next multiple that is no less than a number."""
+    """The smallest multiple that is not below a number."""
     return -(-count // multiple) * multiple
 
 
 def segment_steps(longest: int, wanted: int | None) -> int | None:
-    """Steps after which backpropagation is cut, or `None` where sequences are learned whole.
-
-    Args:
-        longest: steps of the longest sequence.
-        wanted: what the user wants, or `None`.
-    """
+    """Steps after which backpropagation is cut, as wanted or by length; `None` if sequences are learned whole."""
     if wanted is not None:
         return wanted
     return None if longest <= MAX_WHOLE_STEPS else MAX_WHOLE_STEPS // 2
@@ -250,21 +227,20 @@ def epoch_updates(
     sizes: list[int],
     together: list[int],
     seed: int,
+    segment: int | None,
+    multiple: int,
     number: int,
-    *,
-    segment: int | None = None,
-    multiple: int = 1,
 ) -> Iterator[UpdateGroup]:
-    """The updates of one pass, in an order that depends on the seed and the pass alone.
+    """The updates of one pass, in an order that depends on the seed and the number of the pass (from 0) alone.
 
     Args:
         buckets: the training data.
         sizes: rows of one update, per bucket.
         together: updates of one dispatch, per bucket.
         seed: of the fit.
-        number: of the pass, from 0.
         segment: steps of a segment; the segments of one batch of long sequences are one group, in their order.
-        multiple: of which the rows of an update are, filled with rows that have no weight.
+        multiple: of the rows of an update; padding rows have no weight.
+        number: of the pass.
     """
     rng = np.random.default_rng([seed, 1, number])
     groups = []

@@ -1,4 +1,4 @@
-"""Checkpoints: all that training needs to go on, in one file that is replaced whole after every round."""
+"""Checkpoints: all that training needs to go on, in one file that is replaced atomically after every round."""
 
 import os
 from typing import Any
@@ -26,11 +26,7 @@ class CheckpointState(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Checkpoint:
-    """A folder that holds the course of one fit.
-
-    Args:
-        folder: made if it isn't there.
-        parts: see `unspool.config.fingerprint`.
+    """A folder, created if need be, with the checkpoint of the fit of a fingerprint (`unspool.config.fingerprint`).
 
     Raises:
         CheckpointMismatch: the folder holds another fit's checkpoint.
@@ -46,20 +42,14 @@ class Checkpoint:
             raise FileError(os.fspath(folder), "a folder for the checkpoint", str(error.strerror)) from error
 
     def load(self, like: TrainState) -> tuple[Progress, TrainState, TrainState] | None:
-        """Where an earlier fit of the same data and options stood, or `None` if there was none.
-
-        Args:
-            like: a state of the right structure.
-        """
+        """Where an earlier fit of the same data and options stopped, in states built like `like`, or `None`."""
         if not os.path.exists(self.path):
             return None
         saved, arrays = modelfile.read(self.path, CheckpointState)
         differing = [name for name in self.parts if saved.fingerprint.get(name) != self.parts[name]]
         if differing:
-            hint = "Name another folder, or empty this one to start anew."
-            raise CheckpointMismatch(
-                self.path, "the checkpoint of this very fit", f"another {' and '.join(differing)}", hint
-            )
+            hint, found = "Name another folder, or empty this one to start anew.", f"another {' and '.join(differing)}"
+            raise CheckpointMismatch(self.path, "the checkpoint of this very fit", found, hint)
         try:
             return saved.progress, from_arrays(like, arrays, "state"), from_arrays(like, arrays, "best")
         except KeyError as error:
@@ -67,21 +57,20 @@ class Checkpoint:
 
     def save(self, progress: Progress, state: TrainState, best: TrainState) -> None:
         """Replace the checkpoint."""
-        arrays = {
-            f"{role}{name}": array
-            for role, tree in (("state", state), ("best", best))
-            for name, array in arrays_by_name(tree).items()
-        }
+        arrays = arrays_by_name(state, "state") | arrays_by_name(best, "best")
         modelfile.write(self.path, arrays, CheckpointState(modelfile.FORMAT_VERSION, self.parts, progress))
 
 
-def arrays_by_name(state: TrainState) -> dict[str, NDArray[Any]]:
+def arrays_by_name(state: TrainState, prefix: str = "") -> dict[str, NDArray[Any]]:
     """Arrays of a state by name, for a checkpoint."""
-    return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(state)}
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {prefix + jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
 
 
 def from_arrays(like: Any, arrays: dict[str, NDArray[Any]], prefix: str = "") -> Any:
-    """A tree of the same structure as `like` with the arrays of those names."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: jnp.asarray(arrays[prefix + jax.tree_util.keystr(path)]), like
-    )
+    """A tree of the same structure as `like`, from arrays by name."""
+
+    def array(path: Any, _: Any) -> Any:
+        return jnp.asarray(arrays[prefix + jax.tree_util.keystr(path)])
+
+    return jax.tree_util.tree_map_with_path(array, like)

@@ -26,16 +26,15 @@ INPUT_DROPOUT = MappingProxyType({1_000: 0.5, math.inf: 0.0})
 SYMBOL_RATE, NUMBER_RATE, RATE_UNITS = 8e-3, 5e-3, 64
 """Peak rates of so many hidden units; more have a smaller one, by the square root."""
 MIN_BATCH, MAX_BATCH, BATCHES_PER_EPOCH = 8, 64, 24
-"""Sequences in one update, between which there are about so many updates in a pass."""
+"""Bounds of the sequences in one update; between them, a pass has about so many updates."""
 MIN_EMBEDDING, MAX_EMBEDDING = 8, 64
 """Width of a symbol's embedding: about four times the square root of the symbols, between these."""
 MIN_EPOCHS, MAX_EPOCHS, TARGET_UPDATES = 10, 2_000, 16_000
-"""Passes over the data, between which there are about so many updates."""
+"""Bounds of the passes over the data; between them, a fit has about so many updates."""
 MIN_ROUND, MAX_ROUND, MIN_ROUNDS = 50, 500, 10
-"""Updates between two looks at the validation sequences: a pass, between these, if that makes so many looks."""
+"""Updates between two validations: a pass, between these bounds, if a fit has so many validations."""
 PATIENCE, MAX_WARMUP = 8, 100
 """Rounds without improvement before the rate decays, and updates until the rate is at its peak."""
-
 MAX_GRADIENT_NORM = 1.0
 """Largest global norm of a gradient."""
 
@@ -66,7 +65,7 @@ class TrainingPlan:
         batch: sequences in one update.
         rate: peak learning rate.
         updates: the most updates.
-        round: updates between two looks at the validation sequences.
+        round: updates between two validations.
         patience: rounds without improvement before the rate decays.
         warmup: updates until the rate is at its peak.
         update_config: what is compiled into an update.
@@ -95,15 +94,9 @@ class TrainingPlan:
 def plan(
     network: Network, training: Training, codec: Codec, *, examples: int, steps: int, distinct: int | None = None
 ) -> TrainingPlan:
-    """Fill in what the options leave open.
+    """Fill in what the options leave open, for so many training sequences (`examples`) and steps over all of them.
 
-    Args:
-        network: the network's options.
-        training: the training's options.
-        codec: the fitted columns.
-        examples: training sequences.
-        steps: training steps, over all sequences.
-        distinct: those that are not the same as another one, since windows overlap; `None` is all.
+    `distinct` counts the steps that are not copies of another one, since windows overlap; `None` is all.
     """
     vocabularies = [column.num_symbols for column in codec.steps if column.num_symbols is not None]
     symbolic = len(vocabularies) >= len(codec.steps) / 2

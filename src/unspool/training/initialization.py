@@ -1,6 +1,6 @@
 """Where training begins: at the life table of the lengths, and at the first-order autoregression of every number.
 
-Both are what the simplest model of the data does, and the network holds either as it is: the hazard has a bias for each
+The simplest model of the data does both, and the network holds either as it is: the hazard has a bias for each
 position, and the direct path takes a value of the step before to the location of its own distribution. So the
 recurrence need not learn to count or to repeat, and little data does not leave the model behind such baselines.
 """
@@ -19,7 +19,7 @@ from unspool.network.survival import life_table
 MIN_STEPS_FOR_AR1 = 8
 """Steps, at the least, that an autoregression or a standard deviation is fitted to."""
 MIN_INITIAL_SCALE = 0.1
-"""The smallest scale to begin with: with less, the first updates would throw locations many scales away."""
+"""The smallest scale to begin with: with less, the first updates would move locations by many scales."""
 
 
 def initialize_from_data(net: Net, training: Encoded) -> Net:
@@ -48,9 +48,9 @@ class AR1(NamedTuple):
     """An autoregression of order one, of values in the network's units.
 
     Attributes:
-        constant: of a value after one that is zero.
-        slope: what a value passes on.
-        scale: standard deviation of what is left.
+        constant: mean of a value after zero.
+        slope: of a value on the one before it.
+        scale: standard deviation of the residuals.
         foreseen: share of the variance that the value before foresees.
         first: mean and standard deviation of first values.
         after_missing: mean and standard deviation of values after a missing one.
@@ -65,11 +65,7 @@ class AR1(NamedTuple):
 
 
 def fit_ar1(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> AR1:
-    """Least squares over all steps that are present after one that is.
-
-    Args:
-        values: (S,) of ragged sequences, NaN where missing.
-        offsets: (N + 1,) where each begins.
+    """Least squares over all present steps after a present one, of (S,) ragged values, NaN where missing.
 
     Examples:
         >>> chain = fit_ar1(0.5 ** np.arange(20.0), np.array([0, 20]))
@@ -89,17 +85,13 @@ def fit_ar1(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> AR1:
     slope = float(((x - x.mean()) * (y - y.mean())).mean() / x.var())
     others = [values[present & some] for some in (first, ~first & np.isnan(before))]
     constant, scale = _mean_and_scale(y - slope * x)
-    return AR1(
-        constant,
-        slope,
-        scale,
-        slope**2 * float(x.var() / y.var()) if y.std() > 0 else 0.0,
-        *(_mean_and_scale(some) if len(some) >= MIN_STEPS_FOR_AR1 else overall for some in others),
-    )
+    foreseen = slope**2 * float(x.var() / y.var()) if y.std() > 0 else 0.0
+    other = (_mean_and_scale(some) if len(some) >= MIN_STEPS_FOR_AR1 else overall for some in others)
+    return AR1(constant, slope, scale, foreseen, *other)
 
 
 def _mean_and_scale(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Mean and standard deviation of some values; of too few, those of standardized data."""
+    """Mean and standard deviation of values; of too few, those of standardized data."""
     if len(values) < MIN_STEPS_FOR_AR1:
         return 0.0, 1.0
     return float(values.mean()), max(MIN_INITIAL_SCALE, float(values.std()))

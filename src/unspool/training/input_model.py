@@ -1,4 +1,4 @@
-"""Learning to draw the inputs: the same training, of a small network on sequences of one step."""
+"""The model that samples inputs: the same training, of a small network on sequences of one step."""
 
 from typing import NamedTuple
 
@@ -27,13 +27,7 @@ INPUT_MODEL_BATCH, INPUT_MODEL_RATE, INPUT_MODEL_UPDATES = 256, 4e-3, 1_000
 
 
 class InputRows(NamedTuple):
-    """The inputs of examples as sequences of one step.
-
-    Attributes:
-        codec: from `unspool.encoding.input_rows.fit_rows`.
-        encoded: all rows.
-        table: the kind of table that they came in.
-    """
+    """The inputs of examples as sequences of one step; see `unspool.encoding.input_rows.fit_rows`."""
 
     codec: Codec
     encoded: Encoded
@@ -43,14 +37,7 @@ class InputRows(NamedTuple):
 def fit_input_model(
     inputs: InputRows, rows: NDArray[np.int64], validation: NDArray[np.int64], seed: int
 ) -> tuple[InputModel, Net]:
-    """Fit the model of the inputs.
-
-    Args:
-        inputs: all rows.
-        rows: those to train on.
-        validation: those that decide when training ends.
-        seed: of the fit.
-    """
+    """Fit the model of the inputs to some rows; others decide when training ends."""
     codec, encoded, table = inputs
     row = InputModel(codec, INPUT_MODEL_SIZE, INPUT_MODEL_EMBEDDING, 0.0, table)
     net = Net(np.random.default_rng([seed, 3]), input_architecture(row))
@@ -64,12 +51,11 @@ def fit_input_model(
 
 
 def _plan(examples: int) -> TrainingPlan:
-    batch = min(INPUT_MODEL_BATCH, examples)
     return TrainingPlan(
         size=INPUT_MODEL_SIZE,
         embedding=INPUT_MODEL_EMBEDDING,
         network=Network(),
-        batch=batch,
+        batch=min(INPUT_MODEL_BATCH, examples),
         rate=INPUT_MODEL_RATE,
         updates=INPUT_MODEL_UPDATES,
         round=INPUT_MODEL_UPDATES // 10,
@@ -82,5 +68,5 @@ def _plan(examples: int) -> TrainingPlan:
 
 
 def _subsample(rng: np.random.Generator, rows: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """The rows, or so many of them."""
+    """At most so many of the rows."""
     return rows if len(rows) <= size else np.sort(rng.choice(rows, size, replace=False))

@@ -1,4 +1,4 @@
-"""What a person sees of training: a bar with the time left, or plain lines, or nothing.
+"""What a user sees of training: a bar with the time left, or plain lines, or nothing.
 
 The nats are those of the network before calibration, as in `Summary`.
 """
@@ -13,12 +13,10 @@ from unspool.training.trainer import Progress
 
 @contextlib.contextmanager
 def show_progress(updates: int, verbose: bool | None) -> Iterator[Callable[[Progress], None]]:
-    """A watcher for `train`.
+    """A watcher for `train`, of at most so many updates.
 
-    Args:
-        updates: the most updates there can be; most fits end earlier.
-        verbose: `None` shows a bar if standard error is a terminal; `True` shows plain lines if it is not; `False`
-            shows nothing.
+    With `verbose=None` it is a bar if standard error is a terminal, and with `True` plain lines if not; `False` shows
+    nothing.
     """
     if verbose is False or (verbose is None and not sys.stderr.isatty()):
         yield lambda progress: None
@@ -30,7 +28,7 @@ def show_progress(updates: int, verbose: bool | None) -> Iterator[Callable[[Prog
 
 
 def describe_nats(progress: Progress) -> str:
-    """The last look at the nats per step, in words."""
+    """The last validation's nats per step, in words."""
     if not progress.rounds:
         return f"update {progress.update}" if progress.update else "compiling"
     last = progress.rounds[-1]
@@ -45,14 +43,8 @@ def _bar(updates: int) -> Iterator[Callable[[Progress], None]]:
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (
-        BarColumn(12),
-        TimeElapsedColumn(),
-        TextColumn("<"),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Bar(*columns, console=Console(stderr=True), transient=False) as shown:
+    parts = BarColumn(12), TimeElapsedColumn(), TextColumn("<"), TimeRemainingColumn(), TextColumn("{task.description}")
+    with Bar(*parts, console=Console(stderr=True), transient=False) as shown:
         task = shown.add_task("compiling", total=updates)
 
         def watch(progress: Progress) -> None:
@@ -65,14 +57,15 @@ def _bar(updates: int) -> Iterator[Callable[[Progress], None]]:
 
 
 def _lines(updates: int, every: float = 2.0) -> Callable[[Progress], None]:
-    """A watcher that prints a line now and then."""
-    last = [time.monotonic() - every, -1.0]
+    """A watcher that prints a line every few seconds."""
+    last_time, last_rounds = time.monotonic() - every, 0
 
     def watch(progress: Progress) -> None:
-        new = len(progress.rounds) > last[1]
-        if progress.phase != "done" and not (new and progress.rounds and time.monotonic() - last[0] >= every):
+        nonlocal last_time, last_rounds
+        due = len(progress.rounds) > last_rounds and time.monotonic() - last_time >= every
+        if progress.phase != "done" and not due:
             return
-        last[:] = [time.monotonic(), len(progress.rounds)]
+        last_time, last_rounds = time.monotonic(), len(progress.rounds)
         end = f" -- done: {progress.stopped}" if progress.phase == "done" else ""
         at = f"{progress.seconds:5.0f} s  update {progress.update:6d} of at most {updates}"
         print(f"  {at}  {describe_nats(progress)}{end}", file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
 """The likelihood of sequences, teacher-forced or on the network's own output: what training and scoring share."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +11,9 @@ from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
 
 from unspool.encoding.encoded import Encoded
-from unspool.network.decoder import DecoderState, Masks, Net, Precomputed
-from unspool.network.likelihood import sequence_log_prob, start_decoding, teacher_forced
-from unspool.network.outputs import DecoderOutput
-from unspool.runtime.devices import ROW_AXIS, device_lock, mesh, put_on_devices
+from unspool.network.decoder import DecoderState, Masks, Net
+from unspool.network.likelihood import sequence_log_prob
+from unspool.runtime.devices import ROW_AXIS, device_lock, put_on_devices, shard_rows
 from unspool.runtime.threefry import uniforms
 from unspool.training.batching import Bucket, round_up, segment_steps, to_buckets
 from unspool.training.sharding import SCORING_SHARDS, Sharding, choose_sharding
@@ -26,7 +25,7 @@ MAX_SCORE_ROWS = 1024
 
 
 class Randomness(NamedTuple):
-    """What is random in one update: of which key, for which of its rows, and the share of the network's own output."""
+    """The random part of one update: key, numbers of the rows, and share of steps that read the network's output."""
 
     key: Array
     rows: Int[Array, " B"]
@@ -39,40 +38,26 @@ def timewise(data: Bucket) -> tuple[tuple[Array, ...], tuple[Array, ...], Array]
     return tuple(jnp.asarray(a) for a in data.inputs), values, jnp.asarray(data.lengths)
 
 
-def teacher_forced_outputs(net: Net, data: Bucket) -> tuple[Precomputed, DecoderOutput]:
-    """What the distributions read of whole sequences whose true steps are fed back, without dropout."""
-    inputs, values, _ = timewise(data)
-    T, B = values[0].shape[:2]
-    carry, ready = start_decoding(net, inputs, T * B)
-    return ready, teacher_forced(net, ready, carry, values, net.masks())[0]
-
-
 def step_log_probs(
     net: Net, data: Bucket, first: Array, carry: DecoderState | None, masks: Masks, own: Randomness | None
 ) -> tuple[tuple[Float[Array, "T B"], ...], DecoderState]:
-    """Log-probability of steps from `first` on, of every field and of stopping; and where the steps after them go on.
+    """Log-probability of steps from `first` on, of every field and of stopping; and the state after them.
 
-    Args:
-        net: the network.
-        data: the rows.
-        first: number of the first step; past zero, the rows go on from `carry`.
-        carry: where the steps before ended, or `None`.
-        masks: of dropout.
-        own: the coins and draws of steps that read the network's own output, or `None` where all read the data.
+    Past zero, the rows go on from `carry`. Without `own`, all steps read the data.
     """
     inputs, values, lengths = timewise(data)
-    coin, drawn = (None, None) if own is None else coins(net, own, first + jnp.arange(len(values[0])))
-    fields, stop, after = sequence_log_prob(net, inputs, values, lengths, masks, coin, drawn, first, carry)
+    coin, samples = (None, None) if own is None else coins(net, own, first + jnp.arange(len(values[0])))
+    fields, stop, after = sequence_log_prob(net, inputs, values, lengths, masks, coin, samples, first, carry)
     return (*fields, *(() if stop is None else (stop,))), after
 
 
 def coins(
     net: Net, randomness: Randomness, steps: Int[Array, " T"]
 ) -> tuple[Float[Array, "T B"], Float[Array, "T B U"]]:
-    """Which steps read the network's own output, and the uniforms of its draws, row by row."""
+    """Which steps read the network's own output, and the uniforms of its samples, row by row."""
     seed = jax.random.key_data(randomness.key)
-    drawn = uniforms(seed, randomness.rows, jnp.zeros_like(randomness.rows), steps, 1 + net.shape.num_uniforms)
-    return (drawn[..., 0] < randomness.share).astype(jnp.float32), drawn[..., 1:]
+    u = uniforms(seed, randomness.rows, jnp.zeros_like(randomness.rows), steps, 1 + net.shape.num_uniforms)
+    return (u[..., 0] < randomness.share).astype(jnp.float32), u[..., 1:]
 
 
 @partial(jax.jit, static_argnames=("free", "edges", "sharding"))
@@ -86,7 +71,7 @@ def _score(
     edges: tuple[int, ...],
     sharding: Sharding,
 ) -> tuple[Float[Array, "B *K F1"], DecoderState]:
-    """Sums over steps from `first` on, of the rows with these numbers; and where the steps after them go on."""
+    """Sums over steps from `first` on, of the rows with these numbers; and the state after them."""
 
     def shard(
         net: Net, first: Array, data: Bucket, rows: Array, carry: DecoderState | None
@@ -96,18 +81,17 @@ def _score(
         steps = first + jnp.arange(len(terms[0]))
         return jnp.stack([_sum_over_bands(term, steps, edges) for term in terms], -1), after
 
-    sums, after = jax.shard_map(
-        lambda net, first, *parts: jax.lax.map(lambda part: shard(net, first, *part), parts),
-        mesh=mesh(sharding.devices),
-        in_specs=(P(), P(), P(ROW_AXIS), P(ROW_AXIS), P(ROW_AXIS)),
-        out_specs=P(ROW_AXIS),
-        check_vma=False,
-    )(net, first, *jax.tree.map(lambda a: a.reshape(sharding.shards, -1, *a.shape[1:]), (batch, rows)), carry)
+    def shards(net: Net, first: Array, *parts: Any) -> Any:
+        return jax.lax.map(lambda part: shard(net, first, *part), parts)
+
+    batch, rows = jax.tree.map(lambda a: a.reshape(sharding.shards, -1, *a.shape[1:]), (batch, rows))
+    specs = (P(), P(), P(ROW_AXIS), P(ROW_AXIS), P(ROW_AXIS))
+    sums, after = shard_rows(shards, sharding.devices, specs, P(ROW_AXIS))(net, first, batch, rows, carry)
     return sums.reshape(-1, *sums.shape[2:]), after
 
 
 def _sum_over_bands(term: Float[Array, "T B"], steps: Int[Array, " T"], edges: tuple[int, ...]) -> Float[Array, "B *K"]:
-    """Sums over all steps, or over those of each band: one ends before every edge, and the last holds the rest."""
+    """Sums over all steps, or over those of each band: a band ends before every edge, and the last one is open."""
     if not edges:
         return term.sum(0)
     band = jnp.searchsorted(jnp.array(edges), steps, side="right")

@@ -1,11 +1,11 @@
 """Which transform and mean a number gets: the short trial decides between what the user left open.
 
-A number keeps its default transform unless another one is better beyond doubt.
+A number keeps its default transform unless another one is clearly better.
 
-Whether its mean is learned or that of training is decided the other way round. Of some numbers, returns on a market
-above all, hardly anything of the mean can be foreseen. Of what a network takes for foreseeable the likelihood of single
-steps hardly speaks, but over a path it adds up. So where the last value says next to nothing of the next, the mean is
-constant, as under `Number(mean="constant")`, unless the trial bears a learned one out.
+Mean selection is the other way round. Hardly any part of the mean of some numbers, such as returns, can be foreseen.
+The likelihood of single steps says little about a mean that the network only believes to foresee, but its errors add up
+over a path. If the last value says next to nothing about the next one, the mean is constant, as under
+`Number(mean="constant")`, unless the trial supports a learned one.
 """
 
 import math
@@ -28,25 +28,24 @@ from unspool.training.initialization import fit_ar1
 from unspool.training.trial import TRIAL_UPDATES, run_trial
 
 MIN_TRIAL_STEPS = 1_000
-"""Steps from which on a trial can tell candidates apart."""
+"""Steps that a trial needs to compare candidates."""
 MIN_UPDATES_RATIO, MIN_SECONDS = 10, 60.0
-"""Updates, in those of a trial, and seconds that a fit must have at the least: the trial is a small part of it."""
+"""Updates (in those of a trial) and seconds of a fit with a trial, at the least: the trial is a small part of it."""
 MIN_STANDARD_ERRORS, MIN_GAIN = 3.0, 0.01
 """Standard errors by which another transform must be better than the default, and nats a step."""
 MAX_STEP_VARIANCE = 0.02
 """Variance of a number's steps, as a share of that of its values, up to which differences are worth a trial.
 
-What returns to its level faster gains nats by them as well, but its sums drift when the network runs on its own:
-`docs/log.md` has the figures.
+Numbers that return to their level faster gain nats too, but their sums drift in generation (figures in `docs/log.md`).
 """
 MIN_FORESEEN_SHARE = 0.02
-"""Share of the variance that the value before foresees, from which on the mean is learned without a question."""
+"""Share of the variance that the value before foresees, from which on the mean is always learned."""
 MIN_MEAN_STANDARD_ERRORS, MIN_MEAN_GAIN = 2.0, 0.03
 """Standard errors, or nats a step, by which a learned mean must be better than a constant one."""
 MIN_MEAN_CLUSTERS = 10
 """Independent clusters of validation sequences that a constant mean takes at the least."""
 LOCATED_DISTRIBUTIONS = ("normal", "student_t", "mixture")
-"""Distributions whose mean can be constant: densities that say where they are by locations alone."""
+"""Distributions whose mean can be constant: densities with locations among their parameters."""
 
 
 def select_fields(
@@ -66,10 +65,10 @@ def select_fields(
         codec: fitted with the defaults.
         examples: the data.
         encoded: the same, by the codec.
-        rows: the training sequences; the others have no part in the trial.
-        open_: see `candidates`.
-        network: options of the fit that the trial is for.
-        training: options of the fit that the trial is for.
+        rows: the training sequences; the trial never sees the others.
+        open_: names of numbers whose transform is open, see `unspool.dataset.examples.open_transforms`.
+        network: options of the fit.
+        training: options of the fit.
         seed: of the trial.
     """
     schema, learned = codec.schema, encoded.take(rows)
@@ -81,24 +80,18 @@ def select_fields(
     updates = plan(network, training, codec, examples=len(rows), steps=steps).updates
     short = updates < MIN_UPDATES_RATIO * TRIAL_UPDATES or (training.seconds or math.inf) < MIN_SECONDS
     few = steps < MIN_TRIAL_STEPS or training.holdout == 0
-    if short or few or all(len(among) == 1 for among in options):
+    if short or few or all(len(choices) == 1 for choices in options):
         return schema, []
     fields, lines = list(schema.steps), []
     sizes, scores = run_trial(codec, examples, encoded, rows, options, seed)
-    for j, (among, nats) in enumerate(zip(options, scores, strict=True)):
-        fields[j], found = best_candidate(among, sizes, nats)
+    for j, (choices, nats) in enumerate(zip(options, scores, strict=True)):
+        fields[j], found = best_candidate(choices, sizes, nats)
         lines += found
     return msgspec.structs.replace(schema, steps=tuple(fields)), lines
 
 
 def candidates(field: AnyField, open_: set[str], examples: Examples) -> tuple[AnyField, ...]:
-    """What a field may be, its mean aside, the default first. The distribution is that of inference.
-
-    Args:
-        field: as inference has it.
-        open_: see `unspool.dataset.examples.open_transforms`.
-        examples: the data.
-    """
+    """The candidates of a field, their means aside, the default first. The distribution is that of inference."""
     series = (*MONOTONE_TRANSFORMS, *DIFFERENCE_TRANSFORMS)
     if not isinstance(field, Number) or field.name not in open_ or field.transform in series:
         return (field,)
@@ -125,49 +118,43 @@ def transforms(field: Number, examples: Examples) -> list[Transform]:
 
 
 def with_constant_means(
-    among: tuple[AnyField, ...], values: NDArray[Any], offsets: NDArray[np.int64]
+    choices: tuple[AnyField, ...], values: NDArray[Any], offsets: NDArray[np.int64]
 ) -> tuple[AnyField, ...]:
-    """Candidates, and each whose mean is in doubt again with a constant one.
+    """Candidates, and those whose mean is in doubt again with a constant one.
 
-    Args:
-        among: the candidates of a field, the default first.
-        values: (S,) of the default on the network's axis, NaN where missing.
-        offsets: (N + 1,) where each sequence begins.
+    `values` (S,) are those of the default on the network's axis, NaN where missing.
     """
-    partners = constant_partners(among)
+    partners = constant_partners(choices)
     if not partners or fit_ar1(values, offsets).foreseen >= MIN_FORESEEN_SHARE:
-        return among
-    return (*among, *partners.values())
+        return choices
+    return (*choices, *partners.values())
 
 
-def constant_partners(among: tuple[AnyField, ...]) -> dict[AnyField, AnyField]:
+def constant_partners(choices: tuple[AnyField, ...]) -> dict[AnyField, AnyField]:
     """By candidate whose mean is open and can be constant, the same with a constant mean."""
     return {
         field: msgspec.structs.replace(field, mean="constant")
-        for field in among
+        for field in choices
         if isinstance(field, Number) and field.mean == "auto" and field.distribution in LOCATED_DISTRIBUTIONS
     }
 
 
 def best_candidate(
-    among: tuple[AnyField, ...], steps: NDArray[Any], nats: Mapping[AnyField, NDArray[np.float64]]
+    choices: tuple[AnyField, ...], steps: NDArray[Any], nats: Mapping[AnyField, NDArray[np.float64]]
 ) -> tuple[AnyField, list[str]]:
-    """The candidate that a field gets, and a line for the user where that isn't the default.
+    """The candidate that a field gets, and a line for the user if that isn't the default, which is the first.
 
-    Args:
-        among: the candidates, the default first.
-        steps: (N,) of every validation cluster.
-        nats: by candidate, (N,) log-probabilities of every validation cluster.
+    `steps` (N,) are those of every validation cluster, and `nats` by candidate its (N,) log-probabilities of them.
     """
-    lines, best = [], among[0]
-    partners = constant_partners(among)
-    learned = [one for one in among if one not in partners.values()]
-    favourite = max(learned, key=lambda field: nats[field].sum())
-    gain, error = mean_gain(nats[favourite] - nats[best], steps)
+    lines, best = [], choices[0]
+    partners = constant_partners(choices)
+    learned = [choice for choice in choices if choice not in partners.values()]
+    best_learned = max(learned, key=lambda field: nats[field].sum())
+    gain, error = mean_gain(nats[best_learned] - nats[best], steps)
     if gain > max(MIN_GAIN, MIN_STANDARD_ERRORS * error):
-        instead = f"{describe_choice(favourite)} in place of {describe_choice(best)}"
+        instead = f"{describe_choice(best_learned)} in place of {describe_choice(best)}"
         lines.append(f"{best.name}: {instead}, {gain:.3f} nats a step better in a trial")
-        best = favourite
+        best = best_learned
     constant = partners.get(best, best)
     if constant != best and constant in nats and len(steps) >= MIN_MEAN_CLUSTERS:
         gain, error = mean_gain(nats[best] - nats[constant], steps)
@@ -178,11 +165,7 @@ def best_candidate(
 
 
 def mean_gain(gain: NDArray[np.float64], steps: NDArray[Any]) -> tuple[float, float]:
-    """Mean gain in nats a step, and its standard error over independent clusters.
-
-    Args:
-        gain: (N,) nats of every cluster.
-        steps: (N,) its steps.
+    """Mean gain in nats a step, and its standard error over N independent clusters, by their gains and steps.
 
     Examples:
         >>> mean_gain(np.array([5.0, 15.0]), np.array([10.0, 10.0]))

@@ -1,4 +1,4 @@
-"""How the rows of an update are shared out over devices, and how what they learn is added up."""
+"""How the rows of an update are spread over devices, and how their gradients are added up."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ SCORING_SHARDS = 4
 
 @dataclass(frozen=True)
 class Sharding:
-    """How the rows of an update are shared out.
+    """How the rows of an update are spread over devices.
 
     Attributes:
         devices: that compute side by side.
@@ -34,13 +34,9 @@ class Sharding:
 
 
 def choose_sharding(rows: int, size: int, count: int | None = None, max_devices: int | None = None) -> Sharding:
-    """How to share out updates of about so many rows.
+    """The sharding of updates of about so many rows, in a network of `size` hidden units.
 
-    Args:
-        rows: of one update.
-        size: hidden units H.
-        count: shards at the most, whatever the devices; `None` is one for each device.
-        max_devices: devices at the most; `None` is all that there are.
+    At most `count` shards, `None` for one a device, and at most `max_devices` devices, `None` for all there are.
 
     Examples:
         >>> [choose_sharding(rows=64, size=size, count=4).shards for size in (128, 1024)]
@@ -55,9 +51,7 @@ def choose_sharding(rows: int, size: int, count: int | None = None, max_devices:
 def sum_over_shards(sharding: Sharding, parts: Any) -> Any:
     """The sum over all shards of all devices, two by two: the same bits however many devices they are on.
 
-    Args:
-        sharding: see `Sharding`.
-        parts: arrays whose first axis is that of the shards of this device.
+    The first axis of all arrays in `parts` is that of the shards of this device.
     """
     count = sharding.shards // sharding.devices
     while count > 1:

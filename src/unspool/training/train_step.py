@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from unspool.network.decoder import DecoderState, Net
 from unspool.network.likelihood import start_decoding
-from unspool.runtime.devices import ROW_AXIS, device_lock, mesh, put_on_devices
+from unspool.runtime.devices import ROW_AXIS, device_lock, put_on_devices, shard_rows
 from unspool.training.batching import Bucket
 from unspool.training.defaults import UpdateConfig
 from unspool.training.scoring import Randomness, step_log_probs
@@ -21,7 +21,10 @@ from unspool.training.sharding import Sharding, sum_over_shards
 
 def optimiser(config: UpdateConfig) -> optax.GradientTransformation:
     """Adam with decoupled weight decay, after clipping; the learning rate is applied outside."""
-    matrices = lambda net: jax.tree.map(lambda w: w.ndim > 1, net)  # noqa: E731
+
+    def matrices(net: Net) -> Any:
+        return jax.tree.map(lambda w: w.ndim > 1, net)
+
     decay = optax.add_decayed_weights(config.weight_decay, matrices) if config.weight_decay else optax.identity()
     return optax.chain(optax.clip_by_global_norm(config.clip), optax.scale_by_adam(b2=0.99), decay)
 
@@ -39,9 +42,9 @@ class UpdateBatch(NamedTuple):
     Attributes:
         data: rows of every update, (K, B, ...).
         first: first step of every update; past zero, it goes on where the update before it ended.
-        weights: one, or zero for a row that only fills the shape.
-        rates: learning rate of every update.
-        shares: share of steps that read the network's own output, of every update (scheduled feeding).
+        weights: one, or zero for a padding row.
+        rates: learning rates.
+        shares: of steps that read the network's own output (scheduled feeding).
     """
 
     data: Bucket
@@ -50,15 +53,15 @@ class UpdateBatch(NamedTuple):
     rates: Float[np.ndarray, " K"]
     shares: Float[np.ndarray, " K"]
 
-    def placed(self, devices: int) -> "UpdateBatch":
-        """The rows shared out over devices, the rest on each of them."""
+    def on_devices(self, devices: int) -> "UpdateBatch":
+        """The rows spread over devices, the rest on each of them."""
         rows = put_on_devices((self.data, self.weights), devices, axis=1)
         first, rates, shares = put_on_devices((self.first, self.rates, self.shares), devices)
         return UpdateBatch(rows[0], first, rows[1], rates, shares)
 
 
 def new_train_state(net: Net, config: UpdateConfig) -> TrainState:
-    """A state that has seen nothing."""
+    """The state before the first update."""
     return TrainState(net, optimiser(config).init(net))
 
 
@@ -74,25 +77,15 @@ def update(
 ) -> tuple[TrainState, Float[Array, ""]]:
     """`count` updates, and the sum of the log-probabilities that they saw.
 
-    Args:
-        config: what is compiled in.
-        sharding: see `Sharding`.
-        state: weights and moments; donated.
-        updates: the data and rates of at least `count` updates; those after it are not run.
-        count: updates to make.
-        scale: the number that turns a sum over a batch into the mean per step over the data. It is one constant, not
-            the count of the batch, so that a step weighs the same in whichever bucket and batch it falls.
-        key: of dropout, coins and draws.
+    `updates` has the data and rates of at least `count` updates; the others are not run. The buffers of `state` are
+    donated. `scale` turns a sum over a batch into the mean per step over the data: one constant, not the count of the
+    batch, so that a step weighs the same in whichever bucket and batch it falls. The key is of dropout, coins and
+    samples.
     """
     rows, whole = P(None, ROW_AXIS), P()
     parts = UpdateBatch(rows, whole, rows, whole, whole)  # type: ignore[arg-type]
-    local = jax.shard_map(
-        partial(_updates, config, sharding),
-        mesh=mesh(sharding.devices),
-        in_specs=(whole, parts, whole, whole, whole),
-        out_specs=(whole, whole),
-        check_vma=False,
-    )
+    specs = (whole, parts, whole, whole, whole)
+    local = shard_rows(partial(_updates, config, sharding), sharding.devices, specs, (whole, whole))
     return local(state, updates, count, scale, key)
 
 
@@ -119,10 +112,12 @@ def _updates(
         piece, weight = jax.tree.map(lambda a: a[k, s], (data, weights))
         carry = None if carries is None else jax.tree.map(lambda a: jax.lax.stop_gradient(a[s]), carries)
         rows = number * weight.shape[0] + jnp.arange(weight.shape[0])
-        randomness = Randomness(jax.random.fold_in(key, k), rows, updates.shares[k])
+        mask_key, own_key = jax.random.split(jax.random.fold_in(key, k))
+        own = None if config.feeding == "teacher" else Randomness(own_key, rows, updates.shares[k])
 
         def loss(net: Net) -> tuple[Array, tuple[Array, DecoderState]]:
-            total, after = _total(config, net, piece, weight, updates.first[k], carry, randomness)
+            terms, after = step_log_probs(net, piece, updates.first[k], carry, net.masks(mask_key, rows), own)
+            total = (sum(term.sum(0) for term in terms) * weight).sum()
             return -total * scale, (total, after)
 
         (_, (seen, after)), gradient = jax.value_and_grad(loss, has_aux=True)(net)
@@ -145,23 +140,7 @@ def _updates(
     return state, total
 
 
-def _total(
-    config: UpdateConfig,
-    net: Net,
-    data: Bucket,
-    weight: Array,
-    first: Array,
-    carry: DecoderState | None,
-    randomness: Randomness,
-) -> tuple[Array, DecoderState]:
-    """Log-probability of some rows' steps from `first` on, and where the steps after them go on."""
-    mask_key, own_key = jax.random.split(randomness.key)
-    own = None if config.feeding == "teacher" else randomness._replace(key=own_key)
-    terms, after = step_log_probs(net, data, first, carry, net.masks(mask_key, randomness.rows), own)
-    return (sum(term.sum(0) for term in terms) * weight).sum(), after
-
-
 def copy_tree(tree: Any) -> Any:
-    """A copy whose buffers a donating call can't take away."""
+    """A copy whose buffers no donating call can take away."""
     with device_lock(max(len(leaf.devices()) for leaf in jax.tree.leaves(tree))):
         return jax.block_until_ready(jax.tree.map(jnp.copy, tree))

@@ -3,18 +3,20 @@
     stable   rate at its peak after the warm-up, until `patience` rounds bring nothing, or most of the budget is spent
     decay    back to the best weights, then half a cosine down to zero
 
-One look at the validation sequences ends every round and decides. Early stopping alone would keep noisy weights from a
-high rate; a schedule fixed beforehand would have to know how long this data takes (Hu et al. 2024, arXiv:2404.06395,
-for the two phases).
+Every round ends with a validation, which decides. Early stopping alone would keep noisy weights from a high rate; a
+schedule fixed beforehand would have to know how long this data takes (Hu et al. 2024, arXiv:2404.06395, for the two
+phases).
 """
 
 import contextlib
+import itertools
 import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -42,16 +44,16 @@ DECAY_SHARE = 0.5
 MAX_STABLE_UPDATES_SHARE, MAX_STABLE_SECONDS_SHARE = 0.75, 0.7
 """Shares of the most updates, and of the time budget, after which the decay begins at the latest."""
 MIN_DECAY_ROUNDS = 4
-"""Rounds of the decay, unless the most updates are fewer."""
+"""Rounds of the decay at the least, within the most updates."""
 MIN_IMPROVEMENT, MIN_TRAINING_IMPROVEMENT = 1e-4, 1e-5
-"""Nats per step by which a round must be better than the best one to count: held out, and where all is memorised, since
-the squared error of a series that fits exactly goes on to matter long after its nats look settled."""
+"""Nats per step by which a round must improve on the best one: of validation, and of training where all is memorised,
+since the squared error of a series that fits exactly goes on to matter long after its nats look settled."""
 MAX_OWN_SHARE, OWN_SHARE_RISE = 0.5, 0.5
-"""Under scheduled feeding, the most steps that read the network's own output, and the share of training it takes."""
+"""Under scheduled feeding, the largest share of steps that read the network's output, and of training until then."""
 
 
 class Progress(msgspec.Struct, forbid_unknown_fields=True):
-    """Where training stands: with the weights, all that it takes to go on from here.
+    """Where training stands: with the weights, all that it needs to go on.
 
     `best` is the criterion at the best weights: validation nats per step, or training nats where nothing is held out.
     """
@@ -83,66 +85,64 @@ def train(
     watch: ProgressHook = lambda progress: None,
     save: SaveHook = lambda progress, state, best: None,
 ) -> tuple[Net, Progress]:
-    """Train, and return the best weights.
+    """Train from initial weights, and return the best weights.
 
     Args:
         data: what to train on, and what decides.
         plan: every number.
         net: initial weights.
-        resume: what `save` was given, to go on from there: the result is the same to the bit.
+        resume: the arguments of an earlier `save`, to go on from there: the result is the same to the bit.
         watch: called after every dispatch, to show progress.
         save: called after every round.
 
     Raises:
-        TrainingError: the likelihood of the very first round is not finite.
+        TrainingError: the likelihood of the first round is not finite.
     """
     run = Trainer(data, plan, net, resume)
     began = time.monotonic() - run.progress.seconds
+    deadline = math.inf if plan.seconds is None else began + plan.seconds
     with interruptible() as interrupted:
         while run.progress.phase != "done":
-            ended = run.round(watch, lambda: interrupted() or run.late(time.monotonic() - began))
+            ended = run.round(watch, lambda: interrupted() or time.monotonic() >= deadline)
             run.progress.seconds = time.monotonic() - began
             run.validate()
             if ended:
                 save(run.progress, run.state, run.best)
-            else:  # the last whole round stays saved, from which a later call goes on as if nothing had been
+            else:  # the last whole round stays saved, and a later call goes on from there
                 run.finish("interrupted" if interrupted() else "time")
             watch(run.progress)
     return jax.device_put(run.best.net, jax.local_devices()[0]), run.progress
 
 
 class Trainer:
-    """A training under way."""
+    """A training in progress."""
 
     def __init__(
         self, data: TrainingData, plan: TrainingPlan, net: Net, resume: tuple[Progress, TrainState, TrainState] | None
     ) -> None:
         self.data, self.plan = data, plan
-        self.sizes = [batch_rows(bucket, plan.batch, MAX_UPDATE_CELLS, plan.segment) for bucket in data.train]
-        self.together = [
-            max(1, min(MAX_UPDATES_PER_DISPATCH, plan.round, -(-bucket.examples // size)))
-            for bucket, size in zip(data.train, self.sizes, strict=True)
-        ]
-        self.sharding = choose_sharding(max(self.sizes), plan.size, plan.shards, plan.devices)
-        if resume is None:
-            state = new_train_state(net, self.plan.update_config)
-            resume = (Progress(), state, state)
-        self.progress = resume[0]
-        self.state, self.best = (copy_tree(put_on_devices(state, self.sharding.devices)) for state in resume[1:])
+        sizes = [batch_rows(bucket, plan.batch, MAX_UPDATE_CELLS, plan.segment) for bucket in data.train]
+        most = min(MAX_UPDATES_PER_DISPATCH, plan.round)
+        updates = (-(-bucket.examples // size) for bucket, size in zip(data.train, sizes, strict=True))
+        together = [max(1, min(most, count)) for count in updates]
+        self.sharding = choose_sharding(max(sizes), plan.size, plan.shards, plan.devices)
+        self.groups = partial(epoch_updates, data.train, sizes, together, data.seed, plan.segment, self.sharding.shards)
+        new = new_train_state(net, plan.update_config)
+        self.progress, *states = resume or (Progress(), new, new)
+        self.state, self.best = (copy_tree(put_on_devices(state, self.sharding.devices)) for state in states)
         self.key = jax.random.wrap_key_data(jnp.asarray(seed_words(data.seed)))
         self.rows = sum(bucket.examples for bucket in data.train)
         per_sequence = max(1.0, data.train_steps / self.rows)
         self.scale = np.float32(1.0 / (plan.batch * min(per_sequence, plan.segment or math.inf)))
-        self.seen = 0.0
-        self.seen_rows = 0.0
+        self.seen, self.seen_rows = 0.0, 0.0
 
     def round(self, watch: ProgressHook, cut: Callable[[], bool]) -> bool:
-        """Updates up to the next look at the validation sequences; false if `cut` asked to end earlier."""
+        """Updates up to the next validation; false if `cut` asked to end earlier."""
         progress = self.progress
-        self.seen, self.seen_rows = 0.0, 0
+        self.seen, self.seen_rows = 0.0, 0.0
         target = progress.update + self.plan.round
         while progress.update < target:
-            for group in self.groups():
+            for group in itertools.islice(self.groups(progress.epoch), progress.group, None):
                 self.dispatch(group)
                 progress.group += 1
                 watch(progress)
@@ -153,41 +153,19 @@ class Trainer:
             progress.epoch, progress.group = progress.epoch + 1, 0
         return True
 
-    def groups(self) -> Iterator[UpdateGroup]:
-        """What is left of the current pass."""
-        everything = epoch_updates(
-            self.data.train,
-            self.sizes,
-            self.together,
-            self.data.seed,
-            self.progress.epoch,
-            segment=self.plan.segment,
-            multiple=self.sharding.shards,
-        )
-        return (group for g, group in enumerate(everything) if g >= self.progress.group)
-
     def dispatch(self, group: UpdateGroup) -> None:
         """Run one group of updates."""
         at, bucket = self.progress.update, self.data.train[group.bucket]
         numbers = range(at, at + len(group.rows))
         long = self.plan.segment is not None and bucket.steps > self.plan.segment
-        updates = UpdateBatch(
-            bucket.segments(group.rows, group.first, self.plan.segment) if long else bucket.take(group.rows),  # type: ignore[arg-type]
-            group.first,
-            group.weights,
-            np.array([self.rate(n) for n in numbers], np.float32),
-            np.array([self.share(n) for n in numbers], np.float32),
-        )
-        with device_lock(self.sharding.devices):
-            self.state, total = update(
-                self.plan.update_config,
-                replace(self.sharding, segmented=long),
-                self.state,
-                updates.placed(self.sharding.devices),
-                np.int32(group.updates),
-                self.scale,
-                jax.random.fold_in(self.key, at),
-            )
+        data = bucket.segments(group.rows, group.first, self.plan.segment) if long else bucket.take(group.rows)  # type: ignore[arg-type]
+        rates, shares = (np.array([value(n) for n in numbers], np.float32) for value in (self.rate, self.share))
+        updates = UpdateBatch(data, group.first, group.weights, rates, shares)
+        config, sharding = self.plan.update_config, replace(self.sharding, segmented=long)
+        key, count = jax.random.fold_in(self.key, at), np.int32(group.updates)
+        with device_lock(sharding.devices):
+            updates = updates.on_devices(sharding.devices)
+            self.state, total = update(config, sharding, self.state, updates, count, self.scale, key)
             seen = float(total)
         self.seen += seen
         self.seen_rows += float(group.weights.sum()) / (len(group.rows) if long else 1)
@@ -207,12 +185,8 @@ class Trainer:
             return 1.0
         return MAX_OWN_SHARE * min(1.0, number / (OWN_SHARE_RISE * self.plan.updates))
 
-    def late(self, seconds: float) -> bool:
-        """Whether the time budget is spent."""
-        return self.plan.seconds is not None and seconds >= self.plan.seconds
-
     def validate(self) -> None:
-        """Look at the validation sequences, keep the best weights, move to the next phase if it is time."""
+        """Score the validation sequences, keep the best weights, move to the next phase if it is time."""
         progress, plan = self.progress, self.plan
         share = self.seen_rows / self.rows
         train_nats = -(self.seen + self.data.train_jacobian * share) / max(1.0, self.data.train_steps * share)
@@ -229,7 +203,7 @@ class Trainer:
         else:
             progress.bad += 1
         if diverged and not math.isfinite(progress.best):
-            hint = "Lower the learning rate with Training(rate=...), or look for wild values in the data."
+            hint = "Lower the learning rate with Training(rate=...), or look for extreme values in the data."
             raise TrainingError("fit", "a finite likelihood after the first round", str(criterion), hint)
         late = plan.seconds is not None and progress.seconds > MAX_STABLE_SECONDS_SHARE * plan.seconds
         late = late or progress.update >= MAX_STABLE_UPDATES_SHARE * plan.updates
@@ -243,7 +217,7 @@ class Trainer:
     def decay(self) -> None:
         """From the best weights on, let the rate fall.
 
-        Patience has no say here: while the rate is still high, a round without improvement is only noise.
+        Patience does not count here: while the rate is still high, a round without improvement is only noise.
         """
         progress, plan = self.progress, self.plan
         self.state = copy_tree(self.best)
@@ -266,7 +240,7 @@ class Trainer:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a question that can be asked between updates; a second one interrupts as usual."""
+    """Whether Ctrl-C was pressed, as a question between updates; a second Ctrl-C interrupts as usual."""
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield pressed.is_set

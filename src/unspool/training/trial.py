@@ -27,19 +27,20 @@ from unspool.network.build import architecture_of, distribution_of
 from unspool.network.decoder import Net
 from unspool.network.distributions.base import Distribution, EventShape, Support
 from unspool.network.distributions.rules import Rule
+from unspool.network.likelihood import start_decoding, teacher_forced
 from unspool.options import Network, Training
 from unspool.schema.fields import AnyField, Number
 from unspool.training.batching import Bucket, TrainingData, to_buckets, validation_split
 from unspool.training.defaults import plan
-from unspool.training.scoring import teacher_forced_outputs, timewise
+from unspool.training.scoring import timewise
 from unspool.training.trainer import train
 
 TRIAL_SIZE, TRIAL_EMBEDDING, TRIAL_UPDATES = 32, 8, 200
 """Hidden units, width of an embedding, and updates."""
 TRIAL_ROUND = 25
-"""Updates between two looks at the validation sequences."""
+"""Updates between two validations."""
 MAX_TRIAL_STEPS, MIN_TRIAL_SEQUENCES = 30_000, 20
-"""Steps of the data that a trial sees at the most, unless that is fewer than so many sequences."""
+"""Steps that a trial sees at the most, or so many sequences if these have more."""
 TRIAL_HOLDOUT = 0.25
 """Share of the sequences by which candidates are compared."""
 
@@ -65,8 +66,8 @@ def run_trial(
     rows = np.random.default_rng([seed, 3]).permutation(rows)
     enough = int(np.searchsorted(np.cumsum(encoded.lengths[rows]), MAX_TRIAL_STEPS))
     rows = np.sort(rows[: max(MIN_TRIAL_SEQUENCES, enough)])
-    own = [tuple(one for one in among if _is_difference(one) == _is_difference(among[0])) for among in options]
-    others = [tuple(one for one in among if one not in kept) for among, kept in zip(options, own, strict=True)]
+    own = [tuple(field for field in some if _is_difference(field) == _is_difference(some[0])) for some in options]
+    others = [tuple(field for field in some if field not in kept) for some, kept in zip(options, own, strict=True)]
     steps, nats = _scores_after_training(codec, examples, encoded, rows, own, seed)
     if any(others):
         again = [other or kept[:1] for other, kept in zip(others, own, strict=True)]
@@ -76,12 +77,9 @@ def run_trial(
 
 
 def clustered_sums(scores: NDArray[Any], starts: NDArray[np.int64] | None, length: int) -> NDArray[Any]:
-    """Sums of scores over the clusters of sequences that are independent of each other; see `independent_clusters`.
+    """Sums of (N, ...) scores over clusters of sequences that are independent of each other.
 
-    Args:
-        scores: (N, ...) of sequences.
-        starts: (N,) of windows of a series, or `None` where every sequence is independent.
-        length: of a window.
+    Where `starts` is `None`, every sequence is independent; otherwise they are windows of a length.
 
     Examples:
         >>> clustered_sums(np.ones((4, 1)), np.array([0, 1, 40, 41]), 20).tolist()
@@ -100,11 +98,6 @@ class Candidates(Distribution):
     """Several distributions of one field side by side; a value has a number for each, since transforms may differ."""
 
     distributions: tuple[Distribution, ...]
-
-    @property
-    def num_params(self) -> int:
-        """Of all together."""
-        return sum(dist.num_params for dist in self.distributions)
 
     @property
     def num_uniforms(self) -> int:
@@ -142,9 +135,7 @@ class Candidates(Distribution):
 
     def _each(self, params: Array) -> list[tuple[Distribution, Array]]:
         ends = np.cumsum([dist.num_params for dist in self.distributions])
-        return [
-            (dist, params[..., end - dist.num_params : end]) for dist, end in zip(self.distributions, ends, strict=True)
-        ]
+        return [*zip(self.distributions, jnp.split(params, ends[:-1].tolist(), -1), strict=True)]
 
 
 def _is_difference(field: AnyField) -> bool:
@@ -154,7 +145,7 @@ def _is_difference(field: AnyField) -> bool:
 def _side_by_side(
     codec: Codec, examples: Examples, encoded: Encoded, options: Sequence[tuple[AnyField, ...]]
 ) -> tuple[Encoded, tuple[Distribution, ...]]:
-    """The data with a number for each candidate, and the distributions; where the default is alone, as it is."""
+    """The data with a number for each candidate, and their distributions; a default alone stays as it is."""
     steps, slopes = list(encoded.steps), list(encoded.log_jacobian)
     distributions = list(architecture_of(codec, Network(), TRIAL_SIZE, TRIAL_EMBEDDING).distributions)
     for j, (default, fields) in enumerate(zip(codec.schema.steps, options, strict=True)):
@@ -179,22 +170,21 @@ def _scores_after_training(
     encoded, distributions = _side_by_side(codec, examples, encoded, options)
     encoded = encoded.take(rows)
     training, validation = (encoded.take(part) for part in validation_split(encoded, TRIAL_HOLDOUT, seed))
-    steps = int(training.offsets[-1])
+    count = int(training.offsets[-1])
     shape = replace(architecture_of(codec, Network(), TRIAL_SIZE, TRIAL_EMBEDDING), distributions=distributions)
-    numbers = plan(Network(size=TRIAL_SIZE), Training(), codec, examples=len(training), steps=steps)
+    numbers = plan(Network(size=TRIAL_SIZE), Training(), codec, examples=len(training), steps=count)
     numbers = replace(
         numbers, updates=TRIAL_UPDATES, round=TRIAL_ROUND, patience=TRIAL_UPDATES, warmup=TRIAL_UPDATES // 10
     )
     net = Net(np.random.default_rng([seed, 4]), shape)
-    # Nothing is held out of this training: it ends when it ends, and every candidate has a best round of its own.
-    data = TrainingData(to_buckets(training, shape.stops, segment=numbers.segment)[0], [], steps, 0, 0.0, 0.0, seed)
+    # This training has no validation that could end it: every candidate has a best round of its own.
+    data = TrainingData(to_buckets(training, shape.stops, segment=numbers.segment)[0], [], count, 0, 0.0, 0.0, seed)
     rounds: list[list[NDArray[np.float64]]] = []
     train(data, numbers, net, save=lambda _, state, best: rounds.append(_validation_scores(state.net, validation)))
     best = [best_rounds(np.stack(scores)) for scores in zip(*rounds, strict=True)]
-    return clustered_sums(validation.lengths, validation.starts, validation.gap), [
-        dict(zip(fields, clustered_sums(nats, validation.starts, validation.gap).T, strict=True))
-        for fields, nats in zip(options, best, strict=True)
-    ]
+    both = (validation.lengths, *best)
+    steps, *nats = (clustered_sums(part, validation.starts, validation.gap) for part in both)
+    return steps, [dict(zip(fields, part.T, strict=True)) for fields, part in zip(options, nats, strict=True)]
 
 
 def _validation_scores(net: Net, validation: Encoded) -> list[NDArray[np.float64]]:
@@ -212,7 +202,7 @@ def _validation_scores(net: Net, validation: Encoded) -> list[NDArray[np.float64
 
 
 def best_rounds(nats: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, C): of (R, N, C), the scores of every candidate in its best round, as early stopping has it.
+    """(N, C): of (R, N, C), the scores of every candidate in its best round, as under early stopping.
 
     Examples:
         >>> best_rounds(np.array([[[-9.0, -7.0]], [[-8.0, -8.0]]])).tolist()
@@ -224,16 +214,15 @@ def best_rounds(nats: NDArray[np.float64]) -> NDArray[np.float64]:
 @jax.jit
 def _candidate_scores(net: Net, bucket: Bucket) -> tuple[Float[Array, "B C"], ...]:
     """Teacher-forced log-probability of every sequence, per field and candidate."""
-    _, values, lengths = timewise(bucket)
-    ready, top = teacher_forced_outputs(net, bucket)
-    real = (jnp.arange(len(values[0]))[:, None] < lengths)[..., None]
-    out, distributions = [], net.step_context(top)
-    for j, dist in enumerate(net.shape.distributions):
-        params = net.params(distributions, j)
-        distributions = net.condition_on(ready, distributions, j, values[j])
-        if isinstance(dist, Candidates):
-            parts = dist.parts(params, values[j])
-        else:
-            parts = dist.log_prob(params, values[j])[..., None]
-        out.append(jnp.where(real, parts, 0.0).sum(0))
-    return tuple(out)
+    inputs, values, lengths = timewise(bucket)
+    T, B = values[0].shape[:2]
+    state, ready = start_decoding(net, inputs, T * B)
+    output, _ = teacher_forced(net, ready, state, values, net.masks())
+    real = (jnp.arange(T)[:, None] < lengths)[..., None]
+    sums, context = [], net.outputs.begin(output)
+    for j, (dist, value) in enumerate(zip(net.shape.distributions, values, strict=True)):
+        params = net.outputs.params(context, j)
+        context = net.condition_on(ready, context, j, value)
+        parts = dist.parts(params, value) if isinstance(dist, Candidates) else dist.log_prob(params, value)[..., None]
+        sums.append(jnp.where(real, parts, 0.0).sum(0))
+    return tuple(sums)

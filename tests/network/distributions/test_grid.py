@@ -59,7 +59,7 @@ def draws(count, seed=11):
     return uniforms(seed_words(seed), rows, jnp.zeros(N, int), jnp.zeros(1, int), count)[0]
 
 
-def picked(dist, params, **options):
+def sampled(dist, params, **options):
     rows = jnp.broadcast_to(jnp.asarray(params, jnp.float32), (N, dist.num_params))
     return np.asarray(jax.jit(dist.sample)(rows, draws(dist.num_uniforms), rule_of(Sampling(**options))))
 
@@ -94,12 +94,12 @@ def test_the_masses_of_all_cells_sum_to_one(low, high):
 
 
 @pytest.mark.parametrize("name", ["linear", "log1p", "asinh"])
-def test_draws_on_a_grid_follow_their_masses_and_lie_on_it(name):
+def test_samples_on_a_grid_follow_their_masses_and_lie_on_it(name):
     """A chi-square test over the cells that expect five or more, at five sigma."""
     grid = GRIDS[name]
     low = 0.0 if name == "log1p" else None
     dist = Discretized(grid, low=low, components=2)
-    x = np.asarray(grid.to_original(jnp.asarray(picked(dist, PARAMS))))
+    x = np.asarray(grid.to_original(jnp.asarray(sampled(dist, PARAMS))))
     ticks = np.round(x / grid.step).astype(int)
     np.testing.assert_allclose(x, ticks * grid.step, rtol=1e-5, atol=1e-5)
     assert low is None or ticks.min() >= 0
@@ -124,11 +124,11 @@ def test_masses_far_out_and_of_narrow_cells_stay_exact_in_float32():
     np.testing.assert_allclose(own, expected, rtol=1e-4)
 
 
-def test_a_fit_to_its_own_draws_gives_the_masses_back():
+def test_a_fit_to_its_own_samples_gives_the_masses_back():
     """Maximum likelihood from where training starts comes within 30 nats of 20,000 draws of the truth's likelihood."""
     grid = GRIDS["linear"]
     dist = Discretized(grid, components=2)
-    z = picked(dist, PARAMS)
+    z = sampled(dist, PARAMS)
     loss = jax.jit(jax.value_and_grad(lambda p: -dist.log_prob(jnp.broadcast_to(p, (N, 6)), jnp.asarray(z)).mean()))
     start = loss(jnp.asarray(dist.initial_params(), jnp.float32))[0]
     fitted = optimize.minimize(
@@ -157,7 +157,7 @@ def histogram_cdf(x):
 
 def test_a_histogram_is_even_within_its_bins_and_exponential_beyond():
     dist = Histogram(EDGES)
-    assert stats.kstest(picked(dist, LOGITS), histogram_cdf).pvalue > FIVE_SIGMA
+    assert stats.kstest(sampled(dist, LOGITS), histogram_cdf).pvalue > FIVE_SIGMA
     z = np.array([-3.0, -1.2, -0.4, 0.1, 1.7, 2.6])
     slope = (histogram_cdf(z + 1e-6) - histogram_cdf(z - 1e-6)) / 2e-6
     np.testing.assert_allclose(np.exp(log_prob(dist, LOGITS, z)), slope, rtol=1e-6)
@@ -175,7 +175,7 @@ def test_a_histogram_on_a_grid_is_categorical_where_every_cell_is_a_bin():
     outside = np.exp(log_prob(dist, LOGITS, forward(grid, np.array([0, 1, 2, *range(7, 3000)]))))
     assert (outside > 0).all()
     assert outside[3:].sum() == pytest.approx(p[-1], rel=1e-3)
-    x = np.asarray(grid.to_original(jnp.asarray(picked(dist, LOGITS))))
+    x = np.asarray(grid.to_original(jnp.asarray(sampled(dist, LOGITS))))
     counts = np.array([(np.round(x) == tick).sum() for tick in range(3, 7)])
     assert (np.abs(counts - N * p[1:-1]) < 5 * np.sqrt(N * p[1:-1])).all()
 
@@ -183,23 +183,23 @@ def test_a_histogram_on_a_grid_is_categorical_where_every_cell_is_a_bin():
 def test_rules_act_on_the_bins_of_a_histogram():
     """Bin 2 has the most mass and the highest density."""
     dist = Histogram(EDGES)
-    cut = picked(dist, LOGITS, top_p=0.3)
+    cut = sampled(dist, LOGITS, top_p=0.3)
     assert cut.min() >= EDGES[1]
     assert cut.max() <= EDGES[2]
-    assert (picked(dist, LOGITS, greedy=True) == np.float32(-0.375)).all()
-    np.testing.assert_array_equal(picked(dist, LOGITS, top_k=1), picked(dist, LOGITS))
+    assert (sampled(dist, LOGITS, greedy=True) == np.float32(-0.375)).all()
+    np.testing.assert_array_equal(sampled(dist, LOGITS, top_k=1), sampled(dist, LOGITS))
 
 
-# ---- atoms and bounds ----------------------------------------------------------------------------------------------
+# ---- point masses and bounds ---------------------------------------------------------------------------------------
 
 
-def test_an_atom_has_its_own_mass_and_the_rest_follows_the_head_inside():
+def test_a_point_mass_has_its_own_mass_and_the_rest_follows_the_distribution_inside():
     dist, params = PointMasses(Normal(), (0.0, -1.25)), np.array([0.2, 1.0, -0.5, 0.4, -0.6])
     share = np.exp(params[:3]) / np.exp(params[:3]).sum()
     spread = np.log1p(np.exp(-0.6) * (np.e - 1)) + 1e-4
     own = np.exp(log_prob(dist, params, np.array([0.0, -1.25, 0.7])))
     np.testing.assert_allclose(own, [*share[1:], share[0] * stats.norm(0.4, spread).pdf(0.7)], rtol=1e-9)
-    z = picked(dist, params)
+    z = sampled(dist, params)
     for value, p in zip((0.0, -1.25), share[1:], strict=True):
         assert abs((z == value).sum() - N * p) < 5 * np.sqrt(N * p * (1 - p))
     rest = z[(z != 0) & (z != -1.25)]
@@ -208,7 +208,7 @@ def test_an_atom_has_its_own_mass_and_the_rest_follows_the_head_inside():
     assert abs(z.mean() - mean) < 5 * z.std() / np.sqrt(N)
 
 
-def test_atoms_of_a_number_on_a_grid_add_to_the_mass_of_their_cell():
+def test_point_masses_of_a_number_on_a_grid_add_to_the_mass_of_their_cell():
     grid = GRIDS["linear"]
     zero = float(forward(grid, np.array(0.0)))
     dist = PointMasses(Discretized(grid, components=2), (zero,), mass=True)
@@ -221,7 +221,7 @@ def test_atoms_of_a_number_on_a_grid_add_to_the_mass_of_their_cell():
     assert mass[300] == pytest.approx(p + (1 - p) * q, rel=1e-9)
 
 
-def test_an_atom_is_recognised_after_float32_has_rounded_it():
+def test_a_point_mass_is_recognised_after_float32_has_rounded_it():
     dist = PointMasses(Normal(), (0.1234567890123,))
     params = jnp.asarray([[0.0, 0.0, 0.0, 0.0]], jnp.float32)
     at, beside = (dist.log_prob(params, jnp.asarray([z], jnp.float32))[0] for z in (0.1234567890123, 0.12347))
@@ -229,22 +229,22 @@ def test_an_atom_is_recognised_after_float32_has_rounded_it():
     assert beside < at
 
 
-def test_draws_beyond_a_bound_are_folded_back_and_rounded():
+def test_samples_beyond_a_bound_are_folded_back_and_rounded():
     """A normal at 0.4, folded at 0 and 1: its density there is the sum of the images that lie one fold away."""
     dist = Reflected(Normal(), 0.0, 1.0)
     params = np.array([0.4, -1.2])
     spread = np.log1p(np.exp(-1.2) * (np.e - 1)) + 1e-4
     part = stats.norm(0.4, spread)
-    z = picked(dist, params)
+    z = sampled(dist, params)
     assert z.min() >= 0
     assert z.max() <= 1
     cdf = lambda x: part.cdf(x) - part.cdf(-x) + part.sf(2 - x)  # noqa: E731
     assert stats.kstest(z, cdf).pvalue > FIVE_SIGMA
     grid = Grid("linear", 1.0, 0.0, 1.0, 0.25)
-    assert set(np.unique(picked(Reflected(Normal(), 0.0, 1.0, grid), params))) == {0, 0.25, 0.5, 0.75, 1}
+    assert set(np.unique(sampled(Reflected(Normal(), 0.0, 1.0, grid), params))) == {0, 0.25, 0.5, 0.75, 1}
 
 
-def test_the_likelihood_of_a_bounded_head_is_finite_outside_of_its_bounds():
+def test_the_likelihood_of_a_bounded_distribution_is_finite_outside_of_its_bounds():
     own = log_prob(Reflected(Normal(), 0.0, 1.0), np.array([0.4, -0.6]), np.array([-3.0, 2.0]))
     assert np.isfinite(own).all()
 
@@ -257,7 +257,7 @@ WRAPPED = {
     ),
     "histogram": Histogram(EDGES),
     "histogram on a grid": Histogram((-1.25, -0.25, 0.25), GRIDS["linear"]),
-    "atoms": PointMasses(Normal(), (0.0,)),
+    "point masses": PointMasses(Normal(), (0.0,)),
     "bounded": Reflected(Normal(), 0.0, None, GRIDS["linear"]),
     "all": WithMissing(PointMasses(Discretized(GRIDS["linear"], 0.0, components=2), (-1.5,), True)),
 }
@@ -293,17 +293,16 @@ def test_greedy_is_the_mode_and_top_k_leaves_numbers_alone(name):
     dist = WRAPPED[name]
     params = np.linspace(-0.8, 0.6, dist.num_params)
     mode = np.asarray(dist.mode(jnp.asarray(params, jnp.float32)[None]))
-    np.testing.assert_array_equal(picked(dist, params, greedy=True), np.broadcast_to(mode, N))
-    np.testing.assert_array_equal(picked(dist, params, top_k=1), picked(dist, params))
-    assert len(dist.initial_params()) == dist.num_params
+    np.testing.assert_array_equal(sampled(dist, params, greedy=True), np.broadcast_to(mode, N))
+    np.testing.assert_array_equal(sampled(dist, params, top_k=1), sampled(dist, params))
     assert innermost(dist).event_shape.symbols is None
 
 
 @pytest.mark.parametrize("options", [{"top_p": 0.5}, {"min_p": 0.2}, {"temperature": 0.5}])
-def test_rules_narrow_a_discretized_head(options):
+def test_rules_narrow_a_discretized_distribution(options):
     dist = Discretized(GRIDS["linear"], components=1)
     params = np.array([0.0, 0.1, 0.8])
-    x = np.asarray(GRIDS["linear"].to_original(jnp.asarray(picked(dist, params, **options))))
+    x = np.asarray(GRIDS["linear"].to_original(jnp.asarray(sampled(dist, params, **options))))
     spread = np.log1p(np.exp(0.8) * (np.e - 1)) + 1e-4
     part = stats.logistic(0.1, spread * options.get("temperature", 1.0))
     if "min_p" in options:
@@ -335,10 +334,10 @@ def test_values_that_occur_share_the_axis_and_others_have_the_mass_of_the_unseen
     np.testing.assert_allclose(own, 0.1 * (cdf(others) - cdf(others - 1)), rtol=1e-6)
 
 
-def test_only_values_that_occur_are_drawn_and_as_often_as_they_weigh():
+def test_only_values_that_occur_are_sampled_and_as_often_as_they_weigh():
     grid = GRIDS["log1p"]
     dist = Discretized(grid, 0.0, None, 2, levels(1e-9))
-    x = np.round(np.asarray(grid.to_original(jnp.asarray(picked(dist, PARAMS)))), 3)
+    x = np.round(np.asarray(grid.to_original(jnp.asarray(sampled(dist, PARAMS)))), 3)
     assert set(np.unique(x)) == {0, 2, 3, 7}
     p = np.exp(log_prob(dist, PARAMS, forward(grid, np.array([0.0, 2.0, 3.0, 7.0]))))
     seen = np.array([(x == value).sum() for value in (0, 2, 3, 7)])

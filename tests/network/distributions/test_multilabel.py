@@ -44,7 +44,7 @@ def test_probabilities_are_those_of_scipy_and_sum_to_one():
     assert own.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_draws_follow_the_joint_distribution():
+def test_samples_follow_the_joint_distribution():
     """Counts of all 16 values within five standard errors."""
     drawn = picked()
     p = expected()

@@ -62,7 +62,7 @@ def is_on_an_edge(logits, *, temperature=1.0, top_p=None, min_p=None, **_):
     ),
 )
 def test_a_rule_leaves_what_its_definition_leaves(logits, options):
-    """Ties at an edge stay together; the most probable symbol always stays; what stays keeps its odds.
+    """Ties at an edge stay together; the most probable symbol always stays; what stays keeps its ratios.
 
     Top-k: fewer than k symbols are more probable. Top-p: those have less than p of the mass. Min-p: at least that
     share of the largest probability. All after the temperature, and each of the whole distribution.
@@ -87,7 +87,7 @@ def inverse(logits, uniform):
 
 
 @given(st.lists(scores | st.just(-math.inf), min_size=V, max_size=V), st.integers(0, 2**23 - 1))
-def test_a_draw_is_the_inverse_of_the_cumulative_distribution(logits, bits):
+def test_a_sample_is_the_inverse_of_the_cumulative_distribution(logits, bits):
     """Away from the edges between symbols, where the last bit decides; and never a symbol without mass."""
     assume(max(logits) > -math.inf)
     uniform = (bits + 0.5) / 2**23
@@ -97,7 +97,7 @@ def test_a_draw_is_the_inverse_of_the_cumulative_distribution(logits, bits):
 
 
 @given(st.lists(st.sampled_from([0.0, -math.inf, -20.0, -80.0]), min_size=V, max_size=V))
-def test_the_outermost_uniforms_never_draw_a_symbol_without_mass(logits):
+def test_the_outermost_uniforms_never_sample_a_symbol_without_mass(logits):
     """Forbidden symbols at either end and in between, and masses that float32 can't add to the total."""
     assume(max(logits) > -math.inf)
     for uniform in (2**-24, 1 - 2**-24):
@@ -105,7 +105,7 @@ def test_the_outermost_uniforms_never_draw_a_symbol_without_mass(logits):
 
 
 @pytest.mark.parametrize("options", [{}, {"top_k": 1}, {"top_k": 9}, {"top_p": 0.01}, {"min_p": 1.0}])
-def test_the_only_symbol_is_always_drawn(options):
+def test_the_only_symbol_is_always_sampled(options):
     one = jnp.array([[-3.0]])
     assert truncate_logits(one, rule_of(Sampling(**options))).tolist() == [[-3.0]]
     assert categorical_icdf(truncate_logits(one, rule_of(Sampling(**options))), jnp.array([1 - 2**-24])).tolist() == [0]

@@ -1,4 +1,4 @@
-"""A draw that is confined to a room is a draw of the distribution given that it lies there."""
+"""A sample within a support is a sample of the distribution given that it lies there."""
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ LEVELS = (0.0, 1.0, 3.0, 4.0, 8.0)
 EDGES = (-1.5, -0.5, -0.25, 0.5, 2.0)
 LOGITS = [-2.0, 0.3, 1.0, -0.5, 0.2, -1.5]
 FEW = SupportPoints(COUNTS, LEVELS, tuple(((np.log1p([0.5, 2.0, 3.5, 6.0]) - 1.2) / 0.8).tolist()), 0.01)
-HEADS = {
+CASES = {
     "normal": (Normal(), [0.4, -0.6]),
     "student": (StudentT(), [0.4, -0.6, -1.2]),
     "mixture": (Mixture(2), [0.5, -0.3, -1.1, 0.9, -0.8, -0.2]),
@@ -40,21 +40,16 @@ HEADS = {
     "levels": (Discretized(COUNTS, None, None, 2, FEW), [0.5, -0.3, -0.9, 0.7, -1.0, -0.4]),
     "rounded": (Reflected(Mixture(2), None, None, LINE), [0.5, -0.3, -1.1, 0.9, -0.8, -0.2]),
     "bins of a grid": (Histogram((-1.625, -0.375, 0.125, 1.125), LINE), [-2.0, 0.3, 1.0, -0.5, -1.0]),
-    "atoms": (PointMasses(Normal(), (0.0, 3.0)), [0.3, 0.2, 0.5, 0.4, -0.6]),
-    "atoms of a grid": (
+    "point masses": (PointMasses(Normal(), (0.0, 3.0)), [0.3, 0.2, 0.5, 0.4, -0.6]),
+    "point masses of a grid": (
         PointMasses(Discretized(LINE, components=2), (0.5,), True),
         [0.3, 0.2, 0.5, 0.4, -0.6, 0.0, -1.0, 0.4],
     ),
 }
-ROOMS = {
-    "narrow": (-0.4, 0.3),
-    "below": (-9.0, -0.2),
-    "above": (0.6, np.inf),
-    "all": (-np.inf, np.inf),
-}
+SUPPORTS = {"narrow": (-0.4, 0.3), "below": (-9.0, -0.2), "above": (0.6, np.inf), "all": (-np.inf, np.inf)}
 
 
-def drawn(dist, params, support=None, rule=PLAIN, seed=1):
+def sampled(dist, params, support=None, rule=PLAIN, seed=1):
     zero = jnp.zeros(N, jnp.int32)
     u = uniforms(seed_words(seed), zero, jnp.arange(N), zero[:1], dist.num_uniforms)[0]
     row = jnp.broadcast_to(jnp.asarray(params, jnp.float32), (N, len(params)))
@@ -68,13 +63,13 @@ def assert_alike(one, other):
     assert gap < 5 * np.sqrt(0.25 / len(one) + 0.25 / len(other))
 
 
-@pytest.mark.parametrize("limits", ROOMS)
-@pytest.mark.parametrize("name", HEADS)
-def test_what_is_drawn_in_a_room_is_what_else_falls_into_it(name, limits):
-    (dist, params), (low, high) = HEADS[name], ROOMS[limits]
-    free = drawn(dist, params)
+@pytest.mark.parametrize("limits", SUPPORTS)
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_sampled_in_a_support_is_what_else_falls_into_it(name, limits):
+    (dist, params), (low, high) = CASES[name], SUPPORTS[limits]
+    free = sampled(dist, params)
     inside = free[(free >= low - 1e-5) & (free <= high + 1e-5)]
-    made = drawn(dist, params, Support(jnp.float32(low), jnp.float32(high)), seed=2)
+    made = sampled(dist, params, Support(jnp.float32(low), jnp.float32(high)), seed=2)
     assert made.min() >= low - 1e-5
     assert made.max() <= high + 1e-5
     assert len(inside) > 500
@@ -87,10 +82,10 @@ def test_what_is_drawn_in_a_room_is_what_else_falls_into_it(name, limits):
 
 @pytest.mark.parametrize("name", ["normal", "student", "mixture", "histogram", "counts", "levels"])
 @pytest.mark.parametrize("far", [30.0, -30.0])
-def test_a_room_far_out_in_the_tail_is_still_kept(name, far):
-    """Where float32 knows no probability, the draw is at the near end of the room."""
-    dist, params = HEADS[name]
-    made = drawn(dist, params, Support(jnp.float32(far), jnp.float32(far + 1)))
+def test_a_support_far_out_in_the_tail_is_still_kept(name, far):
+    """Where float32 knows no probability, the draw is at the near end of the support."""
+    dist, params = CASES[name]
+    made = sampled(dist, params, Support(jnp.float32(far), jnp.float32(far + 1)))
     if name in ("counts", "levels"):  # where the values that are possible end
         assert np.isfinite(made).all()
         return
@@ -99,27 +94,27 @@ def test_a_room_far_out_in_the_tail_is_still_kept(name, far):
     assert near < 30.5 if far > 0 else near < 29.5
 
 
-@pytest.mark.parametrize("name", HEADS)
-def test_greedy_is_held_in_the_room(name):
-    dist, params = HEADS[name]
-    made = drawn(dist, params, Support(jnp.float32(-0.9), jnp.float32(-0.6)), rule_of(Sampling(greedy=True)))
+@pytest.mark.parametrize("name", CASES)
+def test_greedy_is_held_in_the_support(name):
+    dist, params = CASES[name]
+    made = sampled(dist, params, Support(jnp.float32(-0.9), jnp.float32(-0.6)), rule_of(Sampling(greedy=True)))
     assert -0.9 - 1e-5 <= made[0] <= -0.6 + 1e-5 or name in ("counts", "levels", "rounded", "bins of a grid")
 
 
 @pytest.mark.parametrize("sampling", [Sampling(temperature=0.5), Sampling(top_p=0.6), Sampling(min_p=0.3)])
-def test_rules_act_on_what_the_room_leaves(sampling):
-    """A normal whose room is its middle: temperature and cuts narrow it, and nothing leaves the room."""
+def test_rules_act_on_what_the_support_leaves(sampling):
+    """A normal whose support is its middle: temperature and cuts narrow it, and nothing leaves the support."""
     support = Support(jnp.float32(-1.0), jnp.float32(2.0))
-    plain, ruled = (drawn(Normal(), [0.4, -0.6], support, rule) for rule in (PLAIN, rule_of(sampling)))
+    plain, ruled = (sampled(Normal(), [0.4, -0.6], support, rule) for rule in (PLAIN, rule_of(sampling)))
     assert ruled.std() < 0.95 * plain.std()
     assert ruled.min() >= -1.0
     assert ruled.max() <= 2.0
 
 
-def test_symbols_that_are_not_allowed_are_never_drawn():
-    """Those that are keep their odds."""
+def test_symbols_that_are_not_allowed_are_never_sampled():
+    """Those that are keep their ratios."""
     support = Support(symbols=jnp.array([True, False, True, False]))
-    made = drawn(Categorical(4), [0.3, 5.0, 1.2, 4.0], support)
+    made = sampled(Categorical(4), [0.3, 5.0, 1.2, 4.0], support)
     odds = np.exp(0.3) / (np.exp(0.3) + np.exp(1.2))
     assert set(made.tolist()) == {0, 2}
     assert abs((made == 0).mean() - odds) < 5 * np.sqrt(odds * (1 - odds) / N)
@@ -129,10 +124,10 @@ def test_known_members_of_a_block_say_what_the_others_are():
     """By Bayes: what is drawn beside known members is what is drawn beside them anyway."""
     dist = BernoulliMixture(4, 3)
     params = [0.2, -0.3, 0.0, 2.0, 1.0, -1.5, 0.5, -2.0, -0.5, 1.0, 3.0, 0.5, 1.5, 0.0, 2.0]
-    free = drawn(dist, params)
+    free = sampled(dist, params)
     matching = free[(free[:, 1] > 0) & (free[:, 3] < 0)]
     support = Support(jnp.array([-1.0, 1.0, -1.0, -1.0]), jnp.array([1.0, 1.0, 1.0, -1.0]))  # and the others are free
-    made = drawn(dist, params, support, seed=2)
+    made = sampled(dist, params, support, seed=2)
     assert (made[:, 1] == 1).all()
     assert (made[:, 3] == -1).all()
     joint = lambda values: ((values[:, 0] > 0) & (values[:, 2] > 0)).mean()  # noqa: E731
@@ -143,19 +138,19 @@ def test_known_members_of_a_block_say_what_the_others_are():
 
 def test_what_must_be_there_is_not_missing():
     dist, params = WithMissing(Normal()), [1.0, 0.4, -0.6]
-    assert np.isnan(drawn(dist, params)).mean() > 0.6
-    assert not np.isnan(drawn(dist, params, Support(present=jnp.array(True)))).any()
-    assert np.isnan(drawn(dist, params, Support(jnp.float32(0.0), jnp.float32(1.0)))).mean() > 0.6
+    assert np.isnan(sampled(dist, params)).mean() > 0.6
+    assert not np.isnan(sampled(dist, params, Support(present=jnp.array(True)))).any()
+    assert np.isnan(sampled(dist, params, Support(jnp.float32(0.0), jnp.float32(1.0)))).mean() > 0.6
 
 
 def test_a_point_is_held():
-    assert drawn(Point(), [0.4], Support(jnp.float32(1.0), jnp.float32(2.0)))[0] == 1.0
+    assert sampled(Point(), [0.4], Support(jnp.float32(1.0), jnp.float32(2.0)))[0] == 1.0
 
 
-def test_rooms_may_differ_from_row_to_row():
+def test_supports_may_differ_from_row_to_row():
     """Under jit too, as in the loop."""
     low = jnp.linspace(-1.0, 1.0, N)
-    dist, params = HEADS["mixture"]
+    dist, params = CASES["mixture"]
     u = uniforms(seed_words(0), jnp.zeros(N, jnp.int32), jnp.arange(N), jnp.zeros(1, jnp.int32), dist.num_uniforms)[0]
     row = jnp.broadcast_to(jnp.asarray(params), (N, len(params)))
     made = jax.jit(lambda low: dist.sample(row, u, PLAIN, Support(low, low + 0.1)))(low)

@@ -15,7 +15,7 @@ from unspool.network.distributions.rules import Rule
 from unspool.network.distributions.student_t import StudentT
 from unspool.network.distributions.zero_mean import ZeroMean, location_mask
 
-HEADS = {
+CASES = {
     "normal": (Normal(), [0.4, -0.6]),
     "student": (StudentT(), [0.4, -0.6, -0.2]),
     "mixture": (Mixture(2), [0.5, -0.3, -1.1, 0.9, -0.8, -0.2]),
@@ -23,13 +23,13 @@ HEADS = {
 N = 200_000
 
 
-@pytest.fixture(params=HEADS)
+@pytest.fixture(params=CASES)
 def case(request):
-    dist, params = HEADS[request.param]
+    dist, params = CASES[request.param]
     return dist, jnp.array(params)
 
 
-def test_the_density_is_that_of_the_head_inside_moved_by_its_mean(case):
+def test_the_density_is_that_of_the_distribution_inside_moved_by_its_mean(case):
     dist, params = case
     x = jnp.linspace(-4, 4, 41)
     every = jnp.broadcast_to(params, (41, dist.num_params))
@@ -40,7 +40,7 @@ def test_the_density_is_that_of_the_head_inside_moved_by_its_mean(case):
     assert float(np.trapezoid(density, fine)) == pytest.approx(1, abs=1e-3)
 
 
-def test_draws_have_a_mean_of_zero_whatever_the_parameters(case):
+def test_samples_have_a_mean_of_zero_whatever_the_parameters(case):
     dist, params = case
     uniforms = jnp.asarray(np.random.default_rng(0).random((N, dist.num_uniforms)), jnp.float32)
     for shift in (0.0, 5.0):
@@ -50,7 +50,7 @@ def test_draws_have_a_mean_of_zero_whatever_the_parameters(case):
         assert float(ZeroMean(dist).mean(moved)) == pytest.approx(0, abs=1e-5)
 
 
-def test_rooms_and_rules_go_to_the_head_inside(case):
+def test_supports_and_rules_go_to_the_distribution_inside(case):
     dist, params = case
     uniforms = jnp.asarray(np.random.default_rng(0).random((1000, dist.num_uniforms)), jnp.float32)
     draws = ZeroMean(dist).sample(
@@ -75,7 +75,7 @@ def test_rooms_and_rules_go_to_the_head_inside(case):
         (PointMasses(StudentT(), (0.0,)), [2]),
     ],
 )
-def test_a_head_says_which_parameters_move_its_values(dist, where):
+def test_a_distribution_says_which_parameters_move_its_values(dist, where):
     assert np.flatnonzero(location_mask(dist)).tolist() == where
     assert set(location_mask(dist)) <= {0.0, 1.0}
 

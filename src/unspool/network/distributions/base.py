@@ -3,8 +3,7 @@
 A sample is always a closed-form transform of uniforms, so that the same uniforms give the same value anywhere. Numbers
 are in the units of the network (transformed and standardized); the codec adds the log-Jacobian.
 
-To add a distribution: subclass `NumberDistribution` (or `Distribution`), write `log_prob`, `_sample`, `mode` and `mean`
-side by side, and name it in `unspool.network.build`.
+To add a distribution: subclass `NumberDistribution` (or `Distribution`), and name it in `unspool.network.build`.
 """
 
 from abc import ABC, abstractmethod
@@ -23,9 +22,9 @@ class Support(NamedTuple):
     """The values that a sample may have.
 
     Attributes:
-        low: of a number, or of every member of a multi-label value: nothing below it, in the network's units.
-        high: nothing above it.
-        symbols: (..., V) bool, which symbols may be sampled; `None` where all may.
+        low: of a number, or of every member of a multi-label value, in the network's units.
+        high: likewise.
+        symbols: (..., V) bool, which symbols may be sampled; `None` for all.
         present: where a value must not be missing.
     """
 
@@ -35,7 +34,7 @@ class Support(NamedTuple):
     present: Any = False
 
     def clip(self, value: Array) -> Array:
-        """The nearest number within it."""
+        """The nearest number within the support."""
         return jnp.clip(value, self.low, self.high)
 
 
@@ -45,11 +44,11 @@ def clipped(value: Array, support: Support | None) -> Array:
 
 
 class EventShape(NamedTuple):
-    """What one value of a distribution is.
+    """The shape of one value of a distribution.
 
     Attributes:
-        symbols: V where it is one of V symbols; `None` where it is a number or several.
-        members: M where it is M numbers, on an axis of their own; `None` where it is one number or symbol.
+        symbols: V of a symbol; `None` of numbers.
+        members: M of a value of M numbers, on an axis of their own; `None` of one number or symbol.
     """
 
     symbols: int | None = None
@@ -62,22 +61,22 @@ class Distribution(ABC):
 
     @property
     @abstractmethod
-    def num_params(self) -> int:
-        """Parameters P that the network must supply."""
-
-    @property
-    @abstractmethod
     def num_uniforms(self) -> int:
         """Uniforms U that one sample consumes."""
 
     @property
     @abstractmethod
     def event_shape(self) -> EventShape:
-        """What one value is."""
+        """The shape of one value."""
+
+    @property
+    def num_params(self) -> int:
+        """Parameters P that the network must supply."""
+        return len(self.initial_params())
 
     @abstractmethod
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
-        """(P,) parameters to start training from: of a number, those of values about `loc` that spread by `scale`."""
+        """(P,) parameters to start training from: of a number, those of values with mean `loc` and spread `scale`."""
 
     @abstractmethod
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
@@ -93,7 +92,7 @@ class Distribution(ABC):
 
     @abstractmethod
     def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
-        """What `sample` gives where the rule is not greedy."""
+        """A sample under a rule that is not greedy."""
 
     def sample(
         self,
@@ -102,7 +101,7 @@ class Distribution(ABC):
         rule: Rule = PLAIN,
         support: Support | None = None,
     ) -> Array:
-        """The value that these uniforms draw under the rule, given that it lies in the support."""
+        """The sample that these uniforms give under the rule, within the support."""
         return self.mode(params, support) if rule.greedy else self._sample(params, uniforms, rule, support)
 
 
@@ -110,30 +109,18 @@ class Distribution(ABC):
 class NumberDistribution(Distribution):
     """The distribution of one number."""
 
-    @property
-    def event_shape(self) -> EventShape:
-        """One number."""
-        return EventShape()
+    event_shape = EventShape()
 
     @abstractmethod
     def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
-        """Log-probability that a sample lies in a support, or something very small."""
+        """Log-probability that a sample lies in a support, or a very small number."""
 
 
 @dataclass(frozen=True)
 class Reparameterized(NumberDistribution):
-    """A distribution that changes the one inside, and takes the same parameters and uniforms.
-
-    Attributes:
-        of: the distribution inside.
-    """
+    """A distribution that changes the one inside (`of`), and takes the same parameters and uniforms."""
 
     of: NumberDistribution
-
-    @property
-    def num_params(self) -> int:
-        """Those of the distribution inside."""
-        return self.of.num_params
 
     @property
     def num_uniforms(self) -> int:
@@ -146,7 +133,7 @@ class Reparameterized(NumberDistribution):
 
 
 def innermost(distribution: Distribution) -> Distribution:
-    """The distribution inside of all that change or extend it."""
+    """The distribution inside of all wrappers."""
     inside = getattr(distribution, "of", None)
     return distribution if inside is None else innermost(inside)
 

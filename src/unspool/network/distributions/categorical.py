@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
-from jax.nn import log_sigmoid, logsumexp, sigmoid, softmax
-from jaxtyping import Array, Float
+from jax.nn import log_sigmoid, logsumexp, softmax
+from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
 from unspool.network.distributions.base import Distribution, EventShape, Support
@@ -19,22 +19,14 @@ class Categorical(Distribution):
 
     Attributes:
         count: V.
-        unseen: probability of any symbol that training never saw, by Good & Turing (1953): the share of symbols
-            seen once. It keeps the likelihood of new data finite; such a symbol is never sampled.
+        unseen: probability of any symbol that training never saw, by Good & Turing (1953): the share of symbols seen
+            once. It keeps the likelihood of new data finite; such a symbol is never sampled.
     """
 
     count: int
     unseen: float = 0.0
 
-    @property
-    def num_params(self) -> int:
-        """V logits."""
-        return self.count
-
-    @property
-    def num_uniforms(self) -> int:
-        """One, whatever V is."""
-        return 1
+    num_uniforms = 1
 
     @property
     def event_shape(self) -> EventShape:
@@ -42,7 +34,7 @@ class Categorical(Distribution):
         return EventShape(symbols=self.count)
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
-        """Even odds."""
+        """Equal probabilities."""
         return np.zeros(self.count)
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
@@ -75,42 +67,11 @@ class Categorical(Distribution):
         return jnp.where(support.symbols, params, -jnp.inf)
 
 
-@dataclass(frozen=True)
-class Bernoulli(Distribution):
-    """Yes or no; the parameter is the logit of yes."""
+def bernoulli_log_prob(logit: Float[Array, "*B"], value: Bool[Array, "*B"]) -> Float[Array, "*B"]:
+    """Log-probability of yes or no, from the logit of yes."""
+    return log_sigmoid(jnp.where(value, logit, -logit))
 
-    @property
-    def num_params(self) -> int:
-        """One logit."""
-        return 1
 
-    @property
-    def num_uniforms(self) -> int:
-        """One."""
-        return 1
-
-    @property
-    def event_shape(self) -> EventShape:
-        """The number 0 or 1."""
-        return EventShape()
-
-    def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
-        """Even odds."""
-        return np.zeros(1)
-
-    def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
-        """Log-probability of 0 or 1."""
-        return log_sigmoid(jnp.where(value > 0.5, params[..., 0], -params[..., 0]))
-
-    def mean(self, params: Float[Array, "*B P"]) -> Array:
-        """The probability of 1."""
-        return sigmoid(params[..., 0])
-
-    def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
-        """One below the probability, zero above; the rules see two symbols."""
-        logits = jnp.concatenate([params, jnp.zeros_like(params)], -1)
-        return 1.0 - categorical_icdf(truncate_logits(logits, rule), uniforms[..., 0]).astype(params.dtype)
-
-    def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
-        """One where the probability is above a half."""
-        return (params[..., 0] > 0).astype(params.dtype)
+def bernoulli_icdf(logit: Float[Array, "*B"], uniform: Float[Array, "*B"]) -> Bool[Array, "*B"]:
+    """Yes where the uniform is below its probability, as of the first of two symbols."""
+    return categorical_icdf(jnp.stack([logit, jnp.zeros_like(logit)], -1), uniform) == 0

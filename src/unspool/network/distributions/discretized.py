@@ -30,7 +30,7 @@ def log_cell(upper: Array, width: Array) -> Array:
 
         F(b) - F(a) = F(b) F(-a) (1 - exp(a - b))
 
-    Nothing cancels, as it would in a difference of two cumulative probabilities.
+    Nothing cancels, as in a difference of two cumulative probabilities.
     """
     return log_sigmoid(upper) + log_sigmoid(width - upper) + jnp.log(-jnp.expm1(-width))
 
@@ -55,8 +55,8 @@ class Discretized(NumberDistribution):
     """A mixture of K logistics, where each value of a grid gets the mass of its cell: logits, locations, raw scales.
 
     By Salimans et al. 2017 (arXiv:1701.05517, "PixelCNN++"). The outermost cells, where there are bounds, hold all that
-    lies beyond. We leave the paper in that locations and scales are those of the transformed, standardized axis, so
-    that counts may be seen in logarithms.
+    lies beyond. Unlike in the paper, locations and scales are those of the transformed, standardized axis, so that
+    counts may be seen in logarithms.
 
     Attributes:
         grid: the values.
@@ -72,15 +72,7 @@ class Discretized(NumberDistribution):
     components: int = 5
     support_points: SupportPoints | None = None
 
-    @property
-    def num_params(self) -> int:
-        """Three a component."""
-        return 3 * self.components
-
-    @property
-    def num_uniforms(self) -> int:
-        """Two: which component, and where in it."""
-        return 2
+    num_uniforms = 2
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Components side by side over the range of the data."""
@@ -94,10 +86,11 @@ class Discretized(NumberDistribution):
         cell = self._log_mass_of_cell(x, edge, width, loc, scale)
         if self.support_points is None:
             return logsumexp(log_softmax(logits, -1) + cell, -1)
-        points, index = self.support_points, self.support_points.index(x)
-        seen = jnp.abs(x - points.nearest(x)) < self.grid.step / 2
-        upper = (jnp.where(seen, points.upper(index), edge) - loc) / scale
-        mass = jnp.where(seen, log_cell(upper, jnp.where(seen, points.width(index), width) / scale), cell)
+        points = self.support_points
+        index, nearest, own_edge, own_width = points.cells(x)
+        seen = jnp.abs(x - nearest) < self.grid.step / 2
+        upper = (jnp.where(seen, own_edge, edge) - loc) / scale
+        mass = jnp.where(seen, log_cell(upper, jnp.where(seen, own_width, width) / scale), cell)
         mass = jnp.where(seen & (index == 0), log_sigmoid(upper), mass)
         mass = jnp.where(seen & (index == len(points.values) - 1), log_sigmoid(-upper), mass)
         known = jnp.where(seen[..., 0], math.log1p(-points.unseen), math.log(points.unseen))
@@ -124,7 +117,7 @@ class Discretized(NumberDistribution):
         return (softmax(logits, -1) * jnp.clip(loc, *ends)).sum(-1)
 
     def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
-        """Choose a component, take its logistic quantile, round to the grid; a rule acts on both, but top-k."""
+        """Sample a component, take its logistic quantile, round to the grid; a rule acts on both, but for top-k."""
         logits, loc, scale = unpack_components(params)
         scale, mass = apply_temperature(scale, rule), logistic_central_mass(rule)
         within = None if support is None else self._cells_within(support)
@@ -166,7 +159,7 @@ class Discretized(NumberDistribution):
         return edges, values
 
     def _snapped(self, z: Array) -> Array:
-        """The nearest value that there is, in the network's units."""
+        """The nearest value of the grid or support point, in the network's units."""
         if self.support_points is not None:
             return self.support_points.snap(z)
         return self.grid.to_network(jnp.clip(self.grid.cell(z), self.low, self.high))

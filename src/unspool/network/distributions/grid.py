@@ -66,12 +66,12 @@ class Grid:
         low, high, half = jnp.asarray(support.low), jnp.asarray(support.high), self.step / 2
         first = jnp.ceil(self.to_original(low) / self.step - CELL_TOLERANCE) * self.step
         last = jnp.floor(self.to_original(high) / self.step + CELL_TOLERANCE) * self.step
-        lows, highs = (
-            (jnp.where(jnp.isinf(low), low, self.to_network(x)) for x in (first - half, first)),
-            (jnp.where(jnp.isinf(high), high, self.to_network(x)) for x in (last + half, last)),
-        )
-        edges, values = (support._replace(low=first, high=last) for first, last in zip(lows, highs, strict=True))
-        return edges, values
+
+        def within(lowest: Array, highest: Array) -> Support:
+            start = jnp.where(jnp.isinf(low), low, self.to_network(lowest))
+            return support._replace(low=start, high=jnp.where(jnp.isinf(high), high, self.to_network(highest)))
+
+        return within(first - half, last + half), within(first, last)
 
     def width(self, x: Array) -> Array:
         """Length of the cell of x on the network's axis, without the cancellation of a difference of its edges."""
@@ -111,10 +111,6 @@ class SupportPoints:
         tick = jnp.round((x - values[0]) / self.grid.step)
         return jnp.asarray(table)[jnp.clip(tick, 0, len(table) - 1).astype(jnp.int32)]
 
-    def nearest(self, x: Array) -> Array:
-        """The value nearest to each of the grid's."""
-        return jnp.asarray(self.values, x.dtype)[self.index(x)]
-
     def snap(self, z: Array) -> Array:
         """The value in whose cell z is, in the network's units."""
         return self.grid.to_network(jnp.asarray(self.values)[jnp.searchsorted(jnp.asarray(self.edges), z)])
@@ -124,17 +120,16 @@ class SupportPoints:
         slip, values = CELL_TOLERANCE * self.grid.step, jnp.asarray(self.values)
         first = jnp.searchsorted(values, self.grid.to_original(jnp.asarray(support.low)) - slip)
         last = jnp.searchsorted(values, self.grid.to_original(jnp.asarray(support.high)) + slip, side="right") - 1
-        edges, places = jnp.asarray([-jnp.inf, *self.edges, jnp.inf]), self.grid.to_network(values)
-        at = jnp.clip(jnp.stack([first, last]), 0, len(self.values) - 1)
-        return (
-            support._replace(low=edges[at[0]], high=edges[at[1] + 1]),
-            support._replace(low=places[at[0]], high=places[at[1]]),
-        )
+        edges, points = jnp.asarray([-jnp.inf, *self.edges, jnp.inf]), self.grid.to_network(values)
+        first, last = jnp.clip(jnp.stack([first, last]), 0, len(self.values) - 1)
+        cells = support._replace(low=edges[first], high=edges[last + 1])
+        return cells, support._replace(low=points[first], high=points[last])
 
-    def upper(self, index: Array) -> Array:
-        """Upper edges of cells; that of the last one is the lower edge, and must not be used."""
-        return jnp.asarray([*self.edges, self.edges[-1]])[index]
+    def cells(self, x: Array) -> tuple[Array, Array, Array, Array]:
+        """Of the value nearest to each of the grid's: index, value, upper edge and length of its cell.
 
-    def width(self, index: Array) -> Array:
-        """Length of cells; of the outermost ones 1, which stands for no end."""
-        return jnp.asarray([1.0, *np.diff(self.edges), 1.0])[index]
+        The outermost cells have a length of 1, and the last one its lower edge, which stand for no end.
+        """
+        index, values = self.index(x), jnp.asarray(self.values, x.dtype)
+        edges, lengths = jnp.asarray([*self.edges, self.edges[-1]]), jnp.asarray([1.0, *np.diff(self.edges), 1.0])
+        return index, values[index], edges[index], lengths[index]

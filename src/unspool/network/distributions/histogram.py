@@ -18,7 +18,7 @@ TAIL = 0.1
 RARE = -5.0
 """Logit of a tail to start from: what lies outside of the range of training is rare."""
 INSIDE = 1e-4
-"""Share of a bin next to its edges where no draw falls, so that rounding doesn't carry it over."""
+"""Share of a bin next to its edges where no sample falls, so that rounding doesn't carry it over."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,7 @@ class Histogram(NumberDistribution):
     edges: tuple[float, ...]
     grid: Grid | None = None
 
-    @property
-    def num_params(self) -> int:
-        """A logit a bin, and one for either tail."""
-        return len(self.edges) + 1
-
-    @property
-    def num_uniforms(self) -> int:
-        """Two uniforms: which bin, and where in it."""
-        return 2
+    num_uniforms = 2
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Even bins, rare tails."""
@@ -53,19 +45,18 @@ class Histogram(NumberDistribution):
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-density; with a grid, log-mass of the cell."""
         edges, tail = self._table()
-        x = None if self.grid is None else self.grid.cell(value)
-        value = value if self.grid is None or x is None else self.grid.to_network(x)
+        x = value if self.grid is None else self.grid.cell(value)
+        value = value if self.grid is None else self.grid.to_network(x)
         at = (value[..., None] >= edges).sum(-1)
-        length = jnp.concatenate([jnp.array([tail]), jnp.diff(edges), jnp.array([tail])])[at]
+        length = self._lengths()[at]
         beyond = jnp.maximum(jnp.maximum(edges[0] - value, value - edges[-1]), 0.0)
         shape = -jnp.log(length) - beyond / tail
-        if self.grid is not None and x is not None:
+        if self.grid is not None:
             width, half = self.grid.width(x), self.grid.step / 2
             near = jnp.maximum(edges[0] - self.grid.to_network(x + half), self.grid.to_network(x - half) - edges[-1])
             outside = jnp.log(-jnp.expm1(-width / tail)) - jnp.maximum(near, 0.0) / tail
             shape = jnp.where(beyond > 0, outside, jnp.minimum(jnp.log(width / length), 0.0))
-        chosen = jnp.take_along_axis(log_softmax(params, -1), at[..., None], -1)[..., 0]
-        return chosen + shape
+        return jnp.take_along_axis(log_softmax(params, -1), at[..., None], -1)[..., 0] + shape
 
     def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
         """Log-probability of a support."""
@@ -73,9 +64,7 @@ class Histogram(NumberDistribution):
 
     def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
         """The middle of the bin with the highest density; a tail's is at its edge."""
-        edges, tail = self._table()
-        length = jnp.concatenate([jnp.array([tail]), jnp.diff(edges), jnp.array([tail])])
-        z = self._middles()[(params - jnp.log(length)).argmax(-1)]
+        z = self._middles()[(params - jnp.log(self._lengths())).argmax(-1)]
         z = z if self.grid is None else self.grid.snap(z)
         return clipped(z, None if support is None else self._cells_within(support)[1])
 
@@ -86,7 +75,7 @@ class Histogram(NumberDistribution):
         return (softmax(params, -1) * middles).sum(-1)
 
     def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
-        """Choose a bin, then go linearly through it; a rule acts on the bins alone, but top-k, which is for symbols."""
+        """Sample a bin, then go linearly through it; a rule acts on the bins alone, but for top-k."""
         if support is not None:
             edges_within, values = self._cells_within(support)
             return values.clip(self._sample_within(params, uniforms, rule, edges_within))
@@ -105,31 +94,39 @@ class Histogram(NumberDistribution):
     def _shares(self, support: Support) -> tuple[Array, Array, Array]:
         """Log of the share of each bin that lies in a support, and of each that part's start and end.
 
-        Of a tail, start and end are what is left of its mass at them.
+        Start and end of a tail are the shares of its mass that lie beyond them.
         """
         edges, tail = self._table()
         low, high = (jnp.asarray(end, edges.dtype)[..., None] for end in (support.low, support.high))
         start, end = jnp.maximum(edges[:-1], low), jnp.minimum(edges[1:], high)
         within = jnp.maximum(end - start, 0.0) / jnp.diff(edges)
-        rest = lambda distance: jnp.exp(-jnp.maximum(distance, 0.0) / tail)  # noqa: E731
-        below, above = (rest(edges[0] - low), rest(edges[0] - high)), (rest(high - edges[-1]), rest(low - edges[-1]))
-        shares = jnp.concatenate([below[1] - below[0], within, above[1] - above[0]], -1)
-        starts = jnp.concatenate([below[0], start, above[0]], -1)
-        ends = jnp.concatenate([below[1], end, above[1]], -1)
+        distances = (edges[0] - low, edges[0] - high, high - edges[-1], low - edges[-1])
+        left, right, beyond, before = (jnp.exp(-jnp.maximum(distance, 0.0) / tail) for distance in distances)
+        shares = jnp.concatenate([right - left, within, before - beyond], -1)
+        starts = jnp.concatenate([left, start, beyond], -1)
+        ends = jnp.concatenate([right, end, before], -1)
         return jnp.log(jnp.maximum(shares, TINY)), starts, ends
 
     def _sample_within(self, params: Array, uniforms: Array, rule: Rule, support: Support) -> Array:
         edges, tail = self._table()
         shares, starts, ends = self._shares(support)
         at = categorical_icdf(truncate_logits(params + shares, replace(rule, top_k=None)), uniforms[..., 0])
-        of = lambda a: jnp.take_along_axis(jnp.broadcast_to(a, params.shape), at[..., None], -1)[..., 0]  # noqa: E731
-        where = of(starts) + (INSIDE + (1 - 2 * INSIDE) * uniforms[..., 1]) * (of(ends) - of(starts))
+        start, end = (
+            jnp.take_along_axis(jnp.broadcast_to(part, params.shape), at[..., None], -1)[..., 0]
+            for part in (starts, ends)
+        )
+        where = start + (INSIDE + (1 - 2 * INSIDE) * uniforms[..., 1]) * (end - start)
         far = -tail * jnp.log(jnp.maximum(where, TINY))
         z = jnp.where(at == 0, edges[0] - far, jnp.where(at == len(self.edges), edges[-1] + far, where))
         return support.clip(z) if self.grid is None else self.grid.snap(support.clip(z))
 
     def _table(self) -> tuple[Array, float]:
+        """The edges, and the mean length of a tail."""
         return jnp.asarray(self.edges), TAIL * (self.edges[-1] - self.edges[0])
+
+    def _lengths(self) -> Array:
+        edges, tail = self._table()
+        return jnp.concatenate([jnp.array([tail]), jnp.diff(edges), jnp.array([tail])])
 
     def _middles(self) -> Array:
         edges = jnp.asarray(self.edges)

@@ -30,13 +30,9 @@ def unpack_components(params: Float[Array, "*B P"]) -> tuple[Array, Array, Array
 
 
 def spread_components(count: int, loc: float, scale: float, width: float = 1.0) -> NDArray[np.float64]:
-    """(3 K,) components side by side over the range of the data, so that each finds its own part.
+    """(3 K,) K = `count` components side by side over the range of the data, so that each finds its own part.
 
-    Args:
-        count: K.
-        loc: centre of the values.
-        scale: their standard deviation.
-        width: scale of a component, of standardized values.
+    Values have a mean of `loc` and a standard deviation of `scale`; `width` is the scale of a component, in these.
     """
     offsets = np.linspace(-RANGE, RANGE, count) if count > 1 else np.zeros(1)
     return np.concatenate([np.zeros(count), loc + scale * offsets, np.full(count, raw_scale(scale * width))])
@@ -53,15 +49,7 @@ class Mixture(NumberDistribution):
 
     components: int = 5
 
-    @property
-    def num_params(self) -> int:
-        """Three a component."""
-        return 3 * self.components
-
-    @property
-    def num_uniforms(self) -> int:
-        """Two: which component, and where in it."""
-        return 2
+    num_uniforms = 2
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Components side by side."""
@@ -83,14 +71,13 @@ class Mixture(NumberDistribution):
         return (softmax(logits, -1) * loc).sum(-1)
 
     def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
-        """Choose a component, then take its normal quantile; a rule acts on both, but top-k, which is for symbols."""
+        """Sample a component, then take its normal quantile; a rule acts on both, but for top-k."""
         logits, loc, scale = unpack_components(params)
         if support is not None:
             logits = logits + normal_log_mass(loc, apply_temperature(scale, rule), per_component(support))
         component = categorical_icdf(truncate_logits(logits, replace(rule, top_k=None)), uniforms[..., 0])
-        return normal_icdf(
-            of_component(loc, component), of_component(scale, component), uniforms[..., 1], rule, support
-        )
+        loc, scale = of_component(loc, component), of_component(scale, component)
+        return normal_icdf(loc, scale, uniforms[..., 1], rule, support)
 
     def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
         """The location of the component with the highest peak."""

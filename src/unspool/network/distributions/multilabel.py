@@ -25,20 +25,11 @@ class BernoulliMixture(Distribution):
         p(x) = sum over k of w_k product over m of sigmoid(x_m a_km)
 
     (Lazarsfeld & Henry 1968, "Latent structure analysis", for the latent classes.) Within a component the labels are
-    independent; what they have in common is which component it is. Parameters are K logits, then K M of the labels.
-
-    Attributes:
-        count: M.
-        components: K.
+    independent. Parameters are K logits, then K M of the labels; `count` is M, and `components` K.
     """
 
     count: int
     components: int = 8
-
-    @property
-    def num_params(self) -> int:
-        """K (1 + M)."""
-        return self.components * (1 + self.count)
 
     @property
     def num_uniforms(self) -> int:
@@ -78,7 +69,7 @@ class BernoulliMixture(Distribution):
         return (softmax(logits, -1)[..., None] * (2.0 * sigmoid(labels) - 1.0)).sum(-2)
 
     def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
-        """Choose a component, then every label; the rules see as many choices, each of symbols, but for top-k."""
+        """Sample a component, then every label; the rules see as many choices, each of symbols, but for top-k."""
         logits, labels = self._within(params, support)
         plain = replace(rule, top_k=None)
         chosen = _of_component(labels, categorical_icdf(truncate_logits(logits, plain), uniforms[..., 0]))

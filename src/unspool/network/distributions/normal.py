@@ -27,7 +27,7 @@ def positive(raw: Array) -> Array:
 
 
 def raw_scale(scale: float) -> float:
-    """The parameter of which `positive` makes a scale."""
+    """The parameter that `positive` turns into a scale."""
     return math.log(math.expm1(scale)) - math.log(math.e - 1)
 
 
@@ -42,7 +42,7 @@ class Interval(NamedTuple):
     mirrored: Array
 
     def to_network(self, standard: Array, loc: Array, scale: Array, support: Support) -> Array:
-        """A value of the standard axis on the network's, clipped to the support where rounding has left it."""
+        """A value of the standard axis on the network's, clipped to the support against rounding."""
         return support.clip(loc + scale * jnp.where(self.mirrored, -standard, standard))
 
 
@@ -54,7 +54,7 @@ def standardized(support: Support, loc: Array, scale: Array) -> Interval:
 
 
 def uniform_between(uniform: Array, low: Array, high: Array, mass: Array | float = 1.0) -> tuple[Array, Array]:
-    """A uniform between two cumulative probabilities and within the central mass, and where that leaves anything."""
+    """A uniform between two cumulative probabilities within the central mass, and where that interval is not empty."""
     first, last = jnp.maximum(low, 0.5 - mass / 2), jnp.minimum(high, 0.5 + mass / 2)
     return jnp.where(last > first, first + uniform * (last - first), 0.5), last > first
 
@@ -88,25 +88,30 @@ def normal_icdf(loc: Array, scale: Array, uniform: Array, rule: Rule, support: S
 
 
 def normal_log_mass(loc: Array, scale: Array, support: Support) -> Array:
-    """Log-probability of a support; where float32 has none, that of the tail is told by the density at its edge."""
+    """Log-probability of a support; where float32 has none, that of the tail by the density at its edge."""
     interval = standardized(support, loc, scale)
     mass = ndtr(interval.high) - ndtr(interval.low)
     return jnp.where(mass > TINY, jnp.log(jnp.maximum(mass, TINY)), LOG_TINY - 0.5 * interval.high**2)
 
 
 @dataclass(frozen=True)
-class Normal(NumberDistribution):
+class LocationDistribution(NumberDistribution):
+    """A symmetric distribution whose first parameter is its location."""
+
+    def mean(self, params: Float[Array, "*B P"]) -> Array:
+        """The location."""
+        return params[..., 0]
+
+    def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
+        """The location, or the end of the support nearest to it."""
+        return clipped(params[..., 0], support)
+
+
+@dataclass(frozen=True)
+class Normal(LocationDistribution):
     """A normal; parameters are its location and raw scale."""
 
-    @property
-    def num_params(self) -> int:
-        """Location and scale."""
-        return 2
-
-    @property
-    def num_uniforms(self) -> int:
-        """One."""
-        return 1
+    num_uniforms = 1
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Those of the values themselves."""
@@ -120,31 +125,15 @@ class Normal(NumberDistribution):
         """Log-probability of a support."""
         return normal_log_mass(params[..., 0], positive(params[..., 1]), support)
 
-    def mean(self, params: Float[Array, "*B P"]) -> Array:
-        """The location."""
-        return params[..., 0]
-
     def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
         return normal_icdf(params[..., 0], positive(params[..., 1]), uniforms[..., 0], rule, support)
 
-    def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
-        """The location, or the end of the support nearest to it."""
-        return clipped(params[..., 0], support)
-
 
 @dataclass(frozen=True)
-class Point(NumberDistribution):
+class Point(LocationDistribution):
     """The value itself, by squared error: a normal of scale one that always gives its location."""
 
-    @property
-    def num_params(self) -> int:
-        """The value."""
-        return 1
-
-    @property
-    def num_uniforms(self) -> int:
-        """None: nothing is random."""
-        return 0
+    num_uniforms = 0
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """The centre."""
@@ -158,13 +147,5 @@ class Point(NumberDistribution):
         """Zero: the value is clipped to every support."""
         return jnp.zeros_like(params[..., 0])
 
-    def mean(self, params: Float[Array, "*B P"]) -> Array:
-        """The value."""
-        return params[..., 0]
-
     def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
         return self.mode(params, support)
-
-    def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
-        """The location, or the end of the support nearest to it."""
-        return clipped(params[..., 0], support)

@@ -34,17 +34,12 @@ class PointMasses(NumberDistribution):
     mass: bool = False
 
     @property
-    def num_params(self) -> int:
-        """A logit for the rest and for each point, then those of the distribution inside."""
-        return 1 + len(self.values) + self.of.num_params
-
-    @property
     def num_uniforms(self) -> int:
         """One more than the distribution inside."""
         return 1 + self.of.num_uniforms
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
-        """Even odds, then those of the distribution inside."""
+        """Equal probabilities, then those of the distribution inside."""
         return np.concatenate([np.zeros(1 + len(self.values)), self.of.initial_params(loc, scale)])
 
     def which(self, value: Array) -> Bool[Array, "*B K"]:
@@ -82,7 +77,7 @@ class PointMasses(NumberDistribution):
         return self._chosen(which, rest)
 
     def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
-        """The likeliest point where the rest is less likely than it, else the mode of the rest."""
+        """The likeliest point if it is likelier than the rest, else the mode of the rest."""
         logits, inner = self._split(params)
         if support is not None:
             logits = logits + self._log_masses(inner, support)

@@ -14,15 +14,9 @@ from unspool.network.distributions.rules import Rule
 class Reflected(Reparameterized):
     """A distribution whose samples are reflected at bounds, and rounded to a grid, before they are fed back.
 
-    A sample that is d beyond a bound becomes the one d within it, so that nothing piles up at the bound; what even that
-    leaves outside goes to the bound. The likelihood is that of the distribution inside, which also gives values outside
-    some: new data may be wilder than those of training.
-
-    Attributes:
-        of: the distribution inside.
-        low: smallest sample, in the network's units, or `None`.
-        high: largest.
-        grid: the values to round to, or `None`.
+    A sample that is d beyond a bound becomes the one d within it, so that nothing piles up at the bound; a sample that
+    is still outside is clipped. The likelihood is that of the distribution inside, so values outside have one too: new
+    data may exceed those of training. All but `grid` are in the network's units; `None` is no bound, and no grid.
     """
 
     low: float | None = None
@@ -59,7 +53,7 @@ class Reflected(Reparameterized):
         return values.clip(self._snapped(self.of.mode(params, edges)))
 
     def _within_bounds(self, support: Support) -> tuple[Support, Support]:
-        """Where the distribution inside may sample so that rounding leads into the support, and the support itself."""
+        """A support within the bounds: what the distribution inside may sample before rounding, and the values."""
         low = support.low if self.low is None else jnp.maximum(support.low, self.low)
         high = support.high if self.high is None else jnp.minimum(support.high, self.high)
         support = support._replace(low=low, high=high)

@@ -1,4 +1,4 @@
-"""How a rule changes a distribution before the draw: the part of decoding that distributions share."""
+"""How a rule changes a distribution before a value is sampled: the part of decoding that distributions share."""
 
 import equinox as eqx
 import jax
@@ -7,7 +7,7 @@ from jax.nn import softmax
 from jaxtyping import Array, Float
 
 SUM_BLOCK = 64
-"""Columns of a running sum that one product adds up."""
+"""Columns of a running sum that one matrix product adds up."""
 
 
 class Rule(eqx.Module):
@@ -73,12 +73,13 @@ def categorical_icdf(logits: Float[Array, "*B V"], uniform: Float[Array, "*B"]) 
 def running_sum(mass: Float[Array, "*B V"]) -> Float[Array, "*B V"]:
     """Sums of all up to each, as products with a triangle of ones: far faster than a scan for so few columns."""
     V, lead = mass.shape[-1], mass.shape[:-1]
-    triangle = lambda n: jnp.triu(jnp.ones((n, n), mass.dtype))  # noqa: E731
+    columns = V if V <= 2 * SUM_BLOCK else SUM_BLOCK
+    triangle = jnp.triu(jnp.ones((columns, columns), mass.dtype))
     if V <= 2 * SUM_BLOCK:
-        return jnp.matmul(mass, triangle(V), precision="highest")
+        return jnp.matmul(mass, triangle, precision="highest")
     blocks = -(-V // SUM_BLOCK)
     cut = jnp.pad(mass, (*((0, 0),) * len(lead), (0, blocks * SUM_BLOCK - V))).reshape(*lead, blocks, SUM_BLOCK)
-    within = jnp.matmul(cut, triangle(SUM_BLOCK), precision="highest")
+    within = jnp.matmul(cut, triangle, precision="highest")
     upto = running_sum(within[..., -1])
     before = jnp.concatenate([jnp.zeros((*lead, 1), mass.dtype), upto[..., :-1]], -1)
     return (within + before[..., None]).reshape(*lead, -1)[..., :V]

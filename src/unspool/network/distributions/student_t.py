@@ -9,8 +9,15 @@ from jax.scipy.special import betainc, gammaln, ndtri
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import NumberDistribution, Support, clipped
-from unspool.network.distributions.normal import TINY, positive, raw_scale, standardized, uniform_between
+from unspool.network.distributions.base import Support
+from unspool.network.distributions.normal import (
+    TINY,
+    LocationDistribution,
+    positive,
+    raw_scale,
+    standardized,
+    uniform_between,
+)
 from unspool.network.distributions.rules import Rule, apply_temperature, central_uniform
 
 MIN_HILL_DF = 2.5
@@ -18,18 +25,10 @@ MIN_HILL_DF = 2.5
 
 
 @dataclass(frozen=True)
-class StudentT(NumberDistribution):
-    """Student's t; parameters are location, raw scale and raw degrees of freedom, which stay above one."""
+class StudentT(LocationDistribution):
+    """Student's t; parameters are location, raw scale and raw degrees of freedom, above one, so there is a mean."""
 
-    @property
-    def num_params(self) -> int:
-        """Location, scale, degrees of freedom."""
-        return 3
-
-    @property
-    def num_uniforms(self) -> int:
-        """Two."""
-        return 2
+    num_uniforms = 2
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Those of the values themselves, with ten degrees of freedom."""
@@ -53,10 +52,6 @@ class StudentT(NumberDistribution):
         interval = standardized(support, loc, scale)
         return jnp.log(jnp.maximum(student_t_cdf(interval.high, df) - student_t_cdf(interval.low, df), TINY))
 
-    def mean(self, params: Float[Array, "*B P"]) -> Array:
-        """The location: there is always more than one degree of freedom."""
-        return params[..., 0]
-
     def central_mass(self, df: Array, rule: Rule) -> Array | float:
         """The central mass that a rule leaves; min-p through the radius where the density is that share of the peak."""
         mass: Array | float = 1.0 if rule.top_p is None else rule.top_p
@@ -66,7 +61,7 @@ class StudentT(NumberDistribution):
         return jnp.minimum(mass, 1 - betainc(df / 2, 0.5, df / (df + square)))
 
     def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
-        """Bailey's polar transform of two uniforms (1994, Math. Comp. 62:779); within limits, the quantile of one."""
+        """Bailey's polar transform of two uniforms (1994, Math. Comp. 62:779); in a support, the quantile of one."""
         loc, scale, df = self.unpack(params)
         scale, mass = apply_temperature(scale, rule), self.central_mass(df, rule)
         u, v = uniforms[..., 0], uniforms[..., 1]
@@ -82,10 +77,6 @@ class StudentT(NumberDistribution):
             standard = jnp.sqrt(df * jnp.expm1(-2 / df * jnp.log(u))) * jnp.cos(2 * math.pi * v)
         return loc + scale * standard
 
-    def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
-        """The location, or the end of the support nearest to it."""
-        return clipped(params[..., 0], support)
-
 
 def student_t_cdf(t: Array, df: Array) -> Array:
     """Probability that Student's t is below a value; exact in the lower tail."""
@@ -96,9 +87,9 @@ def student_t_cdf(t: Array, df: Array) -> Array:
 def student_t_icdf(p: Array, df: Array) -> Array:
     """Quantile of Student's t in closed form, for one degree of freedom or more.
 
-    From 2.5 degrees on by Hill, to 1e-4 of the value. Below, where his expansion leaves the truth and even stops to
-    rise, log log (1 + t^2 / df)^(df / 2) is interpolated in log df through 1 and 2 degrees, where the quantile is
-    elementary, and Hill's at 2.5: to 0.3 %.
+    From 2.5 degrees on by Hill, to 1e-4 of the value. Below, where his expansion is wrong and even falls, log log (1 +
+    t^2 / df)^(df / 2) is interpolated in log df through 1 and 2 degrees, where the quantile is elementary, and Hill's
+    at 2.5: to 0.3 %.
     """
     tail = jnp.clip(jnp.minimum(p, 1 - p), 1e-12, 0.5)
     off = 0.5 - tail

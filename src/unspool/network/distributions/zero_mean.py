@@ -15,8 +15,8 @@ from unspool.network.distributions.rules import Rule
 class ZeroMean(Reparameterized):
     """A distribution with a location, shifted so that its mean is zero on the network's axis, that of training.
 
-    Scale, tails and skew follow the state as before. Of returns on a market, say, hardly any part of the mean can be
-    foreseen, and what a network believes to foresee adds up over a path.
+    Scale, tails and skew follow the state as before. Hardly any part of the mean of returns can be foreseen, and what a
+    network believes to foresee adds up over a path.
     """
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
@@ -43,7 +43,7 @@ class ZeroMean(Reparameterized):
 
 
 def location_mask(distribution: Distribution) -> NDArray[np.float64]:
-    """(P,) how parameters move when all values of a distribution do: one where they are locations, zero elsewhere.
+    """(P,) one where a parameter is a location, zero elsewhere: how parameters move when all values do.
 
     Examples:
         >>> from unspool.network.distributions.student_t import StudentT
