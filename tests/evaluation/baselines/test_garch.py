@@ -30,11 +30,11 @@ def test_the_density_comes_near_the_truth_where_it_is_the_truth_and_beats_a_cons
     assert given.mean() > stats.t.logpdf(returns[4500:], *stats.t.fit(returns[:4500])).mean()
 
 
-def test_draws_have_the_variance_that_the_truth_expects_after_these_days():
+def test_samples_have_the_variance_that_the_truth_expects_after_these_days():
     """E s_{t+k}^2 = level + (news + memory)^k (s_t^2 - level), of the process itself."""
     returns, variance = drawn(40_000)
     calm, wild = (38_000 + int(sign(variance[38_000:-20])) for sign in (np.argmin, np.argmax))
-    paths = fit_garch(returns, 38_000).draw(np.array([calm, wild]), 20, 20_000, seed=0)
+    paths = fit_garch(returns, 38_000).sample(np.array([calm, wild]), 20, 20_000, seed=0)
     assert paths.shape == (2, 20_000, 20)
     level, days = 2e-6 / 0.02, np.arange(20)
     for row, at in enumerate((calm, wild)):
@@ -57,7 +57,7 @@ def test_windows_of_returns_get_forecasts_that_know_the_days_before_and_windows_
     some = np.array([0, 100, 300])
     garch = WindowedGarch.fit(train, test)
     assert garch.log_prob().shape == test.numbers["x"].shape
-    forecasts = garch.draw(test.take(some), 400, 0)
+    forecasts = garch.sample(test.take(some), 400, 0)
     assert len(forecasts) == 3 * 400
     spread = forecasts.numbers["x"].reshape(3, 400, 5)[:, :, 0].std(1)
     np.testing.assert_allclose(spread, np.sqrt(variance[2405 + some]), rtol=0.25)

@@ -38,7 +38,7 @@ def task_of(gathered, held_out, *, stops):
 
 def scores_of(task):
     garch = WindowedGarch.fit(task.train, task.test)
-    return {one.name: one.nats for one in baseline_scores(task, best_neighbours(task), garch)}
+    return baseline_scores(task, best_neighbours(task), garch)
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,11 @@ def distance(a, b):
     return (a[0] != b[0]) + np.mean(gaps)
 
 
+def symbol_nats(asked, known, neighbours):
+    near = look_up(asked, known, 0).first(neighbours)
+    return nearest_symbol(near, asked.symbols["x"], known.symbols["x"], 3)
+
+
 def test_neighbours_are_those_of_a_search_one_by_one(scorable):
     def some(count):
         kinds, reals = RNG.integers(0, 3, count), RNG.normal(size=(count, 2))
@@ -52,7 +57,7 @@ def test_symbols_have_probability_one_together_the_unseen_included(neighbours, s
     kinds, lengths = RNG.integers(0, 2, 30), RNG.integers(1, 5, 30)
     known = scorable(lengths, symbols=RNG.integers(0, 3, lengths.sum()), inputs=(kinds,))
     every = [scorable([4], symbols=[0, 1, 2, s], inputs=(np.array([0]),)) for s in range(4)]
-    nats = [nearest_symbol(look_up(one, known, 0).first(neighbours), Target("x", symbols=3))[3] for one in every]
+    nats = [symbol_nats(one, known, neighbours)[3] for one in every]
     assert np.exp(nats).sum() == pytest.approx(1, abs=1e-12)
     assert np.isfinite(nats).all()
 
@@ -62,8 +67,7 @@ def test_where_the_input_decides_everything_the_look_up_knows_it(scorable):
     steps = np.stack([kinds, (kinds + 1) % 3], 1)
     known = scorable([2] * 150, symbols=steps.ravel(), inputs=(kinds,))
     asked = scorable([2] * 3, symbols=steps[:3].ravel(), inputs=(kinds[:3],))
-    nats = nearest_symbol(look_up(asked, known, 0).first(16), Target("x", symbols=3))
-    assert (nats > np.log(0.95)).all()
+    assert (symbol_nats(asked, known, 16) > np.log(0.95)).all()
 
 
 def test_numbers_lie_around_their_neighbours_as_closely_as_in_training(scorable):
@@ -100,6 +104,6 @@ def test_likelihood_and_forecasts_are_of_the_same_neighbours(scorable):
     near = look_up(test, train, 0).first(count)
     drawn = nearest_sequences(train, near, 200, 0).numbers["x"].reshape(3, 200, 2)
     assert [set(row[:, 0].astype(int)) for row in drawn] == [set(row.tolist()) for row in near.rows]
-    scores = {one.name: one.nats for one in baseline_scores(task, count)}["nearest input"]
+    scores = baseline_scores(task, count)["nearest input"]
     alone = nearest_number(near, look_up_in_training(train, 0).first(count), task.targets[0])
     np.testing.assert_allclose(scores[:, 0], alone.reshape(3, 2).sum(1))

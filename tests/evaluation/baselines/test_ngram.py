@@ -1,4 +1,4 @@
-"""The n-gram that stands beside the model: its recursion, and that it is a distribution."""
+"""The n-gram and the hazard of stopping: the recursion, and that both are distributions."""
 
 import itertools
 from collections import Counter
@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from unspool.evaluation.baselines.ngram import Tokens, best_order, ngram_scores, ngram_step_scores
+from unspool.evaluation.baselines.ngram import Tokens, best_order, hazard_nats, ngram_scores, ngram_step_scores
 
 V = 3
 
@@ -18,9 +18,9 @@ def tokens(sequences, groups):
 
 def sequence_nats(train, test, order):
     """(N,) of whole sequences, their ends included."""
-    scores = ngram_scores(train, test, V, order)
+    steps, stops = ngram_scores(train, test, V, order)
     owner = np.repeat(np.arange(len(test.groups)), np.diff(test.offsets))
-    return np.bincount(owner, scores.steps, minlength=len(test.groups)) + scores.stops
+    return np.bincount(owner, steps, minlength=len(test.groups)) + stops
 
 
 RNG = np.random.default_rng(0)
@@ -82,9 +82,9 @@ def test_the_order_that_suits_is_found():
 
 def test_symbols_and_stops_are_both_log_probabilities():
     test = tokens([[], [0], [2, 2, 2, 2], [0, 1, V], TRAIN[3]], [0, 1, 0, 1, 1])
-    scores = ngram_scores(tokens(TRAIN, GROUPS), test, V, 3)
-    assert (scores.steps < 0).all()
-    assert (scores.stops < 0).all()
+    steps, stops = ngram_scores(tokens(TRAIN, GROUPS), test, V, 3)
+    assert (steps < 0).all()
+    assert (stops < 0).all()
 
 
 def test_symbols_alone_have_probability_one_together():
@@ -111,3 +111,31 @@ def test_a_chain_of_known_transitions_is_learned_to_its_entropy():
     assert order == 2
     lost = true - ngram_step_scores(train, test, V, order).reshape(200, 30)[:, 1:]
     assert abs(lost.mean()) < 5 * lost.std() / np.sqrt(lost.size) + 9 / (2 * 300 * 29) + 0.005
+
+
+def test_lengths_have_probability_one_together(scorable):
+    train = scorable([0, 2, 2, 3, 5, 9, 9, 30])
+    asked = scorable(np.arange(400))
+    assert np.exp(hazard_nats(train, asked)).sum() == pytest.approx(1, abs=1e-3)
+
+
+def test_a_constant_hazard_is_found(scorable):
+    rng = np.random.default_rng(0)
+    train, test = rng.geometric(0.1, 3000) - 1, rng.geometric(0.1, 2000) - 1
+    true = test * np.log(0.9) + np.log(0.1)
+    lost = true - hazard_nats(scorable(train), scorable(test))
+    assert abs(lost.mean()) < 5 * lost.std() / np.sqrt(len(lost)) + 0.02
+
+
+def test_a_length_that_is_always_the_same_costs_next_to_nothing(scorable):
+    nats = hazard_nats(scorable([12] * 500), scorable([12] * 10))
+    assert (nats > -0.2).all()
+
+
+def test_the_input_tells_lengths_that_the_position_alone_does_not(scorable):
+    lengths, groups = [4, 9] * 200, np.array([0, 1] * 200)
+    sets = scorable(lengths, groups=groups), scorable(lengths[:20], groups=groups[:20])
+    alone = hazard_nats(*sets)
+    grouped = hazard_nats(*sets, grouped=True)
+    assert alone.mean() == pytest.approx(-np.log(2), abs=0.1)
+    assert grouped.mean() > -0.1
