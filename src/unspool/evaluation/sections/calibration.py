@@ -9,9 +9,10 @@ from unspool.evaluation.document import (
     Panel,
     Picture,
     ReportTable,
-    TableCell,
+    Row,
     Trace,
     answers,
+    headings,
     numbers,
 )
 from unspool.evaluation.samples.proper_scores import (
@@ -33,27 +34,26 @@ MAX_FIELDS_BY_POSITION = 4
 
 @answers("calibration", "Are generated numbers spread as real ones are?")
 def calibration(comparison: Comparison, seed: int) -> Findings:
-    """Where held-out numbers fall among the numbers generated for the same input."""
+    """Ranks of held-out numbers among the numbers generated for the same input."""
     if reason := why_no_forecasts(comparison):
         return Findings(reason, available=False)
     rows = judged_rows(comparison, seed)
-    real, drawn = comparison.real.take(rows), comparison.synthetic.take(sample_rows(rows, comparison.samples))
+    real, synthetic = comparison.real.take(rows), comparison.synthetic.take(sample_rows(rows, comparison.samples))
     rng = np.random.default_rng(seed)
-    pit = {name: randomized_pit(x, members(real, drawn, drawn.numbers[name]), rng) for name, x in real.numbers.items()}
+    pit = {
+        name: randomized_pit(x, members(real, synthetic, synthetic.numbers[name]), rng)
+        for name, x in real.numbers.items()
+    }
     clusters = real.clusters[real.owner]
     together = np.concatenate(list(pit.values()))
-    covered = {
-        level: clustered_mean(in_central_band(together, level), np.tile(clusters, len(pit)))
-        for level in COVERAGE_LEVELS
-    }
+    covered = dict(zip(COVERAGE_LEVELS, _coverage(together, np.tile(clusters, len(pit))), strict=True))
     fields = ReportTable(
         "By field",
         (
-            Heading("field", "text"),
-            *(Heading(f"in the {level:.0%} band", "percent", 1) for level in COVERAGE_LEVELS),
-            Heading("mean PIT"),
-            Heading("dispersion of PIT"),
-            Heading("distance from uniform", "percent", 1),
+            *headings("field", form="text"),
+            *_coverage_headings(),
+            *headings("mean PIT", "dispersion of PIT"),
+            *headings("distance from uniform", form="percent", digits=1),
         ),
         tuple((name, *_row(one, clusters)) for name, one in pit.items()),
         "PIT, the probability integral transform: the rank of a real number among the generated ones, from 0 to 1. "
@@ -75,24 +75,30 @@ def distance_from_uniform(pit: Reals) -> float:
     return float(np.abs(_bars(pit) - 1 / PIT_BINS).sum() / 2)
 
 
-def _row(pit: Reals, clusters: Codes) -> list[TableCell]:
+def _coverage(pit: Reals, clusters: Codes) -> list[Measured]:
+    return [clustered_mean(in_central_band(pit, level), clusters) for level in COVERAGE_LEVELS]
+
+
+def _coverage_headings() -> tuple[Heading, ...]:
+    return headings(*(f"in the {level:.0%} band" for level in COVERAGE_LEVELS), form="percent", digits=1)
+
+
+def _row(pit: Reals, clusters: Codes) -> Row:
     mean, dispersion = clustered_mean(pit, clusters), clustered_mean(12 * (pit - 0.5) ** 2, clusters)
-    covered = (clustered_mean(in_central_band(pit, level), clusters) for level in COVERAGE_LEVELS)
-    return [*covered, mean, dispersion, distance_from_uniform(pit)]
+    return *_coverage(pit, clusters), mean, dispersion, distance_from_uniform(pit)
 
 
 def _by_position(pit: dict[str, Reals], real: SampleSet) -> ReportTable:
-    rows: list[tuple[TableCell, ...]] = []
+    rows: list[Row] = []
     for name, one in pit.items():
         fields = len(one) // max(len(real.position), 1)
         position, clusters = np.tile(real.position, fields), np.tile(real.clusters[real.owner], fields)
         for band in bands(int(real.lengths.max(initial=0))):
             at = (position >= band[0]) & (position < band[1]) & ~np.isnan(one)
             if at.any():
-                covered = (clustered_mean(in_central_band(one[at], level), clusters[at]) for level in COVERAGE_LEVELS)
-                rows.append((name, band_name(band), *covered))
-    columns = (Heading(f"in the {level:.0%} band", "percent", 1) for level in COVERAGE_LEVELS)
-    return ReportTable("By position", (Heading("field", "text"), Heading("steps", "text"), *columns), tuple(rows))
+                rows.append((name, band_name(band), *_coverage(one[at], clusters[at])))
+    columns = (*headings("field", "steps", form="text"), *_coverage_headings())
+    return ReportTable("By position", columns, tuple(rows))
 
 
 def _bars(pit: Reals) -> Reals:
@@ -102,20 +108,13 @@ def _bars(pit: Reals) -> Reals:
 
 def _histograms(pit: dict[str, Reals]) -> Picture:
     middles = numbers((np.arange(PIT_BINS) + 0.5) / PIT_BINS)
-    panels = tuple(
-        Panel(
-            name,
-            "PIT",
-            "share",
-            (
-                Trace("held out", middles, numbers(_bars(one)), mark="bars", role="real"),
-                Trace("perfect", (0.0, 1.0), (1 / PIT_BINS, 1 / PIT_BINS), role="reference"),
-            ),
-        )
-        for name, one in list(pit.items())[:6]
-    )
+    perfect = Trace("perfect", (0.0, 1.0), (1 / PIT_BINS, 1 / PIT_BINS), role="reference")
+    panels = []
+    for name, one in list(pit.items())[:6]:
+        bars = Trace("held out", middles, numbers(_bars(one)), mark="bars", role="real")
+        panels.append(Panel(name, "PIT", "share", (bars, perfect)))
     note = "A bowl: generated numbers are too narrow. A hump: too wide. A slope: too low or too high."
-    return Picture("Ranks of held-out numbers (PIT)", panels, note)
+    return Picture("Ranks of held-out numbers (PIT)", tuple(panels), note)
 
 
 def _share(measured: Measured) -> str:
