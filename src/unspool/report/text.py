@@ -8,23 +8,22 @@ from unspool.report.cells import Shown, shown
 LINE_WIDTH = 100
 """Characters of a line of prose."""
 HEADING_WIDTH = 14
-"""Characters, about, after which the heading of a column goes on in the next line."""
+"""About the characters of a line in the heading of a column."""
 MAX_LABEL_WIDTH = 44
 """Characters of a text in a column; a longer one is cut."""
 
 
 def as_text(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], facts: dict[str, str]) -> str:
     """A report without its pictures; see `unspool.report.report.Report`."""
-    lines = [title, "═" * len(title), ""]
-    lines += [line for section in sections if section.available for line in _bullet(section)]
+    available, unavailable = ([one for one in sections if one.available == kind] for kind in (True, False))
+    lines = [title, "═" * len(title), "", *(line for section in available for line in _bullet(section))]
     for note in notes:
         lines += ["", *_wrapped(note, "! ", "  ")]
-    for section in (section for section in sections if section.available):
+    for section in available:
         lines += ["", "", section.title, "─" * len(section.title), *_wrapped(section.verdict)]
         for part in section.parts:
             if isinstance(part, ReportTable):
                 lines += ["", *table_lines(part)]
-    unavailable = [section for section in sections if not section.available]
     if unavailable:
         lines += ["", "", "What could not be judged", "────────────────────────"]
         lines += [line for section in unavailable for line in _bullet(section)]
@@ -40,7 +39,7 @@ def _bullet(section: Section) -> list[str]:
 
 
 def table_lines(table: ReportTable) -> list[str]:
-    """A table in lines: title, headings, rows, note. The best figure has a star, own rows have a mark."""
+    """A table in lines: title, headings, rows, note. The best figure has a star, the model's own rows have a mark."""
     cells = shown(table)
     columns = [_column(table, cells, j) for j in range(len(table.columns))]
     headings = [textwrap.wrap(one.name, max([HEADING_WIDTH, *map(len, one.name.split())])) for one in table.columns]
