@@ -4,15 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from unspool.evaluation.baselines import simulated
 from unspool.evaluation.baselines.garch import GARCH_NAME, WindowedGarch
 from unspool.evaluation.baselines.likelihoods import NEAREST_NAME, LikelihoodTask, baseline_scores, best_neighbours
 from unspool.evaluation.baselines.nearest import look_up, nearest_sequences
-from unspool.evaluation.baselines.simulated import (
-    autoregressive_sequences,
-    block_bootstrap,
-    independent_steps,
-    training_at_random,
-)
 from unspool.evaluation.document import Section
 from unspool.evaluation.samples.build import comparison_of, scorable_set, targets_of
 from unspool.evaluation.samples.generate import generate_like
@@ -124,9 +119,9 @@ def forecasts_of_baselines(comparison: Comparison, task: LikelihoodTask, neighbo
         return {}
     near = look_up(task.test, task.train, seed).first(neighbours)
     return {
-        "training at random": training_at_random(train, rows, samples, seed),
+        "training at random": simulated.training_at_random(train, rows, samples, seed),
         NEAREST_NAME: nearest_sequences(train, near, samples, seed),
-        "independent steps": independent_steps(train, rows, samples, seed),
-        "AR(1)": autoregressive_sequences(train, task.train, task.test, task.targets, samples, seed),
-        "block bootstrap": block_bootstrap(train, rows, samples, seed),
+        "independent steps": simulated.independent_steps(train, rows, samples, seed),
+        "AR(1)": simulated.autoregressive_sequences(train, task.train, task.test, task.targets, samples, seed),
+        "block bootstrap": simulated.block_bootstrap(train, rows, samples, seed),
     }

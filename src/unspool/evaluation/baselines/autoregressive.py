@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unspool.evaluation.baselines.densities import StudentDensity, fit_marginal, fit_student, log_prob
-from unspool.evaluation.baselines.ngram import ngram_step_scores, tokens_of
+from unspool.evaluation.baselines.ngram import step_nats, tokens_of
 from unspool.evaluation.samples.sample_set import SampleSet, Target
 from unspool.evaluation.samples.statistics import Codes, Reals
 
@@ -152,4 +152,4 @@ def _kind_nats(train: SampleSet, test: SampleSet, target: Target, *, order: int,
     if not known.any() and not asked.any():
         return np.zeros(len(asked))
     sets = tokens_of(train, known, grouped=grouped), tokens_of(test, asked, grouped=grouped)
-    return ngram_step_scores(*sets, target.kinds, order)
+    return step_nats(*sets, target.kinds, order)

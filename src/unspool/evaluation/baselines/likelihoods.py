@@ -5,25 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from unspool.evaluation.baselines import nearest, ngram
 from unspool.evaluation.baselines.autoregressive import autoregressive_number, independent_number
 from unspool.evaluation.baselines.garch import GARCH_NAME, WindowedGarch
-from unspool.evaluation.baselines.nearest import (
-    NEIGHBOURS,
-    Neighbours,
-    look_up,
-    look_up_in_training,
-    nearest_number,
-    nearest_stops,
-    nearest_symbol,
-)
-from unspool.evaluation.baselines.ngram import (
-    Tokens,
-    best_order,
-    hazard_nats,
-    ngram_scores,
-    ngram_step_scores,
-    tokens_of,
-)
+from unspool.evaluation.baselines.nearest import Neighbours
+from unspool.evaluation.baselines.ngram import Tokens
 from unspool.evaluation.samples.sample_set import SampleSet, Target
 from unspool.evaluation.samples.statistics import Reals
 
@@ -56,6 +42,7 @@ class LikelihoodTask(NamedTuple):
 
 ScoredPart = tuple[str | None, Target]
 """A field, or a member of a multi-label field with the field's name; a column of nats sums over a field's parts."""
+Nats = Callable[[ScoredPart], Reals]
 
 
 def baseline_scores(task: LikelihoodTask, neighbours: int, garch: WindowedGarch | None = None) -> dict[str, Reals]:
@@ -81,9 +68,9 @@ def _independent(task: LikelihoodTask) -> Reals:
         (train, test), target = _sets(task, part), part[1]
         if target.symbols is None:
             return independent_number(train, test, target)
-        return ngram_step_scores(*_tokens((train, test), target), target.symbols, 1)
+        return ngram.step_nats(*_tokens((train, test), target), target.symbols, 1)
 
-    return _columns(task, nats, lambda: hazard_nats(task.train, task.test))
+    return _columns(task, nats, lambda: ngram.hazard_nats(task.train, task.test))
 
 
 def _previous(task: LikelihoodTask, *, grouped: bool) -> dict[str, Reals]:
@@ -102,13 +89,13 @@ def _previous(task: LikelihoodTask, *, grouped: bool) -> dict[str, Reals]:
         orders.add(order)
         sets = _tokens((train, test), target, grouped)
         if not ends_are_symbols:
-            return ngram_step_scores(*sets, target.symbols, order)
-        steps, stops = ngram_scores(*sets, target.symbols, order)
+            return ngram.step_nats(*sets, target.symbols, order)
+        steps, stops = ngram.sequence_nats(*sets, target.symbols, order)
         ends.append(stops)
         return steps
 
     def stops() -> Reals:
-        return ends[0] if ends else hazard_nats(task.train, task.test, grouped=grouped)
+        return ends[0] if ends else ngram.hazard_nats(task.train, task.test, grouped=grouped)
 
     columns = _columns(task, nats, stops)
     grams = f"{min(orders)}-gram" if len(orders) == 1 else "n-grams"
@@ -124,26 +111,26 @@ def _order(train: SampleSet, target: Target, grouped: bool, seed: int, *, ends: 
     if held.all():
         return 2
     learned, validation = (train.take(np.flatnonzero(rows)) for rows in (~held, held))
-    return best_order(*_tokens((learned, validation), target, grouped), target.symbols or 0, ends=ends)
+    return ngram.best_order(*_tokens((learned, validation), target, grouped), target.symbols or 0, ends=ends)
 
 
 def _tokens(sets: tuple[SampleSet, SampleSet], target: Target, grouped: bool = False) -> tuple[Tokens, Tokens]:
-    learned, scored = (tokens_of(one, one.symbols[target.name], grouped=grouped) for one in sets)
+    learned, scored = (ngram.tokens_of(one, one.symbols[target.name], grouped=grouped) for one in sets)
     return learned, scored
 
 
 def best_neighbours(task: LikelihoodTask) -> int:
     """The number of nearest inputs that predicts training sequences best from the others, all fields together."""
-    learned = look_up_in_training(task.train, task.seed)
-    fits = [count for count in NEIGHBOURS if count <= learned.rows.shape[1]]
+    learned = nearest.look_up_in_training(task.train, task.seed)
+    fits = [count for count in nearest.NEIGHBOURS if count <= learned.rows.shape[1]]
     scores = {count: _nearest_nats(task, *[learned.first(count)] * 2).sum() for count in fits}
     return max(fits, key=lambda count: float(scores[count]))
 
 
 def _nearest(task: LikelihoodTask, neighbours: int) -> Reals:
     """(N, C) nats of the test set, computed in chunks that memory holds."""
-    learned = look_up_in_training(task.train, task.seed).first(neighbours)
-    near = look_up(task.test, task.train, task.seed).first(neighbours)
+    learned = nearest.look_up_in_training(task.train, task.seed).first(neighbours)
+    near = nearest.look_up(task.test, task.train, task.seed).first(neighbours)
     chunk = task.test.offsets[:-1] // STEPS_PER_CHUNK
     rows = [np.flatnonzero(chunk == k) for k in np.unique(chunk)]
     return np.concatenate([_nearest_nats(task, near.take(some), learned) for some in rows])
@@ -153,14 +140,11 @@ def _nearest_nats(task: LikelihoodTask, near: Neighbours, learned: Neighbours) -
     def nats(part: ScoredPart) -> Reals:
         (inner, known), target = (one.inside(part[0]) for one in (near, learned)), part[1]
         if target.symbols is None:
-            return nearest_number(inner, known, target)
+            return nearest.number_nats(inner, known, target)
         values, learned_values = (one.symbols[target.name] for one in (inner.asked, inner.known))
-        return nearest_symbol(inner, values, learned_values, target.symbols)
+        return nearest.symbol_nats(inner, values, learned_values, target.symbols)
 
-    return _columns(task, nats, lambda: nearest_stops(near), near.asked)
-
-
-Nats = Callable[[ScoredPart], Reals]
+    return _columns(task, nats, lambda: nearest.stop_nats(near), near.asked)
 
 
 def _columns(task: LikelihoodTask, nats: Nats, stops: Callable[[], Reals], scored: SampleSet | None = None) -> Reals:

@@ -100,7 +100,7 @@ def nearest_sequences(train: SampleSet, neighbours: Neighbours, samples: int, se
     return train.take(np.take_along_axis(neighbours.rows, chosen, 1).ravel())
 
 
-def nearest_symbol(near: Neighbours, values: Codes, known: Codes, symbols: int) -> Reals:
+def symbol_nats(near: Neighbours, values: Codes, known: Codes, symbols: int) -> Reals:
     """(S,) nats of symbols: the neighbours' symbols at that position, interpolated with the share of each symbol.
 
     p(s) = (count + kinds q(s)) / (neighbours that are as long + kinds), as in Witten & Bell (1991). `values` are the
@@ -114,14 +114,14 @@ def nearest_symbol(near: Neighbours, values: Codes, known: Codes, symbols: int) 
     return np.log((hits + kinds * (counts / counts.sum())[values]) / (inside.sum(1) + kinds))
 
 
-def nearest_number(near: Neighbours, learned: Neighbours, target: Target) -> Reals:
+def number_nats(near: Neighbours, learned: Neighbours, target: Target) -> Reals:
     """(S,) nats of numbers: a Student's t around the neighbours' mean at that position.
 
     The spread is that of the error of such means among the training sequences (`learned`, as many neighbours); a value
     without a neighbour has the spread of all values. The kind of a value (missing, point mass) is scored as a symbol.
     """
     kinds, known = near.asked.kinds[target.name], near.known.kinds[target.name]
-    nats = nearest_symbol(near, kinds, known, target.kinds) if known.any() or kinds.any() else np.zeros(len(kinds))
+    nats = symbol_nats(near, kinds, known, target.kinds) if known.any() or kinds.any() else np.zeros(len(kinds))
     ordinary = near.known.ordinary(target.name)
     if np.isnan(ordinary).all():
         return nats
@@ -138,7 +138,7 @@ def nearest_number(near: Neighbours, learned: Neighbours, target: Target) -> Rea
     return nats + np.where(np.isnan(values), 0.0, out)
 
 
-def nearest_stops(near: Neighbours) -> Reals:
+def stop_nats(near: Neighbours) -> Reals:
     """(N,) nats of going on and of stopping: the neighbours' hazard at that position.
 
     The hazard of all training sequences counts as one more neighbour.

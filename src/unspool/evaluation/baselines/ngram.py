@@ -37,7 +37,7 @@ def tokens_of(samples: SampleSet, symbols: Codes, *, grouped: bool = False) -> T
     return Tokens(symbols, samples.offsets, groups)
 
 
-def ngram_scores(train: Tokens, test: Tokens, symbols: int, order: int) -> tuple[Reals, Reals]:
+def sequence_nats(train: Tokens, test: Tokens, symbols: int, order: int) -> tuple[Reals, Reals]:
     """(S,) and (N,) nats of test symbols and of test sequences' ends, under an n-gram learned from training sequences.
 
     Each context backs off to the next weaker one by Witten & Bell (1991), "The zero-frequency problem", method C:
@@ -61,8 +61,8 @@ def ngram_scores(train: Tokens, test: Tokens, symbols: int, order: int) -> tuple
     return (np.log(p) - go_on)[~last & ~joined.known], stops
 
 
-def ngram_step_scores(train: Tokens, test: Tokens, symbols: int, order: int) -> Reals:
-    """(S,) nats of every test symbol under an n-gram of steps alone, which knows no end; see `ngram_scores`.
+def step_nats(train: Tokens, test: Tokens, symbols: int, order: int) -> Reals:
+    """(S,) nats of every test symbol under an n-gram of steps alone, which knows no end; see `sequence_nats`.
 
     For one field of several, whose sequences stop together.
     """
@@ -74,7 +74,7 @@ def ngram_step_scores(train: Tokens, test: Tokens, symbols: int, order: int) -> 
 def best_order(train: Tokens, validation: Tokens, symbols: int, max_order: int = 6, *, ends: bool = True) -> int:
     """The order up to `max_order` at which an n-gram learned from `train` scores best on `validation`.
 
-    Ends are predicted, as in `ngram_scores`, or not, as in `ngram_step_scores`.
+    Ends are predicted, as in `sequence_nats`, or not, as in `step_nats`.
     """
     joined = _join(train, validation, symbols, ends)
     levels = _interpolations(joined, joined.values, symbols + 1 + ends, max_order)
@@ -86,7 +86,7 @@ def hazard_nats(train: SampleSet, test: SampleSet, *, grouped: bool = False) -> 
     """(N,) nats of all decisions to go on, and of the one to stop, from the position alone, or with the group too.
 
     A sequence of n steps has n decisions to go on and one to stop. Their hazard at a position is interpolated as in
-    `ngram_scores`, from ever narrower bands of positions, each followed by the band within the group.
+    `sequence_nats`, from ever narrower bands of positions, each followed by the band within the group.
     """
     known, asked = (tokens_of(one, np.zeros(len(one.owner), np.int64), grouped=grouped) for one in (train, test))
     joined = _join(known, asked, 1, ends=True)
@@ -152,7 +152,7 @@ def numbered(context: Codes, more: Codes) -> Codes:
 
 
 def interpolated(context: Codes, values: Codes, asked: Codes, weaker: Reals, known: NDArray[np.bool_]) -> Reals:
-    """(S,) one level of the interpolation of `ngram_scores`: the probability of asked symbols in contexts from 0.
+    """(S,) one level of the interpolation of `sequence_nats`: the probability of asked symbols in contexts from 0.
 
     Args:
         context: (S,) numbered from 0.

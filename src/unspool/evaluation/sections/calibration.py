@@ -4,7 +4,6 @@ import numpy as np
 
 from unspool.evaluation.document import (
     Findings,
-    Heading,
     Measured,
     Panel,
     Picture,
@@ -15,18 +14,12 @@ from unspool.evaluation.document import (
     headings,
     numbers,
 )
-from unspool.evaluation.samples.proper_scores import (
-    in_central_band,
-    judged_rows,
-    members,
-    randomized_pit,
-    sample_rows,
-    why_no_forecasts,
-)
+from unspool.evaluation.samples import proper_scores
 from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.statistics import Codes, Reals, band_name, bands, clustered_mean
 
 COVERAGE_LEVELS = (0.5, 0.8, 0.95)
+BAND_HEADINGS = headings(*(f"in the {level:.0%} band" for level in COVERAGE_LEVELS), form="percent", digits=1)
 PIT_BINS = 10
 MAX_FIELDS_BY_POSITION = 4
 """Fields up to which coverage by position is given for each; of more, it is given for all together."""
@@ -35,15 +28,15 @@ MAX_FIELDS_BY_POSITION = 4
 @answers("calibration", "Are generated numbers spread as real ones are?")
 def calibration(comparison: Comparison, seed: int) -> Findings:
     """Ranks of held-out numbers among the numbers generated for the same input."""
-    if reason := why_no_forecasts(comparison):
+    if reason := proper_scores.why_no_forecasts(comparison):
         return Findings(reason, available=False)
-    rows = judged_rows(comparison, seed)
-    real, synthetic = comparison.real.take(rows), comparison.synthetic.take(sample_rows(rows, comparison.samples))
-    rng = np.random.default_rng(seed)
-    pit = {
-        name: randomized_pit(x, members(real, synthetic, synthetic.numbers[name]), rng)
-        for name, x in real.numbers.items()
-    }
+    rows, rng = proper_scores.judged_rows(comparison, seed), np.random.default_rng(seed)
+    real = comparison.real.take(rows)
+    synthetic = comparison.synthetic.take(proper_scores.sample_rows(rows, comparison.samples))
+    pit = {}
+    for name, x in real.numbers.items():
+        among = proper_scores.members(real, synthetic, synthetic.numbers[name])
+        pit[name] = proper_scores.randomized_pit(x, among, rng)
     clusters = real.clusters[real.owner]
     together = np.concatenate(list(pit.values()))
     covered = dict(zip(COVERAGE_LEVELS, _coverage(together, np.tile(clusters, len(pit))), strict=True))
@@ -51,7 +44,7 @@ def calibration(comparison: Comparison, seed: int) -> Findings:
         "By field",
         (
             *headings("field", form="text"),
-            *_coverage_headings(),
+            *BAND_HEADINGS,
             *headings("mean PIT", "dispersion of PIT"),
             *headings("distance from uniform", form="percent", digits=1),
         ),
@@ -76,11 +69,7 @@ def distance_from_uniform(pit: Reals) -> float:
 
 
 def _coverage(pit: Reals, clusters: Codes) -> list[Measured]:
-    return [clustered_mean(in_central_band(pit, level), clusters) for level in COVERAGE_LEVELS]
-
-
-def _coverage_headings() -> tuple[Heading, ...]:
-    return headings(*(f"in the {level:.0%} band" for level in COVERAGE_LEVELS), form="percent", digits=1)
+    return [clustered_mean(proper_scores.in_central_band(pit, level), clusters) for level in COVERAGE_LEVELS]
 
 
 def _row(pit: Reals, clusters: Codes) -> Row:
@@ -97,7 +86,7 @@ def _by_position(pit: dict[str, Reals], real: SampleSet) -> ReportTable:
             at = (position >= band[0]) & (position < band[1]) & ~np.isnan(one)
             if at.any():
                 rows.append((name, band_name(band), *_coverage(one[at], clusters[at])))
-    columns = (*headings("field", "steps", form="text"), *_coverage_headings())
+    columns = (*headings("field", "steps", form="text"), *BAND_HEADINGS)
     return ReportTable("By position", columns, tuple(rows))
 
 
