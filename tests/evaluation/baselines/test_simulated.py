@@ -5,12 +5,8 @@ import pytest
 
 from unspool.dataset.gather import gather, gather_fitted
 from unspool.encoding.fit import fit_codec
-from unspool.evaluation.baselines.simulated import (
-    autoregressive_sequences,
-    block_bootstrap,
-    independent_steps,
-    training_at_random,
-)
+from unspool.evaluation.baselines import simulated
+from unspool.evaluation.baselines.simulated import autoregressive_sequences, block_bootstrap
 from unspool.evaluation.samples.build import comparable_sets, scorable_set, targets_of
 from unspool.evaluation.samples.sample_set import SampleSet
 from unspool.schema.fields import First, Number
@@ -38,7 +34,7 @@ def parts(train, test, inputs):
     return comparable_sets(schema, examples)[0], known, asked, targets_of(codec)
 
 
-def test_an_autoregression_is_drawn_with_its_own_spread_and_echo_from_the_value_before_step_0():
+def test_an_autoregression_is_sampled_with_its_own_spread_and_echo_from_the_value_before_step_0():
     train, known, asked, targets = parts(chains(300, 0), chains(40, 1), First("x"))
     drawn = autoregressive_sequences(train, known, asked, targets, 50, 0)
     assert len(drawn) == 40 * 50
@@ -66,7 +62,7 @@ def test_independent_steps_have_the_marginals_and_no_memory(samples_of):
     rng = np.random.default_rng(0)
     walks = np.cumsum(rng.normal(size=(200, 12)), 1)
     train = samples_of(x=walks.tolist(), mood=[["up" if v > 0 else "down" for v in walk] for walk in walks])
-    drawn = independent_steps(train, 100, 20, 0)
+    drawn = simulated.independent_steps(train, 100, 20, 0)
     assert len(drawn) == 2000
     assert (drawn.lengths == 12).all()
     x = drawn.padded(drawn.numbers["x"], 12)
@@ -77,7 +73,7 @@ def test_independent_steps_have_the_marginals_and_no_memory(samples_of):
 
 def test_training_at_random_takes_all_sequences_alike(samples_of):
     train = samples_of(x=[[float(k)] for k in range(10)])
-    drawn = training_at_random(train, 1000, 10, 0).numbers["x"].astype(int)
+    drawn = simulated.training_at_random(train, 1000, 10, 0).numbers["x"].astype(int)
     assert np.abs(np.bincount(drawn) / 10_000 - 0.1).max() < 5 * np.sqrt(0.09 / 10_000)
 
 

@@ -20,10 +20,7 @@ def test_forecasts_are_lined_up_with_the_real_steps(samples_of):
 @pytest.mark.parametrize("digits", [8, 0])
 def test_ranks_are_uniform_when_values_and_forecasts_are_of_one_law(digits):
     """For continuous values, and for whole ones with many ties; with as few forecasts as there may be, some missing."""
-    values, among = (
-        np.round(RNG.normal(size=20_000), digits),
-        np.round(RNG.normal(size=(20_000, MIN_MEMBERS + 3)), digits),
-    )
+    values, among = (np.round(RNG.normal(size=(20_000, *shape)), digits) for shape in ((), (MIN_MEMBERS + 3,)))
     among[RNG.random(among.shape) < 0.05] = np.nan
     u = randomized_pit(values, np.sort(among, axis=1), RNG)
     u = u[~np.isnan(u)]
