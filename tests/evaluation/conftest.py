@@ -34,7 +34,7 @@ def inputs_of(rng, n):
     return {"group": rng.choice(np.array(["a", "b", "c"], object), n), "level": rng.normal(size=n)}
 
 
-def draw(seed, inputs, samples=1, law=Law()):  # noqa: B008
+def sample_law(seed, inputs, samples=1, law=Law()):  # noqa: B008
     """Examples of `samples` sequences for each input, row after row."""
     rng = np.random.default_rng(seed)
     inputs = {name: np.repeat(column, samples) for name, column in inputs.items()}
@@ -70,8 +70,8 @@ def worlds():
         if key not in kept:
             rng, other = np.random.default_rng(seed), Law(**law)
             known, asked = inputs_of(rng, n), inputs_of(rng, n)
-            real = draw(seed + 1, known), draw(seed + 2, asked)
-            synthetic = draw(seed + 3, asked, samples, other), draw(seed + 4, known, 1, other)
+            real = sample_law(seed + 1, known), sample_law(seed + 2, asked)
+            synthetic = sample_law(seed + 3, asked, samples, other), sample_law(seed + 4, known, 1, other)
             comparison = comparison_of(SCHEMA, *real, *synthetic)
             baselines = {"training at random": training_at_random(comparison.train, n, samples, seed)}
             kept[key] = replace(comparison, baselines=baselines)

@@ -157,10 +157,10 @@ def test_an_extra_that_is_missing_leaves_its_sections_out_and_is_named(model, mo
 def test_what_is_made_for_examples_has_their_form(model):
     codec = model.codec_
     examples = gather_fitted(codec, TEST)
-    paths, drawn, ended = generate_like(model.net_, codec, examples, codec.encode(examples), 3, 0)
-    assert len(paths) == len(drawn) == len(ended) == 90
+    paths, encoded, ended = generate_like(model.net_, codec, examples, codec.encode(examples), 3, 0)
+    assert len(paths) == len(encoded) == len(ended) == 90
     again = codec.encode(paths)
-    for column, once_more in zip(drawn.steps, again.steps, strict=True):
+    for column, once_more in zip(encoded.steps, again.steps, strict=True):
         np.testing.assert_allclose(column, once_more, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(paths.inputs["kind"], np.repeat(examples.inputs["kind"], 3))
     given = model.generate({"kind": TEST["kind"], "start": TEST["start"]}, n=3, seed=0)

@@ -26,7 +26,7 @@ PICTURE = Picture(
     "Curves",
     (
         Panel("a", "x", "y", (Trace("real", (0.0, 0.5, 1.0), (1.0, None, 3.0), (0.5, None, 2.0), (2.0, None, 4.0)),)),
-        Panel("b", "x", "y", (Trace("made", (1.0, 2.0), (3.0, 4.0), mark="bars", role="real"),)),
+        Panel("b", "x", "y", (Trace("generated", (1.0, 2.0), (3.0, 4.0), mark="bars", role="real"),)),
         Panel("c", "x", "y", (Trace("", (1.0, 2.0), (3.0, 4.0), mark="points", role="reference"),)),
         Panel("d", "", "y", (Trace("", ("$one_", "two"), (3.0, 4.0), (2.0, 3.0), (5.0, 5.0), "points", "baseline"),)),
     ),

@@ -29,7 +29,7 @@ class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 TableCell = str | int | float | Measured | None
 """A cell of a table. None means that no figure applies; it is shown as a dash."""
 Row = tuple[TableCell, ...]
-Form = Literal["text", "number", "count", "percent"]
+CellForm = Literal["text", "number", "count", "percent"]
 Better = Literal["lower", "higher"] | None
 
 
@@ -44,12 +44,12 @@ class Heading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     name: str
-    form: Form = "number"
+    form: CellForm = "number"
     digits: int = 3
     better: Better = None
 
 
-def headings(*names: str, form: Form = "number", digits: int = 3, better: Better = None) -> tuple[Heading, ...]:
+def headings(*names: str, form: CellForm = "number", digits: int = 3, better: Better = None) -> tuple[Heading, ...]:
     """Headings of columns that are shown alike; see `Heading`."""
     return tuple(Heading(name, form, digits, better) for name in names)
 

@@ -44,7 +44,7 @@ def table_lines(table: ReportTable) -> list[str]:
     columns = [_column(table, cells, j) for j in range(len(table.columns))]
     headings = [textwrap.wrap(one.name, max([HEADING_WIDTH, *map(len, one.name.split())])) for one in table.columns]
     height = max(map(len, headings))
-    widths = [max([*map(len, head), *map(len, body), 1]) for head, body in zip(headings, columns, strict=True)]
+    widths = [max([*map(len, heading), *map(len, body), 1]) for heading, body in zip(headings, columns, strict=True)]
     left = [column.form == "text" for column in table.columns]
 
     def line(parts: list[str], mark: str = " ") -> str:
@@ -52,8 +52,8 @@ def table_lines(table: ReportTable) -> list[str]:
         return f"{mark} " + "   ".join(aligned)
 
     lines = _wrapped(table.title, "  ", "  ") if table.title else []
-    padded = [[""] * (height - len(head)) + head for head in headings]
-    lines += [line([head[row] for head in padded]) for row in range(height) if any(head[row] for head in padded)]
+    padded = [[""] * (height - len(heading)) + heading for heading in headings]
+    lines += [line(list(row)) for row in zip(*padded, strict=True) if any(row)]
     lines.append("  " + "─" * (sum(widths) + 3 * (len(widths) - 1)))
     lines += [line([column[i] for column in columns], "›" if i in table.own else " ") for i in range(len(cells))]
     return [*lines, *(_wrapped(table.note, "  ", "  ") if table.note else [])]

@@ -28,15 +28,15 @@ def test_mass_far_out_in_the_upper_tail_is_not_lost_to_rounding():
 
 @pytest.mark.parametrize("kind", ["student", "histogram"])
 def test_cells_of_a_grid_have_probability_one_together(kind):
-    drawn = np.random.default_rng(0).poisson(6, 500).astype(float)
-    density = StudentDensity(6.0, 2.0, 3.0) if kind == "student" else fit_histogram(drawn, 8)
+    values = np.random.default_rng(0).poisson(6, 500).astype(float)
+    density = StudentDensity(6.0, 2.0, 3.0) if kind == "student" else fit_histogram(values, 8)
     total = np.exp(densities.log_prob(density, np.arange(-5000.0, 5000.0), 1.0)).sum()
     assert total == pytest.approx(1, abs=1e-4)
 
 
 def test_a_histogram_is_a_density_with_no_hole():
-    drawn = np.concatenate([np.random.default_rng(0).normal(size=300), np.zeros(100), [40.0]])
-    histogram = fit_histogram(drawn, 16)
+    values = np.concatenate([np.random.default_rng(0).normal(size=300), np.zeros(100), [40.0]])
+    histogram = fit_histogram(values, 16)
     x = np.linspace(-60, 120, 2_000_001)
     p = np.exp(histogram.log_density(x))
     assert p.min() > 0
@@ -54,10 +54,10 @@ def test_values_all_alike_still_have_a_density():
 
 
 def test_a_students_parameters_are_recovered_within_five_standard_errors():
-    drawn = 3 + 0.5 * stats.t.rvs(4, size=4000, random_state=1)
-    (loc,), scale, freedom = fit_student(drawn)
-    best = stats.t.fit(drawn)
-    lost = stats.t.logpdf(drawn, *best).sum() - StudentDensity(float(loc), scale, freedom).log_density(drawn).sum()
+    values = 3 + 0.5 * stats.t.rvs(4, size=4000, random_state=1)
+    (loc,), scale, freedom = fit_student(values)
+    best = stats.t.fit(values)
+    lost = stats.t.logpdf(values, *best).sum() - StudentDensity(float(loc), scale, freedom).log_density(values).sum()
     assert freedom in (3.0, 4.0, 6.0)
     assert 0 <= lost + 1e-6 < 5  # degrees of freedom are tried at a few values only
     assert abs(loc - 3) < 5 * 0.5 * np.sqrt(2 / 4000)

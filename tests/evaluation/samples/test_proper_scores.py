@@ -78,11 +78,11 @@ def test_the_quantile_loss_is_least_for_the_true_quantile():
 def test_the_energy_score_is_that_of_scoringrules_on_the_vectors_of_forecasts(samples_of):
     """Of forecasts as long as the real one, in two fields, with a value missing."""
     real = samples_of(x=[[1.0, 2.0], [0.0, np.nan]], y=[[0.0, 1.0], [2.0, 4.0]])
-    drawn = RNG.normal(size=(2, 12, 2, 2))  # row, path, field, step
-    forecasts = samples_of(x=drawn[:, :, 0].reshape(24, 2).tolist(), y=drawn[:, :, 1].reshape(24, 2).tolist())
+    values = RNG.normal(size=(2, 12, 2, 2))  # row, path, field, step
+    forecasts = samples_of(x=values[:, :, 0].reshape(24, 2).tolist(), y=values[:, :, 1].reshape(24, 2).tolist())
     given = energy_score(real, forecasts, {"x": 1.0, "y": 2.0})
     for row, truth in enumerate(([1, 2, 0, 0.5, 0], [0, 0, 1, 2, 1])):
-        vectors = np.concatenate([drawn[row, :, 0], drawn[row, :, 1] / 2, np.zeros((12, 1))], axis=1)
+        vectors = np.concatenate([values[row, :, 0], values[row, :, 1] / 2, np.zeros((12, 1))], axis=1)
         true = library.es_ensemble(np.array(truth, float), vectors, estimator="fair")
         assert given[row] == pytest.approx(true, rel=1e-5)
 

@@ -82,9 +82,9 @@ def test_the_area_is_that_of_scikit_learn_and_its_error_that_of_repeated_draws()
     assert area(low, high, np.arange(60)).value == pytest.approx(
         metrics.roc_auc_score(labels, np.concatenate([low, high]))
     )
-    drawn = []
+    areas = []
     for _ in range(400):  # pairs of pairs: half of the values come twice
         low, high = np.repeat(rng.normal(size=30), 2), np.repeat(1 + rng.normal(size=30), 2)
-        drawn.append(area(low, high, np.arange(60) // 2))
-    spread = np.std([one.value for one in drawn])
-    assert np.mean([one.error for one in drawn]) == pytest.approx(spread, rel=5 / np.sqrt(2 * 400))
+        areas.append(area(low, high, np.arange(60) // 2))
+    spread = np.std([one.value for one in areas])
+    assert np.mean([one.error for one in areas]) == pytest.approx(spread, rel=5 / np.sqrt(2 * 400))

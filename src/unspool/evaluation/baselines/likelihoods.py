@@ -30,7 +30,7 @@ class LikelihoodTask(NamedTuple):
         test: sequences to score, a scorable set.
         targets: the step fields.
         stops: whether lengths vary.
-        seed: of all random draws.
+        seed: of all that is random.
     """
 
     train: SampleSet

@@ -16,7 +16,7 @@ MIN_MEMBERS = 10
 """Generated values that a real value needs at its position for a rank or a score."""
 QUANTILES = (0.1, 0.5, 0.9)
 MAX_INDICATORS = 64
-"""Symbols of a field that are told apart in the energy score; of more, some share an indicator."""
+"""Symbols of a field with an indicator of their own in the energy score; of more, some share one."""
 MAX_VALUES = 20_000_000
 """Generated values of one field that are held at once; if there are more, fewer held-out sequences are judged."""
 
