@@ -27,7 +27,7 @@ default_role = "py:obj"
 nitpicky = True
 nitpick_ignore_regex = [("py:obj", ".*"), ("py:.*", r"(?!unspool\.).*")]
 # Fitted columns, and tables and windows as they are read: a program hands them on, and looks into none of them.
-OPAQUE = ("encoding.codec.Codec", "tables.table.Table", "dataset.windows.Windows")
+OPAQUE = ("encoding.codec.Codec", "tables.table.Table", "dataset.layouts.RawExamples", "dataset.roles.Roles")
 nitpick_ignore = [("py:class", f"unspool.{name}") for name in OPAQUE]
 
 myst_heading_anchors = 3
