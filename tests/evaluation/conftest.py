@@ -81,6 +81,20 @@ def worlds():
 
 
 @pytest.fixture(scope="session")
+def simulate_ar1():
+    """(count, length) stationary autoregressions x_t = slope x_{t-1} + noise e_t."""
+
+    def simulate(rng, count, length, slope, noise=1.0):
+        x = np.zeros((count, length))
+        x[:, 0] = rng.normal(size=count) * noise / np.sqrt(1 - slope**2)
+        for t in range(1, length):
+            x[:, t] = slope * x[:, t - 1] + noise * rng.normal(size=count)
+        return x
+
+    return simulate
+
+
+@pytest.fixture(scope="session")
 def simulate_garch():
     """Returns of a GARCH(1,1) and their variances, days along axis 0 of the noise that drives them."""
 

@@ -19,9 +19,17 @@ for package in ("sklearn", "scoringrules", "scipy"):
     pytest.importorskip(package)
 
 NAMES = [
-    "calibration", "forecasts", "lengths", "marginals", "dynamics", "drift", "returns", "detector", "transfer",
+    "calibration",
+    "forecasts",
+    "lengths",
+    "marginals",
+    "dynamics",
+    "drift",
+    "returns",
+    "detector",
+    "transfer",
     "memory",
-]  # fmt: skip
+]
 
 
 def storms():
@@ -54,7 +62,7 @@ def taken(examples, rows):
 
 
 @pytest.mark.parametrize("table", [storms, weather, surnames])
-def test_every_section_of_real_sequences_can_be_made_and_finds_no_fault_with_others(table):
+def test_every_section_of_real_sequences_can_be_built_and_finds_no_fault_with_others(table):
     schema, examples = table()
     order = np.random.default_rng(0).permutation(len(examples))
     train, test = (taken(examples, order[rows]) for rows in (slice(0, 200), slice(200, 300)))
@@ -64,7 +72,7 @@ def test_every_section_of_real_sequences_can_be_made_and_finds_no_fault_with_oth
     baselines = {"training at random": training_at_random(comparison.train, 100, 12, 0)}
     sections = comparison_sections(replace(comparison, baselines=baselines), 0)
     assert [section.name for section in sections] == NAMES
-    assert msgspec.json.decode(msgspec.json.encode(sections), type=tuple[Section, ...]) == made
+    assert msgspec.json.decode(msgspec.json.encode(sections), type=tuple[Section, ...]) == sections
     found = {section.name: section for section in sections}
     for name in ("lengths", "marginals", "dynamics", "detector", "memory"):
         assert found[name].available, found[name].verdict

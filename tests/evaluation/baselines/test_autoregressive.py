@@ -9,17 +9,9 @@ from unspool.evaluation.samples.sample_set import Target
 stats = pytest.importorskip("scipy.stats")
 
 
-def chains(rng, count, length, slope, spread=1.0):
-    x = np.zeros((count, length))
-    x[:, 0] = rng.normal(size=count) * spread / np.sqrt(1 - slope**2)
-    for t in range(1, length):
-        x[:, t] = slope * x[:, t - 1] + spread * rng.normal(size=count)
-    return x
-
-
-def test_an_autoregression_comes_near_the_entropy_of_one_and_independence_does_not(scorable):
+def test_an_autoregression_comes_near_the_entropy_of_one_and_independence_does_not(scorable, simulate_ar1):
     rng = np.random.default_rng(0)
-    train, test = (chains(rng, 200, 30, 0.9) for _ in range(2))
+    train, test = (simulate_ar1(rng, 200, 30, 0.9) for _ in range(2))
     sets = [scorable([30] * 200, numbers=x.ravel()) for x in (train, test)]
     first = stats.norm.logpdf(test[:, :1], 0, 1 / np.sqrt(1 - 0.81))
     true = np.concatenate([first, stats.norm.logpdf(test[:, 1:] - 0.9 * test[:, :-1])], 1).ravel()
@@ -38,10 +30,10 @@ def test_growth_is_seen_on_the_scale_of_logarithms(scorable):
     assert abs((true - nats.reshape(100, 40)[:, 1:]).mean()) < 0.02
 
 
-def test_mass_on_a_grid_is_near_the_density_of_a_fine_one(scorable):
+def test_mass_on_a_grid_is_near_the_density_of_a_fine_one(scorable, simulate_ar1):
     """Cells of 0.01 are so small that log mass is log density plus log 0.01."""
     rng = np.random.default_rng(2)
-    train, test = (np.round(chains(rng, 60, 20, 0.8), 2) for _ in range(2))
+    train, test = (np.round(simulate_ar1(rng, 60, 20, 0.8), 2) for _ in range(2))
     sets = [scorable([20] * 60, numbers=x.ravel()) for x in (train, test)]
     for score in (independent_number, autoregressive_number):
         mass, density = score(*sets, Target("x", cell=0.01)), score(*sets, Target("x"))
@@ -66,9 +58,9 @@ def test_missing_values_are_paid_for_as_often_as_they_come_and_cheaper_where_the
     assert autoregressive_number(train, test, Target("x"))[lost].mean() > alone[lost].mean() + 0.3
 
 
-def test_groups_of_inputs_have_their_own_autoregression_where_there_is_enough_of_each(scorable):
+def test_groups_of_inputs_have_their_own_autoregression_where_there_is_enough_of_each(scorable, simulate_ar1):
     rng = np.random.default_rng(4)
-    x = np.concatenate([chains(rng, 100, 20, 0.9), chains(rng, 100, 20, -0.9)])
+    x = np.concatenate([simulate_ar1(rng, 100, 20, 0.9), simulate_ar1(rng, 100, 20, -0.9)])
     groups = np.repeat([0, 1], 100)
     every = np.arange(200)
     train, test = (

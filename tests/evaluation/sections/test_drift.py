@@ -6,17 +6,16 @@ import pytest
 from unspool.evaluation.sections.drift import drift
 
 
-def walk(rng, n, factor=1.0):
-    """A stationary autoregression, multiplied by a factor at every step."""
-    x = np.zeros((n, 32))
-    x[:, 0] = rng.normal(size=n)
-    for t in range(1, 32):
-        x[:, t] = 0.8 * x[:, t - 1] + 0.6 * rng.normal(size=n)
-    return x * factor ** np.arange(32)
+@pytest.fixture
+def walk(simulate_ar1):
+    """Stationary autoregressions of 32 steps, multiplied by a factor at every step."""
+    return lambda rng, n, factor=1.0: simulate_ar1(rng, n, 32, 0.8, 0.6) * factor ** np.arange(32)
 
 
 @pytest.mark.parametrize(("factor", "flag"), [(1.0, None), (0.85, "drifts to a constant"), (1.1, "blows up")])
-def test_what_shrinks_or_grows_on_the_way_is_flagged_and_nothing_else(samples_of, comparison_of_sets, factor, flag):
+def test_what_shrinks_or_grows_on_the_way_is_flagged_and_nothing_else(
+    walk, samples_of, comparison_of_sets, factor, flag
+):
     rng = np.random.default_rng(0)
     real, synthetic = samples_of(x=walk(rng, 200).tolist()), samples_of(x=walk(rng, 400, factor).tolist())
     section = drift(comparison_of_sets(real, synthetic))
@@ -24,7 +23,7 @@ def test_what_shrinks_or_grows_on_the_way_is_flagged_and_nothing_else(samples_of
     assert bool(section.figures["flags"]) == bool(flag)
 
 
-def test_a_mean_that_wanders_off_is_flagged(samples_of, comparison_of_sets):
+def test_a_mean_that_wanders_off_is_flagged(walk, samples_of, comparison_of_sets):
     rng = np.random.default_rng(0)
     real, synthetic = (samples_of(x=x.tolist()) for x in (walk(rng, 200), walk(rng, 200) + 0.1 * np.arange(32)))
     assert "its mean is" in drift(comparison_of_sets(real, synthetic)).verdict
