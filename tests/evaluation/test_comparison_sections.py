@@ -19,17 +19,9 @@ for package in ("sklearn", "scoringrules", "scipy"):
     pytest.importorskip(package)
 
 NAMES = [
-    "calibration",
-    "forecasts",
-    "lengths",
-    "marginals",
-    "dynamics",
-    "drift",
-    "returns",
-    "detector",
-    "transfer",
+    "calibration", "forecasts", "lengths", "marginals", "dynamics", "drift", "returns", "detector", "transfer",
     "memory",
-]
+]  # fmt: skip
 
 
 def storms():

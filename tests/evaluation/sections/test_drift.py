@@ -13,9 +13,7 @@ def walk(simulate_ar1):
 
 
 @pytest.mark.parametrize(("factor", "flag"), [(1.0, None), (0.85, "drifts to a constant"), (1.1, "blows up")])
-def test_what_shrinks_or_grows_on_the_way_is_flagged_and_nothing_else(
-    walk, samples_of, comparison_of_sets, factor, flag
-):
+def test_only_sequences_that_shrink_or_grow_are_flagged(walk, samples_of, comparison_of_sets, factor, flag):
     rng = np.random.default_rng(0)
     real, synthetic = samples_of(x=walk(rng, 200).tolist()), samples_of(x=walk(rng, 400, factor).tolist())
     section = drift(comparison_of_sets(real, synthetic))
