@@ -54,7 +54,7 @@ def taken(examples, rows):
 
 
 @pytest.mark.parametrize("table", [storms, weather, surnames])
-def test_every_section_of_real_sequences_can_be_made_and_finds_no_fault_with_others(table):
+def test_every_section_of_real_sequences_can_be_built_and_finds_no_fault_with_others(table):
     schema, examples = table()
     order = np.random.default_rng(0).permutation(len(examples))
     train, test = (taken(examples, order[rows]) for rows in (slice(0, 200), slice(200, 300)))
@@ -62,10 +62,10 @@ def test_every_section_of_real_sequences_can_be_made_and_finds_no_fault_with_oth
     synthetic_train = taken(examples, np.resize(order[300:], 200))
     comparison = comparison_of(schema, train, test, synthetic, synthetic_train)
     baselines = {"training at random": training_at_random(comparison.train, 100, 12, 0)}
-    made = comparison_sections(replace(comparison, baselines=baselines), 0)
-    assert [section.name for section in made] == NAMES
-    assert msgspec.json.decode(msgspec.json.encode(made), type=tuple[Section, ...]) == made
-    found = {section.name: section for section in made}
+    sections = comparison_sections(replace(comparison, baselines=baselines), 0)
+    assert [section.name for section in sections] == NAMES
+    assert msgspec.json.decode(msgspec.json.encode(sections), type=tuple[Section, ...]) == sections
+    found = {section.name: section for section in sections}
     for name in ("lengths", "marginals", "dynamics", "detector", "memory"):
         assert found[name].available, found[name].verdict
     assert found["lengths"].figures["KS"] <= 5 * 0.5 / np.sqrt(100)

@@ -1,5 +1,7 @@
 """A whole evaluation, on models so small that nothing in it is good."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -26,13 +28,10 @@ def records(count, seed):
         level = kind + np.cumsum(rng.normal(size=rng.integers(3, 7)))
         rows["kind"].append("xy"[kind])
         rows["start"].append(float(level[0] + rng.normal()))
-        days = np.cumsum(rng.integers(1, 30, len(level)))
-        rows["steps"].append(
-            [
-                {"day": int(day), "level": float(x), "sign": "up" if x > 0 else "down"}
-                for day, x in zip(days, level, strict=True)
-            ]
-        )
+        days = np.cumsum(rng.integers(1, 30, len(level))).tolist()
+        signs = np.where(level > 0, "up", "down").tolist()
+        steps = zip(days, level.tolist(), signs, strict=True)
+        rows["steps"].append([dict(zip(("day", "level", "sign"), step, strict=True)) for step in steps])
     return rows
 
 
@@ -73,8 +72,7 @@ def test_nats_by_position_add_up_to_those_of_the_fields(model, report):
 
 
 def test_every_section_is_there_with_its_findings_or_its_reason(report):
-    names = [section.name for section in report.sections]
-    assert names == [
+    assert [section.name for section in report.sections] == [
         "likelihood", "input_use", "calibration", "forecasts", "lengths", "marginals", "dynamics", "drift", "returns",
         "detector", "transfer", "memory",
     ]  # fmt: skip
@@ -144,8 +142,6 @@ def test_a_report_fits_no_feedings_any_more_and_says_who_does(model):
 
 
 def test_an_extra_that_is_missing_leaves_its_sections_out_and_is_named(model, monkeypatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "scoringrules", None)
     report = model.evaluate(TEST, train=TRAIN, samples=12)
     absent = {section.name: section.verdict for section in report.sections if not section.available}
@@ -154,13 +150,13 @@ def test_an_extra_that_is_missing_leaves_its_sections_out_and_is_named(model, mo
     assert report.section("likelihood").available
 
 
-def test_what_is_made_for_examples_has_their_form(model):
+def test_sequences_that_are_generated_for_examples_have_their_form(model):
     codec = model.codec_
     examples = gather_fitted(codec, TEST)
-    paths, drawn, ended = generate_like(model.net_, codec, examples, codec.encode(examples), 3, 0)
-    assert len(paths) == len(drawn) == len(ended) == 90
+    paths, encoded, ended = generate_like(model.net_, codec, examples, codec.encode(examples), 3, 0)
+    assert len(paths) == len(encoded) == len(ended) == 90
     again = codec.encode(paths)
-    for column, once_more in zip(drawn.steps, again.steps, strict=True):
+    for column, once_more in zip(encoded.steps, again.steps, strict=True):
         np.testing.assert_allclose(column, once_more, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(paths.inputs["kind"], np.repeat(examples.inputs["kind"], 3))
     given = model.generate({"kind": TEST["kind"], "start": TEST["start"]}, n=3, seed=0)

@@ -6,19 +6,14 @@ import sys
 import pytest
 
 from unspool.errors import DataError, FileError, OptionError
-from unspool.evaluation.document import Heading, Measured, Panel, Picture, ReportTable, Section, Trace
+from unspool.evaluation.document import Heading, Measured, Panel, Picture, ReportTable, Section, Trace, headings
 from unspool.report.cells import shown
 from unspool.report.report import Report, read_report
 from unspool.report.text import table_lines
 
 TABLE = ReportTable(
     "Nats <of> two",
-    (
-        Heading("", "text"),
-        Heading("nats", digits=2, better="lower"),
-        Heading("share", "percent", 1),
-        Heading("n", "count"),
-    ),
+    (Heading("", "text"), Heading("nats", "number", 2, "lower"), Heading("share", "percent", 1), Heading("n", "count")),
     (
         ("this model", Measured(1.5, 0.25), 0.125, 12_345),
         ("a baseline & co", Measured(10.0, 0.5), None, 7),
@@ -31,7 +26,7 @@ PICTURE = Picture(
     "Curves",
     (
         Panel("a", "x", "y", (Trace("real", (0.0, 0.5, 1.0), (1.0, None, 3.0), (0.5, None, 2.0), (2.0, None, 4.0)),)),
-        Panel("b", "x", "y", (Trace("made", (1.0, 2.0), (3.0, 4.0), mark="bars", role="real"),)),
+        Panel("b", "x", "y", (Trace("generated", (1.0, 2.0), (3.0, 4.0), mark="bars", role="real"),)),
         Panel("c", "x", "y", (Trace("", (1.0, 2.0), (3.0, 4.0), mark="points", role="reference"),)),
         Panel("d", "", "y", (Trace("", ("$one_", "two"), (3.0, 4.0), (2.0, 3.0), (5.0, 5.0), "points", "baseline"),)),
     ),
@@ -64,14 +59,10 @@ def test_a_table_stands_in_columns_with_the_best_marked_and_own_rows_set_off():
 
 
 def test_the_best_is_of_a_column_or_of_a_row_and_never_of_one_alone():
-    columns = (Heading("", "text"), Heading("a", better="lower"), Heading("b", better="higher"))
-    best = lambda **more: [  # noqa: E731
-        [cell.best for cell in row]
-        for row in shown(ReportTable("", columns, (("x", 1.0, 2.0), ("y", 3.0, None)), **more))
-    ]
-    assert best() == [[False, True, False], [False, False, False]]
-    columns = (Heading("", "text"), Heading("a", better="lower"), Heading("b", better="lower"))
-    assert best(across=True) == [[False, True, False], [False, False, False]]
+    for better, across in (("higher", False), ("lower", True)):
+        columns = (*headings("", form="text"), *headings("a", better="lower"), *headings("b", better=better))
+        table = ReportTable("", columns, (("x", 1.0, 2.0), ("y", 3.0, None)), across=across)
+        assert [[cell.best for cell in row] for row in shown(table)] == [[False, True, False], [False, False, False]]
 
 
 def test_no_figure_is_minus_nothing():
@@ -87,8 +78,8 @@ def test_the_text_begins_with_the_verdicts_and_ends_with_what_makes_it_again():
     assert "! Mind the gap." in lines
     assert lines.index("• How well? Well.") < lines.index("How well?")
     assert "• Who is who? It takes 20 sequences; there are 3." in lines[lines.index("What could not be judged") :]
-    told = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in lines[lines.index("What was judged") + 2 :])
-    assert told == {
+    facts = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in lines[lines.index("What was judged") + 2 :])
+    assert facts == {
         "judged": "3 sequences", "seed": "7", "data": "fingerprint " + "ab" * 8, "versions": "unspool 0.1",
     }  # fmt: skip
     assert max(map(len, lines)) <= 100
@@ -131,13 +122,11 @@ def test_without_matplotlib_a_picture_is_a_line_that_says_how_to_get_it(monkeypa
     assert "1.50" in page
 
 
-@pytest.mark.parametrize("name", ["report.html", "report.json", "report.txt"])
-def test_a_report_is_saved_as_its_name_says(name, tmp_path):
-    REPORT.save(tmp_path / name)
-    written = (tmp_path / name).read_text("utf-8")
-    assert {"html": "<!doctype html>", "json": "{", "txt": "How good"}[name.rpartition(".")[2]] == written[
-        : {"html": 15, "json": 1, "txt": 8}[name.rpartition(".")[2]]
-    ]
+@pytest.mark.parametrize(("ending", "start"), [("html", "<!doctype html>"), ("json", "{"), ("txt", "How good")])
+def test_a_report_is_saved_as_its_name_says(ending, start, tmp_path):
+    path = tmp_path / f"report.{ending}"
+    REPORT.save(path)
+    assert path.read_text("utf-8").startswith(start)
 
 
 def test_other_names_and_missing_folders_are_refused(tmp_path):

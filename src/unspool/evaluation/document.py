@@ -1,4 +1,4 @@
-"""What a report is made of: sections of tables and pictures, as plain data that text, JSON and HTML show alike."""
+"""The content of a report: sections of tables and pictures, as plain data that text, JSON and HTML show alike."""
 
 import functools
 import math
@@ -12,7 +12,7 @@ import numpy as np
 from unspool.errors import DataError, MissingExtra, renamed_attribute
 
 MODEL_NAME, ALL_FIELDS = "this model", "all"
-"""In tables: the model beside the names of baselines, all fields together beside the names of fields."""
+"""In tables, the name of the model beside those of baselines, and of all fields together beside those of fields."""
 
 
 class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,49 +27,55 @@ class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 TableCell = str | int | float | Measured | None
-"""What a table holds. None means that no figure applies; it is shown as a dash."""
+"""A cell of a table. None means that no figure applies; it is shown as a dash."""
+Row = tuple[TableCell, ...]
+CellForm = Literal["text", "number", "count", "percent"]
+Better = Literal["lower", "higher"] | None
 
 
 class Heading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The heading of a column of a table, and how its cells are shown.
 
     Args:
-        name: what it holds, with the unit.
+        name: of the column, with the unit.
         form: `"text"`, `"number"`, `"count"` (whole numbers), or `"percent"` (of shares from 0 to 1).
         digits: after the decimal point, of numbers and per cents.
         better: which of two figures is better, if any. The best figure of the column is then marked.
     """
 
     name: str
-    form: Literal["text", "number", "count", "percent"] = "number"
+    form: CellForm = "number"
     digits: int = 3
-    better: Literal["lower", "higher"] | None = None
+    better: Better = None
+
+
+def headings(*names: str, form: CellForm = "number", digits: int = 3, better: Better = None) -> tuple[Heading, ...]:
+    """Headings of columns that are shown alike; see `Heading`."""
+    return tuple(Heading(name, form, digits, better) for name in names)
 
 
 class ReportTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="table"):
     """Rows of figures.
 
     Args:
-        title: what they are figures of.
-        columns: what each column holds.
+        title: of the table.
+        columns: their headings.
         rows: one cell per column; NaN and infinity become None.
         note: one or two sentences on how to read the table, shown below it.
-        own: positions of the rows of the model itself, which are set off from those of baselines.
+        own: positions of the rows of the model itself, which are set apart from those of baselines.
         across: mark the best figure of every row, rather than of every column.
 
     Raises:
         DataError: a row with more or fewer cells than there are columns.
 
     Examples:
-        >>> headings = (Heading("of", "text"), Heading("nats"))
-        >>> table = ReportTable("nats", headings, (("this model", 1.25), ("bigrams", np.nan)))
-        >>> table.rows
+        >>> ReportTable("nats", headings("of", "nats"), (("this model", 1.25), ("bigrams", np.nan))).rows
         (('this model', 1.25), ('bigrams', None))
     """
 
     title: str
     columns: tuple[Heading, ...]
-    rows: tuple[tuple[TableCell, ...], ...]
+    rows: tuple[Row, ...]
     note: str = ""
     own: tuple[int, ...] = ()
     across: bool = False
@@ -89,11 +95,11 @@ class Trace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One line, or one row of points or bars.
 
     Args:
-        name: in the key. A trace with an empty name has no entry there.
+        name: in the legend; a trace with an empty name has no entry there.
         x: positions, or names of bars.
-        y: (as many) heights; None leaves a gap.
+        y: (as many) heights; the line is broken at None.
         low: the lower edge of a band around y, if there is one.
-        high: its upper edge.
+        high: the upper edge.
         mark: how the trace is drawn.
         role: whose figures the trace shows.
     """
@@ -136,10 +142,10 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Args:
         name: a short key for programs, such as `"lengths"`.
-        title: the question, for people.
-        verdict: one sentence that answers the question; of a section that is not available, the reason.
+        title: the question.
+        verdict: one sentence that answers the question; if the section is not available, the reason.
         parts: tables and pictures, in their order.
-        figures: the numbers behind the verdict, by a name that stays the same, for programs.
+        figures: the numbers behind the verdict, by a stable name, for programs.
         available: whether the data and the installed packages allowed the section.
     """
 
@@ -158,7 +164,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Findings(NamedTuple):
-    """What a function finds out for its section; see `Section` for the attributes."""
+    """The result of the function of a section; see `Section` for the attributes."""
 
     verdict: str
     parts: tuple[ReportTable | Picture, ...] = ()
@@ -170,17 +176,10 @@ P = ParamSpec("P")
 
 
 def answers(name: str, title: str) -> Callable[[Callable[P, Findings]], Callable[P, Section]]:
-    """Make a function that returns `Findings` one that returns the `Section` with this name and title.
+    """Decorate a function that returns `Findings`: it returns the `Section` with this name and title.
 
-    A package that is not installed makes the section unavailable, and the verdict then says how to install the package.
+    If a package is not installed, the section is unavailable, and the verdict says how to install the package.
     Sequences that grew without bound have figures beyond all limits: NumPy does not warn, and the report shows dashes.
-
-    Examples:
-        >>> @answers("size", "How large is it?")
-        ... def size(x):
-        ...     return Findings(f"It is {x}.", figures={"size": x})
-        >>> size(3.0).name, size(3.0).verdict
-        ('size', 'It is 3.0.')
     """
 
     def decorate(find: Callable[P, Findings]) -> Callable[P, Section]:

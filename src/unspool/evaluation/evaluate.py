@@ -1,18 +1,13 @@
-"""A whole evaluation: what the baselines and the model make of held-out data, and the report's sections in order."""
+"""A whole evaluation: the model and the baselines on held-out data, as the sections of a report in their order."""
 
 from dataclasses import replace
 
 import numpy as np
 
+from unspool.evaluation.baselines import simulated
 from unspool.evaluation.baselines.garch import GARCH_NAME, WindowedGarch
 from unspool.evaluation.baselines.likelihoods import NEAREST_NAME, LikelihoodTask, baseline_scores, best_neighbours
 from unspool.evaluation.baselines.nearest import look_up, nearest_sequences
-from unspool.evaluation.baselines.simulated import (
-    autoregressive_sequences,
-    block_bootstrap,
-    independent_steps,
-    training_at_random,
-)
 from unspool.evaluation.document import Section
 from unspool.evaluation.samples.build import comparison_of, scorable_set, targets_of
 from unspool.evaluation.samples.generate import generate_like
@@ -43,11 +38,7 @@ MAX_SCORED_SAMPLES = 4
 def evaluate_model(model: FittedModel, split: Split, seed: int, samples: int) -> tuple[Section, ...]:
     """All sections, in the order in which they are read; those that are not available say why.
 
-    Args:
-        model: a fitted model.
-        split: what is judged, and what baselines learn from.
-        seed: of all that is drawn.
-        samples: generated sequences for each held-out input.
+    There are `samples` generated sequences for each held-out input; the seed decides all that is random.
     """
     net, codec, unit = model.net_, model.codec_, step_name(model.codec_.schema)
     train, test = (
@@ -69,10 +60,7 @@ def evaluate_model(model: FittedModel, split: Split, seed: int, samples: int) ->
 def comparison_sections(comparison: Comparison, seed: int, scores: PositionScores | None = None) -> tuple[Section, ...]:
     """The sections that compare generated with real sequences; the same comparison and seed give the same sections.
 
-    Args:
-        comparison: real and generated sequences.
-        seed: of all that is drawn.
-        scores: log-probabilities of real and generated steps, where there is a model to ask.
+    `scores` are log-probabilities of real and generated steps under the model, if there is a model.
     """
     return (
         calibration(comparison, seed),
@@ -106,38 +94,34 @@ def _compare(
     rows, train_rows = subsample(len(split.test), max_test, seed), subsample(len(split.train), max_train, seed)
     test, encoded = split.test.take(rows), split.test_encoded.take(rows)
     train, train_encoded = split.train.take(train_rows), split.train_encoded.take(train_rows)
-    drawn = generate_like(net, codec, test, encoded, samples, seed)
+    generated = generate_like(net, codec, test, encoded, samples, seed)
     synthetic_train = generate_like(net, codec, train, train_encoded, 1, seed + 1).examples
-    comparison = comparison_of(codec.schema, train, test, drawn.examples, synthetic_train, drawn.ended)
+    comparison = comparison_of(codec.schema, train, test, generated.examples, synthetic_train, generated.ended)
     asked = task._replace(train=task.train.take(train_rows), test=task.test.take(rows))
     baselines = forecasts_of_baselines(comparison, asked, neighbours)
     if garch is not None:
-        baselines[GARCH_NAME] = garch.draw(asked.test, samples, seed)
+        baselines[GARCH_NAME] = garch.sample(asked.test, samples, seed)
     scored = min(samples, MAX_SCORED_SAMPLES)
-    some = drawn.encoded.take((np.arange(len(test))[:, None] * samples + np.arange(scored)).ravel())
+    some = (np.arange(len(test))[:, None] * samples + np.arange(scored)).ravel()
     fields = tuple(field.name for field in codec.schema.steps)
-    scores = position_scores(net, fields, encoded, some, comparison.real.clusters, scored)
+    scores = position_scores(net, fields, encoded, generated.encoded.take(some), comparison.real.clusters, scored)
     return replace(comparison, baselines=baselines), scores
 
 
 def forecasts_of_baselines(comparison: Comparison, task: LikelihoodTask, neighbours: int) -> dict[str, SampleSet]:
     """By name, the forecasts of all baselines, as many for each held-out input as the model generated.
 
-    There are none where the steps hold no numbers, because only numbers are scored.
-
-    Args:
-        comparison: real and generated sequences.
-        task: the same training and held-out sequences as scorable sets.
-        neighbours: of the baseline "nearest input".
+    There are none if the steps hold no numbers, because only numbers are scored. The task has the training and held-out
+    sequences of the comparison as scorable sets. `neighbours` is the number for the baseline "nearest input".
     """
     train, rows, samples, seed = comparison.train, len(comparison.real), comparison.samples, task.seed
     if not comparison.real.numbers:
         return {}
     near = look_up(task.test, task.train, seed).first(neighbours)
     return {
-        "training at random": training_at_random(train, rows, samples, seed),
+        "training at random": simulated.training_at_random(train, rows, samples, seed),
         NEAREST_NAME: nearest_sequences(train, near, samples, seed),
-        "independent steps": independent_steps(train, rows, samples, seed),
-        "AR(1)": autoregressive_sequences(train, task.train, task.test, task.targets, samples, seed),
-        "block bootstrap": block_bootstrap(train, rows, samples, seed),
+        "independent steps": simulated.independent_steps(train, rows, samples, seed),
+        "AR(1)": simulated.autoregressive_sequences(train, task.train, task.test, task.targets, samples, seed),
+        "block bootstrap": simulated.block_bootstrap(train, rows, samples, seed),
     }

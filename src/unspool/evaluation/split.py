@@ -1,4 +1,4 @@
-"""What a report judges the model on, and what its baselines learn from."""
+"""The data that a report judges the model on, and the data that its baselines learn from."""
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -13,7 +13,7 @@ from unspool.network.decoder import Net
 from unspool.training.batching import validation_split
 
 TEST_SHARE = 1 / 3
-"""Share of the data that is judged where no training data was given; baselines learn from the rest."""
+"""Share of the data that is judged if no training data was given; baselines learn from the rest."""
 MIN_SEQUENCES = 2
 """Sequences that must be judged, and learned from."""
 FLATTERED = "The model was fitted to the data that it is judged on: the figures flatter it."
@@ -27,15 +27,13 @@ VALIDATION = (
 
 @runtime_checkable
 class FittedModel(Protocol):
-    """What an evaluation needs of a model."""
+    """The attributes of a model that an evaluation needs."""
 
     config_: Config
     net_: Net
 
     @property
-    def codec_(self) -> Codec:
-        """The fitted columns."""
-        ...
+    def codec_(self) -> Codec: ...  # noqa: D102
 
 
 class Split(NamedTuple):
@@ -46,8 +44,8 @@ class Split(NamedTuple):
         test: to judge the model and the baselines on.
         train_encoded: `train` as the network reads it.
         test_encoded: `test` as the network reads it.
-        origin: where `train` comes from, for the report's facts.
-        notes: what a reader must know before reading on.
+        origin: the source of `train`, for the report's facts.
+        notes: warnings to the reader of the report.
     """
 
     train: Examples
@@ -59,7 +57,7 @@ class Split(NamedTuple):
 
 
 def split_of(model: FittedModel, data: Examples, train: Examples | None, seed: int) -> Split:
-    """What is judged, and what baselines learn from.
+    """The sequences that are judged, and those that baselines learn from.
 
     With training data, all of `data` is judged. Without training data, `data` is cut in two by whole sequences, windows
     by time. If the model was fitted to `data`, the cut is that of the fit.
@@ -81,7 +79,7 @@ def split_of(model: FittedModel, data: Examples, train: Examples | None, seed: i
         share, cut_seed, note = config.training.holdout, config.seed, VALIDATION
     try:
         learned, judged = validation_split(encoded, share, cut_seed)
-    except TrainingError:  # its words are those of a fit; ours say what an evaluation takes
+    except TrainingError:  # its message is about a fit; `_checked` says what an evaluation needs
         learned, judged = np.arange(0), np.arange(len(encoded))
     if not fitted:
         note = (
@@ -94,7 +92,7 @@ def split_of(model: FittedModel, data: Examples, train: Examples | None, seed: i
 
 
 def facts_of(model: FittedModel, split: Split) -> dict[str, str]:
-    """What was judged on what, in words."""
+    """The model and the data of the evaluation, in words."""
     config = model.config_
     steps = "characters" if config.codec.schema.form == "text" else "steps"
     layers = f"{config.network.layers} layer{'s' * (config.network.layers > 1)}"
@@ -110,8 +108,8 @@ def facts_of(model: FittedModel, split: Split) -> dict[str, str]:
 
 
 def _checked(split: Split) -> Split:
-    for part, what in ((split.test, "to judge"), (split.train, "for the baselines to learn from")):
+    for part, use in ((split.test, "to judge"), (split.train, "for the baselines to learn from")):
         if len(part) < MIN_SEQUENCES or not part.offsets[-1]:
             found = f"{len(part)} sequences of {part.offsets[-1]} steps in all"
-            raise DataError(part.location, f"at least {MIN_SEQUENCES} sequences {what}, and not all empty", found)
+            raise DataError(part.location, f"at least {MIN_SEQUENCES} sequences {use}, and not all empty", found)
     return split

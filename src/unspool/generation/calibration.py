@@ -102,9 +102,7 @@ def hazard_shift(
     return (log_odds(wanted, stretch, known) - log_odds(found, stretch, known))[stretch]
 
 
-def logit_shift(
-    dist: Distribution, training: NDArray[Any], generated: NDArray[Any]
-) -> Float[np.ndarray, " P"]:
+def logit_shift(dist: Distribution, training: NDArray[Any], generated: NDArray[Any]) -> Float[np.ndarray, " P"]:
     """What the parameters of a distribution lack for the shares of missing values and of each point mass in training.
 
     Examples:
@@ -134,9 +132,7 @@ def log_ratio(training: NDArray[np.int64], generated: NDArray[np.int64]) -> Floa
     return fewest / (fewest + HALF_SHIFT_COUNT) * np.log((scale * training + 0.5) / (generated + 0.5))
 
 
-def log_odds(
-    counts: LifeTable, stretch: NDArray[np.int64], known: NDArray[np.bool_]
-) -> Float[np.ndarray, " K"]:
+def log_odds(counts: LifeTable, stretch: NDArray[np.int64], known: NDArray[np.bool_]) -> Float[np.ndarray, " K"]:
     """Log-odds of ending along each stretch of positions; half an end added on both sides keeps them finite."""
     reached, ended = (np.bincount(stretch[known], part[known]) for part in counts)
     return np.log((ended + 0.5) / (reached - ended + 0.5))

@@ -1,4 +1,4 @@
-"""What every picture shares: a canvas that no window or global setting touches, colours, and files written whole."""
+"""The base of every picture: a canvas that no window or global setting touches, colours, and files written whole."""
 
 import os
 import warnings
@@ -20,11 +20,7 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def figure(width: float, height: float) -> "Figure":
-    """An empty figure with its own canvas, in inches.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-    """
+    """An empty figure with its own canvas, in inches, or `MissingExtra` without matplotlib."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError:
@@ -35,22 +31,17 @@ def figure(width: float, height: float) -> "Figure":
 
 
 def save(picture: "Figure", path: str | os.PathLike[str]) -> None:
-    """Write a figure, whole or not at all.
-
-    Raises:
-        OptionError: a name that says no kind of picture.
-        FileError: the file can't be written.
-    """
+    """Write a figure, whole or not at all, in the format of the name; see `plot_sequences` for the errors."""
     kind = suffix(path, PICTURES)[1:]
     undated: Any = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     with atomic(path) as file, warnings.catch_warnings():
-        # Text may be in any script, and no font has them all: matplotlib draws a box for a missing glyph.
+        # Text may be in any script, and no font has all: matplotlib draws a box for a missing glyph.
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         picture.savefig(file, format=kind, metadata=undated)
 
 
 def one_line(text: str, max_length: int) -> str:
-    """A text in one line of at most so many characters.
+    """A text in one line of at most `max_length` characters.
 
     Examples:
         >>> one_line("two" + chr(10) + "lines", 8)
@@ -62,7 +53,7 @@ def one_line(text: str, max_length: int) -> str:
 
 
 def style_axes(axes: "Axes") -> None:
-    """Frame and ticks that step back behind the data."""
+    """Draw frame and ticks in pale colours, behind the data."""
     from matplotlib.ticker import MaxNLocator
 
     axes.spines[["top", "right"]].set_visible(False)
@@ -74,7 +65,7 @@ def style_axes(axes: "Axes") -> None:
 
 
 def caption(picture: "Figure", title: str, note: str) -> None:
-    """A title at the upper left and a note at the lower left, both outside of the panels."""
+    """Write a title at the upper left and a note at the lower left, both outside of the panels."""
     picture.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK, parse_math=False)
     if note:
         picture.supxlabel(note, x=0.01, ha="left", fontsize=8, color=MUTED, parse_math=False)

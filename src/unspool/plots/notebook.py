@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 
 class NotebookFigure(Figure):
-    """A figure that shows itself; a notebook shows a plain one only where pyplot has been imported."""
+    """A figure with a picture of its own; a notebook shows a plain figure only if pyplot has been imported."""
 
     def _repr_png_(self) -> bytes:
         out = io.BytesIO()

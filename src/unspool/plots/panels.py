@@ -22,19 +22,21 @@ BANDS = ((0.95, "#d6e6f2"), (0.80, "#a6cae3"), (0.50, "#6da8d0"))
 """Central shares of the samples, the widest first, and their colours."""
 MEDIAN = "#003f66"
 MIN_SEQUENCES_FOR_BANDS = 8
-"""Below this number quantiles would say nothing, and the panel shows the sequences themselves."""
+"""With fewer sequences quantiles say nothing, and the panel shows the sequences themselves."""
 PATHS_IN_FAN = 4
 """Single sequences drawn over the bands."""
 MAX_CATEGORIES = 6
 """Categories with a colour of their own; the rest are drawn as one."""
 MIN_SHARE_OF_SCALE = 0.1
 """Share of a common scale that the values of a panel must cover, for panels to have one."""
+FAN_LEGEND_WIDTH = 4.1
+"""Inches that the legend of a fan takes."""
 MAX_LEGEND_NAME = 20
 """Characters of a name in a legend."""
 
 
 def layout(rows: int, fields: int) -> tuple[list[tuple[int, int]], int]:
-    """Which (input row, field) gets a panel, in reading order, and the columns of the grid."""
+    """The (input row, field) of every panel, in reading order, and the columns of the grid."""
     panels = [(row, field) for row in range(rows) for field in range(fields)]
     if rows > 1 and 1 < fields <= MAX_COLUMNS:  # a row of panels for each input
         return panels[: MAX_PANELS // fields * fields], fields
@@ -46,7 +48,7 @@ def layout(rows: int, fields: int) -> tuple[list[tuple[int, int]], int]:
 
 
 def add_panels(picture: "Figure", count: int, columns: int) -> list["Axes"]:
-    """So many axes, row by row; the rest of the grid stays empty."""
+    """`count` axes, row by row; the rest of the grid stays empty."""
     grid = picture.add_gridspec(math.ceil(count / columns), columns)
     panels = [picture.add_subplot(grid[k // columns, k % columns]) for k in range(count)]
     for k, axes in enumerate(panels):
@@ -57,17 +59,17 @@ def add_panels(picture: "Figure", count: int, columns: int) -> list["Axes"]:
 
 
 def padded(values: NDArray[Any], offsets: NDArray[np.int64], fill: Any) -> NDArray[Any]:
-    """(N, T) values of N sequences side by side, `fill` where a sequence has ended."""
+    """(N, T) values of N sequences side by side, `fill` after the end of a sequence."""
     lengths = np.diff(offsets)
-    kind = np.float64 if isinstance(fill, float) else object
-    out = np.full((len(lengths), int(lengths.max(initial=0))), fill, dtype=kind)
-    for k, (start, length) in enumerate(zip(offsets[:-1].tolist(), lengths.tolist(), strict=True)):
-        out[k, :length] = values[start : start + length]
+    dtype = np.float64 if isinstance(fill, float) else object
+    out = np.full((len(lengths), int(lengths.max(initial=0))), fill, dtype)
+    for row, start, length in zip(out, offsets[:-1].tolist(), lengths.tolist(), strict=True):
+        row[:length] = values[start : start + length]
     return out
 
 
 def draw_fan(axes: "Axes", values: NDArray[np.float64], first_step: int) -> bool:
-    """Draw (N, T) numbers, NaN where there is none, as a fan; whether there were enough for bands."""
+    """Draw (N, T) numbers, NaN after an end, as a fan; return whether there were enough for bands."""
     steps = np.arange(values.shape[1]) + first_step
     shown = _steps_with_enough(values)
     if shown:
@@ -94,23 +96,23 @@ def share_scale(group: list["Axes"]) -> None:
 
 
 def _steps_with_enough(values: NDArray[np.float64]) -> int:
-    """Steps from the first on, without a gap, at which enough sequences have a value."""
+    """The number of first steps at all of which enough sequences have a value."""
     enough = np.isfinite(values).sum(0) >= MIN_SEQUENCES_FOR_BANDS
     return len(enough) if enough.all() else int(np.argmin(enough))
 
 
 def frequent_categories(values: NDArray[Any]) -> list[str]:
-    """The categories that get a colour of their own, the most frequent first; the same for all inputs."""
+    """The categories with a colour of their own, the most frequent first; the same for all inputs."""
     return [name for name, _ in Counter(map(category_name, values.tolist())).most_common(MAX_CATEGORIES)]
 
 
 def category_name(value: Any) -> str:
-    """A category as a legend shows it."""
+    """The name of a category in a legend."""
     return "missing" if value is None else str(value)
 
 
 def draw_shares(axes: "Axes", values: NDArray[Any], names: list[str], ended: object) -> None:
-    """Draw (N, T) categories, `ended` where there is none, as stacked shares of the sequences still running."""
+    """Draw (N, T) categories, `ended` after an end, as stacked shares of the sequences that still run."""
     columns = [[category_name(value) for value in column if value is not ended] for column in values.T.tolist()]
     if len(values) >= MIN_SEQUENCES_FOR_BANDS:
         columns = list(itertools.takewhile(lambda column: len(column) >= MIN_SEQUENCES_FOR_BANDS, columns))
@@ -126,7 +128,7 @@ def draw_shares(axes: "Axes", values: NDArray[Any], names: list[str], ended: obj
 
 
 def draw_members(axes: "Axes", members: dict[str, NDArray[np.float64]]) -> None:
-    """Draw (N, T) members of a block of flags, 1 for yes and NaN where there is none, as a line of shares each."""
+    """Draw (N, T) members of a multi-label field, 1 for yes and NaN after an end, as a line of shares each."""
     frequent = sorted(members, key=lambda name: -float(np.nansum(members[name])))[:MAX_CATEGORIES]
     for name, colour in reversed([*zip(frequent, COLOURS, strict=False)]):
         values = members[name]
@@ -139,7 +141,7 @@ def draw_members(axes: "Axes", members: dict[str, NDArray[np.float64]]) -> None:
 
 
 def _finish_shares(axes: "Axes") -> None:
-    """Per cents on the axis, and a legend beside the panel, from the uppermost share down."""
+    """Draw per cents on the axis, and a legend beside the panel, from the uppermost share down."""
     axes.set_ylim(0, 1)
     axes.margins(x=0)
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
@@ -152,12 +154,8 @@ def _finish_shares(axes: "Axes") -> None:
         text.set_parse_math(False)
 
 
-FAN_LEGEND_WIDTH = 4.1
-"""Inches that the legend of a fan takes."""
-
-
 def fan_legend(picture: "Figure") -> None:
-    """What the parts of a fan are, once for all panels."""
+    """Draw one legend of the parts of a fan for all panels."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

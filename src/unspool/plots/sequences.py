@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 MICROSECONDS_PER_DAY = 86_400e6
 NOTE_GLYPH_WIDTH, LEGEND_WIDTH = 0.064, 1.0
-"""Inches: of a character of the note, and of the legend beside a panel of shares."""
+"""Inches of a character of the note, and of the legend beside a panel of shares."""
 
 
 class GeneratedSequences(Protocol):
-    """What a picture needs of `unspool.sequences.Sequences`, which describes these."""
+    """The attributes of `unspool.sequences.Sequences` that a picture needs."""
 
     @property
     def codec(self) -> Codec: ...  # noqa: D102
@@ -53,16 +53,12 @@ def plot_sequences(sequences: GeneratedSequences, path: str | os.PathLike[str] |
 
     Text and tokens are written out, grouped by input. Numbers are a fan, one panel for every input row and field: the
     central 50, 80 and 95 % of the samples at each step, their median, and a few single sequences, in original units.
-    Categories in records are stacked shares; a block of flags is a line of shares for each member. Where lengths vary,
-    a step shows the sequences that still run.
-
-    Args:
-        sequences: what `generate` gave.
-        path: a file to write, as PNG, SVG or PDF by its name.
+    Categories in records are stacked shares; a multi-label field is a line of shares for each member. If lengths vary,
+    a step shows the sequences that still run. The picture is also written to `path`, if there is one.
 
     Raises:
         MissingExtra: matplotlib is not installed.
-        OptionError: a name that says no kind of picture.
+        OptionError: a name that ends neither in .png, .svg nor .pdf.
         FileError: the file can't be written.
     """
     if path is not None:
@@ -77,17 +73,16 @@ def plot_sequences(sequences: GeneratedSequences, path: str | os.PathLike[str] |
 
 def _title_and_note(sequences: GeneratedSequences) -> tuple[str, str]:
     schema, rows = sequences.codec.schema, len(sequences.inputs)
-    what = schema.steps[0].name if len(schema.steps) == 1 else schema.sequence
+    subject = schema.steps[0].name if len(schema.steps) == 1 else schema.sequence
     names = [field.name for field in schema.inputs]
     given = ", ".join(names) if len(names) <= 3 else f"{len(names)} inputs"
     samples = f"{sequences.samples} sequence{'s' * (sequences.samples > 1)}"
     counts = f"{samples} for {'each of ' * (rows > 1)}{rows} input{'s' * (rows > 1)}"
-    return f"{what} given {given}", f"{counts}, seed {sequences.seed}"
+    return f"{subject} given {given}", f"{counts}, seed {sequences.seed}"
 
 
 def _texts(sequences: GeneratedSequences) -> "Figure":
-    title, note = _title_and_note(sequences)
-    n = sequences.samples
+    (title, note), n = _title_and_note(sequences), sequences.samples
     values = [sequences[k] for k in range(len(sequences))]
     texts = [value if isinstance(value, str) else " ".join(map(word, value)) for value in values]
     groups = [texts[row * n : (row + 1) * n] for row in range(len(sequences.inputs))]
@@ -130,17 +125,16 @@ def _panels(sequences: GeneratedSequences) -> "Figure":
 
 
 def _is_fan(field: Any) -> bool:
-    """Whether the panel of a field is a fan over numbers, rather than shares."""
+    """Whether the panel of a field is a fan of numbers, rather than shares."""
     return isinstance(field, Number | When)
 
 
 def _draw(axes: "Axes", sequences: GeneratedSequences, field: Any, row: int) -> bool:
-    """Draw one field of the sequences of an input row; whether the panel has the bands of a fan."""
+    """Draw one field of the sequences of an input row; return whether the panel has the bands of a fan."""
     offsets = _offsets(sequences, row)
     if isinstance(field, Flags):
-        panels.draw_members(
-            axes, {name: panels.padded(_yes(sequences.columns[name]), offsets, np.nan) for name in field.columns}
-        )
+        members = {name: panels.padded(_yes(sequences.columns[name]), offsets, np.nan) for name in field.columns}
+        panels.draw_members(axes, members)
         return False
     column = sequences.columns[field.name]
     if not _is_fan(field):
@@ -157,23 +151,23 @@ def _draw(axes: "Axes", sequences: GeneratedSequences, field: Any, row: int) -> 
 
 
 def _offsets(sequences: GeneratedSequences, row: int) -> NDArray[np.int64]:
-    """(samples + 1,) where the sequences of an input row start, and the last one ends."""
+    """(samples + 1,) offsets of the sequences of an input row."""
     return sequences.offsets[row * sequences.samples : (row + 1) * sequences.samples + 1]
 
 
 def _yes(column: NDArray[Any]) -> NDArray[np.float64]:
-    """(S,) flags as 1, 0, and NaN where they are missing."""
+    """(S,) flags as 1, 0, and NaN if missing."""
     return np.where(missing_mask(column), np.nan, column == True)  # noqa: E712  None is neither
 
 
 def _numbers(column: Any) -> NDArray[np.float64]:
-    """(S,) numbers as they are, and dates as days since 1970."""
+    """(S,) numbers unchanged, and timestamps as days since 1970."""
     dates = isinstance(column, np.ndarray) and column.dtype.kind == "M"
     return as_number(column) / MICROSECONDS_PER_DAY if dates else np.asarray(column, np.float64)
 
 
 def _first_value(sequences: GeneratedSequences, name: str, row: int) -> float | None:
-    """The given first value of a field, where the input is one."""
+    """The given first value of a field, if the input is one."""
     if name not in sequences.codec.schema.first:
         return None
     column = take(sequences.inputs.columns[name], np.array([row]))

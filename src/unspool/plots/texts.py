@@ -1,4 +1,4 @@
-"""Sequences of symbols as text: one block per input, cells where they are short, wrapped lines where they are long."""
+"""Sequences of symbols as text, in a block per input: cells if they are short, wrapped lines if they are long."""
 
 import textwrap
 from typing import TYPE_CHECKING, Any
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, MARGIN, LINE_HEIGHT = 9.0, 0.3, 0.235
-"""Inches: of the figure, around it, and from one line to the next."""
+"""Inches of the figure, of its margin, and from one line to the next."""
 GLYPH_WIDTH, LABEL_GLYPH_WIDTH = 0.0867, 0.082
-"""Inches a character takes: of ten-point monospace, and about what one of a label takes."""
+"""Inches of a character in ten-point monospace, and about those of a character in a label."""
 MAX_LABEL = 34
 """Characters of a label."""
 MAX_LINES, MAX_INPUTS, MAX_LINES_PER_SEQUENCE = 44, 14, 4
@@ -19,14 +19,7 @@ MAX_LINES, MAX_INPUTS, MAX_LINES_PER_SEQUENCE = 44, 14, 4
 
 
 def text_figure(title: str, note: str, labels: list[str], groups: list[list[str]]) -> "Figure":
-    """A figure of texts.
-
-    Args:
-        title: what they are.
-        note: below the title.
-        labels: one per group, in a few words.
-        groups: per input, its sequences as texts.
-    """
+    """A figure of the texts of each input, under the labels of the inputs, with a title and a note below the title."""
     label_width = min(max((len(label) for label in labels), default=0), MAX_LABEL) * LABEL_GLYPH_WIDTH
     left = MARGIN + label_width + 0.3
     columns = int((WIDTH - left - MARGIN) / GLYPH_WIDTH)
@@ -62,13 +55,9 @@ def text_figure(title: str, note: str, labels: list[str], groups: list[list[str]
 
 
 def text_block(texts: list[str], columns: int, widest: int, max_lines: int) -> list[tuple[str, bool]]:
-    """The lines of one input, and whether each is only a note.
+    """The lines of the texts of one input, each with whether it is only a note.
 
-    Args:
-        texts: its sequences.
-        columns: characters of a line.
-        widest: characters of the longest sequence of any input.
-        max_lines: lines of the block.
+    A line has `columns` characters; the longest text of any input has `widest`.
     """
     if widest + 3 <= columns // 2:
         cell = widest + 3

@@ -14,14 +14,7 @@ if TYPE_CHECKING:
 def plot_training(summary: Summary, path: str | os.PathLike[str] | None = None) -> "Figure":
     """Draw the nats per step of training and of validation by update, with the kept weights marked.
 
-    Args:
-        summary: a model's `summary_`.
-        path: a file to write, as PNG, SVG or PDF by its name.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-        OptionError: a name that says no kind of picture.
-        FileError: the file can't be written.
+    The summary is a model's `summary_`; for the path and the errors see `plot_sequences`.
     """
     if path is not None:
         suffix(path, PICTURES)

@@ -8,13 +8,7 @@ DASH = "–"
 
 
 class Shown(NamedTuple):
-    """A cell in words.
-
-    Attributes:
-        value: the figure, or the text.
-        error: its standard error with the sign before it; empty where there is none.
-        best: whether it is the best of those it is compared with.
-    """
+    """A cell as text: the figure or word, its standard error with the sign (or nothing), and whether it is the best."""
 
     value: str
     error: str
@@ -25,10 +19,7 @@ def shown(table: ReportTable) -> list[list[Shown]]:
     """All cells of a table, rows of columns."""
     best = _best(table)
     return [
-        [
-            Shown(*_words(cell, column), (i, j) in best)
-            for j, (cell, column) in enumerate(zip(row, table.columns, strict=True))
-        ]
+        [Shown(*_words(row[j], column), (i, j) in best) for j, column in enumerate(table.columns)]
         for i, row in enumerate(table.rows)
     ]
 
@@ -59,10 +50,11 @@ def _number(value: float, column: Heading) -> str:
 
 
 def _best(table: ReportTable) -> set[tuple[int, int]]:
-    """The positions of the best figures among at least two, in their column or in their row."""
+    """The positions of the best figures of at least two, in their column or in their row."""
     groups: dict[int, list[tuple[float, tuple[int, int]]]] = {}
     for i, row in enumerate(table.rows):
-        for j, (cell, column) in enumerate(zip(row, table.columns, strict=True)):
+        for j, column in enumerate(table.columns):
+            cell = row[j]
             value = cell.value if isinstance(cell, Measured) else cell
             if column.better is not None and isinstance(value, (int, float)):
                 sign = 1 if column.better == "lower" else -1

@@ -4,6 +4,7 @@ import io
 import itertools
 import re
 import warnings
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from unspool.evaluation.document import Panel, Picture, Role, Trace
@@ -13,47 +14,40 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ROLE_COLOURS: dict[Role, str] = {"model": "#0072b2", "real": "#010101", "baseline": "#d55e00", "reference": "#999999"}
-"""Stand-ins: `page.css` has the colours of the same names for light and for dark backgrounds."""
+"""Placeholders: `page.css` has the colours of the same names for light and for dark backgrounds."""
 VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", **{colour: role for role, colour in ROLE_COLOURS.items()}}
 PANELS_PER_ROW, PANEL_WIDTH, PANEL_HEIGHT, NAME_HEIGHT = 3, 3.3, 2.4, 0.27
 """Panels in a row; inches of a panel, and of a name on its vertical axis."""
 
 
 def as_svg(picture: Picture, name: str) -> str:
-    """A picture as an SVG element, the same bytes every time.
+    """A picture as an SVG element, the same bytes every time, or `MissingExtra` without matplotlib.
 
-    Args:
-        picture: what to draw.
-        name: of the picture on its page, so that no two have elements of one id.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
+    The name is unique on the page, so that no two pictures have elements of one id.
     """
     rows = -(-len(picture.panels) // PANELS_PER_ROW)
     columns = min(len(picture.panels), PANELS_PER_ROW)
     names = max((len(_names(panel)) for panel in picture.panels), default=0)
-    tall = max(PANEL_HEIGHT, NAME_HEIGHT * names + 0.7) if not names else NAME_HEIGHT * names + 0.7
-    drawn = figure((PANEL_WIDTH if not names else 2 * PANEL_WIDTH) * columns, tall * rows)
-    drawn.set_layout_engine("constrained")
-    drawn.patch.set_alpha(0)
-    axes = list(drawn.subplots(rows, columns, squeeze=False).flat)
-    for panel, location in zip(picture.panels, axes, strict=False):
-        _panel(panel, location)
-    for location in axes[len(picture.panels) :]:
-        location.set_axis_off()
+    width, height = (2 * PANEL_WIDTH, NAME_HEIGHT * names + 0.7) if names else (PANEL_WIDTH, PANEL_HEIGHT)
+    canvas = figure(width * columns, height * rows)
+    canvas.set_layout_engine("constrained")
+    canvas.patch.set_alpha(0)
+    axes = list(canvas.subplots(rows, columns, squeeze=False).flat)
+    for panel, panel_axes in zip(picture.panels, axes, strict=False):
+        _panel(panel, panel_axes)
+    for empty in axes[len(picture.panels) :]:
+        empty.set_axis_off()
     from matplotlib import rc_context
 
     out = io.StringIO()
     with rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")
-        drawn.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+        canvas.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
     return _themed(out.getvalue(), picture.title)
 
 
 def _themed(svg: str, title: str) -> str:
     """The element alone, without links, with the page's colours and fonts."""
-    import html
-
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
@@ -61,7 +55,7 @@ def _themed(svg: str, title: str) -> str:
     for colour, name in VARIABLES.items():
         svg = re.sub(colour, f"var(--{name})", svg, flags=re.IGNORECASE)
     svg = re.sub(r"(font: [\d.]+px) [^;\"]*", r"\1 system-ui, 'DejaVu Sans', sans-serif", svg)
-    return svg.replace(">", f' role="img" aria-label="{html.escape(title)}">', 1)
+    return svg.replace(">", f' role="img" aria-label="{escape(title)}">', 1)
 
 
 def _names(panel: Panel) -> list[str]:
@@ -94,38 +88,43 @@ def _panel(panel: Panel, axes: "Axes") -> None:
     axes.set_xlabel(panel.y if names else panel.x, fontsize=8, color=MUTED, parse_math=False)
     axes.set_ylabel("" if names else panel.y, fontsize=8, color=MUTED, parse_math=False)
     if any(trace.name for trace in panel.traces):
-        key = axes.legend(fontsize=7.5, frameon=False, labelcolor=INK)
-        for text in key.get_texts():
+        for text in axes.legend(fontsize=7.5, frameon=False, labelcolor=INK).get_texts():
             text.set_parse_math(False)
 
 
+def _style(trace: Trace) -> dict[str, Any]:
+    return {"color": ROLE_COLOURS[trace.role], "label": one_line(trace.name, 40) or None}
+
+
+def _bar_centres(at: list[float], width: float, trace: Trace, bars: list[Trace]) -> list[float]:
+    """The bars of all traces stand side by side around a position."""
+    return [x + width * (bars.index(trace) - (len(bars) - 1) / 2) for x in at]
+
+
 def _along(trace: Trace, axes: "Axes", bars: list[Trace]) -> None:
-    """A trace over numbers."""
+    """Draw a trace over numbers."""
     x, y, low, high = (_floats(values) for values in (trace.x, trace.y, trace.low, trace.high))
-    look: dict[str, Any] = {"color": ROLE_COLOURS[trace.role], "label": one_line(trace.name, 40) or None}
     if trace.mark == "bars":
-        gap = min((b - a for a, b in itertools.pairwise(x)), default=1.0)
-        width = 0.8 * gap / len(bars)
-        axes.bar([at + width * (bars.index(trace) - (len(bars) - 1) / 2) for at in x], y, width, alpha=0.7, **look)
+        width = 0.8 * min((b - a for a, b in itertools.pairwise(x)), default=1.0) / len(bars)
+        axes.bar(_bar_centres(x, width, trace, bars), y, width, alpha=0.7, **_style(trace))
     elif trace.mark == "points":
-        axes.plot(x, y, "o", markersize=3, **look)
+        axes.plot(x, y, "o", markersize=3, **_style(trace))
     else:
-        dashed = "--" if trace.role == "reference" else "-"
-        axes.plot(x, y, dashed, linewidth=1.1 if trace.role == "reference" else 1.5, **look)
+        line, width = ("--", 1.1) if trace.role == "reference" else ("-", 1.5)
+        axes.plot(x, y, line, linewidth=width, **_style(trace))
     if low and high:
         axes.fill_between(x, low, high, color=ROLE_COLOURS[trace.role], alpha=0.18, linewidth=0)
 
 
 def _across(trace: Trace, axes: "Axes", names: list[str], bars: list[Trace]) -> None:
-    """A trace over names, which are on the vertical axis."""
+    """Draw a trace over names, which are on the vertical axis."""
     y, low, high = (_floats(values) for values in (trace.y, trace.low, trace.high))
     at = [float(names.index(str(x))) for x in trace.x]
-    look: dict[str, Any] = {"color": ROLE_COLOURS[trace.role], "label": one_line(trace.name, 40) or None}
     if trace.mark == "bars":
         width = 0.8 / len(bars)
-        axes.barh([k + width * (bars.index(trace) - (len(bars) - 1) / 2) for k in at], y, width, alpha=0.7, **look)
+        axes.barh(_bar_centres(at, width, trace, bars), y, width, alpha=0.7, **_style(trace))
     else:
-        axes.plot(y, at, "o", markersize=5, **look)
+        axes.plot(y, at, "o", markersize=5, **_style(trace))
     if low and high:
         axes.hlines(at, low, high, color=ROLE_COLOURS[trace.role], linewidth=1.5)
 

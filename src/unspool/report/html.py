@@ -1,7 +1,7 @@
 """A report as one HTML page that fetches nothing: it holds its styles and pictures, for light and dark backgrounds."""
 
-import html
 import importlib.resources
+from html import escape
 
 from unspool.errors import MissingExtra
 from unspool.evaluation.document import Picture, ReportTable, Section
@@ -9,27 +9,26 @@ from unspool.report.cells import Shown, shown
 
 
 def as_page(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], facts: dict[str, str]) -> str:
-    """A whole report. Without matplotlib a line in the place of each picture says how to install it."""
+    """A whole report. Without matplotlib a line in place of each picture says how to install it."""
     style = importlib.resources.files("unspool.report").joinpath("page.css").read_text("utf-8")
+    available = [one for one in sections if one.available]
     bullets = "".join(
-        f'<li><a href="#{_text(one.name)}">{_text(one.title)}</a> {_text(one.verdict)}</li>'
-        for one in sections
-        if one.available
+        f'<li><a href="#{escape(one.name)}">{escape(one.title)}</a> {escape(one.verdict)}</li>' for one in available
     )
     unavailable = "".join(
-        f"<li><b>{_text(one.title)}</b> {_text(one.verdict)}</li>" for one in sections if not one.available
+        f"<li><b>{escape(one.title)}</b> {escape(one.verdict)}</li>" for one in sections if not one.available
     )
     if unavailable:
         heading = "<h2>What could not be judged</h2>"
         unavailable = f'<section class="unavailable">{heading}<ul>{unavailable}</ul></section>\n'
-    warnings = "".join(f'<p class="note">{_text(note)}</p>' for note in notes)
-    details = "".join(f"<dt>{_text(name)}</dt><dd>{_text(fact)}</dd>" for name, fact in facts.items())
+    warnings = "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
+    details = "".join(f"<dt>{escape(name)}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items())
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_text(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        f"<header><h1>{_text(title)}</h1>{warnings}<ul>{bullets}</ul></header>\n"
-        f"{''.join(_section(one) for one in sections if one.available)}{unavailable}"
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+        f"<header><h1>{escape(title)}</h1>{warnings}<ul>{bullets}</ul></header>\n"
+        f"{''.join(map(_section, available))}{unavailable}"
         f'<section id="judged"><h2>What was judged</h2><dl>{details}</dl></section>\n'
         "</main>\n</body>\n</html>\n"
     )
@@ -41,29 +40,29 @@ def _section(section: Section) -> str:
         for k, part in enumerate(section.parts)
     )
     return (
-        f'<section id="{_text(section.name)}"><h2>{_text(section.title)}</h2>'
-        f'<p class="verdict">{_text(section.verdict)}</p>{parts}</section>\n'
+        f'<section id="{escape(section.name)}"><h2>{escape(section.title)}</h2>'
+        f'<p class="verdict">{escape(section.verdict)}</p>{parts}</section>\n'
     )
 
 
 def _table(table: ReportTable) -> str:
     left = [' class="text"' if column.form == "text" else "" for column in table.columns]
-    titles = "".join(f"<th{side}>{_text(column.name)}</th>" for side, column in zip(left, table.columns, strict=True))
+    titles = "".join(f"<th{side}>{escape(column.name)}</th>" for side, column in zip(left, table.columns, strict=True))
     rows = []
     for i, row in enumerate(shown(table)):
         cells = "".join(f"<td{side}>{_cell(cell)}</td>" for side, cell in zip(left, row, strict=True))
         own = ' class="own"' if i in table.own else ""
         rows.append(f"<tr{own}>{cells}</tr>")
-    note = f"<figcaption>{_text(table.note)}</figcaption>" if table.note else ""
+    note = f"<figcaption>{escape(table.note)}</figcaption>" if table.note else ""
     return (
-        f"<figure><h3>{_text(table.title)}</h3><div class='wide'><table><thead><tr>{titles}</tr></thead>"
+        f"<figure><h3>{escape(table.title)}</h3><div class='wide'><table><thead><tr>{titles}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>{note}</figure>"
     )
 
 
 def _cell(cell: Shown) -> str:
-    value = f"<b>{_text(cell.value)}</b>" if cell.best else _text(cell.value)
-    return f"{value} <small>{_text(cell.error)}</small>" if cell.error else value
+    value = f"<b>{escape(cell.value)}</b>" if cell.best else escape(cell.value)
+    return f"{value} <small>{escape(cell.error)}</small>" if cell.error else value
 
 
 def _picture(picture: Picture, name: str) -> str:
@@ -72,10 +71,6 @@ def _picture(picture: Picture, name: str) -> str:
     try:
         drawn = as_svg(picture, name)
     except MissingExtra as error:
-        drawn = f"<p class='note'>{_text(str(error))}</p>"
-    note = f"<figcaption>{_text(picture.note)}</figcaption>" if picture.note else ""
-    return f"<figure><h3>{_text(picture.title)}</h3><div class='wide'>{drawn}</div>{note}</figure>"
-
-
-def _text(text: str) -> str:
-    return html.escape(text)
+        drawn = f"<p class='note'>{escape(str(error))}</p>"
+    note = f"<figcaption>{escape(picture.note)}</figcaption>" if picture.note else ""
+    return f"<figure><h3>{escape(picture.title)}</h3><div class='wide'>{drawn}</div>{note}</figure>"

@@ -11,28 +11,28 @@ from unspool.runtime.atomic_files import atomic, suffix
 
 
 class Figures(dict[str, float | None]):
-    """Figures by `section.name`; a key of version 0.1 is refused with that of today."""
+    """Figures by `section.name`; the error for a key of version 0.1 names the present key."""
 
     def __missing__(self, key: str) -> float | None:
         section, _, name = key.partition(".")
         new = f"{_RENAMED.get(section, section)}.{name}"
-        for old, word in _RENAMED_FIGURES.items():
-            new = new.replace(old, word)
+        for old, present in _RENAMED_FIGURES.items():
+            new = new.replace(old, present)
         raise KeyError(f"{key!r}; since version 0.2.0 it is {new!r}" if new in self else key)
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How good a model is, beside the simplest baselines. Made by `OneToMany.evaluate`.
+    """How good a model is, beside the simplest baselines. `OneToMany.evaluate` returns it.
 
     The same call gives the same report, to the byte. `docs/report.md` explains every line.
 
     Args:
-        title: what was judged.
-        notes: what a reader must know of the data first, such as that training saw it.
+        title: a question that names the fields.
+        notes: warnings on the data, such as that training saw it.
         sections: one for every question.
-        facts: what was judged on what, by name, in words.
-        seed: of all random draws.
-        data: the fingerprint of the data that was judged.
+        facts: the model and the data, by name, in words.
+        seed: of all that is random.
+        data: the fingerprint of the judged data.
         versions: of the packages that the figures may depend on.
 
     Examples:
@@ -64,7 +64,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def _all_facts(self) -> dict[str, str]:
-        """The facts, with all that is needed to make the report again."""
+        """The facts, with all that reproduces the report."""
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         return {**self.facts, "seed": str(self.seed), "data": f"fingerprint {self.data[:16]}", "versions": versions}
 
@@ -74,11 +74,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Figures({f"{one.name}.{name}": value for one in self.sections for name, value in one.figures.items()})
 
     def section(self, name: str) -> Section:
-        """The section of that name.
-
-        Raises:
-            OptionError: there is none.
-        """
+        """The section of that name, or an `OptionError` that lists the names."""
         for section in self.sections:
             if section.name == name:
                 return section
@@ -99,8 +95,8 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Write the report, whole or not at all, as the name says: `.html`, `.json` or `.txt`.
 
         Raises:
-            OptionError: another name.
-            FileError: the place can't be written to.
+            OptionError: another ending.
+            FileError: the file can't be written.
         """
         text = _FORMATS[suffix(path, _FORMATS)](self)
         with atomic(path, text=True) as file:
@@ -121,11 +117,7 @@ _FORMATS = {".html": Report.to_html, ".json": Report.to_json, ".txt": Report.__s
 
 
 def read_report(text: str | bytes) -> Report:
-    """The report that `Report.to_json` wrote.
-
-    Raises:
-        DataError: the text is no report.
-    """
+    """The report that `Report.to_json` wrote, or a `DataError` for other texts."""
     try:
         return msgspec.json.decode(text, type=Report)
     except msgspec.DecodeError as error:

@@ -8,23 +8,22 @@ from unspool.report.cells import Shown, shown
 LINE_WIDTH = 100
 """Characters of a line of prose."""
 HEADING_WIDTH = 14
-"""Characters, about, after which the heading of a column goes on in the next line."""
+"""About the characters of a line in the heading of a column."""
 MAX_LABEL_WIDTH = 44
 """Characters of a text in a column; a longer one is cut."""
 
 
 def as_text(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], facts: dict[str, str]) -> str:
     """A report without its pictures; see `unspool.report.report.Report`."""
-    lines = [title, "═" * len(title), ""]
-    lines += [line for section in sections if section.available for line in _bullet(section)]
+    available, unavailable = ([one for one in sections if one.available == kind] for kind in (True, False))
+    lines = [title, "═" * len(title), "", *(line for section in available for line in _bullet(section))]
     for note in notes:
         lines += ["", *_wrapped(note, "! ", "  ")]
-    for section in (section for section in sections if section.available):
+    for section in available:
         lines += ["", "", section.title, "─" * len(section.title), *_wrapped(section.verdict)]
         for part in section.parts:
             if isinstance(part, ReportTable):
                 lines += ["", *table_lines(part)]
-    unavailable = [section for section in sections if not section.available]
     if unavailable:
         lines += ["", "", "What could not be judged", "────────────────────────"]
         lines += [line for section in unavailable for line in _bullet(section)]
@@ -40,12 +39,12 @@ def _bullet(section: Section) -> list[str]:
 
 
 def table_lines(table: ReportTable) -> list[str]:
-    """A table in lines: title, headings, rows, note. The best figure has a star, own rows have a mark."""
+    """A table in lines: title, headings, rows, note. The best figure has a star, the model's own rows have a mark."""
     cells = shown(table)
     columns = [_column(table, cells, j) for j in range(len(table.columns))]
     headings = [textwrap.wrap(one.name, max([HEADING_WIDTH, *map(len, one.name.split())])) for one in table.columns]
     height = max(map(len, headings))
-    widths = [max([*map(len, head), *map(len, body), 1]) for head, body in zip(headings, columns, strict=True)]
+    widths = [max([*map(len, heading), *map(len, body), 1]) for heading, body in zip(headings, columns, strict=True)]
     left = [column.form == "text" for column in table.columns]
 
     def line(parts: list[str], mark: str = " ") -> str:
@@ -53,8 +52,8 @@ def table_lines(table: ReportTable) -> list[str]:
         return f"{mark} " + "   ".join(aligned)
 
     lines = _wrapped(table.title, "  ", "  ") if table.title else []
-    padded = [[""] * (height - len(head)) + head for head in headings]
-    lines += [line([head[row] for head in padded]) for row in range(height) if any(head[row] for head in padded)]
+    padded = [[""] * (height - len(heading)) + heading for heading in headings]
+    lines += [line(list(row)) for row in zip(*padded, strict=True) if any(row)]
     lines.append("  " + "─" * (sum(widths) + 3 * (len(widths) - 1)))
     lines += [line([column[i] for column in columns], "›" if i in table.own else " ") for i in range(len(cells))]
     return [*lines, *(_wrapped(table.note, "  ", "  ") if table.note else [])]

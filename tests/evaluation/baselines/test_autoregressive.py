@@ -1,4 +1,4 @@
-"""The autoregression and its simpler brother, against truths that drew the data."""
+"""The autoregression and the independent baseline, against the laws of the data."""
 
 import numpy as np
 import pytest
@@ -9,47 +9,34 @@ from unspool.evaluation.samples.sample_set import Target
 stats = pytest.importorskip("scipy.stats")
 
 
-def target(cell=None, kinds=2):
-    return Target("x", cell=cell, kinds=kinds)
-
-
-def chains(rng, count, length, slope, spread=1.0):
-    x = np.zeros((count, length))
-    x[:, 0] = rng.normal(size=count) * spread / np.sqrt(1 - slope**2)
-    for t in range(1, length):
-        x[:, t] = slope * x[:, t - 1] + spread * rng.normal(size=count)
-    return x
-
-
-def test_an_autoregression_comes_near_the_entropy_of_one_and_independence_does_not(scorable):
+def test_an_autoregression_comes_near_the_entropy_of_one_and_independence_does_not(scorable, simulate_ar1):
     rng = np.random.default_rng(0)
-    train, test = (chains(rng, 200, 30, 0.9) for _ in range(2))
-    sampless = [scorable([30] * 200, numbers=x.ravel()) for x in (train, test)]
+    train, test = (simulate_ar1(rng, 200, 30, 0.9) for _ in range(2))
+    sets = [scorable([30] * 200, numbers=x.ravel()) for x in (train, test)]
     first = stats.norm.logpdf(test[:, :1], 0, 1 / np.sqrt(1 - 0.81))
     true = np.concatenate([first, stats.norm.logpdf(test[:, 1:] - 0.9 * test[:, :-1])], 1).ravel()
-    lost = true - autoregressive_number(*sampless, target())
+    lost = true - autoregressive_number(*sets, Target("x"))
     # Of the first values, 200 fit a density of their own; of the rest 5,800 fit four numbers.
     assert abs(lost.mean()) < 5 * lost.std() / np.sqrt(len(lost)) + 0.01
-    apart = true - independent_number(*sampless, target())
+    apart = true - independent_number(*sets, Target("x"))
     assert apart.mean() == pytest.approx(-0.5 * np.log(1 - 0.81), abs=0.08)
 
 
 def test_growth_is_seen_on_the_scale_of_logarithms(scorable):
     rng = np.random.default_rng(1)
-    prices = lambda: np.exp(np.cumsum(0.05 * rng.normal(size=(100, 40)), 1) + 3)  # noqa: E731
-    train, test = prices(), prices()
-    nats = autoregressive_number(*(scorable([40] * 100, numbers=x.ravel()) for x in (train, test)), target())
+    train, test = np.exp(np.cumsum(0.05 * rng.normal(size=(2, 100, 40)), 2) + 3)
+    nats = autoregressive_number(*(scorable([40] * 100, numbers=x.ravel()) for x in (train, test)), Target("x"))
     true = stats.norm.logpdf(np.diff(np.log(test), axis=1), 0, 0.05) - np.log(test[:, 1:])
     assert abs((true - nats.reshape(100, 40)[:, 1:]).mean()) < 0.02
 
 
-def test_mass_on_a_grid_is_near_the_density_of_a_fine_one(scorable):
+def test_mass_on_a_grid_is_near_the_density_of_a_fine_one(scorable, simulate_ar1):
     """Cells of 0.01 are so small that log mass is log density plus log 0.01."""
     rng = np.random.default_rng(2)
-    train, test = (np.round(chains(rng, 60, 20, 0.8), 2) for _ in range(2))
-    sampless = [scorable([20] * 60, numbers=x.ravel()) for x in (train, test)]
+    train, test = (np.round(simulate_ar1(rng, 60, 20, 0.8), 2) for _ in range(2))
+    sets = [scorable([20] * 60, numbers=x.ravel()) for x in (train, test)]
     for score in (independent_number, autoregressive_number):
-        mass, density = score(*sampless, target(0.01)), score(*sampless, target())
+        mass, density = score(*sets, Target("x", cell=0.01)), score(*sets, Target("x"))
         assert (mass - density).mean() == pytest.approx(np.log(0.01), abs=0.02)
 
 
@@ -66,21 +53,21 @@ def test_missing_values_are_paid_for_as_often_as_they_come_and_cheaper_where_the
     train, test = scorable([40] * 50, numbers=values[:50].ravel()), scorable([40] * 50, numbers=values[50:].ravel())
     lost = np.isnan(test.numbers["x"])
     rate = gone[:50].mean()
-    alone = independent_number(train, test, target())
+    alone = independent_number(train, test, Target("x"))
     np.testing.assert_allclose(alone[lost], np.log(rate), atol=0.02)
-    assert autoregressive_number(train, test, target())[lost].mean() > alone[lost].mean() + 0.3
+    assert autoregressive_number(train, test, Target("x"))[lost].mean() > alone[lost].mean() + 0.3
 
 
-def test_groups_of_inputs_have_their_own_autoregression_where_there_is_enough_of_each(scorable):
+def test_groups_of_inputs_have_their_own_autoregression_where_there_is_enough_of_each(scorable, simulate_ar1):
     rng = np.random.default_rng(4)
-    x = np.concatenate([chains(rng, 100, 20, 0.9), chains(rng, 100, 20, -0.9)])
+    x = np.concatenate([simulate_ar1(rng, 100, 20, 0.9), simulate_ar1(rng, 100, 20, -0.9)])
     groups = np.repeat([0, 1], 100)
     every = np.arange(200)
     train, test = (
         scorable([20] * 100, numbers=x[every % 2 == k].ravel(), groups=groups[every % 2 == k]) for k in (0, 1)
     )
-    together = autoregressive_number(train, test, target())
-    apart = autoregressive_number(train, test, target(), grouped=True)
+    together = autoregressive_number(train, test, Target("x"))
+    apart = autoregressive_number(train, test, Target("x"), grouped=True)
     # A pooled line knows nothing of either: it pays for the spread of x, sqrt(1 / 0.19), in place of 1.
     assert (apart - together).mean() == pytest.approx(0.5 * np.log(1 / 0.19), rel=0.25)
 
@@ -88,17 +75,17 @@ def test_groups_of_inputs_have_their_own_autoregression_where_there_is_enough_of
 def test_a_column_without_a_value_in_training_has_only_its_missing_values_to_predict(scorable):
     train, test = scorable([3, 3], numbers=[np.nan] * 6), scorable([3], numbers=[np.nan] * 3)
     for score in (independent_number, autoregressive_number):
-        nats = score(train, test, target())
+        nats = score(train, test, Target("x"))
         assert np.isfinite(nats).all()
         assert (nats > np.log(0.5)).all()
 
 
 def test_a_value_that_repeats_has_a_mass_of_its_own_and_the_others_a_density(scorable):
     rng = np.random.default_rng(5)
-    values = lambda: np.where(rng.random(2000) < 0.6, 0.0, rng.normal(5, 1, 2000))  # noqa: E731
-    train, test = (scorable([20] * 100, numbers=values(), point_masses=[0.0]) for _ in range(2))
+    values = [np.where(rng.random(2000) < 0.6, 0.0, rng.normal(5, 1, 2000)) for _ in range(2)]
+    train, test = (scorable([20] * 100, numbers=numbers, point_masses=[0.0]) for numbers in values)
     for score in (independent_number, autoregressive_number):
-        nats, zero = score(train, test, target(kinds=3)), test.numbers["x"] == 0
+        nats, zero = score(train, test, Target("x", kinds=3)), test.numbers["x"] == 0
         np.testing.assert_allclose(nats[zero], np.log(0.6), atol=0.1)
         entropy = 0.5 * np.log(2 * np.pi * np.e) - np.log(0.4)
         assert -nats[~zero].mean() == pytest.approx(entropy, abs=0.12)

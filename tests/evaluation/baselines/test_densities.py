@@ -3,14 +3,8 @@
 import numpy as np
 import pytest
 
-from unspool.evaluation.baselines.densities import (
-    BinnedDensity,
-    StudentDensity,
-    fit_histogram,
-    fit_marginal,
-    fit_student,
-    log_prob,
-)
+from unspool.evaluation.baselines import densities
+from unspool.evaluation.baselines.densities import BinnedDensity, StudentDensity, fit_histogram, fit_student
 
 stats = pytest.importorskip("scipy.stats")
 
@@ -34,15 +28,15 @@ def test_mass_far_out_in_the_upper_tail_is_not_lost_to_rounding():
 
 @pytest.mark.parametrize("kind", ["student", "histogram"])
 def test_cells_of_a_grid_have_probability_one_together(kind):
-    drawn = np.random.default_rng(0).poisson(6, 500).astype(float)
-    density = StudentDensity(6.0, 2.0, 3.0) if kind == "student" else fit_histogram(drawn, 8)
-    total = np.exp(log_prob(density, np.arange(-5000.0, 5000.0), 1.0)).sum()
+    values = np.random.default_rng(0).poisson(6, 500).astype(float)
+    density = StudentDensity(6.0, 2.0, 3.0) if kind == "student" else fit_histogram(values, 8)
+    total = np.exp(densities.log_prob(density, np.arange(-5000.0, 5000.0), 1.0)).sum()
     assert total == pytest.approx(1, abs=1e-4)
 
 
 def test_a_histogram_is_a_density_with_no_hole():
-    drawn = np.concatenate([np.random.default_rng(0).normal(size=300), np.zeros(100), [40.0]])
-    histogram = fit_histogram(drawn, 16)
+    values = np.concatenate([np.random.default_rng(0).normal(size=300), np.zeros(100), [40.0]])
+    histogram = fit_histogram(values, 16)
     x = np.linspace(-60, 120, 2_000_001)
     p = np.exp(histogram.log_density(x))
     assert p.min() > 0
@@ -60,10 +54,10 @@ def test_values_all_alike_still_have_a_density():
 
 
 def test_a_students_parameters_are_recovered_within_five_standard_errors():
-    drawn = 3 + 0.5 * stats.t.rvs(4, size=4000, random_state=1)
-    (loc,), scale, freedom = fit_student(drawn)
-    best = stats.t.fit(drawn)
-    lost = stats.t.logpdf(drawn, *best).sum() - StudentDensity(float(loc), scale, freedom).log_density(drawn).sum()
+    values = 3 + 0.5 * stats.t.rvs(4, size=4000, random_state=1)
+    (loc,), scale, freedom = fit_student(values)
+    best = stats.t.fit(values)
+    lost = stats.t.logpdf(values, *best).sum() - StudentDensity(float(loc), scale, freedom).log_density(values).sum()
     assert freedom in (3.0, 4.0, 6.0)
     assert 0 <= lost + 1e-6 < 5  # degrees of freedom are tried at a few values only
     assert abs(loc - 3) < 5 * 0.5 * np.sqrt(2 / 4000)
@@ -82,11 +76,12 @@ def test_regression_recovers_its_line_in_spite_of_outliers():
 def test_a_marginal_comes_near_the_entropy_whatever_drew_it(seed):
     """Two humps far apart want a histogram, a normal does not; either costs little over the truth."""
     rng = np.random.default_rng(seed)
-    humps = lambda n: np.where(rng.random(n) < 0.3, rng.normal(-5, 0.5, n), rng.normal(5, 1.0, n))  # noqa: E731
-    truth = lambda x: np.log(0.3 * stats.norm.pdf(x, -5, 0.5) + 0.7 * stats.norm.pdf(x, 5, 1))  # noqa: E731
-    train, test = humps(4000), humps(4000)
-    found = fit_marginal(train, np.arange(4000))
+    train, test = (
+        np.where(rng.random(4000) < 0.3, rng.normal(-5, 0.5, 4000), rng.normal(5, 1.0, 4000)) for _ in range(2)
+    )
+    found = densities.fit_marginal(train, np.arange(4000))
     assert isinstance(found, BinnedDensity)
-    assert (truth(test) - found.log_density(test)).mean() < 0.1
-    normal = fit_marginal(rng.normal(size=3000), np.arange(3000))
+    true = np.log(0.3 * stats.norm.pdf(test, -5, 0.5) + 0.7 * stats.norm.pdf(test, 5, 1))
+    assert (true - found.log_density(test)).mean() < 0.1
+    normal = densities.fit_marginal(rng.normal(size=3000), np.arange(3000))
     assert isinstance(normal, StudentDensity)

@@ -4,25 +4,25 @@ import numpy as np
 import pytest
 
 from unspool.evaluation.baselines.garch import WindowedGarch, fit_garch
-from unspool.evaluation.samples.sample_set import SampleSet
 
 stats = pytest.importorskip("scipy.stats")
 pytest.importorskip("arch")
 
 
-def drawn(days):
+@pytest.fixture
+def sampled(simulate_garch):
     """Returns of a GARCH(1,1) with a Student's t of 6, and the variance of each."""
-    noise = np.random.default_rng(0).standard_t(6, days) * np.sqrt(4 / 6)
-    returns, variance = np.zeros(days), np.full(days + 1, 1e-4)
-    for t in range(days):
-        returns[t] = np.sqrt(variance[t]) * noise[t]
-        variance[t + 1] = 2e-6 + 0.1 * returns[t] ** 2 + 0.88 * variance[t]
-    return returns, variance[:-1]
+
+    def sample(days):
+        noise = np.random.default_rng(0).standard_t(6, days) * np.sqrt(4 / 6)
+        return simulate_garch(noise, 2e-6, 0.1, 0.88, start=1e-4)
+
+    return sample
 
 
-def test_the_density_comes_near_the_truth_where_it_is_the_truth_and_beats_a_constant():
+def test_the_density_comes_near_the_truth_where_it_is_the_truth_and_beats_a_constant(sampled):
     """Densities are of the returns themselves, not of the per cent that the library prefers."""
-    returns, variance = drawn(6000)
+    returns, variance = sampled(6000)
     scale = np.sqrt(variance * 4 / 6)
     true = stats.t.logpdf(returns / scale, 6) - np.log(scale)
     given = fit_garch(returns, 4500).log_prob()[4500:]
@@ -30,11 +30,11 @@ def test_the_density_comes_near_the_truth_where_it_is_the_truth_and_beats_a_cons
     assert given.mean() > stats.t.logpdf(returns[4500:], *stats.t.fit(returns[:4500])).mean()
 
 
-def test_draws_have_the_variance_that_the_truth_expects_after_these_days():
+def test_samples_have_the_variance_that_the_truth_expects_after_these_days(sampled):
     """E s_{t+k}^2 = level + (news + memory)^k (s_t^2 - level), of the process itself."""
-    returns, variance = drawn(40_000)
+    returns, variance = sampled(40_000)
     calm, wild = (38_000 + int(sign(variance[38_000:-20])) for sign in (np.argmin, np.argmax))
-    paths = fit_garch(returns, 38_000).draw(np.array([calm, wild]), 20, 20_000, seed=0)
+    paths = fit_garch(returns, 38_000).sample(np.array([calm, wild]), 20, 20_000, seed=0)
     assert paths.shape == (2, 20_000, 20)
     level, days = 2e-6 / 0.02, np.arange(20)
     for row, at in enumerate((calm, wild)):
@@ -45,21 +45,15 @@ def test_draws_have_the_variance_that_the_truth_expects_after_these_days():
     assert np.corrcoef(size[:, 18], size[:, 19])[0, 1] > 5 / np.sqrt(20_000), "volatility clusters"
 
 
-def test_windows_of_returns_get_forecasts_that_know_the_days_before_and_windows_of_levels_none():
-    returns, variance = drawn(3000)
-
-    def windows(series, first, last):
-        starts = np.arange(first, last - 4)
-        values = np.lib.stride_tricks.sliding_window_view(series, 5)[starts]
-        return SampleSet(np.arange(len(starts) + 1) * 5, {"x": values.ravel()}, starts=starts, window=5)
-
-    train, test = windows(returns, 0, 2400), windows(returns, 2405, 3000)
+def test_windows_of_returns_get_forecasts_that_know_the_days_before_and_windows_of_levels_none(sampled, windows_of):
+    returns, variance = sampled(3000)
+    train, test = windows_of(returns, 0, 2400), windows_of(returns, 2405, 3000)
     some = np.array([0, 100, 300])
     garch = WindowedGarch.fit(train, test)
-    assert garch.log_prob().shape == test.numbers["x"].shape
-    forecasts = garch.draw(test.take(some), 400, 0)
+    assert garch.log_prob().shape == test.numbers["r"].shape
+    forecasts = garch.sample(test.take(some), 400, 0)
     assert len(forecasts) == 3 * 400
-    spread = forecasts.numbers["x"].reshape(3, 400, 5)[:, :, 0].std(1)
+    spread = forecasts.numbers["r"].reshape(3, 400, 5)[:, :, 0].std(1)
     np.testing.assert_allclose(spread, np.sqrt(variance[2405 + some]), rtol=0.25)
     levels = np.cumsum(returns)
-    assert WindowedGarch.fit(windows(levels, 0, 2400), windows(levels, 2405, 3000)) is None
+    assert WindowedGarch.fit(windows_of(levels, 0, 2400), windows_of(levels, 2405, 3000)) is None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from unspool.dataset.gather import gather, gather_fitted
+from unspool.dataset.windows import windows
 from unspool.encoding.fit import fit_codec
 from unspool.evaluation.baselines.garch import WindowedGarch
 from unspool.evaluation.baselines.likelihoods import LikelihoodTask, baseline_scores, best_neighbours
@@ -38,7 +39,7 @@ def task_of(gathered, held_out, *, stops):
 
 def scores_of(task):
     garch = WindowedGarch.fit(task.train, task.test)
-    return {one.name: one.nats for one in baseline_scores(task, best_neighbours(task), garch)}
+    return baseline_scores(task, best_neighbours(task), garch)
 
 
 @pytest.fixture(scope="module")
@@ -107,24 +108,18 @@ def test_a_multi_label_field_is_scored_member_by_member_where_it_is_present():
     assert len(found) == 4
 
 
-def test_windows_of_returns_have_garch_beside_them_and_levels_do_not():
+def test_windows_of_returns_have_garch_beside_them_and_levels_do_not(simulate_garch):
     pytest.importorskip("arch")
-    from unspool.dataset.windows import windows
-
-    rng = np.random.default_rng(3)
-    returns, variance = np.zeros(2200), 1e-4
-    for t in range(1, 2200):
-        variance = 5e-6 + 0.25 * returns[t - 1] ** 2 + 0.7 * variance
-        returns[t] = np.sqrt(variance) * rng.normal()
-    state = np.abs(returns)
+    noise = np.append(0.0, np.random.default_rng(3).normal(size=2199))
+    returns, _ = simulate_garch(noise, 5e-6, 0.25, 0.7, start=1e-4)
 
     def totals(series):
-        cut = lambda part: windows(  # noqa: E731
-            {"day": np.arange(len(series))[part], "state": state[part], "x": series[part]},
-            order="day", length=5, inputs=["state"], sequence=["x"],
-        )  # fmt: skip
-        task = task_of(gather(cut(slice(1600))), cut(slice(1605, 2200)), stops=False)
-        return {name: nats.sum() for name, nats in scores_of(task).items()}
+        columns = {"day": np.arange(2200), "state": np.abs(returns), "x": series}
+        train, test = (
+            windows({name: x[part] for name, x in columns.items()}, order="day", length=5, inputs="state", sequence="x")
+            for part in (slice(1600), slice(1605, 2200))
+        )
+        return {name: nats.sum() for name, nats in scores_of(task_of(gather(train), test, stops=False)).items()}
 
     found = totals(returns)
     garch = next(nats for name, nats in found.items() if "GARCH" in name)

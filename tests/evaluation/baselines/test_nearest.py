@@ -3,15 +3,9 @@
 import numpy as np
 import pytest
 
+from unspool.evaluation.baselines import nearest
 from unspool.evaluation.baselines.likelihoods import LikelihoodTask, baseline_scores, best_neighbours
-from unspool.evaluation.baselines.nearest import (
-    look_up,
-    look_up_in_training,
-    nearest_number,
-    nearest_sequences,
-    nearest_stops,
-    nearest_symbol,
-)
+from unspool.evaluation.baselines.nearest import look_up, look_up_in_training, number_nats
 from unspool.evaluation.samples.sample_set import Target
 
 RNG = np.random.default_rng(0)
@@ -23,6 +17,11 @@ def distance(a, b):
     return (a[0] != b[0]) + np.mean(gaps)
 
 
+def nats_of_symbols(asked, known, neighbours):
+    near = look_up(asked, known, 0).first(neighbours)
+    return nearest.symbol_nats(near, asked.symbols["x"], known.symbols["x"], 3)
+
+
 def test_neighbours_are_those_of_a_search_one_by_one(scorable):
     def some(count):
         kinds, reals = RNG.integers(0, 3, count), RNG.normal(size=(count, 2))
@@ -31,9 +30,9 @@ def test_neighbours_are_those_of_a_search_one_by_one(scorable):
 
     asked, known = some(20), some(90)
     near = look_up(asked, known, seed=0)
-    rows = lambda samples: list(zip(*samples.inputs.values(), strict=True))  # noqa: E731
-    for a, found in zip(rows(asked), near.rows, strict=True):
-        far = np.array([distance(a, b) for b in rows(known)])
+    asked_inputs, known_inputs = (list(zip(*one.inputs.values(), strict=True)) for one in (asked, known))
+    for a, found in zip(asked_inputs, near.rows, strict=True):
+        far = np.array([distance(a, b) for b in known_inputs])
         np.testing.assert_allclose(far[found], np.sort(far)[: near.rows.shape[1]], atol=1e-9)
 
 
@@ -52,7 +51,7 @@ def test_symbols_have_probability_one_together_the_unseen_included(neighbours, s
     kinds, lengths = RNG.integers(0, 2, 30), RNG.integers(1, 5, 30)
     known = scorable(lengths, symbols=RNG.integers(0, 3, lengths.sum()), inputs=(kinds,))
     every = [scorable([4], symbols=[0, 1, 2, s], inputs=(np.array([0]),)) for s in range(4)]
-    nats = [nearest_symbol(look_up(one, known, 0).first(neighbours), Target("x", symbols=3))[3] for one in every]
+    nats = [nats_of_symbols(one, known, neighbours)[3] for one in every]
     assert np.exp(nats).sum() == pytest.approx(1, abs=1e-12)
     assert np.isfinite(nats).all()
 
@@ -62,8 +61,7 @@ def test_where_the_input_decides_everything_the_look_up_knows_it(scorable):
     steps = np.stack([kinds, (kinds + 1) % 3], 1)
     known = scorable([2] * 150, symbols=steps.ravel(), inputs=(kinds,))
     asked = scorable([2] * 3, symbols=steps[:3].ravel(), inputs=(kinds[:3],))
-    nats = nearest_symbol(look_up(asked, known, 0).first(16), Target("x", symbols=3))
-    assert (nats > np.log(0.95)).all()
+    assert (nats_of_symbols(asked, known, 16) > np.log(0.95)).all()
 
 
 def test_numbers_lie_around_their_neighbours_as_closely_as_in_training(scorable):
@@ -78,7 +76,7 @@ def test_numbers_lie_around_their_neighbours_as_closely_as_in_training(scorable)
     near, learned = look_up(test, train, 0).first(16), look_up_in_training(train, 0).first(16)
     spread = 0.1 * np.sqrt(1 + 1 / 16)
     entropy = 0.5 * np.log(2 * np.pi * np.e * spread**2)
-    nats = nearest_number(near, learned, Target("x"))
+    nats = number_nats(near, learned, Target("x"))
     assert -nats.mean() == pytest.approx(entropy, abs=5 * np.sqrt(0.5 / 900) + 0.02)
 
 
@@ -87,7 +85,7 @@ def test_lengths_have_probability_one_together(scorable):
     asked = scorable(np.arange(300), inputs=(np.zeros(300, np.int64),))
     near = look_up(asked, known, 0)
     same = near._replace(rows=np.tile(near.rows[:1, :16], (300, 1)))
-    assert np.exp(nearest_stops(same)).sum() == pytest.approx(1, abs=1e-9)
+    assert np.exp(nearest.stop_nats(same)).sum() == pytest.approx(1, abs=1e-9)
 
 
 def test_likelihood_and_forecasts_are_of_the_same_neighbours(scorable):
@@ -98,8 +96,8 @@ def test_likelihood_and_forecasts_are_of_the_same_neighbours(scorable):
     count = best_neighbours(task)
     assert count == 4  # the neighbours on both sides have the right mean; one alone is off by one
     near = look_up(test, train, 0).first(count)
-    drawn = nearest_sequences(train, near, 200, 0).numbers["x"].reshape(3, 200, 2)
-    assert [set(row[:, 0].astype(int)) for row in drawn] == [set(row.tolist()) for row in near.rows]
-    scores = {one.name: one.nats for one in baseline_scores(task, count)}["nearest input"]
-    alone = nearest_number(near, look_up_in_training(train, 0).first(count), task.targets[0])
+    forecasts = nearest.nearest_sequences(train, near, 200, 0).numbers["x"].reshape(3, 200, 2)
+    assert [set(row[:, 0].astype(int)) for row in forecasts] == [set(row.tolist()) for row in near.rows]
+    scores = baseline_scores(task, count)["nearest input"]
+    alone = number_nats(near, look_up_in_training(train, 0).first(count), task.targets[0])
     np.testing.assert_allclose(scores[:, 0], alone.reshape(3, 2).sum(1))

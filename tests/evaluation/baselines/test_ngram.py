@@ -1,4 +1,4 @@
-"""The n-gram that stands beside the model: its recursion, and that it is a distribution."""
+"""The n-gram and the hazard of stopping: the recursion, and that both are distributions."""
 
 import itertools
 from collections import Counter
@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from unspool.evaluation.baselines.ngram import Tokens, best_order, ngram_scores, ngram_step_scores
+from unspool.evaluation.baselines.ngram import Tokens, best_order, hazard_nats, sequence_nats, step_nats
 
 V = 3
 
@@ -16,11 +16,11 @@ def tokens(sequences, groups):
     return Tokens(np.array([s for one in sequences for s in one], np.int64), offsets, np.array(groups, np.int64))
 
 
-def sequence_nats(train, test, order):
+def whole_nats(train, test, order):
     """(N,) of whole sequences, their ends included."""
-    scores = ngram_scores(train, test, V, order)
+    steps, stops = sequence_nats(train, test, V, order)
     owner = np.repeat(np.arange(len(test.groups)), np.diff(test.offsets))
-    return np.bincount(owner, scores.steps, minlength=len(test.groups)) + scores.stops
+    return np.bincount(owner, steps, minlength=len(test.groups)) + stops
 
 
 RNG = np.random.default_rng(0)
@@ -53,22 +53,14 @@ def test_every_probability_is_that_of_the_recursion(order):
     """For sequences seen and unseen, and of either group."""
     test = [[], [0], [2, 2, 2, 2], [0, 1, 2], TRAIN[3]]
     groups = [0, 1, 0, 1, 1]
-    given = sequence_nats(tokens(TRAIN, GROUPS), tokens(test, groups), order)
+    given = whole_nats(tokens(TRAIN, GROUPS), tokens(test, groups), order)
     np.testing.assert_allclose(given, [plain(s, g, order) for s, g in zip(test, groups, strict=True)], rtol=1e-12)
 
 
 def test_all_next_symbols_have_probability_one_together():
-    """Of a sequence of one symbol, unseen ones included, and of the empty one."""
-    one = sequence_nats(tokens(TRAIN, GROUPS), tokens([[0], [0, 0], [0, 1], [0, 2], [0, V]], [0] * 5), 2)
-    unending = np.exp(one)  # p(0) p(end | 0), and p(0) p(s | 0) p(end | s) for every s
-    ends = [np.exp(sequence_nats(tokens(TRAIN, GROUPS), tokens([[s]], [0]), 1)[0]) for s in range(V)]
-    assert 0 < unending.sum() < 1
-    assert sum(ends) < 1
-    mass = sum(
-        np.exp(sequence_nats(tokens(TRAIN, GROUPS), tokens([list(s)], [0]), 2)[0])
-        for length in range(5)
-        for s in itertools.product(range(V + 1), repeat=length)
-    )
+    """Of all sequences of up to four symbols, unseen ones included; a quarter is longer at most."""
+    every = [list(s) for length in range(5) for s in itertools.product(range(V + 1), repeat=length)]
+    mass = np.exp(whole_nats(tokens(TRAIN, GROUPS), tokens(every, [0] * len(every)), 2)).sum()
     assert 0.75 < mass < 1
 
 
@@ -82,14 +74,14 @@ def test_the_order_that_suits_is_found():
 
 def test_symbols_and_stops_are_both_log_probabilities():
     test = tokens([[], [0], [2, 2, 2, 2], [0, 1, V], TRAIN[3]], [0, 1, 0, 1, 1])
-    scores = ngram_scores(tokens(TRAIN, GROUPS), test, V, 3)
-    assert (scores.steps < 0).all()
-    assert (scores.stops < 0).all()
+    steps, stops = sequence_nats(tokens(TRAIN, GROUPS), test, V, 3)
+    assert (steps < 0).all()
+    assert (stops < 0).all()
 
 
 def test_symbols_alone_have_probability_one_together():
     every = tokens([[0, 1, s] for s in range(V + 1)], [0] * (V + 1))
-    p = np.exp(ngram_step_scores(tokens(TRAIN, GROUPS), every, V, 3)).reshape(V + 1, 3)
+    p = np.exp(step_nats(tokens(TRAIN, GROUPS), every, V, 3)).reshape(V + 1, 3)
     assert p[:, 2].sum() == pytest.approx(1, abs=1e-12)
 
 
@@ -109,5 +101,33 @@ def test_a_chain_of_known_transitions_is_learned_to_its_entropy():
     true = np.log(table[steps[:, :-1], steps[:, 1:]])
     order = best_order(train, test, V, ends=False)
     assert order == 2
-    lost = true - ngram_step_scores(train, test, V, order).reshape(200, 30)[:, 1:]
+    lost = true - step_nats(train, test, V, order).reshape(200, 30)[:, 1:]
     assert abs(lost.mean()) < 5 * lost.std() / np.sqrt(lost.size) + 9 / (2 * 300 * 29) + 0.005
+
+
+def test_lengths_have_probability_one_together(scorable):
+    train = scorable([0, 2, 2, 3, 5, 9, 9, 30])
+    asked = scorable(np.arange(400))
+    assert np.exp(hazard_nats(train, asked)).sum() == pytest.approx(1, abs=1e-3)
+
+
+def test_a_constant_hazard_is_found(scorable):
+    rng = np.random.default_rng(0)
+    train, test = rng.geometric(0.1, 3000) - 1, rng.geometric(0.1, 2000) - 1
+    true = test * np.log(0.9) + np.log(0.1)
+    lost = true - hazard_nats(scorable(train), scorable(test))
+    assert abs(lost.mean()) < 5 * lost.std() / np.sqrt(len(lost)) + 0.02
+
+
+def test_a_length_that_is_always_the_same_costs_next_to_nothing(scorable):
+    nats = hazard_nats(scorable([12] * 500), scorable([12] * 10))
+    assert (nats > -0.2).all()
+
+
+def test_the_input_tells_lengths_that_the_position_alone_does_not(scorable):
+    lengths, groups = [4, 9] * 200, np.array([0, 1] * 200)
+    sets = scorable(lengths, groups=groups), scorable(lengths[:20], groups=groups[:20])
+    alone = hazard_nats(*sets)
+    grouped = hazard_nats(*sets, grouped=True)
+    assert alone.mean() == pytest.approx(-np.log(2), abs=0.1)
+    assert grouped.mean() > -0.1

@@ -5,12 +5,8 @@ import pytest
 
 from unspool.dataset.gather import gather, gather_fitted
 from unspool.encoding.fit import fit_codec
-from unspool.evaluation.baselines.simulated import (
-    autoregressive_sequences,
-    block_bootstrap,
-    independent_steps,
-    training_at_random,
-)
+from unspool.evaluation.baselines import simulated
+from unspool.evaluation.baselines.simulated import autoregressive_sequences, block_bootstrap
 from unspool.evaluation.samples.build import comparable_sets, scorable_set, targets_of
 from unspool.evaluation.samples.sample_set import SampleSet
 from unspool.schema.fields import First, Number
@@ -38,11 +34,11 @@ def parts(train, test, inputs):
     return comparable_sets(schema, examples)[0], known, asked, targets_of(codec)
 
 
-def test_an_autoregression_is_drawn_with_its_own_spread_and_echo_from_the_value_before_step_0():
+def test_an_autoregression_is_sampled_with_its_own_spread_and_echo_from_the_value_before_step_0():
     train, known, asked, targets = parts(chains(300, 0), chains(40, 1), First("x"))
-    drawn = autoregressive_sequences(train, known, asked, targets, 50, 0)
-    assert len(drawn) == 40 * 50
-    x = drawn.padded(drawn.numbers["x"], 6).reshape(40, 50, 6)
+    forecasts = autoregressive_sequences(train, known, asked, targets, 50, 0)
+    assert len(forecasts) == 40 * 50
+    x = forecasts.padded(forecasts.numbers["x"], 6).reshape(40, 50, 6)
     base = asked.first["x"]
     there = ~np.isnan(base)
     for t in range(6):
@@ -51,34 +47,36 @@ def test_an_autoregression_is_drawn_with_its_own_spread_and_echo_from_the_value_
         ahead = np.nanmean(x[:, :, t], 1)
         np.testing.assert_allclose(ahead[there], level[there], atol=5 * spread / np.sqrt(40) + 0.3)
         np.testing.assert_allclose(np.nanstd(x[there, :, t], 1).mean(), spread, rtol=0.1)
-    assert np.isnan(drawn.numbers["x"]).mean() == pytest.approx(np.isnan(train.numbers["x"]).mean(), abs=0.02)
-    assert set(np.diff(drawn.offsets)) <= set(train.lengths)
+    assert np.isnan(forecasts.numbers["x"]).mean() == pytest.approx(np.isnan(train.numbers["x"]).mean(), abs=0.02)
+    assert set(np.diff(forecasts.offsets)) <= set(train.lengths)
 
 
 def test_numbers_that_never_fall_stay_those_of_a_training_sequence():
     train, known, asked, targets = parts(chains(100, 0), chains(20, 1), First("x"))
-    drawn = autoregressive_sequences(train, known, asked, targets, 10, 0)
+    forecasts = autoregressive_sequences(train, known, asked, targets, 10, 0)
     real = {tuple(train.numbers["day"][a:b]) for a, b in zip(train.offsets, train.offsets[1:], strict=False)}
-    assert {tuple(drawn.numbers["day"][a:b]) for a, b in zip(drawn.offsets, drawn.offsets[1:], strict=False)} <= real
+    assert {
+        tuple(forecasts.numbers["day"][a:b]) for a, b in zip(forecasts.offsets, forecasts.offsets[1:], strict=False)
+    } <= real
 
 
 def test_independent_steps_have_the_marginals_and_no_memory(samples_of):
     rng = np.random.default_rng(0)
     walks = np.cumsum(rng.normal(size=(200, 12)), 1)
     train = samples_of(x=walks.tolist(), mood=[["up" if v > 0 else "down" for v in walk] for walk in walks])
-    drawn = independent_steps(train, 100, 20, 0)
-    assert len(drawn) == 2000
-    assert (drawn.lengths == 12).all()
-    x = drawn.padded(drawn.numbers["x"], 12)
+    forecasts = simulated.independent_steps(train, 100, 20, 0)
+    assert len(forecasts) == 2000
+    assert (forecasts.lengths == 12).all()
+    x = forecasts.padded(forecasts.numbers["x"], 12)
     assert abs(x.std() - walks.std()) < 0.1
     assert abs(np.corrcoef(x[:, :-1].ravel(), x[:, 1:].ravel())[0, 1]) < 5 / np.sqrt(22_000)
-    assert ((drawn.numbers["x"] > 0) == (drawn.symbols["mood"] == drawn.names["mood"].index("up"))).all()
+    assert ((forecasts.numbers["x"] > 0) == (forecasts.symbols["mood"] == forecasts.names["mood"].index("up"))).all()
 
 
 def test_training_at_random_takes_all_sequences_alike(samples_of):
     train = samples_of(x=[[float(k)] for k in range(10)])
-    drawn = training_at_random(train, 1000, 10, 0).numbers["x"].astype(int)
-    assert np.abs(np.bincount(drawn) / 10_000 - 0.1).max() < 5 * np.sqrt(0.09 / 10_000)
+    forecasts = simulated.training_at_random(train, 1000, 10, 0).numbers["x"].astype(int)
+    assert np.abs(np.bincount(forecasts) / 10_000 - 0.1).max() < 5 * np.sqrt(0.09 / 10_000)
 
 
 def numbered(lengths):
@@ -89,19 +87,19 @@ def numbered(lengths):
 
 
 def test_every_block_is_a_stretch_of_one_training_sequence_at_its_own_position():
-    drawn = block_bootstrap(numbered([3, 10, 7, 7, 1]), 5, 40, seed=0, block=3)
-    np.testing.assert_array_equal(drawn.numbers["x"] % 100, drawn.position)
-    np.testing.assert_array_equal(drawn.numbers["twice"], 2 * drawn.numbers["x"])
-    source = drawn.numbers["x"] // 100
-    block = drawn.owner * 10 + drawn.position // 3
+    forecasts = block_bootstrap(numbered([3, 10, 7, 7, 1]), 5, 40, seed=0, block=3)
+    np.testing.assert_array_equal(forecasts.numbers["x"] % 100, forecasts.position)
+    np.testing.assert_array_equal(forecasts.numbers["twice"], 2 * forecasts.numbers["x"])
+    source = forecasts.numbers["x"] // 100
+    block = forecasts.owner * 10 + forecasts.position // 3
     assert all(len(set(source[block == one])) == 1 for one in np.unique(block))
-    whole = [set(source[drawn.owner == k]) for k in range(len(drawn)) if drawn.lengths[k] == 7]
+    whole = [set(source[forecasts.owner == k]) for k in range(len(forecasts)) if forecasts.lengths[k] == 7]
     assert any(len(sources) > 1 for sources in whole)
 
 
 def test_blocks_make_sequences_as_long_as_training_and_the_seed_decides():
-    drawn = block_bootstrap(numbered([2, 5, 9]), 2, 300, seed=1)
-    share = [np.mean(drawn.lengths == n) for n in (2, 5, 9)]
+    forecasts = block_bootstrap(numbered([2, 5, 9]), 2, 300, seed=1)
+    share = [np.mean(forecasts.lengths == n) for n in (2, 5, 9)]
     np.testing.assert_allclose(share, 1 / 3, atol=5 * np.sqrt(2 / 9 / 600))
     values = [block_bootstrap(numbered([5, 6, 7]), 3, 5, seed).numbers["x"].tolist() for seed in (0, 0, 1)]
     assert values[0] == values[1] != values[2]

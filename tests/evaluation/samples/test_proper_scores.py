@@ -20,10 +20,7 @@ def test_forecasts_are_lined_up_with_the_real_steps(samples_of):
 @pytest.mark.parametrize("digits", [8, 0])
 def test_ranks_are_uniform_when_values_and_forecasts_are_of_one_law(digits):
     """For continuous values, and for whole ones with many ties; with as few forecasts as there may be, some missing."""
-    values, among = (
-        np.round(RNG.normal(size=20_000), digits),
-        np.round(RNG.normal(size=(20_000, MIN_MEMBERS + 3)), digits),
-    )
+    values, among = (np.round(RNG.normal(size=(20_000, *shape)), digits) for shape in ((), (MIN_MEMBERS + 3,)))
     among[RNG.random(among.shape) < 0.05] = np.nan
     u = randomized_pit(values, np.sort(among, axis=1), RNG)
     u = u[~np.isnan(u)]
@@ -81,11 +78,11 @@ def test_the_quantile_loss_is_least_for_the_true_quantile():
 def test_the_energy_score_is_that_of_scoringrules_on_the_vectors_of_forecasts(samples_of):
     """Of forecasts as long as the real one, in two fields, with a value missing."""
     real = samples_of(x=[[1.0, 2.0], [0.0, np.nan]], y=[[0.0, 1.0], [2.0, 4.0]])
-    drawn = RNG.normal(size=(2, 12, 2, 2))  # row, path, field, step
-    forecasts = samples_of(x=drawn[:, :, 0].reshape(24, 2).tolist(), y=drawn[:, :, 1].reshape(24, 2).tolist())
+    values = RNG.normal(size=(2, 12, 2, 2))  # row, path, field, step
+    forecasts = samples_of(x=values[:, :, 0].reshape(24, 2).tolist(), y=values[:, :, 1].reshape(24, 2).tolist())
     given = energy_score(real, forecasts, {"x": 1.0, "y": 2.0})
     for row, truth in enumerate(([1, 2, 0, 0.5, 0], [0, 0, 1, 2, 1])):
-        vectors = np.concatenate([drawn[row, :, 0], drawn[row, :, 1] / 2, np.zeros((12, 1))], axis=1)
+        vectors = np.concatenate([values[row, :, 0], values[row, :, 1] / 2, np.zeros((12, 1))], axis=1)
         true = library.es_ensemble(np.array(truth, float), vectors, estimator="fair")
         assert given[row] == pytest.approx(true, rel=1e-5)
 

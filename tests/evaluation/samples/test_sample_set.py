@@ -9,7 +9,7 @@ from unspool.errors import DataError
 from unspool.evaluation.samples.build import comparable_sets, comparison_of, scorable_set, targets_of
 from unspool.evaluation.samples.sample_set import ABSENT
 from unspool.evaluation.samples.statistics import clustered_mean
-from unspool.schema.fields import Category, Flag, Number, Schema, When
+from unspool.schema.fields import Category, Flag, Flags, Number, Schema, When
 
 SCHEMA = Schema(
     (Category("k"), When("day"), Number("n")), (Number("x"), Category("s"), Flag("f")), "records", layout="long", id="i"
@@ -36,7 +36,7 @@ def test_comparable_sets_share_the_codes_of_their_symbols():
     assert (one.inputs["k"].tolist(), two.inputs["k"].tolist()) == ([0, ABSENT], [1, 0])
 
 
-def test_whole_numbers_are_numbers_when_the_schema_says_so_and_moments_are_days():
+def test_whole_numbers_are_numbers_when_the_schema_says_so_and_timestamps_are_days():
     one, two = comparable_sets(SCHEMA, ONE, TWO)
     assert one.numbers["x"].tolist() == [1.0, 2.0, 3.0]
     assert one.inputs["n"].tolist() == [[0.0], [1.0]]
@@ -45,9 +45,10 @@ def test_whole_numbers_are_numbers_when_the_schema_says_so_and_moments_are_days(
 
 
 def test_several_values_a_step_are_as_many_fields():
-    step = {"x": np.zeros(3), "s": np.array(["a"] * 3, object), "f": np.array([[True, False]] * 3)}
-    (samples,) = comparable_sets(SCHEMA, Examples(ONE.inputs, step, ONE.offsets))
-    assert list(samples.symbols) == ["s", "f[0]", "f[1]"]
+    schema = Schema(SCHEMA.inputs, (Category("s"), Flags("both", ["f", "g"])), "records", layout="long", id="i")
+    step = {"s": np.array(["a"] * 3, object), "both": np.array([[True, False]] * 3)}
+    (samples,) = comparable_sets(schema, Examples(ONE.inputs, step, ONE.offsets))
+    assert list(samples.symbols) == ["s", "f", "g"]
 
 
 def test_sequences_are_taken_whole_with_their_inputs():
@@ -66,10 +67,8 @@ def test_a_scorable_set_holds_codes_of_the_model_increments_and_members_and_is_t
         "both": np.array([[1.0, -1.0], [np.nan, np.nan], [1.0, 1.0], [-1.0, 1.0]]),
     }
     data = Examples({"k": np.array(["u", "v"], object)}, steps, np.array([0, 2, 4]))
-    from unspool.schema.fields import Flags
-
     schema = Schema(
-        (Category("k"),), (Number("day", "gap"), Category("s"), Flags("both", ["f", "g"])), "records", "long", "i"
+        (Category("k"),), (Number("day", "increment"), Category("s"), Flags("both", ["f", "g"])), "records", "long", "i"
     )
     codec = fit_codec(schema, data.take(np.array([0, 1])))
     samples = scorable_set(codec, data, codec.encode(data))

@@ -12,10 +12,10 @@ WIDTHS = np.array([1, 1, 2, 4])
 
 
 def nats(rng, shares, count=200):
-    """(count, K) sums of log p of draws from one law under another, by band; both of two symbols."""
-    drawn, asked = shares
+    """(count, K) sums of log p of samples of one law under another, by band; both of two symbols."""
+    law, asked = shares
     rows = []
-    for width, p, q in zip(WIDTHS, drawn, asked, strict=True):
+    for width, p, q in zip(WIDTHS, law, asked, strict=True):
         ones = rng.binomial(width, p, count)
         rows.append(ones * np.log(q) + (width - ones) * np.log(1 - q))
     return np.stack(rows, 1)[..., None]
@@ -49,9 +49,9 @@ def test_the_errors_are_those_of_a_bootstrap_over_inputs():
     effect = rng.normal(size=(60, 1, 1)) * WIDTHS[:, None]  # what an input adds to real and generated steps alike
     real, synthetic = (rng.normal(size=(count, 4, 1)) for count in (60, 240))
     real, synthetic = real + effect, synthetic + np.repeat(effect, 4, 0)
-    draws = [rng.integers(0, 60, 60) for _ in range(2000)]
+    resamples = [rng.integers(0, 60, 60) for _ in range(2000)]
     means = []
-    for rows in draws:
+    for rows in resamples:
         own = (rows[:, None] * 4 + np.arange(4)).ravel()
         gap = -synthetic[own].mean((0, 2)) / WIDTHS + real[rows].mean((0, 2)) / WIDTHS
         means.append((gap[-1], gap[-1] - gap[0]))
@@ -67,13 +67,13 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("drawn", "asked", "flag"), CASES)
+@pytest.mark.parametrize(("law", "asked", "flag"), CASES)
 def test_generated_steps_that_become_too_likely_or_too_unlikely_are_flagged(
-    samples_of, comparison_of_sets, drawn, asked, flag
+    samples_of, comparison_of_sets, law, asked, flag
 ):
     rng = np.random.default_rng(2)
     even = np.full(4, 0.5)
-    asked = found(2 * nats(rng, (even, even)), 2 * nats(rng, (drawn, asked)))  # as of two such symbols a step
+    asked = found(2 * nats(rng, (even, even)), 2 * nats(rng, (law, asked)))  # as of two such symbols a step
     assert flag in " ".join(nll_flags(nll_by_position(asked)))
     words = samples_of(s=rng.choice(["a", "b"], (200, 8)).tolist())
     section = drift(comparison_of_sets(words, words), asked)

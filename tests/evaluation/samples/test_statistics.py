@@ -4,20 +4,8 @@ import numpy as np
 import pytest
 
 from unspool.errors import MissingExtra
-from unspool.evaluation.samples.statistics import (
-    bands,
-    clustered_mean,
-    correlation,
-    entropy,
-    kolmogorov_smirnov,
-    lagged_steps,
-    optional_module,
-    ratio,
-    step_changes,
-    subsample,
-    total_variation,
-    wasserstein,
-)
+from unspool.evaluation.samples import statistics
+from unspool.evaluation.samples.statistics import clustered_mean, correlation, entropy, ratio
 
 stats = pytest.importorskip("scipy.stats")
 RNG = np.random.default_rng(0)
@@ -28,8 +16,8 @@ def test_distances_of_samples_are_those_of_scipy(ties):
     a, b = RNG.normal(size=300), RNG.gamma(2, size=170)
     if ties:
         a, b = np.round(a), np.round(b)
-    assert kolmogorov_smirnov(a, b) == pytest.approx(stats.ks_2samp(a, b).statistic, rel=1e-12)
-    assert wasserstein(a, b) == pytest.approx(stats.wasserstein_distance(a, b), rel=1e-12)
+    assert statistics.kolmogorov_smirnov(a, b) == pytest.approx(stats.ks_2samp(a, b).statistic, rel=1e-12)
+    assert statistics.wasserstein(a, b) == pytest.approx(stats.wasserstein_distance(a, b), rel=1e-12)
 
 
 def test_correlation_is_over_the_pairs_where_both_are_there():
@@ -41,18 +29,15 @@ def test_correlation_is_over_the_pairs_where_both_are_there():
 
 
 def test_total_variation_counts_the_mass_that_lies_elsewhere():
-    assert total_variation(np.array([0, 0, 0, 2]), np.array([0, 1, 1, 2])) == pytest.approx(0.5)
+    assert statistics.total_variation(np.array([0, 0, 0, 2]), np.array([0, 1, 1, 2])) == pytest.approx(0.5)
 
 
 def test_the_error_of_a_mean_is_of_sequences_and_not_of_steps():
     """Steps that all repeat their sequence's value say no more than one each; half of them missing changes nothing."""
-    level = RNG.normal(size=400)
-    lengths = RNG.integers(1, 20, 400)
-    owner = np.repeat(np.arange(400), lengths)
+    owner = np.repeat(np.arange(400), RNG.integers(1, 20, 400))
     means, errors = [], []
     for _ in range(300):
-        level = RNG.normal(size=400)
-        values = level[owner]
+        values = RNG.normal(size=400)[owner]
         values[RNG.random(len(values)) < 0.5] = np.nan
         measured = clustered_mean(values, owner)
         means.append(measured.value)
@@ -63,12 +48,12 @@ def test_the_error_of_a_mean_is_of_sequences_and_not_of_steps():
 
 def test_a_lag_never_reaches_over_into_the_next_sequence():
     offsets = np.array([0, 4, 4, 5, 8])
-    assert lagged_steps(offsets, 2).tolist() == [0, 1, 5]
+    assert statistics.lagged_steps(offsets, 2).tolist() == [0, 1, 5]
 
 
 def test_differences_begin_anew_with_each_sequence():
     values, offsets = np.array([1.0, 3.0, 7.0, 1.0, 0.0]), np.array([0, 2, 3, 3, 5])
-    np.testing.assert_array_equal(step_changes(values, offsets), [np.nan, 2, np.nan, np.nan, -1])
+    np.testing.assert_array_equal(statistics.step_changes(values, offsets), [np.nan, 2, np.nan, np.nan, -1])
 
 
 def test_entropy_of_equal_shares_is_the_logarithm_of_their_number():
@@ -78,20 +63,20 @@ def test_entropy_of_equal_shares_is_the_logarithm_of_their_number():
 
 def test_bands_cover_every_position_once():
     for longest in (0, 1, 2, 7, 8, 100):
-        assert [k for first, last in bands(longest) for k in range(first, last)] == list(range(longest))
+        assert [k for first, last in statistics.bands(longest) for k in range(first, last)] == list(range(longest))
 
 
-def test_what_is_drawn_is_drawn_once_and_the_same_each_time():
-    drawn = subsample(1000, 100, 3)
-    assert len(np.unique(drawn)) == 100
-    np.testing.assert_array_equal(drawn, subsample(1000, 100, 3))
-    assert subsample(5, 100, 3).tolist() == [0, 1, 2, 3, 4]
+def test_a_subsample_repeats_no_position_and_is_the_same_each_time():
+    some = statistics.subsample(1000, 100, 3)
+    assert len(np.unique(some)) == 100
+    np.testing.assert_array_equal(some, statistics.subsample(1000, 100, 3))
+    assert statistics.subsample(5, 100, 3).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "sklearn.ensemble", None)
     with pytest.raises(MissingExtra, match=r"scikit-learn.*pip install 'unspool\[report\]'"):
-        optional_module("sklearn.ensemble")
+        statistics.optional_module("sklearn.ensemble")
 
 
 def test_the_error_of_a_ratio_is_that_of_a_bootstrap_over_clusters():
@@ -100,9 +85,9 @@ def test_the_error_of_a_ratio_is_that_of_a_bootstrap_over_clusters():
     counts = rng.integers(1, 20, 240)
     totals = counts * (1.0 + np.repeat(rng.normal(size=60), 4)) + rng.normal(size=240)
     found = ratio(totals, counts, clusters)
-    by = lambda values: np.bincount(clusters, values)  # noqa: E731
-    draws = rng.integers(0, 60, (4000, 60))
-    means = by(totals)[draws].sum(1) / by(counts)[draws].sum(1)
+    resampled = rng.integers(0, 60, (4000, 60))
+    sums, sizes = (np.bincount(clusters, values)[resampled].sum(1) for values in (totals, counts))
+    means = sums / sizes
     assert found.value == pytest.approx(totals.sum() / counts.sum())
     assert found.error == pytest.approx(means.std(), rel=0.1)
     # As if all were independent it would be about half.

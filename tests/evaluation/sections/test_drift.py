@@ -6,45 +6,33 @@ import pytest
 from unspool.evaluation.sections.drift import drift
 
 
-def walk(rng, n, fade):
-    """A stationary autoregression whose noise and level are multiplied by a factor of the step."""
-    x = np.zeros((n, 32))
-    x[:, 0] = rng.normal(size=n)
-    for t in range(1, 32):
-        x[:, t] = 0.8 * x[:, t - 1] + 0.6 * rng.normal(size=n)
-    return (x * fade(np.arange(32))).tolist()
+@pytest.fixture
+def walk(simulate_ar1):
+    """Stationary autoregressions of 32 steps, multiplied by a factor at every step."""
+    return lambda rng, n, factor=1.0: simulate_ar1(rng, n, 32, 0.8, 0.6) * factor ** np.arange(32)
 
 
-CASES = [
-    (lambda t: 1.0 + 0 * t, None),
-    (lambda t: 0.85**t, "drifts to a constant"),
-    (lambda t: 1.1**t, "blows up"),
-]
-
-
-@pytest.mark.parametrize(("fade", "flag"), CASES)
-def test_what_shrinks_or_grows_on_the_way_is_flagged_and_nothing_else(samples_of, comparison_of_sets, fade, flag):
+@pytest.mark.parametrize(("factor", "flag"), [(1.0, None), (0.85, "drifts to a constant"), (1.1, "blows up")])
+def test_only_sequences_that_shrink_or_grow_are_flagged(walk, samples_of, comparison_of_sets, factor, flag):
     rng = np.random.default_rng(0)
-    real, synthetic = samples_of(x=walk(rng, 200, CASES[0][0])), samples_of(x=walk(rng, 400, fade))
+    real, synthetic = samples_of(x=walk(rng, 200).tolist()), samples_of(x=walk(rng, 400, factor).tolist())
     section = drift(comparison_of_sets(real, synthetic))
     assert (flag in section.verdict) if flag else section.verdict == "No drift to a constant, and no blow-up."
     assert bool(section.figures["flags"]) == bool(flag)
 
 
-def test_a_mean_that_wanders_off_is_flagged(samples_of, comparison_of_sets):
+def test_a_mean_that_wanders_off_is_flagged(walk, samples_of, comparison_of_sets):
     rng = np.random.default_rng(0)
-    real = samples_of(x=walk(rng, 200, CASES[0][0]))
-    synthetic = samples_of(x=[(np.array(row) + 0.1 * np.arange(32)).tolist() for row in walk(rng, 200, CASES[0][0])])
+    real, synthetic = (samples_of(x=x.tolist()) for x in (walk(rng, 200), walk(rng, 200) + 0.1 * np.arange(32)))
     assert "its mean is" in drift(comparison_of_sets(real, synthetic)).verdict
 
 
 def test_symbols_that_get_stuck_or_lost_are_flagged(samples_of, comparison_of_sets):
     rng = np.random.default_rng(0)
-    free = lambda: rng.choice(list("abcdefgh"), (200, 32))  # noqa: E731
-    stuck, few = free(), free()
+    free, stuck, few = rng.choice(list("abcdefgh"), (3, 200, 32))
     stuck[:, 8:] = "a"
     few[:, 8:] = rng.choice(["a", "b"], (200, 24))
-    real, frozen, narrow = (samples_of(s=table.tolist()) for table in (free(), stuck, few))
+    real, frozen, narrow = (samples_of(s=table.tolist()) for table in (free, stuck, few))
     assert "drifts to few symbols" in drift(comparison_of_sets(real, frozen)).verdict
     assert "drifts to noise" in drift(comparison_of_sets(narrow, real)).verdict
     assert drift(comparison_of_sets(real, real)).figures["flags"] == 0

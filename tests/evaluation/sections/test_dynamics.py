@@ -13,27 +13,29 @@ from unspool.evaluation.sections.dynamics import (
 )
 
 
-def walks(samples_of, rng, n=200, echo=0.8, mixed=0.6):
-    x = np.zeros((n, 30))
-    for t in range(1, 30):
-        x[:, t] = echo * x[:, t - 1] + rng.normal(size=n)
-    y = mixed * x + np.sqrt(1 - mixed**2) * x.std() * rng.normal(size=x.shape)
-    return samples_of(x=x.tolist(), y=y.tolist())
+@pytest.fixture
+def walks(samples_of, simulate_ar1):
+    """An autoregression x, and a y that correlates with x."""
+
+    def sample(rng, n=200, slope=0.8, mixed=0.6):
+        x = simulate_ar1(rng, n, 30, slope)
+        y = mixed * x + np.sqrt(1 - mixed**2) * x.std() * rng.normal(size=x.shape)
+        return samples_of(x=x.tolist(), y=y.tolist())
+
+    return sample
 
 
-def test_correlations_are_those_of_the_law(samples_of):
-    samples = walks(samples_of, np.random.default_rng(0), 2000)
-    late = samples_of(x=[samples.numbers["x"][a + 15 : a + 30] for a in range(0, 60_000, 30)])
-    assert autocorrelation(late, "x", VALUES, 1) == pytest.approx(0.8, abs=0.01)
-    assert autocorrelation(late, "x", VALUES, 3) == pytest.approx(0.8**3, abs=0.02)
-    assert autocorrelation(late, "x", CHANGES, 1) == pytest.approx(-(1 - 0.8) / 2, abs=0.02)
+def test_correlations_are_those_of_the_law(walks):
+    samples = walks(np.random.default_rng(0), 2000)
+    assert autocorrelation(samples, "x", VALUES, 1) == pytest.approx(0.8, abs=0.01)
+    assert autocorrelation(samples, "x", VALUES, 3) == pytest.approx(0.8**3, abs=0.02)
+    assert autocorrelation(samples, "x", CHANGES, 1) == pytest.approx(-(1 - 0.8) / 2, abs=0.02)
     assert cross_correlation(samples, "x", "y", VALUES) == pytest.approx(0.6, abs=0.02)
 
 
-def test_what_differs_is_named(samples_of, comparison_of_sets):
+def test_the_largest_difference_is_named(walks, comparison_of_sets):
     rng = np.random.default_rng(0)
-    real, same = walks(samples_of, rng), walks(samples_of, rng)
-    stiff, loose = walks(samples_of, rng, echo=0.2), walks(samples_of, rng, mixed=-0.6)
+    real, same, stiff, loose = walks(rng), walks(rng), walks(rng, slope=0.2), walks(rng, mixed=-0.6)
     alike = dynamics(comparison_of_sets(real, same)).figures
     assert alike["autocorrelation, largest difference"] < 0.1
     assert alike["correlation of fields, largest difference"] < 0.1

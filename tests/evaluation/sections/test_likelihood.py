@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unspool.evaluation.baselines.likelihoods import LikelihoodTask, Scores
+from unspool.evaluation.baselines.likelihoods import LikelihoodTask
 from unspool.evaluation.samples.sample_set import SampleSet, Target
 from unspool.evaluation.sections.likelihood import likelihood
 
@@ -12,9 +12,9 @@ def test_the_table_adds_up_and_the_verdict_names_the_best_baseline():
     rng = np.random.default_rng(0)
     samples = SampleSet(np.arange(61) * 4)
     task = LikelihoodTask(samples, samples, (Target("mood", symbols=3), Target("level")), True, 0)
-    baselines = [Scores(name, -rng.gamma(4.0, size=(60, 3))) for name in ("plain", "better")]
-    baselines[1] = Scores("better", baselines[1].nats + 0.5)
-    good = np.max([one.nats for one in baselines], axis=0) + 0.1
+    baselines = {name: -rng.gamma(4.0, size=(60, 3)) for name in ("plain", "better")}
+    baselines["better"] += 0.5
+    good = np.max(list(baselines.values()), axis=0) + 0.1
     section = likelihood(task, good, baselines, "step")
     overall, _, by_field, perplexity = section.parts
     for j in (1, 2, 3):
@@ -24,5 +24,5 @@ def test_the_table_adds_up_and_the_verdict_names_the_best_baseline():
     assert section.figures["gain"] == pytest.approx(section.figures["baseline_nats"] - section.figures["nats"])
     assert perplexity.rows[0][1].value == pytest.approx(np.exp(by_field.rows[0][1].value))
     assert likelihood(task, good - 5, baselines, "step").verdict.startswith("Worse than the baseline")
-    same = likelihood(task, baselines[0].nats, baselines[:1], "step")
+    same = likelihood(task, baselines["plain"], {"plain": baselines["plain"]}, "step")
     assert same.verdict.startswith("As good as the best baseline, plain: the difference is 0.000")

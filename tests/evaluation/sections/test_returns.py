@@ -5,23 +5,24 @@ import pytest
 
 from unspool.evaluation.baselines.garch import WindowedGarch
 from unspool.evaluation.samples.return_series import are_returns, returns_of
-from unspool.evaluation.samples.sample_set import SampleSet
 from unspool.evaluation.samples.statistics import lagged_correlation
 from unspool.evaluation.sections.returns import drawdowns, excess_kurtosis, returns
 
 stats = pytest.importorskip("scipy.stats")
 
 
-def garch(rng, n=400, length=60, a=0.15, b=0.8, leverage=0.0):
-    r, variance = np.zeros((n, length)), np.full(n, 1.0)
-    for t in range(-100, length):
-        drawn = np.sqrt(variance) * rng.normal(size=n)
-        r[:, max(t, 0)] = drawn
-        variance = 0.05 + a * drawn**2 + leverage * drawn**2 * (drawn < 0) + b * variance
-    return r
+@pytest.fixture
+def garch(simulate_garch):
+    """(n, length) returns, after a hundred steps that are left out."""
+
+    def sample(rng, n=400, length=60, news=0.15, leverage=0.0):
+        noise = rng.normal(size=(100 + length, n))
+        return simulate_garch(noise, 0.05, news, 0.8, start=1.0, leverage=leverage)[0][100:].T
+
+    return sample
 
 
-def test_returns_are_recognised_by_their_values():
+def test_returns_are_recognised_by_their_values(garch):
     rng = np.random.default_rng(0)
     offsets = np.arange(0, 24_001, 60)
     r = garch(rng).ravel()
@@ -35,7 +36,7 @@ def test_returns_are_recognised_by_their_values():
 
 
 @pytest.mark.parametrize("kind", ["returns", "noise", "repeated zeros"])
-def test_garch_and_the_section_on_returns_agree_on_what_returns_are(kind, comparison_of_sets):
+def test_garch_and_the_section_on_returns_agree_on_what_returns_are(kind, garch, windows_of, comparison_of_sets):
     pytest.importorskip("arch")
     rng = np.random.default_rng(1)
     series = garch(rng, n=1, length=2000).ravel() / 100
@@ -43,13 +44,7 @@ def test_garch_and_the_section_on_returns_agree_on_what_returns_are(kind, compar
         series = rng.normal(size=2000) / 100
     if kind == "repeated zeros":
         series[rng.random(2000) < 0.3] = 0.0
-
-    def windows(first, last):
-        starts = np.arange(first, last - 4)
-        values = np.lib.stride_tricks.sliding_window_view(series, 5)[starts]
-        return SampleSet(np.arange(len(starts) + 1) * 5, {"r": values.ravel()}, starts=starts, window=5)
-
-    train, test = windows(0, 1500), windows(1500, 2000)
+    train, test = windows_of(series, 0, 1500), windows_of(series, 1500, 2000)
     section = returns(comparison_of_sets(test, test, train))
     assert section.available == (kind == "returns")
     assert (WindowedGarch.fit(train, test) is not None) == section.available
@@ -72,17 +67,17 @@ def test_a_drawdown_is_the_deepest_fall_from_the_highest_so_far(samples_of):
     assert drawdowns(samples, samples.numbers["r"]).tolist() == [4.0, 3.0, 0.0]
 
 
-def test_clustering_and_leverage_are_found_where_they_are():
+def test_clustering_and_leverage_are_found_where_they_are(garch):
     rng = np.random.default_rng(0)
-    offsets = np.arange(0, 24_001, 60)
-    alone, clustered, levered = rng.normal(size=24_000), garch(rng).ravel(), garch(rng, a=0.02, leverage=0.25).ravel()
-    later = lambda a, b: lagged_correlation(a, b, offsets, 1, 200)  # noqa: E731
-    assert abs(later(np.abs(alone), np.abs(alone))) < 5 / np.sqrt(24_000)
-    assert later(np.abs(clustered), np.abs(clustered)) > 0.1
-    assert later(levered, np.abs(levered)) < -5 / np.sqrt(24_000)
+    more = np.arange(0, 24_001, 60), 1, 200
+    alone, clustered = rng.normal(size=24_000), garch(rng).ravel()
+    levered = garch(rng, news=0.02, leverage=0.25).ravel()
+    assert abs(lagged_correlation(np.abs(alone), np.abs(alone), *more)) < 5 / np.sqrt(24_000)
+    assert lagged_correlation(np.abs(clustered), np.abs(clustered), *more) > 0.1
+    assert lagged_correlation(levered, np.abs(levered), *more) < -5 / np.sqrt(24_000)
 
 
-def test_the_section_sets_generated_series_beside_real_ones(samples_of, comparison_of_sets):
+def test_the_section_sets_generated_series_beside_real_ones(garch, samples_of, comparison_of_sets):
     rng = np.random.default_rng(0)
     real, plain = samples_of(r=garch(rng).tolist()), samples_of(r=rng.normal(size=(400, 60)).tolist())
     section = returns(comparison_of_sets(real, plain))

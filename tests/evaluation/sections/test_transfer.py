@@ -23,12 +23,11 @@ def test_the_true_law_teaches_as_much_as_real_sequences_do(worlds):
 def test_a_number_is_predicted_as_well_as_the_noise_allows(samples_of, comparison_of_sets):
     """The input plus noise of half its spread, 4 times: the best guess explains 1 / (1 + 1/16)."""
     rng = np.random.default_rng(0)
-
-    def drawn():
-        level = rng.normal(size=(1000, 1))
-        return replace(samples_of(x=(level + 0.5 * rng.normal(size=(1000, 4))).tolist()), inputs={"level": level})
-
-    figures = transfer(comparison_of_sets(drawn(), drawn(), drawn(), synthetic_train=drawn()), 0).figures
+    sets = []
+    for level in rng.normal(size=(4, 1000, 1)):
+        x = level + 0.5 * rng.normal(size=(1000, 4))
+        sets.append(replace(samples_of(x=x.tolist()), inputs={"level": level}))
+    figures = transfer(comparison_of_sets(*sets[:3], synthetic_train=sets[3]), 0).figures
     best = 1 / (1 + 1 / 16)
     assert best - 0.08 < figures["real level"] < best + 0.02
     assert best - 0.08 < figures["generated level"] < best + 0.02
@@ -37,9 +36,8 @@ def test_a_number_is_predicted_as_well_as_the_noise_allows(samples_of, compariso
 def test_sequences_that_ignore_their_input_teach_nothing_of_it(worlds):
     """A synthetic training set whose inputs were shuffled is at the level of guessing."""
     world = worlds()
-    shuffled = replace(
-        world.synthetic_train, inputs=world.synthetic_train.take(np.random.default_rng(0).permutation(300)).inputs
-    )
+    others = world.synthetic_train.take(np.random.default_rng(0).permutation(300))
+    shuffled = replace(world.synthetic_train, inputs=others.inputs)
     figures = transfer(replace(world, synthetic_train=shuffled), 0).figures
     assert figures["generated group"] < 1 / 3 + 5 * np.sqrt(0.22 / 300)
     assert figures["generated level"] < 0.1
@@ -47,12 +45,9 @@ def test_sequences_that_ignore_their_input_teach_nothing_of_it(worlds):
 
 def test_there_is_no_ratio_where_real_sequences_teach_nothing(samples_of, comparison_of_sets):
     """Of a number that has nothing to do with its sequence."""
-    rng = np.random.default_rng(0)
-
-    def drawn():
-        return replace(samples_of(x=rng.normal(size=(300, 4)).tolist()), inputs={"level": rng.normal(size=(300, 1))})
-
-    section = transfer(comparison_of_sets(drawn(), drawn(), drawn(), synthetic_train=drawn()), 0)
+    noise = np.random.default_rng(0).normal(size=(4, 300, 5))
+    sets = [replace(samples_of(x=x[:, 1:].tolist()), inputs={"level": x[:, :1]}) for x in noise]
+    section = transfer(comparison_of_sets(*sets[:3], synthetic_train=sets[3]), 0)
     assert section.available
     assert section.figures["ratio level"] is None
 

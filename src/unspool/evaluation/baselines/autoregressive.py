@@ -5,16 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from unspool.evaluation.baselines.densities import StudentDensity, fit_marginal, fit_student, log_prob
-from unspool.evaluation.baselines.ngram import ngram_step_scores, tokens_of
+from unspool.evaluation.baselines.ngram import step_nats, tokens_of
 from unspool.evaluation.samples.sample_set import SampleSet, Target
 from unspool.evaluation.samples.statistics import Codes, Reals
 
 MIN_STEPS_PER_GROUP = 200
-"""Training steps of a group of inputs from which on the group has an autoregression of its own."""
+"""Training steps that a group of inputs needs for an autoregression of its own."""
 MIN_FITTED = 5
-"""Values that a density or an autoregression is fitted to."""
+"""Values that a density or an autoregression needs."""
 FALLBACK_SHARE = 0.01
-"""Probability that a value is not of the autoregression of logarithms, which gives values below 0 no density."""
+"""Probability that a value is not of the autoregression of logarithms, under which values below 0 have no density."""
 
 
 def independent_number(train: SampleSet, test: SampleSet, target: Target) -> Reals:
@@ -30,14 +30,9 @@ def independent_number(train: SampleSet, test: SampleSet, target: Target) -> Rea
 def autoregressive_number(train: SampleSet, test: SampleSet, target: Target, *, grouped: bool = False) -> Reals:
     """(S,) nats of x_t = a + b x_{t-1} + e_t with a Student's t or normal e_t, on the scale of x or of its logarithm.
 
-    x_{t-1} is the last value that was present, or the value before step 0 where the input has it. A value without
-    a predecessor has a density of its own. The kind of a value (missing, point mass) depends on the kind before.
-
-    Args:
-        train: to learn from.
-        test: to score.
-        target: the field.
-        grouped: fit one autoregression for each combination of the inputs' symbols, where there are enough steps.
+    x_{t-1} is the last present value, or the value before step 0 if the input has it. A value without a predecessor has
+    a density of its own. The kind of a value (missing, point mass) depends on the kind before. If grouped, each
+    combination of the inputs' symbols with enough steps has an autoregression of its own.
     """
     name, cell = target.name, target.cell
     nats = _kind_nats(train, test, target, order=2, grouped=grouped)
@@ -70,29 +65,23 @@ def previous_value(samples: SampleSet, name: str) -> Reals:
     """(S,) the last present value before each step, the value before step 0 included; NaN without any."""
     values = samples.numbers[name]
     base = samples.first.get(name, np.full(len(samples), np.nan))
-    # One cell before every sequence holds its base; then the index of the last present cell runs forward.
+    # The slot before every sequence holds its base; then the index of the last present slot runs forward.
     at = np.arange(len(values)) + samples.owner + 1
-    cells = np.full(len(values) + len(samples), np.nan)
-    cells[at] = values
-    heads = samples.offsets[:-1] + np.arange(len(samples))
-    cells[heads] = base
-    marks = np.where(np.isnan(cells), 0, np.arange(len(cells)))
-    marks[heads] = heads  # no value of the sequence before is seen
-    return cells[np.maximum.accumulate(marks)][at - 1]
+    slots = np.full(len(values) + len(samples), np.nan)
+    slots[at] = values
+    starts = samples.offsets[:-1] + np.arange(len(samples))
+    slots[starts] = base
+    last = np.where(np.isnan(slots), 0, np.arange(len(slots)))
+    last[starts] = starts  # no value of the sequence before counts
+    return slots[np.maximum.accumulate(last)][at - 1]
 
 
 @dataclass(frozen=True, eq=False)
 class Ar1Chain:
-    """A fitted autoregression x_t = a + b x_{t-1} + e_t, of values or of their logarithms.
+    """A fitted autoregression x_t = constant + slope x_{t-1} + e_t, of values or of their logarithms.
 
-    Attributes:
-        constant: a.
-        slope: b.
-        scale: spread of e.
-        freedom: degrees of freedom of e.
-        logarithmic: whether x is the logarithm of the values.
-        fallback: the density, with the share `FALLBACK_SHARE`, of values that have no logarithm.
-        cell: of the grid of the values, see `log_prob` of densities.
+    e is a Student's t of this scale and freedom. The fallback, with the share `FALLBACK_SHARE`, is the density of
+    values that have no logarithm. For the cell see `unspool.evaluation.baselines.densities.log_prob`.
     """
 
     constant: float
@@ -118,28 +107,22 @@ class Ar1Chain:
         out[legal] = np.logaddexp(out[legal], np.log(1 - FALLBACK_SHARE) + known)
         return out
 
-    def draw(self, before: Reals, rng: np.random.Generator) -> Reals:
+    def sample(self, before: Reals, rng: np.random.Generator) -> Reals:
         """(S,) a value after each value before."""
         normal = np.isinf(self.freedom)
         noise = rng.standard_normal(len(before)) if normal else rng.standard_t(self.freedom, len(before))
         if not self.logarithmic:
             return self.constant + self.slope * before + self.scale * noise
         legal = before > 0
-        drawn = np.exp(self.constant + self.slope * np.log(np.where(legal, before, 1.0)) + self.scale * noise)
-        return np.where(legal, drawn, self.fallback.loc + self.fallback.scale * noise)
+        values = np.exp(self.constant + self.slope * np.log(np.where(legal, before, 1.0)) + self.scale * noise)
+        return np.where(legal, values, self.fallback.loc + self.fallback.scale * noise)
 
     def _given(self, before: Reals) -> StudentDensity:
         return StudentDensity(self.constant + self.slope * before, self.scale, self.freedom)
 
 
 def fit_ar1_chain(x: Reals, before: Reals, cell: float | None = None) -> Ar1Chain:
-    """The autoregression, on the scale of the values or of their logarithms, that fits training better.
-
-    Args:
-        x: (S,) values.
-        before: (S,) the value before each.
-        cell: of the grid of the values, see `log_prob` of densities.
-    """
+    """The autoregression of (S,) values on those before, or of their logarithms: whichever fits training better."""
     (loc,), spread, freedom_of_all = fit_student(x, cell)
     fallback = StudentDensity(float(loc), 3 * spread, freedom_of_all)
 
@@ -156,7 +139,7 @@ def fit_ar1_chain(x: Reals, before: Reals, cell: float | None = None) -> Ar1Chai
 
 
 def _ordinary(samples: SampleSet, name: str) -> tuple[Reals, Codes, Codes]:
-    """Values that are neither missing nor point masses, the steps that they are of, and their clusters from 0."""
+    """Values that are neither missing nor point masses, their steps, and their clusters from 0."""
     values = samples.ordinary(name)
     kept = np.flatnonzero(~np.isnan(values))
     clusters = np.unique(samples.clusters, return_inverse=True)[1]
@@ -164,9 +147,9 @@ def _ordinary(samples: SampleSet, name: str) -> tuple[Reals, Codes, Codes]:
 
 
 def _kind_nats(train: SampleSet, test: SampleSet, target: Target, *, order: int, grouped: bool) -> Reals:
-    """(S,) nats of the kind of each value, given the kinds before it; 0 where there is only one kind."""
+    """(S,) nats of the kind of each value, given the kinds before it; 0 if there is only one kind."""
     known, asked = (samples.kinds[target.name] for samples in (train, test))
     if not known.any() and not asked.any():
         return np.zeros(len(asked))
     sets = tokens_of(train, known, grouped=grouped), tokens_of(test, asked, grouped=grouped)
-    return ngram_step_scores(*sets, target.kinds, order)
+    return step_nats(*sets, target.kinds, order)

@@ -1,6 +1,5 @@
 """Distributions of one number for baselines, scored as the model scores the number: by density or by mass."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,30 +7,24 @@ import numpy as np
 from unspool.evaluation.samples.statistics import Codes, Reals
 
 DEGREES_OF_FREEDOM = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, np.inf)
-"""Degrees of freedom that a Student's t is tried with; the last one is the normal."""
+"""Candidates for the degrees of freedom of a Student's t; the last one is the normal."""
 EM_ROUNDS = 30
 """Rounds of reweighting, after which location and spread of a Student's t change by less than a thousandth."""
 MIN_RELATIVE_SPREAD = 1e-3
 """Smallest spread of a fitted density, as a share of the standard deviation: repeated values would fit best with 0."""
 BIN_COUNTS = (8, 16, 32, 64, 128)
-"""Numbers of equally full bins that a histogram is tried with."""
+"""Candidates for the number of equally full bins of a histogram."""
 OUTSIDE_SHARE = 0.02
 """Share of a histogram's mass that is a wide Student's t, for values outside of all bins."""
 MAX_FITTED_VALUES = 100_000
-"""Values that a Student's t is fitted to: of more values, every second, third, ... is taken."""
+"""Values that a Student's t is fitted to: of more, every second, third, ... is taken."""
 MIN_MASS = 1e-300
 """Smallest mass whose logarithm is taken."""
 
 
 @dataclass(frozen=True)
 class StudentDensity:
-    """Student's t, or the normal where there are infinitely many degrees of freedom.
-
-    Args:
-        loc: centre, one or (S,).
-        scale: spread above 0, one or (S,).
-        freedom: degrees of freedom.
-    """
+    """Student's t, or the normal at infinitely many degrees of freedom; location and scale are one number or (S,)."""
 
     loc: float | Reals
     scale: float | Reals
@@ -57,13 +50,7 @@ class StudentDensity:
 
 @dataclass(frozen=True, eq=False)
 class BinnedDensity:
-    """Bins of constant density, and a wide Student's t for values outside of them.
-
-    Args:
-        edges: (B + 1,) increasing.
-        masses: (B,) sum to 1.
-        outside: the density with the share `OUTSIDE_SHARE`.
-    """
+    """(B,) masses of bins between (B + 1,) edges, and a wide Student's t of `OUTSIDE_SHARE` for values outside."""
 
     edges: Reals
     masses: Reals
@@ -87,29 +74,16 @@ Density = StudentDensity | BinnedDensity
 
 
 def log_prob(density: Density, x: Reals, cell: float | None = None) -> Reals:
-    """(S,) nats of values: log-densities, or log-probabilities of cells of a grid.
-
-    Args:
-        density: of the values.
-        x: (S,) values.
-        cell: width of a cell of the grid around each value; None for densities.
-    """
+    """(S,) nats of values: log-densities, or log-probabilities of the cells around them, if a width is given."""
     return density.log_density(x) if cell is None else density.log_mass(x - cell / 2, x + cell / 2)
 
 
 def fit_student(x: Reals, cell: float | None = None, design: Reals | None = None) -> tuple[Reals, float, float]:
-    """Student's t whose centre is linear in a design, by maximum likelihood.
+    """Coefficients, scale and degrees of freedom of a Student's t, linear in a design, by maximum likelihood.
 
     Reweighted least squares, which is EM for the t (Lange, Little & Taylor 1989, "Robust statistical modeling using
-    the t distribution"), for each of `DEGREES_OF_FREEDOM`; the best one is taken.
-
-    Args:
-        x: (S,) at least one.
-        cell: of the grid, see `log_prob`, in whose measure likelihoods are compared.
-        design: (S, D) what the centre is linear in; by default a constant.
-
-    Returns:
-        (D,) coefficients, spread, degrees of freedom.
+    the t distribution"), for each of `DEGREES_OF_FREEDOM`; the best one is taken. Likelihoods are compared as in
+    `log_prob` with this cell. The location of (S,) values is linear in the (S, D) design; by default it is constant.
     """
     every = -(-len(x) // MAX_FITTED_VALUES)
     x, design = x[::every], (np.ones((len(x), 1)) if design is None else design)[::every]
@@ -120,10 +94,10 @@ def fit_student(x: Reals, cell: float | None = None, design: Reals | None = None
         for _ in range(1 if np.isinf(freedom) else EM_ROUNDS):
             root = np.sqrt(weight)
             coefficients = np.linalg.lstsq(design * root[:, None], x * root, rcond=None)[0]
-            rest = x - design @ coefficients
-            scale = max(float(np.sqrt(np.mean(weight * rest**2))), floor)
+            residual = x - design @ coefficients
+            scale = max(float(np.sqrt(np.mean(weight * residual**2))), floor)
             if not np.isinf(freedom):
-                weight = (freedom + 1) / (freedom + (rest / scale) ** 2)
+                weight = (freedom + 1) / (freedom + (residual / scale) ** 2)
         student = StudentDensity(design @ coefficients, scale, freedom)
         return float(log_prob(student, x, cell).sum()), np.asarray(coefficients, np.float64), scale
 
@@ -135,7 +109,7 @@ def fit_student(x: Reals, cell: float | None = None, design: Reals | None = None
 def fit_histogram(x: Reals, bins: int) -> BinnedDensity:
     """Bins with about equally many values, and a density of three times their spread outside of the bins.
 
-    Edges lie in the middle between two neighbouring values, so that equal values stay together.
+    Edges lie in the middle between two neighbouring values: equal values share a bin.
     """
     centre, spread = float(np.mean(x)), float(np.std(x)) or 1.0
     outside = StudentDensity(centre, 3 * spread, 2.0)
@@ -151,23 +125,20 @@ def fit_histogram(x: Reals, bins: int) -> BinnedDensity:
 
 
 def fit_marginal(x: Reals, clusters: Codes, cell: float | None = None) -> Density:
-    """The Student's t or histogram that predicts every fifth cluster best, when fitted to the others.
+    """The Student's t or histogram that, fitted to the other clusters, predicts every fifth cluster best.
 
-    Args:
-        x: (S,) at least one.
-        clusters: (S,) the cluster of sequences that each value belongs to, numbered from 0.
-        cell: of the grid, see `log_prob`.
+    `x` are (S,) values, at least one, of (S,) clusters of sequences, numbered from 0; for the cell see `log_prob`.
     """
-    fits: list[Callable[[Reals], Density]] = [
-        lambda x: _constant(fit_student(x, cell)),
-        *(lambda x, bins=bins: fit_histogram(x, bins) for bins in BIN_COUNTS if 4 * bins <= len(x)),
-    ]
+
+    def fit(bins: int | None, x: Reals) -> Density:
+        if bins is not None:
+            return fit_histogram(x, bins)
+        (loc,), scale, freedom = fit_student(x, cell)
+        return StudentDensity(float(loc), scale, freedom)
+
     held = clusters % 5 == 4
     if held.all() or not held.any():
-        return fits[0](x)
-    scores = [float(log_prob(fit(x[~held]), x[held], cell).sum()) for fit in fits]
-    return fits[int(np.argmax(scores))](x)
-
-
-def _constant(found: tuple[Reals, float, float]) -> StudentDensity:
-    return StudentDensity(float(found[0][0]), found[1], found[2])
+        return fit(None, x)
+    candidates = [None, *(bins for bins in BIN_COUNTS if 4 * bins <= len(x))]
+    scores = [float(log_prob(fit(bins, x[~held]), x[held], cell).sum()) for bins in candidates]
+    return fit(candidates[int(np.argmax(scores))], x)

@@ -19,13 +19,8 @@ class Garch:
 
         r_t = mean + s_t z_t,   s_t^2 = constant + news (s_{t-1} z_{t-1})^2 + memory s_{t-1}^2
 
-    with z of a Student's t of variance one.
-
-    Attributes:
-        parameters: mean, constant, news, memory, and the degrees of freedom of z.
-        variance: (T,) s_t^2, given all days before.
-        percent: (T,) the returns.
-        density: the density of z, of the package `arch`.
+    with z of a Student's t of variance one. The parameters are mean, constant, news, memory, and the degrees of freedom
+    of z. The (T,) variances are s_t^2, given all days before; the density of z is that of the package `arch`.
     """
 
     parameters: Reals
@@ -39,15 +34,8 @@ class Garch:
         nats = self.density.loglikelihood(self.parameters[4:], shocks, self.variance, individual=True)
         return np.asarray(nats) + np.log(100)  # of returns, not of per cent
 
-    def draw(self, at: Codes, length: int, samples: int, seed: int) -> Reals:
-        """(N, samples, length) log-returns from some days on, each sequence after all real returns before it.
-
-        Args:
-            at: (N,) the positions of the first days that are drawn.
-            length: days of a sequence.
-            samples: sequences from each day.
-            seed: of the draws.
-        """
+    def sample(self, at: Codes, length: int, samples: int, seed: int) -> Reals:
+        """(N, samples, length) log-returns from (N,) days on, each sequence after all real returns before it."""
         rng = np.random.default_rng([seed, 11])
         mean, constant, news, memory, freedom = self.parameters.tolist()
         variance = np.repeat(self.variance[at, None], samples, axis=1)
@@ -61,15 +49,7 @@ class Garch:
 
 
 def fit_garch(returns: Reals, train: int) -> Garch:
-    """Fit to the first days of a series of daily log-returns by maximum likelihood.
-
-    Args:
-        returns: (T,) the training days first.
-        train: how many of the days the parameters are fitted to.
-
-    Raises:
-        MissingExtra: the package `arch` is not installed.
-    """
+    """Fit to the first `train` days of (T,) log-returns by maximum likelihood, or `MissingExtra` without `arch`."""
     try:
         from arch import arch_model
     except ImportError:
@@ -99,12 +79,7 @@ class WindowedGarch:
 
     @classmethod
     def fit(cls, train: SampleSet, test: SampleSet) -> "WindowedGarch | None":
-        """The fit; None unless the only field is windows of returns, and the package `arch` is installed.
-
-        Args:
-            train: windows to learn from, a scorable set.
-            test: held-out windows, a scorable set.
-        """
+        """The fit; None unless the only field is windows of returns, and the package `arch` is installed."""
         if len(train.numbers) != 1 or train.symbols or train.starts is None or test.starts is None:
             return None
         (name,) = train.numbers
@@ -124,23 +99,18 @@ class WindowedGarch:
         """(S,) log-density of every step of the held-out windows."""
         return self.garch.log_prob()[self.days :][self.at]
 
-    def draw(self, windows: SampleSet, samples: int, seed: int) -> SampleSet:
+    def sample(self, windows: SampleSet, samples: int, seed: int) -> SampleSet:
         """Forecasts for some held-out windows, `samples` for each, row after row."""
         (name,), length = windows.numbers, int(windows.lengths[0])
         at = self.days + np.asarray(windows.starts) - self.first
-        drawn = self.garch.draw(at, length, samples, seed)
-        return SampleSet(np.arange(len(at) * samples + 1) * length, {name: drawn.ravel()})
+        returns = self.garch.sample(at, length, samples, seed)
+        return SampleSet(np.arange(len(at) * samples + 1) * length, {name: returns.ravel()})
 
 
 def rejoined(values: Reals, windows: SampleSet) -> tuple[Reals, Codes] | None:
     """The series that windows were cut from, and (S,) the position in the series of each of their steps.
 
-    Args:
-        values: (S,) of all windows end to end.
-        windows: where each window begins.
-
-    Returns:
-        None where the windows don't cover one stretch without a hole, or a value is missing.
+    None if the windows don't cover one stretch without a hole, or if one of the (S,) values is missing.
 
     Examples:
         >>> windows = SampleSet(np.array([0, 2, 4]), starts=np.array([5, 6]))

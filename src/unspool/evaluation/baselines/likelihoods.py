@@ -5,19 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from unspool.evaluation.baselines import nearest, ngram
 from unspool.evaluation.baselines.autoregressive import autoregressive_number, independent_number
 from unspool.evaluation.baselines.garch import GARCH_NAME, WindowedGarch
-from unspool.evaluation.baselines.length import hazard_nats
-from unspool.evaluation.baselines.nearest import (
-    NEIGHBOURS,
-    Neighbours,
-    look_up,
-    look_up_in_training,
-    nearest_number,
-    nearest_stops,
-    nearest_symbol,
-)
-from unspool.evaluation.baselines.ngram import best_order, ngram_scores, ngram_step_scores, tokens_of
+from unspool.evaluation.baselines.nearest import Neighbours
+from unspool.evaluation.baselines.ngram import Tokens
 from unspool.evaluation.samples.sample_set import SampleSet, Target
 from unspool.evaluation.samples.statistics import Reals
 
@@ -30,27 +22,15 @@ STEPS_PER_CHUNK = 50_000
 """Steps, about, whose neighbours are held at once."""
 
 
-class Scores(NamedTuple):
-    """What the model or a baseline gives to held-out sequences.
-
-    Attributes:
-        name: in the tables.
-        nats: (N, C) log-probabilities, a column per step field, and one for the stops where lengths vary.
-    """
-
-    name: str
-    nats: Reals
-
-
 class LikelihoodTask(NamedTuple):
-    """What is predicted, from what.
+    """Held-out sequences to predict, and the sequences to learn from.
 
     Attributes:
         train: sequences to learn from, a scorable set.
         test: sequences to score, a scorable set.
         targets: the step fields.
         stops: whether lengths vary.
-        seed: of all random draws.
+        seed: of all that is random.
     """
 
     train: SampleSet
@@ -61,41 +41,39 @@ class LikelihoodTask(NamedTuple):
 
 
 ScoredPart = tuple[str | None, Target]
-"""What one column of nats is the sum of: a field, or (with the field's name) a member of a multi-label field."""
+"""A field, or a member of a multi-label field with the field's name; a column of nats sums over a field's parts."""
+Nats = Callable[[ScoredPart], Reals]
 
 
-def baseline_scores(task: LikelihoodTask, neighbours: int, garch: WindowedGarch | None = None) -> list[Scores]:
-    """All baselines that apply, from the simplest. Each is fitted to `task.train` alone.
+def baseline_scores(task: LikelihoodTask, neighbours: int, garch: WindowedGarch | None = None) -> dict[str, Reals]:
+    """By name from the simplest, (N, C) nats of all baselines that apply, each fitted to `task.train` alone.
 
-    Args:
-        task: what is predicted.
-        neighbours: of the baseline "nearest input", see `best_neighbours`.
-        garch: where the steps are windows of returns.
+    There is a column per step field, and one for the stops if lengths vary. `neighbours` is the number for "nearest
+    input", see `best_neighbours`; GARCH applies to windows of returns.
     """
-    found = [_independent(task), _previous(task, grouped=False)]
+    found = {"independent steps": _independent(task), **_previous(task, grouped=False)}
     if task.train.groups is not None:
-        found.append(_previous(task, grouped=True))
-    found.append(Scores(NEAREST_NAME, _nearest(task, neighbours)))
+        found |= _previous(task, grouped=True)
+    found[NEAREST_NAME] = _nearest(task, neighbours)
     if garch is not None and task.targets[0].cell is None:
         nats = garch.log_prob()
-        found.append(Scores(GARCH_NAME, _columns(task, lambda part: nats, lambda: np.zeros(len(task.test)))))
+        found[GARCH_NAME] = _columns(task, lambda part: nats, lambda: np.zeros(len(task.test)))
     return found
 
 
-def _independent(task: LikelihoodTask) -> Scores:
-    """Every step is drawn anew from the marginal distributions; sequences end by the position alone."""
+def _independent(task: LikelihoodTask) -> Reals:
+    """Every step is sampled anew from the marginal distributions; sequences end by the position alone."""
 
     def nats(part: ScoredPart) -> Reals:
         (train, test), target = _sets(task, part), part[1]
         if target.symbols is None:
             return independent_number(train, test, target)
-        known, asked = (tokens_of(one, one.symbols[target.name]) for one in (train, test))
-        return ngram_step_scores(known, asked, target.symbols, 1)
+        return ngram.step_nats(*_tokens((train, test), target), target.symbols, 1)
 
-    return Scores("independent steps", _columns(task, nats, lambda: hazard_nats(task.train, task.test)))
+    return _columns(task, nats, lambda: ngram.hazard_nats(task.train, task.test))
 
 
-def _previous(task: LikelihoodTask, *, grouped: bool) -> Scores:
+def _previous(task: LikelihoodTask, *, grouped: bool) -> dict[str, Reals]:
     """Symbols by an n-gram, numbers by an autoregression of order one; with the input's symbols, or without."""
     ends_are_symbols = task.stops and [target.symbols is not None for target in task.targets] == [True]
     ends: list[Reals] = []
@@ -109,18 +87,20 @@ def _previous(task: LikelihoodTask, *, grouped: bool) -> Scores:
         if target in task.targets:
             order = _order(train, target, grouped, task.seed, ends=ends_are_symbols)
         orders.add(order)
-        known, asked = (tokens_of(one, one.symbols[target.name], grouped=grouped) for one in (train, test))
+        sets = _tokens((train, test), target, grouped)
         if not ends_are_symbols:
-            return ngram_step_scores(known, asked, target.symbols, order)
-        scores = ngram_scores(known, asked, target.symbols, order)
-        ends.append(scores.stops)
-        return scores.steps
+            return ngram.step_nats(*sets, target.symbols, order)
+        steps, stops = ngram.sequence_nats(*sets, target.symbols, order)
+        ends.append(stops)
+        return steps
 
-    stops = lambda: ends[0] if ends else hazard_nats(task.train, task.test, grouped=grouped)  # noqa: E731
+    def stops() -> Reals:
+        return ends[0] if ends else ngram.hazard_nats(task.train, task.test, grouped=grouped)
+
     columns = _columns(task, nats, stops)
     grams = f"{min(orders)}-gram" if len(orders) == 1 else "n-grams"
     names = [grams] * bool(orders) + ["AR(1)"] * any(target.number for target in task.targets)
-    return Scores(" and ".join(names) + ", given the input" * grouped, columns)
+    return {" and ".join(names) + ", given the input" * grouped: columns}
 
 
 def _order(train: SampleSet, target: Target, grouped: bool, seed: int, *, ends: bool) -> int:
@@ -130,23 +110,27 @@ def _order(train: SampleSet, target: Target, grouped: bool, seed: int, *, ends: 
     held = np.isin(cluster, np.random.default_rng([seed, 5]).permutation(len(known))[:count])
     if held.all():
         return 2
-    parts = (train.take(np.flatnonzero(rows)) for rows in (~held, held))
-    learned, validation = (tokens_of(one, one.symbols[target.name], grouped=grouped) for one in parts)
-    return best_order(learned, validation, target.symbols or 0, ends=ends)
+    learned, validation = (train.take(np.flatnonzero(rows)) for rows in (~held, held))
+    return ngram.best_order(*_tokens((learned, validation), target, grouped), target.symbols or 0, ends=ends)
+
+
+def _tokens(sets: tuple[SampleSet, SampleSet], target: Target, grouped: bool = False) -> tuple[Tokens, Tokens]:
+    learned, scored = (ngram.tokens_of(one, one.symbols[target.name], grouped=grouped) for one in sets)
+    return learned, scored
 
 
 def best_neighbours(task: LikelihoodTask) -> int:
     """The number of nearest inputs that predicts training sequences best from the others, all fields together."""
-    learned = look_up_in_training(task.train, task.seed)
-    fits = [count for count in NEIGHBOURS if count <= learned.rows.shape[1]]
+    learned = nearest.look_up_in_training(task.train, task.seed)
+    fits = [count for count in nearest.NEIGHBOURS if count <= learned.rows.shape[1]]
     scores = {count: _nearest_nats(task, *[learned.first(count)] * 2).sum() for count in fits}
     return max(fits, key=lambda count: float(scores[count]))
 
 
 def _nearest(task: LikelihoodTask, neighbours: int) -> Reals:
-    """(N, C) nats of the test set, in chunks that memory holds."""
-    learned = look_up_in_training(task.train, task.seed).first(neighbours)
-    near = look_up(task.test, task.train, task.seed).first(neighbours)
+    """(N, C) nats of the test set, computed in chunks that memory holds."""
+    learned = nearest.look_up_in_training(task.train, task.seed).first(neighbours)
+    near = nearest.look_up(task.test, task.train, task.seed).first(neighbours)
     chunk = task.test.offsets[:-1] // STEPS_PER_CHUNK
     rows = [np.flatnonzero(chunk == k) for k in np.unique(chunk)]
     return np.concatenate([_nearest_nats(task, near.take(some), learned) for some in rows])
@@ -154,19 +138,17 @@ def _nearest(task: LikelihoodTask, neighbours: int) -> Reals:
 
 def _nearest_nats(task: LikelihoodTask, near: Neighbours, learned: Neighbours) -> Reals:
     def nats(part: ScoredPart) -> Reals:
-        (mine, known), target = (one.inside(part[0]) for one in (near, learned)), part[1]
-        return nearest_number(mine, known, target) if target.symbols is None else nearest_symbol(mine, target)
+        (inner, known), target = (one.inside(part[0]) for one in (near, learned)), part[1]
+        if target.symbols is None:
+            return nearest.number_nats(inner, known, target)
+        values, learned_values = (one.symbols[target.name] for one in (inner.asked, inner.known))
+        return nearest.symbol_nats(inner, values, learned_values, target.symbols)
 
-    return _columns(task, nats, lambda: nearest_stops(near), near.asked)
+    return _columns(task, nats, lambda: nearest.stop_nats(near), near.asked)
 
 
-def _columns(
-    task: LikelihoodTask,
-    nats: Callable[[ScoredPart], Reals],
-    stops: Callable[[], Reals],
-    scored: SampleSet | None = None,
-) -> Reals:
-    """(N, C) from the nats of every step of every part, and of the stops of every sequence scored: the test set."""
+def _columns(task: LikelihoodTask, nats: Nats, stops: Callable[[], Reals], scored: SampleSet | None = None) -> Reals:
+    """(N, C) from the (S,) nats of every part and the (N,) nats of stops; by default the test set is scored."""
     test = task.test if scored is None else scored
 
     def total(part: ScoredPart) -> Reals:
@@ -178,7 +160,7 @@ def _columns(
 
 
 def _parts(task: LikelihoodTask, target: Target) -> list[ScoredPart]:
-    """A field; of a multi-label field whether a step has it, and every member as if the member were alone."""
+    """A field; of a multi-label field whether a step has it, and every member by itself."""
     if not target.members:
         return [(None, target)]
     always = all(one.symbols[target.name].all() for one in (task.train, task.test))

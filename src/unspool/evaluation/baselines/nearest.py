@@ -10,22 +10,22 @@ from unspool.evaluation.samples.sample_set import SampleSet, Target
 from unspool.evaluation.samples.statistics import Codes, Reals
 
 NEIGHBOURS = (1, 4, 16, 64)
-"""Numbers of neighbours that are tried; the number that predicts training sequences best is used for everything."""
+"""Candidates for the number of neighbours; the one that predicts training sequences best is used for everything."""
 MAX_TRIED_SEQUENCES = 2000
 """Training sequences that the number of neighbours and the spread around their mean are found with."""
 MAX_DISTANCES = 20_000_000
 """Distances that are held at once."""
 MIN_ERRORS = 5
-"""Errors of neighbours' means in training that a density around such means is fitted to."""
+"""Errors of neighbours' means in training that a density around such means needs."""
 
 
 class Neighbours(NamedTuple):
     """The training sequences with the nearest inputs.
 
     Attributes:
-        asked: N sequences that neighbours were looked up for, a scorable set.
+        asked: N sequences, a scorable set.
         known: the training sequences, a scorable set.
-        rows: (N, K) positions in `known`, from the nearest.
+        rows: (N, K) positions in `known` of the neighbours of each sequence, from the nearest.
     """
 
     asked: SampleSet
@@ -37,7 +37,7 @@ class Neighbours(NamedTuple):
         return Neighbours(self.asked.take(rows), self.known, self.rows[rows])
 
     def first(self, count: int) -> "Neighbours":
-        """Fewer neighbours: the nearest ones."""
+        """The nearest of the neighbours."""
         return self._replace(rows=self.rows[:, :count])
 
     def inside(self, field: str | None) -> "Neighbours":
@@ -48,18 +48,12 @@ class Neighbours(NamedTuple):
 
 
 def look_up(asked: SampleSet, known: SampleSet, seed: int, own: Codes | None = None) -> Neighbours:
-    """The sequences with the nearest inputs.
+    """The known sequences with the nearest inputs.
 
     The distance of two inputs is the sum over their fields of the mean squared difference of numbers on the scale that
-    the network reads, or of 1 where symbols differ. A number that one of the two lacks counts 1. Of equally near
-    sequences the seed decides which come first.
-
-    Args:
-        asked: the sequences to look up neighbours for.
-        known: the sequences to look among.
-        seed: of the order of equally near sequences.
-        own: (N,) the position in `known` of each asked sequence itself, which is no neighbour, nor is any window that
-            overlaps it.
+    the network reads, or of 1 if symbols differ. A number that one of the two lacks counts 1. The seed decides the
+    order of equally near sequences. `own` are (N,) the positions in `known` of the asked sequences themselves: no
+    sequence is its own neighbour, nor is any window that overlaps it.
     """
     count = min(NEIGHBOURS[-1], len(known))
     jitter = np.random.default_rng([seed, 3]).random(len(known)) * 1e-6
@@ -92,55 +86,42 @@ def _distance(asked: NDArray[Any], known: NDArray[Any]) -> Reals:
 
 
 def look_up_in_training(train: SampleSet, seed: int) -> Neighbours:
-    """Neighbours of some training sequences among the others, which show what a look-up is worth."""
+    """Neighbours of some training sequences among the others, to fit the parameters of the baseline with."""
     rows = np.sort(np.random.default_rng([seed, 4]).permutation(len(train))[:MAX_TRIED_SEQUENCES])
     return look_up(train.take(rows), train, seed, rows)
 
 
 def nearest_sequences(train: SampleSet, neighbours: Neighbours, samples: int, seed: int) -> SampleSet:
-    """Forecasts: for each asked sequence, sequences of its neighbours, drawn with replacement.
+    """Forecasts, row after row: `samples` of the neighbours of each sequence, sampled with replacement.
 
-    Args:
-        train: the training sequences in the order of `neighbours.known`, a comparable set.
-        neighbours: of the sequences that forecasts are made for.
-        samples: forecasts for each, row after row.
-        seed: of the draws.
+    `train` are the training sequences as a comparable set, in the order of `neighbours.known`.
     """
     chosen = np.random.default_rng(seed).integers(0, neighbours.rows.shape[1], (len(neighbours.asked), samples))
     return train.take(np.take_along_axis(neighbours.rows, chosen, 1).ravel())
 
 
-def nearest_symbol(near: Neighbours, target: Target) -> Reals:
+def symbol_nats(near: Neighbours, values: Codes, known: Codes, symbols: int) -> Reals:
     """(S,) nats of symbols: the neighbours' symbols at that position, interpolated with the share of each symbol.
 
-    p(s) = (count + kinds q(s)) / (neighbours that are as long + kinds), as in Witten & Bell (1991).
+    p(s) = (count + kinds q(s)) / (neighbours that are as long + kinds), as in Witten & Bell (1991). `values` are the
+    symbols of the asked sequences, `known` those of training.
     """
-    sets = near.asked.symbols[target.name], near.known.symbols[target.name]
-    return _shares(near, *sets, target.symbols or 0)
-
-
-def _shares(near: Neighbours, values: Codes, known: Codes, symbols: int) -> Reals:
     counts = np.bincount(known, minlength=symbols + 1) + 1.0 / (symbols + 1)
-    found, there = _at_positions(near, known)
-    hits = ((found == values[:, None]) & there).sum(1)
-    found = np.sort(np.where(there, found, -1), axis=1)
+    found, inside = _at_positions(near, known)
+    hits = ((found == values[:, None]) & inside).sum(1)
+    found = np.sort(np.where(inside, found, -1), axis=1)
     kinds = np.maximum(1, (found[:, :1] >= 0).sum(1) + ((np.diff(found, axis=1) > 0) & (found[:, 1:] >= 0)).sum(1))
-    return np.log((hits + kinds * (counts / counts.sum())[values]) / (there.sum(1) + kinds))
+    return np.log((hits + kinds * (counts / counts.sum())[values]) / (inside.sum(1) + kinds))
 
 
-def nearest_number(near: Neighbours, learned: Neighbours, target: Target) -> Reals:
+def number_nats(near: Neighbours, learned: Neighbours, target: Target) -> Reals:
     """(S,) nats of numbers: a Student's t around the neighbours' mean at that position.
 
-    Its spread is the spread of the error of such means in training; a value without a neighbour has the spread of all
-    values. The kind of a value (missing, point mass) is a symbol, as in `nearest_symbol`.
-
-    Args:
-        near: the neighbours of the sequences to score.
-        learned: as many neighbours of training sequences among the others.
-        target: the field.
+    The spread is that of the error of such means among the training sequences (`learned`, as many neighbours); a value
+    without a neighbour has the spread of all values. The kind of a value (missing, point mass) is scored as a symbol.
     """
     kinds, known = near.asked.kinds[target.name], near.known.kinds[target.name]
-    nats = _shares(near, kinds, known, target.kinds) if known.any() or kinds.any() else np.zeros(len(kinds))
+    nats = symbol_nats(near, kinds, known, target.kinds) if known.any() or kinds.any() else np.zeros(len(kinds))
     ordinary = near.known.ordinary(target.name)
     if np.isnan(ordinary).all():
         return nats
@@ -157,10 +138,10 @@ def nearest_number(near: Neighbours, learned: Neighbours, target: Target) -> Rea
     return nats + np.where(np.isnan(values), 0.0, out)
 
 
-def nearest_stops(near: Neighbours) -> Reals:
+def stop_nats(near: Neighbours) -> Reals:
     """(N,) nats of going on and of stopping: the neighbours' hazard at that position.
 
-    One vote more is of the hazard of all training sequences.
+    The hazard of all training sequences counts as one more neighbour.
     """
     asked, known = near.asked, near.known
     hazard = len(known) / (max(1, int(known.offsets[-1])) + len(known))
@@ -177,14 +158,13 @@ def _at_positions(near: Neighbours, values: NDArray[Any]) -> tuple[NDArray[Any],
     """(S, K) the neighbours' values at each position, and which neighbours are as long."""
     rows = near.rows[near.asked.owner]
     position = near.asked.position[:, None]
-    there = position < near.known.lengths[rows]
-    at = np.where(there, near.known.offsets[:-1][rows] + position, 0)
-    return values[at], there
+    inside = position < near.known.lengths[rows]
+    return values[np.where(inside, near.known.offsets[:-1][rows] + position, 0)], inside
 
 
 def _means(near: Neighbours, name: str) -> Reals:
     """(S,) the mean of the neighbours' ordinary values, NaN without any."""
-    found, there = _at_positions(near, near.known.ordinary(name))
-    present = there & ~np.isnan(found)
+    found, inside = _at_positions(near, near.known.ordinary(name))
+    present = inside & ~np.isnan(found)
     count = present.sum(1)
     return np.where(count > 0, np.where(present, found, 0.0).sum(1) / np.maximum(count, 1), np.nan)

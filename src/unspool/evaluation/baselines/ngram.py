@@ -1,4 +1,7 @@
-"""The baseline for symbols: an interpolated n-gram that may also know a group, such as the kind of a name."""
+"""Baselines that count: an interpolated n-gram of symbols, and the hazard of stopping by position.
+
+Both may also know a group, such as the kind of a name.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -7,7 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.evaluation.samples.sample_set import SampleSet
+from unspool.evaluation.samples.statistics import Codes, Reals
 from unspool.tables.columns import offsets_from_lengths
+
+BAND_WIDTHS = (256, 64, 16, 4, 1)
+"""Widths of the bands of positions that back off to each other in the hazard of stopping, from the widest."""
 
 
 class Tokens(NamedTuple):
@@ -19,31 +26,19 @@ class Tokens(NamedTuple):
         groups: (N,) an integer per sequence that the n-gram conditions on.
     """
 
-    values: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-    groups: NDArray[np.int64]
+    values: Codes
+    offsets: Codes
+    groups: Codes
 
 
-def tokens_of(samples: SampleSet, symbols: NDArray[np.int64], *, grouped: bool = False) -> Tokens:
+def tokens_of(samples: SampleSet, symbols: Codes, *, grouped: bool = False) -> Tokens:
     """Symbols of all steps of a scorable set; the groups are the combinations of input symbols, or one group."""
     groups = samples.groups if grouped and samples.groups is not None else np.zeros(len(samples), np.int64)
     return Tokens(symbols, samples.offsets, groups)
 
 
-class NgramScores(NamedTuple):
-    """Log-probabilities of the two decisions before every step, in nats.
-
-    Attributes:
-        steps: (S,) of every symbol, given that the sequence goes on.
-        stops: (N,) of all decisions of a sequence to go on, and of its decision to stop.
-    """
-
-    steps: NDArray[np.float64]
-    stops: NDArray[np.float64]
-
-
-def ngram_scores(train: Tokens, test: Tokens, symbols: int, order: int) -> NgramScores:
-    """Log-probabilities of test sequences, their ends included, under an n-gram learned from training sequences.
+def sequence_nats(train: Tokens, test: Tokens, symbols: int, order: int) -> tuple[Reals, Reals]:
+    """(S,) and (N,) nats of test symbols and of test sequences' ends, under an n-gram learned from training sequences.
 
     Each context backs off to the next weaker one by Witten & Bell (1991), "The zero-frequency problem", method C:
 
@@ -51,13 +46,10 @@ def ngram_scores(train: Tokens, test: Tokens, symbols: int, order: int) -> Ngram
 
     From weak to strong the contexts are: nothing, the group, one symbol, one symbol and the group, two symbols, ... up
     to `order - 1` symbols and the group. Nothing backs off to the uniform over the symbols, the end, and one unseen.
-    With e = p(end | context), a symbol scores log p(s | context) - log(1 - e), and going on scores log(1 - e).
+    With e = p(end | context), a symbol scores log p(s | context) - log(1 - e), and a decision to go on log(1 - e). The
+    nats of ends are those of all decisions of a sequence to go on, and of its decision to stop.
 
-    Args:
-        train: to count.
-        test: to score.
-        symbols: how many symbols there are; a test symbol of that number or more is unseen.
-        order: symbols that a gram spans, the predicted one included.
+    A test symbol of `symbols` or more is unseen. A gram spans `order` symbols, the predicted one included.
     """
     joined = _join(train, test, symbols, ends=True)
     p = _last(_interpolations(joined, joined.values, symbols + 2, order))
@@ -65,13 +57,12 @@ def ngram_scores(train: Tokens, test: Tokens, symbols: int, order: int) -> Ngram
     last = np.zeros(len(p), bool)
     last[joined.offsets[1:] - 1] = True
     go_on = np.log1p(-end)
-    first = len(train.offsets) - 1
-    stops = np.add.reduceat(np.where(last, np.log(end), go_on), joined.offsets[:-1])[first:]
-    return NgramScores((np.log(p) - go_on)[~last & ~joined.known], stops)
+    stops = np.add.reduceat(np.where(last, np.log(end), go_on), joined.offsets[:-1])[len(train.offsets) - 1 :]
+    return (np.log(p) - go_on)[~last & ~joined.known], stops
 
 
-def ngram_step_scores(train: Tokens, test: Tokens, symbols: int, order: int) -> NDArray[np.float64]:
-    """(S,) nats of every test symbol under an n-gram of steps alone, which knows no end; see `ngram_scores`.
+def step_nats(train: Tokens, test: Tokens, symbols: int, order: int) -> Reals:
+    """(S,) nats of every test symbol under an n-gram of steps alone, which knows no end; see `sequence_nats`.
 
     For one field of several, whose sequences stop together.
     """
@@ -81,14 +72,9 @@ def ngram_step_scores(train: Tokens, test: Tokens, symbols: int, order: int) -> 
 
 
 def best_order(train: Tokens, validation: Tokens, symbols: int, max_order: int = 6, *, ends: bool = True) -> int:
-    """The order at which an n-gram learned from `train` scores best on `validation`.
+    """The order up to `max_order` at which an n-gram learned from `train` scores best on `validation`.
 
-    Args:
-        train: to count.
-        validation: to score.
-        symbols: how many there are.
-        max_order: symbols that a gram spans at most.
-        ends: whether ends are predicted, as in `ngram_scores`, or not, as in `ngram_step_scores`.
+    Ends are predicted, as in `sequence_nats`, or not, as in `step_nats`.
     """
     joined = _join(train, validation, symbols, ends)
     levels = _interpolations(joined, joined.values, symbols + 1 + ends, max_order)
@@ -96,12 +82,34 @@ def best_order(train: Tokens, validation: Tokens, symbols: int, max_order: int =
     return 1 + int(np.argmax(scores))
 
 
-class _Joined(NamedTuple):
-    """Training sequences, then the sequences to score; an end symbol closes every sequence where ends count."""
+def hazard_nats(train: SampleSet, test: SampleSet, *, grouped: bool = False) -> Reals:
+    """(N,) nats of all decisions to go on, and of the one to stop, from the position alone, or with the group too.
 
-    values: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-    groups: NDArray[np.int64]
+    A sequence of n steps has n decisions to go on and one to stop. Their hazard at a position is interpolated as in
+    `sequence_nats`, from ever narrower bands of positions, each followed by the band within the group.
+    """
+    known, asked = (tokens_of(one, np.zeros(len(one.owner), np.int64), grouped=grouped) for one in (train, test))
+    joined = _join(known, asked, 1, ends=True)
+    ends = joined.values
+    p = interpolated(np.zeros_like(ends), ends, ends, np.full(len(ends), 0.5), joined.known)
+    for width in BAND_WIDTHS:
+        band = joined.position // width
+        p = interpolated(band, ends, ends, p, joined.known)
+        if grouped:
+            p = interpolated(numbered(band, joined.groups), ends, ends, p, joined.known)
+    return np.add.reduceat(np.log(p), joined.offsets[:-1])[len(train) :]
+
+
+class _Joined(NamedTuple):
+    """Training sequences, then the sequences to score; if ends count, an end symbol closes every sequence.
+
+    All but `offsets` are by step; `known` marks the steps of training.
+    """
+
+    values: Codes
+    offsets: Codes
+    position: Codes
+    groups: Codes
     known: NDArray[np.bool_]
 
 
@@ -116,43 +124,35 @@ def _join(train: Tokens, test: Tokens, symbols: int, ends: bool) -> _Joined:
     values[inside] = np.where(given < symbols, given, symbols + ends)
     # Numbered from 0, so that the numbers of contexts can't overflow.
     groups = np.repeat(np.unique(np.concatenate([train.groups, test.groups]), return_inverse=True)[1], lengths)
-    return _Joined(values, offsets, groups, np.arange(offsets[-1]) < offsets[len(train.offsets) - 1])
+    position = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+    return _Joined(values, offsets, position, groups, np.arange(offsets[-1]) < offsets[len(train.offsets) - 1])
 
 
-def _interpolations(
-    joined: _Joined, asked: NDArray[np.int64], kinds: int, max_order: int
-) -> Iterator[NDArray[np.float64]]:
+def _interpolations(joined: _Joined, asked: Codes, kinds: int, max_order: int) -> Iterator[Reals]:
     """The probability of the asked symbol at every position, by n-grams of order 1, 2, ... up to `max_order`."""
-    position = np.arange(len(joined.values)) - np.repeat(joined.offsets[:-1], np.diff(joined.offsets))
     p = np.full(len(joined.values), 1.0 / kinds)
     history = np.zeros(len(joined.values), np.int64)
     for back in range(max_order):
         if back:
-            before = np.where(position >= back, np.roll(joined.values, back), kinds)
+            before = np.where(joined.position >= back, np.roll(joined.values, back), kinds)
             history = numbered(history, before)
         p = interpolated(history, joined.values, asked, p, joined.known)
         p = interpolated(numbered(history, joined.groups), joined.values, asked, p, joined.known)
         yield p
 
 
-def _last(levels: Iterator[NDArray[np.float64]]) -> NDArray[np.float64]:
+def _last(levels: Iterator[Reals]) -> Reals:
     *_, p = levels
     return p
 
 
-def numbered(context: NDArray[np.int64], more: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Contexts made stronger by one more symbol, numbered anew from 0 so that the numbers never overflow."""
+def numbered(context: Codes, more: Codes) -> Codes:
+    """Contexts with one more symbol each, numbered anew from 0 so that the numbers never overflow."""
     return np.unique(context * (int(more.max(initial=0)) + 1) + more, return_inverse=True)[1]
 
 
-def interpolated(
-    context: NDArray[np.int64],
-    values: NDArray[np.int64],
-    asked: NDArray[np.int64],
-    weaker: NDArray[np.float64],
-    known: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    """One level of the interpolation of `ngram_scores`, for every position at once.
+def interpolated(context: Codes, values: Codes, asked: Codes, weaker: Reals, known: NDArray[np.bool_]) -> Reals:
+    """(S,) one level of the interpolation of `sequence_nats`: the probability of asked symbols in contexts from 0.
 
     Args:
         context: (S,) numbered from 0.
@@ -168,5 +168,4 @@ def interpolated(
     first = np.unique(grams[known], return_index=True)[1]
     kinds = np.bincount(context[known][first], minlength=len(counts))
     total = (counts + kinds)[context]
-    seen = total > 0
-    return np.where(seen, (gram_counts[wanted] + kinds[context] * weaker) / np.maximum(total, 1), weaker)
+    return np.where(total > 0, (gram_counts[wanted] + kinds[context] * weaker) / np.maximum(total, 1), weaker)

@@ -8,30 +8,16 @@ from unspool.evaluation.samples.statistics import Reals
 from unspool.tables.columns import offsets_from_lengths
 
 MIN_PAIRS_FOR_AR1 = 50
-"""Pairs of a value and the value before it that an autoregression is fitted to."""
+"""Pairs of a value and the value before it that an autoregression needs."""
 
 
 def training_at_random(train: SampleSet, rows: int, samples: int, seed: int) -> SampleSet:
-    """Training sequences drawn at random: what one knows without the input.
-
-    Args:
-        train: where the sequences come from.
-        rows: how many inputs the forecasts are for.
-        samples: forecasts for each.
-        seed: of the draw.
-    """
+    """For each of `rows` inputs `samples` training sequences at random: a forecast that ignores the input."""
     return train.take(np.random.default_rng(seed).integers(0, len(train), rows * samples))
 
 
 def independent_steps(train: SampleSet, rows: int, samples: int, seed: int) -> SampleSet:
-    """Every step is a training step from any sequence and position; lengths are lengths of training sequences.
-
-    Args:
-        train: where the steps come from.
-        rows: how many inputs the forecasts are for.
-        samples: forecasts for each.
-        seed: of the draws.
-    """
+    """Every step is a training step from any sequence and position; lengths are lengths of training sequences."""
     rng = np.random.default_rng([seed, 13])
     lengths = train.lengths[rng.integers(0, len(train), rows * samples)]
     at = rng.integers(0, max(len(train.position), 1), int(lengths.sum()))
@@ -41,24 +27,24 @@ def independent_steps(train: SampleSet, rows: int, samples: int, seed: int) -> S
 def autoregressive_sequences(
     train: SampleSet, scorable: SampleSet, asked: SampleSet, targets: tuple[Target, ...], samples: int, seed: int
 ) -> SampleSet:
-    """Training sequences drawn at random, whose numbers are drawn anew: x_t = a + b x_{t-1} + e_t, or so of log x.
+    """Training sequences at random, whose numbers are sampled anew: x_t = a + b x_{t-1} + e_t, or the same of log x.
 
     Missing values, point masses, symbols, lengths, and numbers that never fall or never rise stay those of the training
-    sequence. The chain starts from the value before step 0 where the input has it, else from the sequence's own first
-    value. Draws are rounded to the grid of the data, and kept within the range of training.
+    sequence. The chain starts from the value before step 0 if the input has it, else from the sequence's own first
+    value. Samples are rounded to the grid of the data, and kept within the range of training.
 
     Args:
         train: the training sequences, a comparable set.
         scorable: the same as a scorable set.
-        asked: the sequences whose inputs forecasts are made for, a scorable set.
+        asked: the sequences to forecast, a scorable set.
         targets: the step fields.
-        samples: forecasts for each.
-        seed: of the draws.
+        samples: forecasts for each of `asked`, row after row.
+        seed: of all that is random.
     """
     rng = np.random.default_rng([seed, 17])
     rows = rng.integers(0, len(train), len(asked) * samples)
-    drawn, skeleton = train.take(rows), scorable.take(rows)
-    numbers = dict(drawn.numbers)
+    base, skeleton = train.take(rows), scorable.take(rows)
+    numbers = dict(base.numbers)
     for target in targets:
         name = target.name
         if not target.number or target.increments:
@@ -67,22 +53,22 @@ def autoregressive_sequences(
         pairs = (scorable.kinds[name] == ORDINARY) & ~np.isnan(before)
         if pairs.sum() >= MIN_PAIRS_FOR_AR1:
             chain = fit_ar1_chain(x[pairs], before[pairs], target.cell)
-            base = np.repeat(asked.first.get(name, np.full(len(asked), np.nan)), samples)
-            numbers[name] = _redrawn(chain, skeleton, name, base, rng)
-    return SampleSet(drawn.offsets, numbers, drawn.symbols, names=drawn.names)
+            first = np.repeat(asked.first.get(name, np.full(len(asked), np.nan)), samples)
+            numbers[name] = _resampled(chain, skeleton, name, first, rng)
+    return SampleSet(base.offsets, numbers, base.symbols, names=base.names)
 
 
-def _redrawn(chain: Ar1Chain, skeleton: SampleSet, name: str, base: Reals, rng: np.random.Generator) -> Reals:
-    """(S,) the values of a skeleton with its ordinary values drawn anew, from a base on."""
-    values, last = skeleton.numbers[name].copy(), base.copy()
+def _resampled(chain: Ar1Chain, skeleton: SampleSet, name: str, first: Reals, rng: np.random.Generator) -> Reals:
+    """(S,) the values of a skeleton with its ordinary values sampled anew, from (N,) values before step 0 on."""
+    values, last = skeleton.numbers[name].copy(), first.copy()
     anew = skeleton.kinds[name] == ORDINARY
     low, high = values[anew].min(initial=np.inf), values[anew].max(initial=-np.inf)
     for t in range(int(skeleton.lengths.max(initial=0))):
         rows = np.flatnonzero(skeleton.lengths > t)
         at = skeleton.offsets[rows] + t
         follows = anew[at] & ~np.isnan(last[rows])
-        drawn = np.clip(chain.draw(last[rows[follows]], rng), low, high)
-        values[at[follows]] = drawn if chain.cell is None else np.round(drawn / chain.cell) * chain.cell
+        new = np.clip(chain.sample(last[rows[follows]], rng), low, high)
+        values[at[follows]] = new if chain.cell is None else np.round(new / chain.cell) * chain.cell
         last[rows] = np.where(np.isnan(values[at]), last[rows], values[at])
     return values
 
@@ -91,15 +77,9 @@ def block_bootstrap(train: SampleSet, rows: int, samples: int, seed: int, block:
     """Sequences of blocks, each a stretch of some training sequence at its own position.
 
     Künsch (1989), "The jackknife and the bootstrap for general stationary observations", joins blocks of one series
-    from anywhere. Ours come from the same positions of other sequences, so that what belongs to the beginning stays
-    there. Every sequence has the length of a training sequence drawn for it. The input plays no part.
-
-    Args:
-        train: the sequences that blocks are taken from.
-        rows: how many inputs the forecasts are for.
-        samples: forecasts for each.
-        seed: of the draws.
-        block: steps of a block; by default the cube root of the mean number of steps, which is the rate for means.
+    from anywhere. These blocks keep their position, so that values of the beginning stay at the beginning. Every
+    sequence has the length of a random training sequence. The input plays no part. A block has `block` steps; by
+    default the cube root of the mean number of steps, which is the rate for means.
 
     Examples:
         >>> train = SampleSet(np.array([0, 4, 8]), {"x": np.array([1.0, 2, 3, 4, 11, 12, 13, 14])})
@@ -111,7 +91,7 @@ def block_bootstrap(train: SampleSet, rows: int, samples: int, seed: int, block:
     lengths = train.lengths[rng.integers(0, len(train), rows * samples)]
     at = np.zeros(int(lengths.sum()), np.int64)
     offsets = offsets_from_lengths(lengths)
-    # From the longest: of the sorted sequences, the first few are those that reach to the end of a block.
+    # Sorted from the longest: the first few sequences are those that reach to the end of a block.
     order = np.argsort(-train.lengths, kind="stable")
     for start in range(0, int(lengths.max(initial=0)), size):
         needs = np.minimum(lengths - start, size)

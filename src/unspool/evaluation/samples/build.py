@@ -1,9 +1,6 @@
-"""From examples to sample sets, and from draws to examples.
+"""From examples to sample sets: the one module of the evaluation that asks a fitted column of which kind it is."""
 
-This is the one module of the evaluation that asks a fitted column of which kind it is.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.dataset.examples import Examples
-from unspool.dataset.groups import join_columns
 from unspool.encoding.codec import Codec
 from unspool.encoding.columns import Continuation
 from unspool.encoding.encoded import Encoded
@@ -21,22 +17,17 @@ from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import POINT_MASS_TOLERANCE, NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
-from unspool.errors import Location
 from unspool.evaluation.samples.sample_set import ABSENT, MISSING, ORDINARY, Comparison, SampleSet, Target
 from unspool.evaluation.samples.statistics import Codes, Reals
-from unspool.schema.coercion import code_points
-from unspool.schema.fields import AnyField, Category, Flag, Flags, Joint, Schema, Text
+from unspool.schema.fields import AnyField, Category, Flag, Schema, Text
 from unspool.tables.columns import offsets_from_lengths
-
-GENERATED = "the generated sequences"
-"""What error messages call them."""
 
 
 def comparable_sets(schema: Schema, *examples: Examples) -> tuple[SampleSet, ...]:
     """Examples of one schema in original units, as sets that share the codes of their symbols.
 
-    A step field is symbols if it is of kind Category, Flag or Text, or holds neither numbers nor moments. Moments are
-    in days. A column of several values per step counts as that many fields. Missing symbols are `ABSENT`.
+    A step field is symbols if it is of kind Category, Flag or Text, or holds neither numbers nor timestamps. Timestamps
+    are in days. A column of several values per step counts as that many fields. Missing symbols are `ABSENT`.
 
     Examples:
         >>> from unspool.dataset.gather import gather
@@ -111,16 +102,7 @@ def comparison_of(
 ) -> Comparison:
     """Real and generated examples as a `Comparison`, whose attributes the arguments are.
 
-    Args:
-        schema: the fields, which tell numbers from symbols.
-        train: see `Comparison`.
-        real: see `Comparison`.
-        synthetic: see `Comparison`.
-        synthetic_train: see `Comparison`.
-        ended: see `Comparison`; None when all sequences stopped by themselves.
-
-    Raises:
-        DataError: numbers of sequences that don't fit each other.
+    Without `ended`, all sequences stopped by themselves. Numbers of sequences that don't match are a `DataError`.
     """
     sets = comparable_sets(schema, train, real, synthetic, synthetic_train)
     transforms = {item.name: getattr(item, "transform", "none") for item in schema.steps}
@@ -144,16 +126,11 @@ def targets_of(codec: Codec) -> tuple[Target, ...]:
 
 
 def scorable_set(codec: Codec, examples: Examples, encoded: Encoded) -> SampleSet:
-    """Examples as the likelihood measures them.
+    """Examples, given in original units and as the network reads them, as the likelihood measures them.
 
     Symbols are the codes of the model's vocabulary, and V is a symbol that the model never saw. Numbers are in original
-    units; of moments and of numbers that never fall or never rise they are increments. Inputs are comparable numbers.
-    Whether a step has a multi-label field at all is a symbol under the field's name.
-
-    Args:
-        codec: of the model.
-        examples: in original units.
-        encoded: the same, as the network reads them.
+    units; timestamps and numbers that never fall or never rise are increments. Inputs are comparable numbers. Whether a
+    step has a multi-label field at all is a symbol under the field's name.
     """
     inputs = {item.name: column for item, column in zip(codec.schema.inputs, encoded.inputs, strict=True)}
     groups = _groups(codec, encoded)
@@ -165,10 +142,10 @@ def scorable_set(codec: Codec, examples: Examples, encoded: Encoded) -> SampleSe
             case Vocabulary() | JointVocabulary():
                 symbols[item.name] = values.astype(np.int64)
             case MultiLabel():
-                there = ~np.isnan(values[:, 0])
-                symbols[item.name] = there.astype(np.int64)
-                labels = dict(zip(column.members, (values[there] > 0).astype(np.int64).T, strict=True))
-                offsets = offsets_from_lengths(there)[encoded.offsets]
+                known = ~np.isnan(values[:, 0])
+                symbols[item.name] = known.astype(np.int64)
+                labels = dict(zip(column.members, (values[known] > 0).astype(np.int64).T, strict=True))
+                offsets = offsets_from_lengths(known)[encoded.offsets]
                 members[item.name] = SampleSet(offsets, {}, labels, inputs, groups=groups)
             case IncrementEncoder(increment=increment):
                 (increments,), _ = increment.decode(values, Continuation(encoded.offsets))
@@ -184,7 +161,7 @@ def scorable_set(codec: Codec, examples: Examples, encoded: Encoded) -> SampleSe
 
 
 def _kinds(column: NumericEncoder, values: Reals) -> Codes:
-    """What each value is to the model, from what its network reads."""
+    """(S,) the kind of each value (`SampleSet.kinds`), from the values that the network reads."""
     kinds = np.where(np.isnan(values), MISSING, ORDINARY).astype(np.int64)
     for k, location in enumerate(column.point_mass_positions):
         kinds[np.abs(values - location) <= POINT_MASS_TOLERANCE * (1 + abs(location))] = MISSING + 1 + k
@@ -192,6 +169,7 @@ def _kinds(column: NumericEncoder, values: Reals) -> Codes:
 
 
 def _groups(codec: Codec, encoded: Encoded) -> Codes | None:
+    """(N,) a number for every combination of inputs that are symbols or flags; None without such inputs."""
     joint = None
     for column, values in zip(codec.inputs, encoded.inputs, strict=True):
         match column:
@@ -203,24 +181,3 @@ def _groups(codec: Codec, encoded: Encoded) -> Codes | None:
                 continue
         joint = codes if joint is None else joint * size + codes
     return joint
-
-
-def decoded_examples(codec: Codec, drawn: Encoded, first: Mapping[str, Reals], inputs: dict[str, Any]) -> Examples:
-    """Generated sequences in the form of real examples: characters as code points, several columns as one array.
-
-    Args:
-        codec: of the model.
-        drawn: what the network drew.
-        first: by step field, (N,) the values before step 0.
-        inputs: in original units.
-    """
-    steps, offsets = codec.decode(drawn.steps, drawn.offsets, first), drawn.offsets
-    for item in codec.schema.steps:
-        if isinstance(item, Text):
-            pieces = steps[item.name]
-            steps[item.name] = code_points(pieces)
-            offsets = offsets_from_lengths(np.array([len(piece) for piece in pieces.tolist()], np.int64))[offsets]
-        elif isinstance(item, (Flags, Joint)):
-            locations = {name: Location(GENERATED, name, offsets) for name in item.columns}
-            steps[item.name] = join_columns(steps, item, locations)
-    return Examples(inputs, steps, offsets, dict(first), location=GENERATED)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.evaluation.samples.sample_set import ABSENT, SampleSet
-from unspool.evaluation.samples.statistics import lagged_steps, optional_module, step_changes
+from unspool.evaluation.samples.statistics import Codes, Reals, lagged_steps, optional_module, step_changes
 
 MAX_SYMBOL_FEATURES = 20
 """Symbols of a field whose shares are features of their own: the most frequent ones."""
@@ -20,24 +20,18 @@ MAX_ROWS_FOR_SMALL_LEAVES = 1000
 """With fewer rows, leaves may hold 5 rows rather than 20."""
 
 
-def features(samples: SampleSet, like: SampleSet, *, inputs: bool = True) -> NDArray[np.float64]:
-    """(N, D) figures of each sequence, NaN where a figure does not exist, for gradient-boosted trees.
+def features(samples: SampleSet, like: SampleSet, *, inputs: bool = True) -> Reals:
+    """(N, D) summaries of each sequence of a comparable set, NaN where one does not exist, for gradient-boosted trees.
 
     Of every number: mean, standard deviation, quantiles, first and last value, share missing, share of zeros, mean size
     of the changes, autocorrelation within the sequence, and correlation with the next number field. Of every symbol
-    field: the shares of the most frequent symbols, of missing ones and of repetitions, the first and the last symbol,
-    the number of different ones, and pairs of neighbours hashed into bins. The length. The input's own columns.
-
-    Args:
-        samples: the sequences, as a comparable set.
-        like: the set whose most frequent symbols are counted; the same for all sets that are compared.
-        inputs: whether the input's columns are features, too.
+    field: the shares of the most frequent symbols of the set `like`, of missing ones and of repetitions, the first and
+    the last symbol, the number of different ones, and pairs of neighbours hashed into bins. The length. The inputs.
     """
     columns: list[NDArray[Any]] = [samples.lengths]
     for values in samples.numbers.values():
         columns += _of_number(samples, values)
-    fields = list(samples.numbers.values())
-    columns += [_correlation(samples, a, b) for a, b in itertools.pairwise(fields)]
+    columns += [_correlation(samples, a, b) for a, b in itertools.pairwise(samples.numbers.values())]
     for name, codes in samples.symbols.items():
         columns += _of_symbol(samples, codes, like.symbols[name])
     if inputs:
@@ -46,7 +40,7 @@ def features(samples: SampleSet, like: SampleSet, *, inputs: bool = True) -> NDA
     return np.clip(table, -MAX_FEATURE, MAX_FEATURE)
 
 
-def _of_number(samples: SampleSet, values: NDArray[np.float64]) -> list[NDArray[Any]]:
+def _of_number(samples: SampleSet, values: Reals) -> list[NDArray[Any]]:
     missing = np.isnan(values)
     mean = _mean(samples, values)
     centred = values - mean[samples.owner]
@@ -56,19 +50,13 @@ def _of_number(samples: SampleSet, values: NDArray[np.float64]) -> list[NDArray[
     product[before + 1] = centred[before + 1] * centred[before]
     with np.errstate(divide="ignore", invalid="ignore"):
         autocorrelation = np.where(spread > 0, _mean(samples, product) / spread**2, np.nan)
-    return [
-        mean,
-        spread,
-        *_quantiles(samples, values),
-        *_ends(samples, values),
-        _mean(samples, missing.astype(np.float64)),
-        _mean(samples, np.where(missing, np.nan, values == 0)),
-        _mean(samples, change),
-        autocorrelation,
-    ]
+    zero = np.where(missing, np.nan, values == 0)
+    shares = [_mean(samples, missing.astype(np.float64)), _mean(samples, zero)]
+    ends = _ends(samples, values)
+    return [mean, spread, *_quantiles(samples, values), *ends, *shares, _mean(samples, change), autocorrelation]
 
 
-def _of_symbol(samples: SampleSet, codes: NDArray[np.int64], like: NDArray[np.int64]) -> list[NDArray[Any]]:
+def _of_symbol(samples: SampleSet, codes: Codes, like: Codes) -> list[NDArray[Any]]:
     known, counts = np.unique(like[like != ABSENT], return_counts=True)
     common = known[np.argsort(-counts, kind="stable")[:MAX_SYMBOL_FEATURES]]
     before = lagged_steps(samples.offsets, 1)
@@ -90,15 +78,15 @@ def _of_symbol(samples: SampleSet, codes: NDArray[np.int64], like: NDArray[np.in
     return out
 
 
-def _mean(samples: SampleSet, values: NDArray[Any]) -> NDArray[np.float64]:
-    """(N,) the means of the values that are present; NaN without any."""
+def _mean(samples: SampleSet, values: NDArray[Any]) -> Reals:
+    """(N,) the means of values without NaN; NaN without any."""
     kept = ~np.isnan(values)
     count = np.bincount(samples.owner[kept], minlength=len(samples))
     total = np.bincount(samples.owner[kept], values[kept].astype(np.float64), minlength=len(samples))
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _correlation(samples: SampleSet, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+def _correlation(samples: SampleSet, a: Reals, b: Reals) -> Reals:
     both = np.isnan(a) | np.isnan(b)
     a, b = (np.where(both, np.nan, x) for x in (a, b))
     a, b = (x - _mean(samples, x)[samples.owner] for x in (a, b))
@@ -107,23 +95,20 @@ def _correlation(samples: SampleSet, a: NDArray[np.float64], b: NDArray[np.float
         return np.where(scale > 0, _mean(samples, a * b) / scale, np.nan)
 
 
-def _quantiles(samples: SampleSet, values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """By sequence, quantiles of the values that are present: the nearest sorted value."""
+def _quantiles(samples: SampleSet, values: Reals) -> list[Reals]:
+    """(N,) by sequence for each of `QUANTILES_OF_VALUES`, the nearest of the sorted values without NaN."""
     kept = ~np.isnan(values)
-    owner, there = samples.owner[kept], values[kept]
-    ordered = there[np.lexsort((there, owner))]
+    owner, known = samples.owner[kept], values[kept]
+    ordered = known[np.lexsort((known, owner))]
     count = np.bincount(owner, minlength=len(samples))
-    start = np.cumsum(count) - count
-    out = []
-    for share in QUANTILES_OF_VALUES:
-        column = np.full(len(samples), np.nan)
-        some = count > 0
+    start, some = np.cumsum(count) - count, count > 0
+    out = np.full((len(QUANTILES_OF_VALUES), len(samples)), np.nan)
+    for column, share in zip(out, QUANTILES_OF_VALUES, strict=True):
         column[some] = ordered[start[some] + np.rint(share * (count[some] - 1)).astype(np.int64)]
-        out.append(column)
-    return out
+    return list(out)
 
 
-def _ends(samples: SampleSet, values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+def _ends(samples: SampleSet, values: Reals) -> list[Reals]:
     first, last = np.full((2, len(samples)), np.nan)
     some = samples.lengths > 0
     first[some] = values[samples.offsets[:-1][some]]
@@ -131,29 +116,24 @@ def _ends(samples: SampleSet, values: NDArray[np.float64]) -> list[NDArray[np.fl
     return [first, last]
 
 
-def boosted_trees(
-    kind: str, table: NDArray[np.float64], target: NDArray[Any], asked: NDArray[np.float64], seed: int
-) -> Any:
-    """What gradient-boosted trees of scikit-learn predict for some rows, after they learned from a table.
+def boosted_trees(kind: str, table: Reals, target: NDArray[Any], asked: Reals, seed: int) -> Any:
+    """Predictions of scikit-learn's gradient-boosted trees for (M, D) rows, learned from (N, D) rows, NaN if missing.
 
     They run in one thread: on tables of this size threads wait for each other longer than they work.
 
     Args:
-        kind: `"Classifier"` or `"Regressor"`.
-        table: (N, D) to learn from, NaN where missing.
+        kind: `"Classifier"`, for (M, classes) probabilities in the order of the classes, or `"Regressor"`, for (M,).
+        table: (N, D) to learn from.
         target: (N,) classes or numbers.
-        asked: (M, D) rows to predict for.
+        asked: (M, D) to predict for.
         seed: of the trees.
-
-    Returns:
-        (M, classes) probabilities in the order of the classes, or (M,) numbers.
 
     Raises:
         MissingExtra: scikit-learn is not installed.
     """
-    maker = getattr(optional_module("sklearn.ensemble"), f"HistGradientBoosting{kind}")
+    estimator = getattr(optional_module("sklearn.ensemble"), f"HistGradientBoosting{kind}")
     some = ~np.isnan(table).all(0)  # scikit-learn takes no column without any value
     leaf = 5 if len(table) < MAX_ROWS_FOR_SMALL_LEAVES else 20
     with optional_module("threadpoolctl").threadpool_limits(1, user_api="openmp"):
-        trees = maker(early_stopping=False, min_samples_leaf=leaf, random_state=seed).fit(table[:, some], target)
+        trees = estimator(early_stopping=False, min_samples_leaf=leaf, random_state=seed).fit(table[:, some], target)
         return trees.predict_proba(asked[:, some]) if kind == "Classifier" else trees.predict(asked[:, some])

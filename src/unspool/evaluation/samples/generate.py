@@ -6,13 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.dataset.examples import Examples
+from unspool.dataset.groups import join_columns
 from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
-from unspool.evaluation.samples.build import decoded_examples
+from unspool.errors import Location
 from unspool.generation.sampler import SampleRequest, sample_sequences
 from unspool.generation.support import with_support
 from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN
+from unspool.schema.coercion import code_points
+from unspool.schema.fields import Flags, Joint, Text
+from unspool.tables.columns import offsets_from_lengths
+
+GENERATED = "the generated sequences"
+"""Their name in error messages."""
 
 
 class Generated(NamedTuple):
@@ -20,7 +27,7 @@ class Generated(NamedTuple):
 
     Attributes:
         examples: in original units.
-        encoded: the same as the network drew them, without log-Jacobians.
+        encoded: the same as the network sampled them, without log-Jacobians.
         ended: (N,) whether each sequence stopped by itself, rather than at the limit.
     """
 
@@ -30,18 +37,9 @@ class Generated(NamedTuple):
 
 
 def generate_like(net: Net, codec: Codec, examples: Examples, encoded: Encoded, samples: int, seed: int) -> Generated:
-    """Sequences for the inputs of examples, drawn from the learned distribution with lengths of their own.
+    """`samples` sequences for each input of examples, row after row, with lengths of their own.
 
-    Args:
-        net: the network.
-        codec: its fitted columns.
-        examples: the examples whose inputs are used.
-        encoded: the same, as the network reads them.
-        samples: sequences per input, row after row.
-        seed: of all uniforms.
-
-    Returns:
-        `samples` times as many sequences.
+    `encoded` are the same examples as the network reads them. The seed decides all uniforms.
     """
     request = SampleRequest(
         inputs=encoded.inputs,
@@ -53,7 +51,17 @@ def generate_like(net: Net, codec: Codec, examples: Examples, encoded: Encoded, 
     )
     values, offsets, ended = sample_sequences(net, with_support(request, codec, examples.first, len(examples)))
     rows = np.repeat(np.arange(len(examples)), samples)
-    drawn = Encoded(tuple(column[rows] for column in encoded.inputs), tuple(values), offsets, ())
+    generated = Encoded(tuple(column[rows] for column in encoded.inputs), tuple(values), offsets, ())
     first = {name: base[rows] for name, base in examples.first.items()}
     inputs = {name: column[rows] for name, column in examples.inputs.items()}
-    return Generated(decoded_examples(codec, drawn, first, inputs), drawn, np.asarray(ended, np.bool_))
+    steps = codec.decode(generated.steps, offsets, first)
+    for item in codec.schema.steps:
+        if isinstance(item, Text):
+            pieces = steps[item.name]
+            steps[item.name] = code_points(pieces)
+            offsets = offsets_from_lengths(np.array([len(piece) for piece in pieces.tolist()], np.int64))[offsets]
+        elif isinstance(item, (Flags, Joint)):
+            locations = {name: Location(GENERATED, name, offsets) for name in item.columns}
+            steps[item.name] = join_columns(steps, item, locations)
+    decoded = Examples(inputs, steps, offsets, first, location=GENERATED)
+    return Generated(decoded, generated, np.asarray(ended, np.bool_))

@@ -24,10 +24,9 @@ def are_returns(series: Reals, offsets: Codes, starts: Codes | None = None) -> b
         offsets: (N + 1,) where each sequence starts.
         starts: (N,) position of each window in its series; a step that several windows share counts once.
     """
-    lengths = np.diff(offsets)
     time = np.arange(len(series))
     if starts is not None:
-        time = time + np.repeat(starts - offsets[:-1], lengths)
+        time = time + np.repeat(starts - offsets[:-1], np.diff(offsets))
     kept, before = np.flatnonzero(~np.isnan(series)), lagged_steps(offsets, 1)
     before = before[~np.isnan(series[before] + series[before + 1])]
     kept, before = (at[np.unique(time[at], return_index=True)[1]] for at in (kept, before))
@@ -46,12 +45,9 @@ def are_returns(series: Reals, offsets: Codes, starts: Codes | None = None) -> b
 
 
 def returns_of(samples: SampleSet, name: str, transform: str) -> Reals:
-    """(S,) the returns that a field holds: changes of the logarithm, changes of the value, or the value itself.
+    """(S,) the returns of a number field: by its transform, changes of the logarithm or of the value, or the value.
 
-    Args:
-        samples: the sequences.
-        name: the number field.
-        transform: the field's transform, which decides; the first change of a sequence is NaN.
+    The first change of a sequence is NaN.
     """
     values = samples.numbers[name]
     if transform not in CHANGE_TRANSFORMS:

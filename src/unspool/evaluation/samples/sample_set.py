@@ -23,9 +23,9 @@ ORDINARY, MISSING = 0, 1
 class SampleSet:
     """N sequences of S steps in all, with their inputs: flat columns, and where each sequence starts.
 
-    A *comparable* set holds values as a reader knows them, and sets that were made together share the codes of their
-    symbols; see `build.comparable_sets`. A *scorable* set holds values as the likelihood measures them; see
-    `build.scorable_set`.
+    A *comparable* set holds values as a reader knows them, and all sets of a comparison share the codes of their
+    symbols (`build.comparable_sets`). A *scorable* set holds values as the likelihood measures them
+    (`build.scorable_set`).
 
     Attributes:
         offsets: (N + 1,) where each sequence starts and the last one ends.
@@ -34,10 +34,10 @@ class SampleSet:
         inputs: by input field, (N,) codes of symbols, or (N, D) numbers, NaN where missing.
         names: comparable, by step field or `input NAME`, the symbols in the order of their codes.
         kinds: scorable, by step field, (S,) of each number: `ORDINARY`, `MISSING`, or from 2 on a point mass.
-        first: scorable, by step field, (N,) the values before step 0, where they are known.
+        first: scorable, by step field, (N,) the values before step 0, where known.
         groups: scorable, (N,) a number for every combination of inputs that are symbols or flags; None without such.
         members: scorable, by multi-label field, the steps that have the field, with its members as symbols 0 and 1.
-        starts: (N,) position of each window in its series; None for sequences that are no windows.
+        starts: (N,) position of each window in its series; None if sequences are no windows.
         window: steps of a window.
     """
 
@@ -73,7 +73,7 @@ class SampleSet:
 
     @cached_property
     def clusters(self) -> Codes:
-        """(N,) which sequences may depend on each other; see `independent_clusters`."""
+        """(N,) which sequences may depend on each other."""
         return independent_clusters(self.starts, self.window, len(self))
 
     def ordinary(self, name: str) -> Reals:
@@ -81,7 +81,7 @@ class SampleSet:
         return np.where(self.kinds[name] == ORDINARY, self.numbers[name], np.nan)
 
     def take(self, rows: NDArray[np.integer[Any]]) -> "SampleSet":
-        """The sequences at some positions, in that order; a sequence may come more than once."""
+        """The sequences at some positions, in that order, with repetitions."""
         at = ragged_indices(self.offsets, rows)
         return replace(
             self,
@@ -116,7 +116,7 @@ class Target(NamedTuple):
         symbols: V, of a field of symbols.
         kinds: of a field of numbers, how many kinds a value may be of: ordinary, missing, and the point masses.
         cell: of a field of numbers on a grid, the width of a cell, whose probability is measured; None for a density.
-        increments: whether the numbers are changes since the step before.
+        increments: whether the numbers are changes from the step before.
         members: of a multi-label field.
     """
 
@@ -144,7 +144,7 @@ class Comparison:
         synthetic_train: the synthetic training set, one generated sequence for each input of `train`, in its order.
         ended: (N m,) whether each of `synthetic` stopped by itself, rather than at the limit.
         transforms: by step field that is a number, its transform.
-        baselines: by name, forecasts that no model made, as many sequences as `synthetic`, in its order.
+        baselines: by name, reference forecasts, as many sequences as `synthetic`, in its order.
     """
 
     train: SampleSet
@@ -165,10 +165,10 @@ class Comparison:
 
     @property
     def samples(self) -> int:
-        """m, the generated sequences per held-out input."""
+        """m: generated sequences per held-out input."""
         return len(self.synthetic) // len(self.real)
 
     @cached_property
     def one_each(self) -> SampleSet:
-        """One generated sequence for each held-out input: as many as there are real ones."""
+        """One generated sequence for each held-out input."""
         return self.synthetic.take(np.arange(0, len(self.synthetic), self.samples))

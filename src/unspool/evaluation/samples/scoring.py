@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 
 from unspool.encoding.encoded import Encoded
 from unspool.evaluation.document import ALL_FIELDS, Measured
-from unspool.evaluation.samples.statistics import Ratio, bands
+from unspool.evaluation.samples.statistics import Codes, Ratio, Reals, bands
 from unspool.network.decoder import Net
 from unspool.training.scoring import score_all
 
 MIN_SEQUENCES_PER_BAND = 30
-"""Real and generated sequences that must have a step in a band of positions, for the band to be compared."""
+"""Sequences, real and generated, that must have a step in a band of positions for the band to be compared."""
 
 
-def log_probs(net: Net, encoded: Encoded) -> NDArray[np.float64]:
+def log_probs(net: Net, encoded: Encoded) -> Reals:
     """(N, F) or (N, F + 1) nats in original units: a column per step field, then the stops where lengths vary."""
     out = score_all(net, encoded)
     owner = np.repeat(np.arange(len(encoded)), encoded.lengths)
@@ -30,12 +30,12 @@ class BandScores(NamedTuple):
     Attributes:
         nats: (N, K, F) sums over the steps of each band, of every field.
         steps: (N, K) how many.
-        clusters: (N,) which sequences depend on each other; of generated ones, on real ones too.
+        clusters: (N,) which sequences depend on each other, whether real or generated.
     """
 
-    nats: NDArray[np.float64]
+    nats: Reals
     steps: NDArray[np.int64]
-    clusters: NDArray[np.int64]
+    clusters: Codes
 
 
 class PositionScores(NamedTuple):
@@ -55,14 +55,9 @@ class PositionScores(NamedTuple):
 
 
 class BandNLL(NamedTuple):
-    """The negative log-likelihood (NLL) in one band of positions, in nats per step.
+    """The negative log-likelihood (NLL) of held-out and generated steps in one band of positions, in nats per step.
 
-    Attributes:
-        band: of positions.
-        real: of held-out steps.
-        synthetic: of generated steps.
-        gap: of generated less of held-out steps.
-        drift: the gap less the gap in the first band.
+    `gap` is generated less held-out, `drift` is the gap less the gap in the first band.
     """
 
     band: tuple[int, int]
@@ -73,22 +68,13 @@ class BandNLL(NamedTuple):
 
 
 def position_scores(
-    net: Net, fields: tuple[str, ...], real: Encoded, synthetic: Encoded, clusters: NDArray[np.int64], samples: int
+    net: Net, fields: tuple[str, ...], real: Encoded, synthetic: Encoded, clusters: Codes, samples: int
 ) -> PositionScores:
-    """Score held-out and generated sequences, step by step.
-
-    Args:
-        net: the network.
-        fields: names of the step fields.
-        real: N held-out sequences.
-        synthetic: `samples` generated ones for each, row after row.
-        clusters: (N,) which held-out sequences depend on each other.
-        samples: see `synthetic`.
-    """
+    """Score N held-out sequences, of (N,) clusters, and `samples` generated ones for each, row after row."""
     found = bands(int(real.lengths.max(initial=0)))
     ends = tuple(end for _, end in found)
 
-    def scores(encoded: Encoded, owner: NDArray[np.int64]) -> BandScores:
+    def scores(encoded: Encoded, owner: Codes) -> BandScores:
         steps = [np.clip(encoded.lengths - first, 0, end - first) for first, end in found]
         nats = score_all(net, encoded, ends)  # the last band holds generated steps past the longest real sequence
         return BandScores(nats[:, :-1, : len(fields)], np.stack(steps, 1).astype(np.int64), owner)
@@ -97,16 +83,12 @@ def position_scores(
 
 
 def nll_by_position(scores: PositionScores, field: str = ALL_FIELDS) -> list[BandNLL]:
-    """The bands where there are enough sequences of both kinds; see `MIN_SEQUENCES_PER_BAND`.
+    """The bands with enough sequences (`MIN_SEQUENCES_PER_BAND`), for one field or the sum of `ALL_FIELDS`.
 
     If the model's law is the law of the data, the expectation of -log p is the same for real and for generated steps,
     at every position. Generated steps that become more likely than real ones drift to what the model predicts with
     ease, such as a constant; generated steps that become less likely drift to histories that training never saw
     (Braverman et al. 2020, "Calibration, entropy rates, and memory in language models", arXiv:1906.05664).
-
-    Args:
-        scores: of both kinds.
-        field: its name, or `ALL_FIELDS` for the sum of all.
     """
     kinds = (scores.real, scores.synthetic)
     known = np.unique(np.concatenate([kind.clusters for kind in kinds]))

@@ -16,15 +16,7 @@ Codes = NDArray[np.int64]
 
 
 class Compared(NamedTuple):
-    """One figure of training, held-out and generated sequences: a row of a table.
-
-    Attributes:
-        field: the field, or the fields.
-        of: the name of the figure, or the value whose share it is.
-        train: in training sequences.
-        real: in held-out sequences.
-        synthetic: in generated sequences.
-    """
+    """A row of a table: one statistic of a field in training, held-out (real) and generated sequences."""
 
     field: str
     of: str | float
@@ -39,11 +31,7 @@ class Compared(NamedTuple):
 
 
 def optional_module(name: str) -> Any:
-    """A module of the extra `report`.
-
-    Raises:
-        MissingExtra: the module is not installed.
-    """
+    """A module of the extra `report`, or `MissingExtra`."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -68,7 +56,7 @@ class Ratio(NamedTuple):
     parts: Reals
 
     @classmethod
-    def of(cls, totals: Reals, counts: NDArray[np.int64], clusters: NDArray[np.int64], size: int) -> "Ratio":
+    def of(cls, totals: Reals, counts: Codes, clusters: Codes, size: int) -> "Ratio":
         """The ratio over sequences whose clusters are numbered from 0 to `size` - 1."""
         value = float(totals.sum() / counts.sum())
         return cls(value, np.bincount(clusters, totals - value * counts, minlength=size) / counts.sum())
@@ -83,13 +71,8 @@ class Ratio(NamedTuple):
         return Measured(self.value, float(np.sqrt(size / (size - 1) * (self.parts**2).sum())) if size > 1 else None)
 
 
-def ratio(totals: Reals, counts: NDArray[np.int64], clusters: NDArray[np.int64]) -> Measured:
-    """The sum of totals over the sum of counts, with the standard error of `Ratio`.
-
-    Args:
-        totals: (N,) of every sequence.
-        counts: (N,) of what the mean is over, such as steps.
-        clusters: (N,) which sequences belong together.
+def ratio(totals: Reals, counts: Codes, clusters: Codes) -> Measured:
+    """The sum of (N,) totals over the sum of (N,) counts, with the standard error of `Ratio` over (N,) clusters.
 
     Examples:
         >>> ratio(np.array([2.0, 4.0]), np.array([1, 1]), np.array([0, 1]))
@@ -101,12 +84,8 @@ def ratio(totals: Reals, counts: NDArray[np.int64], clusters: NDArray[np.int64])
     return Ratio.of(totals, counts, cluster, len(known)).measured()
 
 
-def clustered_mean(values: NDArray[Any], clusters: NDArray[np.int64]) -> Measured:
-    """The mean of the values that are present, with a standard error over clusters; see `Ratio`.
-
-    Args:
-        values: (S,) numbers, NaN for those that do not count.
-        clusters: (S,) the cluster of each value; values of one cluster may depend on each other.
+def clustered_mean(values: NDArray[Any], clusters: Codes) -> Measured:
+    """The mean of (S,) values without NaN, with a standard error over (S,) clusters; see `Ratio`.
 
     Examples:
         >>> clustered_mean(np.array([1.0, 1.0, 3.0, np.nan]), np.array([0, 0, 1, 1])).value
@@ -119,26 +98,16 @@ def clustered_mean(values: NDArray[Any], clusters: NDArray[np.int64]) -> Measure
 
 
 def kolmogorov_smirnov(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """The largest difference of two empirical distribution functions; NaN if either sample is empty.
-
-    Examples:
-        >>> kolmogorov_smirnov(np.array([1.0, 2.0]), np.array([2.0, 3.0]))
-        0.5
-    """
+    """The largest difference of two empirical distribution functions; NaN if either sample is empty."""
     if not len(a) or not len(b):
         return float("nan")
     at = np.concatenate([a, b])
-    share = lambda x: np.searchsorted(np.sort(x), at, "right") / len(x)  # noqa: E731
-    return float(np.abs(share(a) - share(b)).max())
+    below_a, below_b = (np.searchsorted(np.sort(x), at, "right") / len(x) for x in (a, b))
+    return float(np.abs(below_a - below_b).max())
 
 
 def wasserstein(a: Reals, b: Reals) -> float:
-    """The area between two empirical distribution functions; NaN if either sample is empty.
-
-    Examples:
-        >>> wasserstein(np.array([0.0, 1.0]), np.array([2.0, 3.0]))
-        2.0
-    """
+    """The area between two empirical distribution functions; NaN if either sample is empty."""
     if not len(a) or not len(b):
         return float("nan")
     a, b = np.sort(a), np.sort(b)
@@ -147,43 +116,29 @@ def wasserstein(a: Reals, b: Reals) -> float:
     return float((np.abs(difference) * np.diff(at)).sum())
 
 
-def total_variation(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
-    """Half the summed difference of two tables of shares: the share of mass that lies elsewhere.
-
-    Args:
-        a: codes from 0.
-        b: codes from 0, of the same values.
-
-    Examples:
-        >>> total_variation(np.array([0, 0, 0, 1]), np.array([0, 1, 2, 2]))
-        0.5
-    """
+def total_variation(a: Codes, b: Codes) -> float:
+    """Half the summed difference of the shares of codes from 0; NaN if either sample is empty."""
     if not len(a) or not len(b):
         return float("nan")
     size = int(max(a.max(), b.max())) + 1
     return float(np.abs(np.bincount(a, minlength=size) / len(a) - np.bincount(b, minlength=size) / len(b)).sum() / 2)
 
 
-def entropy(codes: NDArray[np.int64]) -> float:
-    """The entropy of the shares of codes, in nats.
-
-    Examples:
-        >>> round(entropy(np.array([0, 1, 0, 1])), 4)
-        0.6931
-    """
+def entropy(codes: Codes) -> float:
+    """The entropy of the shares of codes, in nats."""
     shares = np.bincount(codes) / len(codes)
     shares = shares[shares > 0]
     return float(-(shares * np.log(shares)).sum())
 
 
 def placement(values: Reals, among: Reals) -> Reals:
-    """(N,) the share of others that lie below each value, ties counted half."""
+    """(N,) the share of others below each value; ties count half."""
     ordered = np.sort(among)
     return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / (2 * len(ordered))
 
 
 def correlation(a: Reals, b: Reals, min_pairs: int = 3) -> float:
-    """Pearson's correlation over the pairs of which both are present; NaN with too few pairs, or without spread."""
+    """Pearson's correlation over pairs without NaN; NaN with too few pairs, or without spread."""
     kept = ~(np.isnan(a) | np.isnan(b))
     a, b = a[kept], b[kept]
     if len(a) < min_pairs or not a.std() or not b.std():
@@ -191,31 +146,21 @@ def correlation(a: Reals, b: Reals, min_pairs: int = 3) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def lagged_steps(offsets: NDArray[np.int64], lag: int) -> NDArray[np.int64]:
-    """The steps that have another step `lag` steps later in their own sequence.
-
-    Examples:
-        >>> lagged_steps(np.array([0, 3, 4, 6]), 1).tolist()
-        [0, 1, 4]
-    """
+def lagged_steps(offsets: Codes, lag: int) -> Codes:
+    """The steps that have another step `lag` steps later in their own sequence."""
     at = np.arange(offsets[-1])
     return at[at + lag < np.repeat(offsets[1:], np.diff(offsets))]
 
 
-def step_changes(values: NDArray[Any], offsets: NDArray[np.int64]) -> Reals:
-    """(S,) each value less the value of the step before; NaN at the first step of a sequence.
-
-    Examples:
-        >>> step_changes(np.array([1.0, 3.0, 7.0]), np.array([0, 2, 3])).tolist()
-        [nan, 2.0, nan]
-    """
+def step_changes(values: NDArray[Any], offsets: Codes) -> Reals:
+    """(S,) each value less the value of the step before; NaN at the first step of a sequence."""
     out = np.full(len(values), np.nan)
     before = lagged_steps(offsets, 1)
     out[before + 1] = values[before + 1] - values[before]
     return out
 
 
-def lagged_correlation(a: Reals, b: Reals, offsets: NDArray[np.int64], lag: int, min_pairs: int) -> float:
+def lagged_correlation(a: Reals, b: Reals, offsets: Codes, lag: int, min_pairs: int) -> float:
     """The correlation of a step's `a` with the `b` of `lag` steps later, over all sequences; NaN with too few pairs."""
     before = lagged_steps(offsets, lag)
     return correlation(a[before], b[before + lag], min_pairs)
@@ -235,12 +180,7 @@ def bands(longest: int) -> list[tuple[int, int]]:
 
 
 def band_name(band: tuple[int, int]) -> str:
-    """A band as people count, from 1.
-
-    Examples:
-        >>> band_name((0, 1)), band_name((2, 4))
-        ('1', '3 to 4')
-    """
+    """A band of positions counted from 1, such as "3 to 4"."""
     first, last = band[0] + 1, band[1]
     return str(first) if first == last else f"{first} to {last}"
 
@@ -256,9 +196,9 @@ def mean_or_nan(values: NDArray[Any]) -> float:
 
 
 def unit(values: Reals) -> float:
-    """The standard deviation of the values that are present, as the unit of a field; 1 without any spread."""
-    there = present(values)
-    found = float(there.std()) if len(there) else 0.0
+    """The standard deviation of values without NaN, as the unit of a field; 1 without any spread."""
+    known = present(values)
+    found = float(known.std()) if len(known) else 0.0
     return found if found > 0 and np.isfinite(found) else 1.0
 
 
@@ -273,8 +213,8 @@ def decimals(units: Iterable[float]) -> int:
     return int(np.clip(2 - np.floor(np.log10(smallest)), 0, 9))
 
 
-def subsample(count: int, size: int, seed: int) -> NDArray[np.int64]:
-    """At most `size` positions of `count`, in order, drawn without replacement."""
+def subsample(count: int, size: int, seed: int) -> Codes:
+    """At most `size` positions of `count`, in order, sampled without replacement."""
     if count <= size:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).choice(count, size, replace=False)).astype(np.int64)

@@ -4,28 +4,22 @@ import numpy as np
 
 from unspool.evaluation.document import (
     Findings,
-    Heading,
     Measured,
     Panel,
     Picture,
     ReportTable,
-    TableCell,
+    Row,
     Trace,
     answers,
+    headings,
     numbers,
 )
-from unspool.evaluation.samples.proper_scores import (
-    in_central_band,
-    judged_rows,
-    members,
-    randomized_pit,
-    sample_rows,
-    why_no_forecasts,
-)
+from unspool.evaluation.samples import proper_scores
 from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.statistics import Codes, Reals, band_name, bands, clustered_mean
 
 COVERAGE_LEVELS = (0.5, 0.8, 0.95)
+BAND_HEADINGS = headings(*(f"in the {level:.0%} band" for level in COVERAGE_LEVELS), form="percent", digits=1)
 PIT_BINS = 10
 MAX_FIELDS_BY_POSITION = 4
 """Fields up to which coverage by position is given for each; of more, it is given for all together."""
@@ -33,27 +27,26 @@ MAX_FIELDS_BY_POSITION = 4
 
 @answers("calibration", "Are generated numbers spread as real ones are?")
 def calibration(comparison: Comparison, seed: int) -> Findings:
-    """Where held-out numbers fall among the numbers generated for the same input."""
-    if reason := why_no_forecasts(comparison):
+    """Ranks of held-out numbers among the numbers generated for the same input."""
+    if reason := proper_scores.why_no_forecasts(comparison):
         return Findings(reason, available=False)
-    rows = judged_rows(comparison, seed)
-    real, drawn = comparison.real.take(rows), comparison.synthetic.take(sample_rows(rows, comparison.samples))
-    rng = np.random.default_rng(seed)
-    pit = {name: randomized_pit(x, members(real, drawn, drawn.numbers[name]), rng) for name, x in real.numbers.items()}
+    rows, rng = proper_scores.judged_rows(comparison, seed), np.random.default_rng(seed)
+    real = comparison.real.take(rows)
+    synthetic = comparison.synthetic.take(proper_scores.sample_rows(rows, comparison.samples))
+    pit = {}
+    for name, x in real.numbers.items():
+        among = proper_scores.members(real, synthetic, synthetic.numbers[name])
+        pit[name] = proper_scores.randomized_pit(x, among, rng)
     clusters = real.clusters[real.owner]
     together = np.concatenate(list(pit.values()))
-    covered = {
-        level: clustered_mean(in_central_band(together, level), np.tile(clusters, len(pit)))
-        for level in COVERAGE_LEVELS
-    }
+    covered = dict(zip(COVERAGE_LEVELS, _coverage(together, np.tile(clusters, len(pit))), strict=True))
     fields = ReportTable(
         "By field",
         (
-            Heading("field", "text"),
-            *(Heading(f"in the {level:.0%} band", "percent", 1) for level in COVERAGE_LEVELS),
-            Heading("mean PIT"),
-            Heading("dispersion of PIT"),
-            Heading("distance from uniform", "percent", 1),
+            *headings("field", form="text"),
+            *BAND_HEADINGS,
+            *headings("mean PIT", "dispersion of PIT"),
+            *headings("distance from uniform", form="percent", digits=1),
         ),
         tuple((name, *_row(one, clusters)) for name, one in pit.items()),
         "PIT, the probability integral transform: the rank of a real number among the generated ones, from 0 to 1. "
@@ -75,24 +68,26 @@ def distance_from_uniform(pit: Reals) -> float:
     return float(np.abs(_bars(pit) - 1 / PIT_BINS).sum() / 2)
 
 
-def _row(pit: Reals, clusters: Codes) -> list[TableCell]:
+def _coverage(pit: Reals, clusters: Codes) -> list[Measured]:
+    return [clustered_mean(proper_scores.in_central_band(pit, level), clusters) for level in COVERAGE_LEVELS]
+
+
+def _row(pit: Reals, clusters: Codes) -> Row:
     mean, dispersion = clustered_mean(pit, clusters), clustered_mean(12 * (pit - 0.5) ** 2, clusters)
-    covered = (clustered_mean(in_central_band(pit, level), clusters) for level in COVERAGE_LEVELS)
-    return [*covered, mean, dispersion, distance_from_uniform(pit)]
+    return *_coverage(pit, clusters), mean, dispersion, distance_from_uniform(pit)
 
 
 def _by_position(pit: dict[str, Reals], real: SampleSet) -> ReportTable:
-    rows: list[tuple[TableCell, ...]] = []
+    rows: list[Row] = []
     for name, one in pit.items():
         fields = len(one) // max(len(real.position), 1)
         position, clusters = np.tile(real.position, fields), np.tile(real.clusters[real.owner], fields)
         for band in bands(int(real.lengths.max(initial=0))):
             at = (position >= band[0]) & (position < band[1]) & ~np.isnan(one)
             if at.any():
-                covered = (clustered_mean(in_central_band(one[at], level), clusters[at]) for level in COVERAGE_LEVELS)
-                rows.append((name, band_name(band), *covered))
-    columns = (Heading(f"in the {level:.0%} band", "percent", 1) for level in COVERAGE_LEVELS)
-    return ReportTable("By position", (Heading("field", "text"), Heading("steps", "text"), *columns), tuple(rows))
+                rows.append((name, band_name(band), *_coverage(one[at], clusters[at])))
+    columns = (*headings("field", "steps", form="text"), *BAND_HEADINGS)
+    return ReportTable("By position", columns, tuple(rows))
 
 
 def _bars(pit: Reals) -> Reals:
@@ -102,20 +97,13 @@ def _bars(pit: Reals) -> Reals:
 
 def _histograms(pit: dict[str, Reals]) -> Picture:
     middles = numbers((np.arange(PIT_BINS) + 0.5) / PIT_BINS)
-    panels = tuple(
-        Panel(
-            name,
-            "PIT",
-            "share",
-            (
-                Trace("held out", middles, numbers(_bars(one)), mark="bars", role="real"),
-                Trace("perfect", (0.0, 1.0), (1 / PIT_BINS, 1 / PIT_BINS), role="reference"),
-            ),
-        )
-        for name, one in list(pit.items())[:6]
-    )
+    perfect = Trace("perfect", (0.0, 1.0), (1 / PIT_BINS, 1 / PIT_BINS), role="reference")
+    panels = []
+    for name, one in list(pit.items())[:6]:
+        bars = Trace("held out", middles, numbers(_bars(one)), mark="bars", role="real")
+        panels.append(Panel(name, "PIT", "share", (bars, perfect)))
     note = "A bowl: generated numbers are too narrow. A hump: too wide. A slope: too low or too high."
-    return Picture("Ranks of held-out numbers (PIT)", panels, note)
+    return Picture("Ranks of held-out numbers (PIT)", tuple(panels), note)
 
 
 def _share(measured: Measured) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unspool.errors import DataError
-from unspool.evaluation.document import Findings, Heading, Measured, ReportTable, answers
+from unspool.evaluation.document import Findings, Measured, ReportTable, answers, headings
 from unspool.evaluation.samples.features import boosted_trees, features
 from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.statistics import Codes, Reals, clustered_mean, placement, subsample
@@ -18,12 +18,12 @@ FOLDS = 5
 
 
 class Detection(NamedTuple):
-    """How well a classifier told two sets of sequences apart.
+    """The success of a classifier that separates two sets of sequences.
 
     Attributes:
         accuracy: the share that it classified right, with a standard error over pairs; 0.5 is chance.
         auc: the share of (real, generated) couples that it ranked right, with its standard error.
-        pairs: how many real sequences, and as many generated ones.
+        pairs: real sequences, and as many generated ones.
     """
 
     accuracy: Measured
@@ -32,15 +32,10 @@ class Detection(NamedTuple):
 
 
 def detect(real: SampleSet, synthetic: SampleSet, seed: int) -> Detection:
-    """Tell real from generated sequences by gradient-boosted trees on `features`, cross-validated.
+    """Separate N real from N generated sequences by gradient-boosted trees on `features`, cross-validated.
 
     Sequence i of both sets has the same input, and both are held out together. So the classes are balanced in every
-    fold (see `folds`), and the input alone tells nothing; only a sequence that does not suit its input does.
-
-    Args:
-        real: N sequences that the generator has not seen.
-        synthetic: N generated sequences for the same inputs, in the same order.
-        seed: of the folds and of the trees.
+    fold (see `folds`), and the input alone says nothing; only a sequence that does not suit its input does.
 
     Raises:
         DataError: fewer real sequences than `too_few` says, or not as many generated ones.
@@ -65,7 +60,7 @@ def detect(real: SampleSet, synthetic: SampleSet, seed: int) -> Detection:
 
 
 def too_few(real: SampleSet) -> tuple[str, str] | None:
-    """What the detector needs and what there is, if there is too little."""
+    """The requirement of the detector and the number found, if there are too few sequences."""
     if len(real) < MIN_SEQUENCES_FOR_DETECTOR:
         return f"at least {MIN_SEQUENCES_FOR_DETECTOR} held-out sequences", str(len(real))
     if real.starts is not None and (stretches := len(np.unique(real.clusters))) < FOLDS:
@@ -74,10 +69,10 @@ def too_few(real: SampleSet) -> tuple[str, str] | None:
 
 
 def folds(samples: SampleSet, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Which sequences to learn from and which to judge, `FOLDS` times; each is judged once.
+    """For each of `FOLDS` folds, masks of the sequences to learn from and to judge; each sequence is judged once.
 
-    Sequences are dealt out at random. Windows of one series are cut by time, and clusters next to those that are judged
-    are not learned from: a window known by those that overlap it would seem real for no other reason.
+    Sequences are assigned at random. Windows of one series are cut by time, and the clusters beside those that are
+    judged are not learned from: otherwise a window would seem real only because it overlaps a known one.
     """
     if samples.starts is None:
         fold = np.random.default_rng(seed).permutation(np.arange(len(samples)) % FOLDS)
@@ -89,18 +84,9 @@ def folds(samples: SampleSet, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def area(low: Reals, high: Reals, clusters: Codes) -> Measured:
-    """P(low < high) + P(low = high) / 2, the area under the curve, of paired scores with its standard error.
+    """P(low < high) + P(low = high) / 2, the area under the curve, of (N,) paired scores with its standard error.
 
     The error is the error of the placements (DeLong et al. 1988), summed over the pairs of a cluster (Obuchowski 1997).
-
-    Args:
-        low: (N,) scores of one kind.
-        high: (N,) scores of the other, in the same order.
-        clusters: (N,) which pairs are not independent.
-
-    Examples:
-        >>> area(np.array([1.0, 2.0, 3.0]), np.array([2.5, 3.5, 4.5]), np.arange(3)).value
-        0.8888888888888888
     """
     under, over = placement(high, low), 1 - placement(low, high)
     value = float(under.mean())
@@ -113,11 +99,7 @@ def detector(comparison: Comparison, seed: int) -> Findings:
     if lacking := too_few(comparison.real):
         return Findings("It takes {}; there are {}.".format(*lacking), available=False)
     found = detect(comparison.real, comparison.one_each, seed)
-    columns = (
-        Heading("", "text"),
-        Heading("accuracy", better="lower"),
-        Heading("area under the curve", better="lower"),
-    )
+    columns = (*headings("", form="text"), *headings("accuracy", "area under the curve", better="lower"))
     note = (
         f"Gradient-boosted trees on summaries of each sequence, {FOLDS} folds, {found.pairs:,} sequences of each kind. "
         "0.5: the classifier guesses. 1: the classifier is always right."

@@ -1,4 +1,4 @@
-"""What becomes of sequences that are fed their own output (free-running): drift and growth, position by position."""
+"""Drift and growth, position by position, of sequences that are fed their own output (free-running)."""
 
 from typing import Any
 
@@ -7,29 +7,21 @@ import numpy as np
 from unspool.evaluation.document import (
     ALL_FIELDS,
     Findings,
-    Heading,
     Panel,
     Picture,
     ReportTable,
     Role,
     Trace,
     answers,
+    headings,
     numbers,
 )
+from unspool.evaluation.samples import statistics
 from unspool.evaluation.samples.sample_set import ABSENT, Comparison, SampleSet
 from unspool.evaluation.samples.scoring import MIN_SEQUENCES_PER_BAND, BandNLL, PositionScores, nll_by_position
-from unspool.evaluation.samples.statistics import (
-    band_name,
-    bands,
-    decimals,
-    entropy,
-    lagged_steps,
-    mean_or_nan,
-    present,
-    step_changes,
-    unit,
-)
+from unspool.evaluation.samples.statistics import band_name, bands, lagged_steps, mean_or_nan, present
 
+NO_DRIFT = "No drift to a constant, and no blow-up."
 MAX_SHOWN_FIELDS = 4
 """Fields and flags that are shown: those that are furthest off."""
 MIN_SPREAD_RATIO, MAX_SPREAD_RATIO = 0.5, 2.0
@@ -38,20 +30,17 @@ MAX_MEAN_SHIFT = 0.5
 """Real standard deviations by which a mean may be off."""
 MIN_DRIFT_STANDARD_ERRORS = 3.0
 """Standard errors by which the negative log-likelihood must have changed to be flagged."""
+FIELD_AND_STEPS = headings("field", "steps", form="text")
 
 
 @answers("drift", "Do generated sequences stay like real ones when the model is fed its own output?")
 def drift(comparison: Comparison, scores: PositionScores | None = None) -> Findings:
     """NLL; mean, spread and change of numbers; entropy and repetition of symbols; all by position.
 
-    In training the network reads real steps (teacher forcing); when it generates, it reads its own. What is right at
-    the first steps and wrong later is the cost of that (exposure bias). A figure is flagged if at the last band of
+    In training the network reads real steps (teacher forcing); in generation it reads its own. Figures that are right
+    at the first steps and wrong later are the cost of that (exposure bias). A figure is flagged if at the last band of
     positions with enough sequences it is outside `MIN_SPREAD_RATIO`, `MAX_SPREAD_RATIO` or `MAX_MEAN_SHIFT`, and was
-    inside at the first band.
-
-    Args:
-        comparison: real and generated sequences.
-        scores: log-probabilities of both under the model, where there is a model to ask.
+    inside at the first band. `scores` are log-probabilities under the model, if there is a model.
     """
     real, synthetic = comparison.real, comparison.synthetic
     nll = {} if scores is None else _largest_drifts(scores)
@@ -76,8 +65,7 @@ def drift(comparison: Comparison, scores: PositionScores | None = None) -> Findi
     if panels:
         parts.append(Picture("By position", tuple(panels)))
     more = f"; and {len(flags) - MAX_SHOWN_FIELDS} more" if len(flags) > MAX_SHOWN_FIELDS else ""
-    verdict = "Flagged: " + "; ".join(flags[:MAX_SHOWN_FIELDS]) + more + "."
-    verdict = verdict if flags else "No drift to a constant, and no blow-up."
+    verdict = f"Flagged: {'; '.join(flags[:MAX_SHOWN_FIELDS])}{more}." if flags else NO_DRIFT
     figures: dict[str, float | None] = {"flags": float(len(flags))}
     if nll:
         last = next(iter(nll.values()))[-1]
@@ -86,30 +74,30 @@ def drift(comparison: Comparison, scores: PositionScores | None = None) -> Findi
     return Findings(verdict, tuple(parts), figures)
 
 
-Row = tuple[Any, ...]
+BandRow = tuple[Any, ...]
 """A band of positions and its figures, each of held-out and then of generated sequences."""
 
 
-def numbers_by_position(real: SampleSet, synthetic: SampleSet, name: str) -> list[Row]:
+def numbers_by_position(real: SampleSet, synthetic: SampleSet, name: str) -> list[BandRow]:
     """By band of positions: the mean of a number, its spread, and the mean size of its change."""
-    rows: list[Row] = []
-    kinds = [
-        (one, one.numbers[name], np.abs(step_changes(one.numbers[name], one.offsets))) for one in (real, synthetic)
-    ]
+    rows: list[BandRow] = []
+    steps = [np.abs(statistics.step_changes(one.numbers[name], one.offsets)) for one in (real, synthetic)]
     for band in bands(int(real.lengths.max(initial=0))):
-        at = [(one.position >= band[0]) & (one.position < band[1]) for one, *_ in kinds]
-        counts = [len(np.unique(one.owner[a & ~np.isnan(x)])) for a, (one, x, _) in zip(at, kinds, strict=True)]
+        counts, values, changes = [], [], []
+        for one, change in zip((real, synthetic), steps, strict=True):
+            x, at = one.numbers[name], (one.position >= band[0]) & (one.position < band[1])
+            counts.append(len(np.unique(one.owner[at & ~np.isnan(x)])))
+            values.append(present(x[at]))
+            changes.append(present(change[at]))
         if min(counts) >= MIN_SEQUENCES_PER_BAND:
-            values = [present(x[a]) for a, (_, x, _) in zip(at, kinds, strict=True)]
-            changes = [present(change[a]) for a, (*_, change) in zip(at, kinds, strict=True)]
             figures = [*map(mean_or_nan, values), *(float(x.std()) for x in values), *map(mean_or_nan, changes)]
             rows.append((band_name(band), *figures))
     return rows
 
 
-def symbols_by_position(real: SampleSet, synthetic: SampleSet, name: str) -> list[Row]:
+def symbols_by_position(real: SampleSet, synthetic: SampleSet, name: str) -> list[BandRow]:
     """By band of positions: the entropy of a symbol in nats, and the share of steps that repeat the step before."""
-    rows: list[Row] = []
+    rows: list[BandRow] = []
     for band in bands(int(real.lengths.max(initial=0))):
         counts, entropies, repeats = [], [], []
         for one in (real, synthetic):
@@ -117,7 +105,7 @@ def symbols_by_position(real: SampleSet, synthetic: SampleSet, name: str) -> lis
             before = lagged_steps(one.offsets, 1)
             before = before[at[before + 1]]
             counts.append(len(np.unique(one.owner[at])))
-            entropies.append(entropy(codes[at] - ABSENT) if at.any() else 0.0)
+            entropies.append(statistics.entropy(codes[at] - ABSENT) if at.any() else 0.0)
             repeats.append(mean_or_nan(codes[before] == codes[before + 1]))
         if min(counts) >= MIN_SEQUENCES_PER_BAND:
             rows.append((band_name(band), *entropies, *repeats))
@@ -131,36 +119,35 @@ def _crossed(first: float, last: float, small: str, large: str) -> list[str]:
     return [large.format(last)] if last > MAX_SPREAD_RATIO >= first else []
 
 
-def number_flags(rows: list[Row]) -> list[str]:
-    """What went wrong between the first and the last band; see `drift` for the rule."""
+def number_flags(rows: list[BandRow]) -> list[str]:
+    """Faults that arise between the first and the last band; see `drift` for the rule."""
     if len(rows) < 2:
         return []
     flags, end = [], f"at steps {rows[-1][0]}"
     table = np.array([row[1:] for row in rows], np.float64)
-    for what, at in (("spread", 2), ("change from step to step", 4)):
+    for figure, at in (("spread", 2), ("change from step to step", 4)):
         known = table[table[:, at] > 0]
         first, last = (float(row[at + 1] / row[at]) for row in known[[0, -1]]) if len(known) else (1.0, 1.0)
-        small = f"drifts to a constant, its {what} is {{:.2f}} times the real one {end}"
-        flags += _crossed(first, last, small, f"blows up, its {what} is {{:.1f}} times the real one {end}")
+        small = f"drifts to a constant, its {figure} is {{:.2f}} times the real one {end}"
+        flags += _crossed(first, last, small, f"blows up, its {figure} is {{:.1f}} times the real one {end}")
     off = np.abs(table[:, 1] - table[:, 0]) / np.where(table[:, 2] > 0, table[:, 2], np.inf)
     if off[-1] > MAX_MEAN_SHIFT >= off[0]:
         flags.append(f"drifts, its mean is {off[-1]:.1f} real standard deviations off {end}")
     return flags
 
 
-def symbol_flags(rows: list[Row]) -> list[str]:
-    """What went wrong between the first and the last band, by the rule of `drift` with exp(entropy) as spread."""
+def symbol_flags(rows: list[BandRow]) -> list[str]:
+    """Faults that arise between the first and the last band, by the rule of `drift` with exp(entropy) as spread."""
     if len(rows) < 2:
         return []
     first, last = (float(np.exp(row[2] - row[1])) for row in (rows[0], rows[-1]))
     end = f"as many as real ones at steps {rows[-1][0]}"
-    return _crossed(
-        first, last, f"drifts to few symbols, {{:.2f}} times {end}", f"drifts to noise, {{:.1f}} times {end}"
-    )
+    small = f"drifts to few symbols, {{:.2f}} times {end}"
+    return _crossed(first, last, small, f"drifts to noise, {{:.1f}} times {end}")
 
 
 def nll_flags(rows: list[BandNLL]) -> list[str]:
-    """What went wrong between the first and the last band, by the rule of `drift` with exp(NLL) as spread."""
+    """Faults that arise between the first and the last band, by the rule of `drift` with exp(NLL) as spread."""
     last, end = rows[-1], f"that of real steps at steps {band_name(rows[-1].band)}"
     gap, error = last.gap.value or 0.0, last.drift.error or 0.0
     started_wrong = abs(rows[0].gap.value or 0.0) > np.log(MAX_SPREAD_RATIO)
@@ -170,7 +157,7 @@ def nll_flags(rows: list[BandNLL]) -> list[str]:
     return _crossed(1.0, float(np.exp(gap)), small, f"loses its way, NLL {gap:.2f} nats above {end}")
 
 
-def _off(rows: list[Row]) -> float:
+def _off(rows: list[BandRow]) -> float:
     """The distance of a number at the last band, by mean and spread, in real standard deviations."""
     if not rows or not rows[-1][3] > 0:
         return 0.0
@@ -181,21 +168,18 @@ def _off(rows: list[Row]) -> float:
 def _largest_drifts(scores: PositionScores) -> dict[str, list[BandNLL]]:
     """By position: all fields together, and of several those that drift most."""
     names = [ALL_FIELDS, *scores.fields] if len(scores.fields) > 1 else list(scores.fields)
-    found = {name: nll_by_position(scores, name) for name in names}
-    found = {name: rows for name, rows in found.items() if rows}
-    rank = lambda item: (item[0] != ALL_FIELDS, -abs(item[1][-1].drift.value or 0.0))  # noqa: E731
-    return dict(sorted(found.items(), key=rank)[: 1 + MAX_SHOWN_FIELDS])
+    found = {name: rows for name in names if (rows := nll_by_position(scores, name))}
+    ranked = sorted(found, key=lambda name: (name != ALL_FIELDS, -abs(found[name][-1].drift.value or 0.0)))
+    return {name: found[name] for name in ranked[: 1 + MAX_SHOWN_FIELDS]}
 
 
 def _gap_sentence(last: BandNLL) -> str:
     if last.gap.value is None:
         return ""
-    where = "below" if last.gap.value < 0 else "above"
+    side = "below" if last.gap.value < 0 else "above"
     error = "" if last.gap.error is None else f" ± {last.gap.error:.2f}"
-    steps = band_name(last.band)
-    return (
-        f" At steps {steps} the NLL of generated steps is {abs(last.gap.value):.2f}{error} nats {where} the real one."
-    )
+    difference = f"{abs(last.gap.value):.2f}{error} nats {side} the real one"
+    return f" At steps {band_name(last.band)} the NLL of generated steps is {difference}."
 
 
 def _panel(title: str, y: str, steps: list[str], held_out: np.ndarray, generated: np.ndarray) -> Panel:
@@ -209,24 +193,19 @@ def _panel(title: str, y: str, steps: list[str], held_out: np.ndarray, generated
     return Panel(title, "steps", y, (trace("held out", held_out, "real"), trace("generated", generated, "model")))
 
 
-def _number_panel(name: str, rows: list[Row]) -> Panel:
+def _number_panel(name: str, rows: list[BandRow]) -> Panel:
     table = np.array([row[1:] for row in rows], np.float64).reshape(-1, 6)
     return _panel(name, "mean ± spread", [row[0] for row in rows], table[:, [0, 2]], table[:, [1, 3]])
 
 
 def _nll_panel(name: str, rows: list[BandNLL]) -> Panel:
     pairs = [[(cell.value, 2 * (cell.error or 0.0)) for cell in (row.real, row.synthetic)] for row in rows]
-    table = np.array(pairs, np.float64)
-    title = "NLL" if name == ALL_FIELDS else f"NLL of {name}"
+    table, title = np.array(pairs, np.float64), "NLL" if name == ALL_FIELDS else f"NLL of {name}"
     return _panel(title, "nats per step", [band_name(row.band) for row in rows], table[:, 0], table[:, 1])
 
 
-def _columns(figures: list[str], digits: int = 3) -> tuple[Heading, ...]:
-    return (Heading("field", "text"), Heading("steps", "text"), *(Heading(name, digits=digits) for name in figures))
-
-
 def _nll_table(found: dict[str, list[BandNLL]]) -> ReportTable:
-    columns = _columns(["NLL, held out", "NLL, generated", "generated less held out", "that, less at the first step"])
+    figures = ("NLL, held out", "NLL, generated", "generated less held out", "that, less at the first step")
     note = (
         "NLL, the negative log-likelihood, in nats per step, given the steps before: held-out steps after held-out "
         "steps, generated steps after generated steps. If the model has learned the law of the data, both are the same "
@@ -238,12 +217,12 @@ def _nll_table(found: dict[str, list[BandNLL]]) -> ReportTable:
         for name, table in found.items()
         for k, row in enumerate(table)
     )
-    return ReportTable("NLL by position", columns, rows, note)
+    return ReportTable("NLL by position", (*FIELD_AND_STEPS, *headings(*figures)), rows, note)
 
 
-def _numbers_table(comparison: Comparison, shown: dict[str, list[Row]]) -> ReportTable:
-    digits = decimals(unit(comparison.train.numbers[name]) for name in shown)
-    names = [f"{what}, {of}" for what in ("mean", "spread", "change") for of in ("held out", "generated")]
+def _numbers_table(comparison: Comparison, shown: dict[str, list[BandRow]]) -> ReportTable:
+    digits = statistics.decimals(statistics.unit(comparison.train.numbers[name]) for name in shown)
+    names = [f"{figure}, {of}" for figure in ("mean", "spread", "change") for of in ("held out", "generated")]
     note = (
         "Spread: the standard deviation. Change: the mean size of the change from the step before. At late positions "
         "there are only sequences that are as long."
@@ -252,12 +231,12 @@ def _numbers_table(comparison: Comparison, shown: dict[str, list[Row]]) -> Repor
     if fields > len(shown):
         note += f" The {len(shown)} of {fields} fields that are furthest off at the end."
     rows = tuple((name, *row) for name, table in shown.items() for row in table)
-    return ReportTable("Numbers by position", _columns(names, digits), rows, note)
+    return ReportTable("Numbers by position", (*FIELD_AND_STEPS, *headings(*names, digits=digits)), rows, note)
 
 
-def _symbols_table(found: dict[str, list[Row]]) -> ReportTable:
-    shares = tuple(Heading(f"repeats, {of}", "percent", 1) for of in ("held out", "generated"))
-    columns = (*_columns(["entropy, held out", "entropy, generated"]), *shares)
+def _symbols_table(found: dict[str, list[BandRow]]) -> ReportTable:
+    shares = headings("repeats, held out", "repeats, generated", form="percent", digits=1)
+    columns = (*FIELD_AND_STEPS, *headings("entropy, held out", "entropy, generated"), *shares)
     note = "Entropy in nats. Repeats: the share of symbols that are the same as the symbol before."
     rows = tuple((name, *row) for name, table in found.items() for row in table)
     return ReportTable("Symbols by position", columns, rows, note)

@@ -4,21 +4,14 @@ import itertools
 
 import numpy as np
 
-from unspool.evaluation.document import Findings, Heading, Picture, ReportTable, answers
+from unspool.evaluation.document import Findings, Picture, ReportTable, answers, headings
+from unspool.evaluation.samples import statistics
 from unspool.evaluation.samples.sample_set import ABSENT, Comparison, SampleSet
-from unspool.evaluation.samples.statistics import (
-    Codes,
-    Compared,
-    Reals,
-    correlation,
-    lagged_correlation,
-    step_changes,
-    total_variation,
-)
+from unspool.evaluation.samples.statistics import Codes, Compared, Reals
 
 AUTOCORRELATION_LAGS = (1, 2, 5, 10)
 MIN_PAIRS_FOR_CORRELATION = 30
-"""Pairs of steps that a correlation is taken of."""
+"""Pairs of steps that a correlation needs."""
 MAX_ROWS = 10
 """Correlations that are listed: those that differ most."""
 VALUES, CHANGES = "values", "changes"
@@ -32,74 +25,67 @@ def dynamics(comparison: Comparison) -> Findings:
     Correlations are over all pairs of steps of all sequences, so they show differences between sequences and movements
     within a sequence. Those of changes from step to step show movements alone.
     """
-    real, kinds = comparison.real, (comparison.train, comparison.real, comparison.synthetic)
-    fields = list(real.numbers)
+    train, real, synthetic = kinds = (comparison.train, comparison.real, comparison.synthetic)
     autocorrelations = [
         Compared(name, f"{of}, lag {lag}", *(autocorrelation(one, name, of, lag) for one in kinds))
-        for name in fields
+        for name in real.numbers
         for of, lag in [*((VALUES, lag) for lag in AUTOCORRELATION_LAGS), (CHANGES, 1)]
     ]
     correlations = [
         Compared(f"{a}, {b}", of, *(cross_correlation(one, a, b, of) for one in kinds))
-        for a, b in itertools.combinations(fields, 2)
+        for a, b in itertools.combinations(real.numbers, 2)
         for of in (VALUES, CHANGES)
     ]
     moves = [
-        (name, transition_distance(real, comparison.synthetic, name), transition_distance(real, comparison.train, name))
+        (name, transition_distance(real, synthetic, name), transition_distance(real, train, name))
         for name in real.symbols
     ]
     parts: list[ReportTable | Picture] = []
-    said, figures = [], dict[str, float | None]()
-    for what, title, first, rows in (
+    sentences, figures = [], dict[str, float | None]()
+    for kind, title, first, rows in (
         ("autocorrelation", "Autocorrelation", "field", autocorrelations),
         ("correlation of fields", "Correlation of fields in a step", "fields", correlations),
     ):
         known = sorted((row for row in rows if np.isfinite(row.difference)), key=lambda row: -row.difference)
-        figures[f"{what}, largest difference"] = known[0].difference if known else None
+        figures[f"{kind}, largest difference"] = known[0].difference if known else None
         if known:
+            most = known[0]
             parts.append(_correlations_table(title, first, known))
-            said.append(
-                f"The largest difference in {what} is {known[0].difference:.2f} ({known[0].field}; {known[0].of})."
-            )
+            sentences.append(f"The largest difference in {kind} is {most.difference:.2f} ({most.field}; {most.of}).")
     figures |= {f"transitions {name}": distance for name, distance, _ in moves}
     if moves:
         parts.append(_transitions_table(moves))
         name, distance, of_training = max(moves, key=lambda row: row[1])
-        said.append(f"The distance of transitions of {name} is {distance:.3f}; that of training is {of_training:.3f}.")
-    verdict = " ".join(said) or "The sequences are too few or too short."
+        sentences.append(
+            f"The distance of transitions of {name} is {distance:.3f}; that of training is {of_training:.3f}."
+        )
+    verdict = " ".join(sentences) or "The sequences are too few or too short."
     return Findings(verdict, tuple(parts), figures, available=bool(parts))
 
 
 def _series(samples: SampleSet, name: str, of: str) -> Reals:
     values = samples.numbers[name]
-    return values if of == VALUES else step_changes(values, samples.offsets)
+    return values if of == VALUES else statistics.step_changes(values, samples.offsets)
 
 
 def autocorrelation(samples: SampleSet, name: str, of: str, lag: int) -> float:
     """The correlation of a number, or of its change, with itself `lag` steps later; NaN with too few pairs."""
     series = _series(samples, name, of)
-    return lagged_correlation(series, series, samples.offsets, lag, MIN_PAIRS_FOR_CORRELATION)
+    return statistics.lagged_correlation(series, series, samples.offsets, lag, MIN_PAIRS_FOR_CORRELATION)
 
 
 def cross_correlation(samples: SampleSet, a: str, b: str, of: str) -> float:
     """The correlation of two numbers, or of their changes, in the same step; NaN with too few steps with both."""
-    return correlation(_series(samples, a, of), _series(samples, b, of), MIN_PAIRS_FOR_CORRELATION)
+    return statistics.correlation(_series(samples, a, of), _series(samples, b, of), MIN_PAIRS_FOR_CORRELATION)
 
 
 def transition_distance(real: SampleSet, other: SampleSet, name: str) -> float:
     """The total variation of pairs of neighbouring symbols, start and end of the sequence included.
 
-    Examples:
-        >>> from unspool.dataset.gather import gather
-        >>> from unspool.evaluation.samples.build import comparable_sets
-        >>> from unspool.schema.fields import Text
-        >>> schema, ab = gather({"k": ["u"], "x": ["ab"]}, inputs="k", sequence=Text("x"))
-        >>> _, aba = gather({"k": ["u"], "x": ["aba"]}, inputs="k", sequence=Text("x"))
-        >>> round(transition_distance(*comparable_sets(schema, ab, aba), "x"), 3)  # ^a ab b$ against ^a ab ba a$
-        0.5
+    The texts "ab" and "aba" have a distance of 0.5: pairs ^a ab b$ against ^a ab ba a$.
     """
     size = max(int(one.symbols[name].max(initial=0)) for one in (real, other)) + 3
-    return total_variation(*(_bigrams(one, name, size) for one in (real, other)))
+    return statistics.total_variation(*(_bigrams(one, name, size) for one in (real, other)))
 
 
 def _bigrams(samples: SampleSet, name: str, size: int) -> Codes:
@@ -111,7 +97,7 @@ def _bigrams(samples: SampleSet, name: str, size: int) -> Codes:
 
 
 def _correlations_table(title: str, first: str, rows: list[Compared]) -> ReportTable:
-    columns = (Heading(first, "text"), Heading("of", "text"), *map(Heading, ("training", "held out", "generated")))
+    columns = (*headings(first, "of", form="text"), *headings("training", "held out", "generated"))
     mean = float(np.mean([row.difference for row in rows]))
     note = f"The {min(len(rows), MAX_ROWS)} of {len(rows)} that differ most. The mean difference of all is {mean:.3f}."
     return ReportTable(title, columns, tuple(rows[:MAX_ROWS]), note)
@@ -122,5 +108,5 @@ def _transitions_table(rows: list[tuple[str, float, float]]) -> ReportTable:
         "The total variation of pairs of neighbouring symbols, with the start and the end: the share of pairs that "
         "would have to be other pairs. The distance of training from held-out data is the yardstick."
     )
-    columns = (Heading("field", "text"), Heading("transitions"), Heading("of training"))
+    columns = (*headings("field", form="text"), *headings("transitions", "of training"))
     return ReportTable("Transitions of symbols", columns, tuple(rows), note)

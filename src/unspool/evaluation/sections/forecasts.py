@@ -1,37 +1,17 @@
-"""How near generated sequences come to the real ones of the same input, beside forecasts that no model made."""
+"""How near generated sequences come to the real ones of the same input, beside reference forecasts."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from unspool.evaluation.document import (
-    ALL_FIELDS,
-    MODEL_NAME,
-    Findings,
-    Heading,
-    Measured,
-    ReportTable,
-    TableCell,
-    answers,
-)
-from unspool.evaluation.samples.proper_scores import (
-    QUANTILES,
-    crps,
-    energy_score,
-    in_central_band,
-    judged_rows,
-    members,
-    pinball,
-    randomized_pit,
-    sample_rows,
-    why_no_forecasts,
-)
+from unspool.evaluation.document import ALL_FIELDS, MODEL_NAME, Findings, Heading, ReportTable, Row, answers, headings
+from unspool.evaluation.samples import proper_scores
 from unspool.evaluation.samples.return_series import CHANGE_TRANSFORMS, return_fields, returns_of
 from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.statistics import Codes, Reals, clustered_mean, decimals, subsample, unit
 
 MAX_SEQUENCES_FOR_ENERGY = 300
-"""Held-out sequences that the energy score, which compares all pairs of forecasts, is taken of."""
+"""Held-out sequences of the energy score, which compares all pairs of forecasts."""
 RETURN_HORIZONS = (1, 5, 20)
 """Steps over which returns are summed before they are scored."""
 
@@ -44,12 +24,12 @@ def forecasts(comparison: Comparison, seed: int) -> Findings:
 
     All are scored at the same steps: those where each of them has values.
     """
-    if reason := why_no_forecasts(comparison):
+    if reason := proper_scores.why_no_forecasts(comparison):
         return Findings(reason, available=False)
-    rows = judged_rows(comparison, seed)
-    real, at = comparison.real.take(rows), sample_rows(rows, comparison.samples)
-    every = {MODEL_NAME: comparison.synthetic, **comparison.baselines}
-    every = {name: samples.take(at) for name, samples in every.items()}
+    rows = proper_scores.judged_rows(comparison, seed)
+    real, at = comparison.real.take(rows), proper_scores.sample_rows(rows, comparison.samples)
+    sets = {MODEL_NAME: comparison.synthetic, **comparison.baselines}
+    every = {name: samples.take(at) for name, samples in sets.items()}
     units = {name: unit(x) for name, x in comparison.train.numbers.items()}
     steps, ratios = _by_step(real, every, units)
     whole, energies = _by_sequence(real, every, units, seed)
@@ -67,15 +47,14 @@ def forecasts(comparison: Comparison, seed: int) -> Findings:
 
 
 def _by_step(real: SampleSet, every: Forecasts, units: Mapping[str, float]) -> tuple[ReportTable, dict[str, float]]:
-    rows: list[tuple[TableCell, ...]] = []
+    rows: list[Row] = []
     ratios, clusters = {}, real.clusters[real.owner]
     pooled: dict[str, list[Reals]] = {name: [] for name in every}
     for field, values in real.numbers.items():
-        among = {name: members(real, samples, samples.numbers[field]) for name, samples in every.items()}
-        scores = _scores(values, among)
-        means = {}
+        among = {name: proper_scores.members(real, samples, samples.numbers[field]) for name, samples in every.items()}
+        scores, means = _scores(values, among), {}
         for name, score in scores.items():
-            losses = pinball(values, among[name])
+            losses = proper_scores.pinball(values, among[name])
             losses[np.isnan(score)] = np.nan
             averages = (clustered_mean(loss, clusters).value for loss in losses.T)
             rows.append((field, name, *_against(score, scores[MODEL_NAME], name, clusters), *averages))
@@ -86,21 +65,20 @@ def _by_step(real: SampleSet, every: Forecasts, units: Mapping[str, float]) -> t
         ratios[f"CRPS {field}, relative to the best baseline"] = (own or 0.0) / best
     if len(real.numbers) > 1:
         together = {name: np.concatenate(parts) for name, parts in pooled.items()}
-        owner = np.tile(clusters, len(real.numbers))
-        blank = (None,) * len(QUANTILES)
-        whole = [
+        owner, blank = np.tile(clusters, len(real.numbers)), (None,) * len(proper_scores.QUANTILES)
+        whole: list[Row] = [
             (ALL_FIELDS, name, *_against(one, together[MODEL_NAME], name, owner), *blank)
             for name, one in together.items()
         ]
         rows = [*whole, *rows]
     digits = decimals(units.values()) + 1
-    columns = (*_columns("CRPS", digits), *(Heading(f"loss at {q:.0%}", digits=digits) for q in QUANTILES))
+    losses_at = headings(*(f"loss at {q:.0%}" for q in proper_scores.QUANTILES), digits=digits)
     note = (
         "CRPS, the continuous ranked probability score, in the field's unit: the mean distance of the forecasts from "
         "the real value, less half the mean distance among the forecasts. The loss is the quantile loss of the "
         "forecasts. Lower is better. All: in standard deviations of training."
     )
-    return ReportTable("Step by step", columns, tuple(rows), note, _own(rows)), ratios
+    return ReportTable("Step by step", (*_columns("CRPS", digits), *losses_at), tuple(rows), note, _own(rows)), ratios
 
 
 def _by_sequence(
@@ -109,10 +87,10 @@ def _by_sequence(
     chosen = subsample(len(real), MAX_SEQUENCES_FOR_ENERGY, seed)
     scores = {}
     for name, samples in every.items():
-        some = samples.take(sample_rows(chosen, len(samples) // len(real)))
-        scores[name] = energy_score(real.take(chosen), some, units)
+        some = samples.take(proper_scores.sample_rows(chosen, len(samples) // len(real)))
+        scores[name] = proper_scores.energy_score(real.take(chosen), some, units)
     clusters = real.clusters[chosen]
-    rows: list[tuple[TableCell, ...]] = [
+    rows: list[Row] = [
         (ALL_FIELDS, name, *_against(score, scores[MODEL_NAME], name, clusters)) for name, score in scores.items()
     ]
     note = (
@@ -124,31 +102,31 @@ def _by_sequence(
 
 
 def _by_horizon(real: SampleSet, every: Forecasts, fields: Mapping[str, str], seed: int) -> ReportTable:
-    rows: list[tuple[TableCell, ...]] = []
+    rows: list[Row] = []
     clusters = real.clusters[real.owner]
     for field, transform in fields.items():
         for horizon in RETURN_HORIZONS:
             values = cumulative_return(real, field, transform, horizon)
             among = {
-                name: members(real, samples, cumulative_return(samples, field, transform, horizon))
+                name: proper_scores.members(real, samples, cumulative_return(samples, field, transform, horizon))
                 for name, samples in every.items()
             }
             scores = _scores(values, among)
             for name, score in scores.items():
-                ranks = randomized_pit(values, among[name], np.random.default_rng(seed))
-                ranks = np.where(np.isnan(score), np.nan, ranks)
                 if not np.isnan(score).all():
+                    ranks = proper_scores.randomized_pit(values, among[name], np.random.default_rng(seed))
+                    ranks = np.where(np.isnan(score), np.nan, ranks)
                     against = _against(score, scores[MODEL_NAME], name, clusters)
-                    covered = clustered_mean(in_central_band(ranks, 0.8), clusters)
+                    covered = clustered_mean(proper_scores.in_central_band(ranks, 0.8), clusters)
                     rows.append((f"{field}, first {horizon}", name, *against, covered))
     digits = decimals(unit(real.numbers[field]) for field in fields) + 1
-    columns = (*_columns("CRPS", digits), Heading("in the 80% band", "percent", 1))
+    columns = (*_columns("CRPS", digits), *headings("in the 80% band", form="percent", digits=1))
     note = "The sum of the first so many returns of a sequence."
     return ReportTable("Sums of returns", columns, tuple(rows), note, _own(rows))
 
 
 def cumulative_return(samples: SampleSet, field: str, transform: str, horizon: int) -> Reals:
-    """(S,) at the last of the first `horizon` steps the sum of the returns so far; NaN at other steps."""
+    """(S,) at the last of the first `horizon` steps the sum of the returns until then; NaN at other steps."""
     series = samples.padded(returns_of(samples, field, transform), horizon)
     if transform in CHANGE_TRANSFORMS:
         series[:, 0] = 0.0
@@ -160,22 +138,21 @@ def cumulative_return(samples: SampleSet, field: str, transform: str, horizon: i
 
 def _scores(values: Reals, among: Mapping[str, Reals]) -> dict[str, Reals]:
     """The CRPS of all forecasts, at the steps where each of them has one."""
-    scores = {name: crps(values, one) for name, one in among.items()}
+    scores = {name: proper_scores.crps(values, one) for name, one in among.items()}
     absent = np.any([np.isnan(one) for one in scores.values()], axis=0)
     return {name: np.where(absent, np.nan, one) for name, one in scores.items()}
 
 
 def _columns(score: str, digits: int) -> tuple[Heading, ...]:
-    names = Heading("field", "text"), Heading("forecasts", "text")
-    return *names, Heading(score, digits=digits), Heading("more than this model", digits=digits)
+    return *headings("field", "forecasts", form="text"), *headings(score, "more than this model", digits=digits)
 
 
-def _against(score: Reals, own: Reals, name: str, clusters: Codes) -> tuple[Measured, Measured | None]:
-    """The score, and how much more it is than the model's own at the same steps."""
+def _against(score: Reals, own: Reals, name: str, clusters: Codes) -> Row:
+    """The score, and its excess over the model's own at the same steps."""
     more = None if name == MODEL_NAME else clustered_mean(score - own, clusters)
     return clustered_mean(score, clusters), more
 
 
-def _own(rows: list[tuple[TableCell, ...]]) -> tuple[int, ...]:
+def _own(rows: list[Row]) -> tuple[int, ...]:
     """The rows of the model itself."""
     return tuple(k for k, row in enumerate(rows) if row[1] == MODEL_NAME)

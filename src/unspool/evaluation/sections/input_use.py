@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from unspool.encoding.encoded import Encoded
-from unspool.evaluation.document import Findings, Heading, Measured, ReportTable, answers
+from unspool.evaluation.document import Findings, Measured, ReportTable, answers, headings
 from unspool.evaluation.samples.statistics import Codes, Reals, ratio
 
 SHUFFLES = 3
@@ -37,18 +36,18 @@ def input_use(
     seed: int,
     unit: str,
 ) -> Findings:
-    """Nats with the inputs of other sequences, less nats with the true inputs; of all inputs, and of each alone.
+    """Nats with the true inputs, less nats with the inputs of other sequences; of all inputs, and of each alone.
 
-    A value before step 0 that a difference starts from stays true: only what the network reads is exchanged.
+    A value before step 0 that a difference starts from stays true: only the inputs of the network are exchanged.
 
     Args:
-        score: the model's nats (N, C) of encoded examples.
+        score: gives the model's (N, C) nats of encoded examples.
         encoded: the held-out sequences.
         names: of the input fields.
         true: (N, C) nats with the true inputs.
-        clusters: (N,) sequences that belong together.
+        clusters: (N,) of the sequences.
         seed: of the shuffles.
-        unit: what a step is called.
+        unit: the name of a step.
     """
     if len(encoded) < 2:
         return Findings("Only one sequence is held out: there is no other input.", available=False)
@@ -57,10 +56,8 @@ def input_use(
     def lost(which: set[int]) -> Measured:
         total = np.zeros(len(encoded))
         for order in orders:
-            inputs: tuple[Any, ...] = tuple(
-                column[order] if j in which else column for j, column in enumerate(encoded.inputs)
-            )
-            total += (true - score(replace(encoded, inputs=inputs))).sum(1) / SHUFFLES
+            inputs = [column[order] if j in which else column for j, column in enumerate(encoded.inputs)]
+            total += (true - score(replace(encoded, inputs=tuple(inputs)))).sum(1) / SHUFFLES
         return ratio(total, encoded.lengths, clusters)
 
     whole = lost(set(range(len(names))))
@@ -68,7 +65,7 @@ def input_use(
     rows = [("all inputs" if alone else names[0], whole), *zip(names, alone, strict=False)]
     table = ReportTable(
         f"Nats per {unit} that the model loses with the inputs of other sequences",
-        (Heading("", "text"), Heading("lost", digits=4)),
+        (*headings("", form="text"), *headings("lost", digits=4)),
         tuple(rows),
         note=f"Mean of {SHUFFLES} shuffles in which no sequence keeps its own input. An unused input loses 0. "
         "Where two inputs say the same, neither of them alone loses anything.",

@@ -2,17 +2,7 @@
 
 import numpy as np
 
-from unspool.evaluation.document import (
-    Findings,
-    Heading,
-    Panel,
-    Picture,
-    ReportTable,
-    TableCell,
-    Trace,
-    answers,
-    numbers,
-)
+from unspool.evaluation.document import Findings, Panel, Picture, ReportTable, Row, Trace, answers, headings, numbers
 from unspool.evaluation.samples.proper_scores import randomized_pit
 from unspool.evaluation.samples.sample_set import Comparison
 from unspool.evaluation.samples.statistics import Codes, Reals, band_name, bands, kolmogorov_smirnov
@@ -32,9 +22,9 @@ def lengths(comparison: Comparison, seed: int) -> Findings:
     ended = float(comparison.ended.mean())
     if len(np.unique(np.concatenate(list(kinds.values())))) == 1:
         return Findings(f"All sequences have {real[0]} steps.", figures={"KS": 0.0, "ended": ended})
-    rows: list[tuple[TableCell, ...]] = [("mean", *(float(x.mean()) for x in kinds.values()))]
+    rows: list[Row] = [("mean", *(float(x.mean()) for x in kinds.values()))]
     rows += [(f"{q:.0%} are up to", *(float(np.quantile(x, q)) for x in kinds.values())) for q in LENGTH_QUANTILES]
-    columns = (Heading("", "text"), *(Heading(name, digits=1) for name in kinds))
+    columns = (*headings("", form="text"), *headings(*kinds, digits=1))
     table = ReportTable("Steps in a sequence", columns, tuple(rows))
     stops, chi2, judged = _stops(real, synthetic, comparison.ended)
     among = synthetic.reshape(len(real), -1).astype(np.float64)
@@ -57,7 +47,7 @@ def lengths(comparison: Comparison, seed: int) -> Findings:
 
 
 def hazards(lengths: Codes, ended: np.ndarray, longest: int) -> Reals:
-    """(longest + 1,) of the sequences that have t steps, the share that stops there; NaN where none has as many."""
+    """(longest + 1,) of the sequences with at least t steps, the share that stops after t; NaN without any."""
     stopped = np.bincount(lengths[ended], minlength=longest + 1)[: longest + 1]
     reached = (lengths[:, None] >= np.arange(longest + 1)).sum(0)
     return np.where(reached > 0, stopped / np.maximum(reached, 1), np.nan)
@@ -83,11 +73,9 @@ def _stops(real: Codes, synthetic: Codes, ended: np.ndarray) -> tuple[ReportTabl
         if reached[at].any() and (expected or seen):
             rows.append(("0" if band[0] < 0 else band_name(band), int(reached[at][0]), seen, expected, z))
     columns = (
-        Heading("after step", "text"),
-        Heading("reached", "count"),
-        Heading("stopped", "count"),
-        Heading("expected", digits=1),
-        Heading("z-score", digits=1),
+        *headings("after step", form="text"),
+        *headings("reached", "stopped", form="count"),
+        *headings("expected", "z-score", digits=1),
     )
     note = (
         "Held-out sequences that stop after a step, and how many are expected to, if each stops with the hazard of "

@@ -4,29 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from unspool.evaluation.document import (
-    Findings,
-    Heading,
-    Panel,
-    Picture,
-    ReportTable,
-    TableCell,
-    Trace,
-    answers,
-    numbers,
-)
+from unspool.evaluation.document import Findings, Panel, Picture, ReportTable, Row, Trace, answers, headings, numbers
+from unspool.evaluation.samples import statistics
 from unspool.evaluation.samples.sample_set import ABSENT, Comparison, SampleSet
-from unspool.evaluation.samples.statistics import (
-    Compared,
-    Reals,
-    decimals,
-    kolmogorov_smirnov,
-    mean_or_nan,
-    present,
-    total_variation,
-    unit,
-    wasserstein,
-)
+from unspool.evaluation.samples.statistics import Compared, Reals, mean_or_nan, present
 
 MIN_SHARE_OF_REPEATED_VALUE, MAX_REPEATED_VALUES = 0.05, 3
 """Share of a training field that one value must have to be listed, and how many values are listed."""
@@ -46,17 +27,17 @@ def marginals(comparison: Comparison) -> Findings:
     repeated = [row for name in real.numbers for row in _repeated(name, [present(one.numbers[name]) for one in kinds])]
     parts: list[ReportTable | Picture] = []
     if number_rows:
-        parts.append(_numbers_table(number_rows, decimals(map(unit, comparison.train.numbers.values()))))
+        parts.append(_numbers_table(number_rows, comparison.train))
         parts.append(_picture(comparison))
     if symbol_rows:
         parts.append(_symbols_table(symbol_rows))
-    shares = tuple(Heading(name, "percent", 1) for name in ("training", "held out", "generated"))
-    for title, what, rows in (
+    shares = headings("training", "held out", "generated", form="percent", digits=1)
+    for title, of, rows in (
         ("Missing values", "share", missing),
         (f"Values that at least {MIN_SHARE_OF_REPEATED_VALUE:.0%} of a field's are", "value", repeated),
     ):
         if rows:
-            parts.append(ReportTable(title, (Heading("field", "text"), Heading(what, "text"), *shares), tuple(rows)))
+            parts.append(ReportTable(title, (*headings("field", of, form="text"), *shares), tuple(rows)))
     distances = {str(row[0]): float(row[1]) for row in [*number_rows, *symbol_rows]}
     figures: dict[str, float | None] = {f"distance {name}": distance for name, distance in distances.items()}
     for row in [*missing, *repeated]:
@@ -65,9 +46,8 @@ def marginals(comparison: Comparison) -> Findings:
     most = max(distances, key=lambda name: distances[name] if np.isfinite(distances[name]) else -1.0)
     verdict = f"The field that differs most is {most}, by {distances[most]:.3f} (0: alike, 1: nothing in common)."
     if missing:
-        verdict += (
-            f" Shares of missing values differ by up to {100 * max(row.difference for row in missing):.1f} points."
-        )
+        most_missing = max(row.difference for row in missing)
+        verdict += f" Shares of missing values differ by up to {100 * most_missing:.1f} points."
     return Findings(verdict, tuple(parts), figures)
 
 
@@ -76,29 +56,25 @@ def _number(name: str, train: Reals, real: Reals, synthetic: Reals) -> tuple[str
     pairs = ((real, synthetic), (real, train))
     return (
         name,
-        *(kolmogorov_smirnov(*pair) for pair in pairs),
-        *(wasserstein(*pair) / spread for pair in pairs),
+        *(statistics.kolmogorov_smirnov(*pair) for pair in pairs),
+        *(statistics.wasserstein(*pair) / spread for pair in pairs),
         *map(mean_or_nan, (real, synthetic)),
         *(float(x.std()) if len(x) else float("nan") for x in (real, synthetic)),
     )
 
 
 def _symbol(name: str, train: np.ndarray, real: np.ndarray, synthetic: np.ndarray) -> tuple[str | float, ...]:
-    return name, total_variation(real, synthetic), total_variation(real, train), mean_or_nan(~np.isin(real, train))
+    distances = (statistics.total_variation(real, other) for other in (synthetic, train))
+    return name, *distances, mean_or_nan(~np.isin(real, train))
 
 
 def _missing(samples: SampleSet, name: str) -> float:
-    gone = np.isnan(samples.numbers[name]) if name in samples.numbers else samples.symbols[name] == ABSENT
-    return float(gone.mean()) if len(gone) else 0.0
+    missing = np.isnan(samples.numbers[name]) if name in samples.numbers else samples.symbols[name] == ABSENT
+    return float(missing.mean()) if len(missing) else 0.0
 
 
 def repeated_values(values: Reals) -> list[float]:
-    """The values that at least `MIN_SHARE_OF_REPEATED_VALUE` of the present ones are, the most frequent first.
-
-    Examples:
-        >>> repeated_values(np.array([0.0] * 5 + [float(k) for k in range(1, 60)] + [np.nan]))
-        [0.0]
-    """
+    """The values whose share of the present ones is at least `MIN_SHARE_OF_REPEATED_VALUE`, the most frequent first."""
     known, counts = np.unique(present(values), return_counts=True)
     order = np.argsort(-counts, kind="stable")[:MAX_REPEATED_VALUES]
     return [float(known[k]) for k in order if counts[k] >= MIN_SHARE_OF_REPEATED_VALUE * counts.sum() and counts[k] > 1]
@@ -110,10 +86,13 @@ def _repeated(name: str, kinds: list[Reals]) -> list[Compared]:
     return [Compared(name, value, *(float((x == value).mean()) for x in kinds)) for value in repeated_values(kinds[0])]
 
 
-def _numbers_table(rows: Sequence[tuple[TableCell, ...]], digits: int) -> ReportTable:
-    distances = map(Heading, ("KS", "KS of training", "Wasserstein", "Wasserstein of training"))
-    moments = [f"{what}, {of}" for what in ("mean", "spread") for of in ("held out", "generated")]
-    columns = (Heading("field", "text"), *distances, *(Heading(name, digits=digits) for name in moments))
+def _numbers_table(rows: Sequence[Row], train: SampleSet) -> ReportTable:
+    digits = statistics.decimals(map(statistics.unit, train.numbers.values()))
+    columns = (
+        *headings("field", form="text"),
+        *headings("KS", "KS of training", "Wasserstein", "Wasserstein of training"),
+        *headings("mean, held out", "mean, generated", "spread, held out", "spread, generated", digits=digits),
+    )
     note = (
         "KS (Kolmogorov-Smirnov): the largest difference of the distribution functions. Wasserstein: the area between "
         "them, in held-out standard deviations. Spread: the standard deviation. The distance of training data from "
@@ -122,9 +101,9 @@ def _numbers_table(rows: Sequence[tuple[TableCell, ...]], digits: int) -> Report
     return ReportTable("Numbers", columns, tuple(rows), note)
 
 
-def _symbols_table(rows: Sequence[tuple[TableCell, ...]]) -> ReportTable:
-    distances = (Heading("total variation"), Heading("of training"), Heading("unseen in training", "percent", 2))
-    columns = (Heading("field", "text"), *distances)
+def _symbols_table(rows: Sequence[Row]) -> ReportTable:
+    unseen = headings("unseen in training", form="percent", digits=2)
+    columns = (*headings("field", form="text"), *headings("total variation", "of training"), *unseen)
     note = "Total variation: the share of steps that would need another symbol for the shares of symbols to agree."
     return ReportTable("Symbols", columns, tuple(rows), note)
 

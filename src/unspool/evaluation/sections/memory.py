@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unspool.evaluation.document import Findings, Heading, ReportTable, TableCell, answers
+from unspool.evaluation.document import Findings, ReportTable, Row, answers, headings
 from unspool.evaluation.samples.features import features
 from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.statistics import Reals, placement, subsample
@@ -31,8 +31,8 @@ def memory(comparison: Comparison, seed: int) -> Findings:
     copies = ReportTable(
         "Exact copies",
         (
-            Heading("", "text"),
-            *(Heading(x, "percent", 1) for x in ("in training", "else in held out", "new", "distinct")),
+            *headings("", form="text"),
+            *headings("in training", "else in held out", "new", "distinct", form="percent", digits=1),
         ),
         (
             ("generated", copied, of_test, 1 - copied - of_test, len(set(synthetic)) / len(synthetic)),
@@ -44,10 +44,8 @@ def memory(comparison: Comparison, seed: int) -> Findings:
     away = distances(comparison, seed)
     medians = {name: float(np.median(x)) for name, x in away.items()}
     ratio = medians["generated"] / medians["held out"] if medians["held out"] else 1.0
-    rows: list[tuple[TableCell, ...]] = [
-        (name, *np.quantile(x, (0.05, 0.5, 0.95)).tolist()) for name, x in away.items()
-    ]
-    columns = (Heading("", "text"), Heading("5%"), Heading("median"), Heading("95%"))
+    rows: list[Row] = [(name, *np.quantile(x, (0.05, 0.5, 0.95)).tolist()) for name, x in away.items()]
+    columns = (*headings("", form="text"), *headings("5%", "median", "95%"))
     note = (
         "Euclidean, between standardised summaries of sequences. Much nearer than held-out sequences: the model "
         "repeats; much farther: it strays."
@@ -55,7 +53,7 @@ def memory(comparison: Comparison, seed: int) -> Findings:
     closest = ReportTable("Distance to the closest training sequence", columns, tuple(rows), note)
     chance = float(np.sqrt(max(base * (1 - base), 1 / len(real)) / len(real)))
     repeats = copied > base + max(5 * chance, 0.01) or ratio < MIN_DISTANCE_RATIO
-    figures: dict[str, float | None] = {
+    figures = {
         "copies": copied,
         "copies, held out": base,
         "distance ratio": ratio,
@@ -79,21 +77,22 @@ def fingerprints(samples: SampleSet) -> list[bytes]:
 
 
 def distances(comparison: Comparison, seed: int) -> dict[str, Reals]:
-    """Of held-out and of generated sequences, the distance to the closest training sequence.
+    """Of held-out and of generated sequences, the distances to the closest training sequence.
 
     Between `features` without inputs, standardised by training. A figure that a sequence lacks counts as the mean.
     """
-    some = lambda samples: samples.take(subsample(len(samples), MAX_SEQUENCES_FOR_DISTANCES, seed))  # noqa: E731
-    table = features(some(comparison.train), comparison.train, inputs=False)
-    there = ~np.isnan(table)
-    count = np.maximum(there.sum(0), 1)
-    mean = np.where(there, table, 0).sum(0) / count
-    spread = np.sqrt((np.where(there, table - mean, 0) ** 2).sum(0) / count)
+    sets = {"training": comparison.train, "held out": comparison.real, "generated": comparison.one_each}
+    tables = {}
+    for name, one in sets.items():
+        some = one.take(subsample(len(one), MAX_SEQUENCES_FOR_DISTANCES, seed))
+        tables[name] = features(some, comparison.train, inputs=False)
+    known = ~np.isnan(tables["training"])
+    count = np.maximum(known.sum(0), 1)
+    mean = np.where(known, tables["training"], 0).sum(0) / count
+    spread = np.sqrt((np.where(known, tables["training"] - mean, 0) ** 2).sum(0) / count)
     used = spread > 1e-9 * (1 + np.abs(mean))
-    standard = lambda x: np.nan_to_num((x[:, used] - mean[used]) / spread[used])  # noqa: E731
-    kinds = {"held out": comparison.real, "generated": comparison.one_each}
-    tables = {name: features(some(one), comparison.train, inputs=False) for name, one in kinds.items()}
-    return {name: _closest(standard(rows), standard(table)) for name, rows in tables.items()}
+    standard = {name: np.nan_to_num((table[:, used] - mean[used]) / spread[used]) for name, table in tables.items()}
+    return {name: _closest(standard[name], standard["training"]) for name in ("held out", "generated")}
 
 
 def _closest(rows: Reals, base: Reals) -> Reals:

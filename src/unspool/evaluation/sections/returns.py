@@ -2,18 +2,11 @@
 
 import numpy as np
 
-from unspool.evaluation.document import Findings, Heading, Panel, Picture, ReportTable, Trace, answers, numbers
+from unspool.evaluation.document import Findings, Panel, Picture, ReportTable, Trace, answers, headings, numbers
+from unspool.evaluation.samples import statistics
 from unspool.evaluation.samples.return_series import MIN_RETURN_PAIRS, return_fields, returns_of
 from unspool.evaluation.samples.sample_set import Comparison, SampleSet
-from unspool.evaluation.samples.statistics import (
-    Codes,
-    Compared,
-    Reals,
-    decimals,
-    kolmogorov_smirnov,
-    lagged_correlation,
-    present,
-)
+from unspool.evaluation.samples.statistics import Codes, Compared, Reals, present
 
 CLUSTERING_LAGS = (1, 2, 3, 5, 10, 20)
 
@@ -26,33 +19,29 @@ def returns(comparison: Comparison) -> Findings:
     """
     fields = return_fields(comparison)
     if not fields:
-        why = (
-            "No number of the steps is a series of returns: centred, uncorrelated, continuous, in calm and wild spells."
-        )
-        return Findings(why, available=False)
+        rule = "centred, uncorrelated, continuous, in calm and wild spells"
+        return Findings(f"No number of the steps is a series of returns: {rule}.", available=False)
     rows: list[Compared] = []
     figures: dict[str, float | None] = {}
     panels = []
+    kinds = (comparison.train, comparison.real, comparison.synthetic)
     for name, transform in fields.items():
-        series = [
-            (one, returns_of(one, name, transform)) for one in (comparison.train, comparison.real, comparison.synthetic)
-        ]
+        series = [(one, returns_of(one, name, transform)) for one in kinds]
         facts = [_facts(one.offsets, r) for one, r in series]
         rows += [Compared(name, fact, *(each[fact] for each in facts)) for fact in facts[0]]
         falls = [drawdowns(one, r) for one, r in series]
         for share in (0.5, 0.9):
-            rows.append(
-                Compared(name, f"{share:.0%} of drawdowns up to", *(float(np.quantile(x, share)) for x in falls))
-            )
-        figures[f"{name}, distance of drawdowns"] = kolmogorov_smirnov(falls[1], falls[2])
+            quantiles = (float(np.quantile(x, share)) for x in falls)
+            rows.append(Compared(name, f"{share:.0%} of drawdowns up to", *quantiles))
+        figures[f"{name}, distance of drawdowns"] = statistics.kolmogorov_smirnov(falls[1], falls[2])
         panels.append(_clustering(name, series[1:]))
     for row in rows:
         figures |= {f"{row.field}, {row.of}": row.synthetic, f"{row.field}, {row.of}, held out": row.real}
-    digits = max(decimals(row.real for row in rows if row.of == "standard deviation" and row.real > 0), 3)
-    columns = tuple(Heading(name, digits=digits) for name in ("training", "held out", "generated"))
+    digits = statistics.decimals(row.real for row in rows if row.of == "standard deviation" and row.real > 0)
+    columns = headings("training", "held out", "generated", digits=max(digits, 3))
     table = ReportTable(
         "Facts of returns",
-        (Heading("field", "text"), Heading("fact", "text"), *columns),
+        (*headings("field", "fact", form="text"), *columns),
         tuple(rows),
         "Clustering: the correlation of |r| with |r| later. Leverage: the correlation of r with |r| later, negative "
         "where falls make markets wild. Drawdown: the deepest fall of the running sum below its highest value so far.",
@@ -67,10 +56,10 @@ def returns(comparison: Comparison) -> Findings:
 
 def excess_kurtosis(values: Reals) -> float:
     """The fourth moment in units of the squared second, less the 3 of a normal; NaN without spread."""
-    there = present(values)
-    if not len(there) or not there.std():
+    known = present(values)
+    if not len(known) or not known.std():
         return float("nan")
-    return float((((there - there.mean()) / there.std()) ** 4).mean() - 3)
+    return float((((known - known.mean()) / known.std()) ** 4).mean() - 3)
 
 
 def drawdowns(samples: SampleSet, series: Reals) -> Reals:
@@ -81,7 +70,7 @@ def drawdowns(samples: SampleSet, series: Reals) -> Reals:
 
 
 def _later(a: Reals, b: Reals, offsets: Codes, lag: int) -> float:
-    return lagged_correlation(a, b, offsets, lag, MIN_RETURN_PAIRS)
+    return statistics.lagged_correlation(a, b, offsets, lag, MIN_RETURN_PAIRS)
 
 
 def _facts(offsets: Codes, r: Reals) -> dict[str, float]:

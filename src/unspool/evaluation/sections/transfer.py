@@ -1,16 +1,16 @@
-"""Whether generated sequences teach what real ones teach: train on synthetic, test on real (TSTR)."""
+"""Whether generated sequences are as good to learn from as real ones: train on synthetic, test on real (TSTR)."""
 
 import numpy as np
 
-from unspool.evaluation.document import Findings, Heading, Measured, ReportTable, TableCell, answers
+from unspool.evaluation.document import Findings, Measured, ReportTable, Row, answers, headings
 from unspool.evaluation.samples.features import boosted_trees, features
 from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.statistics import Reals, clustered_mean, subsample
 
 MIN_SEQUENCES_FOR_TRANSFER, MAX_SEQUENCES_FOR_TRANSFER = 50, 5_000
-"""Training and held-out sequences that the task needs, and uses."""
+"""Training and held-out sequences: the fewest that the task needs, and the most that it uses."""
 MAX_CLASSES, MIN_SEQUENCES_PER_CLASS = 50, 5
-"""Classes of an input that is predicted, and training sequences of each class."""
+"""Limits of a categorical input that is predicted: its classes, and the training sequences of each class."""
 MIN_ERRORS_ABOVE_CHANCE = 2
 """Standard errors by which a prediction learned from real sequences must beat chance for a ratio to mean something."""
 MAX_PREDICTED_INPUTS = 3
@@ -36,9 +36,9 @@ def transfer(comparison: Comparison, seed: int) -> Findings:
     test = real.take(subsample(len(real), MAX_SEQUENCES_FOR_TRANSFER, seed))
     sets = (train.take(some), comparison.synthetic_train.take(some), test)
     tables = [features(one, train, inputs=False) for one in sets]
-    rows: list[tuple[TableCell, ...]] = []
+    rows: list[Row] = []
     figures: dict[str, float | None] = {}
-    said = []
+    sentences = []
     for name in names:
         answer = test.inputs[name].reshape(len(test), -1)[:, 0]
         kinds = [(table, one.inputs[name].reshape(len(one), -1)[:, 0]) for table, one in zip(tables, sets, strict=True)]
@@ -51,21 +51,18 @@ def transfer(comparison: Comparison, seed: int) -> Findings:
         rows.append((name, measure, chance, from_real, from_synthetic, ratio))
         figures |= {f"ratio {name}": ratio, f"real {name}": from_real.value, f"generated {name}": from_synthetic.value}
         learned = f"{from_synthetic.value or 0:.3f} learned from generated, {from_real.value or 0:.3f} from real ones"
-        said.append(f"{name}: {measure} {learned}")
+        sentences.append(f"{name}: {measure} {learned}")
     columns = (
-        Heading("predicted input", "text"),
-        Heading("measure", "text"),
-        Heading("chance"),
-        Heading("learned from real"),
-        Heading("learned from generated"),
-        Heading("ratio"),
+        *headings("predicted input", "measure", form="text"),
+        *headings("chance", "learned from real", "learned from generated", "ratio"),
     )
     note = (
         f"Judged on {len(test):,} real held-out sequences. A ratio of 1: generated sequences teach as much as real "
         f"ones. No ratio: real sequences teach nothing; they are less than {MIN_ERRORS_ABOVE_CHANCE} standard errors "
         "above chance."
     )
-    return Findings("; ".join(said) + ".", (ReportTable("Predicting the input", columns, tuple(rows), note),), figures)
+    table = ReportTable("Predicting the input", columns, tuple(rows), note)
+    return Findings("; ".join(sentences) + ".", (table,), figures)
 
 
 def _predictable(column: np.ndarray) -> bool:
@@ -76,7 +73,7 @@ def _predictable(column: np.ndarray) -> bool:
 
 
 def _chance(known: np.ndarray, answer: np.ndarray) -> tuple[float, str]:
-    """What guessing reaches, and the name of the measure."""
+    """The score of guessing, and the name of the measure."""
     if known.dtype.kind != "i":
         return 0.0, "R²"
     classes, counts = np.unique(known, return_counts=True)
@@ -89,11 +86,11 @@ def _learned(learn: tuple[Reals, np.ndarray], asked: Reals, answer: np.ndarray, 
     if known.dtype.kind == "i":
         guess = np.unique(known)[boosted_trees("Classifier", table, known, asked, seed).argmax(1)]
         return clustered_mean((guess == answer).astype(np.float64), test.clusters)
-    kept, there = ~np.isnan(known), ~np.isnan(answer)
-    answer, clusters = answer[there], test.clusters[there]
-    lost = (boosted_trees("Regressor", table[kept], known[kept], asked[there], seed) - answer) ** 2
+    kept, judged = ~np.isnan(known), ~np.isnan(answer)
+    answer, clusters = answer[judged], test.clusters[judged]
+    loss = (boosted_trees("Regressor", table[kept], known[kept], asked[judged], seed) - answer) ** 2
     base = (answer - answer.mean()) ** 2
-    explained = 1 - lost.mean() / base.mean()
+    explained = 1 - loss.mean() / base.mean()
     # The delta method on a ratio of means.
-    error = clustered_mean((lost - (1 - explained) * base) / base.mean(), clusters).error
+    error = clustered_mean((loss - (1 - explained) * base) / base.mean(), clusters).error
     return Measured(explained, error)
