@@ -25,6 +25,7 @@ from unspool.network.distributions.base import Distribution
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.rules import PLAIN
+from unspool.network.lstm import to_weights
 from unspool.network.survival import LifeTable, count_ends
 
 MAX_CALIBRATION_SEQUENCES, MAX_CALIBRATION_STEPS, MAX_CALIBRATION_PARAMETERS = 4_096, 2**17, 2**26
@@ -77,10 +78,11 @@ def match_marginals(
         generated, offsets, ended = sample_sequences(net, request)
         if net.stop is not None:
             shift = hazard_shift(lengths, np.diff(offsets), ended, net.shape.positions)
-            net = eqx.tree_at(lambda net: net.stop[1], net, net.stop[1] + jnp.asarray(shift, jnp.float32))
+            hazard = np.asarray(net.stop[1]) + shift.astype(np.float32)
+            net = eqx.tree_at(lambda net: net.stop[1], net, to_weights(hazard))
         shifts = [logit_shift(*each) for each in zip(net.shape.distributions, values, generated, strict=True)]
-        bias = net.outputs.b + DAMPING * jnp.asarray(np.concatenate(shifts), jnp.float32)
-        net = eqx.tree_at(lambda net: net.outputs.b, net, bias)
+        bias = np.asarray(net.outputs.b) + DAMPING * np.concatenate(shifts).astype(np.float32)
+        net = eqx.tree_at(lambda net: net.outputs.b, net, to_weights(bias))
     return net
 
 

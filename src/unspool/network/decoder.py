@@ -19,7 +19,18 @@ from unspool.network.cumulative import CumulativeRule
 from unspool.network.distributions.base import Distribution, EventShape
 from unspool.network.distributions.categorical import bernoulli_log_prob
 from unspool.network.embeddings import Embedding, Feed, FoldedTable, new_embedding
-from unspool.network.lstm import Cell, Gathered, Mask, State, activate, lecun_normal, split_gates, step, unroll
+from unspool.network.lstm import (
+    Cell,
+    Gathered,
+    Mask,
+    State,
+    activate,
+    lecun_normal,
+    split_gates,
+    step,
+    to_weights,
+    unroll,
+)
 from unspool.network.outputs import DecoderOutput, Outputs, StepContext
 from unspool.options import Network
 
@@ -155,19 +166,21 @@ class Net(eqx.Module):
         H, options, Q = shape.size, shape.options, shape.num_params
         self.shape = shape
         self.inputs = tuple(new_embedding(rng, event, shape.embedding, INPUT_FEATURES) for event in shape.inputs)
-        self.project = tuple(lecun_normal(rng, e.width, H) / len(self.inputs) ** 0.5 for e in self.inputs)
-        self.context_bias = jnp.zeros(H)
-        self.initial = tuple(lecun_normal(rng, H, 4 * H) for _ in range(options.layers))
-        self.initial_bias = tuple(jnp.zeros(4 * H) for _ in range(options.layers))
-        self.start = jnp.zeros(4 * H + Q)
+        self.project = tuple(to_weights(lecun_normal(rng, e.width, H, len(self.inputs))) for e in self.inputs)
+        self.context_bias = to_weights(np.zeros(H))
+        self.initial = tuple(to_weights(lecun_normal(rng, H, 4 * H)) for _ in range(options.layers))
+        self.initial_bias = tuple(to_weights(np.zeros(4 * H)) for _ in range(options.layers))
+        self.start = to_weights(np.zeros(4 * H + Q))
         events = [dist.event_shape for dist in shape.distributions]
         self.steps = tuple(new_embedding(rng, event, shape.embedding, STEP_FEATURES) for event in events)
-        weights = [lecun_normal(rng, e.width, 4 * H) / len(self.steps) ** 0.5 for e in self.steps]
-        self.feedback = tuple(jnp.pad(part, ((0, 0), (0, Q))) for part in weights)
+        weights = [lecun_normal(rng, e.width, 4 * H, len(self.steps)) for e in self.steps]
+        self.feedback = tuple(to_weights(np.pad(part, ((0, 0), (0, Q)))) for part in weights)
         width = H if options.context == "state+step" else None
         self.cells = tuple(Cell(rng, H, width, first=layer == 0) for layer in range(options.layers))
-        self.norms = tuple(jnp.ones(H) for _ in range(options.layers)) if options.norm else ()
-        self.stop = (lecun_normal(rng, H, 1)[:, 0], jnp.zeros(shape.positions)) if shape.stops else None
+        self.norms = tuple(to_weights(np.ones(H)) for _ in range(options.layers)) if options.norm else ()
+        self.stop = (
+            (to_weights(lecun_normal(rng, H, 1)[:, 0]), to_weights(np.zeros(shape.positions))) if shape.stops else None
+        )
         self.outputs = Outputs(rng, H, shape.distributions, self.steps)
 
     # ---- phase one: the input becomes a state -------------------------------------------------------------------

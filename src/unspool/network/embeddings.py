@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from unspool.network.distributions.base import EventShape
-from unspool.network.lstm import lecun_normal
+from unspool.network.lstm import lecun_normal, to_weights
 
 MAX_FED_BACK = 20.0
 """Standard deviations at which a fed-back number is clipped: one extreme value must not saturate every gate."""
@@ -47,7 +47,7 @@ class SymbolEmbedding(eqx.Module):
     def __init__(self, rng: np.random.Generator, symbols: int, width: int) -> None:
         rows = rng.standard_normal((symbols + 1, width))
         rows[symbols] = 0.0
-        self.rows = jnp.asarray(rows, jnp.float32)
+        self.rows = to_weights(rows)
 
     @property
     def width(self) -> int:
@@ -74,8 +74,8 @@ class RealEmbedding(eqx.Module):
     b: Float[Array, " D"]
 
     def __init__(self, rng: np.random.Generator, dim: int, features: int) -> None:
-        self.A = lecun_normal(rng, dim, features)
-        self.b = jnp.asarray(rng.uniform(-2.0, 2.0, features), jnp.float32)
+        self.A = to_weights(lecun_normal(rng, dim, features))
+        self.b = to_weights(rng.uniform(-2.0, 2.0, features))
 
     @property
     def width(self) -> int:

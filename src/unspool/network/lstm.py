@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+from numpy.typing import ArrayLike
 
 GATES = "ifgo"
 """The order of the gates in every Z axis. Written down once; importers and exporters permute from it."""
@@ -146,17 +147,25 @@ def orthogonal_recurrence(rng: np.random.Generator, size: int) -> Float[Array, "
     """Recurrent weights, orthogonal gate by gate (Saxe et al. 2014, arXiv:1312.6120)."""
     q, r = np.linalg.qr(rng.standard_normal((len(GATES), size, size)))
     q *= np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None, :]  # without the signs, QR prefers some rotations
-    return jnp.asarray(np.concatenate(list(q), -1), jnp.float32)
+    return to_weights(np.concatenate(list(q), -1))
 
 
 def initial_bias(size: int) -> Float[Array, " Z"]:
     """Zero, but one for the forget gate (Jozefowicz et al. 2015), so that a new cell remembers."""
-    return jnp.asarray(np.repeat([float(gate == "f") for gate in GATES], size), jnp.float32)
+    return to_weights(np.repeat([float(gate == "f") for gate in GATES], size))
 
 
-def lecun_normal(rng: np.random.Generator, rows: int, columns: int) -> Float[Array, "{rows} {columns}"]:
-    """A weight matrix whose products keep their input's variance (LeCun et al. 1998)."""
-    return jnp.asarray(rng.standard_normal((rows, columns)) * max(rows, 1) ** -0.5, jnp.float32)
+def lecun_normal(
+    rng: np.random.Generator, rows: int, columns: int, terms: int = 1
+) -> Float[np.ndarray, "{rows} {columns}"]:
+    """A weight matrix whose products keep their input's variance (LeCun et al. 1998); `terms` such are summed."""
+    weights = (rng.standard_normal((rows, columns)) * max(rows, 1) ** -0.5).astype(np.float32)
+    return weights / np.float32(terms**0.5)
+
+
+def to_weights(values: ArrayLike) -> Array:
+    """Weights of float32, converted by NumPy and not by `jnp.asarray`, which compiles a program for each shape."""
+    return jax.device_put(np.asarray(values, np.float32))
 
 
 class Cell(eqx.Module):
@@ -175,8 +184,8 @@ class Cell(eqx.Module):
     b: Float[Array, " Z"]
 
     def __init__(self, rng: np.random.Generator, size: int, context: int | None, *, first: bool) -> None:
-        self.W = None if first else lecun_normal(rng, size, 4 * size)
-        self.K = None if context is None else lecun_normal(rng, context, 4 * size)
+        self.W = None if first else to_weights(lecun_normal(rng, size, 4 * size))
+        self.K = None if context is None else to_weights(lecun_normal(rng, context, 4 * size))
         self.R = orthogonal_recurrence(rng, size)
         self.b = initial_bias(size)
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from unspool.network.distributions.base import Distribution
 from unspool.network.embeddings import Embedding, Feed
-from unspool.network.lstm import lecun_normal
+from unspool.network.lstm import lecun_normal, to_weights
 
 HIDDEN_WITHIN = 32
 """Hidden units between the fields of one step."""
@@ -69,12 +69,13 @@ class Outputs(eqx.Module):
     ):
         self.sizes = tuple(dist.num_params for dist in distributions)
         after = len(distributions) - 1
-        self.A = jnp.concatenate([lecun_normal(rng, size, count) for count in self.sizes], 1)
-        self.b = jnp.asarray(np.concatenate([dist.initial_params() for dist in distributions]), jnp.float32)
-        self.U = lecun_normal(rng, size, after * HIDDEN_WITHIN) if after else None
-        self.W = tuple(lecun_normal(rng, e.width, (after - k) * HIDDEN_WITHIN) for k, e in enumerate(fields[:after]))
-        self.L = tuple(jnp.zeros((e.width, sum(self.sizes[k + 1 :]))) for k, e in enumerate(fields[:after]))
-        self.B = tuple(lecun_normal(rng, HIDDEN_WITHIN, count) for count in self.sizes[1:])
+        self.A = to_weights(np.concatenate([lecun_normal(rng, size, count) for count in self.sizes], 1))
+        self.b = to_weights(np.concatenate([dist.initial_params() for dist in distributions]))
+        self.U = to_weights(lecun_normal(rng, size, after * HIDDEN_WITHIN)) if after else None
+        within = [lecun_normal(rng, e.width, (after - k) * HIDDEN_WITHIN) for k, e in enumerate(fields[:after])]
+        self.W = tuple(map(to_weights, within))
+        self.L = tuple(to_weights(np.zeros((e.width, sum(self.sizes[k + 1 :])))) for k, e in enumerate(fields[:after]))
+        self.B = tuple(to_weights(lecun_normal(rng, HIDDEN_WITHIN, count)) for count in self.sizes[1:])
 
     def fold(self, embeddings: tuple[Embedding, ...], count: int) -> tuple[Feed, ...]:
         """The embeddings of all fields but the last, with the weights to the fields after each, for `count` values."""

@@ -8,12 +8,12 @@ recurrence need not learn to count or to repeat, and little data does not leave 
 from typing import NamedTuple
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from unspool.encoding.encoded import Encoded
 from unspool.network.decoder import Net
+from unspool.network.lstm import to_weights
 from unspool.network.survival import life_table
 
 MIN_STEPS_FOR_AR1 = 8
@@ -26,7 +26,7 @@ def initialize_from_data(net: Net, training: Encoded) -> Net:
     """A fresh network that begins at the life table and the autoregressions of the training sequences."""
     if net.stop is not None:
         hazard = life_table(training.lengths, net.shape.positions)
-        net = eqx.tree_at(lambda net: net.stop[1], net, jnp.asarray(np.log(hazard / (1 - hazard)), jnp.float32))
+        net = eqx.tree_at(lambda net: net.stop[1], net, to_weights(np.log(hazard / (1 - hazard))))
     bias, start = np.array(net.outputs.b), np.array(net.start)
     feedback = [np.array(part) for part in net.feedback]
     ends = np.cumsum([dist.num_params for dist in net.shape.distributions])
@@ -40,7 +40,7 @@ def initialize_from_data(net: Net, training: Encoded) -> Net:
         start[direct] = dist.initial_params(*chain.first) - bias[own]
         feedback[j][0, direct] = chain.slope * (dist.initial_params(1.0) - dist.initial_params(0.0))
         feedback[j][1, direct] = dist.initial_params(*chain.after_missing) - bias[own]
-    fitted = jnp.asarray(bias), jnp.asarray(start), tuple(map(jnp.asarray, feedback))
+    fitted = to_weights(bias), to_weights(start), tuple(map(to_weights, feedback))
     return eqx.tree_at(lambda net: (net.outputs.b, net.start, net.feedback), net, fitted)
 
 

@@ -62,7 +62,8 @@ class UpdateBatch(NamedTuple):
 
 def new_train_state(net: Net, config: UpdateConfig) -> TrainState:
     """The state before the first update."""
-    return TrainState(net, optimiser(config).init(net))
+    moments = jax.eval_shape(optimiser(config).init, net)  # all zero, and JAX would compile a program for each shape
+    return TrainState(net, jax.tree.map(lambda like: jax.device_put(np.zeros(like.shape, like.dtype)), moments))
 
 
 @partial(jax.jit, static_argnames=("config", "sharding"), donate_argnames="state")
@@ -74,19 +75,20 @@ def update(
     count: Int[Array, ""],
     scale: Float[Array, ""],
     key: PRNGKeyArray,
+    number: Int[Array, ""],
 ) -> tuple[TrainState, Float[Array, ""]]:
     """`count` updates, and the sum of the log-probabilities that they saw.
 
     `updates` has the data and rates of at least `count` updates; the others are not run. The buffers of `state` are
     donated. `scale` turns a sum over a batch into the mean per step over the data: one constant, not the count of the
-    batch, so that a step weighs the same in whichever bucket and batch it falls. The key is of dropout, coins and
-    samples.
+    batch, so that a step weighs the same in whichever bucket and batch it falls. The key and the number of the first
+    update decide dropout, coins and samples.
     """
     rows, whole = P(None, ROW_AXIS), P()
     parts = UpdateBatch(rows, whole, rows, whole, whole)  # type: ignore[arg-type]
     specs = (whole, parts, whole, whole, whole)
     local = shard_rows(partial(_updates, config, sharding), sharding.devices, specs, (whole, whole))
-    return local(state, updates, count, scale, key)
+    return local(state, updates, count, scale, jax.random.fold_in(key, number))
 
 
 def _updates(
@@ -143,4 +145,10 @@ def _updates(
 def copy_tree(tree: Any) -> Any:
     """A copy whose buffers no donating call can take away."""
     with device_lock(max(len(leaf.devices()) for leaf in jax.tree.leaves(tree))):
-        return jax.block_until_ready(jax.tree.map(jnp.copy, tree))
+        return jax.block_until_ready(_copied(tree))
+
+
+@jax.jit
+def _copied(tree: Any) -> Any:
+    """One program for all leaves: eagerly, each shape would be one."""
+    return jax.tree.map(jnp.copy, tree)

@@ -20,7 +20,6 @@ from functools import partial
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import msgspec
 import numpy as np
 
@@ -130,7 +129,7 @@ class Trainer:
         new = new_train_state(net, plan.update_config)
         self.progress, *states = resume or (Progress(), new, new)
         self.state, self.best = (copy_tree(put_on_devices(state, self.sharding.devices)) for state in states)
-        self.key = jax.random.wrap_key_data(jnp.asarray(seed_words(data.seed)))
+        self.key = jax.random.wrap_key_data(jax.device_put(seed_words(data.seed)))
         self.rows = sum(bucket.examples for bucket in data.train)
         per_sequence = max(1.0, data.train_steps / self.rows)
         self.scale = np.float32(1.0 / (plan.batch * min(per_sequence, plan.segment or math.inf)))
@@ -161,11 +160,11 @@ class Trainer:
         data = bucket.segments(group.rows, group.first, self.plan.segment) if long else bucket.take(group.rows)  # type: ignore[arg-type]
         rates, shares = (np.array([value(n) for n in numbers], np.float32) for value in (self.rate, self.share))
         updates = UpdateBatch(data, group.first, group.weights, rates, shares)
-        config, sharding = self.plan.update_config, replace(self.sharding, segmented=long)
-        key, count = jax.random.fold_in(self.key, at), np.int32(group.updates)
+        sharding, count = replace(self.sharding, segmented=long), np.int32(group.updates)
+        constants = self.scale, self.key, np.uint32(at)
         with device_lock(sharding.devices):
             updates = updates.on_devices(sharding.devices)
-            self.state, total = update(config, sharding, self.state, updates, count, self.scale, key)
+            self.state, total = update(self.plan.update_config, sharding, self.state, updates, count, *constants)
             seen = float(total)
         self.seen += seen
         self.seen_rows += float(group.weights.sum()) / (len(group.rows) if long else 1)
