@@ -48,8 +48,8 @@ def training(sizes: Sizes, together: int) -> Callable[[], Any]:
     box = [copy_tree(put_on_devices(new_train_state(token_net(sizes, stops=True), recipe), spread.devices))]
 
     def run() -> None:
-        read = updates.placed(spread.devices)
-        box[0], total = update(recipe, spread, box[0], read, np.int32(K), scale, key)
+        read = updates.on_devices(spread.devices)
+        box[0], total = update(recipe, spread, box[0], read, np.int32(K), scale, key, np.uint32(0))
         total.block_until_ready()
 
     return run

@@ -9,12 +9,13 @@ from unspool.training.batching import Bucket
 from unspool.training.defaults import UpdateConfig
 from unspool.training.scoring import score
 from unspool.training.sharding import Sharding
-from unspool.training.train_step import UpdateBatch, new_train_state, update
+from unspool.training.train_step import UpdateBatch, new_train_state, optimiser, update
 
 pytestmark = pytest.mark.usefixtures("float64")  # Adam makes a difference in the last bit of a small gradient large
 K, B = 2, 8
 WHOLE = Sharding()
 SEGMENT, COUNT = 2, 3
+NONE_BEFORE = np.uint32(0)
 ROWS, FIRST = np.tile(np.arange(B, dtype=np.int32), (COUNT, 1)), np.arange(COUNT, dtype=np.int32) * SEGMENT
 
 
@@ -24,7 +25,7 @@ def updated(net, bucket, config, rows=None, weights=None, count=K, shares=0.0, r
     every = np.ones(len(rows))
     updates = UpdateBatch(bucket.take(rows), np.zeros(len(rows), np.int32), weights, rate * every, shares * every)
     state = new_train_state(net, config) if state is None else state
-    return update(config, sharding, state, updates, np.int32(count), np.float64(1 / 30), jax.random.key(0))
+    return update(config, sharding, state, updates, np.int32(count), np.float64(1 / 30), jax.random.key(0), NONE_BEFORE)
 
 
 def assert_close(one, other, atol=1e-9):
@@ -115,7 +116,7 @@ def in_segments(small, net, weights=(1, 1, 1), rate=0.02):
 
 def segmented(small, net, updates, cut=True):
     count, scale, state = np.int32(len(updates.first)), np.float64(1 / 30), new_train_state(net, small.config)
-    return update(small.config, Sharding(1, 2, cut), state, updates, count, scale, jax.random.key(0))
+    return update(small.config, Sharding(1, 2, cut), state, updates, count, scale, jax.random.key(0), NONE_BEFORE)
 
 
 def test_what_the_segments_of_a_sequence_see_is_the_likelihood_of_the_whole(small, plain):
@@ -139,3 +140,11 @@ def test_no_gradient_crosses_the_border_of_a_segment(small, plain):
             assert (np.abs(part(state.net) - part(before)).max() > 1e-3) == moves
         for part in (lambda net: net.cells[0].R, lambda net: net.cells[0].K, lambda net: net.outputs.A):
             assert np.abs(part(state.net) - part(before)).max() > 1e-3
+
+
+def test_moments_begin_as_those_of_optax(small):
+    config = UpdateConfig("teacher", 1.0, 0.01)
+    net = small.net()
+    ours, theirs = new_train_state(net, config).moments, optimiser(config).init(net)
+    assert jax.tree.structure(ours) == jax.tree.structure(theirs)
+    assert all((a == b).all() and a.dtype == b.dtype for a, b in zip(*map(jax.tree.leaves, (ours, theirs)), strict=True))
