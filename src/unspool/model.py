@@ -104,9 +104,15 @@ class OneToMany:
         return f"OneToMany({given})"
 
     def fit(
-        self, data: Any, steps: Any = None, *, id: str | None = None, order: str | None = None,  # noqa: A002
-        checkpoint: str | os.PathLike[str] | None = None, **unknown: Any,
-    ) -> "OneToMany":  # fmt: skip
+        self,
+        data: Any,
+        steps: Any = None,
+        *,
+        id: str | None = None,
+        order: str | None = None,  # noqa: A002
+        checkpoint: str | os.PathLike[str] | None = None,
+        **unknown: Any,
+    ) -> "OneToMany":
         """Learn from a table: pandas, Polars or PyArrow, a dict of lists, a list of dicts, `windows`, or a path.
 
         Args:
@@ -227,9 +233,17 @@ class OneToMany:
         return Report(title, split.notes, sections, facts_of(self, split), int(seed), digest, versions())
 
     def generate(
-        self, inputs: Any, n: int = 1, *, length: int | None = None, seed: int | None = None,
-        rule: Sampling | Beam | str = "sample", prefix: Any = None, pin: Any = None, allow: Any = None,
-    ) -> Sequences:  # fmt: skip
+        self,
+        inputs: Any,
+        n: int = 1,
+        *,
+        length: int | None = None,
+        seed: int | None = None,
+        rule: Sampling | Beam | str = "sample",
+        prefix: Any = None,
+        pin: Any = None,
+        allow: Any = None,
+    ) -> Sequences:
         """Generate `n` sequences for every input row.
 
         The same (seed, row, sample) gives the same sequence, whichever others are generated with it.
@@ -271,9 +285,16 @@ class OneToMany:
         return self._job(inputs, n, options).run()
 
     def sample(
-        self, n: int, *, length: int | None = None, seed: int | None = None,
-        rule: Sampling | Beam | str = "sample", prefix: Any = None, pin: Any = None, allow: Any = None,
-    ) -> Sequences:  # fmt: skip
+        self,
+        n: int,
+        *,
+        length: int | None = None,
+        seed: int | None = None,
+        rule: Sampling | Beam | str = "sample",
+        prefix: Any = None,
+        pin: Any = None,
+        allow: Any = None,
+    ) -> Sequences:
         """Sample `n` rows of inputs like those of training, and a sequence for each: a whole synthetic data set.
 
         The options are those of `generate`; inputs are always sampled, whatever the rule.
@@ -286,9 +307,15 @@ class OneToMany:
         return sampling_job(self._generator(), n, options).run()
 
     def generate_to(
-        self, target: str | os.PathLike[str] | IO[Any], inputs: Any, n: int = 1, *,
-        long: bool | None = None, format: str | None = None, **options: Any,  # noqa: A002
-    ) -> int:  # fmt: skip
+        self,
+        target: str | os.PathLike[str] | IO[Any],
+        inputs: Any,
+        n: int = 1,
+        *,
+        long: bool | None = None,
+        format: str | None = None,
+        **options: Any,  # noqa: A002
+    ) -> int:
         """Write the sequences of `generate` to a file part by part: memory does not grow with their number.
 
         The file is that of `generate(...).save(target)`, and appears whole or not at all. Returns the seed, which
@@ -310,9 +337,14 @@ class OneToMany:
         return self._save(self._job(inputs, n, GenerationOptions.of(options)), target, long, format)
 
     def sample_to(
-        self, target: str | os.PathLike[str] | IO[Any], n: int, *,
-        long: bool | None = None, format: str | None = None, **options: Any,  # noqa: A002
-    ) -> int:  # fmt: skip
+        self,
+        target: str | os.PathLike[str] | IO[Any],
+        n: int,
+        *,
+        long: bool | None = None,
+        format: str | None = None,
+        **options: Any,  # noqa: A002
+    ) -> int:
         """Write the rows and sequences of `sample` to a file part by part; returns the seed. See `generate_to`."""
         return self._save(sampling_job(self._generator(), n, GenerationOptions.of(options)), target, long, format)
 

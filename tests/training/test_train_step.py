@@ -147,4 +147,6 @@ def test_moments_begin_as_those_of_optax(small):
     net = small.net()
     ours, theirs = new_train_state(net, config).moments, optimiser(config).init(net)
     assert jax.tree.structure(ours) == jax.tree.structure(theirs)
-    assert all((a == b).all() and a.dtype == b.dtype for a, b in zip(*map(jax.tree.leaves, (ours, theirs)), strict=True))
+    assert all(
+        (a == b).all() and a.dtype == b.dtype for a, b in zip(*map(jax.tree.leaves, (ours, theirs)), strict=True)
+    )

@@ -145,9 +145,15 @@ class FieldConstraints(ABC):
         """
 
     def observe(
-        self, prefix: NDArray[Any] | None, inside: NDArray[np.bool_], pins: list[Pin], at: NDArray[np.int64], *,
-        allowed: Allowed | None, offsets: NDArray[np.int64],
-    ) -> ObservedField:  # fmt: skip
+        self,
+        prefix: NDArray[Any] | None,
+        inside: NDArray[np.bool_],
+        pins: list[Pin],
+        at: NDArray[np.int64],
+        *,
+        allowed: Allowed | None,
+        offsets: NDArray[np.int64],
+    ) -> ObservedField:
         """The given values of the field: canonical values of prefixes, (S,) steps `inside` them, and pins at positions.
 
         The offsets are those of the prefixes.

@@ -191,9 +191,13 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.decode_on(steps, offsets, before)[0]
 
     def decode_on(
-        self, steps: Sequence[np.ndarray], offsets: np.ndarray, before: Mapping[str, np.ndarray] | None = None,
-        observed: Mapping[str, np.ndarray] | None = None, upper: Mapping[str, np.ndarray] | None = None,
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:  # fmt: skip
+        self,
+        steps: Sequence[np.ndarray],
+        offsets: np.ndarray,
+        before: Mapping[str, np.ndarray] | None = None,
+        observed: Mapping[str, np.ndarray] | None = None,
+        upper: Mapping[str, np.ndarray] | None = None,
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """As `decode`, and the `before` of the next steps; given values by name, see `Continuation`."""
         decoded: dict[str, np.ndarray] = {}
         last: dict[str, np.ndarray] = {}

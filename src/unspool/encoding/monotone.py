@@ -63,9 +63,13 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
 
     @classmethod
     def fit(
-        cls, field: Number | When, column: np.ndarray, location: Location,
-        offsets: np.ndarray, before: np.ndarray | None,
-    ) -> "IncrementEncoder":  # fmt: skip
+        cls,
+        field: Number | When,
+        column: np.ndarray,
+        location: Location,
+        offsets: np.ndarray,
+        before: np.ndarray | None,
+    ) -> "IncrementEncoder":
         """Unit, origin and fitted increments of (S,) timestamps or numbers, at least one present.
 
         The distribution of the field is not `"auto"`. See `NumericEncoder.fit` for the other arguments.

@@ -93,9 +93,13 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
 
     @classmethod
     def fit(
-        cls, values: np.ndarray, transform: str, location: Location,
-        offsets: np.ndarray | None = None, before: np.ndarray | None = None,
-    ) -> "NumericEncoder":  # fmt: skip
+        cls,
+        values: np.ndarray,
+        transform: str,
+        location: Location,
+        offsets: np.ndarray | None = None,
+        before: np.ndarray | None = None,
+    ) -> "NumericEncoder":
         """Location and scale of (S,) int64 or float64 values, NaN where missing, at least one present.
 
         Steps have (N + 1,) `offsets`, and (N,) numbers `before` step 0, NaN or None where unknown.
@@ -149,9 +153,12 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         return self.encode(values, location)[0][:, None]
 
     def encode(
-        self, values: np.ndarray, location: Location,
-        offsets: np.ndarray | None = None, before: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        self,
+        values: np.ndarray,
+        location: Location,
+        offsets: np.ndarray | None = None,
+        before: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """(S,) float64 z, NaN where missing, and log(dz/dx): 0 where a value is missing, or has a mass."""
         x = values.astype(np.float64)
         self.refuse_missing(np.isnan(x), location)

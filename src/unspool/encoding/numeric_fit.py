@@ -14,9 +14,13 @@ MAX_BINS = 32
 
 
 def refine(
-    column: NumericEncoder, field: Number, values: np.ndarray, location: Location,
-    offsets: np.ndarray | None, before: np.ndarray | None,
-) -> NumericEncoder:  # fmt: skip
+    column: NumericEncoder,
+    field: Number,
+    values: np.ndarray,
+    location: Location,
+    offsets: np.ndarray | None,
+    before: np.ndarray | None,
+) -> NumericEncoder:
     """The fitted column with grid, bounds, point masses and edges, as the distribution of its field needs them.
 
     The arguments are those of `NumericEncoder.fit`, which gave the column; the field's distribution is not `"auto"`.
