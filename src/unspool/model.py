@@ -108,8 +108,8 @@ class OneToMany:
         data: Any,
         steps: Any = None,
         *,
-        id: str | None = None,
-        order: str | None = None,  # noqa: A002
+        id: str | None = None,  # noqa: A002
+        order: str | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         **unknown: Any,
     ) -> "OneToMany":
@@ -313,8 +313,8 @@ class OneToMany:
         n: int = 1,
         *,
         long: bool | None = None,
-        format: str | None = None,
-        **options: Any,  # noqa: A002
+        format: str | None = None,  # noqa: A002
+        **options: Any,
     ) -> int:
         """Write the sequences of `generate` to a file part by part: memory does not grow with their number.
 
@@ -342,8 +342,8 @@ class OneToMany:
         n: int,
         *,
         long: bool | None = None,
-        format: str | None = None,
-        **options: Any,  # noqa: A002
+        format: str | None = None,  # noqa: A002
+        **options: Any,
     ) -> int:
         """Write the rows and sequences of `sample` to a file part by part; returns the seed. See `generate_to`."""
         return self._save(sampling_job(self._generator(), n, GenerationOptions.of(options)), target, long, format)
