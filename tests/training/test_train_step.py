@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("float64")  # Adam makes a difference in th
 K, B = 2, 8
 WHOLE = Sharding()
 SEGMENT, COUNT = 2, 3
-NONE_BEFORE = np.uint32(0)
+NONE_BEFORE = np.int32(0)
 ROWS, FIRST = np.tile(np.arange(B, dtype=np.int32), (COUNT, 1)), np.arange(COUNT, dtype=np.int32) * SEGMENT
 
 

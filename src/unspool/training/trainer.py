@@ -161,7 +161,7 @@ class Trainer:
         rates, shares = (np.array([value(n) for n in numbers], np.float32) for value in (self.rate, self.share))
         updates = UpdateBatch(data, group.first, group.weights, rates, shares)
         sharding, count = replace(self.sharding, segmented=long), np.int32(group.updates)
-        constants = self.scale, self.key, np.uint32(at)
+        constants = self.scale, self.key, np.int32(at)
         with device_lock(sharding.devices):
             updates = updates.on_devices(sharding.devices)
             self.state, total = update(self.plan.update_config, sharding, self.state, updates, count, *constants)
