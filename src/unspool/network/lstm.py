@@ -9,7 +9,7 @@ Hochreiter & Schmidhuber 1997; forget gate after Gers, Schmidhuber & Cummins 200
 
 import functools
 import operator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -136,7 +136,7 @@ def unroll_backward(saved, cotangents):  # type: ignore[no-untyped-def]  # noqa:
     return dR, tuple(map(cotangent, x)), dconstant, dh0, dc0, None if mask is None else jnp.zeros_like(mask)
 
 
-def _masked(h: Array, mask: Mask) -> Array:
+def _masked(h: Array, mask: Any) -> Array:
     return h if mask is None else h * mask
 
 
