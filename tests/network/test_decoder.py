@@ -177,7 +177,7 @@ def test_padding_never_matters():
 def test_without_a_learned_stop_there_is_no_hazard():
     """Neither weights for it, nor a term in the likelihood, nor a uniform that it would consume."""
     shape = Architecture((EventShape(symbols=3),), (Categorical(4), WithMissing(Normal())), 0, H, 5, VARIANTS["plain"])
-    net = Net(np.random.default_rng(0), shape)
+    net = jax.tree.map(lambda w: jnp.asarray(w, float), Net(np.random.default_rng(0), shape))
     inputs, values, lengths = data(fields=2)
     assert asked(net, inputs[:1], values, lengths, none).shape == (2, T + 1, B)
     assert net.stop is None
