@@ -32,9 +32,9 @@ def result(**more):
         {"asks": "nats below", "found": "1.0 and 2.0", "met": True},
         {"asks": "detector", "found": "0.9", "met": False},
     ]
-    told = {"title": "storms: first to last", "what": "Storms.", "split": "in two.", "budget": None, "seconds": 12.0}
+    about = {"title": "storms: first to last", "what": "Storms.", "split": "in two.", "budget": None, "seconds": 12.0}
     return {
-        **told,
+        **about,
         "criteria": criteria,
         "data": "ab12",
         "report": "the whole report of this fit",

@@ -1,6 +1,6 @@
 """Where the true likelihood is known, a fit without any option comes within 0.02 nats a step of it on new data.
 
-The data are drawn from processes with known densities; the truth is the likelihood of the held-out data under the very
+The data are sampled from processes with known densities; the truth is the likelihood of held-out data under the very
 process that made them, which no model can beat but by chance.
 """
 

@@ -156,9 +156,9 @@ def check_parts(codec: Codec, encoded: Any, cut: int) -> None:
 def test_a_step_column_comes_back_and_says_what_it_is(kind: str, missing: bool, data) -> None:
     case = CASES[kind]
     value = case.value | st.just(case.missing) if missing else case.value
-    drawn = data.draw(st.lists(st.lists(value, max_size=6), max_size=4))
+    sampled = data.draw(st.lists(st.lists(value, max_size=6), max_size=4))
     known = [[*case.some, case.missing, case.some[0]] if missing else case.some, case.some[:1]]
-    rows = [case.row(changes) for changes in [*known, *drawn]]
+    rows = [case.row(changes) for changes in [*known, *sampled]]
     codec, _, encoded = fitted(rows, case.sequence, **case.options)
     assert type(codec.steps[0]) is case.column
     check_protocol(codec, encoded, rows, case.types, missing=missing)

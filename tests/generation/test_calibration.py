@@ -180,9 +180,9 @@ def test_calibration_samples_from_a_stream_that_no_user_can_ask_for(fitted, monk
     rows = np.arange(len(training))
     numbers = (requests[0].first_row + rows).astype(np.int32)  # as the sampler has them
     assert (numbers.astype(np.uint32) >= 2**31).all()
-    drawn = blocks(3, numbers)
+    sampled = blocks(3, numbers)
     for seed in (0, 3, 3 ^ (1 << 63)):  # the last one draws inputs
-        assert not drawn & blocks(seed, rows)
+        assert not sampled & blocks(seed, rows)
 
 
 def blocks(seed, rows):

@@ -169,7 +169,7 @@ def test_greedy_consumes_no_randomness(net):
     assert_same(one[::2], one[1::2], exactly=True)
 
 
-# ---- what is drawn is what is fed ----------------------------------------------------------------------------------
+# ---- what is sampled is what is fed ----------------------------------------------------------------------------------
 
 
 def params_of(net, ready, j, top, earlier):
@@ -204,7 +204,7 @@ def test_generation_is_the_likelihoods_network(net):
 
 def test_a_prefix_is_fed_and_then_continued(net):
     """Giving the first steps of what would have come changes nothing; giving others, all that follows."""
-    drawn = rows(sample_sequences(net, request(length=12)))
+    sampled = rows(sample_sequences(net, request(length=12)))
     keep = np.array([5, 0, 3, 9])  # steps given to each row; its two samples share them
 
     def prefix(table):
@@ -212,7 +212,7 @@ def test_a_prefix_is_fed_and_then_continued(net):
         given = np.concatenate([s[:k] for s, k in zip(table, keep, strict=True)])
         return first_steps((given[:, 0].astype(np.int32), given[:, 1].astype(np.float32)), offsets)
 
-    first = drawn[::SAMPLES]
+    first = sampled[::SAMPLES]
     continued = rows(sample_sequences(net, request(length=12, observed=prefix(first))))
     assert_same(continued[::SAMPLES], first)
     for n, s in enumerate(continued):
@@ -227,7 +227,7 @@ def test_a_prefix_is_fed_and_then_continued(net):
 
 
 def test_a_prefix_is_never_stopped_within(net):
-    """What is given is not drawn, so the hazard has no say before its end."""
+    """What is given is not sampled, so the hazard has no say before its end."""
     eager = constant_hazard(net, 3.0)
     given = first_steps((np.zeros(12, np.int32), np.zeros(12, np.float32)), np.array([0, 3, 6, 9, 12]))
     lengths = [len(s) for s in rows(sample_sequences(eager, request(observed=given)))]

@@ -1,4 +1,4 @@
-"""Inputs are drawn as training had them, and a whole synthetic data set is made of them."""
+"""Inputs are sampled as training had them, and a whole synthetic data set is made of them."""
 
 import io
 from pathlib import Path
@@ -72,8 +72,8 @@ def test_rows_survive_their_way_through_the_codec(data: pd.DataFrame) -> None:
     )
     schema, examples = gather(some, inputs=[*FIELDS, us.Flag("flag"), "day"], sequence="s")
     codec = fit_codec(schema, examples)
-    rows, laid = fit_rows(schema, examples) or pytest.fail("too wide")
-    encoded = rows.encode(laid)
+    rows, ragged = fit_rows(schema, examples) or pytest.fail("too wide")
+    encoded = rows.encode(ragged)
     back = Table(as_inputs(codec, rows, rows.decode(encoded.steps, encoded.offsets)), "dict", "back")
     for found, wanted in zip(codec.encode_inputs(back), codec.encode(examples).inputs, strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-9)

@@ -130,7 +130,7 @@ def test_densities_integrate_to_one(name):
 
 
 def test_unseen_symbols_get_their_mass_and_all_sums_to_one():
-    """Index V stands for every symbol that training never saw; it is never drawn."""
+    """Index V stands for every symbol that training never saw; it is never sampled."""
     dist, params = Categorical(4, unseen=0.125), jnp.asarray(np.tile(CASES["categorical"][1], (5, 1)), jnp.float32)
     mass = np.exp(dist.log_prob(params, jnp.arange(5)))
     assert mass[4] == pytest.approx(0.125)
@@ -374,10 +374,10 @@ def test_extreme_parameters_stay_finite_and_so_do_their_gradients(name):
         u = jnp.broadcast_to(ends[:, None, None], (3, len(params), dist.num_uniforms))
         return total, pull(jnp.ones_like(total))[0], dist.sample(rows, u)
 
-    total, gradient, drawn = all_at_once(jnp.asarray(params))
+    total, gradient, samples = all_at_once(jnp.asarray(params))
     assert np.isfinite(total).all()
     assert np.isfinite(gradient).all()
-    assert (np.isfinite(drawn) | (name == "nullable")).all()
+    assert (np.isfinite(samples) | (name == "nullable")).all()
 
 
 def test_a_spread_is_one_at_zero_and_never_below_its_floor():

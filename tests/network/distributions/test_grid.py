@@ -280,11 +280,11 @@ def test_extreme_parameters_stay_finite_and_so_do_their_gradients(name):
         u = jnp.broadcast_to(ends[:, None, None], (4, len(params), dist.num_uniforms))
         return total, pull(jnp.ones_like(total))[0], dist.sample(rows, u), dist.mode(rows), dist.mean(rows)
 
-    total, gradient, drawn, mode, mean = all_at_once(jnp.asarray(params))
+    total, gradient, sample, mode, mean = all_at_once(jnp.asarray(params))
     assert np.isfinite(total).all()
     assert np.isfinite(gradient).all()
     assert np.isfinite(mean).all()
-    assert (np.isfinite(drawn) | (name == "all")).all()
+    assert (np.isfinite(sample) | (name == "all")).all()
     assert (np.isfinite(mode) | (name == "all")).all()
 
 

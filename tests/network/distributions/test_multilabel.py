@@ -46,13 +46,13 @@ def test_probabilities_are_those_of_scipy_and_sum_to_one():
 
 def test_samples_follow_the_joint_distribution():
     """Counts of all 16 values within five standard errors."""
-    drawn = picked()
+    sampled = picked()
     p = expected()
-    counts = np.array([(drawn == value).all(1).sum() for value in ALL])
+    counts = np.array([(sampled == value).all(1).sum() for value in ALL])
     assert counts.sum() == N
     assert (np.abs(counts - N * p) < 5 * np.sqrt(N * p * (1 - p)) + 1e-6).all()
     mean = np.asarray(HEAD.mean(rows(1)))[0]
-    assert (np.abs(drawn.mean(0) - mean) < 5 * drawn.std(0) / np.sqrt(N)).all()
+    assert (np.abs(sampled.mean(0) - mean) < 5 * sampled.std(0) / np.sqrt(N)).all()
 
 
 def test_rules_act_on_components_and_members():
@@ -75,9 +75,9 @@ def test_a_missing_block_is_missing_as_a_whole():
     np.testing.assert_allclose(own, [np.log(gone), np.log((1 - gone) * expected()[3])], rtol=1e-5)
     gradient = jax.grad(lambda p: dist.log_prob(p, values).sum())(rows(2, dist, params))
     assert np.isfinite(gradient).all()
-    drawn = np.isnan(picked(dist, params))
-    assert (drawn.all(1) == drawn.any(1)).all()
-    assert abs(drawn.all(1).mean() - gone) < 5 * np.sqrt(gone * (1 - gone) / N)
+    sampled = np.isnan(picked(dist, params))
+    assert (sampled.all(1) == sampled.any(1)).all()
+    assert abs(sampled.all(1).mean() - gone) < 5 * np.sqrt(gone * (1 - gone) / N)
 
 
 def test_extreme_parameters_stay_finite_and_so_do_their_gradients():

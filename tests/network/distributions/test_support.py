@@ -121,7 +121,7 @@ def test_symbols_that_are_not_allowed_are_never_sampled():
 
 
 def test_known_members_of_a_block_say_what_the_others_are():
-    """By Bayes: what is drawn beside known members is what is drawn beside them anyway."""
+    """By Bayes: what is sampled beside known members is what is sampled beside them anyway."""
     dist = BernoulliMixture(4, 3)
     params = [0.2, -0.3, 0.0, 2.0, 1.0, -1.5, 0.5, -2.0, -0.5, 1.0, 3.0, 0.5, 1.5, 0.0, 2.0]
     free = sampled(dist, params)
