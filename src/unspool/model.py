@@ -16,6 +16,7 @@ from unspool.jobs import Event, Fitted, GenerationJob, GenerationOptions, check_
 from unspool.network.serialization import Nets, read_model, write_model
 from unspool.options import Beam, Network, Options, Sampling, Training
 from unspool.report.report import Report
+from unspool.runtime.compilation_cache import keep_compiled
 from unspool.runtime.devices import claim_cores
 from unspool.schema.fields import Joint, Schema
 from unspool.sequences import Sequences
@@ -389,6 +390,7 @@ class OneToMany:
 def load(path: str | os.PathLike[str]) -> OneToMany:
     """Read a model from a file that `OneToMany.save` wrote; a kind of `FileError` names a defect of the file."""
     claim_cores()
+    keep_compiled()
     config, nets = read_model(path)
     params = _resolved(config) if config.arguments is None else config.arguments.params()
     model = OneToMany(**params, seed=config.seed)

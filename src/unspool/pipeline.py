@@ -26,6 +26,7 @@ from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
 from unspool.network.serialization import Nets
 from unspool.options import Network, Training
+from unspool.runtime.compilation_cache import keep_compiled
 from unspool.runtime.devices import claim_cores
 from unspool.tables.table import frame_kind
 from unspool.training.batching import TrainingData, validation_split
@@ -90,6 +91,7 @@ class Trained(NamedTuple):
 def run_fit(request: FitRequest) -> tuple[Config, Nets]:
     """Fit a network to the sequences of a table, and a small one to their inputs; errors as of `OneToMany.fit`."""
     claim_cores()
+    keep_compiled()
     data = select_columns(request, gather_data(request))
     inputs = gather_inputs(request, data)
     with ThreadPoolExecutor(1) as pool:  # the small network is mostly compiled, which takes one core

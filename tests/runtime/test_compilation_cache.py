@@ -1,7 +1,10 @@
 """Compiled programs are kept in a private folder of bounded size, or not at all."""
 
+import json
 import os
 import stat
+import subprocess
+import sys
 import warnings
 
 import jax
@@ -13,11 +16,12 @@ from unspool.runtime.compilation_cache import keep_compiled, prune
 @pytest.fixture
 def settings(monkeypatch):
     """The new settings of JAX, by name; the settings of this process stay as they are."""
-    updates = {}
-    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
-    monkeypatch.setattr(jax.config, "update", updates.__setitem__)
-    with warnings.catch_warnings():
+    updates, before = {}, jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", None)
+    with monkeypatch.context() as patch, warnings.catch_warnings():
+        patch.setattr(jax.config, "update", updates.__setitem__)
         yield updates
+    jax.config.update("jax_compilation_cache_dir", before)
 
 
 def mode(folder):
@@ -44,15 +48,51 @@ def test_a_folder_that_others_could_write_to_is_closed(settings, monkeypatch, tm
     assert mode(open_to_all) == 0o700
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("UNSPOOL_CACHE", "off"), ("JAX_COMPILATION_CACHE_DIR", "elsewhere"), ("UNSPOOL_CACHE", f"{__file__}/inside")],
-    ids=["off", "settings of JAX", "a folder that can't be written to"],
-)
-def test_nothing_is_kept(settings, monkeypatch, name, value):
-    monkeypatch.setenv(name, value)
+@pytest.mark.parametrize("value", ["off", f"{__file__}/inside"], ids=["off", "a folder that can't be written to"])
+def test_nothing_is_kept(settings, monkeypatch, value):
+    monkeypatch.setenv("UNSPOOL_CACHE", value)
     keep_compiled()
     assert not settings
+
+
+def test_the_settings_of_jax_go_before(monkeypatch):
+    updates, before = {}, jax.config.jax_compilation_cache_dir
+    monkeypatch.setattr(jax.config, "update", updates.__setitem__)
+    keep_compiled()
+    assert before is not None
+    assert not updates
+
+
+PROGRAM = """
+import json
+import jax
+from unspool import OneToMany, Network, Training
+
+events = {}
+def count(event, **_):
+    events[event] = events.get(event, 0) + 1
+jax.monitoring.register_event_listener(count)
+table = {"kind": ["a", "b"] * 20, "word": ["abc", "cba"] * 20}
+model = OneToMany("kind", "word", network=Network(size=8), training=Training(epochs=1), verbose=False).fit(table)
+model.generate({"kind": ["a"]}, n=3, seed=0)
+names = "compile_requests_use_cache", "cache_hits"
+print(json.dumps([events.get(f"/jax/compilation_cache/{name}", 0) for name in names]))
+"""
+
+
+def test_a_fit_compiles_few_programs_and_another_process_finds_them(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    environment |= {"UNSPOOL_CACHE": str(tmp_path), "UNSPOOL_CORES": "1"}
+
+    def programs():
+        words = [sys.executable, "-c", PROGRAM]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    requests, hits = programs()
+    assert 0 < requests <= 12
+    assert hits < requests
+    assert programs() == [requests, requests]
 
 
 def test_the_oldest_programs_go_first(tmp_path):

@@ -28,8 +28,5 @@ def demo(name: str | None = None, /, *, output: Annotated[Path, Parameter(alias=
             print(f"{known:<9} {line}")
         return
     if name in DEMOS:
-        from unspool.runtime.compilation_cache import keep_compiled
-
-        keep_compiled()
         output.mkdir(parents=True, exist_ok=True)
     run_demo(name, output)

@@ -12,10 +12,7 @@ if TYPE_CHECKING:
 
 
 def open_model(path: str | Path) -> "OneToMany":
-    """Load a model, with the compilation cache on."""
-    from unspool.runtime.compilation_cache import keep_compiled
-
-    keep_compiled()
+    """Load a model; commands that need none don't wait for JAX."""
     from unspool.model import load
 
     return load(path)

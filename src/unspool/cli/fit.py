@@ -83,9 +83,6 @@ def fit(
         "verbose": False if quiet else None,
     }
     check_writable(output)
-    from unspool.runtime.compilation_cache import keep_compiled
-
-    keep_compiled()
     from unspool.model import OneToMany
 
     model = OneToMany([*wanted, *first_columns], columns, **options)

@@ -1,4 +1,4 @@
-"""Compiled programs are kept between runs, in a private folder: the second command starts in a fraction of the time.
+"""Compiled programs are kept between processes, in a private folder: the second one starts in a fraction of the time.
 
 Compiled programs are machine code. So the folder is its owner's alone, and each kind of processor has its own.
 """
@@ -12,20 +12,20 @@ import sys
 import warnings
 from pathlib import Path
 
+import jax
+
 MAX_CACHE_BYTES = 256 * 2**20
 """Bytes past which the oldest programs are deleted, until half of them is left."""
 
 
 def keep_compiled() -> None:
-    """Have JAX keep what it compiles.
+    """Have JAX keep what this process compiles, unless the user has decided.
 
-    If `JAX_COMPILATION_CACHE_DIR` is set, JAX's own settings hold. `UNSPOOL_CACHE` names another folder, or is `off`.
-    Without a private folder that can be written, nothing is kept.
+    The user decides with `JAX_COMPILATION_CACHE_DIR` or `jax.config`: then JAX's own settings hold. `UNSPOOL_CACHE`
+    names another folder, or is `off`. Without a private folder that can be written, nothing is kept.
     """
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ or os.environ.get("UNSPOOL_CACHE") == "off":
+    if jax.config.values["jax_compilation_cache_dir"] is not None or os.environ.get("UNSPOOL_CACHE") == "off":
         return
-    import jax
-
     root = home()
     folder = root / hashlib.sha256(f"{jax.__version__} {processor()}".encode()).hexdigest()[:16]
     try:
@@ -37,7 +37,7 @@ def keep_compiled() -> None:
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
-    # Another command may be writing what this one reads; JAX then compiles by itself, and would say so.
+    # Another process may be writing what this one reads; JAX then compiles by itself, and would say so.
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry", UserWarning)
 
 
