@@ -8,7 +8,7 @@ import pytest
 from unspool.training.batching import Bucket
 from unspool.training.defaults import UpdateConfig
 from unspool.training.scoring import score
-from unspool.training.sharding import Sharding
+from unspool.training.sharding import Sharding, pack
 from unspool.training.train_step import UpdateBatch, new_train_state, optimiser, update
 
 pytestmark = pytest.mark.usefixtures("float64")  # Adam makes a difference in the last bit of a small gradient large
@@ -145,7 +145,7 @@ def test_no_gradient_crosses_the_border_of_a_segment(small, plain):
 def test_moments_begin_as_those_of_optax(small):
     config = UpdateConfig("teacher", 1.0, 0.01)
     net = small.net()
-    ours, theirs = new_train_state(net, config).moments, optimiser(config).init(net)
+    ours, theirs = new_train_state(net, config).moments, optimiser(config).init(pack(net)[0])
     assert jax.tree.structure(ours) == jax.tree.structure(theirs)
     assert all(
         (a == b).all() and a.dtype == b.dtype for a, b in zip(*map(jax.tree.leaves, (ours, theirs)), strict=True)

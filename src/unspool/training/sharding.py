@@ -1,10 +1,12 @@
 """How the rows of an update are spread over devices, and how their gradients are added up."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float
 
 from unspool.runtime.devices import MAX_DEVICES, ROW_AXIS, available
 
@@ -12,7 +14,7 @@ MIN_ROWS_PER_SHARD, UNITS_PER_ROW = 8, 16
 """Rows that are worth a shard: so many, and one for so many hidden units. With fewer, the recurrent weights are read
 for too little work."""
 LARGE_ARRAY = 2**17
-"""Numbers of an array that devices exchange by itself: smaller ones go together, since each exchange has its cost."""
+"""Numbers of an array that is not packed with others."""
 SCORING_SHARDS = 4
 """Shards of a batch that is scored: nothing is exchanged there, and scores are the same bits on any devices."""
 
@@ -48,6 +50,35 @@ def choose_sharding(rows: int, size: int, count: int | None = None, max_devices:
     return Sharding(next(number for number in (4, 2, 1) if number <= min(count, devices)), count)
 
 
+class Packed(NamedTuple):
+    """The arrays of a tree: the large ones, and all others end to end as one vector.
+
+    A program has loops for each array that Adam moves, and devices exchange each array by itself: both have their cost.
+    """
+
+    large: list[Array]
+    small: Float[Array, " S"]
+
+
+def pack(tree: Any) -> tuple[Packed, Callable[[Packed], Any]]:
+    """The arrays of a tree packed, and the function that unpacks them.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> packed, unpack = pack({"b": jnp.ones(3), "w": jnp.zeros((2, 2))})
+        >>> packed.small.shape, unpack(packed)["w"].shape
+        ((7,), (2, 2))
+    """
+    leaves, structure = jax.tree.flatten(tree)
+    small, split = ravel_pytree([leaf for leaf in leaves if leaf.size < LARGE_ARRAY])
+
+    def unpack(packed: Packed) -> Any:
+        large, small = iter(packed.large), iter(split(packed.small))
+        return jax.tree.unflatten(structure, [next(large if leaf.size >= LARGE_ARRAY else small) for leaf in leaves])
+
+    return Packed([leaf for leaf in leaves if leaf.size >= LARGE_ARRAY], small), unpack
+
+
 def sum_over_shards(sharding: Sharding, parts: Any) -> Any:
     """The sum over all shards of all devices, two by two: the same bits however many devices they are on.
 
@@ -56,11 +87,8 @@ def sum_over_shards(sharding: Sharding, parts: Any) -> Any:
     count = sharding.shards // sharding.devices
     while count > 1:
         parts, count = jax.tree.map(lambda a: a[::2] + a[1::2], parts), count // 2
-    leaves, tree = jax.tree.flatten(jax.tree.map(lambda a: a[0], parts))
-    small, several = ravel_pytree([leaf for leaf in leaves if leaf.size < LARGE_ARRAY])
-    total, apart = ([leaf for leaf in leaves if leaf.size >= LARGE_ARRAY], small), 1
+    total, apart = jax.tree.map(lambda a: a[0], parts), 1
     while apart < sharding.devices:
         pairs = [[d, d | apart] for d in range(sharding.devices) if not d & apart]
         total, apart = jax.lax.psum(total, ROW_AXIS, axis_index_groups=pairs), 2 * apart
-    large, small = iter(total[0]), iter(several(total[1]))
-    return jax.tree.unflatten(tree, [next(large if leaf.size >= LARGE_ARRAY else small) for leaf in leaves])
+    return total

@@ -16,16 +16,15 @@ from unspool.runtime.devices import ROW_AXIS, device_lock, put_on_devices, shard
 from unspool.training.batching import Bucket
 from unspool.training.defaults import UpdateConfig
 from unspool.training.scoring import Randomness, step_log_probs
-from unspool.training.sharding import Sharding, sum_over_shards
+from unspool.training.sharding import Packed, Sharding, pack, sum_over_shards
 
 
 def optimiser(config: UpdateConfig) -> optax.GradientTransformation:
-    """Adam with decoupled weight decay, after clipping; the learning rate is applied outside."""
+    """Adam with decoupled weight decay, after clipping; the learning rate is applied outside.
 
-    def matrices(net: Net) -> Any:
-        return jax.tree.map(lambda w: w.ndim > 1, net)
-
-    decay = optax.add_decayed_weights(config.weight_decay, matrices) if config.weight_decay else optax.identity()
+    It moves packed weights, and is given those that decay as parameters.
+    """
+    decay = optax.add_decayed_weights(config.weight_decay) if config.weight_decay else optax.identity()
     return optax.chain(optax.clip_by_global_norm(config.clip), optax.scale_by_adam(b2=0.99), decay)
 
 
@@ -62,7 +61,8 @@ class UpdateBatch(NamedTuple):
 
 def new_train_state(net: Net, config: UpdateConfig) -> TrainState:
     """The state before the first update."""
-    moments = jax.eval_shape(optimiser(config).init, net)  # all zero, and JAX would compile a program for each shape
+    # All are zero, and JAX would compile a program for each shape.
+    moments = jax.eval_shape(lambda net: optimiser(config).init(pack(net)[0]), net)
     return TrainState(net, jax.tree.map(lambda like: jax.device_put(np.zeros(like.shape, like.dtype)), moments))
 
 
@@ -109,8 +109,8 @@ def _updates(
 
     def shard(
         net: Net, k: Array, carries: DecoderState | None, number: Array, s: Array
-    ) -> tuple[tuple[Net, Array], Any]:
-        """Gradient of one shard of update k: its loss summed, not averaged, so that shards add up."""
+    ) -> tuple[tuple[Packed, Array], Any]:
+        """Packed gradient of one shard of update k: its loss summed, not averaged, so that shards add up."""
         piece, weight = jax.tree.map(lambda a: a[k, s], (data, weights))
         carry = None if carries is None else jax.tree.map(lambda a: jax.lax.stop_gradient(a[s]), carries)
         rows = number * weight.shape[0] + jnp.arange(weight.shape[0])
@@ -123,14 +123,15 @@ def _updates(
             return -total * scale, (total, after)
 
         (_, (seen, after)), gradient = jax.value_and_grad(loss, has_aux=True)(net)
-        return (gradient, seen), after
+        return (pack(gradient)[0], seen), after
 
     def once(k: Array, so_far: tuple[TrainState, Array, Any]) -> tuple[TrainState, Array, Any]:
         state, total, carries = so_far
-        parts, after = jax.lax.map(lambda at: shard(state.net, k, carries, *at), (here, jnp.arange(own)))
-        gradient, seen = sum_over_shards(sharding, parts)
-        change, moments = transform.update(gradient, state.moments, state.net)
-        net = jax.tree.map(lambda w, d: w - updates.rates[k] * d, state.net, change)
+        (parts, seen), after = jax.lax.map(lambda at: shard(state.net, k, carries, *at), (here, jnp.arange(own)))
+        weights, unpack = pack(state.net)
+        matrices, _ = pack(jax.tree.map(lambda w: w if w.ndim > 1 else jnp.zeros_like(w), state.net))
+        change, moments = transform.update(sum_over_shards(sharding, parts), state.moments, matrices)
+        net = unpack(jax.tree.map(lambda w, d: w - updates.rates[k] * d, weights, change))
         return TrainState(net, moments), total + seen, after if sharding.segmented else None
 
     carries = None
@@ -138,8 +139,8 @@ def _updates(
         inputs = jax.tree.map(lambda a: a[0], data.inputs)
         shapes = jax.eval_shape(jax.vmap(lambda inputs: start_decoding(state.net, inputs, 1)[0]), inputs)
         carries = jax.tree.map(lambda like: jnp.zeros(like.shape, like.dtype), shapes)
-    state, total, _ = jax.lax.fori_loop(0, count, once, (state, jnp.zeros(()), carries))
-    return state, total
+    state, total, _ = jax.lax.fori_loop(0, count, once, (state, jnp.zeros(own), carries))
+    return state, sum_over_shards(sharding, total)
 
 
 def copy_tree(tree: Any) -> Any:
