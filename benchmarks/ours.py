@@ -14,13 +14,15 @@ from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.rules import PLAIN
 from unspool.options import Network
-from unspool.runtime.devices import put_on_devices
+from unspool.runtime.devices import claim_cores, put_on_devices
 from unspool.training.batching import Bucket, segment_steps
 from unspool.training.defaults import UpdateConfig
 from unspool.training.sharding import choose_sharding
 from unspool.training.train_step import UpdateBatch, copy_tree, new_train_state, update
 
 EMBEDDING = 32
+
+claim_cores()  # as the first fit or `load` of a process does
 
 
 def token_net(sizes: Sizes, *, stops: bool = False) -> Net:

@@ -107,7 +107,8 @@ def test_without_training_data_one_part_is_judged_and_the_report_says_so(model):
 def test_the_data_of_training_falls_into_the_parts_it_had_then(model):
     report = model.evaluate(TRAIN, samples=2)
     assert report.facts["judged"].startswith(f"{model.summary_.validation} sequences")
-    assert report.figures["likelihood.nats"] == pytest.approx(model.summary_.nats, rel=1e-4)
+    # Those of the summary are from before calibration.
+    assert report.figures["likelihood.nats"] == pytest.approx(model.summary_.nats, rel=1e-3)
     assert "held out for validation" in report.notes[0]
 
 

@@ -13,7 +13,7 @@ from unspool.runtime.devices import MAX_DEVICES, ROW_AXIS, available
 MIN_ROWS_PER_SHARD, UNITS_PER_ROW = 8, 16
 """Rows that are worth a shard: so many, and one for so many hidden units. With fewer, the recurrent weights are read
 for too little work."""
-LARGE_ARRAY = 2**17
+LARGE_ARRAY = 2**14
 """Numbers of an array that is not packed with others."""
 SCORING_SHARDS = 4
 """Shards of a batch that is scored: nothing is exchanged there, and scores are the same bits on any devices."""
