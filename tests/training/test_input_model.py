@@ -216,6 +216,11 @@ def test_no_inputs_are_no_inputs_but_those_of_sample(model: us.OneToMany) -> Non
             model.sample(count)
 
 
+def test_rows_whose_uniforms_are_those_of_calibration_are_refused(model: us.OneToMany) -> None:
+    with pytest.raises(SchemaError, match="at most 2,147,483,648 rows, found 2,147,483,649"):
+        model.sample(2**31 + 1)
+
+
 def test_without_a_model_of_the_inputs_the_error_says_how_to_get_one(model: us.OneToMany) -> None:
     options = us.Training(epochs=1, draw_inputs=False)
     without = us.OneToMany("k", "s", network=us.Network(size=8), training=options, verbose=False)

@@ -22,6 +22,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -122,10 +123,13 @@ def check_vocabulary(field: Field, column: Vocabulary) -> None:
             raise SchemaError(location, "all bytes and the pieces of the merges", f"{len(values)} other pieces")
 
 
-def tokenize(schema: Schema, columns: Iterable[object], examples: Examples) -> Examples:
-    """Examples whose steps are the units of a text instead of its code points; other examples without a change."""
+def tokenize(schema: Schema, columns: Iterable[Any], examples: Examples) -> Examples:
+    """Examples whose steps are the units of a text instead of its code points; other examples without a change.
+
+    `columns` are the fitted ones of the steps; that of a text is a `Vocabulary`.
+    """
     for field, column in zip(schema.steps, columns, strict=True):
-        if isinstance(field, Text) and field.unit != "char" and isinstance(column, Vocabulary):
+        if isinstance(field, Text) and field.unit != "char":
             pieces = _byte_pairs(column.merges) if column.bytes else _spelled(set(map(str, column.values)))
             texts = texts_of(examples.steps[field.name], examples.offsets)
             rows = [[piece for word in split_words(text) for piece in pieces(word)] for text in texts]
