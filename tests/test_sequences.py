@@ -14,7 +14,7 @@ import pytest
 import unspool as us
 from unspool.dataset.gather import gather
 from unspool.encoding.fit import fit_codec
-from unspool.errors import DataError, FileError
+from unspool.errors import DataError, FileError, MissingExtra
 from unspool.sequences import Sequences, file_types
 from unspool.tables.columns import take
 from unspool.tables.writers import save_parts
@@ -87,6 +87,22 @@ def test_a_table_is_of_the_kind_that_the_inputs_came_in(kind):
 
 def _plain(column):
     return column.to_pylist() if isinstance(column, pa.ChunkedArray) else list(column)
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"), [("to_pandas", pd.DataFrame), ("to_polars", pl.DataFrame), ("to_arrow", pa.Table)]
+)
+def test_a_frame_may_be_of_another_kind_than_the_inputs(method, kind):
+    wide, long = (getattr(text(), method)(long=long) for long in (None, True))
+    assert isinstance(wide, kind)
+    assert {name: _plain(wide[name]) for name in WIDE} == WIDE
+    assert _plain(long["name"]) == list("AbZoëxy")
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match="pip install polars"):
+        series().to_polars()
 
 
 def test_inputs_in_records_give_records():

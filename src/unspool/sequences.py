@@ -1,6 +1,7 @@
 """Generated sequences: the caller's values, aligned to the input rows."""
 
 import html
+import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.encoding.codec import Codec
+from unspool.errors import MissingExtra
 from unspool.labels import labels, word
 from unspool.schema.fields import Vector
 from unspool.tables.columns import Ragged, is_whole, take
@@ -87,6 +89,23 @@ class Sequences:
                 sequence, with the sequence in one column. `None` follows the training data.
         """
         return write_table(self._columns(long), self.inputs.kind)
+
+    def to_pandas(self, *, long: bool | None = None) -> Any:
+        """The table of `to_frame` as a pandas DataFrame."""
+        return self._as("pandas", long)
+
+    def to_polars(self, *, long: bool | None = None) -> Any:
+        """The table of `to_frame` as a Polars DataFrame."""
+        return self._as("polars", long)
+
+    def to_arrow(self, *, long: bool | None = None) -> Any:
+        """The table of `to_frame` as a PyArrow table."""
+        return self._as("pyarrow", long)
+
+    def _as(self, kind: str, long: bool | None) -> Any:
+        if importlib.util.find_spec(kind) is None:
+            raise MissingExtra("Sequences", f"the package {kind}", "none", f"pip install {kind}")
+        return write_table(self._columns(long), kind)
 
     def save(self, target: str | Path | IO[Any], *, long: bool | None = None, format: str | None = None) -> None:  # noqa: A002
         """Write the table of `to_frame` to a file, whole or not at all, or to an open stream.
