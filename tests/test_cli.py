@@ -421,7 +421,7 @@ EVALUATE = ["evaluate", "{f}/names.unspool", "{f}/names.csv"]
 TRACKS = ["generate", "{f}/tracks.unspool", "-i", "group=a", "-i", "level=1"]
 MISTAKES = {
     "an unknown file": ([*FIT[:1], "{t}/no.csv", *FIT[2:]], ["no.csv", "no such file", "Check the spelling"]),
-    "an unknown column": ([*FIT[:2], "-i", "contry", *FIT[4:]], ["names.csv", "'contry'", "Did you mean 'country'"]),
+    "an unknown column": ([*FIT[:2], "-i", "contry", *FIT[4:]], ["names.csv", "'contry'", "the data: 'country'"]),
     "a file that is not UTF-8": ([*FIT[:1], "{t}/latin.csv", *FIT[2:]],
                                  ["latin.csv: line 2", "UTF-8", "Save the file"]),
     "an empty table": ([*FIT[:1], "{t}/empty.csv", *FIT[2:]], ["empty.csv", "found"]),

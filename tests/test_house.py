@@ -11,7 +11,6 @@ HOUSE = house_counts.House()
 DISPATCH = [
     "unspool.constraints.fields",
     "unspool.encoding.codec",
-    "unspool.encoding.tokenizers",
     "unspool.evaluation.samples.build",
     "unspool.network.build",
 ]

@@ -231,10 +231,10 @@ def test_inputs_and_sequence_are_arguments_of_the_constructor(model: us.OneToMan
 def test_scikit_learn_can_search_for_options() -> None:
     """By the score, the mean log-probability of a step: of hardly any training and of some, it finds the latter."""
     quick = us.Training(epochs=10, batch=16, draw_inputs=False)
-    bare = us.OneToMany(["kind", us.Number("size")], "word", network=QUICK, verbose=False)
-    grid = {"training": [quick.but(rate=1e-6), quick]}
+    bare = us.OneToMany(["kind", us.Number("size")], "word", network=QUICK, training=quick, verbose=False)
+    grid = {"training__rate": [1e-6, 3e-3]}
     search = GridSearchCV(bare, grid, cv=2, refit=False).fit(pd.DataFrame(words(60)))
-    assert search.best_params_ == {"training": quick}
+    assert search.best_params_ == {"training__rate": 3e-3}
 
 
 def test_a_score_is_the_mean_log_probability_of_a_step(model: us.OneToMany) -> None:

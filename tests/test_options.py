@@ -4,6 +4,7 @@ import pytest
 
 import unspool as us
 from unspool.errors import OptionError
+from unspool.jobs import GenerationOptions
 from unspool.options import RENAMED, Network, Sampling, Training
 
 
@@ -26,6 +27,14 @@ def test_a_word_of_version_0_1_names_that_of_today(old) -> None:
     [
         (lambda: Network(sise=3), "Network: expected one of size, .* found 'sise'. Did you mean 'size'"),
         (lambda: Sampling(temprature=2.0), "Did you mean 'temperature'"),
+        (lambda: Network(hidden_size=3), "found 'hidden_size'. Here it is called 'size'"),
+        (lambda: Training(learning_rate=0.1), "found 'learning_rate'. Here it is called 'rate'"),
+        (lambda: us.OneToMany(hidden_size=3), r"OneToMany: .* found 'hidden_size'. Pass network=Network\(size=...\)"),
+        (lambda: us.OneToMany(sequnce="x"), "Did you mean 'sequence'"),
+        (lambda: us.OneToMany().set_params(lr=1), r"Pass training=Training\(rate=...\)"),
+        (lambda: us.OneToMany().set_params(network__sise=1), "Network: .*Did you mean 'size'"),
+        (lambda: us.OneToMany().set_params(seed__x=1), "OneToMany: .*found 'seed__x'"),
+        (lambda: GenerationOptions.of({"temperature": 2}), r"Pass rule=Sampling\(temperature=...\)"),
         (lambda: Training(zzz=1), r"Training: expected one of epochs, .* found 'zzz'\.$"),
         (lambda: us.Category("x", colour=1), r"Category: expected one of name, found 'colour'\.$"),
         (lambda: Network(size=0), r"Network\(size=0\): expected int.* >= 1"),

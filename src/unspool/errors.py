@@ -179,8 +179,17 @@ class Location:
         return f"{self.source}: column {self.column!r}"
 
 
+MIN_SIMILARITY = 0.7
+"""Share of equal letters, as `difflib` counts them, from which a word may be another one with a mistake."""
+
+
 def close_matches(wanted: Any, known: Iterable[Any], n: int = 3) -> list[Any]:
-    """The known values whose spelling is closest to the wanted one, upper or lower case."""
+    """The known values whose spelling is closest to the wanted one, upper or lower case.
+
+    Examples:
+        >>> close_matches("irsh", ["Irish", "Polish"]), close_matches("Spain", ["Japan"])
+        (['Irish'], [])
+    """
     spelled = {str(value): value for value in known if value is not None}
     lower: dict[str, str] = {}
     for text in spelled:
@@ -188,7 +197,7 @@ def close_matches(wanted: Any, known: Iterable[Any], n: int = 3) -> list[Any]:
     # Comparing so many values one by one takes too long, so only the case may differ.
     if len(lower) > 20_000:
         return [spelled[lower[str(wanted).lower()]]] if str(wanted).lower() in lower else []
-    return [spelled[lower[text]] for text in difflib.get_close_matches(str(wanted).lower(), lower, n=n)]
+    return [spelled[lower[text]] for text in difflib.get_close_matches(str(wanted).lower(), lower, n, MIN_SIMILARITY)]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -198,7 +207,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         >>> did_you_mean("numbr", ["number", "text"])
         "Did you mean 'number'?"
     """
-    close = difflib.get_close_matches(word, list(known), n=1)
+    close = difflib.get_close_matches(word, list(known), 1, MIN_SIMILARITY)
     return f"Did you mean {close[0]!r}?" if close else ""
 
 

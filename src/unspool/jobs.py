@@ -17,7 +17,7 @@ from unspool.constraints.pins import encode_observed
 from unspool.constraints.prefix import is_prefix_per_row
 from unspool.encoding.codec import Codec
 from unspool.encoding.input_rows import MAX_ROW_FIELDS, as_inputs, from_nothing
-from unspool.errors import OptionError, SchemaError, close_matches
+from unspool.errors import OptionError, SchemaError
 from unspool.generation.beam import check_beam, search
 from unspool.generation.calibration import FIRST_CALIBRATION_ROW
 from unspool.generation.sample_step import STREAM_STEPS
@@ -25,7 +25,7 @@ from unspool.generation.sampler import TILE_ROWS, SampleRequest, check_sampling,
 from unspool.generation.support import with_support
 from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN
-from unspool.options import RULES, Beam, Sampling
+from unspool.options import RULES, Beam, Sampling, unknown_option
 from unspool.sequences import Sequences, file_types
 from unspool.tables.columns import offsets_from_lengths, take
 from unspool.tables.table import Table, installed
@@ -77,9 +77,7 @@ class GenerationOptions:
         known = [field.name for field in fields(cls)]
         for name in options:
             if name not in known:
-                close = close_matches(name, known, 1)
-                hint = f"Did you mean {close[0]!r}?" if close else ""
-                raise OptionError("generation", "one of " + ", ".join(known), repr(name), hint)
+                raise unknown_option("generation", name, known)
         return cls(**options)
 
     def named_rule(self) -> Sampling | Beam:

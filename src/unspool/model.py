@@ -14,13 +14,15 @@ from unspool.encoding.codec import Codec
 from unspool.errors import NotFittedError, OptionError
 from unspool.jobs import Event, Fitted, GenerationJob, GenerationOptions, check_whole, generation_job, sampling_job
 from unspool.network.serialization import Nets, read_model, write_model
-from unspool.options import Beam, Network, Options, Sampling, Training
+from unspool.options import Beam, Network, Options, Sampling, Training, unknown_option
 from unspool.report.report import Report
 from unspool.runtime.compilation_cache import keep_compiled
 from unspool.runtime.devices import claim_cores
 from unspool.schema.fields import Joint, Schema
 from unspool.sequences import Sequences
 
+PARAMS = ("inputs", "sequence", "network", "training", "combinations", "seed", "verbose")
+"""Arguments of `OneToMany`."""
 MAX_TITLE_FIELDS = 5
 """Fields that the title of a report names, at the most."""
 
@@ -42,6 +44,7 @@ class OneToMany:
         seed: of the initial weights, the held-out split, the order of the data and dropout.
         verbose: `None` shows the schema, and a progress bar in a terminal; `True` plain lines elsewhere too; `False`
             nothing.
+        unknown: refused; the hint says which class of options has it.
 
     Attributes:
         config_: the model file without the weights; `schema_`, `codec_` and `summary_` are parts of it.
@@ -68,7 +71,10 @@ class OneToMany:
         combinations: Any = None,
         seed: int = 0,
         verbose: bool | None = None,
+        **unknown: Any,
     ) -> None:
+        if unknown:
+            raise unknown_option("OneToMany", min(unknown), PARAMS)
         self.inputs = inputs
         self.sequence = sequence
         self.network = network
@@ -79,15 +85,26 @@ class OneToMany:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments by name."""
-        names = ("inputs", "sequence", "network", "training", "combinations", "seed", "verbose")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in PARAMS}
 
     def set_params(self, **params: Any) -> "OneToMany":
-        """Change arguments of the constructor; an `OptionError` for an unknown name."""
+        """Change arguments of the constructor, `network__size` one of its options.
+
+        Raises:
+            OptionError: an unknown name.
+
+        Examples:
+            >>> import unspool as us
+            >>> us.OneToMany("k", "x").set_params(network__size=8, seed=1).network.size
+            8
+        """
+        defaults = {"network": Network(), "training": Training()}
         for name, value in params.items():
-            if name not in self.get_params():
-                raise OptionError("OneToMany", "one of " + ", ".join(self.get_params()), repr(name))
-            setattr(self, name, value)
+            argument, _, option = name.partition("__")
+            if argument not in (defaults if option else PARAMS):
+                raise unknown_option("OneToMany", name, PARAMS)
+            whole = (getattr(self, argument) or defaults[argument]).but(**{option: value}) if option else value
+            setattr(self, argument, whole)
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -244,6 +261,7 @@ class OneToMany:
         prefix: Any = None,
         pin: Any = None,
         allow: Any = None,
+        **unknown: Any,
     ) -> Sequences:
         """Generate `n` sequences for every input row.
 
@@ -264,6 +282,7 @@ class OneToMany:
             allow: allowed samples, `{column: [values]}` of categories and flags, `{column: (low, high)}` of numbers and
                 dates, where either may be `None`. A sample is one of the learned distribution given that it is allowed;
                 the probability of a missing number does not change.
+            unknown: refused; the hint says which class of options has it.
 
         Raises:
             UnknownCategory: a category that training never saw.
@@ -282,7 +301,8 @@ class OneToMany:
             >>> [steps[1] for steps in model.generate({"k": "a"}, n=3, length=4, pin={1: {"x": 2}})]
             [2, 2, 2]
         """
-        options = GenerationOptions(length, seed, rule, prefix, pin, allow)
+        given = {"length": length, "seed": seed, "rule": rule, "prefix": prefix, "pin": pin, "allow": allow}
+        options = GenerationOptions.of(given | unknown)
         return self._job(inputs, n, options).run()
 
     def sample(
@@ -295,6 +315,7 @@ class OneToMany:
         prefix: Any = None,
         pin: Any = None,
         allow: Any = None,
+        **unknown: Any,
     ) -> Sequences:
         """Sample `n` rows of inputs like those of training, and a sequence for each: a whole synthetic data set.
 
@@ -304,7 +325,8 @@ class OneToMany:
             OptionError: as for `generate`; or the model did not learn to sample inputs.
             SchemaError: another number of prefixes than rows.
         """
-        options = GenerationOptions(length, seed, rule, prefix, pin, allow)
+        given = {"length": length, "seed": seed, "rule": rule, "prefix": prefix, "pin": pin, "allow": allow}
+        options = GenerationOptions.of(given | unknown)
         return sampling_job(self._generator(), n, options).run()
 
     def generate_to(

@@ -1,5 +1,6 @@
 """The options, one frozen and checked class per concern, for Python, the command line and model files."""
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import msgspec
@@ -12,6 +13,27 @@ RENAMED = {
     "drop": "decrement",
 }  # fmt: skip
 """Words of version 0.1, with those of today."""
+
+
+ELSEWHERE = {
+    "hidden_size": "size", "hidden_dim": "size", "hidden_units": "size", "units": "size", "num_layers": "layers",
+    "n_layers": "layers", "embedding_dim": "embedding", "embedding_size": "embedding", "learning_rate": "rate",
+    "lr": "rate", "batch_size": "batch", "n_epochs": "epochs", "max_epochs": "epochs", "num_epochs": "epochs",
+    "validation_split": "holdout", "early_stopping": "patience", "temp": "temperature", "num_beams": "width",
+}  # fmt: skip
+"""Options by the names that other packages give them, with ours."""
+
+
+def hint_for(name: str, known: Collection[str]) -> str:
+    """A hint about an option that is none of the known ones, or nothing.
+
+    Examples:
+        >>> hint_for("hidden_size", ["size", "layers"]), hint_for("layer", ["size", "layers"])
+        ("Here it is called 'size'.", "Did you mean 'layers'?")
+    """
+    here = ELSEWHERE.get(name)
+    called = f"Here it is called {here!r}." if here is not None and here in known else ""
+    return renamed(name) or called or did_you_mean(name, known)
 
 
 def renamed(word: Any) -> str:
@@ -31,8 +53,7 @@ class OptionMeta(msgspec.StructMeta):
         known = self.__struct_fields__
         for name in kwargs:
             if name not in known:
-                hint = renamed(name) or did_you_mean(name, known)
-                raise OptionError(self.__name__, "one of " + ", ".join(known), repr(name), hint)
+                raise OptionError(self.__name__, "one of " + ", ".join(known), repr(name), hint_for(name, known))
         return super().__call__(*args, **kwargs)
 
 
@@ -183,3 +204,18 @@ class Beam(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
 
 
 RULES = {"sample": Sampling(), "greedy": Sampling(greedy=True), "beam": Beam()}
+
+
+def unknown_option(location: str, name: str, known: Collection[str]) -> OptionError:
+    """The error about a keyword that a function does not take; the hint says which class of options has it.
+
+    Examples:
+        >>> str(unknown_option("generate", "temperature", ["seed", "rule"]).hint)
+        'Pass rule=Sampling(temperature=...).'
+    """
+    for argument, options in (("network", Network), ("training", Training), ("rule", Sampling), ("rule", Beam)):
+        option = ELSEWHERE.get(name, name)
+        if argument in known and option in options.__struct_fields__:
+            hint = f"Pass {argument}={options.__name__}({option}=...)."
+            return OptionError(location, "one of " + ", ".join(known), repr(name), hint)
+    return OptionError(location, "one of " + ", ".join(known), repr(name), hint_for(name, known))

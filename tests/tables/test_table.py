@@ -272,7 +272,7 @@ def test_values_of_mixed_or_senseless_types_are_found_by_row(case: str) -> None:
 
 
 def test_an_unknown_column_is_answered_with_the_nearest_one() -> None:
-    words = r"^the data: expected the column 'contry', found only 'country', 'name'. Did you mean 'country'"
+    words = r"^the data: expected the column 'contry', found only 'country', 'name'. Closest in the data: 'country'"
     with pytest.raises(SchemaError, match=words):
         read_table({"country": ["x"], "name": ["y"]}).need(["contry"])
 

@@ -48,18 +48,18 @@ class Table:
     def need(self, names: Sequence[str | None]) -> None:
         """Refuse a table without rows, or without some of the columns; the error lists all of them."""
         missing = [name for name in names if name is not None and name not in self.columns]
-        if self.columns and missing:
+        if missing:
             raise self.unknown(missing)
         if not len(self):
             raise DataError(self.location, "at least one row", "none")
 
     def unknown(self, names: Sequence[str]) -> SchemaError:
         """The error about columns that the table lacks."""
-        close = {name: close_matches(name, self.columns, n=1) for name in names}
-        hints = [f"{near[0]!r} for {name!r}" for name, near in close.items() if near]
+        near = [repr(match) for name in names for match in close_matches(name, self.columns, n=1)]
+        hint = f"Closest in the data: {', '.join(near)}." if near else ""
         expected = f"the column{'s' * (len(names) > 1)} {', '.join(map(repr, names))}"
         found = f"only {listing(map(repr, self.columns), 20)}" if self.columns else "no columns"
-        return SchemaError(self.location, expected, found, f"Did you mean {', '.join(hints)}?" if hints else "")
+        return SchemaError(self.location, expected, found, hint)
 
 
 def read_table(data: Any, location: str | None = None, *, strings: Sequence[str] = ()) -> Table:
