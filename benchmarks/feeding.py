@@ -20,7 +20,7 @@ from unspool.evaluation.samples.build import comparison_of
 from unspool.evaluation.samples.generate import generate_like
 from unspool.evaluation.samples.proper_scores import energy_score
 from unspool.evaluation.samples.statistics import clustered_mean, ratio, subsample, unit
-from unspool.training.train_step import Feeding
+from unspool.options import Feeding
 
 SAMPLES, MAX_SEQUENCES = 20, 300
 """Generated sequences for each held-out input, and held-out inputs that the energy score is taken of."""

@@ -239,7 +239,7 @@ def test_inputs_too_wide_are_not_modelled() -> None:
 def test_the_command_line_makes_a_data_set(workshop, capsysbinary) -> None:
     from unspool.cli.app import main
 
-    assert main(["generate", str(workshop.names), "-n", "40", "--seed", "1"]) == 0
+    assert main(["sample", str(workshop.names), "-n", "40", "--seed", "1"]) == 0
     lines = capsysbinary.readouterr().out.decode().splitlines()
     assert lines[0] == "country,sample,name"
     assert len(lines) == 41
