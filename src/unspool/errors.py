@@ -200,15 +200,15 @@ def close_matches(wanted: Any, known: Iterable[Any], n: int = 3) -> list[Any]:
     return [spelled[lower[text]] for text in difflib.get_close_matches(str(wanted).lower(), lower, n, MIN_SIMILARITY)]
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint that names the known word closest to another one, or nothing if none is close.
+def did_you_mean(wanted: Any, known: Iterable[Any], n: int = 1) -> str:
+    """A hint that names the known values closest to the wanted one, `n` at the most, or nothing if none is close.
 
     Examples:
         >>> did_you_mean("numbr", ["number", "text"])
         "Did you mean 'number'?"
     """
-    close = difflib.get_close_matches(word, list(known), 1, MIN_SIMILARITY)
-    return f"Did you mean {close[0]!r}?" if close else ""
+    close = close_matches(wanted, known, n)
+    return f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 def listing(values: Iterable[Any], most: int = 12) -> str:

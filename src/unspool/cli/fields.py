@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from unspool.errors import OptionError, did_you_mean
-from unspool.options import renamed
+from unspool.options import hint_for
 from unspool.schema.fields import AnyField, Field
 
 KINDS: dict[str, type[Field]] = {kind.__name__.lower(): kind for kind in get_args(AnyField)}
@@ -84,7 +84,7 @@ def _parse_value(location: str, text: str, kind: Any) -> Any:
     for candidate in (text, *([None] if text == "none" else []), *([parts] if ":" in text else [])):
         with contextlib.suppress(msgspec.ValidationError):
             return msgspec.convert(candidate, kind, strict=False)
-    hint = renamed(text) or did_you_mean(text.lower(), _accepted(kind))
+    hint = hint_for(text, [word for word in _accepted(kind) if word.islower()])
     raise OptionError(location, _expected_values(kind), repr(text), hint)
 
 
@@ -133,7 +133,7 @@ def _kind_hint(name: str, word: str, rest: list[str]) -> str:
     """A hint about an unknown kind; if an option is in its place, the text with the kind before it."""
     options = [part for part in (word, *rest) if "=" in part]
     owners = _kinds_with(options[0].partition("=")[0]) if options else []
-    return f"Write {name}={owners[0]},{','.join(options)}." if owners else did_you_mean(word.lower(), KINDS)
+    return f"Write {name}={owners[0]},{','.join(options)}." if owners else did_you_mean(word, KINDS)
 
 
 def _kinds_with(option: str) -> list[str]:
@@ -150,7 +150,7 @@ def _wrong_option(location: str, kind: str, part: str, *, twice: bool) -> Option
     if option not in known and (owners := _kinds_with(option)):
         hint = f"{option!r} is an option of {' and '.join(owners)}."
     elif option not in known:
-        hint = renamed(option) or did_you_mean(option.lower(), known)
+        hint = hint_for(option, known)
     return OptionError(location, f"OPTION=VALUE, OPTION one of {', '.join(known)}", repr(part), hint)
 
 

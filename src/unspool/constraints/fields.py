@@ -20,7 +20,7 @@ from unspool.encoding.joint import JointVocabulary
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
-from unspool.errors import OptionError, close_matches, listing
+from unspool.errors import OptionError, did_you_mean, listing
 
 
 def constraints_of(codec: Codec) -> list[FieldConstraints]:
@@ -75,6 +75,4 @@ def read_allow(codec: Codec, allow: Any) -> tuple[Allowed | None, ...]:
 def unknown_column(location: str, name: Any, codec: Codec) -> OptionError:
     """The error about a column that a step doesn't have."""
     known = [column for field in codec.schema.steps for column in field.columns]
-    close = close_matches(name, known)
-    hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
-    return OptionError(location, f"columns of a step: {listing(known)}", repr(name), hint)
+    return OptionError(location, f"columns of a step: {listing(known)}", repr(name), did_you_mean(name, known, 3))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from unspool.encoding.columns import Continuation, Decoded, InputColumn, StepColumn, SymbolColumn, ValueType
-from unspool.errors import Location, SchemaError, UnknownCategory, close_matches, listing
+from unspool.errors import Location, SchemaError, UnknownCategory, did_you_mean, listing
 
 Symbol = str | int | float | bool | None
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -143,11 +143,10 @@ class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabu
         known = [known for known in self.values if known is not None]
         expected = f"one of the {len(known)} values that training saw: {listing(map(repr, known))}"
         same_text = [other for other in known if type(other) is not type(value) and str(other) == str(value)]
-        close = close_matches(value, known)
         if same_text:
             hint = f"Training saw {same_text[0]!r}, of another type."
         else:
-            hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else "Fit again with data that has it."
+            hint = did_you_mean(value, known, 3) or "Fit again with data that has it."
         others = [other for other in others if other is not None]
         elsewhere = f", and elsewhere {listing(map(repr, others), 5)}" if others else ""
         return UnknownCategory(location.at(row), expected, repr(value) + elsewhere, hint)

@@ -128,10 +128,10 @@ def _updates(
     def once(k: Array, so_far: tuple[TrainState, Array, Any]) -> tuple[TrainState, Array, Any]:
         state, total, carries = so_far
         (parts, seen), after = jax.lax.map(lambda at: shard(state.net, k, carries, *at), (here, jnp.arange(own)))
-        weights, unpack = pack(state.net)
+        packed, unpack = pack(state.net)
         matrices, _ = pack(jax.tree.map(lambda w: w if w.ndim > 1 else jnp.zeros_like(w), state.net))
         change, moments = transform.update(sum_over_shards(sharding, parts), state.moments, matrices)
-        net = unpack(jax.tree.map(lambda w, d: w - updates.rates[k] * d, weights, change))
+        net = unpack(jax.tree.map(lambda w, d: w - updates.rates[k] * d, packed, change))
         return TrainState(net, moments), total + seen, after if sharding.segmented else None
 
     carries = None
