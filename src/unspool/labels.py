@@ -15,7 +15,7 @@ def labels(codec: Codec, inputs: Table) -> list[str]:
     """
     schema = codec.schema
     fields = {field.name: field for field in schema.inputs}
-    generated = {schema.sequence, *(field.name for field in schema.steps)}
+    generated = {schema.sequence, *(field.name for field in schema.steps), *schema.derived}
     own = [name for name in inputs.columns if name not in fields and name not in generated]
     names = own or list(fields)
     columns = [[word(value) for value in to_list(inputs.columns[name])] for name in names]

@@ -21,7 +21,7 @@ from unspool.runtime.devices import claim_cores
 from unspool.schema.fields import Joint, Schema
 from unspool.sequences import Sequences
 
-PARAMS = ("inputs", "sequence", "network", "training", "combinations", "seed", "verbose")
+PARAMS = ("inputs", "sequence", "network", "training", "combinations", "relations", "seed", "verbose")
 """Arguments of `OneToMany`."""
 MAX_TITLE_FIELDS = 5
 """Fields that the title of a report names, at the most."""
@@ -41,6 +41,9 @@ class OneToMany:
         training: options of the training.
         combinations: tuples of categories of a step, such as `("city", "state")`: only combinations that training saw
             are generated, and have a likelihood as a whole.
+        relations: between columns of a step that hold in every generated record: a list of texts such as `"low <=
+            high"`, `"total = net + tax"`, `"copy = column"` or `"end missing with start"`. `"auto"`, alone or in the
+            list, finds those that hold in all of the data; `None` keeps none.
         seed: of the initial weights, the held-out split, the order of the data and dropout.
         verbose: `None` shows the schema, and a progress bar in a terminal; `True` plain lines elsewhere too; `False`
             nothing.
@@ -69,6 +72,7 @@ class OneToMany:
         network: Network | None = None,
         training: Training | None = None,
         combinations: Any = None,
+        relations: Any = "auto",
         seed: int = 0,
         verbose: bool | None = None,
         **unknown: Any,
@@ -80,6 +84,7 @@ class OneToMany:
         self.network = network
         self.training = training
         self.combinations = combinations
+        self.relations = relations
         self.seed = seed
         self.verbose = verbose
 

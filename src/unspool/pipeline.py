@@ -56,7 +56,8 @@ class FitRequest:
     @functools.cached_property
     def roles(self) -> Roles:
         """The roles of the columns."""
-        return find_roles(self.data, *(self.params[name] for name in ("inputs", "sequence", "combinations")))
+        names = ("inputs", "sequence", "combinations", "relations")
+        return find_roles(self.data, *(self.params[name] for name in names))
 
     @property
     def seed(self) -> int:
@@ -112,7 +113,9 @@ def gather_data(request: FitRequest) -> FitData:
 
 def gather_inputs(request: FitRequest, data: FitData) -> InputRows | None:
     """The inputs of all examples as training data; `None` without `draw_inputs`, or if they are too wide."""
-    fitted = fit_rows(data.codec.schema, data.examples) if request.training.draw_inputs else None
+    if not request.training.draw_inputs:
+        return None
+    fitted = fit_rows(data.codec.schema, data.examples, request.params["relations"])
     return None if fitted is None else InputRows(fitted[0], fitted[0].encode(fitted[1]), frame_kind(request.data))
 
 

@@ -232,7 +232,7 @@ def _is_long(codec: Codec, long: bool | None) -> bool:
 def _input_sources(codec: Codec, inputs: Iterable[str], long: bool) -> dict[str, str]:
     """The columns of inputs by their name beside the sequence, without those that hold the sequences of a test set."""
     schema = codec.schema
-    steps = {name for field in schema.steps for name in (field.name, *field.columns)}
+    steps = {*(field.name for field in schema.steps), *schema.step_columns}
     sequences = {schema.sequence, *steps} - {field.name for field in schema.inputs}
     given = {name: name for name in inputs if name not in sequences}
     if long:

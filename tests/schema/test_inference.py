@@ -23,7 +23,7 @@ def input_field(values) -> Field:
 
 
 def step_field(values) -> Field:
-    return infer_steps({"x": from_values(values, X)}, np.array([0, len(values)]), {}, {}, {"x": X})[0][0]
+    return infer_steps({"x": from_values(values, X)}, np.array([0, len(values)]), {}, {}, {"x": X}).fields[0]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from unspool.cli.flags import NETWORK, TRAINING, NetworkFlags, TrainingFlags, op
 from unspool.errors import OptionError
 from unspool.options import Network, Training
 from unspool.schema.fields import Field, First
+from unspool.schema.relations import AUTO
 
 if TYPE_CHECKING:
     from unspool.model import OneToMany
@@ -33,6 +34,7 @@ def fit(
     steps: Annotated[str | None, Parameter(allow_leading_hyphen=True, group=COLUMNS)] = None,
     field: Annotated[list[str] | None, Parameter(group=KIND_OPTIONS)] = None,
     combination: Annotated[list[str] | None, Parameter(group=KIND_OPTIONS)] = None,
+    relation: Annotated[list[str] | None, Parameter(group=KIND_OPTIONS)] = None,
     output: Annotated[Path, Parameter(alias="-o", group=RESULT)],
     checkpoint: Annotated[Path | None, Parameter(group=RESULT)] = None,
     seed: Annotated[int, Parameter(group=RESULT)] = 0,
@@ -64,6 +66,8 @@ def fit(
         field: NAME=KIND,OPTION=VALUE,...: a column, its kind, and options of the kind. Repeat it for others.
         combination: categories of a step, such as city,state, that are generated only in combinations of the training
             data. Repeat it for others.
+        relation: what holds in every generated record, such as "start <= end" or "total = net + tax", beside what
+            Unspool finds; none finds nothing. Repeat it for others.
         output: the model file to write.
         checkpoint: a folder that saves the training; the same command goes on from there.
         seed: seed of the training.
@@ -79,6 +83,7 @@ def fit(
         "network": options_from(Network, network),
         "training": options_from(Training, training),
         "combinations": [column_names([text]) for text in combination or ()] or None,
+        "relations": relations_from(relation),
         "seed": seed,
         "verbose": False if quiet else None,
     }
@@ -90,6 +95,13 @@ def fit(
     model.save(output)
     print_result(model, output, quiet=quiet, json=json)
     return 130 if model.summary_.stopped == "interrupted" else 0
+
+
+def relations_from(texts: list[str] | None) -> list[str] | str:
+    """The argument `relations` of `OneToMany`: those given beside those found, unless one of them is "none"."""
+    if not texts:
+        return AUTO
+    return [*(() if "none" in texts else (AUTO,)), *(text for text in texts if text != "none")]
 
 
 def with_fields(inputs: list[str], sequence: list[str], fields: dict[str, Field], *, nested: bool) -> tuple[Any, Any]:

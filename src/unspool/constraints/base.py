@@ -1,7 +1,7 @@
 """The constraints of a field of any kind: they observe given values, and confine samples to allowed ones."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -54,6 +54,14 @@ class ObservedField(NamedTuple):
     values: NDArray[Any]
     where: NDArray[np.bool_]
     exact: NDArray[np.float64] | None
+
+    def take(self, at: NDArray[Any]) -> "ObservedField":
+        """The given values of some steps."""
+        return ObservedField(self.values[at], self.where[at], None if self.exact is None else self.exact[at])
+
+
+References = Sequence[ObservedField]
+"""The given values of the references of a field at the same steps, see `Field.references`."""
 
 
 class Observed(NamedTuple):
@@ -111,7 +119,13 @@ class FieldConstraints(ABC):
         """So many steps without given values."""
 
     @abstractmethod
-    def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
+    def encode_prefix(
+        self,
+        values: NDArray[Any],
+        allowed: Allowed | None,
+        location: Location,
+        references: References = (),
+    ) -> Known:
         """Canonical values of prefixes.
 
         Raises:
@@ -120,7 +134,14 @@ class FieldConstraints(ABC):
         """
 
     @abstractmethod
-    def encode_pins(self, member: int, values: list[Any], allowed: Allowed | None, location: Location) -> Known:
+    def encode_pins(
+        self,
+        member: int,
+        values: list[Any],
+        allowed: Allowed | None,
+        location: Location,
+        references: References = (),
+    ) -> Known:
         """Pinned values of one column; errors as of `encode_prefix`, and an `OptionError` for what can't be sampled."""
 
     @abstractmethod
@@ -153,21 +174,24 @@ class FieldConstraints(ABC):
         *,
         allowed: Allowed | None,
         offsets: NDArray[np.int64],
+        references: References = (),
     ) -> ObservedField:
         """The given values of the field: canonical values of prefixes, (S,) steps `inside` them, and pins at positions.
 
-        The offsets are those of the prefixes.
+        The offsets are those of the prefixes; `references` are the given values of the field's references.
         """
         values, where, exact = self.nothing(len(inside))
         if prefix is not None:
-            codes, numbers = self.encode_prefix(prefix, allowed, Location("prefix", self.field.name, offsets))
+            location = Location("prefix", self.field.name, offsets)
+            codes, numbers = self.encode_prefix(prefix, allowed, location, [field.take(inside) for field in references])
             values[inside], where[inside] = codes, True
             if exact is not None:
                 exact[inside] = numbers
         for member in sorted({pin.member for pin in pins}):
             chosen = [k for k, pin in enumerate(pins) if pin.member == member]
             location = Location("pin", self.field.columns[member], names=[pins[k].name for k in chosen])
-            codes, numbers = self.encode_pins(member, [pins[k].value for k in chosen], allowed, location)
+            others = [field.take(at[chosen]) for field in references]
+            codes, numbers = self.encode_pins(member, [pins[k].value for k in chosen], allowed, location, others)
             slot, known = (array if array.ndim == 1 else array[:, member] for array in (values, where))
             for k, index in enumerate(at[chosen].tolist()):
                 if known[index] and not np.array_equal(slot[index], codes[k], equal_nan=values.dtype.kind == "f"):

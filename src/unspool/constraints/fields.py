@@ -5,6 +5,7 @@
 | `SymbolConstraints` | `Vocabulary`, `JointVocabulary` | a value, of one column | some of the values |
 | `NumericConstraints` | `NumericEncoder` | a number | a range |
 | `IncrementConstraints` | `IncrementEncoder` | a number or a timestamp | a range |
+| `DistanceConstraints` | `DistanceEncoder` | a number or a timestamp, beside pins of its references | nothing |
 | `LabelConstraints` | `MultiLabel` | yes or no, of one label | yes or no, by label |
 """
 
@@ -12,15 +13,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from unspool.constraints.base import Allowed, FieldConstraints
+from unspool.constraints.distances import DistanceConstraints
 from unspool.constraints.labels import LabelConstraints
 from unspool.constraints.numbers import IncrementConstraints, NumericConstraints
 from unspool.constraints.symbols import SymbolConstraints
 from unspool.encoding.codec import Codec
+from unspool.encoding.distance import DistanceEncoder
 from unspool.encoding.joint import JointVocabulary
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import OptionError, did_you_mean, listing
+from unspool.schema.relations import derived_columns
 
 
 def constraints_of(codec: Codec) -> list[FieldConstraints]:
@@ -34,6 +38,8 @@ def constraints_of(codec: Codec) -> list[FieldConstraints]:
                 found.append(SymbolConstraints(field, column, column.table, members))
             case NumericEncoder():
                 found.append(NumericConstraints(field, column))
+            case DistanceEncoder():
+                found.append(DistanceConstraints(field, column))
             case IncrementEncoder():
                 found.append(IncrementConstraints(field, column))
             case _:
@@ -75,4 +81,8 @@ def read_allow(codec: Codec, allow: Any) -> tuple[Allowed | None, ...]:
 def unknown_column(location: str, name: Any, codec: Codec) -> OptionError:
     """The error about a column that a step doesn't have."""
     known = [column for field in codec.schema.steps for column in field.columns]
+    relation = derived_columns(codec.schema.relations).get(name)
+    if relation is not None:
+        hint = f"Give {listing(map(repr, relation.columns[1:]))} instead; or fit with relations=None."
+        return OptionError(location, "columns that are learned", f"{name!r}, which is derived: {relation}", hint)
     return OptionError(location, f"columns of a step: {listing(known)}", repr(name), did_you_mean(name, known, 3))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, ObservedRows
+from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, ObservedRows, References
 from unspool.encoding.columns import Origins
 from unspool.errors import Location, OptionError
 from unspool.schema.coercion import coerce
@@ -24,12 +24,25 @@ class LabelConstraints(FieldConstraints):
         values = np.zeros((count, self.column.width))
         return ObservedField(values, np.zeros(values.shape, bool), None)
 
-    def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
+    def encode_prefix(
+        self,
+        values: NDArray[Any],
+        allowed: Allowed | None,
+        location: Location,
+        references: References = (),
+    ) -> Known:
         """Labels without a change."""
         self.column.refuse_missing(np.isnan(values[:, 0]), location)
         return values, None
 
-    def encode_pins(self, member: int, values: list[Any], allowed: Allowed | None, location: Location) -> Known:
+    def encode_pins(
+        self,
+        member: int,
+        values: list[Any],
+        allowed: Allowed | None,
+        location: Location,
+        references: References = (),
+    ) -> Known:
         """Labels of truth values."""
         flags = coerce(from_values(values, location), Flag(self.field.columns[member]), location).tolist()
         self.column.refuse_missing(np.array([flag is None for flag in flags]), location)

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, ObservedRows, plain_values
+from unspool.constraints.base import (
+    Allowed,
+    FieldConstraints,
+    Known,
+    ObservedField,
+    ObservedRows,
+    References,
+    plain_values,
+)
 from unspool.encoding.columns import Origins
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import NumericEncoder
@@ -44,7 +52,14 @@ class NumberConstraints(FieldConstraints):
         """Numbers."""
         return ObservedField(np.zeros(count), np.zeros(count, bool), np.full(count, np.nan))
 
-    def encode_pins(self, member: int, values: list[Any], allowed: Allowed | None, location: Location) -> Known:
+    def encode_pins(
+        self,
+        member: int,
+        values: list[Any],
+        allowed: Allowed | None,
+        location: Location,
+        references: References = (),
+    ) -> Known:
         """Numbers that a sample could have."""
         column = coerce(from_values(plain_values(values), location), self.field, location)
         encoded, exact = self.encoded(column, location)
@@ -110,7 +125,13 @@ class NumericConstraints(NumberConstraints):
         self.column.refuse_missing(np.isnan(exact), location)
         return self.column.to_sum(exact), exact
 
-    def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
+    def encode_prefix(
+        self,
+        values: NDArray[Any],
+        allowed: Allowed | None,
+        location: Location,
+        references: References = (),
+    ) -> Known:
         """Any numbers: a sequence can continue from all of them."""
         return self.encoded(values, location)
 
@@ -157,7 +178,13 @@ class IncrementConstraints(NumberConstraints):
         self.column.refuse_missing(np.isnan(exact), location)
         return self.column.to_sum(exact), exact
 
-    def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
+    def encode_prefix(
+        self,
+        values: NDArray[Any],
+        allowed: Allowed | None,
+        location: Location,
+        references: References = (),
+    ) -> Known:
         """Refuse a prefix that has passed every value that may be sampled."""
         encoded, exact = self.encoded(values, location)
         column = self.column

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import Allowed, FieldConstraints, Observed, ObservedRows, Pin
+from unspool.constraints.base import Allowed, FieldConstraints, Observed, ObservedField, ObservedRows, Pin
 from unspool.constraints.fields import constraints_of, unknown_column
 from unspool.constraints.prefix import read_prefix
 from unspool.encoding.codec import Codec
@@ -50,12 +50,17 @@ def encode_observed(
     offsets = offsets_from_lengths(lengths)
     step = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
     inside = step < np.repeat(np.diff(prefix_offsets), lengths)
-    fields, uppers, tables = [], [], []
+    fields: list[ObservedField] = []
+    uppers, tables = [], []
+    names = [field.name for field in codec.schema.steps]
     for j, constraints in enumerate(constraints_of(codec)):
         chosen = [item for item in pins if item.field == j]
         at = np.array([offsets[item.row] + item.step for item in chosen], np.int64)
         values = steps.get(constraints.field.name)
-        observed = constraints.observe(values, inside, chosen, at, allowed=allowed[j], offsets=prefix_offsets)
+        references = [fields[names.index(name)] for name in constraints.field.references]
+        observed = constraints.observe(
+            values, inside, chosen, at, allowed=allowed[j], offsets=prefix_offsets, references=references
+        )
         pinned = dict(zip(at.tolist(), (item.name for item in chosen), strict=True))
         known_rows = ObservedRows(offsets, _origin(constraints, before, rows))
         fields.append(observed)

@@ -7,9 +7,9 @@ import numpy as np
 from unspool.dataset.examples import Examples
 from unspool.dataset.groups import join_columns
 from unspool.dataset.layouts import unfold
-from unspool.encoding.codec import Codec
+from unspool.encoding.codec import Codec, broken_relations
 from unspool.encoding.tokenizers import tokenize
-from unspool.errors import Location, SchemaError
+from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import Flags, Joint
 from unspool.tables.arrow import from_values
@@ -33,7 +33,7 @@ def read_prefix(codec: Codec, prefix: Any, rows: int) -> tuple[dict[str, np.ndar
         return {}, np.zeros(len(sequences) + 1, np.int64)
     asked = schema.steps[0] if schema.form == "text" else name
     _, columns, offsets = unfold(from_values(sequences, location), asked, location, csv=False)
-    missing = [part for field in schema.steps for part in field.columns if part not in columns]
+    missing = [part for part in schema.step_columns if part not in columns]
     if missing:
         raise SchemaError("prefix", f"steps with {', '.join(missing)}", f"steps with {', '.join(columns)}")
     locations = dict.fromkeys(columns, location)
@@ -41,9 +41,12 @@ def read_prefix(codec: Codec, prefix: Any, rows: int) -> tuple[dict[str, np.ndar
         field.name: join_columns(columns, field, locations)
         if isinstance(field, (Flags, Joint))
         else coerce(columns[field.name], field, location)
-        for field in schema.steps
+        for field in (*schema.steps, *schema.derived.values())
     }
     examples = tokenize(schema, codec.steps, Examples({}, steps, offsets, {}, location="prefix"))
+    wrong = broken_relations(schema, examples)
+    if wrong:
+        raise together(wrong, "prefix")
     return dict(examples.steps), examples.offsets
 
 

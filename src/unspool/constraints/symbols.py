@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, ObservedRows, plain_values
+from unspool.constraints.base import (
+    Allowed,
+    FieldConstraints,
+    Known,
+    ObservedField,
+    ObservedRows,
+    References,
+    plain_values,
+)
 from unspool.encoding.columns import Origins
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import Location, OptionError, SchemaError
@@ -24,7 +32,13 @@ class SymbolConstraints(FieldConstraints):
         codes = np.zeros(count if self.table is None else (count, len(self.vocabularies)), np.int32)
         return ObservedField(codes, np.zeros(codes.shape, bool), None)
 
-    def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
+    def encode_prefix(
+        self,
+        values: NDArray[Any],
+        allowed: Allowed | None,
+        location: Location,
+        references: References = (),
+    ) -> Known:
         """Codes of the values; refuse combinations that training never saw."""
         columns = values.T if self.table is not None else [values]
         pairs = zip(self.vocabularies, columns, strict=True)
@@ -37,7 +51,14 @@ class SymbolConstraints(FieldConstraints):
                 raise SchemaError(location.at(row), "a combination that training saw", found)
         return codes, None
 
-    def encode_pins(self, member: int, values: list[Any], allowed: Allowed | None, location: Location) -> Known:
+    def encode_pins(
+        self,
+        member: int,
+        values: list[Any],
+        allowed: Allowed | None,
+        location: Location,
+        references: References = (),
+    ) -> Known:
         """Codes of the values; `check` refuses joint symbols that are not allowed."""
         vocabulary = self.vocabularies[member]
         for k, value in enumerate(values):

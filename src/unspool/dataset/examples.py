@@ -46,6 +46,8 @@ def base_inputs(schema: Schema) -> dict[str, str]:
     kinds = {item.name: item for item in schema.inputs}
     sources = {}
     for item in schema.steps:
+        if item.references:
+            continue
         for kind in (When, Number):
             if isinstance(item, kind) and item.name in schema.first and isinstance(kinds[item.name], kind):
                 sources[item.name] = item.name

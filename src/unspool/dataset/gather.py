@@ -15,7 +15,7 @@ from unspool.dataset.roles import Roles, columns_of, name_of, parse_roles, roles
 from unspool.dataset.windows import Windows
 from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce, timestamps_or_none
-from unspool.schema.fields import AnyField, Category, Field, Group, Joint, Number, Schema, Text, When
+from unspool.schema.fields import AnyField, Category, Field, Group, Joint, Number, Schema, Text, When, derived_fields
 from unspool.schema.inference import infer_input, infer_steps
 from unspool.schema.monotone import as_number
 from unspool.tables.table import Table, read_table
@@ -32,6 +32,7 @@ def gather(
     id: str | None = None,  # noqa: A002
     order: str | None = None,
     combinations: Any = None,
+    relations: Any = "auto",
 ) -> tuple[Schema, Examples]:
     """Read data in any layout, and infer their schema.
 
@@ -43,6 +44,7 @@ def gather(
         id: the column that identifies sequences.
         order: the column that orders their steps.
         combinations: tuples of categories of a step that are one symbol, see `unspool.schema.fields.Joint`.
+        relations: between columns of a step, see `unspool.schema.relations.parse_relations`.
 
     Raises:
         OptionError: combinations of another form, or of columns that are no categories of a step.
@@ -54,15 +56,15 @@ def gather(
         >>> examples.steps["x"].tolist(), examples.offsets.tolist()
         ([1, 2, 3, 2, 4], [0, 3, 5])
     """
-    return gather_roles(data, find_roles(data, inputs, sequence, combinations), steps, id=id, order=order)
+    return gather_roles(data, find_roles(data, inputs, sequence, combinations, relations), steps, id=id, order=order)
 
 
-def find_roles(data: Any, inputs: Any, sequence: Any, combinations: Any = None) -> Roles:
+def find_roles(data: Any, inputs: Any, sequence: Any, combinations: Any = None, relations: Any = "auto") -> Roles:
     """The roles of columns that the user gives, or those of windows; see `gather`."""
     if isinstance(data, Windows):
         _check_windows(data, inputs, sequence)
     roles = data.roles if isinstance(data, Windows) else parse_roles(inputs, sequence)
-    return replace(roles, combinations=parse_combinations(combinations))
+    return replace(roles, combinations=parse_combinations(combinations), relations=relations)
 
 
 def gather_roles(
@@ -81,7 +83,7 @@ def gather_roles(
 
 def open_transforms(schema: Schema, roles: Roles) -> set[str]:
     """Names of the numbers of a step whose distribution and transform the user left open."""
-    numbers = {item.name for item in schema.steps if isinstance(item, Number)}
+    numbers = {item.name for item in schema.steps if isinstance(item, Number) and not item.references}
     decided = {
         name
         for name, asked in roles.overrides.items()
@@ -131,7 +133,7 @@ def gather_fitted(fitted: FittedColumns, data: Any, steps: Any = None) -> Exampl
     if schema.first:
         raw = raw.cut_first([name for name in schema.first if name in raw.steps] if wrong else schema.first)
     reported = {name for _, names in lacking for name in names}
-    inner = [name for item in schema.steps for name in item.columns if name not in reported.union(raw.steps)]
+    inner = [name for name in schema.step_columns if name not in reported.union(raw.steps)]
     if inner:
         wrong.append(SchemaError(raw.source, f"steps with {', '.join(inner)}", f"steps with {', '.join(raw.steps)}"))
     return _as_schema(fitted, raw.check(), None, wrong)
@@ -195,17 +197,19 @@ def _infer(
     locations = {name: raw.location_of(name) for name in [*raw.steps, *roles.overrides]}
     columns, overrides = group_columns(raw.steps, roles.overrides, locations)
     locations |= {name: raw.location_of(name) for name in overrides}
-    fields, steps = infer_steps(columns, raw.offsets, overrides, known, locations)
-    fields = _with_since(fields, steps, raw, known)
+    found = infer_steps(columns, raw.offsets, overrides, known, locations, roles.relations)
+    steps = found.values
+    fields = _with_since(found.fields, steps, raw, known)
     if first is not None:
-        kinds = {name: item for item in fields for name in item.columns}
+        kinds = {name: item for item in fields for name in item.columns} | derived_fields(fields, found.relations)
         asked |= {name_of(item): _like(kinds[name_of(item)], item) for item in first}
     input_fields: list[AnyField] = []
     inputs: _Arrays = {}
     for name, item in asked.items():
         given, inputs[name] = infer_input(raw.inputs[name], item, Location(raw.source, name, None, raw.ids))
         input_fields.append(given)
-    schema = Schema(tuple(input_fields), fields, raw.form, raw.layout, key, order, before, raw.sequence)
+    names = (raw.form, raw.layout, key, order, before, raw.sequence)
+    schema = Schema(tuple(input_fields), fields, *names, relations=found.relations, columns=found.columns)
     return schema, _examples(schema, raw, inputs, steps, windows)
 
 
@@ -228,7 +232,7 @@ def _as_schema(fitted: FittedColumns, raw: RawExamples, windows: Windows | None,
                 location = Location(raw.source, item.name, None, raw.ids)
                 inputs[item.name] = coerce(raw.inputs[item.name], item, location)
     locations = {name: raw.location_of(name) for name in raw.steps}
-    for item in fitted.schema.steps:
+    for item in (*fitted.schema.steps, *fitted.schema.derived.values()):
         if set(item.columns) <= set(raw.steps):
             with _appended_to(wrong):
                 steps[item.name] = (
@@ -269,7 +273,7 @@ def _with_since(
     completed = list(fields)
     starts = np.flatnonzero(np.diff(raw.offsets) > 0)
     for k, item in enumerate(fields):
-        if not isinstance(item, When) or item.since or item.name in first:
+        if not isinstance(item, When) or item.since or item.references or item.name in first:
             continue
         start = as_number(values[item.name])[raw.offsets[:-1][starts]]
         delays = {name: start - date[starts] for name, date in dates.items()}
@@ -293,8 +297,9 @@ def _check_windows(data: Windows, inputs: Any, sequence: Any) -> None:
 def _same_columns(schema: Schema, data: Windows) -> None:
     """Refuse windows without the columns of a schema."""
     lacking = []
-    for role, fields, columns in (("input", schema.inputs, data.raw.inputs), ("step", schema.steps, data.raw.steps)):
-        names = [name for item in fields for name in item.columns if name not in columns]
+    inputs = [field.name for field in schema.inputs]
+    for role, needed, columns in (("input", inputs, data.raw.inputs), ("step", schema.step_columns, data.raw.steps)):
+        names = [name for name in needed if name not in columns]
         if names:
             lacking.append(f"the {role} columns {', '.join(names)}")
     if lacking:

@@ -20,6 +20,7 @@ class Roles:
         sequence: the columns of the sequence; None: all that are left.
         inner: the fields inside the records or vectors of a sequence column, where the user gave them.
         combinations: categories of the step that are one symbol.
+        relations: between columns of the step, as the user gave them.
     """
 
     inputs: tuple[ColumnSpec, ...] = ()
@@ -27,6 +28,7 @@ class Roles:
     sequence: tuple[ColumnSpec, ...] | None = None
     inner: Mapping[str, Field] = field(default_factory=dict)
     combinations: tuple[Joint, ...] = ()
+    relations: Any = None
 
     @property
     def overrides(self) -> dict[str, Field]:
@@ -82,7 +84,8 @@ def roles_of(schema: Schema, columns: Iterable[str]) -> Roles:
     """The roles that a fitted schema gives to the columns of new data, in one for the sequence or one a step field."""
     inputs = tuple(asked for asked in schema.inputs if asked.name not in schema.first)
     whole = schema.layout == "rows" and schema.sequence in columns and schema.form not in ("text", "list")
-    return Roles(inputs, schema.first or None, (schema.sequence,) if whole else schema.steps)
+    steps = (*schema.steps, *schema.derived.values())
+    return Roles(inputs, schema.first or None, (schema.sequence,) if whole else steps)
 
 
 def _several(value: Any) -> list[Any]:

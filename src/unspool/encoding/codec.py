@@ -8,6 +8,7 @@ import numpy as np
 
 from unspool.dataset.examples import Examples, base_inputs
 from unspool.encoding.columns import Continuation, FittedColumn, InputColumn, StepColumn, ValueType
+from unspool.encoding.distance import DistanceEncoder
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
 from unspool.encoding.joint import JointVocabulary
@@ -18,12 +19,15 @@ from unspool.encoding.tokenizers import check_vocabulary, tokenize
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce
+from unspool.schema.derivation import derive
 from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Field, Flag, Flags, Joint, Number, Schema, Vector, When
 from unspool.schema.monotone import as_number
+from unspool.schema.relation_search import failures
+from unspool.schema.relations import Sum, derived_columns
 from unspool.tables.table import Table, is_many, read_table
 
 AnyInputColumn = Vocabulary | NumericEncoder | BinaryEncoder | TimestampEncoder | VectorEncoder
-AnyStepColumn = Vocabulary | JointVocabulary | NumericEncoder | IncrementEncoder | MultiLabel
+AnyStepColumn = Vocabulary | JointVocabulary | NumericEncoder | IncrementEncoder | DistanceEncoder | MultiLabel
 """The classes that a model file may name."""
 
 
@@ -43,6 +47,8 @@ def input_column(field: Field) -> type[InputColumn]:
 
 def step_column(field: Field) -> type[StepColumn]:
     """The class of the column of a step field."""
+    if field.references:
+        return DistanceEncoder
     match field:
         case Number(transform=transform):
             return IncrementEncoder if transform in MONOTONE_TRANSFORMS else NumericEncoder
@@ -101,14 +107,20 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def types(self) -> dict[str, ValueType]:
-        """The type of every column of a step, by name."""
-        return dict(_types(self.step_columns()))
+        """The type of every column of a step, by name, in the order of the table."""
+        types = dict(_types(self.step_columns()))
+        for name, relation in derived_columns(self.schema.relations).items():
+            if isinstance(relation, Sum):
+                types[name] = "int" if relation.decimals == 0 else "float"
+            else:
+                types[name] = types[relation.columns[1]]
+        return {name: types[name] for name in self.schema.step_columns}
 
     @property
     def strings(self) -> list[str]:
         """Columns whose values are text, so that "007" in a CSV file isn't read as 7."""
-        columns = [*self.input_columns(), *self.step_columns()]
-        return [name for name, kind in _types(columns) if kind in ("text", "mixed")]
+        types = [*_types(self.input_columns()), *self.types.items()]
+        return [name for name, kind in types if kind in ("text", "mixed")]
 
     def encode(self, examples: Examples) -> Encoded:
         """Arrays for the network.
@@ -202,19 +214,22 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         decoded: dict[str, np.ndarray] = {}
         last: dict[str, np.ndarray] = {}
         for (field, column), encoded in zip(self.step_columns(), steps, strict=True):
-            known = [(by_name or {}).get(field.name) for by_name in (before, observed, upper)]
-            values, end = column.decode(encoded, Continuation(np.asarray(offsets), *known))
+            given = [(by_name or {}).get(field.name) for by_name in (before, observed, upper)]
+            references = tuple(decoded[name] for name in field.references)
+            continuation = Continuation(np.asarray(offsets), given[0], given[1], given[2], references)
+            values, end = column.decode(encoded, continuation)
             decoded |= dict(zip(field.columns, values, strict=True))
             if end is not None:
                 last[field.name] = end
-        return decoded, last
+        decoded = derive(self.schema.relations, decoded)
+        return {name: decoded[name] for name in self.schema.step_columns}, last
 
     def show(self, columns: Mapping[str, np.ndarray], offsets: np.ndarray, *, apart: bool = False) -> list[Any]:
         """Decoded columns as one Python value per sequence, in the schema's form: str, list, list of dicts or of lists.
 
         With `apart`, a text is a list of the texts of its steps.
         """
-        names = [name for field in self.schema.steps for name in field.columns]
+        names = self.schema.step_columns
         values = [_python(columns[name]) for name in names]
         bounds = list(zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True))
         if self.schema.form == "text" and not apart:
@@ -252,7 +267,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     steps.append(encode_step(field, step, examples))
                 except SchemaError as error:
                     wrong.append(error)
-        return tuple(inputs), steps, wrong
+        return tuple(inputs), steps, [*wrong, *broken_relations(self.schema, examples)]
 
     def misfits(self, examples: Examples) -> list[SchemaError]:
         """The errors of examples, of which some columns may be missing."""
@@ -270,7 +285,31 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def encode_step(field: AnyField, column: StepColumn, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
     """A step field's values for the network, and the log-Jacobian of each."""
     location, before = examples.step_location(field.name), examples.first.get(field.name)
-    return column.encode(examples.steps[field.name], location, examples.offsets, before)
+    values = examples.steps[field.name]
+    if not isinstance(column, DistanceEncoder):
+        return column.encode(values, location, examples.offsets, before)
+    lacking = [name for name in field.references if name not in examples.steps]
+    if lacking:
+        raise SchemaError(location.whole, f"the columns {', '.join(lacking)} beside it", "none")
+    distances, slope = column.distances(values, tuple(examples.steps[name] for name in field.references), location)
+    encoded, inner = column.encode(distances, location, examples.offsets)
+    return encoded, inner + slope
+
+
+def broken_relations(schema: Schema, examples: Examples) -> list[SchemaError]:
+    """The errors about records in which a column is not what its relation derives, of the columns that are present."""
+    wrong = []
+    for name, relation in derived_columns(schema.relations).items():
+        if not set(relation.columns) <= set(examples.steps):
+            continue
+        failed = failures(relation, examples.steps)
+        if failed.any():
+            row = int(np.argmax(failed))
+            others = " and ".join(str(examples.steps[other][row]) for other in relation.columns[1:])
+            hint = "Correct the data; or fit with relations=None."
+            location, found = examples.step_location(name).at(row), str(examples.steps[name][row])
+            wrong.append(SchemaError(location, f"{relation}, here of {others}", found, hint))
+    return wrong
 
 
 def _types(columns: Sequence[tuple[AnyField, FittedColumn]]) -> Iterator[tuple[str, ValueType]]:

@@ -6,6 +6,7 @@
 | `JointVocabulary` | step | several categories, as one of the V tuples that training saw |
 | `NumericEncoder` | input, step | a number |
 | `IncrementEncoder` | step | a timestamp or a number that never goes back, as the increment since the last one |
+| `DistanceEncoder` | step | a timestamp or a number that is never below, or above, other columns of its step |
 | `MultiLabel` | step | M labels, each yes or no |
 | `BinaryEncoder`, `TimestampEncoder`, `VectorEncoder` | input | a truth value, a timestamp, D numbers |
 
@@ -39,12 +40,14 @@ class Continuation(NamedTuple):
             of a character that is not complete yet. `None` where no sequence has any.
         observed: (S,) numbers that were given rather than sampled, NaN elsewhere; they come back as they are.
         upper: (S,) the next given running sum of a column that never goes back, infinity where none comes.
+        references: (S,) values of the columns of the same step that the column is learned as a distance from.
     """
 
     offsets: NDArray[np.int64]
     before: NDArray[Any] | None = None
     observed: NDArray[np.float64] | None = None
     upper: NDArray[np.float64] | None = None
+    references: tuple[NDArray[Any], ...] = ()
 
 
 class Decoded(NamedTuple):

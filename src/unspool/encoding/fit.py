@@ -2,6 +2,7 @@
 
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import AnyInputColumn, AnyStepColumn, Codec, step_column
+from unspool.encoding.distance import DistanceEncoder
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
 from unspool.encoding.joint import JointVocabulary
 from unspool.encoding.monotone import IncrementEncoder
@@ -44,6 +45,9 @@ def fit_step(field: Field, examples: Examples) -> AnyStepColumn:
     values = examples.steps[field.name]
     location, before = examples.step_location(field.name), examples.first.get(field.name)
     match field:
+        case Number() | When() if field.references:
+            references = tuple(examples.steps[name] for name in field.references)
+            return DistanceEncoder.fit(field, values, references, location, examples.offsets)
         case Flags(members=members):
             return MultiLabel.fit(values, members)
         case Joint():

@@ -21,7 +21,9 @@ from unspool.encoding.fit import fit_codec
 from unspool.errors import Location
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import AnyField, Category, Number, Schema, Vector, When
-from unspool.schema.inference import MAX_SYMBOLS, MIN_COUNT_PER_SYMBOL, complete_number, complete_when
+from unspool.schema.inference import MAX_SYMBOLS, MIN_COUNT_PER_SYMBOL, complete_field
+from unspool.schema.relation_search import keep_relations
+from unspool.schema.relations import AUTO, derived_columns
 from unspool.tables.columns import Column, Ragged, missing_mask, offsets_from_lengths
 
 MAX_ROW_FIELDS = 32
@@ -30,8 +32,10 @@ NOTHING = "nothing"
 """Name and value of the constant input."""
 
 
-def fit_rows(schema: Schema, examples: Examples) -> tuple[Codec, Examples] | None:
+def fit_rows(schema: Schema, examples: Examples, relations: Any = AUTO) -> tuple[Codec, Examples] | None:
     """The inputs of examples as sequences of one step, with the codec fitted to them; None where they are too wide.
+
+    Unspool searches for relations between the inputs if `relations` asks for it, see `OneToMany`.
 
     Examples:
         >>> from unspool.dataset.gather import gather
@@ -44,13 +48,17 @@ def fit_rows(schema: Schema, examples: Examples) -> tuple[Codec, Examples] | Non
         return None
     inputs = {NOTHING: np.full(len(examples), NOTHING, object)}
     offsets = np.arange(len(examples) + 1)
-    fields: list[AnyField] = []
+    kinds: dict[str, AnyField] = {}
     steps: dict[str, np.ndarray] = {}
     for field, values in _parts(schema, examples.inputs):
-        step_field, steps[field.name] = _as_step(field, values, offsets, examples.input_location(field.name))
-        fields.append(step_field)
+        kinds[field.name], steps[field.name] = _as_step(field, values, examples.input_location(field.name))
+    fixed = [name for name, field in kinds.items() if isinstance(field, (Number, When)) and _has_distribution(field)]
+    search = AUTO if relations is not None and AUTO in relations else None
+    learned, kept = keep_relations(kinds, steps, offsets, fixed, search)
+    fields = tuple(complete_field(field, steps, offsets, None) for field in learned.values())
     rows = Examples(inputs, steps, offsets, starts=examples.starts, gap=examples.gap, location=examples.location)
-    return fit_codec(Schema((Category(NOTHING),), tuple(fields), "records", sequence=NOTHING), rows), rows
+    names = Schema((Category(NOTHING),), fields, "records", sequence=NOTHING, relations=kept, columns=tuple(kinds))
+    return fit_codec(names, rows), rows
 
 
 def from_nothing(count: int) -> tuple[np.ndarray]:
@@ -65,11 +73,14 @@ def is_constant(codec: Codec) -> bool:
 
 def as_inputs(codec: Codec, rows: Codec, columns: Mapping[str, np.ndarray]) -> dict[str, Column]:
     """Columns decoded by `rows`, the codec of the rows, as columns of a table of inputs: undoes `fit_rows`."""
-    parts = iter(rows.step_columns())
+    parts = iter(rows.schema.step_columns)
+    fitted = {name: column for field, column in rows.step_columns() for name in field.columns}
+    for name, relation in derived_columns(rows.schema.relations).items():
+        fitted[name] = fitted[relation.columns[1]]
     inputs: dict[str, Column] = {}
     for field, column in codec.input_columns():
         width = column.width if isinstance(field, Vector) else 1
-        axes = [_as_input(field, fitted, columns[part.name]) for part, fitted in itertools.islice(parts, width)]
+        axes = [_as_input(field, fitted[name], columns[name]) for name in itertools.islice(parts, width)]
         inputs[field.name] = _joined(axes) if isinstance(field, Vector) else axes[0]
     return inputs
 
@@ -89,17 +100,11 @@ def _parts(schema: Schema, inputs: Mapping[str, np.ndarray]) -> Iterator[tuple[A
             yield Number(name), axis
 
 
-def _as_step(
-    field: AnyField, values: np.ndarray, offsets: np.ndarray, location: Location
-) -> tuple[AnyField, np.ndarray]:
+def _as_step(field: AnyField, values: np.ndarray, location: Location) -> tuple[AnyField, np.ndarray]:
     """An input field as the field of a step, and its values in that field's form."""
     if isinstance(field, (Number, When)) and not _has_distribution(field) and _is_few(values):
         return Category(field.name), coerce(_plain(values), Category(field.name), location)
-    if isinstance(field, Number):
-        return complete_number(field, values.astype(np.float64), offsets, None), values
-    if isinstance(field, When):
-        return complete_when(msgspec.structs.replace(field, since=None), values, offsets, None), values
-    return field, values
+    return msgspec.structs.replace(field, since=None) if isinstance(field, When) else field, values
 
 
 def _has_distribution(field: Number | When) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from unspool.encoding import transforms
 from unspool.encoding.codec import Codec
 from unspool.encoding.columns import InputColumn, StepColumn
+from unspool.encoding.distance import DistanceEncoder
 from unspool.encoding.joint import JointVocabulary
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.multilabel import MultiLabel
@@ -63,7 +64,7 @@ def distribution_of(field: AnyField, column: StepColumn) -> Distribution:
             return Categorical(column.num_symbols, unseen)
         case MultiLabel(members=members):
             inner: Distribution = BernoulliMixture(len(members))
-        case IncrementEncoder(increment=number) | (NumericEncoder() as number):
+        case IncrementEncoder(increment=number) | DistanceEncoder(distance=number) | (NumericEncoder() as number):
             inner = number_distribution(name, number, constant_mean=mean == "constant")
         case _:
             raise AssertionError(column)

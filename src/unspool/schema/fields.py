@@ -1,12 +1,14 @@
 """The fields of the input and of the step: the kinds of columns, before their values are fitted."""
 
 import math
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal, get_args
 
 import msgspec
 
 from unspool.errors import OptionError, SchemaError
 from unspool.options import OptionMeta, renamed
+from unspool.schema.relations import AnyRelation, Equal, derived_columns
 
 Transform = Literal[
     "auto", "none", "standardize", "log1p", "asinh", "difference", "log_return", "increment", "decrement"
@@ -56,6 +58,11 @@ class Field(
         """The columns of a table in this field: its members, or the one of its name."""
         return getattr(self, "members", (self.name,))
 
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The columns of its step that a number or a date is learned as a distance from."""
+        return (*getattr(self, "above", ()), *getattr(self, "below", ()))
+
 
 class Category(Field, frozen=True):
     """One of a finite set of values: text, whole numbers or truth values.
@@ -86,9 +93,13 @@ class Number(Field, frozen=True):
         mean: whether the mean of a step field (of its change, where the change is modelled) depends on input and
             history: `"learned"` does; `"constant"` is that of training, as of returns on a market; `"auto"` is learned
             unless that gains next to nothing on validation data.
+        above: columns of the same step that no value of a step field is below: the model learns the distance from the
+            largest of them, to which transform, distribution and bounds then belong. See `OneToMany(relations=...)`.
+        below: likewise, columns that no value is above. A field has one of both.
 
     Raises:
-        OptionError: an unknown transform, distribution or mean, or bounds without a number between them.
+        OptionError: an unknown transform, distribution or mean; bounds without a number between them; or `above` and
+            `below` at once.
 
     Examples:
         >>> Number("price", transform="log_return").transform
@@ -99,10 +110,13 @@ class Number(Field, frozen=True):
     distribution: DistributionName = "auto"
     bounds: Bounds = "auto"
     mean: MeanChoice = "auto"
+    above: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
     what: ClassVar[str] = "a number"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _check_references(self)
         for option, kind in (("transform", Transform), ("distribution", DistributionName), ("mean", MeanChoice)):
             value, known = getattr(self, option), get_args(kind)
             if value not in known:
@@ -114,6 +128,23 @@ class Number(Field, frozen=True):
         if not _legal_bounds(self.bounds):
             expected = "'auto', 'data', None, or (low, high) with low < high, either of which may be None"
             raise OptionError(f"{self.kind}({self.name!r}, bounds=...)", expected, repr(self.bounds))
+
+
+def _check_references(field: "Number | When") -> None:
+    """Refuse references of another form, and on both sides."""
+    for option in ("above", "below"):
+        names = getattr(field, option)
+        if not isinstance(names, (list, tuple)) or not all(_is_other(name, field.name) for name in names):
+            raise OptionError(f"{field.kind}({field.name!r}, {option}=...)", "names of other columns", repr(names))
+        msgspec.structs.force_setattr(field, option, tuple(names))
+    if field.above and field.below:
+        location = f"{field.kind}({field.name!r}, above=..., below=...)"
+        raise OptionError(location, "one of both", "both", "Give the other columns theirs instead.")
+
+
+def _is_other(name: Any, own: str) -> bool:
+    """Whether a name is that of another column."""
+    return isinstance(name, str) and name not in ("", own)
 
 
 def _legal_bounds(bounds: Any) -> bool:
@@ -205,11 +236,19 @@ class When(Field, frozen=True):
         distribution: that of the time since the previous step, as of a `Number`.
         since: an input, a date, from which Unspool counts the first step. By default the nearest one that no sequence
             starts before, if there is any; else a date before all training sequences.
+        above: dates of the same step that this one never precedes, see `Number`.
+        below: dates of the same step that this one never follows.
     """
 
     distribution: DistributionName = "auto"
     since: str | None = None
+    above: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
     what: ClassVar[str] = "a date, or an ISO 8601 text such as 2026-01-31"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_references(self)
 
 
 class Text(Field, frozen=True):
@@ -294,6 +333,8 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         first: the inputs that hold the value *before* step 0 of the step field of the same name, from which a
             difference or a log-return of step 0 is taken.
         sequence: the column that holds the sequence in the layout `"rows"`, and its name elsewhere.
+        relations: between the columns of a step, see `unspool.schema.relations`.
+        columns: of a step, in the order of the table; empty where it is that of the fields.
 
     Raises:
         SchemaError: a field in a role that it can't have, or a name that two fields of one role share.
@@ -307,6 +348,8 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order: str | None = None
     first: tuple[str, ...] = ()
     sequence: str = "sequence"
+    relations: tuple[AnyRelation, ...] = ()
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for role, fields, kinds in (("input", self.inputs, INPUT_KINDS), ("step", self.steps, STEP_KINDS)):
@@ -315,6 +358,7 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         twice = sorted({name for name in shown if shown.count(name) > 1})
         if twice:
             raise SchemaError("step fields", "every column in one field", f"{', '.join(twice)} in more than one")
+        self._check_relations()
         if self.form == "text" and not (len(self.steps) == 1 and isinstance(self.steps[0], Text)):
             raise SchemaError("schema", "exactly one Text field, because the form is text", repr(self.steps))
         cut = [field.name for field in self.steps if isinstance(field, Text) and field.unit != "char"]
@@ -329,6 +373,33 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if isinstance(field, When) and field.since is not None and field.since not in dates:
                 location = f"When({field.name!r}, since=...)"
                 raise SchemaError(location, "the name of an input that is a date", repr(field.since))
+
+    def _check_relations(self) -> None:
+        """Refuse relations of columns that are not there, or that come later."""
+        before: set[str] = set()
+        for field in self.steps:
+            references = {*getattr(field, "above", ()), *getattr(field, "below", ())}
+            if not references <= before:
+                expected = f"columns of earlier fields for {field.name!r}"
+                raise SchemaError("schema, relations", expected, ", ".join(sorted(references - before)))
+            before |= set(field.columns)
+        for relation in self.relations:
+            needed = set(relation.columns) - set(derived_columns([relation]))
+            if not needed <= before:
+                raise SchemaError("schema, relations", "columns of a step", ", ".join(sorted(needed - before)))
+            before |= set(derived_columns([relation]))
+        if self.columns and set(self.columns) != before:
+            raise SchemaError("schema, columns", ", ".join(sorted(before)), ", ".join(self.columns))
+
+    @property
+    def step_columns(self) -> tuple[str, ...]:
+        """The columns of a step, those that are not learned among them, in the order of the table."""
+        return self.columns or tuple(name for field in self.steps for name in field.columns)
+
+    @property
+    def derived(self) -> dict[str, AnyField]:
+        """The fields of the columns of a step that are not learned, see `unspool.schema.relations.derive`."""
+        return derived_fields(self.steps, self.relations)
 
     def describe(self, found: dict[tuple[str, str], str] | None = None, length: str = "") -> str:
         """The aligned table of the fields that a fit prints, with descriptions by (role, name) and of the lengths.
@@ -346,11 +417,23 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     if getattr(field, option, default) != default:
                         details.append(f"{option} {getattr(field, option)}")
                 lines.append([role, field.name, field.kind, ", ".join(filter(None, details))])
+        lines += [["", "", "always", str(relation)] for relation in self.relations]
         if length:
             lines.append(["", "", "length", length])
         widths = [max(len(line[column]) for line in lines) for column in range(3)] + [0]
         rows = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
         return "\n".join(row.rstrip() for row in rows)
+
+
+def derived_fields(steps: Iterable[AnyField], relations: Iterable[AnyRelation]) -> dict[str, AnyField]:
+    """The fields of the columns of a step that are not learned, by name, from those that are."""
+    fields: dict[str, AnyField] = {field.name: field for field in steps}
+    derived: dict[str, AnyField] = {}
+    for name, relation in derived_columns(relations).items():
+        same = fields[relation.columns[1]] if isinstance(relation, Equal) else Number(name)
+        kept: dict[str, Any] = {"above": (), "below": ()} if isinstance(same, (Number, When)) else {}
+        fields[name] = derived[name] = msgspec.structs.replace(same, name=name, **kept)
+    return derived
 
 
 def _check_role(role: str, fields: tuple[Any, ...], kinds: tuple[type, ...]) -> None:

@@ -17,13 +17,14 @@
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 
 from unspool.errors import DataError, Location, SchemaError
 from unspool.schema.coercion import coerce, from_json, timestamps_or_none
+from unspool.schema.derivation import distance, is_relative
 from unspool.schema.fields import (
     MONOTONE_TRANSFORMS,
     AnyField,
@@ -39,6 +40,8 @@ from unspool.schema.fields import (
 )
 from unspool.schema.grid import find_grid
 from unspool.schema.monotone import as_number, time_unit
+from unspool.schema.relation_search import keep_relations
+from unspool.schema.relations import AnyRelation
 from unspool.schema.text_checks import refuse_text
 from unspool.schema.transform_choice import input_transform, step_distribution, step_transform
 from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, missing_mask
@@ -95,14 +98,31 @@ def _is_label(column: np.ndarray) -> bool:
     return bool(len(values) <= MAX_LABELS and consecutive and frequent)
 
 
+class StepFields(NamedTuple):
+    """The inferred fields of a step.
+
+    Attributes:
+        fields: those that are learned, in the order in which they are sampled.
+        values: (S,) of every column, those that are not learned among them, in its field's form.
+        relations: between the columns.
+        columns: all of them in the order of the table, if that of the fields is another one.
+    """
+
+    fields: tuple[AnyField, ...]
+    values: dict[str, np.ndarray]
+    relations: tuple[AnyRelation, ...]
+    columns: tuple[str, ...]
+
+
 def infer_steps(
     columns: Mapping[str, Column],
     offsets: np.ndarray,
     asked: Mapping[str, Field],
     first: Mapping[str, np.ndarray],
     locations: Mapping[str, Location],
-) -> tuple[tuple[AnyField, ...], dict[str, np.ndarray]]:
-    """The fields of a step, and their values in those fields' forms.
+    relations: Any = None,
+) -> StepFields:
+    """The fields of a step, their values in those fields' forms, and the relations between them.
 
     Args:
         columns: (S,) raw values.
@@ -110,12 +130,14 @@ def infer_steps(
         asked: fields that override the inferred ones.
         first: (N,) the values before step 0, where they are known.
         locations: those of the columns.
+        relations: see `OneToMany(relations=...)`.
 
     Raises:
         SchemaError: values that no step can have, or of another kind than `asked`.
         DataError: a column without values, or with one distinct value.
+        OptionError: relations that don't hold.
     """
-    fields: list[AnyField] = []
+    kinds: dict[str, AnyField] = {}
     values: dict[str, np.ndarray] = {}
     for name, column in columns.items():
         location, field = locations[name], asked.get(name)
@@ -126,12 +148,41 @@ def infer_steps(
             field = field or infer_step_kind(column, name, location)
             values[name] = coerce(column, field, location)
             refuse_constant(values[name], location)
-        if isinstance(field, Number):
-            field = complete_number(field, values[name].astype(np.float64), offsets, first.get(name))
+        kinds[name] = field  # type: ignore[assignment]
+    fixed = [name for name, field in asked.items() if name in kinds and _is_decided(field)]
+    fields, kept = keep_relations(kinds, values, offsets, fixed, relations)
+    learned = tuple(complete_field(field, values, offsets, first.get(name)) for name, field in fields.items())
+    table, sampled = (tuple(name for field in of for name in field.columns) for of in (kinds.values(), learned))
+    return StepFields(learned, values, kept, table if table != sampled else ())
+
+
+def _is_decided(field: Field) -> bool:
+    """Whether the user gave more of a field than its name and kind."""
+    return field != type(field)(field.name) if not isinstance(field, Group) else True
+
+
+def complete_field(
+    field: AnyField, values: Mapping[str, np.ndarray], offsets: np.ndarray, first: np.ndarray | None
+) -> AnyField:
+    """The field with all that was left open decided by its values, or by their distances from its references."""
+    own = values[field.name]
+    if isinstance(field, (Number, When)) and (field.above or field.below):
+        sign, references = (1, field.above) if field.above else (-1, field.below)
+        y, others = as_number(own), [as_number(values[name]) for name in references]
         if isinstance(field, When):
-            field = complete_when(field, values[name], offsets, first.get(name))
-        fields.append(field)  # type: ignore[arg-type]
-    return tuple(fields), values
+            unit = time_unit(y)
+            y, others = y / unit, [other / unit for other in others]
+        z = distance(y, others, sign, relative=isinstance(field, Number) and is_relative(y, others, sign))
+        transform = input_transform(z)
+        if isinstance(field, Number):
+            transform = transform if field.transform == "auto" else field.transform
+            field = msgspec.structs.replace(field, transform=transform)
+        if field.distribution == "auto":
+            field = msgspec.structs.replace(field, distribution=step_distribution(z, offsets, None, transform))
+        return field
+    if isinstance(field, Number):
+        return complete_number(field, own.astype(np.float64), offsets, first)
+    return complete_when(field, own, offsets, first) if isinstance(field, When) else field
 
 
 def complete_number(field: Number, values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None) -> Number:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec
 from unspool.encoding.columns import Continuation
+from unspool.encoding.distance import DistanceEncoder
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.input_columns import BinaryEncoder
 from unspool.encoding.joint import JointVocabulary
@@ -119,9 +120,9 @@ def targets_of(codec: Codec) -> tuple[Target, ...]:
                 found.append(Target(item.name, symbols=column.num_symbols))
             case MultiLabel(members=members):
                 found.append(Target(item.name, members=members))
-            case IncrementEncoder(increment=number) | (NumericEncoder() as number):
+            case IncrementEncoder(increment=number) | DistanceEncoder(distance=number) | (NumericEncoder() as number):
                 kinds, cell = 2 + len(number.point_masses), number.step if number.mass else None
-                found.append(Target(item.name, None, kinds, cell, increments=isinstance(column, IncrementEncoder)))
+                found.append(Target(item.name, None, kinds, cell, increments=number is not column))
     return tuple(found)
 
 
@@ -147,7 +148,7 @@ def scorable_set(codec: Codec, examples: Examples, encoded: Encoded) -> SampleSe
                 labels = dict(zip(column.members, (values[known] > 0).astype(np.int64).T, strict=True))
                 offsets = offsets_from_lengths(known)[encoded.offsets]
                 members[item.name] = SampleSet(offsets, {}, labels, inputs, groups=groups)
-            case IncrementEncoder(increment=increment):
+            case IncrementEncoder(increment=increment) | DistanceEncoder(distance=increment):
                 (increments,), _ = increment.decode(values, Continuation(encoded.offsets))
                 numbers[item.name] = increments.astype(np.float64)
                 kinds[item.name] = _kinds(increment, values)

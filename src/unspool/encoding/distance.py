@@ -1,0 +1,213 @@
+"""Numbers and timestamps that are never below, or never above, other columns of their step."""
+
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from unspool.encoding.columns import Continuation, Cumulative, Decoded, ScalarColumn, StepColumn, ValueType
+from unspool.encoding.monotone import EARLIEST, LATEST
+from unspool.encoding.numeric import NumericEncoder, last_values, parse_float, rounded
+from unspool.encoding.numeric_fit import limits, refine
+from unspool.encoding.transforms import buckets
+from unspool.errors import Location, SchemaError, listing
+from unspool.schema.derivation import distance, extreme, is_relative
+from unspool.schema.fields import Number, When
+from unspool.schema.grid import find_grid
+from unspool.schema.monotone import as_number, never_decreases, time_unit
+from unspool.schema.transform_choice import input_transform
+from unspool.tables.columns import is_whole
+
+
+class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True, tag="distance"):
+    """Numbers or timestamps y: y = r + d above their references, or r - d below them, where no distance d is negative.
+
+    The reference r of a step is the largest value of the columns that y is never below, or the smallest of those that
+    it is never above. A relative distance is log(y / r). A value without references is missing.
+
+    Args:
+        distance: the distances as a column of numbers.
+        references: the columns, of the same step.
+        sign: 1 above the references, -1 below.
+        relative: whether distances are logarithms of ratios.
+        unit: microseconds of a unit of timestamps; 0 for numbers.
+        decimals: digits to which numbers are rounded; 0 for whole numbers, None for no rounding.
+        low: the smallest value of training; of timestamps, in units.
+        high: the largest.
+        floor: no number is below it, or None.
+        ceiling: no number is above it, or None.
+        rises: whether the timestamps of no sequence of training fell: then those of none that is generated do.
+    """
+
+    distance: NumericEncoder
+    references: tuple[str, ...]
+    sign: Literal[1, -1] = 1
+    relative: bool = False
+    unit: float = 0.0
+    decimals: int | None = None
+    low: float = 0.0
+    high: float = 0.0
+    floor: float | None = None
+    ceiling: float | None = None
+    rises: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.unit < np.inf or (self.unit and self.relative):
+            raise SchemaError("distances, unit", "a finite number, 0 or above, and 0 of ratios", str(self.unit))
+        if not self.references or self.distance.cumulative is not None:
+            raise SchemaError("distances", "references, and distances that don't add up", str(self.references))
+
+    @classmethod
+    def fit(
+        cls,
+        field: Number | When,
+        column: np.ndarray,
+        references: tuple[np.ndarray, ...],
+        location: Location,
+        offsets: np.ndarray,
+    ) -> "DistanceEncoder":
+        """Fitted distances of (S,) timestamps or numbers, at least one present, from (S,) references.
+
+        The distribution of the field is not `"auto"`.
+
+        Raises:
+            SchemaError: a value on the wrong side of its references, or without any.
+        """
+        y = as_number(column)
+        unit = time_unit(y) if column.dtype.kind == "M" else 0.0
+        x = y / (unit or 1.0)
+        others = [as_number(values) / (unit or 1.0) for values in references]
+        sign: Literal[1, -1] = 1 if field.above else -1
+        start = cls(
+            NumericEncoder("none", 0.0, 1.0),
+            field.references,
+            sign,
+            relative=not unit and is_relative(x, others, sign),
+            unit=unit,
+            low=float(np.nanmin(x)),
+            high=float(np.nanmax(x)),
+            rises=bool(unit) and sign == 1 and never_decreases(y, offsets, None),
+        )
+        d, _ = start.distances(column, references, location)
+        transform = field.transform if isinstance(field, Number) else input_transform(d)
+        bounds = field.bounds if isinstance(field, Number) and field.bounds not in ("auto", None) else (0.0, None)
+        number = Number(field.name, transform, field.distribution, bounds)
+        fitted = refine(NumericEncoder.fit(d, transform, location), number, d, location, offsets, None)
+        grid = find_grid(x[~np.isnan(x)])
+        whole = 0 if column.dtype.kind == "i" or is_whole(column) else None
+        decimals = whole if whole == 0 or grid is None else max(grid[0], 1)
+        if unit:
+            return msgspec.structs.replace(start, distance=fitted)
+        floor, ceiling = limits(Number(field.name), x[~np.isnan(x)], location)
+        return msgspec.structs.replace(start, distance=fitted, decimals=decimals, floor=floor, ceiling=ceiling)
+
+    @property
+    def nullable(self) -> bool:
+        """Whether training had missing values."""
+        return self.distance.nullable
+
+    @property
+    def types(self) -> tuple[ValueType, ...]:
+        """Timestamps, or numbers."""
+        return ("time" if self.unit else "int" if self.decimals == 0 else "float",)
+
+    @property
+    def cumulative(self) -> Cumulative | None:
+        """Distances don't add up."""
+        return None
+
+    def describe(self) -> str:
+        """The references, and the distances."""
+        side, kind = "from" if self.sign == 1 else "up to", "log-ratio" if self.relative else "distance"
+        return f"{side} {listing(self.references)}, {kind} {self.distance.describe()}"
+
+    def parse(self, text: str, location: str, member: int = 0) -> Any:
+        """The number; or the text, which is read as dates of a table are."""
+        return text if self.unit else parse_float(text, location)
+
+    def distances(
+        self, values: np.ndarray, references: tuple[np.ndarray, ...], location: Location
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(S,) distances of values from (S,) references, NaN where missing; and log(dd/dy) of each.
+
+        Raises:
+            SchemaError: a value on the wrong side of its references, or without any.
+        """
+        scale = self.unit or 1.0
+        y, others = as_number(values) / scale, [as_number(column) / scale for column in references]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            d = distance(y, others, self.sign, relative=self.relative)
+        present = ~np.isnan(y)
+        named = listing(self.references)
+        if (present & np.isnan(d)).any():
+            row = int(np.argmax(present & np.isnan(d)))
+            raise SchemaError(location.at(row), f"a missing value, because {named} is missing", str(values[row]))
+        if (d < 0).any():
+            row = int(np.argmax(d < 0))
+            side = "at least" if self.sign == 1 else "at most"
+            hint = "Correct the data; or fit with relations=None."
+            shown = ", ".join(str(column[row]) for column in references)
+            raise SchemaError(location.at(row), f"{side} the value of {named}, {shown}", str(values[row]), hint)
+        slope = -np.log(np.where(present, y, 1.0)) if self.relative else np.zeros(len(y))
+        return d, slope
+
+    def encode(
+        self, values: np.ndarray, location: Location, offsets: np.ndarray, before: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Z of `distances`, and log(dz/dd) of each."""
+        return self.distance.encode(values, location)
+
+    def decode(self, encoded: np.ndarray, continuation: Continuation) -> Decoded:
+        """Values in original units: datetime64[us] with NaT, int64 where all are whole and present, else float64."""
+        (steps,), _ = self.distance.decode(encoded, Continuation(continuation.offsets))
+        d = np.maximum(steps.astype(np.float64), 0.0)
+        references = continuation.references
+        if self.unit:
+            return self._timestamps(d, continuation)
+        r = extreme([values.astype(np.float64) for values in references], self.sign)
+        y = r * np.exp(self.sign * d) if self.relative else r + self.sign * d
+        y = y if self.decimals is None else np.round(y, self.decimals)
+        y = np.clip(y, self.floor, self.ceiling) if (self.floor, self.ceiling) != (None, None) else y
+        y = np.maximum(y, r) if self.sign == 1 else np.minimum(y, r)  # rounding may have crossed over
+        if continuation.observed is not None:
+            y = np.where(np.isnan(continuation.observed), y, continuation.observed)
+        whole = self.decimals == 0 and bool(np.all(y[~np.isnan(y)] == np.round(y[~np.isnan(y)])))
+        return Decoded((rounded(y, 0) if whole else y,))
+
+    def _timestamps(self, d: NDArray[np.float64], continuation: Continuation) -> Decoded:
+        """Timestamps in whole microseconds, since float64 would lose those of long ago."""
+        far = np.int64(LATEST if self.sign == -1 else EARLIEST)
+        columns = continuation.references
+        ticks = np.stack([np.where(np.isnat(column), far, column.astype(np.int64)) for column in columns])
+        r = ticks.max(0) if self.sign == 1 else ticks.min(0)
+        present = ~np.isnan(d) & ~np.isnat(np.stack(columns)).all(0)
+        span = np.clip(np.round(np.where(present, d, 0.0)) * self.unit, 0, LATEST - EARLIEST).astype(np.int64)
+        y = np.clip(r + self.sign * span, np.int64(EARLIEST), np.int64(LATEST))
+        if continuation.observed is not None:
+            known = ~np.isnan(continuation.observed)
+            y[known], present = continuation.observed[known].astype(np.int64), present | known
+        y = running_max(y, present, continuation) if self.rises else y
+        timestamps = np.full(len(y), np.datetime64("NaT"), "datetime64[us]")
+        timestamps[present] = y[present].astype("datetime64[us]")
+        return Decoded((timestamps,), last_values(as_number(timestamps), continuation) if self.rises else None)
+
+
+def running_max(y: NDArray[np.int64], present: NDArray[np.bool_], continuation: Continuation) -> NDArray[np.int64]:
+    """(S,) the largest present value of a sequence up to each step, or that before step 0.
+
+    Examples:
+        >>> running_max(np.array([2, 1, 3, 0]), np.ones(4, bool), Continuation(np.array([0, 3, 4]))).tolist()
+        [2, 2, 3, 0]
+    """
+    y, before = y.copy(), continuation.before
+    for rows, columns in buckets(continuation.offsets):
+        index = continuation.offsets[:-1][rows, None] + np.arange(columns)
+        inside = np.arange(columns) < np.diff(continuation.offsets)[rows, None]
+        at = np.where(inside, index, 0)
+        block = np.where(inside & present[at], y[at], np.iinfo(np.int64).min)
+        if before is not None:
+            start = np.where(np.isnan(before[rows]), np.iinfo(np.int64).min, np.nan_to_num(before[rows]))
+            block[:, 0] = np.maximum(block[:, 0], start.astype(np.int64))
+        y[index[inside]] = np.maximum.accumulate(block, 1)[inside]
+    return y
