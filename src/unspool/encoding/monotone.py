@@ -193,7 +193,8 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
     def _timestamps(self, y: np.ndarray, continuation: Continuation) -> Decoded:
         timestamps = np.full(len(y), np.datetime64("NaT"), "datetime64[us]")
         kept = ~np.isnan(y)
-        timestamps[kept] = np.round(np.clip(y[kept] * self.unit, EARLIEST, LATEST)).astype("datetime64[us]")
+        # Every timestamp of training is a whole number of units, so every generated one is.
+        timestamps[kept] = np.clip(np.round(y[kept]) * self.unit, EARLIEST, LATEST).astype("datetime64[us]")
         if continuation.observed is not None:
             known = ~np.isnan(continuation.observed)
             timestamps[known] = continuation.observed[known].astype("datetime64[us]")
