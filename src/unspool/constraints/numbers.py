@@ -21,6 +21,11 @@ GRID_SLACK = 1e-6
 """Share of a step by which a value of the grid may lie outside of a range."""
 
 
+def ends_or_infinite(low: float | None, high: float | None) -> tuple[float, float]:
+    """Two ends as numbers."""
+    return (-np.inf if low is None else low), (np.inf if high is None else high)
+
+
 @dataclass(frozen=True)
 class NumberConstraints(FieldConstraints):
     """Constraints of a number or a timestamp."""
@@ -98,8 +103,7 @@ class NumericConstraints(NumberConstraints):
     @property
     def bounds(self) -> tuple[float, float]:
         """Floor and ceiling."""
-        floor, ceiling = self.column.floor, self.column.ceiling
-        return (-np.inf if floor is None else floor), (np.inf if ceiling is None else ceiling)
+        return ends_or_infinite(self.column.floor, self.column.ceiling)
 
     def encoded(self, values: NDArray[Any], location: Location) -> Known:
         """Z, or of differences values on the axis that adds up, and the numbers themselves."""
@@ -148,8 +152,8 @@ class IncrementConstraints(NumberConstraints):
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The floor, and no ceiling."""
-        return (-np.inf if self.column.floor is None else self.column.floor), np.inf
+        """Floor and ceiling."""
+        return ends_or_infinite(self.column.floor, self.column.ceiling)
 
     def encoded(self, values: NDArray[Any], location: Location) -> Known:
         """Values on the axis that adds up, and the numbers themselves."""
@@ -166,7 +170,7 @@ class IncrementConstraints(NumberConstraints):
         falling = column.never == "rises"
         far_end = np.inf if allowed is None else allowed.low if falling else allowed.high
         for end, name, hint in (
-            (column.floor, "the bound of the column", f"fit again with Number({location.column!r}, bounds=None)"),
+            (column.end, "the bound of the column", f"fit again with Number({location.column!r}, bounds=None)"),
             (None if np.isinf(far_end) else far_end, "the end of the allowed range", "allow more"),
         ):
             if end is not None and (encoded > end / column.one).any():
@@ -202,14 +206,14 @@ class IncrementConstraints(NumberConstraints):
         return upper
 
     def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
-        """The allowed range and the floor, as running sums."""
+        """The allowed range and the bound, as running sums."""
         assert origins is not None  # noqa: S101  # increments add up
         low, high = (-np.inf, np.inf) if allowed is None else (allowed.low, allowed.high)
         column = self.column
         ends = [self.running_sum(end, origins) for end in ((low, high) if column.sign == 1 else (high, low))]
-        if column.floor is not None:
-            # A sequence that starts below its floor stays there.
-            ends[1] = np.minimum(ends[1], np.maximum(self.running_sum(column.floor, origins), 0.0))
+        if column.end is not None:
+            # A sequence that starts beyond its bound stays there.
+            ends[1] = np.minimum(ends[1], np.maximum(self.running_sum(column.end, origins), 0.0))
         if all(np.isinf(end).all() for end in ends):
             return None
         if column.never is not None and (ends[1] < 0).any():

@@ -1,5 +1,8 @@
 """Fitting: from a schema and examples to the codec."""
 
+import msgspec
+import numpy as np
+
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import AnyInputColumn, AnyStepColumn, Codec, step_column
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
@@ -7,7 +10,7 @@ from unspool.encoding.joint import JointVocabulary
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import NumericEncoder
-from unspool.encoding.numeric_fit import refine
+from unspool.encoding.numeric_fit import limits, refine
 from unspool.encoding.tokenizers import fit_tokenizer, tokenize
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.schema.fields import Field, Flag, Flags, Joint, Number, Schema, Text, Vector, When
@@ -29,7 +32,10 @@ def fit_input(field: Field, examples: Examples) -> AnyInputColumn:
     values = examples.inputs[field.name]
     match field:
         case Number(transform=transform):
-            return NumericEncoder.fit(values, transform, examples.input_location(field.name))
+            location = examples.input_location(field.name)
+            column = NumericEncoder.fit(values, transform, location)
+            floor, ceiling = limits(field, values[~missing_mask(values)].astype(np.float64), location)
+            return msgspec.structs.replace(column, floor=floor, ceiling=ceiling)  # for the model of the inputs
         case Vector():
             return VectorEncoder.fit(values)
         case Flag():

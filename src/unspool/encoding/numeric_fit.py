@@ -6,6 +6,7 @@ import numpy as np
 from unspool.encoding import transforms
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS, NumericEncoder
 from unspool.errors import Location, SchemaError
+from unspool.schema.bounds import natural_bounds
 from unspool.schema.fields import Number
 from unspool.schema.grid import MAX_DECIMALS, find_grid, find_point_masses, find_support_points, is_discrete
 
@@ -82,10 +83,10 @@ def on_grid(values: np.ndarray, step: float) -> np.ndarray:
 
 
 def limits(field: Number, x: np.ndarray, location: Location) -> tuple[float | None, float | None]:
-    """The bounds of a field, or a `SchemaError` if training violates them; by default at least 0 if training is."""
+    """The bounds of a field, or a `SchemaError` if training violates them; by default those that training shows."""
     low, high = float(x.min()), float(x.max())
     if field.bounds == "auto":
-        return (0.0 if low >= 0 else None), None
+        return natural_bounds(x)
     if field.bounds == "data":
         return low, high
     floor, ceiling = field.bounds or (None, None)

@@ -79,10 +79,12 @@ class Number(Field, frozen=True):
         distribution: the output distribution of a step field; `"auto"` decides by the data: a `"discretized"` mixture
             for whole numbers and decimals on a grid, a `"mixture"` of normals for others. With enough data, a short
             trial may select another one, see `unspool.training.selection`.
-        bounds: limits of the samples of a step field: `(low, high)`, either may be `None`; `"data"`, the range of
-            training; `"auto"`, 0 and above where training was never negative; `None`, no limits. Numbers modelled by
-            differences or log-returns respect them too: a step is sampled given that its end lies within. Increments
-            and decrements are bounds in themselves, and accept only `(0, None)`.
+        bounds: limits of samples: `(low, high)`, either may be `None`; `"data"`, the range of
+            training; `"auto"`, the ends that training shows (see `unspool.schema.bounds`): 0 of numbers of one sign,
+            an end where values pile up, and 1, 90, 100, 180 or 360 where they come up to it; `None`, no limits. Numbers
+            modelled by differences or log-returns respect them too: a step is sampled given that its end lies within.
+            Increments and decrements are bounds in themselves, and accept only `(0, None)`. Of an input, `bounds` are
+            those of `sample`, which samples inputs too.
         mean: whether the mean of a step field (of its change, where the change is modelled) depends on input and
             history: `"learned"` does; `"constant"` is that of training, as of returns on a market; `"auto"` is learned
             unless that gains next to nothing on validation data.
