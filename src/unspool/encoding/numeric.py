@@ -58,6 +58,8 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         edges: of the bins of a histogram, in the network's units.
         support_points: the values of the grid that occur, where others are rare.
         unseen: probability of a value that is none of the support points.
+        reach: in the network's units, what samples don't go beyond, see `unspool.encoding.numeric_fit.reach_of`; or
+            None. Unlike floor and ceiling it says nothing about data, and is hardly ever met.
     """
 
     transform: Literal["none", "standardize", "log1p", "asinh", "difference", "log_return"]
@@ -79,6 +81,7 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
     edges: tuple[float, ...] = ()
     support_points: tuple[float, ...] = ()
     unseen: float = 0.0
+    reach: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("scale", "first_scale", "unit"):
@@ -143,6 +146,9 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         often = f", often {listing([f'{value:g}' for value in self.point_masses], 3)}" if self.point_masses else ""
         missing = f", {self.missing:.2%} missing" if self.nullable else ""
         bounds = describe_bounds(self.floor, self.ceiling)
+        if self.reach is not None and (self.floor is None or self.ceiling is None):
+            low, high = transforms.inverse(np.array(self.reach) * self.scale + self.loc, self.transform, self.unit)
+            bounds += f", {'changes ' if self.cumulative else ''}sampled from {low:.3g} to {high:.3g}"
         return f"{self.low:g} to {self.high:g}{bounds}{grid}{often}, {self.transform}{missing}"
 
     def parse(self, text: str, location: str, member: int = 0) -> float:

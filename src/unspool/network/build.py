@@ -78,9 +78,13 @@ def number_distribution(name: str, column: NumericEncoder, *, constant_mean: boo
     if name == "discretized" and grid is not None:
         ends = (None, None) if column.cumulative is not None else (column.floor, column.ceiling)
         dist = Discretized(grid, *ends, support_points=_support_points(column, grid))
-        low, high, grid = None, None, None  # `Discretized` keeps to them by itself
+        low, high = None, None  # `Discretized` keeps to them by itself
+        grid = None if column.reach is None else grid
     else:
         dist = Histogram(column.edges, grid if column.mass else None) if name == "histogram" else DENSITIES[name]
+    if column.reach is not None:
+        least, most = column.reach
+        low, high = (least if low is None else max(low, least)), (most if high is None else min(high, most))
     dist = ZeroMean(dist) if constant_mean else dist
     if low is not None or high is not None or grid is not None:
         dist = Reflected(dist, low, high, grid)
