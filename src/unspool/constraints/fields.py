@@ -4,6 +4,7 @@
 |---|---|---|---|
 | `SymbolConstraints` | `Vocabulary`, `JointVocabulary` | a value, of one column | some of the values |
 | `NumericConstraints` | `NumericEncoder` | a number | a range |
+| `AngleConstraints` | `AngleEncoder` | a number | a range within the period |
 | `IncrementConstraints` | `IncrementEncoder` | a number or a timestamp | a range |
 | `LabelConstraints` | `MultiLabel` | yes or no, of one label | yes or no, by label |
 """
@@ -13,8 +14,9 @@ from typing import Any
 
 from unspool.constraints.base import Allowed, FieldConstraints
 from unspool.constraints.labels import LabelConstraints
-from unspool.constraints.numbers import IncrementConstraints, NumericConstraints
+from unspool.constraints.numbers import AngleConstraints, IncrementConstraints, NumericConstraints
 from unspool.constraints.symbols import SymbolConstraints
+from unspool.encoding.angle import AngleEncoder
 from unspool.encoding.codec import Codec
 from unspool.encoding.joint import JointVocabulary
 from unspool.encoding.monotone import IncrementEncoder
@@ -34,6 +36,8 @@ def constraints_of(codec: Codec) -> list[FieldConstraints]:
                 found.append(SymbolConstraints(field, column, column.table, members))
             case NumericEncoder():
                 found.append(NumericConstraints(field, column))
+            case AngleEncoder():
+                found.append(AngleConstraints(field, column))
             case IncrementEncoder():
                 found.append(IncrementConstraints(field, column))
             case _:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, ObservedRows, plain_values
+from unspool.encoding.angle import AngleEncoder
 from unspool.encoding.columns import Origins
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import NumericEncoder
@@ -30,7 +31,7 @@ def ends_or_infinite(low: float | None, high: float | None) -> tuple[float, floa
 class NumberConstraints(FieldConstraints):
     """Constraints of a number or a timestamp."""
 
-    column: NumericEncoder | IncrementEncoder
+    column: NumericEncoder | IncrementEncoder | AngleEncoder
 
     @property
     @abstractmethod
@@ -90,7 +91,8 @@ class NumberConstraints(FieldConstraints):
 
     def running_sum(self, value: float, origins: Origins) -> NDArray[np.float64]:
         """(rows,) the running sum at a value; minus infinity where it has none."""
-        total = (self.column.to_sum(np.array([value])) - origins.at) / origins.unit
+        assert self.column.cumulative is not None  # noqa: S101  # only what adds up has running sums
+        total = (self.column.cumulative.to_sum(np.array([value])) - origins.at) / origins.unit
         return np.where(np.isnan(total), -np.inf, total)  # NaN is the logarithm of a negative value
 
 
@@ -142,6 +144,45 @@ class NumericConstraints(NumberConstraints):
         if not column.mass or not np.isfinite(low) or not np.isfinite(high):
             return True
         return bool(np.floor(high / column.step + GRID_SLACK) >= np.ceil(low / column.step - GRID_SLACK))
+
+
+@dataclass(frozen=True)
+class AngleConstraints(NumberConstraints):
+    """Constraints of an angle."""
+
+    column: AngleEncoder
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The ends of the period."""
+        return self.column.start, self.column.start + self.column.period
+
+    def encoded(self, values: NDArray[Any], location: Location) -> Known:
+        """Radians, and the numbers themselves."""
+        exact = as_number(values)
+        return self.column.encode(values, location)[0], exact
+
+    def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
+        """Any angles: a sequence can continue from all of them."""
+        return self.encoded(values, location)
+
+    def check(
+        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
+    ) -> NDArray[np.float64] | None:
+        """Any angles go together."""
+        return None
+
+    def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
+        """The allowed range, in radians."""
+        if allowed is None:
+            return None
+        low, high = np.clip([allowed.low, allowed.high], *self.bounds) / self.column.per_radian
+        return Allowed(None, np.array([low]), np.array([high]))
+
+    def any_value(self, low: float, high: float) -> bool:
+        """A value of the grid."""
+        step = self.column.step
+        return not self.column.mass or bool(np.floor(high / step + GRID_SLACK) >= np.ceil(low / step - GRID_SLACK))
 
 
 @dataclass(frozen=True)

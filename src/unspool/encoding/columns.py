@@ -6,8 +6,10 @@
 | `JointVocabulary` | step | several categories, as one of the V tuples that training saw |
 | `NumericEncoder` | input, step | a number |
 | `IncrementEncoder` | step | a timestamp or a number that never goes back, as the increment since the last one |
+| `AngleEncoder` | step | an angle |
 | `MultiLabel` | step | M labels, each yes or no |
-| `BinaryEncoder`, `TimestampEncoder`, `VectorEncoder` | input | a truth value, a timestamp, D numbers |
+| `BinaryEncoder`, `AngleInput`, `TimestampEncoder`, `VectorEncoder` | input | a truth value, an angle, a timestamp,
+D numbers |
 
 To add a kind of column: write its class in a file of its own, and name it in `unspool.encoding.fit` (which field has
 it), `unspool.network.build` (which distribution it has) and `unspool.constraints.fields` (how values are pinned).

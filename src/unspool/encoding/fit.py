@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 
 from unspool.dataset.examples import Examples
+from unspool.encoding.angle import AngleEncoder, AngleInput
 from unspool.encoding.codec import AnyInputColumn, AnyStepColumn, Codec, step_column
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
 from unspool.encoding.joint import JointVocabulary
@@ -13,7 +14,7 @@ from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.numeric_fit import limits, refine, refuse_lost_digits
 from unspool.encoding.tokenizers import fit_tokenizer, tokenize
 from unspool.encoding.vocabulary import Vocabulary
-from unspool.schema.fields import Field, Flag, Flags, Joint, Number, Schema, Text, Vector, When
+from unspool.schema.fields import Angle, Field, Flag, Flags, Joint, Number, Schema, Text, Vector, When
 from unspool.tables.columns import missing_mask
 
 
@@ -37,6 +38,8 @@ def fit_input(field: Field, examples: Examples) -> AnyInputColumn:
             refuse_lost_digits(column, values, location, np.arange(len(values) + 1))
             floor, ceiling = limits(field, values[~missing_mask(values)].astype(np.float64), location)
             return msgspec.structs.replace(column, floor=floor, ceiling=ceiling)  # for the model of the inputs
+        case Angle():
+            return AngleInput.fit(field, values, examples.input_location(field.name))
         case Vector():
             return VectorEncoder.fit(values)
         case Flag():
@@ -65,6 +68,8 @@ def fit_step(field: Field, examples: Examples) -> AnyStepColumn:
             column = refine(column, field, values, location, examples.offsets, before)
             refuse_lost_digits(column, values, location, examples.offsets, before)
             return column
+        case Angle():
+            return AngleEncoder.fit(field, values, location, examples.offsets)
         case Text(unit="word" | "bpe"):
             return fit_tokenizer(field, examples)
     return Vocabulary.fit(values, step=True, text=isinstance(field, Text))

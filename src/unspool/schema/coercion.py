@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from unspool.errors import Location, SchemaError
-from unspool.schema.fields import Category, Count, Field, Flag, Number, Text, Vector, When
+from unspool.schema.fields import Angle, Category, Count, Field, Flag, Number, Text, Vector, When
 from unspool.tables.arrow import from_values
 from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, missing_mask
 
@@ -23,7 +23,7 @@ def coerce(column: Column, field: Field, location: Location) -> np.ndarray:
 
     | kind | form | missing |
     |---|---|---|
-    | Number, Count | int64 or float64 | NaN |
+    | Number, Count, Angle | int64 or float64 | NaN |
     | Category | int64, bool, or object of str, int, float, bool | None |
     | Flag | bool, or object of bool | None |
     | When | datetime64[us] | NaT |
@@ -34,7 +34,7 @@ def coerce(column: Column, field: Field, location: Location) -> np.ndarray:
         SchemaError: values of another kind; names the first one.
     """
     match field:
-        case Number():
+        case Number() | Angle():
             numbers = _require_finite(_numbers(column, field, location), location)
             return _counts(numbers, field, location) if isinstance(field, Count) else numbers
         case Category():

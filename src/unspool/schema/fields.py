@@ -142,6 +142,35 @@ class Count(Number, frozen=True):
     what: ClassVar[str] = "a whole number, 0 or above"
 
 
+class Angle(Field, frozen=True):
+    """A number of which one period is a full turn: a longitude, a heading, the direction of the wind.
+
+    Values lie in [0, period) or in [-period / 2, period / 2), whichever those of training do. Its distribution is one on
+    the circle, so nothing breaks where the period ends; as an input it is seen by sine and cosine. In a step, an angle
+    that follows the one before is modelled by its change.
+
+    Args:
+        name: the column's name.
+        period: a full turn: 360 degrees, 2 pi radians, 24 hours.
+
+    Raises:
+        OptionError: a period that is no finite number above 0.
+
+    Examples:
+        >>> Angle("heading").period
+        360.0
+    """
+
+    period: float = 360.0
+    what: ClassVar[str] = "an angle"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number = isinstance(self.period, (int, float)) and not isinstance(self.period, bool)
+        if not number or not 0 < self.period < math.inf:
+            raise OptionError(f"Angle({self.name!r}, period=...)", "a finite number above 0", repr(self.period))
+
+
 class Vector(Field, frozen=True):
     """A list of numbers, equally long in every row: a colour, an embedding. Input only."""
 
@@ -252,9 +281,9 @@ class Text(Field, frozen=True):
             raise OptionError(f"Text({self.name!r}, vocabulary=...)", expected, repr(self.vocabulary))
 
 
-AnyField = Category | Number | Count | Vector | Flag | Flags | Joint | When | Text
-INPUT_KINDS = (Category, Number, Count, Vector, Flag, When)
-STEP_KINDS = (Category, Number, Count, Flag, Flags, Joint, When, Text)
+AnyField = Category | Number | Count | Angle | Vector | Flag | Flags | Joint | When | Text
+INPUT_KINDS = (Category, Number, Count, Angle, Vector, Flag, When)
+STEP_KINDS = (Category, Number, Count, Angle, Flag, Flags, Joint, When, Text)
 
 
 class First:

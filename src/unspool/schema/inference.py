@@ -5,7 +5,7 @@
 | input | text | Category; When if every one is an ISO 8601 date |
 | input | true / false | Flag |
 | input | whole numbers | Category if consecutive labels from 0 or 1, at most 12, each seen 5 times; else Number |
-| input | numbers | Number |
+| input | numbers | Angle if its name is one's and the values fill a turn, see `unspool.schema.angles`; else Number |
 | input | dates | When |
 | input | lists of numbers of one length | Vector |
 | step | dates, ISO 8601 texts | When |
@@ -14,6 +14,7 @@
 | step | whole numbers | Category if at most 20 values, each seen 5 times on average; else Number |
 | step | numbers on a grid of decimals | Category if at most 10 values, each seen 5 times on average; else Number |
 | step | other numbers | Number |
+| step | numbers that fill a turn of 360 and cross its end by small steps | Angle, see `unspool.schema.angles` |
 """
 
 from collections.abc import Mapping
@@ -23,9 +24,11 @@ import msgspec
 import numpy as np
 
 from unspool.errors import DataError, Location, SchemaError
+from unspool.schema.angles import is_angle
 from unspool.schema.coercion import coerce, from_json, timestamps_or_none
 from unspool.schema.fields import (
     MONOTONE_TRANSFORMS,
+    Angle,
     AnyField,
     Category,
     Count,
@@ -61,6 +64,8 @@ def infer_input(column: Column, asked: Field | str, location: Location) -> tuple
     field = _input_kind(column, asked, location) if isinstance(asked, str) else asked
     values = coerce(column, field, location)
     refuse_constant(values, location, role="input")
+    if isinstance(asked, str) and isinstance(field, Number) and is_angle(values.astype(np.float64), asked):
+        field = Angle(asked)
     if isinstance(field, Number) and field.transform == "auto":
         field = msgspec.structs.replace(field, transform=input_transform(values.astype(np.float64)))
     return field, values  # type: ignore[return-value]
@@ -126,6 +131,8 @@ def infer_steps(
             field = field or infer_step_kind(column, name, location)
             values[name] = coerce(column, field, location)
             refuse_constant(values[name], location)
+            if name not in asked and isinstance(field, Number) and is_angle(values[name].astype(float), name, offsets):
+                field = Angle(name)
         if isinstance(field, Number):
             field = complete_number(field, values[name].astype(np.float64), offsets, first.get(name))
         if isinstance(field, When):
