@@ -18,7 +18,7 @@ from unspool.constraints.numbers import AngleConstraints, IncrementConstraints, 
 from unspool.constraints.symbols import SymbolConstraints
 from unspool.encoding.angle import AngleEncoder
 from unspool.encoding.codec import Codec
-from unspool.encoding.joint import JointVocabulary
+from unspool.encoding.members import JointVocabulary
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary

@@ -170,7 +170,11 @@ class AngleEncoder(ScalarColumn, StepColumn, frozen=True, tag="angle"):
         return parse_float(text, location)
 
     def encode(
-        self, values: np.ndarray, location: Location, offsets: np.ndarray | None = None, before: np.ndarray | None = None
+        self,
+        values: np.ndarray,
+        location: Location,
+        offsets: np.ndarray | None = None,
+        before: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """(S,) float64 radians, NaN where missing, and log(dz/dx): 0 where a value is missing, or has a mass."""
         x = values.astype(np.float64)

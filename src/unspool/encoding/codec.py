@@ -11,9 +11,8 @@ from unspool.encoding.angle import AngleEncoder, AngleInput
 from unspool.encoding.columns import Continuation, FittedColumn, InputColumn, StepColumn, ValueType
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
-from unspool.encoding.joint import JointVocabulary
+from unspool.encoding.members import JointVocabulary, MultiLabel
 from unspool.encoding.monotone import IncrementEncoder
-from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.tokenizers import check_vocabulary, tokenize
 from unspool.encoding.vocabulary import Vocabulary

@@ -7,9 +7,8 @@ from unspool.dataset.examples import Examples
 from unspool.encoding.angle import AngleEncoder, AngleInput
 from unspool.encoding.codec import AnyInputColumn, AnyStepColumn, Codec, step_column
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
-from unspool.encoding.joint import JointVocabulary
+from unspool.encoding.members import JointVocabulary, MultiLabel
 from unspool.encoding.monotone import IncrementEncoder
-from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.numeric_fit import limits, refine, refuse_lost_digits
 from unspool.encoding.tokenizers import fit_tokenizer, tokenize

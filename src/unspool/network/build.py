@@ -9,9 +9,8 @@ from unspool.encoding import transforms
 from unspool.encoding.angle import AngleEncoder
 from unspool.encoding.codec import Codec
 from unspool.encoding.columns import InputColumn, StepColumn
-from unspool.encoding.joint import JointVocabulary
+from unspool.encoding.members import JointVocabulary, MultiLabel
 from unspool.encoding.monotone import IncrementEncoder
-from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS, NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.network.cumulative import CumulativeRule
@@ -27,9 +26,8 @@ from unspool.network.distributions.mixture import Mixture
 from unspool.network.distributions.multilabel import BernoulliMixture
 from unspool.network.distributions.normal import Normal, Point
 from unspool.network.distributions.point_masses import PointMasses
-from unspool.network.distributions.reflected import Reflected
+from unspool.network.distributions.reparameterized import Reflected, ZeroMean
 from unspool.network.distributions.student_t import StudentT
-from unspool.network.distributions.zero_mean import ZeroMean
 from unspool.options import Network
 from unspool.schema.fields import Angle, AnyField, Schema
 from unspool.schema.grid import MIN_RELATIVE_STEP

@@ -16,7 +16,9 @@ MAX_MEAN_CHANGE = 0.125
 """Largest mean size of a change, in periods, of an angle that moves continuously; 0.25 if all angles are as likely."""
 MIN_PART_VALUES, PARTS = 5, 12
 """Fewest values in each of so many equal parts of the circle."""
-NAMES = re.compile(r"(^|[^a-z])(lon|lng|long|longitude|heading|bearing|azimuth|course|dir|direction|angle)([^a-z]|$)", re.I)
+NAMES = re.compile(
+    r"(^|[^a-z])(lon|lng|long|longitude|heading|bearing|azimuth|course|dir|direction|angle)([^a-z]|$)", re.I
+)
 """Names of angles. They decide nothing by themselves."""
 
 

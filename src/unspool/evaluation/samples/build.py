@@ -13,9 +13,8 @@ from unspool.encoding.codec import Codec
 from unspool.encoding.columns import Continuation
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.input_columns import BinaryEncoder
-from unspool.encoding.joint import JointVocabulary
+from unspool.encoding.members import JointVocabulary, MultiLabel
 from unspool.encoding.monotone import IncrementEncoder
-from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import POINT_MASS_TOLERANCE, NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.evaluation.samples.sample_set import ABSENT, MISSING, ORDINARY, Comparison, SampleSet, Target
