@@ -5,6 +5,8 @@ import pytest
 
 import unspool as us
 
+pytestmark = pytest.mark.slow
+
 STORMS, STEPS = 120, 12
 
 
@@ -16,8 +18,8 @@ def storms():
         lon = rng.uniform(-180, 180) + np.cumsum(rng.normal(2.0, 0.5, STEPS))
         cloud = np.minimum(100, rng.normal(90, 15, STEPS))
         wind = rng.normal(0, 40, STEPS) % 360
-        for t in range(STEPS):
-            rows.append((storm, t, "ab"[storm % 2], (lon[t] + 180) % 360 - 180, wind[t], cloud[t]))
+        lon = (lon + 180) % 360 - 180
+        rows += [(storm, t, "ab"[storm % 2], lon[t], wind[t], cloud[t]) for t in range(STEPS)]
     names = ("id", "t", "kind", "lon", "wind_dir", "cloud")
     return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
 
@@ -66,7 +68,7 @@ def test_no_jump_is_invented_and_the_date_line_is_crossed_as_often_as_in_the_dat
     assert lon.max() <= 180
     start = np.repeat(inputs["lon"], 3)
     changes = turned(np.diff(np.column_stack([start, lon]), axis=1))
-    assert np.quantile(np.abs(changes), 0.98) < 15
+    assert np.mean(np.abs(changes) > 15) < 0.005
     data = np.array(storms()["lon"]).reshape(STORMS, STEPS)
     crossings = [np.mean(np.abs(np.diff(tracks, axis=1)) > 180) for tracks in (data, lon)]
     assert crossings[1] == pytest.approx(crossings[0], abs=0.012)
@@ -109,11 +111,11 @@ def test_a_saved_model_scores_and_streams_the_same(model, inputs, tmp_path) -> N
     one = {name: values[0] for name, values in inputs.items()}
     whole = model.generate(one, seed=7)
     streamed = [event.value for event in again.stream(one, seed=7) if event.value is not None]
-    assert [step["lon"] for step in streamed] == [step["lon"] for step in list(whole)[0]]
+    assert [step["lon"] for step in streamed] == [step["lon"] for step in next(iter(whole))]
 
 
 def test_sampled_inputs_are_angles_within_the_period(model) -> None:
-    lon = np.array(model.sample(200, seed=3).inputs["lon"], float)
+    lon = np.array(model.sample(200, seed=3).inputs.column("lon"), float)
     assert lon.min() >= -180
     assert lon.max() <= 180
     assert np.histogram(lon, 4, (-180, 180))[0].min() > 10

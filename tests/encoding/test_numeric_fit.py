@@ -211,9 +211,12 @@ def test_numbers_come_back_or_are_refused_by_name(transform, data) -> None:
         values = np.concatenate([values[at : at + 10] for at in range(0, len(values), 10)])
     try:
         codec, examples = fitted(values, Number("x", transform))
-    except (SchemaError, ValueError) as error:
-        assert isinstance(error, SchemaError), error
-        assert "column 'x'" in str(error)
+    except SchemaError as error:
+        refused = str(error)
+    else:
+        refused = ""
+    if refused:
+        assert "column 'x'" in refused
         return
     back = float32(codec, codec.encode(examples))["x"].astype(float)
     assert np.isfinite(back).all()

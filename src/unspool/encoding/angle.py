@@ -111,7 +111,7 @@ class AngleEncoder(ScalarColumn, StepColumn, frozen=True, tag="angle"):
 
     @classmethod
     def fit(cls, field: Angle, values: np.ndarray, location: Location, offsets: np.ndarray) -> "AngleEncoder":
-        """Fit (S,) numbers, NaN where missing, at least one present; a `SchemaError` if they don't lie in one period."""
+        """Fit (S,) numbers, NaN where missing, one or more present; a `SchemaError` if they lie in no period."""
         x = values.astype(np.float64)
         present = x[~np.isnan(x)]
         period, start = field.period, _start(field, x, location)

@@ -98,8 +98,10 @@ class RealEmbedding(eqx.Module):
 
 
 class AngleEmbedding(eqx.Module):
-    """Angles by sine and cosine, so that nothing breaks where the circle ends; a mark where they are missing; and
-    smooth functions of both."""
+    """Angles by sine and cosine, a mark where they are missing, and smooth non-linear features of both.
+
+    Nothing breaks where the circle ends.
+    """
 
     A: Float[Array, "2 D"]
     b: Float[Array, " D"]

@@ -15,9 +15,9 @@ MIN_CROSSINGS = 5
 MAX_MEAN_CHANGE = 0.125
 """Largest mean size of a change, in periods, of an angle that moves continuously; 0.25 if all angles are as likely."""
 MIN_PART_VALUES, PARTS = 5, 12
-"""Fewest values in each of so many equal parts of the circle."""
+"""Fewest values in the first and in the last of so many equal parts of the period."""
 NAMES = re.compile(
-    r"(^|[^a-z])(lon|lng|long|longitude|heading|bearing|azimuth|course|dir|direction|angle)([^a-z]|$)", re.I
+    r"(^|[^a-z])(lon|lng|long|longitude|heading|bearing|azimuth|course|dir|direction|angle)([^a-z]|$)", re.IGNORECASE
 )
 """Names of angles. They decide nothing by themselves."""
 
@@ -25,9 +25,9 @@ NAMES = re.compile(
 def is_angle(values: np.ndarray, name: str, offsets: np.ndarray | None = None) -> bool:
     """Whether (S,) float64 numbers, NaN where missing, are angles in degrees; `offsets` are those of steps.
 
-    They lie within [0, 360] or [-180, 180], and in every twelfth of it; and their sequences cross its end by small
-    steps, at least five times (of a column whose name is that of an angle, such as longitude or wind_direction, once;
-    of one whose values are independent, not at all).
+    They lie within [0, 360] or [-180, 180], fill it and come up to both of its ends; and their sequences cross the end
+    by small steps, at least five times (of a column whose name is that of an angle, such as longitude or
+    wind_direction, once; of one whose values are independent, not at all).
 
     Examples:
         >>> heading = np.random.default_rng(0).normal(scale=5, size=3000).cumsum()
@@ -35,11 +35,13 @@ def is_angle(values: np.ndarray, name: str, offsets: np.ndarray | None = None) -
         (True, False)
     """
     x = values[~np.isnan(values)]
-    if not len(x) or start_of_period(x, DEGREES) is None or np.ptp(x) < MIN_FILLED * DEGREES:
+    start = start_of_period(x, DEGREES) if len(x) else None
+    if start is None or np.ptp(x) < MIN_FILLED * DEGREES:
         return False
     if x.min() == 0 and x.max() == DEGREES:  # 0 is no wind, and 360 is north
         return False
-    if np.histogram(x % DEGREES, PARTS, (0, DEGREES))[0].min() < MIN_PART_VALUES:
+    parts = np.histogram(x, PARTS, (start, start + DEGREES))[0]
+    if min(parts[0], parts[-1]) < MIN_PART_VALUES:
         return False
     named = NAMES.search(name) is not None
     if offsets is None or np.diff(offsets).max(initial=0) < 2:

@@ -73,7 +73,7 @@ def _is_pile(x: np.ndarray, values: np.ndarray, counts: np.ndarray, *, natural: 
 
 
 def _reaches(x: np.ndarray, end: float, most: float) -> bool:
-    """Whether the density of values goes on up to an end at or above all of them, with an exponent of at most `most`."""
+    """Whether the density goes on up to an end at or above all values, with an exponent of at most `most`."""
     count = max(MIN_OUTER_VALUES, int(OUTER_SHARE * len(x)))
     step = (find_grid(x) or (0, 0.0))[1]
     distance = end - np.sort(x)[-count - 1 :] + step / 2  # of a value on a grid, to the edge of its cell

@@ -145,7 +145,7 @@ class Count(Number, frozen=True):
 class Angle(Field, frozen=True):
     """A number of which one period is a full turn: a longitude, a heading, the direction of the wind.
 
-    Values lie in [0, period) or in [-period / 2, period / 2), whichever those of training do. Its distribution is one on
+    Values lie in [0, period) or in [-period / 2, period / 2), whichever those of training do. Its distribution is on
     the circle, so nothing breaks where the period ends; as an input it is seen by sine and cosine. In a step, an angle
     that follows the one before is modelled by its change.
 

@@ -23,10 +23,10 @@ from unspool.network.distributions.rules import Rule, apply_temperature, categor
 
 TURN = 2 * math.pi
 """A period, in radians."""
-TURNS = np.arange(-2.0, 3.0) * TURN
+TURNS = np.arange(-3.0, 4.0) * TURN
 """The turns on which a component is added up; it is cut beyond, and divided by what is left, so it stays a density."""
-SELDOM = -5.0
-"""Logit, to begin with, of components that follow a value that there isn't."""
+SELDOM = -8.0
+"""Logit, to begin with, of free components beside those that follow: a jump must be seen before any is generated."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Circular(NumberDistribution):
     @property
     def without_value_before(self) -> NDArray[np.float64]:
         """(P,) what parameters gain, to begin with, where there is no value to follow."""
-        logits = [SELDOM] * self.following + [0.0] * self.free
+        logits = np.array([SELDOM] * self.following + [-SELDOM] * self.free) * (self.following > 0)
         return np.concatenate([logits, np.zeros(2 * len(logits))])
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
@@ -82,30 +82,26 @@ class Circular(NumberDistribution):
         around = self.low + TURN * (np.arange(self.free) + 0.5) / max(self.free, 1)
         changes = np.linspace(-1.0, 1.0, self.following) if self.following > 1 else np.zeros(self.following)
         widths = [LOGISTIC_WIDTH] * self.following + [LOGISTIC_WIDTH * math.pi / max(self.free, 1)] * self.free
-        return np.concatenate([np.zeros(len(widths)), changes, around, [raw_scale(width) for width in widths]])
+        logits = np.array([0.0] * self.following + [SELDOM] * self.free) * (self.following > 0)
+        return np.concatenate([logits, changes, around, [raw_scale(width) for width in widths]])
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-density, or log-mass of the cell."""
         logits, loc, scale = self._unpack(params)
-        z = value[..., None, None] + TURNS
-        centre, width = loc[..., None], scale[..., None]
+        away = value[..., None] - loc
+        away = (away - TURN * jnp.round(away / TURN))[..., None] + TURNS
+        width = scale[..., None]
         if self.grid is None:
-            standard = (z - centre) / width
-            each = log_sigmoid(standard) + log_sigmoid(-standard) - jnp.log(width)
+            each = log_sigmoid(away / width) + log_sigmoid(-away / width) - jnp.log(width)
         else:
-            cell = self.grid.step / self.grid.scale
-            each = log_cell((z + cell / 2 - centre) / width, cell / width)
-        low, high = self._circle
-        whole = logistic_log_mass(loc, scale, Support(low + TURNS[0], high + TURNS[-1]))
-        return logsumexp(log_softmax(logits, -1) + logsumexp(each, -1) - whole, -1)
+            each = log_cell((away + self._cell / 2) / width, self._cell / width)
+        return logsumexp(log_softmax(logits, -1) + logsumexp(each, -1) - self._log_whole(loc, scale), -1)
 
     def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
         """Log-probability of a support."""
         logits, loc, scale = self._unpack(params)
         each, _, _ = self._copies(loc, scale, self._within(support)[0], jnp.inf)
-        low, high = self._circle
-        whole = logistic_log_mass(loc, scale, Support(low + TURNS[0], high + TURNS[-1]))
-        return logsumexp(log_softmax(logits, -1) + logsumexp(each, -1) - whole, -1)
+        return logsumexp(log_softmax(logits, -1) + logsumexp(each, -1) - self._log_whole(loc, scale), -1)
 
     def mean(self, params: Float[Array, "*B P"]) -> Array:
         """The mean direction: that of the mean of sine and cosine."""
@@ -138,7 +134,7 @@ class Circular(NumberDistribution):
         return self._finished(interval.to_network(standard, loc, scale, part) - jnp.asarray(TURNS)[turn], values)
 
     def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
-        """The location of the component with the highest peak; within a support, of the one with the most mass there."""
+        """The location of the component with the highest peak; within a support, of that with the most mass there."""
         logits, loc, scale = self._unpack(params)
         if support is None:
             return self._finished(of_component(loc, (logits - jnp.log(scale)).argmax(-1)), None)
@@ -151,10 +147,22 @@ class Circular(NumberDistribution):
         return self._finished(z, values)
 
     @property
+    def _cell(self) -> float:
+        """The width of a cell, in radians; 0 of a density."""
+        return 0.0 if self.grid is None else self.grid.step / self.grid.scale
+
+    def _log_whole(self, loc: Array, scale: Array) -> Array:
+        """Log-probability of all turns under each component: half of them on both sides, and whole cells."""
+        first = -jnp.full_like(loc, math.pi)
+        if self.grid is not None:
+            first = first + jnp.mod(math.pi - loc, self._cell) - self._cell / 2
+        low = first + TURNS[0]
+        return logistic_log_mass(jnp.zeros_like(loc), scale, Support(low, low + TURN * len(TURNS)))
+
+    @property
     def _circle(self) -> tuple[float, float]:
         """Where the circle begins and ends; on a grid, at the edges of cells."""
-        low = self.low if self.grid is None else self.low - self.grid.step / self.grid.scale / 2
-        return low, low + TURN
+        return self.low - self._cell / 2, self.low - self._cell / 2 + TURN
 
     def _unpack(self, params: Float[Array, "*B P"]) -> tuple[Array, Array, Array]:
         """Logits, locations on the circle and scales, in radians."""
@@ -173,7 +181,7 @@ class Circular(NumberDistribution):
         return (support, support) if self.grid is None else self.grid.cells_within(support)
 
     def _copies(self, loc: Array, scale: Array, edges: Support, radius: Array | float) -> tuple[Array, Array, Array]:
-        """(..., K, turns) log-probability of a part of the circle on every turn, and its ends, within a radius of loc."""
+        """(..., K, turns) log-probability of a part of the circle on every turn, and its ends; in a radius of loc."""
         part = per_component(per_component(edges))
         centre, width = loc[..., None], scale[..., None]
         radius = jnp.broadcast_to(jnp.asarray(radius), scale.shape)[..., None]
