@@ -148,7 +148,11 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         bounds = describe_bounds(self.floor, self.ceiling)
         if self.reach is not None and (self.floor is None or self.ceiling is None):
             low, high = transforms.inverse(np.array(self.reach) * self.scale + self.loc, self.transform, self.unit)
-            bounds += f", {'changes ' if self.cumulative else ''}sampled from {low:.3g} to {high:.3g}"
+            if self.cumulative is not None:
+                bounds += f", changes sampled from {low:.3g} to {high:.3g}"
+            else:
+                bounds += "" if self.floor is not None else f", sampled from {low:.3g}"
+                bounds += "" if self.ceiling is not None else f", sampled up to {high:.3g}"
         return f"{self.low:g} to {self.high:g}{bounds}{grid}{often}, {self.transform}{missing}"
 
     def parse(self, text: str, location: str, member: int = 0) -> float:

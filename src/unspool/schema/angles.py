@@ -17,7 +17,8 @@ MAX_MEAN_CHANGE = 0.125
 MIN_PART_VALUES, PARTS = 5, 12
 """Fewest values in the first and in the last of so many equal parts of the period."""
 NAMES = re.compile(
-    r"(^|[^a-z])(lon|lng|long|longitude|heading|bearing|azimuth|course|dir|direction|angle)([^a-z]|$)", re.IGNORECASE
+    r"(^|[^a-z])(lon|lng|long|longitude|heading|bearing|azimuth|course|dir|direction|angle)([^a-z]|$)",
+    re.IGNORECASE,
 )
 """Names of angles. They decide nothing by themselves."""
 
