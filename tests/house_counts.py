@@ -8,8 +8,8 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "unspool"
 COLUMN_CLASSES = {
-    "BinaryEncoder", "IncrementEncoder", "JointVocabulary", "MultiLabel", "NumericEncoder", "TimestampEncoder",
-    "VectorEncoder", "Vocabulary",
+    "AngleEncoder", "AngleInput", "BinaryEncoder", "IncrementEncoder", "JointVocabulary", "MultiLabel",
+    "NumericEncoder", "TimestampEncoder", "VectorEncoder", "Vocabulary",
 }  # fmt: skip
 """Kinds of fitted columns."""
 

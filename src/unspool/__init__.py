@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from unspool.model import OneToMany, load
     from unspool.options import Beam, Network, Sampling, Training
     from unspool.report.report import Report
-    from unspool.schema.fields import Category, Count, First, Flag, Flags, Number, Schema, Text, Vector, When
+    from unspool.schema.fields import Angle, Category, Count, First, Flag, Flags, Number, Schema, Text, Vector, When
     from unspool.sequences import Sequences
 
 __version__ = "0.2.0"
 
 __all__ = [
-    "Beam", "Category", "Count", "Event", "First", "Flag", "Flags", "Network", "Number", "OneToMany", "Report",
+    "Angle", "Beam", "Category", "Count", "Event", "First", "Flag", "Flags", "Network", "Number", "OneToMany", "Report",
     "Sampling", "Schema", "Section", "Sequences", "Summary", "Text", "Training", "Vector", "When", "Windows", "errors",
     "load", "windows",
 ]  # fmt: skip
@@ -35,7 +35,7 @@ _NAMES = {
     "unspool.options": ["Beam", "Network", "Sampling", "Training"],
     "unspool.report.report": ["Report"],
     "unspool.schema.fields": [
-        "Category", "Count", "First", "Flag", "Flags", "Number", "Schema", "Text", "Vector", "When",
+        "Angle", "Category", "Count", "First", "Flag", "Flags", "Number", "Schema", "Text", "Vector", "When",
     ],
     "unspool.sequences": ["Sequences"],
 }  # fmt: skip

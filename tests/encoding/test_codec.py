@@ -158,7 +158,7 @@ def test_the_description_shows_what_was_found() -> None:
     codec, _, _ = fit(FULL, inputs=INPUTS, sequence="path")
     lines = codec.describe().splitlines()
     assert lines[0] == "input  country  Category  2 values: x, y, some missing"
-    assert lines[1] == "input  age      Number    25 to 41, standardize, 25.00% missing"
+    assert lines[1] == "input  age      Number    25 to 41, never below 0, standardize, 25.00% missing"
     assert lines[-1] == "                length    0 to 2 steps, 4 sequences, 5 steps in all"
     assert len(lines) == 10
 

@@ -17,9 +17,8 @@ from unspool.encoding.columns import InputColumn, StepColumn
 from unspool.encoding.distance import DistanceEncoder
 from unspool.encoding.fit import fit_codec
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
-from unspool.encoding.joint import JointVocabulary
+from unspool.encoding.members import JointVocabulary, MultiLabel
 from unspool.encoding.monotone import IncrementEncoder
-from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import SchemaError

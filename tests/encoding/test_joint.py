@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unspool.encoding.columns import Continuation
-from unspool.encoding.joint import JointVocabulary
+from unspool.encoding.members import JointVocabulary
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import Location
 from unspool.network.build import distribution_of

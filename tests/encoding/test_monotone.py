@@ -156,7 +156,8 @@ def test_a_step_that_never_falls_or_never_rises_is_inferred_and_one_that_does_is
     codec, _ = fitted({**table, "x": x}, sequence=["x"])
     assert (codec.steps[0].low, codec.steps[0].high) == (x.min(), x.max())
     assert codec.steps[0].floor == (0 if transform == "decrement" else None)
-    assert f"{x.min()} to {x.max()}, {transform}s" in codec.describe()
+    bound = ", never below 0" if transform == "decrement" else ""
+    assert f"{x.min()} to {x.max()}{bound}, {transform}s" in codec.describe()
     x[3] = wrong
     schema, _ = gather({**table, "x": x}, id="id", inputs="group", sequence=["x"])
     assert schema.steps[0].transform != transform

@@ -1,13 +1,16 @@
-"""Numbers of a step come back on their grid, at their point masses and within their bounds."""
+"""Numbers of a step come back on their grid, at their point masses, within their bounds, or are refused by name."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+import scipy.stats
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unspool.dataset.gather import gather
+from unspool.encoding.columns import Continuation
 from unspool.encoding.fit import fit_codec
+from unspool.encoding.numeric_fit import tail_end
 from unspool.errors import OptionError, SchemaError
 from unspool.network.build import architecture_of
 from unspool.network.distributions.base import innermost
@@ -188,3 +191,106 @@ def test_values_of_a_grid_that_never_occur_are_rare_and_never_sampled() -> None:
     np.testing.assert_array_equal(float32(codec, codec.encode(examples))["x"], celsius)
     assert not column(RNG.integers(0, 3000, 2000)).support_points
     assert not column(RNG.poisson(30, 2000)).support_points
+
+
+@pytest.mark.parametrize("transform", ["auto", "standardize", "log1p", "asinh", "difference", "increment"])
+@given(data=st.data())
+@settings(max_examples=40)
+def test_numbers_come_back_or_are_refused_by_name(transform, data) -> None:
+    """Over 600 decades: what the network sees gives each number back, to 1 % of it or of the typical one."""
+    sign = st.sampled_from([1.0, -1.0] if transform in ("standardize", "asinh", "difference") else [1.0])
+    low = data.draw(st.integers(-300, 300))
+    high = min(308, low + data.draw(st.integers(0, 40)))
+    number = st.tuples(sign, st.floats(1, 9.9), st.integers(low, high)).map(
+        lambda t: t[0] * t[1] * 10.0 ** min(t[2], 307)
+    )
+    values = np.array(data.draw(st.lists(number | st.just(0.0), min_size=22, max_size=40)))
+    values[:2] = values.max() / 2, values.max()
+    if transform == "increment":
+        values = np.sort(values)
+        values = np.concatenate([values[at : at + 10] for at in range(0, len(values), 10)])
+    try:
+        codec, examples = fitted(values, Number("x", transform))
+    except SchemaError as error:
+        refused = str(error)
+    else:
+        refused = ""
+    if refused:
+        assert "column 'x'" in refused
+        return
+    back = float32(codec, codec.encode(examples))["x"].astype(float)
+    assert np.isfinite(back).all()
+    typical = np.median(np.abs(values[values != 0])) if values.any() else 1.0
+    assert (np.abs(back - values) <= 0.01 * np.maximum(np.abs(values), typical)).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.cumsum(np.full(100, 1.5e306)), r"expected a number of at most 1e\+100 in size, found 1.5"),
+        (
+            np.arange(2**62, 2**62 + 100),
+            r"expected a whole number of at most 2\*\*53 in size.*found 4611686018427387904",
+        ),
+        (
+            np.where(np.arange(200) % 100 == 7, 999999999.0, RNG.normal(size=200)),
+            "column 'x': expected numbers that float32",
+        ),
+    ],
+    ids=["gaps to the end of float64", "identifiers", "a code for missing values"],
+)
+def test_what_float_arithmetic_would_spoil_is_refused_before_training(values, words) -> None:
+    with pytest.raises(SchemaError, match=words):
+        fitted(values, Number("x", "standardize"))
+
+
+SAMPLES = {
+    "lognormal": RNG.lognormal(0, 2, 1000),
+    "normal": RNG.normal(size=1000),
+    "heavy": RNG.standard_t(1, 1000),
+    "bounded": RNG.uniform(0, 1, 1000),
+    "years": 1990 + RNG.exponential(8, 1000).round(),
+}
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+@pytest.mark.parametrize("distribution", ["auto", "mixture", "student_t"])
+def test_no_sample_is_decades_beyond_the_range_of_training(kind, distribution) -> None:
+    """Whatever the network says: at most ten times the largest value, or ten times the range."""
+    values = SAMPLES[kind]
+    codec, _ = fitted(values, Number("x", distribution=distribution))
+    fit = codec.steps[0]
+    z = sampled(codec, np.random.default_rng(0), 5000, scale=30)
+    (x,), _ = fit.decode(z, Continuation(np.array([0, len(z)])))
+    assert np.isfinite(x).all()
+    size = np.abs(values).max()
+    assert x.max() <= max(10.5 * size, values.max() + 10 * np.ptp(values))
+    assert x.min() >= min(-10.5 * size, values.min() - 10 * np.ptp(values))
+    if kind == "bounded":
+        assert 0 <= x.min() < 0.1
+        assert 0.9 < x.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("law", "most"),
+    [(scipy.stats.norm(), 99.0), (scipy.stats.expon(), 99.0), (scipy.stats.uniform(), 99.0), (scipy.stats.norm(), 0.2)],
+)
+def test_the_limit_is_about_what_one_in_a_hundred_data_sets_exceeds(law, most) -> None:
+    ends, beyond = [], []
+    for seed in range(200):
+        values = law.rvs(1000, random_state=seed)
+        ends.append(tail_end(values, most))
+        assert values.max() < ends[-1] <= values.max() + most
+        beyond.append(law.rvs(1000, random_state=1000 + seed).max() > ends[-1])
+    if most > 1:
+        assert np.mean(beyond) < 0.06
+        assert np.median(ends) < law.ppf(1 - 1e-5) + 0.5 * (law.ppf(1 - 1e-5) - law.mean())
+
+
+def test_the_limit_of_samples_changes_no_likelihood() -> None:
+    codec, _ = fitted(SAMPLES["normal"], Number("x", distribution="mixture"))
+    dist = architecture_of(codec, Network(), 8, 8).distributions[0]
+    params = jnp.asarray(RNG.normal(size=(5, dist.num_params)), jnp.float32)
+    far = jnp.full(5, 50.0)
+    np.testing.assert_array_equal(dist.log_prob(params, far), dist.of.log_prob(params, far))
+    assert column(SAMPLES["normal"], Number("x", distribution="mixture")).reach == codec.steps[0].reach

@@ -17,7 +17,7 @@ from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.grid import Grid
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture
-from unspool.network.distributions.reflected import Reflected
+from unspool.network.distributions.reparameterized import Reflected
 from unspool.network.distributions.rules import PLAIN
 from unspool.options import Network
 

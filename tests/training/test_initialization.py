@@ -14,7 +14,7 @@ from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture
 from unspool.network.distributions.normal import Normal, Point
-from unspool.network.distributions.reflected import Reflected
+from unspool.network.distributions.reparameterized import Reflected
 from unspool.network.distributions.student_t import StudentT
 from unspool.options import Network
 from unspool.training.batching import to_buckets

@@ -11,7 +11,7 @@ from unspool.dataset.roles import parse_roles
 from unspool.encoding.fit import fit_codec
 from unspool.errors import OptionError
 from unspool.network.distributions.normal import Normal
-from unspool.network.distributions.zero_mean import ZeroMean
+from unspool.network.distributions.reparameterized import ZeroMean
 from unspool.options import Network, Training
 from unspool.schema.fields import Category, Number
 from unspool.training.selection import MIN_MEAN_CLUSTERS, best_candidate, candidates, select_fields, with_constant_means

@@ -4,6 +4,7 @@
 |---|---|---|---|
 | `SymbolConstraints` | `Vocabulary`, `JointVocabulary` | a value, of one column | some of the values |
 | `NumericConstraints` | `NumericEncoder` | a number | a range |
+| `AngleConstraints` | `AngleEncoder` | a number | a range within the period |
 | `IncrementConstraints` | `IncrementEncoder` | a number or a timestamp | a range |
 | `DistanceConstraints` | `DistanceEncoder` | a number or a timestamp, beside pins of its references | nothing |
 | `LabelConstraints` | `MultiLabel` | yes or no, of one label | yes or no, by label |
@@ -15,11 +16,12 @@ from typing import Any
 from unspool.constraints.base import Allowed, FieldConstraints
 from unspool.constraints.distances import DistanceConstraints
 from unspool.constraints.labels import LabelConstraints
-from unspool.constraints.numbers import IncrementConstraints, NumericConstraints
+from unspool.constraints.numbers import AngleConstraints, IncrementConstraints, NumericConstraints
 from unspool.constraints.symbols import SymbolConstraints
+from unspool.encoding.angle import AngleEncoder
 from unspool.encoding.codec import Codec
 from unspool.encoding.distance import DistanceEncoder
-from unspool.encoding.joint import JointVocabulary
+from unspool.encoding.members import JointVocabulary
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
@@ -40,6 +42,8 @@ def constraints_of(codec: Codec) -> list[FieldConstraints]:
                 found.append(NumericConstraints(field, column))
             case DistanceEncoder():
                 found.append(DistanceConstraints(field, column))
+            case AngleEncoder():
+                found.append(AngleConstraints(field, column))
             case IncrementEncoder():
                 found.append(IncrementConstraints(field, column))
             case _:

@@ -17,6 +17,7 @@ from unspool.constraints.base import (
     References,
     plain_values,
 )
+from unspool.encoding.angle import AngleEncoder
 from unspool.encoding.columns import Origins
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import NumericEncoder
@@ -29,11 +30,16 @@ GRID_SLACK = 1e-6
 """Share of a step by which a value of the grid may lie outside of a range."""
 
 
+def ends_or_infinite(low: float | None, high: float | None) -> tuple[float, float]:
+    """Two ends as numbers."""
+    return (-np.inf if low is None else low), (np.inf if high is None else high)
+
+
 @dataclass(frozen=True)
 class NumberConstraints(FieldConstraints):
     """Constraints of a number or a timestamp."""
 
-    column: NumericEncoder | IncrementEncoder
+    column: NumericEncoder | IncrementEncoder | AngleEncoder
 
     @property
     @abstractmethod
@@ -100,7 +106,8 @@ class NumberConstraints(FieldConstraints):
 
     def running_sum(self, value: float, origins: Origins) -> NDArray[np.float64]:
         """(rows,) the running sum at a value; minus infinity where it has none."""
-        total = (self.column.to_sum(np.array([value])) - origins.at) / origins.unit
+        assert self.column.cumulative is not None  # noqa: S101  # only what adds up has running sums
+        total = (self.column.cumulative.to_sum(np.array([value])) - origins.at) / origins.unit
         return np.where(np.isnan(total), -np.inf, total)  # NaN is the logarithm of a negative value
 
 
@@ -113,8 +120,7 @@ class NumericConstraints(NumberConstraints):
     @property
     def bounds(self) -> tuple[float, float]:
         """Floor and ceiling."""
-        floor, ceiling = self.column.floor, self.column.ceiling
-        return (-np.inf if floor is None else floor), (np.inf if ceiling is None else ceiling)
+        return ends_or_infinite(self.column.floor, self.column.ceiling)
 
     def encoded(self, values: NDArray[Any], location: Location) -> Known:
         """Z, or of differences values on the axis that adds up, and the numbers themselves."""
@@ -162,6 +168,45 @@ class NumericConstraints(NumberConstraints):
 
 
 @dataclass(frozen=True)
+class AngleConstraints(NumberConstraints):
+    """Constraints of an angle."""
+
+    column: AngleEncoder
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The ends of the period."""
+        return self.column.start, self.column.start + self.column.period
+
+    def encoded(self, values: NDArray[Any], location: Location) -> Known:
+        """Radians, and the numbers themselves."""
+        exact = as_number(values)
+        return self.column.encode(values, location)[0], exact
+
+    def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
+        """Any angles: a sequence can continue from all of them."""
+        return self.encoded(values, location)
+
+    def check(
+        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
+    ) -> NDArray[np.float64] | None:
+        """Any angles go together."""
+        return None
+
+    def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
+        """The allowed range, in radians."""
+        if allowed is None:
+            return None
+        low, high = np.clip([allowed.low, allowed.high], *self.bounds) / self.column.per_radian
+        return Allowed(None, np.array([low]), np.array([high]))
+
+    def any_value(self, low: float, high: float) -> bool:
+        """A value of the grid."""
+        step = self.column.step
+        return not self.column.mass or bool(np.floor(high / step + GRID_SLACK) >= np.ceil(low / step - GRID_SLACK))
+
+
+@dataclass(frozen=True)
 class IncrementConstraints(NumberConstraints):
     """Constraints of timestamps, and of numbers that never fall or never rise."""
 
@@ -169,8 +214,8 @@ class IncrementConstraints(NumberConstraints):
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The floor, and no ceiling."""
-        return (-np.inf if self.column.floor is None else self.column.floor), np.inf
+        """Floor and ceiling."""
+        return ends_or_infinite(self.column.floor, self.column.ceiling)
 
     def encoded(self, values: NDArray[Any], location: Location) -> Known:
         """Values on the axis that adds up, and the numbers themselves."""
@@ -193,7 +238,7 @@ class IncrementConstraints(NumberConstraints):
         falling = column.never == "rises"
         far_end = np.inf if allowed is None else allowed.low if falling else allowed.high
         for end, name, hint in (
-            (column.floor, "the bound of the column", f"fit again with Number({location.column!r}, bounds=None)"),
+            (column.end, "the bound of the column", f"fit again with Number({location.column!r}, bounds=None)"),
             (None if np.isinf(far_end) else far_end, "the end of the allowed range", "allow more"),
         ):
             if end is not None and (encoded > end / column.one).any():
@@ -229,14 +274,14 @@ class IncrementConstraints(NumberConstraints):
         return upper
 
     def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
-        """The allowed range and the floor, as running sums."""
+        """The allowed range and the bound, as running sums."""
         assert origins is not None  # noqa: S101  # increments add up
         low, high = (-np.inf, np.inf) if allowed is None else (allowed.low, allowed.high)
         column = self.column
         ends = [self.running_sum(end, origins) for end in ((low, high) if column.sign == 1 else (high, low))]
-        if column.floor is not None:
-            # A sequence that starts below its floor stays there.
-            ends[1] = np.minimum(ends[1], np.maximum(self.running_sum(column.floor, origins), 0.0))
+        if column.end is not None:
+            # A sequence that starts beyond its bound stays there.
+            ends[1] = np.minimum(ends[1], np.maximum(self.running_sum(column.end, origins), 0.0))
         if all(np.isinf(end).all() for end in ends):
             return None
         if column.never is not None and (ends[1] < 0).any():

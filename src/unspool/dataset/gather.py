@@ -15,7 +15,19 @@ from unspool.dataset.roles import Roles, columns_of, name_of, parse_roles, roles
 from unspool.dataset.windows import Windows
 from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce, timestamps_or_none
-from unspool.schema.fields import AnyField, Category, Field, Group, Joint, Number, Schema, Text, When, derived_fields
+from unspool.schema.fields import (
+    Angle,
+    AnyField,
+    Category,
+    Field,
+    Group,
+    Joint,
+    Number,
+    Schema,
+    Text,
+    When,
+    derived_fields,
+)
 from unspool.schema.inference import infer_input, infer_steps
 from unspool.schema.monotone import as_number
 from unspool.tables.table import Table, read_table
@@ -219,6 +231,8 @@ def _like(step: Field, asked: str | Field) -> str | Field:
         return asked
     if isinstance(step, Number):
         return Number(asked)
+    if isinstance(step, Angle):
+        return Angle(asked, step.period)
     return Category(asked) if isinstance(step, (Category, Joint, Text)) else asked
 
 

@@ -7,27 +7,41 @@ import msgspec
 import numpy as np
 
 from unspool.dataset.examples import Examples, base_inputs
+from unspool.encoding.angle import AngleEncoder, AngleInput
 from unspool.encoding.columns import Continuation, FittedColumn, InputColumn, StepColumn, ValueType
 from unspool.encoding.distance import DistanceEncoder
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
-from unspool.encoding.joint import JointVocabulary
+from unspool.encoding.members import JointVocabulary, MultiLabel
 from unspool.encoding.monotone import IncrementEncoder
-from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.tokenizers import check_vocabulary, tokenize
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce
 from unspool.schema.derivation import derive
-from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Field, Flag, Flags, Joint, Number, Schema, Vector, When
+from unspool.schema.fields import (
+    MONOTONE_TRANSFORMS,
+    Angle,
+    AnyField,
+    Field,
+    Flag,
+    Flags,
+    Joint,
+    Number,
+    Schema,
+    Vector,
+    When,
+)
 from unspool.schema.monotone import as_number
 from unspool.schema.relation_search import failures
 from unspool.schema.relations import Sum, derived_columns
 from unspool.tables.table import Table, is_many, read_table
 
-AnyInputColumn = Vocabulary | NumericEncoder | BinaryEncoder | TimestampEncoder | VectorEncoder
-AnyStepColumn = Vocabulary | JointVocabulary | NumericEncoder | IncrementEncoder | DistanceEncoder | MultiLabel
+AnyInputColumn = Vocabulary | NumericEncoder | AngleInput | BinaryEncoder | TimestampEncoder | VectorEncoder
+AnyStepColumn = (
+    Vocabulary | JointVocabulary | NumericEncoder | IncrementEncoder | DistanceEncoder | AngleEncoder | MultiLabel
+)
 """The classes that a model file may name."""
 
 
@@ -36,6 +50,8 @@ def input_column(field: Field) -> type[InputColumn]:
     match field:
         case Number():
             return NumericEncoder
+        case Angle():
+            return AngleInput
         case Vector():
             return VectorEncoder
         case Flag():
@@ -54,6 +70,8 @@ def step_column(field: Field) -> type[StepColumn]:
             return IncrementEncoder if transform in MONOTONE_TRANSFORMS else NumericEncoder
         case When():
             return IncrementEncoder
+        case Angle():
+            return AngleEncoder
         case Flags():
             return MultiLabel
         case Joint():

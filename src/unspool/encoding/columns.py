@@ -7,8 +7,10 @@
 | `NumericEncoder` | input, step | a number |
 | `IncrementEncoder` | step | a timestamp or a number that never goes back, as the increment since the last one |
 | `DistanceEncoder` | step | a timestamp or a number that is never below, or above, other columns of its step |
+| `AngleEncoder` | step | an angle |
 | `MultiLabel` | step | M labels, each yes or no |
-| `BinaryEncoder`, `TimestampEncoder`, `VectorEncoder` | input | a truth value, a timestamp, D numbers |
+| `BinaryEncoder`, `AngleInput`, `TimestampEncoder`, `VectorEncoder` | input | a truth value, an angle, a timestamp,
+D numbers |
 
 To add a kind of column: write its class in a file of its own, and name it in `unspool.encoding.fit` (which field has
 it), `unspool.network.build` (which distribution it has) and `unspool.constraints.fields` (how values are pinned).

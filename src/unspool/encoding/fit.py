@@ -1,17 +1,20 @@
 """Fitting: from a schema and examples to the codec."""
 
+import msgspec
+import numpy as np
+
 from unspool.dataset.examples import Examples
+from unspool.encoding.angle import AngleEncoder, AngleInput
 from unspool.encoding.codec import AnyInputColumn, AnyStepColumn, Codec, step_column
 from unspool.encoding.distance import DistanceEncoder
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
-from unspool.encoding.joint import JointVocabulary
+from unspool.encoding.members import JointVocabulary, MultiLabel
 from unspool.encoding.monotone import IncrementEncoder
-from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import NumericEncoder
-from unspool.encoding.numeric_fit import refine
+from unspool.encoding.numeric_fit import limits, refine, refuse_lost_digits
 from unspool.encoding.tokenizers import fit_tokenizer, tokenize
 from unspool.encoding.vocabulary import Vocabulary
-from unspool.schema.fields import Field, Flag, Flags, Joint, Number, Schema, Text, Vector, When
+from unspool.schema.fields import Angle, Field, Flag, Flags, Joint, Number, Schema, Text, Vector, When
 from unspool.tables.columns import missing_mask
 
 
@@ -30,7 +33,13 @@ def fit_input(field: Field, examples: Examples) -> AnyInputColumn:
     values = examples.inputs[field.name]
     match field:
         case Number(transform=transform):
-            return NumericEncoder.fit(values, transform, examples.input_location(field.name))
+            location = examples.input_location(field.name)
+            column = NumericEncoder.fit(values, transform, location)
+            refuse_lost_digits(column, values, location, np.arange(len(values) + 1))
+            floor, ceiling = limits(field, values[~missing_mask(values)].astype(np.float64), location)
+            return msgspec.structs.replace(column, floor=floor, ceiling=ceiling)  # for the model of the inputs
+        case Angle():
+            return AngleInput.fit(field, values, examples.input_location(field.name))
         case Vector():
             return VectorEncoder.fit(values)
         case Flag():
@@ -53,10 +62,17 @@ def fit_step(field: Field, examples: Examples) -> AnyStepColumn:
         case Joint():
             return JointVocabulary.fit(values)
         case Number() | When() if step_column(field) is IncrementEncoder:
-            return IncrementEncoder.fit(field, values, location, examples.offsets, before)
+            increments = IncrementEncoder.fit(field, values, location, examples.offsets, before)
+            if isinstance(field, Number):
+                refuse_lost_digits(increments, values, location, examples.offsets, before)
+            return increments
         case Number(transform=transform):
             column = NumericEncoder.fit(values, transform, location, examples.offsets, before)
-            return refine(column, field, values, location, examples.offsets, before)
+            column = refine(column, field, values, location, examples.offsets, before)
+            refuse_lost_digits(column, values, location, examples.offsets, before)
+            return column
+        case Angle():
+            return AngleEncoder.fit(field, values, location, examples.offsets)
         case Text(unit="word" | "bpe"):
             return fit_tokenizer(field, examples)
     return Vocabulary.fit(values, step=True, text=isinstance(field, Text))

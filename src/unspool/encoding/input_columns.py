@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from unspool.encoding.columns import InputColumn, NumericColumn, ScalarColumn, ValueType
-from unspool.encoding.multilabel import parse_truth_value
+from unspool.encoding.members import parse_truth_value
 from unspool.encoding.numeric import parse_float
 from unspool.encoding.transforms import location_and_scale
 from unspool.errors import Location, SchemaError

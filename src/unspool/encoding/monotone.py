@@ -5,7 +5,14 @@ from typing import Any, Literal
 import numpy as np
 
 from unspool.encoding.columns import Continuation, Cumulative, Decoded, Origins, ScalarColumn, StepColumn, ValueType
-from unspool.encoding.numeric import BOUND_TOLERANCE, NumericEncoder, last_values, parse_float, rounded
+from unspool.encoding.numeric import (
+    BOUND_TOLERANCE,
+    NumericEncoder,
+    describe_bounds,
+    last_values,
+    parse_float,
+    rounded,
+)
 from unspool.encoding.numeric_fit import limits, refine
 from unspool.encoding.transforms import accumulate, anchored, present_offsets
 from unspool.errors import Location, SchemaError
@@ -40,6 +47,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         high: the largest.
         sign: 1; or -1, of numbers that never rise.
         floor: of numbers that never rise, the bound of samples, or None. A sequence that starts below it stays there.
+        ceiling: of numbers that never fall, likewise.
         moves: whether no increment is 0, except that of step 0: days of visits, of which there is one a day.
     """
 
@@ -52,6 +60,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
     sign: float = 1.0
     floor: float | None = None
     moves: bool = False
+    ceiling: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.unit < np.inf:
@@ -98,12 +107,12 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         whole = 0 if column.dtype.kind == "i" or is_whole(column) else None
         decimals = whole if whole == 0 or grid is None else max(grid[0], 1)
         low, high = (float(end) for end in sorted(sign * np.array([np.nanmin(y), np.nanmax(y)])))
-        floor = limits(field, values[~np.isnan(values)], location)[0] if isinstance(field, Number) else None
-        floor = floor if sign == -1 else None  # numbers that never fall don't need one
+        ends = limits(field, values[~np.isnan(values)], location) if isinstance(field, Number) else (None, None)
+        floor, ceiling = (ends[0], None) if sign == -1 else (None, ends[1])  # the end that values move towards
         later = ~alone & ~np.isnan(steps)
         later[offsets[:-1][np.diff(offsets) > 0]] = False
         moves = not falls and fitted.step > 0 and bool((steps[later] > fitted.step / 2).all())
-        return cls(fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor, moves)
+        return cls(fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor, moves, ceiling)
 
     @property
     def nullable(self) -> bool:
@@ -120,11 +129,17 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         """The change of a value for which its y rises by one."""
         return self.unit or self.sign
 
+    @property
+    def end(self) -> float | None:
+        """The bound that values move towards, or None."""
+        return self.floor if self.sign == -1 else self.ceiling
+
     def describe(self) -> str:
-        """The range, and the increments."""
+        """The range, the bound, and the increments."""
         name = "increments" if self.sign == 1 else "decrements"
         low, high = (self.written(end * self.sign) for end in (self.low, self.high))
-        return f"{low} to {high}, {name} {self.increment.describe()}"
+        bound = describe_bounds(self.floor, self.ceiling)
+        return f"{low} to {high}{bound}, {name} {self.increment.describe()}"
 
     def parse(self, text: str, location: str, member: int = 0) -> Any:
         """The number; or the text, which is read as dates of a table are."""
@@ -160,7 +175,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
             y = np.minimum(y, continuation.upper)
         if self.unit:
             return self._timestamps(y, continuation)
-        y[kept] = self._above(self.sign * y[kept] + 0.0, np.repeat(self.sign * start, np.diff(inner)))
+        y[kept] = self._within(self.sign * y[kept] + 0.0, np.repeat(self.sign * start, np.diff(inner)))
         y = y if observed is None else np.where(np.isnan(observed), y, observed)
         return Decoded((rounded(y, self.decimals),), last_values(y, continuation))
 
@@ -200,13 +215,14 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
             timestamps[known] = continuation.observed[known].astype("datetime64[us]")
         return Decoded((timestamps,), last_values(as_number(timestamps), continuation))
 
-    def _above(self, x: np.ndarray, start: np.ndarray) -> np.ndarray:
-        """Values on the floor, where float32 has carried them across; not those of sequences that start below."""
-        if self.floor is None:
+    def _within(self, x: np.ndarray, start: np.ndarray) -> np.ndarray:
+        """Values on the bound, where float32 has carried them across; not those of sequences that start beyond."""
+        if self.end is None:
             return x
         slack = BOUND_TOLERANCE * max(abs(self.low), abs(self.high))
-        across = (x < self.floor) & (x > self.floor - slack) & ~(start < self.floor)
-        return np.where(across, self.floor, x)
+        beyond = self.sign * (x - self.end)
+        across = (beyond > 0) & (beyond < slack) & ~(self.sign * (start - self.end) > 0)
+        return np.where(across, self.end, x)
 
 
 def plain_transform(increments: np.ndarray) -> Transform:

@@ -58,6 +58,8 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         edges: of the bins of a histogram, in the network's units.
         support_points: the values of the grid that occur, where others are rare.
         unseen: probability of a value that is none of the support points.
+        reach: in the network's units, what samples don't go beyond, see `unspool.encoding.numeric_fit.reach_of`; or
+            None. Unlike floor and ceiling it says nothing about data, and is hardly ever met.
     """
 
     transform: Literal["none", "standardize", "log1p", "asinh", "difference", "log_return"]
@@ -79,6 +81,7 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
     edges: tuple[float, ...] = ()
     support_points: tuple[float, ...] = ()
     unseen: float = 0.0
+    reach: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("scale", "first_scale", "unit"):
@@ -137,12 +140,20 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         return ("int" if self.decimals == 0 else "float",)
 
     def describe(self) -> str:
-        """Range, grid, point masses and transform."""
+        """Range, bounds, grid, point masses and transform."""
         grid = f", steps of {self.step:g}" if self.mass else ""
         grid += f" with {len(self.support_points)} values" if self.support_points else ""
         often = f", often {listing([f'{value:g}' for value in self.point_masses], 3)}" if self.point_masses else ""
         missing = f", {self.missing:.2%} missing" if self.nullable else ""
-        return f"{self.low:g} to {self.high:g}{grid}{often}, {self.transform}{missing}"
+        bounds = describe_bounds(self.floor, self.ceiling)
+        if self.reach is not None and (self.floor is None or self.ceiling is None):
+            low, high = transforms.inverse(np.array(self.reach) * self.scale + self.loc, self.transform, self.unit)
+            if self.cumulative is not None:
+                bounds += f", changes sampled from {low:.3g} to {high:.3g}"
+            else:
+                bounds += "" if self.floor is not None else f", sampled from {low:.3g}"
+                bounds += "" if self.ceiling is not None else f", sampled up to {high:.3g}"
+        return f"{self.low:g} to {self.high:g}{bounds}{grid}{often}, {self.transform}{missing}"
 
     def parse(self, text: str, location: str, member: int = 0) -> float:
         """The number."""
@@ -206,9 +217,10 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         observed = continuation.observed
         anchors = None if observed is None else transforms.forward(observed[kept], self.transform, self.unit)
         total = transforms.accumulate(*transforms.anchored(step, inner, before, anchors))
-        if self.transform == "difference" and (self.floor is not None or self.ceiling is not None):
-            total = np.clip(total, self.floor, self.ceiling)  # only float32 carries a sample beyond
-        return transforms.inverse(total, self.transform, self.unit)
+        x = transforms.inverse(total, self.transform, self.unit)
+        if self.floor is not None or self.ceiling is not None:
+            x = np.clip(x, self.floor, self.ceiling)  # only float32 carries a sample beyond
+        return x
 
     @property
     def cumulative(self) -> Cumulative | None:
@@ -318,6 +330,18 @@ def rounded(x: np.ndarray, decimals: int | None) -> np.ndarray:
     x = np.round(x, decimals)
     whole = decimals == 0 and not np.isnan(x).any() and bool(np.all(np.abs(x) < 2.0**63))
     return x.astype(np.int64) if whole else x
+
+
+def describe_bounds(floor: float | None, ceiling: float | None) -> str:
+    """What no sample is beyond, for the description of a column.
+
+    Examples:
+        >>> describe_bounds(0.0, None), describe_bounds(0.0, 100.0), describe_bounds(None, None)
+        (', never below 0', ', never outside 0 to 100', '')
+    """
+    if floor is not None and ceiling is not None:
+        return f", never outside {floor:g} to {ceiling:g}"
+    return "".join(f", never {side} {end:g}" for side, end in (("below", floor), ("above", ceiling)) if end is not None)
 
 
 def parse_float(text: str, location: str) -> float:

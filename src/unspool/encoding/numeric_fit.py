@@ -4,13 +4,19 @@ import msgspec
 import numpy as np
 
 from unspool.encoding import transforms
+from unspool.encoding.columns import Continuation, StepColumn
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS, NumericEncoder
 from unspool.errors import Location, SchemaError
+from unspool.schema.bounds import natural_bounds
 from unspool.schema.fields import Number
 from unspool.schema.grid import MAX_DECIMALS, find_grid, find_point_masses, find_support_points, is_discrete
 
 MAX_BINS = 32
 """Bins of a histogram at the most."""
+MIN_TAIL_VALUES, TAIL_SHARE = 20, 0.05
+"""Outermost values that show how a tail goes on, at the least, and as a share of all."""
+LOST_DIGITS = 0.01
+"""Largest error of a number by float32, as a share of its size or of the typical one."""
 
 
 def refine(
@@ -53,10 +59,10 @@ def refine(
         column = msgspec.structs.replace(column, support_points=points, unseen=unseen)
     if field.distribution != "point" and not (field.distribution == "histogram" and mass):
         column = msgspec.structs.replace(column, point_masses=point_masses(column, y[~alone] if differs else x))
+    z = np.where(alone, (y - column.first_loc) / column.first_scale, (y - column.loc) / column.scale)
     if field.distribution == "histogram":
-        z = np.where(alone, (y - column.first_loc) / column.first_scale, (y - column.loc) / column.scale)
         column = msgspec.structs.replace(column, edges=bin_edges(column, z, y if differs else x))
-    return column
+    return msgspec.structs.replace(column, reach=reach_of(column, z))
 
 
 def point_masses(column: NumericEncoder, values: np.ndarray) -> tuple[float, ...]:
@@ -82,10 +88,10 @@ def on_grid(values: np.ndarray, step: float) -> np.ndarray:
 
 
 def limits(field: Number, x: np.ndarray, location: Location) -> tuple[float | None, float | None]:
-    """The bounds of a field, or a `SchemaError` if training violates them; by default at least 0 if training is."""
+    """The bounds of a field, or a `SchemaError` if training violates them; by default those that training shows."""
     low, high = float(x.min()), float(x.max())
     if field.bounds == "auto":
-        return (0.0 if low >= 0 else None), None
+        return natural_bounds(x)
     if field.bounds == "data":
         return low, high
     floor, ceiling = field.bounds or (None, None)
@@ -94,6 +100,85 @@ def limits(field: Number, x: np.ndarray, location: Location) -> tuple[float | No
             hint = "Widen the bounds, or correct the data."
             raise SchemaError(location.whole, f"numbers of {wrong} {bound:g}, its bound", f"{found:g}", hint)
     return (None if floor is None else float(floor)), (None if ceiling is None else float(ceiling))
+
+
+def reach_of(column: NumericEncoder, z: np.ndarray) -> tuple[float, float] | None:
+    """What samples don't go beyond, from (S,) values in the network's units, none missing: see `tail_end`.
+
+    On a logarithmic axis that is at most ten times the outermost value, on a linear one ten times the range. Support
+    points need none.
+    """
+    if column.support_points:
+        return None
+    decade = np.log(10) / column.scale if column.transform in ("log1p", "asinh") else 9 * float(np.ptp(z))
+    low, high = -tail_end(-z, decade), tail_end(z, decade)
+    if not column.mass:
+        return low, high
+    y = np.array([low, high]) * column.scale + column.loc
+    axis = "none" if column.cumulative is not None else column.transform
+    ticks = on_grid(transforms.inverse(y, axis, column.unit), column.step)
+    if axis == "log1p":
+        ticks = np.maximum(ticks, np.ceil(-0.999 * column.unit / column.step) * column.step)
+    low, high = ((transforms.forward(ticks, axis, column.unit) - column.loc) / column.scale).tolist()
+    return low, high
+
+
+def tail_end(z: np.ndarray, most: float) -> float:
+    """The value that one in a hundred data sets like (S,) values z would exceed, at most `most` beyond the largest.
+
+    It is the quantile of a generalised Pareto distribution, fitted to the outermost twentieth by the method of moments
+    (Hosking & Wallis 1987, "Parameter and quantile estimation for the generalized Pareto distribution"), and at least a
+    tenth of the range beyond the largest value; of few values, one range beyond it.
+
+    Examples:
+        >>> normal = np.random.default_rng(0).normal(size=1000)
+        >>> round(normal.max(), 1), round(tail_end(normal, 99.0), 1)
+        (3.1, 4.4)
+    """
+    high, spread = float(z.max()), float(np.ptp(z))
+    count = max(MIN_TAIL_VALUES, int(TAIL_SHARE * len(z)))
+    if len(z) < 2 * count:
+        return high + min(spread, most)
+    outer = np.sort(z)[-count - 1 :]
+    excess = outer[1:] - outer[0]
+    mean, variance = float(excess.mean()), float(excess.var())
+    if not variance > 0:
+        return high + min(0.1 * spread, most)
+    ratio, rarity = mean * mean / variance, 100.0 * count
+    shape, scale = (1 - ratio) / 2, mean * (1 + ratio) / 2
+    growth = np.log(rarity) if abs(shape) < 1e-6 else (rarity**shape - 1) / shape
+    return high + min(max(float(outer[0] + scale * growth) - high, 0.1 * spread), most)
+
+
+def refuse_lost_digits(
+    column: StepColumn,
+    values: np.ndarray,
+    location: Location,
+    offsets: np.ndarray,
+    before: np.ndarray | None = None,
+) -> None:
+    """Refuse (S,) numbers that don't come back from float32, the type of the network.
+
+    They don't where a few are so large that all others look alike beside them: a code for missing values, such as
+    999999999, or a range of dozens of decades.
+
+    Raises:
+        SchemaError: names the first such number.
+    """
+    x = values.astype(np.float64)
+    present = ~np.isnan(x)
+    z = column.encode(values, location, offsets, before)[0].astype(np.float32)
+    (back,), _ = column.decode(z, Continuation(offsets, before))
+    sizes = np.abs(x[present & (x != 0)])
+    typical = float(np.median(sizes)) if len(sizes) else 1.0
+    off = np.abs(back.astype(np.float64) - x) > LOST_DIGITS * np.maximum(np.abs(x), typical)
+    wrong = present & ~(~off & np.isfinite(back.astype(np.float64)))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        expected = f"numbers that float32 tells apart beside the largest one, {float(sizes.max()):g}"
+        found = f"{x[row]:g}, which would come back as {float(back[row]):g}"
+        hint = f"Correct the largest, or empty them; or pass Number({location.column!r}, transform='asinh')."
+        raise SchemaError(location.at(row), expected, found, hint)
 
 
 def rescaled(column: NumericEncoder, x: np.ndarray) -> NumericEncoder:

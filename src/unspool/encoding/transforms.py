@@ -16,13 +16,17 @@ def forward(x: np.ndarray, transform: str, unit: float) -> np.ndarray:
 
 
 def inverse(y: np.ndarray, transform: str, unit: float) -> np.ndarray:
-    """X of y: undoes `forward`. Exponents are limited to 700, so that x of an extreme sample is finite."""
-    exponent = np.clip(y, -MAX_EXPONENT, MAX_EXPONENT)
-    if transform == "log1p":
-        return np.expm1(exponent) * unit
-    if transform == "asinh":
-        return np.sinh(exponent) * unit
-    return np.exp(exponent) if transform == "log_return" else y
+    """X of y: undoes `forward`. X of an extreme sample is the largest number, so it is finite."""
+    if transform not in ("log1p", "asinh", "log_return"):
+        return finite(y)
+    inverses = {"log1p": np.expm1, "asinh": np.sinh, "log_return": np.exp}
+    with np.errstate(over="ignore"):
+        return finite(inverses[transform](np.clip(y, -MAX_EXPONENT, MAX_EXPONENT)) * unit)
+
+
+def finite(x: np.ndarray) -> np.ndarray:
+    """Numbers, the largest or smallest one in place of an infinite one; NaN stays."""
+    return np.clip(x, -np.finfo(np.float64).max, np.finfo(np.float64).max)
 
 
 def log_slope(x: np.ndarray, transform: str, unit: float) -> np.ndarray:

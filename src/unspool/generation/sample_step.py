@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from unspool.network.cumulative import CumulativeRule
 from unspool.network.decoder import DecoderState, Net, Precomputed
-from unspool.network.distributions.base import Distribution, EventShape, Support, over_members
+from unspool.network.distributions.base import Distribution, Support, over_members
 from unspool.network.distributions.categorical import bernoulli_icdf
 from unspool.network.distributions.rules import Rule
 from unspool.network.lstm import State
@@ -104,7 +104,7 @@ def start_sampling(
     """The initial states of inputs, and what no step changes."""
     state, context = net.encode(inputs)  # type: ignore[arg-type]
     B = inputs[0].shape[0]
-    decoder = DecoderState(state, net.start_feedback(B))
+    decoder = DecoderState(state, net.start_feedback(inputs))
     return SamplerState(decoder, jnp.zeros(B, bool), sums), net.precompute(context, B * FOLD_STEPS)
 
 
@@ -239,7 +239,7 @@ def sample_field(
     if given is not None:
         support = conditioned(dist, support, given)
     value = dist.sample(params, uniforms, rule, support)
-    if support is not None and dist.event_shape == EventShape():
+    if support is not None and dist.event_shape.one_number:
         value = support.clip(value)
     if given is None or given.table is not None:
         return value

@@ -195,5 +195,5 @@ def support_of_rows(support: Support | None, row: NDArray[np.int64]) -> Support 
 
 def _no_values(dist: Distribution) -> NDArray[Any]:
     """No values of a distribution, of the right type and shape."""
-    symbols, members = dist.event_shape
+    symbols, members = dist.event_shape.symbols, dist.event_shape.members
     return np.zeros((0,) if members is None else (0, members), np.float32 if symbols is None else np.int32)

@@ -6,18 +6,19 @@ from types import MappingProxyType
 import numpy as np
 
 from unspool.encoding import transforms
+from unspool.encoding.angle import AngleEncoder
 from unspool.encoding.codec import Codec
 from unspool.encoding.columns import InputColumn, StepColumn
 from unspool.encoding.distance import DistanceEncoder
-from unspool.encoding.joint import JointVocabulary
+from unspool.encoding.members import JointVocabulary, MultiLabel
 from unspool.encoding.monotone import IncrementEncoder
-from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS, NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.network.cumulative import CumulativeRule
 from unspool.network.decoder import Architecture
 from unspool.network.distributions.base import Distribution, EventShape, NumberDistribution
 from unspool.network.distributions.categorical import Categorical
+from unspool.network.distributions.circular import Circular
 from unspool.network.distributions.discretized import Discretized
 from unspool.network.distributions.grid import Grid, SupportPoints
 from unspool.network.distributions.histogram import Histogram
@@ -26,11 +27,10 @@ from unspool.network.distributions.mixture import Mixture
 from unspool.network.distributions.multilabel import BernoulliMixture
 from unspool.network.distributions.normal import Normal, Point
 from unspool.network.distributions.point_masses import PointMasses
-from unspool.network.distributions.reflected import Reflected
+from unspool.network.distributions.reparameterized import Reflected, ZeroMean
 from unspool.network.distributions.student_t import StudentT
-from unspool.network.distributions.zero_mean import ZeroMean
 from unspool.options import Network
-from unspool.schema.fields import AnyField
+from unspool.schema.fields import Angle, AnyField, Schema
 from unspool.schema.grid import MIN_RELATIVE_STEP
 from unspool.schema.transform_choice import DEFAULT_DENSITY
 
@@ -38,6 +38,8 @@ DENSITIES: Mapping[str, NumberDistribution] = MappingProxyType(
     {"normal": Normal(), "student_t": StudentT(), "mixture": Mixture(), "point": Point()}
 )
 """By name of a distribution of `Number`; inference has replaced `"auto"`."""
+FOLLOWING_COMPONENTS, FREE_COMPONENTS, INDEPENDENT_COMPONENTS = 4, 3, 6
+"""Components of an angle that follows the one before: those that do, and others; and of one that doesn't."""
 MAX_HAZARD_POSITIONS = 1_000
 """Most positions with a hazard of stopping of their own; two more are the next one, and all after it."""
 
@@ -52,6 +54,7 @@ def architecture_of(codec: Codec, options: Network, size: int, embedding: int) -
         embedding=embedding,
         options=options,
         cumulative=tuple(map(_cumulative_rule, codec.steps)),
+        before=_angles_before(codec.schema),
     )
 
 
@@ -64,6 +67,8 @@ def distribution_of(field: AnyField, column: StepColumn) -> Distribution:
             return Categorical(column.num_symbols, unseen)
         case MultiLabel(members=members):
             inner: Distribution = BernoulliMixture(len(members))
+        case AngleEncoder():
+            inner = _circular(column)
         case IncrementEncoder(increment=number) | DistanceEncoder(distance=number) | (NumericEncoder() as number):
             inner = number_distribution(name, number, constant_mean=mean == "constant")
         case _:
@@ -79,13 +84,34 @@ def number_distribution(name: str, column: NumericEncoder, *, constant_mean: boo
     if name == "discretized" and grid is not None:
         ends = (None, None) if column.cumulative is not None else (column.floor, column.ceiling)
         dist = Discretized(grid, *ends, support_points=_support_points(column, grid))
-        low, high, grid = None, None, None  # `Discretized` keeps to them by itself
+        low, high = None, None  # `Discretized` keeps to them by itself
+        grid = None if column.reach is None else grid
     else:
         dist = Histogram(column.edges, grid if column.mass else None) if name == "histogram" else DENSITIES[name]
+    if column.reach is not None:
+        least, most = column.reach
+        low, high = (least if low is None else max(low, least)), (most if high is None else min(high, most))
     dist = ZeroMean(dist) if constant_mean else dist
     if low is not None or high is not None or grid is not None:
         dist = Reflected(dist, low, high, grid)
     return PointMasses(dist, tuple(column.point_mass_positions), column.mass) if column.point_masses else dist
+
+
+def _circular(column: AngleEncoder) -> NumberDistribution:
+    """The distribution of an angle that is present."""
+    grid = Grid("linear", 1.0, 0.0, column.per_radian, column.step) if column.mass else None
+    following, free = (FOLLOWING_COMPONENTS, FREE_COMPONENTS) if column.unit else (0, INDEPENDENT_COMPONENTS)
+    dist = Circular(column.start / column.per_radian, grid, following, free, column.unit or 1.0)
+    return PointMasses(dist, tuple(column.point_mass_positions), column.mass) if column.point_masses else dist
+
+
+def _angles_before(schema: Schema) -> tuple[int | None, ...]:
+    """By step field, the input that is its angle before step 0; empty where there is none."""
+    inputs = [field.name if isinstance(field, Angle) else None for field in schema.inputs]
+    known = [isinstance(step, Angle) and step.name in schema.first and step.name in inputs for step in schema.steps]
+    if not any(known):
+        return ()
+    return tuple(inputs.index(step.name) if some else None for step, some in zip(schema.steps, known, strict=True))
 
 
 def _input_event(column: InputColumn) -> EventShape:

@@ -6,6 +6,7 @@ reads its own output. Everything here is a pure function of weights and arrays; 
 
 import functools
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from unspool.network.cumulative import CumulativeRule
 from unspool.network.distributions.base import Distribution, EventShape
 from unspool.network.distributions.categorical import bernoulli_log_prob
+from unspool.network.distributions.circular import circular_of, of_all_params
 from unspool.network.embeddings import Embedding, Feed, FoldedTable, new_embedding
 from unspool.network.lstm import (
     Cell,
@@ -50,6 +52,7 @@ class Architecture:
         embedding: width of the embedding of a symbol.
         options: the rest of the network's options.
         cumulative: by step field, how its values add up, or `None`; empty where nothing will be generated.
+        before: by step field, the input that is its angle before step 0, or `None`; empty where there is none.
     """
 
     inputs: tuple[EventShape, ...]
@@ -59,6 +62,7 @@ class Architecture:
     embedding: int
     options: Network
     cumulative: tuple[CumulativeRule | None, ...] = ()
+    before: tuple[int | None, ...] = ()
 
     @property
     def stops(self) -> bool:
@@ -215,16 +219,19 @@ class Net(eqx.Module):
 
     # ---- phase two: the decoder unrolls -------------------------------------------------------------------------
 
-    def start_feedback(self, batch: int) -> Feedback:
+    def start_feedback(self, inputs: tuple[Array, ...]) -> Feedback:
         """What the first step reads."""
         parts = jnp.split(self.start, [4 * self.shape.size])
-        return Feedback(*(jnp.broadcast_to(part, (batch, part.shape[0])) for part in parts))
+        gates, direct = (jnp.broadcast_to(part, (inputs[0].shape[0], part.shape[0])) for part in parts)
+        given = [None if k is None else jnp.arctan2(inputs[k][:, 0], inputs[k][:, 1]) for k in self.shape.before]
+        return Feedback(gates, self._carried(direct, given))
 
     def feed_back(self, ready: Precomputed, values: tuple[Array, ...]) -> Feedback:
         """What the next step reads, from the values of a step (symbols, numbers, or soft ones)."""
         rows = [self._rows(j, value) for j, value in enumerate(values)]
         parts = ([feed(row) for feed, row in zip(feeds, rows, strict=True)] for feeds in (ready.gates, ready.direct))
-        return Feedback(*(functools.reduce(operator.add, part) for part in parts))
+        gates, direct = (functools.reduce(operator.add, part) for part in parts)
+        return Feedback(gates, self._carried(direct, values))
 
     def feed_back_sequence(self, ready: Precomputed, before: tuple[Array, ...], first: Feedback) -> FeedbackSequence:
         """What all steps read: the first one `first`, each later one the values of the step before it.
@@ -241,7 +248,7 @@ class Net(eqx.Module):
         for part in tables:
             gates += (part.begun(jnp.zeros_like(first.gates) if gates else first.gates),)
         direct = functools.reduce(operator.add, (feed(row) for feed, row in zip(ready.direct, rows, strict=True)))
-        return FeedbackSequence(gates, direct.at[0].set(first.direct))
+        return FeedbackSequence(gates, self._carried(direct, before).at[0].set(first.direct))
 
     def unroll(
         self, ready: Precomputed, feedback: FeedbackSequence, state: State, masks: Masks
@@ -334,7 +341,19 @@ class Net(eqx.Module):
         mask = masks.output[layer]
         return h if mask is None else h * mask
 
+    def _carried(self, direct: Array, before: Sequence[Array | None]) -> Array:
+        """The direct path with the locations of angles that follow their value before."""
+        end = 0
+        for dist, value in zip(self.shape.distributions, before, strict=False):
+            end += dist.num_params
+            circular = circular_of(dist)
+            if circular is not None and circular.following and value is not None:
+                own = np.zeros(direct.shape[-1])
+                own[end - dist.num_params : end] = of_all_params(dist, circular.carry)
+                direct = direct + jnp.nan_to_num(value)[..., None] * jnp.asarray(own, direct.dtype)
+        return direct
+
     def _rows(self, field: int, value: Array) -> Array:
         """A field's values as its embedding takes them: single numbers get an axis of one."""
         event = self.shape.distributions[field].event_shape
-        return value[..., None] if event == EventShape() else value
+        return value[..., None] if event.one_number else value

@@ -11,6 +11,9 @@ from unspool.network.lstm import lecun_normal, to_weights
 MAX_FED_BACK = 20.0
 """Standard deviations at which a fed-back number is clipped: one extreme value must not saturate every gate."""
 
+MISSING_ANGLE = 2
+"""The place of the mark of a missing angle in its vector."""
+
 
 class FoldedTable(eqx.Module):
     """Rows to gather: `E @ W`, computed once for V symbols rather than once for every step."""
@@ -94,7 +97,37 @@ class RealEmbedding(eqx.Module):
         return Product(self, weights)
 
 
-Embedding = SymbolEmbedding | RealEmbedding
+class AngleEmbedding(eqx.Module):
+    """Angles by sine and cosine, a mark where they are missing, and smooth non-linear features of both.
+
+    Nothing breaks where the circle ends.
+    """
+
+    A: Float[Array, "2 D"]
+    b: Float[Array, " D"]
+
+    def __init__(self, rng: np.random.Generator, features: int) -> None:
+        self.A = to_weights(lecun_normal(rng, 1, 2 * features).reshape(2, features))
+        self.b = to_weights(rng.uniform(-2.0, 2.0, features))
+
+    @property
+    def width(self) -> int:
+        """D: sine, cosine, the mark, the features."""
+        return 3 + self.A.shape[1]
+
+    def embed(self, values: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Vectors of angles in radians (last axis, of one), NaN where missing."""
+        missing = jnp.isnan(values)
+        z = jnp.where(missing, 0.0, values)
+        x = jnp.where(missing, 0.0, jnp.concatenate([jnp.sin(z), jnp.cos(z)], -1))
+        return jnp.concatenate([x, missing.astype(x.dtype), jnp.tanh(x @ self.A + self.b)], -1)
+
+    def fold(self, weights: Float[Array, "D Z"], count: int) -> Feed:
+        """The embedding and the weights after it as one map; the features are not linear, so nothing is folded."""
+        return Product(self, weights)
+
+
+Embedding = SymbolEmbedding | RealEmbedding | AngleEmbedding
 """The values of a field as vectors; `fold` joins the product after it, by the cheaper order."""
 
 
@@ -102,4 +135,4 @@ def new_embedding(rng: np.random.Generator, event: EventShape, width: int, featu
     """A new embedding: of a symbol as a vector of `width` numbers, of numbers with so many non-linear features."""
     if event.symbols is not None:
         return SymbolEmbedding(rng, event.symbols, width)
-    return RealEmbedding(rng, event.members or 1, features)
+    return AngleEmbedding(rng, features) if event.angle else RealEmbedding(rng, event.members or 1, features)

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from unspool.network.decoder import DecoderState, Masks, Net, Precomputed
-from unspool.network.distributions.base import EventShape
 from unspool.network.outputs import DecoderOutput
 
 
@@ -19,7 +18,7 @@ def start_decoding(
     About `count` values will be fed back, see `Net.precompute`; `mask` is dropout of the context.
     """
     state, context = net.encode(inputs, mask)
-    return DecoderState(state, net.start_feedback(context.shape[0])), net.precompute(context, count)
+    return DecoderState(state, net.start_feedback(inputs)), net.precompute(context, count)
 
 
 def teacher_forced(
@@ -57,7 +56,7 @@ def free_running(
         context = net.outputs.begin(output)
         for j, dist in enumerate(net.shape.distributions):
             params = net.outputs.params(context, j)
-            soft = u is None or dist.event_shape != EventShape()
+            soft = u is None or not dist.event_shape.one_number
             generated += (dist.mean(params) if soft else dist.sample(params, u[:, net.shape.uniforms_of(j)]),)  # type: ignore[index]
             context = net.condition_on(ready, context, j, generated[j])
         share, data = share[:, None], net.feed_back(ready, truth)

@@ -15,7 +15,7 @@ from unspool.plots import panels
 from unspool.plots.canvas import INK, MUTED, PICTURES, caption, figure, one_line, save
 from unspool.plots.texts import text_figure
 from unspool.runtime.atomic_files import suffix
-from unspool.schema.fields import Flags, Number, When
+from unspool.schema.fields import Angle, Flags, Number, When
 from unspool.schema.monotone import as_number
 from unspool.tables.columns import missing_mask, take, to_list
 from unspool.tables.table import Table
@@ -64,7 +64,7 @@ def plot_sequences(sequences: GeneratedSequences, path: str | os.PathLike[str] |
     if path is not None:
         suffix(path, PICTURES)
     schema = sequences.codec.schema
-    symbols = schema.form == "text" or (schema.form == "list" and not isinstance(schema.steps[0], Number))
+    symbols = schema.form == "text" or (schema.form == "list" and not isinstance(schema.steps[0], Number | Angle))
     picture = _texts(sequences) if symbols else _panels(sequences)
     if path is not None:
         save(picture, path)
@@ -126,7 +126,7 @@ def _panels(sequences: GeneratedSequences) -> "Figure":
 
 def _is_fan(field: Any) -> bool:
     """Whether the panel of a field is a fan of numbers, rather than shares."""
-    return isinstance(field, Number | When)
+    return isinstance(field, Number | Angle | When)
 
 
 def _draw(axes: "Axes", sequences: GeneratedSequences, field: Any, row: int) -> bool:

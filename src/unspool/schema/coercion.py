@@ -8,9 +8,14 @@ import msgspec
 import numpy as np
 
 from unspool.errors import Location, SchemaError
-from unspool.schema.fields import Category, Count, Field, Flag, Number, Text, Vector, When
+from unspool.schema.fields import Angle, Category, Count, Field, Flag, Number, Text, Vector, When
 from unspool.tables.arrow import from_values
 from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, missing_mask
+
+MAX_MAGNITUDE = 1e100
+"""Largest number: its square, and a sum of many, are finite in float64."""
+MAX_WHOLE_NUMBER = 2**53
+"""Largest whole number up to which float64 holds all of them."""
 
 
 def coerce(column: Column, field: Field, location: Location) -> np.ndarray:
@@ -18,7 +23,7 @@ def coerce(column: Column, field: Field, location: Location) -> np.ndarray:
 
     | kind | form | missing |
     |---|---|---|
-    | Number, Count | int64 or float64 | NaN |
+    | Number, Count, Angle | int64 or float64 | NaN |
     | Category | int64, bool, or object of str, int, float, bool | None |
     | Flag | bool, or object of bool | None |
     | When | datetime64[us] | NaT |
@@ -29,7 +34,7 @@ def coerce(column: Column, field: Field, location: Location) -> np.ndarray:
         SchemaError: values of another kind; names the first one.
     """
     match field:
-        case Number():
+        case Number() | Angle():
             numbers = _require_finite(_numbers(column, field, location), location)
             return _counts(numbers, field, location) if isinstance(field, Count) else numbers
         case Category():
@@ -54,12 +59,29 @@ def _wrong_kind(column: Column, field: Field, location: Location, hint: str = ""
 
 
 def _require_finite(values: np.ndarray, location: Location) -> np.ndarray:
-    """The values, if none is infinite."""
-    if values.dtype.kind == "f" and np.isinf(values).any():
-        row = int(np.argmax(np.isinf(values).reshape(len(values), -1).any(1)))
-        hint = "Write None or NaN where the value is unknown."
-        raise SchemaError(location.at(row), "a finite number", str(values[row]), hint)
+    """The values, if none is infinite, too large to compute with, or a whole number that float64 would round."""
+    if values.dtype.kind not in "iuf":
+        return values
+    whole = values.dtype.kind != "f"
+    most = MAX_WHOLE_NUMBER if whole else MAX_MAGNITUDE
+    beyond = (values > most) | (values < -most)
+    if beyond.any():
+        row = int(np.argmax(beyond.reshape(len(values), -1).any(1)))
+        if np.isinf(values[row]).any():
+            hint = "Write None or NaN where the value is unknown."
+            raise SchemaError(location.at(row), "a finite number", str(values[row]), hint)
+        if whole:
+            raise _too_many_digits(location.at(row), values[row])
+        expected, hint = f"a number of at most {MAX_MAGNITUDE:g} in size", "Change the unit, or correct the cell."
+        raise SchemaError(location.at(row), expected, str(values[row]), hint)
     return values
+
+
+def _too_many_digits(location: str, value: Any) -> SchemaError:
+    """The error about a whole number that float64 would round."""
+    expected = "a whole number of at most 2**53 in size, which float64 holds exactly"
+    hint = "Subtract what all have in common; an identifier is no number: pass it as text, or drop it."
+    return SchemaError(location, expected, str(value), hint)
 
 
 def _numbers(column: Column, field: Field, location: Location) -> np.ndarray:
@@ -73,6 +95,8 @@ def _numbers(column: Column, field: Field, location: Location) -> np.ndarray:
         if number is None:
             hint = f"Correct the cell, or empty it; or pass Category({field.name!r}) if it is meant."
             raise SchemaError(location.at(row), "a number", repr(value), hint)
+        if isinstance(value, int) and abs(value) > MAX_WHOLE_NUMBER:
+            raise _too_many_digits(location.at(row), value)
         values[row] = number
     return values
 

@@ -86,10 +86,12 @@ class Number(Field, frozen=True):
         distribution: the output distribution of a step field; `"auto"` decides by the data: a `"discretized"` mixture
             for whole numbers and decimals on a grid, a `"mixture"` of normals for others. With enough data, a short
             trial may select another one, see `unspool.training.selection`.
-        bounds: limits of the samples of a step field: `(low, high)`, either may be `None`; `"data"`, the range of
-            training; `"auto"`, 0 and above where training was never negative; `None`, no limits. Numbers modelled by
-            differences or log-returns respect them too: a step is sampled given that its end lies within. Increments
-            and decrements are bounds in themselves, and accept only `(0, None)`.
+        bounds: limits of samples: `(low, high)`, either may be `None`; `"data"`, the range of
+            training; `"auto"`, the ends that training shows (see `unspool.schema.bounds`): 0 of numbers of one sign,
+            an end where values pile up, and 1, 90, 100, 180 or 360 where they come up to it; `None`, no limits. Numbers
+            modelled by differences or log-returns respect them too: a step is sampled given that its end lies within.
+            Increments and decrements are bounds in themselves, and accept only `(0, None)`. Of an input, `bounds` are
+            those of `sample`, which samples inputs too.
         mean: whether the mean of a step field (of its change, where the change is modelled) depends on input and
             history: `"learned"` does; `"constant"` is that of training, as of returns on a market; `"auto"` is learned
             unless that gains next to nothing on validation data.
@@ -169,6 +171,35 @@ class Count(Number, frozen=True):
     distribution: DistributionName = "discretized"
     bounds: Bounds = (0.0, None)
     what: ClassVar[str] = "a whole number, 0 or above"
+
+
+class Angle(Field, frozen=True):
+    """A number of which one period is a full turn: a longitude, a heading, the direction of the wind.
+
+    Values lie in [0, period) or in [-period / 2, period / 2), whichever those of training do. Its distribution is on
+    the circle, so nothing breaks where the period ends; as an input it is seen by sine and cosine. In a step, an angle
+    that follows the one before is modelled by its change.
+
+    Args:
+        name: the column's name.
+        period: a full turn: 360 degrees, 2 pi radians, 24 hours.
+
+    Raises:
+        OptionError: a period that is no finite number above 0.
+
+    Examples:
+        >>> Angle("heading").period
+        360.0
+    """
+
+    period: float = 360.0
+    what: ClassVar[str] = "an angle"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number = isinstance(self.period, (int, float)) and not isinstance(self.period, bool)
+        if not number or not 0 < self.period < math.inf:
+            raise OptionError(f"Angle({self.name!r}, period=...)", "a finite number above 0", repr(self.period))
 
 
 class Vector(Field, frozen=True):
@@ -289,9 +320,9 @@ class Text(Field, frozen=True):
             raise OptionError(f"Text({self.name!r}, vocabulary=...)", expected, repr(self.vocabulary))
 
 
-AnyField = Category | Number | Count | Vector | Flag | Flags | Joint | When | Text
-INPUT_KINDS = (Category, Number, Count, Vector, Flag, When)
-STEP_KINDS = (Category, Number, Count, Flag, Flags, Joint, When, Text)
+AnyField = Category | Number | Count | Angle | Vector | Flag | Flags | Joint | When | Text
+INPUT_KINDS = (Category, Number, Count, Angle, Vector, Flag, When)
+STEP_KINDS = (Category, Number, Count, Angle, Flag, Flags, Joint, When, Text)
 
 
 class First:

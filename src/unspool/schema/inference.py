@@ -5,7 +5,7 @@
 | input | text | Category; When if every one is an ISO 8601 date |
 | input | true / false | Flag |
 | input | whole numbers | Category if consecutive labels from 0 or 1, at most 12, each seen 5 times; else Number |
-| input | numbers | Number |
+| input | numbers | Angle if its name is one's and the values fill a turn, see `unspool.schema.angles`; else Number |
 | input | dates | When |
 | input | lists of numbers of one length | Vector |
 | step | dates, ISO 8601 texts | When |
@@ -14,6 +14,7 @@
 | step | whole numbers | Category if at most 20 values, each seen 5 times on average; else Number |
 | step | numbers on a grid of decimals | Category if at most 10 values, each seen 5 times on average; else Number |
 | step | other numbers | Number |
+| step | numbers that fill a turn of 360 and cross its end by small steps | Angle, see `unspool.schema.angles` |
 """
 
 from collections.abc import Mapping
@@ -23,10 +24,12 @@ import msgspec
 import numpy as np
 
 from unspool.errors import DataError, Location, SchemaError
+from unspool.schema.angles import is_angle
 from unspool.schema.coercion import coerce, from_json, timestamps_or_none
 from unspool.schema.derivation import distance, is_relative
 from unspool.schema.fields import (
     MONOTONE_TRANSFORMS,
+    Angle,
     AnyField,
     Category,
     Count,
@@ -64,6 +67,8 @@ def infer_input(column: Column, asked: Field | str, location: Location) -> tuple
     field = _input_kind(column, asked, location) if isinstance(asked, str) else asked
     values = coerce(column, field, location)
     refuse_constant(values, location, role="input")
+    if isinstance(asked, str) and isinstance(field, Number) and is_angle(values.astype(np.float64), asked):
+        field = Angle(asked)
     if isinstance(field, Number) and field.transform == "auto":
         field = msgspec.structs.replace(field, transform=input_transform(values.astype(np.float64)))
     return field, values  # type: ignore[return-value]
@@ -148,6 +153,8 @@ def infer_steps(
             field = field or infer_step_kind(column, name, location)
             values[name] = coerce(column, field, location)
             refuse_constant(values[name], location)
+            if name not in asked and isinstance(field, Number) and is_angle(values[name].astype(float), name, offsets):
+                field = Angle(name)
         kinds[name] = field  # type: ignore[assignment]
     fixed = [name for name, field in asked.items() if name in kinds and _is_decided(field)]
     fields, kept = keep_relations(kinds, values, offsets, fixed, relations)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from unspool.encoding.encoded import Encoded
 from unspool.network.decoder import Net
+from unspool.network.distributions.circular import circular_of, of_all_params
+from unspool.network.embeddings import MISSING_ANGLE
 from unspool.network.lstm import to_weights
 from unspool.network.survival import life_table
 
@@ -35,6 +37,14 @@ def initialize_from_data(net: Net, training: Encoded) -> Net:
             continue
         own = slice(end - dist.num_params, end)
         direct = slice(own.start + 4 * net.shape.size, own.stop + 4 * net.shape.size)
+        circular = circular_of(dist)
+        if circular is not None:
+            known = bool(net.shape.before) and net.shape.before[j] is not None
+            bias[own] = dist.initial_params()
+            start[direct] = 0.0 if known else of_all_params(dist, circular.without_value_before)
+            feedback[j][:, direct] = 0.0
+            feedback[j][MISSING_ANGLE, direct] = of_all_params(dist, circular.without_value_before)
+            continue
         chain = fit_ar1(training.steps[j], training.offsets)
         bias[own] = dist.initial_params(chain.constant, chain.scale)
         start[direct] = dist.initial_params(*chain.first) - bias[own]

@@ -16,7 +16,7 @@ from unspool.network.distributions.histogram import RARE, Histogram
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.normal import Normal
 from unspool.network.distributions.point_masses import PointMasses
-from unspool.network.distributions.reflected import Reflected
+from unspool.network.distributions.reparameterized import Reflected
 from unspool.options import Sampling
 from unspool.runtime.threefry import seed_words, uniforms
 

@@ -17,7 +17,7 @@ from unspool.network.distributions.mixture import Mixture
 from unspool.network.distributions.multilabel import BernoulliMixture
 from unspool.network.distributions.normal import Normal, Point
 from unspool.network.distributions.point_masses import PointMasses
-from unspool.network.distributions.reflected import Reflected
+from unspool.network.distributions.reparameterized import Reflected
 from unspool.network.distributions.rules import PLAIN
 from unspool.network.distributions.student_t import StudentT
 from unspool.options import Sampling

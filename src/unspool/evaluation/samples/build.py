@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.dataset.examples import Examples
+from unspool.encoding.angle import AngleEncoder
 from unspool.encoding.codec import Codec
 from unspool.encoding.columns import Continuation
 from unspool.encoding.distance import DistanceEncoder
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.input_columns import BinaryEncoder
-from unspool.encoding.joint import JointVocabulary
+from unspool.encoding.members import JointVocabulary, MultiLabel
 from unspool.encoding.monotone import IncrementEncoder
-from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import POINT_MASS_TOLERANCE, NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.evaluation.samples.sample_set import ABSENT, MISSING, ORDINARY, Comparison, SampleSet, Target
@@ -120,6 +120,9 @@ def targets_of(codec: Codec) -> tuple[Target, ...]:
                 found.append(Target(item.name, symbols=column.num_symbols))
             case MultiLabel(members=members):
                 found.append(Target(item.name, members=members))
+            case AngleEncoder():
+                kinds, cell = 2 + len(column.point_masses), column.step if column.mass else None
+                found.append(Target(item.name, None, kinds, cell))
             case IncrementEncoder(increment=number) | DistanceEncoder(distance=number) | (NumericEncoder() as number):
                 kinds, cell = 2 + len(number.point_masses), number.step if number.mass else None
                 found.append(Target(item.name, None, kinds, cell, increments=number is not column))
@@ -152,7 +155,7 @@ def scorable_set(codec: Codec, examples: Examples, encoded: Encoded) -> SampleSe
                 (increments,), _ = increment.decode(values, Continuation(encoded.offsets))
                 numbers[item.name] = increments.astype(np.float64)
                 kinds[item.name] = _kinds(increment, values)
-            case NumericEncoder():
+            case NumericEncoder() | AngleEncoder():
                 numbers[item.name] = examples.steps[item.name].astype(np.float64)
                 kinds[item.name] = _kinds(column, values)
                 if item.name in examples.first:
@@ -161,7 +164,7 @@ def scorable_set(codec: Codec, examples: Examples, encoded: Encoded) -> SampleSe
     return replace(whole, starts=examples.starts, window=examples.gap)
 
 
-def _kinds(column: NumericEncoder, values: Reals) -> Codes:
+def _kinds(column: NumericEncoder | AngleEncoder, values: Reals) -> Codes:
     """(S,) the kind of each value (`SampleSet.kinds`), from the values that the network reads."""
     kinds = np.where(np.isnan(values), MISSING, ORDINARY).astype(np.int64)
     for k, location in enumerate(column.point_mass_positions):

@@ -49,10 +49,17 @@ class EventShape(NamedTuple):
     Attributes:
         symbols: V of a symbol; `None` of numbers.
         members: M of a value of M numbers, on an axis of their own; `None` of one number or symbol.
+        angle: whether a number is an angle in radians.
     """
 
     symbols: int | None = None
     members: int | None = None
+    angle: bool = False
+
+    @property
+    def one_number(self) -> bool:
+        """Whether a value is one number."""
+        return self.symbols is None and self.members is None
 
 
 @dataclass(frozen=True)
