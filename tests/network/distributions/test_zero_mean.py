@@ -10,10 +10,9 @@ from unspool.network.distributions.grid import Grid
 from unspool.network.distributions.mixture import Mixture
 from unspool.network.distributions.normal import Normal, Point
 from unspool.network.distributions.point_masses import PointMasses
-from unspool.network.distributions.reparameterized import Reflected
+from unspool.network.distributions.reparameterized import Reflected, ZeroMean, location_mask
 from unspool.network.distributions.rules import Rule
 from unspool.network.distributions.student_t import StudentT
-from unspool.network.distributions.reparameterized import ZeroMean, location_mask
 
 CASES = {
     "normal": (Normal(), [0.4, -0.6]),
