@@ -59,7 +59,7 @@ def test_angles_are_inferred_and_described(model) -> None:
     text = model.codec_.describe()
     assert "angles from -180 to 180, changes of" in text
     assert "angles from 0 to 360" in text
-    assert "never above 100" in text
+    assert "never outside 0 to 100" in text
 
 
 def test_no_jump_is_invented_and_the_date_line_is_crossed_as_often_as_in_the_data(made, inputs) -> None:

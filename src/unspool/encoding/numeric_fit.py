@@ -112,7 +112,7 @@ def reach_of(column: NumericEncoder, z: np.ndarray) -> tuple[float, float] | Non
         return None
     decade = np.log(10) / column.scale if column.transform in ("log1p", "asinh") else 9 * float(np.ptp(z))
     low, high = -tail_end(-z, decade), tail_end(z, decade)
-    if not column.mass:
+    if not column.step or (column.cumulative is not None and not column.mass):
         return low, high
     y = np.array([low, high]) * column.scale + column.loc
     axis = "none" if column.cumulative is not None else column.transform
@@ -131,9 +131,8 @@ def tail_end(z: np.ndarray, most: float) -> float:
     tenth of the range beyond the largest value; of few values, one range beyond it.
 
     Examples:
-        >>> normal = np.random.default_rng(0).normal(size=1000)
-        >>> round(normal.max(), 1), round(tail_end(normal, 99.0), 1)
-        (3.1, 4.4)
+        >>> tail_end(np.arange(100.0), 5.0)
+        104.0
     """
     high, spread = float(z.max()), float(np.ptp(z))
     count = max(MIN_TAIL_VALUES, int(TAIL_SHARE * len(z)))
@@ -145,8 +144,9 @@ def tail_end(z: np.ndarray, most: float) -> float:
     if not variance > 0:
         return high + min(0.1 * spread, most)
     ratio, rarity = mean * mean / variance, 100.0 * count
-    shape, scale = (1 - ratio) / 2, mean * (1 + ratio) / 2
-    growth = np.log(rarity) if abs(shape) < 1e-6 else (rarity**shape - 1) / shape
+    shape = max((1 - ratio) / 2, 0.0)  # an exponential tail at the least: few values show no end
+    scale = mean * (1 - shape)
+    growth = np.log(rarity) if shape < 1e-6 else (rarity**shape - 1) / shape
     return high + min(max(float(outer[0] + scale * growth) - high, 0.1 * spread), most)
 
 

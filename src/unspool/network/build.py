@@ -84,8 +84,8 @@ def number_distribution(name: str, column: NumericEncoder, *, constant_mean: boo
     if name == "discretized" and grid is not None:
         ends = (None, None) if column.cumulative is not None else (column.floor, column.ceiling)
         dist = Discretized(grid, *ends, support_points=_support_points(column, grid))
-        low, high = None, None  # `Discretized` keeps to them by itself
-        grid = None if column.reach is None else grid
+        if column.reach is None:
+            low, high, grid = None, None, None  # `Discretized` keeps to them by itself
     else:
         dist = Histogram(column.edges, grid if column.mass else None) if name == "histogram" else DENSITIES[name]
     if column.reach is not None:

@@ -27,8 +27,7 @@ def is_angle(values: np.ndarray, name: str, offsets: np.ndarray | None = None) -
     """Whether (S,) float64 numbers, NaN where missing, are angles in degrees; `offsets` are those of steps.
 
     They lie within [0, 360] or [-180, 180], fill it and come up to both of its ends; and their sequences cross the end
-    by small steps, at least five times (of a column whose name is that of an angle, such as longitude or
-    wind_direction, once; of one whose values are independent, not at all).
+    by small steps, at least five times, or the column has the name of an angle, such as longitude or wind_direction.
 
     Examples:
         >>> heading = np.random.default_rng(0).normal(scale=5, size=3000).cumsum()
@@ -52,9 +51,7 @@ def is_angle(values: np.ndarray, name: str, offsets: np.ndarray | None = None) -
     continuous = len(change) > 0 and change.mean() <= MAX_MEAN_CHANGE * DEGREES
     crossings = np.abs(plain) > DEGREES / 2
     small = crossings.any() and np.median(change[crossings]) <= MAX_MEAN_CHANGE * DEGREES
-    if continuous:
-        return bool(small and crossings.sum() >= (1 if named else MIN_CROSSINGS))
-    return named
+    return named or bool(continuous and small and crossings.sum() >= MIN_CROSSINGS)
 
 
 def start_of_period(x: np.ndarray, period: float) -> float | None:

@@ -14,7 +14,7 @@ MAX_DISTANCE, MAX_DISTANCE_OPPOSITE = 0.03, 0.05
 """Largest distance of the outermost value from a natural end, and from that on the other side, in ranges."""
 MIN_OUTER_VALUES, OUTER_SHARE = 20, 0.1
 """Values next to an end, at the least, and their share of all, whose distances from it tell how it is approached."""
-MAX_EXPONENT, MAX_EXPONENT_OF_PAIR = 1.8, 2.4
+MAX_END_EXPONENT, MAX_PAIR_END_EXPONENT = 1.8, 2.4
 """Exponent of the distribution at an end up to which it is one, and where the values fill the range between two ends.
 
 It is 0.5 of a sine, 1 of uniform values and 2 of a triangle; of a normal or an exponential tail that happens to reach
@@ -24,7 +24,7 @@ MAX_EXPECTED_BEYOND = 5.0
 """Values expected between the outermost one and an end, above which the data would have come closer."""
 MIN_PILE, MIN_PILE_AT_NATURAL_END, MIN_PILE_SHARE = 10, 5, 0.02
 """Separate visits of a pile of values at the least, there and at a natural end, and its share of all values."""
-NEIGHBOURS = 4
+VALUES_BESIDE_PILE = 4
 """Values beside a pile that must not be more frequent."""
 
 
@@ -58,7 +58,7 @@ def _upper_end(x: np.ndarray) -> float | None:
     spread, end = high - low, ends[0] if ends else np.inf
     if end - high <= MAX_DISTANCE * spread and len(x) >= MIN_VALUES_FOR_END:
         paired = min(abs(low), abs(low + end)) <= MAX_DISTANCE_OPPOSITE * spread
-        if _reaches(x, end, MAX_EXPONENT_OF_PAIR if paired else MAX_EXPONENT):
+        if _reaches(x, end, MAX_PAIR_END_EXPONENT if paired else MAX_END_EXPONENT):
             return end
     return 0.0 if high <= 0 else None
 
@@ -67,7 +67,7 @@ def _is_pile(x: np.ndarray, values: np.ndarray, counts: np.ndarray, *, natural: 
     """Whether values come to their largest one again and again, and no less often than to those beside it."""
     at_end = np.concatenate([[False], x == values[-1]])
     visits = int((at_end[1:] & ~at_end[:-1]).sum())  # a series that stands still there has come once
-    if counts[-1] < counts[-1 - NEIGHBOURS : -1].mean():
+    if counts[-1] < counts[-1 - VALUES_BESIDE_PILE : -1].mean():
         return False
     return visits >= (MIN_PILE_AT_NATURAL_END if natural else max(MIN_PILE, MIN_PILE_SHARE * len(x)))
 
