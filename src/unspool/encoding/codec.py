@@ -1,7 +1,7 @@
 """The codec: everything fitted between tables and the arrays that the network sees, and back."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -25,6 +25,8 @@ from unspool.tables.table import Table, is_many, read_table
 AnyInputColumn = Vocabulary | NumericEncoder | BinaryEncoder | TimestampEncoder | VectorEncoder
 AnyStepColumn = Vocabulary | JointVocabulary | NumericEncoder | IncrementEncoder | MultiLabel
 """The classes that a model file may name."""
+Unknown = Literal["refuse", "missing"]
+"""What becomes of a category among the inputs that training never saw."""
 
 
 def input_column(field: Field) -> type[InputColumn]:
@@ -111,10 +113,9 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [name for name, kind in _types(columns) if kind in ("text", "mixed")]
 
     def encode(self, examples: Examples) -> Encoded:
-        """Arrays for the network.
+        """Arrays for the network. A category among the inputs that training never saw is read as missing, and said.
 
         Raises:
-            UnknownCategory: a category among the inputs that training never saw.
             SchemaError: a missing value where training had none; a value that a transform is not defined for. Several
                 such errors are listed in one.
         """
@@ -125,28 +126,39 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         steps, jacobians = zip(*pairs, strict=True)
         return Encoded(inputs, steps, examples.offsets, jacobians, examples.starts, examples.gap)
 
-    def read_inputs(self, data: Any) -> Table:
-        """Inputs as a table: any kind of table, or a dict of single values; a `SchemaError` lists missing columns."""
+    def read_inputs(self, data: Any, *, some: bool = False) -> Table:
+        """Inputs as a table: any kind of table, or a dict of single values; a `SchemaError` lists missing columns.
+
+        With `some`, columns may be missing.
+        """
         if isinstance(data, Mapping):
             data = self._whole_vectors(data)
         location = None if isinstance(data, str) or hasattr(data, "read") else "inputs"
         table = read_table(data, location, strings=self.strings)
-        table.need([field.name for field in self.schema.inputs])
+        table.need([field.name for field in self.schema.inputs if not some])
         return table
 
-    def encode_inputs(self, data: Any) -> tuple[np.ndarray, ...]:
+    def encode_inputs(self, data: Any, *, some: bool = False, unknown: Unknown = "refuse") -> tuple[np.ndarray, ...]:
         """Per input field, int32 (N,) or float64 (N, D), from the inputs that `read_inputs` takes.
+
+        Args:
+            data: the inputs.
+            some: columns may be missing; only those that are there are encoded.
+            unknown: `"missing"` reads a category that training never saw as a missing one, and says so.
 
         Raises:
             UnknownCategory: a category that training never saw.
             SchemaError: inputs that are missing, or of another kind than in training.
         """
-        table = self.read_inputs(data)
+        table = self.read_inputs(data, some=some)
         encoded, wrong = [], []
         for field, column in self.input_columns():
+            if some and field.name not in table.columns:
+                continue
             location = Location(table.location, field.name)
             try:
-                encoded.append(column.encode_input(coerce(table.column(field.name), field, location), location))
+                values = coerce(table.column(field.name), field, location)
+                encoded.append(_encode_input(column, values, location, unknown))
             except SchemaError as error:
                 wrong.append(error)
         if wrong:
@@ -243,7 +255,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if field.name in examples.inputs:
                 try:
                     location = examples.input_location(field.name)
-                    inputs.append(column.encode_input(examples.inputs[field.name], location))
+                    inputs.append(_encode_input(column, examples.inputs[field.name], location, "missing"))
                 except SchemaError as error:
                     wrong.append(error)
         for field, step in self.step_columns():
@@ -271,6 +283,13 @@ def encode_step(field: AnyField, column: StepColumn, examples: Examples) -> tupl
     """A step field's values for the network, and the log-Jacobian of each."""
     location, before = examples.step_location(field.name), examples.first.get(field.name)
     return column.encode(examples.steps[field.name], location, examples.offsets, before)
+
+
+def _encode_input(column: InputColumn, values: np.ndarray, location: Location, unknown: Unknown) -> np.ndarray:
+    """An input's values for the network."""
+    if unknown == "missing" and isinstance(column, Vocabulary):
+        return column.encode_leniently(values, location)
+    return column.encode_input(values, location)
 
 
 def _types(columns: Sequence[tuple[AnyField, FittedColumn]]) -> Iterator[tuple[str, ValueType]]:
