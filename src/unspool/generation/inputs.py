@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from unspool.encoding.codec import Codec
 from unspool.encoding.input_rows import KnownRows, as_inputs, from_nothing
 from unspool.errors import listing
-from unspool.generation.sample_step import start_sampling
-from unspool.generation.sampler import TILE_ROWS
+from unspool.generation.sample_step import RunningSums, Supports, sample_field, sample_increment, start_sampling
+from unspool.generation.sampler import TILE_ROWS, SampleRequest, support_of_rows
+from unspool.generation.support import with_support
 from unspool.network.decoder import Net
-from unspool.network.distributions.rules import categorical_icdf
+from unspool.network.distributions.rules import PLAIN, categorical_icdf
 from unspool.runtime.devices import to_single_precision
 from unspool.runtime.threefry import Ints, seed_words, uniforms
 from unspool.tables.columns import take
@@ -113,6 +114,8 @@ def choose(
     known: tuple[Array | NDArray[Any], ...],
     where: Bool[Ints, "U F"],
     even: Float[Ints, " F"],
+    starts: RunningSums,
+    supports: Supports,
     candidates: int,
 ) -> Choice:
     """Draw candidates of U rows, and take one of each row in proportion to its weight.
@@ -125,6 +128,8 @@ def choose(
         known: per field, (U, ...) the values.
         where: which of them are known.
         even: by field, the share of draws in which all symbols are alike.
+        starts: by field, the running sum before the value where values add up.
+        supports: by field, the support of draws.
         candidates: for each row.
     """
     U, (inputs,) = len(row), from_nothing(candidates * len(row))
@@ -138,10 +143,15 @@ def choose(
         params, own = net.outputs.params(context, j), u[:, net.shape.uniforms_of(j)]
         given, is_known = jnp.repeat(known[j][None], candidates, 0), jnp.tile(where[:, j], candidates)
         given = given.reshape(-1, *given.shape[2:])
-        if dist.event_shape.symbols is None:
-            drawn, excess = dist.sample(params, own), 0.0
-        else:
+        cumulative = net.shape.cumulative[j] if net.shape.cumulative else None
+        excess: Any = 0.0
+        if dist.event_shape.symbols is not None:
             drawn, excess = _drawn_symbol(params, own[:, 0], even[j])
+        elif cumulative is None:
+            drawn = sample_field(dist, params, own, PLAIN, supports[j])
+        else:
+            total = jnp.broadcast_to(starts[j], candidates * U)
+            drawn, _ = sample_increment(dist, params, own, PLAIN, supports[j], None, cumulative, total, jnp.int32(0))
         value = jnp.where(is_known, given, drawn)
         weight += jnp.where(is_known, dist.log_prob(params, value), excess)
         values = (*values, value)
@@ -175,6 +185,9 @@ def _draw(
     even = _even_shares(sampler.net, where.any(0))
     rounds, candidates = (1, 1) if even is None else (MAX_CANDIDATES // CANDIDATES, CANDIDATES)
     even, width = np.zeros(len(given), np.float32) if even is None else even, min(CELLS // candidates, TILE_ROWS)
+    limits = with_support(SampleRequest((), 1, seed, PLAIN, 1, 1), sampler.rows, {}, 1)
+    starts = tuple(None if origins is None else to_single_precision(origins.start) for origins in limits.origins)
+    supports = tuple(support_of_rows(part, np.zeros(width * candidates, np.int64)) for part in limits.supports)
     values = tuple(part[at] for part in given)
     total, squares = np.full(len(row), -np.inf), np.full(len(row), -np.inf)
     left = np.arange(len(row))
@@ -183,7 +196,7 @@ def _draw(
             rows = left[first : first + width]
             padded = np.resize(rows, width)
             ids = (row[padded].astype(np.int32), sample[padded].astype(np.int32), np.int32(number))
-            parts = tuple(part[at[padded]] for part in given), where[at[padded]], even
+            parts = tuple(part[at[padded]] for part in given), where[at[padded]], even, starts, supports
             choice = choose(sampler.net, seed_words(seed ^ SEED_BIT), *ids, *parts, candidates)
             taken, *sums = (np.asarray(part, np.float64)[: len(rows)] for part in choice[1:])
             both = np.logaddexp(total[rows], sums[0])
