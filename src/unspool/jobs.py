@@ -15,7 +15,7 @@ from unspool.constraints.base import Allowed, Observed
 from unspool.constraints.fields import read_allow
 from unspool.constraints.pins import encode_observed
 from unspool.constraints.prefix import is_prefix_per_row
-from unspool.encoding.codec import Codec, Unknown
+from unspool.encoding.codec import Codec
 from unspool.encoding.input_rows import MAX_ROW_FIELDS, known_rows
 from unspool.errors import OptionError, SchemaError
 from unspool.generation.beam import check_beam, search
@@ -26,7 +26,8 @@ from unspool.generation.sampler import TILE_ROWS, SampleRequest, check_sampling,
 from unspool.generation.support import with_support
 from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN
-from unspool.options import RULES, Beam, Sampling, unknown_option
+from unspool.options import RULES, Beam, Decoding, Sampling, Typical, Unknown, unknown_option
+from unspool.reranking import Reranking
 from unspool.sequences import Sequences, file_types
 from unspool.tables.columns import offsets_from_lengths, take
 from unspool.tables.table import Table, installed
@@ -67,11 +68,13 @@ class GenerationOptions:
 
     length: int | None = None
     seed: int | None = None
-    rule: Sampling | Beam | str = "sample"
+    rule: Decoding | str = "sample"
     prefix: Any = None
     pin: Any = None
     allow: Any = None
     unknown: Unknown = "refuse"
+    best_of: int | None = None
+    key: Any = None
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "GenerationOptions":
@@ -82,12 +85,33 @@ class GenerationOptions:
                 raise unknown_option("generation", name, known)
         return cls(**options)
 
-    def named_rule(self) -> Sampling | Beam:
+    def named_rule(self) -> Decoding:
         """The rule, looked up if it is a name; an `OptionError` for an unknown rule."""
         rule = RULES.get(self.rule) if isinstance(self.rule, str) else self.rule
-        if not isinstance(rule, (Sampling, Beam)):
-            raise OptionError("rule", f"Sampling(...), Beam(...), or one of {', '.join(RULES)}", repr(self.rule))
-        return rule
+        if not isinstance(rule, Decoding):
+            expected = f"Sampling(...), Beam(...), Typical(...), or one of {', '.join(RULES)}"
+            raise OptionError("rule", expected, repr(self.rule))
+        return rule.but(best=self.best_of) if isinstance(rule, Beam) and self.best_of is not None else rule
+
+    def reranking(self, n: int) -> Reranking | None:
+        """Which candidates of a row are kept; `None` where all are. An `OptionError` for options that contradict."""
+        rule = self.named_rule()
+        if self.best_of is None and self.key is not None:
+            raise OptionError("generate(key=...)", "best_of too", "none", "Pass best_of=20, say.")
+        if self.best_of is not None:
+            check_whole(f"best_of={self.best_of!r}", self.best_of, int(n))
+            if not callable(self.key):
+                hint = "Pass key=len, say; the sequences with the highest keys are kept."
+                raise OptionError("generate(key=...)", "a function of a sequence, which ranks them", repr(self.key), hint)
+            if isinstance(rule, Typical):
+                raise OptionError("generate(best_of=...)", "a rule that samples or searches", repr(rule))
+            return Reranking(int(n), self.key)
+        if isinstance(rule, Typical):
+            if n != 1:
+                hint = "There is one typical sequence for each input."
+                raise OptionError(f"n={n}", "1, for Typical(...)", str(n), hint)
+            return Reranking(1, None, rule.distance)
+        return None
 
 
 class LaterInputs(NamedTuple):
@@ -111,6 +135,7 @@ class GenerationJob:
         before: by field, (len(inputs),) the values before step 0.
         beam: of a beam search; `None` for sampling.
         later: the source of inputs that are drawn; `None` where all are given.
+        reranking: which of the samples of each row are kept; `None` for all.
     """
 
     net: Net
@@ -120,10 +145,11 @@ class GenerationJob:
     before: Mapping[str, NDArray[np.float64]]
     beam: Beam | None = None
     later: LaterInputs | None = None
+    reranking: Reranking | None = None
 
     @property
     def total(self) -> int:
-        """Number of sequences."""
+        """Number of sequences, candidates included."""
         rows = self.later.sampler.total if self.later is not None else len(self.inputs or ())
         return rows * self.request.samples
 
@@ -139,7 +165,7 @@ class GenerationJob:
         """
         rows = min(max(MAX_PART_STEPS // max(self.request.max_steps, 1), 1), MAX_PART_ROWS)
         rows = rows // TILE_ROWS * TILE_ROWS if rows >= TILE_ROWS else 1 << rows.bit_length() - 1
-        if self.beam is not None:  # a search finds all samples of a row at once
+        if self.beam is not None or self.reranking is not None:  # all samples of a row at once
             rows = max(rows // self.request.samples, 1) * self.request.samples
         for first in range(0, self.total, rows):
             yield self._run_part(slice(first, min(first + rows, self.total)))
@@ -223,7 +249,8 @@ class GenerationJob:
         first = part.start + request.first_row * request.samples
         drawn = () if self.later is None else self.later.sampler.drawn
         counts = (request.samples, request.seed, first, request.each, drawn)
-        return Sequences(job.codec, inputs, columns, offsets, ended, *counts, nats, scores)
+        made = Sequences(job.codec, inputs, columns, offsets, ended, *counts, nats, scores)
+        return made if self.reranking is None else self.reranking.of(made)
 
 
 def generation_job(fitted: Fitted, inputs: Any, n: int, options: GenerationOptions) -> GenerationJob:
@@ -244,7 +271,7 @@ def generation_job(fitted: Fitted, inputs: Any, n: int, options: GenerationOptio
         raise _with_hint(table.unknown(missing), "Give one of them at least; to draw all of them, use sample(n).")
     table.need([])
     codec.encode_inputs(table, some=True, unknown=options.unknown)
-    each = 1 if job.beam is not None else job.request.samples
+    each = 1 if job.beam is not None or job.reranking is not None else job.request.samples
     rows = fitted.input_model.codec
     known = known_rows(codec, rows, table)
     sampler = InputSampler(fitted.input_net, rows, codec, len(table) * each, table.kind, table, known, each)
@@ -279,21 +306,24 @@ def _job(fitted: Fitted, n: int, options: GenerationOptions) -> tuple[Generation
     for name, value, least in (("n", n, 1), ("length", options.length, 0), ("seed", options.seed, 0)):
         if value is not None:
             check_whole(f"{name}={value!r}", value, least)
-    allowed = read_allow(codec, options.allow)
+    allowed, reranking = read_allow(codec, options.allow), options.reranking(n)
+    beam, samples = None, n if options.best_of is None else options.best_of
     if isinstance(rule, Beam):
-        check_beam(rule, net, [field.name for field in codec.schema.steps], n)
+        check_beam(rule, net, [field.name for field in codec.schema.steps], 1 if reranking is not None else n)
+        beam, samples = rule, rule.best
+    elif isinstance(rule, Typical):
+        samples = rule.samples
     else:
         check_sampling(rule, net)
-    beam = rule if isinstance(rule, Beam) else None
     request = SampleRequest(
         inputs=(),
-        samples=int(n) if beam is None else beam.best,
+        samples=int(samples),
         seed=secrets.randbits(32) if options.seed is None else int(options.seed),
         rule=rule_of(rule) if isinstance(rule, Sampling) else PLAIN,
         length=codec.longest if options.length is None and codec.shortest == codec.longest else options.length,
         limit=rule.limit or max(2 * codec.longest, 1),
     )
-    return GenerationJob(net, codec, request, None, {}, beam), allowed
+    return GenerationJob(net, codec, request, None, {}, beam, None, reranking), allowed
 
 
 def _on_inputs(

@@ -14,7 +14,7 @@ from unspool.encoding.codec import Codec
 from unspool.errors import NotFittedError, OptionError
 from unspool.jobs import Event, Fitted, GenerationJob, GenerationOptions, check_whole, generation_job, sampling_job
 from unspool.network.serialization import Nets, read_model, write_model
-from unspool.options import Beam, Network, Options, Sampling, Training, unknown_option
+from unspool.options import Beam, Decoding, Network, Options, Training, Unknown, unknown_option
 from unspool.report.report import Report
 from unspool.runtime.compilation_cache import keep_compiled
 from unspool.runtime.devices import claim_cores
@@ -257,22 +257,31 @@ class OneToMany:
         *,
         length: int | None = None,
         seed: int | None = None,
-        rule: Sampling | Beam | str = "sample",
+        rule: Decoding | str = "sample",
         prefix: Any = None,
         pin: Any = None,
         allow: Any = None,
-        **unknown: Any,
+        unknown: Unknown = "refuse",
+        best_of: int | None = None,
+        key: Any = None,
+        **others: Any,
     ) -> Sequences:
         """Generate `n` sequences for every input row.
 
         The same (seed, row, sample) gives the same sequence, whichever others are generated with it.
 
+        Where a table lacks some of the input columns, they are drawn from the model of inputs (`Training.draw_inputs`),
+        given those that it has. Each of the `n` sequences has drawn inputs of its own, which the result shows in a row
+        for each sequence (`Sequences.inputs`, `to_frame`); those of one search, `Typical` or `best_of` share them. A
+        value of `None` is a missing value, which is known, and not drawn.
+
         Args:
-            inputs: any kind of table with the input columns, or a dict of single values or lists.
+            inputs: any kind of table with input columns, or a dict of single values or lists.
             n: sequences per row. With `Beam(best=...)`, leave it out.
             length: exact number of steps; `None` lets the network decide when to stop.
             seed: `None` takes a new seed, which the result keeps.
-            rule: `"sample"`, `"greedy"` or `Sampling(...)` sample, `"beam"` or `Beam(...)` search for the likeliest.
+            rule: `"sample"`, `"greedy"` or `Sampling(...)` sample, `"beam"` or `Beam(...)` search for the likeliest,
+                `"typical"` or `Typical(...)` takes the sample that is nearest to others.
             prefix: given first steps: one sequence for all rows, or a list with one for each. If words or pieces are
                 the steps of a text, the text is cut as if it ended there: end it at the end of a word.
             pin: given values, `{step: {column: value}}` with steps counted from 0, for all rows, or a list with one for
@@ -282,11 +291,15 @@ class OneToMany:
             allow: allowed samples, `{column: [values]}` of categories and flags, `{column: (low, high)}` of numbers and
                 dates, where either may be `None`. A sample is one of the learned distribution given that it is allowed;
                 the probability of a missing number does not change.
-            unknown: refused; the hint says which class of options has it.
+            unknown: what becomes of a category among the inputs that training never saw: `"refuse"`, or `"missing"`
+                reads it as a missing one, and warns.
+            best_of: sequences to sample, or hypotheses of a beam, for each row, of which `key` decides the best `n`.
+            key: a function of a sequence that gives a number, the highest first.
+            others: refused; the hint says which class of options has it.
 
         Raises:
             UnknownCategory: a category that training never saw.
-            SchemaError: inputs that are missing, or of another kind than in training.
+            SchemaError: inputs that are missing and can't be drawn, or of another kind than in training.
             OptionError: a rule that no field can take, or numbers out of their bounds; a pin that contradicts a bound,
                 `allow`, the prefix, the length, or that a column never falls or never rises; a prefix after which such
                 a column has no allowed value.
@@ -302,8 +315,8 @@ class OneToMany:
             [2, 2, 2]
         """
         given = {"length": length, "seed": seed, "rule": rule, "prefix": prefix, "pin": pin, "allow": allow}
-        options = GenerationOptions.of(given | unknown)
-        return self._job(inputs, n, options).run()
+        given |= {"unknown": unknown, "best_of": best_of, "key": key}
+        return self._job(inputs, n, GenerationOptions.of(given | others)).run()
 
     def sample(
         self,
@@ -311,7 +324,7 @@ class OneToMany:
         *,
         length: int | None = None,
         seed: int | None = None,
-        rule: Sampling | Beam | str = "sample",
+        rule: Decoding | str = "sample",
         prefix: Any = None,
         pin: Any = None,
         allow: Any = None,
@@ -374,12 +387,14 @@ class OneToMany:
     def stream(self, inputs: Any, n: int = 1, **options: Any) -> Iterator[Event]:
         """As `generate`, but yields `(row, sample, step, value)` step by step, all sequences side by side.
 
-        The arguments and the values of every sequence are those of `generate`; the rule must sample.
+        The arguments and the values of every sequence are those of `generate`; the rule must sample. The inputs that
+        are drawn where only some are given are shown by `generate` alone.
         """
         job = self._job(inputs, n, GenerationOptions.of(options))
-        if job.beam is not None:
+        if job.beam is not None or job.reranking is not None:
             hint = "Use generate: a search knows the first step when it knows the last."
-            raise OptionError("stream(rule=...)", "a rule that samples", repr(options["rule"]), hint)
+            found = repr(options["rule"]) if "best_of" not in options else "best_of"
+            raise OptionError("stream(rule=...)", "a rule that samples", found, hint)
         return job.stream()
 
     def _generator(self) -> Fitted:

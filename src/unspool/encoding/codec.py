@@ -1,7 +1,7 @@
 """The codec: everything fitted between tables and the arrays that the network sees, and back."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,6 +17,7 @@ from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.tokenizers import check_vocabulary, tokenize
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import Location, SchemaError, together
+from unspool.options import Unknown
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Field, Flag, Flags, Joint, Number, Schema, Vector, When
 from unspool.schema.monotone import as_number
@@ -25,8 +26,6 @@ from unspool.tables.table import Table, is_many, read_table
 AnyInputColumn = Vocabulary | NumericEncoder | BinaryEncoder | TimestampEncoder | VectorEncoder
 AnyStepColumn = Vocabulary | JointVocabulary | NumericEncoder | IncrementEncoder | MultiLabel
 """The classes that a model file may name."""
-Unknown = Literal["refuse", "missing"]
-"""What becomes of a category among the inputs that training never saw."""
 
 
 def input_column(field: Field) -> type[InputColumn]:
