@@ -102,7 +102,9 @@ class GenerationOptions:
             check_whole(f"best_of={self.best_of!r}", self.best_of, int(n))
             if not callable(self.key):
                 hint = "Pass key=len, say; the sequences with the highest keys are kept."
-                raise OptionError("generate(key=...)", "a function of a sequence, which ranks them", repr(self.key), hint)
+                raise OptionError(
+                    "generate(key=...)", "a function of a sequence, which ranks them", repr(self.key), hint
+                )
             if isinstance(rule, Typical):
                 raise OptionError("generate(best_of=...)", "a rule that samples or searches", repr(rule))
             return Reranking(int(n), self.key)

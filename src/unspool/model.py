@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from unspool.config import Config, Summary, versions
 from unspool.dataset.gather import gather_fitted
 from unspool.encoding.codec import Codec
-from unspool.errors import NotFittedError, OptionError
+from unspool.errors import NotFittedError, OptionError, SchemaError
 from unspool.jobs import Event, Fitted, GenerationJob, GenerationOptions, check_whole, generation_job, sampling_job
 from unspool.network.serialization import Nets, read_model, write_model
-from unspool.options import Beam, Decoding, Network, Options, Training, Unknown, unknown_option
+from unspool.options import Decoding, Network, Options, Training, Unknown, unknown_option
 from unspool.report.report import Report
 from unspool.runtime.compilation_cache import keep_compiled
 from unspool.runtime.devices import claim_cores
@@ -178,36 +178,65 @@ class OneToMany:
         self._fitted()
         return self.config_.summary
 
-    def log_prob(self, data: Any, steps: Any = None) -> NDArray[np.float64]:
+    def log_prob(
+        self, data: Any, steps: Any = None, *, errors: Literal["raise", "nan"] = "raise"
+    ) -> NDArray[np.float64]:
         """(N,) log-probability of every sequence given its input, in nats, in original units.
 
         The density of a transformed number counts the transform's Jacobian. Where lengths vary, the decisions to stop
         or to continue count too. So models with other transforms and distributions compare.
 
+        A category that training never saw is no error: as an input it is read as missing, which a warning says; in a
+        step it has the probability of all that training never saw.
+
         Args:
-            data: in the layout of the training data.
+            data: in the layout of the training data, with all inputs.
             steps: the table of steps, as for `fit`.
+            errors: `"nan"` gives NaN to sequences with a value that the model can't take: one that a transform is not
+                defined for, that falls where no value of training fell, or off the grid of training; or a missing one
+                where training had none.
 
         Raises:
             SchemaError: columns or values that contradict the fitted schema, all of them listed.
-        """
-        return self.log_prob_by_field(data, steps).sum(1)
+            OptionError: another value of `errors`.
 
-    def log_prob_by_field(self, data: Any, steps: Any = None) -> NDArray[np.float64]:
+        Examples:
+            >>> import numpy as np, unspool as us
+            >>> model = us.OneToMany("k", us.Number("x", transform="log1p"), network=us.Network(size=8), verbose=False,
+            ...     training=us.Training(holdout=0, epochs=3)).fit({"k": ["a", "b"], "x": [[1.5, 2], [2, 0.5, 3]]})
+            >>> np.isnan(model.log_prob({"k": ["a", "b"], "x": [[1, 2], [-9, 2]]}, errors="nan")).tolist()
+            [False, True]
+        """
+        return self.log_prob_by_field(data, steps, errors=errors).sum(1)
+
+    def log_prob_by_field(
+        self, data: Any, steps: Any = None, *, errors: Literal["raise", "nan"] = "raise"
+    ) -> NDArray[np.float64]:
         """As `log_prob`, (N, F) or (N, F + 1): a column per step field, then the stops where lengths vary."""
-        return self._score(data, steps)[0]
+        if errors not in ("raise", "nan"):
+            raise OptionError("log_prob(errors=...)", "'raise' or 'nan'", repr(errors))
+        return self._score(data, steps, errors)[0]
 
     def score(self, data: Any, steps: Any = None) -> float:
         """Mean log-probability of a step, in nats: greater is better, as scikit-learn's searches expect."""
         nats, total = self._score(data, steps)
         return float(nats.sum() / max(1, total))
 
-    def _score(self, data: Any, steps: Any) -> tuple[NDArray[np.float64], int]:
+    def _score(self, data: Any, steps: Any, errors: str = "raise") -> tuple[NDArray[np.float64], int]:
         """(N, F) or (N, F + 1) nats by field, and the number of steps."""
         from unspool.evaluation.samples.scoring import log_probs
 
-        encoded = self.codec_.encode(gather_fitted(self.codec_, data, steps))
-        return log_probs(self.net_, encoded), int(encoded.offsets[-1])
+        examples = gather_fitted(self.codec_, data, steps)
+        good = np.ones(len(examples), bool) if errors == "raise" else self.codec_.readable(examples)
+        try:
+            encoded = self.codec_.encode(examples if good.all() else examples.take(good))
+        except SchemaError as error:
+            hint = f'{error.hint} Pass log_prob(..., errors="nan") to score the other sequences.'.strip()
+            raise type(error)(error.location, error.expected, error.found, hint) from None
+        scores = log_probs(self.net_, encoded)
+        out = np.full((len(good), scores.shape[1]), np.nan)
+        out[good] = scores
+        return out, int(encoded.offsets[-1])
 
     def evaluate(
         self, data: Any, steps: Any = None, *, train: Any = None, seed: int = 0, samples: int = 50, feedings: Any = None

@@ -251,7 +251,13 @@ def unknown_option(location: str, name: str, known: Collection[str]) -> OptionEr
         >>> str(unknown_option("generate", "temperature", ["seed", "rule"]).hint)
         'Pass rule=Sampling(temperature=...).'
     """
-    for argument, options in (("network", Network), ("training", Training), ("rule", Sampling), ("rule", Beam), ("rule", Typical)):
+    for argument, options in (
+        ("network", Network),
+        ("training", Training),
+        ("rule", Sampling),
+        ("rule", Beam),
+        ("rule", Typical),
+    ):
         option = ELSEWHERE.get(name, name)
         if argument in known and option in options.__struct_fields__:
             hint = f"Pass {argument}={options.__name__}({option}=...)."

@@ -80,7 +80,7 @@ def _run(words: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *where: object) -> None:
+def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
     """One line, without the place in the code."""
     print(f"unspool: {message}" if issubclass(category, UserWarning) else message, file=sys.stderr)
 

@@ -1,5 +1,6 @@
 """The codec: everything fitted between tables and the arrays that the network sees, and back."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -115,8 +116,9 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Arrays for the network. A category among the inputs that training never saw is read as missing, and said.
 
         Raises:
-            SchemaError: a missing value where training had none; a value that a transform is not defined for. Several
-                such errors are listed in one.
+            SchemaError: a missing value where training had none; a value that a transform is not defined for, that
+                falls where none of training fell, or that lies off the grid of training. Several such errors are listed
+                in one.
         """
         examples = tokenize(self.schema, self.steps, examples)
         inputs, pairs, wrong = self._encoded(examples)
@@ -265,6 +267,20 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     wrong.append(error)
         return tuple(inputs), steps, wrong
 
+    def readable(self, examples: Examples) -> np.ndarray:
+        """(N,) bool: which examples `encode` takes as a whole; it halves a set until no half has an error."""
+        good, sets = np.ones(len(examples), bool), [np.arange(len(examples))]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `encode` says it of the examples that it takes
+            while sets:
+                rows = sets.pop()
+                try:
+                    self.encode(examples.take(rows))
+                except SchemaError:
+                    good[rows] = len(rows) > 1
+                    sets += np.array_split(rows, 2) if len(rows) > 1 else []
+        return good
+
     def misfits(self, examples: Examples) -> list[SchemaError]:
         """The errors of examples, of which some columns may be missing."""
         return self._encoded(examples)[2]
@@ -281,6 +297,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def encode_step(field: AnyField, column: StepColumn, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
     """A step field's values for the network, and the log-Jacobian of each."""
     location, before = examples.step_location(field.name), examples.first.get(field.name)
+    if isinstance(column, NumericEncoder):
+        column.refuse_off_grid(examples.steps[field.name], location)
     return column.encode(examples.steps[field.name], location, examples.offsets, before)
 
 

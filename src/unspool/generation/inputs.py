@@ -123,26 +123,27 @@ def choose(
     Args:
         net: the model of inputs.
         seed: two words.
-        row: the caller's row, one of the counters of uniforms; as is `sample`, its number among the draws of the row.
+        row: the caller's row, one of the counters of uniforms.
+        sample: another one: the number among the draws of the row.
         round: number of candidates drawn before, in units of `candidates`.
-        known: per field, (U, ...) the values.
+        known: per field, (U,) the values.
         where: which of them are known.
         even: by field, the share of draws in which all symbols are alike.
         starts: by field, the running sum before the value where values add up.
         supports: by field, the support of draws.
         candidates: for each row.
     """
-    U, (inputs,) = len(row), from_nothing(candidates * len(row))
-    state, ready = start_sampling(net, (inputs,))
+    U = len(row)
+    state, ready = start_sampling(net, tuple(map(jnp.asarray, from_nothing(candidates * U))))
     steps = round * candidates + jnp.arange(candidates)
     u = uniforms(seed, row, sample, steps, net.shape.num_uniforms).reshape(candidates * U, -1)
     output, _ = net.step(ready, state.decoder.feedback, state.decoder.lstm, net.masks())
-    weight, values = jnp.zeros(candidates * U), ()
+    weight = jnp.zeros(candidates * U)
+    values: tuple[Array, ...] = ()
     context = net.outputs.begin(output)
     for j, dist in enumerate(net.shape.distributions):
         params, own = net.outputs.params(context, j), u[:, net.shape.uniforms_of(j)]
-        given, is_known = jnp.repeat(known[j][None], candidates, 0), jnp.tile(where[:, j], candidates)
-        given = given.reshape(-1, *given.shape[2:])
+        given, is_known = jnp.tile(known[j], candidates), jnp.tile(where[:, j], candidates)
         cumulative = net.shape.cumulative[j] if net.shape.cumulative else None
         excess: Any = 0.0
         if dist.event_shape.symbols is not None:
