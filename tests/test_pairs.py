@@ -64,15 +64,14 @@ PAIRS = list(itertools.product(INPUTS, STEPS))
 TEXTS = ("Text", "words")
 
 
-def check(inputs, steps, **options):
-    """Fit, generate, sample and score; the sequences of one input have the shape of the data."""
-    training = us.Training(epochs=1, batch=16)
-    model = us.OneToMany(inputs, steps, network=us.Network(size=4), training=training, verbose=False, **options).fit(
-        TABLE
-    )
-    given = {name: TABLE[name][:2] for name in TABLE if name in {field.name for field in model.schema_.inputs}}
-    first = {name: [values[0] for values in TABLE[name][:2]] for name in model.schema_.first}
-    made = model.generate(given | first, n=2, seed=0, length=2)
+def check(inputs, steps, *, draw=True, **options):
+    """Fit, generate and score, and sample if inputs are drawn; the sequences have the shape of the data."""
+    training = us.Training(epochs=1, batch=16, draw_inputs=draw)
+    model = us.OneToMany(inputs, steps, network=us.Network(size=4), training=training, verbose=False, **options)
+    model.fit(TABLE)
+    given = {field.name: TABLE[field.name][:2] for field in model.schema_.inputs}
+    given |= {name: [values[0] for values in TABLE[name][:2]] for name in model.schema_.first}
+    made = model.generate(given, n=2, seed=0, length=2)
     assert made.lengths.tolist() == [2] * 4
     columns = [name for field in model.schema_.steps for name in field.columns]
     frame = made.to_frame(long=True)
@@ -82,31 +81,44 @@ def check(inputs, steps, **options):
     scores = model.log_prob(TABLE)
     assert scores.shape == (N,)
     assert np.isfinite(scores).all()
-    assert len(model.sample(3, seed=0, length=1)) == 3
+    if draw:
+        assert len(model.sample(3, seed=0, length=1)) == 3
+        name = model.schema_.inputs[-1].name
+        assert len(model.generate({name: given[name]}, n=2, seed=0, length=1)) == 4
     return model
 
 
+ALL = [field for name, field in INPUTS.items() if name != "First"]
+
+
+def test_all_inputs_at_once_go_with_a_category():
+    check(ALL, STEPS["Category"], draw=False)
+
+
+def test_a_first_record_takes_a_block_of_labels_by_its_name():
+    model = check(us.First("labels"), [*STEPS["Flags"], us.Category("symbol")], draw=False)
+    assert [field.name for field in model.schema_.inputs] == ["one", "other"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("text", TEXTS)
 def test_all_inputs_at_once_go_with_text(text):
-    check([field for name, field in INPUTS.items() if name != "First"], STEPS[text])
+    check(ALL, STEPS[text])
 
 
+@pytest.mark.slow
 def test_all_inputs_at_once_go_with_all_steps_at_once():
     steps = [field for name, fields in STEPS.items() if name not in (*TEXTS, "Joint") for field in fields]
-    check([field for name, field in INPUTS.items() if name != "First"], steps)
+    check(ALL, steps)
 
 
+@pytest.mark.slow
 def test_a_first_record_of_all_kinds_goes_with_all_steps_at_once():
     steps = [field for name, fields in STEPS.items() if name not in (*TEXTS, "Category") for field in fields]
     model = check(us.First(), steps, combinations=[("symbol", "kind")])
     names = {field.name: field.kind for field in model.schema_.inputs}
     assert names["one"] == names["other"] == "Flag"
     assert names["symbol"] == names["kind"] == "Category"
-
-
-def test_a_first_record_takes_a_block_of_labels_by_its_name():
-    model = check(us.First("labels"), [us.Flags("labels", ["one", "other"]), us.Number("level")])
-    assert [field.name for field in model.schema_.inputs] == ["one", "other"]
 
 
 @pytest.mark.slow
