@@ -265,6 +265,7 @@ def generation_job(fitted: Fitted, inputs: Any, n: int, options: GenerationOptio
     names = [field.name for field in codec.schema.inputs]
     missing = [name for name in names if name not in table.columns]
     if not missing:
+        table.need(names)
         return _on_inputs(job, table, options, options.prefix, options.pin, allowed)
     if fitted.input_model is None or fitted.input_net is None:
         hint = f"{table.unknown(missing).hint} Give them too; or, to have them drawn, fit again, {DRAWING}."

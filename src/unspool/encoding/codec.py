@@ -136,7 +136,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             data = self._whole_vectors(data)
         location = None if isinstance(data, str) or hasattr(data, "read") else "inputs"
         table = read_table(data, location, strings=self.strings)
-        table.need([field.name for field in self.schema.inputs if not some])
+        if not some:
+            table.need([field.name for field in self.schema.inputs])
         return table
 
     def encode_inputs(self, data: Any, *, some: bool = False, unknown: Unknown = "refuse") -> tuple[np.ndarray, ...]:

@@ -120,7 +120,7 @@ class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabu
             return self.encode_strictly(values, location)
         refused = unknown & missing_mask(values)
         self.refuse_missing(refused, location)
-        count = f"{unknown.sum():,} value{'s' * (unknown.sum() > 1)}"
+        count = f"{unknown.sum():,} value{'s' * int(unknown.sum() > 1)}"
         warnings.warn(
             f"{location.whole}: {count} that training never saw, read as missing: {listing(map(repr, found), 3)}.",
             stacklevel=2,
