@@ -284,7 +284,9 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def misfits(self, examples: Examples) -> list[SchemaError]:
         """The errors of examples, of which some columns may be missing."""
-        return self._encoded(examples)[2]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about values that are no errors
+            return self._encoded(examples)[2]
 
     def _whole_vectors(self, data: Mapping[Any, Any]) -> dict[Any, Any]:
         """The inputs with every single vector as a list of vectors, since it is one value and not D of them."""
