@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 import unspool as us
+from unspool.dataset.gather import gather
+from unspool.encoding.fit import fit_codec
 from unspool.errors import OptionError
 from unspool.reranking import distances
+from unspool.sequences import Sequences
 
 
 @pytest.fixture(scope="module")
@@ -40,21 +43,35 @@ def test_distances_of_texts_are_edit_distances(names):
         assert found[i, j] == levenshtein(made[i], made[j])
 
 
-def test_distances_of_records_are_scaled_and_count_lengths(tracks):
-    """Level in standard deviations of the samples at a step, mood as 0 or 1; each column weighs a half."""
-    made = tracks.generate({"group": "a", "level": 1.0}, n=10, seed=1)
-    assert len(set(made.lengths.tolist())) > 1
-    longest = made.lengths.max()
-    table = np.full((10, longest), np.nan)
-    for k, sequence in enumerate(made):
-        table[k, : len(sequence)] = [step["level"] for step in sequence]
+def test_distances_of_records_are_scaled_and_count_lengths():
+    """Level in standard deviations of the samples at a step, mood and flag as 0 or 1; each column weighs a third."""
+    steps = [{"level": 0.5, "mood": "low", "flag": True}, {"level": 2.5, "mood": "high", "flag": False}]
+    schema, examples = gather({"k": ["a", "b"], "path": [steps, steps[:1]]}, inputs="k", sequence="path")
+    codec, rng = fit_codec(schema, examples), np.random.default_rng(0)
+    lengths = np.array([3, 2, 0, 3, 1])
+    level, offsets = rng.normal(size=9) * 7, np.concatenate([[0], lengths.cumsum()])
+    level[4] = np.nan  # the last step of the second
+    mood, flag = rng.choice(np.array(["low", "high"], object), 9), rng.random(9) < 0.5
+    columns = {"level": level, "mood": mood, "flag": flag}
+    made = Sequences(codec, codec.read_inputs({"k": "a"}), columns, offsets, np.ones(5, bool), 5, 7)
+    table = np.full((5, 3), np.nan)
+    for k in range(5):
+        table[k, : lengths[k]] = level[offsets[k] : offsets[k + 1]]
     squares = sum(np.nansum((column - np.nanmean(column)) ** 2) for column in table.T)
     scale = np.sqrt(squares / np.isfinite(table).sum())
-    found = distances(made, np.arange(10))
-    for i, j in combinations(range(10), 2):
-        pairs = list(zip(made[i], made[j], strict=False))
-        apart = sum(abs(a["level"] - b["level"]) / scale / 2 + (a["mood"] != b["mood"]) / 2 for a, b in pairs)
-        np.testing.assert_allclose(found[i, j], apart + abs(len(made[i]) - len(made[j])), rtol=1e-9)
+    found = distances(made, np.arange(5))
+    for i, j in combinations(range(5), 2):
+        apart = float(abs(lengths[i] - lengths[j]))
+        for t in range(min(lengths[i], lengths[j])):
+            a, b = offsets[i] + t, offsets[j] + t
+            numbers = np.nan_to_num(abs(level[a] - level[b]) / scale, nan=1.0)
+            apart += (numbers + (mood[a] != mood[b]) + (flag[a] != flag[b])) / 3
+        np.testing.assert_allclose(found[i, j], apart, rtol=1e-12)
+
+
+def test_a_level_that_does_not_vary_has_no_distance(tracks):
+    made = tracks.generate({"group": "a", "level": 1.0}, rule=us.Typical(samples=5), seed=1)
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize("given", [{"country": ["Irish", "Greek"]}, {"country": "Greek"}])
