@@ -11,8 +11,8 @@ from unspool.tables.table import Table
 def labels(codec: Codec, inputs: Table) -> list[str]:
     """The label of each input row: the user's own columns, if there are any, else the inputs.
 
-    Inputs that the table lacks, because they were drawn, are left out; so are names of columns of a single column of the
-    user, and of a single category.
+    Drawn inputs that the table lacks are left out; so are names of columns of a single column of the user, and of a
+    single category.
     """
     schema = codec.schema
     fields = {field.name: field for field in schema.inputs}

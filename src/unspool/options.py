@@ -139,7 +139,8 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         shards: largest number of parts of the rows of an update; by default one for each core in use.
             A number makes the weights the same to the bit on 1, 2 and 4 cores.
         seconds: time budget; the learning rate decays early enough to end within it.
-        draw_inputs: learn a small model of the inputs too, so that `sample` generates whole synthetic data sets.
+        draw_inputs: learn a small model of the inputs too, so that `sample` generates whole synthetic data sets, and
+            `generate` draws the inputs that are not given.
     """
 
     epochs: Positive | None = None

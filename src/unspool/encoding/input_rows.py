@@ -137,7 +137,7 @@ def _encode_each(column: StepColumn, values: np.ndarray, location: Location) -> 
         encoded, _ = column.encode(values, location, np.arange(len(values) + 1))
     except SchemaError:
         if len(values) > 1:
-            parts = [_encode_each(column, values[k : k + 1], location) for k in range(len(values))]
+            parts = [_encode_each(column, half, location) for half in np.array_split(values, 2)]
             return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
         return np.zeros(1), np.zeros(1, bool)
     return encoded, encoded != column.num_symbols
