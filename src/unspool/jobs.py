@@ -1,6 +1,7 @@
 """Generation jobs: a request, checked, and run as a whole, part by part, or step by step."""
 
 import secrets
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -208,7 +209,9 @@ class GenerationJob:
         pin = [pin[row] for row in callers] if isinstance(pin, (list, tuple)) else pin
         request = self.request._replace(first_row=rows.start)
         inputs = sampler.draw(self.request.seed, rows)
-        job = _on_inputs(replace(self, request=request, later=None), inputs, options, prefix, pin, allowed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what there is to say of given inputs has been said
+            job = _on_inputs(replace(self, request=request, later=None), inputs, options, prefix, pin, allowed)
         return job, slice(0, job.total)
 
     def observed_values(

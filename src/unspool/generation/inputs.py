@@ -110,7 +110,7 @@ def choose(
     seed: UInt32[Ints, "2"],
     row: Int[Ints, " U"],
     sample: Int[Ints, " U"],
-    round: Int[Ints, ""],  # noqa: A002
+    round: Int[Array, ""],  # noqa: A002
     known: tuple[Array | NDArray[Any], ...],
     where: Bool[Ints, "U F"],
     even: Float[Ints, " F"],
@@ -183,7 +183,7 @@ def _draw(
     known = KnownRows.nothing(sampler.rows) if sampler.known is None else sampler.known
     at = np.zeros_like(row) if sampler.known is None else row
     given, where = tuple(map(to_single_precision, known.values)), np.stack(known.where, 1)
-    even = _even_shares(sampler.net, where.any(0))
+    even = _even_shares(sampler.net, np.asarray(where.any(0)))
     rounds, candidates = (1, 1) if even is None else (MAX_CANDIDATES // CANDIDATES, CANDIDATES)
     even, width = np.zeros(len(given), np.float32) if even is None else even, min(CELLS // candidates, TILE_ROWS)
     limits = with_support(SampleRequest((), 1, seed, PLAIN, 1, 1), sampler.rows, {}, 1)
@@ -196,7 +196,7 @@ def _draw(
         for first in range(0, len(left), width):
             rows = left[first : first + width]
             padded = np.resize(rows, width)
-            ids = (row[padded].astype(np.int32), sample[padded].astype(np.int32), np.int32(number))
+            ids = (row[padded].astype(np.int32), sample[padded].astype(np.int32), jnp.int32(number))
             parts = tuple(part[at[padded]] for part in given), where[at[padded]], even, starts, supports
             choice = choose(sampler.net, seed_words(seed ^ SEED_BIT), *ids, *parts, candidates)
             taken, *sums = (np.asarray(part, np.float64)[: len(rows)] for part in choice[1:])

@@ -121,7 +121,8 @@ def chunks(net: Net, request: SampleRequest, rows: slice, max_steps: int) -> Ite
     count = len(number)
     padded = np.minimum(np.arange(1 << (count - 1).bit_length()), count - 1) + rows.start
     row = padded // request.samples
-    ids = tuple(part.astype(np.int32) for part in request.counters(padded))
+    counters = request.counters(padded)
+    ids = (counters[0].astype(np.int32), counters[1].astype(np.int32))
     inputs = tuple(to_single_precision(a[row]) for a in request.inputs)
     worth = int(len(padded) * net.shape.size // MIN_WORK_PER_DEVICE)
     devices = next(d for d in (4, 2, 1) if d == 1 or d <= min(available(), worth, len(padded)))
