@@ -10,7 +10,7 @@ import unspool as us
 from unspool.dataset.gather import gather
 from unspool.encoding.fit import fit_codec
 from unspool.errors import OptionError
-from unspool.reranking import distances
+from unspool.reranking import sample_distances
 from unspool.sequences import Sequences
 
 
@@ -36,7 +36,7 @@ def levenshtein(a, b):
 
 def test_distances_of_texts_are_edit_distances(names):
     made = names.generate({"country": "Irish"}, n=12, seed=1)
-    found = distances(made, np.arange(12))
+    found = sample_distances(made, np.arange(12))
     assert found.shape == (12, 12)
     assert (found == found.T).all()
     for i, j in combinations(range(12), 2):
@@ -59,7 +59,7 @@ def test_distances_of_records_are_scaled_and_count_lengths():
         table[k, : lengths[k]] = level[offsets[k] : offsets[k + 1]]
     squares = sum(np.nansum((column - np.nanmean(column)) ** 2) for column in table.T)
     scale = np.sqrt(squares / np.isfinite(table).sum())
-    found = distances(made, np.arange(5))
+    found = sample_distances(made, np.arange(5))
     for i, j in combinations(range(5), 2):
         apart = float(abs(lengths[i] - lengths[j]))
         for t in range(min(lengths[i], lengths[j])):

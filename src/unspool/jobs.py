@@ -17,7 +17,7 @@ from unspool.constraints.fields import read_allow
 from unspool.constraints.pins import encode_observed
 from unspool.constraints.prefix import is_prefix_per_row
 from unspool.encoding.codec import Codec
-from unspool.encoding.input_rows import MAX_ROW_FIELDS, known_rows
+from unspool.encoding.input_rows import MAX_ROW_FIELDS, KnownRows, known_rows
 from unspool.errors import OptionError, SchemaError
 from unspool.generation.beam import check_beam, search
 from unspool.generation.calibration import FIRST_CALIBRATION_ROW
@@ -118,11 +118,39 @@ class GenerationOptions:
 
 
 class LaterInputs(NamedTuple):
-    """The source of inputs that are drawn part by part; prefix and pins are checked with the inputs of every part."""
+    """Inputs that are drawn part by part; prefix and pins are checked with the inputs of every part.
+
+    Attributes:
+        sampler: draws them.
+        total: number of rows.
+        kind: of table.
+        given: the table with the inputs that are given; `None` where all are drawn.
+        options: of the generation.
+        allowed: the allowed values.
+    """
 
     sampler: InputSampler
+    total: int
+    kind: str
+    given: Table | None
     options: GenerationOptions
     allowed: tuple[Allowed | None, ...]
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """The inputs that the given table lacks; empty where none is given."""
+        given = None if self.given is None else self.given.columns
+        fields = self.sampler.codec.schema.inputs
+        return tuple(field.name for field in fields if given is not None and field.name not in given)
+
+    def table(self, seed: int, rows: slice) -> Table:
+        """Some of the rows."""
+        columns = self.sampler.draw(seed, rows)
+        if self.given is None:
+            return Table(columns, self.kind, "the sampled inputs")
+        at = np.arange(rows.start, rows.stop) // self.sampler.each
+        given = {name: take(column, at) for name, column in self.given.columns.items()}
+        return Table(given | {name: columns[name] for name in self.drawn}, self.kind, self.given.location)
 
 
 @dataclass(frozen=True)
@@ -153,7 +181,7 @@ class GenerationJob:
     @property
     def total(self) -> int:
         """Number of sequences, candidates included."""
-        rows = self.later.sampler.total if self.later is not None else len(self.inputs or ())
+        rows = self.later.total if self.later is not None else len(self.inputs or ())
         return rows * self.request.samples
 
     def run(self) -> Sequences:
@@ -175,7 +203,7 @@ class GenerationJob:
 
     def save(self, target: str | Path | IO[Any], *, long: bool | None, format: str | None) -> None:  # noqa: A002
         """Write the sequences to a file, part by part; see `Sequences.save`."""
-        inputs = self.later.sampler.given if self.later is not None else self.inputs
+        inputs = self.later.given if self.later is not None else self.inputs
         types = partial(file_types, self.codec, inputs, long, ranked=self.beam is not None)
         save_parts((part.file_columns(long) for part in self.parts()), types, target, format)
 
@@ -201,17 +229,18 @@ class GenerationJob:
         """A job with inputs, and the slice of a part in it; sampled inputs are those of the part, of whole rows."""
         if self.later is None:
             return self, part
-        (sampler, options, allowed), samples = self.later, self.request.samples
+        later, samples = self.later, self.request.samples
+        options = later.options
         rows = slice(part.start // samples, part.stop // samples)
-        callers = [row // sampler.each for row in range(rows.start, rows.stop)]
+        callers = [row // later.sampler.each for row in range(rows.start, rows.stop)]
         prefix, pin = options.prefix, options.pin
         prefix = [prefix[row] for row in callers] if is_prefix_per_row(prefix, self.codec.schema.form) else prefix
         pin = [pin[row] for row in callers] if isinstance(pin, (list, tuple)) else pin
         request = self.request._replace(first_row=rows.start)
-        inputs = sampler.draw(self.request.seed, rows)
+        inputs = later.table(self.request.seed, rows)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what there is to say of given inputs has been said
-            job = _on_inputs(replace(self, request=request, later=None), inputs, options, prefix, pin, allowed)
+            job = _on_inputs(replace(self, request=request, later=None), inputs, options, prefix, pin, later.allowed)
         return job, slice(0, job.total)
 
     def observed_values(
@@ -252,7 +281,7 @@ class GenerationJob:
             at = np.arange(rows.start, rows.stop)
             inputs = replace(inputs, columns={name: take(column, at) for name, column in inputs.columns.items()})
         first = part.start + request.first_row * request.samples
-        drawn = () if self.later is None else self.later.sampler.drawn
+        drawn = () if self.later is None else self.later.drawn
         counts = (request.samples, request.seed, first, request.each, drawn)
         made = Sequences(job.codec, inputs, columns, offsets, ended, *counts, nats, scores)
         return made if self.reranking is None else self.reranking.of(made)
@@ -278,11 +307,10 @@ def generation_job(fitted: Fitted, inputs: Any, n: int, options: GenerationOptio
     table.need([])
     codec.encode_inputs(table, some=True, unknown=options.unknown)
     each = 1 if job.beam is not None or job.reranking is not None else job.request.samples
-    rows = fitted.input_model.codec
-    known = known_rows(codec, rows, table)
-    sampler = InputSampler(fitted.input_net, rows, codec, len(table) * each, table.kind, table, known, each)
+    sampler = _input_sampler(fitted, known_rows(codec, fitted.input_model.codec, table.columns), each)
     request = job.request._replace(samples=job.request.samples // each, each=each)
-    return _on_later(replace(job, request=request), LaterInputs(sampler, options, allowed), len(table))
+    later = LaterInputs(sampler, len(table) * each, table.kind, table, options, allowed)
+    return _on_later(replace(job, request=request), later, len(table))
 
 
 def sampling_job(fitted: Fitted, n: int, options: GenerationOptions) -> GenerationJob:
@@ -294,8 +322,17 @@ def sampling_job(fitted: Fitted, n: int, options: GenerationOptions) -> Generati
         hint = f"Pass inputs to generate; or fit again, {DRAWING}."
         raise OptionError("sample", "a model that learned to sample inputs", "one that did not", hint)
     kind = installed(fitted.input_model.table)
-    sampler = InputSampler(fitted.input_net, fitted.input_model.codec, fitted.codec, int(n), kind)
-    return _on_later(job, LaterInputs(sampler, options, allowed), int(n))
+    return _on_later(job, LaterInputs(_input_sampler(fitted), int(n), kind, None, options, allowed), int(n))
+
+
+def _input_sampler(fitted: Fitted, known: KnownRows | None = None, each: int = 1) -> InputSampler:
+    """The sampler of a model that has a model of inputs."""
+    assert fitted.input_model is not None  # noqa: S101  # the caller has checked
+    assert fitted.input_net is not None  # noqa: S101
+    rows = fitted.input_model.codec
+    limits = with_support(SampleRequest((), 1, 0, PLAIN, 1, 1), rows, {}, 1)
+    starts = tuple(None if origins is None else origins.start.astype(np.float32) for origins in limits.origins)
+    return InputSampler(fitted.input_net, rows, fitted.codec, starts, limits.supports, known, each)
 
 
 def check_whole(location: str, value: Any, least: int) -> None:
@@ -355,7 +392,7 @@ def _on_later(job: GenerationJob, later: LaterInputs, rows: int) -> GenerationJo
     prefix, pin = later.options.prefix, later.options.pin
     if prefix is not None and is_prefix_per_row(prefix, job.codec.schema.form) and len(prefix) != rows:
         raise SchemaError("prefix", f"one for all, or one for each of the {rows} rows", str(len(prefix)))
-    _check_rows(later.sampler.total)
+    _check_rows(later.total)
     _check_last(encode_observed(job.codec, None, pin, rows, None, later.allowed), job.request)
     return replace(job, later=later)
 

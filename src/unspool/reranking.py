@@ -14,7 +14,7 @@ from unspool.schema.monotone import as_number
 from unspool.sequences import Sequences
 from unspool.tables.columns import offsets_from_lengths, ragged_indices
 
-MAX_CELLS = 1 << 22
+MAX_NUMBERS = 1 << 22
 """Numbers that the distances of some pairs may take at once."""
 
 
@@ -24,7 +24,7 @@ class Reranking(NamedTuple):
     Attributes:
         keep: number of them to keep, best first.
         key: ranks the sequences, highest first; `None` keeps the typical one.
-        distance: of two sequences, for the typical one; `None` is that of `distances`.
+        distance: of two sequences, for the typical one; `None` is that of `sample_distances`.
     """
 
     keep: int
@@ -56,7 +56,7 @@ class Reranking(NamedTuple):
             keys = [_number(self.key(sequences[k]), f"generate(key={_name(self.key)})") for k in at.tolist()]
             return at[np.argsort(-np.array(keys), kind="stable")]
         if self.distance is None:
-            return at[np.argsort(distances(sequences, at).sum(1), kind="stable")]
+            return at[np.argsort(sample_distances(sequences, at).sum(1), kind="stable")]
         location = f"Typical(distance={_name(self.distance)})"
         sums = np.zeros(len(at))
         for i, j in combinations(range(len(at)), 2):
@@ -65,7 +65,7 @@ class Reranking(NamedTuple):
         return at[np.argsort(sums, kind="stable")]
 
 
-def distances(sequences: Sequences, at: NDArray[np.int64]) -> NDArray[np.float64]:
+def sample_distances(sequences: Sequences, at: NDArray[np.int64]) -> NDArray[np.float64]:
     """(N, N) distances of N sequences, such as the samples of one row.
 
     Of symbols the edit distance (Levenshtein 1966): insertions, deletions and replacements of steps; a step of several
@@ -87,7 +87,7 @@ def distances(sequences: Sequences, at: NDArray[np.int64]) -> NDArray[np.float64
             scales.append(_scale(layer) if is_number else None)
     i, j = np.triu_indices(len(at), 1)
     found = np.zeros((len(at), len(at)))
-    size = max(1, MAX_CELLS // max(inside.shape[1], 1))
+    size = max(1, MAX_NUMBERS // max(inside.shape[1], 1))
     symbols = all(column.num_symbols is not None for column in codec.steps)
     for first in range(0, len(i), size):
         pairs = i[first : first + size], j[first : first + size]

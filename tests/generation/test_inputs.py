@@ -213,7 +213,7 @@ def test_a_number_that_is_a_symbol_counts_as_the_nearest_one() -> None:
     schema, examples = gather(few | {"s": ["a", "b"] * 60}, inputs=["dose", "day", "v"], sequence="s")
     codec, (rows, _) = fit_codec(schema, examples), fit_rows(schema, examples) or pytest.fail("too wide")
     known = known_rows(
-        codec, rows, codec.read_inputs({"dose": [3.1, 0.2], "day": ["2020-02-29", "2019-05-05"]}, some=True)
+        codec, rows, codec.read_inputs({"dose": [3.1, 0.2], "day": ["2020-02-29", "2019-05-05"]}, some=True).columns
     )
     doses, days = rows.steps[0].values, rows.steps[1].values
     assert [doses[k] for k in known.values[0]] == [4.0, 0.5]

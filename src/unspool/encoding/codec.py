@@ -18,7 +18,6 @@ from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.tokenizers import check_vocabulary, tokenize
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import Location, SchemaError, together
-from unspool.options import Unknown
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Field, Flag, Flags, Joint, Number, Schema, Vector, When
 from unspool.schema.monotone import as_number
@@ -140,7 +139,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             table.need([field.name for field in self.schema.inputs])
         return table
 
-    def encode_inputs(self, data: Any, *, some: bool = False, unknown: Unknown = "refuse") -> tuple[np.ndarray, ...]:
+    def encode_inputs(self, data: Any, *, some: bool = False, unknown: str = "refuse") -> tuple[np.ndarray, ...]:
         """Per input field, int32 (N,) or float64 (N, D), from the inputs that `read_inputs` takes.
 
         Args:
@@ -305,7 +304,7 @@ def encode_step(field: AnyField, column: StepColumn, examples: Examples) -> tupl
     return column.encode(examples.steps[field.name], location, examples.offsets, before)
 
 
-def _encode_input(column: InputColumn, values: np.ndarray, location: Location, unknown: Unknown) -> np.ndarray:
+def _encode_input(column: InputColumn, values: np.ndarray, location: Location, unknown: str) -> np.ndarray:
     """An input's values for the network."""
     if unknown == "missing" and isinstance(column, Vocabulary):
         return column.encode_leniently(values, location)

@@ -22,9 +22,7 @@ from unspool.errors import Location, SchemaError
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import AnyField, Category, Number, Schema, Vector, When
 from unspool.schema.inference import MAX_SYMBOLS, MIN_COUNT_PER_SYMBOL, complete_number, complete_when
-from unspool.schema.monotone import as_number
 from unspool.tables.columns import Column, Ragged, missing_mask, offsets_from_lengths
-from unspool.tables.table import Table
 
 MAX_ROW_FIELDS = 32
 """Step fields that a row of inputs may have; wider rows have no model."""
@@ -94,37 +92,41 @@ class KnownRows(NamedTuple):
         return cls(tuple(values), tuple(np.zeros(1, bool) for _ in rows.steps))
 
 
-def known_rows(codec: Codec, rows: Codec, table: Table) -> KnownRows:
-    """The inputs of a table that lacks some of them, in the form of the rows.
+def known_rows(codec: Codec, rows: Codec, columns: Mapping[str, Column]) -> KnownRows:
+    """The inputs of a table that lacks some of them, by name, in the form of the rows.
 
     A number whose values are symbols counts as the nearest of them. A value that the rows can't hold, such as a
     category that training never saw, says nothing about the others: it counts as unknown.
     """
-    parts, N = iter(rows.step_columns()), len(table)
+    parts, N = iter(rows.step_columns()), len(next(iter(columns.values())))
     values, where = [], []
     for field, column in codec.input_columns():
         width = column.width if isinstance(field, Vector) else 1
         own = list(itertools.islice(parts, width))
         axes: list[np.ndarray | None] = [None] * width
-        if field.name in table.columns:
-            given = coerce(table.column(field.name), field, table.location_of(field.name))
+        location = Location("inputs", field.name)
+        if field.name in columns:
+            given = coerce(columns[field.name], field, location)
             missing = np.full((width, N), np.nan)
             axes = [given] if not isinstance(field, Vector) else list(given.T if given.size else missing)
         for (part, fitted), axis in zip(own, axes, strict=True):
             found, fits = np.zeros(N, np.int32 if fitted.num_symbols else np.float64), np.zeros(N, bool)
             if axis is not None and isinstance(part, Category) and isinstance(field, (Number, When, Vector)):
-                found, fits = _nearest_symbols(as_number(axis), fitted)
+                found, fits = _nearest_symbols(axis, fitted)
             elif axis is not None:
-                found, fits = _encode_each(fitted, axis, table.location_of(part.name))
+                found, fits = _encode_each(fitted, axis, location)
             values.append(found)
             where.append(fits)
     return KnownRows(tuple(values), tuple(where))
 
 
-def _nearest_symbols(numbers: np.ndarray, column: StepColumn) -> tuple[np.ndarray, np.ndarray]:
-    """The symbols closest to (N,) numbers, missing ones to the missing one; and which numbers have one."""
-    (values,), _ = column.decode(np.arange(column.num_symbols or 0), Continuation(np.zeros(1, np.int64)))
-    symbols = np.array([np.nan if value is None else value for value in values.tolist()], np.float64)
+def _nearest_symbols(values: np.ndarray, column: StepColumn) -> tuple[np.ndarray, np.ndarray]:
+    """The symbols closest to (N,) numbers or timestamps, and which values have one; missing is closest to missing."""
+    (known,), _ = column.decode(np.arange(column.num_symbols or 0), Continuation(np.zeros(1, np.int64)))
+    numbers, symbols = (
+        np.array([np.nan if value is None else value for value in part.tolist()], np.float64)
+        for part in (_plain(values), known)
+    )
     distance = np.where(np.isnan(symbols), np.inf, np.abs(numbers[:, None] - np.nan_to_num(symbols)))
     found, missing = distance.argmin(1), np.isnan(numbers)
     found[missing] = np.isnan(symbols).argmax()

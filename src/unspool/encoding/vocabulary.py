@@ -10,7 +10,6 @@ import numpy as np
 
 from unspool.encoding.columns import Continuation, Decoded, InputColumn, StepColumn, SymbolColumn, ValueType
 from unspool.errors import Location, SchemaError, UnknownCategory, did_you_mean, listing
-from unspool.tables.columns import missing_mask
 
 Symbol = str | int | float | bool | None
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -118,8 +117,9 @@ class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabu
         found = [value for value in distinct(values[unknown])[0] if value is not None]
         if not found:
             return self.encode_strictly(values, location)
-        refused = unknown & missing_mask(values)
-        self.refuse_missing(refused, location)
+        missing = np.zeros(len(values), bool)
+        missing[unknown] = [value is None for value in values[unknown].tolist()]
+        self.refuse_missing(missing, location)
         count = f"{unknown.sum():,} value{'s' * int(unknown.sum() > 1)}"
         warnings.warn(
             f"{location.whole}: {count} that training never saw, read as missing: {listing(map(repr, found), 3)}.",

@@ -21,16 +21,10 @@ from numpy.typing import NDArray
 
 from unspool.encoding.codec import Codec
 from unspool.encoding.input_rows import KnownRows, as_inputs, from_nothing
-from unspool.errors import listing
 from unspool.generation.sample_step import RunningSums, Supports, sample_field, sample_increment, start_sampling
-from unspool.generation.sampler import TILE_ROWS, SampleRequest, support_of_rows
-from unspool.generation.support import with_support
 from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN, categorical_icdf
-from unspool.runtime.devices import to_single_precision
 from unspool.runtime.threefry import Ints, seed_words, uniforms
-from unspool.tables.columns import take
-from unspool.tables.table import Table
 
 SEED_BIT = 1 << 63
 """Bit of the seed that is flipped for drawn inputs, so that they share no uniform with sequences."""
@@ -38,8 +32,8 @@ CANDIDATES, MAX_CANDIDATES = 512, 16_384
 """Candidates of one round, and of one row at the most."""
 MIN_EFFECTIVE, FEW_EFFECTIVE = 64.0, 8.0
 """Equal weights that the candidates' must be worth to end the search; fewer than the second are worth a warning."""
-CELLS = 8_192
-"""Candidates of one dispatch."""
+CELLS, MAX_UNITS = 8_192, 1_024
+"""Candidates, and rows, of one dispatch at the most."""
 FIRST_CHOICE = 1 << 30
 """Number of the first step whose uniforms choose among candidates; those before draw them."""
 EVEN_SHARE = 0.5
@@ -53,39 +47,26 @@ class InputSampler(NamedTuple):
         net: the model of inputs.
         rows: the codec of its rows (`unspool.encoding.input_rows`).
         codec: the codec of the model.
-        total: number of rows to draw.
-        kind: of table.
-        given: the table with the known inputs; `None` where none is known.
-        known: the same as `net` reads them.
-        each: rows to draw for each row of `given`.
+        starts: by field of the rows, its running sum before the value, see `unspool.generation.support`.
+        supports: by field, what its draws lie in.
+        known: the inputs that are given.
+        each: rows to draw for each row that is given.
     """
 
     net: Net
     rows: Codec
     codec: Codec
-    total: int
-    kind: str
-    given: Table | None = None
+    starts: RunningSums
+    supports: Supports
     known: KnownRows | None = None
     each: int = 1
 
-    @property
-    def drawn(self) -> tuple[str, ...]:
-        """The inputs that `given` lacks; empty where none is given."""
-        given = None if self.given is None else self.given.columns
-        return tuple(field.name for field in self.codec.schema.inputs if given is not None and field.name not in given)
-
-    def draw(self, seed: int, part: slice) -> Table:
-        """Some of the rows, as a table of inputs."""
+    def draw(self, seed: int, part: slice) -> dict[str, Any]:
+        """The columns of some of the rows; those that are given, as well, come back as the rows hold them."""
         number = np.arange(part.start, part.stop)
         values, effective = _draw(self, seed, number // self.each, number % self.each)
-        columns = as_inputs(self.codec, self.rows, self.rows.decode(values, np.arange(len(number) + 1)))
-        if self.given is None:
-            return Table(columns, self.kind, "the sampled inputs")
         _warn_of_few(effective, number // self.each)
-        given = {name: take(column, number // self.each) for name, column in self.given.columns.items()}
-        drawn = {name: column for name, column in columns.items() if name not in given}
-        return Table(given | drawn, self.kind, self.given.location)
+        return as_inputs(self.codec, self.rows, self.rows.decode(values, np.arange(len(number) + 1)))
 
 
 class Choice(NamedTuple):
@@ -149,10 +130,11 @@ def choose(
         if dist.event_shape.symbols is not None:
             drawn, excess = _drawn_symbol(params, own[:, 0], even[j])
         elif cumulative is None:
-            drawn = sample_field(dist, params, own, PLAIN, supports[j])
+            drawn = sample_field(dist, params, own, PLAIN, _for_all(supports[j], candidates * U))
         else:
             total = jnp.broadcast_to(starts[j], candidates * U)
-            drawn, _ = sample_increment(dist, params, own, PLAIN, supports[j], None, cumulative, total, jnp.int32(0))
+            support = _for_all(supports[j], candidates * U)
+            drawn, _ = sample_increment(dist, params, own, PLAIN, support, None, cumulative, total, jnp.int32(0))
         value = jnp.where(is_known, given, drawn)
         weight += jnp.where(is_known, dist.log_prob(params, value), excess)
         values = (*values, value)
@@ -163,6 +145,14 @@ def choose(
     chosen = categorical_icdf(jnp.where(jnp.isfinite(total)[:, None], weights, 0.0), choice[:, 0])
     at = chosen * U + jnp.arange(U)
     return Choice(tuple(value[at] for value in values), choice[:, 1], total, logsumexp(2 * weights, -1))
+
+
+def _for_all(support: Any, count: int) -> Any:
+    """The support of numbers for so many rows."""
+    if support is None:
+        return None
+    low, high = (jnp.broadcast_to(jnp.asarray(end, jnp.float32), count) for end in (support.low, support.high))
+    return support._replace(low=low, high=high)
 
 
 def _drawn_symbol(
@@ -182,13 +172,11 @@ def _draw(
     """Values of each row by step field, and how many equal weights those of their candidates are worth."""
     known = KnownRows.nothing(sampler.rows) if sampler.known is None else sampler.known
     at = np.zeros_like(row) if sampler.known is None else row
-    given, where = tuple(map(to_single_precision, known.values)), np.stack(known.where, 1)
+    given = tuple(part.astype(np.float32) if part.dtype.kind == "f" else part for part in known.values)
+    where = np.stack(known.where, 1)
     even = _even_shares(sampler.net, np.asarray(where.any(0)))
     rounds, candidates = (1, 1) if even is None else (MAX_CANDIDATES // CANDIDATES, CANDIDATES)
-    even, width = np.zeros(len(given), np.float32) if even is None else even, min(CELLS // candidates, TILE_ROWS)
-    limits = with_support(SampleRequest((), 1, seed, PLAIN, 1, 1), sampler.rows, {}, 1)
-    starts = tuple(None if origins is None else to_single_precision(origins.start) for origins in limits.origins)
-    supports = tuple(support_of_rows(part, np.zeros(width * candidates, np.int64)) for part in limits.supports)
+    even, width = np.zeros(len(given), np.float32) if even is None else even, min(CELLS // candidates, MAX_UNITS)
     values = tuple(part[at] for part in given)
     total, squares = np.full(len(row), -np.inf), np.full(len(row), -np.inf)
     left = np.arange(len(row))
@@ -197,7 +185,7 @@ def _draw(
             rows = left[first : first + width]
             padded = np.resize(rows, width)
             ids = (row[padded].astype(np.int32), sample[padded].astype(np.int32), jnp.int32(number))
-            parts = tuple(part[at[padded]] for part in given), where[at[padded]], even, starts, supports
+            parts = tuple(part[at[padded]] for part in given), where[at[padded]], even, sampler.starts, sampler.supports
             choice = choose(sampler.net, seed_words(seed ^ SEED_BIT), *ids, *parts, candidates)
             taken, *sums = (np.asarray(part, np.float64)[: len(rows)] for part in choice[1:])
             both = np.logaddexp(total[rows], sums[0])
@@ -228,9 +216,9 @@ def _warn_of_few(effective: NDArray[np.float64], row: NDArray[np.int64]) -> None
     """Say which known inputs hardly any candidate fits."""
     few = np.unique(row[effective < FEW_EFFECTIVE]) + 1
     if len(few):
+        rows = ", ".join(map(str, few[:5].tolist())) + ", ..." * (len(few) > 5)
         warnings.warn(
-            f"inputs: row {listing(few.tolist(), 5)}: what is given seldom or never goes together in training, so the "
-            f"inputs that are drawn for it fit it roughly (of {MAX_CANDIDATES:,} candidates, fewer than "
-            f"{FEW_EFFECTIVE:.0f} do).",
+            f"inputs: row {rows}: what is given seldom or never goes together in training, so the inputs drawn "
+            f"for it fit it roughly (of {MAX_CANDIDATES:,} candidates, fewer than {FEW_EFFECTIVE:.0f} do).",
             stacklevel=2,
         )
