@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unspool.cli.fields import split_commas
 from unspool.cli.files import source
-from unspool.errors import OptionError
+from unspool.errors import OptionError, SchemaError
 
 if TYPE_CHECKING:
     from unspool.encoding.codec import Codec
@@ -92,7 +92,11 @@ def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None)
         hint = f"This model takes {example}; to sample the inputs too, use unspool sample."
         raise OptionError("inputs", "either --input or --inputs-from", "both" if given else "neither", hint)
     if table is not None:
-        return codec.read_inputs(source(table), some=True)
+        read = codec.read_inputs(source(table), some=True)
+        if not set(known) & set(read.columns):
+            error = read.unknown(known)
+            raise SchemaError(error.location, error.expected, error.found, "To draw the inputs, use unspool sample.")
+        return read
     texts: dict[str, list[str]] = {}
     for text in given:
         name, equals, value = text.partition("=")
