@@ -422,7 +422,7 @@ class OneToMany:
         job = self._job(inputs, n, GenerationOptions.of(options))
         if job.beam is not None or job.reranking is not None:
             hint = "Use generate: a search knows the first step when it knows the last."
-            found = repr(options["rule"]) if "best_of" not in options else "best_of"
+            found = repr(options["rule"]) if job.reranking is None else "candidates, of which some are kept"
             raise OptionError("stream(rule=...)", "a rule that samples", found, hint)
         return job.stream()
 

@@ -80,7 +80,10 @@ def rule_from(sampling: Any, beam: BeamFlags) -> Decoding:
             kind = "no typical sequence" if width is None else "no beam search"
             raise OptionError(_flag(option), kind, name, "Sample or search: leave out one.")
     if samples is not None:
-        return Typical(samples=samples, limit=sampled.limit)
+        try:
+            return Typical(samples=samples, limit=sampled.limit)
+        except OptionError as error:
+            raise OptionError(f"--typical {samples}", error.expected, error.found) from None
     return Beam(width=width, limit=sampled.limit, **given)
 
 
