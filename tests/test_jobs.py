@@ -124,3 +124,9 @@ def test_a_file_that_can_not_be_is_refused_before_anything_is_made(names, tmp_pa
     monkeypatch.setattr(GenerationJob, "_run_part", None)
     with pytest.raises(error):
         names.generate_to(tmp_path / name, INPUTS)
+
+
+def test_greedy_sequences_end_before_the_limit(names, origins):
+    """Of text as of records, after two epochs of training that have learned little but the lengths."""
+    assert names.generate(INPUTS, rule="greedy").ended.all()
+    assert origins.generate({"group": ["a", "b"], "level": [0.5, 3.0]}, rule="greedy").ended.all()

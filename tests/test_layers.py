@@ -21,6 +21,7 @@ LAYERS = (
     ("plots",),
     ("report",),
     ("sequences",),
+    ("reranking",),
     ("jobs",),
     ("model",),
     ("web", "server", "cluster"),

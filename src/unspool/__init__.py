@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from unspool.evaluation.document import Section
     from unspool.jobs import Event
     from unspool.model import OneToMany, load
-    from unspool.options import Beam, Network, Sampling, Training
+    from unspool.options import Beam, Network, Sampling, Training, Typical
     from unspool.report.report import Report
     from unspool.schema.fields import Angle, Category, Count, First, Flag, Flags, Number, Schema, Text, Vector, When
     from unspool.sequences import Sequences
@@ -22,8 +22,8 @@ __version__ = "0.2.0"
 
 __all__ = [
     "Angle", "Beam", "Category", "Count", "Event", "First", "Flag", "Flags", "Network", "Number", "OneToMany", "Report",
-    "Sampling", "Schema", "Section", "Sequences", "Summary", "Text", "Training", "Vector", "When", "Windows", "errors",
-    "load", "windows",
+    "Sampling", "Schema", "Section", "Sequences", "Summary", "Text", "Training", "Typical", "Vector", "When",
+    "Windows", "errors", "load", "windows",
 ]  # fmt: skip
 
 _NAMES = {
@@ -32,7 +32,7 @@ _NAMES = {
     "unspool.evaluation.document": ["Section"],
     "unspool.jobs": ["Event"],
     "unspool.model": ["OneToMany", "load"],
-    "unspool.options": ["Beam", "Network", "Sampling", "Training"],
+    "unspool.options": ["Beam", "Network", "Sampling", "Training", "Typical"],
     "unspool.report.report": ["Report"],
     "unspool.schema.fields": [
         "Angle", "Category", "Count", "First", "Flag", "Flags", "Number", "Schema", "Text", "Vector", "When",

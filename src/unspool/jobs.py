@@ -1,11 +1,12 @@
 """Generation jobs: a request, checked, and run as a whole, part by part, or step by step."""
 
 import secrets
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +17,18 @@ from unspool.constraints.fields import read_allow
 from unspool.constraints.pins import encode_observed
 from unspool.constraints.prefix import is_prefix_per_row
 from unspool.encoding.codec import Codec
-from unspool.encoding.input_rows import MAX_ROW_FIELDS, as_inputs, from_nothing
+from unspool.encoding.input_rows import MAX_ROW_FIELDS, KnownRows, known_rows
 from unspool.errors import OptionError, SchemaError
 from unspool.generation.beam import check_beam, search
 from unspool.generation.calibration import FIRST_CALIBRATION_ROW
+from unspool.generation.inputs import InputSampler
 from unspool.generation.sample_step import STREAM_STEPS
 from unspool.generation.sampler import TILE_ROWS, SampleRequest, check_sampling, chunks, rule_of, sample_sequences
 from unspool.generation.support import with_support
 from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN
-from unspool.options import RULES, Beam, Sampling, unknown_option
+from unspool.options import RULES, Beam, Decoding, Sampling, Typical, Unknown, unknown_option
+from unspool.reranking import Reranking
 from unspool.sequences import Sequences, file_types
 from unspool.tables.columns import offsets_from_lengths, take
 from unspool.tables.table import Table, installed
@@ -33,8 +36,8 @@ from unspool.tables.writers import save_parts
 
 MAX_PART_STEPS, MAX_PART_ROWS = 1 << 22, 64 * TILE_ROWS
 """Steps and sequences of one part at the most: some hundred megabytes of Python objects; a row group in Parquet."""
-INPUT_SEED_BIT = 1 << 63
-"""Bit of the seed that is flipped for sampled inputs, so that they share no uniform with sequences."""
+DRAWING = f"with at most {MAX_ROW_FIELDS} inputs, not draw_inputs=False"
+"""How a model is fitted that draws inputs."""
 
 
 class Event(NamedTuple):
@@ -66,10 +69,13 @@ class GenerationOptions:
 
     length: int | None = None
     seed: int | None = None
-    rule: Sampling | Beam | str = "sample"
+    rule: Decoding | str = "sample"
     prefix: Any = None
     pin: Any = None
     allow: Any = None
+    unknown: Unknown = "refuse"
+    best_of: int | None = None
+    key: Any = None
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "GenerationOptions":
@@ -80,26 +86,71 @@ class GenerationOptions:
                 raise unknown_option("generation", name, known)
         return cls(**options)
 
-    def named_rule(self) -> Sampling | Beam:
+    def named_rule(self) -> Decoding:
         """The rule, looked up if it is a name; an `OptionError` for an unknown rule."""
         rule = RULES.get(self.rule) if isinstance(self.rule, str) else self.rule
-        if not isinstance(rule, (Sampling, Beam)):
-            raise OptionError("rule", f"Sampling(...), Beam(...), or one of {', '.join(RULES)}", repr(self.rule))
-        return rule
+        if not isinstance(rule, Decoding):
+            expected = f"Sampling(...), Beam(...), Typical(...), or one of {', '.join(RULES)}"
+            raise OptionError("rule", expected, repr(self.rule))
+        return rule.but(best=self.best_of) if isinstance(rule, Beam) and self.best_of is not None else rule
+
+    def reranking(self, n: int) -> Reranking | None:
+        """Which candidates of a row are kept; `None` where all are. An `OptionError` for options that contradict."""
+        rule = self.named_rule()
+        if self.best_of is None and self.key is not None:
+            raise OptionError("generate(key=...)", "best_of too", "none", "Pass best_of=20, say.")
+        if self.best_of is not None:
+            check_whole(f"best_of={self.best_of!r}", self.best_of, int(n))
+            if not callable(self.key):
+                hint = "Pass key=len, say; the sequences with the highest keys are kept."
+                raise OptionError(
+                    "generate(key=...)", "a function of a sequence, which ranks them", repr(self.key), hint
+                )
+            if isinstance(rule, Typical):
+                raise OptionError("generate(best_of=...)", "a rule that samples or searches", repr(rule))
+            return Reranking(int(n), self.key)
+        if isinstance(rule, Typical):
+            if n != 1:
+                hint = "There is one typical sequence for each input."
+                raise OptionError(f"n={n}", "1, for Typical(...)", str(n), hint)
+            return Reranking(1, None, rule.distance)
+        return None
 
 
-class InputSampler(NamedTuple):
-    """The network that samples inputs, and the codec of its rows (`unspool.encoding.input_rows`).
+class LaterInputs(NamedTuple):
+    """Inputs that are drawn part by part; prefix and pins are checked with the inputs of every part.
 
-    The `total` rows become tables of a kind. Prefix and pins of the options are checked with the inputs of every part.
+    Attributes:
+        sampler: draws them.
+        total: number of rows.
+        kind: of table.
+        given: the table with the inputs that are given; `None` where all are drawn.
+        options: of the generation.
+        allowed: the allowed values.
     """
 
-    net: Net
-    codec: Codec
+    sampler: InputSampler
     total: int
     kind: str
+    given: Table | None
     options: GenerationOptions
     allowed: tuple[Allowed | None, ...]
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """The inputs that the given table lacks; empty where none is given."""
+        given = None if self.given is None else self.given.columns
+        fields = self.sampler.codec.schema.inputs
+        return tuple(field.name for field in fields if given is not None and field.name not in given)
+
+    def table(self, seed: int, rows: slice) -> Table:
+        """Some of the rows."""
+        columns = self.sampler.draw(seed, rows)
+        if self.given is None:
+            return Table(columns, self.kind, "the sampled inputs")
+        at = np.arange(rows.start, rows.stop) // self.sampler.each
+        given = {name: take(column, at) for name, column in self.given.columns.items()}
+        return Table(given | {name: columns[name] for name in self.drawn}, self.kind, self.given.location)
 
 
 @dataclass(frozen=True)
@@ -114,7 +165,8 @@ class GenerationJob:
             neither inputs nor observed values.
         before: by field, (len(inputs),) the values before step 0.
         beam: of a beam search; `None` for sampling.
-        sampler: of sampled inputs; `None` for given ones.
+        later: the source of inputs that are drawn; `None` where all are given.
+        reranking: which of the samples of each row are kept; `None` for all.
     """
 
     net: Net
@@ -123,12 +175,13 @@ class GenerationJob:
     inputs: Table | None
     before: Mapping[str, NDArray[np.float64]]
     beam: Beam | None = None
-    sampler: InputSampler | None = None
+    later: LaterInputs | None = None
+    reranking: Reranking | None = None
 
     @property
     def total(self) -> int:
-        """Number of sequences."""
-        rows = self.sampler.total if self.sampler is not None else len(self.inputs or ())
+        """Number of sequences, candidates included."""
+        rows = self.later.total if self.later is not None else len(self.inputs or ())
         return rows * self.request.samples
 
     def run(self) -> Sequences:
@@ -143,14 +196,15 @@ class GenerationJob:
         """
         rows = min(max(MAX_PART_STEPS // max(self.request.max_steps, 1), 1), MAX_PART_ROWS)
         rows = rows // TILE_ROWS * TILE_ROWS if rows >= TILE_ROWS else 1 << rows.bit_length() - 1
-        if self.beam is not None:  # a search finds all samples of a row at once
+        if self.beam is not None or self.reranking is not None:  # all samples of a row at once
             rows = max(rows // self.request.samples, 1) * self.request.samples
         for first in range(0, self.total, rows):
             yield self._run_part(slice(first, min(first + rows, self.total)))
 
     def save(self, target: str | Path | IO[Any], *, long: bool | None, format: str | None) -> None:  # noqa: A002
         """Write the sequences to a file, part by part; see `Sequences.save`."""
-        types = partial(file_types, self.codec, self.inputs, long, ranked=self.beam is not None)
+        inputs = self.later.given if self.later is not None else self.inputs
+        types = partial(file_types, self.codec, inputs, long, ranked=self.beam is not None)
         save_parts((part.file_columns(long) for part in self.parts()), types, target, format)
 
     def stream(self) -> Iterator[Event]:
@@ -158,7 +212,7 @@ class GenerationJob:
         for start in range(0, self.total, TILE_ROWS):
             job, part = self.with_inputs(slice(start, min(start + TILE_ROWS, self.total)))
             number = np.arange(part.start, part.stop)
-            row, sample = number // job.request.samples, number % job.request.samples
+            row, shown_rows, sample = number // job.request.samples, *job.request.counters(number)
             before: dict[str, NDArray[Any]] = {name: values[row] for name, values in job.before.items()}
             step = 0
             for chunk in chunks(job.net, job.request, part, STREAM_STEPS):
@@ -167,22 +221,26 @@ class GenerationJob:
                 columns, last = job.codec.decode_on(values, offsets, before, *job.observed_values(row, offsets, step))
                 shown = job.codec.show(columns, offsets, apart=True)
                 for t, k in np.argwhere(chunk.alive).tolist():
-                    yield Event(int(row[k]) + job.request.first_row, int(sample[k]), step + t, shown[k][t])
+                    yield Event(int(shown_rows[k]), int(sample[k]), step + t, shown[k][t])
                 step += len(chunk.alive)
                 before |= last
 
     def with_inputs(self, part: slice) -> tuple["GenerationJob", slice]:
         """A job with inputs, and the slice of a part in it; sampled inputs are those of the part, of whole rows."""
-        if self.sampler is None:
+        if self.later is None:
             return self, part
-        samples, options = self.request.samples, self.sampler.options
+        later, samples = self.later, self.request.samples
+        options = later.options
         rows = slice(part.start // samples, part.stop // samples)
-        inputs = sample_inputs(self.sampler, self.codec, self.request.seed, rows)
+        callers = [row // later.sampler.each for row in range(rows.start, rows.stop)]
         prefix, pin = options.prefix, options.pin
-        prefix = prefix[rows] if is_prefix_per_row(prefix, self.codec.schema.form) else prefix
-        pin = pin[rows] if isinstance(pin, (list, tuple)) else pin
+        prefix = [prefix[row] for row in callers] if is_prefix_per_row(prefix, self.codec.schema.form) else prefix
+        pin = [pin[row] for row in callers] if isinstance(pin, (list, tuple)) else pin
         request = self.request._replace(first_row=rows.start)
-        job = _on_inputs(replace(self, request=request, sampler=None), inputs, prefix, pin, self.sampler.allowed)
+        inputs = later.table(self.request.seed, rows)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what there is to say of given inputs has been said
+            job = _on_inputs(replace(self, request=request, later=None), inputs, options, prefix, pin, later.allowed)
         return job, slice(0, job.total)
 
     def observed_values(
@@ -223,13 +281,36 @@ class GenerationJob:
             at = np.arange(rows.start, rows.stop)
             inputs = replace(inputs, columns={name: take(column, at) for name, column in inputs.columns.items()})
         first = part.start + request.first_row * request.samples
-        return Sequences(job.codec, inputs, columns, offsets, ended, request.samples, request.seed, first, nats, scores)
+        drawn = () if self.later is None else self.later.drawn
+        counts = (request.samples, request.seed, first, request.each, drawn)
+        made = Sequences(job.codec, inputs, columns, offsets, ended, *counts, nats, scores)
+        return made if self.reranking is None else self.reranking.of(made)
 
 
 def generation_job(fitted: Fitted, inputs: Any, n: int, options: GenerationOptions) -> GenerationJob:
-    """A job that generates `n` sequences for every row of a table of inputs; errors as of `OneToMany.generate`."""
+    """A job that generates `n` sequences for every row of a table of inputs; errors as of `OneToMany.generate`.
+
+    Where the table lacks inputs, each of the sequences has its own; those of one search share them.
+    """
     job, allowed = _job(fitted, n, options)
-    return _on_inputs(job, fitted.codec.read_inputs(inputs), options.prefix, options.pin, allowed)
+    codec, table = fitted.codec, fitted.codec.read_inputs(inputs, some=True)
+    names = [field.name for field in codec.schema.inputs]
+    missing = [name for name in names if name not in table.columns]
+    if not missing:
+        table.need(names)
+        return _on_inputs(job, table, options, options.prefix, options.pin, allowed)
+    if fitted.input_model is None or fitted.input_net is None:
+        hint = f"{table.unknown(missing).hint} Give them too; or, to have them drawn, fit again, {DRAWING}."
+        raise _with_hint(table.unknown(missing), hint)
+    if len(missing) == len(names):
+        raise _with_hint(table.unknown(missing), "Give one of them at least; to draw all of them, use sample(n).")
+    table.need([])
+    codec.encode_inputs(table, some=True, unknown=options.unknown)
+    each = 1 if job.beam is not None or job.reranking is not None else job.request.samples
+    sampler = _input_sampler(fitted, known_rows(codec, fitted.input_model.codec, table.columns), each)
+    request = job.request._replace(samples=job.request.samples // each, each=each)
+    later = LaterInputs(sampler, len(table) * each, table.kind, table, options, allowed)
+    return _on_later(replace(job, request=request), later, len(table))
 
 
 def sampling_job(fitted: Fitted, n: int, options: GenerationOptions) -> GenerationJob:
@@ -238,25 +319,20 @@ def sampling_job(fitted: Fitted, n: int, options: GenerationOptions) -> Generati
     check_whole(f"n={n!r}", n, 1)
     _check_rows(n)
     if fitted.input_model is None or fitted.input_net is None:
-        hint = f"Pass inputs to generate; or fit again, with at most {MAX_ROW_FIELDS} inputs, not draw_inputs=False."
+        hint = f"Pass inputs to generate; or fit again, {DRAWING}."
         raise OptionError("sample", "a model that learned to sample inputs", "one that did not", hint)
-    prefix = options.prefix
-    if prefix is not None and is_prefix_per_row(prefix, fitted.codec.schema.form) and len(prefix) != n:
-        raise SchemaError("prefix", f"one for all, or one for each of the {n} rows", str(len(prefix)))
-    _check_last(encode_observed(fitted.codec, None, options.pin, int(n), None, allowed), job.request)
     kind = installed(fitted.input_model.table)
-    sampler = InputSampler(fitted.input_net, fitted.input_model.codec, int(n), kind, options, allowed)
-    return replace(job, sampler=sampler)
+    return _on_later(job, LaterInputs(_input_sampler(fitted), int(n), kind, None, options, allowed), int(n))
 
 
-def sample_inputs(sampler: InputSampler, codec: Codec, seed: int, part: slice) -> Table:
-    """Some of the rows, as a table of inputs. Whole tiles are sampled, so that a row never depends on their number."""
-    first, last = part.start // TILE_ROWS * TILE_ROWS, -(-part.stop // TILE_ROWS) * TILE_ROWS
-    request = SampleRequest(from_nothing(last - first), 1, seed ^ INPUT_SEED_BIT, PLAIN, 1, 1, first_row=first)
-    values, _, _ = sample_sequences(sampler.net, with_support(request, sampler.codec, {}, last - first))
-    chosen = tuple(column[part.start - first : part.stop - first] for column in values)
-    columns = sampler.codec.decode(chosen, np.arange(part.stop - part.start + 1))
-    return Table(as_inputs(codec, sampler.codec, columns), sampler.kind, "the sampled inputs")
+def _input_sampler(fitted: Fitted, known: KnownRows | None = None, each: int = 1) -> InputSampler:
+    """The sampler of a model that has a model of inputs."""
+    assert fitted.input_model is not None  # noqa: S101  # the caller has checked
+    assert fitted.input_net is not None  # noqa: S101
+    rows = fitted.input_model.codec
+    limits = with_support(SampleRequest((), 1, 0, PLAIN, 1, 1), rows, {}, 1)
+    starts = tuple(None if origins is None else origins.start.astype(np.float32) for origins in limits.origins)
+    return InputSampler(fitted.input_net, rows, fitted.codec, starts, limits.supports, known, each)
 
 
 def check_whole(location: str, value: Any, least: int) -> None:
@@ -268,37 +344,61 @@ def check_whole(location: str, value: Any, least: int) -> None:
 def _job(fitted: Fitted, n: int, options: GenerationOptions) -> tuple[GenerationJob, tuple[Allowed | None, ...]]:
     """A job without inputs, its options checked, and the allowed values."""
     codec, net, rule = fitted.codec, fitted.net, options.named_rule()
+    if options.unknown not in get_args(Unknown):
+        raise OptionError("generate(unknown=...)", "'refuse' or 'missing'", repr(options.unknown))
     for name, value, least in (("n", n, 1), ("length", options.length, 0), ("seed", options.seed, 0)):
         if value is not None:
             check_whole(f"{name}={value!r}", value, least)
-    allowed = read_allow(codec, options.allow)
+    allowed, reranking = read_allow(codec, options.allow), options.reranking(n)
+    beam, samples = None, n if options.best_of is None else options.best_of
     if isinstance(rule, Beam):
-        check_beam(rule, net, [field.name for field in codec.schema.steps], n)
+        check_beam(rule, net, [field.name for field in codec.schema.steps], 1 if reranking is not None else n)
+        beam, samples = rule, rule.best
+    elif isinstance(rule, Typical):
+        samples = rule.samples
     else:
         check_sampling(rule, net)
-    beam = rule if isinstance(rule, Beam) else None
     request = SampleRequest(
         inputs=(),
-        samples=int(n) if beam is None else beam.best,
+        samples=int(samples),
         seed=secrets.randbits(32) if options.seed is None else int(options.seed),
         rule=rule_of(rule) if isinstance(rule, Sampling) else PLAIN,
         length=codec.longest if options.length is None and codec.shortest == codec.longest else options.length,
         limit=rule.limit or max(2 * codec.longest, 1),
     )
-    return GenerationJob(net, codec, request, None, {}, beam), allowed
+    return GenerationJob(net, codec, request, None, {}, beam, None, reranking), allowed
 
 
 def _on_inputs(
-    job: GenerationJob, inputs: Table, prefix: Any, pin: Any, allowed: tuple[Allowed | None, ...]
+    job: GenerationJob,
+    inputs: Table,
+    options: GenerationOptions,
+    prefix: Any,
+    pin: Any,
+    allowed: tuple[Allowed | None, ...],
 ) -> GenerationJob:
     """The job with a table of inputs, and with the observed values that fit them."""
     _check_rows(job.request.first_row + len(inputs))
     before = job.codec.bases(inputs)
     observed = encode_observed(job.codec, prefix, pin, len(inputs), before, allowed)
     _check_last(observed, job.request)
-    request = job.request._replace(inputs=job.codec.encode_inputs(inputs))
+    request = job.request._replace(inputs=job.codec.encode_inputs(inputs, unknown=options.unknown))
     request = with_support(request, job.codec, before, len(inputs), observed, allowed)
     return replace(job, request=request, inputs=inputs, before=before)
+
+
+def _on_later(job: GenerationJob, later: LaterInputs, rows: int) -> GenerationJob:
+    """The job with inputs that are drawn later, for so many rows of the caller's."""
+    prefix, pin = later.options.prefix, later.options.pin
+    if prefix is not None and is_prefix_per_row(prefix, job.codec.schema.form) and len(prefix) != rows:
+        raise SchemaError("prefix", f"one for all, or one for each of the {rows} rows", str(len(prefix)))
+    _check_rows(later.total)
+    _check_last(encode_observed(job.codec, None, pin, rows, None, later.allowed), job.request)
+    return replace(job, later=later)
+
+
+def _with_hint(error: SchemaError, hint: str) -> SchemaError:
+    return SchemaError(error.location, error.expected, error.found, hint.strip())
 
 
 def _check_rows(rows: int) -> None:

@@ -11,13 +11,14 @@ from unspool.tables.table import Table
 def labels(codec: Codec, inputs: Table) -> list[str]:
     """The label of each input row: the user's own columns, if there are any, else the inputs.
 
-    Names of columns are left out of a single column of the user, and of a single category.
+    Drawn inputs that the table lacks are left out; so are names of columns of a single column of the user, and of a
+    single category.
     """
     schema = codec.schema
     fields = {field.name: field for field in schema.inputs}
     generated = {schema.sequence, *(field.name for field in schema.steps), *schema.derived}
     own = [name for name in inputs.columns if name not in fields and name not in generated]
-    names = own or list(fields)
+    names = own or [name for name in fields if name in inputs.columns]
     columns = [[word(value) for value in to_list(inputs.columns[name])] for name in names]
     if len(names) == 1 and (own or isinstance(fields[names[0]], Category)):
         return columns[0]

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from unspool.config import Config, Summary, versions
 from unspool.dataset.gather import gather_fitted
 from unspool.encoding.codec import Codec
-from unspool.errors import NotFittedError, OptionError
+from unspool.errors import NotFittedError, OptionError, SchemaError
 from unspool.jobs import Event, Fitted, GenerationJob, GenerationOptions, check_whole, generation_job, sampling_job
 from unspool.network.serialization import Nets, read_model, write_model
-from unspool.options import Beam, Network, Options, Sampling, Training, unknown_option
+from unspool.options import Decoding, Network, Options, Training, Unknown, unknown_option
 from unspool.report.report import Report
 from unspool.runtime.compilation_cache import keep_compiled
 from unspool.runtime.devices import claim_cores
@@ -183,36 +183,65 @@ class OneToMany:
         self._fitted()
         return self.config_.summary
 
-    def log_prob(self, data: Any, steps: Any = None) -> NDArray[np.float64]:
+    def log_prob(
+        self, data: Any, steps: Any = None, *, errors: Literal["raise", "nan"] = "raise"
+    ) -> NDArray[np.float64]:
         """(N,) log-probability of every sequence given its input, in nats, in original units.
 
         The density of a transformed number counts the transform's Jacobian. Where lengths vary, the decisions to stop
         or to continue count too. So models with other transforms and distributions compare.
 
+        A category that training never saw is no error: as an input it is read as missing, which a warning says; in a
+        step it has the probability of all that training never saw.
+
         Args:
-            data: in the layout of the training data.
+            data: in the layout of the training data, with all inputs.
             steps: the table of steps, as for `fit`.
+            errors: `"nan"` gives NaN to sequences with a value that the model can't take: one that a transform is not
+                defined for, that falls where no value of training fell, or off the grid of training; or a missing one
+                where training had none.
 
         Raises:
             SchemaError: columns or values that contradict the fitted schema, all of them listed.
-        """
-        return self.log_prob_by_field(data, steps).sum(1)
+            OptionError: another value of `errors`.
 
-    def log_prob_by_field(self, data: Any, steps: Any = None) -> NDArray[np.float64]:
+        Examples:
+            >>> import numpy as np, unspool as us
+            >>> model = us.OneToMany("k", us.Number("x", transform="log1p"), network=us.Network(size=8), verbose=False,
+            ...     training=us.Training(holdout=0, epochs=3)).fit({"k": ["a", "b"], "x": [[1.5, 2], [2, 0.5, 3]]})
+            >>> np.isnan(model.log_prob({"k": ["a", "b"], "x": [[1, 2], [-9, 2]]}, errors="nan")).tolist()
+            [False, True]
+        """
+        return self.log_prob_by_field(data, steps, errors=errors).sum(1)
+
+    def log_prob_by_field(
+        self, data: Any, steps: Any = None, *, errors: Literal["raise", "nan"] = "raise"
+    ) -> NDArray[np.float64]:
         """As `log_prob`, (N, F) or (N, F + 1): a column per step field, then the stops where lengths vary."""
-        return self._score(data, steps)[0]
+        if errors not in ("raise", "nan"):
+            raise OptionError("log_prob(errors=...)", "'raise' or 'nan'", repr(errors))
+        return self._score(data, steps, errors)[0]
 
     def score(self, data: Any, steps: Any = None) -> float:
         """Mean log-probability of a step, in nats: greater is better, as scikit-learn's searches expect."""
         nats, total = self._score(data, steps)
         return float(nats.sum() / max(1, total))
 
-    def _score(self, data: Any, steps: Any) -> tuple[NDArray[np.float64], int]:
+    def _score(self, data: Any, steps: Any, errors: str = "raise") -> tuple[NDArray[np.float64], int]:
         """(N, F) or (N, F + 1) nats by field, and the number of steps."""
         from unspool.evaluation.samples.scoring import log_probs
 
-        encoded = self.codec_.encode(gather_fitted(self.codec_, data, steps))
-        return log_probs(self.net_, encoded), int(encoded.offsets[-1])
+        examples = gather_fitted(self.codec_, data, steps)
+        good = np.ones(len(examples), bool) if errors == "raise" else self.codec_.readable(examples)
+        try:
+            encoded = self.codec_.encode(examples if good.all() else examples.take(good))
+        except SchemaError as error:
+            hint = f'{error.hint} Pass log_prob(..., errors="nan") to score the other sequences.'.strip()
+            raise type(error)(error.location, error.expected, error.found, hint) from None
+        scores = log_probs(self.net_, encoded)
+        out = np.full((len(good), scores.shape[1]), np.nan)
+        out[good] = scores
+        return out, int(encoded.offsets[-1])
 
     def evaluate(
         self, data: Any, steps: Any = None, *, train: Any = None, seed: int = 0, samples: int = 50, feedings: Any = None
@@ -262,22 +291,31 @@ class OneToMany:
         *,
         length: int | None = None,
         seed: int | None = None,
-        rule: Sampling | Beam | str = "sample",
+        rule: Decoding | str = "sample",
         prefix: Any = None,
         pin: Any = None,
         allow: Any = None,
-        **unknown: Any,
+        unknown: Unknown = "refuse",
+        best_of: int | None = None,
+        key: Any = None,
+        **others: Any,
     ) -> Sequences:
         """Generate `n` sequences for every input row.
 
         The same (seed, row, sample) gives the same sequence, whichever others are generated with it.
 
+        Where a table lacks some of the input columns, they are drawn from the model of inputs (`Training.draw_inputs`),
+        given those that it has. Each of the `n` sequences has drawn inputs of its own, which the result shows in a row
+        for each sequence (`Sequences.inputs`, `to_frame`); those of one search, `Typical` or `best_of` share them. A
+        value of `None` is a missing value, which is known, and not drawn.
+
         Args:
-            inputs: any kind of table with the input columns, or a dict of single values or lists.
+            inputs: any kind of table with input columns, or a dict of single values or lists.
             n: sequences per row. With `Beam(best=...)`, leave it out.
             length: exact number of steps; `None` lets the network decide when to stop.
             seed: `None` takes a new seed, which the result keeps.
-            rule: `"sample"`, `"greedy"` or `Sampling(...)` sample, `"beam"` or `Beam(...)` search for the likeliest.
+            rule: `"sample"`, `"greedy"` or `Sampling(...)` sample, `"beam"` or `Beam(...)` search for the likeliest,
+                `"typical"` or `Typical(...)` takes the sample that is nearest to others.
             prefix: given first steps: one sequence for all rows, or a list with one for each. If words or pieces are
                 the steps of a text, the text is cut as if it ended there: end it at the end of a word.
             pin: given values, `{step: {column: value}}` with steps counted from 0, for all rows, or a list with one for
@@ -287,11 +325,15 @@ class OneToMany:
             allow: allowed samples, `{column: [values]}` of categories and flags, `{column: (low, high)}` of numbers and
                 dates, where either may be `None`. A sample is one of the learned distribution given that it is allowed;
                 the probability of a missing number does not change.
-            unknown: refused; the hint says which class of options has it.
+            unknown: what becomes of a category among the inputs that training never saw: `"refuse"`, or `"missing"`
+                reads it as a missing one, and warns.
+            best_of: sequences to sample, or hypotheses of a beam, for each row, of which `key` decides the best `n`.
+            key: a function of a sequence that gives a number, the highest first.
+            others: refused; the hint says which class of options has it.
 
         Raises:
             UnknownCategory: a category that training never saw.
-            SchemaError: inputs that are missing, or of another kind than in training.
+            SchemaError: inputs that are missing and can't be drawn, or of another kind than in training.
             OptionError: a rule that no field can take, or numbers out of their bounds; a pin that contradicts a bound,
                 `allow`, the prefix, the length, or that a column never falls or never rises; a prefix after which such
                 a column has no allowed value.
@@ -307,8 +349,8 @@ class OneToMany:
             [2, 2, 2]
         """
         given = {"length": length, "seed": seed, "rule": rule, "prefix": prefix, "pin": pin, "allow": allow}
-        options = GenerationOptions.of(given | unknown)
-        return self._job(inputs, n, options).run()
+        given |= {"unknown": unknown, "best_of": best_of, "key": key}
+        return self._job(inputs, n, GenerationOptions.of(given | others)).run()
 
     def sample(
         self,
@@ -316,7 +358,7 @@ class OneToMany:
         *,
         length: int | None = None,
         seed: int | None = None,
-        rule: Sampling | Beam | str = "sample",
+        rule: Decoding | str = "sample",
         prefix: Any = None,
         pin: Any = None,
         allow: Any = None,
@@ -379,12 +421,14 @@ class OneToMany:
     def stream(self, inputs: Any, n: int = 1, **options: Any) -> Iterator[Event]:
         """As `generate`, but yields `(row, sample, step, value)` step by step, all sequences side by side.
 
-        The arguments and the values of every sequence are those of `generate`; the rule must sample.
+        The arguments and the values of every sequence are those of `generate`; the rule must sample. The inputs that
+        are drawn where only some are given are shown by `generate` alone.
         """
         job = self._job(inputs, n, GenerationOptions.of(options))
-        if job.beam is not None:
+        if job.beam is not None or job.reranking is not None:
             hint = "Use generate: a search knows the first step when it knows the last."
-            raise OptionError("stream(rule=...)", "a rule that samples", repr(options["rule"]), hint)
+            found = repr(options["rule"]) if job.reranking is None else "candidates, of which some are kept"
+            raise OptionError("stream(rule=...)", "a rule that samples", found, hint)
         return job.stream()
 
     def _generator(self) -> Fitted:

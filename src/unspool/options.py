@@ -87,6 +87,8 @@ def _choices(kind: Any) -> list[Any]:
 
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0.0, lt=1.0)]
+Unknown = Literal["refuse", "missing"]
+"""What becomes of a category among the inputs that training never saw."""
 Feeding = Literal["teacher", "scheduled", "free"]
 
 
@@ -137,7 +139,8 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         shards: largest number of parts of the rows of an update; by default one for each core in use.
             A number makes the weights the same to the bit on 1, 2 and 4 cores.
         seconds: time budget; the learning rate decays early enough to end within it.
-        draw_inputs: learn a small model of the inputs too, so that `sample` generates whole synthetic data sets.
+        draw_inputs: learn a small model of the inputs too, so that `sample` generates whole synthetic data sets, and
+            `generate` draws the inputs that are not given.
     """
 
     epochs: Positive | None = None
@@ -157,7 +160,8 @@ class Sampling(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     """The rule by which a step is sampled from its distributions.
 
     Args:
-        greedy: always the mode; consumes no randomness.
+        greedy: always the mode; consumes no randomness. A sequence of categories ends where the end is likelier than
+            the likeliest symbol; one of numbers or records at the median length.
         temperature: divides the logits of a category, multiplies the scale of a number.
         top_k: only the k most probable symbols.
         top_p: only the smallest set of symbols with at least this mass (Holtzman et al. 2020, arXiv:1904.09751);
@@ -203,7 +207,42 @@ class Beam(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
             raise OptionError(f"Beam(best={self.best})", f"at most the width, {self.width}", str(self.best))
 
 
-RULES = {"sample": Sampling(), "greedy": Sampling(greedy=True), "beam": Beam()}
+class Typical(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The typical sequence of each input: of some samples, the one that is nearest to the others on average.
+
+    It has minimum Bayes risk among the samples (Kumar & Byrne 2004, "Minimum Bayes-risk decoding for statistical
+    machine translation"): no sequence is likelier than others because it is short, as in a beam search.
+
+    Args:
+        samples: sequences to sample for each input row.
+        distance: a function of two sequences that gives a number. By default the edit distance of categories and text;
+            of other steps the sum of their distances, in standard deviations of the samples, and 1 for each step that
+            only one of both has.
+        limit: steps after which a sequence that has not stopped is cut; by default twice the longest of training.
+
+    Examples:
+        >>> Typical(samples=1)
+        Traceback (most recent call last):
+        ...
+        unspool.errors.OptionError: Typical(samples=1): expected int >= 2, found 1.
+    """
+
+    samples: Annotated[int, Meta(ge=2, le=4096)] = 50
+    distance: Any = None
+    limit: Positive | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.distance is not None and not callable(self.distance):
+            location = f"Typical(distance={self.distance!r})"
+            raise OptionError(location, "a function of two sequences", repr(self.distance))
+
+
+Decoding = Sampling | Beam | Typical
+"""A rule by which sequences are made."""
+RULES: dict[str, Decoding] = {
+    "sample": Sampling(), "greedy": Sampling(greedy=True), "beam": Beam(), "typical": Typical(),
+}  # fmt: skip
 
 
 def unknown_option(location: str, name: str, known: Collection[str]) -> OptionError:
@@ -213,7 +252,13 @@ def unknown_option(location: str, name: str, known: Collection[str]) -> OptionEr
         >>> str(unknown_option("generate", "temperature", ["seed", "rule"]).hint)
         'Pass rule=Sampling(temperature=...).'
     """
-    for argument, options in (("network", Network), ("training", Training), ("rule", Sampling), ("rule", Beam)):
+    for argument, options in (
+        ("network", Network),
+        ("training", Training),
+        ("rule", Sampling),
+        ("rule", Beam),
+        ("rule", Typical),
+    ):
         option = ELSEWHERE.get(name, name)
         if argument in known and option in options.__struct_fields__:
             hint = f"Pass {argument}={options.__name__}({option}=...)."

@@ -32,13 +32,15 @@ class Sequences:
 
     Attributes:
         codec: the fitted columns.
-        inputs: the table of inputs, given or sampled.
+        inputs: the table of inputs, given or sampled; where only some were given, those of every sequence.
         columns: by column of the step, (S,) values of all sequences end to end, in original units.
         offsets: (N + 1,) where each sequence starts and the last one ends.
         ended: (N,) whether each ended by itself, rather than at the limit.
-        samples: sequences per input row.
+        samples: sequences per row of `inputs`.
         seed: generates the same sequences again.
         first: number of the first sequence, if these are a part of a generation; `inputs` begins with its row.
+        each: rows of `inputs` per row that was given: more than 1 where every sequence has drawn inputs of its own.
+        drawn: names of the inputs that were drawn because only others were given.
         nats: (N,) log-probability of each sequence of a beam search, see `OneToMany.log_prob`. A sequence that was cut
             at the limit counts no stop; with a given length, only the values count.
         scores: (N,) by which a beam search ranks: `nats` divided by the length penalty.
@@ -52,6 +54,8 @@ class Sequences:
     samples: int
     seed: int
     first: int = 0
+    each: int = 1
+    drawn: tuple[str, ...] = ()
     nats: NDArray[np.float64] | None = None
     scores: NDArray[np.float64] | None = None
 
@@ -75,8 +79,8 @@ class Sequences:
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """(N,) the input row of each sequence."""
-        return self._numbers // self.samples
+        """(N,) the given input row of each sequence."""
+        return self._numbers // (self.samples * self.each)
 
     def to_frame(self, *, long: bool | None = None) -> Any:
         """A table of the kind of the inputs: a data frame, a dict of lists, a list of dicts.
@@ -129,7 +133,7 @@ class Sequences:
         """
         from unspool.plots.sequences import plot_sequences
 
-        return plot_sequences(self, path)
+        return plot_sequences(self._by_given(), path)
 
     def __repr__(self) -> str:
         lines = [f"  {label}  {text}" for label, text in self._shown(60)]
@@ -161,6 +165,13 @@ class Sequences:
         inputs = {name: whole_numbers(column) if is_whole(column) else column for name, column in given.items()}
         return replace(self, columns=columns, inputs=replace(self.inputs, columns=inputs))._columns(long)  # noqa: SLF001
 
+    def _by_given(self) -> "Sequences":
+        """The same sequences as samples of the given inputs, without those that were drawn for each."""
+        columns = {name: column for name, column in self.inputs.columns.items() if name not in self.drawn}
+        rows = np.arange(0, len(self.inputs), self.each)
+        inputs = replace(self.inputs, columns={name: take(column, rows) for name, column in columns.items()})
+        return replace(self, inputs=inputs, samples=self.samples * self.each, each=1, drawn=())
+
     @property
     def _numbers(self) -> NDArray[np.int64]:
         """(N,) the number of each sequence of the generation, row by row, and within a row sample by sample."""
@@ -169,11 +180,11 @@ class Sequences:
     @property
     def _input_rows(self) -> NDArray[np.int64]:
         """(N,) the position in `inputs` of the row of each sequence."""
-        return self.rows - self.first // self.samples
+        return self._numbers // self.samples - self.first // self.samples
 
     @property
     def _title(self) -> str:
-        rows = len(self.inputs)
+        rows = len(np.unique(self.rows))
         kind = f"seed {self.seed}" if self.nats is None else "best first"
         return f"{len(self)} sequences for {rows} input{'s' * (rows != 1)}, {kind}"
 
@@ -188,7 +199,7 @@ class Sequences:
         index = np.repeat(index, self.lengths) if long else index
         sources = _input_sources(self.codec, self.inputs.columns, long)
         given = {name: take(self.inputs.columns[source], self._input_rows[index]) for name, source in sources.items()}
-        sample = (self._numbers % self.samples)[index]
+        sample = (self._numbers % (self.samples * self.each))[index]
         nats = {} if self.nats is None else {"nats": self.nats[index]}
         if long:
             step = np.arange(self.offsets[-1]) - np.repeat(self.offsets[:-1], self.lengths)
@@ -202,16 +213,12 @@ class Sequences:
 def file_types(codec: Codec, inputs: Table | None, long: bool | None, *, ranked: bool) -> dict[str, FileType]:
     """The types of `Sequences.file_columns`; with `ranked`, of a beam search, which has nats.
 
-    Sampled inputs have no table before they are sampled: their types are those of the fitted columns.
+    Inputs that are drawn have no table before: their types are those of the fitted columns.
     """
     schema, steps = codec.schema, codec.types
-    if inputs is None:
-        sources: dict[str, FileType] = {
-            field.name: (column.types[0],) if isinstance(field, Vector) else column.types[0]
-            for field, column in codec.input_columns()
-        }
-    else:
-        sources = {name: file_type(column) for name, column in inputs.columns.items()}
+    sources = {} if inputs is None else {name: file_type(column) for name, column in inputs.columns.items()}
+    for field, column in codec.input_columns():
+        sources.setdefault(field.name, (column.types[0],) if isinstance(field, Vector) else column.types[0])
     nats: dict[str, FileType] = {"nats": "float"} if ranked else {}
     long = _is_long(codec, long)
     given = {name: sources[source] for name, source in _input_sources(codec, sources, long).items()}

@@ -151,7 +151,26 @@ def test_a_symbol_that_training_never_saw_can_be_scored_but_not_given() -> None:
     codec, _, _ = fit({"k": ["a", "b"], "x": ["ab", "ca"]}, inputs="k", sequence="x")
     assert codec.encode(gather_fitted(codec, {"k": ["a"], "x": ["az"]})).steps[0].tolist() == [0, 3]
     with pytest.raises(UnknownCategory):
-        codec.encode(gather_fitted(codec, {"k": ["z"], "x": ["ab"]}))
+        codec.encode_inputs({"k": ["z"]})
+    for encode in (
+        lambda: codec.encode_inputs({"k": ["z"]}, unknown="missing"),
+        lambda: codec.encode(gather_fitted(codec, {"k": ["z"], "x": ["ab"]})).inputs,
+    ):
+        with pytest.warns(UserWarning, match="column 'k': 1 value that training never saw, read as missing: 'z'"):
+            assert encode()[0].tolist() == [2]
+
+
+def test_an_unknown_category_has_the_symbol_of_missing_ones_where_training_had_some() -> None:
+    codec, _, _ = fit({"k": ["a", "b", None], "x": ["ab", "ca", "b"]}, inputs="k", sequence="x")
+    with pytest.warns(UserWarning, match="2 values that training never saw, read as missing: 'y', 'z'"):
+        found = codec.encode_inputs({"k": ["y", "a", None, "z"]}, unknown="missing")[0]
+    assert found.tolist() == [2, 0, 2, 2]
+
+
+def test_which_examples_can_be_read() -> None:
+    codec, _, _ = fit({"k": ["a", "b"], "x": [[0.5, 2.5], [1.0, 3.5, 2.0]]}, inputs="k", sequence="x")
+    table = {"k": ["a"] * 5, "x": [[1.0], [None], [2.0, 1.0], [0.5, None], [3.0]]}
+    assert codec.readable(gather_fitted(codec, table)).tolist() == [True, False, True, False, True]
 
 
 def test_the_description_shows_what_was_found() -> None:

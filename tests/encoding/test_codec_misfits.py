@@ -30,20 +30,20 @@ def refusal(codec, data, steps=None):
     return caught.value
 
 
-def test_missing_columns_wrong_types_and_unknown_categories_are_all_listed(codec):
+def test_missing_columns_and_wrong_types_are_all_listed_and_unknown_categories_are_no_error(codec):
     lacking = {name: column for name, column in LONG.items() if name not in ("sign", "place")}
     error = refusal(codec, lacking | {"kind": ["a", "a", "Elbonia", "Elbonia"], "level": ["low", "0.2", "0.3", "0.4"]})
     lines = str(error).splitlines()
-    assert lines[0] == "the data: expected what the model was fitted to, found 3 differences:"
+    assert lines[0] == "the data: expected what the model was fitted to, found 2 differences:"
     assert lines[1].startswith("  expected the columns 'place', 'sign', found only 'id', 't', 'kind'")
     assert lines[2].startswith("  id 1, step 1, column 'level': expected a number, found 'low'")
-    assert lines[3].startswith("  id 2, column 'kind': expected one of the 2 values that training saw")
-    assert "'Elbonia'" in lines[3]
+    assert len(lines) == 3
 
 
 def test_unknown_categories_of_several_columns_are_one_error_of_their_kind(codec):
-    error = refusal(codec, LONG | {"kind": ["c", "c", "d", "d"], "place": ["z", "z", "y", "y"]})
-    assert isinstance(error, UnknownCategory)
+    with pytest.raises(UnknownCategory) as caught:
+        codec.encode_inputs({"kind": ["c", "d"], "place": ["z", "y"], "age": [1.5, 2.5]})
+    error = caught.value
     assert "2 differences" in str(error)
     assert "found 'c', and elsewhere 'd'" in str(error)
 

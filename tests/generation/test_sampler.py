@@ -309,3 +309,43 @@ def test_a_rule_that_no_field_can_take_is_refused(distributions, sampling, words
 def test_a_rule_that_some_field_can_take_is_accepted():
     check_sampling(Sampling(top_k=3, top_p=0.9), network((Categorical(4), Normal())))
     check_sampling(Sampling(greedy=True), network((Point(),)))
+
+
+# ---- where a greedy sequence ends ----------------------------------------------------------------------------------
+
+
+def flat(net):
+    """The same network with all logits zero: every symbol is as likely."""
+    return eqx.tree_at(lambda n: (n.outputs.A, n.outputs.b, n.start), net, replace_fn=lambda w: 0 * w)
+
+
+def test_greedy_ends_where_the_end_is_likelier_than_the_likeliest_symbol():
+    """Of V equal symbols each has 1 / V of what goes on: the end needs odds above 1 / V, not 1."""
+    greedy = rule_of(Sampling(greedy=True))
+    for V, ends in ((3, False), (6, True)):
+        net = flat(network((Categorical(V),)))
+        net = constant_hazard(eqx.tree_at(lambda n: n.feedback[0], net, replace_fn=lambda w: 0 * w), np.log(0.25))
+        _, offsets, _ = sample_sequences(net, request(rule=greedy, limit=400))
+        lengths = np.diff(offsets)
+        if ends:
+            assert (lengths == 0).all()
+        else:  # until hardly any sequence goes on: 0.8 ** n is below 1 % after 21 steps
+            assert (lengths == 20).all()
+
+
+def test_greedy_numbers_end_at_the_median_length():
+    """With a hazard of 0.2, half of all sequences have ended before step 3: 0.8 ** 4 < 0.5 < 0.8 ** 3."""
+    net = constant_hazard(network((Normal(),)), np.log(0.25))
+    _, offsets, ended = sample_sequences(net, request(rule=rule_of(Sampling(greedy=True))))
+    assert (np.diff(offsets) == 3).all()
+    assert ended.all()
+    _, sampled, _ = sample_sequences(net, request(count=16, samples=400, limit=200))
+    assert np.median(np.diff(sampled)) == 3
+
+
+def test_greedy_goes_on_from_what_is_given_and_counts_survival_from_there():
+    net = constant_hazard(network((Normal(),)), np.log(0.25))
+    values, offsets = (np.zeros(5, np.float32),), np.array([0, 5])
+    known = first_steps(values, offsets)
+    _, found, _ = sample_sequences(net, request(rule=rule_of(Sampling(greedy=True)), observed=known))
+    assert (np.diff(found) == 5 + 3).all()

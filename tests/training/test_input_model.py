@@ -14,6 +14,7 @@ from unspool.dataset.gather import gather
 from unspool.encoding.fit import fit_codec
 from unspool.encoding.input_rows import MAX_ROW_FIELDS, as_inputs, fit_rows
 from unspool.errors import OptionError, SchemaError
+from unspool.generation import inputs
 from unspool.tables.table import Table
 
 pytestmark = pytest.mark.slow
@@ -132,15 +133,20 @@ def test_sampled_inputs_given_back_give_the_same_sequences(model: us.OneToMany, 
 
 def test_a_row_and_its_sequence_share_no_uniform(model: us.OneToMany, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one seed, the first draw of a row would be the first of its sequence, too."""
-    seeds, sample_sequences = [], jobs.sample_sequences
+    seeds, sample_sequences, choose = [], jobs.sample_sequences, inputs.choose
 
     def watched(net, request, part=None):
         seeds.append(request.seed)
         return sample_sequences(net, request, part)
 
+    def watched_choice(net, seed, *rest):
+        seeds.append(int(seed[0]) << 32 | int(seed[1]))
+        return choose(net, seed, *rest)
+
     monkeypatch.setattr(jobs, "sample_sequences", watched)
+    monkeypatch.setattr(inputs, "choose", watched_choice)
     model.sample(1, seed=3)
-    assert len(set(seeds)) == 2
+    assert sorted(seeds) == [3, 3 | 1 << 63]
 
 
 def test_a_saved_model_samples_the_same_rows(model: us.OneToMany, made: pd.DataFrame, tmp_path: Path) -> None:

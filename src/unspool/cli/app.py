@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
@@ -52,6 +53,12 @@ for command in (fit, generate, sample, evaluate, plot, inspect, demo):
 def main(tokens: Sequence[str] | None = None) -> int:
     """Run a command line, by default that of the process, and return its exit code."""
     words = sys.argv[1:] if tokens is None else tokens
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning  # type: ignore[assignment]
+        return _run(words)
+
+
+def _run(words: Sequence[str]) -> int:
     try:
         code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
@@ -71,6 +78,11 @@ def main(tokens: Sequence[str] | None = None) -> int:
             raise
         return _mistake(f"{error.filename or 'standard output'}: {error.strerror}")
     return code if isinstance(code, int) else 0
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """One line, without the place in the code."""
+    print(f"unspool: {message}" if issubclass(category, UserWarning) else message, file=sys.stderr)
 
 
 def _mistake(message: str, code: int = MISTAKE) -> int:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unspool.cli.fields import split_commas
 from unspool.cli.files import source
-from unspool.errors import OptionError
+from unspool.errors import OptionError, SchemaError
 
 if TYPE_CHECKING:
     from unspool.encoding.codec import Codec
@@ -82,7 +82,8 @@ def typed_allow(codec: "Codec", given: Iterable[str] | None) -> dict[str, Any] |
 def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None) -> Any:
     """The table of inputs, from typed texts NAME=VALUE, a file or standard input.
 
-    Of typed texts, a repeated name has a row for each of its values, and a name given once holds for all rows.
+    Of typed texts, a repeated name has a row for each of its values, and a name given once holds for all rows. Inputs
+    may be missing, which are drawn.
     """
     known = [field.name for field in codec.schema.inputs]
     example = " ".join(f"--input {name}=..." for name in known)
@@ -91,20 +92,21 @@ def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None)
         hint = f"This model takes {example}; to sample the inputs too, use unspool sample."
         raise OptionError("inputs", "either --input or --inputs-from", "both" if given else "neither", hint)
     if table is not None:
-        return codec.read_inputs(source(table))
+        read = codec.read_inputs(source(table), some=True)
+        if not set(known) & set(read.columns):
+            error = read.unknown(known)
+            raise SchemaError(error.location, error.expected, error.found, "To draw the inputs, use unspool sample.")
+        return read
     texts: dict[str, list[str]] = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals or name not in known:
             raise OptionError("--input", f"one of {', '.join(f'{name}=VALUE' for name in known)}", repr(text))
         texts.setdefault(name, []).append(value)
-    missing = [name for name in known if name not in texts]
-    if missing:
-        hint = "An empty value, as in NAME=, is a missing one."
-        raise OptionError("--input", f"a value of {', '.join(map(repr, missing))}", "none", hint)
     rows = max(map(len, texts.values()))
     uneven = [f"{len(values)} of {name!r}" for name, values in texts.items() if len(values) not in (1, rows)]
     if uneven:
         raise OptionError("--input", f"one value for all rows, or {rows}", ", ".join(uneven))
     parsed = codec.parse_inputs(texts)
-    return codec.read_inputs({name: values * (rows if len(values) == 1 else 1) for name, values in parsed.items()})
+    whole = {name: values * (rows if len(values) == 1 else 1) for name, values in parsed.items()}
+    return codec.read_inputs(whole, some=True)

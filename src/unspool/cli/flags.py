@@ -8,7 +8,7 @@ import msgspec
 from cyclopts import Group, Parameter
 
 from unspool.errors import OptionError
-from unspool.options import Beam, Network, Options, Sampling, Training
+from unspool.options import Beam, Decoding, Network, Options, Sampling, Training, Typical
 
 OptionClass = TypeVar("OptionClass", bound=Options)
 
@@ -43,36 +43,47 @@ TrainingFlags: Any = flags_of(Training)
 SamplingFlags: Any = flags_of(Sampling)
 
 _BEAM = flag_descriptions(Beam)
+TYPICAL_HELP = "the sequence that is nearest on average to the others of so many samples, for each row of inputs"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BeamFlags:
-    """`Beam` as flags, all open. The width turns the search on, and the limit is that of `SamplingFlags`."""
+    """`Beam` and `Typical` as flags, all open. A number turns each of them on; the limit is that of `SamplingFlags`."""
 
     beam: Annotated[int | None, Parameter(help=f"search instead of sampling; {_BEAM['width']}")] = None
     length_penalty: Annotated[float | None, Parameter(help=_BEAM["length_penalty"])] = None
     best: Annotated[int | None, Parameter(help=_BEAM["best"])] = None
+    typical: Annotated[int | None, Parameter(help=TYPICAL_HELP)] = None
 
 
 NETWORK = Parameter(name="*", group=Group("Network (open options are chosen from the data)", sort_key=4))
 TRAINING = Parameter(name="*", group=Group("Training (open options are chosen from the data)", sort_key=5))
 SAMPLING = Parameter(name="*", group=Group("How steps are sampled", sort_key=4))
-BEAM = Parameter(name="*", group=Group("Beam search, instead of sampling", sort_key=5))
+BEAM = Parameter(name="*", group=Group("Beam search or the typical sequence, instead of samples", sort_key=5))
 
 
-def rule_from(sampling: Any, beam: BeamFlags) -> Sampling | Beam:
-    """The rule of the flags of sampling and beam search, which exclude each other."""
+def rule_from(sampling: Any, beam: BeamFlags) -> Decoding:
+    """The rule of the flags of sampling, beam search and typical sequences, which exclude each other."""
     sampled = options_from(Sampling, sampling)
     given = {name: value for name, value in dataclasses.asdict(beam).items() if value is not None}
-    width = given.pop("beam", None)
+    width, samples = given.pop("beam", None), given.pop("typical", None)
     if width is None and given:
         flag = _flag(next(iter(given)))
         raise OptionError(flag, "a beam search", "none", f"Add --beam WIDTH, or leave out {flag}.")
-    if width is None:
+    if width is None and samples is None:
         return sampled
-    for name, value in msgspec.structs.asdict(sampled).items():
-        if name != "limit" and value != getattr(Sampling(), name):
-            raise OptionError(_flag(name), "no beam search", "--beam", "Sample or search: leave out one.")
+    name = "--typical" if width is None else "--beam"
+    if width is not None and samples is not None:
+        raise OptionError("--typical", "no beam search", "--beam", "Leave out one.")
+    for option, value in msgspec.structs.asdict(sampled).items():
+        if option != "limit" and value != getattr(Sampling(), option):
+            kind = "no typical sequence" if width is None else "no beam search"
+            raise OptionError(_flag(option), kind, name, "Sample or search: leave out one.")
+    if samples is not None:
+        try:
+            return Typical(samples=samples, limit=sampled.limit)
+        except OptionError as error:
+            raise OptionError(f"--typical {samples}", error.expected, error.found) from None
     return Beam(width=width, limit=sampled.limit, **given)
 
 

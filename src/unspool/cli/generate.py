@@ -12,7 +12,7 @@ from unspool.cli.arguments import typed_allow, typed_inputs, typed_pins
 from unspool.cli.files import check_writable, open_model
 from unspool.cli.flags import BEAM, SAMPLING, BeamFlags, SamplingFlags, rule_from
 from unspool.errors import OptionError
-from unspool.options import Beam, Sampling
+from unspool.options import Beam, Decoding, Sampling, Unknown
 
 if TYPE_CHECKING:
     from unspool.encoding.codec import Codec
@@ -73,7 +73,7 @@ class SequenceFlags:
         """The file or stream for a table."""
         return sys.stdout.buffer if self.output is None else self.output
 
-    def options(self, codec: "Codec", rule: Sampling | Beam) -> dict[str, Any]:
+    def options(self, codec: "Codec", rule: Decoding) -> dict[str, Any]:
         """The options of `OneToMany.generate`, with a new seed if the user gave none."""
         return {
             "length": self.length,
@@ -87,7 +87,7 @@ class SequenceFlags:
     def print_seed(self, options: dict[str, Any]) -> None:
         """Print the seed that gives the same sequences again, if Unspool has taken a new one."""
         rule, seed = options["rule"], options["seed"]
-        if self.seed is None and not isinstance(rule, Beam) and not rule.greedy:
+        if self.seed is None and not isinstance(rule, Beam) and not (isinstance(rule, Sampling) and rule.greedy):
             print(f"seed {seed}; --seed {seed} gives these sequences again", file=sys.stderr)
 
 
@@ -99,6 +99,7 @@ def generate(
     *,
     input: Annotated[list[str] | None, Parameter(alias="-i")] = None,  # noqa: A002
     inputs_from: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    unknown: Unknown = "refuse",
     n: Annotated[int, Parameter(name="-n")] = 1,
     sequence: Annotated[SequenceFlags, SEQUENCE] = SequenceFlags(),
     stream: Annotated[bool, Parameter(group=OUTPUT)] = False,
@@ -116,14 +117,15 @@ def generate(
     ```
 
     Sequences go to standard output: a line each in a terminal, CSV otherwise. The same seed gives the same sequences.
-    Without --seed, Unspool takes a new seed and prints it on standard error. To sample the inputs too, use
-    `unspool sample`.
+    Without --seed, Unspool takes a new seed and prints it on standard error. Inputs that you don't give are drawn,
+    given the others; to draw all of them, use `unspool sample`.
 
     Args:
         model: the model file.
-        input: NAME=VALUE of an input. Repeat it for every input; repeat a NAME for a row of each VALUE. A vector is
-            written 255,0,0.
+        input: NAME=VALUE of an input; an empty VALUE is missing. Repeat it for more inputs; repeat a NAME for a row of
+            each VALUE. A vector is written 255,0,0.
         inputs_from: a table of inputs, CSV, JSON, JSON lines or Parquet, or - for standard input.
+        unknown: what becomes of a category among the inputs that training never saw; missing reads it as a missing one.
         n: sequences for each row of inputs.
         sequence: its options.
         stream: print each step as soon as it is sampled: the characters of a single text, JSON lines otherwise.
@@ -136,7 +138,7 @@ def generate(
     sequence.check_output()
     loaded = open_model(model)
     inputs = typed_inputs(loaded.codec_, input, inputs_from)
-    options = sequence.options(loaded.codec_, rule)
+    options = sequence.options(loaded.codec_, rule) | {"unknown": unknown}
     if stream:
         _stream(loaded, inputs, n, options, sequence.format)
     elif sequence.in_lines:

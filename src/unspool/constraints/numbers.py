@@ -183,7 +183,9 @@ class AngleConstraints(NumberConstraints):
         exact = as_number(values)
         return self.column.encode(values, location)[0], exact
 
-    def encode_prefix(self, values: NDArray[Any], allowed: Allowed | None, location: Location) -> Known:
+    def encode_prefix(
+        self, values: NDArray[Any], allowed: Allowed | None, location: Location, references: References = ()
+    ) -> Known:
         """Any angles: a sequence can continue from all of them."""
         return self.encoded(values, location)
 

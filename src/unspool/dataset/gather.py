@@ -193,7 +193,7 @@ def _infer(
     """The schema of raw examples, and the examples with its fields."""
     before: tuple[str, ...] = windows.before if windows else ()
     asked: dict[str, str | Field] = {name_of(item): item for item in roles.inputs}
-    first = roles.first if roles.first is None else roles.first or tuple(raw.steps)
+    first = roles.first if roles.first is None else _members(roles.first or tuple(raw.steps), roles)
     if first is not None:
         before = tuple(map(name_of, first))
         raw = raw.cut_first(before)
@@ -223,6 +223,12 @@ def _infer(
     names = (raw.form, raw.layout, key, order, before, raw.sequence)
     schema = Schema(tuple(input_fields), fields, *names, relations=found.relations, columns=found.columns)
     return schema, _examples(schema, raw, inputs, steps, windows)
+
+
+def _members(first: tuple[str | Field, ...], roles: Roles) -> tuple[str | Field, ...]:
+    """The fields of a first record, with the columns of a group in its place."""
+    groups = {name: item.columns for name, item in roles.overrides.items() if isinstance(item, Group)}
+    return tuple(part for item in first for part in groups.get(name_of(item), (item,)))
 
 
 def _like(step: Field, asked: str | Field) -> str | Field:

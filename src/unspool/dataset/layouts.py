@@ -10,7 +10,7 @@ from unspool.dataset.grouping import group, ids_of
 from unspool.dataset.roles import Roles, columns_of, name_of
 from unspool.errors import DataError, Location, SchemaError, listing
 from unspool.schema.coercion import code_points, from_json
-from unspool.schema.fields import Field, Flags, Form, Layout, Text
+from unspool.schema.fields import Field, Form, Group, Layout, Text
 from unspool.schema.inference import refuse_absent, require_present
 from unspool.tables.columns import (
     Column,
@@ -86,7 +86,7 @@ def from_rows(table: Table, roles: Roles) -> RawExamples:
     if not roles.sequence:
         hint = 'Pass sequence="column"; or id="column" if each row is one step.'
         raise SchemaError(table.location, "the column that holds the sequences", f"only {listing(table.columns)}", hint)
-    parts = [part for asked in roles.sequence for part in (asked.members if isinstance(asked, Flags) else (asked,))]
+    parts = [part for asked in roles.sequence for part in (asked.members if isinstance(asked, Group) else (asked,))]
     given, names = list(map(name_of, roles.inputs)), list(map(name_of, parts))
     table.need([*given, *names])
     if set(given) & set(names):

@@ -1,5 +1,6 @@
 """The codec: everything fitted between tables and the arrays that the network sees, and back."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -141,12 +142,12 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [name for name, kind in types if kind in ("text", "mixed")]
 
     def encode(self, examples: Examples) -> Encoded:
-        """Arrays for the network.
+        """Arrays for the network. A category among the inputs that training never saw is read as missing, and said.
 
         Raises:
-            UnknownCategory: a category among the inputs that training never saw.
-            SchemaError: a missing value where training had none; a value that a transform is not defined for. Several
-                such errors are listed in one.
+            SchemaError: a missing value where training had none; a value that a transform is not defined for, that
+                falls where none of training fell, or that lies off the grid of training. Several such errors are listed
+                in one.
         """
         examples = tokenize(self.schema, self.steps, examples)
         inputs, pairs, wrong = self._encoded(examples)
@@ -155,28 +156,40 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         steps, jacobians = zip(*pairs, strict=True)
         return Encoded(inputs, steps, examples.offsets, jacobians, examples.starts, examples.gap)
 
-    def read_inputs(self, data: Any) -> Table:
-        """Inputs as a table: any kind of table, or a dict of single values; a `SchemaError` lists missing columns."""
+    def read_inputs(self, data: Any, *, some: bool = False) -> Table:
+        """Inputs as a table: any kind of table, or a dict of single values; a `SchemaError` lists missing columns.
+
+        With `some`, columns may be missing.
+        """
         if isinstance(data, Mapping):
             data = self._whole_vectors(data)
         location = None if isinstance(data, str) or hasattr(data, "read") else "inputs"
         table = read_table(data, location, strings=self.strings)
-        table.need([field.name for field in self.schema.inputs])
+        if not some:
+            table.need([field.name for field in self.schema.inputs])
         return table
 
-    def encode_inputs(self, data: Any) -> tuple[np.ndarray, ...]:
+    def encode_inputs(self, data: Any, *, some: bool = False, unknown: str = "refuse") -> tuple[np.ndarray, ...]:
         """Per input field, int32 (N,) or float64 (N, D), from the inputs that `read_inputs` takes.
+
+        Args:
+            data: the inputs.
+            some: columns may be missing; only those that are there are encoded.
+            unknown: `"missing"` reads a category that training never saw as a missing one, and says so.
 
         Raises:
             UnknownCategory: a category that training never saw.
             SchemaError: inputs that are missing, or of another kind than in training.
         """
-        table = self.read_inputs(data)
+        table = self.read_inputs(data, some=some)
         encoded, wrong = [], []
         for field, column in self.input_columns():
+            if some and field.name not in table.columns:
+                continue
             location = Location(table.location, field.name)
             try:
-                encoded.append(column.encode_input(coerce(table.column(field.name), field, location), location))
+                values = coerce(table.column(field.name), field, location)
+                encoded.append(_encode_input(column, values, location, unknown))
             except SchemaError as error:
                 wrong.append(error)
         if wrong:
@@ -276,7 +289,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if field.name in examples.inputs:
                 try:
                     location = examples.input_location(field.name)
-                    inputs.append(column.encode_input(examples.inputs[field.name], location))
+                    inputs.append(_encode_input(column, examples.inputs[field.name], location, "missing"))
                 except SchemaError as error:
                     wrong.append(error)
         for field, step in self.step_columns():
@@ -287,9 +300,25 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     wrong.append(error)
         return tuple(inputs), steps, [*wrong, *broken_relations(self.schema, examples)]
 
+    def readable(self, examples: Examples) -> np.ndarray:
+        """(N,) bool: which examples `encode` takes as a whole; it halves a set until no half has an error."""
+        good, sets = np.ones(len(examples), bool), [np.arange(len(examples))]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `encode` says it of the examples that it takes
+            while sets:
+                rows = sets.pop()
+                try:
+                    self.encode(examples.take(rows))
+                except SchemaError:
+                    good[rows] = len(rows) > 1
+                    sets += np.array_split(rows, 2) if len(rows) > 1 else []
+        return good
+
     def misfits(self, examples: Examples) -> list[SchemaError]:
         """The errors of examples, of which some columns may be missing."""
-        return self._encoded(examples)[2]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about values that are no errors
+            return self._encoded(examples)[2]
 
     def _whole_vectors(self, data: Mapping[Any, Any]) -> dict[Any, Any]:
         """The inputs with every single vector as a list of vectors, since it is one value and not D of them."""
@@ -304,6 +333,8 @@ def encode_step(field: AnyField, column: StepColumn, examples: Examples) -> tupl
     """A step field's values for the network, and the log-Jacobian of each."""
     location, before = examples.step_location(field.name), examples.first.get(field.name)
     values = examples.steps[field.name]
+    if isinstance(column, NumericEncoder):
+        column.refuse_off_grid(values, location)
     if not isinstance(column, DistanceEncoder):
         return column.encode(values, location, examples.offsets, before)
     lacking = [name for name in field.references if name not in examples.steps]
@@ -328,6 +359,13 @@ def broken_relations(schema: Schema, examples: Examples) -> list[SchemaError]:
             location, found = examples.step_location(name).at(row), str(examples.steps[name][row])
             wrong.append(SchemaError(location, f"{relation}, here of {others}", found, hint))
     return wrong
+
+
+def _encode_input(column: InputColumn, values: np.ndarray, location: Location, unknown: str) -> np.ndarray:
+    """An input's values for the network."""
+    if unknown == "missing" and isinstance(column, Vocabulary):
+        return column.encode_leniently(values, location)
+    return column.encode_input(values, location)
 
 
 def _types(columns: Sequence[tuple[AnyField, FittedColumn]]) -> Iterator[tuple[str, ValueType]]:

@@ -9,16 +9,16 @@
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec
-from unspool.encoding.columns import StepColumn
+from unspool.encoding.columns import Continuation, StepColumn
 from unspool.encoding.fit import fit_codec
-from unspool.errors import Location
+from unspool.errors import Location, SchemaError
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import AnyField, Category, Number, Schema, Vector, When
 from unspool.schema.inference import MAX_SYMBOLS, MIN_COUNT_PER_SYMBOL, complete_field
@@ -83,6 +83,77 @@ def as_inputs(codec: Codec, rows: Codec, columns: Mapping[str, np.ndarray]) -> d
         axes = [_as_input(field, fitted[name], columns[name]) for name in itertools.islice(parts, width)]
         inputs[field.name] = _joined(axes) if isinstance(field, Vector) else axes[0]
     return inputs
+
+
+class KnownRows(NamedTuple):
+    """The known values of N rows of inputs.
+
+    Attributes:
+        values: per step field of the rows, (N,) as the network reads them; anything where they aren't known.
+        where: which of them are known.
+    """
+
+    values: tuple[np.ndarray, ...]
+    where: tuple[np.ndarray, ...]
+
+    @classmethod
+    def nothing(cls, rows: Codec) -> "KnownRows":
+        """One row in which nothing is known."""
+        values = (np.zeros(1, np.float64 if column.num_symbols is None else np.int32) for column in rows.steps)
+        return cls(tuple(values), tuple(np.zeros(1, bool) for _ in rows.steps))
+
+
+def known_rows(codec: Codec, rows: Codec, columns: Mapping[str, Column]) -> KnownRows:
+    """The inputs of a table that lacks some of them, by name, in the form of the rows.
+
+    A number whose values are symbols counts as the nearest of them. A value that the rows can't hold, such as a
+    category that training never saw, says nothing about the others: it counts as unknown.
+    """
+    parts, N = iter(rows.step_columns()), len(next(iter(columns.values())))
+    values, where = [], []
+    for field, column in codec.input_columns():
+        width = column.width if isinstance(field, Vector) else 1
+        own = list(itertools.islice(parts, width))
+        axes: list[np.ndarray | None] = [None] * width
+        location = Location("inputs", field.name)
+        if field.name in columns:
+            given = coerce(columns[field.name], field, location)
+            missing = np.full((width, N), np.nan)
+            axes = [given] if not isinstance(field, Vector) else list(given.T if given.size else missing)
+        for (part, fitted), axis in zip(own, axes, strict=True):
+            found, fits = np.zeros(N, np.int32 if fitted.num_symbols else np.float64), np.zeros(N, bool)
+            if axis is not None and isinstance(part, Category) and isinstance(field, (Number, When, Vector)):
+                found, fits = _nearest_symbols(axis, fitted)
+            elif axis is not None:
+                found, fits = _encode_each(fitted, axis, location)
+            values.append(found)
+            where.append(fits)
+    return KnownRows(tuple(values), tuple(where))
+
+
+def _nearest_symbols(values: np.ndarray, column: StepColumn) -> tuple[np.ndarray, np.ndarray]:
+    """The symbols closest to (N,) numbers or timestamps, and which values have one; missing is closest to missing."""
+    (known,), _ = column.decode(np.arange(column.num_symbols or 0), Continuation(np.zeros(1, np.int64)))
+    numbers, symbols = (
+        np.array([np.nan if value is None else value for value in part.tolist()], np.float64)
+        for part in (_plain(values), known)
+    )
+    distance = np.where(np.isnan(symbols), np.inf, np.abs(numbers[:, None] - np.nan_to_num(symbols)))
+    found, missing = distance.argmin(1), np.isnan(numbers)
+    found[missing] = np.isnan(symbols).argmax()
+    return found.astype(np.int32), ~missing | np.isnan(symbols).any()
+
+
+def _encode_each(column: StepColumn, values: np.ndarray, location: Location) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) values as the network reads them, and which of them it can read."""
+    try:
+        encoded, _ = column.encode(values, location, np.arange(len(values) + 1))
+    except SchemaError:
+        if len(values) > 1:
+            parts = [_encode_each(column, half, location) for half in np.array_split(values, 2)]
+            return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+        return np.zeros(1), np.zeros(1, bool)
+    return encoded, encoded != column.num_symbols
 
 
 def _parts(schema: Schema, inputs: Mapping[str, np.ndarray]) -> Iterator[tuple[AnyField, np.ndarray]]:

@@ -15,6 +15,7 @@ from unspool.encoding.numeric import (
 )
 from unspool.encoding.numeric_fit import limits, refine
 from unspool.encoding.transforms import accumulate, anchored, present_offsets
+from unspool.encoding.transforms import legal as legal_values
 from unspool.errors import Location, SchemaError
 from unspool.schema.fields import Number, Transform, When
 from unspool.schema.grid import find_grid
@@ -158,7 +159,27 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         """Z of each increment, and log(dz/dx) of each step, see `NumericEncoder.encode`; a timestamp x is in units."""
         y = as_number(values) / self.one
         steps, alone, _ = increments(y, offsets, None if before is None else before / self.one)
-        return self.increment.encode(np.where(alone, y - self.origin, steps), location)
+        steps = np.where(alone, y - self.origin, steps)
+        legal = np.isnan(steps) | legal_values(steps, self.increment.transform, self.increment.unit)
+        if self.never is not None:
+            legal &= alone | ~(steps < -BOUND_TOLERANCE * self.increment.scale)
+        if not legal.all():
+            raise self._illegal(y, steps, int(np.argmin(legal)), location, bool(alone[np.argmin(legal)]))
+        return self.increment.encode(steps, location)
+
+    def _illegal(self, y: np.ndarray, steps: np.ndarray, at: int, location: Location, alone: bool) -> SchemaError:
+        """The error about a value whose increment can't be encoded, in units that a person reads."""
+        before, found = self.written(float(y[at] - steps[at])), self.written(float(y[at]))
+        of = "the earliest first one of training" if alone else "the one before"
+        if self.unit:
+            return SchemaError(
+                location.at(at),
+                f"a date no earlier than {of}, {before}",
+                f"{found}, {span(-steps[at] * self.unit)} before",
+            )
+        size = "smaller" if self.sign == 1 else "larger"
+        expected = f"a number no {size} than {of.replace('earliest first', 'first')}, {before}"
+        return SchemaError(location.at(at), expected, found)
 
     def decode(self, encoded: np.ndarray, continuation: Continuation) -> Decoded:
         """Values in original units: datetime64[us] with NaT, int64 where training had whole numbers, else float64."""
@@ -223,6 +244,19 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         beyond = self.sign * (x - self.end)
         across = (beyond > 0) & (beyond < slack) & ~(self.sign * (start - self.end) > 0)
         return np.where(across, self.end, x)
+
+
+def span(microseconds: float) -> str:
+    """A time span in the largest unit of which it has at least one.
+
+    Examples:
+        >>> span(2 * 86_400e6), span(90e6)
+        ('2 days', '1.5 minutes')
+    """
+    units = ((DAY, "day"), (DAY / 24, "hour"), (60e6, "minute"), (1e6, "second"))
+    size, unit = next((pair for pair in units if microseconds >= pair[0]), units[-1])
+    count = f"{microseconds / size:,.3g}" if microseconds < 1000 * size else f"{microseconds / size:,.0f}"
+    return f"{count} {unit}" + ("s" if count != "1" else "")
 
 
 def plain_transform(increments: np.ndarray) -> Transform:

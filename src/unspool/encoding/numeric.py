@@ -283,6 +283,18 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
             raise SchemaError(location.at(row), f"a number {limit}, for {self.transform}", f"{x[row]:g}", hint)
         return kept
 
+    def refuse_off_grid(self, values: np.ndarray, location: Location) -> None:
+        """Refuse values that have no mass, because they lie between the values of the grid of training."""
+        if not self.mass or self.cumulative is not None:
+            return
+        x = values.astype(np.float64)
+        off = np.abs(x / self.step - np.round(x / self.step)) > np.maximum(0.01, GRID_TOLERANCE * np.abs(x) / self.step)
+        if off.any():
+            row = int(np.argmax(off))
+            hint = "Round it; or fit again with data that has such values."
+            expected = f"a multiple of {self.step:g}, as in training"
+            raise SchemaError(location.at(row), expected, f"{x[row]:g}", hint)
+
     def _exactly(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Values x with exact point masses, where float32 has rounded them."""
         for value, position in zip(self.point_masses, self.point_mass_positions, strict=True):

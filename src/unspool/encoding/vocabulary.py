@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import itertools
+import warnings
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,31 @@ class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabu
         unknown = np.flatnonzero(encoded == len(self.values))
         if len(unknown):
             raise self._unknown(values[unknown], location, int(unknown[0]))
+        return encoded
+
+    def encode_leniently(self, values: np.ndarray, location: Location) -> np.ndarray:
+        """(N,) int32 positions in `values`; one that training never saw is read as missing, which a warning says.
+
+        Without missing values in training it is V, the symbol of all that training never saw.
+
+        Raises:
+            SchemaError: a missing value where training had none.
+        """
+        encoded = self.positions(values)
+        unknown = encoded == len(self.values)
+        found = [value for value in distinct(values[unknown])[0] if value is not None]
+        if not found:
+            return self.encode_strictly(values, location)
+        missing = np.zeros(len(values), bool)
+        missing[unknown] = [value is None for value in values[unknown].tolist()]
+        self.refuse_missing(missing, location)
+        count = f"{unknown.sum():,} value{'s' * int(unknown.sum() > 1)}"
+        warnings.warn(
+            f"{location.whole}: {count} that training never saw, read as missing: {listing(map(repr, found), 3)}.",
+            stacklevel=2,
+        )
+        if None in self.values:
+            encoded[unknown] = self.values.index(None)
         return encoded
 
     def positions(self, values: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from unspool.config import Config, fingerprint
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
-from unspool.errors import DataError, TrainingError
+from unspool.errors import DataError, SchemaError, TrainingError
 from unspool.network.decoder import Net
 from unspool.training.batching import validation_split
 
@@ -66,13 +66,13 @@ def split_of(model: FittedModel, data: Examples, train: Examples | None, seed: i
         DataError: too little to judge, or to learn from.
     """
     codec, config = model.codec_, model.config_
-    encoded = codec.encode(data)
+    data, encoded, left_out = _scorable(codec, data)
     fitted = fingerprint(encoded)["data"] == config.data
     if train is not None:
-        known = codec.encode(train)
+        train, known, more = _scorable(codec, train)
         same = fingerprint(known)["data"] == config.data
         origin = "what the model was fitted to" if same else "not what the model was fitted to, or in another order"
-        notes = (FLATTERED,) if fitted else ()
+        notes = (*left_out, *more, *((FLATTERED,) if fitted else ()))
         return _checked(Split(train, data, known, encoded, f"the training data given, {origin}", notes))
     share, cut_seed, note = TEST_SHARE, seed, FLATTERED
     if fitted and config.training.holdout:
@@ -88,7 +88,20 @@ def split_of(model: FittedModel, data: Examples, train: Examples | None, seed: i
             f"{codec.examples:,} sequences."
         )
     parts = (data.take(learned), data.take(judged), encoded.take(learned), encoded.take(judged))
-    return _checked(Split(*parts, "the rest of the data", (note,)))
+    return _checked(Split(*parts, "the rest of the data", (*left_out, note)))
+
+
+def _scorable(codec: Codec, data: Examples) -> tuple[Examples, Encoded, tuple[str, ...]]:
+    """The sequences that the model can score, and a note on the others."""
+    try:
+        return data, codec.encode(data), ()
+    except SchemaError as error:
+        good = codec.readable(data)
+        if not good.any():
+            raise
+        note = f"{(~good).sum():,} of {len(data):,} sequences are left out, because the model can't score them: {error}"
+        kept = data.take(good)
+        return kept, codec.encode(kept), (note,)
 
 
 def facts_of(model: FittedModel, split: Split) -> dict[str, str]:

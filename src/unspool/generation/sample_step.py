@@ -4,20 +4,22 @@ A sequence depends neither on its batch nor on how many steps are asked for at o
 neither. So rows may be spread over devices, and each device stops when all of its sequences have ended.
 """
 
+import math
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.nn import log_sigmoid
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Bool, Int, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 from numpy.typing import NDArray
 
 from unspool.network.cumulative import CumulativeRule
 from unspool.network.decoder import DecoderState, Net, Precomputed
 from unspool.network.distributions.base import Distribution, Support, over_members
-from unspool.network.distributions.categorical import bernoulli_icdf
+from unspool.network.distributions.categorical import Categorical, bernoulli_icdf
 from unspool.network.distributions.rules import Rule
 from unspool.network.lstm import State
 from unspool.runtime.devices import ROW_AXIS, shard_rows
@@ -27,6 +29,8 @@ BLOCK_STEPS, STREAM_STEPS = 64, 8
 """Steps between two checks whether all sequences have ended; the shorter one is for streams and short sequences."""
 FOLD_STEPS = 512
 """Steps for which it pays to fold tables."""
+MIN_SURVIVAL = 0.01
+"""Probability to go on for so long below which a greedy sequence of symbols ends."""
 COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
 """Where a processor has vectors of 512 bits, use all of them: gates are half of the work beside matrix products."""
 
@@ -39,11 +43,19 @@ GeneratedSteps = tuple[tuple[Array, ...], Bool[Array, "*T B"]]
 
 
 class SamplerState(NamedTuple):
-    """What goes from step to step: the network's state, which sequences have ended, and their running sums."""
+    """What goes from step to step.
+
+    Attributes:
+        decoder: the network's state.
+        done: which sequences have ended.
+        sums: their running sums.
+        survival: the logarithm of the probability that a sequence goes on up to here; moves where the rule is greedy.
+    """
 
     decoder: DecoderState
     done: Bool[Array, " B"]
     sums: RunningSums
+    survival: Float[Array, " B"]
 
 
 class ObservedSteps(NamedTuple):
@@ -104,8 +116,8 @@ def start_sampling(
     """The initial states of inputs, and what no step changes."""
     state, context = net.encode(inputs)  # type: ignore[arg-type]
     B = inputs[0].shape[0]
-    decoder = DecoderState(state, net.start_feedback(inputs))
-    return SamplerState(decoder, jnp.zeros(B, bool), sums), net.precompute(context, B * FOLD_STEPS)
+    decoder = DecoderState(state, net.start_feedback(inputs))  # type: ignore[arg-type]
+    return SamplerState(decoder, jnp.zeros(B, bool), sums, jnp.zeros(B)), net.precompute(context, B * FOLD_STEPS)
 
 
 def advance_on_devices(
@@ -122,7 +134,7 @@ def advance_on_devices(
     With `stopping`, the hazard of stopping decides the end; its uniform is consumed either way.
     """
     whole, rows, along = P(), P(ROW_AXIS), P(None, ROW_AXIS)
-    state_specs: Any = SamplerState(DecoderState(State(along, along), rows), rows, rows)  # type: ignore[arg-type]
+    state_specs: Any = SamplerState(DecoderState(State(along, along), rows), rows, rows, rows)  # type: ignore[arg-type]
     # Symbols are allowed to all rows alike; the ends of numbers differ by row.
     support_specs = tuple(
         whole if support is None or support.symbols is not None else Support(rows, rows, whole, whole)
@@ -201,14 +213,9 @@ def sample_step(
     tables = () if request.observed is None else request.observed.tables
     number, u, observed = now
     output, lstm = net.step(ready, state.decoder.feedback, state.decoder.lstm, net.masks())
-    done = state.done
-    if stopping:
-        hazard = net.hazard(output, number)
-        stop = hazard > 0 if rule.greedy else bernoulli_icdf(hazard, u[:, 0])
-        done = done | (stop if observed is None else stop & ~observed.unfinished)
     values: tuple[Array, ...] = ()
     sums: RunningSums = ()
-    context = net.outputs.begin(output)
+    context, nats = net.outputs.begin(output), jnp.zeros_like(state.survival)
     for j, dist in enumerate(net.shape.distributions):
         support = supports[j] if supports else None
         cumulative = net.shape.cumulative[j] if net.shape.cumulative else None
@@ -222,9 +229,40 @@ def sample_step(
         else:
             value, total = sample_increment(dist, params, own, rule, support, given, cumulative, total, number)
         values, sums = (*values, value), (*sums, total)
+        if rule.greedy and isinstance(dist, Categorical):
+            nats += dist.within(params, support).max(-1)
         context = net.condition_on(ready, context, j, value)
+    done, survival = state.done, state.survival
+    if stopping:
+        stop, survival = _stop(net, rule, net.hazard(output, number), u[:, 0], nats, survival)
+        if observed is not None:  # what is known goes on here
+            stop, survival = stop & ~observed.unfinished, jnp.where(observed.unfinished, state.survival, survival)
+        done = done | stop
     decoder = DecoderState(lstm, net.feed_back(ready, values))
-    return SamplerState(decoder, done, sums if state.sums else ()), (values, ~done)
+    return SamplerState(decoder, done, sums if state.sums else (), survival), (values, ~done)
+
+
+def _stop(
+    net: Net,
+    rule: Rule,
+    hazard: Float[Array, " B"],
+    uniform: Float[Array, " B"],
+    nats: Float[Array, " B"],
+    survival: Float[Array, " B"],
+) -> tuple[Bool[Array, " B"], Float[Array, " B"]]:
+    """Which sequences stop before a step whose symbols have so many `nats`, and the survival after that decision.
+
+    A greedy sequence of symbols takes the end as one more symbol: it stops if to stop is likelier than to go on with
+    these symbols. Numbers have densities, which do not compare: such a sequence stops at the median length, where fewer
+    than half of all sequences would have gone on. A sequence of symbols stops there too once hardly any would go on,
+    since a loop may be certain of its next symbol for ever.
+    """
+    if not rule.greedy:
+        return bernoulli_icdf(hazard, uniform), survival
+    survival = survival + log_sigmoid(-hazard)
+    if any(dist.event_shape.symbols is None for dist in net.shape.distributions):
+        return survival < math.log(0.5), survival
+    return (hazard > nats) | (survival < math.log(MIN_SURVIVAL)), survival
 
 
 def sample_field(

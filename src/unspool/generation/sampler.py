@@ -54,6 +54,7 @@ class SampleRequest(NamedTuple):
             cumulative field, running sums.
         observed: observed values, or `None`.
         first_row: number of the first row, where the rows are a part of a larger request.
+        each: rows of `inputs` for each row of the caller's, where inputs are drawn.
     """
 
     inputs: tuple[NDArray[Any], ...]
@@ -66,6 +67,12 @@ class SampleRequest(NamedTuple):
     supports: Supports = ()
     observed: Observed | None = None
     first_row: int = 0
+    each: int = 1
+
+    def counters(self, number: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Of sequences, the caller's row, and the number among the row's samples: they count uniforms."""
+        row = number // self.samples + self.first_row
+        return row // self.each, row % self.each * self.samples + number % self.samples
 
     @property
     def max_steps(self) -> int:
@@ -114,7 +121,8 @@ def chunks(net: Net, request: SampleRequest, rows: slice, max_steps: int) -> Ite
     count = len(number)
     padded = np.minimum(np.arange(1 << (count - 1).bit_length()), count - 1) + rows.start
     row = padded // request.samples
-    ids = ((row + request.first_row).astype(np.int32), (padded % request.samples).astype(np.int32))
+    counters = request.counters(padded)
+    ids = (counters[0].astype(np.int32), counters[1].astype(np.int32))
     inputs = tuple(to_single_precision(a[row]) for a in request.inputs)
     worth = int(len(padded) * net.shape.size // MIN_WORK_PER_DEVICE)
     devices = next(d for d in (4, 2, 1) if d == 1 or d <= min(available(), worth, len(padded)))

@@ -74,7 +74,7 @@ def plot_sequences(sequences: GeneratedSequences, path: str | os.PathLike[str] |
 def _title_and_note(sequences: GeneratedSequences) -> tuple[str, str]:
     schema, rows = sequences.codec.schema, len(sequences.inputs)
     subject = schema.steps[0].name if len(schema.steps) == 1 else schema.sequence
-    names = [field.name for field in schema.inputs]
+    names = [field.name for field in schema.inputs if field.name in sequences.inputs.columns]
     given = ", ".join(names) if len(names) <= 3 else f"{len(names)} inputs"
     samples = f"{sequences.samples} sequence{'s' * (sequences.samples > 1)}"
     counts = f"{samples} for {'each of ' * (rows > 1)}{rows} input{'s' * (rows > 1)}"
@@ -168,7 +168,7 @@ def _numbers(column: Any) -> NDArray[np.float64]:
 
 def _first_value(sequences: GeneratedSequences, name: str, row: int) -> float | None:
     """The given first value of a field, if the input is one."""
-    if name not in sequences.codec.schema.first:
+    if name not in sequences.codec.schema.first or name not in sequences.inputs.columns:
         return None
     column = take(sequences.inputs.columns[name], np.array([row]))
     value = to_list(column)[0]

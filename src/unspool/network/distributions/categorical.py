@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
-from jax.nn import log_sigmoid, logsumexp, softmax
+from jax.nn import log_sigmoid, log_softmax, logsumexp, softmax
 from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
@@ -48,6 +48,10 @@ class Categorical(Distribution):
     def log_probs(self, params: Float[Array, "*B P"]) -> Float[Array, "*B V"]:
         """Log-probabilities of all symbols that training saw."""
         return params - logsumexp(params, -1, keepdims=True) + math.log1p(-self.unseen)
+
+    def within(self, params: Float[Array, "*B P"], support: Support | None) -> Float[Array, "*B V"]:
+        """Log-probabilities of symbols, given that they lie in a support."""
+        return log_softmax(self._within(params, support), -1)
 
     def mean(self, params: Float[Array, "*B P"]) -> Array:
         """Probabilities of the symbols."""
