@@ -26,6 +26,7 @@ from unspool.generation.support import with_support
 from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN
 from unspool.options import RULES, Beam, Sampling, unknown_option
+from unspool.runtime.progress import portion
 from unspool.sequences import Sequences, file_types
 from unspool.tables.columns import offsets_from_lengths, take
 from unspool.tables.table import Table, installed
@@ -146,7 +147,10 @@ class GenerationJob:
         if self.beam is not None:  # a search finds all samples of a row at once
             rows = max(rows // self.request.samples, 1) * self.request.samples
         for first in range(0, self.total, rows):
-            yield self._run_part(slice(first, min(first + rows, self.total)))
+            last = min(first + rows, self.total)
+            with portion(first / self.total, last / self.total):
+                part = self._run_part(slice(first, last))
+            yield part
 
     def save(self, target: str | Path | IO[Any], *, long: bool | None, format: str | None) -> None:  # noqa: A002
         """Write the sequences to a file, part by part; see `Sequences.save`."""

@@ -18,6 +18,7 @@ from unspool.options import Beam, Network, Options, Sampling, Training, unknown_
 from unspool.report.report import Report
 from unspool.runtime.compilation_cache import keep_compiled
 from unspool.runtime.devices import claim_cores
+from unspool.runtime.progress import phase, show
 from unspool.schema.fields import Joint, Schema
 from unspool.sequences import Sequences
 
@@ -42,8 +43,10 @@ class OneToMany:
         combinations: tuples of categories of a step, such as `("city", "state")`: only combinations that training saw
             are generated, and have a likelihood as a whole.
         seed: of the initial weights, the held-out split, the order of the data and dropout.
-        verbose: `None` shows the schema, and a progress bar in a terminal; `True` plain lines elsewhere too; `False`
-            nothing.
+        verbose: `None` shows the schema, and of all that takes more than two seconds a bar in terminals and notebooks,
+            or a line every five seconds elsewhere; `True` shows it from the start; `False` says nothing, not even a
+            warning. All that is said goes through Python's `logging`, by the logger "unspool": its level silences all
+            models of a process.
         unknown: refused; the hint says which class of options has it.
 
     Attributes:
@@ -243,7 +246,8 @@ class OneToMany:
         tables = train if isinstance(train, tuple) else (train,)
         training = None if train is None else gather_fitted(self.codec_, *tables)
         split = split_of(self, test, training, int(seed))
-        sections = evaluate_model(self, split, int(seed), int(samples))
+        with show(self.verbose):
+            sections = evaluate_model(self, split, int(seed), int(samples))
         digest = fingerprint(split.test_encoded)["data"]
         names = [field.name for field in self.schema_.steps]
         more = f" and {len(names) - MAX_TITLE_FIELDS} more" if len(names) > MAX_TITLE_FIELDS else ""
@@ -303,7 +307,9 @@ class OneToMany:
         """
         given = {"length": length, "seed": seed, "rule": rule, "prefix": prefix, "pin": pin, "allow": allow}
         options = GenerationOptions.of(given | unknown)
-        return self._job(inputs, n, options).run()
+        with show(self.verbose):
+            phase("generating")
+            return self._job(inputs, n, options).run()
 
     def sample(
         self,
@@ -327,7 +333,9 @@ class OneToMany:
         """
         given = {"length": length, "seed": seed, "rule": rule, "prefix": prefix, "pin": pin, "allow": allow}
         options = GenerationOptions.of(given | unknown)
-        return sampling_job(self._generator(), n, options).run()
+        with show(self.verbose):
+            phase("generating")
+            return sampling_job(self._generator(), n, options).run()
 
     def generate_to(
         self,
@@ -357,7 +365,9 @@ class OneToMany:
             DataError: an unknown format.
             OptionError: as for `generate`.
         """
-        return self._save(self._job(inputs, n, GenerationOptions.of(options)), target, long, format)
+        with show(self.verbose):
+            phase("generating")
+            return self._save(self._job(inputs, n, GenerationOptions.of(options)), target, long, format)
 
     def sample_to(
         self,
@@ -369,7 +379,9 @@ class OneToMany:
         **options: Any,
     ) -> int:
         """Write the rows and sequences of `sample` to a file part by part; returns the seed. See `generate_to`."""
-        return self._save(sampling_job(self._generator(), n, GenerationOptions.of(options)), target, long, format)
+        with show(self.verbose):
+            phase("generating")
+            return self._save(sampling_job(self._generator(), n, GenerationOptions.of(options)), target, long, format)
 
     def stream(self, inputs: Any, n: int = 1, **options: Any) -> Iterator[Event]:
         """As `generate`, but yields `(row, sample, step, value)` step by step, all sequences side by side.

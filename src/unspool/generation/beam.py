@@ -31,6 +31,7 @@ from unspool.network.lstm import State
 from unspool.network.outputs import DecoderOutput
 from unspool.options import Beam
 from unspool.runtime.devices import to_single_precision
+from unspool.runtime.progress import report_progress
 
 
 class LiveHypotheses(NamedTuple):
@@ -187,7 +188,10 @@ def search(net: Net, request: SampleRequest, beam: Beam, rows: slice | None = No
     _check_enough(net, request)
     rows, tile = rows or slice(0, len(request.inputs[0])), max(TILE_ROWS // beam.width, 1)
     tiles = [slice(k, min(k + tile, rows.stop)) for k in range(rows.start, rows.stop, tile)]
-    parts = [_tile(net, request, beam, tile) for tile in tiles]
+    parts = []
+    for tile in tiles:
+        parts.append(_tile(net, request, beam, tile))
+        report_progress((tile.stop - rows.start) / (rows.stop - rows.start))
     fields = [[part[0][j] for part in parts] for j in range(len(net.shape.distributions))]
     values = tuple(np.concatenate([np.zeros(0, np.int32), *field]) for field in fields)
     steps = np.concatenate([np.zeros(0, np.int64), *(part[1] for part in parts)])
