@@ -18,6 +18,7 @@ from unspool.options import Beam, Network, Options, Sampling, Training, unknown_
 from unspool.report.report import Report
 from unspool.runtime.compilation_cache import keep_compiled
 from unspool.runtime.devices import claim_cores
+from unspool.runtime.process import enter
 from unspool.runtime.progress import phase, show
 from unspool.schema.fields import Joint, Schema
 from unspool.sequences import Sequences
@@ -154,6 +155,7 @@ class OneToMany:
         """
         from unspool.pipeline import FitRequest, run_fit  # slow to import, and generation doesn't need it
 
+        enter()
         if unknown:
             name = min(unknown)
             hint = f"Pass it to the constructor: OneToMany({name}=...)." if name in self.get_params() else ""
@@ -209,6 +211,7 @@ class OneToMany:
         """(N, F) or (N, F + 1) nats by field, and the number of steps."""
         from unspool.evaluation.samples.scoring import log_probs
 
+        enter()
         encoded = self.codec_.encode(gather_fitted(self.codec_, data, steps))
         return log_probs(self.net_, encoded), int(encoded.offsets[-1])
 
@@ -235,6 +238,7 @@ class OneToMany:
         from unspool.evaluation.evaluate import evaluate_model
         from unspool.evaluation.split import facts_of, split_of
 
+        enter()
         self._fitted()
         check_whole(f"evaluate(seed={seed!r})", seed, 0)
         check_whole(f"evaluate(samples={samples!r})", samples, 1)
@@ -396,6 +400,7 @@ class OneToMany:
 
     def _generator(self) -> Fitted:
         """The parts of the model that generate."""
+        enter()
         return Fitted(self.codec_, self.net_, self.config_.row, self.row_net_)
 
     def _job(self, inputs: Any, n: int, options: GenerationOptions) -> GenerationJob:
@@ -423,6 +428,7 @@ class OneToMany:
 
 def load(path: str | os.PathLike[str]) -> OneToMany:
     """Read a model from a file that `OneToMany.save` wrote; a kind of `FileError` names a defect of the file."""
+    enter()
     claim_cores()
     keep_compiled()
     config, nets = read_model(path)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -113,6 +114,8 @@ def run_fit(request: FitRequest) -> tuple[Config, Nets]:
             except BaseException:
                 stop.press()  # the other thread must not go on for nothing
                 raise
+        if stop.interrupted:
+            trained = trained._replace(summary=msgspec.structs.replace(trained.summary, stopped="interrupted"))
         warn_of_little(request, trained)
         return pack_config(request, data, trained, row), Nets(net, row_net)
 

@@ -24,12 +24,10 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def standard_error(monkeypatch):
-    """Standard error as a file or pipe."""
-    stream = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
+def said(capsys):
+    """The lines on standard error, which is a file or pipe."""
     with heard():
-        yield stream
+        yield lambda: capsys.readouterr().err.splitlines()
 
 
 class Terminal(io.StringIO):
@@ -55,9 +53,9 @@ def test_of_work_of_less_than_two_seconds_nothing_is_shown(clock, monkeypatch, s
     assert shown.getvalue() == ""
 
 
-def test_in_a_pipe_long_work_is_a_line_every_five_seconds_with_the_time_left(clock, standard_error):
+def test_in_a_pipe_long_work_is_a_line_every_five_seconds_with_the_time_left(clock, said):
     work(clock, 20.0)
-    assert standard_error.getvalue().splitlines() == [
+    assert said() == [
         "training: 10 %, 18 s left, update 1",
         "training: 40 %, 12 s left, update 4",
         "training: 70 %, 6 s left, update 7",
@@ -93,18 +91,18 @@ def test_a_notebook_has_a_bar_of_text_that_changes_in_place(clock, monkeypatch):
     assert shown[4] == "━━━━━━────── training: 50 %, 10 s left, update 5"
 
 
-def test_verbose_shows_work_from_the_start_and_false_says_nothing_not_even_warnings(clock, standard_error):
+def test_verbose_shows_work_from_the_start_and_false_says_nothing_not_even_warnings(clock, said):
     work(clock, 1.0, verbose=True)
-    assert standard_error.getvalue() == "training\n"
+    assert said() == ["training"]
     with show(False):
         work(clock, 100.0)
         note("a note")
         warn("a warning")
-    assert standard_error.getvalue() == "training\n"
+    assert said() == []
 
 
-@pytest.mark.parametrize(("level", "said"), [("INFO", 6), ("WARNING", 1), ("CRITICAL", 0)])
-def test_the_level_of_the_logger_silences_all_that_is_said(clock, standard_error, level, said):
+@pytest.mark.parametrize(("level", "lines"), [("INFO", 6), ("WARNING", 1), ("CRITICAL", 0)])
+def test_the_level_of_the_logger_silences_all_that_is_said(clock, said, level, lines):
     logger = logging.getLogger("unspool")
     before = logger.level
     logger.setLevel(level)
@@ -115,7 +113,7 @@ def test_the_level_of_the_logger_silences_all_that_is_said(clock, standard_error
             work(clock, 20.0)
     finally:
         logger.setLevel(before)
-    assert len(standard_error.getvalue().splitlines()) == said
+    assert len(said()) == lines
 
 
 def test_what_is_said_goes_to_the_logging_of_the_program(clock, caplog):
@@ -127,16 +125,16 @@ def test_what_is_said_goes_to_the_logging_of_the_program(clock, caplog):
     ]  # fmt: skip
 
 
-def test_a_portion_of_a_phase_counts_as_such(clock, standard_error):
+def test_a_portion_of_a_phase_counts_as_such(clock, said):
     with show(True):
         phase("generating")
         clock(10)
         with portion(0.5, 1.0), portion(0.0, 0.5):
             report_progress(0.5)
-    assert standard_error.getvalue().splitlines() == ["generating", "generating: 62 %"]
+    assert said() == ["generating", "generating: 62 %"]
 
 
-def test_work_inside_of_other_work_belongs_to_it(clock, standard_error):
+def test_work_inside_of_other_work_belongs_to_it(clock, said):
     with show(False):
         work(clock, 100.0, verbose=True)
-    assert standard_error.getvalue() == ""
+    assert said() == []

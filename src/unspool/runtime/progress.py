@@ -96,7 +96,8 @@ def show(verbose: bool | None) -> Iterator[None]:
         if verbose is not False and not logger.hasHandlers():
             stack.enter_context(heard())
         painter, every = _painter(stack)
-        quiet = verbose is False or not logger.isEnabledFor(logging.INFO)
+        switched_off = logger.level > logging.INFO or logger.manager.disable >= logging.INFO
+        quiet = verbose is False or switched_off  # the level of other loggers decides about lines, not about bars
         token = _work.set(Work(verbose, _nothing if quiet else painter, every))
         try:
             yield
