@@ -1,4 +1,4 @@
-"""A fit: validation sequences decide when training ends, and have no part in what is calibrated; and it can be stopped."""
+"""A fit: validation sequences decide when training ends, and have no part in what is calibrated. It can be stopped."""
 
 import logging
 import os
@@ -123,7 +123,7 @@ def test_ctrl_c_before_there_is_a_model_interrupts_the_fit(fitted, heeded, monke
 
 def test_ctrl_c_in_training_keeps_the_model_and_skips_the_rest(fitted, heeded, monkeypatch, caplog):
     monkeypatch.setattr(pipeline, "calibrate", None)
-    before_it(monkeypatch, pipeline, "show_training", lambda progress, *_: progress.update == 1 and press())
+    before_it(monkeypatch, pipeline, "show_training", lambda progress, *_: progress.phase != "done" and press())
     with caplog.at_level(logging.INFO, "unspool"):
         model = new_model(fitted, epochs=1000).fit(fitted.table)
     assert model.summary_.stopped == "interrupted"

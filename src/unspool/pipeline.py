@@ -170,7 +170,8 @@ def train_network(request: FitRequest, data: FitData, stop: Stop) -> Trained:
             show_training(progress, numbers.updates, part)
 
         net, progress = train(task, numbers, net, stop=part, watch=watch, **hooks)
-    note(f"training: {describe_nats(progress)}, {progress.update} updates, {progress.seconds:.0f} s: {progress.stopped}")
+    took = f"{progress.update} updates, {progress.seconds:.0f} s"
+    note(f"training: {describe_nats(progress)}, {took}: {progress.stopped}")
     validated = any(one.validation is not None for one in progress.rounds)  # not so after an early Ctrl-C
     summary = Summary(
         nats=progress.best,

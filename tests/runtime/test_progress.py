@@ -27,7 +27,11 @@ def clock(monkeypatch):
 def said(capsys):
     """The lines on standard error, which is a file or pipe."""
     with heard():
-        yield lambda: capsys.readouterr().err.splitlines()
+
+        def lines():
+            return capsys.readouterr().err.splitlines()
+
+        yield lines
 
 
 class Terminal(io.StringIO):

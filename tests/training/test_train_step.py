@@ -67,11 +67,15 @@ def test_updates_past_the_count_are_not_run(small, plain):
     assert_close(one, two, atol=0)
 
 
-def test_updates_are_the_same_bits_in_one_call_and_in_several(small):
+def test_updates_are_the_same_bits_in_one_call_and_in_several(small, float64):
     """With dropout; what each has seen, too. So training may ask between any two whether to end."""
     config = UpdateConfig("scheduled", 1.0, 0.0)
-    whole, seen = updated(small.net(), small.bucket, config, shares=0.5)
-    half, seen_before = updated(small.net(), small.bucket, config, shares=0.5, count=1)
+
+    def net():
+        return jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float)), small.net())
+
+    whole, seen = updated(net(), small.bucket, config, shares=0.5)
+    half, seen_before = updated(net(), small.bucket, config, shares=0.5, count=1)
     again, seen_after = updated(None, small.bucket, config, shares=0.5, first=1, state=half)
     assert_close(again, whole, atol=0)
     assert (seen_before + seen_after).tolist() == seen.tolist()

@@ -132,7 +132,7 @@ def _removed_by_sigterm() -> Iterator[None]:
         yield
         return
 
-    def terminate(number: int, frame: Any) -> None:
+    def terminate(number: int, _frame: Any) -> None:
         remove_temporary_files()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

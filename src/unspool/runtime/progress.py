@@ -1,7 +1,7 @@
 """What a user sees and reads of work in progress: a bar, or a line now and then; and notes, all by Python's `logging`.
 
-The logger is "unspool", and its level is the one switch of a process: from `logging.WARNING` on there are no bars and no
-notes, and with `logging.CRITICAL` no warnings either. `OneToMany(verbose=False)` switches one model off.
+The logger is "unspool", and its level is the one switch of a process: from `logging.WARNING` on there are no bars and
+no notes, and with `logging.CRITICAL` no warnings either. `OneToMany(verbose=False)` switches one model off.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """Whether work should end now: one question for Ctrl-C and for a budget of seconds, which every phase of a fit asks.
 
-Python runs a handler of signals between two of its own instructions, so never while compiled code runs. Phases therefore
-compute in pieces of about a second, and ask after each.
+Python runs a handler of signals between two of its own instructions, so never while compiled code runs. Phases
+therefore compute in pieces of about a second, and ask after each.
 """
 
 import contextlib

@@ -81,9 +81,10 @@ def update(
     """The updates from `first` up to `last`, and the sum of the log-probabilities that each of them saw.
 
     `updates` has the data and rates of these and of others, which are not run. In how many calls they are run changes
-    nothing, but a segment needs the call of those before it. The buffers of `state` are donated. `scale` turns a sum over a batch into the mean per step over the data: one constant, not the count of the
-    batch, so that a step weighs the same in whichever bucket and batch it falls. The key and the number of the first
-    update that `updates` holds decide dropout, coins and samples.
+    nothing, but a segment needs the call of those before it. The buffers of `state` are donated. `scale` turns a sum
+    over a batch into the mean per step over the data: one constant, not the count of the batch, so that a step weighs
+    the same in whichever bucket and batch it falls. The key and the number of the first update that `updates` holds
+    decide dropout, coins and samples.
     """
     rows, whole = P(None, ROW_AXIS), P()
     parts = UpdateBatch(rows, whole, rows, whole, whole)  # type: ignore[arg-type]
