@@ -26,7 +26,7 @@ from unspool.generation.support import with_support
 from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN
 from unspool.options import RULES, Beam, Sampling, unknown_option
-from unspool.runtime.progress import portion
+from unspool.runtime.progress import portion, report_progress
 from unspool.sequences import Sequences, file_types
 from unspool.tables.columns import offsets_from_lengths, take
 from unspool.tables.table import Table, installed
@@ -217,7 +217,7 @@ class GenerationJob:
         if job.beam is None:
             values, offsets, ended = sample_sequences(job.net, request, part)
         else:
-            values, offsets, ended, nats, scores = search(job.net, request, job.beam, rows)
+            values, offsets, ended, nats, scores = search(job.net, request, job.beam, rows, report_progress)
         row = np.arange(part.start, part.stop) // request.samples
         before = {name: values[row] for name, values in job.before.items()}
         columns, _ = job.codec.decode_on(values, offsets, before, *job.observed_values(row, offsets))

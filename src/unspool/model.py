@@ -16,9 +16,7 @@ from unspool.jobs import Event, Fitted, GenerationJob, GenerationOptions, check_
 from unspool.network.serialization import Nets, read_model, write_model
 from unspool.options import Beam, Network, Options, Sampling, Training, unknown_option
 from unspool.report.report import Report
-from unspool.runtime.compilation_cache import keep_compiled
-from unspool.runtime.devices import claim_cores
-from unspool.runtime.process import enter
+from unspool.runtime.process import enter, start
 from unspool.runtime.progress import phase, show
 from unspool.schema.fields import Joint, Schema
 from unspool.sequences import Sequences
@@ -155,7 +153,6 @@ class OneToMany:
         """
         from unspool.pipeline import FitRequest, run_fit  # slow to import, and generation doesn't need it
 
-        enter()
         if unknown:
             name = min(unknown)
             hint = f"Pass it to the constructor: OneToMany({name}=...)." if name in self.get_params() else ""
@@ -428,9 +425,7 @@ class OneToMany:
 
 def load(path: str | os.PathLike[str]) -> OneToMany:
     """Read a model from a file that `OneToMany.save` wrote; a kind of `FileError` names a defect of the file."""
-    enter()
-    claim_cores()
-    keep_compiled()
+    start()
     config, nets = read_model(path)
     params = _resolved(config) if config.arguments is None else config.arguments.params()
     model = OneToMany(**params, seed=config.seed)

@@ -27,8 +27,7 @@ from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
 from unspool.network.serialization import Nets
 from unspool.options import Network, Training
-from unspool.runtime.compilation_cache import keep_compiled
-from unspool.runtime.devices import claim_cores
+from unspool.runtime.process import start
 from unspool.runtime.progress import note, phase, report_progress, show, warn
 from unspool.runtime.stopping import Stop, interruptible
 from unspool.tables.table import frame_kind
@@ -97,8 +96,7 @@ class Trained(NamedTuple):
 
 def run_fit(request: FitRequest) -> tuple[Config, Nets]:
     """Fit a network to the sequences of a table, and a small one to their inputs; errors as of `OneToMany.fit`."""
-    claim_cores()
-    keep_compiled()
+    start()
     with show(request.params["verbose"]), interruptible(request.training.seconds) as stop:
         phase("reading")
         data = select_columns(request, gather_data(request), stop)
@@ -138,6 +136,7 @@ def select_columns(request: FitRequest, data: FitData, stop: Stop) -> FitData:
     """Choose transforms and means that the user left open, and fit the columns again if a choice changes them."""
     codec, examples, encoded, rows, _ = data
     open_ = open_transforms(codec.schema, request.roles)
+    phase("trial")
     with stop.part(TRIAL_SECONDS_SHARE) as part:
         schema, lines = select_fields(codec, examples, encoded, rows, open_, **request.options, stop=part)
     if lines:

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import textwrap
-from types import SimpleNamespace
 
 import pytest
 
@@ -19,7 +18,7 @@ def test_programs_are_dropped_when_the_mappings_are_many_and_counted_now_and_the
     """Not before, for compiling them again takes time."""
     found, counts, dropped = [20_000], [], []
     monkeypatch.setattr(process, "mappings", lambda: counts.append(1) or found[0])
-    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(clear_caches=lambda: dropped.append(1)))
+    monkeypatch.setattr(process.jax, "clear_caches", lambda: dropped.append(1))
     programs = Programs()
     programs.owner = os.getpid()
     for _ in range(32):
@@ -38,7 +37,7 @@ def test_programs_are_dropped_when_the_mappings_are_many_and_counted_now_and_the
 def test_where_mappings_cannot_be_counted_the_programs_are(monkeypatch):
     dropped = []
     monkeypatch.setattr(process, "mappings", lambda: None)
-    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(clear_caches=lambda: dropped.append(1)))
+    monkeypatch.setattr(process.jax, "clear_caches", lambda: dropped.append(1))
     programs = Programs()
     programs.owner = os.getpid()
     for _ in range(1100):

@@ -27,7 +27,6 @@ from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.rules import PLAIN
 from unspool.network.lstm import to_weights
 from unspool.network.survival import LifeTable, count_ends
-from unspool.runtime.progress import portion
 from unspool.runtime.stopping import Stop, Stopped
 
 MAX_CALIBRATION_SEQUENCES, MAX_CALIBRATION_STEPS, MAX_CALIBRATION_PARAMETERS = 4_096, 2**17, 2**26
@@ -54,7 +53,7 @@ def calibrate(
     """The network with biases under which generated sequences have the lengths and shares of the training sequences.
 
     `bases` has, by name, the (N,) values before step 0 where the codec has them. `stop` ends the calibration after the
-    last whole round; its clock runs but for the first piece of a round, which may wait for the compiler.
+    last whole round.
     """
     if net.stop is None and not any(isinstance(dist, (WithMissing, PointMasses)) for dist in net.shape.distributions):
         return net
@@ -63,7 +62,7 @@ def calibrate(
     length = codec.longest if codec.shortest == codec.longest else None
     request = SampleRequest(inputs, samples, seed, PLAIN, length, 2 * codec.longest, first_row=FIRST_CALIBRATION_ROW)
     request = with_support(request, codec, {name: values[rows] for name, values in bases.items()}, len(rows))
-    return match_marginals(net, request, training.lengths, training.steps, stop or Stop())
+    return match_marginals(net, request, training.lengths, training.steps, stop)
 
 
 def calibration_rows(lengths: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], int]:
@@ -88,10 +87,11 @@ def match_marginals(
 
     `values` has per field all (S, ...) training steps on the network's axis. `stop` as for `calibrate`.
     """
+    stop = stop or Stop()
     for number in range(CALIBRATION_ROUNDS):
+        stop.first, stop.last = number / CALIBRATION_ROUNDS, (number + 1) / CALIBRATION_ROUNDS
         try:
-            with portion(number / CALIBRATION_ROUNDS, (number + 1) / CALIBRATION_ROUNDS):
-                generated, offsets, ended = sample_sequences(net, request, stop=stop)
+            generated, offsets, ended = sample_sequences(net, request, stop=stop)
         except Stopped:
             return net
         if net.stop is not None:

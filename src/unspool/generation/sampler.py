@@ -22,7 +22,6 @@ from unspool.network.distributions.normal import Point
 from unspool.network.distributions.rules import Rule
 from unspool.options import Sampling
 from unspool.runtime.devices import available, device_lock, put_on_devices, to_single_precision
-from unspool.runtime.progress import report_progress
 from unspool.runtime.stopping import Stop
 from unspool.runtime.threefry import seed_words
 
@@ -152,8 +151,8 @@ def sample_sequences(
     """Sequences of a request: values per field end to end, offsets, and which sequences ended by themselves.
 
     `part` counts sequences row by row, and within a row sample by sample; `None` is all of them. `stop` is asked about
-    every second whether to end, which is a `Stopped`; its clock does not run during the first piece of work, which may
-    wait for the compiler.
+    every second whether to end, which is a `Stopped`; its clock does not run during the first piece of its work, which
+    may wait for the compiler.
     """
     stop = stop or Stop()
     part = part or slice(0, len(request.inputs[0]) * request.samples)
@@ -164,12 +163,12 @@ def sample_sequences(
         generated, pieces, more = [], chunks(net, request, tile, dispatch_steps(net, tile.stop - tile.start)), True
         while more:
             stop.check()
-            with stop.clock(counted=tile.start > part.start or bool(generated)):
+            with stop.clock(counted=stop.warm):
                 chunk = next(pieces, None)
             if more := chunk is not None:
                 generated.append(chunk)
                 done = min(1.0, sum(len(chunk.alive) for chunk in generated) / request.max_steps)
-                report_progress((tile.start - part.start + done * (tile.stop - tile.start)) / (part.stop - part.start))
+                stop.report((tile.start - part.start + done * (tile.stop - tile.start)) / (part.stop - part.start))
         width = tile.stop - tile.start
         alive = np.concatenate([np.zeros((0, width), bool), *(chunk.alive for chunk in generated)]).T
         for j, parts in enumerate(values):

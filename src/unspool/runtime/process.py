@@ -5,7 +5,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from unspool.errors import ForkedProcess
+from unspool.runtime.compilation_cache import keep_compiled
+from unspool.runtime.devices import claim_cores
 
 MAX_MAPPINGS = 20_000
 """Pieces of memory that the process may have mapped before compiled programs are dropped. Linux allows 65,530, of which
@@ -30,8 +34,6 @@ class Programs:
         """See `enter`."""
         process = os.getpid()
         if self.owner is None:
-            import jax
-
             self.owner = process
             jax.monitoring.register_event_duration_secs_listener(self.count)
         elif self.owner != process:
@@ -54,13 +56,18 @@ class Programs:
             self.counted = self.compiled
             number = mappings()
             if number > MAX_MAPPINGS if number is not None else self.compiled > MAX_PROGRAMS:
-                import jax
-
                 jax.clear_caches()
                 self.compiled, self.counted = 0, 0
 
 
 _programs = Programs()
+
+
+def start() -> None:
+    """As `enter`, and before JAX starts: make the cores its devices, and keep what it compiles."""
+    enter()
+    claim_cores()
+    keep_compiled()
 
 
 def enter() -> None:

@@ -160,6 +160,8 @@ def _nothing(name: str, share: float | None, remark: str) -> None:
 
 def _line(name: str, share: float | None, remark: str) -> None:
     """A line in a file or pipe."""
+    if share is not None and share >= 1:  # what comes next says so
+        return
     logger.info("%s", _describe(name, share, remark))
 
 

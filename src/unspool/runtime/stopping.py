@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from unspool.runtime.atomic_files import remove_temporary_files
+from unspool.runtime.progress import report_progress
 
 INTERRUPTED = 128 + signal.SIGINT
 """Exit code of a command that Ctrl-C ended."""
@@ -32,10 +33,13 @@ class Stop:
         seconds: budget, or `None`.
         elapsed: seconds spent of it.
         keeps: whether there is something to keep. Until then, the first Ctrl-C is a `KeyboardInterrupt`.
+        warm: whether this work has done a piece, so that its programs are compiled.
+        first, last: shares of the phase that is shown where this work begins and ends.
     """
 
     def __init__(self, seconds: float | None = None, pressed: threading.Event | None = None) -> None:
         self.seconds, self.elapsed, self.keeps = seconds, 0.0, False
+        self.warm, self.first, self.last = False, 0.0, 1.0
         self._pressed = pressed or threading.Event()
 
     @property
@@ -62,14 +66,24 @@ class Stop:
         if self.reason():
             raise Stopped
 
+    def report(self, done: float) -> None:
+        """Show the share of the work that is done."""
+        report_progress(self.first + done * (self.last - self.first))
+
+    def check_patience(self) -> None:
+        """Raise `Stopped` if the user does not want to wait; the budget does not count."""
+        if self.interrupted:
+            raise Stopped
+
     @contextlib.contextmanager
     def clock(self, counted: bool = True) -> Iterator[None]:
-        """Count the time of a block, unless it is that of a compiler."""
+        """Count the time of a piece of work, unless most of it is a compiler's."""
         began = time.monotonic()
         try:
             yield
         finally:
             self.elapsed += (time.monotonic() - began) * counted
+            self.warm = True
 
     @contextlib.contextmanager
     def part(self, share: float) -> Iterator["Stop"]:

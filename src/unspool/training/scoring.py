@@ -1,5 +1,6 @@
 """The likelihood of sequences, teacher-forced or on the network's own output: what training and scoring share."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,7 +15,6 @@ from unspool.encoding.encoded import Encoded
 from unspool.network.decoder import DecoderState, Masks, Net
 from unspool.network.likelihood import sequence_log_prob
 from unspool.runtime.devices import ROW_AXIS, device_lock, put_on_devices, shard_rows
-from unspool.runtime.stopping import Stop, Stopped
 from unspool.runtime.threefry import uniforms
 from unspool.training.batching import Bucket, round_up, segment_steps, to_buckets
 from unspool.training.sharding import SCORING_SHARDS, Sharding, choose_sharding
@@ -106,7 +106,7 @@ def score(
     free: bool = False,
     max_devices: int | None = None,
     edges: tuple[int, ...] = (),
-    stop: Stop | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float64]:
     """Log-probability of every sequence in the network's units: a column per step field, and one for the stops.
 
@@ -119,13 +119,10 @@ def score(
         free: whether every step reads the network's own output in place of the data.
         max_devices: see `choose_sharding`.
         edges: steps at which another band begins, rising.
-        stop: asked between two batches whether the user wants to wait.
+        check: called before every batch; what it raises ends the scoring.
 
     Returns:
         (N, F) or, with the stops, (N, F + 1); given K edges, the same of each of K + 1 bands, on an axis in between.
-
-    Raises:
-        Stopped: the user pressed Ctrl-C.
     """
     segment = segment_steps(bucket.steps, None) or bucket.steps
     steps = round_up(bucket.steps, segment)
@@ -141,8 +138,7 @@ def score(
         rows = np.minimum(np.arange(at, at + size, dtype=np.int32), bucket.examples - 1)
         total, carry = np.zeros(()), None
         for first in range(0, steps, segment):
-            if stop is not None and stop.interrupted:
-                raise Stopped
+            check()
             piece = put_on_devices((bucket.take(rows, slice(first, first + segment)), rows), sharding.devices, axis=0)
             with device_lock(sharding.devices):
                 part, carry = _score(net, *piece, np.int32(first), carry, free, edges, sharding)

@@ -21,7 +21,6 @@ from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS
 from unspool.options import Network, Training
-from unspool.runtime.progress import phase
 from unspool.runtime.stopping import Stop, Stopped
 from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Number, Schema, Transform
 from unspool.schema.transform_choice import drop_missing, lagged, step_distribution
@@ -87,7 +86,6 @@ def select_fields(
     if short or few or all(len(choices) == 1 for choices in options):
         return schema, []
     fields, lines = list(schema.steps), []
-    phase("trial")
     try:
         sizes, scores = run_trial(codec, examples, encoded, rows, options, seed, stop)
     except Stopped:

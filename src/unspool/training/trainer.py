@@ -271,6 +271,6 @@ class Trainer:
         data, free = self.data, self.plan.update_config.feeding == "free"
         if not data.validation:
             return None
-        options: dict[str, Any] = {"free": free, "max_devices": self.plan.devices, "stop": self.stop}
+        options: dict[str, Any] = {"free": free, "max_devices": self.plan.devices, "check": self.stop.check_patience}
         scores = [score(net, bucket, **options) for bucket in data.validation]
         return -(sum(float(part.sum()) for part in scores) + data.validation_jacobian) / max(1, data.validation_steps)

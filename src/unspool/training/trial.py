@@ -29,7 +29,6 @@ from unspool.network.distributions.base import Distribution, EventShape, Support
 from unspool.network.distributions.rules import Rule
 from unspool.network.likelihood import start_decoding, teacher_forced
 from unspool.options import Network, Training
-from unspool.runtime.progress import report_progress
 from unspool.runtime.stopping import Stop, Stopped
 from unspool.schema.fields import AnyField, Number
 from unspool.training.batching import Bucket, TrainingData, to_buckets, validation_split
@@ -196,7 +195,7 @@ def _scores_after_training(
             numbers,
             net,
             stop=own,
-            watch=lambda progress: report_progress(progress.update / TRIAL_UPDATES),
+            watch=lambda progress: own.report(progress.update / TRIAL_UPDATES),
             save=lambda _, state, best: rounds.append(_validation_scores(state.net, validation)),
         )
     if not rounds or stop.interrupted:
