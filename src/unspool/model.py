@@ -16,7 +16,7 @@ from unspool.jobs import Event, Fitted, GenerationJob, GenerationOptions, check_
 from unspool.network.serialization import Nets, read_model, write_model
 from unspool.options import Beam, Network, Options, Sampling, Training, unknown_option
 from unspool.report.report import Report
-from unspool.runtime.process import enter, start
+from unspool.runtime.process import enter, start_jax
 from unspool.runtime.progress import phase, show
 from unspool.schema.fields import Joint, Schema
 from unspool.sequences import Sequences
@@ -425,7 +425,7 @@ class OneToMany:
 
 def load(path: str | os.PathLike[str]) -> OneToMany:
     """Read a model from a file that `OneToMany.save` wrote; a kind of `FileError` names a defect of the file."""
-    start()
+    start_jax()
     config, nets = read_model(path)
     params = _resolved(config) if config.arguments is None else config.arguments.params()
     model = OneToMany(**params, seed=config.seed)

@@ -27,7 +27,7 @@ from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
 from unspool.network.serialization import Nets
 from unspool.options import Network, Training
-from unspool.runtime.process import start
+from unspool.runtime.process import start_jax
 from unspool.runtime.progress import note, phase, report_progress, show, warn
 from unspool.runtime.stopping import Stop, interruptible
 from unspool.tables.table import frame_kind
@@ -96,7 +96,7 @@ class Trained(NamedTuple):
 
 def run_fit(request: FitRequest) -> tuple[Config, Nets]:
     """Fit a network to the sequences of a table, and a small one to their inputs; errors as of `OneToMany.fit`."""
-    start()
+    start_jax()
     with show(request.params["verbose"]), interruptible(request.training.seconds) as stop:
         phase("reading")
         data = select_columns(request, gather_data(request), stop)

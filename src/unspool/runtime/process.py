@@ -63,7 +63,7 @@ class Programs:
 _programs = Programs()
 
 
-def start() -> None:
+def start_jax() -> None:
     """As `enter`, and before JAX starts: make the cores its devices, and keep what it compiles."""
     enter()
     claim_cores()

@@ -137,6 +137,8 @@ def exit_on_second_interrupt() -> None:
 
     Python's handlers would wait for the compiled code, and a process that exits beside its threads aborts.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
