@@ -173,7 +173,9 @@ def fitted():
 def test_calibration_samples_from_a_stream_that_no_user_can_ask_for(fitted, monkeypatch):
     """Rows of a user are counted from 0; those of calibration from 2**31, where no seed and no row of a user comes."""
     requests, sample = [], sample_sequences
-    monkeypatch.setattr(calibration, "sample_sequences", lambda net, one, stop: requests.append(one) or sample(net, one))
+    monkeypatch.setattr(
+        calibration, "sample_sequences", lambda net, one, stop: requests.append(one) or sample(net, one)
+    )
     codec, training, bases = fitted
     net = Net(np.random.default_rng(0), architecture_of(codec, Network(dropout=0.0), 8, 4))
     calibrate(net, codec, training, bases, seed=3)

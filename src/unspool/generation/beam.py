@@ -194,9 +194,9 @@ def search(
     rows, tile = rows or slice(0, len(request.inputs[0])), max(TILE_ROWS // beam.width, 1)
     tiles = [slice(k, min(k + tile, rows.stop)) for k in range(rows.start, rows.stop, tile)]
     parts = []
-    for tile in tiles:
-        parts.append(_tile(net, request, beam, tile))
-        report((tile.stop - rows.start) / (rows.stop - rows.start))
+    for part in tiles:
+        parts.append(_tile(net, request, beam, part))
+        report((part.stop - rows.start) / (rows.stop - rows.start))
     fields = [[part[0][j] for part in parts] for j in range(len(net.shape.distributions))]
     values = tuple(np.concatenate([np.zeros(0, np.int32), *field]) for field in fields)
     steps = np.concatenate([np.zeros(0, np.int64), *(part[1] for part in parts)])
