@@ -160,7 +160,7 @@ def sample_sequences(
     lengths, ended = [np.zeros(0, np.int64)], [np.zeros(0, bool)]
     for first in range(part.start, part.stop, TILE_ROWS):
         tile = slice(first, min(first + TILE_ROWS, part.stop))
-        generated, pieces, more = [], chunks(net, request, tile, dispatch_steps(net, tile.stop - tile.start)), True
+        generated, pieces, more = [], chunks(net, request, tile, dispatch_steps(net.shape.size, tile.stop - tile.start)), True
         while more:
             stop.check()
             with stop.clock(counted=stop.warm):
@@ -180,15 +180,16 @@ def sample_sequences(
     return tuple(map(np.concatenate, values)), offsets, np.concatenate(ended) | (not request.stopping(net))
 
 
-def dispatch_steps(net: Net, rows: int) -> int:
+def dispatch_steps(size: int, rows: int) -> int:
     """Steps of so many rows that one dispatch samples at the most: about a second of a core, and a power of two.
 
+    `size` is the number of hidden units.
+
     Examples:
-        >>> from types import SimpleNamespace
-        >>> [dispatch_steps(SimpleNamespace(shape=SimpleNamespace(size=size)), 1024) for size in (8, 64, 256, 4096)]
+        >>> [dispatch_steps(size, 1024) for size in (8, 64, 256, 4096)]
         [4096, 1024, 64, 8]
     """
-    steps = max(STREAM_STEPS, MAX_DISPATCH_WORK // (rows * net.shape.size**2))
+    steps = max(STREAM_STEPS, MAX_DISPATCH_WORK // (rows * size**2))
     return min(MAX_DISPATCH_STEPS, 1 << (steps.bit_length() - 1))
 
 
