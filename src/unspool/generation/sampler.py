@@ -160,7 +160,8 @@ def sample_sequences(
     lengths, ended = [np.zeros(0, np.int64)], [np.zeros(0, bool)]
     for first in range(part.start, part.stop, TILE_ROWS):
         tile = slice(first, min(first + TILE_ROWS, part.stop))
-        generated, pieces, more = [], chunks(net, request, tile, dispatch_steps(net.shape.size, tile.stop - tile.start)), True
+        steps = dispatch_steps(net.shape.size, tile.stop - tile.start)
+        generated, pieces, more = [], chunks(net, request, tile, steps), True
         while more:
             stop.check()
             with stop.clock(counted=stop.warm):
