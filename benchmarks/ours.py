@@ -51,7 +51,7 @@ def training(sizes: Sizes, together: int) -> Callable[[], Any]:
 
     def run() -> None:
         read = updates.on_devices(spread.devices)
-        box[0], total = update(recipe, spread, box[0], read, np.int32(K), scale, key, np.int32(0))
+        box[0], total = update(recipe, spread, box[0], read, np.int32(K), scale, key, np.int32(0), np.int32(0))
         total.block_until_ready()
 
     return run

@@ -355,7 +355,7 @@ def test_a_reader_that_goes_away_is_no_error(workshop):
         process.stdout.close()
         err = process.stderr.read()
         process.wait(60)
-    assert err == b""
+    assert all(line.startswith(b"generating") for line in err.splitlines())  # how far it is, if it takes long
     assert process.returncode == 141
 
 
@@ -529,7 +529,8 @@ def test_evaluate_prints_the_report_and_writes_the_page_and_the_json(run, worksh
     origins = workshop.folder / "tracks.csv"
     words = ["evaluate", workshop.tracks, origins, "--train", origins, "-n", 2, "--html", page, "--json", data]
     code, out, err = run(*words)
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert all(line.startswith("evaluation: ") for line in err.splitlines())  # how far it is, if it takes long
     assert out.startswith("How good is the model of level, mood?")
     assert "flatter" in out
     assert page.read_text("utf-8").startswith("<!doctype html>")

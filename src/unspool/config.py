@@ -39,7 +39,7 @@ class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         steps: number of training steps; `validation_steps` of those held out.
         updates: number of updates of the weights; `best_update` is the one whose weights the model has.
         weights: number of weights of the network.
-        seconds: duration.
+        seconds: time of training; that of compilers, of reading and of calibration is not counted.
         stopped: the reason why training ended.
         rounds: every validation.
     """

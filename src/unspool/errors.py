@@ -72,6 +72,10 @@ class CheckpointMismatch(TrainingError):
     """A checkpoint folder that belongs to another fit: other data, options or version."""
 
 
+class ForkedProcess(UnspoolError):
+    """A process was forked from one in which JAX had started."""
+
+
 class FileError(UnspoolError):
     """A file that can't be read or written."""
 

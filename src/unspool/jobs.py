@@ -29,6 +29,7 @@ from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN
 from unspool.options import RULES, Beam, Decoding, Sampling, Typical, Unknown, unknown_option
 from unspool.reranking import Reranking
+from unspool.runtime.progress import portion, report_progress
 from unspool.sequences import Sequences, file_types
 from unspool.tables.columns import offsets_from_lengths, take
 from unspool.tables.table import Table, installed
@@ -199,7 +200,10 @@ class GenerationJob:
         if self.beam is not None or self.reranking is not None:  # all samples of a row at once
             rows = max(rows // self.request.samples, 1) * self.request.samples
         for first in range(0, self.total, rows):
-            yield self._run_part(slice(first, min(first + rows, self.total)))
+            last = min(first + rows, self.total)
+            with portion(first / self.total, last / self.total):
+                part = self._run_part(slice(first, last))
+            yield part
 
     def save(self, target: str | Path | IO[Any], *, long: bool | None, format: str | None) -> None:  # noqa: A002
         """Write the sequences to a file, part by part; see `Sequences.save`."""
@@ -271,7 +275,7 @@ class GenerationJob:
         if job.beam is None:
             values, offsets, ended = sample_sequences(job.net, request, part)
         else:
-            values, offsets, ended, nats, scores = search(job.net, request, job.beam, rows)
+            values, offsets, ended, nats, scores = search(job.net, request, job.beam, rows, report_progress)
         row = np.arange(part.start, part.stop) // request.samples
         before = {name: values[row] for name, values in job.before.items()}
         columns, _ = job.codec.decode_on(values, offsets, before, *job.observed_values(row, offsets))

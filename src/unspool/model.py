@@ -16,8 +16,8 @@ from unspool.jobs import Event, Fitted, GenerationJob, GenerationOptions, check_
 from unspool.network.serialization import Nets, read_model, write_model
 from unspool.options import Decoding, Network, Options, Training, Unknown, unknown_option
 from unspool.report.report import Report
-from unspool.runtime.compilation_cache import keep_compiled
-from unspool.runtime.devices import claim_cores
+from unspool.runtime.process import enter, start_jax
+from unspool.runtime.progress import phase, show
 from unspool.schema.fields import Joint, Schema
 from unspool.sequences import Sequences
 
@@ -45,8 +45,10 @@ class OneToMany:
             high"`, `"total = net + tax"`, `"copy = column"` or `"end missing with start"`. `"auto"`, alone or in the
             list, finds those that hold in all of the data; `None` keeps none.
         seed: of the initial weights, the held-out split, the order of the data and dropout.
-        verbose: `None` shows the schema, and a progress bar in a terminal; `True` plain lines elsewhere too; `False`
-            nothing.
+        verbose: `None` shows the schema, and of all that takes more than two seconds a bar in terminals and notebooks,
+            or a line every five seconds elsewhere; `True` shows it from the start; `False` says nothing, not even a
+            warning. All that is said goes through Python's `logging`, by the logger "unspool": its level silences all
+            models of a process.
         unknown: refused; the hint says which class of options has it.
 
     Attributes:
@@ -231,6 +233,7 @@ class OneToMany:
         """(N, F) or (N, F + 1) nats by field, and the number of steps."""
         from unspool.evaluation.samples.scoring import log_probs
 
+        enter()
         examples = gather_fitted(self.codec_, data, steps)
         good = np.ones(len(examples), bool) if errors == "raise" else self.codec_.readable(examples)
         try:
@@ -266,6 +269,7 @@ class OneToMany:
         from unspool.evaluation.evaluate import evaluate_model
         from unspool.evaluation.split import facts_of, split_of
 
+        enter()
         self._fitted()
         check_whole(f"evaluate(seed={seed!r})", seed, 0)
         check_whole(f"evaluate(samples={samples!r})", samples, 1)
@@ -277,7 +281,8 @@ class OneToMany:
         tables = train if isinstance(train, tuple) else (train,)
         training = None if train is None else gather_fitted(self.codec_, *tables)
         split = split_of(self, test, training, int(seed))
-        sections = evaluate_model(self, split, int(seed), int(samples))
+        with show(self.verbose):
+            sections = evaluate_model(self, split, int(seed), int(samples))
         digest = fingerprint(split.test_encoded)["data"]
         names = [field.name for field in self.schema_.steps]
         more = f" and {len(names) - MAX_TITLE_FIELDS} more" if len(names) > MAX_TITLE_FIELDS else ""
@@ -350,7 +355,10 @@ class OneToMany:
         """
         given = {"length": length, "seed": seed, "rule": rule, "prefix": prefix, "pin": pin, "allow": allow}
         given |= {"unknown": unknown, "best_of": best_of, "key": key}
-        return self._job(inputs, n, GenerationOptions.of(given | others)).run()
+        options = GenerationOptions.of(given | others)
+        with show(self.verbose):
+            phase("generating")
+            return self._job(inputs, n, options).run()
 
     def sample(
         self,
@@ -374,7 +382,9 @@ class OneToMany:
         """
         given = {"length": length, "seed": seed, "rule": rule, "prefix": prefix, "pin": pin, "allow": allow}
         options = GenerationOptions.of(given | unknown)
-        return sampling_job(self._generator(), n, options).run()
+        with show(self.verbose):
+            phase("generating")
+            return sampling_job(self._generator(), n, options).run()
 
     def generate_to(
         self,
@@ -404,7 +414,9 @@ class OneToMany:
             DataError: an unknown format.
             OptionError: as for `generate`.
         """
-        return self._save(self._job(inputs, n, GenerationOptions.of(options)), target, long, format)
+        with show(self.verbose):
+            phase("generating")
+            return self._save(self._job(inputs, n, GenerationOptions.of(options)), target, long, format)
 
     def sample_to(
         self,
@@ -416,7 +428,9 @@ class OneToMany:
         **options: Any,
     ) -> int:
         """Write the rows and sequences of `sample` to a file part by part; returns the seed. See `generate_to`."""
-        return self._save(sampling_job(self._generator(), n, GenerationOptions.of(options)), target, long, format)
+        with show(self.verbose):
+            phase("generating")
+            return self._save(sampling_job(self._generator(), n, GenerationOptions.of(options)), target, long, format)
 
     def stream(self, inputs: Any, n: int = 1, **options: Any) -> Iterator[Event]:
         """As `generate`, but yields `(row, sample, step, value)` step by step, all sequences side by side.
@@ -433,6 +447,7 @@ class OneToMany:
 
     def _generator(self) -> Fitted:
         """The parts of the model that generate."""
+        enter()
         return Fitted(self.codec_, self.net_, self.config_.row, self.row_net_)
 
     def _job(self, inputs: Any, n: int, options: GenerationOptions) -> GenerationJob:
@@ -460,8 +475,7 @@ class OneToMany:
 
 def load(path: str | os.PathLike[str]) -> OneToMany:
     """Read a model from a file that `OneToMany.save` wrote; a kind of `FileError` names a defect of the file."""
-    claim_cores()
-    keep_compiled()
+    start_jax()
     config, nets = read_model(path)
     params = _resolved(config) if config.arguments is None else config.arguments.params()
     model = OneToMany(**params, seed=config.seed)

@@ -138,7 +138,9 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
             the length. By default, 512 if a sequence has more than 1,024 steps.
         shards: largest number of parts of the rows of an update; by default one for each core in use.
             A number makes the weights the same to the bit on 1, 2 and 4 cores.
-        seconds: time budget; the learning rate decays early enough to end within it.
+        seconds: time budget. Its clock starts when the first update has come back, so that compilation is not
+            counted. The trial of transforms may take a tenth of it, training nine tenths of the rest, and calibration
+            what is left. The learning rate decays early enough. If that was too short to learn much, a warning says so.
         draw_inputs: learn a small model of the inputs too, so that `sample` generates whole synthetic data sets, and
             `generate` draws the inputs that are not given.
     """

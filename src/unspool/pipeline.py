@@ -1,14 +1,15 @@
 """One fit, from tables to a model: gather, select, train, calibrate, pack."""
 
 import functools
+import math
 import os
-import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,18 +27,23 @@ from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
 from unspool.network.serialization import Nets
 from unspool.options import Network, Training
-from unspool.runtime.compilation_cache import keep_compiled
-from unspool.runtime.devices import claim_cores
+from unspool.runtime.process import start_jax
+from unspool.runtime.progress import note, phase, report_progress, show, warn
+from unspool.runtime.stopping import Stop, interruptible
 from unspool.tables.table import frame_kind
 from unspool.training.batching import TrainingData, validation_split
 from unspool.training.checkpoint import Checkpoint
 from unspool.training.defaults import TrainingPlan, plan
 from unspool.training.initialization import initialize_from_data
 from unspool.training.input_model import InputRows, fit_input_model
-from unspool.training.progress import show_progress
 from unspool.training.selection import select_fields
 from unspool.training.train_step import new_train_state
-from unspool.training.trainer import train
+from unspool.training.trainer import Progress, train
+
+TRIAL_SECONDS_SHARE, TRAINING_SECONDS_SHARE = 0.1, 0.9
+"""Shares of the time budget for the trial, and of what is left then for training; calibration has the rest."""
+MIN_USUAL_SHARE = 0.5
+"""Share of the usual number of updates below which a fit that was ended has learned little."""
 
 
 @dataclass(frozen=True)
@@ -91,16 +97,26 @@ class Trained(NamedTuple):
 
 def run_fit(request: FitRequest) -> tuple[Config, Nets]:
     """Fit a network to the sequences of a table, and a small one to their inputs; errors as of `OneToMany.fit`."""
-    claim_cores()
-    keep_compiled()
-    data = select_columns(request, gather_data(request))
-    inputs = gather_inputs(request, data)
-    with ThreadPoolExecutor(1) as pool:  # the small network is mostly compiled, which takes one core
-        future = inputs and pool.submit(fit_input_model, inputs, data.rows, data.validation_rows, request.seed)
-        trained = train_network(request, data)
-        net = calibrate_network(request, data, trained.net)
-    row, row_net = (None, None) if future is None else future.result()
-    return pack_config(request, data, trained, row), Nets(net, row_net)
+    start_jax()
+    with show(request.params["verbose"]), interruptible(request.training.seconds) as stop:
+        phase("reading")
+        data = select_columns(request, gather_data(request), stop)
+        inputs = gather_inputs(request, data)
+        with ThreadPoolExecutor(1) as pool:  # the small network is mostly compiled, which takes one core
+            rows = data.rows, data.validation_rows, request.seed
+            future = inputs and pool.submit(fit_input_model, inputs, *rows, stop.beside())
+            try:
+                trained = train_network(request, data, stop)
+                net = calibrate_network(request, data, trained.net, stop)
+                phase("model of the inputs")
+                row, row_net = (None, None) if future is None else future.result()
+            except BaseException:
+                stop.press()  # the other thread must not go on for nothing
+                raise
+        if stop.interrupted:
+            trained = trained._replace(summary=msgspec.structs.replace(trained.summary, stopped="interrupted"))
+        warn_of_little(request, trained)
+        return pack_config(request, data, trained, row), Nets(net, row_net)
 
 
 def gather_data(request: FitRequest) -> FitData:
@@ -119,20 +135,21 @@ def gather_inputs(request: FitRequest, data: FitData) -> InputRows | None:
     return None if fitted is None else InputRows(fitted[0], fitted[0].encode(fitted[1]), frame_kind(request.data))
 
 
-def select_columns(request: FitRequest, data: FitData) -> FitData:
+def select_columns(request: FitRequest, data: FitData, stop: Stop) -> FitData:
     """Choose transforms and means that the user left open, and fit the columns again if a choice changes them."""
     codec, examples, encoded, rows, _ = data
     open_ = open_transforms(codec.schema, request.roles)
-    schema, lines = select_fields(codec, examples, encoded, rows, open_, **request.options)
+    phase("trial")
+    with stop.part(TRIAL_SECONDS_SHARE) as part:
+        schema, lines = select_fields(codec, examples, encoded, rows, open_, **request.options, stop=part)
     if lines:
         codec = fit_codec(schema, examples)
         encoded = codec.encode(examples)
-    if request.params["verbose"] is not False:
-        print("\n".join([codec.describe(), *lines]), file=sys.stderr)
+    note("\n".join([codec.describe(), *lines]))
     return data._replace(codec=codec, encoded=encoded)
 
 
-def train_network(request: FitRequest, data: FitData) -> Trained:
+def train_network(request: FitRequest, data: FitData, stop: Stop) -> Trained:
     """Train from the start, or from a checkpoint."""
     training, validation = data.encoded.take(data.rows), data.encoded.take(data.validation_rows)
     sizes = {"examples": len(training), "steps": int(training.offsets[-1]), "distinct": training.distinct}
@@ -145,14 +162,25 @@ def train_network(request: FitRequest, data: FitData) -> Trained:
     if request.checkpoint is not None:
         folder = Checkpoint(request.checkpoint, parts)
         hooks = {"resume": folder.load(new_train_state(net, numbers.update_config)), "save": folder.save}
-    with show_progress(numbers.updates, request.params["verbose"]) as watch:
-        net, progress = train(task, numbers, net, watch=watch, **hooks)
+    phase("compiling")
+    with stop.part(TRAINING_SECONDS_SHARE) as part:
+
+        def watch(progress: Progress) -> None:
+            if not stop.keeps:
+                stop.keeps = True
+                phase("training")
+            show_training(progress, numbers.updates, part)
+
+        net, progress = train(task, numbers, net, stop=part, watch=watch, **hooks)
+    took = f"{progress.update} updates, {progress.seconds:.0f} s"
+    note(f"training: {describe_nats(progress)}, {took}: {progress.stopped}")
+    validated = any(one.validation is not None for one in progress.rounds)  # not so after an early Ctrl-C
     summary = Summary(
         nats=progress.best,
         examples=len(training),
-        validation=len(validation),
+        validation=len(validation) if validated else 0,
         steps=task.train_steps,
-        validation_steps=task.validation_steps,
+        validation_steps=task.validation_steps if validated else 0,
         updates=progress.update,
         best_update=progress.best_update,
         weights=sum(leaf.size for leaf in jax.tree.leaves(net)),
@@ -163,15 +191,59 @@ def train_network(request: FitRequest, data: FitData) -> Trained:
     return Trained(net, numbers, summary, parts)
 
 
-def calibrate_network(request: FitRequest, data: FitData, net: Net) -> Net:
+def calibrate_network(request: FitRequest, data: FitData, net: Net, stop: Stop) -> Net:
     """Match generated lengths and shares to those of the training sequences.
 
     Validation sequences are not used. If nothing is held out, the data are to be memorised, and nothing is calibrated.
     """
-    if not len(data.validation_rows):
+    if stop.interrupted or not len(data.validation_rows):
         return net
+    phase("calibration")
     bases = {name: values[data.rows] for name, values in data.examples.first.items()}
-    return calibrate(net, data.codec, data.encoded.take(data.rows), bases, request.seed)
+    with stop.part(1.0) as part:
+        return calibrate(net, data.codec, data.encoded.take(data.rows), bases, request.seed, part)
+
+
+def show_training(progress: Progress, updates: int, stop: Stop) -> None:
+    """Show how far training is, of the most updates or of the time budget."""
+    total = progress.decay_from + progress.decay_updates if progress.decay_updates else updates
+    share = progress.update / total
+    if stop.seconds:
+        share = max(share, stop.elapsed / stop.seconds)
+    report_progress(share, describe_nats(progress))
+
+
+def describe_nats(progress: Progress) -> str:
+    """The last validation's nats per step, in words; they are those of the network before calibration."""
+    if not progress.rounds:
+        return f"update {progress.update}"
+    last = progress.rounds[-1]
+    validation = "" if last.validation is None else f", {last.validation:.3f} held out"
+    return f"nats a step: {last.train:.3f} train{validation}"
+
+
+def warn_of_little(request: FitRequest, trained: Trained) -> None:
+    """Warn if training was ended long before it could learn what the data hold, and say how long it would take."""
+    summary, usual, seconds = trained.summary, trained.plan.usual_updates, request.training.seconds
+    if summary.stopped not in ("time", "interrupted") or summary.updates >= usual * MIN_USUAL_SHARE:
+        return
+    hint = "let it train longer"
+    if summary.stopped == "time" and seconds is not None:
+        hint = f"give it {enough_seconds(seconds, usual / max(1, summary.updates)):,.0f} seconds"
+    count = f"{summary.updates:,} update{'s' * (summary.updates != 1)}"
+    warn(f"The model has learned little: {count} of about {float(f'{usual:.1g}'):,.0f}; {hint}.")
+
+
+def enough_seconds(seconds: float, times: float) -> float:
+    """A round number of seconds, about so many times a budget.
+
+    Examples:
+        >>> enough_seconds(30.0, 1.9), enough_seconds(30.0, 43.5), enough_seconds(1.0, 2.0)
+        (60.0, 1320.0, 10.0)
+    """
+    wanted = seconds * times
+    step = 10.0 if wanted <= 120 else 60.0
+    return math.ceil(wanted / step) * step
 
 
 def pack_config(request: FitRequest, data: FitData, trained: Trained, row: InputModel | None) -> Config:

@@ -25,6 +25,7 @@ from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.rules import PLAIN
 from unspool.network.survival import life_table
 from unspool.options import Network
+from unspool.runtime.stopping import Stop
 from unspool.runtime.threefry import seed_words, uniforms
 from unspool.schema.fields import First, Number
 
@@ -172,7 +173,9 @@ def fitted():
 def test_calibration_samples_from_a_stream_that_no_user_can_ask_for(fitted, monkeypatch):
     """Rows of a user are counted from 0; those of calibration from 2**31, where no seed and no row of a user comes."""
     requests, sample = [], sample_sequences
-    monkeypatch.setattr(calibration, "sample_sequences", lambda net, one: requests.append(one) or sample(net, one))
+    monkeypatch.setattr(
+        calibration, "sample_sequences", lambda net, one, stop: requests.append(one) or sample(net, one)
+    )
     codec, training, bases = fitted
     net = Net(np.random.default_rng(0), architecture_of(codec, Network(dropout=0.0), 8, 4))
     calibrate(net, codec, training, bases, seed=3)
@@ -196,3 +199,25 @@ def test_where_nothing_is_counted_nothing_is_generated(fitted, monkeypatch):
     shape = Architecture((EventShape(symbols=3),), (Categorical(4), Normal()), 0, 8, 5, Network(dropout=0.0))
     net = Net(np.random.default_rng(0), shape)
     assert calibrate(net, *fitted, seed=0) is net
+
+
+def test_a_spent_budget_ends_the_calibration_after_the_last_whole_round(net, monkeypatch):
+    stop, sample = Stop(1e6), calibration.sample_sequences
+
+    def sampled(net, request, stop):
+        generated = sample(net, request, stop=stop)
+        stop.elapsed = 1e6
+        return generated
+
+    with monkeypatch.context() as patch:
+        patch.setattr(calibration, "sample_sequences", sampled)
+        cut = match_marginals(net, request(LENGTHS), LENGTHS, ANY, stop)
+    monkeypatch.setattr(calibration, "CALIBRATION_ROUNDS", 1)
+    assert eqx.tree_equal(cut, match_marginals(net, request(LENGTHS), LENGTHS, ANY))
+    assert not eqx.tree_equal(cut, net)
+
+
+def test_an_interrupt_in_a_round_drops_the_round(net):
+    stop = Stop()
+    stop.press()
+    assert match_marginals(net, request(LENGTHS), LENGTHS, ANY, stop) is net

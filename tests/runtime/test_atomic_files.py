@@ -1,12 +1,15 @@
 """A file appears whole or not at all."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 
 import pytest
 
 from unspool.errors import FileError
-from unspool.runtime.atomic_files import atomic
+from unspool.runtime.atomic_files import atomic, machine
 
 
 def names(folder):
@@ -85,3 +88,62 @@ def test_a_folder_that_may_not_be_written_is_an_error_of_ours(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(FileError, match="no permission"), atomic(tmp_path / "out"):
         pass
+
+
+WRITER = """
+import sys, time
+from unspool.runtime.atomic_files import atomic
+
+with atomic(sys.argv[1]) as file:
+    file.write(b"a part")
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def ended(target, number):
+    """The exit code of a process that a signal ended while it was writing."""
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(target)], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"ready\n"
+        assert len(names(target.parent)) == 1
+        process.send_signal(number)
+        return process.wait(10)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signals")
+def test_a_process_that_is_terminated_leaves_no_temporary_file(tmp_path):
+    assert ended(tmp_path / "out", signal.SIGTERM) == -signal.SIGTERM
+    assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there nobody can ask for a process")
+def test_the_next_file_sweeps_what_a_killed_process_left_and_nothing_else(tmp_path):
+    """Neither files of processes that run, nor those of another machine, nor any that only look alike."""
+    assert ended(tmp_path / "out", signal.SIGKILL) == -signal.SIGKILL
+    (left,) = names(tmp_path)
+    gone = left.split("-")[1]
+    others = [
+        f".out.{machine()}-{os.getppid()}-{'0' * 16}.tmp",
+        f".out.{'0' * 8}-{gone}-{'0' * 16}.tmp",
+        f".out.{machine()}-{gone}-{'0' * 15}.tmp",
+        f"out.{machine()}-{gone}-{'0' * 16}.tmp",
+        ".out.tmp",
+    ]
+    for name in others:
+        (tmp_path / name).touch()
+    with atomic(tmp_path / "other"):
+        pass
+    assert names(tmp_path) == sorted([*others, "other"])
+
+
+def test_a_handler_of_the_program_for_sigterm_stays(tmp_path):
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with atomic(tmp_path / "out"):
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    with atomic(tmp_path / "out"):
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

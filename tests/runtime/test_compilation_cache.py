@@ -10,7 +10,8 @@ import warnings
 import jax
 import pytest
 
-from unspool.runtime.compilation_cache import keep_compiled, prune
+from unspool.runtime import compilation_cache
+from unspool.runtime.compilation_cache import FOLDER, MARK, TAG, keep_compiled, prune
 
 
 @pytest.fixture
@@ -34,18 +35,54 @@ def test_programs_are_kept_where_only_the_owner_reads(settings, monkeypatch, tmp
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     keep_compiled()
     folder = settings["jax_compilation_cache_dir"]
-    assert folder.startswith(str(tmp_path / "unspool"))
-    assert mode(folder) == mode(tmp_path / "unspool" / "compiled") == 0o700
+    assert folder.startswith(str(tmp_path / "unspool" / FOLDER))
+    assert mode(folder) == mode(tmp_path / "unspool" / FOLDER) == 0o700
     assert settings["jax_persistent_cache_min_compile_time_secs"] == 0
 
 
-def test_a_folder_that_others_could_write_to_is_closed(settings, monkeypatch, tmp_path):
-    open_to_all = tmp_path / "open"
-    open_to_all.mkdir()
-    open_to_all.chmod(0o777)
-    monkeypatch.setenv("UNSPOOL_CACHE", str(open_to_all))
+def test_of_the_folder_that_the_user_names_nothing_is_changed_or_deleted(settings, monkeypatch, tmp_path):
+    """All is in one folder with a mark, which the next process finds, and which is closed if somebody has opened it."""
+    (tmp_path / "jit_mine-cache").write_bytes(b"x" * 1000)
+    tmp_path.chmod(0o777)
+    monkeypatch.setenv("UNSPOOL_CACHE", str(tmp_path))
+    monkeypatch.setattr(compilation_cache, "MAX_CACHE_BYTES", 10)
+    for _ in range(2):
+        keep_compiled()
+        assert mode(tmp_path) == 0o777
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["jit_mine-cache", FOLDER]
+        assert mode(tmp_path / FOLDER) == 0o700
+        assert (tmp_path / FOLDER / MARK).read_bytes().startswith(b"Signature: 8a477f597d28d172789f06886806bc55")
+        (tmp_path / FOLDER).chmod(0o755)
+    assert settings["jax_compilation_cache_dir"].startswith(str(tmp_path / FOLDER))
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a link", "a file"])
+def test_what_has_the_name_of_our_folder_without_the_mark_is_left_alone(settings, monkeypatch, tmp_path, kind):
+    elsewhere, ours = tmp_path / "elsewhere", tmp_path / FOLDER
+    elsewhere.mkdir(mode=0o755)
+    (elsewhere / "jit_mine-cache").write_bytes(b"x")
+    if kind == "a folder":
+        elsewhere.rename(ours)
+    elif kind == "a link":
+        ours.symlink_to(elsewhere)
+        (elsewhere / MARK).write_bytes(TAG)
+    else:
+        ours.write_bytes(b"x")
+    monkeypatch.setenv("UNSPOOL_CACHE", str(tmp_path))
+    before = {path: (path.lstat().st_mode, path.lstat().st_mtime_ns) for path in tmp_path.rglob("*")}
     keep_compiled()
-    assert mode(open_to_all) == 0o700
+    assert not settings
+    assert {path: (path.lstat().st_mode, path.lstat().st_mtime_ns) for path in tmp_path.rglob("*")} == before
+
+
+def test_without_a_home_nothing_is_kept(settings, monkeypatch):
+    """`env -u HOME` of a user whom the system doesn't know."""
+    for name in ("UNSPOOL_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    keep_compiled()
+    assert not settings
 
 
 @pytest.mark.parametrize("value", ["off", f"{__file__}/inside"], ids=["off", "a folder that can't be written to"])

@@ -49,7 +49,7 @@ def small():
         data=TrainingData(train, validation, *steps, 0.0, 0.0, seed=3),
         plan=TrainingPlan(
             size=6, embedding=4, network=shape.options, batch=BATCH, rate=0.02, updates=48, round=8, patience=2,
-            warmup=4, update_config=config, seconds=None,
+            warmup=4, update_config=config,
         ),
     )  # fmt: skip
 

@@ -37,7 +37,7 @@ updates = UpdateBatch(data, np.zeros(K, np.int32), np.ones((K, B), np.float32), 
 state = copy_tree(put_on_devices(new_train_state(Net(np.random.default_rng(0), shape), config), sharding.devices))
 state, seen = update(
     config, sharding, state, updates.on_devices(sharding.devices), np.int32(K), np.float32(1 / 200), jax.random.key(1),
-    np.int32(0),
+    np.int32(0), np.int32(0),
 )
 bucket = jax.tree.map(lambda a: a[0], data)
 scores = [score(state.net, bucket, free=free).ravel().tolist() for free in (False, True)]

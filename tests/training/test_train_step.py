@@ -19,13 +19,16 @@ NONE_BEFORE = np.int32(0)
 ROWS, FIRST = np.tile(np.arange(B, dtype=np.int32), (COUNT, 1)), np.arange(COUNT, dtype=np.int32) * SEGMENT
 
 
-def updated(net, bucket, config, rows=None, weights=None, count=K, shares=0.0, rate=0.02, state=None, sharding=WHOLE):
+def updated(
+    net, bucket, config, rows=None, weights=None, count=K, first=0, shares=0.0, rate=0.02, state=None, sharding=WHOLE
+):
     rows = np.random.default_rng(1).integers(0, 40, (K, B)) if rows is None else rows
     weights = np.ones(rows.shape) if weights is None else weights
     every = np.ones(len(rows))
     updates = UpdateBatch(bucket.take(rows), np.zeros(len(rows), np.int32), weights, rate * every, shares * every)
     state = new_train_state(net, config) if state is None else state
-    return update(config, sharding, state, updates, np.int32(count), np.float64(1 / 30), jax.random.key(0), NONE_BEFORE)
+    constants = np.float64(1 / 30), jax.random.key(0), NONE_BEFORE, np.int32(first)
+    return update(config, sharding, state, updates, np.int32(count), *constants)
 
 
 def assert_close(one, other, atol=1e-9):
@@ -40,9 +43,9 @@ def test_updates_in_one_dispatch_are_the_updates_one_by_one(small, plain):
     state, total = new_train_state(plain(), small.config), 0.0
     for k in range(K):  # the second row only fills the shape, so that there is one program to compile
         state, part = updated(None, small.bucket, small.config, rows[[k, 0]], count=1, state=state)
-        total += float(part)
+        total += float(part.sum())
     assert_close(together, state)
-    assert float(seen) == pytest.approx(total, rel=1e-9)
+    assert float(seen.sum()) == pytest.approx(total, rel=1e-9)
     assert np.abs(together.net.cells[0].R - plain().cells[0].R).max() > 0.01
 
 
@@ -64,6 +67,21 @@ def test_updates_past_the_count_are_not_run(small, plain):
     assert_close(one, two, atol=0)
 
 
+def test_updates_are_the_same_bits_in_one_call_and_in_several(small, float64):
+    """With dropout; what each has seen, too. So training may ask between any two whether to end."""
+    config = UpdateConfig("scheduled", 1.0, 0.0)
+
+    def net():
+        return jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float)), small.net())
+
+    whole, seen = updated(net(), small.bucket, config, shares=0.5)
+    half, seen_before = updated(net(), small.bucket, config, shares=0.5, count=1)
+    again, seen_after = updated(None, small.bucket, config, shares=0.5, first=1, state=half)
+    assert_close(again, whole, atol=0)
+    assert (seen_before + seen_after).tolist() == seen.tolist()
+    assert seen_before[1] == seen_after[0] == 0
+
+
 def test_padding_changes_nothing(small, plain):
     """Neither steps past the end, nor rows that only fill the batch."""
     bucket = small.bucket
@@ -81,7 +99,7 @@ def test_what_an_update_saw_is_the_likelihood(small, plain):
     """At a rate of zero: the sum over the rows of what `score` says of them; and nothing moves."""
     rows = np.arange(K * B).reshape(K, B)
     state, seen = updated(plain(), small.bucket, small.config, rows, rate=0.0)
-    assert float(seen) == pytest.approx(score(plain(), small.bucket)[: K * B].sum(), rel=1e-9)
+    assert float(seen.sum()) == pytest.approx(score(plain(), small.bucket)[: K * B].sum(), rel=1e-9)
     assert_close(state.net, plain(), atol=0)
 
 
@@ -101,7 +119,7 @@ def test_scheduled_feeding_begins_as_teacher_and_ends_on_its_own_output(small, p
         ends[feeding, share] = updated(plain(), small.bucket, UpdateConfig(feeding, 1.0, 0.0), shares=share)
     assert_close(ends["scheduled", 0.0][0].net, ends["teacher", 0.0][0].net)
     assert_close(ends["scheduled", 1.0][0].net, ends["free", 1.0][0].net)
-    assert float(ends["teacher", 0.0][1]) != pytest.approx(float(ends["free", 1.0][1]), abs=1e-2)
+    assert float(ends["teacher", 0.0][1].sum()) != pytest.approx(float(ends["free", 1.0][1].sum()), abs=1e-2)
 
 
 # ---- a long sequence is learned in segments: the state goes on from one to the next, the gradient does not -----------
@@ -116,13 +134,14 @@ def in_segments(small, net, weights=(1, 1, 1), rate=0.02):
 
 def segmented(small, net, updates, cut=True):
     count, scale, state = np.int32(len(updates.first)), np.float64(1 / 30), new_train_state(net, small.config)
-    return update(small.config, Sharding(1, 2, cut), state, updates, count, scale, jax.random.key(0), NONE_BEFORE)
+    constants = count, scale, jax.random.key(0), NONE_BEFORE, NONE_BEFORE
+    return update(small.config, Sharding(1, 2, cut), state, updates, *constants)
 
 
 def test_what_the_segments_of_a_sequence_see_is_the_likelihood_of_the_whole(small, plain):
     """At a rate of zero, to 1e-9."""
     _, seen = in_segments(small, plain(), rate=0.0)
-    assert float(seen) == pytest.approx(score(plain(), small.bucket)[:B].sum(), abs=1e-9)
+    assert float(seen.sum()) == pytest.approx(score(plain(), small.bucket)[:B].sum(), abs=1e-9)
 
 
 def test_a_sequence_that_is_one_segment_is_learned_as_a_whole(small, plain):

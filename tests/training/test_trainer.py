@@ -1,8 +1,6 @@
 """Training ends with the best weights it saw, and the same ones wherever it was interrupted."""
 
 import math
-import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -13,7 +11,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from unspool.config import ValidationRound
 from unspool.errors import OptionError, TrainingError
+from unspool.runtime.stopping import Stop
 from unspool.training.batching import Bucket
 from unspool.training.scoring import score
 from unspool.training.sharding import Sharding
@@ -104,51 +104,75 @@ def test_all_64_bits_of_a_seed_count(small):
 # ---- interruptions -------------------------------------------------------------------------------------------------
 
 
-def test_the_first_interrupt_ends_training_cleanly_with_the_best_weights(small, finished):
-    """After the dispatch that is running; Python's own handler is back afterwards."""
-    before = signal.getsignal(signal.SIGINT)
-    shown = []
+def test_an_interrupt_ends_training_with_the_best_weights_and_without_another_validation(small, finished, monkeypatch):
+    """After the updates that are running."""
+    stop, scored = Stop(), []
+    nats = Trainer.validation_nats
+    monkeypatch.setattr(Trainer, "validation_nats", lambda run, net: scored.append(1) or nats(run, net))
 
     def watch(progress):
-        shown.append(progress.update)
         if progress.update > 20 and progress.phase != "done":
-            signal.raise_signal(signal.SIGINT)
+            stop.press()
 
-    net, progress = train(small.data, small.plan, small.net(), watch=watch)
+    net, progress = train(small.data, small.plan, small.net(), stop=stop, watch=watch)
     assert progress.stopped == "interrupted"
     assert progress.phase == "done"
     assert 20 < progress.update < finished[1].update
+    assert len(progress.rounds) == len(scored) - 1 > 0
     assert validation(small, net) == pytest.approx(progress.best, abs=1e-5)
-    assert signal.getsignal(signal.SIGINT) is before
-    assert shown == sorted(shown)
 
 
-@pytest.fixture
-def heeded():
-    """Python's own handler of Ctrl-C, which a process that a shell has put in the background starts without."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield signal.default_int_handler
-    signal.signal(signal.SIGINT, before)
-
-
-def test_a_second_interrupt_is_not_held_back(small, heeded):
-    """Whoever presses twice doesn't want to wait for the held-out sequences."""
-
-    def watch(progress):
-        signal.raise_signal(signal.SIGINT)
-        time.sleep(0.01)  # Python may take two signals at once for one
-        signal.raise_signal(signal.SIGINT)
-        time.sleep(0.01)
-
-    with pytest.raises(KeyboardInterrupt):
-        train(small.data, small.plan, small.net(), watch=watch)
-    assert signal.getsignal(signal.SIGINT) is heeded
+def test_an_interrupt_before_the_first_validation_keeps_the_weights_and_their_training_nats(small):
+    stop = Stop()
+    net, progress = train(small.data, small.plan, small.net(), stop=stop, watch=lambda progress: stop.press())
+    assert progress.stopped == "interrupted"
+    assert progress.update == progress.best_update == 1
+    assert progress.rounds == [ValidationRound(1, progress.best, None)]
+    assert not same_bits(net, small.net())
 
 
 def test_a_spent_time_budget_ends_training_with_the_best_weights(small):
-    net, progress = train(small.data, replace(small.plan, seconds=1e-6), small.net())
+    """The first update of each shape is not counted, so that there is always one."""
+    net, progress = train(small.data, small.plan, small.net(), stop=Stop(1e-6))
     assert progress.stopped == "time"
+    assert 1 <= progress.update <= 1 + len(small.data.train)
     assert validation(small, net) == pytest.approx(progress.best, abs=1e-5)
+
+
+def test_the_clock_of_the_budget_leaves_out_the_compiler(small, monkeypatch):
+    """The first update of a shape takes an hour here, others a thousandth of a second; so does the first validation."""
+    now = iter(range(10**9))
+    seconds, compiled = [0.0], set()
+    dispatch, nats = Trainer.dispatch, Trainer.validation_nats
+
+    def waits(of, what):
+        seconds[0] += 1e-3 if what in compiled else 3600.0
+        compiled.add(what)
+        return of
+
+    monkeypatch.setattr("unspool.runtime.stopping.time.monotonic", lambda: seconds[0] + 1e-9 * next(now))
+
+    def waiting_dispatch(run, sharding, updates, *rest):
+        return waits(dispatch, updates.data.steps)(run, sharding, updates, *rest)
+
+    monkeypatch.setattr(Trainer, "dispatch", waiting_dispatch)
+    monkeypatch.setattr(Trainer, "validation_nats", lambda run, net: waits(nats(run, net), "validation"))
+    _, progress = train(small.data, small.plan, small.net(), stop=Stop(1800.0))
+    assert progress.stopped == "decayed"
+    assert progress.seconds == pytest.approx(1e-3 * progress.update, rel=1)
+
+
+def test_the_rate_warms_up_and_decays_within_the_time_budget(small):
+    """However few updates it allows: at the peak after a tenth of the time, at the end of the decay after all of it."""
+    run = Trainer(small.data, replace(small.plan, updates=10_000, warmup=1_000), small.net(), stop=Stop(10.0))
+    run.stop.elapsed = 0.5
+    assert run.rate(1) == pytest.approx(0.5 * small.plan.rate)
+    run.progress.update, run.stop.elapsed = 70, 7.0
+    assert run.late
+    run.decay()
+    assert run.progress.decay_updates == 30
+    assert not run.late
+    assert run.rate(99) < 0.05 * small.plan.rate
 
 
 # ---- the schedule, with scripted validation nats ------------------------------------------------------------------
@@ -264,7 +288,7 @@ def test_memory_of_an_update_does_not_grow_with_the_length_of_sequences(small):
         data = Bucket((i32(K, B),), (i32(K, B, 512), f32(K, B, 512)), i32(K, B))
         updates = UpdateBatch(data, i32(K), f32(K, B), f32(K), f32(K))
         key = jax.eval_shape(lambda: jax.random.key(0))
-        lowered = update.lower(small.config, Sharding(1, 2, True), state, updates, i32(), f32(), key, i32())
+        lowered = update.lower(small.config, Sharding(1, 2, True), state, updates, i32(), f32(), key, i32(), i32())
         return lowered.compile().memory_analysis().temp_size_in_bytes
 
     assert temporary(16_384) <= temporary(2_048) + 16_384 // 512 * B * 4

@@ -1,5 +1,6 @@
 """The program `unspool`: it parses a command line, calls the library, and reports errors."""
 
+import io
 import os
 import sys
 import warnings
@@ -15,9 +16,11 @@ from unspool.cli.inspect import inspect
 from unspool.cli.plot import plot
 from unspool.cli.wording import in_cli_syntax, new_spelling
 from unspool.errors import UnspoolError
+from unspool.runtime.progress import heard
+from unspool.runtime.stopping import INTERRUPTED, exit_on_second_interrupt
 
-MISTAKE, INTERRUPTED, PIPE = 2, 130, 141
-"""Exit codes: a mistake that the user can correct, Ctrl-C, and a closed pipe (128 + the number of the signal)."""
+MISTAKE, PIPE = 2, 141
+"""Exit codes: a mistake that the user can correct, and a closed pipe (128 + the number of the signal)."""
 
 HELP = """One input in, a whole sequence out.
 
@@ -53,6 +56,11 @@ for command in (fit, generate, sample, evaluate, plot, inspect, demo):
 def main(tokens: Sequence[str] | None = None) -> int:
     """Run a command line, by default that of the process, and return its exit code."""
     words = sys.argv[1:] if tokens is None else tokens
+    if tokens is None:
+        exit_on_second_interrupt()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a console without UTF-8 shows another character in place of some
+            stream.reconfigure(errors="replace")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning  # type: ignore[assignment]
         return _run(words)
@@ -60,8 +68,9 @@ def main(tokens: Sequence[str] | None = None) -> int:
 
 def _run(words: Sequence[str]) -> int:
     try:
-        code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
-        sys.stdout.flush()
+        with heard():
+            code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+            sys.stdout.flush()
     except CycloptsError as error:
         removed = new_spelling(words) if isinstance(error, UnknownOptionError) else None
         return _mistake(str(removed or f"{error}\nTry `unspool --help`, or --help after the command."))

@@ -57,7 +57,7 @@ def evaluate(
             raise OptionError("--train-steps", "--train, the inputs that its steps belong to", "none")
         training_data = training_data, source(train_steps)
     test_data = source(data), source(steps) if steps else None
-    report = open_model(model).evaluate(*test_data, train=training_data, seed=seed, samples=n)
+    report = open_model(model, quiet=quiet).evaluate(*test_data, train=training_data, seed=seed, samples=n)
     for path in (html, json):
         if path is not None:
             report.save(path)

@@ -11,11 +11,14 @@ if TYPE_CHECKING:
     from unspool.model import OneToMany
 
 
-def open_model(path: str | Path) -> "OneToMany":
-    """Load a model; commands that need none don't wait for JAX."""
+def open_model(path: str | Path, *, quiet: bool = False) -> "OneToMany":
+    """Load a model, which says what this command should, not that which fitted it.
+
+    Commands that need no model don't wait for JAX.
+    """
     from unspool.model import load
 
-    return load(path)
+    return load(path).set_params(verbose=False if quiet else None)
 
 
 def source(data: str) -> Any:

@@ -1,5 +1,6 @@
 """A whole evaluation: the model and the baselines on held-out data, as the sections of a report in their order."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +28,7 @@ from unspool.evaluation.sections.memory import memory
 from unspool.evaluation.sections.returns import returns
 from unspool.evaluation.sections.transfer import transfer
 from unspool.evaluation.split import FittedModel, Split
+from unspool.runtime.progress import phase, report_progress
 from unspool.schema.fields import Schema, Text
 
 MAX_GENERATED_STEPS = 2_000_000
@@ -40,6 +42,7 @@ def evaluate_model(model: FittedModel, split: Split, seed: int, samples: int) ->
 
     There are `samples` generated sequences for each held-out input; the seed decides all that is random.
     """
+    phase("evaluation: likelihoods")
     net, codec, unit = model.net_, model.codec_, step_name(model.codec_.schema)
     train, test = (
         scorable_set(codec, *part) for part in ((split.train, split.train_encoded), (split.test, split.test_encoded))
@@ -62,18 +65,24 @@ def comparison_sections(comparison: Comparison, seed: int, scores: PositionScore
 
     `scores` are log-probabilities of real and generated steps under the model, if there is a model.
     """
-    return (
-        calibration(comparison, seed),
-        forecasts(comparison, seed),
-        lengths(comparison, seed),
-        marginals(comparison),
-        dynamics(comparison),
-        drift(comparison, scores),
-        returns(comparison),
-        detector(comparison, seed),
-        transfer(comparison, seed),
-        memory(comparison, seed),
+    sections: tuple[Callable[[], Section], ...] = (
+        lambda: calibration(comparison, seed),
+        lambda: forecasts(comparison, seed),
+        lambda: lengths(comparison, seed),
+        lambda: marginals(comparison),
+        lambda: dynamics(comparison),
+        lambda: drift(comparison, scores),
+        lambda: returns(comparison),
+        lambda: detector(comparison, seed),
+        lambda: transfer(comparison, seed),
+        lambda: memory(comparison, seed),
     )
+    phase("evaluation: comparisons")
+    done = []
+    for section in sections:
+        done.append(section())
+        report_progress(len(done) / len(sections))
+    return tuple(done)
 
 
 def step_name(schema: Schema) -> str:
@@ -94,10 +103,12 @@ def _compare(
     rows, train_rows = subsample(len(split.test), max_test, seed), subsample(len(split.train), max_train, seed)
     test, encoded = split.test.take(rows), split.test_encoded.take(rows)
     train, train_encoded = split.train.take(train_rows), split.train_encoded.take(train_rows)
+    phase("evaluation: generating")
     generated = generate_like(net, codec, test, encoded, samples, seed)
     synthetic_train = generate_like(net, codec, train, train_encoded, 1, seed + 1).examples
     comparison = comparison_of(codec.schema, train, test, generated.examples, synthetic_train, generated.ended)
     asked = task._replace(train=task.train.take(train_rows), test=task.test.take(rows))
+    phase("evaluation: baselines")
     baselines = forecasts_of_baselines(comparison, asked, neighbours)
     if garch is not None:
         baselines[GARCH_NAME] = garch.sample(asked.test, samples, seed)

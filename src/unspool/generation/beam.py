@@ -11,7 +11,7 @@ probability of a stop that did not happen.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -176,10 +176,16 @@ def check_beam(beam: Beam, net: Net, names: Sequence[str], samples: int) -> None
         raise OptionError(f"n={samples}", f"1, or as many as Beam(best={beam.best})", str(samples), hint)
 
 
-def search(net: Net, request: SampleRequest, beam: Beam, rows: slice | None = None) -> BeamResult:
+def search(
+    net: Net,
+    request: SampleRequest,
+    beam: Beam,
+    rows: slice | None = None,
+    report: Callable[[float], None] = lambda done: None,
+) -> BeamResult:
     """The likeliest sequences of some rows of a request (`None` is all), as many as its samples, best first.
 
-    All step fields are categorical; seed and rule of the request don't matter.
+    All step fields are categorical; seed and rule of the request don't matter. `report` is told the share that is done.
 
     Raises:
         OptionError: there are fewer sequences than asked for.
@@ -187,7 +193,10 @@ def search(net: Net, request: SampleRequest, beam: Beam, rows: slice | None = No
     _check_enough(net, request)
     rows, tile = rows or slice(0, len(request.inputs[0])), max(TILE_ROWS // beam.width, 1)
     tiles = [slice(k, min(k + tile, rows.stop)) for k in range(rows.start, rows.stop, tile)]
-    parts = [_tile(net, request, beam, tile) for tile in tiles]
+    parts = []
+    for part in tiles:
+        parts.append(_tile(net, request, beam, part))
+        report((part.stop - rows.start) / (rows.stop - rows.start))
     fields = [[part[0][j] for part in parts] for j in range(len(net.shape.distributions))]
     values = tuple(np.concatenate([np.zeros(0, np.int32), *field]) for field in fields)
     steps = np.concatenate([np.zeros(0, np.int64), *(part[1] for part in parts)])

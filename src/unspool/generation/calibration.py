@@ -27,6 +27,7 @@ from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.rules import PLAIN
 from unspool.network.lstm import to_weights
 from unspool.network.survival import LifeTable, count_ends
+from unspool.runtime.stopping import Stop, Stopped
 
 MAX_CALIBRATION_SEQUENCES, MAX_CALIBRATION_STEPS, MAX_CALIBRATION_PARAMETERS = 4_096, 2**17, 2**26
 """Sequences, steps and parameters of distributions that a round generates at the most, about."""
@@ -41,10 +42,18 @@ FIRST_CALIBRATION_ROW = 2**31
 numbers, so that no seed gives a user the uniforms of calibration."""
 
 
-def calibrate(net: Net, codec: Codec, training: Encoded, bases: Mapping[str, NDArray[np.float64]], seed: int) -> Net:
+def calibrate(
+    net: Net,
+    codec: Codec,
+    training: Encoded,
+    bases: Mapping[str, NDArray[np.float64]],
+    seed: int,
+    stop: Stop | None = None,
+) -> Net:
     """The network with biases under which generated sequences have the lengths and shares of the training sequences.
 
-    `bases` has, by name, the (N,) values before step 0 where the codec has them.
+    `bases` has, by name, the (N,) values before step 0 where the codec has them. `stop` ends the calibration after the
+    last whole round.
     """
     if net.stop is None and not any(isinstance(dist, (WithMissing, PointMasses)) for dist in net.shape.distributions):
         return net
@@ -53,7 +62,7 @@ def calibrate(net: Net, codec: Codec, training: Encoded, bases: Mapping[str, NDA
     length = codec.longest if codec.shortest == codec.longest else None
     request = SampleRequest(inputs, samples, seed, PLAIN, length, 2 * codec.longest, first_row=FIRST_CALIBRATION_ROW)
     request = with_support(request, codec, {name: values[rows] for name, values in bases.items()}, len(rows))
-    return match_marginals(net, request, training.lengths, training.steps)
+    return match_marginals(net, request, training.lengths, training.steps, stop)
 
 
 def calibration_rows(lengths: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], int]:
@@ -68,14 +77,23 @@ def calibration_rows(lengths: NDArray[np.int64], width: int) -> tuple[NDArray[np
 
 
 def match_marginals(
-    net: Net, request: SampleRequest, lengths: NDArray[np.int64], values: tuple[NDArray[Any], ...]
+    net: Net,
+    request: SampleRequest,
+    lengths: NDArray[np.int64],
+    values: tuple[NDArray[Any], ...],
+    stop: Stop | None = None,
 ) -> Net:
     """The network with biases under which the sequences of a request have the (N,) lengths and the shares of training.
 
-    `values` has per field all (S, ...) training steps on the network's axis.
+    `values` has per field all (S, ...) training steps on the network's axis. `stop` as for `calibrate`.
     """
-    for _ in range(CALIBRATION_ROUNDS):
-        generated, offsets, ended = sample_sequences(net, request)
+    stop = stop or Stop()
+    for number in range(CALIBRATION_ROUNDS):
+        stop.first, stop.last = number / CALIBRATION_ROUNDS, (number + 1) / CALIBRATION_ROUNDS
+        try:
+            generated, offsets, ended = sample_sequences(net, request, stop=stop)
+        except Stopped:
+            return net
         if net.stop is not None:
             shift = hazard_shift(lengths, np.diff(offsets), ended, net.shape.positions)
             hazard = np.asarray(net.stop[1]) + shift.astype(np.float32)

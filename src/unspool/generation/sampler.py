@@ -22,12 +22,15 @@ from unspool.network.distributions.normal import Point
 from unspool.network.distributions.rules import Rule
 from unspool.options import Sampling
 from unspool.runtime.devices import available, device_lock, put_on_devices, to_single_precision
+from unspool.runtime.stopping import Stop
 from unspool.runtime.threefry import seed_words
 
 TILE_ROWS = 1024
 """Rows of one batch at the most."""
 MAX_DISPATCH_STEPS = 4096
 """Steps of one dispatch at the most. They are a power of two, so that few lengths are compiled."""
+MAX_DISPATCH_WORK = 2**32
+"""Rows times squared hidden units times steps of one dispatch, about: compiled code can't be interrupted."""
 MIN_WORK_PER_DEVICE = 2048
 """Rows times hidden units that are worth a device."""
 
@@ -151,18 +154,30 @@ def chunks(net: Net, request: SampleRequest, rows: slice, max_steps: int) -> Ite
 
 
 def sample_sequences(
-    net: Net, request: SampleRequest, part: slice | None = None
+    net: Net, request: SampleRequest, part: slice | None = None, stop: Stop | None = None
 ) -> tuple[tuple[NDArray[Any], ...], NDArray[np.int64], NDArray[np.bool_]]:
     """Sequences of a request: values per field end to end, offsets, and which sequences ended by themselves.
 
-    `part` counts sequences row by row, and within a row sample by sample; `None` is all of them.
+    `part` counts sequences row by row, and within a row sample by sample; `None` is all of them. `stop` is asked about
+    every second whether to end, which is a `Stopped`; its clock does not run during the first piece of its work, which
+    may wait for the compiler.
     """
+    stop = stop or Stop()
     part = part or slice(0, len(request.inputs[0]) * request.samples)
     values = [[_no_values(dist)] for dist in net.shape.distributions]
     lengths, ended = [np.zeros(0, np.int64)], [np.zeros(0, bool)]
     for first in range(part.start, part.stop, TILE_ROWS):
         tile = slice(first, min(first + TILE_ROWS, part.stop))
-        generated = list(chunks(net, request, tile, MAX_DISPATCH_STEPS))
+        steps = dispatch_steps(net.shape.size, tile.stop - tile.start)
+        generated, pieces, more = [], chunks(net, request, tile, steps), True
+        while more:
+            stop.check()
+            with stop.clock(counted=stop.warm):
+                chunk = next(pieces, None)
+            if more := chunk is not None:
+                generated.append(chunk)
+                done = min(1.0, sum(len(chunk.alive) for chunk in generated) / request.max_steps)
+                stop.report((tile.start - part.start + done * (tile.stop - tile.start)) / (part.stop - part.start))
         width = tile.stop - tile.start
         alive = np.concatenate([np.zeros((0, width), bool), *(chunk.alive for chunk in generated)]).T
         for j, parts in enumerate(values):
@@ -172,6 +187,19 @@ def sample_sequences(
         ended.append(~alive[:, -1] if generated else np.ones(width, bool))
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
     return tuple(map(np.concatenate, values)), offsets, np.concatenate(ended) | (not request.stopping(net))
+
+
+def dispatch_steps(size: int, rows: int) -> int:
+    """Steps of so many rows that one dispatch samples at the most: about a second of a core, and a power of two.
+
+    `size` is the number of hidden units.
+
+    Examples:
+        >>> [dispatch_steps(size, 1024) for size in (8, 64, 256, 4096)]
+        [4096, 1024, 64, 8]
+    """
+    steps = max(STREAM_STEPS, MAX_DISPATCH_WORK // (rows * size**2))
+    return min(MAX_DISPATCH_STEPS, 1 << (steps.bit_length() - 1))
 
 
 def observed_steps(request: SampleRequest, row: NDArray[np.int64], first: int, steps: int) -> ObservedSteps | None:

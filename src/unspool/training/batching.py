@@ -182,7 +182,8 @@ def to_buckets(
     Args:
         encoded: the examples.
         stops: whether a step must be left after the longest sequence, to decide that it stops.
-        multiple: of the padded lengths, so that other data of about the same length need no new compilation.
+        multiple: of the padded lengths, so that other data of about the same length need no new compilation; past 16
+            times as much it is a sixteenth of the next power of two.
         segment: steps of a segment, of which longer padded lengths are a multiple too; see `segment_steps`.
     """
     if not len(encoded):
@@ -194,7 +195,7 @@ def to_buckets(
         chosen = np.flatnonzero(which == b)
         if not len(chosen):
             continue
-        steps = round_up(top + stops, multiple)
+        steps = length_class(top + stops, multiple)
         if segment is not None and steps > segment:
             steps = round_up(steps, segment)
         values = tuple(pad_ragged(a, encoded.offsets, chosen, steps) for a in encoded.steps)
@@ -207,6 +208,16 @@ def to_buckets(
 def round_up(count: int, multiple: int) -> int:
     """The smallest multiple that is not below a number."""
     return -(-count // multiple) * multiple
+
+
+def length_class(count: int, multiple: int) -> int:
+    """A length that is not below a number, of few: multiples, and past 16 of them eight lengths an octave.
+
+    Examples:
+        >>> [length_class(count, 8) for count in (3, 64, 121, 129, 300, 1000)], length_class(999, 1)
+        ([8, 64, 128, 144, 320, 1024], 999)
+    """
+    return count if multiple == 1 else round_up(count, max(multiple, 1 << (count - 1).bit_length() >> 4))
 
 
 def segment_steps(longest: int, wanted: int | None) -> int | None:

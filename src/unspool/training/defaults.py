@@ -31,6 +31,8 @@ MIN_EMBEDDING, MAX_EMBEDDING = 8, 64
 """Width of a symbol's embedding: about four times the square root of the symbols, between these."""
 MIN_EPOCHS, MAX_EPOCHS, TARGET_UPDATES = 10, 2_000, 16_000
 """Bounds of the passes over the data; between them, a fit has about so many updates."""
+MIN_DECAY_ROUNDS = 4
+"""Rounds of the decay at the least, within the most updates."""
 MIN_ROUND, MAX_ROUND, MIN_ROUNDS = 50, 500, 10
 """Updates between two validations: a pass, between these bounds, if a fit has so many validations."""
 PATIENCE, MAX_WARMUP = 8, 100
@@ -69,7 +71,6 @@ class TrainingPlan:
         patience: rounds without improvement before the rate decays.
         warmup: updates until the rate is at its peak.
         update_config: what is compiled into an update.
-        seconds: time budget, or `None`.
         segment: steps of a segment of long sequences, or `None` where all are learned whole.
         shards: parts that the rows of an update are cut into at the most, or `None` for one a device.
         devices: that share the rows at the most, or `None` for all there are.
@@ -85,10 +86,19 @@ class TrainingPlan:
     patience: int
     warmup: int
     update_config: UpdateConfig
-    seconds: float | None
     segment: int | None = None
     shards: int | None = None
     devices: int | None = None
+
+    @property
+    def usual_updates(self) -> int:
+        """About how many updates a fit without a time budget takes on these data.
+
+        The data decide how many rounds bring something. This supposes as many as the patience; then come as many
+        without improvement as the patience allows, and the shortest decay. With default options these are 20 rounds:
+        1,000 updates of up to 3,000 sequences, where the fits in `docs/log.md` took 750 to 2,700.
+        """
+        return min(self.updates, self.round * (2 * self.patience + MIN_DECAY_ROUNDS))
 
 
 def plan(
@@ -125,7 +135,6 @@ def plan(
         patience=training.patience or PATIENCE,
         warmup=min(MAX_WARMUP, updates // 10 + 1),
         update_config=UpdateConfig(training.feeding, MAX_GRADIENT_NORM, training.weight_decay),
-        seconds=training.seconds,
         segment=segment,
         shards=training.shards,
     )

@@ -13,6 +13,7 @@ from unspool.encoding.input_rows import is_constant
 from unspool.network.decoder import Net
 from unspool.network.serialization import input_architecture
 from unspool.options import Network
+from unspool.runtime.stopping import Stop
 from unspool.tables.table import TableKind
 from unspool.training.batching import TrainingData
 from unspool.training.defaults import MAX_GRADIENT_NORM, TrainingPlan, UpdateConfig
@@ -35,9 +36,9 @@ class InputRows(NamedTuple):
 
 
 def fit_input_model(
-    inputs: InputRows, rows: NDArray[np.int64], validation: NDArray[np.int64], seed: int
+    inputs: InputRows, rows: NDArray[np.int64], validation: NDArray[np.int64], seed: int, stop: Stop | None = None
 ) -> tuple[InputModel, Net]:
-    """Fit the model of the inputs to some rows; others decide when training ends."""
+    """Fit the model of the inputs to some rows; others decide when training ends, or `stop` does."""
     codec, encoded, table = inputs
     row = InputModel(codec, INPUT_MODEL_SIZE, INPUT_MODEL_EMBEDDING, 0.0, table)
     net = Net(np.random.default_rng([seed, 3]), input_architecture(row))
@@ -46,7 +47,8 @@ def fit_input_model(
     rng = np.random.default_rng([seed, 4])
     training = encoded.take(_subsample(rng, rows, MAX_INPUT_ROWS))
     deciding = encoded.take(_subsample(rng, validation, MAX_INPUT_ROWS // 8))
-    net, progress = train(TrainingData.of(training, deciding, stops=False, seed=seed), _plan(len(training)), net)
+    data = TrainingData.of(training, deciding, stops=False, seed=seed)
+    net, progress = train(data, _plan(len(training)), net, stop=stop)
     return msgspec.structs.replace(row, nats=progress.best), net
 
 
@@ -62,7 +64,6 @@ def _plan(examples: int) -> TrainingPlan:
         patience=3,
         warmup=INPUT_MODEL_UPDATES // 20,
         update_config=UpdateConfig("teacher", MAX_GRADIENT_NORM, 0.0),
-        seconds=None,
         devices=1,  # it runs beside another training, and must not wait for the same devices
     )
 

@@ -1,5 +1,6 @@
 """The likelihood of sequences, teacher-forced or on the network's own output: what training and scoring share."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -99,7 +100,13 @@ def _sum_over_bands(term: Float[Array, "T B"], steps: Int[Array, " T"], edges: t
 
 
 def score(
-    net: Net, bucket: Bucket, *, free: bool = False, max_devices: int | None = None, edges: tuple[int, ...] = ()
+    net: Net,
+    bucket: Bucket,
+    *,
+    free: bool = False,
+    max_devices: int | None = None,
+    edges: tuple[int, ...] = (),
+    check: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float64]:
     """Log-probability of every sequence in the network's units: a column per step field, and one for the stops.
 
@@ -112,6 +119,7 @@ def score(
         free: whether every step reads the network's own output in place of the data.
         max_devices: see `choose_sharding`.
         edges: steps at which another band begins, rising.
+        check: called before every batch; what it raises ends the scoring.
 
     Returns:
         (N, F) or, with the stops, (N, F + 1); given K edges, the same of each of K + 1 bands, on an axis in between.
@@ -130,6 +138,7 @@ def score(
         rows = np.minimum(np.arange(at, at + size, dtype=np.int32), bucket.examples - 1)
         total, carry = np.zeros(()), None
         for first in range(0, steps, segment):
+            check()
             piece = put_on_devices((bucket.take(rows, slice(first, first + segment)), rows), sharding.devices, axis=0)
             with device_lock(sharding.devices):
                 part, carry = _score(net, *piece, np.int32(first), carry, free, edges, sharding)

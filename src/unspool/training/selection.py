@@ -21,6 +21,7 @@ from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS
 from unspool.options import Network, Training
+from unspool.runtime.stopping import Stop, Stopped
 from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Number, Schema, Transform
 from unspool.schema.transform_choice import drop_missing, lagged, step_distribution
 from unspool.training.defaults import plan
@@ -58,6 +59,7 @@ def select_fields(
     network: Network,
     training: Training,
     seed: int,
+    stop: Stop | None = None,
 ) -> tuple[Schema, list[str]]:
     """The schema with the best transforms and means, and a line about each change.
 
@@ -70,6 +72,7 @@ def select_fields(
         network: options of the fit.
         training: options of the fit.
         seed: of the trial.
+        stop: ends the trial early; then every field keeps its default.
     """
     schema, learned = codec.schema, encoded.take(rows)
     options = [
@@ -83,7 +86,10 @@ def select_fields(
     if short or few or all(len(choices) == 1 for choices in options):
         return schema, []
     fields, lines = list(schema.steps), []
-    sizes, scores = run_trial(codec, examples, encoded, rows, options, seed)
+    try:
+        sizes, scores = run_trial(codec, examples, encoded, rows, options, seed, stop)
+    except Stopped:
+        return schema, ["the trial of transforms and means had too little time, so every number keeps its default"]
     for j, (choices, nats) in enumerate(zip(options, scores, strict=True)):
         fields[j], found = best_candidate(choices, sizes, nats)
         lines += found

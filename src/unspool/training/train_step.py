@@ -72,23 +72,25 @@ def update(
     sharding: Sharding,
     state: TrainState,
     updates: UpdateBatch,
-    count: Int[Array, ""],
+    last: Int[Array, ""],
     scale: Float[Array, ""],
     key: PRNGKeyArray,
     number: Int[Array, ""],
-) -> tuple[TrainState, Float[Array, ""]]:
-    """`count` updates, and the sum of the log-probabilities that they saw.
+    first: Int[Array, ""],
+) -> tuple[TrainState, Float[Array, " K"]]:
+    """The updates from `first` up to `last`, and the sum of the log-probabilities that each of them saw.
 
-    `updates` has the data and rates of at least `count` updates; the others are not run. The buffers of `state` are
-    donated. `scale` turns a sum over a batch into the mean per step over the data: one constant, not the count of the
-    batch, so that a step weighs the same in whichever bucket and batch it falls. The key and the number of the first
-    update decide dropout, coins and samples.
+    `updates` has the data and rates of these and of others, which are not run. In how many calls they are run changes
+    nothing, but a segment needs the call of those before it. The buffers of `state` are donated. `scale` turns a sum
+    over a batch into the mean per step over the data: one constant, not the count of the batch, so that a step weighs
+    the same in whichever bucket and batch it falls. The key and the number of the first update that `updates` holds
+    decide dropout, coins and samples.
     """
     rows, whole = P(None, ROW_AXIS), P()
     parts = UpdateBatch(rows, whole, rows, whole, whole)  # type: ignore[arg-type]
-    specs = (whole, parts, whole, whole, whole)
+    specs = (whole, parts, whole, whole, whole, whole)
     local = shard_rows(partial(_updates, config, sharding), sharding.devices, specs, (whole, whole))
-    return local(state, updates, count, scale, jax.random.fold_in(key, number))
+    return local(state, updates, first, last, scale, jax.random.fold_in(key, number))
 
 
 def _updates(
@@ -96,7 +98,8 @@ def _updates(
     sharding: Sharding,
     state: TrainState,
     updates: UpdateBatch,
-    count: Array,
+    first: Array,
+    last: Array,
     scale: Array,
     key: Array,
 ) -> tuple[TrainState, Array]:
@@ -132,14 +135,15 @@ def _updates(
         matrices, _ = pack(jax.tree.map(lambda w: w if w.ndim > 1 else jnp.zeros_like(w), state.net))
         change, moments = transform.update(sum_over_shards(sharding, parts), state.moments, matrices)
         net = unpack(jax.tree.map(lambda w, d: w - updates.rates[k] * d, packed, change))
-        return TrainState(net, moments), total + seen, after if sharding.segmented else None
+        return TrainState(net, moments), total.at[:, k].set(seen), after if sharding.segmented else None
 
     carries = None
     if sharding.segmented:
         inputs = jax.tree.map(lambda a: a[0], data.inputs)
         shapes = jax.eval_shape(jax.vmap(lambda inputs: start_decoding(state.net, inputs, 1)[0]), inputs)
         carries = jax.tree.map(lambda like: jnp.zeros(like.shape, like.dtype), shapes)
-    state, total, _ = jax.lax.fori_loop(0, count, once, (state, jnp.zeros(own), carries))
+    unseen = jnp.zeros((own, len(updates.first)))
+    state, total, _ = jax.lax.fori_loop(first, last, once, (state, unseen, carries))
     return state, sum_over_shards(sharding, total)
 
 

@@ -8,13 +8,10 @@ schedule fixed beforehand would have to know how long this data takes (Hu et al.
 phases).
 """
 
-import contextlib
 import itertools
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -27,11 +24,12 @@ from unspool.config import ValidationRound
 from unspool.errors import TrainingError
 from unspool.network.decoder import Net
 from unspool.runtime.devices import device_lock, put_on_devices
+from unspool.runtime.stopping import Stop, Stopped
 from unspool.runtime.threefry import seed_words
 from unspool.training.batching import TrainingData, UpdateGroup, batch_rows, epoch_updates
-from unspool.training.defaults import TrainingPlan
+from unspool.training.defaults import MIN_DECAY_ROUNDS, TrainingPlan
 from unspool.training.scoring import score
-from unspool.training.sharding import choose_sharding
+from unspool.training.sharding import Sharding, choose_sharding
 from unspool.training.train_step import TrainState, UpdateBatch, copy_tree, new_train_state, update
 
 MAX_UPDATE_CELLS = 32_768
@@ -42,8 +40,10 @@ DECAY_SHARE = 0.5
 """Length of the decay, as a share of the updates that it took to find the best weights."""
 MAX_STABLE_UPDATES_SHARE, MAX_STABLE_SECONDS_SHARE = 0.75, 0.7
 """Shares of the most updates, and of the time budget, after which the decay begins at the latest."""
-MIN_DECAY_ROUNDS = 4
-"""Rounds of the decay at the least, within the most updates."""
+WARMUP_SECONDS_SHARE = 0.1
+"""Share of the time budget after which the rate is at its peak at the latest."""
+SECONDS_PER_DISPATCH = 0.5
+"""Seconds of updates between two questions whether training should end."""
 MIN_IMPROVEMENT, MIN_TRAINING_IMPROVEMENT = 1e-4, 1e-5
 """Nats per step by which a round must improve on the best one: of validation, and of training where all is memorised,
 since the squared error of a series that fits exactly goes on to matter long after its nats look settled."""
@@ -81,6 +81,7 @@ def train(
     net: Net,
     *,
     resume: tuple[Progress, TrainState, TrainState] | None = None,
+    stop: Stop | None = None,
     watch: ProgressHook = lambda progress: None,
     save: SaveHook = lambda progress, state, best: None,
 ) -> tuple[Net, Progress]:
@@ -91,25 +92,23 @@ def train(
         plan: every number.
         net: initial weights.
         resume: the arguments of an earlier `save`, to go on from there: the result is the same to the bit.
+        stop: asked after about every second whether to end. Its clock runs during updates and validations, except for
+            the first update of a shape and the first validation, which wait for the compiler.
         watch: called after every dispatch, to show progress.
         save: called after every round.
 
     Raises:
         TrainingError: the likelihood of the first round is not finite.
     """
-    run = Trainer(data, plan, net, resume)
-    began = time.monotonic() - run.progress.seconds
-    deadline = math.inf if plan.seconds is None else began + plan.seconds
-    with interruptible() as interrupted:
-        while run.progress.phase != "done":
-            ended = run.round(watch, lambda: interrupted() or time.monotonic() >= deadline)
-            run.progress.seconds = time.monotonic() - began
-            run.validate()
-            if ended:
-                save(run.progress, run.state, run.best)
-            else:  # the last whole round stays saved, and a later call goes on from there
-                run.finish("interrupted" if interrupted() else "time")
-            watch(run.progress)
+    run = Trainer(data, plan, net, resume, stop or Stop())
+    while run.progress.phase != "done":
+        ended = run.round(watch)
+        run.validate()
+        if ended:
+            save(run.progress, run.state, run.best)
+        if why := run.stop.reason():  # the last whole round stays saved, and a later call goes on from there
+            run.finish(why)
+        watch(run.progress)
     return jax.device_put(run.best.net, jax.local_devices()[0]), run.progress
 
 
@@ -117,9 +116,14 @@ class Trainer:
     """A training in progress."""
 
     def __init__(
-        self, data: TrainingData, plan: TrainingPlan, net: Net, resume: tuple[Progress, TrainState, TrainState] | None
+        self,
+        data: TrainingData,
+        plan: TrainingPlan,
+        net: Net,
+        resume: tuple[Progress, TrainState, TrainState] | None = None,
+        stop: Stop | None = None,
     ) -> None:
-        self.data, self.plan = data, plan
+        self.data, self.plan, self.stop = data, plan, stop or Stop()
         sizes = [batch_rows(bucket, plan.batch, MAX_UPDATE_CELLS, plan.segment) for bucket in data.train]
         most = min(MAX_UPDATES_PER_DISPATCH, plan.round)
         updates = (-(-bucket.examples // size) for bucket, size in zip(data.train, sizes, strict=True))
@@ -133,46 +137,71 @@ class Trainer:
         self.rows = sum(bucket.examples for bucket in data.train)
         per_sequence = max(1.0, data.train_steps / self.rows)
         self.scale = np.float32(1.0 / (plan.batch * min(per_sequence, plan.segment or math.inf)))
+        self.stop.elapsed = self.progress.seconds
+        self.pace: dict[tuple[int, int], float] = {}  # seconds of an update by shape, once it has been compiled
         self.seen, self.seen_rows = 0.0, 0.0
 
-    def round(self, watch: ProgressHook, cut: Callable[[], bool]) -> bool:
-        """Updates up to the next validation; false if `cut` asked to end earlier."""
+    def round(self, watch: ProgressHook) -> bool:
+        """Updates up to the next validation; false if they ended earlier."""
         progress = self.progress
         self.seen, self.seen_rows = 0.0, 0.0
         target = progress.update + self.plan.round
         while progress.update < target:
             for group in itertools.islice(self.groups(progress.epoch), progress.group, None):
-                self.dispatch(group)
-                progress.group += 1
-                watch(progress)
-                if cut():
+                self.run(group, watch)
+                if self.stop.reason():
                     return False
+                if self.late:
+                    return True
+                progress.group += 1
                 if progress.update >= target:
                     return True
             progress.epoch, progress.group = progress.epoch + 1, 0
         return True
 
-    def dispatch(self, group: UpdateGroup) -> None:
-        """Run one group of updates."""
+    @property
+    def late(self) -> bool:
+        """Whether the time budget asks for the decay."""
+        return self.progress.phase == "stable" and self.stop.spent(MAX_STABLE_SECONDS_SHARE)
+
+    def run(self, group: UpdateGroup, watch: ProgressHook) -> None:
+        """Run the updates of one group, as many at a time as take a moment; fewer of them if the time has come."""
         at, bucket = self.progress.update, self.data.train[group.bucket]
         numbers = range(at, at + len(group.rows))
         long = self.plan.segment is not None and bucket.steps > self.plan.segment
         data = bucket.segments(group.rows, group.first, self.plan.segment) if long else bucket.take(group.rows)  # type: ignore[arg-type]
         rates, shares = (np.array([value(n) for n in numbers], np.float32) for value in (self.rate, self.share))
-        updates = UpdateBatch(data, group.first, group.weights, rates, shares)
-        sharding, count = replace(self.sharding, segmented=long), np.int32(group.updates)
-        constants = self.scale, self.key, np.int32(at)
+        sharding = replace(self.sharding, segmented=long)
+        updates = UpdateBatch(data, group.first, group.weights, rates, shares).on_devices(sharding.devices)
+        shape, first = (group.bucket, len(group.rows)), 0
+        while first < group.updates:
+            pace, began = self.pace.get(shape), time.monotonic()
+            count = max(1, int(SECONDS_PER_DISPATCH / pace)) if pace else 1
+            last = group.updates if long else min(group.updates, first + count)  # a segment needs those before it
+            with self.stop.clock(counted=pace is not None):
+                self.dispatch(sharding, updates, (first, last), at)
+            seconds = (time.monotonic() - began) / (last - first)
+            self.pace[shape] = 0.0 if pace is None else seconds
+            self.seen_rows += float(group.weights[first:last].sum()) / (len(group.rows) if long else 1)
+            self.progress.update, self.progress.seconds, first = at + last, self.stop.elapsed, last
+            watch(self.progress)
+            if self.stop.reason() or self.late:
+                return
+
+    def dispatch(self, sharding: Sharding, updates: UpdateBatch, part: tuple[int, int], number: int) -> None:
+        """Run a part of the updates; `number` is that of the first of them all."""
+        constants = self.scale, self.key, np.int32(number), np.int32(part[0])
         with device_lock(sharding.devices):
-            updates = updates.on_devices(sharding.devices)
-            self.state, total = update(self.plan.update_config, sharding, self.state, updates, count, *constants)
-            seen = float(total)
-        self.seen += seen
-        self.seen_rows += float(group.weights.sum()) / (len(group.rows) if long else 1)
-        self.progress.update += group.updates
+            self.state, seen = update(
+                self.plan.update_config, sharding, self.state, updates, np.int32(part[1]), *constants
+            )
+            self.seen += float(np.asarray(seen, np.float64)[slice(*part)].sum())
 
     def rate(self, number: int) -> float:
         """Learning rate of an update."""
         warm = min(1.0, (number + 1) / self.plan.warmup)
+        if self.stop.seconds is not None:
+            warm = min(1.0, max(warm, self.stop.elapsed / (WARMUP_SECONDS_SHARE * self.stop.seconds)))
         if self.progress.phase == "stable":
             return self.plan.rate * warm
         done = min(1.0, (number - self.progress.decay_from) / self.progress.decay_updates)
@@ -189,7 +218,14 @@ class Trainer:
         progress, plan = self.progress, self.plan
         share = self.seen_rows / self.rows
         train_nats = -(self.seen + self.data.train_jacobian * share) / max(1.0, self.data.train_steps * share)
-        validation = self.validation_nats(self.state.net)
+        try:
+            with self.stop.clock(counted=bool(progress.rounds)):
+                validation = self.validation_nats(self.state.net)
+        except Stopped:
+            if progress.rounds:
+                return
+            validation = None  # before the first validation, the training nats are all that is known
+        progress.seconds = self.stop.elapsed
         criterion, tolerance = validation, MIN_IMPROVEMENT
         if criterion is None:
             criterion, tolerance = train_nats, MIN_TRAINING_IMPROVEMENT
@@ -204,8 +240,7 @@ class Trainer:
         if diverged and not math.isfinite(progress.best):
             hint = "Lower the learning rate with Training(rate=...), or look for extreme values in the data."
             raise TrainingError("fit", "a finite likelihood after the first round", str(criterion), hint)
-        late = plan.seconds is not None and progress.seconds > MAX_STABLE_SECONDS_SHARE * plan.seconds
-        late = late or progress.update >= MAX_STABLE_UPDATES_SHARE * plan.updates
+        late = self.late or progress.update >= MAX_STABLE_UPDATES_SHARE * plan.updates
         if progress.phase == "stable" and (late or diverged or progress.bad >= plan.patience):
             self.decay()
         elif progress.phase == "decay" and diverged:
@@ -223,6 +258,9 @@ class Trainer:
         progress.phase, progress.bad, progress.decay_from = "decay", 0, progress.update
         wanted = max(MIN_DECAY_ROUNDS * plan.round, round(DECAY_SHARE * progress.best_update))
         progress.decay_updates = max(plan.round, min(wanted, plan.updates - progress.update))
+        if self.stop.seconds is not None and self.stop.elapsed > 0:
+            affordable = progress.update * (self.stop.seconds / self.stop.elapsed - 1)
+            progress.decay_updates = max(1, min(progress.decay_updates, int(affordable)))
 
     def finish(self, why: str) -> None:
         """End."""
@@ -233,25 +271,6 @@ class Trainer:
         data, free = self.data, self.plan.update_config.feeding == "free"
         if not data.validation:
             return None
-        scores = [score(net, bucket, free=free, max_devices=self.plan.devices) for bucket in data.validation]
+        options: dict[str, Any] = {"free": free, "max_devices": self.plan.devices, "check": self.stop.check_patience}
+        scores = [score(net, bucket, **options) for bucket in data.validation]
         return -(sum(float(part.sum()) for part in scores) + data.validation_jacobian) / max(1, data.validation_steps)
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed, as a question between updates; a second Ctrl-C interrupts as usual."""
-    pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed.is_set
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def once(_number: int, _frame: Any) -> None:
-        pressed.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, once)
-    try:
-        yield pressed.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)

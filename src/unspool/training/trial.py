@@ -29,6 +29,7 @@ from unspool.network.distributions.base import Distribution, EventShape, Support
 from unspool.network.distributions.rules import Rule
 from unspool.network.likelihood import start_decoding, teacher_forced
 from unspool.options import Network, Training
+from unspool.runtime.stopping import Stop, Stopped
 from unspool.schema.fields import AnyField, Number
 from unspool.training.batching import Bucket, TrainingData, to_buckets, validation_split
 from unspool.training.defaults import plan
@@ -52,6 +53,7 @@ def run_trial(
     rows: NDArray[np.int64],
     options: Sequence[tuple[AnyField, ...]],
     seed: int,
+    stop: Stop | None = None,
 ) -> tuple[NDArray[Any], list[dict[AnyField, NDArray[np.float64]]]]:
     """Steps (N,) of every validation cluster, and per field and candidate its log-probability (N,).
 
@@ -62,16 +64,21 @@ def run_trial(
         rows: the training sequences, of which the trial holds some out.
         options: the candidates of every field, the default first.
         seed: of the fit.
+        stop: ends the trial early.
+
+    Raises:
+        Stopped: it did.
     """
+    stop = stop or Stop()
     rows = np.random.default_rng([seed, 3]).permutation(rows)
     enough = int(np.searchsorted(np.cumsum(encoded.lengths[rows]), MAX_TRIAL_STEPS))
     rows = np.sort(rows[: max(MIN_TRIAL_SEQUENCES, enough)])
     own = [tuple(field for field in some if _is_difference(field) == _is_difference(some[0])) for some in options]
     others = [tuple(field for field in some if field not in kept) for some, kept in zip(options, own, strict=True)]
-    steps, nats = _scores_after_training(codec, examples, encoded, rows, own, seed)
+    steps, nats = _scores_after_training(codec, examples, encoded, rows, own, seed, stop, 0.5 if any(others) else 1.0)
     if any(others):
         again = [other or kept[:1] for other, kept in zip(others, own, strict=True)]
-        _, more = _scores_after_training(codec, examples, encoded, rows, again, seed)
+        _, more = _scores_after_training(codec, examples, encoded, rows, again, seed, stop, 1.0)
         nats = [found | known for found, known in zip(more, nats, strict=True)]
     return steps, nats
 
@@ -165,8 +172,10 @@ def _scores_after_training(
     rows: NDArray[np.int64],
     options: Sequence[tuple[AnyField, ...]],
     seed: int,
+    stop: Stop,
+    share: float,
 ) -> tuple[NDArray[Any], list[dict[AnyField, NDArray[np.float64]]]]:
-    """As `run_trial`, of one network that reads all of the candidates."""
+    """As `run_trial`, of one network that reads all of the candidates, in a share of the time that is left."""
     encoded, distributions = _side_by_side(codec, examples, encoded, options)
     encoded = encoded.take(rows)
     training, validation = (encoded.take(part) for part in validation_split(encoded, TRIAL_HOLDOUT, seed))
@@ -180,7 +189,17 @@ def _scores_after_training(
     # This training has no validation that could end it: every candidate has a best round of its own.
     data = TrainingData(to_buckets(training, shape.stops, segment=numbers.segment)[0], [], count, 0, 0.0, 0.0, seed)
     rounds: list[list[NDArray[np.float64]]] = []
-    train(data, numbers, net, save=lambda _, state, best: rounds.append(_validation_scores(state.net, validation)))
+    with stop.part(share) as own:
+        train(
+            data,
+            numbers,
+            net,
+            stop=own,
+            watch=lambda progress: own.report(progress.update / TRIAL_UPDATES),
+            save=lambda _, state, best: rounds.append(_validation_scores(state.net, validation)),
+        )
+    if not rounds or stop.interrupted:
+        raise Stopped
     best = [best_rounds(np.stack(scores)) for scores in zip(*rounds, strict=True)]
     both = (validation.lengths, *best)
     steps, *nats = (clustered_sums(part, validation.starts, validation.gap) for part in both)
