@@ -1,12 +1,13 @@
 """The codec: everything fitted between tables and the arrays that the network sees, and back."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 
 from unspool.dataset.examples import Examples, base_inputs
+from unspool.encoding.agreement import check_column
 from unspool.encoding.columns import Continuation, FittedColumn, InputColumn, StepColumn, ValueType
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
@@ -14,7 +15,7 @@ from unspool.encoding.joint import JointVocabulary
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import NumericEncoder
-from unspool.encoding.tokenizers import check_vocabulary, tokenize
+from unspool.encoding.tokenizers import tokenize
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce
@@ -22,6 +23,8 @@ from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Field, Flag, Fl
 from unspool.schema.monotone import as_number
 from unspool.tables.table import Table, is_many, read_table
 
+MAX_STEPS = 2**24
+"""Steps of the longest sequence."""
 AnyInputColumn = Vocabulary | NumericEncoder | BinaryEncoder | TimestampEncoder | VectorEncoder
 AnyStepColumn = Vocabulary | JointVocabulary | NumericEncoder | IncrementEncoder | MultiLabel
 """The classes that a model file may name."""
@@ -73,8 +76,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: tuple[AnyStepColumn, ...]
     shortest: int
     longest: int
-    examples: int = 0
-    total: int = 0
+    examples: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
+    total: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
 
     def __post_init__(self) -> None:
         for role, fields, columns, class_of in (
@@ -86,10 +89,14 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 names = [", ".join(kind.__name__ for kind in kinds) for kinds in (expected, found)]
                 raise SchemaError(f"codec, {role} columns", *names)
             for field, column in zip(fields, columns, strict=True):
-                if isinstance(column, Vocabulary):
-                    check_vocabulary(field, column)
-        if not 0 <= self.shortest <= self.longest:
-            raise SchemaError("codec, lengths", "0 <= shortest <= longest", f"{self.shortest} and {self.longest}")
+                check_column(field, column, role)
+        if not 0 <= self.shortest <= self.longest <= MAX_STEPS:
+            expected = f"0 <= shortest <= longest <= {MAX_STEPS:,}"
+            raise SchemaError("codec, lengths", expected, f"{self.shortest} and {self.longest}")
+        least, most = self.examples * self.shortest, self.examples * self.longest
+        if self.examples and not max(least, self.longest) <= self.total <= most:
+            expected = f"{max(least, self.longest):,} to {most:,} steps in all, of {self.examples:,} sequences"
+            raise SchemaError("codec, lengths", expected, f"{self.total:,}")
 
     def input_columns(self) -> list[tuple[AnyField, InputColumn]]:
         """Every input field with its column."""

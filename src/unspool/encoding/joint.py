@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from unspool.encoding.columns import Continuation, Decoded, StepColumn, SymbolColumn, ValueType
+from unspool.encoding.columns import Continuation, Decoded, Probability, StepColumn, SymbolColumn, ValueType
 from unspool.encoding.vocabulary import Vocabulary, good_turing
 from unspool.errors import Location, SchemaError, listing
 
@@ -23,7 +23,7 @@ class JointVocabulary(SymbolColumn, StepColumn, frozen=True, tag="joint"):
 
     members: tuple[Vocabulary, ...]
     tuples: tuple[tuple[int, ...], ...]
-    unseen: float
+    unseen: Probability
 
     def __post_init__(self) -> None:
         if len(self.members) < 2 or not self.tuples or not 0 < self.unseen < 1:

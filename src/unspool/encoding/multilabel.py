@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from unspool.encoding.columns import Continuation, Cumulative, Decoded, NumericColumn, StepColumn, ValueType
+from unspool.encoding.columns import Continuation, Cumulative, Decoded, NumericColumn, Probability, StepColumn, ValueType
 from unspool.errors import Location
 
 
@@ -19,7 +19,7 @@ class MultiLabel(NumericColumn, StepColumn, frozen=True, tag="multilabel"):
 
     members: tuple[str, ...]
     nullable: bool = False
-    share: float = 0.0
+    share: Probability = 0.0
 
     @classmethod
     def fit(cls, values: np.ndarray, members: tuple[str, ...]) -> "MultiLabel":
