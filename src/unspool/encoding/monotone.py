@@ -4,7 +4,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from unspool.encoding.columns import Continuation, Cumulative, Decoded, Digits, Origins, ScalarColumn, StepColumn, ValueType
+from unspool.encoding.columns import (
+    Continuation,
+    Cumulative,
+    Decoded,
+    Digits,
+    Origins,
+    ScalarColumn,
+    StepColumn,
+    ValueType,
+)
 from unspool.encoding.numeric import BOUND_TOLERANCE, NumericEncoder, last_values, parse_float, rounded
 from unspool.encoding.numeric_fit import limits, refine
 from unspool.encoding.transforms import accumulate, anchored, present_offsets

@@ -4,7 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from unspool.encoding.columns import Continuation, Cumulative, Decoded, NumericColumn, Probability, StepColumn, ValueType
+from unspool.encoding.columns import (
+    Continuation,
+    Cumulative,
+    Decoded,
+    NumericColumn,
+    Probability,
+    StepColumn,
+    ValueType,
+)
 from unspool.errors import Location
 
 

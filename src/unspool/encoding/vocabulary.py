@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from unspool.encoding.columns import Continuation, Decoded, InputColumn, Probability, StepColumn, SymbolColumn, ValueType
+from unspool.encoding.columns import (
+    Continuation,
+    Decoded,
+    InputColumn,
+    Probability,
+    StepColumn,
+    SymbolColumn,
+    ValueType,
+)
 from unspool.errors import Location, SchemaError, UnknownCategory, did_you_mean, listing
 
 Symbol = str | int | float | bool | None
