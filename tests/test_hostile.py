@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import functools
+import io
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import unspool as us
+from unspool.cli.app import main
 from unspool.config import InputModel, Summary
 from unspool.errors import CorruptFile, FileError, UnspoolError
 from unspool.network.build import architecture_of
@@ -306,3 +308,58 @@ def test_nothing_is_saved_that_does_not_load(files, tmp_path):
         with pytest.raises(CorruptFile):
             model.save(tmp_path / "m.unspool")
         assert not (tmp_path / "m.unspool").exists()
+
+
+ESCAPE = "\x1b]0;owned\x07\x1b[31m"
+
+
+@pytest.fixture
+def escaping(files, tmp_path):
+    """A model whose columns, categories, characters and texts hold escape sequences."""
+    config, header, arrays = contents(files["text"][0])
+    text = json.dumps(config).replace('"land"', json.dumps(f"land{ESCAPE}")).replace('"is"', json.dumps(f"is{ESCAPE}"))
+    changed = json.loads(text)
+    changed["codec"]["steps"][0]["values"][0] = "\x1b"
+    changed["codec"]["schema"]["steps"][0]["name"] = changed["codec"]["schema"]["sequence"] = f"name{ESCAPE}"
+    changed["summary"]["stopped"] = changed["versions"]["jax"] = ESCAPE
+    return forge(tmp_path / "escaping.unspool", changed, header, arrays)
+
+
+class Terminal(io.TextIOWrapper):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["inspect"],
+        ["inspect", "--json"],
+        ["generate", "-i", f"land{ESCAPE}=is{ESCAPE}", "-i", f"land{ESCAPE}=gr", "-n", "20", "--seed", "1"],
+        ["generate", "-i", f"land{ESCAPE}=is{ESCAPE}", "-n", "20", "--format", "csv"],
+        ["generate", "-i", f"land{ESCAPE}=is{ESCAPE}", "--stream", "--length", "50"],
+        ["sample", "-n", "20"],
+        ["generate", "-i", f"land=x{ESCAPE}"],
+        ["generate", "-i", f"land{ESCAPE}=x{ESCAPE}"],
+        ["evaluate", f"x{ESCAPE}.csv"],
+        [f"--x{ESCAPE}"],
+    ],
+    ids=lambda words: " ".join(word for word in words if ESCAPE not in word),
+)
+def test_no_escape_sequence_reaches_a_terminal(escaping, monkeypatch, words):
+    out, err = (Terminal(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setattr("sys.stderr", err)
+    main([words[0], str(escaping), *words[1:]])
+    printed = out.buffer.getvalue() + err.buffer.getvalue()
+    assert b"\\u001b" in printed or b"\\x1b" in printed
+    assert not set(printed) & (set(range(32)) - {9, 10})
+
+
+def test_no_escape_sequence_is_in_the_texts_of_a_notebook(escaping):
+    model = us.load(escaping)
+    made = model.generate({f"land{ESCAPE}": ["gr", f"is{ESCAPE}"]}, n=5, length=20, seed=1)
+    for text in (repr(made), model.codec_.describe(), *map(made.label, range(10))):
+        assert "\x1b" not in text
+    assert "\\u001b" in repr(made)
+    assert any("\x1b" in value for value in made)  # the values themselves are as they were learned

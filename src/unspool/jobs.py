@@ -26,13 +26,15 @@ from unspool.generation.support import with_support
 from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN
 from unspool.options import RULES, Beam, Sampling, unknown_option
-from unspool.sequences import Sequences, file_types
+from unspool.sequences import FileForm, Sequences, file_types
 from unspool.tables.columns import offsets_from_lengths, take
 from unspool.tables.table import Table, installed
 from unspool.tables.writers import save_parts
 
 MAX_PART_STEPS, MAX_PART_ROWS = 1 << 22, 64 * TILE_ROWS
 """Steps and sequences of one part at the most: some hundred megabytes of Python objects; a row group in Parquet."""
+MAX_COUNT, MAX_SEED = 2**31 - 1, 2**64 - 1
+"""Largest number of sequences or steps, whose numbers have 32 bits; and largest seed."""
 INPUT_SEED_BIT = 1 << 63
 """Bit of the seed that is flipped for sampled inputs, so that they share no uniform with sequences."""
 
@@ -148,10 +150,11 @@ class GenerationJob:
         for first in range(0, self.total, rows):
             yield self._run_part(slice(first, min(first + rows, self.total)))
 
-    def save(self, target: str | Path | IO[Any], *, long: bool | None, format: str | None) -> None:  # noqa: A002
+    def save(self, target: str | Path | IO[Any], form: FileForm) -> None:
         """Write the sequences to a file, part by part; see `Sequences.save`."""
-        types = partial(file_types, self.codec, self.inputs, long, ranked=self.beam is not None)
-        save_parts((part.file_columns(long) for part in self.parts()), types, target, format)
+        types = partial(file_types, self.codec, self.inputs, form.long, ranked=self.beam is not None)
+        parts = (part.file_columns(form.long) for part in self.parts())
+        save_parts(parts, types, target, form.format, escape_formulas=form.escape_formulas)
 
     def stream(self) -> Iterator[Event]:
         """The same sequences, step by step, those of a tile side by side."""
@@ -259,18 +262,21 @@ def sample_inputs(sampler: InputSampler, codec: Codec, seed: int, part: slice) -
     return Table(as_inputs(codec, sampler.codec, columns), sampler.kind, "the sampled inputs")
 
 
-def check_whole(location: str, value: Any, least: int) -> None:
-    """Refuse a value that is no whole number, or too small."""
+def check_whole(location: str, value: Any, least: int, most: int = MAX_COUNT) -> None:
+    """Refuse a value that is no whole number, too small or too large."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise OptionError(location, f"a whole number, at least {least}", repr(value))
+    if value > most:
+        raise OptionError(location, f"a whole number, at most {most:,}", repr(value))
 
 
 def _job(fitted: Fitted, n: int, options: GenerationOptions) -> tuple[GenerationJob, tuple[Allowed | None, ...]]:
     """A job without inputs, its options checked, and the allowed values."""
     codec, net, rule = fitted.codec, fitted.net, options.named_rule()
-    for name, value, least in (("n", n, 1), ("length", options.length, 0), ("seed", options.seed, 0)):
+    check_whole(f"n={n!r}", n, 1)
+    for name, value, most in (("length", options.length, MAX_COUNT), ("seed", options.seed, MAX_SEED)):
         if value is not None:
-            check_whole(f"{name}={value!r}", value, least)
+            check_whole(f"{name}={value!r}", value, 0, most)
     allowed = read_allow(codec, options.allow)
     if isinstance(rule, Beam):
         check_beam(rule, net, [field.name for field in codec.schema.steps], n)

@@ -26,6 +26,7 @@ from unspool.errors import (
     NonFiniteWeights,
     OversizedFile,
     TruncatedFile,
+    path_text,
 )
 from unspool.runtime.atomic_files import atomic
 
@@ -75,7 +76,7 @@ def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], confi
         CorruptFile: the configuration or an array can't be in a model file; nothing was written.
         FileError: the path can't be written to.
     """
-    location = os.fspath(path)
+    location = path_text("path", path)
     try:
         text = msgspec.json.encode(config)
     except (OverflowError, RecursionError, TypeError, UnicodeEncodeError) as error:
@@ -157,7 +158,7 @@ def read_entries(path: str | os.PathLike[str]) -> dict[str, Entry]:
 
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[str, io.BufferedReader, int]]:
-    location = os.fspath(path)
+    location = path_text("path", path)
     try:
         if not stat.S_ISREG(os.stat(location).st_mode):  # before opening: a pipe would wait for its writer
             raise FileError(location, "a file", "a folder, device or pipe", _FOREIGN)

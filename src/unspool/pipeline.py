@@ -21,6 +21,7 @@ from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.fit import fit_codec
 from unspool.encoding.input_rows import fit_rows
+from unspool.errors import readable
 from unspool.generation.calibration import calibrate
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
@@ -125,7 +126,7 @@ def select_columns(request: FitRequest, data: FitData) -> FitData:
         codec = fit_codec(schema, examples)
         encoded = codec.encode(examples)
     if request.params["verbose"] is not False:
-        print("\n".join([codec.describe(), *lines]), file=sys.stderr)
+        print(readable("\n".join([codec.describe(), *lines])), file=sys.stderr)
     return data._replace(codec=codec, encoded=encoded)
 
 

@@ -13,7 +13,7 @@ from unspool.cli.generate import generate, sample
 from unspool.cli.inspect import inspect
 from unspool.cli.plot import plot
 from unspool.cli.wording import in_cli_syntax, new_spelling
-from unspool.errors import UnspoolError
+from unspool.errors import UnspoolError, readable
 
 MISTAKE, INTERRUPTED, PIPE = 2, 130, 141
 """Exit codes: a mistake that the user can correct, Ctrl-C, and a closed pipe (128 + the number of the signal)."""
@@ -74,5 +74,5 @@ def main(tokens: Sequence[str] | None = None) -> int:
 
 
 def _mistake(message: str, code: int = MISTAKE) -> int:
-    print(f"unspool: {message}", file=sys.stderr)
+    print(readable(f"unspool: {message}"), file=sys.stderr)
     return code

@@ -3,7 +3,6 @@
 from typing import Any
 
 from unspool.encoding.columns import FittedColumn
-from unspool.encoding.tokenizers import check_vocabulary
 from unspool.errors import SchemaError
 from unspool.schema.fields import MONOTONE_TRANSFORMS, Field, Flags, Joint, Number, When
 
@@ -33,8 +32,6 @@ def check_column(field: Field, column: FittedColumn, role: str) -> None:
             if not fitted.unit:
                 raise SchemaError(f"date {field.name!r}", "a unit of time", "none")
             _check_distribution(field, fitted.increment)
-    if hasattr(fitted, "merges"):
-        check_vocabulary(field, fitted)
 
 
 def _check_transform(field: Number, transform: str) -> None:

@@ -15,7 +15,7 @@ from unspool.encoding.joint import JointVocabulary
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.multilabel import MultiLabel
 from unspool.encoding.numeric import NumericEncoder
-from unspool.encoding.tokenizers import tokenize
+from unspool.encoding.tokenizers import check_vocabulary, tokenize
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce
@@ -84,12 +84,14 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ("input", self.schema.inputs, self.inputs, input_column),
             ("step", self.schema.steps, self.steps, step_column),
         ):
-            expected, found = [class_of(field) for field in fields], [type(column) for column in columns]
-            if expected != found:
-                names = [", ".join(kind.__name__ for kind in kinds) for kinds in (expected, found)]
+            wanted, found = [class_of(field) for field in fields], [type(column) for column in columns]
+            if wanted != found:
+                names = [", ".join(kind.__name__ for kind in kinds) for kinds in (wanted, found)]
                 raise SchemaError(f"codec, {role} columns", *names)
             for field, column in zip(fields, columns, strict=True):
                 check_column(field, column, role)
+                if isinstance(column, Vocabulary):
+                    check_vocabulary(field, column)
         if not 0 <= self.shortest <= self.longest <= MAX_STEPS:
             expected = f"0 <= shortest <= longest <= {MAX_STEPS:,}"
             raise SchemaError("codec, lengths", expected, f"{self.shortest} and {self.longest}")

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import equinox as eqx
 import jax
@@ -18,6 +18,8 @@ from unspool.network.build import architecture_of
 from unspool.network.decoder import Architecture, Net
 from unspool.network.outputs import HIDDEN_WITHIN
 from unspool.options import Network
+
+Named = TypeVar("Named")
 
 
 def weights(net: Net) -> dict[str, NDArray[Any]]:
@@ -118,24 +120,25 @@ class ModelFile(NamedTuple):
         Raises:
             CorruptFile: it has other entries, or the configuration is none of a network.
         """
-        found = {INPUT_MODEL_PREFIX: {}, "": {}}  # type: dict[str, dict[str, modelfile.Entry]]
-        for name, entry in entries.items():
-            prefix = INPUT_MODEL_PREFIX if config.row is not None and name.startswith(INPUT_MODEL_PREFIX) else ""
-            found[prefix][name.removeprefix(prefix)] = entry
-        own, row = found[""], found[INPUT_MODEL_PREFIX]
+        own, row = _by_network(entries, config)
         net = partial(architecture_of, config.codec, config.network, config.size, config.embedding)
-        return cls(
-            _net_file(location, config.codec, net, own),
-            None
-            if config.row is None
-            else _net_file(location, config.row.codec, partial(input_architecture, config.row), row),
-        )
+        files = [_net_file(location, config.codec, net, own)]
+        if config.row is not None:
+            files.append(_net_file(location, config.row.codec, partial(input_architecture, config.row), row))
+        return cls(files[0], files[1] if config.row is not None else None)
 
-    def load(self, arrays: dict[str, NDArray[Any]]) -> Nets:
+    def load(self, config: Config, arrays: dict[str, NDArray[Any]]) -> Nets:
         """The networks with their weights."""
-        names = [name for name in arrays if self.row is not None and name.startswith(INPUT_MODEL_PREFIX)]
-        row = {name.removeprefix(INPUT_MODEL_PREFIX): arrays.pop(name) for name in names}
-        return Nets(self.net.load(arrays), None if self.row is None else self.row.load(row))
+        own, row = _by_network(arrays, config)
+        arrays.clear()
+        return Nets(self.net.load(own), None if self.row is None else self.row.load(row))
+
+
+def _by_network(named: Mapping[str, Named], config: Config) -> tuple[dict[str, Named], dict[str, Named]]:
+    """What belongs to the network, and to that of the input model, by their own names."""
+    names = {name for name in named if config.row is not None and name.startswith(INPUT_MODEL_PREFIX)}
+    row = {name.removeprefix(INPUT_MODEL_PREFIX): named[name] for name in names}
+    return {name: value for name, value in named.items() if name not in names}, row
 
 
 def write_model(path: str | os.PathLike[str], config: Config, nets: Nets) -> None:
@@ -164,7 +167,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Config, Nets]:
     """
     with modelfile.opened(path, Config) as file:
         model = ModelFile.of(file.location, file.config, file.entries)
-        return file.config, model.load(file.arrays())
+        return file.config, model.load(file.config, file.arrays())
 
 
 def input_architecture(row: InputModel) -> Architecture:

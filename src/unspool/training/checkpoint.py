@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool import modelfile
-from unspool.errors import CheckpointMismatch, CorruptFile, FileError
+from unspool.errors import CheckpointMismatch, CorruptFile, FileError, path_text
 from unspool.training.train_step import TrainState
 from unspool.training.trainer import Progress
 
@@ -38,7 +38,7 @@ class Checkpoint:
     """
 
     def __init__(self, folder: str | os.PathLike[str], parts: dict[str, str]) -> None:
-        self.path = os.path.join(os.fspath(folder), FILE_NAME)
+        self.path = os.path.join(path_text("checkpoint", folder), FILE_NAME)
         self.parts = parts
         try:
             os.makedirs(folder, exist_ok=True)
