@@ -10,7 +10,8 @@ import unspool as us
 from unspool.errors import OptionError, UnspoolError
 
 WRONG = (
-    "3", 1.5, -1, 10**30, float("nan"), "", b"x", [], {}, object(), ["x", 1], {"x": object()}, lambda: 0, "\ud800", True,
+    "3", 1.5, -1, 10**30, float("nan"), "", b"x", [], {}, object(), ["x", 1], {"x": object()}, lambda: 0, "\ud800",
+    True,
 )  # fmt: skip
 GOLDEN = Path(__file__).with_name("golden") / "format-2.unspool"
 INPUT = {"kind": "up", "size": 3.0}

@@ -12,7 +12,6 @@ import numpy as np
 from unspool import modelfile
 from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
-from unspool.encoding.input_rows import check_input_rows
 from unspool.errors import SchemaError, renamed_attribute
 from unspool.options import EmbeddingWidth, HiddenUnits, Network, Training
 from unspool.schema.fields import AnyField, Field, First
@@ -172,7 +171,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.seed >= 2**64:
             raise SchemaError("seed", "a whole number below 2**64", str(self.seed))
         if self.row is not None:
-            check_input_rows(codec, self.row.codec)
+            codec.check_rows(self.row.codec)
 
     @classmethod
     def upgrade(cls, old: dict[str, Any]) -> dict[str, Any]:

@@ -140,10 +140,13 @@ def path_text(argument: str, path: Any) -> str:
         'a.unspool'
     """
     text = path.__fspath__() if isinstance(path, os.PathLike) else path
-    if not isinstance(text, str) or "\0" in text:
-        hint = f"Pass {argument}='NAME', or a pathlib.Path."
-        raise OptionError(f"{argument}={path!r}", "a path without NUL characters", type(path).__name__, hint)
-    return text
+    try:
+        if isinstance(text, str) and b"\0" not in os.fsencode(text):
+            return text
+    except UnicodeEncodeError:
+        pass
+    hint = f"Pass {argument}='NAME', or a pathlib.Path."
+    raise OptionError(f"{argument}={path!r}", "a path without NUL characters", type(path).__name__, hint)
 
 
 def check_kind(argument: str, value: Any, kinds: type | tuple[type, ...], expected: str) -> None:

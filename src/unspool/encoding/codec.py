@@ -1,5 +1,6 @@
 """The codec: everything fitted between tables and the arrays that the network sees, and back."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -7,8 +8,7 @@ import msgspec
 import numpy as np
 
 from unspool.dataset.examples import Examples, base_inputs
-from unspool.encoding.agreement import check_column
-from unspool.encoding.columns import Continuation, FittedColumn, InputColumn, StepColumn, ValueType
+from unspool.encoding.columns import Continuation, FittedColumn, InputColumn, StepColumn, ValueType, check_column
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
 from unspool.encoding.joint import JointVocabulary
@@ -107,6 +107,20 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def step_columns(self) -> list[tuple[AnyField, StepColumn]]:
         """Every step field with its column."""
         return list(zip(self.schema.steps, self.steps, strict=True))
+
+    def check_rows(self, rows: "Codec") -> None:
+        """Refuse a codec of rows of inputs (`unspool.encoding.input_rows`) that is not of these inputs."""
+        columns = iter(rows.steps)
+        for field, column in self.input_columns():
+            width = column.width if isinstance(field, Vector) else 1
+            parts = list(itertools.islice(columns, width))
+            numbers = all(part.types in (("int",), ("float",)) for part in parts)
+            if len(parts) < width or (isinstance(field, Vector) and not numbers):
+                raise SchemaError("input model", f"{width} columns for {field.name!r}", "others")
+        if next(columns, None) is not None or (rows.shortest, rows.longest) != (1, 1):
+            raise SchemaError("input model", "a column for every input, and sequences of one step", "others")
+        if [column.num_symbols for column in rows.inputs] != [1]:
+            raise SchemaError("input model", "one constant input", "others")
 
     @property
     def types(self) -> dict[str, ValueType]:

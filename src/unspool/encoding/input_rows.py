@@ -18,7 +18,7 @@ from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec
 from unspool.encoding.columns import StepColumn
 from unspool.encoding.fit import fit_codec
-from unspool.errors import Location, SchemaError
+from unspool.errors import Location
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import AnyField, Category, Number, Schema, Vector, When
 from unspool.schema.inference import MAX_SYMBOLS, MIN_COUNT_PER_SYMBOL, complete_number, complete_when
@@ -56,21 +56,6 @@ def fit_rows(schema: Schema, examples: Examples) -> tuple[Codec, Examples] | Non
 def from_nothing(count: int) -> tuple[np.ndarray]:
     """The encoded constant input of `count` rows."""
     return (np.zeros(count, np.int32),)
-
-
-def check_input_rows(codec: Codec, rows: Codec) -> None:
-    """Refuse a codec of rows that is not one of the inputs of a codec, with a `SchemaError`."""
-    columns = iter(rows.steps)
-    for field, column in codec.input_columns():
-        width = column.width if isinstance(field, Vector) else 1
-        parts = list(itertools.islice(columns, width))
-        types = {part.types for part in parts}
-        if len(parts) < width or (isinstance(field, Vector) and types - {("int",), ("float",)}):
-            raise SchemaError("input model", f"{width} columns of numbers or symbols for {field.name!r}", "others")
-    if next(columns, None) is not None or (rows.shortest, rows.longest) != (1, 1):
-        raise SchemaError("input model", "a column for every input, and sequences of one step", "others")
-    if [column.num_symbols for column in rows.inputs] != [1]:
-        raise SchemaError("input model", "one constant input", "others")
 
 
 def is_constant(codec: Codec) -> bool:

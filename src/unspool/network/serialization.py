@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from unspool import modelfile
 from unspool.config import INPUT_MODEL_PREFIX, Config, InputModel
-from unspool.encoding.codec import Codec
 from unspool.errors import CorruptFile
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Architecture, Net
@@ -122,9 +121,9 @@ class ModelFile(NamedTuple):
         """
         own, row = _by_network(entries, config)
         net = partial(architecture_of, config.codec, config.network, config.size, config.embedding)
-        files = [_net_file(location, config.codec, net, own)]
+        files = [_net_file(location, len(config.codec.steps), net, own)]
         if config.row is not None:
-            files.append(_net_file(location, config.row.codec, partial(input_architecture, config.row), row))
+            files.append(_net_file(location, len(config.row.codec.steps), partial(input_architecture, config.row), row))
         return cls(files[0], files[1] if config.row is not None else None)
 
     def load(self, config: Config, arrays: dict[str, NDArray[Any]]) -> Nets:
@@ -176,12 +175,11 @@ def input_architecture(row: InputModel) -> Architecture:
 
 
 def _net_file(
-    location: str, codec: Codec, architecture: Callable[[], Architecture], entries: Mapping[str, modelfile.Entry]
+    location: str, fields: int, architecture: Callable[[], Architecture], entries: Mapping[str, modelfile.Entry]
 ) -> NetFile:
-    """The file of a network whose arrays the header's entries describe."""
+    """The file of a network of so many step fields, whose arrays the header's entries describe."""
     hint, expected = "Save the model again, or fetch the file again.", "the arrays that its own configuration asks for"
     # Each two step fields have arrays of their own, so a short configuration could ask for very many.
-    fields = len(codec.steps)
     if fields * (fields - 1) // 2 > len(entries):
         found = f"{len(entries)} for {fields} fields of a step"
         raise CorruptFile(location, expected, found, hint)
