@@ -3,13 +3,9 @@
 from typing import Any
 
 from unspool.encoding.codec import Codec
-from unspool.errors import readable
 from unspool.schema.fields import Category
 from unspool.tables.columns import to_list
 from unspool.tables.table import Table
-
-MAX_WORD = 200
-"""Characters of a value in a label."""
 
 
 def labels(codec: Codec, inputs: Table) -> list[str]:
@@ -26,7 +22,6 @@ def labels(codec: Codec, inputs: Table) -> list[str]:
     if len(names) == 1 and (own or isinstance(fields[names[0]], Category)):
         return columns[0]
     rows = zip(*columns, strict=True)
-    names = [readable(name, MAX_WORD, keep="") for name in names]
     return [", ".join(f"{name} {value}" for name, value in zip(names, row, strict=True)) for row in rows]
 
 
@@ -41,4 +36,4 @@ def word(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, list):
         return "(" + ", ".join(map(word, value[:4])) + (", …)" if len(value) > 4 else ")")
-    return "missing" if value is None else readable(str(value), MAX_WORD, keep="")
+    return "missing" if value is None else str(value)

@@ -21,6 +21,8 @@ from unspool.tables.writers import FileType, file_type, save_parts, whole_number
 
 MAX_SHOWN = 10
 """Sequences that a notebook or a terminal shows at once."""
+MAX_LABEL_CHARACTERS = 200
+"""Characters of a label."""
 
 
 class FileForm(NamedTuple):
@@ -169,7 +171,7 @@ class Sequences:
 
     def label(self, k: int) -> str:
         """The label of the input row of sequence k, see `unspool.labels`."""
-        return self._labels[self._input_rows[k]]
+        return readable(self._labels[self._input_rows[k]], MAX_LABEL_CHARACTERS, keep="")
 
     def file_columns(self, long: bool | None = None) -> dict[str, Any]:
         """The columns of `to_frame` for files: whole numbers stay whole where others are missing."""

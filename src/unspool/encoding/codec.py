@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from unspool.dataset.examples import Examples, base_inputs
-from unspool.encoding.columns import Continuation, FittedColumn, InputColumn, StepColumn, ValueType, check_column
+from unspool.encoding.columns import Continuation, FittedColumn, InputColumn, StepColumn, ValueType
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
 from unspool.encoding.joint import JointVocabulary
@@ -89,7 +89,6 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 names = [", ".join(kind.__name__ for kind in kinds) for kinds in (wanted, found)]
                 raise SchemaError(f"codec, {role} columns", *names)
             for field, column in zip(fields, columns, strict=True):
-                check_column(field, column, role)
                 if isinstance(column, Vocabulary):
                     check_vocabulary(field, column)
         if not 0 <= self.shortest <= self.longest <= MAX_STEPS:
