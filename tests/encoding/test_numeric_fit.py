@@ -188,3 +188,12 @@ def test_values_of_a_grid_that_never_occur_are_rare_and_never_sampled() -> None:
     np.testing.assert_array_equal(float32(codec, codec.encode(examples))["x"], celsius)
     assert not column(RNG.integers(0, 3000, 2000)).support_points
     assert not column(RNG.poisson(30, 2000)).support_points
+
+
+def test_whole_numbers_of_too_wide_a_range_are_refused_as_discretized():
+    """Float32 can't tell their cells apart; before, the architecture of the network raised a KeyError."""
+    values = np.array([3e9 + 1, 2.0, 5.0, 7.0])
+    with pytest.raises(SchemaError, match=r"over a million steps.*Pass Number\('x', distribution='mixture'\)"):
+        fitted(values, Count("x"))
+    codec, _ = fitted(values, Number("x", distribution="mixture"))
+    assert architecture_of(codec, Network(), 4, 4).distributions[0].event_shape.symbols is None

@@ -41,7 +41,6 @@ DENSITIES: Mapping[str, NumberDistribution] = MappingProxyType(
 """By name of a distribution of `Number`; inference has replaced `"auto"`."""
 MAX_HAZARD_POSITIONS = 1_000
 """Most positions with a hazard of stopping of their own; two more are the next one, and all after it."""
-
 MAX_EDGES = 129
 """Edges of a histogram at the most; twice those of the bins that a fit makes, where each cell is a bin."""
 
