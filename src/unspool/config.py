@@ -4,7 +4,7 @@ import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -12,8 +12,8 @@ import numpy as np
 from unspool import modelfile
 from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
-from unspool.errors import renamed_attribute
-from unspool.options import Network, Training
+from unspool.errors import SchemaError, renamed_attribute
+from unspool.options import EmbeddingWidth, HiddenUnits, Network, Training
 from unspool.schema.fields import AnyField, Field, First
 from unspool.tables.table import TableKind
 
@@ -21,10 +21,14 @@ INPUT_MODEL_PREFIX = "row."
 """The prefix of the names of the arrays of the input model."""
 
 
+Total = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A number of things that were counted."""
+
+
 class ValidationRound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Nats per step (minus the mean log-probability) of training and validation sequences after an update."""
 
-    update: int
+    update: Total
     train: float
     validation: float | None
 
@@ -45,14 +49,14 @@ class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     nats: float
-    examples: int
-    validation: int
-    steps: int
-    validation_steps: int
-    updates: int
-    best_update: int
-    weights: int
-    seconds: float
+    examples: Total
+    validation: Total
+    steps: Total
+    validation_steps: Total
+    updates: Total
+    best_update: Total
+    weights: Total
+    seconds: Annotated[float, msgspec.Meta(ge=0)]
     stopped: str
     rounds: list[ValidationRound]
 
@@ -72,8 +76,8 @@ class InputModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     codec: Codec
-    size: int
-    embedding: int
+    size: HiddenUnits
+    embedding: EmbeddingWidth
     nats: float
     table: TableKind = "dict"
 
@@ -148,18 +152,30 @@ def _from_file(columns: Any) -> Any:
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The configuration in a model file; `row` is the input model, and `arguments` is `None` in older files."""
 
-    format: int
+    format: Annotated[int, msgspec.Meta(ge=1, le=modelfile.FORMAT_VERSION)]
     versions: dict[str, str]
     codec: Codec
     network: Network
-    size: int
-    embedding: int
+    size: HiddenUnits
+    embedding: EmbeddingWidth
     training: Training
-    seed: int
+    seed: Annotated[int, msgspec.Meta(ge=0)]
     data: str
     summary: Summary
     row: InputModel | None = None
     arguments: Arguments | None = None
+
+    def __post_init__(self) -> None:
+        codec, summary = self.codec, self.summary
+        counted = (summary.examples + summary.validation, summary.steps + summary.validation_steps)
+        # Windows that overlap those held out are in neither part.
+        if codec.examples and (counted[0] > codec.examples or counted[1] > codec.total):
+            expected = f"at most the {codec.examples:,} sequences of {codec.total:,} steps of the codec"
+            raise SchemaError("summary", expected, f"{counted[0]:,} of {counted[1]:,}")
+        if self.seed >= 2**64:
+            raise SchemaError("seed", "a whole number below 2**64", str(self.seed))
+        if self.row is not None:
+            codec.check_rows(self.row.codec)
 
     @classmethod
     def upgrade(cls, old: dict[str, Any]) -> dict[str, Any]:

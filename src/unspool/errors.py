@@ -4,12 +4,49 @@ import bisect
 import difflib
 import errno
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+MAX_SHOWN_LINE = 1_000
+"""Characters of a line in a message; of a longer one the middle is left out."""
+UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that steer a terminal, turn the direction of a text, or are half a character."""
+
+
+def readable(text: str, most: int = MAX_SHOWN_LINE, keep: str = "\n\t") -> str:
+    r"""A text that any terminal can show: characters that steer it are escaped, and long lines shortened.
+
+    Every text from a file or a table that people read goes through here, in errors, tables, reports and on the command
+    line. In JSON the escapes stand for the same characters.
+
+    Args:
+        text: the text.
+        most: characters of a line.
+        keep: control characters that stay as they are.
+
+    Examples:
+        >>> readable("a\x1b[31mb"), readable("x" * 5_000_000, 20), readable("a\nb", keep="")
+        ('a\\u001b[31mb', 'xxxxx ... (5,000,000 characters) ... xxxxx', 'a\\u000ab')
+    """
+
+    def short(line: str) -> str:
+        part = most // 4
+        return line if len(line) <= most else f"{line[:part]} ... ({len(line):,} characters) ... {line[-part:]}"
+
+    def escaped(match: re.Match[str]) -> str:
+        return match[0] if match[0] in keep else f"\\u{ord(match[0]):04x}"
+
+    return (
+        "\n".join(UNSAFE.sub(escaped, short(line)) for line in text.split("\n"))
+        if "\n" in keep
+        else (UNSAFE.sub(escaped, short(text)))
+    )
 
 
 def renamed_attribute(owner: object, name: str, names: Mapping[str, str]) -> AttributeError:
@@ -29,6 +66,7 @@ class UnspoolError(ValueError):
     """
 
     def __init__(self, location: str, expected: str, found: str, hint: str = "") -> None:
+        location, expected, found, hint = map(readable, (location, expected, found, hint))
         self.location, self.expected, self.found, self.hint = location, expected, found, hint
         super().__init__(f"{location}: expected {expected}, found {found}." + (f" {hint}" if hint else ""))
 
@@ -96,6 +134,36 @@ class FileError(UnspoolError):
             return cls(location, "free disk space", "a full disk or quota", "Free some space; nothing was replaced.")
         found = error.strerror or type(error).__name__
         return cls(location, f"a file to {action}", found[:1].lower() + found[1:], "Choose another location.")
+
+
+def path_text(argument: str, path: Any) -> str:
+    """A path as text; an `OptionError` that names the argument refuses what is none.
+
+    Examples:
+        >>> path_text("path", "a.unspool")
+        'a.unspool'
+    """
+    text = path.__fspath__() if isinstance(path, os.PathLike) else path
+    try:
+        if isinstance(text, str) and b"\0" not in os.fsencode(text):
+            return text
+    except UnicodeEncodeError:
+        pass
+    hint = f"Pass {argument}='NAME', or a pathlib.Path."
+    raise OptionError(f"{argument}={path!r}", "a path without NUL characters", type(path).__name__, hint)
+
+
+def check_kind(argument: str, value: Any, kinds: type | tuple[type, ...], expected: str) -> None:
+    """Refuse the value of an argument that is of none of the kinds with an `OptionError`.
+
+    Examples:
+        >>> check_kind("id", 5, (str, type(None)), "the name of a column")
+        Traceback (most recent call last):
+        ...
+        unspool.errors.OptionError: id=5: expected the name of a column, found int.
+    """
+    if not isinstance(value, kinds):
+        raise OptionError(f"{argument}={value!r}", expected, type(value).__name__)
 
 
 class ForeignFile(FileError):

@@ -30,7 +30,7 @@ from unspool.network.distributions.rules import PLAIN
 from unspool.options import RULES, Beam, Decoding, Sampling, Typical, Unknown, unknown_option
 from unspool.reranking import Reranking
 from unspool.runtime.progress import portion, report_progress
-from unspool.sequences import Sequences, file_types
+from unspool.sequences import FileForm, Sequences, file_types
 from unspool.tables.columns import offsets_from_lengths, take
 from unspool.tables.table import Table, installed
 from unspool.tables.writers import save_parts
@@ -39,6 +39,8 @@ MAX_PART_STEPS, MAX_PART_ROWS = 1 << 22, 64 * TILE_ROWS
 """Steps and sequences of one part at the most: some hundred megabytes of Python objects; a row group in Parquet."""
 DRAWING = f"with at most {MAX_ROW_FIELDS} inputs, not draw_inputs=False"
 """How a model is fitted that draws inputs."""
+MAX_COUNT, MAX_SEED = 2**31 - 1, 2**64 - 1
+"""Largest number of sequences or steps, whose numbers have 32 bits; and largest seed."""
 
 
 class Event(NamedTuple):
@@ -205,11 +207,12 @@ class GenerationJob:
                 part = self._run_part(slice(first, last))
             yield part
 
-    def save(self, target: str | Path | IO[Any], *, long: bool | None, format: str | None) -> None:  # noqa: A002
+    def save(self, target: str | Path | IO[Any], form: FileForm) -> None:
         """Write the sequences to a file, part by part; see `Sequences.save`."""
         inputs = self.later.given if self.later is not None else self.inputs
-        types = partial(file_types, self.codec, inputs, long, ranked=self.beam is not None)
-        save_parts((part.file_columns(long) for part in self.parts()), types, target, format)
+        types = partial(file_types, self.codec, inputs, form.long, ranked=self.beam is not None)
+        parts = (part.file_columns(form.long) for part in self.parts())
+        save_parts(parts, types, target, form.format, escape_formulas=form.escape_formulas)
 
     def stream(self) -> Iterator[Event]:
         """The same sequences, step by step, those of a tile side by side."""
@@ -339,10 +342,12 @@ def _input_sampler(fitted: Fitted, known: KnownRows | None = None, each: int = 1
     return InputSampler(fitted.input_net, rows, fitted.codec, starts, limits.supports, known, each)
 
 
-def check_whole(location: str, value: Any, least: int) -> None:
-    """Refuse a value that is no whole number, or too small."""
+def check_whole(location: str, value: Any, least: int, most: int = MAX_COUNT) -> None:
+    """Refuse a value that is no whole number, too small or too large."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise OptionError(location, f"a whole number, at least {least}", repr(value))
+    if value > most:
+        raise OptionError(location, f"a whole number, at most {most:,}", repr(value))
 
 
 def _job(fitted: Fitted, n: int, options: GenerationOptions) -> tuple[GenerationJob, tuple[Allowed | None, ...]]:
@@ -350,9 +355,10 @@ def _job(fitted: Fitted, n: int, options: GenerationOptions) -> tuple[Generation
     codec, net, rule = fitted.codec, fitted.net, options.named_rule()
     if options.unknown not in get_args(Unknown):
         raise OptionError("generate(unknown=...)", "'refuse' or 'missing'", repr(options.unknown))
-    for name, value, least in (("n", n, 1), ("length", options.length, 0), ("seed", options.seed, 0)):
+    check_whole(f"n={n!r}", n, 1)
+    for name, value, most in (("length", options.length, MAX_COUNT), ("seed", options.seed, MAX_SEED)):
         if value is not None:
-            check_whole(f"{name}={value!r}", value, least)
+            check_whole(f"{name}={value!r}", value, 0, most)
     allowed, reranking = read_allow(codec, options.allow), options.reranking(n)
     beam, samples = None, n if options.best_of is None else options.best_of
     if isinstance(rule, Beam):

@@ -11,15 +11,24 @@ from numpy.typing import NDArray
 from unspool.config import Config, Summary, versions
 from unspool.dataset.gather import gather_fitted
 from unspool.encoding.codec import Codec
-from unspool.errors import NotFittedError, OptionError, SchemaError
-from unspool.jobs import Event, Fitted, GenerationJob, GenerationOptions, check_whole, generation_job, sampling_job
+from unspool.errors import NotFittedError, OptionError, SchemaError, check_kind, path_text
+from unspool.jobs import (
+    MAX_SEED,
+    Event,
+    Fitted,
+    GenerationJob,
+    GenerationOptions,
+    check_whole,
+    generation_job,
+    sampling_job,
+)
 from unspool.network.serialization import Nets, read_model, write_model
 from unspool.options import Decoding, Network, Options, Training, Unknown, unknown_option
 from unspool.report.report import Report
 from unspool.runtime.process import enter, start_jax
 from unspool.runtime.progress import phase, show
 from unspool.schema.fields import Joint, Schema
-from unspool.sequences import Sequences
+from unspool.sequences import FileForm, Sequences
 
 PARAMS = ("inputs", "sequence", "network", "training", "combinations", "relations", "seed", "verbose")
 """Arguments of `OneToMany`."""
@@ -162,7 +171,12 @@ class OneToMany:
             name = min(unknown)
             hint = f"Pass it to the constructor: OneToMany({name}=...)." if name in self.get_params() else ""
             raise OptionError(f"fit({name}=...)", "one of data, steps, id, order, checkpoint", name, hint)
-        check_whole(f"OneToMany(seed={self.seed!r})", self.seed, 0)
+        check_whole(f"OneToMany(seed={self.seed!r})", self.seed, 0, MAX_SEED)
+        check_kind("OneToMany: verbose", self.verbose, (bool, type(None)), "True, False or None")
+        for name, column in (("id", id), ("order", order)):
+            check_kind(f"fit: {name}", column, (str, type(None)), "the name of a column")
+        if checkpoint is not None:
+            path_text("checkpoint", checkpoint)
         network, training = _given(Network, self.network), _given(Training, self.training)
         request = FitRequest(data, steps, id, order, checkpoint, self.get_params(), network, training)
         self.config_, (self.net_, self.row_net_) = run_fit(request)
@@ -271,7 +285,7 @@ class OneToMany:
 
         enter()
         self._fitted()
-        check_whole(f"evaluate(seed={seed!r})", seed, 0)
+        check_whole(f"evaluate(seed={seed!r})", seed, 0, MAX_SEED)
         check_whole(f"evaluate(samples={samples!r})", samples, 1)
         if feedings is not None:
             expected = "no such option: a report is about one model"
@@ -394,6 +408,7 @@ class OneToMany:
         *,
         long: bool | None = None,
         format: str | None = None,  # noqa: A002
+        escape_formulas: bool = False,
         **options: Any,
     ) -> int:
         """Write the sequences of `generate` to a file part by part: memory does not grow with their number.
@@ -407,6 +422,8 @@ class OneToMany:
             n: as for `generate`.
             long: one row a step rather than a sequence; `None` follows the training data.
             format: of the file, if its name has no known ending; CSV for a stream.
+            escape_formulas: write texts in CSV and TSV so that no spreadsheet takes them for formulas, see
+                `Sequences.save`.
             **options: the others of `generate`.
 
         Raises:
@@ -414,9 +431,10 @@ class OneToMany:
             DataError: an unknown format.
             OptionError: as for `generate`.
         """
+        form = FileForm(long, format, escape_formulas)
         with show(self.verbose):
             phase("generating")
-            return self._save(self._job(inputs, n, GenerationOptions.of(options)), target, long, format)
+            return self._save(self._job(inputs, n, GenerationOptions.of(options)), target, form)
 
     def sample_to(
         self,
@@ -425,12 +443,14 @@ class OneToMany:
         *,
         long: bool | None = None,
         format: str | None = None,  # noqa: A002
+        escape_formulas: bool = False,
         **options: Any,
     ) -> int:
         """Write the rows and sequences of `sample` to a file part by part; returns the seed. See `generate_to`."""
+        form = FileForm(long, format, escape_formulas)
         with show(self.verbose):
             phase("generating")
-            return self._save(sampling_job(self._generator(), n, GenerationOptions.of(options)), target, long, format)
+            return self._save(sampling_job(self._generator(), n, GenerationOptions.of(options)), target, form)
 
     def stream(self, inputs: Any, n: int = 1, **options: Any) -> Iterator[Event]:
         """As `generate`, but yields `(row, sample, step, value)` step by step, all sequences side by side.
@@ -458,14 +478,14 @@ class OneToMany:
         return generation_job(self._generator(), inputs, n, options)
 
     @staticmethod
-    def _save(job: GenerationJob, target: Any, long: bool | None, file_format: str | None) -> int:
-        job.save(Path(target) if isinstance(target, os.PathLike) else target, long=long, format=file_format)
+    def _save(job: GenerationJob, target: Any, form: FileForm) -> int:
+        job.save(Path(target) if isinstance(target, os.PathLike) else target, form)
         return job.request.seed
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file (`docs/format.md`), whole or not at all; a `FileError` if it can't be written."""
         self._fitted()
-        write_model(path, self.config_, Nets(self.net_, self.row_net_))
+        write_model(path_text("path", path), self.config_, Nets(self.net_, self.row_net_))
 
     def _fitted(self) -> None:
         if not hasattr(self, "net_"):
@@ -475,8 +495,9 @@ class OneToMany:
 
 def load(path: str | os.PathLike[str]) -> OneToMany:
     """Read a model from a file that `OneToMany.save` wrote; a kind of `FileError` names a defect of the file."""
+    location = path_text("path", path)
     start_jax()
-    config, nets = read_model(path)
+    config, nets = read_model(location)
     params = _resolved(config) if config.arguments is None else config.arguments.params()
     model = OneToMany(**params, seed=config.seed)
     model.config_, (model.net_, model.row_net_) = config, nets

@@ -11,7 +11,8 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, TypeVar, cast, overload
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar, cast, overload
 
 import msgspec
 import numpy as np
@@ -25,6 +26,7 @@ from unspool.errors import (
     NonFiniteWeights,
     OversizedFile,
     TruncatedFile,
+    path_text,
 )
 from unspool.runtime.atomic_files import atomic
 
@@ -67,14 +69,19 @@ def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], confi
 
     The tensors have types of `DTYPES` and are finite. Msgspec writes `config` as a JSON object with the key `format`.
 
+    A struct is also read back as its class, so that no file is written which `read` would refuse.
+
     Raises:
         NonFiniteWeights: an array holds NaN or infinity; nothing was written.
         CorruptFile: the configuration or an array can't be in a model file; nothing was written.
         FileError: the path can't be written to.
     """
-    location = os.fspath(path)
-    text = msgspec.json.encode(config)
-    _decode(location, text, dict)
+    location = path_text("path", path)
+    try:
+        text = msgspec.json.encode(config)
+    except (OverflowError, RecursionError, TypeError, UnicodeEncodeError) as error:
+        raise CorruptFile(f"{location}: configuration", "values that JSON can hold", str(error)) from error
+    _decode(location, text, type(config) if isinstance(config, msgspec.Struct) else dict)
     arrays = {}
     for name, tensor in tensors.items():
         array = np.asarray(tensor)
@@ -100,10 +107,37 @@ def read(path: str | os.PathLike[str], kind: Any = dict) -> tuple[Any, dict[str,
         FileError: one of its kinds: `ForeignFile`, `TruncatedFile`, `OversizedFile`, `NewerFormat`, `CorruptFile` or
             `NonFiniteWeights`.
     """
+    with opened(path, kind) as contents:
+        return contents.config, contents.arrays()
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str], kind: type[Configuration]) -> "Iterator[Contents[Configuration]]":
+    """A model file whose header has been read and checked, and whose arrays have not; errors as of `read`."""
     with _opened(path) as (location, file, size):
         text, entries = _header(location, file, size)
-        config = _decode(location, text, kind)
-        return config, {name: _tensor(location, file, name, entry) for name, entry in entries.items()}
+        yield Contents(location, _decode(location, text, kind), entries, file)
+
+
+@dataclass(frozen=True)
+class Contents(Generic[Configuration]):
+    """An open model file.
+
+    Attributes:
+        location: the path.
+        config: the configuration.
+        entries: by name, what the header says about each array, in the order of their bytes.
+        file: positioned at the first of them.
+    """
+
+    location: str
+    config: Configuration
+    entries: Mapping[str, Entry]
+    file: io.BufferedReader
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Read the arrays by name; once."""
+        return {name: _tensor(self.location, self.file, name, entry) for name, entry in self.entries.items()}
 
 
 @overload
@@ -124,7 +158,7 @@ def read_entries(path: str | os.PathLike[str]) -> dict[str, Entry]:
 
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[str, io.BufferedReader, int]]:
-    location = os.fspath(path)
+    location = path_text("path", path)
     try:
         if not stat.S_ISREG(os.stat(location).st_mode):  # before opening: a pipe would wait for its writer
             raise FileError(location, "a file", "a folder, device or pipe", _FOREIGN)
@@ -247,6 +281,6 @@ def _decode(location: str, text: bytes, kind: type[Configuration]) -> Configurat
         return msgspec.json.decode(text, type=kind)
     except NewerFormat:
         raise
-    except (msgspec.DecodeError, RecursionError, KeyError, AttributeError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever a forged value breaks, the file is at fault
         expected = "the configuration of a model"
-        raise CorruptFile(f"{location}: configuration", expected, str(error), _RESAVE) from None
+        raise CorruptFile(f"{location}: configuration", expected, str(error), _RESAVE) from error

@@ -85,7 +85,9 @@ def _choices(kind: Any) -> list[Any]:
     return [choice for part in parts if get_origin(part) is Literal for choice in get_args(part)]
 
 
-Positive = Annotated[int, Meta(ge=1)]
+Positive = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+HiddenUnits = Annotated[int, Meta(ge=1, le=8192)]
+EmbeddingWidth = Annotated[int, Meta(ge=1, le=4096)]
 Share = Annotated[float, Meta(ge=0.0, lt=1.0)]
 Unknown = Literal["refuse", "missing"]
 """What becomes of a category among the inputs that training never saw."""
@@ -109,14 +111,14 @@ class Network(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         embedding: width of the embedding of a category.
     """
 
-    size: Annotated[int, Meta(ge=1, le=8192)] | None = None
+    size: HiddenUnits | None = None
     layers: Annotated[int, Meta(ge=1, le=16)] = 1
     context: Literal["state+step", "state"] = "state+step"
     residual: bool = False
     norm: bool = False
     dropout: Share | None = None
     input_dropout: Share | None = None
-    embedding: Annotated[int, Meta(ge=1, le=4096)] | None = None
+    embedding: EmbeddingWidth | None = None
 
 
 class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

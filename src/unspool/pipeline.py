@@ -22,6 +22,7 @@ from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.fit import fit_codec
 from unspool.encoding.input_rows import fit_rows
+from unspool.errors import readable
 from unspool.generation.calibration import calibrate
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
@@ -145,7 +146,7 @@ def select_columns(request: FitRequest, data: FitData, stop: Stop) -> FitData:
     if lines:
         codec = fit_codec(schema, examples)
         encoded = codec.encode(examples)
-    note("\n".join([codec.describe(), *lines]))
+    note(readable("\n".join([codec.describe(), *lines])))
     return data._replace(codec=codec, encoded=encoded)
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import IO, Any, overload
+from typing import IO, Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unspool.encoding.codec import Codec
-from unspool.errors import MissingExtra
+from unspool.errors import MissingExtra, check_kind, readable
 from unspool.labels import labels, word
 from unspool.schema.fields import Vector
 from unspool.tables.columns import Ragged, is_whole, take
@@ -21,6 +21,16 @@ from unspool.tables.writers import FileType, file_type, save_parts, whole_number
 
 MAX_SHOWN = 10
 """Sequences that a notebook or a terminal shows at once."""
+MAX_LABEL_CHARACTERS = 200
+"""Characters of a label."""
+
+
+class FileForm(NamedTuple):
+    """How sequences are written to a file; see `Sequences.save`."""
+
+    long: bool | None = None
+    format: str | None = None
+    escape_formulas: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,20 +121,29 @@ class Sequences:
             raise MissingExtra("Sequences", f"the package {kind}", "none", f"pip install {kind}")
         return write_table(self._columns(long), kind)
 
-    def save(self, target: str | Path | IO[Any], *, long: bool | None = None, format: str | None = None) -> None:  # noqa: A002
+    def save(
+        self,
+        target: str | Path | IO[Any],
+        *,
+        long: bool | None = None,
+        format: str | None = None,  # noqa: A002
+        escape_formulas: bool = False,
+    ) -> None:
         """Write the table of `to_frame` to a file, whole or not at all, or to an open stream.
 
         Args:
             target: a path, or a stream such as `sys.stdout.buffer`.
             long: as for `to_frame`.
             format: csv, tsv, jsonl, json or parquet; by default that of the path's ending, csv for a stream.
+            escape_formulas: in CSV and TSV, put an apostrophe before texts that begin with `=`, `+`, `-`, `@`, a tab or
+                a carriage return, which spreadsheets would run as formulas (CWE-1236). Numbers stay as they are.
 
         Raises:
-            DataError: an unknown format.
+            DataError: an unknown format, or one without formulas to escape.
             FileError: the target can't be written to.
         """
         types = partial(file_types, self.codec, self.inputs, long, ranked=self.nats is not None)
-        save_parts([self.file_columns(long)], types, target, format)
+        save_parts([self.file_columns(long)], types, target, format, escape_formulas=escape_formulas)
 
     def plot(self, path: str | Path | None = None) -> Any:
         """The matplotlib figure, also written to a path (PNG, SVG or PDF). Needs the extra `plot`.
@@ -156,7 +175,7 @@ class Sequences:
 
     def label(self, k: int) -> str:
         """The label of the input row of sequence k, see `unspool.labels`."""
-        return self._labels[self._input_rows[k]]
+        return readable(self._labels[self._input_rows[k]], MAX_LABEL_CHARACTERS, keep="")
 
     def file_columns(self, long: bool | None = None) -> dict[str, Any]:
         """The columns of `to_frame` for files: whole numbers stay whole where others are missing."""
@@ -233,6 +252,7 @@ def file_types(codec: Codec, inputs: Table | None, long: bool | None, *, ranked:
 
 
 def _is_long(codec: Codec, long: bool | None) -> bool:
+    check_kind("long", long, (bool, type(None)), "True, False or None")
     return codec.schema.layout == "long" if long is None else long
 
 
@@ -257,4 +277,5 @@ def _short(value: Any, width: int) -> str:
         text = " ".join(word(item) for item in value)
     else:
         text = str(value)
+    text = readable(text[: width + 1], keep="")
     return text if len(text) <= width else text[: width - 3] + "..."

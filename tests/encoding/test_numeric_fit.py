@@ -294,3 +294,12 @@ def test_the_limit_of_samples_changes_no_likelihood() -> None:
     far = jnp.full(5, 50.0)
     np.testing.assert_array_equal(dist.log_prob(params, far), dist.of.log_prob(params, far))
     assert column(SAMPLES["normal"], Number("x", distribution="mixture")).reach == codec.steps[0].reach
+
+
+def test_whole_numbers_of_too_wide_a_range_are_refused_as_discretized():
+    """Float32 can't tell their cells apart; before, the architecture of the network raised a KeyError."""
+    values = np.array([3e9 + 1, 2.0, 5.0, 7.0])
+    with pytest.raises(SchemaError, match=r"over a million steps.*Pass Number\('x', distribution='mixture'\)"):
+        fitted(values, Count("x"))
+    codec, _ = fitted(values, Number("x", distribution="mixture"))
+    assert architecture_of(codec, Network(), 4, 4).distributions[0].event_shape.symbols is None

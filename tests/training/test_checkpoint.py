@@ -4,6 +4,7 @@ import json
 
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 import pytest
 
@@ -62,8 +63,32 @@ def test_a_checkpoint_that_lacks_an_array_is_refused(small, tmp_path):
     arrays = dict(arrays)
     arrays.pop(next(name for name in arrays if name.startswith("best")))
     modelfile.write(tmp_path / FILE_NAME, arrays, state)
-    with pytest.raises(CorruptFile, match=r"expected the array 'best.*Empty the folder"):
+    with pytest.raises(CorruptFile, match=r"expected the array 'best.*found none.*Empty the folder"):
         Checkpoint(tmp_path, PARTS).load(new_train_state(small.net(), small.config))
+
+
+def test_a_checkpoint_that_was_altered_by_hand_is_refused(small, tmp_path):
+    """A shape, a type, one number, where training stands, an array too many: none goes unseen."""
+    interrupted_after(1, small, tmp_path)
+    path = tmp_path / FILE_NAME
+    state, arrays = modelfile.read(path, CheckpointState)
+    name = next(name for name, array in arrays.items() if array.ndim == 2)
+    changed = arrays[name].copy()
+    changed[0, 0] += 1
+    bad = msgspec.structs.replace(state, progress=msgspec.structs.replace(state.progress, bad=7))
+    for config, wrong, match in (
+        (state, arrays | {name: arrays[name][:-1]}, r"the array .*float32 of shape .*found float32 of shape"),
+        (state, arrays | {name: arrays[name].astype(np.float64)}, r"float32 of shape .*found float64"),
+        (state, arrays | {name: changed}, "contents of its own checksum"),
+        (state, arrays | {"more": changed}, "the array 'more', none"),
+        (bad, arrays, "contents of its own checksum"),
+        (msgspec.structs.replace(state, checksum=""), arrays, "contents of its own checksum"),
+    ):
+        modelfile.write(path, wrong, config)
+        with pytest.raises(CorruptFile, match=match + r".*Empty the folder"):
+            Checkpoint(tmp_path, PARTS).load(new_train_state(small.net(), small.config))
+    modelfile.write(path, arrays, state)
+    assert Checkpoint(tmp_path, PARTS).load(new_train_state(small.net(), small.config)) is not None
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):

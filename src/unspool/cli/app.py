@@ -15,7 +15,7 @@ from unspool.cli.generate import generate, sample
 from unspool.cli.inspect import inspect
 from unspool.cli.plot import plot
 from unspool.cli.wording import in_cli_syntax, new_spelling
-from unspool.errors import UnspoolError
+from unspool.errors import UnspoolError, readable
 from unspool.runtime.progress import heard
 from unspool.runtime.stopping import INTERRUPTED, exit_on_second_interrupt
 
@@ -95,5 +95,5 @@ def _show_warning(message: Warning | str, category: type[Warning], *_: object) -
 
 
 def _mistake(message: str, code: int = MISTAKE) -> int:
-    print(f"unspool: {message}", file=sys.stderr)
+    print(readable(f"unspool: {message}"), file=sys.stderr)
     return code

@@ -10,7 +10,7 @@ from unspool.cli.arguments import column_names
 from unspool.cli.fields import kinds_help, parse_fields
 from unspool.cli.files import check_writable, source
 from unspool.cli.flags import NETWORK, TRAINING, NetworkFlags, TrainingFlags, options_from
-from unspool.errors import OptionError
+from unspool.errors import OptionError, readable
 from unspool.options import Network, Training
 from unspool.schema.fields import Field, First
 from unspool.schema.relations import AUTO
@@ -134,4 +134,4 @@ def print_result(model: "OneToMany", output: Path, *, quiet: bool, json: bool) -
         ended = f", ended: {summary.stopped}" if summary.stopped in ("interrupted", "time") else ""
         size = f"{output.stat().st_size / 1000:,.0f} kB"
         line = f"{output}: {summary.nats:.3f} {part} nats a step, {summary.seconds:.0f} s, {size}{ended}"
-        print(line, file=sys.stderr)
+        print(readable(line), file=sys.stderr)

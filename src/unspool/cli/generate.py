@@ -1,5 +1,6 @@
 """`unspool generate` and `unspool sample`: a model file in, sequences out."""
 
+import io
 import secrets
 import sys
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from cyclopts import Group, Parameter
 from unspool.cli.arguments import typed_allow, typed_inputs, typed_pins
 from unspool.cli.files import check_writable, open_model
 from unspool.cli.flags import BEAM, SAMPLING, BeamFlags, SamplingFlags, rule_from
-from unspool.errors import OptionError
+from unspool.errors import OptionError, readable
 from unspool.options import Beam, Decoding, Sampling, Unknown
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class SequenceFlags:
             more.
         output: the file to write: .csv, .tsv, .jsonl, .json or .parquet.
         format: the format, where neither the file's name nor a terminal decides.
+        escape_formulas: in CSV, put an apostrophe before texts that a spreadsheet would run as formulas.
         long: a row per step, or with --wide a row per sequence; by default as in the training data.
     """
 
@@ -47,6 +49,7 @@ class SequenceFlags:
     allow: Annotated[list[str] | None, Parameter(group=KNOWN)] = None
     output: Annotated[str | None, Parameter(alias="-o", group=OUTPUT)] = None
     format: Annotated[Format | None, Parameter(alias="-f", group=OUTPUT)] = None
+    escape_formulas: Annotated[bool, Parameter(group=OUTPUT)] = False
     long: Annotated[bool | None, Parameter(negative="--wide", group=OUTPUT)] = None
 
     def check_output(self) -> None:
@@ -69,9 +72,16 @@ class SequenceFlags:
         return self.output is None and (self.format or ("lines" if sys.stdout.isatty() else "csv")) == "lines"
 
     @property
+    def file_form(self) -> dict[str, Any]:
+        """The options of a file."""
+        return {"long": self.long, "format": self.format, "escape_formulas": self.escape_formulas}
+
+    @property
     def target(self) -> Any:
-        """The file or stream for a table."""
-        return sys.stdout.buffer if self.output is None else self.output
+        """The file or stream for a table; a terminal gets readable text."""
+        if self.output is not None:
+            return self.output
+        return Terminal() if sys.stdout.isatty() else sys.stdout.buffer
 
     def options(self, codec: "Codec", rule: Decoding) -> dict[str, Any]:
         """The options of `OneToMany.generate`, with a new seed if the user gave none."""
@@ -89,6 +99,14 @@ class SequenceFlags:
         rule, seed = options["rule"], options["seed"]
         if self.seed is None and not isinstance(rule, Beam) and not (isinstance(rule, Sampling) and rule.greedy):
             print(f"seed {seed}; --seed {seed} gives these sequences again", file=sys.stderr)
+
+
+class Terminal(io.TextIOBase):
+    """Standard output for lines that may hold anything: characters that steer a terminal are escaped."""
+
+    def write(self, text: str) -> int:
+        """Write the text, escaped."""
+        return sys.stdout.write(readable(text, len(text)))
 
 
 SEQUENCE = Parameter(name="*")
@@ -144,7 +162,7 @@ def generate(
     elif sequence.in_lines:
         print_lines(loaded.generate(inputs, n, **options))
     else:
-        loaded.generate_to(sequence.target, inputs, n, long=sequence.long, format=sequence.format, **options)
+        loaded.generate_to(sequence.target, inputs, n, **sequence.file_form, **options)
     sequence.print_seed(options)
 
 
@@ -177,7 +195,7 @@ def sample(
     if sequence.in_lines:
         print_lines(loaded.sample(n, **options), labelled=True)
     else:
-        loaded.sample_to(sequence.target, n, long=sequence.long, format=sequence.format, **options)
+        loaded.sample_to(sequence.target, n, **sequence.file_form, **options)
     sequence.print_seed(options)
 
 
@@ -197,7 +215,8 @@ def print_lines(sequences: "Sequences", *, labelled: bool = False) -> None:
     labels = [sequences.label(k) for k in range(len(sequences))]
     width = max(map(len, labels), default=0)
     for label, value in zip(labels, sequences, strict=True):
-        print((f"{label:<{width}}  " if labelled or len(sequences.inputs) > 1 else "") + _as_line(value))
+        line = (f"{label:<{width}}  " if labelled or len(sequences.inputs) > 1 else "") + _as_line(value)
+        print(readable(line, len(line)))
 
 
 def _as_line(value: Any) -> str:
@@ -222,8 +241,9 @@ def _stream(model: "OneToMany", inputs: Any, n: int, options: dict[str, Any], fo
     as_text = alone and format != "jsonl"
     for event in model.stream(inputs, n, **options):
         if as_text:
-            print(event.value, end="", flush=True)
+            print(readable(event.value), end="", flush=True)
         else:
-            print(msgspec.json.encode(event._asdict()).decode(), flush=True)
+            line = msgspec.json.encode(event._asdict()).decode()
+            print(readable(line, len(line)), flush=True)
     if as_text:
         print()

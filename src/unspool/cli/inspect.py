@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unspool.errors import readable
+
 if TYPE_CHECKING:
     from unspool.config import Config, Summary
 
@@ -36,11 +38,12 @@ def inspect(model: Path, *, json: bool = False) -> None:
     if json:
         import msgspec
 
-        print(msgspec.json.encode({"file": str(model), **contents, "schema": config.codec.schema}).decode())
+        text = msgspec.json.encode({"file": str(model), **contents, "schema": config.codec.schema}).decode()
+        print(text if not sys.stdout.isatty() else readable(text, len(text)))
         return
-    print(f"{model}\n\n{config.codec.describe()}\n")
+    print(f"{readable(str(model), keep='')}\n\n{readable(config.codec.describe())}\n")
     for name, line in _as_lines(config, contents).items():
-        print(f"{name:<9}  {line}")
+        print(readable(f"{name:<9}  {line}", keep=""))
 
 
 def _as_json(config: "Config", size: int, shapes: dict[str, list[int]]) -> dict[str, Any]:

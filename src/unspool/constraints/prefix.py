@@ -12,7 +12,7 @@ from unspool.encoding.tokenizers import tokenize
 from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import Flags, Joint
-from unspool.tables.arrow import from_values
+from unspool.tables.arrow import MAX_NESTING, from_values
 
 
 def read_prefix(codec: Codec, prefix: Any, rows: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -29,6 +29,9 @@ def read_prefix(codec: Codec, prefix: Any, rows: int) -> tuple[dict[str, np.ndar
         raise SchemaError("prefix", f"one for all, or one for each of the {rows} inputs", str(len(sequences)))
     name = schema.steps[0].name if schema.form == "list" else schema.sequence
     location = Location("prefix", name)
+    for sequence in sequences:
+        if not hasattr(sequence, "__len__"):
+            raise SchemaError("prefix", "a sequence of first steps, or one for each row", repr(sequence))
     if not any(len(sequence) for sequence in sequences):
         return {}, np.zeros(len(sequences) + 1, np.int64)
     asked = schema.steps[0] if schema.form == "text" else name
@@ -53,7 +56,7 @@ def read_prefix(codec: Codec, prefix: Any, rows: int) -> tuple[dict[str, np.ndar
 def is_prefix_per_row(prefix: Any, form: str) -> bool:
     """Whether a prefix is a list of sequences rather than one sequence, by how deep its lists are."""
     depth, item = 0, prefix
-    while isinstance(item, (list, tuple, np.ndarray)):
+    while isinstance(item, (list, tuple, np.ndarray)) and depth <= MAX_NESTING:
         depth += 1
         inner = [part for part in item if not hasattr(part, "__len__") or len(part)]
         item = inner[0] if inner else None

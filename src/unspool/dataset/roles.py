@@ -91,7 +91,11 @@ def roles_of(schema: Schema, columns: Iterable[str]) -> Roles:
 def _several(value: Any) -> list[Any]:
     if value is None:
         return []
-    return [value] if isinstance(value, (str, Field, First)) else list(value)
+    if isinstance(value, (str, Field, First)):
+        return [value]
+    if not isinstance(value, Iterable):
+        raise SchemaError("inputs or sequence", "column names or fields", repr(value))
+    return list(value)
 
 
 def _fields(items: Iterable[Any], location: str) -> tuple[ColumnSpec, ...]:

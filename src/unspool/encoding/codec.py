@@ -1,8 +1,9 @@
 """The codec: everything fitted between tables and the arrays that the network sees, and back."""
 
+import itertools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -39,6 +40,8 @@ from unspool.schema.relation_search import failures
 from unspool.schema.relations import Sum, derived_columns
 from unspool.tables.table import Table, is_many, read_table
 
+MAX_STEPS = 2**24
+"""Steps of the longest sequence."""
 AnyInputColumn = Vocabulary | NumericEncoder | AngleInput | BinaryEncoder | TimestampEncoder | VectorEncoder
 AnyStepColumn = (
     Vocabulary | JointVocabulary | NumericEncoder | IncrementEncoder | DistanceEncoder | AngleEncoder | MultiLabel
@@ -98,23 +101,28 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: tuple[AnyStepColumn, ...]
     shortest: int
     longest: int
-    examples: int = 0
-    total: int = 0
+    examples: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
+    total: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
 
     def __post_init__(self) -> None:
         for role, fields, columns, class_of in (
             ("input", self.schema.inputs, self.inputs, input_column),
             ("step", self.schema.steps, self.steps, step_column),
         ):
-            expected, found = [class_of(field) for field in fields], [type(column) for column in columns]
-            if expected != found:
-                names = [", ".join(kind.__name__ for kind in kinds) for kinds in (expected, found)]
+            wanted, found = [class_of(field) for field in fields], [type(column) for column in columns]
+            if wanted != found:
+                names = [", ".join(kind.__name__ for kind in kinds) for kinds in (wanted, found)]
                 raise SchemaError(f"codec, {role} columns", *names)
             for field, column in zip(fields, columns, strict=True):
                 if isinstance(column, Vocabulary):
                     check_vocabulary(field, column)
-        if not 0 <= self.shortest <= self.longest:
-            raise SchemaError("codec, lengths", "0 <= shortest <= longest", f"{self.shortest} and {self.longest}")
+        if not 0 <= self.shortest <= self.longest <= MAX_STEPS:
+            expected = f"0 <= shortest <= longest <= {MAX_STEPS:,}"
+            raise SchemaError("codec, lengths", expected, f"{self.shortest} and {self.longest}")
+        least, most = self.examples * self.shortest, self.examples * self.longest
+        if self.examples and not max(least, self.longest) <= self.total <= most:
+            expected = f"{max(least, self.longest):,} to {most:,} steps in all, of {self.examples:,} sequences"
+            raise SchemaError("codec, lengths", expected, f"{self.total:,}")
 
     def input_columns(self) -> list[tuple[AnyField, InputColumn]]:
         """Every input field with its column."""
@@ -123,6 +131,20 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def step_columns(self) -> list[tuple[AnyField, StepColumn]]:
         """Every step field with its column."""
         return list(zip(self.schema.steps, self.steps, strict=True))
+
+    def check_rows(self, rows: "Codec") -> None:
+        """Refuse a codec of rows of inputs (`unspool.encoding.input_rows`) that is not of these inputs."""
+        columns = iter(rows.steps)
+        for field, column in self.input_columns():
+            width = column.width if isinstance(field, Vector) else 1
+            parts = list(itertools.islice(columns, width))
+            numbers = all(part.types in (("int",), ("float",)) for part in parts)
+            if len(parts) < width or (isinstance(field, Vector) and not numbers):
+                raise SchemaError("input model", f"{width} columns for {field.name!r}", "others")
+        if next(columns, None) is not None or (rows.shortest, rows.longest) != (1, 1):
+            raise SchemaError("input model", "a column for every input, and sequences of one step", "others")
+        if [column.num_symbols for column in rows.inputs] != [1]:
+            raise SchemaError("input model", "one constant input", "others")
 
     @property
     def types(self) -> dict[str, ValueType]:

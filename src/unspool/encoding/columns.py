@@ -17,7 +17,7 @@ it), `unspool.network.build` (which distribution it has) and `unspool.constraint
 """
 
 from abc import ABCMeta, abstractmethod
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -27,6 +27,10 @@ from unspool.errors import Location, SchemaError
 
 ValueType = Literal["int", "float", "text", "bool", "time", "mixed"]
 """What a column of a written file holds, missing values apart."""
+Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+AboveZero = Annotated[float, msgspec.Meta(gt=0.0)]
+Digits = Annotated[int, msgspec.Meta(ge=0, le=6)]
+"""Decimals of rounded numbers, see `unspool.schema.grid`."""
 
 
 class AbstractStruct(msgspec.StructMeta, ABCMeta):

@@ -10,6 +10,7 @@ from unspool.encoding.columns import (
     Cumulative,
     Decoded,
     NumericColumn,
+    Probability,
     StepColumn,
     SymbolColumn,
     ValueType,
@@ -31,7 +32,7 @@ class JointVocabulary(SymbolColumn, StepColumn, frozen=True, tag="joint"):
 
     members: tuple[Vocabulary, ...]
     tuples: tuple[tuple[int, ...], ...]
-    unseen: float
+    unseen: Probability
 
     def __post_init__(self) -> None:
         if len(self.members) < 2 or not self.tuples or not 0 < self.unseen < 1:
@@ -120,7 +121,7 @@ class MultiLabel(NumericColumn, StepColumn, frozen=True, tag="multilabel"):
 
     members: tuple[str, ...]
     nullable: bool = False
-    share: float = 0.0
+    share: Probability = 0.0
 
     @classmethod
     def fit(cls, values: np.ndarray, members: tuple[str, ...]) -> "MultiLabel":

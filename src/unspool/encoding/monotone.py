@@ -4,7 +4,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from unspool.encoding.columns import Continuation, Cumulative, Decoded, Origins, ScalarColumn, StepColumn, ValueType
+from unspool.encoding.columns import (
+    Continuation,
+    Cumulative,
+    Decoded,
+    Digits,
+    Origins,
+    ScalarColumn,
+    StepColumn,
+    ValueType,
+)
 from unspool.encoding.numeric import (
     BOUND_TOLERANCE,
     NumericEncoder,
@@ -55,7 +64,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
     increment: NumericEncoder
     origin: float
     unit: float = 0.0
-    decimals: int | None = None
+    decimals: Digits | None = None
     low: float = 0.0
     high: float = 0.0
     sign: float = 1.0

@@ -1,23 +1,27 @@
 """Numbers, fitted: which transform, with which location and scale."""
 
 import itertools
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 
 from unspool.encoding import transforms
 from unspool.encoding.columns import (
+    AboveZero,
     Continuation,
     Cumulative,
     Decoded,
+    Digits,
     InputColumn,
     Origins,
+    Probability,
     ScalarColumn,
     StepColumn,
     ValueType,
 )
 from unspool.errors import Location, SchemaError, listing
+from unspool.schema.grid import MAX_CELLS, MAX_POINT_MASSES, MAX_SUPPORT_POINTS
 from unspool.tables.columns import is_whole
 
 DIFFERENCE_TRANSFORMS = ("difference", "log_return")
@@ -64,23 +68,23 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
 
     transform: Literal["none", "standardize", "log1p", "asinh", "difference", "log_return"]
     loc: float
-    scale: float
+    scale: AboveZero
     first_loc: float = 0.0
-    first_scale: float = 1.0
-    decimals: int | None = None
+    first_scale: AboveZero = 1.0
+    decimals: Digits | None = None
     nullable: bool = False
-    unit: float = 1.0
+    unit: AboveZero = 1.0
     low: float = 0.0
     high: float = 0.0
-    missing: float = 0.0
-    step: float = 0.0
+    missing: Probability = 0.0
+    step: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
     mass: bool = False
-    point_masses: tuple[float, ...] = ()
+    point_masses: Annotated[tuple[float, ...], msgspec.Meta(max_length=MAX_POINT_MASSES)] = ()
     floor: float | None = None
     ceiling: float | None = None
     edges: tuple[float, ...] = ()
-    support_points: tuple[float, ...] = ()
-    unseen: float = 0.0
+    support_points: Annotated[tuple[float, ...], msgspec.Meta(max_length=MAX_SUPPORT_POINTS)] = ()
+    unseen: Probability = 0.0
     reach: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
@@ -93,6 +97,12 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         if self.support_points and not (len(self.support_points) > 1 and 0 < self.unseen < 1 and self.step > 0):
             expected = "two or more, of a grid, and a probability of others"
             raise SchemaError("number, support points", expected, str(self.unseen))
+        if self.support_points and self.support_points[-1] - self.support_points[0] > (MAX_CELLS + 1) * self.step:
+            expected = f"at most {MAX_CELLS:,} cells between the outermost ones"
+            raise SchemaError("number, support points", expected, f"steps of {self.step:g}")
+        ends = [end for end in (self.floor, self.low, self.high, self.ceiling) if end is not None]
+        if sorted(ends) != ends:
+            raise SchemaError("number, range", "rising: floor, low, high, ceiling", ", ".join(map(str, ends)))
 
     @classmethod
     def fit(

@@ -9,7 +9,14 @@ from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS, NumericEncoder
 from unspool.errors import Location, SchemaError
 from unspool.schema.bounds import natural_bounds
 from unspool.schema.fields import Number
-from unspool.schema.grid import MAX_DECIMALS, find_grid, find_point_masses, find_support_points, is_discrete
+from unspool.schema.grid import (
+    MAX_DECIMALS,
+    MIN_RELATIVE_STEP,
+    find_grid,
+    find_point_masses,
+    find_support_points,
+    is_discrete,
+)
 
 MAX_BINS = 32
 """Bins of a histogram at the most."""
@@ -42,11 +49,13 @@ def refine(
     column = msgspec.structs.replace(column, decimals=digits, step=step, floor=floor, ceiling=ceiling)
     if column.transform in ("log1p", "asinh"):
         column = rescaled(msgspec.structs.replace(column, unit=max(column.unit, step)), x)
-    mass = step > 0 and column.transform != "log_return"
+    too_fine = step < MIN_RELATIVE_STEP * max(float(np.ptp(x)), float(np.abs(x).max()))
+    mass = step > 0 and column.transform != "log_return" and not too_fine
     mass &= field.distribution == "discretized" or (field.distribution == "histogram" and is_discrete(x, step))
     if field.distribution == "discretized" and not mass:
-        hint = "Pass another distribution, such as mixture; or round the numbers."
+        hint = f"Pass Number({field.name!r}, distribution='mixture'), or another distribution; or round the numbers."
         found = "log-returns" if column.transform == "log_return" else "others"
+        found = "a range of over a million steps, whose cells float32 can't tell apart" if step and too_fine else found
         expected = "numbers of at most 6 decimals, for the distribution discretized"
         raise SchemaError(location.whole, expected, found, hint)
     y, alone, _ = column.increments(values, offsets, before, location)

@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from unspool.encoding.columns import Continuation, Decoded, InputColumn, StepColumn, SymbolColumn, ValueType
+from unspool.encoding.columns import (
+    Continuation,
+    Decoded,
+    InputColumn,
+    Probability,
+    StepColumn,
+    SymbolColumn,
+    ValueType,
+)
 from unspool.errors import Location, SchemaError, UnknownCategory, did_you_mean, listing
 
 Symbol = str | int | float | bool | None
@@ -31,7 +39,7 @@ class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabu
     """
 
     values: tuple[Symbol, ...]
-    unseen: float = 0.0
+    unseen: Probability = 0.0
     text: bool = False
     bytes: bool = False
     merges: tuple[tuple[str, str], ...] = ()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from unspool.encoding.members import JointVocabulary, MultiLabel
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS, NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
+from unspool.errors import SchemaError
 from unspool.network.cumulative import CumulativeRule
 from unspool.network.decoder import Architecture
 from unspool.network.distributions.base import Distribution, EventShape, NumberDistribution
@@ -30,7 +32,7 @@ from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.reparameterized import Reflected, ZeroMean
 from unspool.network.distributions.student_t import StudentT
 from unspool.options import Network
-from unspool.schema.fields import Angle, AnyField, Schema
+from unspool.schema.fields import MONOTONE_TRANSFORMS, Angle, AnyField, Field, Flags, Joint, Number, Schema, When
 from unspool.schema.grid import MIN_RELATIVE_STEP
 from unspool.schema.transform_choice import DEFAULT_DENSITY
 
@@ -42,10 +44,19 @@ FOLLOWING_COMPONENTS, FREE_COMPONENTS, INDEPENDENT_COMPONENTS = 4, 3, 6
 """Components of an angle that follows the one before: those that do, and others; and of one that doesn't."""
 MAX_HAZARD_POSITIONS = 1_000
 """Most positions with a hazard of stopping of their own; two more are the next one, and all after it."""
+MAX_EDGES = 129
+"""Edges of a histogram at the most; twice those of the bins that a fit makes, where each cell is a bin."""
 
 
 def architecture_of(codec: Codec, options: Network, size: int, embedding: int) -> Architecture:
-    """The architecture of a network of `size` hidden units for fitted columns, with embeddings of a given width."""
+    """The architecture of a network of `size` hidden units for fitted columns, with embeddings of a given width.
+
+    Raises:
+        SchemaError: a column that contradicts its field.
+    """
+    for role, columns in (("input", codec.input_columns()), ("step", codec.step_columns())):
+        for field, column in columns:
+            check_column(field, column, role)
     return Architecture(
         inputs=tuple(map(_input_event, codec.inputs)),
         distributions=tuple(distribution_of(field, column) for field, column in codec.step_columns()),
@@ -158,3 +169,55 @@ def _support_points(column: NumericEncoder, grid: Grid) -> SupportPoints | None:
 def _to_network(column: NumericEncoder, bound: float) -> float | None:
     """A bound in the network's units; none of differences, which don't show the value."""
     return None if column.cumulative is not None else column.to_network(bound)
+
+
+def check_column(field: Field, column: InputColumn | StepColumn, role: str) -> None:
+    """Refuse a column of the right class that is not of its field, with a `SchemaError`."""
+    fitted: Any = column
+    match field:
+        case Flags(members=members) if fitted.members != members:
+            raise SchemaError(f"labels of {field.name!r}", ", ".join(members), ", ".join(fitted.members))
+        case Joint(members=members) if len(fitted.members) != len(members):
+            raise SchemaError(f"symbols of {field.name!r}", f"{len(members)} members", str(len(fitted.members)))
+        case Number() | When() if field.references:
+            if field.references != fitted.references or fitted.sign != (1 if field.above else -1):
+                raise SchemaError(f"distances of {field.name!r}", ", ".join(field.references), "others")
+            if isinstance(field, When) != bool(fitted.unit):
+                raise SchemaError(f"distances of {field.name!r}", "a unit of time exactly if they are dates", "others")
+            _check_distribution(field, fitted.distance)
+        case Angle(period=period) if fitted.period != period:
+            raise SchemaError(f"angle {field.name!r}", f"the period {period:g}", f"{fitted.period:g}")
+        case Number() if role == "input":
+            _check_transform(field, fitted.transform)
+        case Number(transform=transform) if transform not in MONOTONE_TRANSFORMS:
+            _check_transform(field, fitted.transform)
+            _check_distribution(field, fitted)
+        case Number(transform=transform):
+            sign = -1.0 if transform == "decrement" else 1.0
+            if (fitted.unit, fitted.sign) != (0.0, sign):
+                raise SchemaError(f"number {field.name!r}", f"the sign {sign:g}, and no unit", f"{fitted.sign:g}")
+            _check_distribution(field, fitted.increment)
+        case When() if role == "step":
+            if not fitted.unit:
+                raise SchemaError(f"date {field.name!r}", "a unit of time", "none")
+            _check_distribution(field, fitted.increment)
+
+
+def _check_transform(field: Number, transform: str) -> None:
+    if field.transform != transform:
+        raise SchemaError(f"number {field.name!r}", f"the transform {field.transform}", transform)
+
+
+def _check_distribution(field: Number | When, column: Any) -> None:
+    """The distribution of a step field has all that it needs: a histogram its edges, masses their grid."""
+    location, name = f"number {field.name!r}", field.distribution
+    if name == "auto":
+        raise SchemaError(location, "a distribution", "auto")
+    if not (2 <= len(column.edges) <= MAX_EDGES if name == "histogram" else not column.edges):
+        raise SchemaError(location, f"edges exactly if the distribution is a histogram, at most {MAX_EDGES}", name)
+    if column.mass and not (name in ("discretized", "histogram") and column.step):
+        raise SchemaError(location, "masses of a grid, discretized or a histogram", name)
+    if name == "discretized" and not column.mass:
+        raise SchemaError(location, "masses of a grid, because the distribution is discretized", "none")
+    if column.support_points and name != "discretized":
+        raise SchemaError(location, "support points of the distribution discretized only", name)

@@ -27,6 +27,7 @@ from unspool.network.lstm import (
     Mask,
     State,
     activate,
+    array_module,
     lecun_normal,
     split_gates,
     step,
@@ -166,7 +167,7 @@ class Net(eqx.Module):
     stop: tuple[Float[Array, " H"], Float[Array, " N"]] | None
     outputs: Outputs
 
-    def __init__(self, rng: np.random.Generator, shape: Architecture) -> None:
+    def __init__(self, rng: np.random.Generator | None, shape: Architecture) -> None:
         H, options, Q = shape.size, shape.options, shape.num_params
         self.shape = shape
         self.inputs = tuple(new_embedding(rng, event, shape.embedding, INPUT_FEATURES) for event in shape.inputs)
@@ -178,7 +179,7 @@ class Net(eqx.Module):
         events = [dist.event_shape for dist in shape.distributions]
         self.steps = tuple(new_embedding(rng, event, shape.embedding, STEP_FEATURES) for event in events)
         weights = [lecun_normal(rng, e.width, 4 * H, len(self.steps)) for e in self.steps]
-        self.feedback = tuple(to_weights(np.pad(part, ((0, 0), (0, Q)))) for part in weights)
+        self.feedback = tuple(to_weights(array_module(rng).pad(part, ((0, 0), (0, Q)))) for part in weights)
         width = H if options.context == "state+step" else None
         self.cells = tuple(Cell(rng, H, width, first=layer == 0) for layer in range(options.layers))
         self.norms = tuple(to_weights(np.ones(H)) for _ in range(options.layers)) if options.norm else ()

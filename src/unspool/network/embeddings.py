@@ -47,7 +47,10 @@ class SymbolEmbedding(eqx.Module):
 
     rows: Float[Array, "V D"]
 
-    def __init__(self, rng: np.random.Generator, symbols: int, width: int) -> None:
+    def __init__(self, rng: np.random.Generator | None, symbols: int, width: int) -> None:
+        if rng is None:
+            self.rows = jnp.zeros((symbols + 1, width))
+            return
         rows = rng.standard_normal((symbols + 1, width))
         rows[symbols] = 0.0
         self.rows = to_weights(rows)
@@ -76,9 +79,9 @@ class RealEmbedding(eqx.Module):
     A: Float[Array, "F D"]
     b: Float[Array, " D"]
 
-    def __init__(self, rng: np.random.Generator, dim: int, features: int) -> None:
+    def __init__(self, rng: np.random.Generator | None, dim: int, features: int) -> None:
         self.A = to_weights(lecun_normal(rng, dim, features))
-        self.b = to_weights(rng.uniform(-2.0, 2.0, features))
+        self.b = to_weights(np.zeros(features) if rng is None else rng.uniform(-2.0, 2.0, features))
 
     @property
     def width(self) -> int:
@@ -106,9 +109,9 @@ class AngleEmbedding(eqx.Module):
     A: Float[Array, "2 D"]
     b: Float[Array, " D"]
 
-    def __init__(self, rng: np.random.Generator, features: int) -> None:
+    def __init__(self, rng: np.random.Generator | None, features: int) -> None:
         self.A = to_weights(lecun_normal(rng, 1, 2 * features).reshape(2, features))
-        self.b = to_weights(rng.uniform(-2.0, 2.0, features))
+        self.b = to_weights(np.zeros(features) if rng is None else rng.uniform(-2.0, 2.0, features))
 
     @property
     def width(self) -> int:
@@ -131,7 +134,7 @@ Embedding = SymbolEmbedding | RealEmbedding | AngleEmbedding
 """The values of a field as vectors; `fold` joins the product after it, by the cheaper order."""
 
 
-def new_embedding(rng: np.random.Generator, event: EventShape, width: int, features: int) -> Embedding:
+def new_embedding(rng: np.random.Generator | None, event: EventShape, width: int, features: int) -> Embedding:
     """A new embedding: of a symbol as a vector of `width` numbers, of numbers with so many non-linear features."""
     if event.symbols is not None:
         return SymbolEmbedding(rng, event.symbols, width)

@@ -143,8 +143,10 @@ def _masked(h: Array, mask: Any) -> Array:
 unroll.defvjp(unroll_forward, unroll_backward)
 
 
-def orthogonal_recurrence(rng: np.random.Generator, size: int) -> Float[Array, "H Z"]:
+def orthogonal_recurrence(rng: np.random.Generator | None, size: int) -> Float[Array, "H Z"]:
     """Recurrent weights, orthogonal gate by gate (Saxe et al. 2014, arXiv:1312.6120)."""
+    if rng is None:
+        return jnp.zeros((size, len(GATES) * size))
     q, r = np.linalg.qr(rng.standard_normal((len(GATES), size, size)))
     q *= np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None, :]  # without the signs, QR prefers some rotations
     return to_weights(np.concatenate(list(q), -1))
@@ -155,17 +157,27 @@ def initial_bias(size: int) -> Float[Array, " Z"]:
     return to_weights(np.repeat([float(gate == "f") for gate in GATES], size))
 
 
+def array_module(rng: np.random.Generator | None) -> Any:
+    """The module that makes the arrays of new weights: NumPy; without a generator `jax.numpy`.
+
+    Under `jax.eval_shape` the arrays of `jax.numpy` have a shape and a type, and take neither memory nor time.
+    """
+    return jnp if rng is None else np
+
+
 def lecun_normal(
-    rng: np.random.Generator, rows: int, columns: int, terms: int = 1
-) -> Float[np.ndarray, "{rows} {columns}"]:
+    rng: np.random.Generator | None, rows: int, columns: int, terms: int = 1
+) -> Float[np.ndarray | Array, "{rows} {columns}"]:
     """A weight matrix whose products keep their input's variance (LeCun et al. 1998); `terms` such are summed."""
+    if rng is None:
+        return jnp.zeros((rows, columns))
     weights = (rng.standard_normal((rows, columns)) * max(rows, 1) ** -0.5).astype(np.float32)
     return weights / np.float32(terms**0.5)
 
 
 def to_weights(values: ArrayLike) -> Array:
     """Weights of float32, converted by NumPy and not by `jnp.asarray`, which compiles a program for each shape."""
-    return jax.device_put(np.asarray(values, np.float32))
+    return values if isinstance(values, Array) else jax.device_put(np.asarray(values, np.float32))
 
 
 class Cell(eqx.Module):
@@ -183,7 +195,7 @@ class Cell(eqx.Module):
     R: Float[Array, "H Z"]
     b: Float[Array, " Z"]
 
-    def __init__(self, rng: np.random.Generator, size: int, context: int | None, *, first: bool) -> None:
+    def __init__(self, rng: np.random.Generator | None, size: int, context: int | None, *, first: bool) -> None:
         self.W = None if first else to_weights(lecun_normal(rng, size, 4 * size))
         self.K = None if context is None else to_weights(lecun_normal(rng, context, 4 * size))
         self.R = orthogonal_recurrence(rng, size)

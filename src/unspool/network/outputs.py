@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from unspool.network.distributions.base import Distribution
 from unspool.network.embeddings import Embedding, Feed
-from unspool.network.lstm import lecun_normal, to_weights
+from unspool.network.lstm import array_module, lecun_normal, to_weights
 
 HIDDEN_WITHIN = 32
 """Hidden units between the fields of one step."""
@@ -62,19 +62,19 @@ class Outputs(eqx.Module):
 
     def __init__(
         self,
-        rng: np.random.Generator,
+        rng: np.random.Generator | None,
         size: int,
         distributions: tuple[Distribution, ...],
         fields: tuple[Embedding, ...],
     ):
         self.sizes = tuple(dist.num_params for dist in distributions)
-        after = len(distributions) - 1
-        self.A = to_weights(np.concatenate([lecun_normal(rng, size, count) for count in self.sizes], 1))
+        after, xp = len(distributions) - 1, array_module(rng)
+        self.A = to_weights(xp.concatenate([lecun_normal(rng, size, count) for count in self.sizes], 1))
         self.b = to_weights(np.concatenate([dist.initial_params() for dist in distributions]))
         self.U = to_weights(lecun_normal(rng, size, after * HIDDEN_WITHIN)) if after else None
         within = [lecun_normal(rng, e.width, (after - k) * HIDDEN_WITHIN) for k, e in enumerate(fields[:after])]
         self.W = tuple(map(to_weights, within))
-        self.L = tuple(to_weights(np.zeros((e.width, sum(self.sizes[k + 1 :])))) for k, e in enumerate(fields[:after]))
+        self.L = tuple(to_weights(xp.zeros((e.width, sum(self.sizes[k + 1 :])))) for k, e in enumerate(fields[:after]))
         self.B = tuple(to_weights(lecun_normal(rng, HIDDEN_WITHIN, count)) for count in self.sizes[1:])
 
     def fold(self, embeddings: tuple[Embedding, ...], count: int) -> tuple[Feed, ...]:

@@ -1,7 +1,9 @@
 """A network with its configuration, to a model file and back."""
 
 import os
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple, TypeVar, cast
 
 import equinox as eqx
 import jax
@@ -15,6 +17,8 @@ from unspool.network.build import architecture_of
 from unspool.network.decoder import Architecture, Net
 from unspool.network.outputs import HIDDEN_WITHIN
 from unspool.options import Network
+
+Named = TypeVar("Named")
 
 
 def weights(net: Net) -> dict[str, NDArray[Any]]:
@@ -59,31 +63,110 @@ class Nets(NamedTuple):
     row: Net | None = None
 
 
+class NetFile(NamedTuple):
+    """A network as its arrays lie in a file.
+
+    Attributes:
+        net: the network, of shapes alone.
+        leaves: by path, the shapes of its arrays.
+        parts: see `output_slices`.
+        arrays: by name, the shapes of the arrays in the file.
+    """
+
+    net: Net
+    leaves: dict[str, tuple[int, ...]]
+    parts: dict[str, tuple[str, int, NDArray[np.int64]]]
+    arrays: dict[str, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, shape: Architecture) -> "NetFile":
+        """The file of a network of this architecture; no weight is drawn, and no memory taken for one."""
+        net = cast(Net, eqx.filter_eval_shape(Net, None, shape))
+        leaves, parts = {name: leaf.shape for name, leaf in named_leaves(net).items()}, output_slices(shape)
+        joint = {source for source, _, _ in parts.values()}
+        arrays = {name: leaf for name, leaf in leaves.items() if name not in joint}
+        for name, (source, axis, part) in parts.items():
+            arrays[name] = (*leaves[source][:axis], len(part), *leaves[source][axis + 1 :])
+        return cls(net, leaves, parts, arrays)
+
+    def load(self, arrays: dict[str, NDArray[Any]]) -> Net:
+        """The network with its weights; takes the arrays out of the dict, so that few lie in memory twice."""
+        for name, size in self.arrays.items():
+            if name not in arrays:  # linear weights between fields, which the first files lack
+                arrays[name] = np.zeros(size, np.float32)
+            elif arrays[name].shape != size:  # one bias of the hazard for all positions, as they have it
+                arrays[name] = np.full(size, arrays[name])
+        sources: dict[str, list[str]] = {}
+        for name, (source, _, _) in self.parts.items():
+            sources.setdefault(source, []).append(name)
+        loaded = []
+        for name, size in self.leaves.items():
+            own = [arrays.pop(part) for part in sources.get(name, [name])]
+            loaded.append(jax.device_put(np.concatenate(own, len(size) - 1) if name in sources else own[0]))
+        return cast(Net, jax.tree.unflatten(jax.tree.structure(self.net), loaded))
+
+
+class ModelFile(NamedTuple):
+    """The files of the networks of a model; that of the input model is `None` where there is none."""
+
+    net: NetFile
+    row: NetFile | None
+
+    @classmethod
+    def of(cls, location: str, config: Config, entries: Mapping[str, modelfile.Entry]) -> "ModelFile":
+        """The networks of a configuration, if the header's entries are those of their arrays.
+
+        Raises:
+            CorruptFile: it has other entries, or the configuration is none of a network.
+        """
+        own, row = _by_network(entries, config)
+        net = partial(architecture_of, config.codec, config.network, config.size, config.embedding)
+        files = [_net_file(location, len(config.codec.steps), net, own)]
+        if config.row is not None:
+            files.append(_net_file(location, len(config.row.codec.steps), partial(input_architecture, config.row), row))
+        return cls(files[0], files[1] if config.row is not None else None)
+
+    def load(self, config: Config, arrays: dict[str, NDArray[Any]]) -> Nets:
+        """The networks with their weights."""
+        own, row = _by_network(arrays, config)
+        arrays.clear()
+        return Nets(self.net.load(own), None if self.row is None else self.row.load(row))
+
+
+def _by_network(named: Mapping[str, Named], config: Config) -> tuple[dict[str, Named], dict[str, Named]]:
+    """What belongs to the network, and to that of the input model, by their own names."""
+    names = {name for name in named if config.row is not None and name.startswith(INPUT_MODEL_PREFIX)}
+    row = {name.removeprefix(INPUT_MODEL_PREFIX): named[name] for name in names}
+    return {name: value for name, value in named.items() if name not in names}, row
+
+
 def write_model(path: str | os.PathLike[str], config: Config, nets: Nets) -> None:
     """Write a model file, whole or not at all.
 
     Raises:
         FileError: the location can't be written to.
+        CorruptFile: the arrays are not those of the configuration; nothing was written.
     """
     input_weights = {} if nets.row is None else weights(nets.row)
-    prefixed = {INPUT_MODEL_PREFIX + name: array for name, array in input_weights.items()}
-    modelfile.write(path, weights(nets.net) | prefixed, config)
+    arrays = weights(nets.net) | {INPUT_MODEL_PREFIX + name: array for name, array in input_weights.items()}
+    names = {dtype: name for name, dtype in modelfile.DTYPES.items()}
+    entries = {
+        name: modelfile.Entry(names.get(array.dtype, str(array.dtype)), array.shape, (0, 0))
+        for name, array in arrays.items()
+    }
+    ModelFile.of(os.fspath(path), config, entries)
+    modelfile.write(path, arrays, config)
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[Config, Nets]:
-    """Read a model file.
+    """Read a model file. The shapes of all arrays are compared with the configuration before any of them is read.
 
     Raises:
         FileError: a subclass says what is wrong with the file.
     """
-    config, arrays = modelfile.read(path, Config)
-    shape = architecture_of(config.codec, config.network, config.size, config.embedding)
-    if config.row is None:
-        return config, Nets(_built(os.fspath(path), shape, arrays))
-    names = [name for name in arrays if name.startswith(INPUT_MODEL_PREFIX)]
-    input_weights = {name.removeprefix(INPUT_MODEL_PREFIX): arrays.pop(name) for name in names}
-    net = _built(os.fspath(path), shape, arrays)
-    return config, Nets(net, _built(os.fspath(path), input_architecture(config.row), input_weights))
+    with modelfile.opened(path, Config) as file:
+        model = ModelFile.of(file.location, file.config, file.entries)
+        return file.config, model.load(file.config, file.arrays())
 
 
 def input_architecture(row: InputModel) -> Architecture:
@@ -91,27 +174,30 @@ def input_architecture(row: InputModel) -> Architecture:
     return architecture_of(row.codec, Network(), row.size, row.embedding)
 
 
-def _built(location: str, shape: Architecture, arrays: dict[str, NDArray[Any]]) -> Net:
-    """A network from its arrays in the file."""
-    # Abstractly: to sample weights that are replaced at once would compile two dozen small programs.
-    net = eqx.filter_eval_shape(Net, np.random.default_rng(0), shape)
-    leaves, parts = {name: leaf.shape for name, leaf in named_leaves(net).items()}, output_slices(shape)
-    joint = {source for source, _, _ in parts.values()}
-    expected = {name: leaf for name, leaf in leaves.items() if name not in joint}
-    for name, (source, axis, part) in parts.items():
-        expected[name] = (*leaves[source][:axis], len(part), *leaves[source][axis + 1 :])
-    if not any(".L." in name for name in arrays):  # the first files have no linear weights between fields
-        arrays = arrays | {name: np.zeros(size, np.float32) for name, size in expected.items() if ".L." in name}
-    if "stop.1" in arrays and not arrays["stop.1"].ndim:  # and one bias of the hazard for all positions
-        arrays = arrays | {"stop.1": np.full(expected["stop.1"], arrays["stop.1"])}
-    found = {name: array.shape for name, array in arrays.items()}
-    if expected != found:
-        differing = sorted(dict(expected.items() ^ found.items()))
-        hint = "Save the model again, or fetch the file again."
-        others = f"others: {', '.join(differing[:3])}"
-        raise CorruptFile(location, "the arrays that its own configuration asks for", others, hint)
-    for name in joint:
-        own = [arrays[part] for part, (source, _, _) in parts.items() if source == name]
-        arrays[name] = np.concatenate(own, len(leaves[name]) - 1)
-    net = jax.tree.unflatten(jax.tree.structure(net), [arrays[name] for name in leaves])
-    return cast(Net, jax.device_put(net))
+def _net_file(
+    location: str, fields: int, architecture: Callable[[], Architecture], entries: Mapping[str, modelfile.Entry]
+) -> NetFile:
+    """The file of a network of so many step fields, whose arrays the header's entries describe."""
+    hint, expected = "Save the model again, or fetch the file again.", "the arrays that its own configuration asks for"
+    # Each two step fields have arrays of their own, so a short configuration could ask for very many.
+    if fields * (fields - 1) // 2 > len(entries):
+        found = f"{len(entries)} for {fields} fields of a step"
+        raise CorruptFile(location, expected, found, hint)
+    try:
+        file = NetFile.of(architecture())
+    except Exception as error:  # whatever a forged value breaks, the file is at fault
+        found = f"{type(error).__name__}: {error}"
+        raise CorruptFile(f"{location}: configuration", "one of a network", found, hint) from error
+    shapes = {name: entry.shape for name, entry in entries.items()}
+    wanted = dict(file.arrays)
+    if not any(".L." in name for name in shapes):  # the first files have no linear weights between fields
+        wanted = {name: size for name, size in wanted.items() if ".L." not in name}
+    if shapes.get("stop.1") == () and "stop.1" in wanted:  # and one bias of the hazard for all positions
+        wanted["stop.1"] = ()
+    if wanted != shapes:
+        differing = sorted(dict(wanted.items() ^ shapes.items()))
+        raise CorruptFile(location, expected, f"others: {', '.join(differing[:3])}", hint)
+    for name, entry in entries.items():
+        if entry.dtype != "F32":
+            raise CorruptFile(f"{location}: tensor {name!r}", "numbers of F32", entry.dtype, hint)
+    return file

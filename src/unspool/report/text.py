@@ -2,6 +2,7 @@
 
 import textwrap
 
+from unspool.errors import readable
 from unspool.evaluation.document import ReportTable, Section
 from unspool.report.cells import Shown, shown
 
@@ -31,7 +32,7 @@ def as_text(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], f
     lines += ["", "", "What was judged", "───────────────"]
     for name, fact in facts.items():
         lines += _wrapped(fact, f"{name:<{width}}  ", " " * (width + 2))
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return readable("\n".join(line.rstrip() for line in lines)) + "\n"
 
 
 def _bullet(section: Section) -> list[str]:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Collection, Iterator
 from typing import IO, Any
 
-from unspool.errors import FileError, OptionError
+from unspool.errors import FileError, OptionError, path_text
 
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS}
 """Errors in the middle of writing that are the disk's fault rather than the caller's code."""
@@ -45,7 +45,7 @@ def atomic(path: str | os.PathLike[str], *, text: bool = False) -> Iterator[IO[A
     ...     pathlib.Path(folder, "poem.txt").read_text()
     'hello'
     """
-    location = os.fspath(path)
+    location = path_text("path", path)
     target = os.path.realpath(location)
     folder, name = os.path.split(target)
     if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
@@ -154,7 +154,7 @@ def suffix(path: str | os.PathLike[str], known: Collection[str]) -> str:
         >>> suffix("fan.SVG", (".png", ".svg"))
         '.svg'
     """
-    found = os.path.splitext(path)[1].lower()
+    found = os.path.splitext(path_text("path", path))[1].lower()
     if found not in known:
         raise OptionError(os.fspath(path), "a name that ends in " + ", ".join(known), repr(found))
     return found

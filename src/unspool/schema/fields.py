@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 import msgspec
 
-from unspool.errors import OptionError, SchemaError
+from unspool.errors import OptionError, SchemaError, readable
 from unspool.options import OptionMeta, renamed
 from unspool.schema.relations import AnyRelation, Equal, derived_columns
 
@@ -22,6 +22,8 @@ Bounds = Literal["auto", "data"] | tuple[float | None, float | None] | None
 """Limits that no sample of a number violates."""
 BYTE_SYMBOLS = 256
 """Pieces of a single byte, with which any text can be written."""
+MAX_SHOWN_CELL = 400
+"""Characters of a cell of the table that a fit prints."""
 MONOTONE_TRANSFORMS = ("increment", "decrement")
 """Transforms of numbers that never fall, and that never rise."""
 SERIES_TRANSFORMS = ("difference", "log_return", *MONOTONE_TRANSFORMS)
@@ -447,8 +449,9 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 for option, default in (("since", None), ("distribution", "auto"), ("mean", "auto"), ("unit", "char")):
                     if getattr(field, option, default) != default:
                         details.append(f"{option} {getattr(field, option)}")
-                lines.append([role, field.name, field.kind, ", ".join(filter(None, details))])
-        lines += [["", "", "always", str(relation)] for relation in self.relations]
+                cells = [role, field.name, field.kind, ", ".join(filter(None, details))]
+                lines.append([readable(cell, MAX_SHOWN_CELL, keep="") for cell in cells])
+        lines += [["", "", "always", readable(str(relation), MAX_SHOWN_CELL, keep="")] for relation in self.relations]
         if length:
             lines.append(["", "", "length", length])
         widths = [max(len(line[column]) for line in lines) for column in range(3)] + [0]

@@ -1,14 +1,32 @@
 """Canonical columns (see `unspool.tables.columns`) from Arrow arrays, NumPy arrays and Python values."""
 
-from collections.abc import Sequence
+import contextlib
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from unspool.errors import DataError, Location
+from unspool.errors import DataError, Location, UnspoolError
 from unspool.tables.columns import Column, Ragged, Record, offsets_from_lengths
 
+MAX_NESTING = 32
+"""How deep lists and records may lie in each other."""
+CONTAINERS = (list, tuple, dict, set, frozenset, np.ndarray)
 SUPPORTED_KINDS = "numbers, text, truth values, dates, lists or records"
+
+
+@contextlib.contextmanager
+def conversion(location: str) -> Iterator[None]:
+    """The one door for errors of other libraries: what they refuse to convert is a `DataError` with their error."""
+    try:
+        yield
+    except (UnspoolError, MemoryError):
+        raise
+    except Exception as error:  # each library has its own errors, and each version others
+        found = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+        hint = "Convert the column that the message is about to plain numbers, texts or dates."
+        raise DataError(location, f"a table of {SUPPORTED_KINDS}", found, hint) from error
 
 
 def from_arrow(array: Any, location: Location) -> Column:
@@ -26,10 +44,10 @@ def from_arrow(array: Any, location: Location) -> Column:
         return from_arrow(array.storage, location)
     try:
         plain = _plain(array)
-    except pa.ArrowInvalid:
+    except pa.ArrowInvalid as error:
         if not pa.types.is_integer(kind):
             raise
-        raise _too_large(location) from None
+        raise _too_large(location) from error
     if plain is not None:
         return plain
     if pa.types.is_fixed_size_list(kind):
@@ -73,9 +91,16 @@ def from_values(values: Any, location: Location) -> Column:
 
     A `DataError` names the first value whose type is not that of the rest.
     """
+    with conversion(location.whole):
+        return _from_values(values, location)
+
+
+def _from_values(values: Any, location: Location) -> Column:
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":
         return _from_numpy(values, location)
     rows: Sequence[Any] = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    if _is_deep(rows):  # Arrow would overflow the stack, which ends the process
+        raise DataError(location.whole, f"lists and records at most {MAX_NESTING} deep", "deeper ones")
     if (plain := _of_one_type(rows)) is not None:
         return plain
     import pyarrow as pa
@@ -85,14 +110,31 @@ def from_values(values: Any, location: Location) -> Column:
         return _stacked(rows, location)
     try:
         return from_arrow(pa.array(rows, from_pandas=True), location)
-    except UnicodeEncodeError:
-        row = next(i for i, value in enumerate(rows) if not _encodable(value))
+    except UnicodeEncodeError as error:
+        row = next(i for i, value in enumerate(rows) if not is_unicode(value))
         hint = "A lone surrogate is half a character; remove it, or replace it with U+FFFD."
-        raise DataError(location.at(row), "Unicode text", repr(rows[row]), hint) from None
-    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+        raise DataError(location.at(row), "Unicode text", repr(rows[row]), hint) from error
+    except (pa.ArrowException, OverflowError, RecursionError, TypeError, ValueError) as error:
         if isinstance(error, DataError):
             raise
-        raise _odd_one_out(rows, location, error) from None
+        raise _odd_one_out(rows, location, error) from error
+
+
+def _is_deep(rows: Sequence[Any]) -> bool:
+    """Whether lists and records lie in each other more than `MAX_NESTING` deep; one that holds itself does."""
+    level: Iterable[Any] = rows
+    for _ in range(MAX_NESTING + 1):
+        containers = {id(value): value for value in level if isinstance(value, CONTAINERS)}
+        if not containers:
+            return False
+        level = itertools.chain.from_iterable(map(_items, containers.values()))
+    return True
+
+
+def _items(container: Any) -> Iterable[Any]:
+    if isinstance(container, np.ndarray):
+        return container.ravel().tolist() if container.dtype.kind == "O" else ()
+    return container.values() if isinstance(container, dict) else container
 
 
 def _of_one_type(rows: Sequence[Any]) -> np.ndarray | None:
@@ -101,7 +143,7 @@ def _of_one_type(rows: Sequence[Any]) -> np.ndarray | None:
     kind = types.pop() if len(types) == 1 else None
     if kind is str:
         # The way through Arrow says which row holds a lone surrogate.
-        return np.array(rows, dtype=object) if all(map(_encodable, rows)) else None
+        return np.array(rows, dtype=object) if all(map(is_unicode, rows)) else None
     if kind in (float, bool):
         return np.array(rows, dtype=kind)
     if kind is int and min(rows) >= -(2**63) and max(rows) < 2**63:
@@ -143,7 +185,8 @@ def _stacked(rows: Sequence[Any], location: Location) -> Ragged:
     return Ragged(from_values(np.concatenate(arrays), location), offsets_from_lengths(lengths), missing)
 
 
-def _encodable(value: Any) -> bool:
+def is_unicode(value: Any) -> bool:
+    """Whether a value, and the texts inside it, can be written as UTF-8."""
     try:
         str(value).encode()
     except UnicodeEncodeError:

@@ -51,9 +51,9 @@ def read_path(path: Path, strings: Sequence[str] = ()) -> tuple[str, Any]:
             raw = pa.CompressedInputStream(pa.BufferReader(raw), codec).read()
     except OSError as error:
         if error.filename is None:
-            raise DataError(str(path), f"a file compressed as {path.suffix}", str(error)) from None
+            raise DataError(str(path), f"a file compressed as {path.suffix}", str(error)) from error
         refused = FileError.from_os_error(path, error, "read")
-        raise DataError(refused.location, refused.expected, refused.found, refused.hint) from None
+        raise DataError(refused.location, refused.expected, refused.found, refused.hint) from error
     return kind, _text(raw, kind, str(path), strings)
 
 
@@ -77,7 +77,7 @@ def _text(raw: bytes, kind: str, location: str, strings: Sequence[str]) -> Any:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         found = f"byte 0x{raw[error.start]:02x} at position {error.start}, line {line}"
-        raise DataError(f"{location}: line {line}", "UTF-8 text", found, "Save the file again as UTF-8.") from None
+        raise DataError(f"{location}: line {line}", "UTF-8 text", found, "Save the file again as UTF-8.") from error
     if kind in ("csv", "tsv"):
         return _csv(raw, location, "\t" if kind == "tsv" else ",", strings)
     return _json(raw.removeprefix(b"\xef\xbb\xbf"), location, lines=kind == "jsonl")
@@ -98,7 +98,7 @@ def _csv(raw: bytes, location: str, delimiter: str, strings: Sequence[str]) -> A
     except pa.ArrowInvalid as error:
         message = str(error).splitlines()[0]
         hint = "The first line must name the columns; quote a cell that holds a comma."
-        raise DataError(location, "a CSV table", message if raw.strip() else "an empty file", hint) from None
+        raise DataError(location, "a CSV table", message if raw.strip() else "an empty file", hint) from error
     names = table.column_names
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -144,11 +144,11 @@ def _json_lines(raw: bytes, location: str) -> Iterator[dict[str, Any]]:
 def _decode(raw: bytes, location: str, first_line: int = 1) -> Any:
     try:
         return msgspec.json.decode(raw)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         byte = re.search(r"byte (\d+)", str(error))
         line = first_line + raw[: int(byte[1]) if byte else len(raw)].count(b"\n")
         hint = "A missing value is null; NaN is not JSON."
-        raise DataError(f"{location}: line {line}", "JSON", str(error).rstrip("."), hint) from None
+        raise DataError(f"{location}: line {line}", "JSON", str(error).rstrip("."), hint) from error
 
 
 def _parquet(source: Any, location: str) -> Any:
@@ -158,4 +158,4 @@ def _parquet(source: Any, location: str) -> Any:
     try:
         return pq.ParquetFile(source).read()
     except (pa.ArrowException, OSError) as error:
-        raise DataError(location, "a Parquet file", str(error).splitlines()[0]) from None
+        raise DataError(location, "a Parquet file", str(error).splitlines()[0]) from error

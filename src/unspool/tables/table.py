@@ -8,8 +8,8 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from unspool.errors import DataError, Location, SchemaError, close_matches, listing
-from unspool.tables.arrow import from_arrow, from_values
+from unspool.errors import DataError, Location, SchemaError, close_matches, listing, path_text
+from unspool.tables.arrow import conversion, from_arrow, from_values, is_unicode
 from unspool.tables.columns import Column, take
 from unspool.tables.readers import read_path, read_stream, transpose
 
@@ -81,10 +81,21 @@ def read_table(data: Any, location: str | None = None, *, strings: Sequence[str]
     """
     if isinstance(data, Table):
         return data
+    name = location or ("standard input" if hasattr(data, "read") else "the data")
+    if isinstance(data, (str, Path)):
+        name = path_text("data", data)
+    with conversion(name):
+        table = _read(data, name, location, strings)
+    for column in table.columns:
+        if not is_unicode(column):
+            raise DataError(name, "column names of Unicode text", repr(column), "Rename the column.")
+    return table
+
+
+def _read(data: Any, name: str, location: str | None, strings: Sequence[str]) -> Table:
     if isinstance(data, (str, Path)):
         kind, raw = read_path(Path(data), strings)
-        return Table(_columns(raw, str(data)), kind, location or str(data))
-    name = location or ("standard input" if hasattr(data, "read") else "the data")
+        return Table(_columns(raw, name), kind, location or name)
     if isinstance(data, Mapping):
         return Table(_broadcast(data, name), "dict", name)
     if isinstance(data, (list, tuple)):
@@ -123,10 +134,10 @@ def _frame(data: Any, location: str) -> Table:
     try:
         frame: Any = nw.from_native(data)
     except nw.exceptions.DuplicateError as error:
-        raise DataError(location, "every column name once", str(error).splitlines()[-1].strip(" -")) from None
-    except TypeError:
+        raise DataError(location, "every column name once", str(error).splitlines()[-1].strip(" -")) from error
+    except TypeError as error:
         expected = "a pandas, Polars or PyArrow table, a dict of lists, a list of dicts, or a path"
-        raise DataError(location, expected, f"a {type(data).__module__}.{type(data).__qualname__}") from None
+        raise DataError(location, expected, f"a {type(data).__module__}.{type(data).__qualname__}") from error
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
     named = {str(series.name): series for series in frame.iter_columns()}

@@ -2,15 +2,17 @@
 
 import io
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 import numpy as np
 
-from unspool.errors import DataError
+from unspool.errors import DataError, OptionError, check_kind, path_text
 from unspool.runtime.atomic_files import atomic
 from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, to_list
 from unspool.tables.readers import COMPRESSED, FORMATS, format_of
@@ -42,6 +44,8 @@ def write_table(columns: Mapping[str, Any], like: str) -> Any:
     return nw.to_native(nw.from_dict(ready, backend=nw.Implementation.from_backend(like)))  # type: ignore[arg-type]
 
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""First characters of a text that a spreadsheet runs as a formula (CWE-1236)."""
 FileType = str | tuple["FileType"] | Mapping[str, "FileType"]
 """The type of a column of a file: int, float, text, bool, time or mixed; of lists, a tuple; of records, a dict."""
 _Parts = Iterable[Mapping[str, Any]]
@@ -84,6 +88,8 @@ def save_parts(
     types: _Types,
     target: str | Path | IO[Any],
     format: str | None = None,  # noqa: A002
+    *,
+    escape_formulas: bool = False,
 ) -> None:
     """Write the parts of a table to an open stream, or to a file, which appears only if all of them are written.
 
@@ -94,23 +100,31 @@ def save_parts(
         types: returns the type of each column, which a part may not show, because all its values may be missing.
         target: a path, or a stream such as `sys.stdout.buffer` (bytes) or `sys.stdout` (text).
         format: csv, tsv, jsonl, json or parquet; by default that of the path's ending, and csv for a stream.
+        escape_formulas: texts of CSV and TSV that a spreadsheet would run get an apostrophe before them.
 
     Raises:
         DataError: an unknown format, a name with a compressed ending, or values without a common Parquet type.
         FileError: the file can't be written.
     """
+    check_kind("escape_formulas", escape_formulas, bool, "True or False")
+    if not isinstance(target, (str, os.PathLike)) and not hasattr(target, "write"):
+        raise OptionError(f"target={target!r}", "a path or an open stream", type(target).__name__)
+    target = Path(path_text("target", target)) if isinstance(target, os.PathLike) else target
     chosen = format or (format_of(target) if isinstance(target, (str, Path)) else "csv")
     if chosen not in FORMATS.values():
         raise DataError("format", "one of " + ", ".join(sorted(set(FORMATS.values()))), repr(chosen))
+    if escape_formulas and chosen not in ("csv", "tsv"):
+        raise DataError("escape_formulas", "csv or tsv, which spreadsheets run", chosen, "Leave it out.")
+    write = partial(_write, escape_formulas=escape_formulas)
     if isinstance(target, (str, Path)):
         if Path(target).suffix in COMPRESSED:
             raise DataError(str(target), "a name without compression", Path(target).suffix, "Compress it afterwards.")
         with atomic(target) as file:
-            _write(parts, types, file, chosen)
+            write(parts, types, file, chosen)
         return
     if isinstance(target, io.TextIOBase) and chosen == "parquet":
         raise DataError("standard output", "a stream of bytes, for Parquet", "a stream of text")
-    _write(parts, types, _Text(target) if isinstance(target, io.TextIOBase) else target, chosen)
+    write(parts, types, _Text(target) if isinstance(target, io.TextIOBase) else target, chosen)
 
 
 class _Text:
@@ -126,7 +140,7 @@ class _Text:
         self.stream.writelines(line.decode() for line in lines)
 
 
-def _write(parts: _Parts, types: _Types, file: Any, form: str) -> None:
+def _write(parts: _Parts, types: _Types, file: Any, form: str, *, escape_formulas: bool) -> None:
     if form == "parquet":
         _write_parquet(parts, types, file)
     elif form == "json":
@@ -136,7 +150,8 @@ def _write(parts: _Parts, types: _Types, file: Any, form: str) -> None:
             file.writelines(msgspec.json.encode(row) + b"\n" for row in write_table(columns, "records"))
     else:
         for k, columns in enumerate(parts):
-            _write_csv(columns, file, "\t" if form == "tsv" else ",", header=k == 0)
+            delimiter = "\t" if form == "tsv" else ","
+            _write_csv(columns, file, delimiter, header=k == 0, escape_formulas=escape_formulas)
 
 
 def _write_parquet(parts: _Parts, types: _Types, file: Any) -> None:
@@ -161,7 +176,7 @@ def _write_parquet(parts: _Parts, types: _Types, file: Any) -> None:
             return pa.array(ready, schema.field(name).type, from_pandas=True)
         except (pa.ArrowException, OverflowError) as error:
             found = str(error).splitlines()[0]
-            raise DataError(f"column {name!r}", "values of one Parquet type", found, "Write CSV or JSON.") from None
+            raise DataError(f"column {name!r}", "values of one Parquet type", found, "Write CSV or JSON.") from error
 
     schema = pa.schema([(name, arrow_type(kind, name)) for name, kind in types().items()])
     with pq.ParquetWriter(file, schema) as writer:
@@ -178,13 +193,15 @@ def _write_json(parts: _Parts, file: Any) -> None:
     file.write(b"[]" if separator == b"[" else b"]")
 
 
-def _write_csv(columns: Mapping[str, Any], file: Any, delimiter: str, *, header: bool) -> None:
+def _write_csv(columns: Mapping[str, Any], file: Any, delimiter: str, *, header: bool, escape_formulas: bool) -> None:
     # The csv module doesn't quote a lone "\r" where "\n" ends a line, and readers take it for the end of a line.
     alone = len(columns) == 1
     special = re.compile(f'["\r\n{delimiter}]')
 
     def quoted(value: Any) -> str:
         text = _cell(value)
+        if escape_formulas and isinstance(value, str) and text.startswith(FORMULA_STARTS):
+            text = "'" + text
         # Most readers skip an empty line, so an empty cell is quoted in a table of one column.
         return '"' + text.replace('"', '""') + '"' if special.search(text) or (alone and not text) else text
 

@@ -1,6 +1,8 @@
 """Checkpoints: all that training needs to go on, in one file that is replaced atomically after every round."""
 
+import hashlib
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -10,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool import modelfile
-from unspool.errors import CheckpointMismatch, CorruptFile, FileError
+from unspool.errors import CheckpointMismatch, CorruptFile, FileError, path_text
 from unspool.training.train_step import TrainState
 from unspool.training.trainer import Progress
 
 FILE_NAME = "checkpoint.unspool"
+RESTART = "Empty the folder to start anew."
 
 
 class CheckpointState(msgspec.Struct, forbid_unknown_fields=True):
@@ -23,6 +26,7 @@ class CheckpointState(msgspec.Struct, forbid_unknown_fields=True):
     format: int
     fingerprint: dict[str, str]
     progress: Progress
+    checksum: str = ""
 
 
 class Checkpoint:
@@ -34,7 +38,7 @@ class Checkpoint:
     """
 
     def __init__(self, folder: str | os.PathLike[str], parts: dict[str, str]) -> None:
-        self.path = os.path.join(os.fspath(folder), FILE_NAME)
+        self.path = os.path.join(path_text("checkpoint", folder), FILE_NAME)
         self.parts = parts
         try:
             os.makedirs(folder, exist_ok=True)
@@ -45,20 +49,49 @@ class Checkpoint:
         """Where an earlier fit of the same data and options stopped, in states built like `like`, or `None`."""
         if not os.path.exists(self.path):
             return None
-        saved, arrays = modelfile.read(self.path, CheckpointState)
-        differing = [name for name in self.parts if saved.fingerprint.get(name) != self.parts[name]]
-        if differing:
-            hint, found = "Name another folder, or empty this one to start anew.", f"another {' and '.join(differing)}"
-            raise CheckpointMismatch(self.path, "the checkpoint of this very fit", found, hint)
-        try:
-            return saved.progress, from_arrays(like, arrays, "state"), from_arrays(like, arrays, "best")
-        except KeyError as error:
-            raise CorruptFile(self.path, f"the array {error}", "none", "Empty the folder to start anew.") from None
+        with modelfile.opened(self.path, CheckpointState) as file:
+            saved = file.config
+            differing = [name for name in self.parts if saved.fingerprint.get(name) != self.parts[name]]
+            if differing:
+                found = f"another {' and '.join(differing)}"
+                hint = "Name another folder, or empty this one to start anew."
+                raise CheckpointMismatch(self.path, "the checkpoint of this very fit", found, hint)
+            self._check_entries(like, file.entries)
+            arrays = file.arrays()
+        if saved.checksum != checksum(saved.progress, arrays):
+            raise CorruptFile(self.path, "contents of its own checksum", "others", RESTART)
+        return saved.progress, from_arrays(like, arrays, "state"), from_arrays(like, arrays, "best")
 
     def save(self, progress: Progress, state: TrainState, best: TrainState) -> None:
         """Replace the checkpoint."""
         arrays = arrays_by_name(state, "state") | arrays_by_name(best, "best")
-        modelfile.write(self.path, arrays, CheckpointState(modelfile.FORMAT_VERSION, self.parts, progress))
+        config = CheckpointState(modelfile.FORMAT_VERSION, self.parts, progress, checksum(progress, arrays))
+        modelfile.write(self.path, arrays, config)
+
+    def _check_entries(self, like: TrainState, entries: Mapping[str, modelfile.Entry]) -> None:
+        """Refuse a file whose header describes other arrays than those of two states, with a `CorruptFile`."""
+        expected = {
+            name: (array.shape, array.dtype)
+            for prefix in ("state", "best")
+            for name, array in arrays_by_name(like, prefix).items()
+        }
+        found = {name: (entry.shape, modelfile.DTYPES[entry.dtype]) for name, entry in entries.items()}
+        for name in sorted(expected.keys() | found.keys()):
+            if expected.get(name) != found.get(name):
+                wanted, given = (
+                    f"{parts[name][1]} of shape {parts[name][0]}" if name in parts else "none"
+                    for parts in (expected, found)
+                )
+                raise CorruptFile(self.path, f"the array {name!r}, {wanted}", given, RESTART)
+
+
+def checksum(progress: Progress, arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 of all that training goes on from: a file that something else has changed does not have it."""
+    digest = hashlib.sha256(msgspec.json.encode(progress))
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def arrays_by_name(state: TrainState, prefix: str = "") -> dict[str, NDArray[Any]]:

@@ -53,12 +53,8 @@ class Circular(NumberDistribution):
     free: int = 5
     unit: float = 1.0
 
+    event_shape = EventShape(angle=True)
     num_uniforms = 2
-
-    @property
-    def event_shape(self) -> EventShape:
-        """One angle."""
-        return EventShape(angle=True)
 
     @property
     def units(self) -> NDArray[np.float64]:
