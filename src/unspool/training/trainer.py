@@ -24,13 +24,14 @@ import msgspec
 import numpy as np
 
 from unspool.config import ValidationRound
+from unspool.encoding.encoded import Encoded
 from unspool.errors import TrainingError
 from unspool.network.decoder import Net
 from unspool.runtime.devices import device_lock, put_on_devices
 from unspool.runtime.threefry import seed_words
 from unspool.training.batching import TrainingData, UpdateGroup, batch_rows, epoch_updates
 from unspool.training.defaults import TrainingPlan
-from unspool.training.scoring import score
+from unspool.training.scoring import score, score_all
 from unspool.training.sharding import choose_sharding
 from unspool.training.train_step import TrainState, UpdateBatch, copy_tree, new_train_state, update
 
@@ -255,3 +256,12 @@ def interruptible() -> Iterator[Callable[[], bool]]:
         yield pressed.is_set
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def resume_from(net: Net, plan: TrainingPlan, validation: Encoded) -> tuple[Progress, TrainState, TrainState]:
+    """A training that has not begun, whose best weights so far are those of the start."""
+    state, progress = new_train_state(net, plan.update_config), Progress()
+    if len(validation):
+        nats = -(score_all(net, validation).sum() + validation.jacobian) / max(1, int(validation.offsets[-1]))
+        progress.best = float(nats) if np.isfinite(nats) else progress.best
+    return progress, state, state
