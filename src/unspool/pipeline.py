@@ -45,9 +45,6 @@ from unspool.training.selection import select_fields
 from unspool.training.train_step import new_train_state
 from unspool.training.trainer import resume_from, train
 
-RATE_SHARE = 0.3
-"""Where training goes on from a fitted model, the peak rate as a share of that of a fresh fit: the full rate would
-first undo what the start has learned."""
 HINT = "Leave it out, or fit without start."
 
 
@@ -166,7 +163,7 @@ def train_network(request: FitRequest, data: FitData) -> Trained:
     sizes = {"examples": len(training), "steps": int(training.offsets[-1]), "distinct": training.distinct}
     numbers = plan(request.network, request.training, data.codec, **sizes)
     if request.start is not None:
-        numbers = plan_on(numbers, request.start[0], request.training)
+        numbers = plan_on(numbers, request.start[0])
     shape = architecture_of(data.codec, numbers.network, numbers.size, numbers.embedding)
     task = TrainingData.of(training, validation, stops=shape.stops, seed=request.seed, segment=numbers.segment)
     settings: dict[str, Any] = {"codec": data.codec, **request.options, "versions": versions()}
@@ -287,10 +284,9 @@ def unseen_categories(codec: Codec, examples: Examples, encoded: Encoded) -> lis
     return lines
 
 
-def plan_on(plan: TrainingPlan, config: Config, training: Training) -> TrainingPlan:
-    """A plan with the network of the start, and a smaller rate unless the options give one."""
-    rate = plan.rate if training.rate else RATE_SHARE * plan.rate
-    return replace(plan, network=config.network, size=config.size, embedding=config.embedding, rate=rate)
+def plan_on(plan: TrainingPlan, config: Config) -> TrainingPlan:
+    """A plan with the network of the start."""
+    return replace(plan, network=config.network, size=config.size, embedding=config.embedding)
 
 
 def weights_fingerprint(net: Net) -> str:
