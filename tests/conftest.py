@@ -2,8 +2,13 @@
 
 import contextlib
 import io
+import json
 import os
+import re
+import shutil
+import subprocess
 import sys
+import urllib.parse
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -79,3 +84,38 @@ def workshop(tmp_path_factory):
     return SimpleNamespace(
         folder=folder, names=folder / "names.unspool", tracks=folder / "tracks.unspool", printed=printed
     )
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """A function that shows a page in headless Chromium, and returns the facts that a script finds in its DOM."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("there is no Chromium to look at pages with")
+    folder = tmp_path_factory.mktemp("browser")
+
+    def look(page, script, width=1280):
+        """The value of a script's `return`, after the page has loaded in a frame of so many pixels.
+
+        `page` is the text of a document; the script sees it as `document`. Windows of Chromium have 500 pixels at the
+        least, a frame may have fewer.
+        """
+        folder.joinpath("page.html").write_text(page, "utf-8")
+        frame = f'<iframe src="page.html" style="width: {width}px; height: 3000px; border: 0"></iframe>'
+        outer = f"""<!doctype html><meta charset="utf-8">{frame}<script>
+            addEventListener("load", () => setTimeout(() => {{
+              const facts = (document => {{ {script} }})(document.querySelector("iframe").contentDocument);
+              const out = document.createElement("pre");
+              out.id = "facts";
+              out.textContent = encodeURIComponent(JSON.stringify(facts));
+              document.body.append(out);
+            }}, 200))</script>"""
+        folder.joinpath("outer.html").write_text(outer, "utf-8")
+        command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        command += [f"--user-data-dir={folder / 'profile'}", "--allow-file-access-from-files", "--dump-dom"]
+        command += ["--virtual-time-budget=5000", "--window-size=1400,3200", (folder / "outer.html").as_uri()]
+        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60, check=True)
+        (facts,) = re.findall(r'<pre id="facts">(.*?)</pre>', done.stdout)
+        return json.loads(urllib.parse.unquote(facts))
+
+    return look

@@ -474,7 +474,7 @@ MISTAKES = {
     "several samples of a beam": ([*IRISH, "--beam", "4", "-n", "3"], ["--best 3"]),
     "a stream of a beam": ([*IRISH, "--beam", "4", "--stream", "-f", "jsonl"], ["Use generate"]),
     "a page with another ending": ([*EVALUATE, "--html", "{t}/report.json"], ["a name that ends in .html"]),
-    "a report in no folder": ([*EVALUATE, "--json", "{t}/none/report.json"], ["no folder"]),
+    "a report in no folder": ([*EVALUATE, "--html", "{t}/none/report.html"], ["no folder"]),
     "steps without inputs": ([*EVALUATE, "--train-steps", "{f}/names.csv"],
                              ["--train, the inputs that its steps belong to"]),
     "an evaluation without samples": ([*EVALUATE, "-n", "0"], ["at least 1"]),
@@ -524,17 +524,39 @@ def test_ctrl_c_before_training_is_quiet(run, monkeypatch):
     assert run("inspect", "x.unspool") == (130, "", "unspool: interrupted\n")
 
 
-def test_evaluate_prints_the_report_and_writes_the_page_and_the_json(run, workshop, tmp_path):
-    page, data = tmp_path / "report.html", tmp_path / "report.json"
-    origins = workshop.folder / "tracks.csv"
-    words = ["evaluate", workshop.tracks, origins, "--train", origins, "-n", 2, "--html", page, "--json", data]
+def test_evaluate_prints_the_report_as_text_or_as_json_and_writes_the_page(run, workshop, tmp_path):
+    page, origins = tmp_path / "report.html", workshop.folder / "tracks.csv"
+    words = ["evaluate", workshop.tracks, origins, "--train", origins, "-n", 2, "--html", page]
     code, out, err = run(*words)
     assert code == 0
     assert all(line.startswith("evaluation: ") for line in err.splitlines())  # how far it is, if it takes long
     assert out.startswith("How good is the model of level, mood?")
     assert "flatter" in out
     assert page.read_text("utf-8").startswith("<!doctype html>")
-    kept = data.read_bytes()
-    assert json.loads(kept)["seed"] == 0
+    kept = page.read_bytes()
+    code, out, err = run(*words, "--json")
+    assert (code, err, json.loads(out)["seed"]) == (0, "", 0)
     assert run(*words, "-q") == (0, "", "")
-    assert data.read_bytes() == kept
+    assert page.read_bytes() == kept
+
+
+def test_fit_goes_on_from_a_model_file(run, workshop, tmp_path):
+    newer = tmp_path / "newer.unspool"
+    words = [
+        "fit",
+        workshop.folder / "names.csv",
+        "--start",
+        workshop.names,
+        "-o",
+        newer,
+        "--epochs",
+        1,
+        "-q",
+        "--json",
+    ]
+    code, _, err = run(*words)
+    assert (code, err) == (0, "")
+    hidden = [json.loads(run("inspect", path, "--json")[1])["hidden"] for path in (workshop.names, newer)]
+    assert hidden == [8, 8]
+    code, _, err = run(*words, "--field", "name=text")
+    assert (code, "Leave out --field" in err) == (2, True)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -35,6 +36,29 @@ def number(pattern: str, text: str) -> float:
     return float(found[1])
 
 
+LOOK = """
+    const report = document.querySelector("iframe").contentDocument;
+    return {
+      pictures: [...document.images].map(one => one.naturalWidth),
+      tables: [...document.querySelectorAll("table")].map(one => one.getBoundingClientRect().height),
+      cards: [...document.querySelectorAll("caption")].filter(one => one.innerText === "OneToMany, fitted").length,
+      verdict: report.querySelector("#verdict p").innerText,
+      grades: [...report.querySelectorAll("header .mark")].map(one => one.innerText).filter(Boolean),
+      drawn: report.querySelectorAll("svg").length,
+    };
+"""
+"""What a browser shows of a notebook: widths of pictures, heights of tables, and the report in its frame."""
+
+
+def as_page(outputs: list[Any]) -> str:
+    """The outputs of a notebook as a document: HTML first, then pictures, as a notebook prefers them."""
+    parts = []
+    for data in (output["data"] for output in outputs if "data" in output):
+        picture = f'<img src="data:image/png;base64,{data.get("image/png", "").strip()}">'
+        parts.append(data.get("text/html") or (picture if "image/png" in data else ""))
+    return f'<!doctype html><meta charset="utf-8">{"".join(parts)}'
+
+
 def test_every_example_is_run_by_a_test_and_described() -> None:
     readme = ROOT.joinpath("examples", "README.md").read_text("utf-8")
     assert {path.name for path in PROGRAMS} == RUN_HERE | RUN_ELSEWHERE
@@ -59,7 +83,7 @@ def test_a_notebook_is_short_and_committed_without_outputs(path: Path) -> None:
     [pytest.param(path, marks=[] if path.name in QUICK else pytest.mark.slow) for path in NOTEBOOKS],
     ids=lambda path: path.name,
 )
-def test_a_notebook_shows_tables_a_picture_and_a_report(path: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_notebook_shows_tables_a_picture_and_a_report(path: Path, tmp_path: Path, monkeypatch, browser) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
     notebook = nbformat.read(path, as_version=4)
     folder = {"metadata": {"path": str(tmp_path)}}
@@ -73,6 +97,13 @@ def test_a_notebook_shows_tables_a_picture_and_a_report(path: Path, tmp_path: Pa
     (report,) = (page for page in pages if page.startswith("<iframe"))
     assert "How well does it predict?" in report
     assert "Better than every baseline" in report
+    seen = browser(as_page(outputs), LOOK)
+    assert min(seen["pictures"]) > 300
+    assert min(seen["tables"]) > 40
+    assert seen["cards"] == (path.name != "names.ipynb")
+    assert re.match(r"(Trust it|Don't trust it)", seen["verdict"])
+    assert set(seen["grades"]) <= {"good", "fair", "bad"}
+    assert seen["drawn"] > 0
     fit = "".join(output["text"] for output in outputs if output.get("name") == "stderr")
     assert {line.split()[0] for line in fit.splitlines() if line.strip()} <= {"input", "step", "length"}
 

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 import sklearn.base
 import sklearn.utils.validation
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 
 import unspool as us
 from unspool import errors
@@ -224,7 +224,7 @@ def test_inputs_and_sequence_are_arguments_of_the_constructor(model: us.OneToMan
     for name in ("inputs", "sequence"):
         with pytest.raises(errors.OptionError, match=rf"fit\({name}=.*constructor: OneToMany\({name}=\.\.\.\)"):
             model.fit(words(), **{name: "kind"})
-    with pytest.raises(errors.OptionError, match="one of data, steps, id, order, checkpoint, found order_by"):
+    with pytest.raises(errors.OptionError, match=r"one of data, .*, start, callback, found order_by"):
         model.fit(words(), order_by="size")
 
 
@@ -235,6 +235,17 @@ def test_scikit_learn_can_search_for_options() -> None:
     grid = {"training__rate": [1e-6, 3e-3]}
     search = GridSearchCV(bare, grid, cv=2, refit=False).fit(pd.DataFrame(words(60)))
     assert search.best_params_ == {"training__rate": 3e-3}
+
+
+def test_scikit_learn_can_cross_validate() -> None:
+    """The scores are those of fits to the other folds, each on the fold that it has not seen."""
+    quick = us.Training(epochs=3, batch=16, draw_inputs=False)
+    bare = us.OneToMany(["kind", us.Number("size")], "word", network=QUICK, training=quick, verbose=False)
+    table = pd.DataFrame(words(40))
+    scores = cross_val_score(bare, table, cv=KFold(2))
+    by_hand = bare.fit(table.iloc[20:]).score(table.iloc[:20])
+    assert scores[0] == pytest.approx(by_hand, rel=1e-6)
+    assert scores[1] != scores[0]
 
 
 def test_a_score_is_the_mean_log_probability_of_a_step(model: us.OneToMany) -> None:

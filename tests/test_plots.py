@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import matplotlib as mpl
+import matplotlib.colors
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from unspool.config import Summary, ValidationRound
 from unspool.dataset.gather import gather
 from unspool.encoding.fit import fit_codec
 from unspool.errors import FileError, MissingExtra, OptionError
+from unspool.labels import colours
 from unspool.plots.panels import BANDS, layout
 from unspool.plots.sequences import plot_sequences
 from unspool.plots.training import plot_training
@@ -189,13 +191,13 @@ def test_every_input_and_field_has_a_panel_that_names_them():
     assert [axes.get_ylabel() for axes in picture.axes] == ["level", "mood"] * 3
 
 
-@pytest.mark.parametrize(("spread", "shared"), [(2.0, True), (100.0, False)])
-def test_inputs_share_a_scale_unless_one_would_be_flat_on_it(spread, shared):
+@pytest.mark.parametrize("spread", [2.0, 100.0])
+def test_inputs_share_a_scale_so_that_they_compare(spread):
     walk = walks([6] * 40, rows=2)
     walk.columns["x"][120:] *= spread / walk.columns["x"][120:].std()
     walk.columns["x"][:] -= walk.columns["x"].mean()
     first, second = plot_sequences(walk).axes
-    assert (first.get_ylim() == second.get_ylim()) == shared
+    assert first.get_ylim() == second.get_ylim()
 
 
 def test_a_given_first_value_is_step_zero():
@@ -254,3 +256,35 @@ def test_the_training_curve_marks_the_kept_weights(tmp_path):
     assert validation.get_ydata().tolist() == [2.4, 1.5, 1.6]
     assert (kept.get_xdata()[0], kept.get_ydata()[0]) == (200, 1.5)
     assert path.exists()
+
+
+@pytest.mark.parametrize("rgb", [[0.0, 0.5, 1.0], [0, 128, 255]])
+def test_an_input_that_is_a_colour_is_shown_as_one(rgb):
+    data = {"rgb": [rgb, rgb[::-1]], "name": ["sky", "sea"]}
+    letters = np.array(list("skysea"), object)
+    names = sequences(data, {"rgb": [rgb]}, {"name": letters}, [3, 3], inputs="rgb", sequence="name")
+    assert colours(names.codec, names.inputs) == ["#0080ff"]
+    (patch,) = [one for one in plot_sequences(names).artists if hasattr(one, "get_facecolor")]
+    assert mpl.colors.to_hex(patch.get_facecolor()) == "#0080ff"
+    assert "background:#0080ff" in names._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"red": [255, 1], "green": [0, 2], "blue": [51, 3]}, ["#ff0033", "#010203"]),
+        ({"shade": ["#AbCdEf", "#000000"]}, ["#abcdef", "#000000"]),
+        ({"position": [[0.1, 0.2, 0.3], [0.3, 0.2, 0.1]]}, [None, None]),
+        ({"red": [300, 1], "green": [0, 2], "blue": [51, 3]}, [None, None]),
+    ],
+)
+def test_only_inputs_that_say_so_are_colours(given, expected):
+    codec = fit_codec(*gather(given | {"name": ["a", "b"]}, inputs=list(given), sequence="name"))
+    assert colours(codec, codec.read_inputs(given)) == expected
+
+
+def test_legends_cover_no_data():
+    picture = plot_training(SUMMARY)
+    picture.draw_without_rendering()
+    (legend,), (axes,) = picture.legends, picture.axes
+    assert not legend.get_window_extent().overlaps(axes.get_window_extent())

@@ -11,33 +11,39 @@ if TYPE_CHECKING:
     from unspool.config import Summary
     from unspool.dataset.windows import Windows, windows
     from unspool.evaluation.document import Section
+    from unspool.inspection import InputEncoding, NextStep
     from unspool.jobs import Event
     from unspool.model import OneToMany, load
     from unspool.options import Beam, Network, Sampling, Training, Typical
+    from unspool.report.compare import compare
     from unspool.report.report import Report
     from unspool.schema.fields import Angle, Category, Count, First, Flag, Flags, Number, Schema, Text, Vector, When
     from unspool.sequences import Sequences
+    from unspool.training.callbacks import TrainingRound
 
 __version__ = "0.2.0"
 
 __all__ = [
-    "Angle", "Beam", "Category", "Count", "Event", "First", "Flag", "Flags", "Network", "Number", "OneToMany", "Report",
-    "Sampling", "Schema", "Section", "Sequences", "Summary", "Text", "Training", "Typical", "Vector", "When",
-    "Windows", "errors", "load", "windows",
+    "Angle", "Beam", "Category", "Count", "Event", "First", "Flag", "Flags", "InputEncoding", "Network", "NextStep",
+    "Number", "OneToMany", "Report", "Sampling", "Schema", "Section", "Sequences", "Summary", "Text", "Training",
+    "TrainingRound", "Typical", "Vector", "When", "Windows", "compare", "errors", "load", "windows",
 ]  # fmt: skip
 
 _NAMES = {
     "unspool.config": ["Summary"],
     "unspool.dataset.windows": ["Windows", "windows"],
     "unspool.evaluation.document": ["Section"],
+    "unspool.inspection": ["InputEncoding", "NextStep"],
     "unspool.jobs": ["Event"],
     "unspool.model": ["OneToMany", "load"],
     "unspool.options": ["Beam", "Network", "Sampling", "Training", "Typical"],
+    "unspool.report.compare": ["compare"],
     "unspool.report.report": ["Report"],
     "unspool.schema.fields": [
         "Angle", "Category", "Count", "First", "Flag", "Flags", "Number", "Schema", "Text", "Vector", "When",
     ],
     "unspool.sequences": ["Sequences"],
+    "unspool.training.callbacks": ["TrainingRound"],
 }  # fmt: skip
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 

@@ -46,6 +46,8 @@ class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         seconds: time of training; that of compilers, of reading and of calibration is not counted.
         stopped: the reason why training ended.
         rounds: every validation.
+        baseline: nats per step of the simplest baseline, independent steps, on the same validation sequences; `None`
+            if nothing is held out, and in older files.
     """
 
     nats: float
@@ -59,6 +61,7 @@ class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Annotated[float, msgspec.Meta(ge=0)]
     stopped: str
     rounds: list[ValidationRound]
+    baseline: float | None = None
 
     def __getattr__(self, name: str) -> Any:
         raise renamed_attribute(self, name, {"heldout": "validation", "heldout_steps": "validation_steps"})

@@ -1,9 +1,10 @@
 """The model: one input in, a whole sequence out. Users call it; it calls the layers below."""
 
+import html
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,13 @@ from unspool.runtime.progress import phase, show
 from unspool.schema.fields import Joint, Schema
 from unspool.sequences import FileForm, Sequences
 
+if TYPE_CHECKING:  # slow to import, and generation doesn't need them
+    from unspool.inspection import InputEncoding, NextStep
+
 PARAMS = ("inputs", "sequence", "network", "training", "combinations", "relations", "seed", "verbose")
 """Arguments of `OneToMany`."""
+FIT_ARGUMENTS = ("data", "steps", "id", "order", "checkpoint", "start", "callback")
+"""Arguments of `OneToMany.fit`."""
 MAX_TITLE_FIELDS = 5
 """Fields that the title of a report names, at the most."""
 
@@ -133,6 +139,16 @@ class OneToMany:
 
         return Tags(estimator_type=None, target_tags=TargetTags(required=False))
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: of a fitted model its fields, size, nats and an example; else the arguments."""
+        from unspool.cards import model_card
+
+        if not self.__sklearn_is_fitted__():
+            return f"<pre>{html.escape(repr(self))}</pre>"
+        if not hasattr(self, "_card"):  # the example takes seconds to compile
+            self._card = model_card(self._generator(), self.config_)
+        return self._card
+
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items() if value is not None)
         return f"OneToMany({given})"
@@ -145,6 +161,8 @@ class OneToMany:
         id: str | None = None,  # noqa: A002
         order: str | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
+        start: "OneToMany | str | os.PathLike[str] | None" = None,
+        callback: Callable[[Any], object] | None = None,
         **unknown: Any,
     ) -> "OneToMany":
         """Learn from a table: pandas, Polars or PyArrow, a dict of lists, a list of dicts, `windows`, or a path.
@@ -156,6 +174,9 @@ class OneToMany:
             order: the column that orders the steps.
             checkpoint: a folder to save the training to after every round. The same call continues from there, and ends
                 with the same weights to the bit.
+            start: a fitted model, or the path of one, whose training goes on with this data. Schema, fitted columns and
+                network are those of the start.
+            callback: called after every round with a `TrainingRound`: update, nats of training and validation, seconds.
             unknown: refused; `inputs` and `sequence` are arguments of the constructor.
 
         Raises:
@@ -170,7 +191,7 @@ class OneToMany:
         if unknown:
             name = min(unknown)
             hint = f"Pass it to the constructor: OneToMany({name}=...)." if name in self.get_params() else ""
-            raise OptionError(f"fit({name}=...)", "one of data, steps, id, order, checkpoint", name, hint)
+            raise OptionError(f"fit({name}=...)", f"one of {', '.join(FIT_ARGUMENTS)}", name, hint)
         check_whole(f"OneToMany(seed={self.seed!r})", self.seed, 0, MAX_SEED)
         check_kind("OneToMany: verbose", self.verbose, (bool, type(None)), "True, False or None")
         for name, column in (("id", id), ("order", order)):
@@ -178,8 +199,16 @@ class OneToMany:
         if checkpoint is not None:
             path_text("checkpoint", checkpoint)
         network, training = _given(Network, self.network), _given(Training, self.training)
-        request = FitRequest(data, steps, id, order, checkpoint, self.get_params(), network, training)
+        params, before = self.get_params(), None
+        if start is not None:
+            known: Any = load(start) if isinstance(start, (str, os.PathLike)) else start
+            known._fitted()  # noqa: SLF001
+            own = {name: getattr(known, name) for name in ("inputs", "sequence", "combinations")}
+            params |= {name: value for name, value in own.items() if params[name] is None}
+            before = known.config_, known.net_
+        request = FitRequest(data, steps, id, order, checkpoint, params, network, training, before, callback)
         self.config_, (self.net_, self.row_net_) = run_fit(request)
+        self.__dict__.pop("_card", None)
         return self
 
     @property
@@ -259,6 +288,54 @@ class OneToMany:
         out = np.full((len(good), scores.shape[1]), np.nan)
         out[good] = scores
         return out, int(encoded.offsets[-1])
+
+    def next_step(self, inputs: Any, prefix: Any = None, *, samples: int = 256, seed: int = 0) -> "list[NextStep]":
+        """The distribution of the step after a prefix, for every row of inputs.
+
+        Args:
+            inputs: as for `generate`.
+            prefix: the steps before: one sequence for all rows, or a list with one for each.
+            samples: draws of the earlier fields of the step that later ones are averaged over, and of numbers.
+            seed: of these draws.
+
+        Raises:
+            SchemaError: inputs or a prefix that contradict the fitted schema.
+
+        Examples:
+            >>> import unspool as us
+            >>> table = {"k": ["a", "b"] * 8, "x": [["u", "v"], ["v", "u"]] * 8}
+            >>> options = {"network": us.Network(size=4), "training": us.Training(epochs=1), "verbose": False}
+            >>> model = us.OneToMany("k", us.Category("x"), **options).fit(table)
+            >>> (step,) = model.next_step({"k": "a"}, prefix=["u"])
+            >>> sorted(step.probabilities["x"]), round(sum(step.probabilities["x"].values()), 6), step.end
+            (['u', 'v'], 1.0, 0.0)
+        """
+        from unspool.inspection import next_steps
+
+        return next_steps(self._generator(), inputs, prefix, samples, seed)
+
+    def hidden_states(self, data: Any, steps: Any = None) -> list[NDArray[np.float32]]:
+        """By sequence of (T,) steps, (T + 1, H) hidden states of the top layer: row t is the state after t steps.
+
+        Row 0 holds what the input alone says, and row t is what step t + 1 is predicted from. The arguments are those
+        of `log_prob`.
+        """
+        from unspool.inspection import hidden_states
+
+        return hidden_states(self._generator(), self.codec_.encode(gather_fitted(self.codec_, data, steps)))
+
+    def encode(self, inputs: Any) -> "InputEncoding":
+        """The encoding of N rows of inputs: the (N, C) context, and the (N, L, H) initial states h and c of L layers.
+
+        Args:
+            inputs: as for `generate`.
+
+        Raises:
+            SchemaError: inputs that contradict the fitted schema.
+        """
+        from unspool.inspection import encode_inputs
+
+        return encode_inputs(self._generator(), inputs)
 
     def evaluate(
         self, data: Any, steps: Any = None, *, train: Any = None, seed: int = 0, samples: int = 50, feedings: Any = None
@@ -411,10 +488,13 @@ class OneToMany:
         escape_formulas: bool = False,
         **options: Any,
     ) -> int:
-        """Write the sequences of `generate` to a file part by part: memory does not grow with their number.
+        """Write the sequences of `generate` to a file part by part, and return the seed.
 
-        The file is that of `generate(...).save(target)`, and appears whole or not at all. Returns the seed, which
-        generates the same sequences again.
+        Memory does not grow with their number. The file is that of `generate(...).save(target)`, and appears whole or
+        not at all.
+
+        Returns:
+            The seed: the one given, or the new one. With it, `generate` gives the same sequences again.
 
         Args:
             target: a path that ends in .csv, .tsv, .jsonl, .json or .parquet, or a stream.

@@ -1,11 +1,12 @@
 """One fit, from tables to a model: gather, select, train, calibrate, pack."""
 
 import functools
+import hashlib
 import math
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -16,13 +17,15 @@ from numpy.typing import NDArray
 from unspool import modelfile
 from unspool.config import Arguments, Config, InputModel, Summary, fingerprint, versions
 from unspool.dataset.examples import Examples
-from unspool.dataset.gather import find_roles, gather_roles, open_transforms
-from unspool.dataset.roles import Roles
+from unspool.dataset.gather import find_roles, gather_fitted, gather_roles, open_transforms
+from unspool.dataset.roles import Roles, name_of
 from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.fit import fit_codec
 from unspool.encoding.input_rows import fit_rows
-from unspool.errors import readable
+from unspool.errors import OptionError, SchemaError, listing, readable
+from unspool.evaluation.evaluate import baseline_nats
+from unspool.evaluation.split import Split
 from unspool.generation.calibration import calibrate
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
@@ -33,18 +36,20 @@ from unspool.runtime.progress import note, phase, report_progress, show, warn
 from unspool.runtime.stopping import Stop, interruptible
 from unspool.tables.table import frame_kind
 from unspool.training.batching import TrainingData, validation_split
+from unspool.training.callbacks import Callback, with_callback
 from unspool.training.checkpoint import Checkpoint
 from unspool.training.defaults import TrainingPlan, plan
 from unspool.training.initialization import initialize_from_data
 from unspool.training.input_model import InputRows, fit_input_model
 from unspool.training.selection import select_fields
 from unspool.training.train_step import new_train_state
-from unspool.training.trainer import Progress, train
+from unspool.training.trainer import Progress, resume_from, train
 
 TRIAL_SECONDS_SHARE, TRAINING_SECONDS_SHARE = 0.1, 0.9
 """Shares of the time budget for the trial, and of what is left then for training; calibration has the rest."""
 MIN_USUAL_SHARE = 0.5
 """Share of the usual number of updates below which a fit that was ended has learned little."""
+HINT = "Leave it out, or fit without start."
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class FitRequest:
     params: Mapping[str, Any]
     network: Network
     training: Training
+    start: tuple[Config, Net] | None = None
+    callback: Callback | None = None
 
     @functools.cached_property
     def roles(self) -> Roles:
@@ -85,6 +92,13 @@ class FitData(NamedTuple):
     encoded: Encoded
     rows: NDArray[np.int64]
     validation_rows: NDArray[np.int64]
+
+    def split(self) -> Split:
+        """Training and validation sequences, for a baseline."""
+        rows = self.rows, self.validation_rows
+        train, test = (self.examples.take(some) for some in rows)
+        known, asked = (self.encoded.take(some) for some in rows)
+        return Split(train, test, known, asked, "", ())
 
 
 class Trained(NamedTuple):
@@ -122,6 +136,10 @@ def run_fit(request: FitRequest) -> tuple[Config, Nets]:
 
 def gather_data(request: FitRequest) -> FitData:
     """Read the tables, infer the schema, fit the columns, encode the examples and split them."""
+    if request.start is not None:
+        check_start(request, request.start[0])
+        codec, examples, encoded = gather_on(request, request.start[0].codec)
+        return FitData(codec, examples, encoded, *validation_split(encoded, request.training.holdout, request.seed))
     schema, examples = gather_roles(request.data, request.roles, request.steps, id=request.id, order=request.order)
     codec = fit_codec(schema, examples)
     encoded = codec.encode(examples)
@@ -139,6 +157,9 @@ def gather_inputs(request: FitRequest, data: FitData) -> InputRows | None:
 def select_columns(request: FitRequest, data: FitData, stop: Stop) -> FitData:
     """Choose transforms and means that the user left open, and fit the columns again if a choice changes them."""
     codec, examples, encoded, rows, _ = data
+    if request.start is not None:
+        note_columns(codec, unseen_categories(codec, examples, encoded))
+        return data
     open_ = open_transforms(codec.schema, request.roles)
     phase("trial")
     with stop.part(TRIAL_SECONDS_SHARE) as part:
@@ -146,8 +167,13 @@ def select_columns(request: FitRequest, data: FitData, stop: Stop) -> FitData:
     if lines:
         codec = fit_codec(schema, examples)
         encoded = codec.encode(examples)
-    note(readable("\n".join([codec.describe(), *lines])))
+    note_columns(codec, lines)
     return data._replace(codec=codec, encoded=encoded)
+
+
+def note_columns(codec: Codec, lines: list[str]) -> None:
+    """Say what was found in the data."""
+    note(readable("\n".join([codec.describe(), *lines])))
 
 
 def train_network(request: FitRequest, data: FitData, stop: Stop) -> Trained:
@@ -155,14 +181,24 @@ def train_network(request: FitRequest, data: FitData, stop: Stop) -> Trained:
     training, validation = data.encoded.take(data.rows), data.encoded.take(data.validation_rows)
     sizes = {"examples": len(training), "steps": int(training.offsets[-1]), "distinct": training.distinct}
     numbers = plan(request.network, request.training, data.codec, **sizes)
+    if request.start is not None:
+        numbers = plan_on(numbers, request.start[0])
     shape = architecture_of(data.codec, numbers.network, numbers.size, numbers.embedding)
     task = TrainingData.of(training, validation, stops=shape.stops, seed=request.seed, segment=numbers.segment)
-    net = initialize_from_data(Net(np.random.default_rng([request.seed, 2]), shape), training)
-    parts = fingerprint(data.encoded, codec=data.codec, **request.options, versions=versions())
+    settings: dict[str, Any] = {"codec": data.codec, **request.options, "versions": versions()}
     hooks: dict[str, Any] = {}
+    if request.start is None:
+        net = initialize_from_data(Net(np.random.default_rng([request.seed, 2]), shape), training)
+    else:
+        net = request.start[1]
+        settings["start"] = weights_fingerprint(net)
+        hooks["resume"] = resume_from(net, numbers, validation)
+    parts = fingerprint(data.encoded, **settings)
     if request.checkpoint is not None:
         folder = Checkpoint(request.checkpoint, parts)
-        hooks = {"resume": folder.load(new_train_state(net, numbers.update_config)), "save": folder.save}
+        saved = folder.load(new_train_state(net, numbers.update_config))
+        hooks = {"resume": saved or hooks.get("resume"), "save": folder.save}
+    rounds = len(hooks["resume"][0].rounds) if hooks.get("resume") else 0
     phase("compiling")
     with stop.part(TRAINING_SECONDS_SHARE) as part:
 
@@ -172,7 +208,9 @@ def train_network(request: FitRequest, data: FitData, stop: Stop) -> Trained:
                 phase("training")
             show_training(progress, numbers.updates, part)
 
-        net, progress = train(task, numbers, net, stop=part, watch=watch, **hooks)
+        net, progress = train(
+            task, numbers, net, stop=part, watch=with_callback(watch, request.callback, rounds), **hooks
+        )
     took = f"{progress.update} updates, {progress.seconds:.0f} s"
     note(f"training: {describe_nats(progress)}, {took}: {progress.stopped}")
     validated = any(one.validation is not None for one in progress.rounds)  # not so after an early Ctrl-C
@@ -188,6 +226,7 @@ def train_network(request: FitRequest, data: FitData, stop: Stop) -> Trained:
         seconds=progress.seconds,
         stopped=progress.stopped,
         rounds=progress.rounds,
+        baseline=baseline_nats(data.split(), data.codec),
     )
     return Trained(net, numbers, summary, parts)
 
@@ -263,3 +302,72 @@ def pack_config(request: FitRequest, data: FitData, trained: Trained, row: Input
         row=row,
         arguments=Arguments.of(request.params),
     )
+
+
+def check_start(request: FitRequest, config: Config) -> None:
+    """Refuse arguments that contradict the start, whose schema and network a fit takes over.
+
+    Raises:
+        SchemaError: other columns.
+        OptionError: another network.
+    """
+    schema, params = config.codec.schema, request.params
+    for name, given, own in (("id", request.id, schema.id), ("order", request.order, schema.order)):
+        if given is not None and given != own:
+            raise SchemaError(f"fit({name}={given!r}, start=...)", f"that of the start, {own!r}", repr(given), HINT)
+    if params["inputs"] is not None and request.roles.first is None:
+        names, own_names = [name_of(item) for item in request.roles.inputs], [field.name for field in schema.inputs]
+        if names != own_names:
+            raise SchemaError("OneToMany(inputs=...)", f"those of the start, {own_names}", str(names), HINT)
+    network, arguments = params["network"], config.arguments
+    if network not in (None, Network(), config.network, arguments and arguments.network):
+        raise OptionError("OneToMany(network=...)", f"that of the start, {config.network!r}", repr(network), HINT)
+
+
+def gather_on(request: FitRequest, codec: Codec) -> tuple[Codec, Examples, Encoded]:
+    """New data in the columns of a start; the codec counts them, and is otherwise that of the start.
+
+    Raises:
+        SchemaError: columns or values that contradict the schema of the start, all of them listed; or lengths that vary
+            where those of the start did not.
+    """
+    examples = gather_fitted(codec, request.data, request.steps)
+    encoded = codec.encode(examples)
+    lengths = set(np.unique(encoded.lengths).tolist())
+    if codec.shortest == codec.longest and lengths - {codec.longest}:
+        expected = f"sequences of {codec.longest} steps, because all of the start have as many"
+        raise SchemaError(examples.location, expected, f"lengths {listing(sorted(lengths))}", "Fit without start.")
+    counted = msgspec.structs.replace(codec, examples=len(examples), total=int(encoded.offsets[-1]))
+    return counted, examples, encoded
+
+
+def unseen_categories(codec: Codec, examples: Examples, encoded: Encoded) -> list[str]:
+    """A line for every field of a step that holds categories which the start never saw.
+
+    They count as unseen, as in `log_prob`: the model gives them a probability, and never generates them.
+    """
+    lines = []
+    for (field, column), values in zip(codec.step_columns(), encoded.steps, strict=True):
+        if column.num_symbols is None or not (unseen := values == column.num_symbols).any():
+            continue
+        raw = examples.steps[field.name]
+        names = ""
+        if len(raw) == len(values):
+            found = raw[unseen].tolist()
+            texts = map(chr, found) if getattr(column, "text", False) else found
+            names = ": " + listing(sorted({repr(value) for value in texts}))
+        lines.append(f"{field.name}: {unseen.sum():,} values that the start never saw and can't generate{names}")
+    return lines
+
+
+def plan_on(plan: TrainingPlan, config: Config) -> TrainingPlan:
+    """A plan with the network of the start."""
+    return replace(plan, network=config.network, size=config.size, embedding=config.embedding)
+
+
+def weights_fingerprint(net: Net) -> str:
+    """A hash of all weights."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(net):
+        digest.update(np.asarray(leaf).tobytes())
+    return digest.hexdigest()

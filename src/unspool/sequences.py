@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from unspool.encoding.codec import Codec
 from unspool.errors import MissingExtra, check_kind, readable
-from unspool.labels import labels, word
+from unspool.labels import colours, field_in_words, labels, word
 from unspool.schema.fields import Vector
 from unspool.tables.columns import Ragged, is_whole, take
 from unspool.tables.table import Table
 from unspool.tables.writers import FileType, file_type, save_parts, whole_numbers, write_table
 
-MAX_SHOWN = 10
-"""Sequences that a notebook or a terminal shows at once."""
+MAX_SHOWN, MAX_SHOWN_RECORDS, MAX_SHOWN_STEPS = 10, 4, 8
+"""Sequences that a notebook or a terminal shows at once; of records, in a notebook, sequences and steps of each."""
 MAX_LABEL_CHARACTERS = 200
 """Characters of a label."""
 
@@ -159,11 +159,35 @@ class Sequences:
         return "\n".join([self._title, *lines, *(["  ..."] if len(self) > MAX_SHOWN else [])])
 
     def _repr_html_(self) -> str:
-        shown = [*self._shown(200), *([("...", "")] if len(self) > MAX_SHOWN else [])]
-        cell = "<td style='text-align:left'>{}</td>"
-        rows = (f"<tr>{''.join(cell.format(html.escape(text)) for text in row)}</tr>" for row in shown)
-        caption = f"<caption style='text-align:left; white-space:nowrap'>{self._title}</caption>"
-        return f"<table>{caption}{''.join(rows)}</table>"
+        caption = f"<caption style='text-align:left; white-space:nowrap'>{html.escape(self._title)}</caption>"
+        if self.codec.schema.form == "records":
+            return f"<table>{caption}{self._records_html()}</table>"
+        shown = [(self._label_html(k), html.escape(text)) for k, (_, text) in enumerate(self._shown(200))]
+        shown += [("...", "")] if len(self) > MAX_SHOWN else []
+        return f"<table>{caption}{''.join(map(_row_html, shown))}</table>"
+
+    def _records_html(self) -> str:
+        """A row for each of the first steps of a few sequences, of several inputs; a column for each field."""
+        fields = self.codec.schema.steps
+        titles = "".join(f"<th scope='col' style='text-align:left'>{html.escape(field.name)}</th>" for field in fields)
+        rows = [f"<thead><tr><th></th><th scope='col'>step</th>{titles}</tr></thead>"]
+        for k in sorted(np.argsort(self._numbers % self.samples, kind="stable")[:MAX_SHOWN_RECORDS].tolist()):
+            steps = self._values[k]
+            for t, step in enumerate(steps[:MAX_SHOWN_STEPS]):
+                cells = [html.escape(field_in_words(field, step)) for field in fields]
+                rows.append(_row_html((self._label_html(k) if t == 0 else "", str(t + 1), *cells)))
+            if not steps or len(steps) > MAX_SHOWN_STEPS:
+                more = f"{len(steps) - MAX_SHOWN_STEPS} more steps" if steps else "no step"
+                rows.append(_row_html(("" if steps else self._label_html(k), "...", more)))
+        if len(self) > MAX_SHOWN_RECORDS:
+            rows.append(_row_html((f"{len(self) - MAX_SHOWN_RECORDS} more sequences",)))
+        return "".join(rows)
+
+    def _label_html(self, k: int) -> str:
+        """The label of sequence k, with a patch of the colour that its input is, if it is one."""
+        colour = self._colours[self._input_rows[k]]
+        patch = f"<span style='background:{colour}; padding:0 .7em; margin-right:.4em'></span>" if colour else ""
+        return patch + html.escape(self.label(k))
 
     def _shown(self, width: int) -> list[tuple[str, str]]:
         """Label and text of the first sequences, each text of at most this many characters."""
@@ -205,11 +229,15 @@ class Sequences:
     def _title(self) -> str:
         rows = len(np.unique(self.rows))
         kind = f"seed {self.seed}" if self.nats is None else "best first"
-        return f"{len(self)} sequences for {rows} input{'s' * (rows != 1)}, {kind}"
+        return f"{len(self)} sequence{'s' * (len(self) != 1)} for {rows} input{'s' * (rows != 1)}, {kind}"
 
     @cached_property
     def _labels(self) -> list[str]:
         return labels(self.codec, self.inputs)
+
+    @cached_property
+    def _colours(self) -> list[str | None]:
+        return colours(self.codec, self.inputs)
 
     def _columns(self, long: bool | None) -> dict[str, Any]:
         """The columns of `to_frame`, by name."""
@@ -267,6 +295,10 @@ def _input_sources(codec: Codec, inputs: Iterable[str], long: bool) -> dict[str,
     if schema.sequence in given:
         given[f"first_{schema.sequence}"] = given.pop(schema.sequence)
     return given
+
+
+def _row_html(cells: Iterable[str]) -> str:
+    return "<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells) + "</tr>"
 
 
 def _short(value: Any, width: int) -> str:

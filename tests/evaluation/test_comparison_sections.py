@@ -1,5 +1,6 @@
 """All sections on real tables of every kind, with other real sequences in the place of generated ones."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 from unspool.dataset.gather import gather
 from unspool.dataset.windows import windows
 from unspool.evaluation.baselines.simulated import training_at_random
-from unspool.evaluation.document import Section
+from unspool.evaluation.document import Picture, Section
 from unspool.evaluation.evaluate import comparison_sections
 from unspool.evaluation.samples.build import comparison_of
-from unspool.schema.fields import First
+from unspool.evaluation.sections.drift import drift
+from unspool.evaluation.sections.marginals import marginals
+from unspool.schema.fields import First, Flags
 
 for package in ("sklearn", "scoringrules", "scipy"):
     pytest.importorskip(package)
@@ -104,3 +107,32 @@ def test_sequences_without_any_substance_stop_no_report(worlds, what, whose):
 def test_the_same_comparison_and_seed_give_the_same_sections(worlds):
     world = worlds(n=60, samples=12)
     assert comparison_sections(world, 1) == comparison_sections(world, 1)
+
+
+def test_flags_have_their_names_and_dates_are_dates():
+    rng = np.random.default_rng(0)
+
+    def visits(count):
+        day = np.datetime64("2024-01-01") + rng.integers(1, 30, (count, 4)).cumsum(1).ravel()
+        flags = {name: rng.random(4 * count) < 0.4 for name in ("fever", "cough")}
+        return {
+            "id": np.repeat(np.arange(count), 4),
+            "age": np.repeat(rng.integers(1, 9, count), 4),
+            "day": day,
+            **flags,
+        }
+
+    steps = ["day", Flags("symptoms", ["fever", "cough"])]
+    sets = [gather(visits(50), inputs="age", sequence=steps, id="id", order="day") for _ in range(4)]
+    comparison = comparison_of(sets[0][0], *(examples for _, examples in sets))
+    rows = {row[0]: row for row in marginals(comparison).parts[0].rows}
+    held_out = sets[1][1].steps["day"].astype("datetime64[D]")
+    assert rows["day"][5] == str(held_out.astype(np.int64).mean().round().astype("datetime64[D]"))
+    share = (sets[1][1].steps["symptoms"][:, 0] > 0).mean()
+    assert rows["fever"][5] == f"{share:.1%} yes"
+    (picture,) = (part for part in marginals(comparison).parts if isinstance(part, Picture))
+    assert [(panel.title, panel.dates) for panel in picture.panels] == [("day", "x")]
+    (shares,) = (part for part in marginals(comparison).parts if part.title.startswith("Values that"))
+    assert {row[:2] for row in shares.rows} >= {("fever", "yes"), ("fever", "no"), ("cough", "yes")}
+    (by_position,) = (part for part in drift(comparison).parts if part.title == "Numbers by position")
+    assert all(re.fullmatch(r"2024-\d\d-\d\d", row[2]) for row in by_position.rows if row[0] == "day")

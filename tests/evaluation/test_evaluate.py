@@ -1,5 +1,6 @@
 """A whole evaluation, on models so small that nothing in it is good."""
 
+import re
 import sys
 
 import numpy as np
@@ -73,12 +74,28 @@ def test_nats_by_position_add_up_to_those_of_the_fields(model, report):
 
 def test_every_section_is_there_with_its_findings_or_its_reason(report):
     assert [section.name for section in report.sections] == [
-        "likelihood", "input_use", "calibration", "forecasts", "lengths", "marginals", "dynamics", "drift", "returns",
-        "detector", "transfer", "memory",
+        "examples", "likelihood", "input_use", "calibration", "forecasts", "lengths", "marginals", "dynamics", "drift",
+        "returns", "detector", "transfer", "memory",
     ]  # fmt: skip
     assert all(section.parts for section in report.sections if section.available)
     assert all(section.verdict for section in report.sections)
     assert "block bootstrap" in str(report)
+
+
+def test_real_sequences_stand_beside_generated_ones_with_dates_as_dates(report):
+    first, *_ = report.section("examples").parts
+    kind, start = re.fullmatch(r"kind (\w), start (\S+)", first.title).groups()
+    row = next(k for k, one in enumerate(TEST["start"]) if f"{one:.4g}" == start and TEST["kind"][k] == kind)
+    step = TEST["steps"][row][0]
+    assert first.rows[0][1] == f"day {step['day']}, level {step['level']:.4g}, sign {step['sign']}"
+    assert [column.name for column in first.columns] == ["step", "held out", "generated", "generated"]
+
+
+def test_the_report_begins_with_its_verdict_and_says_how_training_ended(model, report):
+    assert str(report).splitlines()[3].startswith(("Trust it", "Don't trust it"))
+    assert {line.section for line in report.judgements} >= {"likelihood", "input_use", "marginals", "drift", "memory"}
+    assert f"{model.summary_.updates:,} updates" in report.facts["training"]
+    assert "ended because" in report.facts["training"]
 
 
 def test_the_same_call_gives_the_same_bytes_and_another_seed_others(model, report):

@@ -3,11 +3,14 @@
 import re
 import sys
 
+import msgspec
 import pytest
 
 from unspool.errors import DataError, FileError, OptionError
 from unspool.evaluation.document import Heading, Measured, Panel, Picture, ReportTable, Section, Trace, headings
 from unspool.report.cells import shown
+from unspool.report.compare import compare
+from unspool.report.figures import as_svg
 from unspool.report.report import Report, read_report
 from unspool.report.text import table_lines
 
@@ -32,11 +35,13 @@ PICTURE = Picture(
     ),
     note="Look here.",
 )
+EXAMPLES = ReportTable("", headings("input", "held out", form="text"), (("#ff8000 rgb (1, 0.5, 0)", "orange"),))
 REPORT = Report(
     "How good is <it>?",
     ("Mind the gap.",),
     (
-        Section("likelihood", "How well?", "Well.", (TABLE, PICTURE), {"nats": 1.5}),
+        Section("likelihood", "How well?", "Well.", (TABLE, PICTURE), {"nats": 1.5, "gain": 0.5, "baseline_nats": 2.0}),
+        Section("examples", "What?", "These.", (EXAMPLES,)),
         Section("detector", "Who is who?", "It takes 20 sequences; there are 3.", available=False),
     ),
     {"judged": "3 sequences"},
@@ -65,6 +70,12 @@ def test_the_best_is_of_a_column_or_of_a_row_and_never_of_one_alone():
         assert [[cell.best for cell in row] for row in shown(table)] == [[False, True, False], [False, False, False]]
 
 
+def test_equals_are_marked_together_and_nothing_is_marked_where_all_are_equal():
+    columns = (*headings("a", better="lower"), *headings("b", better="lower"))
+    table = ReportTable("", columns, ((1.0, 2.0), (1.0, 2.0), (3.0, 2.0)))
+    assert [[cell.best for cell in row] for row in shown(table)] == [[True, False], [True, False], [False, False]]
+
+
 def test_no_figure_is_minus_nothing():
     table = ReportTable("", (Heading("x", digits=2),), ((-0.001,), (-0.01,), (Measured(-2.0, 0.1),)))
     assert [row[0].value for row in shown(table)] == ["0.00", "−0.01", "−2.00"]
@@ -74,9 +85,14 @@ def test_the_text_begins_with_the_verdicts_and_ends_with_what_makes_it_again():
     text = str(REPORT)
     lines = text.splitlines()
     assert lines[0] == "How good is <it>?"
-    assert "• How well? Well." in lines
+    assert lines[3:5] == [
+        "Trust it for predictions.",
+        "• good: predictions: 1.500 nats per step, against 2.000 of the best baseline",
+    ]
+    assert "• What? These." in lines
     assert "! Mind the gap." in lines
-    assert lines.index("• How well? Well.") < lines.index("How well?")
+    judged = "• good: How well? 1.500 nats per step, against 2.000 of the best baseline"
+    assert lines.index(judged) < lines.index("How well?")
     assert "• Who is who? It takes 20 sequences; there are 3." in lines[lines.index("What could not be judged") :]
     facts = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in lines[lines.index("What was judged") + 2 :])
     assert facts == {
@@ -95,9 +111,9 @@ def test_the_page_needs_nothing_but_itself_and_is_the_same_every_time():
     pytest.importorskip("matplotlib")
     page = REPORT.to_html()
     assert "http" not in page
-    assert not re.search(r"""(src|href)=["'](?!#)|url\((?!#)|@import|<link|<script""", page)
+    assert not re.search(r"""(src|href)=["'](?!#)|url\((?!#)|@import|<link|<script[^>]""", page)
     assert page == REPORT.to_html()
-    assert page.count("<svg") == 1
+    assert page.count("<svg") == len(PICTURE.panels)
     assert "How good is &lt;it&gt;?" in page
     assert "a baseline &amp; co" in page
     assert "<b>1.50</b> <small>± 0.25</small>" in page
@@ -107,7 +123,7 @@ def test_the_page_needs_nothing_but_itself_and_is_the_same_every_time():
 def test_colours_of_a_picture_are_those_of_the_page():
     pytest.importorskip("matplotlib")
     page = REPORT.to_html()
-    picture = page[page.index("<svg") : page.index("</svg>")]
+    picture = page[page.index("<svg") : page.rindex("</svg>")]
     assert set(re.findall(r"var\(--(\w+)\)", picture)) >= {"model", "baseline", "real", "reference", "ink", "muted"}
     known = set(re.findall(r"--(\w+):", page))
     assert set(re.findall(r"var\(--(\w+)\)", page)) <= known
@@ -137,9 +153,108 @@ def test_other_names_and_missing_folders_are_refused(tmp_path):
 
 
 def test_figures_have_names_and_sections_are_found_by_theirs():
-    assert REPORT.figures == {"likelihood.nats": 1.5}
+    assert REPORT.figures["likelihood.nats"] == 1.5
     assert REPORT.section("likelihood").verdict == "Well."
-    with pytest.raises(OptionError, match="one of likelihood, detector"):
+    with pytest.raises(OptionError, match="one of likelihood, examples, detector"):
         REPORT.section("nuts")
     with pytest.raises(OptionError, match="is called 'likelihood'"):
         REPORT.section("nats")
+
+
+def test_no_two_elements_of_a_page_have_one_id():
+    pytest.importorskip("matplotlib")
+    ids = re.findall(r'\bid="([^"]+)"', REPORT.to_html())
+    assert len(ids) > 20
+    assert len(ids) == len(set(ids))
+
+
+def test_tables_say_what_their_headings_are_of():
+    page = REPORT.to_html()
+    assert "<caption>Nats &lt;of&gt; two</caption>" in page
+    assert page.count('<th scope="col"') == len(TABLE.columns) + len(EXAMPLES.columns)
+    assert page.count('<th scope="row"') == len(TABLE.rows) + len(EXAMPLES.rows)
+
+
+LOOK = """
+    const table = document.querySelector("table");
+    const rows = () => [...table.tBodies[0].rows].map(row => row.cells[0].innerText);
+    const orders = [rows()];
+    for (const click of [1, 1]) { table.tHead.rows[0].cells[1].querySelector("button").click(); orders.push(rows()); }
+    const box = one => one.getBoundingClientRect();
+    return {
+      orders,
+      sorted: table.tHead.rows[0].cells[1].getAttribute("aria-sort"),
+      verdict: document.querySelector("#verdict p").innerText,
+      facts: document.querySelectorAll("#verdict li").length,
+      marks: [...document.querySelectorAll("header ul .mark.good")].map(one => box(one).width > 20),
+      page: document.documentElement.scrollWidth,
+      letters: Math.min(...[...document.querySelectorAll("svg text")].map(one => {
+        const svg = one.closest("svg");
+        return parseFloat(getComputedStyle(one).fontSize) * box(svg).width / svg.viewBox.baseVal.width;
+      })),
+      pictures: [...document.querySelectorAll("svg")].map(one => box(one).right),
+      wide: getComputedStyle(document.querySelector(".wide")).overflowX,
+      colour: getComputedStyle(document.querySelector(".colour")).backgroundColor,
+      legends: [...document.querySelectorAll("svg")].map(svg => {
+        const legend = svg.querySelector("[id*=-legend_]"), axes = svg.querySelector("[id*=-axes_]");
+        return legend ? box(legend).top >= box(axes.querySelector("[id*=-patch_]")).bottom : null;
+      }).filter(one => one !== null),
+    };
+"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_shows_the_verdict_sorts_tables_and_draws_legibly_on_a_telephone(browser, width):
+    pytest.importorskip("matplotlib")
+    seen = browser(REPORT.to_html(), LOOK, width)
+    assert seen["verdict"] == "Trust it for predictions."
+    assert (seen["facts"], seen["marks"]) == (1, [True, True])
+    assert seen["orders"] == [
+        ["this model", "a baseline & co", "no error"],
+        ["this model", "no error", "a baseline & co"],
+        ["a baseline & co", "no error", "this model"],
+    ]
+    assert seen["sorted"] == "descending"
+    assert seen["page"] <= width
+    assert seen["letters"] >= 10
+    assert max(seen["pictures"]) <= width
+    assert seen["wide"] == "auto"
+    assert seen["colour"] == "rgb(255, 128, 0)"
+    assert seen["legends"] == [True, True]
+
+
+def test_panels_that_compare_have_one_scale():
+    pytest.importorskip("matplotlib")
+    panels = tuple(
+        Panel(name, "x", "share", (Trace("", (0.0, 1.0), (0.0, top)),)) for name, top in (("a", 1.0), ("b", 9.0))
+    )
+    alone, together = (as_svg(Picture("p", panels, same_y=same), "p") for same in (False, True))
+    last = [re.findall(r">([\d.]+)</text>", svg) for svg in alone.split("</svg>")[:2]]
+    assert last[0] != last[1]
+    first, second = (re.findall(r">([\d.]+)</text>", svg) for svg in together.split("</svg>")[:2])
+    assert first == second
+
+
+def test_days_on_an_axis_are_dates():
+    pytest.importorskip("matplotlib")
+    panel = Panel("day", "day", "share", (Trace("", (19723.0, 19753.0), (0.0, 1.0)),), "x")
+    assert re.search(r">2024-01-\d\d</text>", as_svg(Picture("p", (panel,)), "p"))
+
+
+def test_reports_compare_in_one_table():
+    section = msgspec.structs.replace(REPORT.sections[0], figures={"nats": 1.25, "nats_error": 0.01})
+    other = msgspec.structs.replace(REPORT, sections=(section,))
+    both = compare(REPORT, other, names=["small", "large"])
+    (section,) = both.sections
+    figures, grades = section.parts
+    assert figures.rows == (("held-out nats per step", Measured(1.5), Measured(1.25, 0.01)),)
+    assert [cell.best for cell in shown(figures)[0]] == [False, False, True]
+    assert grades.rows[0] == ("In all", "Trust it for predictions.", None)
+    assert section.verdict == "large has the fewest nats, 0.250 per step fewer than small."
+    assert both.notes == ("small: Mind the gap.", "large: Mind the gap.")
+    elsewhere = compare(REPORT, msgspec.structs.replace(other, data="cd"))
+    assert "different data" in elsewhere.section("comparison").verdict
+    assert "<caption>Figures</caption>" in both.to_html()
+    for wrong in ((REPORT,), (REPORT, REPORT, REPORT)):
+        with pytest.raises(OptionError):
+            compare(*wrong, names=["a", "a", "b"][: len(wrong)])

@@ -19,7 +19,7 @@ def evaluate(
     train: str | None = None,
     train_steps: str | None = None,
     html: Path | None = None,
-    json: Path | None = None,
+    json: bool = False,
     n: Annotated[int, Parameter(name="-n")] = 50,
     seed: int = 0,
     quiet: Annotated[bool, Parameter(alias="-q")] = False,
@@ -28,12 +28,12 @@ def evaluate(
 
     ```
     unspool evaluate names.unspool test.csv --train train.csv --html report.html
-    unspool evaluate storms.unspool new.parquet --json report.json -q
+    unspool evaluate storms.unspool new.parquet --json | jq .sections[].verdict
     ```
 
-    The report goes to standard output as text. Baselines learn from --train. Without it they learn from a part of DATA,
-    and the report covers the rest. The same command gives the same report, to the byte. `docs/report.md` explains every
-    line.
+    The report goes to standard output, as text or with --json as a JSON object. Baselines learn from --train. Without
+    it they learn from a part of DATA, and the report covers the rest. The same command gives the same report, to the
+    byte. `docs/report.md` explains every line.
 
     Args:
         model: the model file.
@@ -42,15 +42,14 @@ def evaluate(
         train: the training data, which baselines learn from.
         train_steps: the table of steps, where the training data holds the inputs.
         html: a file for the report as one page with pictures.
-        json: a file for the report as JSON.
+        json: print the report as a JSON object.
         n: generated sequences for each held-out input.
         seed: seed of the evaluation.
         quiet: print nothing but errors.
     """
-    for path, end in ((html, ".html"), (json, ".json")):
-        if path is not None:
-            suffix(path, (end,))
-            check_writable(path)
+    if html is not None:
+        suffix(html, (".html",))
+        check_writable(html)
     training_data: Any = source(train) if train else None
     if train_steps is not None:
         if train is None:
@@ -58,8 +57,9 @@ def evaluate(
         training_data = training_data, source(train_steps)
     test_data = source(data), source(steps) if steps else None
     report = open_model(model, quiet=quiet).evaluate(*test_data, train=training_data, seed=seed, samples=n)
-    for path in (html, json):
-        if path is not None:
-            report.save(path)
-    if not quiet:
+    if html is not None:
+        report.save(html)
+    if json:
+        print(report.to_json())
+    elif not quiet:
         sys.stdout.write(str(report))

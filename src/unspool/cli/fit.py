@@ -37,6 +37,7 @@ def fit(
     relation: Annotated[list[str] | None, Parameter(group=KIND_OPTIONS)] = None,
     output: Annotated[Path, Parameter(alias="-o", group=RESULT)],
     checkpoint: Annotated[Path | None, Parameter(group=RESULT)] = None,
+    start: Annotated[Path | None, Parameter(group=RESULT)] = None,
     seed: Annotated[int, Parameter(group=RESULT)] = 0,
     quiet: Annotated[bool, Parameter(alias="-q", group=RESULT)] = False,
     json: Annotated[bool, Parameter(group=RESULT)] = False,
@@ -49,6 +50,7 @@ def fit(
     unspool fit names.csv -i country -s name -o names.unspool
     unspool fit storms.parquet --first lat,long -s lat,long,wind --id storm --order time -o storms.unspool
     unspool fit posts.csv -i topic -s post --field post=text,unit=word,vocabulary=5000 -o posts.unspool
+    unspool fit new.csv --start names.unspool -o newer.unspool
     zcat wind.csv.gz | unspool fit - -i place -s wind --field wind=number,transform=log1p,bounds=0: -o wind.unspool
     ```
 
@@ -70,6 +72,7 @@ def fit(
             Unspool finds; none finds nothing. Repeat it for others.
         output: the model file to write.
         checkpoint: a folder that saves the training; the same command goes on from there.
+        start: a model file whose training goes on with this data. It brings the columns, their kinds and the network.
         seed: seed of the training.
         quiet: print nothing but errors.
         json: print the result as a JSON object.
@@ -78,6 +81,9 @@ def fit(
     """
     fields = parse_fields(field)
     first_columns = [First(*(name for name in column_names(first) if name != "*"))] if first else []
+    if start is not None and (fields or combination):
+        hint = "Leave out --field and --combination, or fit without --start."
+        raise OptionError("--start", "columns as the start has them", "kinds of columns or combinations too", hint)
     wanted, columns = with_fields(column_names(inputs), column_names(sequence), fields, nested=id is None)
     options: dict[str, Any] = {
         "network": options_from(Network, network),
@@ -90,8 +96,10 @@ def fit(
     check_writable(output)
     from unspool.model import OneToMany
 
-    model = OneToMany([*wanted, *first_columns], columns, **options)
-    model.fit(source(data), source(steps) if steps else None, id=id, order=order, checkpoint=checkpoint)
+    given: list[Any] = [*wanted, *first_columns]
+    model = OneToMany(given if given or start is None else None, columns, **options)
+    tables = source(data), source(steps) if steps else None
+    model.fit(*tables, id=id, order=order, checkpoint=checkpoint, start=start)
     model.save(output)
     print_result(model, output, quiet=quiet, json=json)
     return 130 if model.summary_.stopped == "interrupted" else 0

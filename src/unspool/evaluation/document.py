@@ -121,20 +121,25 @@ class Trace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Panel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One pair of axes with its traces."""
+    """One pair of axes with its traces; `dates` names the axis whose numbers are days since 1970."""
 
     title: str
     x: str
     y: str
     traces: tuple[Trace, ...]
+    dates: Literal["", "x", "y"] = ""
 
 
 class Picture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="picture"):
-    """Panels side by side under one title, with a note on how to read them. The HTML page draws them."""
+    """Panels side by side under one title, with a note on how to read them. The HTML page draws them.
+
+    With `same_y`, all panels have one vertical scale, so that they compare.
+    """
 
     title: str
     panels: tuple[Panel, ...]
     note: str = ""
+    same_y: bool = False
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -161,6 +166,41 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __getattr__(self, name: str) -> Any:
         raise renamed_attribute(self, name, {"made": "available"})
+
+
+Grade = Literal["good", "fair", "bad"]
+
+
+class Judgement(NamedTuple):
+    """One section against its yardstick.
+
+    Attributes:
+        section: its name.
+        title: its question.
+        found: the figure that decides, in words.
+        yardstick: what it is compared with.
+        grade: the result.
+    """
+
+    section: str
+    title: str
+    found: str
+    yardstick: str
+    grade: Grade
+
+
+class Headline(NamedTuple):
+    """What to trust the model for, and the facts that decide.
+
+    Attributes:
+        text: one sentence.
+        grade: of the whole.
+        facts: by use, the weakest of its lines; three at the most.
+    """
+
+    text: str
+    grade: Grade
+    facts: dict[str, Judgement]
 
 
 class Findings(NamedTuple):

@@ -2,12 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from unspool.evaluation.baselines import simulated
 from unspool.evaluation.baselines.garch import GARCH_NAME, WindowedGarch
-from unspool.evaluation.baselines.likelihoods import NEAREST_NAME, LikelihoodTask, baseline_scores, best_neighbours
+from unspool.evaluation.baselines.likelihoods import (
+    NEAREST_NAME,
+    LikelihoodTask,
+    baseline_scores,
+    best_neighbours,
+    independent_scores,
+)
 from unspool.evaluation.baselines.nearest import look_up, nearest_sequences
 from unspool.evaluation.document import Section
 from unspool.evaluation.samples.build import comparison_of, scorable_set, targets_of
@@ -19,6 +26,7 @@ from unspool.evaluation.sections.calibration import calibration
 from unspool.evaluation.sections.detector import detector
 from unspool.evaluation.sections.drift import drift
 from unspool.evaluation.sections.dynamics import dynamics
+from unspool.evaluation.sections.examples import MAX_EXAMPLES, examples
 from unspool.evaluation.sections.forecasts import forecasts
 from unspool.evaluation.sections.input_use import input_use
 from unspool.evaluation.sections.lengths import lengths
@@ -52,12 +60,24 @@ def evaluate_model(model: FittedModel, split: Split, seed: int, samples: int) ->
     nats = log_probs(net, split.test_encoded)
     names = tuple(field.name for field in codec.schema.inputs)
     characters = split.test.lengths if codec.schema.form == "text" else None
-    comparison, scores = _compare(model, split, task, samples, neighbours, garch)
+    comparison, scores, shown = _compare(model, split, task, samples, neighbours, garch)
     return (
+        shown,
         likelihood(task, nats, baseline_scores(task, neighbours, garch), unit, characters),
         input_use(lambda encoded: log_probs(net, encoded), split.test_encoded, names, nats, test.clusters, seed, unit),
         *comparison_sections(comparison, seed, scores),
     )
+
+
+def baseline_nats(split: Split, codec: Any) -> float | None:
+    """Nats per step of the simplest baseline, independent steps, on test sequences; `None` if there are none."""
+    if not len(split.test):
+        return None
+    train, test = (
+        scorable_set(codec, *part) for part in ((split.train, split.train_encoded), (split.test, split.test_encoded))
+    )
+    task = LikelihoodTask(train, test, targets_of(codec), codec.shortest < codec.longest, seed=0)
+    return float(-independent_scores(task).sum() / max(1, test.offsets[-1]))
 
 
 def comparison_sections(comparison: Comparison, seed: int, scores: PositionScores | None = None) -> tuple[Section, ...]:
@@ -95,8 +115,11 @@ def step_name(schema: Schema) -> str:
 
 def _compare(
     model: FittedModel, split: Split, task: LikelihoodTask, samples: int, neighbours: int, garch: WindowedGarch | None
-) -> tuple[Comparison, PositionScores]:
-    """Real and generated sequences, the baselines' forecasts, and scores by position; of very many, a subsample."""
+) -> tuple[Comparison, PositionScores, Section]:
+    """Real and generated sequences, the baselines' forecasts, and scores by position; of very many, a subsample.
+
+    The section shows a few of the sequences themselves.
+    """
     net, codec, seed = model.net_, model.codec_, task.seed
     max_train = max(1, MAX_GENERATED_STEPS // max(codec.longest, 1))
     max_test = max(1, MAX_GENERATED_STEPS // max(samples * codec.longest, 1))
@@ -116,7 +139,8 @@ def _compare(
     some = (np.arange(len(test))[:, None] * samples + np.arange(scored)).ravel()
     fields = tuple(field.name for field in codec.schema.steps)
     scores = position_scores(net, fields, encoded, generated.encoded.take(some), comparison.real.clusters, scored)
-    return replace(comparison, baselines=baselines), scores
+    shown = examples(codec, test, generated.examples, subsample(len(test), MAX_EXAMPLES, seed))
+    return replace(comparison, baselines=baselines), scores, shown
 
 
 def forecasts_of_baselines(comparison: Comparison, task: LikelihoodTask, neighbours: int) -> dict[str, SampleSet]:

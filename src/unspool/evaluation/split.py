@@ -4,7 +4,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from unspool.config import Config, fingerprint
+from unspool.config import Config, Summary, fingerprint
 from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
@@ -117,7 +117,26 @@ def facts_of(model: FittedModel, split: Split) -> dict[str, str]:
         "baselines": f"learned from {train}: {split.origin}",
         "model": f"{layers} of {config.size} hidden units, {config.summary.weights:,} weights, seed {config.seed}; "
         f"fitted to {config.codec.examples:,} sequences of fingerprint {config.data[:16]}",
+        "training": training_in_words(config.summary),
     }
+
+
+WHY_STOPPED = {
+    "decayed": "validation nats stood still, or most of the updates were spent, and the rate fell to zero",
+    "time": "the seconds were spent",
+    "interrupted": "it was interrupted",
+    "diverged": "the likelihood was no longer finite",
+}
+"""What `Summary.stopped` means."""
+
+
+def training_in_words(summary: Summary) -> str:
+    """How long a training took, and why it ended."""
+    stopped = WHY_STOPPED.get(summary.stopped, summary.stopped)
+    return (
+        f"{summary.seconds:.0f} s, {summary.updates:,} updates, the best weights after {summary.best_update:,}; "
+        f"ended because {stopped}"
+    )
 
 
 def _checked(split: Split) -> Split:

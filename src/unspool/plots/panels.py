@@ -27,8 +27,6 @@ PATHS_IN_FAN = 4
 """Single sequences drawn over the bands."""
 MAX_CATEGORIES = 6
 """Categories with a colour of their own; the rest are drawn as one."""
-MIN_SHARE_OF_SCALE = 0.1
-"""Share of a common scale that the values of a panel must cover, for panels to have one."""
 FAN_LEGEND_WIDTH = 4.1
 """Inches that the legend of a fan takes."""
 MAX_LEGEND_NAME = 20
@@ -87,12 +85,17 @@ def draw_fan(axes: "Axes", values: NDArray[np.float64], first_step: int) -> bool
 
 
 def share_scale(group: list["Axes"]) -> None:
-    """Give panels of one field the same scale, unless one of them would be flat on it."""
+    """Give panels of one field the same scale, so that they compare."""
     limits = [axes.get_ylim() for axes in group]
-    low, high = min(a for a, _ in limits), max(b for _, b in limits)
-    if all(b - a >= MIN_SHARE_OF_SCALE * (high - low) for a, b in limits):
-        for axes in group:
-            axes.set_ylim(low, high)
+    for axes in group:
+        axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+
+
+def mark_colour(axes: "Axes", colour: str) -> None:
+    """Draw a patch of a colour above a panel, at the right."""
+    from matplotlib.patches import Rectangle
+
+    axes.add_patch(Rectangle((0.94, 1.03), 0.06, 0.07, transform=axes.transAxes, clip_on=False, color=colour))
 
 
 def _steps_with_enough(values: NDArray[np.float64]) -> int:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.encoding.codec import Codec
+from unspool.labels import colours, word
 from unspool.labels import labels as labels_of
-from unspool.labels import word
 from unspool.plots import panels
 from unspool.plots.canvas import INK, MUTED, PICTURES, caption, figure, one_line, save
 from unspool.plots.texts import text_figure
@@ -86,13 +86,15 @@ def _texts(sequences: GeneratedSequences) -> "Figure":
     values = [sequences[k] for k in range(len(sequences))]
     texts = [value if isinstance(value, str) else " ".join(map(word, value)) for value in values]
     groups = [texts[row * n : (row + 1) * n] for row in range(len(sequences.inputs))]
-    return text_figure(title, note, labels_of(sequences.codec, sequences.inputs), groups)
+    of = sequences.codec, sequences.inputs
+    return text_figure(title, note, labels_of(*of), groups, colours(*of))
 
 
 def _panels(sequences: GeneratedSequences) -> "Figure":
     schema, labels = sequences.codec.schema, labels_of(sequences.codec, sequences.inputs)
     shown, columns = panels.layout(len(labels), len(schema.steps))
     rows = -(-len(shown) // columns)
+    patches = colours(sequences.codec, sequences.inputs)
     legends = {k % columns for k, (_, number) in enumerate(shown) if not _is_fan(schema.steps[number])}
     width = (7.2 if columns == 1 else 4.6 + 2.9 * (columns - 1)) + LEGEND_WIDTH * len(legends)
     picture = figure(width, 1.1 + max(2.0, 2.6 - 0.2 * rows) * rows)
@@ -105,6 +107,8 @@ def _panels(sequences: GeneratedSequences) -> "Figure":
         has_bands |= _draw(axes, sequences, field, row)
         title = one_line(field.name if len(labels) == 1 else labels[row], 38)
         axes.set_title(title, loc="left", fontsize=9, color=INK, parse_math=False)
+        if (patch := patches[row]) is not None:
+            panels.mark_colour(axes, patch)
         if len(labels) > 1 and (len(schema.steps) > 1 or k % columns == 0):
             axes.set_ylabel(one_line(field.name, 24), fontsize=9, color=MUTED, parse_math=False)
     for number in {number for _, number in shown}:

@@ -12,16 +12,25 @@ WIDTH, MARGIN, LINE_HEIGHT = 9.0, 0.3, 0.235
 """Inches of the figure, of its margin, and from one line to the next."""
 GLYPH_WIDTH, LABEL_GLYPH_WIDTH = 0.0867, 0.082
 """Inches of a character in ten-point monospace, and about those of a character in a label."""
+PATCH_WIDTH = 0.36
+"""Inches of a patch of colour before a label, with the gap after it."""
 MAX_LABEL = 34
 """Characters of a label."""
 MAX_LINES, MAX_INPUTS, MAX_LINES_PER_SEQUENCE = 44, 14, 4
 """Lines of a figure, inputs of a figure, and lines of one sequence."""
 
 
-def text_figure(title: str, note: str, labels: list[str], groups: list[list[str]]) -> "Figure":
-    """A figure of the texts of each input, under the labels of the inputs, with a title and a note below the title."""
+def text_figure(
+    title: str, note: str, labels: list[str], groups: list[list[str]], colours: list[str | None] | None = None
+) -> "Figure":
+    """A figure of the texts of each input, beside its label, with a title and a note below the title.
+
+    An input that is a colour has a patch of it before its label.
+    """
+    colours = colours or [None] * len(labels)
+    patch_width = PATCH_WIDTH if any(colours) else 0.0
     label_width = min(max((len(label) for label in labels), default=0), MAX_LABEL) * LABEL_GLYPH_WIDTH
-    left = MARGIN + label_width + 0.3
+    left = MARGIN + patch_width + label_width + 0.3
     columns = int((WIDTH - left - MARGIN) / GLYPH_WIDTH)
     shown = groups[:MAX_INPUTS]
     lines_per_input = max(2, MAX_LINES // max(1, len(shown)))
@@ -40,11 +49,15 @@ def text_figure(title: str, note: str, labels: list[str], groups: list[list[str]
     put(MARGIN, note, MUTED, 8.5)
     y -= 0.29
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Rectangle
 
-    for label, lines in zip(labels, blocks, strict=False):
+    for label, colour, lines in zip(labels, colours, blocks, strict=False):
         ends = [MARGIN / WIDTH, 1 - MARGIN / WIDTH]
         picture.add_artist(Line2D(ends, [(y + 0.06) / height] * 2, color=LINE, linewidth=0.8))
-        put(MARGIN, one_line(label, MAX_LABEL), INK, fontweight="bold")
+        put(MARGIN + patch_width, one_line(label, MAX_LABEL), INK, fontweight="bold")
+        if colour is not None:
+            corner, size = (MARGIN / WIDTH, (y - 0.15) / height), (0.75 * patch_width / WIDTH, 0.15 / height)
+            picture.add_artist(Rectangle(corner, *size, transform=picture.transFigure, color=colour))
         for text, is_note in lines:
             put(left, text, MUTED if is_note else INK, 8.5 if is_note else 10, family="DejaVu Sans Mono")
             y -= LINE_HEIGHT

@@ -38,7 +38,7 @@ def plot_training(summary: Summary, path: str | os.PathLike[str] | None = None) 
     )  # fmt: skip
     axes.set_xlabel("update", fontsize=9, color=MUTED)
     axes.set_ylabel("nats per step (lower is better)", fontsize=9, color=MUTED)
-    axes.legend(frameon=False, fontsize=9, labelcolor=INK)
+    picture.legend(loc="outside lower right", ncols=3, frameon=False, fontsize=9, labelcolor=INK)
     caption(picture, "Training", f"{summary.examples:,} sequences, {summary.seconds:.0f} s, ended: {summary.stopped}")
     if path is not None:
         save(picture, path)

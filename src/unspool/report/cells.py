@@ -50,7 +50,7 @@ def _number(value: float, column: Heading) -> str:
 
 
 def _best(table: ReportTable) -> set[tuple[int, int]]:
-    """The positions of the best figures of at least two, in their column or in their row."""
+    """The positions of the best figures, in their column or in their row, unless all are equal."""
     groups: dict[int, list[tuple[float, tuple[int, int]]]] = {}
     for i, row in enumerate(table.rows):
         for j, column in enumerate(table.columns):
@@ -59,4 +59,11 @@ def _best(table: ReportTable) -> set[tuple[int, int]]:
             if column.better is not None and isinstance(value, (int, float)):
                 sign = 1 if column.better == "lower" else -1
                 groups.setdefault(i if table.across else j, []).append((sign * value, (i, j)))
-    return {min(group)[1] for group in groups.values() if len(group) > 1}
+    best = {key: min(value for value, _ in group) for key, group in groups.items()}
+    return {
+        place
+        for key, group in groups.items()
+        if any(value != best[key] for value, _ in group)
+        for value, place in group
+        if value == best[key]
+    }

@@ -3,9 +3,12 @@
 import io
 import itertools
 import re
+import textwrap
 import warnings
 from html import escape
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from unspool.evaluation.document import Panel, Picture, Role, Trace
 from unspool.plots.canvas import INK, LINE, MUTED, figure, one_line, style_axes
@@ -16,44 +19,64 @@ if TYPE_CHECKING:
 ROLE_COLOURS: dict[Role, str] = {"model": "#0072b2", "real": "#010101", "baseline": "#d55e00", "reference": "#999999"}
 """Placeholders: `page.css` has the colours of the same names for light and for dark backgrounds."""
 VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", **{colour: role for role, colour in ROLE_COLOURS.items()}}
-PANELS_PER_ROW, PANEL_WIDTH, PANEL_HEIGHT, NAME_HEIGHT = 3, 3.3, 2.4, 0.27
-"""Panels in a row; inches of a panel, and of a name on its vertical axis."""
+PANEL_WIDTH, PANEL_HEIGHT, NAME_HEIGHT, LEGEND_HEIGHT = 3.6, 2.4, 0.36, 0.22
+"""Inches of a panel, which is as wide as a telephone, of a name on its vertical axis, and of a line of its legend."""
+NAME_CHARACTERS, MAX_NAME = 20, 40
+"""Characters of a line of a name on the vertical axis, and of the whole name."""
+LEGEND_COLUMNS = 3
 
 
 def as_svg(picture: Picture, name: str) -> str:
-    """A picture as an SVG element, the same bytes every time, or `MissingExtra` without matplotlib.
+    """The panels of a picture as SVG elements, the same bytes every time, or `MissingExtra` without matplotlib.
 
-    The name is unique on the page, so that no two pictures have elements of one id.
+    The name is unique on the page, so that no two elements have one id.
     """
-    rows = -(-len(picture.panels) // PANELS_PER_ROW)
-    columns = min(len(picture.panels), PANELS_PER_ROW)
-    names = max((len(_names(panel)) for panel in picture.panels), default=0)
-    width, height = (2 * PANEL_WIDTH, NAME_HEIGHT * names + 0.7) if names else (PANEL_WIDTH, PANEL_HEIGHT)
-    canvas = figure(width * columns, height * rows)
+    scale = _common_scale(picture) if picture.same_y else None
+    return "".join(_svg(panel, f"{name}-{k}", scale, picture.title) for k, panel in enumerate(picture.panels))
+
+
+def _svg(panel: Panel, name: str, scale: tuple[float, float] | None, title: str) -> str:
+    names = _names(panel)
+    legend = LEGEND_HEIGHT * -(-sum(bool(trace.name) for trace in panel.traces) // LEGEND_COLUMNS)
+    canvas = figure(PANEL_WIDTH, legend + (NAME_HEIGHT * len(names) + 0.7 if names else PANEL_HEIGHT))
     canvas.set_layout_engine("constrained")
     canvas.patch.set_alpha(0)
-    axes = list(canvas.subplots(rows, columns, squeeze=False).flat)
-    for panel, panel_axes in zip(picture.panels, axes, strict=False):
-        _panel(panel, panel_axes)
-    for empty in axes[len(picture.panels) :]:
-        empty.set_axis_off()
+    axes = canvas.add_subplot()
+    _panel(panel, axes)
+    if scale is not None:
+        axes.set_ylim(scale)
+    if legend:
+        shown = canvas.legend(loc="outside lower left", ncols=LEGEND_COLUMNS, fontsize=8, frameon=False, labelcolor=INK)
+        for text in shown.get_texts():
+            text.set_parse_math(False)
     from matplotlib import rc_context
 
     out = io.StringIO()
     with rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         canvas.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    return _themed(out.getvalue(), picture.title)
+    return _themed(out.getvalue(), name, ": ".join(filter(None, (title, panel.title))))
 
 
-def _themed(svg: str, title: str) -> str:
-    """The element alone, without links, with the page's colours and fonts."""
+def _common_scale(picture: Picture) -> tuple[float, float]:
+    """The lowest and the highest value of all panels, with a margin; bars stand on zero."""
+    traces = [trace for panel in picture.panels for trace in panel.traces]
+    values = [y for trace in traces for part in (trace.y, trace.low, trace.high) for y in part if y is not None]
+    values += [0.0] * any(trace.mark == "bars" for trace in traces)
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    margin = 0.05 * ((high - low) or 1.0)
+    return low - margin * (low != 0), high + margin
+
+
+def _themed(svg: str, name: str, title: str) -> str:
+    """The element alone, without links, with ids of its own, and with the page's colours and fonts."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
     svg = svg.replace("xlink:href", "href")
-    for colour, name in VARIABLES.items():
-        svg = re.sub(colour, f"var(--{name})", svg, flags=re.IGNORECASE)
+    svg = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    for colour, variable in VARIABLES.items():
+        svg = re.sub(colour, f"var(--{variable})", svg, flags=re.IGNORECASE)
     svg = re.sub(r"(font: [\d.]+px) [^;\"]*", r"\1 system-ui, 'DejaVu Sans', sans-serif", svg)
     return svg.replace(">", f' role="img" aria-label="{escape(title)}">', 1)
 
@@ -73,10 +96,11 @@ def _panel(panel: Panel, axes: "Axes") -> None:
         else:
             _along(trace, axes, bars)
     style_axes(axes)
-    from matplotlib.ticker import AutoLocator
+    from matplotlib.ticker import AutoLocator, MaxNLocator
 
     if names:
-        axes.set_yticks(range(len(names)), [one_line(name, 46) for name in names], parse_math=False)
+        wrapped = ["\n".join(textwrap.wrap(one_line(name, MAX_NAME), NAME_CHARACTERS)) for name in names]
+        axes.set_yticks(range(len(names)), wrapped, parse_math=False)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.xaxis.set_major_locator(AutoLocator())
         axes.grid(axis="y", visible=False)
@@ -84,12 +108,13 @@ def _panel(panel: Panel, axes: "Axes") -> None:
         axes.tick_params(axis="y", length=0, labelcolor=INK)
     elif any(x != int(x) for trace in panel.traces for x in _floats(trace.x)):
         axes.xaxis.set_major_locator(AutoLocator())
+    if panel.dates:
+        axis = axes.xaxis if panel.dates == "x" else axes.yaxis
+        axis.set_major_locator(MaxNLocator(3, integer=True))
+        axis.set_major_formatter(lambda days, _: str(np.datetime64("1970-01-01") + np.timedelta64(round(days), "D")))
     axes.set_title(one_line(panel.title, 60), fontsize=9, color=INK, loc="left", parse_math=False)
     axes.set_xlabel(panel.y if names else panel.x, fontsize=8, color=MUTED, parse_math=False)
     axes.set_ylabel("" if names else panel.y, fontsize=8, color=MUTED, parse_math=False)
-    if any(trace.name for trace in panel.traces):
-        for text in axes.legend(fontsize=7.5, frameon=False, labelcolor=INK).get_texts():
-            text.set_parse_math(False)
 
 
 def _style(trace: Trace) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import os
 import msgspec
 
 from unspool.errors import DataError, OptionError
-from unspool.evaluation.document import Section
+from unspool.evaluation.document import Headline, Judgement, Section
+from unspool.evaluation.verdict import headline, judge
 from unspool.runtime.atomic_files import atomic, suffix
 
 
@@ -53,7 +54,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __str__(self) -> str:
         from unspool.report.text import as_text
 
-        return as_text(self.title, self.notes, self.sections, self._all_facts)
+        return as_text(self.title, self.notes, self.sections, self._all_facts, self.judgements, self.headline)
 
     def __repr__(self) -> str:
         return f"Report({self.title!r}: {', '.join(section.name for section in self.sections)})"
@@ -67,6 +68,16 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The facts, with all that reproduces the report."""
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         return {**self.facts, "seed": str(self.seed), "data": f"fingerprint {self.data[:16]}", "versions": versions}
+
+    @property
+    def judgements(self) -> tuple[Judgement, ...]:
+        """Every section that has a yardstick: good, fair or bad."""
+        return judge(self.sections)
+
+    @property
+    def headline(self) -> Headline | None:
+        """What to trust the model for, and the facts that decide; `None` if nothing could be judged."""
+        return headline(self.judgements, self.notes)
 
     @property
     def figures(self) -> dict[str, float | None]:
@@ -89,7 +100,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """One page that holds its styles and pictures. Pictures need the extra `plot`."""
         from unspool.report.html import as_page
 
-        return as_page(self.title, self.notes, self.sections, self._all_facts)
+        return as_page(self.title, self.notes, self.sections, self._all_facts, self.judgements, self.headline)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report, whole or not at all, as the name says: `.html`, `.json` or `.txt`.

@@ -3,7 +3,7 @@
 import textwrap
 
 from unspool.errors import readable
-from unspool.evaluation.document import ReportTable, Section
+from unspool.evaluation.document import Headline, Judgement, ReportTable, Section
 from unspool.report.cells import Shown, shown
 
 LINE_WIDTH = 100
@@ -14,10 +14,25 @@ MAX_LABEL_WIDTH = 44
 """Characters of a text in a column; a longer one is cut."""
 
 
-def as_text(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], facts: dict[str, str]) -> str:
+def as_text(
+    title: str,
+    notes: tuple[str, ...],
+    sections: tuple[Section, ...],
+    facts: dict[str, str],
+    judged: tuple[Judgement, ...] = (),
+    verdict: Headline | None = None,
+) -> str:
     """A report without its pictures; see `unspool.report.report.Report`."""
     available, unavailable = ([one for one in sections if one.available == kind] for kind in (True, False))
-    lines = [title, "═" * len(title), "", *(line for section in available for line in _bullet(section))]
+    lines = [title, "═" * len(title), ""]
+    if verdict is not None:
+        lines += _wrapped(verdict.text)
+        lines += [line for use, fact in verdict.facts.items() for line in _judged(fact, f"{use}: ")]
+        lines.append("")
+    by_section = {one.section: one for one in judged}
+    for section in available:
+        line = by_section.get(section.name)
+        lines += _bullet(section) if line is None else _judged(line, f"{section.title} ")
     for note in notes:
         lines += ["", *_wrapped(note, "! ", "  ")]
     for section in available:
@@ -33,6 +48,10 @@ def as_text(title: str, notes: tuple[str, ...], sections: tuple[Section, ...], f
     for name, fact in facts.items():
         lines += _wrapped(fact, f"{name:<{width}}  ", " " * (width + 2))
     return readable("\n".join(line.rstrip() for line in lines)) + "\n"
+
+
+def _judged(line: Judgement, lead: str) -> list[str]:
+    return _wrapped(f"{line.grade}: {lead}{line.found}, against {line.yardstick}", "• ", "  ")
 
 
 def _bullet(section: Section) -> list[str]:

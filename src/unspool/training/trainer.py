@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 
 from unspool.config import ValidationRound
+from unspool.encoding.encoded import Encoded
 from unspool.errors import TrainingError
 from unspool.network.decoder import Net
 from unspool.runtime.devices import device_lock, put_on_devices
@@ -28,7 +29,7 @@ from unspool.runtime.stopping import Stop, Stopped
 from unspool.runtime.threefry import seed_words
 from unspool.training.batching import TrainingData, UpdateGroup, batch_rows, epoch_updates
 from unspool.training.defaults import MIN_DECAY_ROUNDS, TrainingPlan
-from unspool.training.scoring import score
+from unspool.training.scoring import score, score_all
 from unspool.training.sharding import Sharding, choose_sharding
 from unspool.training.train_step import TrainState, UpdateBatch, copy_tree, new_train_state, update
 
@@ -274,3 +275,12 @@ class Trainer:
         options: dict[str, Any] = {"free": free, "max_devices": self.plan.devices, "check": self.stop.check_patience}
         scores = [score(net, bucket, **options) for bucket in data.validation]
         return -(sum(float(part.sum()) for part in scores) + data.validation_jacobian) / max(1, data.validation_steps)
+
+
+def resume_from(net: Net, plan: TrainingPlan, validation: Encoded) -> tuple[Progress, TrainState, TrainState]:
+    """A training that has not begun, whose best weights so far are those of the start."""
+    state, progress = new_train_state(net, plan.update_config), Progress()
+    if len(validation):
+        nats = -(score_all(net, validation).sum() + validation.jacobian) / max(1, int(validation.offsets[-1]))
+        progress.best = float(nats) if np.isfinite(nats) else progress.best
+    return progress, state, state

@@ -51,7 +51,7 @@ def baseline_scores(task: LikelihoodTask, neighbours: int, garch: WindowedGarch 
     There is a column per step field, and one for the stops if lengths vary. `neighbours` is the number for "nearest
     input", see `best_neighbours`; GARCH applies to windows of returns.
     """
-    found = {"independent steps": _independent(task), **_previous(task, grouped=False)}
+    found = {"independent steps": independent_scores(task), **_previous(task, grouped=False)}
     if task.train.groups is not None:
         found |= _previous(task, grouped=True)
     found[NEAREST_NAME] = _nearest(task, neighbours)
@@ -61,8 +61,8 @@ def baseline_scores(task: LikelihoodTask, neighbours: int, garch: WindowedGarch 
     return found
 
 
-def _independent(task: LikelihoodTask) -> Reals:
-    """Every step is sampled anew from the marginal distributions; sequences end by the position alone."""
+def independent_scores(task: LikelihoodTask) -> Reals:
+    """(N, C) nats of steps sampled anew from the marginal distributions; sequences end by the position alone."""
 
     def nats(part: ScoredPart) -> Reals:
         (train, test), target = _sets(task, part), part[1]

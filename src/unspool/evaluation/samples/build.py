@@ -20,7 +20,7 @@ from unspool.encoding.numeric import POINT_MASS_TOLERANCE, NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.evaluation.samples.sample_set import ABSENT, MISSING, ORDINARY, Comparison, SampleSet, Target
 from unspool.evaluation.samples.statistics import Codes, Reals
-from unspool.schema.fields import AnyField, Category, Flag, Schema, Text
+from unspool.schema.fields import AnyField, Category, Flag, Flags, Schema, Text, When
 from unspool.tables.columns import offsets_from_lengths
 
 
@@ -108,7 +108,9 @@ def comparison_of(
     sets = comparable_sets(schema, train, real, synthetic, synthetic_train)
     transforms = {item.name: getattr(item, "transform", "none") for item in schema.steps}
     ended = np.ones(len(synthetic), np.bool_) if ended is None else ended
-    return Comparison(sets[0], sets[1], sets[2], sets[3], ended, transforms)
+    kinds = {name: "flag" for item in schema.steps if isinstance(item, Flags) for name in item.columns}
+    kinds |= {item.name: "date" for item in schema.steps if isinstance(item, When)}
+    return Comparison(sets[0], sets[1], sets[2], sets[3], ended, transforms, kinds)
 
 
 def targets_of(codec: Codec) -> tuple[Target, ...]:

@@ -144,6 +144,7 @@ class Comparison:
         synthetic_train: the synthetic training set, one generated sequence for each input of `train`, in its order.
         ended: (N m,) whether each of `synthetic` stopped by itself, rather than at the limit.
         transforms: by step field that is a number, its transform.
+        kinds: by step column that is a number to us and none to a reader, `"date"` or `"flag"`.
         baselines: by name, reference forecasts, as many sequences as `synthetic`, in its order.
     """
 
@@ -153,6 +154,7 @@ class Comparison:
     synthetic_train: SampleSet
     ended: NDArray[np.bool_]
     transforms: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
     baselines: Mapping[str, SampleSet] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -172,3 +174,25 @@ class Comparison:
     def one_each(self) -> SampleSet:
         """One generated sequence for each held-out input."""
         return self.synthetic.take(np.arange(0, len(self.synthetic), self.samples))
+
+    def in_words(self, name: str, value: float) -> str | float:
+        """A value of a step column as a reader knows it: dates as dates, flags by their names.
+
+        Examples:
+            >>> one = SampleSet(np.array([0, 1]), {"day": np.zeros(1)})
+            >>> comparison = Comparison(one, one, one, one, np.ones(1, bool), kinds={"day": "date", "fever": "flag"})
+            >>> comparison.in_words("day", 366.0), comparison.in_words("fever", 1.0), comparison.in_words("age", 1.0)
+            ('1971-01-02', 'yes', 1.0)
+        """
+        kind = self.kinds.get(name)
+        if kind is None or np.isnan(value):
+            return value
+        if kind == "flag":
+            return "yes" if value > 0 else "no"
+        return str(np.datetime64("1970-01-01") + np.timedelta64(round(value), "D"))
+
+    def mean_in_words(self, name: str, mean: float) -> str | float:
+        """The mean of values as `in_words`; of a flag, the share that is true."""
+        if self.kinds.get(name) == "flag" and not np.isnan(mean):
+            return f"{(1 + mean) / 2:.1%} yes"
+        return self.in_words(name, mean)

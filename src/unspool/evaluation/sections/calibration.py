@@ -103,7 +103,7 @@ def _histograms(pit: dict[str, Reals]) -> Picture:
         bars = Trace("held out", middles, numbers(_bars(one)), mark="bars", role="real")
         panels.append(Panel(name, "PIT", "share", (bars, perfect)))
     note = "A bowl: generated numbers are too narrow. A hump: too wide. A slope: too low or too high."
-    return Picture("Ranks of held-out numbers (PIT)", tuple(panels), note)
+    return Picture("Ranks of held-out numbers (PIT)", tuple(panels), note, same_y=True)
 
 
 def _share(measured: Measured) -> str:

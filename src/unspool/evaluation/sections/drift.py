@@ -1,7 +1,8 @@
 """Drift and growth, position by position, of sequences that are fed their own output (free-running)."""
 
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import numpy as np
 
 from unspool.evaluation.document import (
@@ -56,7 +57,7 @@ def drift(comparison: Comparison, scores: PositionScores | None = None) -> Findi
         parts.append(_nll_table(nll))
     if any(number_rows.values()):
         parts.append(_numbers_table(comparison, shown))
-        panels += [_number_panel(name, rows) for name, rows in shown.items()]
+        panels += [_number_panel(comparison, name, rows) for name, rows in shown.items()]
     if any(symbol_rows.values()):
         parts.append(_symbols_table(symbol_rows))
     if not parts:
@@ -193,9 +194,11 @@ def _panel(title: str, y: str, steps: list[str], held_out: np.ndarray, generated
     return Panel(title, "steps", y, (trace("held out", held_out, "real"), trace("generated", generated, "model")))
 
 
-def _number_panel(name: str, rows: list[BandRow]) -> Panel:
+def _number_panel(comparison: Comparison, name: str, rows: list[BandRow]) -> Panel:
     table = np.array([row[1:] for row in rows], np.float64).reshape(-1, 6)
-    return _panel(name, "mean ± spread", [row[0] for row in rows], table[:, [0, 2]], table[:, [1, 3]])
+    dates: Literal["y", ""] = "y" if comparison.kinds.get(name) == "date" else ""
+    panel = _panel(name, "mean ± spread", [row[0] for row in rows], table[:, [0, 2]], table[:, [1, 3]])
+    return msgspec.structs.replace(panel, dates=dates)
 
 
 def _nll_panel(name: str, rows: list[BandNLL]) -> Panel:
@@ -230,7 +233,11 @@ def _numbers_table(comparison: Comparison, shown: dict[str, list[BandRow]]) -> R
     fields = len(comparison.real.numbers)
     if fields > len(shown):
         note += f" The {len(shown)} of {fields} fields that are furthest off at the end."
-    rows = tuple((name, *row) for name, table in shown.items() for row in table)
+    rows = tuple(
+        (name, row[0], *(comparison.mean_in_words(name, mean) for mean in row[1:3]), *row[3:])
+        for name, table in shown.items()
+        for row in table
+    )
     return ReportTable("Numbers by position", (*FIELD_AND_STEPS, *headings(*names, digits=digits)), rows, note)
 
 

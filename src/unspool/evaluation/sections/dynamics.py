@@ -48,11 +48,14 @@ def dynamics(comparison: Comparison) -> Findings:
     ):
         known = sorted((row for row in rows if np.isfinite(row.difference)), key=lambda row: -row.difference)
         figures[f"{kind}, largest difference"] = known[0].difference if known else None
+        chance = [abs(row.train - row.real) for row in known if np.isfinite(row.train)]
+        figures[f"{kind}, largest difference, of training"] = max(chance, default=None)
         if known:
             most = known[0]
             parts.append(_correlations_table(title, first, known))
             sentences.append(f"The largest difference in {kind} is {most.difference:.2f} ({most.field}; {most.of}).")
     figures |= {f"transitions {name}": distance for name, distance, _ in moves}
+    figures |= {f"transitions {name}, of training": distance for name, _, distance in moves}
     if moves:
         parts.append(_transitions_table(moves))
         name, distance, of_training = max(moves, key=lambda row: row[1])

@@ -1,6 +1,7 @@
 """Field by field: values, missing values and repeated values of generated sequences beside those of real ones."""
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,7 +19,7 @@ def marginals(comparison: Comparison) -> Findings:
     """Distances of generated from held-out values, each beside the distance of training from held-out values."""
     kinds = (comparison.train, comparison.real, comparison.synthetic)
     real = comparison.real
-    number_rows = [_number(name, *(present(one.numbers[name]) for one in kinds)) for name in real.numbers]
+    number_rows = [_number(comparison, name, *(present(one.numbers[name]) for one in kinds)) for name in real.numbers]
     symbol_rows = [_symbol(name, *(one.symbols[name] - ABSENT for one in kinds)) for name in real.symbols]
     every = [
         Compared(name, "missing", *(_missing(one, name) for one in kinds)) for name in [*real.numbers, *real.symbols]
@@ -28,7 +29,8 @@ def marginals(comparison: Comparison) -> Findings:
     parts: list[ReportTable | Picture] = []
     if number_rows:
         parts.append(_numbers_table(number_rows, comparison.train))
-        parts.append(_picture(comparison))
+        picture = _picture(comparison)
+        parts += [picture] if picture.panels else []
     if symbol_rows:
         parts.append(_symbols_table(symbol_rows))
     shares = headings("training", "held out", "generated", form="percent", digits=1)
@@ -37,9 +39,14 @@ def marginals(comparison: Comparison) -> Findings:
         (f"Values that at least {MIN_SHARE_OF_REPEATED_VALUE:.0%} of a field's are", "value", repeated),
     ):
         if rows:
-            parts.append(ReportTable(title, (*headings("field", of, form="text"), *shares), tuple(rows)))
+            shown = tuple(
+                (row.field, comparison.in_words(row.field, float(row.of)) if of == "value" else row.of, *row[2:])
+                for row in rows
+            )
+            parts.append(ReportTable(title, (*headings("field", of, form="text"), *shares), shown))
     distances = {str(row[0]): float(row[1]) for row in [*number_rows, *symbol_rows]}
     figures: dict[str, float | None] = {f"distance {name}": distance for name, distance in distances.items()}
+    figures |= {f"distance {row[0]}, of training": float(row[2]) for row in [*number_rows, *symbol_rows]}
     for row in [*missing, *repeated]:
         of = f"missing {row.field}" if row.of == "missing" else f"share of {row.of:g} in {row.field}"
         figures[f"{of}, generated less held out"] = row.synthetic - row.real
@@ -51,15 +58,16 @@ def marginals(comparison: Comparison) -> Findings:
     return Findings(verdict, tuple(parts), figures)
 
 
-def _number(name: str, train: Reals, real: Reals, synthetic: Reals) -> tuple[str | float, ...]:
+def _number(comparison: Comparison, name: str, train: Reals, real: Reals, synthetic: Reals) -> tuple[Any, ...]:
     spread = (real.std() or 1.0) if len(real) else 1.0
+    flag = comparison.kinds.get(name) == "flag"
     pairs = ((real, synthetic), (real, train))
     return (
         name,
         *(statistics.kolmogorov_smirnov(*pair) for pair in pairs),
         *(statistics.wasserstein(*pair) / spread for pair in pairs),
-        *map(mean_or_nan, (real, synthetic)),
-        *(float(x.std()) if len(x) else float("nan") for x in (real, synthetic)),
+        *(comparison.mean_in_words(name, mean_or_nan(x)) for x in (real, synthetic)),
+        *(float(x.std()) if len(x) and not flag else float("nan") for x in (real, synthetic)),
     )
 
 
@@ -111,12 +119,13 @@ def _symbols_table(rows: Sequence[Row]) -> ReportTable:
 def _picture(comparison: Comparison) -> Picture:
     panels = []
     at = (np.arange(99) + 1) / 100
-    for name in list(comparison.real.numbers)[:6]:
+    for name in [name for name in comparison.real.numbers if comparison.kinds.get(name) != "flag"][:6]:
         real, synthetic = (present(one.numbers[name]) for one in (comparison.real, comparison.synthetic))
         if len(real) and len(synthetic):
             traces = (
                 Trace("held out", numbers(np.quantile(real, at)), numbers(at), role="real"),
                 Trace("generated", numbers(np.quantile(synthetic, at)), numbers(at)),
             )
-            panels.append(Panel(name, name, "share below", traces))
-    return Picture("Distribution functions", tuple(panels))
+            dates: Literal["x", ""] = "x" if comparison.kinds.get(name) == "date" else ""
+            panels.append(Panel(name, name, "share below", traces, dates))
+    return Picture("Distribution functions", tuple(panels), same_y=True)

@@ -51,7 +51,7 @@ def returns(comparison: Comparison) -> Findings:
         f"{tail.field}: the {tail.of} is {tail.synthetic:.1f}, that of held-out series {tail.real:.1f}. The "
         f"correlation of |r| at lag 1 is {cluster.synthetic:.2f}, that of held-out series {cluster.real:.2f}."
     )
-    return Findings(verdict, (table, Picture("Volatility clustering", tuple(panels[:6]))), figures)
+    return Findings(verdict, (table, Picture("Volatility clustering", tuple(panels[:6]), same_y=True)), figures)
 
 
 def excess_kurtosis(values: Reals) -> float:

@@ -1,5 +1,7 @@
 """Whether generated sequences are as good to learn from as real ones: train on synthetic, test on real (TSTR)."""
 
+import math
+
 import numpy as np
 
 from unspool.evaluation.document import Findings, Measured, ReportTable, Row, answers, headings
@@ -50,6 +52,9 @@ def transfer(comparison: Comparison, seed: int) -> Findings:
         ratio = (from_synthetic.value or 0.0) / (from_real.value or 1.0) if above else None
         rows.append((name, measure, chance, from_real, from_synthetic, ratio))
         figures |= {f"ratio {name}": ratio, f"real {name}": from_real.value, f"generated {name}": from_synthetic.value}
+        if ratio is not None:  # by the delta method, as if the two were independent
+            error = math.hypot(from_synthetic.error or 0.0, ratio * (from_real.error or 0.0)) / (from_real.value or 1.0)
+            figures[f"error of ratio {name}"] = error
         learned = f"{from_synthetic.value or 0:.3f} learned from generated, {from_real.value or 0:.3f} from real ones"
         sentences.append(f"{name}: {measure} {learned}")
     columns = (
