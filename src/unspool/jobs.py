@@ -256,7 +256,8 @@ def sample_inputs(sampler: InputSampler, codec: Codec, seed: int, part: slice) -
     values, _, _ = sample_sequences(sampler.net, with_support(request, sampler.codec, {}, last - first))
     chosen = tuple(column[part.start - first : part.stop - first] for column in values)
     columns = sampler.codec.decode(chosen, np.arange(part.stop - part.start + 1))
-    return Table(as_inputs(codec, sampler.codec, columns), sampler.kind, "the sampled inputs")
+    origins = {(field.name,): codec.origins[field.name] for field in codec.schema.inputs if field.name in codec.origins}
+    return Table(as_inputs(codec, sampler.codec, columns), sampler.kind, "the sampled inputs", origins)
 
 
 def check_whole(location: str, value: Any, least: int) -> None:

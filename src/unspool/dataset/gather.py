@@ -254,7 +254,9 @@ def _appended_to(errors: list[SchemaError]) -> Iterator[None]:
 def _examples(schema: Schema, raw: RawExamples, inputs: _Arrays, steps: _Arrays, windows: Windows | None) -> Examples:
     first = {name: as_number(inputs[source]) for name, source in base_inputs(schema).items() if source in inputs}
     starts, gap = (windows.starts, windows.length) if windows else (None, 0)
-    return Examples(inputs, steps, raw.offsets, first, starts, gap, raw.source, raw.ids)
+    return Examples(
+        inputs, steps, raw.offsets, first, starts, gap, raw.source, raw.ids, origins=raw.origins, notes=raw.notes
+    )
 
 
 def _with_since(

@@ -1,7 +1,7 @@
 """The layouts of data: one row an example, one row a step, or two tables."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from unspool.tables.columns import (
     take,
     to_list,
 )
+from unspool.tables.origins import Origin
 from unspool.tables.table import Table
 
 
@@ -39,6 +40,8 @@ class RawExamples:
         source: the name of the data in error messages.
         ids: (N,) of the sequences, where rows don't identify them.
         sequence: the name of the sequence.
+        origins: the types that went in, by column of the inputs and of the step.
+        notes: lines about the data that a fit prints.
     """
 
     inputs: dict[str, Column]
@@ -49,6 +52,8 @@ class RawExamples:
     source: str
     ids: list[Any] | None = None
     sequence: str = "sequence"
+    origins: dict[str, Origin] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def check(self) -> "RawExamples":
         """Refuse examples without steps."""
@@ -94,6 +99,7 @@ def from_rows(table: Table, roles: Roles) -> RawExamples:
         raise SchemaError(table.location, "a column that is either the input or the sequence", repr(given), hint)
     steps: dict[str, Column] = {}
     offsets = np.zeros(0, np.int64)
+    origins = {name: table.origin(name) for name in given}
     form: Form = "records"
     csv = table.kind in ("csv", "tsv")
     for name, part in zip(names, parts, strict=True):
@@ -103,9 +109,10 @@ def from_rows(table: Table, roles: Roles) -> RawExamples:
             form = "records"
         offsets = bounds
         steps |= columns
+        origins |= {column: table.origin(name, column) for column in columns}
     inputs = {name: table.columns[name] for name in given}
     sequence = names[0] if len(names) == 1 else "sequence"
-    return RawExamples(inputs, steps, offsets, form, "rows", table.location, sequence=sequence)
+    return RawExamples(inputs, steps, offsets, form, "rows", table.location, sequence=sequence, origins=origins)
 
 
 def _check_parallel(offsets: np.ndarray, other: np.ndarray, columns: dict[str, Column], location: Location) -> None:
@@ -167,7 +174,7 @@ def _vectors(values: Ragged, location: Location) -> dict[str, Column]:
 def from_long(table: Table, roles: Roles, key: str, order: str | None) -> RawExamples:
     """Examples whose steps are the rows of one id, in which each input has one value; see `group`."""
     names, steps = _long_columns(table, roles, key, order)
-    ids, rows, offsets = group(table, key, order)
+    ids, rows, offsets, notes = group(table, key, order)
     inputs: dict[str, Column] = {}
     for name in names:
         column = take(table.columns[name], rows)
@@ -175,14 +182,15 @@ def from_long(table: Table, roles: Roles, key: str, order: str | None) -> RawExa
         inputs[name] = take(column, offsets[:-1])
     sequences = {name: take(table.columns[name], rows) for name in steps}
     form: Form = "records" if len(steps) > 1 else "list"
-    return RawExamples(inputs, sequences, offsets, form, "long", table.location, ids)
+    origins = {name: table.origin(name) for name in [*names, *steps]}
+    return RawExamples(inputs, sequences, offsets, form, "long", table.location, ids, origins=origins, notes=notes)
 
 
 def from_two(inputs: Table, steps: Table, roles: Roles, key: str, order: str | None) -> RawExamples:
     """Examples of a table of inputs, one row an id, and a table of steps; an id without steps has an empty sequence."""
     inputs.need([key, *map(name_of, roles.inputs)])
     _, names = _long_columns(steps, replace(roles, inputs=()), key, order)
-    step_ids, rows, offsets = group(steps, key, order)
+    step_ids, rows, offsets, notes = group(steps, key, order)
     ids = to_list(ids_of(inputs, key))
     last_row = {value: row for row, value in enumerate(ids)}
     if len(last_row) < len(ids):
@@ -201,14 +209,15 @@ def from_two(inputs: Table, steps: Table, roles: Roles, key: str, order: str | N
     columns = {name_of(asked): inputs.columns[name_of(asked)] for asked in roles.inputs}
     form: Form = "records" if len(names) > 1 else "list"
     offsets = offsets_from_lengths(np.diff(offsets)[order_of])
-    return RawExamples(columns, sequences, offsets, form, "long", steps.location, ids)
+    origins = {name: inputs.origin(name) for name in columns} | {name: steps.origin(name) for name in names}
+    return RawExamples(columns, sequences, offsets, form, "long", steps.location, ids, origins=origins, notes=notes)
 
 
 def _long_columns(table: Table, roles: Roles, key: str, order: str | None) -> tuple[list[str], list[str]]:
     """The names of the inputs and of the step fields."""
     names = [name_of(asked) for asked in roles.inputs]
     if roles.sequence is None:
-        steps = [name for name in table.columns if name not in {*names, key, order}]
+        steps = [name for name in table.columns if name not in {*names, key, order, *table.index}]
     else:
         steps = [name for asked in roles.sequence for name in columns_of(asked)]
     table.need([key, order, *names, *steps])

@@ -93,7 +93,8 @@ def windows(
     offsets = np.arange(len(starts) + 1, dtype=np.int64) * length
     form: Form = "records" if len(steps) > 1 else "list"
     ids = [f"window from row {start + 1}" for start in starts.tolist()]
-    raw = RawExamples(input_columns, step_columns, offsets, form, "long", table.location, ids)
+    origins = {name: table.origin(name) for name in [*given, *steps]}
+    raw = RawExamples(input_columns, step_columns, offsets, form, "long", table.location, ids, origins=origins)
     return Windows(raw, roles, starts, length, at)
 
 

@@ -20,6 +20,7 @@ from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Field, Flag, Flags, Joint, Number, Schema, Vector, When
 from unspool.schema.monotone import as_number
+from unspool.tables.origins import Origin, restore
 from unspool.tables.table import Table, is_many, read_table
 
 AnyInputColumn = Vocabulary | NumericEncoder | BinaryEncoder | TimestampEncoder | VectorEncoder
@@ -66,6 +67,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         longest: of the longest.
         examples: number N of sequences.
         total: number S of steps.
+        origins: the types that columns had, by name, where their canonical form is another one.
     """
 
     schema: Schema
@@ -75,6 +77,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     longest: int
     examples: int = 0
     total: int = 0
+    origins: dict[str, Origin] = {}
 
     def __post_init__(self) -> None:
         for role, fields, columns, class_of in (
@@ -209,13 +212,19 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 last[field.name] = end
         return decoded, last
 
-    def show(self, columns: Mapping[str, np.ndarray], offsets: np.ndarray, *, apart: bool = False) -> list[Any]:
+    def show(
+        self, columns: Mapping[str, np.ndarray], offsets: np.ndarray, *, apart: bool = False, restored: bool = True
+    ) -> list[Any]:
         """Decoded columns as one Python value per sequence, in the schema's form: str, list, list of dicts or of lists.
 
-        With `apart`, a text is a list of the texts of its steps.
+        Args:
+            columns: by name, (S,) values.
+            offsets: (N + 1,).
+            apart: whether a text is a list of the texts of its steps.
+            restored: whether values have the types that went in, or the canonical ones.
         """
         names = [name for field in self.schema.steps for name in field.columns]
-        values = [_python(columns[name]) for name in names]
+        values = [restore(columns[name], self.origins.get(name) if restored else None) for name in names]
         bounds = list(zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True))
         if self.schema.form == "text" and not apart:
             return ["".join(values[0][start:end]) for start, end in bounds]
@@ -223,8 +232,13 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return [values[0][start:end] for start, end in bounds]
         rows: list[Any] = [list(row) for row in zip(*values, strict=True)]
         if self.schema.form == "records":
-            rows = [dict(zip(names, row, strict=True)) for row in rows]
+            labels = [self.label(name) if restored else name for name in names]
+            rows = [dict(zip(labels, row, strict=True)) for row in rows]
         return [rows[start:end] for start, end in bounds]
+
+    def label(self, name: str) -> str | int:
+        """The name of a column as the user's table has it."""
+        return int(name) if name in self.origins and self.origins[name].integer else name
 
     def describe(self) -> str:
         """The aligned table that fit and `unspool inspect` print: every field, and its fitted column."""
@@ -282,9 +296,3 @@ def _types(columns: Sequence[tuple[AnyField, FittedColumn]]) -> Iterator[tuple[s
 def _is_number(value: Any) -> bool:
     """Whether a value is one number, not a list of them."""
     return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "iuf"
-
-
-def _python(values: np.ndarray) -> list[Any]:
-    """Plain Python values, None where missing."""
-    plain: list[Any] = values.tolist()  # NaT is None
-    return [None if value != value else value for value in plain] if values.dtype.kind == "f" else plain

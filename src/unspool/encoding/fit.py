@@ -12,6 +12,7 @@ from unspool.encoding.tokenizers import fit_tokenizer, tokenize
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.schema.fields import Field, Flag, Flags, Joint, Number, Schema, Text, Vector, When
 from unspool.tables.columns import missing_mask
+from unspool.tables.origins import Origin
 
 
 def fit_codec(schema: Schema, examples: Examples) -> Codec:
@@ -21,7 +22,9 @@ def fit_codec(schema: Schema, examples: Examples) -> Codec:
     examples = tokenize(schema, steps, examples)
     lengths = examples.lengths
     shortest, longest, total = int(lengths.min()), int(lengths.max()), int(lengths.sum())
-    return Codec(schema, inputs, steps, shortest, longest, len(examples), total)
+    names = [name for field in [*schema.inputs, *schema.steps] if not isinstance(field, Text) for name in field.columns]
+    origins = {name: examples.origins[name] for name in names if examples.origins.get(name, Origin()) != Origin()}
+    return Codec(schema, inputs, steps, shortest, longest, len(examples), total, origins)
 
 
 def fit_input(field: Field, examples: Examples) -> AnyInputColumn:

@@ -3,27 +3,40 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from unspool.errors import DataError, Location
-from unspool.tables.columns import Column, Ragged, Record, offsets_from_lengths
+from unspool.tables.columns import MAX_EXACT_INTEGER, Column, Ragged, Record, offsets_from_lengths, to_list
+from unspool.tables.origins import MAX_CATEGORIES, Origin, Origins, canonical
 
-SUPPORTED_KINDS = "numbers, text, truth values, dates, lists or records"
+SUPPORTED_KINDS = "numbers, text, truth values, dates, durations, lists or records"
 
 
-def from_arrow(array: Any, location: Location) -> Column:
-    """A PyArrow (Chunked)Array as a canonical column; a `DataError` refuses types such as bytes or durations."""
+def from_arrow(array: Any, location: Location, origins: Origins | None = None, key: tuple[str, ...] = ()) -> Column:
+    """A PyArrow (Chunked)Array as a canonical column; a `DataError` refuses types such as bytes.
+
+    Args:
+        array: the array.
+        location: the location of the column.
+        origins: takes the type of the values under `key`, by default the column's name, and of fields inside records.
+        key: see `unspool.tables.origins.Origins`.
+    """
     import pyarrow as pa
 
+    key = key or (location.column,)
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
         if isinstance(array, pa.ChunkedArray):
             array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
+    if pa.types.is_dictionary(array.type):
+        return _from_dictionary(array, location, origins, key)
+    if isinstance(array, pa.RunEndEncodedArray):
+        return from_arrow(array.cast(array.type.value_type), location, origins, key)
+    array, origin = canonical(array)
+    if origin is not None and origins is not None:
+        origins[key] = origin
     kind = array.type
-    if pa.types.is_dictionary(kind) or isinstance(array, pa.RunEndEncodedArray):
-        return from_arrow(array.cast(kind.value_type), location)
-    if isinstance(array, pa.ExtensionArray):
-        return from_arrow(array.storage, location)
     try:
         plain = _plain(array)
     except pa.ArrowInvalid:
@@ -38,11 +51,28 @@ def from_arrow(array: Any, location: Location) -> Column:
     if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
         lengths = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
         # flatten() leaves out the items that may lie behind a null list; the raw offsets would not.
-        return Ragged(from_arrow(array.flatten(), location), offsets_from_lengths(lengths), missing)
+        return Ragged(from_arrow(array.flatten(), location, origins, key), offsets_from_lengths(lengths), missing)
     if pa.types.is_struct(kind):
         parts = zip((field.name for field in kind), array.flatten(), strict=True)
-        return Record({name: from_arrow(part, location) for name, part in parts}, missing)
-    raise DataError(location.whole, SUPPORTED_KINDS, f"values of type {kind}")
+        fields = {name: from_arrow(part, location, origins, (location.column, name)) for name, part in parts}
+        return Record(fields, missing)
+    binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    hint = "Decode them, as in value.decode(), or write them as text." if binary else ""
+    raise DataError(location.whole, SUPPORTED_KINDS, f"values of type {kind}", hint)
+
+
+def _from_dictionary(array: Any, location: Location, origins: Origins | None, key: tuple[str, ...]) -> Column:
+    """The values of a categorical; its origin has their categories."""
+    column = from_arrow(array.dictionary_decode(), location, origins, key)
+    if origins is not None:
+        known = to_list(from_arrow(array.dictionary, location))
+        few = len(known) <= MAX_CATEGORIES and all(isinstance(value, (str, int, float)) for value in known)
+        # Values that are missing are no whole numbers of their own: the categories say what they are.
+        origin = origins.get(key, Origin())
+        kept = Origin() if origin.kind in ("whole", "boolean") else origin
+        categories = tuple(known) if few else ()
+        origins[key] = msgspec.structs.replace(kept, categories=categories, ordered=array.type.ordered and few)
+    return column
 
 
 def _plain(array: Any) -> np.ndarray | None:
@@ -52,8 +82,9 @@ def _plain(array: Any) -> np.ndarray | None:
     types, kind = pa.types, array.type
     if types.is_null(kind):
         return np.full(len(array), np.nan)
+    if types.is_integer(kind) and array.null_count and _beyond_floats(array):
+        return np.array(array.cast(pa.int64()).to_pylist(), dtype=object)
     if types.is_floating(kind) or types.is_decimal(kind) or (types.is_integer(kind) and array.null_count):
-        # Whole numbers beyond 2**53 round here: a column with missing values has no other common form.
         return array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
     if types.is_integer(kind):
         return array.cast(pa.int64()).to_numpy(zero_copy_only=False)
@@ -68,13 +99,21 @@ def _plain(array: Any) -> np.ndarray | None:
     return array.to_numpy(zero_copy_only=False).astype(object) if any(test(kind) for test in as_objects) else None
 
 
-def from_values(values: Any, location: Location) -> Column:
-    """Python values, or a NumPy array of one to three axes, as a canonical column.
+def _beyond_floats(array: Any) -> bool:
+    """Whether a float64 would round some of the whole numbers."""
+    import pyarrow.compute as pc
+
+    ends = [abs(end) for end in pc.min_max(array).as_py().values() if end is not None]
+    return max(ends, default=0) > MAX_EXACT_INTEGER
+
+
+def from_values(values: Any, location: Location, origins: Origins | None = None) -> Column:
+    """Python values, or a NumPy array of one to three axes, as a canonical column; `origins` as of `from_arrow`.
 
     A `DataError` names the first value whose type is not that of the rest.
     """
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":
-        return _from_numpy(values, location)
+        return _from_numpy(values, location, origins)
     rows: Sequence[Any] = values.tolist() if isinstance(values, np.ndarray) else list(values)
     if (plain := _of_one_type(rows)) is not None:
         return plain
@@ -84,7 +123,7 @@ def from_values(values: Any, location: Location) -> Column:
     if arrays and all(value.ndim > 1 for value in arrays):
         return _stacked(rows, location)
     try:
-        return from_arrow(pa.array(rows, from_pandas=True), location)
+        return from_arrow(_arrow_array(rows), location, origins)
     except UnicodeEncodeError:
         row = next(i for i, value in enumerate(rows) if not _encodable(value))
         hint = "A lone surrogate is half a character; remove it, or replace it with U+FFFD."
@@ -93,6 +132,20 @@ def from_values(values: Any, location: Location) -> Column:
         if isinstance(error, DataError):
             raise
         raise _odd_one_out(rows, location, error) from None
+
+
+def _arrow_array(rows: Sequence[Any]) -> Any:
+    """Python values as an Arrow array; periods and intervals are types of pandas alone."""
+    import pyarrow as pa
+
+    first = next((value for value in rows if not _absent(value)), None)
+    if type(first).__name__ in ("Period", "Interval") and type(first).__module__.startswith("pandas"):
+        import pandas as pd
+
+        extension = pd.array([None if _absent(value) else value for value in rows])
+        if not isinstance(extension.dtype, np.dtype):
+            return pa.array(extension)
+    return pa.array(rows, from_pandas=True)
 
 
 def _of_one_type(rows: Sequence[Any]) -> np.ndarray | None:
@@ -109,10 +162,10 @@ def _of_one_type(rows: Sequence[Any]) -> np.ndarray | None:
     return None
 
 
-def _from_numpy(values: np.ndarray, location: Location) -> Column:
+def _from_numpy(values: np.ndarray, location: Location, origins: Origins | None) -> Column:
     if values.ndim > 1:
         rows, width = values.shape[:2]
-        inner = _from_numpy(values.reshape(rows * width, *values.shape[2:]), location)
+        inner = _from_numpy(values.reshape(rows * width, *values.shape[2:]), location, origins)
         return Ragged(inner, np.arange(rows + 1, dtype=np.int64) * width, np.zeros(rows, bool))
     values, kind = np.atleast_1d(values), values.dtype.kind
     if kind == "u" and len(values) and values.max() > np.iinfo(np.int64).max:
@@ -123,6 +176,10 @@ def _from_numpy(values: np.ndarray, location: Location) -> Column:
         return values.astype("datetime64[us]")
     if kind in "UT":
         return from_values(values.astype(object), location)
+    if kind == "m":
+        import pyarrow as pa
+
+        return from_arrow(pa.array(values.astype("timedelta64[us]")), location, origins)
     raise DataError(location.whole, SUPPORTED_KINDS, f"values of type {values.dtype}")
 
 

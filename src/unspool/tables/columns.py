@@ -4,7 +4,7 @@ A column is a NumPy array of one of five kinds, or `Ragged`, or `Record`:
 
 | values | form | missing |
 |---|---|---|
-| whole numbers | int64 (float64 when some are missing) | NaN |
+| whole numbers | int64; float64 when some are missing, objects where that would round them | NaN, None |
 | numbers | float64 | NaN |
 | truth values | bool (object when some are missing) | None |
 | text | object of str | None |
@@ -18,6 +18,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+
+
+MAX_EXACT_INTEGER = 2**53
+"""Whole numbers up to this one are float64 numbers too."""
 
 
 @dataclass(frozen=True, eq=False)
