@@ -125,7 +125,7 @@ def select_columns(request: FitRequest, data: FitData) -> FitData:
         codec = fit_codec(schema, examples)
         encoded = codec.encode(examples)
     if request.params["verbose"] is not False:
-        print("\n".join([codec.describe(), *lines]), file=sys.stderr)
+        print("\n".join([codec.describe(), *examples.notes, *lines]), file=sys.stderr)
     return data._replace(codec=codec, encoded=encoded)
 
 

@@ -16,8 +16,9 @@ from unspool.dataset.windows import Windows
 from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce, timestamps_or_none
 from unspool.schema.fields import AnyField, Category, Field, Group, Joint, Number, Schema, Text, When
-from unspool.schema.inference import infer_input, infer_steps
+from unspool.schema.inference import infer_input, infer_steps, has_one_value
 from unspool.schema.monotone import as_number
+from unspool.tables.columns import take, to_list
 from unspool.tables.table import Table, read_table
 
 _Arrays = dict[str, np.ndarray]
@@ -179,6 +180,7 @@ def _infer(
     """The schema of raw examples, and the examples with its fields."""
     before: tuple[str, ...] = windows.before if windows else ()
     asked: dict[str, str | Field] = {name_of(item): item for item in roles.inputs}
+    asked |= {name: Category(name) for name, item in asked.items() if item == name and raw.is_categorical(name)}
     first = roles.first if roles.first is None else roles.first or tuple(raw.steps)
     if first is not None:
         before = tuple(map(name_of, first))
@@ -193,7 +195,8 @@ def _infer(
         if isinstance(base, np.ndarray) and base.dtype.kind in "ifM":  # numbers and times
             known[name] = as_number(base)
     locations = {name: raw.location_of(name) for name in [*raw.steps, *roles.overrides]}
-    columns, overrides = group_columns(raw.steps, roles.overrides, locations)
+    categorical = {name: Category(name) for name in raw.steps if raw.is_categorical(name)}
+    columns, overrides = group_columns(raw.steps, categorical | roles.overrides, locations)
     locations |= {name: raw.location_of(name) for name in overrides}
     fields, steps = infer_steps(columns, raw.offsets, overrides, known, locations)
     fields = _with_since(fields, steps, raw, known)
@@ -206,7 +209,18 @@ def _infer(
         given, inputs[name] = infer_input(raw.inputs[name], item, Location(raw.source, name, None, raw.ids))
         input_fields.append(given)
     schema = Schema(tuple(input_fields), fields, raw.form, raw.layout, key, order, before, raw.sequence)
-    return schema, _examples(schema, raw, inputs, steps, windows)
+    return schema, _examples(schema, replace(raw, notes=(*raw.notes, *_notes(raw))), inputs, steps, windows)
+
+
+def _notes(raw: RawExamples) -> list[str]:
+    """Lines about columns that say nothing, or that may not be what they seem."""
+    columns = raw.inputs | {name: column for name, column in raw.steps.items() if name not in raw.inputs}
+    constant = {name: to_list(take(column, np.arange(1)))[0] for name, column in columns.items() if has_one_value(column)}
+    constant |= {name: chr(value) for name, value in constant.items() if columns[name].dtype == np.uint32}
+    if not constant:
+        return []
+    shown = ", ".join(f"{name!r} ({value!r})" for name, value in constant.items())
+    return [f"{raw.source}: always the same, and generated so: {shown}"]
 
 
 def _like(step: Field, asked: str | Field) -> str | Field:

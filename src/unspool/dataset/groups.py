@@ -8,7 +8,7 @@ import numpy as np
 from unspool.errors import DataError, Location, OptionError, SchemaError
 from unspool.schema.coercion import coerce
 from unspool.schema.fields import Category, Field, Flag, Group, Joint
-from unspool.schema.inference import infer_step_kind, refuse_absent, refuse_constant
+from unspool.schema.inference import infer_step_kind, refuse_absent
 from unspool.tables.columns import Column, missing_mask
 
 
@@ -99,4 +99,3 @@ def _check_categories(
         if not isinstance(field, Category):
             found, hint = field.kind if field else "none", "Leave it out, or pass Category(...)."
             raise OptionError("combinations", f"categories of the step, as {name!r}", found, hint)
-        refuse_constant(coerce(columns[name], field, locations[name]), locations[name])

@@ -66,6 +66,12 @@ class RawExamples:
         """The location of a step column."""
         return Location(self.source, name, self.offsets, self.ids)
 
+    def is_categorical(self, name: str) -> bool:
+        """Whether a column of numbers was a categorical."""
+        column = self.steps.get(name, self.inputs.get(name))
+        categories = self.origins.get(name, Origin()).categories
+        return categories is not None and isinstance(column, np.ndarray) and column.dtype.kind in "if"
+
     def cut_first(self, names: Sequence[str]) -> "RawExamples":
         """Move the first record of each sequence, which must have one, to the inputs."""
         lengths = np.diff(self.offsets)

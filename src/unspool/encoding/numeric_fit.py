@@ -7,7 +7,7 @@ from unspool.encoding import transforms
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS, NumericEncoder
 from unspool.errors import Location, SchemaError
 from unspool.schema.fields import Number
-from unspool.schema.grid import MAX_DECIMALS, find_grid, find_point_masses, find_support_points, is_discrete
+from unspool.schema.grid import MAX_DECIMALS, find_grid, find_point_masses, find_support_points, is_discrete, is_too_fine
 
 MAX_BINS = 32
 """Bins of a histogram at the most."""
@@ -36,12 +36,14 @@ def refine(
     column = msgspec.structs.replace(column, decimals=digits, step=step, floor=floor, ceiling=ceiling)
     if column.transform in ("log1p", "asinh"):
         column = rescaled(msgspec.structs.replace(column, unit=max(column.unit, step)), x)
-    mass = step > 0 and column.transform != "log_return"
+    mass = step > 0 and column.transform != "log_return" and not is_too_fine(x, step)
     mass &= field.distribution == "discretized" or (field.distribution == "histogram" and is_discrete(x, step))
     if field.distribution == "discretized" and not mass:
         hint = "Pass another distribution, such as mixture; or round the numbers."
         found = "log-returns" if column.transform == "log_return" else "others"
         expected = "numbers of at most 6 decimals, for the distribution discretized"
+        if step > 0 and is_too_fine(x, step):
+            expected, found = "at most a million steps, for the distribution discretized", f"steps of {step:g}"
         raise SchemaError(location.whole, expected, found, hint)
     y, alone, _ = column.increments(values, offsets, before, location)
     if mass and column.transform == "difference":

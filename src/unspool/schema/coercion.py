@@ -10,7 +10,7 @@ import numpy as np
 from unspool.errors import Location, SchemaError
 from unspool.schema.fields import Category, Count, Field, Flag, Number, Text, Vector, When
 from unspool.tables.arrow import from_values
-from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, missing_mask
+from unspool.tables.columns import MAX_EXACT_INTEGER, Column, Ragged, Record, is_whole, kind_of, missing_mask
 
 
 def coerce(column: Column, field: Field, location: Location) -> np.ndarray:
@@ -66,7 +66,11 @@ def _numbers(column: Column, field: Field, location: Location) -> np.ndarray:
     if isinstance(column, (Ragged, Record)) or column.dtype.kind == "M":
         raise _wrong_kind(column, field, location)
     if column.dtype.kind != "O":
+        if column.dtype.kind == "i":
+            _require_exact((column > MAX_EXACT_INTEGER) | (column < -MAX_EXACT_INTEGER), column, location)
         return column.astype(np.int64) if column.dtype.kind == "b" else column
+    large = [isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER for value in column.tolist()]
+    _require_exact(np.array(large, bool), column, location)
     values = np.full(len(column), np.nan)
     for row, value in enumerate(column.tolist()):
         number = parse_number(value)
@@ -75,6 +79,14 @@ def _numbers(column: Column, field: Field, location: Location) -> np.ndarray:
             raise SchemaError(location.at(row), "a number", repr(value), hint)
         values[row] = number
     return values
+
+
+def _require_exact(rounded: np.ndarray, column: np.ndarray, location: Location) -> None:
+    """Refuse whole numbers of which some would be rounded, (N,) bool."""
+    if rounded.any():
+        row = int(np.argmax(rounded))
+        hint = f"If they are identifiers, pass Category({location.column!r}); if they may be rounded, write 1.0e18."
+        raise SchemaError(location.at(row), "whole numbers up to 2**53, which are exact", str(column[row]), hint)
 
 
 def _counts(values: np.ndarray, field: Field, location: Location) -> np.ndarray:

@@ -17,8 +17,6 @@
 """
 
 from collections.abc import Mapping
-from typing import Literal
-
 import msgspec
 import numpy as np
 
@@ -37,7 +35,7 @@ from unspool.schema.fields import (
     Vector,
     When,
 )
-from unspool.schema.grid import find_grid
+from unspool.schema.grid import find_grid, is_too_fine
 from unspool.schema.monotone import as_number, time_unit
 from unspool.schema.text_checks import refuse_text
 from unspool.schema.transform_choice import input_transform, step_distribution, step_transform
@@ -60,7 +58,6 @@ def infer_input(column: Column, asked: Field | str, location: Location) -> tuple
     column = from_json(column, location)
     field = _input_kind(column, asked, location) if isinstance(asked, str) else asked
     values = coerce(column, field, location)
-    refuse_constant(values, location, role="input")
     if isinstance(field, Number) and field.transform == "auto":
         field = msgspec.structs.replace(field, transform=input_transform(values.astype(np.float64)))
     return field, values  # type: ignore[return-value]
@@ -113,7 +110,7 @@ def infer_steps(
 
     Raises:
         SchemaError: values that no step can have, or of another kind than `asked`.
-        DataError: a column without values, or with one distinct value.
+        DataError: a column without values.
     """
     fields: list[AnyField] = []
     values: dict[str, np.ndarray] = {}
@@ -125,7 +122,6 @@ def infer_steps(
             refuse_absent(column, location)
             field = field or infer_step_kind(column, name, location)
             values[name] = coerce(column, field, location)
-            refuse_constant(values[name], location)
         if isinstance(field, Number):
             field = complete_number(field, values[name].astype(np.float64), offsets, first.get(name))
         if isinstance(field, When):
@@ -148,6 +144,8 @@ def complete_number(field: Number, values: np.ndarray, offsets: np.ndarray, firs
         location = f"{field.kind}({field.name!r}, transform={transform!r}, bounds=...)"
         expected = f"no bounds, since a {transform} is one in itself: values never {never}"
         raise SchemaError(location, expected, repr(field.bounds))
+    if isinstance(field, Count) and dist == "discretized" and is_too_fine(values[~np.isnan(values)], 1.0):
+        dist = "auto"  # counts in millions have no masses that float32 holds; they stay whole numbers
     if dist == "auto":
         dist = step_distribution(values, offsets, first, transform)
     return msgspec.structs.replace(field, transform=transform, distribution=dist)
@@ -181,6 +179,8 @@ def infer_step_kind(column: Column, name: str, location: Location) -> Field:
         refuse_text(column, location, hint, numbers=decimals)
         return Category(name)
     present = column[~missing_mask(column)]
+    if has_one_value(column):
+        return Category(name)
     if not is_whole(column) and find_grid(present.astype(np.float64)) is None:
         return Number(name)
     most = MAX_SYMBOLS if is_whole(column) else MAX_DECIMAL_SYMBOLS
@@ -202,16 +202,9 @@ def require_present(column: Column, location: Location, expected: str, hint: str
         raise DataError(location.at(int(np.argmax(missing))), expected, "a missing one", hint)
 
 
-def refuse_constant(values: np.ndarray, location: Location, *, role: Literal["input", "step"] = "step") -> None:
-    """Refuse a column whose values are all equal, or all missing; an input of one row may be."""
-    if len(values) < (2 if role == "input" else 1):
-        return
-    missing = missing_mask(values) if values.ndim == 1 else np.isnan(values)
-    equal = (values == values[0]) | (missing & missing[0])
-    if np.all(equal) and np.all(missing == missing[0]):
-        shown = chr(values[0]) if values.dtype == np.uint32 else values[:1].tolist()[0]
-        reason = (
-            " from the inputs: it doesn't distinguish sequences" if role == "input" else ": there is nothing to learn"
-        )
-        hint = f"Drop it{reason}."
-        raise DataError(location.whole, "at least two different values", f"only {shown!r}", hint)
+def has_one_value(column: Column) -> bool:
+    """Whether all of at least two values are equal; a missing one differs from others."""
+    if not isinstance(column, np.ndarray) or len(column) < 2:
+        return False
+    missing = missing_mask(column)
+    return not missing.any() and bool(np.all(column == column[0]))

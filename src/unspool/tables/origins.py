@@ -7,6 +7,7 @@
 | durations | seconds | timedelta |
 | decimals | float64 | Decimal with as many digits |
 | dates without a time | datetime64[us] | date |
+| times of the day | text, such as 12:30:00 | time |
 | times in a zone | datetime64[us], in UTC | datetime in the zone |
 | periods (pandas) | datetime64[us], the start | Period of the same frequency: the one that holds the time |
 | UUIDs | text | UUID |
@@ -30,7 +31,7 @@ from unspool.tables.columns import Column, Ragged, to_list
 MAX_CATEGORIES = 1_000
 """Categories of a categorical that are kept; of one with more, only those that occur come back."""
 OriginKind = Literal[
-    "plain", "whole", "boolean", "duration", "decimal", "date", "zone", "period", "uuid", "interval"
+    "plain", "whole", "boolean", "duration", "decimal", "date", "clock", "zone", "period", "uuid", "interval"
 ]  # fmt: skip
 
 
@@ -82,6 +83,8 @@ def canonical(array: Any) -> tuple[Any, Origin | None]:
         return array, Origin("decimal", str(max(kind.scale, 0)))
     if types.is_date(kind):
         return array, Origin("date")
+    if types.is_time(kind):
+        return array, Origin("clock")
     if types.is_timestamp(kind) and kind.tz:
         return array, Origin("zone", kind.tz)
     if types.is_integer(kind) and array.null_count:
@@ -153,6 +156,8 @@ def _converter(origin: Origin) -> Callable[[Any], Any]:
             return lambda value: value.replace(tzinfo=dt.UTC).astimezone(zone)
         case "period":
             return _period(origin.detail)
+        case "clock":
+            return dt.time.fromisoformat
         case "uuid":
             return UUID
         case "interval":
@@ -190,8 +195,8 @@ def to_pandas_series(column: Column, origin: Origin) -> Any:
     values = restore(column, origin)
     if isinstance(column, Ragged):
         return pd.Series(values, dtype=object)
-    if origin.categories is not None:
-        known = restore(np.array(origin.categories, object), origin) or None
+    known = None if origin.categories is None else restore(np.array(origin.categories, object), origin) or None
+    if origin.categories is not None and (known is None or set(values) <= {*known, None}):
         return pd.Series(pd.Categorical(values, known, ordered=origin.ordered))
     dtypes = {"whole": "Int64", "boolean": "boolean", "duration": "timedelta64[us]"}
     dtypes |= {"zone": f"datetime64[us, {origin.detail}]", "period": f"period[{origin.detail}]"}
@@ -209,6 +214,7 @@ def to_arrow_array(column: Column, origin: Origin) -> Any:
         array = pa.array(to_list(column), plain[origin.kind])
     else:
         types = {"whole": pa.int64(), "boolean": pa.bool_(), "duration": pa.duration("us"), "date": pa.date32()}
+        types["clock"] = pa.time64("us")
         types["zone"] = pa.timestamp("us", origin.detail or "UTC")
         types["decimal"] = pa.decimal128(38, int(origin.detail or 0)) if origin.kind == "decimal" else None
         array = pa.array(restore(column, origin), types.get(origin.kind))
