@@ -18,7 +18,8 @@ from unspool.schema.coercion import coerce, timestamps_or_none
 from unspool.schema.fields import AnyField, Category, Field, Group, Joint, Number, Schema, Text, When
 from unspool.schema.inference import infer_input, infer_steps, has_one_value
 from unspool.schema.monotone import as_number
-from unspool.tables.columns import take, to_list
+from unspool.tables.columns import to_list
+from unspool.tables.origins import Origin
 from unspool.tables.table import Table, read_table
 
 _Arrays = dict[str, np.ndarray]
@@ -209,17 +210,30 @@ def _infer(
         given, inputs[name] = infer_input(raw.inputs[name], item, Location(raw.source, name, None, raw.ids))
         input_fields.append(given)
     schema = Schema(tuple(input_fields), fields, raw.form, raw.layout, key, order, before, raw.sequence)
-    return schema, _examples(schema, replace(raw, notes=(*raw.notes, *_notes(raw))), inputs, steps, windows)
+    raw = replace(raw, origins=raw.origins | _moments(schema, raw), notes=(*raw.notes, *_notes(raw)))
+    return schema, _examples(schema, raw, inputs, steps, windows)
+
+
+def _moments(schema: Schema, raw: RawExamples) -> dict[str, Origin]:
+    """The origins of dates that are categories, and so text."""
+    columns = raw.inputs | raw.steps
+    names = [name for item in (*schema.inputs, *schema.steps) if isinstance(item, (Category, Joint)) for name in item.columns]
+    dates = [name for name in names if isinstance(columns[name], np.ndarray) and columns[name].dtype.kind == "M"]
+    known = {name: raw.origins.get(name, Origin()) for name in dates}
+    return {
+        name: msgspec.structs.replace(origin, kind="moment") if origin.kind == "plain" else origin
+        for name, origin in known.items()
+    }
 
 
 def _notes(raw: RawExamples) -> list[str]:
     """Lines about columns that say nothing, or that may not be what they seem."""
     columns = raw.inputs | {name: column for name, column in raw.steps.items() if name not in raw.inputs}
-    constant = {name: to_list(take(column, np.arange(1)))[0] for name, column in columns.items() if has_one_value(column)}
-    constant |= {name: chr(value) for name, value in constant.items() if columns[name].dtype == np.uint32}
+    constant = {name: column[:1] for name, column in columns.items() if has_one_value(column)}
     if not constant:
         return []
-    shown = ", ".join(f"{name!r} ({value!r})" for name, value in constant.items())
+    values = [chr(value[0]) if value.dtype == np.uint32 else str(to_list(value)[0]) for value in constant.values()]
+    shown = ", ".join(f"{name!r} ({value})" for name, value in zip(constant, values, strict=True))
     return [f"{raw.source}: always the same, and generated so: {shown}"]
 
 

@@ -19,7 +19,7 @@ def coerce(column: Column, field: Field, location: Location) -> np.ndarray:
     | kind | form | missing |
     |---|---|---|
     | Number, Count | int64 or float64 | NaN |
-    | Category | int64, bool, or object of str, int, float, bool | None |
+    | Category | int64, bool, or object of str, int, float, bool; dates as ISO 8601 text | None |
     | Flag | bool, or object of bool | None |
     | When | datetime64[us] | NaT |
     | Vector | float64 (N, D) | NaN; D is 0 when all are missing |
@@ -111,8 +111,11 @@ def parse_number(value: Any) -> float | None:
 
 
 def _categories(column: Column, field: Field, location: Location) -> np.ndarray:
-    if isinstance(column, (Ragged, Record)) or column.dtype.kind == "M":
-        raise _wrong_kind(column, field, location, "Dates and lists are not categories: turn them into text.")
+    if isinstance(column, (Ragged, Record)):
+        raise _wrong_kind(column, field, location, "Lists are not categories: turn them into text.")
+    if column.dtype.kind == "M":
+        texts = [None if value is None else value.isoformat() for value in column.tolist()]
+        return np.array(texts, dtype=object)
     if column.dtype.kind != "f":
         return column
     values, present = _require_finite(column, location).astype(object), ~np.isnan(column)

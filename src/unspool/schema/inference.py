@@ -168,6 +168,8 @@ def infer_step_kind(column: Column, name: str, location: Location) -> Field:
         raise SchemaError(location.whole, "one value a step", found, "Give each of their items a column.")
     if column.dtype == np.uint32:
         return Text(name)
+    if has_one_value(column) and column.dtype.kind != "b":
+        return Category(name)
     if timestamps_or_none(column) is not None:
         return When(name)
     kind = kind_of(column)
@@ -179,8 +181,6 @@ def infer_step_kind(column: Column, name: str, location: Location) -> Field:
         refuse_text(column, location, hint, numbers=decimals)
         return Category(name)
     present = column[~missing_mask(column)]
-    if has_one_value(column):
-        return Category(name)
     if not is_whole(column) and find_grid(present.astype(np.float64)) is None:
         return Number(name)
     most = MAX_SYMBOLS if is_whole(column) else MAX_DECIMAL_SYMBOLS

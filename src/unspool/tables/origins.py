@@ -7,6 +7,7 @@
 | durations | seconds | timedelta |
 | decimals | float64 | Decimal with as many digits |
 | dates without a time | datetime64[us] | date |
+| dates that are a category | text, such as 2026-01-31T00:00:00 | datetime |
 | times of the day | text, such as 12:30:00 | time |
 | times in a zone | datetime64[us], in UTC | datetime in the zone |
 | periods (pandas) | datetime64[us], the start | Period of the same frequency: the one that holds the time |
@@ -31,7 +32,7 @@ from unspool.tables.columns import Column, Ragged, to_list
 MAX_CATEGORIES = 1_000
 """Categories of a categorical that are kept; of one with more, only those that occur come back."""
 OriginKind = Literal[
-    "plain", "whole", "boolean", "duration", "decimal", "date", "clock", "zone", "period", "uuid", "interval"
+    "plain", "whole", "boolean", "duration", "decimal", "date", "moment", "clock", "zone", "period", "uuid", "interval"
 ]  # fmt: skip
 
 
@@ -134,8 +135,10 @@ def restore(column: Column, origin: Origin | None) -> list[Any]:
         items = restore(column.values, origin)
         rows = [items[start:end] for start, end in itertools.pairwise(column.offsets.tolist())]
         return [None if missing else row for row, missing in zip(rows, column.missing, strict=True)]
-    convert = _converter(origin)
-    return [None if value is None else convert(value) for value in to_list(column)]
+    convert, values = _converter(origin), to_list(column)
+    if origin.kind in ("date", "moment", "zone", "period"):  # those that are a category are text
+        values = [dt.datetime.fromisoformat(value) if isinstance(value, str) else value for value in values]
+    return [None if value is None else convert(value) for value in values]
 
 
 def _converter(origin: Origin) -> Callable[[Any], Any]:
@@ -198,7 +201,7 @@ def to_pandas_series(column: Column, origin: Origin) -> Any:
     known = None if origin.categories is None else restore(np.array(origin.categories, object), origin) or None
     if origin.categories is not None and (known is None or set(values) <= {*known, None}):
         return pd.Series(pd.Categorical(values, known, ordered=origin.ordered))
-    dtypes = {"whole": "Int64", "boolean": "boolean", "duration": "timedelta64[us]"}
+    dtypes = {"moment": "datetime64[us]", "whole": "Int64", "boolean": "boolean", "duration": "timedelta64[us]"}
     dtypes |= {"zone": f"datetime64[us, {origin.detail}]", "period": f"period[{origin.detail}]"}
     return pd.Series(values, dtype=dtypes.get(origin.kind))
 
@@ -209,11 +212,14 @@ def to_arrow_array(column: Column, origin: Origin) -> Any:
 
     if isinstance(column, Ragged):
         return pa.array(restore(column, origin))
-    plain = {"period": pa.timestamp("us"), "uuid": pa.string(), "interval": pa.string()}
+    plain = {"uuid": pa.string(), "interval": pa.string()}
+    if origin.kind == "period":
+        origin = Origin("moment")
     if origin.kind in plain:
         array = pa.array(to_list(column), plain[origin.kind])
     else:
         types = {"whole": pa.int64(), "boolean": pa.bool_(), "duration": pa.duration("us"), "date": pa.date32()}
+        types["moment"] = pa.timestamp("us")
         types["clock"] = pa.time64("us")
         types["zone"] = pa.timestamp("us", origin.detail or "UTC")
         types["decimal"] = pa.decimal128(38, int(origin.detail or 0)) if origin.kind == "decimal" else None
