@@ -3,7 +3,7 @@
 from typing import Any
 
 from unspool.encoding.codec import Codec
-from unspool.schema.fields import Category
+from unspool.schema.fields import NO_INPUT, Category
 from unspool.tables.columns import to_list
 from unspool.tables.table import Table
 
@@ -14,10 +14,12 @@ def labels(codec: Codec, inputs: Table) -> list[str]:
     Names of columns are left out of a single column of the user, and of a single category.
     """
     schema = codec.schema
-    fields = {field.name: field for field in schema.inputs}
+    fields = {field.name: field for field in schema.inputs if field.name != NO_INPUT}
     generated = {schema.sequence, *(field.name for field in schema.steps)}
-    own = [name for name in inputs.columns if name not in fields and name not in generated]
+    own = [name for name in inputs.columns if name not in {*fields, *generated, NO_INPUT}]
     names = own or list(fields)
+    if not names:
+        return [""] * len(inputs)
     columns = [[word(value) for value in to_list(inputs.columns[name])] for name in names]
     if len(names) == 1 and (own or isinstance(fields[names[0]], Category)):
         return columns[0]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unspool.encoding.codec import Codec
 from unspool.errors import MissingExtra
 from unspool.labels import labels, word
-from unspool.schema.fields import Vector
+from unspool.schema.fields import NO_INPUT, Vector
 from unspool.tables.columns import Ragged, is_whole, take
 from unspool.tables.origins import Origin
 from unspool.tables.readers import FORMATS
@@ -226,9 +226,9 @@ class Sequences:
         }
         if layout.long:
             return origins | dict(self.codec.origins)
-        if schema.form == "list" and schema.steps[0].name in self.codec.origins:
-            origins[schema.sequence] = self.codec.origins[schema.steps[0].name]
-        return origins
+        items = self.codec.origins.get(schema.steps[0].name, Origin()) if schema.form == "list" else Origin()
+        integer = self.codec.origins.get(schema.sequence, Origin()).integer
+        return origins | {schema.sequence: msgspec.structs.replace(items, integer=integer)}
 
 
 def file_types(codec: Codec, inputs: Table | None, long: bool | None, *, ranked: bool) -> dict[str, FileType]:
@@ -276,8 +276,8 @@ class Layout(NamedTuple):
         schema = codec.schema
         long = schema.layout == "long" if long is None else long
         steps = {name for field in schema.steps for name in (field.name, *field.columns)}
-        known = {field.name for field in schema.inputs}
-        names = [name for name in inputs if name in known or name not in {schema.sequence, *steps}]
+        known = {field.name for field in schema.inputs} - {NO_INPUT}
+        names = [name for name in inputs if name in known or name not in {schema.sequence, *steps, NO_INPUT}]
         taken = {*names, *(steps if long else {schema.sequence})}
         sources = {}
         for name in names:

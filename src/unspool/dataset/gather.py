@@ -15,7 +15,7 @@ from unspool.dataset.roles import Roles, columns_of, name_of, parse_roles, roles
 from unspool.dataset.windows import Windows
 from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce, timestamps_or_none
-from unspool.schema.fields import AnyField, Category, Field, Group, Joint, Number, Schema, Text, When
+from unspool.schema.fields import NO_INPUT, AnyField, Category, Field, Group, Joint, Number, Schema, Text, When, column_name
 from unspool.schema.inference import infer_input, infer_steps, has_one_value
 from unspool.schema.monotone import as_number
 from unspool.tables.columns import to_list
@@ -76,6 +76,7 @@ def gather_roles(
     order: str | None = None,
 ) -> tuple[Schema, Examples]:
     """As `gather`, with the roles of the columns."""
+    id, order = column_name(id), column_name(order)  # noqa: A001
     if isinstance(data, Windows):
         return _infer(data.raw, roles, windows=data)
     return _infer(_collect(data, steps, roles, id, order), roles, id, order)
@@ -186,6 +187,8 @@ def _infer(
     if first is not None:
         before = tuple(map(name_of, first))
         raw = raw.cut_first(before)
+    if not asked and first is None:
+        raw, asked = _without_inputs(raw), {NO_INPUT: Category(NO_INPUT)}
     raw.check()
     unknown = sorted({name for item in roles.inner.values() for name in item.columns} - set(raw.steps))
     if unknown:
@@ -229,12 +232,17 @@ def _moments(schema: Schema, raw: RawExamples) -> dict[str, Origin]:
 def _notes(raw: RawExamples) -> list[str]:
     """Lines about columns that say nothing, or that may not be what they seem."""
     columns = raw.inputs | {name: column for name, column in raw.steps.items() if name not in raw.inputs}
-    constant = {name: column[:1] for name, column in columns.items() if has_one_value(column)}
+    constant = {name: column[:1] for name, column in columns.items() if has_one_value(column) and name != NO_INPUT}
     if not constant:
         return []
     values = [chr(value[0]) if value.dtype == np.uint32 else str(to_list(value)[0]) for value in constant.values()]
     shown = ", ".join(f"{name!r} ({value})" for name, value in zip(constant, values, strict=True))
     return [f"{raw.source}: always the same, and generated so: {shown}"]
+
+
+def _without_inputs(raw: RawExamples) -> RawExamples:
+    """The examples with the constant input of sequences alone."""
+    return replace(raw, inputs=raw.inputs | {NO_INPUT: np.full(len(raw.offsets) - 1, NO_INPUT, object)})
 
 
 def _like(step: Field, asked: str | Field) -> str | Field:
@@ -250,6 +258,8 @@ def _as_schema(fitted: FittedColumns, raw: RawExamples, windows: Windows | None,
     """Examples with the fields of a fitted schema; `wrong` are the errors so far."""
     inputs: _Arrays = {}
     steps: _Arrays = {}
+    if fitted.schema.is_unconditional:
+        raw = _without_inputs(raw)
     for item in fitted.schema.inputs:
         if item.name in raw.inputs:
             with _appended_to(wrong):
@@ -324,7 +334,7 @@ def _same_columns(schema: Schema, data: Windows) -> None:
     """Refuse windows without the columns of a schema."""
     lacking = []
     for role, fields, columns in (("input", schema.inputs, data.raw.inputs), ("step", schema.steps, data.raw.steps)):
-        names = [name for item in fields for name in item.columns if name not in columns]
+        names = [name for item in fields for name in item.columns if name not in {*columns, NO_INPUT}]
         if names:
             lacking.append(f"the {role} columns {', '.join(names)}")
     if lacking:

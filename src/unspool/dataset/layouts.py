@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from unspool.dataset.grouping import group, ids_of
@@ -95,6 +96,9 @@ class RawExamples:
 def from_rows(table: Table, roles: Roles) -> RawExamples:
     """Examples of one row each: the sequence is in a cell, or in several cells as lists of one length."""
     if not roles.sequence:
+        left = [name for name in table.columns if name not in {*map(name_of, roles.inputs), *table.index}]
+        roles = replace(roles, sequence=tuple(left) if len(left) == 1 else None)
+    if not roles.sequence:
         hint = 'Pass sequence="column"; or id="column" if each row is one step.'
         raise SchemaError(table.location, "the column that holds the sequences", f"only {listing(table.columns)}", hint)
     parts = [part for asked in roles.sequence for part in (asked.members if isinstance(asked, Flags) else (asked,))]
@@ -115,7 +119,8 @@ def from_rows(table: Table, roles: Roles) -> RawExamples:
             form = "records"
         offsets = bounds
         steps |= columns
-        origins |= {column: table.origin(name, column) for column in columns}
+        unnamed = {column: msgspec.structs.replace(table.origin(name, column), integer=False) for column in columns}
+        origins |= unnamed | {name: table.origin(name)}
     inputs = {name: table.columns[name] for name in given}
     sequence = names[0] if len(names) == 1 else "sequence"
     return RawExamples(inputs, steps, offsets, form, "rows", table.location, sequence=sequence, origins=origins)

@@ -1,5 +1,6 @@
 """The codec: everything fitted between tables and the arrays that the network sees, and back."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from unspool.encoding.tokenizers import check_vocabulary, tokenize
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce
-from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Field, Flag, Flags, Joint, Number, Schema, Vector, When
+from unspool.schema.fields import MONOTONE_TRANSFORMS, NO_INPUT, AnyField, Field, Flag, Flags, Joint, Number, Schema, Vector, When
 from unspool.schema.monotone import as_number
 from unspool.tables.origins import Origin, restore
 from unspool.tables.table import Table, is_many, read_table
@@ -130,10 +131,16 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def read_inputs(self, data: Any) -> Table:
         """Inputs as a table: any kind of table, or a dict of single values; a `SchemaError` lists missing columns."""
+        alone = self.schema.is_unconditional
         if isinstance(data, Mapping):
             data = self._whole_vectors(data)
+        if alone and (data is None or (isinstance(data, Mapping) and not data)):
+            data = {NO_INPUT: NO_INPUT}
         location = None if isinstance(data, str) or hasattr(data, "read") else "inputs"
         table = read_table(data, location, strings=self.strings)
+        if alone:
+            columns = table.columns | {NO_INPUT: np.full(len(table), NO_INPUT, object)}
+            table = dataclasses.replace(table, columns=columns)
         table.need([field.name for field in self.schema.inputs])
         return table
 

@@ -22,8 +22,11 @@ def fit_codec(schema: Schema, examples: Examples) -> Codec:
     examples = tokenize(schema, steps, examples)
     lengths = examples.lengths
     shortest, longest, total = int(lengths.min()), int(lengths.max()), int(lengths.sum())
-    names = [name for field in [*schema.inputs, *schema.steps] if not isinstance(field, Text) for name in field.columns]
-    origins = {name: examples.origins[name] for name in names if examples.origins.get(name, Origin()) != Origin()}
+    names = {schema.sequence, *(name for field in [*schema.inputs, *schema.steps] for name in field.columns)}
+    texts = {field.name for field in schema.steps if isinstance(field, Text)}
+    known = {name: examples.origins.get(name, Origin()) for name in sorted(names)}
+    known |= {name: Origin(integer=known[name].integer) for name in texts}  # the pieces of a text have no type
+    origins = {name: origin for name, origin in known.items() if origin != Origin()}
     return Codec(schema, inputs, steps, shortest, longest, len(examples), total, origins)
 
 

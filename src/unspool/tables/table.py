@@ -132,9 +132,9 @@ def frame_kind(data: Any) -> TableKind:
         >>> frame_kind([{"x": 1}]), frame_kind("names.csv")
         ('records', 'dict')
     """
-    kind = type(data).__module__.partition(".")[0]
+    kind = data.kind if isinstance(data, Table) else type(data).__module__.partition(".")[0]
     if isinstance(data, (list, tuple)):
-        return "records"
+        return "records" if all(isinstance(record, Mapping) for record in data) else "dict"
     return cast(TableKind, kind) if kind in get_args(TableKind) else "dict"
 
 
