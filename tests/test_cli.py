@@ -219,7 +219,7 @@ def test_a_removed_flag_is_refused_with_its_new_spelling(run, flags, spelling):
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (("Network(size=0)", "int >= 1", "0", ""), "--size 0: expected int >= 1, found 0."),
+        (("Network(size=0)", "a whole number >= 1", "0", ""), "--size 0: expected a whole number >= 1, found 0."),
         (("generate(n=0)", "a", "b", "Or Beam(best=3)."), "-n 0: expected a, found b. Or --best 3."),
         (("n=3", "a", "n=3", ""), "-n 3: expected a, found n=3."),
         (("seed=-1", "a", "-1", ""), "--seed -1: expected a, found -1."),
@@ -227,7 +227,9 @@ def test_a_removed_flag_is_refused_with_its_new_spelling(run, flags, spelling):
          "x: expected a, found b. Pass --field 'the wind=number,transform=TRANSFORM,bounds=0:'."),
         (("x", "a", "b", 'Pass sequence="r" or First("q") or First(); use draw_inputs=False, or rule="greedy".'),
          "x: expected a, found b. Pass --sequence r or --first q or --first '*'; use --no-draw-inputs, or --greedy."),
-        (("x", "a", "First(", "Number(lambda: 1)"), "x: expected a, found First(. Number(lambda: 1)"),
+        (("x", "a", "First(", "Number(lambda: 1)"), "x: expected a, found First(."),
+        (("x", "a", "None", "Drop it; or pass pandas.read_excel(...). Write None or NaN where it is unknown."),
+         "x: expected a, found none. Drop it. Leave the cell empty where it is unknown."),
     ],
 )  # fmt: skip
 def test_python_in_an_error_becomes_flags(error, message):
@@ -428,12 +430,11 @@ MISTAKES = {
     "a folder that is not there": ([*FIT[:6], "-o", "{t}/no/new.unspool"], ["no/new.unspool", "folder", "Create it"]),
     "a folder as output": ([*FIT[:6], "-o", "{t}"], ["expected a file, found a folder"]),
     "a device as output": ([*FIT[:6], "-o", "/dev/null"], ["/dev/null", "a device"]),
-    "an option out of bounds": ([*FIT, "--size", "0"], ["--size 0", "expected int >= 1"]),
+    "an option out of bounds": ([*FIT, "--size", "0"], ["--size 0", "expected a whole number >= 1"]),
     "an option of another type": ([*FIT, "--size", "many"], ["--size", "many"]),
     "an unknown choice": ([*FIT, "--feeding", "spoon"], ["--feeding", "spoon"]),
     "an unknown flag": ([*FIT, "--colour", "red"], ["--colour", "--help"]),
     "no output": (FIT[:6], ["--output"]),
-    "no input": ([*FIT[:2], *FIT[4:]], ["inputs", "at least one"]),
     "a field that is not used": ([*FIT, "--id", "country", "--field", "age=number"], ["--field age", "neither"]),
     "two fields of a column": ([*FIT, "--field", "name=text", "--field", "name=count"], ["'name'", "two"]),
     "an unknown kind": ([*FIT, "--field", "name=txt"], ["--field name=txt", "Did you mean 'text'"]),

@@ -78,10 +78,12 @@ def test_sequences_are_counted_indexed_and_aligned_to_their_rows():
 WIDE = {"country": ["Greek", "Greek", "Irish", "Irish"], "sample": [0, 1, 0, 1], "name": ["Ab", "Zoë", "", "xy"]}
 
 
-@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table, dict])
-def test_a_table_is_of_the_kind_that_the_inputs_came_in(kind):
+@pytest.mark.parametrize(
+    ("kind", "out"), [(pd.DataFrame, pd.DataFrame), (pl.DataFrame, pl.DataFrame), (pa.table, pa.Table), (dict, pd.DataFrame)]
+)
+def test_a_frame_is_of_the_library_of_the_inputs_and_else_of_pandas(kind, out):
     frame = text(kind({"country": ["Greek", "Irish"]})).to_frame()
-    assert isinstance(frame, pa.Table if kind is pa.table else kind)
+    assert isinstance(frame, out)
     assert {name: _plain(frame[name]) for name in WIDE} == WIDE
 
 
@@ -105,14 +107,20 @@ def test_a_package_that_is_missing_is_named(monkeypatch):
         series().to_polars()
 
 
+def test_a_dict_gives_a_dict_where_pandas_is_not_installed(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert text().to_frame() == WIDE
+    assert text().to_dict() == WIDE
+
+
 def test_inputs_in_records_give_records():
     frame = text([{"country": "Greek"}, {"country": "Irish"}]).to_frame()
     assert frame == [dict(zip(WIDE, row, strict=True)) for row in zip(*WIDE.values(), strict=True)]
 
 
 def test_a_series_is_a_list_in_a_cell_or_a_row_per_step():
-    assert series().to_frame() == {"k": ["b", "b"], "sample": [0, 1], "x": [[1.0, None, 2.25], [-1.0]]}
-    assert series().to_frame(long=True) == {
+    assert series().to_dict() == {"k": ["b", "b"], "sample": [0, 1], "x": [[1.0, None, 2.25], [-1.0]]}
+    assert series().to_dict(long=True) == {
         "row": [0, 0, 0, 0],
         "sample": [0, 0, 0, 1],
         "step": [0, 1, 2, 0],
@@ -122,13 +130,13 @@ def test_a_series_is_a_list_in_a_cell_or_a_row_per_step():
 
 
 def test_records_are_lists_of_dicts_in_a_cell_or_columns():
-    assert records().to_frame()["log"] == list(records())
-    long = records().to_frame(long=True)
+    assert records().to_dict()["log"] == list(records())
+    long = records().to_dict(long=True)
     assert (long["x"], long["s"], long["step"]) == ([1.0, 2.0, 3.0], ["up", "down", None], [0, 1, 0])
 
 
 def test_long_data_gives_long_tables_and_an_input_that_is_a_first_value_keeps_a_name_of_its_own():
-    assert origin().to_frame() == {
+    assert origin().to_dict() == {
         "row": [0, 0, 0],
         "sample": [0, 1, 1],
         "step": [0, 0, 1],
@@ -137,12 +145,12 @@ def test_long_data_gives_long_tables_and_an_input_that_is_a_first_value_keeps_a_
         "level": [1.0, 2.0, 3.0],
         "mood": ["a", "b", "a"],
     }
-    assert origin().to_frame(long=False).keys() == {"level", "note", "sample", "sequence"}
+    assert origin().to_dict(long=False).keys() == {"level", "note", "sample", "sequence"}
 
 
 def test_true_sequences_among_the_inputs_do_not_mix_with_those_made():
     """Whoever passes a test set gets what was made for its inputs."""
-    frame = text({"country": ["Greek", "Irish"], "name": ["Zoë", "Aoife"]}).to_frame()
+    frame = text({"country": ["Greek", "Irish"], "name": ["Zoë", "Aoife"]}).to_dict()
     assert frame == WIDE
 
 
@@ -152,7 +160,7 @@ def test_a_saved_file_holds_the_table(kind, long, tmp_path):
     path = tmp_path / "made.jsonl"
     kind().save(path, long=long)
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    frame = kind().to_frame(long=long)
+    frame = kind().to_dict(long=long)
     assert {name: [row[name] for row in rows] for name in frame} == frame
 
 
@@ -215,7 +223,7 @@ def test_a_part_knows_its_rows_and_labels():
     (*_, last) = cut(text())
     assert last.rows.tolist() == [1]
     assert last.label(0) == "Irish"
-    assert last.to_frame() == {"country": ["Irish"], "sample": [1], "name": ["xy"]}
+    assert last.to_dict() == {"country": ["Irish"], "sample": [1], "name": ["xy"]}
 
 
 def test_a_file_that_can_not_be_is_refused(tmp_path):

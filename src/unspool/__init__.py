@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from unspool.report.report import Report
     from unspool.schema.fields import Category, Count, First, Flag, Flags, Number, Schema, Text, Vector, When
     from unspool.sequences import Sequences
+    from unspool.tables.wide import wide
 
 __version__ = "0.2.0"
 
 __all__ = [
     "Beam", "Category", "Count", "Event", "First", "Flag", "Flags", "Network", "Number", "OneToMany", "Report",
     "Sampling", "Schema", "Section", "Sequences", "Summary", "Text", "Training", "Vector", "When", "Windows", "errors",
-    "load", "windows",
+    "load", "wide", "windows",
 ]  # fmt: skip
 
 _NAMES = {
@@ -38,6 +39,7 @@ _NAMES = {
         "Category", "Count", "First", "Flag", "Flags", "Number", "Schema", "Text", "Vector", "When",
     ],
     "unspool.sequences": ["Sequences"],
+    "unspool.tables.wide": ["wide"],
 }  # fmt: skip
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 

@@ -8,7 +8,7 @@ from cyclopts import Group, Parameter
 
 from unspool.cli.arguments import column_names
 from unspool.cli.fields import kinds_help, parse_fields
-from unspool.cli.files import check_writable, source
+from unspool.cli.files import check_writable, source, wide_table
 from unspool.cli.flags import NETWORK, TRAINING, NetworkFlags, TrainingFlags, options_from
 from unspool.errors import OptionError
 from unspool.options import Network, Training
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from unspool.model import OneToMany
 
 COLUMNS = Group("Columns: names separated by commas, or the option repeated", sort_key=1)
+SEQUENCE = "sequence"
+"""Name of the sequence of a wide table, if the user gives none."""
 KIND_OPTIONS = Group("Kinds of columns, in place of the inferred ones", help=kinds_help(), sort_key=2)
 RESULT = Group("Result", sort_key=3)
 
@@ -31,6 +33,7 @@ def fit(
     id: Annotated[str | None, Parameter(group=COLUMNS)] = None,  # noqa: A002
     order: Annotated[str | None, Parameter(group=COLUMNS)] = None,
     steps: Annotated[str | None, Parameter(allow_leading_hyphen=True, group=COLUMNS)] = None,
+    wide: Annotated[str | None, Parameter(group=COLUMNS)] = None,
     field: Annotated[list[str] | None, Parameter(group=KIND_OPTIONS)] = None,
     combination: Annotated[list[str] | None, Parameter(group=KIND_OPTIONS)] = None,
     output: Annotated[Path, Parameter(alias="-o", group=RESULT)],
@@ -61,6 +64,7 @@ def fit(
         id: where each row is a step, the column that says which steps belong together.
         order: the column that orders the steps of a sequence.
         steps: the table of steps, where DATA holds the inputs.
+        wide: where each step is a column, those columns in their order, or a pattern such as "day*".
         field: NAME=KIND,OPTION=VALUE,...: a column, its kind, and options of the kind. Repeat it for others.
         combination: categories of a step, such as city,state, that are generated only in combinations of the training
             data. Repeat it for others.
@@ -74,6 +78,8 @@ def fit(
     """
     fields = parse_fields(field)
     first_columns = [First(*(name for name in column_names(first) if name != "*"))] if first else []
+    if wide is not None and not sequence:
+        sequence = [SEQUENCE]
     wanted, columns = with_fields(column_names(inputs), column_names(sequence), fields, nested=id is None)
     options: dict[str, Any] = {
         "network": options_from(Network, network),
@@ -86,7 +92,8 @@ def fit(
     from unspool.model import OneToMany
 
     model = OneToMany([*wanted, *first_columns], columns, **options)
-    model.fit(source(data), source(steps) if steps else None, id=id, order=order, checkpoint=checkpoint)
+    table = source(data) if wide is None else wide_table(source(data), wide, column_names(sequence)[0])
+    model.fit(table, source(steps) if steps else None, id=id, order=order, checkpoint=checkpoint)
     model.save(output)
     print_result(model, output, quiet=quiet, json=json)
     return 130 if model.summary_.stopped == "interrupted" else 0

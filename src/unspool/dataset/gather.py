@@ -18,7 +18,8 @@ from unspool.schema.coercion import coerce, timestamps_or_none
 from unspool.schema.fields import NO_INPUT, AnyField, Category, Field, Group, Joint, Number, Schema, Text, When, column_name
 from unspool.schema.inference import infer_input, infer_steps, has_one_value
 from unspool.schema.monotone import as_number
-from unspool.tables.columns import to_list
+from unspool.schema.text_checks import numeric_texts
+from unspool.tables.columns import kind_of, take, to_list
 from unspool.tables.origins import Origin
 from unspool.tables.table import Table, read_table
 
@@ -213,7 +214,10 @@ def _infer(
         given, inputs[name] = infer_input(raw.inputs[name], item, Location(raw.source, name, None, raw.ids))
         input_fields.append(given)
     schema = Schema(tuple(input_fields), fields, raw.form, raw.layout, key, order, before, raw.sequence)
-    raw = replace(raw, origins=raw.origins | _moments(schema, raw), notes=(*raw.notes, *_notes(raw)))
+    given = {*roles.overrides, *(name_of(item) for item in roles.inputs if isinstance(item, Field))}
+    left_open = [item for item in (*input_fields, *fields) if isinstance(item, Category) and item.name not in given]
+    notes = (*raw.notes, *_constant_notes(raw), *_text_notes(raw, [item.name for item in left_open]))
+    raw = replace(raw, origins=raw.origins | _moments(schema, raw), notes=notes)
     return schema, _examples(schema, raw, inputs, steps, windows)
 
 
@@ -229,13 +233,27 @@ def _moments(schema: Schema, raw: RawExamples) -> dict[str, Origin]:
     }
 
 
-def _notes(raw: RawExamples) -> list[str]:
-    """Lines about columns that say nothing, or that may not be what they seem."""
+def _text_notes(raw: RawExamples, names: list[str]) -> list[str]:
+    """Lines about categories that may be numbers."""
+    columns = {name: raw.steps.get(name, raw.inputs.get(name)) for name in names}
+    texts = {name: column for name, column in columns.items() if column is not None and kind_of(column) == "text"}
+    lines = {name: numeric_texts(column) for name, column in texts.items() if isinstance(column, np.ndarray)}
+    return [f"{raw.location_of(name).whole}: {line}" for name, line in lines.items() if line]
+
+
+def _constant_notes(raw: RawExamples) -> list[str]:
+    """One line about all columns that are always the same."""
     columns = raw.inputs | {name: column for name, column in raw.steps.items() if name not in raw.inputs}
-    constant = {name: column[:1] for name, column in columns.items() if has_one_value(column) and name != NO_INPUT}
+    first = np.zeros(1, np.int64)
+    constant = {
+        name: to_list(take(column, first))[0]
+        for name, column in columns.items()
+        if has_one_value(column) and name != NO_INPUT
+    }
     if not constant:
         return []
-    values = [chr(value[0]) if value.dtype == np.uint32 else str(to_list(value)[0]) for value in constant.values()]
+    codes = {name for name in constant if getattr(columns[name], "dtype", None) == np.uint32}
+    values = [chr(value) if name in codes else value for name, value in constant.items()]
     shown = ", ".join(f"{name!r} ({value})" for name, value in zip(constant, values, strict=True))
     return [f"{raw.source}: always the same, and generated so: {shown}"]
 

@@ -2,7 +2,7 @@
 
 | role | values | field |
 |---|---|---|
-| input | text | Category; When if every one is an ISO 8601 date |
+| input | text | Category; When if every one is an ISO 8601 date; Number if all of many are, with decimals |
 | input | true / false | Flag |
 | input | whole numbers | Category if consecutive labels from 0 or 1, at most 12, each seen 5 times; else Number |
 | input | numbers | Number |
@@ -37,7 +37,7 @@ from unspool.schema.fields import (
 )
 from unspool.schema.grid import find_grid, is_too_fine
 from unspool.schema.monotone import as_number, time_unit
-from unspool.schema.text_checks import refuse_text
+from unspool.schema.text_checks import are_decimals, refuse_text
 from unspool.schema.transform_choice import input_transform, step_distribution, step_transform
 from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, missing_mask
 
@@ -72,6 +72,8 @@ def _input_kind(column: Column, name: str, location: Location) -> Field:
         return When(name)
     kind = kind_of(column)
     if kind == "text":
+        if are_decimals(column):
+            return Number(name)
         hint = "Text can't be an input: drop the column, or turn it into few categories or a vector"
         refuse_text(column, location, hint)
         return Category(name)
@@ -168,7 +170,7 @@ def infer_step_kind(column: Column, name: str, location: Location) -> Field:
         raise SchemaError(location.whole, "one value a step", found, "Give each of their items a column.")
     if column.dtype == np.uint32:
         return Text(name)
-    if has_one_value(column) and column.dtype.kind != "b":
+    if has_one_value(column) and kind_of(column) != "truth value":
         return Category(name)
     if timestamps_or_none(column) is not None:
         return When(name)
@@ -176,6 +178,8 @@ def infer_step_kind(column: Column, name: str, location: Location) -> Field:
     if kind == "truth value":
         return Flag(name)
     if kind == "text":
+        if are_decimals(column):
+            return Number(name)
         decimals = any("." in text for text in column[:1000] if text)  # whole numbers as text are token ids
         hint = "Text can't be one field of a step: drop the column, or make it the whole sequence"
         refuse_text(column, location, hint, numbers=decimals)
@@ -203,8 +207,11 @@ def require_present(column: Column, location: Location, expected: str, hint: str
 
 
 def has_one_value(column: Column) -> bool:
-    """Whether all of at least two values are equal; a missing one differs from others."""
-    if not isinstance(column, np.ndarray) or len(column) < 2:
+    """Whether a column has two values or more, which are all equal and none missing."""
+    if isinstance(column, Record) or len(column) < 2 or missing_mask(column).any():
         return False
-    missing = missing_mask(column)
-    return not missing.any() and bool(np.all(column == column[0]))
+    if isinstance(column, Ragged):
+        items = column.values
+        even = isinstance(items, np.ndarray) and bool(np.all(column.lengths == column.lengths[0]))
+        return even and bool(np.all(items.reshape(len(column), -1) == items[: column.lengths[0]]))  # type: ignore[union-attr]
+    return bool(np.all(column == column[0]))

@@ -87,7 +87,7 @@ def _text(raw: bytes, kind: str, location: str, strings: Sequence[str]) -> Any:
 
 
 def delimiter_of(raw: bytes, usual: str) -> str:
-    """The delimiter of a CSV file: the usual one if the first line has it, else a semicolon, tab or bar.
+    r"""The delimiter of a CSV file: the usual one if the first line has it, else a semicolon, tab or bar.
 
     Another one must divide the first two lines into as many cells.
 
