@@ -79,7 +79,8 @@ WIDE = {"country": ["Greek", "Greek", "Irish", "Irish"], "sample": [0, 1, 0, 1],
 
 
 @pytest.mark.parametrize(
-    ("kind", "out"), [(pd.DataFrame, pd.DataFrame), (pl.DataFrame, pl.DataFrame), (pa.table, pa.Table), (dict, pd.DataFrame)]
+    ("kind", "out"),
+    [(pd.DataFrame, pd.DataFrame), (pl.DataFrame, pl.DataFrame), (pa.table, pa.Table), (dict, pd.DataFrame)],
 )
 def test_a_frame_is_of_the_library_of_the_inputs_and_else_of_pandas(kind, out):
     frame = text(kind({"country": ["Greek", "Irish"]})).to_frame()

@@ -27,7 +27,7 @@ from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN
 from unspool.options import RULES, Beam, Sampling, unknown_option
 from unspool.sequences import Sequences, file_types
-from unspool.tables.columns import offsets_from_lengths, take
+from unspool.tables.columns import ColumnOrigins, offsets_from_lengths, take
 from unspool.tables.table import Table, installed
 from unspool.tables.writers import save_parts
 
@@ -256,7 +256,10 @@ def sample_inputs(sampler: InputSampler, codec: Codec, seed: int, part: slice) -
     values, _, _ = sample_sequences(sampler.net, with_support(request, sampler.codec, {}, last - first))
     chosen = tuple(column[part.start - first : part.stop - first] for column in values)
     columns = sampler.codec.decode(chosen, np.arange(part.stop - part.start + 1))
-    origins = {(field.name,): codec.origins[field.name] for field in codec.schema.inputs if field.name in codec.origins}
+    origins: ColumnOrigins = {}
+    for field in codec.schema.inputs:
+        if field.name in codec.origins:
+            origins[(field.name,)] = codec.origins[field.name]
     return Table(as_inputs(codec, sampler.codec, columns), sampler.kind, "the sampled inputs", origins)
 
 

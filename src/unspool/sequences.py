@@ -16,9 +16,7 @@ from unspool.encoding.codec import Codec
 from unspool.errors import MissingExtra
 from unspool.labels import labels, word
 from unspool.schema.fields import NO_INPUT, Vector
-from unspool.tables.columns import Ragged, is_whole, take
-from unspool.tables.origins import Origin
-from unspool.tables.readers import FORMATS
+from unspool.tables.columns import Origin, Ragged, is_whole, take
 from unspool.tables.table import Table
 from unspool.tables.writers import FileType, file_type, save_parts, whole_numbers, write_table
 
@@ -95,9 +93,8 @@ class Sequences:
             long: one row a step, with the columns `row`, `sample` and `step` before the fields; otherwise one row a
                 sequence, with the sequence in one column. `None` follows the training data.
         """
-        kind = self.inputs.kind
-        if kind not in ("records", "pandas", "polars", "pyarrow") and importlib.util.find_spec("pandas") is not None:
-            kind = "pandas" if kind in ("dict", *FORMATS.values()) else kind
+        pandas = self.inputs.is_dict_or_file and importlib.util.find_spec("pandas") is not None
+        kind = "pandas" if pandas else self.inputs.kind
         return write_table(self._columns(long), kind, self._origins(long))
 
     def to_dict(self, *, long: bool | None = None) -> dict[str, list[Any]]:
@@ -174,7 +171,8 @@ class Sequences:
         types, given = self.codec.types, self.inputs.columns
         columns = {name: whole_numbers(x) if types[name] == "int" else x for name, x in self.columns.items()}
         inputs = {name: whole_numbers(column) if is_whole(column) else column for name, column in given.items()}
-        return replace(self, columns=columns, inputs=replace(self.inputs, columns=inputs))._columns(long, restored=False)  # noqa: SLF001
+        whole = replace(self, columns=columns, inputs=replace(self.inputs, columns=inputs))
+        return whole._columns(long, restored=False)  # noqa: SLF001
 
     @property
     def _numbers(self) -> NDArray[np.int64]:
@@ -198,7 +196,7 @@ class Sequences:
 
     def _columns(self, long: bool | None, *, restored: bool = True) -> dict[str, Any]:
         """The columns of `to_frame`, by name; `restored` as of `Codec.show`."""
-        layout = Layout.of(self.codec, self.inputs.columns, long)
+        layout = TableLayout.of(self.codec, self.inputs.columns, long)
         index = np.arange(len(self))
         index = np.repeat(index, self.lengths) if layout.long else index
         given = {
@@ -218,7 +216,7 @@ class Sequences:
 
     def _origins(self, long: bool | None) -> dict[str, Origin]:
         """The types that the columns of `to_frame` had, by name."""
-        schema, layout = self.codec.schema, Layout.of(self.codec, self.inputs.columns, long)
+        schema, layout = self.codec.schema, TableLayout.of(self.codec, self.inputs.columns, long)
         origins = {name: self.inputs.origin(source) for name, source in layout.sources.items()}
         origins = {
             name: origin if name in self.inputs.columns else msgspec.structs.replace(origin, integer=False)
@@ -244,7 +242,7 @@ def file_types(codec: Codec, inputs: Table | None, long: bool | None, *, ranked:
         }
     else:
         types = {name: file_type(column) for name, column in inputs.columns.items()}
-    layout = Layout.of(codec, types, long)
+    layout = TableLayout.of(codec, types, long)
     own: dict[str, FileType] = {"sample": "int", **({"nats": "float"} if ranked else {})}
     given = {name: types[source] for name, source in layout.sources.items()}
     if layout.long:
@@ -257,7 +255,7 @@ def file_types(codec: Codec, inputs: Table | None, long: bool | None, *, ranked:
     return layout.joined(own, given, {schema.sequence: "text" if schema.form == "text" else (value,)})
 
 
-class Layout(NamedTuple):
+class TableLayout(NamedTuple):
     """The columns of a table of sequences.
 
     Attributes:
@@ -271,7 +269,7 @@ class Layout(NamedTuple):
     own: dict[str, str]
 
     @classmethod
-    def of(cls, codec: Codec, inputs: Iterable[str], long: bool | None) -> "Layout":
+    def of(cls, codec: Codec, inputs: Iterable[str], long: bool | None) -> "TableLayout":
         """The layout of tables with these columns of inputs; `None` follows the training data."""
         schema = codec.schema
         long = schema.layout == "long" if long is None else long

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from unspool.model import OneToMany
 
 COLUMNS = Group("Columns: names separated by commas, or the option repeated", sort_key=1)
-SEQUENCE = "sequence"
-"""Name of the sequence of a wide table, if the user gives none."""
 KIND_OPTIONS = Group("Kinds of columns, in place of the inferred ones", help=kinds_help(), sort_key=2)
 RESULT = Group("Result", sort_key=3)
 
@@ -79,7 +77,7 @@ def fit(
     fields = parse_fields(field)
     first_columns = [First(*(name for name in column_names(first) if name != "*"))] if first else []
     if wide is not None and not sequence:
-        sequence = [SEQUENCE]
+        sequence = ["sequence"]
     wanted, columns = with_fields(column_names(inputs), column_names(sequence), fields, nested=id is None)
     options: dict[str, Any] = {
         "network": options_from(Network, network),

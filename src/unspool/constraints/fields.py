@@ -21,7 +21,6 @@ from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import OptionError, did_you_mean, listing
-from unspool.schema.fields import column_name
 
 
 def constraints_of(codec: Codec) -> list[FieldConstraints]:
@@ -63,7 +62,7 @@ def read_allow(codec: Codec, allow: Any) -> tuple[Allowed | None, ...]:
     """
     if allow is not None and not isinstance(allow, Mapping):
         raise OptionError("allow", "{column: values} or {column: (low, high)}", repr(allow)[:60])
-    left = {column_name(name): values for name, values in (allow or {}).items()}
+    left = {str(name): values for name, values in (allow or {}).items()}
     found = []
     for constraints in constraints_of(codec):
         given = {name: left.pop(name) for name in constraints.field.columns if name in left}

@@ -11,7 +11,6 @@ from unspool.constraints.fields import constraints_of, unknown_column
 from unspool.constraints.prefix import read_prefix
 from unspool.encoding.codec import Codec
 from unspool.errors import OptionError, SchemaError
-from unspool.schema.fields import column_name
 from unspool.tables.columns import offsets_from_lengths
 
 
@@ -92,7 +91,7 @@ def read_pins(codec: Codec, pin: Any, rows: int) -> Iterator[Pin]:
                 raise OptionError(f"pin: {name}", "{column: value}", repr(values)[:60])
             given = values if isinstance(values, Mapping) else {next(iter(columns)): values}
             for label, value in given.items():
-                column = column_name(label)
+                column = str(label)
                 if column not in columns:
                     raise unknown_column(f"pin: {name}", column, codec)
                 yield Pin(row, int(step), *columns[column], value, name)

@@ -55,8 +55,8 @@ def is_prefix_per_row(prefix: Any, form: str) -> bool:
     A row of such a list may be `None`: it has no prefix.
 
     Examples:
-        >>> is_prefix_per_row([[], []], "list"), is_prefix_per_row([None, [1, 2]], "list"), is_prefix_per_row([], "list")
-        (True, True, False)
+        >>> [is_prefix_per_row(prefix, "list") for prefix in ([[], []], [None, [1, 2]], [1])]
+        [True, True, False]
     """
     depth, item = 0, prefix
     while _is_list(item):

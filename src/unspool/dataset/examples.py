@@ -8,7 +8,7 @@ import numpy as np
 from unspool.dataset.ragged import PER_EXAMPLE, PER_STEP, RaggedSet
 from unspool.errors import Location
 from unspool.schema.fields import Number, Schema, When
-from unspool.tables.origins import Origin
+from unspool.tables.columns import Origin
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,12 +15,22 @@ from unspool.dataset.roles import Roles, columns_of, name_of, parse_roles, roles
 from unspool.dataset.windows import Windows
 from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce, timestamps_or_none
-from unspool.schema.fields import NO_INPUT, AnyField, Category, Field, Group, Joint, Number, Schema, Text, When, column_name
-from unspool.schema.inference import infer_input, infer_steps, has_one_value
+from unspool.schema.fields import (
+    NO_INPUT,
+    AnyField,
+    Category,
+    Field,
+    Group,
+    Joint,
+    Number,
+    Schema,
+    Text,
+    When,
+    column_name,
+)
+from unspool.schema.inference import column_notes, infer_input, infer_steps
 from unspool.schema.monotone import as_number
-from unspool.schema.text_checks import numeric_texts
-from unspool.tables.columns import kind_of, take, to_list
-from unspool.tables.origins import Origin
+from unspool.tables.columns import Origin
 from unspool.tables.table import Table, read_table
 
 _Arrays = dict[str, np.ndarray]
@@ -214,48 +224,25 @@ def _infer(
         given, inputs[name] = infer_input(raw.inputs[name], item, Location(raw.source, name, None, raw.ids))
         input_fields.append(given)
     schema = Schema(tuple(input_fields), fields, raw.form, raw.layout, key, order, before, raw.sequence)
-    given = {*roles.overrides, *(name_of(item) for item in roles.inputs if isinstance(item, Field))}
-    left_open = [item for item in (*input_fields, *fields) if isinstance(item, Category) and item.name not in given]
-    notes = (*raw.notes, *_constant_notes(raw), *_text_notes(raw, [item.name for item in left_open]))
-    raw = replace(raw, origins=raw.origins | _moments(schema, raw), notes=notes)
+    decided = {*roles.overrides, *(name_of(item) for item in roles.inputs if isinstance(item, Field)), NO_INPUT}
+    categories = {item.name for item in (*input_fields, *fields) if isinstance(item, Category)} - decided
+    notes = column_notes(raw.inputs | raw.steps, categories, raw.source)
+    raw = replace(raw, origins=raw.origins | _moments(schema, raw), notes=(*raw.notes, *notes))
     return schema, _examples(schema, raw, inputs, steps, windows)
 
 
 def _moments(schema: Schema, raw: RawExamples) -> dict[str, Origin]:
     """The origins of dates that are categories, and so text."""
     columns = raw.inputs | raw.steps
-    names = [name for item in (*schema.inputs, *schema.steps) if isinstance(item, (Category, Joint)) for name in item.columns]
-    dates = [name for name in names if isinstance(columns[name], np.ndarray) and columns[name].dtype.kind == "M"]
+    names = [
+        name for item in (*schema.inputs, *schema.steps) if isinstance(item, (Category, Joint)) for name in item.columns
+    ]
+    dates = [name for name in names if getattr(columns[name], "dtype", np.dtype(bool)).kind == "M"]
     known = {name: raw.origins.get(name, Origin()) for name in dates}
     return {
         name: msgspec.structs.replace(origin, kind="moment") if origin.kind == "plain" else origin
         for name, origin in known.items()
     }
-
-
-def _text_notes(raw: RawExamples, names: list[str]) -> list[str]:
-    """Lines about categories that may be numbers."""
-    columns = {name: raw.steps.get(name, raw.inputs.get(name)) for name in names}
-    texts = {name: column for name, column in columns.items() if column is not None and kind_of(column) == "text"}
-    lines = {name: numeric_texts(column) for name, column in texts.items() if isinstance(column, np.ndarray)}
-    return [f"{raw.location_of(name).whole}: {line}" for name, line in lines.items() if line]
-
-
-def _constant_notes(raw: RawExamples) -> list[str]:
-    """One line about all columns that are always the same."""
-    columns = raw.inputs | {name: column for name, column in raw.steps.items() if name not in raw.inputs}
-    first = np.zeros(1, np.int64)
-    constant = {
-        name: to_list(take(column, first))[0]
-        for name, column in columns.items()
-        if has_one_value(column) and name != NO_INPUT
-    }
-    if not constant:
-        return []
-    codes = {name for name in constant if getattr(columns[name], "dtype", None) == np.uint32}
-    values = [chr(value) if name in codes else value for name, value in constant.items()]
-    shown = ", ".join(f"{name!r} ({value})" for name, value in zip(constant, values, strict=True))
-    return [f"{raw.source}: always the same, and generated so: {shown}"]
 
 
 def _without_inputs(raw: RawExamples) -> RawExamples:

@@ -56,15 +56,14 @@ def group(table: Table, key: str, order: str | None) -> Grouped:
     keys = order_keys(table, order)
     rows = np.lexsort((keys, codes))
     same = (codes[rows][1:] == codes[rows][:-1]) & (keys[rows][1:] == keys[rows][:-1])
-    notes = ()
+    notes: tuple[str, ...] = ()
     if same.any():
         at = int(np.argmax(same))
         one, two = int(rows[at]), int(rows[at + 1])
         count = int(same.sum())
-        notes = (
-            f"{table.location_of(order).whole}: {count} row{'s' * (count > 1)} with the order value of the row before,"
-            f" such as {keys[one]} in rows {one + 1} and {two + 1}; they keep the order of the table",
-        )
+        found = f"{count} row{'s' * (count > 1)} with the order value of the row before"
+        example = f"such as {keys[one]} in rows {one + 1} and {two + 1}"
+        notes = (f"{table.location_of(order).whole}: {found}, {example}; they keep the order of the table",)
     return Grouped(ids, rows, offsets, notes)
 
 

@@ -15,6 +15,7 @@ from unspool.schema.fields import Field, Flags, Form, Layout, Text
 from unspool.schema.inference import refuse_absent, require_present
 from unspool.tables.columns import (
     Column,
+    Origin,
     Ragged,
     Record,
     kind_of,
@@ -24,7 +25,6 @@ from unspool.tables.columns import (
     take,
     to_list,
 )
-from unspool.tables.origins import Origin
 from unspool.tables.table import Table
 
 

@@ -19,9 +19,22 @@ from unspool.encoding.tokenizers import check_vocabulary, tokenize
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce
-from unspool.schema.fields import MONOTONE_TRANSFORMS, NO_INPUT, AnyField, Field, Flag, Flags, Joint, Number, Schema, Vector, When
+from unspool.schema.fields import (
+    MONOTONE_TRANSFORMS,
+    NO_INPUT,
+    AnyField,
+    Field,
+    Flag,
+    Flags,
+    Joint,
+    Number,
+    Schema,
+    Vector,
+    When,
+)
 from unspool.schema.monotone import as_number
-from unspool.tables.origins import Origin, restore
+from unspool.tables.columns import Origin
+from unspool.tables.origins import restore
 from unspool.tables.table import Table, is_many, read_table
 
 AnyInputColumn = Vocabulary | NumericEncoder | BinaryEncoder | TimestampEncoder | VectorEncoder

@@ -11,8 +11,7 @@ from unspool.encoding.numeric_fit import refine
 from unspool.encoding.tokenizers import fit_tokenizer, tokenize
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.schema.fields import Field, Flag, Flags, Joint, Number, Schema, Text, Vector, When
-from unspool.tables.columns import missing_mask
-from unspool.tables.origins import Origin
+from unspool.tables.columns import Origin, missing_mask
 
 
 def fit_codec(schema: Schema, examples: Examples) -> Codec:

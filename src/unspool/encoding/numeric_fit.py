@@ -7,7 +7,14 @@ from unspool.encoding import transforms
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS, NumericEncoder
 from unspool.errors import Location, SchemaError
 from unspool.schema.fields import Number
-from unspool.schema.grid import MAX_DECIMALS, find_grid, find_point_masses, find_support_points, is_discrete, is_too_fine
+from unspool.schema.grid import (
+    MAX_DECIMALS,
+    find_grid,
+    find_point_masses,
+    find_support_points,
+    is_discrete,
+    is_too_fine,
+)
 
 MAX_BINS = 32
 """Bins of a histogram at the most."""

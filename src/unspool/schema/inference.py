@@ -16,7 +16,8 @@
 | step | other numbers | Number |
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+
 import msgspec
 import numpy as np
 
@@ -24,6 +25,7 @@ from unspool.errors import DataError, Location, SchemaError
 from unspool.schema.coercion import coerce, from_json, timestamps_or_none
 from unspool.schema.fields import (
     MONOTONE_TRANSFORMS,
+    NO_INPUT,
     AnyField,
     Category,
     Count,
@@ -37,9 +39,9 @@ from unspool.schema.fields import (
 )
 from unspool.schema.grid import find_grid, is_too_fine
 from unspool.schema.monotone import as_number, time_unit
-from unspool.schema.text_checks import are_decimals, refuse_text
+from unspool.schema.text_checks import are_decimals, numeric_texts, refuse_text
 from unspool.schema.transform_choice import input_transform, step_distribution, step_transform
-from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, missing_mask
+from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, missing_mask, take, to_list
 
 MAX_LABELS = 12
 """Most distinct whole numbers that are labels in an input: the months."""
@@ -210,8 +212,31 @@ def has_one_value(column: Column) -> bool:
     """Whether a column has two values or more, which are all equal and none missing."""
     if isinstance(column, Record) or len(column) < 2 or missing_mask(column).any():
         return False
-    if isinstance(column, Ragged):
-        items = column.values
-        even = isinstance(items, np.ndarray) and bool(np.all(column.lengths == column.lengths[0]))
-        return even and bool(np.all(items.reshape(len(column), -1) == items[: column.lengths[0]]))  # type: ignore[union-attr]
-    return bool(np.all(column == column[0]))
+    if not isinstance(column, Ragged):
+        return bool(np.all(column == column[0]))
+    items, width = column.values, int(column.lengths[0])
+    if not isinstance(items, np.ndarray) or not np.all(column.lengths == width):
+        return False
+    return bool(np.all(items.reshape(len(column), width) == items[:width]))
+
+
+def column_notes(columns: Mapping[str, Column], categories: Container[str], source: str) -> list[str]:
+    """Lines about raw columns that a fit prints: those that are always the same, and categories that may be numbers.
+
+    Args:
+        columns: by name; of text its code points.
+        categories: names of inferred categories.
+        source: the name of the data.
+    """
+    first = {name: take(column, np.zeros(1, np.int64)) for name, column in columns.items() if has_one_value(column)}
+    first.pop(NO_INPUT, None)
+    values = [to_list(part)[0] for part in first.values()]
+    codes = [getattr(part, "dtype", None) == np.uint32 for part in first.values()]
+    values = [chr(value) if is_code else value for value, is_code in zip(values, codes, strict=True)]
+    shown = ", ".join(f"{name!r} ({value})" for name, value in zip(first, values, strict=True))
+    notes = [f"{source}: always the same, and generated so: {shown}"] if first else []
+    for name, column in columns.items():
+        if name in categories and isinstance(column, np.ndarray) and kind_of(column) == "text":
+            line = numeric_texts(column)
+            notes += [f"{Location(source, name).whole}: {line}"] if line else []
+    return notes

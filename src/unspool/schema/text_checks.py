@@ -75,7 +75,8 @@ def numeric_texts(column: np.ndarray) -> str:
     start = f"{len(unique):,} different texts such as {unique[0]!r} are categories."
     if plain >= 0.9 * len(unique):
         return f"{start} If they are measurements, make the column a number"
-    return f"{start} If they are measurements, give numbers without their unit" if with_unit >= 0.9 * len(unique) else ""
+    hint = "If they are measurements, give numbers without their unit"
+    return f"{start} {hint}" if with_unit >= 0.9 * len(unique) else ""
 
 
 def are_decimals(column: np.ndarray) -> bool:

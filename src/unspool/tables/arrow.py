@@ -7,20 +7,31 @@ import msgspec
 import numpy as np
 
 from unspool.errors import DataError, Location
-from unspool.tables.columns import MAX_EXACT_INTEGER, Column, Ragged, Record, offsets_from_lengths, to_list
-from unspool.tables.origins import MAX_CATEGORIES, Origin, Origins, canonical
+from unspool.tables.columns import (
+    MAX_EXACT_INTEGER,
+    Column,
+    ColumnOrigins,
+    Origin,
+    Ragged,
+    Record,
+    offsets_from_lengths,
+    to_list,
+)
+from unspool.tables.origins import MAX_KEPT_CATEGORIES, canonical
 
 SUPPORTED_KINDS = "numbers, text, truth values, dates, durations, lists or records"
 
 
-def from_arrow(array: Any, location: Location, origins: Origins | None = None, key: tuple[str, ...] = ()) -> Column:
+def from_arrow(
+    array: Any, location: Location, origins: ColumnOrigins | None = None, key: tuple[str, ...] = ()
+) -> Column:
     """A PyArrow (Chunked)Array as a canonical column; a `DataError` refuses types such as bytes.
 
     Args:
         array: the array.
         location: the location of the column.
         origins: takes the type of the values under `key`, by default the column's name, and of fields inside records.
-        key: see `unspool.tables.origins.Origins`.
+        key: see `unspool.tables.origins.ColumnOrigins`.
     """
     import pyarrow as pa
 
@@ -61,12 +72,12 @@ def from_arrow(array: Any, location: Location, origins: Origins | None = None, k
     raise DataError(location.whole, SUPPORTED_KINDS, f"values of type {kind}", hint)
 
 
-def _from_dictionary(array: Any, location: Location, origins: Origins | None, key: tuple[str, ...]) -> Column:
+def _from_dictionary(array: Any, location: Location, origins: ColumnOrigins | None, key: tuple[str, ...]) -> Column:
     """The values of a categorical; its origin has their categories."""
     column = from_arrow(array.dictionary_decode(), location, origins, key)
     if origins is not None:
         known = to_list(from_arrow(array.dictionary, location))
-        few = len(known) <= MAX_CATEGORIES and all(isinstance(value, (str, int, float)) for value in known)
+        few = len(known) <= MAX_KEPT_CATEGORIES and all(isinstance(value, (str, int, float)) for value in known)
         # Values that are missing are no whole numbers of their own: the categories say what they are.
         origin = origins.get(key, Origin())
         kept = Origin() if origin.kind in ("whole", "boolean") else origin
@@ -107,7 +118,7 @@ def _beyond_floats(array: Any) -> bool:
     return max(ends, default=0) > MAX_EXACT_INTEGER
 
 
-def from_values(values: Any, location: Location, origins: Origins | None = None) -> Column:
+def from_values(values: Any, location: Location, origins: ColumnOrigins | None = None) -> Column:
     """Python values, or a NumPy array of one to three axes, as a canonical column; `origins` as of `from_arrow`.
 
     A `DataError` names the first value whose type is not that of the rest.
@@ -131,6 +142,8 @@ def from_values(values: Any, location: Location, origins: Origins | None = None)
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         if isinstance(error, DataError):
             raise
+        if isinstance(error, OverflowError):
+            raise _too_large(location) from None
         raise _odd_one_out(rows, location, error) from None
 
 
@@ -162,7 +175,7 @@ def _of_one_type(rows: Sequence[Any]) -> np.ndarray | None:
     return None
 
 
-def _from_numpy(values: np.ndarray, location: Location, origins: Origins | None) -> Column:
+def _from_numpy(values: np.ndarray, location: Location, origins: ColumnOrigins | None) -> Column:
     if values.ndim > 1:
         rows, width = values.shape[:2]
         inner = _from_numpy(values.reshape(rows * width, *values.shape[2:]), location, origins)

@@ -21,46 +21,15 @@ import itertools
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias
+from typing import Any
 from uuid import UUID
 
-import msgspec
 import numpy as np
 
-from unspool.tables.columns import Column, Ragged, to_list
+from unspool.tables.columns import Column, Origin, Ragged, to_list
 
-MAX_CATEGORIES = 1_000
+MAX_KEPT_CATEGORIES = 1_000
 """Categories of a categorical that are kept; of one with more, only those that occur come back."""
-OriginKind = Literal[
-    "plain", "whole", "boolean", "duration", "decimal", "date", "moment", "clock", "zone", "period", "uuid", "interval"
-]  # fmt: skip
-
-
-class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The type of a column before it was canonical.
-
-    Args:
-        kind: see the table above; `"plain"` where the canonical form is the type.
-        detail: digits of a decimal, name of a zone, frequency of a period, type of an interval's ends.
-        categories: of a categorical, in canonical form; `None` of any other column.
-        ordered: whether the categories have an order.
-        integer: whether the name of the column is a whole number.
-    """
-
-    kind: OriginKind = "plain"
-    detail: str = ""
-    categories: tuple[str | int | float | bool, ...] | None = None
-    ordered: bool = False
-    integer: bool = False
-
-    @property
-    def is_typed(self) -> bool:
-        """Whether the values had another type than the canonical one."""
-        return self.kind != "plain" or self.categories is not None
-
-
-Origins: TypeAlias = dict[tuple[str, ...], Origin]
-"""By the name of a column, and the name of a field inside its records; of lists, the origin of their items."""
 
 
 def canonical(array: Any) -> tuple[Any, Origin | None]:

@@ -11,11 +11,10 @@ import numpy as np
 
 from unspool.errors import DataError, Location, SchemaError, close_matches, listing
 from unspool.tables.arrow import SUPPORTED_KINDS, from_arrow, from_values
-from unspool.tables.columns import Column, take
-from unspool.tables.origins import Origin, Origins
-from unspool.tables.readers import read_path, read_stream, transpose
+from unspool.tables.columns import Column, ColumnOrigins, Origin, take
+from unspool.tables.readers import FORMATS, read_path, read_stream, transpose
 
-SEQUENCE = "sequence"
+SEQUENCE_NAME = "sequence"
 """Name of the column of data that are one column without a name."""
 TableKind = Literal["dict", "records", "pandas", "polars", "pyarrow"]
 """The kinds of table that a result can be."""
@@ -37,7 +36,7 @@ class Table:
     columns: dict[str, Column]
     kind: str
     location: str
-    origins: Origins = field(default_factory=dict)
+    origins: ColumnOrigins = field(default_factory=dict)
     index: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
@@ -48,6 +47,11 @@ class Table:
         if name not in self.columns:
             raise self.unknown([name])
         return self.columns[name]
+
+    @property
+    def is_dict_or_file(self) -> bool:
+        """Whether the table came from no library of data frames, nor a list of dicts."""
+        return self.kind in ("dict", *FORMATS.values())
 
     def origin(self, name: str, inner: str | None = None) -> Origin:
         """The type that a column had, or a field inside its records."""
@@ -120,8 +124,8 @@ def _one_column(data: Any, location: str) -> Table:
         row = next(row for row, record in enumerate(data, 1) if not isinstance(record, Mapping))
         found = type(data[row - 1]).__name__
         raise DataError(f"{location}: row {row}", "a dict of column names and values", found)
-    table = _broadcast({SEQUENCE: data}, location)
-    _refuse_single_values(table, SEQUENCE)
+    table = _broadcast({SEQUENCE_NAME: data}, location)
+    _refuse_single_values(table, SEQUENCE_NAME)
     return table
 
 
@@ -151,8 +155,8 @@ def _frame(data: Any, location: str) -> Table:
     except nw.exceptions.DuplicateError as error:
         raise DataError(location, "every column name once", str(error).splitlines()[-1].strip(" -")) from None
     except TypeError:
-        if (series := _series(data, location)) is not None:
-            return series
+        if (one := _series(data, location)) is not None:
+            return one
         expected = "a pandas, Polars or PyArrow table, a dict of lists, a list of dicts, or a path"
         raise DataError(location, expected, f"a {type(data).__module__}.{type(data).__qualname__}") from None
     if isinstance(frame, nw.LazyFrame):
@@ -173,7 +177,7 @@ def _series(data: Any, location: str) -> Table | None:
         series = nw.from_native(data, series_only=True)
     except TypeError:
         return None
-    name = series.name if series.name not in (None, "") else SEQUENCE
+    name = series.name if series.name not in (None, "") else SEQUENCE_NAME
     table = _broadcast({name: data}, location)
     _refuse_single_values(table, str(name))
     return replace(table, kind=series.implementation.name.lower())
@@ -196,8 +200,8 @@ def _index_columns(data: Any, taken: set[Any]) -> dict[Any, Any]:
     return {name: index.get_level_values(name).to_series() for name in names}
 
 
-def _named(names: Iterable[Any], location: str) -> Origins:
-    """The origins of columns whose names are whole numbers; a `DataError` refuses names of several levels, and twins."""
+def _named(names: Iterable[Any], location: str) -> ColumnOrigins:
+    """The origins of columns named by whole numbers; a `DataError` refuses names of several levels, and twins."""
     names = list(names)
     for name in names:
         if isinstance(name, tuple):
@@ -219,7 +223,7 @@ def _table(raw: Any, kind: str, location: str) -> Table:
     return Table(columns, kind, location, origins)
 
 
-def _noted(read: Any, values: Any, location: Location, origins: Origins) -> Column:
+def _noted(read: Any, values: Any, location: Location, origins: ColumnOrigins) -> Column:
     """A column, read by one of the functions of `unspool.tables.arrow`; its origin keeps how it is named."""
     key = (location.column,)
     integer = origins.get(key, Origin()).integer
@@ -255,7 +259,7 @@ def is_many(value: Any) -> bool:
     return not isinstance(value, (str, bytes, Mapping)) and hasattr(value, "__len__") and hasattr(value, "__getitem__")
 
 
-def _column(value: Any, location: Location, origins: Origins) -> Column:
+def _column(value: Any, location: Location, origins: ColumnOrigins) -> Column:
     """A list, an array or a series of any library as a column."""
     if isinstance(value, (list, tuple, np.ndarray)):
         return _noted(from_values, value, location, origins)

@@ -10,10 +10,10 @@ import numpy as np
 
 from unspool.errors import DataError, SchemaError
 from unspool.tables.columns import Ragged, kind_of, missing_mask, offsets_from_lengths
-from unspool.tables.table import SEQUENCE, Table, read_table
+from unspool.tables.table import SEQUENCE_NAME, Table, read_table
 
 
-def wide(data: Any, columns: str | Sequence[Any], name: str = SEQUENCE) -> Table:
+def wide(data: Any, columns: str | Sequence[Any], name: str = SEQUENCE_NAME) -> Table:
     """Join the columns of a wide table, one for each step, into one column of lists.
 
     Missing values at the end of a row end its sequence; others are missing values of a step.
@@ -46,10 +46,12 @@ def wide(data: Any, columns: str | Sequence[Any], name: str = SEQUENCE) -> Table
     rest = {other: column for other, column in table.columns.items() if other not in steps}
     if name in rest:
         raise DataError(table.location_of(name).whole, "a new name for the sequence", "a column of this name")
-    parts = [table.columns[step] for step in steps]
-    for step, part in zip(steps, parts, strict=True):
+    parts: list[np.ndarray] = []
+    for step in steps:
+        part = table.columns[step]
         if not isinstance(part, np.ndarray):
             raise DataError(table.location_of(step).whole, "one value a row", kind_of(part))
+        parts.append(part)
     present = {kind_of(part) for part in parts if not missing_mask(part).all()}
     if len(present) > 1 and not present <= {"number", "whole number"}:
         expected = f"values of one kind, as in {steps[0]!r}"

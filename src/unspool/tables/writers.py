@@ -12,8 +12,8 @@ import numpy as np
 
 from unspool.errors import DataError
 from unspool.runtime.atomic_files import atomic
-from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of
-from unspool.tables.origins import Origin, restore, to_arrow_array, to_pandas_series
+from unspool.tables.columns import Column, Origin, Ragged, Record, is_whole, kind_of
+from unspool.tables.origins import restore, to_arrow_array, to_pandas_series
 from unspool.tables.readers import COMPRESSED, FORMATS, format_of
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from unspool.encoding.encoded import Encoded
 from unspool.evaluation.document import Findings, Measured, ReportTable, answers, headings
 from unspool.evaluation.samples.statistics import Codes, Reals, ratio
-from unspool.schema.fields import NO_INPUT
 
 SHUFFLES = 3
 """Shuffles whose mean is taken."""
@@ -50,7 +49,7 @@ def input_use(
         seed: of the shuffles.
         unit: the name of a step.
     """
-    if names == (NO_INPUT,):
+    if not names:
         return Findings("The model has no inputs.", available=False)
     if len(encoded) < 2:
         return Findings("Only one sequence is held out: there is no other input.", available=False)
