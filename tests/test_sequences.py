@@ -17,6 +17,7 @@ from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError, FileError, MissingExtra
 from unspool.sequences import Sequences, file_types
 from unspool.tables.columns import take
+from unspool.tables.table import read_table
 from unspool.tables.writers import save_parts
 
 
@@ -275,3 +276,42 @@ def test_what_a_beam_found_has_its_nats_beside_it(make, long):
     assert nats == (np.repeat(found.nats, found.lengths) if long else found.nats).tolist()
     assert "best first" in repr(found)
     assert "seed" in repr(sampled)
+
+
+OWN = {"row": [10, 20], "sample": ["u", "v"], "step": [1.5, 2.5], "nats": [True, False], "first_x": [7, 8]}
+
+
+def clash(kind=dict):
+    """Inputs with the names of our own columns, and a step field with one of them; an input named like a step field."""
+    data = {"id": [1, 1, 2, 2], **{name: np.repeat(values, 2) for name, values in OWN.items()}}
+    data |= {"x": [0.5, 1.5, 2.5, 3.5], "nats_": [3, 1, 2, 5]}
+    columns = {"x": np.array([1.0, 2.0, 3.0]), "nats_": np.array([1, 2, 3])}
+    given = kind(OWN | {"x": [9.0, 8.0]})
+    found = made(data, given, columns, [1, 2], inputs=[*OWN, us.First("x")], sequence=["x", "nats_"], id="id")
+    return replace(found, nats=np.array([-1.0, -2.0]))
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table, dict, "records"])
+@pytest.mark.parametrize("long", [True, False])
+def test_a_column_of_the_user_is_never_overwritten_by_one_of_ours(kind, long, tmp_path):
+    if kind == "records":
+        found = clash(lambda data: [dict(zip(data, row, strict=True)) for row in zip(*data.values(), strict=True)])
+    else:
+        found = clash(kind)
+    rows = [0, 1, 1] if long else [0, 1]
+    expected = {name: [values[row] for row in rows] for name, values in OWN.items()}
+    expected["first_x_" if long else "x"] = [[9.0, 8.0][row] for row in rows]
+    # In the long table, a step field has the name nats_ already.
+    expected["nats__" if long else "nats_"] = [[-1.0, -2.0][row] for row in rows]
+    expected["sample_"] = [0] * len(rows)
+    if long:
+        expected |= {"row_": rows, "step_": [0, 0, 1], "x": [1.0, 2.0, 3.0], "nats_": [1, 2, 3]}
+    else:
+        expected["sequence"] = list(found)
+    assert found.to_dict(long=long) == expected
+    frame = found.to_arrow(long=long)
+    assert {name: frame[name].to_pylist() for name in frame.column_names} == expected
+    for ending in ("jsonl", "csv", "parquet"):
+        found.save(tmp_path / f"made.{ending}", long=long)
+        assert list(read_table(tmp_path / f"made.{ending}").columns) == list(found.to_dict(long=long))
+    assert file_types(found.codec, found.inputs, long, ranked=True).keys() == expected.keys()

@@ -236,7 +236,8 @@ def column_notes(columns: Mapping[str, Column], categories: Container[str], sour
     shown = ", ".join(f"{name!r} ({value})" for name, value in zip(first, values, strict=True))
     notes = [f"{source}: always the same, and generated so: {shown}"] if first else []
     for name, column in columns.items():
-        if name in categories and isinstance(column, np.ndarray) and kind_of(column) == "text":
-            line = numeric_texts(column)
-            notes += [f"{Location(source, name).whole}: {line}"] if line else []
+        if name not in categories or not isinstance(column, np.ndarray) or column.dtype.kind != "O":
+            continue
+        line = numeric_texts(column) if kind_of(column) == "text" else ""
+        notes += [f"{Location(source, name).whole}: {line}"] if line else []
     return notes
