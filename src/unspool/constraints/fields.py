@@ -75,5 +75,4 @@ def read_allow(codec: Codec, allow: Any) -> tuple[Allowed | None, ...]:
 def unknown_column(location: str, name: Any, codec: Codec) -> OptionError:
     """The error about a column that a step doesn't have."""
     known = [column for field in codec.schema.steps for column in field.columns]
-    found = name if isinstance(name, str) and name.isdigit() else repr(name)
-    return OptionError(location, f"columns of a step: {listing(known)}", found, did_you_mean(name, known, 3))
+    return OptionError(location, f"columns of a step: {listing(known)}", repr(name), did_you_mean(name, known, 3))
