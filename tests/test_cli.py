@@ -1,5 +1,6 @@
 """The command line: files and streams in and out, and one sentence for a mistake."""
 
+import ast
 import io
 import json
 import math
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Literal
 
@@ -536,3 +538,34 @@ def test_evaluate_prints_the_report_and_writes_the_page_and_the_json(run, worksh
     assert json.loads(kept)["seed"] == 0
     assert run(*words, "-q") == (0, "", "")
     assert data.read_bytes() == kept
+
+
+def _hints():
+    """Every text of the library that an error or a hint is made of, with 'X' in place of its values."""
+    for path in sorted(Path(us.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            named = isinstance(node, ast.Assign) and any("hint" in ast.unparse(target) for target in node.targets)
+            raised = isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Error") and node.args
+            for part in [node.value] if named else node.args[3:] if raised else []:
+                for text in ast.walk(part):
+                    if isinstance(text, ast.JoinedStr):
+                        yield "".join(map(_example, text.values))
+                    elif isinstance(text, ast.Constant) and isinstance(text.value, str):
+                        yield text.value
+
+
+def _example(part):
+    """A part of an f-string as a text."""
+    return part.value if isinstance(part, ast.Constant) else "'X'" if part.conversion == ord("r") else "X"
+
+
+def test_no_hint_of_the_library_shows_python_on_the_command_line():
+    hints = {hint for hint in _hints() if " " in hint}
+    assert len(hints) > 80
+    shown = {hint: in_cli_syntax(UnspoolError("x", "a", "b", hint)) for hint in hints}
+    assert [text for text in shown.values() if PYTHON.search(text)] == []
+    # A cure in Python has one on the command line, except where only Python has the mistake.
+    calls = re.compile(r"\b(Category|Number|First|Sampling|Beam)\('")
+    fields = {hint: text for hint, text in shown.items() if calls.search(hint)}
+    assert len(fields) > 5
+    assert [hint for hint, text in fields.items() if "--" not in text] == []
