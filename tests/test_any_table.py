@@ -11,6 +11,8 @@ import unspool as us
 from unspool.cli.app import main
 from unspool.errors import OptionError, SchemaError
 
+pytestmark = pytest.mark.slow  # three models are fitted, one of them evaluated
+
 TINY = {"training": us.Training(epochs=1, holdout=0), "network": us.Network(size=4)}
 N = 30
 TABLE = pd.DataFrame({

@@ -195,7 +195,7 @@ def test_rows_with_one_order_value_stay_in_the_order_of_the_table_and_a_line_say
     _, examples = gather(data, inputs="k", sequence=["x"], id="id", order="t")
     assert examples.steps["x"].tolist() == [1, 2, 0, 3, 4, 5, 8, 7, 6, 9, 10, 11]
     (line,) = examples.notes
-    assert line.startswith("the data: column 't': 4 rows with the order value of the row before, such as 1 in rows 2 ")
+    assert line.startswith("the data: column 't': 3 rows with the order value of the row before, such as 1 in rows 2 ")
     assert line.endswith("and 3; they keep the order of the table")
 
 
