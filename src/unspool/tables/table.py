@@ -211,7 +211,8 @@ def _named(names: Iterable[Any], location: str) -> ColumnOrigins:
     twice = sorted({text for text in texts if texts.count(text) > 1})
     if twice:
         raise DataError(location, "every column name once", f"{', '.join(map(repr, twice))} as text and as number")
-    return {(str(name),): Origin(integer=True) for name in names if isinstance(name, (int, np.integer))}
+    integers = [name for name in names if isinstance(name, (int, np.integer)) and not isinstance(name, bool)]
+    return {(str(name),): Origin(integer=True) for name in integers}
 
 
 def _table(raw: Any, kind: str, location: str) -> Table:
