@@ -128,6 +128,17 @@ def test_values_inside_lists_and_records_come_back_with_their_type() -> None:
     assert pa.types.is_duration(records.to_arrow(long=True)["took"].type)
 
 
+@pytest.mark.parametrize("items", [list(pd.period_range("2020-01", periods=3, freq="M")), IDS[:3]])
+def test_lists_of_types_that_arrow_has_no_lists_of_come_back(items: list) -> None:
+    sequences = [items, items[:1], [], items[1:]]
+    made = there_and_back({"k": list("abab"), "x": sequences}, inputs="k", sequence="x")
+    assert list(made) == made.to_dict()["x"] == sequences
+
+
+def test_a_single_number_of_numpy_stands_for_all_rows() -> None:
+    assert read_table({"x": np.array(3), "y": [1, 2]}).columns["x"].tolist() == [3, 3]
+
+
 def test_sparse_columns_come_back_dense() -> None:
     frame = pd.DataFrame({"x": pd.arrays.SparseArray([0, 0, 1] * 4), "s": ["ab", "c", "d"] * 4})
     assert there_and_back(frame, inputs="x", sequence="s").to_frame()["x"].tolist() == [0, 0, 1] * 4

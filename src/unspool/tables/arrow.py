@@ -133,6 +133,11 @@ def from_values(values: Any, location: Location, origins: ColumnOrigins | None =
     arrays = [value for value in rows if isinstance(value, np.ndarray)]
     if arrays and all(value.ndim > 1 for value in arrays):
         return _stacked(rows, location)
+    if any(isinstance(value, (list, tuple)) and _has_no_arrow_list(value) for value in rows):
+        lengths = np.array([0 if _absent(value) else len(value) for value in rows])
+        items = [item for value in rows if not _absent(value) for item in value]
+        missing = np.array([_absent(value) for value in rows])
+        return Ragged(from_values(items, location, origins), offsets_from_lengths(lengths), missing)
     try:
         return from_arrow(_arrow_array(rows), location, origins)
     except UnicodeEncodeError:
@@ -145,6 +150,11 @@ def from_values(values: Any, location: Location, origins: ColumnOrigins | None =
         if isinstance(error, OverflowError):
             raise _too_large(location) from None
         raise _odd_one_out(rows, location, error) from None
+
+
+def _has_no_arrow_list(values: Sequence[Any]) -> bool:
+    """Whether the first item is of a type that Arrow reads in a column but not in lists."""
+    return type(next((item for item in values if item is not None), None)).__name__ in ("Period", "Interval", "UUID")
 
 
 def _arrow_array(rows: Sequence[Any]) -> Any:

@@ -237,7 +237,11 @@ def _noted(read: Any, values: Any, location: Location, origins: ColumnOrigins) -
 def _broadcast(data: Mapping[Any, Any], location: str) -> Table:
     """A dict of columns, in which a single value stands for all rows."""
     origins = _named(data, location)
-    single = {str(name): value for name, value in data.items() if not is_many(value)}
+    single = {
+        str(name): value.item() if isinstance(value, np.ndarray) else value
+        for name, value in data.items()
+        if not is_many(value)
+    }
     many = {
         str(name): _column(value, Location(location, str(name)), origins)
         for name, value in data.items()
