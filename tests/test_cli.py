@@ -1,5 +1,6 @@
 """The command line: files and streams in and out, and one sentence for a mistake."""
 
+import ast
 import io
 import json
 import math
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Literal
 
@@ -219,7 +221,7 @@ def test_a_removed_flag_is_refused_with_its_new_spelling(run, flags, spelling):
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (("Network(size=0)", "int >= 1", "0", ""), "--size 0: expected int >= 1, found 0."),
+        (("Network(size=0)", "a whole number >= 1", "0", ""), "--size 0: expected a whole number >= 1, found 0."),
         (("generate(n=0)", "a", "b", "Or Beam(best=3)."), "-n 0: expected a, found b. Or --best 3."),
         (("n=3", "a", "n=3", ""), "-n 3: expected a, found n=3."),
         (("seed=-1", "a", "-1", ""), "--seed -1: expected a, found -1."),
@@ -227,7 +229,9 @@ def test_a_removed_flag_is_refused_with_its_new_spelling(run, flags, spelling):
          "x: expected a, found b. Pass --field 'the wind=number,transform=TRANSFORM,bounds=0:'."),
         (("x", "a", "b", 'Pass sequence="r" or First("q") or First(); use draw_inputs=False, or rule="greedy".'),
          "x: expected a, found b. Pass --sequence r or --first q or --first '*'; use --no-draw-inputs, or --greedy."),
-        (("x", "a", "First(", "Number(lambda: 1)"), "x: expected a, found First(. Number(lambda: 1)"),
+        (("x", "a", "First(", "Number(lambda: 1)"), "x: expected a, found First(."),
+        (("x", "a", "None", "Drop it; or pass pandas.read_excel(...). Write None or NaN where it is unknown."),
+         "x: expected a, found none. Drop it. Leave the cell empty where it is unknown."),
     ],
 )  # fmt: skip
 def test_python_in_an_error_becomes_flags(error, message):
@@ -428,12 +432,11 @@ MISTAKES = {
     "a folder that is not there": ([*FIT[:6], "-o", "{t}/no/new.unspool"], ["no/new.unspool", "folder", "Create it"]),
     "a folder as output": ([*FIT[:6], "-o", "{t}"], ["expected a file, found a folder"]),
     "a device as output": ([*FIT[:6], "-o", "/dev/null"], ["/dev/null", "a device"]),
-    "an option out of bounds": ([*FIT, "--size", "0"], ["--size 0", "expected int >= 1"]),
+    "an option out of bounds": ([*FIT, "--size", "0"], ["--size 0", "expected a whole number >= 1"]),
     "an option of another type": ([*FIT, "--size", "many"], ["--size", "many"]),
     "an unknown choice": ([*FIT, "--feeding", "spoon"], ["--feeding", "spoon"]),
     "an unknown flag": ([*FIT, "--colour", "red"], ["--colour", "--help"]),
     "no output": (FIT[:6], ["--output"]),
-    "no input": ([*FIT[:2], *FIT[4:]], ["inputs", "at least one"]),
     "a field that is not used": ([*FIT, "--id", "country", "--field", "age=number"], ["--field age", "neither"]),
     "two fields of a column": ([*FIT, "--field", "name=text", "--field", "name=count"], ["'name'", "two"]),
     "an unknown kind": ([*FIT, "--field", "name=txt"], ["--field name=txt", "Did you mean 'text'"]),
@@ -560,3 +563,34 @@ def test_fit_goes_on_from_a_model_file(run, workshop, tmp_path):
     assert hidden == [8, 8]
     code, _, err = run(*words, "--field", "name=text")
     assert (code, "Leave out --field" in err) == (2, True)
+
+
+def _hints():
+    """Every text of the library that an error or a hint is made of, with 'X' in place of its values."""
+    for path in sorted(Path(us.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            named = isinstance(node, ast.Assign) and any("hint" in ast.unparse(target) for target in node.targets)
+            raised = isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Error") and node.args
+            for part in [node.value] if named else node.args[3:] if raised else []:
+                for text in ast.walk(part):
+                    if isinstance(text, ast.JoinedStr):
+                        yield "".join(map(_example, text.values))
+                    elif isinstance(text, ast.Constant) and isinstance(text.value, str):
+                        yield text.value
+
+
+def _example(part):
+    """A part of an f-string as a text."""
+    return part.value if isinstance(part, ast.Constant) else "'X'" if part.conversion == ord("r") else "X"
+
+
+def test_no_hint_of_the_library_shows_python_on_the_command_line():
+    hints = {hint for hint in _hints() if " " in hint}
+    assert len(hints) > 80
+    shown = {hint: in_cli_syntax(UnspoolError("x", "a", "b", hint)) for hint in hints}
+    assert [text for text in shown.values() if PYTHON.search(text)] == []
+    # A cure in Python has one on the command line, except where only Python has the mistake.
+    calls = re.compile(r"\b(Category|Number|First|Sampling|Beam)\('")
+    fields = {hint: text for hint, text in shown.items() if calls.search(hint)}
+    assert len(fields) > 5
+    assert [hint for hint, text in fields.items() if "--" not in text] == []

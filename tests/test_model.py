@@ -208,7 +208,8 @@ def test_the_callers_kind_of_frame_comes_back(model: us.OneToMany) -> None:
     assert isinstance(frame, pd.DataFrame)
     assert list(frame.columns) == ["kind", "size", "sample", "word"]
     assert isinstance(model.generate(pl.DataFrame(inputs), n=2, seed=0).to_frame(long=True), pl.DataFrame)
-    assert isinstance(model.generate(inputs, n=2, seed=0).to_frame(), dict)
+    assert isinstance(model.generate(inputs, n=2, seed=0).to_frame(), pd.DataFrame)
+    assert isinstance(model.generate(inputs, n=2, seed=0).to_dict(), dict)
 
 
 def test_scikit_learn_can_clone_it_and_ask_whether_it_is_fitted(model: us.OneToMany) -> None:

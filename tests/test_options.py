@@ -37,7 +37,7 @@ def test_a_word_of_version_0_1_names_that_of_today(old) -> None:
         (lambda: GenerationOptions.of({"temperature": 2}), r"Pass rule=Sampling\(temperature=...\)"),
         (lambda: Training(zzz=1), r"Training: expected one of epochs, .* found 'zzz'\.$"),
         (lambda: us.Category("x", colour=1), r"Category: expected one of name, found 'colour'\.$"),
-        (lambda: Network(size=0), r"Network\(size=0\): expected int.* >= 1"),
+        (lambda: Network(size=0), r"Network\(size=0\): expected a whole number >= 1"),
         (lambda: Network().but(layers=17), r"Network\(layers=17\)"),
         (lambda: Training(shards=3), r"Training\(shards=3\): expected 1 or 2 or 4, found 3"),
         (lambda: Training(curve="sigmoid"), r"'curve'. Since version 0.2.0 scheduled feeding always rises linearly"),

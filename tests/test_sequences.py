@@ -17,6 +17,7 @@ from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError, FileError, MissingExtra
 from unspool.sequences import Sequences, file_types
 from unspool.tables.columns import take
+from unspool.tables.table import read_table
 from unspool.tables.writers import save_parts
 
 
@@ -78,10 +79,13 @@ def test_sequences_are_counted_indexed_and_aligned_to_their_rows():
 WIDE = {"country": ["Greek", "Greek", "Irish", "Irish"], "sample": [0, 1, 0, 1], "name": ["Ab", "Zoë", "", "xy"]}
 
 
-@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table, dict])
-def test_a_table_is_of_the_kind_that_the_inputs_came_in(kind):
+@pytest.mark.parametrize(
+    ("kind", "out"),
+    [(pd.DataFrame, pd.DataFrame), (pl.DataFrame, pl.DataFrame), (pa.table, pa.Table), (dict, pd.DataFrame)],
+)
+def test_a_frame_is_of_the_library_of_the_inputs_and_else_of_pandas(kind, out):
     frame = text(kind({"country": ["Greek", "Irish"]})).to_frame()
-    assert isinstance(frame, pa.Table if kind is pa.table else kind)
+    assert isinstance(frame, out)
     assert {name: _plain(frame[name]) for name in WIDE} == WIDE
 
 
@@ -105,14 +109,20 @@ def test_a_package_that_is_missing_is_named(monkeypatch):
         series().to_polars()
 
 
+def test_a_dict_gives_a_dict_where_pandas_is_not_installed(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert text().to_frame() == WIDE
+    assert text().to_dict() == WIDE
+
+
 def test_inputs_in_records_give_records():
     frame = text([{"country": "Greek"}, {"country": "Irish"}]).to_frame()
     assert frame == [dict(zip(WIDE, row, strict=True)) for row in zip(*WIDE.values(), strict=True)]
 
 
 def test_a_series_is_a_list_in_a_cell_or_a_row_per_step():
-    assert series().to_frame() == {"k": ["b", "b"], "sample": [0, 1], "x": [[1.0, None, 2.25], [-1.0]]}
-    assert series().to_frame(long=True) == {
+    assert series().to_dict() == {"k": ["b", "b"], "sample": [0, 1], "x": [[1.0, None, 2.25], [-1.0]]}
+    assert series().to_dict(long=True) == {
         "row": [0, 0, 0, 0],
         "sample": [0, 0, 0, 1],
         "step": [0, 1, 2, 0],
@@ -122,13 +132,13 @@ def test_a_series_is_a_list_in_a_cell_or_a_row_per_step():
 
 
 def test_records_are_lists_of_dicts_in_a_cell_or_columns():
-    assert records().to_frame()["log"] == list(records())
-    long = records().to_frame(long=True)
+    assert records().to_dict()["log"] == list(records())
+    long = records().to_dict(long=True)
     assert (long["x"], long["s"], long["step"]) == ([1.0, 2.0, 3.0], ["up", "down", None], [0, 1, 0])
 
 
 def test_long_data_gives_long_tables_and_an_input_that_is_a_first_value_keeps_a_name_of_its_own():
-    assert origin().to_frame() == {
+    assert origin().to_dict() == {
         "row": [0, 0, 0],
         "sample": [0, 1, 1],
         "step": [0, 0, 1],
@@ -137,12 +147,12 @@ def test_long_data_gives_long_tables_and_an_input_that_is_a_first_value_keeps_a_
         "level": [1.0, 2.0, 3.0],
         "mood": ["a", "b", "a"],
     }
-    assert origin().to_frame(long=False).keys() == {"level", "note", "sample", "sequence"}
+    assert origin().to_dict(long=False).keys() == {"level", "note", "sample", "sequence"}
 
 
 def test_true_sequences_among_the_inputs_do_not_mix_with_those_made():
     """Whoever passes a test set gets what was made for its inputs."""
-    frame = text({"country": ["Greek", "Irish"], "name": ["Zoë", "Aoife"]}).to_frame()
+    frame = text({"country": ["Greek", "Irish"], "name": ["Zoë", "Aoife"]}).to_dict()
     assert frame == WIDE
 
 
@@ -152,7 +162,7 @@ def test_a_saved_file_holds_the_table(kind, long, tmp_path):
     path = tmp_path / "made.jsonl"
     kind().save(path, long=long)
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    frame = kind().to_frame(long=long)
+    frame = kind().to_dict(long=long)
     assert {name: [row[name] for row in rows] for name in frame} == frame
 
 
@@ -215,7 +225,7 @@ def test_a_part_knows_its_rows_and_labels():
     (*_, last) = cut(text())
     assert last.rows.tolist() == [1]
     assert last.label(0) == "Irish"
-    assert last.to_frame() == {"country": ["Irish"], "sample": [1], "name": ["xy"]}
+    assert last.to_dict() == {"country": ["Irish"], "sample": [1], "name": ["xy"]}
 
 
 def test_a_file_that_can_not_be_is_refused(tmp_path):
@@ -266,3 +276,42 @@ def test_what_a_beam_found_has_its_nats_beside_it(make, long):
     assert nats == (np.repeat(found.nats, found.lengths) if long else found.nats).tolist()
     assert "best first" in repr(found)
     assert "seed" in repr(sampled)
+
+
+OWN = {"row": [10, 20], "sample": ["u", "v"], "step": [1.5, 2.5], "nats": [True, False], "first_x": [7, 8]}
+
+
+def clash(kind=dict):
+    """Inputs with the names of our own columns, and a step field with one of them; an input named like a step field."""
+    data = {"id": [1, 1, 2, 2], **{name: np.repeat(values, 2) for name, values in OWN.items()}}
+    data |= {"x": [0.5, 1.5, 2.5, 3.5], "nats_": [3, 1, 2, 5]}
+    columns = {"x": np.array([1.0, 2.0, 3.0]), "nats_": np.array([1, 2, 3])}
+    given = kind(OWN | {"x": [9.0, 8.0]})
+    found = made(data, given, columns, [1, 2], inputs=[*OWN, us.First("x")], sequence=["x", "nats_"], id="id")
+    return replace(found, nats=np.array([-1.0, -2.0]))
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table, dict, "records"])
+@pytest.mark.parametrize("long", [True, False])
+def test_a_column_of_the_user_is_never_overwritten_by_one_of_ours(kind, long, tmp_path):
+    if kind == "records":
+        found = clash(lambda data: [dict(zip(data, row, strict=True)) for row in zip(*data.values(), strict=True)])
+    else:
+        found = clash(kind)
+    rows = [0, 1, 1] if long else [0, 1]
+    expected = {name: [values[row] for row in rows] for name, values in OWN.items()}
+    expected["first_x_" if long else "x"] = [[9.0, 8.0][row] for row in rows]
+    # In the long table, a step field has the name nats_ already.
+    expected["nats__" if long else "nats_"] = [[-1.0, -2.0][row] for row in rows]
+    expected["sample_"] = [0] * len(rows)
+    if long:
+        expected |= {"row_": rows, "step_": [0, 0, 1], "x": [1.0, 2.0, 3.0], "nats_": [1, 2, 3]}
+    else:
+        expected["sequence"] = list(found)
+    assert found.to_dict(long=long) == expected
+    frame = found.to_arrow(long=long)
+    assert {name: frame[name].to_pylist() for name in frame.column_names} == expected
+    for ending in ("jsonl", "csv", "parquet"):
+        found.save(tmp_path / f"made.{ending}", long=long)
+        assert list(read_table(tmp_path / f"made.{ending}").columns) == list(found.to_dict(long=long))
+    assert file_types(found.codec, found.inputs, long, ranked=True).keys() == expected.keys()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from unspool.report.report import Report
     from unspool.schema.fields import Angle, Category, Count, First, Flag, Flags, Number, Schema, Text, Vector, When
     from unspool.sequences import Sequences
+    from unspool.tables.wide import wide
     from unspool.training.callbacks import TrainingRound
 
 __version__ = "0.2.0"
@@ -26,7 +27,7 @@ __version__ = "0.2.0"
 __all__ = [
     "Angle", "Beam", "Category", "Count", "Event", "First", "Flag", "Flags", "InputEncoding", "Network", "NextStep",
     "Number", "OneToMany", "Report", "Sampling", "Schema", "Section", "Sequences", "Summary", "Text", "Training",
-    "TrainingRound", "Typical", "Vector", "When", "Windows", "compare", "errors", "load", "windows",
+    "TrainingRound", "Typical", "Vector", "When", "Windows", "compare", "errors", "load", "wide", "windows",
 ]  # fmt: skip
 
 _NAMES = {
@@ -43,6 +44,7 @@ _NAMES = {
         "Angle", "Category", "Count", "First", "Flag", "Flags", "Number", "Schema", "Text", "Vector", "When",
     ],
     "unspool.sequences": ["Sequences"],
+    "unspool.tables.wide": ["wide"],
     "unspool.training.callbacks": ["TrainingRound"],
 }  # fmt: skip
 _HOME = {name: module for module, names in _NAMES.items() for name in names}

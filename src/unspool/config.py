@@ -14,7 +14,7 @@ from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.errors import SchemaError, renamed_attribute
 from unspool.options import EmbeddingWidth, HiddenUnits, Network, Training
-from unspool.schema.fields import AnyField, Field, First
+from unspool.schema.fields import AnyField, Field, First, column_name
 from unspool.tables.table import TableKind
 
 INPUT_MODEL_PREFIX = "row."
@@ -121,7 +121,7 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         given = {name: params[name] for name in cls.__struct_fields__}
         given |= {name: _to_file(given[name]) for name in ("inputs", "sequence")}
         if given["combinations"] is not None:
-            given["combinations"] = list(map(tuple, given["combinations"]))
+            given["combinations"] = [tuple(map(column_name, names)) for names in given["combinations"]]
         if given["relations"] is not None and not isinstance(given["relations"], str):
             given["relations"] = list(given["relations"])
         return cls(**given)
@@ -134,12 +134,13 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 def _to_file(columns: Any) -> Any:
     """The form of columns in a model file."""
+    columns = column_name(columns)
     if columns is None or isinstance(columns, (str, Field)):
         return columns
     if isinstance(columns, First):
         return FirstColumns(_to_file(columns.names))
     if isinstance(columns, Mapping):
-        return NestedColumns({name: _to_file(inner) for name, inner in columns.items()})
+        return NestedColumns({column_name(name): _to_file(inner) for name, inner in columns.items()})
     return [_to_file(column) for column in columns]
 
 

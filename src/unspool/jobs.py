@@ -149,11 +149,14 @@ class LaterInputs(NamedTuple):
     def table(self, seed: int, rows: slice) -> Table:
         """Some of the rows."""
         columns = self.sampler.draw(seed, rows)
+        known = self.sampler.codec.origins
+        origins: ColumnOrigins = {(name,): known[name] for name in columns if name in known}
         if self.given is None:
-            return Table(columns, self.kind, "the sampled inputs")
+            return Table(columns, self.kind, "the sampled inputs", origins)
         at = np.arange(rows.start, rows.stop) // self.sampler.each
         given = {name: take(column, at) for name, column in self.given.columns.items()}
-        return Table(given | {name: columns[name] for name in self.drawn}, self.kind, self.given.location)
+        drawn = {name: columns[name] for name in self.drawn}
+        return Table(given | drawn, self.kind, self.given.location, origins | self.given.origins)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from unspool.encoding.codec import Codec
-from unspool.schema.fields import Category, Field, Flags, Schema, Vector
+from unspool.schema.fields import NO_INPUT, Category, Field, Flags, Schema, Vector
 from unspool.tables.columns import to_list
 from unspool.tables.table import Table
 
@@ -25,10 +25,12 @@ def labels(codec: Codec, inputs: Table) -> list[str]:
     single category.
     """
     schema = codec.schema
-    fields = {field.name: field for field in schema.inputs}
+    fields = {field.name: field for field in schema.inputs if field.name != NO_INPUT}
     generated = {schema.sequence, *(field.name for field in schema.steps), *schema.derived}
-    own = [name for name in inputs.columns if name not in fields and name not in generated]
+    own = [name for name in inputs.columns if name not in {*fields, *generated, NO_INPUT}]
     names = own or [name for name in fields if name in inputs.columns]
+    if not names:
+        return [""] * len(inputs)
     columns = [[word(value) for value in to_list(inputs.columns[name])] for name in names]
     if len(names) == 1 and (own or isinstance(fields[names[0]], Category)):
         return columns[0]

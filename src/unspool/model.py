@@ -50,8 +50,10 @@ class OneToMany:
     `docs/architecture.md` has the mathematics.
 
     Args:
-        inputs: columns that are known beforehand: names, fields such as `Category("country")`, or `First(...)`.
-        sequence: the column that holds the sequences, or the columns of a step; names or fields.
+        inputs: columns that are known beforehand: names, fields such as `Category("country")`, or `First(...)`; `None`
+            learns sequences alone.
+        sequence: the column that holds the sequences, or the columns of a step; names or fields. `None`: the columns
+            that are left.
         network: the shape of the network. Unspool chooses open options of both from the data.
         training: options of the training.
         combinations: tuples of categories of a step, such as `("city", "state")`: only combinations that training saw
@@ -382,7 +384,7 @@ class OneToMany:
 
     def generate(
         self,
-        inputs: Any,
+        inputs: Any = None,
         n: int = 1,
         *,
         length: int | None = None,
@@ -406,7 +408,8 @@ class OneToMany:
         value of `None` is a missing value, which is known, and not drawn.
 
         Args:
-            inputs: any kind of table with input columns, or a dict of single values or lists.
+            inputs: any kind of table with input columns, or a dict of single values or lists; of a model without inputs
+                nothing.
             n: sequences per row. With `Beam(best=...)`, leave it out.
             length: exact number of steps; `None` lets the network decide when to stop.
             seed: `None` takes a new seed, which the result keeps.
@@ -480,7 +483,7 @@ class OneToMany:
     def generate_to(
         self,
         target: str | os.PathLike[str] | IO[Any],
-        inputs: Any,
+        inputs: Any = None,
         n: int = 1,
         *,
         long: bool | None = None,
@@ -532,7 +535,7 @@ class OneToMany:
             phase("generating")
             return self._save(sampling_job(self._generator(), n, GenerationOptions.of(options)), target, form)
 
-    def stream(self, inputs: Any, n: int = 1, **options: Any) -> Iterator[Event]:
+    def stream(self, inputs: Any = None, n: int = 1, **options: Any) -> Iterator[Event]:
         """As `generate`, but yields `(row, sample, step, value)` step by step, all sequences side by side.
 
         The arguments and the values of every sequence are those of `generate`; the rule must sample. The inputs that
@@ -552,7 +555,7 @@ class OneToMany:
 
     def _job(self, inputs: Any, n: int, options: GenerationOptions) -> GenerationJob:
         """A checked generation for given inputs."""
-        if inputs is None:
+        if inputs is None and not self.codec_.schema.is_unconditional:
             hint = "To sample the inputs too, use sample(n) or sample_to(target, n)."
             raise OptionError("generate(inputs=...)", "a table of inputs", "None", hint)
         return generation_job(self._generator(), inputs, n, options)

@@ -69,14 +69,31 @@ class Options(
                 msgspec.structs.force_setattr(self, field.name, msgspec.convert(value, field.type))
             except msgspec.ValidationError as error:
                 location = f"{type(self).__name__}({field.name}={value!r})"
-                expected, _, got = str(error).replace("`", "").removeprefix("Expected ").partition(", got ")
+                expected = _in_words(str(error).removeprefix("Expected ").partition(", got ")[0])
                 if choices := [repr(choice) for choice in _choices(field.type)]:
-                    expected, got = " or ".join(choices), repr(value)
-                raise OptionError(location, expected, got or repr(value)) from None
+                    expected = " or ".join(choices)
+                raise OptionError(location, expected, repr(value)) from None
 
     def but(self, **changes: Any) -> Self:
         """A copy with some options changed, checked again."""
         return type(self)(**(msgspec.structs.asdict(self) | changes))
+
+
+def _in_words(expected: str) -> str:
+    """The types of a message of msgspec in a reader's words.
+
+    Examples:
+        >>> _in_words("`int | null` >= 1"), _in_words("`float`")
+        ('a whole number >= 1, or None', 'a number')
+    """
+    types, _, bounds = expected.removeprefix("`").partition("`")
+    names = types.split(" | ")
+    words = " or ".join(TYPE_WORDS.get(name, name) for name in names if name != "null")
+    return words + bounds + (", or None" if "null" in names else "")
+
+
+TYPE_WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "True or False"}
+"""Types in messages of msgspec."""
 
 
 def _choices(kind: Any) -> list[Any]:

@@ -167,7 +167,7 @@ def select_columns(request: FitRequest, data: FitData, stop: Stop) -> FitData:
     if lines:
         codec = fit_codec(schema, examples)
         encoded = codec.encode(examples)
-    note_columns(codec, lines)
+    note_columns(codec, [*examples.notes, *lines])
     return data._replace(codec=codec, encoded=encoded)
 
 

@@ -2,23 +2,26 @@
 
 import html
 import importlib.util
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple, overload
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from unspool.encoding.codec import Codec
 from unspool.errors import MissingExtra, check_kind, readable
 from unspool.labels import colours, field_in_words, labels, word
-from unspool.schema.fields import Vector
-from unspool.tables.columns import Ragged, is_whole, take
+from unspool.schema.fields import NO_INPUT, Vector
+from unspool.tables.columns import Origin, Ragged, is_whole, take
 from unspool.tables.table import Table
 from unspool.tables.writers import FileType, file_type, save_parts, whole_numbers, write_table
 
+OWN_COLUMNS = ("row", "sample", "step", "nats")
+"""Columns that Unspool adds to a table of sequences, in their order."""
 MAX_SHOWN, MAX_SHOWN_RECORDS, MAX_SHOWN_STEPS = 10, 4, 8
 """Sequences that a notebook or a terminal shows at once; of records, in a notebook, sequences and steps of each."""
 MAX_LABEL_CHARACTERS = 200
@@ -93,16 +96,25 @@ class Sequences:
         return self._numbers // (self.samples * self.each)
 
     def to_frame(self, *, long: bool | None = None) -> Any:
-        """A table of the kind of the inputs: a data frame, a dict of lists, a list of dicts.
+        """A data frame of the library of the inputs; of a dict or a file, of pandas where that is installed.
 
         It has every column of the inputs, `sample`, `nats` of a beam search, and the sequence. An input with the name
-        of a column of the sequence is called `first_...`.
+        of a column of the sequence is called `first_...`. Columns of yours keep their names: where you have a column
+        `row`, `sample`, `step` or `nats`, that of Unspool is called `row_`, `sample_`, `step_` or `nats_`. Inputs that
+        were a list of dicts give one, and dicts and files without pandas a dict of lists.
 
         Args:
             long: one row a step, with the columns `row`, `sample` and `step` before the fields; otherwise one row a
                 sequence, with the sequence in one column. `None` follows the training data.
         """
-        return write_table(self._columns(long), self.inputs.kind)
+        pandas = self.inputs.is_dict_or_file and importlib.util.find_spec("pandas") is not None
+        kind = "pandas" if pandas else self.inputs.kind
+        return write_table(self._columns(long), kind, self._origins(long))
+
+    def to_dict(self, *, long: bool | None = None) -> dict[str, list[Any]]:
+        """The table of `to_frame` as a dict of lists."""
+        table: dict[str, list[Any]] = write_table(self._columns(long), "dict", self._origins(long))
+        return table
 
     def to_pandas(self, *, long: bool | None = None) -> Any:
         """The table of `to_frame` as a pandas DataFrame."""
@@ -119,7 +131,7 @@ class Sequences:
     def _as(self, kind: str, long: bool | None) -> Any:
         if importlib.util.find_spec(kind) is None:
             raise MissingExtra("Sequences", f"the package {kind}", "none", f"pip install {kind}")
-        return write_table(self._columns(long), kind)
+        return write_table(self._columns(long), kind, self._origins(long))
 
     def save(
         self,
@@ -202,11 +214,12 @@ class Sequences:
         return readable(self._labels[self._input_rows[k]], MAX_LABEL_CHARACTERS, keep="")
 
     def file_columns(self, long: bool | None = None) -> dict[str, Any]:
-        """The columns of `to_frame` for files: whole numbers stay whole where others are missing."""
+        """The columns of `to_frame` for files, in canonical form: whole numbers stay whole where others are missing."""
         types, given = self.codec.types, self.inputs.columns
         columns = {name: whole_numbers(x) if types[name] == "int" else x for name, x in self.columns.items()}
         inputs = {name: whole_numbers(column) if is_whole(column) else column for name, column in given.items()}
-        return replace(self, columns=columns, inputs=replace(self.inputs, columns=inputs))._columns(long)  # noqa: SLF001
+        whole = replace(self, columns=columns, inputs=replace(self.inputs, columns=inputs))
+        return whole._columns(long, restored=False)  # noqa: SLF001
 
     def _by_given(self) -> "Sequences":
         """The same sequences as samples of the given inputs, without those that were drawn for each."""
@@ -239,22 +252,39 @@ class Sequences:
     def _colours(self) -> list[str | None]:
         return colours(self.codec, self.inputs)
 
-    def _columns(self, long: bool | None) -> dict[str, Any]:
-        """The columns of `to_frame`, by name."""
-        schema, long = self.codec.schema, _is_long(self.codec, long)
+    def _columns(self, long: bool | None, *, restored: bool = True) -> dict[str, Any]:
+        """The columns of `to_frame`, by name; `restored` as of `Codec.show`."""
+        layout = TableLayout.of(self.codec, self.inputs.columns, long)
         index = np.arange(len(self))
-        index = np.repeat(index, self.lengths) if long else index
-        sources = _input_sources(self.codec, self.inputs.columns, long)
-        given = {name: take(self.inputs.columns[source], self._input_rows[index]) for name, source in sources.items()}
-        sample = (self._numbers % (self.samples * self.each))[index]
-        nats = {} if self.nats is None else {"nats": self.nats[index]}
-        if long:
+        index = np.repeat(index, self.lengths) if layout.long else index
+        given = {
+            name: take(self.inputs.columns[source], self._input_rows[index]) for name, source in layout.sources.items()
+        }
+        own: dict[str, Any] = {"sample": (self._numbers % (self.samples * self.each))[index]}
+        if self.nats is not None:
+            own["nats"] = self.nats[index]
+        if layout.long:
             step = np.arange(self.offsets[-1]) - np.repeat(self.offsets[:-1], self.lengths)
-            return {"row": self.rows[index], "sample": sample, "step": step, **nats, **given, **self.columns}
-        sequences: Any = self._values
+            return layout.joined(own | {"row": self.rows[index], "step": step}, given, self.columns)
+        schema = self.codec.schema
+        sequences: Any = self._values if restored else self.codec.show(self.columns, self.offsets, restored=False)
         if schema.form == "list":
             sequences = Ragged(self.columns[schema.steps[0].name], self.offsets, np.zeros(len(self), bool))
-        return {**given, "sample": sample, **nats, schema.sequence: sequences}
+        return layout.joined(own, given, {schema.sequence: sequences})
+
+    def _origins(self, long: bool | None) -> dict[str, Origin]:
+        """The types that the columns of `to_frame` had, by name."""
+        schema, layout = self.codec.schema, TableLayout.of(self.codec, self.inputs.columns, long)
+        origins = {name: self.inputs.origin(source) for name, source in layout.sources.items()}
+        origins = {
+            name: origin if name in self.inputs.columns else msgspec.structs.replace(origin, integer=False)
+            for name, origin in origins.items()
+        }
+        if layout.long:
+            return origins | dict(self.codec.origins)
+        items = self.codec.origins.get(schema.steps[0].name, Origin()) if schema.form == "list" else Origin()
+        integer = self.codec.origins.get(schema.sequence, Origin()).integer
+        return origins | {schema.sequence: msgspec.structs.replace(items, integer=integer)}
 
 
 def file_types(codec: Codec, inputs: Table | None, long: bool | None, *, ranked: bool) -> dict[str, FileType]:
@@ -263,38 +293,67 @@ def file_types(codec: Codec, inputs: Table | None, long: bool | None, *, ranked:
     Inputs that are drawn have no table before: their types are those of the fitted columns.
     """
     schema, steps = codec.schema, codec.types
-    sources = {} if inputs is None else {name: file_type(column) for name, column in inputs.columns.items()}
+    types = {} if inputs is None else {name: file_type(column) for name, column in inputs.columns.items()}
     for field, column in codec.input_columns():
-        sources.setdefault(field.name, (column.types[0],) if isinstance(field, Vector) else column.types[0])
-    nats: dict[str, FileType] = {"nats": "float"} if ranked else {}
-    long = _is_long(codec, long)
-    given = {name: sources[source] for name, source in _input_sources(codec, sources, long).items()}
-    if long:
-        return {"row": "int", "sample": "int", "step": "int", **nats, **given, **steps}
+        types.setdefault(field.name, (column.types[0],) if isinstance(field, Vector) else column.types[0])
+    layout = TableLayout.of(codec, types, long)
+    own: dict[str, FileType] = {"sample": "int", **({"nats": "float"} if ranked else {})}
+    given = {name: types[source] for name, source in layout.sources.items()}
+    if layout.long:
+        return layout.joined(own | {"row": "int", "step": "int"}, given, steps)
     value: FileType = next(iter(steps.values()))
     if schema.form == "records":
         value = steps
     elif schema.form == "vectors":
         value = (value if len(set(steps.values())) == 1 else "mixed",)
-    return {**given, "sample": "int", **nats, schema.sequence: "text" if schema.form == "text" else (value,)}
+    return layout.joined(own, given, {schema.sequence: "text" if schema.form == "text" else (value,)})
 
 
-def _is_long(codec: Codec, long: bool | None) -> bool:
-    check_kind("long", long, (bool, type(None)), "True, False or None")
-    return codec.schema.layout == "long" if long is None else long
+class TableLayout(NamedTuple):
+    """The columns of a table of sequences.
+
+    Attributes:
+        long: one row a step.
+        sources: the columns of inputs by their name beside the sequence, without those of a test set's sequences.
+        own: the names of Unspool's own columns. A column of the user keeps its name, and ours gets an underscore.
+    """
+
+    long: bool
+    sources: dict[str, str]
+    own: dict[str, str]
+
+    @classmethod
+    def of(cls, codec: Codec, inputs: Iterable[str], long: bool | None) -> "TableLayout":
+        """The layout of tables with these columns of inputs; `None` follows the training data."""
+        schema = codec.schema
+        check_kind("long", long, (bool, type(None)), "True, False or None")
+        long = schema.layout == "long" if long is None else long
+        steps = {*(field.name for field in schema.steps), *schema.step_columns}
+        known = {field.name for field in schema.inputs} - {NO_INPUT}
+        names = [name for name in inputs if name in known or name not in {schema.sequence, *steps, NO_INPUT}]
+        taken = {*names, *(steps if long else {schema.sequence})}
+        sources = {}
+        for name in names:
+            clash = name in steps if long else name == schema.sequence
+            shown = free_name(f"first_{name}", taken) if clash else name
+            sources[shown] = name
+            taken.add(shown)
+        return cls(long, sources, {name: free_name(name, taken) for name in OWN_COLUMNS})
+
+    def joined(self, own: Mapping[str, Any], given: Mapping[str, Any], sequence: Mapping[str, Any]) -> dict[str, Any]:
+        """All columns in their order, those of Unspool before the inputs in long tables and after them in others."""
+        named = {self.own[name]: own[name] for name in OWN_COLUMNS if name in own}
+        return {**named, **given, **sequence} if self.long else {**given, **named, **sequence}
 
 
-def _input_sources(codec: Codec, inputs: Iterable[str], long: bool) -> dict[str, str]:
-    """The columns of inputs by their name beside the sequence, without those that hold the sequences of a test set."""
-    schema = codec.schema
-    steps = {*(field.name for field in schema.steps), *schema.step_columns}
-    sequences = {schema.sequence, *steps} - {field.name for field in schema.inputs}
-    given = {name: name for name in inputs if name not in sequences}
-    if long:
-        return {f"first_{name}" if name in steps else name: name for name in given}
-    if schema.sequence in given:
-        given[f"first_{schema.sequence}"] = given.pop(schema.sequence)
-    return given
+def free_name(name: str, taken: Container[str]) -> str:
+    """The name, with underscores at its end where it is taken.
+
+    Examples:
+        >>> free_name("row", {"row", "row_"})
+        'row__'
+    """
+    return name if name not in taken else free_name(f"{name}_", taken)
 
 
 def _row_html(cells: Iterable[str]) -> str:

@@ -106,7 +106,7 @@ def test_a_model_goes_on_from_first_values_of_its_columns(group) -> None:
     model = us.OneToMany(us.First(), options["sequence"], combinations=names, **shape).fit(TABLE, id="id")
     first = {name: TABLE[name][:3].tolist() for name in ("x", *field.columns)}
     generated = model.generate(first, seed=1, length=2)
-    assert generated.to_frame()[f"first_{field.columns[0]}"] == np.repeat(first[field.columns[0]], 2).tolist()
-    assert model.sample(4, seed=1).to_frame().keys() == generated.to_frame().keys()
+    assert generated.to_dict()[f"first_{field.columns[0]}"] == np.repeat(first[field.columns[0]], 2).tolist()
+    assert model.sample(4, seed=1).to_dict().keys() == generated.to_dict().keys()
     assert np.isfinite(model.log_prob(TABLE)).all()
     assert type(model.schema_.steps[0]) is Number

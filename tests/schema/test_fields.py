@@ -42,7 +42,7 @@ def test_an_unknown_transform_is_refused_with_the_known_ones() -> None:
     [
         (Text, {"unit": "syllable"}),
         (Category, {"name": ""}),
-        (Category, {"name": 3}),
+        (Category, {"name": 3.5}),
         (Number, {"distribution": "t"}),
         (Number, {"bounds": "tight"}),
         (Number, {"bounds": (1.0, 1.0)}),

@@ -118,9 +118,6 @@ def test_a_column_inside_records_can_be_overridden() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ([3.5] * 9, r"column 'x': expected at least two different values, found only 3.5. Drop it from the inputs"),
-        (["a"] * 9, "only 'a'"),
-        ([[1, 2]] * 9, r"only \[1.0, 2.0\]"),
         ([None] * 9, "expected at least one value, found 9 missing values. Drop the column"),
         ([float("nan")] * 9, "9 missing values"),
     ],
@@ -130,9 +127,17 @@ def test_an_input_without_information_is_refused(values, words) -> None:
         input_field(values)
 
 
-def test_a_constant_step_is_refused() -> None:
-    with pytest.raises(DataError, match=r"column 'x': expected at least two different values, found only 7"):
-        step_field([7, 7, 7])
+@pytest.mark.parametrize("value", [7, 0.0, "a", np.datetime64("2026-01-31", "us")])
+def test_a_constant_step_is_a_category_of_one_value(value) -> None:
+    assert step_field([value] * 3) == Category("x")
+
+
+def test_constant_columns_are_named_in_one_line() -> None:
+    data = {"k": ["a", "b"], "c": [3.5, 3.5], "v": [[1, 2]] * 2, "x": [[0, 0], [0]], "y": [[1, 2], [1]]}
+    schema, examples = gather(data, inputs=["k", "c", "v"], sequence=["x", "y"])
+    line = "the data: always the same, and generated so: 'c' (3.5), 'v' ([1, 2]), 'x' (0)"
+    assert examples.notes == (line,)
+    assert schema.inputs[1:] == (Number("c", "standardize"), Vector("v"))
 
 
 @pytest.mark.parametrize(

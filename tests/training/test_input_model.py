@@ -207,7 +207,7 @@ def test_a_single_row_is_always_that_row() -> None:
     data = {"day": ["2020-02-03"], "x": [1.25], "v": [[1.0, 2.0]], "s": ["abab"]}
     options = us.Training(epochs=1, holdout=0)
     model = us.OneToMany(["day", "x", "v"], "s", network=us.Network(size=8), training=options, verbose=False).fit(data)
-    made = model.sample(3, seed=0).to_frame()
+    made = model.sample(3, seed=0).to_dict()
     assert made["x"] == [1.25] * 3
     assert made["v"] == [[1.0, 2.0]] * 3
     assert [str(day)[:10] for day in made["day"]] == ["2020-02-03"] * 3

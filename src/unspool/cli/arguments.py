@@ -85,6 +85,8 @@ def typed_inputs(codec: "Codec", given: Iterable[str] | None, table: str | None)
     Of typed texts, a repeated name has a row for each of its values, and a name given once holds for all rows. Inputs
     may be missing, which are drawn.
     """
+    if codec.schema.is_unconditional and not given and table is None:
+        return codec.read_inputs(None)
     known = [field.name for field in codec.schema.inputs]
     example = " ".join(f"--input {name}=..." for name in known)
     given = list(given or ())

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from unspool.cli.files import check_writable, open_model, source
+from unspool.cli.files import check_writable, open_model, source, wide_table
 from unspool.errors import OptionError
 from unspool.runtime.atomic_files import suffix
 
@@ -18,6 +18,7 @@ def evaluate(
     steps: str | None = None,
     train: str | None = None,
     train_steps: str | None = None,
+    wide: str | None = None,
     html: Path | None = None,
     json: bool = False,
     n: Annotated[int, Parameter(name="-n")] = 50,
@@ -41,6 +42,7 @@ def evaluate(
         steps: the table of steps, where DATA holds the inputs.
         train: the training data, which baselines learn from.
         train_steps: the table of steps, where the training data holds the inputs.
+        wide: where each step is a column, those columns in their order, or a pattern such as "day*".
         html: a file for the report as one page with pictures.
         json: print the report as a JSON object.
         n: generated sequences for each held-out input.
@@ -55,8 +57,12 @@ def evaluate(
         if train is None:
             raise OptionError("--train-steps", "--train, the inputs that its steps belong to", "none")
         training_data = training_data, source(train_steps)
-    test_data = source(data), source(steps) if steps else None
-    report = open_model(model, quiet=quiet).evaluate(*test_data, train=training_data, seed=seed, samples=n)
+    loaded, test_data = open_model(model, quiet=quiet), source(data)
+    if wide is not None:
+        name = loaded.schema_.sequence
+        test_data = wide_table(test_data, wide, name)
+        training_data = wide_table(training_data, wide, name) if train and not train_steps else training_data
+    report = loaded.evaluate(test_data, source(steps) if steps else None, train=training_data, seed=seed, samples=n)
     if html is not None:
         report.save(html)
     if json:

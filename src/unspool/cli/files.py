@@ -26,6 +26,15 @@ def source(data: str) -> Any:
     return sys.stdin.buffer if data == "-" else data
 
 
+def wide_table(data: Any, columns: str, name: str) -> Any:
+    """A wide table with its sequences in one column; `columns` are names between commas, or a pattern."""
+    from unspool.cli.fields import split_commas
+    from unspool.tables.wide import wide
+
+    names = split_commas(columns)
+    return wide(data, names if len(names) > 1 else columns, name)
+
+
 def check_writable(path: Path) -> None:
     """Refuse a missing or read-only folder, or a path of a folder or device, with a `FileError` before the work."""
     target = path.resolve()

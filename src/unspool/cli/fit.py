@@ -8,7 +8,7 @@ from cyclopts import Group, Parameter
 
 from unspool.cli.arguments import column_names
 from unspool.cli.fields import kinds_help, parse_fields
-from unspool.cli.files import check_writable, source
+from unspool.cli.files import check_writable, source, wide_table
 from unspool.cli.flags import NETWORK, TRAINING, NetworkFlags, TrainingFlags, options_from
 from unspool.errors import OptionError, readable
 from unspool.options import Network, Training
@@ -32,6 +32,7 @@ def fit(
     id: Annotated[str | None, Parameter(group=COLUMNS)] = None,  # noqa: A002
     order: Annotated[str | None, Parameter(group=COLUMNS)] = None,
     steps: Annotated[str | None, Parameter(allow_leading_hyphen=True, group=COLUMNS)] = None,
+    wide: Annotated[str | None, Parameter(group=COLUMNS)] = None,
     field: Annotated[list[str] | None, Parameter(group=KIND_OPTIONS)] = None,
     combination: Annotated[list[str] | None, Parameter(group=KIND_OPTIONS)] = None,
     relation: Annotated[list[str] | None, Parameter(group=KIND_OPTIONS)] = None,
@@ -65,6 +66,7 @@ def fit(
         id: where each row is a step, the column that says which steps belong together.
         order: the column that orders the steps of a sequence.
         steps: the table of steps, where DATA holds the inputs.
+        wide: where each step is a column, those columns in their order, or a pattern such as "day*".
         field: NAME=KIND,OPTION=VALUE,...: a column, its kind, and options of the kind. Repeat it for others.
         combination: categories of a step, such as city,state, that are generated only in combinations of the training
             data. Repeat it for others.
@@ -84,6 +86,8 @@ def fit(
     if start is not None and (fields or combination):
         hint = "Leave out --field and --combination, or fit without --start."
         raise OptionError("--start", "columns as the start has them", "kinds of columns or combinations too", hint)
+    if wide is not None and not sequence:
+        sequence = ["sequence"]
     wanted, columns = with_fields(column_names(inputs), column_names(sequence), fields, nested=id is None)
     options: dict[str, Any] = {
         "network": options_from(Network, network),
@@ -98,8 +102,8 @@ def fit(
 
     given: list[Any] = [*wanted, *first_columns]
     model = OneToMany(given if given or start is None else None, columns, **options)
-    tables = source(data), source(steps) if steps else None
-    model.fit(*tables, id=id, order=order, checkpoint=checkpoint, start=start)
+    table = source(data) if wide is None else wide_table(source(data), wide, column_names(sequence)[0])
+    model.fit(table, source(steps) if steps else None, id=id, order=order, checkpoint=checkpoint, start=start)
     model.save(output)
     print_result(model, output, quiet=quiet, json=json)
     return 130 if model.summary_.stopped == "interrupted" else 0

@@ -28,20 +28,49 @@ ARGUMENT = re.compile(r"""\b(inputs|sequence|id|order|draw_inputs|rule|n|seed|le
 """A keyword argument outside of a call."""
 
 
+PYTHON = re.compile(r"\b(?!2\()[\w.]+\((?!s\))|\bNone\b|\bNaN\b|\b\w+=[\[{(]|\bus\.\w")
+"""Calls, constants and keyword arguments of Python."""
+PYTHON_WORDS = {
+    "Write None or NaN where": "Leave the cell empty where",
+    "and None where one is missing": "and leave the cell empty where one is missing",
+    ", or None": "",
+    "None or none": "none",
+    "None": "none",
+    "True or False": "true or false",
+}
+"""Words of Python in messages, as the command line says them."""
+
+
 def in_cli_syntax(error: UnspoolError) -> str:
     """The message of an error, with Python calls and arguments written as flags.
 
     Examples:
         >>> in_cli_syntax(UnspoolError("row 3", "a date", "'x'", "Correct the cell; or pass Category('day')."))
         "row 3: expected a date, found 'x'. Correct the cell; or pass --field day=category."
-        >>> in_cli_syntax(OptionError("Network(size=0)", "int >= 1", "0"))
-        '--size 0: expected int >= 1, found 0.'
+        >>> in_cli_syntax(OptionError("Network(size=0)", "a whole number >= 1", "0"))
+        '--size 0: expected a whole number >= 1, found 0.'
     """
     parts = (error.location, error.expected, error.found, error.hint)
     location, expected, found, hint = (CALL.sub(_call, part) for part in parts)
     if ARGUMENT.fullmatch(location):
         location = ARGUMENT.sub(_argument, location)
-    return str(UnspoolError(location, expected, found, ARGUMENT.sub(_argument, hint)))
+    hint = ARGUMENT.sub(_argument, hint)
+    for words, here in PYTHON_WORDS.items():
+        expected, found, hint = (part.replace(words, here) for part in (expected, found, hint))
+    return str(UnspoolError(location, expected, found, _without_python(hint)))
+
+
+def _without_python(hint: str) -> str:
+    """A hint without the clauses that only hold in Python."""
+    if not PYTHON.search(hint):
+        return hint
+    sentences = []
+    for sentence in re.split(r"(?<=\.) (?=[A-Z])", hint):
+        clauses = [clause for clause in sentence.removesuffix(".").split("; ") if not PYTHON.search(clause)]
+        if clauses:
+            text = "; ".join(clauses).removeprefix("or ")
+            sentences.append(f"{text[:1].upper()}{text[1:]}.")
+    return " ".join(sentences)
 
 
 def new_spelling(words: Sequence[str]) -> OptionError | None:

@@ -72,7 +72,7 @@ def read_allow(codec: Codec, allow: Any) -> tuple[Allowed | None, ...]:
     """
     if allow is not None and not isinstance(allow, Mapping):
         raise OptionError("allow", "{column: values} or {column: (low, high)}", repr(allow)[:60])
-    left = dict(allow or {})
+    left = {str(name): values for name, values in (allow or {}).items()}
     found = []
     for constraints in constraints_of(codec):
         given = {name: left.pop(name) for name in constraints.field.columns if name in left}

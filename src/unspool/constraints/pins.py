@@ -96,7 +96,8 @@ def read_pins(codec: Codec, pin: Any, rows: int) -> Iterator[Pin]:
             if not isinstance(values, Mapping) and len(columns) > 1:
                 raise OptionError(f"pin: {name}", "{column: value}", repr(values)[:60])
             given = values if isinstance(values, Mapping) else {next(iter(columns)): values}
-            for column, value in given.items():
+            for label, value in given.items():
+                column = str(label)
                 if column not in columns:
                     raise unknown_column(f"pin: {name}", column, codec)
                 yield Pin(row, int(step), *columns[column], value, name)

@@ -24,7 +24,7 @@ def read_prefix(codec: Codec, prefix: Any, rows: int) -> tuple[dict[str, np.ndar
     if prefix is None:
         return {}, np.zeros(2, np.int64)
     per_row = is_prefix_per_row(prefix, schema.form)
-    sequences = list(prefix) if per_row else [prefix]
+    sequences = [[] if part is None else part for part in prefix] if per_row else [prefix]
     if per_row and len(sequences) != rows:
         raise SchemaError("prefix", f"one for all, or one for each of the {rows} inputs", str(len(sequences)))
     name = schema.steps[0].name if schema.form == "list" else schema.sequence
@@ -35,6 +35,8 @@ def read_prefix(codec: Codec, prefix: Any, rows: int) -> tuple[dict[str, np.ndar
     if not any(len(sequence) for sequence in sequences):
         return {}, np.zeros(len(sequences) + 1, np.int64)
     asked = schema.steps[0] if schema.form == "text" else name
+    if schema.form == "text":
+        sequences = [part if len(part) else "" for part in sequences]
     _, columns, offsets = unfold(from_values(sequences, location), asked, location, csv=False)
     missing = [part for part in schema.step_columns if part not in columns]
     if missing:
@@ -54,10 +56,24 @@ def read_prefix(codec: Codec, prefix: Any, rows: int) -> tuple[dict[str, np.ndar
 
 
 def is_prefix_per_row(prefix: Any, form: str) -> bool:
-    """Whether a prefix is a list of sequences rather than one sequence, by how deep its lists are."""
+    """Whether a prefix is a list of sequences rather than one sequence, by how deep its lists are.
+
+    A row of such a list may be `None`: it has no prefix.
+
+    Examples:
+        >>> [is_prefix_per_row(prefix, "list") for prefix in ([[], []], [None, [1, 2]], [1])]
+        [True, True, False]
+    """
     depth, item = 0, prefix
-    while isinstance(item, (list, tuple, np.ndarray)) and depth <= MAX_NESTING:
+    while _is_list(item) and depth <= MAX_NESTING:
         depth += 1
-        inner = [part for part in item if not hasattr(part, "__len__") or len(part)]
+        inner = [part for part in item if part is not None]
+        if inner and all(_is_list(part) and not len(part) for part in inner):
+            return True  # no step is an empty list
+        inner = [part for part in inner if not hasattr(part, "__len__") or len(part)]
         item = inner[0] if inner else None
     return depth > {"text": 0, "vectors": 2}.get(form, 1)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple, np.ndarray))

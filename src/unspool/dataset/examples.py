@@ -8,6 +8,7 @@ import numpy as np
 from unspool.dataset.ragged import PER_EXAMPLE, PER_STEP, RaggedSet
 from unspool.errors import Location
 from unspool.schema.fields import Number, Schema, When
+from unspool.tables.columns import Origin
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +22,8 @@ class Examples(RaggedSet):
         first: (N,) float64 by name: the values before step 0 of numeric step fields, where they are known.
         location: the name of the data in error messages.
         ids: (N,) of the sequences, where rows don't identify them.
+        origins: the types that columns had, by name.
+        notes: lines about the data that a fit prints.
     """
 
     inputs: dict[str, np.ndarray] = field(metadata=PER_EXAMPLE)
@@ -31,6 +34,8 @@ class Examples(RaggedSet):
     gap: int = 0
     location: str = "the data"
     ids: list[Any] | None = field(default=None, metadata=PER_EXAMPLE)
+    origins: dict[str, Origin] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def input_location(self, name: str) -> Location:
         """The location of an input column."""

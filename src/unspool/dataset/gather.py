@@ -16,6 +16,7 @@ from unspool.dataset.windows import Windows
 from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce, timestamps_or_none
 from unspool.schema.fields import (
+    NO_INPUT,
     Angle,
     AnyField,
     Category,
@@ -26,10 +27,12 @@ from unspool.schema.fields import (
     Schema,
     Text,
     When,
+    column_name,
     derived_fields,
 )
-from unspool.schema.inference import infer_input, infer_steps
+from unspool.schema.inference import column_notes, infer_input, infer_steps
 from unspool.schema.monotone import as_number
+from unspool.tables.columns import Origin
 from unspool.tables.table import Table, read_table
 
 _Arrays = dict[str, np.ndarray]
@@ -88,6 +91,7 @@ def gather_roles(
     order: str | None = None,
 ) -> tuple[Schema, Examples]:
     """As `gather`, with the roles of the columns."""
+    id, order = column_name(id), column_name(order)  # noqa: A001
     if isinstance(data, Windows):
         return _infer(data.raw, roles, windows=data)
     return _infer(_collect(data, steps, roles, id, order), roles, id, order)
@@ -193,10 +197,13 @@ def _infer(
     """The schema of raw examples, and the examples with its fields."""
     before: tuple[str, ...] = windows.before if windows else ()
     asked: dict[str, str | Field] = {name_of(item): item for item in roles.inputs}
+    asked |= {name: Category(name) for name, item in asked.items() if item == name and raw.is_categorical(name)}
     first = roles.first if roles.first is None else _members(roles.first or tuple(raw.steps), roles)
     if first is not None:
         before = tuple(map(name_of, first))
         raw = raw.cut_first(before)
+    if not asked and first is None:
+        raw, asked = _without_inputs(raw), {NO_INPUT: Category(NO_INPUT)}
     raw.check()
     unknown = sorted({name for item in roles.inner.values() for name in item.columns} - set(raw.steps))
     if unknown:
@@ -207,7 +214,8 @@ def _infer(
         if isinstance(base, np.ndarray) and base.dtype.kind in "ifM":  # numbers and times
             known[name] = as_number(base)
     locations = {name: raw.location_of(name) for name in [*raw.steps, *roles.overrides]}
-    columns, overrides = group_columns(raw.steps, roles.overrides, locations)
+    categorical = {name: Category(name) for name in raw.steps if raw.is_categorical(name)}
+    columns, overrides = group_columns(raw.steps, categorical | roles.overrides, locations)
     locations |= {name: raw.location_of(name) for name in overrides}
     found = infer_steps(columns, raw.offsets, overrides, known, locations, roles.relations)
     steps = found.values
@@ -222,7 +230,30 @@ def _infer(
         input_fields.append(given)
     names = (raw.form, raw.layout, key, order, before, raw.sequence)
     schema = Schema(tuple(input_fields), fields, *names, relations=found.relations, columns=found.columns)
+    decided = {*roles.overrides, *(name_of(item) for item in roles.inputs if isinstance(item, Field)), NO_INPUT}
+    categories = {item.name for item in (*input_fields, *fields) if isinstance(item, Category)} - decided
+    notes = column_notes(raw.inputs | raw.steps, categories, raw.source)
+    raw = replace(raw, origins=raw.origins | _moments(schema, raw), notes=(*raw.notes, *notes))
     return schema, _examples(schema, raw, inputs, steps, windows)
+
+
+def _moments(schema: Schema, raw: RawExamples) -> dict[str, Origin]:
+    """The origins of dates that are categories, and so text."""
+    columns = raw.inputs | raw.steps
+    names = [
+        name for item in (*schema.inputs, *schema.steps) if isinstance(item, (Category, Joint)) for name in item.columns
+    ]
+    dates = [name for name in names if getattr(columns[name], "dtype", np.dtype(bool)).kind == "M"]
+    known = {name: raw.origins.get(name, Origin()) for name in dates}
+    return {
+        name: msgspec.structs.replace(origin, kind="moment") if origin.kind == "plain" else origin
+        for name, origin in known.items()
+    }
+
+
+def _without_inputs(raw: RawExamples) -> RawExamples:
+    """The examples with the constant input of sequences alone."""
+    return replace(raw, inputs=raw.inputs | {NO_INPUT: np.full(len(raw.offsets) - 1, NO_INPUT, object)})
 
 
 def _members(first: tuple[str | Field, ...], roles: Roles) -> tuple[str | Field, ...]:
@@ -246,6 +277,8 @@ def _as_schema(fitted: FittedColumns, raw: RawExamples, windows: Windows | None,
     """Examples with the fields of a fitted schema; `wrong` are the errors so far."""
     inputs: _Arrays = {}
     steps: _Arrays = {}
+    if fitted.schema.is_unconditional:
+        raw = _without_inputs(raw)
     for item in fitted.schema.inputs:
         if item.name in raw.inputs:
             with _appended_to(wrong):
@@ -278,7 +311,9 @@ def _appended_to(errors: list[SchemaError]) -> Iterator[None]:
 def _examples(schema: Schema, raw: RawExamples, inputs: _Arrays, steps: _Arrays, windows: Windows | None) -> Examples:
     first = {name: as_number(inputs[source]) for name, source in base_inputs(schema).items() if source in inputs}
     starts, gap = (windows.starts, windows.length) if windows else (None, 0)
-    return Examples(inputs, steps, raw.offsets, first, starts, gap, raw.source, raw.ids)
+    return Examples(
+        inputs, steps, raw.offsets, first, starts, gap, raw.source, raw.ids, origins=raw.origins, notes=raw.notes
+    )
 
 
 def _with_since(
@@ -319,7 +354,7 @@ def _same_columns(schema: Schema, data: Windows) -> None:
     lacking = []
     inputs = [field.name for field in schema.inputs]
     for role, needed, columns in (("input", inputs, data.raw.inputs), ("step", schema.step_columns, data.raw.steps)):
-        names = [name for name in needed if name not in columns]
+        names = [name for name in needed if name not in {*columns, NO_INPUT}]
         if names:
             lacking.append(f"the {role} columns {', '.join(names)}")
     if lacking:

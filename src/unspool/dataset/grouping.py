@@ -1,6 +1,6 @@
 """Rows of a long table, grouped by id and ordered within it."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,10 +21,26 @@ def ids_of(table: Table, key: str) -> np.ndarray:
     return column
 
 
-def group(table: Table, key: str, order: str | None) -> tuple[list[Any], np.ndarray, np.ndarray]:
-    """Ids in order of their first row, the rows in order of their sequences, and (N + 1,) offsets.
+class Grouped(NamedTuple):
+    """The rows of a long table as sequences.
 
-    An id must not have an order value twice; without an order, its rows must be next to each other.
+    Attributes:
+        ids: in order of their first row.
+        rows: all rows, in the order of their sequences.
+        offsets: (N + 1,).
+        notes: lines about the data that a fit prints.
+    """
+
+    ids: list[Any]
+    rows: np.ndarray
+    offsets: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def group(table: Table, key: str, order: str | None) -> Grouped:
+    """The rows of each id, sorted by `order`; rows with one order value stay in the order of the table.
+
+    Without an order, the rows of an id must be next to each other.
     """
     ids, codes = _codes(ids_of(table, key))
     offsets = offsets_from_lengths(np.bincount(codes, minlength=len(ids)))
@@ -36,17 +52,19 @@ def group(table: Table, key: str, order: str | None) -> tuple[list[Any], np.ndar
             hint = "Sort the rows by id; or pass order=, and they will be sorted."
             location, found = table.location_of(key).at(row), f"{ids[codes[row]]!r} again"
             raise DataError(location, "the rows of an id next to each other", found, hint)
-        return ids, np.arange(len(codes)), offsets
+        return Grouped(ids, np.arange(len(codes)), offsets)
     keys = order_keys(table, order)
     rows = np.lexsort((keys, codes))
     same = (codes[rows][1:] == codes[rows][:-1]) & (keys[rows][1:] == keys[rows][:-1])
+    notes: tuple[str, ...] = ()
     if same.any():
         at = int(np.argmax(same))
-        one, two = sorted((int(rows[at]), int(rows[at + 1])))
-        found = f"{keys[one]} in rows {one + 1} and {two + 1} of id {ids[codes[one]]!r}"
-        hint = "Drop one of them, or name a finer order."
-        raise DataError(table.location_of(order).whole, "an order value once within an id", found, hint)
-    return ids, rows, offsets
+        one, two = int(rows[at]), int(rows[at + 1])
+        count = int(same.sum())
+        found = f"{count} row{'s' * (count > 1)} with the order value of the row before"
+        example = f"such as {keys[one]} in rows {one + 1} and {two + 1}"
+        notes = (f"{table.location_of(order).whole}: {found}, {example}; they keep the order of the table",)
+    return Grouped(ids, rows, offsets, notes)
 
 
 def order_keys(table: Table, order: str) -> np.ndarray:

@@ -7,8 +7,8 @@ import numpy as np
 
 from unspool.errors import DataError, Location, OptionError, SchemaError
 from unspool.schema.coercion import coerce
-from unspool.schema.fields import Category, Field, Flag, Group, Joint
-from unspool.schema.inference import infer_step_kind, refuse_absent, refuse_constant
+from unspool.schema.fields import Category, Field, Flag, Group, Joint, column_name
+from unspool.schema.inference import infer_step_kind, refuse_absent
 from unspool.tables.columns import Column, missing_mask
 
 
@@ -20,7 +20,8 @@ def parse_combinations(combinations: Any) -> tuple[Joint, ...]:
     if isinstance(combinations, str) or not isinstance(combinations, Sequence):
         raise OptionError("combinations", expected, repr(combinations)[:60])
     fields: list[Joint] = []
-    for names in combinations:
+    for given in combinations:
+        names = given if isinstance(given, str) or not isinstance(given, Sequence) else list(map(column_name, given))
         if isinstance(names, str) or not isinstance(names, Sequence) or len(set(names)) < 2:
             raise OptionError("combinations", expected, repr(names)[:60])
         twice = {name for name in names if any(name in field.members for field in fields)}
@@ -99,4 +100,3 @@ def _check_categories(
         if not isinstance(field, Category):
             found, hint = field.kind if field else "none", "Leave it out, or pass Category(...)."
             raise OptionError("combinations", f"categories of the step, as {name!r}", found, hint)
-        refuse_constant(coerce(columns[name], field, locations[name]), locations[name])

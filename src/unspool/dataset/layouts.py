@@ -1,9 +1,10 @@
 """The layouts of data: one row an example, one row a step, or two tables."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from unspool.dataset.grouping import group, ids_of
@@ -14,6 +15,7 @@ from unspool.schema.fields import Field, Form, Group, Layout, Text
 from unspool.schema.inference import refuse_absent, require_present
 from unspool.tables.columns import (
     Column,
+    Origin,
     Ragged,
     Record,
     kind_of,
@@ -39,6 +41,8 @@ class RawExamples:
         source: the name of the data in error messages.
         ids: (N,) of the sequences, where rows don't identify them.
         sequence: the name of the sequence.
+        origins: the types that went in, by column of the inputs and of the step.
+        notes: lines about the data that a fit prints.
     """
 
     inputs: dict[str, Column]
@@ -49,6 +53,8 @@ class RawExamples:
     source: str
     ids: list[Any] | None = None
     sequence: str = "sequence"
+    origins: dict[str, Origin] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def check(self) -> "RawExamples":
         """Refuse examples without steps."""
@@ -60,6 +66,12 @@ class RawExamples:
     def location_of(self, name: str) -> Location:
         """The location of a step column."""
         return Location(self.source, name, self.offsets, self.ids)
+
+    def is_categorical(self, name: str) -> bool:
+        """Whether a column of numbers was a categorical."""
+        column = self.steps.get(name, self.inputs.get(name))
+        categories = self.origins.get(name, Origin()).categories
+        return categories is not None and isinstance(column, np.ndarray) and column.dtype.kind in "if"
 
     def cut_first(self, names: Sequence[str]) -> "RawExamples":
         """Move the first record of each sequence, which must have one, to the inputs."""
@@ -84,6 +96,9 @@ class RawExamples:
 def from_rows(table: Table, roles: Roles) -> RawExamples:
     """Examples of one row each: the sequence is in a cell, or in several cells as lists of one length."""
     if not roles.sequence:
+        left = [name for name in table.columns if name not in {*map(name_of, roles.inputs), *table.index}]
+        roles = replace(roles, sequence=tuple(left) if len(left) == 1 else None)
+    if not roles.sequence:
         hint = 'Pass sequence="column"; or id="column" if each row is one step.'
         raise SchemaError(table.location, "the column that holds the sequences", f"only {listing(table.columns)}", hint)
     parts = [part for asked in roles.sequence for part in (asked.members if isinstance(asked, Group) else (asked,))]
@@ -94,6 +109,7 @@ def from_rows(table: Table, roles: Roles) -> RawExamples:
         raise SchemaError(table.location, "a column that is either the input or the sequence", repr(given), hint)
     steps: dict[str, Column] = {}
     offsets = np.zeros(0, np.int64)
+    origins = {name: table.origin(name) for name in given}
     form: Form = "records"
     csv = table.kind in ("csv", "tsv")
     for name, part in zip(names, parts, strict=True):
@@ -103,9 +119,11 @@ def from_rows(table: Table, roles: Roles) -> RawExamples:
             form = "records"
         offsets = bounds
         steps |= columns
+        unnamed = {column: msgspec.structs.replace(table.origin(name, column), integer=False) for column in columns}
+        origins |= unnamed | {name: table.origin(name)}
     inputs = {name: table.columns[name] for name in given}
     sequence = names[0] if len(names) == 1 else "sequence"
-    return RawExamples(inputs, steps, offsets, form, "rows", table.location, sequence=sequence)
+    return RawExamples(inputs, steps, offsets, form, "rows", table.location, sequence=sequence, origins=origins)
 
 
 def _check_parallel(offsets: np.ndarray, other: np.ndarray, columns: dict[str, Column], location: Location) -> None:
@@ -167,7 +185,7 @@ def _vectors(values: Ragged, location: Location) -> dict[str, Column]:
 def from_long(table: Table, roles: Roles, key: str, order: str | None) -> RawExamples:
     """Examples whose steps are the rows of one id, in which each input has one value; see `group`."""
     names, steps = _long_columns(table, roles, key, order)
-    ids, rows, offsets = group(table, key, order)
+    ids, rows, offsets, notes = group(table, key, order)
     inputs: dict[str, Column] = {}
     for name in names:
         column = take(table.columns[name], rows)
@@ -175,14 +193,15 @@ def from_long(table: Table, roles: Roles, key: str, order: str | None) -> RawExa
         inputs[name] = take(column, offsets[:-1])
     sequences = {name: take(table.columns[name], rows) for name in steps}
     form: Form = "records" if len(steps) > 1 else "list"
-    return RawExamples(inputs, sequences, offsets, form, "long", table.location, ids)
+    origins = {name: table.origin(name) for name in [*names, *steps]}
+    return RawExamples(inputs, sequences, offsets, form, "long", table.location, ids, origins=origins, notes=notes)
 
 
 def from_two(inputs: Table, steps: Table, roles: Roles, key: str, order: str | None) -> RawExamples:
     """Examples of a table of inputs, one row an id, and a table of steps; an id without steps has an empty sequence."""
     inputs.need([key, *map(name_of, roles.inputs)])
     _, names = _long_columns(steps, replace(roles, inputs=()), key, order)
-    step_ids, rows, offsets = group(steps, key, order)
+    step_ids, rows, offsets, notes = group(steps, key, order)
     ids = to_list(ids_of(inputs, key))
     last_row = {value: row for row, value in enumerate(ids)}
     if len(last_row) < len(ids):
@@ -201,14 +220,15 @@ def from_two(inputs: Table, steps: Table, roles: Roles, key: str, order: str | N
     columns = {name_of(asked): inputs.columns[name_of(asked)] for asked in roles.inputs}
     form: Form = "records" if len(names) > 1 else "list"
     offsets = offsets_from_lengths(np.diff(offsets)[order_of])
-    return RawExamples(columns, sequences, offsets, form, "long", steps.location, ids)
+    origins = {name: inputs.origin(name) for name in columns} | {name: steps.origin(name) for name in names}
+    return RawExamples(columns, sequences, offsets, form, "long", steps.location, ids, origins=origins, notes=notes)
 
 
 def _long_columns(table: Table, roles: Roles, key: str, order: str | None) -> tuple[list[str], list[str]]:
     """The names of the inputs and of the step fields."""
     names = [name_of(asked) for asked in roles.inputs]
     if roles.sequence is None:
-        steps = [name for name in table.columns if name not in {*names, key, order}]
+        steps = [name for name in table.columns if name not in {*names, key, order, *table.index}]
     else:
         steps = [name for asked in roles.sequence for name in columns_of(asked)]
     table.need([key, order, *names, *steps])

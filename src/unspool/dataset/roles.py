@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from unspool.errors import SchemaError
-from unspool.schema.fields import Field, First, Joint, Schema
+from unspool.schema.fields import NO_INPUT, Field, First, Joint, Schema, column_name
 
 ColumnSpec = str | Field
 
@@ -51,11 +51,11 @@ def parse_roles(inputs: Any, sequence: Any) -> Roles:
     """The roles that the user gave.
 
     Args:
-        inputs: a column name, a field, `First(...)`, or several of them.
+        inputs: a column name, a field, `First(...)`, or several of them; `None` for sequences alone.
         sequence: a column name, a field, several of them, or `{column: [fields inside its records]}`.
 
     Raises:
-        SchemaError: arguments of another form, or no input.
+        SchemaError: arguments of another form.
 
     Examples:
         >>> parse_roles(["country"], "name").sequence
@@ -67,9 +67,6 @@ def parse_roles(inputs: Any, sequence: Any) -> Roles:
         if isinstance(item, First):
             first = _fields(item.names, "First")
     plain = _fields([item for item in asked if not isinstance(item, First)], "inputs")
-    if not plain and first is None:
-        hint = 'Name the columns that are known beforehand, such as inputs=["country"]; or pass First().'
-        raise SchemaError("inputs", "at least one input", "none", hint)
     inner: dict[str, Field] = {}
     if isinstance(sequence, Mapping):
         for name, fields in sequence.items():
@@ -82,7 +79,7 @@ def parse_roles(inputs: Any, sequence: Any) -> Roles:
 
 def roles_of(schema: Schema, columns: Iterable[str]) -> Roles:
     """The roles that a fitted schema gives to the columns of new data, in one for the sequence or one a step field."""
-    inputs = tuple(asked for asked in schema.inputs if asked.name not in schema.first)
+    inputs = tuple(asked for asked in schema.inputs if asked.name not in {*schema.first, NO_INPUT})
     whole = schema.layout == "rows" and schema.sequence in columns and schema.form not in ("text", "list")
     steps = (*schema.steps, *schema.derived.values())
     return Roles(inputs, schema.first or None, (schema.sequence,) if whole else steps)
@@ -91,15 +88,15 @@ def roles_of(schema: Schema, columns: Iterable[str]) -> Roles:
 def _several(value: Any) -> list[Any]:
     if value is None:
         return []
-    if isinstance(value, (str, Field, First)):
+    if isinstance(column_name(value), (str, Field, First)):
         return [value]
     if not isinstance(value, Iterable):
-        raise SchemaError("inputs or sequence", "column names or fields", repr(value))
+        raise SchemaError("inputs and sequence", "column names or fields", repr(value))
     return list(value)
 
 
 def _fields(items: Iterable[Any], location: str) -> tuple[ColumnSpec, ...]:
-    asked = tuple(items)
+    asked = tuple(map(column_name, items))
     for item in asked:
         if not isinstance(item, (str, Field)):
             raise SchemaError(location, "column names or fields", repr(item))

@@ -10,7 +10,7 @@ from unspool.dataset.grouping import order_keys
 from unspool.dataset.layouts import RawExamples
 from unspool.dataset.roles import Roles, columns_of, parse_roles
 from unspool.errors import DataError, Location, OptionError, SchemaError
-from unspool.schema.fields import Form
+from unspool.schema.fields import Form, column_name
 from unspool.tables.columns import take
 from unspool.tables.table import read_table
 
@@ -45,7 +45,7 @@ class Windows:
 
 
 def windows(
-    series: Any, *, order: str, length: int, stride: int = 1, inputs: Any, sequence: Any, at: At = "before"
+    series: Any, *, order: str, length: int, stride: int = 1, inputs: Any = None, sequence: Any, at: At = "before"
 ) -> Windows:
     """Cut one long series into windows, each an example: its inputs, and `length` steps.
 
@@ -56,7 +56,7 @@ def windows(
         order: the column of numbers or dates that sorts the rows.
         length: steps of a window.
         stride: rows from the start of a window to the start of the next.
-        inputs: columns, or fields, that are known when a window starts.
+        inputs: columns, or fields, that are known when a window starts; none by default.
         sequence: columns, or fields, that are generated.
         at: the row of the inputs: `"before"`, the one before the window, so that nothing generated leaks into them;
             `"first"`, the first row of the window, for columns that are known beforehand, such as the month.
@@ -78,7 +78,7 @@ def windows(
     roles = parse_roles(inputs, sequence)
     if roles.first is not None or not roles.sequence:
         raise SchemaError("windows", "columns as inputs and columns as the sequence", f"{inputs!r} and {sequence!r}")
-    table = read_table(series)
+    table, order = read_table(series), column_name(order)
     given, steps = ([name for asked in part for name in columns_of(asked)] for part in (roles.inputs, roles.sequence))
     table.need([order, *given, *steps])
     _check_sorted(order_keys(table, order), table.location_of(order))
@@ -93,7 +93,8 @@ def windows(
     offsets = np.arange(len(starts) + 1, dtype=np.int64) * length
     form: Form = "records" if len(steps) > 1 else "list"
     ids = [f"window from row {start + 1}" for start in starts.tolist()]
-    raw = RawExamples(input_columns, step_columns, offsets, form, "long", table.location, ids)
+    origins = {name: table.origin(name) for name in [*given, *steps]}
+    raw = RawExamples(input_columns, step_columns, offsets, form, "long", table.location, ids, origins=origins)
     return Windows(raw, roles, starts, length, at)
 
 

@@ -1,5 +1,6 @@
 """The codec: everything fitted between tables and the arrays that the network sees, and back."""
 
+import dataclasses
 import itertools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from unspool.schema.coercion import coerce
 from unspool.schema.derivation import derive
 from unspool.schema.fields import (
     MONOTONE_TRANSFORMS,
+    NO_INPUT,
     Angle,
     AnyField,
     Field,
@@ -38,6 +40,8 @@ from unspool.schema.fields import (
 from unspool.schema.monotone import as_number
 from unspool.schema.relation_search import failures
 from unspool.schema.relations import Sum, derived_columns
+from unspool.tables.columns import Origin
+from unspool.tables.origins import restore
 from unspool.tables.table import Table, is_many, read_table
 
 MAX_STEPS = 2**24
@@ -94,6 +98,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         longest: of the longest.
         examples: number N of sequences.
         total: number S of steps.
+        origins: the types that columns had, by name, where their canonical form is another one.
     """
 
     schema: Schema
@@ -103,6 +108,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     longest: int
     examples: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
     total: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
+    origins: dict[str, Origin] = {}
 
     def __post_init__(self) -> None:
         for role, fields, columns, class_of in (
@@ -183,10 +189,16 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
         With `some`, columns may be missing.
         """
+        alone = self.schema.is_unconditional
         if isinstance(data, Mapping):
             data = self._whole_vectors(data)
+        if alone and (data is None or (isinstance(data, Mapping) and not data)):
+            data = {NO_INPUT: NO_INPUT}
         location = None if isinstance(data, str) or hasattr(data, "read") else "inputs"
         table = read_table(data, location, strings=self.strings)
+        if alone:
+            columns = table.columns | {NO_INPUT: np.full(len(table), NO_INPUT, object)}
+            table = dataclasses.replace(table, columns=columns)
         if not some:
             table.need([field.name for field in self.schema.inputs])
         return table
@@ -277,13 +289,19 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         decoded = derive(self.schema.relations, decoded)
         return {name: decoded[name] for name in self.schema.step_columns}, last
 
-    def show(self, columns: Mapping[str, np.ndarray], offsets: np.ndarray, *, apart: bool = False) -> list[Any]:
+    def show(
+        self, columns: Mapping[str, np.ndarray], offsets: np.ndarray, *, apart: bool = False, restored: bool = True
+    ) -> list[Any]:
         """Decoded columns as one Python value per sequence, in the schema's form: str, list, list of dicts or of lists.
 
-        With `apart`, a text is a list of the texts of its steps.
+        Args:
+            columns: by name, (S,) values.
+            offsets: (N + 1,).
+            apart: whether a text is a list of the texts of its steps.
+            restored: whether values have the types that went in, or the canonical ones.
         """
         names = self.schema.step_columns
-        values = [_python(columns[name]) for name in names]
+        values = [restore(columns[name], self.origins.get(name) if restored else None) for name in names]
         bounds = list(zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True))
         if self.schema.form == "text" and not apart:
             return ["".join(values[0][start:end]) for start, end in bounds]
@@ -291,8 +309,13 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return [values[0][start:end] for start, end in bounds]
         rows: list[Any] = [list(row) for row in zip(*values, strict=True)]
         if self.schema.form == "records":
-            rows = [dict(zip(names, row, strict=True)) for row in rows]
+            labels = [self.label(name) if restored else name for name in names]
+            rows = [dict(zip(labels, row, strict=True)) for row in rows]
         return [rows[start:end] for start, end in bounds]
+
+    def label(self, name: str) -> str | int:
+        """The name of a column as the user's table has it."""
+        return int(name) if name in self.origins and self.origins[name].integer else name
 
     def describe(self) -> str:
         """The aligned table that fit and `unspool inspect` print: every field, and its fitted column."""
@@ -399,9 +422,3 @@ def _types(columns: Sequence[tuple[AnyField, FittedColumn]]) -> Iterator[tuple[s
 def _is_number(value: Any) -> bool:
     """Whether a value is one number, not a list of them."""
     return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "iuf"
-
-
-def _python(values: np.ndarray) -> list[Any]:
-    """Plain Python values, None where missing."""
-    plain: list[Any] = values.tolist()  # NaT is None
-    return [None if value != value else value for value in plain] if values.dtype.kind == "f" else plain

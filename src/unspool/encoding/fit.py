@@ -15,7 +15,7 @@ from unspool.encoding.numeric_fit import limits, refine, refuse_lost_digits
 from unspool.encoding.tokenizers import fit_tokenizer, tokenize
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.schema.fields import Angle, Field, Flag, Flags, Joint, Number, Schema, Text, Vector, When
-from unspool.tables.columns import missing_mask
+from unspool.tables.columns import Origin, missing_mask
 
 
 def fit_codec(schema: Schema, examples: Examples) -> Codec:
@@ -25,7 +25,12 @@ def fit_codec(schema: Schema, examples: Examples) -> Codec:
     examples = tokenize(schema, steps, examples)
     lengths = examples.lengths
     shortest, longest, total = int(lengths.min()), int(lengths.max()), int(lengths.sum())
-    return Codec(schema, inputs, steps, shortest, longest, len(examples), total)
+    names = {schema.sequence, *(name for field in [*schema.inputs, *schema.steps] for name in field.columns)}
+    texts = {field.name for field in schema.steps if isinstance(field, Text)}
+    known = {name: examples.origins.get(name, Origin()) for name in sorted(names)}
+    known |= {name: Origin(integer=known[name].integer) for name in texts}  # the pieces of a text have no type
+    origins = {name: origin for name, origin in known.items() if origin != Origin()}
+    return Codec(schema, inputs, steps, shortest, longest, len(examples), total, origins)
 
 
 def fit_input(field: Field, examples: Examples) -> AnyInputColumn:

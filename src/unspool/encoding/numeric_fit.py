@@ -11,11 +11,11 @@ from unspool.schema.bounds import natural_bounds
 from unspool.schema.fields import Number
 from unspool.schema.grid import (
     MAX_DECIMALS,
-    MIN_RELATIVE_STEP,
     find_grid,
     find_point_masses,
     find_support_points,
     is_discrete,
+    is_too_fine,
 )
 
 MAX_BINS = 32
@@ -49,7 +49,7 @@ def refine(
     column = msgspec.structs.replace(column, decimals=digits, step=step, floor=floor, ceiling=ceiling)
     if column.transform in ("log1p", "asinh"):
         column = rescaled(msgspec.structs.replace(column, unit=max(column.unit, step)), x)
-    too_fine = step < MIN_RELATIVE_STEP * max(float(np.ptp(x)), float(np.abs(x).max()))
+    too_fine = step > 0 and is_too_fine(x, step)
     mass = step > 0 and column.transform != "log_return" and not too_fine
     mass &= field.distribution == "discretized" or (field.distribution == "histogram" and is_discrete(x, step))
     if field.distribution == "discretized" and not mass:

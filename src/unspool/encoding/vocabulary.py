@@ -18,6 +18,7 @@ from unspool.encoding.columns import (
     ValueType,
 )
 from unspool.errors import Location, SchemaError, UnknownCategory, did_you_mean, listing
+from unspool.tables.columns import MAX_EXACT_INTEGER
 
 Symbol = str | int | float | bool | None
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -163,7 +164,9 @@ class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabu
         if kinds <= {int} or kinds <= {bool}:
             used = not len(codes) or int(np.max(codes)) < len(self.values)
             return decoded.astype(np.int64 if kinds <= {int} else bool) if used else decoded
-        return decoded.astype(np.float64) if float in kinds and kinds <= {float, type(None)} else decoded
+        exact = all(abs(value) <= MAX_EXACT_INTEGER for value in self.values if isinstance(value, int))
+        numeric = kinds - {type(None)}
+        return decoded.astype(np.float64) if exact and numeric and numeric <= {int, float} else decoded
 
     def parse(self, text: str, location: str, member: int = 0) -> Symbol:
         """The value whose text this is; without one, the text."""

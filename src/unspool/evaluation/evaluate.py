@@ -58,7 +58,7 @@ def evaluate_model(model: FittedModel, split: Split, seed: int, samples: int) ->
     task = LikelihoodTask(train, test, targets_of(codec), net.shape.stops, seed)
     neighbours, garch = best_neighbours(task), WindowedGarch.fit(train, test)
     nats = log_probs(net, split.test_encoded)
-    names = tuple(field.name for field in codec.schema.inputs)
+    names = () if codec.schema.is_unconditional else tuple(field.name for field in codec.schema.inputs)
     characters = split.test.lengths if codec.schema.form == "text" else None
     comparison, scores, shown = _compare(model, split, task, samples, neighbours, garch)
     return (

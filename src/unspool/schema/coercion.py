@@ -10,7 +10,7 @@ import numpy as np
 from unspool.errors import Location, SchemaError
 from unspool.schema.fields import Angle, Category, Count, Field, Flag, Number, Text, Vector, When
 from unspool.tables.arrow import from_values
-from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, missing_mask
+from unspool.tables.columns import MAX_EXACT_INTEGER, Column, Ragged, Record, is_whole, kind_of, missing_mask
 
 MAX_MAGNITUDE = 1e100
 """Largest number: its square, and a sum of many, are finite in float64."""
@@ -24,7 +24,7 @@ def coerce(column: Column, field: Field, location: Location) -> np.ndarray:
     | kind | form | missing |
     |---|---|---|
     | Number, Count, Angle | int64 or float64 | NaN |
-    | Category | int64, bool, or object of str, int, float, bool | None |
+    | Category | int64, bool, or object of str, int, float, bool; dates as ISO 8601 text | None |
     | Flag | bool, or object of bool | None |
     | When | datetime64[us] | NaT |
     | Vector | float64 (N, D) | NaN; D is 0 when all are missing |
@@ -88,7 +88,11 @@ def _numbers(column: Column, field: Field, location: Location) -> np.ndarray:
     if isinstance(column, (Ragged, Record)) or column.dtype.kind == "M":
         raise _wrong_kind(column, field, location)
     if column.dtype.kind != "O":
+        if column.dtype.kind == "i":
+            _require_exact((column > MAX_EXACT_INTEGER) | (column < -MAX_EXACT_INTEGER), column, location)
         return column.astype(np.int64) if column.dtype.kind == "b" else column
+    large = [isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER for value in column.tolist()]
+    _require_exact(np.array(large, bool), column, location)
     values = np.full(len(column), np.nan)
     for row, value in enumerate(column.tolist()):
         number = parse_number(value)
@@ -99,6 +103,14 @@ def _numbers(column: Column, field: Field, location: Location) -> np.ndarray:
             raise _too_many_digits(location.at(row), value)
         values[row] = number
     return values
+
+
+def _require_exact(rounded: np.ndarray, column: np.ndarray, location: Location) -> None:
+    """Refuse whole numbers of which some would be rounded, (N,) bool."""
+    if rounded.any():
+        row = int(np.argmax(rounded))
+        hint = f"If they are identifiers, pass Category({location.column!r}); if they may be rounded, write 1.0e18."
+        raise SchemaError(location.at(row), "whole numbers up to 2**53, which are exact", str(column[row]), hint)
 
 
 def _counts(values: np.ndarray, field: Field, location: Location) -> np.ndarray:
@@ -123,8 +135,11 @@ def parse_number(value: Any) -> float | None:
 
 
 def _categories(column: Column, field: Field, location: Location) -> np.ndarray:
-    if isinstance(column, (Ragged, Record)) or column.dtype.kind == "M":
-        raise _wrong_kind(column, field, location, "Dates and lists are not categories: turn them into text.")
+    if isinstance(column, (Ragged, Record)):
+        raise _wrong_kind(column, field, location, "Lists are not categories: turn them into text.")
+    if column.dtype.kind == "M":
+        texts = [None if value is None else value.isoformat() for value in column.tolist()]
+        return np.array(texts, dtype=object)
     if column.dtype.kind != "f":
         return column
     values, present = _require_finite(column, location).astype(object), ~np.isnan(column)

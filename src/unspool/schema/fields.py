@@ -1,6 +1,7 @@
 """The fields of the input and of the step: the kinds of columns, before their values are fitted."""
 
 import math
+import numbers
 from collections.abc import Iterable
 from typing import Any, ClassVar, Literal, get_args
 
@@ -36,6 +37,15 @@ Layout = Literal["rows", "long"]
 """The location of a sequence in a table: one cell of a row, or rows that share an id."""
 
 
+NO_INPUT = "(none)"
+"""Name and only value of the input of a model of sequences alone."""
+
+
+def column_name(name: Any) -> Any:
+    """The name of a column as text, if it is a whole number, as pandas names columns; other values as they are."""
+    return str(name) if isinstance(name, numbers.Integral) and not isinstance(name, bool) else name
+
+
 class Field(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag=str.lower, metaclass=OptionMeta
 ):
@@ -46,6 +56,7 @@ class Field(
     what: ClassVar[str] = "a value"
 
     def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "name", column_name(self.name))
         if not isinstance(self.name, str) or not self.name:
             location = f"{type(self).__name__}({self.name!r})"
             raise OptionError(location, "the name of a column, a non-empty str", repr(self.name))
@@ -223,7 +234,7 @@ class Group(Field, frozen=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        names = tuple(self.members) if isinstance(self.members, (list, tuple)) else ()
+        names = tuple(map(column_name, self.members)) if isinstance(self.members, (list, tuple)) else ()
         if len(names) < 2 or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
             location = f"{self.kind}({self.name!r}, members=...)"
             raise OptionError(location, "the names of two or more columns, none twice", repr(self.members))
@@ -340,7 +351,7 @@ class First:
     """
 
     def __init__(self, *names: str | Field) -> None:
-        self.names = names
+        self.names = tuple(map(column_name, names))
 
     def __repr__(self) -> str:
         return f"First({', '.join(map(repr, self.names))})"
@@ -433,6 +444,11 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def derived(self) -> dict[str, AnyField]:
         """The fields of the columns of a step that are not learned, see `unspool.schema.relations.derive`."""
         return derived_fields(self.steps, self.relations)
+
+    @property
+    def is_unconditional(self) -> bool:
+        """Whether sequences have no inputs: the only one is constant."""
+        return self.inputs == (Category(NO_INPUT),)
 
     def describe(self, found: dict[tuple[str, str], str] | None = None, length: str = "") -> str:
         """The aligned table of the fields that a fit prints, with descriptions by (role, name) and of the lengths.

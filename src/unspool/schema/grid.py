@@ -46,6 +46,11 @@ def find_grid(values: np.ndarray) -> tuple[int, float] | None:
     return None
 
 
+def is_too_fine(values: np.ndarray, step: float) -> bool:
+    """Whether float32 can't tell apart the cells of a grid that holds (S,) float64 values, none missing."""
+    return step < MIN_RELATIVE_STEP * max(float(np.ptp(values)), float(np.abs(values).max()))
+
+
 def is_discrete(values: np.ndarray, step: float) -> bool:
     """Whether to model (S,) float64 values on a grid, none missing, by masses of its cells rather than by a density.
 
@@ -56,7 +61,7 @@ def is_discrete(values: np.ndarray, step: float) -> bool:
         >>> is_discrete(np.arange(50.0), 1.0), is_discrete(np.arange(1e5) * 7, 1.0)
         (True, False)
     """
-    if step < MIN_RELATIVE_STEP * max(float(np.ptp(values)), float(np.abs(values).max())):
+    if is_too_fine(values, step):
         return False
     start, end = np.quantile(values, (0.25, 0.75))
     repeated = len(np.unique(values)) <= (1 - MIN_REPEATED_SHARE) * len(values)

@@ -2,7 +2,7 @@
 
 | role | values | field |
 |---|---|---|
-| input | text | Category; When if every one is an ISO 8601 date |
+| input | text | Category; When if every one is an ISO 8601 date; Number if all of many are, with decimals |
 | input | true / false | Flag |
 | input | whole numbers | Category if consecutive labels from 0 or 1, at most 12, each seen 5 times; else Number |
 | input | numbers | Angle if its name is one's and the values fill a turn, see `unspool.schema.angles`; else Number |
@@ -17,8 +17,8 @@
 | step | numbers that fill a turn of 360 and cross its end by small steps | Angle, see `unspool.schema.angles` |
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Container, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -29,6 +29,7 @@ from unspool.schema.coercion import coerce, from_json, timestamps_or_none
 from unspool.schema.derivation import distance, is_relative
 from unspool.schema.fields import (
     MONOTONE_TRANSFORMS,
+    NO_INPUT,
     Angle,
     AnyField,
     Category,
@@ -41,13 +42,13 @@ from unspool.schema.fields import (
     Vector,
     When,
 )
-from unspool.schema.grid import find_grid
+from unspool.schema.grid import find_grid, is_too_fine
 from unspool.schema.monotone import as_number, time_unit
 from unspool.schema.relation_search import keep_relations
 from unspool.schema.relations import AnyRelation
-from unspool.schema.text_checks import refuse_text
+from unspool.schema.text_checks import are_decimals, numeric_texts, refuse_text
 from unspool.schema.transform_choice import input_transform, step_distribution, step_transform
-from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, missing_mask
+from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, missing_mask, take, to_list
 
 MAX_LABELS = 12
 """Most distinct whole numbers that are labels in an input: the months."""
@@ -66,7 +67,6 @@ def infer_input(column: Column, asked: Field | str, location: Location) -> tuple
     column = from_json(column, location)
     field = _input_kind(column, asked, location) if isinstance(asked, str) else asked
     values = coerce(column, field, location)
-    refuse_constant(values, location, role="input")
     if isinstance(asked, str) and isinstance(field, Number) and is_angle(values.astype(np.float64), asked):
         field = Angle(asked)
     if isinstance(field, Number) and field.transform == "auto":
@@ -83,6 +83,8 @@ def _input_kind(column: Column, name: str, location: Location) -> Field:
         return When(name)
     kind = kind_of(column)
     if kind == "text":
+        if are_decimals(column):
+            return Number(name)
         hint = "Text can't be an input: drop the column, or turn it into few categories or a vector"
         refuse_text(column, location, hint)
         return Category(name)
@@ -139,7 +141,7 @@ def infer_steps(
 
     Raises:
         SchemaError: values that no step can have, or of another kind than `asked`.
-        DataError: a column without values, or with one distinct value.
+        DataError: a column without values.
         OptionError: relations that don't hold.
     """
     kinds: dict[str, AnyField] = {}
@@ -152,7 +154,6 @@ def infer_steps(
             refuse_absent(column, location)
             field = field or infer_step_kind(column, name, location)
             values[name] = coerce(column, field, location)
-            refuse_constant(values[name], location)
             if name not in asked and isinstance(field, Number) and is_angle(values[name].astype(float), name, offsets):
                 field = Angle(name)
         kinds[name] = field  # type: ignore[assignment]
@@ -206,6 +207,8 @@ def complete_number(field: Number, values: np.ndarray, offsets: np.ndarray, firs
         location = f"{field.kind}({field.name!r}, transform={transform!r}, bounds=...)"
         expected = f"no bounds, since a {transform} is one in itself: values never {never}"
         raise SchemaError(location, expected, repr(field.bounds))
+    if isinstance(field, Count) and dist == "discretized" and is_too_fine(values[~np.isnan(values)], 1.0):
+        dist = "auto"  # counts in millions have no masses that float32 holds; they stay whole numbers
     if dist == "auto":
         dist = step_distribution(values, offsets, first, transform)
     return msgspec.structs.replace(field, transform=transform, distribution=dist)
@@ -228,12 +231,16 @@ def infer_step_kind(column: Column, name: str, location: Location) -> Field:
         raise SchemaError(location.whole, "one value a step", found, "Give each of their items a column.")
     if column.dtype == np.uint32:
         return Text(name)
+    if has_one_value(column) and kind_of(column) != "truth value":
+        return Category(name)
     if timestamps_or_none(column) is not None:
         return When(name)
     kind = kind_of(column)
     if kind == "truth value":
         return Flag(name)
     if kind == "text":
+        if are_decimals(column):
+            return Number(name)
         decimals = any("." in text for text in column[:1000] if text)  # whole numbers as text are token ids
         hint = "Text can't be one field of a step: drop the column, or make it the whole sequence"
         refuse_text(column, location, hint, numbers=decimals)
@@ -260,16 +267,36 @@ def require_present(column: Column, location: Location, expected: str, hint: str
         raise DataError(location.at(int(np.argmax(missing))), expected, "a missing one", hint)
 
 
-def refuse_constant(values: np.ndarray, location: Location, *, role: Literal["input", "step"] = "step") -> None:
-    """Refuse a column whose values are all equal, or all missing; an input of one row may be."""
-    if len(values) < (2 if role == "input" else 1):
-        return
-    missing = missing_mask(values) if values.ndim == 1 else np.isnan(values)
-    equal = (values == values[0]) | (missing & missing[0])
-    if np.all(equal) and np.all(missing == missing[0]):
-        shown = chr(values[0]) if values.dtype == np.uint32 else values[:1].tolist()[0]
-        reason = (
-            " from the inputs: it doesn't distinguish sequences" if role == "input" else ": there is nothing to learn"
-        )
-        hint = f"Drop it{reason}."
-        raise DataError(location.whole, "at least two different values", f"only {shown!r}", hint)
+def has_one_value(column: Column) -> bool:
+    """Whether a column has two values or more, which are all equal and none missing."""
+    if isinstance(column, Record) or len(column) < 2 or missing_mask(column).any():
+        return False
+    if not isinstance(column, Ragged):
+        return bool(np.all(column == column[0]))
+    items, width = column.values, int(column.lengths[0])
+    if not isinstance(items, np.ndarray) or not np.all(column.lengths == width):
+        return False
+    return bool(np.all(items.reshape(len(column), width) == items[:width]))
+
+
+def column_notes(columns: Mapping[str, Column], categories: Container[str], source: str) -> list[str]:
+    """Lines about raw columns that a fit prints: those that are always the same, and categories that may be numbers.
+
+    Args:
+        columns: by name; of text its code points.
+        categories: names of inferred categories.
+        source: the name of the data.
+    """
+    first = {name: take(column, np.zeros(1, np.int64)) for name, column in columns.items() if has_one_value(column)}
+    first.pop(NO_INPUT, None)
+    values = [to_list(part)[0] for part in first.values()]
+    codes = [getattr(part, "dtype", None) == np.uint32 for part in first.values()]
+    values = [chr(value) if is_code else value for value, is_code in zip(values, codes, strict=True)]
+    shown = ", ".join(f"{name!r} ({value})" for name, value in zip(first, values, strict=True))
+    notes = [f"{source}: always the same, and generated so: {shown}"] if first else []
+    for name, column in columns.items():
+        if name not in categories or not isinstance(column, np.ndarray) or column.dtype.kind != "O":
+            continue
+        line = numeric_texts(column) if kind_of(column) == "text" else ""
+        notes += [f"{Location(source, name).whole}: {line}"] if line else []
+    return notes

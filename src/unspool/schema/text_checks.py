@@ -12,6 +12,9 @@ MIN_NUMBERS = 20
 """Fewest distinct numbers or dates among texts that make the other texts look like mistakes."""
 MIN_DATES = 3
 """Fewest distinct texts that are dates if all of them look like dates."""
+MIN_NUMERIC_TEXTS = 30
+"""Fewest distinct texts that are numbers, maybe with a unit, about which a fit prints a line."""
+NUMBER_WITH_UNIT = re.compile(r"[^\w\s]{0,2}\s?[-+]?\d[\d.,]*\s?[^\d]{0,8}")
 MIN_PROSE_TEXTS, MIN_REPEATS = 1_000, 2.0
 """Fewest distinct texts that are prose or names rather than categories, if each occurs fewer times than this."""
 NUM_CHECKED_TEXTS = 100
@@ -53,6 +56,35 @@ def refuse_text(column: np.ndarray, location: Location, hint: str, *, numbers: b
     if numbers:
         _refuse_mixed(unique, column, location)
     _refuse_prose(unique, column, location, hint)
+
+
+def numeric_texts(column: np.ndarray) -> str:
+    """A line about categories of which at least 9 of 10 are numbers, maybe with a unit; empty for others, and for few.
+
+    Examples:
+        >>> numeric_texts(np.array([f"{number / 8} mg" for number in range(40)], object))
+        "40 different texts such as '0.0 mg' are categories. If they are measurements, give numbers without their unit"
+    """
+    import pyarrow as pa
+
+    unique: list[str] = pa.array(column, pa.string()).drop_null().unique().to_pylist()
+    if len(unique) < MIN_NUMERIC_TEXTS:
+        return ""
+    plain = sum(parse_number(text) is not None for text in unique)
+    with_unit = sum(NUMBER_WITH_UNIT.fullmatch(text.strip()) is not None for text in unique)
+    start = f"{len(unique):,} different texts such as {unique[0]!r} are categories."
+    if plain >= 0.9 * len(unique):
+        return f"{start} If they are measurements, make the column a number"
+    hint = "If they are measurements, give numbers without their unit"
+    return f"{start} {hint}" if with_unit >= 0.9 * len(unique) else ""
+
+
+def are_decimals(column: np.ndarray) -> bool:
+    """Whether all texts are numbers, some with decimals, and more than `MIN_NUMBERS` are distinct."""
+    if not any("." in text for text in column[:1000] if text):
+        return False
+    unique = {text for text in column.tolist() if text is not None}
+    return len(unique) >= MIN_NUMBERS and all(parse_number(text) is not None for text in unique)
 
 
 def _refuse_mixed(unique: list[str], column: np.ndarray, location: Location) -> None:

@@ -5,15 +5,26 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from unspool.errors import DataError, Location, UnspoolError
-from unspool.tables.columns import Column, Ragged, Record, offsets_from_lengths
+from unspool.tables.columns import (
+    MAX_EXACT_INTEGER,
+    Column,
+    ColumnOrigins,
+    Origin,
+    Ragged,
+    Record,
+    offsets_from_lengths,
+    to_list,
+)
+from unspool.tables.origins import MAX_KEPT_CATEGORIES, canonical
 
 MAX_NESTING = 32
 """How deep lists and records may lie in each other."""
 CONTAINERS = (list, tuple, dict, set, frozenset, np.ndarray)
-SUPPORTED_KINDS = "numbers, text, truth values, dates, lists or records"
+SUPPORTED_KINDS = "numbers, text, truth values, dates, durations, lists or records"
 
 
 @contextlib.contextmanager
@@ -29,19 +40,32 @@ def conversion(location: str) -> Iterator[None]:
         raise DataError(location, f"a table of {SUPPORTED_KINDS}", found, hint) from error
 
 
-def from_arrow(array: Any, location: Location) -> Column:
-    """A PyArrow (Chunked)Array as a canonical column; a `DataError` refuses types such as bytes or durations."""
+def from_arrow(
+    array: Any, location: Location, origins: ColumnOrigins | None = None, key: tuple[str, ...] = ()
+) -> Column:
+    """A PyArrow (Chunked)Array as a canonical column; a `DataError` refuses types such as bytes.
+
+    Args:
+        array: the array.
+        location: the location of the column.
+        origins: takes the type of the values under `key`, by default the column's name, and of fields inside records.
+        key: see `unspool.tables.origins.ColumnOrigins`.
+    """
     import pyarrow as pa
 
+    key = key or (location.column,)
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
         if isinstance(array, pa.ChunkedArray):
             array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
+    if pa.types.is_dictionary(array.type):
+        return _from_dictionary(array, location, origins, key)
+    if isinstance(array, pa.RunEndEncodedArray):
+        return from_arrow(array.cast(array.type.value_type), location, origins, key)
+    array, origin = canonical(array)
+    if origin is not None and origins is not None:
+        origins[key] = origin
     kind = array.type
-    if pa.types.is_dictionary(kind) or isinstance(array, pa.RunEndEncodedArray):
-        return from_arrow(array.cast(kind.value_type), location)
-    if isinstance(array, pa.ExtensionArray):
-        return from_arrow(array.storage, location)
     try:
         plain = _plain(array)
     except pa.ArrowInvalid as error:
@@ -56,11 +80,28 @@ def from_arrow(array: Any, location: Location) -> Column:
     if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
         lengths = array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
         # flatten() leaves out the items that may lie behind a null list; the raw offsets would not.
-        return Ragged(from_arrow(array.flatten(), location), offsets_from_lengths(lengths), missing)
+        return Ragged(from_arrow(array.flatten(), location, origins, key), offsets_from_lengths(lengths), missing)
     if pa.types.is_struct(kind):
         parts = zip((field.name for field in kind), array.flatten(), strict=True)
-        return Record({name: from_arrow(part, location) for name, part in parts}, missing)
-    raise DataError(location.whole, SUPPORTED_KINDS, f"values of type {kind}")
+        fields = {name: from_arrow(part, location, origins, (location.column, name)) for name, part in parts}
+        return Record(fields, missing)
+    binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    hint = "Decode them, as in value.decode(), or write them as text." if binary else ""
+    raise DataError(location.whole, SUPPORTED_KINDS, f"values of type {kind}", hint)
+
+
+def _from_dictionary(array: Any, location: Location, origins: ColumnOrigins | None, key: tuple[str, ...]) -> Column:
+    """The values of a categorical; its origin has their categories."""
+    column = from_arrow(array.dictionary_decode(), location, origins, key)
+    if origins is not None:
+        known = to_list(from_arrow(array.dictionary, location))
+        few = len(known) <= MAX_KEPT_CATEGORIES and all(isinstance(value, (str, int, float)) for value in known)
+        # Values that are missing are no whole numbers of their own: the categories say what they are.
+        origin = origins.get(key, Origin())
+        kept = Origin() if origin.kind in ("whole", "boolean") else origin
+        categories = tuple(known) if few else ()
+        origins[key] = msgspec.structs.replace(kept, categories=categories, ordered=array.type.ordered and few)
+    return column
 
 
 def _plain(array: Any) -> np.ndarray | None:
@@ -70,8 +111,9 @@ def _plain(array: Any) -> np.ndarray | None:
     types, kind = pa.types, array.type
     if types.is_null(kind):
         return np.full(len(array), np.nan)
+    if types.is_integer(kind) and array.null_count and _beyond_floats(array):
+        return np.array(array.cast(pa.int64()).to_pylist(), dtype=object)
     if types.is_floating(kind) or types.is_decimal(kind) or (types.is_integer(kind) and array.null_count):
-        # Whole numbers beyond 2**53 round here: a column with missing values has no other common form.
         return array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
     if types.is_integer(kind):
         return array.cast(pa.int64()).to_numpy(zero_copy_only=False)
@@ -86,18 +128,26 @@ def _plain(array: Any) -> np.ndarray | None:
     return array.to_numpy(zero_copy_only=False).astype(object) if any(test(kind) for test in as_objects) else None
 
 
-def from_values(values: Any, location: Location) -> Column:
-    """Python values, or a NumPy array of one to three axes, as a canonical column.
+def _beyond_floats(array: Any) -> bool:
+    """Whether a float64 would round some of the whole numbers."""
+    import pyarrow.compute as pc
+
+    ends = [abs(end) for end in pc.min_max(array).as_py().values() if end is not None]
+    return max(ends, default=0) > MAX_EXACT_INTEGER
+
+
+def from_values(values: Any, location: Location, origins: ColumnOrigins | None = None) -> Column:
+    """Python values, or a NumPy array of one to three axes, as a canonical column; `origins` as of `from_arrow`.
 
     A `DataError` names the first value whose type is not that of the rest.
     """
     with conversion(location.whole):
-        return _from_values(values, location)
+        return _from_values(values, location, origins)
 
 
-def _from_values(values: Any, location: Location) -> Column:
+def _from_values(values: Any, location: Location, origins: ColumnOrigins | None) -> Column:
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":
-        return _from_numpy(values, location)
+        return _from_numpy(values, location, origins)
     rows: Sequence[Any] = values.tolist() if isinstance(values, np.ndarray) else list(values)
     if _is_deep(rows):  # Arrow would overflow the stack, which ends the process
         raise DataError(location.whole, f"lists and records at most {MAX_NESTING} deep", "deeper ones")
@@ -108,8 +158,13 @@ def _from_values(values: Any, location: Location) -> Column:
     arrays = [value for value in rows if isinstance(value, np.ndarray)]
     if arrays and all(value.ndim > 1 for value in arrays):
         return _stacked(rows, location)
+    if any(isinstance(value, (list, tuple)) and _has_no_arrow_list(value) for value in rows):
+        lengths = np.array([0 if _absent(value) else len(value) for value in rows])
+        items = [item for value in rows if not _absent(value) for item in value]
+        missing = np.array([_absent(value) for value in rows])
+        return Ragged(from_values(items, location, origins), offsets_from_lengths(lengths), missing)
     try:
-        return from_arrow(pa.array(rows, from_pandas=True), location)
+        return from_arrow(_arrow_array(rows), location, origins)
     except UnicodeEncodeError as error:
         row = next(i for i, value in enumerate(rows) if not is_unicode(value))
         hint = "A lone surrogate is half a character; remove it, or replace it with U+FFFD."
@@ -117,6 +172,8 @@ def _from_values(values: Any, location: Location) -> Column:
     except (pa.ArrowException, OverflowError, RecursionError, TypeError, ValueError) as error:
         if isinstance(error, DataError):
             raise
+        if isinstance(error, OverflowError):
+            raise _too_large(location) from error
         raise _odd_one_out(rows, location, error) from error
 
 
@@ -137,6 +194,25 @@ def _items(container: Any) -> Iterable[Any]:
     return container.values() if isinstance(container, dict) else container
 
 
+def _has_no_arrow_list(values: Sequence[Any]) -> bool:
+    """Whether the first item is of a type that Arrow reads in a column but not in lists."""
+    return type(next((item for item in values if item is not None), None)).__name__ in ("Period", "Interval", "UUID")
+
+
+def _arrow_array(rows: Sequence[Any]) -> Any:
+    """Python values as an Arrow array; periods and intervals are types of pandas alone."""
+    import pyarrow as pa
+
+    first = next((value for value in rows if not _absent(value)), None)
+    if type(first).__name__ in ("Period", "Interval") and type(first).__module__.startswith("pandas"):
+        import pandas as pd
+
+        extension = pd.array([None if _absent(value) else value for value in rows])
+        if not isinstance(extension.dtype, np.dtype):
+            return pa.array(extension)
+    return pa.array(rows, from_pandas=True)
+
+
 def _of_one_type(rows: Sequence[Any]) -> np.ndarray | None:
     """Values that are all str, all int, all float or all bool; needs no Arrow, which imports pandas."""
     types = set(map(type, rows))
@@ -151,10 +227,10 @@ def _of_one_type(rows: Sequence[Any]) -> np.ndarray | None:
     return None
 
 
-def _from_numpy(values: np.ndarray, location: Location) -> Column:
+def _from_numpy(values: np.ndarray, location: Location, origins: ColumnOrigins | None) -> Column:
     if values.ndim > 1:
         rows, width = values.shape[:2]
-        inner = _from_numpy(values.reshape(rows * width, *values.shape[2:]), location)
+        inner = _from_numpy(values.reshape(rows * width, *values.shape[2:]), location, origins)
         return Ragged(inner, np.arange(rows + 1, dtype=np.int64) * width, np.zeros(rows, bool))
     values, kind = np.atleast_1d(values), values.dtype.kind
     if kind == "u" and len(values) and values.max() > np.iinfo(np.int64).max:
@@ -165,6 +241,10 @@ def _from_numpy(values: np.ndarray, location: Location) -> Column:
         return values.astype("datetime64[us]")
     if kind in "UT":
         return from_values(values.astype(object), location)
+    if kind == "m":
+        import pyarrow as pa
+
+        return from_arrow(pa.array(values.astype("timedelta64[us]")), location, origins)
     raise DataError(location.whole, SUPPORTED_KINDS, f"values of type {values.dtype}")
 
 

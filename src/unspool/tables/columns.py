@@ -4,7 +4,7 @@ A column is a NumPy array of one of five kinds, or `Ragged`, or `Record`:
 
 | values | form | missing |
 |---|---|---|
-| whole numbers | int64 (float64 when some are missing) | NaN |
+| whole numbers | int64; float64 when some are missing, objects where that would round them | NaN, None |
 | numbers | float64 | NaN |
 | truth values | bool (object when some are missing) | None |
 | text | object of str | None |
@@ -15,9 +15,13 @@ A column is a NumPy array of one of five kinds, or `Ragged`, or `Record`:
 
 import itertools
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+import msgspec
 import numpy as np
+
+MAX_EXACT_INTEGER = 2**53
+"""Whole numbers up to this one are float64 numbers too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,39 @@ class Record:
 
 
 Column: TypeAlias = np.ndarray | Ragged | Record
+
+
+OriginKind = Literal[
+    "plain", "whole", "boolean", "duration", "decimal", "date", "moment", "clock", "zone", "period", "uuid", "interval"
+]  # fmt: skip
+"""Types that canonical columns don't have, see `unspool.tables.origins`."""
+
+
+class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The type of a column before it was canonical.
+
+    Args:
+        kind: see `unspool.tables.origins`; `"plain"` where the canonical form is the type.
+        detail: digits of a decimal, name of a zone, frequency of a period, type of an interval's ends.
+        categories: of a categorical, in canonical form; `None` of any other column.
+        ordered: whether the categories have an order.
+        integer: whether the name of the column is a whole number.
+    """
+
+    kind: OriginKind = "plain"
+    detail: str = ""
+    categories: tuple[str | int | float | bool, ...] | None = None
+    ordered: bool = False
+    integer: bool = False
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether the values had another type than the canonical one."""
+        return self.kind != "plain" or self.categories is not None
+
+
+ColumnOrigins: TypeAlias = dict[tuple[str, ...], Origin]
+"""By the name of a column, and the name of a field inside its records; of lists, the origin of their items."""
 
 
 def kind_of(column: Column) -> str:

@@ -18,6 +18,7 @@ FORMATS = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
+SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
 COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 
 
@@ -31,7 +32,9 @@ def format_of(path: str | Path) -> str:
     path = Path(path)
     name = path.with_suffix("") if path.suffix in COMPRESSED else path
     if name.suffix.lower() not in FORMATS:
-        raise DataError(str(path), "a name that ends in " + ", ".join(FORMATS), repr(name.suffix))
+        sheet = name.suffix.lower() in SPREADSHEETS
+        hint = "Save the sheet as CSV; in Python you can also pass pandas.read_excel(...)." if sheet else ""
+        raise DataError(str(path), "a name that ends in " + ", ".join(FORMATS), repr(name.suffix), hint)
     return FORMATS[name.suffix.lower()]
 
 
@@ -83,13 +86,67 @@ def _text(raw: bytes, kind: str, location: str, strings: Sequence[str]) -> Any:
     return _json(raw.removeprefix(b"\xef\xbb\xbf"), location, lines=kind == "jsonl")
 
 
+def delimiter_of(raw: bytes, usual: str) -> str:
+    r"""The delimiter of a CSV file: the usual one if the first line has it, else a semicolon, tab or bar.
+
+    Another one must divide the first two lines into as many cells.
+
+    Examples:
+        >>> delimiter_of(b"id;x\n1;0,5\n", ","), delimiter_of(b"a;b\nc\n", ",")
+        (';', ',')
+    """
+    lines = [_QUOTED_CELL.sub(b"", line) for line in raw[:100_000].splitlines() if line.strip()][:2]
+    if len(lines) < 2 or usual.encode() in lines[0]:
+        return usual
+    counts = {mark: [line.count(mark.encode()) for line in lines] for mark in (",", ";", "\t", "|")}
+    found = [mark for mark, (first, second) in counts.items() if first == second > 0]
+    return found[0] if len(found) == 1 else usual
+
+
+_QUOTED_CELL = re.compile(rb'"(?:[^"]|"")*"')
+_DECIMAL_COMMA = re.compile(rb"(?:^|[;\r\n])\s*[+-]?\d+,\d+\s*(?=[;\r\n]|$)")
+_DECIMAL_POINT = re.compile(rb"(?:^|[;\r\n])\s*[+-]?\d+\.\d+\s*(?=[;\r\n]|$)")
+
+
+def _has_decimal_commas(raw: bytes) -> bool:
+    """Whether cells between semicolons hold numbers such as 0,5, and none such as 0.5."""
+    return bool(_DECIMAL_COMMA.search(raw)) and not _DECIMAL_POINT.search(raw)
+
+
+def refuse_unclosed_quotes(raw: bytes, delimiter: str, location: str) -> None:
+    """Refuse a quote at the start of a cell that swallows the lines after it.
+
+    It is not closed; or a later quote, which opens another cell, closes it in the middle of a line.
+
+    Raises:
+        DataError: names the line where the quote opens.
+    """
+    mark = re.escape(delimiter.encode())
+    opening = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|(?<=[\r\n]|" + mark + rb'))"')
+    cell = re.compile(rb'(?:[^"]++|"")*+')
+    at = 0
+    while (quote := opening.search(raw, at)) is not None:
+        inside = cell.match(raw, quote.end())
+        at = (len(raw) if inside is None else inside.end()) + 1
+        after = raw[at : at + 1]
+        closed = at <= len(raw) and after in (b"", b"\r", b"\n", delimiter.encode())
+        if not closed and (at > len(raw) or b"\n" in raw[quote.end() : at] or b"\r" in raw[quote.end() : at]):
+            line = raw[: quote.end()].count(b"\n") + 1
+            start = raw[quote.start() :].splitlines()[0][:30].decode(errors="replace")
+            hint = 'Close it, or write a quote that belongs to the text twice: ""'
+            raise DataError(f"{location}: line {line}", "a quote that closes in its cell", start, hint)
+
+
 def _csv(raw: bytes, location: str, delimiter: str, strings: Sequence[str]) -> Any:
     """A CSV file as a PyArrow table. An empty cell is a missing value; so is "NA" and its like among numbers."""
     import pyarrow as pa
     import pyarrow.compute as pc
     from pyarrow import csv
 
-    options = csv.ConvertOptions(column_types=dict.fromkeys(strings, pa.string()))
+    delimiter = delimiter_of(raw, delimiter)
+    refuse_unclosed_quotes(raw, delimiter, location)
+    point = "," if delimiter == ";" and _has_decimal_commas(raw) else "."
+    options = csv.ConvertOptions(column_types=dict.fromkeys(strings, pa.string()), decimal_point=point)
     # One block, because types are inferred from the first block alone.
     blocks = csv.ReadOptions(block_size=min(max(len(raw) + 1, 4096), 2**31 - 1))
     parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)

@@ -14,24 +14,33 @@ import numpy as np
 
 from unspool.errors import DataError, OptionError, check_kind, path_text
 from unspool.runtime.atomic_files import atomic
-from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, to_list
+from unspool.tables.columns import Column, Origin, Ragged, Record, is_whole, kind_of
+from unspool.tables.origins import restore, to_arrow_array, to_pandas_series
 from unspool.tables.readers import COMPRESSED, FORMATS, format_of
 
 
-def write_table(columns: Mapping[str, Any], like: str) -> Any:
+def write_table(columns: Mapping[str, Any], like: str, origins: Mapping[str, Origin] | None = None) -> Any:
     """Lists, arrays or canonical columns of one length as the kind of table that `Table.kind` names.
 
     The kind of a file gives a dict of lists; to write files, see `save_parts`.
+
+    Args:
+        columns: by name.
+        like: the kind of table.
+        origins: by name, the types that canonical columns had, in which they come back.
 
     Examples:
         >>> write_table({"x": np.array([1.5, np.nan])}, "records")
         [{'x': 1.5}, {'x': None}]
     """
-    if like in ("dict", "csv", "jsonl", "json", "parquet"):
-        return {name: _plain(values) for name, values in columns.items()}
+    origins = {name: origin for name, origin in (origins or {}).items() if name in columns}
+    labels = {name: int(name) if name in origins and origins[name].integer else name for name in columns}
+    typed = {name: origin for name, origin in origins.items() if origin.is_typed}
+    if like in ("dict", "csv", "tsv", "jsonl", "json", "parquet"):
+        return {labels[name]: _plain(values, typed.get(name)) for name, values in columns.items()}
     if like == "records":
-        rows = zip(*(_plain(values) for values in columns.values()), strict=True)
-        return [dict(zip(columns, row, strict=True)) for row in rows]
+        rows = zip(*(_plain(values, typed.get(name)) for name, values in columns.items()), strict=True)
+        return [dict(zip(labels.values(), row, strict=True)) for row in rows]
     import narwhals as nw
 
     ready = {name: values if isinstance(values, np.ndarray) else _plain(values) for name, values in columns.items()}
@@ -39,8 +48,15 @@ def write_table(columns: Mapping[str, Any], like: str) -> Any:
         # Both read the canonical object arrays slowly or not at all; Arrow reads every one of them.
         import pyarrow as pa
 
-        arrow = pa.table({name: pa.array(values, from_pandas=True) for name, values in ready.items()})
+        arrays = {name: pa.array(values, from_pandas=True) for name, values in ready.items() if name not in typed}
+        arrays |= {name: to_arrow_array(columns[name], origin) for name, origin in typed.items()}
+        arrow = pa.table({name: arrays[name] for name in columns})
         return arrow if like == "pyarrow" else nw.to_native(nw.from_arrow(arrow, backend="polars"))
+    if like == "pandas":
+        import pandas as pd
+
+        series = {name: to_pandas_series(columns[name], origin) for name, origin in typed.items()}
+        return pd.DataFrame({labels[name]: series.get(name, ready[name]) for name in columns})
     return nw.to_native(nw.from_dict(ready, backend=nw.Implementation.from_backend(like)))  # type: ignore[arg-type]
 
 
@@ -79,8 +95,8 @@ def whole_numbers(values: Any) -> Any:
     return column
 
 
-def _plain(values: Any) -> list[Any]:
-    return to_list(values) if isinstance(values, (np.ndarray, Ragged, Record)) else list(values)
+def _plain(values: Any, origin: Origin | None = None) -> list[Any]:
+    return restore(values, origin) if isinstance(values, (np.ndarray, Ragged, Record)) else list(values)
 
 
 def save_parts(

@@ -49,6 +49,8 @@ def input_use(
         seed: of the shuffles.
         unit: the name of a step.
     """
+    if not names:
+        return Findings("The model has no inputs.", available=False)
     if len(encoded) < 2:
         return Findings("Only one sequence is held out: there is no other input.", available=False)
     orders = [derangement(len(encoded), seed + 1000 * k) for k in range(SHUFFLES)]
