@@ -27,7 +27,14 @@ default_role = "py:obj"
 nitpicky = True
 nitpick_ignore_regex = [("py:obj", ".*"), ("py:.*", r"(?!unspool\.).*")]
 # Fitted columns, tables as they are read, and what windows hold: a program hands them on, and looks into none of them.
-OPAQUE = ("encoding.codec.Codec", "tables.table.Table", "dataset.layouts.RawExamples", "dataset.roles.Roles")
+RELATIONS = ("AtMost", "Equal", "Sum", "MissingWith")
+OPAQUE = (
+    "encoding.codec.Codec",
+    *(f"schema.relations.{name}" for name in RELATIONS),
+    "tables.table.Table",
+    "dataset.layouts.RawExamples",
+    "dataset.roles.Roles",
+)
 nitpick_ignore = [("py:class", f"unspool.{name}") for name in OPAQUE]
 
 myst_heading_anchors = 3

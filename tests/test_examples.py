@@ -105,7 +105,7 @@ def test_a_notebook_shows_tables_a_picture_and_a_report(path: Path, tmp_path: Pa
     assert set(seen["grades"]) <= {"good", "fair", "bad"}
     assert seen["drawn"] > 0
     fit = "".join(output["text"] for output in outputs if output.get("name") == "stderr")
-    assert {line.split()[0] for line in fit.splitlines() if line.strip()} <= {"input", "step", "length"}
+    assert {line.split()[0] for line in fit.splitlines() if line.strip()} <= {"input", "step", "length", "training:"}
 
 
 @pytest.mark.slow

@@ -223,11 +223,13 @@ def test_mutants_of_every_kind_of_model_load_or_are_refused(files, tmp_path):
     assert min(refused.values()) >= 40  # most values matter
 
 
+@pytest.mark.filterwarnings("ignore:.*read as missing")
 @pytest.mark.parametrize("name", LIGHT)
 def test_mutants_that_load_generate_and_score_or_raise_errors_of_ours(files, tmp_path, name):
     attacked(files, name, 20, 2, tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:.*read as missing")
 @pytest.mark.slow
 def test_ten_thousand_mutants_have_no_escape(files, tmp_path):
     counts = dict.fromkeys(files, 1000)
@@ -350,6 +352,7 @@ def test_no_escape_sequence_reaches_a_terminal(escaping, monkeypatch, words):
     out, err = (Terminal(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
     monkeypatch.setattr("sys.stdout", out)
     monkeypatch.setattr("sys.stderr", err)
+    monkeypatch.setattr("unspool.runtime.progress.SECONDS_UNSEEN", 1e9)  # a bar moves the cursor
     main([words[0], str(escaping), *words[1:]])
     printed = out.buffer.getvalue() + err.buffer.getvalue()
     assert b"\\u001b" in printed or b"\\x1b" in printed

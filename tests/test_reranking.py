@@ -111,7 +111,7 @@ def test_the_best_of_some_samples_by_a_key(names):
     for row in range(2):
         wanted = sorted(samples[15 * row : 15 * (row + 1)], key=len, reverse=True)[:3]
         assert best[3 * row : 3 * (row + 1)] == wanted
-    assert best.to_frame()["sample"] == [0, 1, 2] * 2
+    assert best.to_dict()["sample"] == [0, 1, 2] * 2
     assert best.rows.tolist() == [0, 0, 0, 1, 1, 1]
 
 

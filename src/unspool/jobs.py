@@ -31,7 +31,7 @@ from unspool.options import RULES, Beam, Decoding, Sampling, Typical, Unknown, u
 from unspool.reranking import Reranking
 from unspool.runtime.progress import portion, report_progress
 from unspool.sequences import FileForm, Sequences, file_types
-from unspool.tables.columns import offsets_from_lengths, take
+from unspool.tables.columns import ColumnOrigins, offsets_from_lengths, take
 from unspool.tables.table import Table, installed
 from unspool.tables.writers import save_parts
 

@@ -29,6 +29,7 @@ from unspool.report.report import Report
 from unspool.runtime.process import enter, start_jax
 from unspool.runtime.progress import phase, show
 from unspool.schema.fields import Joint, Schema
+from unspool.schema.relations import AUTO
 from unspool.sequences import FileForm, Sequences
 
 if TYPE_CHECKING:  # slow to import, and generation doesn't need them
@@ -58,9 +59,9 @@ class OneToMany:
         training: options of the training.
         combinations: tuples of categories of a step, such as `("city", "state")`: only combinations that training saw
             are generated, and have a likelihood as a whole.
-        relations: between columns of a step that hold in every generated record: a list of texts such as `"low <=
-            high"`, `"total = net + tax"`, `"copy = column"` or `"end missing with start"`. `"auto"`, alone or in the
-            list, finds those that hold in all of the data; `None` keeps none.
+        relations: between columns of a step that hold in every generated record: a list of texts such as
+            `"low <= high"`, `"total = net + tax"`, `"copy = column"` or `"end missing with start"`. `"auto"`, alone or
+            in the list, finds those that hold in all of the data; `None` keeps none.
         seed: of the initial weights, the held-out split, the order of the data and dropout.
         verbose: `None` shows the schema, and of all that takes more than two seconds a bar in terminals and notebooks,
             or a line every five seconds elsewhere; `True` shows it from the start; `False` says nothing, not even a
@@ -152,7 +153,7 @@ class OneToMany:
         return self._card
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items() if value is not None)
+        given = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items() if value not in (None, AUTO))
         return f"OneToMany({given})"
 
     def fit(

@@ -245,7 +245,7 @@ class Typical(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         >>> Typical(samples=1)
         Traceback (most recent call last):
         ...
-        unspool.errors.OptionError: Typical(samples=1): expected int >= 2, found 1.
+        unspool.errors.OptionError: Typical(samples=1): expected a whole number >= 2, found 1.
     """
 
     samples: Annotated[int, Meta(ge=2, le=4096)] = 50

@@ -42,7 +42,8 @@ def encoded(column: JointVocabulary, values: np.ndarray) -> np.ndarray:
 
 def decoded(column: JointVocabulary, symbols: np.ndarray) -> list[tuple]:
     members = column.decode(symbols, Continuation(np.array([0, len(symbols)]))).values
-    return list(zip(*(member.tolist() for member in members), strict=True))
+    plain = ([None if value != value else value for value in member.tolist()] for member in members)
+    return list(zip(*plain, strict=True))
 
 
 @given(tables())

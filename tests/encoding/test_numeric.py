@@ -158,5 +158,5 @@ def test_the_spread_is_never_zero_nor_infinite(values: list[float]) -> None:
 
 def test_a_file_with_an_impossible_scale_is_refused() -> None:
     text = msgspec.json.encode(NumericEncoder("none", 0.0, 1.0)).replace(b'"scale":1.0', b'"scale":0.0')
-    with pytest.raises(msgspec.ValidationError, match="expected a finite number above 0"):
+    with pytest.raises(msgspec.ValidationError, match=r"> 0.0 - at `\$.scale`"):
         msgspec.json.decode(text, type=NumericEncoder)

@@ -115,10 +115,11 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
     stopping, total = net.stop is not None and asked.length is None, asked.length or asked.limit
     answer = []
     for row in range(len(asked.inputs[0])):
-        state, context = net.encode(tuple(jnp.asarray(to_single_precision(a[row : row + 1])) for a in asked.inputs))
+        inputs = tuple(jnp.asarray(to_single_precision(a[row : row + 1])) for a in asked.inputs)
+        state, context = net.encode(inputs)
         ready, none = net.precompute(context, 1), net.masks()
         given = [] if asked.observed is None else steps_given(asked.observed, row)
-        live, ended = [Hypothesis(0.0, (), net.start_feedback(1), state)], []
+        live, ended = [Hypothesis(0.0, (), net.start_feedback(inputs), state)], []
         for t in range(total):
             grown = []
             for nats, steps, x, before in live:

@@ -44,7 +44,7 @@ def model(data: pd.DataFrame) -> us.OneToMany:
 
 
 def drawn(model: us.OneToMany, given: dict, n: int = DRAWS) -> pd.DataFrame:
-    return pd.DataFrame(model.generate(given, n=n, seed=1, length=1).to_frame())
+    return pd.DataFrame(model.generate(given, n=n, seed=1, length=1).to_dict())
 
 
 def close(made: pd.Series, real: pd.Series) -> bool:
@@ -95,8 +95,8 @@ def test_every_sequence_shows_its_own_inputs_beside_those_given(model: us.OneToM
 
 
 def test_a_row_and_sample_have_the_same_inputs_however_many_are_drawn(model: us.OneToMany) -> None:
-    many = model.generate({"mark": ["p", "q", "p"]}, n=7, seed=3).to_frame()
-    few = model.generate({"mark": ["p", "q"]}, n=2, seed=3).to_frame()
+    many = model.generate({"mark": ["p", "q", "p"]}, n=7, seed=3).to_dict()
+    few = model.generate({"mark": ["p", "q"]}, n=2, seed=3).to_dict()
     many, few = pd.DataFrame(many), pd.DataFrame(few)
     pd.testing.assert_frame_equal(many[(many["sample"] < 2)][:4].reset_index(drop=True), few)
     # A row's inputs given back give its sequence again where its numbers are the same: the first sample of each row.
@@ -119,7 +119,7 @@ def test_files_and_streams_have_the_same(model: us.OneToMany, monkeypatch: pytes
     streamed: dict[tuple[int, int], list] = {}
     for event in model.stream(given, n=6, seed=3):
         streamed.setdefault((event.row, event.sample), []).append(event.value)
-    frame = pd.DataFrame(whole.to_frame())
+    frame = pd.DataFrame(whole.to_dict())
     assert [streamed[row, sample] for row, sample in zip(whole.rows, frame["sample"], strict=True)] == list(whole)
 
 
@@ -160,7 +160,7 @@ def test_given_values_are_checked_before_anything_is_drawn(model: us.OneToMany) 
 def test_an_unknown_category_is_read_as_missing_on_request(model: us.OneToMany) -> None:
     with pytest.warns(UserWarning, match="column 'mark': 1 value that training never saw, read as missing: 'new'"):
         made = model.generate({"mark": "new"}, n=3, seed=1, unknown="missing")
-    frame = made.to_frame()
+    frame = made.to_dict()
     assert frame["mark"] == ["new"] * 3
     assert len(frame["sex"]) == 3
 
@@ -173,7 +173,7 @@ def test_scoring_needs_all_inputs(model: us.OneToMany) -> None:
 def test_a_search_shares_the_drawn_inputs_of_a_row(model: us.OneToMany) -> None:
     best = model.generate({"mark": ["p", "q"]}, seed=3, rule=us.Beam(width=4, best=2))
     assert len(best) == 4
-    ages = best.to_frame()["age"]
+    ages = best.to_dict()["age"]
     assert ages[0] == ages[1]
     assert ages[0] != ages[2]
 

@@ -186,9 +186,10 @@ def test_generation_is_the_likelihoods_network(net):
     sequence = rows(sample_sequences(net, made))[3]
     row, sample = 1, 1
     none = Masks((None,), (None,), None)
-    state, context = net.encode(tuple(jnp.asarray(to_single_precision(a[row : row + 1])) for a in made.inputs))
+    inputs = tuple(jnp.asarray(to_single_precision(a[row : row + 1])) for a in made.inputs)
+    state, context = net.encode(inputs)
     ready = net.precompute(context, 1)
-    x = net.start_feedback(1)
+    x = net.start_feedback(inputs)
     who = (jnp.array([row]), jnp.array([sample]))
     u = uniforms(seed_words(made.seed), *who, jnp.arange(4), net.shape.num_uniforms)
     for t in range(4):

@@ -258,7 +258,7 @@ def test_free_running_reads_the_expectation_of_its_own_output():
     own = asked(net, inputs, values, lengths, none, jnp.ones((T + 1, B)))
     state, context = net.encode(inputs)
     ready = net.precompute(context, B)
-    h, state = net.step(ready, net.start_feedback(B), state, none)
+    h, state = net.step(ready, net.start_feedback(inputs), state, none)
     expected = ()
     for j, dist in enumerate(net.shape.distributions):
         expected += (dist.mean(params_of(net, ready, j, h, expected)),)

@@ -4,7 +4,6 @@ import datetime as dt
 import decimal
 import io
 import json
-import uuid
 
 import numpy as np
 import pandas as pd
@@ -45,13 +44,10 @@ TABLES = {
     "deep list": lambda: {"x": [json.loads("[" * 900 + "]" * 900)]},
     "complex": lambda: {"x": np.array([1j, 2])},
     "void": lambda: {"x": np.zeros(2, [("a", int)])},
-    "timedeltas": lambda: pd.DataFrame({"x": pd.to_timedelta([1, 2], "D")}),
     "complex frame": lambda: pd.DataFrame({"x": [1j, 2j]}),
     "mixed objects": lambda: pd.DataFrame({"x": [object(), 1, "a"]}),
-    "uuids": lambda: {"x": [uuid.uuid4()]},
     "bytes": lambda: {"x": [b"\xff"]},
     "Polars objects": lambda: pl.DataFrame({"x": [object()]}, schema={"x": pl.Object}),
-    "Polars durations": lambda: pl.DataFrame({"x": [dt.timedelta(1)]}),
     "Arrow map": lambda: pa.table({"x": pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64()))}),
     "Arrow union": lambda: pa.table({"x": pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])])}),
     "Arrow binary": lambda: pa.table({"x": pa.array([b"a"])}),

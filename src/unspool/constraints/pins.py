@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from unspool.constraints.base import Allowed, FieldConstraints, Observed, ObservedField, ObservedRows, Pin
 from unspool.constraints.fields import constraints_of, unknown_column
 from unspool.constraints.prefix import read_prefix
-from unspool.encoding.codec import MAX_STEPS, Codec
+from unspool.encoding.codec import MAX_SEQUENCE_STEPS, Codec
 from unspool.errors import OptionError, SchemaError
 from unspool.tables.columns import offsets_from_lengths
 
@@ -89,8 +89,8 @@ def read_pins(codec: Codec, pin: Any, rows: int) -> Iterator[Pin]:
         if not isinstance(steps, Mapping):
             raise OptionError(location, "{step: {column: value}}", repr(steps)[:60])
         for step, values in steps.items():
-            if isinstance(step, bool) or not isinstance(step, (int, np.integer)) or not 0 <= step < MAX_STEPS:
-                expected = f"steps as whole numbers, counted from 0, below {MAX_STEPS:,}"
+            if isinstance(step, bool) or not isinstance(step, (int, np.integer)) or not 0 <= step < MAX_SEQUENCE_STEPS:
+                expected = f"steps as whole numbers, counted from 0, below {MAX_SEQUENCE_STEPS:,}"
                 raise OptionError(location, expected, repr(step))
             name = f"row {row}, step {step}" if each else f"step {step}"
             if not isinstance(values, Mapping) and len(columns) > 1:

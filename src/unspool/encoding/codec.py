@@ -44,7 +44,7 @@ from unspool.tables.columns import Origin
 from unspool.tables.origins import restore
 from unspool.tables.table import Table, is_many, read_table
 
-MAX_STEPS = 2**24
+MAX_SEQUENCE_STEPS = 2**24
 """Steps of the longest sequence."""
 AnyInputColumn = Vocabulary | NumericEncoder | AngleInput | BinaryEncoder | TimestampEncoder | VectorEncoder
 AnyStepColumn = (
@@ -122,8 +122,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             for field, column in zip(fields, columns, strict=True):
                 if isinstance(column, Vocabulary):
                     check_vocabulary(field, column)
-        if not 0 <= self.shortest <= self.longest <= MAX_STEPS:
-            expected = f"0 <= shortest <= longest <= {MAX_STEPS:,}"
+        if not 0 <= self.shortest <= self.longest <= MAX_SEQUENCE_STEPS:
+            expected = f"0 <= shortest <= longest <= {MAX_SEQUENCE_STEPS:,}"
             raise SchemaError("codec, lengths", expected, f"{self.shortest} and {self.longest}")
         least, most = self.examples * self.shortest, self.examples * self.longest
         if self.examples and not max(least, self.longest) <= self.total <= most:

@@ -122,7 +122,7 @@ def reach_of(column: NumericEncoder, z: np.ndarray) -> tuple[float, float] | Non
     decade = np.log(10) / column.scale if column.transform in ("log1p", "asinh") else 9 * float(np.ptp(z))
     low, high = -tail_end(-z, decade), tail_end(z, decade)
     if not column.step or (column.cumulative is not None and not column.mass):
-        return low, high
+        return float(low), float(high)
     y = np.array([low, high]) * column.scale + column.loc
     axis = "none" if column.cumulative is not None else column.transform
     ticks = on_grid(transforms.inverse(y, axis, column.unit), column.step)

@@ -10,7 +10,7 @@ SIGNED_ENDS = (90.0, 180.0)
 """Ends of numbers with both signs only: latitudes and longitudes, not ages."""
 MIN_VALUES_FOR_END = 100
 """Fewest values that show an end without repeating it."""
-MAX_DISTANCE, MAX_DISTANCE_OPPOSITE = 0.03, 0.05
+MAX_END_DISTANCE, MAX_DISTANCE_OPPOSITE = 0.03, 0.05
 """Largest distance of the outermost value from a natural end, and from that on the other side, in ranges."""
 MIN_OUTER_VALUES, OUTER_SHARE = 20, 0.1
 """Values next to an end, at the least, and their share of all, whose distances from it tell how it is approached."""
@@ -56,7 +56,7 @@ def _upper_end(x: np.ndarray) -> float | None:
     if len(values) > 1 and _is_pile(x, values, counts, natural=high in ends):
         return high
     spread, end = high - low, ends[0] if ends else np.inf
-    if end - high <= MAX_DISTANCE * spread and len(x) >= MIN_VALUES_FOR_END:
+    if end - high <= MAX_END_DISTANCE * spread and len(x) >= MIN_VALUES_FOR_END:
         paired = min(abs(low), abs(low + end)) <= MAX_DISTANCE_OPPOSITE * spread
         if _reaches(x, end, MAX_PAIR_END_EXPONENT if paired else MAX_END_EXPONENT):
             return end

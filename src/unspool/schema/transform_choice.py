@@ -17,6 +17,8 @@ MAX_FIRST_RANGE = 20.0
 """Largest range of first values, in standard deviations of the differences, with which both share one grid."""
 MIN_VALUES_FOR_SHAPE = 20
 """Fewest values with a meaningful skewness."""
+MAX_LOST_SHARE = 0.005
+"""Largest error of a number by float32, as a share of its size or of the typical one."""
 MIN_STEPS = 100
 """Fewest values, or steps, with a meaningful variance of their steps."""
 
@@ -30,6 +32,30 @@ def input_transform(values: np.ndarray) -> Transform:
         ('standardize', 'log1p')
     """
     x = values[~np.isnan(values)]
+    transform = _by_shape(x)
+    if transform == "standardize" and len(x) and loses_digits(x):
+        return "log1p" if x.min() >= 0 else "asinh"
+    return transform
+
+
+def loses_digits(x: np.ndarray) -> bool:
+    """Whether float32 can't tell (S,) standardized numbers apart: a few are so large that others look alike.
+
+    Examples:
+        >>> loses_digits(np.array([1.0, 2.0, 3.0])), loses_digits(np.array([1.0, 2.0, 1e9]))
+        (False, True)
+    """
+    deviation = x.std()
+    if not np.isfinite(deviation) or not deviation > 0:
+        return False
+    back = ((x - x.mean()) / deviation).astype(np.float32).astype(np.float64) * deviation + x.mean()
+    sizes = np.abs(x)
+    typical = float(np.median(sizes[sizes > 0]))
+    return bool((np.abs(back - x) > MAX_LOST_SHARE * np.maximum(sizes, typical)).any())
+
+
+def _by_shape(x: np.ndarray) -> Transform:
+    """The transform for present values by quantiles and skewness."""
     if len(x) < MIN_VALUES_FOR_SHAPE or len(np.unique(x[:10_000])) < MIN_VALUES_FOR_SHAPE // 2:
         return "standardize"
     low, start, quarter, middle, third, end, high = np.quantile(x, (0.005, 0.05, 0.25, 0.5, 0.75, 0.95, 0.995))

@@ -13,7 +13,7 @@ from unspool.tables.table import Table
 
 MAX_EXAMPLES, MAX_EXAMPLES_OF_RECORDS, MAX_GENERATED = 6, 3, 2
 """Held-out inputs that are shown, of one-line sequences and of records; and generated sequences for each."""
-MAX_STEPS, MAX_CHARACTERS = 12, 300
+MAX_EXAMPLE_STEPS, MAX_CHARACTERS = 12, 300
 """Steps of a sequence of values or records, and characters of a text; longer ones are cut."""
 
 
@@ -71,7 +71,8 @@ def _in_words(codec: Codec, sequences: Examples) -> list[list[str]]:
         return [[_listed(values[start:end])] for start, end in ends]
     return [
         records_in_words(
-            codec.schema, {name: values[start : min(end, start + MAX_STEPS)] for name, values in columns.items()}
+            codec.schema,
+            {name: values[start : min(end, start + MAX_EXAMPLE_STEPS)] for name, values in columns.items()},
         )
         for start, end in ends
     ]
@@ -82,4 +83,4 @@ def _cut(text: str) -> str:
 
 
 def _listed(values: NDArray[Any]) -> str:
-    return " ".join(map(word, values[:MAX_STEPS].tolist())) + (" …" if len(values) > MAX_STEPS else "")
+    return " ".join(map(word, values[:MAX_EXAMPLE_STEPS].tolist())) + (" …" if len(values) > MAX_EXAMPLE_STEPS else "")
