@@ -452,7 +452,7 @@ MISTAKES = {
     "an input that is none": ([*NAMES, "-i", "age=3"], ["country=VALUE", "'age=3'"]),
     "an input without a value": ([*NAMES, "-i", "Irish"], ["country=VALUE", "'Irish'"]),
     "a stream of the typical one": ([*IRISH, "--typical", "4", "--stream", "-f", "jsonl"], ["Use generate"]),
-    "the typical one of one": ([*IRISH, "--typical", "1"], ["--typical 1: expected int >= 2, found 1"]),
+    "the typical one of one": ([*IRISH, "--typical", "1"], ["--typical 1: expected a whole number >= 2, found 1"]),
     "a file without an input": ([*NAMES, "--inputs-from", "{t}/negative.csv"], ["'country'", "use unspool sample"]),
     "inputs that don't fit": ([*TRACKS, "-i", "group=b", "-i", "level=2", "-i", "level=3"], ["2 of 'group'"]),
     "a number that is none": ([*TRACKS[:4], "-i", "level=high"], ["'level'", "a number", "'high'"]),
