@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from unspool.dataset.gather import gather
+from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError, Location, SchemaError
 from unspool.schema.coercion import timestamps
 from unspool.schema.fields import Category, Field, Flag, Number, Vector, When
-from unspool.schema.inference import infer_input, infer_steps
+from unspool.schema.inference import infer_input, infer_steps, with_sentinel
 from unspool.tables.arrow import from_values
 
 N = 120
@@ -146,3 +147,43 @@ def test_constant_columns_are_named_in_one_line() -> None:
 def test_the_first_text_that_is_no_date_like_the_others_is_named(days, row) -> None:
     with pytest.raises(SchemaError, match=rf"row {row}, column 'x': expected a date, .*found '{days[row - 1]}'"):
         timestamps(np.array(days, object), When("x"), X)
+
+
+def dates(*texts: str) -> np.ndarray:
+    return np.array(texts, "datetime64[us]")
+
+
+@pytest.mark.parametrize(
+    ("values", "sentinel"),
+    [
+        (dates("2026-01-01", "2026-02-01", *["9999-12-31"] * 5), "9999-12-31"),
+        (dates("2026-01-01", "2026-02-01", *["1900-01-01"] * 5), "1900-01-01"),
+        (dates("2026-01-01", "2026-02-01", *["9999-12-31T23:59:59"] * 5), "9999-12-31T23:59:59.000000"),
+        (dates("2026-01-01", "2026-02-01", *["9999-12-31"] * 4), None),
+        (dates("2026-01-01", "2026-02-01", *["2026-05-01"] * 9), None),
+        (dates("2026-01-01", "NaT", "2026-02-01", *["9999-12-31"] * 5), None),
+        (dates(*["9999-12-31"] * 5), None),
+    ],
+    ids=["late", "early", "a time", "too few", "near", "beside missing ones", "alone"],
+)
+def test_a_date_that_repeats_far_from_all_others_stands_for_none(values: np.ndarray, sentinel: str | None) -> None:
+    field, kept = with_sentinel(When("x"), values)
+    assert field.sentinel == sentinel
+    assert np.isnat(kept).sum() == (np.isnat(values).sum() if sentinel is None else 5)
+
+
+def test_a_sentinel_comes_back_as_it_is_and_a_date_no_program_knows_is_refused() -> None:
+    rows = [
+        [{"at": f"2026-0{month}-01", "end": "9999-12-31"}, {"at": "2026-09-01", "end": "2026-10-01"}]
+        for month in (1, 2, 3, 4, 5)
+    ]
+    schema, examples = gather({"k": list("abcde"), "x": rows}, inputs="k", sequence="x")
+    codec = fit_codec(schema, examples)
+    encoded = codec.encode(examples)
+    decoded = codec.decode(encoded.steps, encoded.offsets)
+    assert decoded["end"].astype("datetime64[D]").astype(str).tolist() == ["9999-12-31", "2026-10-01"] * 5
+    assert "sentinel 9999-12-31" in codec.describe()
+    for year in (12_000, 400_000):
+        late = np.array([f"{year}-01-01", "2026-01-01"], "datetime64[D]")
+        with pytest.raises(DataError, match=f"column 'd': expected a date of the years 1 to 9999, found {year}-01-01"):
+            gather({"d": late, "x": ["ab", "b"]}, inputs="d", sequence="x")

@@ -21,7 +21,7 @@ from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.tokenizers import check_vocabulary, tokenize
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import Location, SchemaError, together
-from unspool.schema.coercion import coerce
+from unspool.schema.coercion import coerce, sentinel_date
 from unspool.schema.derivation import derive
 from unspool.schema.fields import (
     MONOTONE_TRANSFORMS,
@@ -287,6 +287,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if end is not None:
                 last[field.name] = end
         decoded = derive(self.schema.relations, decoded)
+        for name, sentinel in self.schema.sentinels.items():
+            decoded[name] = np.where(np.isnat(decoded[name]), sentinel_date(sentinel), decoded[name])
         return {name: decoded[name] for name in self.schema.step_columns}, last
 
     def show(

@@ -7,11 +7,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from unspool.errors import Location, SchemaError
+from unspool.errors import Location, OptionError, SchemaError
 from unspool.schema.fields import Angle, Category, Count, Field, Flag, Number, Text, Vector, When
 from unspool.tables.arrow import from_values
 from unspool.tables.columns import MAX_EXACT_INTEGER, Column, Ragged, Record, is_whole, kind_of, missing_mask
 
+FIRST_DATE, LAST_DATE = np.datetime64("0001-01-01", "us"), np.datetime64("9999-12-31T23:59:59.999999", "us")
+"""Other years are no dates to most programs."""
+NO_DATE = np.datetime64("NaT", "us")
 MAX_MAGNITUDE = 1e100
 """Largest number: its square, and a sum of many, are finite in float64."""
 MAX_WHOLE_NUMBER = 2**53
@@ -174,13 +177,27 @@ def timestamps(column: Column, field: Field, location: Location) -> np.ndarray:
         return np.full(len(column), "NaT", "datetime64[us]")
     parsed = timestamps_or_none(column)
     if parsed is not None:
-        return parsed
+        outside = ~np.isnat(parsed) & ((parsed < FIRST_DATE) | (parsed > LAST_DATE))
+        if outside.any():
+            row = int(np.argmax(outside))
+            hint = "Correct the cell, or empty it."
+            raise SchemaError(location.at(row), "a date of the years 1 to 9999", str(parsed[row])[:-7], hint)
+        sentinel = getattr(field, "sentinel", None)
+        return parsed if sentinel is None else np.where(parsed == sentinel_date(sentinel), NO_DATE, parsed)
     if kind_of(column) != "text":
         raise _wrong_kind(column, field, location)
     # Texts may be dates one by one and not together: some with a time zone, others without.
     row = bisect.bisect(range(len(column)), False, key=lambda row: parse_timestamps(column[: row + 1]) is None)
     hint = "Write dates as YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS."
     raise SchemaError(location.at(row), field.what, repr(column[row]), hint)
+
+
+def sentinel_date(sentinel: str) -> np.datetime64:
+    """The date that stands for none, see `When`; an `OptionError` if the text is no date."""
+    parsed = parse_timestamps(np.array([sentinel], object))
+    if parsed is None:
+        raise OptionError("When(sentinel=...)", "a date such as 9999-12-31", repr(sentinel))
+    return parsed[0]
 
 
 def timestamps_or_none(column: np.ndarray) -> np.ndarray | None:

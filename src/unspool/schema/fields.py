@@ -282,12 +282,15 @@ class When(Field, frozen=True):
             starts before, if there is any; else a date before all training sequences.
         above: dates of the same step that this one never precedes, see `Number`.
         below: dates of the same step that this one never follows.
+        sentinel: a date that stands for none, such as `"9999-12-31"`. It is learned as a missing value, and comes back
+            as it is. By default the one that repeats far from all other dates, in a column without missing ones.
     """
 
     distribution: DistributionName = "auto"
     since: str | None = None
     above: tuple[str, ...] = ()
     below: tuple[str, ...] = ()
+    sentinel: str | None = None
     what: ClassVar[str] = "a date, or an ISO 8601 text such as 2026-01-31"
 
     def __post_init__(self) -> None:
@@ -441,6 +444,12 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.columns or tuple(name for field in self.steps for name in field.columns)
 
     @property
+    def sentinels(self) -> dict[str, str]:
+        """By name of a date of a step, the date that stands for none."""
+        fields = (*self.steps, *self.derived.values())
+        return {field.name: field.sentinel for field in fields if isinstance(field, When) and field.sentinel}
+
+    @property
     def derived(self) -> dict[str, AnyField]:
         """The fields of the columns of a step that are not learned, see `unspool.schema.relations.derive`."""
         return derived_fields(self.steps, self.relations)
@@ -462,7 +471,13 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for role, fields in (("input", self.inputs), ("step", self.steps)):
             for field in fields:
                 details = [found.get((role, field.name), "")]
-                for option, default in (("since", None), ("distribution", "auto"), ("mean", "auto"), ("unit", "char")):
+                for option, default in (
+                    ("since", None),
+                    ("sentinel", None),
+                    ("distribution", "auto"),
+                    ("mean", "auto"),
+                    ("unit", "char"),
+                ):
                     if getattr(field, option, default) != default:
                         details.append(f"{option} {getattr(field, option)}")
                 cells = [role, field.name, field.kind, ", ".join(filter(None, details))]

@@ -25,7 +25,7 @@ import numpy as np
 
 from unspool.errors import DataError, Location, SchemaError
 from unspool.schema.angles import is_angle
-from unspool.schema.coercion import coerce, from_json, timestamps_or_none
+from unspool.schema.coercion import NO_DATE, coerce, from_json, timestamps_or_none
 from unspool.schema.derivation import distance, is_relative
 from unspool.schema.fields import (
     MONOTONE_TRANSFORMS,
@@ -52,6 +52,8 @@ from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, mi
 
 MAX_LABELS = 12
 """Most distinct whole numbers that are labels in an input: the months."""
+MIN_SENTINELS, MIN_SENTINEL_DISTANCE = 5, 10
+"""Fewest dates that stand for none, and how far they are from the others, in ranges of these."""
 MAX_SYMBOLS, MAX_DECIMAL_SYMBOLS = 20, 10
 """Most distinct numbers that are categories in a step: whole ones, and ones with decimals such as grades."""
 MIN_COUNT_PER_SYMBOL = 5
@@ -69,6 +71,8 @@ def infer_input(column: Column, asked: Field | str, location: Location) -> tuple
     values = coerce(column, field, location)
     if isinstance(asked, str) and isinstance(field, Number) and is_angle(values.astype(np.float64), asked):
         field = Angle(asked)
+    if isinstance(field, When):
+        field, values = with_sentinel(field, values)
     if isinstance(field, Number) and field.transform == "auto":
         field = msgspec.structs.replace(field, transform=input_transform(values.astype(np.float64)))
     return field, values  # type: ignore[return-value]
@@ -156,12 +160,39 @@ def infer_steps(
             values[name] = coerce(column, field, location)
             if name not in asked and isinstance(field, Number) and is_angle(values[name].astype(float), name, offsets):
                 field = Angle(name)
+            if isinstance(field, When):
+                field, values[name] = with_sentinel(field, values[name])
         kinds[name] = field  # type: ignore[assignment]
     fixed = [name for name, field in asked.items() if name in kinds and _is_decided(field)]
     fields, kept = keep_relations(kinds, values, offsets, fixed, relations)
     learned = tuple(complete_field(field, values, offsets, first.get(name)) for name, field in fields.items())
     table, sampled = (tuple(name for field in of for name in field.columns) for of in (kinds.values(), learned))
     return StepFields(learned, values, kept, table if table != sampled else ())
+
+
+def with_sentinel(field: When, dates: np.ndarray) -> tuple[When, np.ndarray]:
+    """The field and its dates, if one of them stands for none: those are missing then.
+
+    A sentinel is the first or the last date, at least 5 times, ten times farther from the others than these are apart.
+
+    Examples:
+        >>> dates = np.array(["2026-01-01", "2026-03-01", *["9999-12-31"] * 5], "datetime64[us]")
+        >>> field, dates = with_sentinel(When("end"), dates)
+        >>> field.sentinel, int(np.isnat(dates).sum())
+        ('9999-12-31', 5)
+    """
+    if field.sentinel is not None or np.isnat(dates).any():
+        return field, dates
+    known, counts = np.unique(dates, return_counts=True)
+    for at, others in ((-1, known[:-1]), (0, known[1:])):
+        if len(others) < 2 or counts[at] < MIN_SENTINELS:
+            continue
+        near = others[at]
+        if abs(known[at] - near) > MIN_SENTINEL_DISTANCE * (others[-1] - others[0]):
+            text = str(known[at])
+            text = text[:10] if text.endswith("T00:00:00.000000") else text
+            return msgspec.structs.replace(field, sentinel=text), np.where(dates == known[at], NO_DATE, dates)
+    return field, dates
 
 
 def _is_decided(field: Field) -> bool:

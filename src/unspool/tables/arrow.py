@@ -21,6 +21,8 @@ from unspool.tables.columns import (
 )
 from unspool.tables.origins import MAX_KEPT_CATEGORIES, canonical
 
+MAX_YEARS = 290_000
+"""Years from 1970 that microseconds of 64 bits hold; later dates would be other ones."""
 MAX_NESTING = 32
 """How deep lists and records may lie in each other."""
 CONTAINERS = (list, tuple, dict, set, frozenset, np.ndarray)
@@ -120,7 +122,8 @@ def _plain(array: Any) -> np.ndarray | None:
     if types.is_boolean(kind) and not array.null_count:
         return array.to_numpy(zero_copy_only=False)
     if types.is_timestamp(kind) or types.is_date(kind):
-        stamps = array.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
+        zone = getattr(kind, "tz", None)
+        stamps = array.cast(pa.timestamp("us", zone), safe=types.is_timestamp(kind) and kind.unit == "s")
         return stamps.to_numpy(zero_copy_only=False).astype("datetime64[us]")
     if types.is_time(kind):
         array = array.cast(pa.string())
@@ -238,6 +241,11 @@ def _from_numpy(values: np.ndarray, location: Location, origins: ColumnOrigins |
     if kind in "iufb":
         return values.astype({"i": np.int64, "u": np.int64, "f": np.float64, "b": bool}[kind])
     if kind == "M":
+        years = values.astype("datetime64[Y]").astype(np.int64)
+        outside = ~np.isnat(values) & (np.abs(years) > MAX_YEARS)
+        if outside.any():
+            row = int(np.argmax(outside))
+            raise DataError(location.at(row), "a date of the years 1 to 9999", str(values[row]), "Correct it.")
         return values.astype("datetime64[us]")
     if kind in "UT":
         return from_values(values.astype(object), location)

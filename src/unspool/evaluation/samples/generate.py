@@ -14,7 +14,7 @@ from unspool.generation.sampler import SampleRequest, sample_sequences
 from unspool.generation.support import with_support
 from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN
-from unspool.schema.coercion import code_points
+from unspool.schema.coercion import NO_DATE, code_points, sentinel_date
 from unspool.schema.fields import Flags, Joint, Text
 from unspool.tables.columns import offsets_from_lengths
 
@@ -55,6 +55,8 @@ def generate_like(net: Net, codec: Codec, examples: Examples, encoded: Encoded, 
     first = {name: base[rows] for name, base in examples.first.items()}
     inputs = {name: column[rows] for name, column in examples.inputs.items()}
     steps = codec.decode(generated.steps, offsets, first)
+    for name, sentinel in codec.schema.sentinels.items():  # missing, as in real examples
+        steps[name] = np.where(steps[name] == sentinel_date(sentinel), NO_DATE, steps[name])
     for item in codec.schema.steps:
         if isinstance(item, Text):
             pieces = steps[item.name]
