@@ -128,3 +128,24 @@ def test_where_lengths_do_not_vary_there_is_no_hazard_to_begin():
     net = initialize_from_data(Net(np.random.default_rng(0), shape), data)
     assert net.stop is None
     assert jnp.isfinite(net.outputs.b).all()
+
+
+def test_fields_of_one_step_begin_at_their_regression():
+    """The nats of records without a history are those of the truth before any update, but for what is estimated."""
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=2_000)
+    y = 0.5 + 0.8 * x + 0.4 * rng.normal(size=2_000)
+    z = x - 0.7 * y + 0.3 * rng.normal(size=2_000)
+    steps, count = (x, y, z), len(x)
+    data = Encoded((np.zeros(count, np.int32),), steps, np.arange(count + 1), tuple(np.zeros((3, count))))
+    shape = Architecture((EventShape(symbols=1),), (Normal(),) * 3, 0, 6, 4, Network(dropout=0.0))
+    nets = []
+    for within in (True, False):
+        net = initialize_from_data(Net(np.random.default_rng(0), shape), data, within_steps=within)
+        silent = (0 * net.outputs.A, tuple(0 * b for b in net.outputs.B))
+        nets.append(eqx.tree_at(lambda net: (net.outputs.A, net.outputs.B), net, silent))
+    within, alone = (-sum(score(net, bucket).sum(0) for bucket in to_buckets(data, False)[0]) / count for net in nets)
+    truth = [0.5 * np.log(2 * np.pi * np.e * variance) for variance in (1.0, 0.16, 0.09)]
+    np.testing.assert_allclose(within[:3], truth, atol=0.05)
+    assert alone[1] > within[1] + 0.5
+    assert alone[2] > within[2] + 0.1

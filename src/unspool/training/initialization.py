@@ -1,8 +1,10 @@
-"""Where training begins: at the life table of the lengths, and at the first-order autoregression of every number.
+"""Where training begins: at the life table of the lengths, and at linear regressions of every number.
 
-The simplest model of the data does both, and the network holds either as it is: the hazard has a bias for each
-position, and the direct path takes a value of the step before to the location of its own distribution. So the
-recurrence need not learn to count or to repeat, and little data does not leave the model behind such baselines.
+Each number begins at its first-order autoregression; in records without a history, its innovation also at the
+regression on those of earlier fields. The simplest model of the data does that, and the network holds it as it is: the
+hazard has a bias for each position, the direct path takes a value of the step before to the location of its own
+distribution, and the linear path within a step those of earlier fields. So the recurrence need not learn to count or to
+repeat, and little data does not leave the model behind such baselines.
 """
 
 from typing import NamedTuple
@@ -13,45 +15,93 @@ from numpy.typing import NDArray
 
 from unspool.encoding.encoded import Encoded
 from unspool.network.decoder import Net
-from unspool.network.distributions.circular import circular_of, of_all_params
-from unspool.network.embeddings import MISSING_ANGLE
 from unspool.network.lstm import to_weights
 from unspool.network.survival import life_table
 
 MIN_STEPS_FOR_AR1 = 8
 """Steps, at the least, that an autoregression or a standard deviation is fitted to."""
+MIN_STEPS_PER_SLOPE = 20
+"""Steps, at the least, for each slope of a regression within a step."""
+MAX_INNOVATION = 5.0
+"""Innovations are cut there before the regression, so that single jumps don't decide."""
+RIDGE = 1e-4
+"""Variance that the regression adds to every innovation: columns that nearly copy each other share a slope."""
 MIN_INITIAL_SCALE = 0.1
 """The smallest scale to begin with: with less, the first updates would move locations by many scales."""
 
 
-def initialize_from_data(net: Net, training: Encoded) -> Net:
-    """A fresh network that begins at the life table and the autoregressions of the training sequences."""
+def initialize_from_data(net: Net, training: Encoded, *, within_steps: bool = False) -> Net:
+    """A fresh network that begins at the life table and the autoregressions; and at the regressions within a step.
+
+    The last are for records without a history, such as inputs: `docs/log.md` has what they are worth there and for
+    sequences, where they were worth nothing.
+    """
     if net.stop is not None:
         hazard = life_table(training.lengths, net.shape.positions)
         net = eqx.tree_at(lambda net: net.stop[1], net, to_weights(np.log(hazard / (1 - hazard))))
     bias, start = np.array(net.outputs.b), np.array(net.start)
-    feedback = [np.array(part) for part in net.feedback]
-    ends = np.cumsum([dist.num_params for dist in net.shape.distributions])
-    for j, (dist, end) in enumerate(zip(net.shape.distributions, ends, strict=True)):
+    feedback, within = ([np.array(part) for part in parts] for parts in (net.feedback, net.outputs.L))
+    dists, sizes = net.shape.distributions, net.outputs.sizes
+    ends = np.cumsum(sizes)
+    chains: dict[int, AR1] = {}
+    innovations: dict[int, NDArray[np.float64]] = {}
+    for j, (dist, end) in enumerate(zip(dists, ends, strict=True)):
         if dist.event_shape.symbols is not None or dist.event_shape.members is not None:
             continue
         own = slice(end - dist.num_params, end)
         direct = slice(own.start + 4 * net.shape.size, own.stop + 4 * net.shape.size)
-        circular = circular_of(dist)
-        if circular is not None:
-            known = bool(net.shape.before) and net.shape.before[j] is not None
-            bias[own] = dist.initial_params()
-            start[direct] = 0.0 if known else of_all_params(dist, circular.without_value_before)
-            feedback[j][:, direct] = 0.0
-            feedback[j][MISSING_ANGLE, direct] = of_all_params(dist, circular.without_value_before)
-            continue
         chain = fit_ar1(training.steps[j], training.offsets)
-        bias[own] = dist.initial_params(chain.constant, chain.scale)
-        start[direct] = dist.initial_params(*chain.first) - bias[own]
-        feedback[j][0, direct] = chain.slope * (dist.initial_params(1.0) - dist.initial_params(0.0))
+        scales, slopes = (chain.first[1], chain.scale), dict[int, float]()
+        if within_steps and not dist.event_shape.angle:
+            chains[j], innovations[j] = chain, chain.innovations(training.steps[j], training.offsets)
+            scales, slopes = regress_within(innovations, j, training.offsets, scales)
+        bias[own] = dist.initial_params(chain.constant, scales[1])
+        start[direct] = dist.initial_params(chain.first[0], scales[0]) - bias[own]
+        unit = dist.initial_params(1.0) - dist.initial_params(0.0)
+        feedback[j][0, direct] = chain.slope * unit
         feedback[j][1, direct] = dist.initial_params(*chain.after_missing) - bias[own]
-    fitted = to_weights(bias), to_weights(start), tuple(map(to_weights, feedback))
-    return eqx.tree_at(lambda net: (net.outputs.b, net.start, net.feedback), net, fitted)
+        for k, slope in slopes.items():
+            # The value of field k, less what its own autoregression predicts of it.
+            other = chains[k]
+            columns = slice(sum(sizes[k + 1 : j]), sum(sizes[k + 1 : j + 1]))
+            within[k][0, columns] = slope * unit
+            bias[own] -= slope * other.constant * unit
+            start[direct] -= slope * (other.first[0] - other.constant) * unit
+            feedback[k][0, direct] -= slope * other.slope * unit
+            feedback[k][1, direct] -= slope * (other.after_missing[0] - other.constant) * unit
+    fitted = to_weights(bias), to_weights(start), tuple(map(to_weights, feedback)), tuple(map(to_weights, within))
+    return eqx.tree_at(lambda net: (net.outputs.b, net.start, net.feedback, net.outputs.L), net, fitted)
+
+
+def regress_within(
+    innovations: dict[int, NDArray[np.float64]], j: int, offsets: NDArray[np.int64], scales: tuple[float, float]
+) -> tuple[tuple[float, float], dict[int, float]]:
+    """Least squares of the innovations of field j on those of earlier fields of the same step.
+
+    Args:
+        innovations: by field, (S,) values less their prediction from the step before, NaN where missing.
+        j: the field.
+        offsets: (N + 1,).
+        scales: standard deviations of first and of later innovations.
+
+    Returns:
+        The standard deviations of what is left of both, and the slope by earlier field; none where values are few.
+    """
+    earlier = [k for k in innovations if k < j]
+    present = np.logical_and.reduce([~np.isnan(innovations[k]) for k in (*earlier, j)])
+    if not earlier or present.sum() < MIN_STEPS_PER_SLOPE * len(earlier):
+        return scales, {}
+    x, y = np.stack([innovations[k][present] for k in earlier], 1), innovations[j][present]
+    x, y = (np.clip(part, -MAX_INNOVATION, MAX_INNOVATION) for part in (x, y))
+    slopes = np.linalg.solve(x.T @ x + RIDGE * len(x) * np.eye(len(earlier)), x.T @ y)
+    left, first = y - x @ slopes, np.zeros(len(present), bool)
+    first[offsets[:-1][np.diff(offsets) > 0]] = True
+    parts = (left[first[present]], left[~first[present]])
+    spread = tuple(
+        max(MIN_INITIAL_SCALE, float(part.std())) if len(part) >= MIN_STEPS_FOR_AR1 else scale
+        for part, scale in zip(parts, scales, strict=True)
+    )
+    return (spread[0], spread[1]), dict(zip(earlier, slopes.tolist(), strict=True))
 
 
 class AR1(NamedTuple):
@@ -72,6 +122,13 @@ class AR1(NamedTuple):
     foreseen: float
     first: tuple[float, float]
     after_missing: tuple[float, float]
+
+    def innovations(self, values: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(S,) values less their prediction from the step before."""
+        before = np.concatenate([[np.nan], values[:-1]])
+        expected = np.where(np.isnan(before), self.after_missing[0], self.constant + self.slope * np.nan_to_num(before))
+        expected[offsets[:-1][np.diff(offsets) > 0]] = self.first[0]
+        return values - expected
 
 
 def fit_ar1(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> AR1:

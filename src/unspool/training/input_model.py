@@ -17,6 +17,7 @@ from unspool.runtime.stopping import Stop
 from unspool.tables.table import TableKind
 from unspool.training.batching import TrainingData
 from unspool.training.defaults import MAX_GRADIENT_NORM, TrainingPlan, UpdateConfig
+from unspool.training.initialization import initialize_from_data
 from unspool.training.trainer import train
 
 INPUT_MODEL_SIZE, INPUT_MODEL_EMBEDDING = 32, 16
@@ -46,6 +47,7 @@ def fit_input_model(
         return row, net
     rng = np.random.default_rng([seed, 4])
     training = encoded.take(_subsample(rng, rows, MAX_INPUT_ROWS))
+    net = initialize_from_data(net, training, within_steps=True)
     deciding = encoded.take(_subsample(rng, validation, MAX_INPUT_ROWS // 8))
     data = TrainingData.of(training, deciding, stops=False, seed=seed)
     net, progress = train(data, _plan(len(training)), net, stop=stop)
