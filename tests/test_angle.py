@@ -96,7 +96,7 @@ def test_given_and_allowed_angles_are_kept(model, inputs) -> None:
     assert allowed.max() <= 360
     pinned = model.generate(one, seed=2, pin={2: {"lon": -5.0}})
     np.testing.assert_array_equal(columns(pinned, "lon")[:, 2], -5.0)
-    with pytest.raises(us.errors.OptionError, match="at most 180, the bound of the column"):
+    with pytest.raises(us.errors.SchemaError, match="an angle from -180 to 180, as in training, found 185"):
         model.generate(one, pin={2: {"lon": 185.0}})
 
 

@@ -1,7 +1,7 @@
 """Whole models of unusual tables: constants, ties, millions; sequences alone; columns named by numbers."""
 
-import contextlib
 import io
+import logging
 
 import numpy as np
 import pandas as pd
@@ -27,9 +27,15 @@ STEPS = ["zero", "started", "took", us.Category("code"), us.Count("step")]
 @pytest.fixture(scope="module")
 def unusual():
     """A model of the table, and what its fit printed."""
-    printed = io.StringIO()
-    with contextlib.redirect_stderr(printed):
+    printed, logger = io.StringIO(), logging.getLogger("unspool")
+    handler, level = logging.StreamHandler(printed), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
         model = us.OneToMany(["row", "same"], STEPS, **TINY).fit(TABLE, id="id", order="t")
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
     return model, printed.getvalue()
 
 
