@@ -139,10 +139,10 @@ def gather_data(request: FitRequest) -> FitData:
     if request.start is not None:
         check_start(request, request.start[0])
         codec, examples, encoded = gather_on(request, request.start[0].codec)
-        return FitData(codec, examples, encoded, *validation_split(encoded, request.training.holdout, request.seed))
-    schema, examples = gather_roles(request.data, request.roles, request.steps, id=request.id, order=request.order)
-    codec = fit_codec(schema, examples)
-    encoded = codec.encode(examples)
+    else:
+        schema, examples = gather_roles(request.data, request.roles, request.steps, id=request.id, order=request.order)
+        codec = fit_codec(schema, examples)
+        encoded = codec.encode(examples)
     return FitData(codec, examples, encoded, *validation_split(encoded, request.training.holdout, request.seed))
 
 

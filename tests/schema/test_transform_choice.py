@@ -95,3 +95,10 @@ def test_the_price_of_a_market_is_a_log_return_and_its_returns_are_not() -> None
     assert step_transform(price, np.array([0, len(price)])) == "log_return"
     assert step_transform(price[rows].ravel(), np.arange(len(rows) + 1) * 20) == "log_return"
     assert step_transform(np.diff(np.log(price)), np.array([0, len(price) - 1])) == "standardize"
+
+
+def test_a_number_whose_neighbour_it_would_become_has_a_logarithmic_axis() -> None:
+    """1 lies within the tolerance of the point mass at 0, beside a million in standard deviations."""
+    assert input_transform(np.array([1, 2, 0, 0, 0, 0, 0, 1_170_970.0])) == "log1p"
+    assert input_transform(np.array([1, 2, 0, 0, 0, 0, 0, -1_170_970.0])) == "asinh"
+    assert input_transform(np.array([1, 2, 0, 0, 0, 0, 0, 1_170.0])) == "standardize"

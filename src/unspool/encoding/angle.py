@@ -14,11 +14,11 @@ from unspool.encoding.columns import (
     StepColumn,
     ValueType,
 )
-from unspool.encoding.numeric import POINT_MASS_TOLERANCE, parse_float, rounded
+from unspool.encoding.numeric import parse_float, rounded
 from unspool.errors import Location, SchemaError, listing
 from unspool.schema.angles import start_of_period, wrapped
 from unspool.schema.fields import Angle
-from unspool.schema.grid import find_grid, find_point_masses, is_discrete
+from unspool.schema.grid import POINT_MASS_TOLERANCE, find_grid, find_point_masses, is_discrete
 from unspool.schema.transform_choice import drop_missing, lagged
 
 MIN_FOLLOWING = 0.1

@@ -21,13 +21,11 @@ from unspool.encoding.columns import (
     ValueType,
 )
 from unspool.errors import Location, SchemaError, listing
-from unspool.schema.grid import MAX_CELLS, MAX_POINT_MASSES, MAX_SUPPORT_POINTS
+from unspool.schema.grid import MAX_CELLS, MAX_POINT_MASSES, MAX_SUPPORT_POINTS, POINT_MASS_TOLERANCE
 from unspool.tables.columns import is_whole
 
 DIFFERENCE_TRANSFORMS = ("difference", "log_return")
 """Transforms to steps between values; increments are another column, see `unspool.encoding.monotone`."""
-POINT_MASS_TOLERANCE = 2e-6
-"""Distance up to which a value in the network's units is a point mass, relative to 1 + its size."""
 GRID_TOLERANCE = 2e-6
 """Distance by which float32 may move a value off its grid, relative to its size or to the range of training."""
 BOUND_TOLERANCE = 1e-5

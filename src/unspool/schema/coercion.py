@@ -17,8 +17,6 @@ FIRST_DATE, LAST_DATE = np.datetime64("0001-01-01", "us"), np.datetime64("9999-1
 NO_DATE = np.datetime64("NaT", "us")
 MAX_MAGNITUDE = 1e100
 """Largest number: its square, and a sum of many, are finite in float64."""
-MAX_WHOLE_NUMBER = 2**53
-"""Largest whole number up to which float64 holds all of them."""
 
 
 def coerce(column: Column, field: Field, location: Location) -> np.ndarray:
@@ -62,29 +60,18 @@ def _wrong_kind(column: Column, field: Field, location: Location, hint: str = ""
 
 
 def _require_finite(values: np.ndarray, location: Location) -> np.ndarray:
-    """The values, if none is infinite, too large to compute with, or a whole number that float64 would round."""
-    if values.dtype.kind not in "iuf":
+    """The values, if none is infinite, or too large to compute with."""
+    if values.dtype.kind != "f":
         return values
-    whole = values.dtype.kind != "f"
-    most = MAX_WHOLE_NUMBER if whole else MAX_MAGNITUDE
-    beyond = (values > most) | (values < -most)
+    beyond = (values > MAX_MAGNITUDE) | (values < -MAX_MAGNITUDE)
     if beyond.any():
         row = int(np.argmax(beyond.reshape(len(values), -1).any(1)))
         if np.isinf(values[row]).any():
             hint = "Write None or NaN where the value is unknown."
             raise SchemaError(location.at(row), "a finite number", str(values[row]), hint)
-        if whole:
-            raise _too_many_digits(location.at(row), values[row])
         expected, hint = f"a number of at most {MAX_MAGNITUDE:g} in size", "Change the unit, or correct the cell."
         raise SchemaError(location.at(row), expected, str(values[row]), hint)
     return values
-
-
-def _too_many_digits(location: str, value: Any) -> SchemaError:
-    """The error about a whole number that float64 would round."""
-    expected = "a whole number of at most 2**53 in size, which float64 holds exactly"
-    hint = "Subtract what all have in common; an identifier is no number: pass it as text, or drop it."
-    return SchemaError(location, expected, str(value), hint)
 
 
 def _numbers(column: Column, field: Field, location: Location) -> np.ndarray:
@@ -102,8 +89,6 @@ def _numbers(column: Column, field: Field, location: Location) -> np.ndarray:
         if number is None:
             hint = f"Correct the cell, or empty it; or pass Category({field.name!r}) if it is meant."
             raise SchemaError(location.at(row), "a number", repr(value), hint)
-        if isinstance(value, int) and abs(value) > MAX_WHOLE_NUMBER:
-            raise _too_many_digits(location.at(row), value)
         values[row] = number
     return values
 

@@ -425,7 +425,7 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Refuse relations of columns that are not there, or that come later."""
         before: set[str] = set()
         for field in self.steps:
-            references = {*getattr(field, "above", ()), *getattr(field, "below", ())}
+            references = set(field.references)
             if not references <= before:
                 expected = f"columns of earlier fields for {field.name!r}"
                 raise SchemaError("schema, relations", expected, ", ".join(sorted(references - before)))

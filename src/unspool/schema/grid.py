@@ -18,6 +18,8 @@ MIN_POINT_MASS = 0.02
 MIN_PEAK_RATIO = 5.0
 """Smallest ratio of the frequency of a point mass on a grid to that of its neighbours."""
 MAX_POINT_MASSES = 8
+POINT_MASS_TOLERANCE = 2e-6
+"""Distance up to which a value in the network's units is a point mass, relative to 1 + its size."""
 MAX_SUPPORT_POINTS, MAX_CELLS = 1024, 65_536
 """Largest numbers of support points, and of cells between the outermost ones."""
 MIN_GAIN_NATS = 0.05

@@ -65,15 +65,17 @@ def find_relations(
     if not 1 < len(names) <= MAX_RELATED_COLUMNS:
         return []
     equal = list(_equal({name: values[name] for name in names}, fields, fixed))
-    names = [name for name in names if name not in derived_columns(equal)]
+    copies = derived_columns(equal)
+    names = [name for name in names if name not in copies]
     missing = {name: missing_mask(values[name]) for name in names}
     numbers = {name: as_number(values[name]) for name in names if _measures(fields[name], values[name], offsets)}
     sums = list(_sums({name: x for name, x in numbers.items() if not isinstance(fields[name], When)}, fixed))
-    kept = {name: x for name, x in numbers.items() if name not in derived_columns(sums)}
+    totals = derived_columns(sums)
+    kept = {name: x for name, x in numbers.items() if name not in totals}
     orders: list[AnyRelation] = []
     for kinds in ((When,), (Number, Category)):
         orders += _orders({name: x for name, x in kept.items() if isinstance(fields[name], kinds)})
-    learned = {name: part for name, part in missing.items() if name not in derived_columns(sums)}
+    learned = {name: part for name, part in missing.items() if name not in totals}
     return [*orders, *_missing_together(learned), *sums, *equal]
 
 

@@ -7,7 +7,7 @@ forgets the level, and a wrong logarithm makes a symmetric density skewed.
 import numpy as np
 
 from unspool.schema.fields import MONOTONE_TRANSFORMS, DistributionName, Transform
-from unspool.schema.grid import find_grid, is_discrete
+from unspool.schema.grid import POINT_MASS_TOLERANCE, find_grid, is_discrete
 from unspool.schema.monotone import increments, never_decreases
 from unspool.tables.columns import offsets_from_lengths
 
@@ -48,10 +48,14 @@ def loses_digits(x: np.ndarray) -> bool:
     deviation = x.std()
     if not np.isfinite(deviation) or not deviation > 0:
         return False
-    back = ((x - x.mean()) / deviation).astype(np.float32).astype(np.float64) * deviation + x.mean()
-    sizes = np.abs(x)
-    typical = float(np.median(sizes[sizes > 0]))
-    return bool((np.abs(back - x) > MAX_LOST_SHARE * np.maximum(sizes, typical)).any())
+    mean, typical = x.mean(), float(np.median(np.abs(x[x != 0])))
+    x = np.unique(x)
+    z = (x - mean) / deviation
+    off = np.abs(z.astype(np.float32).astype(np.float64) * deviation + mean - x)
+    # A value so near to its neighbour may come back as that one, if it is a point mass.
+    gaps = np.diff(x) * (np.diff(z) <= POINT_MASS_TOLERANCE * (1 + np.abs(z[1:])))
+    off[1:] = np.maximum(off[1:], gaps)
+    return bool((off > MAX_LOST_SHARE * np.maximum(np.abs(x), typical)).any())
 
 
 def _by_shape(x: np.ndarray) -> Transform:

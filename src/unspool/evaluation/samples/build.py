@@ -16,11 +16,12 @@ from unspool.encoding.encoded import Encoded
 from unspool.encoding.input_columns import BinaryEncoder
 from unspool.encoding.members import JointVocabulary, MultiLabel
 from unspool.encoding.monotone import IncrementEncoder
-from unspool.encoding.numeric import POINT_MASS_TOLERANCE, NumericEncoder
+from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.evaluation.samples.sample_set import ABSENT, MISSING, ORDINARY, Comparison, SampleSet, Target
 from unspool.evaluation.samples.statistics import Codes, Reals
 from unspool.schema.fields import AnyField, Category, Flag, Flags, Schema, Text, When
+from unspool.schema.grid import POINT_MASS_TOLERANCE
 from unspool.tables.columns import offsets_from_lengths
 
 
