@@ -130,7 +130,7 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
                         ended.append((nats + log_expit(hazard), steps, True))
                     nats += log_expit(-hazard)
                 grown.append((nats, steps, (), top, state))
-            for j, dist in enumerate(net.shape.distributions):
+            for j, dist in enumerate(net.distributions):
                 wider = []
                 for nats, steps, values, top, state in grown:
                     logits = params(net, ready, j, top, tuple(jnp.array([v], jnp.int32) for v in values))
@@ -161,11 +161,11 @@ def steps_given(observed, row):
 
 def every_way(net, row, total, penalty=0.0, exact=False):
     """All sequences there are, by the likelihood of training, best first."""
-    kinds = list(itertools.product(*(range(dist.count) for dist in net.shape.distributions)))
+    kinds = list(itertools.product(*(range(dist.count) for dist in net.distributions)))
     stopping = net.stop is not None and not exact
     sizes = range(total + 1) if stopping else [total]
     ways = [way for n in sizes for way in itertools.product(kinds, repeat=n)]
-    table = np.zeros((total + 1, len(ways), len(net.shape.distributions)), np.int32)
+    table = np.zeros((total + 1, len(ways), len(net.distributions)), np.int32)
     for k, way in enumerate(ways):
         table[: len(way), k] = np.array(way, np.int32).reshape(len(way), table.shape[-1])
     lengths = jnp.array([len(way) for way in ways])

@@ -195,7 +195,7 @@ def test_generation_is_the_likelihoods_network(net):
     for t in range(4):
         h, state = net.step(ready, x, state, none)
         values, at = (), 1
-        for j, dist in enumerate(net.shape.distributions):
+        for j, dist in enumerate(net.distributions):
             values += (dist.sample(params_of(net, ready, j, h, values), u[t, :, at : at + dist.num_uniforms]),)
             at += dist.num_uniforms
         np.testing.assert_allclose([float(v[0]) for v in values], sequence[t], rtol=1e-4, atol=1e-4)

@@ -36,8 +36,9 @@ def network(variant="plain", seed=0, fields=3):
     distributions = (Categorical(4, unseen=0.01), WithMissing(Normal()), Mixture(2))[:fields]
     shape = Architecture((EventShape(symbols=3), EventShape(members=2)), distributions, 2, H, 5, VARIANTS[variant])
     rng = np.random.default_rng(seed)
-    net = Net(rng, shape)
-    return jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)), net)
+    weights, fixed = Net(rng, shape).split()
+    moved = jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)), weights)
+    return moved.with_fields(fixed)
 
 
 def data(steps=T + 1, fields=3):
@@ -57,7 +58,7 @@ compiled = eqx.filter_jit(sequence_log_prob)
 def asked(net, *arguments):
     """Log-probabilities per field and of stopping, as one array; compiled once for every test."""
     fields, stop, _ = compiled(net, *arguments)
-    return np.stack([*fields, *(() if stop is None else (stop,))])
+    return np.stack([*np.moveaxis(fields, -1, 0), *(() if stop is None else (stop,))])
 
 
 none = Masks((None,) * 2, (None,) * 2, None)
@@ -66,7 +67,11 @@ none = Masks((None,) * 2, (None,) * 2, None)
 def total(net, data, masks=none, *own):
     """Log-probability of all sequences, and its terms."""
     fields, stop, _ = sequence_log_prob(net, *data, masks, *own)
-    return sum(field.sum() for field in fields) + stop.sum(), (*fields, stop)
+    return fields.sum() + stop.sum(), (fields, stop)
+
+
+def of_weights(weights, constants, *arguments):
+    return total(weights.with_fields(constants), *arguments)
 
 
 def dropped(net):
@@ -85,17 +90,17 @@ def plain(net, masks):
     inputs, values, lengths = data()
     options = net.shape.options
     out = np.zeros((4, T + 1, B))
-    w = jax.tree.map(np.asarray, net)
+    w, files = jax.tree.map(np.asarray, net), serialization.weights(net)
     for b in range(B):
-        rows = [np.asarray(e.embed(a[b])) for e, a in zip(net.inputs, inputs, strict=True)]
-        context = np.tanh(sum(row @ p for row, p in zip(rows, w.project, strict=True)) + w.context_bias)
+        rows = [np.asarray(e.embed(a[b][None]))[0] for e, a in zip(net.inputs, inputs, strict=True)]
+        context = np.tanh(sum(row @ files[f"project.{k}"] for k, row in enumerate(rows)) + w.context_bias)
         context = context if masks.context is None else context * np.asarray(masks.context[b])
         states = []
         for weights, bias in zip(w.initial, w.initial_bias, strict=True):
             i, _, g, o = np.split(context @ weights + bias, 4)
             c = logistic(i) * np.tanh(g)
             states.append((logistic(o) * np.tanh(c), c))
-        x = w.start
+        x = files["start"]
         for t in range(lengths[b] + 1):
             below, direct = np.split(x, [4 * net.shape.size])
             for layer, cell in enumerate(w.cells):
@@ -117,11 +122,10 @@ def plain(net, masks):
             if t == lengths[b]:
                 break
             embedded = [
-                np.asarray(e.embed(v[t, b] if j == 0 else v[t, b][None]))
+                np.asarray(e.embed(v[t, b][None] if j == 0 else v[t, b][None, None]))[0]
                 for j, (e, v) in enumerate(zip(net.steps, values, strict=True))
             ]
-            files = serialization.weights(net)
-            for j, dist in enumerate(net.shape.distributions):
+            for j, dist in enumerate(net.distributions):
                 own, direct = np.split(direct, [dist.num_params])
                 params = below @ files[f"outputs.{j}.A"] + files[f"outputs.{j}.b"] + own
                 if j:
@@ -129,7 +133,7 @@ def plain(net, masks):
                     params = params + np.tanh(below @ files[f"outputs.{j}.U"] + within) @ files[f"outputs.{j}.B"]
                     params = params + sum(embedded[k] @ files[f"outputs.{j}.L.{k}"] for k in range(j))
                 out[j, t, b] = dist.log_prob(jnp.asarray(params), values[j][t, b])
-            x = sum(e @ f for e, f in zip(embedded, w.feedback, strict=True))
+            x = sum(e @ files[f"feedback.{k}"] for k, e in enumerate(embedded))
     return out
 
 
@@ -146,9 +150,9 @@ def test_reading_the_data_step_by_step_is_teacher_forcing():
     """A rollout with none of its own output: the same values and gradients, with two layers and dropout."""
     net = network("deep", fields=2)
     masks = dropped(net)
-    grad = eqx.filter_jit(eqx.filter_value_and_grad(total, has_aux=True))
-    (_, whole), gradient = grad(net, data(fields=2), masks)
-    (_, stepped), other = grad(net, data(fields=2), masks, jnp.zeros((T + 1, B)))
+    grad = eqx.filter_jit(eqx.filter_value_and_grad(of_weights, has_aux=True))
+    (_, whole), gradient = grad(*net.split(), data(fields=2), masks)
+    (_, stepped), other = grad(*net.split(), data(fields=2), masks, jnp.zeros((T + 1, B)))
     for a, b in zip((*whole, *jax.tree.leaves(gradient)), (*stepped, *jax.tree.leaves(other)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-10)
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient.cells))
@@ -168,8 +172,8 @@ def test_padding_never_matters():
     assert (short[3, past & (np.arange(T + 1)[:, None] > LENGTHS)] == 0).all()
     net, (inputs, values, lengths) = network(fields=2), data(fields=2)
     noise = tuple(jnp.where(jnp.arange(T + 1)[:, None] < lengths, v, 3) for v in values)
-    gradient = eqx.filter_jit(eqx.filter_grad(total, has_aux=True))
-    gradients = [gradient(net, (inputs, padded, lengths))[0] for padded in (values, noise)]
+    gradient = eqx.filter_jit(eqx.filter_grad(of_weights, has_aux=True))
+    gradients = [gradient(*net.split(), (inputs, padded, lengths))[0] for padded in (values, noise)]
     for a, b in zip(*map(jax.tree.leaves, gradients), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
 
@@ -181,7 +185,7 @@ def test_without_a_learned_stop_there_is_no_hazard():
     inputs, values, lengths = data(fields=2)
     assert asked(net, inputs[:1], values, lengths, none).shape == (2, T + 1, B)
     assert net.stop is None
-    assert shape.num_uniforms == 1 + 2
+    assert net.shape.num_uniforms == 1 + 2
 
 
 def test_a_distribution_over_sequences_sums_to_one():
@@ -205,13 +209,13 @@ def test_a_distribution_over_sequences_sums_to_one():
 
 def test_a_folded_table_is_the_product_it_stands_for():
     """Fewer rows than values are folded; more are not; both, and the gradient of both, are the same map."""
-    embedding = SymbolEmbedding(np.random.default_rng(3), 4, 5)
-    weights = jnp.asarray(np.random.default_rng(4).normal(size=(5, 8)), jnp.float32)
+    embedding = SymbolEmbedding.new(np.random.default_rng(3), 4, 5)
+    weights = jnp.asarray(np.random.default_rng(4).normal(size=(1, 5, 8)), jnp.float32)
     few, many = embedding.fold(weights, 2), embedding.fold(weights, 100)
     assert isinstance(few, Product)
     assert isinstance(many, FoldedTable)
     soft = jax.nn.softmax(jnp.asarray(np.random.default_rng(5).normal(size=(7, 4)), jnp.float32))
-    for values in (jnp.arange(5), soft):
+    for values in (jnp.arange(5)[:, None], soft[:, None]):
         np.testing.assert_allclose(few(values), many(values), atol=1e-5)
 
         def total(weights, count, values=values):
@@ -222,20 +226,21 @@ def test_a_folded_table_is_the_product_it_stands_for():
 
 def test_soft_feedback_of_a_certain_symbol_is_the_symbol():
     """A distribution with all its mass on one symbol is fed back as that symbol; in general, its expectation."""
-    embedding = SymbolEmbedding(np.random.default_rng(6), 4, 5)
-    np.testing.assert_allclose(embedding.embed(jnp.eye(4)), embedding.embed(jnp.arange(4)), atol=1e-6)
-    np.testing.assert_allclose(embedding.embed(jnp.full(4, 0.25)), embedding.rows[:4].mean(0), atol=1e-6)
+    embedding = SymbolEmbedding.new(np.random.default_rng(6), 4, 5)
+    np.testing.assert_allclose(embedding.embed(jnp.eye(4)[:, None]), embedding.embed(jnp.arange(4)[:, None]), atol=1e-6)
+    even = embedding.embed(jnp.full((1, 4), 0.25))
+    np.testing.assert_allclose(even, embedding.rows[:, :4].mean(1), atol=1e-6)
 
 
 def test_an_unseen_symbol_is_embedded_as_nothing():
-    embedding = SymbolEmbedding(np.random.default_rng(7), 4, 5)
-    assert (embedding.embed(jnp.array(4)) == 0).all()
+    embedding = SymbolEmbedding.new(np.random.default_rng(7), 4, 5)
+    assert (embedding.embed(jnp.array([4])) == 0).all()
 
 
 def test_a_number_is_marked_where_it_is_missing_and_fed_back_no_further_than_its_bound():
     """A missing number reads as zero with the mark set; a wild one as the bound."""
-    embedding = RealEmbedding(np.random.default_rng(8), 1, 3)
-    missing, zero, wild, bound = embedding.embed(jnp.array([[jnp.nan], [0.0], [1e30], [MAX_FED_BACK]]))
+    embedding = RealEmbedding.new(np.random.default_rng(8), 1, 3)
+    missing, zero, wild, bound = embedding.embed(jnp.array([jnp.nan, 0.0, 1e30, MAX_FED_BACK])[:, None, None])[:, 0]
     assert missing[:2].tolist() == [0, 1]
     assert zero[:2].tolist() == [0, 0]
     assert (missing[2:] == zero[2:]).all()
@@ -260,11 +265,11 @@ def test_free_running_reads_the_expectation_of_its_own_output():
     ready = net.precompute(context, B)
     h, state = net.step(ready, net.start_feedback(inputs), state, none)
     expected = ()
-    for j, dist in enumerate(net.shape.distributions):
+    for j, dist in enumerate(net.distributions):
         expected += (dist.mean(params_of(net, ready, j, h, expected)),)
     h, _ = net.step(ready, net.feed_back(ready, expected), state, none)
     params = params_of(net, ready, 0, h, ())
-    np.testing.assert_allclose(own[0, 1, :2], net.shape.distributions[0].log_prob(params, values[0][1])[:2], atol=1e-10)
+    np.testing.assert_allclose(own[0, 1, :2], net.distributions[0].log_prob(params, values[0][1])[:2], atol=1e-10)
     taught = asked(net, inputs, values, lengths, none)
     assert np.abs(own[0, 1, :2] - taught[0, 1, :2]).max() > 1e-3
 
@@ -272,15 +277,16 @@ def test_free_running_reads_the_expectation_of_its_own_output():
 def test_free_running_gradients_flow_through_the_feedback():
     """Finite for every weight, not zero where only the feedback reaches, and equal to the slope."""
     net, fixed = network(fields=2), (data(fields=2), none, jnp.ones((T + 1, B)))
-    both = eqx.filter_jit(eqx.filter_value_and_grad(total, has_aux=True))
-    _, gradient = both(net, *fixed)
+    both = eqx.filter_jit(eqx.filter_value_and_grad(of_weights, has_aux=True))
+    weights, constants = net.split()
+    _, gradient = both(weights, constants, *fixed)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
-    for part in (gradient.cells[0].R, gradient.feedback, gradient.steps[0].rows[:4], gradient.steps[1].A):
+    for part in (gradient.cells[0].R, gradient.feedback, gradient.steps[0].rows[:, :4], gradient.steps[1].A):
         assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(part))
     rng = np.random.default_rng(9)
-    way = jax.tree.map(lambda w: jnp.asarray(rng.normal(size=w.shape)), net)
-    nets = [jax.tree.map(lambda w, d, e=e: w + e * d, net, way) for e in (1e-5, -1e-5)]
-    moved = [float(both(other, *fixed)[0][0]) for other in nets]
+    way = jax.tree.map(lambda w: jnp.asarray(rng.normal(size=w.shape)), weights)
+    nets = [jax.tree.map(lambda w, d, e=e: w + e * d, weights, way) for e in (1e-5, -1e-5)]
+    moved = [float(both(other, constants, *fixed)[0][0]) for other in nets]
     slope = sum((g * d).sum() for g, d in zip(jax.tree.leaves(gradient), jax.tree.leaves(way), strict=True))
     assert float(slope) == pytest.approx((moved[0] - moved[1]) / 2e-5, rel=1e-6)
 
@@ -289,7 +295,7 @@ def test_half_of_its_own_output_is_half_of_the_feedback():
     """Mixed feeding lies between the data and the network, and depends on both."""
     net = network()
     ends = [compiled(net, *data(), none, jnp.full((T + 1, B), share)) for share in (0.0, 0.5, 1.0)]
-    assert all(np.abs(a[0][0] - b[0][0]).max() > 1e-4 for a, b in itertools.pairwise(ends))
+    assert all(np.abs(a[0] - b[0]).max() > 1e-4 for a, b in itertools.pairwise(ends))
 
 
 # ---- dropout, start, weights ---------------------------------------------------------------------------------------
@@ -353,7 +359,7 @@ def test_a_network_is_its_shape_and_its_named_arrays(variant):
 
 
 def test_a_new_network_is_a_function_of_its_shape_and_seed():
-    shape = network().shape
+    shape = Architecture((EventShape(symbols=3),), (Categorical(4), Normal()), 2, H, 5, VARIANTS["plain"])
     nets = [jax.tree.leaves(Net(np.random.default_rng(seed), shape)) for seed in (3, 3, 4)]
     assert all((a == b).all() for a, b in zip(*nets[:2], strict=True))
     assert any((a != b).any() for a, b in zip(*nets[1:], strict=True))

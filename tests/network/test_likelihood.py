@@ -22,7 +22,9 @@ def case(*distributions):
     """A network without stops in float64, values, and uniforms for its draws."""
     rng = np.random.default_rng(0)
     net = Net(rng, Architecture((EventShape(symbols=2),), distributions, 0, 5, 4, Network(dropout=0.0)))
-    net = jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)), net)
+    weights, fixed = net.split()
+    moved = jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)), weights)
+    net = moved.with_fields(fixed)
     values = {Categorical: lambda: rng.integers(0, 3, (T, B)), Normal: lambda: rng.normal(size=(T, B))}
     data = tuple(jnp.asarray(values[type(dist)]()) for dist in distributions)
     return net, data, jnp.asarray(rng.uniform(0.05, 0.95, (T, B, net.shape.num_uniforms)))
@@ -35,12 +37,12 @@ def on_its_own(net, values, uniforms):
 def test_a_number_on_its_own_output_is_the_sample_of_its_uniforms():
     """By hand: what is fed back is location plus spread times the normal quantile, each step after the other."""
     net, values, uniforms = case(Normal())
-    (own,) = on_its_own(net, values, uniforms)
+    own = on_its_own(net, values, uniforms)[..., 0]
     carry, ready = start_decoding(net, INPUTS, B)
     for t in range(T):
         top, state = net.step(ready, carry.feedback, carry.lstm, net.masks())
         params = net.outputs.params(net.outputs.begin(top), 0)
-        np.testing.assert_allclose(own[t], net.shape.distributions[0].log_prob(params, values[0][t]), atol=1e-10)
+        np.testing.assert_allclose(own[t], net.distributions[0].log_prob(params, values[0][t]), atol=1e-10)
         carry = carry._replace(lstm=state, feedback=net.feed_back(ready, (Normal().sample(params, uniforms[t]),)))
 
 
@@ -53,7 +55,7 @@ def test_the_gradient_of_a_sample_reaches_location_and_spread():
         carry, ready = start_decoding(moved, INPUTS, B)
         _, carry = free_running(moved, ready, carry, values, net.masks(), jnp.ones((T, B)), uniforms)
         top, _ = net.step(ready, carry.feedback, carry.lstm, net.masks())
-        return net.shape.distributions[0].log_prob(net.outputs.params(net.outputs.begin(top), 0), head_at_end).sum()
+        return net.distributions[0].log_prob(net.outputs.params(net.outputs.begin(top), 0), head_at_end).sum()
 
     bias = net.outputs.b
     gradient = jax.grad(later)(bias, jnp.ones(B))
@@ -67,7 +69,7 @@ def test_uniforms_decide_numbers_and_not_symbols():
     """A symbol is fed back as its expectation, which nothing random moves."""
     for dist, moved in ((Categorical(3), False), (Normal(), True)):
         net, values, uniforms = case(dist)
-        (one,), (other,) = (on_its_own(net, values, u) for u in (uniforms, 1 - uniforms))
+        one, other = (on_its_own(net, values, u)[..., 0] for u in (uniforms, 1 - uniforms))
         assert (np.abs(one - other)[1:].max() > 1e-3) == moved
         np.testing.assert_allclose(one[0], other[0], atol=1e-12)
 

@@ -177,7 +177,7 @@ def test_a_fit_with_a_selected_constant_mean_is_the_fit_of_who_says_so(tmp_path)
     np.testing.assert_array_equal(one, other)
     models[0].save(tmp_path / "x.unspool")
     again = us.load(tmp_path / "x.unspool")
-    assert [dist.of for dist in again.net_.shape.distributions] == [ZeroMean(Normal())]  # within limits of samples
+    assert [dist.of for dist in again.net_.distributions] == [ZeroMean(Normal())]  # within limits of samples
     made = again.generate({"k": ["a", "b"]}, n=2_000, length=8, seed=0)
     means, truth = np.array(list(made)).reshape(2, -1).mean(1), np.mean(numbers(0.0)["x"])
     assert means == pytest.approx(truth, abs=5 / (2_000 * 8) ** 0.5)

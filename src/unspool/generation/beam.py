@@ -166,7 +166,7 @@ def check_beam(beam: Beam, net: Net, names: Sequence[str], samples: int) -> None
     Raises:
         OptionError: a step field is a number, and it is named; or another number of sequences than the beam's.
     """
-    pairs = zip(names, net.shape.distributions, strict=True)
+    pairs = zip(names, net.distributions, strict=True)
     numbers = ", ".join(repr(name) for name, dist in pairs if not isinstance(dist, Categorical))
     if numbers:
         hint = 'The most probable number is its mode: use rule="greedy", or a low Sampling(temperature=...).'
@@ -197,7 +197,7 @@ def search(
     for part in tiles:
         parts.append(_tile(net, request, beam, part))
         report((part.stop - rows.start) / (rows.stop - rows.start))
-    fields = [[part[0][j] for part in parts] for j in range(len(net.shape.distributions))]
+    fields = [[part[0][j] for part in parts] for j in range(len(net.shape.steps.params))]
     values = tuple(np.concatenate([np.zeros(0, np.int32), *field]) for field in fields)
     steps = np.concatenate([np.zeros(0, np.int64), *(part[1] for part in parts)])
     scores = np.concatenate([np.zeros(0), *(part[2] for part in parts)])
@@ -233,7 +233,7 @@ def _tile(
     real = np.arange(len(trails) * chunk) < lengths[..., None]
     no_steps = np.zeros((0, len(row), request.samples), np.int32)
     flat = []
-    for j in range(len(net.shape.distributions)):
+    for j in range(len(net.shape.steps.params)):
         steps = np.concatenate([no_steps, *(np.asarray(values[j]) for values in reversed(found))])
         flat.append(steps.transpose(1, 2, 0)[:count][real])
     return tuple(flat), lengths.reshape(-1), np.asarray(ended.score)[:count].astype(np.float64).reshape(-1)
@@ -252,7 +252,7 @@ def _check_enough(net: Net, request: SampleRequest) -> None:
         if count >= request.samples:
             return
         unfinished = request.observed is not None and bool((t < np.diff(request.observed.offsets)).any())
-        longest *= math.prod(_choices(net, request, j, t) for j in range(len(net.shape.distributions)))
+        longest *= math.prod(_choices(net, request, j, t) for j in range(len(net.shape.steps.params)))
         count = count + longest if stopping and not unfinished else longest
     if count < request.samples:
         found = f"{request.samples}, where there are {count} of {'at most ' * stopping}{total} steps"
@@ -261,7 +261,7 @@ def _check_enough(net: Net, request: SampleRequest) -> None:
 
 def _choices(net: Net, request: SampleRequest, j: int, t: int) -> int:
     """Symbols that field j may have at a step, in the row that has the fewest."""
-    V = net.shape.distributions[j].num_params
+    V = net.shape.steps.params[j]
     support = request.supports[j] if request.supports else None
     allowed = np.ones(V, bool) if support is None else np.asarray(support.symbols)
     observed = request.observed
@@ -289,7 +289,7 @@ def _best_values(
     parents = jnp.broadcast_to(jnp.arange(K), nats.shape)
     values: tuple[Array, ...] = ()
     context = net.outputs.begin(output)
-    for j, dist in enumerate(net.shape.distributions):
+    for j, dist in enumerate(net.distributions):
         assert isinstance(dist, Categorical)  # noqa: S101  # `check_beam` refuses others
         each = nats[..., None] + dist.log_probs(net.outputs.params(context, j)).reshape(B, K, -1)
         V = each.shape[-1]
@@ -306,7 +306,7 @@ def _best_values(
         chosen = at // V
         parents = jnp.take_along_axis(parents, chosen, 1) if j else chosen
         values = (*(jnp.take_along_axis(v, chosen, 1) for v in values), at % V)
-        if j + 1 < len(net.shape.distributions):
+        if j + 1 < len(net.shape.steps.params):
             context = jax.tree.map(partial(_of_parents, parents=chosen), context)
             context = net.condition_on(ready, context, j, values[j].reshape(-1))
     return nats, parents, values

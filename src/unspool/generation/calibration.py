@@ -55,7 +55,7 @@ def calibrate(
     `bases` has, by name, the (N,) values before step 0 where the codec has them. `stop` ends the calibration after the
     last whole round.
     """
-    if net.stop is None and not any(isinstance(dist, (WithMissing, PointMasses)) for dist in net.shape.distributions):
+    if net.stop is None and not any(isinstance(dist, (WithMissing, PointMasses)) for dist in net.distributions):
         return net
     rows, samples = calibration_rows(training.lengths, len(net.outputs.b))
     inputs = tuple(column[rows] for column in training.inputs)
@@ -95,11 +95,12 @@ def match_marginals(
         except Stopped:
             return net
         if net.stop is not None:
-            shift = hazard_shift(lengths, np.diff(offsets), ended, net.shape.positions)
+            shift = hazard_shift(lengths, np.diff(offsets), ended, len(net.stop[1]))
             hazard = np.asarray(net.stop[1]) + shift.astype(np.float32)
             net = eqx.tree_at(lambda net: net.stop[1], net, to_weights(hazard))
-        shifts = [logit_shift(*each) for each in zip(net.shape.distributions, values, generated, strict=True)]
-        bias = np.asarray(net.outputs.b) + DAMPING * np.concatenate(shifts).astype(np.float32)
+        bias = np.array(net.outputs.b)
+        for j, each in enumerate(zip(net.distributions, values, generated, strict=True)):
+            bias[net.shape.steps.columns(j)] += DAMPING * logit_shift(*each).astype(np.float32)
         net = eqx.tree_at(lambda net: net.outputs.b, net, to_weights(bias))
     return net
 

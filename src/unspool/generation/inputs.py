@@ -122,10 +122,10 @@ def choose(
     weight = jnp.zeros(candidates * U)
     values: tuple[Array, ...] = ()
     context = net.outputs.begin(output)
-    for j, dist in enumerate(net.shape.distributions):
+    for j in range(len(net.shape.steps.params)):
+        dist, cumulative = net.field(j)
         params, own = net.outputs.params(context, j), u[:, net.shape.uniforms_of(j)]
         given, is_known = jnp.tile(known[j], candidates), jnp.tile(where[:, j], candidates)
-        cumulative = net.shape.cumulative[j] if net.shape.cumulative else None
         excess: Any = 0.0
         if dist.event_shape.symbols is not None:
             drawn, excess = _drawn_symbol(params, own[:, 0], even[j])
@@ -208,7 +208,7 @@ def _even_shares(net: Net, known: NDArray[np.bool_]) -> NDArray[np.float32] | No
     drawn = ~known & (np.arange(len(known)) < np.flatnonzero(known).max(initial=-1))
     if not drawn.any():
         return None
-    symbols = drawn & [dist.event_shape.symbols is not None for dist in net.shape.distributions]
+    symbols = drawn & [event.symbols is not None for event in net.shape.steps.events]
     return np.where(symbols, EVEN_SHARE / max(symbols.sum(), 1), 0.0).astype(np.float32)
 
 

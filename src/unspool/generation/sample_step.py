@@ -216,9 +216,9 @@ def sample_step(
     values: tuple[Array, ...] = ()
     sums: RunningSums = ()
     context, nats = net.outputs.begin(output), jnp.zeros_like(state.survival)
-    for j, dist in enumerate(net.shape.distributions):
+    for j in range(len(net.shape.steps.params)):
+        dist, cumulative = net.field(j)
         support = supports[j] if supports else None
-        cumulative = net.shape.cumulative[j] if net.shape.cumulative else None
         total = state.sums[j] if state.sums else None
         given = None
         if observed is not None:
@@ -260,7 +260,7 @@ def _stop(
     if not rule.greedy:
         return bernoulli_icdf(hazard, uniform), survival
     survival = survival + log_sigmoid(-hazard)
-    if any(dist.event_shape.symbols is None for dist in net.shape.distributions):
+    if any(event.symbols is None for event in net.shape.steps.events):
         return survival < math.log(0.5), survival
     return (hazard > nats) | (survival < math.log(MIN_SURVIVAL)), survival
 

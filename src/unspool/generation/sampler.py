@@ -17,7 +17,7 @@ from unspool.encoding.columns import Origins
 from unspool.errors import OptionError
 from unspool.generation.sample_step import STREAM_STEPS, BatchRequest, ObservedSteps, Supports, advance, launch
 from unspool.network.decoder import Net
-from unspool.network.distributions.base import Distribution, Support, innermost
+from unspool.network.distributions.base import EventShape, Support, innermost
 from unspool.network.distributions.normal import Point
 from unspool.network.distributions.rules import Rule
 from unspool.options import Sampling
@@ -104,7 +104,7 @@ def check_sampling(sampling: Sampling, net: Net) -> None:
     Raises:
         OptionError: it names the option.
     """
-    distributions = net.shape.distributions
+    distributions = net.distributions
     if sampling.top_k is not None and all(dist.event_shape.symbols is None for dist in distributions):
         hint = "Use top_p, min_p or temperature, which act on numbers too."
         location = f"Sampling(top_k={sampling.top_k})"
@@ -164,7 +164,7 @@ def sample_sequences(
     """
     stop = stop or Stop()
     part = part or slice(0, len(request.inputs[0]) * request.samples)
-    values = [[_no_values(dist)] for dist in net.shape.distributions]
+    values = [[_no_values(event)] for event in net.shape.steps.events]
     lengths, ended = [np.zeros(0, np.int64)], [np.zeros(0, bool)]
     for first in range(part.start, part.stop, TILE_ROWS):
         tile = slice(first, min(first + TILE_ROWS, part.stop))
@@ -229,7 +229,7 @@ def support_of_rows(support: Support | None, row: NDArray[np.int64]) -> Support 
     return support._replace(low=low[row if len(low) > 1 else 0 * row], high=high[row if len(high) > 1 else 0 * row])
 
 
-def _no_values(dist: Distribution) -> NDArray[Any]:
+def _no_values(event: EventShape) -> NDArray[Any]:
     """No values of a distribution, of the right type and shape."""
-    symbols, members = dist.event_shape.symbols, dist.event_shape.members
-    return np.zeros((0,) if members is None else (0, members), np.float32 if symbols is None else np.int32)
+    shape = (0,) if event.members is None else (0, event.members)
+    return np.zeros(shape, np.float32 if event.symbols is None else np.int32)

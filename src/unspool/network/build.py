@@ -93,19 +93,21 @@ def number_distribution(name: str, column: NumericEncoder, *, constant_mean: boo
     low, high = (None if end is None else _to_network(column, end) for end in (column.floor, column.ceiling))
     dist: NumberDistribution
     if name == "discretized" and grid is not None:
-        ends = (None, None) if column.cumulative is not None else (column.floor, column.ceiling)
+        bounds = (None, None) if column.cumulative is not None else (column.floor, column.ceiling)
+        ends = _or_infinite(*bounds)
         dist = Discretized(grid, *ends, support_points=_support_points(column, grid))
         if column.reach is None:
             low, high, grid = None, None, None  # `Discretized` keeps to them by itself
     else:
-        dist = Histogram(column.edges, grid if column.mass else None) if name == "histogram" else DENSITIES[name]
+        masses = grid if column.mass else None
+        dist = Histogram(np.array(column.edges), masses) if name == "histogram" else DENSITIES[name]
     if column.reach is not None:
         least, most = column.reach
         low, high = (least if low is None else max(low, least)), (most if high is None else min(high, most))
     dist = ZeroMean(dist) if constant_mean else dist
     if low is not None or high is not None or grid is not None:
-        dist = Reflected(dist, low, high, grid)
-    return PointMasses(dist, tuple(column.point_mass_positions), column.mass) if column.point_masses else dist
+        dist = Reflected(dist, *_or_infinite(low, high), grid)
+    return PointMasses(dist, np.array(column.point_mass_positions), column.mass) if column.point_masses else dist
 
 
 def _circular(column: AngleEncoder) -> NumberDistribution:
@@ -113,7 +115,7 @@ def _circular(column: AngleEncoder) -> NumberDistribution:
     grid = Grid("linear", 1.0, 0.0, column.per_radian, column.step) if column.mass else None
     following, free = (FOLLOWING_COMPONENTS, FREE_COMPONENTS) if column.unit else (0, INDEPENDENT_COMPONENTS)
     dist = Circular(column.start / column.per_radian, grid, following, free, column.unit or 1.0)
-    return PointMasses(dist, tuple(column.point_mass_positions), column.mass) if column.point_masses else dist
+    return PointMasses(dist, np.array(column.point_mass_positions), column.mass) if column.point_masses else dist
 
 
 def _angles_before(schema: Schema) -> tuple[int | None, ...]:
@@ -162,8 +164,12 @@ def _support_points(column: NumericEncoder, grid: Grid) -> SupportPoints | None:
         return None
     values = np.array(column.support_points)
     y = transforms.forward((values[1:] + values[:-1]) / 2, column.transform, column.unit)
-    edges = tuple(((y - column.loc) / column.scale).tolist())
-    return SupportPoints(grid, column.support_points, edges, column.unseen)
+    return SupportPoints.of(grid, values, (y - column.loc) / column.scale, column.unseen)
+
+
+def _or_infinite(low: float | None, high: float | None) -> tuple[float, float]:
+    """Bounds, infinite where there are none."""
+    return -np.inf if low is None else low, np.inf if high is None else high
 
 
 def _to_network(column: NumericEncoder, bound: float) -> float | None:

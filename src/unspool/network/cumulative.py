@@ -1,16 +1,14 @@
 """Fields whose values add up: the network sees the increment, and the loop keeps the running sum."""
 
-from dataclasses import dataclass
-
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from unspool.network.distributions.base import Support
+from unspool.network.distributions.base import Constant, Support
 from unspool.network.distributions.grid import Grid
 
 
-@dataclass(frozen=True)
-class CumulativeRule:
+class CumulativeRule(eqx.Module):
     """How the values of a field add up that the network sees as differences, log-returns or increments.
 
     The *running sum* is the last present value less its origin, in a unit of its own, so that float32 holds it; NaN
@@ -25,8 +23,8 @@ class CumulativeRule:
     """
 
     axis: Grid
-    first: float = 1.0
-    min_increment: float | None = None
+    first: Constant = 1.0
+    min_increment: Constant | None = None
 
     def after(self, total: Array, z: Array) -> Array:
         """The running sum after a step; a missing value leaves it."""

@@ -6,7 +6,6 @@ reads its own output. Everything here is a pure function of weights and arrays; 
 
 import functools
 import operator
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,7 +19,8 @@ from unspool.network.cumulative import CumulativeRule
 from unspool.network.distributions.base import Distribution, EventShape
 from unspool.network.distributions.categorical import bernoulli_log_prob
 from unspool.network.distributions.circular import circular_of, of_all_params
-from unspool.network.embeddings import Embedding, Feed, FoldedTable, new_embedding
+from unspool.network.embeddings import Embedding, Feed, FoldedTable, new_embedding, side_by_side
+from unspool.network.fields import FieldGroup, FieldLayout, group_fields, layout_of, layout_of_inputs
 from unspool.network.lstm import (
     Cell,
     Gathered,
@@ -41,9 +41,9 @@ INPUT_FEATURES, STEP_FEATURES = 32, 8
 """Non-linear features of a number, as input and as fed-back step."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Architecture:
-    """All that fixes the network's arrays: it is hashable, and derived from the codec and the options.
+    """All that fixes the network's arrays, derived from the codec and the options.
 
     Attributes:
         inputs: event shape of every input field.
@@ -70,20 +70,41 @@ class Architecture:
         """Whether the end of a sequence is learned, as a hazard before each step."""
         return self.positions > 0
 
+
+@dataclass(frozen=True)
+class Shape:
+    """All of the architecture that decides the shape of a program, and none of the numbers of the data.
+
+    Attributes:
+        inputs: by kind of input, the numbers of its fields.
+        steps: where the fields of a step lie.
+        stops: whether the end of a sequence is learned, as a hazard before each step.
+        size: hidden units H.
+        options: the rest of the network's options.
+        before: see `Architecture`.
+    """
+
+    inputs: FieldLayout
+    steps: FieldLayout
+    stops: bool
+    size: int
+    options: Network
+    before: tuple[int | None, ...] = ()
+
     @property
     def num_params(self) -> int:
         """Parameters Q of all distributions of a step."""
-        return sum(dist.num_params for dist in self.distributions)
+        return self.steps.num_params
 
     @property
     def num_uniforms(self) -> int:
         """Uniforms U of one step: the stop, then the fields in order."""
-        return int(self.stops) + sum(dist.num_uniforms for dist in self.distributions)
+        return int(self.stops) + sum(self.steps.uniforms)
 
     def uniforms_of(self, j: int) -> slice:
         """The uniforms of field j among those of a step."""
-        start = int(self.stops) + sum(dist.num_uniforms for dist in self.distributions[:j])
-        return slice(start, start + self.distributions[j].num_uniforms)
+        start = int(self.stops) + sum(self.steps.uniforms[:j])
+        return slice(start, start + self.steps.uniforms[j])
 
 
 class Masks(NamedTuple):
@@ -125,7 +146,7 @@ class Precomputed(NamedTuple):
     """What does not change from step to step, computed before the loop.
 
     Attributes:
-        gates: by field, its folded embedding with the weights to the first layer.
+        gates: by kind of field, the folded embeddings with the weights to the first layer.
         direct: likewise, with those to the distributions of the next step.
         within: likewise, with those to the later fields of the same step.
         constants: by layer, what context and bias add to the pre-activations.
@@ -141,52 +162,87 @@ class Net(eqx.Module):
     """All weights, and the mathematics of both phases.
 
     Attributes:
-        shape: see `Architecture`.
-        inputs: embeddings of the input fields; `project` takes each into the context, with `context_bias`.
+        shape: all that decides the shape of a program.
+        fields: the distributions of the step fields, by kind, with the numbers of the data: none of them is learned.
+        inputs: embeddings of the input fields, by kind; `project` takes each into the context, with `context_bias`.
         initial: weights of every layer's encoder step, with `initial_bias`.
         start: the feedback of the first step.
-        steps: embeddings of the step fields; `feedback` takes each into the first layer's pre-activations and, behind
-            these, into the parameters of all distributions (X = Z + Q columns).
+        steps: embeddings of the step fields, by kind; `feedback` takes each into the first layer's pre-activations and,
+            behind these, into the parameters of all distributions (X = Z + Q columns).
         cells: decoder layers.
         norms: gain of every layer's norm, if there is one.
         stop: weights and, by position, bias of the hazard of stopping, or `None`.
         outputs: of the distributions.
     """
 
-    shape: Architecture = eqx.field(static=True)
+    shape: Shape = eqx.field(static=True)
+    fields: tuple[FieldGroup, ...]
     inputs: tuple[Embedding, ...]
-    project: tuple[Float[Array, "D C"], ...]
+    project: tuple[Float[Array, "F D C"], ...]
     context_bias: Float[Array, " C"]
     initial: tuple[Float[Array, "C Z"], ...]
     initial_bias: tuple[Float[Array, " Z"], ...]
     start: Float[Array, " X"]
     steps: tuple[Embedding, ...]
-    feedback: tuple[Float[Array, "D X"], ...]
+    feedback: tuple[Float[Array, "F D X"], ...]
     cells: tuple[Cell, ...]
     norms: tuple[Float[Array, " H"], ...]
     stop: tuple[Float[Array, " H"], Float[Array, " N"]] | None
     outputs: Outputs
 
-    def __init__(self, rng: np.random.Generator | None, shape: Architecture) -> None:
-        H, options, Q = shape.size, shape.options, shape.num_params
-        self.shape = shape
-        self.inputs = tuple(new_embedding(rng, event, shape.embedding, INPUT_FEATURES) for event in shape.inputs)
-        self.project = tuple(to_weights(lecun_normal(rng, e.width, H, len(self.inputs))) for e in self.inputs)
+    def __init__(self, rng: np.random.Generator | None, of: Architecture) -> None:
+        H, options = of.size, of.options
+        fields = group_fields(of.distributions, of.cumulative)
+        self.fields = jax.device_put(fields)
+        inputs, steps = layout_of_inputs(of.inputs), layout_of(fields)
+        self.shape = Shape(inputs, steps, of.stops, H, options, of.before)
+        Q = steps.num_params
+        read = [new_embedding(rng, event, of.embedding, INPUT_FEATURES) for event in of.inputs]
+        project = [lecun_normal(rng, e.width, H, len(read))[None] for e in read]
+        self.inputs, self.project = (
+            tuple(side_by_side([parts[j] for j in group]) for group in inputs.groups)
+            for parts in (read, [to_weights(part) for part in project])
+        )
         self.context_bias = to_weights(np.zeros(H))
         self.initial = tuple(to_weights(lecun_normal(rng, H, 4 * H)) for _ in range(options.layers))
         self.initial_bias = tuple(to_weights(np.zeros(4 * H)) for _ in range(options.layers))
         self.start = to_weights(np.zeros(4 * H + Q))
-        events = [dist.event_shape for dist in shape.distributions]
-        self.steps = tuple(new_embedding(rng, event, shape.embedding, STEP_FEATURES) for event in events)
-        weights = [lecun_normal(rng, e.width, 4 * H, len(self.steps)) for e in self.steps]
-        self.feedback = tuple(to_weights(array_module(rng).pad(part, ((0, 0), (0, Q)))) for part in weights)
+        fed = [new_embedding(rng, event, of.embedding, STEP_FEATURES) for event in steps.events]
+        weights = [lecun_normal(rng, e.width, 4 * H, len(fed))[None] for e in fed]
+        weights = [to_weights(array_module(rng).pad(part, ((0, 0), (0, 0), (0, Q)))) for part in weights]
+        self.steps, self.feedback = (
+            tuple(side_by_side([parts[j] for j in group]) for group in steps.groups) for parts in (fed, weights)
+        )
         width = H if options.context == "state+step" else None
         self.cells = tuple(Cell(rng, H, width, first=layer == 0) for layer in range(options.layers))
         self.norms = tuple(to_weights(np.ones(H)) for _ in range(options.layers)) if options.norm else ()
         self.stop = (
-            (to_weights(lecun_normal(rng, H, 1)[:, 0]), to_weights(np.zeros(shape.positions))) if shape.stops else None
+            (to_weights(lecun_normal(rng, H, 1)[:, 0]), to_weights(np.zeros(of.positions))) if of.positions else None
         )
-        self.outputs = Outputs(rng, H, shape.distributions, self.steps)
+        self.outputs = Outputs(rng, H, fields, steps, self.steps)
+
+    @property
+    def distributions(self) -> tuple[Distribution, ...]:
+        """Of every step field, in order."""
+        return tuple(self.field(j)[0] for j in range(len(self.shape.steps.params)))
+
+    def field(self, j: int) -> tuple[Distribution, CumulativeRule | None]:
+        """The distribution of step field j, and how its values add up."""
+        g, i = self.shape.steps.place(j)
+        return self.fields[g].of(i)
+
+    def split(self) -> tuple["Net", tuple[FieldGroup, ...]]:
+        """What is learned, and the numbers of the data; `with_fields` joins them again."""
+        return self.with_fields(None), self.fields
+
+    def matrices(self) -> "Net":
+        """The weights with zeros for all vectors: what decays."""
+        of_vectors = lambda path, w: w.ndim == 1 or getattr(path[-1], "name", "") == "b"  # noqa: E731  # per field
+        return jax.tree_util.tree_map_with_path(lambda path, w: jnp.zeros_like(w) if of_vectors(path, w) else w, self)
+
+    def with_fields(self, fields: Any) -> "Net":
+        """The same weights for the distributions of these fields."""
+        return eqx.tree_at(lambda net: net.fields, self, fields, is_leaf=lambda node: node is None)
 
     # ---- phase one: the input becomes a state -------------------------------------------------------------------
 
@@ -196,8 +252,9 @@ class Net(eqx.Module):
         The encoder is one LSTM step from the zero state for each decoder layer: its forget gate and its recurrent
         weights multiply zero, so it has neither.
         """
-        folds = (e.fold(w, rows.shape[0]) for e, w, rows in zip(self.inputs, self.project, inputs, strict=True))
-        projected = [feed(rows) for feed, rows in zip(folds, inputs, strict=True)]
+        stacked, count = self.shape.inputs.stack(inputs), inputs[0].shape[0]
+        folds = (e.fold(w, count) for e, w in zip(self.inputs, self.project, strict=True))
+        projected = [feed(rows) for feed, rows in zip(folds, stacked, strict=True)]
         context = jnp.tanh(sum(projected) + self.context_bias)
         context = context if mask is None else context * mask
         states = []
@@ -212,8 +269,8 @@ class Net(eqx.Module):
         gates = 4 * self.shape.size
         weights = [*zip(self.steps, self.feedback, strict=True)]
         return Precomputed(
-            tuple(e.fold(w[:, :gates], count) for e, w in weights),
-            tuple(e.fold(w[:, gates:], count) for e, w in weights),
+            tuple(e.fold(w[..., :gates], count) for e, w in weights),
+            tuple(e.fold(w[..., gates:], count) for e, w in weights),
             self.outputs.fold(self.steps, count),
             tuple(cell.constant(context) for cell in self.cells),
         )
@@ -224,24 +281,26 @@ class Net(eqx.Module):
         """What the first step reads."""
         parts = jnp.split(self.start, [4 * self.shape.size])
         gates, direct = (jnp.broadcast_to(part, (inputs[0].shape[0], part.shape[0])) for part in parts)
-        given = [None if k is None else jnp.arctan2(inputs[k][:, 0], inputs[k][:, 1]) for k in self.shape.before]
-        return Feedback(gates, self._carried(direct, given))
+        for j, k in enumerate(self.shape.before):
+            if k is not None:
+                direct = self._carried(direct, j, jnp.arctan2(inputs[k][:, 0], inputs[k][:, 1])[:, None])
+        return Feedback(gates, direct)
 
     def feed_back(self, ready: Precomputed, values: tuple[Array, ...]) -> Feedback:
         """What the next step reads, from the values of a step (symbols, numbers, or soft ones)."""
-        rows = [self._rows(j, value) for j, value in enumerate(values)]
+        rows = self._rows(values)
         parts = ([feed(row) for feed, row in zip(feeds, rows, strict=True)] for feeds in (ready.gates, ready.direct))
         gates, direct = (functools.reduce(operator.add, part) for part in parts)
-        return Feedback(gates, self._carried(direct, values))
+        return Feedback(gates, self._all_carried(direct, rows))
 
     def feed_back_sequence(self, ready: Precomputed, before: tuple[Array, ...], first: Feedback) -> FeedbackSequence:
         """What all steps read: the first one `first`, each later one the values of the step before it.
 
         The (T, B) arrays of `before`, one per field, hold at every step the values of the step before it.
         """
-        rows = [self._rows(j, value) for j, value in enumerate(before)]
+        rows = self._rows(before)
         feeds = [*zip(ready.gates, rows, strict=True)]
-        tables = [Gathered(feed.rows, row) for feed, row in feeds if isinstance(feed, FoldedTable)]
+        tables = [Gathered(feed.rows, row[..., 0]) for feed, row in feeds if isinstance(feed, FoldedTable)]
         products = [feed(row) for feed, row in feeds if not isinstance(feed, FoldedTable)]
         gates: tuple[Float[Array, "T B Z"] | Gathered, ...] = ()
         if products:
@@ -249,7 +308,7 @@ class Net(eqx.Module):
         for part in tables:
             gates += (part.begun(jnp.zeros_like(first.gates) if gates else first.gates),)
         direct = functools.reduce(operator.add, (feed(row) for feed, row in zip(ready.direct, rows, strict=True)))
-        return FeedbackSequence(gates, self._carried(direct, before).at[0].set(first.direct))
+        return FeedbackSequence(gates, self._all_carried(direct, rows).at[0].set(first.direct))
 
     def unroll(
         self, ready: Precomputed, feedback: FeedbackSequence, state: State, masks: Masks
@@ -279,9 +338,11 @@ class Net(eqx.Module):
 
     def condition_on(self, ready: Precomputed, context: StepContext, j: int, value: Array) -> StepContext:
         """The context of the fields after field j, given its value."""
-        if j == len(ready.within):
+        g, i = self.shape.steps.place(j)
+        if g == len(ready.within):
             return context
-        return self.outputs.condition_on(context, j, ready.within[j](self._rows(j, value)))
+        row = self.shape.steps.rows((value,), j)
+        return self.outputs.condition_on(context, g, ready.within[g].of(i)(row))
 
     def hazard(self, output: DecoderOutput, position: Int[Array, "*T"]) -> Float[Array, "*T B"]:
         """Logit of stopping before the step at a position: a bias of that position, and what the state adds to it.
@@ -294,20 +355,23 @@ class Net(eqx.Module):
 
     def log_prob(
         self, ready: Precomputed, output: DecoderOutput, values: tuple[Array, ...], positions: Array, lengths: Array
-    ) -> tuple[tuple[Float[Array, "T B"], ...], Float[Array, "T B"] | None]:
+    ) -> tuple[Float[Array, "T B F"], Float[Array, "T B"] | None]:
         """Log-probability of every field of every step, and of stopping there or not; zero past the end.
 
         `values` has one (T, B) array per field, `positions` (T,) the position of every step in its sequence, and
         `lengths` (B,) the steps of every sequence.
         """
-        real, context = positions[:, None] < lengths, self.outputs.begin(output)
-        for j, value in enumerate(values):
-            context = self.condition_on(ready, context, j, value)
+        real, context, rows = positions[:, None] < lengths, self.outputs.begin(output), self._rows(values)
+        for g, feed in enumerate(ready.within):
+            context = self.outputs.condition_on(context, g, feed(rows[g]))
         # A field's parameters read what the fields before it have added, and nothing of those after it.
-        fields = tuple(
-            jnp.where(real, dist.log_prob(self.outputs.params(context, j), value), 0.0)
-            for j, (dist, value) in enumerate(zip(self.shape.distributions, values, strict=True))
-        )
+        terms = [
+            group.log_prob(self.outputs.group_params(context, g), value)
+            for g, (group, value) in enumerate(zip(self.fields, self.shape.steps.stack(values), strict=True))
+        ]
+        order = np.argsort([j for group in self.shape.steps.groups for j in group])
+        fields = terms[0] if len(terms) == 1 else jnp.concatenate(terms, -1)[..., order]
+        fields = jnp.where(real[..., None], fields, 0.0)
         if self.stop is None:
             return fields, None
         at_end = positions[:, None] == lengths
@@ -342,19 +406,25 @@ class Net(eqx.Module):
         mask = masks.output[layer]
         return h if mask is None else h * mask
 
-    def _carried(self, direct: Array, before: Sequence[Array | None]) -> Array:
-        """The direct path with the locations of angles that follow their value before."""
-        end = 0
-        for dist, value in zip(self.shape.distributions, before, strict=False):
-            end += dist.num_params
-            circular = circular_of(dist)
-            if circular is not None and circular.following and value is not None:
-                own = np.zeros(direct.shape[-1])
-                own[end - dist.num_params : end] = of_all_params(dist, circular.carry)
-                direct = direct + jnp.nan_to_num(value)[..., None] * jnp.asarray(own, direct.dtype)
+    def _all_carried(self, direct: Array, rows: tuple[Array, ...]) -> Array:
+        """The direct path with the locations of all angles that follow their value before."""
+        for group, values in zip(self.fields, rows, strict=True):
+            for i, j in enumerate(group.fields):
+                if circular_of(group.distribution) is not None:
+                    direct = self._carried(direct, j, values[..., i, :])
         return direct
 
-    def _rows(self, field: int, value: Array) -> Array:
-        """A field's values as its embedding takes them: single numbers get an axis of one."""
-        event = self.shape.distributions[field].event_shape
-        return value[..., None] if event.one_number else value
+    def _carried(self, direct: Array, j: int, before: Float[Array, "*B 1"]) -> Array:
+        """The direct path with the location of an angle that follows its value before, if field j is one."""
+        dist = self.field(j)[0]
+        circular, columns = circular_of(dist), self.shape.steps.columns(j)
+        if circular is None or not circular.following:
+            return direct
+        own = jnp.zeros(direct.shape[-1], direct.dtype).at[columns].set(of_all_params(dist, circular.carry))
+        return direct + jnp.nan_to_num(before) * own
+
+    def _rows(self, values: tuple[Array, ...]) -> tuple[Array, ...]:
+        """The values of a step as their embeddings take them: by kind, single numbers with an axis of one."""
+        layout = self.shape.steps
+        one = [layout.events[group[0]].one_number for group in layout.groups]
+        return tuple(rows[..., None] if single else rows for rows, single in zip(layout.stack(values), one, strict=True))

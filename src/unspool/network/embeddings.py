@@ -1,6 +1,13 @@
-"""Embeddings: how the value of a field becomes a vector, at the input and wherever a step is fed back."""
+"""Embeddings: how values become vectors, at the input and wherever a step is fed back; those of one kind side by side.
+
+The arrays of an embedding have a first axis of fields, and values one behind those of the batch.
+"""
+
+from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -16,57 +23,70 @@ MISSING_ANGLE = 2
 
 
 class FoldedTable(eqx.Module):
-    """Rows to gather: `E @ W`, computed once for V symbols rather than once for every step."""
+    """Rows to gather, of one field: `E @ W`, computed once for V symbols rather than once for every step."""
 
     rows: Float[Array, "V Z"]
 
     def __call__(self, values: Array) -> Float[Array, "..."]:
         """Pre-activations: of symbols their rows, of a distribution over symbols the expected row (soft feedback)."""
         if jnp.issubdtype(values.dtype, jnp.integer):
-            return self.rows[values]
-        return values @ self.rows[: values.shape[-1]]
+            return self.rows[values[..., 0]]
+        return values[..., 0, :] @ self.rows[: values.shape[-1]]
+
+    def of(self, i: Any) -> "FoldedTable":
+        """The one field."""
+        return self
 
 
 class Product(eqx.Module):
-    """Embed first, multiply then: for numbers, and for vocabularies larger than the batch."""
+    """Embed first, multiply then: for numbers, for several fields, and for vocabularies larger than the batch."""
 
     embedding: "Embedding"
-    weights: Float[Array, "D Z"]
+    weights: Float[Array, "F D Z"]
 
     def __call__(self, values: Array) -> Float[Array, "..."]:
-        """Pre-activations of any values."""
-        return self.embedding.embed(values) @ self.weights
+        """Pre-activations of any values, summed over the fields."""
+        vectors = self.embedding.embed(values)
+        return vectors.reshape(*vectors.shape[:-2], -1) @ self.weights.reshape(-1, self.weights.shape[-1])
+
+    def of(self, i: Any) -> "Product":
+        """That of the field at a place, alone."""
+        return jax.tree.map(lambda leaf: leaf[i][None], self)
 
 
 Feed = FoldedTable | Product
-"""A folded embedding: values to pre-activations, which have one more axis."""
+"""A folded embedding: values to pre-activations, which have one axis of columns for that of the fields."""
 
 
 class SymbolEmbedding(eqx.Module):
     """A learned row for each symbol, and one, never trained, for all symbols that training did not see."""
 
-    rows: Float[Array, "V D"]
+    rows: Float[Array, "F V D"]
 
-    def __init__(self, rng: np.random.Generator | None, symbols: int, width: int) -> None:
+    @classmethod
+    def new(cls, rng: np.random.Generator | None, symbols: int, width: int) -> "SymbolEmbedding":
+        """That of one field."""
         if rng is None:
-            self.rows = jnp.zeros((symbols + 1, width))
-            return
-        rows = rng.standard_normal((symbols + 1, width))
-        rows[symbols] = 0.0
-        self.rows = to_weights(rows)
+            return cls(jnp.zeros((1, symbols + 1, width)))
+        rows = rng.standard_normal((1, symbols + 1, width))
+        rows[:, symbols] = 0.0
+        return cls(to_weights(rows))
 
     @property
     def width(self) -> int:
         """D, the length of the vectors."""
-        return self.rows.shape[1]
+        return self.rows.shape[-1]
 
     def embed(self, values: Array) -> Float[Array, "..."]:
         """Rows of the symbols, or the expected row of a distribution over them."""
-        return FoldedTable(self.rows)(values)
+        if jnp.issubdtype(values.dtype, jnp.integer):
+            return self.rows[jnp.arange(self.rows.shape[0]), values]
+        return jnp.einsum("...fv,fvd->...fd", values, self.rows[:, : values.shape[-1]])
 
-    def fold(self, weights: Float[Array, "D Z"], count: int) -> Feed:
+    def fold(self, weights: Float[Array, "F D Z"], count: int) -> Feed:
         """The embedding and the weights after it as one map; folded if V rows are fewer than about `count` values."""
-        return FoldedTable(self.rows @ weights) if self.rows.shape[0] <= count else Product(self, weights)
+        fields, symbols, _ = self.rows.shape
+        return FoldedTable(self.rows[0] @ weights[0]) if fields == 1 and symbols <= count else Product(self, weights)
 
 
 class RealEmbedding(eqx.Module):
@@ -76,26 +96,28 @@ class RealEmbedding(eqx.Module):
     (volatility on |return|, say) would cost hidden units.
     """
 
-    A: Float[Array, "F D"]
-    b: Float[Array, " D"]
+    A: Float[Array, "F N D"]
+    b: Float[Array, "F D"]
 
-    def __init__(self, rng: np.random.Generator | None, dim: int, features: int) -> None:
-        self.A = to_weights(lecun_normal(rng, dim, features))
-        self.b = to_weights(np.zeros(features) if rng is None else rng.uniform(-2.0, 2.0, features))
+    @classmethod
+    def new(cls, rng: np.random.Generator | None, dim: int, features: int) -> "RealEmbedding":
+        """That of one field."""
+        A = to_weights(lecun_normal(rng, dim, features)[None])
+        return cls(A, to_weights(np.zeros((1, features)) if rng is None else rng.uniform(-2.0, 2.0, (1, features))))
 
     @property
     def width(self) -> int:
         """D: the numbers, the mark, the features."""
-        return self.A.shape[0] + 1 + self.A.shape[1]
+        return self.A.shape[1] + 1 + self.A.shape[2]
 
     def embed(self, values: Float[Array, "..."]) -> Float[Array, "..."]:
         """Vectors of numbers (last axis), NaN where missing."""
         missing = jnp.isnan(values)
         x = jnp.clip(jnp.where(missing, 0.0, values), -MAX_FED_BACK, MAX_FED_BACK)
         mark = missing.any(-1, keepdims=True).astype(x.dtype)
-        return jnp.concatenate([x, mark, jnp.tanh(x @ self.A + self.b)], -1)
+        return jnp.concatenate([x, mark, jnp.tanh(_products(x, self.A) + self.b)], -1)
 
-    def fold(self, weights: Float[Array, "D Z"], count: int) -> Feed:
+    def fold(self, weights: Float[Array, "F D Z"], count: int) -> Feed:
         """The embedding and the weights after it as one map; the features are not linear, so nothing is folded."""
         return Product(self, weights)
 
@@ -106,36 +128,53 @@ class AngleEmbedding(eqx.Module):
     Nothing breaks where the circle ends.
     """
 
-    A: Float[Array, "2 D"]
-    b: Float[Array, " D"]
+    A: Float[Array, "F 2 D"]
+    b: Float[Array, "F D"]
 
-    def __init__(self, rng: np.random.Generator | None, features: int) -> None:
-        self.A = to_weights(lecun_normal(rng, 1, 2 * features).reshape(2, features))
-        self.b = to_weights(np.zeros(features) if rng is None else rng.uniform(-2.0, 2.0, features))
+    @classmethod
+    def new(cls, rng: np.random.Generator | None, features: int) -> "AngleEmbedding":
+        """That of one field."""
+        A = to_weights(lecun_normal(rng, 1, 2 * features).reshape(1, 2, features))
+        return cls(A, to_weights(np.zeros((1, features)) if rng is None else rng.uniform(-2.0, 2.0, (1, features))))
 
     @property
     def width(self) -> int:
         """D: sine, cosine, the mark, the features."""
-        return 3 + self.A.shape[1]
+        return 3 + self.A.shape[-1]
 
     def embed(self, values: Float[Array, "..."]) -> Float[Array, "..."]:
         """Vectors of angles in radians (last axis, of one), NaN where missing."""
         missing = jnp.isnan(values)
         z = jnp.where(missing, 0.0, values)
         x = jnp.where(missing, 0.0, jnp.concatenate([jnp.sin(z), jnp.cos(z)], -1))
-        return jnp.concatenate([x, missing.astype(x.dtype), jnp.tanh(x @ self.A + self.b)], -1)
+        return jnp.concatenate([x, missing.astype(x.dtype), jnp.tanh(_products(x, self.A) + self.b)], -1)
 
-    def fold(self, weights: Float[Array, "D Z"], count: int) -> Feed:
+    def fold(self, weights: Float[Array, "F D Z"], count: int) -> Feed:
         """The embedding and the weights after it as one map; the features are not linear, so nothing is folded."""
         return Product(self, weights)
 
 
 Embedding = SymbolEmbedding | RealEmbedding | AngleEmbedding
-"""The values of a field as vectors; `fold` joins the product after it, by the cheaper order."""
+"""The values of fields of one kind as vectors; `fold` joins the product after it, by the cheaper order."""
 
 
 def new_embedding(rng: np.random.Generator | None, event: EventShape, width: int, features: int) -> Embedding:
-    """A new embedding: of a symbol as a vector of `width` numbers, of numbers with so many non-linear features."""
+    """A new embedding of one field: of a symbol as a vector of `width`, of numbers with so many non-linear features."""
     if event.symbols is not None:
-        return SymbolEmbedding(rng, event.symbols, width)
-    return AngleEmbedding(rng, features) if event.angle else RealEmbedding(rng, event.members or 1, features)
+        return SymbolEmbedding.new(rng, event.symbols, width)
+    return AngleEmbedding.new(rng, features) if event.angle else RealEmbedding.new(rng, event.members or 1, features)
+
+
+def side_by_side(parts: Sequence[Any]) -> Any:
+    """Arrays of fields of one kind, each with a first axis of one, as arrays of all of them."""
+    return parts[0] if len(parts) == 1 else jax.tree.map(_joined, *parts)
+
+
+def _joined(*leaves: Any) -> Any:
+    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+    return jnp.concatenate(leaves) if traced else to_weights(np.concatenate([np.asarray(leaf) for leaf in leaves]))
+
+
+def _products(x: Float[Array, "*B F N"], A: Float[Array, "F N D"]) -> Float[Array, "*B F D"]:
+    """The product of every field; of one number each, that of two vectors."""
+    return x * A[:, 0] if A.shape[1] == 1 else jnp.einsum("...fn,fnd->...fd", x, A)

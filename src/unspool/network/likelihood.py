@@ -54,7 +54,7 @@ def free_running(
         output, lstm = net.step(ready, state.feedback, state.lstm, masks)
         generated: tuple[Array, ...] = ()
         context = net.outputs.begin(output)
-        for j, dist in enumerate(net.shape.distributions):
+        for j, dist in enumerate(net.distributions):
             params = net.outputs.params(context, j)
             soft = u is None or not dist.event_shape.one_number
             generated += (dist.mean(params) if soft else dist.sample(params, u[:, net.shape.uniforms_of(j)]),)  # type: ignore[index]
@@ -70,7 +70,7 @@ def free_running(
 class SequenceTerms(NamedTuple):
     """Log-probabilities of some steps, see `Net.log_prob`, and the state after them."""
 
-    fields: tuple[Float[Array, "T B"], ...]
+    fields: Float[Array, "T B F"]
     stop: Float[Array, "T B"] | None
     state: DecoderState
 

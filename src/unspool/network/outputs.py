@@ -1,18 +1,15 @@
 """The distributions of a step on top of the hidden state: each field is given those before it in the same step."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from unspool.network.distributions.base import Distribution
-from unspool.network.embeddings import Embedding, Feed
+from unspool.network.embeddings import Embedding, Feed, side_by_side
+from unspool.network.fields import HIDDEN_WITHIN, FieldGroup, FieldLayout
 from unspool.network.lstm import array_module, lecun_normal, to_weights
-
-HIDDEN_WITHIN = 32
-"""Hidden units between the fields of one step."""
 
 
 class DecoderOutput(NamedTuple):
@@ -27,7 +24,7 @@ class StepContext(NamedTuple):
 
     Attributes:
         linear: parameters of all distributions without their hidden units.
-        hidden: hidden units of the fields from the second on, before the hyperbolic tangent.
+        hidden: hidden units of all fields, before the hyperbolic tangent.
     """
 
     linear: Float[Array, "*T B Q"]
@@ -35,74 +32,107 @@ class StepContext(NamedTuple):
 
 
 class Outputs(eqx.Module):
-    """The parameters of all distributions, field by field.
+    """The parameters of all distributions.
 
         params_j = h A_j + b_j + sum over earlier fields k of e_k L_kj + tanh(h U_j + sum of e_k W_kj) B_j
 
-    The first field has only the first two terms. Weights with the same left factor lie side by side, so that a step
-    costs as many products as it has fields, not as it has pairs of them.
+    The first field has only the first two terms. Weights with the same left factor lie side by side, in the order of
+    `FieldLayout`, so that a step costs as many products as it has kinds of fields, not as it has pairs of fields.
 
     Attributes:
         A: of all F fields, side by side, with the biases `b`.
-        U: of the fields from the second on.
-        W: by field but the last, its weights to all fields after it.
-        L: by field but the last, its weights to the parameters of all fields after it, zero at first: fields that move
-            together need no hidden units to do so.
-        B: by field from the second on.
-        sizes: parameters P of each field.
+        U: of the hidden units of all fields; `None` of a single field.
+        W: by kind that has a field after it, weights to all hidden units of the kinds from there on (`after`); those of
+            a field to itself and to earlier ones are zero, and stay so.
+        L: likewise, weights to the parameters, zero at first: fields that move together need no hidden units for it.
+        B: by kind, from hidden units to parameters; zero, and stays so, of the first field.
     """
 
     A: Float[Array, "H Q"]
     b: Float[Array, " Q"]
     U: Float[Array, "H N"] | None
-    W: tuple[Float[Array, "D _"], ...]
-    L: tuple[Float[Array, "D _"], ...]
-    B: tuple[Float[Array, "M _"], ...]
-    sizes: tuple[int, ...] = eqx.field(static=True)
+    W: tuple[Float[Array, "F D _"], ...]
+    L: tuple[Float[Array, "F D _"], ...]
+    B: tuple[Float[Array, "F M _"], ...]
+    layout: FieldLayout = eqx.field(static=True)
 
     def __init__(
         self,
         rng: np.random.Generator | None,
         size: int,
-        distributions: tuple[Distribution, ...],
-        fields: tuple[Embedding, ...],
+        groups: tuple[FieldGroup, ...],
+        layout: FieldLayout,
+        embeddings: tuple[Embedding, ...],
     ):
-        self.sizes = tuple(dist.num_params for dist in distributions)
-        after, xp = len(distributions) - 1, array_module(rng)
-        self.A = to_weights(xp.concatenate([lecun_normal(rng, size, count) for count in self.sizes], 1))
-        self.b = to_weights(np.concatenate([dist.initial_params() for dist in distributions]))
-        self.U = to_weights(lecun_normal(rng, size, after * HIDDEN_WITHIN)) if after else None
-        within = [lecun_normal(rng, e.width, (after - k) * HIDDEN_WITHIN) for k, e in enumerate(fields[:after])]
-        self.W = tuple(map(to_weights, within))
-        self.L = tuple(to_weights(xp.zeros((e.width, sum(self.sizes[k + 1 :])))) for k, e in enumerate(fields[:after]))
-        self.B = tuple(to_weights(lecun_normal(rng, HIDDEN_WITHIN, count)) for count in self.sizes[1:])
+        self.layout, xp = layout, array_module(rng)
+        F, several = len(layout.params), len(layout.params) > 1
+        widths = [next(e.width for e, g in zip(embeddings, layout.groups, strict=True) if j in g) for j in range(F)]
+        dists = {j: group.of(i)[0] for group in groups for i, j in enumerate(group.fields)}
+        order = [j for group in layout.groups for j in group]
+
+        def arranged(parts: list[Any]) -> Any:
+            return xp.concatenate([parts[j] for j in order], 1)
+
+        self.A = to_weights(arranged([lecun_normal(rng, size, count) for count in layout.params]))
+        self.b = to_weights(np.concatenate([_initial(rng, dists[j]) for j in order]))
+        hidden = [lecun_normal(rng, size, HIDDEN_WITHIN) * (j > 0) for j in range(F)] if several else []
+        self.U = to_weights(arranged(hidden)) if several else None
+        within = [lecun_normal(rng, width, F * HIDDEN_WITHIN) for width in widths] if several else []
+        W, L = [], []
+        for g in range(layout.leading):
+            group, at = layout.groups[g], layout.group_hidden(layout.after(g) or 0).start
+            own, params = layout.later(g)
+            weights = [xp.asarray(within[j][:, at:] * mask)[None] for j, mask in zip(group, own, strict=True)]
+            W.append(to_weights(side_by_side(weights)))
+            L.append(to_weights(xp.zeros((len(group), widths[group[0]], params.shape[1]))))
+        self.W, self.L = tuple(W), tuple(L)
+        B = [lecun_normal(rng, HIDDEN_WITHIN, count)[None] * (j > 0) for j, count in enumerate(layout.params)]
+        self.B = tuple(to_weights(side_by_side([B[j] for j in group])) for group in layout.groups) if several else ()
 
     def fold(self, embeddings: tuple[Embedding, ...], count: int) -> tuple[Feed, ...]:
-        """The embeddings of all fields but the last, with the weights to the fields after each, for `count` values."""
-        return tuple(
-            e.fold(jnp.concatenate([hidden, linear], 1), count)
-            for e, hidden, linear in zip(embeddings, self.W, self.L, strict=False)
-        )
+        """The embeddings of all kinds with a field after them, with the weights to later fields, for `count` values."""
+        feeds = []
+        for g, (e, hidden, linear) in enumerate(zip(embeddings, self.W, self.L, strict=False)):
+            masks = (jnp.asarray(mask)[:, None] for mask in self.layout.later(g))
+            weights = [part * mask for part, mask in zip((hidden, linear), masks, strict=True)]
+            feeds.append(e.fold(jnp.concatenate(weights, -1), count))
+        return tuple(feeds)
 
     def begin(self, output: DecoderOutput) -> StepContext:
         """The context before any field of the step is known."""
         linear = output.h @ self.A + self.b + output.direct
         return StepContext(linear, None if self.U is None else output.h @ self.U)
 
-    def condition_on(self, context: StepContext, j: int, contribution: Array) -> StepContext:
-        """The context once field j is known, whose folded embedding (see `fold`) gives `contribution`."""
-        parts = jnp.split(contribution, [self.W[j].shape[1]], -1)
+    def condition_on(self, context: StepContext, g: int, contribution: Array) -> StepContext:
+        """The context once fields of kind g are known, whose folded embeddings (see `fold`) give `contribution`."""
+        parts = jnp.split(contribution, [self.W[g].shape[-1]], -1)
         hidden = None if context.hidden is None else _added_last(context.hidden, parts[0])
         return StepContext(_added_last(context.linear, parts[1]), hidden)
 
     def params(self, context: StepContext, j: int) -> Float[Array, "*T B P"]:
         """Parameters of the distribution of field j, conditioned on the fields before it."""
-        start = sum(self.sizes[:j])
-        params = context.linear[..., start : start + self.sizes[j]]
+        params = context.linear[..., self.layout.columns(j)]
         if j == 0 or context.hidden is None:
             return params
-        hidden = context.hidden[..., (j - 1) * HIDDEN_WITHIN : j * HIDDEN_WITHIN]
-        return params + jnp.tanh(hidden) @ self.B[j - 1]
+        g, i = self.layout.place(j)
+        return params + jnp.tanh(context.hidden[..., self.layout.hidden(j)]) @ self.B[g][i]
+
+    def group_params(self, context: StepContext, g: int) -> Float[Array, "*T B F P"]:
+        """Parameters of the distributions of all fields of kind g, once all of the step is known."""
+        group, columns = self.layout.groups[g], self.layout.group_columns(g)
+        params = context.linear[..., columns]
+        params = params.reshape(*params.shape[:-1], len(group), -1)
+        if context.hidden is None:
+            return params
+        hidden = jnp.tanh(context.hidden[..., self.layout.group_hidden(g)])
+        hidden = hidden.reshape(*hidden.shape[:-1], len(group), HIDDEN_WITHIN)
+        not_first = jnp.asarray(np.array(group) > 0, params.dtype)[:, None, None]
+        return params + jnp.einsum("...fm,fmp->...fp", hidden, self.B[g] * not_first)
+
+
+def _initial(rng: np.random.Generator | None, dist: Any) -> Any:
+    """Parameters to begin with; zeros where shapes alone are asked for."""
+    return np.zeros(dist.num_params) if rng is None else dist.initial_params()
 
 
 def _added_last(whole: Array, part: Array) -> Array:

@@ -1,7 +1,7 @@
 """A network with its configuration, to a model file and back."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -14,46 +14,85 @@ from unspool import modelfile
 from unspool.config import INPUT_MODEL_PREFIX, Config, InputModel
 from unspool.errors import CorruptFile
 from unspool.network.build import architecture_of
-from unspool.network.decoder import Architecture, Net
-from unspool.network.outputs import HIDDEN_WITHIN
+from unspool.network.decoder import Architecture, Net, Shape
+from unspool.network.fields import FieldGroup, group_fields
 from unspool.options import Network
 
 Named = TypeVar("Named")
 
 
+class Part(NamedTuple):
+    """An array of a model file, as a part of one of the network's: that of a field, and some of its last columns."""
+
+    source: str
+    field: int | None = None
+    columns: NDArray[np.int64] | None = None
+
+    def of(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The part of an array of the network."""
+        own = array if self.field is None else array[self.field]
+        return own if self.columns is None else own[..., self.columns]
+
+    def put(self, array: NDArray[Any], values: NDArray[Any]) -> None:
+        """Write the part into an array of the network."""
+        own = array if self.field is None else array[self.field]
+        own[..., slice(None) if self.columns is None else self.columns] = values
+
+    def shape(self, whole: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the part of an array of a shape."""
+        own = whole if self.field is None else whole[1:]
+        return own if self.columns is None else (*own[:-1], len(self.columns))
+
+
 def weights(net: Net) -> dict[str, NDArray[Any]]:
-    """Arrays of a network by path, such as `cells.0.R`; those of the outputs field by field."""
-    arrays, parts = {name: np.asarray(leaf) for name, leaf in named_leaves(net).items()}, output_slices(net.shape)
-    for name, (source, axis, part) in parts.items():
-        arrays[name] = np.take(arrays[source], part, axis)
-    joint = {source for source, _, _ in parts.values()}
-    return {name: array for name, array in arrays.items() if name not in joint}
+    """Arrays of a network by the names that a file has for them, such as `cells.0.R`; field by field."""
+    arrays = {name: np.asarray(leaf) for name, leaf in named_leaves(net).items()}
+    parts = parts_of(net.shape, arrays)
+    return {name: np.ascontiguousarray(part.of(arrays[part.source])) for name, part in parts.items()}
 
 
 def named_leaves(net: Net) -> dict[str, Any]:
-    """Leaves of a network by path."""
-    paths = jax.tree_util.tree_leaves_with_path(net)
+    """Leaves of a network that are learned, by path."""
+    paths = jax.tree_util.tree_leaves_with_path(net.split()[0])
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in paths}
 
 
-def output_slices(shape: Architecture) -> dict[str, tuple[str, int, NDArray[np.int64]]]:
-    """By name of an array in the file, the part of the network's arrays that it is: leaf, axis, and indices on it.
+def parts_of(shape: Shape, leaves: Iterable[str]) -> dict[str, Part]:
+    """By name of an array in the file, the part of the network's arrays that it is.
 
-    The file has the weights of the outputs field by field; the network has those side by side that one product uses.
+    The file has the weights field by field, in the order of the fields; the network has those side by side that one
+    product uses.
     """
-    slices = {}
-    ends = np.cumsum([dist.num_params for dist in shape.distributions])
-    for j, dist in enumerate(shape.distributions):
-        own = np.arange(ends[j] - dist.num_params, ends[j])
-        slices[f"outputs.{j}.A"] = ("outputs.A", 1, own)
-        slices[f"outputs.{j}.b"] = ("outputs.b", 0, own)
+    parts: dict[str, Part] = {}
+    layout, gates = shape.steps, np.arange(4 * shape.size)
+    fields = [np.arange(at.start, at.stop) for at in map(layout.columns, range(len(layout.params)))]
+    ordered = np.concatenate([gates, *(len(gates) + own for own in fields)])
+    for source in leaves:
+        kind, *rest = source.split(".")
+        if kind in ("inputs", "project", "steps", "feedback"):
+            groups = (shape.inputs if kind in ("inputs", "project") else layout).groups
+            columns = ordered if kind == "feedback" else None
+            for i, j in enumerate(groups[int(rest[0])]):
+                parts[".".join([kind, str(j), *rest[1:]])] = Part(source, i, columns)
+        elif kind == "start":
+            parts[source] = Part(source, None, ordered)
+        elif kind != "outputs":
+            parts[source] = Part(source)
+    for j, own in enumerate(fields):
+        g, i = layout.place(j)
+        parts[f"outputs.{j}.A"], parts[f"outputs.{j}.b"] = Part("outputs.A", None, own), Part("outputs.b", None, own)
         if j:
-            hidden = np.arange((j - 1) * HIDDEN_WITHIN, j * HIDDEN_WITHIN)
-            slices[f"outputs.{j}.U"] = ("outputs.U", 1, hidden)
-            slices |= {f"outputs.{j}.W.{k}": (f"outputs.W.{k}", 1, hidden - k * HIDDEN_WITHIN) for k in range(j)}
-            slices |= {f"outputs.{j}.L.{k}": (f"outputs.L.{k}", 1, own - ends[k]) for k in range(j)}
-            slices[f"outputs.{j}.B"] = (f"outputs.B.{j - 1}", 1, np.arange(dist.num_params))
-    return slices
+            at = layout.hidden(j)
+            hidden = np.arange(at.start, at.stop)
+            parts[f"outputs.{j}.U"] = Part("outputs.U", None, hidden)
+            for k in range(j):
+                h, place = layout.place(k)
+                first = layout.after(h) or 0
+                columns = hidden - layout.group_hidden(first).start, own - layout.group_columns(first).start
+                parts[f"outputs.{j}.W.{k}"] = Part(f"outputs.W.{h}", place, columns[0])
+                parts[f"outputs.{j}.L.{k}"] = Part(f"outputs.L.{h}", place, columns[1])
+            parts[f"outputs.{j}.B"] = Part(f"outputs.B.{g}", i)
+    return parts
 
 
 class Nets(NamedTuple):
@@ -68,42 +107,36 @@ class NetFile(NamedTuple):
 
     Attributes:
         net: the network, of shapes alone.
+        fields: the distributions of its steps, with the numbers of the data.
         leaves: by path, the shapes of its arrays.
-        parts: see `output_slices`.
+        parts: see `parts_of`.
         arrays: by name, the shapes of the arrays in the file.
     """
 
     net: Net
+    fields: tuple[FieldGroup, ...]
     leaves: dict[str, tuple[int, ...]]
-    parts: dict[str, tuple[str, int, NDArray[np.int64]]]
+    parts: dict[str, Part]
     arrays: dict[str, tuple[int, ...]]
 
     @classmethod
-    def of(cls, shape: Architecture) -> "NetFile":
+    def of(cls, architecture: Architecture) -> "NetFile":
         """The file of a network of this architecture; no weight is drawn, and no memory taken for one."""
-        net = cast(Net, eqx.filter_eval_shape(Net, None, shape))
-        leaves, parts = {name: leaf.shape for name, leaf in named_leaves(net).items()}, output_slices(shape)
-        joint = {source for source, _, _ in parts.values()}
-        arrays = {name: leaf for name, leaf in leaves.items() if name not in joint}
-        for name, (source, axis, part) in parts.items():
-            arrays[name] = (*leaves[source][:axis], len(part), *leaves[source][axis + 1 :])
-        return cls(net, leaves, parts, arrays)
+        net = cast(Net, eqx.filter_eval_shape(Net, None, architecture))
+        leaves = {name: leaf.shape for name, leaf in named_leaves(net).items()}
+        parts = parts_of(net.shape, leaves)
+        arrays = {name: part.shape(leaves[part.source]) for name, part in parts.items()}
+        fields = jax.device_put(group_fields(architecture.distributions, architecture.cumulative))
+        return cls(net.split()[0], fields, leaves, parts, arrays)
 
     def load(self, arrays: dict[str, NDArray[Any]]) -> Net:
         """The network with its weights; takes the arrays out of the dict, so that few lie in memory twice."""
-        for name, size in self.arrays.items():
-            if name not in arrays:  # linear weights between fields, which the first files lack
-                arrays[name] = np.zeros(size, np.float32)
-            elif arrays[name].shape != size:  # one bias of the hazard for all positions, as they have it
-                arrays[name] = np.full(size, arrays[name])
-        sources: dict[str, list[str]] = {}
-        for name, (source, _, _) in self.parts.items():
-            sources.setdefault(source, []).append(name)
-        loaded = []
-        for name, size in self.leaves.items():
-            own = [arrays.pop(part) for part in sources.get(name, [name])]
-            loaded.append(jax.device_put(np.concatenate(own, len(size) - 1) if name in sources else own[0]))
-        return cast(Net, jax.tree.unflatten(jax.tree.structure(self.net), loaded))
+        loaded = {name: np.zeros(size, np.float32) for name, size in self.leaves.items()}
+        for name, part in self.parts.items():
+            if name in arrays:  # the first files lack linear weights between fields; their hazard has one bias for all
+                part.put(loaded[part.source], arrays.pop(name))
+        placed = [jax.device_put(loaded.pop(name)) for name in self.leaves]
+        return cast(Net, jax.tree.unflatten(jax.tree.structure(self.net), placed)).with_fields(self.fields)
 
 
 class ModelFile(NamedTuple):

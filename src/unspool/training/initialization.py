@@ -37,19 +37,18 @@ def initialize_from_data(net: Net, training: Encoded, *, within_steps: bool = Fa
     sequences, where they were worth nothing.
     """
     if net.stop is not None:
-        hazard = life_table(training.lengths, net.shape.positions)
+        hazard = life_table(training.lengths, len(net.stop[1]))
         net = eqx.tree_at(lambda net: net.stop[1], net, to_weights(np.log(hazard / (1 - hazard))))
     bias, start = np.array(net.outputs.b), np.array(net.start)
     feedback, within = ([np.array(part) for part in parts] for parts in (net.feedback, net.outputs.L))
-    dists, sizes = net.shape.distributions, net.outputs.sizes
-    ends = np.cumsum(sizes)
+    layout, gates = net.shape.steps, 4 * net.shape.size
     chains: dict[int, AR1] = {}
     innovations: dict[int, NDArray[np.float64]] = {}
-    for j, (dist, end) in enumerate(zip(dists, ends, strict=True)):
+    for j, dist in enumerate(net.distributions):
         if dist.event_shape.symbols is not None or dist.event_shape.members is not None:
             continue
-        own = slice(end - dist.num_params, end)
-        direct = slice(own.start + 4 * net.shape.size, own.stop + 4 * net.shape.size)
+        own, (g, i) = layout.columns(j), layout.place(j)
+        direct = slice(own.start + gates, own.stop + gates)
         chain = fit_ar1(training.steps[j], training.offsets)
         scales, slopes = (chain.first[1], chain.scale), dict[int, float]()
         if within_steps and not dist.event_shape.angle:
@@ -58,17 +57,18 @@ def initialize_from_data(net: Net, training: Encoded, *, within_steps: bool = Fa
         bias[own] = dist.initial_params(chain.constant, scales[1])
         start[direct] = dist.initial_params(chain.first[0], scales[0]) - bias[own]
         unit = dist.initial_params(1.0) - dist.initial_params(0.0)
-        feedback[j][0, direct] = chain.slope * unit
-        feedback[j][1, direct] = dist.initial_params(*chain.after_missing) - bias[own]
+        feedback[g][i, 0, direct] = chain.slope * unit
+        feedback[g][i, 1, direct] = dist.initial_params(*chain.after_missing) - bias[own]
         for k, slope in slopes.items():
             # The value of field k, less what its own autoregression predicts of it.
             other = chains[k]
-            columns = slice(sum(sizes[k + 1 : j]), sum(sizes[k + 1 : j + 1]))
-            within[k][0, columns] = slope * unit
+            h, at = layout.place(k)
+            first = layout.group_columns(layout.after(h) or 0).start
+            within[h][at, 0, own.start - first : own.stop - first] = slope * unit
             bias[own] -= slope * other.constant * unit
             start[direct] -= slope * (other.first[0] - other.constant) * unit
-            feedback[k][0, direct] -= slope * other.slope * unit
-            feedback[k][1, direct] -= slope * (other.after_missing[0] - other.constant) * unit
+            feedback[h][at, 0, direct] -= slope * other.slope * unit
+            feedback[h][at, 1, direct] -= slope * (other.after_missing[0] - other.constant) * unit
     fitted = to_weights(bias), to_weights(start), tuple(map(to_weights, feedback)), tuple(map(to_weights, within))
     return eqx.tree_at(lambda net: (net.outputs.b, net.start, net.feedback, net.outputs.L), net, fitted)
 

@@ -41,7 +41,7 @@ def timewise(data: Bucket) -> tuple[tuple[Array, ...], tuple[Array, ...], Array]
 
 def step_log_probs(
     net: Net, data: Bucket, first: Array, carry: DecoderState | None, masks: Masks, own: Randomness | None
-) -> tuple[tuple[Float[Array, "T B"], ...], DecoderState]:
+) -> tuple[Float[Array, "T B F1"], DecoderState]:
     """Log-probability of steps from `first` on, of every field and of stopping; and the state after them.
 
     Past zero, the rows go on from `carry`. Without `own`, all steps read the data.
@@ -49,7 +49,7 @@ def step_log_probs(
     inputs, values, lengths = timewise(data)
     coin, samples = (None, None) if own is None else coins(net, own, first + jnp.arange(len(values[0])))
     fields, stop, after = sequence_log_prob(net, inputs, values, lengths, masks, coin, samples, first, carry)
-    return (*fields, *(() if stop is None else (stop,))), after
+    return fields if stop is None else jnp.concatenate([fields, stop[..., None]], -1), after
 
 
 def coins(
@@ -79,8 +79,7 @@ def _score(
     ) -> tuple[Array, DecoderState]:
         own = Randomness(jax.random.key(0), rows, jnp.ones(())) if free else None
         terms, after = step_log_probs(net, data, first, carry, net.masks(), own)
-        steps = first + jnp.arange(len(terms[0]))
-        return jnp.stack([_sum_over_bands(term, steps, edges) for term in terms], -1), after
+        return _sum_over_bands(terms, first + jnp.arange(len(terms)), edges), after
 
     def shards(net: Net, first: Array, *parts: Any) -> Any:
         return jax.lax.map(lambda part: shard(net, first, *part), parts)
@@ -91,12 +90,14 @@ def _score(
     return sums.reshape(-1, *sums.shape[2:]), after
 
 
-def _sum_over_bands(term: Float[Array, "T B"], steps: Int[Array, " T"], edges: tuple[int, ...]) -> Float[Array, "B *K"]:
+def _sum_over_bands(
+    terms: Float[Array, "T B F1"], steps: Int[Array, " T"], edges: tuple[int, ...]
+) -> Float[Array, "B *K F1"]:
     """Sums over all steps, or over those of each band: a band ends before every edge, and the last one is open."""
     if not edges:
-        return term.sum(0)
+        return terms.sum(0)
     band = jnp.searchsorted(jnp.array(edges), steps, side="right")
-    return jnp.einsum("tb,tk->bk", term, jax.nn.one_hot(band, len(edges) + 1))
+    return jnp.einsum("tbf,tk->bkf", terms, jax.nn.one_hot(band, len(edges) + 1))
 
 
 def score(
@@ -128,7 +129,7 @@ def score(
     steps = round_up(bucket.steps, segment)
     values = tuple(np.pad(a, ((0, 0), (0, steps - bucket.steps), *((0, 0),) * (a.ndim - 2))) for a in bucket.values)
     bucket = bucket._replace(values=values)
-    widest = max([4 * net.shape.size, *(dist.num_params for dist in net.shape.distributions)])
+    widest = max([4 * net.shape.size, *net.shape.steps.params])
     most = max(1, min(bucket.examples, MAX_SCORE_ROWS, MAX_SCORE_CELLS // (segment * widest)))
     size = 1 << (most.bit_length() - 1)
     sharding = choose_sharding(size, net.shape.size, SCORING_SHARDS, max_devices)

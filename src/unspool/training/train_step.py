@@ -62,7 +62,7 @@ class UpdateBatch(NamedTuple):
 def new_train_state(net: Net, config: UpdateConfig) -> TrainState:
     """The state before the first update."""
     # All are zero, and JAX would compile a program for each shape.
-    moments = jax.eval_shape(lambda net: optimiser(config).init(pack(net)[0]), net)
+    moments = jax.eval_shape(lambda net: optimiser(config).init(pack(net.split()[0])[0]), net)
     return TrainState(net, jax.tree.map(lambda like: jax.device_put(np.zeros(like.shape, like.dtype)), moments))
 
 
@@ -110,6 +110,8 @@ def _updates(
     data, weights = jax.tree.map(lambda a: a.reshape(a.shape[0], own, -1, *a.shape[2:]), rows)
     transform = optimiser(config)
 
+    _, fields = state.net.split()
+
     def shard(
         net: Net, k: Array, carries: DecoderState | None, number: Array, s: Array
     ) -> tuple[tuple[Packed, Array], Any]:
@@ -121,8 +123,9 @@ def _updates(
         own = None if config.feeding == "teacher" else Randomness(own_key, rows, updates.shares[k])
 
         def loss(net: Net) -> tuple[Array, tuple[Array, DecoderState]]:
-            terms, after = step_log_probs(net, piece, updates.first[k], carry, net.masks(mask_key, rows), own)
-            total = (sum(term.sum(0) for term in terms) * weight).sum()
+            whole, masks = net.with_fields(fields), net.masks(mask_key, rows)
+            terms, after = step_log_probs(whole, piece, updates.first[k], carry, masks, own)
+            total = (terms.sum((0, -1)) * weight).sum()
             return -total * scale, (total, after)
 
         (_, (seen, after)), gradient = jax.value_and_grad(loss, has_aux=True)(net)
@@ -130,12 +133,14 @@ def _updates(
 
     def once(k: Array, so_far: tuple[TrainState, Array, Any]) -> tuple[TrainState, Array, Any]:
         state, total, carries = so_far
-        (parts, seen), after = jax.lax.map(lambda at: shard(state.net, k, carries, *at), (here, jnp.arange(own)))
-        packed, unpack = pack(state.net)
-        matrices, _ = pack(jax.tree.map(lambda w: w if w.ndim > 1 else jnp.zeros_like(w), state.net))
+        net = state.net.split()[0]
+        (parts, seen), after = jax.lax.map(lambda at: shard(net, k, carries, *at), (here, jnp.arange(own)))
+        packed, unpack = pack(net)
+        matrices, _ = pack(net.matrices())
         change, moments = transform.update(sum_over_shards(sharding, parts), state.moments, matrices)
         net = unpack(jax.tree.map(lambda w, d: w - updates.rates[k] * d, packed, change))
-        return TrainState(net, moments), total.at[:, k].set(seen), after if sharding.segmented else None
+        state = TrainState(net.with_fields(fields), moments)
+        return state, total.at[:, k].set(seen), after if sharding.segmented else None
 
     carries = None
     if sharding.segmented:

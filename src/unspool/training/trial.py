@@ -8,7 +8,7 @@ candidates of both kinds, those of the other kind have a trial of their own.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -100,7 +100,6 @@ def clustered_sums(scores: NDArray[Any], starts: NDArray[np.int64] | None, lengt
     return sums
 
 
-@dataclass(frozen=True)
 class Candidates(Distribution):
     """Several distributions of one field side by side; a value has a number for each, since transforms may differ."""
 
@@ -115,6 +114,11 @@ class Candidates(Distribution):
     def event_shape(self) -> EventShape:
         """One number a distribution."""
         return EventShape(members=len(self.distributions))
+
+    @property
+    def num_params(self) -> int:
+        """Of all side by side."""
+        return sum(dist.num_params for dist in self.distributions)
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Of all side by side."""
@@ -187,7 +191,7 @@ def _scores_after_training(
     )
     net = Net(np.random.default_rng([seed, 4]), shape)
     # This training has no validation that could end it: every candidate has a best round of its own.
-    data = TrainingData(to_buckets(training, shape.stops, segment=numbers.segment)[0], [], count, 0, 0.0, 0.0, seed)
+    data = TrainingData(to_buckets(training, net.shape.stops, segment=numbers.segment)[0], [], count, 0, 0.0, 0.0, seed)
     rounds: list[list[NDArray[np.float64]]] = []
     with stop.part(share) as own:
         train(
@@ -239,7 +243,7 @@ def _candidate_scores(net: Net, bucket: Bucket) -> tuple[Float[Array, "B C"], ..
     output, _ = teacher_forced(net, ready, state, values, net.masks())
     real = (jnp.arange(T)[:, None] < lengths)[..., None]
     sums, context = [], net.outputs.begin(output)
-    for j, (dist, value) in enumerate(zip(net.shape.distributions, values, strict=True)):
+    for j, (dist, value) in enumerate(zip(net.distributions, values, strict=True)):
         params = net.outputs.params(context, j)
         context = net.condition_on(ready, context, j, value)
         parts = dist.parts(params, value) if isinstance(dist, Candidates) else dist.log_prob(params, value)[..., None]

@@ -3,13 +3,16 @@
 A sample is always a closed-form transform of uniforms, so that the same uniforms give the same value anywhere. Numbers
 are in the units of the network (transformed and standardized); the codec adds the log-Jacobian.
 
+A distribution is a tree of arrays, for the numbers that come from the data (bounds, grids, points), and of constants
+for all that decides the shape of the program. So two columns of one kind share a program, whatever their numbers are.
+
 To add a distribution: subclass `NumberDistribution` (or `Distribution`), and name it in `unspool.network.build`.
 """
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from abc import abstractmethod
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -38,6 +41,10 @@ class Support(NamedTuple):
         return jnp.clip(value, self.low, self.high)
 
 
+Constant = Any
+"""A number, or numbers, of the data: an array inside of a program."""
+
+
 def clipped(value: Array, support: Support | None) -> Array:
     """A number, or the nearest one within a support."""
     return value if support is None else support.clip(value)
@@ -62,8 +69,7 @@ class EventShape(NamedTuple):
         return self.symbols is None and self.members is None
 
 
-@dataclass(frozen=True)
-class Distribution(ABC):
+class Distribution(eqx.Module):
     """The distribution of one field given its parameters."""
 
     @property
@@ -77,9 +83,9 @@ class Distribution(ABC):
         """The shape of one value."""
 
     @property
+    @abstractmethod
     def num_params(self) -> int:
         """Parameters P that the network must supply."""
-        return len(self.initial_params())
 
     @abstractmethod
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
@@ -112,7 +118,6 @@ class Distribution(ABC):
         return self.mode(params, support) if rule.greedy else self._sample(params, uniforms, rule, support)
 
 
-@dataclass(frozen=True)
 class NumberDistribution(Distribution):
     """The distribution of one number."""
 
@@ -123,7 +128,6 @@ class NumberDistribution(Distribution):
         """Log-probability that a sample lies in a support, or a very small number."""
 
 
-@dataclass(frozen=True)
 class Reparameterized(NumberDistribution):
     """A distribution that changes the one inside (`of`), and takes the same parameters and uniforms."""
 
@@ -133,6 +137,11 @@ class Reparameterized(NumberDistribution):
     def num_uniforms(self) -> int:
         """Those of the distribution inside."""
         return self.of.num_uniforms
+
+    @property
+    def num_params(self) -> int:
+        """Those of the distribution inside."""
+        return self.of.num_params
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Those of the distribution inside."""

@@ -1,19 +1,16 @@
 """Distributions of symbols: one of many, or yes and no."""
 
-import math
-from dataclasses import dataclass
-
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import log_sigmoid, log_softmax, logsumexp, softmax
 from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import Distribution, EventShape, Support
+from unspool.network.distributions.base import Constant, Distribution, EventShape, Support
 from unspool.network.distributions.rules import Rule, categorical_icdf, truncate_logits
 
 
-@dataclass(frozen=True)
 class Categorical(Distribution):
     """One of V symbols; parameters are logits.
 
@@ -23,8 +20,8 @@ class Categorical(Distribution):
             once. It keeps the likelihood of new data finite; such a symbol is never sampled.
     """
 
-    count: int
-    unseen: float = 0.0
+    count: int = eqx.field(static=True)
+    unseen: Constant = 0.0
 
     num_uniforms = 1
 
@@ -32,6 +29,11 @@ class Categorical(Distribution):
     def event_shape(self) -> EventShape:
         """One of V symbols."""
         return EventShape(symbols=self.count)
+
+    @property
+    def num_params(self) -> int:
+        """The logits."""
+        return self.count
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Equal probabilities."""
@@ -41,13 +43,11 @@ class Categorical(Distribution):
         """Log-probability of the symbol; index V stands for an unseen one."""
         at = jnp.minimum(value, self.count - 1)[..., None]
         seen = jnp.take_along_axis(params, at, -1)[..., 0] - logsumexp(params, -1)
-        if not self.unseen:
-            return seen
-        return jnp.where(value < self.count, seen + math.log1p(-self.unseen), math.log(self.unseen))
+        return jnp.where(value < self.count, seen + jnp.log1p(-self.unseen), jnp.log(self.unseen))
 
     def log_probs(self, params: Float[Array, "*B P"]) -> Float[Array, "*B V"]:
         """Log-probabilities of all symbols that training saw."""
-        return params - logsumexp(params, -1, keepdims=True) + math.log1p(-self.unseen)
+        return params - logsumexp(params, -1, keepdims=True) + jnp.log1p(-self.unseen)
 
     def within(self, params: Float[Array, "*B P"], support: Support | None) -> Float[Array, "*B V"]:
         """Log-probabilities of symbols, given that they lie in a support."""

@@ -1,15 +1,23 @@
 """Angles: numbers on a circle, as a density or on a grid."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import Distribution, EventShape, NumberDistribution, Support, innermost
+from unspool.network.distributions.base import (
+    Constant,
+    Distribution,
+    EventShape,
+    NumberDistribution,
+    Support,
+    innermost,
+)
 from unspool.network.distributions.discretized import (
     LOGISTIC_WIDTH,
     log_cell,
@@ -29,7 +37,6 @@ SELDOM = -8.0
 """Logit, to begin with, of free components beside those that follow: a jump must be seen before any is generated."""
 
 
-@dataclass(frozen=True)
 class Circular(NumberDistribution):
     """A mixture of K logistics wrapped around a circle: logits, locations, raw scales.
 
@@ -47,31 +54,36 @@ class Circular(NumberDistribution):
         unit: of the changes, in radians.
     """
 
-    low: float = -math.pi
+    low: Constant = -math.pi
     grid: Grid | None = None
-    following: int = 0
-    free: int = 5
-    unit: float = 1.0
+    following: int = eqx.field(static=True, default=0)
+    free: int = eqx.field(static=True, default=5)
+    unit: Constant = 1.0
 
     event_shape = EventShape(angle=True)
     num_uniforms = 2
 
     @property
-    def units(self) -> NDArray[np.float64]:
+    def units(self) -> Float[Array, " K"]:
         """(K,) of locations and scales, in radians."""
-        return np.array([self.unit] * self.following + [1.0] * self.free)
+        return jnp.where(np.arange(self.following + self.free) < self.following, self.unit, 1.0)
 
     @property
-    def carry(self) -> NDArray[np.float64]:
+    def carry(self) -> Float[Array, " P"]:
         """(P,) what parameters gain for one radian of the value before."""
-        follows = np.array([1.0] * self.following + [0.0] * self.free)
-        return np.concatenate([0 * follows, follows / self.units, 0 * follows])
+        follows = jnp.where(np.arange(self.following + self.free) < self.following, 1.0 / self.units, 0.0)
+        return jnp.concatenate([0 * follows, follows, 0 * follows])
 
     @property
     def without_value_before(self) -> NDArray[np.float64]:
         """(P,) what parameters gain, to begin with, where there is no value to follow."""
         logits = np.array([SELDOM] * self.following + [-SELDOM] * self.free) * (self.following > 0)
         return np.concatenate([logits, np.zeros(2 * len(logits))])
+
+    @property
+    def num_params(self) -> int:
+        """Three of each component."""
+        return 3 * (self.following + self.free)
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Free components side by side around the circle, and changes around zero; both arguments are ignored."""
@@ -143,7 +155,7 @@ class Circular(NumberDistribution):
         return self._finished(z, values)
 
     @property
-    def _cell(self) -> float:
+    def _cell(self) -> Constant:
         """The width of a cell, in radians; 0 of a density."""
         return 0.0 if self.grid is None else self.grid.step / self.grid.scale
 
@@ -156,7 +168,7 @@ class Circular(NumberDistribution):
         return logistic_log_mass(jnp.zeros_like(loc), scale, Support(low, low + TURN * len(TURNS)))
 
     @property
-    def _circle(self) -> tuple[float, float]:
+    def _circle(self) -> tuple[Constant, Constant]:
         """Where the circle begins and ends; on a grid, at the edges of cells."""
         return self.low - self._cell / 2, self.low - self._cell / 2 + TURN
 
@@ -200,6 +212,6 @@ def circular_of(dist: Distribution) -> Circular | None:
     return inside if isinstance(inside, Circular) else None
 
 
-def of_all_params(dist: Distribution, own: NDArray[np.float64]) -> NDArray[np.float64]:
+def of_all_params(dist: Distribution, own: Array | NDArray[np.float64]) -> Array:
     """Numbers for the parameters of the innermost distribution, with zeros for those that wrappers put before them."""
-    return np.pad(own, (dist.num_params - len(own), 0))
+    return jnp.pad(jnp.asarray(own), (dist.num_params - len(own), 0))

@@ -1,15 +1,16 @@
 """Numbers on a grid: counts, whole measurements, cents."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import NumberDistribution, Support
+from unspool.network.distributions.base import Constant, NumberDistribution, Support
 from unspool.network.distributions.grid import CELL_TOLERANCE, Grid, SupportPoints
 from unspool.network.distributions.mixture import of_component, spread_components, unpack_components
 from unspool.network.distributions.normal import TINY, per_component, standardized, uniform_between
@@ -50,7 +51,6 @@ def logistic_central_mass(rule: Rule) -> Array | float:
     return jnp.minimum(mass, 2 * sigmoid(2 * jnp.arccosh(1 / jnp.sqrt(rule.min_p))) - 1)
 
 
-@dataclass(frozen=True)
 class Discretized(NumberDistribution):
     """A mixture of K logistics, where each value of a grid gets the mass of its cell: logits, locations, raw scales.
 
@@ -60,19 +60,24 @@ class Discretized(NumberDistribution):
 
     Attributes:
         grid: the values.
-        low: the smallest possible value, in original units, or `None`.
+        low: the smallest possible value, in original units, or minus infinity.
         high: the largest.
         components: K.
         support_points: the values of the grid that training saw, where others are rare, or `None`.
     """
 
     grid: Grid
-    low: float | None = None
-    high: float | None = None
-    components: int = 5
+    low: Constant = -math.inf
+    high: Constant = math.inf
+    components: int = eqx.field(static=True, default=5)
     support_points: SupportPoints | None = None
 
     num_uniforms = 2
+
+    @property
+    def num_params(self) -> int:
+        """Three of each component."""
+        return 3 * self.components
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Components side by side over the range of the data."""
@@ -93,7 +98,7 @@ class Discretized(NumberDistribution):
         mass = jnp.where(seen, log_cell(upper, jnp.where(seen, own_width, width) / scale), cell)
         mass = jnp.where(seen & (index == 0), log_sigmoid(upper), mass)
         mass = jnp.where(seen & (index == len(points.values) - 1), log_sigmoid(-upper), mass)
-        known = jnp.where(seen[..., 0], math.log1p(-points.unseen), math.log(points.unseen))
+        known = jnp.where(seen[..., 0], jnp.log1p(-points.unseen), jnp.log(points.unseen))
         return known + logsumexp(log_softmax(logits, -1) + mass, -1)
 
     def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
@@ -113,7 +118,7 @@ class Discretized(NumberDistribution):
     def mean(self, params: Float[Array, "*B P"]) -> Array:
         """The mean of the locations under the weights, each within the bounds; not rounded, to have a slope."""
         logits, loc, _ = unpack_components(params)
-        ends = [None if end is None else self.grid.to_network(jnp.asarray(end)) for end in (self.low, self.high)]
+        ends = [self.grid.end_to_network(end) for end in (self.low, self.high)]
         return (softmax(logits, -1) * jnp.clip(loc, *ends)).sum(-1)
 
     def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
@@ -138,11 +143,8 @@ class Discretized(NumberDistribution):
         """Log-mass that each component gives the cell of x, which reaches `width` down from `edge`."""
         upper, width = (edge - loc) / scale, width / scale
         mass = log_cell(upper, width)
-        if self.low is not None:
-            mass = jnp.where(x < self.low + self.grid.step / 2, log_sigmoid(upper), mass)
-        if self.high is not None:
-            mass = jnp.where(x > self.high - self.grid.step / 2, log_sigmoid(width - upper), mass)
-        return mass
+        mass = jnp.where(x < self.low + self.grid.step / 2, log_sigmoid(upper), mass)
+        return jnp.where(x > self.high - self.grid.step / 2, log_sigmoid(width - upper), mass)
 
     def _cells_within(self, support: Support) -> tuple[Support, Support]:
         """From edge to edge of the cells of the values in a support, and from the first to the last of them."""
@@ -150,13 +152,10 @@ class Discretized(NumberDistribution):
             return self.support_points.cells_within(support)
         edges, values = self.grid.cells_within(support)
         # The outermost cells have no outer edge.
-        if self.low is not None:
-            lowest = self.grid.to_network(jnp.asarray(self.low + CELL_TOLERANCE * self.grid.step))
-            edges = edges._replace(low=jnp.where(values.low <= lowest, -jnp.inf, edges.low))
-        if self.high is not None:
-            highest = self.grid.to_network(jnp.asarray(self.high - CELL_TOLERANCE * self.grid.step))
-            edges = edges._replace(high=jnp.where(values.high >= highest, jnp.inf, edges.high))
-        return edges, values
+        lowest = self.grid.end_to_network(self.low + CELL_TOLERANCE * self.grid.step)
+        highest = self.grid.end_to_network(self.high - CELL_TOLERANCE * self.grid.step)
+        low = jnp.where(values.low <= lowest, -jnp.inf, edges.low)
+        return edges._replace(low=low, high=jnp.where(values.high >= highest, jnp.inf, edges.high)), values
 
     def _snapped(self, z: Array) -> Array:
         """The nearest value of the grid or support point, in the network's units."""

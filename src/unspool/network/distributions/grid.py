@@ -1,12 +1,12 @@
 """Where the values of a column with a grid (whole numbers, cents) lie on the network's axis."""
 
-from dataclasses import dataclass
-
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
+from numpy.typing import NDArray
 
-from unspool.network.distributions.base import Support
+from unspool.network.distributions.base import Constant, Support
 
 MAX_EXPONENT_FLOAT32 = 60.0
 """Largest exponent of a sample in float32."""
@@ -14,8 +14,7 @@ CELL_TOLERANCE = 0.05
 """Share of a step by which float32 may put a limit past the value of the grid that it is."""
 
 
-@dataclass(frozen=True)
-class Grid:
+class Grid(eqx.Module):
     """The multiples of a step in original units, seen through a column's transform.
 
     With y = forward(x) and z = (y - loc) / scale, as in `unspool.encoding.numeric`, the value x = k step has the cell
@@ -29,11 +28,11 @@ class Grid:
         step: distance of neighbours, in original units.
     """
 
-    transform: str
-    unit: float
-    loc: float
-    scale: float
-    step: float
+    transform: str = eqx.field(static=True)
+    unit: Constant
+    loc: Constant
+    scale: Constant
+    step: Constant
 
     def to_original(self, z: Array) -> Array:
         """X of z."""
@@ -52,6 +51,11 @@ class Grid:
         elif self.transform == "asinh":
             x = jnp.arcsinh(x / self.unit)
         return (x - self.loc) / self.scale
+
+    def end_to_network(self, x: Constant) -> Array:
+        """Z of a bound, which may be infinite."""
+        x = jnp.asarray(x)
+        return jnp.where(jnp.isinf(x), x, self.to_network(x))
 
     def cell(self, z: Array) -> Array:
         """The nearest value of the grid, in original units."""
@@ -78,38 +82,43 @@ class Grid:
         if self.transform == "log1p":
             below = jnp.maximum(self.unit + x - self.step / 2, 1e-3 * self.unit)
             return jnp.log1p(self.step / below) / self.scale
-        if self.transform == "asinh" and self.step < 0.01 * self.unit:
-            return self.step / jnp.hypot(self.unit, x) / self.scale
         if self.transform == "asinh":
-            return self.to_network(x + self.step / 2) - self.to_network(x - self.step / 2)
+            fine = self.step / jnp.hypot(self.unit, x) / self.scale
+            wide = self.to_network(x + self.step / 2) - self.to_network(x - self.step / 2)
+            return jnp.where(self.step < 0.01 * self.unit, fine, wide)
         return jnp.full_like(x, self.step / self.scale)
 
 
-@dataclass(frozen=True)
-class SupportPoints:
+class SupportPoints(eqx.Module):
     """The few values of a grid that ever occur: temperatures that were once whole degrees Fahrenheit, say.
 
     Each has the cell that reaches half-way to its neighbours; the outermost ones have all that lies beyond.
 
     Attributes:
         grid: the grid.
-        values: rising, in original units.
-        edges: between them, in the network's units.
+        values: (K,) rising, in original units.
+        edges: (K - 1,) between them, in the network's units.
         unseen: probability of any other value of the grid; it is never sampled.
+        table: (N,) which value is nearest to each of the grid's from the first to the last.
     """
 
     grid: Grid
-    values: tuple[float, ...]
-    edges: tuple[float, ...]
-    unseen: float
+    values: Constant
+    edges: Constant
+    unseen: Constant
+    table: Constant
+
+    @classmethod
+    def of(cls, grid: Grid, values: NDArray[np.float64], edges: NDArray[np.float64], unseen: float) -> "SupportPoints":
+        """Those of a grid, of which these values occur."""
+        ticks = np.arange(round((values[-1] - values[0]) / grid.step) + 1) * grid.step + values[0]
+        table = np.searchsorted((values[1:] + values[:-1]) / 2, ticks).astype(np.int32)
+        return cls(grid, values, edges, unseen, table)
 
     def index(self, x: Array) -> Array:
         """Which value is nearest to each of the grid's."""
-        values = np.asarray(self.values)
-        ticks = np.arange(round((values[-1] - values[0]) / self.grid.step) + 1) * self.grid.step + values[0]
-        table = np.searchsorted((values[1:] + values[:-1]) / 2, ticks)
-        tick = jnp.round((x - values[0]) / self.grid.step)
-        return jnp.asarray(table)[jnp.clip(tick, 0, len(table) - 1).astype(jnp.int32)]
+        tick = jnp.round((x - self.values[0]) / self.grid.step)
+        return jnp.asarray(self.table)[jnp.clip(tick, 0, len(self.table) - 1).astype(jnp.int32)]
 
     def snap(self, z: Array) -> Array:
         """The value in whose cell z is, in the network's units."""
@@ -120,7 +129,8 @@ class SupportPoints:
         slip, values = CELL_TOLERANCE * self.grid.step, jnp.asarray(self.values)
         first = jnp.searchsorted(values, self.grid.to_original(jnp.asarray(support.low)) - slip)
         last = jnp.searchsorted(values, self.grid.to_original(jnp.asarray(support.high)) + slip, side="right") - 1
-        edges, points = jnp.asarray([-jnp.inf, *self.edges, jnp.inf]), self.grid.to_network(values)
+        inf = jnp.full(1, jnp.inf)
+        edges, points = jnp.concatenate([-inf, jnp.asarray(self.edges), inf]), self.grid.to_network(values)
         first, last = jnp.clip(jnp.stack([first, last]), 0, len(self.values) - 1)
         cells = support._replace(low=edges[first], high=edges[last + 1])
         return cells, support._replace(low=points[first], high=points[last])
@@ -131,5 +141,6 @@ class SupportPoints:
         The outermost cells have a length of 1, and the last one its lower edge, which stand for no end.
         """
         index, values = self.index(x), jnp.asarray(self.values, x.dtype)
-        edges, lengths = jnp.asarray([*self.edges, self.edges[-1]]), jnp.asarray([1.0, *np.diff(self.edges), 1.0])
-        return index, values[index], edges[index], lengths[index]
+        edges, one = jnp.asarray(self.edges, x.dtype), jnp.ones(1, x.dtype)
+        lengths = jnp.concatenate([one, jnp.diff(edges), one])
+        return index, values[index], jnp.append(edges, edges[-1])[index], lengths[index]

@@ -1,6 +1,6 @@
 """Numbers of any shape: bins between quantiles of the data."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +8,7 @@ from jax.nn import log_softmax, logsumexp, softmax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import NumberDistribution, Support, clipped
+from unspool.network.distributions.base import Constant, NumberDistribution, Support, clipped
 from unspool.network.distributions.grid import Grid
 from unspool.network.distributions.normal import TINY
 from unspool.network.distributions.rules import Rule, categorical_icdf, truncate_logits
@@ -21,7 +21,6 @@ INSIDE = 1e-4
 """Share of a bin next to its edges where no sample falls, so that rounding doesn't carry it over."""
 
 
-@dataclass(frozen=True)
 class Histogram(NumberDistribution):
     """K bins of even density, and an exponential tail on either side; parameters are the logits of all K + 2.
 
@@ -29,14 +28,19 @@ class Histogram(NumberDistribution):
     distribution is a categorical distribution over the grid.
 
     Attributes:
-        edges: K + 1, rising, in the network's units.
+        edges: (K + 1,) rising, in the network's units.
         grid: the possible values, or `None`.
     """
 
-    edges: tuple[float, ...]
+    edges: Constant
     grid: Grid | None = None
 
     num_uniforms = 2
+
+    @property
+    def num_params(self) -> int:
+        """One of each bin and tail."""
+        return len(self.edges) + 1
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Even bins, rare tails."""
@@ -120,13 +124,14 @@ class Histogram(NumberDistribution):
         z = jnp.where(at == 0, edges[0] - far, jnp.where(at == len(self.edges), edges[-1] + far, where))
         return support.clip(z) if self.grid is None else self.grid.snap(support.clip(z))
 
-    def _table(self) -> tuple[Array, float]:
+    def _table(self) -> tuple[Array, Array]:
         """The edges, and the mean length of a tail."""
-        return jnp.asarray(self.edges), TAIL * (self.edges[-1] - self.edges[0])
+        edges = jnp.asarray(self.edges)
+        return edges, TAIL * (edges[-1] - edges[0])
 
     def _lengths(self) -> Array:
         edges, tail = self._table()
-        return jnp.concatenate([jnp.array([tail]), jnp.diff(edges), jnp.array([tail])])
+        return jnp.concatenate([tail[None], jnp.diff(edges), tail[None]])
 
     def _middles(self) -> Array:
         edges = jnp.asarray(self.edges)

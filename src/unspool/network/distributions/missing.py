@@ -1,7 +1,5 @@
 """Values that may be missing."""
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -12,7 +10,6 @@ from unspool.network.distributions.categorical import bernoulli_icdf, bernoulli_
 from unspool.network.distributions.rules import Rule
 
 
-@dataclass(frozen=True)
 class WithMissing(Distribution):
     """Any distribution of numbers (`of`), and a Bernoulli before it: is the value missing? Missing is NaN."""
 
@@ -27,6 +24,11 @@ class WithMissing(Distribution):
     def event_shape(self) -> EventShape:
         """That of the distribution inside."""
         return self.of.event_shape
+
+    @property
+    def num_params(self) -> int:
+        """One more than the distribution inside."""
+        return 1 + self.of.num_params
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Equal probabilities, then those of the distribution inside."""

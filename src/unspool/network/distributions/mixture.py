@@ -1,7 +1,8 @@
 """A mixture of normals."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import log_softmax, logsumexp, softmax
@@ -43,13 +44,17 @@ def of_component(values: Float[Array, "*B K"], component: Array) -> Float[Array,
     return jnp.take_along_axis(values, component[..., None], -1)[..., 0]
 
 
-@dataclass(frozen=True)
 class Mixture(NumberDistribution):
     """A mixture of K normals (Bishop 1994, "Mixture density networks"): logits, locations, raw scales."""
 
-    components: int = 5
+    components: int = eqx.field(static=True, default=5)
 
     num_uniforms = 2
+
+    @property
+    def num_params(self) -> int:
+        """Three of each component."""
+        return 3 * self.components
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Components side by side."""

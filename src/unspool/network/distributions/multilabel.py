@@ -1,7 +1,8 @@
 """Many labels, each yes or no, that depend on each other."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
@@ -18,7 +19,6 @@ CERTAIN_LOGIT = 1e4
 """Logit of a label that is known: its opposite has probability 0 in float32, at any temperature."""
 
 
-@dataclass(frozen=True)
 class BernoulliMixture(Distribution):
     """M labels, each 1 for yes or -1 for no: a mixture of K products of Bernoullis.
 
@@ -28,8 +28,8 @@ class BernoulliMixture(Distribution):
     independent. Parameters are K logits, then K M of the labels; `count` is M, and `components` K.
     """
 
-    count: int
-    components: int = 8
+    count: int = eqx.field(static=True)
+    components: int = eqx.field(static=True, default=8)
 
     @property
     def num_uniforms(self) -> int:
@@ -40,6 +40,11 @@ class BernoulliMixture(Distribution):
     def event_shape(self) -> EventShape:
         """M numbers."""
         return EventShape(members=self.count)
+
+    @property
+    def num_params(self) -> int:
+        """The logits."""
+        return self.components * (1 + self.count)
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Components that differ, the same in every run."""

@@ -1,7 +1,6 @@
 """The normal distribution, and a number that is given without any spread."""
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -94,7 +93,6 @@ def normal_log_mass(loc: Array, scale: Array, support: Support) -> Array:
     return jnp.where(mass > TINY, jnp.log(jnp.maximum(mass, TINY)), LOG_TINY - 0.5 * interval.high**2)
 
 
-@dataclass(frozen=True)
 class LocationDistribution(NumberDistribution):
     """A symmetric distribution whose first parameter is its location."""
 
@@ -107,11 +105,11 @@ class LocationDistribution(NumberDistribution):
         return clipped(params[..., 0], support)
 
 
-@dataclass(frozen=True)
 class Normal(LocationDistribution):
     """A normal; parameters are its location and raw scale."""
 
     num_uniforms = 1
+    num_params = 2
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Those of the values themselves."""
@@ -129,11 +127,11 @@ class Normal(LocationDistribution):
         return normal_icdf(params[..., 0], positive(params[..., 1]), uniforms[..., 0], rule, support)
 
 
-@dataclass(frozen=True)
 class Point(LocationDistribution):
     """The value itself, by squared error: a normal of scale one that always gives its location."""
 
     num_uniforms = 0
+    num_params = 1
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """The centre."""

@@ -1,21 +1,21 @@
 """Numbers of which single values repeat."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import log_softmax, logsumexp, softmax
 from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import NumberDistribution, Support
+from unspool.network.distributions.base import Constant, NumberDistribution, Support
 from unspool.network.distributions.rules import Rule, categorical_icdf, truncate_logits
 
 SAME_VALUE_TOLERANCE = 2e-6
 """Distance up to which a value is a point mass, relative to 1 + its size: the precision of float32."""
 
 
-@dataclass(frozen=True)
 class PointMasses(NumberDistribution):
     """A distribution of numbers, and beside it values that have a mass of their own, zero above all.
 
@@ -25,18 +25,23 @@ class PointMasses(NumberDistribution):
 
     Attributes:
         of: the distribution inside.
-        values: the points, in the network's units.
+        values: (K,) the points, in the network's units.
         mass: whether the distribution inside gives masses rather than densities.
     """
 
     of: NumberDistribution
-    values: tuple[float, ...]
-    mass: bool = False
+    values: Constant
+    mass: bool = eqx.field(static=True, default=False)
 
     @property
     def num_uniforms(self) -> int:
         """One more than the distribution inside."""
         return 1 + self.of.num_uniforms
+
+    @property
+    def num_params(self) -> int:
+        """The logits of the rest and of every point, then those of the distribution inside."""
+        return 1 + len(self.values) + self.of.num_params
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Equal probabilities, then those of the distribution inside."""

@@ -1,28 +1,28 @@
 """Numbers whose samples stay within bounds and on a grid, and numbers whose mean is always the same."""
 
-from dataclasses import dataclass
+import math
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import Distribution, Reparameterized, Support
+from unspool.network.distributions.base import Constant, Distribution, Reparameterized, Support
 from unspool.network.distributions.grid import Grid
 from unspool.network.distributions.rules import Rule
 
 
-@dataclass(frozen=True)
 class Reflected(Reparameterized):
     """A distribution whose samples are reflected at bounds, and rounded to a grid, before they are fed back.
 
     A sample that is d beyond a bound becomes the one d within it, so that nothing piles up at the bound; a sample that
     is still outside is clipped. The likelihood is that of the distribution inside, so values outside have one too: new
-    data may exceed those of training. All but `grid` are in the network's units; `None` is no bound, and no grid.
+    data may exceed those of training. Bounds are in the network's units, and infinite where there is none; `None` is no
+    grid.
     """
 
-    low: float | None = None
-    high: float | None = None
+    low: Constant = -math.inf
+    high: Constant = math.inf
     grid: Grid | None = None
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
@@ -43,8 +43,7 @@ class Reflected(Reparameterized):
             edges, values = self._within_bounds(support)
             return values.clip(self._snapped(self.of.sample(params, uniforms, rule, edges)))
         z = self.of.sample(params, uniforms, rule)
-        z = z if self.low is None else jnp.maximum(z, 2 * self.low - z)
-        z = z if self.high is None else jnp.minimum(z, 2 * self.high - z)
+        z = jnp.minimum(jnp.maximum(z, 2 * self.low - z), 2 * self.high - z)
         return self._rounded(z)
 
     def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
@@ -56,9 +55,7 @@ class Reflected(Reparameterized):
 
     def _within_bounds(self, support: Support) -> tuple[Support, Support]:
         """A support within the bounds: what the distribution inside may sample before rounding, and the values."""
-        low = support.low if self.low is None else jnp.maximum(support.low, self.low)
-        high = support.high if self.high is None else jnp.minimum(support.high, self.high)
-        support = support._replace(low=low, high=high)
+        support = support._replace(low=jnp.maximum(support.low, self.low), high=jnp.minimum(support.high, self.high))
         return (support, support) if self.grid is None else self.grid.cells_within(support)
 
     def _snapped(self, z: Array) -> Array:
@@ -69,7 +66,6 @@ class Reflected(Reparameterized):
         return z if self.grid is None else jnp.clip(self.grid.snap(z), self.low, self.high)
 
 
-@dataclass(frozen=True)
 class ZeroMean(Reparameterized):
     """A distribution with a location, shifted so that its mean is zero on the network's axis, that of training.
 

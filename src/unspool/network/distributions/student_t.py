@@ -1,7 +1,6 @@
 """Student's t distribution."""
 
 import math
-from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,11 +23,11 @@ MIN_HILL_DF = 2.5
 """Degrees of freedom from which on Hill's quantile is good."""
 
 
-@dataclass(frozen=True)
 class StudentT(LocationDistribution):
     """Student's t; parameters are location, raw scale and raw degrees of freedom, above one, so there is a mean."""
 
     num_uniforms = 2
+    num_params = 3
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Those of the values themselves, with ten degrees of freedom."""
