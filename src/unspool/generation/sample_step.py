@@ -5,6 +5,7 @@ neither. So rows may be spread over devices, and each device stops when all of i
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 
 from unspool.network.cumulative import CumulativeRule
 from unspool.network.decoder import DecoderState, Net, Precomputed
-from unspool.network.distributions.base import Distribution, Support, over_members
+from unspool.network.distributions.base import Distribution, EventShape, Support, over_members
 from unspool.network.distributions.categorical import Categorical, bernoulli_icdf
 from unspool.network.distributions.rules import Rule
+from unspool.network.fields import FieldLayout
 from unspool.network.lstm import State
 from unspool.runtime.devices import ROW_AXIS, shard_rows
 from unspool.runtime.threefry import Ints, uniforms
@@ -29,6 +31,8 @@ BLOCK_STEPS, STREAM_STEPS = 64, 8
 """Steps between two checks whether all sequences have ended; the shorter one is for streams and short sequences."""
 FOLD_STEPS = 512
 """Steps for which it pays to fold tables."""
+MAX_UNROLLED_FIELDS = 8
+"""Fields that a program samples one by one; of more, it goes through them in a loop, which compiles faster."""
 MIN_SURVIVAL = 0.01
 """Probability to go on for so long below which a greedy sequence of symbols ends."""
 COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
@@ -108,6 +112,14 @@ class ObservedValue(NamedTuple):
     where: Any
     upper: Any
     table: Any
+
+
+class Asked(NamedTuple):
+    """What is asked of one field at one step: the support of its samples, its running sum, and what is observed."""
+
+    support: Support | None
+    total: Array | None
+    given: ObservedValue | None
 
 
 def start_sampling(
@@ -213,25 +225,45 @@ def sample_step(
     tables = () if request.observed is None else request.observed.tables
     number, u, observed = now
     output, lstm = net.step(ready, state.decoder.feedback, state.decoder.lstm, net.masks())
-    values: tuple[Array, ...] = ()
-    sums: RunningSums = ()
-    context, nats = net.outputs.begin(output), jnp.zeros_like(state.survival)
-    for j in range(len(net.shape.steps.params)):
-        dist, cumulative = net.field(j)
-        support = supports[j] if supports else None
-        total = state.sums[j] if state.sums else None
-        given = None
-        if observed is not None:
-            given = ObservedValue(observed.values[j], observed.where[j], observed.upper[j], tables[j])
-        params, own = net.outputs.params(context, j), u[:, net.shape.uniforms_of(j)]
+    layout, F = net.shape.steps, len(net.shape.steps.params)
+    asked = [
+        Asked(
+            supports[j] if supports else None,
+            state.sums[j] if state.sums else None,
+            None
+            if observed is None
+            else ObservedValue(observed.values[j], observed.where[j], observed.upper[j], tables[j]),
+        )
+        for j in range(F)
+    ]
+
+    def one_field(g: int, i: Any, j: Any, asked: Asked, so_far: Any) -> tuple[Any, Array, Any]:
+        """Field j, at a place of its group."""
+        context, nats = so_far
+        dist, cumulative = net.fields[g].of(i)
+        params = net.outputs.params_at(context, g, i)
+        own = layout.slice_of(u, net.shape.first_uniform(j), layout.uniforms[layout.groups[g][0]])
+        total = asked.total
         if cumulative is None or total is None:
-            value = sample_field(dist, params, own, rule, support, given)
+            value = sample_field(dist, params, own, rule, asked.support, asked.given)
         else:
-            value, total = sample_increment(dist, params, own, rule, support, given, cumulative, total, number)
-        values, sums = (*values, value), (*sums, total)
+            value, total = sample_increment(
+                dist, params, own, rule, asked.support, asked.given, cumulative, total, number
+            )
         if rule.greedy and isinstance(dist, Categorical):
-            nats += dist.within(params, support).max(-1)
-        context = net.condition_on(ready, context, j, value)
+            nats += dist.within(params, asked.support).max(-1)
+        return (net.condition_on_place(ready, context, g, i, value), nats), value, total
+
+    so_far: Any = net.outputs.begin(output), jnp.zeros_like(state.survival)
+    if F <= MAX_UNROLLED_FIELDS or any(table is not None for table in tables):
+        found = []
+        for j in range(F):
+            so_far, *each = one_field(*layout.place(j), j, asked[j], so_far)
+            found.append(each)
+    else:
+        so_far, found = _field_after_field(layout, one_field, asked, so_far, state.survival.shape[0])
+    values, sums = (tuple(part) for part in zip(*found, strict=True))
+    nats = so_far[1]
     done, survival = state.done, state.survival
     if stopping:
         stop, survival = _stop(net, rule, net.hazard(output, number), u[:, 0], nats, survival)
@@ -240,6 +272,69 @@ def sample_step(
         done = done | stop
     decoder = DecoderState(lstm, net.feed_back(ready, values))
     return SamplerState(decoder, done, sums if state.sums else (), survival), (values, ~done)
+
+
+def _field_after_field(
+    layout: FieldLayout, one_field: Callable[..., Any], asked: list[Asked], so_far: Any, rows: int
+) -> tuple[Any, list[tuple[Array, Any]]]:
+    """As `one_field` of all fields in order, in a program that is as long as there are kinds of fields.
+
+    Returns:
+        What the last one leaves, and by field its value and running sum.
+    """
+    together = [_side_by_side([asked[j] for j in group], layout.events[group[0]], rows) for group in layout.groups]
+    values = [_no_value(layout.events[group[0]], rows, len(group)) for group in layout.groups]
+
+    def of_group(g: int) -> Callable[..., Any]:
+        def at_place(i: Array, j: Array, so_far: Any, values: Any, totals: Any) -> Any:
+            own = jax.tree.map(lambda a: a[i], together[g]._replace(total=totals[g]))
+            so_far, value, total = one_field(g, i, j, own, so_far)
+            filled = [*values[:g], values[g].at[i].set(value), *values[g + 1 :]]
+            added = [*totals[:g], None if total is None else totals[g].at[i].set(total), *totals[g + 1 :]]
+            return so_far, filled, added
+
+        return at_place
+
+    branches = [of_group(g) for g in range(len(layout.groups))]
+    group, place = (jnp.array(part) for part in zip(*map(layout.place, range(len(layout.params))), strict=True))
+    so_far, values, totals = jax.lax.fori_loop(
+        0,
+        len(layout.params),
+        lambda j, moving: jax.lax.switch(group[j], branches, place[j], j, *moving),
+        (so_far, values, [part.total for part in together]),
+    )
+    places = map(layout.place, range(len(layout.params)))
+    return so_far, [(values[g][i], None if totals[g] is None else totals[g][i]) for g, i in places]
+
+
+def _no_value(event: EventShape, rows: int, fields: int) -> Array:
+    """An array for the values of fields of one kind."""
+    shape = (fields, rows) if event.members is None else (fields, rows, event.members)
+    return jnp.zeros(shape, jnp.float32 if event.symbols is None else jnp.int32)
+
+
+def _side_by_side(parts: list[Asked], event: EventShape, rows: int) -> Asked:
+    """What is asked of the fields of one kind, on a first axis; where some have a support, all have one."""
+    supports, uppers = [part.support for part in parts], [part.given and part.given.upper for part in parts]
+    if any(support is not None for support in supports):
+        if event.symbols is not None:
+            everywhere = Support(symbols=jnp.ones(event.symbols, bool))
+        else:
+            shape = (rows,) if event.members is None else (rows, event.members)
+            everywhere = Support(jnp.full(shape, -jnp.inf), jnp.full(shape, jnp.inf))
+        wide = [everywhere if support is None else _broadcast(support, everywhere) for support in supports]
+        parts = [part._replace(support=support) for part, support in zip(parts, wide, strict=True)]
+    if any(upper is not None for upper in uppers):
+        parts = [
+            part._replace(given=part.given._replace(upper=jnp.full(rows, jnp.inf) if upper is None else upper))
+            for part, upper in zip(parts, uppers, strict=True)
+        ]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *parts)
+
+
+def _broadcast(support: Support, like: Support) -> Support:
+    """A support in the shapes of another one."""
+    return Support(*(jnp.broadcast_to(a, jnp.shape(b)) for a, b in zip(support, like, strict=True)))
 
 
 def _stop(

@@ -101,9 +101,14 @@ class Shape:
         """Uniforms U of one step: the stop, then the fields in order."""
         return int(self.stops) + sum(self.steps.uniforms)
 
+    def first_uniform(self, j: Any) -> Any:
+        """The first uniform of field j among those of a step."""
+        starts = int(self.stops) + np.cumsum((0, *self.steps.uniforms))
+        return int(starts[j]) if isinstance(j, int) else jnp.asarray(starts)[j]
+
     def uniforms_of(self, j: int) -> slice:
         """The uniforms of field j among those of a step."""
-        start = int(self.stops) + sum(self.steps.uniforms[:j])
+        start = self.first_uniform(j)
         return slice(start, start + self.steps.uniforms[j])
 
 
@@ -338,10 +343,13 @@ class Net(eqx.Module):
 
     def condition_on(self, ready: Precomputed, context: StepContext, j: int, value: Array) -> StepContext:
         """The context of the fields after field j, given its value."""
-        g, i = self.shape.steps.place(j)
+        return self.condition_on_place(ready, context, *self.shape.steps.place(j), value)
+
+    def condition_on_place(self, ready: Precomputed, context: StepContext, g: int, i: Any, value: Array) -> StepContext:
+        """As `condition_on`, of the field at a place of group g."""
         if g == len(ready.within):
             return context
-        row = self.shape.steps.rows((value,), j)
+        row = self.shape.steps.rows((value,), self.shape.steps.groups[g][0])
         return self.outputs.condition_on(context, g, ready.within[g].of(i)(row))
 
     def hazard(self, output: DecoderOutput, position: Int[Array, "*T"]) -> Float[Array, "*T B"]:
@@ -427,4 +435,6 @@ class Net(eqx.Module):
         """The values of a step as their embeddings take them: by kind, single numbers with an axis of one."""
         layout = self.shape.steps
         one = [layout.events[group[0]].one_number for group in layout.groups]
-        return tuple(rows[..., None] if single else rows for rows, single in zip(layout.stack(values), one, strict=True))
+        return tuple(
+            rows[..., None] if single else rows for rows, single in zip(layout.stack(values), one, strict=True)
+        )

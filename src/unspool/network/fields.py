@@ -101,6 +101,13 @@ class FieldLayout:
         start = self.group_hidden(g).start + i * HIDDEN_WITHIN
         return slice(start, start + HIDDEN_WITHIN)
 
+    @staticmethod
+    def slice_of(array: Array, start: Any, width: int) -> Array:
+        """Columns from one on, whose number the program need not know before it runs."""
+        if isinstance(start, int):
+            return array[..., start : start + width]
+        return jax.lax.dynamic_slice_in_dim(array, start, width, -1)
+
     def after(self, g: int) -> int | None:
         """The first group with a field after the first one of group g, which is before it in the step, or `None`."""
         first = self.groups[g][0]

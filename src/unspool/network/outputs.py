@@ -111,11 +111,20 @@ class Outputs(eqx.Module):
 
     def params(self, context: StepContext, j: int) -> Float[Array, "*T B P"]:
         """Parameters of the distribution of field j, conditioned on the fields before it."""
-        params = context.linear[..., self.layout.columns(j)]
-        if j == 0 or context.hidden is None:
+        return self.params_at(context, *self.layout.place(j))
+
+    def params_at(self, context: StepContext, g: int, i: Any) -> Float[Array, "*T B P"]:
+        """Those of the field at a place of group g."""
+        group, start = self.layout.groups[g], self.layout.group_columns(g).start
+        width = self.layout.params[group[0]]
+        params = self.layout.slice_of(context.linear, start + i * width, width)
+        alone = context.hidden is None or group == (0,)
+        if alone or (isinstance(i, int) and group[i] == 0):
             return params
-        g, i = self.layout.place(j)
-        return params + jnp.tanh(context.hidden[..., self.layout.hidden(j)]) @ self.B[g][i]
+        start = self.layout.group_hidden(g).start
+        hidden = self.layout.slice_of(context.hidden, start + i * HIDDEN_WITHIN, HIDDEN_WITHIN)
+        not_first = jnp.asarray(np.array(group) > 0, params.dtype)
+        return params + jnp.tanh(hidden) @ (self.B[g][i] * not_first[i])
 
     def group_params(self, context: StepContext, g: int) -> Float[Array, "*T B F P"]:
         """Parameters of the distributions of all fields of kind g, once all of the step is known."""
