@@ -3,6 +3,7 @@
 import itertools
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def plain(dist, data):
     shape = Architecture((EventShape(symbols=2),), (Categorical(3), dist), 10, 6, 4, Network(dropout=0.0))
     net = initialize_from_data(Net(np.random.default_rng(0), shape), data)
     silent = lambda net: (net.outputs.A, net.outputs.B, net.stop[0])  # noqa: E731
-    return eqx.tree_at(silent, net, (0 * net.outputs.A, tuple(0 * b for b in net.outputs.B), 0 * net.stop[0]))
+    return eqx.tree_at(silent, net, (0 * net.outputs.A, jax.tree.map(lambda b: 0 * b, net.outputs.B), 0 * net.stop[0]))
 
 
 def nats(net, data):
@@ -71,7 +72,7 @@ def test_other_distributions_begin_there_too(dist):
     data = encoded(LENGTHS)
     net = plain(dist, data)
     gates, own = 4 * net.shape.size, slice(3, 3 + dist.num_params)
-    at = lambda x: net.outputs.b[own] + x * net.feedback[1][0, gates + 3 : gates + 3 + dist.num_params]  # noqa: E731
+    at = lambda x: net.outputs.b[own] + x * net.feedback[1][0, 0, gates + 3 : gates + 3 + dist.num_params]  # noqa: E731
     found = [float(dist.mean(at(x))) for x in (0.0, 1.0)]
     chain = fit_ar1(data.steps[1], data.offsets)
     assert found == pytest.approx([chain.constant, chain.constant + chain.slope], abs=1e-3)
@@ -96,7 +97,7 @@ def test_after_a_missing_value_there_is_nothing_to_go_on():
     assert chain.slope == pytest.approx(SLOPE, abs=0.05)
     dist = WithMissing(Normal())
     net = plain(dist, data)
-    params = net.outputs.b[3:] + net.feedback[1][1, 4 * net.shape.size + 3 :]
+    params = net.outputs.b[3:] + net.feedback[1][0, 1, 4 * net.shape.size + 3 :]
     assert float(dist.mean(params)) == pytest.approx(chain.after_missing[0], abs=1e-4)
 
 
@@ -142,7 +143,7 @@ def test_fields_of_one_step_begin_at_their_regression():
     nets = []
     for within in (True, False):
         net = initialize_from_data(Net(np.random.default_rng(0), shape), data, within_steps=within)
-        silent = (0 * net.outputs.A, tuple(0 * b for b in net.outputs.B))
+        silent = (0 * net.outputs.A, jax.tree.map(lambda b: 0 * b, net.outputs.B))
         nets.append(eqx.tree_at(lambda net: (net.outputs.A, net.outputs.B), net, silent))
     within, alone = (-sum(score(net, bucket).sum(0) for bucket in to_buckets(data, False)[0]) / count for net in nets)
     truth = [0.5 * np.log(2 * np.pi * np.e * variance) for variance in (1.0, 0.16, 0.09)]

@@ -378,7 +378,8 @@ class Net(eqx.Module):
             for g, (group, value) in enumerate(zip(self.fields, self.shape.steps.stack(values), strict=True))
         ]
         order = np.argsort([j for group in self.shape.steps.groups for j in group])
-        fields = terms[0] if len(terms) == 1 else jnp.concatenate(terms, -1)[..., order]
+        fields = jnp.concatenate(terms, -1)
+        fields = fields if (np.diff(order) == 1).all() else fields[..., order]
         fields = jnp.where(real[..., None], fields, 0.0)
         if self.stop is None:
             return fields, None

@@ -86,8 +86,12 @@ class FieldLayout:
 
     def group_hidden(self, g: int) -> slice:
         """The columns of its hidden units, see `unspool.network.outputs`."""
-        start = sum(map(len, self.groups[:g])) * HIDDEN_WITHIN
-        return slice(start, start + len(self.groups[g]) * HIDDEN_WITHIN)
+        start = sum(map(len, map(self.conditioned, range(g)))) * HIDDEN_WITHIN
+        return slice(start, start + len(self.conditioned(g)) * HIDDEN_WITHIN)
+
+    def conditioned(self, g: int) -> tuple[int, ...]:
+        """The fields of a group that have hidden units: all, or none if it has the first field alone."""
+        return () if self.groups[g] == (0,) else self.groups[g]
 
     def columns(self, j: int) -> slice:
         """The columns of the parameters of field j."""
@@ -120,11 +124,10 @@ class FieldLayout:
 
     def later(self, g: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(F, N') and (F, Q') of each field of group g, one where a column from its first on is of a later field."""
-        first = self.after(g)
-        fields = [j for group in self.groups[first:] for j in group]
+        first = self.after(g) or 0
+        hidden = np.repeat([j for k in range(first, len(self.groups)) for j in self.conditioned(k)], HIDDEN_WITHIN)
+        params = np.concatenate([np.full(self.params[j], j) for group in self.groups[first:] for j in group])
         order = np.array(self.groups[g])[:, None]
-        hidden = np.repeat(fields, HIDDEN_WITHIN)
-        params = np.repeat(fields, [self.params[j] for j in fields])
         return (hidden > order).astype(np.float32), (params > order).astype(np.float32)
 
     def stack(self, values: Sequence[Any]) -> tuple[Any, ...]:

@@ -41,11 +41,11 @@ class Outputs(eqx.Module):
 
     Attributes:
         A: of all F fields, side by side, with the biases `b`.
-        U: of the hidden units of all fields; `None` of a single field.
+        U: of the hidden units of all fields but a first one that is alone of its kind; `None` of a single field.
         W: by kind that has a field after it, weights to all hidden units of the kinds from there on (`after`); those of
             a field to itself and to earlier ones are zero, and stay so.
         L: likewise, weights to the parameters, zero at first: fields that move together need no hidden units for it.
-        B: by kind, from hidden units to parameters; zero, and stays so, of the first field.
+        B: by kind, from hidden units to parameters; zero, and stays so, of the first field; `None` if that is alone.
     """
 
     A: Float[Array, "H Q"]
@@ -53,7 +53,7 @@ class Outputs(eqx.Module):
     U: Float[Array, "H N"] | None
     W: tuple[Float[Array, "F D _"], ...]
     L: tuple[Float[Array, "F D _"], ...]
-    B: tuple[Float[Array, "F M _"], ...]
+    B: tuple[Float[Array, "F M _"] | None, ...]
     layout: FieldLayout = eqx.field(static=True)
 
     def __init__(
@@ -69,15 +69,13 @@ class Outputs(eqx.Module):
         widths = [next(e.width for e, g in zip(embeddings, layout.groups, strict=True) if j in g) for j in range(F)]
         dists = {j: group.of(i)[0] for group in groups for i, j in enumerate(group.fields)}
         order = [j for group in layout.groups for j in group]
-
-        def arranged(parts: list[Any]) -> Any:
-            return xp.concatenate([parts[j] for j in order], 1)
-
-        self.A = to_weights(arranged([lecun_normal(rng, size, count) for count in layout.params]))
+        A = [lecun_normal(rng, size, count) for count in layout.params]
+        self.A = to_weights(xp.concatenate([A[j] for j in order], 1))
         self.b = to_weights(np.concatenate([_initial(rng, dists[j]) for j in order]))
-        hidden = [lecun_normal(rng, size, HIDDEN_WITHIN) * (j > 0) for j in range(F)] if several else []
-        self.U = to_weights(arranged(hidden)) if several else None
-        within = [lecun_normal(rng, width, F * HIDDEN_WITHIN) for width in widths] if several else []
+        conditioned = [j for g in range(len(layout.groups)) for j in layout.conditioned(g)]
+        units = len(conditioned) * HIDDEN_WITHIN
+        self.U = to_weights(lecun_normal(rng, size, units)) if several else None
+        within = [lecun_normal(rng, width, units) for width in widths] if several else []
         W, L = [], []
         for g in range(layout.leading):
             group, at = layout.groups[g], layout.group_hidden(layout.after(g) or 0).start
@@ -87,7 +85,8 @@ class Outputs(eqx.Module):
             L.append(to_weights(xp.zeros((len(group), widths[group[0]], params.shape[1]))))
         self.W, self.L = tuple(W), tuple(L)
         B = [lecun_normal(rng, HIDDEN_WITHIN, count)[None] * (j > 0) for j, count in enumerate(layout.params)]
-        self.B = tuple(to_weights(side_by_side([B[j] for j in group])) for group in layout.groups) if several else ()
+        groups_of = [layout.conditioned(g) for g in range(len(layout.groups))]
+        self.B = tuple(to_weights(side_by_side([B[j] for j in group])) if group else None for group in groups_of)
 
     def fold(self, embeddings: tuple[Embedding, ...], count: int) -> tuple[Feed, ...]:
         """The embeddings of all kinds with a field after them, with the weights to later fields, for `count` values."""
@@ -118,25 +117,26 @@ class Outputs(eqx.Module):
         group, start = self.layout.groups[g], self.layout.group_columns(g).start
         width = self.layout.params[group[0]]
         params = self.layout.slice_of(context.linear, start + i * width, width)
-        alone = context.hidden is None or group == (0,)
-        if alone or (isinstance(i, int) and group[i] == 0):
+        B = self.B[g]
+        if B is None or context.hidden is None or (isinstance(i, int) and group[i] == 0):
             return params
         start = self.layout.group_hidden(g).start
         hidden = self.layout.slice_of(context.hidden, start + i * HIDDEN_WITHIN, HIDDEN_WITHIN)
         not_first = jnp.asarray(np.array(group) > 0, params.dtype)
-        return params + jnp.tanh(hidden) @ (self.B[g][i] * not_first[i])
+        return params + jnp.tanh(hidden) @ (B[i] * not_first[i])
 
     def group_params(self, context: StepContext, g: int) -> Float[Array, "*T B F P"]:
         """Parameters of the distributions of all fields of kind g, once all of the step is known."""
         group, columns = self.layout.groups[g], self.layout.group_columns(g)
         params = context.linear[..., columns]
         params = params.reshape(*params.shape[:-1], len(group), -1)
-        if context.hidden is None:
+        B = self.B[g]
+        if B is None or context.hidden is None:
             return params
         hidden = jnp.tanh(context.hidden[..., self.layout.group_hidden(g)])
         hidden = hidden.reshape(*hidden.shape[:-1], len(group), HIDDEN_WITHIN)
         not_first = jnp.asarray(np.array(group) > 0, params.dtype)[:, None, None]
-        return params + jnp.einsum("...fm,fmp->...fp", hidden, self.B[g] * not_first)
+        return params + jnp.einsum("...fm,fmp->...fp", hidden, B * not_first)
 
 
 def _initial(rng: np.random.Generator | None, dist: Any) -> Any:
