@@ -21,13 +21,24 @@ class Allowed(NamedTuple):
 
     Attributes:
         symbols: (V,) which of the symbols; `None` of other fields.
-        low: of a number the smallest, or minus infinity; of labels (M,) -1 where a label may be no.
+        low: of a number the smallest, or minus infinity; more than `high` of angles through the end of a period; of
+            labels (M,) -1 where a label may be no.
         high: the largest, or infinity; of labels (M,) 1 where a label may be yes.
     """
 
     symbols: NDArray[np.bool_] | None = None
     low: Any = -np.inf
     high: Any = np.inf
+
+    def holds(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which of (N,) numbers are allowed; NaN is.
+
+        Examples:
+            >>> Allowed(None, 350.0, 10.0).holds(np.array([5.0, 355.0, 180.0, np.nan])).tolist()
+            [True, True, False, True]
+        """
+        below, above = values < self.low, values > self.high
+        return ~(below & above if self.low > self.high else below | above)
 
 
 class Pin(NamedTuple):

@@ -6,6 +6,7 @@ are in the units of the network (transformed and standardized); the codec adds t
 To add a distribution: subclass `NumberDistribution` (or `Distribution`), and name it in `unspool.network.build`.
 """
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,11 +19,16 @@ from numpy.typing import NDArray
 from unspool.network.distributions.rules import PLAIN, Rule
 
 
+TURN = 2 * math.pi
+"""A period of angles, in radians."""
+
+
 class Support(NamedTuple):
     """The values that a sample may have.
 
     Attributes:
-        low: of a number, or of every member of a multi-label value, in the network's units.
+        low: of a number, or of every member of a multi-label value, in the network's units; of an angle, more than
+            `high` where the support goes through the end of the circle.
         high: likewise.
         symbols: (..., V) bool, which symbols may be sampled; `None` for all.
         present: where a value must not be missing.
@@ -36,6 +42,11 @@ class Support(NamedTuple):
     def clip(self, value: Array) -> Array:
         """The nearest number within the support."""
         return jnp.clip(value, self.low, self.high)
+
+    def holds(self, value: Array, slack: Array | float = 0.0, *, angle: bool = False) -> Array:
+        """Whether numbers lie in the support, or up to `slack` outside."""
+        above, below = value >= self.low - slack, value <= self.high + slack
+        return jnp.where(self.low > self.high, above | below, above & below) if angle else above & below
 
 
 def clipped(value: Array, support: Support | None) -> Array:
