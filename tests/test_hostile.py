@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 
+import jax
 import msgspec
 import numpy as np
 import pytest
@@ -202,6 +203,14 @@ def attack(path, data):
 @pytest.fixture(scope="session")
 def files(tmp_path_factory):
     return write_models(tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_fast():
+    """Programs of mutants run once: to compile them without optimization takes half as long."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def attacked(files, name, count, seed, tmp_path, use=True):

@@ -127,7 +127,12 @@ class Distribution(ABC):
 class NumberDistribution(Distribution):
     """The distribution of one number."""
 
-    event_shape = EventShape()
+    is_angle = False
+
+    @property
+    def event_shape(self) -> EventShape:
+        """One number, an angle if the distribution inside of all wrappers is one of angles."""
+        return EventShape(angle=getattr(innermost(self), "is_angle", False))
 
     @abstractmethod
     def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:

@@ -9,7 +9,7 @@ from jax.nn import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import TURN, Distribution, EventShape, NumberDistribution, Support, innermost
+from unspool.network.distributions.base import TURN, Distribution, NumberDistribution, Support, innermost
 from unspool.network.distributions.discretized import (
     LOGISTIC_WIDTH,
     log_cell,
@@ -51,7 +51,7 @@ class Circular(NumberDistribution):
     free: int = 5
     unit: float = 1.0
 
-    event_shape = EventShape(angle=True)
+    is_angle = True
     num_uniforms = 2
 
     @property

@@ -8,7 +8,7 @@ from jax.nn import log_softmax, logsumexp, softmax
 from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import EventShape, NumberDistribution, Support
+from unspool.network.distributions.base import NumberDistribution, Support
 from unspool.network.distributions.normal import per_component
 from unspool.network.distributions.rules import Rule, categorical_icdf, truncate_logits
 
@@ -38,11 +38,6 @@ class PointMasses(NumberDistribution):
     def num_uniforms(self) -> int:
         """One more than the distribution inside."""
         return 1 + self.of.num_uniforms
-
-    @property
-    def event_shape(self) -> EventShape:
-        """That of the distribution inside."""
-        return self.of.event_shape
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Equal probabilities, then those of the distribution inside."""
