@@ -308,6 +308,14 @@ def test_arrays_of_another_type_or_shape_are_refused(files, tmp_path, change):
         us.load(tmp_path / "m.unspool")
 
 
+def test_numbers_that_the_network_can_not_hold_are_refused(files, tmp_path):
+    config, header, arrays = contents(files["series"][0])
+    config["codec"]["steps"][0]["loc"] = 1e301
+    forge(tmp_path / "m.unspool", config, header, arrays)
+    with pytest.raises(CorruptFile, match=r"at most 3\.4e\+38 in size"):
+        us.load(tmp_path / "m.unspool")
+
+
 def test_nothing_is_saved_that_does_not_load(files, tmp_path):
     model = us.load(files["text"][0])
     for wrong in (

@@ -23,7 +23,7 @@ def courses(count, seed, north, off=0.0):
         wind = rng.normal(0, 20)
         course = wind + off
         rows = []
-        for t in range(4 + k % 3):
+        for _ in range(4 + k % 3):
             course = wind + off + 0.5 * (course - wind - off) + rng.normal(0, 15)
             rows.append({"course": float((course + north) % 360), "speed": float(rng.normal(10, 2))})
         table["wind"].append(float((wind + north) % 360))

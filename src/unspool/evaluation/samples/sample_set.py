@@ -23,9 +23,9 @@ ORDINARY, MISSING = 0, 1
 class SampleSet:
     """N sequences of S steps in all, with their inputs: flat columns, and where each sequence starts.
 
-    A *comparable* set holds values as a reader knows them, and all sets of a comparison share the codes of their
-    symbols (`build.comparable_sets`); its angles are sines and cosines (`on_circle`). A *scorable* set holds values as the likelihood measures them
-    (`build.scorable_sets`).
+    A *comparable* set holds values as a reader knows them, but angles as sines and cosines (`on_circle`); all sets of a
+    comparison share the codes of their symbols (`build.comparable_sets`). A *scorable* set holds values as the
+    likelihood measures them (`build.scorable_sets`).
 
     Attributes:
         offsets: (N + 1,) where each sequence starts and the last one ends.

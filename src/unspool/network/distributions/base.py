@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from unspool.network.distributions.rules import PLAIN, Rule
 
-
 TURN = 2 * math.pi
 """A period of angles, in radians."""
 
