@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from unspool.constraints.base import GivenBeside
 from unspool.constraints.fields import constraints_of, read_allow
 from unspool.dataset.gather import gather
 from unspool.encoding.fit import fit_codec
@@ -78,6 +79,6 @@ def test_a_range_that_is_not_on_the_circle_is_refused(codec, given, words) -> No
 def test_a_pin_must_lie_in_a_range_through_the_end(codec) -> None:
     heading, (allowed, *_) = constraints_of(codec)[0], read_allow(codec, {"heading": (350, 10)})
     location = Location("pin", "heading", names=["step 0", "step 1", "step 2"])
-    assert heading.encode_pins(0, [355.0, 5.0, 10.0], allowed, location)[1].tolist() == [355.0, 5.0, 10.0]
+    assert heading.encode_pins(0, [355.0, 5.0, 10.0], GivenBeside(allowed, location))[1].tolist() == [355.0, 5.0, 10.0]
     with pytest.raises(OptionError, match=r"step 1.*allows"):
-        heading.encode_pins(0, [355.0, 45.0], allowed, location)
+        heading.encode_pins(0, [355.0, 45.0], GivenBeside(allowed, location))

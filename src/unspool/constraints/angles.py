@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import Allowed, Known, ObservedField, ObservedRows, References
+from unspool.constraints.base import Allowed, GivenBeside, Known, ObservedField, ObservedRows
 from unspool.constraints.numbers import NumberConstraints, has_multiple
 from unspool.encoding.angle import AngleEncoder
 from unspool.encoding.columns import Origins
@@ -31,11 +31,9 @@ class AngleConstraints(NumberConstraints):
         exact = as_number(values)
         return self.column.encode(values, location)[0], exact
 
-    def encode_prefix(
-        self, values: NDArray[Any], allowed: Allowed | None, location: Location, references: References = ()
-    ) -> Known:
+    def encode_prefix(self, values: NDArray[Any], beside: GivenBeside) -> Known:
         """Any angles: a sequence can continue from all of them."""
-        return self.encoded(values, location)
+        return self.encoded(values, beside.location)
 
     def check(
         self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from unspool.constraints.base import (
     Allowed,
     FieldConstraints,
+    GivenBeside,
     Known,
     ObservedField,
     ObservedRows,
-    References,
     plain_values,
 )
 from unspool.encoding.angle import AngleEncoder
@@ -63,30 +63,23 @@ class NumberConstraints(FieldConstraints):
         """Numbers."""
         return ObservedField(np.zeros(count), np.zeros(count, bool), np.full(count, np.nan))
 
-    def encode_pins(
-        self,
-        member: int,
-        values: list[Any],
-        allowed: Allowed | None,
-        location: Location,
-        references: References = (),
-    ) -> Known:
+    def encode_pins(self, member: int, values: list[Any], beside: GivenBeside) -> Known:
         """Numbers that a sample could have."""
-        column = coerce(from_values(plain_values(values), location), self.field, location)
-        encoded, exact = self.encoded(column, location)
+        column = coerce(from_values(plain_values(values), beside.location), self.field, beside.location)
+        encoded, exact = self.encoded(column, beside.location)
         assert exact is not None  # noqa: S101  # of numbers
-        if allowed is not None:
-            self.refuse_forbidden(~allowed.holds(exact), location)
+        if beside.allowed is not None:
+            self.refuse_forbidden(~beside.allowed.holds(exact), beside.location)
         decimals = self.column.decimals if self.column.types != ("time",) else None
         low, high = self.bounds
         for k, value in enumerate(exact.tolist()):
             if decimals is not None and value == value and round(value, decimals) != value:
                 expected = "a whole number" if decimals == 0 else f"a number of at most {decimals} decimals"
-                raise OptionError(location.at(k), f"{expected}, as in training", f"{value:g}")
+                raise OptionError(beside.location.at(k), f"{expected}, as in training", f"{value:g}")
             if value < low or value > high:
                 bound = f"at least {low:g}" if value < low else f"at most {high:g}"
                 hint = f"Pin a value within; or fit again with Number({self.field.name!r}, bounds=...)."
-                raise OptionError(location.at(k), f"{bound}, the bound of the column", f"{value:g}", hint)
+                raise OptionError(beside.location.at(k), f"{bound}, the bound of the column", f"{value:g}", hint)
         return encoded, exact
 
     def read_allowed(self, given: Mapping[str, Any]) -> Allowed:
@@ -141,15 +134,9 @@ class NumericConstraints(NumberConstraints):
         self.column.refuse_missing(np.isnan(exact), location)
         return self.column.to_sum(exact), exact
 
-    def encode_prefix(
-        self,
-        values: NDArray[Any],
-        allowed: Allowed | None,
-        location: Location,
-        references: References = (),
-    ) -> Known:
+    def encode_prefix(self, values: NDArray[Any], beside: GivenBeside) -> Known:
         """Any numbers: a sequence can continue from all of them."""
-        return self.encoded(values, location)
+        return self.encoded(values, beside.location)
 
     def check(
         self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
@@ -196,29 +183,23 @@ class IncrementConstraints(NumberConstraints):
         self.column.refuse_missing(np.isnan(exact), location)
         return self.column.to_sum(exact), exact
 
-    def encode_prefix(
-        self,
-        values: NDArray[Any],
-        allowed: Allowed | None,
-        location: Location,
-        references: References = (),
-    ) -> Known:
+    def encode_prefix(self, values: NDArray[Any], beside: GivenBeside) -> Known:
         """Refuse a prefix that has passed every value that may be sampled."""
-        encoded, exact = self.encoded(values, location)
+        encoded, exact = self.encoded(values, beside.location)
         column = self.column
         if column.never is None:
             return encoded, exact
         falling = column.never == "rises"
-        far_end = np.inf if allowed is None else allowed.low if falling else allowed.high
+        far_end = np.inf if beside.allowed is None else beside.allowed.low if falling else beside.allowed.high
         for end, name, hint in (
-            (column.end, "the bound of the column", f"fit again with Number({location.column!r}, bounds=None)"),
+            (column.end, "the bound of the column", f"fit again with Number({beside.location.column!r}, bounds=None)"),
             (None if np.isinf(far_end) else far_end, "the end of the allowed range", "allow more"),
         ):
             if end is not None and (encoded > end / column.one).any():
                 k = int(np.argmax(encoded > end / column.one))
                 limit = f"at {'least' if falling else 'most'} {column.written(end / column.one)}"
                 expected, found = f"{limit}, {name}, because it never {column.never}", column.written(encoded[k])
-                raise OptionError(location.at(k), expected, found, f"Leave out that step, or {hint}.")
+                raise OptionError(beside.location.at(k), expected, found, f"Leave out that step, or {hint}.")
         return encoded, exact
 
     def check(
