@@ -171,6 +171,7 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         """(N, 1) float64 z, see `encode`."""
         return self.encode(values, location)[0][:, None]
 
+    @np.errstate(over="ignore")  # a scale near 0, of a forged file
     def encode(
         self,
         values: np.ndarray,
