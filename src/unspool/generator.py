@@ -77,8 +77,9 @@ class Generator(ABC):
                 column that never falls stays below, and one that never rises above. No sequence stops before its last
                 pin.
             allow: allowed samples, `{column: [values]}` of categories and flags, `{column: (low, high)}` of numbers and
-                dates, where either may be `None`. A sample is one of the learned distribution given that it is allowed;
-                the probability of a missing number does not change.
+                dates, where either may be `None`; (350, 10) of angles goes through the end of the circle. A sample is
+                one of the learned distribution given that it is allowed; the probability of a missing number does not
+                change.
             unknown: what becomes of a category among the inputs that training never saw: `"refuse"`, or `"missing"`
                 reads it as a missing one, and warns.
             best_of: sequences to sample, or hypotheses of a beam, for each row, of which `key` decides the best `n`.
