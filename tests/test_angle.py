@@ -94,6 +94,13 @@ def test_given_and_allowed_angles_are_kept(model, inputs) -> None:
     allowed = columns(model.generate(one, n=5, seed=2, allow={"wind_dir": (350.0, 360.0)}), "wind_dir")
     assert allowed.min() >= 350
     assert allowed.max() <= 360
+    north = columns(model.generate(one, n=5, seed=2, allow={"wind_dir": (350.0, 10.0), "lon": (170, -170)}), "wind_dir")
+    assert ((north >= 350) | (north <= 10)).all()
+    assert np.mean(north <= 10) == pytest.approx(0.5, abs=0.2)
+    free = columns(model.generate(inputs, n=40, seed=3), "wind_dir")
+    within = turned(free[np.abs(turned(free)) <= 10])
+    both = columns(model.generate(inputs, n=5, seed=4, allow={"wind_dir": (350, 10)}), "wind_dir")
+    assert np.mean(turned(both) < 0) == pytest.approx(np.mean(within < 0), abs=0.05)
     pinned = model.generate(one, seed=2, pin={2: {"lon": -5.0}})
     np.testing.assert_array_equal(columns(pinned, "lon")[:, 2], -5.0)
     with pytest.raises(us.errors.SchemaError, match="an angle from -180 to 180, as in training, found 185"):

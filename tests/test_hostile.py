@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 
+import jax
 import msgspec
 import numpy as np
 import pytest
@@ -204,6 +205,14 @@ def files(tmp_path_factory):
     return write_models(tmp_path_factory.mktemp("hostile"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled_fast():
+    """Programs of mutants run once: to compile them without optimization takes half as long."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 def attacked(files, name, count, seed, tmp_path, use=True):
     """How many mutants of a model were refused; those that load generate and score."""
     path, data = files[name]
@@ -296,6 +305,14 @@ def test_arrays_of_another_type_or_shape_are_refused(files, tmp_path, change):
     changed = {"shape": [2]} | change if change.get("dtype") == "F64" else change
     forge(tmp_path / "m.unspool", config, header | {name: header[name] | changed}, arrays)
     with pytest.raises(CorruptFile, match=name):
+        us.load(tmp_path / "m.unspool")
+
+
+def test_numbers_that_the_network_can_not_hold_are_refused(files, tmp_path):
+    config, header, arrays = contents(files["series"][0])
+    config["codec"]["steps"][0]["loc"] = 1e301
+    forge(tmp_path / "m.unspool", config, header, arrays)
+    with pytest.raises(CorruptFile, match=r"at most 3\.4e\+38 in size"):
         us.load(tmp_path / "m.unspool")
 
 

@@ -25,6 +25,11 @@ def test_no_folder_is_a_long_flat_list():
     assert max(HOUSE.folders().values()) <= 16
 
 
+def test_no_module_is_longer_than_can_be_kept_in_mind():
+    assert HOUSE.lines["unspool.model"] <= 450
+    assert max(HOUSE.lines.values()) <= 550
+
+
 def test_classes_are_abstract_or_final():
     assert HOUSE.concrete_overrides() == []
 

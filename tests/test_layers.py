@@ -23,7 +23,7 @@ LAYERS = (
     ("sequences",),
     ("reranking",),
     ("jobs",),
-    ("inspection", "cards"),
+    ("inspection", "cards", "generator"),
     ("model",),
     ("web", "server", "cluster"),
     ("demos",),

@@ -19,7 +19,7 @@ from unspool.dataset.gather import gather_fitted
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.evaluation.baselines.likelihoods import LikelihoodTask, best_neighbours
 from unspool.evaluation.evaluate import comparison_sections, forecasts_of_baselines
-from unspool.evaluation.samples.build import comparison_of, scorable_set, targets_of
+from unspool.evaluation.samples.build import comparison_of, scorable_sets, targets_of
 from unspool.evaluation.samples.generate import generate_like
 from unspool.model import OneToMany
 from unspool.schema.fields import Category, Flag
@@ -167,7 +167,7 @@ def _figures(
     """The figures of the sections that compare real and generated sequences, as a report names them."""
     codec = model.codec_
     comparison = comparison_of(codec.schema, train, test, synthetic, synthetic_train, ended)
-    sets = (scorable_set(codec, data, codec.encode(data)) for data in (train, test))
+    sets = scorable_sets(codec, *((data, codec.encode(data)) for data in (train, test)))
     task = LikelihoodTask(*sets, targets_of(codec), model.net_.shape.stops, 0)
     baselines = forecasts_of_baselines(comparison, task, best_neighbours(task))
     sections = comparison_sections(replace(comparison, baselines=baselines), 0)

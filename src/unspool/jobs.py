@@ -29,6 +29,7 @@ from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN
 from unspool.options import RULES, Beam, Decoding, Sampling, Typical, Unknown, unknown_option
 from unspool.reranking import Reranking
+from unspool.runtime.devices import to_single_precision
 from unspool.runtime.progress import portion, report_progress
 from unspool.sequences import FileForm, Sequences, file_types
 from unspool.tables.columns import ColumnOrigins, offsets_from_lengths, take
@@ -341,7 +342,7 @@ def _input_sampler(fitted: Fitted, known: KnownRows | None = None, each: int = 1
     assert fitted.input_net is not None  # noqa: S101
     rows = fitted.input_model.codec
     limits = with_support(SampleRequest((), 1, 0, PLAIN, 1, 1), rows, {}, 1)
-    starts = tuple(None if origins is None else origins.start.astype(np.float32) for origins in limits.origins)
+    starts = tuple(None if origins is None else to_single_precision(origins.start) for origins in limits.origins)
     return InputSampler(fitted.input_net, rows, fitted.codec, starts, limits.supports, known, each)
 
 

@@ -2,9 +2,8 @@
 
 import html
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,24 +12,15 @@ from unspool.config import Config, Summary, versions
 from unspool.dataset.gather import gather_fitted
 from unspool.encoding.codec import Codec
 from unspool.errors import NotFittedError, OptionError, SchemaError, check_kind, path_text
-from unspool.jobs import (
-    MAX_SEED,
-    Event,
-    Fitted,
-    GenerationJob,
-    GenerationOptions,
-    check_whole,
-    generation_job,
-    sampling_job,
-)
+from unspool.generator import Generator
+from unspool.jobs import MAX_SEED, check_whole
 from unspool.network.serialization import Nets, read_model, write_model
-from unspool.options import Decoding, Network, Options, Training, Unknown, unknown_option
+from unspool.options import Network, Options, Training, unknown_option
 from unspool.report.report import Report
 from unspool.runtime.process import enter, start_jax
-from unspool.runtime.progress import phase, show
+from unspool.runtime.progress import show
 from unspool.schema.fields import Joint, Schema
 from unspool.schema.relations import AUTO
-from unspool.sequences import FileForm, Sequences
 
 if TYPE_CHECKING:  # slow to import, and generation doesn't need them
     from unspool.inspection import InputEncoding, NextStep
@@ -43,7 +33,7 @@ MAX_TITLE_FIELDS = 5
 """Fields that the title of a report names, at the most."""
 
 
-class OneToMany:
+class OneToMany(Generator):
     """A one-to-many LSTM: learns p(sequence | input) from a table, and generates sequences for any input.
 
     One step of an encoder LSTM turns the input into the initial state of the decoder; the decoder reads a start vector,
@@ -382,189 +372,6 @@ class OneToMany:
         more = f" and {len(names) - MAX_TITLE_FIELDS} more" if len(names) > MAX_TITLE_FIELDS else ""
         title = f"How good is the model of {', '.join(names[:MAX_TITLE_FIELDS])}{more}?"
         return Report(title, split.notes, sections, facts_of(self, split), int(seed), digest, versions())
-
-    def generate(
-        self,
-        inputs: Any = None,
-        n: int = 1,
-        *,
-        length: int | None = None,
-        seed: int | None = None,
-        rule: Decoding | str = "sample",
-        prefix: Any = None,
-        pin: Any = None,
-        allow: Any = None,
-        unknown: Unknown = "refuse",
-        best_of: int | None = None,
-        key: Any = None,
-        **others: Any,
-    ) -> Sequences:
-        """Generate `n` sequences for every input row.
-
-        The same (seed, row, sample) gives the same sequence, whichever others are generated with it.
-
-        Where a table lacks some of the input columns, they are drawn from the model of inputs (`Training.draw_inputs`),
-        given those that it has. Each of the `n` sequences has drawn inputs of its own, which the result shows in a row
-        for each sequence (`Sequences.inputs`, `to_frame`); those of one search, `Typical` or `best_of` share them. A
-        value of `None` is a missing value, which is known, and not drawn.
-
-        Args:
-            inputs: any kind of table with input columns, or a dict of single values or lists; of a model without inputs
-                nothing.
-            n: sequences per row. With `Beam(best=...)`, leave it out.
-            length: exact number of steps; `None` lets the network decide when to stop.
-            seed: `None` takes a new seed, which the result keeps.
-            rule: `"sample"`, `"greedy"` or `Sampling(...)` sample, `"beam"` or `Beam(...)` search for the likeliest,
-                `"typical"` or `Typical(...)` takes the sample that is nearest to others.
-            prefix: given first steps: one sequence for all rows, or a list with one for each. If words or pieces are
-                the steps of a text, the text is cut as if it ended there: end it at the end of a word.
-            pin: given values, `{step: {column: value}}` with steps counted from 0, for all rows, or a list with one for
-                each; `None` is a missing value. Later samples depend on them. Earlier samples don't, except that a
-                column that never falls stays below, and one that never rises above. No sequence stops before its last
-                pin.
-            allow: allowed samples, `{column: [values]}` of categories and flags, `{column: (low, high)}` of numbers and
-                dates, where either may be `None`. A sample is one of the learned distribution given that it is allowed;
-                the probability of a missing number does not change.
-            unknown: what becomes of a category among the inputs that training never saw: `"refuse"`, or `"missing"`
-                reads it as a missing one, and warns.
-            best_of: sequences to sample, or hypotheses of a beam, for each row, of which `key` decides the best `n`.
-            key: a function of a sequence that gives a number, the highest first.
-            others: refused; the hint says which class of options has it.
-
-        Raises:
-            UnknownCategory: a category that training never saw.
-            SchemaError: inputs that are missing and can't be drawn, or of another kind than in training.
-            OptionError: a rule that no field can take, or numbers out of their bounds; a pin that contradicts a bound,
-                `allow`, the prefix, the length, or that a column never falls or never rises; a prefix after which such
-                a column has no allowed value.
-
-        Examples:
-            >>> import unspool as us
-            >>> model = us.OneToMany("k", us.Category("x"), network=us.Network(size=8), verbose=False,
-            ...     training=us.Training(holdout=0, epochs=3)).fit({"k": ["a", "b"], "x": [[1, 2], [2, 1, 2]]})
-            >>> sequences = model.generate({"k": "a"}, n=3, length=4, seed=1)
-            >>> len(sequences), sequences.lengths.tolist()
-            (3, [4, 4, 4])
-            >>> [steps[1] for steps in model.generate({"k": "a"}, n=3, length=4, pin={1: {"x": 2}})]
-            [2, 2, 2]
-        """
-        given = {"length": length, "seed": seed, "rule": rule, "prefix": prefix, "pin": pin, "allow": allow}
-        given |= {"unknown": unknown, "best_of": best_of, "key": key}
-        options = GenerationOptions.of(given | others)
-        with show(self.verbose):
-            phase("generating")
-            return self._job(inputs, n, options).run()
-
-    def sample(
-        self,
-        n: int,
-        *,
-        length: int | None = None,
-        seed: int | None = None,
-        rule: Decoding | str = "sample",
-        prefix: Any = None,
-        pin: Any = None,
-        allow: Any = None,
-        **unknown: Any,
-    ) -> Sequences:
-        """Sample `n` rows of inputs like those of training, and a sequence for each: a whole synthetic data set.
-
-        The options are those of `generate`; inputs are always sampled, whatever the rule.
-
-        Raises:
-            OptionError: as for `generate`; or the model did not learn to sample inputs.
-            SchemaError: another number of prefixes than rows.
-        """
-        given = {"length": length, "seed": seed, "rule": rule, "prefix": prefix, "pin": pin, "allow": allow}
-        options = GenerationOptions.of(given | unknown)
-        with show(self.verbose):
-            phase("generating")
-            return sampling_job(self._generator(), n, options).run()
-
-    def generate_to(
-        self,
-        target: str | os.PathLike[str] | IO[Any],
-        inputs: Any = None,
-        n: int = 1,
-        *,
-        long: bool | None = None,
-        format: str | None = None,  # noqa: A002
-        escape_formulas: bool = False,
-        **options: Any,
-    ) -> int:
-        """Write the sequences of `generate` to a file part by part, and return the seed.
-
-        Memory does not grow with their number. The file is that of `generate(...).save(target)`, and appears whole or
-        not at all.
-
-        Returns:
-            The seed: the one given, or the new one. With it, `generate` gives the same sequences again.
-
-        Args:
-            target: a path that ends in .csv, .tsv, .jsonl, .json or .parquet, or a stream.
-            inputs: as for `generate`.
-            n: as for `generate`.
-            long: one row a step rather than a sequence; `None` follows the training data.
-            format: of the file, if its name has no known ending; CSV for a stream.
-            escape_formulas: write texts in CSV and TSV so that no spreadsheet takes them for formulas, see
-                `Sequences.save`.
-            **options: the others of `generate`.
-
-        Raises:
-            FileError: the target can't be written to.
-            DataError: an unknown format.
-            OptionError: as for `generate`.
-        """
-        form = FileForm(long, format, escape_formulas)
-        with show(self.verbose):
-            phase("generating")
-            return self._save(self._job(inputs, n, GenerationOptions.of(options)), target, form)
-
-    def sample_to(
-        self,
-        target: str | os.PathLike[str] | IO[Any],
-        n: int,
-        *,
-        long: bool | None = None,
-        format: str | None = None,  # noqa: A002
-        escape_formulas: bool = False,
-        **options: Any,
-    ) -> int:
-        """Write the rows and sequences of `sample` to a file part by part; returns the seed. See `generate_to`."""
-        form = FileForm(long, format, escape_formulas)
-        with show(self.verbose):
-            phase("generating")
-            return self._save(sampling_job(self._generator(), n, GenerationOptions.of(options)), target, form)
-
-    def stream(self, inputs: Any = None, n: int = 1, **options: Any) -> Iterator[Event]:
-        """As `generate`, but yields `(row, sample, step, value)` step by step, all sequences side by side.
-
-        The arguments and the values of every sequence are those of `generate`; the rule must sample. The inputs that
-        are drawn where only some are given are shown by `generate` alone.
-        """
-        job = self._job(inputs, n, GenerationOptions.of(options))
-        if job.beam is not None or job.reranking is not None:
-            hint = "Use generate: a search knows the first step when it knows the last."
-            found = repr(options["rule"]) if job.reranking is None else "candidates, of which some are kept"
-            raise OptionError("stream(rule=...)", "a rule that samples", found, hint)
-        return job.stream()
-
-    def _generator(self) -> Fitted:
-        """The parts of the model that generate."""
-        enter()
-        return Fitted(self.codec_, self.net_, self.config_.row, self.row_net_)
-
-    def _job(self, inputs: Any, n: int, options: GenerationOptions) -> GenerationJob:
-        """A checked generation for given inputs."""
-        if inputs is None and not self.codec_.schema.is_unconditional:
-            hint = "To sample the inputs too, use sample(n) or sample_to(target, n)."
-            raise OptionError("generate(inputs=...)", "a table of inputs", "None", hint)
-        return generation_job(self._generator(), inputs, n, options)
-
-    @staticmethod
-    def _save(job: GenerationJob, target: Any, form: FileForm) -> int:
-        job.save(Path(target) if isinstance(target, os.PathLike) else target, form)
-        return job.request.seed
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file (`docs/format.md`), whole or not at all; a `FileError` if it can't be written."""

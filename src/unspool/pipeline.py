@@ -84,7 +84,8 @@ class FitRequest:
         return {"network": self.network, "training": self.training, "seed": self.seed}
 
 
-class FitData(NamedTuple):
+@dataclass(frozen=True)
+class FitData:
     """All examples of a fit, raw and encoded by the codec, and which rows are for training and for validation."""
 
     codec: Codec
@@ -93,8 +94,9 @@ class FitData(NamedTuple):
     rows: NDArray[np.int64]
     validation_rows: NDArray[np.int64]
 
+    @functools.cached_property
     def split(self) -> Split:
-        """Training and validation sequences, for a baseline."""
+        """Training and validation sequences."""
         rows = self.rows, self.validation_rows
         train, test = (self.examples.take(some) for some in rows)
         known, asked = (self.encoded.take(some) for some in rows)
@@ -156,7 +158,7 @@ def gather_inputs(request: FitRequest, data: FitData) -> InputRows | None:
 
 def select_columns(request: FitRequest, data: FitData, stop: Stop) -> FitData:
     """Choose transforms and means that the user left open, and fit the columns again if a choice changes them."""
-    codec, examples, encoded, rows, _ = data
+    codec, examples, encoded, rows = data.codec, data.examples, data.encoded, data.rows
     if request.start is not None:
         note_columns(codec, unseen_categories(codec, examples, encoded))
         return data
@@ -168,7 +170,7 @@ def select_columns(request: FitRequest, data: FitData, stop: Stop) -> FitData:
         codec = fit_codec(schema, examples)
         encoded = codec.encode(examples)
     note_columns(codec, [*examples.notes, *lines])
-    return data._replace(codec=codec, encoded=encoded)
+    return replace(data, codec=codec, encoded=encoded)
 
 
 def note_columns(codec: Codec, lines: list[str]) -> None:
@@ -178,7 +180,7 @@ def note_columns(codec: Codec, lines: list[str]) -> None:
 
 def train_network(request: FitRequest, data: FitData, stop: Stop) -> Trained:
     """Train from the start, or from a checkpoint."""
-    training, validation = data.encoded.take(data.rows), data.encoded.take(data.validation_rows)
+    training, validation = data.split.train_encoded, data.split.test_encoded
     sizes = {"examples": len(training), "steps": int(training.offsets[-1]), "distinct": training.distinct}
     numbers = plan(request.network, request.training, data.codec, **sizes)
     if request.start is not None:
@@ -226,7 +228,7 @@ def train_network(request: FitRequest, data: FitData, stop: Stop) -> Trained:
         seconds=progress.seconds,
         stopped=progress.stopped,
         rounds=progress.rounds,
-        baseline=baseline_nats(data.split(), data.codec),
+        baseline=baseline_nats(data.split, data.codec),
     )
     return Trained(net, numbers, summary, parts)
 
@@ -239,9 +241,8 @@ def calibrate_network(request: FitRequest, data: FitData, net: Net, stop: Stop) 
     if stop.interrupted or not len(data.validation_rows):
         return net
     phase("calibration")
-    bases = {name: values[data.rows] for name, values in data.examples.first.items()}
     with stop.part(1.0) as part:
-        return calibrate(net, data.codec, data.encoded.take(data.rows), bases, request.seed, part)
+        return calibrate(net, data.codec, data.split.train_encoded, data.split.train.first, request.seed, part)
 
 
 def show_training(progress: Progress, updates: int, stop: Stop) -> None:

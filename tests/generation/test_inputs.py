@@ -72,6 +72,17 @@ def test_a_number_decides_the_field_before_it(model: us.OneToMany, data: pd.Data
     assert abs((made.code == "x").mean() - (near.code == "x").mean()) < 0.06  # the model's edge at 50 is not sharp
 
 
+@pytest.mark.slow
+def test_what_is_drawn_beside_a_number_is_what_the_model_itself_draws_beside_it(model: us.OneToMany) -> None:
+    """The draw given an age is exact: what differs from the data is what the model of the inputs has not learned."""
+    free = pd.DataFrame(model.sample(40_000, seed=5, length=1).to_dict())
+    for age in (45.0, 55.0):
+        made, near = drawn(model, {"age": age}), free[abs(free.age - age) < 1]
+        error = np.sqrt(0.25 / len(made) + 0.25 / len(near))
+        for name, value in (("sex", "f"), ("code", "x"), ("mark", "p")):
+            assert abs((made[name] == value).mean() - (near[name] == value).mean()) < 4 * error + 0.01, (age, name)
+
+
 def test_none_is_missing_and_absent_is_drawn(model: us.OneToMany, data: pd.DataFrame) -> None:
     made = drawn(model, {"code": None, "age": [30.0]}, 500)
     assert made.code.isna().all()

@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from unspool.runtime.devices import to_single_precision
+from unspool.training.batching import pad_ragged
+
 CORES = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 GOLDEN = Path(__file__).parents[1] / "golden" / "format-2.unspool"
 CLAIM = "from unspool.runtime.devices import available, claim_cores; claim_cores(); print(available())"
@@ -87,3 +90,9 @@ def test_sequences_do_not_depend_on_the_devices():
     for a, b in zip(one[0], two[0], strict=True):
         assert [step["letter"] for step in a] == [step["letter"] for step in b]
         np.testing.assert_allclose(*([step["level"] or 0 for step in some] for some in (a, b)), rtol=0, atol=1e-5)
+
+
+def test_numbers_that_float32_can_not_hold_are_infinite_without_a_warning():
+    assert to_single_precision(np.array([1e60, -1e39, 1.5, np.nan])).tolist()[:3] == [np.inf, -np.inf, 1.5]
+    padded = pad_ragged(np.array([1e60, 2.0, 3.0]), np.array([0, 1, 3]), np.array([1, 0]), 2)
+    assert padded.tolist() == [[2.0, 3.0], [np.inf, 0.0]]

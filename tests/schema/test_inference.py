@@ -149,6 +149,9 @@ def test_the_first_text_that_is_no_date_like_the_others_is_named(days, row) -> N
         timestamps(np.array(days, object), When("x"), X)
 
 
+MONTHS = [f"2026-0{month}-01" for month in range(1, 6)]
+
+
 def dates(*texts: str) -> np.ndarray:
     return np.array(texts, "datetime64[us]")
 
@@ -156,15 +159,16 @@ def dates(*texts: str) -> np.ndarray:
 @pytest.mark.parametrize(
     ("values", "sentinel"),
     [
-        (dates("2026-01-01", "2026-02-01", *["9999-12-31"] * 5), "9999-12-31"),
-        (dates("2026-01-01", "2026-02-01", *["1900-01-01"] * 5), "1900-01-01"),
-        (dates("2026-01-01", "2026-02-01", *["9999-12-31T23:59:59"] * 5), "9999-12-31T23:59:59.000000"),
-        (dates("2026-01-01", "2026-02-01", *["9999-12-31"] * 4), None),
-        (dates("2026-01-01", "2026-02-01", *["2026-05-01"] * 9), None),
-        (dates("2026-01-01", "NaT", "2026-02-01", *["9999-12-31"] * 5), None),
+        (dates(*MONTHS, *["9999-12-31"] * 5), "9999-12-31"),
+        (dates(*MONTHS, *["1900-01-01"] * 5), "1900-01-01"),
+        (dates(*MONTHS, *["9999-12-31T23:59:59"] * 5), "9999-12-31T23:59:59.000000"),
+        (dates(*MONTHS, *["9999-12-31"] * 4), None),
+        (dates(*MONTHS, *["2026-09-01"] * 9), None),
+        (dates(*MONTHS, "NaT", *["9999-12-31"] * 5), None),
+        (dates(*MONTHS[:4], *["9999-12-31"] * 5), None),
         (dates(*["9999-12-31"] * 5), None),
     ],
-    ids=["late", "early", "a time", "too few", "near", "beside missing ones", "alone"],
+    ids=["late", "early", "a time", "too few", "near", "beside missing ones", "beside too few", "alone"],
 )
 def test_a_date_that_repeats_far_from_all_others_stands_for_none(values: np.ndarray, sentinel: str | None) -> None:
     field, kept = with_sentinel(When("x"), values)

@@ -21,13 +21,24 @@ class Allowed(NamedTuple):
 
     Attributes:
         symbols: (V,) which of the symbols; `None` of other fields.
-        low: of a number the smallest, or minus infinity; of labels (M,) -1 where a label may be no.
+        low: of a number the smallest, or minus infinity; more than `high` of angles through the end of a period; of
+            labels (M,) -1 where a label may be no.
         high: the largest, or infinity; of labels (M,) 1 where a label may be yes.
     """
 
     symbols: NDArray[np.bool_] | None = None
     low: Any = -np.inf
     high: Any = np.inf
+
+    def holds(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which of (N,) numbers are allowed; NaN is.
+
+        Examples:
+            >>> Allowed(None, 350.0, 10.0).holds(np.array([5.0, 355.0, 180.0, np.nan])).tolist()
+            [True, True, False, True]
+        """
+        below, above = values < self.low, values > self.high
+        return ~(below & above if self.low > self.high else below | above)
 
 
 class Pin(NamedTuple):
@@ -60,8 +71,18 @@ class ObservedField(NamedTuple):
         return ObservedField(self.values[at], self.where[at], None if self.exact is None else self.exact[at])
 
 
-References = Sequence[ObservedField]
-"""The given values of the references of a field at the same steps, see `Field.references`."""
+class GivenBeside(NamedTuple):
+    """What given values of a field are read beside.
+
+    Attributes:
+        allowed: the allowed values of the field; `None` if all are.
+        location: of the values.
+        references: the given values of the field's references at the same steps, see `Field.references`.
+    """
+
+    allowed: Allowed | None
+    location: Location
+    references: Sequence[ObservedField] = ()
 
 
 class Observed(NamedTuple):
@@ -119,13 +140,7 @@ class FieldConstraints(ABC):
         """So many steps without given values."""
 
     @abstractmethod
-    def encode_prefix(
-        self,
-        values: NDArray[Any],
-        allowed: Allowed | None,
-        location: Location,
-        references: References = (),
-    ) -> Known:
+    def encode_prefix(self, values: NDArray[Any], beside: GivenBeside) -> Known:
         """Canonical values of prefixes.
 
         Raises:
@@ -134,14 +149,7 @@ class FieldConstraints(ABC):
         """
 
     @abstractmethod
-    def encode_pins(
-        self,
-        member: int,
-        values: list[Any],
-        allowed: Allowed | None,
-        location: Location,
-        references: References = (),
-    ) -> Known:
+    def encode_pins(self, member: int, values: list[Any], beside: GivenBeside) -> Known:
         """Pinned values of one column; errors as of `encode_prefix`, and an `OptionError` for what can't be sampled."""
 
     @abstractmethod
@@ -174,7 +182,7 @@ class FieldConstraints(ABC):
         *,
         allowed: Allowed | None,
         offsets: NDArray[np.int64],
-        references: References = (),
+        references: Sequence[ObservedField] = (),
     ) -> ObservedField:
         """The given values of the field: canonical values of prefixes, (S,) steps `inside` them, and pins at positions.
 
@@ -183,15 +191,16 @@ class FieldConstraints(ABC):
         values, where, exact = self.nothing(len(inside))
         if prefix is not None:
             location = Location("prefix", self.field.name, offsets)
-            codes, numbers = self.encode_prefix(prefix, allowed, location, [field.take(inside) for field in references])
+            beside = GivenBeside(allowed, location, [field.take(inside) for field in references])
+            codes, numbers = self.encode_prefix(prefix, beside)
             values[inside], where[inside] = codes, True
             if exact is not None:
                 exact[inside] = numbers
         for member in sorted({pin.member for pin in pins}):
             chosen = [k for k, pin in enumerate(pins) if pin.member == member]
             location = Location("pin", self.field.columns[member], names=[pins[k].name for k in chosen])
-            others = [field.take(at[chosen]) for field in references]
-            codes, numbers = self.encode_pins(member, [pins[k].value for k in chosen], allowed, location, others)
+            beside = GivenBeside(allowed, location, [field.take(at[chosen]) for field in references])
+            codes, numbers = self.encode_pins(member, [pins[k].value for k in chosen], beside)
             slot, known = (array if array.ndim == 1 else array[:, member] for array in (values, where))
             for k, index in enumerate(at[chosen].tolist()):
                 if known[index] and not np.array_equal(slot[index], codes[k], equal_nan=values.dtype.kind == "f"):

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from unspool.constraints.base import (
     Allowed,
     FieldConstraints,
+    GivenBeside,
     Known,
     ObservedField,
     ObservedRows,
-    References,
     plain_values,
 )
 from unspool.encoding.columns import Origins
 from unspool.encoding.distance import DistanceEncoder
-from unspool.errors import Location, OptionError, listing
+from unspool.errors import OptionError, listing
 from unspool.schema.coercion import coerce
 from unspool.schema.monotone import as_number
 from unspool.tables.arrow import from_values
@@ -34,36 +34,23 @@ class DistanceConstraints(FieldConstraints):
         """Numbers."""
         return ObservedField(np.zeros(count), np.zeros(count, bool), np.full(count, np.nan))
 
-    def encode_prefix(
-        self,
-        values: NDArray[Any],
-        allowed: Allowed | None,
-        location: Location,
-        references: References = (),
-    ) -> Known:
+    def encode_prefix(self, values: NDArray[Any], beside: GivenBeside) -> Known:
         """Distances, and the numbers themselves."""
         exact = as_number(values)
-        known = tuple(field.exact for field in references if field.exact is not None)
-        distances, _ = self.column.distances(exact, known, location)
-        return self.column.encode(distances, location, np.array([0, len(exact)]))[0], exact
+        known = tuple(field.exact for field in beside.references if field.exact is not None)
+        distances, _ = self.column.distances(exact, known, beside.location)
+        return self.column.encode(distances, beside.location, np.array([0, len(exact)]))[0], exact
 
-    def encode_pins(
-        self,
-        member: int,
-        values: list[Any],
-        allowed: Allowed | None,
-        location: Location,
-        references: References = (),
-    ) -> Known:
+    def encode_pins(self, member: int, values: list[Any], beside: GivenBeside) -> Known:
         """Distances from references that are given too."""
-        lacking = ~np.logical_and.reduce([field.where for field in references])
+        lacking = ~np.logical_and.reduce([field.where for field in beside.references])
         if lacking.any():
             named = listing(map(repr, self.field.references))
             expected = f"given values of {named} too, because {self.field.name!r} is learned as a distance from it"
             hint = f"Pin {named} at the same step; or fit with relations=None."
-            raise OptionError(location.at(int(np.argmax(lacking))), expected, "none", hint)
-        column = coerce(from_values(plain_values(values), location), self.field, location)
-        return self.encode_prefix(column, allowed, location, references)
+            raise OptionError(beside.location.at(int(np.argmax(lacking))), expected, "none", hint)
+        column = coerce(from_values(plain_values(values), beside.location), self.field, beside.location)
+        return self.encode_prefix(column, beside)
 
     def check(
         self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows

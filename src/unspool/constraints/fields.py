@@ -4,7 +4,7 @@
 |---|---|---|---|
 | `SymbolConstraints` | `Vocabulary`, `JointVocabulary` | a value, of one column | some of the values |
 | `NumericConstraints` | `NumericEncoder` | a number | a range |
-| `AngleConstraints` | `AngleEncoder` | a number | a range within the period |
+| `AngleConstraints` | `AngleEncoder` | a number | a range of the circle |
 | `IncrementConstraints` | `IncrementEncoder` | a number or a timestamp | a range |
 | `DistanceConstraints` | `DistanceEncoder` | a number or a timestamp, beside pins of its references | nothing |
 | `LabelConstraints` | `MultiLabel` | yes or no, of one label | yes or no, by label |
@@ -13,10 +13,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from unspool.constraints.angles import AngleConstraints
 from unspool.constraints.base import Allowed, FieldConstraints
 from unspool.constraints.distances import DistanceConstraints
 from unspool.constraints.labels import LabelConstraints
-from unspool.constraints.numbers import AngleConstraints, IncrementConstraints, NumericConstraints
+from unspool.constraints.numbers import IncrementConstraints, NumericConstraints
 from unspool.constraints.symbols import SymbolConstraints
 from unspool.encoding.angle import AngleEncoder
 from unspool.encoding.codec import Codec

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import Allowed, FieldConstraints, Known, ObservedField, ObservedRows, References
+from unspool.constraints.base import Allowed, FieldConstraints, GivenBeside, Known, ObservedField, ObservedRows
 from unspool.encoding.columns import Origins
 from unspool.errors import Location, OptionError
 from unspool.schema.coercion import coerce
@@ -24,31 +24,20 @@ class LabelConstraints(FieldConstraints):
         values = np.zeros((count, self.column.width))
         return ObservedField(values, np.zeros(values.shape, bool), None)
 
-    def encode_prefix(
-        self,
-        values: NDArray[Any],
-        allowed: Allowed | None,
-        location: Location,
-        references: References = (),
-    ) -> Known:
+    def encode_prefix(self, values: NDArray[Any], beside: GivenBeside) -> Known:
         """Labels without a change."""
-        self.column.refuse_missing(np.isnan(values[:, 0]), location)
+        self.column.refuse_missing(np.isnan(values[:, 0]), beside.location)
         return values, None
 
-    def encode_pins(
-        self,
-        member: int,
-        values: list[Any],
-        allowed: Allowed | None,
-        location: Location,
-        references: References = (),
-    ) -> Known:
+    def encode_pins(self, member: int, values: list[Any], beside: GivenBeside) -> Known:
         """Labels of truth values."""
-        flags = coerce(from_values(values, location), Flag(self.field.columns[member]), location).tolist()
-        self.column.refuse_missing(np.array([flag is None for flag in flags]), location)
+        flags = coerce(from_values(values, beside.location), Flag(self.field.columns[member]), beside.location).tolist()
+        self.column.refuse_missing(np.array([flag is None for flag in flags]), beside.location)
         labels = np.array([np.nan if flag is None else 1.0 if flag else -1.0 for flag in flags])
-        if allowed is not None:
-            self.refuse_forbidden((labels < allowed.low[member]) | (labels > allowed.high[member]), location)
+        if beside.allowed is not None:
+            self.refuse_forbidden(
+                (labels < beside.allowed.low[member]) | (labels > beside.allowed.high[member]), beside.location
+            )
         return labels, None
 
     def check(

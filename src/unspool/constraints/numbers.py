@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from unspool.constraints.base import (
     Allowed,
     FieldConstraints,
+    GivenBeside,
     Known,
     ObservedField,
     ObservedRows,
-    References,
     plain_values,
 )
 from unspool.encoding.angle import AngleEncoder
@@ -28,6 +28,11 @@ from unspool.tables.arrow import from_values
 
 GRID_SLACK = 1e-6
 """Share of a step by which a value of the grid may lie outside of a range."""
+
+
+def has_multiple(low: float, high: float, step: float) -> bool:
+    """Whether a range has a multiple of a step."""
+    return bool(np.floor(high / step + GRID_SLACK) >= np.ceil(low / step - GRID_SLACK))
 
 
 def ends_or_infinite(low: float | None, high: float | None) -> tuple[float, float]:
@@ -51,37 +56,30 @@ class NumberConstraints(FieldConstraints):
         """Z, or values on the axis that adds up, and the numbers themselves."""
 
     @abstractmethod
-    def any_value(self, low: float, high: float) -> bool:
-        """Whether a range has any of the values that can be sampled."""
+    def read_range(self, low: float, high: float) -> Allowed | None:
+        """An allowed range, or `None` if it has no value that can be sampled; an `OptionError` about its ends."""
 
     def nothing(self, count: int) -> ObservedField:
         """Numbers."""
         return ObservedField(np.zeros(count), np.zeros(count, bool), np.full(count, np.nan))
 
-    def encode_pins(
-        self,
-        member: int,
-        values: list[Any],
-        allowed: Allowed | None,
-        location: Location,
-        references: References = (),
-    ) -> Known:
+    def encode_pins(self, member: int, values: list[Any], beside: GivenBeside) -> Known:
         """Numbers that a sample could have."""
-        column = coerce(from_values(plain_values(values), location), self.field, location)
-        encoded, exact = self.encoded(column, location)
+        column = coerce(from_values(plain_values(values), beside.location), self.field, beside.location)
+        encoded, exact = self.encoded(column, beside.location)
         assert exact is not None  # noqa: S101  # of numbers
-        if allowed is not None:
-            self.refuse_forbidden((exact < allowed.low) | (exact > allowed.high), location)
+        if beside.allowed is not None:
+            self.refuse_forbidden(~beside.allowed.holds(exact), beside.location)
         decimals = self.column.decimals if self.column.types != ("time",) else None
         low, high = self.bounds
         for k, value in enumerate(exact.tolist()):
             if decimals is not None and value == value and round(value, decimals) != value:
                 expected = "a whole number" if decimals == 0 else f"a number of at most {decimals} decimals"
-                raise OptionError(location.at(k), f"{expected}, as in training", f"{value:g}")
+                raise OptionError(beside.location.at(k), f"{expected}, as in training", f"{value:g}")
             if value < low or value > high:
                 bound = f"at least {low:g}" if value < low else f"at most {high:g}"
                 hint = f"Pin a value within; or fit again with Number({self.field.name!r}, bounds=...)."
-                raise OptionError(location.at(k), f"{bound}, the bound of the column", f"{value:g}", hint)
+                raise OptionError(beside.location.at(k), f"{bound}, the bound of the column", f"{value:g}", hint)
         return encoded, exact
 
     def read_allowed(self, given: Mapping[str, Any]) -> Allowed:
@@ -97,12 +95,17 @@ class NumberConstraints(FieldConstraints):
         if any(known):
             present = from_values([value for value in values if value is not None], location)
             ends[known] = as_number(coerce(present, self.field, location))
-        low, high = ends.tolist()
+        found = self.read_range(*ends.tolist())
+        if found is None:
+            expected = "a range in which values lie"
+            raise OptionError(f"allow, column {name!r}", expected, f"{values[0]} to {values[1]}")
+        return found
+
+    def within_bounds(self, low: float, high: float) -> tuple[float, float] | None:
+        """The part of a range that lies within the bounds, if any."""
         least, most = self.bounds
-        if low > high or low > most or high < least or not self.any_value(max(low, least), min(high, most)):
-            found = f"{values[0]} to {values[1]}"
-            raise OptionError(f"allow, column {name!r}", "a range in which values lie", found)
-        return Allowed(None, low, high)
+        low, high = max(low, least), min(high, most)
+        return (low, high) if low <= high else None
 
     def running_sum(self, value: float, origins: Origins) -> NDArray[np.float64]:
         """(rows,) the running sum at a value; minus infinity where it has none."""
@@ -131,15 +134,9 @@ class NumericConstraints(NumberConstraints):
         self.column.refuse_missing(np.isnan(exact), location)
         return self.column.to_sum(exact), exact
 
-    def encode_prefix(
-        self,
-        values: NDArray[Any],
-        allowed: Allowed | None,
-        location: Location,
-        references: References = (),
-    ) -> Known:
+    def encode_prefix(self, values: NDArray[Any], beside: GivenBeside) -> Known:
         """Any numbers: a sequence can continue from all of them."""
-        return self.encoded(values, location)
+        return self.encoded(values, beside.location)
 
     def check(
         self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
@@ -157,55 +154,16 @@ class NumericConstraints(NumberConstraints):
             ends = [self.running_sum(end, origins) for end in (low, high)]
         return None if all(np.isinf(end).all() for end in ends) else Allowed(None, *ends)
 
-    def any_value(self, low: float, high: float) -> bool:
-        """A support point, or a value of the grid."""
-        column = self.column
-        if column.support_points:
-            return any(low <= point <= high for point in column.support_points)
-        if not column.mass or not np.isfinite(low) or not np.isfinite(high):
-            return True
-        return bool(np.floor(high / column.step + GRID_SLACK) >= np.ceil(low / column.step - GRID_SLACK))
-
-
-@dataclass(frozen=True)
-class AngleConstraints(NumberConstraints):
-    """Constraints of an angle."""
-
-    column: AngleEncoder
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """The ends of the period."""
-        return self.column.start, self.column.start + self.column.period
-
-    def encoded(self, values: NDArray[Any], location: Location) -> Known:
-        """Radians, and the numbers themselves."""
-        exact = as_number(values)
-        return self.column.encode(values, location)[0], exact
-
-    def encode_prefix(
-        self, values: NDArray[Any], allowed: Allowed | None, location: Location, references: References = ()
-    ) -> Known:
-        """Any angles: a sequence can continue from all of them."""
-        return self.encoded(values, location)
-
-    def check(
-        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
-    ) -> NDArray[np.float64] | None:
-        """Any angles go together."""
-        return None
-
-    def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
-        """The allowed range, in radians."""
-        if allowed is None:
+    def read_range(self, low: float, high: float) -> Allowed | None:
+        """One that has a support point, or a value of the grid."""
+        part, column = self.within_bounds(low, high), self.column
+        if part is None:
             return None
-        low, high = np.clip([allowed.low, allowed.high], *self.bounds) / self.column.per_radian
-        return Allowed(None, np.array([low]), np.array([high]))
-
-    def any_value(self, low: float, high: float) -> bool:
-        """A value of the grid."""
-        step = self.column.step
-        return not self.column.mass or bool(np.floor(high / step + GRID_SLACK) >= np.ceil(low / step - GRID_SLACK))
+        if column.support_points:
+            some = any(part[0] <= point <= part[1] for point in column.support_points)
+        else:
+            some = not column.mass or not np.isfinite(part).all() or has_multiple(*part, column.step)
+        return Allowed(None, low, high) if some else None
 
 
 @dataclass(frozen=True)
@@ -225,29 +183,23 @@ class IncrementConstraints(NumberConstraints):
         self.column.refuse_missing(np.isnan(exact), location)
         return self.column.to_sum(exact), exact
 
-    def encode_prefix(
-        self,
-        values: NDArray[Any],
-        allowed: Allowed | None,
-        location: Location,
-        references: References = (),
-    ) -> Known:
+    def encode_prefix(self, values: NDArray[Any], beside: GivenBeside) -> Known:
         """Refuse a prefix that has passed every value that may be sampled."""
-        encoded, exact = self.encoded(values, location)
+        encoded, exact = self.encoded(values, beside.location)
         column = self.column
         if column.never is None:
             return encoded, exact
         falling = column.never == "rises"
-        far_end = np.inf if allowed is None else allowed.low if falling else allowed.high
+        far_end = np.inf if beside.allowed is None else beside.allowed.low if falling else beside.allowed.high
         for end, name, hint in (
-            (column.end, "the bound of the column", f"fit again with Number({location.column!r}, bounds=None)"),
+            (column.end, "the bound of the column", f"fit again with Number({beside.location.column!r}, bounds=None)"),
             (None if np.isinf(far_end) else far_end, "the end of the allowed range", "allow more"),
         ):
             if end is not None and (encoded > end / column.one).any():
                 k = int(np.argmax(encoded > end / column.one))
                 limit = f"at {'least' if falling else 'most'} {column.written(end / column.one)}"
                 expected, found = f"{limit}, {name}, because it never {column.never}", column.written(encoded[k])
-                raise OptionError(location.at(k), expected, found, f"Leave out that step, or {hint}.")
+                raise OptionError(beside.location.at(k), expected, found, f"Leave out that step, or {hint}.")
         return encoded, exact
 
     def check(
@@ -292,6 +244,6 @@ class IncrementConstraints(NumberConstraints):
             raise OptionError(f"allow, column {self.field.name!r}", expected, found)
         return Allowed(None, *ends)
 
-    def any_value(self, low: float, high: float) -> bool:
-        """True of any range."""
-        return True
+    def read_range(self, low: float, high: float) -> Allowed | None:
+        """Any within the bounds."""
+        return None if self.within_bounds(low, high) is None else Allowed(None, low, high)

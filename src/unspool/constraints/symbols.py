@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from unspool.constraints.base import (
     Allowed,
     FieldConstraints,
+    GivenBeside,
     Known,
     ObservedField,
     ObservedRows,
-    References,
     plain_values,
 )
 from unspool.encoding.columns import Origins
@@ -32,42 +32,29 @@ class SymbolConstraints(FieldConstraints):
         codes = np.zeros(count if self.table is None else (count, len(self.vocabularies)), np.int32)
         return ObservedField(codes, np.zeros(codes.shape, bool), None)
 
-    def encode_prefix(
-        self,
-        values: NDArray[Any],
-        allowed: Allowed | None,
-        location: Location,
-        references: References = (),
-    ) -> Known:
+    def encode_prefix(self, values: NDArray[Any], beside: GivenBeside) -> Known:
         """Codes of the values; refuse combinations that training never saw."""
         columns = values.T if self.table is not None else [values]
         pairs = zip(self.vocabularies, columns, strict=True)
-        codes = np.stack([vocabulary.encode_strictly(column, location) for vocabulary, column in pairs], 1)
+        codes = np.stack([vocabulary.encode_strictly(column, beside.location) for vocabulary, column in pairs], 1)
         if self.table is None:
             return codes[:, 0], None
         for row, members in enumerate(codes):
             if not (self.table == members).all(1).any():
                 found = self._written(members, np.ones(len(members), bool))
-                raise SchemaError(location.at(row), "a combination that training saw", found)
+                raise SchemaError(beside.location.at(row), "a combination that training saw", found)
         return codes, None
 
-    def encode_pins(
-        self,
-        member: int,
-        values: list[Any],
-        allowed: Allowed | None,
-        location: Location,
-        references: References = (),
-    ) -> Known:
+    def encode_pins(self, member: int, values: list[Any], beside: GivenBeside) -> Known:
         """Codes of the values; `check` refuses joint symbols that are not allowed."""
         vocabulary = self.vocabularies[member]
         for k, value in enumerate(values):
             if vocabulary.text and not isinstance(value, str):
-                raise SchemaError(location.at(k), "a piece of text", repr(value))
+                raise SchemaError(beside.location.at(k), "a piece of text", repr(value))
         values = [value.encode().decode("latin-1") for value in values] if vocabulary.bytes else values
-        codes = vocabulary.encode_strictly(_objects(values), location)
-        if self.table is None and allowed is not None and allowed.symbols is not None:
-            self.refuse_forbidden(~allowed.symbols[codes], location)
+        codes = vocabulary.encode_strictly(_objects(values), beside.location)
+        if self.table is None and beside.allowed is not None and beside.allowed.symbols is not None:
+            self.refuse_forbidden(~beside.allowed.symbols[codes], beside.location)
         return codes, None
 
     def check(

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unspool.errors import DataError, SchemaError
-from unspool.schema.coercion import timestamps
+from unspool.schema.coercion import require_digits, timestamps
 from unspool.schema.fields import When
 from unspool.schema.inference import require_present
 from unspool.tables.columns import is_whole, kind_of, offsets_from_lengths
@@ -18,6 +18,7 @@ def ids_of(table: Table, key: str) -> np.ndarray:
     if not isinstance(column, np.ndarray):
         raise SchemaError(location.whole, "text, numbers or dates that name sequences", kind_of(column))
     require_present(column, location, "an id", "Drop the row, or fill it in.")
+    require_digits(column, location)
     return column
 
 

@@ -18,7 +18,7 @@ from unspool.encoding.numeric import parse_float, rounded
 from unspool.errors import Location, SchemaError, listing
 from unspool.schema.angles import start_of_period, wrapped
 from unspool.schema.fields import Angle
-from unspool.schema.grid import POINT_MASS_TOLERANCE, find_grid, find_point_masses, is_discrete
+from unspool.schema.grid import POINT_MASS_TOLERANCE, find_grid, find_point_masses, is_discrete, is_point_mass
 from unspool.schema.transform_choice import drop_missing, lagged
 
 MIN_FOLLOWING = 0.1
@@ -192,10 +192,10 @@ class AngleEncoder(ScalarColumn, StepColumn, frozen=True, tag="angle"):
 
     def decode(self, encoded: np.ndarray, continuation: Continuation) -> Decoded:
         """Angles in original units: int64 where training had whole numbers and none is missing, else float64."""
-        z = np.asarray(encoded, np.float64)
-        x = z * self.per_radian
+        z = np.asarray(encoded)
+        x = z.astype(np.float64) * self.per_radian
         for value, point in zip(self.point_masses, self.point_mass_positions, strict=True):
-            x = np.where(np.abs(z - point) <= POINT_MASS_TOLERANCE * (1 + abs(point)), value, x)
+            x = np.where(is_point_mass(z, point), value, x)
         x = rounded(x, self.decimals)
         x = wrapped(x.astype(np.float64), self.period, self.start) + 0.0
         if self.turned:

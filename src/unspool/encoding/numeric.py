@@ -21,7 +21,7 @@ from unspool.encoding.columns import (
     ValueType,
 )
 from unspool.errors import Location, SchemaError, listing
-from unspool.schema.grid import MAX_CELLS, MAX_POINT_MASSES, MAX_SUPPORT_POINTS, POINT_MASS_TOLERANCE
+from unspool.schema.grid import MAX_CELLS, MAX_POINT_MASSES, MAX_SUPPORT_POINTS, POINT_MASS_TOLERANCE, is_point_mass
 from unspool.tables.columns import is_whole
 
 DIFFERENCE_TRANSFORMS = ("difference", "log_return")
@@ -171,6 +171,7 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         """(N, 1) float64 z, see `encode`."""
         return self.encode(values, location)[0][:, None]
 
+    @np.errstate(over="ignore")  # a scale near 0, of a forged file
     def encode(
         self,
         values: np.ndarray,
@@ -201,13 +202,13 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
 
     def decode(self, encoded: np.ndarray, continuation: Continuation) -> Decoded:
         """Values in original units: int64 where training had whole numbers and none is missing, else float64."""
-        z = np.asarray(encoded, np.float64)
+        z = np.asarray(encoded)
         kept = ~np.isnan(z)
-        y, observed = z[kept], continuation.observed
+        y, observed = z[kept].astype(np.float64), continuation.observed
         if self.cumulative is None:
-            exact = self._exactly(transforms.inverse(y * self.scale + self.loc, self.transform, self.unit), y)
+            exact = self._exactly(transforms.inverse(y * self.scale + self.loc, self.transform, self.unit), z[kept])
         else:
-            exact = self._summed(y, kept, continuation)
+            exact = self._summed(z[kept], kept, continuation)
         x = np.full(len(z), np.nan)
         x[kept] = self._within(self._on_grid(exact))
         if observed is not None:
@@ -215,12 +216,13 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         last = None if self.cumulative is None else last_values(x, continuation)
         return Decoded((rounded(x, self.decimals),), last)
 
-    def _summed(self, y: np.ndarray, kept: np.ndarray, continuation: Continuation) -> np.ndarray:
-        """Values whose standardized differences are y; `kept` are those of all steps."""
+    def _summed(self, z: np.ndarray, kept: np.ndarray, continuation: Continuation) -> np.ndarray:
+        """Values whose standardized differences are z; `kept` are those of all steps."""
+        y = z.astype(np.float64)
         inner = transforms.present_offsets(kept, continuation.offsets)
         before = None if continuation.before is None else self.start(continuation.before)
         _, alone = transforms.differences(y, inner, before)
-        step = self._exactly(y * self.scale + self.loc, y)
+        step = self._exactly(y * self.scale + self.loc, z)
         step = np.where(alone, y * self.first_scale + self.first_loc, step)
         observed = continuation.observed
         anchors = None if observed is None else transforms.forward(observed[kept], self.transform, self.unit)
@@ -306,7 +308,7 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
     def _exactly(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Values x with exact point masses, where float32 has rounded them."""
         for value, position in zip(self.point_masses, self.point_mass_positions, strict=True):
-            x = np.where(np.abs(z - position) <= POINT_MASS_TOLERANCE * (1 + abs(position)), value, x)
+            x = np.where(is_point_mass(z, position), value, x)
         return x
 
     def _on_grid(self, x: np.ndarray) -> np.ndarray:

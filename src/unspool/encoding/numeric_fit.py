@@ -17,13 +17,12 @@ from unspool.schema.grid import (
     is_discrete,
     is_too_fine,
 )
+from unspool.schema.transform_choice import lost_digits
 
 MAX_BINS = 32
 """Bins of a histogram at the most."""
 MIN_TAIL_VALUES, TAIL_SHARE = 20, 0.05
 """Outermost values that show how a tail goes on, at the least, and as a share of all."""
-LOST_DIGITS = 0.01
-"""Largest error of a number by float32, as a share of its size or of the typical one."""
 
 
 def refine(
@@ -178,13 +177,11 @@ def refuse_lost_digits(
     present = ~np.isnan(x)
     z = column.encode(values, location, offsets, before)[0].astype(np.float32)
     (back,), _ = column.decode(z, Continuation(offsets, before))
-    sizes = np.abs(x[present & (x != 0)])
-    typical = float(np.median(sizes)) if len(sizes) else 1.0
-    off = np.abs(back.astype(np.float64) - x) > LOST_DIGITS * np.maximum(np.abs(x), typical)
-    wrong = present & ~(~off & np.isfinite(back.astype(np.float64)))
+    wrong = np.zeros(len(x), bool)
+    wrong[present] = lost_digits(x[present], back[present].astype(np.float64))
     if wrong.any():
         row = int(np.argmax(wrong))
-        expected = f"numbers that float32 tells apart beside the largest one, {float(sizes.max()):g}"
+        expected = f"numbers that float32 tells apart beside the largest one, {np.nanmax(np.abs(x)):g}"
         found = f"{x[row]:g}, which would come back as {float(back[row]):g}"
         hint = f"Correct the largest, or empty them; or pass Number({location.column!r}, transform='asinh')."
         raise SchemaError(location.at(row), expected, found, hint)

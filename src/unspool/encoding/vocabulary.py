@@ -164,7 +164,7 @@ class Vocabulary(SymbolColumn, InputColumn, StepColumn, frozen=True, tag="vocabu
         if kinds <= {int} or kinds <= {bool}:
             used = not len(codes) or int(np.max(codes)) < len(self.values)
             return decoded.astype(np.int64 if kinds <= {int} else bool) if used else decoded
-        exact = all(abs(value) <= MAX_EXACT_INTEGER for value in self.values if isinstance(value, int))
+        exact = all(abs(value) < MAX_EXACT_INTEGER for value in self.values if isinstance(value, int))
         numeric = kinds - {type(None)}
         return decoded.astype(np.float64) if exact and numeric and numeric <= {int, float} else decoded
 

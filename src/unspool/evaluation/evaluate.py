@@ -17,7 +17,7 @@ from unspool.evaluation.baselines.likelihoods import (
 )
 from unspool.evaluation.baselines.nearest import look_up, nearest_sequences
 from unspool.evaluation.document import Section
-from unspool.evaluation.samples.build import comparison_of, scorable_set, targets_of
+from unspool.evaluation.samples.build import comparison_of, scorable_sets, targets_of
 from unspool.evaluation.samples.generate import generate_like
 from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.scoring import PositionScores, log_probs, position_scores
@@ -52,9 +52,7 @@ def evaluate_model(model: FittedModel, split: Split, seed: int, samples: int) ->
     """
     phase("evaluation: likelihoods")
     net, codec, unit = model.net_, model.codec_, step_name(model.codec_.schema)
-    train, test = (
-        scorable_set(codec, *part) for part in ((split.train, split.train_encoded), (split.test, split.test_encoded))
-    )
+    train, test = scorable_sets(codec, (split.train, split.train_encoded), (split.test, split.test_encoded))
     task = LikelihoodTask(train, test, targets_of(codec), net.shape.stops, seed)
     neighbours, garch = best_neighbours(task), WindowedGarch.fit(train, test)
     nats = log_probs(net, split.test_encoded)
@@ -73,9 +71,7 @@ def baseline_nats(split: Split, codec: Any) -> float | None:
     """Nats per step of the simplest baseline, independent steps, on test sequences; `None` if there are none."""
     if not len(split.test):
         return None
-    train, test = (
-        scorable_set(codec, *part) for part in ((split.train, split.train_encoded), (split.test, split.test_encoded))
-    )
+    train, test = scorable_sets(codec, (split.train, split.train_encoded), (split.test, split.test_encoded))
     task = LikelihoodTask(train, test, targets_of(codec), codec.shortest < codec.longest, seed=0)
     return float(-independent_scores(task).sum() / max(1, test.offsets[-1]))
 

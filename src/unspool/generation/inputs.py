@@ -24,6 +24,7 @@ from unspool.encoding.input_rows import KnownRows, as_inputs, from_nothing
 from unspool.generation.sample_step import RunningSums, Supports, sample_field, sample_increment, start_sampling
 from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN, categorical_icdf
+from unspool.runtime.devices import to_single_precision
 from unspool.runtime.threefry import Ints, seed_words, uniforms
 
 SEED_BIT = 1 << 63
@@ -172,7 +173,7 @@ def _draw(
     """Values of each row by step field, and how many equal weights those of their candidates are worth."""
     known = KnownRows.nothing(sampler.rows) if sampler.known is None else sampler.known
     at = np.zeros_like(row) if sampler.known is None else row
-    given = tuple(part.astype(np.float32) if part.dtype.kind == "f" else part for part in known.values)
+    given = tuple(to_single_precision(part) if part.dtype.kind == "f" else part for part in known.values)
     where = np.stack(known.where, 1)
     even = _even_shares(sampler.net, np.asarray(where.any(0)))
     rounds, candidates = (1, 1) if even is None else (MAX_CANDIDATES // CANDIDATES, CANDIDATES)

@@ -372,7 +372,7 @@ def sample_field(
     if given is not None:
         support = conditioned(dist, support, given)
     value = dist.sample(params, uniforms, rule, support)
-    if support is not None and dist.event_shape.one_number:
+    if support is not None and dist.event_shape.one_number and not dist.event_shape.angle:
         value = support.clip(value)
     if given is None or given.table is not None:
         return value

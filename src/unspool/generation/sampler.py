@@ -225,7 +225,7 @@ def support_of_rows(support: Support | None, row: NDArray[np.int64]) -> Support 
     """The ends of a support for the rows of a batch."""
     if support is None or support.symbols is not None:
         return support
-    low, high = (np.asarray(end, np.float32) for end in (support.low, support.high))
+    low, high = (to_single_precision(np.asarray(end)) for end in (support.low, support.high))
     return support._replace(low=low[row if len(low) > 1 else 0 * row], high=high[row if len(high) > 1 else 0 * row])
 
 

@@ -1,6 +1,8 @@
 """From a codec to a network: which distribution each fitted column has, and which arrays all need."""
 
-from collections.abc import Mapping
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -44,6 +46,8 @@ FOLLOWING_COMPONENTS, FREE_COMPONENTS, INDEPENDENT_COMPONENTS = 4, 3, 6
 """Components of an angle that follows the one before: those that do, and others; and of one that doesn't."""
 MAX_HAZARD_POSITIONS = 1_000
 """Most positions with a hazard of stopping of their own; two more are the next one, and all after it."""
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
+"""Largest number of the network."""
 MAX_EDGES = 129
 """Edges of a histogram at the most; twice those of the bins that a fit makes, where each cell is a bin."""
 
@@ -52,12 +56,12 @@ def architecture_of(codec: Codec, options: Network, size: int, embedding: int) -
     """The architecture of a network of `size` hidden units for fitted columns, with embeddings of a given width.
 
     Raises:
-        SchemaError: a column that contradicts its field.
+        SchemaError: a column that contradicts its field, or has a number that float32 can't hold.
     """
     for role, columns in (("input", codec.input_columns()), ("step", codec.step_columns())):
         for field, column in columns:
             check_column(field, column, role)
-    return Architecture(
+    architecture = Architecture(
         inputs=tuple(map(_input_event, codec.inputs)),
         distributions=tuple(distribution_of(field, column) for field, column in codec.step_columns()),
         positions=min(codec.longest, MAX_HAZARD_POSITIONS) + 2 if codec.shortest < codec.longest else 0,
@@ -67,6 +71,22 @@ def architecture_of(codec: Codec, options: Network, size: int, embedding: int) -
         cumulative=tuple(map(_cumulative_rule, codec.steps)),
         before=_angles_before(codec.schema),
     )
+    for rule in (*architecture.distributions, *architecture.cumulative):
+        for number in _floats(rule):
+            if MAX_FLOAT32 < abs(number) < np.inf:
+                raise SchemaError("the numbers of a column", f"at most {MAX_FLOAT32:.3g} in size", f"{number:g}")
+    return architecture
+
+
+def _floats(part: Any) -> Iterator[float]:
+    """All floats that a distribution is made of."""
+    if isinstance(part, float):
+        yield part
+    elif isinstance(part, tuple):
+        yield from itertools.chain.from_iterable(map(_floats, part))
+    elif dataclasses.is_dataclass(part):
+        for one in dataclasses.fields(part):
+            yield from _floats(getattr(part, one.name))
 
 
 def distribution_of(field: AnyField, column: StepColumn) -> Distribution:

@@ -77,8 +77,12 @@ def shard_rows(function: Callable[..., Any], devices: int, in_specs: Any, out_sp
 
 
 def to_single_precision(values: NDArray[Any]) -> NDArray[Any]:
-    """An array in the network's precision, on the host: a compiled program takes it to a device quicker."""
-    return values.astype(np.float32 if values.dtype.kind == "f" else np.int32)
+    """An array in the network's precision, on the host: a compiled program takes it to a device quicker.
+
+    A number that float32 can't hold is infinite: the network knows nothing that far from training.
+    """
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32 if values.dtype.kind == "f" else np.int32)
 
 
 def put_on_devices(tree: Any, devices: int, axis: int | None = None) -> Any:

@@ -130,11 +130,28 @@ def _categories(column: Column, field: Field, location: Location) -> np.ndarray:
         return np.array(texts, dtype=object)
     if column.dtype.kind != "f":
         return column
+    require_digits(column, location)
     values, present = _require_finite(column, location).astype(object), ~np.isnan(column)
     if is_whole(column):
         values[present] = column[present].astype(np.int64)
     values[~present] = None
     return values
+
+
+def require_digits(column: Column, location: Location) -> None:
+    """Refuse identifiers that are whole numbers in floats from 2**53 on: two of them may have become one.
+
+    A reader turned them into floats, as pandas does with a column that has empty cells.
+    """
+    if not isinstance(column, np.ndarray) or column.dtype.kind != "f":
+        return
+    rounded = np.abs(column) >= MAX_EXACT_INTEGER
+    if rounded.any() and (np.isnan(column) | (column == np.round(column))).all():
+        row = int(np.argmax(rounded))
+        expected = "identifiers of which floats keep all digits: whole numbers below 2**53"
+        read = f"Read the column as whole numbers, in pandas with dtype={{{location.column!r}: 'Int64'}}, or as text"
+        hint = f"{read}; or pass Number({location.column!r}) if the values are amounts."
+        raise SchemaError(location.at(row), expected, f"{column[row]:.0f}", hint)
 
 
 def _flags(column: Column, field: Field, location: Location) -> np.ndarray:

@@ -20,10 +20,24 @@ MIN_PEAK_RATIO = 5.0
 MAX_POINT_MASSES = 8
 POINT_MASS_TOLERANCE = 2e-6
 """Distance up to which a value in the network's units is a point mass, relative to 1 + its size."""
+FLOAT64_TOLERANCE = 1e-12
+"""The same of a value that was never in float32."""
 MAX_SUPPORT_POINTS, MAX_CELLS = 1024, 65_536
 """Largest numbers of support points, and of cells between the outermost ones."""
 MIN_GAIN_NATS = 0.05
 """Smallest gain of support points, in nats a value."""
+
+
+def is_point_mass(z: np.ndarray, point: float) -> np.ndarray:
+    """(S,) bool: which decoded values, in the network's units, are a point mass; only float32 has rounded some.
+
+    Examples:
+        >>> z = np.array([0.5, 0.5 + 1e-7])
+        >>> is_point_mass(z, 0.5).tolist(), is_point_mass(z.astype(np.float32), 0.5).tolist()
+        ([True, False], [True, True])
+    """
+    tolerance = POINT_MASS_TOLERANCE if z.dtype == np.float32 else FLOAT64_TOLERANCE
+    return np.abs(z.astype(np.float64) - point) <= tolerance * (1 + abs(point))
 
 
 def find_grid(values: np.ndarray) -> tuple[int, float] | None:

@@ -53,7 +53,7 @@ from unspool.tables.columns import Column, Ragged, Record, is_whole, kind_of, mi
 MAX_LABELS = 12
 """Most distinct whole numbers that are labels in an input: the months."""
 MIN_SENTINELS, MIN_SENTINEL_DISTANCE = 5, 10
-"""Fewest dates that stand for none, and how far they are from the others, in ranges of these."""
+"""Fewest dates that stand for none, and fewest different other ones; how far they are apart, in ranges of these."""
 MAX_SYMBOLS, MAX_DECIMAL_SYMBOLS = 20, 10
 """Most distinct numbers that are categories in a step: whole ones, and ones with decimals such as grades."""
 MIN_COUNT_PER_SYMBOL = 5
@@ -173,10 +173,11 @@ def infer_steps(
 def with_sentinel(field: When, dates: np.ndarray) -> tuple[When, np.ndarray]:
     """The field and its dates, if one of them stands for none: those are missing then.
 
-    A sentinel is the first or the last date, at least 5 times, ten times farther from the others than these are apart.
+    A sentinel is the first or the last date, at least 5 times, ten times farther from the others than these are apart;
+    there are at least 5 different ones.
 
     Examples:
-        >>> dates = np.array(["2026-01-01", "2026-03-01", *["9999-12-31"] * 5], "datetime64[us]")
+        >>> dates = np.array([*(f"2026-01-0{day}" for day in range(1, 6)), *["9999-12-31"] * 5], "datetime64[us]")
         >>> field, dates = with_sentinel(When("end"), dates)
         >>> field.sentinel, int(np.isnat(dates).sum())
         ('9999-12-31', 5)
@@ -185,7 +186,7 @@ def with_sentinel(field: When, dates: np.ndarray) -> tuple[When, np.ndarray]:
         return field, dates
     known, counts = np.unique(dates, return_counts=True)
     for at, others in ((-1, known[:-1]), (0, known[1:])):
-        if len(others) < 2 or counts[at] < MIN_SENTINELS:
+        if min(len(others), counts[at]) < MIN_SENTINELS:
             continue
         near = others[at]
         if abs(known[at] - near) > MIN_SENTINEL_DISTANCE * (others[-1] - others[0]):

@@ -17,7 +17,7 @@ MAX_FIRST_RANGE = 20.0
 """Largest range of first values, in standard deviations of the differences, with which both share one grid."""
 MIN_VALUES_FOR_SHAPE = 20
 """Fewest values with a meaningful skewness."""
-MAX_LOST_SHARE = 0.005
+MAX_LOST_SHARE = 0.01
 """Largest error of a number by float32, as a share of its size or of the typical one."""
 MIN_STEPS = 100
 """Fewest values, or steps, with a meaningful variance of their steps."""
@@ -45,17 +45,30 @@ def loses_digits(x: np.ndarray) -> bool:
         >>> loses_digits(np.array([1.0, 2.0, 3.0])), loses_digits(np.array([1.0, 2.0, 1e9]))
         (False, True)
     """
-    deviation = x.std()
+    mean, deviation = x.mean(), x.std()
     if not np.isfinite(deviation) or not deviation > 0:
         return False
-    mean, typical = x.mean(), float(np.median(np.abs(x[x != 0])))
-    x = np.unique(x)
-    z = (x - mean) / deviation
-    off = np.abs(z.astype(np.float32).astype(np.float64) * deviation + mean - x)
+    known, where = np.unique(x, return_inverse=True)
+    z = (known - mean) / deviation
+    back = z.astype(np.float32).astype(np.float64) * deviation + mean
     # A value so near to its neighbour may come back as that one, if it is a point mass.
-    gaps = np.diff(x) * (np.diff(z) <= POINT_MASS_TOLERANCE * (1 + np.abs(z[1:])))
-    off[1:] = np.maximum(off[1:], gaps)
-    return bool((off > MAX_LOST_SHARE * np.maximum(np.abs(x), typical)).any())
+    near = np.diff(z) <= POINT_MASS_TOLERANCE * (1 + np.abs(z[1:]))
+    back[1:] = np.where(near, known[:-1], back[1:])
+    return bool(lost_digits(x, back[where], MAX_LOST_SHARE / 2).any())
+
+
+def lost_digits(x: np.ndarray, back: np.ndarray, share: float = MAX_LOST_SHARE) -> np.ndarray:
+    """(S,) bool: which present numbers came back as others from float32, the type of the network.
+
+    They are off by more than a share of their size, or of the typical one.
+
+    Examples:
+        >>> lost_digits(np.array([1.0, 1.0, 1e9]), np.array([1.001, 1.5, 1.001e9])).tolist()
+        [False, True, False]
+    """
+    sizes = np.abs(x[x != 0])
+    typical = float(np.median(sizes)) if len(sizes) else 1.0
+    return ~(np.abs(back - x) <= share * np.maximum(np.abs(x), typical))
 
 
 def _by_shape(x: np.ndarray) -> Transform:

@@ -132,11 +132,11 @@ def _plain(array: Any) -> np.ndarray | None:
 
 
 def _beyond_floats(array: Any) -> bool:
-    """Whether a float64 would round some of the whole numbers."""
+    """Whether a float64 would round some of the whole numbers, or hold one that another is rounded to."""
     import pyarrow.compute as pc
 
     ends = [abs(end) for end in pc.min_max(array).as_py().values() if end is not None]
-    return max(ends, default=0) > MAX_EXACT_INTEGER
+    return max(ends, default=0) >= MAX_EXACT_INTEGER
 
 
 def from_values(values: Any, location: Location, origins: ColumnOrigins | None = None) -> Column:

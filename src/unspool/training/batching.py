@@ -169,8 +169,9 @@ def pad_ragged(flat: NDArray[Any], offsets: NDArray[np.int64], rows: NDArray[np.
     """Some ragged sequences as one (rows, steps) array, zero after each one's end."""
     lengths = np.diff(offsets)[rows]
     inside = np.arange(steps) < lengths[:, None]
-    padded = np.zeros((len(rows), steps, *flat.shape[1:]), np.float32 if flat.dtype.kind == "f" else np.int32)
-    padded[inside] = flat[ragged_indices(offsets, rows)]
+    values = to_single_precision(flat[ragged_indices(offsets, rows)])
+    padded = np.zeros((len(rows), steps, *flat.shape[1:]), values.dtype)
+    padded[inside] = values
     return padded
 
 

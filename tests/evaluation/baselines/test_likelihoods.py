@@ -8,7 +8,7 @@ from unspool.dataset.windows import windows
 from unspool.encoding.fit import fit_codec
 from unspool.evaluation.baselines.garch import WindowedGarch
 from unspool.evaluation.baselines.likelihoods import LikelihoodTask, baseline_scores, best_neighbours
-from unspool.evaluation.samples.build import scorable_set, targets_of
+from unspool.evaluation.samples.build import scorable_sets, targets_of
 from unspool.schema.fields import Flags
 
 pytest.importorskip("scipy.stats")
@@ -33,7 +33,7 @@ def records(count, seed):
 def task_of(gathered, held_out, *, stops):
     schema, train = gathered
     codec = fit_codec(schema, train)
-    sets = (scorable_set(codec, part, codec.encode(part)) for part in (train, gather_fitted(codec, held_out)))
+    sets = scorable_sets(codec, *((part, codec.encode(part)) for part in (train, gather_fitted(codec, held_out))))
     return LikelihoodTask(*sets, targets_of(codec), stops, 0)
 
 

@@ -7,7 +7,7 @@ from unspool.dataset.gather import gather, gather_fitted
 from unspool.encoding.fit import fit_codec
 from unspool.evaluation.baselines import simulated
 from unspool.evaluation.baselines.simulated import autoregressive_sequences, block_bootstrap
-from unspool.evaluation.samples.build import comparable_sets, scorable_set, targets_of
+from unspool.evaluation.samples.build import comparable_sets, scorable_sets, targets_of
 from unspool.evaluation.samples.sample_set import SampleSet
 from unspool.schema.fields import First, Number
 
@@ -30,7 +30,7 @@ def parts(train, test, inputs):
     schema, examples = gather(train, id="id", order="t", inputs=inputs, sequence=["day", Number("x")])
     codec = fit_codec(schema, examples)
     held = gather_fitted(codec, test)
-    known, asked = (scorable_set(codec, one, codec.encode(one)) for one in (examples, held))
+    known, asked = scorable_sets(codec, *((one, codec.encode(one)) for one in (examples, held)))
     return comparable_sets(schema, examples)[0], known, asked, targets_of(codec)
 
 

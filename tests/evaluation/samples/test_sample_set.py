@@ -6,7 +6,7 @@ import pytest
 from unspool.dataset.examples import Examples
 from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError
-from unspool.evaluation.samples.build import comparable_sets, comparison_of, scorable_set, targets_of
+from unspool.evaluation.samples.build import comparable_sets, comparison_of, scorable_sets, targets_of
 from unspool.evaluation.samples.sample_set import ABSENT
 from unspool.evaluation.samples.statistics import clustered_mean
 from unspool.schema.fields import Category, Flag, Flags, Number, Schema, When
@@ -71,7 +71,7 @@ def test_a_scorable_set_holds_codes_of_the_model_increments_and_members_and_is_t
         (Category("k"),), (Number("day", "increment"), Category("s"), Flags("both", ["f", "g"])), "records", "long", "i"
     )
     codec = fit_codec(schema, data.take(np.array([0, 1])))
-    samples = scorable_set(codec, data, codec.encode(data))
+    (samples,) = scorable_sets(codec, (data, codec.encode(data)))
     assert [(one.symbols, one.increments, one.members) for one in targets_of(codec)] == [
         (None, True, ()), (3, False, ()), (None, False, ("f", "g")),
     ]  # fmt: skip

@@ -10,6 +10,7 @@ import scipy.stats
 from unspool.network.distributions.base import Support
 from unspool.network.distributions.circular import Circular
 from unspool.network.distributions.grid import Grid
+from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.rules import PLAIN, Rule
 
 TENTH_OF_TURN = Grid("linear", 1.0, 0.0, 360 / math.tau, 36.0)
@@ -95,3 +96,34 @@ def test_the_mean_is_the_mean_direction_of_samples() -> None:
     samples = np.asarray(DENSITY.sample(jnp.repeat(row, 20_000, 0), uniforms(DENSITY, 20_000), PLAIN))
     mean = np.exp(1j * samples.astype(float)).mean()
     assert float(DENSITY.mean(row)[0]) == pytest.approx(np.angle(mean), abs=5 / (abs(mean) * math.sqrt(20_000)))
+
+
+@pytest.mark.parametrize("dist", [DENSITY, MASSES], ids=["density", "masses"])
+def test_a_support_through_the_end_of_the_circle_is_as_good_as_any_other(dist) -> None:
+    """Its samples are those of the unlimited distribution that lie in it, and none is outside."""
+    count, start = 20_000, dist.low
+    low, high = np.float32(start + 5.2), np.float32(start + 0.8)
+    row = jnp.broadcast_to(params(dist, 3)[1], (count, dist.num_params))
+    support = Support(*(jnp.full(count, end) for end in (low, high)))
+    samples = np.asarray(dist.sample(row, uniforms(dist, count), PLAIN, support))
+    free = np.asarray(dist.sample(row, uniforms(dist, count)[::-1], PLAIN))
+    kept = free[(free >= low) | (free <= high)]
+    assert ((samples >= low) | (samples <= high)).all()
+    assert samples.min() >= start - 1e-6
+    assert samples.max() < start + math.tau
+    share = np.exp(float(dist.log_mass(row[:1], Support(low, high))[0]))
+    assert len(kept) / count == pytest.approx(share, abs=5 * math.sqrt(0.25 / count))
+    onward = [np.round(np.mod(part - low + 0.01, math.tau), 4) for part in (samples, kept)]
+    assert scipy.stats.ks_2samp(*onward).pvalue > 1e-6
+    greedy = np.asarray(dist.sample(params(dist, 50), uniforms(dist, 50), Rule(greedy=True), Support(low, high)))
+    assert ((greedy >= low) | (greedy <= high)).all()
+
+
+def test_points_on_both_sides_of_the_end_are_within_a_support_through_it() -> None:
+    dist = PointMasses(Circular(low=0.0, free=1), (0.0, 1.0, 6.0))
+    row = jnp.broadcast_to(params(dist, 1), (4000, dist.num_params))
+    samples = np.asarray(dist.sample(row, uniforms(dist, 4000), PLAIN, Support(5.5, 0.5)))
+    assert ((samples >= 5.5) | (samples <= 0.5)).all()
+    assert (samples == 0).any()
+    assert (samples == 6).any()
+    assert dist.event_shape.angle

@@ -3,7 +3,7 @@
 import numpy as np
 
 from unspool.evaluation.baselines.autoregressive import Ar1Chain, fit_ar1_chain, previous_value
-from unspool.evaluation.samples.sample_set import ORDINARY, SampleSet, Target
+from unspool.evaluation.samples.sample_set import ORDINARY, SampleSet, Target, on_circle
 from unspool.evaluation.samples.statistics import Reals
 from unspool.tables.columns import offsets_from_lengths
 
@@ -54,7 +54,8 @@ def autoregressive_sequences(
         if pairs.sum() >= MIN_PAIRS_FOR_AR1:
             chain = fit_ar1_chain(x[pairs], before[pairs], target.cell)
             first = np.repeat(asked.first.get(name, np.full(len(asked), np.nan)), samples)
-            numbers[name] = _resampled(chain, skeleton, name, first, rng)
+            anew = _resampled(chain, skeleton, name, first, rng)
+            numbers |= {name: anew} if target.period is None else on_circle(name, anew, target.period)
     return SampleSet(base.offsets, numbers, base.symbols, names=base.names)
 
 

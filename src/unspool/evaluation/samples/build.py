@@ -1,6 +1,6 @@
 """From examples to sample sets: the one module of the evaluation that asks a fitted column of which kind it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,9 +18,10 @@ from unspool.encoding.members import JointVocabulary, MultiLabel
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
-from unspool.evaluation.samples.sample_set import ABSENT, MISSING, ORDINARY, Comparison, SampleSet, Target
+from unspool.evaluation.samples.sample_set import ABSENT, MISSING, ORDINARY, Comparison, SampleSet, Target, on_circle
 from unspool.evaluation.samples.statistics import Codes, Reals
-from unspool.schema.fields import AnyField, Category, Flag, Flags, Schema, Text, When
+from unspool.schema.angles import wrapped
+from unspool.schema.fields import Angle, AnyField, Category, Flag, Flags, Schema, Text, When
 from unspool.schema.grid import POINT_MASS_TOLERANCE
 from unspool.tables.columns import offsets_from_lengths
 
@@ -29,7 +30,8 @@ def comparable_sets(schema: Schema, *examples: Examples) -> tuple[SampleSet, ...
     """Examples of one schema in original units, as sets that share the codes of their symbols.
 
     A step field is symbols if it is of kind Category, Flag or Text, or holds neither numbers nor timestamps. Timestamps
-    are in days. A column of several values per step counts as that many fields. Missing symbols are `ABSENT`.
+    are in days. A column of several values per step counts as that many fields, and an angle as two numbers, its sine
+    and its cosine, since 359 degrees are next to 1. Missing symbols are `ABSENT`.
 
     Examples:
         >>> from unspool.dataset.gather import gather
@@ -43,11 +45,11 @@ def comparable_sets(schema: Schema, *examples: Examples) -> tuple[SampleSet, ...
     inputs: dict[str, list[NDArray[Any]]] = {}
     names: dict[str, list[Any]] = {}
     for item in schema.inputs:
-        columns = [one.inputs[item.name] for one in examples]
-        if _numeric(item, columns[0]):
-            inputs[item.name] = [_real(column).reshape(len(column), -1) for column in columns]
-        else:
-            inputs[item.name], names[f"input {item.name}"] = _coded(columns)
+        for name, columns in _on_line(item, [one.inputs[item.name] for one in examples]):
+            if _numeric(item, columns[0]):
+                inputs[name] = [_real(column).reshape(len(column), -1) for column in columns]
+            else:
+                inputs[name], names[f"input {name}"] = _coded(columns)
     for item in schema.steps:
         for name, columns in _single(item, [one.steps[item.name] for one in examples]):
             if _numeric(item, columns[0]):
@@ -74,8 +76,16 @@ def _numeric(item: AnyField, column: NDArray[Any]) -> bool:
 
 def _single(item: AnyField, columns: list[NDArray[Any]]) -> list[tuple[str, list[NDArray[Any]]]]:
     if columns[0].ndim == 1:
-        return [(item.name, columns)]
+        return _on_line(item, columns)
     return [(name, [column[:, k] for column in columns]) for k, name in enumerate(item.columns)]
+
+
+def _on_line(item: AnyField, columns: list[NDArray[Any]]) -> list[tuple[str, list[NDArray[Any]]]]:
+    """A column of one value, or the two columns of an angle."""
+    if not isinstance(item, Angle):
+        return [(item.name, columns)]
+    every = [on_circle(item.name, column, item.period) for column in columns]
+    return [(name, [one[name] for one in every]) for name in every[0]]
 
 
 def _real(column: NDArray[Any]) -> Reals:
@@ -125,20 +135,31 @@ def targets_of(codec: Codec) -> tuple[Target, ...]:
                 found.append(Target(item.name, members=members))
             case AngleEncoder():
                 kinds, cell = 2 + len(column.point_masses), column.step if column.mass else None
-                found.append(Target(item.name, None, kinds, cell))
+                found.append(Target(item.name, None, kinds, cell, period=column.period))
             case IncrementEncoder(increment=number) | DistanceEncoder(distance=number) | (NumericEncoder() as number):
                 kinds, cell = 2 + len(number.point_masses), number.step if number.mass else None
                 found.append(Target(item.name, None, kinds, cell, increments=number is not column))
     return tuple(found)
 
 
-def scorable_set(codec: Codec, examples: Examples, encoded: Encoded) -> SampleSet:
+def scorable_sets(codec: Codec, *parts: tuple[Examples, Encoded]) -> tuple[SampleSet, ...]:
     """Examples, given in original units and as the network reads them, as the likelihood measures them.
 
-    Symbols are the codes of the model's vocabulary, and V is a symbol that the model never saw. Numbers are in original
-    units; timestamps and numbers that never fall or never rise are increments. Inputs are comparable numbers. Whether a
-    step has a multi-label field at all is a symbol under the field's name.
+    The first part is training. Symbols are the codes of the model's vocabulary, and V is a symbol that the model never
+    saw. Numbers are in original units; timestamps and numbers that never fall or never rise are increments. Angles are
+    those of the period around their mean direction in training. Inputs are comparable numbers. Whether a step has a
+    multi-label field at all is a symbol under the field's name.
     """
+    starts = {}
+    for item, column in codec.step_columns():
+        if isinstance(column, AngleEncoder):
+            x = parts[0][0].steps[item.name].astype(np.float64) / column.per_radian
+            starts[item.name] = float(np.angle(np.nansum(np.exp(1j * x))) - np.pi) * column.per_radian
+    return tuple(_scorable(codec, *part, starts) for part in parts)
+
+
+def _scorable(codec: Codec, examples: Examples, encoded: Encoded, starts: Mapping[str, float]) -> SampleSet:
+    """One scorable set; `starts` says by field where the period of its angles begins."""
     inputs = {item.name: column for item, column in zip(codec.schema.inputs, encoded.inputs, strict=True)}
     groups = _groups(codec, encoded)
     numbers, first = dict[str, Reals](), dict[str, Reals]()
@@ -163,6 +184,10 @@ def scorable_set(codec: Codec, examples: Examples, encoded: Encoded) -> SampleSe
                 kinds[item.name] = _kinds(column, values)
                 if item.name in examples.first:
                     first[item.name] = examples.first[item.name]
+        if isinstance(column, AngleEncoder):
+            for found in (numbers, first):
+                if item.name in found:
+                    found[item.name] = wrapped(found[item.name], column.period, starts[item.name])
     whole = SampleSet(encoded.offsets, numbers, symbols, inputs, {}, kinds, first, groups, members)
     return replace(whole, starts=examples.starts, window=examples.gap)
 

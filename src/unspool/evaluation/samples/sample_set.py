@@ -23,9 +23,9 @@ ORDINARY, MISSING = 0, 1
 class SampleSet:
     """N sequences of S steps in all, with their inputs: flat columns, and where each sequence starts.
 
-    A *comparable* set holds values as a reader knows them, and all sets of a comparison share the codes of their
-    symbols (`build.comparable_sets`). A *scorable* set holds values as the likelihood measures them
-    (`build.scorable_set`).
+    A *comparable* set holds values as a reader knows them, but angles as sines and cosines (`on_circle`); all sets of a
+    comparison share the codes of their symbols (`build.comparable_sets`). A *scorable* set holds values as the
+    likelihood measures them (`build.scorable_sets`).
 
     Attributes:
         offsets: (N + 1,) where each sequence starts and the last one ends.
@@ -108,6 +108,17 @@ def _taken(columns: Mapping[str, NDArray[Any]], at: NDArray[Any]) -> dict[str, N
     return {name: column[at] for name, column in columns.items()}
 
 
+def on_circle(name: str, values: NDArray[Any], period: float) -> dict[str, Reals]:
+    """The two columns that stand for (S,) angles in a comparable set: 359 degrees are next to 1.
+
+    Examples:
+        >>> {name: x.round(6).tolist() for name, x in on_circle("course", np.array([0.0, 90.0, 360.0]), 360.0).items()}
+        {'sine of course': [0.0, 1.0, 0.0], 'cosine of course': [1.0, 0.0, 1.0]}
+    """
+    z = np.mod(values.astype(np.float64), period) * (2 * np.pi / period)
+    return {f"sine of {name}": np.sin(z), f"cosine of {name}": np.cos(z)}
+
+
 class Target(NamedTuple):
     """A step field whose likelihood is measured.
 
@@ -118,6 +129,7 @@ class Target(NamedTuple):
         cell: of a field of numbers on a grid, the width of a cell, whose probability is measured; None for a density.
         increments: whether the numbers are changes from the step before.
         members: of a multi-label field.
+        period: of a field of angles, a full turn.
     """
 
     name: str
@@ -126,6 +138,7 @@ class Target(NamedTuple):
     cell: float | None = None
     increments: bool = False
     members: tuple[str, ...] = ()
+    period: float | None = None
 
     @property
     def number(self) -> bool:

@@ -9,6 +9,7 @@ for all that decides the shape of the program. So two columns of one kind share 
 To add a distribution: subclass `NumberDistribution` (or `Distribution`), and name it in `unspool.network.build`.
 """
 
+import math
 from abc import abstractmethod
 from typing import Any, NamedTuple
 
@@ -20,12 +21,16 @@ from numpy.typing import NDArray
 
 from unspool.network.distributions.rules import PLAIN, Rule
 
+TURN = 2 * math.pi
+"""A period of angles, in radians."""
+
 
 class Support(NamedTuple):
     """The values that a sample may have.
 
     Attributes:
-        low: of a number, or of every member of a multi-label value, in the network's units.
+        low: of a number, or of every member of a multi-label value, in the network's units; of an angle, more than
+            `high` where the support goes through the end of the circle.
         high: likewise.
         symbols: (..., V) bool, which symbols may be sampled; `None` for all.
         present: where a value must not be missing.
@@ -39,6 +44,11 @@ class Support(NamedTuple):
     def clip(self, value: Array) -> Array:
         """The nearest number within the support."""
         return jnp.clip(value, self.low, self.high)
+
+    def holds(self, value: Array, slack: Array | float = 0.0, *, angle: bool = False) -> Array:
+        """Whether numbers lie in the support, or up to `slack` outside."""
+        above, below = value >= self.low - slack, value <= self.high + slack
+        return jnp.where(self.low > self.high, above | below, above & below) if angle else above & below
 
 
 Constant = Any
@@ -121,7 +131,12 @@ class Distribution(eqx.Module):
 class NumberDistribution(Distribution):
     """The distribution of one number."""
 
-    event_shape = EventShape()
+    is_angle = False
+
+    @property
+    def event_shape(self) -> EventShape:
+        """One number, an angle if the distribution inside of all wrappers is one of angles."""
+        return EventShape(angle=getattr(innermost(self), "is_angle", False))
 
     @abstractmethod
     def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:

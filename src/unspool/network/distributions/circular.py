@@ -11,9 +11,9 @@ from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
 from unspool.network.distributions.base import (
+    TURN,
     Constant,
     Distribution,
-    EventShape,
     NumberDistribution,
     Support,
     innermost,
@@ -29,8 +29,6 @@ from unspool.network.distributions.mixture import of_component
 from unspool.network.distributions.normal import per_component, positive, raw_scale, standardized, uniform_between
 from unspool.network.distributions.rules import Rule, apply_temperature, categorical_icdf, truncate_logits
 
-TURN = 2 * math.pi
-"""A period, in radians."""
 TURNS = np.arange(-3.0, 4.0) * TURN
 """The turns on which a component is added up; it is cut beyond, and divided by what is left, so it stays a density."""
 SELDOM = -8.0
@@ -60,7 +58,7 @@ class Circular(NumberDistribution):
     free: int = eqx.field(static=True, default=5)
     unit: Constant = 1.0
 
-    event_shape = EventShape(angle=True)
+    is_angle = True
     num_uniforms = 2
 
     @property
@@ -139,7 +137,8 @@ class Circular(NumberDistribution):
         interval = standardized(part, loc, scale)
         p, possible = uniform_between(uniforms[..., 1], sigmoid(interval.low), sigmoid(interval.high))
         standard = jnp.where(possible, jnp.log(p) - jnp.log1p(-p), interval.high)
-        return self._finished(interval.to_network(standard, loc, scale, part) - jnp.asarray(TURNS)[turn], values)
+        z = interval.to_network(standard, loc, scale, part) - jnp.asarray(TURNS)[turn]
+        return self._finished(z, values)
 
     def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
         """The location of the component with the highest peak; within a support, of that with the most mass there."""
@@ -183,10 +182,11 @@ class Circular(NumberDistribution):
         return z - TURN * jnp.floor((z - self.low) / TURN)
 
     def _within(self, support: Support | None) -> tuple[Support, Support | None]:
-        """What may be sampled before rounding, and the values, if they are limited."""
+        """From where to where may be sampled before rounding, and the values, if they are limited."""
         if support is None:
             return Support(*map(jnp.asarray, self._circle)), None
-        return (support, support) if self.grid is None else self.grid.cells_within(support)
+        onward = support._replace(high=jnp.where(support.high < support.low, support.high + TURN, support.high))
+        return (onward, support) if self.grid is None else self.grid.cells_within(onward)
 
     def _copies(self, loc: Array, scale: Array, edges: Support, radius: Array | float) -> tuple[Array, Array, Array]:
         """(..., K, turns) log-probability of a part of the circle on every turn, and its ends; in a radius of loc."""
@@ -200,10 +200,16 @@ class Circular(NumberDistribution):
     def _finished(self, z: Array, values: Support | None) -> Array:
         """An angle on the circle, on its grid, and within a support."""
         z = self._wrapped(z)
+        if self.grid is None and values is not None:
+            after, before = jnp.mod(z - values.high, TURN), jnp.mod(values.low - z, TURN)
+            nearest = jnp.where(after < before, values.high, values.low)
+            z = self._wrapped(jnp.where(values.holds(z, angle=True), z, nearest))
         if self.grid is not None:
+            if values is not None:
+                z = values.clip(z - TURN * jnp.round((z - (values.low + values.high) / 2) / TURN))
             z = self.grid.snap(z)
-            z = jnp.where(z >= self._circle[1], z - TURN, z)
-        return z if values is None else values.clip(z)
+            z = z - TURN * jnp.floor((z - self._circle[0]) / TURN)
+        return z
 
 
 def circular_of(dist: Distribution) -> Circular | None:

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
 from unspool.network.distributions.base import Constant, NumberDistribution, Support
+from unspool.network.distributions.normal import per_component
 from unspool.network.distributions.rules import Rule, categorical_icdf, truncate_logits
 
 SAME_VALUE_TOLERANCE = 2e-6
@@ -92,8 +93,8 @@ class PointMasses(NumberDistribution):
         """(..., 1 + K) log-probability of a support under the rest and under each point."""
         points = jnp.asarray(self.values)
         slack = SAME_VALUE_TOLERANCE * (1 + jnp.abs(points))
-        low, high = (jnp.asarray(end)[..., None] for end in (support.low, support.high))
-        within = jnp.where((points >= low - slack) & (points <= high + slack), 0.0, -jnp.inf)
+        inside = per_component(support).holds(points, slack, angle=self.event_shape.angle)
+        within = jnp.where(inside, 0.0, -jnp.inf)
         rest = self.of.log_mass(inner, support)[..., None]
         return jnp.concatenate([rest, jnp.broadcast_to(within, (*rest.shape[:-1], len(points)))], -1)
 
