@@ -106,7 +106,7 @@ def _last_step(net: Any, inputs: tuple[Array, ...], values: tuple[Array, ...]) -
     output, _ = teacher_forced(net, ready, state, values, net.masks())
     hazard = net.hazard(jax.tree.map(lambda part: part[-1:], output), jnp.array([steps - 1]))[0, 0]
     context, means = net.outputs.begin(jax.tree.map(lambda part: part[-1], output)), []
-    for j, (dist, value) in enumerate(zip(net.shape.distributions, values, strict=True)):
+    for j, (dist, value) in enumerate(zip(net.distributions, values, strict=True)):
         event = dist.event_shape
         symbols = event.symbols is not None or event.members is not None
         means.append(dist.mean(net.outputs.params(context, j)) if symbols else None)

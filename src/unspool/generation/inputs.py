@@ -122,7 +122,7 @@ def choose(
     weight = jnp.zeros(candidates * U)
     values: tuple[Array, ...] = ()
     context = net.outputs.begin(output)
-    for j, dist in enumerate(net.shape.distributions):
+    for j, dist in enumerate(net.distributions):
         params, own = net.outputs.params(context, j), u[:, net.shape.uniforms_of(j)]
         given, is_known = jnp.tile(known[j], candidates), jnp.tile(where[:, j], candidates)
         cumulative = net.shape.cumulative[j] if net.shape.cumulative else None

@@ -216,7 +216,7 @@ def sample_step(
     values: tuple[Array, ...] = ()
     sums: RunningSums = ()
     context, nats = net.outputs.begin(output), jnp.zeros_like(state.survival)
-    for j, dist in enumerate(net.shape.distributions):
+    for j, dist in enumerate(net.distributions):
         support = supports[j] if supports else None
         cumulative = net.shape.cumulative[j] if net.shape.cumulative else None
         total = state.sums[j] if state.sums else None

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from unspool.network.cumulative import CumulativeRule
-from unspool.network.distributions.base import Distribution, EventShape
+from unspool.network.distributions.base import Distribution, EventShape, bind
 from unspool.network.distributions.categorical import bernoulli_log_prob
 from unspool.network.distributions.circular import circular_of, of_all_params
 from unspool.network.embeddings import Embedding, Feed, FoldedTable, new_embedding
@@ -188,6 +188,12 @@ class Net(eqx.Module):
         )
         self.outputs = Outputs(rng, H, shape.distributions, self.steps)
 
+    @property
+    def distributions(self) -> tuple[Distribution, ...]:
+        """Of every step field, with the weights of its own."""
+        pairs = zip(self.shape.distributions, self.outputs.own, strict=True)
+        return tuple(bind(dist, own) for dist, own in pairs)
+
     # ---- phase one: the input becomes a state -------------------------------------------------------------------
 
     def encode(self, inputs: tuple[Array, ...], mask: Mask = None) -> tuple[State, Float[Array, "B C"]]:
@@ -306,7 +312,7 @@ class Net(eqx.Module):
         # A field's parameters read what the fields before it have added, and nothing of those after it.
         fields = tuple(
             jnp.where(real, dist.log_prob(self.outputs.params(context, j), value), 0.0)
-            for j, (dist, value) in enumerate(zip(self.shape.distributions, values, strict=True))
+            for j, (dist, value) in enumerate(zip(self.distributions, values, strict=True))
         )
         if self.stop is None:
             return fields, None

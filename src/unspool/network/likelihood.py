@@ -54,7 +54,7 @@ def free_running(
         output, lstm = net.step(ready, state.feedback, state.lstm, masks)
         generated: tuple[Array, ...] = ()
         context = net.outputs.begin(output)
-        for j, dist in enumerate(net.shape.distributions):
+        for j, dist in enumerate(net.distributions):
             params = net.outputs.params(context, j)
             soft = u is None or not dist.event_shape.one_number
             generated += (dist.mean(params) if soft else dist.sample(params, u[:, net.shape.uniforms_of(j)]),)  # type: ignore[index]

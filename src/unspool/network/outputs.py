@@ -1,13 +1,13 @@
 """The distributions of a step on top of the hidden state: each field is given those before it in the same step."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from unspool.network.distributions.base import Distribution
+from unspool.network.distributions.base import Distribution, new_weights
 from unspool.network.embeddings import Embedding, Feed
 from unspool.network.lstm import array_module, lecun_normal, to_weights
 
@@ -49,6 +49,7 @@ class Outputs(eqx.Module):
         L: by field but the last, its weights to the parameters of all fields after it, zero at first: fields that move
             together need no hidden units to do so.
         B: by field from the second on.
+        own: by field, the weights that its distribution has of its own.
         sizes: parameters P of each field.
     """
 
@@ -58,6 +59,7 @@ class Outputs(eqx.Module):
     W: tuple[Float[Array, "D _"], ...]
     L: tuple[Float[Array, "D _"], ...]
     B: tuple[Float[Array, "M _"], ...]
+    own: tuple[Any, ...]
     sizes: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(
@@ -76,6 +78,7 @@ class Outputs(eqx.Module):
         self.W = tuple(map(to_weights, within))
         self.L = tuple(to_weights(xp.zeros((e.width, sum(self.sizes[k + 1 :])))) for k, e in enumerate(fields[:after]))
         self.B = tuple(to_weights(lecun_normal(rng, HIDDEN_WITHIN, count)) for count in self.sizes[1:])
+        self.own = tuple(new_weights(dist, rng) for dist in distributions)
 
     def fold(self, embeddings: tuple[Embedding, ...], count: int) -> tuple[Feed, ...]:
         """The embeddings of all fields but the last, with the weights to the fields after each, for `count` values."""
