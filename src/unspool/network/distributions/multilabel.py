@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.nn import log_sigmoid, log_softmax
+from jax.nn import log_sigmoid, log_softmax, sigmoid, softmax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
@@ -17,7 +17,7 @@ from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.rules import PLAIN, Rule, categorical_icdf, truncate_logits
 from unspool.network.lstm import array_module, lecun_normal, to_weights
 
-UNITS_PER_MEMBER, MIN_UNITS = 2, 32
+UNITS_PER_MEMBER, MIN_UNITS = 4, 32
 """Hidden units behind each member; more where members are few, so that there are so many in all."""
 MAX_ENUMERATED_MEMBERS = 8
 """Members whose values are all tried where some are known before others; with more members, particles are."""
@@ -40,15 +40,15 @@ class MemberWeights(NamedTuple):
 
 
 class Partial(NamedTuple):
-    """Some members known, the others to come.
+    """Members that are known so far, with their hidden units; zero for all others.
 
     Attributes:
-        members: values of the members that are known, 1 or -1, then logits of the others as far as these give them.
-        units: hidden units before the hyperbolic tangent.
+        members: 1 or -1.
+        units: after the hyperbolic tangent.
     """
 
-    members: Float[Array, "*B M"]
-    units: Float[Array, "*B N"]
+    members: Float[Array, "M *B"]
+    units: Float[Array, "N *B"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class AutoregressiveBernoulli(SharedWeights):
 
     @property
     def units_per_member(self) -> int:
-        """g."""
+        """G."""
         return max(UNITS_PER_MEMBER, -(-MIN_UNITS // self.count))
 
     @property
@@ -113,7 +113,9 @@ class AutoregressiveBernoulli(SharedWeights):
         known = self._known(params, support)
         if self.count <= MAX_ENUMERATED_MEMBERS:
             return self._all_values(params)[self._log_probs_of_all(params, known, PLAIN).argmax(-1)]
-        return self._in_turn(params, lambda state, logit, given: (state, _known_or(given, jnp.where(logit > 0, 1.0, -1.0))), known)
+        return self._in_turn(
+            params, lambda state, logit, given: (state, _known_or(given, jnp.where(logit > 0, 1.0, -1.0))), known
+        )
 
     def mean(self, params: Float[Array, "*B P"]) -> Array:
         """About the probability of yes less that of no: each member's, given those of the members before it.
@@ -162,21 +164,21 @@ class AutoregressiveBernoulli(SharedWeights):
         The arrays `along` have an axis of members, the last one.
         """
         A, W, V = self._masked()
-        g = self.units_per_member
+        M, g, lead = self.count, self.units_per_member, params.shape[:-1]
 
         def one(state: Partial, now: Any) -> tuple[Partial, None]:
-            m, A_m, W_m, V_m, own = now
-            logit = jax.lax.dynamic_index_in_dim(state.members, m, -1, keepdims=False)
+            m, c_m, b_m, A_m, W_m, V_m, own = now
+            logit = c_m + jnp.tensordot(A_m, state.members, 1) + jnp.tensordot(V_m, state.units, 1)
             state, value = choose(state, logit, *own)
-            units = state.units + value[..., None] * W_m
-            ready = jnp.tanh(jax.lax.dynamic_slice_in_dim(units, m * g, g, -1))
-            members = state.members + value[..., None] * A_m + ready @ V_m
-            return Partial(jax.lax.dynamic_update_index_in_dim(members, value, m, -1), units), None
+            members = jax.lax.dynamic_update_index_in_dim(state.members, value, m, 0)
+            units = jnp.tanh(b_m + jnp.tensordot(W_m, members, 1))
+            return Partial(members, jax.lax.dynamic_update_slice_in_dim(state.units, units, m * g, 0)), None
 
-        start = Partial(params[..., : self.count], params[..., self.count :])
-        each = tuple(jnp.moveaxis(array, -1, 0) for array in along)
-        steps = (jnp.arange(self.count), A, W, V.reshape(self.count, g, self.count), each)
-        return jax.lax.scan(one, start, steps)[0].members
+        first, *rest = (jnp.moveaxis(array, -1, 0) for array in (params, *along))
+        biases = first[:M], first[M:].reshape(M, g, *lead)
+        steps = (jnp.arange(M), *biases, A.T, W.T.reshape(M, g, M), V.T, tuple(rest))
+        start = Partial(*(jnp.zeros((count, *lead), params.dtype) for count in (M, M * g)))
+        return jnp.moveaxis(jax.lax.scan(one, start, steps)[0].members, 0, -1)
 
     def _all_values(self, params: Array) -> Float[Array, "K M"]:
         """All 2^M values."""
@@ -208,9 +210,7 @@ class AutoregressiveBernoulli(SharedWeights):
         def choose(
             state: Partial, logit: Array, uniform: Array, given: Array, rotation: Array
         ) -> tuple[Partial, Array]:
-            state = jax.lax.cond(
-                (given != 0).any(), lambda: _resampled(state, logit, uniform, given), lambda: state
-            )
+            state = jax.lax.cond((given != 0).any(), lambda: _resampled(state, logit, uniform, given), lambda: state)
             free = _sample_one(logit, (uniform[..., None] + rotation) % 1.0, rule)
             return state, _known_or(given[..., None], free)
 
@@ -241,17 +241,17 @@ def _known_or(given: Array, value: Array) -> Array:
 
 def _sample_one(logit: Float[Array, "*B"], uniform: Float[Array, "*B"], rule: Rule) -> Float[Array, "*B"]:
     """Yes or no of one member."""
-    two = truncate_logits(jnp.stack([logit, jnp.zeros_like(logit)], -1), rule)
-    return 1.0 - 2.0 * categorical_icdf(two, uniform).astype(logit.dtype)
+    yes, no = jnp.moveaxis(truncate_logits(jnp.stack([logit, jnp.zeros_like(logit)], -1), rule), -1, 0)
+    return jnp.where(uniform < sigmoid(yes - no), 1.0, -1.0).astype(logit.dtype)
 
 
 def _resampled(
     state: Partial, logit: Float[Array, "*B S"], uniform: Float[Array, "*B"], given: Float[Array, "*B"]
 ) -> Partial:
     """Particles in proportion to the probability of a known member; where it is not known, the same ones."""
-    mass = jax.nn.softmax(log_sigmoid(given[..., None] * logit), -1)
+    mass = softmax(log_sigmoid(given[..., None] * logit), -1)
     S = mass.shape[-1]
     at = (jnp.arange(S) + uniform[..., None]) / S
     ancestor = (jnp.cumsum(mass, -1)[..., None, :] < at[..., None]).sum(-1)
     ancestor = jnp.where(given[..., None] == 0, jnp.arange(S), jnp.minimum(ancestor, S - 1))
-    return jax.tree.map(lambda part: jnp.take_along_axis(part, ancestor[..., None], -2), state)
+    return jax.tree.map(lambda part: jnp.take_along_axis(part, ancestor[None], -1), state)
