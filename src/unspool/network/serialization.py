@@ -194,6 +194,8 @@ def _net_file(
         wanted = {name: size for name, size in wanted.items() if ".L." not in name}
     if shapes.get("stop.1") == () and "stop.1" in wanted:  # and one bias of the hazard for all positions
         wanted["stop.1"] = ()
+    if any(name.startswith("outputs.own.") for name in wanted.keys() - shapes.keys()):
+        hint = "Blocks of flags of older versions had another distribution: fit the model again."
     if wanted != shapes:
         differing = sorted(dict(wanted.items() ^ shapes.items()))
         raise CorruptFile(location, expected, f"others: {', '.join(differing[:3])}", hint)
