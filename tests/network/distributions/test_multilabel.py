@@ -148,6 +148,9 @@ def test_the_mean_is_nearly_the_mean():
     own, exact = np.asarray(dist.mean(rows(1, params)))[0], expected(dist, params) @ values(4)
     assert own[0] == pytest.approx(exact[0], abs=1e-5)
     np.testing.assert_allclose(own, exact, atol=0.05)
+    gradient = jax.grad(lambda p: dist.mean(p).sum())(rows(1, params))
+    assert np.isfinite(gradient).all()
+    assert gradient[0, 0] != 0
 
 
 def test_conditional_means_are_those_given_the_members_before():

@@ -21,8 +21,8 @@ UNITS_PER_MEMBER, MIN_UNITS = 4, 32
 """Hidden units behind each member; more where members are few, so that there are so many in all."""
 MAX_ENUMERATED_MEMBERS = 8
 """Members whose values are all tried where some are known before others; with more members, particles are."""
-PARTICLES = 32
-"""Particles of a sample whose later members are known."""
+PARTICLES = 64
+"""Particles of a sample whose later members are known: what has a probability of 1/64 or more is among them."""
 
 
 class MemberWeights(NamedTuple):
