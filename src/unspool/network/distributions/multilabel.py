@@ -74,7 +74,7 @@ class AutoregressiveBernoulli(SharedWeights):
 
     @property
     def units_per_member(self) -> int:
-        """G."""
+        """Hidden units behind each member, g."""
         return max(UNITS_PER_MEMBER, -(-MIN_UNITS // self.count))
 
     @property
