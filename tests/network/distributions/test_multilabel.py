@@ -189,7 +189,7 @@ def test_particles_come_near_bayes_where_members_are_many():
     for members in ({"m0": 1.0}, {"m8": -1.0}, {"m2": 1.0, "m4": 1.0, "m8": 1.0}):
         exact = given(p, count, **members)
         assert 0.5 * np.abs(exact - p).sum() > 0.2  # what is known matters
-        made = sampled(dist, params, known(count, **members), 4_000)
+        made = sampled(dist, params, known(count, **members), 2_000)
         assert all((made[:, int(name[1:])] == value).all() for name, value in members.items())
         bias = exact @ values(count) - made.mean(0)
         limit = 5 / np.sqrt(len(made)) + (0 if "m0" in members else 1 / PARTICLES)
