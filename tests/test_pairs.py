@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 import unspool as us
+from unspool import modelfile
+from unspool.config import Config
+from unspool.errors import CorruptFile
 
 N, T = 24, 3
 DAY = np.datetime64("2024-01-01")
@@ -95,9 +98,25 @@ def test_all_inputs_at_once_go_with_a_category():
     check(ALL, STEPS["Category"], draw=False)
 
 
-def test_a_first_record_takes_a_block_of_labels_by_its_name():
-    model = check(us.First("labels"), [*STEPS["Flags"], us.Category("symbol")], draw=False)
-    assert [field.name for field in model.schema_.inputs] == ["one", "other"]
+@pytest.fixture(scope="module")
+def labelled():
+    return check(us.First("labels"), [*STEPS["Flags"], us.Category("symbol")], draw=False)
+
+
+def test_a_first_record_takes_a_block_of_labels_by_its_name(labelled):
+    assert [field.name for field in labelled.schema_.inputs] == ["one", "other"]
+
+
+def test_a_block_of_labels_comes_back_from_its_file_with_its_own_weights(labelled, tmp_path):
+    """A file of before, whose blocks had none, is refused by name."""
+    assert np.asarray(labelled.net_.outputs.own[0].A).any()
+    labelled.save(path := tmp_path / "labels.unspool")
+    np.testing.assert_array_equal(us.load(path).log_prob(TABLE), labelled.log_prob(TABLE))
+    with modelfile.opened(path, Config) as file:
+        arrays, config = file.arrays(), file.config
+    modelfile.write(path, {name: array for name, array in arrays.items() if ".own." not in name}, config)
+    with pytest.raises(CorruptFile, match="flags of older versions had another distribution: fit the model again"):
+        us.load(path)
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from unspool.encoding.columns import Continuation
 from unspool.encoding.encoded import Encoded
 from unspool.generation.sampler import sample_sequences
 from unspool.jobs import Fitted, GenerationJob, GenerationOptions, check_whole, generation_job
+from unspool.network.distributions.multilabel import conditional_means
 from unspool.network.likelihood import start_decoding, teacher_forced
 from unspool.runtime.devices import to_single_precision
 from unspool.tables.columns import missing_mask
@@ -59,8 +60,8 @@ class NextStep:
 def next_steps(fitted: Fitted, inputs: Any, prefix: Any, samples: int, seed: int) -> list[NextStep]:
     """The next step of every row of inputs; see `OneToMany.next_step`.
 
-    Probabilities of the first field are exact; those of later fields are means over `samples` draws of the fields
-    before them.
+    Probabilities of the first field are exact; those of later fields, and of the members of a block of flags, are means
+    over `samples` draws of what stands before them in the step.
     """
     check_whole(f"next_step(samples={samples!r})", samples, 1)
     job = generation_job(fitted, inputs, samples, GenerationOptions(seed=seed, prefix=prefix))
@@ -89,7 +90,8 @@ def _next_step(job: GenerationJob, row: int, steps: int) -> NextStep:
             share = np.asarray(mean, np.float64).mean(0)
             probabilities |= {n: _summed(x.tolist(), share) for n, x in zip(field.columns, decoded, strict=True)}
         elif mean is not None:
-            for name, yes in zip(field.columns, (1 + np.asarray(mean, np.float64).mean(0)) / 2, strict=True):
+            present = mean[~np.isnan(mean[:, 0])] if np.isnan(mean).sum() < mean.size else mean
+            for name, yes in zip(field.columns, (1 + np.asarray(present, np.float64).mean(0)) / 2, strict=True):
                 probabilities[name] = _summed([True, False], np.array([yes, 1 - yes]))
         else:
             last = columns[field.name][offsets[1:] - 1]
@@ -100,16 +102,22 @@ def _next_step(job: GenerationJob, row: int, steps: int) -> NextStep:
 
 @jax.jit
 def _last_step(net: Any, inputs: tuple[Array, ...], values: tuple[Array, ...]) -> tuple[Array, list[Any]]:
-    """Of (T, B) steps, the probability of an end before the last one, and the means of its fields but numbers."""
+    """Of (T, B) steps, the probability of an end before the last one, and the means of its fields but numbers.
+
+    The mean of a member of a block is that given the members before it; NaN where the block is missing.
+    """
     steps, rows = values[0].shape[:2]
     state, ready = start_decoding(net, inputs, steps * rows)
     output, _ = teacher_forced(net, ready, state, values, net.masks())
     hazard = net.hazard(jax.tree.map(lambda part: part[-1:], output), jnp.array([steps - 1]))[0, 0]
-    context, means = net.outputs.begin(jax.tree.map(lambda part: part[-1], output)), []
+    context = net.outputs.begin(jax.tree.map(lambda part: part[-1], output))
+    means: list[Any] = []
     for j, (dist, value) in enumerate(zip(net.distributions, values, strict=True)):
-        event = dist.event_shape
-        symbols = event.symbols is not None or event.members is not None
-        means.append(dist.mean(net.outputs.params(context, j)) if symbols else None)
+        event, params = dist.event_shape, net.outputs.params(context, j)
+        if event.members is not None:
+            means.append(conditional_means(dist, params, value[-1]))
+        else:
+            means.append(dist.mean(params) if event.symbols is not None else None)
         context = net.condition_on(ready, context, j, value[-1])
     return jax.nn.sigmoid(hazard), means
 

@@ -19,7 +19,7 @@ from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture
-from unspool.network.distributions.multilabel import BernoulliMixture
+from unspool.network.distributions.multilabel import AutoregressiveBernoulli
 from unspool.network.distributions.normal import Normal
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.rules import PLAIN
@@ -150,7 +150,7 @@ def test_what_hardly_occurs_is_hardly_moved():
 
 def test_blocks_that_are_missing_as_a_whole_are_counted_by_the_step():
     """Half are to be missing and a fifth are: the logit lacks log 4, but for the little that 20,000 leave in doubt."""
-    dist = WithMissing(BernoulliMixture(2))
+    dist = WithMissing(AutoregressiveBernoulli(2))
     training, generated = np.zeros((2, 100_000, 2))
     training[:50_000], generated[:20_000] = np.nan, np.nan
     shift = logit_shift(dist, training, generated)

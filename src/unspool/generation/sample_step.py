@@ -240,7 +240,7 @@ def sample_step(
     def one_field(g: int, i: Any, j: Any, asked: Asked, so_far: Any) -> tuple[Any, Array, Any]:
         """Field j, at a place of its group."""
         context, nats = so_far
-        dist, cumulative = net.fields[g].of(i)
+        dist, cumulative = net.group(g).of(i)
         params = net.outputs.params_at(context, g, i)
         own = layout.slice_of(u, net.shape.first_uniform(j), layout.uniforms[layout.groups[g][0]])
         total = asked.total

@@ -28,7 +28,7 @@ from unspool.network.distributions.grid import Grid, SupportPoints
 from unspool.network.distributions.histogram import Histogram
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture
-from unspool.network.distributions.multilabel import BernoulliMixture
+from unspool.network.distributions.multilabel import AutoregressiveBernoulli
 from unspool.network.distributions.normal import Normal, Point
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.reparameterized import Reflected, ZeroMean
@@ -97,7 +97,7 @@ def distribution_of(field: AnyField, column: StepColumn) -> Distribution:
         case Vocabulary(unseen=unseen) | JointVocabulary(unseen=unseen):
             return Categorical(column.num_symbols, unseen)
         case MultiLabel(members=members):
-            inner: Distribution = BernoulliMixture(len(members))
+            inner: Distribution = AutoregressiveBernoulli(len(members))
         case AngleEncoder():
             inner = _circular(column)
         case IncrementEncoder(increment=number) | DistanceEncoder(distance=number) | (NumericEncoder() as number):

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from unspool.network.cumulative import CumulativeRule
-from unspool.network.distributions.base import Distribution, EventShape
+from unspool.network.distributions.base import Distribution, EventShape, bind
 from unspool.network.distributions.categorical import bernoulli_log_prob
 from unspool.network.distributions.circular import circular_of, of_all_params
 from unspool.network.embeddings import Embedding, Feed, FoldedTable, new_embedding, side_by_side
@@ -234,7 +234,12 @@ class Net(eqx.Module):
     def field(self, j: int) -> tuple[Distribution, CumulativeRule | None]:
         """The distribution of step field j, and how its values add up."""
         g, i = self.shape.steps.place(j)
-        return self.fields[g].of(i)
+        return self.group(g).of(i)
+
+    def group(self, g: int) -> FieldGroup:
+        """The fields of a kind; their distributions have the weights of their own."""
+        group = self.fields[g]
+        return FieldGroup(group.fields, bind(group.distribution, self.outputs.own[g]), group.cumulative)
 
     def split(self) -> tuple["Net", tuple[FieldGroup, ...]]:
         """What is learned, and the numbers of the data; `with_fields` joins them again."""
@@ -374,8 +379,8 @@ class Net(eqx.Module):
             context = self.outputs.condition_on(context, g, feed(rows[g]))
         # A field's parameters read what the fields before it have added, and nothing of those after it.
         terms = [
-            group.log_prob(self.outputs.group_params(context, g), value)
-            for g, (group, value) in enumerate(zip(self.fields, self.shape.steps.stack(values), strict=True))
+            self.group(g).log_prob(self.outputs.group_params(context, g), value)
+            for g, value in enumerate(self.shape.steps.stack(values))
         ]
         order = np.argsort([j for group in self.shape.steps.groups for j in group])
         fields = jnp.concatenate(terms, -1)

@@ -42,9 +42,9 @@ def free_running(
 ) -> tuple[DecoderOutput, DecoderState]:
     """As `teacher_forced`, but step t + 1 reads the network's own output of step t where `own[t]` is one.
 
-    The output is soft and so the whole unroll differentiable: of a category the expected embedding, of labels their
-    means; of a number the sample that the uniforms give (Kingma & Welling 2014, arXiv:1312.6114), or its mean without
-    them. Between zero and one, `own` mixes it with the data.
+    The output is soft and so the whole unroll differentiable: of a category the expected embedding, of labels about
+    their means; of a number the sample that the uniforms give (Kingma & Welling 2014, arXiv:1312.6114), or its mean
+    without them. Between zero and one, `own` mixes it with the data.
     """
 
     def one_step(

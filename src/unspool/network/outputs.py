@@ -3,10 +3,12 @@
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from unspool.network.distributions.base import new_weights
 from unspool.network.embeddings import Embedding, Feed, side_by_side
 from unspool.network.fields import HIDDEN_WITHIN, FieldGroup, FieldLayout
 from unspool.network.lstm import array_module, lecun_normal, to_weights
@@ -46,6 +48,7 @@ class Outputs(eqx.Module):
             a field to itself and to earlier ones are zero, and stay so.
         L: likewise, weights to the parameters, zero at first: fields that move together need no hidden units for it.
         B: by kind, from hidden units to parameters; zero, and stays so, of the first field; `None` if that is alone.
+        own: by kind, the weights that the distributions have of their own.
     """
 
     A: Float[Array, "H Q"]
@@ -54,6 +57,7 @@ class Outputs(eqx.Module):
     W: tuple[Float[Array, "F D _"], ...]
     L: tuple[Float[Array, "F D _"], ...]
     B: tuple[Float[Array, "F M _"] | None, ...]
+    own: tuple[Any, ...]
     layout: FieldLayout = eqx.field(static=True)
 
     def __init__(
@@ -87,6 +91,8 @@ class Outputs(eqx.Module):
         B = [lecun_normal(rng, HIDDEN_WITHIN, count)[None] * (j > 0) for j, count in enumerate(layout.params)]
         groups_of = [layout.conditioned(g) for g in range(len(layout.groups))]
         self.B = tuple(to_weights(side_by_side([B[j] for j in group])) if group else None for group in groups_of)
+        own = {j: jax.tree.map(lambda w: w[None], new_weights(dists[j], rng)) for j in range(F)}
+        self.own = tuple(side_by_side([own[j] for j in group]) for group in layout.groups)
 
     def fold(self, embeddings: tuple[Embedding, ...], count: int) -> tuple[Feed, ...]:
         """The embeddings of all kinds with a field after them, with the weights to later fields, for `count` values."""

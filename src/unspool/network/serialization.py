@@ -76,6 +76,9 @@ def parts_of(shape: Shape, leaves: Iterable[str]) -> dict[str, Part]:
                 parts[".".join([kind, str(j), *rest[1:]])] = Part(source, i, columns)
         elif kind == "start":
             parts[source] = Part(source, None, ordered)
+        elif rest[:1] == ["own"]:
+            for i, j in enumerate(layout.groups[int(rest[1])]):
+                parts[".".join(["outputs.own", str(j), *rest[2:]])] = Part(source, i)
         elif kind != "outputs":
             parts[source] = Part(source)
     for j, own in enumerate(fields):
@@ -227,6 +230,8 @@ def _net_file(
         wanted = {name: size for name, size in wanted.items() if ".L." not in name}
     if shapes.get("stop.1") == () and "stop.1" in wanted:  # and one bias of the hazard for all positions
         wanted["stop.1"] = ()
+    if any(name.startswith("outputs.own.") for name in wanted.keys() - shapes.keys()):
+        hint = "Blocks of flags of older versions had another distribution: fit the model again."
     if wanted != shapes:
         differing = sorted(dict(wanted.items() ^ shapes.items()))
         raise CorruptFile(location, expected, f"others: {', '.join(differing[:3])}", hint)

@@ -244,11 +244,13 @@ class Group(Field, frozen=True):
 class Flags(Group, frozen=True):
     """A block of columns that are true or false, as one field whose members depend on each other. Step only.
 
-    If one member is missing at a step, all of them must be.
+    Each member depends on all those before it. If one is missing at a step, all of them must be. Where some members are
+    pinned and an open one stands before a pinned one, the open ones are exact up to eight members, and approximate
+    beyond.
 
     Args:
         name: the name of the block.
-        members: its columns; at least two.
+        members: its columns; at least two. Put first what you will pin.
 
     Raises:
         OptionError: fewer than two columns, or one twice.

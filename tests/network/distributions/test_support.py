@@ -14,7 +14,6 @@ from unspool.network.distributions.grid import Grid, SupportPoints
 from unspool.network.distributions.histogram import Histogram
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture
-from unspool.network.distributions.multilabel import BernoulliMixture
 from unspool.network.distributions.normal import Normal, Point
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.reparameterized import Reflected
@@ -118,22 +117,6 @@ def test_symbols_that_are_not_allowed_are_never_sampled():
     odds = np.exp(0.3) / (np.exp(0.3) + np.exp(1.2))
     assert set(made.tolist()) == {0, 2}
     assert abs((made == 0).mean() - odds) < 5 * np.sqrt(odds * (1 - odds) / N)
-
-
-def test_known_members_of_a_block_say_what_the_others_are():
-    """By Bayes: what is sampled beside known members is what is sampled beside them anyway."""
-    dist = BernoulliMixture(4, 3)
-    params = [0.2, -0.3, 0.0, 2.0, 1.0, -1.5, 0.5, -2.0, -0.5, 1.0, 3.0, 0.5, 1.5, 0.0, 2.0]
-    free = sampled(dist, params)
-    matching = free[(free[:, 1] > 0) & (free[:, 3] < 0)]
-    support = Support(jnp.array([-1.0, 1.0, -1.0, -1.0]), jnp.array([1.0, 1.0, 1.0, -1.0]))  # and the others are free
-    made = sampled(dist, params, support, seed=2)
-    assert (made[:, 1] == 1).all()
-    assert (made[:, 3] == -1).all()
-    joint = lambda values: ((values[:, 0] > 0) & (values[:, 2] > 0)).mean()  # noqa: E731
-    for mean in (joint, lambda values: (values[:, 0] > 0).mean(), lambda values: (values[:, 2] > 0).mean()):
-        assert abs(mean(made) - mean(matching)) < 5 * np.sqrt(0.25 / N + 0.25 / len(matching))
-    assert (matching[:, 0] > 0).mean() != pytest.approx((free[:, 0] > 0).mean(), abs=0.05)
 
 
 def test_what_must_be_there_is_not_missing():

@@ -11,6 +11,7 @@ To add a distribution: subclass `NumberDistribution` (or `Distribution`), and na
 
 import math
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -161,6 +162,29 @@ class Reparameterized(NumberDistribution):
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Those of the distribution inside."""
         return self.of.initial_params(loc, scale)
+
+
+class SharedWeights(Distribution):
+    """A distribution with weights of its own, which all steps share: the network holds them, and `bind` adds them."""
+
+    @abstractmethod
+    def new_weights(self, rng: np.random.Generator | None) -> Any:
+        """A tree of weights to start training from; without a generator, of shapes alone (see `array_module`)."""
+
+
+def new_weights(distribution: Distribution, rng: np.random.Generator | None) -> Any:
+    """The weights that a distribution has of its own, or the one inside of its wrappers; an empty tree where none."""
+    inside = innermost(distribution)
+    return inside.new_weights(rng) if isinstance(inside, SharedWeights) else ()
+
+
+def bind(distribution: Distribution, weights: Any) -> Distribution:
+    """The distribution with its own weights, see `new_weights`."""
+    if not weights:
+        return distribution
+    inside = getattr(distribution, "of", None)
+    own = {"weights": weights} if inside is None else {"of": bind(inside, weights)}
+    return replace(distribution, **own)
 
 
 def innermost(distribution: Distribution) -> Distribution:
