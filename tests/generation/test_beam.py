@@ -36,7 +36,9 @@ def network(distributions, stops=True, hazard=-2.0, noise=0.9, seed=0, **options
         (EventShape(symbols=3), EventShape(members=2)), distributions, 3 * stops, 6, 4, Network(dropout=0.0, **options)
     )
     rng = np.random.default_rng(seed)
-    net = jax.tree.map(lambda w: w + noise * rng.normal(size=w.shape).astype(np.float32), Net(rng, shape))
+    weights, fixed = Net(rng, shape).split()
+    moved = jax.tree.map(lambda w: w + noise * rng.normal(size=w.shape).astype(np.float32), weights)
+    net = moved.with_fields(fixed)
     return eqx.tree_at(lambda n: n.stop, net, (3 * net.stop[0], hazard + jnp.array([0.0, 0.2, -0.2]))) if stops else net
 
 
@@ -172,7 +174,7 @@ def every_way(net, row, total, penalty=0.0, exact=False):
     inputs = tuple(jnp.asarray(to_single_precision(np.repeat(a[row : row + 1], len(ways), 0))) for a in INPUTS)
     values = tuple(jnp.asarray(table[..., j]) for j in range(table.shape[-1]))
     fields, stop, _ = sequence_log_prob(net, inputs, values, lengths, net.masks())
-    nats = sum(np.asarray(f, np.float64).sum(0) for f in fields)
+    nats = np.asarray(fields, np.float64).sum((0, -1))
     if stopping:
         nats += np.asarray(stop, np.float64)[:total].sum(0)  # the stop after the last step is not decided
     made = [
