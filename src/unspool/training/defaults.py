@@ -35,8 +35,9 @@ MIN_DECAY_ROUNDS = 4
 """Rounds of the decay at the least, within the most updates."""
 MIN_ROUND, MAX_ROUND, MIN_ROUNDS = 50, 500, 10
 """Updates between two validations: a pass, between these bounds, if a fit has so many validations."""
-PATIENCE, MAX_WARMUP = 8, 100
-"""Rounds without improvement before the rate decays, and updates until the rate is at its peak."""
+PATIENCE, MEMORISING_PATIENCE, MAX_WARMUP = 4, 8, 100
+"""Rounds that must bring something lest the rate decays, the same where nothing is held out and noisier training nats
+decide, and updates until the rate is at its peak."""
 MAX_GRADIENT_NORM = 1.0
 """Largest global norm of a gradient."""
 
@@ -68,7 +69,7 @@ class TrainingPlan:
         rate: peak learning rate.
         updates: the most updates.
         round: updates between two validations.
-        patience: rounds without improvement before the rate decays.
+        patience: rounds that must improve on all before, lest the rate decays.
         warmup: updates until the rate is at its peak.
         update_config: what is compiled into an update.
         segment: steps of a segment of long sequences, or `None` where all are learned whole.
@@ -94,11 +95,11 @@ class TrainingPlan:
     def usual_updates(self) -> int:
         """About how many updates a fit without a time budget takes on these data.
 
-        The data decide how many rounds bring something. This supposes as many as the patience; then come as many
+        The data decide how many rounds bring something. This supposes three times the patience; then come as many
         without improvement as the patience allows, and the shortest decay. With default options these are 20 rounds:
         1,000 updates of up to 3,000 sequences, where the fits in `docs/log.md` took 750 to 2,700.
         """
-        return min(self.updates, self.round * (2 * self.patience + MIN_DECAY_ROUNDS))
+        return min(self.updates, self.round * (4 * self.patience + MIN_DECAY_ROUNDS))
 
 
 def plan(
@@ -132,7 +133,7 @@ def plan(
         rate=training.rate or (SYMBOL_RATE if symbolic else NUMBER_RATE) * (RATE_UNITS / size) ** 0.5,
         updates=updates,
         round=max(1, min(max(per_epoch, MIN_ROUND), MAX_ROUND, updates // MIN_ROUNDS)),
-        patience=training.patience or PATIENCE,
+        patience=training.patience or (PATIENCE if training.holdout else MEMORISING_PATIENCE),
         warmup=min(MAX_WARMUP, updates // 10 + 1),
         update_config=UpdateConfig(training.feeding, MAX_GRADIENT_NORM, training.weight_decay),
         segment=segment,
