@@ -46,8 +46,7 @@ WARMUP_SECONDS_SHARE = 0.1
 SECONDS_PER_DISPATCH = 0.5
 """Seconds of updates between two questions whether training should end."""
 AVERAGED_SHARE = 0.1
-"""Share of the updates of a phase so far over which weights are averaged: earlier ones fade as a power of their number.
-An average that reached back beyond the decay would lag behind weights that settle."""
+"""Share of all updates so far over which weights are averaged: the earlier ones fade as a power of their number."""
 MIN_IMPROVEMENT, MIN_TRAINING_IMPROVEMENT = 2e-3, 1e-5
 """Nats per step by which `patience` rounds must improve on all before: of validation, and of training where all is
 memorised, since the squared error of a series that fits exactly goes on to matter long after its nats look settled."""
@@ -219,7 +218,7 @@ class Trainer:
 
     def mix(self, number: int) -> float:
         """Share of the weights after an update in their average (Shamir & Zhang 2013, arXiv:1212.1824)."""
-        return 1.0 / (1.0 + AVERAGED_SHARE * (number - self.progress.decay_from))
+        return 1.0 / (1.0 + AVERAGED_SHARE * number)
 
     def validate(self) -> None:
         """Score the validation sequences, keep the best weights, move to the next phase if it is time."""
