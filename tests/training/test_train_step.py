@@ -20,7 +20,17 @@ ROWS, FIRST = np.tile(np.arange(B, dtype=np.int32), (COUNT, 1)), np.arange(COUNT
 
 
 def updated(
-    net, bucket, config, rows=None, weights=None, count=K, first=0, shares=0.0, rate=0.02, state=None, sharding=WHOLE,
+    net,
+    bucket,
+    config,
+    rows=None,
+    weights=None,
+    count=K,
+    first=0,
+    shares=0.0,
+    rate=0.02,
+    state=None,
+    sharding=WHOLE,
     mix=0.5,
 ):
     rows = np.random.default_rng(1).integers(0, 40, (K, B)) if rows is None else rows
@@ -161,7 +171,9 @@ def test_what_the_segments_of_a_sequence_see_is_the_likelihood_of_the_whole(smal
 
 def test_a_sequence_that_is_one_segment_is_learned_as_a_whole(small, plain):
     every = np.ones(2)
-    updates = UpdateBatch(small.bucket.take(ROWS[:2]), np.zeros(2, np.int32), np.ones((2, B)), 0.02 * every, 0 * every, every)
+    updates = UpdateBatch(
+        small.bucket.take(ROWS[:2]), np.zeros(2, np.int32), np.ones((2, B)), 0.02 * every, 0 * every, every
+    )
     assert_close(*(segmented(small, plain(), updates, cut) for cut in (False, True)), atol=1e-12)
 
 

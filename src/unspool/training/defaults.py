@@ -15,9 +15,10 @@ from unspool.training.batching import segment_steps
 
 Chosen = TypeVar("Chosen", int, float)
 
-HIDDEN_UNITS = MappingProxyType({4_000: 64, 1_500_000: 128, math.inf: 256})
+SYMBOL_UNITS = MappingProxyType({4_000: 64, 50_000: 128, math.inf: 256})
+NUMBER_UNITS = MappingProxyType({4_000: 64, 1_500_000: 128, math.inf: 256})
 """Hidden units where there are fewer training values than the key."""
-SYMBOL_DROPOUT = MappingProxyType({50_000: 0.5, 200_000: 0.3, 1_000_000: 0.2, math.inf: 0.1})
+SYMBOL_DROPOUT = MappingProxyType({50_000: 0.5, 200_000: 0.4, 1_000_000: 0.2, math.inf: 0.1})
 NUMBER_DROPOUT = MappingProxyType({15_000: 0.2, 1_000_000: 0.1, math.inf: 0.05})
 """Dropout where there are fewer training values than the key. Symbols are overfitted sooner than numbers, whose
 dynamics a masked recurrence blurs."""
@@ -112,7 +113,7 @@ def plan(
     vocabularies = [column.num_symbols for column in codec.steps if column.num_symbols is not None]
     symbolic = len(vocabularies) >= len(codec.steps) / 2
     values = (distinct or steps) * len(codec.steps)
-    size = network.size or _lookup(values, HIDDEN_UNITS)
+    size = network.size or _lookup(values, SYMBOL_UNITS if symbolic else NUMBER_UNITS)
     dropout, input_dropout = network.dropout, network.input_dropout
     if dropout is None:
         dropout = 0.0 if training.holdout == 0 else _lookup(values, SYMBOL_DROPOUT if symbolic else NUMBER_DROPOUT)

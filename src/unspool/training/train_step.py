@@ -147,7 +147,11 @@ def _updates(
         change, moments = transform.update(sum_over_shards(sharding, parts), state.moments, matrices)
         packed = jax.tree.map(lambda w, d: w - updates.rates[k] * d, packed, change)
         average = jax.tree.map(lambda a, w: a + updates.mixes[k] * (w - a), pack(state.average)[0], packed)
-        return TrainState(unpack(packed), unpack(average), moments), total.at[:, k].set(seen), after if sharding.segmented else None
+        return (
+            TrainState(unpack(packed), unpack(average), moments),
+            total.at[:, k].set(seen),
+            after if sharding.segmented else None,
+        )
 
     carries = None
     if sharding.segmented:
