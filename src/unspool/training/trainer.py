@@ -254,7 +254,7 @@ class Trainer:
     @property
     def settled(self) -> bool:
         """Whether the last rounds, as many as the patience, improved on those before by next to nothing."""
-        known = [round.train if round.validation is None else round.validation for round in self.progress.rounds]
+        known = [one.train if one.validation is None else one.validation for one in self.progress.rounds]
         before, last = known[: -self.plan.patience], known[-self.plan.patience :]
         tolerance = MIN_IMPROVEMENT if self.data.validation else MIN_TRAINING_IMPROVEMENT
         return bool(before) and min(last) > min(before) - tolerance
