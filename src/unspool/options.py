@@ -148,7 +148,7 @@ class Training(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         weight_decay: decoupled weight decay (AdamW, Loshchilov & Hutter 2019, arXiv:1711.05101).
         holdout: share of the sequences that is held out to decide when to stop; 0 trains on all of them
             until the training nats stop improving (to memorise data).
-        patience: rounds of validation without improvement before the learning rate decays.
+        patience: rounds of validation that, together, improve by next to nothing before the learning rate decays.
         feeding: the source of the previous step: `"teacher"` the data; `"free"` the network itself, through the
             expected embedding; `"scheduled"` one of both at random, where the share of the network rises linearly over
             the first half of the training, up to a half (Bengio et al. 2015, arXiv:1506.03099).

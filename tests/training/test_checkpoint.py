@@ -75,7 +75,7 @@ def test_a_checkpoint_that_was_altered_by_hand_is_refused(small, tmp_path):
     name = next(name for name, array in arrays.items() if array.ndim == 2)
     changed = arrays[name].copy()
     changed[0, 0] += 1
-    bad = msgspec.structs.replace(state, progress=msgspec.structs.replace(state.progress, bad=7))
+    bad = msgspec.structs.replace(state, progress=msgspec.structs.replace(state.progress, best_update=7))
     for config, wrong, match in (
         (state, arrays | {name: arrays[name][:-1]}, r"the array .*float32 of shape .*found float32 of shape"),
         (state, arrays | {name: arrays[name].astype(np.float64)}, r"float32 of shape .*found float64"),

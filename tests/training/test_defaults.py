@@ -18,6 +18,24 @@ def test_the_fewer_the_sequences_the_more_of_the_input_is_dropped():
     assert rates[0] > 0 == rates[-1]
 
 
+def test_text_gets_a_larger_network_sooner_than_numbers():
+    """Of 60,000 values; both have the same below 50,000, and from 1.5 million on."""
+    numbers = fit_codec(*gather({"k": ["a", "b"] * 4, "x": [[1.5, 2.25], [0.5, 3.75]] * 4}, inputs="k", sequence="x"))
+    sizes = [
+        [
+            plan(Network(), Training(), codec, examples=100, steps=steps).size
+            for steps in (1_000, 40_000, 60_000, 1_500_000)
+        ]
+        for codec in (CODEC, numbers)
+    ]
+    assert sizes == [[64, 128, 256, 256], [64, 128, 128, 256]]
+
+
+def test_noisier_training_nats_are_given_more_patience():
+    assert [planned(100, training=Training(holdout=holdout)).patience for holdout in (0.1, 0.0)] == [4, 8]
+    assert planned(100, training=Training(holdout=0.0, patience=3)).patience == 3
+
+
 def test_windows_that_overlap_are_as_few_as_the_series_that_they_are_cut_from():
     few, many = planned(100), planned(500_000)
     overlapping = planned(500_000, distinct=2_000)

@@ -21,12 +21,24 @@ ROWS, FIRST = np.tile(np.arange(B, dtype=np.int32), (COUNT, 1)), np.arange(COUNT
 
 
 def updated(
-    net, bucket, config, rows=None, weights=None, count=K, first=0, shares=0.0, rate=0.02, state=None, sharding=WHOLE
+    net,
+    bucket,
+    config,
+    rows=None,
+    weights=None,
+    count=K,
+    first=0,
+    shares=0.0,
+    rate=0.02,
+    state=None,
+    sharding=WHOLE,
+    mix=0.5,
 ):
     rows = np.random.default_rng(1).integers(0, 40, (K, B)) if rows is None else rows
     weights = np.ones(rows.shape) if weights is None else weights
     every = np.ones(len(rows))
-    updates = UpdateBatch(bucket.take(rows), np.zeros(len(rows), np.int32), weights, rate * every, shares * every)
+    numbers = rate * every, shares * every, mix * every
+    updates = UpdateBatch(bucket.take(rows), np.zeros(len(rows), np.int32), weights, *numbers)
     state = new_train_state(net, config) if state is None else state
     constants = np.float64(1 / 30), jax.random.key(0), NONE_BEFORE, np.int32(first)
     return update(config, sharding, state, updates, np.int32(count), *constants)
@@ -104,6 +116,19 @@ def test_what_an_update_saw_is_the_likelihood(small, plain):
     assert_close(state.net, plain(), atol=0)
 
 
+def test_the_average_moves_towards_the_weights_by_the_share_of_each_update(small, plain):
+    """As NumPy moves it from update to update; a share of one is the weights themselves."""
+    rows = np.random.default_rng(1).integers(0, 40, (K, B))
+    together, _ = updated(plain(), small.bucket, small.config, rows, mix=0.25)
+    state, average = new_train_state(plain(), small.config), jax.tree.map(np.array, plain())
+    for k in range(K):
+        state, _ = updated(None, small.bucket, small.config, rows[[k, 0]], count=1, state=state, mix=1.0)
+        assert_close(state.average, state.net, atol=1e-12)
+        average = jax.tree.map(lambda a, w: 0.75 * a + 0.25 * np.asarray(w), average, state.net)
+    assert_close(together.average, average)
+    assert np.abs(together.average.cells[0].R - together.net.cells[0].R).max() > 0.01
+
+
 def test_weight_decay_pulls_at_matrices_alone(small, plain):
     """Without any data, they shrink by rate times decay; biases and gains stay."""
     state, _ = updated(
@@ -132,7 +157,7 @@ def in_segments(small, net, weights=(1, 1, 1), rate=0.02):
     """The updates of eight sequences of six steps, two steps at a time."""
     data, every = small.bucket.segments(ROWS, FIRST, SEGMENT), np.ones(COUNT)
     weights = np.repeat(np.array(weights, float)[:, None], B, 1)
-    return segmented(small, net, UpdateBatch(data, FIRST, weights, rate * every, 0 * every))
+    return segmented(small, net, UpdateBatch(data, FIRST, weights, rate * every, 0 * every, every))
 
 
 def segmented(small, net, updates, cut=True):
@@ -149,7 +174,9 @@ def test_what_the_segments_of_a_sequence_see_is_the_likelihood_of_the_whole(smal
 
 def test_a_sequence_that_is_one_segment_is_learned_as_a_whole(small, plain):
     every = np.ones(2)
-    updates = UpdateBatch(small.bucket.take(ROWS[:2]), np.zeros(2, np.int32), np.ones((2, B)), 0.02 * every, 0 * every)
+    updates = UpdateBatch(
+        small.bucket.take(ROWS[:2]), np.zeros(2, np.int32), np.ones((2, B)), 0.02 * every, 0 * every, every
+    )
     assert_close(*(segmented(small, plain(), updates, cut) for cut in (False, True)), atol=1e-12)
 
 

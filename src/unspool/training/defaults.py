@@ -15,9 +15,10 @@ from unspool.training.batching import segment_steps
 
 Chosen = TypeVar("Chosen", int, float)
 
-HIDDEN_UNITS = MappingProxyType({4_000: 64, 1_500_000: 128, math.inf: 256})
+SYMBOL_UNITS = MappingProxyType({4_000: 64, 50_000: 128, math.inf: 256})
+NUMBER_UNITS = MappingProxyType({4_000: 64, 1_500_000: 128, math.inf: 256})
 """Hidden units where there are fewer training values than the key."""
-SYMBOL_DROPOUT = MappingProxyType({50_000: 0.5, 200_000: 0.3, 1_000_000: 0.2, math.inf: 0.1})
+SYMBOL_DROPOUT = MappingProxyType({50_000: 0.5, 200_000: 0.4, 1_000_000: 0.2, math.inf: 0.1})
 NUMBER_DROPOUT = MappingProxyType({15_000: 0.2, 1_000_000: 0.1, math.inf: 0.05})
 """Dropout where there are fewer training values than the key. Symbols are overfitted sooner than numbers, whose
 dynamics a masked recurrence blurs."""
@@ -35,8 +36,9 @@ MIN_DECAY_ROUNDS = 4
 """Rounds of the decay at the least, within the most updates."""
 MIN_ROUND, MAX_ROUND, MIN_ROUNDS = 50, 500, 10
 """Updates between two validations: a pass, between these bounds, if a fit has so many validations."""
-PATIENCE, MAX_WARMUP = 8, 100
-"""Rounds without improvement before the rate decays, and updates until the rate is at its peak."""
+PATIENCE, MEMORISING_PATIENCE, MAX_WARMUP = 4, 8, 100
+"""Rounds that must bring something lest the rate decays, the same where nothing is held out and noisier training nats
+decide, and updates until the rate is at its peak."""
 MAX_GRADIENT_NORM = 1.0
 """Largest global norm of a gradient."""
 
@@ -68,7 +70,7 @@ class TrainingPlan:
         rate: peak learning rate.
         updates: the most updates.
         round: updates between two validations.
-        patience: rounds without improvement before the rate decays.
+        patience: rounds that must improve on all before, lest the rate decays.
         warmup: updates until the rate is at its peak.
         update_config: what is compiled into an update.
         segment: steps of a segment of long sequences, or `None` where all are learned whole.
@@ -94,11 +96,11 @@ class TrainingPlan:
     def usual_updates(self) -> int:
         """About how many updates a fit without a time budget takes on these data.
 
-        The data decide how many rounds bring something. This supposes as many as the patience; then come as many
+        The data decide how many rounds bring something. This supposes three times the patience; then come as many
         without improvement as the patience allows, and the shortest decay. With default options these are 20 rounds:
         1,000 updates of up to 3,000 sequences, where the fits in `docs/log.md` took 750 to 2,700.
         """
-        return min(self.updates, self.round * (2 * self.patience + MIN_DECAY_ROUNDS))
+        return min(self.updates, self.round * (4 * self.patience + MIN_DECAY_ROUNDS))
 
 
 def plan(
@@ -111,7 +113,7 @@ def plan(
     vocabularies = [column.num_symbols for column in codec.steps if column.num_symbols is not None]
     symbolic = len(vocabularies) >= len(codec.steps) / 2
     values = (distinct or steps) * len(codec.steps)
-    size = network.size or _lookup(values, HIDDEN_UNITS)
+    size = network.size or _lookup(values, SYMBOL_UNITS if symbolic else NUMBER_UNITS)
     dropout, input_dropout = network.dropout, network.input_dropout
     if dropout is None:
         dropout = 0.0 if training.holdout == 0 else _lookup(values, SYMBOL_DROPOUT if symbolic else NUMBER_DROPOUT)
@@ -132,7 +134,7 @@ def plan(
         rate=training.rate or (SYMBOL_RATE if symbolic else NUMBER_RATE) * (RATE_UNITS / size) ** 0.5,
         updates=updates,
         round=max(1, min(max(per_epoch, MIN_ROUND), MAX_ROUND, updates // MIN_ROUNDS)),
-        patience=training.patience or PATIENCE,
+        patience=training.patience or (PATIENCE if training.holdout else MEMORISING_PATIENCE),
         warmup=min(MAX_WARMUP, updates // 10 + 1),
         update_config=UpdateConfig(training.feeding, MAX_GRADIENT_NORM, training.weight_decay),
         segment=segment,

@@ -29,9 +29,16 @@ def optimiser(config: UpdateConfig) -> optax.GradientTransformation:
 
 
 class TrainState(NamedTuple):
-    """All that an update changes."""
+    """All that an update changes.
+
+    Attributes:
+        net: the weights that are moved.
+        average: a running mean of them, which is what is scored and kept.
+        moments: of the gradients.
+    """
 
     net: Net
+    average: Net
     moments: Any
 
 
@@ -44,6 +51,7 @@ class UpdateBatch(NamedTuple):
         weights: one, or zero for a padding row.
         rates: learning rates.
         shares: of steps that read the network's own output (scheduled feeding).
+        mixes: shares of the weights after an update in their average.
     """
 
     data: Bucket
@@ -51,19 +59,22 @@ class UpdateBatch(NamedTuple):
     weights: Float[np.ndarray, "K B"]
     rates: Float[np.ndarray, " K"]
     shares: Float[np.ndarray, " K"]
+    mixes: Float[np.ndarray, " K"]
 
     def on_devices(self, devices: int) -> "UpdateBatch":
         """The rows spread over devices, the rest on each of them."""
         rows = put_on_devices((self.data, self.weights), devices, axis=1)
-        first, rates, shares = put_on_devices((self.first, self.rates, self.shares), devices)
-        return UpdateBatch(rows[0], first, rows[1], rates, shares)
+        first, *numbers = put_on_devices((self.first, self.rates, self.shares, self.mixes), devices)
+        return UpdateBatch(rows[0], first, rows[1], *numbers)
 
 
 def new_train_state(net: Net, config: UpdateConfig) -> TrainState:
     """The state before the first update."""
-    # All are zero, and JAX would compile a program for each shape.
+    # By NumPy, since JAX would compile a program for each shape; an update can't donate one buffer twice.
+    average = jax.tree.map(lambda weights: jax.device_put(np.array(weights)), net)
     moments = jax.eval_shape(lambda net: optimiser(config).init(pack(net.split()[0])[0]), net)
-    return TrainState(net, jax.tree.map(lambda like: jax.device_put(np.zeros(like.shape, like.dtype)), moments))
+    moments = jax.tree.map(lambda like: jax.device_put(np.zeros(like.shape, like.dtype)), moments)
+    return TrainState(net, average, moments)
 
 
 @partial(jax.jit, static_argnames=("config", "sharding"), donate_argnames="state")
@@ -87,7 +98,7 @@ def update(
     decide dropout, coins and samples.
     """
     rows, whole = P(None, ROW_AXIS), P()
-    parts = UpdateBatch(rows, whole, rows, whole, whole)  # type: ignore[arg-type]
+    parts = UpdateBatch(rows, whole, rows, whole, whole, whole)  # type: ignore[arg-type]
     specs = (whole, parts, whole, whole, whole, whole)
     local = shard_rows(partial(_updates, config, sharding), sharding.devices, specs, (whole, whole))
     return local(state, updates, first, last, scale, jax.random.fold_in(key, number))
@@ -138,9 +149,11 @@ def _updates(
         packed, unpack = pack(net)
         matrices, _ = pack(net.matrices())
         change, moments = transform.update(sum_over_shards(sharding, parts), state.moments, matrices)
-        net = unpack(jax.tree.map(lambda w, d: w - updates.rates[k] * d, packed, change))
-        state = TrainState(net.with_fields(fields), moments)
-        return state, total.at[:, k].set(seen), after if sharding.segmented else None
+        packed = jax.tree.map(lambda w, d: w - updates.rates[k] * d, packed, change)
+        before = pack(state.average.split()[0])[0]
+        average = jax.tree.map(lambda a, w: a + updates.mixes[k] * (w - a), before, packed)
+        nets = unpack(packed).with_fields(fields), unpack(average).with_fields(state.average.fields)
+        return TrainState(*nets, moments), total.at[:, k].set(seen), after if sharding.segmented else None
 
     carries = None
     if sharding.segmented:

@@ -1,11 +1,11 @@
-"""Training: a stable phase at the peak rate, then a decay from the best weights found; the best weights are kept.
+"""Training: a stable phase at the peak rate, then a decay from the best weights found; the best average is kept.
 
     stable   rate at its peak after the warm-up, until `patience` rounds bring nothing, or most of the budget is spent
     decay    back to the best weights, then half a cosine down to zero
 
-Every round ends with a validation, which decides. Early stopping alone would keep noisy weights from a high rate; a
-schedule fixed beforehand would have to know how long this data takes (Hu et al. 2024, arXiv:2404.06395, for the two
-phases).
+Every round ends with a validation, which decides. It scores a running average of the weights (Polyak & Juditsky 1992),
+not the weights: those jump from round to round while the rate is high, and patience would count the jumps. A schedule
+fixed beforehand would have to know how long this data takes (Hu et al. 2024, arXiv:2404.06395, for the two phases).
 """
 
 import itertools
@@ -37,7 +37,7 @@ MAX_UPDATE_CELLS = 32_768
 """Steps, padding included, that one update may hold."""
 MAX_UPDATES_PER_DISPATCH = 25
 """Updates of one dispatch at the most."""
-DECAY_SHARE = 0.5
+DECAY_SHARE = 0.25
 """Length of the decay, as a share of the updates that it took to find the best weights."""
 MAX_STABLE_UPDATES_SHARE, MAX_STABLE_SECONDS_SHARE = 0.75, 0.7
 """Shares of the most updates, and of the time budget, after which the decay begins at the latest."""
@@ -45,9 +45,11 @@ WARMUP_SECONDS_SHARE = 0.1
 """Share of the time budget after which the rate is at its peak at the latest."""
 SECONDS_PER_DISPATCH = 0.5
 """Seconds of updates between two questions whether training should end."""
-MIN_IMPROVEMENT, MIN_TRAINING_IMPROVEMENT = 1e-4, 1e-5
-"""Nats per step by which a round must improve on the best one: of validation, and of training where all is memorised,
-since the squared error of a series that fits exactly goes on to matter long after its nats look settled."""
+AVERAGED_SHARE = 0.1
+"""Share of all updates so far over which weights are averaged: the earlier ones fade as a power of their number."""
+MIN_IMPROVEMENT, MIN_TRAINING_IMPROVEMENT = 2e-3, 1e-5
+"""Nats per step by which `patience` rounds must improve on all before: of validation, and of training where all is
+memorised, since the squared error of a series that fits exactly goes on to matter long after its nats look settled."""
 MAX_OWN_SHARE, OWN_SHARE_RISE = 0.5, 0.5
 """Under scheduled feeding, the largest share of steps that read the network's output, and of training until then."""
 
@@ -64,7 +66,6 @@ class Progress(msgspec.Struct, forbid_unknown_fields=True):
     phase: Literal["stable", "decay", "done"] = "stable"
     best: float = math.inf
     best_update: int = 0
-    bad: int = 0
     decay_from: int = 0
     decay_updates: int = 0
     seconds: float = 0.0
@@ -110,7 +111,7 @@ def train(
         if why := run.stop.reason():  # the last whole round stays saved, and a later call goes on from there
             run.finish(why)
         watch(run.progress)
-    return jax.device_put(run.best.net, jax.local_devices()[0]), run.progress
+    return jax.device_put(run.best.average, jax.local_devices()[0]), run.progress
 
 
 class Trainer:
@@ -171,9 +172,10 @@ class Trainer:
         numbers = range(at, at + len(group.rows))
         long = self.plan.segment is not None and bucket.steps > self.plan.segment
         data = bucket.segments(group.rows, group.first, self.plan.segment) if long else bucket.take(group.rows)  # type: ignore[arg-type]
-        rates, shares = (np.array([value(n) for n in numbers], np.float32) for value in (self.rate, self.share))
+        values = self.rate, self.share, self.mix
+        rates, shares, mixes = (np.array([value(n) for n in numbers], np.float32) for value in values)
         sharding = replace(self.sharding, segmented=long)
-        updates = UpdateBatch(data, group.first, group.weights, rates, shares).on_devices(sharding.devices)
+        updates = UpdateBatch(data, group.first, group.weights, rates, shares, mixes).on_devices(sharding.devices)
         shape, first = (group.bucket, len(group.rows)), 0
         while first < group.updates:
             pace, began = self.pace.get(shape), time.monotonic()
@@ -214,6 +216,10 @@ class Trainer:
             return 1.0
         return MAX_OWN_SHARE * min(1.0, number / (OWN_SHARE_RISE * self.plan.updates))
 
+    def mix(self, number: int) -> float:
+        """Share of the weights after an update in their average (Shamir & Zhang 2013, arXiv:1212.1824)."""
+        return 1.0 / (1.0 + AVERAGED_SHARE * number)
+
     def validate(self) -> None:
         """Score the validation sequences, keep the best weights, move to the next phase if it is time."""
         progress, plan = self.progress, self.plan
@@ -221,42 +227,43 @@ class Trainer:
         train_nats = -(self.seen + self.data.train_jacobian * share) / max(1.0, self.data.train_steps * share)
         try:
             with self.stop.clock(counted=bool(progress.rounds)):
-                validation = self.validation_nats(self.state.net)
+                validation = self.validation_nats(self.state.average)
         except Stopped:
             if progress.rounds:
                 return
             validation = None  # before the first validation, the training nats are all that is known
         progress.seconds = self.stop.elapsed
-        criterion, tolerance = validation, MIN_IMPROVEMENT
-        if criterion is None:
-            criterion, tolerance = train_nats, MIN_TRAINING_IMPROVEMENT
+        criterion = train_nats if validation is None else validation
         diverged = not math.isfinite(criterion)
         if not diverged and math.isfinite(train_nats):  # JSON has no other numbers: the files couldn't be read again
             progress.rounds.append(ValidationRound(progress.update, train_nats, validation))
-        if not diverged and criterion < progress.best - tolerance:
-            progress.best, progress.best_update, progress.bad = criterion, progress.update, 0
+        if not diverged and criterion < progress.best:
+            progress.best, progress.best_update = criterion, progress.update
             self.best = copy_tree(self.state)
-        else:
-            progress.bad += 1
         if diverged and not math.isfinite(progress.best):
             hint = "Lower the learning rate with Training(rate=...), or look for extreme values in the data."
             raise TrainingError("fit", "a finite likelihood after the first round", str(criterion), hint)
         late = self.late or progress.update >= MAX_STABLE_UPDATES_SHARE * plan.updates
-        if progress.phase == "stable" and (late or diverged or progress.bad >= plan.patience):
+        if progress.phase == "stable" and (late or diverged or self.settled):
             self.decay()
         elif progress.phase == "decay" and diverged:
             self.finish("diverged")
         elif progress.phase == "decay" and progress.update >= progress.decay_from + progress.decay_updates:
             self.finish("decayed")
 
-    def decay(self) -> None:
-        """From the best weights on, let the rate fall.
+    @property
+    def settled(self) -> bool:
+        """Whether the last rounds, as many as the patience, improved on those before by next to nothing."""
+        known = [one.train if one.validation is None else one.validation for one in self.progress.rounds]
+        before, last = known[: -self.plan.patience], known[-self.plan.patience :]
+        tolerance = MIN_IMPROVEMENT if self.data.validation else MIN_TRAINING_IMPROVEMENT
+        return bool(before) and min(last) > min(before) - tolerance
 
-        Patience does not count here: while the rate is still high, a round without improvement is only noise.
-        """
+    def decay(self) -> None:
+        """From the best weights on, let the rate fall, to the end: patience does not count here."""
         progress, plan = self.progress, self.plan
         self.state = copy_tree(self.best)
-        progress.phase, progress.bad, progress.decay_from = "decay", 0, progress.update
+        progress.phase, progress.decay_from = "decay", progress.update
         wanted = max(MIN_DECAY_ROUNDS * plan.round, round(DECAY_SHARE * progress.best_update))
         progress.decay_updates = max(plan.round, min(wanted, plan.updates - progress.update))
         if self.stop.seconds is not None and self.stop.elapsed > 0:
