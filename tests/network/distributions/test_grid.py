@@ -61,7 +61,8 @@ def draws(count, seed=11):
 
 def sampled(dist, params, **options):
     rows = jnp.broadcast_to(jnp.asarray(params, jnp.float32), (N, dist.num_params))
-    return np.asarray(jax.jit(lambda *given: dist.sample(*given))(rows, draws(dist.num_uniforms), rule_of(Sampling(**options))))
+    sample = jax.jit(lambda rows, u, rule: dist.sample(rows, u, rule))  # noqa: PLW0108  # a method of arrays has no hash
+    return np.asarray(sample(rows, draws(dist.num_uniforms), rule_of(Sampling(**options))))
 
 
 def log_prob(dist, params, z):
@@ -254,7 +255,9 @@ WRAPPED = {
     "discretized": Discretized(GRIDS["log1p"], 0.0, components=2),
     "both bounds": Discretized(GRIDS["linear"], -1.0, 5.0, components=2),
     "levels": Discretized(
-        GRIDS["linear"], components=2, support_points=SupportPoints.of(GRIDS["linear"], np.array([0.0, 1.0, 4.0]), np.array([-1.2, -0.2]), 0.1)
+        GRIDS["linear"],
+        components=2,
+        support_points=SupportPoints.of(GRIDS["linear"], np.array([0.0, 1.0, 4.0]), np.array([-1.2, -0.2]), 0.1),
     ),
     "histogram": Histogram(EDGES),
     "histogram on a grid": Histogram((-1.25, -0.25, 0.25), GRIDS["linear"]),
