@@ -16,11 +16,12 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float, Int, UInt32
 from numpy.typing import NDArray
 
-from unspool.network.cumulative import CumulativeRule
+from unspool.network.cumulative import CumulativeRule, PartRule
 from unspool.network.decoder import DecoderState, Net, Precomputed
 from unspool.network.distributions.base import Distribution, Support, over_members
 from unspool.network.distributions.categorical import Categorical, bernoulli_icdf
 from unspool.network.distributions.rules import Rule
+from unspool.network.distributions.where_active import WhereActive
 from unspool.network.lstm import State
 from unspool.runtime.devices import ROW_AXIS, shard_rows
 from unspool.runtime.threefry import Ints, uniforms
@@ -99,6 +100,36 @@ class BatchRequest(NamedTuple):
     rule: Rule
     supports: Supports
     observed: ObservedSteps | None
+
+
+class FirstMoment(NamedTuple):
+    """The parts so far of first moments in one step.
+
+    Attributes:
+        active: (B,) which sequences have theirs in this step.
+        at_low: where the parts so far are those of the lowest moment of the support.
+        at_high: of the highest.
+        total: running sum of the parts so far.
+        field: number of the field whose first moment it is.
+    """
+
+    active: Bool[Array, " B"]
+    at_low: Bool[Array, " B"]
+    at_high: Bool[Array, " B"]
+    total: Float[Array, " B"]
+    field: int
+
+    @classmethod
+    def before_parts(cls, active: Bool[Array, " B"], field: int = 0) -> "FirstMoment":
+        """No parts yet."""
+        every = jnp.ones_like(active)
+        return cls(active, every, every, jnp.zeros(active.shape), field)
+
+    def added(self, sums: RunningSums) -> RunningSums:
+        """Running sums, that of the field at its first moment as the parts so far have it."""
+        changed = list(sums)
+        changed[self.field] = jnp.where(self.active, self.total, sums[self.field])
+        return tuple(changed)
 
 
 class ObservedValue(NamedTuple):
@@ -216,6 +247,7 @@ def sample_step(
     values: tuple[Array, ...] = ()
     sums: RunningSums = ()
     context, nats = net.outputs.begin(output), jnp.zeros_like(state.survival)
+    moment = FirstMoment.before_parts(state.done)
     for j, dist in enumerate(net.shape.distributions):
         support = supports[j] if supports else None
         cumulative = net.shape.cumulative[j] if net.shape.cumulative else None
@@ -226,8 +258,13 @@ def sample_step(
         params, own = net.outputs.params(context, j), u[:, net.shape.uniforms_of(j)]
         if cumulative is None or total is None:
             value = sample_field(dist, params, own, rule, support, given)
+        elif isinstance(cumulative, PartRule):
+            assert isinstance(dist, WhereActive)  # noqa: S101  # of a part
+            value, moment = sample_part(dist, params, own, rule, support, given, cumulative, moment)
+            sums = moment.added(sums)
         else:
             value, total = sample_increment(dist, params, own, rule, support, given, cumulative, total, number)
+            moment = FirstMoment.before_parts(jnp.isinf(value), j)
         values, sums = (*values, value), (*sums, total)
         if rule.greedy and isinstance(dist, Categorical):
             nats += dist.within(params, support).max(-1)
@@ -303,10 +340,40 @@ def sample_increment(
         support = support._replace(high=jnp.minimum(support.high, given.upper))
     wanted = None if given is None else given._replace(value=cumulative.towards(total, given.value))
     value = sample_field(dist, params, uniforms, rule, cumulative.support(total, support, step), wanted)
-    total = cumulative.after(total, value)
+    before, total = total, cumulative.after(total, value)
+    if cumulative.parts:
+        value = jnp.where(jnp.isnan(before) & ~jnp.isnan(value), jnp.inf, value)
     if given is not None:
         total = jnp.where(given.where & ~jnp.isnan(given.value), given.value, total)
     return value, total
+
+
+def sample_part(
+    dist: WhereActive,
+    params: Array,
+    uniforms: Array,
+    rule: Rule,
+    support: Support | None,
+    given: ObservedValue | None,
+    part: PartRule,
+    moment: FirstMoment,
+) -> tuple[Array, FirstMoment]:
+    """A part of first moments where they are, and the moments with it.
+
+    A moment lies in a support if its first part that isn't that of an end lies within: so only parts after those of an
+    end are confined to the end's.
+    """
+    low, high = (-jnp.inf, jnp.inf) if support is None else (support.low, support.high)
+    upper = None if given is None else given.upper
+    high = high if upper is None else jnp.where(jnp.isfinite(upper), upper, high)
+    confined = support is not None or upper is not None
+    ends = part.support(jnp.where(moment.at_low, low, -jnp.inf), jnp.where(moment.at_high, high, jnp.inf))
+    value = sample_field(dist, params, uniforms, rule, ends if confined else None)
+    if given is not None:
+        value = jnp.where(given.where, jnp.nan_to_num(given.value).astype(value.dtype), value)
+    at_low, at_high = moment.at_low & part.is_end(value, low), moment.at_high & part.is_end(value, high)
+    moment = FirstMoment(moment.active, at_low, at_high, moment.total + part.running_sum(value), moment.field)
+    return dist.only_where(moment.active, value), moment
 
 
 def conditioned(dist: Distribution, support: Support | None, given: ObservedValue) -> Support | None:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from unspool.network.cumulative import CumulativeRule
+from unspool.network.cumulative import CumulativeRule, PartRule
 from unspool.network.distributions.base import Distribution, EventShape
 from unspool.network.distributions.categorical import bernoulli_log_prob
 from unspool.network.distributions.circular import circular_of, of_all_params
@@ -52,7 +52,8 @@ class Architecture:
         size: hidden units H.
         embedding: width of the embedding of a symbol.
         options: the rest of the network's options.
-        cumulative: by step field, how its values add up, or `None`; empty where nothing will be generated.
+        cumulative: by step field, how its values add up, or `None`; empty where nothing will be generated. The parts of
+            a first value follow their field.
         before: by step field, the input that is its angle before step 0, or `None`; empty where there is none.
     """
 
@@ -62,7 +63,7 @@ class Architecture:
     size: int
     embedding: int
     options: Network
-    cumulative: tuple[CumulativeRule | None, ...] = ()
+    cumulative: tuple[CumulativeRule | PartRule | None, ...] = ()
     before: tuple[int | None, ...] = ()
 
     @property
@@ -79,6 +80,12 @@ class Architecture:
     def num_uniforms(self) -> int:
         """Uniforms U of one step: the stop, then the fields in order."""
         return int(self.stops) + sum(dist.num_uniforms for dist in self.distributions)
+
+    @property
+    def starts(self) -> list[int]:
+        """The distributions at which another field of the codec begins: all but the parts of first values."""
+        rules = self.cumulative or (None,) * len(self.distributions)
+        return [j for j, rule in enumerate(rules) if not isinstance(rule, PartRule)]
 
     def uniforms_of(self, j: int) -> slice:
         """The uniforms of field j among those of a step."""

@@ -20,7 +20,7 @@ def log_probs(net: Net, encoded: Encoded) -> Reals:
     out = score_all(net, encoded)
     owner = np.repeat(np.arange(len(encoded)), encoded.lengths)
     for j, jacobian in enumerate(encoded.log_jacobian):
-        out[:, j] += np.bincount(owner, jacobian, minlength=len(encoded))
+        out[:, np.searchsorted(net.shape.starts, j, side="right") - 1] += np.bincount(owner, jacobian, minlength=len(encoded))
     return out
 
 
