@@ -353,10 +353,10 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     inputs.append(_encode_input(column, examples.inputs[field.name], location, "missing"))
                 except SchemaError as error:
                     wrong.append(error)
-        for field, step in self.step_columns():
-            if field.name in examples.steps:
+        for part, step in self.step_columns():
+            if part.name in examples.steps:
                 try:
-                    steps.append(encode_step(field, step, examples))
+                    steps.append(encode_step(part, step, examples))
                 except SchemaError as error:
                     wrong.append(error)
         return tuple(inputs), steps, [*wrong, *broken_relations(self.schema, examples)]

@@ -5,6 +5,7 @@ network sees each as a field of its own, so a later part depends on those before
 exactly. Which parts there are, the calendar decides where first moments follow it, and else their range.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from unspool.encoding.columns import AboveZero, Continuation, Cumulative, Decode
 from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.numeric_fit import refine
 from unspool.errors import Location, SchemaError, listing
-from unspool.schema.fields import Number
+from unspool.schema.fields import Number, Transform
 from unspool.schema.monotone import as_number, increments
 from unspool.schema.transform_choice import input_transform
 
@@ -153,9 +154,9 @@ class MomentPart(StepColumn, frozen=True, omit_defaults=True, tag="part"):
     def units(self, encoded: np.ndarray) -> NDArray[np.float64]:
         """(S,) the units that parts of first moments stand for: undoes `seen`."""
         if self.number is None:
-            return encoded * self.size
+            return encoded.astype(np.float64) * self.size
         (counts,), _ = self.number.decode(encoded, Continuation(np.array([0, len(encoded)])))
-        return np.round(counts.astype(np.float64)) * self.size
+        return np.asarray(np.round(counts.astype(np.float64)) * self.size, np.float64)
 
 
 def fit_parts(
@@ -181,7 +182,7 @@ def fit_counts(counts: np.ndarray, count: int, name: str, location: Location, *,
     """The column of a part's counts: of the largest one without an end, but that no delay of training was negative."""
     bounds = (0.0, count - 1.0) if count else (0.0, None) if delayed and counts.min() >= 0 else None
     skew = not count and delayed and input_transform(counts) == "log1p"
-    transform = "asinh" if skew else "standardize"
+    transform: Transform = "asinh" if skew else "standardize"
     number = Number(name, transform, "discretized", bounds)
     return refine(NumericEncoder.fit(counts, transform, location), number, counts, location, None, None)
 
@@ -208,12 +209,16 @@ def part_sizes(unit: float, span: float, cycles: Sequence[tuple[int, int, int]])
 def follows(moments: np.ndarray, unit: float, size: int, cycle: int, counts: int) -> bool:
     """Whether (N,) moments in units follow a cycle: a chi-squared test against equally many in all of its counts.
 
+    Moments after the last whole cycle don't count.
+
     Examples:
         >>> hours = np.arange(2000.0)
         >>> follows(hours, HOUR, HOUR, DAY, 24), follows(hours[hours % 24 < 9], HOUR, HOUR, DAY, 24)
         (False, True)
     """
-    if size < unit or np.ptp(moments) * unit < MIN_CYCLES * cycle or len(moments) < MIN_MOMENTS_PER_COUNT * counts:
+    since, whole = moments - moments.min(), np.floor(np.ptp(moments) * unit / cycle)
+    moments = moments[since < whole * cycle / unit]
+    if size < unit or whole < MIN_CYCLES or len(moments) < MIN_MOMENTS_PER_COUNT * counts:
         return False
     found = np.bincount((moments % (cycle / unit) // (size / unit)).astype(np.int64), minlength=counts)
     expected = len(moments) / counts
@@ -232,7 +237,7 @@ def check_parts(parts: Sequence[MomentPart], unit: float) -> None:
     if not parts:
         return
     sizes = [part.size for part in parts]
-    counts = [0, *(larger / size for larger, size in zip(sizes, sizes[1:], strict=False))]
+    counts = [0, *(larger / size for larger, size in itertools.pairwise(sizes))]
     same = {(part.unit, part.origin, part.delayed) for part in parts}
     if counts != [part.count for part in parts] or sizes[-1] != 1 or len(same) > 1 or parts[0].unit != unit:
-        raise SchemaError("first moment", "parts of one moment, each a whole number of the next", listing(map(str, sizes)))
+        raise SchemaError("first moment", "parts of one moment, each a whole number of the next", listing(sizes))

@@ -108,7 +108,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         steps, alone, _ = increments(y, offsets, None if delayed else start)
         first: tuple[MomentPart, ...] = ()
         if unit and alone.any() and not np.isnan(steps).all():
-            base = start[np.searchsorted(offsets, np.flatnonzero(alone), side="right") - 1] if delayed else None
+            base = np.repeat(start, np.diff(offsets))[alone] if delayed and start is not None else None
             first = fit_parts(y[alone], unit, base, field.name, location)
         else:
             steps, alone, _ = increments(y, offsets, start)
@@ -238,8 +238,9 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         base = self.base(before, len(continuation.offsets) - 1)
         start = np.full(len(base), np.nan) if before is None else before / self.one
         if first.any():
-            steps[first] = sum(part.units(code[first]) for part, code in zip(self.first, continuation.parts, strict=True))
-            steps[first] += base[rows[first]]
+            steps[first] = base[rows[first]]
+            for part, codes in zip(self.first, continuation.parts, strict=True):
+                steps[first] += part.units(codes[first])
             start[rows[first]] = 0.0
         kept = ~np.isnan(steps)
         inner = present_offsets(kept, continuation.offsets)
@@ -273,9 +274,9 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
 
     def origins(self, before: np.ndarray | None, rows: int) -> Origins:
         """The value before step 0, or the origin of training where there is none."""
-        known = np.zeros(rows, bool) if before is None or self.delayed else ~np.isnan(before)
-        at = self.base(before, rows) if before is None or self.delayed else np.where(known, before / self.one, self.origin)
-        return Origins(at, np.where(known | (not self.first), 0.0, np.nan), self.sum_unit)
+        known = np.full(rows, np.nan) if before is None or self.delayed else np.asarray(before, np.float64) / self.one
+        at = np.where(np.isnan(known), self.base(before, rows), known)
+        return Origins(at, np.where(np.isnan(known) & bool(self.first), np.nan, 0.0), self.sum_unit)
 
     def to_sum(self, values: np.ndarray) -> np.ndarray:
         """Timestamps in units, or numbers times `sign`."""

@@ -24,8 +24,8 @@ from unspool.network.decoder import Net
 from unspool.network.distributions.base import Distribution
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.point_masses import PointMasses
-from unspool.network.distributions.where_active import WhereActive
 from unspool.network.distributions.rules import PLAIN
+from unspool.network.distributions.where_active import WhereActive
 from unspool.network.lstm import to_weights
 from unspool.network.survival import LifeTable, count_ends
 from unspool.runtime.stopping import Stop, Stopped

@@ -363,7 +363,7 @@ def sample_part(
     A moment lies in a support if its first part that isn't that of an end lies within: so only parts after those of an
     end are confined to the end's.
     """
-    low, high = (-jnp.inf, jnp.inf) if support is None else (support.low, support.high)
+    low, high = (jnp.asarray(end) for end in (support or Support())[:2])
     upper = None if given is None else given.upper
     high = high if upper is None else jnp.where(jnp.isfinite(upper), upper, high)
     confined = support is not None or upper is not None

@@ -44,8 +44,9 @@ def with_support(
         origins.append(start)
         supports.append(support)
         for part in parts_of(constraints.column):
-            origins.append(part.origins(before.get(constraints.field.name), rows))
-            supports.append(support_of_part(part, origins[-1], allowed[j] if allowed else None))
+            start = part.origins(before.get(constraints.field.name), rows)
+            origins.append(start)
+            supports.append(support_of_part(part, start, allowed[j] if allowed else None))
     return request._replace(origins=tuple(origins), supports=tuple(supports), observed=observed)
 
 

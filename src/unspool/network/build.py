@@ -85,7 +85,7 @@ def distribution_of(field: Field, column: StepColumn) -> Distribution:
             inner = _circular(column)
         case MomentPart(number=None, count=count):
             inner = WhereActive(Categorical(count))
-        case MomentPart(number=counts):
+        case MomentPart(number=NumericEncoder() as counts):
             inner = WhereActive(number_distribution("discretized", counts))
         case IncrementEncoder(increment=number) | DistanceEncoder(distance=number) | (NumericEncoder() as number):
             inner = number_distribution(name, number, constant_mean=mean == "constant")

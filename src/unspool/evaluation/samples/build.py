@@ -20,9 +20,9 @@ from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.evaluation.samples.sample_set import ABSENT, MISSING, ORDINARY, Comparison, SampleSet, Target
 from unspool.evaluation.samples.statistics import Codes, Reals
-from unspool.schema.monotone import as_number
 from unspool.schema.fields import AnyField, Category, Flag, Flags, Schema, Text, When
 from unspool.schema.grid import POINT_MASS_TOLERANCE
+from unspool.schema.monotone import as_number
 from unspool.tables.columns import offsets_from_lengths
 
 
