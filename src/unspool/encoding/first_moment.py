@@ -30,6 +30,8 @@ MONDAY = -3 * DAY
 """A Monday, in microseconds since 1970: weeks begin there."""
 MAX_PART = 2**17
 """Counts of a part at the most, about: two of them hold every second of centuries."""
+MAX_PARTS = len(SIZES)
+"""Parts of a moment at the most."""
 MAX_PART_SYMBOLS = 24
 """Counts of a part that are symbols rather than numbers, at the most."""
 CYCLES = ((HOUR, DAY, 24), (DAY, WEEK, 7), (4 * WEEK, YEAR, 13))

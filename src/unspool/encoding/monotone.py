@@ -1,7 +1,8 @@
 """Timestamps of a sequence, and numbers that never fall or never rise: as the increment since the step before."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 
 from unspool.encoding.columns import (
@@ -14,7 +15,7 @@ from unspool.encoding.columns import (
     StepColumn,
     ValueType,
 )
-from unspool.encoding.first_moment import MomentPart, check_parts, describe_parts, fit_parts
+from unspool.encoding.first_moment import MAX_PARTS, MomentPart, check_parts, describe_parts, fit_parts
 from unspool.encoding.numeric import (
     BOUND_TOLERANCE,
     NumericEncoder,
@@ -73,7 +74,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
     floor: float | None = None
     moves: bool = False
     ceiling: float | None = None
-    first: tuple[MomentPart, ...] = ()
+    first: Annotated[tuple[MomentPart, ...], msgspec.Meta(max_length=MAX_PARTS)] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.unit < np.inf:
