@@ -25,12 +25,12 @@ HOUR, DAY, WEEK, YEAR = 3_600_000_000, 86_400_000_000, 7 * 86_400_000_000, 364 *
 """Microseconds; a year of 52 weeks, so that weeks don't lie in two of them."""
 SIZES = (1, 1_000, 1_000_000, 60_000_000, HOUR, DAY, WEEK, YEAR)
 """Microseconds of the units that a part may count, rising."""
-NAMES = {HOUR: "hour", DAY: "day", WEEK: "week", YEAR: "year"}
+PART_NAMES = {HOUR: "hour", DAY: "day", WEEK: "week", YEAR: "year"}
 MONDAY = -3 * DAY
 """A Monday, in microseconds since 1970: weeks begin there."""
 MAX_PART = 2**17
 """Counts of a part at the most, about: two of them hold every second of centuries."""
-MAX_PARTS = len(SIZES)
+MAX_MOMENT_PARTS = len(SIZES)
 """Parts of a moment at the most."""
 MAX_PART_SYMBOLS = 24
 """Counts of a part that are symbols rather than numbers, at the most."""
@@ -96,7 +96,7 @@ class MomentPart(StepColumn, frozen=True, omit_defaults=True, tag="part"):
         size = round(self.size * self.unit)
         if self.delayed:
             return "delay" if not self.count else "rest of it"
-        return "weekday" if (size, self.count) == (DAY, 7) else NAMES.get(size, "time")
+        return "weekday" if (size, self.count) == (DAY, 7) else PART_NAMES.get(size, "time")
 
     def describe(self) -> str:
         """Its name."""

@@ -15,7 +15,7 @@ from unspool.encoding.columns import (
     StepColumn,
     ValueType,
 )
-from unspool.encoding.first_moment import MAX_PARTS, MomentPart, check_parts, describe_parts, fit_parts
+from unspool.encoding.first_moment import DAY, MAX_MOMENT_PARTS, MomentPart, check_parts, describe_parts, fit_parts
 from unspool.encoding.numeric import (
     BOUND_TOLERANCE,
     NumericEncoder,
@@ -36,8 +36,6 @@ from unspool.tables.columns import is_whole
 
 MAX_RANGE_IN_SCALES = 20.0
 """Range of increments, in their scale, past which they get a logarithmic transform."""
-DAY = 86_400e6
-"""Microseconds."""
 EARLIEST, LATEST = -62_135_596_800_000_000.0, 253_402_300_799_000_000.0
 """Microseconds since 1970 at the start of year 1 and the end of 9999: other years are no dates to most programs."""
 
@@ -74,7 +72,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
     floor: float | None = None
     moves: bool = False
     ceiling: float | None = None
-    first: Annotated[tuple[MomentPart, ...], msgspec.Meta(max_length=MAX_PARTS)] = ()
+    first: Annotated[tuple[MomentPart, ...], msgspec.Meta(max_length=MAX_MOMENT_PARTS)] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.unit < np.inf:
