@@ -88,6 +88,14 @@ def test_a_first_moment_has_parts_where_it_is_and_the_gaps_are_alone() -> None:
     assert (column.increment.low, column.increment.high) == (3.0, 3.0)
 
 
+def test_a_moment_before_the_date_that_all_of_training_follow_is_refused() -> None:
+    times, offsets, start = ragged(DAY)
+    column = IncrementEncoder.fit(When("at", "mixture", "joined"), times, PLACE, offsets, start.astype(np.float64))
+    early, joined = np.array(["2024-05-01"], "datetime64[us]"), np.array([1.7147e15])  # 2024-05-03
+    with pytest.raises(SchemaError, match=r"no earlier than the one before, 2024-05-03.*2024-05-01, 2 days before"):
+        column.encode(early, PLACE, np.array([0, 1]), joined)
+
+
 def test_parts_follow_the_calendar_where_the_data_do() -> None:
     rng = np.random.default_rng(0)
     day = rng.integers(0, 2000, 3000)

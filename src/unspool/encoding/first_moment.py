@@ -111,6 +111,11 @@ class MomentPart(StepColumn, frozen=True, omit_defaults=True, tag="part"):
         """There is one in a sequence, so nothing adds up; the field that it is a part of does."""
         return None
 
+    @property
+    def is_positive(self) -> bool:
+        """Whether no count is below 0."""
+        return self.number is None or self.number.floor == 0
+
     def origins(self, before: np.ndarray | None, rows: int) -> Origins:
         """Where it counts from in every row; it has no running sum, but is part of one."""
         return Origins(self.base(before, rows), np.full(rows, np.nan), 1.0, self.at_moments)

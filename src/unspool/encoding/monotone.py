@@ -186,8 +186,11 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         legal = first | np.isnan(steps) | legal_values(steps, self.increment.transform, self.increment.unit)
         if self.never is not None:
             legal &= alone | ~(steps < -BOUND_TOLERANCE * self.increment.scale)
+        if self.delayed and self.first[0].is_positive:
+            legal &= ~(alone & (steps < 0))
         if not legal.all():
-            raise self._illegal(y, steps, int(np.argmin(legal)), location, bool(alone[np.argmin(legal)]))
+            at = int(np.argmin(legal))
+            raise self._illegal(y, steps, at, location, bool(alone[at]) and not self.delayed)
         z, slope = self.increment.encode(np.where(first, self.increment.low, steps), location)
         return np.where(first, np.inf, z), np.where(first, 0.0, slope)
 
