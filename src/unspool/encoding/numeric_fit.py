@@ -141,7 +141,7 @@ def tail_end(z: np.ndarray, most: float) -> float:
     It is the quantile of a generalised Pareto distribution, fitted to the outermost twentieth by the method of moments
     (Hosking & Wallis 1987, "Parameter and quantile estimation for the generalized Pareto distribution"), and at least a
     tenth of the range beyond the largest value; of few values, one range beyond it. Where a tail surely has an end
-    that its density doesn't fade to, as that of a uniform distribution, that end is it.
+    that its density doesn't fade to, as that of a uniform distribution, that end is it, and two standard errors.
 
     Examples:
         >>> tail_end(np.arange(100.0), 5.0)
@@ -158,7 +158,8 @@ def tail_end(z: np.ndarray, most: float) -> float:
         return high + min(0.1 * spread, most)
     ratio, rarity = mean * mean / variance, 100.0 * count
     if ratio**-0.5 < min(SHARP_VARIATION, 1 - SURE_ERRORS / count**0.5):
-        return max(high, float(outer[0] + mean * (1 + (ratio - 1) / 2) / ((ratio - 1) / 2)))
+        end = float(outer[0]) + mean * (ratio + 1) / (ratio - 1)
+        return max(high, end) + 2 * (variance / count) ** 0.5
     shape = max((1 - ratio) / 2, 0.0)  # an exponential tail at the least: few values show no end
     scale = mean * (1 - shape)
     growth = np.log(rarity) if shape < 1e-6 else (rarity**shape - 1) / shape
