@@ -8,7 +8,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "unspool"
 COLUMN_CLASSES = {
-    "AngleEncoder", "AngleInput", "BinaryEncoder", "IncrementEncoder", "JointVocabulary", "MultiLabel",
+    "AngleEncoder", "AngleInput", "BinaryEncoder", "IncrementEncoder", "JointVocabulary", "MomentPart", "MultiLabel",
     "NumericEncoder", "TimestampEncoder", "VectorEncoder", "Vocabulary",
 }  # fmt: skip
 """Kinds of fitted columns."""

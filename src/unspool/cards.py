@@ -39,6 +39,7 @@ def _fields(fitted: Fitted) -> str:
         (role, field.name, field.kind, column.describe())
         for role, columns in (("input", fitted.codec.input_columns()), ("step", fitted.codec.step_columns()))
         for field, column in columns
+        if field.columns
     ]
     titles = "".join(f"<th scope='col' style='text-align:left'>{name}</th>" for name in ("", "field", "kind", "values"))
     cells = ("".join(CELL.format(escape(text)) for text in row) for row in rows)

@@ -266,7 +266,7 @@ class GenerationJob:
         at, inside = observed.at(np.repeat(row, lengths), step)
         if not inside.any():
             return {}, {}
-        names = [field.name for field in self.codec.schema.steps]
+        names = [field.name for field, _ in self.codec.step_columns()]
         exact = {
             name: np.where(inside, field.exact[at], np.nan)
             for name, field in zip(names, observed.fields, strict=True)
@@ -366,7 +366,7 @@ def _job(fitted: Fitted, n: int, options: GenerationOptions) -> tuple[Generation
     allowed, reranking = read_allow(codec, options.allow), options.reranking(n)
     beam, samples = None, n if options.best_of is None else options.best_of
     if isinstance(rule, Beam):
-        check_beam(rule, net, [field.name for field in codec.schema.steps], 1 if reranking is not None else n)
+        check_beam(rule, net, [field.name for field, _ in codec.step_columns()], 1 if reranking is not None else n)
         beam, samples = rule, rule.best
     elif isinstance(rule, Typical):
         samples = rule.samples

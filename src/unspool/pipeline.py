@@ -349,7 +349,7 @@ def unseen_categories(codec: Codec, examples: Examples, encoded: Encoded) -> lis
     """
     lines = []
     for (field, column), values in zip(codec.step_columns(), encoded.steps, strict=True):
-        if column.num_symbols is None or not (unseen := values == column.num_symbols).any():
+        if not field.columns or column.num_symbols is None or not (unseen := values == column.num_symbols).any():
             continue
         raw = examples.steps[field.name]
         names = ""

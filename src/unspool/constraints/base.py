@@ -86,10 +86,10 @@ class GivenBeside(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """The given values of the steps of every row, end to end.
+    """The given values of the steps of every row, end to end, per field of the network (`Codec.step_columns`).
 
     Attributes:
-        fields: per field, see `ObservedField`.
+        fields: per field, see `ObservedField`; of the parts of a moment, that of the moment.
         upper: per field, the next given value on the axis that adds up where it never falls; else `None`.
         tables: per field, (V, M) the members' codes of joint symbols; else `None`.
         offsets: (R + 1,) of the rows; one row stands for all.

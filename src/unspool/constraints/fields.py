@@ -33,7 +33,7 @@ from unspool.schema.relations import derived_columns
 def constraints_of(codec: Codec) -> list[FieldConstraints]:
     """The constraints of every step field."""
     found: list[FieldConstraints] = []
-    for field, column in codec.step_columns():
+    for field, column in zip(codec.schema.steps, codec.steps, strict=True):
         match column:
             case Vocabulary():
                 found.append(SymbolConstraints(field, column, None, (column,)))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from unspool.constraints.base import Allowed, FieldConstraints, Observed, ObservedField, ObservedRows, Pin
 from unspool.constraints.fields import constraints_of, unknown_column
 from unspool.constraints.prefix import read_prefix
-from unspool.encoding.codec import MAX_SEQUENCE_STEPS, Codec
+from unspool.encoding.codec import MAX_SEQUENCE_STEPS, Codec, parts_of
 from unspool.errors import OptionError, SchemaError
 from unspool.tables.columns import offsets_from_lengths
 
@@ -52,20 +52,22 @@ def encode_observed(
     inside = step < np.repeat(np.diff(prefix_offsets), lengths)
     fields: list[ObservedField] = []
     uppers, tables = [], []
-    names = [field.name for field in codec.schema.steps]
+    known: dict[str, ObservedField] = {}
     for j, constraints in enumerate(constraints_of(codec)):
         chosen = [item for item in pins if item.field == j]
         at = np.array([offsets[item.row] + item.step for item in chosen], np.int64)
         values = steps.get(constraints.field.name)
-        references = [fields[names.index(name)] for name in constraints.field.references]
+        references = [known[name] for name in constraints.field.references]
         observed = constraints.observe(
             values, inside, chosen, at, allowed=allowed[j], offsets=prefix_offsets, references=references
         )
         pinned = dict(zip(at.tolist(), (item.name for item in chosen), strict=True))
         known_rows = ObservedRows(offsets, _origin(constraints, before, rows))
-        fields.append(observed)
-        uppers.append(constraints.check(observed, pinned, allowed[j], known_rows))
-        tables.append(constraints.table)
+        known[constraints.field.name] = observed
+        count = 1 + len(parts_of(constraints.column))  # the parts of a first moment are given with it
+        fields += [observed] * count
+        uppers += [constraints.check(observed, pinned, allowed[j], known_rows)] * count
+        tables += [constraints.table] * count
     last = max(pins, key=lambda item: item.step, default=None)
     pinned_end = (-1, "") if last is None else (last.step, last.name)
     return Observed(tuple(fields), tuple(uppers), tuple(tables), offsets, pinned_end)

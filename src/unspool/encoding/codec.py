@@ -14,6 +14,7 @@ from unspool.encoding.angle import AngleEncoder, AngleInput
 from unspool.encoding.columns import Continuation, FittedColumn, InputColumn, StepColumn, ValueType
 from unspool.encoding.distance import DistanceEncoder
 from unspool.encoding.encoded import Encoded
+from unspool.encoding.first_moment import MomentPart
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder, VectorEncoder
 from unspool.encoding.members import JointVocabulary, MultiLabel
 from unspool.encoding.monotone import IncrementEncoder
@@ -33,6 +34,7 @@ from unspool.schema.fields import (
     Flags,
     Joint,
     Number,
+    Part,
     Schema,
     Vector,
     When,
@@ -134,9 +136,18 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Every input field with its column."""
         return list(zip(self.schema.inputs, self.inputs, strict=True))
 
-    def step_columns(self) -> list[tuple[AnyField, StepColumn]]:
-        """Every step field with its column."""
-        return list(zip(self.schema.steps, self.steps, strict=True))
+    def step_columns(self) -> list[tuple[Field, StepColumn]]:
+        """Every step field with its column, as the network has them: the parts of first moments are fields, too."""
+        found: list[tuple[Field, StepColumn]] = []
+        for field, column in zip(self.schema.steps, self.steps, strict=True):
+            found.append((field, column))
+            found += [(Part(field.name, field), part) for part in parts_of(column)]
+        return found
+
+    def without_parts(self, values: Sequence[Any]) -> list[Any]:
+        """Of one item for each of `step_columns`, those of the step fields."""
+        pairs = zip(self.step_columns(), values, strict=True)
+        return [value for (field, _), value in pairs if not isinstance(field, Part)]
 
     def check_rows(self, rows: "Codec") -> None:
         """Refuse a codec of rows of inputs (`unspool.encoding.input_rows`) that is not of these inputs."""
@@ -261,7 +272,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Text is an object array of characters, words or pieces.
 
         Args:
-            steps: per step field, (S,) int32 or floats, NaN where missing.
+            steps: per step field, (S,) int32 or floats, NaN where missing; see `step_columns`.
             offsets: (N + 1,).
             before: by name, (N,) the values before step 0, where the schema has them; see `bases`.
         """
@@ -278,10 +289,12 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """As `decode`, and the `before` of the next steps; given values by name, see `Continuation`."""
         decoded: dict[str, np.ndarray] = {}
         last: dict[str, np.ndarray] = {}
-        for (field, column), encoded in zip(self.step_columns(), steps, strict=True):
+        arrays = iter(steps)
+        for field, column in zip(self.schema.steps, self.steps, strict=True):
+            encoded, parts = next(arrays), tuple(itertools.islice(arrays, len(parts_of(column))))
             given = [(by_name or {}).get(field.name) for by_name in (before, observed, upper)]
             references = tuple(decoded[name] for name in field.references)
-            continuation = Continuation(np.asarray(offsets), given[0], given[1], given[2], references)
+            continuation = Continuation(np.asarray(offsets), given[0], given[1], given[2], references, parts)
             values, end = column.decode(encoded, continuation)
             decoded |= dict(zip(field.columns, values, strict=True))
             if end is not None:
@@ -322,7 +335,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def describe(self) -> str:
         """The aligned table that fit and `unspool inspect` print: every field, and its fitted column."""
         found = {("input", field.name): column.describe() for field, column in self.input_columns()}
-        found |= {("step", field.name): column.describe() for field, column in self.step_columns()}
+        steps = zip(self.schema.steps, self.steps, strict=True)
+        found |= {("step", field.name): column.describe() for field, column in steps}
         span = str(self.longest) if self.shortest == self.longest else f"{self.shortest} to {self.longest}"
         length = f"{span} steps, {self.examples:,} sequences, {self.total:,} steps in all"
         return self.schema.describe(found, length)
@@ -339,10 +353,10 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     inputs.append(_encode_input(column, examples.inputs[field.name], location, "missing"))
                 except SchemaError as error:
                     wrong.append(error)
-        for field, step in self.step_columns():
-            if field.name in examples.steps:
+        for part, step in self.step_columns():
+            if part.name in examples.steps:
                 try:
-                    steps.append(encode_step(field, step, examples))
+                    steps.append(encode_step(part, step, examples))
                 except SchemaError as error:
                     wrong.append(error)
         return tuple(inputs), steps, [*wrong, *broken_relations(self.schema, examples)]
@@ -376,7 +390,12 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {**data, **{name: [list(many[name])] * rows for name in single}}
 
 
-def encode_step(field: AnyField, column: StepColumn, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+def parts_of(column: StepColumn) -> tuple[MomentPart, ...]:
+    """The parts of first moments, which follow the column in the network."""
+    return getattr(column, "first", ())
+
+
+def encode_step(field: Field, column: StepColumn, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
     """A step field's values for the network, and the log-Jacobian of each."""
     location, before = examples.step_location(field.name), examples.first.get(field.name)
     values = examples.steps[field.name]
@@ -415,7 +434,7 @@ def _encode_input(column: InputColumn, values: np.ndarray, location: Location, u
     return column.encode_input(values, location)
 
 
-def _types(columns: Sequence[tuple[AnyField, FittedColumn]]) -> Iterator[tuple[str, ValueType]]:
+def _types(columns: Sequence[tuple[Field, FittedColumn]]) -> Iterator[tuple[str, ValueType]]:
     """Name and type of every column of the table that the fields stand for."""
     for field, column in columns:
         yield from zip(field.columns, column.types, strict=True)

@@ -6,6 +6,7 @@
 | `JointVocabulary` | step | several categories, as one of the V tuples that training saw |
 | `NumericEncoder` | input, step | a number |
 | `IncrementEncoder` | step | a timestamp or a number that never goes back, as the increment since the last one |
+| `MomentPart` | step | no value of a table: a part of the first moment of a column of increments |
 | `DistanceEncoder` | step | a timestamp or a number that is never below, or above, other columns of its step |
 | `AngleEncoder` | step | an angle |
 | `MultiLabel` | step | M labels, each yes or no |
@@ -17,6 +18,7 @@ it), `unspool.network.build` (which distribution it has) and `unspool.constraint
 """
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -47,6 +49,7 @@ class Continuation(NamedTuple):
         observed: (S,) numbers that were given rather than sampled, NaN elsewhere; they come back as they are.
         upper: (S,) the next given running sum of a column that never goes back, infinity where none comes.
         references: (S,) values of the columns of the same step that the column is learned as a distance from.
+        parts: (S,) encoded parts of first moments, see `unspool.encoding.first_moment`.
     """
 
     offsets: NDArray[np.int64]
@@ -54,6 +57,7 @@ class Continuation(NamedTuple):
     observed: NDArray[np.float64] | None = None
     upper: NDArray[np.float64] | None = None
     references: tuple[NDArray[Any], ...] = ()
+    parts: tuple[NDArray[Any], ...] = ()
 
 
 class Decoded(NamedTuple):
@@ -75,14 +79,18 @@ class Origins(NamedTuple):
         at: (N,) the value, on the axis that adds up, at a running sum of 0.
         start: (N,) the running sum before step 0: 0, or NaN where there is no value yet.
         unit: the change of the value for a running sum of 1.
+        seen: of a part of first moments, what the network sees of (S,) values that count from (S,) others.
     """
 
     at: NDArray[np.float64]
     start: NDArray[np.float64]
     unit: float
+    seen: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]] | None = None
 
     def running_sums(self, y: NDArray[np.float64] | float, row: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The running sums at values on the axis that adds up, in some rows."""
+        """The running sums at values on the axis that adds up, in some rows; or what a part of a moment is there."""
+        if self.seen is not None:
+            return self.seen(*np.broadcast_arrays(np.asarray(y, np.float64), self.at[row]))
         return (y - self.at[row]) / self.unit
 
 

@@ -1,7 +1,8 @@
 """Timestamps of a sequence, and numbers that never fall or never rise: as the increment since the step before."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 
 from unspool.encoding.columns import (
@@ -14,6 +15,7 @@ from unspool.encoding.columns import (
     StepColumn,
     ValueType,
 )
+from unspool.encoding.first_moment import DAY, MAX_MOMENT_PARTS, MomentPart, check_parts, describe_parts, fit_parts
 from unspool.encoding.numeric import (
     BOUND_TOLERANCE,
     NumericEncoder,
@@ -34,8 +36,6 @@ from unspool.tables.columns import is_whole
 
 MAX_RANGE_IN_SCALES = 20.0
 """Range of increments, in their scale, past which they get a logarithmic transform."""
-DAY = 86_400e6
-"""Microseconds."""
 EARLIEST, LATEST = -62_135_596_800_000_000.0, 253_402_300_799_000_000.0
 """Microseconds since 1970 at the start of year 1 and the end of 9999: other years are no dates to most programs."""
 
@@ -59,6 +59,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         floor: of numbers that never rise, the bound of samples, or None. A sequence that starts below it stays there.
         ceiling: of numbers that never fall, likewise.
         moves: whether no increment is 0, except that of step 0: days of visits, of which there is one a day.
+        first: the parts of first timestamps; empty of numbers, and where every first one follows a known one.
     """
 
     increment: NumericEncoder
@@ -71,6 +72,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
     floor: float | None = None
     moves: bool = False
     ceiling: float | None = None
+    first: Annotated[tuple[MomentPart, ...], msgspec.Meta(max_length=MAX_MOMENT_PARTS)] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.unit < np.inf:
@@ -79,6 +81,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
             raise SchemaError("increments, sign", "1 or -1", str(self.sign))
         if self.unit and self.sign != 1:
             raise SchemaError("increments, sign", "1, of timestamps", str(self.sign))
+        check_parts(self.first, self.unit)
 
     @classmethod
     def fit(
@@ -100,7 +103,14 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         unit = time_unit(values) if column.dtype.kind == "M" else 0.0
         sign = -1.0 if isinstance(field, Number) and field.transform == "decrement" else 1.0
         y, start = values / (unit or sign), None if before is None else before / (unit or sign)
-        steps, alone, _ = increments(y, offsets, start)
+        delayed = isinstance(field, When) and field.since is not None and start is not None
+        steps, alone, _ = increments(y, offsets, None if delayed else start)
+        first: tuple[MomentPart, ...] = ()
+        if unit and alone.any() and not np.isnan(steps).all():
+            base = np.repeat(start, np.diff(offsets))[alone] if delayed and start is not None else None
+            first = fit_parts(y[alone], unit, base, field.name, location)
+        else:
+            steps, alone, _ = increments(y, offsets, start)
         falls = (steps < 0).any()
         if isinstance(field, Number) and falls:
             row = int(np.argmax(steps < 0))
@@ -108,21 +118,25 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
             size = "smaller" if sign == 1 else "larger"
             expected = f"a number no {size} than the one before, for {field.transform}"
             raise SchemaError(location.at(row), expected, f"{values[row]:g}", hint)
-        origin = float(y[alone].min()) if alone.any() else 0.0
-        steps = np.where(alone, y - origin, steps)
+        later = ~alone & ~np.isnan(steps)
+        later[offsets[:-1][np.diff(offsets) > 0]] = False
+        between = steps[later]
+        if first:
+            origin, steps, bounds = first[0].origin, steps[~alone], present_offsets(~alone, offsets)
+        else:
+            origin, bounds = float(y[alone].min()) if alone.any() else 0.0, offsets
+            steps = np.where(alone, y - origin, steps)
         plain = plain_transform(steps)
         number = Number(field.name, plain, field.distribution, None if falls else (0.0, None))
-        fitted = refine(NumericEncoder.fit(steps, plain, location), number, steps, location, offsets, None)
+        fitted = refine(NumericEncoder.fit(steps, plain, location), number, steps, location, bounds, None)
         grid = find_grid(y[~np.isnan(y)])
         whole = 0 if column.dtype.kind == "i" or is_whole(column) else None
         decimals = whole if whole == 0 or grid is None else max(grid[0], 1)
         low, high = (float(end) for end in sorted(sign * np.array([np.nanmin(y), np.nanmax(y)])))
         ends = limits(field, values[~np.isnan(values)], location) if isinstance(field, Number) else (None, None)
         floor, ceiling = (ends[0], None) if sign == -1 else (None, ends[1])  # the end that values move towards
-        later = ~alone & ~np.isnan(steps)
-        later[offsets[:-1][np.diff(offsets) > 0]] = False
-        moves = not falls and fitted.step > 0 and bool((steps[later] > fitted.step / 2).all())
-        return cls(fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor, moves, ceiling)
+        moves = not falls and fitted.step > 0 and bool((between > fitted.step / 2).all())
+        return cls(fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor, moves, ceiling, first)
 
     @property
     def nullable(self) -> bool:
@@ -149,7 +163,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         name = "increments" if self.sign == 1 else "decrements"
         low, high = (self.written(end * self.sign) for end in (self.low, self.high))
         bound = describe_bounds(self.floor, self.ceiling)
-        return f"{low} to {high}{bound}, {name} {self.increment.describe()}"
+        return f"{low} to {high}{bound}{describe_parts(self.first)}, {name} {self.increment.describe()}"
 
     def parse(self, text: str, location: str, member: int = 0) -> Any:
         """The number; or the text, which is read as dates of a table are."""
@@ -167,14 +181,39 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
     ) -> tuple[np.ndarray, np.ndarray]:
         """Z of each increment, and log(dz/dx) of each step, see `NumericEncoder.encode`; a timestamp x is in units."""
         y = as_number(values) / self.one
-        steps, alone, _ = increments(y, offsets, None if before is None else before / self.one)
-        steps = np.where(alone, y - self.origin, steps)
-        legal = np.isnan(steps) | legal_values(steps, self.increment.transform, self.increment.unit)
+        steps, alone = self.increments_of(y, offsets, before)
+        first = alone if self.first else np.zeros(len(y), bool)
+        legal = first | np.isnan(steps) | legal_values(steps, self.increment.transform, self.increment.unit)
         if self.never is not None:
             legal &= alone | ~(steps < -BOUND_TOLERANCE * self.increment.scale)
+        if self.delayed and self.first[0].is_positive:
+            legal &= ~(alone & (steps < 0))
         if not legal.all():
-            raise self._illegal(y, steps, int(np.argmin(legal)), location, bool(alone[np.argmin(legal)]))
-        return self.increment.encode(steps, location)
+            at = int(np.argmin(legal))
+            raise self._illegal(y, steps, at, location, bool(alone[at]) and not self.delayed)
+        z, slope = self.increment.encode(np.where(first, self.increment.low, steps), location)
+        return np.where(first, np.inf, z), np.where(first, 0.0, slope)
+
+    def increments_of(
+        self, y: np.ndarray, offsets: np.ndarray, before: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(S,) increments of y, and which count from an origin, because no value of their sequence is before them."""
+        start = None if before is None else before / self.one
+        base = np.repeat(self.base(before, len(offsets) - 1), np.diff(offsets))
+        steps, alone, _ = increments(y, offsets, None if self.delayed else start)
+        return np.where(alone, y - base, steps), alone
+
+    @property
+    def delayed(self) -> bool:
+        """Whether first timestamps count from the value before step 0, rather than follow it."""
+        return bool(self.first) and self.first[0].delayed
+
+    def base(self, before: np.ndarray | None, rows: int) -> np.ndarray:
+        """(rows,) the y from which first values count, from the (rows,) values before step 0."""
+        if self.first:
+            return self.first[0].base(before, rows)
+        known = np.full(rows, np.nan) if before is None else np.asarray(before, np.float64) / self.one
+        return np.where(np.isnan(known), self.origin, known)
 
     def _illegal(self, y: np.ndarray, steps: np.ndarray, at: int, location: Location, alone: bool) -> SchemaError:
         """The error about a value whose increment can't be encoded, in units that a person reads."""
@@ -192,15 +231,24 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
 
     def decode(self, encoded: np.ndarray, continuation: Continuation) -> Decoded:
         """Values in original units: datetime64[us] with NaT, int64 where training had whole numbers, else float64."""
-        (steps,), _ = self.increment.decode(encoded, continuation._replace(before=None, observed=None))
+        first = np.isinf(encoded)
+        z = np.where(first, np.nan, encoded)
+        (steps,), _ = self.increment.decode(z, continuation._replace(before=None, observed=None))
         steps = steps.astype(np.float64)
-        kept, observed = ~np.isnan(steps), continuation.observed
+        rows = np.repeat(np.arange(len(continuation.offsets) - 1), np.diff(continuation.offsets))
+        before, observed = continuation.before, continuation.observed
+        base = self.base(before, len(continuation.offsets) - 1)
+        start = np.full(len(base), np.nan) if before is None else before / self.one
+        if first.any():
+            steps[first] = base[rows[first]]
+            for part, codes in zip(self.first, continuation.parts, strict=True):
+                steps[first] += part.units(codes[first])
+            start[rows[first]] = 0.0
+        kept = ~np.isnan(steps)
         inner = present_offsets(kept, continuation.offsets)
-        before = continuation.before
-        start = np.full(len(inner) - 1, np.nan) if before is None else before / self.one
         y = np.full(len(steps), np.nan)
         anchors = None if observed is None else observed[kept] / self.one
-        y[kept] = accumulate(*anchored(steps[kept], inner, np.where(np.isnan(start), self.origin, start), anchors))
+        y[kept] = accumulate(*anchored(steps[kept], inner, np.where(np.isnan(start), base, start), anchors))
         if continuation.upper is not None:  # only float32 carries a sample beyond
             y = np.minimum(y, continuation.upper)
         if self.unit:
@@ -228,8 +276,9 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
 
     def origins(self, before: np.ndarray | None, rows: int) -> Origins:
         """The value before step 0, or the origin of training where there is none."""
-        known = np.full(rows, np.nan) if before is None else np.asarray(before, np.float64) / self.one
-        return Origins(np.where(np.isnan(known), self.origin, known), np.zeros(rows), self.sum_unit)
+        known = np.full(rows, np.nan) if before is None or self.delayed else np.asarray(before, np.float64) / self.one
+        at = np.where(np.isnan(known), self.base(before, rows), known)
+        return Origins(at, np.where(np.isnan(known) & bool(self.first), np.nan, 0.0), self.sum_unit)
 
     def to_sum(self, values: np.ndarray) -> np.ndarray:
         """Timestamps in units, or numbers times `sign`."""

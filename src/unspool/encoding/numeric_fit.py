@@ -23,6 +23,9 @@ MAX_BINS = 32
 """Bins of a histogram at the most."""
 MIN_TAIL_VALUES, TAIL_SHARE = 20, 0.05
 """Outermost values that show how a tail goes on, at the least, and as a share of all."""
+SHARP_VARIATION, SURE_ERRORS = 0.65, 3.0
+"""Coefficient of variation of a tail below which it ends at once (a uniform one has 0.58, an exponential one 1), and
+its standard errors, in the exponential one, that it must be below 1."""
 
 
 def refine(
@@ -136,7 +139,8 @@ def tail_end(z: np.ndarray, most: float) -> float:
 
     It is the quantile of a generalised Pareto distribution, fitted to the outermost twentieth by the method of moments
     (Hosking & Wallis 1987, "Parameter and quantile estimation for the generalized Pareto distribution"), and at least a
-    tenth of the range beyond the largest value; of few values, one range beyond it.
+    tenth of the range beyond the largest value; of few values, one range beyond it. Where a tail surely has an end
+    that its density doesn't fade to, as that of a uniform distribution, that end is it, and two standard errors.
 
     Examples:
         >>> tail_end(np.arange(100.0), 5.0)
@@ -152,6 +156,9 @@ def tail_end(z: np.ndarray, most: float) -> float:
     if not variance > 0:
         return high + min(0.1 * spread, most)
     ratio, rarity = mean * mean / variance, 100.0 * count
+    if ratio**-0.5 < min(SHARP_VARIATION, 1 - SURE_ERRORS / count**0.5):
+        end = float(outer[0]) + mean * (ratio + 1) / (ratio - 1)
+        return max(high, end) + 2 * (variance / count) ** 0.5
     shape = max((1 - ratio) / 2, 0.0)  # an exponential tail at the least: few values show no end
     scale = mean * (1 - shape)
     growth = np.log(rarity) if shape < 1e-6 else (rarity**shape - 1) / shape

@@ -167,7 +167,7 @@ def check_beam(beam: Beam, net: Net, names: Sequence[str], samples: int) -> None
         OptionError: a step field is a number, and it is named; or another number of sequences than the beam's.
     """
     pairs = zip(names, net.distributions, strict=True)
-    numbers = ", ".join(repr(name) for name, dist in pairs if not isinstance(dist, Categorical))
+    numbers = ", ".join(dict.fromkeys(repr(name) for name, dist in pairs if not isinstance(dist, Categorical)))
     if numbers:
         hint = 'The most probable number is its mode: use rule="greedy", or a low Sampling(temperature=...).'
         raise OptionError("rule", "categories only, for a beam search", f"numbers: {numbers}", hint)

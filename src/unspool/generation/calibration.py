@@ -25,6 +25,7 @@ from unspool.network.distributions.base import Distribution
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.rules import PLAIN
+from unspool.network.distributions.where_active import WhereActive
 from unspool.network.lstm import to_weights
 from unspool.network.survival import LifeTable, count_ends
 from unspool.runtime.stopping import Stop, Stopped
@@ -55,7 +56,8 @@ def calibrate(
     `bases` has, by name, the (N,) values before step 0 where the codec has them. `stop` ends the calibration after the
     last whole round.
     """
-    if net.stop is None and not any(isinstance(dist, (WithMissing, PointMasses)) for dist in net.distributions):
+    kinds = [dist.of if isinstance(dist, WhereActive) else dist for dist in net.distributions]
+    if net.stop is None and not any(isinstance(dist, (WithMissing, PointMasses)) for dist in kinds):
         return net
     rows, samples = calibration_rows(training.lengths, len(net.outputs.b))
     inputs = tuple(column[rows] for column in training.inputs)
@@ -132,6 +134,8 @@ def logit_shift(dist: Distribution, training: NDArray[Any], generated: NDArray[A
         >>> logit_shift(WithMissing(Normal()), training, generated).round(1).tolist()
         [0.8, 0.0, 0.0]
     """
+    if isinstance(dist, WhereActive) and dist.event_shape.one_number:
+        return logit_shift(dist.of, training[~np.isinf(training)], generated[~np.isinf(generated)])
     if not len(training) or not len(generated):
         return np.zeros(dist.num_params)
     if isinstance(dist, WithMissing):

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from unspool.encoding.codec import Codec
 from unspool.encoding.input_rows import KnownRows, as_inputs, from_nothing
 from unspool.generation.sample_step import RunningSums, Supports, sample_field, sample_increment, start_sampling
+from unspool.network.cumulative import CumulativeRule
 from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN, categorical_icdf
 from unspool.runtime.devices import to_single_precision
@@ -130,7 +131,7 @@ def choose(
         excess: Any = 0.0
         if dist.event_shape.symbols is not None:
             drawn, excess = _drawn_symbol(params, own[:, 0], even[j])
-        elif cumulative is None:
+        elif not isinstance(cumulative, CumulativeRule):
             drawn = sample_field(dist, params, own, PLAIN, _for_all(supports[j], candidates * U))
         else:
             total = jnp.broadcast_to(starts[j], candidates * U)

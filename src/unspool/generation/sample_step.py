@@ -17,11 +17,12 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float, Int, UInt32
 from numpy.typing import NDArray
 
-from unspool.network.cumulative import CumulativeRule
+from unspool.network.cumulative import CumulativeRule, PartRule
 from unspool.network.decoder import DecoderState, Net, Precomputed
 from unspool.network.distributions.base import Distribution, EventShape, Support, over_members
 from unspool.network.distributions.categorical import Categorical, bernoulli_icdf
 from unspool.network.distributions.rules import Rule
+from unspool.network.distributions.where_active import WhereActive
 from unspool.network.fields import FieldLayout
 from unspool.network.lstm import State
 from unspool.runtime.devices import ROW_AXIS, shard_rows
@@ -103,6 +104,30 @@ class BatchRequest(NamedTuple):
     rule: Rule
     supports: Supports
     observed: ObservedSteps | None
+
+
+class FirstMoment(NamedTuple):
+    """The parts so far of first moments in one step.
+
+    Attributes:
+        active: (B,) which sequences have theirs in this step.
+        at_low: where the parts so far are those of the lowest moment of the support.
+        at_high: of the highest.
+        total: running sum of the parts so far.
+        field: number of the field whose first moment it is.
+    """
+
+    active: Bool[Array, " B"]
+    at_low: Bool[Array, " B"]
+    at_high: Bool[Array, " B"]
+    total: Float[Array, " B"]
+    field: int
+
+    @classmethod
+    def before_parts(cls, active: Bool[Array, " B"], field: int = 0) -> "FirstMoment":
+        """No parts yet."""
+        every = jnp.ones_like(active)
+        return cls(active, every, every, jnp.zeros(active.shape), field)
 
 
 class ObservedValue(NamedTuple):
@@ -244,7 +269,10 @@ def sample_step(
         params = net.outputs.params_at(context, g, i)
         own = layout.slice_of(u, net.shape.first_uniform(j), layout.uniforms[layout.groups[g][0]])
         total = asked.total
-        if cumulative is None or total is None:
+        if isinstance(cumulative, PartRule) and total is not None:
+            assert isinstance(dist, WhereActive)  # noqa: S101  # of a part
+            value, total = sample_part(dist, params, own, rule, asked.support, asked.given, cumulative, total)
+        elif not isinstance(cumulative, CumulativeRule) or total is None:
             value = sample_field(dist, params, own, rule, asked.support, asked.given)
         else:
             value, total = sample_increment(
@@ -255,14 +283,30 @@ def sample_step(
         return (net.condition_on_place(ready, context, g, i, value), nats), value, total
 
     so_far: Any = net.outputs.begin(output), jnp.zeros_like(state.survival)
-    if F <= MAX_UNROLLED_FIELDS or any(table is not None for table in tables):
-        found = []
-        for j in range(F):
-            so_far, *each = one_field(*layout.place(j), j, asked[j], so_far)
-            found.append(each)
-    else:
-        so_far, found = _field_after_field(layout, one_field, asked, so_far, state.survival.shape[0])
-    values, sums = (tuple(part) for part in zip(*found, strict=True))
+    values: list[Array] = []
+    sums: list[Any] = []
+    rules, moment = [net.fields[layout.place(j)[0]].cumulative for j in range(F)], None
+    alone = [getattr(rule, "parts", 1) > 0 for rule in rules]
+    alone = [
+        (rule is not None and own) or (bool(tables) and tables[j] is not None)
+        for j, (rule, own) in enumerate(zip(rules, alone, strict=True))
+    ]
+    while (j := len(values)) < F:
+        end = next((k for k in range(j, F) if alone[k]), F)
+        if end - j > MAX_UNROLLED_FIELDS:
+            so_far, found = _field_after_field(layout, one_field, asked, so_far, (j, end), len(state.done))
+            values, sums = [*values, *(value for value, _ in found)], [*sums, *(total for _, total in found)]
+            continue
+        part = isinstance(rules[j], PartRule) and asked[j].total is not None
+        if part:
+            asked[j] = asked[j]._replace(total=moment)
+        so_far, value, total = one_field(*layout.place(j), j, asked[j], so_far)
+        values, sums = [*values, value], [*sums, asked[j].total if part else total]
+        if part:
+            moment, sums[j] = total, state.sums[j]
+            sums[moment.field] = jnp.where(moment.active, moment.total, sums[moment.field])
+        elif getattr(rules[j], "parts", 0):
+            moment = FirstMoment.before_parts(jnp.isinf(value), j)
     nats = so_far[1]
     done, survival = state.done, state.survival
     if stopping:
@@ -270,41 +314,49 @@ def sample_step(
         if observed is not None:  # what is known goes on here
             stop, survival = stop & ~observed.unfinished, jnp.where(observed.unfinished, state.survival, survival)
         done = done | stop
-    decoder = DecoderState(lstm, net.feed_back(ready, values))
-    return SamplerState(decoder, done, sums if state.sums else (), survival), (values, ~done)
+    decoder = DecoderState(lstm, net.feed_back(ready, tuple(values)))
+    return SamplerState(decoder, done, tuple(sums) if state.sums else (), survival), (tuple(values), ~done)
 
 
 def _field_after_field(
-    layout: FieldLayout, one_field: Callable[..., Any], asked: list[Asked], so_far: Any, rows: int
+    layout: FieldLayout,
+    one_field: Callable[..., Any],
+    asked: list[Asked],
+    so_far: Any,
+    fields: tuple[int, int],
+    rows: int,
 ) -> tuple[Any, list[tuple[Array, Any]]]:
-    """As `one_field` of all fields in order, in a program that is as long as there are kinds of fields.
+    """As `one_field` of fields from one to another in order, in a program that is as long as there are kinds of them.
 
     Returns:
         What the last one leaves, and by field its value and running sum.
     """
-    together = [_side_by_side([asked[j] for j in group], layout.events[group[0]], rows) for group in layout.groups]
-    values = [_no_value(layout.events[group[0]], rows, len(group)) for group in layout.groups]
+    places = [layout.place(j) for j in range(*fields)]
+    kinds = sorted({g for g, _ in places})
+    groups = [layout.groups[g] for g in kinds]
+    together = [_side_by_side([asked[j] for j in group], layout.events[group[0]], rows) for group in groups]
+    values = [_no_value(layout.events[group[0]], rows, len(group)) for group in groups]
 
-    def of_group(g: int) -> Callable[..., Any]:
+    def of_kind(k: int) -> Callable[..., Any]:
         def at_place(i: Array, j: Array, so_far: Any, values: Any, totals: Any) -> Any:
-            own = jax.tree.map(lambda a: a[i], together[g]._replace(total=totals[g]))
-            so_far, value, total = one_field(g, i, j, own, so_far)
-            filled = [*values[:g], values[g].at[i].set(value), *values[g + 1 :]]
-            added = [*totals[:g], None if total is None else totals[g].at[i].set(total), *totals[g + 1 :]]
+            own = jax.tree.map(lambda a: a[i], together[k]._replace(total=totals[k]))
+            so_far, value, total = one_field(kinds[k], i, j, own, so_far)
+            filled = [*values[:k], values[k].at[i].set(value), *values[k + 1 :]]
+            added = [*totals[:k], None if total is None else totals[k].at[i].set(total), *totals[k + 1 :]]
             return so_far, filled, added
 
         return at_place
 
-    branches = [of_group(g) for g in range(len(layout.groups))]
-    group, place = (jnp.array(part) for part in zip(*map(layout.place, range(len(layout.params))), strict=True))
+    branches = [of_kind(k) for k in range(len(kinds))]
+    kind, place = jnp.array([kinds.index(g) for g, _ in places]), jnp.array([i for _, i in places])
     so_far, values, totals = jax.lax.fori_loop(
         0,
-        len(layout.params),
-        lambda j, moving: jax.lax.switch(group[j], branches, place[j], j, *moving),
+        len(places),
+        lambda at, moving: jax.lax.switch(kind[at], branches, place[at], fields[0] + at, *moving),
         (so_far, values, [part.total for part in together]),
     )
-    places = map(layout.place, range(len(layout.params)))
-    return so_far, [(values[g][i], None if totals[g] is None else totals[g][i]) for g, i in places]
+    found = [(kinds.index(g), i) for g, i in places]
+    return so_far, [(values[k][i], None if totals[k] is None else totals[k][i]) for k, i in found]
 
 
 def _no_value(event: EventShape, rows: int, fields: int) -> Array:
@@ -398,10 +450,40 @@ def sample_increment(
         support = support._replace(high=jnp.minimum(support.high, given.upper))
     wanted = None if given is None else given._replace(value=cumulative.towards(total, given.value))
     value = sample_field(dist, params, uniforms, rule, cumulative.support(total, support, step), wanted)
-    total = cumulative.after(total, value)
+    before, total = total, cumulative.after(total, value)
+    if cumulative.parts:
+        value = jnp.where(jnp.isnan(before) & ~jnp.isnan(value), jnp.inf, value)
     if given is not None:
         total = jnp.where(given.where & ~jnp.isnan(given.value), given.value, total)
     return value, total
+
+
+def sample_part(
+    dist: WhereActive,
+    params: Array,
+    uniforms: Array,
+    rule: Rule,
+    support: Support | None,
+    given: ObservedValue | None,
+    part: PartRule,
+    moment: FirstMoment,
+) -> tuple[Array, FirstMoment]:
+    """A part of first moments where they are, and the moments with it.
+
+    A moment lies in a support if its first part that isn't that of an end lies within: so only parts after those of an
+    end are confined to the end's.
+    """
+    low, high = (jnp.asarray(end) for end in (support or Support())[:2])
+    upper = None if given is None else given.upper
+    high = high if upper is None else jnp.where(jnp.isfinite(upper), upper, high)
+    confined = support is not None or upper is not None
+    ends = part.support(jnp.where(moment.at_low, low, -jnp.inf), jnp.where(moment.at_high, high, jnp.inf))
+    value = sample_field(dist, params, uniforms, rule, ends if confined else None)
+    if given is not None:
+        value = jnp.where(given.where, jnp.nan_to_num(given.value).astype(value.dtype), value)
+    at_low, at_high = moment.at_low & part.is_end(value, low), moment.at_high & part.is_end(value, high)
+    moment = FirstMoment(moment.active, at_low, at_high, moment.total + part.running_sum(value), moment.field)
+    return dist.only_where(moment.active, value), moment
 
 
 def conditioned(dist: Distribution, support: Support | None, given: ObservedValue) -> Support | None:

@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from unspool.constraints.base import Allowed, Observed
 from unspool.constraints.fields import constraints_of
-from unspool.encoding.codec import Codec
+from unspool.encoding.codec import Codec, parts_of
+from unspool.encoding.columns import Origins
+from unspool.encoding.first_moment import MomentPart
 from unspool.generation.sampler import SampleRequest
 from unspool.network.distributions.base import Support
 
@@ -41,4 +43,16 @@ def with_support(
             support = EVERYWHERE
         origins.append(start)
         supports.append(support)
+        for part in parts_of(constraints.column):
+            start = part.origins(before.get(constraints.field.name), rows)
+            origins.append(start)
+            supports.append(support_of_part(part, start, allowed[j] if allowed else None))
     return request._replace(origins=tuple(origins), supports=tuple(supports), observed=observed)
+
+
+def support_of_part(part: MomentPart, origins: Origins, allowed: Allowed | None) -> Support | None:
+    """The part of the ends of the allowed first moments, infinite where there is none."""
+    if allowed is None:
+        return None
+    row, ends = np.arange(len(origins.at)), (np.ceil(allowed.low / part.unit), np.floor(allowed.high / part.unit))
+    return Support(*(origins.running_sums(end, row) for end in ends))

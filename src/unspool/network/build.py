@@ -10,15 +10,16 @@ import numpy as np
 
 from unspool.encoding import transforms
 from unspool.encoding.angle import AngleEncoder
-from unspool.encoding.codec import Codec
+from unspool.encoding.codec import Codec, parts_of
 from unspool.encoding.columns import InputColumn, StepColumn
 from unspool.encoding.distance import DistanceEncoder
+from unspool.encoding.first_moment import MomentPart
 from unspool.encoding.members import JointVocabulary, MultiLabel
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS, NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import SchemaError
-from unspool.network.cumulative import CumulativeRule
+from unspool.network.cumulative import CumulativeRule, PartRule
 from unspool.network.decoder import Architecture
 from unspool.network.distributions.base import Distribution, EventShape, NumberDistribution
 from unspool.network.distributions.categorical import Categorical
@@ -33,8 +34,9 @@ from unspool.network.distributions.normal import Normal, Point
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.reparameterized import Reflected, ZeroMean
 from unspool.network.distributions.student_t import StudentT
+from unspool.network.distributions.where_active import WhereActive
 from unspool.options import Network
-from unspool.schema.fields import MONOTONE_TRANSFORMS, Angle, AnyField, Field, Flags, Joint, Number, Schema, When
+from unspool.schema.fields import MONOTONE_TRANSFORMS, Angle, Field, Flags, Joint, Number, Part, When
 from unspool.schema.grid import MIN_RELATIVE_STEP
 from unspool.schema.transform_choice import DEFAULT_DENSITY
 
@@ -68,8 +70,8 @@ def architecture_of(codec: Codec, options: Network, size: int, embedding: int) -
         size=size,
         embedding=embedding,
         options=options,
-        cumulative=tuple(map(_cumulative_rule, codec.steps)),
-        before=_angles_before(codec.schema),
+        cumulative=tuple(rule for column in codec.steps for rule in _cumulative_rules(column)),
+        before=_angles_before(codec),
     )
     for rule in (*architecture.distributions, *architecture.cumulative):
         for number in _floats(rule):
@@ -82,6 +84,8 @@ def _floats(part: Any) -> Iterator[float]:
     """All floats that a distribution is made of."""
     if isinstance(part, float):
         yield part
+    elif isinstance(part, np.ndarray):
+        yield from map(float, part.ravel())
     elif isinstance(part, tuple):
         yield from itertools.chain.from_iterable(map(_floats, part))
     elif dataclasses.is_dataclass(part):
@@ -89,7 +93,7 @@ def _floats(part: Any) -> Iterator[float]:
             yield from _floats(getattr(part, one.name))
 
 
-def distribution_of(field: AnyField, column: StepColumn) -> Distribution:
+def distribution_of(field: Field, column: StepColumn) -> Distribution:
     """The distribution of a step field."""
     mean = getattr(field, "mean", "learned")
     name = getattr(field, "distribution", DEFAULT_DENSITY)
@@ -100,8 +104,13 @@ def distribution_of(field: AnyField, column: StepColumn) -> Distribution:
             inner: Distribution = AutoregressiveBernoulli(len(members))
         case AngleEncoder():
             inner = _circular(column)
+        case MomentPart(number=None, count=count):
+            inner = WhereActive(Categorical(count))
+        case MomentPart(number=NumericEncoder() as counts):
+            inner = WhereActive(number_distribution("discretized", counts))
         case IncrementEncoder(increment=number) | DistanceEncoder(distance=number) | (NumericEncoder() as number):
             inner = number_distribution(name, number, constant_mean=mean == "constant")
+            inner = WhereActive(inner) if parts_of(column) else inner
         case _:
             raise AssertionError(column)
     return WithMissing(inner) if column.nullable else inner
@@ -138,19 +147,31 @@ def _circular(column: AngleEncoder) -> NumberDistribution:
     return PointMasses(dist, np.array(column.point_mass_positions), column.mass) if column.point_masses else dist
 
 
-def _angles_before(schema: Schema) -> tuple[int | None, ...]:
+def _angles_before(codec: Codec) -> tuple[int | None, ...]:
     """By step field, the input that is its angle before step 0; empty where there is none."""
+    schema, steps = codec.schema, [field for field, _ in codec.step_columns()]
     inputs = [field.name if isinstance(field, Angle) else None for field in schema.inputs]
-    known = [isinstance(step, Angle) and step.name in schema.first and step.name in inputs for step in schema.steps]
+    known = [isinstance(step, Angle) and step.name in schema.first and step.name in inputs for step in steps]
     if not any(known):
         return ()
-    return tuple(inputs.index(step.name) if some else None for step, some in zip(schema.steps, known, strict=True))
+    return tuple(inputs.index(step.name) if some else None for step, some in zip(steps, known, strict=True))
 
 
 def _input_event(column: InputColumn) -> EventShape:
     """The shape of one value of an input."""
     symbols = column.num_symbols
     return EventShape(members=column.width) if symbols is None else EventShape(symbols=symbols)
+
+
+def _cumulative_rules(column: StepColumn) -> Iterator[CumulativeRule | PartRule | None]:
+    """How the values of a column add up, if they do, and the parts of its first value after it."""
+    parts = parts_of(column)
+    rule = _cumulative_rule(column)
+    yield dataclasses.replace(rule, parts=len(parts)) if parts and rule else rule
+    for part in parts:
+        assert column.cumulative is not None  # noqa: S101  # increments add up
+        number = (0.0, 1.0) if part.number is None else (part.number.loc, part.number.scale)
+        yield PartRule(part.size / column.cumulative.sum_unit, part.num_symbols, *number)
 
 
 def _cumulative_rule(column: StepColumn) -> CumulativeRule | None:
@@ -227,6 +248,8 @@ def check_column(field: Field, column: InputColumn | StepColumn, role: str) -> N
             if not fitted.unit:
                 raise SchemaError(f"date {field.name!r}", "a unit of time", "none")
             _check_distribution(field, fitted.increment)
+        case Part() if fitted.number is not None:
+            _check_distribution(Number(field.name, distribution="discretized"), fitted.number)
 
 
 def _check_transform(field: Number, transform: str) -> None:

@@ -20,11 +20,13 @@ class CumulativeRule(eqx.Module):
         axis: between z and the increment.
         first: running sum of a first value at z = 1.
         min_increment: z of the smallest increment after step 0, or `None`.
+        parts: parts of a first value, which are the fields after this one; 0 where it is an increment, too.
     """
 
     axis: Grid
     first: Constant = 1.0
     min_increment: Constant | None = None
+    parts: int = eqx.field(static=True, default=0)
 
     def after(self, total: Array, z: Array) -> Array:
         """The running sum after a step; a missing value leaves it."""
@@ -38,8 +40,42 @@ class CumulativeRule(eqx.Module):
     def support(self, total: Array, support: Support | None, step: Array) -> Support | None:
         """The support of z at a step, from the limits of the running sum and those of z itself."""
         if support is not None:
-            support = support._replace(low=self.towards(total, support.low), high=self.towards(total, support.high))
+            low, high = (self.towards(total, end) for end in (support.low, support.high))
+            if self.parts:  # they have a support of their own
+                low, high = jnp.where(jnp.isnan(total), -jnp.inf, low), jnp.where(jnp.isnan(total), jnp.inf, high)
+            support = support._replace(low=low, high=high)
         if self.min_increment is None:
             return support
         low = jnp.where(step > 0, self.min_increment, -jnp.inf)
         return Support(low=low) if support is None else support._replace(low=jnp.maximum(support.low, low))
+
+
+class PartRule(eqx.Module):
+    """How a part of a first value enters the running sum of its field: a symbol, or z, stands for a count.
+
+    Attributes:
+        size: running sum of one count.
+        symbols: V where a part is a symbol; `None` where it is a number.
+        loc: the count at a z of 0.
+        scale: counts for a z of 1.
+    """
+
+    size: Constant
+    symbols: int | None = eqx.field(static=True, default=None)
+    loc: Constant = 0.0
+    scale: Constant = 1.0
+
+    def running_sum(self, value: Array) -> Array:
+        """The running sum that a part stands for."""
+        return self.size * (value * self.scale + self.loc)
+
+    def is_end(self, value: Array, end: Array) -> Array:
+        """Whether a part is that of an end of the support, so that later parts must keep to theirs."""
+        return jnp.abs(value - end) < 0.5 / self.scale
+
+    def support(self, low: Array, high: Array) -> Support:
+        """The support of a part between two ends."""
+        if self.symbols is None:
+            return Support(low, high)
+        symbol = jnp.arange(self.symbols)
+        return Support(symbols=(symbol >= low[..., None]) & (symbol <= high[..., None]))

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from unspool.network.cumulative import CumulativeRule
+from unspool.network.cumulative import CumulativeRule, PartRule
 from unspool.network.distributions.base import Distribution, EventShape, bind
 from unspool.network.distributions.categorical import bernoulli_log_prob
 from unspool.network.distributions.circular import circular_of, of_all_params
@@ -52,7 +52,8 @@ class Architecture:
         size: hidden units H.
         embedding: width of the embedding of a symbol.
         options: the rest of the network's options.
-        cumulative: by step field, how its values add up, or `None`; empty where nothing will be generated.
+        cumulative: by step field, how its values add up, or `None`; empty where nothing will be generated. The parts of
+            a first value follow their field.
         before: by step field, the input that is its angle before step 0, or `None`; empty where there is none.
     """
 
@@ -62,7 +63,7 @@ class Architecture:
     size: int
     embedding: int
     options: Network
-    cumulative: tuple[CumulativeRule | None, ...] = ()
+    cumulative: tuple[CumulativeRule | PartRule | None, ...] = ()
     before: tuple[int | None, ...] = ()
 
     @property
@@ -231,10 +232,15 @@ class Net(eqx.Module):
         """Of every step field, in order."""
         return tuple(self.field(j)[0] for j in range(len(self.shape.steps.params)))
 
-    def field(self, j: int) -> tuple[Distribution, CumulativeRule | None]:
+    def field(self, j: int) -> tuple[Distribution, CumulativeRule | PartRule | None]:
         """The distribution of step field j, and how its values add up."""
         g, i = self.shape.steps.place(j)
         return self.group(g).of(i)
+
+    @property
+    def starts(self) -> list[int]:
+        """The distributions at which another field of the codec begins: all but the parts of first values."""
+        return sorted(j for group in self.fields if not isinstance(group.cumulative, PartRule) for j in group.fields)
 
     def group(self, g: int) -> FieldGroup:
         """The fields of a kind; their distributions have the weights of their own."""

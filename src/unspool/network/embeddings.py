@@ -111,8 +111,8 @@ class RealEmbedding(eqx.Module):
         return self.A.shape[1] + 1 + self.A.shape[2]
 
     def embed(self, values: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Vectors of numbers (last axis), NaN where missing."""
-        missing = jnp.isnan(values)
+        """Vectors of numbers (last axis), NaN where missing, infinite where a field has none."""
+        missing = ~jnp.isfinite(values)
         x = jnp.clip(jnp.where(missing, 0.0, values), -MAX_FED_BACK, MAX_FED_BACK)
         mark = missing.any(-1, keepdims=True).astype(x.dtype)
         return jnp.concatenate([x, mark, jnp.tanh(_products(x, self.A) + self.b)], -1)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.cumulative import CumulativeRule
+from unspool.network.cumulative import CumulativeRule, PartRule
 from unspool.network.distributions.base import Distribution, EventShape
 
 HIDDEN_WITHIN = 32
@@ -33,11 +33,11 @@ class FieldGroup(eqx.Module):
 
     fields: tuple[int, ...] = eqx.field(static=True)
     distribution: Distribution
-    cumulative: CumulativeRule | None
+    cumulative: CumulativeRule | PartRule | None
 
-    def of(self, i: Any) -> tuple[Distribution, CumulativeRule | None]:
+    def of(self, i: Any) -> tuple[Distribution, CumulativeRule | PartRule | None]:
         """The distribution and the rule of the field at a place of the group."""
-        own: tuple[Distribution, CumulativeRule | None] = jax.tree.map(
+        own: tuple[Distribution, CumulativeRule | PartRule | None] = jax.tree.map(
             lambda leaf: _at(leaf, i), (self.distribution, self.cumulative)
         )
         return own
@@ -160,7 +160,7 @@ class FieldLayout:
 
 
 def group_fields(
-    distributions: Sequence[Distribution], cumulative: Sequence[CumulativeRule | None] = ()
+    distributions: Sequence[Distribution], cumulative: Sequence[CumulativeRule | PartRule | None] = ()
 ) -> tuple[FieldGroup, ...]:
     """The fields of a step by kind."""
     rules = cumulative or (None,) * len(distributions)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from unspool.network.decoder import DecoderState, Masks, Net, Precomputed
+from unspool.network.distributions.where_active import active_as
 from unspool.network.outputs import DecoderOutput
 
 
@@ -57,7 +58,8 @@ def free_running(
         for j, dist in enumerate(net.distributions):
             params = net.outputs.params(context, j)
             soft = u is None or not dist.event_shape.one_number
-            generated += (dist.mean(params) if soft else dist.sample(params, u[:, net.shape.uniforms_of(j)]),)  # type: ignore[index]
+            value = dist.mean(params) if soft else dist.sample(params, u[:, net.shape.uniforms_of(j)])  # type: ignore[index]
+            generated += (active_as(dist, truth[j], value),)
             context = net.condition_on(ready, context, j, generated[j])
         share, data = share[:, None], net.feed_back(ready, truth)
         feedback = jax.tree.map(lambda a, b: share * a + (1 - share) * b, net.feed_back(ready, generated), data)

@@ -300,6 +300,18 @@ class When(Field, frozen=True):
         _check_references(self)
 
 
+class Part(Field, frozen=True):
+    """A part of the values of another field, with no column of a table: the network alone has it.
+
+    Args:
+        name: that of the field.
+        of: the field.
+    """
+
+    of: Any = None
+    members: ClassVar[tuple[str, ...]] = ()
+
+
 class Text(Field, frozen=True):
     """A string, generated piece by piece. Step only.
 

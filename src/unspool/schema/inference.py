@@ -43,7 +43,7 @@ from unspool.schema.fields import (
     When,
 )
 from unspool.schema.grid import find_grid, is_too_fine
-from unspool.schema.monotone import as_number, time_unit
+from unspool.schema.monotone import as_number, increments, time_unit
 from unspool.schema.relation_search import keep_relations
 from unspool.schema.relations import AnyRelation
 from unspool.schema.text_checks import are_decimals, numeric_texts, refuse_text
@@ -251,8 +251,13 @@ def complete_when(field: When, values: np.ndarray, offsets: np.ndarray, first: n
     if field.distribution != "auto":
         return field
     unit = time_unit(as_number(values))
-    base = None if first is None else first / unit
-    dist = step_distribution(as_number(values) / unit, offsets, base, "increment")
+    y, base = as_number(values) / unit, None if first is None else first / unit
+    steps, _, _ = increments(y, offsets, base)
+    gaps = steps[~np.isnan(steps)]
+    if len(gaps):
+        dist = step_distribution(gaps, np.array([0, len(gaps)]), None, "none")
+    else:
+        dist = step_distribution(y, offsets, base, "increment")
     return msgspec.structs.replace(field, distribution=dist)
 
 

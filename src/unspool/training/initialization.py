@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from unspool.encoding.encoded import Encoded
 from unspool.network.decoder import Net
+from unspool.network.distributions.where_active import WhereActive
 from unspool.network.lstm import to_weights
 from unspool.network.survival import life_table
 
@@ -45,14 +46,18 @@ def initialize_from_data(net: Net, training: Encoded, *, within_steps: bool = Fa
     chains: dict[int, AR1] = {}
     innovations: dict[int, NDArray[np.float64]] = {}
     for j, dist in enumerate(net.distributions):
+        own, (g, i) = layout.columns(j), layout.place(j)
+        if isinstance(dist, WhereActive) and dist.event_shape.symbols is not None:
+            counts = np.bincount(training.steps[j], minlength=dist.event_shape.symbols)[: dist.event_shape.symbols]
+            bias[own] = np.log((counts + 1) / (counts + 1).mean())
         if dist.event_shape.symbols is not None or dist.event_shape.members is not None:
             continue
-        own, (g, i) = layout.columns(j), layout.place(j)
+        values = np.where(np.isinf(training.steps[j]), np.nan, training.steps[j])
         direct = slice(own.start + gates, own.stop + gates)
-        chain = fit_ar1(training.steps[j], training.offsets)
+        chain = fit_ar1(values, training.offsets)
         scales, slopes = (chain.first[1], chain.scale), dict[int, float]()
         if within_steps and not dist.event_shape.angle:
-            chains[j], innovations[j] = chain, chain.innovations(training.steps[j], training.offsets)
+            chains[j], innovations[j] = chain, chain.innovations(values, training.offsets)
             scales, slopes = regress_within(innovations, j, training.offsets, scales)
         bias[own] = dist.initial_params(chain.constant, scales[1])
         start[direct] = dist.initial_params(chain.first[0], scales[0]) - bias[own]

@@ -149,9 +149,10 @@ def score(
 
 
 def score_all(net: Net, encoded: Encoded, edges: tuple[int, ...] = ()) -> NDArray[np.float64]:
-    """As `score`, of sequences of any lengths in their order."""
-    bands = (len(edges) + 1,) if edges else ()
-    out = np.zeros((len(encoded), *bands, len(encoded.steps) + net.shape.stops))
+    """As `score`, of sequences of any lengths in their order; a column has a step field with all of its parts."""
+    bands, starts = (len(edges) + 1,) if edges else (), net.starts
+    starts = [*starts, len(encoded.steps)] if net.shape.stops else starts
+    out = np.zeros((len(encoded), *bands, len(starts)))
     for bucket, rows in zip(*to_buckets(encoded, net.shape.stops, multiple=8), strict=True):
-        out[rows] = score(net, bucket, edges=edges)
+        out[rows] = np.add.reduceat(score(net, bucket, edges=edges), starts, -1)
     return out

@@ -77,7 +77,7 @@ def select_fields(
     schema, learned = codec.schema, encoded.take(rows)
     options = [
         with_constant_means(candidates(field, open_, examples), values, learned.offsets)
-        for field, values in zip(schema.steps, learned.steps, strict=True)
+        for field, values in zip(schema.steps, codec.without_parts(learned.steps), strict=True)
     ]
     steps = int(learned.offsets[-1])
     updates = plan(network, training, codec, examples=len(rows), steps=steps).updates

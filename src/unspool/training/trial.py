@@ -159,7 +159,8 @@ def _side_by_side(
     """The data with a number for each candidate, and their distributions; a default alone stays as it is."""
     steps, slopes = list(encoded.steps), list(encoded.log_jacobian)
     distributions = list(architecture_of(codec, Network(), TRIAL_SIZE, TRIAL_EMBEDDING).distributions)
-    for j, (default, fields) in enumerate(zip(codec.schema.steps, options, strict=True)):
+    positions = codec.without_parts(range(len(steps)))
+    for j, default, fields in zip(positions, codec.schema.steps, options, strict=True):
         if fields == (default,):
             continue
         columns = [fit_step(field, examples) for field in fields]
@@ -207,7 +208,8 @@ def _scores_after_training(
     best = [best_rounds(np.stack(scores)) for scores in zip(*rounds, strict=True)]
     both = (validation.lengths, *best)
     steps, *nats = (clustered_sums(part, validation.starts, validation.gap) for part in both)
-    return steps, [dict(zip(fields, part.T, strict=True)) for fields, part in zip(options, nats, strict=True)]
+    pairs = zip(options, codec.without_parts(nats), strict=True)
+    return steps, [dict(zip(fields, part.T, strict=True)) for fields, part in pairs]
 
 
 def _validation_scores(net: Net, validation: Encoded) -> list[NDArray[np.float64]]:

@@ -23,6 +23,7 @@ from unspool.evaluation.samples.statistics import Codes, Reals
 from unspool.schema.angles import wrapped
 from unspool.schema.fields import Angle, AnyField, Category, Flag, Flags, Schema, Text, When
 from unspool.schema.grid import POINT_MASS_TOLERANCE
+from unspool.schema.monotone import as_number
 from unspool.tables.columns import offsets_from_lengths
 
 
@@ -165,7 +166,7 @@ def _scorable(codec: Codec, examples: Examples, encoded: Encoded, starts: Mappin
     numbers, first = dict[str, Reals](), dict[str, Reals]()
     symbols, kinds = dict[str, Codes](), dict[str, Codes]()
     members: dict[str, SampleSet] = {}
-    for item, column, values in zip(codec.schema.steps, codec.steps, encoded.steps, strict=True):
+    for item, column, values in zip(codec.schema.steps, codec.steps, codec.without_parts(encoded.steps), strict=True):
         match column:
             case Vocabulary() | JointVocabulary():
                 symbols[item.name] = values.astype(np.int64)
@@ -175,7 +176,11 @@ def _scorable(codec: Codec, examples: Examples, encoded: Encoded, starts: Mappin
                 labels = dict(zip(column.members, (values[known] > 0).astype(np.int64).T, strict=True))
                 offsets = offsets_from_lengths(known)[encoded.offsets]
                 members[item.name] = SampleSet(offsets, {}, labels, inputs, groups=groups)
-            case IncrementEncoder(increment=increment) | DistanceEncoder(distance=increment):
+            case IncrementEncoder(increment=increment):
+                y = as_number(examples.steps[item.name]) / column.one
+                numbers[item.name], _ = column.increments_of(y, examples.offsets, examples.first.get(item.name))
+                kinds[item.name] = _kinds(increment, values)
+            case DistanceEncoder(distance=increment):
                 (increments,), _ = increment.decode(values, Continuation(encoded.offsets))
                 numbers[item.name] = increments.astype(np.float64)
                 kinds[item.name] = _kinds(increment, values)

@@ -19,8 +19,9 @@ def log_probs(net: Net, encoded: Encoded) -> Reals:
     """(N, F) or (N, F + 1) nats in original units: a column per step field, then the stops where lengths vary."""
     out = score_all(net, encoded)
     owner = np.repeat(np.arange(len(encoded)), encoded.lengths)
-    for j, jacobian in enumerate(encoded.log_jacobian):
-        out[:, j] += np.bincount(owner, jacobian, minlength=len(encoded))
+    fields = np.searchsorted(net.starts, np.arange(len(encoded.steps)), side="right") - 1
+    for field, jacobian in zip(fields.tolist(), encoded.log_jacobian, strict=True):
+        out[:, field] += np.bincount(owner, jacobian, minlength=len(encoded))
     return out
 
 
