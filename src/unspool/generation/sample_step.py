@@ -140,10 +140,13 @@ class ObservedValue(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What is asked of one field at one step: the support of its samples, its running sum, and what is observed."""
+    """What is asked of one field at one step: the support of its samples, its running sum, and what is observed.
+
+    Of a part of first moments, `total` is the `FirstMoment` so far.
+    """
 
     support: Support | None
-    total: Array | None
+    total: Any
     given: ObservedValue | None
 
 
@@ -251,15 +254,12 @@ def sample_step(
     number, u, observed = now
     output, lstm = net.step(ready, state.decoder.feedback, state.decoder.lstm, net.masks())
     layout, F = net.shape.steps, len(net.shape.steps.params)
-    asked = [
-        Asked(
-            supports[j] if supports else None,
-            state.sums[j] if state.sums else None,
-            None
-            if observed is None
-            else ObservedValue(observed.values[j], observed.where[j], observed.upper[j], tables[j]),
-        )
+    given = [
+        None if observed is None else ObservedValue(observed.values[j], observed.where[j], observed.upper[j], tables[j])
         for j in range(F)
+    ]
+    asked = [
+        Asked(supports[j] if supports else None, state.sums[j] if state.sums else None, given[j]) for j in range(F)
     ]
 
     def one_field(g: int, i: Any, j: Any, asked: Asked, so_far: Any) -> tuple[Any, Array, Any]:
@@ -285,27 +285,25 @@ def sample_step(
     so_far: Any = net.outputs.begin(output), jnp.zeros_like(state.survival)
     values: list[Array] = []
     sums: list[Any] = []
-    rules, moment = [net.fields[layout.place(j)[0]].cumulative for j in range(F)], None
-    alone = [getattr(rule, "parts", 1) > 0 for rule in rules]
-    alone = [
-        (rule is not None and own) or (bool(tables) and tables[j] is not None)
-        for j, (rule, own) in enumerate(zip(rules, alone, strict=True))
-    ]
+    rules = [net.fields[layout.place(j)[0]].cumulative for j in range(F)]
+    # First moments and their parts hang together; tables of joint symbols differ in shape.
+    alone = [isinstance(rule, PartRule) or getattr(rule, "parts", 0) > 0 for rule in rules]
+    alone = [own or bool(tables and tables[j] is not None) for j, own in enumerate(alone)]
+    moment: Any = None
     while (j := len(values)) < F:
         end = next((k for k in range(j, F) if alone[k]), F)
         if end - j > MAX_UNROLLED_FIELDS:
             so_far, found = _field_after_field(layout, one_field, asked, so_far, (j, end), len(state.done))
             values, sums = [*values, *(value for value, _ in found)], [*sums, *(total for _, total in found)]
             continue
-        part = isinstance(rules[j], PartRule) and asked[j].total is not None
-        if part:
-            asked[j] = asked[j]._replace(total=moment)
-        so_far, value, total = one_field(*layout.place(j), j, asked[j], so_far)
-        values, sums = [*values, value], [*sums, asked[j].total if part else total]
-        if part:
-            moment, sums[j] = total, state.sums[j]
+        if isinstance(rules[j], PartRule) and state.sums:
+            so_far, value, moment = one_field(*layout.place(j), j, asked[j]._replace(total=moment), so_far)
+            values, sums = [*values, value], [*sums, state.sums[j]]
             sums[moment.field] = jnp.where(moment.active, moment.total, sums[moment.field])
-        elif getattr(rules[j], "parts", 0):
+            continue
+        so_far, value, total = one_field(*layout.place(j), j, asked[j], so_far)
+        values, sums = [*values, value], [*sums, total]
+        if getattr(rules[j], "parts", 0):
             moment = FirstMoment.before_parts(jnp.isinf(value), j)
     nats = so_far[1]
     done, survival = state.done, state.survival
@@ -377,8 +375,9 @@ def _side_by_side(parts: list[Asked], event: EventShape, rows: int) -> Asked:
         wide = [everywhere if support is None else _broadcast(support, everywhere) for support in supports]
         parts = [part._replace(support=support) for part, support in zip(parts, wide, strict=True)]
     if any(upper is not None for upper in uppers):
+        never = jnp.full(rows, jnp.inf)
         parts = [
-            part._replace(given=part.given._replace(upper=jnp.full(rows, jnp.inf) if upper is None else upper))
+            part._replace(given=part.given and part.given._replace(upper=never if upper is None else upper))
             for part, upper in zip(parts, uppers, strict=True)
         ]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *parts)

@@ -91,8 +91,8 @@ class Outputs(eqx.Module):
         B = [lecun_normal(rng, HIDDEN_WITHIN, count)[None] * (j > 0) for j, count in enumerate(layout.params)]
         groups_of = [layout.conditioned(g) for g in range(len(layout.groups))]
         self.B = tuple(to_weights(side_by_side([B[j] for j in group])) if group else None for group in groups_of)
-        own = {j: jax.tree.map(lambda w: w[None], new_weights(dists[j], rng)) for j in range(F)}
-        self.own = tuple(side_by_side([own[j] for j in group]) for group in layout.groups)
+        shared = [jax.tree.map(lambda w: w[None], new_weights(dists[j], rng)) for j in range(F)]
+        self.own = tuple(side_by_side([shared[j] for j in group]) for group in layout.groups)
 
     def fold(self, embeddings: tuple[Embedding, ...], count: int) -> tuple[Feed, ...]:
         """The embeddings of all kinds with a field after them, with the weights to later fields, for `count` values."""

@@ -91,9 +91,9 @@ def parts_of(shape: Shape, leaves: Iterable[str]) -> dict[str, Part]:
             for k in range(j):
                 h, place = layout.place(k)
                 first = layout.after(h) or 0
-                columns = hidden - layout.group_hidden(first).start, own - layout.group_columns(first).start
-                parts[f"outputs.{j}.W.{k}"] = Part(f"outputs.W.{h}", place, columns[0])
-                parts[f"outputs.{j}.L.{k}"] = Part(f"outputs.L.{h}", place, columns[1])
+                units, params = hidden - layout.group_hidden(first).start, own - layout.group_columns(first).start
+                parts[f"outputs.{j}.W.{k}"] = Part(f"outputs.W.{h}", place, units)
+                parts[f"outputs.{j}.L.{k}"] = Part(f"outputs.L.{h}", place, params)
             parts[f"outputs.{j}.B"] = Part(f"outputs.B.{g}", i)
     return parts
 
