@@ -113,8 +113,9 @@ def same(found: Any, wanted: Any) -> bool:
 
 def check_protocol(codec: Codec, encoded: Any, rows: list, types: dict, *, missing: bool) -> None:
     """What all step columns promise, of one to which these rows were fitted."""
-    ((asked, column),) = codec.step_columns()
-    (values,), (log_jacobian,) = encoded.steps, encoded.log_jacobian
+    (asked, column), *parts = codec.step_columns()
+    assert all(part.columns == () for part, _ in parts)
+    values, log_jacobian = encoded.steps[0], encoded.log_jacobian[0]
     assert type(msgspec.json.decode(msgspec.json.encode(column), type=AnyStepColumn)) is type(column)
     assert msgspec.json.decode(msgspec.json.encode(codec), type=Codec) == codec
     assert codec.types == types == dict(zip(asked.columns, column.types, strict=True))

@@ -71,7 +71,7 @@ def test_whatever_is_sampled_keeps_the_relations(fitted: tuple[Codec, Examples],
     encoded = codec.encode(examples)
     steps = [
         np.full(len(values), z) if isinstance(column, DistanceEncoder) else values
-        for values, column in zip(encoded.steps, codec.steps, strict=True)
+        for values, (_, column) in zip(encoded.steps, codec.step_columns(), strict=True)
     ]
     decoded = codec.decode(steps, encoded.offsets)
     assert (decoded["start"] <= decoded["end"]).all()
