@@ -37,7 +37,7 @@ def stirred(request, workshop):
     net = Net(rng, architecture_of(config.codec, config.network, config.size, config.embedding))
     weights, fixed = net.split()
     moved = jax.tree.map(lambda w: w + rng.normal(0, 0.7, w.shape).astype(np.float32), weights)
-    net = moved.with_fields(fixed)
+    net = moved.with_constants(fixed)
     model.config_, model.net_ = (
         config,
         eqx.tree_at(lambda net: net.stop[1], net, net.stop[1] - 3),

@@ -87,7 +87,7 @@ def _next_step(job: GenerationJob, row: int, steps: int) -> NextStep:
         if column.num_symbols is not None:
             symbols = np.arange(column.num_symbols, dtype=np.int32)
             decoded = column.decode(symbols, Continuation(np.arange(len(symbols) + 1))).values
-            share = np.asarray(mean, np.float64).mean(0)
+            share = np.asarray(mean, np.float64).mean(0)[: len(symbols)]
             probabilities |= {n: _summed(x.tolist(), share) for n, x in zip(field.columns, decoded, strict=True)}
         elif mean is not None:
             present = mean[~np.isnan(mean[:, 0])] if np.isnan(mean).sum() < mean.size else mean

@@ -38,7 +38,7 @@ def network(distributions, stops=True, hazard=-2.0, noise=0.9, seed=0, **options
     rng = np.random.default_rng(seed)
     weights, fixed = Net(rng, shape).split()
     moved = jax.tree.map(lambda w: w + noise * rng.normal(size=w.shape).astype(np.float32), weights)
-    net = moved.with_fields(fixed)
+    net = moved.with_constants(fixed)
     return eqx.tree_at(lambda n: n.stop, net, (3 * net.stop[0], hazard + jnp.array([0.0, 0.2, -0.2]))) if stops else net
 
 

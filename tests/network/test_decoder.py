@@ -38,7 +38,7 @@ def network(variant="plain", seed=0, fields=3):
     rng = np.random.default_rng(seed)
     weights, fixed = Net(rng, shape).split()
     moved = jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)), weights)
-    return moved.with_fields(fixed)
+    return moved.with_constants(fixed)
 
 
 def data(steps=T + 1, fields=3):
@@ -71,7 +71,7 @@ def total(net, data, masks=none, *own):
 
 
 def of_weights(weights, constants, *arguments):
-    return total(weights.with_fields(constants), *arguments)
+    return total(weights.with_constants(constants), *arguments)
 
 
 def dropped(net):

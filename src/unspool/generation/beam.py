@@ -261,16 +261,18 @@ def _check_enough(net: Net, request: SampleRequest) -> None:
 
 def _choices(net: Net, request: SampleRequest, j: int, t: int) -> int:
     """Symbols that field j may have at a step, in the row that has the fewest."""
-    V = net.shape.steps.params[j]
+    dist = net.distributions[j]
+    assert isinstance(dist, Categorical)  # noqa: S101  # `check_beam` refuses others
+    V = int(dist.num_symbols)
     support = request.supports[j] if request.supports else None
-    allowed = np.ones(V, bool) if support is None else np.asarray(support.symbols)
+    allowed = np.ones(V, bool) if support is None else np.asarray(support.symbols)[:V]
     observed = request.observed
     if observed is None:
         return int(allowed.sum())
     at = observed.offsets[:-1] + t
     at = at[at < observed.offsets[1:]]
     field, table = observed.fields[j], observed.tables[j]
-    members = np.arange(V)[:, None] if table is None else table
+    members = np.arange(V)[:, None] if table is None else table[:V]
     value, where = (part[at].reshape(len(at), 1, members.shape[1]) for part in (field.values, field.where))
     fits = ((members == value) | ~where).all(-1) & (allowed | where.all(-1))
     return int(fits.sum(1).min(initial=allowed.sum()))
@@ -294,13 +296,14 @@ def _best_values(
         each = nats[..., None] + dist.log_probs(net.outputs.params(context, j)).reshape(B, K, -1)
         V = each.shape[-1]
         support = supports[j] if supports else None
-        fits = jnp.ones((B, V), bool) if support is None else jnp.broadcast_to(support.symbols, (B, V))
+        known = jnp.arange(V) < dist.num_symbols
+        fits = jnp.broadcast_to(known if support is None else known & support.symbols, (B, V))
         if observed is not None:
             joint = observed.tables[j]
             table = jnp.arange(V)[:, None] if joint is None else joint
             value, where = (part[j].reshape(B, 1, -1) for part in (observed.values, observed.where))
             # Values that are observed as a whole, such as those of a prefix, need not be allowed.
-            fits = ((table == value) | ~where).all(-1) & (fits | where.all(-1))
+            fits = known & ((table == value) | ~where).all(-1) & (fits | where.all(-1))
         each = jnp.where(fits[:, None], each, -jnp.inf)
         nats, at = jax.lax.top_k(each.reshape(-1, K * V), K)
         chosen = at // V

@@ -97,8 +97,9 @@ def match_marginals(
         except Stopped:
             return net
         if net.stop is not None:
-            shift = hazard_shift(lengths, np.diff(offsets), ended, len(net.stop[1]))
-            hazard = np.asarray(net.stop[1]) + shift.astype(np.float32)
+            shift = hazard_shift(lengths, np.diff(offsets), ended, net.positions)
+            hazard = np.array(net.stop[1])
+            hazard[: net.positions] += shift.astype(np.float32)
             net = eqx.tree_at(lambda net: net.stop[1], net, to_weights(hazard))
         bias = np.array(net.outputs.b)
         for j, each in enumerate(zip(net.distributions, values, generated, strict=True)):

@@ -24,6 +24,7 @@ from unspool.encoding.input_rows import KnownRows, as_inputs, from_nothing
 from unspool.generation.sample_step import RunningSums, Supports, sample_field, sample_increment, start_sampling
 from unspool.network.cumulative import CumulativeRule
 from unspool.network.decoder import Net
+from unspool.network.distributions.categorical import IMPOSSIBLE
 from unspool.network.distributions.rules import PLAIN, categorical_icdf
 from unspool.runtime.devices import to_single_precision
 from unspool.runtime.threefry import Ints, seed_words, uniforms
@@ -162,7 +163,9 @@ def _drawn_symbol(
 ) -> tuple[Int[Array, " B"], Float[Array, " B"]]:
     """A symbol of a mixture of its distribution and of all symbols alike, and by how much it is less probable there."""
     nats = log_softmax(logits)
-    mixed = jnp.logaddexp(jnp.log1p(-even) + nats, jnp.log(even) - jnp.log(logits.shape[-1]))
+    known = logits > IMPOSSIBLE / 2
+    mixed = jnp.logaddexp(jnp.log1p(-even) + nats, jnp.log(even) - jnp.log(known.sum(-1, keepdims=True)))
+    mixed = jnp.where(known, mixed, IMPOSSIBLE)
     symbol = categorical_icdf(jnp.where(even > 0, mixed, logits), uniform)
     excess = jnp.where(even > 0, nats - mixed, 0.0)
     return symbol, jnp.take_along_axis(excess, symbol[:, None], -1)[:, 0]

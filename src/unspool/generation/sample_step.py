@@ -285,7 +285,7 @@ def sample_step(
     so_far: Any = net.outputs.begin(output), jnp.zeros_like(state.survival)
     values: list[Array] = []
     sums: list[Any] = []
-    rules = [net.fields[layout.place(j)[0]].cumulative for j in range(F)]
+    rules = [net.constants.fields[layout.place(j)[0]].cumulative for j in range(F)]
     # First moments and their parts hang together; tables of joint symbols differ in shape.
     alone = [isinstance(rule, PartRule) or getattr(rule, "parts", 0) > 0 for rule in rules]
     alone = [own or bool(tables and tables[j] is not None) for j, own in enumerate(alone)]

@@ -1,6 +1,7 @@
 """What samples must lie in inside the loop: bounds of what adds up, and what the caller allows."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,10 @@ from unspool.encoding.columns import Origins
 from unspool.encoding.first_moment import MomentPart
 from unspool.generation.sampler import SampleRequest
 from unspool.network.distributions.base import Support
+from unspool.network.fields import size_class
 
+NO_CODE = -2
+"""A code that no member of a joint symbol has."""
 EVERYWHERE = Support(np.array([-np.inf]), np.array([np.inf]))
 """The support of a number without an end, for all rows."""
 
@@ -38,7 +42,7 @@ def with_support(
         cumulative = constraints.column.cumulative
         start = None if cumulative is None else cumulative.origins(before.get(constraints.field.name), rows)
         limits = constraints.support(allowed[j] if allowed else None, start)
-        support = None if limits is None else Support(limits.low, limits.high, limits.symbols)
+        support = None if limits is None else Support(limits.low, limits.high, as_wide(limits.symbols, False))
         if support is None and observed is not None and observed.upper[j] is not None:
             support = EVERYWHERE
         origins.append(start)
@@ -47,7 +51,17 @@ def with_support(
             start = part.origins(before.get(constraints.field.name), rows)
             origins.append(start)
             supports.append(support_of_part(part, start, allowed[j] if allowed else None))
+    if observed is not None:
+        observed = observed._replace(tables=tuple(as_wide(table, NO_CODE) for table in observed.tables))
     return request._replace(origins=tuple(origins), supports=tuple(supports), observed=observed)
+
+
+def as_wide(rows: NDArray[Any] | None, other: Any) -> NDArray[Any] | None:
+    """A row for each symbol that a network has room for; of those that training has not, another value."""
+    if rows is None:
+        return None
+    missing = size_class(len(rows)) - len(rows)
+    return np.pad(rows, ((0, missing), *((0, 0),) * (rows.ndim - 1)), constant_values=other)
 
 
 def support_of_part(part: MomentPart, origins: Origins, allowed: Allowed | None) -> Support | None:

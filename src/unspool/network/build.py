@@ -35,6 +35,7 @@ from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.reparameterized import Reflected, ZeroMean
 from unspool.network.distributions.student_t import StudentT
 from unspool.network.distributions.where_active import WhereActive
+from unspool.network.fields import size_class
 from unspool.options import Network
 from unspool.schema.fields import MONOTONE_TRANSFORMS, Angle, Field, Flags, Joint, Number, Part, When
 from unspool.schema.grid import MIN_RELATIVE_STEP
@@ -70,6 +71,7 @@ def architecture_of(codec: Codec, options: Network, size: int, embedding: int) -
         size=size,
         embedding=embedding,
         options=options,
+        symbols=tuple(column.num_symbols or 0 for column in codec.inputs),
         cumulative=tuple(rule for column in codec.steps for rule in _cumulative_rules(column)),
         before=_angles_before(codec),
     )
@@ -99,7 +101,7 @@ def distribution_of(field: Field, column: StepColumn) -> Distribution:
     name = getattr(field, "distribution", DEFAULT_DENSITY)
     match column:
         case Vocabulary(unseen=unseen) | JointVocabulary(unseen=unseen):
-            return Categorical(column.num_symbols, unseen)
+            return Categorical(size_class(column.num_symbols), unseen, column.num_symbols)
         case MultiLabel(members=members):
             inner: Distribution = AutoregressiveBernoulli(len(members))
         case AngleEncoder():
@@ -160,7 +162,7 @@ def _angles_before(codec: Codec) -> tuple[int | None, ...]:
 def _input_event(column: InputColumn) -> EventShape:
     """The shape of one value of an input."""
     symbols = column.num_symbols
-    return EventShape(members=column.width) if symbols is None else EventShape(symbols=symbols)
+    return EventShape(members=column.width) if symbols is None else EventShape(symbols=size_class(symbols))
 
 
 def _cumulative_rules(column: StepColumn) -> Iterator[CumulativeRule | PartRule | None]:

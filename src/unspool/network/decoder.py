@@ -20,7 +20,15 @@ from unspool.network.distributions.base import Distribution, EventShape, bind
 from unspool.network.distributions.categorical import bernoulli_log_prob
 from unspool.network.distributions.circular import circular_of, of_all_params
 from unspool.network.embeddings import Embedding, Feed, FoldedTable, new_embedding, side_by_side
-from unspool.network.fields import FieldGroup, FieldLayout, group_fields, layout_of, layout_of_inputs
+from unspool.network.fields import (
+    Constants,
+    FieldGroup,
+    FieldLayout,
+    group_fields,
+    layout_of,
+    layout_of_inputs,
+    size_class,
+)
 from unspool.network.lstm import (
     Cell,
     Gathered,
@@ -55,6 +63,7 @@ class Architecture:
         cumulative: by step field, how its values add up, or `None`; empty where nothing will be generated. The parts of
             a first value follow their field.
         before: by step field, the input that is its angle before step 0, or `None`; empty where there is none.
+        symbols: by input, how many of its symbols training has, 0 of numbers; empty for all that the event shape has.
     """
 
     inputs: tuple[EventShape, ...]
@@ -65,11 +74,24 @@ class Architecture:
     options: Network
     cumulative: tuple[CumulativeRule | PartRule | None, ...] = ()
     before: tuple[int | None, ...] = ()
+    symbols: tuple[int, ...] = ()
 
     @property
     def stops(self) -> bool:
         """Whether the end of a sequence is learned, as a hazard before each step."""
         return self.positions > 0
+
+    @property
+    def constants(self) -> Constants:
+        """The numbers of the data, on a device."""
+        symbols = self.symbols or tuple(event.symbols or 0 for event in self.inputs)
+        return jax.device_put(
+            Constants(
+                group_fields(self.distributions, self.cumulative),
+                np.int32(max(self.positions - 1, 0)),
+                np.array(symbols, np.int32),
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -169,7 +191,7 @@ class Net(eqx.Module):
 
     Attributes:
         shape: all that decides the shape of a program.
-        fields: the distributions of the step fields, by kind, with the numbers of the data: none of them is learned.
+        constants: the numbers of the data.
         inputs: embeddings of the input fields, by kind; `project` takes each into the context, with `context_bias`.
         initial: weights of every layer's encoder step, with `initial_bias`.
         start: the feedback of the first step.
@@ -182,7 +204,7 @@ class Net(eqx.Module):
     """
 
     shape: Shape = eqx.field(static=True)
-    fields: tuple[FieldGroup, ...]
+    constants: Constants
     inputs: tuple[Embedding, ...]
     project: tuple[Float[Array, "F D C"], ...]
     context_bias: Float[Array, " C"]
@@ -199,11 +221,15 @@ class Net(eqx.Module):
     def __init__(self, rng: np.random.Generator | None, of: Architecture) -> None:
         H, options = of.size, of.options
         fields = group_fields(of.distributions, of.cumulative)
-        self.fields = jax.device_put(fields)
+        self.constants = of.constants
         inputs, steps = layout_of_inputs(of.inputs), layout_of(fields)
         self.shape = Shape(inputs, steps, of.stops, H, options, of.before)
         Q = steps.num_params
-        read = [new_embedding(rng, event, of.embedding, INPUT_FEATURES) for event in of.inputs]
+        known = of.symbols or (None,) * len(of.inputs)
+        read = [
+            new_embedding(rng, event, of.embedding, INPUT_FEATURES, own)
+            for event, own in zip(of.inputs, known, strict=True)
+        ]
         project = [lecun_normal(rng, e.width, H, len(read))[None] for e in read]
         self.inputs, self.project = (
             tuple(side_by_side([parts[j] for j in group]) for group in inputs.groups)
@@ -213,7 +239,10 @@ class Net(eqx.Module):
         self.initial = tuple(to_weights(lecun_normal(rng, H, 4 * H)) for _ in range(options.layers))
         self.initial_bias = tuple(to_weights(np.zeros(4 * H)) for _ in range(options.layers))
         self.start = to_weights(np.zeros(4 * H + Q))
-        fed = [new_embedding(rng, event, of.embedding, STEP_FEATURES) for event in steps.events]
+        fed = [
+            new_embedding(rng, dist.event_shape, of.embedding, STEP_FEATURES, getattr(dist, "num_symbols", None))
+            for dist in of.distributions
+        ]
         weights = [lecun_normal(rng, e.width, 4 * H, len(fed))[None] for e in fed]
         weights = [to_weights(array_module(rng).pad(part, ((0, 0), (0, 0), (0, Q)))) for part in weights]
         self.steps, self.feedback = (
@@ -223,7 +252,9 @@ class Net(eqx.Module):
         self.cells = tuple(Cell(rng, H, width, first=layer == 0) for layer in range(options.layers))
         self.norms = tuple(to_weights(np.ones(H)) for _ in range(options.layers)) if options.norm else ()
         self.stop = (
-            (to_weights(lecun_normal(rng, H, 1)[:, 0]), to_weights(np.zeros(of.positions))) if of.positions else None
+            (to_weights(lecun_normal(rng, H, 1)[:, 0]), to_weights(np.zeros(size_class(of.positions))))
+            if of.positions
+            else None
         )
         self.outputs = Outputs(rng, H, fields, steps, self.steps)
 
@@ -240,25 +271,32 @@ class Net(eqx.Module):
     @property
     def starts(self) -> list[int]:
         """The distributions at which another field of the codec begins: all but the parts of first values."""
-        return sorted(j for group in self.fields if not isinstance(group.cumulative, PartRule) for j in group.fields)
+        return sorted(
+            j for group in self.constants.fields if not isinstance(group.cumulative, PartRule) for j in group.fields
+        )
 
     def group(self, g: int) -> FieldGroup:
         """The fields of a kind; their distributions have the weights of their own."""
-        group = self.fields[g]
+        group = self.constants.fields[g]
         return FieldGroup(group.fields, bind(group.distribution, self.outputs.own[g]), group.cumulative)
 
-    def split(self) -> tuple["Net", tuple[FieldGroup, ...]]:
-        """What is learned, and the numbers of the data; `with_fields` joins them again."""
-        return self.with_fields(None), self.fields
+    @property
+    def positions(self) -> int:
+        """Positions with a hazard of their own."""
+        return int(self.constants.last) + 1
+
+    def split(self) -> tuple["Net", Constants]:
+        """What is learned, and the numbers of the data; `with_constants` joins them again."""
+        return self.with_constants(None), self.constants
 
     def matrices(self) -> "Net":
         """The weights with zeros for all vectors: what decays."""
         of_vectors = lambda path, w: w.ndim == 1 or getattr(path[-1], "name", "") == "b"  # noqa: E731  # per field
         return jax.tree_util.tree_map_with_path(lambda path, w: jnp.zeros_like(w) if of_vectors(path, w) else w, self)
 
-    def with_fields(self, fields: Any) -> "Net":
-        """The same weights for the distributions of these fields."""
-        return eqx.tree_at(lambda net: net.fields, self, fields, is_leaf=lambda node: node is None)
+    def with_constants(self, constants: Any) -> "Net":
+        """The same weights with these numbers of the data."""
+        return eqx.tree_at(lambda net: net.constants, self, constants, is_leaf=lambda node: node is None)
 
     # ---- phase one: the input becomes a state -------------------------------------------------------------------
 
@@ -370,7 +408,7 @@ class Net(eqx.Module):
         beyond (Cox 1972, "Regression models and life-tables", in discrete time).
         """
         weights, bias = self.stop or (jnp.zeros(self.shape.size), jnp.full(1, -jnp.inf))  # without one, never
-        return output.h @ weights + bias[jnp.minimum(position, len(bias) - 1), None]
+        return output.h @ weights + bias[jnp.minimum(position, self.constants.last), None]
 
     def log_prob(
         self, ready: Precomputed, output: DecoderOutput, values: tuple[Array, ...], positions: Array, lengths: Array
@@ -428,7 +466,7 @@ class Net(eqx.Module):
 
     def _all_carried(self, direct: Array, rows: tuple[Array, ...]) -> Array:
         """The direct path with the locations of all angles that follow their value before."""
-        for group, values in zip(self.fields, rows, strict=True):
+        for group, values in zip(self.constants.fields, rows, strict=True):
             for i, j in enumerate(group.fields):
                 if circular_of(group.distribution) is not None:
                     direct = self._carried(direct, j, values[..., i, :])

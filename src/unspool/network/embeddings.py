@@ -64,12 +64,14 @@ class SymbolEmbedding(eqx.Module):
     rows: Float[Array, "F V D"]
 
     @classmethod
-    def new(cls, rng: np.random.Generator | None, symbols: int, width: int) -> "SymbolEmbedding":
-        """That of one field."""
+    def new(
+        cls, rng: np.random.Generator | None, symbols: int, width: int, known: int | None = None
+    ) -> "SymbolEmbedding":
+        """That of one field, of which training has the first `known` symbols, or all."""
         if rng is None:
             return cls(jnp.zeros((1, symbols + 1, width)))
         rows = rng.standard_normal((1, symbols + 1, width))
-        rows[:, symbols] = 0.0
+        rows[:, symbols if known is None else known :] = 0.0
         return cls(to_weights(rows))
 
     @property
@@ -158,10 +160,12 @@ Embedding = SymbolEmbedding | RealEmbedding | AngleEmbedding
 """The values of fields of one kind as vectors; `fold` joins the product after it, by the cheaper order."""
 
 
-def new_embedding(rng: np.random.Generator | None, event: EventShape, width: int, features: int) -> Embedding:
+def new_embedding(
+    rng: np.random.Generator | None, event: EventShape, width: int, features: int, known: int | None = None
+) -> Embedding:
     """A new embedding of one field: of a symbol as a vector of `width`, of numbers with so many non-linear features."""
     if event.symbols is not None:
-        return SymbolEmbedding.new(rng, event.symbols, width)
+        return SymbolEmbedding.new(rng, event.symbols, width, known)
     return AngleEmbedding.new(rng, features) if event.angle else RealEmbedding.new(rng, event.members or 1, features)
 
 

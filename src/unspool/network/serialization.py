@@ -15,39 +15,48 @@ from unspool.config import INPUT_MODEL_PREFIX, Config, InputModel
 from unspool.errors import CorruptFile
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Architecture, Net, Shape
-from unspool.network.fields import FieldGroup, group_fields
+from unspool.network.distributions.categorical import IMPOSSIBLE, Categorical
+from unspool.network.fields import Constants
 from unspool.options import Network
 
 Named = TypeVar("Named")
 
 
 class Part(NamedTuple):
-    """An array of a model file, as a part of one of the network's: that of a field, and some of its last columns."""
+    """An array of a model file, as a part of one of the network's: that of a field, some last columns, or first rows.
+
+    The file has neither the order of columns that the network has, nor the room that it leaves for other data.
+    """
 
     source: str
     field: int | None = None
     columns: NDArray[np.int64] | None = None
+    rows: int | None = None
+
+    def _own(self, array: NDArray[Any]) -> NDArray[Any]:
+        own = array if self.field is None else array[self.field]
+        return own if self.rows is None else own[: self.rows]
 
     def of(self, array: NDArray[Any]) -> NDArray[Any]:
         """The part of an array of the network."""
-        own = array if self.field is None else array[self.field]
+        own = self._own(array)
         return own if self.columns is None else own[..., self.columns]
 
     def put(self, array: NDArray[Any], values: NDArray[Any]) -> None:
         """Write the part into an array of the network."""
-        own = array if self.field is None else array[self.field]
-        own[..., slice(None) if self.columns is None else self.columns] = values
+        self._own(array)[..., slice(None) if self.columns is None else self.columns] = values
 
     def shape(self, whole: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of the part of an array of a shape."""
         own = whole if self.field is None else whole[1:]
+        own = own if self.rows is None else (min(self.rows, own[0]), *own[1:])
         return own if self.columns is None else (*own[:-1], len(self.columns))
 
 
 def weights(net: Net) -> dict[str, NDArray[Any]]:
     """Arrays of a network by the names that a file has for them, such as `cells.0.R`; field by field."""
     arrays = {name: np.asarray(leaf) for name, leaf in named_leaves(net).items()}
-    parts = parts_of(net.shape, arrays)
+    parts = parts_of(net.shape, net.constants, arrays)
     return {name: np.ascontiguousarray(part.of(arrays[part.source])) for name, part in parts.items()}
 
 
@@ -57,7 +66,7 @@ def named_leaves(net: Net) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in paths}
 
 
-def parts_of(shape: Shape, leaves: Iterable[str]) -> dict[str, Part]:
+def parts_of(shape: Shape, constants: Constants, leaves: Iterable[str]) -> dict[str, Part]:
     """By name of an array in the file, the part of the network's arrays that it is.
 
     The file has the weights field by field, in the order of the fields; the network has those side by side that one
@@ -65,7 +74,15 @@ def parts_of(shape: Shape, leaves: Iterable[str]) -> dict[str, Part]:
     """
     parts: dict[str, Part] = {}
     layout, gates = shape.steps, np.arange(4 * shape.size)
+    symbols = {
+        j: group.of(i)[0].num_symbols
+        for group in constants.fields
+        if isinstance(group.distribution, Categorical)
+        for i, j in enumerate(group.fields)
+    }
     fields = [np.arange(at.start, at.stop) for at in map(layout.columns, range(len(layout.params)))]
+    fields = [own[: symbols.get(j)] for j, own in enumerate(fields)]
+    known = {"inputs": dict(enumerate(np.asarray(constants.symbols))), "steps": symbols}
     ordered = np.concatenate([gates, *(len(gates) + own for own in fields)])
     for source in leaves:
         kind, *rest = source.split(".")
@@ -73,9 +90,12 @@ def parts_of(shape: Shape, leaves: Iterable[str]) -> dict[str, Part]:
             groups = (shape.inputs if kind in ("inputs", "project") else layout).groups
             columns = ordered if kind == "feedback" else None
             for i, j in enumerate(groups[int(rest[0])]):
-                parts[".".join([kind, str(j), *rest[1:]])] = Part(source, i, columns)
+                rows = 1 + int(known[kind][j]) if rest[1:] == ["rows"] and j in known[kind] else None
+                parts[".".join([kind, str(j), *rest[1:]])] = Part(source, i, columns, rows)
         elif kind == "start":
             parts[source] = Part(source, None, ordered)
+        elif source == "stop.1":
+            parts[source] = Part(source, rows=1 + int(constants.last))
         elif rest[:1] == ["own"]:
             for i, j in enumerate(layout.groups[int(rest[1])]):
                 parts[".".join(["outputs.own", str(j), *rest[2:]])] = Part(source, i)
@@ -110,14 +130,14 @@ class NetFile(NamedTuple):
 
     Attributes:
         net: the network, of shapes alone.
-        fields: the distributions of its steps, with the numbers of the data.
+        constants: the numbers of the data.
         leaves: by path, the shapes of its arrays.
         parts: see `parts_of`.
         arrays: by name, the shapes of the arrays in the file.
     """
 
     net: Net
-    fields: tuple[FieldGroup, ...]
+    constants: Constants
     leaves: dict[str, tuple[int, ...]]
     parts: dict[str, Part]
     arrays: dict[str, tuple[int, ...]]
@@ -127,19 +147,20 @@ class NetFile(NamedTuple):
         """The file of a network of this architecture; no weight is drawn, and no memory taken for one."""
         net = cast(Net, eqx.filter_eval_shape(Net, None, architecture))
         leaves = {name: leaf.shape for name, leaf in named_leaves(net).items()}
-        parts = parts_of(net.shape, leaves)
+        constants = architecture.constants
+        parts = parts_of(net.shape, constants, leaves)
         arrays = {name: part.shape(leaves[part.source]) for name, part in parts.items()}
-        fields = jax.device_put(group_fields(architecture.distributions, architecture.cumulative))
-        return cls(net.split()[0], fields, leaves, parts, arrays)
+        return cls(net.split()[0], constants, leaves, parts, arrays)
 
     def load(self, arrays: dict[str, NDArray[Any]]) -> Net:
         """The network with its weights; takes the arrays out of the dict, so that few lie in memory twice."""
         loaded = {name: np.zeros(size, np.float32) for name, size in self.leaves.items()}
+        loaded["outputs.b"][:] = IMPOSSIBLE  # of symbols that are none of training's
         for name, part in self.parts.items():
             if name in arrays:  # the first files lack linear weights between fields; their hazard has one bias for all
                 part.put(loaded[part.source], arrays.pop(name))
         placed = [jax.device_put(loaded.pop(name)) for name in self.leaves]
-        return cast(Net, jax.tree.unflatten(jax.tree.structure(self.net), placed)).with_fields(self.fields)
+        return cast(Net, jax.tree.unflatten(jax.tree.structure(self.net), placed)).with_constants(self.constants)
 
 
 class ModelFile(NamedTuple):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unspool.encoding.encoded import Encoded
 from unspool.errors import TrainingError
+from unspool.network.fields import size_class
 from unspool.runtime.devices import to_single_precision
 from unspool.tables.columns import ragged_indices
 
@@ -176,15 +177,15 @@ def pad_ragged(flat: NDArray[Any], offsets: NDArray[np.int64], rows: NDArray[np.
 
 
 def to_buckets(
-    encoded: Encoded, stops: bool, multiple: int = 1, segment: int | None = None
+    encoded: Encoded, stops: bool, multiple: int = 4, segment: int | None = None
 ) -> tuple[list[Bucket], list[NDArray[np.int64]]]:
     """Buckets of padded arrays, and the rows of `encoded` that each holds.
 
     Args:
         encoded: the examples.
         stops: whether a step must be left after the longest sequence, to decide that it stops.
-        multiple: of the padded lengths, so that other data of about the same length need no new compilation; past 16
-            times as much it is a sixteenth of the next power of two.
+        multiple: of the padded lengths, so that other data of about the same length need no new compilation; see
+            `size_class`.
         segment: steps of a segment, of which longer padded lengths are a multiple too; see `segment_steps`.
     """
     if not len(encoded):
@@ -196,7 +197,7 @@ def to_buckets(
         chosen = np.flatnonzero(which == b)
         if not len(chosen):
             continue
-        steps = length_class(top + stops, multiple)
+        steps = size_class(top + stops, multiple)
         if segment is not None and steps > segment:
             steps = round_up(steps, segment)
         values = tuple(pad_ragged(a, encoded.offsets, chosen, steps) for a in encoded.steps)
@@ -209,16 +210,6 @@ def to_buckets(
 def round_up(count: int, multiple: int) -> int:
     """The smallest multiple that is not below a number."""
     return -(-count // multiple) * multiple
-
-
-def length_class(count: int, multiple: int) -> int:
-    """A length that is not below a number, of few: multiples, and past 16 of them eight lengths an octave.
-
-    Examples:
-        >>> [length_class(count, 8) for count in (3, 64, 121, 129, 300, 1000)], length_class(999, 1)
-        ([8, 64, 128, 144, 320, 1024], 999)
-    """
-    return count if multiple == 1 else round_up(count, max(multiple, 1 << (count - 1).bit_length() >> 4))
 
 
 def segment_steps(longest: int, wanted: int | None) -> int | None:
@@ -263,7 +254,7 @@ def epoch_updates(
         order = np.zeros(round_up(updates, K) * size, np.int32)
         order[: bucket.examples] = rng.permutation(bucket.examples)
         real = (np.arange(len(order)) < bucket.examples).astype(np.float32)
-        fill = ((0, 0), (0, 0), (0, round_up(size, multiple) - size))
+        fill = ((0, 0), (0, 0), (0, round_up(size_class(size), multiple) - size))
         rows, weights = np.pad(order.reshape(-1, K, size), fill), np.pad(real.reshape(-1, K, size), fill)
         for g, (r, w) in enumerate(zip(rows, weights, strict=True)):
             if long:

@@ -38,7 +38,8 @@ def initialize_from_data(net: Net, training: Encoded, *, within_steps: bool = Fa
     sequences, where they were worth nothing.
     """
     if net.stop is not None:
-        hazard = life_table(training.lengths, len(net.stop[1]))
+        hazard = life_table(training.lengths, net.positions)
+        hazard = np.pad(hazard, (0, len(net.stop[1]) - len(hazard)), "edge")
         net = eqx.tree_at(lambda net: net.stop[1], net, to_weights(np.log(hazard / (1 - hazard))))
     bias, start = np.array(net.outputs.b), np.array(net.start)
     feedback, within = ([np.array(part) for part in parts] for parts in (net.feedback, net.outputs.L))

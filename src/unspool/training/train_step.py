@@ -121,7 +121,7 @@ def _updates(
     data, weights = jax.tree.map(lambda a: a.reshape(a.shape[0], own, -1, *a.shape[2:]), rows)
     transform = optimiser(config)
 
-    _, fields = state.net.split()
+    _, constants = state.net.split()
 
     def shard(
         net: Net, k: Array, carries: DecoderState | None, number: Array, s: Array
@@ -134,7 +134,7 @@ def _updates(
         own = None if config.feeding == "teacher" else Randomness(own_key, rows, updates.shares[k])
 
         def loss(net: Net) -> tuple[Array, tuple[Array, DecoderState]]:
-            whole, masks = net.with_fields(fields), net.masks(mask_key, rows)
+            whole, masks = net.with_constants(constants), net.masks(mask_key, rows)
             terms, after = step_log_probs(whole, piece, updates.first[k], carry, masks, own)
             total = (terms.sum((0, -1)) * weight).sum()
             return -total * scale, (total, after)
@@ -152,7 +152,7 @@ def _updates(
         packed = jax.tree.map(lambda w, d: w - updates.rates[k] * d, packed, change)
         before = pack(state.average.split()[0])[0]
         average = jax.tree.map(lambda a, w: a + updates.mixes[k] * (w - a), before, packed)
-        nets = unpack(packed).with_fields(fields), unpack(average).with_fields(state.average.fields)
+        nets = unpack(packed).with_constants(constants), unpack(average).with_constants(state.average.constants)
         return TrainState(*nets, moments), total.at[:, k].set(seen), after if sharding.segmented else None
 
     carries = None

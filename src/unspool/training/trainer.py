@@ -129,7 +129,7 @@ class Trainer:
         sizes = [batch_rows(bucket, plan.batch, MAX_UPDATE_CELLS, plan.segment) for bucket in data.train]
         most = min(MAX_UPDATES_PER_DISPATCH, plan.round)
         updates = (-(-bucket.examples // size) for bucket, size in zip(data.train, sizes, strict=True))
-        together = [max(1, min(most, count)) for count in updates]
+        together = [min(most, 1 << max(count - 1, 0).bit_length()) for count in updates]  # few numbers, few programs
         self.sharding = choose_sharding(max(sizes), plan.size, plan.shards, plan.devices)
         self.groups = partial(epoch_updates, data.train, sizes, together, data.seed, plan.segment, self.sharding.shards)
         new = new_train_state(net, plan.update_config)

@@ -10,18 +10,23 @@ from numpy.typing import NDArray
 from unspool.network.distributions.base import Constant, Distribution, EventShape, Support
 from unspool.network.distributions.rules import Rule, categorical_icdf, truncate_logits
 
+IMPOSSIBLE = -1e9
+"""The logit of a symbol without probability: no gradient moves it, nor what leads to it."""
+
 
 class Categorical(Distribution):
     """One of V symbols; parameters are logits.
 
     Attributes:
-        count: V.
+        count: V, with symbols that training has not; their logits are so low that they have no probability.
         unseen: probability of any symbol that training never saw, by Good & Turing (1953): the share of symbols seen
             once. It keeps the likelihood of new data finite; such a symbol is never sampled.
+        symbols: those of training, which come first; `None` for all.
     """
 
     count: int = eqx.field(static=True)
     unseen: Constant = 0.0
+    symbols: Constant | None = None
 
     num_uniforms = 1
 
@@ -36,14 +41,19 @@ class Categorical(Distribution):
         return self.count
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
-        """Equal probabilities."""
-        return np.zeros(self.count)
+        """Equal probabilities, of the symbols of training."""
+        return np.where(np.arange(self.count) < self.num_symbols, 0.0, IMPOSSIBLE)
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-probability of the symbol; index V stands for an unseen one."""
         at = jnp.minimum(value, self.count - 1)[..., None]
         seen = jnp.take_along_axis(params, at, -1)[..., 0] - logsumexp(params, -1)
-        return jnp.where(value < self.count, seen + jnp.log1p(-self.unseen), jnp.log(self.unseen))
+        return jnp.where(value < self.num_symbols, seen + jnp.log1p(-self.unseen), jnp.log(self.unseen))
+
+    @property
+    def num_symbols(self) -> Constant:
+        """Symbols of training."""
+        return self.count if self.symbols is None else self.symbols
 
     def log_probs(self, params: Float[Array, "*B P"]) -> Float[Array, "*B V"]:
         """Log-probabilities of all symbols that training saw."""
