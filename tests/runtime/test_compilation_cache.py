@@ -141,3 +141,51 @@ def test_the_oldest_programs_go_first(tmp_path):
     assert len(list(tmp_path.iterdir())) == 10
     prune(tmp_path, 999)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"jit_{age}-cache" for age in range(4)]
+
+
+FIT = """
+import json, sys
+import jax
+import numpy as np
+import pandas as pd
+import unspool as us
+
+counts = {"cache_hits": 0, "cache_misses": 0}
+def count(event, **_):
+    name = event.split("/")[-1]
+    counts[name] = counts.get(name, 0) + 1
+jax.monitoring.register_event_listener(count)
+kind, number = sys.argv[1], int(sys.argv[2])
+rng = np.random.default_rng(number)
+N, letters = (400, 470)[number], list("abcdefghijklmnopqrstuvwxyz")[: (26, 25)[number]]
+quick = us.Training(seconds=1)
+if kind == "text":
+    texts = ["".join(rng.choice(letters, rng.integers(2, (14, 15)[number]))) for _ in range(N)]
+    data = pd.DataFrame({"k": rng.choice(list("xyzw")[: 3 + number], N), "s": texts})
+    us.OneToMany("k", "s", training=quick, verbose=False).fit(data)
+else:
+    lengths = rng.integers(3, (11, 12)[number], N)
+    S = lengths.sum()
+    data = pd.DataFrame({
+        "id": np.repeat(np.arange(N), lengths), "group": np.repeat(rng.choice(list("abcd")[: 3 + number], N), lengths),
+        "x": rng.normal((0, 5)[number], (1, 3)[number], S), "y": rng.normal(size=S).cumsum(),
+        "kind": rng.choice(list("uvwxyz")[: 5 + number], S),
+    })
+    us.OneToMany("group", ["x", "y", "kind"], training=quick, verbose=False).fit(data, id="id")
+print(json.dumps(counts))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["text", "records"])
+def test_another_table_of_the_same_kinds_finds_its_programs(kind, tmp_path):
+    """Other rows, lengths, symbols, ranges, in a new process: at most 12 programs a fit, and then at most two."""
+    environment = {**os.environ, "UNSPOOL_CACHE": str(tmp_path)}
+    found = []
+    for number in "01":
+        run = [sys.executable, "-c", FIT, kind, number]
+        done = subprocess.run(run, capture_output=True, text=True, check=True, env=environment)
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+    assert 0 < found[0]["cache_misses"] <= 12
+    assert found[1]["cache_misses"] <= 2
+    assert found[1]["cache_hits"] >= 5

@@ -47,6 +47,8 @@ from unspool.options import Network
 
 INPUT_FEATURES, STEP_FEATURES = 32, 8
 """Non-linear features of a number, as input and as fed-back step."""
+POSITIONS_MULTIPLE = 64
+"""Hazards of stopping come in multiples of it, so that data of another length find their programs compiled."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +90,8 @@ class Architecture:
         return jax.device_put(
             Constants(
                 group_fields(self.distributions, self.cumulative),
-                np.int32(max(self.positions - 1, 0)),
-                np.array(symbols, np.int32),
+                np.int32(max(self.positions - 1, 0)),  # type: ignore[arg-type]  # on its way to a device
+                np.array(symbols, np.int32),  # type: ignore[arg-type]
             )
         )
 
@@ -252,7 +254,7 @@ class Net(eqx.Module):
         self.cells = tuple(Cell(rng, H, width, first=layer == 0) for layer in range(options.layers))
         self.norms = tuple(to_weights(np.ones(H)) for _ in range(options.layers)) if options.norm else ()
         self.stop = (
-            (to_weights(lecun_normal(rng, H, 1)[:, 0]), to_weights(np.zeros(size_class(of.positions))))
+            (to_weights(lecun_normal(rng, H, 1)[:, 0]), to_weights(np.zeros(size_class(of.positions, POSITIONS_MULTIPLE))))
             if of.positions
             else None
         )

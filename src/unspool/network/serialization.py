@@ -74,12 +74,8 @@ def parts_of(shape: Shape, constants: Constants, leaves: Iterable[str]) -> dict[
     """
     parts: dict[str, Part] = {}
     layout, gates = shape.steps, np.arange(4 * shape.size)
-    symbols = {
-        j: group.of(i)[0].num_symbols
-        for group in constants.fields
-        if isinstance(group.distribution, Categorical)
-        for i, j in enumerate(group.fields)
-    }
+    dists = {j: group.of(i)[0] for group in constants.fields for i, j in enumerate(group.fields)}
+    symbols = {j: int(dist.num_symbols) for j, dist in dists.items() if isinstance(dist, Categorical)}
     fields = [np.arange(at.start, at.stop) for at in map(layout.columns, range(len(layout.params)))]
     fields = [own[: symbols.get(j)] for j, own in enumerate(fields)]
     known = {"inputs": dict(enumerate(np.asarray(constants.symbols))), "steps": symbols}
