@@ -41,6 +41,11 @@ def network(variant="plain", seed=0, fields=3):
     return moved.with_constants(fixed)
 
 
+def in_doubles(net):
+    weights, fixed = net.split()
+    return jax.tree.map(lambda w: jnp.asarray(w, float), weights).with_constants(fixed)
+
+
 def data(steps=T + 1, fields=3):
     """Inputs, step values with a missing number and an unseen symbol, lengths; noise in the padding."""
     rng = np.random.default_rng(1)
@@ -181,7 +186,7 @@ def test_padding_never_matters():
 def test_without_a_learned_stop_there_is_no_hazard():
     """Neither weights for it, nor a term in the likelihood, nor a uniform that it would consume."""
     shape = Architecture((EventShape(symbols=3),), (Categorical(4), WithMissing(Normal())), 0, H, 5, VARIANTS["plain"])
-    net = jax.tree.map(lambda w: jnp.asarray(w, float), Net(np.random.default_rng(0), shape))
+    net = in_doubles(Net(np.random.default_rng(0), shape))
     inputs, values, lengths = data(fields=2)
     assert asked(net, inputs[:1], values, lengths, none).shape == (2, T + 1, B)
     assert net.stop is None
@@ -191,7 +196,7 @@ def test_without_a_learned_stop_there_is_no_hazard():
 def test_a_distribution_over_sequences_sums_to_one():
     """All sequences of up to six symbols, plus the mass of going on: stop and symbols are one distribution."""
     shape = Architecture((EventShape(symbols=2),), (Categorical(2),), 4, H, 4, Network(dropout=0.0))
-    net = jax.tree.map(lambda w: jnp.asarray(w, float), Net(np.random.default_rng(2), shape))
+    net = in_doubles(Net(np.random.default_rng(2), shape))
     longest = 6
     every = [(n, k) for n in range(longest + 1) for k in range(2**n)]
     values = np.array([[k >> t & 1 if t < n else 0 for n, k in every] for t in range(longest + 1)])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from unspool.encoding.encoded import Encoded
 from unspool.errors import TrainingError
+from unspool.network.fields import size_class
 from unspool.training import batching
 from unspool.training.batching import (
     Bucket,
@@ -144,7 +145,7 @@ def test_buckets_hold_every_sequence_once_with_its_input(monkeypatch, stops):
     assert len(made) > 1
     assert sorted(np.concatenate(rows).tolist()) == list(range(8))
     for bucket, chosen in zip(made, rows, strict=True):
-        assert bucket.steps == max(1, lengths[chosen].max()) + stops
+        assert bucket.steps == size_class(max(1, lengths[chosen].max()) + stops)
         assert (np.asarray(bucket.inputs[0]) == chosen).all()
         assert (np.asarray(bucket.lengths) == lengths[chosen]).all()
         for line, row in zip(np.asarray(bucket.values[0]), chosen, strict=True):
@@ -175,7 +176,7 @@ def test_a_pass_covers_every_row_exactly_once(together):
         seen = np.concatenate([group.rows[group.weights > 0] for group in own])
         assert sorted(seen.tolist()) == list(range(examples))
         assert sum(group.updates for group in own) == -(-examples // (4, 5)[b])
-        assert {group.rows.shape for group in own} == {(together[b], (4, 5)[b])}
+        assert {group.rows.shape for group in own} == {(together[b], size_class((4, 5)[b]))}
         for group in own:
             assert (group.weights[: group.updates].sum(1) > 0).all()
             assert (group.weights[group.updates :] == 0).all()
