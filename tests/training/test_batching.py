@@ -145,7 +145,7 @@ def test_buckets_hold_every_sequence_once_with_its_input(monkeypatch, stops):
     assert len(made) > 1
     assert sorted(np.concatenate(rows).tolist()) == list(range(8))
     for bucket, chosen in zip(made, rows, strict=True):
-        assert bucket.steps == size_class(max(1, lengths[chosen].max()) + stops)
+        assert bucket.steps == size_class(max(1, int(lengths[chosen].max())) + stops)
         assert (np.asarray(bucket.inputs[0]) == chosen).all()
         assert (np.asarray(bucket.lengths) == lengths[chosen]).all()
         for line, row in zip(np.asarray(bucket.values[0]), chosen, strict=True):
