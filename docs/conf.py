@@ -29,7 +29,9 @@ nitpick_ignore_regex = [("py:obj", ".*"), ("py:.*", r"(?!unspool\.).*")]
 # Fitted columns, tables as they are read, and what windows hold: a program hands them on, and looks into none of them.
 RELATIONS = ("AtMost", "Equal", "Sum", "MissingWith")
 OPAQUE = (
+    "config.Config",
     "encoding.codec.Codec",
+    "network.decoder.Net",
     *(f"schema.relations.{name}" for name in RELATIONS),
     "tables.table.Table",
     "dataset.layouts.RawExamples",

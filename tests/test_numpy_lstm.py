@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import equinox as eqx
-import jax
 import msgspec
 import numpy as np
 import pytest
@@ -35,9 +34,7 @@ def stirred(request, workshop):
     config = msgspec.structs.replace(model.config_, network=Network(context=request.param))
     rng = np.random.default_rng(3)
     net = Net(rng, architecture_of(config.codec, config.network, config.size, config.embedding))
-    weights, fixed = net.split()
-    moved = jax.tree.map(lambda w: w + rng.normal(0, 0.7, w.shape).astype(np.float32), weights)
-    net = moved.with_constants(fixed)
+    net = net.map_weights(lambda w: w + rng.normal(0, 0.7, w.shape).astype(np.float32))
     model.config_, model.net_ = (
         config,
         eqx.tree_at(lambda net: net.stop[1], net, net.stop[1] - 3),

@@ -2,7 +2,6 @@
 
 import itertools
 
-import jax
 import msgspec
 import numpy as np
 import pytest
@@ -139,7 +138,7 @@ def test_the_probabilities_of_all_first_moments_sum_to_one(hours) -> None:
     codec = fit_codec(schema, examples)
     assert [part.name for part in codec.steps[0].first] == (["day", "hour"] if hours else ["day"])
     shape = architecture_of(codec, Network(), 8, 4)
-    net = jax.tree.map(lambda w: w + 0.1 * rng.standard_normal(w.shape).astype(np.float32), Net(rng, shape))
+    net = Net(rng, shape).map_weights(lambda w: w + 0.1 * rng.standard_normal(w.shape).astype(np.float32))
 
     def nats(moments):
         offsets = 2 * np.arange(len(moments) + 1)

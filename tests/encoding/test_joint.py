@@ -97,7 +97,7 @@ def test_probabilities_of_all_tuples_and_of_the_unseen_one_sum_to_one_through_a_
     net = Net(rng, Architecture((EventShape(symbols=2),), (dist,), 0, 4, 3, Network(dropout=0.0)))
     symbols, count = jnp.arange(V + 1, dtype=jnp.int32), jnp.ones(V + 1, jnp.int32)
     terms = sequence_log_prob(net, (0 * count,), (symbols[None],), count, net.masks())
-    mass = np.exp(np.asarray(terms.fields[0][0], np.float64))
+    mass = np.exp(np.asarray(terms.fields[0, :, 0], np.float64))
     assert mass.sum() == pytest.approx(1, abs=1e-5)
     assert mass[V] == pytest.approx(column.unseen, rel=1e-5)
     assert np.ptp(mass[:V]) > 1e-3

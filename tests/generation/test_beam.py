@@ -4,7 +4,6 @@ import itertools
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -36,9 +35,7 @@ def network(distributions, stops=True, hazard=-2.0, noise=0.9, seed=0, **options
         (EventShape(symbols=3), EventShape(members=2)), distributions, 3 * stops, 6, 4, Network(dropout=0.0, **options)
     )
     rng = np.random.default_rng(seed)
-    weights, fixed = Net(rng, shape).split()
-    moved = jax.tree.map(lambda w: w + noise * rng.normal(size=w.shape).astype(np.float32), weights)
-    net = moved.with_constants(fixed)
+    net = Net(rng, shape).map_weights(lambda w: w + noise * rng.normal(size=w.shape).astype(np.float32))
     return eqx.tree_at(lambda n: n.stop, net, (3 * net.stop[0], hazard + jnp.array([0.0, 0.2, -0.2]))) if stops else net
 
 

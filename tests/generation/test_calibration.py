@@ -1,7 +1,6 @@
 """After training, what is generated has the lengths and shares of training, whatever was learned of them before."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -115,7 +114,7 @@ def holes():
     """Rain, that is missing or zero at times and reads itself; lengths are all the same."""
     dist = WithMissing(PointMasses(Mixture(2), (0.0, 1.5)))
     shape = Architecture((EventShape(symbols=3),), (dist,), 0, 8, 5, Network(dropout=0.0))
-    return jax.tree.map(lambda w: 2 * w, Net(np.random.default_rng(1), shape))
+    return Net(np.random.default_rng(1), shape).map_weights(lambda w: 2 * w)
 
 
 def shares(values):

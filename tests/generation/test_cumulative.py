@@ -2,7 +2,6 @@
 
 import itertools
 
-import jax
 import numpy as np
 import pytest
 
@@ -37,7 +36,7 @@ def net():
     """A walk that may be missing, a category, and a number that never falls."""
     distributions = (WithMissing(Mixture(2)), Categorical(V), Reflected(Mixture(2), low=-0.2))
     shape = Architecture((EventShape(symbols=3),), distributions, 0, 8, 5, Network(dropout=0.0), (WALK, None, GAPS))
-    return jax.tree.map(lambda w: 1.5 * w, Net(np.random.default_rng(0), shape))
+    return Net(np.random.default_rng(0), shape).map_weights(lambda w: 1.5 * w)
 
 
 def observed(pins=PINNED):

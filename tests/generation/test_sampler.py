@@ -3,7 +3,6 @@
 import itertools
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -32,7 +31,7 @@ def network(distributions, stops=True, hazard=-2.0, **options):
     shape = Architecture(
         (EventShape(symbols=3), EventShape(members=2)), distributions, 3 * stops, H, 5, Network(dropout=0.0, **options)
     )
-    net = jax.tree.map(lambda w: 1.5 * w, Net(np.random.default_rng(0), shape))
+    net = Net(np.random.default_rng(0), shape).map_weights(lambda w: 1.5 * w)
     return eqx.tree_at(lambda n: n.stop[1], net, hazard + jnp.array([0.5, -0.5, 0.0])) if stops else net
 
 

@@ -36,14 +36,11 @@ def network(variant="plain", seed=0, fields=3):
     distributions = (Categorical(4, unseen=0.01), WithMissing(Normal()), Mixture(2))[:fields]
     shape = Architecture((EventShape(symbols=3), EventShape(members=2)), distributions, 2, H, 5, VARIANTS[variant])
     rng = np.random.default_rng(seed)
-    weights, fixed = Net(rng, shape).split()
-    moved = jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)), weights)
-    return moved.with_constants(fixed)
+    return Net(rng, shape).map_weights(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)))
 
 
 def in_doubles(net):
-    weights, fixed = net.split()
-    return jax.tree.map(lambda w: jnp.asarray(w, float), weights).with_constants(fixed)
+    return net.map_weights(lambda w: jnp.asarray(w, float))
 
 
 def data(steps=T + 1, fields=3):

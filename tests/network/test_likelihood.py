@@ -22,9 +22,7 @@ def case(*distributions):
     """A network without stops in float64, values, and uniforms for its draws."""
     rng = np.random.default_rng(0)
     net = Net(rng, Architecture((EventShape(symbols=2),), distributions, 0, 5, 4, Network(dropout=0.0)))
-    weights, fixed = net.split()
-    moved = jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)), weights)
-    net = moved.with_constants(fixed)
+    net = net.map_weights(lambda w: jnp.asarray(np.asarray(w, float) + rng.normal(0, 0.3, w.shape)))
     values = {Categorical: lambda: rng.integers(0, 3, (T, B)), Normal: lambda: rng.normal(size=(T, B))}
     data = tuple(jnp.asarray(values[type(dist)]()) for dist in distributions)
     return net, data, jnp.asarray(rng.uniform(0.05, 0.95, (T, B, net.shape.num_uniforms)))

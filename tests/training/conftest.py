@@ -66,7 +66,7 @@ def plain(small, float64):
     """The network of `small` without dropout, in float64; every weight is random, so that each has a say."""
     shape = replace(small.shape, options=Network(dropout=0.0))
     net = Net(np.random.default_rng(0), shape)
-    return lambda: jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float) + 0.1), net)
+    return lambda: net.map_weights(lambda w: jnp.asarray(np.asarray(w, float) + 0.1))
 
 
 @pytest.fixture(autouse=True, scope="module")

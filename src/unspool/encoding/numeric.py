@@ -252,7 +252,7 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
 
         Examples:
             >>> NumericEncoder("difference", 0.5, 2.0, first_loc=7.0).origins(np.array([3.0, np.nan]), 2)
-            Origins(at=array([3., 7.]), start=array([ 0., nan]), unit=2.0)
+            Origins(at=array([3., 7.]), start=array([ 0., nan]), unit=2.0, seen=None)
         """
         known = self.start(np.full(rows, np.nan) if before is None else before)
         start = np.where(np.isnan(known), np.nan, 0.0)

@@ -6,6 +6,7 @@ reads its own output. Everything here is a pure function of weights and arrays; 
 
 import functools
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -253,11 +254,10 @@ class Net(eqx.Module):
         width = H if options.context == "state+step" else None
         self.cells = tuple(Cell(rng, H, width, first=layer == 0) for layer in range(options.layers))
         self.norms = tuple(to_weights(np.ones(H)) for _ in range(options.layers)) if options.norm else ()
-        self.stop = (
-            (to_weights(lecun_normal(rng, H, 1)[:, 0]), to_weights(np.zeros(size_class(of.positions, POSITIONS_MULTIPLE))))
-            if of.positions
-            else None
-        )
+        self.stop = None
+        if of.stops:
+            hazards = np.zeros(size_class(of.positions, POSITIONS_MULTIPLE))
+            self.stop = to_weights(lecun_normal(rng, H, 1)[:, 0]), to_weights(hazards)
         self.outputs = Outputs(rng, H, fields, steps, self.steps)
 
     @property
@@ -295,6 +295,12 @@ class Net(eqx.Module):
         """The weights with zeros for all vectors: what decays."""
         of_vectors = lambda path, w: w.ndim == 1 or getattr(path[-1], "name", "") == "b"  # noqa: E731  # per field
         return jax.tree_util.tree_map_with_path(lambda path, w: jnp.zeros_like(w) if of_vectors(path, w) else w, self)
+
+    def map_weights(self, function: Callable[[Any], Any]) -> "Net":
+        """The network with a function of each of its weights."""
+        weights, constants = self.split()
+        changed: Net = jax.tree.map(function, weights)
+        return changed.with_constants(constants)
 
     def with_constants(self, constants: Any) -> "Net":
         """The same weights with these numbers of the data."""

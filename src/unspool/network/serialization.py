@@ -22,7 +22,7 @@ from unspool.options import Network
 Named = TypeVar("Named")
 
 
-class Part(NamedTuple):
+class FilePart(NamedTuple):
     """An array of a model file, as a part of one of the network's: that of a field, some last columns, or first rows.
 
     The file has neither the order of columns that the network has, nor the room that it leaves for other data.
@@ -56,7 +56,7 @@ class Part(NamedTuple):
 def weights(net: Net) -> dict[str, NDArray[Any]]:
     """Arrays of a network by the names that a file has for them, such as `cells.0.R`; field by field."""
     arrays = {name: np.asarray(leaf) for name, leaf in named_leaves(net).items()}
-    parts = parts_of(net.shape, net.constants, arrays)
+    parts = file_parts(net.shape, net.constants, arrays)
     return {name: np.ascontiguousarray(part.of(arrays[part.source])) for name, part in parts.items()}
 
 
@@ -66,13 +66,13 @@ def named_leaves(net: Net) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in paths}
 
 
-def parts_of(shape: Shape, constants: Constants, leaves: Iterable[str]) -> dict[str, Part]:
+def file_parts(shape: Shape, constants: Constants, leaves: Iterable[str]) -> dict[str, FilePart]:
     """By name of an array in the file, the part of the network's arrays that it is.
 
     The file has the weights field by field, in the order of the fields; the network has those side by side that one
     product uses.
     """
-    parts: dict[str, Part] = {}
+    parts: dict[str, FilePart] = {}
     layout, gates = shape.steps, np.arange(4 * shape.size)
     dists = {j: group.of(i)[0] for group in constants.fields for i, j in enumerate(group.fields)}
     symbols = {j: int(dist.num_symbols) for j, dist in dists.items() if isinstance(dist, Categorical)}
@@ -87,30 +87,33 @@ def parts_of(shape: Shape, constants: Constants, leaves: Iterable[str]) -> dict[
             columns = ordered if kind == "feedback" else None
             for i, j in enumerate(groups[int(rest[0])]):
                 rows = 1 + int(known[kind][j]) if rest[1:] == ["rows"] and j in known[kind] else None
-                parts[".".join([kind, str(j), *rest[1:]])] = Part(source, i, columns, rows)
+                parts[".".join([kind, str(j), *rest[1:]])] = FilePart(source, i, columns, rows)
         elif kind == "start":
-            parts[source] = Part(source, None, ordered)
+            parts[source] = FilePart(source, None, ordered)
         elif source == "stop.1":
-            parts[source] = Part(source, rows=1 + int(constants.last))
+            parts[source] = FilePart(source, rows=1 + int(constants.last))
         elif rest[:1] == ["own"]:
             for i, j in enumerate(layout.groups[int(rest[1])]):
-                parts[".".join(["outputs.own", str(j), *rest[2:]])] = Part(source, i)
+                parts[".".join(["outputs.own", str(j), *rest[2:]])] = FilePart(source, i)
         elif kind != "outputs":
-            parts[source] = Part(source)
+            parts[source] = FilePart(source)
     for j, own in enumerate(fields):
         g, i = layout.place(j)
-        parts[f"outputs.{j}.A"], parts[f"outputs.{j}.b"] = Part("outputs.A", None, own), Part("outputs.b", None, own)
+        parts[f"outputs.{j}.A"], parts[f"outputs.{j}.b"] = (
+            FilePart("outputs.A", None, own),
+            FilePart("outputs.b", None, own),
+        )
         if j:
             at = layout.hidden(j)
             hidden = np.arange(at.start, at.stop)
-            parts[f"outputs.{j}.U"] = Part("outputs.U", None, hidden)
+            parts[f"outputs.{j}.U"] = FilePart("outputs.U", None, hidden)
             for k in range(j):
                 h, place = layout.place(k)
                 first = layout.after(h) or 0
                 units, params = hidden - layout.group_hidden(first).start, own - layout.group_columns(first).start
-                parts[f"outputs.{j}.W.{k}"] = Part(f"outputs.W.{h}", place, units)
-                parts[f"outputs.{j}.L.{k}"] = Part(f"outputs.L.{h}", place, params)
-            parts[f"outputs.{j}.B"] = Part(f"outputs.B.{g}", i)
+                parts[f"outputs.{j}.W.{k}"] = FilePart(f"outputs.W.{h}", place, units)
+                parts[f"outputs.{j}.L.{k}"] = FilePart(f"outputs.L.{h}", place, params)
+            parts[f"outputs.{j}.B"] = FilePart(f"outputs.B.{g}", i)
     return parts
 
 
@@ -128,14 +131,14 @@ class NetFile(NamedTuple):
         net: the network, of shapes alone.
         constants: the numbers of the data.
         leaves: by path, the shapes of its arrays.
-        parts: see `parts_of`.
+        parts: see `file_parts`.
         arrays: by name, the shapes of the arrays in the file.
     """
 
     net: Net
     constants: Constants
     leaves: dict[str, tuple[int, ...]]
-    parts: dict[str, Part]
+    parts: dict[str, FilePart]
     arrays: dict[str, tuple[int, ...]]
 
     @classmethod
@@ -144,7 +147,7 @@ class NetFile(NamedTuple):
         net = cast(Net, eqx.filter_eval_shape(Net, None, architecture))
         leaves = {name: leaf.shape for name, leaf in named_leaves(net).items()}
         constants = architecture.constants
-        parts = parts_of(net.shape, constants, leaves)
+        parts = file_parts(net.shape, constants, leaves)
         arrays = {name: part.shape(leaves[part.source]) for name, part in parts.items()}
         return cls(net.split()[0], constants, leaves, parts, arrays)
 
