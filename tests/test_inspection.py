@@ -81,7 +81,8 @@ def test_hidden_states_depend_on_the_steps_before_alone(letters):
     logits = states[0][0] @ np.array(net.outputs.A) + np.array(net.outputs.b) + np.array(net.start)[4 * 8 :]
     first = letters.next_step({"k": "a"})[0].probabilities["x"]
     share = np.exp(logits - np.logaddexp.reduce(logits))
-    np.testing.assert_allclose(share, [first[value] for value in letters.codec_.steps[0].values], rtol=1e-4)
+    values = letters.codec_.steps[0].values
+    np.testing.assert_allclose(share[: len(values)], [first[value] for value in values], rtol=1e-4)
 
 
 def test_the_encoding_of_an_input_is_the_state_that_decoding_starts_from(letters):

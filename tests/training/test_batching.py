@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from unspool.encoding.encoded import Encoded
 from unspool.errors import TrainingError
-from unspool.network.fields import size_class
+from unspool.runtime.sizes import size_class
 from unspool.training import batching
 from unspool.training.batching import (
     Bucket,

@@ -13,7 +13,7 @@ from unspool.encoding.columns import Origins
 from unspool.encoding.first_moment import MomentPart
 from unspool.generation.sampler import SampleRequest
 from unspool.network.distributions.base import Support
-from unspool.network.fields import size_class
+from unspool.runtime.sizes import size_class
 
 NO_CODE = -2
 """A code that no member of a joint symbol has."""

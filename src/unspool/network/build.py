@@ -35,8 +35,8 @@ from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.reparameterized import Reflected, ZeroMean
 from unspool.network.distributions.student_t import StudentT
 from unspool.network.distributions.where_active import WhereActive
-from unspool.network.fields import size_class
 from unspool.options import Network
+from unspool.runtime.sizes import size_class
 from unspool.schema.fields import MONOTONE_TRANSFORMS, Angle, Field, Flags, Joint, Number, Part, When
 from unspool.schema.grid import MIN_RELATIVE_STEP
 from unspool.schema.transform_choice import DEFAULT_DENSITY

@@ -28,7 +28,6 @@ from unspool.network.fields import (
     group_fields,
     layout_of,
     layout_of_inputs,
-    size_class,
 )
 from unspool.network.lstm import (
     Cell,
@@ -45,6 +44,7 @@ from unspool.network.lstm import (
 )
 from unspool.network.outputs import DecoderOutput, Outputs, StepContext
 from unspool.options import Network
+from unspool.runtime.sizes import size_class
 
 INPUT_FEATURES, STEP_FEATURES = 32, 8
 """Non-linear features of a number, as input and as fed-back step."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from unspool.encoding.encoded import Encoded
 from unspool.errors import TrainingError
-from unspool.network.fields import size_class
 from unspool.runtime.devices import to_single_precision
+from unspool.runtime.sizes import size_class
 from unspool.tables.columns import ragged_indices
 
 MAX_BUCKETS = 4
