@@ -96,7 +96,6 @@ def test_a_notebook_shows_tables_a_picture_and_a_report(path: Path, tmp_path: Pa
     assert any("<table" in page for page in pages)
     (report,) = (page for page in pages if page.startswith("<iframe"))
     assert "How well does it predict?" in report
-    assert "How well does it predict?" in report
     seen = browser(as_page(outputs), LOOK)
     assert min(seen["pictures"]) > 300
     assert min(seen["tables"]) > 40
