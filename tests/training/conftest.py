@@ -65,8 +65,11 @@ def float64():
 def plain(small, float64):
     """The network of `small` without dropout, in float64; every weight is random, so that each has a say."""
     shape = replace(small.shape, options=Network(dropout=0.0))
-    net = Net(np.random.default_rng(0), shape)
-    return lambda: net.map_weights(lambda w: jnp.asarray(np.asarray(w, float) + 0.1))
+
+    def fresh():  # an update takes the arrays of its network away
+        return Net(np.random.default_rng(0), shape).map_weights(lambda w: jnp.asarray(np.asarray(w, float) + 0.1))
+
+    return fresh
 
 
 @pytest.fixture(autouse=True, scope="module")

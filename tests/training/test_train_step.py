@@ -65,7 +65,7 @@ def test_updates_in_one_dispatch_are_the_updates_one_by_one(small, plain):
 @pytest.mark.parametrize("feeding", ["teacher", "scheduled"])
 def test_rows_in_four_shards_are_the_rows_together(small, feeding):
     """To 1e-9: the same masks, coins and draws, and a gradient that is a sum."""
-    net = lambda: jax.tree.map(lambda w: jnp.array(w, float), small.net())  # noqa: E731
+    net = lambda: small.net().map_weights(lambda w: jnp.array(w, float))  # noqa: E731
     config = UpdateConfig(feeding, 1.0, 0.0)
     parts = [updated(net(), small.bucket, config, shares=0.5, sharding=Sharding(1, count)) for count in (1, 4)]
     assert_close(*parts)
