@@ -85,7 +85,7 @@ def test_updates_are_the_same_bits_in_one_call_and_in_several(small, float64):
     config = UpdateConfig("scheduled", 1.0, 0.0)
 
     def net():
-        return jax.tree.map(lambda w: jnp.asarray(np.asarray(w, float)), small.net())
+        return small.net().map_weights(lambda w: jnp.asarray(np.asarray(w, float)))
 
     whole, seen = updated(net(), small.bucket, config, shares=0.5)
     half, seen_before = updated(net(), small.bucket, config, shares=0.5, count=1)
