@@ -127,7 +127,7 @@ def lengths(judged: Judged, limit: float) -> Criterion:
     return Criterion(
         f"lengths within {limit:.0%} of all {len(train) + len(test)} sequences (Kolmogorov-Smirnov)",
         f"{every:.3f}; of the {len(test)} held out {held:.3f}, where training is {of_training:.3f} off, and as many "
-        f"draws of the generated lengths themselves {chance[0]:.3f} in the median, {chance[1]:.3f} in one of twenty cases",
+        f"draws of the generated lengths {chance[0]:.3f} in the median, {chance[1]:.3f} in one of twenty cases",
         every <= limit,
     )
 
