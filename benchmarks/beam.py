@@ -32,7 +32,7 @@ def parity(net: Net, sizes: Sizes) -> None:
     values = jnp.asarray(found.values[0].reshape(sizes.B, sizes.T).T)
     inputs, lengths = (jnp.zeros(sizes.B, jnp.int32),), jnp.full(sizes.B, sizes.T)
     fields, *_ = sequence_log_prob(net, inputs, (values,), lengths, net.masks())
-    np.testing.assert_allclose(fields[0].sum(0), found.nats, rtol=1e-4)
+    np.testing.assert_allclose(fields[..., 0].sum(0), found.nats, rtol=1e-4)
 
 
 def main() -> None:

@@ -30,15 +30,19 @@ def check_network(gpu: jax.Device, cpu: jax.Device, sizes: Sizes) -> list[Row]:
     x = rng.integers(0, sizes.V, (sizes.T, sizes.B)).astype(np.int32)
     inputs, last = (np.zeros(sizes.B, np.int32),), np.full(sizes.B, sizes.T - 1, np.int32)
 
-    def total(net: Any) -> tuple[jax.Array, jax.Array]:
+    def total(weights: Any, constants: Any) -> tuple[jax.Array, jax.Array]:
+        net = weights.with_constants(constants)
         state, ready = start_decoding(net, inputs, x.size)
         output, _ = teacher_forced(net, ready, state, (x,), net.masks())
-        (log_prob,), stop = net.log_prob(ready, output, (x,), jnp.arange(sizes.T), last)
-        return (log_prob + stop).sum() / x.size, log_prob + stop
+        fields, stop = net.log_prob(ready, output, (x,), jnp.arange(sizes.T), last)
+        log_prob = fields[..., 0] + stop
+        return log_prob.sum() / x.size, log_prob
 
     def computed(device: jax.Device) -> tuple[Any, np.ndarray]:
         with jax.default_device(device), jax.default_matmul_precision("highest"):
-            gradient, log_prob = eqx.filter_jit(eqx.filter_grad(total, has_aux=True))(jax.device_put(net, device))
+            gradient, log_prob = eqx.filter_jit(eqx.filter_grad(total, has_aux=True))(
+                *jax.device_put(net, device).split()
+            )
         return [np.asarray(part) for part in jax.tree.leaves(gradient)], np.asarray(log_prob)
 
     (there, ours), (here, truth) = computed(gpu), computed(cpu)

@@ -42,10 +42,10 @@ class Weights(NamedTuple):
         state, context = net.encode((jnp.zeros(1, jnp.int32),))
         Z = 4 * net.shape.size
         assert not np.any(net.start)
-        assert not np.any(net.feedback[0][:, Z:])
+        assert not np.any(net.feedback[0][..., Z:])
         return cls(
-            np.asarray(net.steps[0].rows[:-1]),
-            np.asarray(net.feedback[0][:, :Z]),
+            np.asarray(net.steps[0].rows[0, :-1]),
+            np.asarray(net.feedback[0][0, :, :Z]),
             np.asarray(net.cells[0].R),
             np.asarray(net.precompute(context, 1).constants[0][0]),
             (np.asarray(net.outputs.A), np.asarray(net.outputs.b)),

@@ -385,7 +385,8 @@ def _side_by_side(parts: list[Asked], event: EventShape, rows: int) -> Asked:
 
 def _broadcast(support: Support, like: Support) -> Support:
     """A support in the shapes of another one."""
-    return Support(*(jnp.broadcast_to(a, jnp.shape(b)) for a, b in zip(support, like, strict=True)))
+    pairs = zip(support, like, strict=True)
+    return Support(*(b if a is None or b is None else jnp.broadcast_to(a, jnp.shape(b)) for a, b in pairs))
 
 
 def _stop(
