@@ -1,13 +1,12 @@
 """Constraints of angles: a value, or a range of the circle."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import Allowed, GivenBeside, Known, ObservedField, ObservedRows
+from unspool.constraints.base import Allowed, Known
 from unspool.constraints.numbers import NumberConstraints, has_multiple
 from unspool.encoding.angle import AngleEncoder
 from unspool.encoding.columns import Origins
@@ -30,16 +29,6 @@ class AngleConstraints(NumberConstraints):
         """Radians, and the numbers themselves."""
         exact = as_number(values)
         return self.column.encode(values, location)[0], exact
-
-    def encode_prefix(self, values: NDArray[Any], beside: GivenBeside) -> Known:
-        """Any angles: a sequence can continue from all of them."""
-        return self.encoded(values, beside.location)
-
-    def check(
-        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
-    ) -> NDArray[np.float64] | None:
-        """Any angles go together."""
-        return None
 
     def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
         """The allowed range, in radians that float32 holds, none of which is outside."""

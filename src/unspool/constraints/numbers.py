@@ -63,6 +63,16 @@ class NumberConstraints(FieldConstraints):
         """Numbers."""
         return ObservedField(np.zeros(count), np.zeros(count, bool), np.full(count, np.nan))
 
+    def encode_prefix(self, values: NDArray[Any], beside: GivenBeside) -> Known:
+        """Any numbers: a sequence can continue from all of them."""
+        return self.encoded(values, beside.location)
+
+    def check(
+        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
+    ) -> NDArray[np.float64] | None:
+        """Any numbers go together."""
+        return None
+
     def encode_pins(self, member: int, values: list[Any], beside: GivenBeside) -> Known:
         """Numbers that a sample could have."""
         column = coerce(from_values(plain_values(values), beside.location), self.field, beside.location)
@@ -133,16 +143,6 @@ class NumericConstraints(NumberConstraints):
             return self.column.encode(values, location)[0], exact
         self.column.refuse_missing(np.isnan(exact), location)
         return self.column.to_sum(exact), exact
-
-    def encode_prefix(self, values: NDArray[Any], beside: GivenBeside) -> Known:
-        """Any numbers: a sequence can continue from all of them."""
-        return self.encoded(values, beside.location)
-
-    def check(
-        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
-    ) -> NDArray[np.float64] | None:
-        """Any numbers go together."""
-        return None
 
     def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
         """The allowed range, within the bounds of differences; the distribution has the bounds of other numbers."""

@@ -261,7 +261,7 @@ def _check_enough(net: Net, request: SampleRequest) -> None:
 
 def _choices(net: Net, request: SampleRequest, j: int, t: int) -> int:
     """Symbols that field j may have at a step, in the row that has the fewest."""
-    dist = net.distributions[j]
+    dist = net.field(j)[0]
     assert isinstance(dist, Categorical)  # noqa: S101  # `check_beam` refuses others
     V = int(dist.num_symbols)
     support = request.supports[j] if request.supports else None

@@ -118,11 +118,6 @@ class Shape:
     before: tuple[int | None, ...] = ()
 
     @property
-    def num_params(self) -> int:
-        """Parameters Q of all distributions of a step."""
-        return self.steps.num_params
-
-    @property
     def num_uniforms(self) -> int:
         """Uniforms U of one step: the stop, then the fields in order."""
         return int(self.stops) + sum(self.steps.uniforms)
@@ -223,8 +218,8 @@ class Net(eqx.Module):
 
     def __init__(self, rng: np.random.Generator | None, of: Architecture) -> None:
         H, options = of.size, of.options
-        fields = group_fields(of.distributions, of.cumulative)
         self.constants = of.constants
+        fields = self.constants.fields
         inputs, steps = layout_of_inputs(of.inputs), layout_of(fields)
         self.shape = Shape(inputs, steps, of.stops, H, options, of.before)
         Q = steps.num_params

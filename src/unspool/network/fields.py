@@ -155,14 +155,6 @@ class FieldLayout:
         stacked = self._side_by_side(values, j)
         return stacked[..., None] if self.events[j].one_number else stacked
 
-    def unstack(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        """Values of every field, from those of every group."""
-        found: dict[int, Any] = {}
-        for group, value in zip(self.groups, values, strict=True):
-            axis = value.ndim - 1 - self._own_axes(group[0], value)
-            found |= {j: value[(*(slice(None),) * axis, i)] for i, j in enumerate(group)}
-        return tuple(found[j] for j in range(len(self.params)))
-
     def _side_by_side(self, values: Sequence[Any], j: int) -> Any:
         return jnp.stack(values, values[0].ndim - self._own_axes(j, values[0]))
 

@@ -99,10 +99,7 @@ def file_parts(shape: Shape, constants: Constants, leaves: Iterable[str]) -> dic
             parts[source] = FilePart(source)
     for j, own in enumerate(fields):
         g, i = layout.place(j)
-        parts[f"outputs.{j}.A"], parts[f"outputs.{j}.b"] = (
-            FilePart("outputs.A", None, own),
-            FilePart("outputs.b", None, own),
-        )
+        parts |= {f"outputs.{j}.{name}": FilePart(f"outputs.{name}", None, own) for name in "Ab"}
         if j:
             at = layout.hidden(j)
             hidden = np.arange(at.start, at.stop)

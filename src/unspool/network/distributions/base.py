@@ -144,10 +144,10 @@ class NumberDistribution(Distribution):
         """Log-probability that a sample lies in a support, or a very small number."""
 
 
-class Reparameterized(NumberDistribution):
+class SameParameters(Distribution):
     """A distribution that changes the one inside (`of`), and takes the same parameters and uniforms."""
 
-    of: NumberDistribution
+    of: Distribution
 
     @property
     def num_uniforms(self) -> int:
@@ -162,6 +162,12 @@ class Reparameterized(NumberDistribution):
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Those of the distribution inside."""
         return self.of.initial_params(loc, scale)
+
+
+class Reparameterized(SameParameters, NumberDistribution):
+    """A distribution of numbers that does so."""
+
+    of: NumberDistribution
 
 
 class SharedWeights(Distribution):

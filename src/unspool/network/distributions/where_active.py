@@ -1,40 +1,22 @@
 """Fields that have a value at some steps only."""
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
-from numpy.typing import NDArray
 
-from unspool.network.distributions.base import Distribution, EventShape, Support
+from unspool.network.distributions.base import Distribution, EventShape, SameParameters, Support
 from unspool.network.distributions.rules import Rule
 
 
-class WhereActive(Distribution):
+class WhereActive(SameParameters):
     """Any distribution of one number or symbol (`of`), of a field that isn't active at every step.
 
     Which steps those are, all that came before decides, so an inactive value is certain: infinity, or the symbol V.
     """
 
-    of: Distribution
-
-    @property
-    def num_uniforms(self) -> int:
-        """Those of the distribution inside."""
-        return self.of.num_uniforms
-
     @property
     def event_shape(self) -> EventShape:
         """That of the distribution inside."""
         return self.of.event_shape
-
-    @property
-    def num_params(self) -> int:
-        """Those of the distribution inside."""
-        return self.of.num_params
-
-    def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
-        """Those of the distribution inside."""
-        return self.of.initial_params(loc, scale)
 
     def active(self, value: Array) -> Bool[Array, "*B"]:
         """Where values are active; NaN, a missing number, is."""
