@@ -17,6 +17,7 @@ from unspool.jobs import Fitted, GenerationJob, GenerationOptions, check_whole, 
 from unspool.network.distributions.multilabel import conditional_means
 from unspool.network.likelihood import start_decoding, teacher_forced
 from unspool.runtime.devices import to_single_precision
+from unspool.runtime.programs import program
 from unspool.tables.columns import missing_mask
 from unspool.training.batching import to_buckets
 from unspool.training.scoring import MAX_SCORE_ROWS, timewise
@@ -100,7 +101,7 @@ def _next_step(job: GenerationJob, row: int, steps: int) -> NextStep:
     return NextStep(float(end), probabilities, quantiles, missing)
 
 
-@jax.jit
+@program()
 def _last_step(net: Any, inputs: tuple[Array, ...], values: tuple[Array, ...]) -> tuple[Array, list[Any]]:
     """Of (T, B) steps, the probability of an end before the last one, and the means of its fields but numbers.
 
@@ -151,7 +152,7 @@ def hidden_states(fitted: Fitted, encoded: Encoded) -> list[NDArray[np.float32]]
     return found
 
 
-@jax.jit
+@program()
 def _states(net: Any, inputs: tuple[Array, ...], values: tuple[Array, ...]) -> Array:
     state, ready = start_decoding(net, inputs, values[0].shape[0] * values[0].shape[1])
     return teacher_forced(net, ready, state, values, net.masks())[0].h
@@ -160,5 +161,10 @@ def _states(net: Any, inputs: tuple[Array, ...], values: tuple[Array, ...]) -> A
 def encode_inputs(fitted: Fitted, inputs: Any) -> InputEncoding:
     """The context and the initial states of a table of inputs."""
     encoded = tuple(map(to_single_precision, fitted.codec.encode_inputs(inputs)))
-    state, context = jax.jit(lambda net, rows: net.encode(rows))(fitted.net, encoded)
+    state, context = _encoded(fitted.net, encoded)
     return InputEncoding(np.asarray(context), *(np.moveaxis(np.asarray(part), 0, 1) for part in (state.h, state.c)))
+
+
+@program()
+def _encoded(net: Any, inputs: tuple[Array, ...]) -> Any:
+    return net.encode(inputs)

@@ -5,23 +5,21 @@ import os
 import stat
 import subprocess
 import sys
-import warnings
 
 import jax
 import pytest
 
 from unspool.runtime import compilation_cache
-from unspool.runtime.compilation_cache import FOLDER, MARK, TAG, keep_compiled, prune
+from unspool.runtime.compilation_cache import FOLDER, MARK, TAG, ProgramFolder, keep_compiled, prune
 
 
 @pytest.fixture
-def settings(monkeypatch):
-    """The new settings of JAX, by name; the settings of this process stay as they are."""
-    updates, before = {}, jax.config.jax_compilation_cache_dir
+def folder(monkeypatch):
+    """The folder of programs that a process which has none yet gets; JAX has no folder of its own."""
+    before = jax.config.jax_compilation_cache_dir
     jax.config.update("jax_compilation_cache_dir", None)
-    with monkeypatch.context() as patch, warnings.catch_warnings():
-        patch.setattr(jax.config, "update", updates.__setitem__)
-        yield updates
+    monkeypatch.setattr(compilation_cache, "FOLDER_OF_PROGRAMS", ProgramFolder())
+    yield compilation_cache.FOLDER_OF_PROGRAMS
     jax.config.update("jax_compilation_cache_dir", before)
 
 
@@ -29,38 +27,52 @@ def mode(folder):
     return stat.S_IMODE(os.stat(folder).st_mode)
 
 
-def test_programs_are_kept_where_only_the_owner_reads(settings, monkeypatch, tmp_path):
+def test_programs_are_kept_where_only_the_owner_reads(folder, monkeypatch, tmp_path):
     monkeypatch.delenv("UNSPOOL_CACHE", raising=False)
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     keep_compiled()
-    folder = settings["jax_compilation_cache_dir"]
-    assert folder.startswith(str(tmp_path / "unspool" / FOLDER))
-    assert mode(folder) == mode(tmp_path / "unspool" / FOLDER) == 0o700
-    assert settings["jax_persistent_cache_min_compile_time_secs"] == 0
+    assert folder.path.parent == tmp_path / "unspool" / FOLDER
+    assert mode(folder.path) == mode(tmp_path / "unspool" / FOLDER) == 0o700
+    folder.write("question", b"program")
+    assert folder.read("question") == b"program"
+    assert folder.read("another") is None
+    (kept,) = folder.path.iterdir()
+    assert mode(kept) == 0o600
 
 
-def test_of_the_folder_that_the_user_names_nothing_is_changed_or_deleted(settings, monkeypatch, tmp_path):
+def test_a_damaged_program_is_none(folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("UNSPOOL_CACHE", str(tmp_path))
+    keep_compiled()
+    folder.write("question", b"program")
+    (kept,) = folder.path.iterdir()
+    for damaged in (b"", kept.read_bytes()[:-1], kept.read_bytes()[:-1] + b"x"):
+        kept.write_bytes(damaged)
+        assert folder.read("question") is None
+
+
+def test_of_the_folder_that_the_user_names_nothing_is_changed_or_deleted(folder, monkeypatch, tmp_path):
     """All is in one folder with a mark, which the next process finds, and which is closed if somebody has opened it."""
-    (tmp_path / "jit_mine-cache").write_bytes(b"x" * 1000)
+    (tmp_path / "mine.program").write_bytes(b"x" * 1000)
     tmp_path.chmod(0o777)
     monkeypatch.setenv("UNSPOOL_CACHE", str(tmp_path))
     monkeypatch.setattr(compilation_cache, "MAX_CACHE_BYTES", 10)
     for _ in range(2):
+        folder.path = None
         keep_compiled()
         assert mode(tmp_path) == 0o777
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["jit_mine-cache", FOLDER]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.program", FOLDER]
         assert mode(tmp_path / FOLDER) == 0o700
         assert (tmp_path / FOLDER / MARK).read_bytes().startswith(b"Signature: 8a477f597d28d172789f06886806bc55")
         (tmp_path / FOLDER).chmod(0o755)
-    assert settings["jax_compilation_cache_dir"].startswith(str(tmp_path / FOLDER))
+    assert folder.path.parent == tmp_path / FOLDER
 
 
 @pytest.mark.parametrize("kind", ["a folder", "a link", "a file"])
-def test_what_has_the_name_of_our_folder_without_the_mark_is_left_alone(settings, monkeypatch, tmp_path, kind):
+def test_what_has_the_name_of_our_folder_without_the_mark_is_left_alone(folder, monkeypatch, tmp_path, kind):
     elsewhere, ours = tmp_path / "elsewhere", tmp_path / FOLDER
     elsewhere.mkdir(mode=0o755)
-    (elsewhere / "jit_mine-cache").write_bytes(b"x")
+    (elsewhere / "mine.program").write_bytes(b"x")
     if kind == "a folder":
         elsewhere.rename(ours)
     elif kind == "a link":
@@ -71,76 +83,81 @@ def test_what_has_the_name_of_our_folder_without_the_mark_is_left_alone(settings
     monkeypatch.setenv("UNSPOOL_CACHE", str(tmp_path))
     before = {path: (path.lstat().st_mode, path.lstat().st_mtime_ns) for path in tmp_path.rglob("*")}
     keep_compiled()
-    assert not settings
+    assert folder.path is None
     assert {path: (path.lstat().st_mode, path.lstat().st_mtime_ns) for path in tmp_path.rglob("*")} == before
 
 
-def test_without_a_home_nothing_is_kept(settings, monkeypatch):
+def test_without_a_home_nothing_is_kept(folder, monkeypatch):
     """`env -u HOME` of a user whom the system doesn't know."""
     for name in ("UNSPOOL_CACHE", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
     keep_compiled()
-    assert not settings
+    assert folder.path is None
+    folder.write("question", b"program")
+    assert folder.read("question") is None
 
 
 @pytest.mark.parametrize("value", ["off", f"{__file__}/inside"], ids=["off", "a folder that can't be written to"])
-def test_nothing_is_kept(settings, monkeypatch, value):
+def test_nothing_is_kept(folder, monkeypatch, value):
     monkeypatch.setenv("UNSPOOL_CACHE", value)
     keep_compiled()
-    assert not settings
+    assert folder.path is None
 
 
-def test_the_settings_of_jax_go_before(monkeypatch):
-    updates, before = {}, jax.config.jax_compilation_cache_dir
-    monkeypatch.setattr(jax.config, "update", updates.__setitem__)
+def test_the_settings_of_jax_go_before(folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("UNSPOOL_CACHE", str(tmp_path))
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "jax"))
     keep_compiled()
-    assert before is not None
-    assert not updates
+    assert folder.path is None
+
+
+def without_jax(**more):
+    """The environment, in which nobody has decided for JAX."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("JAX_")} | more
 
 
 PROGRAM = """
 import json
 import jax
 from unspool import OneToMany, Network, Training
+from unspool.runtime.programs import PROGRAMS
 
 events = {}
-def count(event, **_):
+def count(event, seconds, **_):
     events[event] = events.get(event, 0) + 1
-jax.monitoring.register_event_listener(count)
+jax.monitoring.register_event_duration_secs_listener(count)
 table = {"kind": ["a", "b"] * 20, "word": ["abc", "cba"] * 20}
 model = OneToMany("kind", "word", network=Network(size=8), training=Training(epochs=1), verbose=False).fit(table)
 model.generate({"kind": ["a"]}, n=3, seed=0)
-names = "compile_requests_use_cache", "cache_hits"
-print(json.dumps([events.get(f"/jax/compilation_cache/{name}", 0) for name in names]))
+print(json.dumps([PROGRAMS.compiled, events.get("/jax/core/compile/backend_compile_duration", 0)]))
 """
 
 
 def test_a_fit_compiles_few_programs_and_another_process_finds_them(tmp_path):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
-    environment |= {"UNSPOOL_CACHE": str(tmp_path), "UNSPOOL_CORES": "1"}
+    environment = without_jax(UNSPOOL_CACHE=str(tmp_path), UNSPOOL_CORES="1")
 
-    def programs():
+    def run_once():
         words = [sys.executable, "-c", PROGRAM]
         done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
         return json.loads(done.stdout)
 
-    requests, hits = programs()
-    assert 0 < requests <= 12
-    assert hits < requests
-    assert programs() == [requests, requests]
+    programs_used, compiled = run_once()
+    assert 0 < programs_used <= compiled <= 12
+    assert run_once() == [programs_used, 0]
 
 
 def test_the_oldest_programs_go_first(tmp_path):
     for age in range(10):
-        path = tmp_path / f"jit_{age}-cache"
+        path = tmp_path / "version" / f"{age}.program"
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"x" * 100)
         os.utime(path, (1000 - age, 1000 - age))
     prune(tmp_path, 1000)
-    assert len(list(tmp_path.iterdir())) == 10
+    assert len(list(tmp_path.glob("*/*"))) == 10
     prune(tmp_path, 999)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"jit_{age}-cache" for age in range(4)]
+    assert sorted(path.name for path in tmp_path.glob("*/*")) == [f"{age}.program" for age in range(4)]
 
 
 FIT = """
@@ -149,12 +166,13 @@ import jax
 import numpy as np
 import pandas as pd
 import unspool as us
+from unspool.runtime.programs import PROGRAMS
 
-counts = {"cache_hits": 0, "cache_misses": 0}
-def count(event, **_):
+counts = {"programs": 0, "backend_compile_duration": 0}
+def count(event, seconds, **_):
     name = event.split("/")[-1]
     counts[name] = counts.get(name, 0) + 1
-jax.monitoring.register_event_listener(count)
+jax.monitoring.register_event_duration_secs_listener(count)
 kind, number = sys.argv[1], int(sys.argv[2])
 rng = np.random.default_rng(number)
 N, letters = (400, 470)[number], list("abcdefghijklmnopqrstuvwxyz")[: (26, 25)[number]]
@@ -172,7 +190,7 @@ else:
         "kind": rng.choice(list("uvwxyz")[: 5 + number], S),
     })
     us.OneToMany("group", ["x", "y", "kind"], training=quick, verbose=False).fit(data, id="id")
-print(json.dumps(counts))
+print(json.dumps(counts | {"programs": PROGRAMS.compiled}))
 """
 
 
@@ -180,12 +198,12 @@ print(json.dumps(counts))
 @pytest.mark.parametrize("kind", ["text", "records"])
 def test_another_table_of_the_same_kinds_finds_its_programs(kind, tmp_path):
     """Other rows, lengths, symbols, ranges, in a new process: at most 12 programs a fit, and then at most two."""
-    environment = {**os.environ, "UNSPOOL_CACHE": str(tmp_path)}
+    environment = without_jax(UNSPOOL_CACHE=str(tmp_path))
     found = []
     for number in "01":
         run = [sys.executable, "-c", FIT, kind, number]
         done = subprocess.run(run, capture_output=True, text=True, check=True, env=environment)
         found.append(json.loads(done.stdout.splitlines()[-1]))
-    assert 0 < found[0]["cache_misses"] <= 12
-    assert found[1]["cache_misses"] <= 2
-    assert found[1]["cache_hits"] >= 5
+    assert 0 < found[0]["backend_compile_duration"] <= 12
+    assert found[1]["backend_compile_duration"] <= 2
+    assert found[1]["programs"] >= 5

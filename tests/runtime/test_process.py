@@ -9,48 +9,51 @@ import pytest
 
 from unspool.errors import ForkedProcess
 from unspool.runtime import process
-from unspool.runtime.process import COMPILED, Programs
+from unspool.runtime.process import Entrance
+from unspool.runtime.programs import Programs
 
 linux = pytest.mark.skipif(process.mappings() is None, reason="this system doesn't say what is mapped")
 
 
-def test_programs_are_dropped_when_the_mappings_are_many_and_counted_now_and_then(monkeypatch):
-    """Not before, for compiling them again takes time."""
-    found, counts, dropped = [20_000], [], []
+@pytest.fixture
+def programs(monkeypatch):
+    """The programs of a process that has none yet."""
+    monkeypatch.setattr(process, "PROGRAMS", Programs())
+    return process.PROGRAMS
+
+
+def test_half_of_the_programs_is_dropped_when_the_mappings_are_many_and_counted_now_and_then(monkeypatch, programs):
+    """Not before, for compiling them again takes time; and those that were not used for the longest time."""
+    found, counts = [20_000], []
     monkeypatch.setattr(process, "mappings", lambda: counts.append(1) or found[0])
-    monkeypatch.setattr(process.jax, "clear_caches", lambda: dropped.append(1))
-    programs = Programs()
-    programs.owner = os.getpid()
-    for _ in range(32):
-        programs.count(COMPILED, 0.1)
-        programs.count("another event", 0.1)
-        programs.enter()
-    assert [len(counts), len(dropped)] == [2, 0]
+    entrance = Entrance()
+    for number in range(32):
+        programs.keep(number, None)
+        entrance.enter()
+    assert [len(counts), len(programs.found)] == [2, 32]
     found[0] = 20_001
-    for _ in range(16):
-        programs.count(COMPILED, 0.1)
+    programs.find(3)
+    for number in range(32, 48):
+        programs.keep(number, None)
     for _ in range(3):
-        programs.enter()
-    assert [len(counts), len(dropped)] == [3, 1]
+        entrance.enter()
+    assert [len(counts), list(programs.found)] == [3, [*range(25, 32), 3, *range(32, 48)]]
 
 
-def test_where_mappings_cannot_be_counted_the_programs_are(monkeypatch):
-    dropped = []
+def test_where_mappings_cannot_be_counted_the_programs_are(monkeypatch, programs):
     monkeypatch.setattr(process, "mappings", lambda: None)
-    monkeypatch.setattr(process.jax, "clear_caches", lambda: dropped.append(1))
-    programs = Programs()
-    programs.owner = os.getpid()
-    for _ in range(1100):
-        programs.count(COMPILED, 0.1)
-        programs.enter()
-    assert len(dropped) == 2
+    entrance = Entrance()
+    for number in range(1_100):
+        programs.keep(number, None)
+        entrance.enter()
+        assert len(programs.found) <= 500 + 16
 
 
 def test_a_forked_process_is_refused_with_what_to_do():
-    programs = Programs()
-    programs.owner = os.getpid() + 1
+    entrance = Entrance()
+    entrance.owner = os.getpid() + 1
     with pytest.raises(ForkedProcess, match="spawn"):
-        programs.enter()
+        entrance.enter()
 
 
 def run(program, *arguments, **environment):
@@ -98,13 +101,14 @@ def test_a_child_that_was_forked_after_jax_has_started_gets_an_error_and_one_bef
 
 CALLS = """
     import sys
-    import jax, numpy as np
+    import numpy as np
     import unspool as us
     from unspool.runtime import process
+    from unspool.runtime.programs import PROGRAMS
 
     calls, rows, steps, more, each = map(int, sys.argv[2:])
-    dropped, clear = [], jax.clear_caches
-    jax.clear_caches = lambda: dropped.append(1) or clear()
+    dropped, drop = [], PROGRAMS.drop
+    PROGRAMS.drop = lambda share: dropped.append(1) or drop(share)
     model = us.load(sys.argv[1])
     known = {"country": ["Irish"], "name": ["Aoife"]}
     first = model.log_prob(known)

@@ -310,7 +310,7 @@ def test_memory_of_an_update_does_not_grow_with_the_length_of_sequences(small):
         data = Bucket((i32(K, B),), (i32(K, B, 512), f32(K, B, 512)), i32(K, B))
         updates = UpdateBatch(data, i32(K), f32(K, B), f32(K), f32(K), f32(K))
         key = jax.eval_shape(lambda: jax.random.key(0))
-        lowered = update.lower(small.config, Sharding(1, 2, True), state, updates, i32(), f32(), key, i32(), i32())
-        return lowered.compile().memory_analysis().temp_size_in_bytes
+        asked = update.question(small.config, Sharding(1, 2, True), state, updates, i32(), f32(), key, i32(), i32())
+        return update.compile(*asked).run.memory_analysis().temp_size_in_bytes
 
     assert temporary(16_384) <= temporary(2_048) + 16_384 // 512 * B * 4

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.constraints.base import Allowed, Known
-from unspool.constraints.numbers import NumberConstraints, has_multiple
+from unspool.constraints.numbers import UnorderedConstraints, has_multiple
 from unspool.encoding.angle import AngleEncoder
 from unspool.encoding.columns import Origins
 from unspool.errors import Location, OptionError
@@ -15,7 +15,7 @@ from unspool.schema.monotone import as_number
 
 
 @dataclass(frozen=True)
-class AngleConstraints(NumberConstraints):
+class AngleConstraints(UnorderedConstraints):
     """Constraints of an angle."""
 
     column: AngleEncoder

@@ -63,16 +63,6 @@ class NumberConstraints(FieldConstraints):
         """Numbers."""
         return ObservedField(np.zeros(count), np.zeros(count, bool), np.full(count, np.nan))
 
-    def encode_prefix(self, values: NDArray[Any], beside: GivenBeside) -> Known:
-        """Any numbers: a sequence can continue from all of them."""
-        return self.encoded(values, beside.location)
-
-    def check(
-        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
-    ) -> NDArray[np.float64] | None:
-        """Any numbers go together."""
-        return None
-
     def encode_pins(self, member: int, values: list[Any], beside: GivenBeside) -> Known:
         """Numbers that a sample could have."""
         column = coerce(from_values(plain_values(values), beside.location), self.field, beside.location)
@@ -124,8 +114,22 @@ class NumberConstraints(FieldConstraints):
         return np.where(np.isnan(total), -np.inf, total)  # NaN is the logarithm of a negative value
 
 
+class UnorderedConstraints(NumberConstraints):
+    """Constraints of a number that may rise after any value, and fall."""
+
+    def encode_prefix(self, values: NDArray[Any], beside: GivenBeside) -> Known:
+        """Any numbers: a sequence can continue from all of them."""
+        return self.encoded(values, beside.location)
+
+    def check(
+        self, observed: ObservedField, pinned: Mapping[int, str], allowed: Allowed | None, rows: ObservedRows
+    ) -> NDArray[np.float64] | None:
+        """Any numbers go together."""
+        return None
+
+
 @dataclass(frozen=True)
-class NumericConstraints(NumberConstraints):
+class NumericConstraints(UnorderedConstraints):
     """Constraints of a number with any transform but increments."""
 
     column: NumericEncoder

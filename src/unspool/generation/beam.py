@@ -31,6 +31,7 @@ from unspool.network.lstm import State
 from unspool.network.outputs import DecoderOutput
 from unspool.options import Beam
 from unspool.runtime.devices import to_single_precision
+from unspool.runtime.programs import program
 
 
 class LiveHypotheses(NamedTuple):
@@ -78,7 +79,7 @@ class BeamResult(NamedTuple):
     scores: NDArray[np.float64]
 
 
-@partial(jax.jit, static_argnames=("width", "best"))
+@program(static=["width", "best"])
 def start(
     net: Net, inputs: tuple[Array, ...], goal: Goal, width: int, best: int
 ) -> tuple[LiveHypotheses, EndedHypotheses, Precomputed]:
@@ -94,7 +95,7 @@ def start(
     return LiveHypotheses(state.decoder, nats), EndedHypotheses(score, zero, zero), ready
 
 
-@partial(jax.jit, static_argnames=("steps", "stopping"))
+@program(static=["steps", "stopping"])
 def extend(
     net: Net,
     ready: Precomputed,
@@ -142,7 +143,7 @@ def extend(
     return live, ended, trail, (ended.score[:, -1] >= bound).all()
 
 
-@jax.jit
+@program()
 def retrace(
     trail: Trail, slot: Int[Array, "B N"], steps: Int[Array, "B N"], first: Int[Array, ""]
 ) -> tuple[Int[Array, "B N"], tuple[Int[Array, "T B N"], ...]]:

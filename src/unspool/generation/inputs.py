@@ -9,10 +9,8 @@ Candidates are drawn until their weights are worth `MIN_EFFECTIVE` equal ones. E
 """
 
 import warnings
-from functools import partial
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import log_softmax, logsumexp
@@ -27,6 +25,7 @@ from unspool.network.decoder import Net
 from unspool.network.distributions.categorical import IMPOSSIBLE
 from unspool.network.distributions.rules import PLAIN, categorical_icdf
 from unspool.runtime.devices import to_single_precision
+from unspool.runtime.programs import program
 from unspool.runtime.threefry import Ints, seed_words, uniforms
 
 SEED_BIT = 1 << 63
@@ -88,7 +87,7 @@ class Choice(NamedTuple):
     squares: Float[Array, " U"]
 
 
-@partial(jax.jit, static_argnames="candidates")
+@program(static=["candidates"])
 def choose(
     net: Net,
     seed: UInt32[Ints, "2"],

@@ -26,6 +26,7 @@ from unspool.network.distributions.where_active import WhereActive
 from unspool.network.fields import FieldLayout
 from unspool.network.lstm import State
 from unspool.runtime.devices import ROW_AXIS, shard_rows
+from unspool.runtime.programs import program
 from unspool.runtime.threefry import Ints, uniforms
 
 BLOCK_STEPS, STREAM_STEPS = 64, 8
@@ -201,7 +202,7 @@ def launch_on_devices(
     return ready, *advance_on_devices(net, ready, state, request, steps, stopping, devices)
 
 
-_compiled = partial(jax.jit, static_argnames=("steps", "stopping", "devices"), compiler_options=COMPILER_OPTIONS)
+_compiled = program(static=["steps", "stopping", "devices"], options=COMPILER_OPTIONS)
 advance, launch = _compiled(advance_on_devices), _compiled(launch_on_devices)
 
 

@@ -12,39 +12,92 @@ import shutil
 import stat
 import sys
 import tempfile
-import warnings
+from importlib import metadata
 from pathlib import Path
 
 import jax
 
-FOLDER, MARK = "unspool-programs", "CACHEDIR.TAG"
-"""Name of the folder, and of the file that marks it (bford.info/cachedir): programs that save files leave it out."""
+FOLDER, MARK, SUFFIX = "unspool-programs", "CACHEDIR.TAG", ".program"
+"""Names of the folder, and of the file that marks it (bford.info/cachedir): programs that save files leave it out; and
+how names of programs end."""
 TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# Compiled programs that Unspool made, and may delete.\n"
 MAX_CACHE_BYTES = 256 * 2**20
 """Bytes past which the oldest programs are deleted, until half of them is left."""
 
 
 def keep_compiled() -> None:
-    """Have JAX keep what this process compiles, unless the user has decided.
+    """Keep what this process compiles, unless the user has decided.
 
     The user decides with `JAX_COMPILATION_CACHE_DIR` or `jax.config`: then JAX's own settings hold. `UNSPOOL_CACHE`
     names another folder for the private one, or is `off`. Without a private folder that can be written, nothing is
     kept.
     """
-    if jax.config.values["jax_compilation_cache_dir"] is not None or os.environ.get("UNSPOOL_CACHE") == "off":
+    if FOLDER_OF_PROGRAMS.path is not None or jax.config.values["jax_compilation_cache_dir"] is not None:
+        return
+    if os.environ.get("UNSPOOL_CACHE") == "off":
         return
     try:
         root = own_folder(home())
-        folder = root / hashlib.sha256(f"{jax.__version__} {processor()}".encode()).hexdigest()[:16]
+        folder = root / hashlib.sha256(f"{libraries()} {processor()} {source_hash()}".encode()).hexdigest()[:16]
         folder.mkdir(mode=0o700, exist_ok=True)
         prune(root, MAX_CACHE_BYTES)
     except (OSError, RuntimeError):  # no home, or no right to write: programs are compiled again
         return
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
-    # Another process may be writing what this one reads; JAX then compiles by itself, and would say so.
-    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache entry", UserWarning)
+    FOLDER_OF_PROGRAMS.path = folder
+
+
+class ProgramFolder:
+    """The folder of this process's programs, once it has one."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+
+    def read(self, question: str) -> bytes | None:
+        """What `write` was given for a question; `None` if nothing was, or if the file was damaged."""
+        if self.path is None:
+            return None
+        try:
+            found = self.file(question).read_bytes()
+        except OSError:
+            return None
+        digest, program = found[:32], found[32:]
+        return program if hashlib.sha256(program).digest() == digest else None
+
+    def write(self, question: str, program: bytes) -> None:
+        """Keep a program for the next process that asks this; without a folder that can be written, do nothing."""
+        if self.path is None:
+            return
+        with contextlib.suppress(OSError):
+            new, name = tempfile.mkstemp(dir=self.path)
+            try:
+                with open(new, "wb") as file:
+                    file.write(hashlib.sha256(program).digest() + program)
+                os.replace(name, self.file(question))
+            except BaseException:
+                os.unlink(name)
+                raise
+
+    def file(self, question: str) -> Path:
+        """Where the program for a question is: JAX's settings and the devices belong to what it depends on."""
+        assert self.path is not None  # noqa: S101  # the callers have asked
+        device = jax.local_devices()[0]
+        around = sorted(jax.config.values.items()), device.device_kind, device.client.platform_version
+        digest = hashlib.sha256(f"{question} {around} {os.environ.get('XLA_FLAGS')}".encode()).hexdigest()
+        return self.path / f"{digest}{SUFFIX}"
+
+
+FOLDER_OF_PROGRAMS = ProgramFolder()
+
+
+def libraries() -> str:
+    """The libraries whose code is traced into a program, or compiles it."""
+    return " ".join(f"{name} {metadata.version(name)}" for name in ("jax", "jaxlib", "equinox", "optax"))
+
+
+def source_hash() -> str:
+    """A hash of the package's own source: another version has other programs."""
+    paths = sorted(Path(__file__).parents[1].rglob("*.py"))
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def home() -> Path:
@@ -106,7 +159,7 @@ def _make(folder: Path) -> None:
 def prune(root: Path, limit: int) -> None:
     """If the programs under a folder are more than `limit` bytes, delete the oldest until half of that is left."""
     files = []
-    for path in root.rglob("*-cache"):
+    for path in root.glob("*/*"):
         with contextlib.suppress(OSError):  # another command may delete it at the same time
             found = path.stat()
             files.append((found.st_mtime, found.st_size, path))

@@ -1,7 +1,6 @@
 """The likelihood of sequences, teacher-forced or on the network's own output: what training and scoring share."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +14,7 @@ from unspool.encoding.encoded import Encoded
 from unspool.network.decoder import DecoderState, Masks, Net
 from unspool.network.likelihood import sequence_log_prob
 from unspool.runtime.devices import ROW_AXIS, device_lock, put_on_devices, shard_rows
+from unspool.runtime.programs import program
 from unspool.runtime.threefry import uniforms
 from unspool.training.batching import Bucket, round_up, segment_steps, to_buckets
 from unspool.training.sharding import SCORING_SHARDS, Sharding, choose_sharding
@@ -61,7 +61,7 @@ def coins(
     return (u[..., 0] < randomness.share).astype(jnp.float32), u[..., 1:]
 
 
-@partial(jax.jit, static_argnames=("free", "edges", "sharding"))
+@program(static=["free", "edges", "sharding"])
 def _score(
     net: Net,
     batch: Bucket,

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from unspool.network.decoder import DecoderState, Net
 from unspool.network.likelihood import start_decoding
 from unspool.runtime.devices import ROW_AXIS, device_lock, put_on_devices, shard_rows
+from unspool.runtime.programs import program
 from unspool.training.batching import Bucket
 from unspool.training.defaults import UpdateConfig
 from unspool.training.scoring import Randomness, step_log_probs
@@ -77,7 +78,7 @@ def new_train_state(net: Net, config: UpdateConfig) -> TrainState:
     return TrainState(net, average, moments)
 
 
-@partial(jax.jit, static_argnames=("config", "sharding"), donate_argnames="state")
+@program(static=["config", "sharding"], donate=["state"])
 def update(
     config: UpdateConfig,
     sharding: Sharding,
@@ -171,7 +172,7 @@ def copy_tree(tree: Any) -> Any:
         return jax.block_until_ready(_copied(tree))
 
 
-@jax.jit
+@program()
 def _copied(tree: Any) -> Any:
     """One program for all leaves: eagerly, each shape would be one."""
     return jax.tree.map(jnp.copy, tree)

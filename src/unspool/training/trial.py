@@ -29,6 +29,7 @@ from unspool.network.distributions.base import Distribution, EventShape, Support
 from unspool.network.distributions.rules import Rule
 from unspool.network.likelihood import start_decoding, teacher_forced
 from unspool.options import Network, Training
+from unspool.runtime.programs import program
 from unspool.runtime.stopping import Stop, Stopped
 from unspool.schema.fields import AnyField, Number
 from unspool.training.batching import Bucket, TrainingData, to_buckets, validation_split
@@ -236,7 +237,7 @@ def best_rounds(nats: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.take_along_axis(nats, nats.sum(1).argmax(0)[None, None], 0)[0]
 
 
-@jax.jit
+@program()
 def _candidate_scores(net: Net, bucket: Bucket) -> tuple[Float[Array, "B C"], ...]:
     """Teacher-forced log-probability of every sequence, per field and candidate."""
     inputs, values, lengths = timewise(bucket)
