@@ -5,7 +5,7 @@ import hashlib
 import math
 import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -41,6 +41,7 @@ from unspool.training.checkpoint import Checkpoint
 from unspool.training.defaults import TrainingPlan, plan
 from unspool.training.initialization import initialize_from_data
 from unspool.training.input_model import InputRows, fit_input_model
+from unspool.training.scoring import prepare_scoring
 from unspool.training.selection import select_fields
 from unspool.training.train_step import new_train_state
 from unspool.training.trainer import Progress, resume_from, train
@@ -123,13 +124,15 @@ def run_fit(request: FitRequest) -> tuple[Config, Nets]:
             rows = data.rows, data.validation_rows, request.seed
             future = inputs and pool.submit(fit_input_model, inputs, *rows, stop.beside())
             try:
-                trained = train_network(request, data, stop)
+                trained = train_network(request, data, stop, pool)
                 net = calibrate_network(request, data, trained.net, stop)
                 phase("model of the inputs")
                 row, row_net = (None, None) if future is None else future.result()
             except BaseException:
                 stop.press()  # the other thread must not go on for nothing
                 raise
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
         if stop.interrupted:
             trained = trained._replace(summary=msgspec.structs.replace(trained.summary, stopped="interrupted"))
         warn_of_little(request, trained)
@@ -178,8 +181,8 @@ def note_columns(codec: Codec, lines: list[str]) -> None:
     note(readable("\n".join([codec.describe(), *lines])))
 
 
-def train_network(request: FitRequest, data: FitData, stop: Stop) -> Trained:
-    """Train from the start, or from a checkpoint."""
+def train_network(request: FitRequest, data: FitData, stop: Stop, pool: Executor) -> Trained:
+    """Train from the start, or from a checkpoint; a pool compiles beside it what is needed later."""
     training, validation = data.split.train_encoded, data.split.test_encoded
     sizes = {"examples": len(training), "steps": int(training.offsets[-1]), "distinct": training.distinct}
     numbers = plan(request.network, request.training, data.codec, **sizes)
@@ -202,6 +205,9 @@ def train_network(request: FitRequest, data: FitData, stop: Stop) -> Trained:
         hooks = {"resume": saved or hooks.get("resume"), "save": folder.save}
     rounds = len(hooks["resume"][0].rounds) if hooks.get("resume") else 0
     phase("compiling")
+    for bucket in task.validation:
+        free = numbers.update_config.feeding == "free"
+        pool.submit(prepare_scoring, net, bucket, free=free, max_devices=numbers.devices)
     with stop.part(TRAINING_SECONDS_SHARE) as part:
 
         def watch(progress: Progress) -> None:

@@ -28,13 +28,13 @@ def test_half_of_the_programs_is_dropped_when_the_mappings_are_many_and_counted_
     monkeypatch.setattr(process, "mappings", lambda: counts.append(1) or found[0])
     entrance = Entrance()
     for number in range(32):
-        programs.keep(number, None)
+        programs.find(number, lambda: None)
         entrance.enter()
     assert [len(counts), len(programs.found)] == [2, 32]
     found[0] = 20_001
-    programs.find(3)
+    programs.find(3, lambda: None)
     for number in range(32, 48):
-        programs.keep(number, None)
+        programs.find(number, lambda: None)
     for _ in range(3):
         entrance.enter()
     assert [len(counts), list(programs.found)] == [3, [*range(25, 32), 3, *range(32, 48)]]
@@ -44,7 +44,7 @@ def test_where_mappings_cannot_be_counted_the_programs_are(monkeypatch, programs
     monkeypatch.setattr(process, "mappings", lambda: None)
     entrance = Entrance()
     for number in range(1_100):
-        programs.keep(number, None)
+        programs.find(number, lambda: None)
         entrance.enter()
         assert len(programs.found) <= 500 + 16
 

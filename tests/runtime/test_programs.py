@@ -1,5 +1,8 @@
 """A program is compiled once for what it is called with, and can be written down and read back."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import equinox as eqx
 import jax
 import numpy as np
@@ -54,7 +57,7 @@ def test_a_donated_argument_is_gone_and_the_program_that_is_read_back_takes_it_t
     given = weights()
     first, _ = run(given, X)
     assert given.w.is_deleted()
-    (compiled,) = kept.found.values()
+    compiled = next(iter(kept.found.values())).result()
     again = unpacked(packed(compiled))
     given = weights()
     found, sums = again.tree.unflatten(again.run(given.w, X))
@@ -81,6 +84,29 @@ def test_prepared_is_compiled_and_not_run(kept):
     assert noting(X).tolist() == [1, 2, 3]
     jax.effects_barrier()
     assert (kept.compiled, ran) == (1, [1])
+
+
+def test_two_threads_compile_one_program(kept):
+    begun, go_on, made = threading.Event(), threading.Event(), []
+
+    def compile_slowly():
+        begun.set()
+        go_on.wait(10)
+        made.append(1)
+        return "program"
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(kept.find, "call", compile_slowly)
+        begun.wait(10)
+        second = pool.submit(kept.find, "call", compile_slowly)
+        go_on.set()
+        assert (first.result(), second.result(), made) == ("program", "program", [1])
+
+
+def test_what_could_not_be_compiled_is_asked_for_again(kept):
+    with pytest.raises(ZeroDivisionError):
+        kept.find("call", lambda: 1 / 0)
+    assert kept.find("call", lambda: "program") == "program"
 
 
 def test_a_plain_number_has_the_precision_of_what_it_meets():

@@ -12,6 +12,7 @@ import pickle
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +20,10 @@ import numpy as np
 from jax.experimental import serialize_executable
 
 from unspool.runtime.compilation_cache import FOLDER_OF_PROGRAMS
+
+CPU_OPTIONS = {"xla_backend_optimization_level": 1}
+"""Of the compiler for a processor: at level 1 it takes three quarters of the time of level 3, and what it makes is as
+quick or a little quicker (docs/log.md)."""
 
 
 class Call(NamedTuple):
@@ -69,14 +74,13 @@ class Program:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it; what arguments it donates is gone."""
         call, leaves = self.question(*args, **kwargs)
-        compiled = PROGRAMS.find(call) or self.compile(call, leaves)
+        compiled = PROGRAMS.find(call, functools.partial(self.compile, call, leaves))
         return compiled.tree.unflatten(compiled.run(*leaves))
 
     def prepare(self, *args: Any, **kwargs: Any) -> None:
-        """Compile what a call with such arguments would, without running it."""
+        """Compile what a call with such arguments would, without running it; a call meanwhile waits for it."""
         call, leaves = self.question(*args, **kwargs)
-        if PROGRAMS.find(call) is None:
-            self.compile(call, leaves)
+        PROGRAMS.find(call, functools.partial(self.compile, call, leaves))
 
     def question(self, *args: Any, **kwargs: Any) -> tuple[Call, list[Any]]:
         """The program that a call needs, and the arrays to run it with."""
@@ -88,7 +92,7 @@ class Program:
         return Call(self.name, static, tree, tuple(map(described, leaves))), leaves
 
     def compile(self, call: Call, leaves: list[Any]) -> Compiled:
-        """Compile it, or read it from the folder, and keep it."""
+        """Read it from the folder, or compile it and keep it there."""
         question = repr((call, self.options))
         found = FOLDER_OF_PROGRAMS.read(question)
         compiled = None if found is None else unpacked(found)
@@ -96,7 +100,6 @@ class Program:
             compiled = self.lower(call, leaves)
             if FOLDER_OF_PROGRAMS.path is not None and (new := packed(compiled)) is not None:
                 FOLDER_OF_PROGRAMS.write(question, new)
-        PROGRAMS.keep(call, compiled)
         return compiled
 
     def lower(self, call: Call, leaves: list[Any]) -> Compiled:
@@ -112,7 +115,8 @@ class Program:
         flat.__name__ = flat.__qualname__ = self.function.__name__
         counts = [part.num_leaves for part in call.tree.children()]
         donated = np.flatnonzero(np.repeat(self.donated, counts)).tolist()
-        run = jax.jit(flat, donate_argnums=donated).lower(*leaves).compile(self.options)
+        options = (CPU_OPTIONS if jax.default_backend() == "cpu" else {}) | (self.options or {})
+        run = jax.jit(flat, donate_argnums=donated).lower(*leaves).compile(options)
         return Compiled(run, trees[-1])
 
 
@@ -140,22 +144,28 @@ class Programs:
     """The programs of this process; those that were not used for the longest time come first."""
 
     def __init__(self) -> None:
-        self.found: OrderedDict[Call, Compiled] = OrderedDict()
+        self.found: OrderedDict[Any, Future[Compiled]] = OrderedDict()
         self.lock = threading.Lock()
         self.compiled = 0
 
-    def find(self, call: Call) -> Compiled | None:
-        """The program, if it is here."""
+    def find(self, call: Any, compile: Callable[[], Compiled]) -> Compiled:  # noqa: A002
+        """The program, compiled if it is not here; if another thread compiles it, wait for that."""
         with self.lock:
-            if call in self.found:
+            future = self.found.get(call)
+            if future is not None:
                 self.found.move_to_end(call)
-            return self.found.get(call)
-
-    def keep(self, call: Call, compiled: Compiled) -> None:
-        """Keep a new one."""
-        with self.lock:
-            self.found[call] = compiled
-            self.compiled += 1
+            else:
+                mine = self.found[call] = Future()
+                self.compiled += 1
+        if future is None:
+            future = mine
+            try:
+                future.set_result(compile())
+            except BaseException as error:  # noqa: BLE001  # raised again below, and in all who wait
+                with self.lock:
+                    self.found.pop(call, None)
+                future.set_exception(error)
+        return future.result()
 
     def drop(self, share: float) -> None:
         """Drop a share of them, the oldest first; what is used again comes back from the folder."""

@@ -1,7 +1,8 @@
 """The model that samples inputs: the same training, of a small network on sequences of one step."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import equinox as eqx
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.input_rows import is_constant
 from unspool.network.decoder import Net
+from unspool.network.distributions.categorical import IMPOSSIBLE, Categorical
+from unspool.network.lstm import to_weights
 from unspool.network.serialization import input_architecture
 from unspool.options import Network
 from unspool.runtime.stopping import Stop
@@ -45,6 +48,9 @@ def fit_input_model(
     net = Net(np.random.default_rng([seed, 3]), input_architecture(row))
     if is_constant(codec):
         return row, net
+    if len(net.distributions) == 1 and isinstance(net.distributions[0], Categorical):
+        net, nats = at_shares(net, encoded.steps[0])
+        return msgspec.structs.replace(row, nats=nats), net
     rng = np.random.default_rng([seed, 4])
     training = encoded.take(_subsample(rng, rows, MAX_INPUT_ROWS))
     net = initialize_from_data(net, training, within_steps=True)
@@ -52,6 +58,15 @@ def fit_input_model(
     data = TrainingData.of(training, deciding, stops=False, seed=seed)
     net, progress = train(data, _plan(len(training)), net, stop=stop)
     return msgspec.structs.replace(row, nats=progress.best), net
+
+
+def at_shares(net: Net, symbols: NDArray[Any]) -> tuple[Net, float]:
+    """A network of one symbol at the shares of the (N,) symbols, which no training could better; and their entropy."""
+    counts = np.bincount(symbols.astype(np.int64), minlength=net.distributions[0].event_shape.symbols or 0)
+    log_shares = np.log(counts / counts.sum(), where=counts > 0, out=np.full(len(counts), float(IMPOSSIBLE)))
+    weights = np.zeros_like(net.outputs.W), log_shares
+    net = eqx.tree_at(lambda net: (net.outputs.W, net.outputs.b), net, tuple(map(to_weights, weights)))
+    return net, -float(counts / counts.sum() @ log_shares)
 
 
 def _plan(examples: int) -> TrainingPlan:

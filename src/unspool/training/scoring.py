@@ -125,27 +125,60 @@ def score(
     Returns:
         (N, F) or, with the stops, (N, F + 1); given K edges, the same of each of K + 1 bands, on an axis in between.
     """
-    segment = segment_steps(bucket.steps, None) or bucket.steps
-    steps = round_up(bucket.steps, segment)
-    values = tuple(np.pad(a, ((0, 0), (0, steps - bucket.steps), *((0, 0),) * (a.ndim - 2))) for a in bucket.values)
-    bucket = bucket._replace(values=values)
-    widest = max([4 * net.shape.size, *net.shape.steps.params])
-    most = max(1, min(bucket.examples, MAX_SCORE_ROWS, MAX_SCORE_CELLS // (segment * widest)))
-    size = 1 << (most.bit_length() - 1)
-    sharding = choose_sharding(size, net.shape.size, SCORING_SHARDS, max_devices)
-    net = put_on_devices(net, sharding.devices)
-    out = []
-    for at in range(0, bucket.examples, size):
-        rows = np.minimum(np.arange(at, at + size, dtype=np.int32), bucket.examples - 1)
+    job = ScoringJob.of(net, bucket, max_devices)
+    net, out = put_on_devices(net, job.sharding.devices), []
+    for at in range(0, bucket.examples, job.size):
         total, carry = np.zeros(()), None
-        for first in range(0, steps, segment):
+        for first in range(0, job.bucket.steps, job.segment):
             check()
-            piece = put_on_devices((bucket.take(rows, slice(first, first + segment)), rows), sharding.devices, axis=0)
-            with device_lock(sharding.devices):
-                part, carry = _score(net, *piece, np.int32(first), carry, free, edges, sharding)
+            piece = job.piece(at, first)
+            with device_lock(job.sharding.devices):
+                part, carry = _score(net, *piece, np.int32(first), carry, free, edges, job.sharding)
                 total = total + np.asarray(part, np.float64)
         out.append(total[: bucket.examples - at])
     return np.concatenate(out)
+
+
+def prepare_scoring(net: Net, bucket: Bucket, *, free: bool = False, max_devices: int | None = None) -> None:
+    """Compile what `score` begins with."""
+    job = ScoringJob.of(net, bucket, max_devices)
+    net = put_on_devices(net, job.sharding.devices)
+    _score.prepare(net, *job.piece(0, 0), np.int32(0), None, free, (), job.sharding)
+
+
+class ScoringJob(NamedTuple):
+    """How the sequences of a bucket are scored.
+
+    Attributes:
+        bucket: the sequences, padded to whole segments.
+        segment: steps of a dispatch.
+        size: rows of a dispatch.
+        sharding: of these rows.
+    """
+
+    bucket: Bucket
+    segment: int
+    size: int
+    sharding: Sharding
+
+    @classmethod
+    def of(cls, net: Net, bucket: Bucket, max_devices: int | None) -> "ScoringJob":
+        """By the sizes of the network and of the bucket."""
+        segment = segment_steps(bucket.steps, None) or bucket.steps
+        more = round_up(bucket.steps, segment) - bucket.steps
+        values = tuple(np.pad(a, ((0, 0), (0, more), *((0, 0),) * (a.ndim - 2))) for a in bucket.values)
+        widest = max([4 * net.shape.size, *net.shape.steps.params])
+        most = max(1, min(bucket.examples, MAX_SCORE_ROWS, MAX_SCORE_CELLS // (segment * widest)))
+        size = 1 << (most.bit_length() - 1)
+        sharding = choose_sharding(size, net.shape.size, SCORING_SHARDS, max_devices)
+        return cls(bucket._replace(values=values), segment, size, sharding)
+
+    def piece(self, at: int, first: int) -> tuple[Bucket, Int[Array, " B"]]:
+        """The rows and their numbers of one dispatch, on the devices; past the last row, that row again."""
+        rows = np.minimum(np.arange(at, at + self.size, dtype=np.int32), self.bucket.examples - 1)
+        part = self.bucket.take(rows, slice(first, first + self.segment)), rows
+        placed: tuple[Bucket, Array] = put_on_devices(part, self.sharding.devices, axis=0)
+        return placed
 
 
 def score_all(net: Net, encoded: Encoded, edges: tuple[int, ...] = ()) -> NDArray[np.float64]:
