@@ -64,8 +64,8 @@ def at_shares(net: Net, symbols: NDArray[Any]) -> tuple[Net, float]:
     """A network of one symbol at the shares of the (N,) symbols, which no training could better; and their entropy."""
     counts = np.bincount(symbols.astype(np.int64), minlength=net.distributions[0].event_shape.symbols or 0)
     log_shares = np.log(counts / counts.sum(), where=counts > 0, out=np.full(len(counts), float(IMPOSSIBLE)))
-    weights = np.zeros_like(net.outputs.W), log_shares
-    net = eqx.tree_at(lambda net: (net.outputs.W, net.outputs.b), net, tuple(map(to_weights, weights)))
+    weights = np.zeros_like(net.outputs.A), log_shares
+    net = eqx.tree_at(lambda net: (net.outputs.A, net.outputs.b), net, tuple(map(to_weights, weights)))
     return net, -float(counts / counts.sum() @ log_shares)
 
 
