@@ -48,8 +48,9 @@ def fit_input_model(
     net = Net(np.random.default_rng([seed, 3]), input_architecture(row))
     if is_constant(codec):
         return row, net
-    if len(net.distributions) == 1 and isinstance(net.distributions[0], Categorical):
-        net, nats = at_shares(net, encoded.steps[0])
+    first, *others = net.distributions
+    if isinstance(first, Categorical) and not others:
+        net, nats = at_shares(net, first, encoded.steps[0])
         return msgspec.structs.replace(row, nats=nats), net
     rng = np.random.default_rng([seed, 4])
     training = encoded.take(_subsample(rng, rows, MAX_INPUT_ROWS))
@@ -60,13 +61,13 @@ def fit_input_model(
     return msgspec.structs.replace(row, nats=progress.best), net
 
 
-def at_shares(net: Net, symbols: NDArray[Any]) -> tuple[Net, float]:
-    """A network of one symbol at the shares of the (N,) symbols, which no training could better; and their entropy."""
-    counts = np.bincount(symbols.astype(np.int64), minlength=net.distributions[0].event_shape.symbols or 0)
+def at_shares(net: Net, dist: Categorical, symbols: NDArray[Any]) -> tuple[Net, float]:
+    """A network of one symbol at the shares of the (N,) symbols, which no training could better; and their nats."""
+    counts = np.bincount(symbols.astype(np.int64), minlength=dist.count)
     log_shares = np.log(counts / counts.sum(), where=counts > 0, out=np.full(len(counts), float(IMPOSSIBLE)))
     weights = np.zeros_like(net.outputs.A), log_shares
     net = eqx.tree_at(lambda net: (net.outputs.A, net.outputs.b), net, tuple(map(to_weights, weights)))
-    return net, -float(counts / counts.sum() @ log_shares)
+    return net, -float(counts / counts.sum() @ log_shares + np.log1p(-dist.unseen))
 
 
 def _plan(examples: int) -> TrainingPlan:
