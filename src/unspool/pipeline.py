@@ -26,7 +26,7 @@ from unspool.encoding.input_rows import fit_rows
 from unspool.errors import OptionError, SchemaError, listing, readable
 from unspool.evaluation.evaluate import baseline_nats
 from unspool.evaluation.split import Split
-from unspool.generation.calibration import calibrate
+from unspool.generation.calibration import calibrate, prepare_calibration
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
 from unspool.network.serialization import Nets
@@ -208,6 +208,8 @@ def train_network(request: FitRequest, data: FitData, stop: Stop, pool: Executor
     for bucket in task.validation:
         free = numbers.update_config.feeding == "free"
         pool.submit(prepare_scoring, net, bucket, free=free, max_devices=numbers.devices)
+    if len(data.validation_rows):
+        pool.submit(prepare_calibration, net, data.codec, training, data.split.train.first, request.seed)
     with stop.part(TRAINING_SECONDS_SHARE) as part:
 
         def watch(progress: Progress) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
-from unspool.generation.sampler import SampleRequest, sample_sequences
+from unspool.generation.sampler import SampleRequest, prepare_sampling, sample_sequences
 from unspool.generation.support import with_support
 from unspool.network.decoder import Net
 from unspool.network.distributions.base import Distribution
@@ -56,15 +56,31 @@ def calibrate(
     `bases` has, by name, the (N,) values before step 0 where the codec has them. `stop` ends the calibration after the
     last whole round.
     """
+    request = calibration_request(net, codec, training, bases, seed)
+    return net if request is None else match_marginals(net, request, training.lengths, training.steps, stop)
+
+
+def prepare_calibration(
+    net: Net, codec: Codec, training: Encoded, bases: Mapping[str, NDArray[np.float64]], seed: int
+) -> None:
+    """Compile what `calibrate` runs."""
+    request = calibration_request(net, codec, training, bases, seed)
+    if request is not None:
+        prepare_sampling(net, request)
+
+
+def calibration_request(
+    net: Net, codec: Codec, training: Encoded, bases: Mapping[str, NDArray[np.float64]], seed: int
+) -> SampleRequest | None:
+    """The sequences that a round of `calibrate` generates; `None` where there is nothing to calibrate."""
     kinds = [dist.of if isinstance(dist, WhereActive) else dist for dist in net.distributions]
     if net.stop is None and not any(isinstance(dist, (WithMissing, PointMasses)) for dist in kinds):
-        return net
+        return None
     rows, samples = calibration_rows(training.lengths, len(net.outputs.b))
     inputs = tuple(column[rows] for column in training.inputs)
     length = codec.longest if codec.shortest == codec.longest else None
     request = SampleRequest(inputs, samples, seed, PLAIN, length, 2 * codec.longest, first_row=FIRST_CALIBRATION_ROW)
-    request = with_support(request, codec, {name: values[rows] for name, values in bases.items()}, len(rows))
-    return match_marginals(net, request, training.lengths, training.steps, stop)
+    return with_support(request, codec, {name: values[rows] for name, values in bases.items()}, len(rows))
 
 
 def calibration_rows(lengths: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], int]:

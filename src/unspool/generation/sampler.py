@@ -20,6 +20,7 @@ from unspool.generation.sample_step import (
     STREAM_STEPS,
     BatchRequest,
     ObservedSteps,
+    RunningSums,
     Supports,
     advance,
     launch,
@@ -123,39 +124,85 @@ def check_sampling(sampling: Sampling, net: Net) -> None:
         raise OptionError("rule", "a distribution with a spread", found, "Fit another distribution.")
 
 
+class Tile(NamedTuple):
+    """Rows of a request that are generated together; the last one is repeated up to a power of two.
+
+    Attributes:
+        request: of which they are a part.
+        sequences: how many.
+        row: (B,) their rows in the request's inputs.
+        ids: (B,) the caller's row, and the number among its samples.
+        inputs: of every sequence.
+        steps: of one dispatch.
+        devices: that the rows are spread over.
+    """
+
+    request: SampleRequest
+    sequences: int
+    row: NDArray[np.int64]
+    ids: tuple[NDArray[np.int32], NDArray[np.int32]]
+    inputs: tuple[NDArray[Any], ...]
+    steps: int
+    devices: int
+
+    @classmethod
+    def of(cls, net: Net, request: SampleRequest, rows: slice, max_steps: int) -> "Tile":
+        """`rows` counts sequences: row times samples plus sample; `max_steps` of a dispatch is a power of two."""
+        count = rows.stop - rows.start
+        padded = np.minimum(np.arange(max(MIN_ROWS, 1 << (count - 1).bit_length())), count - 1) + rows.start
+        row = padded // request.samples
+        ids = request.counters(padded)
+        worth = int(len(padded) * net.shape.size // MIN_WORK_PER_DEVICE)
+        devices = next(d for d in (4, 2, 1) if d == 1 or d <= min(available(), worth, len(padded) // MIN_ROWS))
+        steps = min(max_steps, max(STREAM_STEPS, 1 << (request.max_steps - 1).bit_length()))
+        inputs = tuple(to_single_precision(a[row]) for a in request.inputs)
+        return cls(request, count, row, (ids[0].astype(np.int32), ids[1].astype(np.int32)), inputs, steps, devices)
+
+    def sums(self) -> RunningSums:
+        """By field, where running sums start."""
+        origins = self.request.origins
+        return tuple(None if origin is None else to_single_precision(origin.start[self.row]) for origin in origins)
+
+    def batch(self, first: int) -> BatchRequest:
+        """What a dispatch generates from this step on."""
+        request, row = self.request, self.row
+        supports = tuple(support_of_rows(support, row) for support in request.supports)
+        observed = observed_steps(request, row, first, self.steps)
+        window: tuple[Any, Any] = (np.int32(first), np.int32(request.max_steps))
+        return BatchRequest(seed_words(request.seed), *self.ids, *window, request.rule, supports, observed)
+
+    def static(self, net: Net) -> dict[str, Any]:
+        """What its programs are compiled for."""
+        return {"steps": self.steps, "stopping": self.request.stopping(net), "devices": self.devices}
+
+
+def prepare_sampling(net: Net, request: SampleRequest) -> None:
+    """Compile what `sample_sequences` begins with."""
+    rows = min(TILE_ROWS, len(request.inputs[0]) * request.samples)
+    tile = Tile.of(net, request, slice(0, rows), dispatch_steps(net.shape.size, rows))
+    net = net if tile.devices == 1 else put_on_devices(net, tile.devices)
+    launch.prepare(net, tile.inputs, tile.sums(), tile.batch(0), **tile.static(net))
+
+
 def chunks(net: Net, request: SampleRequest, rows: slice, max_steps: int) -> Iterator[Chunk]:
     """Steps of one tile of a request, up to `max_steps` (a power of two) at a time, until all its sequences have ended.
 
     `rows` counts sequences: row times samples plus sample.
     """
-    number = np.arange(rows.start, rows.stop)
-    count = len(number)
-    padded = np.minimum(np.arange(max(MIN_ROWS, 1 << (count - 1).bit_length())), count - 1) + rows.start
-    row = padded // request.samples
-    counters = request.counters(padded)
-    ids = (counters[0].astype(np.int32), counters[1].astype(np.int32))
-    inputs = tuple(to_single_precision(a[row]) for a in request.inputs)
-    worth = int(len(padded) * net.shape.size // MIN_WORK_PER_DEVICE)
-    devices = next(d for d in (4, 2, 1) if d == 1 or d <= min(available(), worth, len(padded) // MIN_ROWS))
-    net = net if devices == 1 else put_on_devices(net, devices)
-    total, stopping = request.max_steps, request.stopping(net)
-    steps = min(max_steps, max(STREAM_STEPS, 1 << (total - 1).bit_length()))
-    static = {"steps": steps, "stopping": stopping, "devices": devices}
-    sums = tuple(None if origins is None else to_single_precision(origins.start[row]) for origins in request.origins)
-    supports = tuple(support_of_rows(support, row) for support in request.supports)
+    tile = Tile.of(net, request, rows, max_steps)
+    net = net if tile.devices == 1 else put_on_devices(net, tile.devices)
+    total, stopping, static = request.max_steps, request.stopping(net), tile.static(net)
     ready, state = None, None
-    for first in range(0, total, steps):
-        observed = observed_steps(request, row, first, steps)
-        window: tuple[Any, Any] = (np.int32(first), np.int32(total))
-        batch = BatchRequest(seed_words(request.seed), *ids, *window, request.rule, supports, observed)
-        with device_lock(devices):
+    for first in range(0, total, tile.steps):
+        batch = tile.batch(first)
+        with device_lock(tile.devices):
             if state is None:
-                ready, state, generated = launch(net, inputs, sums, batch, **static)
+                ready, state, generated = launch(net, tile.inputs, tile.sums(), batch, **static)
             else:
                 state, generated = advance(net, ready, state, batch, **static)
             values, alive = jax.tree.map(np.asarray, generated)
-            ended = stopping and bool(np.asarray(state.done)[:count].all())
-        cut = (slice(min(steps, total - first)), slice(count))
+            ended = stopping and bool(np.asarray(state.done)[: tile.sequences].all())
+        cut = (slice(min(tile.steps, total - first)), slice(tile.sequences))
         yield Chunk(tuple(v[cut] for v in values), alive[cut])
         if ended:
             return
