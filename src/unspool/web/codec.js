@@ -102,7 +102,7 @@ export class Codec {
       if (!names.includes(name)) throw new Refused("inputs", `one of ${names.join(", ")}`, name);
     }
     const encoded = this.inputs.map(({ field, column }) => {
-      if (!(field.name in given)) {
+      if (!Object.hasOwn(given, field.name)) {
         throw new Refused("inputs", `a value of ${JSON.stringify(field.name)}`, "none", "Inputs are drawn in Python only.");
       }
       const found = column.encodeInput(given[field.name], `input ${JSON.stringify(field.name)}`);

@@ -23,10 +23,10 @@ export function readAs(specification, object, where) {
   if (!isObject(object)) throw new Refused(where, "an object", JSON.stringify(object) ?? "nothing");
   const found = {};
   for (const name of Object.keys(object)) {
-    if (!(name in specification)) throw new Refused(where, `one of ${Object.keys(specification).join(", ")}`, name);
+    if (!Object.hasOwn(specification, name)) throw new Refused(where, `one of ${Object.keys(specification).join(", ")}`, name);
   }
   for (const [name, [check, ...preset]] of Object.entries(specification)) {
-    const value = name in object ? object[name] : preset[0];
+    const value = Object.hasOwn(object, name) ? object[name] : preset[0];
     const open = value === null && preset.length > 0 && preset[0] === null;
     if (!open && (value === undefined || !CHECKS[check](value))) {
       throw new Refused(`${where}, ${name}`, check === "any" ? "a value" : `a ${check}`, String(value));

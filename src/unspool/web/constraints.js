@@ -290,7 +290,7 @@ function prefixOf(codec, prefix) {
   if (form === "list") return prefix.map(value => ({ [names[0]]: value }));
   if (form === "vectors") return prefix.map(values => Object.fromEntries(codec.columnNames.map((name, k) => [name, values[k]])));
   return prefix.map((record, step) => {
-    const lacking = names.filter(name => !(name in record));
+    const lacking = names.filter(name => !Object.hasOwn(record, name));
     if (lacking.length) throw new Refused(`prefix, step ${step}`, `a record with ${listed(names)}`, `one without ${listed(lacking)}`);
     return record;
   });

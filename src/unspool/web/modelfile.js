@@ -81,7 +81,7 @@ function checkEntry(entry, where) {
     || !Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
     throw new Refused(where, "dtype, shape and data_offsets", "others", RESAVE);
   }
-  if (!(dtype in BYTES)) throw new Refused(where, "a dtype of " + Object.keys(BYTES).join(", "), dtype, RESAVE);
+  if (!Object.hasOwn(BYTES, dtype)) throw new Refused(where, "a dtype of " + Object.keys(BYTES).join(", "), dtype, RESAVE);
   const needed = shape.reduce((product, size) => product * size, BYTES[dtype]);
   if (!Number.isSafeInteger(needed) || needed !== offsets[1] - offsets[0]) {
     throw new Refused(where, `${offsets[1] - offsets[0]} bytes`, `a shape of ${shape.join("x")}`, RESAVE);

@@ -17,7 +17,7 @@ export function forward(x, transform, unit) {
 /** The x of y; the largest number in place of an infinite one. */
 export function inverse(y, transform, unit) {
   const inverses = { log1p: Math.expm1, asinh: Math.sinh, log_return: Math.exp };
-  if (!(transform in inverses)) return clip(y, -LARGEST, LARGEST);
+  if (!Object.hasOwn(inverses, transform)) return clip(y, -LARGEST, LARGEST);
   return clip(inverses[transform](clip(y, -MOST_EXPONENT, MOST_EXPONENT)) * unit, -LARGEST, LARGEST);
 }
 
