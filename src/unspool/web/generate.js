@@ -138,6 +138,24 @@ export class Model {
     return { encoded: values, columns, value: codec.show(columns), length, ended, steps, phase, request: { encoded } };
   }
 
+  /** By step of known values, and one step more: the top state, the hazard, and the parameters of every field. */
+  follow(encoded, values) {
+    const { network, codec } = this, phase = network.encode(encoded), length = values[0].length, found = [];
+    let states = phase.states, fed = network.startFeedback(encoded);
+    for (let t = 0; t <= length; t++) {
+      const { layers, top } = network.step(fed, states, phase.constants), context = network.begin(top, fed), params = [];
+      const own = t < length ? values.map(column => column[t]) : null;
+      codec.fields.forEach((_, j) => {
+        params.push(network.params(context, j));
+        if (own) network.conditionOn(context, j, own[j]);
+      });
+      found.push({ top, layers, hazard: network.hazard(top, t), params });
+      states = layers;
+      if (own) fed = network.feedBack(own);
+    }
+    return found;
+  }
+
   /** One step: the fields in order, and whether the sequence stops before it. */
   step(state, number, uniforms, phase, rule, asked, stopping) {
     const { network, codec } = this, { fed } = state;

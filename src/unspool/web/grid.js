@@ -2,7 +2,7 @@
 
 import { clip, fround, rint, searchSorted } from "./maths.js";
 
-const MOST_EXPONENT = 60, SLACK = 0.05;
+const MOST_FLOAT_EXPONENT = 60, SLACK = 0.05;
 
 export class Grid {
   constructor(transform, unit, loc, scale, step) {
@@ -11,8 +11,8 @@ export class Grid {
 
   toOriginal(z) {
     const y = z * this.scale + this.loc;
-    if (this.transform === "log1p") return this.unit * Math.expm1(clip(y, -MOST_EXPONENT, MOST_EXPONENT));
-    if (this.transform === "asinh") return this.unit * Math.sinh(clip(y, -MOST_EXPONENT, MOST_EXPONENT));
+    if (this.transform === "log1p") return this.unit * Math.expm1(clip(y, -MOST_FLOAT_EXPONENT, MOST_FLOAT_EXPONENT));
+    if (this.transform === "asinh") return this.unit * Math.sinh(clip(y, -MOST_FLOAT_EXPONENT, MOST_FLOAT_EXPONENT));
     return y;
   }
 

@@ -2,7 +2,7 @@
 
 import { Refused } from "./errors.js";
 
-const TURNS = [13, 15, 26, 6, 17, 29, 16, 24];
+const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24];
 
 /** Threefry-2x32 with 20 rounds (Salmon et al. 2011): two words of a counter under a key of two words. */
 export function threefry(k0, k1, x, y) {
@@ -10,7 +10,7 @@ export function threefry(k0, k1, x, y) {
   x = (x + keys[0]) >>> 0;
   y = (y + keys[1]) >>> 0;
   for (let round = 0; round < 20; round++) {
-    const turn = TURNS[round % 8];
+    const turn = ROTATIONS[round % 8];
     x = (x + y) >>> 0;
     y = (((y << turn) | (y >>> (32 - turn))) ^ x) >>> 0;
     if (round % 4 === 3) {
