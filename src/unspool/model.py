@@ -17,6 +17,7 @@ from unspool.jobs import MAX_SEED, check_whole
 from unspool.network.serialization import Nets, read_model, write_model
 from unspool.options import Network, Options, Training, unknown_option
 from unspool.report.report import Report
+from unspool.runtime.atomic_files import suffix
 from unspool.runtime.process import enter, start_jax
 from unspool.runtime.progress import show
 from unspool.schema.fields import Joint, Schema
@@ -24,6 +25,7 @@ from unspool.schema.relations import AUTO
 
 if TYPE_CHECKING:  # slow to import, and generation doesn't need them
     from unspool.inspection import InputEncoding, NextStep
+    from unspool.web.explain import Explanation
 
 PARAMS = ("inputs", "sequence", "network", "training", "combinations", "relations", "seed", "verbose")
 """Arguments of `OneToMany`."""
@@ -329,6 +331,38 @@ class OneToMany(Generator):
         from unspool.inspection import encode_inputs
 
         return encode_inputs(self._generator(), inputs)
+
+    def explain(self, path: str | os.PathLike[str] | None = None, inputs: Any = None) -> "Explanation":
+        """A page that shows how the model turns an input into a sequence, step by step, in any browser.
+
+        It is one HTML file with the weights in it, which computes in JavaScript what Unspool computes in Python, and
+        asks nothing of any server.
+
+        Args:
+            path: the file to write, .html; `None` writes none. A notebook shows the result.
+            inputs: the inputs to begin with, `{name: value}`; a reader of the page can change them.
+
+        Raises:
+            OptionError: inputs that the model doesn't have; another ending than .html.
+            FileError: the file can't be written.
+
+        Examples:
+            >>> import unspool as us
+            >>> options = {"network": us.Network(size=4), "training": us.Training(epochs=1), "verbose": False}
+            >>> model = us.OneToMany("k", us.Category("x"), **options).fit({"k": ["a", "b"] * 8, "x": [["u"], ["v"]] * 8})
+            >>> page = model.explain(inputs={"k": "b"})
+            >>> page.text.startswith("<!doctype html>")
+            True
+        """
+        from unspool.web.explain import explain_model
+
+        self._fitted()
+        if path is not None:
+            suffix(path, [".html"])
+        page = explain_model(self.config_, Nets(self.net_, self.row_net_), inputs)
+        if path is not None:
+            page.save(path)
+        return page
 
     def evaluate(
         self, data: Any, steps: Any = None, *, train: Any = None, seed: int = 0, samples: int = 50, feedings: Any = None

@@ -87,7 +87,11 @@ export function bars(items, { picked = -1, most = 12, label }) {
 
 /** The interval from 0 to 1, divided into parts, and the uniform that falls on one of them. */
 export function ruler({ title, u, parts, picked, text }) {
-  if (text) return el("div", { class: "ruler" }, el("p", {}, el("b", {}, title), " ", text, "."));
+  if (text) {
+    const marks = [0.25, 0.5, 0.75].map(at => el("s", { style: { left: `${100 * at}%` } }));
+    return el("div", { class: "ruler" }, el("p", {}, el("b", {}, title), " ", text, "."),
+      u === undefined ? null : el("div", { class: "scale plain", "aria-hidden": "true" }, marks, el("span", { class: "needle", style: { left: `${100 * u}%` } })));
+  }
   const chosen = parts[picked];
   let upto = 0;
   const cells = parts.map((part, k) => {
@@ -124,17 +128,18 @@ export function numberChart(outlook, value, label) {
 }
 
 /** Lines over steps: `series` are {label, values, kind}; `at` marks a step. */
-export function lines(series, { label, at = null, low = null, high = null, format = x => numberWord(x, 3), height = 140 }) {
-  const W = 560, H = height, all = series.flatMap(one => Array.from(one.values)).filter(Number.isFinite);
-  const least = low ?? Math.min(...all, 0), most = high ?? Math.max(...all, 1e-9), count = Math.max(...series.map(one => one.values.length));
-  const x = t => (count > 1 ? 44 + ((W - 56) * t) / (count - 1) : W / 2), y = v => H - 22 - ((H - 34) * (v - least)) / (most - least || 1);
+export function lines(series, { label, bands = [], at = null, low = null, high = null, format = x => numberWord(x, 3), height = 140 }) {
+  const W = 560, H = height, LEFT = 70, all = series.flatMap(one => Array.from(one.values)).filter(Number.isFinite);
+  const least = low ?? Math.min(...all, 0), top = high ?? Math.max(...all, 0), most = top > least ? top : least + 1, count = Math.max(...series.map(one => one.values.length));
+  const x = t => (count > 1 ? LEFT + ((W - LEFT - 12) * t) / (count - 1) : W / 2), y = v => H - 22 - ((H - 34) * (v - least)) / (most - least || 1);
   const path = values => Array.from(values, (v, t) => (Number.isFinite(v) ? `${t && Number.isFinite(values[t - 1]) ? "L" : "M"}${x(t).toFixed(1)} ${y(v).toFixed(1)}` : "")).join("");
   return svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": label, class: "lines" },
-    [least, most].map(end => svg("g", {}, svg("line", { x1: 44, x2: W - 12, y1: y(end), y2: y(end), class: "axis" }),
-      svg("text", { x: 38, y: y(end) + 4, "text-anchor": "end" }, format(end)))),
-    least < 0 && most > 0 ? svg("line", { x1: 44, x2: W - 12, y1: y(0), y2: y(0), class: "zero" }) : null,
+    [least, most].map(end => svg("g", {}, svg("line", { x1: LEFT, x2: W - 12, y1: y(end), y2: y(end), class: "axis" }),
+      svg("text", { x: LEFT - 6, y: y(end) + 4, "text-anchor": "end" }, format(end)))),
+    least < 0 && most > 0 ? svg("line", { x1: LEFT, x2: W - 12, y1: y(0), y2: y(0), class: "zero" }) : null,
+    bands.map(({ from, to, kind }) => svg("path", { d: `${path(from)}${path(Array.from(to)).replace("M", "L").split("L").reverse().filter(Boolean).map(point => "L" + point).join("")}Z`, class: `band ${kind}` })),
     at !== null && at < count ? svg("line", { x1: x(at), x2: x(at), y1: 8, y2: H - 22, class: "drawn" }) : null,
     series.map(one => svg("path", { d: path(one.values), class: `line ${one.kind ?? ""}` })),
     series.map(one => (count < 40 ? Array.from(one.values, (v, t) => (Number.isFinite(v) ? svg("circle", { cx: x(t), cy: y(v), r: 2.4, class: one.kind ?? "" }) : null)) : null)),
-    svg("text", { x: 44, y: H - 6 }, "step 0"), svg("text", { x: W - 12, y: H - 6, "text-anchor": "end" }, `step ${count - 1}`));
+    svg("text", { x: LEFT, y: H - 6 }, "step 0"), svg("text", { x: W - 12, y: H - 6, "text-anchor": "end" }, `step ${count - 1}`));
 }

@@ -30,6 +30,7 @@ export function numberWord(x, digits = 4) {
 }
 
 export function share(p) {
+  if (p === 0 || p === 1) return `${100 * p} %`;
   if (p > 0 && p < 0.0005) return "< 0.1 %";
   if (p < 1 && p > 0.9995) return "> 99.9 %";
   return `${(100 * p).toFixed(p < 0.0995 || p > 0.9905 ? 1 : 0)} %`;

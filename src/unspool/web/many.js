@@ -1,6 +1,6 @@
 // Many: two hundred sequences of this input, as a list, a fan or shares, and their lengths beside the learned hazards.
 
-import { bars, lines } from "./charts.js";
+import { lines } from "./charts.js";
 import { numberWord, share, wordOf } from "./describe.js";
 import { el, svg } from "./elements.js";
 import { sigmoid } from "./maths.js";
@@ -50,8 +50,8 @@ function fan(values, name, format = x => numberWord(x, 3)) {
     return ordered.length ? ordered[Math.min(ordered.length - 1, Math.floor(q * ordered.length))] : NaN;
   }));
   const all = at.flat().filter(Number.isFinite), low = Math.min(...all), high = Math.max(...all);
-  const picture = lines([{ values: at[0], kind: "edge" }, { values: at[4], kind: "edge" }, { values: at[1], kind: "quart" }, { values: at[3], kind: "quart" }, { values: at[2], kind: "model" }],
-    { label: `quantiles of ${name} by step`, low, high, format });
+  const picture = lines([{ values: at[2], kind: "model" }],
+    { label: `quantiles of ${name} by step`, low, high, format, bands: [{ from: at[0], to: at[4], kind: "outer" }, { from: at[1], to: at[3], kind: "inner" }] });
   return [picture, el("p", { class: "quiet" }, "By step: the median, the middle half, and the range of nine in ten sequences.")];
 }
 
@@ -88,4 +88,3 @@ function lengths(model, made) {
     el("p", { class: "quiet" }, `The mean is ${numberWord(mean, 3)} steps. The grey line is what the learned biases of the positions alone would give; the state makes the difference.`));
 }
 
-export { bars };

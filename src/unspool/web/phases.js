@@ -2,12 +2,12 @@
 
 import { bars, numberChart, ruler, strip, thinStrip } from "./charts.js";
 import { drawsOf, fieldTitle, numberWord, outlook, share, stepWord, unitsOf, wordOf } from "./describe.js";
-import { el, fill } from "./elements.js";
+import { el } from "./elements.js";
 import { sigmoid } from "./maths.js";
 import { windowOf } from "./story.js";
 
 export const GATE_NAMES = { i: "input gate i", f: "forget gate f", g: "candidate g", o: "output gate o" };
-const COLUMNS = 60;
+const COLUMNS = 60, MOST_LINES = 5;
 
 /** A part of the gates of a layer: those of one kind. */
 export function gateOf(layer, kind, H) {
@@ -43,26 +43,38 @@ export function phaseOne(app) {
   ];
 }
 
+/** The values of a step, a line for each of the first columns. */
+function columnWords(model, made, t) {
+  const names = model.codec.columnNames;
+  return names.slice(0, names.length > MOST_LINES ? MOST_LINES - 1 : MOST_LINES).map(name => {
+    const value = made.columns.get(name)[t];
+    return typeof value === "boolean" ? (value ? name : `no ${name}`) : `${wordOf(value)}`;
+  }).concat(names.length > MOST_LINES ? ["…"] : []);
+}
+
 /** Phase two: the sequence unrolled, a column for each step. */
 export function phaseTwo(app) {
   const { model, made, state } = app, H = model.network.size, [from, to] = windowOf(made.steps.length, state.step, COLUMNS);
-  const names = ["reads", "f", "i", "g", "o", "c", "h", "stop?", "gives"];
+  const records = model.codec.columnNames.length > 1, names = t => columnWords(model, made, t);
+  const titles = ["reads", "f", "i", "g", "o", "c", "h", "stop?", "gives"];
   const notes = ["", "keep", "store", "what", "show", "memory", "shows", "", ""];
-  const head = el("div", { class: "column head", "aria-hidden": "true" }, names.map((name, k) => el("span", { class: `cell r${k}` }, el("b", {}, name), el("small", {}, notes[k]))));
+  const head = el("div", { class: "column head", "aria-hidden": "true" }, titles.map((name, k) => el("span", { class: `cell r${k}` }, el("b", {}, name), el("small", {}, notes[k]))));
   const columns = made.steps.slice(from, to).map((step, k) => {
     const t = from + k, layer = step.layers[state.layer] ?? step.layers[0], hazard = sigmoid(step.hazard);
     const gives = step.stop ? "end" : stepWord(model, made, t), reads = t ? stepWord(model, made, t - 1) : "START";
+    const token = at => (records ? names(at).map(word => el("span", {}, word)) : stepWord(model, made, at));
     return el("button", {
       type: "button", class: "column", id: `column-${t}`, "aria-pressed": t === state.step, onclick: () => app.go(t),
       "aria-label": `step ${t}: reads ${reads}, ${model.codec.stops ? `stops with probability ${share(hazard)}, ` : ""}${step.stop ? "ends" : `gives ${gives}`}`,
     },
-    el("span", { class: "cell r0 token" }, reads),
+    el("span", { class: "cell r0 token" }, t ? token(t - 1) : "START"),
     ["f", "i", "g", "o"].map((kind, r) => el("span", { class: `cell r${r + 1}` }, thinStrip(gateOf(layer, kind, H), kind === "g" ? "signed" : kind))),
     el("span", { class: "cell r5" }, thinStrip(layer.c, "signed")), el("span", { class: "cell r6" }, thinStrip(layer.h, "signed")),
     el("span", { class: "cell r7" }, model.codec.stops ? [el("i", { class: "hazard" }, el("i", { style: { height: `${100 * hazard}%` } }), el("u", { style: { bottom: `${100 * step.uniform}%` } })), el("small", {}, share(hazard))] : el("small", {}, "–")),
-    el("span", { class: step.stop ? "cell r8 token end" : "cell r8 token" }, gives));
+    el("span", { class: step.stop ? "cell r8 token end" : "cell r8 token" }, step.stop ? "end" : token(t)));
   });
-  return el("div", { class: "unrolled", tabindex: -1 }, head, columns);
+  const lines = Math.min(MOST_LINES, model.codec.columnNames.length);
+  return el("div", { class: records ? "unrolled records" : "unrolled", style: { "--lines": lines } }, head, columns);
 }
 
 /** One step: whether it stops, and each field's distribution with the uniforms that fell on it. */
@@ -94,7 +106,8 @@ function fieldDetail(app, step, one, j, rule) {
     : chosen.given ? [{ title: "Given:", text: "this value was forced, so no uniform decided it" }] : drawsOf(one, chosen, rule, value);
   const picture = view.kind === "number" ? (inactive ? el("p", {}, "The parts below give this first value.") : numberChart(view, Number.isNaN(value) ? NaN : unitsOf(one, value), `distribution of ${view.title}`))
     : bars(view.items, { picked: view.kind === "symbols" ? value : -1, label: `probabilities of ${fieldTitle(one)}` });
-  return el("div", { class: "card" }, el("h3", {}, `What could ${fieldTitle(one)} be?`), picture, inactive ? null : draws.map(ruler));
+  return el("div", { class: "card" }, el("h3", {}, `What could ${fieldTitle(one)} be?`),
+    el("div", { class: "halves" }, el("div", {}, picture), el("div", {}, inactive ? null : draws.map(ruler))));
 }
 
 /** The equations of one unit with their numbers. */
@@ -117,5 +130,3 @@ export function markColumn(state) {
   const own = document.getElementById(`column-${state.step}`), box = own?.parentElement;
   if (box) box.scrollTo({ left: own.offsetLeft - box.clientWidth / 2 });
 }
-
-export { fill };

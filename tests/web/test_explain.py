@@ -1,0 +1,102 @@
+"""The page that explains a model: self-contained, right in a real browser, and never misled by names."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+import unspool as us
+from unspool.errors import OptionError
+from unspool.web.explain import PAGE, POLICY, RUNTIME, bundle
+
+SHOWN = """
+  const text = node => node && node.textContent.trim();
+  const all = name => [...document.querySelectorAll(name)].map(text);
+  return {
+    title: text(document.querySelector("h1")), chips: all(".story .chip"), sections: all("h2"),
+    columns: document.querySelectorAll(".column[aria-pressed]").length, error: text(document.querySelector(".error:not([hidden])")),
+    wide: document.documentElement.scrollWidth, listed: all(".listing li").length, made: document.querySelectorAll("img, link, iframe").length,
+    hacked: Boolean(document.defaultView.hacked), unnamed: [...document.querySelectorAll("input, select, textarea")].filter(
+      node => !node.labels.length && !node.getAttribute("aria-label")).length,
+  };
+"""
+
+
+@pytest.fixture(scope="module")
+def names(workshop):
+    return us.load(workshop.names)
+
+
+@pytest.fixture(scope="module")
+def page(names):
+    return names.explain(inputs={"country": "Irish"}).text
+
+
+def test_every_module_is_in_the_page_and_none_binds_a_name_twice(tmp_path):
+    modules = {item.name.removesuffix(".js") for item in files("unspool.web").iterdir() if item.name.endswith(".js")}
+    assert modules == {*RUNTIME, *PAGE}
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("there is no Node to check JavaScript with")
+    (tmp_path / "page.mjs").write_text(bundle((*RUNTIME, *PAGE)), "utf-8")
+    subprocess.run([node, "--check", tmp_path / "page.mjs"], check=True)
+
+
+def test_the_page_asks_for_nothing_and_is_small(page):
+    assert POLICY.startswith("default-src 'none'")
+    assert POLICY in page
+    (data,) = re.findall(r'id="model">([^<]*)<', page)
+    assert base64.b64decode(data)[8:9] == b"{"
+    assert len(page.encode()) - len(data) < 400_000
+
+
+def test_the_page_shows_the_sequence_that_python_generates(browser, page, names):
+    (made,) = names.generate({"country": "Irish"}, seed=0)
+    for width in (390, 1280):
+        shown = browser(page, SHOWN, width)
+        assert shown["chips"] == [*made, "end"]
+        assert shown["columns"] == len(made) + 1
+        assert shown["wide"] <= width
+        assert (shown["error"], shown["unnamed"], shown["made"]) == (None, 0, 0)
+    assert shown["sections"] == [
+        "The input", "Phase one: the input becomes a state", "Phase two: the decoder unrolls", "One step",
+        "Why this value?", "What if?", "Many", "Units",
+    ]  # fmt: skip
+    assert shown["listed"] > 0
+
+
+def test_names_that_are_html_stay_text(browser, page, workshop, tmp_path):
+    """The names of a schema and its values, and inputs to begin with."""
+    from unspool import modelfile
+
+    evil = '</script><img src=x onerror="parent.hacked=window.hacked=1">'
+    config, arrays = modelfile.read(workshop.names)
+    text = json.dumps(config).replace('"country"', json.dumps(evil)).replace('"Irish"', json.dumps(evil + "2"))
+    modelfile.write(tmp_path / "evil.unspool", arrays, json.loads(text))
+    shown = browser(us.load(tmp_path / "evil.unspool").explain(inputs={evil: evil + "2"}).text, SHOWN)
+    assert evil in shown["title"]
+    assert (shown["hacked"], shown["made"], shown["error"]) == (False, 0, None)
+
+
+def test_a_damaged_model_in_the_page_is_an_error_that_a_person_reads(browser, page):
+    shown = browser(page.replace('id="model">', 'id="model">AAAA'), SHOWN)
+    assert "the model in this page: expected" in shown["error"]
+
+
+def test_explain_writes_a_page_and_refuses_other_inputs(names, tmp_path):
+    names.explain(tmp_path / "page.html", {"country": np.str_("Greek")})
+    assert '{"inputs": {"country": "Greek"}}' in (tmp_path / "page.html").read_text("utf-8")
+    for given, words in (({"county": 1}, "'county'"), ([1], "{name: value}"), ({"country": object()}, "texts, numbers")):
+        with pytest.raises(OptionError, match=re.escape(words)):
+            names.explain(inputs=given)
+    with pytest.raises(OptionError, match="ends in .html"):
+        names.explain(tmp_path / "page.txt")
+
+
+def test_a_notebook_shows_the_page_in_a_frame(names):
+    assert names.explain()._repr_html_().startswith('<iframe srcdoc="&lt;!doctype html&gt;')
