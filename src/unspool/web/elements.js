@@ -4,7 +4,7 @@ const SVG = "http://www.w3.org/2000/svg";
 
 function made(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes ?? {})) {
-    if (value === null || value === undefined || value === false) continue;
+    if (value === null || value === undefined || (value === false && !name.startsWith("aria-"))) continue;
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (name === "style") Object.entries(value).forEach(([key, part]) => node.style.setProperty(key, part));
     else node.setAttribute(name, value === true ? "" : String(value));
