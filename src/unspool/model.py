@@ -349,7 +349,8 @@ class OneToMany(Generator):
         Examples:
             >>> import unspool as us
             >>> options = {"network": us.Network(size=4), "training": us.Training(epochs=1), "verbose": False}
-            >>> model = us.OneToMany("k", us.Category("x"), **options).fit({"k": ["a", "b"] * 8, "x": [["u"], ["v"]] * 8})
+            >>> table = {"k": ["a", "b"] * 8, "x": [["u", "v"], ["v", "u"]] * 8}
+            >>> model = us.OneToMany("k", us.Category("x"), **options).fit(table)
             >>> page = model.explain(inputs={"k": "b"})
             >>> page.text.startswith("<!doctype html>")
             True

@@ -15,14 +15,13 @@ from unspool.errors import OptionError
 from unspool.web.explain import PAGE, POLICY, RUNTIME, bundle
 
 SHOWN = """
-  const text = node => node && node.textContent.trim();
-  const all = name => [...document.querySelectorAll(name)].map(text);
+  const text = node => node && node.textContent.trim(), find = name => [...document.querySelectorAll(name)];
   return {
-    title: text(document.querySelector("h1")), chips: all(".story .chip"), sections: all("h2"),
-    columns: document.querySelectorAll(".column[aria-pressed]").length, error: text(document.querySelector(".error:not([hidden])")),
-    wide: document.documentElement.scrollWidth, listed: all(".listing li").length, made: document.querySelectorAll("img, link, iframe").length,
-    hacked: Boolean(document.defaultView.hacked), unnamed: [...document.querySelectorAll("input, select, textarea")].filter(
-      node => !node.labels.length && !node.getAttribute("aria-label")).length,
+    title: text(document.querySelector("h1")), chips: find(".story .chip").map(text), sections: find("h2").map(text),
+    columns: find(".column[aria-pressed]").length, error: text(document.querySelector(".error:not([hidden])")),
+    wide: document.documentElement.scrollWidth, listed: find(".listing li").length,
+    made: find("img, link, iframe").length, hacked: Boolean(document.defaultView.hacked),
+    unnamed: find("input, select, textarea").filter(node => !node.labels.length && !node.ariaLabel).length,
   };
 """
 
@@ -91,10 +90,14 @@ def test_a_damaged_model_in_the_page_is_an_error_that_a_person_reads(browser, pa
 def test_explain_writes_a_page_and_refuses_other_inputs(names, tmp_path):
     names.explain(tmp_path / "page.html", {"country": np.str_("Greek")})
     assert '{"inputs": {"country": "Greek"}}' in (tmp_path / "page.html").read_text("utf-8")
-    for given, words in (({"county": 1}, "'county'"), ([1], "{name: value}"), ({"country": object()}, "texts, numbers")):
+    for given, words in (
+        ({"county": 1}, "'county'"),
+        ([1], "{name: value}"),
+        ({"country": object()}, "texts, numbers"),
+    ):
         with pytest.raises(OptionError, match=re.escape(words)):
             names.explain(inputs=given)
-    with pytest.raises(OptionError, match="ends in .html"):
+    with pytest.raises(OptionError, match=r"ends in \.html"):
         names.explain(tmp_path / "page.txt")
 
 

@@ -22,7 +22,8 @@ CLOSE = 1e-5
 def in_node(*jobs):
     """By (path, requests), what the runtime makes of the requests, one after the other."""
     text = json.dumps([{"model": str(path), "requests": requests} for path, requests in jobs])
-    done = subprocess.run([NODE, RUNNER, RUNTIME], input=text, capture_output=True, text=True, encoding="utf-8")
+    command = [NODE, RUNNER, RUNTIME]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -102,8 +103,14 @@ def test_records_of_numbers_and_symbols_are_those_of_python(workshop):
 
 @needs_node
 def test_what_the_runtime_can_not_do_it_refuses_by_name(workshop):
-    (found,) = in_node((workshop.names, [{"rule": {"width": 4}, "inputs": {"country": "Irish"}}, {"inputs": {}},
-                                         {"inputs": {"country": "Icelandic"}}, {"inputs": {"country": "Irish"}, "tempo": 1}]))  # fmt: skip
+    irish = {"inputs": {"country": "Irish"}}
+    requests = [
+        {**irish, "rule": {"width": 4}},
+        {"inputs": {}},
+        {"inputs": {"country": "Icelandic"}},
+        {**irish, "tempo": 1},
+    ]
+    (found,) = in_node((workshop.names, requests))
     errors = [one["error"] for one in found]
     for error, part in zip(errors, ("a beam search", "drawn in Python only", '"Icelandic"', "tempo"), strict=True):
         assert part in error
@@ -159,8 +166,8 @@ def kinds(tmp_path_factory):
     numbers = {
         "id": ids, "kind": kind, "level": np.repeat(rng.normal(size=n), T), "normal": x, "t": rng.standard_t(4, n * T),
         "mixture": 2 * x, "histogram": rng.gamma(2.0, 1.0, n * T), "point": x, "log": np.exp(x),
-        "holes": np.where(rng.random(n * T) < 0.3, np.nan, x), "zero": np.where(rng.random(n * T) < 0.4, 0.0, np.exp(x)),
-        "count": rng.poisson(3, n * T), "cents": np.round(np.exp(x), 2),
+        "holes": np.where(rng.random(n * T) < 0.3, np.nan, x), 
+        "zero": np.where(rng.random(n * T) < 0.4, 0.0, np.exp(x)), "count": rng.poisson(3, n * T), "cents": np.round(np.exp(x), 2),
     }  # fmt: skip
     series = {
         "id": ids, "kind": kind, "diff": 100 + np.cumsum(x.reshape(n, T), 1).ravel(),
@@ -173,21 +180,28 @@ def kinds(tmp_path_factory):
         "ward": rng.choice(["north", "south"], n * T), "room": rng.choice(["r1", "r2", "r3"], n * T),
         "fever": rng.random(n * T) < 0.3, "cough": rng.random(n * T) < 0.5, "rash": rng.random(n * T) < 0.2,
     }  # fmt: skip
-    words = {"mood": ["calm", "loud"] * 40, "said": [" ".join(rng.choice(["the", "sea", "is", "grey"], 5)) + "." for _ in range(80)]}
-    lists = {"v": rng.normal(size=(n, 3)).tolist(), "x": [[*map("uvw".__getitem__, rng.integers(0, 3, rng.integers(1, 9)))] for _ in range(n)]}
+    said = [" ".join(rng.choice(["the", "sea", "is", "grey"], 5)) + "." for _ in range(80)]
+    words = {"mood": ["calm", "loud"] * 40, "said": said}
+    letters = [[*map("uvw".__getitem__, rng.integers(0, 3, rng.integers(1, 9)))] for _ in range(n)]
+    lists = {"v": rng.normal(size=(n, 3)).tolist(), "x": letters}
     deep = us.Network(size=8, layers=2, residual=True, norm=True, context="state")
     tiny = us.Network(size=8)
     number_fields = [
         us.Number("normal", distribution="normal"), us.Number("t", distribution="student_t", mean="constant"),
         us.Number("mixture", distribution="mixture"), us.Number("histogram", distribution="histogram"),
-        us.Number("point", distribution="point"), us.Number("log", transform="log1p"), "holes", "zero", us.Count("count"),
-        "cents",
+        us.Number("point", distribution="point"), us.Number("log", transform="log1p"), "holes", "zero",
+        us.Count("count"), "cents",
     ]  # fmt: skip
-    series_fields = [us.Number("diff", transform="difference"), us.Number("price", transform="log_return"), "paid", us.Angle("course")]
+    series_fields = [
+        us.Number("diff", transform="difference"),
+        us.Number("price", transform="log_return"),
+        "paid",
+        us.Angle("course"),
+    ]
     plans = {
         "numbers": (["kind", "level"], number_fields, numbers, tiny, {"kind": "a", "level": 0.3}),
         "series": ("kind", series_fields, series, tiny, {"kind": "b"}),
-        "visits": (["age", us.Flag("sure")], ["day", "ward", "room", us.Flags("symptoms", ["fever", "cough", "rash"])], visits, tiny, {"age": 40, "sure": True}),
+        "visits": (["age", us.Flag("sure")], visit_fields, visits, tiny, {"age": 40, "sure": True}),
         "words": ("mood", us.Text("said", unit="word"), words, tiny, {"mood": "calm"}),
         "characters": ("mood", "said", words, tiny, {"mood": "loud"}),
         "lists": ("v", us.Category("x"), lists, deep, {"v": [0.1, -0.5, 2.0]}),

@@ -55,7 +55,7 @@ export function branchRows(app, other) {
   let first = 0;
   while (first < Math.min(mine.length, theirs.length) && mine[first] === theirs[first]) first++;
   const same = first === mine.length && first === theirs.length;
-  const line = (name, list) => el("div", { class: "branch" }, el("b", {}, name), el("div", { class: model.codec.schema.form === "text" ? "chips letters" : "chips" },
+  const line = (name, list) => el("div", { class: "branch" }, el("b", {}, name), el("div", { class: model.codec.schema.form === "text" ? "chips letters" : "chips", tabindex: 0, role: "group", "aria-label": `${name}, step by step` },
     list.map((word, t) => el("span", { class: !same && t === first ? "chip differs" : t > first ? "chip after" : "chip" }, word)),
     el("span", { class: "chip end" }, "end")));
   return [line("this one", mine), line("the other", theirs), el("p", {}, same ? "With the same uniforms both are the same." : `They part at step ${first}. The uniforms of both are equal, so only what you changed makes the difference.`)];

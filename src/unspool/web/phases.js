@@ -65,13 +65,13 @@ export function phaseTwo(app) {
     const token = at => (records ? names(at).map(word => el("span", {}, word)) : stepWord(model, made, at));
     return el("button", {
       type: "button", class: "column", id: `column-${t}`, "aria-pressed": t === state.step, onclick: () => app.go(t),
-      "aria-label": `step ${t}: reads ${reads}, ${model.codec.stops ? `stops with probability ${share(hazard)}, ` : ""}${step.stop ? "ends" : `gives ${gives}`}`,
     },
-    el("span", { class: "cell r0 token" }, t ? token(t - 1) : "START"),
+    el("span", { class: "said" }, `step ${t}: reads ${reads}, ${model.codec.stops ? `stops with probability ${share(hazard)}, ` : ""}${step.stop ? "ends" : `gives ${gives}`}`),
+    el("span", { class: "cell r0 token", "aria-hidden": "true" }, t ? token(t - 1) : "START"),
     ["f", "i", "g", "o"].map((kind, r) => el("span", { class: `cell r${r + 1}` }, thinStrip(gateOf(layer, kind, H), kind === "g" ? "signed" : kind))),
     el("span", { class: "cell r5" }, thinStrip(layer.c, "signed")), el("span", { class: "cell r6" }, thinStrip(layer.h, "signed")),
-    el("span", { class: "cell r7" }, model.codec.stops ? [el("i", { class: "hazard" }, el("i", { style: { height: `${100 * hazard}%` } }), el("u", { style: { bottom: `${100 * step.uniform}%` } })), el("small", {}, share(hazard))] : el("small", {}, "–")),
-    el("span", { class: step.stop ? "cell r8 token end" : "cell r8 token" }, step.stop ? "end" : token(t)));
+    el("span", { class: "cell r7", "aria-hidden": "true" }, model.codec.stops ? [el("i", { class: "hazard" }, el("i", { style: { height: `${100 * hazard}%` } }), el("u", { style: { bottom: `${100 * step.uniform}%` } })), el("small", {}, share(hazard))] : el("small", {}, "–")),
+    el("span", { class: step.stop ? "cell r8 token end" : "cell r8 token", "aria-hidden": "true" }, step.stop ? "end" : token(t)));
   });
   const lines = Math.min(MOST_LINES, model.codec.columnNames.length);
   return el("div", { class: records ? "unrolled records" : "unrolled", style: { "--lines": lines } }, head, columns);
