@@ -17,7 +17,6 @@ from unspool.jobs import MAX_SEED, check_whole
 from unspool.network.serialization import Nets, read_model, write_model
 from unspool.options import Network, Options, Training, unknown_option
 from unspool.report.report import Report
-from unspool.runtime.atomic_files import suffix
 from unspool.runtime.process import enter, start_jax
 from unspool.runtime.progress import show
 from unspool.schema.fields import Joint, Schema
@@ -358,12 +357,7 @@ class OneToMany(Generator):
         from unspool.web.explain import explain_model
 
         self._fitted()
-        if path is not None:
-            suffix(path, [".html"])
-        page = explain_model(self.config_, Nets(self.net_, self.row_net_), inputs)
-        if path is not None:
-            page.save(path)
-        return page
+        return explain_model(self.config_, self.net_, inputs, path)
 
     def evaluate(
         self, data: Any, steps: Any = None, *, train: Any = None, seed: int = 0, samples: int = 50, feedings: Any = None

@@ -166,8 +166,9 @@ def kinds(tmp_path_factory):
     numbers = {
         "id": ids, "kind": kind, "level": np.repeat(rng.normal(size=n), T), "normal": x, "t": rng.standard_t(4, n * T),
         "mixture": 2 * x, "histogram": rng.gamma(2.0, 1.0, n * T), "point": x, "log": np.exp(x),
-        "holes": np.where(rng.random(n * T) < 0.3, np.nan, x), 
-        "zero": np.where(rng.random(n * T) < 0.4, 0.0, np.exp(x)), "count": rng.poisson(3, n * T), "cents": np.round(np.exp(x), 2),
+        "holes": np.where(rng.random(n * T) < 0.3, np.nan, x),
+        "zero": np.where(rng.random(n * T) < 0.4, 0.0, np.exp(x)), "count": rng.poisson(3, n * T),
+        "cents": np.round(np.exp(x), 2),
     }  # fmt: skip
     series = {
         "id": ids, "kind": kind, "diff": 100 + np.cumsum(x.reshape(n, T), 1).ravel(),

@@ -9,7 +9,6 @@ from unspool.cli.arguments import typed_inputs
 from unspool.cli.files import check_writable, open_model
 from unspool.errors import OptionError
 from unspool.runtime.atomic_files import suffix
-from unspool.tables.columns import to_list
 
 
 def explain(
@@ -33,6 +32,8 @@ def explain(
         output: the page to write, .html.
         input: NAME=VALUE of an input to begin with; a reader of the page can change it. Repeat it for more.
     """
+    from unspool.tables.columns import to_list
+
     suffix(output, [".html"])
     check_writable(output)
     loaded = open_model(model)

@@ -17,8 +17,9 @@ import numpy as np
 
 from unspool.config import Config
 from unspool.errors import OptionError
+from unspool.network.decoder import Net
 from unspool.network.serialization import Nets, write_model
-from unspool.runtime.atomic_files import atomic
+from unspool.runtime.atomic_files import atomic, suffix
 
 RUNTIME = (
     "errors", "json", "maths", "threefry", "modelfile", "values", "grid", "distributions", "columns", "codec",
@@ -52,12 +53,20 @@ class Explanation:
             file.write(self.text)
 
 
-def explain_model(config: Config, nets: Nets, inputs: Any = None) -> Explanation:
-    """The page of a model, which begins with some inputs: `{name: value}`, or those that the page chooses.
+def explain_model(
+    config: Config, net: Net, inputs: Any = None, path: str | os.PathLike[str] | None = None
+) -> Explanation:
+    """The page of a model, written to a path if there is one; see `OneToMany.explain`, also for errors."""
+    if path is not None:
+        suffix(path, [".html"])
+    page = Explanation(_document(config, net, inputs))
+    if path is not None:
+        page.save(path)
+    return page
 
-    Raises:
-        OptionError: inputs of another form, or that the model doesn't have.
-    """
+
+def _document(config: Config, net: Net, inputs: Any) -> str:
+    """The text of the page, which begins with some inputs: `{name: value}`, or those that the page chooses."""
     if inputs is not None and not isinstance(inputs, Mapping):
         raise OptionError("explain(inputs=...)", "{name: value}", repr(inputs)[:60])
     known = [field.name for field in config.codec.schema.inputs]
@@ -65,9 +74,9 @@ def explain_model(config: Config, nets: Nets, inputs: Any = None) -> Explanation
     for name in given:
         if name not in known:
             raise OptionError("explain(inputs=...)", "one of " + ", ".join(known), repr(name))
-    data = base64.b64encode(model_bytes(config, nets)).decode()
+    data = base64.b64encode(model_bytes(config, net)).decode()
     start = json.dumps({"inputs": given}).replace("<", "\\u003c")
-    return Explanation(
+    return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -79,11 +88,11 @@ def explain_model(config: Config, nets: Nets, inputs: Any = None) -> Explanation
     )
 
 
-def model_bytes(config: Config, nets: Nets) -> bytes:
+def model_bytes(config: Config, net: Net) -> bytes:
     """The bytes of the model file without the model of inputs, which the page has no use for."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.unspool")
-        write_model(path, msgspec.structs.replace(config, row=None), Nets(nets.net))
+        write_model(path, msgspec.structs.replace(config, row=None), Nets(net))
         return path.read_bytes()
 
 
