@@ -3,24 +3,40 @@
 import { numberWord, share } from "./describe.js";
 import { colourOf, el, svg } from "./elements.js";
 
-/** The colour of a number from -1 to 1, or of a gate from 0 to 1. */
-function painter(kind) {
+const SHADES = 64, palettes = new WeakMap();
+
+/** Shades from no to full colour, each one word of an image; of two colours, those below zero come first. */
+function palette(kind) {
+  const own = kind === "signed" ? [colourOf("--minus"), colourOf("--plus")] : [colourOf(`--gate-${kind}`), colourOf(`--gate-${kind}`)];
   const paper = colourOf("--paper");
-  const mixed = (colour, weight) => colour.map((part, k) => Math.round(paper[k] + (part - paper[k]) * Math.min(1, weight)));
-  if (kind === "signed") {
-    const [plus, minus] = [colourOf("--plus"), colourOf("--minus")];
-    return x => mixed(x < 0 ? minus : plus, Math.abs(x));
+  if (!palettes.has(paper)) palettes.set(paper, new Map());
+  const known = palettes.get(paper);
+  if (!known.has(kind)) {
+    const bytes = new Uint8ClampedArray(4 * (2 * SHADES + 1));
+    for (let k = -SHADES; k <= SHADES; k++) {
+      const colour = own[k < 0 ? 0 : 1], weight = Math.abs(k) / SHADES;
+      bytes.set([...paper.map((part, i) => Math.round(part + (colour[i] - part) * weight)), 255], 4 * (k + SHADES));
+    }
+    known.set(kind, new Uint32Array(bytes.buffer));
   }
-  const colour = colourOf(`--gate-${kind}`);
-  return x => mixed(colour, Math.abs(x));
+  return known.get(kind);
 }
 
-function paint(canvas, values, kind, size) {
-  canvas.width = Math.max(1, values.length);
-  canvas.height = 1;
-  const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, 1), colour = painter(kind);
-  values.forEach((x, k) => image.data.set([...colour(x / size), 255], 4 * k));
-  context.putImageData(image, 0, 0);
+/** Paint numbers from -1 to 1, in units of `size`, or of a gate from 0 to 1, a dot each: in a row, or on top of each other. */
+function paint(canvas, values, kind, size, across) {
+  const count = Math.max(1, values.length), shades = palette(kind), image = new ImageData(across ? count : 1, across ? 1 : count);
+  const words = new Uint32Array(image.data.buffer), scale = SHADES / size;
+  for (let k = 0; k < values.length; k++) words[k] = shades[SHADES + Math.max(-SHADES, Math.min(SHADES, Math.round(values[k] * scale)))];
+  canvas.width = image.width;
+  canvas.height = image.height;
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+function sizeOf(values, kind) {
+  if (kind !== "signed") return 1;
+  let size = 0.15;
+  for (const x of values) size = Math.max(size, Math.abs(x));
+  return size;
 }
 
 /**
@@ -29,9 +45,8 @@ function paint(canvas, values, kind, size) {
  * `kind` is "signed", or a gate: i, f, g or o. `chosen` is called with the unit of a click or of Enter.
  */
 export function strip(values, { label, kind = "signed", unit = null, chosen = null, name = k => `unit ${k + 1}` }) {
-  const size = kind === "signed" ? Math.max(0.15, ...Array.from(values, Math.abs)) : 1;
   const canvas = el("canvas", { "aria-hidden": "true" }), out = el("output", {}), mark = el("i", { class: "mark" });
-  paint(canvas, values, kind, size);
+  paint(canvas, values, kind, sizeOf(values, kind), true);
   let at = unit ?? 0;
   const move = k => {
     at = Math.max(0, Math.min(values.length - 1, k));
@@ -58,15 +73,24 @@ export function strip(values, { label, kind = "signed", unit = null, chosen = nu
   return box;
 }
 
-/** A strip without words, for many beside each other: drawn from top to bottom. */
-export function thinStrip(values, kind) {
-  const canvas = el("canvas", { class: "thin", "aria-hidden": "true" });
-  const size = kind === "signed" ? Math.max(0.15, ...Array.from(values, Math.abs)) : 1, colour = painter(kind);
+const GAP_DOTS = 12, DOTS_PER_REM = 40;
+
+/** Strips without words on top of each other, as one picture: {values, kind, height}, heights in rem. */
+export function stackedStrips(parts) {
+  const heights = parts.map(part => part.height * DOTS_PER_REM), whole = heights.reduce((sum, height) => sum + height + GAP_DOTS, -GAP_DOTS);
+  const canvas = el("canvas", { class: "stack", "aria-hidden": "true" }), image = new ImageData(1, whole), words = new Uint32Array(image.data.buffer);
+  let at = 0;
+  parts.forEach(({ values, kind }, p) => {
+    const shades = palette(kind), scale = SHADES / sizeOf(values, kind), count = values.length;
+    for (let dot = 0; dot < heights[p]; dot++) {
+      const shade = Math.round(values[Math.floor((dot * count) / heights[p])] * scale);
+      words[at + dot] = shades[SHADES + Math.max(-SHADES, Math.min(SHADES, shade))];
+    }
+    at += heights[p] + GAP_DOTS;
+  });
   canvas.width = 1;
-  canvas.height = Math.max(1, values.length);
-  const context = canvas.getContext("2d"), image = context.createImageData(1, canvas.height);
-  values.forEach((x, k) => image.data.set([...colour(x / size), 255], 4 * k));
-  context.putImageData(image, 0, 0);
+  canvas.height = whole;
+  canvas.getContext("2d").putImageData(image, 0, 0);
   return canvas;
 }
 

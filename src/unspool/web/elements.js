@@ -35,10 +35,20 @@ export function section(id, title, lead, ...children) {
     el("h2", { id: `${id}-title` }, title), el("p", { class: "lead" }, lead), ...children);
 }
 
-/** A colour of the style, as [red, green, blue]. */
+const colours = new Map();
+
+/** A colour of the style, as [red, green, blue]; the browser is asked once, since it then computes all styles. */
 export function colourOf(name) {
-  const text = getComputedStyle(document.documentElement).getPropertyValue(name).trim(), digits = text.replace("#", "");
-  return [0, 2, 4].map(at => parseInt(digits.slice(at, at + 2), 16));
+  if (!colours.has(name)) {
+    const text = getComputedStyle(document.documentElement).getPropertyValue(name).trim(), digits = text.replace("#", "");
+    colours.set(name, [0, 2, 4].map(at => parseInt(digits.slice(at, at + 2), 16)));
+  }
+  return colours.get(name);
+}
+
+/** Ask for the colours again: light has become dark, or the other way round. */
+export function forgetColours() {
+  colours.clear();
 }
 
 /** The function that is called a moment after its last call. */

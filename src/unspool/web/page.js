@@ -2,7 +2,7 @@
 
 import { branchRows, firstOther, otherRequest, whatIf } from "./branches.js";
 import { numberWord, wordOf } from "./describe.js";
-import { el, fill, later, section } from "./elements.js";
+import { el, fill, forgetColours, later, section } from "./elements.js";
 import { firstValue, inputForm, luckForm, otherValues } from "./form.js";
 import { readModel } from "./generate.js";
 import { MANY, manyView } from "./many.js";
@@ -242,7 +242,10 @@ function build(model, start, root) {
     el("footer", {}, el("p", { class: "quiet" }, "Made by Unspool. This page asks nothing of any server; a link to it holds its state.")), app.reader.panel);
   app.compute();
   app.read();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => app.drawParts());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    forgetColours();
+    app.drawParts();
+  });
   addEventListener("hashchange", () => {
     app.state = firstState(model, start);
     app.compute();

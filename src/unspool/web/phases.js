@@ -1,6 +1,6 @@
 // Phase one, phase two, and one step in detail.
 
-import { bars, numberChart, ruler, strip, thinStrip } from "./charts.js";
+import { bars, numberChart, ruler, stackedStrips, strip } from "./charts.js";
 import { drawsOf, fieldTitle, numberWord, outlook, share, stepWord, unitsOf, wordOf } from "./describe.js";
 import { el } from "./elements.js";
 import { sigmoid } from "./maths.js";
@@ -68,8 +68,8 @@ export function phaseTwo(app) {
     },
     el("span", { class: "said" }, `step ${t}: reads ${reads}, ${model.codec.stops ? `stops with probability ${share(hazard)}, ` : ""}${step.stop ? "ends" : `gives ${gives}`}`),
     el("span", { class: "cell r0 token", "aria-hidden": "true" }, t ? token(t - 1) : "START"),
-    ["f", "i", "g", "o"].map((kind, r) => el("span", { class: `cell r${r + 1}` }, thinStrip(gateOf(layer, kind, H), kind === "g" ? "signed" : kind))),
-    el("span", { class: "cell r5" }, thinStrip(layer.c, "signed")), el("span", { class: "cell r6" }, thinStrip(layer.h, "signed")),
+    stackedStrips([...["f", "i", "g", "o"].map(kind => ({ values: gateOf(layer, kind, H), kind: kind === "g" ? "signed" : kind, height: 2.6 })),
+      { values: layer.c, kind: "signed", height: 4.4 }, { values: layer.h, kind: "signed", height: 4.4 }]),
     el("span", { class: "cell r7", "aria-hidden": "true" }, model.codec.stops ? [el("i", { class: "hazard" }, el("i", { style: { height: `${100 * hazard}%` } }), el("u", { style: { bottom: `${100 * step.uniform}%` } })), el("small", {}, share(hazard))] : el("small", {}, "–")),
     el("span", { class: step.stop ? "cell r8 token end" : "cell r8 token", "aria-hidden": "true" }, step.stop ? "end" : token(t)));
   });
