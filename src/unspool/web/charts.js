@@ -105,7 +105,8 @@ export function bars(items, { picked = -1, most = 12, label }) {
   const left = rest.reduce((sum, item) => sum + item.p, 0);
   const row = item => el("li", { class: item.k === picked ? "picked" : null },
     el("span", { class: "name" }, item.label), el("i", { style: { width: `${(100 * item.p) / top}%` } }), el("b", {}, share(item.p)));
-  return el("ul", { class: "bars", "aria-label": label }, shown.map(row),
+  const longest = Math.max(...shown.map(item => Math.min(16, String(item.label).length)));
+  return el("ul", { class: "bars", "aria-label": label, style: { "--name": `${Math.max(2, 0.62 * longest + 0.4)}rem` } }, shown.map(row),
     rest.length ? el("li", { class: "rest" }, `${rest.length.toLocaleString("en")} more: ${share(left)}`) : null);
 }
 

@@ -56,9 +56,10 @@ function columnWords(model, made, t) {
 export function phaseTwo(app) {
   const { model, made, state } = app, H = model.network.size, [from, to] = windowOf(made.steps.length, state.step, COLUMNS);
   const records = model.codec.columnNames.length > 1, names = t => columnWords(model, made, t);
-  const titles = ["reads", "f", "i", "g", "o", "c", "h", "stop?", "gives"];
-  const notes = ["", "keep", "store", "what", "show", "memory", "shows", "", ""];
-  const head = el("div", { class: "column head", "aria-hidden": "true" }, titles.map((name, k) => el("span", { class: `cell r${k}` }, el("b", {}, name), el("small", {}, notes[k]))));
+  const one = model.codec.fields[0], symbols = model.codec.fields.length === 1 && one.dist.event.symbols != null, rule = app.rule();
+  const titles = ["reads", "f", "i", "g", "o", "c", "h", "stop?", ...(symbols ? ["likely"] : []), "gives"];
+  const notes = ["", "keep", "store", "what", "show", "memory", "shows", "", "", ""];
+  const head = el("div", { class: "column head", "aria-hidden": "true" }, titles.map((name, k) => el("span", { class: name === "likely" ? "cell likely" : `cell r${name === "gives" ? 8 : k}` }, el("b", {}, name), el("small", {}, notes[k]))));
   const columns = made.steps.slice(from, to).map((step, k) => {
     const t = from + k, layer = step.layers[state.layer] ?? step.layers[0], hazard = sigmoid(step.hazard);
     const gives = step.stop ? "end" : stepWord(model, made, t), reads = t ? stepWord(model, made, t - 1) : "START";
@@ -71,10 +72,22 @@ export function phaseTwo(app) {
     stackedStrips([...["f", "i", "g", "o"].map(kind => ({ values: gateOf(layer, kind, H), kind: kind === "g" ? "signed" : kind, height: 2.6 })),
       { values: layer.c, kind: "signed", height: 4.4 }, { values: layer.h, kind: "signed", height: 4.4 }]),
     el("span", { class: "cell r7", "aria-hidden": "true" }, model.codec.stops ? [el("i", { class: "hazard" }, el("i", { style: { height: `${100 * hazard}%` } }), el("u", { style: { bottom: `${100 * step.uniform}%` } })), el("small", {}, share(hazard))] : el("small", {}, "–")),
+    symbols ? el("span", { class: "cell likely", "aria-hidden": "true" }, likely(one, step, rule)) : null,
     el("span", { class: step.stop ? "cell r8 token end" : "cell r8 token", "aria-hidden": "true" }, step.stop ? "end" : token(t)));
   });
   const lines = Math.min(MOST_LINES, model.codec.columnNames.length);
   return el("div", { class: records ? "unrolled records" : "unrolled", style: { "--lines": lines } }, head, columns);
+}
+
+/** The three likeliest symbols of a step, each with its share as a bar behind it. */
+function likely(one, step, rule) {
+  const { params, support } = step.chosen[0], { items } = outlook(one, params, rule, support), best = [];
+  for (const item of items) {
+    best.push(item);
+    best.sort((a, b) => b.p - a.p);
+    if (best.length > 3) best.pop();
+  }
+  return best.map(({ label, p, code }) => el("i", { class: !step.stop && code === step.values[0] ? "picked" : null, style: { "--p": `${100 * p}%` } }, label));
 }
 
 /** One step: whether it stops, and each field's distribution with the uniforms that fell on it. */
