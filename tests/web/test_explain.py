@@ -2,10 +2,12 @@
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,6 +82,34 @@ def test_names_that_are_html_stay_text(browser, page, workshop, tmp_path):
     shown = browser(us.load(tmp_path / "evil.unspool").explain(inputs={evil: evil + "2"}).text, SHOWN)
     assert evil in shown["title"]
     assert (shown["hacked"], shown["made"], shown["error"]) == (False, 0, None)
+
+
+def axe():
+    """The script of axe-core, where npm has installed it for all, or `AXE_CORE` names its folder."""
+    npm = shutil.which("npm")
+    root = subprocess.check_output([npm, "root", "-g"], text=True).strip() if npm else ""
+    path = Path(os.environ.get("AXE_CORE", f"{root}/axe-core"), "axe.min.js")
+    if not path.is_file():
+        pytest.skip("there is no axe-core to check pages with: npm install -g axe-core")
+    return path.read_text("utf-8").replace("</script", "<\\/script")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1600])
+def test_axe_finds_no_violation(page, tmp_path, width):
+    program = shutil.which("chromium") or pytest.skip("there is no Chromium to look at pages with")
+    check = """setTimeout(async () => {
+      const found = await axe.run();
+      document.body.dataset.found = found.violations.map(one => one.id).join() || "nothing";
+    }, 3000)"""
+    free = re.sub(r"<meta http-equiv[^>]*>", "", page)  # the page's policy lets no other script run
+    checked = free.replace("</body>", f"<script>{axe()}</script><script>{check}</script></body>")
+    (tmp_path / "page.html").write_text(checked, "utf-8")
+    command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},2000"]
+    command += ["--virtual-time-budget=60000", (tmp_path / "page.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120, check=True)
+    assert re.findall(r'data-found="([^"]*)"', done.stdout) == ["nothing"]
 
 
 def test_a_damaged_model_in_the_page_is_an_error_that_a_person_reads(browser, page):

@@ -226,3 +226,35 @@ def test_ten_thousand_sequences_of_each_of_six_kinds_are_those_of_python(kinds):
         print(path.stem, count, len(wrong))
         assert count == 10_000
         assert len(wrong) <= 10, path
+
+
+ASKED = {
+    "numbers": [
+        {"allow": {"normal": [-0.5, 1.0], "holes": [0, 1], "count": [2, 4], "cents": [0.5, 2.0], "t": [0, None]}},
+        {"pin": {"1": {"normal": 0.5, "zero": 0.0}, "2": {"holes": None}}, "rule": {"temperature": 0.7}},
+        {"rule": "greedy"}, {"rule": {"top_p": 0.6, "min_p": 0.05}},
+    ],
+    "series": [
+        {"allow": {"diff": [98.0, 102.0], "course": [300, 60]}, "pin": {"3": {"paid": 400.0}}},
+        {"prefix": [{"diff": 101.0, "price": 99.0, "paid": 20.5, "course": 350.0}]},
+    ],
+    "visits": [
+        {"pin": {"2": {"rash": True, "ward": "north"}}, "allow": {"fever": [False]}},
+        {"pin": {"1": {"day": "2024-02-20"}}}, {"rule": "greedy"},
+    ],
+    "words": [{"prefix": "the sea"}, {"rule": {"top_k": 2}}],
+    "characters": [{"prefix": "the"}, {"allow": {"said": ["t", "h", "e", " ", "s", "a"]}}, {"length": 9}],
+    "lists": [{"prefix": ["u", "v"]}, {"allow": {"x": ["u", "w"]}}, {"rule": "greedy"}],
+}  # fmt: skip
+"""By kind, what is asked of sequences."""
+
+
+@needs_node
+@pytest.mark.slow
+def test_rules_and_constraints_are_those_of_python(kinds):
+    for name, asked in ASKED.items():
+        path, row = kinds[name]
+        for k, request in enumerate(asked):
+            _, wrong = compared(path, [{"inputs": row, "n": 200, "seed": k, **request}])
+            print(name, request, len(wrong))
+            assert len(wrong) <= 2, (name, request)
