@@ -199,6 +199,7 @@ def kinds(tmp_path_factory):
         "paid",
         us.Angle("course"),
     ]
+    visit_fields = ["day", "ward", "room", us.Flags("symptoms", ["fever", "cough", "rash"])]
     plans = {
         "numbers": (["kind", "level"], number_fields, numbers, tiny, {"kind": "a", "level": 0.3}),
         "series": ("kind", series_fields, series, tiny, {"kind": "b"}),

@@ -14,6 +14,9 @@ export function whatIf(app) {
   const heat = el("output", {}, state.otherTemperature.toFixed(2));
   return el("div", {},
     el("div", { class: "tabs" },
+      el("div", { class: "field" }, el("label", { for: "other-rule" }, "other rule"), el("select", {
+        id: "other-rule", onchange: event => app.set({ otherGreedy: event.target.value === "greedy" }, "branch"),
+      }, ["sample", "greedy"].map(name => el("option", { selected: (name === "greedy") === state.otherGreedy }, name)))),
       el("div", { class: "field" }, el("label", { for: "other-temperature" }, "other temperature ", heat), el("input", {
         id: "other-temperature", type: "range", min: 0.2, max: 2, step: 0.05, value: state.otherTemperature,
         oninput: event => {
@@ -39,7 +42,7 @@ function forced(app) {
 
 /** The other branch as an option of `generate`. */
 export function otherRequest(app) {
-  const { model, state } = app, request = { ...app.request(), inputs: Object.fromEntries(state.other), rule: state.greedy ? "greedy" : { temperature: state.otherTemperature } };
+  const { model, state } = app, request = { ...app.request(), inputs: Object.fromEntries(state.other), rule: { greedy: state.otherGreedy, temperature: state.otherTemperature, limit: app.most } };
   const at = model.codec.steps.findIndex(({ column }) => column.kind === "vocabulary" && !column.bytes);
   if (at >= 0 && state.force >= 0 && state.forceStep < app.most) {
     const { column, field } = model.codec.steps[at];

@@ -21,7 +21,7 @@ function bytesOf(text) {
 
 /** The state that the address holds, or the first one. */
 function firstState(model, start) {
-  const given = new URLSearchParams(decodeURI(location.hash.slice(1))), number = (name, preset) => (given.has(name) && Number.isFinite(Number(given.get(name))) ? Number(given.get(name)) : preset);
+  const given = new URLSearchParams(location.hash.slice(1)), number = (name, preset) => (given.has(name) && Number.isFinite(Number(given.get(name))) ? Number(given.get(name)) : preset);
   const inputs = new Map(model.codec.inputs.map(input => [input.field.name, firstValue(input)]));
   for (const [name, value] of Object.entries(start.inputs ?? {})) if (inputs.has(name)) inputs.set(name, value);
   const read = (prefix, map) => {
@@ -37,7 +37,7 @@ function firstState(model, start) {
     inputs, other: read("o.", firstOther(model, inputs)), seed: /^\d+$/.test(given.get("seed") ?? "") ? given.get("seed") : "0",
     sample: number("sample", 0), greedy: given.get("greedy") === "1", temperature: number("t", 1), otherTemperature: number("ot", number("t", 1)),
     step: number("step", 0), unit: number("unit", 0), layer: number("layer", 0), field: number("field", 0),
-    force: number("force", -1), forceStep: number("forceStep", 0), read: number("read", 0), pattern: new Set(),
+    otherGreedy: given.get("og") === "1", force: number("force", -1), forceStep: number("forceStep", 0), read: number("read", 0), pattern: new Set(),
   };
 }
 
@@ -49,6 +49,7 @@ function addressOf(state) {
   if (state.temperature !== 1) given.set("t", state.temperature);
   if (state.otherTemperature !== state.temperature) given.set("ot", state.otherTemperature);
   if (state.greedy) given.set("greedy", "1");
+  if (state.otherGreedy) given.set("og", "1");
   for (const name of ["layer", "field", "read"]) if (state[name]) given.set(name, state[name]);
   if (state.force >= 0) given.set("force", state.force);
   if (state.forceStep) given.set("forceStep", state.forceStep);
