@@ -135,10 +135,11 @@ function barsOf(one, number, dist, params, value) {
     return values.map(x => ({ from: x - number.step / 2, to: x + number.step / 2, p: Math.exp(inside.logCellMass(params, x)) }));
   }
   let [low, high] = zRange(one, number);
+  const edge = z => (one.column.kind === "angle" ? z * one.column.perRadian : unitsOf(one, z)); // the circle's end is not its start
   if (typeof value === "number" && Number.isFinite(value)) [low, high] = [Math.min(low, value), Math.max(high, value)];
   return Array.from({ length: BINS }, (_, k) => {
     const from = low + ((high - low) * k) / BINS, to = low + ((high - low) * (k + 1)) / BINS;
-    return { from: unitsOf(one, from), to: unitsOf(one, to), p: massBetween(dist, params, from, to) };
+    return { from: edge(from), to: edge(to), p: massBetween(dist, params, from, to) };
   });
 }
 

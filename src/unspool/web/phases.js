@@ -76,7 +76,9 @@ export function phaseTwo(app) {
     el("span", { class: step.stop ? "cell r8 token end" : "cell r8 token", "aria-hidden": "true" }, step.stop ? "end" : token(t)));
   });
   const lines = Math.min(MOST_LINES, model.codec.columnNames.length);
-  return el("div", { class: records ? "unrolled records" : "unrolled", style: { "--lines": lines } }, head, columns);
+  const longest = Math.max(0, ...made.steps.slice(from, to).map((step, k) => (step.stop ? 0 : Math.max(...names(from + k).map(word => word.length)))));
+  const wide = records || longest > 6;
+  return el("div", { class: wide ? "unrolled records" : "unrolled", style: { "--lines": lines, "--wide": `${Math.min(13, Math.max(7, 0.53 * longest + 1.4))}rem` } }, head, columns);
 }
 
 /** The three likeliest symbols of a step, each with its share as a bar behind it. */
