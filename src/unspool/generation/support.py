@@ -43,7 +43,8 @@ def with_support(
         start = None if cumulative is None else cumulative.origins(before.get(constraints.field.name), rows)
         limits = constraints.support(allowed[j] if allowed else None, start)
         support = None if limits is None else Support(limits.low, limits.high, as_wide(limits.symbols, False))
-        if support is None and observed is not None and observed.upper[j] is not None:
+        own = len(supports)  # among the fields of the network, which has the parts of first moments, too
+        if support is None and observed is not None and observed.upper[own] is not None:
             support = EVERYWHERE
         origins.append(start)
         supports.append(support)
