@@ -11,13 +11,13 @@ import { fround, roundTo } from "./maths.js";
 import { forward, parseDate } from "./values.js";
 
 const FIELD = {
-  kind: ["text"], name: ["text"], transform: ["text", "auto"], distribution: ["text", "auto"], bounds: ["any", null],
-  mean: ["text", "learned"], above: ["list", []], below: ["list", []], period: ["number", 360], members: ["list", null],
+  kind: ["text"], name: ["text"], transform: ["text", "auto"], distribution: ["text", "auto"], bounds: ["bounds", null],
+  mean: ["text", "learned"], above: ["texts", []], below: ["texts", []], period: ["number", 360], members: ["texts", null],
   since: ["text", null], sentinel: ["text", null], unit: ["text", "char"], vocabulary: ["whole", null],
 };
 const SCHEMA = {
   inputs: ["list"], steps: ["list"], form: ["text"], layout: ["text", "rows"], id: ["text", null], order: ["text", null],
-  first: ["list", []], sequence: ["text", "sequence"], relations: ["list", []], columns: ["list", []],
+  first: ["texts", []], sequence: ["text", "sequence"], relations: ["list", []], columns: ["texts", []],
 };
 const CODEC = {
   schema: ["object"], inputs: ["list"], steps: ["list"], shortest: ["whole"], longest: ["whole"], examples: ["whole", 0],
@@ -25,7 +25,7 @@ const CODEC = {
 };
 const RELATION = {
   relation: ["text"], low: ["text", null], high: ["text", null], column: ["text", null], of: ["text", null],
-  total: ["text", null], parts: ["list", null], decimals: ["whole", null],
+  total: ["text", null], parts: ["texts", null], decimals: ["whole", null],
 };
 const LIKENESS = {
   vocabulary: ["category", "flag", "text"], joint: ["joint"], numeric: ["number", "count"], angle: ["angle"],
@@ -52,6 +52,10 @@ export class Codec {
     if (this.shortest > this.longest || this.longest > 2 ** 24) {
       throw new Refused(where, "lengths from shortest to longest", `${this.shortest} to ${this.longest}`);
     }
+    const least = Math.max(this.examples * this.shortest, this.longest), most = this.examples * this.longest;
+    if (this.examples && !(least <= this.total && this.total <= most)) {
+      throw new Refused(where, `${least} to ${most} steps in all`, String(this.total));
+    }
     this.inputs = this.inputs.map((column, k) => ({
       field: fieldOf(schema.inputs[k], k), column: readInput(column, `${where}, input ${schema.inputs[k]?.name}`),
     }));
@@ -64,6 +68,8 @@ export class Codec {
         throw new Refused(where, `the labels ${field.columns.join(", ")}`, column.names.join(", "));
       }
     }
+    const unknown = schema.first.filter(name => !this.inputs.some(({ field }) => field.name === name));
+    if (unknown.length) throw new Refused(`${where}, schema, first`, "names of input fields", unknown.join(", "));
     this.stops = this.shortest < this.longest;
     this.positions = this.stops ? Math.min(this.longest, MOST_POSITIONS) + 2 : 0;
     this.isUnconditional = this.inputs.length === 1 && this.inputs[0].field.name === NO_INPUT;

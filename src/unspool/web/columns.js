@@ -6,17 +6,38 @@ import { clip, fround, mod, rint, roundTo } from "./maths.js";
 import { isObject } from "./modelfile.js";
 import { DAY, EARLIEST, LATEST, forward, inverse, isLegal, parseDate } from "./values.js";
 
+const MOST_UNITS = 8192, MOST_LAYERS = 16;
+
 const CHECKS = {
   number: value => Number.isFinite(value),
+  probability: value => Number.isFinite(value) && value >= 0 && value <= 1,
+  notnegative: value => Number.isFinite(value) && value >= 0,
   positive: value => Number.isFinite(value) && value > 0,
   whole: value => Number.isSafeInteger(value) && value >= 0,
   boolean: value => typeof value === "boolean",
   text: value => typeof value === "string",
   list: value => Array.isArray(value),
   numbers: value => Array.isArray(value) && value.every(Number.isFinite),
+  texts: value => Array.isArray(value) && value.every(part => typeof part === "string"),
+  pair: value => CHECKS.numbers(value) && value.length === 2,
+  pairs: value => Array.isArray(value) && value.every(part => CHECKS.texts(part) && part.length === 2),
+  share: value => Number.isFinite(value) && value >= 0 && value < 1,
+  sign: value => value === 1 || value === -1,
+  seed: value => (typeof value === "bigint" ? value >= 0n && value < 2n ** 64n : Number.isSafeInteger(value) && value >= 0),
+  counted: value => Number.isSafeInteger(value) && value > 0 && value <= MOST_UNITS,
+  layers: value => Number.isSafeInteger(value) && value > 0 && value <= MOST_LAYERS,
+  bounds: value => ["auto", "data"].includes(value)
+    || (Array.isArray(value) && value.length === 2 && value.every(end => end === null || Number.isFinite(end))),
   object: isObject,
   any: () => true,
 };
+
+const LONGEST_WRITTEN = 80;
+
+function written(value) {
+  const text = typeof value === "bigint" ? String(value) : JSON.stringify(value) ?? "nothing";
+  return text.length > LONGEST_WRITTEN ? text.slice(0, LONGEST_WRITTEN) + "…" : text;
+}
 
 /** The object with the keys of a specification `{name: [check, default]}`; a `Refused` for other keys or values. */
 export function readAs(specification, object, where) {
@@ -29,7 +50,7 @@ export function readAs(specification, object, where) {
     const value = Object.hasOwn(object, name) ? object[name] : preset[0];
     const open = value === null && preset.length > 0 && preset[0] === null;
     if (!open && (value === undefined || !CHECKS[check](value))) {
-      throw new Refused(`${where}, ${name}`, check === "any" ? "a value" : `a ${check}`, String(value));
+      throw new Refused(`${where}, ${name}`, check === "any" ? "a value" : `a ${check}`, written(value));
     }
     found[name] = value;
   }
@@ -79,12 +100,13 @@ class Column {
 }
 
 export class Vocabulary extends Column {
-  static keys = { values: ["list"], unseen: ["number", 0], text: ["boolean", false], bytes: ["boolean", false], merges: ["list", []] };
+  static keys = { values: ["list"], unseen: ["probability", 0], text: ["boolean", false], bytes: ["boolean", false], merges: ["pairs", []] };
 
   constructor(object, where) {
     super(object, where);
     const known = value => value === null || ["string", "number", "boolean", "bigint"].includes(typeof value);
     if (!this.values.length || !this.values.every(known)) throw new Refused(where, "values, at least one", listed(this.values));
+    if (this.text && !this.values.every(value => typeof value === "string" && value)) throw new Refused(where, "pieces of text", listed(this.values));
     this.position = new Map(this.values.map((value, k) => [value, k]));
     if (this.position.size < this.values.length) throw new Refused(where, "no value twice", listed(this.values));
   }
@@ -130,7 +152,7 @@ export class Vocabulary extends Column {
 }
 
 export class JointVocabulary extends Column {
-  static keys = { members: ["list"], tuples: ["list"], unseen: ["number"] };
+  static keys = { members: ["list"], tuples: ["list"], unseen: ["probability"] };
   static renamed = { members: "vocabularies" };
 
   constructor(object, where) {
@@ -166,9 +188,9 @@ export class NumericEncoder extends Column {
   static keys = {
     transform: ["text"], loc: ["number"], scale: ["positive"], first_loc: ["number", 0], first_scale: ["positive", 1],
     decimals: ["whole", null], nullable: ["boolean", false], unit: ["positive", 1], low: ["number", 0], high: ["number", 0],
-    missing: ["number", 0], step: ["number", 0], mass: ["boolean", false], point_masses: ["numbers", []],
+    missing: ["probability", 0], step: ["notnegative", 0], mass: ["boolean", false], point_masses: ["numbers", []],
     floor: ["number", null], ceiling: ["number", null], edges: ["numbers", []], support_points: ["numbers", []],
-    unseen: ["number", 0], reach: ["numbers", null],
+    unseen: ["probability", 0], reach: ["pair", null],
   };
 
   constructor(object, where) {
@@ -177,6 +199,12 @@ export class NumericEncoder extends Column {
     if (!known.includes(this.transform)) throw new Refused(where, `a transform of ${known.join(", ")}`, this.transform);
     for (const name of ["edges", "support_points"]) {
       if (this[name].some((value, k) => k && value <= this[name][k - 1])) throw new Refused(`${where}, ${name}`, "rising numbers", "others");
+    }
+    const ends = [this.floor, this.low, this.high, this.ceiling].filter(end => end !== null);
+    if (ends.some((end, k) => k && end < ends[k - 1])) throw new Refused(`${where}, range`, "rising: floor, low, high, ceiling", listed(ends));
+    const { support_points: few, unseen, step } = this;
+    if (few.length && !(few.length > 1 && unseen > 0 && unseen < 1 && step > 0)) {
+      throw new Refused(`${where}, support points`, "two or more, of a grid, and a probability of others", String(unseen));
     }
     this.cumulative = DIFFERENCES.includes(this.transform);
     this.points = this.point_masses.map(value =>
@@ -326,8 +354,8 @@ export class MomentPart extends Column {
 
 export class IncrementEncoder extends Column {
   static keys = {
-    increment: ["object"], origin: ["number"], unit: ["number", 0], decimals: ["whole", null], low: ["number", 0],
-    high: ["number", 0], sign: ["number", 1], floor: ["number", null], moves: ["boolean", false],
+    increment: ["object"], origin: ["number"], unit: ["notnegative", 0], decimals: ["whole", null], low: ["number", 0],
+    high: ["number", 0], sign: ["sign", 1], floor: ["number", null], moves: ["boolean", false],
     ceiling: ["number", null], first: ["list", []],
   };
 
@@ -335,9 +363,15 @@ export class IncrementEncoder extends Column {
     super(object, where);
     this.increment = new NumericEncoder(this.increment, `${where}, increment`);
     this.first = this.first.map((part, k) => new MomentPart(part, `${where}, part ${k}`));
+    if (this.unit < 0 || (this.unit && this.sign !== 1)) throw new Refused(where, "a unit from 0 on, and the sign 1 of timestamps", String(this.unit));
     this.cumulative = true;
     this.one = this.unit || this.sign;
     this.isDate = this.unit > 0;
+    this.first.forEach((part, k) => {
+      const before = this.first[k - 1], count = before ? before.size / part.size : 0;
+      if (part.count !== count || part.unit !== this.unit || (before && (part.origin !== before.origin || part.delayed !== before.delayed))
+        || (k + 1 === this.first.length && part.size !== 1)) throw new Refused(`${where}, first moment`, "parts of one moment, each a whole number of the next", "others");
+    });
     this.delayed = this.first.length > 0 && this.first[0].delayed;
     this.end = this.sign === -1 ? this.floor : this.ceiling;
   }
@@ -418,7 +452,7 @@ function within(ticks) {
 
 export class DistanceEncoder extends Column {
   static keys = {
-    distance: ["object"], references: ["list"], sign: ["number", 1], relative: ["boolean", false], unit: ["number", 0],
+    distance: ["object"], references: ["texts"], sign: ["sign", 1], relative: ["boolean", false], unit: ["notnegative", 0],
     decimals: ["whole", null], low: ["number", 0], high: ["number", 0], floor: ["number", null],
     ceiling: ["number", null], rises: ["boolean", false],
   };
@@ -463,8 +497,8 @@ export class DistanceEncoder extends Column {
 
 export class AngleEncoder extends Column {
   static keys = {
-    period: ["positive"], start: ["number"], turned: ["boolean", false], unit: ["number", 0], decimals: ["whole", null],
-    nullable: ["boolean", false], missing: ["number", 0], step: ["number", 0], mass: ["boolean", false],
+    period: ["positive"], start: ["number"], turned: ["boolean", false], unit: ["notnegative", 0], decimals: ["whole", null],
+    nullable: ["boolean", false], missing: ["probability", 0], step: ["notnegative", 0], mass: ["boolean", false],
     point_masses: ["numbers", []],
   };
 
@@ -509,7 +543,7 @@ export class AngleEncoder extends Column {
 }
 
 export class MultiLabel extends Column {
-  static keys = { members: ["list"], nullable: ["boolean", false], share: ["number", 0] };
+  static keys = { members: ["texts"], nullable: ["boolean", false], share: ["probability", 0] };
   static renamed = { members: "names" };
 
   get members() {
@@ -547,8 +581,13 @@ export class AngleInput extends Column {
 const CYCLES = { year: 365.2425, week: 7, day: 1 };
 
 export class TimestampEncoder extends Column {
-  static keys = { loc: ["number"], scale: ["positive"], cycles: ["list", []], nullable: ["boolean", false] };
+  static keys = { loc: ["number"], scale: ["positive"], cycles: ["texts", []], nullable: ["boolean", false] };
   isDate = true;
+
+  constructor(object, where) {
+    super(object, where);
+    if (!this.cycles.every(cycle => Object.hasOwn(CYCLES, cycle))) throw new Refused(where, `cycles of ${listed(Object.keys(CYCLES))}`, listed(this.cycles));
+  }
 
   get members() {
     return 1 + 2 * this.cycles.length;
@@ -563,6 +602,13 @@ export class TimestampEncoder extends Column {
 
 export class VectorEncoder extends Column {
   static keys = { dim: ["whole"], loc: ["numbers"], scale: ["numbers"], nullable: ["boolean", false] };
+
+  constructor(object, where) {
+    super(object, where);
+    if (this.loc.length !== this.dim || this.scale.length !== this.dim || !this.scale.every(scale => scale > 0)) {
+      throw new Refused(where, `${this.dim} locations and scales above 0`, listed(this.scale));
+    }
+  }
 
   get members() {
     return this.dim;

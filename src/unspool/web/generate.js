@@ -1,6 +1,7 @@
 // Sampling: a model reads its own output step by step, as unspool/generation/sample_step.py does, one sequence at a time.
 
 import { Codec } from "./codec.js";
+import { readAs } from "./columns.js";
 import { readConstraints } from "./constraints.js";
 import { Categorical, Point, innermost, sample } from "./distributions.js";
 import { Refused, unsupported } from "./errors.js";
@@ -9,7 +10,11 @@ import { Arrays, isObject, readFile } from "./modelfile.js";
 import { Network } from "./network.js";
 import { uniformsOf } from "./threefry.js";
 
-const CONFIG = ["format", "versions", "codec", "network", "size", "embedding", "training", "seed", "data", "summary", "row", "arguments"];
+const CONFIG = {
+  format: ["whole"], versions: ["object"], codec: ["object"], network: ["object"], size: ["counted"], embedding: ["counted"],
+  training: ["object"], seed: ["seed"], data: ["text"], summary: ["object"], row: ["object", null], arguments: ["object", null],
+};
+const ROW = { codec: ["object"], size: ["counted"], embedding: ["counted"], nats: ["number"], table: ["text", "dict"] };
 const OPTIONS = ["inputs", "n", "first", "row", "seed", "rule", "length", "prefix", "pin", "allow", "trace"];
 const RULE = ["greedy", "temperature", "top_k", "top_p", "min_p", "limit"];
 const MIN_SURVIVAL = Math.log(0.01), HALF = Math.log(0.5);
@@ -17,18 +22,25 @@ const MIN_SURVIVAL = Math.log(0.01), HALF = Math.log(0.5);
 /** The model in the bytes of a .unspool file; a `Refused` says what is wrong with them. */
 export function readModel(data, location = "the model") {
   const { config, arrays } = readFile(data, location), where = `${location}: configuration`;
-  for (const name of Object.keys(config)) {
-    if (!CONFIG.includes(name)) throw new Refused(where, `one of ${CONFIG.join(", ")}`, name);
+  try {
+    return modelOf(config, arrays, location, where);
+  } catch (error) {
+    if (error instanceof Refused) throw error; // whatever else a forged value breaks, the file is at fault
+    throw new Refused(where, "the configuration of a model", error.message, "Save the model again, or fetch the file again.");
   }
+}
+
+function modelOf(config, arrays, location, where) {
+  readAs(CONFIG, config, where);
   const own = new Map(), row = new Map();
   for (const [name, array] of arrays) {
     if (isObject(config.row) && name.startsWith("row.")) row.set(name.slice(4), array);
     else own.set(name, array);
   }
-  if (!isObject(config.network)) throw new Refused(where, "options of a network", "none");
   const codec = new Codec(config.codec, `${where}, codec`);
   const network = new Network(new Arrays(own, location), codec, config.network, config.size, config.embedding);
   if (isObject(config.row)) { // the model of inputs is checked too, and not used
+    readAs(ROW, config.row, `${where}, input model`);
     const rows = new Codec(config.row.codec, `${where}, input model`);
     new Network(new Arrays(row, location), rows, {}, config.row.size, config.row.embedding);
   }

@@ -1,5 +1,6 @@
 // The network: one input becomes a state, the state becomes a sequence (unspool/network/decoder.py), for one sequence.
 
+import { readAs } from "./columns.js";
 import { Refused } from "./errors.js";
 import { Categorical, innermost } from "./distributions.js";
 import { addProduct, clip, sigmoid } from "./maths.js";
@@ -36,20 +37,20 @@ class Embedding {
   }
 }
 
-const NETWORK = ["dropout", "input_dropout", "size", "layers", "context", "residual", "norm", "embedding"];
+const NETWORK = {
+  size: ["counted", null], layers: ["layers", 1], context: ["text", "state+step"], residual: ["boolean", false],
+  norm: ["boolean", false], dropout: ["share", null], input_dropout: ["share", null], embedding: ["counted", null],
+};
 
 export class Network {
   /** Takes its arrays (an `Arrays`), of which none may be left over. */
   constructor(arrays, codec, options, size, embedding) {
-    for (const name of Object.keys(options)) {
-      if (!NETWORK.includes(name)) throw new Refused("network", `one of ${NETWORK.join(", ")}`, name);
-    }
-    const { layers = 1, context = "state+step", residual = false, norm = false } = options, H = size, Z = 4 * size;
+    const { layers, context, residual, norm } = readAs(NETWORK, options, "network"), H = size, Z = 4 * size;
     if (!["state", "state+step"].includes(context)) throw new Refused("network, context", "state or state+step", context);
-    for (const [name, value] of Object.entries({ size, embedding, layers })) {
+    for (const [name, value] of Object.entries({ size, embedding })) {
       if (!Number.isSafeInteger(value) || value < 1) throw new Refused(`network, ${name}`, "a whole number above 0", String(value));
     }
-    Object.assign(this, { codec, size, layers, residual: Boolean(residual), fields: codec.fields });
+    Object.assign(this, { codec, size, layers, residual, fields: codec.fields });
     this.inputs = codec.inputs.map(({ column }, j) => {
       const event = column.symbols === null ? { members: column.members } : { symbols: column.symbols };
       const read = new Embedding(arrays, `inputs.${j}`, event, embedding, INPUT_FEATURES);
