@@ -1,6 +1,8 @@
 """The JavaScript runtime samples what Python samples, for every kind of column; what it can't do it refuses by name."""
 
+import copy
 import json
+import random
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +12,8 @@ import pytest
 
 import unspool as us
 from unspool import modelfile
+from unspool.config import Config
+from unspool.errors import FileError
 
 RUNNER = Path(__file__).with_name("run.mjs")
 RUNTIME = Path(us.__file__).parent / "web" / "generate.js"
@@ -152,6 +156,48 @@ def test_a_damaged_file_is_refused_by_its_defect(workshop, tmp_path):
     found = in_node(*((path, [{}]) for _, path in files))
     for (words, _), (made,) in zip(files, found, strict=True):
         assert words in made["error"]
+
+
+def places(value, path=()):
+    """The paths of all values in a configuration."""
+    yield path
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(inner, (*path, key))
+
+
+def forged(config, rng):
+    """A configuration of which one value is left out, another one, or has a key too many."""
+    config = copy.deepcopy(config)
+    parts = {name: config[name] for name in ("codec", "network", "size", "embedding")}
+    *path, last = rng.choice([path for path in places(parts) if path])
+    parent = config
+    for key in path:
+        parent = parent[key]
+    if isinstance(parent, dict) and rng.random() < 0.4:
+        if rng.random() < 0.5:
+            del parent[last]
+        else:
+            parent["surprise"] = 1
+    else:
+        parent[last] = rng.choice([None, True, -1, 0, 1.5, 1e308, "x", "", [], {}, [1, 2], -0.5, 3, 2**40])
+    return config
+
+
+@needs_node
+def test_a_configuration_that_python_refuses_is_refused(workshop, tmp_path):
+    """Python may still refuse what this reader takes for its shapes: both compare them with the arrays."""
+    rng, refused = random.Random(0), []
+    for k in range(200):
+        config, arrays = modelfile.read(workshop.names if k % 2 else workshop.tracks)
+        path = tmp_path / f"{k}.unspool"
+        modelfile.write(path, arrays, forged(config, rng))
+        try:
+            modelfile.read_config(path, Config)
+        except FileError:
+            refused.append(path)
+    assert len(refused) > 100
+    found = in_node(*((path, [{}]) for path in refused))
+    assert [made["error"] for (made,) in found if not made["error"].startswith("the model: ")] == []
 
 
 @pytest.fixture(scope="module")

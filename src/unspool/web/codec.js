@@ -10,13 +10,16 @@ import { Grid, SupportPoints } from "./grid.js";
 import { fround, roundTo } from "./maths.js";
 import { forward, parseDate } from "./values.js";
 
+const SERIES = ["difference", "log_return"], MONOTONE = ["increment", "decrement"];
 const FIELD = {
-  kind: ["text"], name: ["text"], transform: ["text", "auto"], distribution: ["text", "auto"], bounds: ["bounds", null],
-  mean: ["text", "learned"], above: ["texts", []], below: ["texts", []], period: ["number", 360], members: ["texts", null],
-  since: ["text", null], sentinel: ["text", null], unit: ["text", "char"], vocabulary: ["whole", null],
+  kind: [["category", "number", "count", "angle", "vector", "flag", "flags", "joint", "when", "text"]], name: ["name"],
+  transform: [["auto", "none", "standardize", "log1p", "asinh", ...SERIES, ...MONOTONE], "auto"],
+  distribution: [["auto", "normal", "student_t", "mixture", "discretized", "histogram", "point"], "auto"],
+  bounds: ["bounds", null], mean: [["auto", "learned", "constant"], "auto"], above: ["texts", []], below: ["texts", []], period: ["positive", 360], members: ["texts", null],
+  since: ["text", null], sentinel: ["text", null], unit: [["char", "word", "bpe"], "char"], vocabulary: ["whole", null],
 };
 const SCHEMA = {
-  inputs: ["list"], steps: ["list"], form: ["text"], layout: ["text", "rows"], id: ["text", null], order: ["text", null],
+  inputs: ["list"], steps: ["list"], form: [["text", "list", "records", "vectors"]], layout: [["rows", "long"], "rows"], id: ["text", null], order: ["text", null],
   first: ["texts", []], sequence: ["text", "sequence"], relations: ["list", []], columns: ["texts", []],
 };
 const CODEC = {
@@ -24,7 +27,7 @@ const CODEC = {
   total: ["whole", 0], origins: ["object", {}],
 };
 const RELATION = {
-  relation: ["text"], low: ["text", null], high: ["text", null], column: ["text", null], of: ["text", null],
+  relation: [["at_most", "equal", "sum", "missing_with"]], low: ["text", null], high: ["text", null], column: ["text", null], of: ["text", null],
   total: ["text", null], parts: ["texts", null], decimals: ["whole", null],
 };
 const LIKENESS = {
@@ -32,7 +35,7 @@ const LIKENESS = {
   increment: ["number", "count", "when"], distance: ["number", "count", "when"], multilabel: ["flags"],
   angle_input: ["angle"], binary: ["flag"], timestamp: ["when"], vector: ["vector"],
 };
-const FORMS = ["text", "list", "records", "vectors"], NO_INPUT = "(none)", MOST_POSITIONS = 1000;
+const NO_INPUT = "(none)", MOST_POSITIONS = 1000;
 
 /** One column of the table by itself, or several: the fields of a step as the network has them. */
 export class Codec {
@@ -45,7 +48,6 @@ export class Codec {
     };
     const relation = (one, k) => readAs(RELATION, one, `${where}, relation ${k}`);
     this.schema = { ...schema, relations: schema.relations.map(relation) };
-    if (!FORMS.includes(schema.form)) throw new Refused(where, `a form of ${FORMS.join(", ")}`, schema.form);
     if (schema.inputs.length !== this.inputs.length || schema.steps.length !== this.steps.length || !this.steps.length) {
       throw new Refused(where, "a column for every field", "another number");
     }
@@ -64,6 +66,7 @@ export class Codec {
     }));
     for (const { field, column } of [...this.inputs, ...this.steps]) {
       if (!LIKENESS[column.kind].includes(field.kind)) throw new Refused(where, `a column of a ${field.kind}`, column.kind);
+      checkLikeness(field, column, where);
       if (column.kind === "multilabel" && column.names.join("\n") !== field.columns.join("\n")) {
         throw new Refused(where, `the labels ${field.columns.join(", ")}`, column.names.join(", "));
       }
@@ -83,7 +86,18 @@ export class Codec {
         },
       })),
     ]);
-    this.columnNames = schema.columns.length ? schema.columns : this.steps.flatMap(step => step.field.columns);
+    const learned = this.steps.flatMap(step => step.field.columns);
+    const all = [...learned];
+    for (const one of this.schema.relations) {
+      const own = { equal: one.column, sum: one.total }[one.relation];
+      const needed = { equal: [one.of], sum: one.parts, missing_with: [one.column, one.of], at_most: [one.low, one.high] }[one.relation];
+      if (!needed || needed.some(name => !all.includes(name))) throw new Refused(`${where}, schema, relations`, "columns of a step", needed?.join(", ") ?? "none");
+      if (own) all.push(own);
+    }
+    this.columnNames = schema.columns.length ? schema.columns : learned;
+    if (schema.columns.length && [...all].sort().join("\n") !== [...schema.columns].sort().join("\n")) {
+      throw new Refused(`${where}, schema, columns`, all.join(", "), schema.columns.join(", "));
+    }
   }
 
   /** By name of a step field, the input that is its value before step 0. */
@@ -156,6 +170,26 @@ export class Codec {
   }
 }
 
+/** Refuse a column of the right class that is not of its field. */
+function checkLikeness(field, column, where) {
+  const wrong = expected => {
+    throw new Refused(`${where}, ${field.name}`, expected, "another column");
+  };
+  if (column.kind === "vocabulary") {
+    const isText = field.kind === "text", isBytes = isText && field.unit === "bpe";
+    if (column.text !== isText || column.bytes !== isBytes || (column.merges.length && !isBytes)) wrong(`symbols of a ${field.kind}`);
+    const pieces = isBytes ? new Set([...Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte)), ...column.merges.map(pair => pair.join(""))]) : null;
+    if (isBytes && (pieces.size !== column.values.length || !column.values.every(value => pieces.has(value)) || !column.merges.flat().every(part => pieces.has(part)))) wrong("all bytes and the pieces of the merges");
+    if (isText && field.unit === "char" && column.values.some(value => Array.from(value).length > 1)) wrong("single characters");
+  }
+  const increments = field.kind === "when" || MONOTONE.includes(field.transform);
+  if (column.kind === "numeric" && (increments || field.transform !== column.transform)) wrong(`the transform ${field.transform}`);
+  if (column.kind === "increment" && !increments) wrong("a column of increments");
+  if (column.kind === "increment" && field.kind !== "when" && (column.unit || column.sign !== (field.transform === "decrement" ? -1 : 1))) wrong("the sign of its transform");
+  if (column.kind === "distance" && column.references.join("\n") !== field.references.join("\n")) wrong("the references of its field");
+  if (["angle", "angle_input"].includes(column.kind) && column.period !== field.period) wrong(`the period ${field.period}`);
+}
+
 function derive(one, decoded) {
   if (one.relation === "missing_with") {
     const of = decoded.get(one.of);
@@ -168,7 +202,7 @@ function derive(one, decoded) {
       const total = parts.reduce((sum, part) => sum + part[t], 0);
       return one.decimals === null ? total : roundTo(total, one.decimals);
     }));
-  } else if (one.relation !== "at_most") throw new Refused("relations", "a known one", one.relation);
+  }
 }
 
 function distributionOf({ field, column }) {

@@ -18,6 +18,8 @@ const CHECKS = {
   text: value => typeof value === "string",
   list: value => Array.isArray(value),
   numbers: value => Array.isArray(value) && value.every(Number.isFinite),
+  name: value => typeof value === "string" && value !== "",
+  digits: value => CHECKS.whole(value) && value <= 6,
   texts: value => Array.isArray(value) && value.every(part => typeof part === "string"),
   pair: value => CHECKS.numbers(value) && value.length === 2,
   pairs: value => Array.isArray(value) && value.every(part => CHECKS.texts(part) && part.length === 2),
@@ -29,7 +31,6 @@ const CHECKS = {
   bounds: value => ["auto", "data"].includes(value)
     || (Array.isArray(value) && value.length === 2 && value.every(end => end === null || Number.isFinite(end))),
   object: isObject,
-  any: () => true,
 };
 
 const LONGEST_WRITTEN = 80;
@@ -39,7 +40,7 @@ function written(value) {
   return text.length > LONGEST_WRITTEN ? text.slice(0, LONGEST_WRITTEN) + "…" : text;
 }
 
-/** The object with the keys of a specification `{name: [check, default]}`; a `Refused` for other keys or values. */
+/** The object with the keys of `{name: [check, default]}`, where a check may be a list of values; a `Refused` for others. */
 export function readAs(specification, object, where) {
   if (!isObject(object)) throw new Refused(where, "an object", JSON.stringify(object) ?? "nothing");
   const found = {};
@@ -49,8 +50,9 @@ export function readAs(specification, object, where) {
   for (const [name, [check, ...preset]] of Object.entries(specification)) {
     const value = Object.hasOwn(object, name) ? object[name] : preset[0];
     const open = value === null && preset.length > 0 && preset[0] === null;
-    if (!open && (value === undefined || !CHECKS[check](value))) {
-      throw new Refused(`${where}, ${name}`, check === "any" ? "a value" : `a ${check}`, written(value));
+    const good = Array.isArray(check) ? check.includes(value) : value !== undefined && CHECKS[check](value);
+    if (!open && !good) {
+      throw new Refused(`${where}, ${name}`, Array.isArray(check) ? `one of ${check.join(", ")}` : `a ${check}`, written(value));
     }
     found[name] = value;
   }
@@ -62,7 +64,7 @@ const orNull = value => (Number.isNaN(value) ? null : value);
 
 class Column {
   constructor(object, where) {
-    const found = readAs({ kind: ["text"], ...this.constructor.keys }, object, where);
+    const found = readAs({ kind: [[this.constructor.tag]], ...this.constructor.keys }, object, where);
     for (const [name, own] of Object.entries(this.constructor.renamed ?? {})) {
       found[own] = found[name];
       delete found[name];
@@ -100,6 +102,7 @@ class Column {
 }
 
 export class Vocabulary extends Column {
+  static tag = "vocabulary";
   static keys = { values: ["list"], unseen: ["probability", 0], text: ["boolean", false], bytes: ["boolean", false], merges: ["pairs", []] };
 
   constructor(object, where) {
@@ -152,6 +155,7 @@ export class Vocabulary extends Column {
 }
 
 export class JointVocabulary extends Column {
+  static tag = "joint";
   static keys = { members: ["list"], tuples: ["list"], unseen: ["probability"] };
   static renamed = { members: "vocabularies" };
 
@@ -185,9 +189,10 @@ export class JointVocabulary extends Column {
 const DIFFERENCES = ["difference", "log_return"];
 
 export class NumericEncoder extends Column {
+  static tag = "numeric";
   static keys = {
-    transform: ["text"], loc: ["number"], scale: ["positive"], first_loc: ["number", 0], first_scale: ["positive", 1],
-    decimals: ["whole", null], nullable: ["boolean", false], unit: ["positive", 1], low: ["number", 0], high: ["number", 0],
+    transform: [["none", "standardize", "log1p", "asinh", ...DIFFERENCES]], loc: ["number"], scale: ["positive"], first_loc: ["number", 0], first_scale: ["positive", 1],
+    decimals: ["digits", null], nullable: ["boolean", false], unit: ["positive", 1], low: ["number", 0], high: ["number", 0],
     missing: ["probability", 0], step: ["notnegative", 0], mass: ["boolean", false], point_masses: ["numbers", []],
     floor: ["number", null], ceiling: ["number", null], edges: ["numbers", []], support_points: ["numbers", []],
     unseen: ["probability", 0], reach: ["pair", null],
@@ -195,8 +200,6 @@ export class NumericEncoder extends Column {
 
   constructor(object, where) {
     super(object, where);
-    const known = ["none", "standardize", "log1p", "asinh", ...DIFFERENCES];
-    if (!known.includes(this.transform)) throw new Refused(where, `a transform of ${known.join(", ")}`, this.transform);
     for (const name of ["edges", "support_points"]) {
       if (this[name].some((value, k) => k && value <= this[name][k - 1])) throw new Refused(`${where}, ${name}`, "rising numbers", "others");
     }
@@ -304,6 +307,7 @@ export class NumericEncoder extends Column {
 }
 
 export class MomentPart extends Column {
+  static tag = "part";
   static keys = {
     unit: ["positive"], size: ["positive"], origin: ["number"], count: ["whole", 0], delayed: ["boolean", false],
     number: ["object", null],
@@ -353,8 +357,9 @@ export class MomentPart extends Column {
 }
 
 export class IncrementEncoder extends Column {
+  static tag = "increment";
   static keys = {
-    increment: ["object"], origin: ["number"], unit: ["notnegative", 0], decimals: ["whole", null], low: ["number", 0],
+    increment: ["object"], origin: ["number"], unit: ["notnegative", 0], decimals: ["digits", null], low: ["number", 0],
     high: ["number", 0], sign: ["sign", 1], floor: ["number", null], moves: ["boolean", false],
     ceiling: ["number", null], first: ["list", []],
   };
@@ -451,9 +456,10 @@ function within(ticks) {
 }
 
 export class DistanceEncoder extends Column {
+  static tag = "distance";
   static keys = {
     distance: ["object"], references: ["texts"], sign: ["sign", 1], relative: ["boolean", false], unit: ["notnegative", 0],
-    decimals: ["whole", null], low: ["number", 0], high: ["number", 0], floor: ["number", null],
+    decimals: ["digits", null], low: ["number", 0], high: ["number", 0], floor: ["number", null],
     ceiling: ["number", null], rises: ["boolean", false],
   };
 
@@ -496,8 +502,9 @@ export class DistanceEncoder extends Column {
 }
 
 export class AngleEncoder extends Column {
+  static tag = "angle";
   static keys = {
-    period: ["positive"], start: ["number"], turned: ["boolean", false], unit: ["notnegative", 0], decimals: ["whole", null],
+    period: ["positive"], start: ["number"], turned: ["boolean", false], unit: ["notnegative", 0], decimals: ["digits", null],
     nullable: ["boolean", false], missing: ["probability", 0], step: ["notnegative", 0], mass: ["boolean", false],
     point_masses: ["numbers", []],
   };
@@ -543,6 +550,7 @@ export class AngleEncoder extends Column {
 }
 
 export class MultiLabel extends Column {
+  static tag = "multilabel";
   static keys = { members: ["texts"], nullable: ["boolean", false], share: ["probability", 0] };
   static renamed = { members: "names" };
 
@@ -556,6 +564,7 @@ export class MultiLabel extends Column {
 }
 
 export class BinaryEncoder extends Column {
+  static tag = "binary";
   static keys = { nullable: ["boolean", false] };
 
   encodeInput(value, location) {
@@ -566,6 +575,7 @@ export class BinaryEncoder extends Column {
 }
 
 export class AngleInput extends Column {
+  static tag = "angle_input";
   static keys = { period: ["positive"], start: ["number"], nullable: ["boolean", false], whole: ["boolean", false] };
 
   get members() {
@@ -581,6 +591,7 @@ export class AngleInput extends Column {
 const CYCLES = { year: 365.2425, week: 7, day: 1 };
 
 export class TimestampEncoder extends Column {
+  static tag = "timestamp";
   static keys = { loc: ["number"], scale: ["positive"], cycles: ["texts", []], nullable: ["boolean", false] };
   isDate = true;
 
@@ -601,6 +612,7 @@ export class TimestampEncoder extends Column {
 }
 
 export class VectorEncoder extends Column {
+  static tag = "vector";
   static keys = { dim: ["whole"], loc: ["numbers"], scale: ["numbers"], nullable: ["boolean", false] };
 
   constructor(object, where) {

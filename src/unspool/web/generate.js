@@ -25,8 +25,11 @@ export function readModel(data, location = "the model") {
   try {
     return modelOf(config, arrays, location, where);
   } catch (error) {
-    if (error instanceof Refused) throw error; // whatever else a forged value breaks, the file is at fault
-    throw new Refused(where, "the configuration of a model", error.message, "Save the model again, or fetch the file again.");
+    const resave = "Save the model again, or fetch the file again.";
+    // Whatever a forged value breaks, the file is at fault.
+    if (!(error instanceof Refused)) throw new Refused(where, "the configuration of a model", error.message, resave);
+    if (error.location.startsWith(location)) throw error;
+    throw new Refused(`${where}, ${error.location}`, error.expected, error.found, resave);
   }
 }
 

@@ -38,7 +38,7 @@ class Embedding {
 }
 
 const NETWORK = {
-  size: ["counted", null], layers: ["layers", 1], context: ["text", "state+step"], residual: ["boolean", false],
+  size: ["counted", null], layers: ["layers", 1], context: [["state", "state+step"], "state+step"], residual: ["boolean", false],
   norm: ["boolean", false], dropout: ["share", null], input_dropout: ["share", null], embedding: ["counted", null],
 };
 
@@ -46,7 +46,6 @@ export class Network {
   /** Takes its arrays (an `Arrays`), of which none may be left over. */
   constructor(arrays, codec, options, size, embedding) {
     const { layers, context, residual, norm } = readAs(NETWORK, options, "network"), H = size, Z = 4 * size;
-    if (!["state", "state+step"].includes(context)) throw new Refused("network, context", "state or state+step", context);
     for (const [name, value] of Object.entries({ size, embedding })) {
       if (!Number.isSafeInteger(value) || value < 1) throw new Refused(`network, ${name}`, "a whole number above 0", String(value));
     }
