@@ -71,6 +71,12 @@ def test_the_page_shows_the_sequence_that_python_generates(browser, page, names)
     assert shown["listed"] > 0
 
 
+def test_the_browser_samples_what_python_samples(browser, page, names):
+    script = "return document.defaultView.unspool.model.generate({inputs: {country: 'Greek'}, n: 64, seed: '7'})"
+    made = names.generate({"country": ["Greek"]}, 64, seed=7)
+    assert browser(page, script + ".map(one => one.value)") == list(made)
+
+
 def test_names_that_are_html_stay_text(browser, page, workshop, tmp_path):
     """The names of a schema and its values, and inputs to begin with."""
     from unspool import modelfile

@@ -8,7 +8,7 @@ import {
 import { Refused } from "./errors.js";
 import { Grid, SupportPoints } from "./grid.js";
 import { fround, roundTo } from "./maths.js";
-import { forward, parseDate } from "./values.js";
+import { forward, parseDate, writeDate } from "./values.js";
 
 const SERIES = ["difference", "log_return"], MONOTONE = ["increment", "decrement"];
 const FIELD = {
@@ -87,6 +87,8 @@ export class Codec {
       })),
     ]);
     const learned = this.steps.flatMap(step => step.field.columns);
+    this.dates = new Set(this.steps.filter(({ column }) => column.isDate).map(({ field }) => field.name));
+    for (const one of this.schema.relations) if (one.relation === "equal" && this.dates.has(one.of)) this.dates.add(one.column);
     const all = [...learned];
     for (const one of this.schema.relations) {
       const own = { equal: one.column, sum: one.total }[one.relation];
@@ -160,9 +162,10 @@ export class Codec {
     return decoded;
   }
 
-  /** Decoded columns as the user's form of one sequence: text, a list of values, of objects, or of lists. */
+  /** Decoded columns as the user's form of one sequence: text, a list of values, of objects, or of lists; dates as ISO texts. */
   show(decoded) {
-    const columns = this.columnNames.map(name => decoded.get(name)), count = columns[0].length;
+    const columns = this.columnNames.map(name => (this.dates.has(name) ? decoded.get(name).map(value => (value === null ? null : writeDate(value))) : decoded.get(name)));
+    const count = columns[0].length;
     if (this.schema.form === "text") return columns[0].join("");
     if (this.schema.form === "list") return columns[0];
     return Array.from({ length: count }, (_, t) => (this.schema.form === "vectors" ? columns.map(column => column[t])

@@ -47,20 +47,24 @@ export function fieldValue(made, one, t) {
   return one.field.columns.map(name => [name, made.columns.get(name)[t]]);
 }
 
+/** A value of a column of a step: a large whole number is a date in columns of dates alone. */
+export function cellWord(codec, name, value) {
+  if (typeof value === "boolean") return value ? name : `no ${name}`;
+  return typeof value === "bigint" && !codec.dates.has(name) ? String(value) : wordOf(value);
+}
+
 /** A step of a sequence in a few words: of text its piece, of records the values of its first columns. */
 export function stepWord(model, made, t) {
-  const names = model.codec.columnNames;
-  if (names.length === 1) return wordOf(made.columns.get(names[0])[t]);
-  return names.slice(0, 3).map(name => {
-    const value = made.columns.get(name)[t];
-    return typeof value === "boolean" ? (value ? name : "no " + name) : wordOf(value);
-  }).join(" · ") + (names.length > 3 ? " …" : "");
+  const names = model.codec.columnNames, word = name => cellWord(model.codec, name, made.columns.get(name)[t]);
+  if (names.length === 1) return typeof made.columns.get(names[0])[t] === "boolean" ? wordOf(made.columns.get(names[0])[t]) : word(names[0]);
+  return names.slice(0, 3).map(word).join(" · ") + (names.length > 3 ? " …" : "");
 }
 
 /** The name of a symbol of a column. */
 export function symbolWord(column, code) {
   if (column.title) return column.title === "weekday" ? ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"][code] : String(code);
-  return wordOf(column.name ? column.name(code) : code);
+  const name = column.name ? column.name(code) : code;
+  return typeof name === "bigint" ? String(name) : wordOf(name);
 }
 
 /** The number column in a field of the network, and what its axis is called. */

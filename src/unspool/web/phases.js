@@ -1,7 +1,7 @@
 // Phase one, phase two, and one step in detail.
 
 import { bars, numberChart, ruler, stackedStrips, strip } from "./charts.js";
-import { drawsOf, fieldTitle, numberWord, outlook, share, stepWord, unitsOf, wordOf } from "./describe.js";
+import { cellWord, drawsOf, fieldTitle, numberWord, outlook, share, stepWord, unitsOf, wordOf } from "./describe.js";
 import { el } from "./elements.js";
 import { sigmoid } from "./maths.js";
 import { windowOf } from "./story.js";
@@ -46,10 +46,8 @@ export function phaseOne(app) {
 /** The values of a step, a line for each of the first columns. */
 function columnWords(model, made, t) {
   const names = model.codec.columnNames;
-  return names.slice(0, names.length > MOST_LINES ? MOST_LINES - 1 : MOST_LINES).map(name => {
-    const value = made.columns.get(name)[t];
-    return typeof value === "boolean" ? (value ? name : `no ${name}`) : `${wordOf(value)}`;
-  }).concat(names.length > MOST_LINES ? ["…"] : []);
+  const shown = names.slice(0, names.length > MOST_LINES ? MOST_LINES - 1 : MOST_LINES);
+  return [...shown.map(name => cellWord(model.codec, name, made.columns.get(name)[t])), ...(names.length > MOST_LINES ? ["…"] : [])];
 }
 
 /** Phase two: the sequence unrolled, a column for each step. */
