@@ -37,7 +37,8 @@ def with_support(
     Raises:
         OptionError: what never falls starts above all that is allowed, or what never rises below it.
     """
-    origins, supports = [], []
+    origins: list[Origins | None] = []
+    supports: list[Support | None] = []
     for j, constraints in enumerate(constraints_of(codec)):
         cumulative = constraints.column.cumulative
         start = None if cumulative is None else cumulative.origins(before.get(constraints.field.name), rows)
