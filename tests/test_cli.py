@@ -48,7 +48,7 @@ def standard_input(monkeypatch):
     return lambda data: monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
 
 
-@pytest.mark.parametrize("command", ["fit", "generate", "sample", "evaluate", "plot", "inspect", "demo"])
+@pytest.mark.parametrize("command", ["fit", "generate", "sample", "evaluate", "explain", "plot", "inspect", "demo"])
 def test_the_help_names_every_command_with_examples_and_without_python(run, command):
     assert f"│ {command} " in run("--help")[1]
     code, out, _ = run(command, "--help")
@@ -403,6 +403,14 @@ def test_inspect_answers_in_json_and_imports_no_jax(workshop):
     shapes = [shape for name, shape in contents["arrays"].items() if name.startswith("row.")]
     assert contents["inputs"]["weights"] == sum(map(math.prod, shapes)) > 0
     assert [field["name"] for field in contents["inputs"]["schema"]["steps"]] == ["country"]
+
+
+def test_explain_writes_a_page_that_begins_with_the_inputs(run, workshop, tmp_path):
+    page = tmp_path / "page.html"
+    assert run("explain", workshop.names, "-i", "country=Greek", "-o", page) == (0, "", "")
+    assert '{"inputs": {"country": "Greek"}}' in page.read_text("utf-8")
+    code, _, err = run("explain", workshop.names, "-i", "country=Greek", "-i", "country=Irish", "-o", page)
+    assert (code, "2 rows" in err) == (2, True)
 
 
 @pytest.mark.parametrize("words", [["-i", "group=a", "-i", "level=1", "-n", "20"], ["--training"]])

@@ -24,6 +24,7 @@ from unspool.schema.relations import AUTO
 
 if TYPE_CHECKING:  # slow to import, and generation doesn't need them
     from unspool.inspection import InputEncoding, NextStep
+    from unspool.web.explain import Explanation
 
 PARAMS = ("inputs", "sequence", "network", "training", "combinations", "relations", "seed", "verbose")
 """Arguments of `OneToMany`."""
@@ -329,6 +330,34 @@ class OneToMany(Generator):
         from unspool.inspection import encode_inputs
 
         return encode_inputs(self._generator(), inputs)
+
+    def explain(self, path: str | os.PathLike[str] | None = None, inputs: Any = None) -> "Explanation":
+        """A page that shows how the model turns an input into a sequence, step by step, in any browser.
+
+        It is one HTML file with the weights in it, which computes in JavaScript what Unspool computes in Python, and
+        asks nothing of any server.
+
+        Args:
+            path: the file to write, .html; `None` writes none. A notebook shows the result.
+            inputs: the inputs to begin with, `{name: value}`; a reader of the page can change them.
+
+        Raises:
+            OptionError: inputs that the model doesn't have; another ending than .html.
+            FileError: the file can't be written.
+
+        Examples:
+            >>> import unspool as us
+            >>> options = {"network": us.Network(size=4), "training": us.Training(epochs=1), "verbose": False}
+            >>> table = {"k": ["a", "b"] * 8, "x": [["u", "v"], ["v", "u"]] * 8}
+            >>> model = us.OneToMany("k", us.Category("x"), **options).fit(table)
+            >>> page = model.explain(inputs={"k": "b"})
+            >>> page.text.startswith("<!doctype html>")
+            True
+        """
+        from unspool.web.explain import explain_model
+
+        self._fitted()
+        return explain_model(self.config_, self.net_, inputs, path)
 
     def evaluate(
         self, data: Any, steps: Any = None, *, train: Any = None, seed: int = 0, samples: int = 50, feedings: Any = None

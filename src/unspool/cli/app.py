@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
 
 from unspool.cli.demo import demo
 from unspool.cli.evaluate import evaluate
+from unspool.cli.explain import explain
 from unspool.cli.fit import fit
 from unspool.cli.generate import generate, sample
 from unspool.cli.inspect import inspect
@@ -49,7 +50,7 @@ app = App(
     default_parameter=Parameter(negative=(), show_default=_shown_default),
     suppress_keyboard_interrupt=False,
 )
-for command in (fit, generate, sample, evaluate, plot, inspect, demo):
+for command in (fit, generate, sample, evaluate, explain, plot, inspect, demo):
     app.command(command)
 
 

@@ -37,13 +37,15 @@ def with_support(
     Raises:
         OptionError: what never falls starts above all that is allowed, or what never rises below it.
     """
-    origins, supports = [], []
+    origins: list[Origins | None] = []
+    supports: list[Support | None] = []
     for j, constraints in enumerate(constraints_of(codec)):
         cumulative = constraints.column.cumulative
         start = None if cumulative is None else cumulative.origins(before.get(constraints.field.name), rows)
         limits = constraints.support(allowed[j] if allowed else None, start)
         support = None if limits is None else Support(limits.low, limits.high, as_wide(limits.symbols, False))
-        if support is None and observed is not None and observed.upper[j] is not None:
+        own = len(supports)  # among the fields of the network, which has the parts of first moments, too
+        if support is None and observed is not None and observed.upper[own] is not None:
             support = EVERYWHERE
         origins.append(start)
         supports.append(support)

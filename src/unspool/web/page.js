@@ -1,0 +1,265 @@
+// The page: reads the model in it, keeps the state in the address, and draws again what a change concerns.
+
+import { branchRows, firstOther, otherRequest, whatIf } from "./branches.js";
+import { numberWord, wordOf } from "./describe.js";
+import { el, fill, forgetColours, later, section } from "./elements.js";
+import { firstValue, inputForm, luckForm, otherValues } from "./form.js";
+import { readModel } from "./generate.js";
+import { MANY, manyView } from "./many.js";
+import { markColumn, phaseOne, phaseTwo, stepDetail } from "./phases.js";
+import { inputUse, whyValue } from "./reasons.js";
+import { CAPTIONS, reader, storyBar } from "./story.js";
+import { followers, trajectories, unitStatistics, unitTrack } from "./units.js";
+
+const PLAY_MS = 650, MOST_SHOWN_STEPS = 5000, PIECE_MS = 24;
+
+function bytesOf(text) {
+  const raw = atob(text.replace(/\s/g, "")), bytes = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
+  return bytes;
+}
+
+/** The state that the address holds, or the first one. */
+function firstState(model, start) {
+  const given = new URLSearchParams(location.hash.slice(1)), number = (name, preset) => (given.has(name) && Number.isFinite(Number(given.get(name))) ? Number(given.get(name)) : preset);
+  const inputs = new Map(model.codec.inputs.map(input => [input.field.name, firstValue(input)]));
+  for (const [name, value] of Object.entries(start.inputs ?? {})) if (inputs.has(name)) inputs.set(name, value);
+  const read = (prefix, map) => {
+    for (const name of map.keys()) {
+      try {
+        if (given.has(prefix + name)) map.set(name, JSON.parse(given.get(prefix + name)));
+      } catch { /* an address that was cut holds no value here */ }
+    }
+    return map;
+  };
+  read("i.", inputs);
+  return {
+    inputs, other: read("o.", firstOther(model, inputs)), seed: /^\d+$/.test(given.get("seed") ?? "") ? given.get("seed") : "0",
+    sample: number("sample", 0), greedy: given.get("greedy") === "1", temperature: number("t", 1), otherTemperature: number("ot", number("t", 1)),
+    step: number("step", 0), unit: number("unit", 0), layer: number("layer", 0), field: number("field", 0),
+    otherGreedy: given.get("og") === "1", force: number("force", -1), forceStep: number("forceStep", 0), read: number("read", 0), pattern: new Set(),
+  };
+}
+
+function addressOf(state) {
+  const given = new URLSearchParams();
+  for (const [name, value] of state.inputs) given.set(`i.${name}`, JSON.stringify(value));
+  for (const [name, value] of state.other) given.set(`o.${name}`, JSON.stringify(value));
+  for (const name of ["seed", "sample", "step", "unit"]) given.set(name, state[name]);
+  if (state.temperature !== 1) given.set("t", state.temperature);
+  if (state.otherTemperature !== state.temperature) given.set("ot", state.otherTemperature);
+  if (state.greedy) given.set("greedy", "1");
+  if (state.otherGreedy) given.set("og", "1");
+  for (const name of ["layer", "field", "read"]) if (state[name]) given.set(name, state[name]);
+  if (state.force >= 0) given.set("force", state.force);
+  if (state.forceStep) given.set("forceStep", state.forceStep);
+  return "#" + given;
+}
+
+class App {
+  constructor(model, start) {
+    this.model = model;
+    this.state = firstState(model, start);
+    this.most = Math.min(MOST_SHOWN_STEPS, model.codec.stops ? Math.max(2 * model.codec.longest, 1) : model.codec.longest);
+    this.playing = 0;
+    this.keepAddress = later(150, () => {
+      try {
+        history.replaceState(null, "", addressOf(this.state));
+      } catch { /* a frame without an address of its own */ }
+    });
+    this.laterParts = later(120, () => this.drawSlowly());
+  }
+
+  rule() {
+    return this.state.greedy ? { greedy: true } : { greedy: false, temperature: this.state.temperature === 1 ? null : this.state.temperature };
+  }
+
+  request() {
+    const { state, model } = this;
+    return {
+      inputs: Object.fromEntries(state.inputs), seed: state.seed, first: state.sample,
+      rule: state.greedy ? { greedy: true, limit: this.most } : { temperature: state.temperature, limit: this.most },
+      length: model.codec.stops ? null : this.most,
+    };
+  }
+
+  /** Change the state, and draw what that concerns. */
+  set(changes, concerns = null) {
+    Object.assign(this.state, changes);
+    this.keepAddress();
+    const names = Object.keys(changes);
+    if (concerns === "branch") return this.drawBranches();
+    if (names.every(name => name === "read")) return this.read();
+    if (names.every(name => ["unit", "layer", "field"].includes(name))) return this.drawParts();
+    return this.compute();
+  }
+
+  go(step) {
+    this.state.step = Math.max(0, Math.min(this.made.steps.length - 1, step));
+    this.keepAddress();
+    this.drawStep();
+  }
+
+  play() {
+    clearInterval(this.playing);
+    this.playing = this.playing ? 0 : setInterval(() => {
+      if (this.state.step + 1 >= this.made.steps.length) return this.play();
+      this.go(this.state.step + 1);
+    }, PLAY_MS);
+    if (this.playing && this.state.step + 1 >= this.made.steps.length) this.go(0);
+    this.story.draw();
+  }
+
+  togglePattern(t) {
+    const { pattern } = this.state;
+    if (!pattern.delete(t)) pattern.add(t);
+    fill(this.slots.followers, followers(this));
+    document.querySelectorAll(".unit-chips .chip").forEach((chip, k) => chip.setAttribute("aria-pressed", pattern.has(k)));
+  }
+
+  read() {
+    const [, step] = CAPTIONS[this.state.read - 1] ?? [];
+    if (this.state.read) this.go(step < 0 ? this.made.steps.length - 1 : step);
+    this.reader.draw();
+  }
+
+  compute() {
+    const { model, slots } = this;
+    try {
+      const [made] = model.generate({ ...this.request(), n: 1, trace: true });
+      this.made = made;
+      slots.error.hidden = true;
+    } catch (error) {
+      if (error.name !== "Refused") throw error;
+      slots.error.hidden = false;
+      slots.error.textContent = error.message;
+      if (!this.made) throw error;
+      return;
+    }
+    this.state.step = Math.min(this.state.step, this.made.steps.length - 1);
+    this.state.pattern.clear();
+    this.drawParts();
+    this.laterParts();
+  }
+
+  drawParts() {
+    const { slots } = this;
+    fill(slots.one, phaseOne(this));
+    this.drawStep(true);
+    fill(slots.track, unitTrack(this));
+    fill(slots.followers, followers(this));
+    if (this.many) fill(slots.statistics, unitStatistics(this, this.traced));
+  }
+
+  drawStep(all = false) {
+    const { slots, state } = this, shown = slots.two.querySelector(`#column-${state.step}`);
+    if (all || !shown) fill(slots.two, phaseTwo(this));
+    markColumn(state);
+    fill(slots.step, stepDetail(this));
+    fill(slots.why, whyValue(this));
+    this.story.draw();
+  }
+
+  drawBranches() {
+    const box = document.getElementById("branches");
+    try {
+      const [other] = this.model.generate({ ...otherRequest(this), n: 1 });
+      fill(box, branchRows(this, other));
+    } catch (error) {
+      if (error.name !== "Refused") throw error;
+      fill(box, el("p", { class: "error" }, error.message));
+    }
+  }
+
+  /** What takes longer than a moment: piece by piece, and given up when something else is asked for. */
+  async drawSlowly() {
+    const ticket = (this.ticket = {}), { model, slots, state } = this;
+    this.drawBranches();
+    fill(slots.use, inputUse(this));
+    const pause = () => new Promise(done => setTimeout(done));
+    const made = [], traced = [], request = this.request(), steps = Math.max(1, this.made.steps.length), few = steps > 300 ? 20 : MANY;
+    const tracedSteps = Math.max(400, Math.min(4000, 2e6 / model.network.size));
+    let began = performance.now(), kept = 0;
+    while (made.length < few) {
+      const [one] = model.generate({ ...request, first: made.length, n: 1, trace: kept < tracedSteps });
+      if (kept < tracedSteps) {
+        traced.push(one);
+        kept += one.steps.length;
+      }
+      made.push(one);
+      if (performance.now() - began > PIECE_MS) {
+        await pause();
+        if (this.ticket !== ticket) return;
+        began = performance.now();
+      }
+    }
+    Object.assign(this, { many: made, traced });
+    fill(slots.many, manyView(this, made));
+    fill(slots.statistics, unitStatistics(this, traced));
+    await pause();
+    if (this.ticket !== ticket) return;
+    const values = model.codec.isUnconditional ? [] : otherValues(model.codec.inputs[0], state.inputs.get(model.codec.inputs[0].field.name)).slice(0, 4);
+    const first = model.codec.inputs[0].field.name, paths = [{ label: wordOf(state.inputs.get(first)), made: this.made }];
+    for (const value of values) {
+      const [one] = model.generate({ ...request, inputs: Object.fromEntries(new Map([...state.inputs, [first, value]])), n: 1, trace: true });
+      paths.push({ label: wordOf(value), made: one });
+    }
+    const top = model.network.layers - 1;
+    fill(slots.paths, trajectories(paths.map(path => ({ label: path.label, states: [path.made.phase.states[top].h, ...path.made.steps.slice(0, 300).map(step => step.layers[top].h)] }))));
+  }
+}
+
+function titleOf(codec) {
+  const list = names => names.length > 3 ? `${names.slice(0, 2).join(", ")} and ${names.length - 2} more` : names.join(" and ");
+  const from = codec.isUnconditional ? "nothing" : list(codec.inputs.map(({ field }) => field.name));
+  return [from, codec.schema.form === "text" ? codec.steps[0].field.name : list(codec.columnNames)];
+}
+
+function build(model, start, root) {
+  const app = new App(model, start), { codec, network, config } = model, slots = (app.slots = {}), slot = (name, tag = "div") => (slots[name] = el(tag, { id: `slot-${name}` }));
+  const [from, to] = titleOf(codec), weights = config.summary.weights ?? 0;
+  app.story = storyBar(app);
+  app.reader = reader(app);
+  slots.error = el("p", { class: "error", role: "alert", hidden: true });
+  document.title = `From ${from} to ${to}`;
+  fill(root,
+    el("header", {}, el("p", { class: "eyebrow" }, "A one-to-many LSTM, at work"),
+      el("h1", {}, "How one ", el("em", {}, from), " becomes a sequence of ", el("em", {}, to)),
+      el("p", { class: "lead" }, `This page is the model itself: ${network.layers} layer${network.layers > 1 ? "s" : ""} of ${network.size} hidden units, ${weights.toLocaleString("en")} weights, learned from ${codec.examples.toLocaleString("en")} sequences (${numberWord(config.summary.nats ?? NaN, 4)} nats a step). Everything below is computed here while you look, with the numbers that Unspool computes in Python.`),
+      el("p", {}, el("button", { type: "button", class: "strong", onclick: () => app.set({ read: 1 }) }, "Read it with me: eight captions"))),
+    section("input", "The input", "One row of values, known before anything is generated. The seed and the number of the sample are the luck.",
+      inputForm(model, app.state.inputs, (name, value) => {
+        app.state.inputs.set(name, value);
+        app.set({ inputs: app.state.inputs });
+      }, "input"), luckForm(app.state, changes => app.set(changes)), slots.error),
+    app.story.bar,
+    section("one", "Phase one: the input becomes a state", "Every strip is a list of numbers, one cell each: blue above zero, orange below. Point at a cell, or use the arrow keys, to read it.", slot("one")),
+    section("two", "Phase two: the decoder unrolls", "One column is one step, from left to right. The units lie on top of each other. Every column reads what the one before it gave.", slot("two")),
+    section("step", "One step", "The step that is chosen above, in full: whether the sequence ends, what could come, and where the uniforms fell.", slot("step")),
+    section("why", "Why this value?", "The parameters of a distribution are a sum, so they can be taken apart exactly.", slot("why"), el("h3", {}, "How far does the input still decide?"), slot("use")),
+    section("whatif", "What if?", "Another branch with the same luck: change its input, its temperature, or force a value.", whatIf(app)),
+    section("many", "Many", `${MANY} sequences of this input, with the numbers 0 to ${MANY - 1} of this seed.`, slot("many")),
+    section("units", "Units", "What single numbers of the state do.", slot("track"), slot("followers"), slot("statistics"), el("h3", {}, "Paths of the state"), el("p", { class: "quiet" }, "All of h, seen in the two directions in which it moves most. A large dot is the state that the input gave."), slot("paths")),
+    el("footer", {}, el("p", { class: "quiet" }, "Made by Unspool. This page asks nothing of any server; a link to it holds its state.")), app.reader.panel);
+  app.compute();
+  app.read();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    forgetColours();
+    app.drawParts();
+  });
+  addEventListener("hashchange", () => {
+    app.state = firstState(model, start);
+    app.compute();
+    app.read();
+  });
+  return app;
+}
+
+const root = document.getElementById("page");
+try {
+  const model = readModel(bytesOf(document.getElementById("model").textContent), "the model in this page");
+  globalThis.unspool = build(model, JSON.parse(document.getElementById("start").textContent), root);
+} catch (error) {
+  fill(root, el("h1", {}, "This page can't show its model"), el("p", { class: "error", role: "alert" }, error.message));
+  if (error.name !== "Refused") throw error;
+}

@@ -1,0 +1,141 @@
+"""The page that explains a model: self-contained, right in a real browser, and never misled by names."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import unspool as us
+from unspool.errors import OptionError
+from unspool.web.explain import PAGE, POLICY, RUNTIME, bundle
+
+SHOWN = """
+  const text = node => node && node.textContent.trim(), find = name => [...document.querySelectorAll(name)];
+  return {
+    title: text(document.querySelector("h1")), chips: find(".story .chip").map(text), sections: find("h2").map(text),
+    columns: find(".column[aria-pressed]").length, error: text(document.querySelector(".error:not([hidden])")),
+    wide: document.documentElement.scrollWidth, listed: find(".listing li").length,
+    made: find("img, link, iframe").length, hacked: Boolean(document.defaultView.hacked),
+    unnamed: find("input, select, textarea").filter(node => !node.labels.length && !node.ariaLabel).length,
+  };
+"""
+
+
+@pytest.fixture(scope="module")
+def names(workshop):
+    return us.load(workshop.names)
+
+
+@pytest.fixture(scope="module")
+def page(names):
+    return names.explain(inputs={"country": "Irish"}).text
+
+
+def test_every_module_is_in_the_page_and_none_binds_a_name_twice(tmp_path):
+    modules = {item.name.removesuffix(".js") for item in files("unspool.web").iterdir() if item.name.endswith(".js")}
+    assert modules == {*RUNTIME, *PAGE}
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("there is no Node to check JavaScript with")
+    (tmp_path / "page.mjs").write_text(bundle((*RUNTIME, *PAGE)), "utf-8")
+    subprocess.run([node, "--check", tmp_path / "page.mjs"], check=True)
+
+
+def test_the_page_asks_for_nothing_and_is_small(page):
+    assert POLICY.startswith("default-src 'none'")
+    assert POLICY in page
+    (data,) = re.findall(r'id="model">([^<]*)<', page)
+    assert base64.b64decode(data)[8:9] == b"{"
+    assert len(page.encode()) - len(data) < 400_000
+
+
+def test_the_page_shows_the_sequence_that_python_generates(browser, page, names):
+    (made,) = names.generate({"country": "Irish"}, seed=0)
+    for width in (390, 1280):
+        shown = browser(page, SHOWN, width)
+        assert shown["chips"] == [*made, "end"]
+        assert shown["columns"] == len(made) + 1
+        assert shown["wide"] <= width
+        assert (shown["error"], shown["unnamed"], shown["made"]) == (None, 0, 0)
+    assert shown["sections"] == [
+        "The input", "Phase one: the input becomes a state", "Phase two: the decoder unrolls", "One step",
+        "Why this value?", "What if?", "Many", "Units",
+    ]  # fmt: skip
+    assert shown["listed"] > 0
+
+
+def test_the_browser_samples_what_python_samples(browser, page, names):
+    script = "return document.defaultView.unspool.model.generate({inputs: {country: 'Greek'}, n: 64, seed: '7'})"
+    made = names.generate({"country": ["Greek"]}, 64, seed=7)
+    assert browser(page, script + ".map(one => one.value)") == list(made)
+
+
+def test_names_that_are_html_stay_text(browser, page, workshop, tmp_path):
+    """The names of a schema and its values, and inputs to begin with."""
+    from unspool import modelfile
+
+    evil = '</script><img src=x onerror="parent.hacked=window.hacked=1">'
+    config, arrays = modelfile.read(workshop.names)
+    text = json.dumps(config).replace('"country"', json.dumps(evil)).replace('"Irish"', json.dumps(evil + "2"))
+    modelfile.write(tmp_path / "evil.unspool", arrays, json.loads(text))
+    shown = browser(us.load(tmp_path / "evil.unspool").explain(inputs={evil: evil + "2"}).text, SHOWN)
+    assert evil in shown["title"]
+    assert (shown["hacked"], shown["made"], shown["error"]) == (False, 0, None)
+
+
+def axe():
+    """The script of axe-core, where npm has installed it for all, or `AXE_CORE` names its folder."""
+    npm = shutil.which("npm")
+    root = subprocess.check_output([npm, "root", "-g"], text=True).strip() if npm else ""
+    path = Path(os.environ.get("AXE_CORE", f"{root}/axe-core"), "axe.min.js")
+    if not path.is_file():
+        pytest.skip("there is no axe-core to check pages with: npm install -g axe-core")
+    return path.read_text("utf-8").replace("</script", "<\\/script")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1600])
+def test_axe_finds_no_violation(page, tmp_path, width):
+    program = shutil.which("chromium") or pytest.skip("there is no Chromium to look at pages with")
+    check = """setTimeout(async () => {
+      const found = await axe.run();
+      document.body.dataset.found = found.violations.map(one => one.id).join() || "nothing";
+    }, 3000)"""
+    free = re.sub(r"<meta http-equiv[^>]*>", "", page)  # the page's policy lets no other script run
+    checked = free.replace("</body>", f"<script>{axe()}</script><script>{check}</script></body>")
+    (tmp_path / "page.html").write_text(checked, "utf-8")
+    command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},2000"]
+    command += ["--virtual-time-budget=60000", (tmp_path / "page.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120, check=True)
+    assert re.findall(r'data-found="([^"]*)"', done.stdout) == ["nothing"]
+
+
+def test_a_damaged_model_in_the_page_is_an_error_that_a_person_reads(browser, page):
+    shown = browser(page.replace('id="model">', 'id="model">AAAA'), SHOWN)
+    assert "the model in this page: expected" in shown["error"]
+
+
+def test_explain_writes_a_page_and_refuses_other_inputs(names, tmp_path):
+    names.explain(tmp_path / "page.html", {"country": np.str_("Greek")})
+    assert '{"inputs": {"country": "Greek"}}' in (tmp_path / "page.html").read_text("utf-8")
+    for given, words in (
+        ({"county": 1}, "'county'"),
+        ([1], "{name: value}"),
+        ({"country": object()}, "texts, numbers"),
+    ):
+        with pytest.raises(OptionError, match=re.escape(words)):
+            names.explain(inputs=given)
+    with pytest.raises(OptionError, match=r"ends in \.html"):
+        names.explain(tmp_path / "page.txt")
+
+
+def test_a_notebook_shows_the_page_in_a_frame(names):
+    assert names.explain()._repr_html_().startswith('<iframe srcdoc="&lt;!doctype html&gt;')
