@@ -109,7 +109,7 @@ def _last_step(net: Any, inputs: tuple[Array, ...], values: tuple[Array, ...]) -
     steps, rows = values[0].shape[:2]
     state, ready = start_decoding(net, inputs, steps * rows)
     output, _ = teacher_forced(net, ready, state, values, net.masks())
-    hazard = net.hazard(jax.tree.map(lambda part: part[-1:], output), jnp.array([steps - 1]))[0, 0]
+    hazard = net.hazard(jax.tree.map(lambda part: part[-1:], output), jnp.array([[steps - 1]]))[0, 0]
     context = net.outputs.begin(jax.tree.map(lambda part: part[-1], output))
     means: list[Any] = []
     for j, (dist, value) in enumerate(zip(net.distributions, values, strict=True)):

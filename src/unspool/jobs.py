@@ -2,7 +2,7 @@
 
 import secrets
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -222,19 +222,35 @@ class GenerationJob:
         """The same sequences, step by step, those of a tile side by side."""
         for start in range(0, self.total, TILE_ROWS):
             job, part = self.with_inputs(slice(start, min(start + TILE_ROWS, self.total)))
-            number = np.arange(part.start, part.stop)
-            row, shown_rows, sample = number // job.request.samples, *job.request.counters(number)
-            before: dict[str, NDArray[Any]] = {name: values[row] for name, values in job.before.items()}
-            step = 0
+            show = job.events(part)
             for chunk in chunks(job.net, job.request, part, STREAM_STEPS):
-                offsets = offsets_from_lengths(chunk.alive.sum(0))
-                values = tuple(values.swapaxes(0, 1)[chunk.alive.T] for values in chunk.values)
-                columns, last = job.codec.decode_on(values, offsets, before, *job.observed_values(row, offsets, step))
-                shown = job.codec.show(columns, offsets, apart=True)
-                for t, k in np.argwhere(chunk.alive).tolist():
-                    yield Event(int(shown_rows[k]), int(sample[k]), step + t, shown[k][t])
-                step += len(chunk.alive)
-                before |= last
+                lengths = chunk.alive.sum(0)
+                yield from show(tuple(values.swapaxes(0, 1)[chunk.alive.T] for values in chunk.values), lengths)
+
+    def events(self, part: slice) -> Callable[[tuple[NDArray[Any], ...], NDArray[np.int64]], Iterator[Event]]:
+        """A function that shows steps of a part of a job with inputs: call it with the next steps of all its sequences.
+
+        It takes by field the values of these steps, end to end, and how many steps each sequence has of them. It gives
+        the events of the first of these steps of all sequences, then those of the second.
+        """
+        number = np.arange(part.start, part.stop)
+        row, shown_rows, sample = number // self.request.samples, *self.request.counters(number)
+        before: dict[str, NDArray[Any]] = {name: values[row] for name, values in self.before.items()}
+        step = 0
+
+        def show(values: tuple[NDArray[Any], ...], lengths: NDArray[np.int64]) -> Iterator[Event]:
+            nonlocal step, before
+            offsets = offsets_from_lengths(lengths)
+            columns, last = self.codec.decode_on(values, offsets, before, *self.observed_values(row, offsets, step))
+            shown = self.codec.show(columns, offsets, apart=True)
+            first, step, before = step, step + int(lengths.max(initial=0)), before | last
+            return (
+                Event(int(shown_rows[k]), int(sample[k]), first + t, shown[k][t])
+                for t in range(step - first)
+                for k in np.flatnonzero(lengths > t).tolist()
+            )
+
+        return show
 
     def with_inputs(self, part: slice) -> tuple["GenerationJob", slice]:
         """A job with inputs, and the slice of a part in it; sampled inputs are those of the part, of whole rows."""
@@ -277,14 +293,27 @@ class GenerationJob:
 
     def _run_part(self, part: slice) -> Sequences:
         job, part = self.with_inputs(part)
-        request, nats, scores = job.request, None, None
-        rows = slice(part.start // request.samples, -(-part.stop // request.samples))
         if job.beam is None:
-            values, offsets, ended = sample_sequences(job.net, request, part)
-        else:
-            values, offsets, ended, nats, scores = search(job.net, request, job.beam, rows, report_progress)
+            return self.finish(job, part, *sample_sequences(job.net, job.request, part))
+        samples = job.request.samples
+        rows = slice(part.start // samples, -(-part.stop // samples))
+        return self.finish(job, part, *search(job.net, job.request, job.beam, rows, report_progress))
+
+    def finish(
+        self,
+        job: "GenerationJob",
+        part: slice,
+        values: tuple[NDArray[Any], ...],
+        offsets: NDArray[np.int64],
+        ended: NDArray[np.bool_],
+        nats: NDArray[np.float64] | None = None,
+        scores: NDArray[np.float64] | None = None,
+    ) -> Sequences:
+        """The sequences of a part, see `with_inputs`, from what a sampler or a search has made of it."""
+        request = job.request
+        rows = slice(part.start // request.samples, -(-part.stop // request.samples))
         row = np.arange(part.start, part.stop) // request.samples
-        before = {name: values[row] for name, values in job.before.items()}
+        before = {name: column[row] for name, column in job.before.items()}
         columns, _ = job.codec.decode_on(values, offsets, before, *job.observed_values(row, offsets))
         inputs = job.inputs
         assert inputs is not None  # noqa: S101  # `with_inputs` has sampled them

@@ -124,7 +124,7 @@ def plain_search(net, asked, width=8, length_penalty=0.0):
             for nats, steps, x, before in live:
                 top, state = step(ready, x, before, none)
                 if stopping:
-                    hazard = float(net.hazard(top, jnp.int32(t))[0])
+                    hazard = float(net.hazard(top, jnp.array([t]))[0])
                     if t >= len(given):
                         ended.append((nats + log_expit(hazard), steps, True))
                     nats += log_expit(-hazard)

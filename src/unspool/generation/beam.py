@@ -23,7 +23,14 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 from numpy.typing import NDArray
 
 from unspool.errors import OptionError
-from unspool.generation.sample_step import BLOCK_STEPS, STREAM_STEPS, ObservedSteps, Supports, start_sampling
+from unspool.generation.sample_step import (
+    BLOCK_STEPS,
+    COMPILER_OPTIONS,
+    STREAM_STEPS,
+    ObservedSteps,
+    Supports,
+    start_sampling,
+)
 from unspool.generation.sampler import TILE_ROWS, SampleRequest, observed_steps
 from unspool.network.decoder import DecoderState, Net, Precomputed
 from unspool.network.distributions.categorical import Categorical
@@ -78,7 +85,7 @@ class BeamResult(NamedTuple):
     scores: NDArray[np.float64]
 
 
-@partial(jax.jit, static_argnames=("width", "best"))
+@partial(jax.jit, static_argnames=("width", "best"), compiler_options=COMPILER_OPTIONS)
 def start(
     net: Net, inputs: tuple[Array, ...], goal: Goal, width: int, best: int
 ) -> tuple[LiveHypotheses, EndedHypotheses, Precomputed]:
@@ -94,7 +101,7 @@ def start(
     return LiveHypotheses(state.decoder, nats), EndedHypotheses(score, zero, zero), ready
 
 
-@partial(jax.jit, static_argnames=("steps", "stopping"))
+@partial(jax.jit, static_argnames=("steps", "stopping"), compiler_options=COMPILER_OPTIONS)
 def extend(
     net: Net,
     ready: Precomputed,
@@ -123,7 +130,7 @@ def extend(
         output, lstm = net.step(ready, live.decoder.feedback, live.decoder.lstm, none)
         nats, stopped = live.nats, None
         if stopping:
-            hazard = net.hazard(output, number).reshape(nats.shape)
+            hazard = net.hazard(output, number[None]).reshape(nats.shape)
             stopped = nats + log_sigmoid(hazard)
             if observed is not None:
                 stopped = jnp.where(observed.unfinished[:, None], -jnp.inf, stopped)

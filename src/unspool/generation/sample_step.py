@@ -36,8 +36,11 @@ MAX_UNROLLED_FIELDS = 8
 """Fields that a program samples one by one; of more, it goes through them in a loop, which compiles faster."""
 MIN_SURVIVAL = 0.01
 """Probability to go on for so long below which a greedy sequence of symbols ends."""
-COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
-"""Where a processor has vectors of 512 bits, use all of them: gates are half of the work beside matrix products."""
+COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512, "xla_cpu_experimental_ynn_fusion_type": ""}
+"""Where a processor has vectors of 512 bits, use all of them: gates are half of the work beside matrix products. These
+products are Eigen's: with YNNPACK's, the last bits of a row would depend on the number of rows."""
+MIN_ROWS = 2
+"""Rows of a batch at the least: the product of a single row is another algorithm, with other last bits."""
 
 RunningSums = tuple[Any, ...]
 """By field, the running sums of its values, (B,), where they add up; else `None`. Empty where nobody asks."""
@@ -86,20 +89,20 @@ class BatchRequest(NamedTuple):
     """What a batch generates in some steps.
 
     Attributes:
-        seed: two words.
+        seed: two words, or two of every sequence.
         row: the input row of every sequence.
         sample: its number among that row's samples.
-        first: number of the first of these steps.
+        first: number of the first of these steps, or that of every sequence.
         end: number of the first step that is not wanted.
-        rule: how steps are sampled.
+        rule: how steps are sampled; its numbers may be those of every sequence.
         supports: by row, see `SampleRequest`.
         observed: what is not sampled, or `None`.
     """
 
-    seed: UInt32[Ints, "2"]
+    seed: UInt32[Ints, "2 *B"]
     row: Int[Ints, " B"]
     sample: Int[Ints, " B"]
-    first: Int[Array, ""]
+    first: Int[Array, "*B"]
     end: Int[Array, ""]
     rule: Rule
     supports: Supports
@@ -213,11 +216,9 @@ def _advance(
     first, observed = request.first, request.observed
 
     def one_block(state: SamplerState, at: Array) -> tuple[SamplerState, GeneratedSteps]:
-        numbers = first + at + jnp.arange(block)
-        u = uniforms(request.seed, request.row, request.sample, numbers, net.shape.num_uniforms)
         moving = None if observed is None else observed._replace(tables=())
         part = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, at, block), moving)
-        return jax.lax.scan(partial(sample_step, net, ready, request, stopping), state, (numbers, u, part))
+        return sample_block(net, ready, state, request, first + at, part, block, stopping)
 
     if block == steps:
         return one_block(state, jnp.int32(0))
@@ -240,13 +241,29 @@ def _advance(
     return state, out
 
 
+def sample_block(
+    net: Net,
+    ready: Precomputed,
+    state: SamplerState,
+    request: BatchRequest,
+    first: Int[Array, "*B"],
+    observed: ObservedSteps | None,
+    steps: int,
+    stopping: bool,
+) -> tuple[SamplerState, GeneratedSteps]:
+    """So many steps of every sequence from `first` on, a number of all sequences or of each; observed are theirs."""
+    numbers = first + jnp.arange(steps).reshape(-1, *(1,) * first.ndim)
+    u = uniforms(request.seed, request.row, request.sample, numbers, net.shape.num_uniforms)
+    return jax.lax.scan(partial(sample_step, net, ready, request, stopping), state, (numbers, u, observed))
+
+
 def sample_step(
     net: Net,
     ready: Precomputed,
     request: BatchRequest,
     stopping: bool,
     state: SamplerState,
-    now: tuple[Int[Array, ""], Array, ObservedSteps | None],
+    now: tuple[Int[Array, "*B"], Array, ObservedSteps | None],
 ) -> tuple[SamplerState, GeneratedSteps]:
     """One step of every sequence: whether it stops, then its fields in order."""
     rule, supports = request.rule, request.supports
@@ -308,7 +325,7 @@ def sample_step(
     nats = so_far[1]
     done, survival = state.done, state.survival
     if stopping:
-        stop, survival = _stop(net, rule, net.hazard(output, number), u[:, 0], nats, survival)
+        stop, survival = _stop(net, rule, net.hazard(output, jnp.atleast_1d(number)), u[:, 0], nats, survival)
         if observed is not None:  # what is known goes on here
             stop, survival = stop & ~observed.unfinished, jnp.where(observed.unfinished, state.survival, survival)
         done = done | stop
@@ -372,7 +389,7 @@ def _side_by_side(parts: list[Asked], event: EventShape, rows: int) -> Asked:
         else:
             shape = (rows,) if event.members is None else (rows, event.members)
             everywhere = Support(jnp.full(shape, -jnp.inf), jnp.full(shape, jnp.inf))
-        wide = [everywhere if support is None else _broadcast(support, everywhere) for support in supports]
+        wide = _of_one_shape([everywhere if support is None else support for support in supports])
         parts = [part._replace(support=support) for part, support in zip(parts, wide, strict=True)]
     if any(upper is not None for upper in uppers):
         never = jnp.full(rows, jnp.inf)
@@ -383,10 +400,13 @@ def _side_by_side(parts: list[Asked], event: EventShape, rows: int) -> Asked:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *parts)
 
 
-def _broadcast(support: Support, like: Support) -> Support:
-    """A support in the shapes of another one."""
-    pairs = zip(support, like, strict=True)
-    return Support(*(b if a is None or b is None else jnp.broadcast_to(a, jnp.shape(b)) for a, b in pairs))
+def _of_one_shape(supports: list[Support]) -> list[Support]:
+    """Supports with ends, and symbols, of the same shapes."""
+    alike = [
+        None if any(part is None for part in parts) else jnp.broadcast_arrays(*map(jnp.asarray, parts))
+        for parts in zip(*supports, strict=True)
+    ]
+    return [Support(*(parts and parts[k] for parts in alike)) for k in range(len(supports))]
 
 
 def _stop(
@@ -423,12 +443,27 @@ def sample_field(
     """The observed value of a field, or else a sample within its support."""
     if given is not None:
         support = conditioned(dist, support, given)
-    value = dist.sample(params, uniforms, rule, support)
+    value = _sampled(dist, params, uniforms, rule, support)
     if support is not None and dist.event_shape.one_number and not dist.event_shape.angle:
         value = support.clip(value)
     if given is None or given.table is not None:
         return value
     return jnp.where(over_members(given.where, value), given.value, value)
+
+
+def _sampled(dist: Distribution, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
+    """A sample of every sequence under the rule of all sequences, or under that of each."""
+    if all(jnp.ndim(number) == 0 for number in jax.tree.leaves(rule)):
+        return dist.sample(params, uniforms, rule, support)
+    rows = len(params)
+    whole = None if support is None else Support(*(_of_rows(end, rows) for end in support))
+    return jax.vmap(dist.sample)(params, uniforms, rule, whole)
+
+
+def _of_rows(end: Any, rows: int) -> Any:
+    """The part of a support of every sequence, where it is that of all."""
+    alone = end is not None and jnp.shape(end)[:1] != (rows,)
+    return jnp.broadcast_to(jnp.asarray(end), (rows, *jnp.shape(end))) if alone else end
 
 
 def sample_increment(

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from unspool.constraints.base import Observed
 from unspool.encoding.columns import Origins
 from unspool.errors import OptionError
-from unspool.generation.sample_step import STREAM_STEPS, BatchRequest, ObservedSteps, Supports, advance, launch
+from unspool.generation.sample_step import (
+    MIN_ROWS,
+    STREAM_STEPS,
+    BatchRequest,
+    ObservedSteps,
+    Supports,
+    advance,
+    launch,
+)
 from unspool.network.decoder import Net
 from unspool.network.distributions.base import EventShape, Support, innermost
 from unspool.network.distributions.normal import Point
@@ -122,13 +130,13 @@ def chunks(net: Net, request: SampleRequest, rows: slice, max_steps: int) -> Ite
     """
     number = np.arange(rows.start, rows.stop)
     count = len(number)
-    padded = np.minimum(np.arange(1 << (count - 1).bit_length()), count - 1) + rows.start
+    padded = np.minimum(np.arange(max(MIN_ROWS, 1 << (count - 1).bit_length())), count - 1) + rows.start
     row = padded // request.samples
     counters = request.counters(padded)
     ids = (counters[0].astype(np.int32), counters[1].astype(np.int32))
     inputs = tuple(to_single_precision(a[row]) for a in request.inputs)
     worth = int(len(padded) * net.shape.size // MIN_WORK_PER_DEVICE)
-    devices = next(d for d in (4, 2, 1) if d == 1 or d <= min(available(), worth, len(padded)))
+    devices = next(d for d in (4, 2, 1) if d == 1 or d <= min(available(), worth, len(padded) // MIN_ROWS))
     net = net if devices == 1 else put_on_devices(net, devices)
     total, stopping = request.max_steps, request.stopping(net)
     steps = min(max_steps, max(STREAM_STEPS, 1 << (total - 1).bit_length()))
@@ -203,11 +211,18 @@ def dispatch_steps(size: int, rows: int) -> int:
 
 
 def observed_steps(request: SampleRequest, row: NDArray[np.int64], first: int, steps: int) -> ObservedSteps | None:
-    """The part of the observed values that falls into some steps."""
+    """The part of the observed values that falls into some steps; `None` past the last of them."""
     observed = request.observed
     if observed is None or first >= np.diff(observed.offsets).max(initial=0):
         return None
-    at, inside = observed.at(row, first + np.arange(steps)[:, None])
+    return observed_at(request, observed, row, first + np.arange(steps)[:, None])
+
+
+def observed_at(
+    request: SampleRequest, observed: Observed, row: NDArray[np.int64], step: NDArray[np.int64]
+) -> ObservedSteps:
+    """The observed values of rows at (T, 1) steps of all of them, or at (T, B) steps of each."""
+    at, inside = observed.at(row, step)
     values, where, uppers = [], [], []
     starts = request.origins or (None,) * len(observed.fields)
     for origins, field, upper in zip(starts, observed.fields, observed.upper, strict=True):

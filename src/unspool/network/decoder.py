@@ -404,14 +404,14 @@ class Net(eqx.Module):
         row = self.shape.steps.rows((value,), self.shape.steps.groups[g][0])
         return self.outputs.condition_on(context, g, ready.within[g].of(i)(row))
 
-    def hazard(self, output: DecoderOutput, position: Int[Array, "*T"]) -> Float[Array, "*T B"]:
+    def hazard(self, output: DecoderOutput, position: Int[Array, "*T #B"]) -> Float[Array, "*T B"]:
         """Logit of stopping before the step at a position: a bias of that position, and what the state adds to it.
 
         So the hazard is that of a life table as it is, and the recurrence, which can't count well, learns what goes
         beyond (Cox 1972, "Regression models and life-tables", in discrete time).
         """
         weights, bias = self.stop or (jnp.zeros(self.shape.size), jnp.full(1, -jnp.inf))  # without one, never
-        return output.h @ weights + bias[jnp.minimum(position, self.constants.last), None]
+        return output.h @ weights + bias[jnp.minimum(position, self.constants.last)]
 
     def log_prob(
         self, ready: Precomputed, output: DecoderOutput, values: tuple[Array, ...], positions: Array, lengths: Array
@@ -436,7 +436,7 @@ class Net(eqx.Module):
         if self.stop is None:
             return fields, None
         at_end = positions[:, None] == lengths
-        stop = bernoulli_log_prob(self.hazard(output, positions), at_end)
+        stop = bernoulli_log_prob(self.hazard(output, positions[:, None]), at_end)
         return fields, jnp.where(real | at_end, stop, 0.0)
 
     def masks(self, key: PRNGKeyArray | None = None, rows: Int[Array, " B"] | None = None) -> Masks:

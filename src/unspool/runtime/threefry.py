@@ -20,9 +20,11 @@ def threefry(key: Words, counter: Words) -> Words:
 
 
 def uniforms(
-    seed: UInt32[Ints, "2"], row: Int[Ints, " B"], sample: Int[Ints, " B"], step: Int[Array, " T"], count: int
+    seed: UInt32[Ints, "2 *B"], row: Int[Ints, " B"], sample: Int[Ints, " B"], step: Int[Array, "T *B"], count: int
 ) -> Float[Array, "T B U"]:
     """The U = `count` uniforms of each step, strictly inside (0, 1), for a seed of two words (`seed_words`).
+
+    Seeds and steps may be those of every row.
 
     Two Threefry blocks: the first turns seed and (row, sample) into a key, the second hashes (step, number) with that
     key. Neither sees B or T, so a sequence depends neither on its batch nor on where the loop was cut. The 23 top bits
@@ -32,7 +34,8 @@ def uniforms(
     seed, row, sample, step = (jnp.asarray(words, jnp.uint32) for words in (seed, row, sample, step))
     first, second = threefry((seed[0], seed[1]), (row, sample))
     number = jnp.arange(count, dtype=jnp.uint32)
-    bits, _ = threefry((first[None, :, None], second[None, :, None]), (step[:, None, None], number))
+    step = step.reshape(len(step), -1, 1)
+    bits, _ = threefry((first[None, :, None], second[None, :, None]), (step, number))
     return ((bits >> 9).astype(jnp.float32) + 0.5) * 2.0**-23
 
 
