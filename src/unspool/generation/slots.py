@@ -220,10 +220,10 @@ def _of_each(support: Support | None, count: int) -> Support | None:
 
 
 class Slots:
-    """The programs of one network, and what they share."""
+    """The programs of one network, for chunks of some widths, and what they share."""
 
-    def __init__(self, net: Net) -> None:
-        self.net, self.tables = net, fold_tables(net)
+    def __init__(self, net: Net, widths: tuple[int, ...] = WIDTHS) -> None:
+        self.net, self.widths, self.tables = net, widths, fold_tables(net)
         self.packings: dict[Any, Packing] = {}
 
     def advance(self, members: Sequence[tuple[SlotRequest, NDArray[np.int64]]]) -> None:
@@ -231,7 +231,7 @@ class Slots:
         self._start(members)
         first = [request.steps[which] for request, which in members]
         count = sum(map(len, first))
-        width = next(width for width in WIDTHS if width >= count)
+        width = next(width for width in self.widths if width >= count)
         fill = np.minimum(np.arange(width), count - 1)
         states = [request.states[k] for request, which in members for k in which.tolist()]
         packed = np.stack(states)[fill]
@@ -246,13 +246,19 @@ class Slots:
                 request_.take(number, packed[at], [part[at] for part in by_row], alive[:, at])
                 at += 1
 
+    def warm_up(self, request: SlotRequest) -> None:
+        """Compile the programs of the kind of a request of one sequence, for every width."""
+        for width in self.widths:
+            members = [(SlotRequest(self.net, request.request), np.zeros(1, np.int64)) for _ in range(width)]
+            self.advance(members)
+
     def _start(self, members: Sequence[tuple[SlotRequest, NDArray[np.int64]]]) -> None:
         new = [(request, which[request.steps[which] < 0]) for request, which in members]
         new = [(request, which) for request, which in new if len(which)]
         if not new:
             return
         count = sum(len(which) for _, which in new)
-        width = next(width for width in WIDTHS if width >= count)
+        width = next(width for width in self.widths if width >= count)
         fill = np.minimum(np.arange(width), count - 1)
         inputs = _joined([request.inputs(which) for request, which in new], fill)
         sums = _joined([request.sums(which) for request, which in new], fill)

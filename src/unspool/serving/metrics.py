@@ -1,0 +1,45 @@
+"""What the server counts, for Prometheus."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Media type of the metrics."""
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+
+
+class Metrics:
+    """Counters by model.
+
+    Args:
+        together: whether several processes count, whose sums are shown; they share the folder that the environment
+            variable `PROMETHEUS_MULTIPROC_DIR` names.
+    """
+
+    def __init__(self, *, together: bool = False) -> None:
+        self.together, self.registry = together, CollectorRegistry()
+        own = {"registry": self.registry}
+        live = {"multiprocess_mode": "livesum", **own}
+        self.requests = Counter("unspool_requests_total", "Answers by status.", ["model", "route", "status"], **own)
+        self.steps = Counter("unspool_steps_total", "Steps of sequences that were generated.", ["model"], **own)
+        self.queue = Gauge("unspool_queue", "Requests that are under way or wait.", ["model"], **live)
+        self.slots = Gauge("unspool_slots", "Sequences in the last chunk.", ["model"], **live)
+        self.chunk = Histogram("unspool_chunk_seconds", "Seconds of a chunk.", ["model"], buckets=SECONDS, **own)
+        self.latency = Histogram(
+            "unspool_request_seconds",
+            "Seconds from a request to its answer.",
+            ["model", "route"],
+            buckets=SECONDS,
+            **own,
+        )
+        self.first = Histogram(
+            "unspool_first_step_seconds", "Seconds to the first step of a stream.", ["model"], buckets=SECONDS, **own
+        )
+
+    def text(self) -> bytes:
+        """All of them."""
+        if not self.together:
+            return generate_latest(self.registry)
+        whole = CollectorRegistry()
+        MultiProcessCollector(whole)
+        return generate_latest(whole)
