@@ -25,7 +25,7 @@ LAYERS = (
     ("jobs",),
     ("inspection", "cards", "generator"),
     ("model",),
-    ("web", "server", "cluster"),
+    ("web", "serving", "cluster"),
     ("demos",),
     ("cli",),
     ("__main__",),

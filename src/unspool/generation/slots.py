@@ -215,8 +215,8 @@ def _of_each(support: Support | None, count: int) -> Support | None:
         return None
     low, high = (np.asarray(end, np.float32) for end in (support.low, support.high))
     symbols = None if support.symbols is None else np.broadcast_to(support.symbols, (count, len(support.symbols)))
-    ends = (end if end.ndim else np.broadcast_to(end, count) for end in (low, high))
-    return Support(*ends, symbols, np.broadcast_to(np.asarray(support.present), count))
+    low, high = (end if end.ndim else np.broadcast_to(end, count) for end in (low, high))
+    return Support(low, high, symbols, np.broadcast_to(np.asarray(support.present), count))
 
 
 class Slots:

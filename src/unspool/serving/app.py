@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hmac
 import logging
+import signal
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -91,12 +92,24 @@ class Server:
         limits: of requests.
         token: that requests must hold; `None` asks for none.
         watch: load models again whose files change.
+        wait: take no request before the models are there.
+
+    Attributes:
+        on_start: called when the event loop runs.
     """
 
     def __init__(
-        self, host: ModelHost, metrics: Metrics, limits: Limits, token: str | None = None, *, watch: bool = False
+        self,
+        host: ModelHost,
+        metrics: Metrics,
+        limits: Limits,
+        token: str | None = None,
+        *,
+        watch: bool = False,
+        wait: bool = False,
     ) -> None:
-        self.host, self.metrics, self.limits, self.watch = host, metrics, limits, watch
+        self.host, self.metrics, self.limits, self.watch, self.wait = host, metrics, limits, watch, wait
+        self.on_start: list[Callable[[], None]] = []
         self.token = None if token is None else token.encode()
         self.under_way: dict[str, int] = {}
 
@@ -119,9 +132,14 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        """Load the models beside the first answers, and end their threads at the end."""
+        """Load the models, beside the first answers or before them, and end their threads at the end."""
+        for function in self.on_start:
+            function()
         loading = asyncio.ensure_future(run_in_threadpool(self.host.start))
-        loading.add_done_callback(_report)
+        if self.wait:
+            await loading
+        else:
+            loading.add_done_callback(_end_if_failed)
         watching = asyncio.ensure_future(self.watch_files()) if self.watch else None
         try:
             yield
@@ -487,7 +505,8 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def _report(loading: Any) -> None:
-    """Say why models could not be loaded; the server stays unready, and the runner ends it."""
+def _end_if_failed(loading: "asyncio.Future[None]") -> None:
+    """End the process if the models can't be loaded: it would never be ready."""
     if not loading.cancelled() and loading.exception() is not None:
         log.error("%s", loading.exception())
+        signal.raise_signal(signal.SIGTERM)

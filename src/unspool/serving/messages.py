@@ -56,8 +56,7 @@ def rule_message(rule: Decoding | str) -> Any:
         >>> msgspec.json.encode(rule_message(Sampling(temperature=0.5)))
         b'{"kind":"sampling","temperature":0.5}'
     """
-    kind = RULE_KINDS.get(type(rule))
-    return rule if kind is None else kind(**msgspec.structs.asdict(rule))  # type: ignore[type-var]
+    return rule if isinstance(rule, str) else RULE_KINDS[type(rule)](**msgspec.structs.asdict(rule))
 
 
 class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -18,22 +18,30 @@ class Metrics:
 
     def __init__(self, *, together: bool = False) -> None:
         self.together, self.registry = together, CollectorRegistry()
-        own = {"registry": self.registry}
-        live = {"multiprocess_mode": "livesum", **own}
-        self.requests = Counter("unspool_requests_total", "Answers by status.", ["model", "route", "status"], **own)
-        self.steps = Counter("unspool_steps_total", "Steps of sequences that were generated.", ["model"], **own)
-        self.queue = Gauge("unspool_queue", "Requests that are under way or wait.", ["model"], **live)
-        self.slots = Gauge("unspool_slots", "Sequences in the last chunk.", ["model"], **live)
-        self.chunk = Histogram("unspool_chunk_seconds", "Seconds of a chunk.", ["model"], buckets=SECONDS, **own)
+        own = self.registry
+        names = ["model", "route"]
+        self.requests = Counter("unspool_requests", "Answers by status.", [*names, "status"], registry=own)
+        self.steps = Counter("unspool_steps", "Steps of sequences that were generated.", names[:1], registry=own)
+        self.queue = Gauge(
+            "unspool_queue",
+            "Requests that are under way or wait.",
+            names[:1],
+            registry=own,
+            multiprocess_mode="livesum",
+        )
+        self.slots = Gauge(
+            "unspool_slots", "Sequences in the last chunk.", names[:1], registry=own, multiprocess_mode="livesum"
+        )
+        self.chunk = Histogram("unspool_chunk_seconds", "Seconds of a chunk.", names[:1], registry=own, buckets=SECONDS)
         self.latency = Histogram(
-            "unspool_request_seconds",
-            "Seconds from a request to its answer.",
-            ["model", "route"],
-            buckets=SECONDS,
-            **own,
+            "unspool_request_seconds", "Seconds to an answer.", names, registry=own, buckets=SECONDS
         )
         self.first = Histogram(
-            "unspool_first_step_seconds", "Seconds to the first step of a stream.", ["model"], buckets=SECONDS, **own
+            "unspool_first_step_seconds",
+            "Seconds to the first step of a stream.",
+            names[:1],
+            registry=own,
+            buckets=SECONDS,
         )
 
     def text(self) -> bytes:

@@ -52,7 +52,7 @@ def describe(version: str, models: list[str], *, guarded: bool) -> dict[str, Any
     _, components = msgspec.json.schema_components(MESSAGES, ref_template=REF)
     name = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "enum": models}}
     last = {"name": "Last-Event-ID", "in": "header", "required": False, "schema": {"type": "string"}}
-    formats = {kind: {} for kind in ANSWER_TYPES} | {JSON_TYPE: {"schema": _ref(Generated)}}
+    formats: dict[str, Any] = {kind: {} for kind in ANSWER_TYPES} | {JSON_TYPE: {"schema": _ref(Generated)}}
     formats[STREAM_TYPE] = {"schema": {"type": "string"}}
     text = {"text/plain": {"schema": {"type": "string"}}}
     model = "/v1/models/{model}"
