@@ -48,6 +48,8 @@ from unspool.serving.messages import (
 from unspool.serving.metrics import METRICS_TYPE, Metrics
 from unspool.serving.problems import PROBLEM_TYPE, Problem, Refusal, unreadable
 
+GONE = 499
+"""What counts as the status of an answer that nobody waits for."""
 OPEN_PATHS = ("/healthz",)
 """Paths that need no token."""
 WATCH_SECONDS = 1.0
@@ -175,6 +177,8 @@ class Server:
                 response = await handler(request)
             except UnspoolError as error:
                 response = problem(error)
+            except ClientDisconnect:
+                response = Response(status_code=GONE)
             name = request.path_params.get("model", "")
             name = name if name in self.host.models else ""
             self.metrics.requests.labels(name, route, str(response.status_code)).inc()
