@@ -33,6 +33,7 @@ MORE = [
 ]
 slow = pytest.mark.slow
 
+
 def message(model, options):
     return {"inputs": INPUTS[model]} | options | ({"rule": rule_message(options["rule"])} if "rule" in options else {})
 
@@ -81,9 +82,11 @@ def test_every_kind_of_table_is_the_file_that_python_writes(ask, served, long):
     assert pa.ipc.open_stream(answers[3].content).read_all().equals(sequences.to_arrow(long=long))
 
 
-def test_no_rows_are_no_sequences(post):
-    assert post({"inputs": {"country": []}}).json()["sequences"] == []
-    assert "data: {}" in post({"inputs": {"country": []}}, Accept="text/event-stream").text
+def test_no_rows_are_refused_as_in_python(post):
+    for accept in ("application/json", "text/event-stream"):
+        answer = post({"inputs": {"country": []}}, Accept=accept)
+        assert answer.status_code == 422
+        assert answer.json()["detail"] == "inputs: expected at least one row, found none."
 
 
 def test_without_a_seed_the_answer_names_one_that_gives_it_again(post):
@@ -145,7 +148,7 @@ def test_scores_and_next_steps_are_those_of_python(post, served):
     first = {"group": "a", "level": 1.0}
     (step,) = post({"inputs": first, "seed": 3}, "tracks", "next_step").json()["steps"]
     (known,) = tracks.next_step(first, seed=3)
-    assert {q: value for q, value in step["quantiles"]["level"]} == known.quantiles["level"]
+    assert dict(step["quantiles"]["level"]) == known.quantiles["level"]
 
 
 def test_a_large_request_leaves_room_for_a_small_one(served):

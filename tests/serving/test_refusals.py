@@ -212,7 +212,14 @@ def test_a_client_that_goes_away_leaves_no_work_behind(served):
             pass
 
         path, headers = "/v1/models/names/generate", [(b"accept", accept)]
-        scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b"", "root_path": ""}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "headers": headers,
+            "query_string": b"",
+            "root_path": "",
+        }
         await served.app(scope, receive, send)
 
     for accept in (b"application/json", b"text/event-stream"):

@@ -8,6 +8,7 @@ import signal
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -58,6 +59,8 @@ PING_SECONDS = 15
 """Time after which a silent stream says that it is alive."""
 QUICK_STEPS = 2_000
 """Steps of a request that the event loop itself prepares and encodes; more go to a thread."""
+END = b"event: end\ndata: {}\n\n"
+"""The last event of a stream: without it, the stream was cut."""
 PAIRS_PER_STEP = 64
 """Pairs of samples whose comparison takes about as long as a step."""
 log = logging.getLogger("unspool")
@@ -83,6 +86,21 @@ class Limits(NamedTuple):
     body: int = 1 << 20
     queue: int = 256
     seconds: float = 20.0
+
+
+class StreamResponse(EventSourceResponse):
+    """A stream that says when it is over, however it ended, and even if it never began."""
+
+    def __init__(self, *args: Any, over: Callable[[], None], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.over = over
+
+    async def __call__(self, *connection: Any) -> None:
+        """Answer a request."""
+        try:
+            await super().__call__(*connection)
+        finally:
+            self.over()
 
 
 class Server:
@@ -263,10 +281,7 @@ class Server:
         job = await self.in_thread(len(str(wanted.inputs)), self.job, hosted, wanted, kind == STREAM_TYPE)
         if kind == STREAM_TYPE:
             return self.stream(hosted, job, place, began)
-        if job.total == 0:
-            made = job.run()
-        else:
-            made = await self.run(request, hosted, job)
+        made = await self.run(request, hosted, job)
         body = await self.in_thread(len(made.offsets) + int(made.offsets[-1]), answer, made, kind, wanted.long,
                                     hosted.name, hosted.hash)  # fmt: skip
         return Response(body, headers={"content-type": kind})
@@ -362,42 +377,41 @@ class Server:
 
     def stream(self, hosted: HostedModel, job: GenerationJob, last: EventId | None, began: float) -> Response:
         """The steps of a job as they come."""
-        queue = contextlib.ExitStack()
-        queue.enter_context(self.place_in_queue(hosted))
-        metrics = self.metrics.first.labels(hosted.name)
+        under_way = contextlib.ExitStack()
+        under_way.enter_context(self.place_in_queue(hosted))
+        events = self.events(hosted, job, last, began)
+        headers = {"X-Seed": str(job.request.seed)}
+        return StreamResponse(events, ping=PING_SECONDS, headers=headers, over=under_way.close)
 
-        async def events() -> AsyncIterator[bytes]:
-            loop, over = asyncio.get_running_loop(), asyncio.Event()
-            try:
-                if job.total == 0:
-                    return
-                work = await self.in_thread(job.total, self.new_work, job, loop, over, True)
-                assert isinstance(work, SampleWork)  # noqa: S101  # a search was refused
-                show = work.job.events(work.part)
-                hosted.engine.submit(work)
-                try:
-                    while work.taken * CHUNK_STEPS < work.slots.total:
-                        while not work.ready:
-                            if work.error is not None:
-                                raise work.error
-                            await over.wait()
-                            over.clear()
-                        values, lengths = work.take()
-                        hosted.engine.resume()
-                        if not lengths.any():
-                            break
-                        body = events_after(show(values, lengths), last, hosted.hash, job.request.seed)
-                        if work.taken == 1:
-                            metrics.observe(time.perf_counter() - began)
-                        if body:
-                            yield body
-                finally:
-                    hosted.engine.cancel(work)
-                yield b"event: end\ndata: {}\n\n"
-            finally:
-                queue.close()
-
-        return EventSourceResponse(events(), ping=PING_SECONDS, headers={"X-Seed": str(job.request.seed)})
+    async def events(
+        self, hosted: HostedModel, job: GenerationJob, last: EventId | None, began: float
+    ) -> AsyncIterator[bytes]:
+        """The events of a stream, those of a chunk at once."""
+        loop, news = asyncio.get_running_loop(), asyncio.Event()
+        work = await self.in_thread(job.total, self.new_work, job, loop, news, True)
+        assert isinstance(work, SampleWork)  # noqa: S101  # a search was refused
+        show = work.job.events(work.part)
+        hosted.engine.submit(work)
+        try:
+            while work.taken * CHUNK_STEPS < work.slots.total:
+                while not work.ready:
+                    if work.error is not None:
+                        raise work.error
+                    await news.wait()
+                    news.clear()
+                values, lengths = work.take()
+                hosted.engine.resume()
+                if not lengths.any():
+                    break
+                to_bytes = partial(events_after, last=last, digest=hosted.hash, seed=job.request.seed)
+                body = await self.in_thread(int(lengths.sum()), lambda: to_bytes(show(values, lengths)))  # noqa: B023
+                if work.taken == 1:
+                    self.metrics.first.labels(hosted.name).observe(time.perf_counter() - began)
+                if body:
+                    yield body
+            yield END
+        finally:
+            hosted.engine.cancel(work)
 
     # ---- scores ---------------------------------------------------------------------------------------------------
 

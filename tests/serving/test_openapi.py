@@ -1,0 +1,88 @@
+"""What the server says about itself is what it does."""
+
+import json
+
+import jsonschema
+import pytest
+
+from unspool.serving.openapi import REFUSALS
+
+
+@pytest.fixture(scope="module")
+def document(ask):
+    return ask(("GET", "/openapi.json", {})).json()
+
+
+def test_every_route_is_described_and_answers(ask, served, document):
+    described = {
+        (path, method.upper())
+        for path, item in document["paths"].items()
+        for method in ("get", "post")
+        if method in item
+    }
+    routes = {(route.path, method) for route in served.app.routes for method in route.methods - {"HEAD"}}
+    assert described == routes
+    assert document["openapi"] == "3.1.0"
+    for path, method in described:
+        if method == "GET":
+            assert ask((method, path.replace("{model}", "names"), {})).status_code == 200
+
+
+def test_answers_are_what_the_document_says(ask, document):
+    schemas = {"$defs": document["components"]["schemas"]}
+    whole = json.loads(json.dumps(schemas).replace("#/components/schemas/", "#/$defs/"))
+    post = {"json": {"inputs": {"country": "Irish"}, "n": 4, "seed": 1}}
+    for name, request in (
+        ("ModelList", ("GET", "/v1/models", {})),
+        ("ModelCard", ("GET", "/v1/models/tracks", {})),
+        ("Generated", ("POST", "/v1/models/names/generate", post)),
+        ("Problem", ("POST", "/v1/models/names/generate", {"json": {"inputs": 5}})),
+    ):
+        jsonschema.validate(ask(request).json(), whole | {"$ref": f"#/$defs/{name}"})
+
+
+def test_the_card_has_the_columns_and_what_training_saw(ask, served):
+    card = ask(("GET", "/v1/models/tracks", {})).json()
+    model = served.models["tracks"]
+    assert list(card["inputs"]["properties"]) == ["group", "level"]
+    assert list(card["step"]["properties"]) == ["level", "mood"]
+    assert card["summary"]["nats"] == model.summary_.nats
+    assert [field["name"] for field in card["schema"]["steps"]] == ["level", "mood"]
+
+
+def test_metrics_count_requests_by_status_and_model(ask):
+    ask(("POST", "/v1/models/names/generate", {"json": {"inputs": {"country": "Irish"}, "n": 4, "seed": 1}}))
+    text = ask(("GET", "/metrics", {})).text
+    lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert float(lines['unspool_requests_total{model="names",route="generate",status="200"}']) >= 1
+    assert float(lines['unspool_steps_total{model="names"}']) >= 4
+    assert float(lines['unspool_queue{model="names"}']) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_schemathesis_finds_no_status_that_is_not_described(served):
+    """All phases: examples, values at bounds, random ones, wrong ones, and calls in sequence."""
+    import schemathesis
+    from hypothesis import HealthCheck, Phase, settings
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi.checks import (
+        content_type_conformance,
+        response_schema_conformance,
+        status_code_conformance,
+    )
+
+    schema = schemathesis.openapi.from_asgi("/openapi.json", served.app)
+    seen = set()
+    checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+    @schema.parametrize()
+    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), phases=list(Phase))
+    def one(case):
+        response = case.call()
+        seen.add(response.status_code)
+        case.validate_response(response, checks=checks)
+
+    for operation in schema.get_all_operations():
+        one(operation)
+    assert seen <= {200, *map(int, REFUSALS)} - {500}
