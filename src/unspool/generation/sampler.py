@@ -112,13 +112,13 @@ def check_sampling(sampling: Sampling, net: Net) -> None:
     Raises:
         OptionError: it names the option.
     """
-    distributions = net.distributions
-    if sampling.top_k is not None and all(dist.event_shape.symbols is None for dist in distributions):
+    kinds = [innermost(group.distribution) for group in net.constants.fields]
+    if sampling.top_k is not None and all(event.symbols is None for event in net.shape.steps.events):
         hint = "Use top_p, min_p or temperature, which act on numbers too."
         location = f"Sampling(top_k={sampling.top_k})"
         raise OptionError(location, "a field of categories to choose from", "numbers only", hint)
     random = sampling.temperature != 1 or sampling.top_p is not None or sampling.min_p is not None
-    if random and all(isinstance(innermost(dist), Point) for dist in distributions):
+    if random and all(isinstance(kind, Point) for kind in kinds):
         found = "point distributions only, which are not random"
         raise OptionError("rule", "a distribution with a spread", found, "Fit another distribution.")
 

@@ -33,13 +33,14 @@ class Work(ABC):
     """A request under way.
 
     Attributes:
-        kind: of those that a program can mix.
+        kind: of those that a program can mix; `group` is its number in the engine.
         served: number of the round that last had a part of it.
         error: why it has failed, or `None`.
         notify: called by the engine's thread when there is news.
     """
 
     kind: Any
+    group: int
 
     def __init__(self, job: GenerationJob, notify: Callable[[], None]) -> None:
         self.whole = job
@@ -108,7 +109,7 @@ class BeamWork(Work):
     def __init__(self, job: GenerationJob, notify: Callable[[], None]) -> None:
         super().__init__(job, notify)
         assert job.beam is not None  # noqa: S101  # the caller has looked
-        self.kind, self.rows = object(), self.job.total // self.job.request.samples
+        self.kind, self.rows = "search", self.job.total // self.job.request.samples
         self.each, self.beam = max(BEAM_ROWS // job.beam.width, 1), job.beam
         self.found: list[Any] = []
 
@@ -170,6 +171,7 @@ class Engine:
     def __init__(self, slots: Slots, observe: Callable[[int, float], None] = lambda rows, seconds: None) -> None:
         self.slots, self.observe = slots, observe
         self.active: list[Work] = []
+        self.kinds: dict[Any, int] = {}
         self.rounds = itertools.count()
         self.news = threading.Condition()
         self.closing, self.over = False, True
@@ -177,6 +179,7 @@ class Engine:
     def submit(self, work: Work) -> None:
         """Begin some work."""
         with self.news:
+            work.group = self.kinds.setdefault(work.kind, len(self.kinds))
             self.active.append(work)
             self.news.notify()
             if self.over:  # the first work, or a request that came to a model as it was replaced
@@ -229,7 +232,7 @@ class Engine:
         if not able:
             return []
         able.sort(key=lambda pair: pair[0].served)
-        same = [pair for pair in able if pair[0].kind == able[0][0].kind]
+        same = [pair for pair in able if pair[0].group == able[0][0].group]
         members = []
         for (work, which), share in zip(
             same, shares([len(which) for _, which in same], self.slots.widths[-1]), strict=True
@@ -241,6 +244,7 @@ class Engine:
 
     def _advance(self, members: list[tuple[Any, NDArray[np.int64]]]) -> None:
         if isinstance(members[0][0], BeamWork):
-            members[0][0].advance()
+            for work, _ in members:
+                work.advance()
         else:
             self.slots.advance([(work.slots, which) for work, which in members])
