@@ -145,7 +145,8 @@ def main() -> None:
     body = lambda seed: {"inputs": {"k": "a"}, "seed": seed, "length": sizes.T}  # noqa: E731
     B, name = sizes.B, f"H={sizes.H} T={sizes.T}"
     with tempfile.TemporaryDirectory() as folder:
-        model = fitted(sizes, Path(folder))
+        fitted(sizes, Path(folder))
+        model = us.load(f"{folder}/tokens.unspool")
         command = [sys.executable, "-m", "unspool", "serve", f"{folder}/tokens.unspool", "--port", str(PORT)]
         with server(command, PORT, "/readyz"):
             found = asked(PORT, path, body, B, 1)()
@@ -166,7 +167,12 @@ def main() -> None:
             rows.append(line(f"p99 to the first step at half of the load, {name}", p99))
             rows.append(line(f"median to the first step at half of the load, {name}", statistics.median(times)))
             if all(importlib.util.find_spec(package) for package in ("torch", "fastapi")):
-                peer = [sys.executable, str(Path(__file__).with_name("serve_torch.py")), str(PEER_PORT), *map(str, sizes)]
+                peer = [
+                    sys.executable,
+                    str(Path(__file__).with_name("serve_torch.py")),
+                    str(PEER_PORT),
+                    *map(str, sizes),
+                ]
                 with server(peer, PEER_PORT, "/healthz"):
                     fewer = asked(PEER_PORT, "/generate", lambda seed: {"seed": seed}, B, 1)
                     ours, theirs = in_turn(many, fewer, rounds=rounds)

@@ -25,7 +25,7 @@ def served(workshop):
 
     metrics = Metrics()
     files = {"names": workshop.names, "tracks": workshop.tracks}
-    host = ModelHost(files, metrics, WIDTHS)
+    host = ModelHost(files, us.load, metrics, WIDTHS)
     host.start()
     limits = Limits(sequences=500, steps=1_000, total=20_000, stream=100, body=20_000, queue=64, seconds=0.5)
     server = Server(host, metrics, limits)

@@ -11,7 +11,7 @@ import pytest
 import unspool as us
 from unspool.errors import FileError, OptionError, UnknownCategory
 from unspool.serving import client
-from unspool.serving.client import choose
+from unspool.serving.client import remote_model
 
 
 class Wire(httpx.BaseTransport):
@@ -55,7 +55,7 @@ def wire(served, monkeypatch):
 
 @pytest.fixture
 def remote(wire):
-    return choose(httpx.Client(transport=wire, base_url="http://test"), "names")
+    return remote_model(httpx.Client(transport=wire, base_url="http://test"), "names")
 
 
 def test_sequences_are_those_of_the_local_model(remote, served):
@@ -114,7 +114,7 @@ def test_a_server_that_is_gone_is_a_file_error(remote, wire):
 def test_of_several_models_one_must_be_named(wire):
     for name in (None, "nothing"):
         with pytest.raises(OptionError, match="names, tracks"):
-            choose(httpx.Client(transport=wire, base_url="http://test"), name)
+            remote_model(httpx.Client(transport=wire, base_url="http://test"), name)
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ def test_answers_are_what_the_document_says(ask, document):
     for name, request in (
         ("ModelList", ("GET", "/v1/models", {})),
         ("ModelCard", ("GET", "/v1/models/tracks", {})),
-        ("Generated", ("POST", "/v1/models/names/generate", post)),
+        ("GeneratedAnswer", ("POST", "/v1/models/names/generate", post)),
         ("Problem", ("POST", "/v1/models/names/generate", {"json": {"inputs": 5}})),
     ):
         jsonschema.validate(ask(request).json(), whole | {"$ref": f"#/$defs/{name}"})

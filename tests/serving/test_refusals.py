@@ -7,6 +7,7 @@ import json
 import msgspec
 import pytest
 
+import unspool as us
 from unspool.serving.app import Limits, Server
 from unspool.serving.openapi import REFUSALS
 from unspool.serving.problems import Problem
@@ -168,7 +169,7 @@ def test_a_full_queue_says_when_to_come_again(served, ask):
 def test_before_the_models_are_there_only_healthz_is_well(served, ask):
     from unspool.serving.hosting import ModelHost
 
-    server = Server(ModelHost(served.files, served.server.metrics), served.server.metrics, Limits())
+    server = Server(ModelHost(served.files, us.load, served.server.metrics), served.server.metrics, Limits())
     app = server.app()
     assert ask(("GET", "/healthz", {}), app=app).status_code == 200
     for method, path in (("GET", "/readyz"), ("GET", "/v1/models"), ("POST", "/v1/models/names/generate")):

@@ -50,8 +50,7 @@ def serve(
     """
     try:
         from unspool.serving.app import Limits
-        from unspool.serving.run import Settings
-        from unspool.serving.run import serve as run
+        from unspool.serving.run import Settings, run_server
     except ImportError as error:
         hint = "pip install 'unspool[serve]'"
         raise MissingExtra("serve", f"the package {error.name}", "none", hint) from None
@@ -60,7 +59,7 @@ def serve(
     given = token or os.environ.get("UNSPOOL_TOKEN") or None
     limits = Limits(sequences=max_sequences, total=max_steps, body=max_body, queue=max_queue)
     print(f"unspool: http://{host}:{port}{root_path}", file=sys.stderr)
-    run(
+    run_server(
         Settings(
             models=list(models), host=host, port=port, token=given, root_path=root_path, workers=workers, watch=watch,
             limits=limits,

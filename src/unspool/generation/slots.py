@@ -30,7 +30,7 @@ from unspool.network.distributions.base import Support
 from unspool.runtime.devices import to_single_precision
 from unspool.runtime.threefry import seed_words
 
-WIDTHS = (2, 16, 64)
+SLOT_WIDTHS = (2, 16, 64)
 """Rows of a chunk; of the widths that hold its rows, the least."""
 CHUNK_STEPS = 16
 """Steps of a chunk."""
@@ -64,7 +64,7 @@ class Packing(NamedTuple):
         return jax.tree.unflatten(self.tree, leaves)
 
 
-def pack(row: Any) -> Float[Array, "B D"]:
+def pack_rows(row: Any) -> Float[Array, "B D"]:
     """Arrays with a first axis of rows side by side."""
     return jnp.concatenate([leaf.reshape(len(leaf), -1).astype(jnp.float32) for leaf in jax.tree.leaves(row)], 1)
 
@@ -82,7 +82,7 @@ _compiled = partial(jax.jit, compiler_options=COMPILER_OPTIONS)
 def fold_tables(net: Net) -> Precomputed:
     """What no step changes and no row has to itself."""
     context = jnp.zeros((1, net.context_bias.shape[0]))
-    return net.precompute(context, WIDTHS[-1] * FOLD_STEPS)._replace(constants=())
+    return net.precompute(context, SLOT_WIDTHS[-1] * FOLD_STEPS)._replace(constants=())
 
 
 def _started(net: Net, inputs: Any, sums: Any) -> tuple[SamplerState, Any]:
@@ -93,7 +93,7 @@ def _started(net: Net, inputs: Any, sums: Any) -> tuple[SamplerState, Any]:
 @_compiled
 def start_rows(net: Net, inputs: Any, sums: Any) -> Array:
     """The packed states of rows before their first step."""
-    return pack(_started(net, inputs, sums))
+    return pack_rows(_started(net, inputs, sums))
 
 
 @partial(_compiled, static_argnames=("packing", "stopping"))
@@ -107,7 +107,7 @@ def advance_rows(
     state, (values, alive) = sample_block(
         net, ready, _rows_first(state), request, request.first, moving, CHUNK_STEPS, stopping
     )
-    return pack((_rows_first(state), constants)), values, alive
+    return pack_rows((_rows_first(state), constants)), values, alive
 
 
 class SlotRequest:
@@ -227,7 +227,7 @@ def _of_each(support: Support | None, count: int) -> Support | None:
 class Slots:
     """The programs of one network, for chunks of some widths, and what they share."""
 
-    def __init__(self, net: Net, widths: tuple[int, ...] = WIDTHS) -> None:
+    def __init__(self, net: Net, widths: tuple[int, ...] = SLOT_WIDTHS) -> None:
         self.net, self.widths, self.tables = net, widths, fold_tables(net)
         self.packings: dict[Any, Packing] = {}
 

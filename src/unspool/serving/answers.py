@@ -1,4 +1,4 @@
-"""Generated sequences in the form that a client accepts, and steps as events of a stream."""
+"""GeneratedAnswer sequences in the form that a client accepts, and steps as events of a stream."""
 
 import io
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import numpy as np
 
 from unspool.jobs import Event
 from unspool.sequences import Sequences
-from unspool.serving.messages import Generated, Step
+from unspool.serving.messages import GeneratedAnswer, Step
 from unspool.serving.problems import Refusal
 
 STREAM_TYPE = "text/event-stream"
@@ -81,10 +81,10 @@ def answer(made: Sequences, kind: str, long: bool | None, model: str, digest: st
     return file.getvalue()
 
 
-def generated(made: Sequences, model: str, digest: str) -> Generated:
+def generated(made: Sequences, model: str, digest: str) -> GeneratedAnswer:
     """Sequences with what gives them again."""
     drawn = made.to_dict(long=False) if made.drawn else {}
-    return Generated(
+    return GeneratedAnswer(
         model=model,
         hash=digest,
         seed=made.seed,
@@ -111,9 +111,6 @@ class EventId(msgspec.Struct, frozen=True):
     row: int
     sample: int
 
-    def __str__(self) -> str:
-        return f"{self.digest}-{self.seed}-{self.step}-{self.row}-{self.sample}"
-
     @classmethod
     def of(cls, text: str) -> "EventId":
         """The place that a client has got to.
@@ -139,9 +136,10 @@ class EventId(msgspec.Struct, frozen=True):
 
 def events_after(events: Iterator[Event], last: EventId | None, digest: str, seed: int) -> bytes:
     """Events as server-sent ones, but those up to the last one that the client has."""
-    lines = []
-    for event in events:
-        place = EventId(digest, seed, event.step, event.row, event.sample)
-        if last is None or place.order > last.order:
-            lines.append(b"id: %s\ndata: %s\n\n" % (str(place).encode(), encode(Step(*event))))
+    order = None if last is None else last.order
+    lines: list[bytes] = []
+    for row, sample, step, value in events:
+        if order is None or (step, row, sample) > order:
+            place = f"id: {digest}-{seed}-{step}-{row}-{sample}\ndata: "
+            lines += place.encode(), encode(Step(row, sample, step, value)), b"\n\n"
     return b"".join(lines)

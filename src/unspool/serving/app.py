@@ -35,7 +35,7 @@ from unspool.serving.answers import (
     encode,
     events_after,
 )
-from unspool.serving.engine import SampleWork, Work, work_of
+from unspool.serving.engine import GenerationWork, SampleWork, work_of
 from unspool.serving.hosting import HostedModel, ModelHost
 from unspool.serving.messages import (
     GenerateRequest,
@@ -364,7 +364,9 @@ class Server:
             return await self.in_thread(job.total * job.request.max_steps, work.result)
 
     @staticmethod
-    def new_work(job: GenerationJob, loop: asyncio.AbstractEventLoop, over: asyncio.Event, stream: bool) -> Work:
+    def new_work(
+        job: GenerationJob, loop: asyncio.AbstractEventLoop, over: asyncio.Event, stream: bool
+    ) -> GenerationWork:
         """The work that a job is; it sets an event of the loop."""
 
         def notify() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from unspool.errors import FileError, MissingExtra, OptionError
 from unspool.serving.messages import (
-    Generated,
+    GeneratedAnswer,
     GenerateRequest,
     ModelList,
     NextStepAnswer,
@@ -43,7 +43,7 @@ class RemoteSequences(Sequence[Any]):
         answer: what the server said: its seed and hash give the same sequences again.
     """
 
-    answer: Generated
+    answer: GeneratedAnswer
 
     def __len__(self) -> int:
         return len(self.answer.sequences)
@@ -107,7 +107,7 @@ class RemoteModel:
             FileError: the server can't be reached.
         """
         request = self._request(inputs, n, rule, options)
-        return RemoteSequences(self._post("generate", request, Generated))
+        return RemoteSequences(self._post("generate", request, GeneratedAnswer))
 
     def stream(self, inputs: Any = None, n: int = 1, *, rule: Any = "sample", **options: Any) -> Iterator[Any]:
         """As `generate`, but yields the events `(row, sample, step, value)` of `OneToMany.stream` as they come.
@@ -209,10 +209,10 @@ def connect(url: str, model: str | None = None, *, token: str | None = None, tim
         raise MissingExtra("connect", "the package httpx", "none", "pip install 'unspool[serve]'") from None
     headers = {"Content-Type": "application/json"} | ({} if token is None else {"Authorization": f"Bearer {token}"})
     client = httpx.Client(base_url=url, headers=headers, timeout=timeout)
-    return choose(client, model)
+    return remote_model(client, model)
 
 
-def choose(client: "httpx.Client", model: str | None) -> RemoteModel:
+def remote_model(client: "httpx.Client", model: str | None) -> RemoteModel:
     """The model of a connection; errors as of `connect`."""
     import httpx
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from unspool.generation.beam import search
 from unspool.generation.sampler import no_values
-from unspool.generation.slots import CHUNK_STEPS, WIDTHS, SlotRequest, Slots
+from unspool.generation.slots import CHUNK_STEPS, SLOT_WIDTHS, SlotRequest, Slots
 from unspool.jobs import GenerationJob
 from unspool.sequences import Sequences
 
@@ -25,11 +25,11 @@ AHEAD_CHUNKS = 4
 """Chunks that a stream may be ahead of its reader; its rows then wait."""
 BEAM_ROWS = 64
 """Hypotheses, about, of one piece of a search."""
-SLOTS = WIDTHS[-1]
+SLOTS = SLOT_WIDTHS[-1]
 """Sequences that advance together."""
 
 
-class Work(ABC):
+class GenerationWork(ABC):
     """A request under way.
 
     Attributes:
@@ -62,7 +62,7 @@ class Work(ABC):
         """All sequences."""
 
 
-class SampleWork(Work):
+class SampleWork(GenerationWork):
     """A request whose sequences are sampled in the slots; a stream is kept from running ahead of its reader."""
 
     def __init__(self, job: GenerationJob, notify: Callable[[], None], *, stream: bool = False) -> None:
@@ -103,7 +103,7 @@ class SampleWork(Work):
         return self.whole.finish(self.job, self.part, values, offsets, self.slots.ended)
 
 
-class BeamWork(Work):
+class BeamWork(GenerationWork):
     """A search, of a few rows at a time."""
 
     def __init__(self, job: GenerationJob, notify: Callable[[], None]) -> None:
@@ -137,7 +137,7 @@ class BeamWork(Work):
         return self.whole.finish(self.job, self.part, columns, np.cumsum(lengths).astype(np.int64), *rest)
 
 
-def work_of(job: GenerationJob, notify: Callable[[], None], *, stream: bool = False) -> Work:
+def work_of(job: GenerationJob, notify: Callable[[], None], *, stream: bool = False) -> GenerationWork:
     """The work that a job is."""
     return SampleWork(job, notify, stream=stream) if job.beam is None else BeamWork(job, notify)
 
@@ -170,13 +170,13 @@ class Engine:
 
     def __init__(self, slots: Slots, observe: Callable[[int, float], None] = lambda rows, seconds: None) -> None:
         self.slots, self.observe = slots, observe
-        self.active: list[Work] = []
+        self.active: list[GenerationWork] = []
         self.kinds: dict[Any, int] = {}
         self.rounds = itertools.count()
         self.news = threading.Condition()
         self.closing, self.over = False, True
 
-    def submit(self, work: Work) -> None:
+    def submit(self, work: GenerationWork) -> None:
         """Begin some work."""
         with self.news:
             work.group = self.kinds.setdefault(work.kind, len(self.kinds))
@@ -186,7 +186,7 @@ class Engine:
                 self.over = False
                 threading.Thread(target=self._run, name="unspool-engine", daemon=True).start()
 
-    def cancel(self, work: Work) -> None:
+    def cancel(self, work: GenerationWork) -> None:
         """End some work, if it is not over; its sequences are not advanced again."""
         with self.news:
             if work in self.active:
@@ -225,7 +225,7 @@ class Engine:
             for work in works:
                 work.notify()
 
-    def _next(self) -> list[tuple[Work, NDArray[np.int64]]]:
+    def _next(self) -> list[tuple[GenerationWork, NDArray[np.int64]]]:
         """The sequences of the next chunk."""
         number = next(self.rounds)
         able = [(work, which) for work in self.active if len(which := work.waiting())]

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,8 @@ import msgspec
 import numpy as np
 
 from unspool.errors import OptionError, UnspoolError
-from unspool.generation.slots import CHUNK_STEPS, WIDTHS, SlotRequest, Slots
+from unspool.generation.slots import CHUNK_STEPS, SLOT_WIDTHS, SlotRequest, Slots
 from unspool.jobs import GenerationOptions, generation_job, sampling_job
-from unspool.model import load
 from unspool.serving.engine import Engine
 from unspool.serving.messages import ModelCard
 from unspool.serving.metrics import Metrics
@@ -38,7 +37,7 @@ class HostedModel:
         scoring: at most one call of what the engine does not do runs at a time.
     """
 
-    def __init__(self, name: str, model: Any, metrics: Metrics, widths: tuple[int, ...] = WIDTHS) -> None:
+    def __init__(self, name: str, model: Any, metrics: Metrics, widths: tuple[int, ...] = SLOT_WIDTHS) -> None:
         self.name, self.model, self.metrics = name, model, metrics
         self.fitted = model._generator()  # noqa: SLF001  # a part of this package
         self.hash = digest_of(model)
@@ -95,33 +94,24 @@ def digest_of(model: Any) -> str:
 
 
 class ModelHost:
-    """Models by name, from files.
+    """Models by name, from files, which a function loads.
 
     Attributes:
         warm: whether all of them have their programs.
     """
 
-    def __init__(self, files: Mapping[str, Path], metrics: Metrics, widths: tuple[int, ...] = WIDTHS) -> None:
-        self.files, self.metrics, self.widths = dict(files), metrics, widths
+    def __init__(
+        self,
+        files: Mapping[str, Path],
+        load: Callable[[Path], Any],
+        metrics: Metrics,
+        widths: tuple[int, ...] = SLOT_WIDTHS,
+    ) -> None:
+        self.files, self.load, self.metrics, self.widths = dict(files), load, metrics, widths
         self.models: dict[str, HostedModel] = {}
         self.stamps: dict[str, Any] = {}
         self.warm = False
         self.changing = threading.Lock()
-
-    @classmethod
-    def of(cls, paths: list[str], metrics: Metrics) -> "ModelHost":
-        """Models from files, named after them.
-
-        Raises:
-            OptionError: two of one name.
-        """
-        files: dict[str, Path] = {}
-        for path in paths:
-            name = Path(path).name.removesuffix(".unspool")
-            if name in files:
-                raise OptionError("models", "files of different names", f"two named {name!r}", "Rename one of them.")
-            files[name] = Path(path)
-        return cls(files, metrics)
 
     def start(self) -> None:
         """Load all models and warm them up; an error as of `load`."""
@@ -135,7 +125,7 @@ class ModelHost:
         """Load a model again; requests under way end on the old one. If it can't be loaded, the old one stays."""
         with self.changing:
             path = self.files[name]
-            stamp, model = stamp_of(path), load(path).set_params(verbose=False)
+            stamp, model = stamp_of(path), self.load(path).set_params(verbose=False)
             new = HostedModel(name, model, self.metrics, self.widths)
             if self.warm:
                 new.warm_up()
@@ -151,6 +141,21 @@ class ModelHost:
         """End all threads when their work is done."""
         for hosted in self.models.values():
             hosted.engine.close()
+
+
+def named_files(paths: list[str]) -> dict[str, Path]:
+    """Model files by the names of their models.
+
+    Raises:
+        OptionError: two of one name.
+    """
+    files: dict[str, Path] = {}
+    for path in paths:
+        name = Path(path).name.removesuffix(".unspool")
+        if name in files:
+            raise OptionError("models", "files of different names", f"two named {name!r}", "Rename one of them.")
+        files[name] = Path(path)
+    return files
 
 
 def stamp_of(path: Path) -> tuple[int, int, int] | None:

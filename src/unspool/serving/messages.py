@@ -5,14 +5,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from unspool.options import Beam, Decoding, Sampling, Typical, Unknown
+from unspool.options import Beam, Decoding, Positive, Sampling, Typical, Unknown
 
-Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Steps = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Seed = Annotated[int, Meta(ge=0, extra_json_schema={"maximum": 2**64 - 1})]
-Row = dict[str, Any]
+InputRow = dict[str, Any]
 Inputs = Annotated[
-    dict[str, Any] | list[Row] | None,
+    dict[str, Any] | list[InputRow] | None,
     Meta(description="Columns with one value for all rows or a list with one for each; or a list of rows."),
 ]
 Prefix = Annotated[Any, Meta(description="First steps: one sequence for all rows, or a list with one for each.")]
@@ -44,7 +43,7 @@ class TypicalRule(
     distance: None = None
 
 
-Rule = Literal["sample", "greedy", "beam", "typical"] | SamplingRule | BeamRule | TypicalRule
+RuleMessage = Literal["sample", "greedy", "beam", "typical"] | SamplingRule | BeamRule | TypicalRule
 RULE_KINDS: dict[type[Any], type[Any]] = {Sampling: SamplingRule, Beam: BeamRule, Typical: TypicalRule}
 """By class of options, that which a request holds."""
 
@@ -67,12 +66,12 @@ class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """
 
     inputs: Inputs = None
-    n: Count = 1
+    n: Positive = 1
     length: Steps | None = None
     seed: Seed | None = None
-    rule: Rule = "sample"
+    rule: RuleMessage = "sample"
     prefix: Prefix = None
-    pin: dict[Steps, Row] | list[dict[Steps, Row]] | None = None
+    pin: dict[Steps, InputRow] | list[dict[Steps, InputRow]] | None = None
     allow: dict[str, list[Any]] | None = None
     unknown: Unknown = "refuse"
     long: bool | None = None
@@ -81,7 +80,7 @@ class GenerateRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Sequences to score, in the layout of the training data; the fields are the arguments of `OneToMany.log_prob`."""
 
-    data: dict[str, Any] | list[Row]
+    data: dict[str, Any] | list[InputRow]
     errors: Literal["raise", "nan"] = "raise"
     by_field: bool = False
 
@@ -95,8 +94,8 @@ class NextStepRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     seed: Seed = 0
 
 
-class Generated(msgspec.Struct, frozen=True, kw_only=True):
-    """Generated sequences, `n` for every row of inputs, row after row.
+class GeneratedAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """GeneratedAnswer sequences, `n` for every row of inputs, row after row.
 
     `hash` is that of the model; the same hash, seed and request give the same sequences again. `inputs` are those that
     were drawn, of every sequence; `nats` are log-probabilities of a beam search.

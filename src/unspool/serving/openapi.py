@@ -6,7 +6,7 @@ import msgspec
 
 from unspool.serving.answers import ANSWER_TYPES, JSON_TYPE, STREAM_TYPE
 from unspool.serving.messages import (
-    Generated,
+    GeneratedAnswer,
     GenerateRequest,
     ModelCard,
     ModelList,
@@ -38,7 +38,7 @@ MESSAGES = (
     GenerateRequest,
     ScoreRequest,
     NextStepRequest,
-    Generated,
+    GeneratedAnswer,
     Scores,
     NextSteps,
     ModelCard,
@@ -52,7 +52,7 @@ def describe(version: str, models: list[str], *, guarded: bool) -> dict[str, Any
     _, components = msgspec.json.schema_components(MESSAGES, ref_template=REF)
     name = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "enum": models}}
     last = {"name": "Last-Event-ID", "in": "header", "required": False, "schema": {"type": "string"}}
-    formats: dict[str, Any] = {kind: {} for kind in ANSWER_TYPES} | {JSON_TYPE: {"schema": _ref(Generated)}}
+    formats: dict[str, Any] = {kind: {} for kind in ANSWER_TYPES} | {JSON_TYPE: {"schema": _ref(GeneratedAnswer)}}
     formats[STREAM_TYPE] = {"schema": {"type": "string"}}
     text = {"text/plain": {"schema": {"type": "string"}}}
     model = "/v1/models/{model}"

@@ -6,7 +6,6 @@ import ipaddress
 import os
 import signal
 import tempfile
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,10 +15,11 @@ from starlette.applications import Starlette
 
 from unspool.config import Config
 from unspool.errors import OptionError
+from unspool.model import load
 from unspool.modelfile import read_config
 from unspool.runtime.process import start_jax
 from unspool.serving.app import Limits, Server
-from unspool.serving.hosting import ModelHost
+from unspool.serving.hosting import ModelHost, named_files
 from unspool.serving.metrics import Metrics
 
 SETTINGS, COUNTED = "UNSPOOL_SERVING", "PROMETHEUS_MULTIPROC_DIR"
@@ -43,7 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
 
 
-def serve(settings: Settings) -> None:
+def run_server(settings: Settings) -> None:
     """Serve until a signal ends it: requests under way are answered first. SIGHUP loads all models again.
 
     Raises:
@@ -53,9 +53,8 @@ def serve(settings: Settings) -> None:
     if settings.token is None and not is_local(settings.host):
         hint = "Set the environment variable UNSPOOL_TOKEN, or pass --token; or serve behind a proxy on this machine."
         raise OptionError("--host", "127.0.0.1, or a token", f"{settings.host} without a token", hint)
-    ModelHost.of(settings.models, Metrics())
-    for path in settings.models:
-        read_config(Path(path), Config)  # a file that can't be served is refused here, not in a worker
+    for path in named_files(settings.models).values():
+        read_config(path, Config)  # a file that can't be served is refused here, not in a worker
     AppStatus.disable_automatic_graceful_drain()
     options: dict[str, Any] = {
         "host": settings.host,
@@ -104,7 +103,7 @@ def application(settings: Settings) -> Starlette:
     start_jax()
     together = settings.workers > 1
     metrics = Metrics(together=together)
-    host = ModelHost.of(settings.models, metrics)
+    host = ModelHost(named_files(settings.models), load, metrics)
     server = Server(host, metrics, settings.limits, settings.token, watch=settings.watch, wait=together)
     if not together:
         server.on_start.append(lambda: _reload_on_signal(server))
