@@ -125,11 +125,12 @@ class ModelHost:
         """Load a model again; requests under way end on the old one. If it can't be loaded, the old one stays."""
         with self.changing:
             path = self.files[name]
-            stamp, model = stamp_of(path), self.load(path).set_params(verbose=False)
+            self.stamps[name] = stamp_of(path)  # a file that can't be loaded is not tried again before it changes
+            model = self.load(path).set_params(verbose=False)
             new = HostedModel(name, model, self.metrics, self.widths)
             if self.warm:
                 new.warm_up()
-            old, self.models[name], self.stamps[name] = self.models.get(name), new, stamp
+            old, self.models[name] = self.models.get(name), new
             if old is not None:
                 old.engine.close()
 
