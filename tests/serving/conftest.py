@@ -19,8 +19,9 @@ WIDTHS = (8,)
 @pytest.fixture(scope="session")
 def served(workshop):
     """The application, its server, and the models as Python has them."""
-    from unspool.serving.app import Limits, Server
+    from unspool.serving.app import Server
     from unspool.serving.hosting import ModelHost
+    from unspool.serving.limits import Limits
     from unspool.serving.metrics import Metrics
 
     metrics = Metrics()

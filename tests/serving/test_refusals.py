@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 import unspool as us
-from unspool.serving.app import Limits, Server
+from unspool.serving.app import Server
+from unspool.serving.limits import Limits
 from unspool.serving.openapi import REFUSALS
 from unspool.serving.problems import Problem
 
@@ -237,3 +238,14 @@ def test_a_mistake_of_the_server_says_nothing_about_its_inside(served, ask, monk
     answer = ask(("POST", "/v1/models/names/generate", {"json": IRISH}))
     assert checked(answer).status == 500
     assert "secret" not in answer.text
+
+
+def test_what_needs_more_memory_than_there_is_is_not_tried(post, monkeypatch):
+    monkeypatch.setattr("unspool.serving.limits.free_memory", lambda: 10_000)
+    problem = checked(post(IRISH | {"n": 10, "length": 100}))
+    assert (problem.status, problem.place, problem.found) == (413, "body: bytes of memory", "200,000")
+
+
+def test_next_steps_after_much_for_many_rows_are_too_large(post):
+    body = {"inputs": {"country": ["Irish"] * 20}, "prefix": "Aoife", "samples": 4_096}
+    assert checked(post(body, route="next_step")).status == 413

@@ -49,7 +49,7 @@ def serve(
         max_queue: requests of a model that may be under way; more are answered with 429.
     """
     try:
-        from unspool.serving.app import Limits
+        from unspool.serving.limits import Limits
         from unspool.serving.run import Settings, run_server
     except ImportError as error:
         hint = "pip install 'unspool[serve]'"

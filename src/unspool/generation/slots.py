@@ -5,6 +5,7 @@ constraints. Between two chunks, all that a row takes along is one vector (`Pack
 than the one before: a request enters, pauses and leaves at any of them, and nothing has to be freed.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -230,6 +231,8 @@ class Slots:
     def __init__(self, net: Net, widths: tuple[int, ...] = SLOT_WIDTHS) -> None:
         self.net, self.widths, self.tables = net, widths, fold_tables(net)
         self.packings: dict[Any, Packing] = {}
+        self.prepared: set[Any] = set()
+        self.preparing = threading.Lock()
 
     def advance(self, members: Sequence[tuple[SlotRequest, NDArray[np.int64]]]) -> None:
         """Move some sequences of requests of one kind a chunk on; there are no more of them than the greatest width."""
@@ -251,11 +254,14 @@ class Slots:
                 request_.take(number, packed[at], [part[at] for part in by_row], lengths[at])
                 at += 1
 
-    def warm_up(self, request: SlotRequest) -> None:
-        """Compile the programs of the kind of a request of one sequence, for every width."""
-        for width in self.widths:
-            members = [(SlotRequest(self.net, request.request), np.zeros(1, np.int64)) for _ in range(width)]
-            self.advance(members)
+    def prepare(self, request: SlotRequest) -> None:
+        """Compile the programs of the kind of a request for every width: no chunk waits for a compiler."""
+        if request.kind in self.prepared:
+            return
+        with self.preparing:
+            for width in self.widths if request.kind not in self.prepared else ():
+                self.advance([(SlotRequest(self.net, request.request), np.zeros(1, np.int64)) for _ in range(width)])
+            self.prepared.add(request.kind)
 
     def _start(self, members: Sequence[tuple[SlotRequest, NDArray[np.int64]]]) -> None:
         new = [(request, which[request.steps[which] < 0]) for request, which in members]

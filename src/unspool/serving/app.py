@@ -10,7 +10,7 @@ import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from unspool.errors import UnspoolError
 from unspool.generation.slots import CHUNK_STEPS
-from unspool.jobs import GenerationJob, GenerationOptions, generation_job
+from unspool.jobs import GenerationJob
 from unspool.serving import openapi
 from unspool.serving.answers import (
     JSON_TYPE,
@@ -37,6 +37,7 @@ from unspool.serving.answers import (
 )
 from unspool.serving.engine import GenerationWork, SampleWork, work_of
 from unspool.serving.hosting import HostedModel, ModelHost
+from unspool.serving.limits import Limits, check_size
 from unspool.serving.messages import (
     GenerateRequest,
     ModelList,
@@ -61,31 +62,7 @@ QUICK_STEPS = 2_000
 """Steps of a request that the event loop itself prepares and encodes; more go to a thread."""
 END = b"event: end\ndata: {}\n\n"
 """The last event of a stream: without it, the stream was cut."""
-PAIRS_PER_STEP = 64
-"""Pairs of samples whose comparison takes about as long as a step."""
 log = logging.getLogger("unspool")
-
-
-class Limits(NamedTuple):
-    """What one request may ask for, and how many may be under way.
-
-    Attributes:
-        sequences: rows of inputs times samples, or times hypotheses.
-        steps: of one sequence.
-        total: of all sequences of a request.
-        stream: sequences of a stream, whose steps come side by side.
-        body: bytes.
-        queue: requests of a model.
-        seconds: in which a body must arrive.
-    """
-
-    sequences: int = 100_000
-    steps: int = 100_000
-    total: int = 10_000_000
-    stream: int = 1_024
-    body: int = 1 << 20
-    queue: int = 256
-    seconds: float = 20.0
 
 
 class StreamResponse(EventSourceResponse):
@@ -278,7 +255,7 @@ class Server:
         place = None if last is None else self.place(EventId.of(last), wanted, hosted)
         if place is not None:
             wanted = msgspec.structs.replace(wanted, seed=place.seed)
-        job = await self.in_thread(len(str(wanted.inputs)), self.job, hosted, wanted, kind == STREAM_TYPE)
+        job = await self.in_thread(len(str(wanted.inputs)), self.limits.job, hosted.fitted, wanted, kind == STREAM_TYPE)
         if kind == STREAM_TYPE:
             return self.stream(hosted, job, place, began)
         made = await self.run(request, hosted, job)
@@ -294,38 +271,6 @@ class Server:
                 place = "header Last-Event-ID"
                 raise Refusal(HTTPStatus.CONFLICT, place, f"a stream of the {name} {own}", str(found), cure)
         return last
-
-    def job(self, hosted: HostedModel, wanted: GenerateRequest, stream: bool) -> GenerationJob:
-        """The checked generation of a request, within the limits."""
-        options = {name: getattr(wanted, name) for name in ("length", "seed", "rule", "prefix", "pin", "unknown")}
-        allow = wanted.allow
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self.check_size("n", wanted.n, self.limits.sequences)
-            job = generation_job(
-                hosted.fitted, wanted.inputs, wanted.n, GenerationOptions.of(options | {"allow": allow})
-            )
-        samples = job.request.samples if job.beam is None else job.beam.width
-        sequences = max(job.total, job.total // max(job.request.samples, 1) * samples)
-        steps = job.request.max_steps
-        self.check_size("rows times n", sequences, self.limits.sequences)
-        self.check_size("steps", steps, self.limits.steps)
-        cost = sequences * (steps + (samples // PAIRS_PER_STEP * steps if job.reranking is not None else 0))
-        self.check_size("steps of all sequences", cost, self.limits.total)
-        if stream:
-            self.check_size("sequences of a stream", sequences, self.limits.stream)
-            if job.beam is not None or job.reranking is not None:
-                place, cure = "body.rule", "Accept another type than text/event-stream."
-                raise Refusal(
-                    HTTPStatus.UNPROCESSABLE_ENTITY, place, "a rule that samples, for a stream", "a search", cure
-                )
-        return job
-
-    def check_size(self, name: str, count: int, most: int) -> None:
-        """Refuse what is larger than a limit."""
-        if count > most:
-            status, cure = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Send smaller requests."
-            raise Refusal(status, f"body: {name}", f"at most {most:,}", f"{count:,}", cure)
 
     @contextlib.contextmanager
     def place_in_queue(self, hosted: HostedModel) -> Any:
@@ -344,8 +289,8 @@ class Server:
     async def run(self, request: Request, hosted: HostedModel, job: GenerationJob) -> Any:
         """All sequences of a job; a client that goes away ends it."""
         with self.place_in_queue(hosted):
-            loop, over = asyncio.get_running_loop(), asyncio.Event()
-            work = await self.in_thread(job.total, self.new_work, job, loop, over, False)
+            over = asyncio.Event()
+            work = await self.new_work(hosted, job, over, stream=False)
             gone = asyncio.ensure_future(_disconnected(request))
             hosted.engine.submit(work)
             try:
@@ -361,20 +306,25 @@ class Server:
             finally:
                 gone.cancel()
                 hosted.engine.cancel(work)
-            return await self.in_thread(job.total * job.request.max_steps, work.result)
+            size = job.total * job.request.max_steps
+            return await self.in_thread(size + (job.reranking is not None) * QUICK_STEPS, work.result)
 
-    @staticmethod
-    def new_work(
-        job: GenerationJob, loop: asyncio.AbstractEventLoop, over: asyncio.Event, stream: bool
+    async def new_work(
+        self, hosted: HostedModel, job: GenerationJob, news: asyncio.Event, *, stream: bool
     ) -> GenerationWork:
-        """The work that a job is; it sets an event of the loop."""
+        """The work that a job is, with its programs; it sets an event of this loop."""
+        loop = asyncio.get_running_loop()
 
         def notify() -> None:
             if stream or work.finished or work.error is not None:
                 with contextlib.suppress(RuntimeError):  # the loop has ended
-                    loop.call_soon_threadsafe(over.set)
+                    loop.call_soon_threadsafe(news.set)
 
-        work = work_of(job, notify, stream=stream)
+        slow = job.later is not None  # the inputs are drawn
+        work = await self.in_thread(job.total + slow * QUICK_STEPS, partial(work_of, job, notify, stream=stream))
+        slots = hosted.engine.slots
+        if isinstance(work, SampleWork) and work.kind not in slots.prepared:
+            await run_in_threadpool(slots.prepare, work.slots)
         return work
 
     def stream(self, hosted: HostedModel, job: GenerationJob, last: EventId | None, began: float) -> Response:
@@ -389,8 +339,8 @@ class Server:
         self, hosted: HostedModel, job: GenerationJob, last: EventId | None, began: float
     ) -> AsyncIterator[bytes]:
         """The events of a stream, those of a chunk at once."""
-        loop, news = asyncio.get_running_loop(), asyncio.Event()
-        work = await self.in_thread(job.total, self.new_work, job, loop, news, True)
+        news = asyncio.Event()
+        work = await self.new_work(hosted, job, news, stream=True)
         assert isinstance(work, SampleWork)  # noqa: S101  # a search was refused
         show = work.job.events(work.part)
         hosted.engine.submit(work)
@@ -432,6 +382,7 @@ class Server:
         hosted = self.hosted(request)
         accepted(request.headers.get("accept", ""), (JSON_TYPE,))
         wanted = await self.body(request, NextStepRequest)
+        self.limits.check_next_step(wanted)
         options: Any = {"samples": wanted.samples, "seed": wanted.seed}
         found = await self.alone(hosted, hosted.model.next_step, wanted.inputs, wanted.prefix, **options)
         steps = [
@@ -476,7 +427,7 @@ class Server:
                 async for part in request.stream():
                     size += len(part)
                     if size > most:
-                        self.check_size("bytes", size, most)
+                        check_size("bytes", size, most)
                     parts.append(part)
         except TimeoutError:
             expected, found = f"all of it in {self.limits.seconds:g} seconds", f"{size:,} bytes"

@@ -61,7 +61,7 @@ class HostedModel:
             if fitted.input_net is None:
                 return
             job, _ = sampling_job(fitted, 1, options).with_inputs(slice(0, 1))
-        self.engine.slots.warm_up(SlotRequest(fitted.net, job.request))
+        self.engine.slots.prepare(SlotRequest(fitted.net, job.request))
 
     @cached_property
     def card(self) -> ModelCard:

@@ -18,8 +18,9 @@ from unspool.errors import OptionError
 from unspool.model import load
 from unspool.modelfile import read_config
 from unspool.runtime.process import start_jax
-from unspool.serving.app import Limits, Server
+from unspool.serving.app import Server
 from unspool.serving.hosting import ModelHost, named_files
+from unspool.serving.limits import Limits
 from unspool.serving.metrics import Metrics
 
 SETTINGS, COUNTED = "UNSPOOL_SERVING", "PROMETHEUS_MULTIPROC_DIR"
