@@ -200,6 +200,20 @@ def test_connections_that_never_finish_a_request_harm_nobody(workshop, known):
         assert next(count) > 20
 
 
+def test_schemathesis_finds_nothing_that_is_not_described(workshop):
+    """All of its phases, with right and wrong data: values at bounds, random ones, and calls one after another."""
+    checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+    checks += ",unsupported_method,negative_data_rejection"
+    with started(workshop.names, workshop.tracks) as (_, url):
+        words = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--seed", "1", "-n", "200"]
+        words += ["--phases", "examples,coverage,fuzzing,stateful", "-m", "all", "--checks", checks]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=900)
+        assert done.returncode == 0, done.stdout
+        metrics = httpx.get(f"{url}/metrics").text
+        assert 'status="500"' not in metrics
+        assert 'unspool_queue{model="names"} 0.0' in metrics
+
+
 def test_a_warm_server_is_ready_in_seconds(workshop):
     with started(workshop.names):
         pass
