@@ -14,6 +14,7 @@ TITLES = {
     "beam": "Beam search",
     "cold": "Cold start",
     "scale": "Scale",
+    "serve": "Many clients of a server",
     "par": "Against PARModel",
     "gpu": "On a GPU",
 }
@@ -29,6 +30,8 @@ weights and uniforms all peers draw the same symbols.""",
     "cold": "Whole processes; the competitor is a process that imports JAX and does nothing.",
     "scale": """How cost grows with each size, and memory with the length and the number of sequences. A peak is that of
 a whole process.""",
+    "serve": """Clients and server share one machine. Parity first: each client gets what `generate` gives. The
+competitor of the first row is one `generate` of as many rows in Python: its ratio is the share of that throughput.""",
     "par": """400 sequences of 50 steps with two numeric columns, drawn from a process whose likelihood is known. Energy
 distance: of generated sequences to held-out ones, 0 for a perfect model. `benchmarks/par.py` has the formulas.""",
     "gpu": """The same jobs on one card, beside PyTorch with cuDNN. Checks first: log-probabilities, gradients and

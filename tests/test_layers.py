@@ -25,7 +25,7 @@ LAYERS = (
     ("jobs",),
     ("inspection", "cards", "generator"),
     ("model",),
-    ("server", "cluster"),
+    ("serving", "cluster"),
     ("demos",),
     ("cli",),
     ("__main__",),

@@ -19,15 +19,17 @@ if TYPE_CHECKING:
     from unspool.report.report import Report
     from unspool.schema.fields import Angle, Category, Count, First, Flag, Flags, Number, Schema, Text, Vector, When
     from unspool.sequences import Sequences
+    from unspool.serving.client import RemoteModel, RemoteSequences, connect
     from unspool.tables.wide import wide
     from unspool.training.callbacks import TrainingRound
 
 __version__ = "0.2.0"
 
 __all__ = [
-    "Angle", "Beam", "Category", "Count", "Event", "First", "Flag", "Flags", "InputEncoding", "Network", "NextStep",
-    "Number", "OneToMany", "Report", "Sampling", "Schema", "Section", "Sequences", "Summary", "Text", "Training",
-    "TrainingRound", "Typical", "Vector", "When", "Windows", "compare", "errors", "load", "wide", "windows",
+    "Angle", "Beam", "Category", "Count", "Event", "First", "Flag", "Flags", "InputEncoding", "Network",
+    "NextStep", "Number", "OneToMany", "RemoteModel", "RemoteSequences", "Report", "Sampling", "Schema",
+    "Section", "Sequences", "Summary", "Text", "Training", "TrainingRound", "Typical", "Vector", "When",
+    "Windows", "compare", "connect", "errors", "load", "wide", "windows",
 ]  # fmt: skip
 
 _NAMES = {
@@ -44,6 +46,7 @@ _NAMES = {
         "Angle", "Category", "Count", "First", "Flag", "Flags", "Number", "Schema", "Text", "Vector", "When",
     ],
     "unspool.sequences": ["Sequences"],
+    "unspool.serving.client": ["RemoteModel", "RemoteSequences", "connect"],
     "unspool.tables.wide": ["wide"],
     "unspool.training.callbacks": ["TrainingRound"],
 }  # fmt: skip

@@ -244,10 +244,12 @@ class GenerationJob:
             columns, last = self.codec.decode_on(values, offsets, before, *self.observed_values(row, offsets, step))
             shown = self.codec.show(columns, offsets, apart=True)
             first, step, before = step, step + int(lengths.max(initial=0)), before | last
+            who = [*zip(shown_rows.tolist(), sample.tolist(), shown, strict=True)]
             return (
-                Event(int(shown_rows[k]), int(sample[k]), first + t, shown[k][t])
+                Event(own_row, own_sample, first + t, steps[t])
                 for t in range(step - first)
-                for k in np.flatnonzero(lengths > t).tolist()
+                for own_row, own_sample, steps in who
+                if t < len(steps)
             )
 
         return show

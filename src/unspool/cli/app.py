@@ -15,6 +15,7 @@ from unspool.cli.fit import fit
 from unspool.cli.generate import generate, sample
 from unspool.cli.inspect import inspect
 from unspool.cli.plot import plot
+from unspool.cli.serve import serve
 from unspool.cli.wording import in_cli_syntax, new_spelling
 from unspool.errors import UnspoolError, readable
 from unspool.runtime.progress import heard
@@ -50,7 +51,7 @@ app = App(
     default_parameter=Parameter(negative=(), show_default=_shown_default),
     suppress_keyboard_interrupt=False,
 )
-for command in (fit, generate, sample, evaluate, explain, plot, inspect, demo):
+for command in (fit, generate, sample, evaluate, explain, plot, inspect, serve, demo):
     app.command(command)
 
 

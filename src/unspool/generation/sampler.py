@@ -26,7 +26,7 @@ from unspool.generation.sample_step import (
     launch,
 )
 from unspool.network.decoder import Net
-from unspool.network.distributions.base import EventShape, Support, innermost
+from unspool.network.distributions.base import Support, innermost
 from unspool.network.distributions.normal import Point
 from unspool.network.distributions.rules import Rule
 from unspool.options import Sampling
@@ -113,13 +113,13 @@ def check_sampling(sampling: Sampling, net: Net) -> None:
     Raises:
         OptionError: it names the option.
     """
-    distributions = net.distributions
-    if sampling.top_k is not None and all(dist.event_shape.symbols is None for dist in distributions):
+    kinds = [innermost(group.distribution) for group in net.constants.fields]
+    if sampling.top_k is not None and all(event.symbols is None for event in net.shape.steps.events):
         hint = "Use top_p, min_p or temperature, which act on numbers too."
         location = f"Sampling(top_k={sampling.top_k})"
         raise OptionError(location, "a field of categories to choose from", "numbers only", hint)
     random = sampling.temperature != 1 or sampling.top_p is not None or sampling.min_p is not None
-    if random and all(isinstance(innermost(dist), Point) for dist in distributions):
+    if random and all(isinstance(kind, Point) for kind in kinds):
         found = "point distributions only, which are not random"
         raise OptionError("rule", "a distribution with a spread", found, "Fit another distribution.")
 
@@ -219,7 +219,7 @@ def sample_sequences(
     """
     stop = stop or Stop()
     part = part or slice(0, len(request.inputs[0]) * request.samples)
-    values = [[_no_values(event)] for event in net.shape.steps.events]
+    values = [[none] for none in no_values(net)]
     lengths, ended = [np.zeros(0, np.int64)], [np.zeros(0, bool)]
     for first in range(part.start, part.stop, TILE_ROWS):
         tile = slice(first, min(first + TILE_ROWS, part.stop))
@@ -291,7 +291,8 @@ def support_of_rows(support: Support | None, row: NDArray[np.int64]) -> Support 
     return support._replace(low=low[row if len(low) > 1 else 0 * row], high=high[row if len(high) > 1 else 0 * row])
 
 
-def _no_values(event: EventShape) -> NDArray[Any]:
-    """No values of a distribution, of the right type and shape."""
-    shape = (0,) if event.members is None else (0, event.members)
-    return np.zeros(shape, np.float32 if event.symbols is None else np.int32)
+def no_values(net: Net) -> list[NDArray[Any]]:
+    """By field, no values, of the right type and shape."""
+    shapes = [(0,) if event.members is None else (0, event.members) for event in net.shape.steps.events]
+    types = [np.float32 if event.symbols is None else np.int32 for event in net.shape.steps.events]
+    return [np.zeros(shape, dtype) for shape, dtype in zip(shapes, types, strict=True)]

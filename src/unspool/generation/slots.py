@@ -5,6 +5,7 @@ constraints. Between two chunks, all that a row takes along is one vector (`Pack
 than the one before: a request enters, pauses and leaves at any of them, and nothing has to be freed.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -31,7 +32,7 @@ from unspool.runtime.devices import to_single_precision
 from unspool.runtime.programs import program
 from unspool.runtime.threefry import seed_words
 
-WIDTHS = (2, 16, 64)
+SLOT_WIDTHS = (2, 16, 64)
 """Rows of a chunk; of the widths that hold its rows, the least."""
 CHUNK_STEPS = 16
 """Steps of a chunk."""
@@ -65,7 +66,7 @@ class Packing(NamedTuple):
         return jax.tree.unflatten(self.tree, leaves)
 
 
-def pack(row: Any) -> Float[Array, "B D"]:
+def pack_rows(row: Any) -> Float[Array, "B D"]:
     """Arrays with a first axis of rows side by side."""
     return jnp.concatenate([leaf.reshape(len(leaf), -1).astype(jnp.float32) for leaf in jax.tree.leaves(row)], 1)
 
@@ -80,7 +81,7 @@ def _rows_first(state: SamplerState) -> SamplerState:
 def fold_tables(net: Net) -> Precomputed:
     """What no step changes and no row has to itself."""
     context = jnp.zeros((1, net.context_bias.shape[0]))
-    return net.precompute(context, WIDTHS[-1] * FOLD_STEPS)._replace(constants=())
+    return net.precompute(context, SLOT_WIDTHS[-1] * FOLD_STEPS)._replace(constants=())
 
 
 def _started(net: Net, inputs: Any, sums: Any) -> tuple[SamplerState, Any]:
@@ -91,7 +92,7 @@ def _started(net: Net, inputs: Any, sums: Any) -> tuple[SamplerState, Any]:
 @program(options=COMPILER_OPTIONS)
 def start_rows(net: Net, inputs: Any, sums: Any) -> Array:
     """The packed states of rows before their first step."""
-    return pack(_started(net, inputs, sums))
+    return pack_rows(_started(net, inputs, sums))
 
 
 @program(static=["packing", "stopping"], options=COMPILER_OPTIONS)
@@ -105,7 +106,7 @@ def advance_rows(
     state, (values, alive) = sample_block(
         net, ready, _rows_first(state), request, request.first, moving, CHUNK_STEPS, stopping
     )
-    return pack((_rows_first(state), constants)), values, alive
+    return pack_rows((_rows_first(state), constants)), values, alive
 
 
 class SlotRequest:
@@ -128,6 +129,9 @@ class SlotRequest:
         self.row = self.numbers // request.samples
         self.counters = tuple(part.astype(np.int32) for part in request.counters(self.numbers))
         self.stopping, self.total = request.stopping(net), request.max_steps
+        self.seed = seed_words(request.seed)
+        leaves, self.rule = jax.tree.flatten(request.rule)
+        self.rule_numbers = [np.asarray(leaf) for leaf in leaves]
         self.steps, self.ended = np.full(count, -1), np.full(count, not self.stopping)
         self.parts: list[list[list[NDArray[Any]]]] = [[] for _ in range(count)]
         self.states: dict[int, NDArray[np.float32]] = {}
@@ -136,10 +140,11 @@ class SlotRequest:
             self.next, self.left = count, 0
 
     @cached_property
-    def kind(self) -> tuple[bool, Any]:
+    def kind(self) -> tuple[Any, ...]:
         """What the rows of one chunk have in common: it decides the program."""
-        rows = self.constraints(np.arange(1), np.zeros(1, np.int64))
-        return self.stopping, jax.tree.structure((rows, self.sums(np.arange(1))))
+        row, first = np.arange(1), np.zeros(1, np.int64)
+        rest = self.supports(row), self.observed(row, first), self.sums(row)
+        return self.stopping, self.rule, jax.tree.structure(rest)
 
     def inputs(self, which: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
         """The inputs of some sequences."""
@@ -151,16 +156,18 @@ class SlotRequest:
         origins = self.request.origins
         return tuple(None if part is None else to_single_precision(part.start[row]) for part in origins)
 
-    def constraints(self, which: NDArray[np.int64], first: NDArray[np.int64]) -> tuple[Any, Any, Any]:
-        """Rule, supports and observed values of some sequences, the last ones from their next steps on."""
+    def supports(self, which: NDArray[np.int64]) -> tuple[Support | None, ...]:
+        """By field, what the samples of some sequences lie in."""
         row, count = self.row[which], len(which)
-        rule = jax.tree.map(lambda number: np.broadcast_to(np.asarray(number), count), self.request.rule)
-        supports = tuple(_of_each(support_of_rows(part, row), count) for part in self.request.supports)
-        observed = self.request.observed
-        if observed is None:
-            return rule, supports, None
-        steps = observed_at(self.request, observed, row, first + np.arange(CHUNK_STEPS)[:, None])
-        return rule, supports, steps._replace(tables=())
+        return tuple(_of_each(support_of_rows(part, row), count) for part in self.request.supports)
+
+    def observed(self, which: NDArray[np.int64], first: NDArray[np.int64]) -> ObservedSteps | None:
+        """The observed values of some sequences in their next chunks, but for the tables."""
+        known = self.request.observed
+        if known is None:
+            return None
+        steps = observed_at(self.request, known, self.row[which], first + np.arange(CHUNK_STEPS)[:, None])
+        return steps._replace(tables=())
 
     def waiting(self, most: int, ahead: int | None = None) -> NDArray[np.int64]:
         """Some sequences that are not done, those that were started before others, at most so many.
@@ -185,20 +192,19 @@ class SlotRequest:
         slowest = min((int(self.steps[k]) for k in [*self.states]), default=0)
         return 0 if self.next < len(self.numbers) else slowest
 
-    def take(
-        self, number: int, state: NDArray[np.float32], values: list[NDArray[Any]], alive: NDArray[np.bool_]
-    ) -> None:
-        """Keep the steps of a chunk of one sequence, and its state behind them."""
+    def take(self, number: int, state: NDArray[np.float32], values: list[NDArray[Any]], alive: int) -> None:
+        """Keep the steps of a chunk of one sequence, of which the first so many are real, and its state behind them."""
         before = int(self.steps[number])
         here = min(CHUNK_STEPS, self.total - before)
-        length = int(alive[:here].sum())
+        length = min(alive, here)
         self.parts[number].append([part[:length] for part in values])
         self.steps[number] = before + length
-        self.states[number] = state
         if length < here or before + here >= self.total:
             self.ended[number] = length < here or not self.stopping
             del self.states[number]
             self.left -= 1
+        else:
+            self.states[number] = state
 
     def values(self, empty: Sequence[NDArray[Any]]) -> tuple[tuple[NDArray[Any], ...], NDArray[np.int64]]:
         """The values of all sequences end to end, by field, and their offsets; `empty` are no values of each field."""
@@ -218,31 +224,42 @@ def _of_each(support: Support | None, count: int) -> Support | None:
 
 
 class Slots:
-    """The programs of one network, and what they share."""
+    """The programs of one network, for chunks of some widths, and what they share."""
 
-    def __init__(self, net: Net) -> None:
-        self.net, self.tables = net, fold_tables(net)
+    def __init__(self, net: Net, widths: tuple[int, ...] = SLOT_WIDTHS) -> None:
+        self.net, self.widths, self.tables = net, widths, fold_tables(net)
         self.packings: dict[Any, Packing] = {}
+        self.prepared: set[Any] = set()
+        self.preparing = threading.Lock()
 
     def advance(self, members: Sequence[tuple[SlotRequest, NDArray[np.int64]]]) -> None:
         """Move some sequences of requests of one kind a chunk on; there are no more of them than the greatest width."""
         self._start(members)
         first = [request.steps[which] for request, which in members]
         count = sum(map(len, first))
-        width = next(width for width in WIDTHS if width >= count)
+        width = next(width for width in self.widths if width >= count)
         fill = np.minimum(np.arange(width), count - 1)
         states = [request.states[k] for request, which in members for k in which.tolist()]
         packed = np.stack(states)[fill]
         request = self._batch(members, first, fill)
-        stopping, kind = members[0][0].kind
-        tree = advance_rows(self.net, self.tables, packed, request, self.packings[kind], stopping)
+        packing, stopping = self.packings[members[0][0].kind], members[0][0].stopping
+        tree = advance_rows(self.net, self.tables, packed, request, packing, stopping)
         packed, values, alive = jax.tree.map(np.asarray, tree)
         by_row = [part.swapaxes(0, 1) for part in values]
-        at = 0
+        lengths, at = alive.sum(0).tolist(), 0
         for request_, which in members:
             for number in which.tolist():
-                request_.take(number, packed[at], [part[at] for part in by_row], alive[:, at])
+                request_.take(number, packed[at], [part[at] for part in by_row], lengths[at])
                 at += 1
+
+    def prepare(self, request: SlotRequest) -> None:
+        """Compile the programs of the kind of a request for every width: no chunk waits for a compiler."""
+        if request.kind in self.prepared:
+            return
+        with self.preparing:
+            for width in self.widths if request.kind not in self.prepared else ():
+                self.advance([(SlotRequest(self.net, request.request), np.zeros(1, np.int64)) for _ in range(width)])
+            self.prepared.add(request.kind)
 
     def _start(self, members: Sequence[tuple[SlotRequest, NDArray[np.int64]]]) -> None:
         new = [(request, which[request.steps[which] < 0]) for request, which in members]
@@ -250,11 +267,11 @@ class Slots:
         if not new:
             return
         count = sum(len(which) for _, which in new)
-        width = next(width for width in WIDTHS if width >= count)
+        width = next(width for width in self.widths if width >= count)
         fill = np.minimum(np.arange(width), count - 1)
         inputs = _joined([request.inputs(which) for request, which in new], fill)
         sums = _joined([request.sums(which) for request, which in new], fill)
-        kind = members[0][0].kind[1]
+        kind = members[0][0].kind
         if kind not in self.packings:
             self.packings[kind] = Packing.of(jax.eval_shape(_started, self.net, inputs, sums))
         packed, at = np.asarray(start_rows(self.net, inputs, sums)), 0
@@ -263,18 +280,24 @@ class Slots:
             at += len(which)
 
     def _batch(self, members: Any, first: list[NDArray[np.int64]], fill: NDArray[np.int64]) -> BatchRequest:
-        parts = [request.constraints(which, at) for (request, which), at in zip(members, first, strict=True)]
-        rule, supports = _joined([part[:2] for part in parts], fill)
-        observed: ObservedSteps | None = _joined([part[2] for part in parts], fill, axis=1)
-        given = members[0][0].request.observed
-        if observed is not None and given is not None:
-            observed = observed._replace(tables=given.tables)  # those of the model
-        seeds = [np.broadcast_to(seed_words(r.request.seed)[:, None], (2, len(which))) for r, which in members]
-        ids = [tuple(part[which] for part in request.counters) for request, which in members]
-        row, sample = _joined(ids, fill)
-        at = np.concatenate(first)[fill].astype(np.int32)
+        requests = [request for request, _ in members]
+        owner = np.repeat(np.arange(len(members)), [len(which) for _, which in members])[fill]
+        row, sample = (np.concatenate([r.counters[k][which] for r, which in members])[fill] for k in (0, 1))
+        numbers = [np.stack(column)[owner] for column in zip(*(r.rule_numbers for r in requests), strict=True)]
+        supports = _joined([request.supports(which) for request, which in members], fill)
+        given, observed = requests[0].request.observed, None
+        if given is not None:
+            parts = [request.observed(which, at) for (request, which), at in zip(members, first, strict=True)]
+            observed = _joined(parts, fill, axis=1)._replace(tables=given.tables)  # those of the model
         return BatchRequest(
-            np.concatenate(seeds, 1)[:, fill], row, sample, jnp.asarray(at), jnp.int32(0), rule, supports, observed
+            seed=np.stack([request.seed for request in requests], 1)[:, owner],
+            row=row,
+            sample=sample,
+            first=jnp.asarray(np.concatenate(first)[fill].astype(np.int32)),
+            end=jnp.int32(0),
+            rule=jax.tree.unflatten(requests[0].rule, numbers),
+            supports=supports,
+            observed=observed,
         )
 
 

@@ -1,6 +1,7 @@
 """What a process that lives long, or was forked, must not do with JAX: every public function asks here first."""
 
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -74,3 +75,12 @@ def mappings() -> int | None:
         return Path("/proc/self/maps").read_bytes().count(b"\n")
     except OSError:
         return None
+
+
+def free_memory() -> int:
+    """Bytes that this machine can still give; very many where the system doesn't say."""
+    try:
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text("ascii").splitlines())
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return sys.maxsize

@@ -1,0 +1,87 @@
+"""What one request may ask for."""
+
+import warnings
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from unspool.jobs import Fitted, GenerationJob, GenerationOptions, generation_job
+from unspool.runtime.process import free_memory
+from unspool.serving.messages import GenerateRequest, NextStepRequest
+from unspool.serving.problems import Refusal
+
+BYTES_PER_VALUE = 200
+"""Bytes of a value on its way to an answer, about."""
+PAIRS_PER_STEP = 64
+"""Pairs of samples whose comparison takes about as long as a step."""
+
+
+class Limits(NamedTuple):
+    """What one request may ask for, and how many may be under way.
+
+    Attributes:
+        sequences: rows of inputs times samples, or times hypotheses.
+        steps: of one sequence.
+        total: of all sequences of a request.
+        stream: sequences of a stream, whose steps come side by side.
+        body: bytes.
+        queue: requests of a model.
+        seconds: in which a body must arrive.
+    """
+
+    sequences: int = 100_000
+    steps: int = 100_000
+    total: int = 10_000_000
+    stream: int = 1_024
+    body: int = 1 << 20
+    queue: int = 256
+    seconds: float = 20.0
+
+    def job(self, fitted: Fitted, wanted: GenerateRequest, stream: bool) -> GenerationJob:
+        """The checked generation of a request, within the limits."""
+        names = ("length", "seed", "rule", "prefix", "pin", "allow", "unknown")
+        options = GenerationOptions.of({name: getattr(wanted, name) for name in names})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            check_size("n", wanted.n, self.sequences)
+            job = generation_job(fitted, wanted.inputs, wanted.n, options)
+        samples = job.request.samples if job.beam is None else job.beam.width
+        sequences = max(job.total, job.total // max(job.request.samples, 1) * samples)
+        steps = job.request.max_steps
+        check_size("rows times n", sequences, self.sequences)
+        check_size("steps", steps, self.steps)
+        cost = sequences * (steps + (samples // PAIRS_PER_STEP * steps if job.reranking is not None else 0))
+        check_size("steps of all sequences", cost, self.total)
+        fields = len(fitted.net.shape.steps.params)
+        check_size("bytes of memory", sequences * steps * fields * BYTES_PER_VALUE, free_memory())
+        if stream:
+            check_size("sequences of a stream", sequences, self.stream)
+            if job.beam is not None or job.reranking is not None:
+                place, cure = "body.rule", "Accept another type than text/event-stream."
+                raise Refusal(
+                    HTTPStatus.UNPROCESSABLE_ENTITY, place, "a rule that samples, for a stream", "a search", cure
+                )
+        return job
+
+    def check_next_step(self, wanted: NextStepRequest) -> None:
+        """Refuse a question about the next step that takes too long."""
+        cost = longest(wanted.inputs) * wanted.samples * (longest(wanted.prefix) + 1)
+        check_size("rows times samples times steps", cost, self.total)
+
+
+def check_size(name: str, count: int, most: int) -> None:
+    """Refuse what is larger than a limit."""
+    if count > most:
+        status, cure = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Send smaller requests."
+        raise Refusal(status, f"body: {name}", f"at most {most:,}", f"{count:,}", cure)
+
+
+def longest(value: Any) -> int:
+    """Items of the longest list, or letters of the longest text, in columns, rows or sequences.
+
+    Examples:
+        >>> longest({"a": [1, 2, 3], "b": 1}), longest(["ab", "c"]), longest(None)
+        (3, 2, 1)
+    """
+    parts = [*value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    own = len(value) if isinstance(value, (list, str)) else 1
+    return max([own, *(len(part) for part in parts if isinstance(part, (list, str)))])

@@ -1,0 +1,111 @@
+"""A sequence in the slots is the one that it is alone, whatever shares its chunks."""
+
+import random
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from unspool.constraints.base import Observed, ObservedField
+from unspool.generation.sampler import SampleRequest, no_values, sample_sequences
+from unspool.generation.slots import CHUNK_STEPS, Packing, SlotRequest, Slots, pack_rows
+from unspool.network.decoder import Architecture, Net
+from unspool.network.distributions.base import EventShape, Support
+from unspool.network.distributions.categorical import Categorical
+from unspool.network.distributions.missing import WithMissing
+from unspool.network.distributions.normal import Normal
+from unspool.network.distributions.rules import PLAIN, Rule
+from unspool.options import Network
+
+ROWS, LIMIT = 3, 2 * CHUNK_STEPS + 5
+
+
+@pytest.fixture(scope="module")
+def net():
+    """A record of a category and a number that may be missing, which learned when to stop."""
+    fields = (Categorical(6), WithMissing(Normal()))
+    shape = Architecture((EventShape(symbols=3), EventShape(members=2)), fields, 3, 8, 5, Network(dropout=0.0))
+    return Net(np.random.default_rng(0), shape).map_weights(lambda w: 1.5 * w)
+
+
+def request(**changes):
+    rng = np.random.default_rng(1)
+    inputs = (rng.integers(0, 4, ROWS).astype(np.int32), rng.normal(size=(ROWS, 2)))
+    return SampleRequest(inputs, **({"samples": 1, "seed": 5, "rule": PLAIN, "length": None, "limit": LIMIT} | changes))
+
+
+def observed():
+    """The first steps of each row: the category of one, of two, and of none."""
+    where = np.array([True, True, True])
+    fields = (
+        ObservedField(np.array([1, 2, 3], np.int32), where, None),
+        ObservedField(np.array([0.0, 0.5, 0.0]), ~where, None),
+    )
+    return Observed(fields, (None, None), (None, None), np.array([0, 1, 3, 3]))
+
+
+SUPPORTS = (
+    Support(symbols=np.array([True, True, False, True, True, False])),
+    Support(np.array([-0.5]), np.array([0.5])),
+)
+TWO = [{"samples": 2}, {"samples": 2, "seed": 6}]
+PLAIN_ONES = [{"seed": 2**64 - 1}, {"samples": 3}, {"samples": 2, "seed": 6}]
+WARM_ONES = [{"rule": Rule(False, jnp.float32(t)), "seed": 7, "samples": 2} for t in (0.5, 1.0, 2.0)]
+FIXED_ONES = [{"length": length, "samples": 2} for length in (0, 1, CHUNK_STEPS, LIMIT)]
+KNOWN_ONES = [{"observed": observed(), "seed": seed} for seed in (1, 2)]
+ALLOWED_ONES = [{"supports": SUPPORTS, "observed": observed(), "seed": seed, "length": 20} for seed in (1, 2)]
+slow = pytest.mark.slow
+
+
+def generated(slots, requests, seed):
+    """The requests in the slots, which choose at random whom to move on, and how many sequences of each."""
+    rng, left = random.Random(seed), list(requests)
+    while left := [one for one in left if one.left]:
+        kind, room, members = rng.choice(left).kind, slots.widths[-1], []
+        for one in rng.sample(left, len(left)):
+            which = one.waiting(rng.randint(1, room)) if one.kind == kind and room else []
+            if len(which):
+                members.append((one, which))
+                room -= len(which)
+        slots.advance(members)
+    return requests
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        TWO,
+        pytest.param([*PLAIN_ONES, *WARM_ONES], marks=slow),
+        pytest.param(FIXED_ONES, marks=slow),
+        pytest.param([*KNOWN_ONES, *ALLOWED_ONES, *PLAIN_ONES], marks=slow),
+    ],
+)
+def test_sequences_are_those_of_the_sampler_to_the_bit(net, wanted):
+    slots = Slots(net, (8,))
+    asked = [request(**changes) for changes in wanted]
+    for one in generated(slots, [SlotRequest(net, part) for part in asked], 3):
+        values, offsets, ended = sample_sequences(net, one.request)
+        own, own_offsets = one.values(no_values(net))
+        assert own_offsets.tolist() == offsets.tolist()
+        assert one.ended.tolist() == ended.tolist()
+        assert [part.tobytes() for part in own] == [part.tobytes() for part in values]
+
+
+def test_a_request_that_is_ahead_waits(net):
+    one = SlotRequest(net, request(samples=2))
+    assert one.waiting(4).tolist() == [0, 1, 2, 3]
+    Slots(net, (8,)).advance([(one, np.arange(2))])
+    open_ = [k for k in range(2) if k in one.states]
+    assert one.waiting(64).tolist() == [*open_, 2, 3, 4, 5]
+    assert one.waiting(64, ahead=CHUNK_STEPS).tolist() == [2, 3, 4, 5]
+    assert one.progress == 0
+
+
+def test_a_packed_row_is_the_row():
+    row = {"a": jnp.arange(12.0).reshape(2, 2, 3), "b": jnp.array([True, False]), "c": jnp.array([jnp.nan, 1.0])}
+    packed = pack_rows(row)
+    assert packed.shape == (2, 8)
+    back = Packing.of(row).unpack(packed)
+    for name, value in row.items():
+        assert back[name].dtype == value.dtype
+        np.testing.assert_array_equal(back[name], value)
