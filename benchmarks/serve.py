@@ -162,6 +162,13 @@ def main() -> None:
                 line(f"sequence, {B} clients at once, {name}, against one generate", per_sequence[0], per_sequence[1]),
                 line(f"sequence, 8 clients, {name}, against 1 client", per_sequence[2], per_sequence[3]),
             ]
+            long = lambda seed: body(seed) | {"length": 10 * sizes.T}  # noqa: E731
+            each_long = asked(PORT, path, long, B, 1)
+            whole_long = lambda: model.generate({"k": ["a"] * B}, seed=0, length=10 * sizes.T)  # noqa: E731
+            ours, theirs = (taken / B for taken in in_turn(each_long, whole_long, rounds=rounds))
+            rows.append(
+                line(f"sequence, {B} clients at once, H={sizes.H} T={10 * sizes.T}, against one generate", ours, theirs)
+            )
             times = asyncio.run(first_steps(path, body, B if small else 400, 2 * per_sequence[0]))
             p99 = float(np.quantile(times, 0.99))
             rows.append(line(f"p99 to the first step at half of the load, {name}", p99))
