@@ -151,11 +151,11 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def check_rows(self, rows: "Codec") -> None:
         """Refuse a codec of rows of inputs (`unspool.encoding.input_rows`) that is not of these inputs."""
-        columns = iter(rows.steps)
+        columns = iter(rows.types.values())
         for field, column in self.input_columns():
             width = column.width if isinstance(field, Vector) else 1
             parts = list(itertools.islice(columns, width))
-            numbers = all(part.types in (("int",), ("float",)) for part in parts)
+            numbers = all(part in ("int", "float") for part in parts)
             if len(parts) < width or (isinstance(field, Vector) and not numbers):
                 raise SchemaError("input model", f"{width} columns for {field.name!r}", "others")
         if next(columns, None) is not None or (rows.shortest, rows.longest) != (1, 1):
