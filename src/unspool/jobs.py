@@ -29,7 +29,6 @@ from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN
 from unspool.options import RULES, Beam, Decoding, Sampling, Typical, Unknown, unknown_option
 from unspool.reranking import Reranking
-from unspool.runtime.devices import to_single_precision
 from unspool.runtime.progress import portion, report_progress
 from unspool.sequences import FileForm, Sequences, file_types
 from unspool.tables.columns import ColumnOrigins, offsets_from_lengths, take
@@ -340,10 +339,7 @@ def _input_sampler(fitted: Fitted, known: KnownRows | None = None, each: int = 1
     """The sampler of a model that has a model of inputs."""
     assert fitted.input_model is not None  # noqa: S101  # the caller has checked
     assert fitted.input_net is not None  # noqa: S101
-    rows = fitted.input_model.codec
-    limits = with_support(SampleRequest((), 1, 0, PLAIN, 1, 1), rows, {}, 1)
-    starts = tuple(None if origins is None else to_single_precision(origins.start) for origins in limits.origins)
-    return InputSampler(fitted.input_net, rows, fitted.codec, starts, limits.supports, known, each)
+    return InputSampler.of(fitted.input_net, fitted.input_model.codec, fitted.codec, known, each)
 
 
 def check_whole(location: str, value: Any, least: int, most: int = MAX_COUNT) -> None:
