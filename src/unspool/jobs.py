@@ -368,13 +368,15 @@ def _job(fitted: Fitted, n: int, options: GenerationOptions) -> tuple[Generation
         samples = rule.samples
     else:
         check_sampling(rule, net)
+    ends = rule.limit is None and codec.limit > 0 and options.prefix is None and options.pin is None
     request = SampleRequest(
         inputs=(),
         samples=int(samples),
         seed=secrets.randbits(32) if options.seed is None else int(options.seed),
         rule=rule_of(rule) if isinstance(rule, Sampling) else PLAIN,
         length=codec.longest if options.length is None and codec.shortest == codec.longest else options.length,
-        limit=rule.limit or max(2 * codec.longest, 1),
+        limit=codec.limit if ends else rule.limit or codec.most_steps,
+        ends=ends,
     )
     return GenerationJob(net, codec, request, None, {}, beam, None, reranking), allowed
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from unspool.encoding.columns import Continuation, Cumulative, Decoded, ScalarColumn, StepColumn, ValueType
 from unspool.encoding.monotone import EARLIEST, LATEST
 from unspool.encoding.numeric import NumericEncoder, last_values, parse_float, rounded
-from unspool.encoding.numeric_fit import limits, refine
+from unspool.encoding.numeric_fit import level_ends, limits, refine
 from unspool.encoding.transforms import buckets
 from unspool.errors import Location, SchemaError, listing
 from unspool.schema.derivation import distance, extreme, is_relative
@@ -38,6 +38,7 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
         high: the largest.
         floor: no number is below it, or None.
         ceiling: no number is above it, or None.
+        ends: what sampled numbers don't go beyond, see `NumericEncoder`; or None.
         rises: whether the timestamps of no sequence of training fell: then those of none that is generated do.
     """
 
@@ -51,6 +52,7 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
     high: float = 0.0
     floor: float | None = None
     ceiling: float | None = None
+    ends: tuple[float, float] | None = None
     rises: bool = False
 
     def __post_init__(self) -> None:
@@ -103,8 +105,10 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
         decimals = whole if whole == 0 or grid is None else max(grid[0], 1)
         if unit:
             return msgspec.structs.replace(start, distance=fitted)
-        floor, ceiling = limits(Number(field.name), x[~np.isnan(x)], location)
-        return msgspec.structs.replace(start, distance=fitted, decimals=decimals, floor=floor, ceiling=ceiling)
+        known = x[~np.isnan(x)]
+        floor, ceiling = limits(Number(field.name), known, location)
+        bounds = {"floor": floor, "ceiling": ceiling, "ends": level_ends(known)}
+        return msgspec.structs.replace(start, distance=fitted, decimals=decimals, **bounds)
 
     @property
     def nullable(self) -> bool:
@@ -174,6 +178,7 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
         r = extreme([values.astype(np.float64) for values in references], self.sign)
         side = self.sign or 1
         y = r * np.exp(side * d) if self.relative else r + side * d
+        y = y if self.ends is None else np.clip(y, *self.ends)
         y = y if self.decimals is None else np.round(y, self.decimals)
         y = np.clip(y, self.floor, self.ceiling) if (self.floor, self.ceiling) != (None, None) else y
         if self.sign:  # rounding may have crossed over

@@ -49,7 +49,8 @@ def generate_like(net: Net, codec: Codec, examples: Examples, encoded: Encoded, 
         seed=seed,
         rule=PLAIN,
         length=codec.longest if codec.shortest == codec.longest else None,
-        limit=max(2 * codec.longest, 1),
+        limit=codec.limit or codec.most_steps,
+        ends=codec.limit > 0,
     )
     values, offsets, ended = sample_sequences(net, with_support(request, codec, examples.first, len(examples)))
     rows = np.repeat(np.arange(len(examples)), samples)
