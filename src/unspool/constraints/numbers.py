@@ -153,7 +153,7 @@ class NumericConstraints(NumberConstraints):
             low, high = max(low, self.bounds[0]), min(high, self.bounds[1])
             ends = [self.running_sum(end, origins) for end in (low, high)]
             if self.column.ends is not None and allowed is None:
-                ends = self._within_levels(*ends, origins)
+                ends = self._within_levels(ends[0], ends[1], origins)
         return None if all(np.isinf(end).all() for end in ends) else Allowed(None, *ends)
 
     def _within_levels(

@@ -107,8 +107,8 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
             return msgspec.structs.replace(start, distance=fitted)
         known = x[~np.isnan(x)]
         floor, ceiling = limits(Number(field.name), known, location)
-        bounds = {"floor": floor, "ceiling": ceiling, "ends": level_ends(known)}
-        return msgspec.structs.replace(start, distance=fitted, decimals=decimals, **bounds)
+        start = msgspec.structs.replace(start, floor=floor, ceiling=ceiling, ends=level_ends(known))
+        return msgspec.structs.replace(start, distance=fitted, decimals=decimals)
 
     @property
     def nullable(self) -> bool:

@@ -120,8 +120,10 @@ def known_rows(codec: Codec, rows: Codec, columns: Mapping[str, Column]) -> Know
         own = list(itertools.islice(names, width))
         numeric |= set(own) if isinstance(field, (Number, When, Vector)) else set()
         if field.name in columns:
-            axes = coerce(columns[field.name], field, Location("inputs", field.name))
-            axes = [axes] if not isinstance(field, Vector) else axes.T if axes.size else np.full((width, N), np.nan)
+            found = coerce(columns[field.name], field, Location("inputs", field.name))
+            axes = (
+                found[None] if not isinstance(field, Vector) else found.T if found.size else np.full((width, N), np.nan)
+            )
             given |= dict(zip(own, axes, strict=True))
     for name, relation in derived_columns(rows.schema.relations).items():
         if name in given and isinstance(relation, Equal):
@@ -133,11 +135,11 @@ def known_rows(codec: Codec, rows: Codec, columns: Mapping[str, Column]) -> Know
         found, fits = np.zeros(N, np.int32 if fitted.num_symbols else np.float64), np.zeros(N, bool)
         if part.name in given:
             _need(part.name, part.references, given, "a distance from")
-            own = {name: given[name] for name in (part.name, *part.references)}
+            known = {name: given[name] for name in (part.name, *part.references)}
             if isinstance(part, Category) and part.name in numeric:
-                found, fits = _nearest_symbols(own[part.name], fitted)
+                found, fits = _nearest_symbols(known[part.name], fitted)
             else:
-                found, fits = _encode_each(part, fitted, own, N)
+                found, fits = _encode_each(part, fitted, known, N)
         values.append(found)
         where.append(fits)
     return KnownRows(tuple(values), tuple(where))

@@ -117,13 +117,19 @@ def limits(field: Number, x: np.ndarray, location: Location) -> tuple[float | No
 def reach_of(column: NumericEncoder, z: np.ndarray) -> tuple[float, float] | None:
     """What samples don't go beyond, from (S,) values in the network's units, none missing: see `tail_end`.
 
-    On a logarithmic axis that is at most ten times the outermost value, on a linear one ten times the range. Support
-    points need none.
+    On a logarithmic axis that is at most ten times the outermost value, on a linear one ten times the range. What is
+    far on a logarithmic axis may be near the end of a tail that is short in original units: the nearer end counts.
+    Support points need none.
     """
     if column.support_points:
         return None
     decade = np.log(10) / column.scale if column.transform in ("log1p", "asinh") else 9 * float(np.ptp(z))
     low, high = -tail_end(-z, decade), tail_end(z, decade)
+    if column.cumulative is None and column.transform in ("log1p", "asinh"):
+        x = transforms.inverse(z * column.scale + column.loc, column.transform, column.unit)
+        ends = level_ends(x) if x.min() < 0 else (None, level_ends(x)[1])
+        least, most = (None if end is None else column.to_network(end) for end in ends)
+        low, high = low if least is None else max(low, least), high if most is None else min(high, most)
     if not column.step or (column.cumulative is not None and not column.mass):
         return float(low), float(high)
     y = np.array([low, high]) * column.scale + column.loc

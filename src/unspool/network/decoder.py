@@ -500,8 +500,8 @@ class Net(eqx.Module):
         found = []
         for now, then, weights in zip(numbers, before, self.changes, strict=True):
             change = jnp.where(jnp.isfinite(now) & jnp.isfinite(then), now - then, 0.0)
-            parts = jnp.split(change @ weights, [4 * self.shape.size], -1)
-            found.append(Feedback(*parts))
+            gates, direct = jnp.split(change @ weights, [4 * self.shape.size], -1)
+            found.append(Feedback(gates, direct))
         return found
 
     def _all_carried(self, direct: Array, rows: tuple[Array, ...]) -> Array:

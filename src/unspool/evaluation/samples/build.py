@@ -124,7 +124,8 @@ def comparison_of(
     ended = np.ones(len(synthetic), np.bool_) if ended is None else ended
     kinds = {name: "flag" for item in schema.steps if isinstance(item, Flags) for name in item.columns}
     kinds |= {item.name: "date" for item in schema.steps if isinstance(item, When)}
-    return Comparison(*sets[:4], ended, transforms, kinds, drawn=sets[4] if others else None)
+    found = Comparison(sets[0], sets[1], sets[2], sets[3], ended, transforms, kinds)
+    return replace(found, drawn=sets[4]) if others else found
 
 
 def targets_of(codec: Codec) -> tuple[Target, ...]:
