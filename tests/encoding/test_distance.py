@@ -16,6 +16,7 @@ from unspool.encoding.columns import Continuation
 from unspool.encoding.distance import DistanceEncoder, running_max
 from unspool.encoding.fit import fit_codec
 from unspool.encoding.numeric import NumericEncoder
+from unspool.encoding.numeric_fit import level_ends
 from unspool.errors import Location, SchemaError
 from unspool.schema.fields import Number
 
@@ -173,3 +174,19 @@ def test_a_number_near_another_comes_back_from_both_sides() -> None:
         up = column.encode(column.distances(y + step, (reference,), Location("t", "y"))[0], Location("t", "y"), offsets)
         present = ~np.isnan(y.astype(float))
         np.testing.assert_allclose(np.exp(slope + inner)[present], ((up[0] - z) / step)[present], rtol=1e-3)
+
+
+def test_numbers_keep_to_the_ends_of_their_own_tail_while_their_reference_does() -> None:
+    """A distance of any size leads no further; from a reference beyond training it leads where it leads."""
+    most = RNG.uniform(10, 20, 300)
+    least = most - RNG.exponential(size=300)
+    field, offsets = Number("y", "standardize", "mixture", below=("r",)), np.arange(301)
+    column = DistanceEncoder.fit(field, least, (most,), Location("t", "y"), offsets)
+    low, high = column.ends or pytest.fail("no ends")
+    assert (low, high) == level_ends(least)
+    z = np.full(2, column.distance.to_network(0.0))
+    (back,) = column.decode(z, Continuation(np.arange(3), references=(np.array([high - 0.1, 2 * high]),))).values
+    np.testing.assert_allclose(back, [high - 0.1, 2 * high])
+    z = np.full(2, column.distance.to_network(100.0))
+    (back,) = column.decode(z, Continuation(np.arange(3), references=(np.array([high - 0.1, 2 * high]),))).values
+    np.testing.assert_allclose(back, [max(low, column.floor), max(2 * high - 100, column.floor)])

@@ -152,6 +152,11 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         pairs = zip(self.step_columns(), values, strict=True)
         return [value for (field, _), value in pairs if not isinstance(field, Part)]
 
+    def without_ends(self) -> "Codec":
+        """The same without ends of levels: sequences that go on from given values may be beyond training."""
+        free = [msgspec.structs.replace(c, ends=None) if isinstance(c, NumericEncoder) else c for c in self.steps]
+        return msgspec.structs.replace(self, steps=tuple(free))
+
     def check_rows(self, rows: "Codec") -> None:
         """Refuse a codec of rows of inputs (`unspool.encoding.input_rows`) that is not of these inputs."""
         columns = iter(rows.types.values())

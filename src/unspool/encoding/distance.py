@@ -178,7 +178,8 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
         r = extreme([values.astype(np.float64) for values in references], self.sign)
         side = self.sign or 1
         y = r * np.exp(side * d) if self.relative else r + side * d
-        y = y if self.ends is None else np.clip(y, *self.ends)
+        if self.ends is not None:  # of references beyond them they say nothing
+            y = np.where((r >= self.ends[0]) & (r <= self.ends[1]), np.clip(y, *self.ends), y)
         y = y if self.decimals is None else np.round(y, self.decimals)
         y = np.clip(y, self.floor, self.ceiling) if (self.floor, self.ceiling) != (None, None) else y
         if self.sign:  # rounding may have crossed over

@@ -38,6 +38,7 @@ def with_support(
         OptionError: what never falls starts above all that is allowed, or what never rises below it.
     """
     origins, supports = [], []
+    codec = codec if observed is None else codec.without_ends()
     for j, constraints in enumerate(constraints_of(codec)):
         cumulative = constraints.column.cumulative
         start = None if cumulative is None else cumulative.origins(before.get(constraints.field.name), rows)
