@@ -354,7 +354,7 @@ class Net(eqx.Module):
             if k is not None:
                 direct = self._carried(direct, j, jnp.arctan2(inputs[k][:, 0], inputs[k][:, 1])[:, None])
         counts = (len(self.shape.steps.groups[g]) for g in self.shape.steps.changing)
-        return Feedback(gates, direct, tuple(jnp.full((len(gates), count), jnp.nan) for count in counts))
+        return Feedback(gates, direct, tuple(jnp.full((len(gates), count), jnp.nan, gates.dtype) for count in counts))
 
     def feed_back(self, ready: Precomputed, values: tuple[Array, ...], before: Feedback | None = None) -> Feedback:
         """What the next step reads, from the values of a step (symbols, numbers, or soft ones), which read `before`.
@@ -493,7 +493,7 @@ class Net(eqx.Module):
 
     def _numbers(self, rows: tuple[Array, ...]) -> tuple[Array, ...]:
         """The numbers whose changes are read, by kind."""
-        return tuple(rows[g][..., 0] for g in self.shape.steps.changing)
+        return tuple(rows[g][..., 0].astype(self.start.dtype) for g in self.shape.steps.changing)
 
     def _of_changes(self, numbers: tuple[Array, ...], before: tuple[Array, ...]) -> list[Feedback]:
         """What the changes of numbers add, by kind; nothing where one is missing, or there is none before."""
