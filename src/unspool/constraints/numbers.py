@@ -168,9 +168,10 @@ class NumericConstraints(NumberConstraints):
         spread = column.high - column.low
         least = np.where(origins.at < column.low, np.minimum(ends[0], origins.at - spread), ends[0])
         most = np.where(origins.at > column.high, np.maximum(ends[1], origins.at + spread), ends[1])
-        low = low if column.floor is not None else np.maximum(low, (least - origins.at) / origins.unit)
-        high = high if column.ceiling is not None else np.minimum(high, (most - origins.at) / origins.unit)
-        return [low, high]
+        return [
+            np.maximum(low, (least - origins.at) / origins.unit),
+            np.minimum(high, (most - origins.at) / origins.unit),
+        ]
 
     def read_range(self, low: float, high: float) -> Allowed | None:
         """One that has a support point, or a value of the grid."""

@@ -39,6 +39,7 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
         floor: no number is below it, or None.
         ceiling: no number is above it, or None.
         ends: what sampled numbers don't go beyond, see `NumericEncoder`; or None.
+        within: the range of the reference in training; of one beyond it, the ends say nothing.
         rises: whether the timestamps of no sequence of training fell: then those of none that is generated do.
     """
 
@@ -53,6 +54,7 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
     floor: float | None = None
     ceiling: float | None = None
     ends: tuple[float, float] | None = None
+    within: tuple[float, float] | None = None
     rises: bool = False
 
     def __post_init__(self) -> None:
@@ -107,7 +109,9 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
             return msgspec.structs.replace(start, distance=fitted)
         known = x[~np.isnan(x)]
         floor, ceiling = limits(Number(field.name), known, location)
-        start = msgspec.structs.replace(start, floor=floor, ceiling=ceiling, ends=level_ends(known))
+        r = extreme(others, sign)
+        within = float(np.nanmin(r)), float(np.nanmax(r))
+        start = msgspec.structs.replace(start, floor=floor, ceiling=ceiling, ends=level_ends(known), within=within)
         return msgspec.structs.replace(start, distance=fitted, decimals=decimals)
 
     @property
@@ -178,8 +182,8 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
         r = extreme([values.astype(np.float64) for values in references], self.sign)
         side = self.sign or 1
         y = r * np.exp(side * d) if self.relative else r + side * d
-        if self.ends is not None:  # of references beyond them they say nothing
-            y = np.where((r >= self.ends[0]) & (r <= self.ends[1]), np.clip(y, *self.ends), y)
+        if self.ends is not None and self.within is not None:
+            y = np.where((r >= self.within[0]) & (r <= self.within[1]), np.clip(y, *self.ends), y)
         y = y if self.decimals is None else np.round(y, self.decimals)
         y = np.clip(y, self.floor, self.ceiling) if (self.floor, self.ceiling) != (None, None) else y
         if self.sign:  # rounding may have crossed over
