@@ -146,7 +146,7 @@ def level_ends(x: np.ndarray) -> tuple[float, float]:
 
     Examples:
         >>> level_ends(np.arange(100.0))
-        (-5.0, 104.0)
+        (-10.5, 109.5)
     """
     most = 9 * float(np.ptp(x))
     return -tail_end(-x, most), tail_end(x, most)
