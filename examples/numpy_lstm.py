@@ -43,7 +43,7 @@ def generate(config, w, value, row, sample, seed):
     constant = w["cells.0.b"] + (context @ w["cells.0.K"] if "cells.0.K" in w else 0)  # and is read at each step too
     fed, feedback, text = w["start"], w["steps.0.rows"] @ w["feedback.0"], ""  # the first step reads the start token
     key = threefry((seed >> 32, seed & 0xFFFFFFFF), row, sample)
-    for step in range(2 * config["codec"]["longest"]):
+    for step in range(config["codec"]["limit"] or 2 * config["codec"]["longest"]):
         h, c = lstm(fed[:Z] + constant + h @ w["cells.0.R"], c)
         u = ((threefry(key, step, [0, 1])[0] >> 9) + 0.5) / 2**23  # two uniforms inside (0, 1)
         if u[0] < 1 / (1 + np.exp(-h @ w["stop.0"] - w["stop.1"][min(step, len(w["stop.1"]) - 1)])):  # stop before it?

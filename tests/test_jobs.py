@@ -27,7 +27,7 @@ def origins(workshop):
 @pytest.fixture
 def small_parts(monkeypatch):
     """Parts of a few sequences, so that a small request has many, some of which begin amid a row's samples."""
-    monkeypatch.setattr(jobs, "MAX_PART_STEPS", 8 * 14)
+    monkeypatch.setattr(jobs, "MAX_PART_STEPS", 8 * 7)
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "json", "parquet"])

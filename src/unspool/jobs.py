@@ -29,7 +29,6 @@ from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN
 from unspool.options import RULES, Beam, Decoding, Sampling, Typical, Unknown, unknown_option
 from unspool.reranking import Reranking
-from unspool.runtime.devices import to_single_precision
 from unspool.runtime.progress import portion, report_progress
 from unspool.sequences import FileForm, Sequences, file_types
 from unspool.tables.columns import ColumnOrigins, offsets_from_lengths, take
@@ -371,10 +370,7 @@ def _input_sampler(fitted: Fitted, known: KnownRows | None = None, each: int = 1
     """The sampler of a model that has a model of inputs."""
     assert fitted.input_model is not None  # noqa: S101  # the caller has checked
     assert fitted.input_net is not None  # noqa: S101
-    rows = fitted.input_model.codec
-    limits = with_support(SampleRequest((), 1, 0, PLAIN, 1, 1), rows, {}, 1)
-    starts = tuple(None if origins is None else to_single_precision(origins.start) for origins in limits.origins)
-    return InputSampler(fitted.input_net, rows, fitted.codec, starts, limits.supports, known, each)
+    return InputSampler.of(fitted.input_net, fitted.input_model.codec, fitted.codec, known, each)
 
 
 def check_whole(location: str, value: Any, least: int, most: int = MAX_COUNT) -> None:
@@ -403,13 +399,15 @@ def _job(fitted: Fitted, n: int, options: GenerationOptions) -> tuple[Generation
         samples = rule.samples
     else:
         check_sampling(rule, net)
+    ends = rule.limit is None and codec.limit > 0 and options.prefix is None and options.pin is None
     request = SampleRequest(
         inputs=(),
         samples=int(samples),
         seed=secrets.randbits(32) if options.seed is None else int(options.seed),
         rule=rule_of(rule) if isinstance(rule, Sampling) else PLAIN,
         length=codec.longest if options.length is None and codec.shortest == codec.longest else options.length,
-        limit=rule.limit or max(2 * codec.longest, 1),
+        limit=codec.limit if ends else rule.limit or codec.most_steps,
+        ends=ends,
     )
     return GenerationJob(net, codec, request, None, {}, beam, None, reranking), allowed
 

@@ -189,7 +189,8 @@ class Sampling(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, o
             of a number, only its central mass.
         min_p: only symbols at least this probable, relative to the most probable one; of a number, only where
             its density is at least this share of the peak (Nguyen et al. 2024, arXiv:2407.01082).
-        limit: steps after which a sequence that has not stopped is cut; by default twice the longest of training.
+        limit: steps after which a sequence that has not stopped is cut; by default the longest of training, and twice
+            as many where a prefix or pins are given.
     """
 
     greedy: bool = False
@@ -208,7 +209,8 @@ class Beam(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
         length_penalty: exponent a of the length n in the score log P / ((5 + n) / 6)^a by which sequences are ranked
             (Wu et al. 2016, arXiv:1609.08144); 0 ranks by the probability, more favours longer ones.
         best: sequences to return for each input row, best first.
-        limit: steps after which a sequence that has not stopped is cut; by default twice the longest of training.
+        limit: steps after which a sequence that has not stopped is cut; by default the longest of training, and twice
+            as many where a prefix or pins are given.
 
     Examples:
         >>> Beam(width=2, best=3)
@@ -239,7 +241,8 @@ class Typical(Options, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         distance: a function of two sequences that gives a number. By default the edit distance of categories and text;
             of other steps the sum of their distances, in standard deviations of the samples, and 1 for each step that
             only one of both has.
-        limit: steps after which a sequence that has not stopped is cut; by default twice the longest of training.
+        limit: steps after which a sequence that has not stopped is cut; by default the longest of training, and twice
+            as many where a prefix or pins are given.
 
     Examples:
         >>> Typical(samples=1)

@@ -16,7 +16,9 @@ from unspool.encoding.columns import Continuation
 from unspool.encoding.distance import DistanceEncoder, running_max
 from unspool.encoding.fit import fit_codec
 from unspool.encoding.numeric import NumericEncoder
-from unspool.errors import SchemaError
+from unspool.encoding.numeric_fit import level_ends
+from unspool.errors import Location, SchemaError
+from unspool.schema.fields import Number
 
 RNG = np.random.default_rng(3)
 START = dt.datetime(2026, 1, 1)  # noqa: DTZ001
@@ -150,3 +152,39 @@ def test_dates_that_never_fell_do_not_fall_across_calls_either() -> None:
     offsets, before = np.array([0, 3, 3, 5]), np.array([4.0, np.nan, np.nan])
     y, present = np.array([2, 9, 7, 3, 1]), np.array([True, False, True, True, True])
     assert running_max(y, present, Continuation(offsets, before))[present].tolist() == [4, 7, 3, 3]
+
+
+def test_a_number_near_another_comes_back_from_both_sides() -> None:
+    """Ratios of prices on many levels, differences of whole numbers; what is missing stays so."""
+    level = np.exp(RNG.uniform(0, 4, 300))
+    close = level * np.exp(0.01 * RNG.normal(size=300))
+    close[5] = np.nan
+    whole = RNG.integers(0, 900, 300)
+    for y, reference, relative in ((close, level, True), (whole + RNG.integers(-3, 4, 300), whole, False)):
+        field, offsets = Number("y", "standardize", "mixture", near=("r",)), np.arange(301)
+        column = DistanceEncoder.fit(field, y, (reference,), Location("t", "y"), offsets)
+        assert (column.sign, column.relative) == (0, relative)
+        distances, slope = column.distances(y, (reference,), Location("t", "y"))
+        assert (distances < 0).any()
+        z, inner = column.encode(distances, Location("t", "y"), offsets)
+        (back,) = column.decode(z, Continuation(offsets, references=(reference,))).values
+        np.testing.assert_allclose(back, y, rtol=1e-12)
+        assert back.dtype == y.dtype
+        step = 1e-6 * np.abs(y)
+        up = column.encode(column.distances(y + step, (reference,), Location("t", "y"))[0], Location("t", "y"), offsets)
+        present = ~np.isnan(y.astype(float))
+        np.testing.assert_allclose(np.exp(slope + inner)[present], ((up[0] - z) / step)[present], rtol=1e-3)
+
+
+def test_numbers_keep_to_the_ends_of_their_own_tail_while_their_reference_does() -> None:
+    """A distance of any size leads no further; from a reference beyond training it leads where it leads."""
+    most = RNG.uniform(10, 20, 300)
+    least = most - RNG.exponential(size=300)
+    field, offsets = Number("y", "standardize", "mixture", below=("r",)), np.arange(301)
+    column = DistanceEncoder.fit(field, least, (most,), Location("t", "y"), offsets)
+    low, high = column.ends or pytest.fail("no ends")
+    assert (low, high) == level_ends(least)
+    for d, wanted in ((0.0, (19.0, 100.0)), (60.0, (max(low, 0.0), 40.0))):
+        z = np.full(2, column.distance.to_network(d))
+        (back,) = column.decode(z, Continuation(np.arange(3), references=(np.array([19.0, 100.0]),))).values
+        np.testing.assert_allclose(back, wanted)

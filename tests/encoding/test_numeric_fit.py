@@ -7,10 +7,11 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unspool.constraints.fields import constraints_of
 from unspool.dataset.gather import gather
 from unspool.encoding.columns import Continuation
 from unspool.encoding.fit import fit_codec
-from unspool.encoding.numeric_fit import tail_end
+from unspool.encoding.numeric_fit import level_ends, tail_end
 from unspool.errors import OptionError, SchemaError
 from unspool.network.build import architecture_of
 from unspool.network.distributions.base import innermost
@@ -285,6 +286,29 @@ def test_the_limit_is_about_what_one_in_a_hundred_data_sets_exceeds(law, most) -
     if most > 1:
         assert np.mean(beyond) < 0.06
         assert np.median(ends) < law.ppf(1 - 1e-5) + 0.6 * (law.ppf(1 - 1e-5) - law.mean())
+
+
+def test_a_tail_that_is_shorter_than_an_exponential_one_ends_sooner() -> None:
+    """Of a triangle that fades to an end at 1 the limit lies near; of an exponential tail it doesn't."""
+    rng = np.random.default_rng(0)
+    triangle = 1 - np.sqrt(rng.uniform(size=4000))
+    assert triangle.max() < tail_end(triangle, 99.0) < 1.15
+    assert tail_end(rng.exponential(size=4000), 99.0) > np.log(4000) + 2
+
+
+def test_sums_of_differences_stay_within_what_the_tail_of_levels_says() -> None:
+    """Whatever is drawn; a sequence that starts beyond training may go on from there."""
+    walks = np.clip(np.random.default_rng(0).normal(size=(60, 10)).cumsum(1), -6, 6).ravel()
+    codec, _ = fitted(walks, Number("x", "difference", "mixture"))
+    low, high = codec.steps[0].ends
+    assert (low, high) == level_ends(walks)
+    (constraints,) = constraints_of(codec)
+    origins = codec.steps[0].cumulative.origins(np.array([0.0, high + 5]), 2)
+    support = constraints.support(None, origins)
+    ends = origins.at + origins.unit * np.stack([support.low, support.high])
+    np.testing.assert_allclose(ends, [[low, low], [high, high + 5 + np.ptp(walks)]])
+    (free,) = constraints_of(codec.without_ends())
+    assert free.support(None, origins) is None
 
 
 def test_the_limit_of_samples_changes_no_likelihood() -> None:

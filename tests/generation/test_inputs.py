@@ -232,6 +232,30 @@ def test_a_number_that_is_a_symbol_counts_as_the_nearest_one() -> None:
     assert [where.tolist() for where in known.where] == [[True] * 2, [True] * 2, [False] * 2, [False] * 2]
 
 
+def test_given_inputs_find_their_fields_whatever_their_order() -> None:
+    """Relations move fields and derive columns: a copy stands for its original, a distance needs both ends."""
+    from unspool.encoding.input_rows import known_rows
+
+    rng = np.random.default_rng(0)
+    start, label = np.exp(rng.uniform(0, 3, 200)), rng.choice(["a", "b"], 200)
+    end = start * np.exp(0.01 * rng.normal(size=200))
+    most = np.maximum(start, end) + rng.exponential(size=200)
+    data = {"most": most, "copy": start, "end": end, "label": label, "start": start, "s": ["a", "b"] * 100}
+    schema, examples = gather(data, inputs=["most", "copy", "end", "label", "start"], sequence="s")
+    codec, (rows, ragged) = fit_codec(schema, examples), fit_rows(schema, examples) or pytest.fail("too wide")
+    codec.check_rows(rows)
+    assert {field.name: field.references for field in rows.schema.steps if field.references}
+    encoded = rows.encode(ragged)
+    given = {name: [data[name][k] for k in (3, 7)] for name in ("most", "copy", "end", "label")}
+    known = known_rows(codec, rows, codec.read_inputs(given, some=True).columns)
+    for values, where, real in zip(known.values, known.where, encoded.steps, strict=True):
+        assert where.all()
+        np.testing.assert_allclose(values, real[[3, 7]], atol=1e-9)
+    reference = next(field for field in rows.schema.steps if field.references)
+    with pytest.raises(SchemaError, match=f"too, because '{reference.name}' is drawn as a distance from"):
+        known_rows(codec, rows, codec.read_inputs({reference.name: [5.0]}, some=True).columns)
+
+
 def test_the_command_line_draws_what_is_not_given(workshop, capsysbinary: pytest.CaptureFixture) -> None:
     from unspool.cli.app import main
 

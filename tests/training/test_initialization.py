@@ -150,3 +150,31 @@ def test_fields_of_one_step_begin_at_their_regression():
     np.testing.assert_allclose(within[:3], truth, atol=0.05)
     assert alone[1] > within[1] + 0.5
     assert alone[2] > within[2] + 0.1
+
+
+@pytest.mark.parametrize("change", [0.6, -0.5])
+def test_a_number_with_momentum_or_noise_around_a_level_begins_at_the_autoregression_of_order_two(change):
+    """The slopes are those of the truth, and the nats of the network, too; the last change is unknown at step 1."""
+    rng = np.random.default_rng(0)
+    x = np.zeros((300, 12))
+    for t in range(12):
+        moved = x[:, t - 1] - x[:, t - 2] if t > 1 else 0.0
+        last = x[:, t - 1] if t else rng.normal(size=300)
+        x[:, t] = 0.9 * last + change * moved + 0.3 * rng.normal(size=300)
+    values, offsets = x.reshape(-1), np.arange(0, 3601, 12)
+    chain = fit_ar1(values, offsets)
+    assert (chain.slope, chain.change) == pytest.approx((0.9, change), abs=0.06)
+    assert chain.scale == pytest.approx(0.3, rel=0.05)
+    innovations = chain.innovations(values, offsets).reshape(300, 12)[:, 1:]
+    assert innovations.std() == pytest.approx(0.3, rel=0.05)
+    symbols = rng.integers(0, 3, len(values)).astype(np.int32)
+    inputs = (rng.integers(0, 2, 300).astype(np.int32),)
+    data = Encoded(inputs, (symbols, values), offsets, (np.zeros(len(values)), np.zeros(len(values))))
+    first = values.reshape(300, 12)[:, 0].std()
+    truth = np.log(np.array([first] + [0.3] * 11)).mean() + 0.5 * np.log(2 * np.pi * np.e)
+    assert nats(plain(Normal(), data), data)[0] / len(values) == pytest.approx(truth, abs=0.02)
+
+
+def test_the_last_change_of_a_number_without_any_dynamics_is_left_out():
+    chain = fit_ar1(np.random.default_rng(0).normal(size=2000), np.arange(0, 2001, 20))
+    assert chain.change == 0.0

@@ -14,6 +14,8 @@ from unspool.dataset.gather import gather
 from unspool.encoding.fit import fit_codec
 from unspool.encoding.input_rows import MAX_ROW_FIELDS, as_inputs, fit_rows
 from unspool.errors import OptionError, SchemaError
+from unspool.evaluation.samples.sample_set import SampleSet
+from unspool.evaluation.sections.detector import detect_inputs
 from unspool.generation import inputs
 from unspool.tables.table import Table
 
@@ -253,3 +255,25 @@ def test_the_command_line_makes_a_data_set(workshop, capsysbinary) -> None:
     target = io.BytesIO()
     us.load(workshop.names).sample_to(target, 40, seed=1)
     assert target.getvalue().decode().splitlines() == lines
+
+
+@pytest.mark.parametrize("name", ["sp500", "nasdaq"])
+def test_drawn_records_of_a_day_can_not_be_told_from_real_ones(name: str) -> None:
+    """Prices that follow each other within a per cent; held out is every fifth stretch of 20 days."""
+    days = pytest.importorskip(f"arch.data.{name}").load().reset_index(drop=True)
+    stretch = np.arange(len(days)) // 20
+    train, test = days[stretch % 5 != 4].reset_index(drop=True), days[stretch % 5 == 4]
+    options = {"network": us.Network(size=8), "training": us.Training(epochs=1), "verbose": False}
+    model = us.OneToMany(list(days), "s", **options).fit(train.assign(s="ab"))
+    drawn = model.sample(len(test), seed=1).to_frame()[list(days)]
+    assert (drawn["Adj Close"] == drawn["Close"]).all()
+    assert (drawn["Low"] <= drawn[["Open", "Close"]].min(axis=1)).all()
+    assert (drawn["High"] >= drawn[["Open", "Close"]].max(axis=1)).all()
+    prices = ["Open", "High", "Low", "Close"]
+    np.testing.assert_allclose(drawn[prices].corr(), train[prices].corr(), atol=0.002)
+    real, made = (
+        SampleSet(np.arange(len(one) + 1), inputs={c: one[[c]].to_numpy(float) for c in one}, starts=at, window=20)
+        for one, at in ((test, test.index.to_numpy()), (drawn, None))
+    )
+    found = detect_inputs(real, made, 0)
+    assert (found.accuracy.value or 1.0) < 0.6

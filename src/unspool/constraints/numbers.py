@@ -156,7 +156,26 @@ class NumericConstraints(UnorderedConstraints):
         else:
             low, high = max(low, self.bounds[0]), min(high, self.bounds[1])
             ends = [self.running_sum(end, origins) for end in (low, high)]
+            if self.column.ends is not None and allowed is None:
+                ends = self._within_levels(ends[0], ends[1], origins)
         return None if all(np.isinf(end).all() for end in ends) else Allowed(None, *ends)
+
+    def _within_levels(
+        self, low: NDArray[np.float64], high: NDArray[np.float64], origins: Origins
+    ) -> list[NDArray[np.float64]]:
+        """Running sums from one to another, within what sums of training's differences don't go beyond.
+
+        A sequence that starts beyond them may go as far from there as training ranges.
+        """
+        column, ends = self.column, self.column.ends
+        assert ends is not None  # noqa: S101  # the caller has checked
+        spread = column.high - column.low
+        least = np.where(origins.at < ends[0], origins.at - spread, ends[0])
+        most = np.where(origins.at > ends[1], origins.at + spread, ends[1])
+        return [
+            np.maximum(low, (least - origins.at) / origins.unit),
+            np.minimum(high, (most - origins.at) / origins.unit),
+        ]
 
     def read_range(self, low: float, high: float) -> Allowed | None:
         """One that has a support point, or a value of the grid."""

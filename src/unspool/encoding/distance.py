@@ -1,4 +1,4 @@
-"""Numbers and timestamps that are never below, or never above, other columns of their step."""
+"""Numbers and timestamps that are never below, or never above, other columns of their step; or near one of them."""
 
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from unspool.encoding.columns import Continuation, Cumulative, Decoded, ScalarColumn, StepColumn, ValueType
 from unspool.encoding.monotone import EARLIEST, LATEST
 from unspool.encoding.numeric import NumericEncoder, last_values, parse_float, rounded
-from unspool.encoding.numeric_fit import limits, refine
+from unspool.encoding.numeric_fit import level_ends, limits, refine
 from unspool.encoding.transforms import buckets
 from unspool.errors import Location, SchemaError, listing
 from unspool.schema.derivation import distance, extreme, is_relative
@@ -24,12 +24,13 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
     """Numbers or timestamps y: y = r + d above their references, or r - d below them, where no distance d is negative.
 
     The reference r of a step is the largest value of the columns that y is never below, or the smallest of those that
-    it is never above. A relative distance is log(y / r). A value without references is missing.
+    it is never above. Near a single column, y = r + d, and d may be negative. A relative distance is log(y / r). A
+    value without references is missing.
 
     Args:
         distance: the distances as a column of numbers.
         references: the columns, of the same step.
-        sign: 1 above the references, -1 below.
+        sign: 1 above the references, -1 below, 0 on either side.
         relative: whether distances are logarithms of ratios.
         unit: microseconds of a unit of timestamps; 0 for numbers.
         decimals: digits to which numbers are rounded; 0 for whole numbers, None for no rounding.
@@ -37,12 +38,14 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
         high: the largest.
         floor: no number is below it, or None.
         ceiling: no number is above it, or None.
+        ends: what sampled numbers don't go beyond, see `NumericEncoder`; or None.
+        within: the range of the reference in training; of one beyond it, the ends say nothing.
         rises: whether the timestamps of no sequence of training fell: then those of none that is generated do.
     """
 
     distance: NumericEncoder
     references: tuple[str, ...]
-    sign: Literal[1, -1] = 1
+    sign: Literal[1, -1, 0] = 1
     relative: bool = False
     unit: float = 0.0
     decimals: int | None = None
@@ -50,6 +53,8 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
     high: float = 0.0
     floor: float | None = None
     ceiling: float | None = None
+    ends: tuple[float, float] | None = None
+    within: tuple[float, float] | None = None
     rises: bool = False
 
     def __post_init__(self) -> None:
@@ -57,6 +62,8 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
             raise SchemaError("distances, unit", "a finite number, 0 or above, and 0 of ratios", str(self.unit))
         if not self.references or self.distance.cumulative is not None:
             raise SchemaError("distances", "references, and distances that don't add up", str(self.references))
+        if self.sign == 0 and (self.unit or len(self.references) > 1):
+            raise SchemaError("distances on either side", "numbers, and one reference", str(self.references))
 
     @classmethod
     def fit(
@@ -78,7 +85,7 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
         unit = time_unit(y) if column.dtype.kind == "M" else 0.0
         x = y / (unit or 1.0)
         others = [as_number(values) / (unit or 1.0) for values in references]
-        sign: Literal[1, -1] = 1 if field.above else -1
+        sign = field.side
         start = cls(
             NumericEncoder("none", 0.0, 1.0),
             field.references,
@@ -91,7 +98,8 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
         )
         d, _ = start.distances(column, references, location)
         transform = field.transform if isinstance(field, Number) else input_transform(d)
-        bounds = field.bounds if isinstance(field, Number) and field.bounds not in ("auto", None) else (0.0, None)
+        bounds = field.bounds if isinstance(field, Number) and field.bounds not in ("auto", None) else None
+        bounds = (0.0, None) if bounds is None and sign else bounds
         number = Number(field.name, transform, field.distribution, bounds)
         fitted = refine(NumericEncoder.fit(d, transform, location), number, d, location, offsets, None)
         grid = find_grid(x[~np.isnan(x)])
@@ -99,8 +107,12 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
         decimals = whole if whole == 0 or grid is None else max(grid[0], 1)
         if unit:
             return msgspec.structs.replace(start, distance=fitted)
-        floor, ceiling = limits(Number(field.name), x[~np.isnan(x)], location)
-        return msgspec.structs.replace(start, distance=fitted, decimals=decimals, floor=floor, ceiling=ceiling)
+        known = x[~np.isnan(x)]
+        floor, ceiling = limits(Number(field.name), known, location)
+        r = extreme(others, sign)
+        within = float(np.nanmin(r)), float(np.nanmax(r))
+        start = msgspec.structs.replace(start, floor=floor, ceiling=ceiling, ends=level_ends(known), within=within)
+        return msgspec.structs.replace(start, distance=fitted, decimals=decimals)
 
     @property
     def nullable(self) -> bool:
@@ -119,7 +131,8 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
 
     def describe(self) -> str:
         """The references, and the distances."""
-        side, kind = "from" if self.sign == 1 else "up to", "log-ratio" if self.relative else "distance"
+        side = {1: "from", -1: "up to", 0: "near"}[self.sign]
+        kind = "log-ratio" if self.relative else "distance"
         return f"{side} {listing(self.references)}, {kind} {self.distance.describe()}"
 
     def parse(self, text: str, location: str, member: int = 0) -> Any:
@@ -143,7 +156,7 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
         if (present & np.isnan(d)).any():
             row = int(np.argmax(present & np.isnan(d)))
             raise SchemaError(location.at(row), f"a missing value, because {named} is missing", str(values[row]))
-        if (d < 0).any():
+        if self.sign and (d < 0).any():
             row = int(np.argmax(d < 0))
             side = "at least" if self.sign == 1 else "at most"
             hint = "Correct the data; or fit with relations=None."
@@ -161,15 +174,20 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
     def decode(self, encoded: np.ndarray, continuation: Continuation) -> Decoded:
         """Values in original units: datetime64[us] with NaT, int64 where all are whole and present, else float64."""
         (steps,), _ = self.distance.decode(encoded, Continuation(continuation.offsets))
-        d = np.maximum(steps.astype(np.float64), 0.0)
+        d = steps.astype(np.float64)
+        d = np.maximum(d, 0.0) if self.sign else d
         references = continuation.references
         if self.unit:
             return self._timestamps(d, continuation)
         r = extreme([values.astype(np.float64) for values in references], self.sign)
-        y = r * np.exp(self.sign * d) if self.relative else r + self.sign * d
+        side = self.sign or 1
+        y = r * np.exp(side * d) if self.relative else r + side * d
+        if self.ends is not None and self.within is not None:
+            y = np.where((r >= self.within[0]) & (r <= self.within[1]), np.clip(y, *self.ends), y)
         y = y if self.decimals is None else np.round(y, self.decimals)
         y = np.clip(y, self.floor, self.ceiling) if (self.floor, self.ceiling) != (None, None) else y
-        y = np.maximum(y, r) if self.sign == 1 else np.minimum(y, r)  # rounding may have crossed over
+        if self.sign:  # rounding may have crossed over
+            y = np.maximum(y, r) if self.sign == 1 else np.minimum(y, r)
         if continuation.observed is not None:
             y = np.where(np.isnan(continuation.observed), y, continuation.observed)
         whole = self.decimals == 0 and bool(np.all(y[~np.isnan(y)] == np.round(y[~np.isnan(y)])))

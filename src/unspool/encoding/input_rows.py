@@ -8,22 +8,22 @@
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from unspool.dataset.examples import Examples
-from unspool.encoding.codec import Codec
+from unspool.encoding.codec import Codec, encode_step
 from unspool.encoding.columns import Continuation, StepColumn
 from unspool.encoding.fit import fit_codec
-from unspool.errors import Location, SchemaError
+from unspool.errors import Location, SchemaError, listing
 from unspool.schema.coercion import coerce
-from unspool.schema.fields import AnyField, Category, Number, Schema, Vector, When
+from unspool.schema.fields import AnyField, Category, Field, Number, Schema, Vector, When
 from unspool.schema.inference import MAX_SYMBOLS, MIN_COUNT_PER_SYMBOL, complete_field
 from unspool.schema.relation_search import keep_relations
-from unspool.schema.relations import AUTO, derived_columns
+from unspool.schema.relations import AUTO, Equal, derived_columns
 from unspool.tables.columns import Column, Ragged, missing_mask, offsets_from_lengths
 
 MAX_ROW_FIELDS = 32
@@ -54,7 +54,7 @@ def fit_rows(schema: Schema, examples: Examples, relations: Any = AUTO) -> tuple
         kinds[field.name], steps[field.name] = _as_step(field, values, examples.input_location(field.name))
     fixed = [name for name, field in kinds.items() if isinstance(field, (Number, When)) and _has_distribution(field)]
     search = AUTO if relations is not None and AUTO in relations else None
-    learned, kept = keep_relations(kinds, steps, offsets, fixed, search)
+    learned, kept = keep_relations(kinds, steps, offsets, fixed, search, near=True)
     fields = tuple(complete_field(field, steps, offsets, None) for field in learned.values())
     rows = Examples(inputs, steps, offsets, starts=examples.starts, gap=examples.gap, location=examples.location)
     names = Schema((Category(NOTHING),), fields, "records", sequence=NOTHING, relations=kept, columns=tuple(kinds))
@@ -108,27 +108,49 @@ def known_rows(codec: Codec, rows: Codec, columns: Mapping[str, Column]) -> Know
 
     A number whose values are symbols counts as the nearest of them. A value that the rows can't hold, such as a
     category that training never saw, says nothing about the others: it counts as unknown.
+
+    Raises:
+        SchemaError: a value that is drawn as a distance from inputs, or as their sum, and not these inputs.
     """
-    parts, N = iter(rows.step_columns()), len(next(iter(columns.values())))
-    values, where = [], []
+    names, N = iter(rows.schema.step_columns), len(next(iter(columns.values())))
+    given: dict[str, np.ndarray] = {}
+    numeric: set[str] = set()
     for field, column in codec.input_columns():
         width = column.width if isinstance(field, Vector) else 1
-        own = list(itertools.islice(parts, width))
-        axes: list[np.ndarray | None] = [None] * width
-        location = Location("inputs", field.name)
+        own = list(itertools.islice(names, width))
+        numeric |= set(own) if isinstance(field, (Number, When, Vector)) else set()
         if field.name in columns:
-            given = coerce(columns[field.name], field, location)
-            missing = np.full((width, N), np.nan)
-            axes = [given] if not isinstance(field, Vector) else list(given.T if given.size else missing)
-        for (part, fitted), axis in zip(own, axes, strict=True):
-            found, fits = np.zeros(N, np.int32 if fitted.num_symbols else np.float64), np.zeros(N, bool)
-            if axis is not None and isinstance(part, Category) and isinstance(field, (Number, When, Vector)):
-                found, fits = _nearest_symbols(axis, fitted)
-            elif axis is not None:
-                found, fits = _encode_each(fitted, axis, location)
-            values.append(found)
-            where.append(fits)
+            found = coerce(columns[field.name], field, Location("inputs", field.name))
+            axes = (
+                found[None] if not isinstance(field, Vector) else found.T if found.size else np.full((width, N), np.nan)
+            )
+            given |= dict(zip(own, axes, strict=True))
+    for name, relation in derived_columns(rows.schema.relations).items():
+        if name in given and isinstance(relation, Equal):
+            given.setdefault(relation.of, given[name])
+        elif name in given:
+            _need(name, relation.columns[1:], given, "the sum of")
+    values, where = [], []
+    for part, fitted in rows.step_columns():
+        found, fits = np.zeros(N, np.int32 if fitted.num_symbols else np.float64), np.zeros(N, bool)
+        if part.name in given:
+            _need(part.name, part.references, given, "a distance from")
+            known = {name: given[name] for name in (part.name, *part.references)}
+            if isinstance(part, Category) and part.name in numeric:
+                found, fits = _nearest_symbols(known[part.name], fitted)
+            else:
+                found, fits = _encode_each(part, fitted, known, N)
+        values.append(found)
+        where.append(fits)
     return KnownRows(tuple(values), tuple(where))
+
+
+def _need(name: str, others: Collection[str], given: Collection[str], kind: str) -> None:
+    """Refuse a value that is drawn after others, if these are not given."""
+    lacking = [other for other in others if other not in given]
+    if lacking:
+        expected = f"{listing(map(repr, lacking))} too, because {name!r} is drawn as {kind} {listing(others)}"
+        raise SchemaError(Location("inputs", name).whole, expected, "none", "Or fit with relations=None.")
 
 
 def _nearest_symbols(values: np.ndarray, column: StepColumn) -> tuple[np.ndarray, np.ndarray]:
@@ -144,16 +166,24 @@ def _nearest_symbols(values: np.ndarray, column: StepColumn) -> tuple[np.ndarray
     return found.astype(np.int32), ~missing | np.isnan(symbols).any()
 
 
-def _encode_each(column: StepColumn, values: np.ndarray, location: Location) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) values as the network reads them, and which of them it can read."""
+def _encode_each(
+    part: Field, column: StepColumn, values: Mapping[str, np.ndarray], count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) values of a field as the network reads them, and which of them it can read; its references are beside."""
+    examples = Examples({}, dict(values), np.arange(count + 1), location="inputs")
     try:
-        encoded, _ = column.encode(values, location, np.arange(len(values) + 1))
+        encoded, _ = encode_step(part, column, examples)
     except SchemaError:
-        if len(values) > 1:
-            parts = [_encode_each(column, half, location) for half in np.array_split(values, 2)]
+        if count > 1:
+            halves = np.array_split(np.arange(count), 2)
+            parts = [_encode_each(part, column, _rows(values, half), len(half)) for half in halves]
             return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
         return np.zeros(1), np.zeros(1, bool)
     return encoded, encoded != column.num_symbols
+
+
+def _rows(values: Mapping[str, np.ndarray], at: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: column[at] for name, column in values.items()}
 
 
 def _parts(schema: Schema, inputs: Mapping[str, np.ndarray]) -> Iterator[tuple[AnyField, np.ndarray]]:

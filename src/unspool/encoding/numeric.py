@@ -62,6 +62,7 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         unseen: probability of a value that is none of the support points.
         reach: in the network's units, what samples don't go beyond, see `unspool.encoding.numeric_fit.reach_of`; or
             None. Unlike floor and ceiling it says nothing about data, and is hardly ever met.
+        ends: likewise of differences, what their sums don't go beyond, in original units; or None.
     """
 
     transform: Literal["none", "standardize", "log1p", "asinh", "difference", "log_return"]
@@ -84,6 +85,7 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
     support_points: Annotated[tuple[float, ...], msgspec.Meta(max_length=MAX_SUPPORT_POINTS)] = ()
     unseen: Probability = 0.0
     reach: tuple[float, float] | None = None
+    ends: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("scale", "first_scale", "unit"):
@@ -158,6 +160,7 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
             low, high = transforms.inverse(np.array(self.reach) * self.scale + self.loc, self.transform, self.unit)
             if self.cumulative is not None:
                 bounds += f", changes sampled from {low:.3g} to {high:.3g}"
+                bounds += "" if self.ends is None else f", levels from {self.ends[0]:.4g} to {self.ends[1]:.4g}"
             else:
                 bounds += "" if self.floor is not None else f", sampled from {low:.3g}"
                 bounds += "" if self.ceiling is not None else f", sampled up to {high:.3g}"

@@ -73,7 +73,8 @@ def refine(
     z = np.where(alone, (y - column.first_loc) / column.first_scale, (y - column.loc) / column.scale)
     if field.distribution == "histogram":
         column = msgspec.structs.replace(column, edges=bin_edges(column, z, y if differs else x))
-    return msgspec.structs.replace(column, reach=reach_of(column, z))
+    column = msgspec.structs.replace(column, reach=reach_of(column, z))
+    return msgspec.structs.replace(column, ends=level_ends(x)) if column.transform == "difference" else column
 
 
 def point_masses(column: NumericEncoder, values: np.ndarray) -> tuple[float, ...]:
@@ -116,13 +117,19 @@ def limits(field: Number, x: np.ndarray, location: Location) -> tuple[float | No
 def reach_of(column: NumericEncoder, z: np.ndarray) -> tuple[float, float] | None:
     """What samples don't go beyond, from (S,) values in the network's units, none missing: see `tail_end`.
 
-    On a logarithmic axis that is at most ten times the outermost value, on a linear one ten times the range. Support
-    points need none.
+    On a logarithmic axis that is at most ten times the outermost value, on a linear one ten times the range. What is
+    far on a logarithmic axis may be near the end of a tail that is short in original units: the nearer end counts.
+    Support points need none.
     """
     if column.support_points:
         return None
     decade = np.log(10) / column.scale if column.transform in ("log1p", "asinh") else 9 * float(np.ptp(z))
     low, high = -tail_end(-z, decade), tail_end(z, decade)
+    if column.cumulative is None and column.transform in ("log1p", "asinh"):
+        x = transforms.inverse(z * column.scale + column.loc, column.transform, column.unit)
+        ends = level_ends(x) if x.min() < 0 else (None, level_ends(x)[1])
+        least, most = (None if end is None else column.to_network(end) for end in ends)
+        low, high = low if least is None else max(low, least), high if most is None else min(high, most)
     if not column.step or (column.cumulative is not None and not column.mass):
         return float(low), float(high)
     y = np.array([low, high]) * column.scale + column.loc
@@ -134,13 +141,25 @@ def reach_of(column: NumericEncoder, z: np.ndarray) -> tuple[float, float] | Non
     return low, high
 
 
+def level_ends(x: np.ndarray) -> tuple[float, float]:
+    """What sums of differences don't go beyond, from (S,) values, none missing: see `tail_end`.
+
+    Examples:
+        >>> level_ends(np.arange(100.0))
+        (-10.5, 109.5)
+    """
+    most = 9 * float(np.ptp(x))
+    return -tail_end(-x, most), tail_end(x, most)
+
+
 def tail_end(z: np.ndarray, most: float) -> float:
     """The value that one in a hundred data sets like (S,) values z would exceed, at most `most` beyond the largest.
 
     It is the quantile of a generalised Pareto distribution, fitted to the outermost twentieth by the method of moments
-    (Hosking & Wallis 1987, "Parameter and quantile estimation for the generalized Pareto distribution"), and at least a
-    tenth of the range beyond the largest value; of few values, one range beyond it. Where a tail surely has an end
-    that its density doesn't fade to, as that of a uniform distribution, that end is it, and two standard errors.
+    (Hosking & Wallis 1987, "Parameter and quantile estimation for the generalized Pareto distribution"), and at least
+    the mean excess of that twentieth beyond the largest value; of few values, one range beyond it. A tail that is
+    shorter than an exponential one counts as such by a standard error of its shape less. Where a tail surely has an
+    end that its density doesn't fade to, as that of a uniform distribution, that end is it, and two standard errors.
 
     Examples:
         >>> tail_end(np.arange(100.0), 5.0)
@@ -159,10 +178,11 @@ def tail_end(z: np.ndarray, most: float) -> float:
     if ratio**-0.5 < min(SHARP_VARIATION, 1 - SURE_ERRORS / count**0.5):
         end = float(outer[0]) + mean * (ratio + 1) / (ratio - 1)
         return max(high, end) + 2 * (variance / count) ** 0.5
-    shape = max((1 - ratio) / 2, 0.0)  # an exponential tail at the least: few values show no end
+    shape = (1 - ratio) / 2
+    shape = shape if shape > 0 else min(0.0, shape + (1 - shape) / count**0.5)
     scale = mean * (1 - shape)
-    growth = np.log(rarity) if shape < 1e-6 else (rarity**shape - 1) / shape
-    return high + min(max(float(outer[0] + scale * growth) - high, 0.1 * spread), most)
+    growth = np.log(rarity) if abs(shape) < 1e-6 else (rarity**shape - 1) / shape
+    return high + min(max(float(outer[0] + scale * growth) - high, mean), most)
 
 
 def refuse_lost_digits(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from unspool.encoding.input_rows import is_constant
 from unspool.evaluation.baselines import simulated
 from unspool.evaluation.baselines.garch import GARCH_NAME, WindowedGarch
 from unspool.evaluation.baselines.likelihoods import (
@@ -18,7 +19,7 @@ from unspool.evaluation.baselines.likelihoods import (
 from unspool.evaluation.baselines.nearest import look_up, nearest_sequences
 from unspool.evaluation.document import Section
 from unspool.evaluation.samples.build import comparison_of, scorable_sets, targets_of
-from unspool.evaluation.samples.generate import generate_like
+from unspool.evaluation.samples.generate import generate_like, with_drawn_inputs
 from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.scoring import PositionScores, log_probs, position_scores
 from unspool.evaluation.samples.statistics import subsample
@@ -125,7 +126,11 @@ def _compare(
     phase("evaluation: generating")
     generated = generate_like(net, codec, test, encoded, samples, seed)
     synthetic_train = generate_like(net, codec, train, train_encoded, 1, seed + 1).examples
-    comparison = comparison_of(codec.schema, train, test, generated.examples, synthetic_train, generated.ended)
+    row, row_net, drawn = model.config_.row, model.row_net_, None
+    if row is not None and row_net is not None and not is_constant(row.codec):
+        drawn = with_drawn_inputs(row_net, row.codec, codec, test, seed + 2)
+    sets = (train, test, generated.examples, synthetic_train, generated.ended, drawn)
+    comparison = comparison_of(codec.schema, *sets)
     asked = task._replace(train=task.train.take(train_rows), test=task.test.take(rows))
     phase("evaluation: baselines")
     baselines = forecasts_of_baselines(comparison, asked, neighbours)

@@ -31,6 +31,7 @@ class FittedModel(Protocol):
 
     config_: Config
     net_: Net
+    row_net_: Net | None
 
     @property
     def codec_(self) -> Codec: ...  # noqa: D102

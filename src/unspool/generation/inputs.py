@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from unspool.encoding.codec import Codec
 from unspool.encoding.input_rows import KnownRows, as_inputs, from_nothing
 from unspool.generation.sample_step import RunningSums, Supports, sample_field, sample_increment, start_sampling
+from unspool.generation.sampler import SampleRequest
+from unspool.generation.support import with_support
 from unspool.network.cumulative import CumulativeRule
 from unspool.network.decoder import Net
 from unspool.network.distributions.categorical import IMPOSSIBLE
@@ -62,6 +64,13 @@ class InputSampler(NamedTuple):
     supports: Supports
     known: KnownRows | None = None
     each: int = 1
+
+    @classmethod
+    def of(cls, net: Net, rows: Codec, codec: Codec, known: KnownRows | None = None, each: int = 1) -> "InputSampler":
+        """The sampler of the inputs of `codec` by the model of inputs, `net` with its codec."""
+        limits = with_support(SampleRequest((), 1, 0, PLAIN, 1, 1), rows, {}, 1)
+        starts = tuple(None if origins is None else to_single_precision(origins.start) for origins in limits.origins)
+        return cls(net, rows, codec, starts, limits.supports, known, each)
 
     def draw(self, seed: int, part: slice) -> dict[str, Any]:
         """The columns of some of the rows; those that are given, as well, come back as the rows hold them."""

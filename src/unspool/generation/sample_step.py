@@ -330,7 +330,7 @@ def sample_step(
         if observed is not None:  # what is known goes on here
             stop, survival = stop & ~observed.unfinished, jnp.where(observed.unfinished, state.survival, survival)
         done = done | stop
-    decoder = DecoderState(lstm, net.feed_back(ready, tuple(values)))
+    decoder = DecoderState(lstm, net.feed_back(ready, tuple(values), state.decoder.feedback))
     return SamplerState(decoder, done, tuple(sums) if state.sums else (), survival), (tuple(values), ~done)
 
 

@@ -61,6 +61,7 @@ class SampleRequest(NamedTuple):
         rule: how steps are sampled.
         length: exact number of steps, or `None` where the network decides.
         limit: steps at the most where it decides.
+        ends: whether a sequence has ended by itself that reaches the limit, because none of training went on there.
         origins: by field, where running sums start, or `None`; empty where nothing adds up.
         supports: by field, what its samples lie in, or `None`: `low` and `high` for all rows, or of every row; of a
             cumulative field, running sums.
@@ -80,6 +81,7 @@ class SampleRequest(NamedTuple):
     observed: Observed | None = None
     first_row: int = 0
     each: int = 1
+    ends: bool = False
 
     def counters(self, number: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Of sequences, the caller's row, and the number among the row's samples: they count uniforms."""
@@ -241,7 +243,11 @@ def sample_sequences(
         lengths.append(alive.sum(1))
         ended.append(~alive[:, -1] if generated else np.ones(width, bool))
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
-    return tuple(map(np.concatenate, values)), offsets, np.concatenate(ended) | (not request.stopping(net))
+    return (
+        tuple(map(np.concatenate, values)),
+        offsets,
+        np.concatenate(ended) | (request.ends or not request.stopping(net)),
+    )
 
 
 def dispatch_steps(size: int, rows: int) -> int:

@@ -39,6 +39,7 @@ def with_support(
     """
     origins: list[Origins | None] = []
     supports: list[Support | None] = []
+    codec = codec if observed is None else codec.without_ends()
     for j, constraints in enumerate(constraints_of(codec)):
         cumulative = constraints.column.cumulative
         start = None if cumulative is None else cumulative.origins(before.get(constraints.field.name), rows)

@@ -148,10 +148,12 @@ class Feedback(NamedTuple):
         gates: added to the pre-activations of the first layer.
         direct: added to the parameters of all distributions, side by side. With it a distribution holds a first-order
             Markov chain or autoregression as it is, and the recurrence learns what goes beyond.
+        numbers: by kind of field that has changes (`FieldLayout.changing`), its numbers; NaN where there is none.
     """
 
     gates: Float[Array, "*T B Z"]
     direct: Float[Array, "*T B Q"]
+    numbers: tuple[Float[Array, "*T B F"], ...] = ()
 
 
 class FeedbackSequence(NamedTuple):
@@ -159,6 +161,12 @@ class FeedbackSequence(NamedTuple):
 
     gates: tuple[Float[Array, "T B Z"] | Gathered, ...]
     direct: Float[Array, "T B Q"]
+    numbers: tuple[Float[Array, "T B F"], ...] = ()
+
+    @property
+    def last(self) -> tuple[Float[Array, "B F"], ...]:
+        """The numbers that the last step reads."""
+        return tuple(part[-1] for part in self.numbers)
 
 
 class DecoderState(NamedTuple):
@@ -195,6 +203,8 @@ class Net(eqx.Module):
         start: the feedback of the first step.
         steps: embeddings of the step fields, by kind; `feedback` takes each into the first layer's pre-activations and,
             behind these, into the parameters of all distributions (X = Z + Q columns).
+        changes: by kind of field that has them, weights of the change of each number to the same columns: with them a
+            distribution holds an autoregression of order two, which has momentum, or noise around a level.
         cells: decoder layers.
         norms: gain of every layer's norm, if there is one.
         stop: weights and, by position, bias of the hazard of stopping, or `None`.
@@ -211,6 +221,7 @@ class Net(eqx.Module):
     start: Float[Array, " X"]
     steps: tuple[Embedding, ...]
     feedback: tuple[Float[Array, "F D X"], ...]
+    changes: tuple[Float[Array, "F X"], ...]
     cells: tuple[Cell, ...]
     norms: tuple[Float[Array, " H"], ...]
     stop: tuple[Float[Array, " H"], Float[Array, " N"]] | None
@@ -246,6 +257,7 @@ class Net(eqx.Module):
         self.steps, self.feedback = (
             tuple(side_by_side([parts[j] for j in group]) for group in steps.groups) for parts in (fed, weights)
         )
+        self.changes = tuple(to_weights(np.zeros((len(steps.groups[g]), 4 * H + Q))) for g in steps.changing)
         width = H if options.context == "state+step" else None
         self.cells = tuple(Cell(rng, H, width, first=layer == 0) for layer in range(options.layers))
         self.norms = tuple(to_weights(np.ones(H)) for _ in range(options.layers)) if options.norm else ()
@@ -341,14 +353,22 @@ class Net(eqx.Module):
         for j, k in enumerate(self.shape.before):
             if k is not None:
                 direct = self._carried(direct, j, jnp.arctan2(inputs[k][:, 0], inputs[k][:, 1])[:, None])
-        return Feedback(gates, direct)
+        counts = (len(self.shape.steps.groups[g]) for g in self.shape.steps.changing)
+        return Feedback(gates, direct, tuple(jnp.full((len(gates), count), jnp.nan, gates.dtype) for count in counts))
 
-    def feed_back(self, ready: Precomputed, values: tuple[Array, ...]) -> Feedback:
-        """What the next step reads, from the values of a step (symbols, numbers, or soft ones)."""
+    def feed_back(self, ready: Precomputed, values: tuple[Array, ...], before: Feedback | None = None) -> Feedback:
+        """What the next step reads, from the values of a step (symbols, numbers, or soft ones), which read `before`.
+
+        Without it nothing changes: it is the first step.
+        """
         rows = self._rows(values)
         parts = ([feed(row) for feed, row in zip(feeds, rows, strict=True)] for feeds in (ready.gates, ready.direct))
         gates, direct = (functools.reduce(operator.add, part) for part in parts)
-        return Feedback(gates, self._all_carried(direct, rows))
+        direct, numbers = self._all_carried(direct, rows), self._numbers(rows)
+        if before is not None:
+            for part in self._of_changes(numbers, before.numbers):
+                gates, direct = gates + part.gates, direct + part.direct
+        return Feedback(gates, direct, numbers)
 
     def feed_back_sequence(self, ready: Precomputed, before: tuple[Array, ...], first: Feedback) -> FeedbackSequence:
         """What all steps read: the first one `first`, each later one the values of the step before it.
@@ -356,16 +376,20 @@ class Net(eqx.Module):
         The (T, B) arrays of `before`, one per field, hold at every step the values of the step before it.
         """
         rows = self._rows(before)
+        numbers = tuple(now.at[0].set(start) for now, start in zip(self._numbers(rows), first.numbers, strict=True))
+        changes = self._of_changes(numbers, tuple(jnp.roll(part, 1, 0) for part in numbers))
         feeds = [*zip(ready.gates, rows, strict=True)]
         tables = [Gathered(feed.rows, row[..., 0]) for feed, row in feeds if isinstance(feed, FoldedTable)]
         products = [feed(row) for feed, row in feeds if not isinstance(feed, FoldedTable)]
+        products += [part.gates for part in changes]
         gates: tuple[Float[Array, "T B Z"] | Gathered, ...] = ()
         if products:
             gates = (functools.reduce(operator.add, products).at[0].set(first.gates),)
         for part in tables:
             gates += (part.begun(jnp.zeros_like(first.gates) if gates else first.gates),)
-        direct = functools.reduce(operator.add, (feed(row) for feed, row in zip(ready.direct, rows, strict=True)))
-        return FeedbackSequence(gates, self._all_carried(direct, rows).at[0].set(first.direct))
+        terms = [*(feed(row) for feed, row in zip(ready.direct, rows, strict=True)), *(part.direct for part in changes)]
+        direct = self._all_carried(functools.reduce(operator.add, terms), rows)
+        return FeedbackSequence(gates, direct.at[0].set(first.direct), numbers)
 
     def unroll(
         self, ready: Precomputed, feedback: FeedbackSequence, state: State, masks: Masks
@@ -466,6 +490,19 @@ class Net(eqx.Module):
             h = h + below
         mask = masks.output[layer]
         return h if mask is None else h * mask
+
+    def _numbers(self, rows: tuple[Array, ...]) -> tuple[Array, ...]:
+        """The numbers whose changes are read, by kind."""
+        return tuple(rows[g][..., 0].astype(self.start.dtype) for g in self.shape.steps.changing)
+
+    def _of_changes(self, numbers: tuple[Array, ...], before: tuple[Array, ...]) -> list[Feedback]:
+        """What the changes of numbers add, by kind; nothing where one is missing, or there is none before."""
+        found = []
+        for now, then, weights in zip(numbers, before, self.changes, strict=True):
+            change = jnp.where(jnp.isfinite(now) & jnp.isfinite(then), now - then, 0.0)
+            gates, direct = jnp.split(change @ weights, [4 * self.shape.size], -1)
+            found.append(Feedback(gates, direct))
+        return found
 
     def _all_carried(self, direct: Array, rows: tuple[Array, ...]) -> Array:
         """The direct path with the locations of all angles that follow their value before."""

@@ -89,6 +89,12 @@ class FieldLayout:
         """Parameters Q of all distributions of a step."""
         return sum(self.params)
 
+    @property
+    def changing(self) -> tuple[int, ...]:
+        """The groups of numbers that have changes from step to step: all but angles, which have no size."""
+        first = [self.events[group[0]] for group in self.groups]
+        return tuple(g for g, event in enumerate(first) if event.one_number and not event.angle)
+
     def place(self, j: int) -> tuple[int, int]:
         """The group of field j, and its place there."""
         return next((g, group.index(j)) for g, group in enumerate(self.groups) if j in group)

@@ -29,7 +29,9 @@ def teacher_forced(
     before = jax.tree.map(lambda a: jnp.roll(a, 1, 0), values)
     feedback = net.feed_back_sequence(ready, before, state.feedback)
     output, lstm = net.unroll(ready, feedback, state.lstm, masks)
-    return output, DecoderState(lstm, net.feed_back(ready, jax.tree.map(lambda a: a[-1], values)))
+    last = jax.tree.map(lambda a: a[-1], values)
+    before = state.feedback._replace(numbers=feedback.last)
+    return output, DecoderState(lstm, net.feed_back(ready, last, before))
 
 
 def free_running(
@@ -61,8 +63,9 @@ def free_running(
             value = dist.mean(params) if soft else dist.sample(params, u[:, net.shape.uniforms_of(j)])  # type: ignore[index]
             generated += (active_as(dist, truth[j], value),)
             context = net.condition_on(ready, context, j, generated[j])
-        share, data = share[:, None], net.feed_back(ready, truth)
-        feedback = jax.tree.map(lambda a, b: share * a + (1 - share) * b, net.feed_back(ready, generated), data)
+        own, data = (net.feed_back(ready, one, state.feedback) for one in (generated, truth))
+        share = share[:, None]
+        feedback = jax.tree.map(lambda a, b: share * a + (1 - share) * b, own, data)
         return DecoderState(lstm, feedback), output
 
     state, output = jax.lax.scan(one_step, state, (values, own, uniforms))

@@ -82,7 +82,10 @@ def file_parts(shape: Shape, constants: Constants, leaves: Iterable[str]) -> dic
     ordered = np.concatenate([gates, *(len(gates) + own for own in fields)])
     for source in leaves:
         kind, *rest = source.split(".")
-        if kind in ("inputs", "project", "steps", "feedback"):
+        if kind == "changes":
+            for i, j in enumerate(layout.groups[layout.changing[int(rest[0])]]):
+                parts[f"changes.{j}"] = FilePart(source, i, ordered)
+        elif kind in ("inputs", "project", "steps", "feedback"):
             groups = (shape.inputs if kind in ("inputs", "project") else layout).groups
             columns = ordered if kind == "feedback" else None
             for i, j in enumerate(groups[int(rest[0])]):
@@ -153,7 +156,7 @@ class NetFile(NamedTuple):
         loaded = {name: np.zeros(size, np.float32) for name, size in self.leaves.items()}
         loaded["outputs.b"][:] = IMPOSSIBLE  # of symbols that are none of training's
         for name, part in self.parts.items():
-            if name in arrays:  # the first files lack linear weights between fields; their hazard has one bias for all
+            if name in arrays:  # old files lack some; the hazard of the first ones has one bias for all
                 part.put(loaded[part.source], arrays.pop(name))
         placed = [jax.device_put(loaded.pop(name)) for name in self.leaves]
         return cast(Net, jax.tree.unflatten(jax.tree.structure(self.net), placed)).with_constants(self.constants)
@@ -245,6 +248,8 @@ def _net_file(
     wanted = dict(file.arrays)
     if not any(".L." in name for name in shapes):  # the first files have no linear weights between fields
         wanted = {name: size for name, size in wanted.items() if ".L." not in name}
+    if not any(name.startswith("changes.") for name in shapes):  # nor any of changes
+        wanted = {name: size for name, size in wanted.items() if not name.startswith("changes.")}
     if shapes.get("stop.1") == () and "stop.1" in wanted:  # and one bias of the hazard for all positions
         wanted["stop.1"] = ()
     if any(name.startswith("outputs.own.") for name in wanted.keys() - shapes.keys()):

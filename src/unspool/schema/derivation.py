@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unspool.schema.grid import find_grid, is_discrete
 from unspool.schema.relations import AnyRelation, Equal, MissingWith, Sum
 from unspool.tables.columns import missing_mask
 
@@ -61,26 +62,28 @@ def distance(
 ) -> NDArray[np.float64]:
     """How far y lies above the largest of its references (`sign` 1), or below the smallest (-1); NaN where unknown.
 
-    A relative distance is the logarithm of the ratio, of positive numbers.
+    With a `sign` of 0 there is one reference, and the distance is negative below it. A relative distance is the
+    logarithm of the ratio, of positive numbers.
 
     Examples:
         >>> distance(np.array([5.0]), [np.array([1.0]), np.array([3.0])], 1, relative=False).tolist()
         [2.0]
     """
     reference = extreme(references, sign)
-    return (np.log(y / reference) if relative else y - reference) * sign + 0.0  # never -0
+    return (np.log(y / reference) if relative else y - reference) * (sign or 1) + 0.0  # never -0
 
 
 def extreme(references: Sequence[NDArray[np.float64]], sign: int) -> NDArray[np.float64]:
-    """The largest of the references (`sign` 1) or the smallest, of those that are present; NaN where none is."""
-    pick = np.fmax if sign == 1 else np.fmin
+    """The largest of the references (`sign` 1) or the smallest (-1), of those that are present; NaN where none is."""
+    pick = np.fmin if sign == -1 else np.fmax
     return pick.reduce(list(references))
 
 
 def is_relative(y: NDArray[np.float64], references: Sequence[NDArray[np.float64]], sign: int) -> bool:
     """Whether distances of positive numbers are about as large as the level: prices of 10 and of 1,000.
 
-    Their size differs less between the third of low and the third of high levels if they are ratios.
+    Their size differs less between the third of low and the third of high levels if they are ratios. Those on either
+    side (`sign` 0) of numbers on a grid are on that grid, too, as ratios would not be.
 
     Examples:
         >>> rng = np.random.default_rng(0)
@@ -95,7 +98,10 @@ def is_relative(y: NDArray[np.float64], references: Sequence[NDArray[np.float64]
     y, level = y[kept], level[kept]
     if not len(y) or min(y.min(), level.min()) <= 0:
         return False
-    plain, ratio = (y - level) * sign, np.log(y / level) * sign
+    grid = find_grid(y) if sign == 0 else None
+    if grid is not None and is_discrete(y, grid[1]):
+        return False
+    plain, ratio = np.abs(y - level), np.abs(np.log(y / level))
     return _unevenness(ratio, level) < _unevenness(plain, level) - MIN_EVENNESS_GAIN
 
 

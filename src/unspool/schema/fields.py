@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 import msgspec
 
-from unspool.errors import OptionError, SchemaError, readable
+from unspool.errors import OptionError, SchemaError, listing, readable
 from unspool.options import OptionMeta, renamed
 from unspool.schema.relations import AnyRelation, Equal, derived_columns
 
@@ -74,7 +74,12 @@ class Field(
     @property
     def references(self) -> tuple[str, ...]:
         """The columns of its step that a number or a date is learned as a distance from."""
-        return (*getattr(self, "above", ()), *getattr(self, "below", ()))
+        return (*getattr(self, "above", ()), *getattr(self, "below", ()), *getattr(self, "near", ()))
+
+    @property
+    def side(self) -> Literal[1, -1, 0]:
+        """On which side of its references a field lies: 1 above, -1 below, 0 on either."""
+        return 1 if getattr(self, "above", ()) else -1 if getattr(self, "below", ()) else 0
 
 
 class Category(Field, frozen=True):
@@ -110,11 +115,12 @@ class Number(Field, frozen=True):
             unless that gains next to nothing on validation data.
         above: columns of the same step that no value of a step field is below: the model learns the distance from the
             largest of them, to which transform, distribution and bounds then belong. See `OneToMany(relations=...)`.
-        below: likewise, columns that no value is above. A field has one of both.
+        below: likewise, columns that no value is above. A field has one of the three.
+        near: likewise, one earlier column that the values follow closely, on either side.
 
     Raises:
-        OptionError: an unknown transform, distribution or mean; bounds without a number between them; or `above` and
-            `below` at once.
+        OptionError: an unknown transform, distribution or mean; bounds without a number between them; two of `above`,
+            `below` and `near` at once; or two columns in `near`.
 
     Examples:
         >>> Number("price", transform="log_return").transform
@@ -127,6 +133,7 @@ class Number(Field, frozen=True):
     mean: MeanChoice = "auto"
     above: tuple[str, ...] = ()
     below: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
     what: ClassVar[str] = "a number"
 
     def __post_init__(self) -> None:
@@ -146,15 +153,19 @@ class Number(Field, frozen=True):
 
 
 def _check_references(field: "Number | When") -> None:
-    """Refuse references of another form, and on both sides."""
-    for option in ("above", "below"):
+    """Refuse references of another form, and of more than one kind."""
+    options = ("above", "below", "near")[: 3 if isinstance(field, Number) else 2]
+    for option in options:
         names = getattr(field, option)
         if not isinstance(names, (list, tuple)) or not all(_is_other(name, field.name) for name in names):
             raise OptionError(f"{field.kind}({field.name!r}, {option}=...)", "names of other columns", repr(names))
         msgspec.structs.force_setattr(field, option, tuple(names))
-    if field.above and field.below:
-        location = f"{field.kind}({field.name!r}, above=..., below=...)"
-        raise OptionError(location, "one of both", "both", "Give the other columns theirs instead.")
+    given = [option for option in options if getattr(field, option)]
+    if len(given) > 1:
+        location = f"{field.kind}({field.name!r}, " + ", ".join(f"{option}=..." for option in given) + ")"
+        raise OptionError(location, "one of them", " and ".join(given), "Give the other columns theirs instead.")
+    if len(getattr(field, "near", ())) > 1:
+        raise OptionError(f"{field.kind}({field.name!r}, near=...)", "one other column", listing(field.near))  # type: ignore[union-attr]
 
 
 def _is_other(name: Any, own: str) -> bool:

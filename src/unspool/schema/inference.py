@@ -206,8 +206,8 @@ def complete_field(
 ) -> AnyField:
     """The field with all that was left open decided by its values, or by their distances from its references."""
     own = values[field.name]
-    if isinstance(field, (Number, When)) and (field.above or field.below):
-        sign, references = (1, field.above) if field.above else (-1, field.below)
+    if isinstance(field, (Number, When)) and field.references:
+        sign, references = field.side, field.references
         y, others = as_number(own), [as_number(values[name]) for name in references]
         if isinstance(field, When):
             unit = time_unit(y)

@@ -15,6 +15,7 @@ from unspool.errors import OptionError, listing
 from unspool.schema.fields import AnyField, Category, Number, When
 from unspool.schema.grid import MAX_DECIMALS, find_grid
 from unspool.schema.monotone import as_number, never_decreases
+from unspool.schema.near import with_near
 from unspool.schema.relations import (
     AnyRelation,
     AtMost,
@@ -217,6 +218,8 @@ def keep_relations(
     offsets: NDArray[np.int64],
     fixed: Collection[str],
     asked: Any,
+    *,
+    near: bool = False,
 ) -> tuple[dict[str, AnyField], tuple[AnyRelation, ...]]:
     """The fields that are learned, in the order in which they are sampled, and the relations that they keep.
 
@@ -226,6 +229,7 @@ def keep_relations(
         offsets: (N + 1,).
         fixed: columns of which the user gave all.
         asked: see `OneToMany(relations=...)`.
+        near: whether numbers that follow an earlier column closely are learned as a distance from it.
 
     Raises:
         OptionError: a relation that the user gave, and that does not hold in the data or can't be kept.
@@ -237,7 +241,7 @@ def keep_relations(
     own = [
         AtMost(*((other, name) if other in getattr(field, "above", ()) else (name, other)))
         for name, field in fields.items()
-        for other in field.references
+        for other in (*getattr(field, "above", ()), *getattr(field, "below", ()))
     ]
     taken = derived_columns(given)
     found = [item for item in found if item not in given and not {*derived_columns([item])} & set(taken)]
@@ -247,7 +251,7 @@ def keep_relations(
         learned, kept = arrange(fields, [*relations, *own], fixed, absent)
         wrong = next(filter(None, (_conflict(field, fields, values, fixed) for field in learned.values())), None)
         if wrong is None:
-            return learned, tuple(kept)
+            return (with_near(learned, values, fixed) if near and search else learned), tuple(kept)
         name, reason = wrong
         for relation in given:
             if isinstance(relation, AtMost) and name in relation.columns:

@@ -1,10 +1,10 @@
 """Where training begins: at the life table of the lengths, and at linear regressions of every number.
 
-Each number begins at its first-order autoregression; in records without a history, its innovation also at the
-regression on those of earlier fields. The simplest model of the data does that, and the network holds it as it is: the
-hazard has a bias for each position, the direct path takes a value of the step before to the location of its own
-distribution, and the linear path within a step those of earlier fields. So the recurrence need not learn to count or to
-repeat, and little data does not leave the model behind such baselines.
+Each number begins at its autoregression on the value before and on its last change; in records without a history, its
+innovation also at the regression on those of earlier fields. The simplest model of the data does that, and the network
+holds it as it is: the hazard has a bias for each position, the direct path takes a value and a change of the step
+before to the location of its own distribution, and the linear path within a step those of earlier fields. So the
+recurrence need not learn to count or to repeat, and little data does not leave the model behind such baselines.
 """
 
 from typing import NamedTuple
@@ -25,6 +25,9 @@ MIN_STEPS_PER_SLOPE = 20
 """Steps, at the least, for each slope of a regression within a step."""
 MAX_INNOVATION = 5.0
 """Innovations are cut there before the regression, so that single jumps don't decide."""
+MIN_CHANGE_GAIN = 10.0
+"""Twice the gain in nats, over all steps, from which on an autoregression takes the last change too: more than three
+standard errors of its slope."""
 RIDGE = 1e-4
 """Variance that the regression adds to every innovation: columns that nearly copy each other share a slope."""
 MIN_INITIAL_SCALE = 0.1
@@ -42,7 +45,9 @@ def initialize_from_data(net: Net, training: Encoded, *, within_steps: bool = Fa
         hazard = np.pad(hazard, (0, len(net.stop[1]) - len(hazard)), "edge")
         net = eqx.tree_at(lambda net: net.stop[1], net, to_weights(np.log(hazard / (1 - hazard))))
     bias, start = np.array(net.outputs.b), np.array(net.start)
-    feedback, within = ([np.array(part) for part in parts] for parts in (net.feedback, net.outputs.L))
+    feedback, within, changes = (
+        [np.array(part) for part in parts] for parts in (net.feedback, net.outputs.L, net.changes)
+    )
     layout, gates = net.shape.steps, 4 * net.shape.size
     chains: dict[int, AR1] = {}
     innovations: dict[int, NDArray[np.float64]] = {}
@@ -64,6 +69,8 @@ def initialize_from_data(net: Net, training: Encoded, *, within_steps: bool = Fa
         start[direct] = dist.initial_params(chain.first[0], scales[0]) - bias[own]
         unit = dist.initial_params(1.0) - dist.initial_params(0.0)
         feedback[g][i, 0, direct] = chain.slope * unit
+        if g in layout.changing:
+            changes[layout.changing.index(g)][i, direct] = chain.change * unit
         feedback[g][i, 1, direct] = dist.initial_params(*chain.after_missing) - bias[own]
         for k, slope in slopes.items():
             # The value of field k, less what its own autoregression predicts of it.
@@ -75,8 +82,9 @@ def initialize_from_data(net: Net, training: Encoded, *, within_steps: bool = Fa
             start[direct] -= slope * (other.first[0] - other.constant) * unit
             feedback[h][at, 0, direct] -= slope * other.slope * unit
             feedback[h][at, 1, direct] -= slope * (other.after_missing[0] - other.constant) * unit
-    fitted = to_weights(bias), to_weights(start), tuple(map(to_weights, feedback)), tuple(map(to_weights, within))
-    return eqx.tree_at(lambda net: (net.outputs.b, net.start, net.feedback, net.outputs.L), net, fitted)
+    lists = (tuple(map(to_weights, part)) for part in (feedback, within, changes))
+    fitted = to_weights(bias), to_weights(start), *lists
+    return eqx.tree_at(lambda net: (net.outputs.b, net.start, net.feedback, net.outputs.L, net.changes), net, fitted)
 
 
 def regress_within(
@@ -111,7 +119,9 @@ def regress_within(
 
 
 class AR1(NamedTuple):
-    """An autoregression of order one, of values in the network's units.
+    """An autoregression of order one, of values in the network's units, with the last change beside the last value.
+
+    The second slope makes it one of order two: 0.5 is momentum, -0.5 noise around a level that stays.
 
     Attributes:
         constant: mean of a value after zero.
@@ -120,6 +130,7 @@ class AR1(NamedTuple):
         foreseen: share of the variance that the value before foresees.
         first: mean and standard deviation of first values.
         after_missing: mean and standard deviation of values after a missing one.
+        change: slope on the last change, which counts as 0 where it isn't known; 0 where it explains too little.
     """
 
     constant: float
@@ -128,11 +139,13 @@ class AR1(NamedTuple):
     foreseen: float
     first: tuple[float, float]
     after_missing: tuple[float, float]
+    change: float = 0.0
 
     def innovations(self, values: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDArray[np.float64]:
         """(S,) values less their prediction from the step before."""
-        before = np.concatenate([[np.nan], values[:-1]])
-        expected = np.where(np.isnan(before), self.after_missing[0], self.constant + self.slope * np.nan_to_num(before))
+        before, change = last_and_change(values, offsets)
+        foreseen = self.constant + self.slope * np.nan_to_num(before) + self.change * change
+        expected = np.where(np.isnan(before), self.after_missing[0], foreseen)
         expected[offsets[:-1][np.diff(offsets) > 0]] = self.first[0]
         return values - expected
 
@@ -147,8 +160,7 @@ def fit_ar1(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> AR1:
     """
     first = np.zeros(len(values), bool)
     first[offsets[:-1][np.diff(offsets) > 0]] = True
-    before = np.concatenate([[np.nan], values[:-1]])
-    before[first] = np.nan
+    before, changes = last_and_change(values, offsets)
     present = ~np.isnan(values)
     chained = present & ~np.isnan(before)
     overall = _mean_and_scale(values[present])
@@ -157,10 +169,44 @@ def fit_ar1(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> AR1:
         return AR1(overall[0], 0.0, overall[1], 0.0, overall, overall)
     slope = float(((x - x.mean()) * (y - y.mean())).mean() / x.var())
     others = [values[present & some] for some in (first, ~first & np.isnan(before))]
-    constant, scale = _mean_and_scale(y - slope * x)
     foreseen = slope**2 * float(x.var() / y.var()) if y.std() > 0 else 0.0
-    other = (_mean_and_scale(some) if len(some) >= MIN_STEPS_FOR_AR1 else overall for some in others)
-    return AR1(constant, slope, scale, foreseen, *other)
+    slope, change = _with_change(x, changes[chained], y, slope)
+    constant, scale = _mean_and_scale(y - slope * x - change * changes[chained])
+    first_values, after_missing = (
+        _mean_and_scale(some) if len(some) >= MIN_STEPS_FOR_AR1 else overall for some in others
+    )
+    return AR1(constant, slope, scale, foreseen, first_values, after_missing, change)
+
+
+def last_and_change(
+    values: NDArray[np.float64], offsets: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The (S,) values of the steps before, NaN at first steps, and how much these had changed, 0 where unknown.
+
+    Examples:
+        >>> [part.tolist() for part in last_and_change(np.array([1.0, 3.0, 4.0, 9.0]), np.array([0, 3, 4]))]
+        [[nan, 1.0, 3.0, nan], [0.0, 0.0, 2.0, 0.0]]
+    """
+    first = offsets[:-1][np.diff(offsets) > 0]
+    last = np.concatenate([[np.nan], values[:-1]])
+    last[first] = np.nan
+    earlier = np.concatenate([[np.nan], last[:-1]])
+    earlier[first] = np.nan
+    return last, np.nan_to_num(last - earlier)
+
+
+def _with_change(
+    x: NDArray[np.float64], changes: NDArray[np.float64], y: NDArray[np.float64], slope: float
+) -> tuple[float, float]:
+    """Least-squares slopes of y on the value before and its change; the given one and 0 where that gains nothing."""
+    centred = np.stack([x - x.mean(), changes - changes.mean()], 1)
+    left = y - y.mean() - slope * centred[:, 0]
+    slopes, _, rank, _ = np.linalg.lstsq(centred, y - y.mean(), rcond=1e-6)
+    alone, both = float((left**2).sum()), float(((y - y.mean() - centred @ slopes) ** 2).sum())
+    exact = both <= 1e-12 * float(((y - y.mean()) ** 2).sum())
+    if rank < 2 or exact or len(y) * np.log(alone / both) < MIN_CHANGE_GAIN:
+        return slope, 0.0
+    return float(slopes[0]), float(slopes[1])
 
 
 def _mean_and_scale(values: NDArray[np.float64]) -> tuple[float, float]:

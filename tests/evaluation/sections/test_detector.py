@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from unspool.errors import DataError
-from unspool.evaluation.sections.detector import MIN_SEQUENCES_FOR_DETECTOR, area, detect, detector, folds
+from unspool.evaluation.sections.detector import (
+    MIN_SEQUENCES_FOR_DETECTOR,
+    area,
+    detect,
+    detect_inputs,
+    detector,
+    folds,
+)
 
 metrics = pytest.importorskip("sklearn.metrics")
 
@@ -26,6 +33,25 @@ def test_a_wrong_law_is_found(worlds, wrong):
     found = detect(world.real, world.one_each, 0)
     assert found.accuracy.value > 0.5 + 5 * found.accuracy.error
     assert found.auc.value > 0.5 + 5 * found.auc.error
+
+
+def test_drawn_inputs_are_judged_too(worlds):
+    """Those of the true law can't be told from real ones, those that lost a correlation can."""
+    world = worlds()
+    rng, count = np.random.default_rng(0), len(world.real)
+    level = rng.normal(size=(2, count, 1))
+    close = level + 0.05 * rng.normal(size=level.shape)
+    real = replace(world.real, inputs={"level": level[0], "close": close[0]})
+    for other, found in ((close[1], False), (rng.permutation(close[1]), True)):
+        drawn = replace(world.real, inputs={"level": level[1], "close": other})
+        accuracy = detect_inputs(real, drawn, 0).accuracy.value
+        assert (accuracy > 0.9) == found
+        assert (accuracy < 0.6) != found
+    few = np.arange(60)
+    some = {name: getattr(world, name).take(few) for name in ("real", "synthetic")}
+    section = detector(replace(world, **some, ended=world.ended[few], drawn=some["real"], baselines={}), 0)
+    assert "Of drawn inputs alone, 50.0%" in section.verdict
+    assert section.parts[0].rows[1][0] == "inputs: held out against drawn"
 
 
 def test_with_too_few_sequences_it_says_how_many_it_needs(worlds):

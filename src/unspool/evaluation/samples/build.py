@@ -112,17 +112,20 @@ def comparison_of(
     synthetic: Examples,
     synthetic_train: Examples,
     ended: NDArray[np.bool_] | None = None,
+    drawn: Examples | None = None,
 ) -> Comparison:
     """Real and generated examples as a `Comparison`, whose attributes the arguments are.
 
     Without `ended`, all sequences stopped by themselves. Numbers of sequences that don't match are a `DataError`.
     """
-    sets = comparable_sets(schema, train, real, synthetic, synthetic_train)
+    others = () if drawn is None else (drawn,)
+    sets = comparable_sets(schema, train, real, synthetic, synthetic_train, *others)
     transforms = {item.name: getattr(item, "transform", "none") for item in schema.steps}
     ended = np.ones(len(synthetic), np.bool_) if ended is None else ended
     kinds = {name: "flag" for item in schema.steps if isinstance(item, Flags) for name in item.columns}
     kinds |= {item.name: "date" for item in schema.steps if isinstance(item, When)}
-    return Comparison(sets[0], sets[1], sets[2], sets[3], ended, transforms, kinds)
+    found = Comparison(sets[0], sets[1], sets[2], sets[3], ended, transforms, kinds)
+    return replace(found, drawn=sets[4]) if others else found
 
 
 def targets_of(codec: Codec) -> tuple[Target, ...]:

@@ -35,7 +35,25 @@ def features(samples: SampleSet, like: SampleSet, *, inputs: bool = True) -> Rea
     for name, codes in samples.symbols.items():
         columns += _of_symbol(samples, codes, like.symbols[name])
     if inputs:
-        columns += [part for column in samples.inputs.values() for part in np.atleast_2d(column.T)]
+        columns += _of_inputs(samples)
+    return _table(columns)
+
+
+def input_features(samples: SampleSet) -> Reals:
+    """(N, D) numbers and codes of the inputs alone; and of their numbers, how far each is above the one before.
+
+    Columns that follow each other closely, such as the prices of a day, differ where trees would need many splits.
+    """
+    numbers = [column for column in samples.inputs.values() if column.dtype.kind == "f"]
+    numbers = [part for column in numbers for part in np.atleast_2d(column.T)]
+    return _table([*_of_inputs(samples), *(b - a for a, b in itertools.pairwise(numbers))])
+
+
+def _of_inputs(samples: SampleSet) -> list[NDArray[Any]]:
+    return [part for column in samples.inputs.values() for part in np.atleast_2d(column.T)]
+
+
+def _table(columns: list[NDArray[Any]]) -> Reals:
     table = np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
     return np.clip(table, -MAX_FEATURE, MAX_FEATURE)
 

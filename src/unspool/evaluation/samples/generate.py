@@ -1,5 +1,6 @@
 """What the model generates for the inputs of real examples, in the form of real examples."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,11 +11,12 @@ from unspool.dataset.groups import join_columns
 from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.errors import Location
+from unspool.generation.inputs import InputSampler
 from unspool.generation.sampler import SampleRequest, sample_sequences
 from unspool.generation.support import with_support
 from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN
-from unspool.schema.coercion import NO_DATE, code_points, sentinel_date
+from unspool.schema.coercion import NO_DATE, code_points, coerce, sentinel_date
 from unspool.schema.fields import Flags, Joint, Text
 from unspool.tables.columns import offsets_from_lengths
 
@@ -47,7 +49,8 @@ def generate_like(net: Net, codec: Codec, examples: Examples, encoded: Encoded, 
         seed=seed,
         rule=PLAIN,
         length=codec.longest if codec.shortest == codec.longest else None,
-        limit=max(2 * codec.longest, 1),
+        limit=codec.limit or codec.most_steps,
+        ends=codec.limit > 0,
     )
     values, offsets, ended = sample_sequences(net, with_support(request, codec, examples.first, len(examples)))
     rows = np.repeat(np.arange(len(examples)), samples)
@@ -67,3 +70,10 @@ def generate_like(net: Net, codec: Codec, examples: Examples, encoded: Encoded, 
             steps[item.name] = join_columns(steps, item, locations)
     decoded = Examples(inputs, steps, offsets, first, location=GENERATED)
     return Generated(decoded, generated, np.asarray(ended, np.bool_))
+
+
+def with_drawn_inputs(net: Net, rows: Codec, codec: Codec, examples: Examples, seed: int) -> Examples:
+    """The examples with inputs of the model of the inputs, `net` with its codec, in place of their own."""
+    columns = InputSampler.of(net, rows, codec).draw(seed, slice(0, len(examples)))
+    pairs = ((field, Location("the drawn inputs", field.name)) for field in codec.schema.inputs)
+    return replace(examples, inputs={item.name: coerce(columns[item.name], item, at) for item, at in pairs})

@@ -159,6 +159,7 @@ class Comparison:
         transforms: by step field that is a number, its transform.
         kinds: by step column that is a number to us and none to a reader, `"date"` or `"flag"`.
         baselines: by name, reference forecasts, as many sequences as `synthetic`, in its order.
+        drawn: `real` with inputs that the model drew in place of its own; None where it draws none.
     """
 
     train: SampleSet
@@ -169,6 +170,7 @@ class Comparison:
     transforms: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     baselines: Mapping[str, SampleSet] = field(default_factory=dict)
+    drawn: SampleSet | None = None
 
     def __post_init__(self) -> None:
         if not len(self.real) or len(self.synthetic) % len(self.real) or len(self.ended) != len(self.synthetic):

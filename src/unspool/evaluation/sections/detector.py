@@ -6,7 +6,7 @@ import numpy as np
 
 from unspool.errors import DataError
 from unspool.evaluation.document import Findings, Measured, ReportTable, answers, headings
-from unspool.evaluation.samples.features import boosted_trees, features
+from unspool.evaluation.samples.features import boosted_trees, features, input_features
 from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.statistics import Codes, Reals, clustered_mean, placement, subsample
 
@@ -48,15 +48,26 @@ def detect(real: SampleSet, synthetic: SampleSet, seed: int) -> Detection:
         raise DataError("the detector", expected, str(len(synthetic)))
     rows = subsample(len(real), MAX_PAIRS, seed)
     real, synthetic = real.take(rows), synthetic.take(rows)
-    tables = features(real, real), features(synthetic, real)
-    score = np.full((2, len(rows)), np.nan)
+    return _separate(real, (features(real, real), features(synthetic, real)), seed)
+
+
+def detect_inputs(real: SampleSet, drawn: SampleSet, seed: int) -> Detection:
+    """Separate N real from N drawn inputs likewise, by the values of all of them."""
+    rows = subsample(len(real), MAX_PAIRS, seed)
+    real, drawn = real.take(rows), drawn.take(rows)
+    return _separate(real, (input_features(real), input_features(drawn)), seed)
+
+
+def _separate(real: SampleSet, tables: tuple[Reals, Reals], seed: int) -> Detection:
+    """Separate (N, D) rows of real from those of generated sequences or inputs."""
+    score = np.full((2, len(real)), np.nan)
     for learn, judge in folds(real, seed):
         known, asked = (np.concatenate([table[at] for table in tables]) for at in (learn, judge))
         target = np.repeat([0, 1], learn.sum())
         score[:, judge] = boosted_trees("Classifier", known, target, asked, seed)[:, 1].reshape(2, -1)
     right = 0.5 * (1 + np.sign([0.5 - score[0], score[1] - 0.5]))  # a tie is half right
     accuracy = clustered_mean(right.mean(0), real.clusters)
-    return Detection(accuracy, area(score[0], score[1], real.clusters), len(rows))
+    return Detection(accuracy, area(score[0], score[1], real.clusters), len(real))
 
 
 def too_few(real: SampleSet) -> tuple[str, str] | None:
@@ -104,7 +115,14 @@ def detector(comparison: Comparison, seed: int) -> Findings:
         f"Gradient-boosted trees on summaries of each sequence, {FOLDS} folds, {found.pairs:,} sequences of each kind. "
         "0.5: the classifier guesses. 1: the classifier is always right."
     )
-    table = ReportTable("Detector", columns, (("held out against generated", found.accuracy, found.auc),), note)
+    rows = [("held out against generated", found.accuracy, found.auc)]
     accuracy, error = found.accuracy.value or 0.0, found.accuracy.error or 0.0
     verdict = f"A classifier tells {accuracy:.1%} right (± {100 * error:.1f}; 50 % is chance)."
-    return Findings(verdict, (table,), {"accuracy": accuracy, "error": error, "AUC": found.auc.value})
+    figures = {"accuracy": accuracy, "error": error, "AUC": found.auc.value}
+    if comparison.drawn is not None:
+        of_inputs = detect_inputs(comparison.real, comparison.drawn, seed)
+        rows.append(("inputs: held out against drawn", of_inputs.accuracy, of_inputs.auc))
+        figures["accuracy of inputs"] = of_inputs.accuracy.value
+        verdict += f" Of drawn inputs alone, {of_inputs.accuracy.value or 0.0:.1%}."
+    table = ReportTable("Detector", columns, tuple(rows), note)
+    return Findings(verdict, (table,), figures)

