@@ -55,3 +55,13 @@ def test_metrics_count_requests_by_status_and_model(ask):
     assert float(lines['unspool_requests_total{model="names",route="generate",status="200"}']) >= 1
     assert float(lines['unspool_steps_total{model="names"}']) >= 4
     assert float(lines['unspool_queue{model="names"}']) == 0
+
+
+def test_pages_are_those_of_the_models_and_a_list_of_them(ask, served):
+    page = ask(("GET", "/v1/models/names/page", {}))
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.text == served.models["names"].explain().text
+    listed = ask(("GET", "/", {}))
+    assert [f"/v1/models/{name}/page" in listed.text for name in ("names", "tracks", "other")] == [True, True, False]
+    assert listed.headers["content-security-policy"].startswith("default-src 'none'")
+    assert ask(("GET", "/v1/models/other/page", {})).status_code == 404

@@ -61,7 +61,7 @@ BODIES = [
     (IRISH | {"rule": {"kind": "sampling", "limit": 10**6}}, 413, "body: steps"),
     (IRISH | {"rule": {"kind": "beam", "width": 4096}}, 413, "body: rows times n"),
     (IRISH | {"rule": {"kind": "beam", "width": 1, "best": 2}}, 422, "Beam(best=2)"),
-    (IRISH | {"rule": {"kind": "typical", "samples": 400}}, 413, "body: steps of all sequences"),
+    (IRISH | {"length": 100, "rule": {"kind": "typical", "samples": 400}}, 413, "body: steps of all sequences"),
     (IRISH | {"rule": {"kind": "typical", "distance": "x"}}, 422, "body.rule.distance"),
     (IRISH | {"prefix": 7}, 422, "prefix"),
     (IRISH | {"prefix": "zzz"}, 422, None),

@@ -129,10 +129,11 @@ class SlotRequest:
         self.row = self.numbers // request.samples
         self.counters = tuple(part.astype(np.int32) for part in request.counters(self.numbers))
         self.stopping, self.total = request.stopping(net), request.max_steps
+        self.ends = request.ends or not self.stopping
         self.seed = seed_words(request.seed)
         leaves, self.rule = jax.tree.flatten(request.rule)
         self.rule_numbers = [np.asarray(leaf) for leaf in leaves]
-        self.steps, self.ended = np.full(count, -1), np.full(count, not self.stopping)
+        self.steps, self.ended = np.full(count, -1), np.full(count, self.ends)
         self.parts: list[list[list[NDArray[Any]]]] = [[] for _ in range(count)]
         self.states: dict[int, NDArray[np.float32]] = {}
         self.next, self.left = 0, count
@@ -200,7 +201,7 @@ class SlotRequest:
         self.parts[number].append([part[:length] for part in values])
         self.steps[number] = before + length
         if length < here or before + here >= self.total:
-            self.ended[number] = length < here or not self.stopping
+            self.ended[number] = length < here or self.ends
             del self.states[number]
             self.left -= 1
         else:

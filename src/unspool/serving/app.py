@@ -25,7 +25,7 @@ from starlette.routing import Route
 from unspool.errors import UnspoolError
 from unspool.generation.slots import CHUNK_STEPS
 from unspool.jobs import GenerationJob
-from unspool.serving import openapi
+from unspool.serving import openapi, pages
 from unspool.serving.answers import (
     JSON_TYPE,
     STREAM_TYPE,
@@ -114,12 +114,14 @@ class Server:
         """The application."""
         model = "/v1/models/{model}"
         routes = [
+            Route("/", self.guarded(self.index)),
             Route("/healthz", self.healthz),
             Route("/readyz", self.guarded(self.readyz)),
             Route("/metrics", self.guarded(self.show_metrics)),
             Route("/openapi.json", self.guarded(self.document)),
             Route("/v1/models", self.guarded(self.models)),
             Route(model, self.guarded(self.card)),
+            Route(f"{model}/page", self.guarded(self.page)),
             Route(f"{model}/generate", self.guarded(self.generate), methods=["POST"]),
             Route(f"{model}/log_prob", self.guarded(self.log_prob), methods=["POST"]),
             Route(f"{model}/next_step", self.guarded(self.next_step), methods=["POST"]),
@@ -233,6 +235,24 @@ class Server:
     async def card(self, request: Request) -> Response:
         """What a model takes and gives."""
         return as_json(self.hosted(request).card)
+
+    async def index(self, request: Request) -> Response:
+        """The page of the model, or a list of all."""
+        self.check_ready()
+        names = [*self.host.models]
+        if len(names) == 1:
+            return await self.page_of(self.host.models[names[0]])
+        text = pages.index(names, request.scope.get("root_path", ""))
+        return Response(text, headers={"content-type": pages.PAGE_TYPE, **pages.INDEX_HEADERS})
+
+    async def page(self, request: Request) -> Response:
+        """The page that explains a model; the browser computes."""
+        return await self.page_of(self.hosted(request))
+
+    async def page_of(self, hosted: HostedModel) -> Response:
+        """The page of a model, made once."""
+        text = await run_in_threadpool(lambda: hosted.page)
+        return Response(text, headers={"content-type": pages.PAGE_TYPE})
 
     def hosted(self, request: Request) -> HostedModel:
         """The model that a path names."""

@@ -64,6 +64,11 @@ class HostedModel:
         self.engine.slots.prepare(SlotRequest(fitted.net, job.request))
 
     @cached_property
+    def page(self) -> str:
+        """The page that explains it."""
+        return str(self.model.explain().text)
+
+    @cached_property
     def card(self) -> ModelCard:
         """What there is to know about it."""
         codec = self.fitted.codec

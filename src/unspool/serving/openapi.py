@@ -55,14 +55,17 @@ def describe(version: str, models: list[str], *, guarded: bool) -> dict[str, Any
     formats: dict[str, Any] = {kind: {} for kind in ANSWER_TYPES} | {JSON_TYPE: {"schema": _ref(GeneratedAnswer)}}
     formats[STREAM_TYPE] = {"schema": {"type": "string"}}
     text = {"text/plain": {"schema": {"type": "string"}}}
+    page = {"text/html": {"schema": {"type": "string"}}}
     model = "/v1/models/{model}"
     paths = {
+        "/": {"get": _operation("The page of the model, or a list of all.", page)},
         "/healthz": {"get": _operation("Whether the process lives.", text, open_=True)},
         "/readyz": {"get": _operation("Whether all models are loaded and compiled.", text)},
         "/metrics": {"get": _operation("Counters, for Prometheus.", text)},
         "/openapi.json": {"get": _operation("This document.", {JSON_TYPE: {"schema": {"type": "object"}}})},
         "/v1/models": {"get": _operation("The models.", _json(ModelList))},
         model: {"get": _operation("What a model takes and gives.", _json(ModelCard)), "parameters": [name]},
+        f"{model}/page": {"get": _operation("The page that explains a model.", page), "parameters": [name]},
         f"{model}/generate": {
             "post": _operation("Generate sequences, or stream their steps.", formats, GenerateRequest, [last]),
             "parameters": [name],
