@@ -47,6 +47,8 @@ def few_programs():
     """Programs of the files before are dropped where they are many; the folder of compiled programs keeps them."""
     maps = Path("/proc/self/maps")
     if "jax" in sys.modules and maps.exists() and len(maps.read_bytes().splitlines()) > MAPPINGS:
+        if "unspool.runtime.programs" in sys.modules:
+            sys.modules["unspool.runtime.programs"].PROGRAMS.drop(1.0)
         sys.modules["jax"].clear_caches()
 
 
