@@ -7,15 +7,23 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import equinox as eqx
+import msgspec
 import numpy as np
 import pytest
 
 import unspool as us
 from unspool import modelfile
 from unspool.config import Config
+from unspool.dataset.gather import gather
+from unspool.encoding.fit import fit_codec
 from unspool.errors import FileError
+from unspool.network.build import architecture_of
+from unspool.network.decoder import Net
+from unspool.network.serialization import Nets, write_model
 
 RUNNER = Path(__file__).with_name("run.mjs")
+OLD = Path(__file__).parents[1] / "golden" / "format-2.unspool"
 RUNTIME = Path(us.__file__).parent / "web" / "generate.js"
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="there is no Node to run JavaScript with")
@@ -103,6 +111,63 @@ def test_texts_are_those_of_python(workshop):
 def test_records_of_numbers_and_symbols_are_those_of_python(workshop):
     requests = [{"inputs": {"group": "a", "level": 3.5}, "n": 64, "seed": 0}]
     assert compared(workshop.tracks, requests) == (64, [])
+
+
+@pytest.fixture(scope="module")
+def days(tmp_path_factory):
+    """A model of random weights whose samples meet the ends of their levels, of their distances and of their length."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 12, 60)
+    levels = [100 + rng.normal(size=length).cumsum() for length in lengths]
+    table = {
+        "kind": rng.choice(["a", "b"], 60).tolist(),
+        "open": [level.tolist() for level in levels],
+        "close": [(level * np.exp(0.01 * rng.normal(size=len(level)))).tolist() for level in levels],
+        "tide": [np.where(rng.random(length) < 0.3, np.nan, rng.normal(size=length)).tolist() for length in lengths],
+    }
+    fields = [
+        us.Number("open", "difference", "mixture"),
+        us.Number("close", "standardize", "normal", near=("open",)),
+        us.Number("tide", "standardize", "normal"),
+    ]
+    codec = fit_codec(*gather(table, inputs=us.Category("kind"), sequence=fields))
+    level, close, tide = codec.steps
+    replace = msgspec.structs.replace
+    near = replace(close, relative=True, ends=(98.0, 101.0), within=(99.0, 101.5))
+    near = replace(near, distance=replace(close.distance, scale=0.01))
+    codec = replace(codec, steps=(replace(level, ends=(98.0, 102.0)), near, tide), limit=9)
+    net = Net(rng, architecture_of(codec, us.Network(), 8, 8)).map_weights(lambda w: w + rng.normal(0, 0.1, w.shape))
+    net = eqx.tree_at(lambda net: net.stop[1], net, net.stop[1] - 3)
+    others = {"network": us.Network(), "size": 8, "embedding": 8, "row": None, "arguments": None}
+    path = tmp_path_factory.mktemp("days") / "days.unspool"
+    write_model(path, replace(us.load(OLD).config_, codec=codec, **others), Nets(net, None))
+    return path
+
+
+@needs_node
+def test_changes_ends_and_limits_are_those_of_python(days):
+    """Sampled plainly; and gone on from a day beyond the ends, where neither they nor the limit hold."""
+    row = {"inputs": {"kind": "a"}, "n": 64}
+    beyond = [{"open": 110.0, "close": 111.0, "tide": None}, {"open": 112.0, "close": 109.5, "tide": 0.5}]
+    requests = [{**row, "seed": 0}, {**row, "seed": 1, "prefix": beyond}]
+    assert compared(days, requests) == (128, [])
+    (made,) = in_node((days, requests))
+    plain, after = ([one["columns"] for one in part] for part in (made[:64], made[64:]))
+    assert max(max(one["open"]) for one in after) > 102.001 > max(max(one["open"], default=0) for one in plain) > 101.9
+    assert 101.0 in [value for one in plain for value in one["close"]]
+    assert max(len(one["open"]) for one in plain) == 9 < max(len(one["open"]) for one in after)
+    assert all(one["ended"] for one in made[:64])
+    config, arrays = modelfile.read(days)
+    still = {name: 0 * array if name.startswith("changes.") else array for name, array in arrays.items()}
+    modelfile.write(days.with_name("still.unspool"), still, config)
+    (others,) = in_node((days.with_name("still.unspool"), requests[:1]))
+    assert sum(one != other for one, other in zip(made, others, strict=False)) > 32, "the changes decide something"
+
+
+@needs_node
+def test_an_old_file_without_changes_and_limits_gives_what_python_gives():
+    assert not any(name.startswith("changes.") for name in modelfile.read(OLD)[1])
+    assert compared(OLD, [{"inputs": {"kind": "up", "size": 3.0}, "n": 64, "seed": 11}]) == (64, [])
 
 
 @needs_node
@@ -221,6 +286,7 @@ def kinds(tmp_path_factory):
         "price": 100 * np.exp(np.cumsum(0.01 * x.reshape(n, T), 1)).ravel(),
         "paid": rng.gamma(1.0, 60.0, (n, T)).cumsum(1).ravel(), "course": (rng.normal(0, 40, n * T)) % 360,
     }  # fmt: skip
+    series["close"] = np.round(series["price"] * np.exp(0.002 * x), 2)
     days = (np.datetime64("2024-01-01") + rng.integers(1, 30, (n, T)).cumsum(1)).ravel()
     visits = {
         "id": ids, "age": np.repeat(rng.integers(20, 90, n), T), "sure": np.repeat(rng.random(n) < 0.5, T), "day": days,
@@ -244,6 +310,7 @@ def kinds(tmp_path_factory):
         us.Number("price", transform="log_return"),
         "paid",
         us.Angle("course"),
+        us.Number("close", near=("price",)),
     ]
     visit_fields = ["day", "ward", "room", us.Flags("symptoms", ["fever", "cough", "rash"])]
     plans = {
@@ -286,7 +353,7 @@ ASKED = {
     ],
     "series": [
         {"allow": {"diff": [98.0, 102.0], "course": [300, 60]}, "pin": {"3": {"paid": 400.0}}},
-        {"prefix": [{"diff": 101.0, "price": 99.0, "paid": 20.5, "course": 350.0}]},
+        {"prefix": [{"diff": 101.0, "price": 99.0, "paid": 20.5, "course": 350.0, "close": 99.2}]},
     ],
     "visits": [
         {"pin": {"2": {"rash": True, "ward": "north"}}, "allow": {"fever": [False]}},
