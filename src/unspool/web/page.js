@@ -234,7 +234,7 @@ function build(model, start, root) {
       }, "input"), luckForm(app.state, changes => app.set(changes)), slots.error),
     app.story.bar,
     section("one", "Phase one: the input becomes a state", "Every strip is a list of numbers, one cell each: blue above zero, orange below. Point at a cell, or use the arrow keys, to read it.", slot("one")),
-    section("two", "Phase two: the decoder unrolls", "One column is one step, from left to right. The units lie on top of each other. Every column reads what the one before it gave" + (network.changes.some(Boolean) ? ", and how numbers changed to it." : "."), slot("two")),
+    section("two", "Phase two: the decoder unrolls", "One column is one step, from left to right. The units lie on top of each other. Every column reads what the one before it gave" + (network.changes.some(Boolean) ? ", and how its numbers have changed." : "."), slot("two")),
     section("step", "One step", "The step that is chosen above, in full: whether the sequence ends, what could come, and where the uniforms fell.", slot("step")),
     section("why", "Why this value?", "The parameters of a distribution are a sum, so they can be taken apart exactly.", slot("why"), el("h3", {}, "How far does the input still decide?"), slot("use")),
     section("whatif", "What if?", "Another branch with the same luck: change its input, its temperature, or force a value.", whatIf(app)),
