@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import unspool as us
+from unspool import modelfile
 from unspool.errors import OptionError
 from unspool.web.explain import PAGE, POLICY, RUNTIME, bundle
 
@@ -79,8 +80,6 @@ def test_the_browser_samples_what_python_samples(browser, page, names):
 
 def test_names_that_are_html_stay_text(browser, page, workshop, tmp_path):
     """The names of a schema and its values, and inputs to begin with."""
-    from unspool import modelfile
-
     evil = '</script><img src=x onerror="parent.hacked=window.hacked=1">'
     config, arrays = modelfile.read(workshop.names)
     text = json.dumps(config).replace('"country"', json.dumps(evil)).replace('"Irish"', json.dumps(evil + "2"))
@@ -88,6 +87,34 @@ def test_names_that_are_html_stay_text(browser, page, workshop, tmp_path):
     shown = browser(us.load(tmp_path / "evil.unspool").explain(inputs={evil: evil + "2"}).text, SHOWN)
     assert evil in shown["title"]
     assert (shown["hacked"], shown["made"], shown["error"]) == (False, 0, None)
+
+
+def test_the_page_says_what_the_last_changes_of_numbers_add(browser, days):
+    """Beside the step before, in the parts of a distribution's parameters."""
+    script = """
+      const app = document.defaultView.unspool, {model, made} = app;
+      const find = (name, node = document) => [...node.querySelectorAll(name)], text = node => node.textContent;
+      app.go(3);
+      const followed = model.follow(made.request.encoded, made.encoded)[3].params[0];
+      return {
+        encoded: made.encoded, sentence: text(find("#slot-step .sentence")[0]),
+        names: find("#slot-why thead th").map(text),
+        rows: find("#slot-why tbody tr").map(row => find("td", row).map(text)),
+        off: Math.max(...made.steps[3].chosen[0].params.map((x, k) => Math.abs(x - followed[k]))),
+      };
+    """
+    shown = browser(us.load(days).explain(inputs={"kind": "a"}).text, script)
+    names = ["bias", "previous step", "last change", "state"]
+    assert shown["names"] == ["parameter", *names, "sum"]
+    *parts, total = np.array([[cell.replace("\u2212", "-") for cell in row] for row in shown["rows"]], float).T
+    assert np.allclose(sum(parts), total, atol=0.02)
+    arrays = modelfile.read(days)[1]
+    last, before = np.array(shown["encoded"], float)[:, [2, 1]].T
+    change = sum(by * arrays[f"changes.{j}"][32 : 32 + len(total)] for j, by in enumerate(last - before) if by == by)
+    assert np.abs(change).max() > 0.05
+    assert np.allclose(parts[2], change, rtol=6e-3, atol=1e-4)
+    assert shown["off"] < 1e-6
+    assert f"open {(last - before)[0]:.2g}".replace("-", "\u2212") in shown["sentence"]
 
 
 def axe():

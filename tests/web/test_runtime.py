@@ -106,6 +106,37 @@ def test_records_of_numbers_and_symbols_are_those_of_python(workshop):
 
 
 @needs_node
+def test_changes_ends_and_limits_are_those_of_python(days):
+    """Sampled plainly; and gone on from a day beyond the ends, where neither they nor the limit hold."""
+    row = {"inputs": {"kind": "a"}, "n": 64}
+    beyond = [{"open": 110.0, "close": 111.0, "tide": None}, {"open": 112.0, "close": 109.5, "tide": 0.5}]
+    requests = [{**row, "seed": 0}, {**row, "seed": 1, "prefix": beyond}]
+    assert compared(days, requests) == (128, [])
+    (made,) = in_node((days, requests))
+    plain, after = ([one["columns"] for one in part] for part in (made[:64], made[64:]))
+    assert max(max(one["open"]) for one in after) > 102.001 > max(max(one["open"], default=0) for one in plain) > 101.9
+    assert 101.0 in [value for one in plain for value in one["close"]]
+    assert max(len(one["open"]) for one in plain) == 9 < max(len(one["open"]) for one in after)
+    assert all(one["ended"] for one in made[:64])
+    config, arrays = modelfile.read(days)
+    still = {name: 0 * array if name.startswith("changes.") else array for name, array in arrays.items()}
+    modelfile.write(days.with_name("still.unspool"), still, config)
+    (others,) = in_node((days.with_name("still.unspool"), requests[:1]))
+    assert sum(one != other for one, other in zip(made, others, strict=False)) > 32, "the changes decide something"
+
+
+@needs_node
+def test_an_old_file_without_changes_and_limits_gives_what_it_gave_when_it_was_written():
+    """The values are those of `tests/test_golden.py`."""
+    path = Path(__file__).parents[1] / "golden" / "format-2.unspool"
+    (made,) = in_node((path, [{"inputs": {"kind": "up", "size": 3.0}, "n": 3, "seed": 11}]))
+    assert not any(name.startswith("changes.") for name in modelfile.read(path)[1])
+    assert "".join(made[2]["columns"]["letter"]) == "uoiea"
+    level, missing = made[0]["columns"]["level"]
+    assert (level, missing) == (pytest.approx(0.8600647764921312, rel=1e-4), None)
+
+
+@needs_node
 def test_what_the_runtime_can_not_do_it_refuses_by_name(workshop):
     irish = {"inputs": {"country": "Irish"}}
     requests = [
@@ -221,6 +252,7 @@ def kinds(tmp_path_factory):
         "price": 100 * np.exp(np.cumsum(0.01 * x.reshape(n, T), 1)).ravel(),
         "paid": rng.gamma(1.0, 60.0, (n, T)).cumsum(1).ravel(), "course": (rng.normal(0, 40, n * T)) % 360,
     }  # fmt: skip
+    series["close"] = np.round(series["price"] * np.exp(0.002 * x), 2)
     days = (np.datetime64("2024-01-01") + rng.integers(1, 30, (n, T)).cumsum(1)).ravel()
     visits = {
         "id": ids, "age": np.repeat(rng.integers(20, 90, n), T), "sure": np.repeat(rng.random(n) < 0.5, T), "day": days,
@@ -244,6 +276,7 @@ def kinds(tmp_path_factory):
         us.Number("price", transform="log_return"),
         "paid",
         us.Angle("course"),
+        us.Number("close", near=("price",)),
     ]
     visit_fields = ["day", "ward", "room", us.Flags("symptoms", ["fever", "cough", "rash"])]
     plans = {
@@ -286,7 +319,7 @@ ASKED = {
     ],
     "series": [
         {"allow": {"diff": [98.0, 102.0], "course": [300, 60]}, "pin": {"3": {"paid": 400.0}}},
-        {"prefix": [{"diff": 101.0, "price": 99.0, "paid": 20.5, "course": 350.0}]},
+        {"prefix": [{"diff": 101.0, "price": 99.0, "paid": 20.5, "course": 350.0, "close": 99.2}]},
     ],
     "visits": [
         {"pin": {"2": {"rash": True, "ward": "north"}}, "allow": {"fever": [False]}},

@@ -5,7 +5,7 @@ import {
   AutoregressiveBernoulli, Categorical, Circular, Discretized, Histogram, Mixture, Normal, Point, PointMasses, Reflected,
   StudentT, WhereActive, WithMissing, ZeroMean,
 } from "./distributions.js";
-import { Refused } from "./errors.js";
+import { Refused, listed } from "./errors.js";
 import { Grid, SupportPoints } from "./grid.js";
 import { fround, roundTo } from "./maths.js";
 import { forward, parseDate, writeDate } from "./values.js";
@@ -15,7 +15,7 @@ const FIELD = {
   kind: [["category", "number", "count", "angle", "vector", "flag", "flags", "joint", "when", "text"]], name: ["name"],
   transform: [["auto", "none", "standardize", "log1p", "asinh", ...SERIES, ...MONOTONE], "auto"],
   distribution: [["auto", "normal", "student_t", "mixture", "discretized", "histogram", "point"], "auto"],
-  bounds: ["bounds", null], mean: [["auto", "learned", "constant"], "auto"], above: ["texts", []], below: ["texts", []], period: ["positive", 360], members: ["texts", null],
+  bounds: ["bounds", null], mean: [["auto", "learned", "constant"], "auto"], above: ["texts", []], below: ["texts", []], near: ["texts", []], period: ["positive", 360], members: ["texts", null],
   since: ["text", null], sentinel: ["text", null], unit: [["char", "word", "bpe"], "char"], vocabulary: ["whole", null],
 };
 const SCHEMA = {
@@ -24,7 +24,7 @@ const SCHEMA = {
 };
 const CODEC = {
   schema: ["object"], inputs: ["list"], steps: ["list"], shortest: ["whole"], longest: ["whole"], examples: ["whole", 0],
-  total: ["whole", 0], origins: ["object", {}],
+  total: ["whole", 0], origins: ["object", {}], limit: ["whole", 0],
 };
 const RELATION = {
   relation: [["at_most", "equal", "sum", "missing_with"]], low: ["text", null], high: ["text", null], column: ["text", null], of: ["text", null],
@@ -35,6 +35,7 @@ const LIKENESS = {
   increment: ["number", "count", "when"], distance: ["number", "count", "when"], multilabel: ["flags"],
   angle_input: ["angle"], binary: ["flag"], timestamp: ["when"], vector: ["vector"],
 };
+export const MOST_STEPS = 2 ** 24;
 const NO_INPUT = "(none)", MOST_POSITIONS = 1000;
 
 /** One column of the table by itself, or several: the fields of a step as the network has them. */
@@ -44,16 +45,19 @@ export class Codec {
     const schema = readAs(SCHEMA, this.schema, `${where}, schema`);
     const fieldOf = (field, k) => {
       const found = readAs(FIELD, field, `${where}, field ${k}`);
-      return { ...found, columns: found.members ?? [found.name], references: [...found.above, ...found.below] };
+      const { above, below, near } = found, given = [above, below, near].filter(names => names.length);
+      if (given.length > 1 || near.length > 1) throw new Refused(`${where}, field ${k}`, "one of above, below and near, which has one column", listed(given.flat()));
+      return { ...found, columns: found.members ?? [found.name], references: given.flat(), side: above.length ? 1 : below.length ? -1 : 0 };
     };
     const relation = (one, k) => readAs(RELATION, one, `${where}, relation ${k}`);
     this.schema = { ...schema, relations: schema.relations.map(relation) };
     if (schema.inputs.length !== this.inputs.length || schema.steps.length !== this.steps.length || !this.steps.length) {
       throw new Refused(where, "a column for every field", "another number");
     }
-    if (this.shortest > this.longest || this.longest > 2 ** 24) {
+    if (this.shortest > this.longest || this.longest > MOST_STEPS) {
       throw new Refused(where, "lengths from shortest to longest", `${this.shortest} to ${this.longest}`);
     }
+    if (this.limit > 2 * MOST_STEPS) throw new Refused(`${where}, limit`, `at most ${2 * MOST_STEPS}`, String(this.limit));
     const least = Math.max(this.examples * this.shortest, this.longest), most = this.examples * this.longest;
     if (this.examples && !(least <= this.total && this.total <= most)) {
       throw new Refused(where, `${least} to ${most} steps in all`, String(this.total));
@@ -100,6 +104,11 @@ export class Codec {
     if (schema.columns.length && [...all].sort().join("\n") !== [...schema.columns].sort().join("\n")) {
       throw new Refused(`${where}, schema, columns`, all.join(", "), schema.columns.join(", "));
     }
+  }
+
+  /** Steps after which a sequence that goes on from given ones is cut by default. */
+  get mostSteps() {
+    return Math.max(2 * this.longest, 1);
   }
 
   /** By name of a step field, the input that is its value before step 0. */
@@ -189,7 +198,8 @@ function checkLikeness(field, column, where) {
   if (column.kind === "numeric" && (increments || field.transform !== column.transform)) wrong(`the transform ${field.transform}`);
   if (column.kind === "increment" && !increments) wrong("a column of increments");
   if (column.kind === "increment" && field.kind !== "when" && (column.unit || column.sign !== (field.transform === "decrement" ? -1 : 1))) wrong("the sign of its transform");
-  if (column.kind === "distance" && column.references.join("\n") !== field.references.join("\n")) wrong("the references of its field");
+  if (column.kind === "distance" && (column.references.join("\n") !== field.references.join("\n") || column.sign !== field.side)) wrong("the references of its field");
+  if (column.kind === "distance" && column.isDate !== (field.kind === "when")) wrong("a unit of time exactly if they are dates");
   if (["angle", "angle_input"].includes(column.kind) && column.period !== field.period) wrong(`the period ${field.period}`);
 }
 

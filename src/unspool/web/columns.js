@@ -195,7 +195,7 @@ export class NumericEncoder extends Column {
     decimals: ["digits", null], nullable: ["boolean", false], unit: ["positive", 1], low: ["number", 0], high: ["number", 0],
     missing: ["probability", 0], step: ["notnegative", 0], mass: ["boolean", false], point_masses: ["numbers", []],
     floor: ["number", null], ceiling: ["number", null], edges: ["numbers", []], support_points: ["numbers", []],
-    unseen: ["probability", 0], reach: ["pair", null],
+    unseen: ["probability", 0], reach: ["pair", null], ends: ["pair", null],
   };
 
   constructor(object, where) {
@@ -458,15 +458,40 @@ function within(ticks) {
 export class DistanceEncoder extends Column {
   static tag = "distance";
   static keys = {
-    distance: ["object"], references: ["texts"], sign: ["sign", 1], relative: ["boolean", false], unit: ["notnegative", 0],
+    distance: ["object"], references: ["texts"], sign: [[1, -1, 0], 1], relative: ["boolean", false], unit: ["notnegative", 0],
     decimals: ["digits", null], low: ["number", 0], high: ["number", 0], floor: ["number", null],
-    ceiling: ["number", null], rises: ["boolean", false],
+    ceiling: ["number", null], ends: ["pair", null], within: ["pair", null], rises: ["boolean", false],
   };
 
   constructor(object, where) {
     super(object, where);
     this.distance = new NumericEncoder(this.distance, `${where}, distance`);
     this.isDate = this.unit > 0;
+    if (!this.references.length || this.distance.cumulative || (this.isDate && this.relative)) {
+      throw new Refused(where, "references, and distances that don't add up", listed(this.references));
+    }
+    if (!this.sign && (this.isDate || this.references.length > 1)) throw new Refused(where, "numbers, and one reference", listed(this.references));
+  }
+
+  /** The reference of a step, of the values of its references that are present; null where none is. */
+  reference(values) {
+    const further = (a, b) => ((this.sign === -1) === (a < b) ? a : b);
+    return values.length ? values.reduce(further) : null;
+  }
+
+  /** How far a number lies from its reference; a relative distance is a logarithm. */
+  between(y, r) {
+    return (this.relative ? Math.log(y / r) : y - r) * (this.sign || 1) + 0;
+  }
+
+  /** The number at a distance from its reference, on the right side of it, and not beyond its ends. */
+  numberAt(d, r) {
+    const side = this.sign || 1;
+    let y = this.relative ? r * Math.exp(side * d) : r + side * d;
+    if (this.ends && this.within && r >= this.within[0] && r <= this.within[1]) y = clip(y, ...this.ends);
+    if (this.decimals !== null) y = roundTo(y, this.decimals);
+    y = clip(y, this.floor ?? -Infinity, this.ceiling ?? Infinity);
+    return this.sign ? this.reference([y, r]) : y; // rounding may have crossed over
   }
 
   get nullable() {
@@ -476,11 +501,10 @@ export class DistanceEncoder extends Column {
   decode(encoded, around) {
     const [steps] = this.distance.decode(encoded, {});
     let largest = null;
-    const pick = (a, b) => (this.sign === 1 ? (a > b ? a : b) : (a < b ? a : b));
     return [steps.map((step, k) => {
-      const others = around.references.map(column => column[k]).filter(value => value !== null);
+      const r = this.reference(around.references.map(column => column[k]).filter(value => value !== null));
       const given = around.observed && !Number.isNaN(around.observed[k]) ? around.observed[k] : null;
-      const d = step === null ? null : Math.max(step, 0), r = others.length ? others.reduce(pick) : null;
+      const d = step === null || !this.sign ? step : Math.max(step, 0);
       if (this.isDate) {
         let ticks = null;
         if (given !== null) ticks = BigInt(rint(given));
@@ -492,11 +516,7 @@ export class DistanceEncoder extends Column {
         return ticks;
       }
       if (given !== null) return given;
-      if (d === null || r === null) return null;
-      let y = this.relative ? r * Math.exp(this.sign * d) : r + this.sign * d;
-      if (this.decimals !== null) y = roundTo(y, this.decimals);
-      y = Math.min(Math.max(y, this.floor ?? -Infinity), this.ceiling ?? Infinity);
-      return pick(y, r);
+      return d === null || r === null ? null : this.numberAt(d, r);
     })];
   }
 }

@@ -1,11 +1,10 @@
 // What a caller asks of samples (prefix, pin, allow), and the bounds of what adds up: unspool/constraints.
 
+import { MOST_STEPS } from "./codec.js";
 import { isMissing } from "./columns.js";
 import { Refused, listed, unsupported } from "./errors.js";
 import { fround } from "./maths.js";
 import { latin1, parseDate, tokenize } from "./values.js";
-
-const MOST_STEPS = 2 ** 24;
 
 /** What is asked of one sequence: by field of the network where running sums start, supports, and given values. */
 export function readConstraints(codec, before, { prefix = null, pin = null, allow = null }) {
@@ -14,7 +13,7 @@ export function readConstraints(codec, before, { prefix = null, pin = null, allo
   codec.steps.forEach((step, k) => {
     const { column, field } = step, value = before.get(field.name) ?? NaN;
     const start = column.cumulative ? column.origins(value) : null;
-    let support = supportOf(step, allowed[k], start);
+    let support = supportOf(step, allowed[k], start, given !== null);
     if (!support && given?.upper[k]) support = { low: -Infinity, high: Infinity };
     origins.push(start);
     supports.push(support);
@@ -30,7 +29,7 @@ export function readConstraints(codec, before, { prefix = null, pin = null, allo
 }
 
 /** The support of a field's samples, on the network's axis or as running sums; null where there is no limit. */
-function supportOf({ column, field }, allowed, origins) {
+function supportOf({ column, field }, allowed, origins, goesOn) {
   const low = allowed?.low ?? -Infinity, high = allowed?.high ?? Infinity;
   switch (column.kind) {
     case "vocabulary": case "joint": case "multilabel": return allowed;
@@ -45,6 +44,11 @@ function supportOf({ column, field }, allowed, origins) {
   if (column.kind === "numeric") {
     if (!origins) ends = [low, high].map(end => (Number.isFinite(end) ? column.toNetwork(end) : end));
     else ends = [Math.max(low, column.floor ?? -Infinity), Math.min(high, column.ceiling ?? Infinity)].map(sum);
+    // What goes on from given values may be beyond training, and what starts there may go as far as training ranges.
+    if (origins && column.ends && !allowed && !goesOn) {
+      const [least, most] = column.ends, { at, unit } = origins, spread = column.high - column.low;
+      ends = [Math.max(ends[0], ((at < least ? at - spread : least) - at) / unit), Math.min(ends[1], ((at > most ? at + spread : most) - at) / unit)];
+    }
   } else {
     ends = (column.sign === 1 ? [low, high] : [high, low]).map(sum);
     if (column.end !== null) ends[1] = Math.min(ends[1], Math.max(sum(column.end), 0));
@@ -207,10 +211,9 @@ function givenDistance(column, exact, location, fields, codec, field, step) {
     if (!own.where[step]) throw new Refused(location, `given values of ${listed(field.references)} too`, "none");
     return own.exact[step];
   }).filter(value => !Number.isNaN(value));
-  const scale = column.unit || 1, y = exact / scale;
-  const r = (column.sign === 1 ? Math.max(...others) : Math.min(...others)) / scale;
-  const d = (column.relative ? Math.log(y / r) : y - r) * column.sign + 0;
-  if (!others.length || Number.isNaN(d) || d < 0) {
+  const scale = column.unit || 1, r = column.reference(others), d = r === null ? NaN : column.between(exact / scale, r / scale);
+  if (Number.isNaN(d)) throw new Refused(location, `a missing value, because ${listed(field.references)} is missing`, String(exact));
+  if (column.sign && d < 0) {
     throw new Refused(location, `${column.sign === 1 ? "at least" : "at most"} the value of ${listed(field.references)}`, String(exact));
   }
   return column.distance.z(d, location);

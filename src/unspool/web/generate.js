@@ -115,21 +115,23 @@ export class Model {
     let length = options.length ?? null;
     if (length !== null && !(Number.isSafeInteger(length) && length >= 0)) throw new Refused("length", "a whole number", String(length));
     if (length === null && !codec.stops) length = codec.longest;
-    const most = length ?? rule.limit ?? Math.max(2 * codec.longest, 1);
+    // None of training went on past this limit, so a sequence that reaches it has ended by itself.
+    const ends = rule.limit === null && codec.limit > 0 && (options.prefix ?? null) === null && (options.pin ?? null) === null;
+    const most = length ?? (ends ? codec.limit : rule.limit ?? codec.mostSteps);
     const asked = readConstraints(codec, before, options);
     if (asked.given && asked.given.last >= most) {
       throw new Refused("pin", `steps before ${length === null ? "the limit" : "the length"}, ${most}`, `step ${asked.given.last}`);
     }
-    return { rule, encoded, before, most, asked, stopping: Boolean(network.stop) && length === null, phase: network.encode(encoded) };
+    return { rule, encoded, before, most, ends, asked, stopping: Boolean(network.stop) && length === null, phase: network.encode(encoded) };
   }
 
-  run({ rule, encoded, before, most, asked, stopping, phase }, draw, trace) {
+  run({ rule, encoded, before, most, ends, asked, stopping, phase }, draw, trace) {
     const { network, codec } = this, { fields } = codec, values = fields.map(() => []), steps = [];
     const state = {
-      states: phase.states, fed: network.startFeedback(encoded), survival: 0,
+      states: phase.states, fed: network.startFeedback(encoded), values: null, survival: 0,
       sums: asked.origins.map(origin => (origin && "start" in origin ? fround(origin.start) : null)),
     };
-    let ended = !stopping;
+    let ended = ends || !stopping;
     for (let number = 0; number < most; number++) {
       const step = this.step(state, number, draw(number, network.numUniforms), phase, rule, asked, stopping);
       if (trace) steps.push(step);
@@ -140,6 +142,7 @@ export class Model {
       step.values.forEach((value, j) => values[j].push(value));
       state.states = step.layers;
       state.fed = step.next;
+      state.values = step.values;
     }
     const observed = new Map(), upper = new Map(), length = values[0].length;
     codec.steps.forEach(({ field, column }, k) => {
@@ -166,7 +169,7 @@ export class Model {
       });
       found.push({ top, layers, hazard: network.hazard(top, t), params });
       states = layers;
-      if (own) fed = network.feedBack(own);
+      if (own) fed = network.feedBack(own, t ? values.map(column => column[t - 1]) : null);
     }
     return found;
   }
@@ -218,7 +221,7 @@ export class Model {
         state.survival = before;
       }
     }
-    const next = network.feedBack(values);
+    const next = network.feedBack(values, state.values);
     return { number, fed, layers, top, hazard, stop, uniform: uniforms[0], values, chosen, next };
   }
 

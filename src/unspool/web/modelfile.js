@@ -104,7 +104,7 @@ export function isObject(value) {
 /** The arrays of one network: an error about any that is missing, left over, or of another shape. */
 export class Arrays {
   constructor(arrays, location) {
-    Object.assign(this, { left: new Map(arrays), location });
+    Object.assign(this, { left: new Map(arrays), names: [...arrays.keys()], location });
   }
 
   take(name, ...shape) {
@@ -115,6 +115,11 @@ export class Arrays {
       throw new Refused(`${this.location}: tensor ${JSON.stringify(name)}`, `a shape of ${shape.join("x")}`, what, RESAVE);
     }
     return found.values;
+  }
+
+  /** Whether there are any whose names begin so. */
+  some(start) {
+    return this.names.some(name => name.startsWith(start));
   }
 
   done() {

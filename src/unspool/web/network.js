@@ -68,6 +68,9 @@ export class Network {
       const read = new Embedding(arrays, `steps.${j}`, dist.event, embedding, STEP_FEATURES);
       return { read, event: dist.event, feedback: arrays.take(`feedback.${j}`, read.width, this.width), known: new Map() };
     });
+    // Old files have none; angles have none, because they have no size.
+    const number = ({ dist: { event } }) => event.symbols == null && !event.members && !event.angle;
+    this.changes = this.fields.map((one, j) => (arrays.some("changes.") && number(one) ? arrays.take(`changes.${j}`, this.width) : null));
     this.cells = Array.from({ length: layers }, (_, l) => ({
       initial: arrays.take(`initial.${l}`, H, Z), initialBias: arrays.take(`initial_bias.${l}`, Z),
       W: l ? arrays.take(`cells.${l}.W`, H, Z) : null,
@@ -147,9 +150,25 @@ export class Network {
     return known.get(value);
   }
 
-  /** What the next step reads, from the values of a step. */
-  feedBack(values) {
-    const fed = new Float64Array(this.width);
+  /** By field, how its number has changed since the step before (null at the first one); NaN where nothing reads that. */
+  changesOf(values, before) {
+    return this.changes.map((weights, j) => (weights && before && Number.isFinite(values[j] - before[j]) ? values[j] - before[j] : NaN));
+  }
+
+  /** What the changes of numbers since the step before add to what the next step reads; null where there is none. */
+  fedByChanges(values, before) {
+    let found = null;
+    this.changesOf(values, before).forEach((change, j) => {
+      if (Number.isNaN(change)) return;
+      found ??= new Float64Array(this.width);
+      for (let k = 0; k < found.length; k++) found[k] += change * this.changes[j][k];
+    });
+    return found;
+  }
+
+  /** What the next step reads, from the values of a step, and those of the step before it (null at the first one). */
+  feedBack(values, before) {
+    const fed = this.fedByChanges(values, before) ?? new Float64Array(this.width);
     values.forEach((value, j) => {
       const part = this.fed(j, value);
       for (let k = 0; k < fed.length; k++) fed[k] += part[k];
@@ -219,11 +238,12 @@ export class Network {
     return params;
   }
 
-  /** The parts of a first distribution's parameters: bias, previous step (the direct path) and state. */
-  split(j, top, fed) {
+  /** The parts of a first distribution's parameters: bias, direct path (previous step and last change), and state. */
+  split(j, top, fed, fedByChanges) {
     const { A, b } = this.outputs[j], at = 4 * this.size + this.columns[j];
+    const changes = fedByChanges && fedByChanges.slice(at, at + b.length), direct = fed.slice(at, at + b.length);
     return {
-      bias: Float64Array.from(b), direct: fed.slice(at, at + b.length),
+      bias: Float64Array.from(b), direct: changes ? direct.map((x, k) => x - changes[k]) : direct, changes,
       state: addProduct(new Float64Array(b.length), top, A, b.length),
     };
   }

@@ -60,7 +60,7 @@ class App {
   constructor(model, start) {
     this.model = model;
     this.state = firstState(model, start);
-    this.most = Math.min(MOST_SHOWN_STEPS, model.codec.stops ? Math.max(2 * model.codec.longest, 1) : model.codec.longest);
+    this.most = Math.min(MOST_SHOWN_STEPS, model.codec.stops ? model.codec.limit || model.codec.mostSteps : model.codec.longest);
     this.playing = 0;
     this.keepAddress = later(150, () => {
       try {
@@ -75,10 +75,10 @@ class App {
   }
 
   request() {
-    const { state, model } = this;
+    const { state, model } = this, limit = this.most === model.codec.limit ? null : this.most;
     return {
       inputs: Object.fromEntries(state.inputs), seed: state.seed, first: state.sample,
-      rule: state.greedy ? { greedy: true, limit: this.most } : { temperature: state.temperature, limit: this.most },
+      rule: state.greedy ? { greedy: true, limit } : { temperature: state.temperature, limit },
       length: model.codec.stops ? null : this.most,
     };
   }
@@ -234,7 +234,7 @@ function build(model, start, root) {
       }, "input"), luckForm(app.state, changes => app.set(changes)), slots.error),
     app.story.bar,
     section("one", "Phase one: the input becomes a state", "Every strip is a list of numbers, one cell each: blue above zero, orange below. Point at a cell, or use the arrow keys, to read it.", slot("one")),
-    section("two", "Phase two: the decoder unrolls", "One column is one step, from left to right. The units lie on top of each other. Every column reads what the one before it gave.", slot("two")),
+    section("two", "Phase two: the decoder unrolls", "One column is one step, from left to right. The units lie on top of each other. Every column reads what the one before it gave" + (network.changes.some(Boolean) ? ", and how its numbers have changed." : "."), slot("two")),
     section("step", "One step", "The step that is chosen above, in full: whether the sequence ends, what could come, and where the uniforms fell.", slot("step")),
     section("why", "Why this value?", "The parameters of a distribution are a sum, so they can be taken apart exactly.", slot("why"), el("h3", {}, "How far does the input still decide?"), slot("use")),
     section("whatif", "What if?", "Another branch with the same luck: change its input, its temperature, or force a value.", whatIf(app)),

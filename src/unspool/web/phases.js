@@ -90,15 +90,26 @@ function likely(one, step, rule) {
   return best.map(({ label, p, code }) => el("i", { class: !step.stop && code === step.values[0] ? "picked" : null, style: { "--p": `${100 * p}%` } }, label));
 }
 
+/** The changes of numbers that a step reads beside their values, in words; null where there is none. */
+function changesRead(model, made, t) {
+  if (t < 2) return null;
+  const changes = model.network.changesOf(made.steps[t - 1].values, made.steps[t - 2].values);
+  const words = model.codec.fields.flatMap((one, j) => (Number.isNaN(changes[j]) ? [] : [`${fieldTitle(one)} ${numberWord(changes[j], 2)}`]));
+  return words.length ? `${words.slice(0, MOST_LINES).join(", ")}${words.length > MOST_LINES ? ", …" : ""}, in standard deviations` : null;
+}
+
 /** One step: whether it stops, and each field's distribution with the uniforms that fell on it. */
 export function stepDetail(app) {
   const { model, made, state } = app, t = Math.min(state.step, made.steps.length - 1), step = made.steps[t];
   if (!step) return el("p", {}, "This sequence has no step.");
   const rule = app.rule(), parts = [];
-  const reads = t ? stepWord(model, made, t - 1) : "the start token";
-  parts.push(el("p", { class: "sentence" }, `Step ${t} reads `, el("b", {}, reads), step.stop ? ", and the network decides to end here." : [", and gives ", el("b", {}, stepWord(model, made, t)), "."]));
+  const reads = t ? stepWord(model, made, t - 1) : "the start token", changes = changesRead(model, made, t);
+  parts.push(el("p", { class: "sentence" }, `Step ${t} reads `, el("b", {}, reads), changes && ` (changed by ${changes})`, step.stop ? ", and the network decides to end here." : [", and gives ", el("b", {}, stepWord(model, made, t)), "."]));
   if (model.codec.stops) parts.push(stopDetail(step, t, made, app));
   if (!step.stop) parts.push(...model.codec.fields.map((one, j) => fieldDetail(app, step, one, j, rule)));
+  if (made.ended && model.codec.stops && !step.stop && t + 1 === made.steps.length) {
+    parts.push(el("p", { class: "quiet" }, `The sequence ends after this step, because none may be longer than ${made.length} steps.`));
+  }
   parts.push(equations(app, step, t));
   return parts;
 }
@@ -134,7 +145,7 @@ function equations(app, step, t) {
       line("forget", "f = sigmoid(z_f) = ", n(f)), line("input", "i = sigmoid(z_i) = ", n(i)), line("candidate", "g = tanh(z_g) = ", n(g)), line("output", "o = sigmoid(z_o) = ", n(o)),
       line("memory", `c = f c + i g = ${n(f)} × ${n(before.c[k])} + ${n(i)} × ${n(g)} = `, n(layer.c[k])),
       line("state", `h = o tanh(c) = ${n(o)} × ${n(Math.tanh(layer.c[k]))} = `, n(layer.h[k]))),
-    el("p", { class: "quiet" }, "Each z is what the step before adds, plus what context and bias add, plus the last h times a matrix. Click a unit above to see another one."));
+    el("p", { class: "quiet" }, `Each z is what the step before adds${model.network.changes.some(Boolean) ? ", with the last changes of its numbers" : ""}, plus what context and bias add, plus the last h times a matrix. Click a unit above to see another one.`));
 }
 
 /** Change only what depends on the chosen step. */

@@ -9,10 +9,12 @@ import { argmax, logSumExp, sigmoid, softmax } from "./maths.js";
 
 const MOST_ROWS = 6;
 
-/** The parts of the parameters of field j at a step: bias, previous step, state, earlier fields; their sum is exact. */
-function partsOf(app, step, j) {
-  const { network } = app.model, { bias, direct, state } = network.split(j, step.top, step.fed), { params } = step.chosen[j];
-  const within = params.map((x, k) => x - bias[k] - direct[k] - state[k]), found = { bias, [step.number ? "previous step" : "start token"]: direct, state };
+/** The parts of the parameters of field j at a step: bias, previous step, last change, state, earlier fields; their sum is exact. */
+function partsOf({ model: { network }, made }, step, j) {
+  const [last, before] = [1, 2].map(back => made.steps[step.number - back]?.values), { params } = step.chosen[j];
+  const { bias, direct, changes, state } = network.split(j, step.top, step.fed, before && network.fedByChanges(last, before));
+  const within = params.map((x, k) => x - bias[k] - direct[k] - (changes?.[k] ?? 0) - state[k]);
+  const found = { bias, [step.number ? "previous step" : "start token"]: direct, ...(changes && { "last change": changes }), state };
   return j ? { ...found, "earlier fields": within } : found;
 }
 
@@ -38,7 +40,7 @@ function symbolTable(one, step, j, parts) {
   if (!order.includes(value)) order.push(value);
   const table = order.map(k => names.map((name, n) => parts[name][k] - means[n]));
   const size = Math.max(0.1, ...table.flat().map(Math.abs)), own = table[order.indexOf(value)], most = names[argmax(own)];
-  return [el("p", {}, "For ", el("b", {}, symbolWord(one.column, value)), " speaks most: ", el("b", {}, { bias: "its bias, which is the same everywhere", "previous step": "the previous step", "start token": "the start token", state: "the state, which remembers input and history", "earlier fields": "the earlier fields of this step" }[most]), ` (${numberWord(Math.max(...own), 3)} nats more than for the average symbol).`),
+  return [el("p", {}, "For ", el("b", {}, symbolWord(one.column, value)), " speaks most: ", el("b", {}, { bias: "its bias, which is the same everywhere", "previous step": "the previous step", "start token": "the start token", "last change": "the last change of the numbers", state: "the state, which remembers input and history", "earlier fields": "the earlier fields of this step" }[most]), ` (${numberWord(Math.max(...own), 3)} nats more than for the average symbol).`),
     el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "parts of the logits" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "symbol"), names.map(name => el("th", { scope: "col" }, name)), el("th", { scope: "col" }, "log p"), el("th", { scope: "col" }, "p"))),
       el("tbody", {}, order.map((k, r) => el("tr", { class: k === value ? "picked" : null }, el("th", { scope: "row" }, symbolWord(one.column, k)), cells(table[r], size), el("td", {}, numberWord(params[k] - whole, 3)), el("td", {}, share(p[k]))))))),
     el("p", { class: "quiet" }, "A logit is the sum of these parts. Each part is shown less its average over all symbols, weighted with their probabilities; that changes no probability.")];

@@ -38,7 +38,7 @@ export function storyBar(app) {
         const t = from + k, end = made.steps[t].stop;
         return el("span", { class: end ? "chip end" : "chip", role: "option", id: `chip-${t}`, onclick: () => app.go(t), title: `step ${t}` },
           end ? "end" : stepWord(model, made, t));
-      }), made.steps.length && !made.steps[made.steps.length - 1].stop && model.codec.stops ? el("span", { class: "quiet" }, "…") : null);
+      }), made.steps.length && !made.steps[made.steps.length - 1].stop && model.codec.stops ? el("span", { class: "quiet" }, made.ended ? "end" : "…") : null);
     }
     for (const chip of chips.querySelectorAll(".chip")) {
       const own = chip.id === `chip-${state.step}`;
