@@ -26,20 +26,23 @@ def days(tmp_path_factory):
     table = {
         "kind": rng.choice(["a", "b"], 60).tolist(),
         "open": [level.tolist() for level in levels],
-        "close": [(level * np.exp(0.01 * rng.normal(size=len(level)))).tolist() for level in levels],
-        "tide": [np.where(rng.random(length) < 0.3, np.nan, rng.normal(size=length)).tolist() for length in lengths],
+        "close": [
+            np.where(rng.random(len(level)) < 0.3, np.nan, level * np.exp(0.01 * rng.normal(size=len(level)))).tolist()
+            for level in levels
+        ],
+        "mood": [rng.choice(["calm", "wild", "odd"], length).tolist() for length in lengths],
     }
     fields = [
-        us.Number("open", "difference", "mixture"),
+        us.Number("open", "difference", "normal"),
         us.Number("close", "standardize", "normal", near=("open",)),
-        us.Number("tide", "standardize", "normal"),
+        us.Category("mood"),
     ]
     codec = fit_codec(*gather(table, inputs=us.Category("kind"), sequence=fields))
-    level, close, tide = codec.steps
+    level, close, mood = codec.steps
     replace = msgspec.structs.replace
     near = replace(close, relative=True, ends=(98.0, 101.0), within=(99.0, 101.5))
     near = replace(near, distance=replace(close.distance, scale=0.01))
-    codec = replace(codec, steps=(replace(level, ends=(98.0, 102.0)), near, tide), limit=9)
+    codec = replace(codec, steps=(replace(level, ends=(98.0, 102.0)), near, mood), limit=9)
     net = Net(rng, architecture_of(codec, us.Network(), 8, 8)).map_weights(lambda w: w + rng.normal(0, 0.1, w.shape))
     net = eqx.tree_at(lambda net: net.stop[1], net, net.stop[1] - 3)
     others = {"network": us.Network(), "size": 8, "embedding": 8, "row": None, "arguments": None}

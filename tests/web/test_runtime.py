@@ -91,15 +91,15 @@ def compared(path, requests):
 
 @needs_node
 def test_texts_are_those_of_python(workshop):
-    """Sampled plainly, under all options of a rule at once, and given a prefix and a pin."""
+    """Sampled plainly, and under all options of a rule at once, given a prefix and a pin."""
     irish = {"inputs": {"country": "Irish"}, "n": 64}
     rule = {"temperature": 1.3, "top_k": 9, "top_p": 0.9, "min_p": 0.02}
-    requests = [{**irish, "seed": 2**40 + 5}, {**irish, "seed": 1, "rule": rule}]
-    requests += [{**irish, "seed": 2, "prefix": "Ni", "pin": {"4": "o"}}]
-    assert compared(workshop.names, requests) == (192, [])
+    requests = [{**irish, "seed": 2**40 + 5}, {**irish, "seed": 1, "rule": rule, "prefix": "Ni", "pin": {"4": "o"}}]
+    assert compared(workshop.names, requests) == (128, [])
 
 
 @needs_node
+@pytest.mark.slow
 def test_records_of_numbers_and_symbols_are_those_of_python(workshop):
     requests = [{"inputs": {"group": "a", "level": 3.5}, "n": 64, "seed": 0}]
     assert compared(workshop.tracks, requests) == (64, [])
@@ -109,7 +109,7 @@ def test_records_of_numbers_and_symbols_are_those_of_python(workshop):
 def test_changes_ends_and_limits_are_those_of_python(days):
     """Sampled plainly; and gone on from a day beyond the ends, where neither they nor the limit hold."""
     row = {"inputs": {"kind": "a"}, "n": 64}
-    beyond = [{"open": 110.0, "close": 111.0, "tide": None}, {"open": 112.0, "close": 109.5, "tide": 0.5}]
+    beyond = [{"open": 110.0, "close": None, "mood": "odd"}, {"open": 112.0, "close": 109.5, "mood": "calm"}]
     requests = [{**row, "seed": 0}, {**row, "seed": 1, "prefix": beyond}]
     assert compared(days, requests) == (128, [])
     (made,) = in_node((days, requests))
@@ -218,7 +218,7 @@ def forged(config, rng):
 def test_a_configuration_that_python_refuses_is_refused(workshop, tmp_path):
     """Python may still refuse what this reader takes for its shapes: both compare them with the arrays."""
     rng, refused = random.Random(0), []
-    for k in range(200):
+    for k in range(120):
         config, arrays = modelfile.read(workshop.names if k % 2 else workshop.tracks)
         path = tmp_path / f"{k}.unspool"
         modelfile.write(path, arrays, forged(config, rng))
@@ -226,7 +226,7 @@ def test_a_configuration_that_python_refuses_is_refused(workshop, tmp_path):
             modelfile.read_config(path, Config)
         except FileError:
             refused.append(path)
-    assert len(refused) > 100
+    assert len(refused) > 60
     found = in_node(*((path, [{}]) for path in refused))
     assert [made["error"] for (made,) in found if not made["error"].startswith("the model: ")] == []
 
