@@ -45,6 +45,7 @@ def quick(data, **options):
     return fit(data, us.Training(epochs=2, draw_inputs=False), **options)
 
 
+@pytest.mark.slow
 def test_schema_and_columns_are_those_of_the_start_and_files_will_do(start, tmp_path):
     start.save(tmp_path / "start.unspool")
     data = walks(40, 2, 0.5)

@@ -399,7 +399,8 @@ def _job(fitted: Fitted, n: int, options: GenerationOptions) -> tuple[Generation
         samples = rule.samples
     else:
         check_sampling(rule, net)
-    ends = rule.limit is None and codec.limit > 0 and options.prefix is None and options.pin is None
+    # A hypothesis ends where the network says so, for its score has the probability of that.
+    ends = rule.limit is None and codec.limit > 0 and beam is None and options.prefix is None and options.pin is None
     request = SampleRequest(
         inputs=(),
         samples=int(samples),

@@ -67,6 +67,7 @@ def test_the_first_step_may_be_where_it_is_counted_from(made):
     assert 0 in {sequence[0]["day"] for sequence in made}
 
 
+@pytest.mark.slow
 def test_what_is_made_can_be_learned_from(made):
     """The day orders the steps, so none may come twice."""
     table = made.to_frame()

@@ -41,7 +41,8 @@ def test_a_number_on_its_own_output_is_the_sample_of_its_uniforms():
         top, state = net.step(ready, carry.feedback, carry.lstm, net.masks())
         params = net.outputs.params(net.outputs.begin(top), 0)
         np.testing.assert_allclose(own[t], net.distributions[0].log_prob(params, values[0][t]), atol=1e-10)
-        carry = carry._replace(lstm=state, feedback=net.feed_back(ready, (Normal().sample(params, uniforms[t]),)))
+        sample = Normal().sample(params, uniforms[t])
+        carry = carry._replace(lstm=state, feedback=net.feed_back(ready, (sample,), carry.feedback))
 
 
 def test_the_gradient_of_a_sample_reaches_location_and_spread():

@@ -127,6 +127,7 @@ CALLS = """
 """
 
 
+@pytest.mark.slow
 @linux
 def test_scoring_of_many_shapes_keeps_the_mappings_few(workshop):
     """With a bound so low that the few shapes of this test reach it."""

@@ -167,6 +167,7 @@ def test_a_trial_keeps_a_mean_that_follows_another_field_and_no_other(effect, me
     assert schema.steps[1].mean == mean
 
 
+@pytest.mark.slow
 def test_a_fit_with_a_selected_constant_mean_is_the_fit_of_who_says_so(tmp_path):
     """To the bit; and the file keeps it."""
     options = {"network": Network(size=8), "training": Training(epochs=120, patience=1, draw_inputs=False)}

@@ -65,6 +65,7 @@ def test_the_same_training_gives_the_same_weights_to_the_bit(small, finished):
     assert course(progress) == course(finished[1])
 
 
+@pytest.mark.slow
 def test_trainings_side_by_side_end_as_they_do_alone(small):
     """Their updates are spread over the same devices, which wait for each other within an update."""
     plan = replace(small.plan, batch=16, shards=2)
