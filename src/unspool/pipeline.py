@@ -5,7 +5,7 @@ import hashlib
 import math
 import os
 from collections.abc import Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -50,6 +50,8 @@ TRIAL_SECONDS_SHARE, TRAINING_SECONDS_SHARE = 0.1, 0.9
 """Shares of the time budget for the trial, and of what is left then for training; calibration has the rest."""
 MIN_USUAL_SHARE = 0.5
 """Share of the usual number of updates below which a fit that was ended has learned little."""
+SECONDS_BETWEEN_LOOKS, MAX_SECONDS_AFTER_INTERRUPT = 0.25, 1.0
+"""How often to ask whether to wait for the model of the inputs, and for how long after Ctrl-C."""
 HINT = "Leave it out, or fit without start."
 
 
@@ -120,23 +122,38 @@ def run_fit(request: FitRequest) -> tuple[Config, Nets]:
         phase("reading")
         data = select_columns(request, gather_data(request), stop)
         inputs = gather_inputs(request, data)
-        with ThreadPoolExecutor(1) as pool:  # the small network is mostly compiled, which takes one core
+        pool = ThreadPoolExecutor(1)  # the small network is mostly compiled, which takes one core
+        try:
             rows = data.rows, data.validation_rows, request.seed
             future = inputs and pool.submit(fit_input_model, inputs, *rows, stop.beside())
-            try:
-                trained = train_network(request, data, stop, pool)
-                net = calibrate_network(request, data, trained.net, stop)
-                phase("model of the inputs")
-                row, row_net = (None, None) if future is None else future.result()
-            except BaseException:
-                stop.press()  # the other thread must not go on for nothing
-                raise
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+            trained = train_network(request, data, stop, pool)
+            net = calibrate_network(request, data, trained.net, stop)
+            phase("model of the inputs")
+            row, row_net = (None, None) if future is None else result_unless_interrupted(future, stop)
+        except BaseException:
+            stop.press()  # the other thread must not go on for nothing
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
         if stop.interrupted:
             trained = trained._replace(summary=msgspec.structs.replace(trained.summary, stopped="interrupted"))
         warn_of_little(request, trained)
         return pack_config(request, data, trained, row), Nets(net, row_net)
+
+
+def result_unless_interrupted(
+    future: "Future[tuple[InputModel, Net]]", stop: Stop
+) -> tuple[InputModel, Net] | tuple[None, None]:
+    """The model of the inputs; after Ctrl-C, none if it is not there in a second, because a compiler is at work."""
+    waited = 0.0
+    while True:
+        try:
+            return future.result(SECONDS_BETWEEN_LOOKS)
+        except TimeoutError:
+            waited += SECONDS_BETWEEN_LOOKS * stop.interrupted
+            if waited >= MAX_SECONDS_AFTER_INTERRUPT:
+                warn("The fit was interrupted before it had learned to draw inputs: the model needs them to be given.")
+                return None, None
 
 
 def gather_data(request: FitRequest) -> FitData:

@@ -75,11 +75,11 @@ BUSY = """
 import signal, sys, time
 import numpy as np
 from unspool.runtime.atomic_files import atomic
-from unspool.runtime.stopping import exit_on_second_interrupt
+from unspool.runtime.stopping import end_on_interrupts, interruptible
 
-exit_on_second_interrupt()
-signal.signal(signal.SIGINT, lambda *_: None)
-with atomic(sys.argv[1]) as file:
+end_on_interrupts()
+with interruptible() as stop, atomic(sys.argv[1]) as file:
+    stop.keeps = sys.argv[2] == "keeps"
     print("ready", flush=True)
     matrix = np.ones((6000, 6000))
     for _ in range(20):
@@ -87,15 +87,18 @@ with atomic(sys.argv[1]) as file:
 """
 
 
-def test_a_second_ctrl_c_ends_a_program_at_once_even_in_compiled_code_and_leaves_no_file(tmp_path):
-    words = [sys.executable, "-c", BUSY, str(tmp_path / "out")]
+@pytest.mark.parametrize("what", ["keeps", "has nothing"])
+def test_ctrl_c_ends_a_program_at_once_even_in_compiled_code_and_leaves_no_file(tmp_path, what):
+    """The first, or the second where there is something to keep."""
+    words = [sys.executable, "-c", BUSY, str(tmp_path / "out"), what]
     with subprocess.Popen(words, stdout=subprocess.PIPE, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"}) as process:
         assert process.stdout.readline() == b"ready\n"
         assert len(list(tmp_path.iterdir())) == 1
         time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
-        assert process.poll() is None
+        if what == "keeps":
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+            assert process.poll() is None
         pressed = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130

@@ -19,7 +19,7 @@ from unspool.cli.serve import serve
 from unspool.cli.wording import in_cli_syntax, new_spelling
 from unspool.errors import UnspoolError, readable
 from unspool.runtime.progress import heard
-from unspool.runtime.stopping import INTERRUPTED, exit_on_second_interrupt
+from unspool.runtime.stopping import INTERRUPTED, end_on_interrupts, exit_if_interrupted
 
 MISTAKE, PIPE = 2, 141
 """Exit codes: a mistake that the user can correct, and a closed pipe (128 + the number of the signal)."""
@@ -59,13 +59,16 @@ def main(tokens: Sequence[str] | None = None) -> int:
     """Run a command line, by default that of the process, and return its exit code."""
     words = sys.argv[1:] if tokens is None else tokens
     if tokens is None:
-        exit_on_second_interrupt()
+        end_on_interrupts()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a console without UTF-8 shows another character in place of some
             stream.reconfigure(errors="replace")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning  # type: ignore[assignment]
-        return _run(words)
+        code = _run(words)
+    if tokens is None:
+        exit_if_interrupted(code)
+    return code
 
 
 def _run(words: Sequence[str]) -> int:

@@ -107,6 +107,12 @@ class Stop:
         return Stop(self.seconds, self._pressed)
 
 
+_active: list[Stop] = []
+"""What the blocks that are running can be asked to end with."""
+_presses: list[int] = []
+"""Every Ctrl-C since `end_on_interrupts`."""
+
+
 @contextlib.contextmanager
 def interruptible(seconds: float | None = None) -> Iterator[Stop]:
     """A block that the first Ctrl-C only asks to end, once there is something to keep; the second one interrupts it."""
@@ -126,16 +132,18 @@ def interruptible(seconds: float | None = None) -> Iterator[Stop]:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, handle)
+    _active.append(stop)
     try:
         yield stop
     finally:
+        _active.remove(stop)
         signal.signal(signal.SIGINT, before)
 
 
-def exit_on_second_interrupt() -> None:
-    """From here on, a second Ctrl-C ends this process at once, even while compiled code runs; for programs of ours.
+def end_on_interrupts() -> None:
+    """From here on, Ctrl-C ends this process at once if there is nothing to keep, or else the second one does.
 
-    Python's handlers would wait for the compiled code, and a process that exits beside its threads aborts.
+    At once means even while compiled code runs, or a compiler: Python's handlers would wait for them.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -144,12 +152,28 @@ def exit_on_second_interrupt() -> None:
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
     def listen() -> None:
-        presses = 0
-        while presses < 2:
-            presses += os.read(reader, 1)[0] == signal.SIGINT
-        remove_temporary_files()
-        if sys.stderr.isatty():
-            os.write(sys.stderr.fileno(), SHOW_CURSOR.encode())
-        os._exit(INTERRUPTED)
+        while True:
+            if os.read(reader, 1)[0] != signal.SIGINT:
+                continue
+            _presses.append(signal.SIGINT)
+            if len(_presses) > any(stop.keeps for stop in _active):
+                os.write(sys.stderr.fileno(), b"unspool: interrupted\n")
+                _exit_now(INTERRUPTED)
 
     threading.Thread(target=listen, daemon=True).start()
+
+
+def exit_if_interrupted(code: int) -> None:
+    """End this process with a code if Ctrl-C was pressed: its threads may still compile, and it would wait for them."""
+    if _presses:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        _exit_now(code)
+
+
+def _exit_now(code: int) -> None:
+    """End this process without its threads, beside which Python's own end aborts."""
+    remove_temporary_files()
+    if sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), SHOW_CURSOR.encode())
+    os._exit(code)

@@ -18,6 +18,7 @@ from unspool.errors import OptionError
 from unspool.model import load
 from unspool.modelfile import read_config
 from unspool.runtime.process import start_jax
+from unspool.runtime.stopping import interruptible
 from unspool.serving.app import Server
 from unspool.serving.hosting import ModelHost, named_files
 from unspool.serving.limits import Limits
@@ -68,6 +69,12 @@ def run_server(settings: Settings) -> None:
         "limit_concurrency": CONNECTIONS,
         "timeout_graceful_shutdown": DRAIN_SECONDS,
     }
+    with interruptible() as stop:
+        stop.keeps = True  # requests under way
+        _run(settings, options)
+
+
+def _run(settings: Settings, options: dict[str, Any]) -> None:
     if settings.workers == 1:
         uvicorn.run(application(settings), **options)
         return
