@@ -79,7 +79,7 @@ def calibration_request(
     rows, samples = calibration_rows(training.lengths, len(net.outputs.b))
     inputs = tuple(column[rows] for column in training.inputs)
     length = codec.longest if codec.shortest == codec.longest else None
-    request = SampleRequest(inputs, samples, seed, PLAIN, length, 2 * codec.longest, first_row=FIRST_CALIBRATION_ROW)
+    request = SampleRequest(inputs, samples, seed, PLAIN, length, codec.most_steps, first_row=FIRST_CALIBRATION_ROW)
     return with_support(request, codec, {name: values[rows] for name, values in bases.items()}, len(rows))
 
 

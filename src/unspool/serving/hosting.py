@@ -20,14 +20,8 @@ from unspool.serving.metrics import Metrics
 
 DIGEST = 16
 """Letters of a hash of a model."""
-JSON_TYPES: dict[str, list[str]] = {
-    "int": ["integer", "null"],
-    "float": ["number", "null"],
-    "bool": ["boolean", "null"],
-    "text": ["string", "null"],
-    "time": ["string", "null"],
-}
-"""JSON Schema's types of the types of columns."""
+JSON_TYPES = {"int": "integer", "float": "number", "bool": "boolean"}
+"""JSON Schema's types of the types of columns; of all others, it is a string."""
 
 
 class HostedModel:
@@ -73,11 +67,11 @@ class HostedModel:
         """What there is to know about it."""
         codec = self.fitted.codec
         inputs = {
-            name: {"type": JSON_TYPES.get(kind, ["string", "null"])}
+            name: json_type(kind)
             for field, column in codec.input_columns()
             for name, kind in zip(field.columns, column.types, strict=False)
         }
-        step = {name: {"type": JSON_TYPES.get(kind, ["string", "null"])} for name, kind in codec.types.items()}
+        step = {name: json_type(kind) for name, kind in codec.types.items()}
         to_json = lambda part: msgspec.to_builtins(part, enc_hook=str, str_keys=True)  # noqa: E731
         return ModelCard(
             model=self.name,
@@ -87,6 +81,16 @@ class HostedModel:
             schema=to_json(codec.schema),
             summary=to_json(self.model.summary_),
         )
+
+
+def json_type(kind: str) -> dict[str, list[str]]:
+    """JSON Schema of a column whose values have this type, or are missing.
+
+    Examples:
+        >>> json_type("int"), json_type("time")
+        ({'type': ['integer', 'null']}, {'type': ['string', 'null']})
+    """
+    return {"type": [JSON_TYPES.get(kind, "string"), "null"]}
 
 
 def digest_of(model: Any) -> str:
