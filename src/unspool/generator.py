@@ -63,7 +63,8 @@ class Generator(ABC):
         value of `None` is a missing value, which is known, and not drawn.
 
         Args:
-            inputs: any kind of table with input columns, or a dict of single values or lists; of a model without inputs
+            inputs: any kind of table with input columns, or a dict of single values or lists; of a model of one input
+                also bare values, as in `generate(["Irish", "Greek"])`; of a model without inputs
                 nothing.
             n: sequences per row. With `Beam(best=...)`, leave it out.
             length: exact number of steps; `None` lets the network decide when to stop.

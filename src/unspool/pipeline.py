@@ -276,7 +276,7 @@ def show_training(progress: Progress, updates: int, stop: Stop) -> None:
     share = progress.update / total
     if stop.seconds:
         share = max(share, stop.elapsed / stop.seconds)
-    report_progress(share, describe_nats(progress))
+    report_progress(share, describe_nats(progress), may_end_early=not progress.decay_updates)
 
 
 def describe_nats(progress: Progress) -> str:

@@ -14,7 +14,7 @@ from unspool.dataset.gather import gather, gather_fitted
 from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.fit import fit_codec
-from unspool.errors import SchemaError, UnknownCategory
+from unspool.errors import DataError, SchemaError, UnknownCategory
 from unspool.schema.fields import Category, First, Flag, Number, Schema, Text
 
 timestamp = dt.datetime.fromisoformat
@@ -113,6 +113,18 @@ def test_inputs_to_generate_from_may_be_single_values_lists_or_frames() -> None:
     assert nothing[0].tolist() == [codec.inputs[0].values.index(None)]
     assert all(np.isnan(values).all() for values in nothing[1:])
     assert [values.shape for values in nothing[1:]] == [(1, 1), (1, 2), (1, 1), (1, 7)]
+
+
+def test_the_only_input_needs_no_name() -> None:
+    codec, _, _ = fit({"k": ["a", "b. c"], "x": ["ab", "c"]}, inputs="k", sequence="x")
+    for data in ("b. c", ["b. c"], np.array(["b. c"]), pd.Series(["b. c"], name="k"), [{"k": "b. c"}]):
+        assert [values.tolist() for values in codec.encode_inputs(data)] == [[1]]
+    colours, _, _ = fit({"rgb": [[1, 2, 3], [4, 5, 7]], "x": ["ab", "c"]}, inputs="rgb", sequence="x")
+    assert [len(colours.encode_inputs(data)[0]) for data in ([1, 2, 3], [[1, 2, 3], [4, 5, 6]])] == [1, 2]
+    with pytest.raises(DataError, match=r"b\.csv: expected a file to read"):
+        codec.encode_inputs("b.csv")
+    with pytest.raises(UnknownCategory, match="found 'c'"):
+        codec.encode_inputs("c")
 
 
 def test_inputs_to_generate_from_that_are_wrong_are_refused() -> None:

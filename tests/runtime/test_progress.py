@@ -66,6 +66,15 @@ def test_in_a_pipe_long_work_is_a_line_every_five_seconds_with_the_time_left(clo
     ]
 
 
+def test_the_time_left_of_a_phase_that_may_end_early_is_a_bound(clock, said):
+    with show(None):
+        phase("training")
+        for share in (0.0, 0.5):
+            report_progress(share, may_end_early=True)
+            clock(6.0)
+    assert said() == ["training: 50 %, at most 6 s left"]
+
+
 def test_a_terminal_has_a_bar_with_phase_and_time_left(clock, monkeypatch):
     shown = Terminal()
     monkeypatch.setattr(sys, "stderr", shown)

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
+from cyclopts import App, CycloptsError, Parameter
 
 from unspool.cli.demo import demo
 from unspool.cli.evaluate import evaluate
@@ -16,7 +16,7 @@ from unspool.cli.generate import generate, sample
 from unspool.cli.inspect import inspect
 from unspool.cli.plot import plot
 from unspool.cli.serve import serve
-from unspool.cli.wording import in_cli_syntax, new_spelling
+from unspool.cli.wording import in_cli_syntax, parsing_mistake
 from unspool.errors import UnspoolError, readable
 from unspool.runtime.progress import heard
 from unspool.runtime.stopping import INTERRUPTED, end_on_interrupts, exit_if_interrupted
@@ -77,8 +77,7 @@ def _run(words: Sequence[str]) -> int:
             code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
             sys.stdout.flush()
     except CycloptsError as error:
-        removed = new_spelling(words) if isinstance(error, UnknownOptionError) else None
-        return _mistake(str(removed or f"{error}\nTry `unspool --help`, or --help after the command."))
+        return _mistake(parsing_mistake(error, words))
     except UnspoolError as error:
         return _mistake(in_cli_syntax(error))
     except KeyboardInterrupt:

@@ -6,8 +6,10 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from cyclopts import CycloptsError, MissingArgumentError, UnknownOptionError, UnusedCliTokensError
+
 from unspool.cli.fields import KINDS, split_commas
-from unspool.errors import OptionError, UnspoolError
+from unspool.errors import OptionError, UnspoolError, close_matches
 from unspool.options import RENAMED, Beam, Network, Sampling, Training
 
 FIRST_KINDS = {"transform": "number", "head": "number", "mean": "number", "unit": "text"}
@@ -71,6 +73,32 @@ def _without_python(hint: str) -> str:
             text = "; ".join(clauses).removeprefix("or ")
             sentences.append(f"{text[:1].upper()}{text[1:]}.")
     return " ".join(sentences)
+
+
+def parsing_mistake(error: CycloptsError, words: Sequence[str]) -> str:
+    """What is wrong with a command line that can't be parsed, and how it is right."""
+    removed = new_spelling(words) if isinstance(error, UnknownOptionError) else None
+    if removed:
+        return str(removed)
+    message = str(error)
+    if isinstance(error, UnknownOptionError):
+        word = error.token.keyword or error.token.value
+        flags = [name for argument in error.argument_collection if argument.parse for name in argument.names]
+        close = close_matches(word.partition("=")[0], flags, 1)
+        message = f"expected an option of this command, found {word}."
+        if close:
+            message += f" Did you mean {close[0]}?"
+        elif "--input" in flags:
+            message += f" Give the value of an input as -i {word.lstrip('-')}=VALUE."
+    elif isinstance(error, UnusedCliTokensError):
+        surplus = error.unused_tokens or [""]
+        message = f"expected no further argument, found {' '.join(map(repr, surplus))}."
+        if "=" in surplus[0]:
+            message += f" Give the value of an input as -i {surplus[0]}."
+    elif isinstance(error, MissingArgumentError) and error.argument and error.argument.names:
+        message = f"{error.argument.names[0]}: expected a value, found none. {error.argument.parameter.help or ''}"
+    command = " ".join(["unspool", *(error.command_chain or ())])
+    return f"{message.rstrip()}\nSee `{command} --help`."
 
 
 def new_spelling(words: Sequence[str]) -> OptionError | None:

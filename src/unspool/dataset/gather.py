@@ -185,7 +185,8 @@ def _collect(data: Any, steps: Any, roles: Roles, key: str | None, order: str | 
             else from_two(table, _read_steps(steps), roles, key, order)
         )
     if steps is not None:
-        raise SchemaError("id", "the column that both tables share", "None", 'Pass id="column".')
+        hint = 'Pass id="column"; inputs and sequences side by side are one table, {"input": ..., "sequence": ...}.'
+        raise SchemaError("id", "the column that both tables share", "None", hint)
     if order is not None:
         raise SchemaError("id", "the column that identifies sequences, because an order is given", "None")
     return from_rows(read_table(data, strings=[name_of(asked) for asked in roles.sequence or ()]), roles)

@@ -13,6 +13,7 @@ from unspool.errors import DataError, Location, SchemaError, listing
 from unspool.schema.coercion import code_points, from_json
 from unspool.schema.fields import Field, Form, Group, Layout, Text
 from unspool.schema.inference import refuse_absent, require_present
+from unspool.schema.text_checks import are_numbers
 from unspool.tables.columns import (
     Column,
     Origin,
@@ -149,7 +150,11 @@ def unfold(
     refuse_absent(column, location)
     if not isinstance(asked, Text):
         column = from_json(column, location)
-    if not (csv and kind_of(column) == "text"):
+    texts = isinstance(column, np.ndarray) and kind_of(column) == "text"
+    if csv and texts and isinstance(asked, str) and are_numbers(column):
+        hint = f'If each row is one step, pass id="column"; if its characters are the sequence, pass Text({asked!r}).'
+        raise SchemaError(location.at(0), "a sequence: text, or a list as JSON", f"a number, {column[0]}", hint)
+    if not (csv and texts):
         require_present(column, location, "a sequence", "Drop the row, or write an empty list or text.")
     if isinstance(column, Record) or (isinstance(column, np.ndarray) and kind_of(column) != "text"):
         hint = 'If each row is one step, pass id="column".'

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
@@ -46,6 +47,8 @@ from unspool.tables.columns import Origin
 from unspool.tables.origins import restore
 from unspool.tables.table import Table, is_many, read_table
 
+FILE_NAME = re.compile(r"\.\w{1,7}$")
+"""The end of a text that names a file."""
 MAX_SEQUENCE_STEPS = 2**24
 """Steps of the longest sequence."""
 AnyInputColumn = Vocabulary | NumericEncoder | AngleInput | BinaryEncoder | TimestampEncoder | VectorEncoder
@@ -209,11 +212,13 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Encoded(inputs, steps, examples.offsets, jacobians, examples.starts, examples.gap)
 
     def read_inputs(self, data: Any, *, some: bool = False) -> Table:
-        """Inputs as a table: any kind of table, or a dict of single values; a `SchemaError` lists missing columns.
+        """Inputs as a table: any kind of table, a dict of single values, or bare values of the only input.
 
-        With `some`, columns may be missing.
+        A `SchemaError` lists missing columns; with `some`, columns may be missing.
         """
         alone = self.schema.is_unconditional
+        if len(self.schema.inputs) == 1 and not alone and _is_bare(data):
+            data = {self.schema.inputs[0].name: data}
         if isinstance(data, Mapping):
             data = self._whole_vectors(data)
         if alone and (data is None or (isinstance(data, Mapping) and not data)):
@@ -401,6 +406,14 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         single = [name for name in many if name in vectors and len(many[name]) and all(map(_is_number, many[name]))]
         rows = next((len(value) for name, value in many.items() if name not in single), 1)
         return {**data, **{name: [list(many[name])] * rows for name in single}}
+
+
+def _is_bare(data: Any) -> bool:
+    """Whether inputs are values without a name: a text that is no path, a number, or several of them."""
+    if isinstance(data, str):
+        return not FILE_NAME.search(data)
+    rows = isinstance(data, (list, tuple, np.ndarray)) and len(data) > 0 and isinstance(data[0], Mapping)
+    return isinstance(data, (int, float, list, tuple, np.ndarray, np.generic)) and not rows
 
 
 def parts_of(column: StepColumn) -> tuple[MomentPart, ...]:

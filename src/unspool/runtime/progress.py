@@ -61,7 +61,7 @@ class Work:
         self.name, self.began = name, None
         self.advance(None, "")
 
-    def advance(self, share: float | None, remark: str) -> None:
+    def advance(self, share: float | None, remark: str, *, may_end_early: bool = False) -> None:
         """So much of the phase is done."""
         now = time.monotonic()
         if share is not None:
@@ -69,7 +69,9 @@ class Work:
             self.began = self.began or (now, share)
         if now >= self.due:
             self.due = now + self.every
-            self.paint(self.name, share, ", ".join(filter(None, (self._left(now, share), remark))))
+            left = self._left(now, share)
+            left = f"at most {left}" if left and may_end_early else left
+            self.paint(self.name, share, ", ".join(filter(None, (left, remark))))
 
     def _left(self, now: float, share: float | None) -> str:
         """The time left in words, by the pace since the first share that was done: a compiler comes before it."""
@@ -111,10 +113,10 @@ def phase(name: str) -> None:
         work.phase(name)
 
 
-def report_progress(share: float | None, remark: str = "") -> None:
-    """Show that a share of the phase is done, `None` if nobody knows."""
+def report_progress(share: float | None, remark: str = "", *, may_end_early: bool = False) -> None:
+    """Show that a share of the phase is done, `None` if nobody knows; some phases end before all of it."""
     if work := _work.get():
-        work.advance(share, remark)
+        work.advance(share, remark, may_end_early=may_end_early)
 
 
 @contextlib.contextmanager

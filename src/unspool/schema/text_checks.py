@@ -79,6 +79,17 @@ def numeric_texts(column: np.ndarray) -> str:
     return f"{start} {hint}" if with_unit >= 0.9 * len(unique) else ""
 
 
+def are_numbers(column: np.ndarray) -> bool:
+    """Whether there are texts, and all of them are numbers.
+
+    Examples:
+        >>> are_numbers(np.array(["-0.5", "12"], object)), are_numbers(np.array(["12", "b"], object))
+        (True, False)
+    """
+    present = [text for text in column.tolist() if text]
+    return bool(present) and all(parse_number(text) is not None for text in present)
+
+
 def are_decimals(column: np.ndarray) -> bool:
     """Whether all texts are numbers, some with decimals, and more than `MIN_NUMBERS` are distinct."""
     if not any("." in text for text in column[:1000] if text):
