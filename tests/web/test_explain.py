@@ -112,7 +112,7 @@ def test_the_page_says_what_the_last_changes_of_numbers_add(browser, days):
     assert np.abs(change).max() > 0.05
     assert np.allclose(parts[2], change, rtol=6e-3, atol=1e-4)
     assert shown["off"] < 1e-6
-    assert f"open {(last - before)[0]:.2g}".replace("-", "\u2212") in shown["sentence"]
+    assert f"open {(last - before)[0]:+.2g}".replace("-", "\u2212") in shown["sentence"]
 
 
 def axe():

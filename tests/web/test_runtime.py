@@ -344,7 +344,7 @@ def test_ten_thousand_sequences_are_those_of_python_in_node_and_in_a_browser(kin
     for run in (in_node, in_chromium):
         (theirs,) = run((path, [request]))
         wrong = differing(model, ours, theirs)
-        print(kind, run.__name__, len(theirs), len(wrong))
+        print(kind, "in Node" if run is in_node else "in Chromium", len(theirs), len(wrong))
         assert len(wrong) <= 10, [(ours[k], theirs[k]) for k in wrong[:3]]
 
 

@@ -26,7 +26,10 @@ RUNTIME = (
     "network", "constraints", "generate",
 )  # fmt: skip
 """The modules of the runtime, each after those that it imports."""
-PAGE = ("describe", "elements", "charts", "form", "story", "phases", "reasons", "branches", "many", "units", "page")
+PAGE = (
+    "describe", "elements", "charts", "controls", "form", "influence", "story", "reasons", "phases", "branches", "many",
+    "units", "page",
+)  # fmt: skip
 """The modules of the page, likewise."""
 IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 EXPORT = re.compile(r"^export (?:\{[^}]*\};\n|(?=\w))", re.MULTILINE)

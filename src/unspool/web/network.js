@@ -247,6 +247,21 @@ export class Network {
       state: addProduct(new Float64Array(b.length), top, A, b.length),
     };
   }
+
+  /** What each unit of the state adds to a parameter of field j; with `p`, less its mean over all parameters under p. */
+  unitParts(j, top, k, p = null) {
+    const { A, b } = this.outputs[j], P = b.length;
+    return top.map((h, i) => {
+      let mean = 0;
+      if (p) for (let m = 0; m < P; m++) mean += p[m] * A[i * P + m];
+      return h * (A[i * P + k] - mean);
+    });
+  }
+
+  /** What each unit of the state adds to the logit of stopping. */
+  stopParts(top) {
+    return top.map((h, i) => h * this.stop[0][i]);
+  }
 }
 
 function activate(z, H) {

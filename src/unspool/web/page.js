@@ -5,9 +5,10 @@ import { numberWord, wordOf } from "./describe.js";
 import { el, fill, forgetColours, later, section } from "./elements.js";
 import { firstValue, inputForm, luckForm, otherValues } from "./form.js";
 import { readModel } from "./generate.js";
+import { inputUse, inputUseView } from "./influence.js";
 import { MANY, manyView } from "./many.js";
-import { markColumn, phaseOne, phaseTwo, stepDetail } from "./phases.js";
-import { inputUse, whyValue } from "./reasons.js";
+import { NEAR_STEPS, fillColumns, markColumn, phaseOne, phaseTwo, stepDetail } from "./phases.js";
+import { whyValue } from "./reasons.js";
 import { CAPTIONS, reader, storyBar } from "./story.js";
 import { followers, trajectories, unitStatistics, unitTrack } from "./units.js";
 
@@ -17,6 +18,16 @@ function bytesOf(text) {
   const raw = atob(text.replace(/\s/g, "")), bytes = new Uint8Array(raw.length);
   for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
   return bytes;
+}
+
+/** The column and the value that an address forces; null where it forces none. */
+function forcedIn(text) {
+  try {
+    const found = JSON.parse(text);
+    return Array.isArray(found) && found.length === 2 && typeof found[0] === "string" ? found : null;
+  } catch {
+    return null;
+  }
 }
 
 /** The state that the address holds, or the first one. */
@@ -37,7 +48,7 @@ function firstState(model, start) {
     inputs, other: read("o.", firstOther(model, inputs)), seed: /^\d+$/.test(given.get("seed") ?? "") ? given.get("seed") : "0",
     sample: number("sample", 0), greedy: given.get("greedy") === "1", temperature: number("t", 1), otherTemperature: number("ot", number("t", 1)),
     step: number("step", 0), unit: number("unit", 0), layer: number("layer", 0), field: number("field", 0),
-    otherGreedy: given.get("og") === "1", force: number("force", -1), forceStep: number("forceStep", 0), read: number("read", 0), pattern: new Set(),
+    otherGreedy: given.get("og") === "1", force: forcedIn(given.get("force")), forceStep: number("forceStep", 0), read: number("read", 0), pattern: new Set(),
   };
 }
 
@@ -51,7 +62,7 @@ function addressOf(state) {
   if (state.greedy) given.set("greedy", "1");
   if (state.otherGreedy) given.set("og", "1");
   for (const name of ["layer", "field", "read"]) if (state[name]) given.set(name, state[name]);
-  if (state.force >= 0) given.set("force", state.force);
+  if (state.force) given.set("force", JSON.stringify(state.force));
   if (state.forceStep) given.set("forceStep", state.forceStep);
   return "#" + given;
 }
@@ -154,7 +165,9 @@ class App {
   drawStep(all = false) {
     const { slots, state } = this, shown = slots.two.querySelector(`#column-${state.step}`);
     if (all || !shown) fill(slots.two, phaseTwo(this));
+    fillColumns(this, state.step - NEAR_STEPS, state.step + NEAR_STEPS);
     markColumn(state);
+    if (this.use !== undefined && !all) fill(slots.use, inputUseView(this));
     fill(slots.step, stepDetail(this));
     fill(slots.why, whyValue(this));
     this.story.draw();
@@ -173,44 +186,65 @@ class App {
 
   /** What takes longer than a moment: piece by piece, and given up when something else is asked for. */
   async drawSlowly() {
-    const ticket = (this.ticket = {}), { model, slots, state } = this;
-    this.drawBranches();
-    fill(slots.use, inputUse(this));
-    const pause = () => new Promise(done => setTimeout(done));
-    const made = [], traced = [], request = this.request(), steps = Math.max(1, this.made.steps.length), few = steps > 300 ? 20 : MANY;
-    const tracedSteps = Math.max(400, Math.min(4000, 2e6 / model.network.size));
-    let began = performance.now(), kept = 0;
-    while (made.length < few) {
-      const [one] = model.generate({ ...request, first: made.length, n: 1, trace: kept < tracedSteps });
-      if (kept < tracedSteps) {
-        traced.push(one);
-        kept += one.steps.length;
-      }
-      made.push(one);
+    const ticket = (this.ticket = {}), { slots } = this;
+    let began = performance.now();
+    /** Let the browser draw and listen, if it is time; whether this is still what is asked for. */
+    const pause = async () => {
       if (performance.now() - began > PIECE_MS) {
-        await pause();
-        if (this.ticket !== ticket) return;
+        await new Promise(done => setTimeout(done));
         began = performance.now();
       }
+      return this.ticket === ticket;
+    };
+    for (const { t } of this.columns) {
+      if (!(await pause())) return;
+      fillColumns(this, t, t);
+    }
+    this.drawBranches();
+    const use = await inputUse(this, pause);
+    if (!(await pause())) return;
+    this.use = use;
+    fill(slots.use, inputUseView(this));
+    const many = await this.sampleMany(pause);
+    if (!many) return;
+    fill(slots.many, manyView(this, this.many));
+    fill(slots.statistics, unitStatistics(this, this.traced));
+    if (await pause()) fill(slots.paths, trajectories(this.pathsOfInputs()));
+  }
+
+  /** Many sequences of this input, the first ones with their steps; whether they are still what is asked for. */
+  async sampleMany(pause) {
+    const { model } = this, made = [], traced = [], request = this.request(), few = this.made.steps.length > 300 ? 20 : MANY;
+    const tracedSteps = Math.max(400, Math.min(4000, 2e6 / model.network.size));
+    for (let kept = 0; made.length < few;) {
+      if (!(await pause())) return false;
+      const [one] = model.generate({ ...request, first: made.length, n: 1, trace: kept < tracedSteps });
+      if (one.steps.length) traced.push(one);
+      kept += one.steps.length;
+      made.push(one);
     }
     Object.assign(this, { many: made, traced });
-    fill(slots.many, manyView(this, made));
-    fill(slots.statistics, unitStatistics(this, traced));
-    await pause();
-    if (this.ticket !== ticket) return;
-    const values = model.codec.isUnconditional ? [] : otherValues(model.codec.inputs[0], state.inputs.get(model.codec.inputs[0].field.name)).slice(0, 4);
-    const first = model.codec.inputs[0].field.name, paths = [{ label: wordOf(state.inputs.get(first)), made: this.made }];
-    for (const value of values) {
-      const [one] = model.generate({ ...request, inputs: Object.fromEntries(new Map([...state.inputs, [first, value]])), n: 1, trace: true });
-      paths.push({ label: wordOf(value), made: one });
+    return true;
+  }
+
+  /** The states of this sequence and of those under a few other values of the first input, by name. */
+  pathsOfInputs() {
+    const { model, state } = this, first = model.codec.inputs[0], name = first.field.name, top = model.network.layers - 1;
+    const others = model.codec.isUnconditional ? [] : otherValues(first, state.inputs.get(name)).slice(0, 4);
+    const paths = [{ label: model.codec.isUnconditional ? "this sequence" : wordOf(state.inputs.get(name)), made: this.made }];
+    for (const value of others) {
+      const inputs = Object.fromEntries(new Map([...state.inputs, [name, value]]));
+      paths.push({ label: wordOf(value), made: model.generate({ ...this.request(), inputs, n: 1, trace: true })[0] });
     }
-    const top = model.network.layers - 1;
-    fill(slots.paths, trajectories(paths.map(path => ({ label: path.label, states: [path.made.phase.states[top].h, ...path.made.steps.slice(0, 300).map(step => step.layers[top].h)] }))));
+    return paths.map(({ label, made }) => ({ label, states: [made.phase.states[top].h, ...made.steps.slice(0, 300).map(step => step.layers[top].h)] }));
   }
 }
 
 function titleOf(codec) {
-  const list = names => names.length > 3 ? `${names.slice(0, 2).join(", ")} and ${names.length - 2} more` : names.join(" and ");
+  const list = names => {
+    const shown = names.length > 3 ? [...names.slice(0, 2), `${names.length - 2} more`] : names;
+    return shown.length > 1 ? `${shown.slice(0, -1).join(", ")} and ${shown[shown.length - 1]}` : shown[0];
+  };
   const from = codec.isUnconditional ? "nothing" : list(codec.inputs.map(({ field }) => field.name));
   return [from, codec.schema.form === "text" ? codec.steps[0].field.name : list(codec.columnNames)];
 }
@@ -224,7 +258,7 @@ function build(model, start, root) {
   document.title = `From ${from} to ${to}`;
   fill(root,
     el("header", {}, el("p", { class: "eyebrow" }, "A one-to-many LSTM, at work"),
-      el("h1", {}, "How one ", el("em", {}, from), " becomes a sequence of ", el("em", {}, to)),
+      el("h1", {}, `How ${codec.isUnconditional ? "" : codec.inputs.length > 1 ? "one row of " : "one "}`, el("em", {}, from), " becomes a sequence of ", el("em", {}, to)),
       el("p", { class: "lead" }, `This page is the model itself: ${network.layers} layer${network.layers > 1 ? "s" : ""} of ${network.size} hidden units, ${weights.toLocaleString("en")} weights, learned from ${codec.examples.toLocaleString("en")} sequences (${numberWord(config.summary.nats ?? NaN, 4)} nats a step). Everything below is computed here while you look, with the numbers that Unspool computes in Python.`),
       el("p", {}, el("button", { type: "button", class: "strong", onclick: () => app.set({ read: 1 }) }, "Read it with me: eight captions"))),
     section("input", "The input", "One row of values, known before anything is generated. The seed and the number of the sample are the luck.",

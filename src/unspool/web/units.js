@@ -60,7 +60,7 @@ export function unitStatistics(app, traced) {
     count++;
     found.push({ one, t, h: step.layers[l].h[k] });
   }));
-  const mean = forget.map(x => x / Math.max(1, count)), half = f => (f >= 0.9999 ? "thousands of" : numberWord(Math.log(0.5) / Math.log(f), 2));
+  const mean = forget.map(x => x / Math.max(1, count)), half = f => (f >= 0.9999 ? "thousands of steps" : f <= 0.5 ? "a step or less" : `${numberWord(Math.log(0.5) / Math.log(f), 2)} steps`);
   found.sort((a, b) => Math.abs(b.h) - Math.abs(a.h));
   const ranked = Array.from(mean, (f, i) => [i, f]).sort((a, b) => b[1] - a[1]);
   const seen = new Set(), contexts = found.filter(({ one, t }) => {
@@ -68,12 +68,12 @@ export function unitStatistics(app, traced) {
     return seen.has(words) ? false : seen.add(words);
   }).slice(0, 8);
   return [el("div", { class: "row" }, el("div", { class: "row-name" }, el("b", {}, "mean forget gate"), el("small", {}, "how much of c a step keeps")), strip(mean, { label: "mean forget gate of every unit", kind: "f", unit: k, chosen: unit => app.set({ unit }) })),
-    el("p", {}, `Unit ${k + 1} keeps ${(100 * mean[k]).toFixed(0)} % of its memory at a step on average: half of it is left after ${half(mean[k])} steps.`),
-    el("p", { class: "ranks" }, "Longest memories: ", ranked.slice(0, 8).map(([i, f]) => el("button", { type: "button", class: "soft", onclick: () => app.set({ unit: i }) }, `${i + 1} (${half(f)} steps)`))),
+    el("p", {}, `Unit ${k + 1} keeps ${(100 * mean[k]).toFixed(0)} % of its memory at a step on average: half of it is left after ${half(mean[k])}.`),
+    el("p", { class: "ranks" }, "Longest memories: ", ranked.slice(0, 8).map(([i, f]) => el("button", { type: "button", class: "soft", onclick: () => app.set({ unit: i }) }, `${i + 1} (${half(f)})`))),
     el("h3", {}, `Where unit ${k + 1} is strongest`),
     el("ul", { class: "contexts" }, contexts.map(({ one, t, h }) => {
       const words = contextOf(model, one, t), last = words.pop();
-      return el("li", {}, el("b", {}, numberWord(h, 2)), " after ", el("span", {}, words.join(model.codec.schema.form === "text" ? "" : ", ")), el("mark", {}, last));
+      return el("li", {}, el("b", {}, numberWord(h, 2)), " after ", el("span", {}, words.map(word => (model.codec.schema.form === "text" ? word : `${word}, `)).join("")), el("mark", {}, last));
     }))];
 }
 
