@@ -259,7 +259,7 @@ function build(model, start, root) {
   fill(root,
     el("header", {}, el("p", { class: "eyebrow" }, "A one-to-many LSTM, at work"),
       el("h1", {}, `How ${codec.isUnconditional ? "" : codec.inputs.length > 1 ? "one row of " : "one "}`, el("em", {}, from), " becomes a sequence of ", el("em", {}, to)),
-      el("p", { class: "lead" }, `This page is the model itself: ${network.layers} layer${network.layers > 1 ? "s" : ""} of ${network.size} hidden units, ${weights.toLocaleString("en")} weights, learned from ${codec.examples.toLocaleString("en")} sequences (${numberWord(config.summary.nats ?? NaN, 4)} nats a step). Everything below is computed here while you look, with the numbers that Unspool computes in Python.`),
+      el("p", { class: "lead" }, `This page is the model itself: ${network.layers} layer${network.layers > 1 ? "s" : ""} of ${network.size} hidden units, ${weights.toLocaleString("en")} weights, learned from ${codec.examples.toLocaleString("en")} sequences (${numberWord(config.summary.nats ?? NaN, 4)} nats a step). Everything below is computed here while you look, ${model.rounded ? "with weights rounded to 16 bits, so that a value may now and then differ from what Unspool computes in Python" : "with the numbers that Unspool computes in Python"}.`),
       el("p", {}, el("button", { type: "button", class: "strong", onclick: () => app.set({ read: 1 }) }, "Read it with me: eight captions"))),
     section("input", "The input", "One row of values, known before anything is generated. The seed and the number of the sample are the luck.",
       inputForm(model, app.state.inputs, (name, value) => {
@@ -291,7 +291,8 @@ function build(model, start, root) {
 
 const root = document.getElementById("page");
 try {
-  const model = readModel(bytesOf(document.getElementById("model").textContent), "the model in this page");
+  const data = document.getElementById("model"), model = readModel(bytesOf(data.textContent), "the model in this page", data.dataset.weights);
+  model.rounded = data.dataset.weights === "F16";
   globalThis.unspool = build(model, JSON.parse(document.getElementById("start").textContent), root);
 } catch (error) {
   fill(root, el("h1", {}, "This page can't show its model"), el("p", { class: "error", role: "alert" }, error.message));
