@@ -124,7 +124,7 @@ export function ruler({ title, u, parts, picked, text }) {
   const cells = parts.map((part, k) => {
     const from = upto;
     upto += part.p;
-    return part.p < 0.0008 ? null : el("i", {
+    return part.p < 0.0008 && k !== picked ? null : el("i", {
       class: k === picked ? "picked" : k % 2 ? "odd" : "even", style: { left: `${100 * from}%`, width: `${100 * part.p}%` },
     }, part.p * RULER_LETTERS > String(part.label).length ? part.label : "");
   });
@@ -173,7 +173,7 @@ function upright(parts, points, missing, value) {
 
 /** Lines over steps: `series` are {label, values, kind}; `at` marks a step. */
 export function lines(series, { label, bands = [], at = null, low = null, high = null, format = x => numberWord(x, 3), height = 140, axis = "step" }) {
-  const W = 560, H = height, LEFT = 70, all = series.flatMap(one => Array.from(one.values)).filter(Number.isFinite);
+  const W = 560, H = height, LEFT = 84, all = series.flatMap(one => Array.from(one.values)).filter(Number.isFinite);
   const least = low ?? Math.min(...all, 0), top = high ?? Math.max(...all, 0), most = top > least ? top : least + 1, count = Math.max(...series.map(one => one.values.length));
   const x = t => (count > 1 ? LEFT + ((W - LEFT - 12) * t) / (count - 1) : W / 2), y = v => H - 22 - ((H - 34) * (v - least)) / (most - least || 1);
   const path = values => Array.from(values, (v, t) => (Number.isFinite(v) ? `${t && Number.isFinite(values[t - 1]) ? "L" : "M"}${x(t).toFixed(1)} ${y(v).toFixed(1)}` : "")).join("");

@@ -113,7 +113,9 @@ export function outlook(one, params, rule, support, value = null, closeUp = fals
   if (dist instanceof WhereActive) dist = dist.of;
   if (dist instanceof Categorical) {
     const p = softmax(truncateLogits(dist.within(params, support), rule));
-    return { kind: "symbols", items: Array.from(p, (x, code) => ({ label: symbolWord(column, code), p: x, code })), missing: 0 };
+    const label = code => symbolWord(column, code), items = [];
+    p.forEach((x, code) => items.push({ get label() { return label(code); }, p: x, code }));
+    return { kind: "symbols", items, missing: 0 };
   }
   if (dist instanceof AutoregressiveBernoulli) {
     const signs = value && !Number.isNaN(value[0]) ? value : dist.mode(params, null), p = dist.conditional(params, signs);
@@ -237,11 +239,14 @@ function decisions(one, dist, params, uniforms, support, rule, value) {
 /** How far two distributions of one field are apart: Kullback and Leibler's divergence, in nats. */
 export function divergence(one, params, others) {
   const p = massesOf(one, params), q = massesOf(one, others);
-  return p.reduce((sum, x, k) => (x > 1e-12 ? sum + x * Math.log(x / Math.max(q[k], 1e-12)) : sum), 0);
+  let nats = 0;
+  for (let k = 0; k < p.length; k++) if (p[k] > 1e-12) nats += p[k] * Math.log(p[k] / Math.max(q[k], 1e-12));
+  return nats;
 }
 
 /** Probabilities of what could come, side by side. */
 export function massesOf(one, params) {
+  if (one.dist instanceof Categorical) return softmax(params);
   const found = outlook(one, params, { greedy: false }, null, null);
   if (found.kind === "labels") return found.items.flatMap(({ p }) => [p / found.items.length, (1 - p) / found.items.length]);
   const all = found.kind === "symbols" ? found.items.map(item => item.p)

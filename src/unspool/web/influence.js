@@ -23,7 +23,8 @@ export function unitButtons(app, parts, words) {
 export async function inputUse(app, pause) {
   const { model, made, state } = app, { codec } = model;
   if (codec.isUnconditional) return null;
-  const others = codec.inputs.flatMap(input => otherValues(input, state.inputs.get(input.field.name)).map(value => new Map([...state.inputs, [input.field.name, value]])));
+  const rows = codec.inputs.map(input => otherValues(input, state.inputs.get(input.field.name)).map(value => new Map([...state.inputs, [input.field.name, value]])));
+  const others = rows.flatMap(row => row.map((other, k) => [k, other])).sort((a, b) => a[0] - b[0]).map(([, other]) => other); // one of each input first
   const steps = made.encoded[0].length + 1, most = Math.max(1, Math.floor(MOST_PRODUCTS / (8 * steps * model.network.size ** 2)));
   const chosen = others.slice(0, Math.min(most, MOST_OTHERS)), sums = new Float64Array(steps), own = model.follow(made.request.encoded, made.encoded);
   for (const values of chosen) {
@@ -60,7 +61,7 @@ export function inputUseView(app) {
   const verdict = values[top] < LITTLE ? ["Hardly anywhere. ", `Even at step ${top}, where it decides most, another input gives nearly the same distribution (${nats(values[top])}).`]
     : [`Most at step ${top}. `, `What comes there is typically ${times(values[top])} under this input as under another one (${nats(values[top])}).`];
   const here = values[at] < LITTLE ? `At step ${at}, which is chosen, the input hardly matters any more: the history says it all.` : `At step ${at}, which is chosen, it is ${times(values[at])} (${nats(values[at])}).`;
-  return [el("p", {}, el("b", {}, verdict[0]), verdict[1], at === top ? null : ` ${here}`),
+  return [el("p", {}, el("b", {}, verdict[0]), verdict[1], at === top || values[top] < LITTLE ? null : ` ${here}`),
     lines([{ values, kind: "model" }], { label: `divergence by step: ${Array.from(values.slice(0, 60), x => numberWord(x, 2)).join(", ")}`, at, low: 0, high: Math.max(0.1, values[top]), format: nats }),
     el("p", { class: "quiet" }, `The mean divergence from the distributions under ${count} other input${count > 1 ? "s" : ""}, which read the same history. 0 nats: the input no longer matters there.`)];
 }

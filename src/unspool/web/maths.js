@@ -20,16 +20,17 @@ export function logSigmoid(x) {
 
 export function logSumExp(values) {
   let top = -Infinity;
-  for (const x of values) if (x > top) top = x;
+  for (let i = 0; i < values.length; i++) if (values[i] > top) top = values[i];
   if (!Number.isFinite(top)) return top;
   let sum = 0;
-  for (const x of values) sum += Math.exp(x - top);
+  for (let i = 0; i < values.length; i++) sum += Math.exp(values[i] - top);
   return top + Math.log(sum);
 }
 
 export function softmax(logits) {
-  const whole = logSumExp(logits);
-  return Float64Array.from(logits, x => Math.exp(x - whole));
+  const whole = logSumExp(logits), shares = new Float64Array(logits.length);
+  for (let i = 0; i < shares.length; i++) shares[i] = Math.exp(logits[i] - whole);
+  return shares;
 }
 
 /** The position of the first largest value. */

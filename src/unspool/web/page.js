@@ -1,7 +1,7 @@
 // The page: reads the model in it, keeps the state in the address, and draws again what a change concerns.
 
 import { branchRows, firstOther, otherRequest, whatIf } from "./branches.js";
-import { numberWord, wordOf } from "./describe.js";
+import { numberWord, stepWord, wordOf } from "./describe.js";
 import { el, fill, forgetColours, later, section } from "./elements.js";
 import { firstValue, inputForm, luckForm, otherValues } from "./form.js";
 import { readModel } from "./generate.js";
@@ -12,7 +12,7 @@ import { whyValue } from "./reasons.js";
 import { CAPTIONS, reader, storyBar } from "./story.js";
 import { followers, trajectories, unitStatistics, unitTrack } from "./units.js";
 
-const PLAY_MS = 650, MOST_SHOWN_STEPS = 5000, PIECE_MS = 24;
+const PLAY_MS = 650, MOST_SHOWN_STEPS = 5000, MOST_PATH = 300, PIECE_MS = 24;
 
 function bytesOf(text) {
   const raw = atob(text.replace(/\s/g, "")), bytes = new Uint8Array(raw.length);
@@ -236,7 +236,10 @@ class App {
       const inputs = Object.fromEntries(new Map([...state.inputs, [name, value]]));
       paths.push({ label: wordOf(value), made: model.generate({ ...this.request(), inputs, n: 1, trace: true })[0] });
     }
-    return paths.map(({ label, made }) => ({ label, states: [made.phase.states[top].h, ...made.steps.slice(0, 300).map(step => step.layers[top].h)] }));
+    return paths.map(({ label, made }) => {
+      const steps = made.steps.slice(0, MOST_PATH);
+      return { label, states: [made.phase.states[top].h, ...steps.map(step => step.layers[top].h)], words: steps.map((_, t) => (t ? stepWord(model, made, t - 1) : "START")) };
+    });
   }
 }
 
@@ -273,7 +276,7 @@ function build(model, start, root) {
     section("why", "Why this value?", "The parameters of a distribution are a sum, so they can be taken apart exactly.", slot("why"), el("h3", {}, "How far does the input still decide?"), slot("use")),
     section("whatif", "What if?", "Another branch with the same luck: change its input, its temperature, or force a value.", whatIf(app)),
     section("many", "Many", `${MANY} sequences of this input, with the numbers 0 to ${MANY - 1} of this seed.`, slot("many")),
-    section("units", "Units", "What single numbers of the state do.", slot("track"), slot("followers"), slot("statistics"), el("h3", {}, "Paths of the state"), el("p", { class: "quiet" }, "All of h, seen in the two directions in which it moves most. A large dot is the state that the input gave."), slot("paths")),
+    section("units", "Units", "What single numbers of the state do.", slot("track"), slot("followers"), slot("statistics"), el("h3", {}, "Paths of the state"), el("p", { class: "quiet" }, "All of h, seen in the two directions in which it moves most. A large dot is the state that the input gave; each other one is named by what it has just read."), slot("paths")),
     el("footer", {}, el("p", { class: "quiet" }, "Made by Unspool. This page asks nothing of any server; a link to it holds its state.")), app.reader.panel);
   app.compute();
   app.read();

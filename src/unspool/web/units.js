@@ -84,7 +84,9 @@ function contextOf(model, one, t) {
   return words.length ? words : ["START"];
 }
 
-/** The paths of h in its two principal components, for a few inputs: [{label, states}]. */
+const MOST_NAMED = 16;
+
+/** The paths of h in its two principal components, for a few inputs: [{label, states, words}], words as each state has read them. */
 export function trajectories(paths) {
   const all = paths.flatMap(path => path.states), H = all[0].length, mean = new Float64Array(H);
   all.forEach(h => h.forEach((x, i) => { mean[i] += x / all.length; }));
@@ -112,6 +114,7 @@ export function trajectories(paths) {
   return [svg("svg", { viewBox: `0 0 ${W} ${Hh}`, role: "img", "aria-label": "paths of the state in two principal components", class: "paths" },
     placed.map((points, k) => svg("g", { class: `path${k}` },
       svg("path", { d: points.map((p, t) => `${t ? "L" : "M"}${x(p).toFixed(1)} ${y(p).toFixed(1)}`).join("") }),
-      points.map((p, t) => svg("circle", { cx: x(p), cy: y(p), r: t ? 2.6 : 5 }, svg("title", {}, `${paths[k].label}, step ${t}`)))))),
+      points.map((p, t) => svg("circle", { cx: x(p), cy: y(p), r: t ? 2.6 : 5 }, svg("title", {}, `${paths[k].label}: ${t ? `after ${paths[k].words[t - 1]}` : "the first state"}`))),
+      points.length > MOST_NAMED ? null : points.slice(1).map((p, t) => (paths[k].words[t].length < 4 ? svg("text", { x: x(p) + 5, y: y(p) - 4 }, paths[k].words[t]) : null))))),
   el("p", { class: "legend" }, paths.map((path, k) => el("span", {}, el("i", { class: `path${k}` }), path.label)))];
 }
