@@ -4,7 +4,7 @@ import { lines } from "./charts.js";
 import { choice } from "./controls.js";
 import { stepWord, wordOf } from "./describe.js";
 import { el, fill } from "./elements.js";
-import { firstValue, inputForm, otherValues } from "./form.js";
+import { inputForm, otherValues } from "./form.js";
 
 const MOST_FORCED = 300, MOST_BRANCH_LINES = 3;
 
@@ -107,5 +107,3 @@ export function firstOther(model, inputs) {
   }
   return found;
 }
-
-export { firstValue };

@@ -94,6 +94,18 @@ export function stackedStrips(parts) {
   return canvas;
 }
 
+/** Which strip of such a picture, and which of its numbers, lie so far down in it, from 0 to 1; null in a gap. */
+export function stackedAt(parts, down) {
+  const heights = parts.map(part => part.height * DOTS_PER_REM), whole = heights.reduce((sum, height) => sum + height + GAP_DOTS, -GAP_DOTS);
+  let dot = down * whole;
+  for (const [p, part] of parts.entries()) {
+    if (dot < 0) return null;
+    if (dot < heights[p]) return [p, Math.floor((dot * part.values.length) / heights[p])];
+    dot -= heights[p] + GAP_DOTS;
+  }
+  return null;
+}
+
 /** The likeliest of some items as bars; the others are one line. */
 export function bars(items, { picked = -1, most = 12, label }) {
   const order = items.map((item, k) => ({ ...item, k })).sort((a, b) => b.p - a.p);

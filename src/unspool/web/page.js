@@ -1,14 +1,15 @@
 // The page: reads the model in it, keeps the state in the address, and draws again what a change concerns.
 
-import { branchRows, firstOther, otherRequest, whatIf } from "./branches.js";
+import { branchRows, otherRequest, whatIf } from "./branches.js";
 import { numberWord, stepWord, wordOf } from "./describe.js";
 import { el, fill, forgetColours, later, section } from "./elements.js";
-import { firstValue, inputForm, luckForm, otherValues } from "./form.js";
+import { inputForm, luckForm, otherValues } from "./form.js";
 import { readModel } from "./generate.js";
 import { inputUse, inputUseView } from "./influence.js";
 import { MANY, manyView } from "./many.js";
 import { NEAR_STEPS, fillColumns, markColumn, phaseOne, phaseTwo, stepDetail } from "./phases.js";
 import { whyValue } from "./reasons.js";
+import { addressOf, firstState } from "./state.js";
 import { CAPTIONS, reader, storyBar } from "./story.js";
 import { followers, trajectories, unitStatistics, unitTrack } from "./units.js";
 
@@ -18,53 +19,6 @@ function bytesOf(text) {
   const raw = atob(text.replace(/\s/g, "")), bytes = new Uint8Array(raw.length);
   for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
   return bytes;
-}
-
-/** The column and the value that an address forces; null where it forces none. */
-function forcedIn(text) {
-  try {
-    const found = JSON.parse(text);
-    return Array.isArray(found) && found.length === 2 && typeof found[0] === "string" ? found : null;
-  } catch {
-    return null;
-  }
-}
-
-/** The state that the address holds, or the first one. */
-function firstState(model, start) {
-  const given = new URLSearchParams(location.hash.slice(1)), number = (name, preset) => (given.has(name) && Number.isFinite(Number(given.get(name))) ? Number(given.get(name)) : preset);
-  const inputs = new Map(model.codec.inputs.map(input => [input.field.name, firstValue(input)]));
-  for (const [name, value] of Object.entries(start.inputs ?? {})) if (inputs.has(name)) inputs.set(name, value);
-  const read = (prefix, map) => {
-    for (const name of map.keys()) {
-      try {
-        if (given.has(prefix + name)) map.set(name, JSON.parse(given.get(prefix + name)));
-      } catch { /* an address that was cut holds no value here */ }
-    }
-    return map;
-  };
-  read("i.", inputs);
-  return {
-    inputs, other: read("o.", firstOther(model, inputs)), seed: /^\d+$/.test(given.get("seed") ?? "") ? given.get("seed") : "0",
-    sample: number("sample", 0), greedy: given.get("greedy") === "1", temperature: number("t", 1), otherTemperature: number("ot", number("t", 1)),
-    step: number("step", 0), unit: number("unit", 0), layer: number("layer", 0), field: number("field", 0),
-    otherGreedy: given.get("og") === "1", force: forcedIn(given.get("force")), forceStep: number("forceStep", 0), read: number("read", 0), pattern: new Set(),
-  };
-}
-
-function addressOf(state) {
-  const given = new URLSearchParams();
-  for (const [name, value] of state.inputs) given.set(`i.${name}`, JSON.stringify(value));
-  for (const [name, value] of state.other) given.set(`o.${name}`, JSON.stringify(value));
-  for (const name of ["seed", "sample", "step", "unit"]) given.set(name, state[name]);
-  if (state.temperature !== 1) given.set("t", state.temperature);
-  if (state.otherTemperature !== state.temperature) given.set("ot", state.otherTemperature);
-  if (state.greedy) given.set("greedy", "1");
-  if (state.otherGreedy) given.set("og", "1");
-  for (const name of ["layer", "field", "read"]) if (state[name]) given.set(name, state[name]);
-  if (state.force) given.set("force", JSON.stringify(state.force));
-  if (state.forceStep) given.set("forceStep", state.forceStep);
-  return "#" + given;
 }
 
 class App {
@@ -271,7 +225,7 @@ function build(model, start, root) {
       }, "input"), luckForm(app.state, changes => app.set(changes)), slots.error),
     app.story.bar,
     section("one", "Phase one: the input becomes a state", "Every strip is a list of numbers, one cell each: blue above zero, orange below. Point at a cell, or use the arrow keys, to read it.", slot("one")),
-    section("two", "Phase two: the decoder unrolls", "One column is one step, from left to right. The units lie on top of each other. Every column reads what the one before it gave" + (network.changes.some(Boolean) ? ", and how its numbers have changed." : "."), slot("two")),
+    section("two", "Phase two: the decoder unrolls", "One column is one step, from left to right. The units lie on top of each other; point at one for its number, click it to open it. Every column reads what the one before it gave" + (network.changes.some(Boolean) ? ", and how its numbers have changed." : "."), slot("two")),
     section("step", "One step", "The step that is chosen above, in full: whether the sequence ends, what could come, and where the uniforms fell.", slot("step")),
     section("why", "Why this value?", "The parameters of a distribution are a sum, so they can be taken apart exactly.", slot("why"), el("h3", {}, "How far does the input still decide?"), slot("use")),
     section("whatif", "What if?", "Another branch with the same luck: change its input, its temperature, or force a value.", whatIf(app)),

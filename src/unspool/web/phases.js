@@ -1,6 +1,6 @@
 // Phase one, phase two, and one step in detail.
 
-import { bars, numberChart, ruler, stackedStrips, strip, violin } from "./charts.js";
+import { bars, numberChart, ruler, stackedAt, stackedStrips, strip, violin } from "./charts.js";
 import { hexOf } from "./controls.js";
 import { cellWord, drawsOf, fieldTitle, numberWord, outlook, share, stepWord, unitsOf, wordOf } from "./describe.js";
 import { el } from "./elements.js";
@@ -64,15 +64,50 @@ export function phaseTwo(app) {
     codec.stops ? part("stop?", "", "r7") : null, shown.map(j => part("likely", shown.length > 1 ? fieldTitle(codec.fields[j]) : "", "likely")), part("gives", "", "r8"));
   app.columns = made.steps.slice(from, to).map((step, k) => {
     const t = from + k, gives = step.stop ? "ends" : `gives ${stepWord(model, made, t)}`, stops = codec.stops ? `stops with probability ${share(sigmoid(step.hazard))}, ` : "";
-    const node = el("button", { type: "button", class: "column", id: `column-${t}`, "aria-pressed": t === state.step, onclick: () => app.go(t) },
+    const node = el("button", { type: "button", class: "column", id: `column-${t}`, "aria-pressed": t === state.step, onclick: event => openStep(app, t, event) },
       el("span", { class: "said" }, `step ${t}: reads ${t ? stepWord(model, made, t - 1) : "START"}, ${stops}${gives}`));
     return { t, node, filled: false };
   });
   fillColumns(app, state.step - NEAR_STEPS, state.step + NEAR_STEPS);
+  const tip = el("span", { class: "tip", "aria-hidden": "true", hidden: true });
   const words = app.columns.filter(({ t }) => !made.steps[t].stop).flatMap(({ t }) => columnWords(model, made, t));
   const longest = Math.max(0, ...words.map(word => word.length)), narrow = !records && longest <= 6;
   const style = { "--lines": Math.min(MOST_LINES, codec.columnNames.length), "--wide": `${Math.min(13, Math.max(7, 0.53 * longest + 1.4))}rem` };
-  return el("div", { class: narrow ? "unrolled" : "unrolled records", style }, head, app.columns.map(({ node }) => node));
+  return el("div", { class: narrow ? "unrolled" : "unrolled records", style, onpointermove: event => showTip(app, tip, event), onpointerleave: () => { tip.hidden = true; } }, head, app.columns.map(({ node }) => node), tip);
+}
+
+/** The strips of a step: gates, c and h. */
+function stripsOf(app, t) {
+  const H = app.model.network.size, { layers } = app.made.steps[t], layer = layers[app.state.layer] ?? layers[0];
+  return [...["f", "i", "g", "o"].map(name => ({ name, values: gateOf(layer, name, H), kind: name === "g" ? "signed" : name, height: 2.6 })),
+    { name: "c", values: layer.c, kind: "signed", height: 4.4 }, { name: "h", values: layer.h, kind: "signed", height: 4.4 }];
+}
+
+/** The strip and the unit under the pointer, on the picture of a column; null elsewhere. */
+function pointed(app, { target, clientY }) {
+  if (!target.classList.contains("stack")) return null;
+  const t = Number(target.parentElement.id.slice("column-".length)), box = target.getBoundingClientRect(), strips = stripsOf(app, t);
+  const found = stackedAt(strips, (clientY - box.top) / box.height);
+  return found && { t, strip: strips[found[0]], unit: found[1] };
+}
+
+/** The number under the pointer. */
+function showTip(app, tip, event) {
+  const found = pointed(app, event);
+  tip.hidden = !found;
+  if (!found) return;
+  const { strip, unit, t } = found, column = event.target.parentElement, box = column.parentElement.getBoundingClientRect();
+  tip.textContent = `${strip.name} of unit ${unit + 1} at step ${t}: ${numberWord(strip.values[unit], 3)}`;
+  tip.style.left = `${column.offsetLeft}px`;
+  tip.style.top = `${event.clientY - box.top + 14}px`;
+}
+
+/** A click on a column opens its step, and on a unit also that unit. */
+function openStep(app, t, event) {
+  const found = pointed(app, event);
+  if (!found || found.unit === app.state.unit) return app.go(t);
+  app.state.step = t;
+  return app.set({ unit: found.unit });
 }
 
 /** The fields of the network whose distributions the columns show. */
@@ -90,13 +125,12 @@ export function fillColumns(app, first, last) {
 }
 
 function columnParts(app, t) {
-  const { model, made, state } = app, H = model.network.size, step = made.steps[t], layer = step.layers[state.layer] ?? step.layers[0], hazard = sigmoid(step.hazard);
+  const { model, made } = app, step = made.steps[t], hazard = sigmoid(step.hazard);
   const records = model.codec.columnNames.length > 1, rule = app.rule();
   const token = at => (records ? columnWords(model, made, at).map(word => el("span", {}, word)) : stepWord(model, made, at));
   return [
     el("span", { class: "cell r0 token", "aria-hidden": "true" }, t ? token(t - 1) : "START"),
-    stackedStrips([...["f", "i", "g", "o"].map(kind => ({ values: gateOf(layer, kind, H), kind: kind === "g" ? "signed" : kind, height: 2.6 })),
-      { values: layer.c, kind: "signed", height: 4.4 }, { values: layer.h, kind: "signed", height: 4.4 }]),
+    stackedStrips(stripsOf(app, t)),
     model.codec.stops ? el("span", { class: "cell r7", "aria-hidden": "true" },
       el("i", { class: "hazard" }, el("i", { style: { height: `${100 * hazard}%` } }), el("u", { style: { bottom: `${100 * step.uniform}%` } })), el("small", {}, share(hazard))) : "",
     ...glanced(model.codec).map(j => el("span", { class: step.stop ? "cell likely faint" : "cell likely", "aria-hidden": "true" }, glance(made, model.codec.fields[j], step, j, rule))),
@@ -155,7 +189,7 @@ function stopDetail(step, t, made, app) {
   const { network } = app.model, hazard = sigmoid(step.hazard), bias = network.stop[1], at = Math.min(t, bias.length - 1), state = step.hazard - bias[at];
   const given = app.state.greedy ? el("p", {}, `Under the rule greedy no uniform decides. The probability to stop here is ${share(hazard)}.`)
     : ruler({ title: "Stop here?", u: step.uniform, parts: [{ label: "stop", p: hazard }, { label: "go on", p: 1 - hazard }], picked: step.stop ? 0 : 1 });
-  const alone = share(sigmoid(bias[at])), change = Math.abs(state) < 0.1 ? "leaves that as it is" : state > 0 ? `raises that to ${share(hazard)}` : `lowers that to ${share(hazard)}`;
+  const alone = share(sigmoid(bias[at])), change = alone === share(hazard) ? "leaves that as it is" : state > 0 ? `raises that to ${share(hazard)}` : `lowers that to ${share(hazard)}`;
   return el("div", { class: "card" }, el("h3", {}, "Does it stop before this step?"), given,
     el("p", {}, `By its position alone, step ${t} would be the end with ${alone}; the state ${change}.`),
     el("p", { class: "quiet" }, `The logit is the bias of the position, ${numberWord(bias[at], 3)}, plus what the state adds, ${numberWord(state, 3)}: ${numberWord(step.hazard, 3)}.`),
@@ -181,12 +215,14 @@ function equations(app, step, t) {
   const layer = step.layers[l], before = t ? made.steps[t - 1].layers[l] : made.phase.states[l], n = x => numberWord(x, 3);
   const [i, f, g, o] = ["i", "f", "g", "o"].map(kind => gateOf(layer, kind, H)[k]);
   const line = (left, middle, right) => [el("dt", {}, left), el("dd", {}, middle, el("b", {}, right))];
-  return el("div", { class: "card" }, el("h3", {}, `The equations of unit ${k + 1}`),
+  const strips = stripsOf(app, t).map(({ name, values, kind }) => row(GATE_NAMES[name] ?? (name === "c" ? "memory c" : "state h"), null,
+    strip(values, { label: `${name} at step ${t}`, kind, unit: k, chosen: unit => app.set({ unit }) })));
+  return el("div", { class: "card" }, el("h3", {}, "All units at this step"), strips, el("h3", {}, `The equations of unit ${k + 1}`),
     el("dl", { class: "equations" },
       line("forget", "f = sigmoid(z_f) = ", n(f)), line("input", "i = sigmoid(z_i) = ", n(i)), line("candidate", "g = tanh(z_g) = ", n(g)), line("output", "o = sigmoid(z_o) = ", n(o)),
       line("memory", `c = f c + i g = ${n(f)} × ${n(before.c[k])} + ${n(i)} × ${n(g)} = `, n(layer.c[k])),
       line("state", `h = o tanh(c) = ${n(o)} × ${n(Math.tanh(layer.c[k]))} = `, n(layer.h[k]))),
-    el("p", { class: "quiet" }, `Each z is what the step before adds${model.network.changes.some(Boolean) ? ", with the last changes of its numbers" : ""}, plus what context and bias add, plus the last h times a matrix. Click a unit above to see another one.`));
+    el("p", { class: "quiet" }, `Each z is what the step before adds${model.network.changes.some(Boolean) ? ", with the last changes of its numbers" : ""}, plus what context and bias add, plus the last h times a matrix. Click a cell above, or press Enter on it, to see another unit.`));
 }
 
 /** Change only what depends on the chosen step. */
