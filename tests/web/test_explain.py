@@ -127,7 +127,10 @@ def axe():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1600])
-def test_axe_finds_no_violation(page, chromium, tmp_path, width):
+@pytest.mark.parametrize("kind", ["names", "days"])
+def test_axe_finds_no_violation(page, days, chromium, tmp_path, kind, width):
+    if kind == "days":
+        page = us.load(days).explain(inputs={"kind": "a"}).text
     check = """setTimeout(async () => {
       const found = await axe.run();
       document.body.dataset.found = found.violations.map(one => one.id).join() || "nothing";

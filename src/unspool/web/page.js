@@ -10,7 +10,7 @@ import { MANY, manyView } from "./many.js";
 import { NEAR_STEPS, fillColumns, markColumn, phaseOne, phaseTwo, stepDetail } from "./phases.js";
 import { whyValue } from "./reasons.js";
 import { addressOf, firstState } from "./state.js";
-import { CAPTIONS, reader, storyBar } from "./story.js";
+import { CAPTIONS, headline, reader, storyBar } from "./story.js";
 import { followers, trajectories, unitStatistics, unitTrack } from "./units.js";
 
 const PLAY_MS = 650, MOST_SHOWN_STEPS = 5000, MOST_PATH = 300, PIECE_MS = 24;
@@ -109,6 +109,7 @@ class App {
 
   drawParts() {
     const { slots } = this;
+    fill(slots.headline, headline(this));
     fill(slots.one, phaseOne(this));
     this.drawStep(true);
     fill(slots.track, unitTrack(this));
@@ -214,10 +215,10 @@ function build(model, start, root) {
   slots.error = el("p", { class: "error", role: "alert", hidden: true });
   document.title = `From ${from} to ${to}`;
   fill(root,
-    el("header", {}, el("p", { class: "eyebrow" }, "A one-to-many LSTM, at work"),
+    el("header", {}, el("div", {}, el("p", { class: "eyebrow" }, "A one-to-many LSTM, at work"),
       el("h1", {}, `How ${codec.isUnconditional ? "" : codec.inputs.length > 1 ? "one row of " : "one "}`, el("em", {}, from), " becomes a sequence of ", el("em", {}, to)),
       el("p", { class: "lead" }, `This page is the model itself: ${network.layers} layer${network.layers > 1 ? "s" : ""} of ${network.size} hidden units, ${weights.toLocaleString("en")} weights, learned from ${codec.examples.toLocaleString("en")} sequences (${numberWord(config.summary.nats ?? NaN, 4)} nats a step). Everything below is computed here while you look, ${model.rounded ? "with weights rounded to 16 bits, so that a value may now and then differ from what Unspool computes in Python" : "with the numbers that Unspool computes in Python"}.`),
-      el("p", {}, el("button", { type: "button", class: "strong", onclick: () => app.set({ read: 1 }) }, "Read it with me: eight captions"))),
+      el("p", {}, el("button", { type: "button", class: "strong", onclick: () => app.set({ read: 1 }) }, "Read it with me: eight captions"))), slot("headline")),
     section("input", "The input", "One row of values, known before anything is generated. The seed and the number of the sample are the luck.",
       inputForm(model, app.state.inputs, (name, value) => {
         app.state.inputs.set(name, value);
@@ -234,15 +235,6 @@ function build(model, start, root) {
     el("footer", {}, el("p", { class: "quiet" }, "Made by Unspool. This page asks nothing of any server; a link to it holds its state.")), app.reader.panel);
   app.compute();
   app.read();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    forgetColours();
-    app.drawParts();
-  });
-  addEventListener("hashchange", () => {
-    app.state = firstState(model, start);
-    app.compute();
-    app.read();
-  });
   return app;
 }
 
@@ -250,7 +242,17 @@ const root = document.getElementById("page");
 try {
   const data = document.getElementById("model"), model = readModel(bytesOf(data.textContent), "the model in this page", data.dataset.weights);
   model.rounded = data.dataset.weights === "F16";
-  globalThis.unspool = build(model, JSON.parse(document.getElementById("start").textContent), root);
+  const start = JSON.parse(document.getElementById("start").textContent);
+  globalThis.unspool = build(model, start, root);
+  addEventListener("hashchange", () => {
+    clearInterval(globalThis.unspool.playing);
+    globalThis.unspool.ticket = null;
+    globalThis.unspool = build(model, start, root);
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    forgetColours();
+    globalThis.unspool.drawParts();
+  });
 } catch (error) {
   fill(root, el("h1", {}, "This page can't show its model"), el("p", { class: "error", role: "alert" }, error.message));
   if (error.name !== "Refused") throw error;
