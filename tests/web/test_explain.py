@@ -115,6 +115,39 @@ def test_the_page_says_what_the_last_changes_of_numbers_add(browser, days):
     assert f"open {(last - before)[0]:+.2g}".replace("-", "\u2212") in shown["sentence"]
 
 
+def test_numbers_on_the_page_are_those_of_python(browser, page, names):
+    """The states, the stop, the distributions, what units add to them, and a link that holds a state of the page."""
+    script = """
+      const view = document.defaultView;
+      view.location.hash = 'i.country="Greek"&sample=3&step=2&t=0.5&force=["name","e"]&forceStep=1';
+      view.dispatchEvent(new view.Event("hashchange"));
+      const app = view.unspool, {made, model: {network}} = app, text = name => document.querySelector(name).textContent;
+      const sum = part => part.reduce((all, x) => all + x, 0), last = made.steps[made.steps.length - 1];
+      const first = made.steps[0], {state} = network.split(0, first.top, first.fed, null);
+      app.drawBranches();
+      return {
+        value: made.value, state: [app.state.step, document.getElementById("input-0").value, text("#column-2[aria-pressed=true] .r8")],
+        hidden: made.steps.map(step => [...step.layers[0].h]), ended: last.stop, params: [...first.chosen[0].params],
+        units: state.map((x, k) => x - sum(network.unitParts(0, first.top, k))).map(Math.abs).reduce((a, b) => Math.max(a, b)),
+        stop: last.hazard - sum(network.stopParts(last.top)) - network.stop[1][last.number],
+        forced: document.querySelectorAll(".branch")[1].querySelectorAll(".chip")[1].textContent,
+      };
+    """
+    shown = browser(page, script)
+    (python,) = names.generate({"country": ["Greek"]}, 4, seed=0, rule=us.Sampling(temperature=0.5))[3:]
+    assert shown["value"] == python
+    assert shown["state"] == [2, "Greek", python[2]]
+    (states,) = names.hidden_states({"country": ["Greek"], "name": [python]})
+    assert len(shown["hidden"]) == len(python) + shown["ended"]
+    assert np.allclose(shown["hidden"], states[: len(shown["hidden"])], atol=1e-5)
+    (step,) = names.next_step({"country": "Greek"})
+    known = np.array([step.probabilities["name"].get(value, 0) for value in names.codec_.steps[0].values])
+    shares = np.exp(shown["params"] - np.max(shown["params"]))
+    assert np.allclose((shares / shares.sum())[: len(known)], known, atol=1e-5)
+    assert max(shown["units"], abs(shown["stop"])) < 1e-9
+    assert shown["forced"] == "e"
+
+
 def axe():
     """The script of axe-core, where npm has installed it for all, or `AXE_CORE` names its folder."""
     npm = shutil.which("npm")

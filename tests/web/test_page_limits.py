@@ -1,6 +1,7 @@
 """The page at its limits: every kind of input, hostile names, long vectors, many symbols, thousands of steps."""
 
 import base64
+import os
 import re
 from pathlib import Path
 
@@ -10,13 +11,15 @@ import numpy as np
 import pytest
 
 import unspool as us
-from unspool import modelfile
+from unspool import halving, modelfile
+from unspool.cli.app import main
 from unspool.dataset.gather import gather
 from unspool.encoding.fit import fit_codec
+from unspool.errors import CorruptFile
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
 from unspool.network.serialization import Nets, weights, write_model
-from unspool.web.explain import explain_model
+from unspool.web.explain import explain_model, model_bytes
 
 OLD = Path(__file__).parents[1] / "golden" / "format-2.unspool"
 EVIL = '</script><img src=x onerror="parent.hacked=window.hacked=1">'
@@ -165,11 +168,47 @@ def test_weights_of_float16_are_in_the_page_where_they_change_no_symbol(browser,
 
 
 def test_float16_in_a_model_file_is_refused(workshop, tmp_path):
-    """Only a page may hold it: neither Python nor the runtime reads it from a file."""
-    from unspool.errors import CorruptFile
-    from unspool.web.explain import model_bytes
-
+    """Only a page may hold it."""
     model = us.load(workshop.names)
     (tmp_path / "half.unspool").write_bytes(model_bytes(model.config_, model.net_, half=True))
     with pytest.raises(CorruptFile, match="F16"):
         modelfile.read(tmp_path / "half.unspool")
+
+
+def test_the_command_line_writes_float16_and_says_so_where_it_can_not(workshop, tmp_path, capsys, monkeypatch):
+    command = ["explain", str(workshop.names), "-i", "country=Irish", "-o", str(tmp_path / "page.html"), "--half"]
+    assert main(command) == 0
+    assert 'data-weights="F16"' in (tmp_path / "page.html").read_text("utf-8")
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(halving, "_same", lambda one, other: False)
+    assert main(command) == 0
+    assert 'data-weights="F32"' in (tmp_path / "page.html").read_text("utf-8")
+    assert "weights of float32" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "limit"), [(128, 50), (512, 150)])
+def test_a_change_is_on_screen_in_time(chromium, tmp_path, size, limit):
+    """Milliseconds from a change to the layout after it, the best of many, for 64 symbols and 64 steps.
+
+    The limits are those of an idle machine; one that others use as well gets as much more time.
+    """
+    rng, letters = np.random.default_rng(0), [chr(48 + k) for k in range(64)]
+    table = {"kind": ["a", "b"] * 30, "x": ["".join(rng.permutation(letters)) for _ in range(60)]}
+    page = explain_model(*random_model(table, us.Category("kind"), us.Text("x"), size)).text
+    script = """<script type="module">
+      const app = globalThis.unspool, took = [];
+      for (let k = 1; k < 60; k++) {
+        const began = performance.now();
+        app.set({ sample: k });
+        document.body.offsetHeight;
+        took.push(performance.now() - began);
+      }
+      document.body.dataset.facts = [app.made.steps.length, app.model.network.size, Math.min(...took)].join();
+    </script></body>"""
+    (tmp_path / "page.html").write_text(page.replace("</body>", script), "utf-8")
+    (facts,) = re.findall(r'data-facts="([^"]*)"', chromium(tmp_path / "page.html", "--window-size=1600,1200"))
+    steps, units, best = map(float, facts.split(","))
+    print(size, best)
+    assert (steps, units) == (64, size)
+    assert best < limit * max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
