@@ -36,7 +36,9 @@ def resolve_page(_: Sphinx, tree: nodes.document, name: str) -> None:
 def write_page(app: Sphinx, error: Exception | None) -> None:
     """Make the page."""
     if error is None and app.builder.name == "html" and MODEL.exists():
-        unspool.load(MODEL).explain(app.outdir / PAGE, half=True)
+        model = unspool.load(MODEL)
+        draws_inputs = model.row_net_ is not None  # of which float16 is tried
+        model.explain(app.outdir / PAGE, half=draws_inputs)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -345,7 +345,7 @@ class OneToMany(Generator):
             half: weights as float16, half as large, if the symbols of 32 sequences stay the same; else as they are.
 
         Raises:
-            OptionError: inputs that the model doesn't have; another ending than .html.
+            OptionError: inputs that the model doesn't have, or, with `half`, neither given nor drawn; not .html.
             FileError: the file can't be written.
 
         Examples:

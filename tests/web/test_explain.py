@@ -126,11 +126,11 @@ def test_numbers_on_the_page_are_those_of_python(browser, page, names):
       const first = made.steps[0], {state} = network.split(0, first.top, first.fed, null);
       app.drawBranches();
       return {
-        value: made.value, state: [app.state.step, document.getElementById("input-0").value, text("#column-2[aria-pressed=true] .r8")],
+        value: made.value, forced: document.querySelectorAll(".branch")[1].querySelectorAll(".chip")[1].textContent,
+        state: [app.state.step, document.getElementById("input-0").value, text("#column-2[aria-pressed=true] .r8")],
         hidden: made.steps.map(step => [...step.layers[0].h]), ended: last.stop, params: [...first.chosen[0].params],
-        units: state.map((x, k) => x - sum(network.unitParts(0, first.top, k))).map(Math.abs).reduce((a, b) => Math.max(a, b)),
+        units: Math.max(...state.map((x, k) => Math.abs(x - sum(network.unitParts(0, first.top, k))))),
         stop: last.hazard - sum(network.stopParts(last.top)) - network.stop[1][last.number],
-        forced: document.querySelectorAll(".branch")[1].querySelectorAll(".chip")[1].textContent,
       };
     """
     shown = browser(page, script)

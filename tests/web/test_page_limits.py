@@ -15,10 +15,10 @@ from unspool import halving, modelfile
 from unspool.cli.app import main
 from unspool.dataset.gather import gather
 from unspool.encoding.fit import fit_codec
-from unspool.errors import CorruptFile
+from unspool.errors import CorruptFile, OptionError
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
-from unspool.network.serialization import Nets, weights, write_model
+from unspool.network.serialization import weights
 from unspool.web.explain import explain_model, model_bytes
 
 OLD = Path(__file__).parents[1] / "golden" / "format-2.unspool"
@@ -59,7 +59,8 @@ def giant():
 
 
 CONTROLS = """
-  const view = document.defaultView, app = view.unspool, out = { made: document.querySelectorAll("img, link, iframe").length };
+  const view = document.defaultView, app = view.unspool, out = {};
+  const count = name => document.querySelectorAll(name).length;
   const fields = [...document.querySelectorAll("#input .fields:not(.luck) .field")];
   out.title = document.querySelector("h1").textContent;
   out.labels = fields.map(field => field.querySelector("label").textContent);
@@ -87,8 +88,9 @@ CONTROLS = """
   out.cured = document.querySelector("#input .error").hidden;
   const column = document.getElementById("column-7");
   Object.assign(out, {
-    steps: app.made.steps.length, symbols: app.made.steps[0].chosen[0].params.length, word: column.querySelector(".r8").textContent,
-    wide: document.documentElement.scrollWidth, hacked: Boolean(view.hacked), rows: document.querySelectorAll("#step .bars li").length,
+    steps: app.made.steps.length, symbols: app.made.steps[0].chosen[0].params.length,
+    word: column.querySelector(".r8").textContent, wide: document.documentElement.scrollWidth,
+    hacked: Boolean(view.hacked), made: count("img, link, iframe"), rows: count("#step .bars li"),
   });
   return out;
 """
@@ -133,7 +135,8 @@ def test_a_sequence_of_thousands_of_steps_is_shown_in_part_and_reached_to_its_en
       app.go(1e9);
       const column = document.getElementById(`column-${app.state.step}`);
       return {
-        first, last: [count(".column[aria-pressed]"), count(".story .chip")], steps: app.made.steps.length, step: app.state.step,
+        first, last: [count(".column[aria-pressed]"), count(".story .chip")],
+        steps: app.made.steps.length, step: app.state.step,
         pressed: column.getAttribute("aria-pressed"), word: column.querySelector(".r8").textContent,
         sentence: document.querySelector("#slot-step .sentence").textContent, value: app.made.value.length,
       };
@@ -165,6 +168,8 @@ def test_weights_of_float16_are_in_the_page_where_they_change_no_symbol(browser,
     larger = model.net_.map_weights(lambda weight: weight.at[(0,) * weight.ndim].set(1e5) if weight.ndim else weight)
     monkeypatch.setattr(model, "net_", larger)
     assert model.explain(inputs={"country": "Irish"}, half=True).half is False
+    with pytest.raises(OptionError, match="inputs, or a model that learned to draw them"):
+        us.load(OLD).explain(half=True)
 
 
 def test_float16_in_a_model_file_is_refused(workshop, tmp_path):

@@ -17,9 +17,8 @@ import unspool as us
 from unspool import modelfile
 from unspool.config import Config
 from unspool.errors import FileError
-from unspool.web.explain import EXPORT
+from unspool.web.explain import EXPORT, bundle
 from unspool.web.explain import RUNTIME as MODULES
-from unspool.web.explain import bundle
 
 RUNNER = Path(__file__).with_name("run.mjs")
 RUNTIME = Path(us.__file__).parent / "web" / "generate.js"

@@ -29,8 +29,8 @@ RUNTIME = (
 )  # fmt: skip
 """The modules of the runtime, each after those that it imports."""
 PAGE = (
-    "describe", "elements", "charts", "controls", "form", "influence", "story", "reasons", "phases", "branches", "state",
-    "many", "units", "page",
+    "describe", "elements", "charts", "controls", "form", "influence", "story", "reasons", "phases", "branches",
+    "state", "many", "units", "page",
 )  # fmt: skip
 """The modules of the page, likewise."""
 IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
