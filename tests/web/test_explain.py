@@ -118,16 +118,23 @@ def test_the_page_says_what_the_last_changes_of_numbers_add(browser, days):
 def test_numbers_on_the_page_are_those_of_python(browser, page, names):
     """The states, the stop, the distributions, what units add to them, and a link that holds a state of the page."""
     script = """
-      const view = document.defaultView;
+      const view = document.defaultView, use = [...view.unspool.use.values];
+      const said = document.getElementById("slot-use").textContent;
       view.location.hash = 'i.country="Greek"&sample=3&step=2&t=0.5&force=["name","e"]&forceStep=1';
       view.dispatchEvent(new view.Event("hashchange"));
       const app = view.unspool, {made, model: {network}} = app, text = name => document.querySelector(name).textContent;
       const sum = part => part.reduce((all, x) => all + x, 0), last = made.steps[made.steps.length - 1];
       const first = made.steps[0], {state} = network.split(0, first.top, first.fed, null);
       app.drawBranches();
+      const canvas = document.querySelector("#column-1 canvas"), box = canvas.getBoundingClientRect();
+      const at = { bubbles: true, clientX: box.left + 3, clientY: box.top + 0.06 * box.height };
+      canvas.dispatchEvent(new view.PointerEvent("pointermove", at));
+      const tip = text(".tip"), before = app.state.step, third = text("#column-2[aria-pressed=true] .r8");
+      canvas.dispatchEvent(new view.MouseEvent("click", at));
       return {
-        value: made.value, forced: document.querySelectorAll(".branch")[1].querySelectorAll(".chip")[1].textContent,
-        state: [app.state.step, document.getElementById("input-0").value, text("#column-2[aria-pressed=true] .r8")],
+        tip, opened: [app.state.step, app.state.unit], gate: made.steps[1].layers[0].gates[8 + app.state.unit],
+        equations: [...document.querySelectorAll("#step h3")].pop().textContent, use, said, value: made.value, forced: document.querySelectorAll(".branch")[1].querySelectorAll(".chip")[1].textContent,
+        state: [before, document.getElementById("input-0").value, third],
         hidden: made.steps.map(step => [...step.layers[0].h]), ended: last.stop, params: [...first.chosen[0].params],
         units: Math.max(...state.map((x, k) => Math.abs(x - sum(network.unitParts(0, first.top, k))))),
         stop: last.hazard - sum(network.stopParts(last.top)) - network.stop[1][last.number],
@@ -137,6 +144,10 @@ def test_numbers_on_the_page_are_those_of_python(browser, page, names):
     (python,) = names.generate({"country": ["Greek"]}, 4, seed=0, rule=us.Sampling(temperature=0.5))[3:]
     assert shown["value"] == python
     assert shown["state"] == [2, "Greek", python[2]]
+    step, unit = shown["opened"]
+    assert (step, shown["equations"]) == (1, f"The equations of unit {unit + 1}")
+    assert 1 <= unit <= 6
+    assert shown["tip"].startswith(f"f of unit {unit + 1} at step 1: {shown['gate']:.2g}"[:-1])
     (states,) = names.hidden_states({"country": ["Greek"], "name": [python]})
     assert len(shown["hidden"]) == len(python) + shown["ended"]
     assert np.allclose(shown["hidden"], states[: len(shown["hidden"])], atol=1e-5)
@@ -145,6 +156,12 @@ def test_numbers_on_the_page_are_those_of_python(browser, page, names):
     shares = np.exp(shown["params"] - np.max(shown["params"]))
     assert np.allclose((shares / shares.sum())[: len(known)], known, atol=1e-5)
     assert max(shown["units"], abs(shown["stop"])) < 1e-9
+    p, q = names.next_step({"country": ["Irish", "Greek"]})
+    ours, theirs = p.probabilities["name"], q.probabilities["name"]
+    parts = [ours[value] * np.log(ours[value] / theirs[value]) for value in ours]
+    parts += [a * np.log(a / b) for a, b in ((p.end, q.end), (1 - p.end, 1 - q.end))]
+    assert shown["use"][0] == pytest.approx(sum(parts), rel=1e-3, abs=1e-6)
+    assert re.match(r"(Most at step \d+|Hardly anywhere)\. ", shown["said"])
     assert shown["forced"] == "e"
 
 

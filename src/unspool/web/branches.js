@@ -68,7 +68,7 @@ function forcedValue({ column, member }, value, set) {
 
 /** The other branch as an option of `generate`. */
 export function otherRequest(app) {
-  const { model, state } = app, request = { ...app.request(), inputs: Object.fromEntries(state.other), rule: { greedy: state.otherGreedy, temperature: state.otherTemperature, limit: app.most } };
+  const { model, state } = app, request = { ...app.request(), inputs: Object.fromEntries(state.other), rule: { greedy: state.otherGreedy, temperature: state.otherTemperature, top_p: state.topP < 1 ? state.topP : null, limit: app.most } };
   const known = state.force && forceable(model.codec).some(one => one.name === state.force[0]);
   if (known && state.forceStep < app.most) request.pin = { [state.forceStep]: Object.fromEntries([state.force]) };
   return request;

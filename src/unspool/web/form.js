@@ -48,7 +48,16 @@ export function luckForm(state, set) {
     id: `luck-${name}`, type: "number", min: 0, step: 1, value: String(state[name]),
     oninput: event => /^\d+$/.test(event.target.value) && set({ [name]: name === "seed" ? event.target.value : Number(event.target.value) }),
   }));
-  const heat = el("output", { for: "luck-temperature" }, state.temperature.toFixed(2));
+  const share = (name, label, low, high) => {
+    const id = `luck-${name}`, out = el("output", { for: id }, state[name].toFixed(2));
+    return el("div", { class: "field" }, el("label", { for: id }, `${label} `, out), el("input", {
+      id, type: "range", min: low, max: high, step: 0.05, value: state[name],
+      oninput: event => {
+        out.textContent = Number(event.target.value).toFixed(2);
+        set({ [name]: Number(event.target.value) });
+      },
+    }));
+  };
   const fresh = el("button", { type: "button", class: "soft", onclick: () => {
     set({ sample: state.sample + 1 });
     document.getElementById("luck-sample").value = state.sample;
@@ -57,12 +66,6 @@ export function luckForm(state, set) {
     el("div", { class: "field" }, el("label", { for: "luck-rule" }, "rule"), el("select", {
       id: "luck-rule", onchange: event => set({ greedy: event.target.value === "greedy" }),
     }, ["sample", "greedy"].map(name => el("option", { selected: (name === "greedy") === state.greedy }, name)))),
-    el("div", { class: "field" }, el("label", { for: "luck-temperature" }, "temperature ", heat), el("input", {
-      id: "luck-temperature", type: "range", min: 0.2, max: 2, step: 0.05, value: state.temperature,
-      oninput: event => {
-        heat.textContent = Number(event.target.value).toFixed(2);
-        set({ temperature: Number(event.target.value) });
-      },
-    })),
+    share("temperature", "temperature", 0.2, 2), share("topP", "top p", 0.05, 1),
     el("div", { class: "field" }, el("span", { class: "label" }, " "), fresh));
 }

@@ -36,14 +36,15 @@ class App {
   }
 
   rule() {
-    return this.state.greedy ? { greedy: true } : { greedy: false, temperature: this.state.temperature === 1 ? null : this.state.temperature };
+    const { greedy, temperature, topP } = this.state;
+    return greedy ? { greedy } : { greedy, temperature: temperature === 1 ? null : temperature, top_p: topP < 1 ? topP : null };
   }
 
   request() {
     const { state, model } = this, limit = this.most === model.codec.limit ? null : this.most;
     return {
       inputs: Object.fromEntries(state.inputs), seed: state.seed, first: state.sample,
-      rule: state.greedy ? { greedy: true, limit } : { temperature: state.temperature, limit },
+      rule: state.greedy ? { greedy: true, limit } : { temperature: state.temperature, top_p: state.topP < 1 ? state.topP : null, limit },
       length: model.codec.stops ? null : this.most,
     };
   }
@@ -207,18 +208,33 @@ function titleOf(codec) {
   return [from, codec.schema.form === "text" ? codec.steps[0].field.name : list(codec.columnNames)];
 }
 
+const CONTENTS = { input: "Input", one: "Phase one", two: "Phase two", step: "One step", why: "Why this value?", whatif: "What if?", many: "Many", units: "Units" };
+
+/** The list of the sections; no links, because the address holds the state. */
+function contents() {
+  const show = id => {
+    const title = document.getElementById(`${id}-title`);
+    title.tabIndex = -1;
+    title.focus({ preventScroll: true });
+    document.getElementById(id).scrollIntoView({ behavior: "smooth" });
+  };
+  return el("nav", { class: "contents", "aria-label": "sections" }, Object.entries(CONTENTS).map(([id, name]) => el("button", { type: "button", onclick: () => show(id) }, name)));
+}
+
 function build(model, start, root) {
   const app = new App(model, start), { codec, network, config } = model, slots = (app.slots = {}), slot = (name, tag = "div") => (slots[name] = el(tag, { id: `slot-${name}` }));
   const [from, to] = titleOf(codec), weights = config.summary.weights ?? 0;
   app.story = storyBar(app);
   app.reader = reader(app);
+  slots.headline = el("div", { id: "slot-headline", "aria-live": "polite" });
   slots.error = el("p", { class: "error", role: "alert", hidden: true });
   document.title = `From ${from} to ${to}`;
   fill(root,
     el("header", {}, el("div", {}, el("p", { class: "eyebrow" }, "A one-to-many LSTM, at work"),
       el("h1", {}, `How ${codec.isUnconditional ? "" : codec.inputs.length > 1 ? "one row of " : "one "}`, el("em", {}, from), " becomes a sequence of ", el("em", {}, to)),
       el("p", { class: "lead" }, `This page is the model itself: ${network.layers} layer${network.layers > 1 ? "s" : ""} of ${network.size} hidden units, ${weights.toLocaleString("en")} weights, learned from ${codec.examples.toLocaleString("en")} sequences (${numberWord(config.summary.nats ?? NaN, 4)} nats a step). Everything below is computed here while you look, ${model.rounded ? "with weights rounded to 16 bits, so that a value may now and then differ from what Unspool computes in Python" : "with the numbers that Unspool computes in Python"}.`),
-      el("p", {}, el("button", { type: "button", class: "strong", onclick: () => app.set({ read: 1 }) }, "Read it with me: eight captions"))), slot("headline")),
+      el("p", {}, el("button", { type: "button", class: "strong", onclick: () => app.set({ read: 1 }) }, "Read it with me: eight captions"))), slots.headline),
+    contents(),
     section("input", "The input", "One row of values, known before anything is generated. The seed and the number of the sample are the luck.",
       inputForm(model, app.state.inputs, (name, value) => {
         app.state.inputs.set(name, value);

@@ -206,7 +206,9 @@ function fieldDetail(app, step, one, j, rule) {
     : chosen.given ? [{ title: "Given:", text: "this value was forced, so no uniform decided it" }] : drawsOf(one, chosen, rule, value);
   const picture = view.kind === "number" ? numberChart(view, Number.isNaN(value) ? NaN : unitsOf(one, value), `distribution of ${view.title}`)
     : bars(view.items, { picked: view.kind === "symbols" ? value : -1, label: `probabilities of ${title}` });
-  return el("div", { class: "card" }, el("h3", {}, `What could ${title} be?`), el("div", { class: "halves" }, el("div", {}, picture), el("div", {}, draws.map(ruler))));
+  const untouched = view.kind !== "symbols" && (rule.temperature || rule.top_p);
+  return el("div", { class: "card" }, el("h3", {}, `What could ${title} be?`), el("div", { class: "halves" },
+    el("div", {}, picture, untouched ? el("p", { class: "quiet" }, "As the network gives it, before temperature and top p.") : null), el("div", {}, draws.map(ruler))));
 }
 
 /** The equations of one unit with their numbers. */

@@ -29,18 +29,20 @@ export function firstState(model, start) {
   read("i.", inputs);
   return {
     inputs, other: read("o.", firstOther(model, inputs)), seed: /^\d+$/.test(given.get("seed") ?? "") ? given.get("seed") : "0",
-    sample: number("sample", 0), greedy: given.get("greedy") === "1", temperature: number("t", 1), otherTemperature: number("ot", number("t", 1)),
+    sample: number("sample", 0), greedy: given.get("greedy") === "1", temperature: number("t", 1), topP: number("p", 1), otherTemperature: number("ot", number("t", 1)),
     step: number("step", 0), unit: number("unit", 0), layer: number("layer", 0), field: number("field", 0),
     otherGreedy: given.get("og") === "1", force: forcedIn(given.get("force")), forceStep: number("forceStep", 0), read: number("read", 0), pattern: new Set(),
   };
 }
 
+/** The address that holds a state. */
 export function addressOf(state) {
   const given = new URLSearchParams();
   for (const [name, value] of state.inputs) given.set(`i.${name}`, JSON.stringify(value));
   for (const [name, value] of state.other) given.set(`o.${name}`, JSON.stringify(value));
   for (const name of ["seed", "sample", "step", "unit"]) given.set(name, state[name]);
   if (state.temperature !== 1) given.set("t", state.temperature);
+  if (state.topP !== 1) given.set("p", state.topP);
   if (state.otherTemperature !== state.temperature) given.set("ot", state.otherTemperature);
   if (state.greedy) given.set("greedy", "1");
   if (state.otherGreedy) given.set("og", "1");

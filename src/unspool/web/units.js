@@ -12,7 +12,7 @@ export function unitTrack(app) {
   const { made, state, model } = app, H = model.network.size, k = Math.min(state.unit, H - 1), l = Math.min(state.layer, model.network.layers - 1);
   const layers = made.steps.map(step => step.layers[l]), h = layers.map(layer => layer.h[k]), c = layers.map(layer => layer.c[k]);
   const paper = colourOf("--paper"), [plus, minus] = [colourOf("--plus"), colourOf("--minus")], size = Math.max(0.15, ...h.map(Math.abs));
-  const shade = x => `rgb(${(x < 0 ? minus : plus).map((part, i) => Math.round(paper[i] + (part - paper[i]) * Math.min(0.75, Math.abs(x) / size)))})`;
+  const shade = x => `rgb(${(x < 0 ? minus : plus).map((part, i) => Math.round(paper[i] + (part - paper[i]) * 0.5 * Math.min(1, Math.abs(x) / size)))})`;
   const chips = made.steps.slice(0, MOST_CHIPS).map((step, t) => el("button", {
     type: "button", class: step.stop ? "chip end" : "chip", "aria-pressed": state.pattern.has(t), style: { background: shade(h[t]) },
     "aria-label": `step ${t}, ${step.stop ? "end" : stepWord(model, made, t)}, h ${numberWord(h[t], 3)}`, onclick: () => app.togglePattern(t),
