@@ -133,7 +133,8 @@ def test_numbers_on_the_page_are_those_of_python(browser, page, names):
       canvas.dispatchEvent(new view.MouseEvent("click", at));
       return {
         tip, opened: [app.state.step, app.state.unit], gate: made.steps[1].layers[0].gates[8 + app.state.unit],
-        equations: [...document.querySelectorAll("#step h3")].pop().textContent, use, said, value: made.value, forced: document.querySelectorAll(".branch")[1].querySelectorAll(".chip")[1].textContent,
+        equations: [...document.querySelectorAll("#step h3")].pop().textContent, use, said, value: made.value,
+        forced: document.querySelectorAll(".branch")[1].querySelectorAll(".chip")[1].textContent,
         state: [before, document.getElementById("input-0").value, third],
         hidden: made.steps.map(step => [...step.layers[0].h]), ended: last.stop, params: [...first.chosen[0].params],
         units: Math.max(...state.map((x, k) => Math.abs(x - sum(network.unitParts(0, first.top, k))))),
