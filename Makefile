@@ -42,9 +42,12 @@ format: $(TEST) ## let ruff mend what it can, and the line numbers in docs/how-i
 	$(RUN) -m ruff format
 	$(RUN) tests/test_how_it_works.py --fix
 
-docs: $(DOCS) ## build the site of the documents; open build/site/index.html
+docs: $(DOCS) build/demo/names.unspool ## build the site of the documents; open build/site/index.html
 	@rm -rf build/site
 	$(RUN) -m sphinx -c docs -d .cache/doctrees -E -W --keep-going -q . build/site
+
+build/demo/names.unspool: | $(DOCS)
+	$(VENV)/bin/unspool demo names -o build/demo
 
 bench: $(BENCH) ## assert parity, then time; ARGS="train --quick" chooses, ARGS=--write makes docs/benchmarks.md
 	$(RUN) -m benchmarks $(ARGS)
@@ -68,7 +71,7 @@ define install
 endef
 
 $(DEMO): EXTRAS := plot,examples
-$(DOCS): EXTRAS := docs
+$(DOCS): EXTRAS := docs,plot,examples
 $(TEST): EXTRAS := test,check,docs
 $(BENCH): EXTRAS := bench,check,docs
 

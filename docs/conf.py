@@ -12,6 +12,7 @@ from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import explained_page
 import source_pages
 import unspool
 
@@ -19,7 +20,8 @@ project, release = "Unspool", unspool.__version__
 root_doc = "README"
 include_patterns = ["*.md", "docs/*.md", "examples/*.md"]
 exclude_patterns = [".*", "build", "src", "tests", "benchmarks"]
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.linkcode", "sphinx.ext.napoleon", "source_pages"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.linkcode", "sphinx.ext.napoleon"]
+extensions += ["source_pages", "explained_page"]
 
 # Docstrings write code between single backticks, as Markdown does. Names that are in the reference become links.
 default_role = "py:obj"
@@ -40,7 +42,8 @@ OPAQUE = (
 nitpick_ignore = [("py:class", f"unspool.{name}") for name in OPAQUE]
 
 myst_heading_anchors = 3
-myst_url_schemes = ["http", "https", "mailto", source_pages.SCHEME.removesuffix(":")]
+SCHEMES = [module.SCHEME.removesuffix(":") for module in (source_pages, explained_page)]
+myst_url_schemes = ["http", "https", "mailto", *SCHEMES]
 linkcode_resolve = source_pages.linkcode_resolve
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"

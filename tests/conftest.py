@@ -89,11 +89,28 @@ def workshop(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory):
-    """A function that shows a page in headless Chromium, and returns the facts that a script finds in its DOM."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+def chromium(tmp_path_factory):
+    """A function that opens a document in headless Chromium, and returns the DOM that it becomes, as text."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
         pytest.skip("there is no Chromium to look at pages with")
+    profile = tmp_path_factory.mktemp("chromium")
+
+    def dump(path, *options, timeout=60):
+        """The DOM of a file once it has loaded, or after `--virtual-time-budget=` milliseconds of its own clock."""
+        command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        command += [f"--user-data-dir={profile}", "--allow-file-access-from-files", "--dump-dom"]
+        command += [*options, path.as_uri()]
+        return subprocess.run(
+            command, capture_output=True, text=True, encoding="utf-8", timeout=timeout, check=True
+        ).stdout
+
+    return dump
+
+
+@pytest.fixture(scope="session")
+def browser(chromium, tmp_path_factory):
+    """A function that shows a page in headless Chromium, and returns the facts that a script finds in its DOM."""
     folder = tmp_path_factory.mktemp("browser")
 
     def look(page, script, width=1280):
@@ -113,11 +130,8 @@ def browser(tmp_path_factory):
               document.body.append(out);
             }}, 200))</script>"""
         folder.joinpath("outer.html").write_text(outer, "utf-8")
-        command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        command += [f"--user-data-dir={folder / 'profile'}", "--allow-file-access-from-files", "--dump-dom"]
-        command += ["--virtual-time-budget=5000", "--window-size=1400,3200", (folder / "outer.html").as_uri()]
-        done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60, check=True)
-        (facts,) = re.findall(r'<pre id="facts">(.*?)</pre>', done.stdout)
+        dom = chromium(folder / "outer.html", "--virtual-time-budget=5000", "--window-size=1400,3200")
+        (facts,) = re.findall(r'<pre id="facts">(.*?)</pre>', dom)
         return json.loads(urllib.parse.unquote(facts))
 
     return look

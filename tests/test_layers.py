@@ -24,6 +24,7 @@ LAYERS = (
     ("reranking",),
     ("jobs",),
     ("inspection", "cards", "generator"),
+    ("halving",),
     ("model",),
     ("serving", "cluster"),
     ("demos",),

@@ -26,11 +26,12 @@ def settings():
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The folder of the site, built as `make docs` builds it."""
+    """The folder of the site, built as `make docs` builds it, but for the model of the demonstration."""
     (command,) = re.findall(r"^\t\$\(RUN\) (-m sphinx .*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     out = tmp_path_factory.mktemp("site")
     words = command.replace(".cache/doctrees", str(out / "doctrees")).replace("build/site", str(out / "site")).split()
     path = {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])}
+    path["UNSPOOL_DEMO_MODEL"] = str(ROOT / "tests" / "golden" / "format-2.unspool")
     run = [sys.executable, *words]
     done = subprocess.run(run, cwd=ROOT, env=os.environ | path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -74,3 +75,13 @@ def test_a_link_to_a_line_leads_to_that_line(site):
 
 def test_the_first_page_is_the_readme(site):
     assert site.joinpath("index.html").read_bytes() == site.joinpath("README.html").read_bytes()
+
+
+def test_the_first_picture_leads_to_the_page_that_explains_a_model(site):
+    """To the page of the site; the README itself leads to the guide, because no page is committed."""
+    first = site.joinpath("index.html").read_text("utf-8")
+    (target,) = re.findall(r'href="([^"]*)"><img [^>]*src="_images/explain.png"', first)
+    assert target == "explain.html"
+    page = site.joinpath(target).read_text("utf-8")
+    assert 'id="model" data-weights="F' in page
+    assert "From one input to a sequence" in page

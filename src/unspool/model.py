@@ -331,7 +331,9 @@ class OneToMany(Generator):
 
         return encode_inputs(self._generator(), inputs)
 
-    def explain(self, path: str | os.PathLike[str] | None = None, inputs: Any = None) -> "Explanation":
+    def explain(
+        self, path: str | os.PathLike[str] | None = None, inputs: Any = None, half: bool = False
+    ) -> "Explanation":
         """A page that shows how the model turns an input into a sequence, step by step, in any browser.
 
         It is one HTML file with the weights in it, which computes in JavaScript what Unspool computes in Python, and
@@ -340,9 +342,10 @@ class OneToMany(Generator):
         Args:
             path: the file to write, .html; `None` writes none. A notebook shows the result.
             inputs: the inputs to begin with, `{name: value}`; a reader of the page can change them.
+            half: weights as float16, half as large, if the symbols of 32 sequences stay the same; else as they are.
 
         Raises:
-            OptionError: inputs that the model doesn't have; another ending than .html.
+            OptionError: inputs that the model doesn't have, or, with `half`, neither given nor drawn; not .html.
             FileError: the file can't be written.
 
         Examples:
@@ -354,10 +357,12 @@ class OneToMany(Generator):
             >>> page.text.startswith("<!doctype html>")
             True
         """
+        from unspool.halving import halved
         from unspool.web.explain import explain_model
 
         self._fitted()
-        return explain_model(self.config_, self.net_, inputs, path)
+        net = halved(self, inputs) if half else None
+        return explain_model(self.config_, net or self.net_, inputs, path, half=net is not None)
 
     def evaluate(
         self, data: Any, steps: Any = None, *, train: Any = None, seed: int = 0, samples: int = 50, feedings: Any = None

@@ -54,7 +54,7 @@ def test_every_module_is_in_the_page_and_none_binds_a_name_twice(tmp_path):
 def test_the_page_asks_for_nothing_and_is_small(page):
     assert POLICY.startswith("default-src 'none'")
     assert POLICY in page
-    (data,) = re.findall(r'id="model">([^<]*)<', page)
+    (data,) = re.findall(r'id="model"[^>]*>([^<]*)<', page)
     assert base64.b64decode(data)[8:9] == b"{"
     assert len(page.encode()) - len(data) < 400_000
 
@@ -112,7 +112,58 @@ def test_the_page_says_what_the_last_changes_of_numbers_add(browser, days):
     assert np.abs(change).max() > 0.05
     assert np.allclose(parts[2], change, rtol=6e-3, atol=1e-4)
     assert shown["off"] < 1e-6
-    assert f"open {(last - before)[0]:.2g}".replace("-", "\u2212") in shown["sentence"]
+    assert f"open {(last - before)[0]:+.2g}".replace("-", "\u2212") in shown["sentence"]
+
+
+def test_numbers_on_the_page_are_those_of_python(browser, page, names):
+    """The states, the stop, the distributions, what units add to them, and a link that holds a state of the page."""
+    script = """
+      const view = document.defaultView, use = [...view.unspool.use.values];
+      const said = document.getElementById("slot-use").textContent;
+      view.location.hash = 'i.country="Greek"&sample=3&step=2&t=0.5&force=["name","e"]&forceStep=1';
+      view.dispatchEvent(new view.Event("hashchange"));
+      const app = view.unspool, {made, model: {network}} = app, text = name => document.querySelector(name).textContent;
+      const sum = part => part.reduce((all, x) => all + x, 0), last = made.steps[made.steps.length - 1];
+      const first = made.steps[0], {state} = network.split(0, first.top, first.fed, null);
+      app.drawBranches();
+      const canvas = document.querySelector("#column-1 canvas"), box = canvas.getBoundingClientRect();
+      const at = { bubbles: true, clientX: box.left + 3, clientY: box.top + 0.06 * box.height };
+      canvas.dispatchEvent(new view.PointerEvent("pointermove", at));
+      const tip = text(".tip"), before = app.state.step, third = text("#column-2[aria-pressed=true] .r8");
+      canvas.dispatchEvent(new view.MouseEvent("click", at));
+      return {
+        tip, opened: [app.state.step, app.state.unit], gate: made.steps[1].layers[0].gates[8 + app.state.unit],
+        equations: [...document.querySelectorAll("#step h3")].pop().textContent, use, said, value: made.value,
+        forced: document.querySelectorAll(".branch")[1].querySelectorAll(".chip")[1].textContent,
+        state: [before, document.getElementById("input-0").value, third],
+        hidden: made.steps.map(step => [...step.layers[0].h]), ended: last.stop, params: [...first.chosen[0].params],
+        units: Math.max(...state.map((x, k) => Math.abs(x - sum(network.unitParts(0, first.top, k))))),
+        stop: last.hazard - sum(network.stopParts(last.top)) - network.stop[1][last.number],
+      };
+    """
+    shown = browser(page, script)
+    (python,) = names.generate({"country": ["Greek"]}, 4, seed=0, rule=us.Sampling(temperature=0.5))[3:]
+    assert shown["value"] == python
+    assert shown["state"] == [2, "Greek", python[2]]
+    step, unit = shown["opened"]
+    assert (step, shown["equations"]) == (1, f"The equations of unit {unit + 1}")
+    assert 1 <= unit <= 6
+    assert shown["tip"].startswith(f"f of unit {unit + 1} at step 1: {shown['gate']:.2g}"[:-1])
+    (states,) = names.hidden_states({"country": ["Greek"], "name": [python]})
+    assert len(shown["hidden"]) == len(python) + shown["ended"]
+    assert np.allclose(shown["hidden"], states[: len(shown["hidden"])], atol=1e-5)
+    (step,) = names.next_step({"country": "Greek"})
+    known = np.array([step.probabilities["name"].get(value, 0) for value in names.codec_.steps[0].values])
+    shares = np.exp(shown["params"] - np.max(shown["params"]))
+    assert np.allclose((shares / shares.sum())[: len(known)], known, atol=1e-5)
+    assert max(shown["units"], abs(shown["stop"])) < 1e-9
+    p, q = names.next_step({"country": ["Irish", "Greek"]})
+    ours, theirs = p.probabilities["name"], q.probabilities["name"]
+    parts = [ours[value] * np.log(ours[value] / theirs[value]) for value in ours]
+    parts += [a * np.log(a / b) for a, b in ((p.end, q.end), (1 - p.end, 1 - q.end))]
+    assert shown["use"][0] == pytest.approx(sum(parts), rel=1e-3, abs=1e-6)
+    assert re.match(r"(Most at step \d+|Hardly anywhere)\. ", shown["said"])
+    assert shown["forced"] == "e"
 
 
 def axe():
@@ -127,8 +178,10 @@ def axe():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1600])
-def test_axe_finds_no_violation(page, tmp_path, width):
-    program = shutil.which("chromium") or pytest.skip("there is no Chromium to look at pages with")
+@pytest.mark.parametrize("kind", ["names", "days"])
+def test_axe_finds_no_violation(page, days, chromium, tmp_path, kind, width):
+    if kind == "days":
+        page = us.load(days).explain(inputs={"kind": "a"}).text
     check = """setTimeout(async () => {
       const found = await axe.run();
       document.body.dataset.found = found.violations.map(one => one.id).join() || "nothing";
@@ -136,15 +189,13 @@ def test_axe_finds_no_violation(page, tmp_path, width):
     free = re.sub(r"<meta http-equiv[^>]*>", "", page)  # the page's policy lets no other script run
     checked = free.replace("</body>", f"<script>{axe()}</script><script>{check}</script></body>")
     (tmp_path / "page.html").write_text(checked, "utf-8")
-    command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},2000"]
-    command += ["--virtual-time-budget=60000", (tmp_path / "page.html").as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120, check=True)
-    assert re.findall(r'data-found="([^"]*)"', done.stdout) == ["nothing"]
+    options = "--virtual-time-budget=60000", f"--window-size={width},2000"
+    dom = chromium(tmp_path / "page.html", *options, timeout=120)
+    assert re.findall(r'data-found="([^"]*)"', dom) == ["nothing"]
 
 
 def test_a_damaged_model_in_the_page_is_an_error_that_a_person_reads(browser, page):
-    shown = browser(page.replace('id="model">', 'id="model">AAAA'), SHOWN)
+    shown = browser(re.sub(r'(id="model"[^>]*>)', r"\1AAAA", page), SHOWN)
     assert "the model in this page: expected" in shown["error"]
 
 

@@ -94,6 +94,18 @@ export function stackedStrips(parts) {
   return canvas;
 }
 
+/** Which strip of such a picture, and which of its numbers, lie so far down in it, from 0 to 1; null in a gap. */
+export function stackedAt(parts, down) {
+  const heights = parts.map(part => part.height * DOTS_PER_REM), whole = heights.reduce((sum, height) => sum + height + GAP_DOTS, -GAP_DOTS);
+  let dot = down * whole;
+  for (const [p, part] of parts.entries()) {
+    if (dot < 0) return null;
+    if (dot < heights[p]) return [p, Math.floor((dot * part.values.length) / heights[p])];
+    dot -= heights[p] + GAP_DOTS;
+  }
+  return null;
+}
+
 /** The likeliest of some items as bars; the others are one line. */
 export function bars(items, { picked = -1, most = 12, label }) {
   const order = items.map((item, k) => ({ ...item, k })).sort((a, b) => b.p - a.p);
@@ -110,6 +122,8 @@ export function bars(items, { picked = -1, most = 12, label }) {
     rest.length ? el("li", { class: "rest" }, `${rest.length.toLocaleString("en")} more: ${share(left)}`) : null);
 }
 
+const RULER_LETTERS = 40;
+
 /** The interval from 0 to 1, divided into parts, and the uniform that falls on one of them. */
 export function ruler({ title, u, parts, picked, text }) {
   if (text) {
@@ -122,12 +136,12 @@ export function ruler({ title, u, parts, picked, text }) {
   const cells = parts.map((part, k) => {
     const from = upto;
     upto += part.p;
-    return part.p < 0.0008 ? null : el("i", {
+    return part.p < 0.0008 && k !== picked ? null : el("i", {
       class: k === picked ? "picked" : k % 2 ? "odd" : "even", style: { left: `${100 * from}%`, width: `${100 * part.p}%` },
-    }, part.p > 0.035 ? part.label : "");
+    }, part.p * RULER_LETTERS > String(part.label).length ? part.label : "");
   });
   return el("div", { class: "ruler" },
-    el("p", {}, el("b", {}, title), ` The uniform ${u.toFixed(4)} falls on `, el("b", {}, chosen.label), `, which has ${share(chosen.p)}.`),
+    el("p", {}, el("b", {}, title), ` The uniform ${u.toFixed(4)} falls on `, el("b", {}, chosen.name ?? chosen.label), `, which has ${share(chosen.p)}.`),
     el("div", { class: "scale", "aria-hidden": "true" }, cells, el("span", { class: "needle", style: { left: `${100 * u}%` } })));
 }
 
@@ -148,13 +162,30 @@ export function numberChart(outlook, value, label) {
       svg("text", { x: x(point.at) + 4, y: base - (base - 10) * (point.p / needle) + 10 }, share(point.p)))),
     svg("line", { x1: 8, x2: W - 8, y1: base, y2: base, class: "axis" }),
     ends.map((end, k) => svg("text", { x: x(end), y: H - 6, "text-anchor": ["start", "middle", "end"][k] }, numberWord(end, 3))),
-    Number.isFinite(value) ? svg("line", { x1: x(value), x2: x(value), y1: 2, y2: base, class: "drawn" }) : null),
+    Number.isFinite(value) ? [svg("line", { x1: x(value), x2: x(value), y1: 14, y2: base, class: "drawn" }),
+      svg("text", { x: Math.max(20, Math.min(W - 20, x(value))), y: 11, "text-anchor": "middle", class: "drawn-value" }, numberWord(value))] : null),
   el("figcaption", {}, outlook.title, missing > 0 ? `; missing: ${share(missing)}` : ""));
 }
 
+/** A distribution of a number standing upright, for a column of one step: wide where it is likely, a line at the value. */
+export function violin({ bars: all, points, missing }, value, [least, most]) {
+  const parts = all.filter(part => part.to > least && part.from < most), few = parts.length ? parts : all;
+  return upright(few, points.filter(({ at }) => at >= few[0].from && at <= few[few.length - 1].to), missing, value);
+}
+
+function upright(parts, points, missing, value) {
+  const W = 60, H = 100, low = parts[0].from, wide = parts[parts.length - 1].to - low || 1, y = at => H - (H * (at - low)) / wide;
+  const height = parts.map(part => part.p / Math.max(part.to - part.from, 1e-12)), top = Math.max(...height, 1e-12), needle = Math.max(...points.map(point => point.p), 0.2);
+  const outline = parts.map((part, k) => `L${((W * height[k]) / top).toFixed(1)} ${y(part.from).toFixed(1)}V${y(part.to).toFixed(1)}`).join("");
+  return [svg("svg", { viewBox: `0 0 ${W} ${H}`, preserveAspectRatio: "none", class: "violin" }, svg("path", { d: `M0 ${H}${outline}L0 0Z`, class: "mass" }),
+    points.map(point => svg("line", { x1: 0, x2: (W * point.p) / needle, y1: y(point.at), y2: y(point.at), class: "mark" })),
+    Number.isFinite(value) ? svg("line", { x1: 0, x2: W, y1: y(value), y2: y(value), class: "drawn" }) : null),
+  missing > 0.005 ? el("small", {}, `missing ${share(missing)}`) : null];
+}
+
 /** Lines over steps: `series` are {label, values, kind}; `at` marks a step. */
-export function lines(series, { label, bands = [], at = null, low = null, high = null, format = x => numberWord(x, 3), height = 140 }) {
-  const W = 560, H = height, LEFT = 70, all = series.flatMap(one => Array.from(one.values)).filter(Number.isFinite);
+export function lines(series, { label, bands = [], at = null, low = null, high = null, format = x => numberWord(x, 3), height = 140, axis = "step" }) {
+  const W = 560, H = height, LEFT = 84, all = series.flatMap(one => Array.from(one.values)).filter(Number.isFinite);
   const least = low ?? Math.min(...all, 0), top = high ?? Math.max(...all, 0), most = top > least ? top : least + 1, count = Math.max(...series.map(one => one.values.length));
   const x = t => (count > 1 ? LEFT + ((W - LEFT - 12) * t) / (count - 1) : W / 2), y = v => H - 22 - ((H - 34) * (v - least)) / (most - least || 1);
   const path = values => Array.from(values, (v, t) => (Number.isFinite(v) ? `${t && Number.isFinite(values[t - 1]) ? "L" : "M"}${x(t).toFixed(1)} ${y(v).toFixed(1)}` : "")).join("");
@@ -166,5 +197,5 @@ export function lines(series, { label, bands = [], at = null, low = null, high =
     at !== null && at < count ? svg("line", { x1: x(at), x2: x(at), y1: 8, y2: H - 22, class: "drawn" }) : null,
     series.map(one => svg("path", { d: path(one.values), class: `line ${one.kind ?? ""}` })),
     series.map(one => (count < 40 ? Array.from(one.values, (v, t) => (Number.isFinite(v) ? svg("circle", { cx: x(t), cy: y(v), r: 2.4, class: one.kind ?? "" }) : null)) : null)),
-    svg("text", { x: LEFT, y: H - 6 }, "step 0"), svg("text", { x: W - 12, y: H - 6, "text-anchor": "end" }, `step ${count - 1}`));
+    svg("text", { x: LEFT, y: H - 6 }, `${axis} 0`), svg("text", { x: W - 12, y: H - 6, "text-anchor": "end" }, `${axis} ${count - 1}`));
 }

@@ -7,7 +7,7 @@ import {
 import { sigmoid, softmax } from "./maths.js";
 import { writeDate } from "./values.js";
 
-const BINS = 72, MOST_CELLS = 60;
+const BINS = 72, MOST_CELLS = 60, CLOSE_UP = 0.6, TAIL = 1e-3;
 const SIGNS = { " ": "␣", "\n": "↵", "\t": "⇥" };
 
 /** A value as a short text; white space alone as a sign. */
@@ -30,10 +30,10 @@ export function numberWord(x, digits = 4) {
 }
 
 export function share(p) {
-  if (p === 0 || p === 1) return `${100 * p} %`;
-  if (p > 0 && p < 0.0005) return "< 0.1 %";
-  if (p < 1 && p > 0.9995) return "> 99.9 %";
-  return `${(100 * p).toFixed(p < 0.0995 || p > 0.9905 ? 1 : 0)} %`;
+  if (p === 0 || p === 1) return `${100 * p}\u00a0%`;
+  if (p > 0 && p < 0.0005) return "<\u00a00.1\u00a0%";
+  if (p < 1 && p > 0.9995) return ">\u00a099.9\u00a0%";
+  return `${(100 * p).toFixed(p < 0.0995 || p > 0.9905 ? 1 : 0)}\u00a0%`;
 }
 
 /** What a field of the network is called. */
@@ -98,9 +98,10 @@ function massBetween(dist, params, low, high) {
 
 /**
  * What could come: {kind: "symbols", items: [{label, p}]}, or {kind: "number", title, bars: [{from, to, p}], points,
- * missing}, or {kind: "labels", items: [{label, p}]}. Under a rule, of symbols, as the rule leaves them.
+ * missing}, or {kind: "labels", items: [{label, p}]}. Under a rule, of symbols, as the rule leaves them. Bars are those
+ * of the range of training, or, in a close-up, of the range that has the mass.
  */
-export function outlook(one, params, rule, support, value = null) {
+export function outlook(one, params, rule, support, value = null, closeUp = false) {
   let { dist } = one, missing = 0, points = [], left = 1;
   const { column } = one;
   if (dist instanceof WithMissing) {
@@ -112,7 +113,9 @@ export function outlook(one, params, rule, support, value = null) {
   if (dist instanceof WhereActive) dist = dist.of;
   if (dist instanceof Categorical) {
     const p = softmax(truncateLogits(dist.within(params, support), rule));
-    return { kind: "symbols", items: Array.from(p, (x, code) => ({ label: symbolWord(column, code), p: x, code })), missing: 0 };
+    const label = code => symbolWord(column, code), items = [];
+    p.forEach((x, code) => items.push({ get label() { return label(code); }, p: x, code }));
+    return { kind: "symbols", items, missing: 0 };
   }
   if (dist instanceof AutoregressiveBernoulli) {
     const signs = value && !Number.isNaN(value[0]) ? value : dist.mode(params, null), p = dist.conditional(params, signs);
@@ -126,25 +129,39 @@ export function outlook(one, params, rule, support, value = null) {
     dist = dist.of;
   }
   const [number, title] = axisOf(one);
-  const bars = barsOf(one, number, dist, params, value).map(bar => ({ ...bar, p: bar.p * left }));
+  const bars = barsOf(one, number, dist, params, value, closeUp).map(bar => ({ ...bar, p: bar.p * left }));
   return { kind: "number", title, bars, points, missing, cells: bars.cells };
 }
 
-function barsOf(one, number, dist, params, value) {
-  const inside = innermost(dist);
+function barsOf(one, number, dist, params, value, closeUp) {
+  const inside = innermost(dist), known = typeof value === "number" && Number.isFinite(value);
   if (inside instanceof Point) return [{ from: unitsOf(one, params[0]), to: unitsOf(one, params[0]), p: 1 }];
   if (inside instanceof Discretized && (number.high - number.low) / number.step <= MOST_CELLS && !number.cumulative) {
     const values = number.support_points.length ? number.support_points
       : Array.from({ length: Math.round((number.high - number.low) / number.step) + 1 }, (_, k) => number.low + k * number.step);
-    return values.map(x => ({ from: x - number.step / 2, to: x + number.step / 2, p: Math.exp(inside.logCellMass(params, x)) }));
+    const cells = values.map(x => ({ from: x - number.step / 2, to: x + number.step / 2, p: Math.exp(inside.logCellMass(params, x)) }));
+    if (!closeUp) return cells;
+    const [first, last] = bulkOf(cells, known ? values.findIndex(x => x >= unitsOf(one, value) - number.step / 2) : -1);
+    return cells.slice(first, last + 1);
   }
   let [low, high] = zRange(one, number);
+  if (known) [low, high] = [Math.min(low, value), Math.max(high, value)];
   const edge = z => (one.column.kind === "angle" ? z * one.column.perRadian : unitsOf(one, z)); // the circle's end is not its start
-  if (typeof value === "number" && Number.isFinite(value)) [low, high] = [Math.min(low, value), Math.max(high, value)];
-  return Array.from({ length: BINS }, (_, k) => {
-    const from = low + ((high - low) * k) / BINS, to = low + ((high - low) * (k + 1)) / BINS;
-    return { from: edge(from), to: edge(to), p: massBetween(dist, params, from, to) };
+  const cut = (from, to) => Array.from({ length: BINS }, (_, k) => {
+    const [left, right] = [k, k + 1].map(at => from + ((to - from) * at) / BINS);
+    return { from: edge(left), to: edge(right), p: massBetween(dist, params, left, right) };
   });
+  const all = cut(low, high);
+  if (!closeUp || one.column.kind === "angle") return all;
+  const wide = (high - low) / BINS, [first, last] = bulkOf(all, known ? Math.min(BINS - 1, Math.floor((value - low) / wide)) : -1);
+  return last - first + 1 < CLOSE_UP * BINS ? cut(low + first * wide, low + (last + 1) * wide) : all;
+}
+
+/** The first and the last of some bars that have all but the mass of the tails; the bar `at` is among them. */
+function bulkOf(bars, at) {
+  const least = TAIL * bars.reduce((sum, bar) => sum + bar.p, 0), heavy = bars.map(bar => bar.p > least);
+  const [first, last] = [Math.max(0, heavy.indexOf(true)), Math.max(0, heavy.lastIndexOf(true))];
+  return at < 0 ? [first, last] : [Math.min(first, at), Math.max(last, at)];
 }
 
 /** The z from where to where a number is shown: the range of training, and somewhat more. */
@@ -199,11 +216,11 @@ function decisions(one, dist, params, uniforms, support, rule, value) {
       : [first, ...decisions(one, dist.of, params.subarray(dist.own), uniforms.subarray(1), support, rule, value)];
   }
   if (dist.of) return decisions(one, dist.of, dist.shifted ? dist.shifted(params) : params, uniforms, support, rule, value);
-  const quantile = (number, of) => ({ title: "Where in it?", u: number, text: `the quantile of ${of} at ${number.toFixed(4)}` });
+  const quantile = (number, of) => ({ title: "Where in it?", u: number, text: `The uniform ${number.toFixed(4)} gives the quantile of ${of} at ${share(number)}` });
   if (dist instanceof Normal) return [quantile(u, "the normal distribution")];
-  if (dist instanceof Point) return [{ title: "No choice", text: "this distribution gives its location, and takes no uniform" }];
+  if (dist instanceof Point) return [{ title: "No choice", text: "This distribution gives its location, and takes no uniform" }];
   if (dist instanceof StudentT) {
-    return [{ title: "How far, and which side?", u, text: `two uniforms, ${u.toFixed(4)} and ${uniforms[1].toFixed(4)}: a radius and an angle (Bailey's polar transform)` }];
+    return [{ title: "How far, and which side?", u, text: `Two uniforms, ${u.toFixed(4)} and ${uniforms[1].toFixed(4)}: a radius and an angle (Bailey's polar transform)` }];
   }
   if (dist instanceof Histogram) {
     const p = softmax(params), { edges } = dist, end = z => numberWord(unitsOf(one, z), 3);
@@ -213,7 +230,7 @@ function decisions(one, dist, params, uniforms, support, rule, value) {
   if (dist instanceof Mixture || dist instanceof Discretized || dist instanceof Circular) {
     const K = dist.count, p = softmax(truncateLogits(params.subarray(0, K), rule));
     const at = k => (dist instanceof Circular ? dist.wrapped(params[K + k] * dist.unitOf(k)) : params[K + k]);
-    const parts = Array.from(p, (x, k) => ({ label: `around ${numberWord(unitsOf(one, at(k)), 3)}`, p: x }));
+    const parts = Array.from(p, (x, k) => numberWord(unitsOf(one, at(k)), 3)).map((label, k) => ({ label, name: `the one around ${label}`, p: p[k] }));
     return [pick("Which component?", parts), quantile(uniforms[1], "that component")];
   }
   return [];
@@ -222,11 +239,14 @@ function decisions(one, dist, params, uniforms, support, rule, value) {
 /** How far two distributions of one field are apart: Kullback and Leibler's divergence, in nats. */
 export function divergence(one, params, others) {
   const p = massesOf(one, params), q = massesOf(one, others);
-  return p.reduce((sum, x, k) => (x > 1e-12 ? sum + x * Math.log(x / Math.max(q[k], 1e-12)) : sum), 0);
+  let nats = 0;
+  for (let k = 0; k < p.length; k++) if (p[k] > 1e-12) nats += p[k] * Math.log(p[k] / Math.max(q[k], 1e-12));
+  return nats;
 }
 
 /** Probabilities of what could come, side by side. */
 export function massesOf(one, params) {
+  if (one.dist instanceof Categorical) return softmax(params);
   const found = outlook(one, params, { greedy: false }, null, null);
   if (found.kind === "labels") return found.items.flatMap(({ p }) => [p / found.items.length, (1 - p) / found.items.length]);
   const all = found.kind === "symbols" ? found.items.map(item => item.p)

@@ -26,8 +26,7 @@ function withoutTopK(rule) {
 
 /** Logits after temperature, with minus infinity where the rule forbids the symbol. */
 export function truncateLogits(logits, rule) {
-  let found = Float64Array.from(logits);
-  if (rule.temperature != null) found = found.map(x => x / rule.temperature);
+  const found = rule.temperature == null ? logits : logits.map(x => x / rule.temperature);
   if (rule.min_p == null && rule.top_k == null && rule.top_p == null) return found;
   let floor = -Infinity;
   if (rule.min_p != null) floor = Math.max(...found) + Math.log(rule.min_p);
@@ -46,11 +45,9 @@ export function truncateLogits(logits, rule) {
 
 /** The symbol whose interval of the cumulative distribution holds the uniform. */
 export function categoricalIcdf(logits, uniform) {
-  let top = -Infinity;
-  for (const x of logits) if (x > top) top = x;
-  const mass = Float64Array.from(logits, x => Math.exp(x - top));
+  const top = logits[argmax(logits)], mass = new Float64Array(logits.length);
   let whole = 0, upto = 0, last = 0;
-  for (const x of mass) whole += x;
+  for (let i = 0; i < mass.length; i++) whole += mass[i] = Math.exp(logits[i] - top);
   for (let i = 0; i < mass.length; i++) {
     if (!(mass[i] > 0)) continue;
     upto += mass[i];

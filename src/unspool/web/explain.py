@@ -14,7 +14,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import safetensors.numpy
 
+from unspool import modelfile
 from unspool.config import Config
 from unspool.errors import OptionError
 from unspool.network.decoder import Net
@@ -26,7 +28,10 @@ RUNTIME = (
     "network", "constraints", "generate",
 )  # fmt: skip
 """The modules of the runtime, each after those that it imports."""
-PAGE = ("describe", "elements", "charts", "form", "story", "phases", "reasons", "branches", "many", "units", "page")
+PAGE = (
+    "describe", "elements", "charts", "controls", "form", "influence", "story", "reasons", "phases", "branches",
+    "state", "many", "units", "page",
+)  # fmt: skip
 """The modules of the page, likewise."""
 IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 EXPORT = re.compile(r"^export (?:\{[^}]*\};\n|(?=\w))", re.MULTILINE)
@@ -35,13 +40,18 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 
 
 class Explanation:
-    """A page about a model; a notebook shows it, and `save` writes it."""
+    """A page about a model; a notebook shows it, and `save` writes it.
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    Attributes:
+        text: the HTML.
+        half: its weights are float16.
+    """
+
+    def __init__(self, text: str, half: bool) -> None:
+        self.text, self.half = text, half
 
     def __repr__(self) -> str:
-        return f"Explanation({len(self.text):,} characters of HTML)"
+        return f"Explanation({len(self.text):,} characters of HTML, weights of float{16 if self.half else 32})"
 
     def _repr_html_(self) -> str:
         """The page in a frame of its own, so that its styles leave the notebook alone."""
@@ -54,18 +64,21 @@ class Explanation:
 
 
 def explain_model(
-    config: Config, net: Net, inputs: Any = None, path: str | os.PathLike[str] | None = None
+    config: Config, net: Net, inputs: Any = None, path: str | os.PathLike[str] | None = None, half: bool = False
 ) -> Explanation:
-    """The page of a model, written to a path if there is one; see `OneToMany.explain`, also for errors."""
+    """The page of a model, written to a path if there is one; see `OneToMany.explain`, also for errors.
+
+    With `half`, the weights, which are rounded to float16 already, are written as such.
+    """
     if path is not None:
         suffix(path, [".html"])
-    page = Explanation(_document(config, net, inputs))
+    page = Explanation(_document(config, net, inputs, half), half)
     if path is not None:
         page.save(path)
     return page
 
 
-def _document(config: Config, net: Net, inputs: Any) -> str:
+def _document(config: Config, net: Net, inputs: Any, half: bool) -> str:
     """The text of the page, which begins with some inputs: `{name: value}`, or those that the page chooses."""
     if inputs is not None and not isinstance(inputs, Mapping):
         raise OptionError("explain(inputs=...)", "{name: value}", repr(inputs)[:60])
@@ -74,7 +87,7 @@ def _document(config: Config, net: Net, inputs: Any) -> str:
     for name in given:
         if name not in known:
             raise OptionError("explain(inputs=...)", "one of " + ", ".join(known), repr(name))
-    data = base64.b64encode(model_bytes(config, net)).decode()
+    data, weights = base64.b64encode(model_bytes(config, net, half)).decode(), "F16" if half else "F32"
     start = json.dumps({"inputs": given}).replace("<", "\\u003c")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -82,18 +95,25 @@ def _document(config: Config, net: Net, inputs: Any) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>From one input to a sequence</title>\n<style>\n{_resource('page.css')}</style>\n</head>\n<body>\n"
         '<noscript>This page computes with a model, which takes JavaScript.</noscript>\n<main id="page"></main>\n'
-        f'<script type="text/plain" id="model">{data}</script>\n'
+        f'<script type="text/plain" id="model" data-weights="{weights}">{data}</script>\n'
         f'<script type="application/json" id="start">{start}</script>\n'
         f'<script type="module">\n{bundle((*RUNTIME, *PAGE))}</script>\n</body>\n</html>\n'
     )
 
 
-def model_bytes(config: Config, net: Net) -> bytes:
-    """The bytes of the model file without the model of inputs, which the page has no use for."""
+def model_bytes(config: Config, net: Net, half: bool = False) -> bytes:
+    """The bytes of the model file without the model of inputs, which the page has no use for.
+
+    With `half`, the arrays are float16, which no model file is; the page is told so.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.unspool")
         write_model(path, msgspec.structs.replace(config, row=None), Nets(net))
-        return path.read_bytes()
+        if not half:
+            return path.read_bytes()
+        settings, arrays = modelfile.read(path)
+    rounded = {name: array.astype(np.float16) for name, array in arrays.items()}
+    return safetensors.numpy.save(rounded, metadata={modelfile.KEY: json.dumps(settings)})
 
 
 def bundle(names: tuple[str, ...]) -> str:

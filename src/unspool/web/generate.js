@@ -19,9 +19,9 @@ const OPTIONS = ["inputs", "n", "first", "row", "seed", "rule", "length", "prefi
 const RULE = ["greedy", "temperature", "top_k", "top_p", "min_p", "limit"];
 const MIN_SURVIVAL = Math.log(0.01), HALF = Math.log(0.5);
 
-/** The model in the bytes of a .unspool file; a `Refused` says what is wrong with them. */
-export function readModel(data, location = "the model") {
-  const { config, arrays } = readFile(data, location), where = `${location}: configuration`;
+/** The model in the bytes of a .unspool file, or of a page with float16; a `Refused` says what is wrong with them. */
+export function readModel(data, location = "the model", weights = "F32") {
+  const { config, arrays } = readFile(data, location, weights), where = `${location}: configuration`;
   try {
     return modelOf(config, arrays, location, where);
   } catch (error) {

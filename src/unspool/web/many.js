@@ -84,7 +84,7 @@ function lengths(model, made) {
   });
   const mean = made.reduce((sum, one) => sum + one.length, 0) / made.length;
   return el("div", { class: "card" }, el("h3", {}, "How long they are"),
-    lines([{ values: counts, kind: "model" }, { values: learned, kind: "reference" }], { label: `lengths, ${numberWord(mean, 3)} steps on average`, low: 0, format: share }),
+    lines([{ values: counts, kind: "model" }, { values: learned, kind: "reference" }], { label: `lengths, ${numberWord(mean, 3)} steps on average`, low: 0, format: share, axis: "length" }),
     el("p", { class: "quiet" }, `The mean is ${numberWord(mean, 3)} steps. The grey line is what the learned biases of the positions alone would give; the state makes the difference.`));
 }
 

@@ -6,8 +6,19 @@ import { parseJson } from "./json.js";
 const KEY = "unspool", HEADER_LIMIT = 100_000_000, FORMAT = 2, RESAVE = "Save the model again, or fetch the file again.";
 const BYTES = { F64: 8, F32: 4, I64: 8, I32: 4, U64: 8, U32: 4, U8: 1 };
 
-/** The configuration of a file's bytes, and its arrays by name: `{shape, values}`, values a Float32Array. */
-export function readFile(data, location = "the model") {
+/** The number in the 16 bits of a float16: sign, five bits of exponent, ten of mantissa. */
+function half(bits) {
+  const exponent = (bits >> 10) & 31, mantissa = bits & 1023, sign = bits & 0x8000 ? -1 : 1;
+  if (exponent === 31) return mantissa ? NaN : sign * Infinity;
+  return sign * (exponent ? (1 + mantissa / 1024) * 2 ** (exponent - 15) : (mantissa / 1024) * 2 ** -14);
+}
+
+/**
+ * The configuration of a file's bytes, and its arrays by name: `{shape, values}`, values a Float32Array.
+ *
+ * Arrays are of the type `weights`: F32 in every model file, and F16 in pages that say so.
+ */
+export function readFile(data, location = "the model", weights = "F32") {
   const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
   if (bytes.length < 8) throw new Refused(location, "at least 8 bytes", String(bytes.length), RESAVE);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -37,13 +48,14 @@ export function readFile(data, location = "the model") {
     const hint = config.format > FORMAT ? "Upgrade Unspool." : "Load it in Python, and save it again.";
     throw new Refused(location, `a model file of format ${FORMAT}`, `format ${config.format}`, hint);
   }
-  return { config, arrays: readArrays(header, view, start, location) };
+  return { config, arrays: readArrays(header, view, start, location, weights) };
 }
 
-function readArrays(header, view, start, location) {
+function readArrays(header, view, start, location, weights) {
+  const bytes = weights === "F16" ? { ...BYTES, F16: 2 } : BYTES;
   const entries = Object.keys(header).filter(name => name !== "__metadata__").map(name => {
     const where = `${location}: tensor ${JSON.stringify(name)}`, entry = header[name];
-    const [dtype, shape, offsets] = checkEntry(entry, where);
+    const [dtype, shape, offsets] = checkEntry(entry, where, bytes);
     return { name, where, dtype, shape, first: offsets[0], last: offsets[1] };
   });
   entries.sort((a, b) => a.first - b.first || a.last - b.last);
@@ -60,11 +72,11 @@ function readArrays(header, view, start, location) {
   }
   const arrays = new Map();
   for (const { name, where, dtype, shape, first } of entries) {
-    if (dtype !== "F32") throw new Refused(where, "numbers of F32", dtype, RESAVE);
+    if (dtype !== weights) throw new Refused(where, `numbers of ${weights}`, dtype, RESAVE);
     const values = new Float32Array(shape.reduce((product, size) => product * size, 1));
     let wrong = 0;
     for (let i = 0; i < values.length; i++) {
-      values[i] = view.getFloat32(start + first + 4 * i, true);
+      values[i] = weights === "F16" ? half(view.getUint16(start + first + 2 * i, true)) : view.getFloat32(start + first + 4 * i, true);
       if (!Number.isFinite(values[i])) wrong++;
     }
     if (wrong) throw new Refused(where, "finite numbers", `${wrong} of ${values.length} NaN or infinite`);
@@ -73,7 +85,7 @@ function readArrays(header, view, start, location) {
   return arrays;
 }
 
-function checkEntry(entry, where) {
+function checkEntry(entry, where, bytes) {
   const isSize = size => Number.isSafeInteger(size) && size >= 0;
   const known = isObject(entry) && Object.keys(entry).sort().join() === "data_offsets,dtype,shape";
   const { dtype, shape, data_offsets: offsets } = known ? entry : {};
@@ -81,8 +93,8 @@ function checkEntry(entry, where) {
     || !Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
     throw new Refused(where, "dtype, shape and data_offsets", "others", RESAVE);
   }
-  if (!Object.hasOwn(BYTES, dtype)) throw new Refused(where, "a dtype of " + Object.keys(BYTES).join(", "), dtype, RESAVE);
-  const needed = shape.reduce((product, size) => product * size, BYTES[dtype]);
+  if (!Object.hasOwn(bytes, dtype)) throw new Refused(where, "a dtype of " + Object.keys(bytes).join(", "), dtype, RESAVE);
+  const needed = shape.reduce((product, size) => product * size, bytes[dtype]);
   if (!Number.isSafeInteger(needed) || needed !== offsets[1] - offsets[0]) {
     throw new Refused(where, `${offsets[1] - offsets[0]} bytes`, `a shape of ${shape.join("x")}`, RESAVE);
   }

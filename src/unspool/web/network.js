@@ -14,7 +14,7 @@ class Embedding {
     if (event.symbols != null) {
       this.width = width;
       const rows = arrays.take(`${name}.rows`, event.symbols + 1, width);
-      this.embed = symbol => Float64Array.from(rows.subarray(symbol * width, (symbol + 1) * width));
+      this.embed = symbol => new Float64Array(rows.subarray(symbol * width, (symbol + 1) * width));
       this.names = Array.from({ length: width }, (_, k) => `embedding ${k + 1}`);
       return;
     }
@@ -28,7 +28,7 @@ class Embedding {
         : Array.from(given, part => (Number.isFinite(part) ? clip(part, -MOST_FED_BACK, MOST_FED_BACK) : 0));
       vector.set(x);
       vector[members] = missing ? 1 : 0;
-      const inner = addProduct(Float64Array.from(b), x, A, features);
+      const inner = addProduct(new Float64Array(b), x, A, features);
       for (let k = 0; k < features; k++) vector[members + 1 + k] = Math.tanh(inner[k]);
       return vector;
     };
@@ -110,7 +110,7 @@ export class Network {
     const parts = this.inputs.map(({ project }, j) => addProduct(new Float64Array(H), vectors[j], project, H));
     const context = Float64Array.from(this.contextBias, (bias, k) => Math.tanh(parts.reduce((sum, part) => sum + part[k], bias)));
     const states = this.cells.map(({ initial, initialBias }) => {
-      const gates = activate(addProduct(Float64Array.from(initialBias), context, initial, 4 * H), H);
+      const gates = activate(addProduct(new Float64Array(initialBias), context, initial, 4 * H), H);
       const c = new Float64Array(H), h = new Float64Array(H);
       for (let k = 0; k < H; k++) {
         c[k] = gates[k] * gates[2 * H + k];
@@ -118,13 +118,13 @@ export class Network {
       }
       return { gates, c, h };
     });
-    const constants = this.cells.map(({ K, b }) => (K ? addProduct(Float64Array.from(b), context, K, 4 * H) : Float64Array.from(b)));
+    const constants = this.cells.map(({ K, b }) => (K ? addProduct(new Float64Array(b), context, K, 4 * H) : new Float64Array(b)));
     return { vectors, parts, context, states, constants };
   }
 
   /** What the first step reads: gates, then parameters, side by side. */
   startFeedback(encoded) {
-    const fed = Float64Array.from(this.start);
+    const fed = new Float64Array(this.start);
     this.fields.forEach(({ field, dist }, j) => {
       const k = this.codec.inputs.findIndex(input => input.field.name === field.name && input.field.kind === "angle");
       if (field.kind === "angle" && this.codec.schema.first.includes(field.name) && k >= 0) {
@@ -184,7 +184,7 @@ export class Network {
     const H = this.size, Z = 4 * H;
     let below = null;
     const layers = this.cells.map(({ W, R, norm }, l) => {
-      const z = Float64Array.from(constants[l]);
+      const z = new Float64Array(constants[l]);
       if (W) addProduct(z, below, W, Z);
       else for (let k = 0; k < Z; k++) z[k] += fed[k];
       const gates = activate(addProduct(z, states[l].h, R, Z), H), c = new Float64Array(H), h = new Float64Array(H);
@@ -211,7 +211,7 @@ export class Network {
   /** The distributions of a step before any of its fields is known. */
   begin(top, fed) {
     return this.outputs.map(({ A, b, U, wide }, j) => {
-      const linear = addProduct(Float64Array.from(b), top, A, b.length), at = 4 * this.size + this.columns[j];
+      const linear = addProduct(new Float64Array(b), top, A, b.length), at = 4 * this.size + this.columns[j];
       for (let k = 0; k < b.length; k++) linear[k] += fed[at + k];
       return { linear, hidden: U ? addProduct(new Float64Array(WITHIN), top, U, WITHIN) : null, wide };
     });
@@ -243,9 +243,24 @@ export class Network {
     const { A, b } = this.outputs[j], at = 4 * this.size + this.columns[j];
     const changes = fedByChanges && fedByChanges.slice(at, at + b.length), direct = fed.slice(at, at + b.length);
     return {
-      bias: Float64Array.from(b), direct: changes ? direct.map((x, k) => x - changes[k]) : direct, changes,
+      bias: new Float64Array(b), direct: changes ? direct.map((x, k) => x - changes[k]) : direct, changes,
       state: addProduct(new Float64Array(b.length), top, A, b.length),
     };
+  }
+
+  /** What each unit of the state adds to a parameter of field j; with `p`, less its mean over all parameters under p. */
+  unitParts(j, top, k, p = null) {
+    const { A, b } = this.outputs[j], P = b.length;
+    return top.map((h, i) => {
+      let mean = 0;
+      if (p) for (let m = 0; m < P; m++) mean += p[m] * A[i * P + m];
+      return h * (A[i * P + k] - mean);
+    });
+  }
+
+  /** What each unit of the state adds to the logit of stopping. */
+  stopParts(top) {
+    return top.map((h, i) => h * this.stop[0][i]);
   }
 }
 

@@ -1,59 +1,24 @@
 // The page: reads the model in it, keeps the state in the address, and draws again what a change concerns.
 
-import { branchRows, firstOther, otherRequest, whatIf } from "./branches.js";
-import { numberWord, wordOf } from "./describe.js";
+import { branchRows, otherRequest, whatIf } from "./branches.js";
+import { numberWord, stepWord, wordOf } from "./describe.js";
 import { el, fill, forgetColours, later, section } from "./elements.js";
-import { firstValue, inputForm, luckForm, otherValues } from "./form.js";
+import { inputForm, luckForm, otherValues } from "./form.js";
 import { readModel } from "./generate.js";
+import { inputUse, inputUseView } from "./influence.js";
 import { MANY, manyView } from "./many.js";
-import { markColumn, phaseOne, phaseTwo, stepDetail } from "./phases.js";
-import { inputUse, whyValue } from "./reasons.js";
-import { CAPTIONS, reader, storyBar } from "./story.js";
+import { NEAR_STEPS, fillColumns, markColumn, phaseOne, phaseTwo, stepDetail } from "./phases.js";
+import { whyValue } from "./reasons.js";
+import { addressOf, firstState } from "./state.js";
+import { CAPTIONS, headline, reader, storyBar } from "./story.js";
 import { followers, trajectories, unitStatistics, unitTrack } from "./units.js";
 
-const PLAY_MS = 650, MOST_SHOWN_STEPS = 5000, PIECE_MS = 24;
+const PLAY_MS = 650, MOST_SHOWN_STEPS = 5000, MOST_PATH = 300, PIECE_MS = 24;
 
 function bytesOf(text) {
   const raw = atob(text.replace(/\s/g, "")), bytes = new Uint8Array(raw.length);
   for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
   return bytes;
-}
-
-/** The state that the address holds, or the first one. */
-function firstState(model, start) {
-  const given = new URLSearchParams(location.hash.slice(1)), number = (name, preset) => (given.has(name) && Number.isFinite(Number(given.get(name))) ? Number(given.get(name)) : preset);
-  const inputs = new Map(model.codec.inputs.map(input => [input.field.name, firstValue(input)]));
-  for (const [name, value] of Object.entries(start.inputs ?? {})) if (inputs.has(name)) inputs.set(name, value);
-  const read = (prefix, map) => {
-    for (const name of map.keys()) {
-      try {
-        if (given.has(prefix + name)) map.set(name, JSON.parse(given.get(prefix + name)));
-      } catch { /* an address that was cut holds no value here */ }
-    }
-    return map;
-  };
-  read("i.", inputs);
-  return {
-    inputs, other: read("o.", firstOther(model, inputs)), seed: /^\d+$/.test(given.get("seed") ?? "") ? given.get("seed") : "0",
-    sample: number("sample", 0), greedy: given.get("greedy") === "1", temperature: number("t", 1), otherTemperature: number("ot", number("t", 1)),
-    step: number("step", 0), unit: number("unit", 0), layer: number("layer", 0), field: number("field", 0),
-    otherGreedy: given.get("og") === "1", force: number("force", -1), forceStep: number("forceStep", 0), read: number("read", 0), pattern: new Set(),
-  };
-}
-
-function addressOf(state) {
-  const given = new URLSearchParams();
-  for (const [name, value] of state.inputs) given.set(`i.${name}`, JSON.stringify(value));
-  for (const [name, value] of state.other) given.set(`o.${name}`, JSON.stringify(value));
-  for (const name of ["seed", "sample", "step", "unit"]) given.set(name, state[name]);
-  if (state.temperature !== 1) given.set("t", state.temperature);
-  if (state.otherTemperature !== state.temperature) given.set("ot", state.otherTemperature);
-  if (state.greedy) given.set("greedy", "1");
-  if (state.otherGreedy) given.set("og", "1");
-  for (const name of ["layer", "field", "read"]) if (state[name]) given.set(name, state[name]);
-  if (state.force >= 0) given.set("force", state.force);
-  if (state.forceStep) given.set("forceStep", state.forceStep);
-  return "#" + given;
 }
 
 class App {
@@ -71,14 +36,15 @@ class App {
   }
 
   rule() {
-    return this.state.greedy ? { greedy: true } : { greedy: false, temperature: this.state.temperature === 1 ? null : this.state.temperature };
+    const { greedy, temperature, topP } = this.state;
+    return greedy ? { greedy } : { greedy, temperature: temperature === 1 ? null : temperature, top_p: topP < 1 ? topP : null };
   }
 
   request() {
     const { state, model } = this, limit = this.most === model.codec.limit ? null : this.most;
     return {
       inputs: Object.fromEntries(state.inputs), seed: state.seed, first: state.sample,
-      rule: state.greedy ? { greedy: true, limit } : { temperature: state.temperature, limit },
+      rule: state.greedy ? { greedy: true, limit } : { temperature: state.temperature, top_p: state.topP < 1 ? state.topP : null, limit },
       length: model.codec.stops ? null : this.most,
     };
   }
@@ -144,6 +110,7 @@ class App {
 
   drawParts() {
     const { slots } = this;
+    fill(slots.headline, headline(this));
     fill(slots.one, phaseOne(this));
     this.drawStep(true);
     fill(slots.track, unitTrack(this));
@@ -154,7 +121,9 @@ class App {
   drawStep(all = false) {
     const { slots, state } = this, shown = slots.two.querySelector(`#column-${state.step}`);
     if (all || !shown) fill(slots.two, phaseTwo(this));
+    fillColumns(this, state.step - NEAR_STEPS, state.step + NEAR_STEPS);
     markColumn(state);
+    if (this.use !== undefined && !all) fill(slots.use, inputUseView(this));
     fill(slots.step, stepDetail(this));
     fill(slots.why, whyValue(this));
     this.story.draw();
@@ -173,46 +142,83 @@ class App {
 
   /** What takes longer than a moment: piece by piece, and given up when something else is asked for. */
   async drawSlowly() {
-    const ticket = (this.ticket = {}), { model, slots, state } = this;
-    this.drawBranches();
-    fill(slots.use, inputUse(this));
-    const pause = () => new Promise(done => setTimeout(done));
-    const made = [], traced = [], request = this.request(), steps = Math.max(1, this.made.steps.length), few = steps > 300 ? 20 : MANY;
-    const tracedSteps = Math.max(400, Math.min(4000, 2e6 / model.network.size));
-    let began = performance.now(), kept = 0;
-    while (made.length < few) {
-      const [one] = model.generate({ ...request, first: made.length, n: 1, trace: kept < tracedSteps });
-      if (kept < tracedSteps) {
-        traced.push(one);
-        kept += one.steps.length;
-      }
-      made.push(one);
+    const ticket = (this.ticket = {}), { slots } = this;
+    let began = performance.now();
+    /** Let the browser draw and listen, if it is time; whether this is still what is asked for. */
+    const pause = async () => {
       if (performance.now() - began > PIECE_MS) {
-        await pause();
-        if (this.ticket !== ticket) return;
+        await new Promise(done => setTimeout(done));
         began = performance.now();
       }
+      return this.ticket === ticket;
+    };
+    for (const { t } of this.columns) {
+      if (!(await pause())) return;
+      fillColumns(this, t, t);
+    }
+    this.drawBranches();
+    const use = await inputUse(this, pause);
+    if (!(await pause())) return;
+    this.use = use;
+    fill(slots.use, inputUseView(this));
+    const many = await this.sampleMany(pause);
+    if (!many) return;
+    fill(slots.many, manyView(this, this.many));
+    fill(slots.statistics, unitStatistics(this, this.traced));
+    if (await pause()) fill(slots.paths, trajectories(this.pathsOfInputs()));
+  }
+
+  /** Many sequences of this input, the first ones with their steps; whether they are still what is asked for. */
+  async sampleMany(pause) {
+    const { model } = this, made = [], traced = [], request = this.request(), few = this.made.steps.length > 300 ? 20 : MANY;
+    const tracedSteps = Math.max(400, Math.min(4000, 2e6 / model.network.size));
+    for (let kept = 0; made.length < few;) {
+      if (!(await pause())) return false;
+      const [one] = model.generate({ ...request, first: made.length, n: 1, trace: kept < tracedSteps });
+      if (one.steps.length) traced.push(one);
+      kept += one.steps.length;
+      made.push(one);
     }
     Object.assign(this, { many: made, traced });
-    fill(slots.many, manyView(this, made));
-    fill(slots.statistics, unitStatistics(this, traced));
-    await pause();
-    if (this.ticket !== ticket) return;
-    const values = model.codec.isUnconditional ? [] : otherValues(model.codec.inputs[0], state.inputs.get(model.codec.inputs[0].field.name)).slice(0, 4);
-    const first = model.codec.inputs[0].field.name, paths = [{ label: wordOf(state.inputs.get(first)), made: this.made }];
-    for (const value of values) {
-      const [one] = model.generate({ ...request, inputs: Object.fromEntries(new Map([...state.inputs, [first, value]])), n: 1, trace: true });
-      paths.push({ label: wordOf(value), made: one });
+    return true;
+  }
+
+  /** The states of this sequence and of those under a few other values of the first input, by name. */
+  pathsOfInputs() {
+    const { model, state } = this, first = model.codec.inputs[0], name = first.field.name, top = model.network.layers - 1;
+    const others = model.codec.isUnconditional ? [] : otherValues(first, state.inputs.get(name)).slice(0, 4);
+    const paths = [{ label: model.codec.isUnconditional ? "this sequence" : wordOf(state.inputs.get(name)), made: this.made }];
+    for (const value of others) {
+      const inputs = Object.fromEntries(new Map([...state.inputs, [name, value]]));
+      paths.push({ label: wordOf(value), made: model.generate({ ...this.request(), inputs, n: 1, trace: true })[0] });
     }
-    const top = model.network.layers - 1;
-    fill(slots.paths, trajectories(paths.map(path => ({ label: path.label, states: [path.made.phase.states[top].h, ...path.made.steps.slice(0, 300).map(step => step.layers[top].h)] }))));
+    return paths.map(({ label, made }) => {
+      const steps = made.steps.slice(0, MOST_PATH);
+      return { label, states: [made.phase.states[top].h, ...steps.map(step => step.layers[top].h)], words: steps.map((_, t) => (t ? stepWord(model, made, t - 1) : "START")) };
+    });
   }
 }
 
 function titleOf(codec) {
-  const list = names => names.length > 3 ? `${names.slice(0, 2).join(", ")} and ${names.length - 2} more` : names.join(" and ");
+  const list = names => {
+    const shown = names.length > 3 ? [...names.slice(0, 2), `${names.length - 2} more`] : names;
+    return shown.length > 1 ? `${shown.slice(0, -1).join(", ")} and ${shown[shown.length - 1]}` : shown[0];
+  };
   const from = codec.isUnconditional ? "nothing" : list(codec.inputs.map(({ field }) => field.name));
   return [from, codec.schema.form === "text" ? codec.steps[0].field.name : list(codec.columnNames)];
+}
+
+const CONTENTS = { input: "Input", one: "Phase one", two: "Phase two", step: "One step", why: "Why this value?", whatif: "What if?", many: "Many", units: "Units" };
+
+/** The list of the sections; no links, because the address holds the state. */
+function contents() {
+  const show = id => {
+    const title = document.getElementById(`${id}-title`);
+    title.tabIndex = -1;
+    title.focus({ preventScroll: true });
+    document.getElementById(id).scrollIntoView({ behavior: "smooth" });
+  };
+  return el("nav", { class: "contents", "aria-label": "sections" }, Object.entries(CONTENTS).map(([id, name]) => el("button", { type: "button", onclick: () => show(id) }, name)));
 }
 
 function build(model, start, root) {
@@ -220,13 +226,15 @@ function build(model, start, root) {
   const [from, to] = titleOf(codec), weights = config.summary.weights ?? 0;
   app.story = storyBar(app);
   app.reader = reader(app);
+  slots.headline = el("div", { id: "slot-headline", "aria-live": "polite" });
   slots.error = el("p", { class: "error", role: "alert", hidden: true });
   document.title = `From ${from} to ${to}`;
   fill(root,
-    el("header", {}, el("p", { class: "eyebrow" }, "A one-to-many LSTM, at work"),
-      el("h1", {}, "How one ", el("em", {}, from), " becomes a sequence of ", el("em", {}, to)),
-      el("p", { class: "lead" }, `This page is the model itself: ${network.layers} layer${network.layers > 1 ? "s" : ""} of ${network.size} hidden units, ${weights.toLocaleString("en")} weights, learned from ${codec.examples.toLocaleString("en")} sequences (${numberWord(config.summary.nats ?? NaN, 4)} nats a step). Everything below is computed here while you look, with the numbers that Unspool computes in Python.`),
-      el("p", {}, el("button", { type: "button", class: "strong", onclick: () => app.set({ read: 1 }) }, "Read it with me: eight captions"))),
+    el("header", {}, el("div", {}, el("p", { class: "eyebrow" }, "A one-to-many LSTM, at work"),
+      el("h1", {}, `How ${codec.isUnconditional ? "" : codec.inputs.length > 1 ? "one row of " : "one "}`, el("em", {}, from), " becomes a sequence of ", el("em", {}, to)),
+      el("p", { class: "lead" }, `This page is the model itself: ${network.layers} layer${network.layers > 1 ? "s" : ""} of ${network.size} hidden units, ${weights.toLocaleString("en")} weights, learned from ${codec.examples.toLocaleString("en")} sequences (${numberWord(config.summary.nats ?? NaN, 4)} nats a step). Everything below is computed here while you look, ${model.rounded ? "with weights rounded to 16 bits, so that a value may now and then differ from what Unspool computes in Python" : "with the numbers that Unspool computes in Python"}.`),
+      el("p", {}, el("button", { type: "button", class: "strong", onclick: () => app.set({ read: 1 }) }, "Read it with me: eight captions"))), slots.headline),
+    contents(),
     section("input", "The input", "One row of values, known before anything is generated. The seed and the number of the sample are the luck.",
       inputForm(model, app.state.inputs, (name, value) => {
         app.state.inputs.set(name, value);
@@ -234,31 +242,33 @@ function build(model, start, root) {
       }, "input"), luckForm(app.state, changes => app.set(changes)), slots.error),
     app.story.bar,
     section("one", "Phase one: the input becomes a state", "Every strip is a list of numbers, one cell each: blue above zero, orange below. Point at a cell, or use the arrow keys, to read it.", slot("one")),
-    section("two", "Phase two: the decoder unrolls", "One column is one step, from left to right. The units lie on top of each other. Every column reads what the one before it gave" + (network.changes.some(Boolean) ? ", and how its numbers have changed." : "."), slot("two")),
+    section("two", "Phase two: the decoder unrolls", "One column is one step, from left to right. The units lie on top of each other; point at one for its number, click it to open it. Every column reads what the one before it gave" + (network.changes.some(Boolean) ? ", and how its numbers have changed." : "."), slot("two")),
     section("step", "One step", "The step that is chosen above, in full: whether the sequence ends, what could come, and where the uniforms fell.", slot("step")),
     section("why", "Why this value?", "The parameters of a distribution are a sum, so they can be taken apart exactly.", slot("why"), el("h3", {}, "How far does the input still decide?"), slot("use")),
     section("whatif", "What if?", "Another branch with the same luck: change its input, its temperature, or force a value.", whatIf(app)),
     section("many", "Many", `${MANY} sequences of this input, with the numbers 0 to ${MANY - 1} of this seed.`, slot("many")),
-    section("units", "Units", "What single numbers of the state do.", slot("track"), slot("followers"), slot("statistics"), el("h3", {}, "Paths of the state"), el("p", { class: "quiet" }, "All of h, seen in the two directions in which it moves most. A large dot is the state that the input gave."), slot("paths")),
+    section("units", "Units", "What single numbers of the state do.", slot("track"), slot("followers"), slot("statistics"), el("h3", {}, "Paths of the state"), el("p", { class: "quiet" }, "All of h, seen in the two directions in which it moves most. A large dot is the state that the input gave; each other one is named by what it has just read."), slot("paths")),
     el("footer", {}, el("p", { class: "quiet" }, "Made by Unspool. This page asks nothing of any server; a link to it holds its state.")), app.reader.panel);
   app.compute();
   app.read();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    forgetColours();
-    app.drawParts();
-  });
-  addEventListener("hashchange", () => {
-    app.state = firstState(model, start);
-    app.compute();
-    app.read();
-  });
   return app;
 }
 
 const root = document.getElementById("page");
 try {
-  const model = readModel(bytesOf(document.getElementById("model").textContent), "the model in this page");
-  globalThis.unspool = build(model, JSON.parse(document.getElementById("start").textContent), root);
+  const data = document.getElementById("model"), model = readModel(bytesOf(data.textContent), "the model in this page", data.dataset.weights);
+  model.rounded = data.dataset.weights === "F16";
+  const start = JSON.parse(document.getElementById("start").textContent);
+  globalThis.unspool = build(model, start, root);
+  addEventListener("hashchange", () => {
+    clearInterval(globalThis.unspool.playing);
+    globalThis.unspool.ticket = null;
+    globalThis.unspool = build(model, start, root);
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    forgetColours();
+    globalThis.unspool.drawParts();
+  });
 } catch (error) {
   fill(root, el("h1", {}, "This page can't show its model"), el("p", { class: "error", role: "alert" }, error.message));
   if (error.name !== "Refused") throw error;

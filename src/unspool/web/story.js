@@ -1,7 +1,8 @@
 // The bar that stays in sight with the sequence and its steps, and the captions that walk through the page.
 
-import { stepWord } from "./describe.js";
-import { el, fill } from "./elements.js";
+import { hexOf } from "./controls.js";
+import { stepWord, wordOf } from "./describe.js";
+import { el, fill, svg } from "./elements.js";
 
 const AROUND = 150;
 
@@ -10,6 +11,34 @@ export function windowOf(count, step, most = 2 * AROUND) {
   if (count <= most) return [0, count];
   const from = Math.max(0, Math.min(step - (most >> 1), count - most));
   return [from, from + most];
+}
+
+const MOST_SAID = 3, MOST_LETTERS = 48;
+
+/** What the page is about, in large: the input, an arrow, and the sequence that it has become. */
+export function headline({ model: { codec }, made, state }) {
+  const given = codec.isUnconditional ? [el("span", {}, "nothing")] : codec.inputs.slice(0, MOST_SAID).map(({ field, column }) => {
+    const value = state.inputs.get(field.name), hex = hexOf(field, column, value);
+    return el("span", {}, codec.inputs.length > 1 ? `${field.name} ` : null, hex ? el("i", { class: "swatch", style: { background: hex } }) : wordOf(value));
+  });
+  const numbers = codec.columnNames.length === 1 ? made.columns.get(codec.columnNames[0]).filter(value => typeof value === "number") : [];
+  return [el("p", { class: "given" }, given, codec.inputs.length > MOST_SAID ? el("span", {}, "…") : null), el("span", { class: "becomes", "aria-hidden": "true" }, "→"),
+    numbers.length > 1 ? spark(numbers) : codec.schema.form === "text" ? el("p", { class: "made" }, cutText(made.value)) : stepLines(codec, made)];
+}
+
+function cutText(text) {
+  const letters = Array.from(text);
+  return text === "" ? "(empty)" : `${letters.slice(0, MOST_LETTERS).join("")}${letters.length > MOST_LETTERS ? " …" : ""}`;
+}
+
+function stepLines(codec, made) {
+  const shown = Array.from({ length: Math.min(made.length, MOST_SAID) }, (_, t) => el("b", {}, stepWord({ codec }, made, t)));
+  return el("p", { class: "made-steps" }, shown.length ? shown : "(no step)", made.length > MOST_SAID ? el("span", { class: "quiet" }, `and ${made.length - MOST_SAID} more`) : null);
+}
+
+function spark(values) {
+  const low = Math.min(...values), wide = Math.max(...values) - low || 1, at = (x, t) => `${((200 * t) / (values.length - 1)).toFixed(1)} ${(50 - (46 * (x - low)) / wide).toFixed(1)}`;
+  return svg("svg", { viewBox: "0 0 200 54", role: "img", "aria-label": `${values.length} numbers from ${wordOf(low)} to ${wordOf(low + wide)}` }, svg("path", { d: `M${values.map(at).join("L")}`, class: "line model" }));
 }
 
 /** The bar: a button for each step, and play, back, on. */

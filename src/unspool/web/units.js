@@ -12,7 +12,7 @@ export function unitTrack(app) {
   const { made, state, model } = app, H = model.network.size, k = Math.min(state.unit, H - 1), l = Math.min(state.layer, model.network.layers - 1);
   const layers = made.steps.map(step => step.layers[l]), h = layers.map(layer => layer.h[k]), c = layers.map(layer => layer.c[k]);
   const paper = colourOf("--paper"), [plus, minus] = [colourOf("--plus"), colourOf("--minus")], size = Math.max(0.15, ...h.map(Math.abs));
-  const shade = x => `rgb(${(x < 0 ? minus : plus).map((part, i) => Math.round(paper[i] + (part - paper[i]) * Math.min(0.75, Math.abs(x) / size)))})`;
+  const shade = x => `rgb(${(x < 0 ? minus : plus).map((part, i) => Math.round(paper[i] + (part - paper[i]) * 0.5 * Math.min(1, Math.abs(x) / size)))})`;
   const chips = made.steps.slice(0, MOST_CHIPS).map((step, t) => el("button", {
     type: "button", class: step.stop ? "chip end" : "chip", "aria-pressed": state.pattern.has(t), style: { background: shade(h[t]) },
     "aria-label": `step ${t}, ${step.stop ? "end" : stepWord(model, made, t)}, h ${numberWord(h[t], 3)}`, onclick: () => app.togglePattern(t),
@@ -60,7 +60,7 @@ export function unitStatistics(app, traced) {
     count++;
     found.push({ one, t, h: step.layers[l].h[k] });
   }));
-  const mean = forget.map(x => x / Math.max(1, count)), half = f => (f >= 0.9999 ? "thousands of" : numberWord(Math.log(0.5) / Math.log(f), 2));
+  const mean = forget.map(x => x / Math.max(1, count)), half = f => (f >= 0.9999 ? "thousands of steps" : f <= 0.5 ? "a step or less" : `${numberWord(Math.log(0.5) / Math.log(f), 2)} steps`);
   found.sort((a, b) => Math.abs(b.h) - Math.abs(a.h));
   const ranked = Array.from(mean, (f, i) => [i, f]).sort((a, b) => b[1] - a[1]);
   const seen = new Set(), contexts = found.filter(({ one, t }) => {
@@ -68,12 +68,12 @@ export function unitStatistics(app, traced) {
     return seen.has(words) ? false : seen.add(words);
   }).slice(0, 8);
   return [el("div", { class: "row" }, el("div", { class: "row-name" }, el("b", {}, "mean forget gate"), el("small", {}, "how much of c a step keeps")), strip(mean, { label: "mean forget gate of every unit", kind: "f", unit: k, chosen: unit => app.set({ unit }) })),
-    el("p", {}, `Unit ${k + 1} keeps ${(100 * mean[k]).toFixed(0)} % of its memory at a step on average: half of it is left after ${half(mean[k])} steps.`),
-    el("p", { class: "ranks" }, "Longest memories: ", ranked.slice(0, 8).map(([i, f]) => el("button", { type: "button", class: "soft", onclick: () => app.set({ unit: i }) }, `${i + 1} (${half(f)} steps)`))),
+    el("p", {}, `Unit ${k + 1} keeps ${(100 * mean[k]).toFixed(0)} % of its memory at a step on average: half of it is left after ${half(mean[k])}.`),
+    el("p", { class: "ranks" }, "Longest memories: ", ranked.slice(0, 8).map(([i, f]) => el("button", { type: "button", class: "soft", onclick: () => app.set({ unit: i }) }, `${i + 1} (${half(f)})`))),
     el("h3", {}, `Where unit ${k + 1} is strongest`),
     el("ul", { class: "contexts" }, contexts.map(({ one, t, h }) => {
       const words = contextOf(model, one, t), last = words.pop();
-      return el("li", {}, el("b", {}, numberWord(h, 2)), " after ", el("span", {}, words.join(model.codec.schema.form === "text" ? "" : ", ")), el("mark", {}, last));
+      return el("li", {}, el("b", {}, numberWord(h, 2)), " after ", el("span", {}, words.map(word => (model.codec.schema.form === "text" ? word : `${word}, `)).join("")), el("mark", {}, last));
     }))];
 }
 
@@ -84,7 +84,9 @@ function contextOf(model, one, t) {
   return words.length ? words : ["START"];
 }
 
-/** The paths of h in its two principal components, for a few inputs: [{label, states}]. */
+const MOST_NAMED = 16;
+
+/** The paths of h in its two principal components, for a few inputs: [{label, states, words}], words as each state has read them. */
 export function trajectories(paths) {
   const all = paths.flatMap(path => path.states), H = all[0].length, mean = new Float64Array(H);
   all.forEach(h => h.forEach((x, i) => { mean[i] += x / all.length; }));
@@ -112,6 +114,7 @@ export function trajectories(paths) {
   return [svg("svg", { viewBox: `0 0 ${W} ${Hh}`, role: "img", "aria-label": "paths of the state in two principal components", class: "paths" },
     placed.map((points, k) => svg("g", { class: `path${k}` },
       svg("path", { d: points.map((p, t) => `${t ? "L" : "M"}${x(p).toFixed(1)} ${y(p).toFixed(1)}`).join("") }),
-      points.map((p, t) => svg("circle", { cx: x(p), cy: y(p), r: t ? 2.6 : 5 }, svg("title", {}, `${paths[k].label}, step ${t}`)))))),
+      points.map((p, t) => svg("circle", { cx: x(p), cy: y(p), r: t ? 2.6 : 5 }, svg("title", {}, `${paths[k].label}: ${t ? `after ${paths[k].words[t - 1]}` : "the first state"}`))),
+      points.length > MOST_NAMED ? null : points.slice(1).map((p, t) => (paths[k].words[t].length < 4 ? svg("text", { x: x(p) + 5, y: y(p) - 4 }, paths[k].words[t]) : null))))),
   el("p", { class: "legend" }, paths.map((path, k) => el("span", {}, el("i", { class: `path${k}` }), path.label)))];
 }
