@@ -311,7 +311,7 @@ def sample_step(
     while (j := len(values)) < F:
         end = next((k for k in range(j, F) if alone[k]), F)
         if end - j > MAX_UNROLLED_FIELDS:
-            so_far, found = _field_after_field(layout, one_field, asked, so_far, (j, end), len(state.done))
+            so_far, found = _field_after_field(layout, one_field, asked, so_far, (j, end), state.done.shape[0])
             values, sums = [*values, *(value for value, _ in found)], [*sums, *(total for _, total in found)]
             continue
         if isinstance(rules[j], PartRule) and state.sums:
