@@ -7,66 +7,92 @@ import numpy as np
 from jax.lax import GatherScatterMode
 
 from unspool.export.graph import Graph, Value
-from unspool.export.operators import constant, elementwise, primitive, transposed
+from unspool.export.operators import constant, elementwise, primitive, together, transposed
 
 
 @primitive("gather")
 def _gather(g: Graph, p: Any, operand: Value, indices: Value) -> Value:
     """Elements, or whole slices, at indices: along one axis a `Gather`, along several or by row a `GatherND`."""
     numbers, sizes, mode = p["dimension_numbers"], p["slice_sizes"], p["mode"]
-    at = tuple(d for d in numbers.start_index_map if sizes[d] == 1)
-    if at != tuple(numbers.start_index_map):
-        raise NotImplementedError("a gather of slices of several elements")
+    at, lead = tuple(numbers.start_index_map), tuple(range(len(indices.shape) - 1))
+    if any(sizes[d] != 1 for d in at):
+        return _one_slice(g, p, operand, indices)
+    given = g.cast(indices, "int64")
+    indices = given if mode is GatherScatterMode.PROMISE_IN_BOUNDS else _inside(g, given, [operand.shape[d] for d in at])
     batching, of_indices = tuple(numbers.operand_batching_dims), tuple(numbers.start_indices_batching_dims)
-    inside = None
-    indices = g.cast(indices, "int64")
-    if mode is not GatherScatterMode.PROMISE_IN_BOUNDS:
-        last = Value.known(np.array([operand.shape[d] - 1 for d in at], np.int64))
-        clamped = elementwise(g, "Min", [elementwise(g, "Max", [indices, constant(g, 0, "int64")]), last])
-        if mode is GatherScatterMode.FILL_OR_DROP:
-            inside = elementwise(g, "Equal", [clamped, indices], "bool")
-        indices = clamped.shaped(indices.shape)
-    if inside is not None:
-        raise NotImplementedError("a gather that fills")
-    lead = tuple(range(len(indices.shape) - 1))
     if len(at) == 1 and not batching:
-        (d,) = at
+        (d,), rank = at, len(operand.shape)
         operand = g.whole(operand, [d])
         one = g.reshaped(indices, indices.dims[:-1], indices.shape[:-1])
         dims = (*operand.dims[:d], *one.dims, *operand.dims[d + 1 :])
         found = g.node("Gather", [operand, one], operand.dtype, dims, axis=d)
-        rest = len(operand.shape)
-        labels = [*(("o", k) for k in range(d)), *(("i", k) for k in lead), *(("o", k) for k in range(d + 1, rest))]
+        labels = [*(("o", k) for k in range(d)), *(("i", k) for k in lead), *(("o", k) for k in range(d + 1, rank))]
     else:
         others = tuple(k for k in range(len(operand.shape)) if k not in (*batching, *at))
         operand = transposed(g, g.whole(operand, [*batching, *at]), (*batching, *at, *others))
         free = tuple(k for k in lead if k not in of_indices)
-        indices = transposed(g, g.whole(indices, [*of_indices, *lead]), (*of_indices, *free, len(lead)))
-        count = len(batching)
-        dims = (*indices.dims[:-1], *operand.dims[count + len(at) :])
-        found = g.node("GatherND", [operand, indices], operand.dtype, dims, batch_dims=count)
+        whole = transposed(g, g.whole(indices, [*of_indices, len(lead)]), (*of_indices, *free, len(lead)))
+        dims = (*whole.dims[:-1], *operand.dims[len(batching) + len(at) :])
+        found = g.node("GatherND", [operand, whole], operand.dtype, dims, batch_dims=len(batching))
         labels = [*(("i", k) for k in (*of_indices, *free)), *(("o", k) for k in others)]
     kept = [d for d in at if d not in numbers.collapsed_slice_dims]
     found = g.reshaped(found, (*found.dims, *(1 for _ in kept)))
     labels += [("o", d) for d in kept]
-    windows = iter(sorted(k for kind, k in labels if kind == "o"))
-    rows = iter(lead)
+    windows, rows = iter(sorted(k for kind, k in labels if kind == "o")), iter(lead)
     wanted = [("o", next(windows)) if k in numbers.offset_dims else ("i", next(rows)) for k in range(len(labels))]
-    return transposed(g, found, [labels.index(label) for label in wanted])
+    found = transposed(g, found, [labels.index(label) for label in wanted])
+    if mode is not GatherScatterMode.FILL_OR_DROP:
+        return found
+    right = g.cast(elementwise(g, "Equal", [given, indices], "bool"), "int32")
+    right = g.node("ReduceMin", [right, Value.known(np.array([-1]))], "int32", right.dims[:-1], keepdims=0)
+    right = g.reshaped(g.cast(right, "bool"), tuple(right.dims[k] if kind == "i" else 1 for kind, k in wanted))
+    filler = p["fill_value"] if p["fill_value"] is not None else _filler(found.dtype)
+    return g.node("Where", [right, found, constant(g, filler, found.dtype)], found.dtype, together([right, found]))
+
+
+def _one_slice(g: Graph, p: Any, operand: Value, indices: Value) -> Value:
+    """A gather of one slice of several elements."""
+    numbers, sizes = p["dimension_numbers"], p["slice_sizes"]
+    if len(indices.shape) != 1:
+        raise NotImplementedError("a gather of several slices of several elements")
+    for k, axis in enumerate(numbers.start_index_map):
+        number = g.node("Gather", [indices, constant(g, k, "int64")], indices.dtype, (), axis=0)
+        start = Value.known(indices.array[k]) if indices.array is not None else number
+        operand = _part(g, operand, axis, start, sizes[axis])
+    dims, shape = (
+        tuple(n for k, n in enumerate(part) if k not in numbers.collapsed_slice_dims)
+        for part in (operand.dims, operand.shape)
+    )
+    return g.reshaped(operand, dims, shape)
+
+
+def _inside(g: Graph, indices: Value, sizes: Sequence[int]) -> Value:
+    """Indices, those beyond an end moved to it."""
+    last = Value.known(np.array(sizes, np.int64) - 1)
+    above = elementwise(g, "Max", [indices, constant(g, 0, "int64")])
+    return elementwise(g, "Min", [above, last]).shaped(indices.shape)
+
+
+def _filler(dtype: str) -> Any:
+    """What JAX puts where an index is beyond the ends."""
+    return np.nan if dtype == "float32" else np.iinfo(dtype).min if dtype.startswith("int") else np.iinfo(dtype).max
 
 
 @primitive("dynamic_slice")
 def _dynamic_slice(g: Graph, p: Any, x: Value, *starts: Value) -> Value:
     for axis, (start, size) in enumerate(zip(starts, p["slice_sizes"], strict=True)):
-        if size != x.shape[axis]:
-            x = g.whole(x, [axis])
-            at = _begin(g, start, x.shape[axis] - size)
-            ends = [at, elementwise(g, "Add", [at, constant(g, size, "int64")])]
-            parts = [*ends, Value.known(np.array([axis], np.int64))]
-            x = g.node("Slice", [x, *parts], x.dtype, (*x.dims[:axis], size, *x.dims[axis + 1 :])).shaped(
-                (*x.shape[:axis], size, *x.shape[axis + 1 :])
-            )
+        x = _part(g, x, axis, start, size)
     return x
+
+
+def _part(g: Graph, x: Value, axis: int, start: Value, size: int) -> Value:
+    """So many elements along an axis, from one on."""
+    if size == x.shape[axis]:
+        return x
+    x = g.whole(x, [axis])
+    ends = _ends(g, start, size, x.shape[axis])
+    dims, shape = ((*part[:axis], size, *part[axis + 1 :]) for part in (x.dims, x.shape))
+    return g.node("Slice", [x, *ends, Value.known(np.array([axis], np.int64))], x.dtype, dims).shaped(shape)
 
 
 @primitive("dynamic_update_slice")
@@ -92,27 +118,25 @@ def _scatter(g: Graph, p: Any, x: Value, indices: Value, new: Value) -> Value:
 
 def _replaced(g: Graph, x: Value, new: Value, axis: int, start: Value) -> Value:
     """A tensor with other elements along an axis from one on."""
-    x, size = g.whole(x), new.shape[axis]
-    at = _begin(g, start, x.shape[axis] - size)
-    along = Value.known(np.array([axis], np.int64))
-    end = elementwise(g, "Add", [at, constant(g, size, "int64")])
-    parts: Sequence[tuple[Value, Value]] = [
-        (Value.known(np.array([0], np.int64)), at),
-        (end, Value.known(np.array([np.iinfo(np.int64).max]))),
-    ]
+    x = g.whole(x)
+    first, last = (Value.known(np.array([end])) for end in (0, np.iinfo(np.int64).max))
+    start, end = _ends(g, start, new.shape[axis], x.shape[axis])
+    along, dims = Value.known(np.array([axis], np.int64)), (*x.dims[:axis], None, *x.dims[axis + 1 :])
     before, after = (
-        g.node("Slice", [x, low, high, along], x.dtype, (*x.dims[:axis], None, *x.dims[axis + 1 :])) for low, high in parts
+        g.node("Slice", [x, *ends, along], x.dtype, dims) for ends in ((first, start), (end, last))
     )
-    whole = g.node("Concat", [before, g.whole(new), after], x.dtype, x.dims, axis=axis)
-    return whole
+    return g.node("Concat", [before, g.whole(new), after], x.dtype, x.dims, axis=axis)
 
 
-def _begin(g: Graph, start: Value, last: int) -> Value:
-    """Where a slice begins, inside of its axis: (1,) int64."""
+def _ends(g: Graph, start: Value, size: int, length: int) -> tuple[Value, Value]:
+    """The two ends of a slice, which lies inside of its axis: (1,) int64."""
     at = g.reshaped(g.cast(start, "int64"), (1,))
     if at.array is not None:
-        return Value.known(np.clip(at.array, 0, last))
-    return elementwise(g, "Min", [elementwise(g, "Max", [at, constant(g, 0, "int64")]), constant(g, last, "int64")])
+        first = np.clip(at.array, 0, length - size)
+        return Value.known(first), Value.known(first + size)
+    at = elementwise(g, "Max", [at, constant(g, 0, "int64")])
+    at = elementwise(g, "Min", [at, constant(g, length - size, "int64")])
+    return at, elementwise(g, "Add", [at, constant(g, size, "int64")])
 
 
 def row_at(g: Graph, stack: Value, at: Value) -> Value:

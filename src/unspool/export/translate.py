@@ -25,7 +25,8 @@ def call(g: Graph, function: Callable[..., Any], *args: Any) -> Any:
     Raises:
         OptionError: it needs a primitive that has no place in ONNX here.
     """
-    leaves, tree = jax.tree.flatten(args, is_leaf=lambda node: isinstance(node, Value))
+    leaves, tree = jax.tree.flatten(args)
+    leaves = [leaf if isinstance(leaf, Value) else _constant(leaf) for leaf in leaves]
     found: list[Any] = []
 
     def flat(*arrays: Any) -> list[Any]:
@@ -35,6 +36,12 @@ def call(g: Graph, function: Callable[..., Any], *args: Any) -> Any:
 
     closed = jax.make_jaxpr(flat)(*(value.struct for value in leaves))
     return found[-1].unflatten(_run(g, closed, leaves))
+
+
+def _constant(number: Any) -> Value:
+    """Numbers as JAX has them."""
+    array = np.asarray(number)
+    return Value.known(array.astype(jax.dtypes.canonicalize_dtype(array.dtype)))
 
 
 def _run(g: Graph, closed: Any, args: Sequence[Value]) -> list[Value]:
