@@ -278,9 +278,7 @@ class Graph:
 
     def model(self, name: str, metadata: dict[str, str]) -> Any:
         """The whole as an ONNX model, checked."""
-        graph = helper.make_graph(
-            self.scopes[0].nodes, name, self.inputs, self.outputs, [*self.initializers.values()]
-        )
+        graph = helper.make_graph(self.scopes[0].nodes, name, self.inputs, self.outputs, [*self.initializers.values()])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         model.producer_name = "unspool"
         helper.set_model_props(model, metadata)

@@ -7,7 +7,8 @@ import numpy as np
 from jax.lax import GatherScatterMode
 
 from unspool.export.graph import Graph, Value
-from unspool.export.operators import constant, elementwise, primitive, together, transposed
+from unspool.export.operators import broadcast_dims, elementwise, primitive, scalar
+from unspool.export.shapes import transposed
 
 
 @primitive("gather")
@@ -18,7 +19,9 @@ def _gather(g: Graph, p: Any, operand: Value, indices: Value) -> Value:
     if any(sizes[d] != 1 for d in at):
         return _one_slice(g, p, operand, indices)
     given = g.cast(indices, "int64")
-    indices = given if mode is GatherScatterMode.PROMISE_IN_BOUNDS else _inside(g, given, [operand.shape[d] for d in at])
+    indices = (
+        given if mode is GatherScatterMode.PROMISE_IN_BOUNDS else _inside(g, given, [operand.shape[d] for d in at])
+    )
     batching, of_indices = tuple(numbers.operand_batching_dims), tuple(numbers.start_indices_batching_dims)
     if len(at) == 1 and not batching:
         (d,), rank = at, len(operand.shape)
@@ -47,7 +50,7 @@ def _gather(g: Graph, p: Any, operand: Value, indices: Value) -> Value:
     right = g.node("ReduceMin", [right, Value.known(np.array([-1]))], "int32", right.dims[:-1], keepdims=0)
     right = g.reshaped(g.cast(right, "bool"), tuple(right.dims[k] if kind == "i" else 1 for kind, k in wanted))
     filler = p["fill_value"] if p["fill_value"] is not None else _filler(found.dtype)
-    return g.node("Where", [right, found, constant(g, filler, found.dtype)], found.dtype, together([right, found]))
+    return g.node("Where", [right, found, scalar(filler, found.dtype)], found.dtype, broadcast_dims([right, found]))
 
 
 def _one_slice(g: Graph, p: Any, operand: Value, indices: Value) -> Value:
@@ -56,7 +59,7 @@ def _one_slice(g: Graph, p: Any, operand: Value, indices: Value) -> Value:
     if len(indices.shape) != 1:
         raise NotImplementedError("a gather of several slices of several elements")
     for k, axis in enumerate(numbers.start_index_map):
-        number = g.node("Gather", [indices, constant(g, k, "int64")], indices.dtype, (), axis=0)
+        number = g.node("Gather", [indices, scalar(k, "int64")], indices.dtype, (), axis=0)
         start = Value.known(indices.array[k]) if indices.array is not None else number
         operand = _part(g, operand, axis, start, sizes[axis])
     dims, shape = (
@@ -69,7 +72,7 @@ def _one_slice(g: Graph, p: Any, operand: Value, indices: Value) -> Value:
 def _inside(g: Graph, indices: Value, sizes: Sequence[int]) -> Value:
     """Indices, those beyond an end moved to it."""
     last = Value.known(np.array(sizes, np.int64) - 1)
-    above = elementwise(g, "Max", [indices, constant(g, 0, "int64")])
+    above = elementwise(g, "Max", [indices, scalar(0, "int64")])
     return elementwise(g, "Min", [above, last]).shaped(indices.shape)
 
 
@@ -96,7 +99,7 @@ def _part(g: Graph, x: Value, axis: int, start: Value, size: int) -> Value:
 
 
 @primitive("dynamic_update_slice")
-def _dynamic_update_slice(g: Graph, p: Any, x: Value, new: Value, *starts: Value) -> Value:
+def _dynamic_update_slice(g: Graph, _: Any, x: Value, new: Value, *starts: Value) -> Value:
     axes = [k for k in range(len(x.shape)) if new.shape[k] != x.shape[k]]
     if len(axes) > 1:
         raise NotImplementedError("an update of a slice along several axes")
@@ -122,9 +125,7 @@ def _replaced(g: Graph, x: Value, new: Value, axis: int, start: Value) -> Value:
     first, last = (Value.known(np.array([end])) for end in (0, np.iinfo(np.int64).max))
     start, end = _ends(g, start, new.shape[axis], x.shape[axis])
     along, dims = Value.known(np.array([axis], np.int64)), (*x.dims[:axis], None, *x.dims[axis + 1 :])
-    before, after = (
-        g.node("Slice", [x, *ends, along], x.dtype, dims) for ends in ((first, start), (end, last))
-    )
+    before, after = (g.node("Slice", [x, *ends, along], x.dtype, dims) for ends in ((first, start), (end, last)))
     return g.node("Concat", [before, g.whole(new), after], x.dtype, x.dims, axis=axis)
 
 
@@ -134,9 +135,9 @@ def _ends(g: Graph, start: Value, size: int, length: int) -> tuple[Value, Value]
     if at.array is not None:
         first = np.clip(at.array, 0, length - size)
         return Value.known(first), Value.known(first + size)
-    at = elementwise(g, "Max", [at, constant(g, 0, "int64")])
-    at = elementwise(g, "Min", [at, constant(g, length - size, "int64")])
-    return at, elementwise(g, "Add", [at, constant(g, size, "int64")])
+    at = elementwise(g, "Max", [at, scalar(0, "int64")])
+    at = elementwise(g, "Min", [at, scalar(length - size, "int64")])
+    return at, elementwise(g, "Add", [at, scalar(size, "int64")])
 
 
 def row_at(g: Graph, stack: Value, at: Value) -> Value:

@@ -8,7 +8,7 @@ import numpy as np
 
 from unspool.export.graph import Graph, Value
 from unspool.export.indexing import row_at
-from unspool.export.translate import call
+from unspool.export.translate import call, flattened
 from unspool.generation.sample_step import BLOCK_STEPS, BatchRequest, SamplerState, sample_step, start_sampling
 from unspool.generation.sampler import SampleRequest
 from unspool.network.decoder import Net, Precomputed
@@ -45,7 +45,7 @@ class ExportedProgram:
         row, sample = (g.cast(self._rows(name, "int64"), "uint32") for name in ("row", "sample"))
         fields, sums, supports = self._fields(), self._sums(), self._supports()
         state, ready = call(g, lambda fields, sums: start_sampling(net, fields, sums), fields, sums)
-        begin, tree = jax.tree.flatten(state)
+        begin, tree = flattened(state)
         block = min(BLOCK_STEPS, total)
 
         def some_steps(first: Value, trips: Value, carry: list[Value]) -> tuple[Any, list[Value], list[Value]]:
@@ -134,7 +134,7 @@ class ExportedProgram:
             return state, ready.constants
 
         structs = jax.tree.map(lambda value: value.struct, (fields, sums))
-        shapes, tree = jax.tree.flatten(jax.eval_shape(start, *structs))
+        shapes, tree = flattened(jax.eval_shape(start, *structs))
         given = [g.input(f"state.{k}", like.dtype.name, like.shape) for k, like in enumerate(shapes)]
         for value in given:
             self.state[str(value.name)] = value.dtype, [n if isinstance(n, int) else "B" for n in value.shape]

@@ -1,7 +1,7 @@
 """A function that JAX can trace becomes a part of a graph: primitive by primitive, constants computed now."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +9,10 @@ import numpy as np
 from jax.extend.core import Literal
 
 from unspool.errors import OptionError
+from unspool.export.composed import COMPOSED
 from unspool.export.graph import Graph, Value
 from unspool.export.indexing import row_at
-from unspool.export.operators import COMPOSED, ELEMENTWISE, PRIMITIVES
+from unspool.export.operators import ELEMENTWISE, PRIMITIVES
 
 BODIES = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 """Parameters that hold the program of a call."""
@@ -25,7 +26,7 @@ def call(g: Graph, function: Callable[..., Any], *args: Any) -> Any:
     Raises:
         OptionError: it needs a primitive that has no place in ONNX here.
     """
-    leaves, tree = jax.tree.flatten(args)
+    leaves, tree = flattened(args)
     leaves = [leaf if isinstance(leaf, Value) else _constant(leaf) for leaf in leaves]
     found: list[Any] = []
 
@@ -38,6 +39,12 @@ def call(g: Graph, function: Callable[..., Any], *args: Any) -> Any:
     return found[-1].unflatten(_run(g, closed, leaves))
 
 
+def flattened(tree: Any) -> tuple[list[Any], Any]:
+    """The leaves of a tree, and its structure."""
+    leaves, structure = jax.tree.flatten(tree)
+    return leaves, structure
+
+
 def _constant(number: Any) -> Value:
     """Numbers as JAX has them."""
     array = np.asarray(number)
@@ -47,12 +54,14 @@ def _constant(number: Any) -> Value:
 def _run(g: Graph, closed: Any, args: Sequence[Value]) -> list[Value]:
     """The values that a closed program gives."""
     jaxpr = closed.jaxpr
-    known: dict[Any, Value] = {var: Value.known(const) for var, const in zip(jaxpr.constvars, closed.consts, strict=True)}
+    known: dict[Any, Value] = {
+        var: Value.known(const) for var, const in zip(jaxpr.constvars, closed.consts, strict=True)
+    }
     known |= dict(zip(jaxpr.invars, args, strict=True))
 
     def read(atom: Any) -> Value:
         if isinstance(atom, Literal):
-            return Value.known(np.asarray(atom.val, atom.aval.dtype))
+            return Value.known(np.asarray(atom.val, cast(Any, atom.aval).dtype))
         return known[atom]
 
     for eqn in jaxpr.eqns:
@@ -68,7 +77,9 @@ def _equation(g: Graph, eqn: Any, inputs: list[Value]) -> list[Value]:
     shapes = [n for part in (*inputs, *(var.aval for var in eqn.outvars)) for n in part.shape]
     if all(value.array is not None for value in inputs) and name not in SMALL:
         if name in ELEMENTWISE or name in COMPOSED:
-            return _folded(eqn, np.broadcast_arrays(*(np.reshape(value.array, value.dims) for value in inputs)))
+            return _folded(
+                eqn, np.broadcast_arrays(*(np.reshape(cast(Any, value.array), value.dims) for value in inputs))
+            )
         if inputs and all(isinstance(n, int) for n in shapes) and not any(key in params for key in BODIES):
             return _folded(eqn, [g.whole(value).array for value in inputs])
     if name in CONTROL:
@@ -120,7 +131,7 @@ def _while(g: Graph, p: Any, inputs: list[Value]) -> list[Value]:
     split = p["cond_nconsts"], p["cond_nconsts"] + p["body_nconsts"]
     of_cond, of_body, carry = inputs[: split[0]], inputs[split[0] : split[1]], inputs[split[1] :]
 
-    def body(turn: Value, carry: list[Value]) -> tuple[Value, list[Value], list[Value]]:
+    def body(_: Value, carry: list[Value]) -> tuple[Value, list[Value], list[Value]]:
         carry = _run(g, p["body_jaxpr"], [*of_body, *carry])
         return _run(g, p["cond_jaxpr"], [*of_cond, *carry])[0], carry, []
 

@@ -353,8 +353,8 @@ class Net(eqx.Module):
         for j, k in enumerate(self.shape.before):
             if k is not None:
                 direct = self._carried(direct, j, jnp.arctan2(inputs[k][:, 0], inputs[k][:, 1])[:, None])
-        counts = (len(self.shape.steps.groups[g]) for g in self.shape.steps.changing)
-        return Feedback(gates, direct, tuple(jnp.full((gates.shape[0], count), jnp.nan, gates.dtype) for count in counts))
+        shapes = ((gates.shape[0], len(self.shape.steps.groups[g])) for g in self.shape.steps.changing)
+        return Feedback(gates, direct, tuple(jnp.full(shape, jnp.nan, gates.dtype) for shape in shapes))
 
     def feed_back(self, ready: Precomputed, values: tuple[Array, ...], before: Feedback | None = None) -> Feedback:
         """What the next step reads, from the values of a step (symbols, numbers, or soft ones), which read `before`.
