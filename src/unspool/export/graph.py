@@ -87,6 +87,7 @@ class Graph:
         self.count: Value | None = None
         self.scopes = [Scope()]
         self.initializers: dict[Any, Any] = {}
+        self.reshapes: dict[Any, Value] = {}
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
         self.number = 0
@@ -190,12 +191,17 @@ class Graph:
             return value.shaped(shape)
         if value.array is not None and all(isinstance(n, int) for n in dims):
             return Value(shape, dims, value.dtype, array=np.asarray(value.array).reshape(dims))
+        source = self.reshapes.get(value.name, value)
+        if dims == source.dims:
+            return source.shaped(shape)
         symbolic = [k for k, n in enumerate(dims) if not isinstance(n, int)]
         if len(symbolic) > 1:
             target = self.integers(dims)
         else:
             target = Value.known(np.array([-1 if k in symbolic else n for k, n in enumerate(dims)], np.int64))
-        return self.node("Reshape", [value, target], value.dtype, dims).shaped(shape)
+        made = self.node("Reshape", [source, target], value.dtype, dims)
+        self.reshapes[made.name] = source
+        return made.shaped(shape)
 
     def cast(self, value: Value, dtype: str) -> Value:
         """A tensor of another type."""
@@ -251,9 +257,14 @@ class Graph:
     def _body(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> Any:
         """The innermost scope as a graph; each of its outputs is a tensor of its own."""
         depth, results = len(self.scopes) - 1, []
+        taken = {value.name for value in inputs}
         for value in outputs:
-            results.append(self.new_name())
-            self.add(depth, "Identity", [self.name(value)], [results[-1]])
+            if value.name is None or value.depth < depth or value.name in taken:
+                results.append(self.new_name())
+                self.add(depth, "Identity", [self.name(value)], [results[-1]])
+            else:
+                results.append(value.name)
+            taken.add(value.name)
         nodes = self.scopes.pop().nodes
         return helper.make_graph(
             nodes,

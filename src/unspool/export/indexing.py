@@ -18,23 +18,27 @@ def _gather(g: Graph, p: Any, operand: Value, indices: Value) -> Value:
     at, lead = tuple(numbers.start_index_map), tuple(range(len(indices.shape) - 1))
     if any(sizes[d] != 1 for d in at):
         return _one_slice(g, p, operand, indices)
-    given = g.cast(indices, "int64")
-    indices = (
-        given if mode is GatherScatterMode.PROMISE_IN_BOUNDS else _inside(g, given, [operand.shape[d] for d in at])
-    )
+    given = indices if indices.dtype == "int32" else g.cast(indices, "int64")
+    anywhere = mode is not GatherScatterMode.PROMISE_IN_BOUNDS
+    indices = _inside(g, given, [operand.shape[d] for d in at]) if anywhere else given
     batching, of_indices = tuple(numbers.operand_batching_dims), tuple(numbers.start_indices_batching_dims)
     if len(at) == 1 and not batching:
         (d,), rank = at, len(operand.shape)
         operand = g.whole(operand, [d])
         one = g.reshaped(indices, indices.dims[:-1], indices.shape[:-1])
         dims = (*operand.dims[:d], *one.dims, *operand.dims[d + 1 :])
-        found = g.node("Gather", [operand, one], operand.dtype, dims, axis=d)
+        alone = isinstance(operand.dims[d], int) and operand.dims[d] == 1 and not anywhere
+        if alone and all(isinstance(n, int) and n == 1 for n in one.dims):
+            found = g.reshaped(operand, dims)
+        else:
+            found = g.node("Gather", [operand, one], operand.dtype, dims, axis=d)
         labels = [*(("o", k) for k in range(d)), *(("i", k) for k in lead), *(("o", k) for k in range(d + 1, rank))]
     else:
         others = tuple(k for k in range(len(operand.shape)) if k not in (*batching, *at))
         operand = transposed(g, g.whole(operand, [*batching, *at]), (*batching, *at, *others))
         free = tuple(k for k in lead if k not in of_indices)
-        whole = transposed(g, g.whole(indices, [*of_indices, len(lead)]), (*of_indices, *free, len(lead)))
+        whole = g.whole(g.cast(indices, "int64"), [*of_indices, len(lead)])
+        whole = transposed(g, whole, (*of_indices, *free, len(lead)))
         dims = (*whole.dims[:-1], *operand.dims[len(batching) + len(at) :])
         found = g.node("GatherND", [operand, whole], operand.dtype, dims, batch_dims=len(batching))
         labels = [*(("i", k) for k in (*of_indices, *free)), *(("o", k) for k in others)]
@@ -71,8 +75,8 @@ def _one_slice(g: Graph, p: Any, operand: Value, indices: Value) -> Value:
 
 def _inside(g: Graph, indices: Value, sizes: Sequence[int]) -> Value:
     """Indices, those beyond an end moved to it."""
-    last = Value.known(np.array(sizes, np.int64) - 1)
-    above = elementwise(g, "Max", [indices, scalar(0, "int64")])
+    last = Value.known(np.array(sizes, indices.dtype) - 1)
+    above = elementwise(g, "Max", [indices, scalar(0, indices.dtype)])
     return elementwise(g, "Min", [above, last]).shaped(indices.shape)
 
 

@@ -56,7 +56,7 @@ class ExportedProgram:
 
             def step(ready: Any, supports: Any, state: SamplerState, number: Any, u: Any) -> Any:
                 state, made = self._step(ready, supports, state, number, u)
-                return ~state.done.all(), jax.tree.leaves(state), jax.tree.leaves(made)
+                return made[-1].any(), jax.tree.leaves(state), jax.tree.leaves(made)
 
             def body(turn: Value, carry: list[Value]) -> tuple[Value | None, list[Value], list[Value]]:
                 number = call(g, lambda first, turn: first + turn, first, g.cast(turn, "int32"))
