@@ -181,7 +181,10 @@ class Graph:
         if value.array is not None and all(isinstance(n, int) for n in dims):
             array = np.broadcast_to(np.asarray(value.array).reshape(value.dims), dims)
             return Value(value.shape, dims, value.dtype, array=array)
-        target = self.integers([1 if k not in axes else n for k, n in enumerate(value.shape)])
+        if value.array is not None and value.array.size == 1:
+            one = numpy_helper.from_array(value.array.reshape(1))
+            return self.node("ConstantOfShape", [self.integers(dims)], value.dtype, dims, value=one).shaped(value.shape)
+        target = self.integers([n if k in axes else 1 for k, n in enumerate(value.shape)])
         return self.node("Expand", [value, target], value.dtype, dims).shaped(value.shape)
 
     def reshaped(self, value: Value, dims: Dims, shape: Dims | None = None) -> Value:
