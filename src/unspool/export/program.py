@@ -42,7 +42,7 @@ class ExportedProgram:
         seed = g.input("seed", "uint64", ())
         upper = g.node("BitShift", [seed, Value.known(np.uint64(32))], "uint64", (), direction="RIGHT")
         words = call(g, lambda *words: jnp.stack(words), g.cast(upper, "uint32"), g.cast(seed, "uint32"))
-        row, sample = (g.cast(self._rows(name, "int64"), "uint32") for name in ("row", "sample"))
+        row, sample = (g.cast(self._rows(name, "int64"), "int32") for name in ("row", "sample"))
         fields, sums, supports = self._fields(), self._sums(), self._supports()
         state, ready = call(g, lambda fields, sums: start_sampling(net, fields, sums), fields, sums)
         begin, tree = flattened(state)

@@ -333,7 +333,7 @@ class Net(eqx.Module):
             states.append((o * jnp.tanh(c), c))
         return State(*(jnp.stack(part) for part in zip(*states, strict=True))), context
 
-    def precompute(self, context: Float[Array, "B C"], count: int) -> Precomputed:
+    def precompute(self, context: Float[Array, "B C"], count: Any) -> Precomputed:
         """Fold every embedding for about `count` fed-back values, and compute what the context adds to each layer."""
         gates = 4 * self.shape.size
         weights = [*zip(self.steps, self.feedback, strict=True)]
