@@ -107,8 +107,18 @@ def _betainc(a: Any, b: Any, x: Any) -> Any:
     return jnp.where(quick, part, 1.0 - part)
 
 
+def _le_to(x: Any, y: Any) -> Any:
+    """The order in which NaN comes last."""
+    return (x <= y) | (y != y)
+
+
+def _lt_to(x: Any, y: Any) -> Any:
+    """The same order."""
+    return (x < y) | ((y != y) & (x == x))
+
+
 COMPOSED: dict[str, Callable[..., Any]] = {
     "log1p": _log1p, "expm1": _expm1, "erfc": _erfc, "erf_inv": _erf_inv, "lgamma": _lgamma,
-    "regularized_incomplete_beta": _betainc,
+    "regularized_incomplete_beta": _betainc, "le_to": _le_to, "lt_to": _lt_to,
 }  # fmt: skip
 """Primitives that ONNX lacks, by other ones."""

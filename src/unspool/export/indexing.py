@@ -133,8 +133,10 @@ def _replaced(g: Graph, x: Value, new: Value, axis: int, start: Value) -> Value:
     return g.node("Concat", [before, g.whole(new), after], x.dtype, x.dims, axis=axis)
 
 
-def _ends(g: Graph, start: Value, size: int, length: int) -> tuple[Value, Value]:
+def _ends(g: Graph, start: Value, size: int, length: Any) -> tuple[Value, Value]:
     """The two ends of a slice, which lies inside of its axis: (1,) int64."""
+    if not isinstance(length, int):
+        raise NotImplementedError("a slice of rows")
     at = g.reshaped(g.cast(start, "int64"), (1,))
     if at.array is not None:
         first = np.clip(at.array, 0, length - size)
