@@ -64,7 +64,9 @@ def differing(model, inputs, n, seed, out, facts, **options):
         for k in sorted(set(range(len(made))) - bad):
             one = ours[made.offsets[k] : made.offsets[k + 1]]
             other = theirs[name][offsets[k] : offsets[k + 1]]
-            if not (np.allclose(one, other, rtol=0, atol=slack, equal_nan=True) if known else np.array_equal(one, other)):
+            if not (
+                np.allclose(one, other, rtol=0, atol=slack, equal_nan=True) if known else np.array_equal(one, other)
+            ):
                 bad.add(k)
     return sorted(bad), len(made)
 
