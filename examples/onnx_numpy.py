@@ -40,19 +40,19 @@ def decode(column, encoded, start):
 def generate(path, given, n, seed):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     facts = json.loads(session.get_modelmeta().custom_metadata_map["unspool"])
-    codec, starts = facts["codec"], {}
+    columns = dict(zip(facts["steps"], facts["codec"]["steps"], strict=True))
     feed = {"seed": np.array(seed, np.uint64), "row": np.zeros(n, np.int64), "sample": np.arange(n)}
-    for name, column in zip(facts["inputs"], codec["inputs"], strict=True):
+    for name, column in zip(facts["inputs"], facts["codec"]["inputs"], strict=True):
         feed[name] = np.stack([encode(column, given[name.removeprefix("input.")])] * n)
-    columns = dict(zip(facts["steps"], codec["steps"], strict=True))
+    starts = dict.fromkeys(columns, np.nan)
     for fact in facts["starts"]:  # columns whose changes the network sees go on from a value among the inputs
         starts["step." + fact["step"]] = y = to_axis(columns["step." + fact["step"]], given[fact["input"]])
         ends = {"start": y, "low": float(fact.get("low", "-inf")), "high": float(fact.get("high", "inf"))}
         feed |= {f"{end}.{fact['step']}": np.full(n, (at - y) / fact["unit"], np.float32) for end, at in ends.items()}
-    known = [item.name for item in session.get_inputs()]
-    made = dict(zip([item.name for item in session.get_outputs()], session.run(None, {k: feed[k] for k in known})))
-    cut = [{name: made[name][k, : made["length"][k]] for name in columns} for k in range(n)]
-    return [{name: decode(columns[name], one[name], starts.get(name, np.nan)) for name in columns} for one in cut]
+    names = [item.name for item in session.get_outputs()]
+    out = session.run(names, {item.name: feed[item.name] for item in session.get_inputs()})
+    made, last = dict(zip(names, out, strict=True)), out[names.index("length")]
+    return [{c: decode(columns[c], made[c][k, : last[k]], starts[c]) for c in columns} for k in range(n)]
 
 
 if __name__ == "__main__":

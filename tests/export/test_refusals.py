@@ -49,7 +49,7 @@ def test_an_operation_without_an_operator_is_refused_by_name():
 
 
 def test_a_path_that_can_not_be_written_is_refused_and_an_old_file_stays(names, tmp_path, monkeypatch):
-    with pytest.raises(OptionError, match="a name that ends in .onnx"):
+    with pytest.raises(OptionError, match=r"a name that ends in \.onnx"):
         names.export(tmp_path / "m.pt")
     with pytest.raises(FileError, match="a folder that exists"):
         names.export(tmp_path / "none" / "m.onnx")

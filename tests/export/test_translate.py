@@ -8,8 +8,6 @@ import pytest
 import scipy.special
 from jax import lax
 
-from unspool.errors import OptionError
-from unspool.export.composed import COMPOSED
 from unspool.export.graph import Graph
 from unspool.export.translate import call
 
@@ -44,9 +42,13 @@ FUNCTIONS = {
     ),
     "rounding": lambda x, i, k: (jnp.round(x * 4) / 4, jnp.floor(x), jnp.ceil(x), lax.round(x), x.astype(jnp.int32)),
     "not numbers": lambda x, i, k: (jnp.isfinite(x / (i[:, None] - 1)), jnp.nan_to_num(x / (i[:, None] - 1))),
-    "sums": lambda x, i, k: (x.sum(0), x.max(1), x.min(), x.prod(1), jnp.cumsum(x, 1), x.mean(1), jnp.linalg.norm(x, axis=1)),
+    "sums": lambda x, i, k: (
+        x.sum(0), x.max(1), x.min(), x.prod(1), jnp.cumsum(x, 1), x.mean(1), jnp.linalg.norm(x, axis=1),
+    ),
     "order": lambda x, i, k: (jnp.sort(x, 1), x.argmax(1), x.argmin(1), -jnp.sort(-x, -1)),
-    "products": lambda x, i, k: (x @ TABLE, jnp.einsum("bi,ij->jb", x, TABLE), jnp.einsum("bi,bj->bij", x, x), x @ TABLE[:, 0]),
+    "products": lambda x, i, k: (
+        x @ TABLE, jnp.einsum("bi,ij->jb", x, TABLE), jnp.einsum("bi,bj->bij", x, x), x @ TABLE[:, 0],
+    ),
     "shapes": lambda x, i, k: (
         jnp.stack([x, x + 1], 1), jnp.concatenate([x, jnp.ones((x.shape[0], 1))], 1), x.T, x[:, None, :, None],
         x.reshape(-1, 5, 1), jnp.split(x, [2], 1), jnp.pad(x, ((0, 0), (2, 1)), constant_values=3.0), x[:, 1::2],
@@ -92,3 +94,32 @@ def test_every_operator_computes_what_jax_computes(graph, rows):
             assert found[f"{name} {n}"].dtype == value.dtype, name
             np.testing.assert_allclose(found.pop(f"{name} {n}"), value, rtol=2e-6, atol=2e-6, err_msg=f"{name} {n}")
     assert not found
+
+
+POINTS = np.concatenate([np.linspace(-9, 9, 2001), 10.0 ** np.linspace(-9, -1, 99)]).astype(np.float32)
+DEGREES = np.geomspace(0.5, 200, 300).astype(np.float32)
+SHARES = np.linspace(0.001, 0.999, 300).astype(np.float32)
+HALVES = np.full(300, 0.5, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("function", "exact", "arguments", "bound"),
+    [
+        (lax.log1p, np.log1p, (POINTS[POINTS > -1],), 3e-7),
+        (lax.expm1, np.expm1, (POINTS,), 3e-7),
+        (lax.erfc, scipy.special.erfc, (POINTS,), 1e-5),
+        (lax.erf_inv, scipy.special.erfinv, (2 * SHARES - 1,), 2e-6),
+        (lax.lgamma, scipy.special.gammaln, (DEGREES + 3,), 3e-6),
+        (lax.betainc, scipy.special.betainc, (DEGREES, HALVES, SHARES), 1e-3),
+    ],
+)
+def test_a_composed_function_is_as_exact_as_single_precision_allows(function, exact, arguments, bound):
+    rows = jax.export.symbolic_shape("b", constraints=["b >= 1024"])[0]
+    g = Graph(rows)
+    given = [g.input(f"x{k}", "float32", (rows,)) for k in range(len(arguments))]
+    g.output("y", call(g, function, *given))
+    made = onnxruntime.InferenceSession(g.model("one", {}).SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,) = made.run(None, {f"x{k}": part for k, part in enumerate(arguments)})
+    right = exact(*(part.astype(np.float64) for part in arguments))
+    normal = np.abs(right) > 1e-37
+    assert np.max(np.abs(found - right)[normal] / np.abs(right)[normal]) < bound
