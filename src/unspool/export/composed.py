@@ -107,6 +107,14 @@ def _betainc(a: Any, b: Any, x: Any) -> Any:
     return jnp.where(quick, part, 1.0 - part)
 
 
+def _atan2(y: Any, x: Any) -> Any:
+    """The angle of a point, by the arc tangent of one half of the plane."""
+    half = jnp.where(y < 0, -math.pi, math.pi)
+    flat = jnp.where(x == 0, 1.0, x)
+    upright = jnp.where(y == 0, 0.0, 0.5 * half)
+    return jnp.where(x == 0, upright, jnp.atan(y / flat) + jnp.where(x < 0, half, 0.0))
+
+
 def _le_to(x: Any, y: Any) -> Any:
     """The order in which NaN comes last."""
     return (x <= y) | (y != y)
@@ -119,6 +127,6 @@ def _lt_to(x: Any, y: Any) -> Any:
 
 COMPOSED: dict[str, Callable[..., Any]] = {
     "log1p": _log1p, "expm1": _expm1, "erfc": _erfc, "erf_inv": _erf_inv, "lgamma": _lgamma,
-    "regularized_incomplete_beta": _betainc, "le_to": _le_to, "lt_to": _lt_to,
+    "regularized_incomplete_beta": _betainc, "atan2": _atan2, "le_to": _le_to, "lt_to": _lt_to,
 }  # fmt: skip
 """Primitives that ONNX lacks, by other ones."""

@@ -52,7 +52,7 @@ def export_onnx(path: str | os.PathLike[str], codec: Codec, net: Net, request: S
     bases = base_inputs(codec.schema)
     steps, own = _unique([field.name for field, _ in codec.step_columns()]), []
     for (field, _), origins in zip(codec.step_columns(), request.origins, strict=True):
-        own.append(origins is not None and field.name in bases)
+        own.append(origins is not None and origins.seen is None and field.name in bases)  # a part has no sum
     program = ExportedProgram(net, request, inputs, steps, own)
     graph = program.step() if step else program.generation()
     facts = {
