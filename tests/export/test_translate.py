@@ -65,7 +65,8 @@ FUNCTIONS = {
     "loops": lambda x, i, k: (counted(x, i), stacked(x, i), jnp.searchsorted(jnp.array([-1.0, 0.0, 0.5]), x)),
     "functions": lambda x, i, k: (
         jax.nn.sigmoid(x), jnp.tanh(x), jnp.exp(-x), jnp.log(jnp.abs(x)), jnp.sin(x) * jnp.cos(x), lax.rsqrt(x * x + 1),
-        jnp.arcsinh(x), jnp.sinh(x), jnp.arctan2(jnp.round(x[:, :4]), jnp.round(x[:, 1:])), jax.scipy.special.ndtri(jax.nn.sigmoid(x)), jax.nn.log_softmax(x, -1), lax.erf(x),
+        jnp.arcsinh(x), jnp.sinh(x), jnp.arctan2(jnp.round(x[:, :4]), jnp.round(x[:, 1:])), lax.erf(x),
+        jax.scipy.special.ndtri(jax.nn.sigmoid(x)), jax.nn.log_softmax(x, -1),
     ),
 }  # fmt: skip
 

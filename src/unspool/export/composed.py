@@ -108,11 +108,12 @@ def _betainc(a: Any, b: Any, x: Any) -> Any:
 
 
 def _atan2(y: Any, x: Any) -> Any:
-    """The angle of a point, by the arc tangent of one half of the plane."""
-    half = jnp.where(y < 0, -math.pi, math.pi)
-    flat = jnp.where(x == 0, 1.0, x)
-    upright = jnp.where(y == 0, 0.0, 0.5 * half)
-    return jnp.where(x == 0, upright, jnp.atan(y / flat) + jnp.where(x < 0, half, 0.0))
+    """The angle of a point, by the arc tangent of one half of the plane; zeros have signs."""
+    left, below = (jnp.where(part == 0, 1.0 / part, part) < 0 for part in (x, y))
+    half = jnp.where(below, -math.pi, math.pi)
+    level = jnp.where(left, half, y)
+    sloped = jnp.where(x == 0, 0.5 * half, jnp.atan(y / jnp.where(x == 0, 1.0, x)) + jnp.where(left, half, 0.0))
+    return jnp.where(y == 0, level, sloped)
 
 
 def _le_to(x: Any, y: Any) -> Any:
