@@ -55,3 +55,30 @@ def test_parameters_and_hazard_are_those_that_the_step_was_sampled_from(streamed
     assert beyond.argmax(1).tolist() == first["step.name"].tolist()
     assert (first["uniforms"][:, 0] < 1 / (1 + np.exp(-first["hazard"]))).tolist() == (~first["alive"]).tolist()
     assert len(set(first["step.name"].tolist())) > 5
+
+
+@pytest.mark.slow
+def test_steps_of_every_kind_are_those_of_the_whole_generation(runtime, kinds, tmp_path):
+    """Values and ends of 40 sequences, each step by step, beside the one graph that has all steps."""
+    for name, (path, row) in kinds.items():
+        model = us.load(path)
+        inputs = {key: [value] for key, value in row.items()}
+        model.export(tmp_path / "whole.onnx")
+        model.export(tmp_path / "step.onnx", step=True)
+        whole, facts = runtime.session(tmp_path / "whole.onnx")
+        feed = runtime.fed(model, facts, inputs, 40, 3)
+        wanted = runtime.run(whole, feed)
+        made, facts = runtime.session(tmp_path / "step.onnx")
+        for state, (dtype, shape) in facts["state"].items():
+            feed[state] = np.zeros([40 if n == "B" else n for n in shape], dtype)
+        seed, of_row = seed_words(3), [feed[key].astype(np.int32) for key in ("row", "sample")]
+        longest = wanted["length"].max()
+        u = np.asarray(uniforms(seed, *of_row, jnp.arange(longest), facts["uniforms"]))
+        for t in range(longest):
+            out = runtime.run(made, {**feed, "number": np.full(40, t), "uniforms": u[t]})
+            feed |= {key.replace("next", "state"): array for key, array in out.items() if key.startswith("next")}
+            real = t < wanted["length"]
+            np.testing.assert_array_equal(out["alive"], real, err_msg=name)
+            for step in facts["steps"]:
+                np.testing.assert_allclose(out[step][real], wanted[step][real, t], 2e-4, 2e-5, err_msg=f"{name} {step}")
+                assert len(out[step.replace("step", "params")]) == 40
