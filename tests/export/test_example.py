@@ -32,17 +32,15 @@ def test_texts_are_those_of_python(program, workshop, tmp_path):
 
 
 def test_numbers_go_on_from_a_value_among_the_inputs(program, workshop, tmp_path):
-    """A column of differences, one of log-returns from a given value, and one of plain numbers, of random weights."""
+    """A column of log-returns from a given value, and one of plain numbers, of random weights."""
     rng = np.random.default_rng(0)
     table = {
         "size": rng.gamma(2.0, 2.0, 40).tolist(),
         "price": [np.exp(0.1 * rng.normal(size=7).cumsum()).tolist() for _ in range(40)],
-        "level": [rng.normal(size=7).cumsum().tolist() for _ in range(40)],
         "count": [rng.poisson(9, 7).tolist() for _ in range(40)],
     }
     fields = [
         us.Number("price", "log_return", "normal"),
-        us.Number("level", "difference", "normal"),
         us.Number("count", "log1p", "normal"),
     ]
     inputs = [us.Number("size", "log1p"), us.First("price")]
@@ -56,7 +54,7 @@ def test_numbers_go_on_from_a_value_among_the_inputs(program, workshop, tmp_path
     given = {"size": 3.0, "price": 1.5}
     made = program.generate(str(tmp_path / "m.onnx"), given, 16, 3)
     ours = model.generate({name: [value] for name, value in given.items()}, n=16, seed=3)
-    for name in ("price", "level", "count"):
+    for name in ("price", "count"):
         theirs = np.concatenate([one[f"step.{name}"] for one in made])
         np.testing.assert_allclose(theirs, ours.columns[name], rtol=1e-5, atol=1e-5)
     assert np.std([one["step.price"][0] for one in made]) > 0.01

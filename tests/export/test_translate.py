@@ -84,14 +84,13 @@ def graph():
     return onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("rows", [1, 7])
-def test_every_operator_computes_what_jax_computes(graph, rows):
-    rng = np.random.default_rng(rows)
+def test_every_operator_computes_what_jax_computes(graph):
+    rng, rows = np.random.default_rng(7), 7
     x, i = rng.normal(0, 1.5, (rows, 5)).astype(np.float32), rng.integers(0, 7, rows).astype(np.int32)
     names = [item.name for item in graph.get_outputs()]
-    found = dict(zip(names, graph.run(None, {"x": x, "i": i, "k": np.array(rows % 5, np.int32)}), strict=True))
+    found = dict(zip(names, graph.run(None, {"x": x, "i": i, "k": np.array(2, np.int32)}), strict=True))
     for name, function in FUNCTIONS.items():
-        for n, value in enumerate(jax.tree.leaves(jax.jit(function)(x, i, np.int32(rows % 5)))):
+        for n, value in enumerate(jax.tree.leaves(jax.jit(function)(x, i, np.int32(2)))):
             assert found[f"{name} {n}"].dtype == value.dtype, name
             np.testing.assert_allclose(found.pop(f"{name} {n}"), value, rtol=2e-6, atol=2e-6, err_msg=f"{name} {n}")
     assert not found
