@@ -31,6 +31,7 @@ def test_texts_are_those_of_python(program, workshop, tmp_path):
     assert ["".join(one["step.name"]) for one in made] == list(model.generate({"country": "Irish"}, n=32, seed=5))
 
 
+@pytest.mark.slow
 def test_numbers_go_on_from_a_value_among_the_inputs(program, workshop, tmp_path):
     """A column of log-returns from a given value, and one of plain numbers, of random weights."""
     rng = np.random.default_rng(0)

@@ -66,6 +66,11 @@ class Value:
         return Value(shape, self.dims, self.dtype, self.name, self.array, self.depth)
 
 
+def without_ones(dims: Dims) -> Dims:
+    """Dimensions without those of one element."""
+    return tuple(n for n in dims if not (isinstance(n, int) and n == 1))
+
+
 @dataclass
 class Scope:
     """The nodes of the graph, or of a body inside of it; a `barrier` keeps its nodes in it."""
@@ -88,6 +93,7 @@ class Graph:
         self.scopes = [Scope()]
         self.initializers: dict[Any, Any] = {}
         self.reshapes: dict[Any, Value] = {}
+        self.makers: dict[Any, tuple[str, Sequence[Value | None]]] = {}
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
         self.number = 0
@@ -148,6 +154,7 @@ class Graph:
             if key in scope.made:
                 return scope.made[key]
         made = [Value(dims, dims, dtype, self.new_name(), None, depth) for dtype, dims in outputs]
+        self.makers[made[0].name] = kind, inputs
         self.add(depth, kind, names, [str(value.name) for value in made], **attributes)
         self.scopes[depth].made[key] = made
         return made
@@ -232,20 +239,23 @@ class Graph:
             trips: turns at the most, a scalar; `None` for no limit.
             go_on: whether to begin; `None` for yes.
         """
-        depth = len(self.scopes)
-        carry = [self.whole(value) for value in carry]
+        depth, shapes = len(self.scopes), [value.shape for value in carry]
+        # Axes of one stay outside, so that a layer's part of a stack of one layer is the stack.
+        carry = [self.reshaped(whole, without_ones(whole.shape)) for whole in map(self.whole, carry)]
         turn, going = (Value((), (), dtype, self.new_name(), None, depth) for dtype in ("int64", "bool"))
         inner = [Value(v.shape, v.shape, v.dtype, self.new_name(), None, depth) for v in carry]
         self.scopes.append(Scope())
-        on, carried, stacked = body(turn, inner)
+        on, carried, stacked = body(turn, [self.reshaped(v, shape) for v, shape in zip(inner, shapes, strict=True)])
         on = going if on is None else on
         carried = [self.cast(self.whole(after), before.dtype) for after, before in zip(carried, carry, strict=True)]
+        carried = [self.reshaped(value, without_ones(value.shape)) for value in carried]
         stacked = [self.whole(value) for value in stacked]
         graph = self._body([turn, going, *inner], [on, *carried, *stacked])
         begin = Value.known(np.array(True)) if go_on is None else go_on
-        shapes = [v.shape for v in carried] + [(None, *v.shape) for v in stacked]
-        made = self._place("Loop", [trips, begin, *carry], [*carried, *stacked], shapes, body=graph)
-        return made[: len(carry)], made[len(carry) :]
+        dims = [v.shape for v in carried] + [(None, *v.shape) for v in stacked]
+        made = self._place("Loop", [trips, begin, *carry], [*carried, *stacked], dims, body=graph)
+        last = [self.reshaped(v, shape) for v, shape in zip(made, shapes, strict=False)]
+        return last, made[len(carry) :]
 
     def choose(self, condition: Value, branches: Sequence[Callable[[], list[Value]]]) -> list[Value]:
         """An `If`: what the first function gives where a scalar is true, or else the second."""
@@ -292,9 +302,28 @@ class Graph:
 
     def model(self, name: str, metadata: dict[str, str]) -> Any:
         """The whole as an ONNX model, checked."""
-        graph = helper.make_graph(self.scopes[0].nodes, name, self.inputs, self.outputs, [*self.initializers.values()])
+        graph = helper.make_graph(self.scopes[0].nodes, name, self.inputs, self.outputs)
+        needed: set[str] = set()
+        keep_needed(graph, needed)
+        graph.initializer.extend(item for item in self.initializers.values() if item.name in needed)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         model.producer_name = "unspool"
         helper.set_model_props(model, metadata)
         onnx.checker.check_model(model)
         return model
+
+
+def keep_needed(graph: Any, needed: set[str]) -> None:
+    """Drop the nodes that nothing reads, in bodies too; `needed` gets the names of all that something reads."""
+    needed.update(item.name for item in graph.output)
+    kept = []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed.update(node.input)
+            for attribute in node.attribute:
+                if attribute.HasField("g"):
+                    keep_needed(attribute.g, needed)
+    kept.reverse()
+    del graph.node[:]
+    graph.node.extend(kept)

@@ -25,7 +25,7 @@ def _gather(g: Graph, p: Any, operand: Value, indices: Value) -> Value:
     if len(at) == 1 and not batching:
         (d,), rank = at, len(operand.shape)
         operand = g.whole(operand, [d])
-        one = g.reshaped(indices, indices.dims[:-1], indices.shape[:-1])
+        one = _from_the_end(g, g.reshaped(indices, indices.dims[:-1], indices.shape[:-1]), operand.shape[d])
         dims = (*operand.dims[:d], *one.dims, *operand.dims[d + 1 :])
         alone = isinstance(operand.dims[d], int) and operand.dims[d] == 1 and not anywhere
         if alone and all(isinstance(n, int) and n == 1 for n in one.dims):
@@ -55,6 +55,19 @@ def _gather(g: Graph, p: Any, operand: Value, indices: Value) -> Value:
     right = g.reshaped(g.cast(right, "bool"), tuple(right.dims[k] if kind == "i" else 1 for kind, k in wanted))
     filler = p["fill_value"] if p["fill_value"] is not None else _filler(found.dtype)
     return g.node("Where", [right, found, scalar(filler, found.dtype)], found.dtype, broadcast_dims([right, found]))
+
+
+def _from_the_end(g: Graph, indices: Value, length: Any) -> Value:
+    """Indices as they were before JAX added the length to negative ones, which `Gather` takes as they are."""
+    kind, (below, longer, plain, *_) = g.makers.get(indices.name, ("", (None,) * 3))
+    if kind != "Where" or not (below and longer and plain):
+        return indices
+    added, terms = g.makers.get(longer.name, ("", ()))
+    if added != "Add" or terms[0] is None or terms[0].name != plain.name:
+        return indices
+    number, (compared, zero) = terms[1], g.makers[below.name][1]
+    right = number and zero and compared and compared.name == plain.name and number.array == length and zero.array == 0
+    return plain if right and g.makers[below.name][0] == "Less" else indices
 
 
 def _one_slice(g: Graph, p: Any, operand: Value, indices: Value) -> Value:

@@ -192,7 +192,10 @@ def _dot_general(g: Graph, p: Any, a: Value, b: Value) -> Value:
     rank_a, rank_b = len(a.shape), len(b.shape)
     a, b = g.whole(a, [*of_a, *batch_a]), g.whole(b)
     if not batch_a and list(of_a) == [rank_a - 1] and list(of_b) == [0] and rank_b <= 2:
-        return g.node("MatMul", [a, b], a.dtype, (*a.dims[:-1], *b.dims[1:]))
+        if rank_b == 2:
+            return g.node("MatMul", [a, b], a.dtype, (*a.dims[:-1], *b.dims[1:]))
+        column = g.reshaped(b, (*b.dims, 1))  # runtimes are slow with a vector
+        return g.reshaped(g.node("MatMul", [a, column], a.dtype, (*a.dims[:-1], 1)), a.dims[:-1])
     a = g.whole(a)
     letters = iter("abcdefghijklmnopqrstuvwxyz")
     names_a, names_b = [next(letters) for _ in range(rank_a)], [""] * rank_b
