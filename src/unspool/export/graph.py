@@ -159,6 +159,11 @@ class Graph:
         self.scopes[depth].made[key] = made
         return made
 
+    def made_by(self, value: Value, kind: str) -> list[Value]:
+        """The inputs of the node that made a value, if it is of a kind; else none."""
+        found, inputs = self.makers.get(value.name, ("", ()))
+        return [part for part in inputs if part is not None] if found == kind else []
+
     def add(self, depth: int, kind: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> None:
         """A node in a scope."""
         self.scopes[depth].nodes.append(helper.make_node(kind, list(inputs), list(outputs), **attributes))

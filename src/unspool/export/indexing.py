@@ -59,15 +59,15 @@ def _gather(g: Graph, p: Any, operand: Value, indices: Value) -> Value:
 
 def _from_the_end(g: Graph, indices: Value, length: Any) -> Value:
     """Indices as they were before JAX added the length to negative ones, which `Gather` takes as they are."""
-    kind, (below, longer, plain, *_) = g.makers.get(indices.name, ("", (None,) * 3))
-    if kind != "Where" or not (below and longer and plain):
+    choice = g.made_by(indices, "Where")
+    if not choice:
         return indices
-    added, terms = g.makers.get(longer.name, ("", ()))
-    if added != "Add" or terms[0] is None or terms[0].name != plain.name:
+    below, longer, plain = choice
+    compared, added = g.made_by(below, "Less"), g.made_by(longer, "Add")
+    if not compared or not added or {compared[0].name, added[0].name} != {plain.name}:
         return indices
-    number, (compared, zero) = terms[1], g.makers[below.name][1]
-    right = number and zero and compared and compared.name == plain.name and number.array == length and zero.array == 0
-    return plain if right and g.makers[below.name][0] == "Less" else indices
+    numbers: list[Any] = [compared[1].array, added[1].array]
+    return plain if numbers == [0, length] else indices
 
 
 def _one_slice(g: Graph, p: Any, operand: Value, indices: Value) -> Value:
