@@ -69,10 +69,11 @@ def test_a_path_that_can_not_be_written_is_refused_and_an_old_file_stays(names, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.onnx", "old.onnx"]
 
 
-def test_a_model_that_is_too_large_is_refused_before_any_work(names, tmp_path, monkeypatch):
+def test_a_model_that_is_too_large_is_refused_and_nothing_is_written(names, tmp_path, monkeypatch):
     monkeypatch.setattr("unspool.export.write.MAX_BYTES", 1000)
-    with pytest.raises(OptionError, match="weights of at most 1,000 bytes"):
+    with pytest.raises(OptionError, match="weights and tables of at most 1,000 bytes"):
         names.export(tmp_path / "m.onnx")
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_the_missing_package_is_named_with_its_extra(names, tmp_path, monkeypatch):

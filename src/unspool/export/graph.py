@@ -4,6 +4,7 @@ A node that depends on nothing of a loop's body is put before the loop, and two 
 no step changes is computed once, though nobody says so.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -131,7 +132,7 @@ class Graph:
         if value.name is not None:
             return value.name
         array = np.ascontiguousarray(value.array).reshape(value.dims)
-        key = array.dtype.str, array.shape, array.tobytes()
+        key = array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest()
         if key not in self.initializers:
             self.initializers[key] = numpy_helper.from_array(array, self.new_name())
         found: str = self.initializers[key].name
@@ -302,6 +303,11 @@ class Graph:
         names = ["" if value is None else self.name(value) for value in inputs]
         self.add(depth, kind, names, [str(value.name) for value in made], **bodies)
         return made
+
+    @property
+    def size(self) -> int:
+        """Bytes of all constants."""
+        return sum(len(item.raw_data) for item in self.initializers.values())
 
     # ---- the end ------------------------------------------------------------------------------------------------
 

@@ -43,10 +43,6 @@ def export_onnx(path: str | os.PathLike[str], codec: Codec, net: Net, request: S
         raise MissingExtra("export", "the package onnx", "none", "pip install 'unspool[onnx]'") from None
     from unspool.export.program import ExportedProgram
 
-    size = sum(np.asarray(weights).nbytes for weights in _leaves(net))
-    if size > MAX_BYTES:
-        hint = "Fit a smaller network: Network(size=...)."
-        raise OptionError("export", f"weights of at most {MAX_BYTES:,} bytes, as ONNX has them", f"{size:,}", hint)
     request = with_support(request, codec, {}, 1)
     inputs = [] if codec.schema.is_unconditional else [field.name for field, _ in codec.input_columns()]
     bases = base_inputs(codec.schema)
@@ -55,6 +51,10 @@ def export_onnx(path: str | os.PathLike[str], codec: Codec, net: Net, request: S
         own.append(origins is not None and origins.seen is None and field.name in bases)  # a part has no sum
     program = ExportedProgram(net, request, inputs, steps, own)
     graph = program.step() if step else program.generation()
+    if graph.size > MAX_BYTES:
+        hint = "Fit a smaller network: Network(size=...)."
+        expected = f"weights and tables of at most {MAX_BYTES:,} bytes, the limit of the format"
+        raise OptionError("export", expected, f"{graph.size:,}", hint)
     facts = {
         "format": FORMAT,
         "program": "step" if step else "generation",
@@ -70,12 +70,6 @@ def export_onnx(path: str | os.PathLike[str], codec: Codec, net: Net, request: S
     data = graph.model(facts["program"], {"unspool": json.dumps(facts, ensure_ascii=False)}).SerializeToString()
     with atomic(path) as file:
         file.write(data)
-
-
-def _leaves(net: Net) -> list[Any]:
-    import jax
-
-    return jax.tree.leaves(net)
 
 
 def _unique(names: list[str]) -> list[str]:
