@@ -89,6 +89,125 @@ def workshop(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def days(tmp_path_factory):
+    """A model of random weights whose samples meet the ends of their levels, of their distances and of their length."""
+    import equinox as eqx
+    import msgspec
+    import numpy as np
+
+    import unspool as us
+    from unspool.dataset.gather import gather
+    from unspool.encoding.fit import fit_codec
+    from unspool.network.build import architecture_of
+    from unspool.network.decoder import Net
+    from unspool.network.serialization import Nets, write_model
+
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 12, 60)
+    levels = [100 + rng.normal(size=length).cumsum() for length in lengths]
+    table = {
+        "kind": rng.choice(["a", "b"], 60).tolist(),
+        "open": [level.tolist() for level in levels],
+        "close": [
+            np.where(rng.random(len(level)) < 0.3, np.nan, level * np.exp(0.01 * rng.normal(size=len(level)))).tolist()
+            for level in levels
+        ],
+        "mood": [rng.choice(["calm", "wild", "odd"], length).tolist() for length in lengths],
+    }
+    fields = [
+        us.Number("open", "difference", "normal"),
+        us.Number("close", "standardize", "normal", near=("open",)),
+        us.Category("mood"),
+    ]
+    codec = fit_codec(*gather(table, inputs=us.Category("kind"), sequence=fields))
+    level, close, mood = codec.steps
+    replace = msgspec.structs.replace
+    near = replace(close, relative=True, ends=(98.0, 101.0), within=(99.0, 101.5))
+    near = replace(near, distance=replace(close.distance, scale=0.01))
+    codec = replace(codec, steps=(replace(level, ends=(98.0, 102.0)), near, mood), limit=9)
+    net = Net(rng, architecture_of(codec, us.Network(), 8, 8)).map_weights(lambda w: w + rng.normal(0, 0.1, w.shape))
+    net = eqx.tree_at(lambda net: net.stop[1], net, net.stop[1] - 3)
+    others = {"network": us.Network(), "size": 8, "embedding": 8, "row": None, "arguments": None}
+    path = tmp_path_factory.mktemp("days") / "days.unspool"
+    write_model(
+        path,
+        replace(us.load(ROOT / "tests" / "golden" / "format-2.unspool").config_, codec=codec, **others),
+        Nets(net, None),
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def kinds(tmp_path_factory):
+    """By name, a model of each of six kinds of sequences, hardly trained, and an input."""
+    import numpy as np
+
+    import unspool as us
+
+    folder = tmp_path_factory.mktemp("kinds")
+    rng = np.random.default_rng(0)
+    options = {"training": us.Training(epochs=3, draw_inputs=False), "verbose": False}
+    n, T = 60, 5
+    x, ids = rng.normal(size=n * T), np.repeat(np.arange(n), T)
+    kind = np.repeat(rng.choice(["a", "b"], n), T)
+    numbers = {
+        "id": ids, "kind": kind, "level": np.repeat(rng.normal(size=n), T), "normal": x, "t": rng.standard_t(4, n * T),
+        "mixture": 2 * x, "histogram": rng.gamma(2.0, 1.0, n * T), "point": x, "log": np.exp(x),
+        "holes": np.where(rng.random(n * T) < 0.3, np.nan, x),
+        "zero": np.where(rng.random(n * T) < 0.4, 0.0, np.exp(x)), "count": rng.poisson(3, n * T),
+        "cents": np.round(np.exp(x), 2),
+    }  # fmt: skip
+    series = {
+        "id": ids, "kind": kind, "diff": 100 + np.cumsum(x.reshape(n, T), 1).ravel(),
+        "price": 100 * np.exp(np.cumsum(0.01 * x.reshape(n, T), 1)).ravel(),
+        "paid": rng.gamma(1.0, 60.0, (n, T)).cumsum(1).ravel(), "course": (rng.normal(0, 40, n * T)) % 360,
+    }  # fmt: skip
+    series["close"] = np.round(series["price"] * np.exp(0.002 * x), 2)
+    days = (np.datetime64("2024-01-01") + rng.integers(1, 30, (n, T)).cumsum(1)).ravel()
+    visits = {
+        "id": ids, "age": np.repeat(rng.integers(20, 90, n), T), "sure": np.repeat(rng.random(n) < 0.5, T), "day": days,
+        "ward": rng.choice(["north", "south"], n * T), "room": rng.choice(["r1", "r2", "r3"], n * T),
+        "fever": rng.random(n * T) < 0.3, "cough": rng.random(n * T) < 0.5, "rash": rng.random(n * T) < 0.2,
+    }  # fmt: skip
+    said = [" ".join(rng.choice(["the", "sea", "is", "grey"], 5)) + "." for _ in range(80)]
+    words = {"mood": ["calm", "loud"] * 40, "said": said}
+    letters = [[*map("uvw".__getitem__, rng.integers(0, 3, rng.integers(1, 9)))] for _ in range(n)]
+    lists = {"v": rng.normal(size=(n, 3)).tolist(), "x": letters}
+    deep = us.Network(size=8, layers=2, residual=True, norm=True, context="state")
+    tiny = us.Network(size=8)
+    number_fields = [
+        us.Number("normal", distribution="normal"), us.Number("t", distribution="student_t", mean="constant"),
+        us.Number("mixture", distribution="mixture"), us.Number("histogram", distribution="histogram"),
+        us.Number("point", distribution="point"), us.Number("log", transform="log1p"), "holes", "zero",
+        us.Count("count"), "cents",
+    ]  # fmt: skip
+    series_fields = [
+        us.Number("diff", transform="difference"),
+        us.Number("price", transform="log_return"),
+        "paid",
+        us.Angle("course"),
+        us.Number("close", near=("price",)),
+    ]
+    visit_fields = ["day", "ward", "room", us.Flags("symptoms", ["fever", "cough", "rash"])]
+    plans = {
+        "numbers": (["kind", "level"], number_fields, numbers, tiny, {"kind": "a", "level": 0.3}),
+        "series": ("kind", series_fields, series, tiny, {"kind": "b"}),
+        "visits": (["age", us.Flag("sure")], visit_fields, visits, tiny, {"age": 40, "sure": True}),
+        "words": ("mood", us.Text("said", unit="word"), words, tiny, {"mood": "calm"}),
+        "characters": ("mood", "said", words, tiny, {"mood": "loud"}),
+        "lists": ("v", us.Category("x"), lists, deep, {"v": [0.1, -0.5, 2.0]}),
+    }  # fmt: skip
+    found = {}
+    for name, (inputs, steps, table, network, row) in plans.items():
+        joint = [("ward", "room")] if name == "visits" else None
+        model = us.OneToMany(inputs, steps, network=network, combinations=joint, relations=None, **options)
+        model.fit(table, id="id") if "id" in table else model.fit(table)
+        model.save(folder / f"{name}.unspool")
+        found[name] = folder / f"{name}.unspool", row
+    return found
+
+
+@pytest.fixture(scope="session")
 def chromium(tmp_path_factory):
     """A function that opens a document in headless Chromium, and returns the DOM that it becomes, as text."""
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

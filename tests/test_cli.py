@@ -48,7 +48,9 @@ def standard_input(monkeypatch):
     return lambda data: monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
 
 
-@pytest.mark.parametrize("command", ["fit", "generate", "sample", "evaluate", "explain", "plot", "inspect", "demo"])
+@pytest.mark.parametrize(
+    "command", ["fit", "generate", "sample", "evaluate", "explain", "export", "plot", "inspect", "demo"]
+)
 def test_the_help_names_every_command_with_examples_and_without_python(run, command):
     assert f"│ {command} " in run("--help")[1]
     code, out, _ = run(command, "--help")

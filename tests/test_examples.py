@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PROGRAMS = sorted(ROOT.joinpath("examples").glob("*.py"))
 NOTEBOOKS = sorted(ROOT.joinpath("examples").glob("*.ipynb"))
 RUN_HERE = {"integers.py", "text.py", "series.py", "experiments.py"}
-RUN_ELSEWHERE = {"numpy_lstm.py"}  # by tests/test_numpy_lstm.py
+RUN_ELSEWHERE = {"numpy_lstm.py", "onnx_numpy.py"}  # by tests/test_numpy_lstm.py and tests/export/test_example.py
 QUICK = {"returns.ipynb"}
 """Notebooks that every run of the tests executes; the others are slow."""
 

@@ -8,8 +8,8 @@ from typing import IO, Any
 
 from unspool.config import Config
 from unspool.encoding.codec import Codec
-from unspool.errors import OptionError
-from unspool.jobs import Event, Fitted, GenerationJob, GenerationOptions, generation_job, sampling_job
+from unspool.errors import OptionError, check_kind
+from unspool.jobs import Event, Fitted, GenerationJob, GenerationOptions, exported_job, generation_job, sampling_job
 from unspool.network.decoder import Net
 from unspool.options import Decoding, Unknown
 from unspool.runtime.process import enter
@@ -204,6 +204,55 @@ class Generator(ABC):
             found = repr(options["rule"]) if job.reranking is None else "candidates, of which some are kept"
             raise OptionError("stream(rule=...)", "a rule that samples", found, hint)
         return job.stream()
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        rule: Decoding | str = "sample",
+        length: int | None = None,
+        step: bool = False,
+        **others: Any,
+    ) -> None:
+        """Write the model as an ONNX file, which generates the same sequences without Unspool, in any runtime of ONNX.
+
+        The file holds the whole generation as one graph: encoded inputs, the numbers of rows and samples, and a seed go
+        in; encoded values, lengths and ends come out, those of `generate` for the same (seed, row, sample). Or it holds
+        one step, for a program that streams: state and uniforms in, next state, values and parameters of all
+        distributions out. How to encode and to decode is in the metadata; `docs/format.md` describes it, and
+        `examples/onnx_numpy.py` is a reader.
+
+        Args:
+            path: the file, .onnx.
+            rule: `"sample"`, `"greedy"` or `Sampling(...)`, as for `generate`. The file keeps it.
+            length: exact number of steps; `None` lets the network decide when to stop.
+            step: write the step alone.
+            others: refused: a prefix, pins and allowed values are those of one request.
+
+        Raises:
+            MissingExtra: the package onnx is not installed: `pip install 'unspool[onnx]'`.
+            OptionError: a search, which takes more than a step at a time; a distribution that needs what ONNX lacks;
+                another ending than .onnx.
+            FileError: the file can't be written.
+
+        Examples:
+            >>> import pathlib, tempfile, unspool as us
+            >>> options = {"network": us.Network(size=4), "training": us.Training(epochs=1), "verbose": False}
+            >>> table = {"k": ["a", "b"] * 8, "x": [["u", "v"], ["v", "u"]] * 8}
+            >>> model = us.OneToMany("k", us.Category("x"), **options).fit(table)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     model.export(pathlib.Path(folder, "model.onnx"), rule="greedy")
+            ...     print([file.name for file in pathlib.Path(folder).iterdir()])
+            ['model.onnx']
+        """
+        from unspool.export.write import export_onnx
+
+        if others:
+            hint = "Ask for it where you generate: generate(...)."
+            raise OptionError(f"export({min(others)}=...)", "rule, length or step", min(others), hint)
+        check_kind("export: step", step, bool, "True or False")
+        job = exported_job(self._generator(), GenerationOptions(rule=rule, length=length))
+        export_onnx(path, job.codec, job.net, job.request, step=step)
 
     def _generator(self) -> Fitted:
         """The parts of the model that generate."""

@@ -366,6 +366,18 @@ def sampling_job(fitted: Fitted, n: int, options: GenerationOptions) -> Generati
     return _on_later(job, LaterInputs(_input_sampler(fitted), int(n), kind, None, options, allowed), int(n))
 
 
+def exported_job(fitted: Fitted, options: GenerationOptions) -> GenerationJob:
+    """A checked job without inputs, for a program that runs elsewhere; an `OptionError` for a search."""
+    rule = options.named_rule()
+    if not isinstance(rule, Sampling):
+        hint = 'Export rule="sample", rule="greedy" or Sampling(...); search in Python: generate(rule=...).'
+        raise OptionError("export(rule=...)", "a rule that samples step by step", repr(rule), hint)
+    job, _ = _job(fitted, 1, options)
+    if job.request.max_steps < 1:
+        raise OptionError("export", "sequences of at least one step", "empty ones alone")
+    return job
+
+
 def _input_sampler(fitted: Fitted, known: KnownRows | None = None, each: int = 1) -> InputSampler:
     """The sampler of a model that has a model of inputs."""
     assert fitted.input_model is not None  # noqa: S101  # the caller has checked

@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 from unspool.cli.demo import demo
 from unspool.cli.evaluate import evaluate
 from unspool.cli.explain import explain
+from unspool.cli.export import export
 from unspool.cli.fit import fit
 from unspool.cli.generate import generate, sample
 from unspool.cli.inspect import inspect
@@ -51,7 +52,7 @@ app = App(
     default_parameter=Parameter(negative=(), show_default=_shown_default),
     suppress_keyboard_interrupt=False,
 )
-for command in (fit, generate, sample, evaluate, explain, plot, inspect, serve, demo):
+for command in (fit, generate, sample, evaluate, explain, export, plot, inspect, serve, demo):
     app.command(command)
 
 

@@ -311,7 +311,7 @@ def sample_step(
     while (j := len(values)) < F:
         end = next((k for k in range(j, F) if alone[k]), F)
         if end - j > MAX_UNROLLED_FIELDS:
-            so_far, found = _field_after_field(layout, one_field, asked, so_far, (j, end), len(state.done))
+            so_far, found = _field_after_field(layout, one_field, asked, so_far, (j, end), state.done.shape[0])
             values, sums = [*values, *(value for value, _ in found)], [*sums, *(total for _, total in found)]
             continue
         if isinstance(rules[j], PartRule) and state.sums:
@@ -340,7 +340,7 @@ def _field_after_field(
     asked: list[Asked],
     so_far: Any,
     fields: tuple[int, int],
-    rows: int,
+    rows: Any,
 ) -> tuple[Any, list[tuple[Array, Any]]]:
     """As `one_field` of fields from one to another in order, in a program that is as long as there are kinds of them.
 
@@ -375,13 +375,13 @@ def _field_after_field(
     return so_far, [(values[k][i], None if totals[k] is None else totals[k][i]) for k, i in found]
 
 
-def _no_value(event: EventShape, rows: int, fields: int) -> Array:
+def _no_value(event: EventShape, rows: Any, fields: int) -> Array:
     """An array for the values of fields of one kind."""
     shape = (fields, rows) if event.members is None else (fields, rows, event.members)
     return jnp.zeros(shape, jnp.float32 if event.symbols is None else jnp.int32)
 
 
-def _side_by_side(parts: list[Asked], event: EventShape, rows: int) -> Asked:
+def _side_by_side(parts: list[Asked], event: EventShape, rows: Any) -> Asked:
     """What is asked of the fields of one kind, on a first axis; where some have a support, all have one."""
     supports, uppers = [part.support for part in parts], [part.given and part.given.upper for part in parts]
     if any(support is not None for support in supports):
@@ -461,7 +461,7 @@ def _sampled(dist: Distribution, params: Array, uniforms: Array, rule: Rule, sup
     return jax.vmap(dist.sample)(params, uniforms, rule, whole)
 
 
-def _of_rows(end: Any, rows: int) -> Any:
+def _of_rows(end: Any, rows: Any) -> Any:
     """The part of a support of every sequence, where it is that of all."""
     alone = end is not None and jnp.shape(end)[:1] != (rows,)
     return jnp.broadcast_to(jnp.asarray(end), (rows, *jnp.shape(end))) if alone else end

@@ -333,7 +333,7 @@ class Net(eqx.Module):
             states.append((o * jnp.tanh(c), c))
         return State(*(jnp.stack(part) for part in zip(*states, strict=True))), context
 
-    def precompute(self, context: Float[Array, "B C"], count: int) -> Precomputed:
+    def precompute(self, context: Float[Array, "B C"], count: Any) -> Precomputed:
         """Fold every embedding for about `count` fed-back values, and compute what the context adds to each layer."""
         gates = 4 * self.shape.size
         weights = [*zip(self.steps, self.feedback, strict=True)]
@@ -353,8 +353,8 @@ class Net(eqx.Module):
         for j, k in enumerate(self.shape.before):
             if k is not None:
                 direct = self._carried(direct, j, jnp.arctan2(inputs[k][:, 0], inputs[k][:, 1])[:, None])
-        counts = (len(self.shape.steps.groups[g]) for g in self.shape.steps.changing)
-        return Feedback(gates, direct, tuple(jnp.full((len(gates), count), jnp.nan, gates.dtype) for count in counts))
+        shapes = ((gates.shape[0], len(self.shape.steps.groups[g])) for g in self.shape.steps.changing)
+        return Feedback(gates, direct, tuple(jnp.full(shape, jnp.nan, gates.dtype) for shape in shapes))
 
     def feed_back(self, ready: Precomputed, values: tuple[Array, ...], before: Feedback | None = None) -> Feedback:
         """What the next step reads, from the values of a step (symbols, numbers, or soft ones), which read `before`.

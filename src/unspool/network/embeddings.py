@@ -85,7 +85,7 @@ class SymbolEmbedding(eqx.Module):
             return self.rows[jnp.arange(self.rows.shape[0]), values]
         return jnp.einsum("...fv,fvd->...fd", values, self.rows[:, : values.shape[-1]])
 
-    def fold(self, weights: Float[Array, "F D Z"], count: int) -> Feed:
+    def fold(self, weights: Float[Array, "F D Z"], count: Any) -> Feed:
         """The embedding and the weights after it as one map; folded if V rows are fewer than about `count` values."""
         fields, symbols, _ = self.rows.shape
         return FoldedTable(self.rows[0] @ weights[0]) if fields == 1 and symbols <= count else Product(self, weights)
@@ -119,7 +119,7 @@ class RealEmbedding(eqx.Module):
         mark = missing.any(-1, keepdims=True).astype(x.dtype)
         return jnp.concatenate([x, mark, jnp.tanh(_products(x, self.A) + self.b)], -1)
 
-    def fold(self, weights: Float[Array, "F D Z"], count: int) -> Feed:
+    def fold(self, weights: Float[Array, "F D Z"], count: Any) -> Feed:
         """The embedding and the weights after it as one map; the features are not linear, so nothing is folded."""
         return Product(self, weights)
 
@@ -151,7 +151,7 @@ class AngleEmbedding(eqx.Module):
         x = jnp.where(missing, 0.0, jnp.concatenate([jnp.sin(z), jnp.cos(z)], -1))
         return jnp.concatenate([x, missing.astype(x.dtype), jnp.tanh(_products(x, self.A) + self.b)], -1)
 
-    def fold(self, weights: Float[Array, "F D Z"], count: int) -> Feed:
+    def fold(self, weights: Float[Array, "F D Z"], count: Any) -> Feed:
         """The embedding and the weights after it as one map; the features are not linear, so nothing is folded."""
         return Product(self, weights)
 

@@ -45,11 +45,9 @@ class Gathered(NamedTuple):
 
 def activate(z: Float[Array, "B Z"]) -> Float[Array, "B Z"]:
     """Pre-activations to gates, side by side: sigmoid(z) = tanh(z / 2) / 2 + 1/2, so one tanh gives all four."""
-    size = z.shape[-1] // len(GATES)
-    column = jax.lax.broadcasted_iota(jnp.int32, z.shape, z.ndim - 1) // size
-    is_g = column == GATES.index("g")
-    t = jnp.tanh(jnp.where(is_g, z, 0.5 * z))
-    return jnp.where(is_g, t, 0.5 * t + 0.5)
+    is_g = jnp.arange(z.shape[-1]) // (z.shape[-1] // len(GATES)) == GATES.index("g")
+    scale = jnp.where(is_g, 1.0, 0.5)
+    return jnp.tanh(z * scale) * scale + jnp.where(is_g, 0.0, 0.5)
 
 
 def split_gates(gates: Float[Array, "B Z"]) -> list[Float[Array, "B H"]]:

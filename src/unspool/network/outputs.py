@@ -94,7 +94,7 @@ class Outputs(eqx.Module):
         shared = [jax.tree.map(lambda w: w[None], new_weights(dists[j], rng)) for j in range(F)]
         self.own = tuple(side_by_side([shared[j] for j in group]) for group in layout.groups)
 
-    def fold(self, embeddings: tuple[Embedding, ...], count: int) -> tuple[Feed, ...]:
+    def fold(self, embeddings: tuple[Embedding, ...], count: Any) -> tuple[Feed, ...]:
         """The embeddings of all kinds with a field after them, with the weights to later fields, for `count` values."""
         feeds = []
         for g, (e, hidden, linear) in enumerate(zip(embeddings, self.W, self.L, strict=False)):

@@ -108,7 +108,7 @@ class AutoregressiveBernoulli(SharedWeights):
         sign = jnp.where(value > 0, 1.0, -1.0).astype(params.dtype)
         return log_sigmoid(sign * self.logits(params, sign)).sum(-1)
 
-    def logits(self, params: Float[Array, "*#B P"], signs: Float[Array, "*#B M"]) -> Float[Array, "*B M"]:
+    def logits(self, params: Float[Array, "... P"], signs: Float[Array, "... M"]) -> Float[Array, "... M"]:
         """The logit of yes of every member, given the signs of those before it."""
         A, W, V = self._masked()
         return params[..., : self.count] + signs @ A + jnp.tanh(params[..., self.count :] + signs @ W) @ V
