@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # slow to import, and generation doesn't need them
 
 PARAMS = ("inputs", "sequence", "network", "training", "combinations", "relations", "seed", "verbose")
 """Arguments of `OneToMany`."""
-FIT_ARGUMENTS = ("data", "steps", "id", "order", "checkpoint", "start", "callback")
+FIT_ARGUMENTS = ("data", "steps", "id", "order", "checkpoint", "start", "callback", "cache")
 """Arguments of `OneToMany.fit`."""
 MAX_TITLE_FIELDS = 5
 """Fields that the title of a report names, at the most."""
@@ -157,9 +157,12 @@ class OneToMany(Generator):
         checkpoint: str | os.PathLike[str] | None = None,
         start: "OneToMany | str | os.PathLike[str] | None" = None,
         callback: Callable[[Any], object] | None = None,
+        cache: str | os.PathLike[str] | None = None,
         **unknown: Any,
     ) -> "OneToMany":
         """Learn from a table: pandas, Polars or PyArrow, a dict of lists, a list of dicts, `windows`, or a path.
+
+        A folder, glob or URL of Parquet files, or a `pyarrow.dataset`, may be larger than memory: see `docs/scale.md`.
 
         Args:
             data: one row an example; or with `id` one row a step; or with `steps` one row of inputs per id.
@@ -171,6 +174,7 @@ class OneToMany(Generator):
             start: a fitted model, or the path of one, whose training goes on with this data. Schema, fitted columns and
                 network are those of the start.
             callback: called after every round with a `TrainingRound`: update, nats of training and validation, seconds.
+            cache: a folder of its own that keeps the encoded data of Parquet, for later fits to the same data.
             unknown: refused; `inputs` and `sequence` are arguments of the constructor.
 
         Raises:
@@ -190,8 +194,9 @@ class OneToMany(Generator):
         check_kind("OneToMany: verbose", self.verbose, (bool, type(None)), "True, False or None")
         for name, column in (("id", id), ("order", order)):
             check_kind(f"fit: {name}", column, (str, type(None)), "the name of a column")
-        if checkpoint is not None:
-            path_text("checkpoint", checkpoint)
+        for name, folder in (("checkpoint", checkpoint), ("cache", cache)):
+            if folder is not None:
+                path_text(name, folder)
         network, training = _given(Network, self.network), _given(Training, self.training)
         params, before = self.get_params(), None
         if start is not None:
@@ -200,7 +205,7 @@ class OneToMany(Generator):
             own = {name: getattr(known, name) for name in ("inputs", "sequence", "combinations")}
             params |= {name: value for name, value in own.items() if params[name] is None}
             before = known.config_, known.net_
-        request = FitRequest(data, steps, id, order, checkpoint, params, network, training, before, callback)
+        request = FitRequest(data, steps, id, order, checkpoint, params, network, training, before, callback, cache)
         self.config_, (self.net_, self.row_net_) = run_fit(request)
         self.__dict__.pop("_card", None)
         return self
