@@ -52,7 +52,7 @@ from unspool.training.selection import select_fields
 from unspool.training.train_step import new_train_state
 from unspool.training.trainer import Progress, resume_from, train
 
-MAX_VALUES_IN_MEMORY = 2**24
+MAX_VALUES_IN_MEMORY = 2**23
 """Values of Parquet files up to which a fit reads them into memory whole."""
 TRIAL_SECONDS_SHARE, TRAINING_SECONDS_SHARE = 0.1, 0.9
 """Shares of the time budget for the trial, and of what is left then for training; calibration has the rest."""
@@ -212,7 +212,7 @@ def gather_stored(request: FitRequest, parts: Parts, cache: Cache, stop: Stop) -
         sampled = [np.flatnonzero(np.isin(source.sampled, rows)) for rows in random_split(len(source), share, request.seed)]
         data, lines = select_columns(request, replace(data, rows=sampled[0], validation_rows=sampled[1]), stop)
         phase("encoding")
-        stored = source.encode(data.codec, data.encoded, fixed=request.start is not None)
+        stored = source.encode(data.codec, data.examples, data.encoded, fixed=request.start is not None)
         if stored is not None:
             break
     codec, lengths = data.codec, stored.lengths

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from unspool.errors import FileError, SchemaError
 from unspool.tables.parts import BATCH_ROWS, Parts
 
-BLOCK_STEPS = 2**18
-"""Steps of a block, or one sequence if it has more."""
-PARTITION_ROWS = 2**20
-"""Rows of a partition on disk, on the average."""
+BLOCK_VALUES = 2**20
+"""Values of all columns in a block, or one sequence if it has more."""
+PARTITION_VALUES = 2**22
+"""Values of all columns in a partition on disk, on the average."""
 ROW = "row of unspool"
 """The column of a partition that holds the number of the row."""
 
@@ -94,7 +94,7 @@ class Blocks:
         import pyarrow as pa
 
         size = self.parts.size
-        rows = max(1, int(BLOCK_STEPS * size.rows / max(1, size.steps)))
+        rows = max(1, int(BLOCK_VALUES * size.rows / max(1, size.cells)))
         ends, kept, at, have = np.append(self.first[1:], size.rows), [], 0, 0
         for batch in self.parts.batches(self.columns, min(rows, BATCH_ROWS)):
             kept.append(batch)
@@ -173,7 +173,7 @@ def partition(parts: Parts, columns: Sequence[str] | None, key: str, folder: Pat
     """
     import pyarrow as pa
 
-    count = -(-parts.size.rows // PARTITION_ROWS)
+    count = max(1, -(-parts.size.cells // PARTITION_VALUES))
     paths = [folder / f"partition-{number}.arrow" for number in range(count)]
     names = parts.columns if columns is None else list(columns)
     schema = pa.schema([*(parts.dataset.schema.field(name) for name in names), pa.field(ROW, pa.int64())])

@@ -29,8 +29,8 @@ from unspool.streaming.stored import StoredSequences
 from unspool.tables.parts import Parts
 from unspool.tables.table import Table, arrow_table
 
-MAX_SAMPLE_STEPS = 2**20
-"""Steps of the sample, about, beside the sequences that joined it."""
+MAX_SAMPLE_VALUES = 2**22
+"""Values of all columns in the sample, about, beside the sequences that joined it."""
 MIN_SAMPLE_SEQUENCES = 100
 """Sequences of the sample at the least, about, however long they are."""
 MAX_REFUSED = 16
@@ -113,12 +113,15 @@ class Source:
             lines.append("the rows of an id were not next to each other: all rows were written to disk once more")
         return lines
 
-    def encode(self, codec: Codec, known: Encoded, *, fixed: bool = False) -> StoredSequences | None:
+    def encode(
+        self, codec: Codec, examples: Examples, encoded: Encoded, *, fixed: bool = False
+    ) -> StoredSequences | None:
         """All sequences on disk, encoded; None if some of them joined the sample, to which the codec must be fitted.
 
         Args:
             codec: fitted to the sample.
-            known: the sample, encoded by it.
+            examples: the sample.
+            encoded: the same, by the codec.
             fixed: whether the codec is that of another fit: a sequence that it can't hold is an error.
 
         Raises:
@@ -135,12 +138,12 @@ class Source:
             raise DataError(self.parts.name, expected, "ever more values that the sample lacked", hint)
         first, self.manifest = self.first, None
         self.cache.clear(MANIFEST, "*.bin")
-        misfits = Misfits(codec, known, self.sample)
+        misfits = Misfits(codec, measures(examples, encoded), self.sample)
         with CacheWriter.begin(self.cache, first) as writer:
             for block in self.blocks:
-                encoded = misfits.encode(block, self.parts.name, fixed=fixed)
-                if encoded is not None and not misfits.found:
-                    writer.add(encoded, np.searchsorted(first, block.first))
+                own = misfits.encode(block, self.parts.name, fixed=fixed)
+                if own is not None and not misfits.found:
+                    writer.add(own, np.searchsorted(first, block.first))
             if misfits.found:
                 self.sample = in_order([self.sample, *misfits.sequences()])
                 return None
@@ -153,7 +156,7 @@ class Source:
         """A sample of whole sequences, by the seed; all of them where they are no more than a sample has."""
         self.cache.clear()
         self.cache.need(BYTES_PER_VALUE * self.parts.size.cells)
-        share = max(MAX_SAMPLE_STEPS / max(1, self.parts.size.steps), MIN_SAMPLE_SEQUENCES / max(1, len(self.first)))
+        share = max(MAX_SAMPLE_VALUES / max(1, self.parts.size.cells), MIN_SAMPLE_SEQUENCES / max(1, len(self.first)))
         rng = np.random.default_rng([self.seed, SAMPLE_STREAM])
         drawn = [block.take(rng.random(len(block.first)) < share) for block in self.blocks]
         if not drawn:
@@ -175,13 +178,13 @@ class Misfits:
 
     Args:
         codec: fitted to the sample.
-        known: the sample, encoded by it.
+        known: `measures` of the sample.
         sample: its sequences.
     """
 
-    def __init__(self, codec: Codec, known: Encoded, sample: Block) -> None:
+    def __init__(self, codec: Codec, known: "Measures", sample: Block) -> None:
         self.codec, self.sample = codec, sample
-        self.ends = {name: [(values.min(), None), (values.max(), None)] for name, values in measures(known)}
+        self.ends = {name: [(values.min(), None), (values.max(), None)] for name, values in known}
         self.unseen: dict[int, set[Any]] = {}
         self.refused: list[Block] = []
 
@@ -207,17 +210,15 @@ class Misfits:
         except SchemaError:
             if fixed:
                 raise
-            rows = self._cannot_hold(block, location)
-            new = block.take(rows)
-            if np.isin(new.first, self.sample.first).all():
+            new = self._not_sampled(block, self._cannot_hold(block, location))
+            if new is None:
                 raise
             self.refused.append(new)
             return None
         if not fixed:
-            rows = self._unseen(examples, encoded)
-            if len(rows):
-                self.refused.append(block.take(rows))
-            self._beyond(block, encoded)
+            if (new := self._not_sampled(block, self._unseen(examples, encoded))) is not None:
+                self.refused.append(new)
+            self._beyond(block, examples, encoded)
         return encoded
 
     def _read(self, block: Block, location: str, *, strict: bool = True) -> tuple[Examples, Encoded]:
@@ -225,6 +226,11 @@ class Misfits:
         for field, column in self.codec.input_columns() if strict else ():
             column.encode_input(examples.inputs[field.name], examples.input_location(field.name))
         return examples, self.codec.encode(examples)
+
+    def _not_sampled(self, block: Block, rows: NDArray[np.int64]) -> Block | None:
+        """Some sequences of a block without those of the sample; None if no other is left."""
+        rows = rows[~np.isin(block.first[rows], self.sample.first)]
+        return block.take(rows) if len(rows) else None
 
     def _cannot_hold(self, block: Block, location: str) -> NDArray[np.int64]:
         """Some sequences that the columns refuse, by halving the block until no half has one or there are enough."""
@@ -245,7 +251,7 @@ class Misfits:
         owner = np.repeat(np.arange(len(encoded)), encoded.lengths)
         found = [np.zeros(0, np.int64)]
         for j, ((field, column), values) in enumerate(zip(self.codec.step_columns(), encoded.steps, strict=True)):
-            if column.num_symbols is None or not (unseen := values == column.num_symbols).any():
+            if not field.columns or column.num_symbols is None or not (unseen := values == column.num_symbols).any():
                 continue
             at, raw = np.flatnonzero(unseen), examples.steps.get(field.name)
             if raw is not None and raw.ndim == 1 and len(raw) == len(values):
@@ -257,26 +263,36 @@ class Misfits:
             found.append(owner[at])
         return np.unique(np.concatenate(found))
 
-    def _beyond(self, block: Block, encoded: Encoded) -> None:
+    def _beyond(self, block: Block, examples: Examples, encoded: Encoded) -> None:
         """Keep the sequences whose values are the furthest beyond those of the sample."""
         owner = np.repeat(np.arange(len(encoded)), encoded.lengths)
-        for name, values in measures(encoded):
+        for name, values in measures(examples, encoded):
             least, most = int(values.argmin()), int(values.argmax())
             for end, at, beyond in ((0, least, np.less), (1, most, np.greater)):
                 if beyond(values[at], self.ends[name][end][0]):
-                    row = owner[at] if name[0] == "step" else at
-                    self.ends[name][end] = (values[at], block.take(np.array([row])))
+                    row = at if len(values) == len(encoded) else owner[at]
+                    new = self._not_sampled(block, np.array([row]))
+                    self.ends[name][end] = (values[at], new) if new is not None else self.ends[name][end]
 
 
-def measures(encoded: Encoded) -> list[tuple[tuple[str, int, int], NDArray[np.float64]]]:
-    """By name, everything whose range a model knows: lengths (N,), numbers of inputs (N,) and of steps (S,)."""
-    found = [(("length", 0, 0), encoded.lengths.astype(np.float64))]
-    for role, columns in (("input", encoded.inputs), ("step", encoded.steps)):
-        for j, column in enumerate(columns):
-            if column.dtype.kind == "f" and len(column):
-                axes = column.reshape(len(column), -1).T
-                middle = np.float64(0.0)
-                found += [((role, j, d), np.where(np.isfinite(axis), axis, middle)) for d, axis in enumerate(axes)]
+Measures = list[tuple[tuple[str, str | int, int], NDArray[np.float64]]]
+"""By name, (N,) or (S,) numbers."""
+
+
+def measures(examples: Examples, encoded: Encoded) -> Measures:
+    """Everything whose range a model knows: lengths, inputs, and steps both in original units and encoded."""
+    columns: list[tuple[str, str | int, NDArray[Any]]] = [("length", 0, encoded.lengths)]
+    columns += [("value", name, values) for name, values in examples.steps.items()]
+    columns += [("input", j, values) for j, values in enumerate(encoded.inputs)]
+    columns += [("step", j, values) for j, values in enumerate(encoded.steps)]
+    found: Measures = []
+    for role, name, values in columns:
+        numbers = values.astype("datetime64[us]").astype(np.int64) if values.dtype.kind == "M" else values
+        if numbers.dtype.kind in "if" and len(numbers) and not (role in ("input", "step") and numbers.dtype.kind == "i"):
+            axes = numbers.reshape(len(numbers), -1).T.astype(np.float64)
+            missing = np.isnat(values) if values.dtype.kind == "M" else ~np.isfinite(axes)
+            middle = np.broadcast_to(np.nanmean(np.where(missing, np.nan, axes), 1, keepdims=True), axes.shape)
+            found += [((role, name, d), axis) for d, axis in enumerate(np.where(missing, middle, axes))]
     return found
 
 
