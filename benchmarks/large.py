@@ -1,7 +1,7 @@
 """Memory and time of a fit to more steps than fit into memory: python benchmarks/large.py STEPS [FOLDER].
 
-The script makes a folder of Parquet files with so many steps, about 20 to a sequence, unless it is there. Then a process
-of its own, whose data may take at most 4 GB (RLIMIT_DATA), fits a model to it for a minute and prints its figures.
+The script makes a folder of Parquet files with so many steps, about 20 to a sequence, unless it is there. Then a
+process of its own, whose data may take at most 4 GB (RLIMIT_DATA), fits a model to it, and prints its figures.
 """
 
 import json
@@ -17,6 +17,7 @@ import numpy as np
 FILE_STEPS = 2_000_000
 MEAN_LENGTH = 20
 MEMORY_LIMIT = 4_000_000_000
+REGIONS = [f"region {number}" for number in range(8)]
 KINDS = [f"kind {number}" for number in range(40)]
 TRAINING_SECONDS = 30.0
 
@@ -41,7 +42,7 @@ def write_parts(folder: Path, steps: int, *, shuffled: bool = False) -> None:
             {
                 "customer": first + owner,
                 "number": place,
-                "region": pa.DictionaryArray.from_arrays(region[owner], [f"region {r}" for r in range(8)]).cast("string"),
+                "region": pa.DictionaryArray.from_arrays(region[owner], REGIONS).cast("string"),
                 "kind": pa.DictionaryArray.from_arrays(kind, KINDS).cast("string"),
                 "price": np.round(np.exp(rng.normal(1 + kind / 20, 0.7)), 2),
                 "items": rng.poisson(1 + place % 5),
@@ -64,9 +65,9 @@ def fit(folder: str, cache: str | None = None) -> None:
     training = us.Training(seconds=TRAINING_SECONDS)
     model = us.OneToMany("region", sequence, network=us.Network(size=64), training=training, verbose=True)
     marks: dict[str, float] = {}
-    for name in ("_draw", "encode"):
+    for name, inner in (("_draw", Source._draw), ("encode", Source.encode)):
 
-        def timed(self, *args, name=name, inner=getattr(Source, name), **options):  # type: ignore[no-untyped-def]
+        def timed(self, *args, name=name, inner=inner, **options):  # type: ignore[no-untyped-def]
             start = time.monotonic()
             try:
                 return inner(self, *args, **options)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from unspool.config import Config, Summary, versions
 from unspool.dataset.gather import gather_fitted
 from unspool.encoding.codec import Codec
-from unspool.errors import NotFittedError, OptionError, SchemaError, check_kind, path_text
+from unspool.errors import NotFittedError, OptionError, check_kind, path_text
 from unspool.generator import Generator
 from unspool.jobs import MAX_SEED, check_whole
 from unspool.network.serialization import Nets, read_model, write_model
@@ -273,20 +273,10 @@ class OneToMany(Generator):
 
     def _score(self, data: Any, steps: Any, errors: str = "raise") -> tuple[NDArray[np.float64], int]:
         """(N, F) or (N, F + 1) nats by field, and the number of steps."""
-        from unspool.evaluation.samples.scoring import log_probs
+        from unspool.evaluation.samples.scoring import score_table
 
         enter()
-        examples = gather_fitted(self.codec_, data, steps)
-        good = np.ones(len(examples), bool) if errors == "raise" else self.codec_.readable(examples)
-        try:
-            encoded = self.codec_.encode(examples if good.all() else examples.take(good))
-        except SchemaError as error:
-            hint = f'{error.hint} Pass log_prob(..., errors="nan") to score the other sequences.'.strip()
-            raise type(error)(error.location, error.expected, error.found, hint) from None
-        scores = log_probs(self.net_, encoded)
-        out = np.full((len(good), scores.shape[1]), np.nan)
-        out[good] = scores
-        return out, int(encoded.offsets[-1])
+        return score_table(self.net_, self.codec_, data, steps, refuse=errors == "raise")
 
     def next_step(self, inputs: Any, prefix: Any = None, *, samples: int = 256, seed: int = 0) -> "list[NextStep]":
         """The distribution of the step after a prefix, for every row of inputs.
@@ -385,7 +375,7 @@ class OneToMany(Generator):
         """
         from unspool.config import fingerprint
         from unspool.evaluation.evaluate import evaluate_model
-        from unspool.evaluation.split import facts_of, split_of
+        from unspool.evaluation.split import facts_of, read_split
 
         enter()
         self._fitted()
@@ -395,10 +385,8 @@ class OneToMany(Generator):
             expected = "no such option: a report is about one model"
             hint = "Run `python -m benchmarks.feeding`, which fits a network under each feeding."
             raise OptionError("evaluate(feedings=...)", expected, repr(feedings), hint)
-        test = gather_fitted(self.codec_, data, steps)
-        tables = train if isinstance(train, tuple) else (train,)
-        training = None if train is None else gather_fitted(self.codec_, *tables)
-        split = split_of(self, test, training, int(seed))
+        tables = None if train is None else train if isinstance(train, tuple) else (train, None)
+        split = read_split(self, (data, steps), tables, int(seed))
         with show(self.verbose):
             sections = evaluate_model(self, split, int(seed), int(samples))
         digest = fingerprint(split.test_encoded)["data"]

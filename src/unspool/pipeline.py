@@ -1,6 +1,7 @@
 """One fit, from tables to a model: gather, select, train, calibrate, pack."""
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import math
@@ -8,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +21,7 @@ from unspool import modelfile
 from unspool.config import Arguments, Config, InputModel, Summary, fingerprint, versions
 from unspool.dataset.examples import Examples
 from unspool.dataset.gather import find_roles, gather_fitted, gather_roles, open_transforms
-from unspool.dataset.roles import Roles, columns_of, name_of, roles_of
+from unspool.dataset.roles import Roles, name_of, roles_of
 from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.fit import fit_codec
@@ -37,10 +38,11 @@ from unspool.runtime.process import start_jax
 from unspool.runtime.progress import note, phase, report_progress, show, warn
 from unspool.runtime.stopping import Stop, interruptible
 from unspool.streaming.cache import Cache
+from unspool.streaming.reading import columns_read
 from unspool.streaming.source import Source
 from unspool.streaming.stored import StoredSequences
-from unspool.tables.parts import Parts, find_parts
-from unspool.tables.table import Table, frame_kind
+from unspool.tables.parts import Parts, find_large, find_parts
+from unspool.tables.table import frame_kind
 from unspool.training.batching import Sequences, TrainingData, random_split, validation_split
 from unspool.training.callbacks import Callback, with_callback
 from unspool.training.checkpoint import Checkpoint
@@ -52,8 +54,6 @@ from unspool.training.selection import select_fields
 from unspool.training.train_step import new_train_state
 from unspool.training.trainer import Progress, resume_from, train
 
-MAX_VALUES_IN_MEMORY = 2**23
-"""Values of Parquet files up to which a fit reads them into memory whole."""
 TRIAL_SECONDS_SHARE, TRAINING_SECONDS_SHARE = 0.1, 0.9
 """Shares of the time budget for the trial, and of what is left then for training; calibration has the rest."""
 MIN_USUAL_SHARE = 0.5
@@ -109,7 +109,7 @@ class FitData:
     rows: NDArray[np.int64]
     validation_rows: NDArray[np.int64]
     stored: tuple[StoredSequences, StoredSequences] | None = None
-    digest: dict[str, str] = field(default_factory=dict)
+    digest: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def split(self) -> Split:
@@ -178,11 +178,12 @@ def result_unless_interrupted(
 def gathered(request: FitRequest, stop: Stop) -> Iterator[FitData]:
     """The data with selected columns; what is on disk without a folder of the user's is deleted at the end."""
     phase("reading")
-    parts = None if request.steps is not None else find_parts(request.data, files=True)
+    find = find_large if request.cache is None else functools.partial(find_parts, files=True)
+    parts = None if request.steps is not None else find(request.data)
     if parts is None and request.cache is not None:
-        expected = "data of Parquet: a folder, a glob, a file, a URL or a PyArrow dataset, with its steps"
+        expected = "one table of Parquet: a folder, a glob, a file, a URL or a PyArrow dataset"
         raise OptionError("fit(cache=...)", expected, "data of another kind", "Leave it out.")
-    if parts is None or (request.cache is None and parts.size.cells <= MAX_VALUES_IN_MEMORY):
+    if parts is None:
         data, lines = select_columns(request, gather_data(request), stop)
         note_columns(data.codec, lines)
         yield data
@@ -209,8 +210,9 @@ def gather_stored(request: FitRequest, parts: Parts, cache: Cache, stop: Stop) -
     share = request.training.holdout
     while True:
         data = gather_data(replace(request, data=source.table))
-        sampled = [np.flatnonzero(np.isin(source.sampled, rows)) for rows in random_split(len(source), share, request.seed)]
-        data, lines = select_columns(request, replace(data, rows=sampled[0], validation_rows=sampled[1]), stop)
+        parts_of_all = random_split(len(source), share, request.seed)
+        rows, validation_rows = (np.flatnonzero(np.isin(source.sampled, some)) for some in parts_of_all)
+        data, lines = select_columns(request, replace(data, rows=rows, validation_rows=validation_rows), stop)
         phase("encoding")
         stored = source.encode(data.codec, data.examples, data.encoded, fixed=request.start is not None)
         if stored is not None:
@@ -237,12 +239,7 @@ def open_source(request: FitRequest, parts: Parts, cache: Cache) -> Source:
     if request.start is not None:
         schema = request.start[0].codec.schema
         roles, key, order = roles_of(schema, parts.columns), schema.id, schema.order
-    names = None
-    if roles.sequence is not None or key is None:
-        asked = [*roles.inputs, *(roles.sequence or parts.columns)]
-        names = list(dict.fromkeys([name for item in asked for name in columns_of(item)] + [key, order]))
-        names = [name for name in names if name is not None]
-    Table({name: np.zeros(1) for name in parts.columns}, "parquet", parts.name).need([*(names or ()), key, order])
+    names = columns_read(parts, roles, key, order)
     before = None if request.start is None else weights_fingerprint(request.start[1])
     options = {name: repr(value) for name, value in request.options.items()}
     return Source(parts, names, key, order, cache, request.seed, [repr(roles), options, before, versions()])

@@ -9,13 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.errors import FileError, SchemaError
+from unspool.errors import DataError, FileError
 from unspool.tables.parts import BATCH_ROWS, Parts
 
 BLOCK_VALUES = 2**20
 """Values of all columns in a block, or one sequence if it has more."""
 PARTITION_VALUES = 2**22
 """Values of all columns in a partition on disk, on the average."""
+MAX_SAMPLE_VALUES = 2**22
+"""Values of all columns in a sample, about."""
+MIN_SAMPLE_SEQUENCES = 100
+"""Sequences of a sample at the least, about, however long they are."""
+SAMPLE_STREAM = 7
+"""The number of the random stream of samples, beside the seed."""
 ROW = "row of unspool"
 """The column of a partition that holds the number of the row."""
 
@@ -44,11 +50,17 @@ class Block:
 
 
 def in_order(blocks: Sequence[Block]) -> Block:
-    """Sequences of several blocks as one, in the order of their first rows."""
+    """Sequences of several blocks as one, each once, in the order of their first rows."""
     import pyarrow as pa
 
-    table = pa.concat_tables([block.table for block in blocks], promote_options="permissive").unify_dictionaries()
-    starts = np.concatenate([block.first[block.codes] for block in blocks])
+    seen: set[int] = set()
+    once: list[Block] = []
+    for block in blocks:
+        new = np.array([first not in seen for first in block.first.tolist()], bool)
+        seen |= set(block.first.tolist())
+        once.append(block if new.all() else block.take(new))
+    table = pa.concat_tables([block.table for block in once], promote_options="permissive").unify_dictionaries()
+    starts = np.concatenate([block.first[block.codes] for block in once])
     if not (np.diff(starts) >= 0).all():
         order = np.argsort(starts, kind="stable")
         table, starts = table.take(order), starts[order]
@@ -79,7 +91,7 @@ class Blocks:
                 if order is None:
                     hint = "Sort the rows by id; or pass order=, and they will be sorted."
                     location = f"{parts.name}: row {again[0] + 1}, column {key!r}"
-                    raise SchemaError(location, "the rows of an id next to each other", f"{again[1]!r} again", hint)
+                    raise DataError(location, "the rows of an id next to each other", f"{again[1]!r} again", hint)
                 self.partitions = partition(parts, columns, key, folder)
                 self.first = np.sort(np.concatenate([block.first for block in self._partitioned([key, ROW])]))
         self.is_sorted = not self.partitions
@@ -124,6 +136,20 @@ class Blocks:
                 _, starts = np.unique(coded, return_index=True)
                 if len(coded):
                     yield Block(table.drop_columns([ROW]), coded.astype(np.int64), rows[starts])
+
+
+def draw(blocks: Blocks, seed: int) -> Block:
+    """A sample of whole sequences, by the seed; all of them where they are no more than a sample has.
+
+    Raises:
+        DataError: there are no rows.
+    """
+    share = max(MAX_SAMPLE_VALUES / max(1, blocks.parts.size.cells), MIN_SAMPLE_SEQUENCES / max(1, len(blocks)))
+    rng = np.random.default_rng([seed, SAMPLE_STREAM])
+    drawn = [block.take(rng.random(len(block.first)) < share) for block in blocks]
+    if not drawn:
+        raise DataError(blocks.parts.name, "at least one row", "none")
+    return in_order(drawn)
 
 
 def plain(column: Any) -> Any:

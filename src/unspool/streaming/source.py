@@ -23,23 +23,17 @@ from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.vocabulary import distinct
 from unspool.errors import DataError, SchemaError
-from unspool.streaming.blocks import ROW, Block, Blocks, in_order
+from unspool.streaming.blocks import ROW, Block, Blocks, draw, in_order
 from unspool.streaming.cache import MANIFEST, SAMPLE, Cache, CacheWriter
 from unspool.streaming.stored import StoredSequences
 from unspool.tables.parts import Parts
 from unspool.tables.table import Table, arrow_table
 
-MAX_SAMPLE_VALUES = 2**22
-"""Values of all columns in the sample, about, beside the sequences that joined it."""
-MIN_SAMPLE_SEQUENCES = 100
-"""Sequences of the sample at the least, about, however long they are."""
 MAX_REFUSED = 16
 """Sequences of a block that join the sample in one pass because the columns can't hold them."""
 MAX_PASSES = 10
 """Passes over the data until the columns hold every sequence."""
 BYTES_PER_VALUE = 4
-SAMPLE_STREAM = 7
-"""The number of the random stream of the sample, beside the seed."""
 
 
 class Source:
@@ -145,7 +139,7 @@ class Source:
                 if own is not None and not misfits.found:
                     writer.add(own, np.searchsorted(first, block.first))
             if misfits.found:
-                self.sample = in_order([self.sample, *misfits.sequences()])
+                self.sample = in_order([self.sample, *misfits.found])
                 return None
             rows = self.sample.table.append_column(ROW, [self.sample.first[self.sample.codes]])
             stored = writer.finish(self.request, fitted, rows)
@@ -156,12 +150,7 @@ class Source:
         """A sample of whole sequences, by the seed; all of them where they are no more than a sample has."""
         self.cache.clear()
         self.cache.need(BYTES_PER_VALUE * self.parts.size.cells)
-        share = max(MAX_SAMPLE_VALUES / max(1, self.parts.size.cells), MIN_SAMPLE_SEQUENCES / max(1, len(self.first)))
-        rng = np.random.default_rng([self.seed, SAMPLE_STREAM])
-        drawn = [block.take(rng.random(len(block.first)) < share) for block in self.blocks]
-        if not drawn:
-            raise DataError(self.parts.name, "at least one row", "none")
-        return in_order(drawn)
+        return draw(self.blocks, self.seed)
 
     def _sample_again(self) -> Block:
         """The sample that the cache holds."""
@@ -184,24 +173,15 @@ class Misfits:
 
     def __init__(self, codec: Codec, known: "Measures", sample: Block) -> None:
         self.codec, self.sample = codec, sample
-        self.ends = {name: [(values.min(), None), (values.max(), None)] for name, values in known}
-        self.unseen: dict[int, set[Any]] = {}
         self.refused: list[Block] = []
+        self.unseen: dict[str, set[Any]] = {}
+        self.ends = {(name, sign): (sign * values).max() for name, values in known for sign in (-1.0, 1.0)}
+        self.furthest: dict[Any, Block] = {}
 
     @property
-    def found(self) -> bool:
-        """Whether there are any so far."""
-        return bool(self.refused) or any(block is not None for ends in self.ends.values() for _, block in ends)
-
-    def sequences(self) -> list[Block]:
-        """The sequences, each once."""
-        blocks = [*self.refused, *(block for ends in self.ends.values() for _, block in ends if block is not None)]
-        seen, once = set[int](), []
-        for block in blocks:
-            new = np.array([first not in seen for first in block.first.tolist()])
-            seen |= set(block.first.tolist())
-            once.append(block.take(new))
-        return once
+    def found(self) -> list[Block]:
+        """The sequences so far; some may be there twice."""
+        return [*self.refused, *self.furthest.values()]
 
     def encode(self, block: Block, location: str, *, fixed: bool) -> Encoded | None:
         """The sequences of a block, encoded; None if the columns can't hold all of them."""
@@ -234,7 +214,8 @@ class Misfits:
 
     def _cannot_hold(self, block: Block, location: str) -> NDArray[np.int64]:
         """Some sequences that the columns refuse, by halving the block until no half has one or there are enough."""
-        wrong, halves = [], [np.arange(len(block.first))]
+        wrong: list[NDArray[np.int64]] = []
+        halves = [np.arange(len(block.first))]
         while halves and len(wrong) < MAX_REFUSED:
             rows = halves.pop()
             try:
@@ -250,14 +231,14 @@ class Misfits:
         """Sequences of symbols that the sample lacks, the first one for each of them."""
         owner = np.repeat(np.arange(len(encoded)), encoded.lengths)
         found = [np.zeros(0, np.int64)]
-        for j, ((field, column), values) in enumerate(zip(self.codec.step_columns(), encoded.steps, strict=True)):
+        for (field, column), values in zip(self.codec.step_columns(), encoded.steps, strict=True):
             if not field.columns or column.num_symbols is None or not (unseen := values == column.num_symbols).any():
                 continue
             at, raw = np.flatnonzero(unseen), examples.steps.get(field.name)
             if raw is not None and raw.ndim == 1 and len(raw) == len(values):
                 names, codes = distinct(raw[at])
                 _, where = np.unique(codes, return_index=True)
-                known = self.unseen.setdefault(j, set())
+                known = self.unseen.setdefault(field.name, set())
                 at = at[[k for name, k in zip(names, where.tolist(), strict=True) if name not in known]]
                 known |= set(names)
             found.append(owner[at])
@@ -267,12 +248,16 @@ class Misfits:
         """Keep the sequences whose values are the furthest beyond those of the sample."""
         owner = np.repeat(np.arange(len(encoded)), encoded.lengths)
         for name, values in measures(examples, encoded):
-            least, most = int(values.argmin()), int(values.argmax())
-            for end, at, beyond in ((0, least, np.less), (1, most, np.greater)):
-                if beyond(values[at], self.ends[name][end][0]):
-                    row = at if len(values) == len(encoded) else owner[at]
-                    new = self._not_sampled(block, np.array([row]))
-                    self.ends[name][end] = (values[at], new) if new is not None else self.ends[name][end]
+            for sign in (-1.0, 1.0):
+                at = int((sign * values).argmax())
+                row = at if len(values) == len(encoded) else int(owner[at])
+                new = (
+                    self._not_sampled(block, np.array([row]))
+                    if sign * values[at] > self.ends.get((name, sign), -np.inf)
+                    else None
+                )
+                if new is not None:
+                    self.ends[name, sign], self.furthest[name, sign] = sign * values[at], new
 
 
 Measures = list[tuple[tuple[str, str | int, int], NDArray[np.float64]]]
@@ -287,12 +272,14 @@ def measures(examples: Examples, encoded: Encoded) -> Measures:
     columns += [("step", j, values) for j, values in enumerate(encoded.steps)]
     found: Measures = []
     for role, name, values in columns:
-        numbers = values.astype("datetime64[us]").astype(np.int64) if values.dtype.kind == "M" else values
-        if numbers.dtype.kind in "if" and len(numbers) and not (role in ("input", "step") and numbers.dtype.kind == "i"):
-            axes = numbers.reshape(len(numbers), -1).T.astype(np.float64)
-            missing = np.isnat(values) if values.dtype.kind == "M" else ~np.isfinite(axes)
-            middle = np.broadcast_to(np.nanmean(np.where(missing, np.nan, axes), 1, keepdims=True), axes.shape)
-            found += [((role, name, d), axis) for d, axis in enumerate(np.where(missing, middle, axes))]
+        numbers = values.astype("datetime64[us]").astype(np.float64) if values.dtype.kind == "M" else values
+        if numbers.dtype.kind == "f" or (numbers.dtype.kind == "i" and role in ("length", "value")):
+            missing = np.isnat(values) if values.dtype.kind == "M" else ~np.isfinite(numbers)
+            for d, (axis, absent) in enumerate(
+                zip(*(a.reshape(len(a), -1).T for a in (numbers, missing)), strict=True)
+            ):
+                if not absent.all():
+                    found.append(((role, name, d), np.where(absent, axis[np.argmin(absent)], axis).astype(np.float64)))
     return found
 
 

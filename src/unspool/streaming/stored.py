@@ -132,8 +132,9 @@ class StoredSequences:
 
     def take(self, rows: NDArray[Any]) -> "StoredSequences":
         """Some sequences; their steps stay on disk."""
-        parts = (part[rows] for part in (self.begins, self.lengths, self.jacobians))
-        return StoredSequences(tuple(column[rows] for column in self.inputs), self.steps, *parts, self.digest)
+        begins, lengths, jacobians = self.begins[rows], self.lengths[rows], self.jacobians[rows]
+        inputs = tuple(column[rows] for column in self.inputs)
+        return StoredSequences(inputs, self.steps, begins, lengths, jacobians, self.digest)
 
     def padded(self, rows: NDArray[np.int64], steps: int) -> tuple[PaddedRows, ...]:
         """Per step field, some of the sequences, of so many steps with the padding."""

@@ -15,6 +15,8 @@ from unspool.errors import DataError, path_text
 
 BATCH_ROWS = 2**16
 """Rows of a piece."""
+MAX_VALUES_IN_MEMORY = 2**23
+"""Values of all columns up to which parts are read into memory whole."""
 PARQUET_NAMES = (".parquet", ".pq")
 WILDCARDS = re.compile(r"[*?\[]")
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -126,6 +128,12 @@ def find_parts(data: Any, *, files: bool = False) -> Parts | None:
     if type(data).__module__.startswith("pyarrow") and hasattr(data, "get_fragments"):
         return Parts(data, "the dataset")
     return None
+
+
+def find_large(data: Any) -> Parts | None:
+    """As `find_parts`, a single file included, if the parts are larger than what is read into memory whole."""
+    parts = find_parts(data, files=True)
+    return None if parts is None or parts.size.cells <= MAX_VALUES_IN_MEMORY else parts
 
 
 def is_url_of_text(data: Any) -> bool:

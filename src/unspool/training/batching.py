@@ -44,7 +44,7 @@ class Bucket(NamedTuple):
 
     inputs: tuple[Rows, ...]
     values: tuple[Rows, ...]
-    lengths: Rows
+    lengths: Array | NDArray[Any]
 
     @property
     def examples(self) -> int:

@@ -167,9 +167,7 @@ class ScoringJob(NamedTuple):
         segment = segment_steps(bucket.steps, None) or bucket.steps
         more = round_up(bucket.steps, segment) - bucket.steps
         values = tuple(
-            a.widened(more)
-            if isinstance(a, PaddedRows)
-            else np.pad(a, ((0, 0), (0, more), *((0, 0),) * (a.ndim - 2)))
+            a.widened(more) if isinstance(a, PaddedRows) else np.pad(a, ((0, 0), (0, more), *((0, 0),) * (a.ndim - 2)))
             for a in bucket.values
         )
         widest = max([4 * net.shape.size, *net.shape.steps.params])
