@@ -1,4 +1,4 @@
-"""Memory and time of a fit to more steps than fit into memory: python benchmarks/large.py STEPS [FOLDER].
+"""Memory and time of a fit to more steps than fit into memory: python benchmarks/large.py STEPS [FOLDER [CACHE]].
 
 The script makes a folder of Parquet files with so many steps, about 20 to a sequence, unless it is there. Then a
 process of its own, whose data may take at most 4 GB (RLIMIT_DATA), fits a model to it, and prints its figures.
@@ -105,7 +105,7 @@ def main() -> None:
     folder = Path(sys.argv[2] if len(sys.argv) > 2 else Path(tempfile.gettempdir()) / f"unspool-{steps}")
     if not folder.exists():
         write_parts(folder, steps)
-    subprocess.run([sys.executable, __file__, "fit", str(folder)], check=True)
+    subprocess.run([sys.executable, __file__, "fit", str(folder), *sys.argv[3:]], check=True)
     return None
 
 

@@ -54,6 +54,8 @@ from unspool.training.selection import select_fields
 from unspool.training.train_step import new_train_state
 from unspool.training.trainer import Progress, resume_from, train
 
+MAX_HELD_OUT_VALUES = 2**22
+"""Values of all columns that are held out for validation, of data larger than memory, about."""
 TRIAL_SECONDS_SHARE, TRAINING_SECONDS_SHARE = 0.1, 0.9
 """Shares of the time budget for the trial, and of what is left then for training; calibration has the rest."""
 MIN_USUAL_SHARE = 0.5
@@ -208,6 +210,8 @@ def gather_stored(request: FitRequest, parts: Parts, cache: Cache, stop: Stop) -
     """As `gather_data` and `select_columns`, of a sample; all sequences are on disk, see `unspool.streaming.source`."""
     source = open_source(request, parts, cache)
     share = request.training.holdout
+    if not source.is_whole:  # a round scores all that is held out
+        share = min(share, MAX_HELD_OUT_VALUES / parts.size.cells)
     while True:
         data = gather_data(replace(request, data=source.table))
         parts_of_all = random_split(len(source), share, request.seed)
@@ -223,8 +227,8 @@ def gather_stored(request: FitRequest, parts: Parts, cache: Cache, stop: Stop) -
     if request.start is None:
         counts |= {"shortest": shortest, "longest": longest, "limit": longest}
     codec = msgspec.structs.replace(codec, **counts)
-    note_columns(codec, [*source.notes, *lines])
     train, held = (stored.take(rows) for rows in validation_split(stored, share, request.seed))
+    note_columns(codec, [*source.notes, *lines])
     digest = {} if source.is_whole else {"data": stored.digest}
     return replace(data, codec=codec, stored=(train, held), digest=digest)
 

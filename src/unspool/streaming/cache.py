@@ -145,24 +145,23 @@ class CacheWriter:
         """
         writer = cls(cache, first)
         try:
-            with contextlib.ExitStack() as stack:
-                stack.callback(lambda: [file.close() for file in writer.files.values()])
-                yield writer
+            yield writer
         except BaseException as error:
             cache.clear()
             if isinstance(error, OSError):
                 raise FileError.from_os_error(cache.folder / "step-0.bin", error, "write") from error
             raise
+        finally:
+            for file in writer.files.values():
+                with contextlib.suppress(OSError):  # of a file that is flushed, or deleted
+                    file.close()
 
     def add(self, encoded: Encoded, positions: NDArray[np.int64]) -> None:
         """Write sequences that are at some positions among all."""
-        lengths = encoded.lengths
         self.begins[positions] = self.at + encoded.offsets[:-1]
-        self.lengths[positions] = lengths
-        owner = np.repeat(np.arange(len(lengths)), lengths)
+        self.lengths[positions], self.jacobians[positions] = encoded.lengths, encoded.jacobians
         for j, values in enumerate(encoded.steps):
             self._append(f"step-{j}", to_single_precision(values))
-            self.jacobians[positions] += np.bincount(owner, encoded.log_jacobian[j], minlength=len(lengths))
         self.inputs = self.inputs or [
             np.zeros((len(self.begins), *a.shape[1:]), to_single_precision(a).dtype) for a in encoded.inputs
         ]

@@ -242,10 +242,15 @@ def _size_of(fragment: Any, columns: int) -> Size:
         return Size(rows, rows, rows * columns, 8 * rows * columns)
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     chunks = [[group.column(j) for j in range(group.num_columns)] for group in groups]
-    # A text is as many values as it has groups of eight bytes.
-    counts = [[max(one.num_values, one.total_uncompressed_size // 8) for one in chunk] for chunk in chunks]
+    counts = [[_values_of(chunk) for chunk in chunks_of_group] for chunks_of_group in chunks]
     steps = sum(max(values, default=0) for values in counts)
     return Size(metadata.num_rows, steps, sum(map(sum, counts)), sum(group.total_byte_size for group in groups))
+
+
+def _values_of(chunk: Any) -> int:
+    """How many values a chunk of a column holds: a text counts as one for every eight bytes."""
+    texts = chunk.physical_type == "BYTE_ARRAY"
+    return int(max(chunk.num_values, chunk.total_uncompressed_size // 8 if texts else 0))
 
 
 @contextlib.contextmanager
