@@ -132,7 +132,7 @@ class Source:
             raise DataError(self.parts.name, expected, "ever more values that the sample lacked", hint)
         first, self.manifest = self.first, None
         self.cache.clear(MANIFEST, "*.bin")
-        misfits = Misfits(codec, measures(examples, encoded), self.sample)
+        misfits = Misfits(codec, measures(codec, examples, encoded), self.sample)
         with CacheWriter.begin(self.cache, first) as writer:
             for block in self.blocks:
                 own = misfits.encode(block, self.parts.name, fixed=fixed)
@@ -247,7 +247,7 @@ class Misfits:
     def _beyond(self, block: Block, examples: Examples, encoded: Encoded) -> None:
         """Keep the sequences whose values are the furthest beyond those of the sample."""
         owner = np.repeat(np.arange(len(encoded)), encoded.lengths)
-        for name, values in measures(examples, encoded):
+        for name, values in measures(self.codec, examples, encoded):
             for sign in (-1.0, 1.0):
                 at = int((sign * values).argmax())
                 row = at if len(values) == len(encoded) else int(owner[at])
@@ -264,10 +264,11 @@ Measures = list[tuple[tuple[str, str | int, int], NDArray[np.float64]]]
 """By name, (N,) or (S,) numbers."""
 
 
-def measures(examples: Examples, encoded: Encoded) -> Measures:
+def measures(codec: Codec, examples: Examples, encoded: Encoded) -> Measures:
     """Everything whose range a model knows: lengths, inputs, and steps both in original units and encoded."""
     columns: list[tuple[str, str | int, NDArray[Any]]] = [("length", 0, encoded.lengths)]
-    columns += [("value", name, values) for name, values in examples.steps.items()]
+    numeric = [field.name for field, column in codec.step_columns() if column.num_symbols is None and field.columns]
+    columns += [("value", name, examples.steps[name]) for name in numeric]
     columns += [("input", j, values) for j, values in enumerate(encoded.inputs)]
     columns += [("step", j, values) for j, values in enumerate(encoded.steps)]
     found: Measures = []

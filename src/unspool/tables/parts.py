@@ -139,7 +139,7 @@ def find_large(data: Any) -> Parts | None:
 def is_url_of_text(data: Any) -> bool:
     """Whether data are the URL of a single file that is no Parquet."""
     text = os.fspath(data) if isinstance(data, (str, Path)) else ""
-    last = text.rsplit("/", 1)[-1]
+    last = text.partition("?")[0].rsplit("/", 1)[-1]
     return bool(URL.match(text)) and "." in last and not last.lower().endswith(PARQUET_NAMES) and "*" not in last
 
 
@@ -161,14 +161,15 @@ def _of_local(text: str) -> Parts:
 def _of_url(url: str) -> Parts | None:
     if is_url_of_text(url):
         return None
-    if not (wild := WILDCARDS.search(url)):
-        with _readable(url):
-            filesystem, path = _filesystem(url)
-        single = path.lower().endswith(PARQUET_NAMES)
-        return _of_files([path] if single else _listed(filesystem, path, url), filesystem, url)
+    path, mark, query = url.partition("?")  # a query has options of the file system
+    wild = WILDCARDS.search(path)
+    folder = path if wild is None else path[: path.rindex("/", 0, wild.start())]
     with _readable(url):
-        filesystem, base = _filesystem(url[: url.rindex("/", 0, wild.start())])
-    pattern = [*base.rstrip("/").split("/"), *url[url.rindex("/", 0, wild.start()) + 1 :].split("/")]
+        filesystem, base = _filesystem(folder + mark + query)
+    if wild is None:
+        single = base.lower().endswith(PARQUET_NAMES)
+        return _of_files([base] if single else _listed(filesystem, base, url), filesystem, url)
+    pattern = [*base.rstrip("/").split("/"), *path[len(folder) + 1 :].split("/")]
     paths = [path for path in _listed(filesystem, base, url) if _matches(path.split("/"), pattern)]
     return _of_files(paths, filesystem, url)
 

@@ -121,7 +121,7 @@ def _read(data: Any, name: str, location: str | None, strings: Sequence[str]) ->
         return _table(parts.read(), "parquet", location or parts.name)
     if is_url_of_text(data):
         with open_url(data) as file:
-            kind, raw = read_bytes(file.read(), Path(name.rsplit("/", 1)[1]), name, strings)
+            kind, raw = read_bytes(file.read(), Path(name.partition("?")[0].rsplit("/", 1)[1]), name, strings)
         return _table(raw, kind, location or name)
     if isinstance(data, (str, Path)):
         kind, raw = read_path(Path(data), strings)
