@@ -43,7 +43,7 @@ from unspool.streaming.source import Source
 from unspool.streaming.stored import StoredSequences
 from unspool.tables.parts import Parts, find_large, find_parts
 from unspool.tables.table import frame_kind
-from unspool.training.batching import Sequences, TrainingData, random_split, validation_split
+from unspool.training.batching import EncodedSet, TrainingData, random_split, validation_split
 from unspool.training.callbacks import Callback, with_callback
 from unspool.training.checkpoint import Checkpoint
 from unspool.training.defaults import TrainingPlan, plan
@@ -122,7 +122,7 @@ class FitData:
         return Split(train, test, known, asked, "", ())
 
     @property
-    def sequences(self) -> tuple[Sequences, Sequences]:
+    def sequences(self) -> tuple[EncodedSet, EncodedSet]:
         """All sequences to train on, and all to validate on."""
         return self.stored or (self.split.train_encoded, self.split.test_encoded)
 

@@ -52,11 +52,11 @@ def fit(data, sequence=SEQUENCE, inputs="region", **options):
 
 
 @contextlib.contextmanager
-def gathered(data, cache, sequence=SEQUENCE, inputs="region", id="customer", order="number"):
+def gathered(data, cache, sequence=SEQUENCE, inputs="region", key="customer", order="number"):
     """What a fit finds in data on disk before it trains."""
     params = us.OneToMany(inputs, sequence, verbose=False).get_params()
     training = us.Training(epochs=1, draw_inputs=False)
-    request = FitRequest(data, None, id, order, None, params, us.Network(size=4), training, cache=cache)
+    request = FitRequest(data, None, key, order, None, params, us.Network(size=4), training, cache=cache)
     with show(False), pipeline_gathered(request, Stop()) as found:
         yield found
 

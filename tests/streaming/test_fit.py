@@ -87,16 +87,20 @@ def test_what_a_sample_lacks_joins_it_until_the_columns_hold_all(rare, tmp_path,
     with gathered(rare, tmp_path / "cache", sequence) as found:
         codec, (train, held) = found.codec, found.stored
     source, whole = passes[-1]
-    assert whole and len(passes) <= 4 and len(source.sample.first) < 40
+    assert whole
+    assert len(passes) <= 4
+    assert len(source.sample.first) < 40
     assert f"those of {len(source.sample.first)} of 300 sequences" in source.notes[0]
     price, kind, items = codec.steps
     assert set(kind.values) == {"a", "b", "c", "rare", "last"}
-    assert (price.low, price.high) == (-80.5, 500.25) and items.nullable
+    assert (price.low, price.high) == (-80.5, 500.25)
+    assert items.nullable
     assert set(codec.inputs[0].values) == {"north", "south", "west"}
     lengths = np.unique(purchases(300, seed=5)["customer"].to_pylist(), return_counts=True)[1]
     assert (codec.examples, codec.total) == (300, lengths.sum())
     assert (codec.shortest, codec.longest) == (lengths.min(), lengths.max())
-    assert len(train) + len(held) == 300 and train.distinct + held.distinct == lengths.sum()
+    assert len(train) + len(held) == 300
+    assert train.distinct + held.distinct == lengths.sum()
     encoded = codec.encode(gather_fitted(codec, rare))  # every sequence is one that the columns hold
     for column, values in zip(codec.steps, encoded.steps, strict=True):
         assert column.num_symbols is None or values.max() < column.num_symbols
@@ -106,8 +110,9 @@ def test_a_cell_a_sequence_needs_no_id(tmp_path, small_sample):
     lists = [[float(k), 2.5 * k, -1.0][: 1 + k % 3] for k in range(400)]
     parts = write(pa.table({"k": ["a", "b"] * 200, "x": lists}), tmp_path / "lists")
     sequence = us.Number("x", distribution="mixture")
-    with gathered(parts, tmp_path / "cache", sequence, "k", id=None, order=None) as found:
-        assert len(found.examples) < 100 and (found.codec.examples, found.codec.total) == (400, sum(map(len, lists)))
+    with gathered(parts, tmp_path / "cache", sequence, "k", key=None, order=None) as found:
+        assert len(found.examples) < 100
+        assert (found.codec.examples, found.codec.total) == (400, sum(map(len, lists)))
         assert (found.codec.steps[0].low, found.codec.steps[0].high) == (-1.0, max(map(max, lists)))
 
 
@@ -115,7 +120,7 @@ def test_a_fit_goes_on_with_data_on_disk(shop, models, tmp_path, small_blocks):
     again = fit(shop.sorted_parts, None, None, start=models.table, cache=tmp_path / "cache")
     same_model(again, fit(shop.table, None, None, start=models.table))
     table = shop.table.set_column(3, "price", [[None, *shop.table["price"].to_pylist()[1:]]])
-    with pytest.raises(SchemaError, match="'price'.*missing"):
+    with pytest.raises(SchemaError, match=r"'price'.*missing"):
         fit(write(table, tmp_path / "other"), None, None, start=models.table, cache=tmp_path / "cache")
 
 
@@ -125,17 +130,17 @@ def test_small_parts_are_read_into_memory(shop, models, monkeypatch):
 
 
 def test_a_column_that_parts_lack_is_named(shop, tmp_path):
-    with pytest.raises(SchemaError, match="'prize'.*Closest in the data: 'price'"):
+    with pytest.raises(SchemaError, match=r"'prize'.*Closest in the data: 'price'"):
         fit(shop.sorted_parts, ["prize"], cache=tmp_path / "cache")  # before any training
 
 
 def test_an_input_that_differs_within_an_id_is_refused_as_in_memory(shop, tmp_path, small_sample):
-    with pytest.raises(DataError, match="customer 'c.*one value in all rows of an id"):
+    with pytest.raises(DataError, match=r"customer 'c.*one value in all rows of an id"):
         fit(shop.sorted_parts, ["price"], "kind", cache=tmp_path / "cache")
 
 
 def test_a_cache_of_data_in_memory_is_refused(shop, tmp_path):
-    with pytest.raises(OptionError, match="fit\\(cache=...\\): expected one table of Parquet"):
+    with pytest.raises(OptionError, match=r"fit\(cache=\.\.\.\): expected one table of Parquet"):
         fit(shop.table, cache=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 

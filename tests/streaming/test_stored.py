@@ -35,7 +35,8 @@ def test_buckets_from_disk_are_those_from_memory(both):
         (known,), (asked,) = to_buckets(memory, True)[0], to_buckets(disk, True)[0]
         np.testing.assert_array_equal(asked.lengths, known.lengths)
         groups = epoch_updates([known], [2], [2], 0, None, 1, 0)
-        assert asked.steps == known.steps and asked.examples == known.examples
+        assert asked.steps == known.steps
+        assert asked.examples == known.examples
         for group in groups:
             for mine, theirs in zip(asked.take(group.rows), known.take(group.rows), strict=True):
                 for a, b in zip(mine, theirs, strict=True) if isinstance(mine, tuple) else [(mine, theirs)]:
@@ -45,7 +46,8 @@ def test_buckets_from_disk_are_those_from_memory(both):
         segments = [bucket.segments(np.array([[1, 0], [3, 2]]), first, 2) for bucket in (known, asked)]
         for a, b in zip(segments[0].values, segments[1].values, strict=True):
             np.testing.assert_array_equal(a, b)
-        assert disk.jacobian == pytest.approx(memory.jacobian, rel=1e-12) and disk.distinct == memory.distinct
+        assert disk.jacobian == pytest.approx(memory.jacobian, rel=1e-12)
+        assert disk.distinct == memory.distinct
 
 
 def test_pages_are_given_back_and_read_again(both, monkeypatch):

@@ -42,13 +42,17 @@ def test_a_text_file_at_a_url_is_read_by_its_name(folder):
 
 def test_footers_say_how_much_parts_hold(folder):
     size = find_parts(folder).size
-    assert size.rows == 5 and 5 + 5 <= size.cells < 100
+    assert size.rows == 5
+    assert 5 + 5 <= size.cells < 100
     assert find_parts(folder / "a.parquet") is None  # a single file is read as before
     assert find_parts(folder / "a.parquet", files=True).size.rows == 2
     assert find_large(folder) is None
-    pq.write_table(pa.table({"x": [[1, 2, 3], [4]], "t": ["a" * 80, "b"]}), folder / "lists.parquet", use_dictionary=False)
+    pq.write_table(
+        pa.table({"x": [[1, 2, 3], [4]], "t": ["a" * 80, "b"]}), folder / "lists.parquet", use_dictionary=False
+    )
     lists = find_parts(folder / "lists.parquet", files=True).size
-    assert lists.rows == 2 and lists.steps >= 10  # a text of 80 bytes counts as ten values
+    assert lists.rows == 2
+    assert lists.steps >= 10
 
 
 def test_every_difference_between_schemas_is_listed_by_file(folder):
@@ -65,9 +69,10 @@ def test_every_difference_between_schemas_is_listed_by_file(folder):
 def test_a_truncated_part_is_named(folder):
     part = folder / "b" / "c.parquet"
     part.write_bytes(part.read_bytes()[:-20])
-    with pytest.raises(DataError, match="footer|magic") as caught:
+    with pytest.raises(DataError, match=r"footer|magic") as caught:
         read_table(folder)
-    assert caught.value.location == str(part) and "truncated" in caught.value.hint
+    assert caught.value.location == str(part)
+    assert "truncated" in caught.value.hint
 
 
 def test_a_part_with_broken_pages_is_named(folder):
@@ -95,4 +100,5 @@ def test_a_filtered_dataset_is_refused_with_a_way_out(folder):
 
 def test_parts_are_read_in_pieces(folder):
     pieces = list(find_parts(folder).batches(["x"], rows=1))
-    assert [piece.num_rows for piece in pieces] == [1] * 5 and pieces[0].schema.names == ["x"]
+    assert [piece.num_rows for piece in pieces] == [1] * 5
+    assert pieces[0].schema.names == ["x"]

@@ -106,7 +106,9 @@ def fit(
     given: list[Any] = [*wanted, *first_columns]
     model = OneToMany(given if given or start is None else None, columns, **options)
     table = source(data) if wide is None else wide_table(source(data), wide, column_names(sequence)[0])
-    model.fit(table, source(steps) if steps else None, id=id, order=order, checkpoint=checkpoint, start=start, cache=cache)
+    model.fit(
+        table, source(steps) if steps else None, id=id, order=order, checkpoint=checkpoint, start=start, cache=cache
+    )
     model.save(output)
     print_result(model, output, quiet=quiet, json=json)
     return 130 if model.summary_.stopped == "interrupted" else 0

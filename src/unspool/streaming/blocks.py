@@ -132,7 +132,7 @@ class Blocks:
                 table = pa.ipc.open_file(file).read_all()
                 table = table if columns is None else table.select(columns)
                 rows = table[ROW].to_numpy()
-                coded = plain(table[self.key]).dictionary_encode().indices.to_numpy()
+                coded = values_of(table[self.key]).dictionary_encode().indices.to_numpy()
                 _, starts = np.unique(coded, return_index=True)
                 if len(coded):
                     yield Block(table.drop_columns([ROW]), coded.astype(np.int64), rows[starts])
@@ -152,7 +152,7 @@ def draw(blocks: Blocks, seed: int) -> Block:
     return in_order(drawn)
 
 
-def plain(column: Any) -> Any:
+def values_of(column: Any) -> Any:
     """A column as one array, of values rather than of codes."""
     import pyarrow as pa
 
@@ -172,7 +172,7 @@ def find_runs(parts: Parts, key: str) -> tuple[NDArray[np.int64], tuple[int, Any
 
     starts, found, at, last = [np.zeros(0, np.int64)], [], 0, None
     for batch in parts.batches([key]):
-        ids = plain(batch.column(0))
+        ids = values_of(batch.column(0))
         if not len(ids):
             continue
         changes = pc.fill_null(pc.not_equal(ids[1:], ids[:-1]), True).to_numpy(zero_copy_only=False)
@@ -209,7 +209,7 @@ def partition(parts: Parts, columns: Sequence[str] | None, key: str, folder: Pat
         writers += [pa.ipc.new_file(str(path), schema, options=options) for path in paths]
         at = 0
         for batch in parts.batches(names):
-            owners = owners_of(plain(batch.column(key)), count)
+            owners = owners_of(values_of(batch.column(key)), count)
             table = pa.Table.from_batches([batch]).append_column(ROW, pa.array(np.arange(at, at + len(batch))))
             for number in np.unique(owners).tolist():
                 writers[number].write_table(table.take(np.flatnonzero(owners == number)))

@@ -33,7 +33,7 @@ MAX_REFUSED = 16
 """Sequences of a block that join the sample in one pass because the columns can't hold them."""
 MAX_PASSES = 10
 """Passes over the data until the columns hold every sequence."""
-BYTES_PER_VALUE = 4
+BYTES_PER_ENCODED_VALUE = 4
 
 
 class Source:
@@ -149,7 +149,7 @@ class Source:
     def _draw(self) -> Block:
         """A sample of whole sequences, by the seed; all of them where they are no more than a sample has."""
         self.cache.clear()
-        self.cache.need(BYTES_PER_VALUE * self.parts.size.cells)
+        self.cache.need(BYTES_PER_ENCODED_VALUE * self.parts.size.cells)
         return draw(self.blocks, self.seed)
 
     def _sample_again(self) -> Block:

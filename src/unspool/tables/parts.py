@@ -24,7 +24,7 @@ MAX_DIFFERENCES = 20
 """Differences between the schemas of parts that an error lists."""
 
 
-class Size(NamedTuple):
+class PartsSize(NamedTuple):
     """How much parts hold, without reading them.
 
     Attributes:
@@ -67,13 +67,13 @@ class Parts:
             raise DataError(self.name, "a dataset of whole parts", str(error), hint) from error
 
     @functools.cached_property
-    def size(self) -> Size:
+    def size(self) -> PartsSize:
         """How much the parts hold; of Parquet, their footers say so."""
-        total = Size(0, 0, 0, 0)
+        total = PartsSize(0, 0, 0, 0)
         for fragment in self.fragments:
             with _readable(self._name_of(fragment)):
                 own = _size_of(fragment, len(self.columns))
-            total = Size(*(a + b for a, b in zip(total, own, strict=True)))
+            total = PartsSize(*(a + b for a, b in zip(total, own, strict=True)))
         return total
 
     def identity(self) -> list[tuple[str, int, str]]:
@@ -236,16 +236,16 @@ def refuse_differences(schemas: dict[str, Any], name: str) -> None:
         raise DataError(name, f"the schema of {first} in all parts", "; ".join(found[:MAX_DIFFERENCES]) + more, hint)
 
 
-def _size_of(fragment: Any, columns: int) -> Size:
+def _size_of(fragment: Any, columns: int) -> PartsSize:
     metadata = getattr(fragment, "metadata", None)
     if metadata is None:
         rows = fragment.count_rows()
-        return Size(rows, rows, rows * columns, 8 * rows * columns)
+        return PartsSize(rows, rows, rows * columns, 8 * rows * columns)
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     chunks = [[group.column(j) for j in range(group.num_columns)] for group in groups]
     counts = [[_values_of(chunk) for chunk in chunks_of_group] for chunks_of_group in chunks]
     steps = sum(max(values, default=0) for values in counts)
-    return Size(metadata.num_rows, steps, sum(map(sum, counts)), sum(group.total_byte_size for group in groups))
+    return PartsSize(metadata.num_rows, steps, sum(map(sum, counts)), sum(group.total_byte_size for group in groups))
 
 
 def _values_of(chunk: Any) -> int:

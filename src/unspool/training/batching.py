@@ -29,7 +29,7 @@ MAX_SHUFFLED, SHUFFLE_BLOCK = 2**20, 2**12
 blocks as one shuffle holds: so what is read at a time lies in few places of a file."""
 Rows = Array | NDArray[Any] | PaddedRows
 """On the host, perhaps in a file, and inside of a compiled program."""
-Sequences = Encoded | StoredSequences
+EncodedSet = Encoded | StoredSequences
 """In memory, or on disk."""
 
 
@@ -93,7 +93,13 @@ class TrainingData:
 
     @classmethod
     def of(
-        cls, training: Sequences, validation: Sequences, *, stops: bool, seed: int, segment: int | None = None
+        cls,
+        training: EncodedSet,
+        validation: EncodedSet,
+        *,
+        stops: bool,
+        seed: int,
+        segment: int | None = None,
     ) -> "TrainingData":
         """The data of examples to train on, and of examples, perhaps none, to validate on.
 
@@ -122,7 +128,7 @@ class UpdateGroup(NamedTuple):
     updates: int
 
 
-def validation_split(encoded: Sequences, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def validation_split(encoded: EncodedSet, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows to train on and rows to validate on.
 
     Windows of one series are split by time: the last `share` is held out, and windows that reach into it are used by
@@ -190,7 +196,7 @@ def pad_ragged(flat: NDArray[Any], offsets: NDArray[np.int64], rows: NDArray[np.
 
 
 def to_buckets(
-    encoded: Sequences, stops: bool, multiple: int = 4, segment: int | None = None
+    encoded: EncodedSet, stops: bool, multiple: int = 4, segment: int | None = None
 ) -> tuple[list[Bucket], list[NDArray[np.int64]]]:
     """Buckets of padded arrays, and the rows of `encoded` that each holds.
 

@@ -16,7 +16,7 @@ from unspool.runtime.devices import ROW_AXIS, device_lock, put_on_devices, shard
 from unspool.runtime.programs import program
 from unspool.runtime.threefry import uniforms
 from unspool.streaming.stored import PaddedRows
-from unspool.training.batching import Bucket, Sequences, round_up, segment_steps, to_buckets
+from unspool.training.batching import Bucket, EncodedSet, round_up, segment_steps, to_buckets
 from unspool.training.sharding import SCORING_SHARDS, Sharding, choose_sharding
 
 MAX_SCORE_CELLS = 2**24
@@ -111,7 +111,7 @@ def score(
 ) -> NDArray[np.float64]:
     """Log-probability of every sequence in the network's units: a column per step field, and one for the stops.
 
-    Sequences are scored in batches of a power of two, so that few shapes are compiled, and long ones segment by
+    EncodedSet are scored in batches of a power of two, so that few shapes are compiled, and long ones segment by
     segment, so that memory does not grow with their length; a sum over a sequence depends on none of that.
 
     Args:
@@ -184,7 +184,7 @@ class ScoringJob(NamedTuple):
         return placed
 
 
-def score_all(net: Net, encoded: Sequences, edges: tuple[int, ...] = ()) -> NDArray[np.float64]:
+def score_all(net: Net, encoded: EncodedSet, edges: tuple[int, ...] = ()) -> NDArray[np.float64]:
     """As `score`, of sequences of any lengths in their order; a column has a step field with all of its parts."""
     bands, starts = (len(edges) + 1,) if edges else (), net.starts
     starts = [*starts, len(encoded.steps)] if net.shape.stops else starts
