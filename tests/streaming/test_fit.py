@@ -12,6 +12,7 @@ from tests.streaming.conftest import fit, gathered, purchases, write
 
 import unspool as us
 from unspool import pipeline
+from unspool.cli.app import main
 from unspool.dataset.gather import gather_fitted
 from unspool.errors import DataError, FileError, OptionError, SchemaError
 from unspool.streaming.source import Source
@@ -40,9 +41,10 @@ def test_ids_that_span_parts_unsorted_give_the_model_of_memory_to_the_bit(shop, 
 
 
 def test_a_cache_is_read_in_place_of_the_data(shop, models, tmp_path, monkeypatch):
-    fit(shop.sorted_parts, cache=tmp_path / "cache")
+    folders = {"cache": tmp_path / "cache", "checkpoint": tmp_path / "checkpoint"}
+    fit(shop.sorted_parts, **folders)
     monkeypatch.setattr(Source, "blocks", property(lambda self: pytest.fail("the data were read again")))
-    same_model(fit(shop.sorted_parts, cache=tmp_path / "cache"), models.table)
+    same_model(fit(shop.sorted_parts, **folders), models.table)
 
 
 def test_other_columns_or_changed_parts_are_read_anew(tmp_path):
@@ -122,6 +124,16 @@ def test_a_fit_goes_on_with_data_on_disk(shop, models, tmp_path, small_blocks):
     table = shop.table.set_column(3, "price", [[None, *shop.table["price"].to_pylist()[1:]]])
     with pytest.raises(SchemaError, match=r"'price'.*missing"):
         fit(write(table, tmp_path / "other"), None, None, start=models.table, cache=tmp_path / "cache")
+
+
+def test_the_command_line_takes_a_pattern_and_a_cache(shop, models, tmp_path):
+    columns = ["-i", "region", "-s", "price,kind,items", "--id", "customer", "--order", "number"]
+    output, cache = str(tmp_path / "shop.unspool"), str(tmp_path / "cache")
+    options = ["--size", "4", "--epochs", "1", "--no-draw-inputs", "-q", "--cache", cache, "-o", output]
+    assert main(["fit", f"{shop.sorted_parts}/*.parquet", *columns, *options]) == 0
+    loaded = us.load(output)
+    assert (loaded.codec_, loaded.summary_.rounds) == (models.table.codec_, models.table.summary_.rounds)
+    assert (tmp_path / "cache" / "manifest.json").exists()
 
 
 def test_small_parts_are_read_into_memory(shop, models, monkeypatch):
