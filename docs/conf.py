@@ -62,6 +62,7 @@ CONTENTS = """
 
 docs/guide
 docs/how-it-works
+docs/scale
 examples/README
 ```
 

@@ -296,7 +296,7 @@ def shuffled(
     Examples:
         >>> rows = shuffled(np.random.default_rng(0), 12, most=4, block=2)
         >>> rows.tolist()
-        [2, 9, 8, 3, 11, 10, 4, 5, 6, 0, 1, 7]
+        [7, 5, 6, 4, 10, 8, 9, 11, 0, 2, 1, 3]
     """
     if count <= most:
         return rng.permutation(count)
