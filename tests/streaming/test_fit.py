@@ -7,13 +7,15 @@ import jax
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from tests.streaming.conftest import fit, gathered, purchases, write
 
 import unspool as us
 from unspool import pipeline
 from unspool.cli.app import main
-from unspool.dataset.gather import gather_fitted
+from unspool.dataset.gather import gather, gather_fitted
+from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError, FileError, OptionError, SchemaError
 from unspool.streaming.source import Source
 
@@ -106,6 +108,23 @@ def test_what_a_sample_lacks_joins_it_until_the_columns_hold_all(rare, tmp_path,
     encoded = codec.encode(gather_fitted(codec, rare))  # every sequence is one that the columns hold
     for column, values in zip(codec.steps, encoded.steps, strict=True):
         assert column.num_symbols is None or values.max() < column.num_symbols
+
+
+def test_parts_of_categoricals_with_other_codes_are_those_of_memory(shop, tmp_path, small_blocks):
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    for number, rows in enumerate(np.array_split(np.arange(len(shop.shuffled)), 3)):
+        part = shop.shuffled.take(rows)
+        for name in ("kind", "region", "customer"):
+            place = part.column_names.index(name)
+            part = part.set_column(place, name, part[name].dictionary_encode())
+        pq.write_table(part, parts / f"{number}.parquet")
+    known = gather(
+        pq.read_table(parts), inputs="region", sequence=["price", "kind", "items"], id="customer", order="number"
+    )
+    with gathered(parts, tmp_path / "cache") as found:
+        assert found.codec == fit_codec(*known)
+        assert set(found.codec.origins["kind"].categories) == {"a", "b", "c"}
 
 
 def test_a_cell_a_sequence_needs_no_id(tmp_path, small_sample):

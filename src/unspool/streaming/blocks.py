@@ -129,7 +129,7 @@ class Blocks:
 
         for path in self.partitions:
             with pa.memory_map(str(path)) as file:
-                table = pa.ipc.open_file(file).read_all()
+                table = pa.ipc.open_stream(file).read_all()
                 table = table if columns is None else table.select(columns)
                 rows = table[ROW].to_numpy()
                 coded = values_of(table[self.key]).dictionary_encode().indices.to_numpy()
@@ -203,10 +203,10 @@ def partition(parts: Parts, columns: Sequence[str] | None, key: str, folder: Pat
     paths = [folder / f"partition-{number}.arrow" for number in range(count)]
     names = parts.columns if columns is None else list(columns)
     schema = pa.schema([*(parts.dataset.schema.field(name) for name in names), pa.field(ROW, pa.int64())])
-    options = pa.ipc.IpcWriteOptions(compression="lz4", unify_dictionaries=True)
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
     writers: list[Any] = []
     try:
-        writers += [pa.ipc.new_file(str(path), schema, options=options) for path in paths]
+        writers += [pa.ipc.new_stream(str(path), schema, options=options) for path in paths]
         at = 0
         for batch in parts.batches(names):
             owners = owners_of(values_of(batch.column(key)), count)

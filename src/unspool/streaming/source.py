@@ -10,7 +10,7 @@ then all is as it would be in memory.
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +23,7 @@ from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.vocabulary import distinct
 from unspool.errors import DataError, SchemaError
+from unspool.runtime.progress import report_progress
 from unspool.streaming.blocks import ROW, Block, Blocks, draw, in_order
 from unspool.streaming.cache import MANIFEST, SAMPLE, Cache, CacheWriter
 from unspool.streaming.stored import StoredSequences
@@ -134,7 +135,8 @@ class Source:
         self.cache.clear(MANIFEST, "*.bin")
         misfits = Misfits(codec, measures(codec, examples, encoded), self.sample)
         with CacheWriter.begin(self.cache, first) as writer:
-            for block in self.blocks:
+            for done, block in enumerate_sequences(self.blocks):
+                report_progress(done / len(first), f"pass {self.passes}")
                 own = misfits.encode(block, self.parts.name, fixed=fixed)
                 if own is not None and not misfits.found:
                     writer.add(own, np.searchsorted(first, block.first))
@@ -282,6 +284,14 @@ def measures(codec: Codec, examples: Examples, encoded: Encoded) -> Measures:
                 if not absent.all():
                     found.append(((role, name, d), np.where(absent, axis[np.argmin(absent)], axis).astype(np.float64)))
     return found
+
+
+def enumerate_sequences(blocks: Iterable[Block]) -> Iterator[tuple[int, Block]]:
+    """Every block, and how many sequences came before it."""
+    done = 0
+    for block in blocks:
+        yield done, block
+        done += len(block.first)
 
 
 def digest(known: Any) -> str:
