@@ -276,6 +276,7 @@ class OneToMany(Generator):
         from unspool.evaluation.samples.scoring import score_table
 
         enter()
+        self._fitted()
         return score_table(self.net_, self.codec_, data, steps, refuse=errors == "raise")
 
     def next_step(self, inputs: Any, prefix: Any = None, *, samples: int = 256, seed: int = 0) -> "list[NextStep]":
