@@ -65,6 +65,7 @@ CONTENTS = """
 
 docs/guide
 docs/how-it-works
+docs/scale
 examples/README
 ```
 

@@ -13,6 +13,7 @@ LAYERS = (
     ("schema",),
     ("dataset", "modelfile"),
     ("encoding",),
+    ("streaming",),
     ("constraints", "config", "labels"),
     ("network",),
     ("training", "generation"),  # side by side: they never import each other

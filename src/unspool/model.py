@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from unspool.config import Config, Summary, versions
 from unspool.dataset.gather import gather_fitted
 from unspool.encoding.codec import Codec
-from unspool.errors import NotFittedError, OptionError, SchemaError, check_kind, path_text
+from unspool.errors import NotFittedError, OptionError, check_kind, path_text
 from unspool.generator import Generator
 from unspool.jobs import MAX_SEED, check_whole
 from unspool.network.serialization import Nets, read_model, write_model
@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # slow to import, and generation doesn't need them
 
 PARAMS = ("inputs", "sequence", "network", "training", "combinations", "relations", "seed", "verbose")
 """Arguments of `OneToMany`."""
-FIT_ARGUMENTS = ("data", "steps", "id", "order", "checkpoint", "start", "callback")
+FIT_ARGUMENTS = ("data", "steps", "id", "order", "checkpoint", "start", "callback", "cache")
 """Arguments of `OneToMany.fit`."""
 MAX_TITLE_FIELDS = 5
 """Fields that the title of a report names, at the most."""
@@ -157,9 +157,12 @@ class OneToMany(Generator):
         checkpoint: str | os.PathLike[str] | None = None,
         start: "OneToMany | str | os.PathLike[str] | None" = None,
         callback: Callable[[Any], object] | None = None,
+        cache: str | os.PathLike[str] | None = None,
         **unknown: Any,
     ) -> "OneToMany":
         """Learn from a table: pandas, Polars or PyArrow, a dict of lists, a list of dicts, `windows`, or a path.
+
+        A folder, glob or URL of Parquet files, or a `pyarrow.dataset`, may be larger than memory: see `docs/scale.md`.
 
         Args:
             data: one row an example; or with `id` one row a step; or with `steps` one row of inputs per id.
@@ -171,6 +174,7 @@ class OneToMany(Generator):
             start: a fitted model, or the path of one, whose training goes on with this data. Schema, fitted columns and
                 network are those of the start.
             callback: called after every round with a `TrainingRound`: update, nats of training and validation, seconds.
+            cache: a folder of its own that keeps the encoded data of Parquet, for later fits to the same data.
             unknown: refused; `inputs` and `sequence` are arguments of the constructor.
 
         Raises:
@@ -190,8 +194,9 @@ class OneToMany(Generator):
         check_kind("OneToMany: verbose", self.verbose, (bool, type(None)), "True, False or None")
         for name, column in (("id", id), ("order", order)):
             check_kind(f"fit: {name}", column, (str, type(None)), "the name of a column")
-        if checkpoint is not None:
-            path_text("checkpoint", checkpoint)
+        for name, folder in (("checkpoint", checkpoint), ("cache", cache)):
+            if folder is not None:
+                path_text(name, folder)
         network, training = _given(Network, self.network), _given(Training, self.training)
         params, before = self.get_params(), None
         if start is not None:
@@ -200,7 +205,7 @@ class OneToMany(Generator):
             own = {name: getattr(known, name) for name in ("inputs", "sequence", "combinations")}
             params |= {name: value for name, value in own.items() if params[name] is None}
             before = known.config_, known.net_
-        request = FitRequest(data, steps, id, order, checkpoint, params, network, training, before, callback)
+        request = FitRequest(data, steps, id, order, checkpoint, params, network, training, before, callback, cache)
         self.config_, (self.net_, self.row_net_) = run_fit(request)
         self.__dict__.pop("_card", None)
         return self
@@ -268,20 +273,11 @@ class OneToMany(Generator):
 
     def _score(self, data: Any, steps: Any, errors: str = "raise") -> tuple[NDArray[np.float64], int]:
         """(N, F) or (N, F + 1) nats by field, and the number of steps."""
-        from unspool.evaluation.samples.scoring import log_probs
+        from unspool.evaluation.samples.scoring import score_table
 
         enter()
-        examples = gather_fitted(self.codec_, data, steps)
-        good = np.ones(len(examples), bool) if errors == "raise" else self.codec_.readable(examples)
-        try:
-            encoded = self.codec_.encode(examples if good.all() else examples.take(good))
-        except SchemaError as error:
-            hint = f'{error.hint} Pass log_prob(..., errors="nan") to score the other sequences.'.strip()
-            raise type(error)(error.location, error.expected, error.found, hint) from None
-        scores = log_probs(self.net_, encoded)
-        out = np.full((len(good), scores.shape[1]), np.nan)
-        out[good] = scores
-        return out, int(encoded.offsets[-1])
+        self._fitted()
+        return score_table(self.net_, self.codec_, data, steps, refuse=errors == "raise")
 
     def next_step(self, inputs: Any, prefix: Any = None, *, samples: int = 256, seed: int = 0) -> "list[NextStep]":
         """The distribution of the step after a prefix, for every row of inputs.
@@ -385,7 +381,7 @@ class OneToMany(Generator):
         """
         from unspool.config import fingerprint
         from unspool.evaluation.evaluate import evaluate_model
-        from unspool.evaluation.split import facts_of, split_of
+        from unspool.evaluation.split import facts_of, read_split
 
         enter()
         self._fitted()
@@ -395,10 +391,8 @@ class OneToMany(Generator):
             expected = "no such option: a report is about one model"
             hint = "Run `python -m benchmarks.feeding`, which fits a network under each feeding."
             raise OptionError("evaluate(feedings=...)", expected, repr(feedings), hint)
-        test = gather_fitted(self.codec_, data, steps)
-        tables = train if isinstance(train, tuple) else (train,)
-        training = None if train is None else gather_fitted(self.codec_, *tables)
-        split = split_of(self, test, training, int(seed))
+        tables = None if train is None else train if isinstance(train, tuple) else (train, None)
+        split = read_split(self, (data, steps), tables, int(seed))
         with show(self.verbose):
             sections = evaluate_model(self, split, int(seed), int(samples))
         digest = fingerprint(split.test_encoded)["data"]

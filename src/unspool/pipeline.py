@@ -1,10 +1,13 @@
 """One fit, from tables to a model: gather, select, train, calibrate, pack."""
 
+import contextlib
+import dataclasses
 import functools
 import hashlib
 import math
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -18,7 +21,7 @@ from unspool import modelfile
 from unspool.config import Arguments, Config, InputModel, Summary, fingerprint, versions
 from unspool.dataset.examples import Examples
 from unspool.dataset.gather import find_roles, gather_fitted, gather_roles, open_transforms
-from unspool.dataset.roles import Roles, name_of
+from unspool.dataset.roles import Roles, name_of, roles_of
 from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.fit import fit_codec
@@ -34,8 +37,13 @@ from unspool.options import Network, Training
 from unspool.runtime.process import start_jax
 from unspool.runtime.progress import note, phase, report_progress, show, warn
 from unspool.runtime.stopping import Stop, interruptible
+from unspool.streaming.cache import Cache
+from unspool.streaming.reading import columns_read
+from unspool.streaming.source import Source
+from unspool.streaming.stored import StoredSequences
+from unspool.tables.parts import Parts, find_large, find_parts
 from unspool.tables.table import frame_kind
-from unspool.training.batching import TrainingData, validation_split
+from unspool.training.batching import EncodedSet, TrainingData, random_split, validation_split
 from unspool.training.callbacks import Callback, with_callback
 from unspool.training.checkpoint import Checkpoint
 from unspool.training.defaults import TrainingPlan, plan
@@ -46,6 +54,8 @@ from unspool.training.selection import select_fields
 from unspool.training.train_step import new_train_state
 from unspool.training.trainer import Progress, resume_from, train
 
+MAX_HELD_OUT_VALUES = 2**22
+"""Values of all columns that are held out for validation, of data larger than memory, about."""
 TRIAL_SECONDS_SHARE, TRAINING_SECONDS_SHARE = 0.1, 0.9
 """Shares of the time budget for the trial, and of what is left then for training; calibration has the rest."""
 MIN_USUAL_SHARE = 0.5
@@ -69,6 +79,7 @@ class FitRequest:
     training: Training
     start: tuple[Config, Net] | None = None
     callback: Callback | None = None
+    cache: str | os.PathLike[str] | None = None
 
     @functools.cached_property
     def roles(self) -> Roles:
@@ -89,13 +100,18 @@ class FitRequest:
 
 @dataclass(frozen=True)
 class FitData:
-    """All examples of a fit, raw and encoded by the codec, and which rows are for training and for validation."""
+    """All examples of a fit, raw and encoded by the codec, and which rows are for training and for validation.
+
+    Of data larger than memory, these are a sample; all sequences, of training and of validation, are on disk.
+    """
 
     codec: Codec
     examples: Examples
     encoded: Encoded
     rows: NDArray[np.int64]
     validation_rows: NDArray[np.int64]
+    stored: tuple[StoredSequences, StoredSequences] | None = None
+    digest: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def split(self) -> Split:
@@ -104,6 +120,11 @@ class FitData:
         train, test = (self.examples.take(some) for some in rows)
         known, asked = (self.encoded.take(some) for some in rows)
         return Split(train, test, known, asked, "", ())
+
+    @property
+    def sequences(self) -> tuple[EncodedSet, EncodedSet]:
+        """All sequences to train on, and all to validate on."""
+        return self.stored or (self.split.train_encoded, self.split.test_encoded)
 
 
 class Trained(NamedTuple):
@@ -118,9 +139,8 @@ class Trained(NamedTuple):
 def run_fit(request: FitRequest) -> tuple[Config, Nets]:
     """Fit a network to the sequences of a table, and a small one to their inputs; errors as of `OneToMany.fit`."""
     start_jax()
-    with show(request.params["verbose"]), interruptible(request.training.seconds) as stop:
-        phase("reading")
-        data = select_columns(request, gather_data(request), stop)
+    shown = show(request.params["verbose"])
+    with shown, interruptible(request.training.seconds) as stop, gathered(request, stop) as data:
         inputs = gather_inputs(request, data)
         pool = ThreadPoolExecutor(1)  # the small network is mostly compiled, which takes one core
         try:
@@ -156,6 +176,24 @@ def result_unless_interrupted(
                 return None, None
 
 
+@contextlib.contextmanager
+def gathered(request: FitRequest, stop: Stop) -> Iterator[FitData]:
+    """The data with selected columns; what is on disk without a folder of the user's is deleted at the end."""
+    phase("reading")
+    find = find_large if request.cache is None else functools.partial(find_parts, files=True)
+    parts = None if request.steps is not None else find(request.data)
+    if parts is None and request.cache is not None:
+        expected = "one table of Parquet: a folder, a glob, a file, a URL or a PyArrow dataset"
+        raise OptionError("fit(cache=...)", expected, "data of another kind", "Leave it out.")
+    if parts is None:
+        data, lines = select_columns(request, gather_data(request), stop)
+        note_columns(data.codec, lines)
+        yield data
+        return
+    with tempfile.TemporaryDirectory(prefix="unspool-") as folder:
+        yield gather_stored(request, parts, Cache(request.cache or folder), stop)
+
+
 def gather_data(request: FitRequest) -> FitData:
     """Read the tables, infer the schema, fit the columns, encode the examples and split them."""
     if request.start is not None:
@@ -168,6 +206,49 @@ def gather_data(request: FitRequest) -> FitData:
     return FitData(codec, examples, encoded, *validation_split(encoded, request.training.holdout, request.seed))
 
 
+def gather_stored(request: FitRequest, parts: Parts, cache: Cache, stop: Stop) -> FitData:
+    """As `gather_data` and `select_columns`, of a sample; all sequences are on disk, see `unspool.streaming.source`."""
+    source = open_source(request, parts, cache)
+    share = request.training.holdout
+    if not source.is_whole:  # a round scores all that is held out
+        share = min(share, MAX_HELD_OUT_VALUES / parts.size.cells)
+    while True:
+        data = gather_data(replace(request, data=source.table))
+        parts_of_all = random_split(len(source), share, request.seed)
+        rows, validation_rows = (np.flatnonzero(np.isin(source.sampled, some)) for some in parts_of_all)
+        data, lines = select_columns(request, replace(data, rows=rows, validation_rows=validation_rows), stop)
+        phase("encoding")
+        stored = source.encode(data.codec, data.examples, data.encoded, fixed=request.start is not None)
+        if stored is not None:
+            break
+    codec, lengths = data.codec, stored.lengths
+    shortest, longest = int(lengths.min()), int(lengths.max())
+    counts = {"examples": len(stored), "total": int(lengths.sum())}
+    if request.start is None:
+        counts |= {"shortest": shortest, "longest": longest, "limit": longest}
+    codec = msgspec.structs.replace(codec, **counts)
+    train, held = (stored.take(rows) for rows in validation_split(stored, share, request.seed))
+    note_columns(codec, [*source.notes, *lines])
+    digest = {} if source.is_whole else {"data": stored.digest}
+    return replace(data, codec=codec, stored=(train, held), digest=digest)
+
+
+def open_source(request: FitRequest, parts: Parts, cache: Cache) -> Source:
+    """The data of a fit as blocks of whole sequences, and a sample of them.
+
+    Raises:
+        SchemaError: columns that the data lack.
+    """
+    roles, key, order = request.roles, request.id, request.order
+    if request.start is not None:
+        schema = request.start[0].codec.schema
+        roles, key, order = roles_of(schema, parts.columns), schema.id, schema.order
+    names = columns_read(parts, roles, key, order)
+    before = None if request.start is None else weights_fingerprint(request.start[1])
+    options = {name: repr(value) for name, value in request.options.items()}
+    return Source(parts, names, key, order, cache, request.seed, [repr(roles), options, before, versions()])
+
+
 def gather_inputs(request: FitRequest, data: FitData) -> InputRows | None:
     """The inputs of all examples as training data; `None` without `draw_inputs`, or if they are too wide."""
     if not request.training.draw_inputs:
@@ -176,12 +257,14 @@ def gather_inputs(request: FitRequest, data: FitData) -> InputRows | None:
     return None if fitted is None else InputRows(fitted[0], fitted[0].encode(fitted[1]), frame_kind(request.data))
 
 
-def select_columns(request: FitRequest, data: FitData, stop: Stop) -> FitData:
-    """Choose transforms and means that the user left open, and fit the columns again if a choice changes them."""
+def select_columns(request: FitRequest, data: FitData, stop: Stop) -> tuple[FitData, list[str]]:
+    """Choose transforms and means that the user left open, and fit the columns again if a choice changes them.
+
+    The lines say what was found in the data.
+    """
     codec, examples, encoded, rows = data.codec, data.examples, data.encoded, data.rows
     if request.start is not None:
-        note_columns(codec, unseen_categories(codec, examples, encoded))
-        return data
+        return data, unseen_categories(codec, examples, encoded)
     open_ = open_transforms(codec.schema, request.roles)
     phase("trial")
     with stop.part(TRIAL_SECONDS_SHARE) as part:
@@ -189,8 +272,7 @@ def select_columns(request: FitRequest, data: FitData, stop: Stop) -> FitData:
     if lines:
         codec = fit_codec(schema, examples)
         encoded = codec.encode(examples)
-    note_columns(codec, [*examples.notes, *lines])
-    return replace(data, codec=codec, encoded=encoded)
+    return replace(data, codec=codec, encoded=encoded), [*examples.notes, *lines]
 
 
 def note_columns(codec: Codec, lines: list[str]) -> None:
@@ -200,7 +282,7 @@ def note_columns(codec: Codec, lines: list[str]) -> None:
 
 def train_network(request: FitRequest, data: FitData, stop: Stop, pool: Executor) -> Trained:
     """Train from the start, or from a checkpoint; a pool compiles beside it what is needed later."""
-    training, validation = data.split.train_encoded, data.split.test_encoded
+    (training, validation), sample = data.sequences, data.split.train_encoded
     sizes = {"examples": len(training), "steps": int(training.offsets[-1]), "distinct": training.distinct}
     numbers = plan(request.network, request.training, data.codec, **sizes)
     if request.start is not None:
@@ -210,12 +292,12 @@ def train_network(request: FitRequest, data: FitData, stop: Stop, pool: Executor
     settings: dict[str, Any] = {"codec": data.codec, **request.options, "versions": versions()}
     hooks: dict[str, Any] = {}
     if request.start is None:
-        net = initialize_from_data(Net(np.random.default_rng([request.seed, 2]), shape), training)
+        net = initialize_from_data(Net(np.random.default_rng([request.seed, 2]), shape), sample)
     else:
         net = request.start[1]
         settings["start"] = weights_fingerprint(net)
         hooks["resume"] = resume_from(net, numbers, validation)
-    parts = fingerprint(data.encoded, **settings)
+    parts = fingerprint(data.encoded, **settings) | data.digest
     if request.checkpoint is not None:
         folder = Checkpoint(request.checkpoint, parts)
         saved = folder.load(new_train_state(net, numbers.update_config))
@@ -226,7 +308,7 @@ def train_network(request: FitRequest, data: FitData, stop: Stop, pool: Executor
         free = numbers.update_config.feeding == "free"
         pool.submit(prepare_scoring, net, bucket, free=free, max_devices=numbers.devices)
     if len(data.validation_rows):
-        pool.submit(prepare_calibration, net, data.codec, training, data.split.train.first, request.seed)
+        pool.submit(prepare_calibration, net, data.codec, sample, data.split.train.first, request.seed)
     with stop.part(TRAINING_SECONDS_SHARE) as part:
 
         def watch(progress: Progress) -> None:

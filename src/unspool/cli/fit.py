@@ -39,6 +39,7 @@ def fit(
     output: Annotated[Path, Parameter(alias="-o", group=RESULT)],
     checkpoint: Annotated[Path | None, Parameter(group=RESULT)] = None,
     start: Annotated[Path | None, Parameter(group=RESULT)] = None,
+    cache: Annotated[Path | None, Parameter(group=RESULT)] = None,
     seed: Annotated[int, Parameter(group=RESULT)] = 0,
     quiet: Annotated[bool, Parameter(alias="-q", group=RESULT)] = False,
     json: Annotated[bool, Parameter(group=RESULT)] = False,
@@ -59,7 +60,8 @@ def fit(
     double quotes. Ctrl-C ends the training and keeps the best model found so far.
 
     Args:
-        data: the table: CSV, TSV, JSON, JSON lines or Parquet by the file's name, or - for standard input.
+        data: the table: CSV, TSV, JSON, JSON lines or Parquet by the file's name; a folder, a pattern in quotes or a
+            URL of Parquet files, which may be larger than memory; or - for standard input.
         inputs: the columns that are known beforehand.
         sequence: the column that holds the sequences, or the columns of a step.
         first: columns of a step whose first value is the input; * means all of them.
@@ -75,6 +77,7 @@ def fit(
         output: the model file to write.
         checkpoint: a folder that saves the training; the same command goes on from there.
         start: a model file whose training goes on with this data. It brings the columns, their kinds and the network.
+        cache: a folder of its own that keeps the encoded data of Parquet files, for later fits to the same data.
         seed: seed of the training.
         quiet: print nothing but errors.
         json: print the result as a JSON object.
@@ -103,7 +106,9 @@ def fit(
     given: list[Any] = [*wanted, *first_columns]
     model = OneToMany(given if given or start is None else None, columns, **options)
     table = source(data) if wide is None else wide_table(source(data), wide, column_names(sequence)[0])
-    model.fit(table, source(steps) if steps else None, id=id, order=order, checkpoint=checkpoint, start=start)
+    model.fit(
+        table, source(steps) if steps else None, id=id, order=order, checkpoint=checkpoint, start=start, cache=cache
+    )
     model.save(output)
     print_result(model, output, quiet=quiet, json=json)
     return 130 if model.summary_.stopped == "interrupted" else 0

@@ -37,6 +37,14 @@ class Encoded(RaggedSet):
         return int(np.minimum(np.diff(np.sort(self.starts)), self.gap).sum()) + self.gap
 
     @property
+    def jacobians(self) -> NDArray[np.float64]:
+        """(N,) the log-Jacobian of all fields and steps of each sequence."""
+        owner, total = np.repeat(np.arange(len(self)), self.lengths), np.zeros(len(self))
+        for column in self.log_jacobian:
+            total += np.bincount(owner, column, minlength=len(self))
+        return total
+
+    @property
     def jacobian(self) -> float:
-        """The log-Jacobian of all fields and steps."""
-        return float(sum(column.sum() for column in self.log_jacobian))
+        """The log-Jacobian of all sequences."""
+        return float(self.jacobians.sum())

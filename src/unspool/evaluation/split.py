@@ -1,6 +1,6 @@
 """The data that a report judges the model on, and the data that its baselines learn from."""
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.errors import DataError, SchemaError, TrainingError
 from unspool.network.decoder import Net
+from unspool.streaming.reading import gather_sample
 from unspool.training.batching import validation_split
 
 TEST_SHARE = 1 / 3
@@ -55,6 +56,14 @@ class Split(NamedTuple):
     test_encoded: Encoded
     origin: str
     notes: tuple[str, ...]
+
+
+def read_split(model: FittedModel, data: tuple[Any, Any], train: tuple[Any, Any] | None, seed: int) -> Split:
+    """As `split_of`, of tables and their steps; of those larger than memory a sample, as a note says."""
+    test, notes = gather_sample(model.codec_, *data, seed)
+    training, more = (None, ()) if train is None else gather_sample(model.codec_, *train, seed)
+    split = split_of(model, test, training, seed)
+    return split._replace(notes=(*notes, *more, *split.notes))
 
 
 def split_of(model: FittedModel, data: Examples, train: Examples | None, seed: int) -> Split:

@@ -40,24 +40,28 @@ def format_of(path: str | Path) -> str:
 
 def read_path(path: Path, strings: Sequence[str] = ()) -> tuple[str, Any]:
     """Read a file: its format, and a PyArrow table or a dict of lists; a `DataError` says why that is impossible."""
+    kind = format_of(path)
+    try:
+        with path.open("rb") as file:  # the operating system's message is better than Arrow's
+            raw = b"" if kind == "parquet" else file.read()
+    except OSError as error:
+        refused = FileError.from_os_error(path, error, "read")
+        raise DataError(refused.location, refused.expected, refused.found, refused.hint) from error
+    return (kind, _parquet(str(path), str(path))) if kind == "parquet" else read_bytes(raw, path, str(path), strings)
+
+
+def read_bytes(raw: bytes, path: Path, location: str, strings: Sequence[str] = ()) -> tuple[str, Any]:
+    """Read the bytes of a text file as `read_path` does; its name says format and compression."""
     import pyarrow as pa
 
     kind = format_of(path)
-    try:
-        if kind == "parquet":
-            path.open("rb").close()  # the operating system's message is better than Arrow's
-            return kind, _parquet(str(path), str(path))
-        with path.open("rb") as file:
-            raw = file.read()
-        if path.suffix in COMPRESSED:
-            codec = path.suffix.removeprefix(".").replace("gz", "gzip").replace("zst", "zstd")
+    if path.suffix in COMPRESSED:
+        codec = path.suffix.removeprefix(".").replace("gz", "gzip").replace("zst", "zstd")
+        try:
             raw = pa.CompressedInputStream(pa.BufferReader(raw), codec).read()
-    except OSError as error:
-        if error.filename is None:
-            raise DataError(str(path), f"a file compressed as {path.suffix}", str(error)) from error
-        refused = FileError.from_os_error(path, error, "read")
-        raise DataError(refused.location, refused.expected, refused.found, refused.hint) from error
-    return kind, _text(raw, kind, str(path), strings)
+        except OSError as error:
+            raise DataError(location, f"a file compressed as {path.suffix}", str(error)) from error
+    return kind, _text(raw, kind, location, strings)
 
 
 def read_stream(stream: IO[Any], location: str, strings: Sequence[str] = ()) -> tuple[str, Any]:

@@ -12,7 +12,8 @@ import numpy as np
 from unspool.errors import DataError, Location, SchemaError, close_matches, listing, path_text
 from unspool.tables.arrow import SUPPORTED_KINDS, conversion, from_arrow, from_values, is_unicode
 from unspool.tables.columns import Column, ColumnOrigins, Origin, take
-from unspool.tables.readers import FORMATS, read_path, read_stream, transpose
+from unspool.tables.parts import find_parts, is_url_of_text, open_url
+from unspool.tables.readers import FORMATS, read_bytes, read_path, read_stream, transpose
 
 SEQUENCE_NAME = "sequence"
 """Name of the column of data that are one column without a name."""
@@ -109,7 +110,19 @@ def read_table(data: Any, location: str | None = None, *, strings: Sequence[str]
     return table
 
 
+def arrow_table(rows: Any, location: str) -> Table:
+    """Rows of a Parquet file, a PyArrow table, as a table."""
+    with conversion(location):
+        return _table(rows, "parquet", location)
+
+
 def _read(data: Any, name: str, location: str | None, strings: Sequence[str]) -> Table:
+    if (parts := find_parts(data)) is not None:
+        return _table(parts.read(), "parquet", location or parts.name)
+    if is_url_of_text(data):
+        with open_url(data) as file:
+            kind, raw = read_bytes(file.read(), Path(name.partition("?")[0].rsplit("/", 1)[1]), name, strings)
+        return _table(raw, kind, location or name)
     if isinstance(data, (str, Path)):
         kind, raw = read_path(Path(data), strings)
         return _table(raw, kind, location or name)

@@ -12,6 +12,7 @@ from unspool.encoding.encoded import Encoded
 from unspool.errors import TrainingError
 from unspool.runtime.devices import to_single_precision
 from unspool.runtime.sizes import size_class
+from unspool.streaming.stored import PaddedRows, StoredSequences
 from unspool.tables.columns import ragged_indices
 
 MAX_BUCKETS = 4
@@ -23,8 +24,13 @@ MAX_WHOLE_STEPS = 1024
 """Steps up to which a sequence is learned whole; a longer one is cut into segments of half as many."""
 
 
-Rows = Array | NDArray[Any]
-"""On the host, and inside of a compiled program."""
+MAX_SHUFFLED, SHUFFLE_BLOCK = 2**20, 2**12
+"""Sequences of a pass that are shuffled as one; of more, blocks of so many are shuffled, and then what lies in as many
+blocks as one shuffle holds: so what is read at a time lies in few places of a file."""
+Rows = Array | NDArray[Any] | PaddedRows
+"""On the host, perhaps in a file, and inside of a compiled program."""
+EncodedSet = Encoded | StoredSequences
+"""In memory, or on disk."""
 
 
 class Bucket(NamedTuple):
@@ -38,7 +44,7 @@ class Bucket(NamedTuple):
 
     inputs: tuple[Rows, ...]
     values: tuple[Rows, ...]
-    lengths: Rows
+    lengths: Array | NDArray[Any]
 
     @property
     def examples(self) -> int:
@@ -87,7 +93,13 @@ class TrainingData:
 
     @classmethod
     def of(
-        cls, training: Encoded, validation: Encoded, *, stops: bool, seed: int, segment: int | None = None
+        cls,
+        training: EncodedSet,
+        validation: EncodedSet,
+        *,
+        stops: bool,
+        seed: int,
+        segment: int | None = None,
     ) -> "TrainingData":
         """The data of examples to train on, and of examples, perhaps none, to validate on.
 
@@ -116,7 +128,7 @@ class UpdateGroup(NamedTuple):
     updates: int
 
 
-def validation_split(encoded: Encoded, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def validation_split(encoded: EncodedSet, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows to train on and rows to validate on.
 
     Windows of one series are split by time: the last `share` is held out, and windows that reach into it are used by
@@ -128,19 +140,26 @@ def validation_split(encoded: Encoded, share: float, seed: int) -> tuple[NDArray
     N = len(encoded)
     if share == 0:
         return np.arange(N), np.arange(0)
-    if encoded.starts is not None:
+    if isinstance(encoded, Encoded) and encoded.starts is not None:
         order = np.sort(encoded.starts)
         cut = order[min(int(np.ceil(N * (1 - share))), N - 1)]
         train, held = np.flatnonzero(encoded.starts + encoded.gap <= cut), np.flatnonzero(encoded.starts >= cut)
     else:
-        shuffled = np.random.default_rng([seed, 0]).permutation(N)
-        count = max(1, round(N * share))
-        train, held = np.sort(shuffled[count:]), np.sort(shuffled[:count])
+        train, held = random_split(N, share, seed)
     if not len(train) or not encoded.lengths[train].sum():
         found = f"{N} example{'s' * (N != 1)} with {int(encoded.lengths.sum())} steps"
         hint = "Give more data, or memorise the data with Training(holdout=0)."
         raise TrainingError("fit", f"at least two examples, to hold {share:.0%} of them out", found, hint)
     return train, held
+
+
+def random_split(count: int, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers of so many examples, split at random: a share of them, or one at the least, is held out."""
+    if share == 0:
+        return np.arange(count), np.arange(0)
+    shuffled = np.random.default_rng([seed, 0]).permutation(count)
+    held = max(1, round(count * share))
+    return np.sort(shuffled[held:]), np.sort(shuffled[:held])
 
 
 def bucket_lengths(lengths: NDArray[np.int64]) -> list[int]:
@@ -177,7 +196,7 @@ def pad_ragged(flat: NDArray[Any], offsets: NDArray[np.int64], rows: NDArray[np.
 
 
 def to_buckets(
-    encoded: Encoded, stops: bool, multiple: int = 4, segment: int | None = None
+    encoded: EncodedSet, stops: bool, multiple: int = 4, segment: int | None = None
 ) -> tuple[list[Bucket], list[NDArray[np.int64]]]:
     """Buckets of padded arrays, and the rows of `encoded` that each holds.
 
@@ -200,7 +219,11 @@ def to_buckets(
         steps = size_class(top + stops, multiple)
         if segment is not None and steps > segment:
             steps = round_up(steps, segment)
-        values = tuple(pad_ragged(a, encoded.offsets, chosen, steps) for a in encoded.steps)
+        values: tuple[Rows, ...]
+        if isinstance(encoded, StoredSequences):
+            values = encoded.padded(chosen, steps)
+        else:
+            values = tuple(pad_ragged(a, encoded.offsets, chosen, steps) for a in encoded.steps)
         inputs = tuple(to_single_precision(a[chosen]) for a in encoded.inputs)
         buckets.append(Bucket(inputs, values, encoded.lengths[chosen].astype(np.int32)))
         rows.append(chosen)
@@ -252,7 +275,7 @@ def epoch_updates(
         long = segment is not None and bucket.steps > segment
         K = 1 if long else K
         order = np.zeros(round_up(updates, K) * size, np.int32)
-        order[: bucket.examples] = rng.permutation(bucket.examples)
+        order[: bucket.examples] = shuffled(rng, bucket.examples)
         real = (np.arange(len(order)) < bucket.examples).astype(np.float32)
         fill = ((0, 0), (0, 0), (0, round_up(size_class(size), multiple) - size))
         rows, weights = np.pad(order.reshape(-1, K, size), fill), np.pad(real.reshape(-1, K, size), fill)
@@ -263,6 +286,24 @@ def epoch_updates(
                 groups.append(UpdateGroup(b, r, np.zeros(K, np.int32), w, min(K, updates - g * K)))
     for g in rng.permutation(len(groups)):
         yield groups[g]
+
+
+def shuffled(
+    rng: np.random.Generator, count: int, most: int = MAX_SHUFFLED, block: int = SHUFFLE_BLOCK
+) -> NDArray[np.int64]:
+    """A random order of so many rows; of more than `most`, blocks of neighbours keep together roughly.
+
+    Examples:
+        >>> rows = shuffled(np.random.default_rng(0), 12, most=4, block=2)
+        >>> rows.tolist()
+        [7, 5, 6, 4, 10, 8, 9, 11, 0, 2, 1, 3]
+    """
+    if count <= most:
+        return rng.permutation(count)
+    firsts = rng.permutation(np.arange(0, count, block))
+    rows = (firsts[:, None] + np.arange(block)).ravel()
+    rows = rows[rows < count]
+    return np.concatenate([rng.permutation(rows[at : at + most]) for at in range(0, count, most)])
 
 
 def _segments(

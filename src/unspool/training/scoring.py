@@ -10,13 +10,13 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
 
-from unspool.encoding.encoded import Encoded
 from unspool.network.decoder import DecoderState, Masks, Net
 from unspool.network.likelihood import sequence_log_prob
 from unspool.runtime.devices import ROW_AXIS, device_lock, put_on_devices, shard_rows
 from unspool.runtime.programs import program
 from unspool.runtime.threefry import uniforms
-from unspool.training.batching import Bucket, round_up, segment_steps, to_buckets
+from unspool.streaming.stored import PaddedRows
+from unspool.training.batching import Bucket, EncodedSet, round_up, segment_steps, to_buckets
 from unspool.training.sharding import SCORING_SHARDS, Sharding, choose_sharding
 
 MAX_SCORE_CELLS = 2**24
@@ -111,7 +111,7 @@ def score(
 ) -> NDArray[np.float64]:
     """Log-probability of every sequence in the network's units: a column per step field, and one for the stops.
 
-    Sequences are scored in batches of a power of two, so that few shapes are compiled, and long ones segment by
+    EncodedSet are scored in batches of a power of two, so that few shapes are compiled, and long ones segment by
     segment, so that memory does not grow with their length; a sum over a sequence depends on none of that.
 
     Args:
@@ -166,7 +166,10 @@ class ScoringJob(NamedTuple):
         """By the sizes of the network and of the bucket."""
         segment = segment_steps(bucket.steps, None) or bucket.steps
         more = round_up(bucket.steps, segment) - bucket.steps
-        values = tuple(np.pad(a, ((0, 0), (0, more), *((0, 0),) * (a.ndim - 2))) for a in bucket.values)
+        values = tuple(
+            a.widened(more) if isinstance(a, PaddedRows) else np.pad(a, ((0, 0), (0, more), *((0, 0),) * (a.ndim - 2)))
+            for a in bucket.values
+        )
         widest = max([4 * net.shape.size, *net.shape.steps.params])
         most = max(1, min(bucket.examples, MAX_SCORE_ROWS, MAX_SCORE_CELLS // (segment * widest)))
         size = 1 << (most.bit_length() - 1)
@@ -181,7 +184,7 @@ class ScoringJob(NamedTuple):
         return placed
 
 
-def score_all(net: Net, encoded: Encoded, edges: tuple[int, ...] = ()) -> NDArray[np.float64]:
+def score_all(net: Net, encoded: EncodedSet, edges: tuple[int, ...] = ()) -> NDArray[np.float64]:
     """As `score`, of sequences of any lengths in their order; a column has a step field with all of its parts."""
     bands, starts = (len(edges) + 1,) if edges else (), net.starts
     starts = [*starts, len(encoded.steps)] if net.shape.stops else starts

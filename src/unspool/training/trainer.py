@@ -21,13 +21,12 @@ import msgspec
 import numpy as np
 
 from unspool.config import ValidationRound
-from unspool.encoding.encoded import Encoded
 from unspool.errors import TrainingError
 from unspool.network.decoder import Net
 from unspool.runtime.devices import device_lock, put_on_devices
 from unspool.runtime.stopping import Stop, Stopped
 from unspool.runtime.threefry import seed_words
-from unspool.training.batching import TrainingData, UpdateGroup, batch_rows, epoch_updates
+from unspool.training.batching import EncodedSet, TrainingData, UpdateGroup, batch_rows, epoch_updates
 from unspool.training.defaults import MIN_DECAY_ROUNDS, TrainingPlan
 from unspool.training.scoring import score, score_all
 from unspool.training.sharding import Sharding, choose_sharding
@@ -284,7 +283,7 @@ class Trainer:
         return -(sum(float(part.sum()) for part in scores) + data.validation_jacobian) / max(1, data.validation_steps)
 
 
-def resume_from(net: Net, plan: TrainingPlan, validation: Encoded) -> tuple[Progress, TrainState, TrainState]:
+def resume_from(net: Net, plan: TrainingPlan, validation: EncodedSet) -> tuple[Progress, TrainState, TrainState]:
     """A training that has not begun, whose best weights so far are those of the start."""
     state, progress = new_train_state(net, plan.update_config), Progress()
     if len(validation):

@@ -1,14 +1,17 @@
 """Log-probabilities of whole data sets under the model: by sequence and field, and by position."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
+from unspool.errors import SchemaError
 from unspool.evaluation.document import ALL_FIELDS, Measured
 from unspool.evaluation.samples.statistics import Codes, Ratio, Reals, bands
 from unspool.network.decoder import Net
+from unspool.streaming.reading import gather_blocks
 from unspool.training.scoring import score_all
 
 MIN_SEQUENCES_PER_BAND = 30
@@ -23,6 +26,31 @@ def log_probs(net: Net, encoded: Encoded) -> Reals:
     for field, jacobian in zip(fields.tolist(), encoded.log_jacobian, strict=True):
         out[:, field] += np.bincount(owner, jacobian, minlength=len(encoded))
     return out
+
+
+def score_table(net: Net, codec: Codec, data: Any, steps: Any, *, refuse: bool) -> tuple[Reals, int]:
+    """(N, F) or (N, F + 1) nats by field of all sequences of a table, and how many steps these have.
+
+    Data larger than memory are read block by block. Sequences that the model can't score are refused, or have NaN.
+
+    Raises:
+        SchemaError: columns or values that contradict the codec.
+    """
+    found, places, total = [], [], 0
+    for positions, examples in gather_blocks(codec, data, steps):
+        good = np.ones(len(examples), bool) if refuse else codec.readable(examples)
+        try:
+            encoded = codec.encode(examples if good.all() else examples.take(good))
+        except SchemaError as error:
+            hint = f'{error.hint} Pass log_prob(..., errors="nan") to score the other sequences.'.strip()
+            raise type(error)(error.location, error.expected, error.found, hint) from None
+        scores = log_probs(net, encoded)
+        found.append(np.full((len(good), scores.shape[1]), np.nan))
+        found[-1][good] = scores
+        places.append(np.arange(len(good)) if isinstance(positions, slice) else positions)
+        total += int(encoded.offsets[-1])
+    nats = np.concatenate(found)
+    return nats[np.argsort(np.concatenate(places))], total
 
 
 class BandScores(NamedTuple):
