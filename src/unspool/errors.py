@@ -110,6 +110,10 @@ class CheckpointMismatch(TrainingError):
     """A checkpoint folder that belongs to another fit: other data, options or version."""
 
 
+class ClusterError(UnspoolError):
+    """Processes that can't work together, or of which one has ended."""
+
+
 class ForkedProcess(UnspoolError):
     """A process was forked from one in which JAX had started."""
 

@@ -32,6 +32,7 @@ from unspool.network.decoder import Net
 from unspool.network.serialization import Nets
 from unspool.options import Network, Training
 from unspool.runtime.process import start_jax
+from unspool.runtime.processes import check_same, is_first, lost_processes, process_count
 from unspool.runtime.progress import note, phase, report_progress, show, warn
 from unspool.runtime.stopping import Stop, interruptible
 from unspool.tables.table import frame_kind
@@ -118,7 +119,9 @@ class Trained(NamedTuple):
 def run_fit(request: FitRequest) -> tuple[Config, Nets]:
     """Fit a network to the sequences of a table, and a small one to their inputs; errors as of `OneToMany.fit`."""
     start_jax()
-    with show(request.params["verbose"]), interruptible(request.training.seconds) as stop:
+    verbose = request.params["verbose"] if is_first() else False
+    with show(verbose), interruptible(request.training.seconds) as stop, lost_processes():
+        check_same(versions())
         phase("reading")
         data = select_columns(request, gather_data(request), stop)
         inputs = gather_inputs(request, data)
@@ -219,8 +222,9 @@ def train_network(request: FitRequest, data: FitData, stop: Stop, pool: Executor
     if request.checkpoint is not None:
         folder = Checkpoint(request.checkpoint, parts)
         saved = folder.load(new_train_state(net, numbers.update_config))
-        hooks = {"resume": saved or hooks.get("resume"), "save": folder.save}
+        hooks = {"resume": saved or hooks.get("resume")} | ({"save": folder.save} if is_first() else {})
     rounds = len(hooks["resume"][0].rounds) if hooks.get("resume") else 0
+    check_same({name: found[:12] for name, found in parts.items()} | {"rounds in the checkpoint": str(rounds)})
     phase("compiling")
     for bucket in task.validation:
         free = numbers.update_config.feeding == "free"
@@ -229,14 +233,15 @@ def train_network(request: FitRequest, data: FitData, stop: Stop, pool: Executor
         pool.submit(prepare_calibration, net, data.codec, training, data.split.train.first, request.seed)
     with stop.part(TRAINING_SECONDS_SHARE) as part:
 
-        def watch(progress: Progress) -> None:
+        def show_rounds(progress: Progress) -> None:
             if not stop.keeps:
                 stop.keeps = True
                 phase("training")
             show_training(progress, numbers.updates, part)
 
+        watch = with_callback(show_rounds, request.callback if is_first() else None, rounds)
         net, progress = train(
-            task, numbers, net, stop=part, watch=with_callback(watch, request.callback, rounds), **hooks
+            task, numbers, net, processes=process_count(), stop=part, watch=watch, **hooks
         )
     took = f"{progress.update} updates, {progress.seconds:.0f} s"
     note(f"training: {describe_nats(progress)}, {took}: {progress.stopped}")
