@@ -11,9 +11,11 @@ from unspool.encoding.codec import Codec
 from unspool.errors import OptionError
 from unspool.jobs import Event, Fitted, GenerationJob, GenerationOptions, generation_job, sampling_job
 from unspool.network.decoder import Net
+from unspool.network.serialization import Nets, model_fingerprint
 from unspool.options import Decoding, Unknown
+from unspool.parts import PartsJob, is_folder, parts_job
 from unspool.runtime.process import enter
-from unspool.runtime.progress import phase, show
+from unspool.runtime.progress import phase, report_progress, show
 from unspool.sequences import FileForm, Sequences
 
 
@@ -145,6 +147,7 @@ class Generator(ABC):
         long: bool | None = None,
         format: str | None = None,  # noqa: A002
         escape_formulas: bool = False,
+        per_part: int | None = None,
         **options: Any,
     ) -> int:
         """Write the sequences of `generate` to a file part by part, and return the seed.
@@ -152,17 +155,23 @@ class Generator(ABC):
         Memory does not grow with their number. The file is that of `generate(...).save(target)`, and appears whole or
         not at all.
 
+        A target that ends in a slash is a folder: each part is a file of its own, whose bytes depend on the job and
+        the number of the part alone. A job that was interrupted writes the missing parts when it is run again, and
+        other jobs are refused. `unspool.ray` has the same folder written by a cluster.
+
         Returns:
             The seed: the one given, or the new one. With it, `generate` gives the same sequences again.
 
         Args:
-            target: a path that ends in .csv, .tsv, .jsonl, .json or .parquet, or a stream.
+            target: a path or URL (`s3://...`) that ends in .csv, .tsv, .jsonl, .json or .parquet; one that ends in a
+                slash, for a folder; or a stream.
             inputs: as for `generate`.
             n: as for `generate`.
             long: one row a step rather than a sequence; `None` follows the training data.
-            format: of the file, if its name has no known ending; CSV for a stream.
+            format: of the file, if its name has no known ending; CSV for a stream, Parquet for a folder.
             escape_formulas: write texts in CSV and TSV so that no spreadsheet takes them for formulas, see
                 `Sequences.save`.
+            per_part: sequences of a part of a folder.
             **options: the others of `generate`.
 
         Raises:
@@ -173,6 +182,8 @@ class Generator(ABC):
         form = FileForm(long, format, escape_formulas)
         with show(self.verbose):
             phase("generating")
+            if is_folder(target):
+                return self._save_parts(self._given(inputs), n, GenerationOptions.of(options), target, form, per_part)
             return self._save(self._job(inputs, n, GenerationOptions.of(options)), target, form)
 
     def sample_to(
@@ -183,12 +194,15 @@ class Generator(ABC):
         long: bool | None = None,
         format: str | None = None,  # noqa: A002
         escape_formulas: bool = False,
+        per_part: int | None = None,
         **options: Any,
     ) -> int:
         """Write the rows and sequences of `sample` to a file part by part; returns the seed. See `generate_to`."""
         form = FileForm(long, format, escape_formulas)
         with show(self.verbose):
             phase("generating")
+            if is_folder(target):
+                return self._save_parts(None, n, GenerationOptions.of(options), target, form, per_part)
             return self._save(sampling_job(self._generator(), n, GenerationOptions.of(options)), target, form)
 
     def stream(self, inputs: Any = None, n: int = 1, **options: Any) -> Iterator[Event]:
@@ -211,10 +225,28 @@ class Generator(ABC):
 
     def _job(self, inputs: Any, n: int, options: GenerationOptions) -> GenerationJob:
         """A checked generation for given inputs."""
-        if inputs is None and not self.codec_.schema.is_unconditional:
-            hint = "To sample the inputs too, use sample(n) or sample_to(target, n)."
-            raise OptionError("generate(inputs=...)", "a table of inputs", "None", hint)
-        return generation_job(self._generator(), inputs, n, options)
+        return generation_job(self._generator(), self._given(inputs), n, options)
+
+    def _given(self, inputs: Any) -> Any:
+        """The inputs of a generation; an `OptionError` if there must be some and are none."""
+        if not self.codec_.schema.is_unconditional:
+            if inputs is None:
+                hint = "To sample the inputs too, use sample(n) or sample_to(target, n)."
+                raise OptionError("generate(inputs=...)", "a table of inputs", "None", hint)
+            return inputs
+        return {} if inputs is None else inputs
+
+    def parts(
+        self, inputs: Any, n: int, options: GenerationOptions, target: str, form: FileForm, per_part: int | None = None
+    ) -> PartsJob:
+        """The generation into a folder that `generate_to` runs, or with `inputs=None` `sample_to`."""
+        model = model_fingerprint(self.config_, Nets(self.net_, self.row_net_))
+        return parts_job(self._generator(), model, inputs, n, options, target, form, per_part)
+
+    def _save_parts(self, *given: Any) -> int:
+        job = self.parts(*given)
+        job.run(lambda done, of: report_progress(done / of, f"part {done + 1} of {of}"))
+        return job.record.seed
 
     @staticmethod
     def _save(job: GenerationJob, target: Any, form: FileForm) -> int:

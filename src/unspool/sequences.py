@@ -154,7 +154,7 @@ class Sequences:
             DataError: an unknown format, or one without formulas to escape.
             FileError: the target can't be written to.
         """
-        types = partial(file_types, self.codec, self.inputs, long, ranked=self.nats is not None)
+        types = partial(file_types, self.codec, column_types(self.inputs), long, ranked=self.nats is not None)
         save_parts([self.file_columns(long)], types, target, format, escape_formulas=escape_formulas)
 
     def plot(self, path: str | Path | None = None) -> Any:
@@ -287,13 +287,20 @@ class Sequences:
         return origins | {schema.sequence: msgspec.structs.replace(items, integer=integer)}
 
 
-def file_types(codec: Codec, inputs: Table | None, long: bool | None, *, ranked: bool) -> dict[str, FileType]:
+def column_types(inputs: Table | None) -> dict[str, FileType]:
+    """By column of a table, the type that a file has for it."""
+    return {} if inputs is None else {name: file_type(column) for name, column in inputs.columns.items()}
+
+
+def file_types(
+    codec: Codec, given: Mapping[str, FileType], long: bool | None, *, ranked: bool
+) -> dict[str, FileType]:
     """The types of `Sequences.file_columns`; with `ranked`, of a beam search, which has nats.
 
-    Inputs that are drawn have no table before: their types are those of the fitted columns.
+    Those of `given` are of the inputs that have a table before; the others are those of the fitted columns.
     """
     schema, steps = codec.schema, codec.types
-    types = {} if inputs is None else {name: file_type(column) for name, column in inputs.columns.items()}
+    types = dict(given)
     for field, column in codec.input_columns():
         types.setdefault(field.name, (column.types[0],) if isinstance(field, Vector) else column.types[0])
     layout = TableLayout.of(codec, types, long)

@@ -8,9 +8,11 @@ JAX unless the configuration says otherwise before JAX starts: at the first fit 
 import contextlib
 import functools
 import os
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import jax
@@ -48,10 +50,23 @@ def claim_cores() -> None:
             jax.config.update("jax_num_cpu_devices", devices)
 
 
+_most: ContextVar[int] = ContextVar("most", default=sys.maxsize)
+
+
+@contextlib.contextmanager
+def one_device() -> Iterator[None]:
+    """A block that takes one device for each program, as a process on one core does: the same shapes, the same bits."""
+    token = _most.set(1)
+    try:
+        yield
+    finally:
+        _most.reset(token)
+
+
 def available(processes: int = 1) -> int:
     """Devices of this process; of several, those that each of them has."""
     if processes == 1:
-        return jax.local_device_count()
+        return min(jax.local_device_count(), _most.get())
     return min(Counter(device.process_index for device in jax.devices()).values())
 
 

@@ -7,8 +7,10 @@ the same data. What they compute together is the same to the bit on each of them
 first process decides for all.
 """
 
+import atexit
 import functools
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -116,6 +118,7 @@ def lost_processes() -> Iterator[None]:
     except jax.errors.JaxRuntimeError as error:
         if process_count() == 1:
             raise
+        atexit.register(_leave)
         location = f"process {jax.process_index()} of {process_count()}"
         found = f"one that ended ({str(error).splitlines()[0][:200]})"
         raise ClusterError(location, "all processes to go on", found, RESTART) from error
@@ -139,3 +142,10 @@ def _one_device_each() -> Mesh:
 def _everywhere() -> "jax.stages.Wrapped":
     """A function that gives every process the whole of an array."""
     return jax.jit(lambda rows: rows, out_shardings=NamedSharding(_one_device_each(), P()))
+
+
+def _leave() -> None:
+    """End a process that has lost others, before JAX waits for them at its end, and aborts."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
