@@ -23,6 +23,7 @@ from unspool.runtime.storage import is_url, join, names, opened_url, whole_file
 from unspool.sequences import FileForm, column_types
 from unspool.tables.columns import take
 from unspool.tables.readers import FORMATS
+from unspool.tables.row_blocks import RowBlocks, is_parquet, parquet_rows
 from unspool.tables.table import Table
 from unspool.tables.writers import FileType
 
@@ -173,7 +174,8 @@ def parts_job(
     Args:
         fitted: the model.
         model: its fingerprint.
-        inputs: any kind of table, or an `InputSource` with a `fingerprint`; `None` draws them.
+        inputs: any kind of table, which memory holds; or the path or URL of a Parquet file or folder, or other rows
+            in blocks, which are read part by part; `None` draws them.
         n: sequences per row, or rows that are drawn.
         options: of the generation.
         target: the folder.
@@ -192,8 +194,10 @@ def parts_job(
         options = replace(options, seed=before.seed)
     if inputs is None and not fitted.codec.schema.is_unconditional:
         job, content = sampling_job(fitted, n, options), "drawn"
-    elif hasattr(inputs, "fingerprint"):
-        job, content = source_job(fitted, inputs, n, options), inputs.fingerprint()
+    elif isinstance(inputs, RowBlocks) or is_parquet(inputs):
+        columns = [field.name for field in fitted.codec.schema.inputs]
+        rows = inputs if isinstance(inputs, RowBlocks) else parquet_rows(inputs, columns)
+        job, content = source_job(fitted, rows, n, options), rows.fingerprint()
     else:
         job, content = _job_of_table(fitted, inputs, n, options)
     if per_part is None:
