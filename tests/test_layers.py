@@ -23,7 +23,6 @@ LAYERS = (
     ("sequences",),
     ("reranking",),
     ("jobs",),
-    ("parts",),
     ("inspection", "cards", "generator"),
     ("model",),
     ("serving", "ray", "spark"),

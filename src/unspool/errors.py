@@ -111,7 +111,11 @@ class CheckpointMismatch(TrainingError):
 
 
 class ClusterError(UnspoolError):
-    """Processes that can't work together, or of which one has ended."""
+    """Processes that can't work together."""
+
+
+class LostProcess(ClusterError):
+    """Another process of a training has ended, so this one can't go on."""
 
 
 class ForkedProcess(UnspoolError):

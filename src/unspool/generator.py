@@ -1,22 +1,41 @@
 """What a fitted model makes: sequences for given inputs, whole synthetic data sets, files and streams of both."""
 
+import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from unspool.config import Config
+import msgspec
+
+from unspool.config import Config, versions
 from unspool.encoding.codec import Codec
-from unspool.errors import OptionError
-from unspool.jobs import Event, Fitted, GenerationJob, GenerationOptions, generation_job, sampling_job
+from unspool.errors import DataError, OptionError
+from unspool.jobs import (
+    Event,
+    Fitted,
+    GenerationJob,
+    GenerationOptions,
+    check_whole,
+    generation_job,
+    sampling_job,
+    source_job,
+)
 from unspool.network.decoder import Net
 from unspool.network.serialization import Nets, model_fingerprint
 from unspool.options import Decoding, Unknown
-from unspool.parts import PartsJob, is_folder, parts_job
+from unspool.runtime.parts import JobRecord, PartsJob, is_folder, read_record
 from unspool.runtime.process import enter
 from unspool.runtime.progress import phase, report_progress, show
 from unspool.sequences import FileForm, Sequences
+from unspool.tables.readers import FORMATS
+from unspool.tables.row_blocks import RowBlocks, TableRows, as_plain, is_parquet, parquet_rows
+
+PIECES_PER_PART = 16
+"""Pieces that a part of a folder is generated in, by default: row groups of a Parquet file."""
 
 
 class Generator(ABC):
@@ -239,9 +258,48 @@ class Generator(ABC):
     def parts(
         self, inputs: Any, n: int, options: GenerationOptions, target: str, form: FileForm, per_part: int | None = None
     ) -> PartsJob:
-        """The generation into a folder that `generate_to` runs, or with `inputs=None` `sample_to`."""
-        model = model_fingerprint(self.config_, Nets(self.net_, self.row_net_))
-        return parts_job(self._generator(), model, inputs, n, options, target, form, per_part)
+        """The generation into a folder that `generate_to` runs, or with `inputs=None` `sample_to`.
+
+        Without a seed, it is that of the folder's job, if it has one. Errors as of those; a `FileError` refuses a
+        folder of another job, or with other files.
+        """
+        ending = form.format or "parquet"
+        if ending not in FORMATS.values():
+            raise DataError("format", "one of " + ", ".join(sorted(set(FORMATS.values()))), repr(ending))
+        before = read_record(target)
+        if options.seed is None and before is not None:
+            options = replace(options, seed=before.seed)
+        job, content = self._part_by_part(inputs, n, options)
+        per_part = PIECES_PER_PART * job.part_rows if per_part is None else per_part
+        check_whole(f"per_part={per_part!r}", per_part, 1)
+        if job.beam is not None or job.reranking is not None:  # all samples of a row at once
+            per_part = -(-per_part // job.request.samples) * job.request.samples
+        chosen = msgspec.json.encode(
+            (n, replace(options, seed=None), form.long, form.escape_formulas), enc_hook=as_plain
+        )
+        fingerprint = {
+            "model": model_fingerprint(self.config_, Nets(self.net_, self.row_net_)),
+            "inputs": content,
+            "options": hashlib.sha256(chosen).hexdigest(),
+            "versions": " ".join(f"{name} {version}" for name, version in versions().items()),
+        }
+        record = JobRecord(fingerprint, job.request.seed, job.total, int(per_part), ending)
+        return PartsJob(partial(job.save_part, form=form._replace(format=ending)), target, record)
+
+    def _part_by_part(self, inputs: Any, n: int, options: GenerationOptions) -> tuple[GenerationJob, str]:
+        """A job that has the inputs of a part when it generates that part, and what tells them from others."""
+        fitted = self._generator()
+        if inputs is None:
+            return sampling_job(fitted, n, options), "drawn"
+        if isinstance(inputs, RowBlocks) or is_parquet(inputs):
+            columns = [field.name for field in fitted.codec.schema.inputs]
+            blocks = inputs if isinstance(inputs, RowBlocks) else parquet_rows(inputs, columns)
+            return source_job(fitted, blocks, n, options), blocks.fingerprint()
+        job = generation_job(fitted, inputs, n, options)
+        if job.inputs is None:  # some of them are drawn
+            return job, TableRows(fitted.codec.read_inputs(inputs, some=True)).fingerprint()
+        rows = TableRows(job.inputs)
+        return source_job(fitted, rows, n, replace(options, seed=job.request.seed)), rows.fingerprint()
 
     def _save_parts(self, *given: Any) -> int:
         job = self.parts(*given)

@@ -30,10 +30,10 @@ from unspool.network.distributions.rules import PLAIN
 from unspool.options import RULES, Beam, Decoding, Sampling, Typical, Unknown, unknown_option
 from unspool.reranking import Reranking
 from unspool.runtime.progress import portion, report_progress
-from unspool.sequences import FileForm, Sequences, column_types, file_types
+from unspool.sequences import FileForm, Sequences, file_types
 from unspool.tables.columns import ColumnOrigins, offsets_from_lengths, take
 from unspool.tables.table import Table, installed
-from unspool.tables.writers import FileType, save_parts
+from unspool.tables.writers import FileType, column_types, save_parts
 
 MAX_PART_STEPS, MAX_PART_ROWS = 1 << 22, 64 * TILE_ROWS
 """Steps and sequences of one part at the most: some hundred megabytes of Python objects; a row group in Parquet."""
@@ -172,7 +172,7 @@ class DrawnInputs(NamedTuple):
 
     def types(self) -> Mapping[str, FileType]:
         """By column that is given, the type that a file has for it."""
-        return {} if self.given is None else column_types(self.given)
+        return {} if self.given is None else column_types(self.given.columns)
 
     def table(self, seed: int, rows: slice) -> Table:
         """Some of the rows."""
@@ -264,7 +264,7 @@ class GenerationJob:
 
     def save_part(self, within: slice | None, target: str | Path | IO[Any], form: FileForm) -> None:
         """As `save`, some of the sequences."""
-        given = self.later.source.types() if self.later is not None else column_types(self.inputs)
+        given = column_types(self.inputs.columns) if self.inputs is not None else self.later.source.types()  # type: ignore[union-attr]
         types = partial(file_types, self.codec, given, form.long, ranked=self.beam is not None)
         parts = (part.file_columns(form.long) for part in self.parts(within))
         save_parts(parts, types, target, form.format, escape_formulas=form.escape_formulas)

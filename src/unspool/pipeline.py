@@ -240,9 +240,7 @@ def train_network(request: FitRequest, data: FitData, stop: Stop, pool: Executor
             show_training(progress, numbers.updates, part)
 
         watch = with_callback(show_rounds, request.callback if is_first() else None, rounds)
-        net, progress = train(
-            task, numbers, net, processes=process_count(), stop=part, watch=watch, **hooks
-        )
+        net, progress = train(task, numbers, net, processes=process_count(), stop=part, watch=watch, **hooks)
     took = f"{progress.update} updates, {progress.seconds:.0f} s"
     note(f"training: {describe_nats(progress)}, {took}: {progress.stopped}")
     validated = any(one.validation is not None for one in progress.rounds)  # not so after an early Ctrl-C

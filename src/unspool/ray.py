@@ -8,16 +8,16 @@ import functools
 import os
 import socket
 import tempfile
-from collections.abc import Callable
 from typing import Any
 
-from unspool import modelfile
 from unspool.config import versions
-from unspool.errors import ClusterError, MissingExtra
+from unspool.errors import ClusterError, LostProcess, MissingExtra
 from unspool.jobs import GenerationOptions
 from unspool.model import OneToMany, load
-from unspool.parts import PartsJob
-from unspool.runtime.progress import phase, report_progress, show
+from unspool.runtime.devices import MAX_DEVICES
+from unspool.runtime.parts import PartsJob
+from unspool.runtime.processes import BY_JAX
+from unspool.runtime.progress import phase, report_progress, show, warn
 from unspool.runtime.storage import is_url
 from unspool.sequences import FileForm
 from unspool.tables.row_blocks import RowBlocks
@@ -26,6 +26,93 @@ TRIES_PER_PART = -1
 """How often Ray starts a part again whose worker has died: for ever."""
 MAX_WAITING_PARTS = 1024
 """Parts that wait for a worker at once; Ray keeps a record of each."""
+
+
+def fit(
+    model: OneToMany,
+    data: Any,
+    *,
+    checkpoint: str,
+    workers: int = 2,
+    cpus: int = 1,
+    gpus: int = 0,
+    max_failures: int = 3,
+    **arguments: Any,
+) -> OneToMany:
+    """Fit a model by several workers of a Ray cluster, as `model.fit(data, ...)` does; returns the model.
+
+    With the same `Training(shards=...)`, the weights are those of one process to the bit. When a worker dies, the
+    others end, and all begin again at the last round of the checkpoint: the result is the same.
+
+    Args:
+        model: not fitted yet, with `Training(shards=4)`, say: as many shards as workers at least.
+        data: as for `fit`; every worker gets all of it.
+        checkpoint: a folder that all workers reach, or the URL of one.
+        workers: 1, 2 or 4.
+        cpus: cores of each worker; at most four are used.
+        gpus: of each worker.
+        max_failures: how often a worker may die.
+        **arguments: the others of `fit`.
+
+    Raises:
+        ClusterError: more failures than that; or workers have other versions.
+        MissingExtra: Ray is not installed.
+        UnspoolError: as of `fit`.
+    """
+    ray = _ray()
+    folder = checkpoint if is_url(checkpoint) else os.path.abspath(checkpoint)
+    shipped = ray.put((model, data, arguments | {"checkpoint": folder}))
+    for failure in range(max_failures + 1):
+        done = _fit_once(ray, shipped, workers, {"num_cpus": cpus, "num_gpus": gpus}, cpus)
+        if isinstance(done, bytes):
+            fitted = _from_bytes(done)
+            model.config_, model.net_, model.row_net_ = fitted.config_, fitted.net_, fitted.row_net_
+            return model
+        with show(model.verbose):
+            warn(f"A worker has died ({failure + 1} of {max_failures} that may): {done!s}")
+    hint = f"See Ray's logs; another call goes on from {folder}."
+    raise ClusterError("unspool.ray.fit", f"at most {max_failures} failures", f"one more: {done!s}", hint)
+
+
+def _fit_once(ray: Any, shipped: Any, workers: int, resources: dict[str, Any], cores: int) -> bytes | str:
+    """The model file that the workers have made together, or why a worker has died."""
+    environment = {"env_vars": {"UNSPOOL_CORES": str(min(cores, MAX_DEVICES))}}  # so it is no worker that has used JAX
+    start = ray.remote(max_restarts=0, runtime_env=environment, **resources)(_Worker)
+    actors = [start.remote() for _ in range(workers)]
+    try:
+        address = ray.get(actors[0].address.remote())
+        waiting = [actor.fit.remote(shipped, address, workers, k) for k, actor in enumerate(actors)]
+        first = waiting[0]
+        while waiting:
+            done, waiting = ray.wait(waiting)
+            ray.get(done)
+        return bytes(ray.get(first))
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, LostProcess):
+            return error.cause.found
+        raise error.cause from error
+    except ray.exceptions.RayActorError as error:
+        return str(error).splitlines()[0]
+    finally:
+        for actor in actors:
+            ray.kill(actor)
+
+
+class _Worker:
+    """One of the processes of a fit."""
+
+    def address(self) -> str:
+        """An address at which the others find this one."""
+        with socket.socket() as free:
+            free.bind(("", 0))
+            return f"{_ray().util.get_node_ip_address()}:{free.getsockname()[1]}"
+
+    def fit(self, shipped: tuple[Any, ...], address: str, count: int, number: int) -> bytes:
+        """Fit together with the others; the first one returns the model file."""
+        model, data, arguments = shipped
+        os.environ.update(zip(BY_JAX, (address, str(count), str(number)), strict=True))
+        model.fit(data, **arguments)
+        return _file_bytes(model) if number == 0 else b""
 
 
 def generate_to(

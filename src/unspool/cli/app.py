@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
 from unspool.cli.demo import demo
 from unspool.cli.evaluate import evaluate
 from unspool.cli.explain import explain
-from unspool.cli.fit import fit
+from unspool.cli.fit import fit_file
 from unspool.cli.generate import generate, sample
 from unspool.cli.inspect import inspect
 from unspool.cli.plot import plot
@@ -51,7 +51,8 @@ app = App(
     default_parameter=Parameter(negative=(), show_default=_shown_default),
     suppress_keyboard_interrupt=False,
 )
-for command in (fit, generate, sample, evaluate, explain, plot, inspect, serve, demo):
+app.command(fit_file, name="fit")
+for command in (generate, sample, evaluate, explain, plot, inspect, serve, demo):
     app.command(command)
 
 

@@ -23,7 +23,7 @@ KIND_OPTIONS = Group("Kinds of columns, in place of the inferred ones", help=kin
 RESULT = Group("Result", sort_key=3)
 
 
-def fit(
+def fit_file(
     data: Annotated[str, Parameter(allow_leading_hyphen=True, group=COLUMNS)],
     *,
     inputs: Annotated[list[str] | None, Parameter(alias="-i", group=COLUMNS)] = None,

@@ -20,7 +20,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from numpy.typing import NDArray
 
-from unspool.errors import ClusterError, OptionError
+from unspool.errors import ClusterError, LostProcess, OptionError
 
 BY_JAX = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
 BY_TORCHRUN = "TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK"
@@ -28,10 +28,12 @@ HEARTBEAT_SECONDS = 20
 """Seconds without a sign of life after which a process counts as dead."""
 MAX_REPORT_BYTES = 4096
 """Bytes of what a process says of itself, so that all say as much."""
-RESTART = "Start all of them again with the same checkpoint=...: training goes on after the last round that was saved."
+START_AGAIN = (
+    "Start all of them again with the same checkpoint=...: training goes on after the last round that was saved."
+)
 
 
-def connect() -> None:
+def connect_processes() -> None:
     """Connect with the other processes that a launcher has started, if it has named them and nobody has yet.
 
     Raises:
@@ -84,7 +86,7 @@ def is_first() -> bool:
     return process_count() == 1 or jax.process_index() == 0
 
 
-def gather(values: Sequence[float]) -> NDArray[np.float64]:
+def gather_numbers(values: Sequence[float]) -> NDArray[np.float64]:
     """The numbers of all processes, (P, K), to the bit; every process calls this at the same place."""
     return _gathered(np.array(values, np.float64).view(np.uint32)).view(np.float64)
 
@@ -112,7 +114,7 @@ def check_same(reports: Mapping[str, str]) -> None:
 
 @contextmanager
 def lost_processes() -> Iterator[None]:
-    """A block in which the end of another process is a `ClusterError`, with what to do."""
+    """A block in which the end of another process is a `LostProcess`, with what to do."""
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
@@ -121,7 +123,7 @@ def lost_processes() -> Iterator[None]:
         atexit.register(_leave)
         location = f"process {jax.process_index()} of {process_count()}"
         found = f"one that ended ({str(error).splitlines()[0][:200]})"
-        raise ClusterError(location, "all processes to go on", found, RESTART) from error
+        raise LostProcess(location, "all processes to go on", found, START_AGAIN) from error
 
 
 def _gathered(row: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -120,7 +120,7 @@ class Program:
         flat.__name__ = flat.__qualname__ = self.function.__name__
         counts = [part.num_leaves for part in call.tree.children()]
         donated = np.flatnonzero(np.repeat(self.donated, counts)).tolist()
-        options = (CPU_OPTIONS if jax.default_backend() == "cpu" else {}) | (self.options or {})
+        options: dict[str, Any] = (CPU_OPTIONS if jax.default_backend() == "cpu" else {}) | (self.options or {})
         run = jax.jit(flat, donate_argnums=donated).lower(*leaves).compile(options)
         return Compiled(run, trees[-1])
 

@@ -1,19 +1,51 @@
-"""Rows of inputs that stay where they are, in blocks, until a part of a generation reads its own."""
+"""Inputs of a generation that its parts read, each its own rows: of a table, or of blocks that stay where they are."""
 
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from unspool.errors import DataError, SchemaError
 from unspool.runtime.storage import file_system, is_url
+from unspool.tables.columns import take
 from unspool.tables.table import Table, read_table
-from unspool.tables.writers import FileType
+from unspool.tables.writers import FileType, column_types
 
 MAX_HELD_BLOCKS = 2
 """Blocks that a process holds, since neighbouring parts read the same ones."""
+
+
+class TableRows:
+    """The rows of a table in memory as a source of inputs."""
+
+    each, drawn = 1, ()
+
+    def __init__(self, inputs: Table) -> None:
+        self.inputs = inputs
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def types(self) -> Mapping[str, FileType]:
+        """By column, the type that a file has for it."""
+        return column_types(self.inputs.columns)
+
+    def table(self, seed: int, rows: slice) -> Table:
+        """Some of the rows."""
+        at = np.arange(rows.start, rows.stop)
+        return replace(self.inputs, columns={name: take(column, at) for name, column in self.inputs.columns.items()})
+
+    def fingerprint(self) -> str:
+        """A hash of all values."""
+        digest = hashlib.sha256()
+        for name, column in self.inputs.columns.items():
+            digest.update(f"{name}\0".encode())
+            digest.update(msgspec.json.encode(column, enc_hook=as_plain))
+        return digest.hexdigest()
 
 
 class RowBlocks:
@@ -90,7 +122,8 @@ class RowGroup(NamedTuple):
     number: int
 
 
-class ParquetBlocks(NamedTuple):
+@dataclass(frozen=True)
+class ParquetBlocks:
     """Reads row groups by their number among all of them.
 
     Attributes:
@@ -147,6 +180,15 @@ def parquet_rows(path: str, columns: Sequence[str]) -> RowBlocks:
         raise DataError(path, "files with the same columns", "\n  ".join(["others", *wrong]))
     reader = ParquetBlocks(tuple(groups), tuple(columns))
     return RowBlocks(path, tuple(columns), schema, lengths, reader, str(sizes))
+
+
+def as_plain(value: Any) -> Any:
+    """For `msgspec.json.encode`, what JSON can't hold: an array as a list, a function by its name."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    return getattr(value, "__qualname__", None) or repr(value)
 
 
 def is_parquet(inputs: Any) -> bool:

@@ -85,6 +85,11 @@ def file_type(column: Column) -> FileType:
     return names.get(kind_of(column), "mixed")
 
 
+def column_types(columns: Mapping[str, Column]) -> dict[str, FileType]:
+    """By column, its type."""
+    return {name: file_type(column) for name, column in columns.items()}
+
+
 def whole_numbers(values: Any) -> Any:
     """Floats that are whole numbers, as objects: int, or None where missing; other values as they are."""
     if not isinstance(values, np.ndarray) or values.dtype.kind != "f":

@@ -25,7 +25,7 @@ from unspool.encoding.encoded import Encoded
 from unspool.errors import TrainingError
 from unspool.network.decoder import Net
 from unspool.runtime.devices import device_lock, own_copies, put_on_devices
-from unspool.runtime.processes import gather
+from unspool.runtime.processes import gather_numbers
 from unspool.runtime.stopping import Stop, Stopped
 from unspool.runtime.threefry import seed_words
 from unspool.training.batching import TrainingData, UpdateGroup, batch_rows, epoch_updates
@@ -173,7 +173,7 @@ class Trainer:
         """The numbers of the first process, and on all processes its clock, and a Ctrl-C if any of them heard one."""
         if self.sharding.processes == 1:
             return list(numbers)
-        every = gather([self.stop.elapsed, self.asked.interrupted, *numbers])
+        every = gather_numbers([self.stop.elapsed, self.asked.interrupted, *numbers])
         self.stop.elapsed = self.asked.elapsed = float(every[0, 0])
         if every[:, 1].any():
             self.stop.press()
@@ -301,7 +301,8 @@ class Trainer:
         data, free = self.data, self.plan.update_config.feeding == "free"
         if not data.validation:
             return None
-        net, options = own_copies(net), {"free": free, "max_devices": self.plan.devices, "check": self.stop.check_patience}
+        net = own_copies(net)
+        options: dict[str, Any] = {"free": free, "max_devices": self.plan.devices, "check": self.stop.check_patience}
         scores = [score(net, bucket, **options) for bucket in data.validation]
         return -(sum(float(part.sum()) for part in scores) + data.validation_jacobian) / max(1, data.validation_steps)
 
