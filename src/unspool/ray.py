@@ -7,12 +7,10 @@ training by `jax.distributed`, generation by parts that depend on nothing but th
 import functools
 import os
 import socket
-import tempfile
 from typing import Any
 
-from unspool.config import versions
+from unspool.cluster.workers import to_file_bytes, from_file_bytes, ship, write_part
 from unspool.errors import ClusterError, LostProcess, MissingExtra
-from unspool.jobs import GenerationOptions
 from unspool.model import OneToMany, load
 from unspool.runtime.devices import MAX_DEVICES
 from unspool.runtime.parts import PartsJob
@@ -65,7 +63,7 @@ def fit(
     for failure in range(max_failures + 1):
         done = _fit_once(ray, shipped, workers, {"num_cpus": cpus, "num_gpus": gpus}, cpus)
         if isinstance(done, bytes):
-            fitted = _from_bytes(done)
+            fitted = from_file_bytes(done)
             model.config_, model.net_, model.row_net_ = fitted.config_, fitted.net_, fitted.row_net_
             return model
         with show(model.verbose):
@@ -112,7 +110,7 @@ class _Worker:
         model, data, arguments = shipped
         os.environ.update(zip(BY_JAX, (address, str(count), str(number)), strict=True))
         model.fit(data, **arguments)
-        return _file_bytes(model) if number == 0 else b""
+        return to_file_bytes(model) if number == 0 else b""
 
 
 def generate_to(
@@ -147,32 +145,25 @@ def generate_to(
         MissingExtra: Ray is not installed.
     """
     ray = _ray()
-    location = model if isinstance(model, str) else None
-    fitted = load(model) if isinstance(model, str) else model
-    folder = target if is_url(target) else os.path.abspath(target)
-    rows = _blocks(inputs, fitted) if type(inputs).__module__.startswith("ray.data") else inputs
-    form = FileForm(long, format)
-    with show(fitted.verbose):
+    rows = _blocks(inputs, model) if type(inputs).__module__.startswith("ray.data") else inputs
+    with show(None if isinstance(model, str) else model.verbose):
         phase("generating")
-        job = fitted.parts(rows, n, GenerationOptions.of(options), folder.rstrip("/") + "/", form, per_part)
-        job.begin()
-        given = (n, options | {"seed": job.record.seed}, folder.rstrip("/") + "/", form, job.record.per_part)
-        shipped = ray.put((location or _file_bytes(fitted), rows, given, versions()))
-        _run(ray, job, shipped)
+        job, shipped = ship(model, rows, n, options, target, FileForm(long, format), per_part)
+        _run(ray, job, ray.put(shipped))
         job.finish()
     return job.record.seed
 
 
 def _run(ray: Any, job: PartsJob, shipped: Any) -> None:
     """Have the missing parts written; each task has one core."""
-    write = ray.remote(num_cpus=1, max_retries=TRIES_PER_PART)(_write_part)
+    write = ray.remote(num_cpus=1, max_retries=TRIES_PER_PART)(write_part)
     missing = job.missing()
     waiting: list[Any] = []
     for done, part in enumerate(missing):
         if len(waiting) >= MAX_WAITING_PARTS:
             waiting = _wait(ray, waiting)
         report_progress(max(0, done - len(waiting)) / len(missing))
-        waiting.append(write.remote(shipped, job.name(part), part))
+        waiting.append(write.remote(shipped, part))
     while waiting:
         report_progress(1 - len(waiting) / len(missing), f"{len(missing) - len(waiting)} of {len(missing)} parts")
         waiting = _wait(ray, waiting)
@@ -188,43 +179,14 @@ def _wait(ray: Any, waiting: list[Any]) -> list[Any]:
     return list(left)
 
 
-_jobs: dict[str, PartsJob] = {}
-"""The job that this worker knows."""
-
-
-def _write_part(shipped: tuple[Any, ...], name: str, part: int) -> None:
-    """In a worker: write a part."""
-    source, rows, given, expected = shipped
-    key = name.partition("-")[2].partition("-")[2]
-    if key not in _jobs:
-        check_versions(expected)
-        _jobs.clear()
-        n, options, folder, form, per_part = given
-        model = load(source) if isinstance(source, str) else _from_bytes(source)
-        _jobs[key] = model.parts(rows, n, GenerationOptions.of(options), folder, form, per_part)
-    _jobs[key].write(part)
-
-
-def check_versions(expected: dict[str, str]) -> None:
-    """Refuse a worker whose versions are not those of the driver.
-
-    Raises:
-        ClusterError: names what differs.
-    """
-    own = versions()
-    if differing := [name for name in expected if own.get(name) != expected[name]]:
-        wanted, found = (", ".join(f"{name} {have.get(name)}" for name in differing) for have in (expected, own))
-        hint = "Install the same versions on all machines."
-        raise ClusterError(f"worker on {socket.gethostname()}", f"{wanted}, as the driver has it", found, hint)
-
-
-def _blocks(dataset: Any, model: OneToMany) -> RowBlocks:
+def _blocks(dataset: Any, model: OneToMany | str) -> RowBlocks:
     """The rows of a Ray Dataset in the order of its blocks, which stay in the object store."""
     ray = _ray()
     refs = dataset.to_arrow_refs()
     count = ray.remote(num_cpus=0)(lambda block: (block.num_rows, block.schema))
     found = ray.get([count.remote(ref) for ref in refs])
-    columns = [field.name for field in model.codec_.schema.inputs]
+    schema_of = (load(model) if isinstance(model, str) else model).codec_.schema
+    columns = [field.name for field in schema_of.inputs]
     lengths = [rows for rows, _ in found]
     schema = next((schema for rows, schema in found if rows), None)
     return RowBlocks("the dataset", columns, schema, lengths, functools.partial(_block, refs), "Ray Dataset")
@@ -232,23 +194,6 @@ def _blocks(dataset: Any, model: OneToMany) -> RowBlocks:
 
 def _block(refs: list[Any], number: int) -> Any:
     return _ray().get(refs[number])
-
-
-def _file_bytes(model: OneToMany) -> bytes:
-    """The model file, to ship it."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "model.unspool")
-        model.save(path)
-        with open(path, "rb") as file:
-            return file.read()
-
-
-def _from_bytes(data: bytes) -> OneToMany:
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "model.unspool")
-        with open(path, "wb") as file:
-            file.write(data)
-        return load(path)
 
 
 def _ray() -> Any:
