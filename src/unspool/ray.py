@@ -9,7 +9,7 @@ import os
 import socket
 from typing import Any
 
-from unspool.cluster.workers import to_file_bytes, from_file_bytes, ship, write_part
+from unspool.cluster.workers import from_file_bytes, ship, to_file_bytes, write_part
 from unspool.errors import ClusterError, LostProcess, MissingExtra
 from unspool.model import OneToMany, load
 from unspool.runtime.devices import MAX_DEVICES

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from unspool.errors import DataError, SchemaError
-from unspool.runtime.storage import file_system, is_url
+from unspool.runtime.storage import file_system, join
 from unspool.tables.columns import take
 from unspool.tables.table import Table, read_table
 from unspool.tables.writers import FileType, column_types
@@ -116,8 +116,9 @@ class RowBlocks:
 
 
 class RowGroup(NamedTuple):
-    """A row group of a Parquet file, by path or URL."""
+    """A row group of a Parquet file, by its path in the file system that a path or URL names."""
 
+    root: str
     path: str
     number: int
 
@@ -139,8 +140,8 @@ class ParquetBlocks:
         import pyarrow.parquet as pq
 
         group = self.groups[number]
-        system, inner = file_system(group.path)
-        with system.open_input_file(inner) as file:
+        system, _ = file_system(group.root)
+        with system.open_input_file(group.path) as file:
             return pq.ParquetFile(file).read_row_group(group.number, columns=list(self.columns))
 
 
@@ -171,7 +172,7 @@ def parquet_rows(path: str, columns: Sequence[str]) -> RowBlocks:
             theirs, ours = (str(s.field(column).type) if column in s.names else "none" for s in (own, schema))
             if theirs != ours:
                 wrong.append(f"{name}: column {column!r}: expected {ours}, found {theirs}")
-        groups += [RowGroup(name, k) for k in range(len(counts))]
+        groups += [RowGroup(path, inner, k) for k in range(len(counts))]
         lengths += counts
         sizes.append((name.removeprefix(path), size))
     if schema is None:
@@ -202,19 +203,19 @@ def is_parquet(inputs: Any) -> bool:
 
 
 def _files(path: str) -> list[tuple[str, str, int]]:
-    """Of every Parquet file under a path: path or URL, path in the file system, size."""
+    """Of every Parquet file under a path or URL: name in error messages, path in the file system, size."""
     from pyarrow import fs
 
     system, inner = file_system(path)
-    info = system.get_file_info(inner.rstrip("/"))
+    inner = inner.rstrip("/")
+    info = system.get_file_info(inner)
     if info.type == fs.FileType.File:
         return [(path, info.path, info.size)]
-    found = system.get_file_info(fs.FileSelector(inner.rstrip("/"), recursive=True, allow_not_found=True))
-    head = path[: len(path) - len(inner)] if is_url(path) else ""
+    found = system.get_file_info(fs.FileSelector(inner, recursive=True, allow_not_found=True))
     files = [entry for entry in found if entry.type == fs.FileType.File and entry.path.endswith(".parquet")]
     hidden = ("_", ".")
     shown = [entry for entry in files if not entry.base_name.startswith(hidden)]
-    return sorted((head + entry.path, entry.path, entry.size) for entry in shown)
+    return sorted((join(path, entry.path[len(inner) + 1 :]), entry.path, entry.size) for entry in shown)
 
 
 def arrow_type(kind: Any) -> FileType:
