@@ -79,7 +79,7 @@ def test_a_folder_of_another_job_or_of_other_files_is_refused(names, folder, tmp
     assert contents(folder) == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
-    with pytest.raises(FileError, match="an empty folder, or that of this job, found 'thesis.txt' in it"):
+    with pytest.raises(FileError, match="that of this job, found 'thesis"):
         names.generate_to(f"{tmp_path}/mine/", INPUTS)
     with pytest.raises(DataError, match="format"):
         names.generate_to(f"{tmp_path}/new/", INPUTS, format="xlsx")
@@ -125,8 +125,8 @@ def test_inputs_of_a_parquet_folder_are_read_part_by_part(names, folder, tmp_pat
     (given / "c.parquet").write_bytes((given / "b.parquet").read_bytes()[:-9])
     with pytest.raises(DataError, match=r"c\.parquet: expected a whole Parquet file"):
         names.generate_to(f"{tmp_path}/new/", f"{given}/", seed=5)
+    pq.write_table(pa.table({"town": ["x"]}), tmp_path / "towns.parquet")
     with pytest.raises(SchemaError, match="the columns country, found only town"):
-        pq.write_table(pa.table({"town": ["x"]}), tmp_path / "towns.parquet")
         names.generate_to(f"{tmp_path}/new/", f"{tmp_path}/towns.parquet", seed=5)
 
 

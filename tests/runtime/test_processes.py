@@ -42,7 +42,8 @@ model = us.OneToMany("k", us.Category("x"), network=us.Network(size=16, dropout=
 model.fit(data, checkpoint=folder)
 model.save(model_file)
 arrays = sorted(weights(model.net_).items())
-print(json.dumps([hashlib.sha256(b"".join(array.tobytes() for _, array in arrays)).hexdigest(), model.summary_.updates]))
+digest = hashlib.sha256(b"".join(array.tobytes() for _, array in arrays)).hexdigest()
+print(json.dumps([digest, model.summary_.updates]))
 """
 
 
