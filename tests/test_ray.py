@@ -102,7 +102,7 @@ def test_workers_of_other_versions_are_refused(ray, workshop, tmp_path, monkeypa
     from unspool.ray import generate_to
 
     monkeypatch.setattr(shared, "versions", lambda: {"unspool": "0.1"})
-    with pytest.raises(ClusterError, match="worker on .*: expected unspool 0.1, as the driver has it"):
+    with pytest.raises(ClusterError, match=r"worker on .*: expected unspool 0\.1, as the driver has it"):
         generate_to(str(workshop.names), INPUTS, str(tmp_path / "x"))
 
 

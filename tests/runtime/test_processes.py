@@ -47,6 +47,13 @@ print(json.dumps([digest, model.summary_.updates]))
 """
 
 
+def slurm(number, count, port):
+    """The variables that Slurm's srun sets in a process; JAX makes the port of the number of the job."""
+    job = port - (2**16 - 2**12)
+    names = {"JOB_ID": job, "NTASKS": count, "PROCID": number, "LOCALID": number, "STEP_NUM_NODES": 1}
+    return {f"SLURM_{name}": str(value) for name, value in names.items()} | {"SLURM_STEP_NODELIST": "127.0.0.1"}
+
+
 def start(program, number, count, port, *arguments):
     """Process `number` of `count`; alone, without a launcher's variables."""
     environment = {name: value for name, value in os.environ.items() if name not in BY_JAX} | {"UNSPOOL_CORES": "1"}
@@ -89,6 +96,20 @@ def test_processes_agree_to_the_bit_and_refuse_other_versions():
         assert every == [[0.1, 1e300], [1.1, 1e300]]
         assert first == (number == 0)
         assert "process 1 of 2: expected jax 0.1, as process 0 has it, found jax 0.2" in refused
+
+
+@pytest.mark.slow
+def test_processes_under_slurm_call_initialize_themselves():
+    port = 2**16 - 2**12 + os.getpid() % 2**12
+    program = "import jax\njax.distributed.initialize()\n" + AGREE
+    processes = []
+    for number in range(2):
+        environment = os.environ | slurm(number, 2, port)
+        words = [sys.executable, "-c", program]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        processes.append(subprocess.Popen(words, env=environment, **pipes))
+    found, _ = results(processes)
+    assert [first for _, first, _ in found] == [True, False]
 
 
 @pytest.mark.slow
