@@ -16,7 +16,15 @@ import unspool as us
 from unspool.errors import ClusterError, FileError, OptionError
 from unspool.network.serialization import weights
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # Ray forks a child that at once becomes another program; JAX warns of children that go on as they are.
+    pytest.mark.filterwarnings("ignore:.*os.fork:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 INPUTS = {"country": ["Irish", "Greek"] * 300}
 
 
