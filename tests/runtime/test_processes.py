@@ -37,7 +37,8 @@ from unspool.network.serialization import weights
 folder, model_file, epochs = sys.argv[1:]
 rng = np.random.default_rng(0)
 data = {"k": rng.choice(["a", "b"], 256), "x": [rng.integers(0, 5, rng.integers(3, 9)).tolist() for _ in range(256)]}
-training = us.Training(shards=4, epochs=int(epochs), batch=32, feeding="scheduled")
+seconds = {"seconds": 4.0} if epochs == "seconds" else {"epochs": int(epochs)}
+training = us.Training(shards=4, batch=32, feeding="scheduled", **seconds)
 model = us.OneToMany("k", us.Category("x"), network=us.Network(size=16, dropout=0.2), training=training)
 model.fit(data, checkpoint=folder)
 model.save(model_file)
@@ -77,6 +78,13 @@ def results(processes):
     for process, (_, err) in zip(processes, found, strict=True):
         assert process.returncode == 0, err
     return [json.loads(out.splitlines()[-1]) for out, _ in found], [err for _, err in found]
+
+
+def wait_for(path):
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_launcher_says_who_is_who():
@@ -129,10 +137,7 @@ def test_one_two_and_four_processes_give_the_same_weights_and_only_the_first_spe
 def test_after_a_killed_process_the_others_end_and_a_restart_gives_the_same_weights(tmp_path, killed):
     alone, _ = results(start_all(FIT, 1, tmp_path / "1", tmp_path / "1.unspool", 300))
     processes = start_all(FIT, 2, tmp_path / "2", tmp_path / "2.unspool", 300)
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "2" / "checkpoint.unspool").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(tmp_path / "2" / "checkpoint.unspool")
     os.kill(processes[killed].pid, signal.SIGKILL)
     _, error = processes[1 - killed].communicate(timeout=60)
     processes[killed].communicate()
@@ -142,6 +147,18 @@ def test_after_a_killed_process_the_others_end_and_a_restart_gives_the_same_weig
     assert not (tmp_path / "2.unspool").exists()
     found, _ = results(start_all(FIT, 2, tmp_path / "2", tmp_path / "2.unspool", 300))
     assert found == alone * 2
+
+
+@pytest.mark.slow
+def test_what_a_clock_or_ctrl_c_decides_is_the_same_in_all_processes(tmp_path):
+    found, _ = results(start_all(FIT, 2, tmp_path / "1", tmp_path / "1.unspool", "seconds"))
+    assert found[0] == found[1]
+    processes = start_all(FIT, 2, tmp_path / "2", tmp_path / "2.unspool", 5000)
+    wait_for(tmp_path / "2" / "checkpoint.unspool")
+    os.kill(processes[1].pid, signal.SIGINT)
+    found, remarks = results(processes)
+    assert found[0] == found[1]
+    assert "interrupted" in remarks[0]
 
 
 @pytest.mark.slow

@@ -99,13 +99,15 @@ def fit_file(
     }
     check_writable(output)
     from unspool.model import OneToMany
+    from unspool.runtime.processes import is_first
 
     given: list[Any] = [*wanted, *first_columns]
     model = OneToMany(given if given or start is None else None, columns, **options)
     table = source(data) if wide is None else wide_table(source(data), wide, column_names(sequence)[0])
     model.fit(table, source(steps) if steps else None, id=id, order=order, checkpoint=checkpoint, start=start)
     model.save(output)
-    print_result(model, output, quiet=quiet, json=json)
+    if is_first():
+        print_result(model, output, quiet=quiet, json=json)
     return 130 if model.summary_.stopped == "interrupted" else 0
 
 
