@@ -49,7 +49,7 @@ def workers(name):
 
 
 def kill_at_random(stop, chance, name, kills):
-    while not stop.wait(chance.uniform(0.2, 1.5)):
+    while not stop.wait(chance.uniform(2.0, 10.0)):
         for process in workers(name)[:1]:
             os.kill(process, signal.SIGKILL)
             kills.append(process)
