@@ -13,7 +13,7 @@ from unspool.errors import ClusterError
 from unspool.jobs import GenerationOptions
 from unspool.model import OneToMany, load
 from unspool.runtime.parts import PartsJob
-from unspool.runtime.storage import is_url
+from unspool.runtime.storage import is_url, join
 from unspool.sequences import FileForm
 
 
@@ -25,7 +25,7 @@ class Shipment(NamedTuple):
         rows: the inputs.
         given: the other arguments of `Generator.parts`: n, options, folder, form and sequences of a part.
         versions: of the driver.
-        key: of the job.
+        key: of the job and its folder.
     """
 
     model: str | bytes
@@ -56,7 +56,7 @@ def ship(
     job.begin()
     given = n, options | {"seed": job.record.seed}, folder, form, job.record.per_part
     source = model if isinstance(model, str) else to_file_bytes(model)
-    return job, Shipment(source, rows, given, versions(), job.name(0))
+    return job, Shipment(source, rows, given, versions(), join(folder, job.name(0)))
 
 
 _jobs: dict[str, PartsJob] = {}
