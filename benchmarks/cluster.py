@@ -4,7 +4,9 @@
     generate   sequences a second of two workers of Ray beside one process, and the same bytes
     kills      workers of Ray that are killed at random while they generate: no row is lost or doubled
 
-Two processes need two cores for themselves: on a busy machine the ratios say little, so the load is shown beside them.
+Two processes need two cores for themselves: on a busy machine ratios of wall time say little. So the load is shown
+beside them, and for training how much less processor time the first of two processes takes for an update than one
+alone: what it waits for the other one is not in it.
 """
 
 import argparse
@@ -24,7 +26,7 @@ from typing import Any
 
 CORES = sorted(os.sched_getaffinity(0))[:2]
 FIT = """
-import hashlib, json, resource, sys
+import hashlib, json, resource, sys, time
 import numpy as np
 import unspool as us
 from unspool.network.serialization import weights
@@ -34,15 +36,27 @@ steps = [rng.integers(0, 64, 64).tolist() for _ in range(1024)]
 epochs = max(1, updates * 128 // 1024)
 training = us.Training(shards=4, batch=128, epochs=epochs, holdout=0, draw_inputs=False)
 model = us.OneToMany("k", us.Category("x"), network=us.Network(size=size), training=training, verbose=False)
-model.fit({"k": ["a", "b"] * 512, "x": steps})
+rounds = []
+
+
+def note(done):
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    rounds.append((done.update, time.perf_counter(), used.ru_utime + used.ru_stime))
+
+
+model.fit({"k": ["a", "b"] * 512, "x": steps}, callback=note)
 digest = hashlib.sha256(b"".join(a.tobytes() for _, a in sorted(weights(model.net_).items()))).hexdigest()
-used = resource.getrusage(resource.RUSAGE_SELF)
-print(json.dumps([digest, model.summary_.seconds, model.summary_.updates, used.ru_utime + used.ru_stime]))
+if rounds:
+    count, wall, used = (last - first for first, last in zip(rounds[0], rounds[-1], strict=True))
+    print(json.dumps([digest, model.summary_.weights, wall / count, used / count]))
 """
 
 
 def fitted(count: int, size: int, updates: int) -> list[Any]:
-    """Digest, seconds and updates of so many processes, each on a core, and the processor time of all."""
+    """Digest, number of weights, seconds of an update, and of them the processor time of the first process.
+
+    Each process has a core. The first round of updates waits for the compiler, and is not counted.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -54,16 +68,17 @@ def fitted(count: int, size: int, updates: int) -> list[Any]:
             environment["JAX_PROCESS_ID"] = str(number)
         words = ["taskset", "-c", str(CORES[number % len(CORES)]), sys.executable, "-c", FIT, str(size), str(updates)]
         running.append(subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True))
-    found = [json.loads(process.communicate()[0].splitlines()[-1]) for process in running]
-    return [*found[0][:3], sum(entry[3] for entry in found)]
+    said = [process.communicate()[0] for process in running]
+    return list(json.loads(said[0].splitlines()[-1]))
 
 
 def train(size: int, updates: int, rounds: int) -> None:
     """Two processes beside one, in turn."""
     for _ in range(rounds):
-        (one, alone, count, _), (two, together, _, _) = fitted(1, size, updates), fitted(2, size, updates)
+        (one, weights, *alone), (two, _, *together) = fitted(1, size, updates), fitted(2, size, updates)
         assert one == two, "other bits"
-        figures = {"updates": count, "one": alone, "two": together, "ratio": round(alone / together, 2)}
+        wall, used = (round(a / b, 2) for a, b in zip(alone, together, strict=True))
+        figures = {"weights": weights, "one": alone, "two": together, "ratio": wall, "of processor time": used}
         print(json.dumps({"job": f"train, H={size}", **figures, "load": os.getloadavg()[0]}), flush=True)
 
 
