@@ -30,11 +30,11 @@ import hashlib, json, resource, sys, time
 import numpy as np
 import unspool as us
 from unspool.network.serialization import weights
-size, updates = int(sys.argv[1]), int(sys.argv[2])
+size, updates, batch, steps = map(int, sys.argv[1:])
 rng = np.random.default_rng(0)
-steps = [rng.integers(0, 64, 64).tolist() for _ in range(1024)]
-epochs = max(1, updates * 128 // 1024)
-training = us.Training(shards=4, batch=128, epochs=epochs, holdout=0, draw_inputs=False)
+table = [rng.integers(0, 64, steps).tolist() for _ in range(1024)]
+epochs = max(1, updates * batch // 1024)
+training = us.Training(shards=4, batch=batch, epochs=epochs, holdout=0, draw_inputs=False)
 model = us.OneToMany("k", us.Category("x"), network=us.Network(size=size), training=training, verbose=False)
 rounds = []
 
@@ -44,7 +44,7 @@ def note(done):
     rounds.append((done.update, time.perf_counter(), used.ru_utime + used.ru_stime))
 
 
-model.fit({"k": ["a", "b"] * 512, "x": steps}, callback=note)
+model.fit({"k": ["a", "b"] * 512, "x": table}, callback=note)
 digest = hashlib.sha256(b"".join(a.tobytes() for _, a in sorted(weights(model.net_).items()))).hexdigest()
 if rounds:
     count, wall, used = (last - first for first, last in zip(rounds[0], rounds[-1], strict=True))
@@ -52,7 +52,7 @@ if rounds:
 """
 
 
-def fitted(count: int, size: int, updates: int) -> list[Any]:
+def fitted(count: int, *sizes: int) -> list[Any]:
     """Digest, number of weights, seconds of an update, and of them the processor time of the first process.
 
     Each process has a core. The first round of updates waits for the compiler, and is not counted.
@@ -66,20 +66,25 @@ def fitted(count: int, size: int, updates: int) -> list[Any]:
         if count > 1:
             environment |= {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}", "JAX_NUM_PROCESSES": str(count)}
             environment["JAX_PROCESS_ID"] = str(number)
-        words = ["taskset", "-c", str(CORES[number % len(CORES)]), sys.executable, "-c", FIT, str(size), str(updates)]
+        words = ["taskset", "-c", str(CORES[number % len(CORES)]), sys.executable, "-c", FIT, *map(str, sizes)]
         running.append(subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True))
     said = [process.communicate()[0] for process in running]
     return list(json.loads(said[0].splitlines()[-1]))
 
 
-def train(size: int, updates: int, rounds: int) -> None:
+def train(rounds: int, *sizes: int) -> None:
     """Two processes beside one, in turn."""
     for _ in range(rounds):
-        (one, weights, *alone), (two, _, *together) = fitted(1, size, updates), fitted(2, size, updates)
+        (one, weights, *alone), (two, _, *together) = fitted(1, *sizes), fitted(2, *sizes)
         assert one == two, "other bits"
         wall, used = (round(a / b, 2) for a, b in zip(alone, together, strict=True))
         figures = {"weights": weights, "one": alone, "two": together, "ratio": wall, "of processor time": used}
-        print(json.dumps({"job": f"train, H={size}", **figures, "load": os.getloadavg()[0]}), flush=True)
+        print(
+            json.dumps(
+                {"job": "train, H={} updates={} B={} T={}".format(*sizes), **figures, "load": os.getloadavg()[0]}
+            ),
+            flush=True,
+        )
 
 
 def contents(folder: str) -> dict[str, str]:
@@ -154,12 +159,14 @@ if __name__ == "__main__":
     parser.add_argument("job", choices=("train", "generate", "kills"))
     parser.add_argument("--size", type=int, default=256, help="hidden units")
     parser.add_argument("--updates", type=int, default=200)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=64, help="of a sequence")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sequences", type=int, default=10_000_000)
     parser.add_argument("--kills", type=int, default=200)
     asked = parser.parse_args()
     if asked.job == "train":
-        train(asked.size, asked.updates, asked.rounds)
+        train(asked.rounds, asked.size, asked.updates, asked.batch, asked.steps)
     elif asked.job == "generate":
         generate(asked.sequences)
     else:
