@@ -169,3 +169,9 @@ def test_no_row_is_lost_or_doubled_at_twenty_random_kills(workshop, names, folde
     subprocess.run([sys.executable, "-c", PROGRAM, workshop.names, folder], check=True)
     assert contents(folder) == contents(whole)
     assert pq.read_table(folder).num_rows == 6000
+
+
+def test_a_folder_that_is_a_file_is_refused(names, tmp_path):
+    (tmp_path / "many").touch()
+    with pytest.raises(FileError, match="a folder for the parts"):
+        names.generate_to(f"{tmp_path}/many/", INPUTS, seed=1)

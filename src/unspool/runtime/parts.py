@@ -85,9 +85,18 @@ class PartsJob:
             self.save(within, join(self.folder, self.name(part)))
 
     def begin(self) -> None:
-        """Make the folder that of this job."""
+        """Make the folder that of this job.
+
+        Raises:
+            FileError: it can't be made, or written to.
+        """
         if not is_url(self.folder):
-            os.makedirs(self.folder, exist_ok=True)
+            try:
+                os.makedirs(self.folder, exist_ok=True)
+            except OSError as error:
+                raise FileError(
+                    self.folder, "a folder for the parts", str(error.strerror), "Choose another."
+                ) from error
         if read_record(self.folder) is None:
             _write(join(self.folder, JOB_FILE), msgspec.json.format(msgspec.json.encode(self.record)))
 
