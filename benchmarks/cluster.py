@@ -5,8 +5,8 @@
     kills      workers of Ray that are killed at random while they generate: no row is lost or doubled
 
 Two processes need two cores for themselves: on a busy machine ratios of wall time say little. So the load is shown
-beside them, and for training how much less processor time the first of two processes takes for an update than one
-alone: what it waits for the other one is not in it.
+beside them, and how much less processor time one of two processes takes (in training the first one, in generation the
+one that has more to do) than one alone: what it waits is not in it.
 """
 
 import argparse
@@ -109,18 +109,30 @@ def generate(sequences: int) -> None:
     import unspool.ray
 
     _, model = ready()
-    given: dict[str, Any] = {"n": sequences, "seed": 1, "length": 10, "per_part": 65_536}
+    given: dict[str, Any] = {"n": sequences, "seed": 1, "length": 10, "per_part": 16_384}
     with tempfile.TemporaryDirectory() as folder:
         for name in ("warm", "timed"):
-            n = {"n": 2 * 65_536} if name == "warm" else {}
-            began = time.perf_counter()
+            n = {"n": 2 * given["per_part"]} if name == "warm" else {}
+            began, used = time.perf_counter(), time.process_time()
             model.generate_to(f"{folder}/{name}-one/", {"kind": "a"}, **given | n)
-            alone, began = time.perf_counter() - began, time.perf_counter()
+            alone, own = time.perf_counter() - began, time.process_time() - used
+            began, before = time.perf_counter(), worker_seconds()
             unspool.ray.generate_to(model, {"kind": "a"}, f"{folder}/{name}-two", **given | n)
-            together = time.perf_counter() - began
+            together, after = time.perf_counter() - began, worker_seconds()
             assert contents(f"{folder}/{name}-one") == contents(f"{folder}/{name}-two"), "other bytes"
-    figures = {"one": alone, "two": together, "ratio": round(alone / together, 2)}
-    print(json.dumps({"job": f"generate, {sequences:,} sequences", **figures, "load": os.getloadavg()[0]}))
+    busiest = max(seconds - before.get(number, 0.0) for number, seconds in after.items())
+    figures = {"one": alone, "two": together, "ratio": round(alone / together, 2), "load": os.getloadavg()[0]}
+    print(json.dumps({"job": f"generate, {sequences:,} sequences", "of processor time": own / busiest, **figures}))
+
+
+def worker_seconds() -> dict[int, float]:
+    """Processor time of each of Ray's workers so far."""
+    found = subprocess.run(["pgrep", "-f", "^ray::(write_part|IDLE)"], capture_output=True, text=True, check=False)
+    seconds = {}
+    for number in map(int, found.stdout.split()):
+        fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+        seconds[number] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return seconds
 
 
 def kills(wanted: int) -> None:
