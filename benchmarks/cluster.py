@@ -143,7 +143,7 @@ def kills(wanted: int) -> None:
     chance, stop, dead = random.Random(0), threading.Event(), []
 
     def kill() -> None:
-        while not stop.wait(chance.uniform(2.0, 6.0)):
+        while not stop.wait(chance.uniform(1.0, 5.0)):
             found = subprocess.run(["pgrep", "-f", "^ray::write_part"], capture_output=True, text=True, check=False)
             for number in found.stdout.split()[:1]:
                 os.kill(int(number), signal.SIGKILL)
