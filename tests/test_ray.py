@@ -96,6 +96,9 @@ def test_a_half_done_job_and_a_ray_dataset(ray, workshop, tmp_path):
     dataset = ray.data.from_arrow([pa.table({"country": INPUTS["country"][a:b]}) for a, b in ((0, 250), (250, 600))])
     generate_to(model, dataset, str(tmp_path / "dataset"), n=2, seed=5, per_part=200)
     assert list(contents(tmp_path / "dataset").values()) == list(whole.values())
+    other = ray.data.from_arrow([pa.table({"country": ["Greek"] * rows}) for rows in (250, 350)])
+    with pytest.raises(FileError, match="one with other inputs"):
+        generate_to(model, other, str(tmp_path / "dataset"), n=2, seed=5, per_part=200)
 
 
 def test_an_error_in_a_part_is_that_of_one_process(ray, workshop, tmp_path):

@@ -5,9 +5,12 @@ training by `jax.distributed`, generation by parts that depend on nothing but th
 """
 
 import functools
+import hashlib
 import os
 import socket
 from typing import Any
+
+import msgspec
 
 from unspool.cluster.workers import from_file_bytes, ship, to_file_bytes, write_part
 from unspool.errors import ClusterError, LostProcess, MissingExtra
@@ -18,7 +21,7 @@ from unspool.runtime.processes import BY_JAX
 from unspool.runtime.progress import phase, report_progress, show, warn
 from unspool.runtime.storage import is_url
 from unspool.sequences import FileForm
-from unspool.tables.row_blocks import RowBlocks
+from unspool.tables.row_blocks import RowBlocks, as_plain
 
 TRIES_PER_PART = -1
 """How often Ray starts a part again whose worker has died: for ever."""
@@ -66,8 +69,9 @@ def fit(
             fitted = from_file_bytes(done)
             model.config_, model.net_, model.row_net_ = fitted.config_, fitted.net_, fitted.row_net_
             return model
-        with show(model.verbose):
-            warn(f"A worker has died ({failure + 1} of {max_failures} that may): {done!s}")
+        if failure < max_failures:
+            with show(model.verbose):
+                warn(f"A worker has died ({failure + 1} of {max_failures} that may): {done!s}")
     hint = f"See Ray's logs; another call goes on from {folder}."
     raise ClusterError("unspool.ray.fit", f"at most {max_failures} failures", f"one more: {done!s}", hint)
 
@@ -182,14 +186,21 @@ def _wait(ray: Any, waiting: list[Any]) -> list[Any]:
 def _blocks(dataset: Any, model: OneToMany | str) -> RowBlocks:
     """The rows of a Ray Dataset in the order of its blocks, which stay in the object store."""
     ray = _ray()
+    fitted = load(model) if isinstance(model, str) else model
+    columns = [field.name for field in fitted.codec_.schema.inputs]
     refs = dataset.to_arrow_refs()
-    count = ray.remote(num_cpus=0)(lambda block: (block.num_rows, block.schema))
-    found = ray.get([count.remote(ref) for ref in refs])
-    schema_of = (load(model) if isinstance(model, str) else model).codec_.schema
-    columns = [field.name for field in schema_of.inputs]
-    lengths = [rows for rows, _ in found]
-    schema = next((schema for rows, schema in found if rows), None)
-    return RowBlocks("the dataset", columns, schema, lengths, functools.partial(_block, refs), "Ray Dataset")
+    look = ray.remote(_facts)
+    found = ray.get([look.remote(ref, columns) for ref in refs])
+    lengths, digests = [rows for rows, _, _ in found], [digest for _, _, digest in found]
+    schema = next((schema for rows, schema, _ in found if rows), found[0][1])
+    return RowBlocks("the dataset", columns, schema, lengths, functools.partial(_block, refs), str(digests))
+
+
+def _facts(block: Any, columns: list[str]) -> tuple[int, Any, str]:
+    """Of a block, the rows, the schema, and a hash of the columns that are read."""
+    values = {name: block.column(name).to_pylist() for name in columns if name in block.column_names}
+    digest = hashlib.sha256(msgspec.json.encode(values, enc_hook=as_plain)).hexdigest()
+    return block.num_rows, block.schema, digest
 
 
 def _block(refs: list[Any], number: int) -> Any:

@@ -51,12 +51,18 @@ def ship(
         OptionError, DataError, SchemaError: as of `OneToMany.generate_to`.
     """
     fitted = load(model) if isinstance(model, str) else model
-    folder = f"{target if is_url(target) else os.path.abspath(target)}".rstrip("/") + "/"
+    folder = _absolute(target).rstrip("/") + "/"
+    rows = _absolute(rows) if isinstance(rows, str) else rows
     job = fitted.parts(rows, n, GenerationOptions.of(options), folder, form, per_part)
     job.begin()
     given = n, options | {"seed": job.record.seed}, folder, form, job.record.per_part
-    source = model if isinstance(model, str) else to_file_bytes(model)
+    source = _absolute(model) if isinstance(model, str) else to_file_bytes(model)
     return job, Shipment(source, rows, given, versions(), join(folder, job.name(0)))
+
+
+def _absolute(path: str) -> str:
+    """A path that means the same in another folder; a slash at its end stays."""
+    return path if is_url(path) else os.path.abspath(path) + "/" * path.endswith("/")
 
 
 _jobs: dict[str, PartsJob] = {}
