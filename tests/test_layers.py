@@ -28,6 +28,7 @@ LAYERS = (
     ("halving",),
     ("model",),
     ("serving", "cluster"),
+    ("ray", "spark"),
     ("demos",),
     ("cli",),
     ("__main__",),

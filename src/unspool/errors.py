@@ -110,6 +110,14 @@ class CheckpointMismatch(TrainingError):
     """A checkpoint folder that belongs to another fit: other data, options or version."""
 
 
+class ClusterError(UnspoolError):
+    """Processes that can't work together."""
+
+
+class LostProcess(ClusterError):
+    """Another process of a training has ended, so this one can't go on."""
+
+
 class ForkedProcess(UnspoolError):
     """A process was forked from one in which JAX had started."""
 

@@ -1,20 +1,42 @@
 """What a fitted model makes: sequences for given inputs, whole synthetic data sets, files and streams of both."""
 
+import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from unspool.config import Config
+import msgspec
+
+from unspool.config import Config, versions
 from unspool.encoding.codec import Codec
-from unspool.errors import OptionError, check_kind
-from unspool.jobs import Event, Fitted, GenerationJob, GenerationOptions, exported_job, generation_job, sampling_job
+from unspool.errors import DataError, OptionError, check_kind
+from unspool.jobs import (
+    Event,
+    Fitted,
+    GenerationJob,
+    GenerationOptions,
+    check_whole,
+    exported_job,
+    generation_job,
+    sampling_job,
+    source_job,
+)
 from unspool.network.decoder import Net
+from unspool.network.serialization import Nets, model_fingerprint
 from unspool.options import Decoding, Unknown
+from unspool.runtime.parts import JobRecord, PartsJob, is_folder, read_record
 from unspool.runtime.process import enter
-from unspool.runtime.progress import phase, show
+from unspool.runtime.progress import phase, report_progress, show
 from unspool.sequences import FileForm, Sequences
+from unspool.tables.readers import FORMATS
+from unspool.tables.row_blocks import RowBlocks, TableRows, as_plain, is_parquet, parquet_rows
+
+PIECES_PER_PART = 16
+"""Pieces that a part of a folder is generated in, by default: row groups of a Parquet file."""
 
 
 class Generator(ABC):
@@ -146,6 +168,7 @@ class Generator(ABC):
         long: bool | None = None,
         format: str | None = None,  # noqa: A002
         escape_formulas: bool = False,
+        per_part: int | None = None,
         **options: Any,
     ) -> int:
         """Write the sequences of `generate` to a file part by part, and return the seed.
@@ -153,17 +176,23 @@ class Generator(ABC):
         Memory does not grow with their number. The file is that of `generate(...).save(target)`, and appears whole or
         not at all.
 
+        A target that ends in a slash is a folder: each part is a file of its own, whose bytes depend on the job and
+        the number of the part alone. A job that was interrupted writes the missing parts when it is run again, and
+        other jobs are refused. `unspool.ray` has the same folder written by a cluster.
+
         Returns:
             The seed: the one given, or the new one. With it, `generate` gives the same sequences again.
 
         Args:
-            target: a path that ends in .csv, .tsv, .jsonl, .json or .parquet, or a stream.
+            target: a path or URL (`s3://...`) that ends in .csv, .tsv, .jsonl, .json or .parquet; one that ends in a
+                slash, for a folder; or a stream.
             inputs: as for `generate`.
             n: as for `generate`.
             long: one row a step rather than a sequence; `None` follows the training data.
-            format: of the file, if its name has no known ending; CSV for a stream.
+            format: of the file, if its name has no known ending; CSV for a stream, Parquet for a folder.
             escape_formulas: write texts in CSV and TSV so that no spreadsheet takes them for formulas, see
                 `Sequences.save`.
+            per_part: sequences of a part of a folder.
             **options: the others of `generate`.
 
         Raises:
@@ -174,6 +203,8 @@ class Generator(ABC):
         form = FileForm(long, format, escape_formulas)
         with show(self.verbose):
             phase("generating")
+            if is_folder(target):
+                return self._save_parts(self._given(inputs), n, GenerationOptions.of(options), target, form, per_part)
             return self._save(self._job(inputs, n, GenerationOptions.of(options)), target, form)
 
     def sample_to(
@@ -184,12 +215,15 @@ class Generator(ABC):
         long: bool | None = None,
         format: str | None = None,  # noqa: A002
         escape_formulas: bool = False,
+        per_part: int | None = None,
         **options: Any,
     ) -> int:
         """Write the rows and sequences of `sample` to a file part by part; returns the seed. See `generate_to`."""
         form = FileForm(long, format, escape_formulas)
         with show(self.verbose):
             phase("generating")
+            if is_folder(target):
+                return self._save_parts(None, n, GenerationOptions.of(options), target, form, per_part)
             return self._save(sampling_job(self._generator(), n, GenerationOptions.of(options)), target, form)
 
     def stream(self, inputs: Any = None, n: int = 1, **options: Any) -> Iterator[Event]:
@@ -261,10 +295,67 @@ class Generator(ABC):
 
     def _job(self, inputs: Any, n: int, options: GenerationOptions) -> GenerationJob:
         """A checked generation for given inputs."""
-        if inputs is None and not self.codec_.schema.is_unconditional:
-            hint = "To sample the inputs too, use sample(n) or sample_to(target, n)."
-            raise OptionError("generate(inputs=...)", "a table of inputs", "None", hint)
-        return generation_job(self._generator(), inputs, n, options)
+        return generation_job(self._generator(), self._given(inputs), n, options)
+
+    def _given(self, inputs: Any) -> Any:
+        """The inputs of a generation; an `OptionError` if there must be some and are none."""
+        if not self.codec_.schema.is_unconditional:
+            if inputs is None:
+                hint = "To sample the inputs too, use sample(n) or sample_to(target, n)."
+                raise OptionError("generate(inputs=...)", "a table of inputs", "None", hint)
+            return inputs
+        return {} if inputs is None else inputs
+
+    def parts(
+        self, inputs: Any, n: int, options: GenerationOptions, target: str, form: FileForm, per_part: int | None = None
+    ) -> PartsJob:
+        """The generation into a folder that `generate_to` runs, or with `inputs=None` `sample_to`.
+
+        Without a seed, it is that of the folder's job, if it has one. Errors as of those; a `FileError` refuses a
+        folder of another job, or with other files.
+        """
+        ending = form.format or "parquet"
+        if ending not in FORMATS.values():
+            raise DataError("format", "one of " + ", ".join(sorted(set(FORMATS.values()))), repr(ending))
+        before = read_record(target)
+        if options.seed is None and before is not None:
+            options = replace(options, seed=before.seed)
+        job, content = self._part_by_part(inputs, n, options)
+        per_part = PIECES_PER_PART * job.part_rows if per_part is None else per_part
+        check_whole(f"per_part={per_part!r}", per_part, 1)
+        if job.beam is not None or job.reranking is not None:  # all samples of a row at once
+            per_part = -(-per_part // job.request.samples) * job.request.samples
+        chosen = msgspec.json.encode(
+            (n, replace(options, seed=None), form.long, form.escape_formulas), enc_hook=as_plain
+        )
+        fingerprint = {
+            "model": model_fingerprint(self.config_, Nets(self.net_, self.row_net_)),
+            "inputs": content,
+            "options": hashlib.sha256(chosen).hexdigest(),
+            "versions": " ".join(f"{name} {version}" for name, version in versions().items()),
+        }
+        record = JobRecord(fingerprint, job.request.seed, job.total, int(per_part), ending)
+        return PartsJob(partial(job.save_part, form=form._replace(format=ending)), target, record)
+
+    def _part_by_part(self, inputs: Any, n: int, options: GenerationOptions) -> tuple[GenerationJob, str]:
+        """A job that has the inputs of a part when it generates that part, and what tells them from others."""
+        fitted = self._generator()
+        if inputs is None:
+            return sampling_job(fitted, n, options), "drawn"
+        if isinstance(inputs, RowBlocks) or is_parquet(inputs):
+            columns = [field.name for field in fitted.codec.schema.inputs]
+            blocks = inputs if isinstance(inputs, RowBlocks) else parquet_rows(inputs, columns)
+            return source_job(fitted, blocks, n, options), blocks.fingerprint()
+        job = generation_job(fitted, inputs, n, options)
+        if job.inputs is None:  # some of them are drawn
+            return job, TableRows(fitted.codec.read_inputs(inputs, some=True)).fingerprint()
+        rows = TableRows(job.inputs)
+        return source_job(fitted, rows, n, replace(options, seed=job.request.seed)), rows.fingerprint()
+
+    def _save_parts(self, *given: Any) -> int:
+        job = self.parts(*given)
+        job.run(lambda done, of: report_progress(done / of, f"part {done + 1} of {of}"))
+        return job.record.seed
 
     @staticmethod
     def _save(job: GenerationJob, target: Any, form: FileForm) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple, get_args
+from typing import IO, Any, NamedTuple, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ from unspool.runtime.progress import portion, report_progress
 from unspool.sequences import FileForm, Sequences, file_types
 from unspool.tables.columns import ColumnOrigins, offsets_from_lengths, take
 from unspool.tables.table import Table, installed
-from unspool.tables.writers import save_parts
+from unspool.tables.writers import FileType, column_types, save_parts
 
 MAX_PART_STEPS, MAX_PART_ROWS = 1 << 22, 64 * TILE_ROWS
 """Steps and sequences of one part at the most: some hundred megabytes of Python objects; a row group in Parquet."""
@@ -120,24 +120,48 @@ class GenerationOptions:
         return None
 
 
-class LaterInputs(NamedTuple):
-    """Inputs that are drawn part by part; prefix and pins are checked with the inputs of every part.
+class InputSource(Protocol):
+    """Rows of inputs that are read or drawn part by part."""
+
+    @property
+    def each(self) -> int:
+        """Rows for each row of the caller's."""
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """The inputs that the given table lacks; empty where none is given, or all are."""
+
+    def __len__(self) -> int: ...
+
+    def types(self) -> Mapping[str, FileType]:
+        """By column that is given, the type that a file has for it."""
+
+    def table(self, seed: int, rows: slice) -> Table:
+        """Some of the rows."""
+
+
+class DrawnInputs(NamedTuple):
+    """Inputs that the model of inputs draws, all of them or those that a table lacks.
 
     Attributes:
         sampler: draws them.
         total: number of rows.
         kind: of table.
         given: the table with the inputs that are given; `None` where all are drawn.
-        options: of the generation.
-        allowed: the allowed values.
     """
 
     sampler: InputSampler
     total: int
     kind: str
     given: Table | None
-    options: GenerationOptions
-    allowed: tuple[Allowed | None, ...]
+
+    def __len__(self) -> int:
+        return self.total
+
+    @property
+    def each(self) -> int:
+        """Rows for each row of the caller's."""
+        return self.sampler.each
 
     @property
     def drawn(self) -> tuple[str, ...]:
@@ -145,6 +169,10 @@ class LaterInputs(NamedTuple):
         given = None if self.given is None else self.given.columns
         fields = self.sampler.codec.schema.inputs
         return tuple(field.name for field in fields if given is not None and field.name not in given)
+
+    def types(self) -> Mapping[str, FileType]:
+        """By column that is given, the type that a file has for it."""
+        return {} if self.given is None else column_types(self.given.columns)
 
     def table(self, seed: int, rows: slice) -> Table:
         """Some of the rows."""
@@ -157,6 +185,20 @@ class LaterInputs(NamedTuple):
         given = {name: take(column, at) for name, column in self.given.columns.items()}
         drawn = {name: columns[name] for name in self.drawn}
         return Table(given | drawn, self.kind, self.given.location, origins | self.given.origins)
+
+
+class LaterInputs(NamedTuple):
+    """Inputs that come part by part; prefix and pins are checked with the inputs of every part.
+
+    Attributes:
+        source: of the rows.
+        options: of the generation.
+        allowed: the allowed values.
+    """
+
+    source: InputSource
+    options: GenerationOptions
+    allowed: tuple[Allowed | None, ...]
 
 
 @dataclass(frozen=True)
@@ -187,34 +229,44 @@ class GenerationJob:
     @property
     def total(self) -> int:
         """Number of sequences, candidates included."""
-        rows = self.later.total if self.later is not None else len(self.inputs or ())
+        rows = len(self.later.source if self.later is not None else self.inputs or ())
         return rows * self.request.samples
 
     def run(self) -> Sequences:
         """All sequences."""
         return self._run_part(slice(0, self.total))
 
-    def parts(self) -> Iterator[Sequences]:
-        """The same sequences, lazily in parts.
+    def parts(self, within: slice | None = None) -> Iterator[Sequences]:
+        """The same sequences, or some of them, lazily in parts.
 
         A part of short sequences is a multiple of the sampler's tile, so that numbers are those of `run` to the bit.
         Otherwise it is a power of two, and numbers may differ in the last digits of float32.
         """
+        first, stop = (0, self.total) if within is None else (within.start, within.stop)
+        for at in range(first, stop, self.part_rows):
+            last = min(at + self.part_rows, stop)
+            with portion((at - first) / (stop - first), (last - first) / (stop - first)):
+                part = self._run_part(slice(at, last))
+            yield part
+
+    @property
+    def part_rows(self) -> int:
+        """Sequences of one part of `parts`."""
         rows = min(max(MAX_PART_STEPS // max(self.request.max_steps, 1), 1), MAX_PART_ROWS)
         rows = rows // TILE_ROWS * TILE_ROWS if rows >= TILE_ROWS else 1 << rows.bit_length() - 1
         if self.beam is not None or self.reranking is not None:  # all samples of a row at once
             rows = max(rows // self.request.samples, 1) * self.request.samples
-        for first in range(0, self.total, rows):
-            last = min(first + rows, self.total)
-            with portion(first / self.total, last / self.total):
-                part = self._run_part(slice(first, last))
-            yield part
+        return rows
 
     def save(self, target: str | Path | IO[Any], form: FileForm) -> None:
         """Write the sequences to a file, part by part; see `Sequences.save`."""
-        inputs = self.later.given if self.later is not None else self.inputs
-        types = partial(file_types, self.codec, inputs, form.long, ranked=self.beam is not None)
-        parts = (part.file_columns(form.long) for part in self.parts())
+        self.save_part(None, target, form)
+
+    def save_part(self, within: slice | None, target: str | Path | IO[Any], form: FileForm) -> None:
+        """As `save`, some of the sequences."""
+        given = column_types(self.inputs.columns) if self.inputs is not None else self.later.source.types()  # type: ignore[union-attr]
+        types = partial(file_types, self.codec, given, form.long, ranked=self.beam is not None)
+        parts = (part.file_columns(form.long) for part in self.parts(within))
         save_parts(parts, types, target, form.format, escape_formulas=form.escape_formulas)
 
     def stream(self) -> Iterator[Event]:
@@ -254,22 +306,23 @@ class GenerationJob:
         return show
 
     def with_inputs(self, part: slice) -> tuple["GenerationJob", slice]:
-        """A job with inputs, and the slice of a part in it; sampled inputs are those of the part, of whole rows."""
+        """A job with inputs, and the slice of a part in it; inputs that come later are those of the part."""
         if self.later is None:
             return self, part
         later, samples = self.later, self.request.samples
         options = later.options
-        rows = slice(part.start // samples, part.stop // samples)
-        callers = [row // later.sampler.each for row in range(rows.start, rows.stop)]
+        rows = slice(part.start // samples, -(-part.stop // samples))
+        callers = [row // later.source.each for row in range(rows.start, rows.stop)]
         prefix, pin = options.prefix, options.pin
         prefix = [prefix[row] for row in callers] if is_prefix_per_row(prefix, self.codec.schema.form) else prefix
         pin = [pin[row] for row in callers] if isinstance(pin, (list, tuple)) else pin
         request = self.request._replace(first_row=rows.start)
-        inputs = later.table(self.request.seed, rows)
+        inputs = later.source.table(self.request.seed, rows)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what there is to say of given inputs has been said
             job = _on_inputs(replace(self, request=request, later=None), inputs, options, prefix, pin, later.allowed)
-        return job, slice(0, job.total)
+        before = rows.start * samples
+        return job, slice(part.start - before, part.stop - before)
 
     def observed_values(
         self, row: NDArray[np.int64], offsets: NDArray[np.int64], first: int = 0
@@ -322,7 +375,7 @@ class GenerationJob:
             at = np.arange(rows.start, rows.stop)
             inputs = replace(inputs, columns={name: take(column, at) for name, column in inputs.columns.items()})
         first = part.start + request.first_row * request.samples
-        drawn = () if self.later is None else self.later.drawn
+        drawn = () if self.later is None else self.later.source.drawn
         counts = (request.samples, request.seed, first, request.each, drawn)
         made = Sequences(job.codec, inputs, columns, offsets, ended, *counts, nats, scores)
         return made if self.reranking is None else self.reranking.of(made)
@@ -350,7 +403,7 @@ def generation_job(fitted: Fitted, inputs: Any, n: int, options: GenerationOptio
     each = 1 if job.beam is not None or job.reranking is not None else job.request.samples
     sampler = _input_sampler(fitted, known_rows(codec, fitted.input_model.codec, table.columns), each)
     request = job.request._replace(samples=job.request.samples // each, each=each)
-    later = LaterInputs(sampler, len(table) * each, table.kind, table, options, allowed)
+    later = LaterInputs(DrawnInputs(sampler, len(table) * each, table.kind, table), options, allowed)
     return _on_later(replace(job, request=request), later, len(table))
 
 
@@ -363,7 +416,14 @@ def sampling_job(fitted: Fitted, n: int, options: GenerationOptions) -> Generati
         hint = f"Pass inputs to generate; or fit again, {DRAWING}."
         raise OptionError("sample", "a model that learned to sample inputs", "one that did not", hint)
     kind = installed(fitted.input_model.table)
-    return _on_later(job, LaterInputs(_input_sampler(fitted), int(n), kind, None, options, allowed), int(n))
+    drawn = DrawnInputs(_input_sampler(fitted), int(n), kind, None)
+    return _on_later(job, LaterInputs(drawn, options, allowed), int(n))
+
+
+def source_job(fitted: Fitted, source: InputSource, n: int, options: GenerationOptions) -> GenerationJob:
+    """As `generation_job`, but the inputs, which have all columns, are read part by part."""
+    job, allowed = _job(fitted, n, options)
+    return _on_later(job, LaterInputs(source, options, allowed), len(source))
 
 
 def exported_job(fitted: Fitted, options: GenerationOptions) -> GenerationJob:
@@ -448,7 +508,7 @@ def _on_later(job: GenerationJob, later: LaterInputs, rows: int) -> GenerationJo
     prefix, pin = later.options.prefix, later.options.pin
     if prefix is not None and is_prefix_per_row(prefix, job.codec.schema.form) and len(prefix) != rows:
         raise SchemaError("prefix", f"one for all, or one for each of the {rows} rows", str(len(prefix)))
-    _check_rows(later.total)
+    _check_rows(len(later.source))
     _check_last(encode_observed(job.codec, None, pin, rows, None, later.allowed), job.request)
     return replace(job, later=later)
 

@@ -28,7 +28,7 @@ from unspool.errors import (
     TruncatedFile,
     path_text,
 )
-from unspool.runtime.atomic_files import atomic
+from unspool.runtime.storage import is_url, opened_url, whole_file
 
 FORMAT_VERSION = 2
 """The version of the configuration that this Unspool writes; it reads all versions up to it."""
@@ -92,7 +92,7 @@ def write(path: str | os.PathLike[str], tensors: Mapping[str, np.ndarray], confi
     data = safetensors.numpy.save(arrays, metadata={KEY: text.decode()})
     if int.from_bytes(data[:_PREFIX], "little") > HEADER_LIMIT:
         raise OversizedFile(location, f"a configuration of at most {HEADER_LIMIT:,} bytes", f"{len(text):,} bytes")
-    with atomic(path) as file:
+    with whole_file(path) as file:
         file.write(data)
 
 
@@ -159,6 +159,10 @@ def read_entries(path: str | os.PathLike[str]) -> dict[str, Entry]:
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[str, io.BufferedReader, int]]:
     location = path_text("path", path)
+    if is_url(location):
+        with opened_url(location) as (file, size):
+            yield location, file, size
+        return
     try:
         if not stat.S_ISREG(os.stat(location).st_mode):  # before opening: a pipe would wait for its writer
             raise FileError(location, "a file", "a folder, device or pipe", _FOREIGN)

@@ -35,6 +35,7 @@ from unspool.network.decoder import Net
 from unspool.network.serialization import Nets
 from unspool.options import Network, Training
 from unspool.runtime.process import start_jax
+from unspool.runtime.processes import check_same, is_first, lost_processes, process_count
 from unspool.runtime.progress import note, phase, report_progress, show, warn
 from unspool.runtime.stopping import Stop, interruptible
 from unspool.streaming.cache import Cache
@@ -139,26 +140,33 @@ class Trained(NamedTuple):
 def run_fit(request: FitRequest) -> tuple[Config, Nets]:
     """Fit a network to the sequences of a table, and a small one to their inputs; errors as of `OneToMany.fit`."""
     start_jax()
-    shown = show(request.params["verbose"])
-    with shown, interruptible(request.training.seconds) as stop, gathered(request, stop) as data:
-        inputs = gather_inputs(request, data)
-        pool = ThreadPoolExecutor(1)  # the small network is mostly compiled, which takes one core
-        try:
-            rows = data.rows, data.validation_rows, request.seed
-            future = inputs and pool.submit(fit_input_model, inputs, *rows, stop.beside())
-            trained = train_network(request, data, stop, pool)
-            net = calibrate_network(request, data, trained.net, stop)
-            phase("model of the inputs")
-            row, row_net = (None, None) if future is None else result_unless_interrupted(future, stop)
-        except BaseException:
-            stop.press()  # the other thread must not go on for nothing
-            raise
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-        if stop.interrupted:
-            trained = trained._replace(summary=msgspec.structs.replace(trained.summary, stopped="interrupted"))
-        warn_of_little(request, trained)
-        return pack_config(request, data, trained, row), Nets(net, row_net)
+    shown = show(request.params["verbose"] if is_first() else False)
+    with shown, interruptible(request.training.seconds) as stop, lost_processes():
+        check_same(versions())
+        with gathered(request, stop) as data:
+            return fit_gathered(request, data, stop)
+
+
+def fit_gathered(request: FitRequest, data: FitData, stop: Stop) -> tuple[Config, Nets]:
+    """Train the network, and beside it the small one of the inputs; calibrate and pack them."""
+    inputs = gather_inputs(request, data)
+    pool = ThreadPoolExecutor(1)  # the small network is mostly compiled, which takes one core
+    try:
+        rows = data.rows, data.validation_rows, request.seed
+        future = inputs and pool.submit(fit_input_model, inputs, *rows, stop.beside())
+        trained = train_network(request, data, stop, pool)
+        net = calibrate_network(request, data, trained.net, stop)
+        phase("model of the inputs")
+        row, row_net = (None, None) if future is None else result_unless_interrupted(future, stop)
+    except BaseException:
+        stop.press()  # the other thread must not go on for nothing
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    if stop.interrupted:
+        trained = trained._replace(summary=msgspec.structs.replace(trained.summary, stopped="interrupted"))
+    warn_of_little(request, trained)
+    return pack_config(request, data, trained, row), Nets(net, row_net)
 
 
 def result_unless_interrupted(
@@ -301,8 +309,9 @@ def train_network(request: FitRequest, data: FitData, stop: Stop, pool: Executor
     if request.checkpoint is not None:
         folder = Checkpoint(request.checkpoint, parts)
         saved = folder.load(new_train_state(net, numbers.update_config))
-        hooks = {"resume": saved or hooks.get("resume"), "save": folder.save}
+        hooks = {"resume": saved or hooks.get("resume")} | ({"save": folder.save} if is_first() else {})
     rounds = len(hooks["resume"][0].rounds) if hooks.get("resume") else 0
+    check_same({name: found[:12] for name, found in parts.items()} | {"rounds in the checkpoint": str(rounds)})
     phase("compiling")
     for bucket in task.validation:
         free = numbers.update_config.feeding == "free"
@@ -311,15 +320,14 @@ def train_network(request: FitRequest, data: FitData, stop: Stop, pool: Executor
         pool.submit(prepare_calibration, net, data.codec, sample, data.split.train.first, request.seed)
     with stop.part(TRAINING_SECONDS_SHARE) as part:
 
-        def watch(progress: Progress) -> None:
+        def show_rounds(progress: Progress) -> None:
             if not stop.keeps:
                 stop.keeps = True
                 phase("training")
             show_training(progress, numbers.updates, part)
 
-        net, progress = train(
-            task, numbers, net, stop=part, watch=with_callback(watch, request.callback, rounds), **hooks
-        )
+        watch = with_callback(show_rounds, request.callback if is_first() else None, rounds)
+        net, progress = train(task, numbers, net, processes=process_count(), stop=part, watch=watch, **hooks)
     took = f"{progress.update} updates, {progress.seconds:.0f} s"
     note(f"training: {describe_nats(progress)}, {took}: {progress.stopped}")
     validated = any(one.validation is not None for one in progress.rounds)  # not so after an early Ctrl-C

@@ -18,7 +18,7 @@ from unspool.labels import colours, field_in_words, labels, word
 from unspool.schema.fields import NO_INPUT, Vector
 from unspool.tables.columns import Origin, Ragged, is_whole, take
 from unspool.tables.table import Table
-from unspool.tables.writers import FileType, file_type, save_parts, whole_numbers, write_table
+from unspool.tables.writers import FileType, column_types, save_parts, whole_numbers, write_table
 
 OWN_COLUMNS = ("row", "sample", "step", "nats")
 """Columns that Unspool adds to a table of sequences, in their order."""
@@ -154,7 +154,7 @@ class Sequences:
             DataError: an unknown format, or one without formulas to escape.
             FileError: the target can't be written to.
         """
-        types = partial(file_types, self.codec, self.inputs, long, ranked=self.nats is not None)
+        types = partial(file_types, self.codec, column_types(self.inputs.columns), long, ranked=self.nats is not None)
         save_parts([self.file_columns(long)], types, target, format, escape_formulas=escape_formulas)
 
     def plot(self, path: str | Path | None = None) -> Any:
@@ -287,13 +287,13 @@ class Sequences:
         return origins | {schema.sequence: msgspec.structs.replace(items, integer=integer)}
 
 
-def file_types(codec: Codec, inputs: Table | None, long: bool | None, *, ranked: bool) -> dict[str, FileType]:
+def file_types(codec: Codec, given: Mapping[str, FileType], long: bool | None, *, ranked: bool) -> dict[str, FileType]:
     """The types of `Sequences.file_columns`; with `ranked`, of a beam search, which has nats.
 
-    Inputs that are drawn have no table before: their types are those of the fitted columns.
+    Those of `given` are of the inputs that have a table before; the others are those of the fitted columns.
     """
     schema, steps = codec.schema, codec.types
-    types = {} if inputs is None else {name: file_type(column) for name, column in inputs.columns.items()}
+    types = dict(given)
     for field, column in codec.input_columns():
         types.setdefault(field.name, (column.types[0],) if isinstance(field, Vector) else column.types[0])
     layout = TableLayout.of(codec, types, long)

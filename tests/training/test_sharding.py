@@ -48,7 +48,7 @@ print(json.dumps([available(), weights.tolist(), scores]))
 
 def learned(devices, shards):
     """Weights after 50 updates in a process with so many devices, and what they say of a batch."""
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices)}
     process = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(shards)], env=environment, capture_output=True, text=True, check=False
     )

@@ -12,7 +12,7 @@ from unspool.cli.demo import demo
 from unspool.cli.evaluate import evaluate
 from unspool.cli.explain import explain
 from unspool.cli.export import export
-from unspool.cli.fit import fit
+from unspool.cli.fit import fit_file
 from unspool.cli.generate import generate, sample
 from unspool.cli.inspect import inspect
 from unspool.cli.plot import plot
@@ -52,7 +52,8 @@ app = App(
     default_parameter=Parameter(negative=(), show_default=_shown_default),
     suppress_keyboard_interrupt=False,
 )
-for command in (fit, generate, sample, evaluate, explain, export, plot, inspect, serve, demo):
+app.command(fit_file, name="fit")
+for command in (generate, sample, evaluate, explain, export, plot, inspect, serve, demo):
     app.command(command)
 
 

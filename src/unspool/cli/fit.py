@@ -23,7 +23,7 @@ KIND_OPTIONS = Group("Kinds of columns, in place of the inferred ones", help=kin
 RESULT = Group("Result", sort_key=3)
 
 
-def fit(
+def fit_file(
     data: Annotated[str, Parameter(allow_leading_hyphen=True, group=COLUMNS)],
     *,
     inputs: Annotated[list[str] | None, Parameter(alias="-i", group=COLUMNS)] = None,
@@ -102,6 +102,7 @@ def fit(
     }
     check_writable(output)
     from unspool.model import OneToMany
+    from unspool.runtime.processes import is_first
 
     given: list[Any] = [*wanted, *first_columns]
     model = OneToMany(given if given or start is None else None, columns, **options)
@@ -110,7 +111,8 @@ def fit(
         table, source(steps) if steps else None, id=id, order=order, checkpoint=checkpoint, start=start, cache=cache
     )
     model.save(output)
-    print_result(model, output, quiet=quiet, json=json)
+    if is_first():
+        print_result(model, output, quiet=quiet, json=json)
     return 130 if model.summary_.stopped == "interrupted" else 0
 
 

@@ -1,5 +1,6 @@
 """A network with its configuration, to a model file and back."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import equinox as eqx
 import jax
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,7 @@ from unspool.network.decoder import Architecture, Net, Shape
 from unspool.network.distributions.categorical import IMPOSSIBLE, Categorical
 from unspool.network.fields import Constants
 from unspool.options import Network
+from unspool.runtime.processes import is_first
 
 Named = TypeVar("Named")
 
@@ -197,7 +200,7 @@ def _by_network(named: Mapping[str, Named], config: Config) -> tuple[dict[str, N
 
 
 def write_model(path: str | os.PathLike[str], config: Config, nets: Nets) -> None:
-    """Write a model file, whole or not at all.
+    """Write a model file, whole or not at all; of processes that train together, the first one does.
 
     Raises:
         FileError: the location can't be written to.
@@ -211,7 +214,8 @@ def write_model(path: str | os.PathLike[str], config: Config, nets: Nets) -> Non
         for name, array in arrays.items()
     }
     ModelFile.of(os.fspath(path), config, entries)
-    modelfile.write(path, arrays, config)
+    if is_first():
+        modelfile.write(path, arrays, config)
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[Config, Nets]:
@@ -223,6 +227,15 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Config, Nets]:
     with modelfile.opened(path, Config) as file:
         model = ModelFile.of(file.location, file.config, file.entries)
         return file.config, model.load(file.config, file.arrays())
+
+
+def model_fingerprint(config: Config, nets: Nets) -> str:
+    """A hash of all that a model file would hold."""
+    digest = hashlib.sha256(msgspec.json.encode(config))
+    for net in (nets.net, nets.row):
+        for name, array in sorted(weights(net).items()) if net is not None else ():
+            digest.update(name.encode() + array.tobytes())
+    return digest.hexdigest()
 
 
 def input_architecture(row: InputModel) -> Architecture:

@@ -81,7 +81,7 @@ class ProgramFolder:
         """Where the program for a question is: JAX's settings and the devices belong to what it depends on."""
         assert self.path is not None  # noqa: S101  # the callers have asked
         device = jax.local_devices()[0]
-        around = sorted(jax.config.values.items()), device.device_kind, device.client.platform_version
+        around = sorted(jax.config.values.items()), device.id, device.device_kind, device.client.platform_version
         digest = hashlib.sha256(f"{question} {around} {os.environ.get('XLA_FLAGS')}".encode()).hexdigest()
         return self.path / f"{digest}{SUFFIX}"
 

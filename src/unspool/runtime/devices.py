@@ -8,14 +8,18 @@ JAX unless the configuration says otherwise before JAX starts: at the first fit 
 import contextlib
 import functools
 import os
+import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+from jaxtyping import Array
 from numpy.typing import NDArray
 
 from unspool.errors import OptionError
@@ -46,9 +50,24 @@ def claim_cores() -> None:
             jax.config.update("jax_num_cpu_devices", devices)
 
 
-def available() -> int:
-    """Devices of this process."""
-    return jax.local_device_count()
+_most: ContextVar[int] = ContextVar("most", default=sys.maxsize)
+
+
+@contextlib.contextmanager
+def one_device() -> Iterator[None]:
+    """A block that takes one device for each program, as a process on one core does: the same shapes, the same bits."""
+    token = _most.set(1)
+    try:
+        yield
+    finally:
+        _most.reset(token)
+
+
+def available(processes: int = 1) -> int:
+    """Devices of this process; of several, those that each of them has."""
+    if processes == 1:
+        return min(jax.local_device_count(), _most.get())
+    return min(Counter(device.process_index for device in jax.devices()).values())
 
 
 _device_lock = threading.RLock()
@@ -66,14 +85,22 @@ def device_lock(devices: int) -> Iterator[None]:
 
 
 @functools.cache
-def mesh(devices: int) -> Mesh:
-    """The first devices, side by side."""
-    return jax.make_mesh((devices,), (ROW_AXIS,), (AxisType.Auto,), devices=jax.local_devices()[:devices])
+def mesh(devices: int, processes: int = 1) -> Mesh:
+    """The first devices side by side: of this process, or as many of each of several processes."""
+    if processes == 1:
+        chosen = jax.local_devices()[:devices]
+    else:
+        every = [[d for d in jax.devices() if d.process_index == process] for process in range(processes)]
+        chosen = [device for own in every for device in own[: devices // processes]]
+    return jax.make_mesh((devices,), (ROW_AXIS,), (AxisType.Auto,), devices=chosen)
 
 
-def shard_rows(function: Callable[..., Any], devices: int, in_specs: Any, out_specs: Any) -> Callable[..., Any]:
-    """A function of the rows of one device as one of all rows, on the first devices."""
-    return jax.shard_map(function, mesh=mesh(devices), in_specs=in_specs, out_specs=out_specs, check_vma=False)
+def shard_rows(
+    function: Callable[..., Any], devices: int, in_specs: Any, out_specs: Any, processes: int = 1
+) -> Callable[..., Any]:
+    """A function of the rows of one device as one of all rows, on the devices of `mesh`."""
+    on = mesh(devices, processes)
+    return jax.shard_map(function, mesh=on, in_specs=in_specs, out_specs=out_specs, check_vma=False)
 
 
 def to_single_precision(values: NDArray[Any]) -> NDArray[Any]:
@@ -85,7 +112,23 @@ def to_single_precision(values: NDArray[Any]) -> NDArray[Any]:
         return values.astype(np.float32 if values.dtype.kind == "f" else np.int32)
 
 
-def put_on_devices(tree: Any, devices: int, axis: int | None = None) -> Any:
-    """Arrays on the first devices: cut along an axis whose length they divide, or whole on each of them."""
+def put_on_devices(tree: Any, devices: int, axis: int | None = None, processes: int = 1) -> Any:
+    """Arrays on the devices of `mesh`: cut along an axis whose length they divide, or whole on each of them.
+
+    Every one of several processes has the whole arrays, and puts its own part there.
+    """
     spec = P() if axis is None else P(*(None,) * axis, ROW_AXIS)
-    return jax.device_put(tree, NamedSharding(mesh(devices), spec))
+    cut = NamedSharding(mesh(devices, processes), spec)
+    if processes == 1:
+        return jax.device_put(tree, cut)
+
+    def place(array: Any) -> Array:
+        whole = np.asarray(array)
+        return jax.make_array_from_callback(whole.shape, cut, whole.__getitem__)
+
+    return jax.tree.map(place, tree)
+
+
+def own_copies(tree: Any) -> Any:
+    """Arrays that are whole on each device of several processes, as arrays of this process."""
+    return jax.tree.map(lambda array: array if array.is_fully_addressable else array.addressable_data(0), tree)

@@ -8,6 +8,7 @@ from pathlib import Path
 from unspool.errors import ForkedProcess
 from unspool.runtime.compilation_cache import keep_compiled
 from unspool.runtime.devices import claim_cores
+from unspool.runtime.processes import connect_processes
 from unspool.runtime.programs import PROGRAMS
 
 MAX_MAPPINGS = 20_000
@@ -54,9 +55,10 @@ _entrance = Entrance()
 
 
 def start_jax() -> None:
-    """As `enter`, and before JAX starts: make the cores its devices, and keep what it compiles."""
+    """As `enter`, and before JAX starts: make the cores its devices, find other processes, keep what it compiles."""
     enter()
     claim_cores()
+    connect_processes()
     keep_compiled()
 
 

@@ -21,9 +21,9 @@ from jax.experimental import serialize_executable
 
 from unspool.runtime.compilation_cache import FOLDER_OF_PROGRAMS
 
-CPU_OPTIONS = {"xla_backend_optimization_level": 1}
+CPU_OPTIONS = {"xla_backend_optimization_level": 1, "xla_disable_hlo_passes": "cse_barrier_expander"}
 """Of the compiler for a processor: at level 1 it takes three quarters of the time of level 3, and what it makes is as
-quick or a little quicker (docs/log.md)."""
+quick or a little quicker (docs/log.md). Without that pass it keeps `jax.lax.optimization_barrier`, as others do."""
 
 
 class Call(NamedTuple):
@@ -92,7 +92,12 @@ class Program:
         return Call(self.name, static, tree, tuple(map(described, leaves))), leaves
 
     def compile(self, call: Call, leaves: list[Any]) -> Compiled:
-        """Read it from the folder, or compile it and keep it there."""
+        """Read it from the folder, or compile it and keep it there.
+
+        A program for several processes has their addresses, so it is not kept.
+        """
+        if not all(getattr(leaf, "is_fully_addressable", True) for leaf in leaves):
+            return self.lower(call, leaves)
         question = repr((call, self.options))
         found = FOLDER_OF_PROGRAMS.read(question)
         compiled = None if found is None else unpacked(found)
@@ -115,7 +120,7 @@ class Program:
         flat.__name__ = flat.__qualname__ = self.function.__name__
         counts = [part.num_leaves for part in call.tree.children()]
         donated = np.flatnonzero(np.repeat(self.donated, counts)).tolist()
-        options = (CPU_OPTIONS if jax.default_backend() == "cpu" else {}) | (self.options or {})
+        options: dict[str, Any] = (CPU_OPTIONS if jax.default_backend() == "cpu" else {}) | (self.options or {})
         run = jax.jit(flat, donate_argnums=donated).lower(*leaves).compile(options)
         return Compiled(run, trees[-1])
 

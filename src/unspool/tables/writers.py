@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from unspool.errors import DataError, OptionError, check_kind, path_text
-from unspool.runtime.atomic_files import atomic
+from unspool.runtime.storage import whole_file
 from unspool.tables.columns import Column, Origin, Ragged, Record, is_whole, kind_of
 from unspool.tables.origins import restore, to_arrow_array, to_pandas_series
 from unspool.tables.readers import COMPRESSED, FORMATS, format_of
@@ -85,6 +85,11 @@ def file_type(column: Column) -> FileType:
     return names.get(kind_of(column), "mixed")
 
 
+def column_types(columns: Mapping[str, Column]) -> dict[str, FileType]:
+    """By column, its type."""
+    return {name: file_type(column) for name, column in columns.items()}
+
+
 def whole_numbers(values: Any) -> Any:
     """Floats that are whole numbers, as objects: int, or None where missing; other values as they are."""
     if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
@@ -135,7 +140,7 @@ def save_parts(
     if isinstance(target, (str, Path)):
         if Path(target).suffix in COMPRESSED:
             raise DataError(str(target), "a name without compression", Path(target).suffix, "Compress it afterwards.")
-        with atomic(target) as file:
+        with whole_file(target) as file:
             write(parts, types, file, chosen)
         return
     if isinstance(target, io.TextIOBase) and chosen == "parquet":

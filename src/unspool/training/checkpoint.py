@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from unspool import modelfile
 from unspool.errors import CheckpointMismatch, CorruptFile, FileError, path_text
+from unspool.runtime.storage import is_url, join, names
 from unspool.training.train_step import TrainState
 from unspool.training.trainer import Progress
 
@@ -38,8 +39,10 @@ class Checkpoint:
     """
 
     def __init__(self, folder: str | os.PathLike[str], parts: dict[str, str]) -> None:
-        self.path = os.path.join(path_text("checkpoint", folder), FILE_NAME)
-        self.parts = parts
+        location = path_text("checkpoint", folder)
+        self.folder, self.path, self.parts = location, join(location, FILE_NAME), parts
+        if is_url(location):
+            return
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
@@ -47,7 +50,7 @@ class Checkpoint:
 
     def load(self, like: TrainState) -> tuple[Progress, TrainState, TrainState] | None:
         """Where an earlier fit of the same data and options stopped, in states built like `like`, or `None`."""
-        if not os.path.exists(self.path):
+        if FILE_NAME not in names(self.folder):
             return None
         with modelfile.opened(self.path, CheckpointState) as file:
             saved = file.config

@@ -8,6 +8,7 @@ import jax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from unspool.errors import TrainingError
 from unspool.runtime.devices import MAX_DEVICES, ROW_AXIS, available
 
 MIN_ROWS_PER_SHARD, UNITS_PER_ROW = 8, 16
@@ -24,30 +25,42 @@ class Sharding:
     """How the rows of an update are spread over devices.
 
     Attributes:
-        devices: that compute side by side.
+        devices: that compute side by side, of all processes.
         shards: parts that the rows are cut into, `devices` times a power of two. The gradient is the sum over the
             shards, two by two: with the same shards, any number of devices gives the same bits.
         segmented: whether an update may go on where the one before it ended, as the next segment of long sequences.
+        processes: that have as many devices each.
     """
 
     devices: int = 1
     shards: int = 1
     segmented: bool = False
+    processes: int = 1
 
 
-def choose_sharding(rows: int, size: int, count: int | None = None, max_devices: int | None = None) -> Sharding:
+def choose_sharding(
+    rows: int, size: int, count: int | None = None, max_devices: int | None = None, processes: int = 1
+) -> Sharding:
     """The sharding of updates of about so many rows, in a network of `size` hidden units.
 
     At most `count` shards, `None` for one a device, and at most `max_devices` devices, `None` for all there are.
+
+    Raises:
+        TrainingError: more processes than shards, or a number of them that is no power of two.
 
     Examples:
         >>> [choose_sharding(rows=64, size=size, count=4).shards for size in (128, 1024)]
         [4, 1]
     """
-    fewest, devices = max(MIN_ROWS_PER_SHARD, size // UNITS_PER_ROW), min(available(), max_devices or MAX_DEVICES)
+    fewest = max(MIN_ROWS_PER_SHARD, size // UNITS_PER_ROW)
+    devices = processes * min(available(processes), max_devices or MAX_DEVICES)
     worth = [number for number in (4, 2, 1) if number == 1 or rows >= number * fewest]
     count = next(number for number in worth if number <= (count or devices))
-    return Sharding(next(number for number in (4, 2, 1) if number <= min(count, devices)), count)
+    if processes not in (4, 2, 1) or processes > count:
+        hint = "Start fewer processes; or make updates larger: Training(batch=..., shards=4)."
+        found = f"{processes} processes for {count} shard{'s' * (count != 1)} of {rows} rows"
+        raise TrainingError("fit", "1, 2 or 4 processes, and a shard for each", found, hint)
+    return Sharding(next(number for number in (4, 2, 1) if number <= min(count, devices)), count, processes=processes)
 
 
 class Packed(NamedTuple):
@@ -84,11 +97,13 @@ def sum_over_shards(sharding: Sharding, parts: Any) -> Any:
 
     The first axis of all arrays in `parts` is that of the shards of this device.
     """
-    count = sharding.shards // sharding.devices
+    # A compiler may join these sums with what stands before and after them where devices exchange nothing, and round
+    # otherwise than where they do.
+    parts, count = jax.lax.optimization_barrier(parts), sharding.shards // sharding.devices
     while count > 1:
         parts, count = jax.tree.map(lambda a: a[::2] + a[1::2], parts), count // 2
     total, apart = jax.tree.map(lambda a: a[0], parts), 1
     while apart < sharding.devices:
         pairs = [[d, d | apart] for d in range(sharding.devices) if not d & apart]
         total, apart = jax.lax.psum(total, ROW_AXIS, axis_index_groups=pairs), 2 * apart
-    return total
+    return jax.lax.optimization_barrier(total)

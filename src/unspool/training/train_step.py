@@ -62,10 +62,11 @@ class UpdateBatch(NamedTuple):
     shares: Float[np.ndarray, " K"]
     mixes: Float[np.ndarray, " K"]
 
-    def on_devices(self, devices: int) -> "UpdateBatch":
+    def on_devices(self, devices: int, processes: int = 1) -> "UpdateBatch":
         """The rows spread over devices, the rest on each of them."""
-        rows = put_on_devices((self.data, self.weights), devices, axis=1)
-        first, *numbers = put_on_devices((self.first, self.rates, self.shares, self.mixes), devices)
+        rows = put_on_devices((self.data, self.weights), devices, axis=1, processes=processes)
+        whole = self.first, self.rates, self.shares, self.mixes
+        first, *numbers = put_on_devices(whole, devices, processes=processes)
         return UpdateBatch(rows[0], first, rows[1], *numbers)
 
 
@@ -101,7 +102,7 @@ def update(
     rows, whole = P(None, ROW_AXIS), P()
     parts = UpdateBatch(rows, whole, rows, whole, whole, whole)  # type: ignore[arg-type]
     specs = (whole, parts, whole, whole, whole, whole)
-    local = shard_rows(partial(_updates, config, sharding), sharding.devices, specs, (whole, whole))
+    local = shard_rows(partial(_updates, config, sharding), sharding.devices, specs, (whole, whole), sharding.processes)
     return local(state, updates, first, last, scale, jax.random.fold_in(key, number))
 
 

@@ -23,7 +23,8 @@ import numpy as np
 from unspool.config import ValidationRound
 from unspool.errors import TrainingError
 from unspool.network.decoder import Net
-from unspool.runtime.devices import device_lock, put_on_devices
+from unspool.runtime.devices import device_lock, own_copies, put_on_devices
+from unspool.runtime.processes import gather_numbers
 from unspool.runtime.stopping import Stop, Stopped
 from unspool.runtime.threefry import seed_words
 from unspool.training.batching import EncodedSet, TrainingData, UpdateGroup, batch_rows, epoch_updates
@@ -82,6 +83,7 @@ def train(
     net: Net,
     *,
     resume: tuple[Progress, TrainState, TrainState] | None = None,
+    processes: int = 1,
     stop: Stop | None = None,
     watch: ProgressHook = lambda progress: None,
     save: SaveHook = lambda progress, state, best: None,
@@ -93,6 +95,7 @@ def train(
         plan: every number.
         net: initial weights.
         resume: the arguments of an earlier `save`, to go on from there: the result is the same to the bit.
+        processes: that train together, this one among them.
         stop: asked after about every second whether to end. Its clock runs during updates and validations, except for
             the first update of a shape and the first validation, which wait for the compiler.
         watch: called after every dispatch, to show progress.
@@ -101,7 +104,7 @@ def train(
     Raises:
         TrainingError: the likelihood of the first round is not finite.
     """
-    run = Trainer(data, plan, net, resume, stop or Stop())
+    run = Trainer(data, plan, net, resume, stop or Stop(), processes)
     while run.progress.phase != "done":
         ended = run.round(watch)
         run.validate()
@@ -110,7 +113,7 @@ def train(
         if why := run.stop.reason():  # the last whole round stays saved, and a later call goes on from there
             run.finish(why)
         watch(run.progress)
-    return jax.device_put(run.best.average, jax.local_devices()[0]), run.progress
+    return jax.device_put(own_copies(run.best.average), jax.local_devices()[0]), run.progress
 
 
 class Trainer:
@@ -123,18 +126,23 @@ class Trainer:
         net: Net,
         resume: tuple[Progress, TrainState, TrainState] | None = None,
         stop: Stop | None = None,
+        processes: int = 1,
     ) -> None:
-        self.data, self.plan, self.stop = data, plan, stop or Stop()
+        self.data, self.plan, self.asked = data, plan, stop or Stop()
+        # Processes must end at the same update: they hear what is asked where they agree on it, and nowhere else.
+        self.stop = self.asked if processes == 1 else Stop(self.asked.seconds)
         sizes = [batch_rows(bucket, plan.batch, MAX_UPDATE_CELLS, plan.segment) for bucket in data.train]
         most = min(MAX_UPDATES_PER_DISPATCH, plan.round)
         updates = (-(-bucket.examples // size) for bucket, size in zip(data.train, sizes, strict=True))
         together = [min(most, 1 << max(count - 1, 0).bit_length()) for count in updates]  # few numbers, few programs
-        self.sharding = choose_sharding(max(sizes), plan.size, plan.shards, plan.devices)
+        self.sharding = choose_sharding(max(sizes), plan.size, plan.shards, plan.devices, processes)
         self.groups = partial(epoch_updates, data.train, sizes, together, data.seed, plan.segment, self.sharding.shards)
         new = new_train_state(net, plan.update_config)
         self.progress, *states = resume or (Progress(), new, new)
-        self.state, self.best = (copy_tree(put_on_devices(state, self.sharding.devices)) for state in states)
-        self.key = jax.random.wrap_key_data(jax.device_put(seed_words(data.seed)))
+        put = partial(put_on_devices, devices=self.sharding.devices, processes=processes)
+        self.state, self.best = (copy_tree(put(state)) for state in states)
+        words = seed_words(data.seed)
+        self.key = jax.random.wrap_key_data(jax.device_put(words) if processes == 1 else put(words))
         self.rows = sum(bucket.examples for bucket in data.train)
         per_sequence = max(1.0, data.train_steps / self.rows)
         self.scale = np.float32(1.0 / (plan.batch * min(per_sequence, plan.segment or math.inf)))
@@ -160,6 +168,17 @@ class Trainer:
             progress.epoch, progress.group = progress.epoch + 1, 0
         return True
 
+    def agreed(self, *numbers: float) -> list[float]:
+        """The numbers of the first process, and on all processes its clock, and a Ctrl-C if any of them heard one."""
+        if self.sharding.processes == 1:
+            return list(numbers)
+        every = gather_numbers([self.stop.elapsed, self.asked.interrupted, *numbers])
+        self.stop.elapsed = self.asked.elapsed = float(every[0, 0])
+        if every[:, 1].any():
+            self.stop.press()
+            self.asked.press()
+        return every[0, 2:].tolist()
+
     @property
     def late(self) -> bool:
         """Whether the time budget asks for the decay."""
@@ -174,7 +193,8 @@ class Trainer:
         values = self.rate, self.share, self.mix
         rates, shares, mixes = (np.array([value(n) for n in numbers], np.float32) for value in values)
         sharding = replace(self.sharding, segmented=long)
-        updates = UpdateBatch(data, group.first, group.weights, rates, shares, mixes).on_devices(sharding.devices)
+        updates = UpdateBatch(data, group.first, group.weights, rates, shares, mixes)
+        updates = updates.on_devices(sharding.devices, sharding.processes)
         shape, first = (group.bucket, len(group.rows)), 0
         while first < group.updates:
             pace, began = self.pace.get(shape), time.monotonic()
@@ -182,7 +202,7 @@ class Trainer:
             last = group.updates if long else min(group.updates, first + count)  # a segment needs those before it
             with self.stop.clock(counted=pace is not None):
                 self.dispatch(sharding, updates, (first, last), at)
-            seconds = (time.monotonic() - began) / (last - first)
+            (seconds,) = self.agreed((time.monotonic() - began) / (last - first))
             self.pace[shape] = 0.0 if pace is None else seconds
             self.seen_rows += float(group.weights[first:last].sum()) / (len(group.rows) if long else 1)
             self.progress.update, self.progress.seconds, first = at + last, self.stop.elapsed, last
@@ -231,6 +251,8 @@ class Trainer:
             if progress.rounds:
                 return
             validation = None  # before the first validation, the training nats are all that is known
+        if validation is not None:
+            (validation,) = self.agreed(validation)
         progress.seconds = self.stop.elapsed
         criterion = train_nats if validation is None else validation
         diverged = not math.isfinite(criterion)
@@ -278,6 +300,7 @@ class Trainer:
         data, free = self.data, self.plan.update_config.feeding == "free"
         if not data.validation:
             return None
+        net = own_copies(net)
         options: dict[str, Any] = {"free": free, "max_devices": self.plan.devices, "check": self.stop.check_patience}
         scores = [score(net, bucket, **options) for bucket in data.validation]
         return -(sum(float(part.sum()) for part in scores) + data.validation_jacobian) / max(1, data.validation_steps)

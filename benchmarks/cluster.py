@@ -1,0 +1,185 @@
+"""A local cluster of two workers beside one process, and workers that are killed: `python -m benchmarks.cluster JOB`.
+
+    train      updates a second of two processes with a core each beside one (H = 256), and the same bits
+    generate   sequences a second of two workers of Ray beside one process, and the same bytes
+    kills      workers of Ray that are killed at random while they generate: no row is lost or doubled
+
+Two processes need two cores for themselves: on a busy machine ratios of wall time say little. So the load is shown
+beside them, and how much less processor time one of two processes takes (in training the first one, in generation the
+one that has more to do) than one alone: what it waits is not in it.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+CORES = sorted(os.sched_getaffinity(0))[:2]
+FIT = """
+import hashlib, json, resource, sys, time
+import numpy as np
+import unspool as us
+from unspool.network.serialization import weights
+size, updates, batch, steps = map(int, sys.argv[1:])
+rng = np.random.default_rng(0)
+table = [rng.integers(0, 64, steps).tolist() for _ in range(1024)]
+epochs = max(1, updates * batch // 1024)
+training = us.Training(shards=4, batch=batch, epochs=epochs, holdout=0, draw_inputs=False)
+model = us.OneToMany("k", us.Category("x"), network=us.Network(size=size), training=training, verbose=False)
+rounds = []
+
+
+def note(done):
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    rounds.append((done.update, time.perf_counter(), used.ru_utime + used.ru_stime))
+
+
+model.fit({"k": ["a", "b"] * 512, "x": table}, callback=note)
+digest = hashlib.sha256(b"".join(a.tobytes() for _, a in sorted(weights(model.net_).items()))).hexdigest()
+if rounds:
+    count, wall, used = (last - first for first, last in zip(rounds[0], rounds[-1], strict=True))
+    print(json.dumps([digest, model.summary_.weights, wall / count, used / count]))
+"""
+
+
+def fitted(count: int, *sizes: int) -> list[Any]:
+    """Digest, number of weights, seconds of an update, and of them the processor time of the first process.
+
+    Each process has a core. The first round of updates waits for the compiler, and is not counted.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    running = []
+    for number in range(count):
+        environment = os.environ | {"UNSPOOL_CORES": "1", "JAX_NUM_CPU_DEVICES": "1"}
+        if count > 1:
+            environment |= {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}", "JAX_NUM_PROCESSES": str(count)}
+            environment["JAX_PROCESS_ID"] = str(number)
+        words = ["taskset", "-c", str(CORES[number % len(CORES)]), sys.executable, "-c", FIT, *map(str, sizes)]
+        running.append(subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True))
+    said = [process.communicate()[0] for process in running]
+    return list(json.loads(said[0].splitlines()[-1]))
+
+
+def train(rounds: int, *sizes: int) -> None:
+    """Two processes beside one, in turn."""
+    for _ in range(rounds):
+        (one, weights, *alone), (two, _, *together) = fitted(1, *sizes), fitted(2, *sizes)
+        assert one == two, "other bits"
+        wall, used = (round(a / b, 2) for a, b in zip(alone, together, strict=True))
+        figures = {"weights": weights, "one": alone, "two": together, "ratio": wall, "of processor time": used}
+        print(
+            json.dumps(
+                {"job": "train, H={} updates={} B={} T={}".format(*sizes), **figures, "load": os.getloadavg()[0]}
+            ),
+            flush=True,
+        )
+
+
+def contents(folder: str) -> dict[str, str]:
+    """Hashes of the parts by name."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in Path(folder).glob("part-*")}
+
+
+def ready() -> tuple[Any, Any]:
+    """Ray with two workers, and a small model."""
+    import ray
+
+    import unspool as us
+
+    ray.init(num_cpus=2, object_store_memory=200 * 2**20, include_dashboard=False, log_to_driver=False)
+    table = {"kind": ["a", "b"] * 50, "word": ["abcdefghijklm", "nopqrstuvwxyz"] * 50}
+    training, network = us.Training(epochs=1, draw_inputs=False), us.Network(size=64)
+    return ray, us.OneToMany("kind", "word", network=network, training=training, verbose=False).fit(table)
+
+
+def generate(sequences: int) -> None:
+    """Two workers beside one process, on one core."""
+    import unspool.ray
+
+    _, model = ready()
+    given: dict[str, Any] = {"n": sequences, "seed": 1, "length": 10, "per_part": 16_384}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("warm", "timed"):
+            n = {"n": 2 * given["per_part"]} if name == "warm" else {}
+            began, used = time.perf_counter(), time.process_time()
+            model.generate_to(f"{folder}/{name}-one/", {"kind": "a"}, **given | n)
+            alone, own = time.perf_counter() - began, time.process_time() - used
+            began, before = time.perf_counter(), worker_seconds()
+            unspool.ray.generate_to(model, {"kind": "a"}, f"{folder}/{name}-two", **given | n)
+            together, after = time.perf_counter() - began, worker_seconds()
+            assert contents(f"{folder}/{name}-one") == contents(f"{folder}/{name}-two"), "other bytes"
+    busiest = max(seconds - before.get(number, 0.0) for number, seconds in after.items())
+    figures = {"one": alone, "two": together, "ratio": round(alone / together, 2), "load": os.getloadavg()[0]}
+    print(json.dumps({"job": f"generate, {sequences:,} sequences", "of processor time": own / busiest, **figures}))
+
+
+def worker_seconds() -> dict[int, float]:
+    """Processor time of each of Ray's workers so far."""
+    found = subprocess.run(["pgrep", "-f", "^ray::(write_part|IDLE)"], capture_output=True, text=True, check=False)
+    seconds = {}
+    for number in map(int, found.stdout.split()):
+        fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+        seconds[number] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return seconds
+
+
+def kills(wanted: int) -> None:
+    """Kill workers at random until so many are dead; every job's files are those of one process."""
+    import unspool.ray
+
+    _, model = ready()
+    chance, stop, dead = random.Random(0), threading.Event(), []
+
+    def kill() -> None:
+        while not stop.wait(chance.uniform(1.0, 5.0)):
+            found = subprocess.run(["pgrep", "-f", "^ray::write_part"], capture_output=True, text=True, check=False)
+            for number in found.stdout.split()[:1]:
+                os.kill(int(number), signal.SIGKILL)
+                dead.append(number)
+
+    given: dict[str, Any] = {"n": 100_000, "seed": 1, "length": 10, "per_part": 1000}
+    killer, jobs = threading.Thread(target=kill), 0
+    with tempfile.TemporaryDirectory() as folder:
+        model.generate_to(f"{folder}/one/", {"kind": "a"}, **given)
+        whole = contents(f"{folder}/one")
+        killer.start()
+        try:
+            while len(dead) < wanted:
+                jobs += 1
+                unspool.ray.generate_to(model, {"kind": "a"}, f"{folder}/{jobs}", **given)
+                assert contents(f"{folder}/{jobs}") == whole, "other bytes, or a part that is missing"
+        finally:
+            stop.set()
+            killer.join()
+    print(json.dumps({"job": "kills", "workers killed": len(dead), "jobs": jobs, "rows lost or doubled": 0}))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("job", choices=("train", "generate", "kills"))
+    parser.add_argument("--size", type=int, default=256, help="hidden units")
+    parser.add_argument("--updates", type=int, default=200)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=64, help="of a sequence")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sequences", type=int, default=10_000_000)
+    parser.add_argument("--kills", type=int, default=200)
+    asked = parser.parse_args()
+    if asked.job == "train":
+        train(asked.rounds, asked.size, asked.updates, asked.batch, asked.steps)
+    elif asked.job == "generate":
+        generate(asked.sequences)
+    else:
+        kills(asked.kills)
