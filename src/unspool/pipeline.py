@@ -198,8 +198,9 @@ def gathered(request: FitRequest, stop: Stop) -> Iterator[FitData]:
         note_columns(data.codec, lines)
         yield data
         return
-    with tempfile.TemporaryDirectory(prefix="unspool-") as folder:
-        yield gather_stored(request, parts, Cache(request.cache or folder), stop)
+    temporary = tempfile.TemporaryDirectory(prefix="unspool-") if request.cache is None else None
+    with temporary or contextlib.nullcontext(request.cache or "") as folder:
+        yield gather_stored(request, parts, Cache(folder), stop)
 
 
 def gather_data(request: FitRequest) -> FitData:

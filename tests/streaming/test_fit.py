@@ -207,3 +207,14 @@ def keep_links(name):
                     path.unlink()
 
     return clear
+
+
+def test_without_a_cache_nothing_is_left_on_disk(shop, models, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("unspool.tables.parts.MAX_VALUES_IN_MEMORY", 100)
+    seen = []
+    original = pipeline.gather_stored
+    monkeypatch.setattr(pipeline, "gather_stored", lambda *args: seen.append(args[2].folder) or original(*args))
+    same_model(fit(shop.sorted_parts), models.table)
+    assert [folder.parent for folder in seen] == [tmp_path]
+    assert list(tmp_path.iterdir()) == []
