@@ -353,8 +353,8 @@ class OneToMany(Generator):
             >>> page.text.startswith("<!doctype html>")
             True
         """
-        from unspool.halving import halved
         from unspool.web.explain import explain_model
+        from unspool.web.halving import halved
 
         self._fitted()
         net = halved(self, inputs) if half else None

@@ -5,7 +5,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from unspool.errors import DataError
+from unspool.errors import DataError, OptionError
 from unspool.tables.parts import find_large, find_parts
 from unspool.tables.table import read_table
 
@@ -84,12 +84,19 @@ def test_a_part_with_broken_pages_is_named(folder):
     assert caught.value.location == str(part)
 
 
-@pytest.mark.parametrize("name", ["empty", "none*", "s3x://bucket/folder", "file:///nowhere/at/all"])
+@pytest.mark.parametrize("name", ["empty", "none*", "file:///nowhere/at/all"])
 def test_where_there_is_nothing_to_read_the_error_says_so(folder, name):
     (folder / "empty").mkdir()
     with pytest.raises(DataError) as caught:
         read_table(name if "://" in name else f"{folder}/{name}")
     assert name in caught.value.location
+
+
+@pytest.mark.parametrize("url", ["s3x://bucket/folder", "s3://key:secret@bucket/folder"])
+def test_a_url_of_no_store_or_with_a_password_is_refused(url):
+    with pytest.raises(OptionError) as caught:
+        read_table(url)
+    assert "secret" not in str(caught.value)
 
 
 def test_a_filtered_dataset_is_refused_with_a_way_out(folder):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import unspool as us
-from unspool import halving, modelfile
+from unspool import modelfile
 from unspool.cli.app import main
 from unspool.dataset.gather import gather
 from unspool.encoding.fit import fit_codec
@@ -19,6 +19,7 @@ from unspool.errors import CorruptFile, OptionError
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
 from unspool.network.serialization import weights
+from unspool.web import halving
 from unspool.web.explain import explain_model, model_bytes
 
 OLD = Path(__file__).parents[1] / "golden" / "format-2.unspool"

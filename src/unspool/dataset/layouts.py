@@ -150,11 +150,11 @@ def unfold(
     refuse_absent(column, location)
     if not isinstance(asked, Text):
         column = from_json(column, location)
-    texts = isinstance(column, np.ndarray) and kind_of(column) == "text"
-    if csv and texts and isinstance(asked, str) and are_numbers(column):
+    texts = column if isinstance(column, np.ndarray) and kind_of(column) == "text" else None
+    if csv and texts is not None and isinstance(asked, str) and are_numbers(texts):
         hint = f'If each row is one step, pass id="column"; if its characters are the sequence, pass Text({asked!r}).'
-        raise SchemaError(location.at(0), "a sequence: text, or a list as JSON", f"a number, {column[0]}", hint)
-    if not (csv and texts):
+        raise SchemaError(location.at(0), "a sequence: text, or a list as JSON", f"a number, {texts[0]}", hint)
+    if not csv or texts is None:
         require_present(column, location, "a sequence", "Drop the row, or write an empty list or text.")
     if isinstance(column, Record) or (isinstance(column, np.ndarray) and kind_of(column) != "text"):
         hint = 'If each row is one step, pass id="column".'

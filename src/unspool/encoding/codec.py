@@ -47,7 +47,7 @@ from unspool.tables.columns import Origin
 from unspool.tables.origins import restore
 from unspool.tables.table import Table, is_many, read_table
 
-FILE_NAME = re.compile(r"\.\w{1,7}$")
+FILE_ENDING = re.compile(r"\.\w{1,7}$")
 """The end of a text that names a file."""
 MAX_SEQUENCE_STEPS = 2**24
 """Steps of the longest sequence."""
@@ -411,7 +411,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def _is_bare(data: Any) -> bool:
     """Whether inputs are values without a name: a text that is no path, a number, or several of them."""
     if isinstance(data, str):
-        return not FILE_NAME.search(data)
+        return not FILE_ENDING.search(data)
     rows = isinstance(data, (list, tuple, np.ndarray)) and len(data) > 0 and isinstance(data[0], Mapping)
     return isinstance(data, (int, float, list, tuple, np.ndarray, np.generic)) and not rows
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from unspool.errors import DataError, path_text
+from unspool.runtime.storage import file_system, is_url
 
 BATCH_ROWS = 2**16
 """Rows of a piece."""
@@ -19,7 +20,6 @@ MAX_VALUES_IN_MEMORY = 2**23
 """Values of all columns up to which parts are read into memory whole."""
 PARQUET_NAMES = (".parquet", ".pq")
 WILDCARDS = re.compile(r"[*?\[]")
-URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 MAX_DIFFERENCES = 20
 """Differences between the schemas of parts that an error lists."""
 
@@ -119,7 +119,7 @@ def find_parts(data: Any, *, files: bool = False) -> Parts | None:
     """
     if isinstance(data, (str, Path)):
         text = path_text("data", data)
-        if URL.match(text):
+        if is_url(text):
             return _of_url(text)
         if os.path.isdir(text) or (WILDCARDS.search(text) and not os.path.exists(text)):
             return _of_local(text)
@@ -140,13 +140,13 @@ def is_url_of_text(data: Any) -> bool:
     """Whether data are the URL of a single file that is no Parquet."""
     text = os.fspath(data) if isinstance(data, (str, Path)) else ""
     last = text.partition("?")[0].rsplit("/", 1)[-1]
-    return bool(URL.match(text)) and "." in last and not last.lower().endswith(PARQUET_NAMES) and "*" not in last
+    return is_url(text) and "." in last and not last.lower().endswith(PARQUET_NAMES) and "*" not in last
 
 
 def open_url(url: str) -> Any:
     """An open file at a URL; a `DataError` says why there is none."""
     with _readable(url):
-        filesystem, path = _filesystem(url)
+        filesystem, path = file_system(url)
         return filesystem.open_input_file(path)
 
 
@@ -165,20 +165,13 @@ def _of_url(url: str) -> Parts | None:
     wild = WILDCARDS.search(path)
     folder = path if wild is None else path[: path.rindex("/", 0, wild.start())]
     with _readable(url):
-        filesystem, base = _filesystem(folder + mark + query)
+        filesystem, base = file_system(folder + mark + query)
     if wild is None:
         single = base.lower().endswith(PARQUET_NAMES)
         return _of_files([base] if single else _listed(filesystem, base, url), filesystem, url)
     pattern = [*base.rstrip("/").split("/"), *path[len(folder) + 1 :].split("/")]
     paths = [path for path in _listed(filesystem, base, url) if _matches(path.split("/"), pattern)]
     return _of_files(paths, filesystem, url)
-
-
-def _filesystem(url: str) -> tuple[Any, str]:
-    from pyarrow import fs
-
-    found: tuple[Any, str] = fs.FileSystem.from_uri(url)
-    return found
 
 
 def _matches(path: list[str], pattern: list[str]) -> bool:
