@@ -119,10 +119,10 @@ def test_inputs_of_a_parquet_folder_are_read_part_by_part(names, folder, tmp_pat
     names.generate_to(one, {"country": INPUTS["country"]}, n=3, seed=5)
     assert pq.read_table(folder).equals(pq.read_table(one))
     pq.write_table(pa.table({"country": [1, 2]}), given / "c.parquet")
-    with pytest.raises(DataError, match=r"c\.parquet: column 'country': expected string, found int64"):
+    with pytest.raises(DataError, match=r"c\.parquet has 'country' as int64, not string"):
         names.generate_to(f"{tmp_path}/new/", f"{given}/", seed=5)
     (given / "c.parquet").write_bytes((given / "b.parquet").read_bytes()[:-9])
-    with pytest.raises(DataError, match=r"c\.parquet: expected a whole Parquet file"):
+    with pytest.raises(DataError, match=r"c\.parquet: expected a readable Parquet file"):
         names.generate_to(f"{tmp_path}/new/", f"{given}/", seed=5)
     pq.write_table(pa.table({"town": ["x"]}), tmp_path / "towns.parquet")
     with pytest.raises(SchemaError, match="the columns country, found only town"):

@@ -1,6 +1,7 @@
 """Inputs of a generation that its parts read, each its own rows: of a table, or of blocks that stay where they are."""
 
 import hashlib
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,8 +11,9 @@ import msgspec
 import numpy as np
 
 from unspool.errors import DataError, SchemaError
-from unspool.runtime.storage import file_system, join
+from unspool.runtime.storage import file_system
 from unspool.tables.columns import take
+from unspool.tables.parts import find_parts
 from unspool.tables.table import Table, read_table
 from unspool.tables.writers import FileType, column_types
 
@@ -153,34 +155,20 @@ def parquet_rows(path: str, columns: Sequence[str]) -> RowBlocks:
     Raises:
         DataError: no such file, a damaged one (named), or files whose columns differ (all differences, by file).
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    system, _ = file_system(path)
-    groups, lengths, sizes, schema, wrong = [], [], [], None, []
-    for name, inner, size in _files(path):
-        try:
-            with system.open_input_file(inner) as file:
-                footer = pq.ParquetFile(file)
-                own = footer.schema_arrow
-                counts = [footer.metadata.row_group(k).num_rows for k in range(footer.metadata.num_row_groups)]
-        except (pa.ArrowException, OSError) as error:
-            found = str(error).splitlines()[0]
-            raise DataError(name, "a whole Parquet file", found, "Write it again, or leave it out.") from error
-        schema = own if schema is None else schema
-        for column in columns:
-            theirs, ours = (str(s.field(column).type) if column in s.names else "none" for s in (own, schema))
-            if theirs != ours:
-                wrong.append(f"{name}: column {column!r}: expected {ours}, found {theirs}")
-        groups += [RowGroup(path, inner, k) for k in range(len(counts))]
-        lengths += counts
-        sizes.append((name.removeprefix(path), size))
-    if schema is None:
+    parts = find_parts(path, files=True)
+    if parts is None:
         raise DataError(path, "Parquet files", "none", "Check the path.")
-    if wrong:
-        raise DataError(path, "files with the same columns", "\n  ".join(["others", *wrong]))
+    groups, lengths = [], []
+    for fragment in parts.fragments:
+        for group in fragment.row_groups:
+            groups.append(RowGroup(path, fragment.path, group.id))
+            lengths.append(group.num_rows)
+    sizes = [(name, size) for name, size, _ in parts.identity()]
+    root = len(os.path.commonpath([name for name, _ in sizes]))  # the folder may lie elsewhere for another worker
     reader = ParquetBlocks(tuple(groups), tuple(columns))
-    return RowBlocks(path, tuple(columns), schema, lengths, reader, str(sizes))
+    return RowBlocks(
+        path, tuple(columns), parts.dataset.schema, lengths, reader, str([(name[root:], size) for name, size in sizes])
+    )
 
 
 def as_plain(value: Any) -> Any:
@@ -200,22 +188,6 @@ def is_parquet(inputs: Any) -> bool:
         (True, True, False)
     """
     return isinstance(inputs, str) and (inputs.endswith((".parquet", "/")))
-
-
-def _files(path: str) -> list[tuple[str, str, int]]:
-    """Of every Parquet file under a path or URL: name in error messages, path in the file system, size."""
-    from pyarrow import fs
-
-    system, inner = file_system(path)
-    inner = inner.rstrip("/")
-    info = system.get_file_info(inner)
-    if info.type == fs.FileType.File:
-        return [(path, info.path, info.size)]
-    found = system.get_file_info(fs.FileSelector(inner, recursive=True, allow_not_found=True))
-    files = [entry for entry in found if entry.type == fs.FileType.File and entry.path.endswith(".parquet")]
-    hidden = ("_", ".")
-    shown = [entry for entry in files if not entry.base_name.startswith(hidden)]
-    return sorted((join(path, entry.path[len(inner) + 1 :]), entry.path, entry.size) for entry in shown)
 
 
 def arrow_type(kind: Any) -> FileType:
