@@ -225,7 +225,7 @@ def test_inputs_and_sequence_are_arguments_of_the_constructor(model: us.OneToMan
     for name in ("inputs", "sequence"):
         with pytest.raises(errors.OptionError, match=rf"fit\({name}=.*constructor: OneToMany\({name}=\.\.\.\)"):
             model.fit(words(), **{name: "kind"})
-    with pytest.raises(errors.OptionError, match=r"one of data, .*, start, callback, found order_by"):
+    with pytest.raises(errors.OptionError, match=r"one of data, .*, start, callback, cache, found order_by"):
         model.fit(words(), order_by="size")
 
 

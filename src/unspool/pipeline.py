@@ -301,7 +301,8 @@ def train_network(request: FitRequest, data: FitData, stop: Stop, pool: Executor
     settings: dict[str, Any] = {"codec": data.codec, **request.options, "versions": versions()}
     hooks: dict[str, Any] = {}
     if request.start is None:
-        net = initialize_from_data(Net(np.random.default_rng([request.seed, 2]), shape), sample)
+        net = Net(np.random.default_rng([request.seed, 2]), shape)
+        net = initialize_from_data(net, sample, changes_too=numbers.update_config.feeding == "teacher")
     else:
         net = request.start[1]
         settings["start"] = weights_fingerprint(net)

@@ -71,7 +71,7 @@ KINDS = ["dict", "records", "pandas", "polars", "pyarrow", "csv", "tsv", "jsonl"
         ({"k": ["a", "b"], "x": [[1.5, None], [4.0]]}, {"inputs": "k", "sequence": "x"}),
         ({"k": ["a", "b"], "x": [["u", None, "v"], ["[", "]"]]}, {"inputs": "k", "sequence": "x"}),
         ({"k": [[1, 2], [3, 4]], "x": [[[1.5, 2], [3, 4]], [[5, 6]]]}, {"inputs": "k", "sequence": "x"}),
-        ({"k": [True, None, False], "x": ["12", "345", "6"]}, {"inputs": "k", "sequence": "x"}),
+        ({"k": [True, None, False], "x": ["1b", "3d5", "f"]}, {"inputs": "k", "sequence": "x"}),
         ({"k": ["2026-01-01", "2026-02-03"], "x": ["a", "bc"]}, {"inputs": "k", "sequence": "x"}),
         (PATHS, {"inputs": First("wind"), "sequence": "path"}),
     ],

@@ -62,7 +62,7 @@ def test_inputs_that_are_not_given_are_drawn_and_shown(ask, served):
     got = ask(("POST", GENERATE.format("tracks"), {"json": {"inputs": {"group": ["a"]}, "n": 2, "seed": 3}})).json()
     sequences = served.models["tracks"].generate({"group": ["a"]}, n=2, seed=3)
     assert got["sequences"] == json.loads(encode(list(sequences)))
-    assert got["inputs"] == {"level": sequences.to_dict(long=False)["first_level"]}
+    assert got["inputs"] == {"level": sequences.to_dict(long=False)["level"]}
 
 
 @pytest.mark.parametrize("long", [None, pytest.param(True, marks=slow), pytest.param(False, marks=slow)])

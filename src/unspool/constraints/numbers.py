@@ -165,13 +165,13 @@ class NumericConstraints(UnorderedConstraints):
     ) -> list[NDArray[np.float64]]:
         """Running sums from one to another, within what sums of training's differences don't go beyond.
 
-        A sequence that starts beyond them may go as far from there as training ranges.
+        A sequence that starts beyond them may go as far again, but no farther from its start than training ranges.
         """
         column, ends = self.column, self.column.ends
         assert ends is not None  # noqa: S101  # the caller has checked
         spread = column.high - column.low
-        least = np.where(origins.at < ends[0], origins.at - spread, ends[0])
-        most = np.where(origins.at > ends[1], origins.at + spread, ends[1])
+        least = np.where(origins.at < ends[0], origins.at - np.minimum(ends[0] - origins.at, spread), ends[0])
+        most = np.where(origins.at > ends[1], origins.at + np.minimum(origins.at - ends[1], spread), ends[1])
         return [
             np.maximum(low, (least - origins.at) / origins.unit),
             np.minimum(high, (most - origins.at) / origins.unit),

@@ -34,11 +34,13 @@ MIN_INITIAL_SCALE = 0.1
 """The smallest scale to begin with: with less, the first updates would move locations by many scales."""
 
 
-def initialize_from_data(net: Net, training: Encoded, *, within_steps: bool = False) -> Net:
+def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = True, within_steps: bool = False) -> Net:
     """A fresh network that begins at the life table and the autoregressions; and at the regressions within a step.
 
-    The last are for records without a history, such as inputs: `docs/log.md` has what they are worth there and for
-    sequences, where they were worth nothing.
+    With `changes_too` an autoregression has the last change. A network that is fed its own output must not begin there:
+    its errors add up twice, and it doesn't learn out of that. The regressions within a step are for records without a
+    history, such as inputs: `docs/log.md` has what they are worth there and for sequences, where they were worth
+    nothing.
     """
     if net.stop is not None:
         hazard = life_table(training.lengths, net.positions)
@@ -60,7 +62,7 @@ def initialize_from_data(net: Net, training: Encoded, *, within_steps: bool = Fa
             continue
         values = np.where(np.isinf(training.steps[j]), np.nan, training.steps[j])
         direct = slice(own.start + gates, own.stop + gates)
-        chain = fit_ar1(values, training.offsets)
+        chain = fit_ar1(values, training.offsets, changes_too=changes_too)
         scales, slopes = (chain.first[1], chain.scale), dict[int, float]()
         if within_steps and not dist.event_shape.angle:
             chains[j], innovations[j] = chain, chain.innovations(values, training.offsets)
@@ -150,8 +152,10 @@ class AR1(NamedTuple):
         return values - expected
 
 
-def fit_ar1(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> AR1:
+def fit_ar1(values: NDArray[np.float64], offsets: NDArray[np.int64], *, changes_too: bool = True) -> AR1:
     """Least squares over all present steps after a present one, of (S,) ragged values, NaN where missing.
+
+    With `changes_too` also on the last change, where that gains enough.
 
     Examples:
         >>> chain = fit_ar1(0.5 ** np.arange(20.0), np.array([0, 20]))
@@ -170,7 +174,7 @@ def fit_ar1(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> AR1:
     slope = float(((x - x.mean()) * (y - y.mean())).mean() / x.var())
     others = [values[present & some] for some in (first, ~first & np.isnan(before))]
     foreseen = slope**2 * float(x.var() / y.var()) if y.std() > 0 else 0.0
-    slope, change = _with_change(x, changes[chained], y, slope)
+    slope, change = _with_change(x, changes[chained], y, slope) if changes_too else (slope, 0.0)
     constant, scale = _mean_and_scale(y - slope * x - change * changes[chained])
     first_values, after_missing = (
         _mean_and_scale(some) if len(some) >= MIN_STEPS_FOR_AR1 else overall for some in others

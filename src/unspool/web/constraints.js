@@ -44,10 +44,13 @@ function supportOf({ column, field }, allowed, origins, goesOn) {
   if (column.kind === "numeric") {
     if (!origins) ends = [low, high].map(end => (Number.isFinite(end) ? column.toNetwork(end) : end));
     else ends = [Math.max(low, column.floor ?? -Infinity), Math.min(high, column.ceiling ?? Infinity)].map(sum);
-    // What goes on from given values may be beyond training, and what starts there may go as far as training ranges.
+    // What goes on from given values may be beyond training; what starts there goes as far again at the most.
     if (origins && column.ends && !allowed && !goesOn) {
-      const [least, most] = column.ends, { at, unit } = origins, spread = column.high - column.low;
-      ends = [Math.max(ends[0], ((at < least ? at - spread : least) - at) / unit), Math.min(ends[1], ((at > most ? at + spread : most) - at) / unit)];
+      const { at, unit } = origins, spread = column.high - column.low;
+      let [least, most] = column.ends;
+      if (at < least) least = at - Math.min(least - at, spread);
+      if (at > most) most = at + Math.min(at - most, spread);
+      ends = [Math.max(ends[0], (least - at) / unit), Math.min(ends[1], (most - at) / unit)];
     }
   } else {
     ends = (column.sign === 1 ? [low, high] : [high, low]).map(sum);
