@@ -77,5 +77,6 @@ def test_ten_thousand_generated_sequences_stay_within_the_tails_of_the_data(name
             values, spread = made[field.name], column.high - column.low
             # A first record that is drawn may lie beyond the ends; what follows goes as far again at the most.
             start = made.get(f"first_{field.name}", values.clip(low, high))
-            least, most = low - (low - start).clip(0, spread) - slack, high + (start - high).clip(0, spread) + slack
-            assert (values.isna() | ((values >= least) & (values <= most))).all(), field.name
+            below, above = (low - start).clip(0), (start - high).clip(0)
+            least, most = low - below - below.clip(0, spread), high + above + above.clip(0, spread)
+            assert (values.isna() | ((values >= least - slack) & (values <= most + slack))).all(), field.name
