@@ -76,7 +76,7 @@ def test_ten_thousand_generated_sequences_stay_within_the_tails_of_the_data(name
             slack = rounding + 1e-5 * (column.high - column.low) + 1e-6
             values, spread = made[field.name], column.high - column.low
             # A first record that is drawn may lie beyond the ends; what follows goes as far again at the most.
-            start = made.get(f"first_{field.name}", values.clip(low, high))
+            start = made.get(f"first_{field.name}", values.clip(low, high)).fillna(low)
             below, above = (low - start).clip(0), (start - high).clip(0)
             least, most = low - below - below.clip(0, spread), high + above + above.clip(0, spread)
             assert (values.isna() | ((values >= least - slack) & (values <= most + slack))).all(), field.name
