@@ -108,6 +108,7 @@ def test_another_value_of_errors_is_refused(model):
         model.log_prob(rows(), errors="ignore")
 
 
+@pytest.mark.slow
 def test_a_report_leaves_out_what_it_cannot_score_and_says_so():
     rng = np.random.default_rng(0)
     table = {"k": rng.choice(["a", "b"], N).tolist(), "x": rng.lognormal(0, 2, (N, 3)).tolist()}

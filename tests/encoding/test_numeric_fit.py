@@ -297,16 +297,17 @@ def test_a_tail_that_is_shorter_than_an_exponential_one_ends_sooner() -> None:
 
 
 def test_sums_of_differences_stay_within_what_the_tail_of_levels_says() -> None:
-    """Whatever is drawn; a sequence that starts beyond training may go on from there."""
+    """Whatever is drawn; a sequence that starts beyond goes as far again, but no farther than training ranges."""
     walks = np.clip(np.random.default_rng(0).normal(size=(60, 10)).cumsum(1), -6, 6).ravel()
     codec, _ = fitted(walks, Number("x", "difference", "mixture"))
     low, high = codec.steps[0].ends
     assert (low, high) == level_ends(walks)
     (constraints,) = constraints_of(codec)
-    origins = codec.steps[0].cumulative.origins(np.array([0.0, high + 5]), 2)
+    origins = codec.steps[0].cumulative.origins(np.array([0.0, low - 1, high + 5, high + 900]), 4)
     support = constraints.support(None, origins)
     ends = origins.at + origins.unit * np.stack([support.low, support.high])
-    np.testing.assert_allclose(ends, [[low, low], [high, high + 5 + np.ptp(walks)]])
+    most = [high, high, high + 10, high + 900 + np.ptp(walks)]
+    np.testing.assert_allclose(ends, [[low, low - 2, low, low], most], rtol=1e-6)
     (free,) = constraints_of(codec.without_ends())
     assert free.support(None, origins) is None
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import unspool as us
-from unspool.constraints.numbers import NumericConstraints
 from unspool.dataset.gather import gather
 from unspool.encoding import transforms
 from unspool.encoding.fit import fit_codec
@@ -40,22 +39,6 @@ def test_a_network_of_random_weights_stays_within_what_the_data_show():
     assert low - 1e-3 <= values.min() <= values.max() <= high + 1e-3
     assert made.examples.lengths.max() <= lengths.max()
     assert made.ended.all()
-
-
-def test_what_starts_beyond_the_ends_goes_as_far_again_at_the_most():
-    walks = [np.clip(np.random.default_rng(seed).normal(size=9).cumsum(), -4, 4).tolist() for seed in range(40)]
-    codec = fit_codec(*gather({"x": walks}, inputs=us.First(), sequence=Number("x", "difference", "mixture")))
-    column, field = codec.steps[0], codec.schema.steps[0]
-    (low, high), spread = column.ends, column.high - column.low
-    for start, least, most in (
-        (0.0, low, high),
-        (low - 1, low - 2, high),
-        (high + 1, low, high + 2),
-        (high + 900, low, high + 900 + spread),
-    ):
-        support = NumericConstraints(field, column).support(None, column.origins(np.array([start]), 1))
-        found = [start + column.sum_unit * float(end[0]) for end in (support.low, support.high)]
-        assert found == pytest.approx([least, most], rel=1e-5)
 
 
 @pytest.mark.slow

@@ -62,7 +62,7 @@ def test_updates_in_one_dispatch_are_the_updates_one_by_one(small, plain):
     assert np.abs(together.net.cells[0].R - plain().cells[0].R).max() > 0.01
 
 
-@pytest.mark.parametrize("feeding", ["teacher", "scheduled"])
+@pytest.mark.parametrize("feeding", ["teacher", pytest.param("scheduled", marks=pytest.mark.slow)])
 def test_rows_in_four_shards_are_the_rows_together(small, feeding):
     """To 1e-9: the same masks, coins and draws, and a gradient that is a sum."""
     net = lambda: small.net().map_weights(lambda w: jnp.array(w, float))  # noqa: E731
