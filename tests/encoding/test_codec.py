@@ -14,7 +14,7 @@ from unspool.dataset.gather import gather, gather_fitted
 from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.fit import fit_codec
-from unspool.errors import DataError, SchemaError, UnknownCategory
+from unspool.errors import DataError, OptionError, SchemaError, UnknownCategory
 from unspool.schema.fields import Category, First, Flag, Number, Schema, Text
 
 timestamp = dt.datetime.fromisoformat
@@ -123,6 +123,9 @@ def test_the_only_input_needs_no_name() -> None:
     assert [len(colours.encode_inputs(data)[0]) for data in ([1, 2, 3], [[1, 2, 3], [4, 5, 6]])] == [1, 2]
     with pytest.raises(DataError, match=r"b\.csv: expected a file to read"):
         codec.encode_inputs("b.csv")
+    for folder in ("nowhere/", "s3x://bucket/people"):
+        with pytest.raises((DataError, OptionError)):
+            codec.encode_inputs(folder)
     with pytest.raises(UnknownCategory, match="found 'c'"):
         codec.encode_inputs("c")
 

@@ -23,6 +23,7 @@ from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.tokenizers import check_vocabulary, tokenize
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import Location, SchemaError, together
+from unspool.runtime.storage import is_url
 from unspool.schema.coercion import coerce, sentinel_date
 from unspool.schema.derivation import derive
 from unspool.schema.fields import (
@@ -47,8 +48,8 @@ from unspool.tables.columns import Origin
 from unspool.tables.origins import restore
 from unspool.tables.table import Table, is_many, read_table
 
-FILE_ENDING = re.compile(r"\.\w{1,7}$")
-"""The end of a text that names a file."""
+FILE_ENDING = re.compile(r"\.\w{1,7}$|/$")
+"""The end of a text that names a file or a folder."""
 MAX_SEQUENCE_STEPS = 2**24
 """Steps of the longest sequence."""
 AnyInputColumn = Vocabulary | NumericEncoder | AngleInput | BinaryEncoder | TimestampEncoder | VectorEncoder
@@ -411,7 +412,7 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def _is_bare(data: Any) -> bool:
     """Whether inputs are values without a name: a text that is no path, a number, or several of them."""
     if isinstance(data, str):
-        return not FILE_ENDING.search(data)
+        return not (is_url(data) or FILE_ENDING.search(data))
     rows = isinstance(data, (list, tuple, np.ndarray)) and len(data) > 0 and isinstance(data[0], Mapping)
     return isinstance(data, (int, float, list, tuple, np.ndarray, np.generic)) and not rows
 
