@@ -225,7 +225,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if alone and (data is None or (isinstance(data, Mapping) and not data)):
             data = {NO_INPUT: NO_INPUT}
         location = None if isinstance(data, str) or hasattr(data, "read") else "inputs"
-        table = read_table(data, location, strings=self.strings)
+        strings = () if isinstance(data, (Mapping, Table)) else self.strings  # files alone have text for all
+        table = read_table(data, location, strings=strings)
         if alone:
             columns = table.columns | {NO_INPUT: np.full(len(table), NO_INPUT, object)}
             table = dataclasses.replace(table, columns=columns)

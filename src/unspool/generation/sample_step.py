@@ -103,8 +103,8 @@ class BatchRequest(NamedTuple):
     seed: UInt32[Ints, "2 *B"]
     row: Int[Ints, " B"]
     sample: Int[Ints, " B"]
-    first: Int[Array, "*B"]
-    end: Int[Array, ""]
+    first: Int[Ints, "*B"]
+    end: Int[Ints, ""]
     rule: Rule
     supports: Supports
     observed: ObservedSteps | None
@@ -247,13 +247,13 @@ def sample_block(
     ready: Precomputed,
     state: SamplerState,
     request: BatchRequest,
-    first: Int[Array, "*B"],
+    first: Int[Ints, "*B"],
     observed: ObservedSteps | None,
     steps: int,
     stopping: bool,
 ) -> tuple[SamplerState, GeneratedSteps]:
     """So many steps of every sequence from `first` on, a number of all sequences or of each; observed are theirs."""
-    numbers = first + jnp.arange(steps).reshape(-1, *(1,) * first.ndim)
+    numbers = jnp.asarray(first) + jnp.arange(steps).reshape(-1, *(1,) * first.ndim)
     u = uniforms(request.seed, request.row, request.sample, numbers, net.shape.num_uniforms)
     return jax.lax.scan(partial(sample_step, net, ready, request, stopping), state, (numbers, u, observed))
 

@@ -2,12 +2,15 @@
 
 The step is that of `unspool.generation.sample_step`; every row has its own seed, number of the next step, rule and
 constraints. Between two chunks, all that a row takes along is one vector (`Packing`), so a chunk may hold other rows
-than the one before: a request enters, pauses and leaves at any of them, and nothing has to be freed.
+than the one before: a request enters, pauses and leaves at any of them, and nothing has to be freed. What both chunks
+have in common stays where it is, so that a chunk costs Python little beside the network.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import jax
@@ -32,7 +35,7 @@ from unspool.runtime.devices import to_single_precision
 from unspool.runtime.programs import program
 from unspool.runtime.threefry import seed_words
 
-SLOT_WIDTHS = (2, 16, 64)
+SLOT_WIDTHS = (2, 8, 32, 64)
 """Rows of a chunk; of the widths that hold its rows, the least."""
 CHUNK_STEPS = 16
 """Steps of a chunk."""
@@ -109,6 +112,24 @@ def advance_rows(
     return pack_rows((_rows_first(state), constants)), values, alive
 
 
+class RowSettings(NamedTuple):
+    """What rows keep from chunk to chunk; the first axis of every array is that of rows.
+
+    Attributes:
+        seed: two words of each.
+        row: the input row, for the uniforms.
+        sample: its number among that row's samples.
+        rule: the numbers of the rule.
+        supports: by field, what the samples lie in.
+    """
+
+    seed: NDArray[np.uint32]
+    row: NDArray[np.int32]
+    sample: NDArray[np.int32]
+    rule: tuple[NDArray[Any], ...]
+    supports: tuple[Support | None, ...]
+
+
 class SlotRequest:
     """The sequences of one request on their way through the slots.
 
@@ -117,73 +138,77 @@ class SlotRequest:
         steps: (N,) steps that each sequence has been moved on; -1 before it is started.
         ended: (N,) which of those that are done ended by themselves.
         parts: by sequence, a list with the values of each field, for every chunk.
-        states: of the sequences that were started and are not done, their states, see `Packing`.
+        states: of the sequences that were started and are not done, their states, see `Packing`; `None` of one that is
+            in a slot.
         next: number of the first sequence that was not started.
         left: sequences that are not done.
     """
 
     def __init__(self, net: Net, request: SampleRequest) -> None:
         self.request = request
-        count = len(request.inputs[0]) * request.samples
-        self.numbers = np.arange(count)
-        self.row = self.numbers // request.samples
-        self.counters = tuple(part.astype(np.int32) for part in request.counters(self.numbers))
+        self.count = len(request.inputs[0]) * request.samples
         self.stopping, self.total = request.stopping(net), request.max_steps
         self.ends = request.ends or not self.stopping
         self.seed = seed_words(request.seed)
         leaves, self.rule = jax.tree.flatten(request.rule)
         self.rule_numbers = [np.asarray(leaf) for leaf in leaves]
-        self.steps, self.ended = np.full(count, -1), np.full(count, self.ends)
-        self.parts: list[list[list[NDArray[Any]]]] = [[] for _ in range(count)]
-        self.states: dict[int, NDArray[np.float32]] = {}
-        self.next, self.left = 0, count
+        self.steps, self.ended = np.full(self.count, -1), np.full(self.count, self.ends)
+        self.parts: list[list[list[NDArray[Any]]]] = [[] for _ in range(self.count)]
+        self.states: dict[int, Any] = {}
+        self.next, self.left = 0, self.count
         if self.total == 0:
-            self.next, self.left = count, 0
+            self.next, self.left = self.count, 0
 
     @cached_property
     def kind(self) -> tuple[Any, ...]:
         """What the rows of one chunk have in common: it decides the program."""
-        row, first = np.arange(1), np.zeros(1, np.int64)
-        rest = self.supports(row), self.observed(row, first), self.sums(row)
+        first = np.zeros(1, np.int64)
+        rest = self.supports(first), self.observed([0], first), self.sums([0])
         return self.stopping, self.rule, jax.tree.structure(rest)
 
-    def inputs(self, which: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
-        """The inputs of some sequences."""
-        return tuple(to_single_precision(part[self.row[which]]) for part in self.request.inputs)
+    def row(self, which: Sequence[int]) -> NDArray[np.int64]:
+        """The input rows of some sequences."""
+        return np.asarray(which, np.int64) // self.request.samples
 
-    def sums(self, which: NDArray[np.int64]) -> tuple[NDArray[Any] | None, ...]:
+    def inputs(self, which: Sequence[int]) -> tuple[NDArray[Any], ...]:
+        """The inputs of some sequences."""
+        row = self.row(which)
+        return tuple(to_single_precision(part[row]) for part in self.request.inputs)
+
+    def sums(self, which: Sequence[int]) -> tuple[NDArray[Any] | None, ...]:
         """Where the running sums of some sequences start."""
-        row = self.row[which]
+        row = self.row(which)
         origins = self.request.origins
         return tuple(None if part is None else to_single_precision(part.start[row]) for part in origins)
 
-    def supports(self, which: NDArray[np.int64]) -> tuple[Support | None, ...]:
-        """By field, what the samples of some sequences lie in."""
-        row, count = self.row[which], len(which)
-        return tuple(_of_each(support_of_rows(part, row), count) for part in self.request.supports)
+    def supports(self, row: NDArray[np.int64]) -> tuple[Support | None, ...]:
+        """By field, what the samples of some input rows lie in."""
+        return tuple(_of_each(support_of_rows(part, row), len(row)) for part in self.request.supports)
 
-    def observed(self, which: NDArray[np.int64], first: NDArray[np.int64]) -> ObservedSteps | None:
+    def observed(self, which: Sequence[int], first: NDArray[Any]) -> ObservedSteps | None:
         """The observed values of some sequences in their next chunks, but for the tables."""
         known = self.request.observed
         if known is None:
             return None
-        steps = observed_at(self.request, known, self.row[which], first + np.arange(CHUNK_STEPS)[:, None])
+        steps = observed_at(self.request, known, self.row(which), first + np.arange(CHUNK_STEPS)[:, None])
         return steps._replace(tables=())
 
-    def waiting(self, most: int, ahead: int | None = None) -> NDArray[np.int64]:
+    def settings(self, which: Sequence[int]) -> RowSettings:
+        """What some sequences keep from chunk to chunk."""
+        row, sample = (part.astype(np.int32) for part in self.request.counters(np.asarray(which, np.int64)))
+        seed = np.broadcast_to(self.seed, (len(which), 2))
+        rule = tuple(np.broadcast_to(number, (len(which), *number.shape)) for number in self.rule_numbers)
+        return RowSettings(seed, row, sample, rule, self.supports(self.row(which)))
+
+    def waiting(self, most: int, ahead: int | None = None) -> list[int]:
         """Some sequences that are not done, those that were started before others, at most so many.
 
         With `ahead`, none that has so many steps already.
         """
-        ready = [k for k in self.states if ahead is None or self.steps[k] < ahead][:most]
-        fresh = range(self.next, min(self.next + most - len(ready), len(self.numbers)))
-        return np.array([*ready, *fresh], np.int64)
-
-    def started(self, which: NDArray[np.int64], packed: NDArray[np.float32]) -> None:
-        """Keep the states of sequences before their first step, in the order of `waiting`."""
-        self.states |= zip(which.tolist(), packed, strict=True)
-        self.steps[which] = 0
-        self.next += len(which)
+        ready = [*islice((k for k in self.states if ahead is None or self.steps[k] < ahead), most)]
+        if self.next < self.count and len(ready) < most:
+            ready += range(self.next, min(self.next + most - len(ready), self.count))
+        return ready
 
     @property
     def progress(self) -> int:
@@ -191,21 +216,20 @@ class SlotRequest:
         if self.left == 0:
             return self.total
         slowest = min((int(self.steps[k]) for k in [*self.states]), default=0)
-        return 0 if self.next < len(self.numbers) else slowest
+        return 0 if self.next < self.count else slowest
 
-    def take(self, number: int, state: NDArray[np.float32], values: list[NDArray[Any]], alive: int) -> None:
-        """Keep the steps of a chunk of one sequence, of which the first so many are real, and its state behind them."""
+    def take(self, number: int, values: list[NDArray[Any]], alive: int) -> None:
+        """Keep the steps of a chunk of one sequence, of which the first so many are real."""
         before = int(self.steps[number])
         here = min(CHUNK_STEPS, self.total - before)
         length = min(alive, here)
-        self.parts[number].append([part[:length] for part in values])
+        # Copies: a part of a chunk would keep all of it.
+        self.parts[number].append([part[:length].copy() for part in values])
         self.steps[number] = before + length
         if length < here or before + here >= self.total:
             self.ended[number] = length < here or self.ends
             del self.states[number]
             self.left -= 1
-        else:
-            self.states[number] = state
 
     def values(self, empty: Sequence[NDArray[Any]]) -> tuple[tuple[NDArray[Any], ...], NDArray[np.int64]]:
         """The values of all sequences end to end, by field, and their offsets; `empty` are no values of each field."""
@@ -224,85 +248,141 @@ def _of_each(support: Support | None, count: int) -> Support | None:
     return Support(low, high, symbols, np.broadcast_to(np.asarray(support.present), count))
 
 
+Member = tuple[SlotRequest, Sequence[int]]
+"""A request, and some of its sequences."""
+Owner = tuple[SlotRequest, int]
+"""A request, and one of its sequences: the row of a slot."""
+
+
 class Slots:
-    """The programs of one network, for chunks of some widths, and what they share."""
+    """The programs of one network, for chunks of some widths, and what they share; the rows of the last chunk.
+
+    Attributes:
+        owners: whose rows are in the slots.
+        packed: (B, D) their states; as of `settings`, the last row is repeated up to the width of the program.
+    """
 
     def __init__(self, net: Net, widths: tuple[int, ...] = SLOT_WIDTHS) -> None:
         self.net, self.widths, self.tables = net, widths, fold_tables(net)
         self.packings: dict[Any, Packing] = {}
         self.prepared: set[Any] = set()
         self.preparing = threading.Lock()
+        self.owners: list[Owner] = []
+        self.kind: Any = None
+        self.packed: Any = None
+        self.settings: Any = None
 
-    def advance(self, members: Sequence[tuple[SlotRequest, NDArray[np.int64]]]) -> None:
+    def advance(self, members: Sequence[Member]) -> None:
         """Move some sequences of requests of one kind a chunk on; there are no more of them than the greatest width."""
-        self._start(members)
-        first = [request.steps[which] for request, which in members]
-        count = sum(map(len, first))
-        width = next(width for width in self.widths if width >= count)
-        fill = np.minimum(np.arange(width), count - 1)
-        states = [request.states[k] for request, which in members for k in which.tolist()]
-        packed = np.stack(states)[fill]
-        request = self._batch(members, first, fill)
-        packing, stopping = self.packings[members[0][0].kind], members[0][0].stopping
-        tree = advance_rows(self.net, self.tables, packed, request, packing, stopping)
-        packed, values, alive = jax.tree.map(np.asarray, tree)
-        by_row = [part.swapaxes(0, 1) for part in values]
-        lengths, at = alive.sum(0).tolist(), 0
-        for request_, which in members:
-            for number in which.tolist():
-                request_.take(number, packed[at], [part[at] for part in by_row], lengths[at])
-                at += 1
+        self._place(members)
+        first = np.array([request.steps[number] for request, number in self.owners], np.int32)
+        first = first[np.minimum(np.arange(self._width(len(first))), len(first) - 1)]
+        packing, stopping = self.packings[self.kind], members[0][0].stopping
+        batch = self._batch(members, first)
+        self.packed, values, alive = advance_rows(self.net, self.tables, self.packed, batch, packing, stopping)
+        by_row = [np.ascontiguousarray(np.asarray(part).swapaxes(0, 1)) for part in values]
+        lengths = np.asarray(alive).sum(0).tolist()
+        for k, (request, number) in enumerate(self.owners):
+            request.take(number, [part[k] for part in by_row], lengths[k])
+
+    def rest(self) -> None:
+        """Give all sequences in the slots their states back."""
+        self._leave(self.owners)
+        self.owners, self.packed, self.settings = [], None, None
 
     def prepare(self, request: SlotRequest) -> None:
         """Compile the programs of the kind of a request for every width: no chunk waits for a compiler."""
         if request.kind in self.prepared:
             return
         with self.preparing:
-            for width in self.widths if request.kind not in self.prepared else ():
-                self.advance([(SlotRequest(self.net, request.request), np.zeros(1, np.int64)) for _ in range(width)])
+            if request.kind in self.prepared:
+                return
+            apart = Slots.__new__(Slots)  # the engine's rows stay where they are
+            apart.__dict__ |= self.__dict__ | {"owners": [], "kind": None}
+            for width in self.widths:
+                apart.advance([(SlotRequest(self.net, request.request), [0]) for _ in range(width)])
             self.prepared.add(request.kind)
 
-    def _start(self, members: Sequence[tuple[SlotRequest, NDArray[np.int64]]]) -> None:
-        new = [(request, which[request.steps[which] < 0]) for request, which in members]
-        new = [(request, which) for request, which in new if len(which)]
+    def _width(self, count: int) -> int:
+        return next(width for width in self.widths if width >= count)
+
+    def _place(self, members: Sequence[Member]) -> None:
+        """Put these rows into the slots, in their order."""
+        owners = [(request, number) for request, which in members for number in which]
+        kind = members[0][0].kind
+        if kind != self.kind:
+            self.rest()
+            self.kind = kind
+        if owners == self.owners:
+            return
+        before = {owner: k for k, owner in enumerate(self.owners)}
+        fresh = [owner for owner in owners if owner not in before]
+        after = set(owners)
+        self._leave([owner for owner in self.owners if owner not in after])
+        self._start([owner for owner in fresh if owner[1] not in owner[0].states])
+        before |= {owner: k for k, owner in enumerate(fresh, len(self.settings.row) if self.owners else 0)}
+        at = np.array([before[owner] for owner in owners])
+        at = at[np.minimum(np.arange(self._width(len(at))), len(at) - 1)]
+        packed, settings = ([self.packed], [self.settings]) if self.owners else ([], [])
+        if fresh:
+            packed.append(np.stack([request.states[number] for request, number in fresh]))
+            settings += [request.settings(which) for request, which in grouped(fresh)]
+        self.packed, self.settings = _joined(packed, at), _joined(settings, at)
+        for request, number in fresh:
+            request.states[number] = None
+        self.owners = owners
+
+    def _leave(self, owners: Sequence[Owner]) -> None:
+        """Take the states of these sequences along, but of those that are done."""
+        where = {owner: k for k, owner in enumerate(self.owners)}
+        open_ = [owner for owner in owners if owner[1] in owner[0].states]
+        packed = np.asarray(self.packed)
+        for request, number in open_:
+            request.states[number] = packed[where[request, number]].copy()
+
+    def _start(self, new: Sequence[Owner]) -> None:
+        """The states of these sequences before their first step."""
         if not new:
             return
-        count = sum(len(which) for _, which in new)
-        width = next(width for width in self.widths if width >= count)
-        fill = np.minimum(np.arange(width), count - 1)
-        inputs = _joined([request.inputs(which) for request, which in new], fill)
-        sums = _joined([request.sums(which) for request, which in new], fill)
-        kind = members[0][0].kind
-        if kind not in self.packings:
-            self.packings[kind] = Packing.of(jax.eval_shape(_started, self.net, inputs, sums))
-        packed, at = np.asarray(start_rows(self.net, inputs, sums)), 0
-        for request, which in new:
-            request.started(which, packed[at : at + len(which)])
-            at += len(which)
+        groups = grouped(new)
+        fill = np.minimum(np.arange(self._width(len(new))), len(new) - 1)
+        inputs = _joined([request.inputs(which) for request, which in groups], fill)
+        sums = _joined([request.sums(which) for request, which in groups], fill)
+        if self.kind not in self.packings:
+            self.packings[self.kind] = Packing.of(jax.eval_shape(_started, self.net, inputs, sums))
+        packed = np.asarray(start_rows(self.net, inputs, sums))
+        for k, (request, number) in enumerate(new):
+            request.states[number] = packed[k]
+            request.steps[number] = 0
+        for request, which in groups:
+            request.next = max(request.next, which[-1] + 1)
 
-    def _batch(self, members: Any, first: list[NDArray[np.int64]], fill: NDArray[np.int64]) -> BatchRequest:
-        requests = [request for request, _ in members]
-        owner = np.repeat(np.arange(len(members)), [len(which) for _, which in members])[fill]
-        row, sample = (np.concatenate([r.counters[k][which] for r, which in members])[fill] for k in (0, 1))
-        numbers = [np.stack(column)[owner] for column in zip(*(r.rule_numbers for r in requests), strict=True)]
-        supports = _joined([request.supports(which) for request, which in members], fill)
-        given, observed = requests[0].request.observed, None
-        if given is not None:
-            parts = [request.observed(which, at) for (request, which), at in zip(members, first, strict=True)]
-            observed = _joined(parts, fill, axis=1)._replace(tables=given.tables)  # those of the model
+    def _batch(self, members: Sequence[Member], first: NDArray[np.int32]) -> BatchRequest:
+        settings, request, observed = self.settings, members[0][0], None
+        if request.request.observed is not None:
+            count, parts = 0, []
+            for own, which in members:
+                parts.append(own.observed(which, first[count : count + len(which)]))
+                count += len(which)
+            fill = np.minimum(np.arange(len(first)), count - 1)
+            observed = _joined(parts, fill, axis=1)._replace(tables=request.request.observed.tables)
         return BatchRequest(
-            seed=np.stack([request.seed for request in requests], 1)[:, owner],
-            row=row,
-            sample=sample,
-            first=jnp.asarray(np.concatenate(first)[fill].astype(np.int32)),
-            end=jnp.int32(0),
-            rule=jax.tree.unflatten(requests[0].rule, numbers),
-            supports=supports,
+            seed=settings.seed.T,
+            row=settings.row,
+            sample=settings.sample,
+            first=first,
+            end=np.array(0, np.int32),
+            rule=jax.tree.unflatten(request.rule, settings.rule),
+            supports=settings.supports,
             observed=observed,
         )
 
 
-def _joined(parts: Sequence[Any], fill: NDArray[np.int64], axis: int = 0) -> Any:
-    """Trees of arrays of rows as one, of the rows that `fill` names."""
-    join: Callable[..., Any] = lambda *leaves: np.take(np.concatenate(leaves, axis), fill, axis)  # noqa: E731
-    return jax.tree.map(join, *parts)
+def grouped(owners: Iterable[Owner]) -> list[tuple[SlotRequest, list[int]]]:
+    """The sequences of each request, whose rows are next to each other."""
+    return [(request, [number for _, number in own]) for request, own in groupby(owners, itemgetter(0))]
+
+
+def _joined(parts: Sequence[Any], at: NDArray[np.int64], axis: int = 0) -> Any:
+    """Trees of arrays of rows as one, of the rows that `at` names."""
+    return jax.tree.map(lambda *leaves: np.take(np.concatenate(leaves, axis), at, axis), *parts)

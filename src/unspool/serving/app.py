@@ -114,6 +114,7 @@ class Server:
         """The application."""
         model = "/v1/models/{model}"
         routes = [
+            Route(f"{model}/generate", self.guarded(self.generate), methods=["POST"]),  # they are tried in this order
             Route("/", self.guarded(self.index)),
             Route("/healthz", self.healthz),
             Route("/readyz", self.guarded(self.readyz)),
@@ -122,7 +123,6 @@ class Server:
             Route("/v1/models", self.guarded(self.models)),
             Route(model, self.guarded(self.card)),
             Route(f"{model}/page", self.guarded(self.page)),
-            Route(f"{model}/generate", self.guarded(self.generate), methods=["POST"]),
             Route(f"{model}/log_prob", self.guarded(self.log_prob), methods=["POST"]),
             Route(f"{model}/next_step", self.guarded(self.next_step), methods=["POST"]),
         ]
@@ -309,20 +309,18 @@ class Server:
     async def run(self, request: Request, hosted: HostedModel, job: GenerationJob) -> Any:
         """All sequences of a job; a client that goes away ends it."""
         with self.place_in_queue(hosted):
-            over = asyncio.Event()
-            work = await self.new_work(hosted, job, over, stream=False)
+            news = asyncio.Event()
+            work = await self.new_work(hosted, job, news, stream=False)
             gone = asyncio.ensure_future(_disconnected(request))
+            gone.add_done_callback(lambda _: news.set())
             hosted.engine.submit(work)
             try:
-                while not work.finished:
-                    news = asyncio.ensure_future(over.wait())
-                    await asyncio.wait({news, gone}, return_when=asyncio.FIRST_COMPLETED)
-                    news.cancel()
-                    over.clear()
-                    if gone.done():
-                        raise ClientDisconnect
-                    if work.error is not None:
-                        raise work.error
+                if not work.finished:
+                    await news.wait()
+                if work.error is not None:
+                    raise work.error
+                if not work.finished:
+                    raise ClientDisconnect
             finally:
                 gone.cancel()
                 hosted.engine.cancel(work)

@@ -54,7 +54,7 @@ class GenerationWork(ABC):
         """Whether all is generated."""
 
     @abstractmethod
-    def waiting(self) -> NDArray[np.int64]:
+    def waiting(self) -> list[int]:
         """Sequences that could advance, `SLOTS` at the most."""
 
     @abstractmethod
@@ -81,7 +81,7 @@ class SampleWork(GenerationWork):
         """Whether the next chunk of all sequences is there."""
         return self.slots.progress >= min((self.taken + 1) * CHUNK_STEPS, self.slots.total)
 
-    def waiting(self) -> NDArray[np.int64]:
+    def waiting(self) -> list[int]:
         """Those that are not done, nor too far ahead."""
         return self.slots.waiting(SLOTS, (self.taken + AHEAD_CHUNKS) * CHUNK_STEPS if self.stream else None)
 
@@ -118,15 +118,15 @@ class BeamWork(GenerationWork):
         """Whether every row has been searched."""
         return len(self.found) * self.each >= self.rows
 
-    def waiting(self) -> NDArray[np.int64]:
+    def waiting(self) -> list[int]:
         """The next rows."""
         first = len(self.found) * self.each
-        return np.arange(first, min(first + self.each, self.rows))
+        return [*range(first, min(first + self.each, self.rows))]
 
     def advance(self) -> None:
         """Search the next rows."""
         which = self.waiting()
-        rows = slice(int(which[0]), int(which[-1]) + 1)
+        rows = slice(which[0], which[-1] + 1)
         self.found.append(search(self.job.net, self.job.request, self.beam, rows, lambda share: None))
 
     def result(self) -> Sequences:
@@ -170,7 +170,7 @@ class Engine:
 
     def __init__(self, slots: Slots, observe: Callable[[int, float], None] = lambda rows, seconds: None) -> None:
         self.slots, self.observe = slots, observe
-        self.active: list[GenerationWork] = []
+        self.active: dict[GenerationWork, None] = {}
         self.kinds: dict[Any, int] = {}
         self.rounds = itertools.count()
         self.news = threading.Condition()
@@ -180,7 +180,7 @@ class Engine:
         """Begin some work."""
         with self.news:
             work.group = self.kinds.setdefault(work.kind, len(self.kinds))
-            self.active.append(work)
+            self.active[work] = None
             self.news.notify()
             if self.over:  # the first work, or a request that came to a model as it was replaced
                 self.over = False
@@ -189,8 +189,7 @@ class Engine:
     def cancel(self, work: GenerationWork) -> None:
         """End some work, if it is not over; its sequences are not advanced again."""
         with self.news:
-            if work in self.active:
-                self.active.remove(work)
+            self.active.pop(work, None)
 
     def resume(self) -> None:
         """Look again what can advance: a reader has taken a part of its stream."""
@@ -207,6 +206,9 @@ class Engine:
         while True:
             with self.news:
                 while not (members := self._next()):
+                    if self.slots.owners:
+                        self.slots.rest()  # what is over keeps nothing
+                        continue
                     if self.closing and not self.active:
                         self.over = True
                         return
@@ -220,15 +222,16 @@ class Engine:
                     work.error = error
             self.observe(sum(len(which) for _, which in members), time.perf_counter() - began)
             with self.news:
-                over = [work for work in works if work.finished or work.error is not None]
-                self.active = [work for work in self.active if work not in over]
+                for work in works:
+                    if work.finished or work.error is not None:
+                        self.active.pop(work, None)
             for work in works:
                 work.notify()
 
-    def _next(self) -> list[tuple[GenerationWork, NDArray[np.int64]]]:
+    def _next(self) -> list[tuple[GenerationWork, list[int]]]:
         """The sequences of the next chunk."""
         number = next(self.rounds)
-        able = [(work, which) for work in self.active if len(which := work.waiting())]
+        able = [(work, which) for work in self.active if (which := work.waiting())]
         if not able:
             return []
         able.sort(key=lambda pair: pair[0].served)
@@ -242,7 +245,7 @@ class Engine:
                 members.append((work, which[:share]))
         return members
 
-    def _advance(self, members: list[tuple[Any, NDArray[np.int64]]]) -> None:
+    def _advance(self, members: list[tuple[Any, list[int]]]) -> None:
         if isinstance(members[0][0], BeamWork):
             for work, _ in members:
                 work.advance()

@@ -11,6 +11,8 @@ from unspool.serving.problems import Refusal
 
 BYTES_PER_VALUE = 200
 """Bytes of a value on its way to an answer, about."""
+ALWAYS_FREE = 1 << 20
+"""Bytes of a request so small that nobody asks whether they are free: the question takes longer than its answer."""
 PAIRS_PER_STEP = 64
 """Pairs of samples whose comparison takes about as long as a step."""
 
@@ -52,7 +54,9 @@ class Limits(NamedTuple):
         cost = sequences * (steps + (samples // PAIRS_PER_STEP * steps if job.reranking is not None else 0))
         check_size("steps of all sequences", cost, self.total)
         fields = len(fitted.net.shape.steps.params)
-        check_size("bytes of memory", sequences * steps * fields * BYTES_PER_VALUE, free_memory())
+        needed = sequences * steps * fields * BYTES_PER_VALUE
+        if needed > ALWAYS_FREE:
+            check_size("bytes of memory", needed, free_memory())
         if stream:
             check_size("sequences of a stream", sequences, self.stream)
             if job.beam is not None or job.reranking is not None:

@@ -5,6 +5,7 @@ import contextlib
 import ipaddress
 import os
 import signal
+import sys
 import tempfile
 from typing import Any
 
@@ -28,6 +29,8 @@ SETTINGS, COUNTED = "UNSPOOL_SERVING", "PROMETHEUS_MULTIPROC_DIR"
 """Environment variables by which workers know their settings, and the folder in which they count together."""
 DRAIN_SECONDS = 30
 """Time that requests under way have to end when the server does."""
+SWITCH_SECONDS = 2e-4
+"""Time after which a thread that runs Python gives way: an engine that has to wait for longer leaves a core idle."""
 CONNECTIONS = 4_096
 """Connections of a process at a time."""
 
@@ -109,6 +112,7 @@ def application(settings: Settings) -> Starlette:
     A process alone answers /healthz while it loads its models; a worker takes no request before it has them.
     """
     start_jax()
+    sys.setswitchinterval(SWITCH_SECONDS)
     together = settings.workers > 1
     metrics = Metrics(together=together)
     host = ModelHost(named_files(settings.models), load, metrics)
