@@ -64,6 +64,11 @@ def memory(pid):
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def counted(url):
+    """The metrics."""
+    return dict(line.rsplit(" ", 1) for line in httpx.get(f"{url}/metrics").text.splitlines())
+
+
 @contextlib.contextmanager
 def load(url, known, clients=6, n=4):
     """Clients that ask again and again; every answer must be the known one of its seed."""
@@ -185,10 +190,11 @@ def test_memory_and_slots_are_flat_under_a_mixed_load(workshop, known):
 
     with started(workshop.names) as (process, url):
         mixed(30)
-        before = mixed(15)
+        before, begin = mixed(15), counted(url)
         assert mixed(30) < 1.05 * before
-        lines = dict(line.rsplit(" ", 1) for line in httpx.get(f"{url}/metrics").text.splitlines())
-        assert float(lines['unspool_queue{model="names"}']) == 0
+        end = counted(url)
+        assert float(end['unspool_queue{model="names"}']) == 0
+        assert end["unspool_programs"] == begin["unspool_programs"]
 
 
 def test_connections_that_never_finish_a_request_harm_nobody(workshop, known):

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from unspool.errors import UnspoolError
 from unspool.generation.slots import CHUNK_STEPS
 from unspool.jobs import GenerationJob
+from unspool.runtime.programs import PROGRAMS
 from unspool.serving import openapi, pages
 from unspool.serving.answers import (
     JSON_TYPE,
@@ -215,6 +216,7 @@ class Server:
 
     async def show_metrics(self, request: Request) -> Response:
         """Counters, for Prometheus."""
+        self.metrics.programs.set(PROGRAMS.compiled)
         for name in self.host.models:
             self.metrics.queue.labels(name).set(self.under_way.get(name, 0))
         return Response(self.metrics.text(), headers={"content-type": METRICS_TYPE})

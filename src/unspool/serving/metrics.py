@@ -32,6 +32,9 @@ class Metrics:
         self.slots = Gauge(
             "unspool_slots", "Sequences in the last chunk.", names[:1], registry=own, multiprocess_mode="livesum"
         )
+        self.programs = Gauge(
+            "unspool_programs", "Programs that were compiled or read.", registry=own, multiprocess_mode="livesum"
+        )
         self.chunk = Histogram("unspool_chunk_seconds", "Seconds of a chunk.", names[:1], registry=own, buckets=SECONDS)
         self.latency = Histogram(
             "unspool_request_seconds", "Seconds to an answer.", names, registry=own, buckets=SECONDS
