@@ -35,7 +35,7 @@ check: $(TEST) ## style, types, layers, documentation
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
-	$(RUN) -m pytest -q tests/test_layers.py tests/test_docs.py tests/test_site.py tests/test_how_it_works.py -k 'not runs'
+	$(RUN) -m pytest -q tests/test_layers.py tests/test_docs.py tests/test_how_it_works.py -k 'not runs'
 
 format: $(TEST) ## let ruff mend what it can, and the line numbers in docs/how-it-works.md
 	$(RUN) -m ruff check --fix

@@ -129,13 +129,13 @@ def test_pins_leave_what_is_before_as_it_was(net):
     assert not np.allclose(free[0][10:], pinned[0][10:], equal_nan=True)
 
 
-@pytest.mark.parametrize("tile", [1, 3])
+@pytest.mark.parametrize("tile", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_tiles_show_in_neither(net, whole, monkeypatch, tile):
     monkeypatch.setattr(sampler, "TILE_ROWS", tile)
     assert_same(added(sample_sequences(net, request())), whole)
 
 
-@pytest.mark.parametrize("chunk", [1, 8])
+@pytest.mark.parametrize("chunk", [1, pytest.param(8, marks=pytest.mark.slow)])
 def test_a_stream_carries_heights_across_its_parts(net, chunk):
     """To the bit: the batch has one size."""
     values, offsets, _ = sample_sequences(net, request())
@@ -157,6 +157,7 @@ def test_a_row_alone_has_its_pins_and_bounds(net, whole):
     assert_same(added(sample_sequences(net, alone), first=2), whole[2 * SAMPLES : 3 * SAMPLES])
 
 
+@pytest.mark.slow
 def test_several_devices_do_not_show(net, whole, monkeypatch):
     monkeypatch.setattr(sampler, "MIN_WORK_PER_DEVICE", 1)
     assert_same(added(sample_sequences(net, request())), whole)

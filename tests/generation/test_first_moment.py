@@ -100,6 +100,7 @@ def test_a_prefix_is_continued_as_its_pins_are(model) -> None:
     assert (firsts(prefix) == np.datetime64(moment)).all()
 
 
+@pytest.mark.slow
 def test_a_sequence_is_the_same_in_pieces_and_in_greedy_mode(model) -> None:
     whole = model.generate({"kind": [0, 1]}, n=1, seed=6, rule="greedy")
     assert (firsts(whole).astype("datetime64[s]") == firsts(whole)).all()

@@ -52,7 +52,7 @@ def close(made: pd.Series, real: pd.Series) -> bool:
     return bool(abs(made.mean() - real.mean()) < 0.02)
 
 
-@pytest.mark.parametrize("mark", ["p", "q"])
+@pytest.mark.parametrize("mark", ["p", pytest.param("q", marks=pytest.mark.slow)])
 def test_the_last_field_decides_the_first_one(model: us.OneToMany, data: pd.DataFrame, mark: str) -> None:
     made, real = drawn(model, {"mark": mark}), data[data["mark"] == mark]
     assert (made["mark"] == mark).all()

@@ -25,7 +25,7 @@ def test_a_score_is_the_log_probability_of_every_sequence(small, plain, monkeypa
     np.testing.assert_allclose(score(net, bucket), expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("free", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_sequence_scored_in_segments_has_the_score_of_the_whole(small, plain, monkeypatch, free):
     """To 1e-9, and where the last segment is not full; on its own output, too, where the same draws are read."""
     whole = score(plain(), small.bucket, free=free)

@@ -62,7 +62,8 @@ def test_updates_in_one_dispatch_are_the_updates_one_by_one(small, plain):
     assert np.abs(together.net.cells[0].R - plain().cells[0].R).max() > 0.01
 
 
-@pytest.mark.parametrize("feeding", ["teacher", pytest.param("scheduled", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("feeding", ["teacher", "scheduled"])
 def test_rows_in_four_shards_are_the_rows_together(small, feeding):
     """To 1e-9: the same masks, coins and draws, and a gradient that is a sum."""
     net = lambda: small.net().map_weights(lambda w: jnp.array(w, float))  # noqa: E731
@@ -140,6 +141,7 @@ def test_weight_decay_pulls_at_matrices_alone(small, plain):
         np.testing.assert_allclose(after, before * (0.95 if matrix else 1.0), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_scheduled_feeding_begins_as_teacher_and_ends_on_its_own_output(small, plain):
     """With a share of zero it is the teacher's; with one, the free run."""
     ends = {}
@@ -172,6 +174,7 @@ def test_what_the_segments_of_a_sequence_see_is_the_likelihood_of_the_whole(smal
     assert float(seen.sum()) == pytest.approx(score(plain(), small.bucket)[:B].sum(), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_a_sequence_that_is_one_segment_is_learned_as_a_whole(small, plain):
     every = np.ones(2)
     updates = UpdateBatch(

@@ -53,7 +53,7 @@ def test_a_wide_component_is_uniform() -> None:
 
 
 @pytest.mark.parametrize("dist", [DENSITY, MASSES], ids=["density", "masses"])
-@pytest.mark.parametrize("limits", [None, (0.5, 2.3)])
+@pytest.mark.parametrize("limits", [(0.5, 2.3), pytest.param(None, marks=pytest.mark.slow)])
 def test_samples_follow_the_distribution_within_a_support(dist, limits) -> None:
     count = 20_000
     row = jnp.broadcast_to(params(dist, 3)[1], (count, dist.num_params))
@@ -119,6 +119,7 @@ def test_a_support_through_the_end_of_the_circle_is_as_good_as_any_other(dist) -
     assert ((greedy >= low) | (greedy <= high)).all()
 
 
+@pytest.mark.slow
 def test_points_on_both_sides_of_the_end_are_within_a_support_through_it() -> None:
     dist = PointMasses(Circular(low=0.0, free=1), (0.0, 1.0, 6.0))
     row = jnp.broadcast_to(params(dist, 1), (4000, dist.num_params))

@@ -181,6 +181,7 @@ def test_members_beside_known_ones_follow_bayes(members):
     np.testing.assert_array_equal(made[: N // 2], sampled(dist, params, support)[: N // 2])
 
 
+@pytest.mark.slow
 def test_particles_come_near_bayes_where_members_are_many():
     """The total variation from the exact conditional probabilities, beyond what the sample itself varies by."""
     count = MAX_ENUMERATED_MEMBERS + 1
