@@ -326,7 +326,7 @@ class Slots:
         packed, settings = ([self.packed], [self.settings]) if self.owners else ([], [])
         if fresh:
             packed.append(np.stack([request.states[number] for request, number in fresh]))
-            settings += [request.settings(which) for request, which in grouped(fresh)]
+            settings += [request.settings(which) for request, which in by_request(fresh)]
         self.packed, self.settings = _joined(packed, at), _joined(settings, at)
         for request, number in fresh:
             request.states[number] = None
@@ -344,7 +344,7 @@ class Slots:
         """The states of these sequences before their first step."""
         if not new:
             return
-        groups = grouped(new)
+        groups = by_request(new)
         fill = np.minimum(np.arange(self._width(len(new))), len(new) - 1)
         inputs = _joined([request.inputs(which) for request, which in groups], fill)
         sums = _joined([request.sums(which) for request, which in groups], fill)
@@ -378,7 +378,7 @@ class Slots:
         )
 
 
-def grouped(owners: Iterable[Owner]) -> list[tuple[SlotRequest, list[int]]]:
+def by_request(owners: Iterable[Owner]) -> list[tuple[SlotRequest, list[int]]]:
     """The sequences of each request, whose rows are next to each other."""
     return [(request, [number for _, number in own]) for request, own in groupby(owners, itemgetter(0))]
 
