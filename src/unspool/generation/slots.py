@@ -248,9 +248,9 @@ def _of_each(support: Support | None, count: int) -> Support | None:
     return Support(low, high, symbols, np.broadcast_to(np.asarray(support.present), count))
 
 
-Member = tuple[SlotRequest, Sequence[int]]
+RowsOfRequest = tuple[SlotRequest, Sequence[int]]
 """A request, and some of its sequences."""
-Owner = tuple[SlotRequest, int]
+RowOfRequest = tuple[SlotRequest, int]
 """A request, and one of its sequences: the row of a slot."""
 
 
@@ -267,12 +267,12 @@ class Slots:
         self.packings: dict[Any, Packing] = {}
         self.prepared: set[Any] = set()
         self.preparing = threading.Lock()
-        self.owners: list[Owner] = []
+        self.owners: list[RowOfRequest] = []
         self.kind: Any = None
         self.packed: Any = None
         self.settings: Any = None
 
-    def advance(self, members: Sequence[Member]) -> None:
+    def advance(self, members: Sequence[RowsOfRequest]) -> None:
         """Move some sequences of requests of one kind a chunk on; there are no more of them than the greatest width."""
         self._place(members)
         first = np.array([request.steps[number] for request, number in self.owners], np.int32)
@@ -306,7 +306,7 @@ class Slots:
     def _width(self, count: int) -> int:
         return next(width for width in self.widths if width >= count)
 
-    def _place(self, members: Sequence[Member]) -> None:
+    def _place(self, members: Sequence[RowsOfRequest]) -> None:
         """Put these rows into the slots, in their order."""
         owners = [(request, number) for request, which in members for number in which]
         kind = members[0][0].kind
@@ -332,7 +332,7 @@ class Slots:
             request.states[number] = None
         self.owners = owners
 
-    def _leave(self, owners: Sequence[Owner]) -> None:
+    def _leave(self, owners: Sequence[RowOfRequest]) -> None:
         """Take the states of these sequences along, but of those that are done."""
         where = {owner: k for k, owner in enumerate(self.owners)}
         open_ = [owner for owner in owners if owner[1] in owner[0].states]
@@ -340,7 +340,7 @@ class Slots:
         for request, number in open_:
             request.states[number] = packed[where[request, number]].copy()
 
-    def _start(self, new: Sequence[Owner]) -> None:
+    def _start(self, new: Sequence[RowOfRequest]) -> None:
         """The states of these sequences before their first step."""
         if not new:
             return
@@ -357,7 +357,7 @@ class Slots:
         for request, which in groups:
             request.next = max(request.next, which[-1] + 1)
 
-    def _batch(self, members: Sequence[Member], first: NDArray[np.int32]) -> BatchRequest:
+    def _batch(self, members: Sequence[RowsOfRequest], first: NDArray[np.int32]) -> BatchRequest:
         settings, request, observed = self.settings, members[0][0], None
         if request.request.observed is not None:
             count, parts = 0, []
@@ -378,7 +378,7 @@ class Slots:
         )
 
 
-def by_request(owners: Iterable[Owner]) -> list[tuple[SlotRequest, list[int]]]:
+def by_request(owners: Iterable[RowOfRequest]) -> list[tuple[SlotRequest, list[int]]]:
     """The sequences of each request, whose rows are next to each other."""
     return [(request, [number for _, number in own]) for request, own in groupby(owners, itemgetter(0))]
 
