@@ -48,6 +48,8 @@ def encode_observed(
     for item in pins:
         lengths[item.row] = max(lengths[item.row], item.step + 1)
     offsets = offsets_from_lengths(lengths)
+    if not offsets[-1]:
+        return None
     step = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
     inside = step < np.repeat(np.diff(prefix_offsets), lengths)
     fields: list[ObservedField] = []

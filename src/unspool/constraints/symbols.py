@@ -1,6 +1,6 @@
 """Constraints of symbols: a value, or some of the values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +82,9 @@ class SymbolConstraints(FieldConstraints):
                 raise OptionError(f"allow, column {name!r}", "a list of values, at least one", repr(values)[:60])
             member = self.field.columns.index(name)
             location = Location("allow", name, names=[f"value {k + 1}" for k in range(len(values))])
+            for k, value in enumerate(values):
+                if not isinstance(value, Hashable):
+                    raise OptionError(location.at(k), "a single value", repr(value)[:60])
             codes = self.vocabularies[member].encode_strictly(_objects(list(values)), location)
             symbols &= np.isin(np.arange(len(symbols)) if self.table is None else self.table[:, member], codes)
         if not symbols.any():

@@ -254,6 +254,10 @@ def _text(column: Column, field: Field, location: Location) -> np.ndarray:
         return column
     if kind_of(column) not in ("text", "nothing") or not isinstance(column, np.ndarray):
         raise _wrong_kind(column, field, location)
+    for row, text in enumerate(column.tolist()):  # a step is a character
+        if text is None or len(text) != 1:
+            hint = "Write a sequence of characters as one text."
+            raise SchemaError(location.at(row), "a text, or a list of single characters", repr(text)[:60], hint)
     return code_points(column)
 
 
