@@ -126,10 +126,6 @@ class ProcessGroup:
         first, end = (-(-items * k // self.count) for k in (self.number, self.number + 1))
         return first, end
 
-    def gather(self, data: bytes) -> list[bytes]:
-        """The bytes of every process."""
-        return [data] if self.count == 1 else gather_bytes(data)
-
     def run(self, work: Iterable[Any]) -> None:
         """Run a generator of each process to its end, in pieces: after each piece, all wait for the others.
 
@@ -154,17 +150,15 @@ class ProcessGroup:
                 ended = bool(every[:, 0].all())
             more = not ended
 
-    def from_first(self, make: Callable[[], bytes]) -> bytes:
-        """What process 0 makes, on all: they wait for it."""
-        made = b""
+    def gather(self, make: Callable[[], bytes | None]) -> list[bytes]:
+        """What every process makes, on each of them."""
+        made: list[bytes] = []
+        self.run(made.append(make() or b"") for _ in range(1))
+        return made if self.count == 1 else gather_bytes(made[0])
 
-        def work() -> Iterator[None]:
-            nonlocal made
-            made = make() if self.number == 0 else b""
-            yield
-
-        self.run(work())
-        return self.gather(made)[0]
+    def from_first(self, make: Callable[[], bytes | None]) -> bytes:
+        """What process 0 makes, on each of them: all wait for it."""
+        return self.gather(lambda: make() if self.number == 0 else None)[0]
 
     def _end(self, failure: BaseException | None) -> None:
         """Raise the own failure, or say what that of another process is."""
