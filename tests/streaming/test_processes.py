@@ -1,14 +1,23 @@
 """Processes that share a cache: each reads and encodes its own blocks, and the cache and weights are those of one."""
 
 import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from tests.runtime.test_processes import results, start_all
-from tests.streaming.conftest import purchases, write
+from tests.streaming.conftest import purchases, request_of, write
 
-from unspool.streaming.cache import MANIFEST
+from unspool.errors import ClusterError, FileError
+from unspool.pipeline import gather_stored
+from unspool.runtime import processes
+from unspool.runtime.processes import ProcessGroup
+from unspool.runtime.stopping import Stop
+from unspool.streaming.cache import MANIFEST, Cache, CacheWriter
+from unspool.streaming.source import Source
+from unspool.tables.parts import find_parts
 
 FIT = """
 import hashlib, json, os, signal, sys
@@ -69,6 +78,77 @@ def folders(tmp_path_factory):
 
 def files_of(cache):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in cache.iterdir()}
+
+
+@pytest.fixture
+def in_threads(monkeypatch):
+    """Runs a function of a group in a thread for each member, which exchange as processes do."""
+
+    compute = Source.blocks.func
+
+    def run(function, count):
+        barrier, slots, own = threading.Barrier(count), [None] * count, threading.local()
+
+        def exchange(value):
+            slots[own.number] = value
+            barrier.wait(20)
+            found = list(slots)
+            barrier.wait(20)
+            return found
+
+        def member(number):
+            own.number = number
+            return function(ProcessGroup(number, count))
+
+        def blocks(self):  # before Python 3.12, a thread that computes a cached property makes all others wait
+            if "blocks" not in self.__dict__:
+                self.__dict__["blocks"] = compute(self)
+            return self.__dict__["blocks"]
+
+        monkeypatch.setattr(Source, "blocks", property(blocks))
+        monkeypatch.setattr(processes, "gather_numbers", lambda values: np.array(exchange([float(v) for v in values])))
+        monkeypatch.setattr(processes, "gather_bytes", exchange)
+        with ThreadPoolExecutor(count) as pool:
+            return [pool.submit(member, number) for number in range(count)]
+
+    return run
+
+
+def stored(parts, cache, group):
+    request = request_of(parts, cache, ["price", "kind", "items"])
+    return gather_stored(request, find_parts(parts), Cache(cache, group), Stop())
+
+
+@pytest.mark.parametrize("kind", ["sorted", "shuffled"])
+def test_members_of_a_group_find_and_write_what_one_process_does(folders, tmp_path, small_sample, in_threads, kind):
+    alone = stored(folders[kind], tmp_path / "1", ProcessGroup())
+    found = [future.result() for future in in_threads(lambda group: stored(folders[kind], tmp_path / "3", group), 3)]
+    assert [data.codec for data in found] == [alone.codec] * 3
+    assert files_of(tmp_path / "3") == files_of(tmp_path / "1")
+
+
+def test_an_error_of_one_member_is_said_by_all_and_leaves_no_cache(folders, tmp_path, small_sample, in_threads, monkeypatch):
+    add = CacheWriter.add
+
+    def fails(self, *args):
+        if self.number == 1:
+            raise FileError("disk", "space", "none")
+        add(self, *args)
+
+    monkeypatch.setattr(CacheWriter, "add", fails)
+    first, second = in_threads(lambda group: stored(folders["sorted"], tmp_path / "cache", group), 2)
+    with pytest.raises(FileError, match="expected space"):
+        second.result()
+    with pytest.raises(ClusterError, match=r"process 1 of 2: .* an error \(FileError: disk: expected space, found none"):
+        first.result()
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_folder_that_members_do_not_share_is_refused(tmp_path, in_threads):
+    for future in in_threads(lambda group: Cache(tmp_path / str(group.number), group), 2):
+        with pytest.raises(FileError, match=r"that all 2 processes share, found process 1 without .* Name a folder"):
+            future.result()
+    assert list(tmp_path.glob("*/*")) == []
 
 
 @pytest.mark.slow
