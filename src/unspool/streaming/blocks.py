@@ -142,11 +142,12 @@ class Blocks:
 
     def _cuts(self) -> NDArray[np.int64]:
         """Where blocks of whole sequences begin and end: they depend on the data alone, not on who reads them."""
-        total = self.parts.size.rows
-        ends = np.append(self.first[1:], total)
-        marks = np.arange(0, total, -(-self._rows // BATCH_ROWS) * BATCH_ROWS if self._rows > BATCH_ROWS else self._rows)
-        whole = np.searchsorted(ends, marks, "right")
-        return np.unique([0, *ends[whole[whole > 0] - 1], total])
+        cuts, ends = [0], np.append(self.first[1:], self.parts.size.rows)
+        for read in np.cumsum(self.parts.pieces(min(self._rows, BATCH_ROWS))).tolist():
+            whole = int(np.searchsorted(ends, read, "right"))
+            if read - cuts[-1] >= self._rows and whole and ends[whole - 1] > cuts[-1]:
+                cuts.append(int(ends[whole - 1]))
+        return np.unique([*cuts, self.parts.size.rows])
 
     def _streamed(self) -> Iterator[Block]:
         import pyarrow as pa

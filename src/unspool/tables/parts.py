@@ -113,9 +113,7 @@ class Parts:
             if not first and end is None:
                 yield fragment, 0, sys.maxsize
                 continue
-            with _readable(self._name_of(fragment)):
-                groups = getattr(fragment, "row_groups", None) or []
-                counts = [group.num_rows for group in groups] or [fragment.count_rows()]
+            groups, counts = self._groups(fragment)
             ends = at + np.cumsum(counts)
             held = np.flatnonzero((ends > first) & (ends - counts < (sys.maxsize if end is None else end)))
             if len(held):
@@ -124,6 +122,17 @@ class Parts:
                 start = max(first, int(begin))
                 yield part, start - int(begin), (int(stop) if end is None else min(int(stop), end)) - start
             at = int(ends[-1])
+
+    def pieces(self, rows: int = BATCH_ROWS) -> list[int]:
+        """Rows of the pieces that `batches` reads of Parquet: none goes beyond a row group."""
+        counts = [count for fragment in self.fragments for count in self._groups(fragment)[1]]
+        return [min(rows, count - at) for count in counts for at in range(0, count, rows)]
+
+    def _groups(self, fragment: Any) -> tuple[list[Any], list[int]]:
+        """The row groups of a part, none if it has none, and their rows, or those of the part."""
+        with _readable(self._name_of(fragment)):
+            groups = list(getattr(fragment, "row_groups", None) or [])
+            return groups, [group.num_rows for group in groups] or [fragment.count_rows()]
 
     def read(self) -> Any:
         """All parts as one PyArrow table, in memory."""
