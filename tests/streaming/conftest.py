@@ -13,7 +13,7 @@ from unspool.pipeline import FitRequest
 from unspool.pipeline import gathered as pipeline_gathered
 from unspool.runtime.progress import show
 from unspool.runtime.stopping import Stop
-from unspool.streaming import blocks
+from unspool.streaming import blocks, ids
 
 SEQUENCE = ["price", "kind", "items"]
 
@@ -69,7 +69,7 @@ def gathered(data, cache, *columns, **options):
 def small_blocks(monkeypatch):
     """Blocks and partitions of few sequences, so that small data have many."""
     monkeypatch.setattr(blocks, "BLOCK_VALUES", 400)
-    monkeypatch.setattr(blocks, "PARTITION_VALUES", 800)
+    monkeypatch.setattr(ids, "PARTITION_VALUES", 800)
 
 
 @pytest.fixture

@@ -23,12 +23,12 @@ FIT = """
 import hashlib, json, os, signal, sys
 import unspool as us
 from unspool.network.serialization import weights
-from unspool.streaming import blocks
+from unspool.streaming import blocks, ids
 from unspool.streaming.cache import CacheWriter
 from unspool.streaming.stored import FlatArray
 from unspool.tables import parts
 
-blocks.BLOCK_VALUES, blocks.PARTITION_VALUES, blocks.MAX_SAMPLE_VALUES, blocks.MIN_SAMPLE_SEQUENCES = 400, 800, 300, 8
+blocks.BLOCK_VALUES, ids.PARTITION_VALUES, blocks.MAX_SAMPLE_VALUES, blocks.MIN_SAMPLE_SEQUENCES = 400, 800, 300, 8
 data, cache, dies = sys.argv[1:]
 counts = {"rows": 0, "trained": 0, "blocks": 0}
 batches, add, take = parts.Parts.batches, CacheWriter.add, FlatArray.__getitem__
@@ -83,7 +83,6 @@ def files_of(cache):
 @pytest.fixture
 def in_threads(monkeypatch):
     """Runs a function of a group in a thread for each member, which exchange as processes do."""
-
     compute = Source.blocks.func
 
     def run(function, count):
@@ -127,7 +126,9 @@ def test_members_of_a_group_find_and_write_what_one_process_does(folders, tmp_pa
     assert files_of(tmp_path / "3") == files_of(tmp_path / "1")
 
 
-def test_an_error_of_one_member_is_said_by_all_and_leaves_no_cache(folders, tmp_path, small_sample, in_threads, monkeypatch):
+def test_an_error_of_one_member_is_said_by_all_and_leaves_no_cache(
+    folders, tmp_path, small_sample, in_threads, monkeypatch
+):
     add = CacheWriter.add
 
     def fails(self, *args):
@@ -139,7 +140,9 @@ def test_an_error_of_one_member_is_said_by_all_and_leaves_no_cache(folders, tmp_
     first, second = in_threads(lambda group: stored(folders["sorted"], tmp_path / "cache", group), 2)
     with pytest.raises(FileError, match="expected space"):
         second.result()
-    with pytest.raises(ClusterError, match=r"process 1 of 2: .* an error \(FileError: disk: expected space, found none"):
+    with pytest.raises(
+        ClusterError, match=r"process 1 of 2: .* an error \(FileError: disk: expected space, found none"
+    ):
         first.result()
     assert list((tmp_path / "cache").iterdir()) == []
 

@@ -152,9 +152,15 @@ class ProcessGroup:
 
     def gather(self, make: Callable[[], bytes | None]) -> list[bytes]:
         """What every process makes, on each of them."""
-        made: list[bytes] = []
-        self.run(made.append(make() or b"") for _ in range(1))
-        return made if self.count == 1 else gather_bytes(made[0])
+        made = b""
+
+        def work() -> Iterator[None]:
+            nonlocal made
+            made = make() or b""
+            yield
+
+        self.run(work())
+        return [made] if self.count == 1 else gather_bytes(made)
 
     def from_first(self, make: Callable[[], bytes | None]) -> bytes:
         """What process 0 makes, on each of them: all wait for it."""
@@ -169,6 +175,10 @@ class ProcessGroup:
         number, reason = next((k, reason) for k, reason in enumerate(reasons) if reason)
         hint = "Mend that, and start all of them again."
         raise ClusterError(f"process {number} of {self.count}", "all processes to go on", f"an error ({reason})", hint)
+
+
+ALONE = ProcessGroup()
+"""This process by itself."""
 
 
 def check_same(reports: Mapping[str, str]) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +17,7 @@ from unspool.encoding.encoded import Encoded
 from unspool.errors import FileError
 from unspool.runtime.atomic_files import atomic
 from unspool.runtime.devices import to_single_precision
-from unspool.runtime.processes import ProcessGroup
+from unspool.runtime.processes import ALONE, ProcessGroup
 from unspool.streaming.stored import FlatArray, StoredSequences
 
 MANIFEST = "manifest.json"
@@ -26,7 +26,6 @@ OWN_FILES = (MANIFEST, SAMPLE, "*.bin", "partition-*.arrow", ".manifest.json.*.t
 CHUNK = 2**22
 OF_SEQUENCES = "begins", "lengths", "jacobians"
 """Arrays with a number for each sequence."""
-ALONE = ProcessGroup()
 
 
 class StoredFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,7 +83,12 @@ class Cache:
     def _check_shared(self) -> None:
         """Refuse a folder that is not the same for all processes: each must see a file that process 0 writes."""
         name = f"shared-{secrets.token_hex(8)}.bin"  # a new name, which no file system has in its memory
-        token = self.folder / self.group.from_first(lambda: (self.folder / name).write_bytes(b"") or name.encode()).decode()
+
+        def write() -> bytes:
+            (self.folder / name).touch()
+            return name.encode()
+
+        token = self.folder / self.group.from_first(write).decode()
         seen = self.group.gather(lambda: b"seen" if token.exists() else None)
         if self.group.number == 0:
             token.unlink(missing_ok=True)
@@ -96,7 +100,9 @@ class Cache:
 
     def manifest(self, request: str) -> Manifest | None:
         """What the cache holds, if it is of this request and every file is what was written; else None."""
-        return msgspec.json.decode(self.group.from_first(lambda: self._checked(request)) or b"null", type=Manifest | None)
+        return msgspec.json.decode(
+            self.group.from_first(lambda: self._checked(request)) or b"null", type=Manifest | None
+        )
 
     def _checked(self, request: str) -> bytes | None:
         try:

@@ -25,7 +25,7 @@ from unspool.encoding.vocabulary import distinct
 from unspool.errors import DataError, SchemaError
 from unspool.runtime.processes import ProcessGroup, check_same
 from unspool.runtime.progress import report_progress
-from unspool.streaming.blocks import Block, Blocks, draw, gather_blocks, in_order
+from unspool.streaming.blocks import Block, Blocks, draw, exchange_blocks, in_order
 from unspool.streaming.cache import MANIFEST, SAMPLE, Cache, CacheWriter
 from unspool.streaming.stored import StoredSequences
 from unspool.tables.parts import Parts
@@ -160,8 +160,12 @@ class Source:
 
     def _draw(self) -> Block:
         """A sample of whole sequences, by the seed; all of them where they are no more than a sample has."""
-        size = BYTES_PER_ENCODED_VALUE * self.parts.size.cells
-        self.cache.group.from_first(lambda: self.cache.clear() or self.cache.need(size))
+
+        def prepare() -> None:
+            self.cache.clear()
+            self.cache.need(BYTES_PER_ENCODED_VALUE * self.parts.size.cells)
+
+        self.cache.group.from_first(prepare)
         return draw(self.blocks, self.seed)
 
     def _sample_again(self) -> Block:
@@ -209,7 +213,7 @@ class Misfits:
                 if name not in beyond or end > beyond[name][0]:
                     beyond[name] = end, sequence
         joining = [*reasons.values(), *(sequence for _, sequence in beyond.values())]
-        found = [block.take(np.isin(block.first, joining)) for block in gather_blocks(group, self.found)]
+        found = [block.take(np.isin(block.first, joining)) for block in exchange_blocks(group, self.found)]
         return [block for block in found if len(block.first)]
 
     def encode(self, block: Block, location: str, *, fixed: bool) -> Encoded | None:
@@ -274,7 +278,9 @@ class Misfits:
                 names, codes = distinct(raw[at])
                 _, where = np.unique(codes, return_index=True)
                 symbols = [f"{field.name}={name!r}" for name in names]
-                new = [(symbol, k) for symbol, k in zip(symbols, where.tolist(), strict=True) if symbol not in self.reasons]
+                new = [
+                    (symbol, k) for symbol, k in zip(symbols, where.tolist(), strict=True) if symbol not in self.reasons
+                ]
                 at = at[[k for _, k in new]]
                 sequences = block.first[owner[at]].tolist()
                 self.reasons |= {symbol: sequence for (symbol, _), sequence in zip(new, sequences, strict=True)}

@@ -107,7 +107,7 @@ class Parts:
                         break
 
     def _within(self, first: int, end: int | None) -> Iterator[tuple[Any, int, int]]:
-        """The row groups that hold some rows, by part; how many of their rows come before these, and how many follow."""
+        """By part the row groups that hold some rows; how many rows of them come before these, and how many follow."""
         at = 0
         for fragment in self.fragments:
             if not first and end is None:
