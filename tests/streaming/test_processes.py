@@ -1,6 +1,7 @@
 """Processes that share a cache: each reads and encodes its own blocks, and the cache and weights are those of one."""
 
 import hashlib
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -31,7 +32,7 @@ from unspool.tables import parts
 blocks.BLOCK_VALUES, ids.PARTITION_VALUES, blocks.MAX_SAMPLE_VALUES, blocks.MIN_SAMPLE_SEQUENCES = 400, 800, 300, 8
 data, cache, dies = sys.argv[1:]
 counts = {"rows": 0, "trained": 0, "blocks": 0}
-batches, add, take = parts.Parts.batches, CacheWriter.add, FlatArray.__getitem__
+batches, add, join, take = parts.Parts.batches, CacheWriter.add, CacheWriter._join, FlatArray.__getitem__
 
 
 def counted(self, *args, **options):
@@ -47,12 +48,18 @@ def added(self, encoded, positions):
     add(self, encoded, positions)
 
 
+def joined(self, *args):
+    if dies == "0 at the end":
+        os.kill(os.getpid(), signal.SIGKILL)
+    join(self, *args)
+
+
 def taken(self, at):
     counts["trained"] += at.size
     return take(self, at)
 
 
-parts.Parts.batches, CacheWriter.add, FlatArray.__getitem__ = counted, added, taken
+parts.Parts.batches, CacheWriter.add, CacheWriter._join, FlatArray.__getitem__ = counted, added, joined, taken
 training = us.Training(shards=4, batch=32, epochs=2, holdout=0, draw_inputs=False)
 sequence = [us.Number("price", distribution="mixture"), "kind", "items"]
 model = us.OneToMany("region", sequence, network=us.Network(size=8), training=training, verbose=False)
@@ -169,13 +176,14 @@ def test_the_cache_and_the_weights_of_several_processes_are_those_of_one(folders
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("killed", ["0", "1"])
+@pytest.mark.parametrize("killed", ["0", "1", "0 at the end"])
 def test_a_process_that_is_killed_while_it_encodes_leaves_no_cache_that_looks_whole(folders, tmp_path, killed):
     cache = tmp_path / "cache"
     processes = start_all(FIT, 2, folders["sorted"], cache, killed)
     errors = [process.communicate(timeout=120)[1] for process in processes]
-    assert "LostProcess" in errors[1 - int(killed)]
-    assert processes[1 - int(killed)].returncode not in (0, None)
+    other = 1 - int(killed[0])
+    assert "LostProcess" in errors[other]
+    assert [processes[k].returncode for k in (1 - other, other)] == [-signal.SIGKILL, 1]
     assert not (cache / MANIFEST).exists()
     found, _ = results(start_all(FIT, 2, folders["sorted"], cache, "nobody"))
     alone, _ = results(start_all(FIT, 1, folders["sorted"], tmp_path / "1", "nobody"))

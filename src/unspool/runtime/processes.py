@@ -219,7 +219,10 @@ def _gathered(row: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """One row of each process, on each of them."""
     cut = NamedSharding(_one_device_each(), P("processes"))
     rows = jax.make_array_from_process_local_data(cut, row[None], (process_count(), len(row)))
-    return np.array(_everywhere()(rows))
+    try:
+        return np.array(_everywhere()(rows))
+    except ValueError as error:  # what JAX makes of the end of another process where it waits for it at once
+        raise jax.errors.JaxRuntimeError(str(error)) from error
 
 
 @functools.cache
