@@ -63,7 +63,7 @@ def fit(
     """
     ray = _ray()
     folder = checkpoint if is_url(checkpoint) else os.path.abspath(checkpoint)
-    if arguments.get("cache") is not None:
+    if isinstance(arguments.get("cache"), (str, os.PathLike)):
         arguments["cache"] = os.path.abspath(arguments["cache"])
     shipped = ray.put((model, data, arguments | {"checkpoint": folder}))
     for failure in range(max_failures + 1):
