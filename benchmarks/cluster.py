@@ -2,6 +2,7 @@
 
     train      updates a second of two processes with a core each beside one (H = 256), and the same bits
     generate   sequences a second of two workers of Ray beside one process, and the same bytes
+    read       row groups of Parquet that each of two processes reads beside one, and the bytes of their columns
     kills      workers of Ray that are killed at random while they generate: no row is lost or doubled
 
 Two processes need two cores for themselves: on a busy machine ratios of wall time say little. So the load is shown
@@ -23,6 +24,8 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+
+from benchmarks.large import write_parts
 
 CORES = sorted(os.sched_getaffinity(0))[:2]
 FIT = """
@@ -50,6 +53,32 @@ if rounds:
     count, wall, used = (last - first for first, last in zip(rounds[0], rounds[-1], strict=True))
     print(json.dumps([digest, model.summary_.weights, wall / count, used / count]))
 """
+READ = """
+import json, sys
+import unspool as us
+from unspool.tables.parts import Parts
+folder, cache = sys.argv[1:]
+found, inner = {"passes": 0, "row groups": 0, "bytes": 0}, Parts.batches
+
+
+def counted(self, columns=None, rows=2**16, first=0, end=None):
+    found["passes"] += 1
+    for part, _, _ in self._within(first, end):
+        for group in part.row_groups:
+            found["row groups"] += 1
+            chunks = [part.metadata.row_group(group.id).column(j) for j in range(len(self.columns))]
+            chunks = [c for c in chunks if columns is None or c.path_in_schema in columns]
+            found["bytes"] += sum(c.total_compressed_size for c in chunks)
+    yield from inner(self, columns, rows, first, end)
+
+
+Parts.batches = counted
+training = us.Training(shards=4, seconds=1, draw_inputs=False)
+options = {"network": us.Network(size=16), "training": training, "verbose": False}
+model = us.OneToMany("region", ["kind", "price", "items"], **options)
+model.fit(folder, id="customer", order="number", cache=cache or None)
+print(json.dumps(found))
+"""
 
 
 def fitted(count: int, *sizes: int) -> list[Any]:
@@ -57,6 +86,12 @@ def fitted(count: int, *sizes: int) -> list[Any]:
 
     Each process has a core. The first round of updates waits for the compiler, and is not counted.
     """
+    said = spoken(FIT, count, *sizes)
+    return list(json.loads(said[0].splitlines()[-1]))
+
+
+def spoken(program: str, count: int, *words: Any) -> list[str]:
+    """What so many processes print that run a program together, each on a core."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -66,10 +101,21 @@ def fitted(count: int, *sizes: int) -> list[Any]:
         if count > 1:
             environment |= {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{port}", "JAX_NUM_PROCESSES": str(count)}
             environment["JAX_PROCESS_ID"] = str(number)
-        words = ["taskset", "-c", str(CORES[number % len(CORES)]), sys.executable, "-c", FIT, *map(str, sizes)]
-        running.append(subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True))
-    said = [process.communicate()[0] for process in running]
-    return list(json.loads(said[0].splitlines()[-1]))
+        command = ["taskset", "-c", str(CORES[number % len(CORES)]), sys.executable, "-c", program, *map(str, words)]
+        running.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
+    return [process.communicate()[0] for process in running]
+
+
+def read(steps: int) -> None:
+    """Two processes with a cache that they share, and without, beside one."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_parts(Path(folder, "data"), steps)
+        for count, cache in ((1, "one"), (2, "two"), (2, "")):
+            said = spoken(READ, count, f"{folder}/data", cache and f"{folder}/{cache}")
+            job = f"read, {count} process{'es' * (count > 1)}, {'a' if cache else 'no'} cache"
+            figures = [json.loads(text.splitlines()[-1]) for text in said]
+            print(json.dumps({"job": job, "by process": figures}), flush=True)
+        assert contents(f"{folder}/one", "*") == contents(f"{folder}/two", "*"), "other bytes"
 
 
 def train(rounds: int, *sizes: int) -> None:
@@ -87,9 +133,9 @@ def train(rounds: int, *sizes: int) -> None:
         )
 
 
-def contents(folder: str) -> dict[str, str]:
-    """Hashes of the parts by name."""
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in Path(folder).glob("part-*")}
+def contents(folder: str, names: str = "part-*") -> dict[str, str]:
+    """Hashes of the parts, or of other files, by name."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in Path(folder).glob(names)}
 
 
 def ready() -> tuple[Any, Any]:
@@ -168,11 +214,12 @@ def kills(wanted: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("job", choices=("train", "generate", "kills"))
+    parser.add_argument("job", choices=("train", "generate", "read", "kills"))
     parser.add_argument("--size", type=int, default=256, help="hidden units")
     parser.add_argument("--updates", type=int, default=200)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--steps", type=int, default=64, help="of a sequence")
+    parser.add_argument("--read-steps", type=int, default=4_000_000, help="of all sequences, where Parquet is read")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sequences", type=int, default=10_000_000)
     parser.add_argument("--kills", type=int, default=200)
@@ -181,5 +228,7 @@ if __name__ == "__main__":
         train(asked.rounds, asked.size, asked.updates, asked.batch, asked.steps)
     elif asked.job == "generate":
         generate(asked.sequences)
+    elif asked.job == "read":
+        read(asked.read_steps)
     else:
         kills(asked.kills)

@@ -175,6 +175,7 @@ class OneToMany(Generator):
                 network are those of the start.
             callback: called after every round with a `TrainingRound`: update, nats of training and validation, seconds.
             cache: a folder of its own that keeps the encoded data of Parquet, for later fits to the same data.
+                Processes that train together share it, and each reads its own part of the data.
             unknown: refused; `inputs` and `sequence` are arguments of the constructor.
 
         Raises:

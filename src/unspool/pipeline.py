@@ -35,7 +35,7 @@ from unspool.network.decoder import Net
 from unspool.network.serialization import Nets
 from unspool.options import Network, Training
 from unspool.runtime.process import start_jax
-from unspool.runtime.processes import check_same, is_first, lost_processes, process_count
+from unspool.runtime.processes import ALONE, ProcessGroup, check_same, is_first, lost_processes, process_count
 from unspool.runtime.progress import note, phase, report_progress, show, warn
 from unspool.runtime.stopping import Stop, interruptible
 from unspool.streaming.cache import Cache
@@ -200,7 +200,8 @@ def gathered(request: FitRequest, stop: Stop) -> Iterator[FitData]:
         return
     temporary = tempfile.TemporaryDirectory(prefix="unspool-") if request.cache is None else None
     with temporary or contextlib.nullcontext(request.cache or "") as folder:
-        yield gather_stored(request, parts, Cache(folder), stop)
+        group = ALONE if request.cache is None else ProcessGroup.of_all()
+        yield gather_stored(request, parts, Cache(folder, group), stop)
 
 
 def gather_data(request: FitRequest) -> FitData:

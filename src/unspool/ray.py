@@ -47,7 +47,8 @@ def fit(
 
     Args:
         model: not fitted yet, with `Training(shards=4)`, say: as many shards as workers at least.
-        data: as for `fit`; every worker gets all of it.
+        data: as for `fit`. A table is sent to every worker; with `cache=`, a folder that all workers reach, each reads
+            its own part of Parquet.
         checkpoint: a folder that all workers reach, or the URL of one.
         workers: 1, 2 or 4.
         cpus: cores of each worker; at most four are used.
@@ -62,6 +63,8 @@ def fit(
     """
     ray = _ray()
     folder = checkpoint if is_url(checkpoint) else os.path.abspath(checkpoint)
+    if isinstance(arguments.get("cache"), (str, os.PathLike)):
+        arguments["cache"] = os.path.abspath(arguments["cache"])
     shipped = ray.put((model, data, arguments | {"checkpoint": folder}))
     for failure in range(max_failures + 1):
         done = _fit_once(ray, shipped, workers, {"num_cpus": cpus, "num_gpus": gpus}, cpus)

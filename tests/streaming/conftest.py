@@ -13,7 +13,7 @@ from unspool.pipeline import FitRequest
 from unspool.pipeline import gathered as pipeline_gathered
 from unspool.runtime.progress import show
 from unspool.runtime.stopping import Stop
-from unspool.streaming import blocks
+from unspool.streaming import blocks, ids
 
 SEQUENCE = ["price", "kind", "items"]
 
@@ -51,13 +51,17 @@ def fit(data, sequence=SEQUENCE, inputs="region", **options):
     return us.OneToMany(inputs, sequence, **settings).fit(data, **{"id": "customer", "order": "number"} | options)
 
 
-@contextlib.contextmanager
-def gathered(data, cache, sequence=SEQUENCE, inputs="region", key="customer", order="number"):
-    """What a fit finds in data on disk before it trains."""
+def request_of(data, cache, sequence=SEQUENCE, inputs="region", key="customer", order="number"):
+    """A fit of a tiny model."""
     params = us.OneToMany(inputs, sequence, verbose=False).get_params()
     training = us.Training(epochs=1, draw_inputs=False)
-    request = FitRequest(data, None, key, order, None, params, us.Network(size=4), training, cache=cache)
-    with show(False), pipeline_gathered(request, Stop()) as found:
+    return FitRequest(data, None, key, order, None, params, us.Network(size=4), training, cache=cache)
+
+
+@contextlib.contextmanager
+def gathered(data, cache, *columns, **options):
+    """What a fit finds in data on disk before it trains."""
+    with show(False), pipeline_gathered(request_of(data, cache, *columns, **options), Stop()) as found:
         yield found
 
 
@@ -65,7 +69,7 @@ def gathered(data, cache, sequence=SEQUENCE, inputs="region", key="customer", or
 def small_blocks(monkeypatch):
     """Blocks and partitions of few sequences, so that small data have many."""
     monkeypatch.setattr(blocks, "BLOCK_VALUES", 400)
-    monkeypatch.setattr(blocks, "PARTITION_VALUES", 800)
+    monkeypatch.setattr(ids, "PARTITION_VALUES", 800)
 
 
 @pytest.fixture

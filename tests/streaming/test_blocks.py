@@ -7,7 +7,8 @@ import pytest
 from tests.streaming.conftest import write
 
 from unspool.errors import DataError
-from unspool.streaming.blocks import Blocks, draw, find_runs, in_order, owners_of
+from unspool.streaming.blocks import Blocks, draw, in_order
+from unspool.streaming.ids import find_runs, owners_of
 from unspool.tables.parts import find_parts
 
 

@@ -177,7 +177,9 @@ def test_a_cache_of_data_in_memory_is_refused(shop, tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the device of a full disk is Linux's")
-@pytest.mark.parametrize(("name", "folder"), [("step-1.bin", "sorted_parts"), ("partition-0.arrow", "shuffled_parts")])
+@pytest.mark.parametrize(
+    ("name", "folder"), [("step-1.bin", "sorted_parts"), ("partition-0-0.arrow", "shuffled_parts")]
+)
 def test_a_full_disk_is_said_and_leaves_nothing_that_looks_whole(shop, tmp_path, monkeypatch, name, folder):
     cache = tmp_path / "cache"
     original = Source.blocks.func

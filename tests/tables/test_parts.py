@@ -109,3 +109,18 @@ def test_parts_are_read_in_pieces(folder):
     pieces = list(find_parts(folder).batches(["x"], rows=1))
     assert [piece.num_rows for piece in pieces] == [1] * 5
     assert pieces[0].schema.names == ["x"]
+
+
+@pytest.mark.parametrize(("first", "end"), [(0, None), (0, 7), (4, 21), (13, None), (9, 10), (29, 30), (12, 12)])
+def test_some_rows_are_read_from_the_row_groups_that_hold_them(tmp_path, first, end):
+    for part in range(3):
+        pq.write_table(
+            pa.table({"x": range(10 * part, 10 * part + 10)}), tmp_path / f"{part}.parquet", row_group_size=3
+        )
+    parts = find_parts(tmp_path)
+    assert [x for batch in parts.batches(["x"], 2, first, end) for x in batch["x"].to_pylist()] == list(range(30))[
+        first:end
+    ]
+    groups = [group for fragment, _, _ in parts._within(first, end) for group in fragment.row_groups]
+    rows = [row for group in groups for row in range(group.statistics["x"]["min"], group.statistics["x"]["max"] + 1)]
+    assert len(rows) <= len(range(30)[first:end]) + 4  # two more in the first group and in the last one

@@ -115,7 +115,7 @@ def to_single_precision(values: NDArray[Any]) -> NDArray[Any]:
 def put_on_devices(tree: Any, devices: int, axis: int | None = None, processes: int = 1) -> Any:
     """Arrays on the devices of `mesh`: cut along an axis whose length they divide, or whole on each of them.
 
-    Every one of several processes has the whole arrays, and puts its own part there.
+    Each of several processes gives its own part of what is cut, in the order of the processes.
     """
     spec = P() if axis is None else P(*(None,) * axis, ROW_AXIS)
     cut = NamedSharding(mesh(devices, processes), spec)
@@ -123,8 +123,9 @@ def put_on_devices(tree: Any, devices: int, axis: int | None = None, processes: 
         return jax.device_put(tree, cut)
 
     def place(array: Any) -> Array:
-        whole = np.asarray(array)
-        return jax.make_array_from_callback(whole.shape, cut, whole.__getitem__)
+        own = np.asarray(array)
+        shape = tuple(size * processes if d == axis else size for d, size in enumerate(own.shape))
+        return jax.make_array_from_process_local_data(cut, own, shape)
 
     return jax.tree.map(place, tree)
 

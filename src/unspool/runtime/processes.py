@@ -2,17 +2,19 @@
 
 Any launcher starts them. Where it says who is who by `JAX_COORDINATOR_ADDRESS`, `JAX_NUM_PROCESSES` and
 `JAX_PROCESS_ID`, or by the variables of `torchrun`, the first fit connects them; a program may also call
-`jax.distributed.initialize()` itself, which knows Slurm, Open MPI and Kubernetes. All processes run the same program on
-the same data. What they compute together is the same to the bit on each of them; what a clock or a signal decides, the
-first process decides for all.
+`jax.distributed.initialize()` itself, which knows Slurm, Open MPI and Kubernetes. All processes run the same program.
+What they compute together is the same to the bit on each of them; what a clock or a signal decides, the first process
+decides for all.
 """
 
 import atexit
 import functools
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -26,8 +28,6 @@ BY_JAX = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
 BY_TORCHRUN = "TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK"
 HEARTBEAT_SECONDS = 20
 """Seconds without a sign of life after which a process counts as dead."""
-MAX_REPORT_BYTES = 4096
-"""Bytes of what a process says of itself, so that all say as much."""
 START_AGAIN = (
     "Start all of them again with the same checkpoint=...: training goes on after the last round that was saved."
 )
@@ -91,6 +91,96 @@ def gather_numbers(values: Sequence[float]) -> NDArray[np.float64]:
     return _gathered(np.array(values, np.float64).view(np.uint32)).view(np.float64)
 
 
+def gather_bytes(data: bytes) -> list[bytes]:
+    """The bytes of every process, as many as each has; every process calls this at the same place."""
+    sizes = gather_numbers([len(data)])[:, 0].astype(int).tolist()
+    most = 1 << max(max(sizes) - 1, 3).bit_length()  # few sizes, few programs
+    rows = _gathered(np.frombuffer(data.ljust(most, b"\0"), np.uint32))
+    return [row.tobytes()[:size] for row, size in zip(rows, sizes, strict=True)]
+
+
+@dataclass(frozen=True)
+class ProcessGroup:
+    """Processes that share work, this one among them. Each calls the methods in the same order.
+
+    Attributes:
+        number: of this process, from 0 on.
+        count: of the processes; of one alone, nothing is exchanged.
+    """
+
+    number: int = 0
+    count: int = 1
+
+    @classmethod
+    def of_all(cls) -> "ProcessGroup":
+        """All processes that train together."""
+        return cls(jax.process_index(), process_count()) if process_count() > 1 else cls()
+
+    def share(self, items: int) -> tuple[int, int]:
+        """The first item of this process, and the first one after its own: numbers of items differ by one at the most.
+
+        Examples:
+            >>> [ProcessGroup(number, 3).share(10) for number in range(3)]
+            [(0, 4), (4, 7), (7, 10)]
+        """
+        first, end = (-(-items * k // self.count) for k in (self.number, self.number + 1))
+        return first, end
+
+    def run(self, work: Iterable[Any]) -> None:
+        """Run a generator of each process to its end, in pieces: after each piece, all wait for the others.
+
+        So the end of a process, or an error in it, is known to all within a piece.
+
+        Raises:
+            ClusterError: another process failed.
+        """
+        pieces, more = iter(work), True
+        while more:
+            ended, failure = False, None
+            try:
+                ended = next(pieces, pieces) is pieces
+            except BaseException as error:
+                if self.count == 1:
+                    raise
+                failure = error
+            if self.count > 1:
+                every = gather_numbers([ended, failure is not None])
+                if every[:, 1].any():
+                    self._end(failure)
+                ended = bool(every[:, 0].all())
+            more = not ended
+
+    def gather(self, make: Callable[[], bytes | None]) -> list[bytes]:
+        """What every process makes, on each of them."""
+        made = b""
+
+        def work() -> Iterator[None]:
+            nonlocal made
+            made = make() or b""
+            yield
+
+        self.run(work())
+        return [made] if self.count == 1 else gather_bytes(made)
+
+    def from_first(self, make: Callable[[], bytes | None]) -> bytes:
+        """What process 0 makes, on each of them: all wait for it."""
+        return self.gather(lambda: make() if self.number == 0 else None)[0]
+
+    def _end(self, failure: BaseException | None) -> None:
+        """Raise the own failure, or say what that of another process is."""
+        said = "" if failure is None else f"{type(failure).__name__}: {failure}".splitlines()[0]
+        reasons = [reason.decode() for reason in gather_bytes(said.encode(errors="replace"))]
+        if failure is not None:
+            raise failure
+        number, reason = next((k, reason) for k, reason in enumerate(reasons) if reason)
+        hint = "Mend that, and start all of them again."
+        raise ClusterError(f"process {number} of {self.count}", "all processes to go on", f"an error ({reason})", hint)
+
+
+ALONE = ProcessGroup()
+"""This process by itself."""
+
+
 def check_same(reports: Mapping[str, str]) -> None:
     """Refuse processes that differ in what each says of itself, before work starts; every process calls this.
 
@@ -99,9 +189,8 @@ def check_same(reports: Mapping[str, str]) -> None:
     """
     if process_count() == 1:
         return
-    text = "\0".join(f"{name}\1{report}" for name, report in reports.items()).encode()[:MAX_REPORT_BYTES]
-    padded = np.frombuffer(text.ljust(MAX_REPORT_BYTES, b"\0"), np.uint32)
-    texts = [row.tobytes().rstrip(b"\0").decode(errors="replace") for row in _gathered(padded)]
+    text = "\0".join(f"{name}\1{report}" for name, report in reports.items())
+    texts = [found.decode() for found in gather_bytes(text.encode(errors="replace"))]
     if (other := next((k for k, found in enumerate(texts) if found != texts[0]), None)) is None:
         return
     first, second = (dict(part.partition("\1")[::2] for part in texts[k].split("\0")) for k in (0, other))
@@ -130,7 +219,10 @@ def _gathered(row: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """One row of each process, on each of them."""
     cut = NamedSharding(_one_device_each(), P("processes"))
     rows = jax.make_array_from_process_local_data(cut, row[None], (process_count(), len(row)))
-    return np.array(_everywhere()(rows))
+    try:
+        return np.array(_everywhere()(rows))
+    except ValueError as error:  # what JAX makes of the end of another process where it waits for it at once
+        raise jax.errors.JaxRuntimeError(str(error)) from error
 
 
 @functools.cache

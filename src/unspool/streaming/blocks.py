@@ -1,6 +1,7 @@
 """Blocks of whole sequences, one at a time, of a table that may be larger than memory."""
 
-import zlib
+import contextlib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,21 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.errors import DataError, FileError
+from unspool.errors import DataError
+from unspool.runtime.processes import ALONE, ProcessGroup
+from unspool.streaming.ids import ROW, find_runs, partition, table_bytes, table_of, values_of
 from unspool.tables.parts import BATCH_ROWS, Parts
 
 BLOCK_VALUES = 2**20
 """Values of all columns in a block, or one sequence if it has more."""
-PARTITION_VALUES = 2**22
-"""Values of all columns in a partition on disk, on the average."""
 MAX_SAMPLE_VALUES = 2**22
 """Values of all columns in a sample, about."""
 MIN_SAMPLE_SEQUENCES = 100
 """Sequences of a sample at the least, about, however long they are."""
 SAMPLE_STREAM = 7
 """The number of the random stream of samples, beside the seed."""
-ROW = "row of unspool"
-"""The column of a partition that holds the number of the row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +47,17 @@ class Block:
         numbers = np.cumsum(chosen) - 1
         return Block(self.table.take(rows), numbers[self.codes[rows]], self.first[chosen])
 
+    @property
+    def numbered(self) -> Any:
+        """The table with the number of each row's sequence, from which `of` makes the block again."""
+        return self.table.append_column(ROW, [self.first[self.codes]])
+
+    @classmethod
+    def of(cls, numbered: Any) -> "Block":
+        """The block of a numbered table."""
+        first, codes = np.unique(numbered[ROW].to_numpy(), return_inverse=True)
+        return cls(numbered.drop_columns([ROW]), codes, first)
+
 
 def in_order(blocks: Sequence[Block]) -> Block:
     """Sequences of several blocks as one, each once, in the order of their first rows."""
@@ -65,36 +75,58 @@ def in_order(blocks: Sequence[Block]) -> Block:
         order = np.argsort(starts, kind="stable")
         table, starts = table.take(order), starts[order]
     first, codes = np.unique(starts, return_inverse=True)
-    return Block(table, codes, first)
+    return Block(table.combine_chunks(), codes, first)
 
 
 class Blocks:
-    """All sequences of some parts, in blocks.
+    """All sequences of some parts, in blocks: each process iterates over its own, which follow each other.
 
     Attributes:
         parts: the data.
         first: (N,) rising: the number of the first row of every sequence.
+        before: sequences in the blocks of earlier processes.
         is_sorted: whether the rows of an id are next to each other, so that they are streamed; otherwise they have been
             partitioned by id on disk.
     """
 
     def __init__(
-        self, parts: Parts, columns: Sequence[str] | None, key: str | None, order: str | None, folder: Path
+        self,
+        parts: Parts,
+        columns: Sequence[str] | None,
+        key: str | None,
+        order: str | None,
+        folder: Path,
+        group: ProcessGroup = ALONE,
     ) -> None:
-        self.parts, self.columns, self.key = parts, columns, key
-        self.partitions: list[Path] = []
+        self.parts, self.columns, self.key, self.group = parts, columns, key, group
+        again: tuple[int, Any] | None = None
         if key is None:
             self.first = np.arange(parts.size.rows)
         else:
-            self.first, again = find_runs(parts, key)
-            if again is not None:
-                if order is None:
-                    hint = "Sort the rows by id; or pass order=, and they will be sorted."
-                    location = f"{parts.name}: row {again[0] + 1}, column {key!r}"
-                    raise DataError(location, "the rows of an id next to each other", f"{again[1]!r} again", hint)
-                self.partitions = partition(parts, columns, key, folder)
-                self.first = np.sort(np.concatenate([block.first for block in self._partitioned([key, ROW])]))
-        self.is_sorted = not self.partitions
+            self.first, again = find_runs(parts, key, group)
+        self.is_sorted = again is None
+        if key is None or again is None:
+            self.cuts = self._cuts()
+            begin, end = group.share(len(self.cuts) - 1)
+            self.cuts = self.cuts[begin : end + 1]
+            self.before = int(np.searchsorted(self.first, self.cuts[0]))
+            return
+        if order is None:
+            hint = "Sort the rows by id; or pass order=, and they will be sorted."
+            location = f"{parts.name}: row {again[0] + 1}, column {key!r}"
+            raise DataError(location, "the rows of an id next to each other", f"{again[1]!r} again", hint)
+        partitions = partition(parts, columns, key, folder, group)
+        self.partitions = partitions[slice(*group.share(len(partitions)))]
+        firsts = [np.zeros(0, np.int64)]
+
+        def own() -> Iterator[None]:
+            for block in self._partitioned([key, ROW]):
+                firsts.append(block.first)
+                yield
+
+        group.run(own())
+        found = [np.frombuffer(raw, np.int64) for raw in group.gather(lambda: np.concatenate(firsts).tobytes())]
+        self.before, self.first = sum(map(len, found[: group.number])), np.sort(np.concatenate(found))
 
     def __len__(self) -> int:
         return len(self.first)
@@ -102,23 +134,34 @@ class Blocks:
     def __iter__(self) -> Iterator[Block]:
         return self._streamed() if self.is_sorted else self._partitioned()
 
+    @property
+    def _rows(self) -> int:
+        """Rows of a block, about."""
+        size = self.parts.size
+        return max(1, int(BLOCK_VALUES * size.rows / max(1, size.cells)))
+
+    def _cuts(self) -> NDArray[np.int64]:
+        """Where blocks of whole sequences begin and end: they depend on the data alone, not on who reads them."""
+        cuts, ends = [0], np.append(self.first[1:], self.parts.size.rows)
+        for read in np.cumsum(self.parts.pieces(min(self._rows, BATCH_ROWS))).tolist():
+            whole = int(np.searchsorted(ends, read, "right"))
+            if read - cuts[-1] >= self._rows and whole and ends[whole - 1] > cuts[-1]:
+                cuts.append(int(ends[whole - 1]))
+        return np.unique([*cuts, self.parts.size.rows])
+
     def _streamed(self) -> Iterator[Block]:
         import pyarrow as pa
 
-        size = self.parts.size
-        rows = max(1, int(BLOCK_VALUES * size.rows / max(1, size.cells)))
-        ends, kept, at, have = np.append(self.first[1:], size.rows), [], 0, 0
-        for batch in self.parts.batches(self.columns, min(rows, BATCH_ROWS)):
+        kept, have, borders = [], 0, itertools.pairwise(self.cuts.tolist())
+        start, end = next(borders, (0, 0))
+        for batch in self.parts.batches(self.columns, min(self._rows, BATCH_ROWS), start, int(self.cuts[-1])):
             kept.append(batch)
             have += len(batch)
-            if have < rows or not (whole := np.searchsorted(ends, at + have, "right")) or ends[whole - 1] <= at:
-                continue
-            table = pa.Table.from_batches(kept)
-            end = int(ends[whole - 1])
-            yield self._cut(table.slice(0, end - at), at, end)
-            kept, at, have = table.slice(end - at).to_batches(), end, at + have - end
-        if have:
-            yield self._cut(pa.Table.from_batches(kept), at, at + have)
+            while have and have >= end - start:
+                table = pa.Table.from_batches(kept)
+                yield self._cut(table.slice(0, end - start), start, end)
+                kept, have = table.slice(end - start).to_batches(), have - (end - start)
+                start, end = next(borders, (end, end))
 
     def _cut(self, table: Any, start: int, end: int) -> Block:
         first = self.first[slice(*np.searchsorted(self.first, (start, end)))]
@@ -127,9 +170,10 @@ class Blocks:
     def _partitioned(self, columns: Sequence[str] | None = None) -> Iterator[Block]:
         import pyarrow as pa
 
-        for path in self.partitions:
-            with pa.memory_map(str(path)) as file:
-                table = pa.ipc.open_stream(file).read_all()
+        for paths in self.partitions:
+            with contextlib.ExitStack() as stack:
+                files = [stack.enter_context(pa.memory_map(str(path))) for path in paths]
+                table = pa.concat_tables([pa.ipc.open_stream(file).read_all() for file in files])
                 table = table if columns is None else table.select(columns)
                 rows = table[ROW].to_numpy()
                 coded = values_of(table[self.key]).dictionary_encode().indices.to_numpy()
@@ -141,88 +185,31 @@ class Blocks:
 def draw(blocks: Blocks, seed: int) -> Block:
     """A sample of whole sequences, by the seed; all of them where they are no more than a sample has.
 
+    Each process draws from its own blocks, and all have the whole sample.
+
     Raises:
         DataError: there are no rows.
     """
-    share = max(MAX_SAMPLE_VALUES / max(1, blocks.parts.size.cells), MIN_SAMPLE_SEQUENCES / max(1, len(blocks)))
-    rng = np.random.default_rng([seed, SAMPLE_STREAM])
-    drawn = [block.take(rng.random(len(block.first)) < share) for block in blocks]
-    if not drawn:
+    if not len(blocks):
         raise DataError(blocks.parts.name, "at least one row", "none")
-    return in_order(drawn)
+    share = max(MAX_SAMPLE_VALUES / max(1, blocks.parts.size.cells), MIN_SAMPLE_SEQUENCES / len(blocks))
+    chosen = np.random.default_rng([seed, SAMPLE_STREAM]).random(len(blocks)) < share
+    drawn: list[Block] = []
+
+    def own() -> Iterator[None]:
+        at = blocks.before
+        for block in blocks:
+            drawn.append(block.take(chosen[at : at + len(block.first)]))
+            at += len(block.first)
+            yield
+
+    blocks.group.run(own())
+    return in_order(exchange_blocks(blocks.group, drawn))
 
 
-def values_of(column: Any) -> Any:
-    """A column as one array, of values rather than of codes."""
-    import pyarrow as pa
-
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
-
-
-def find_runs(parts: Parts, key: str) -> tuple[NDArray[np.int64], tuple[int, Any] | None]:
-    """The number of the first row of every run of one id; and the first row, and its id, of an id that comes again.
-
-    Memory holds one id for every run.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    starts, found, at, last = [np.zeros(0, np.int64)], [], 0, None
-    for batch in parts.batches([key]):
-        ids = values_of(batch.column(0))
-        if not len(ids):
-            continue
-        changes = pc.fill_null(pc.not_equal(ids[1:], ids[:-1]), True).to_numpy(zero_copy_only=False)
-        new = np.flatnonzero(np.append(last is None or not ids[0].equals(last), changes))
-        starts.append(new + at)
-        found.append(ids.take(new))
-        at, last = at + len(ids), ids[-1]
-    first = np.concatenate(starts)
-    if not found:
-        return first, None
-    coded = pa.concat_arrays(found).dictionary_encode(null_encoding="encode")
-    codes = coded.indices.to_numpy()
-    if len(coded.dictionary) == len(codes):
-        return first, None
-    run = int(np.delete(np.arange(len(codes)), np.unique(codes, return_index=True)[1])[0])
-    return first, (int(first[run]), coded.dictionary[codes[run]].as_py())
-
-
-def partition(parts: Parts, columns: Sequence[str] | None, key: str, folder: Path) -> list[Path]:
-    """Write the rows to files by a hash of their id, each with the number of its row: one file fits into memory.
-
-    Raises:
-        FileError: the disk is full.
-    """
-    import pyarrow as pa
-
-    count = max(1, -(-parts.size.cells // PARTITION_VALUES))
-    paths = [folder / f"partition-{number}.arrow" for number in range(count)]
-    names = parts.columns if columns is None else list(columns)
-    schema = pa.schema([*(parts.dataset.schema.field(name) for name in names), pa.field(ROW, pa.int64())])
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
-    writers: list[Any] = []
-    try:
-        writers += [pa.ipc.new_stream(str(path), schema, options=options) for path in paths]
-        at = 0
-        for batch in parts.batches(names):
-            owners = owners_of(values_of(batch.column(key)), count)
-            table = pa.Table.from_batches([batch]).append_column(ROW, pa.array(np.arange(at, at + len(batch))))
-            for number in np.unique(owners).tolist():
-                writers[number].write_table(table.take(np.flatnonzero(owners == number)))
-            at += len(batch)
-        for writer in writers:
-            writer.close()
-    except OSError as error:
-        raise FileError.from_os_error(folder / "partition", error, "write") from error
-    return paths
-
-
-def owners_of(ids: Any, count: int) -> NDArray[np.int64]:
-    """The partition of each id: the same in any process."""
-    coded = ids.dictionary_encode(null_encoding="encode")
-    hashes = [zlib.crc32(str(value).encode("utf-8", "surrogatepass")) for value in coded.dictionary.to_pylist()]
-    return (np.array(hashes or [0], np.int64) % count)[coded.indices.to_numpy()]
+def exchange_blocks(group: ProcessGroup, blocks: Sequence[Block]) -> list[Block]:
+    """Sequences of every process, one block of each that has any: few, since they are sent to all."""
+    if group.count == 1:
+        return [in_order(blocks)] if blocks else []
+    found = group.gather(lambda: table_bytes(in_order(blocks).numbered) if blocks else None)
+    return [Block.of(table_of(raw)) for raw in found if raw]

@@ -3,8 +3,9 @@
 import contextlib
 import hashlib
 import os
+import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,12 +17,15 @@ from unspool.encoding.encoded import Encoded
 from unspool.errors import FileError
 from unspool.runtime.atomic_files import atomic
 from unspool.runtime.devices import to_single_precision
+from unspool.runtime.processes import ALONE, ProcessGroup
 from unspool.streaming.stored import FlatArray, StoredSequences
 
 MANIFEST = "manifest.json"
 SAMPLE = "sample.arrow"
 OWN_FILES = (MANIFEST, SAMPLE, "*.bin", "partition-*.arrow", ".manifest.json.*.tmp")
 CHUNK = 2**22
+OF_SEQUENCES = "begins", "lengths", "jacobians"
+"""Arrays with a number for each sequence."""
 
 
 class StoredFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,13 +58,19 @@ class Cache:
 
     Args:
         folder: its path; it is made if it isn't there.
+        group: the processes that share it. All call its methods, but for `clear` and `need`.
 
     Raises:
-        FileError: the folder holds files that no cache has, or can't be made.
+        FileError: the folder holds files that no cache has, or can't be made; or the processes don't share it.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | os.PathLike[str], group: ProcessGroup = ALONE) -> None:
+        self.folder, self.group = Path(folder), group
+        group.gather(self._make)
+        if group.count > 1:
+            self._check_shared()
+
+    def _make(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             foreign = [path.name for path in self.folder.iterdir() if not any(map(path.match, OWN_FILES))]
@@ -70,16 +80,40 @@ class Cache:
             found, hint = f"{min(foreign)!r} in it", "Name an empty folder, or a new one."
             raise FileError(str(self.folder), "a folder of its own for the encoded data", found, hint)
 
+    def _check_shared(self) -> None:
+        """Refuse a folder that is not the same for all processes: each must see a file that process 0 writes."""
+        name = f"shared-{secrets.token_hex(8)}.bin"  # a new name, which no file system has in its memory
+
+        def write() -> bytes:
+            (self.folder / name).touch()
+            return name.encode()
+
+        token = self.folder / self.group.from_first(write).decode()
+        seen = self.group.gather(lambda: b"seen" if token.exists() else None)
+        if self.group.number == 0:
+            token.unlink(missing_ok=True)
+        if not all(seen):
+            expected = f"a folder that all {len(seen)} processes share"
+            found = f"process {seen.index(b'')} without the file that process 0 wrote there"
+            hint = "Name a folder on one disk, or on a network file system that all machines have; or leave cache= out."
+            raise FileError(str(self.folder), expected, found, hint)
+
     def manifest(self, request: str) -> Manifest | None:
         """What the cache holds, if it is of this request and every file is what was written; else None."""
+        return msgspec.json.decode(
+            self.group.from_first(lambda: self._checked(request)) or b"null", type=Manifest | None
+        )
+
+    def _checked(self, request: str) -> bytes | None:
         try:
-            found = msgspec.json.decode((self.folder / MANIFEST).read_bytes(), type=Manifest)
+            raw = (self.folder / MANIFEST).read_bytes()
+            found = msgspec.json.decode(raw, type=Manifest)
             if found.request != request or hash_of(self.folder / SAMPLE) != found.sample:
                 return None
             whole = all(hash_of(self.folder / file.name) == file.sha256 for file in found.files.values())
         except (OSError, msgspec.DecodeError):
             return None
-        return found if whole else None
+        return raw if whole else None
 
     def whole(self, manifest: Manifest, name: str) -> NDArray[Any]:
         """One array, in memory."""
@@ -103,7 +137,7 @@ class Cache:
         """Delete what the folder holds, or what has names of some patterns."""
         for pattern in patterns or OWN_FILES:
             for path in self.folder.glob(pattern):
-                path.unlink()
+                path.unlink(missing_ok=True)
 
     def need(self, size: int) -> None:
         """Refuse to begin what will not fit on the disk."""
@@ -113,14 +147,12 @@ class Cache:
             expected = f"about {size / 1e9:.1f} GB of free space for encoded data"
             raise FileError(str(self.folder), expected, f"{free / 1e9:.1f} GB", hint)
 
-    def write_manifest(self, manifest: Manifest) -> None:
-        """Declare the cache whole."""
-        with atomic(self.folder / MANIFEST) as file:
-            file.write(msgspec.json.encode(manifest))
-
 
 class CacheWriter:
     """Writes encoded sequences block by block; what isn't finished is deleted.
+
+    Each process of the cache's group writes files of its own sequences. Process 0 appends those of the others to its
+    own, in their order, so that the files are those of one process; and the manifest last.
 
     Args:
         cache: the folder.
@@ -128,12 +160,11 @@ class CacheWriter:
     """
 
     def __init__(self, cache: Cache, first: NDArray[np.int64]) -> None:
-        self.cache, self.first, self.at, count = cache, first, 0, len(first)
+        self.cache, self.first, self.at, self.number = cache, first, 0, cache.group.number
         self.files: dict[str, IO[bytes]] = {}
         self.shapes: dict[str, tuple[str, tuple[int, ...]]] = {}
-        self.inputs: list[NDArray[Any]] = []
-        self.begins, self.lengths = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        self.jacobians = np.zeros(count)
+        self.positions = [np.zeros(0, np.int64)]
+        self.arrays: dict[str, NDArray[Any]] = {}
 
     @classmethod
     @contextlib.contextmanager
@@ -158,50 +189,92 @@ class CacheWriter:
 
     def add(self, encoded: Encoded, positions: NDArray[np.int64]) -> None:
         """Write sequences that are at some positions among all."""
-        self.begins[positions] = self.at + encoded.offsets[:-1]
-        self.lengths[positions], self.jacobians[positions] = encoded.lengths, encoded.jacobians
+        self.positions.append(positions)
+        arrays = {f"input-{i}": to_single_precision(values) for i, values in enumerate(encoded.inputs)}
+        arrays |= {"begins": encoded.offsets[:-1], "lengths": encoded.lengths, "jacobians": encoded.jacobians}
         for j, values in enumerate(encoded.steps):
             self._append(f"step-{j}", to_single_precision(values))
-        self.inputs = self.inputs or [
-            np.zeros((len(self.begins), *a.shape[1:]), to_single_precision(a).dtype) for a in encoded.inputs
-        ]
-        for whole, values in zip(self.inputs, encoded.inputs, strict=True):
-            whole[positions] = values
-        self.at += int(encoded.offsets[-1])
+        self._put(positions, arrays)
 
     def finish(self, request: str, codec: str, sample: Any) -> StoredSequences:
         """Write what is left, and the manifest last; `sample` is a PyArrow table."""
+        group = self.cache.group
+        parts = group.gather(lambda: self._finish_part() if self.number else None)
+        manifest = group.from_first(lambda: self._finish_whole(parts[1:], request, codec, sample))
+        return self.cache.open(msgspec.json.decode(manifest, type=Manifest))
+
+    def _finish_whole(self, parts: list[bytes], request: str, codec: str, sample: Any) -> bytes:
         import pyarrow as pa
 
-        arrays: Sequence[tuple[str, NDArray[Any]]] = [
-            *((f"input-{i}", values) for i, values in enumerate(self.inputs)),
-            ("first", self.first),
-            ("begins", self.begins),
-            ("lengths", self.lengths),
-            ("jacobians", self.jacobians),
-        ]
-        for name, values in arrays:
+        for number, shapes in enumerate(parts, 1):
+            self._join(number, msgspec.json.decode(shapes, type=dict[str, tuple[str, tuple[int, ...]]]))
+        names = [name for name in self.arrays if name not in OF_SEQUENCES]
+        for name, values in [(name, self.arrays[name]) for name in names] + [("first", self.first)]:
             self._append(name, values)
-        for file in self.files.values():
-            file.flush()
-            os.fsync(file.fileno())
+        for name in OF_SEQUENCES:
+            self._append(name, self.arrays[name])
+        self._close()
         with pa.ipc.new_file(str(self.cache.folder / SAMPLE), sample.schema) as writer:
             writer.write_table(sample)
         files = {
-            name: StoredFile(f"{name}.bin", *self.shapes[name], hash_of(self.cache.folder / f"{name}.bin"))
-            for name in self.files
+            name: StoredFile(f"{name}.bin", *self.shapes[name], hash_of(self._path(name, 0))) for name in self.files
         }
-        manifest = Manifest(request, codec, hash_of(self.cache.folder / SAMPLE), files)
-        self.cache.write_manifest(manifest)
-        return self.cache.open(manifest)
+        manifest = msgspec.json.encode(Manifest(request, codec, hash_of(self.cache.folder / SAMPLE), files))
+        with atomic(self.cache.folder / MANIFEST) as file:
+            file.write(manifest)
+        return manifest
+
+    def _finish_part(self) -> bytes:
+        """The files of a process other than 0, closed: their types and shapes."""
+        positions = np.concatenate(self.positions)
+        for name, values in ("positions", positions), *((name, a[positions]) for name, a in self.arrays.items()):
+            self._append(name, values)
+        self._close()
+        return msgspec.json.encode(self.shapes)
+
+    def _join(self, number: int, shapes: dict[str, tuple[str, tuple[int, ...]]]) -> None:
+        """Append the sequences of another process, whose files are deleted."""
+        arrays: dict[str, NDArray[Any]] = {}
+        for name, (dtype, shape) in shapes.items():
+            path, expected = self._path(name, number), np.dtype(dtype).itemsize * int(np.prod(shape))
+            if (found := path.stat().st_size) != expected:
+                hint = "Start all processes again; the file system may not show them the same files."
+                raise FileError(str(path), f"{expected:,} bytes, as process {number} wrote them", f"{found:,}", hint)
+            if not name.startswith("step-"):
+                arrays[name] = np.fromfile(path, dtype).reshape(shape)
+            else:
+                self._append(name, np.zeros((0, *shape[1:]), dtype))
+                with path.open("rb") as file:
+                    shutil.copyfileobj(file, self.files[name], CHUNK)
+                self.shapes[name] = dtype, (self.shapes[name][1][0] + shape[0], *shape[1:])
+            path.unlink()
+        self._put(arrays.pop("positions"), arrays)
+
+    def _put(self, positions: NDArray[np.int64], arrays: dict[str, NDArray[Any]]) -> None:
+        """Keep what has a row for each sequence, after the steps so far."""
+        for name, values in arrays.items():
+            if name not in self.arrays:
+                self.arrays[name] = np.zeros((len(self.first), *values.shape[1:]), values.dtype)
+            self.arrays[name][positions] = values + self.at if name == "begins" else values
+        self.at += int(arrays["lengths"].sum()) if arrays else 0
+
+    def _path(self, name: str, number: int) -> Path:
+        return self.cache.folder / (f"{name}-of-{number}.bin" if number else f"{name}.bin")
 
     def _append(self, name: str, values: NDArray[Any]) -> None:
         if name not in self.files:
-            self.files[name] = (self.cache.folder / f"{name}.bin").open("wb")
+            self.files[name] = self._path(name, self.number).open("wb")
             self.shapes[name] = (values.dtype.str, (0, *values.shape[1:]))
         dtype, (rows, *rest) = self.shapes[name]
         self.files[name].write(np.ascontiguousarray(values).data)
         self.shapes[name] = dtype, (rows + len(values), *rest)
+
+    def _close(self) -> None:
+        """Force all files to the disk."""
+        for file in self.files.values():
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
 
 
 def hash_of(path: Path) -> str:

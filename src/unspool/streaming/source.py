@@ -23,8 +23,9 @@ from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.vocabulary import distinct
 from unspool.errors import DataError, SchemaError
+from unspool.runtime.processes import ProcessGroup, check_same
 from unspool.runtime.progress import report_progress
-from unspool.streaming.blocks import ROW, Block, Blocks, draw, in_order
+from unspool.streaming.blocks import Block, Blocks, draw, exchange_blocks, in_order
 from unspool.streaming.cache import MANIFEST, SAMPLE, Cache, CacheWriter
 from unspool.streaming.stored import StoredSequences
 from unspool.tables.parts import Parts
@@ -62,7 +63,10 @@ class Source:
     ) -> None:
         self.parts, self.cache, self.seed = parts, cache, seed
         self.layout = columns, key, order
-        self.request = digest([parts.identity(), parts.size, *self.layout, seed, options])
+        identity = parts.identity()
+        self.request = digest([identity, parts.size, *self.layout, seed, options])
+        # Another machine may have a copy of the parts, with other paths and times.
+        check_same({"data": digest([[size for _, size, _ in identity], parts.size, *self.layout, seed, options])[:12]})
         self.manifest = cache.manifest(self.request)
         self.sample, self.passes = self._draw() if self.manifest is None else self._sample_again(), 0
 
@@ -73,7 +77,7 @@ class Source:
     def blocks(self) -> Blocks:
         """The data block by block; those whose ids are not next to each other are partitioned on disk first."""
         columns, key, order = self.layout
-        return Blocks(self.parts, columns, key, order, self.cache.folder)
+        return Blocks(self.parts, columns, key, order, self.cache.folder, self.cache.group)
 
     @functools.cached_property
     def first(self) -> NDArray[np.int64]:
@@ -131,27 +135,37 @@ class Source:
             expected = f"columns that hold every sequence after {MAX_PASSES} passes"
             hint = "Pass fields for columns that differ from one sequence to the next, such as Text or Number."
             raise DataError(self.parts.name, expected, "ever more values that the sample lacked", hint)
-        first, self.manifest = self.first, None
-        self.cache.clear(MANIFEST, "*.bin")
+        check_same({"columns fitted to the sample": fitted[:12]})
+        group, first, self.manifest = self.cache.group, self.first, None
+        group.from_first(lambda: self.cache.clear(MANIFEST, "*.bin"))
         misfits = Misfits(codec, measures(codec, examples, encoded), self.sample)
         with CacheWriter.begin(self.cache, first) as writer:
-            for done, block in enumerate_sequences(self.blocks):
-                report_progress(done / len(first), f"pass {self.passes}")
-                own = misfits.encode(block, self.parts.name, fixed=fixed)
-                if own is not None and not misfits.found:
-                    writer.add(own, np.searchsorted(first, block.first))
-            if misfits.found:
-                self.sample = in_order([self.sample, *misfits.found])
+
+            def own() -> Iterator[None]:
+                for done, block in enumerate_sequences(self.blocks):
+                    report_progress(min(1.0, group.count * done / len(first)), f"pass {self.passes}")
+                    read = misfits.encode(block, self.parts.name, fixed=fixed)
+                    if read is not None and not misfits.found:
+                        writer.add(read, np.searchsorted(first, block.first))
+                    yield
+
+            group.run(own())
+            if joined := misfits.gathered(group):
+                self.sample = in_order([self.sample, *joined])
                 return None
-            rows = self.sample.table.append_column(ROW, [self.sample.first[self.sample.codes]])
-            stored = writer.finish(self.request, fitted, rows)
-        self.cache.clear("partition-*.arrow")
+            stored = writer.finish(self.request, fitted, self.sample.numbered)
+        if group.number == 0:
+            self.cache.clear("partition-*.arrow")
         return stored
 
     def _draw(self) -> Block:
         """A sample of whole sequences, by the seed; all of them where they are no more than a sample has."""
-        self.cache.clear()
-        self.cache.need(BYTES_PER_ENCODED_VALUE * self.parts.size.cells)
+
+        def prepare() -> None:
+            self.cache.clear()
+            self.cache.need(BYTES_PER_ENCODED_VALUE * self.parts.size.cells)
+
+        self.cache.group.from_first(prepare)
         return draw(self.blocks, self.seed)
 
     def _sample_again(self) -> Block:
@@ -159,9 +173,7 @@ class Source:
         import pyarrow as pa
 
         with pa.memory_map(str(self.cache.folder / SAMPLE)) as file:
-            table = pa.ipc.open_file(file).read_all()
-        first, codes = np.unique(table[ROW].to_numpy(), return_inverse=True)
-        return Block(table.drop_columns([ROW]), codes, first)
+            return Block.of(pa.ipc.open_file(file).read_all())
 
 
 class Misfits:
@@ -176,14 +188,33 @@ class Misfits:
     def __init__(self, codec: Codec, known: "Measures", sample: Block) -> None:
         self.codec, self.sample = codec, sample
         self.refused: list[Block] = []
-        self.unseen: dict[str, set[Any]] = {}
-        self.ends = {(name, sign): (sign * values).max() for name, values in known for sign in (-1.0, 1.0)}
+        self.reasons: dict[str, int] = {}  # and the number of the first sequence that joins for it
+        self.ends = {(name, sign): float((sign * values).max()) for name, values in known for sign in (-1.0, 1.0)}
         self.furthest: dict[Any, Block] = {}
 
     @property
     def found(self) -> list[Block]:
         """The sequences so far; some may be there twice."""
         return [*self.refused, *self.furthest.values()]
+
+    def gathered(self, group: ProcessGroup) -> list[Block]:
+        """The sequences that join the sample: those that one process would find in the blocks of all, in their order.
+
+        Of a symbol that several processes have found, the first sequence counts; of what lies beyond, the furthest.
+        """
+        furthest = [(str(key), self.ends[key], int(block.first[0])) for key, block in self.furthest.items()]
+        everyone = group.gather(lambda: msgspec.json.encode((self.reasons, furthest)))
+        reasons: dict[str, int] = {}
+        beyond: dict[str, tuple[float, int]] = {}
+        for said in everyone:
+            own, ends = msgspec.json.decode(said, type=tuple[dict[str, int], list[tuple[str, float, int]]])
+            reasons = own | reasons
+            for name, end, sequence in ends:
+                if name not in beyond or end > beyond[name][0]:
+                    beyond[name] = end, sequence
+        joining = [*reasons.values(), *(sequence for _, sequence in beyond.values())]
+        found = [block.take(np.isin(block.first, joining)) for block in exchange_blocks(group, self.found)]
+        return [block for block in found if len(block.first)]
 
     def encode(self, block: Block, location: str, *, fixed: bool) -> Encoded | None:
         """The sequences of a block, encoded; None if the columns can't hold all of them."""
@@ -192,13 +223,15 @@ class Misfits:
         except SchemaError:
             if fixed:
                 raise
-            new = self._not_sampled(block, self._cannot_hold(block, location))
+            rows = self._cannot_hold(block, location)
+            new = self._not_sampled(block, rows)
             if new is None:
                 raise
+            self._join(block, rows)
             self.refused.append(new)
             return None
         if not fixed:
-            if (new := self._not_sampled(block, self._unseen(examples, encoded))) is not None:
+            if (new := self._not_sampled(block, self._unseen(block, examples, encoded))) is not None:
                 self.refused.append(new)
             self._beyond(block, examples, encoded)
         return encoded
@@ -213,6 +246,10 @@ class Misfits:
         """Some sequences of a block without those of the sample; None if no other is left."""
         rows = rows[~np.isin(block.first[rows], self.sample.first)]
         return block.take(rows) if len(rows) else None
+
+    def _join(self, block: Block, rows: NDArray[np.int64]) -> None:
+        """Let sequences join whatever others have."""
+        self.reasons |= {str(sequence): sequence for sequence in block.first[rows].tolist()}
 
     def _cannot_hold(self, block: Block, location: str) -> NDArray[np.int64]:
         """Some sequences that the columns refuse, by halving the block until no half has one or there are enough."""
@@ -229,7 +266,7 @@ class Misfits:
                     halves += np.array_split(rows, 2)
         return np.concatenate(wrong)
 
-    def _unseen(self, examples: Examples, encoded: Encoded) -> NDArray[np.int64]:
+    def _unseen(self, block: Block, examples: Examples, encoded: Encoded) -> NDArray[np.int64]:
         """Sequences of symbols that the sample lacks, the first one for each of them."""
         owner = np.repeat(np.arange(len(encoded)), encoded.lengths)
         found = [np.zeros(0, np.int64)]
@@ -240,9 +277,15 @@ class Misfits:
             if raw is not None and raw.ndim == 1 and len(raw) == len(values):
                 names, codes = distinct(raw[at])
                 _, where = np.unique(codes, return_index=True)
-                known = self.unseen.setdefault(field.name, set())
-                at = at[[k for name, k in zip(names, where.tolist(), strict=True) if name not in known]]
-                known |= set(names)
+                symbols = [f"{field.name}={name!r}" for name in names]
+                new = [
+                    (symbol, k) for symbol, k in zip(symbols, where.tolist(), strict=True) if symbol not in self.reasons
+                ]
+                at = at[[k for _, k in new]]
+                sequences = block.first[owner[at]].tolist()
+                self.reasons |= {symbol: sequence for (symbol, _), sequence in zip(new, sequences, strict=True)}
+            else:
+                self._join(block, owner[at])
             found.append(owner[at])
         return np.unique(np.concatenate(found))
 
@@ -259,7 +302,7 @@ class Misfits:
                     else None
                 )
                 if new is not None:
-                    self.ends[name, sign], self.furthest[name, sign] = sign * values[at], new
+                    self.ends[name, sign], self.furthest[name, sign] = float(sign * values[at]), new
 
 
 Measures = list[tuple[tuple[str, str | int, int], NDArray[np.float64]]]

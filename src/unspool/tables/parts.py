@@ -6,10 +6,13 @@ import functools
 import glob
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from unspool.errors import DataError, path_text
 from unspool.runtime.storage import file_system, is_url
@@ -82,18 +85,54 @@ class Parts:
         infos = [fragment.filesystem.get_file_info(fragment.path) for fragment in files]
         return [(info.path, info.size or 0, str(info.mtime_ns)) for info in infos]
 
-    def batches(self, columns: Sequence[str] | None = None, rows: int = BATCH_ROWS) -> Iterator[Any]:
-        """Pieces of at most so many rows, with some of the columns.
+    def batches(
+        self, columns: Sequence[str] | None = None, rows: int = BATCH_ROWS, first: int = 0, end: int | None = None
+    ) -> Iterator[Any]:
+        """Pieces of at most so many rows, with some of the columns; of the row groups that hold rows `first` to `end`.
 
         Raises:
             DataError: names a part that can't be read.
         """
         options = {"schema": self.dataset.schema, "columns": None if columns is None else list(columns)}
-        for fragment in self.fragments:
+        options |= {"batch_size": rows, "batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
+        for fragment, before, wanted in self._within(first, end):
+            at = 0
             with _readable(self._name_of(fragment)):
-                yield from fragment.to_batches(
-                    **options, batch_size=rows, batch_readahead=1, fragment_readahead=1, use_threads=False
-                )
+                for batch in fragment.to_batches(**options):
+                    start, stop = (min(max(row - at, 0), len(batch)) for row in (before, before + wanted))
+                    if start < stop:
+                        yield batch.slice(start, stop - start)
+                    at += len(batch)
+                    if at >= before + wanted:
+                        break
+
+    def _within(self, first: int, end: int | None) -> Iterator[tuple[Any, int, int]]:
+        """By part the row groups that hold some rows; how many rows of them come before these, and how many follow."""
+        at = 0
+        for fragment in self.fragments:
+            if not first and end is None:
+                yield fragment, 0, sys.maxsize
+                continue
+            groups, counts = self._groups(fragment)
+            ends = at + np.cumsum(counts)
+            held = np.flatnonzero((ends > first) & (ends - counts < (sys.maxsize if end is None else end)))
+            if len(held):
+                begin, stop = ends[held[0]] - counts[held[0]], ends[held[-1]]
+                part = fragment.subset(row_group_ids=[groups[k].id for k in held]) if groups else fragment
+                start = max(first, int(begin))
+                yield part, start - int(begin), (int(stop) if end is None else min(int(stop), end)) - start
+            at = int(ends[-1])
+
+    def pieces(self, rows: int = BATCH_ROWS) -> list[int]:
+        """Rows of the pieces that `batches` reads of Parquet: none goes beyond a row group."""
+        counts = [count for fragment in self.fragments for count in self._groups(fragment)[1]]
+        return [min(rows, count - at) for count in counts for at in range(0, count, rows)]
+
+    def _groups(self, fragment: Any) -> tuple[list[Any], list[int]]:
+        """The row groups of a part, none if it has none, and their rows, or those of the part."""
+        with _readable(self._name_of(fragment)):
+            groups = list(getattr(fragment, "row_groups", None) or [])
+            return groups, [group.num_rows for group in groups] or [fragment.count_rows()]
 
     def read(self) -> Any:
         """All parts as one PyArrow table, in memory."""

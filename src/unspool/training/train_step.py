@@ -63,7 +63,7 @@ class UpdateBatch(NamedTuple):
     mixes: Float[np.ndarray, " K"]
 
     def on_devices(self, devices: int, processes: int = 1) -> "UpdateBatch":
-        """The rows spread over devices, the rest on each of them."""
+        """The rows spread over devices, of several processes each its own; the rest on each device."""
         rows = put_on_devices((self.data, self.weights), devices, axis=1, processes=processes)
         whole = self.first, self.rates, self.shares, self.mixes
         first, *numbers = put_on_devices(whole, devices, processes=processes)

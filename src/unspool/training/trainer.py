@@ -19,6 +19,7 @@ from typing import Any, Literal
 import jax
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from unspool.config import ValidationRound
 from unspool.errors import TrainingError
@@ -179,6 +180,11 @@ class Trainer:
             self.asked.press()
         return every[0, 2:].tolist()
 
+    def own_rows(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """The columns of (K, B) rows that are on the devices of this process: it reads no others."""
+        count = self.sharding.processes
+        return rows if count == 1 else np.split(rows, count, axis=1)[jax.process_index()]
+
     @property
     def late(self) -> bool:
         """Whether the time budget asks for the decay."""
@@ -189,11 +195,12 @@ class Trainer:
         at, bucket = self.progress.update, self.data.train[group.bucket]
         numbers = range(at, at + len(group.rows))
         long = self.plan.segment is not None and bucket.steps > self.plan.segment
-        data = bucket.segments(group.rows, group.first, self.plan.segment) if long else bucket.take(group.rows)  # type: ignore[arg-type]
+        rows, weights = (self.own_rows(whole) for whole in (group.rows, group.weights))
+        data = bucket.segments(rows, group.first, self.plan.segment) if long else bucket.take(rows)  # type: ignore[arg-type]
         values = self.rate, self.share, self.mix
         rates, shares, mixes = (np.array([value(n) for n in numbers], np.float32) for value in values)
         sharding = replace(self.sharding, segmented=long)
-        updates = UpdateBatch(data, group.first, group.weights, rates, shares, mixes)
+        updates = UpdateBatch(data, group.first, weights, rates, shares, mixes)
         updates = updates.on_devices(sharding.devices, sharding.processes)
         shape, first = (group.bucket, len(group.rows)), 0
         while first < group.updates:
