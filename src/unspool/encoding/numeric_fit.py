@@ -26,8 +26,8 @@ MIN_TAIL_VALUES, TAIL_SHARE = 20, 0.05
 SHARP_VARIATION, SURE_ERRORS = 0.65, 3.0
 """Coefficient of variation of a tail below which it ends at once (a uniform one has 0.58, an exponential one 1), and
 its standard errors, in the exponential one, that it must be below 1."""
-WIDE = 5.0
-"""Standard deviation of a value unlike those of training, in that of training."""
+SURPRISED_DATA_SETS, WIDE = 0.01, 5.0
+"""Share of data sets that have a value unlike all others; and the standard deviation of one, in that of the others."""
 
 
 def refine(
@@ -82,13 +82,13 @@ def refine(
 def wide_component(z: np.ndarray) -> tuple[float, float, float]:
     """Probability, mean and standard deviation of a value unlike those of training, from (S,) of them, S >= 1.
 
-    No value of training was unlike the others, so the probability that the next one is counts as one in S + 1.
+    Of a hundred data sets of S + 1 values, one has such a value.
 
     Examples:
-        >>> wide_component(np.array([-1.0, 0.0, 1.0, 0.0]))
-        (0.2, 0.0, 3.5355339059327378)
+        >>> wide_component(np.array([-1.0, 1.0, -1.0, 1.0]))
+        (0.002, 0.0, 5.0)
     """
-    return 1 / (len(z) + 1), float(z.mean()), WIDE * (float(z.std()) or 1.0)
+    return SURPRISED_DATA_SETS / (len(z) + 1), float(z.mean()), WIDE * (float(z.std()) or 1.0)
 
 
 def point_masses(column: NumericEncoder, values: np.ndarray) -> tuple[float, ...]:
