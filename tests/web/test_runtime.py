@@ -174,7 +174,8 @@ def test_a_wide_component_is_that_of_python(tmp_path):
     assert compared(tmp_path / "wide.unspool", requests) == (32, [])
     wide, plain = in_node(*((tmp_path / f"{name}.unspool", requests) for name in ("wide", "plain")))
     assert sum(one != other for one, other in zip(wide, plain, strict=True)) > 8
-    script = f"""import {{ Discretized, Grid, Mixture }} from {json.dumps(RUNTIME.with_name("distributions.js").as_uri())};
+    module = json.dumps(RUNTIME.with_name("distributions.js").as_uri())
+    script = f"""import {{ Discretized, Grid, Mixture }} from {module};
         const grid = new Grid("linear", 1, 0, 1, 1), params = new Float64Array(15), wide = [0.25, 0.5, 2];
         const density = new Mixture(wide).logProb(params, 3);
         console.log(density, new Discretized(grid, -Infinity, Infinity, null, wide).logCellMass(params, 3));"""

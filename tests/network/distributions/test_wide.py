@@ -48,8 +48,8 @@ def test_the_density_is_that_of_scipy_and_integrates_to_one():
 
 def test_masses_of_a_grid_are_those_of_scipy_and_sum_to_one():
     x = np.arange(-300, 301) * 0.5
-    log_mass = jax.jit(lambda wide, x: Discretized(LINE, components=2, wide=wide).log_prob(jnp.tile(PARAMS, (601, 1)), x))
-    own = np.exp(np.asarray(log_mass(np.float32(WIDE), x.astype(np.float32)), np.float64))
+    dist, rows = Discretized(LINE, components=2, wide=WIDE), jnp.asarray(np.tile(PARAMS, (601, 1)), jnp.float32)
+    own = np.exp(np.asarray(jax.jit(lambda x: dist.log_prob(rows, x))(x.astype(np.float32)), np.float64))
     expected = blend(stats.logistic, LOGISTIC_WIDTH, lambda part: part.cdf(x + 0.25) - part.cdf(x - 0.25))
     np.testing.assert_allclose(own, expected, rtol=1e-3, atol=1e-9)
     assert own.sum() == pytest.approx(1, abs=1e-5)
