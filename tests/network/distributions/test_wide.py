@@ -15,9 +15,10 @@ from unspool.network.distributions.discretized import LOGISTIC_WIDTH, Discretize
 from unspool.network.distributions.grid import Grid
 from unspool.network.distributions.mixture import Mixture
 from unspool.network.distributions.normal import normal_log_density, positive
+from unspool.network.fields import Constants, group_fields
 
 N = 4_001
-WIDE = (0.3, 0.5, 6.0)
+WIDE = np.array([0.3, 0.5, 6.0])
 PARAMS = np.array([0.5, -0.3, -1.1, 0.9, -0.8, -0.2])
 LINE = Grid("linear", 1.0, 0.0, 1.0, 0.5)
 
@@ -64,6 +65,18 @@ def test_a_surprise_costs_the_logarithm_of_the_number_of_values_and_a_few_nats()
     near, far = np.asarray(log_density(params, values, np.float32(wide)))[:2]
     assert -np.log(1000) - 8 < far < -np.log(1000) - 6
     assert near == pytest.approx(np.log(0.5 / spread(-3.4) / np.sqrt(2 * np.pi)), abs=1e-4)
+
+
+def test_without_its_weight_a_density_is_that_of_the_others():
+    """As a loss has it: no infinite number comes of the logarithm of a weight of zero."""
+    z = np.linspace(-62.5, 62.5, N).astype(np.float32)
+    (group,) = group_fields((Mixture(2, WIDE),))
+    none = Constants((group,), jnp.int32(0), jnp.zeros(0, jnp.int32)).without_wide().fields[0].distribution.wide[0]
+    assert none.tolist() == [0.0, 0.5, 6.0]
+    other = 1e-30 * np.array([1, 0, 0]) + np.array([0, 0.5, 6.0])
+    own, near = (log_density(PARAMS.astype(np.float32), z, wide.astype(np.float32)) for wide in (none, other))
+    np.testing.assert_allclose(own[1800:2200], near[1800:2200], rtol=1e-5)
+    assert np.isfinite(own).all()
 
 
 def test_a_file_without_one_has_the_program_of_before():

@@ -63,7 +63,7 @@ class Mixture(NumberDistribution):
 
     Attributes:
         components: K.
-        wide: weight, location and scale of one more normal, see `unspool.encoding.numeric_fit.wide_component`; or
+        wide: (3,) weight, location and scale of one more normal, see `unspool.encoding.numeric_fit.wide_component`; or
             `None`. `mean` leaves it out.
     """
 
