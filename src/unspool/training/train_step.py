@@ -124,7 +124,7 @@ def _updates(
     transform = optimiser(config)
 
     _, constants = state.net.split()
-    # A network that may call a value unlike the others learns to be too sure: docs/log.md has the figures.
+    # What a wide component explains, the others would hardly learn from.
     learned_from = constants.without_wide()
 
     def shard(
