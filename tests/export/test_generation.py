@@ -1,10 +1,13 @@
 """ONNX Runtime generates what Python generates for the same (seed, row, sample): the same symbols, numbers as close."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
 
 import unspool as us
+from unspool import modelfile
 
 TWO = {"names": {"country": ["Irish", "Greek"]}, "tracks": {"group": ["a", "b"], "level": [3.5, 0.5]}}
 RULE = us.Sampling(temperature=1.3, top_k=5, top_p=0.9, min_p=0.02)
@@ -28,6 +31,17 @@ def test_a_fitted_model_gives_the_sequences_of_python(runtime, workshop, tmp_pat
 def test_changes_ends_distances_and_limits_are_those_of_python(runtime, days, tmp_path):
     bad, count, facts = compared(runtime, us.load(days), {"kind": ["a", "b"]}, 32, tmp_path / "m.onnx")
     assert (bad, count, facts["max_steps"]) == ([], 64, 9)
+
+
+@pytest.mark.slow
+def test_a_wide_component_is_that_of_python(runtime, tmp_path):
+    """With a weight of 0.4."""
+    config, arrays = modelfile.read(Path(__file__).parents[1] / "golden" / "format-2.unspool")
+    config["codec"]["steps"][1]["wide"] = [0.4, 0.5, 2.0]
+    modelfile.write(tmp_path / "wide.unspool", arrays, config)
+    inputs = {"kind": ["up", "down"], "size": [3.0, 4.0]}
+    bad, count, _ = compared(runtime, us.load(tmp_path / "wide.unspool"), inputs, 64, tmp_path / "m.onnx")
+    assert (bad, count) == ([], 128)
 
 
 @pytest.mark.slow

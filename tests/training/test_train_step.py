@@ -1,10 +1,15 @@
 """An update depends on the data, and not on how many of them one dispatch runs or on what fills its shape."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from unspool.network.decoder import Net
+from unspool.network.distributions.categorical import Categorical
+from unspool.network.distributions.mixture import Mixture
 from unspool.network.serialization import named_leaves
 from unspool.training.batching import Bucket
 from unspool.training.defaults import UpdateConfig
@@ -60,6 +65,19 @@ def test_updates_in_one_dispatch_are_the_updates_one_by_one(small, plain):
     assert_close(together, state)
     assert float(seen.sum()) == pytest.approx(total, rel=1e-9)
     assert np.abs(together.net.cells[0].R - plain().cells[0].R).max() > 0.01
+
+
+@pytest.mark.slow
+def test_a_wide_component_changes_no_update(small):
+    """Whatever its weight: a loss is that of values like those of training."""
+    ends = []
+    for weight in (0.3, 1e-6):
+        shape = replace(small.shape, distributions=(Categorical(3), Mixture(2, np.array([weight, 0.0, 5.0]))))
+        net = Net(np.random.default_rng(0), shape).map_weights(lambda w: jnp.array(w, float))
+        state, seen = updated(net, small.bucket, small.config)
+        ends.append((state.net.split()[0], seen))
+        assert float(state.net.distributions[1].wide[0]) == pytest.approx(weight)
+    assert_close(*ends, atol=0)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import unspool as us
 from unspool import modelfile
@@ -160,6 +161,29 @@ def test_an_old_file_without_changes_and_limits_gives_what_it_gave_when_it_was_w
     assert "".join(made[2]["columns"]["letter"]) == "uoiea"
     level, missing = made[0]["columns"]["level"]
     assert (level, missing) == (pytest.approx(0.8600647764921312, rel=1e-4), None)
+
+
+@needs_node
+def test_a_wide_component_is_that_of_python(tmp_path):
+    """With a weight of 0.4, the sequences; and the log-probabilities of the runtime are those of SciPy."""
+    config, arrays = modelfile.read(Path(__file__).parents[1] / "golden" / "format-2.unspool")
+    requests = [{"inputs": {"kind": "up", "size": 3.0}, "n": 32, "seed": 11}]
+    modelfile.write(tmp_path / "plain.unspool", arrays, config)
+    config["codec"]["steps"][1]["wide"] = [0.4, 0.5, 2.0]
+    modelfile.write(tmp_path / "wide.unspool", arrays, config)
+    assert compared(tmp_path / "wide.unspool", requests) == (32, [])
+    wide, plain = in_node(*((tmp_path / f"{name}.unspool", requests) for name in ("wide", "plain")))
+    assert sum(one != other for one, other in zip(wide, plain, strict=True)) > 8
+    module = json.dumps(RUNTIME.with_name("distributions.js").as_uri())
+    script = f"""import {{ Discretized, Grid, Mixture }} from {module};
+        const grid = new Grid("linear", 1, 0, 1, 1), params = new Float64Array(15), wide = [0.25, 0.5, 2];
+        const density = new Mixture(wide).logProb(params, 3);
+        console.log(density, new Discretized(grid, -Infinity, Infinity, null, wide).logCellMass(params, 3));"""
+    done = subprocess.run([NODE, "--input-type=module", "-e", script], capture_output=True, text=True, check=True)
+    normal = 0.75 * stats.norm(0, 1.0001).pdf(3) + 0.25 * stats.norm(0.5, 2).pdf(3)
+    parts = ((0.75, stats.logistic(0, 1.0001)), (0.25, stats.logistic(0.5, 2 * 0.617)))
+    logistic = sum(weight * (part.cdf(3.5) - part.cdf(2.5)) for weight, part in parts)
+    assert list(map(float, done.stdout.split())) == pytest.approx(np.log([normal, logistic]).tolist(), rel=1e-6)
 
 
 @needs_node

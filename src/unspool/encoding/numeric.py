@@ -63,6 +63,8 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         reach: in the network's units, what samples don't go beyond, see `unspool.encoding.numeric_fit.reach_of`; or
             None. Unlike floor and ceiling it says nothing about data, and is hardly ever met.
         ends: likewise of differences, what their sums don't go beyond, in original units; or None.
+        wide: probability, location and scale, in the network's units, of a value unlike those of training, see
+            `unspool.encoding.numeric_fit.wide_component`; or None.
     """
 
     transform: Literal["none", "standardize", "log1p", "asinh", "difference", "log_return"]
@@ -86,6 +88,7 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
     unseen: Probability = 0.0
     reach: tuple[float, float] | None = None
     ends: tuple[float, float] | None = None
+    wide: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("scale", "first_scale", "unit"):
@@ -100,6 +103,10 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         if self.support_points and self.support_points[-1] - self.support_points[0] > (MAX_CELLS + 1) * self.step:
             expected = f"at most {MAX_CELLS:,} cells between the outermost ones"
             raise SchemaError("number, support points", expected, f"steps of {self.step:g}")
+        weight, at, scale = self.wide or (0.5, 0.0, 1.0)
+        if not (0 < weight < 1 and np.isfinite(at) and 0 < scale < np.inf):
+            expected = "a weight within 0 and 1, a location, and a scale above 0"
+            raise SchemaError("number, wide component", expected, f"{weight:g}, {at:g}, {scale:g}")
         ends = [end for end in (self.floor, self.low, self.high, self.ceiling) if end is not None]
         if sorted(ends) != ends:
             raise SchemaError("number, range", "rising: floor, low, high, ceiling", ", ".join(map(str, ends)))

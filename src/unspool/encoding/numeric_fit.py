@@ -26,6 +26,8 @@ MIN_TAIL_VALUES, TAIL_SHARE = 20, 0.05
 SHARP_VARIATION, SURE_ERRORS = 0.65, 3.0
 """Coefficient of variation of a tail below which it ends at once (a uniform one has 0.58, an exponential one 1), and
 its standard errors, in the exponential one, that it must be below 1."""
+SURPRISED_DATA_SETS, WIDE = 0.01, 5.0
+"""Share of data sets that have a value unlike all others; and the standard deviation of one, in that of the others."""
 
 
 def refine(
@@ -73,8 +75,20 @@ def refine(
     z = np.where(alone, (y - column.first_loc) / column.first_scale, (y - column.loc) / column.scale)
     if field.distribution == "histogram":
         column = msgspec.structs.replace(column, edges=bin_edges(column, z, y if differs else x))
-    column = msgspec.structs.replace(column, reach=reach_of(column, z))
+    column = msgspec.structs.replace(column, reach=reach_of(column, z), wide=wide_component(z))
     return msgspec.structs.replace(column, ends=level_ends(x)) if column.transform == "difference" else column
+
+
+def wide_component(z: np.ndarray) -> tuple[float, float, float]:
+    """Probability, mean and standard deviation of a value unlike those of training, from (S,) of them, S >= 1.
+
+    Of a hundred data sets of S + 1 values, one has such a value.
+
+    Examples:
+        >>> wide_component(np.array([-1.0, 1.0, -1.0, 1.0]))
+        (0.002, 0.0, 5.0)
+    """
+    return SURPRISED_DATA_SETS / (len(z) + 1), float(z.mean()), WIDE * (float(z.std()) or 1.0)
 
 
 def point_masses(column: NumericEncoder, values: np.ndarray) -> tuple[float, ...]:

@@ -122,16 +122,18 @@ def number_distribution(name: str, column: NumericEncoder, *, constant_mean: boo
     """The distribution of a number that is present: `name` as in `Number.distribution`."""
     grid = _grid(column) if column.step else None
     low, high = (None if end is None else _to_network(column, end) for end in (column.floor, column.ceiling))
+    wide = None if column.wide is None else np.array(column.wide)
     dist: NumberDistribution
     if name == "discretized" and grid is not None:
         bounds = (None, None) if column.cumulative is not None else (column.floor, column.ceiling)
         ends = _or_infinite(*bounds)
-        dist = Discretized(grid, *ends, support_points=_support_points(column, grid))
+        dist = Discretized(grid, *ends, support_points=_support_points(column, grid), wide=wide)
         if column.reach is None:
             low, high, grid = None, None, None  # `Discretized` keeps to them by itself
+    elif name == "histogram":
+        dist = Histogram(np.array(column.edges), grid if column.mass else None)
     else:
-        masses = grid if column.mass else None
-        dist = Histogram(np.array(column.edges), masses) if name == "histogram" else DENSITIES[name]
+        dist = Mixture(wide=wide) if name == "mixture" else DENSITIES[name]
     if column.reach is not None:
         least, most = column.reach
         low, high = (least if low is None else max(low, least)), (most if high is None else min(high, most))

@@ -35,6 +35,14 @@ class Constants(NamedTuple):
     last: Int[Array, ""]
     symbols: Int[Array, " F"]
 
+    def without_wide(self) -> "Constants":
+        """The same, where no value is unlike the others: the wide components of mixtures have no weight."""
+        is_wide = lambda path: getattr(path[-1], "name", "") == "wide"  # noqa: E731
+        none: Constants = jax.tree_util.tree_map_with_path(
+            lambda path, leaf: leaf * np.array([0, 1, 1], np.float32) if is_wide(path) else leaf, self
+        )
+        return none
+
 
 class FieldGroup(eqx.Module):
     """Fields of one kind.

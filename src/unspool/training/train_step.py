@@ -124,6 +124,8 @@ def _updates(
     transform = optimiser(config)
 
     _, constants = state.net.split()
+    # What a wide component explains, the others would hardly learn from.
+    learned_from = constants.without_wide()
 
     def shard(
         net: Net, k: Array, carries: DecoderState | None, number: Array, s: Array
@@ -136,7 +138,7 @@ def _updates(
         own = None if config.feeding == "teacher" else Randomness(own_key, rows, updates.shares[k])
 
         def loss(net: Net) -> tuple[Array, tuple[Array, DecoderState]]:
-            whole, masks = net.with_constants(constants), net.masks(mask_key, rows)
+            whole, masks = net.with_constants(learned_from), net.masks(mask_key, rows)
             terms, after = step_log_probs(whole, piece, updates.first[k], carry, masks, own)
             total = (terms.sum((0, -1)) * weight).sum()
             return -total * scale, (total, after)

@@ -240,13 +240,13 @@ function numberDistribution(name, column, constantMean) {
   let [low, high] = [column.floor, column.ceiling].map(end => (end === null || column.cumulative ? null : column.toNetwork(end)));
   if (name === "discretized" && grid) {
     const ends = column.cumulative ? [null, null] : [column.floor, column.ceiling];
-    dist = new Discretized(grid, ends[0] ?? -Infinity, ends[1] ?? Infinity, supportPoints(column, grid));
+    dist = new Discretized(grid, ends[0] ?? -Infinity, ends[1] ?? Infinity, supportPoints(column, grid), column.wide);
     if (column.reach === null) [low, high, grid] = [null, null, null];
   } else {
     const masses = column.mass ? grid : null;
     const densities = { normal: Normal, student_t: StudentT, mixture: Mixture, point: Point };
     if (name === "histogram") dist = new Histogram(column.edges, masses);
-    else if (Object.hasOwn(densities, name)) dist = new densities[name]();
+    else if (Object.hasOwn(densities, name)) dist = new densities[name](column.wide);
     else throw new Refused("distribution", `one of histogram, ${Object.keys(densities).join(", ")}`, name);
   }
   if (column.reach !== null) {

@@ -22,6 +22,7 @@ const CHECKS = {
   digits: value => CHECKS.whole(value) && value <= 6,
   texts: value => Array.isArray(value) && value.every(part => typeof part === "string"),
   pair: value => CHECKS.numbers(value) && value.length === 2,
+  component: value => CHECKS.numbers(value) && value.length === 3 && value[0] > 0 && value[0] < 1 && value[2] > 0,
   pairs: value => Array.isArray(value) && value.every(part => CHECKS.texts(part) && part.length === 2),
   share: value => Number.isFinite(value) && value >= 0 && value < 1,
   sign: value => value === 1 || value === -1,
@@ -195,7 +196,7 @@ export class NumericEncoder extends Column {
     decimals: ["digits", null], nullable: ["boolean", false], unit: ["positive", 1], low: ["number", 0], high: ["number", 0],
     missing: ["probability", 0], step: ["notnegative", 0], mass: ["boolean", false], point_masses: ["numbers", []],
     floor: ["number", null], ceiling: ["number", null], edges: ["numbers", []], support_points: ["numbers", []],
-    unseen: ["probability", 0], reach: ["pair", null], ends: ["pair", null],
+    unseen: ["probability", 0], reach: ["pair", null], ends: ["pair", null], wide: ["component", null],
   };
 
   constructor(object, where) {

@@ -228,9 +228,9 @@ function decisions(one, dist, params, uniforms, support, rule, value) {
     return [pick("Which bin?", Array.from(p, (x, k) => ({ label: label(k), p: x }))), quantile(uniforms[1], "the bin")];
   }
   if (dist instanceof Mixture || dist instanceof Discretized || dist instanceof Circular) {
-    const K = dist.count, p = softmax(truncateLogits(params.subarray(0, K), rule));
-    const at = k => (dist instanceof Circular ? dist.wrapped(params[K + k] * dist.unitOf(k)) : params[K + k]);
-    const parts = Array.from(p, (x, k) => numberWord(unitsOf(one, at(k)), 3)).map((label, k) => ({ label, name: `the one around ${label}`, p: p[k] }));
+    const [logits, loc] = dist.unpack(params), p = softmax(truncateLogits(logits, rule));
+    const name = (label, k) => (k < dist.count ? `the one around ${label}` : `the wide one around ${label}`);
+    const parts = Array.from(loc, z => numberWord(unitsOf(one, z), 3)).map((label, k) => ({ label, name: name(label, k), p: p[k] }));
     return [pick("Which component?", parts), quantile(uniforms[1], "that component")];
   }
   return [];

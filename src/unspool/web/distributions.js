@@ -9,7 +9,7 @@ import {
 } from "./maths.js";
 
 export const PLAIN = { greedy: false };
-const HALF_LOG_TAU = 0.5 * Math.log(2 * Math.PI), TURN = 2 * Math.PI, LOG_TINY = -70;
+const HALF_LOG_TAU = 0.5 * Math.log(2 * Math.PI), TURN = 2 * Math.PI, LOG_TINY = -70, LOGISTIC_WIDTH = 0.617;
 const INVERSE_SOFTPLUS_ONE = Math.log(Math.E - 1), MIN_SCALE = 1e-4;
 
 export function positive(raw) {
@@ -256,16 +256,25 @@ export class StudentT extends Location {
   }
 }
 
-/** Logits, locations and scales of a mixture. */
-function components(params, count) {
-  return [params.subarray(0, count), params.subarray(count, 2 * count), params.subarray(2 * count).map(positive)];
-}
-
+/** A mixture, with a wide component of fixed weight, location and spread after the others; or null for none. */
 class Components {
   numUniforms = 2;
   event = {};
   count = 5;
   numParams = 15;
+
+  constructor(wide, width) {
+    this.wide = wide && [Math.log(fround(wide[0])), Math.log1p(-fround(wide[0])), fround(wide[1]), fround(wide[2]) * width];
+  }
+
+  /** Logits, locations and scales. */
+  unpack(params) {
+    const K = this.count, logits = params.subarray(0, K), loc = params.subarray(K, 2 * K);
+    const scale = params.subarray(2 * K).map(positive);
+    if (!this.wide) return [logits, loc, scale];
+    const [own, others, at, spread] = this.wide, whole = logSumExp(logits);
+    return [Float64Array.of(...logits.map(x => x - whole + others), own), Float64Array.of(...loc, at), Float64Array.of(...scale, spread)];
+  }
 
   get locations() {
     return Array.from({ length: this.count }, (_, k) => this.count + k);
@@ -273,8 +282,12 @@ class Components {
 }
 
 export class Mixture extends Components {
+  constructor(wide) {
+    super(wide, 1);
+  }
+
   draw(params, uniforms, rule, support) {
-    let [logits, loc, scale] = components(params, this.count);
+    let [logits, loc, scale] = this.unpack(params);
     if (support) {
       const heat = rule.temperature ?? 1;
       logits = logits.map((x, k) => x + normalLogMass(loc[k], scale[k] * heat, support));
@@ -284,23 +297,23 @@ export class Mixture extends Components {
   }
 
   mode(params, support) {
-    const [logits, loc, scale] = components(params, this.count);
+    const [logits, loc, scale] = this.unpack(params);
     const z = loc[argmax(logits.map((x, k) => x - Math.log(scale[k])))];
     return support ? clip(z, support.low, support.high) : z;
   }
 
   mean(params) {
-    const [logits, loc] = components(params, this.count);
-    return softmax(logits).reduce((sum, share, k) => sum + share * loc[k], 0);
+    const loc = params.subarray(this.count, 2 * this.count);
+    return softmax(params.subarray(0, this.count)).reduce((sum, share, k) => sum + share * loc[k], 0);
   }
 
   logProb(params, value) {
-    const [logits, loc, scale] = components(params, this.count), whole = logSumExp(logits);
+    const [logits, loc, scale] = this.unpack(params), whole = logSumExp(logits);
     return logSumExp(logits.map((x, k) => x - whole + normalLogDensity(value, loc[k], scale[k])));
   }
 
   logMass(params, support) {
-    const [logits, loc, scale] = components(params, this.count), whole = logSumExp(logits);
+    const [logits, loc, scale] = this.unpack(params), whole = logSumExp(logits);
     return logSumExp(logits.map((x, k) => x - whole + normalLogMass(loc[k], scale[k], support)));
   }
 }
@@ -326,13 +339,13 @@ function logistic(p) {
 }
 
 export class Discretized extends Components {
-  constructor(grid, low, high, points) {
-    super();
+  constructor(grid, low, high, points, wide) {
+    super(wide, LOGISTIC_WIDTH);
     Object.assign(this, { grid, low: fround(low), high: fround(high), points });
   }
 
   draw(params, uniforms, rule, support) {
-    let [logits, loc, scale] = components(params, this.count);
+    let [logits, loc, scale] = this.unpack(params);
     const mass = logisticCentralMass(rule), within = support ? this.cellsWithin(support) : null;
     if (rule.temperature != null) scale = scale.map(x => x * rule.temperature);
     if (within) logits = logits.map((x, k) => x + logisticLogMass(loc[k], scale[k], within.edges));
@@ -347,7 +360,7 @@ export class Discretized extends Components {
   }
 
   mode(params, support) {
-    const [logits, loc, scale] = components(params, this.count);
+    const [logits, loc, scale] = this.unpack(params);
     const best = argmax(logits.map((x, k) => {
       const value = clip(this.grid.cell(loc[k]), this.low, this.high);
       const upper = (this.grid.toNetwork(value + this.grid.step / 2) - loc[k]) / scale[k];
@@ -360,13 +373,13 @@ export class Discretized extends Components {
   }
 
   mean(params) {
-    const [logits, loc] = components(params, this.count);
+    const loc = params.subarray(this.count, 2 * this.count);
     const low = this.grid.endToNetwork(this.low), high = this.grid.endToNetwork(this.high);
-    return softmax(logits).reduce((sum, share, k) => sum + share * clip(loc[k], low, high), 0);
+    return softmax(params.subarray(0, this.count)).reduce((sum, share, k) => sum + share * clip(loc[k], low, high), 0);
   }
 
   logMass(params, support) {
-    const [logits, loc, scale] = components(params, this.count), whole = logSumExp(logits);
+    const [logits, loc, scale] = this.unpack(params), whole = logSumExp(logits);
     const { edges } = this.cellsWithin(support);
     return logSumExp(logits.map((x, k) => x - whole + logisticLogMass(loc[k], scale[k], edges)));
   }

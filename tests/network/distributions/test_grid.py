@@ -252,7 +252,7 @@ def test_the_likelihood_of_a_bounded_distribution_is_finite_outside_of_its_bound
 
 
 WRAPPED = {
-    "discretized": Discretized(GRIDS["log1p"], 0.0, components=2),
+    "discretized": Discretized(GRIDS["log1p"], 0.0, components=2, wide=(0.1, 0.0, 5.0)),
     "both bounds": Discretized(GRIDS["linear"], -1.0, 5.0, components=2),
     "levels": Discretized(
         GRIDS["linear"],

@@ -33,9 +33,9 @@ FEW = SupportPoints.of(COUNTS, np.array(LEVELS), (np.log1p([0.5, 2.0, 3.5, 6.0])
 CASES = {
     "normal": (Normal(), [0.4, -0.6]),
     "student": (StudentT(), [0.4, -0.6, -1.2]),
-    "mixture": (Mixture(2), [0.5, -0.3, -1.1, 0.9, -0.8, -0.2]),
+    "mixture": (Mixture(2, (0.2, 0.3, 3.0)), [0.5, -0.3, -1.1, 0.9, -0.8, -0.2]),
     "histogram": (Histogram(EDGES), LOGITS),
-    "counts": (Discretized(COUNTS, low=0.0, components=2), [0.5, -0.3, -0.9, 0.7, -1.0, -0.4]),
+    "counts": (Discretized(COUNTS, low=0.0, components=2, wide=(0.2, 0.3, 3.0)), [0.5, -0.3, -0.9, 0.7, -1.0, -0.4]),
     "levels": (Discretized(COUNTS, components=2, support_points=FEW), [0.5, -0.3, -0.9, 0.7, -1.0, -0.4]),
     "rounded": (Reflected(Mixture(2), grid=LINE), [0.5, -0.3, -1.1, 0.9, -0.8, -0.2]),
     "bins of a grid": (Histogram((-1.625, -0.375, 0.125, 1.125), LINE), [-2.0, 0.3, 1.0, -0.5, -1.0]),

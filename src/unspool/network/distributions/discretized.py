@@ -64,6 +64,7 @@ class Discretized(NumberDistribution):
         high: the largest.
         components: K.
         support_points: the values of the grid that training saw, where others are rare, or `None`.
+        wide: as in `Mixture`, of one more logistic.
     """
 
     grid: Grid
@@ -71,6 +72,7 @@ class Discretized(NumberDistribution):
     high: Constant = math.inf
     components: int = eqx.field(static=True, default=5)
     support_points: SupportPoints | None = None
+    wide: Constant | None = None
 
     num_uniforms = 2
 
@@ -85,7 +87,7 @@ class Discretized(NumberDistribution):
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-mass of the cell."""
-        logits, loc, scale = unpack_components(params)
+        logits, loc, scale = unpack_components(params, self.wide, LOGISTIC_WIDTH)
         x = self.grid.cell(value)[..., None]
         width, edge = self.grid.width(x), self.grid.to_network(x + self.grid.step / 2)
         cell = self._log_mass_of_cell(x, edge, width, loc, scale)
@@ -103,13 +105,13 @@ class Discretized(NumberDistribution):
 
     def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
         """Log-probability of the cells in a support."""
-        logits, loc, scale = unpack_components(params)
+        logits, loc, scale = unpack_components(params, self.wide, LOGISTIC_WIDTH)
         edges = per_component(self._cells_within(support)[0])
         return logsumexp(log_softmax(logits, -1) + logistic_log_mass(loc, scale, edges), -1)
 
     def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
         """The cell of the location of the component with the most mass there."""
-        logits, loc, scale = unpack_components(params)
+        logits, loc, scale = unpack_components(params, self.wide, LOGISTIC_WIDTH)
         x = jnp.clip(self.grid.cell(loc), self.low, self.high)
         mass = log_cell((self.grid.to_network(x + self.grid.step / 2) - loc) / scale, self.grid.width(x) / scale)
         value = self._snapped(of_component(loc, (logits + mass).argmax(-1)))
@@ -123,7 +125,7 @@ class Discretized(NumberDistribution):
 
     def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
         """Sample a component, take its logistic quantile, round to the grid; a rule acts on both, but for top-k."""
-        logits, loc, scale = unpack_components(params)
+        logits, loc, scale = unpack_components(params, self.wide, LOGISTIC_WIDTH)
         scale, mass = apply_temperature(scale, rule), logistic_central_mass(rule)
         within = None if support is None else self._cells_within(support)
         if within is not None:

@@ -9,7 +9,7 @@ from jax.nn import log_softmax, logsumexp, softmax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import NumberDistribution, Support, clipped
+from unspool.network.distributions.base import Constant, NumberDistribution, Support, clipped
 from unspool.network.distributions.normal import (
     normal_icdf,
     normal_log_density,
@@ -24,10 +24,24 @@ RANGE = 1.5
 """The outermost components start this many standard deviations from the centre."""
 
 
-def unpack_components(params: Float[Array, "*B P"]) -> tuple[Array, Array, Array]:
-    """Logits, locations and scales of a mixture, K each."""
+def unpack_components(
+    params: Float[Array, "*B P"], wide: Constant | None = None, width: float = 1.0
+) -> tuple[Array, Array, Array]:
+    """Logits, locations and scales of a mixture, K each; and of the wide component, if there is one, after them.
+
+    `wide` are weight, location and standard deviation of that one, which no parameter changes; `width` is the scale of
+    a component with a standard deviation of one.
+    """
     logits, loc, raw = jnp.split(params, 3, -1)
-    return logits, loc, positive(raw)
+    if wide is None:
+        return logits, loc, positive(raw)
+    weight, at, spread = jnp.asarray(wide, params.dtype)
+    logits = log_softmax(logits, -1) + jnp.log1p(-weight)
+    return _beside(logits, jnp.log(weight)), _beside(loc, at), _beside(positive(raw), spread * width)
+
+
+def _beside(values: Float[Array, "*B K"], one: Array) -> Float[Array, "*B K1"]:
+    return jnp.concatenate([values, jnp.broadcast_to(one, (*values.shape[:-1], 1))], -1)
 
 
 def spread_components(count: int, loc: float, scale: float, width: float = 1.0) -> NDArray[np.float64]:
@@ -45,9 +59,16 @@ def of_component(values: Float[Array, "*B K"], component: Array) -> Float[Array,
 
 
 class Mixture(NumberDistribution):
-    """A mixture of K normals (Bishop 1994, "Mixture density networks"): logits, locations, raw scales."""
+    """A mixture of K normals (Bishop 1994, "Mixture density networks"): logits, locations, raw scales.
+
+    Attributes:
+        components: K.
+        wide: (3,) weight, location and scale of one more normal, see `unspool.encoding.numeric_fit.wide_component`; or
+            `None`. `mean` leaves it out.
+    """
 
     components: int = eqx.field(static=True, default=5)
+    wide: Constant | None = None
 
     num_uniforms = 2
 
@@ -62,12 +83,12 @@ class Mixture(NumberDistribution):
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-density."""
-        logits, loc, scale = unpack_components(params)
+        logits, loc, scale = unpack_components(params, self.wide)
         return logsumexp(log_softmax(logits, -1) + normal_log_density(value[..., None], loc, scale), -1)
 
     def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
         """Log-probability of a support."""
-        logits, loc, scale = unpack_components(params)
+        logits, loc, scale = unpack_components(params, self.wide)
         return logsumexp(log_softmax(logits, -1) + normal_log_mass(loc, scale, per_component(support)), -1)
 
     def mean(self, params: Float[Array, "*B P"]) -> Array:
@@ -77,7 +98,7 @@ class Mixture(NumberDistribution):
 
     def _sample(self, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
         """Sample a component, then take its normal quantile; a rule acts on both, but for top-k."""
-        logits, loc, scale = unpack_components(params)
+        logits, loc, scale = unpack_components(params, self.wide)
         if support is not None:
             logits = logits + normal_log_mass(loc, apply_temperature(scale, rule), per_component(support))
         component = categorical_icdf(truncate_logits(logits, replace(rule, top_k=None)), uniforms[..., 0])
@@ -86,5 +107,5 @@ class Mixture(NumberDistribution):
 
     def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
         """The location of the component with the highest peak."""
-        logits, loc, scale = unpack_components(params)
+        logits, loc, scale = unpack_components(params, self.wide)
         return clipped(of_component(loc, (logits - jnp.log(scale)).argmax(-1)), support)
