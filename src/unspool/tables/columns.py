@@ -170,7 +170,8 @@ def to_list(column: Column) -> list[Any]:
     values: list[Any]
     if isinstance(column, Record):
         parts = {name: to_list(part) for name, part in column.fields.items()}
-        values = [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
+        rows = zip(*parts.values(), strict=True) if parts else [()] * len(column.missing)
+        values = [dict(zip(parts, row, strict=True)) for row in rows]
     elif isinstance(column, Ragged):
         items = to_list(column.values)
         values = [items[start:end] for start, end in itertools.pairwise(column.offsets.tolist())]
