@@ -93,7 +93,7 @@ def mutant(rng, bases):
         if change == 0 and isinstance(holder, dict):
             del holder[last]
             if holder is box:
-                box[""] = rng.choice(EVIL)
+                box[""] = copy.deepcopy(rng.choice(EVIL))
         elif change == 1 and isinstance(holder, dict) and holder is not box:
             holder[rng.choice([*holder, *map(str, EVIL)])] = copy.deepcopy(rng.choice(EVIL))
         elif change == 2:
