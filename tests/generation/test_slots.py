@@ -16,6 +16,7 @@ from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.normal import Normal
 from unspool.network.distributions.rules import PLAIN, Rule
 from unspool.options import Network
+from unspool.runtime.devices import available
 
 ROWS, LIMIT = 3, 2 * CHUNK_STEPS + 5
 
@@ -122,3 +123,13 @@ def test_sequences_that_rest_go_on_where_they_were(net):
         assert all(state is not None for state in one.states.values())
     values, _, _ = sample_sequences(net, one.request)
     assert [part.tobytes() for part in one.values(no_values(net))[0]] == [part.tobytes() for part in values]
+
+
+@pytest.mark.skipif(available() < 2, reason="needs two devices")
+def test_rows_on_two_devices_are_those_on_one(net, monkeypatch):
+    monkeypatch.setattr("unspool.generation.sampler.MIN_WORK_PER_DEVICE", 16)
+    slots = Slots(net, (8,))
+    assert slots.devices[8] > 1
+    for one in generated(slots, [SlotRequest(net, request(**changes)) for changes in TWO], 4):
+        alone, _, _ = sample_sequences(net, one.request)
+        assert [part.tobytes() for part in one.values(no_values(net))[0]] == [part.tobytes() for part in alone]

@@ -131,6 +131,12 @@ def check_sampling(sampling: Sampling, net: Net) -> None:
         raise OptionError("rule", "a distribution with a spread", found, "Fit another distribution.")
 
 
+def devices_for(net: Net, rows: int) -> int:
+    """Devices that so many rows are spread over."""
+    worth = rows * net.shape.size // MIN_WORK_PER_DEVICE
+    return next(d for d in (4, 2, 1) if d == 1 or d <= min(available(), worth, rows // MIN_ROWS))
+
+
 class Tile(NamedTuple):
     """Rows of a request that are generated together; the last one is repeated up to a power of two.
 
@@ -159,8 +165,7 @@ class Tile(NamedTuple):
         padded = np.minimum(np.arange(max(MIN_ROWS, 1 << (count - 1).bit_length())), count - 1) + rows.start
         row = padded // request.samples
         ids = request.counters(padded)
-        worth = int(len(padded) * net.shape.size // MIN_WORK_PER_DEVICE)
-        devices = next(d for d in (4, 2, 1) if d == 1 or d <= min(available(), worth, len(padded) // MIN_ROWS))
+        devices = devices_for(net, len(padded))
         steps = min(max_steps, max(STREAM_STEPS, 1 << (request.max_steps - 1).bit_length()))
         inputs = tuple(to_single_precision(a[row]) for a in request.inputs)
         return cls(request, count, row, (ids[0].astype(np.int32), ids[1].astype(np.int32)), inputs, steps, devices)

@@ -8,7 +8,7 @@ have in common stays where it is, so that a chunk costs Python little beside the
 
 import threading
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
@@ -28,10 +29,11 @@ from unspool.generation.sample_step import (
     sample_block,
     start_sampling,
 )
-from unspool.generation.sampler import SampleRequest, observed_at, support_of_rows
+from unspool.generation.sampler import SampleRequest, devices_for, observed_at, support_of_rows
 from unspool.network.decoder import Net, Precomputed
 from unspool.network.distributions.base import Support
-from unspool.runtime.devices import to_single_precision
+from unspool.network.distributions.rules import Rule
+from unspool.runtime.devices import ROW_AXIS, device_lock, put_on_devices, shard_rows, to_single_precision
 from unspool.runtime.programs import program
 from unspool.runtime.threefry import seed_words
 
@@ -98,36 +100,51 @@ def start_rows(net: Net, inputs: Any, sums: Any) -> Array:
     return pack_rows(_started(net, inputs, sums))
 
 
-@program(static=["packing", "stopping"], options=COMPILER_OPTIONS)
-def advance_rows(
-    net: Net, tables: Precomputed, packed: Float[Array, "B D"], request: BatchRequest, packing: Packing, stopping: bool
-) -> tuple[Array, tuple[Array, ...], Bool[Array, "T B"]]:
-    """Move every row a chunk of steps on, from its own next step: the packed states, the values, which are real."""
-    state, constants = packing.unpack(packed)
-    ready, observed = tables._replace(constants=constants), request.observed
-    moving = None if observed is None else observed._replace(tables=())
-    state, (values, alive) = sample_block(
-        net, ready, _rows_first(state), request, request.first, moving, CHUNK_STEPS, stopping
-    )
-    return pack_rows((_rows_first(state), constants)), values, alive
-
-
-class RowSettings(NamedTuple):
-    """What rows keep from chunk to chunk; the first axis of every array is that of rows.
+class SlotRows(NamedTuple):
+    """All that rows take along from chunk to chunk; the first axis of every array is that of rows.
 
     Attributes:
-        seed: two words of each.
-        row: the input row, for the uniforms.
-        sample: its number among that row's samples.
-        rule: the numbers of the rule.
+        packed: (B, D) their states, see `Packing`.
+        words: (B, 5) two words of the seed, the input row and the number of the sample (they count uniforms), and the
+            next step.
+        rule: how steps are sampled.
         supports: by field, what the samples lie in.
     """
 
-    seed: NDArray[np.uint32]
-    row: NDArray[np.int32]
-    sample: NDArray[np.int32]
-    rule: tuple[NDArray[Any], ...]
+    packed: Any
+    words: Any
+    rule: Rule
     supports: tuple[Support | None, ...]
+
+
+@program(static=["packing", "stopping", "devices"], options=COMPILER_OPTIONS)
+def advance_rows(
+    net: Net,
+    tables: Precomputed,
+    rows: SlotRows,
+    observed: ObservedSteps | None,
+    packing: Packing,
+    stopping: bool,
+    devices: int = 1,
+) -> tuple[SlotRows, tuple[Array, ...], Bool[Array, "T B"]]:
+    """Move every row a chunk of steps on, from its own next step: the rows behind it, the values, which are real."""
+    whole, own, along = P(), P(ROW_AXIS), P(None, ROW_AXIS)
+    known: Any = None if observed is None else ObservedSteps(along, along, along, whole, along)  # type: ignore[arg-type]
+    advance = partial(_advance_rows, packing=packing, stopping=stopping)
+    return shard_rows(advance, devices, (whole, whole, own, known), (own, along, along))(net, tables, rows, observed)
+
+
+def _advance_rows(
+    net: Net, tables: Precomputed, rows: SlotRows, observed: ObservedSteps | None, packing: Packing, stopping: bool
+) -> tuple[SlotRows, tuple[Array, ...], Bool[Array, "T B"]]:
+    state, constants = packing.unpack(rows.packed)
+    ready, moving = tables._replace(constants=constants), None if observed is None else observed._replace(tables=())
+    seed = jax.lax.bitcast_convert_type(rows.words[:, :2].T, jnp.uint32)
+    row, sample, first = rows.words[:, 2:].T
+    request = BatchRequest(seed, row, sample, first, jnp.int32(0), rows.rule, rows.supports, observed)
+    state, (values, alive) = sample_block(net, ready, _rows_first(state), request, first, moving, CHUNK_STEPS, stopping)
+    packed = pack_rows((_rows_first(state), constants))
+    return rows._replace(packed=packed, words=rows.words.at[:, 4].add(CHUNK_STEPS)), values, alive
 
 
 class SlotRequest:
@@ -149,9 +166,7 @@ class SlotRequest:
         self.count = len(request.inputs[0]) * request.samples
         self.stopping, self.total = request.stopping(net), request.max_steps
         self.ends = request.ends or not self.stopping
-        self.seed = seed_words(request.seed)
-        leaves, self.rule = jax.tree.flatten(request.rule)
-        self.rule_numbers = [np.asarray(leaf) for leaf in leaves]
+        self.seed, self.rule = seed_words(request.seed).view(np.int32), jax.tree.map(np.asarray, request.rule)
         self.steps, self.ended = np.full(self.count, -1), np.full(self.count, self.ends)
         self.parts: list[list[list[NDArray[Any]]]] = [[] for _ in range(self.count)]
         self.states: dict[int, Any] = {}
@@ -164,7 +179,7 @@ class SlotRequest:
         """What the rows of one chunk have in common: it decides the program."""
         first = np.zeros(1, np.int64)
         rest = self.supports(first), self.observed([0], first), self.sums([0])
-        return self.stopping, self.rule, jax.tree.structure(rest)
+        return self.stopping, jax.tree.structure(self.rule), jax.tree.structure(rest)
 
     def row(self, which: Sequence[int]) -> NDArray[np.int64]:
         """The input rows of some sequences."""
@@ -193,12 +208,14 @@ class SlotRequest:
         steps = observed_at(self.request, known, self.row(which), first + np.arange(CHUNK_STEPS)[:, None])
         return steps._replace(tables=())
 
-    def settings(self, which: Sequence[int]) -> RowSettings:
-        """What some sequences keep from chunk to chunk."""
-        row, sample = (part.astype(np.int32) for part in self.request.counters(np.asarray(which, np.int64)))
-        seed = np.broadcast_to(self.seed, (len(which), 2))
-        rule = tuple(np.broadcast_to(number, (len(which), *number.shape)) for number in self.rule_numbers)
-        return RowSettings(seed, row, sample, rule, self.supports(self.row(which)))
+    def rows(self, which: Sequence[int]) -> SlotRows:
+        """What some sequences take along that are in no slot."""
+        count, row, numbers = len(which), self.row(which), np.asarray(which, np.int64)
+        words = np.empty((count, 5), np.int32)
+        words[:, :2], words[:, 4] = self.seed, self.steps[numbers]
+        words[:, 2], words[:, 3] = self.request.counters(numbers)
+        rule = jax.tree.map(lambda number: np.broadcast_to(number, (count, *number.shape)), self.rule)
+        return SlotRows(np.stack([self.states[k] for k in which]), words, rule, self.supports(row))
 
     def waiting(self, most: int, ahead: int | None = None) -> list[int]:
         """Some sequences that are not done, those that were started before others, at most so many.
@@ -221,12 +238,13 @@ class SlotRequest:
     def take(self, number: int, values: list[NDArray[Any]], alive: int) -> None:
         """Keep the steps of a chunk of one sequence, of which the first so many are real."""
         before = int(self.steps[number])
-        here = min(CHUNK_STEPS, self.total - before)
-        length = min(alive, here)
+        left = self.total - before
+        here = min(left, CHUNK_STEPS)
+        length = min(here, alive)
         # Copies: a part of a chunk would keep all of it.
         self.parts[number].append([part[:length].copy() for part in values])
         self.steps[number] = before + length
-        if length < here or before + here >= self.total:
+        if length < here or here == left:
             self.ended[number] = length < here or self.ends
             del self.states[number]
             self.left -= 1
@@ -259,36 +277,39 @@ class Slots:
 
     Attributes:
         owners: whose rows are in the slots.
-        packed: (B, D) their states; as of `settings`, the last row is repeated up to the width of the program.
+        rows: these; the last one is repeated up to the width of the program.
     """
 
     def __init__(self, net: Net, widths: tuple[int, ...] = SLOT_WIDTHS) -> None:
-        self.net, self.widths, self.tables = net, widths, fold_tables(net)
+        self.net, self.widths = net, widths
+        self.devices = {width: devices_for(net, width) for width in widths}
+        tables = fold_tables(net)
+        self.copies = {n: (net, tables) if n == 1 else put_on_devices((net, tables), n) for n in self.devices.values()}
         self.packings: dict[Any, Packing] = {}
         self.prepared: set[Any] = set()
         self.preparing = threading.Lock()
         self.owners: list[RowOfRequest] = []
         self.kind: Any = None
-        self.packed: Any = None
-        self.settings: Any = None
+        self.rows: Any = None
 
     def advance(self, members: Sequence[RowsOfRequest]) -> None:
         """Move some sequences of requests of one kind a chunk on; there are no more of them than the greatest width."""
         self._place(members)
-        first = np.array([request.steps[number] for request, number in self.owners], np.int32)
-        first = first[np.minimum(np.arange(self._width(len(first))), len(first) - 1)]
-        packing, stopping = self.packings[self.kind], members[0][0].stopping
-        batch = self._batch(members, first)
-        self.packed, values, alive = advance_rows(self.net, self.tables, self.packed, batch, packing, stopping)
-        by_row = [np.ascontiguousarray(np.asarray(part).swapaxes(0, 1)) for part in values]
-        lengths = np.asarray(alive).sum(0).tolist()
+        devices, stopping = self.devices[len(self.rows.words)], members[0][0].stopping
+        with device_lock(devices):
+            self.rows, *generated = advance_rows(
+                *self.copies[devices], self.rows, self._observed(members), self.packings[self.kind], stopping, devices
+            )
+            values, alive = jax.tree.map(np.asarray, generated)
+        by_row = [np.ascontiguousarray(part.swapaxes(0, 1)) for part in values]
+        lengths = alive.sum(0).tolist()
         for k, (request, number) in enumerate(self.owners):
             request.take(number, [part[k] for part in by_row], lengths[k])
 
     def rest(self) -> None:
         """Give all sequences in the slots their states back."""
         self._leave(self.owners)
-        self.owners, self.packed, self.settings = [], None, None
+        self.owners, self.rows = [], None
 
     def prepare(self, request: SlotRequest) -> None:
         """Compile the programs of the kind of a request for every width: no chunk waits for a compiler."""
@@ -320,14 +341,13 @@ class Slots:
         after = set(owners)
         self._leave([owner for owner in self.owners if owner not in after])
         self._start([owner for owner in fresh if owner[1] not in owner[0].states])
-        before |= {owner: k for k, owner in enumerate(fresh, len(self.settings.row) if self.owners else 0)}
+        parts = [self.rows] if self.owners else []
+        before |= {owner: k for k, owner in enumerate(fresh, len(self.rows.words) if parts else 0)}
         at = np.array([before[owner] for owner in owners])
         at = at[np.minimum(np.arange(self._width(len(at))), len(at) - 1)]
-        packed, settings = ([self.packed], [self.settings]) if self.owners else ([], [])
-        if fresh:
-            packed.append(np.stack([request.states[number] for request, number in fresh]))
-            settings += [request.settings(which) for request, which in by_request(fresh)]
-        self.packed, self.settings = _joined(packed, at), _joined(settings, at)
+        rows = _joined([*parts, *(request.rows(which) for request, which in by_request(fresh))], at)
+        devices = self.devices[len(at)]
+        self.rows = rows if devices == 1 else put_on_devices(rows, devices, axis=0)
         for request, number in fresh:
             request.states[number] = None
         self.owners = owners
@@ -336,7 +356,7 @@ class Slots:
         """Take the states of these sequences along, but of those that are done."""
         where = {owner: k for k, owner in enumerate(self.owners)}
         open_ = [owner for owner in owners if owner[1] in owner[0].states]
-        packed = np.asarray(self.packed)
+        packed = np.asarray(self.rows.packed if open_ else ())
         for request, number in open_:
             request.states[number] = packed[where[request, number]].copy()
 
@@ -357,25 +377,14 @@ class Slots:
         for request, which in groups:
             request.next = max(request.next, which[-1] + 1)
 
-    def _batch(self, members: Sequence[RowsOfRequest], first: NDArray[np.int32]) -> BatchRequest:
-        settings, request, observed = self.settings, members[0][0], None
-        if request.request.observed is not None:
-            count, parts = 0, []
-            for own, which in members:
-                parts.append(own.observed(which, first[count : count + len(which)]))
-                count += len(which)
-            fill = np.minimum(np.arange(len(first)), count - 1)
-            observed = _joined(parts, fill, axis=1)._replace(tables=request.request.observed.tables)
-        return BatchRequest(
-            seed=settings.seed.T,
-            row=settings.row,
-            sample=settings.sample,
-            first=first,
-            end=np.array(0, np.int32),
-            rule=jax.tree.unflatten(request.rule, settings.rule),
-            supports=settings.supports,
-            observed=observed,
-        )
+    def _observed(self, members: Sequence[RowsOfRequest]) -> ObservedSteps | None:
+        """The observed values of all rows in their next chunks."""
+        known = members[0][0].request.observed
+        if known is None:
+            return None
+        parts = [request.observed(which, request.steps[which]) for request, which in members]
+        fill = np.minimum(np.arange(len(self.rows.words)), len(self.owners) - 1)
+        return _joined(parts, fill, axis=1)._replace(tables=known.tables)  # those of the model
 
 
 def by_request(owners: Iterable[RowOfRequest]) -> list[tuple[SlotRequest, list[int]]]:

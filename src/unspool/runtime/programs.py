@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.experimental import serialize_executable
+from jax.sharding import SingleDeviceSharding
 
 from unspool.runtime.compilation_cache import FOLDER_OF_PROGRAMS
 
@@ -185,7 +186,8 @@ PROGRAMS = Programs()
 def described(leaf: Any) -> tuple[Any, ...]:
     """What a program depends on of an array, or of a number."""
     if isinstance(leaf, jax.Array):
-        spread = leaf.sharding if len(leaf.sharding.device_set) > 1 else None
+        own = leaf.sharding
+        spread = None if isinstance(own, SingleDeviceSharding) or len(own.device_set) == 1 else own
         return leaf.shape, leaf.dtype, getattr(leaf, "weak_type", False), spread  # a key has none
     if isinstance(leaf, (bool, int, float)):
         return (), jax.dtypes.canonicalize_dtype(np.result_type(leaf)), True, None
