@@ -29,8 +29,8 @@ SETTINGS, COUNTED = "UNSPOOL_SERVING", "PROMETHEUS_MULTIPROC_DIR"
 """Environment variables by which workers know their settings, and the folder in which they count together."""
 DRAIN_SECONDS = 30
 """Time that requests under way have to end when the server does."""
-SWITCH_SECONDS = 2e-4
-"""Time after which a thread that runs Python gives way: an engine that has to wait for longer leaves a core idle."""
+SWITCH_SECONDS = 1e-3
+"""Time after which a thread that runs Python gives way: an engine that has to wait for longer leaves a core idle, and one that waits for less keeps both threads from work."""
 CONNECTIONS = 4_096
 """Connections of a process at a time."""
 
