@@ -30,7 +30,8 @@ SETTINGS, COUNTED = "UNSPOOL_SERVING", "PROMETHEUS_MULTIPROC_DIR"
 DRAIN_SECONDS = 30
 """Time that requests under way have to end when the server does."""
 SWITCH_SECONDS = 1e-3
-"""Time after which a thread that runs Python gives way: an engine that has to wait for longer leaves a core idle, and one that waits for less keeps both threads from work."""
+"""Time after which a thread that runs Python gives way: an engine that waits for longer leaves a core idle, and threads
+that change more often keep each other from work (docs/log.md)."""
 CONNECTIONS = 4_096
 """Connections of a process at a time."""
 
