@@ -12,6 +12,7 @@ HASH := $(shell (pwd; cat pyproject.toml constraints.txt) | cksum | cut -d' ' -f
 DEMO := $(VENV)/.ready-demo-$(HASH)
 DOCS := $(VENV)/.ready-docs-$(HASH)
 TEST := $(VENV)/.ready-test-$(HASH)
+ALL := $(VENV)/.ready-all-$(HASH)
 BENCH := $(VENV)/.ready-bench-$(HASH)
 PIP := $(RUN) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist loadfile
@@ -28,7 +29,7 @@ demo: $(DEMO) ## learn names from a table, then write new ones (under 3 minutes)
 test: $(TEST) ## run the tests; ARGS="tests/test_x.py -k word" chooses some
 	$(PYTEST) $(ARGS)
 
-test-all: $(TEST) ## run the tests, the slow ones too
+test-all: $(ALL) ## run the tests, the slow ones and those of clusters and object stores too
 	$(PYTEST) -m "" $(ARGS)
 
 check: $(TEST) ## style, types, layers, documentation
@@ -73,6 +74,7 @@ endef
 $(DEMO): EXTRAS := plot,examples
 $(DOCS): EXTRAS := docs,plot,examples
 $(TEST): EXTRAS := test,check,docs
+$(ALL): EXTRAS := test,check,docs,cluster
 $(BENCH): EXTRAS := bench,check,docs
 
 $(DEMO) $(DOCS): | $(RUN)
@@ -82,6 +84,10 @@ $(DEMO) $(DOCS): | $(RUN)
 $(TEST): | $(RUN)
 	$(install)
 	@touch $@ $(DEMO) $(DOCS)
+
+$(ALL): | $(RUN)
+	$(install)
+	@touch $@ $(TEST) $(DEMO) $(DOCS)
 
 # The pins of aeon contradict ours; only its data are read.
 $(BENCH): | $(RUN)

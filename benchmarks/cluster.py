@@ -6,8 +6,8 @@
     kills      workers of Ray that are killed at random while they generate: no row is lost or doubled
 
 Two processes need two cores for themselves: on a busy machine ratios of wall time say little. So the load is shown
-beside them, and how much less processor time one of two processes takes (in training the first one, in generation the
-one that has more to do) than one alone: what it waits is not in it.
+beside them, and of training how much less processor time the first of two processes takes than one alone: what it waits
+is not in it.
 """
 
 import argparse
@@ -81,6 +81,17 @@ print(json.dumps(found))
 """
 
 
+GENERATE = """
+import json, resource, sys, time
+import unspool as us
+model, given = us.load(sys.argv[1]).set_params(verbose=False), json.loads(sys.argv[3])
+model.generate_to(sys.argv[2].rstrip("/") + "-warm/", {"kind": "a"}, **given | {"n": given["per_part"]})
+began = time.perf_counter()
+model.generate_to(sys.argv[2], {"kind": "a"}, **given)
+print(json.dumps([time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024]))
+"""
+
+
 def fitted(count: int, *sizes: int) -> list[Any]:
     """Digest, number of weights, seconds of an update, and of them the processor time of the first process.
 
@@ -151,34 +162,27 @@ def ready() -> tuple[Any, Any]:
 
 
 def generate(sequences: int) -> None:
-    """Two workers beside one process, on one core."""
+    """Two workers of Ray, on two cores, beside one process on one core, and beside one on both."""
     import unspool.ray
 
-    _, model = ready()
+    ray, model = ready()
     given: dict[str, Any] = {"n": sequences, "seed": 1, "length": 10, "per_part": 16_384}
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("warm", "timed"):
-            n = {"n": 2 * given["per_part"]} if name == "warm" else {}
-            began, used = time.perf_counter(), time.process_time()
-            model.generate_to(f"{folder}/{name}-one/", {"kind": "a"}, **given | n)
-            alone, own = time.perf_counter() - began, time.process_time() - used
-            began, before = time.perf_counter(), worker_seconds()
-            unspool.ray.generate_to(model, {"kind": "a"}, f"{folder}/{name}-two", **given | n)
-            together, after = time.perf_counter() - began, worker_seconds()
-            assert contents(f"{folder}/{name}-one") == contents(f"{folder}/{name}-two"), "other bytes"
-    busiest = max(seconds - before.get(number, 0.0) for number, seconds in after.items())
-    figures = {"one": alone, "two": together, "ratio": round(alone / together, 2), "load": os.getloadavg()[0]}
-    print(json.dumps({"job": f"generate, {sequences:,} sequences", "of processor time": own / busiest, **figures}))
-
-
-def worker_seconds() -> dict[int, float]:
-    """Processor time of each of Ray's workers so far."""
-    found = subprocess.run(["pgrep", "-f", "^ray::(write_part|IDLE)"], capture_output=True, text=True, check=False)
-    seconds = {}
-    for number in map(int, found.stdout.split()):
-        fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
-        seconds[number] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return seconds
+        model.save(f"{folder}/model.unspool")
+        unspool.ray.generate_to(model, {"kind": "a"}, f"{folder}/warm", **given | {"n": 2 * given["per_part"]})
+        began = time.perf_counter()
+        unspool.ray.generate_to(model, {"kind": "a"}, f"{folder}/two", **given)
+        seconds, known = {"two workers": time.perf_counter() - began}, contents(f"{folder}/two")
+        ray.shutdown()
+        for name, cores in (("one core", CORES[:1]), ("both cores", CORES)):
+            command = ["taskset", "-c", ",".join(map(str, cores)), sys.executable, "-c", GENERATE]
+            words = [f"{folder}/model.unspool", f"{folder}/{name}/", json.dumps(given)]
+            done = subprocess.run([*command, *words], capture_output=True, text=True, check=True)
+            seconds[name], peak = json.loads(done.stdout.splitlines()[-1])
+            assert contents(f"{folder}/{name}") == known, "other bytes"
+    ratios = {f"ratio, {name}": round(seconds[name] / seconds["two workers"], 2) for name in ("one core", "both cores")}
+    figures = {**seconds, **ratios, "peak of one, MB": peak, "load": os.getloadavg()[0]}
+    print(json.dumps({"job": f"generate, {sequences:,} sequences", **figures}))
 
 
 def kills(wanted: int) -> None:
