@@ -358,7 +358,7 @@ class Server:
     async def events(
         self, hosted: HostedModel, job: GenerationJob, last: EventId | None, began: float
     ) -> AsyncIterator[bytes]:
-        """The events of a stream, those of a chunk at once."""
+        """The events of a stream, those of all chunks that are ready at once."""
         news = asyncio.Event()
         work = await self.new_work(hosted, job, news, stream=True)
         assert isinstance(work, SampleWork)  # noqa: S101  # a search was refused
@@ -371,13 +371,14 @@ class Server:
                         raise work.error
                     await news.wait()
                     news.clear()
+                first = work.taken == 0
                 values, lengths = work.take()
                 hosted.engine.resume()
                 if not lengths.any():
                     break
                 to_bytes = partial(events_after, last=last, digest=hosted.hash, seed=job.request.seed)
                 body = await self.in_thread(int(lengths.sum()), lambda: to_bytes(show(values, lengths)))  # noqa: B023
-                if work.taken == 1:
+                if first:
                     self.metrics.first.labels(hosted.name).observe(time.perf_counter() - began)
                 if body:
                     yield body

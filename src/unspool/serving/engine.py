@@ -21,7 +21,7 @@ from unspool.generation.slots import CHUNK_STEPS, SLOT_WIDTHS, SlotRequest, Slot
 from unspool.jobs import GenerationJob
 from unspool.sequences import Sequences
 
-AHEAD_CHUNKS = 4
+AHEAD_CHUNKS = 16
 """Chunks that a stream may be ahead of its reader; its rows then wait."""
 BEAM_ROWS = 64
 """Hypotheses, about, of one piece of a search."""
@@ -77,24 +77,27 @@ class SampleWork(GenerationWork):
         return self.slots.left == 0
 
     @property
-    def ready(self) -> bool:
-        """Whether the next chunk of all sequences is there."""
-        return self.slots.progress >= min((self.taken + 1) * CHUNK_STEPS, self.slots.total)
+    def ready(self) -> int:
+        """Chunks of all sequences that are there and not taken."""
+        progress = self.slots.progress
+        return (progress if progress < self.slots.total else progress + CHUNK_STEPS - 1) // CHUNK_STEPS - self.taken
 
     def waiting(self) -> list[int]:
         """Those that are not done, nor too far ahead."""
         return self.slots.waiting(SLOTS, (self.taken + AHEAD_CHUNKS) * CHUNK_STEPS if self.stream else None)
 
     def take(self) -> tuple[tuple[NDArray[Any], ...], NDArray[np.int64]]:
-        """The next chunk of all sequences: their values end to end, and the steps of each; they are not kept."""
-        chunk, self.taken = self.taken, self.taken + 1
-        parts = [own[chunk] if chunk < len(own) else None for own in self.slots.parts]
+        """All chunks of all sequences that are ready: their values end to end, and the steps of each; none is kept.
+
+        Who reads late takes several at once, which costs little more than one.
+        """
+        first, self.taken = self.taken, self.taken + self.ready
+        parts = [own[first : self.taken] for own in self.slots.parts]
         for own in self.slots.parts:
-            if chunk < len(own):
-                own[chunk] = []
-        lengths = np.array([0 if part is None else len(part[0]) for part in parts], np.int64)
+            own[first : self.taken] = [[]] * len(own[first : self.taken])
+        lengths = np.array([sum(len(part[0]) for part in own) for own in parts], np.int64)
         empty = no_values(self.job.net)
-        values = (np.concatenate([none, *(p[j] for p in parts if p is not None)]) for j, none in enumerate(empty))
+        values = (np.concatenate([none, *(p[j] for own in parts for p in own)]) for j, none in enumerate(empty))
         return tuple(values), lengths
 
     def result(self) -> Sequences:
