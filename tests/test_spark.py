@@ -17,6 +17,8 @@ def contents(folder):
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(Path(folder).glob("part-*"))}
 
 
+# Spark starts Java by a fork that runs nothing of ours.
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 def test_the_parts_are_those_of_one_process(workshop, tmp_path, monkeypatch):
     sql = pytest.importorskip("pyspark.sql", reason="no Spark: pip install unspool[spark], and Java")
     from unspool.spark import generate_parts
