@@ -24,6 +24,7 @@ RULED = [
     ("names/generate", {"inputs": IRISH, "n": 2, "prefix": "A", "pin": {"2": {"name": "f"}}, "seed": 0}),
     ("names/generate", {"inputs": IRISH, "allow": {"name": ["A", "o", "i"]}, "length": 2, "unknown": "missing"}),
     ("tracks/generate", {"inputs": {"group": ["a", "b"], "level": [1, 2]}, "allow": {"level": [0, 9]}, "long": True}),
+    ("tracks/generate", {"inputs": {"group": "b", "level": 1}, "pin": {"1": {"mood": "low"}}, "length": 3}),
     ("tracks/log_prob", {"data": [{"group": "a", "level": [1.0, 2.0], "mood": ["low", "high"]}], "by_field": True}),
 ]
 EVIL = [
@@ -165,6 +166,7 @@ def survives(served, bases, count, seed, together=16):
     [
         ("names/generate", {"inputs": IRISH, "allow": {"name": [["A"], "o"]}}),
         ("names/generate", {"inputs": IRISH, "allow": {"name": [{"a": 1}]}}),
+        ("tracks/generate", {"inputs": {"group": "a", "level": 1.5}, "pin": {"0": {"mood": ["low"]}}}),
         ("names/log_prob", {"data": {"country": ["Irish"], "name": [["Aoife", "A"]]}}),
         ("names/next_step", {"inputs": IRISH, "prefix": [["Ao", "Ao"]]}),
     ],

@@ -52,7 +52,7 @@ class SymbolConstraints(FieldConstraints):
             if vocabulary.text and not isinstance(value, str):
                 raise SchemaError(beside.location.at(k), "a piece of text", repr(value))
         values = [value.encode().decode("latin-1") for value in values] if vocabulary.bytes else values
-        codes = vocabulary.encode_strictly(_objects(values), beside.location)
+        codes = vocabulary.encode_strictly(_objects(values, beside.location), beside.location)
         if self.table is None and beside.allowed is not None and beside.allowed.symbols is not None:
             self.refuse_forbidden(~beside.allowed.symbols[codes], beside.location)
         return codes, None
@@ -82,10 +82,7 @@ class SymbolConstraints(FieldConstraints):
                 raise OptionError(f"allow, column {name!r}", "a list of values, at least one", repr(values)[:60])
             member = self.field.columns.index(name)
             location = Location("allow", name, names=[f"value {k + 1}" for k in range(len(values))])
-            for k, value in enumerate(values):
-                if not isinstance(value, Hashable):
-                    raise OptionError(location.at(k), "a single value", repr(value)[:60])
-            codes = self.vocabularies[member].encode_strictly(_objects(list(values)), location)
+            codes = self.vocabularies[member].encode_strictly(_objects(list(values), location), location)
             symbols &= np.isin(np.arange(len(symbols)) if self.table is None else self.table[:, member], codes)
         if not symbols.any():
             names = " and ".join(map(repr, self.field.columns))
@@ -103,8 +100,11 @@ class SymbolConstraints(FieldConstraints):
         return " and ".join(repr(vocabulary.values[code]) for vocabulary, code, shown in triples if shown)
 
 
-def _objects(values: list[Any]) -> NDArray[Any]:
-    """Python values as an object array, None where missing."""
+def _objects(values: list[Any], location: Location) -> NDArray[Any]:
+    """Python values as an object array, None where missing; an `OptionError` names a list or a record among them."""
+    for k, value in enumerate(values):
+        if not isinstance(value, Hashable):
+            raise OptionError(location.at(k), "a single value", repr(value)[:60])
     column = np.empty(len(values), object)
     column[:] = [None if value != value else value for value in plain_values(values)]
     return column
