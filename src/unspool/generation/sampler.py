@@ -29,7 +29,7 @@ from unspool.network.decoder import Net
 from unspool.network.distributions.base import Support, innermost
 from unspool.network.distributions.normal import Point
 from unspool.network.distributions.rules import PLAIN, Rule
-from unspool.options import Sampling
+from unspool.options import RULES, Sampling
 from unspool.runtime.devices import available, device_lock, put_on_devices, to_single_precision
 from unspool.runtime.stopping import Stop
 from unspool.runtime.threefry import seed_words
@@ -98,16 +98,13 @@ class SampleRequest(NamedTuple):
         return net.stop is not None and self.length is None
 
 
-PLAIN_SAMPLING = Sampling()
-
-
 def rule_of(sampling: Sampling) -> Rule:
     """The rule that options of sampling describe."""
 
     def array(value: Any, dtype: Any = jnp.float32) -> Any:
         return None if value is None else jnp.asarray(value, dtype)
 
-    if sampling == PLAIN_SAMPLING:
+    if sampling == RULES["sample"]:
         return PLAIN  # most requests
     temperature = None if sampling.temperature == 1.0 else sampling.temperature
     limits = (array(sampling.top_k, jnp.int32), array(sampling.top_p), array(sampling.min_p))

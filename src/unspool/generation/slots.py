@@ -1,11 +1,12 @@
 """Sequences of many requests side by side: a chunk of steps moves rows on that may belong to any of them.
 
 The step is that of `unspool.generation.sample_step`; every row has its own seed, number of the next step, rule and
-constraints. Between two chunks, all that a row takes along is one vector (`Packing`), so a chunk may hold other rows
-than the one before: a request enters, pauses and leaves at any of them, and nothing has to be freed. What both chunks
-have in common stays where it is, so that a chunk costs Python little beside the network.
+constraints. Between two chunks its state is one vector (`Packing`), so a chunk may hold other rows than the one before:
+a request enters, pauses and leaves at any of them, and nothing has to be freed. Rows of both chunks stay in their
+slots, so that a chunk costs Python little beside the network.
 """
 
+import copy
 import threading
 from collections.abc import Iterable, Sequence
 from functools import cached_property, partial
@@ -318,14 +319,15 @@ class Slots:
         with self.preparing:
             if request.kind in self.prepared:
                 return
-            apart = Slots.__new__(Slots)  # the engine's rows stay where they are
-            apart.__dict__ |= self.__dict__ | {"owners": [], "kind": None}
+            apart = copy.copy(self)  # the engine's rows stay where they are
+            apart.owners, apart.kind = [], None
             for width in self.widths:
                 apart.advance([(SlotRequest(self.net, request.request), [0]) for _ in range(width)])
             self.prepared.add(request.kind)
 
-    def _width(self, count: int) -> int:
-        return next(width for width in self.widths if width >= count)
+    def _filled(self, count: int) -> NDArray[np.int64]:
+        """Positions of so many rows, the last one again and again up to the width of a program."""
+        return np.minimum(np.arange(next(width for width in self.widths if width >= count)), count - 1)
 
     def _place(self, members: Sequence[RowsOfRequest]) -> None:
         """Put these rows into the slots, in their order."""
@@ -343,8 +345,7 @@ class Slots:
         self._start([owner for owner in fresh if owner[1] not in owner[0].states])
         parts = [self.rows] if self.owners else []
         before |= {owner: k for k, owner in enumerate(fresh, len(self.rows.words) if parts else 0)}
-        at = np.array([before[owner] for owner in owners])
-        at = at[np.minimum(np.arange(self._width(len(at))), len(at) - 1)]
+        at = np.array([before[owner] for owner in owners])[self._filled(len(owners))]
         rows = _joined([*parts, *(request.rows(which) for request, which in by_request(fresh))], at)
         devices = self.devices[len(at)]
         self.rows = rows if devices == 1 else put_on_devices(rows, devices, axis=0)
@@ -365,7 +366,7 @@ class Slots:
         if not new:
             return
         groups = by_request(new)
-        fill = np.minimum(np.arange(self._width(len(new))), len(new) - 1)
+        fill = self._filled(len(new))
         inputs = _joined([request.inputs(which) for request, which in groups], fill)
         sums = _joined([request.sums(which) for request, which in groups], fill)
         if self.kind not in self.packings:
@@ -383,8 +384,8 @@ class Slots:
         if known is None:
             return None
         parts = [request.observed(which, request.steps[which]) for request, which in members]
-        fill = np.minimum(np.arange(len(self.rows.words)), len(self.owners) - 1)
-        return _joined(parts, fill, axis=1)._replace(tables=known.tables)  # those of the model
+        steps = _joined(parts, self._filled(len(self.owners)), axis=1)
+        return steps._replace(tables=known.tables)  # those of the model
 
 
 def by_request(owners: Iterable[RowOfRequest]) -> list[tuple[SlotRequest, list[int]]]:

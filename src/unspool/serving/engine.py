@@ -209,9 +209,7 @@ class Engine:
         while True:
             with self.news:
                 while not (members := self._next()):
-                    if self.slots.owners:
-                        self.slots.rest()  # what is over keeps nothing
-                        continue
+                    self.slots.rest()  # what is over keeps nothing
                     if self.closing and not self.active:
                         self.over = True
                         return
