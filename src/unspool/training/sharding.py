@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -105,5 +106,13 @@ def sum_over_shards(sharding: Sharding, parts: Any) -> Any:
     total, apart = jax.tree.map(lambda a: a[0], parts), 1
     while apart < sharding.devices:
         pairs = [[d, d | apart] for d in range(sharding.devices) if not d & apart]
-        total, apart = jax.lax.psum(total, ROW_AXIS, axis_index_groups=pairs), 2 * apart
+        exchange = partial(jax.lax.psum, axis_name=ROW_AXIS, axis_index_groups=pairs)
+        total = as_one_vector(exchange, total) if apart >= sharding.devices // sharding.processes else exchange(total)
+        apart *= 2
     return jax.lax.optimization_barrier(total)
+
+
+def as_one_vector(exchange: Callable[[Array], Array], tree: Any) -> Any:
+    """Exchange all arrays of a tree end to end: between processes, each exchange costs some milliseconds of its own."""
+    vector, unravel = ravel_pytree(tree)
+    return unravel(exchange(vector))

@@ -152,21 +152,22 @@ def _updates(
         (parts, seen), after = jax.lax.map(lambda at: shard(net, k, carries, *at), (here, jnp.arange(own)))
         packed, unpack = pack(net)
         matrices, _ = pack(net.matrices())
-        change, moments = transform.update(sum_over_shards(sharding, parts), state.moments, matrices)
+        gradient, seen = sum_over_shards(sharding, (parts, seen))
+        change, moments = transform.update(gradient, state.moments, matrices)
         packed = jax.tree.map(lambda w, d: w - updates.rates[k] * d, packed, change)
         before = pack(state.average.split()[0])[0]
         average = jax.tree.map(lambda a, w: a + updates.mixes[k] * (w - a), before, packed)
         nets = unpack(packed).with_constants(constants), unpack(average).with_constants(state.average.constants)
-        return TrainState(*nets, moments), total.at[:, k].set(seen), after if sharding.segmented else None
+        return TrainState(*nets, moments), total.at[k].set(seen), after if sharding.segmented else None
 
     carries = None
     if sharding.segmented:
         inputs = jax.tree.map(lambda a: a[0], data.inputs)
         shapes = jax.eval_shape(jax.vmap(lambda inputs: start_decoding(state.net, inputs, 1)[0]), inputs)
         carries = jax.tree.map(lambda like: jnp.zeros(like.shape, like.dtype), shapes)
-    unseen = jnp.zeros((own, len(updates.first)))
+    unseen = jnp.zeros(len(updates.first))
     state, total, _ = jax.lax.fori_loop(first, last, once, (state, unseen, carries))
-    return state, sum_over_shards(sharding, total)
+    return state, total
 
 
 def copy_tree(tree: Any) -> Any:

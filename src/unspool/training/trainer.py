@@ -44,8 +44,9 @@ MAX_STABLE_UPDATES_SHARE, MAX_STABLE_SECONDS_SHARE = 0.75, 0.7
 """Shares of the most updates, and of the time budget, after which the decay begins at the latest."""
 WARMUP_SECONDS_SHARE = 0.1
 """Share of the time budget after which the rate is at its peak at the latest."""
-SECONDS_PER_DISPATCH = 0.5
-"""Seconds of updates between two questions whether training should end."""
+SECONDS_PER_DISPATCH, SECONDS_PER_SHARED_DISPATCH = 0.5, 2.0
+"""Seconds of updates between two questions whether training should end, of one process, and of several: these wait for
+each other at each question."""
 AVERAGED_SHARE = 0.1
 """Share of all updates so far over which weights are averaged: the earlier ones fade as a power of their number."""
 MIN_IMPROVEMENT, MIN_TRAINING_IMPROVEMENT = 2e-3, 1e-5
@@ -203,9 +204,10 @@ class Trainer:
         updates = UpdateBatch(data, group.first, weights, rates, shares, mixes)
         updates = updates.on_devices(sharding.devices, sharding.processes)
         shape, first = (group.bucket, len(group.rows)), 0
+        moment = SECONDS_PER_DISPATCH if sharding.processes == 1 else SECONDS_PER_SHARED_DISPATCH
         while first < group.updates:
             pace, began = self.pace.get(shape), time.monotonic()
-            count = max(1, int(SECONDS_PER_DISPATCH / pace)) if pace else 1
+            count = max(1, int(moment / pace)) if pace else 1
             last = group.updates if long else min(group.updates, first + count)  # a segment needs those before it
             with self.stop.clock(counted=pace is not None):
                 self.dispatch(sharding, updates, (first, last), at)
