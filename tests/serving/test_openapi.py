@@ -2,8 +2,11 @@
 
 import json
 
+import hypothesis
 import jsonschema
 import pytest
+import schemathesis
+from schemathesis import checks
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +68,27 @@ def test_pages_are_those_of_the_models_and_a_list_of_them(ask, served):
     assert [f"/v1/models/{name}/page" in listed.text for name in ("names", "tracks", "other")] == [True, True, False]
     assert listed.headers["content-security-policy"].startswith("default-src 'none'")
     assert ask(("GET", "/v1/models/other/page", {})).status_code == 404
+
+
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # schemathesis does
+@pytest.mark.parametrize("mode", [*schemathesis.GenerationMode])
+def test_schemathesis_finds_nothing_in_a_few_requests(served, mode):
+    """A sample of what a slow test does at length, of requests that fit the document and of others."""
+    excluded = [checks.positive_data_acceptance]  # whether a model has a category, the document can't say
+    for found in schemathesis.openapi.from_asgi("/openapi.json", served.app).get_all_operations():
+        operation = found.ok()
+        if mode == "negative" and operation.method == "get":
+            continue  # there is nothing in it that could be wrong
+
+        @hypothesis.settings(
+            max_examples=10,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )
+        @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
+        def run(case):
+            case.call_and_validate(excluded_checks=excluded)
+
+        run()
