@@ -258,7 +258,7 @@ BAD_VALUES = {
     "bytes": ({"a": [b"x"]}, r"column 'a': expected numbers, text.*found values of type binary"),
     "complex": ({"a": np.array([1j])}, r"found values of type complex128"),
     "huge": ({"a": [10**30]}, r"column 'a'"),
-    "no table": (3, r"expected a pandas, Polars or PyArrow table.*found a builtins.int"),
+    "no table": (3, r"expected a pandas, Polars or PyArrow table.*found int"),
     "list of numbers": ([1, 2], r"the data: expected texts, lists or arrays, one for each sequence.*single values"),
     "records and not": ([{"a": 1}, 2], r"row 2: expected a dict of column names and values, found int"),
     "shapes": ({"a": [np.ones((2, 2)), np.ones((2, 3))]}, r"row 2, column 'a': expected an array of shape \(T, 2\)"),

@@ -5,8 +5,11 @@ from pathlib import Path
 import names as census
 
 from unspool.demos.shared import print_nats, save_results, split
+from unspool.config import Training
 from unspool.model import OneToMany
 
+SECONDS = 50.0
+"""Seconds of training, so that the demonstration ends within two minutes; by default it would go on for some five."""
 FILES = {"male": "dist.male.first", "female": "dist.female.first", "surname": "dist.all.last"}
 
 
@@ -30,7 +33,8 @@ def run_names(folder: Path) -> None:
     print(f"{len(train['name']):,} names to learn from, {len(test['name']):,} held out", end="")
     print(f" ({again:,} of these also occur in training, under another kind)\n", flush=True)
 
-    model = OneToMany(inputs=["kind"], sequence="name", verbose=True).fit(train)
+    training = Training(seconds=SECONDS)
+    model = OneToMany(inputs=["kind"], sequence="name", training=training, verbose=True).fit(train)
     print_nats(model, train, test, "character")
 
     in_data = set(everything["name"])

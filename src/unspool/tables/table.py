@@ -182,7 +182,8 @@ def _frame(data: Any, location: str) -> Table:
         if (one := _series(data, location)) is not None:
             return one
         expected = "a pandas, Polars or PyArrow table, a dict of lists, a list of dicts, or a path"
-        raise DataError(location, expected, f"a {type(data).__module__}.{type(data).__qualname__}") from error
+        found = f"{type(data).__module__}.{type(data).__qualname__}".removeprefix("builtins.")
+        raise DataError(location, expected, found) from error
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
     series = list(frame.iter_columns())
