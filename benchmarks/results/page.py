@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from benchmarks.results.rival_page import WIDTH, rival, rival_table, verdict
 
 DOCS = Path(__file__).parents[2] / "docs"
+FILE = "results.json"
 HEADER = """# Results on real data
 
 `make results ARGS=--write` makes this page. Every model has default options: the user names the input, the sequence,
@@ -82,15 +83,20 @@ class Line(NamedTuple):
 
 def keep(name: str, result: dict[str, Any], folder: Path = DOCS) -> None:
     """Put one data set's figures in the place of its older ones. The report is left out: the command prints it."""
-    path = folder / "results.json"
-    kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    kept = figures_kept(folder)
     kept[name] = {**kept.get(name, {}), **{key: value for key, value in result.items() if key != "report"}}
-    path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    (folder / FILE).write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def figures_kept(folder: Path = DOCS) -> dict[str, Any]:
+    """All figures that were kept, by data set."""
+    path = folder / FILE
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
 def write(order: tuple[str, ...], folder: Path = DOCS) -> None:
     """Make the page of the figures that were kept: the table of criteria, and a paragraph on each data set."""
-    kept = json.loads((folder / "results.json").read_text("utf-8"))
+    kept = figures_kept(folder)
     names = [name for name in order if name in kept]
     lines = [HEADER, "| data | criterion | measured | |", "|---|---|---|---|"]
     for name in names:
