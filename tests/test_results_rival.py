@@ -145,7 +145,7 @@ def test_the_summaries_are_those_of_each_sequence_alone():
 
 def compared(areas, rates):
     turns = [
-        {"AUC": area, "first": rate / 2, "second": rate, "peak": 3e9, "seconds": 40.0}
+        {"AUC": area, "first": rate / 2, "later": rate, "peak": 3e9, "seconds": 40.0}
         for area, rate in zip(areas, rates, strict=True)
     ]
     figures = {"lengths.KS": 0.2, "detector.AUC": 0.6}

@@ -12,7 +12,7 @@ PROSE = (
     "default ones, but that rare values are not protected, which a detector would see, and that the clock or its "
     "own early stopping ends its training, not a count of epochs. The models take turns, each in a process of its "
     "own; the peak is the memory of that process. Rates are of rows to a table, {paths} sequences for each "
-    "held-out input, in a second call; those of the first call, which compiles or loads, are in brackets. The detector "
+    "held-out input, the median of three calls; that of a call before, which compiles or loads, is in brackets. The detector "
     "belongs to neither: boosted trees on plain summaries of each sequence, without its input, cross-validated "
     "with the real and the generated sequence of an input in one fold; windows stay together by stretches that "
     "share no day. Its figure is the area under the curve, the mean over {draws} generated sequences an input: "
@@ -73,7 +73,7 @@ def rival_table(kept: dict[str, dict[str, Any]]) -> list[str]:
                 str(fit["seed"]),
                 ", ".join(f"{each['AUC']:.3f}" for each in both),
                 "Unspool" if off[0] < off[1] else "TabularARGN" if off[1] < off[0] else "equal",
-                ", ".join(f"{each['second']:,.0f} ({each['first']:,.0f})" for each in both),
+                ", ".join(f"{each['later']:,.0f} ({each['first']:,.0f})" for each in both),
                 f"{rate_ratio(fit):.1f}",
                 ", ".join(f"{each['peak'] / 1e6:,.0f}" for each in both),
                 ", ".join(f"{each['seconds']:.0f}" for each in both),
@@ -89,7 +89,7 @@ def distance(one: dict[str, Any], who: str) -> float:
 
 def rate_ratio(fit: dict[str, Any]) -> float:
     """Our rows a second over theirs."""
-    return fit["unspool"]["second"] / fit["tabularargn"]["second"]
+    return fit["unspool"]["later"] / fit["tabularargn"]["later"]
 
 
 def verdict(met: bool) -> str:

@@ -163,7 +163,7 @@ def houses(quick: bool) -> Task:
         test[["id", "month", *inputs, *steps]],
         20,
         judged_as_panel,
-        seconds=BUDGET,
+        seconds=60.0,
         context=tuple(inputs),
     )
 
@@ -188,7 +188,7 @@ def workers(quick: bool) -> Task:
         test[["nr", "year", *inputs, *steps]],
         20,
         judged_as_panel,
-        seconds=BUDGET,
+        seconds=60.0,
         context=tuple(inputs),
     )
 

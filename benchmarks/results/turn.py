@@ -1,4 +1,4 @@
-"""One model's turn, in a process of its own: fit, generate twice, and say the seconds and the peak of memory.
+"""One model's turn, in a process of its own: fit, generate, and say the seconds and the peak of memory.
 
 `python -m benchmarks.results.turn unspool|tabularargn FOLDER`, started by `benchmarks.results.tabularargn`. It runs in
 the environment of either model, so it imports neither before it knows which. `FOLDER/job.json` says what to do; what
@@ -6,12 +6,16 @@ was learned or generated is left in the folder, and the figures are the last lin
 """
 
 import json
+import statistics
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+CALLS = 3
+"""Calls after the first one, which compiles or loads; their median is the rate."""
 
 
 class Unspool:
@@ -114,10 +118,12 @@ def main(who: str, folder: str) -> None:
     model.fit()
     found: dict[str, Any] = {"seconds": time.perf_counter() - start, "peak of the fit": peak()}
     model.load()
-    for call in ("first", "second"):
+    rates = []
+    for _ in range(1 + CALLS):
         start = time.perf_counter()
         rows = model.sample()
-        found[call] = rows / (time.perf_counter() - start)
+        rates.append(rows / (time.perf_counter() - start))
+    found |= {"first": rates[0], "later": statistics.median(rates[1:])}
     print(json.dumps({**found, "peak": peak()}))
 
 
