@@ -170,6 +170,7 @@ def test_the_page_prints_losses_as_plainly_as_wins(tmp_path):
     assert "| a | 0 | 0.520, 0.800 | Unspool | 60,000 (30,000), 10,000 (5,000) | 6.0 | 3,000, 3,000 | 40, 40 |" in text
     assert "| b | 0 | 0.700, 0.450 | TabularARGN | 40,000 (20,000), 10,000 (5,000) | 4.0 |" in text
     assert "no worse than TabularARGN on every line that both have | 1 of 2 lines | **not met** |" in text
+    assert "better or equal, first seed: a 1 of 2; b 1 of 2." in " ".join(text.split())
     assert "Unspool is better or equal on 1 of 2 lines. TabularARGN is nearer on: lengths.KS." in " ".join(text.split())
 
 
@@ -183,12 +184,16 @@ def test_a_missing_environment_is_told_before_anything_is_fitted(monkeypatch, ca
     assert "-m pip install -r benchmarks/results/tabularargn.txt" in capsys.readouterr().err
 
 
-def test_a_data_set_without_figures_of_its_own_is_told_before_anything_is_fitted(monkeypatch, capsys):
-    from benchmarks.results import __main__ as program
+def test_a_seed_that_is_run_again_replaces_its_own_figures_only(tmp_path):
     from benchmarks.results import page
 
-    monkeypatch.setattr(page, "figures_kept", lambda: {"storms": {}})
-    monkeypatch.setattr(sys, "argv", ["results", "storms", "weather", "--rival", "--write"])
-    with pytest.raises(SystemExit):
-        program.main()
-    assert "weather: has no figures yet" in capsys.readouterr().err
+    for seed, area in ((1, 0.6), (0, 0.7), (1, 0.8)):
+        one = compared((area, 0.9), (6e4, 1e4))
+        one["rounds"][0]["seed"] = seed
+        page.keep("a", {"tabularargn": one}, tmp_path)
+    rounds = page.figures_kept(tmp_path)["a"]["tabularargn"]["rounds"]
+    assert [(fit["seed"], fit["unspool"]["AUC"]) for fit in rounds] == [(0, 0.7), (1, 0.8)]
+    page.write(("a",), tmp_path)
+    text = (tmp_path / "results.md").read_text("utf-8")
+    assert "No figures yet: a." in text, "of its own"
+    assert "| a | 0 | 0.700, 0.900 |" in text

@@ -54,7 +54,8 @@ def run(name: str, asked: argparse.Namespace) -> dict[str, Any]:
     """The figures of one data set that are asked for."""
     result = {} if asked.rival else own(name, asked.quick, asked.alone)
     if name in RIVAL and not asked.alone:
-        result["tabularargn"] = {**tabularargn.compared(name, asked.quick), **here()}
+        seeds = tabularargn.SEEDS if asked.seed is None else (asked.seed,)
+        result["tabularargn"] = {**tabularargn.compared(name, asked.quick, seeds), **here()}
     return result
 
 
@@ -85,15 +86,13 @@ def main() -> None:
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--alone", action="store_true", help="leave PARModel and TabularARGN as they were")
     other.add_argument("--rival", action="store_true", help="leave all but TabularARGN as it was")
+    parser.add_argument("--seed", type=int, help="of the fits beside TabularARGN; those of other seeds stay")
     asked = parser.parse_args()
     names = asked.names or (RIVAL if asked.rival else tuple(TASKS))
     if asked.quick and asked.write:
         parser.error("quick figures are no figures to write down")
     for name in set(names) - set(RIVAL if asked.rival else TASKS):
         parser.error(f"{name}: not one of {', '.join(RIVAL if asked.rival else TASKS)}")
-    if asked.rival and asked.write:
-        for name in set(names) - set(page.figures_kept()):
-            parser.error(f"{name}: has no figures yet, which --rival would leave as they are; run it without")
     if not asked.alone and set(names) & set(RIVAL) and (missing := tabularargn.lacking()):
         parser.error(f"{missing}. --alone leaves it out")
     for name in names:

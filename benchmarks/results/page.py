@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.results.rival_page import WIDTH, rival, rival_table, verdict
+from benchmarks.results.rival_page import WIDTH, rival, rival_table, verdict, with_rounds
 
 DOCS = Path(__file__).parents[2] / "docs"
 FILE = "results.json"
@@ -84,7 +84,10 @@ class Line(NamedTuple):
 def keep(name: str, result: dict[str, Any], folder: Path = DOCS) -> None:
     """Put one data set's figures in the place of its older ones. The report is left out: the command prints it."""
     kept = figures_kept(folder)
-    kept[name] = {**kept.get(name, {}), **{key: value for key, value in result.items() if key != "report"}}
+    one = {**kept.get(name, {}), **{key: value for key, value in result.items() if key != "report"}}
+    if "tabularargn" in result:
+        one["tabularargn"] = with_rounds(kept.get(name, {}).get("tabularargn", {}), result["tabularargn"])
+    kept[name] = one
     (folder / FILE).write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
@@ -97,7 +100,7 @@ def figures_kept(folder: Path = DOCS) -> dict[str, Any]:
 def write(order: tuple[str, ...], folder: Path = DOCS) -> None:
     """Make the page of the figures that were kept: the table of criteria, and a paragraph on each data set."""
     kept = figures_kept(folder)
-    names = [name for name in order if name in kept]
+    names = [name for name in order if "criteria" in kept.get(name, {})]
     lines = [HEADER, "| data | criterion | measured | |", "|---|---|---|---|"]
     for name in names:
         one = kept[name]
@@ -110,8 +113,10 @@ def write(order: tuple[str, ...], folder: Path = DOCS) -> None:
         for asks, found, met in criteria:
             lines.append(f"| {link} | {asks} | {found} | {verdict(met)} |")
             link = ""
-    lines += absent([name for name in order if name not in kept])
-    lines += rival({name: kept[name]["tabularargn"] for name in names if "tabularargn" in kept[name]})
+    lines += absent([name for name in order if name not in names])
+    beside = {name: kept[name] for name in order if "tabularargn" in kept.get(name, {})}
+    leads = {name: [line.lead >= 0 for line in lines_of(one, "tabularargn")] for name, one in beside.items()}
+    lines += rival({name: one["tabularargn"] for name, one in beside.items()}, leads)
     for name in names:
         lines += about(kept[name])
         for peer in peers_of(kept[name]):
@@ -163,7 +168,7 @@ def peers_of(one: dict[str, Any]) -> list[str]:
 
 def lines_of(one: dict[str, Any], peer: str) -> list[Line]:
     """The figures that both models have."""
-    ours, theirs = one[peer].get("ours", one.get("ours", {})), one[peer]["figures"]
+    ours, theirs = one[peer].get("ours", one.get("ours", {})), one[peer].get("figures", {})
     return [
         Line(name, perfect, ours[name], theirs[name], PEERS[peer])
         for name in ours

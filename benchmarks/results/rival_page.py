@@ -12,11 +12,11 @@ PROSE = (
     "default ones, but that rare values are not protected, which a detector would see, and that the clock or its "
     "own early stopping ends its training, not a count of epochs. The models take turns, each in a process of its "
     "own; the peak is the memory of that process. Rates are of rows to a table, {paths} sequences for each "
-    "held-out input, the median of three calls; that of a call before, which compiles or loads, is in brackets. The detector "
-    "belongs to neither: boosted trees on plain summaries of each sequence, without its input, cross-validated "
-    "with the real and the generated sequence of an input in one fold; windows stay together by stretches that "
-    "share no day. Its figure is the area under the curve, the mean over {draws} generated sequences an input: "
-    "0.5 is perfect. In each pair Unspool is first."
+    "held-out input, the median of three calls; that of a call before, which compiles or loads, is in "
+    "brackets. The detector belongs to neither: boosted trees on plain summaries of each sequence, without its input, "
+    "cross-validated with the real and the generated sequence of an input in one fold; windows stay together "
+    "by stretches that share no day. Its figure is the area under the curve, the mean over {draws} generated "
+    "sequences an input: 0.5 is perfect. In each pair Unspool is first."
 )
 WHO = ("unspool", "tabularargn")
 LEAST_AHEAD = 4
@@ -25,8 +25,13 @@ LEAST_RATE = 5.0
 """Our rows a second over theirs, on each data set."""
 
 
-def rival(kept: dict[str, dict[str, Any]]) -> list[str]:
-    """What was asked, and every figure; nothing without figures."""
+def rival(kept: dict[str, dict[str, Any]], leads: dict[str, list[bool]]) -> list[str]:
+    """What was asked, and every figure; nothing without figures.
+
+    Args:
+        kept: the figures by data set.
+        leads: by data set, for each line of the report that both models have, whether ours is no worse.
+    """
     if not kept:
         return []
     ahead = [name for name, one in kept.items() if distance(one, "unspool") < distance(one, "tabularargn")]
@@ -57,7 +62,15 @@ def rival(kept: dict[str, dict[str, Any]]) -> list[str]:
         "| criterion | measured | |",
         "|---|---|---|",
     ]
-    return [*head, *rows, "", *rival_table(kept)]
+    scores = "; ".join(f"{name} {sum(lead)} of {len(lead)}" for name, lead in leads.items() if lead)
+    after = f"Lines of the report on which Unspool is better or equal, first seed: {scores}."
+    return [*head, *rows, "", *rival_table(kept), "", *textwrap.wrap(after, WIDTH)]
+
+
+def with_rounds(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The figures of now; of seeds that were not run, and of what was not asked, those of before."""
+    rounds = {fit["seed"]: fit for one in (before, now) for fit in one.get("rounds", [])}
+    return {**before, **now, "rounds": [rounds[seed] for seed in sorted(rounds)]}
 
 
 def rival_table(kept: dict[str, dict[str, Any]]) -> list[str]:
