@@ -16,7 +16,8 @@ PROSE = (
     "brackets. The detector belongs to neither: boosted trees on plain summaries of each sequence, without its input, "
     "cross-validated with the real and the generated sequence of an input in one fold; windows stay together "
     "by stretches that share no day. Its figure is the area under the curve, the mean over {draws} generated "
-    "sequences an input: 0.5 is perfect. In each pair Unspool is first."
+    "sequences an input: 0.5 is perfect. Seed 0 compiles "
+    "our programs, in seconds and in memory; seed 1 finds them compiled. In each pair Unspool is first."
 )
 WHO = ("unspool", "tabularargn")
 LEAST_AHEAD = 4
