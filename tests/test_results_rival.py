@@ -167,7 +167,10 @@ def test_the_page_prints_losses_as_plainly_as_wins(tmp_path):
     text = (tmp_path / "results.md").read_text("utf-8")
     assert "mean over seeds | 1 of 2; behind on: b | **not met** |" in text
     assert "worst seed | 4.0 to 6.0 times; below: b | **not met** |" in text
-    assert "| a | 0 | 0.520, 0.800 | Unspool | 60,000 (30,000), 10,000 (5,000) | 6.0 | 3,000, 3,000 | 40, 40 |" in text
+    assert (
+        "| a | 0 | 0.520, 0.800 | Unspool | 60,000 (30,000), 10,000 (5,000) | 6.0 | 3,000, 3,000 | 40, 40 of 90 |"
+        in text
+    )
     assert "| b | 0 | 0.700, 0.450 | TabularARGN | 40,000 (20,000), 10,000 (5,000) | 4.0 |" in text
     assert "no worse than TabularARGN on every line that both have | 1 of 2 lines | **not met** |" in text
     assert "better or equal, first seed: a 1 of 2; b 1 of 2." in " ".join(text.split())

@@ -7,7 +7,7 @@ WIDTH = 120
 """Characters of a line of prose."""
 PROSE = (
     "mostlyai-engine's TabularARGN (Apache-2.0), a network for tables and sequences, has the same split, the same "
-    "budget of {budget:.0f} s and one core. It gets the inputs as its context, and otherwise what PARModel gets: "
+    "budget of seconds and one core. It gets the inputs as its context, and otherwise what PARModel gets: "
     "the first record where that is the input, symbols as symbols, days as increments. Its options are the "
     "default ones, but that rare values are not protected, which a detector would see, and that the clock or its "
     "own early stopping ends its training, not a count of epochs. The models take turns, each in a process of its "
@@ -76,7 +76,16 @@ def with_rounds(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
 
 def rival_table(kept: dict[str, dict[str, Any]]) -> list[str]:
     """A line for each data set and seed."""
-    names = ("data", "seed", "detector", "nearer", "rows a second", "times", "peak, MB", "fit, s")
+    names = (
+        "data",
+        "seed",
+        "detector",
+        "nearer",
+        "rows a second",
+        "times",
+        "peak, MB",
+        "seconds to fit, and the budget",
+    )
     lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     for name, one in kept.items():
         for fit in one["rounds"]:
@@ -90,7 +99,7 @@ def rival_table(kept: dict[str, dict[str, Any]]) -> list[str]:
                 ", ".join(f"{each['later']:,.0f} ({each['first']:,.0f})" for each in both),
                 f"{rate_ratio(fit):.1f}",
                 ", ".join(f"{each['peak'] / 1e6:,.0f}" for each in both),
-                ", ".join(f"{each['seconds']:.0f}" for each in both),
+                ", ".join(f"{each['seconds']:.0f}" for each in both) + f" of {one['budget']:.0f}",
             )
             lines.append(f"| {' | '.join(row)} |")
     return lines
