@@ -29,7 +29,7 @@ from unspool.dataset.gather import gather_fitted
 from unspool.evaluation.samples.generate import generate_like
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 60.0
+SECONDS = 120.0
 """The budget of each fit."""
 SEEDS = (0, 1)
 DRAWS = 5
