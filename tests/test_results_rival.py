@@ -151,8 +151,8 @@ def compared(areas, rates):
     ]
     figures = {"lengths.KS": 0.2, "detector.AUC": 0.6}
     return {
-        "budget": 90.0, "paths": 30, "draws": 5, "date": "2026-01-02", "machine": "Z80",
-        "rounds": [{"seed": 0, "unspool": turns[0], "tabularargn": turns[1]}],
+        "paths": 30, "draws": 5, "date": "2026-01-02", "machine": "Z80",
+        "rounds": [{"seed": 0, "budget": 90.0, "unspool": turns[0], "tabularargn": turns[1]}],
         "ours": figures, "figures": figures | {"lengths.KS": 0.1},
     }  # fmt: skip
 

@@ -7,17 +7,17 @@ WIDTH = 120
 """Characters of a line of prose."""
 PROSE = (
     "mostlyai-engine's TabularARGN (Apache-2.0), a network for tables and sequences, has the same split, the same "
-    "budget of seconds and one core. It gets the inputs as its context, and otherwise what PARModel gets: "
-    "the first record where that is the input, symbols as symbols, days as increments. Its options are the "
-    "default ones, but that rare values are not protected, which a detector would see, and that the clock or its "
-    "own early stopping ends its training, not a count of epochs. The models take turns, each in a process of its "
+    "budget of seconds and one core. It gets the inputs as its context, and otherwise what PARModel gets: the "
+    "first record where that is the input, symbols as symbols, days as increments. Its options are the default "
+    "ones, but that rare values are not protected, which a detector would see, and that the clock or its own "
+    "early stopping ends its training, not a count of epochs. The models take turns, each in a process of its "
     "own; the peak is the memory of that process. Rates are of rows to a table, {paths} sequences for each "
-    "held-out input, the median of three calls; that of a call before, which compiles or loads, is in "
-    "brackets. The detector belongs to neither: boosted trees on plain summaries of each sequence, without its input, "
-    "cross-validated with the real and the generated sequence of an input in one fold; windows stay together "
-    "by stretches that share no day. Its figure is the area under the curve, the mean over {draws} generated "
-    "sequences an input: 0.5 is perfect. Seed 0 compiles "
-    "our programs, in seconds and in memory; seed 1 finds them compiled. In each pair Unspool is first."
+    "held-out input, the median of three calls; that of a call before, which compiles or loads, is in brackets. "
+    "The detector belongs to neither: boosted trees on plain summaries of each sequence, without its input, "
+    "cross-validated with the real and the generated sequence of an input in one fold; windows stay together by "
+    "stretches that share no day. Its figure is the area under the curve, the mean over {draws} generated "
+    "sequences an input: 0.5 is perfect. The first fit of a data set compiles our programs, in seconds and in "
+    "memory; a later one finds them compiled. In each pair Unspool is first."
 )
 WHO = ("unspool", "tabularargn")
 LEAST_AHEAD = 4
@@ -99,7 +99,7 @@ def rival_table(kept: dict[str, dict[str, Any]]) -> list[str]:
                 ", ".join(f"{each['later']:,.0f} ({each['first']:,.0f})" for each in both),
                 f"{rate_ratio(fit):.1f}",
                 ", ".join(f"{each['peak'] / 1e6:,.0f}" for each in both),
-                ", ".join(f"{each['seconds']:.0f}" for each in both) + f" of {one['budget']:.0f}",
+                ", ".join(f"{each['seconds']:.0f}" for each in both) + f" of {fit['budget']:.0f}",
             )
             lines.append(f"| {' | '.join(row)} |")
     return lines

@@ -56,7 +56,7 @@ def compared(name: str, quick: bool, seeds: tuple[int, ...] = SEEDS) -> dict[str
     """All figures of both models on one data set, a round for each seed; the lines of the report are of the first."""
     rounds = [one_round(name, seed, quick) for seed in (seeds[:1] if quick else seeds)]
     lines = {key: one.pop(key) for one in rounds for key in ("ours", "figures") if key in one}
-    return {"budget": SECONDS, "paths": SAMPLES, "draws": DRAWS, "rounds": rounds, **lines}
+    return {"paths": SAMPLES, "draws": DRAWS, "rounds": rounds, **lines}
 
 
 def one_round(name: str, seed: int, quick: bool) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def one_round(name: str, seed: int, quick: bool) -> dict[str, Any]:
     train, test = gather_fitted(codec, task.train), gather_fitted(codec, task.test)
     drawn = generate_like(net, codec, test, codec.encode(test), SAMPLES, seed).examples
     ours["AUC"], theirs["AUC"] = (detected(exchange, test, generated, seed) for generated in (drawn, synthetic))
-    result = {"seed": seed, "unspool": ours, "tabularargn": theirs}
+    result: dict[str, Any] = {"seed": seed, "budget": SECONDS, "unspool": ours, "tabularargn": theirs}
     if seed == SEEDS[0]:
         result["ours"] = figures_of_unspool(task, model)
         result["figures"] = figures_of(model, train, test, synthetic, synthetic_train)
