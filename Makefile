@@ -14,6 +14,8 @@ DOCS := $(VENV)/.ready-docs-$(HASH)
 TEST := $(VENV)/.ready-test-$(HASH)
 ALL := $(VENV)/.ready-all-$(HASH)
 BENCH := $(VENV)/.ready-bench-$(HASH)
+RIVAL := .cache/tabularargn
+RIVAL_PINS := benchmarks/results/tabularargn.txt
 PIP := $(RUN) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist loadfile
 
@@ -53,7 +55,7 @@ build/demo/names.unspool: | $(DOCS)
 bench: $(BENCH) ## assert parity, then time; ARGS="train --quick" chooses, ARGS=--write makes docs/benchmarks.md
 	$(RUN) -m benchmarks $(ARGS)
 
-results: $(BENCH) ## fit and judge on real data; ARGS="storms --quick" chooses, ARGS=--write makes docs/results.md
+results: $(BENCH) $(RIVAL)/.ready ## fit and judge on real data; ARGS="storms --quick" chooses, ARGS=--write makes docs/results.md
 	$(RUN) -m benchmarks.results $(ARGS)
 
 clean: ## remove the environment and all caches
@@ -94,3 +96,10 @@ $(BENCH): | $(RUN)
 	$(install)
 	@$(PIP) --no-deps aeon==1.6.0
 	@touch $@ $(TEST) $(DEMO) $(DOCS)
+
+# The pins of mostlyai-engine contradict ours: it has an environment of its own.
+$(RIVAL)/.ready: $(RIVAL_PINS) | $(RUN)
+	@echo "installing TabularARGN into $(RIVAL): several gigabytes, the first time takes minutes"
+	@$(RUN) -m venv --clear $(RIVAL)
+	@$(RIVAL)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $(RIVAL_PINS)
+	@touch $@

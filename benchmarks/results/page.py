@@ -6,9 +6,10 @@ import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.results.rival_page import WIDTH, rival, rival_table, verdict, with_rounds
+
 DOCS = Path(__file__).parents[2] / "docs"
-WIDTH = 120
-"""Characters of a line of prose."""
+FILE = "results.json"
 HEADER = """# Results on real data
 
 `make results ARGS=--write` makes this page. Every model has default options: the user names the input, the sequence,
@@ -28,6 +29,8 @@ PARMODEL = (
     "decimals of the data. Nats are left out: it gives densities where values on grids and repeated values ask for "
     "masses."
 )
+PEERS = {"parmodel": "PARModel", "tabularargn": "TabularARGN"}
+"""Other models by their key among the figures of a data set."""
 LINES: tuple[tuple[str, float | None], ...] = (
     (r"calibration\.coverage_50", 0.5),
     (r"calibration\.coverage_80", 0.8),
@@ -55,54 +58,69 @@ class Line(NamedTuple):
         name: of the figure in a report.
         perfect: the figure of a perfect model; None where more is better.
         unspool: the figure of Unspool.
-        parmodel: the figure of PARModel.
+        theirs: the figure of the other model.
+        other: its name.
     """
 
     name: str
     perfect: float | None
     unspool: float
-    parmodel: float
+    theirs: float
+    other: str
 
     @property
     def lead(self) -> float:
-        """How much nearer to perfect Unspool is; negative where PARModel is nearer."""
+        """How much nearer to perfect Unspool is; negative where the other is nearer."""
         if self.perfect is None:
-            return self.unspool - self.parmodel
-        return abs(self.parmodel - self.perfect) - abs(self.unspool - self.perfect)
+            return self.unspool - self.theirs
+        return abs(self.theirs - self.perfect) - abs(self.unspool - self.perfect)
 
     @property
     def nearer(self) -> str:
         """The model that is nearer to perfect."""
-        return "Unspool" if self.lead > 0 else "PARModel" if self.lead < 0 else "equal"
+        return "Unspool" if self.lead > 0 else self.other if self.lead < 0 else "equal"
 
 
 def keep(name: str, result: dict[str, Any], folder: Path = DOCS) -> None:
     """Put one data set's figures in the place of its older ones. The report is left out: the command prints it."""
-    path = folder / "results.json"
-    kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    kept[name] = {**kept.get(name, {}), **{key: value for key, value in result.items() if key != "report"}}
-    path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    kept = figures_kept(folder)
+    one = {**kept.get(name, {}), **{key: value for key, value in result.items() if key != "report"}}
+    if "tabularargn" in result:
+        one["tabularargn"] = with_rounds(kept.get(name, {}).get("tabularargn", {}), result["tabularargn"])
+    kept[name] = one
+    (folder / FILE).write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def figures_kept(folder: Path = DOCS) -> dict[str, Any]:
+    """All figures that were kept, by data set."""
+    path = folder / FILE
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
 def write(order: tuple[str, ...], folder: Path = DOCS) -> None:
     """Make the page of the figures that were kept: the table of criteria, and a paragraph on each data set."""
-    kept = json.loads((folder / "results.json").read_text("utf-8"))
-    names = [name for name in order if name in kept]
+    kept = figures_kept(folder)
+    names = [name for name in order if "criteria" in kept.get(name, {})]
     lines = [HEADER, "| data | criterion | measured | |", "|---|---|---|---|"]
     for name in names:
         one = kept[name]
         link = f"[{name}](#{anchor(one['title'])})"
         criteria = [(each["asks"], each["found"], each["met"]) for each in one["criteria"]]
-        if "parmodel" in one:
-            leads = [line.lead >= 0 for line in lines_of(one)]
-            asks = "no worse than PARModel on every line that both have"
+        for peer in peers_of(one):
+            leads = [line.lead >= 0 for line in lines_of(one, peer)]
+            asks = f"no worse than {PEERS[peer]} on every line that both have"
             criteria.append((asks, f"{sum(leads)} of {len(leads)} lines", all(leads)))
         for asks, found, met in criteria:
             lines.append(f"| {link} | {asks} | {found} | {verdict(met)} |")
             link = ""
-    lines += absent([name for name in order if name not in kept])
+    lines += absent([name for name in order if name not in names])
+    beside = {name: kept[name] for name in order if "tabularargn" in kept.get(name, {})}
+    leads = {name: [line.lead >= 0 for line in lines_of(one, "tabularargn")] for name, one in beside.items()}
+    lines += rival({name: one["tabularargn"] for name, one in beside.items()}, leads)
     for name in names:
-        lines += [*about(kept[name]), *(["", *summary(kept[name])] if "parmodel" in kept[name] else [])]
+        lines += about(kept[name])
+        for peer in peers_of(kept[name]):
+            lines += ["", *summary(kept[name], peer)]
     (folder / "results.md").write_text("\n".join(lines) + "\n", "utf-8")
 
 
@@ -127,47 +145,51 @@ def about(one: dict[str, Any]) -> list[str]:
 
 
 def section(one: dict[str, Any]) -> list[str]:
-    """All about one data set, for the terminal."""
-    lines = [*about(one), "", "| criterion | measured | |", "|---|---|---|"]
-    lines += [f"| {each['asks']} | {each['found']} | {verdict(each['met'])} |" for each in one["criteria"]]
-    if "parmodel" in one:
-        lines += ["", *summary(one), "", "| line | perfect | Unspool | PARModel | nearer |", "|---|---|---|---|---|"]
-        for line in lines_of(one):
+    """All about one data set that was measured, for the terminal."""
+    lines: list[str] = []
+    if "criteria" in one:
+        lines += [*about(one), "", "| criterion | measured | |", "|---|---|---|"]
+        lines += [f"| {each['asks']} | {each['found']} | {verdict(each['met'])} |" for each in one["criteria"]]
+    for peer in peers_of(one):
+        head = f"| line | perfect | Unspool | {PEERS[peer]} | nearer |"
+        lines += ["", *summary(one, peer), "", head, "|---|---|---|---|---|"]
+        for line in lines_of(one, peer):
             perfect = "more" if line.perfect is None else f"{line.perfect:g}"
-            lines.append(f"| {line.name} | {perfect} | {line.unspool:.3f} | {line.parmodel:.3f} | {line.nearer} |")
-    return [*lines, "", one["report"].rstrip()]
+            lines.append(f"| {line.name} | {perfect} | {line.unspool:.3f} | {line.theirs:.3f} | {line.nearer} |")
+    if "tabularargn" in one:
+        lines += ["", *rival_table({"": one["tabularargn"]})]
+    return [*lines, "", one.get("report", "").rstrip()]
 
 
-def lines_of(one: dict[str, Any]) -> list[Line]:
+def peers_of(one: dict[str, Any]) -> list[str]:
+    """The keys of the other models that a data set has figures of."""
+    return [peer for peer in PEERS if peer in one]
+
+
+def lines_of(one: dict[str, Any], peer: str) -> list[Line]:
     """The figures that both models have."""
-    ours, theirs = one["ours"], one["parmodel"]["figures"]
+    ours, theirs = one[peer].get("ours", one.get("ours", {})), one[peer].get("figures", {})
     return [
-        Line(name, perfect, ours[name], theirs[name])
+        Line(name, perfect, ours[name], theirs[name], PEERS[peer])
         for name in ours
         for pattern, perfect in LINES
         if re.fullmatch(pattern, name) and ours[name] is not None and theirs.get(name) is not None
     ]
 
 
-def summary(one: dict[str, Any]) -> list[str]:
-    """How PARModel was used, and on how many lines each model is nearer to perfect."""
-    fit = one["parmodel"]
-    default = ", its default" if fit["epochs"] == EPOCHS else ""
-    prose = PARMODEL.format(**{**fit, "pace": 1e3 * fit["pace"]}, default=default)
-    found = lines_of(one)
+def summary(one: dict[str, Any], peer: str) -> list[str]:
+    """How the other model was used, and on how many lines each model is nearer to perfect."""
+    fit, name = one[peer], PEERS[peer]
+    if peer == "parmodel":
+        default = ", its default" if fit["epochs"] == EPOCHS else ""
+        prose = PARMODEL.format(**{**fit, "pace": 1e3 * fit["pace"]}, default=default)
+    else:
+        prose = f"[{name}](#beside-tabularargn) beside a model of as many seconds, with {fit['paths']} sequences each."
+    found = lines_of(one, peer)
     worse = [line.name for line in found if line.lead < 0]
-    end = f"PARModel is nearer on: {'; '.join(worse)}." if worse else "Unspool is behind on none."
+    end = f"{name} is nearer on: {'; '.join(worse)}." if worse else "Unspool is behind on none."
     score = f"Unspool is better or equal on {len(found) - len(worse)} of {len(found)} lines."
     return textwrap.wrap(f"{prose} {score} {end}", WIDTH)
-
-
-def verdict(met: bool) -> str:
-    """A criterion's outcome in a word.
-
-    >>> verdict(True), verdict(False)
-    ('met', '**not met**')
-    """
-    return "met" if met else "**not met**"
 
 
 def anchor(title: str) -> str:

