@@ -5,10 +5,10 @@ from pathlib import Path
 import names as census
 
 from unspool.demos.shared import print_nats, save_results, split
-from unspool.config import Training
 from unspool.model import OneToMany
+from unspool.options import Training
 
-SECONDS = 50.0
+NAMES_SECONDS = 50.0
 """Seconds of training, so that the demonstration ends within two minutes; by default it would go on for some five."""
 FILES = {"male": "dist.male.first", "female": "dist.female.first", "surname": "dist.all.last"}
 
@@ -33,7 +33,7 @@ def run_names(folder: Path) -> None:
     print(f"{len(train['name']):,} names to learn from, {len(test['name']):,} held out", end="")
     print(f" ({again:,} of these also occur in training, under another kind)\n", flush=True)
 
-    training = Training(seconds=SECONDS)
+    training = Training(seconds=NAMES_SECONDS)
     model = OneToMany(inputs=["kind"], sequence="name", training=training, verbose=True).fit(train)
     print_nats(model, train, test, "character")
 
