@@ -10,7 +10,7 @@ import pytest
 from unspool.constraints.base import Observed, ObservedField
 from unspool.errors import OptionError
 from unspool.generation import sampler
-from unspool.generation.sample_step import BLOCK_STEPS, STREAM_STEPS
+from unspool.generation.sample_step import BLOCK_STEPS, GROUP_ROWS, STREAM_STEPS
 from unspool.generation.sampler import TILE_ROWS, SampleRequest, check_sampling, chunks, rule_of, sample_sequences
 from unspool.network.decoder import Architecture, Masks, Net
 from unspool.network.distributions.base import EventShape
@@ -126,6 +126,22 @@ def test_tiles_do_not_show(net, whole, monkeypatch, tile):
     """A large request is cut into tiles, which may split the samples of a row."""
     monkeypatch.setattr(sampler, "TILE_ROWS", tile)
     assert_same(rows(sample_sequences(net, request())), whole)
+
+
+@pytest.mark.parametrize("known", [0, 3])
+def test_leaving_out_those_that_have_ended_does_not_show(net, monkeypatch, known):
+    """Of many sequences, groups of those that have ended move no more; few are one group. A prefix goes along."""
+    given = request(16, samples=16)
+    if known:
+        rng = np.random.default_rng(2)
+        prefix = rng.integers(0, 6, 16 * known).astype(np.int32), rng.normal(size=16 * known).astype(np.float32)
+        given = given._replace(observed=first_steps(prefix, known * np.arange(17)))
+    many = rows(sample_sequences(net, given))
+    lengths = sorted(map(len, many))
+    assert lengths[128] <= 2 * STREAM_STEPS < lengths[-1]  # so that one of two groups is left out
+    monkeypatch.setattr(sampler, "TILE_ROWS", 64)
+    assert 64 < GROUP_ROWS < len(many)
+    assert_same(rows(sample_sequences(net, given)), many)
 
 
 @pytest.mark.parametrize("chunk", [1, STREAM_STEPS, BLOCK_STEPS])

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from unspool.encoding.codec import Codec
 from unspool.encoding.input_rows import KnownRows, as_inputs, from_nothing
-from unspool.generation.sample_step import RunningSums, Supports, sample_field, sample_increment, start_sampling
+from unspool.generation.one_field import sample_field, sample_increment
+from unspool.generation.sample_step import RunningSums, Supports, start_sampling
 from unspool.generation.sampler import SampleRequest
 from unspool.generation.support import with_support
 from unspool.network.cumulative import CumulativeRule

@@ -17,20 +17,24 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float, Int, UInt32
 from numpy.typing import NDArray
 
+from unspool.generation.one_field import Asked, FirstMoment, ObservedValue, sample_field, sample_increment, sample_part
 from unspool.network.cumulative import CumulativeRule, PartRule
 from unspool.network.decoder import DecoderState, Net, Precomputed
-from unspool.network.distributions.base import Distribution, EventShape, Support, over_members
+from unspool.network.distributions.base import EventShape, Support
 from unspool.network.distributions.categorical import Categorical, bernoulli_icdf
 from unspool.network.distributions.rules import Rule
 from unspool.network.distributions.where_active import WhereActive
 from unspool.network.fields import FieldLayout
 from unspool.network.lstm import State
-from unspool.runtime.devices import ROW_AXIS, shard_rows
+from unspool.runtime.devices import ROW_AXIS, put_rows, shard_rows, take_rows
 from unspool.runtime.programs import program
 from unspool.runtime.threefry import Ints, uniforms
 
 BLOCK_STEPS, STREAM_STEPS = 64, 8
-"""Steps between two checks whether all sequences have ended; the shorter one is for streams and short sequences."""
+"""Steps of a block; the shorter one is for streams, short sequences, and sequences that end, between two checks which
+of them have."""
+GROUP_ROWS = 128
+"""Rows of sequences that end which move on together; groups of those that have ended don't."""
 FOLD_STEPS = 512
 """Steps for which it pays to fold tables."""
 MAX_UNROLLED_FIELDS = 8
@@ -110,50 +114,6 @@ class BatchRequest(NamedTuple):
     observed: ObservedSteps | None
 
 
-class FirstMoment(NamedTuple):
-    """The parts so far of first moments in one step.
-
-    Attributes:
-        active: (B,) which sequences have theirs in this step.
-        at_low: where the parts so far are those of the lowest moment of the support.
-        at_high: of the highest.
-        total: running sum of the parts so far.
-        field: number of the field whose first moment it is.
-    """
-
-    active: Bool[Array, " B"]
-    at_low: Bool[Array, " B"]
-    at_high: Bool[Array, " B"]
-    total: Float[Array, " B"]
-    field: int
-
-    @classmethod
-    def before_parts(cls, active: Bool[Array, " B"], field: int = 0) -> "FirstMoment":
-        """No parts yet."""
-        every = jnp.ones_like(active)
-        return cls(active, every, every, jnp.zeros(active.shape), field)
-
-
-class ObservedValue(NamedTuple):
-    """The part of `ObservedSteps` of one field at one step."""
-
-    value: Any
-    where: Any
-    upper: Any
-    table: Any
-
-
-class Asked(NamedTuple):
-    """What is asked of one field at one step: the support of its samples, its running sum, and what is observed.
-
-    Of a part of first moments, `total` is the `FirstMoment` so far.
-    """
-
-    support: Support | None
-    total: Any
-    given: ObservedValue | None
-
-
 def start_sampling(
     net: Net, inputs: tuple[Array | NDArray[Any], ...], sums: RunningSums = ()
 ) -> tuple[SamplerState, Precomputed]:
@@ -173,7 +133,7 @@ def advance_on_devices(
     stopping: bool,
     devices: int = 1,
 ) -> tuple[SamplerState, GeneratedSteps]:
-    """Move every sequence `steps` steps on; past `BLOCK_STEPS`, a multiple of it.
+    """Move every sequence `steps` steps on.
 
     With `stopping`, the hazard of stopping decides the end; its uniform is consumed either way.
     """
@@ -186,9 +146,10 @@ def advance_on_devices(
     )
     observed_specs: Any = None if request.observed is None else ObservedSteps(along, along, along, whole, along)  # type: ignore[arg-type]
     request_specs: Any = BatchRequest(whole, rows, rows, whole, whole, whole, support_specs, observed_specs)  # type: ignore[arg-type]
-    specs = (whole, Precomputed(whole, whole, whole, rows), state_specs, request_specs)  # type: ignore[arg-type]
-    advance_rows = partial(_advance, steps=steps, stopping=stopping)
-    return shard_rows(advance_rows, devices, specs, (state_specs, (along, along)))(net, ready, state, request)
+    specs = Precomputed(whole, whole, whole, rows), state_specs, request_specs  # type: ignore[arg-type]
+    advance_rows = partial(_advance, specs=specs, steps=steps, stopping=stopping)
+    run = shard_rows(advance_rows, devices, (whole, *specs), (state_specs, (along, along)))
+    return run(net, ready, state, request)
 
 
 def launch_on_devices(
@@ -210,16 +171,43 @@ advance, launch = _compiled(advance_on_devices), _compiled(launch_on_devices)
 
 
 def _advance(
-    net: Net, ready: Precomputed, state: SamplerState, request: BatchRequest, *, steps: int, stopping: bool
+    net: Net, ready: Precomputed, state: SamplerState, request: BatchRequest, *, specs: Any, steps: int, stopping: bool
 ) -> tuple[SamplerState, GeneratedSteps]:
-    """What every device does with its rows: block by block, until all of them have ended."""
-    block = min(steps, BLOCK_STEPS)
-    first, observed = request.first, request.observed
+    """What every device does with its rows: block by block, until all of them have ended.
+
+    Of a block, those that have ended by then are left out, in groups: the others come first. `specs` say along which
+    axes of what is given the rows lie.
+    """
+    B, first, observed, events = state.done.shape[0], request.first, request.observed, net.shape.steps.events
+    block, width = math.gcd(steps, STREAM_STEPS if stopping else BLOCK_STEPS), min(B, GROUP_ROWS) if stopping else B
+    moving = None if observed is None else observed._replace(tables=())
+    if observed is not None:
+        request = request._replace(observed=ObservedSteps((), (), (), observed.tables, ()))  # type: ignore[arg-type]
+    along, asked_specs = P(None, ROW_AXIS), specs[2]._replace(observed=None if observed is None else P())
+
+    def no_steps(count: int) -> GeneratedSteps:
+        """So many steps of which none is real."""
+        shapes = ((count, B) if event.members is None else (count, B, event.members) for event in events)
+        types = [jnp.float32 if event.symbols is None else jnp.int32 for event in events]
+        return tuple(map(jnp.zeros, shapes, types)), jnp.zeros((count, B), bool)
 
     def one_block(state: SamplerState, at: Array) -> tuple[SamplerState, GeneratedSteps]:
-        moving = None if observed is None else observed._replace(tables=())
         part = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, at, block), moving)
-        return sample_block(net, ready, state, request, first + at, part, block, stopping)
+        if width == B:
+            return sample_block(net, ready, state, request, first + at, part, block, stopping)
+        order = jnp.argsort(state.done, stable=True)
+
+        def one_group(k: Array, so_far: tuple[SamplerState, GeneratedSteps]) -> tuple[SamplerState, GeneratedSteps]:
+            state, out = so_far
+            rows = jax.lax.dynamic_slice_in_dim(order, k * width, width)
+            own_ready, own, asked, here = take_rows(
+                (ready, state, request, part), (*specs[:2], asked_specs, along), rows
+            )
+            after, new = sample_block(net, own_ready, own, asked, first + at, here, block, stopping)
+            return put_rows(state, after, specs[1], rows), put_rows(out, new, along, rows)
+
+        groups = -(-(~state.done).sum() // width)
+        return jax.lax.fori_loop(0, groups, one_group, (state, no_steps(block)))
 
     if block == steps:
         return one_block(state, jnp.int32(0))
@@ -236,9 +224,7 @@ def _advance(
         out = jax.tree.map(lambda whole, part: jax.lax.dynamic_update_slice_in_dim(whole, part, at, 0), out, new)
         return at + block, state, out
 
-    shapes = jax.eval_shape(one_block, state, jnp.int32(0))[1]
-    out = jax.tree.map(lambda like: jnp.zeros((steps, *like.shape[1:]), like.dtype), shapes)
-    _, state, out = jax.lax.while_loop(unfinished, move, (jnp.int32(0), state, out))
+    _, state, out = jax.lax.while_loop(unfinished, move, (jnp.int32(0), state, no_steps(steps)))
     return state, out
 
 
@@ -431,106 +417,3 @@ def _stop(
     if any(event.symbols is None for event in net.shape.steps.events):
         return survival < math.log(0.5), survival
     return (hazard > nats) | (survival < math.log(MIN_SURVIVAL)), survival
-
-
-def sample_field(
-    dist: Distribution,
-    params: Array,
-    uniforms: Array,
-    rule: Rule,
-    support: Support | None = None,
-    given: ObservedValue | None = None,
-) -> Array:
-    """The observed value of a field, or else a sample within its support."""
-    if given is not None:
-        support = conditioned(dist, support, given)
-    value = _sampled(dist, params, uniforms, rule, support)
-    if support is not None and dist.event_shape.one_number and not dist.event_shape.angle:
-        value = support.clip(value)
-    if given is None or given.table is not None:
-        return value
-    return jnp.where(over_members(given.where, value), given.value, value)
-
-
-def _sampled(dist: Distribution, params: Array, uniforms: Array, rule: Rule, support: Support | None) -> Array:
-    """A sample of every sequence under the rule of all sequences, or under that of each."""
-    if all(jnp.ndim(number) == 0 for number in jax.tree.leaves(rule)):
-        return dist.sample(params, uniforms, rule, support)
-    rows = len(params)
-    whole = None if support is None else Support(*(_of_rows(end, rows) for end in support))
-    return jax.vmap(dist.sample)(params, uniforms, rule, whole)
-
-
-def _of_rows(end: Any, rows: Any) -> Any:
-    """The part of a support of every sequence, where it is that of all."""
-    alone = end is not None and jnp.shape(end)[:1] != (rows,)
-    return jnp.broadcast_to(jnp.asarray(end), (rows, *jnp.shape(end))) if alone else end
-
-
-def sample_increment(
-    dist: Distribution,
-    params: Array,
-    uniforms: Array,
-    rule: Rule,
-    support: Support | None,
-    given: ObservedValue | None,
-    cumulative: CumulativeRule,
-    total: Array,
-    step: Array,
-) -> tuple[Array, Array]:
-    """The increment of a field whose values add up, and its new running sum.
-
-    Support and observed values are of running sums; the distribution is of the increment.
-    """
-    if support is not None and given is not None and given.upper is not None:
-        support = support._replace(high=jnp.minimum(support.high, given.upper))
-    wanted = None if given is None else given._replace(value=cumulative.towards(total, given.value))
-    value = sample_field(dist, params, uniforms, rule, cumulative.support(total, support, step), wanted)
-    before, total = total, cumulative.after(total, value)
-    if cumulative.parts:
-        value = jnp.where(jnp.isnan(before) & ~jnp.isnan(value), jnp.inf, value)
-    if given is not None:
-        total = jnp.where(given.where & ~jnp.isnan(given.value), given.value, total)
-    return value, total
-
-
-def sample_part(
-    dist: WhereActive,
-    params: Array,
-    uniforms: Array,
-    rule: Rule,
-    support: Support | None,
-    given: ObservedValue | None,
-    part: PartRule,
-    moment: FirstMoment,
-) -> tuple[Array, FirstMoment]:
-    """A part of first moments where they are, and the moments with it.
-
-    A moment lies in a support if its first part that isn't that of an end lies within: so only parts after those of an
-    end are confined to the end's.
-    """
-    low, high = (jnp.asarray(end) for end in (support or Support())[:2])
-    upper = None if given is None else given.upper
-    high = high if upper is None else jnp.where(jnp.isfinite(upper), upper, high)
-    confined = support is not None or upper is not None
-    ends = part.support(jnp.where(moment.at_low, low, -jnp.inf), jnp.where(moment.at_high, high, jnp.inf))
-    value = sample_field(dist, params, uniforms, rule, ends if confined else None)
-    if given is not None:
-        value = jnp.where(given.where, jnp.nan_to_num(given.value).astype(value.dtype), value)
-    at_low, at_high = moment.at_low & part.is_end(value, low), moment.at_high & part.is_end(value, high)
-    moment = FirstMoment(moment.active, at_low, at_high, moment.total + part.running_sum(value), moment.field)
-    return dist.only_where(moment.active, value), moment
-
-
-def conditioned(dist: Distribution, support: Support | None, given: ObservedValue) -> Support | None:
-    """The support of a value of several columns, some of which are observed."""
-    if given.table is not None:
-        fits = ((given.table == given.value[:, None]) | ~given.where[:, None]).all(-1)
-        if support is not None:  # values that are observed as a whole, as in a prefix, need not be allowed
-            fits &= support.symbols | given.where.all(-1, keepdims=True)
-        return Support(symbols=fits)
-    if dist.event_shape.members is not None:
-        low = jnp.where(given.where, given.value, -1.0 if support is None else support.low)
-        high = jnp.where(given.where, given.value, 1.0 if support is None else support.high)
-        return Support(low, high, present=(given.where & ~jnp.isnan(given.value)).any(-1))
-    return support

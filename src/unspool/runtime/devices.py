@@ -16,10 +16,11 @@ from contextvars import ContextVar
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array
+from jaxtyping import Array, Int
 from numpy.typing import NDArray
 
 from unspool.errors import OptionError
@@ -101,6 +102,24 @@ def shard_rows(
     """A function of the rows of one device as one of all rows, on the devices of `mesh`."""
     on = mesh(devices, processes)
     return jax.shard_map(function, mesh=on, in_specs=in_specs, out_specs=out_specs, check_vma=False)
+
+
+def take_rows(tree: Any, specs: Any, rows: Int[Array, " G"]) -> Any:
+    """Some rows of all arrays; `specs` say of each, or of all below a node, which axis has the rows, if any has."""
+
+    def take(spec: P, array: Any) -> Any:
+        return jnp.take(array, rows, spec.index(ROW_AXIS)) if ROW_AXIS in spec else array
+
+    return jax.tree.map(take, jax.tree.broadcast(specs, tree), tree)
+
+
+def put_rows(tree: Any, part: Any, specs: Any, rows: Int[Array, " G"]) -> Any:
+    """All arrays with these rows replaced."""
+
+    def put(spec: P, array: Array, new: Array) -> Array:
+        return array.at[(slice(None),) * spec.index(ROW_AXIS) + (rows,)].set(new, unique_indices=True)
+
+    return jax.tree.map(put, jax.tree.broadcast(specs, tree), tree, part)
 
 
 def to_single_precision(values: NDArray[Any]) -> NDArray[Any]:
