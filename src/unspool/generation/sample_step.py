@@ -179,7 +179,8 @@ def _advance(
     axes of what is given the rows lie.
     """
     B, first, observed, events = state.done.shape[0], request.first, request.observed, net.shape.steps.events
-    block, width = math.gcd(steps, STREAM_STEPS if stopping else BLOCK_STEPS), min(B, GROUP_ROWS) if stopping else B
+    block = math.gcd(steps, STREAM_STEPS if stopping else BLOCK_STEPS)
+    grouped = stopping and B > GROUP_ROWS and B % GROUP_ROWS == 0
     moving = None if observed is None else observed._replace(tables=())
     if observed is not None:
         request = request._replace(observed=ObservedSteps((), (), (), observed.tables, ()))  # type: ignore[arg-type]
@@ -193,20 +194,20 @@ def _advance(
 
     def one_block(state: SamplerState, at: Array) -> tuple[SamplerState, GeneratedSteps]:
         part = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, at, block), moving)
-        if width == B:
+        if not grouped or jax.default_backend() != "cpu":  # a GPU moves all rows in the time of a group
             return sample_block(net, ready, state, request, first + at, part, block, stopping)
         order = jnp.argsort(state.done, stable=True)
 
         def one_group(k: Array, so_far: tuple[SamplerState, GeneratedSteps]) -> tuple[SamplerState, GeneratedSteps]:
             state, out = so_far
-            rows = jax.lax.dynamic_slice_in_dim(order, k * width, width)
+            rows = jax.lax.dynamic_slice_in_dim(order, k * GROUP_ROWS, GROUP_ROWS)
             own_ready, own, asked, here = take_rows(
                 (ready, state, request, part), (*specs[:2], asked_specs, along), rows
             )
             after, new = sample_block(net, own_ready, own, asked, first + at, here, block, stopping)
             return put_rows(state, after, specs[1], rows), put_rows(out, new, along, rows)
 
-        groups = -(-(~state.done).sum() // width)
+        groups = -(-(~state.done).sum() // GROUP_ROWS)
         return jax.lax.fori_loop(0, groups, one_group, (state, no_steps(block)))
 
     if block == steps:
