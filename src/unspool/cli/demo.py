@@ -14,8 +14,8 @@ def demo(name: str | None = None, /, *, output: Annotated[Path, Parameter(alias=
     unspool demo names -o results
     ```
 
-    Each fits a model with default options, prints its held-out nats beside those of baselines, and writes the model and
-    a picture.
+    Each fits a model with default options (of names, for 50 seconds), prints its held-out nats beside those of
+    baselines, and writes the model and a picture.
 
     Args:
         name: the demonstration; without it, the list of them.
