@@ -325,7 +325,8 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         """Exact multiples of the step, where float32 has rounded them; values between multiples stay."""
         if not self.step:
             return x
-        nearest = np.round(x / self.step) * self.step + 0.0  # never -0
+        with np.errstate(over="ignore"):  # of a value near the largest float, nothing is near
+            nearest = np.round(x / self.step) * self.step + 0.0  # never -0
         slack = np.minimum(GRID_TOLERANCE * np.maximum(np.abs(x), self.high - self.low), 0.2 * self.step)
         return np.where(np.abs(x - nearest) <= slack, nearest, x)
 
