@@ -9,7 +9,7 @@ import pytest
 
 import unspool as us
 from unspool.cli.app import main
-from unspool.errors import OptionError, SchemaError
+from unspool.errors import DataError, OptionError, SchemaError
 
 pytestmark = pytest.mark.slow  # three models are fitted, one of them evaluated
 
@@ -124,10 +124,15 @@ def test_columns_named_by_numbers_may_be_named_so_everywhere(numbered, tmp_path)
         numbered.generate({0: "a"}, allow={7: ["a"]})
 
 
-@pytest.mark.parametrize("inputs", [{}, [], {"z": 1}])
+@pytest.mark.parametrize("inputs", [{}, {"z": 1}])
 def test_inputs_without_their_column_are_named(numbered, inputs):
     with pytest.raises(SchemaError, match=r"inputs: expected the column '0', found"):
         numbered.generate(inputs)
+
+
+def test_inputs_without_a_row_are_named(numbered):
+    with pytest.raises(DataError, match=r"inputs: expected at least one row, found none"):
+        numbered.generate([])
 
 
 @pytest.mark.parametrize(
