@@ -188,9 +188,7 @@ def _advance(
 
     def no_steps(count: int) -> GeneratedSteps:
         """So many steps of which none is real."""
-        shapes = ((count, B) if event.members is None else (count, B, event.members) for event in events)
-        types = [jnp.float32 if event.symbols is None else jnp.int32 for event in events]
-        return tuple(map(jnp.zeros, shapes, types)), jnp.zeros((count, B), bool)
+        return tuple(_no_values(event, B, count) for event in events), jnp.zeros((count, B), bool)
 
     def one_block(state: SamplerState, at: Array) -> tuple[SamplerState, GeneratedSteps]:
         part = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, at, block), moving)
@@ -338,7 +336,7 @@ def _field_after_field(
     kinds = sorted({g for g, _ in places})
     groups = [layout.groups[g] for g in kinds]
     together = [_side_by_side([asked[j] for j in group], layout.events[group[0]], rows) for group in groups]
-    values = [_no_value(layout.events[group[0]], rows, len(group)) for group in groups]
+    values = [_no_values(layout.events[group[0]], rows, len(group)) for group in groups]
 
     def of_kind(k: int) -> Callable[..., Any]:
         def at_place(i: Array, j: Array, so_far: Any, values: Any, totals: Any) -> Any:
@@ -362,9 +360,9 @@ def _field_after_field(
     return so_far, [(values[k][i], None if totals[k] is None else totals[k][i]) for k, i in found]
 
 
-def _no_value(event: EventShape, rows: Any, fields: int) -> Array:
-    """An array for the values of fields of one kind."""
-    shape = (fields, rows) if event.members is None else (fields, rows, event.members)
+def _no_values(event: EventShape, rows: Any, count: int) -> Array:
+    """An array for the values of so many fields of one kind, or of so many steps of a field."""
+    shape = (count, rows) if event.members is None else (count, rows, event.members)
     return jnp.zeros(shape, jnp.float32 if event.symbols is None else jnp.int32)
 
 
