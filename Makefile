@@ -59,7 +59,7 @@ results: $(BENCH) $(RIVAL)/.ready ## fit and judge on real data; ARGS="storms --
 	$(RUN) -m benchmarks.results $(ARGS)
 
 clean: ## remove the environment and all caches
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build out
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis build out
 
 $(RUN):
 	@test -n "$(PYTHON)" || { echo "Unspool needs Python 3.11 or newer; name it with: make PYTHON=/path/to/python" >&2; exit 1; }
