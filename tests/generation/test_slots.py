@@ -8,7 +8,7 @@ import pytest
 
 from unspool.constraints.base import Observed, ObservedField
 from unspool.generation.sampler import SampleRequest, no_values, sample_sequences
-from unspool.generation.slots import CHUNK_STEPS, Packing, SlotRequest, Slots, pack_rows
+from unspool.generation.slots import CHUNK_STEPS, LONG_CHUNK_STEPS, Packing, SlotRequest, Slots, pack_rows
 from unspool.network.decoder import Architecture, Net
 from unspool.network.distributions.base import EventShape, Support
 from unspool.network.distributions.categorical import Categorical
@@ -53,6 +53,7 @@ TWO = [{"samples": 2}, {"samples": 2, "seed": 6}]
 PLAIN_ONES = [{"seed": 2**64 - 1}, {"samples": 3}, {"samples": 2, "seed": 6}]
 WARM_ONES = [{"rule": Rule(False, jnp.float32(t)), "seed": 7, "samples": 2} for t in (0.5, 1.0, 2.0)]
 FIXED_ONES = [{"length": length, "samples": 2} for length in (0, 1, CHUNK_STEPS, LIMIT)]
+LONG_ONES = [{"length": LONG_CHUNK_STEPS + more, "seed": more} for more in (0, 9, 70)]
 KNOWN_ONES = [{"observed": observed(), "seed": seed} for seed in (1, 2)]
 ALLOWED_ONES = [{"supports": SUPPORTS, "observed": observed(), "seed": seed, "length": 20} for seed in (1, 2)]
 slow = pytest.mark.slow
@@ -76,8 +77,9 @@ def generated(slots, requests, seed):
     "wanted",
     [
         TWO,
+        LONG_ONES,
         pytest.param([*PLAIN_ONES, *WARM_ONES], marks=slow),
-        pytest.param(FIXED_ONES, marks=slow),
+        pytest.param([*FIXED_ONES, *LONG_ONES], marks=slow),
         pytest.param([*KNOWN_ONES, *ALLOWED_ONES, *PLAIN_ONES], marks=slow),
     ],
 )
@@ -100,6 +102,16 @@ def test_a_request_that_is_ahead_waits(net):
     assert one.waiting(64) == [*open_, 2, 3, 4, 5]
     assert one.waiting(64, ahead=CHUNK_STEPS) == [2, 3, 4, 5]
     assert one.progress == 0
+
+
+def test_long_chunks_are_those_that_all_sequences_have_room_for(net):
+    slots, length = Slots(net, (8,)), LONG_CHUNK_STEPS + 1
+    long, longer = (SlotRequest(net, request(length=length + more)) for more in (0, LONG_CHUNK_STEPS))
+    assert slots.advance([(longer, [0, 1]), (long, [2])]) == LONG_CHUNK_STEPS
+    assert slots.advance([(longer, [0]), (long, [1])]) == LONG_CHUNK_STEPS
+    assert slots.advance([(longer, [1]), (long, [2])]) == CHUNK_STEPS
+    for short in (SlotRequest(net, request(length=length), stream=True), SlotRequest(net, request(limit=200))):
+        assert slots.advance([(short, [0])]) == CHUNK_STEPS
 
 
 def test_a_packed_row_is_the_row():

@@ -69,6 +69,13 @@ def test_sequences_are_those_of_the_local_model(remote, served):
         np.testing.assert_array_equal(getattr(got, name), getattr(known, name))
 
 
+def test_whole_sets_are_those_of_the_local_model(wire, served):
+    got = remote_model(httpx.Client(transport=wire, base_url="http://test"), "tracks").sample(2, seed=3)
+    known = served.models["tracks"].sample(2, seed=3)
+    assert list(got) == list(known)
+    assert got.answer.inputs["group"] == known.to_dict(long=False)["group"]
+
+
 def test_rules_are_those_of_python(remote, served):
     got = remote.generate({"country": "Irish"}, 4, rule=us.Sampling(temperature=0.5), seed=1)
     known = served.models["names"].generate({"country": "Irish"}, 4, rule=us.Sampling(temperature=0.5), seed=1)

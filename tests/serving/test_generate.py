@@ -65,6 +65,15 @@ def test_inputs_that_are_not_given_are_drawn_and_shown(ask, served):
     assert got["inputs"] == {"level": sequences.to_dict(long=False)["level"]}
 
 
+def test_without_inputs_whole_sets_are_sampled(ask, served):
+    wanted = ("POST", GENERATE.format("tracks"), {"json": {"n": 3, "seed": 3}})
+    got, sequences = ask(wanted).json(), served.models["tracks"].sample(3, seed=3)
+    assert got["sequences"] == json.loads(encode(list(sequences)))
+    drawn = sequences.to_dict(long=False)
+    assert got["inputs"] == {name: drawn[name] for name in ("group", "level")}
+    assert got["rows"] == [0, 1, 2]
+
+
 @pytest.mark.parametrize("long", [None, pytest.param(True, marks=slow), pytest.param(False, marks=slow)])
 def test_every_kind_of_table_is_the_file_that_python_writes(ask, served, long):
     options = {"n": 4, "seed": 1}

@@ -41,7 +41,9 @@ from unspool.runtime.threefry import seed_words
 SLOT_WIDTHS = (2, 8, 32, 64)
 """Rows of a chunk; of the widths that hold its rows, the least."""
 CHUNK_STEPS = 16
-"""Steps of a chunk."""
+"""Steps of a chunk: a stream has them together, and a sequence that ends leaves the slots behind them."""
+LONG_CHUNK_STEPS = 64
+"""Steps of a chunk all of whose sequences have so many before them, and none of whose steps anybody waits for."""
 
 
 class Packing(NamedTuple):
@@ -118,7 +120,7 @@ class SlotRows(NamedTuple):
     supports: tuple[Support | None, ...]
 
 
-@program(static=["packing", "stopping", "devices"], options=COMPILER_OPTIONS)
+@program(static=["packing", "stopping", "steps", "devices"], options=COMPILER_OPTIONS)
 def advance_rows(
     net: Net,
     tables: Precomputed,
@@ -126,33 +128,45 @@ def advance_rows(
     observed: ObservedSteps | None,
     packing: Packing,
     stopping: bool,
+    steps: int = CHUNK_STEPS,
     devices: int = 1,
 ) -> tuple[SlotRows, tuple[Array, ...], Bool[Array, "T B"]]:
     """Move every row a chunk of steps on, from its own next step: the rows behind it, the values, which are real."""
     whole, own, along = P(), P(ROW_AXIS), P(None, ROW_AXIS)
     known: Any = None if observed is None else ObservedSteps(along, along, along, whole, along)  # type: ignore[arg-type]
-    advance = partial(_advance_rows, packing=packing, stopping=stopping)
+    advance = partial(_advance_rows, packing=packing, stopping=stopping, steps=steps)
     return shard_rows(advance, devices, (whole, whole, own, known), (own, along, along))(net, tables, rows, observed)
 
 
 def _advance_rows(
-    net: Net, tables: Precomputed, rows: SlotRows, observed: ObservedSteps | None, packing: Packing, stopping: bool
+    net: Net,
+    tables: Precomputed,
+    rows: SlotRows,
+    observed: ObservedSteps | None,
+    packing: Packing,
+    stopping: bool,
+    steps: int,
 ) -> tuple[SlotRows, tuple[Array, ...], Bool[Array, "T B"]]:
     state, constants = packing.unpack(rows.packed)
     ready, moving = tables._replace(constants=constants), None if observed is None else observed._replace(tables=())
     seed = jax.lax.bitcast_convert_type(rows.words[:, :2].T, jnp.uint32)
     row, sample, first = rows.words[:, 2:].T
     request = BatchRequest(seed, row, sample, first, jnp.int32(0), rows.rule, rows.supports, observed)
-    state, (values, alive) = sample_block(net, ready, _rows_first(state), request, first, moving, CHUNK_STEPS, stopping)
+    state, (values, alive) = sample_block(net, ready, _rows_first(state), request, first, moving, steps, stopping)
     packed = pack_rows((_rows_first(state), constants))
-    return rows._replace(packed=packed, words=rows.words.at[:, 4].add(CHUNK_STEPS)), values, alive
+    return rows._replace(packed=packed, words=rows.words.at[:, 4].add(steps)), values, alive
 
 
 class SlotRequest:
     """The sequences of one request on their way through the slots.
 
-    Attributes:
+    Args:
+        net: the network.
         request: what to generate.
+        stream: somebody reads the steps as they come.
+
+    Attributes:
+        longest: steps of its longest chunks.
         steps: (N,) steps that each sequence has been moved on; -1 before it is started.
         ended: (N,) which of those that are done ended by themselves.
         parts: by sequence, a list with the values of each field, for every chunk.
@@ -162,11 +176,13 @@ class SlotRequest:
         left: sequences that are not done.
     """
 
-    def __init__(self, net: Net, request: SampleRequest) -> None:
+    def __init__(self, net: Net, request: SampleRequest, *, stream: bool = False) -> None:
         self.request = request
         self.count = len(request.inputs[0]) * request.samples
         self.stopping, self.total = request.stopping(net), request.max_steps
         self.ends = request.ends or not self.stopping
+        long = not stream and not self.stopping and self.total >= LONG_CHUNK_STEPS
+        self.longest = LONG_CHUNK_STEPS if long else CHUNK_STEPS
         self.seed, self.rule = seed_words(request.seed).view(np.int32), jax.tree.map(np.asarray, request.rule)
         self.steps, self.ended = np.full(self.count, -1), np.full(self.count, self.ends)
         self.parts: list[list[list[NDArray[Any]]]] = [[] for _ in range(self.count)]
@@ -179,7 +195,7 @@ class SlotRequest:
     def kind(self) -> tuple[Any, ...]:
         """What the rows of one chunk have in common: it decides the program."""
         first = np.zeros(1, np.int64)
-        rest = self.supports(first), self.observed([0], first), self.sums([0])
+        rest = self.supports(first), self.observed([0], first, 1), self.sums([0])
         return self.stopping, jax.tree.structure(self.rule), jax.tree.structure(rest)
 
     def row(self, which: Sequence[int]) -> NDArray[np.int64]:
@@ -201,12 +217,12 @@ class SlotRequest:
         """By field, what the samples of some input rows lie in."""
         return tuple(_of_each(support_of_rows(part, row), len(row)) for part in self.request.supports)
 
-    def observed(self, which: Sequence[int], first: NDArray[Any]) -> ObservedSteps | None:
+    def observed(self, which: Sequence[int], first: NDArray[Any], steps: int) -> ObservedSteps | None:
         """The observed values of some sequences in their next chunks, but for the tables."""
         known = self.request.observed
         if known is None:
             return None
-        steps = observed_at(self.request, known, self.row(which), first + np.arange(CHUNK_STEPS)[:, None])
+        steps = observed_at(self.request, known, self.row(which), first + np.arange(steps)[:, None])
         return steps._replace(tables=())
 
     def rows(self, which: Sequence[int]) -> SlotRows:
@@ -236,11 +252,16 @@ class SlotRequest:
         slowest = min((int(self.steps[k]) for k in [*self.states]), default=0)
         return 0 if self.next < self.count else slowest
 
+    def chunk(self, which: Sequence[int]) -> int:
+        """Steps that the next chunk of some sequences may have."""
+        enough = self.total - max(self.steps[which].max(), 0) >= self.longest
+        return self.longest if enough else CHUNK_STEPS
+
     def take(self, number: int, values: list[NDArray[Any]], alive: int) -> None:
         """Keep the steps of a chunk of one sequence, of which the first so many are real."""
         before = int(self.steps[number])
         left = self.total - before
-        here = min(left, CHUNK_STEPS)
+        here = min(left, len(values[0]))
         length = min(here, alive)
         # Copies: a part of a chunk would keep all of it.
         self.parts[number].append([part[:length].copy() for part in values])
@@ -293,13 +314,23 @@ class Slots:
         self.kind: Any = None
         self.rows: Any = None
 
-    def advance(self, members: Sequence[RowsOfRequest]) -> None:
-        """Move some sequences of requests of one kind a chunk on; there are no more of them than the greatest width."""
+    def advance(self, members: Sequence[RowsOfRequest]) -> int:
+        """Move some sequences of requests of one kind a chunk on; there are no more of them than the greatest width.
+
+        Returns:
+            Steps of the chunk.
+        """
+        steps = min(request.chunk(which) for request, which in members)
+        self._advance(members, steps)
+        return steps
+
+    def _advance(self, members: Sequence[RowsOfRequest], steps: int) -> None:
         self._place(members)
         devices, stopping = self.devices[len(self.rows.words)], members[0][0].stopping
         with device_lock(devices):
+            observed, packing = self._observed(members, steps), self.packings[self.kind]
             self.rows, *generated = advance_rows(
-                *self.copies[devices], self.rows, self._observed(members), self.packings[self.kind], stopping, devices
+                *self.copies[devices], self.rows, observed, packing, stopping, steps, devices
             )
             values, alive = jax.tree.map(np.asarray, generated)
         by_row = [np.ascontiguousarray(part.swapaxes(0, 1)) for part in values]
@@ -312,18 +343,21 @@ class Slots:
         self._leave(self.owners)
         self.owners, self.rows = [], None
 
+    def is_prepared(self, request: SlotRequest) -> bool:
+        """Whether the programs that a request needs are there."""
+        return (request.kind, request.longest) in self.prepared
+
     def prepare(self, request: SlotRequest) -> None:
         """Compile the programs of the kind of a request for every width: no chunk waits for a compiler."""
-        if request.kind in self.prepared:
-            return
         with self.preparing:
-            if request.kind in self.prepared:
-                return
             apart = copy.copy(self)  # the engine's rows stay where they are
             apart.owners, apart.kind = [], None
-            for width in self.widths:
-                apart.advance([(SlotRequest(self.net, request.request), [0]) for _ in range(width)])
-            self.prepared.add(request.kind)
+            for steps in {CHUNK_STEPS, request.longest}:
+                if (request.kind, steps) in self.prepared:
+                    continue
+                for width in self.widths:
+                    apart._advance([(SlotRequest(self.net, request.request), [0]) for _ in range(width)], steps)  # noqa: SLF001  # a copy
+                self.prepared.add((request.kind, steps))
 
     def _filled(self, count: int) -> NDArray[np.int64]:
         """Positions of so many rows, the last one again and again up to the width of a program."""
@@ -378,14 +412,14 @@ class Slots:
         for request, which in groups:
             request.next = max(request.next, which[-1] + 1)
 
-    def _observed(self, members: Sequence[RowsOfRequest]) -> ObservedSteps | None:
+    def _observed(self, members: Sequence[RowsOfRequest], steps: int) -> ObservedSteps | None:
         """The observed values of all rows in their next chunks."""
         known = members[0][0].request.observed
         if known is None:
             return None
-        parts = [request.observed(which, request.steps[which]) for request, which in members]
-        steps = _joined(parts, self._filled(len(self.owners)), axis=1)
-        return steps._replace(tables=known.tables)  # those of the model
+        parts = [request.observed(which, request.steps[which], steps) for request, which in members]
+        rows = _joined(parts, self._filled(len(self.owners)), axis=1)
+        return rows._replace(tables=known.tables)  # those of the model
 
 
 def by_request(owners: Iterable[RowOfRequest]) -> list[tuple[SlotRequest, list[int]]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from unspool.jobs import Event
 from unspool.sequences import Sequences
-from unspool.serving.messages import GeneratedAnswer, Step
+from unspool.serving.messages import GeneratedAnswer, GenerateRequest, Step
 from unspool.serving.problems import Refusal
 
 STREAM_TYPE = "text/event-stream"
@@ -65,25 +65,28 @@ def plain(value: Any) -> Any:
 encode = msgspec.json.Encoder(enc_hook=plain).encode
 
 
-def answer(made: Sequences, kind: str, long: bool | None, model: str, digest: str) -> bytes:
+def answer(made: Sequences, kind: str, wanted: GenerateRequest, model: str, digest: str) -> bytes:
     """Sequences as a body of a media type. That of a table is the file that `Sequences.save` writes."""
     if kind == JSON_TYPE:
-        return encode(generated(made, model, digest))
+        return encode(generated(made, wanted, model, digest))
     file = io.BytesIO()
     if TABLE_TYPES[kind] == "arrow":
         import pyarrow as pa
 
-        table = made.to_arrow(long=long)
+        table = made.to_arrow(long=wanted.long)
         with pa.ipc.new_stream(file, table.schema) as writer:
             writer.write_table(table)
     else:
-        made.save(file, format=TABLE_TYPES[kind], long=long)
+        made.save(file, format=TABLE_TYPES[kind], long=wanted.long)
     return file.getvalue()
 
 
-def generated(made: Sequences, model: str, digest: str) -> GeneratedAnswer:
+def generated(made: Sequences, wanted: GenerateRequest, model: str, digest: str) -> GeneratedAnswer:
     """Sequences with what gives them again."""
-    drawn = made.to_dict(long=False) if made.drawn else {}
+    schema, names = made.codec.schema, made.drawn
+    if wanted.inputs is None and not schema.is_unconditional:
+        names = tuple(field.name for field in schema.inputs)
+    columns = made.to_dict(long=False) if names else {}
     return GeneratedAnswer(
         model=model,
         hash=digest,
@@ -91,7 +94,7 @@ def generated(made: Sequences, model: str, digest: str) -> GeneratedAnswer:
         sequences=list(made),
         rows=made.rows.tolist(),
         ended=made.ended.tolist(),
-        inputs={name: drawn[name] for name in made.drawn} or None,
+        inputs={name: columns[name] for name in names} or None,
         nats=None if made.nats is None else made.nats.tolist(),
     )
 

@@ -281,7 +281,7 @@ class Server:
         if kind == STREAM_TYPE:
             return self.stream(hosted, job, place, began)
         made = await self.run(request, hosted, job)
-        body = await self.in_thread(len(made.offsets) + int(made.offsets[-1]), answer, made, kind, wanted.long,
+        body = await self.in_thread(len(made.offsets) + int(made.offsets[-1]), answer, made, kind, wanted,
                                     hosted.name, hosted.hash)  # fmt: skip
         return Response(body, headers={"content-type": kind})
 
@@ -343,7 +343,7 @@ class Server:
         slow = job.later is not None  # the inputs are drawn
         work = await self.in_thread(job.total + slow * QUICK_STEPS, partial(work_of, job, notify, stream=stream))
         slots = hosted.engine.slots
-        if isinstance(work, SampleWork) and work.kind not in slots.prepared:
+        if isinstance(work, SampleWork) and not slots.is_prepared(work.slots):
             await run_in_threadpool(slots.prepare, work.slots)
         return work
 

@@ -109,6 +109,10 @@ class RemoteModel:
         request = self._request(inputs, n, rule, options)
         return RemoteSequences(self._post("generate", request, GeneratedAnswer))
 
+    def sample(self, n: int, *, rule: Any = "sample", **options: Any) -> RemoteSequences:
+        """Sample `n` rows of inputs (`answer.inputs`), and a sequence for each; see `OneToMany.sample`."""
+        return RemoteSequences(self._post("generate", self._request(None, n, rule, options), GeneratedAnswer))
+
     def stream(self, inputs: Any = None, n: int = 1, *, rule: Any = "sample", **options: Any) -> Iterator[Any]:
         """As `generate`, but yields the events `(row, sample, step, value)` of `OneToMany.stream` as they come.
 

@@ -67,7 +67,7 @@ class SampleWork(GenerationWork):
 
     def __init__(self, job: GenerationJob, notify: Callable[[], None], *, stream: bool = False) -> None:
         super().__init__(job, notify)
-        self.slots = SlotRequest(self.job.net, self.job.request)
+        self.slots = SlotRequest(self.job.net, self.job.request, stream=stream)
         self.kind = self.slots.kind
         self.stream, self.taken = stream, 0
 
@@ -126,11 +126,12 @@ class BeamWork(GenerationWork):
         first = len(self.found) * self.each
         return [*range(first, min(first + self.each, self.rows))]
 
-    def advance(self) -> None:
-        """Search the next rows."""
+    def advance(self) -> int:
+        """Search the next rows; the steps of what was found."""
         which = self.waiting()
         rows = slice(which[0], which[-1] + 1)
         self.found.append(search(self.job.net, self.job.request, self.beam, rows, lambda share: None))
+        return len(self.found[-1].values[0])
 
     def result(self) -> Sequences:
         """All sequences."""
@@ -168,10 +169,10 @@ class Engine:
 
     Args:
         slots: the programs of its network.
-        observe: called after every chunk with the number of sequences in it, and the seconds that it took.
+        observe: called after every chunk with the number of sequences in it, the steps of all of them, and its seconds.
     """
 
-    def __init__(self, slots: Slots, observe: Callable[[int, float], None] = lambda rows, seconds: None) -> None:
+    def __init__(self, slots: Slots, observe: Callable[[int, int, float], None] = lambda *chunk: None) -> None:
         self.slots, self.observe = slots, observe
         self.active: dict[GenerationWork, None] = {}
         self.kinds: dict[Any, int] = {}
@@ -215,13 +216,13 @@ class Engine:
                         return
                     self.news.wait()
             began = time.perf_counter()
-            works = [work for work, _ in members]
+            works, steps = [work for work, _ in members], 0
             try:
-                self._advance(members)
+                steps = self._advance(members)
             except Exception as error:  # noqa: BLE001  # whatever it is, the requests of this chunk must hear of it
                 for work in works:
                     work.error = error
-            self.observe(sum(len(which) for _, which in members), time.perf_counter() - began)
+            self.observe(sum(len(which) for _, which in members), steps, time.perf_counter() - began)
             with self.news:
                 for work in works:
                     if work.finished or work.error is not None:
@@ -246,9 +247,9 @@ class Engine:
                 members.append((work, which[:share]))
         return members
 
-    def _advance(self, members: list[tuple[Any, list[int]]]) -> None:
+    def _advance(self, members: list[tuple[Any, list[int]]]) -> int:
+        """Move them on; the steps of all of them."""
         if isinstance(members[0][0], BeamWork):
-            for work, _ in members:
-                work.advance()
-        else:
-            self.slots.advance([(work.slots, which) for work, which in members])
+            return sum(work.advance() for work, _ in members)
+        each = self.slots.advance([(work.slots, which) for work, which in members])
+        return each * sum(len(which) for _, which in members)

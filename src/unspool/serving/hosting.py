@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from unspool.errors import OptionError, UnspoolError
-from unspool.generation.slots import CHUNK_STEPS, SLOT_WIDTHS, SlotRequest, Slots
+from unspool.generation.slots import SLOT_WIDTHS, SlotRequest, Slots
 from unspool.jobs import GenerationOptions, generation_job, sampling_job
 from unspool.serving.engine import Engine
 from unspool.serving.messages import ModelCard
@@ -39,11 +39,11 @@ class HostedModel:
         self.chunks = metrics.chunk.labels(name)
         self.engine = Engine(Slots(self.fitted.net, widths), self.observe)
 
-    def observe(self, rows: int, seconds: float) -> None:
+    def observe(self, rows: int, steps: int, seconds: float) -> None:
         """Count a chunk."""
         self.chunks.observe(seconds)
         self.metrics.slots.labels(self.name).set(rows)
-        self.metrics.steps.labels(self.name).inc(rows * CHUNK_STEPS)
+        self.metrics.steps.labels(self.name).inc(steps)
 
     def warm_up(self) -> None:
         """Compile the programs of plain requests; of a model for which no input can be made up, none."""

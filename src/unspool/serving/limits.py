@@ -4,7 +4,7 @@ import warnings
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from unspool.jobs import Fitted, GenerationJob, GenerationOptions, generation_job
+from unspool.jobs import Fitted, GenerationJob, GenerationOptions, generation_job, sampling_job
 from unspool.runtime.process import free_memory
 from unspool.serving.messages import GenerateRequest, NextStepRequest
 from unspool.serving.problems import Refusal
@@ -39,13 +39,16 @@ class Limits(NamedTuple):
     seconds: float = 20.0
 
     def job(self, fitted: Fitted, wanted: GenerateRequest, stream: bool) -> GenerationJob:
-        """The checked generation of a request, within the limits."""
+        """The checked generation of a request, within the limits; without inputs, that of `OneToMany.sample`."""
         names = ("length", "seed", "rule", "prefix", "pin", "allow", "unknown")
         options = GenerationOptions.of({name: getattr(wanted, name) for name in names})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             check_size("n", wanted.n, self.sequences)
-            job = generation_job(fitted, wanted.inputs, wanted.n, options)
+            if wanted.inputs is None and not fitted.codec.schema.is_unconditional:
+                job = sampling_job(fitted, wanted.n, options)
+            else:
+                job = generation_job(fitted, wanted.inputs, wanted.n, options)
         samples = job.request.samples if job.beam is None else job.beam.width
         sequences = max(job.total, job.total // max(job.request.samples, 1) * samples)
         steps = job.request.max_steps

@@ -12,7 +12,10 @@ Seed = Annotated[int, Meta(ge=0, extra_json_schema={"maximum": 2**64 - 1})]
 InputRow = dict[str, Any]
 Inputs = Annotated[
     dict[str, Any] | list[InputRow] | None,
-    Meta(description="Columns with one value for all rows or a list with one for each; or a list of rows."),
+    Meta(
+        description="Columns with one value for all rows or a list with one for each; or a list of rows. "
+        "Columns that are left out are drawn, and without any, `n` rows of inputs are."
+    ),
 ]
 Prefix = Annotated[Any, Meta(description="First steps: one sequence for all rows, or a list with one for each.")]
 
