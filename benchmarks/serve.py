@@ -128,6 +128,20 @@ def asked(port: int, path: str, body: Callable[[int], Any], clients: int, each: 
     return lambda: [content for found in asyncio.run(all_of_them()) for content in found]
 
 
+def streamed(path: str, body: Callable[[int], Any], clients: int, each: int) -> Callable[[], None]:
+    """A job: so many clients at once, each of which reads so many streams, one after another."""
+
+    async def one(number: int) -> None:
+        client = Client(PORT)
+        for k in range(each):
+            await client.first_step(path, body(number * each + k))
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*map(one, range(clients)))
+
+    return lambda: asyncio.run(all_of_them())
+
+
 async def first_steps(path: str, body: Callable[[int], Any], count: int, gap: float) -> list[float]:
     """Seconds to the first steps of streams that begin so many seconds apart, on average (a Poisson process)."""
     rng, tasks = np.random.default_rng(1), []
@@ -169,10 +183,15 @@ def main() -> None:
             rows.append(
                 line(f"sequence, {B} clients at once, H={sizes.H} T={10 * sizes.T}, against one generate", ours, theirs)
             )
-            times = asyncio.run(first_steps(path, body, B if small else 400, 2 * per_sequence[0]))
+            (stream,) = in_turn(streamed(path, body, B, each), rounds=rounds)
+            stream /= B * each
+            rows.append(line(f"stream, {B} clients at once, {name}", stream))
+            times = asyncio.run(first_steps(path, body, B if small else 1_000, 2 * stream))
             p99 = float(np.quantile(times, 0.99))
-            rows.append(line(f"p99 to the first step at half of the load, {name}", p99))
-            rows.append(line(f"median to the first step at half of the load, {name}", statistics.median(times)))
+            rows.append(line(f"p99 to the first step at half as many streams a second, {name}", p99))
+            rows.append(
+                line(f"median to the first step at half as many streams a second, {name}", statistics.median(times))
+            )
             if all(importlib.util.find_spec(package) for package in ("torch", "fastapi")):
                 peer = [
                     sys.executable,
