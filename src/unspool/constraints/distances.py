@@ -38,7 +38,7 @@ class DistanceConstraints(FieldConstraints):
         """Distances, and the numbers themselves."""
         exact = as_number(values)
         known = tuple(field.exact for field in beside.references if field.exact is not None)
-        distances, _ = self.column.distances(exact, known, beside.location)
+        distances = self.column.distances(exact, known, beside.location)
         return self.column.encode(distances, beside.location, np.array([0, len(exact)]))[0], exact
 
     def encode_pins(self, member: int, values: list[Any], beside: GivenBeside) -> Known:

@@ -434,9 +434,9 @@ def encode_step(field: Field, column: StepColumn, examples: Examples) -> tuple[n
     lacking = [name for name in field.references if name not in examples.steps]
     if lacking:
         raise SchemaError(location.whole, f"the columns {', '.join(lacking)} beside it", "none")
-    distances, slope = column.distances(values, tuple(examples.steps[name] for name in field.references), location)
-    encoded, inner = column.encode(distances, location, examples.offsets)
-    return encoded, inner + slope
+    distances = column.distances(values, tuple(examples.steps[name] for name in field.references), location)
+    encoded, slope = column.encode(distances, location, examples.offsets)
+    return encoded, slope + column.log_slope(values, encoded)
 
 
 def broken_relations(schema: Schema, examples: Examples) -> list[SchemaError]:

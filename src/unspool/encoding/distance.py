@@ -96,7 +96,7 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
             high=float(np.nanmax(x)),
             rises=bool(unit) and sign == 1 and never_decreases(y, offsets, None),
         )
-        d, _ = start.distances(column, references, location)
+        d = start.distances(column, references, location)
         transform = field.transform if isinstance(field, Number) else input_transform(d)
         bounds = field.bounds if isinstance(field, Number) and field.bounds not in ("auto", None) else None
         bounds = (0.0, None) if bounds is None and sign else bounds
@@ -141,8 +141,8 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
 
     def distances(
         self, values: np.ndarray, references: tuple[np.ndarray, ...], location: Location
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(S,) distances of values from (S,) references, NaN where missing; and log(dd/dy) of each.
+    ) -> NDArray[np.float64]:
+        """(S,) distances of values from (S,) references, NaN where missing.
 
         Raises:
             SchemaError: a value on the wrong side of its references, or without any.
@@ -162,8 +162,14 @@ class DistanceEncoder(ScalarColumn, StepColumn, frozen=True, omit_defaults=True,
             hint = "Correct the data; or fit with relations=None."
             shown = ", ".join(str(column[row]) for column in references)
             raise SchemaError(location.at(row), f"{side} the value of {named}, {shown}", str(values[row]), hint)
-        slope = -np.log(np.where(present, y, 1.0)) if self.relative else np.zeros(len(y))
-        return d, slope
+        return d
+
+    def log_slope(self, values: np.ndarray, encoded: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(S,) log(dd/dy) of values whose distances are encoded; 0 where a distance is missing, or has a mass."""
+        if not self.relative:
+            return np.zeros(len(encoded))
+        density = self.distance.has_density(encoded)
+        return np.where(density, -np.log(np.where(density, as_number(values), 1.0)), 0.0)
 
     def encode(
         self, values: np.ndarray, location: Location, offsets: np.ndarray, before: np.ndarray | None = None

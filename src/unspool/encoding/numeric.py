@@ -197,11 +197,16 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         z[kept] = np.where(alone, (y - self.first_loc) / self.first_scale, (y - self.loc) / self.scale)
         slope[kept] = transforms.log_slope(x[kept], self.transform, self.unit)
         slope[kept] -= np.where(alone, np.log(self.first_scale), np.log(self.scale))
+        return z, np.where(self.has_density(z), slope, 0.0)
+
+    def has_density(self, encoded: np.ndarray) -> np.ndarray:
+        """(S,) which values in the network's units have a density: those that are neither missing nor have a mass."""
         if self.mass:
-            slope[:] = 0.0
+            return np.zeros(len(encoded), bool)
+        found = ~np.isnan(encoded)
         for point in self.point_mass_positions:
-            slope[np.abs(z - point) <= POINT_MASS_TOLERANCE * (1 + abs(point))] = 0.0
-        return z, slope
+            found &= ~(np.abs(encoded - point) <= POINT_MASS_TOLERANCE * (1 + abs(point)))
+        return found
 
     @property
     def point_mass_positions(self) -> list[float]:

@@ -222,8 +222,8 @@ class SlotRequest:
         known = self.request.observed
         if known is None:
             return None
-        steps = observed_at(self.request, known, self.row(which), first + np.arange(steps)[:, None])
-        return steps._replace(tables=())
+        values = observed_at(self.request, known, self.row(which), first + np.arange(steps)[:, None])
+        return values._replace(tables=())
 
     def rows(self, which: Sequence[int]) -> SlotRows:
         """What some sequences take along that are in no slot."""

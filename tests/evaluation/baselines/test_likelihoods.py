@@ -125,3 +125,27 @@ def test_windows_of_returns_have_garch_beside_them_and_levels_do_not(simulate_ga
     garch = next(nats for name, nats in found.items() if "GARCH" in name)
     assert garch == max(found.values())
     assert not any("GARCH" in name for name in totals(np.cumsum(returns)))
+
+
+def quotes(count, seed, unit):
+    """Records of two prices of a level of their own, the second of which is some percent above the first."""
+    rng = np.random.default_rng(seed)
+    levels = np.exp(rng.uniform(0, 5, count))
+    bids = [level * np.exp(np.cumsum(rng.normal(0, 0.02, 6))) for level in levels]
+    rows = [
+        [{"bid": b, "ask": b * (1 + m)} for b, m in zip(bid * unit, rng.exponential(0.1, 6), strict=True)]
+        for bid in bids
+    ]
+    return {"kind": ["x"] * count, "steps": rows}
+
+
+def test_nats_of_ratios_are_of_original_units():
+    """A price a thousand times as large has a density that is a thousand times as thin, whatever it is learned as."""
+    found = []
+    for unit in (1.0, 1000.0):
+        gathered = gather(quotes(80, 0, unit), inputs="kind", sequence="steps")
+        task = task_of(gathered, quotes(40, 1, unit), stops=False)
+        assert [target.increments for target in task.targets] == [False, True]
+        found.append(scores_of(task))
+    for name, nats in found[0].items():
+        np.testing.assert_allclose(nats - found[1][name], 6 * np.log(1000), atol=0.05, err_msg=name)

@@ -152,8 +152,9 @@ def _columns(task: LikelihoodTask, nats: Nats, stops: Callable[[], Reals], score
     test = task.test if scored is None else scored
 
     def total(part: ScoredPart) -> Reals:
-        owner = (test if part[0] is None else test.members[part[0]]).owner
-        return np.bincount(owner, nats(part), minlength=len(test)).astype(np.float64)
+        one = test if part[0] is None else test.members[part[0]]
+        values = nats(part) + one.slopes.get(part[1].name, 0.0)
+        return np.bincount(one.owner, values, minlength=len(test)).astype(np.float64)
 
     columns = [np.sum([total(part) for part in _parts(task, target)], axis=0) for target in task.targets]
     return np.stack([*columns, *([stops()] if task.stops else [])], axis=1)

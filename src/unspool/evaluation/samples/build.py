@@ -150,7 +150,8 @@ def scorable_sets(codec: Codec, *parts: tuple[Examples, Encoded]) -> tuple[Sampl
     """Examples, given in original units and as the network reads them, as the likelihood measures them.
 
     The first part is training. Symbols are the codes of the model's vocabulary, and V is a symbol that the model never
-    saw. Numbers are in original units; timestamps and numbers that never fall or never rise are increments. Angles are
+    saw. Numbers are in original units; timestamps and numbers that never fall or never rise are increments, and those
+    that never cross another column are distances from it, logarithms of ratios with their slopes among them. Angles are
     those of the period around their mean direction in training. Inputs are comparable numbers. Whether a step has a
     multi-label field at all is a symbol under the field's name.
     """
@@ -167,7 +168,7 @@ def _scorable(codec: Codec, examples: Examples, encoded: Encoded, starts: Mappin
     inputs = {item.name: column for item, column in zip(codec.schema.inputs, encoded.inputs, strict=True)}
     groups = _groups(codec, encoded)
     numbers, first = dict[str, Reals](), dict[str, Reals]()
-    symbols, kinds = dict[str, Codes](), dict[str, Codes]()
+    symbols, kinds, slopes = dict[str, Codes](), dict[str, Codes](), dict[str, Reals]()
     members: dict[str, SampleSet] = {}
     for item, column, values in zip(codec.schema.steps, codec.steps, codec.without_parts(encoded.steps), strict=True):
         match column:
@@ -187,6 +188,7 @@ def _scorable(codec: Codec, examples: Examples, encoded: Encoded, starts: Mappin
                 (increments,), _ = increment.decode(values, Continuation(encoded.offsets))
                 numbers[item.name] = increments.astype(np.float64)
                 kinds[item.name] = _kinds(increment, values)
+                slopes[item.name] = column.log_slope(examples.steps[item.name], values)
             case NumericEncoder() | AngleEncoder():
                 numbers[item.name] = examples.steps[item.name].astype(np.float64)
                 kinds[item.name] = _kinds(column, values)
@@ -196,7 +198,7 @@ def _scorable(codec: Codec, examples: Examples, encoded: Encoded, starts: Mappin
             for found in (numbers, first):
                 if item.name in found:
                     found[item.name] = wrapped(found[item.name], column.period, starts[item.name])
-    whole = SampleSet(encoded.offsets, numbers, symbols, inputs, {}, kinds, first, groups, members)
+    whole = SampleSet(encoded.offsets, numbers, symbols, inputs, {}, kinds, first, groups, members, slopes)
     return replace(whole, starts=examples.starts, window=examples.gap)
 
 

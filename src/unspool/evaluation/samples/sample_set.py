@@ -37,6 +37,8 @@ class SampleSet:
         first: scorable, by step field, (N,) the values before step 0, where known.
         groups: scorable, (N,) a number for every combination of inputs that are symbols or flags; None without such.
         members: scorable, by multi-label field, the steps that have the field, with its members as symbols 0 and 1.
+        slopes: scorable, by step field whose numbers are not in original units, (S,) what turns the log-density of each
+            into one in these units.
         starts: (N,) position of each window in its series; None if sequences are no windows.
         window: steps of a window.
     """
@@ -50,6 +52,7 @@ class SampleSet:
     first: Mapping[str, Reals] = field(default_factory=dict)
     groups: Codes | None = None
     members: Mapping[str, "SampleSet"] = field(default_factory=dict)
+    slopes: Mapping[str, Reals] = field(default_factory=dict)
     starts: Codes | None = None
     window: int = 0
 
@@ -89,6 +92,7 @@ class SampleSet:
             numbers=_taken(self.numbers, at),
             symbols=_taken(self.symbols, at),
             kinds=_taken(self.kinds, at),
+            slopes=_taken(self.slopes, at),
             inputs=_taken(self.inputs, rows),
             first=_taken(self.first, rows),
             groups=None if self.groups is None else self.groups[rows],
