@@ -132,7 +132,10 @@ def _calibration(figures: SectionFigures) -> Result:
     covered = figures.get("coverage_80")
     if covered is None:
         return None
-    return f"{covered:.1%} of real numbers in the 80% band", "80%", _at_most(abs(covered - 0.8), MAX_OFF_COVERAGE)
+    chance = SURE * (figures.get("coverage_80_error") or 0.0)
+    good, fair = (max(limit, chance) for limit in MAX_OFF_COVERAGE)
+    yardstick = "80%" if chance <= MAX_OFF_COVERAGE[0] else f"80%, within {chance:.0%} by chance"
+    return f"{covered:.1%} of real numbers in the 80% band", yardstick, _at_most(abs(covered - 0.8), (good, fair))
 
 
 def _forecasts(figures: SectionFigures) -> Result:
@@ -142,7 +145,9 @@ def _forecasts(figures: SectionFigures) -> Result:
         return None
     best = min(energies, key=lambda name: energies[name])
     yardstick = f"{energies[best]:.3f} of the best baseline, {best}"
-    return f"energy score {own:.3f}", yardstick, _at_most(own / energies[best], MAX_ENERGY_RATIO)
+    good, fair = MAX_ENERGY_RATIO
+    fair = max(fair, 1 + SURE * (figures.get("energy_error") or 0.0) / energies[best])
+    return f"energy score {own:.3f}", yardstick, _at_most(own / energies[best], (good, fair))
 
 
 def _lengths(figures: SectionFigures) -> Result:

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from unspool.evaluation.sections.calibration import COVERAGE_LEVELS, calibration, distance_from_uniform
+from unspool.evaluation.sections.calibration import (
+    COVERAGE_LEVELS,
+    calibration,
+    distance_from_uniform,
+    perfect_error,
+)
 
 
 def test_the_true_law_covers_what_it_says_in_every_field_and_band_of_positions(worlds, rows_of):
@@ -45,3 +50,25 @@ def test_what_can_not_be_judged_says_why(samples_of, comparison_of_sets):
     section = calibration(comparison_of_sets(few, few), 0)
     assert not section.available
     assert "at least 10 generated sequences for each input; there are 1" in section.verdict
+
+
+@pytest.mark.parametrize(("alike", "sequences", "steps"), [(0.0, 40, 10), (0.95, 12, 20), (1.0, 30, 5)])
+def test_the_error_of_a_perfect_model_is_the_spread_of_its_shares(alike, sequences, steps):
+    """Ranks of one sequence are those of normal numbers with a part in common."""
+    stats = pytest.importorskip("scipy.stats")
+    rng, clusters = np.random.default_rng(0), np.repeat(np.arange(sequences), steps)
+    shares, errors = [], []
+    for _ in range(400):
+        own = np.sqrt(alike) * rng.normal(size=sequences)[clusters] + np.sqrt(1 - alike) * rng.normal(
+            size=len(clusters)
+        )
+        ranks = stats.norm.cdf(own)
+        shares.append(np.mean(np.abs(ranks - 0.5) < 0.4))
+        errors.append(perfect_error(ranks, clusters, 0.8))
+    assert np.mean(shares) == pytest.approx(0.8, abs=0.02)
+    assert np.mean(errors) == pytest.approx(np.std(shares), rel=0.2)
+
+
+def test_the_error_of_one_sequence_is_not_known():
+    assert perfect_error(np.array([0.2, 0.3, np.nan]), np.zeros(3, np.int64), 0.8) is None
+    assert perfect_error(np.full(3, np.nan), np.arange(3), 0.8) is None

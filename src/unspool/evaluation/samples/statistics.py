@@ -97,6 +97,28 @@ def clustered_mean(values: NDArray[Any], clusters: Codes) -> Measured:
     return ratio(total[some].astype(np.float64), count[some], np.arange(some.sum()))
 
 
+def intraclass_correlation(values: Reals, clusters: Codes) -> float:
+    """How alike (S,) values of one of (S,) clusters are: 0 if as unlike as all, 1 if equal; NaN without two clusters.
+
+    By analysis of variance, of one way: ICC(1) of Shrout & Fleiss (1979), "Intraclass correlations", here for clusters
+    of unequal size, and never below 0.
+
+    Examples:
+        >>> intraclass_correlation(np.array([1.0, 1.0, 3.0, 3.0]), np.array([0, 0, 1, 1]))
+        1.0
+    """
+    count, total = np.bincount(clusters), np.bincount(clusters, values)
+    count, total = count[count > 0], total[count > 0]
+    if len(count) < 2:
+        return float("nan")
+    between = float((count * (total / count - values.mean()) ** 2).sum())
+    within = max(float(((values - values.mean()) ** 2).sum()) - between, 0.0)
+    between, within = between / (len(count) - 1), within / max(len(values) - len(count), 1)
+    size = (len(values) - (count**2).sum() / len(values)) / (len(count) - 1)
+    whole = between + (size - 1) * within
+    return float(np.clip((between - within) / whole, 0.0, 1.0)) if whole > 0 else 0.0
+
+
 def kolmogorov_smirnov(a: NDArray[Any], b: NDArray[Any]) -> float:
     """The largest difference of two empirical distribution functions; NaN if either sample is empty."""
     if not len(a) or not len(b):

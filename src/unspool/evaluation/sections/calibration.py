@@ -16,7 +16,7 @@ from unspool.evaluation.document import (
 )
 from unspool.evaluation.samples import proper_scores
 from unspool.evaluation.samples.sample_set import Comparison, SampleSet
-from unspool.evaluation.samples.statistics import Codes, Reals, band_name, bands, clustered_mean
+from unspool.evaluation.samples.statistics import Codes, Reals, band_name, bands, clustered_mean, intraclass_correlation
 
 COVERAGE_LEVELS = (0.5, 0.8, 0.95)
 BAND_HEADINGS = headings(*(f"in the {level:.0%} band" for level in COVERAGE_LEVELS), form="percent", digits=1)
@@ -39,7 +39,8 @@ def calibration(comparison: Comparison, seed: int) -> Findings:
         pit[name] = proper_scores.randomized_pit(x, among, rng)
     clusters = real.clusters[real.owner]
     together = np.concatenate(list(pit.values()))
-    covered = dict(zip(COVERAGE_LEVELS, _coverage(together, np.tile(clusters, len(pit))), strict=True))
+    owners = np.tile(clusters, len(pit))
+    covered = dict(zip(COVERAGE_LEVELS, _coverage(together, owners), strict=True))
     fields = ReportTable(
         "By field",
         (
@@ -59,8 +60,23 @@ def calibration(comparison: Comparison, seed: int) -> Findings:
         f"{_share(covered[0.8])} of held-out numbers lie in the middle 80 % of the numbers generated for their input.",
         (fields, _by_position(shown, real), _histograms(pit)),
         {f"coverage_{round(100 * level)}": value.value for level, value in covered.items()}
+        | {"coverage_80_error": perfect_error(together, owners, 0.8)}
         | {f"distance from uniform {name}": distance_from_uniform(one) for name, one in pit.items()},
     )
+
+
+def perfect_error(pit: Reals, clusters: Codes, level: float) -> float | None:
+    """The standard error of the share of a band under a perfect model, of (S,) ranks of (S,) clusters; None of one.
+
+    Ranks of one sequence are alike, so that some sequences may all lie inside: then the share varies little among
+    them, and its own error says nothing. The error grows with how alike distances from the middle are.
+    """
+    kept = ~np.isnan(pit)
+    count = np.bincount(clusters[kept])
+    alike = intraclass_correlation(np.abs(pit[kept] - 0.5), clusters[kept]) if kept.any() else float("nan")
+    size = (count**2).sum() / max(count.sum(), 1)
+    error = float(np.sqrt(level * (1 - level) / max(count.sum(), 1) * (1 + (size - 1) * alike)))
+    return None if np.isnan(error) else error
 
 
 def distance_from_uniform(pit: Reals) -> float:

@@ -32,13 +32,14 @@ def forecasts(comparison: Comparison, seed: int) -> Findings:
     every = {name: samples.take(at) for name, samples in sets.items()}
     units = {name: unit(x) for name, x in comparison.train.numbers.items()}
     steps, ratios = _by_step(real, every, units)
-    whole, energies = _by_sequence(real, every, units, seed)
+    whole, energies, errors = _by_sequence(real, every, units, seed)
     parts = [steps, whole]
     if fields := return_fields(comparison):
         parts.append(_by_horizon(real, every, fields, seed))
     figures: dict[str, float | None] = {**{f"energy {name}": x for name, x in energies.items()}, **ratios}
-    own = energies.pop(MODEL_NAME)
-    gain = 1 - own / min(energies.values(), default=float("nan"))
+    own, best = energies.pop(MODEL_NAME), min(energies, key=lambda name: energies[name], default=None)
+    gain = float("nan") if best is None else 1 - own / energies[best]
+    figures["energy_error"] = None if best is None else errors[best]
     verdict = (
         f"The energy score of whole sequences is {abs(gain):.1%} {'better' if gain >= 0 else 'worse'} than that of the "
         f"best of {len(energies)} baselines."
@@ -83,7 +84,8 @@ def _by_step(real: SampleSet, every: Forecasts, units: Mapping[str, float]) -> t
 
 def _by_sequence(
     real: SampleSet, every: Forecasts, units: Mapping[str, float], seed: int
-) -> tuple[ReportTable, dict[str, float]]:
+) -> tuple[ReportTable, dict[str, float], dict[str, float | None]]:
+    """The table, the mean energy scores, and the standard errors of how much more those of baselines are."""
     chosen = subsample(len(real), MAX_SEQUENCES_FOR_ENERGY, seed)
     scores = {}
     for name, samples in every.items():
@@ -98,7 +100,8 @@ def _by_sequence(
         "the end of the sequence and missing values. Lower is better."
     )
     means = {name: float(score.mean()) for name, score in scores.items()}
-    return ReportTable("Whole sequences", _columns("energy score", 3), tuple(rows), note, _own(rows)), means
+    errors = {name: clustered_mean(score - scores[MODEL_NAME], clusters).error for name, score in scores.items()}
+    return ReportTable("Whole sequences", _columns("energy score", 3), tuple(rows), note, _own(rows)), means, errors
 
 
 def _by_horizon(real: SampleSet, every: Forecasts, fields: Mapping[str, str], seed: int) -> ReportTable:
