@@ -47,6 +47,21 @@ def test_an_accident_is_no_relation(columns: dict[str, np.ndarray]) -> None:
     assert found(**columns) == []
 
 
+def test_levels_of_a_unit_are_no_order_but_prices_of_a_day_are() -> None:
+    """Forty units keep two amounts far apart for twelve years; the high and the low of a day meet."""
+    rng = np.random.default_rng(0)
+    low = (rng.uniform(0, 4, (40, 1)) + 0.02 * rng.normal(size=(40, 12)).cumsum(1)).ravel()
+    far = low + np.repeat(rng.uniform(0.2, 1, 40), 12) + 0.01 * rng.normal(size=(40, 12)).cumsum(1).ravel()
+    near = low + 0.02 * rng.exponential(size=480)
+    for high, offsets, wanted in (
+        (far, 12 * np.arange(41), []),
+        (far, np.array([0, 480]), ["low <= high"]),
+        (near, 12 * np.arange(41), ["low <= high"]),
+    ):
+        columns = {"low": np.exp(low), "high": np.exp(high)}
+        assert list(map(str, find_relations({name: Number(name) for name in columns}, columns, offsets))) == wanted
+
+
 def test_one_record_to_the_contrary_is_enough() -> None:
     high = HIGH.copy()
     high[17] = OPEN[17] - 1e-6

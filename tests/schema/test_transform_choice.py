@@ -60,6 +60,37 @@ def test_each_kind_of_series_gets_its_transform(kind: str, transform: str) -> No
     assert step_transform(series(kind), OFFSETS) == transform
 
 
+def panel(kind: str) -> np.ndarray:
+    """Forty units of twelve years, at levels over two decades."""
+    rng = np.random.default_rng(2)
+    level, year = np.exp(rng.uniform(5, 9, (40, 1))), np.arange(12)
+    noise = rng.normal(size=(40, 12))
+    smooth = (noise.cumsum(1) + 3 * rng.normal(size=(40, 1))).cumsum(1)  # momentum: a walk of walks
+    return {
+        "growth": level * np.exp(0.03 * year + 0.005 * smooth),
+        "whole": np.round(level * np.exp(0.02 * noise.cumsum(1) + 0.01 * year)),
+        "measured": level * np.exp(0.02 * noise),
+        "returning": level * np.exp(0.3 * np.sin(year + noise[:, :1])),
+        "leaving": level * np.exp(0.8 * noise.cumsum(1)),
+        "steady": np.repeat(level, 12, 1),
+    }[kind].ravel()
+
+
+@pytest.mark.parametrize(
+    ("kind", "transform"),
+    [
+        ("growth", "log_return"),
+        ("whole", "log_return"),
+        ("measured", "standardize"),
+        ("returning", "standardize"),
+        ("leaving", "log1p"),
+        ("steady", "standardize"),
+    ],
+)
+def test_units_that_keep_their_levels_are_seen_by_changes(kind: str, transform: str) -> None:
+    assert step_transform(panel(kind), 12 * np.arange(41)) == transform
+
+
 def test_missing_values_do_not_change_the_choice() -> None:
     price = series("price")
     price[np.random.default_rng(1).random(len(price)) < 0.1] = np.nan

@@ -261,5 +261,9 @@ def _check_constant(column: Column, offsets: np.ndarray, ids: list[Any], locatio
         sequence = int(np.searchsorted(offsets, at, side="right")) - 1
         one, two = to_list(take(column, np.array([first[at], at])))
         where = f"{location.source}: {key} {ids[sequence]!r}, column {location.column!r}"
-        hint = f"Make it constant; or make it a step field; or pass First({location.column!r})."
+        name = location.column
+        hint = (
+            f"Make it constant; or make it a step field; or pass First({name!r}). If ids begin anew for each {name}, "
+            f"pass an id column made of {name} and {key}."
+        )
         raise DataError(where, "one value in all rows of an id, because it is an input", f"{one!r} and {two!r}", hint)

@@ -97,7 +97,7 @@ def point_masses(column: NumericEncoder, values: np.ndarray) -> tuple[float, ...
     if support:  # the neighbours of a support point are other support points
         positions = np.round(np.searchsorted(support, values - step / 2))
         return tuple(support[int(position)] for position in find_point_masses(positions, 1.0))
-    if not step:
+    if not step or column.transform == "log_return":  # ratios lie on no grid
         masses = find_point_masses(values)
     else:
         ticks = find_point_masses(np.round(values / step), 1.0)

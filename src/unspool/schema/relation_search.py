@@ -25,6 +25,7 @@ from unspool.schema.relations import (
     derived_columns,
     parse_relations,
 )
+from unspool.schema.transform_choice import keeps_level, lagged
 from unspool.tables.columns import missing_mask
 
 MIN_FAILURES, MIN_FAILURE_SHARE = 20, 0.02
@@ -35,6 +36,8 @@ MAX_RELATED_COLUMNS = 200
 """Most columns among which relations are searched."""
 MAX_PARTS = 60
 """Most columns among which sums are searched: three at a time."""
+MIN_STEPS_APART = 3.0
+"""Distance of two columns, in standard deviations of its steps, from which on they never meet."""
 FLOAT_TOLERANCE = 1e-9
 """Distance of a sum from its total that float64 explains, relative to the largest total."""
 
@@ -75,7 +78,8 @@ def find_relations(
     kept = {name: x for name, x in numbers.items() if name not in totals}
     orders: list[AnyRelation] = []
     for kinds in ((When,), (Number, Category)):
-        orders += _orders({name: x for name, x in kept.items() if isinstance(fields[name], kinds)})
+        some = {name: x for name, x in kept.items() if isinstance(fields[name], kinds)}
+        orders += (item for item in _orders(some) if not _never_meet(some[item.low], some[item.high], offsets))
     learned = {name: part for name, part in missing.items() if name not in totals}
     return [*orders, *_missing_together(learned), *sums, *equal]
 
@@ -146,6 +150,21 @@ def _ordered(low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:
     nested = not (absent_low & ~absent_high).any() or not (absent_high & ~absent_low).any()
     both = ~absent_low & ~absent_high
     return nested and bool((low[both] <= high[both]).all())
+
+
+def _never_meet(low: NDArray[np.float64], high: NDArray[np.float64], offsets: NDArray[np.int64]) -> bool:
+    """Whether two columns are in order because every sequence keeps both at levels of its own, one far below the other.
+
+    Such an order says nothing about a record; learned as a distance, the steps of the upper one would be lost in it.
+    """
+    present = ~np.isnan(low) & ~np.isnan(high)
+    if not present.all():
+        return False
+    low, high = map(np.log, (low, high)) if low.min(initial=1.0) > 0 else (low, high)
+    if not all(keeps_level(column, offsets) for column in (low, high)):
+        return False
+    distances = high - low
+    return bool(distances.min() > MIN_STEPS_APART * lagged(distances, offsets, 1).std())
 
 
 def _sums(columns: _Columns, fixed: Collection[str]) -> Iterator[Sum]:

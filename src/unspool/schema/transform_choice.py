@@ -21,6 +21,11 @@ MAX_LOST_SHARE = 0.01
 """Largest error of a number by float32, as a share of its size or of the typical one."""
 MIN_STEPS = 100
 """Fewest values, or steps, with a meaningful variance of their steps."""
+MIN_WHOLE_RATIO = 100
+"""Whole number up to which ratios say little: a count may reach 0 yet."""
+MAX_LEVEL_STEP, MAX_WITHIN, MIN_GROWTH = 0.02, 0.25, 0.75
+"""Of sequences that keep their levels: variance of a step, and around the mean of a sequence, as shares of that of all
+values, at the most; and that of many steps in units of as many independent ones, at the least."""
 
 
 def input_transform(values: np.ndarray) -> Transform:
@@ -93,8 +98,9 @@ def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | 
     Increments for values that never fall, decrements for values that never rise, differences for a random walk, else as
     for inputs. In a random walk the variance of the steps is less than a twentieth of that of the values; the steps are
     uncorrelated (|r| <= 0.15); and the variance of four steps is four times as large (within 0.75 to 1.33). A sine
-    fails the second test, an AR(1) with coefficient 0.9 the first. If all values are positive and some have decimals
-    (a count may reach 0 yet), log-returns replace differences, unless the size of differences is much more even: the
+    fails the second test, an AR(1) with coefficient 0.9 the first. Differences also for sequences that keep their
+    levels (`keeps_level`). If all values are positive, log-returns replace differences, unless the size of differences
+    is much more even; of whole numbers if all are large and it is much less even (a count may reach 0 yet): the
     daily log-returns of the S&P 500 from 1999 to 2018 are 1.6 times less even than its differences, those of a random
     walk that happens to stay positive 3 to 6 times.
 
@@ -113,11 +119,14 @@ def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | 
     if never_decreases(-values, offsets, None if first is None else -first):
         return "decrement"
     kept, bounds = drop_missing(values, offsets)
-    if len(kept) < MIN_STEPS or not _is_walk(kept, bounds):
+    if len(kept) < MIN_STEPS:
         return input_transform(values)
     known = kept if first is None else np.concatenate([kept, first[~np.isnan(first)]])
-    decimals = bool(np.any(known != np.round(known)))
-    return "log_return" if known.min() > 0 and decimals and _even_in_logs(kept, bounds) else "difference"
+    counted = not np.any(known != np.round(known))
+    relative = known.min() > (MIN_WHOLE_RATIO if counted else 0) and _even_in_logs(kept, bounds, clearly=counted)
+    if not _is_walk(kept, bounds) and not keeps_level(np.log(kept) if relative else kept, bounds):
+        return input_transform(values)
+    return "log_return" if relative else "difference"
 
 
 def step_distribution(
@@ -159,6 +168,31 @@ def drop_missing(values: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, n
     return values[present], counts[offsets].astype(np.int64)
 
 
+def keeps_level(values: np.ndarray, offsets: np.ndarray) -> bool:
+    """Whether sequences differ by levels that none of them leaves far, nor comes back to.
+
+    Present values (S,) of offsets (N + 1,): amounts of firms or states over some years. On their scale a step is too
+    small for a network to place it well.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> levels, years = rng.normal(size=(50, 1)), 0.01 * np.arange(12)
+        >>> noise = 0.02 * rng.normal(size=(50, 12))
+        >>> bounds = 12 * np.arange(51)
+        >>> [keeps_level((levels + years + e).ravel(), bounds) for e in (noise.cumsum(1), noise)]
+        [True, False]
+    """
+    lengths = np.diff(offsets)
+    lag = max(int(np.median(lengths)) // 2, 2)
+    steps, far = (_clip_tails(lagged(values, offsets, k)) for k in (1, lag))
+    if min(len(steps), len(far)) < MIN_STEPS or not 0 < steps.var() < MAX_LEVEL_STEP * values.var():
+        return False
+    some = lengths > 0
+    means = np.add.reduceat(values, offsets[:-1][some]) / lengths[some]
+    within = (values - np.repeat(means, lengths[some])).var()
+    return bool(within < MAX_WITHIN * values.var() and far.var() >= MIN_GROWTH * lag * steps.var())
+
+
 def _is_walk(values: np.ndarray, offsets: np.ndarray) -> bool:
     """Whether present values move like a random walk within their sequences, see `step_transform`."""
     steps, far = _clip_tails(lagged(values, offsets, 1)), _clip_tails(lagged(values, offsets, 4))
@@ -177,9 +211,12 @@ def _clip_tails(steps: np.ndarray) -> np.ndarray:
     return np.clip(steps, *np.quantile(steps, (0.005, 0.995))) if len(steps) else steps
 
 
-def _even_in_logs(values: np.ndarray, offsets: np.ndarray) -> bool:
-    """Whether the size of log-returns depends on the level at most twice as much as the size of differences does."""
-    level = values[:-1][_inside(len(values), offsets, 1)]
+def _even_in_logs(values: np.ndarray, offsets: np.ndarray, *, clearly: bool) -> bool:
+    """Whether the size of log-returns depends on the level at most twice as much as the size of differences does.
+
+    Or `clearly`: at most half as much.
+    """
+    slack, level = np.log(0.5 if clearly else 2.0), values[:-1][_inside(len(values), offsets, 1)]
     low, high = np.quantile(level, (1 / 3, 2 / 3))
 
     def unevenness(steps: np.ndarray) -> float:
@@ -187,7 +224,7 @@ def _even_in_logs(values: np.ndarray, offsets: np.ndarray) -> bool:
         above, below = size[level >= high].mean(), size[level <= low].mean()
         return abs(float(np.log(above / below))) if above > 0 and below > 0 else np.inf
 
-    return unevenness(lagged(np.log(values), offsets, 1)) <= unevenness(lagged(values, offsets, 1)) + np.log(2)
+    return unevenness(lagged(np.log(values), offsets, 1)) <= unevenness(lagged(values, offsets, 1)) + slack
 
 
 def _inside(count: int, offsets: np.ndarray, lag: int) -> np.ndarray:
