@@ -124,9 +124,11 @@ def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | 
     known = kept if first is None else np.concatenate([kept, first[~np.isnan(first)]])
     counted = not np.any(known != np.round(known))
     relative = known.min() > (MIN_WHOLE_RATIO if counted else 0) and _even_in_logs(kept, bounds, clearly=counted)
-    if not _is_walk(kept, bounds) and not keeps_level(np.log(kept) if relative else kept, bounds):
-        return input_transform(values)
-    return "log_return" if relative else "difference"
+    transform, axis = input_transform(values), np.log(kept) if relative else kept
+    skewed = transform == "log1p" and not relative
+    if _is_walk(kept, bounds) or (keeps_level(axis, bounds) and not skewed):
+        return "log_return" if relative else "difference"
+    return transform
 
 
 def step_distribution(
