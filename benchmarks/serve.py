@@ -6,6 +6,7 @@ same loop in PyTorch behind FastAPI, where these are installed: a request there 
 """
 
 import asyncio
+import gc
 import importlib.util
 import json
 import os
@@ -162,6 +163,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         fitted(sizes, Path(folder))
         model = us.load(f"{folder}/tokens.unspool")
+        gc.collect()
+        gc.freeze()  # the collector of this process would stop all clients for a tenth of a second
         command = [sys.executable, "-m", "unspool", "serve", f"{folder}/tokens.unspool", "--port", str(PORT)]
         with server(command, PORT, "/readyz"):
             pass  # its programs are kept

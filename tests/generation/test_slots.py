@@ -53,7 +53,7 @@ TWO = [{"samples": 2}, {"samples": 2, "seed": 6}]
 PLAIN_ONES = [{"seed": 2**64 - 1}, {"samples": 3}, {"samples": 2, "seed": 6}]
 WARM_ONES = [{"rule": Rule(False, jnp.float32(t)), "seed": 7, "samples": 2} for t in (0.5, 1.0, 2.0)]
 FIXED_ONES = [{"length": length, "samples": 2} for length in (0, 1, CHUNK_STEPS, LIMIT)]
-LONG_ONES = [{"length": LONG_CHUNK_STEPS + more, "seed": more} for more in (0, 9, 70)]
+LONG_ONES = [{"length": 2 * LONG_CHUNK_STEPS + more, "seed": more} for more in (0, 9, 70)]
 KNOWN_ONES = [{"observed": observed(), "seed": seed} for seed in (1, 2)]
 ALLOWED_ONES = [{"supports": SUPPORTS, "observed": observed(), "seed": seed, "length": 20} for seed in (1, 2)]
 slow = pytest.mark.slow
@@ -105,7 +105,7 @@ def test_a_request_that_is_ahead_waits(net):
 
 
 def test_long_chunks_are_those_that_all_sequences_have_room_for(net):
-    slots, length = Slots(net, (8,)), LONG_CHUNK_STEPS + 1
+    slots, length = Slots(net, (8,)), 2 * LONG_CHUNK_STEPS + 1
     long, longer = (SlotRequest(net, request(length=length + more)) for more in (0, LONG_CHUNK_STEPS))
     assert slots.advance([(longer, [0, 1]), (long, [2])]) == LONG_CHUNK_STEPS
     assert slots.advance([(longer, [0]), (long, [1])]) == LONG_CHUNK_STEPS

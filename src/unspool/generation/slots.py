@@ -43,7 +43,10 @@ SLOT_WIDTHS = (2, 8, 32, 64)
 CHUNK_STEPS = 16
 """Steps of a chunk: a stream has them together, and a sequence that ends leaves the slots behind them."""
 LONG_CHUNK_STEPS = 64
-"""Steps of a chunk all of whose sequences have so many before them, and none of whose steps anybody waits for."""
+"""Steps of a chunk all of whose sequences have twice as many before them, and none of whose steps anybody waits for.
+
+Others wait longer to enter: with sequences of 100 steps that costs what it saves (docs/log.md).
+"""
 
 
 class Packing(NamedTuple):
@@ -181,7 +184,7 @@ class SlotRequest:
         self.count = len(request.inputs[0]) * request.samples
         self.stopping, self.total = request.stopping(net), request.max_steps
         self.ends = request.ends or not self.stopping
-        long = not stream and not self.stopping and self.total >= LONG_CHUNK_STEPS
+        long = not stream and not self.stopping and self.total >= 2 * LONG_CHUNK_STEPS
         self.longest = LONG_CHUNK_STEPS if long else CHUNK_STEPS
         self.seed, self.rule = seed_words(request.seed).view(np.int32), jax.tree.map(np.asarray, request.rule)
         self.steps, self.ended = np.full(self.count, -1), np.full(self.count, self.ends)
@@ -254,7 +257,7 @@ class SlotRequest:
 
     def chunk(self, which: Sequence[int]) -> int:
         """Steps that the next chunk of some sequences may have."""
-        enough = self.total - max(self.steps[which].max(), 0) >= self.longest
+        enough = self.total - max(self.steps[which].max(), 0) >= 2 * self.longest
         return self.longest if enough else CHUNK_STEPS
 
     def take(self, number: int, values: list[NDArray[Any]], alive: int) -> None:

@@ -1,5 +1,6 @@
 """The models of a server: loaded, warmed up, and replaced without dropping what runs."""
 
+import gc
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
@@ -128,6 +129,8 @@ class ModelHost:
             self.reload(name)
         for hosted in [*self.models.values()]:
             hosted.warm_up()
+        gc.collect()
+        gc.freeze()  # what is here stays: a look at all of it would stop every request for a tenth of a second
         self.warm = True
 
     def reload(self, name: str) -> None:
