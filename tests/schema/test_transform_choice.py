@@ -114,6 +114,13 @@ def test_monotone_values_must_move_often_and_never_back(sign: int, transform: st
     assert step_transform(missing, np.arange(0, 61, 5)) == transform
 
 
+@pytest.mark.parametrize("steps", [1, 2])
+def test_sequences_of_a_step_or_two_have_no_changes_to_speak_of(steps: int) -> None:
+    amounts = np.exp(np.random.default_rng(0).normal(0, 2, 180))
+    assert step_transform(amounts, np.arange(0, 181, steps)) == "log1p"
+    assert step_transform(amounts, np.concatenate([np.arange(0, 181, steps), [180]])) == "log1p"
+
+
 def test_few_values_are_standardized() -> None:
     assert step_transform(np.array([1.0, 2.0, 4.0, 8.0]), np.array([0, 4])) == "standardize"
     assert input_transform(np.exp(np.arange(10.0))) == "standardize"

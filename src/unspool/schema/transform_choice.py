@@ -119,7 +119,7 @@ def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | 
     if never_decreases(-values, offsets, None if first is None else -first):
         return "decrement"
     kept, bounds = drop_missing(values, offsets)
-    if len(kept) < MIN_STEPS:
+    if len(lagged(kept, bounds, 1)) < MIN_STEPS:
         return input_transform(values)
     known = kept if first is None else np.concatenate([kept, first[~np.isnan(first)]])
     counted = not np.any(known != np.round(known))
