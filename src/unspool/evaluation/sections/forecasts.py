@@ -4,7 +4,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from unspool.evaluation.document import ALL_FIELDS, MODEL_NAME, Findings, Heading, ReportTable, Row, answers, headings
+from unspool.evaluation.document import (
+    ALL_FIELDS,
+    MODEL_NAME,
+    Findings,
+    Heading,
+    Measured,
+    ReportTable,
+    Row,
+    answers,
+    headings,
+)
 from unspool.evaluation.samples import proper_scores
 from unspool.evaluation.samples.return_series import CHANGE_TRANSFORMS, return_fields, returns_of
 from unspool.evaluation.samples.sample_set import Comparison, SampleSet
@@ -92,15 +102,14 @@ def _by_sequence(
         some = samples.take(proper_scores.sample_rows(chosen, len(samples) // len(real)))
         scores[name] = proper_scores.energy_score(real.take(chosen), some, units)
     clusters = real.clusters[chosen]
-    rows: list[Row] = [
-        (ALL_FIELDS, name, *_against(score, scores[MODEL_NAME], name, clusters)) for name, score in scores.items()
-    ]
+    against = {name: _against(score, scores[MODEL_NAME], name, clusters) for name, score in scores.items()}
+    rows: list[Row] = [(ALL_FIELDS, name, *row) for name, row in against.items()]
     note = (
         f"The energy score over {len(chosen)} held-out sequences: numbers in units of their standard deviation, with "
         "the end of the sequence and missing values. Lower is better."
     )
     means = {name: float(score.mean()) for name, score in scores.items()}
-    errors = {name: clustered_mean(score - scores[MODEL_NAME], clusters).error for name, score in scores.items()}
+    errors = {name: more.error for name, (_, more) in against.items() if more is not None}
     return ReportTable("Whole sequences", _columns("energy score", 3), tuple(rows), note, _own(rows)), means, errors
 
 
@@ -150,7 +159,7 @@ def _columns(score: str, digits: int) -> tuple[Heading, ...]:
     return *headings("field", "forecasts", form="text"), *headings(score, "more than this model", digits=digits)
 
 
-def _against(score: Reals, own: Reals, name: str, clusters: Codes) -> Row:
+def _against(score: Reals, own: Reals, name: str, clusters: Codes) -> tuple[Measured, Measured | None]:
     """The score, and its excess over the model's own at the same steps."""
     more = None if name == MODEL_NAME else clustered_mean(score - own, clusters)
     return clustered_mean(score, clusters), more
