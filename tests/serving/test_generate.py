@@ -1,9 +1,11 @@
 """A server's sequences are those of `generate`, byte for byte, whoever else is served."""
 
+import gc
 import io
 import itertools
 import json
 import time
+import weakref
 
 import msgspec
 import numpy as np
@@ -13,7 +15,9 @@ import pytest
 
 import unspool as us
 from unspool.serving.answers import encode
+from unspool.serving.hosting import ModelHost
 from unspool.serving.messages import rule_message
+from unspool.serving.metrics import Metrics
 
 GENERATE = "/v1/models/{}/generate"
 INPUTS = {"names": {"country": ["Irish", "Greek"]}, "tracks": {"group": ["a", "b"], "level": [0.5, 2.0]}}
@@ -102,6 +106,17 @@ def test_without_a_seed_the_answer_names_one_that_gives_it_again(post):
     body = {"inputs": {"country": "Irish"}, "n": 3}
     first = post(body).json()
     assert post(body | {"seed": first["seed"]}).json() == first
+
+
+def test_a_model_that_was_replaced_is_freed(served):
+    """Though the collector doesn't look at what was there when the models had been loaded."""
+    host = ModelHost({"names": served.files["names"]}, us.load, Metrics(), (8,))
+    host.start()
+    old = weakref.ref(host.models["names"])
+    host.reload("names")
+    gc.collect()
+    assert old() is None
+    host.close()
 
 
 def wait(condition, seconds=60):

@@ -4,7 +4,7 @@ import gc
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +33,11 @@ class HostedModel:
     """
 
     def __init__(self, name: str, model: Any, metrics: Metrics, widths: tuple[int, ...] = SLOT_WIDTHS) -> None:
-        self.name, self.model, self.metrics = name, model, metrics
+        self.name, self.model = name, model
         self.fitted = model._generator()  # noqa: SLF001  # a part of this package
         self.hash = digest_of(model)
         self.scoring = threading.Lock()
-        self.chunks = metrics.chunk.labels(name)
-        self.engine = Engine(Slots(self.fitted.net, widths), self.observe)
-
-    def observe(self, rows: int, steps: int, seconds: float) -> None:
-        """Count a chunk."""
-        self.chunks.observe(seconds)
-        self.metrics.slots.labels(self.name).set(rows)
-        self.metrics.steps.labels(self.name).inc(steps)
+        self.engine = Engine(Slots(self.fitted.net, widths), partial(metrics.count_chunk, name))
 
     def warm_up(self) -> None:
         """Compile the programs of plain requests; of a model for which no input can be made up, none."""
@@ -154,6 +147,7 @@ class ModelHost:
         """End all threads when their work is done."""
         for hosted in self.models.values():
             hosted.engine.close()
+        gc.unfreeze()
 
 
 def named_files(paths: list[str]) -> dict[str, Path]:

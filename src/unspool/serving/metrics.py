@@ -47,6 +47,12 @@ class Metrics:
             buckets=SECONDS,
         )
 
+    def count_chunk(self, model: str, rows: int, steps: int, seconds: float) -> None:
+        """Count a chunk of a model: its sequences, the steps of all of them, and its seconds."""
+        self.chunk.labels(model).observe(seconds)
+        self.slots.labels(model).set(rows)
+        self.steps.labels(model).inc(steps)
+
     def text(self) -> bytes:
         """All of them."""
         if not self.together:
