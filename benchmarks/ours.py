@@ -15,6 +15,7 @@ from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.rules import PLAIN
 from unspool.options import Network
 from unspool.runtime.devices import claim_cores, put_on_devices
+from unspool.runtime.threefry import seed_words
 from unspool.training.batching import Bucket, segment_steps
 from unspool.training.defaults import UpdateConfig
 from unspool.training.sharding import choose_sharding
@@ -46,7 +47,7 @@ def training(sizes: Sizes, together: int) -> Callable[[], Any]:
     first = (np.arange(K) * segment % (segment * (K // together))).astype(np.int32)
     rates, spread = np.full(K, 1e-3, np.float32), replace(choose_sharding(B, sizes.H), segmented=segment < T)
     updates = UpdateBatch(data, first, np.ones((K, B), np.float32), rates, rates, rates)
-    scale, key = np.float32(1 / (B * T)), jax.random.key(0)
+    scale, key = np.float32(1 / (B * T)), jax.device_put(seed_words(0))
     box = [copy_tree(put_on_devices(new_train_state(token_net(sizes, stops=True), recipe), spread.devices))]
 
     def run() -> None:

@@ -13,6 +13,7 @@ import json, sys
 import jax
 import numpy as np
 from unspool.runtime.devices import available, put_on_devices
+from unspool.runtime.threefry import seed_words
 from unspool.network.distributions.normal import Normal
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.decoder import Architecture, Net
@@ -36,7 +37,7 @@ shares = np.linspace(0, 1, K).astype(np.float32)
 updates = UpdateBatch(data, np.zeros(K, np.int32), np.ones((K, B), np.float32), 0.01 * every, shares, every)
 state = copy_tree(put_on_devices(new_train_state(Net(np.random.default_rng(0), shape), config), sharding.devices))
 state, seen = update(
-    config, sharding, state, updates.on_devices(sharding.devices), np.int32(K), np.float32(1 / 200), jax.random.key(1),
+    config, sharding, state, updates.on_devices(sharding.devices), np.int32(K), np.float32(1 / 200), seed_words(1),
     np.int32(0), np.int32(0),
 )
 bucket = jax.tree.map(lambda a: a[0], data)

@@ -11,6 +11,7 @@ from unspool.network.decoder import Net
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.mixture import Mixture
 from unspool.network.serialization import named_leaves
+from unspool.runtime.threefry import seed_words
 from unspool.training.batching import Bucket
 from unspool.training.defaults import UpdateConfig
 from unspool.training.scoring import score
@@ -45,7 +46,7 @@ def updated(
     numbers = rate * every, shares * every, mix * every
     updates = UpdateBatch(bucket.take(rows), np.zeros(len(rows), np.int32), weights, *numbers)
     state = new_train_state(net, config) if state is None else state
-    constants = np.float64(1 / 30), jax.random.key(0), NONE_BEFORE, np.int32(first)
+    constants = np.float64(1 / 30), seed_words(0), NONE_BEFORE, np.int32(first)
     return update(config, sharding, state, updates, np.int32(count), *constants)
 
 
@@ -182,7 +183,7 @@ def in_segments(small, net, weights=(1, 1, 1), rate=0.02):
 
 def segmented(small, net, updates, cut=True):
     count, scale, state = np.int32(len(updates.first)), np.float64(1 / 30), new_train_state(net, small.config)
-    constants = count, scale, jax.random.key(0), NONE_BEFORE, NONE_BEFORE
+    constants = count, scale, seed_words(0), NONE_BEFORE, NONE_BEFORE
     return update(small.config, Sharding(1, 2, cut), state, updates, *constants)
 
 

@@ -29,8 +29,6 @@ LOGICAL = {
     "not": ("Not", "BitwiseNot"),
 }
 """Of truth values, and of bits."""
-ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-"""Of Threefry-2x32, in rounds of four."""
 
 
 def primitive(*names: str, elementwise: bool = False) -> Callable[[Handler], Handler]:
@@ -145,27 +143,6 @@ def _shift(g: Graph, p: Any, x: Value, by: Value, direction: str = "") -> Value:
     if x.dtype == "int32":
         return g.cast(_shift(g, p, g.cast(x, "uint32"), g.cast(by, "uint32"), direction), "int32")
     return elementwise(g, "BitShift", [x, by], direction=direction)
-
-
-@primitive("threefry2x32", elementwise=True)
-def _threefry(g: Graph, p: Any, first: Value, second: Value, x: Value, y: Value) -> list[Value]:
-    def op(kind: str, a: Value, b: Value) -> Value:
-        return elementwise(g, kind, [a, b])
-
-    def word(number: int) -> Value:
-        return scalar(number, "uint32")
-
-    third = op("BitwiseXor", op("BitwiseXor", first, second), word(0x1BD11BDA))
-    keys = (first, second, third)
-    x, y = op("Add", x, first), op("Add", y, second)
-    for turn in range(5):
-        for bits in ROTATIONS[turn % 2]:
-            x = op("Add", x, y)
-            left, right = (_shift(g, p, y, word(n), to) for n, to in ((bits, "LEFT"), (32 - bits, "RIGHT")))
-            y = op("BitwiseXor", op("BitwiseOr", left, right), x)
-        x = op("Add", x, keys[(turn + 1) % 3])
-        y = op("Add", op("Add", y, keys[(turn + 2) % 3]), word(turn + 1))
-    return [x, y]
 
 
 _register_plain()

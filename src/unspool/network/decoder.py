@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
 from unspool.network.cumulative import CumulativeRule, PartRule
 from unspool.network.distributions.base import Distribution, EventShape, bind
@@ -45,9 +45,12 @@ from unspool.network.lstm import (
 from unspool.network.outputs import DecoderOutput, Outputs, StepContext
 from unspool.options import Network
 from unspool.runtime.sizes import size_class
+from unspool.runtime.threefry import Words, key_of, threefry, unit_interval
 
 INPUT_FEATURES, STEP_FEATURES = 32, 8
 """Non-linear features of a number, as input and as fed-back step."""
+MASKS = 0xFFFFFFFF
+"""First word of the keys of dropout masks, under the key of an update; coins and samples have the number of a row."""
 POSITIONS_MULTIPLE = 64
 """Hazards of stopping come in multiples of it, so that data of another length find their programs compiled."""
 
@@ -463,23 +466,24 @@ class Net(eqx.Module):
         stop = bernoulli_log_prob(self.hazard(output, positions[:, None]), at_end)
         return fields, jnp.where(real | at_end, stop, 0.0)
 
-    def masks(self, key: PRNGKeyArray | None = None, rows: Int[Array, " B"] | None = None) -> Masks:
+    def masks(self, key: Words | None = None, rows: Int[Array, " B"] | None = None) -> Masks:
         """Dropout masks of the rows with these numbers, or none at all without a key.
 
         A row's mask depends on the key and its number alone, not on the other rows of its batch.
         """
-        options = self.shape.options
-
-        def sampled(number: int, rate: float | None, count: int) -> tuple[Mask, ...]:
-            if key is None or rows is None or not rate:
-                return (None,) * count
-            own = jax.random.fold_in(key, number)
-            keys = jax.vmap(lambda row: jax.random.fold_in(own, row))(rows)
-            keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, (count, self.shape.size)))(keys)
-            return tuple(jnp.moveaxis(keep, 0, 1) / (1 - rate))
-
-        units = sampled(0, options.dropout, 2 * options.layers)
-        return Masks(units[: options.layers], units[options.layers :], *sampled(1, options.input_dropout, 1))
+        options, size = self.shape.options, self.shape.size
+        rates = np.repeat([options.dropout or 0.0, options.input_dropout or 0.0], [2 * options.layers, 1])
+        masks: list[Mask] = [None] * len(rates)
+        if key is not None and rows is not None and (used := np.flatnonzero(rates)).size:
+            first, second = key_of(key, jnp.uint32(MASKS), rows)
+            unit = jnp.asarray(used[:, None] * size + np.arange(size), jnp.uint32)[:, None]
+            bits, _ = threefry((first[:, None], second[:, None]), (jnp.zeros_like(unit), unit))
+            rate = rates[used, None, None].astype(np.float32)
+            kept = jax.lax.optimization_barrier(unit_interval(bits) > rate) / (1 - rate)
+            for k, mask in zip(used, kept, strict=True):
+                masks[k] = mask
+        layers = options.layers
+        return Masks(tuple(masks[:layers]), tuple(masks[layers:-1]), masks[-1])
 
     def _handed_on(self, layer: int, h: Array, below: Array | None, masks: Masks) -> Array:
         """What a layer gives to the next one: norm, residual and dropout, none of which the recurrence sees."""

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt32
 from numpy.typing import NDArray
 
 from unspool.network.decoder import DecoderState, Masks, Net
@@ -28,7 +28,7 @@ MAX_SCORE_ROWS = 1024
 class Randomness(NamedTuple):
     """The random part of one update: key, numbers of the rows, and share of steps that read the network's output."""
 
-    key: Array
+    key: UInt32[Array, "2"]
     rows: Int[Array, " B"]
     share: Float[Array, ""]
 
@@ -56,8 +56,7 @@ def coins(
     net: Net, randomness: Randomness, steps: Int[Array, " T"]
 ) -> tuple[Float[Array, "T B"], Float[Array, "T B U"]]:
     """Which steps read the network's own output, and the uniforms of its samples, row by row."""
-    seed = jax.random.key_data(randomness.key)
-    u = uniforms(seed, randomness.rows, jnp.zeros_like(randomness.rows), steps, 1 + net.shape.num_uniforms)
+    u = uniforms(randomness.key, randomness.rows, jnp.zeros_like(randomness.rows), steps, 1 + net.shape.num_uniforms)
     return (u[..., 0] < randomness.share).astype(jnp.float32), u[..., 1:]
 
 
@@ -77,7 +76,7 @@ def _score(
     def shard(
         net: Net, first: Array, data: Bucket, rows: Array, carry: DecoderState | None
     ) -> tuple[Array, DecoderState]:
-        own = Randomness(jax.random.key(0), rows, jnp.ones(())) if free else None
+        own = Randomness(jnp.zeros(2, jnp.uint32), rows, jnp.ones(())) if free else None
         terms, after = step_log_probs(net, data, first, carry, net.masks(), own)
         return _sum_over_bands(terms, first + jnp.arange(len(terms)), edges), after
 

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, UInt32
 
 from unspool.network.decoder import DecoderState, Net
 from unspool.network.likelihood import start_decoding
 from unspool.runtime.devices import ROW_AXIS, device_lock, put_on_devices, shard_rows
 from unspool.runtime.programs import program
+from unspool.runtime.threefry import key_of
 from unspool.training.batching import Bucket
 from unspool.training.defaults import UpdateConfig
 from unspool.training.scoring import Randomness, step_log_probs
@@ -87,7 +88,7 @@ def update(
     updates: UpdateBatch,
     last: Int[Array, ""],
     scale: Float[Array, ""],
-    key: PRNGKeyArray,
+    key: UInt32[Array, "2"],
     number: Int[Array, ""],
     first: Int[Array, ""],
 ) -> tuple[TrainState, Float[Array, " K"]]:
@@ -103,7 +104,8 @@ def update(
     parts = UpdateBatch(rows, whole, rows, whole, whole, whole)  # type: ignore[arg-type]
     specs = (whole, parts, whole, whole, whole, whole)
     local = shard_rows(partial(_updates, config, sharding), sharding.devices, specs, (whole, whole), sharding.processes)
-    return local(state, updates, first, last, scale, jax.random.fold_in(key, number))
+    keys = jnp.stack(key_of((key[0], key[1]), number, jnp.arange(len(updates.first))), -1)
+    return local(state, updates, first, last, scale, keys)
 
 
 def _updates(
@@ -114,7 +116,7 @@ def _updates(
     first: Array,
     last: Array,
     scale: Array,
-    key: Array,
+    keys: Array,
 ) -> tuple[TrainState, Array]:
     """What every device does with its rows."""
     own = sharding.shards // sharding.devices
@@ -123,7 +125,8 @@ def _updates(
     data, weights = jax.tree.map(lambda a: a.reshape(a.shape[0], own, -1, *a.shape[2:]), rows)
     transform = optimiser(config)
 
-    _, constants = state.net.split()
+    moved, constants = state.net.split()
+    packed, unpack = pack(moved)
     # What a wide component explains, the others would hardly learn from.
     learned_from = constants.without_wide()
 
@@ -134,11 +137,11 @@ def _updates(
         piece, weight = jax.tree.map(lambda a: a[k, s], (data, weights))
         carry = None if carries is None else jax.tree.map(lambda a: jax.lax.stop_gradient(a[s]), carries)
         rows = number * weight.shape[0] + jnp.arange(weight.shape[0])
-        mask_key, own_key = jax.random.split(jax.random.fold_in(key, k))
-        own = None if config.feeding == "teacher" else Randomness(own_key, rows, updates.shares[k])
+        own = None if config.feeding == "teacher" else Randomness(keys[k], rows, updates.shares[k])
+        masks = net.masks((keys[k, 0], keys[k, 1]), rows)
 
         def loss(net: Net) -> tuple[Array, tuple[Array, DecoderState]]:
-            whole, masks = net.with_constants(learned_from), net.masks(mask_key, rows)
+            whole = net.with_constants(learned_from)
             terms, after = step_log_probs(whole, piece, updates.first[k], carry, masks, own)
             total = (terms.sum((0, -1)) * weight).sum()
             return -total * scale, (total, after)
@@ -146,19 +149,16 @@ def _updates(
         (_, (seen, after)), gradient = jax.value_and_grad(loss, has_aux=True)(net)
         return (pack(gradient)[0], seen), after
 
-    def once(k: Array, so_far: tuple[TrainState, Array, Any]) -> tuple[TrainState, Array, Any]:
-        state, total, carries = so_far
-        net = state.net.split()[0]
+    def once(k: Array, so_far: tuple[Packed, Packed, Any, Array, Any]) -> tuple[Packed, Packed, Any, Array, Any]:
+        packed, average, moments, total, carries = so_far
+        net = unpack(packed)
         (parts, seen), after = jax.lax.map(lambda at: shard(net, k, carries, *at), (here, jnp.arange(own)))
-        packed, unpack = pack(net)
         matrices, _ = pack(net.matrices())
         gradient, seen = sum_over_shards(sharding, (parts, seen))
-        change, moments = transform.update(gradient, state.moments, matrices)
+        change, moments = transform.update(gradient, moments, matrices)
         packed = jax.tree.map(lambda w, d: w - updates.rates[k] * d, packed, change)
-        before = pack(state.average.split()[0])[0]
-        average = jax.tree.map(lambda a, w: a + updates.mixes[k] * (w - a), before, packed)
-        nets = unpack(packed).with_constants(constants), unpack(average).with_constants(state.average.constants)
-        return TrainState(*nets, moments), total.at[k].set(seen), after if sharding.segmented else None
+        average = jax.tree.map(lambda a, w: a + updates.mixes[k] * (w - a), average, packed)
+        return packed, average, moments, total.at[k].set(seen), after if sharding.segmented else None
 
     carries = None
     if sharding.segmented:
@@ -166,8 +166,11 @@ def _updates(
         shapes = jax.eval_shape(jax.vmap(lambda inputs: start_decoding(state.net, inputs, 1)[0]), inputs)
         carries = jax.tree.map(lambda like: jnp.zeros(like.shape, like.dtype), shapes)
     unseen = jnp.zeros(len(updates.first))
-    state, total, _ = jax.lax.fori_loop(first, last, once, (state, unseen, carries))
-    return state, total
+    average, constants_of_average = state.average.split()
+    begin = packed, pack(average)[0], state.moments, unseen, carries
+    packed, mean, moments, total, _ = jax.lax.fori_loop(first, last, once, begin)
+    nets = unpack(packed).with_constants(constants), unpack(mean).with_constants(constants_of_average)
+    return TrainState(*nets, moments), total
 
 
 def copy_tree(tree: Any) -> Any:

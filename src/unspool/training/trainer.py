@@ -144,7 +144,7 @@ class Trainer:
         put = partial(put_on_devices, devices=self.sharding.devices, processes=processes)
         self.state, self.best = (copy_tree(put(state)) for state in states)
         words = seed_words(data.seed)
-        self.key = jax.random.wrap_key_data(jax.device_put(words) if processes == 1 else put(words))
+        self.key = jax.device_put(words) if processes == 1 else put(words)
         self.rows = sum(bucket.examples for bucket in data.train)
         per_sequence = max(1.0, data.train_steps / self.rows)
         self.scale = np.float32(1.0 / (plan.batch * min(per_sequence, plan.segment or math.inf)))
