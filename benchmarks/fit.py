@@ -12,6 +12,7 @@ at which its held-out nats reached Unspool's; where they never did, its whole fi
 """
 
 import argparse
+import compileall
 import json
 import os
 import random
@@ -26,6 +27,8 @@ from typing import Any
 import numpy as np
 from common import Row, geometric, line, report
 from peers import installed
+
+import unspool
 
 Table = dict[str, list[Any]]
 """One row an example: the columns of the input, and `sequence`, a text or a list of steps."""
@@ -121,6 +124,7 @@ def process(folder: str, competitor: bool, size: int | None, cache: str) -> dict
     """One fit in a process of its own."""
     words = [sys.executable, str(Path(__file__).with_name("fit_torch.py")) if competitor else __file__, folder]
     environment = {**os.environ, "UNSPOOL_CACHE": cache, "FIT_CHILD": "1", "FIT_SIZE": str(size)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(words, check=False, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise SystemExit(f"{words} failed:\n{done.stderr[-3000:]}")
@@ -132,6 +136,8 @@ def compared(task: str, tables: tuple[Table, Table], rounds: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         for part, table in zip(("train", "test"), tables, strict=True):
             Path(folder, f"{part}.json").write_text(json.dumps(table))
+        # As an installation leaves it; of a checkout, the first run of all would compile it.
+        compileall.compile_dir(Path(unspool.__file__).parent, quiet=1)
         cold, warm, script = [], [], []
         for turn in range(rounds):
             cache = str(Path(folder, f"cache{turn}"))

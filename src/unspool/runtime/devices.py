@@ -27,6 +27,8 @@ from unspool.errors import OptionError
 
 ROW_AXIS = "rows"
 """Name of the mesh axis that rows are spread over."""
+IN_BOUNDS: dict[str, Any] = {"mode": "promise_in_bounds", "unique_indices": True}
+"""Rows that an array has, each once: nothing is compiled for others."""
 MAX_DEVICES = 4
 """Devices that a processor is divided into at the most."""
 
@@ -105,10 +107,10 @@ def shard_rows(
 
 
 def take_rows(tree: Any, specs: Any, rows: Int[Array, " G"]) -> Any:
-    """Some rows of all arrays; `specs` say of each, or of all below a node, which axis has the rows, if any has."""
+    """Some rows of all arrays, which have them; `specs` say of each, or of all below a node, which axis has the rows."""
 
     def take(spec: P, array: Any) -> Any:
-        return jnp.take(array, rows, spec.index(ROW_AXIS)) if ROW_AXIS in spec else array
+        return at_rows(array, spec, rows).get(**IN_BOUNDS) if ROW_AXIS in spec else array
 
     return jax.tree.map(take, jax.tree.broadcast(specs, tree), tree)
 
@@ -117,9 +119,14 @@ def put_rows(tree: Any, part: Any, specs: Any, rows: Int[Array, " G"]) -> Any:
     """All arrays with these rows replaced."""
 
     def put(spec: P, array: Array, new: Array) -> Array:
-        return array.at[(slice(None),) * spec.index(ROW_AXIS) + (rows,)].set(new, unique_indices=True)
+        return at_rows(array, spec, rows).set(new, **IN_BOUNDS)
 
     return jax.tree.map(put, jax.tree.broadcast(specs, tree), tree, part)
+
+
+def at_rows(array: Any, spec: P, rows: Int[Array, " G"]) -> Any:
+    """Where an array has these rows."""
+    return jnp.asarray(array).at[(slice(None),) * spec.index(ROW_AXIS) + (rows,)]
 
 
 def to_single_precision(values: NDArray[Any]) -> NDArray[Any]:
