@@ -1,5 +1,6 @@
 """The LSTM is the LSTM of the literature, in values and in gradients, whichever way it is run."""
 
+import functools
 import itertools
 
 import jax
@@ -11,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from unspool.network import lstm
+from unspool.runtime.programs import CPU_OPTIONS, GENERATION_OPTIONS
 
 pytestmark = pytest.mark.usefixtures("float64")
 T, B, H = 6, 3, 4
@@ -349,3 +351,25 @@ def test_scaled_weights_keep_the_variance_of_their_input():
     product = rng.normal(size=400) @ np.asarray(lstm.lecun_normal(rng, 400, 500))
     spread = (product**2).mean()
     assert abs(spread - 1) < 5 * np.sqrt(2 / 500 + 2 / 400)
+
+
+def test_a_product_of_twins_has_the_bits_of_two_rows():
+    """Whether the shape lets one row alone be computed or not: whole vectors of columns, and columns left over."""
+    rng = np.random.default_rng(0)
+    for terms, columns in ((64, 256), (128, 512), (300, 48), (8, 5)):
+        row, weights = (rng.standard_normal(shape).astype(np.float32) for shape in ((1, terms), (terms, columns)))
+        rows = np.repeat(row, 2, 0)
+        compiled = [
+            jax.jit(functools.partial(lstm.product, twins=twins))
+            .lower(rows, weights)
+            .compile(CPU_OPTIONS | GENERATION_OPTIONS)
+            for twins in (False, True)
+        ]
+        one, other = (np.asarray(run(rows, weights)) for run in compiled)
+        np.testing.assert_array_equal(one, other)
+    assert not lstm.alone_is_exact(8, 5, np.dtype(np.float32))
+
+
+def test_one_row_alone_is_computed_where_its_bits_are_those_of_two():
+    """Here, as on all processors tried so far, the recurrent product of 64 units is such a one."""
+    assert lstm.alone_is_exact(64, 256, np.dtype(np.float32))

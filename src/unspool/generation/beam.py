@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from unspool.errors import OptionError
 from unspool.generation.sample_step import (
     BLOCK_STEPS,
-    COMPILER_OPTIONS,
     STREAM_STEPS,
     ObservedSteps,
     Supports,
@@ -38,7 +37,7 @@ from unspool.network.lstm import State
 from unspool.network.outputs import DecoderOutput
 from unspool.options import Beam
 from unspool.runtime.devices import to_single_precision
-from unspool.runtime.programs import program
+from unspool.runtime.programs import GENERATION_OPTIONS, program
 
 
 class LiveHypotheses(NamedTuple):
@@ -86,7 +85,7 @@ class BeamResult(NamedTuple):
     scores: NDArray[np.float64]
 
 
-@program(static=["width", "best"], options=COMPILER_OPTIONS)
+@program(static=["width", "best"], options=GENERATION_OPTIONS)
 def start(
     net: Net, inputs: tuple[Array, ...], goal: Goal, width: int, best: int
 ) -> tuple[LiveHypotheses, EndedHypotheses, Precomputed]:
@@ -102,7 +101,7 @@ def start(
     return LiveHypotheses(state.decoder, nats), EndedHypotheses(score, zero, zero), ready
 
 
-@program(static=["steps", "stopping"], options=COMPILER_OPTIONS)
+@program(static=["steps", "stopping"], options=GENERATION_OPTIONS)
 def extend(
     net: Net,
     ready: Precomputed,

@@ -27,7 +27,7 @@ from unspool.network.distributions.where_active import WhereActive
 from unspool.network.fields import FieldLayout
 from unspool.network.lstm import State
 from unspool.runtime.devices import ROW_AXIS, put_rows, shard_rows, take_rows
-from unspool.runtime.programs import program
+from unspool.runtime.programs import GENERATION_OPTIONS, program
 from unspool.runtime.threefry import Ints, uniforms
 
 BLOCK_STEPS, STREAM_STEPS = 64, 8
@@ -41,12 +41,6 @@ MAX_UNROLLED_FIELDS = 8
 """Fields that a program samples one by one; of more, it goes through them in a loop, which compiles faster."""
 MIN_SURVIVAL = 0.01
 """Probability to go on for so long below which a greedy sequence of symbols ends."""
-COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512, "xla_cpu_experimental_ynn_fusion_type": ""}
-"""Where a processor has vectors of 512 bits, use all of them: gates are half of the work beside matrix products. These
-products are Eigen's: with YNNPACK's, the last bits of a row would depend on the number of rows."""
-MIN_ROWS = 2
-"""Rows of a batch at the least: the product of a single row is another algorithm, with other last bits."""
-
 RunningSums = tuple[Any, ...]
 """By field, the running sums of its values, (B,), where they add up; else `None`. Empty where nobody asks."""
 Supports = tuple[Support | None, ...]
@@ -132,10 +126,12 @@ def advance_on_devices(
     steps: int,
     stopping: bool,
     devices: int = 1,
+    twins: bool = False,
 ) -> tuple[SamplerState, GeneratedSteps]:
     """Move every sequence `steps` steps on.
 
-    With `stopping`, the hazard of stopping decides the end; its uniform is consumed either way.
+    With `stopping`, the hazard of stopping decides the end; its uniform is consumed either way. `twins` are one
+    sequence and its copy.
     """
     whole, rows, along = P(), P(ROW_AXIS), P(None, ROW_AXIS)
     state_specs: Any = SamplerState(DecoderState(State(along, along), rows), rows, rows, rows)  # type: ignore[arg-type]
@@ -147,7 +143,7 @@ def advance_on_devices(
     observed_specs: Any = None if request.observed is None else ObservedSteps(along, along, along, whole, along)  # type: ignore[arg-type]
     request_specs: Any = BatchRequest(whole, rows, rows, whole, whole, whole, support_specs, observed_specs)  # type: ignore[arg-type]
     specs = Precomputed(whole, whole, whole, rows), state_specs, request_specs  # type: ignore[arg-type]
-    advance_rows = partial(_advance, specs=specs, steps=steps, stopping=stopping)
+    advance_rows = partial(_advance, specs=specs, steps=steps, stopping=stopping, twins=twins)
     run = shard_rows(advance_rows, devices, (whole, *specs), (state_specs, (along, along)))
     return run(net, ready, state, request)
 
@@ -160,18 +156,27 @@ def launch_on_devices(
     steps: int,
     stopping: bool,
     devices: int = 1,
+    twins: bool = False,
 ) -> tuple[Precomputed, SamplerState, GeneratedSteps]:
     """The start and the first `advance` as one program, with what no step changes."""
     state, ready = start_sampling(net, inputs, sums)
-    return ready, *advance_on_devices(net, ready, state, request, steps, stopping, devices)
+    return ready, *advance_on_devices(net, ready, state, request, steps, stopping, devices, twins)
 
 
-_compiled = program(static=["steps", "stopping", "devices"], options=COMPILER_OPTIONS)
+_compiled = program(static=["steps", "stopping", "devices", "twins"], options=GENERATION_OPTIONS)
 advance, launch = _compiled(advance_on_devices), _compiled(launch_on_devices)
 
 
 def _advance(
-    net: Net, ready: Precomputed, state: SamplerState, request: BatchRequest, *, specs: Any, steps: int, stopping: bool
+    net: Net,
+    ready: Precomputed,
+    state: SamplerState,
+    request: BatchRequest,
+    *,
+    specs: Any,
+    steps: int,
+    stopping: bool,
+    twins: bool,
 ) -> tuple[SamplerState, GeneratedSteps]:
     """What every device does with its rows: block by block, until all of them have ended.
 
@@ -193,7 +198,7 @@ def _advance(
     def one_block(state: SamplerState, at: Array) -> tuple[SamplerState, GeneratedSteps]:
         part = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, at, block), moving)
         if not grouped or jax.default_backend() != "cpu":  # a GPU moves all rows in the time of a group
-            return sample_block(net, ready, state, request, first + at, part, block, stopping)
+            return sample_block(net, ready, state, request, first + at, part, block, stopping, twins)
         order = jnp.argsort(state.done, stable=True)
 
         def one_group(k: Array, so_far: tuple[SamplerState, GeneratedSteps]) -> tuple[SamplerState, GeneratedSteps]:
@@ -236,11 +241,12 @@ def sample_block(
     observed: ObservedSteps | None,
     steps: int,
     stopping: bool,
+    twins: bool = False,
 ) -> tuple[SamplerState, GeneratedSteps]:
     """So many steps of every sequence from `first` on, a number of all sequences or of each; observed are theirs."""
     numbers = jnp.asarray(first) + jnp.arange(steps).reshape(-1, *(1,) * first.ndim)
     u = uniforms(request.seed, request.row, request.sample, numbers, net.shape.num_uniforms)
-    return jax.lax.scan(partial(sample_step, net, ready, request, stopping), state, (numbers, u, observed))
+    return jax.lax.scan(partial(sample_step, net, ready, request, stopping, twins=twins), state, (numbers, u, observed))
 
 
 def sample_step(
@@ -250,12 +256,13 @@ def sample_step(
     stopping: bool,
     state: SamplerState,
     now: tuple[Int[Array, "*B"], Array, ObservedSteps | None],
+    twins: bool = False,
 ) -> tuple[SamplerState, GeneratedSteps]:
     """One step of every sequence: whether it stops, then its fields in order."""
     rule, supports = request.rule, request.supports
     tables = () if request.observed is None else request.observed.tables
     number, u, observed = now
-    output, lstm = net.step(ready, state.decoder.feedback, state.decoder.lstm, net.masks())
+    output, lstm = net.step(ready, state.decoder.feedback, state.decoder.lstm, net.masks(), twins=twins)
     layout, F = net.shape.steps, len(net.shape.steps.params)
     given = [
         None if observed is None else ObservedValue(observed.values[j], observed.where[j], observed.upper[j], tables[j])

@@ -16,7 +16,6 @@ from unspool.constraints.base import Observed
 from unspool.encoding.columns import Origins
 from unspool.errors import OptionError
 from unspool.generation.sample_step import (
-    MIN_ROWS,
     STREAM_STEPS,
     BatchRequest,
     ObservedSteps,
@@ -131,11 +130,11 @@ def check_sampling(sampling: Sampling, net: Net) -> None:
 def devices_for(net: Net, rows: int) -> int:
     """Devices that so many rows are spread over."""
     worth = rows * net.shape.size // MIN_WORK_PER_DEVICE
-    return next(d for d in (4, 2, 1) if d == 1 or d <= min(available(), worth, rows // MIN_ROWS))
+    return next(d for d in (4, 2, 1) if d == 1 or d <= min(available(), worth, rows // 2))
 
 
 class Tile(NamedTuple):
-    """Rows of a request that are generated together; the last one is repeated up to a power of two.
+    """Rows of a request that are generated together; the last one is repeated up to a power of two, at least two.
 
     Attributes:
         request: of which they are a part.
@@ -159,7 +158,7 @@ class Tile(NamedTuple):
     def of(cls, net: Net, request: SampleRequest, rows: slice, max_steps: int) -> "Tile":
         """`rows` counts sequences: row times samples plus sample; `max_steps` of a dispatch is a power of two."""
         count = rows.stop - rows.start
-        padded = np.minimum(np.arange(max(MIN_ROWS, 1 << (count - 1).bit_length())), count - 1) + rows.start
+        padded = np.minimum(np.arange(max(2, 1 << (count - 1).bit_length())), count - 1) + rows.start
         row = padded // request.samples
         ids = request.counters(padded)
         devices = devices_for(net, len(padded))
@@ -182,7 +181,8 @@ class Tile(NamedTuple):
 
     def static(self, net: Net) -> dict[str, Any]:
         """What its programs are compiled for."""
-        return {"steps": self.steps, "stopping": self.request.stopping(net), "devices": self.devices}
+        own = {"steps": self.steps, "devices": self.devices, "twins": self.sequences == 1}
+        return own | {"stopping": self.request.stopping(net)}
 
 
 def prepare_sampling(net: Net, request: SampleRequest) -> None:

@@ -22,7 +22,6 @@ from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
 from unspool.generation.sample_step import (
-    COMPILER_OPTIONS,
     FOLD_STEPS,
     BatchRequest,
     ObservedSteps,
@@ -35,7 +34,7 @@ from unspool.network.decoder import Net, Precomputed
 from unspool.network.distributions.base import Support
 from unspool.network.distributions.rules import Rule
 from unspool.runtime.devices import ROW_AXIS, device_lock, put_on_devices, shard_rows, to_single_precision
-from unspool.runtime.programs import program
+from unspool.runtime.programs import GENERATION_OPTIONS, program
 from unspool.runtime.threefry import seed_words
 
 SLOT_WIDTHS = (2, 8, 32, 64)
@@ -88,7 +87,7 @@ def _rows_first(state: SamplerState) -> SamplerState:
     return state._replace(decoder=state.decoder._replace(lstm=lstm))
 
 
-@program(options=COMPILER_OPTIONS)
+@program(options=GENERATION_OPTIONS)
 def fold_tables(net: Net) -> Precomputed:
     """What no step changes and no row has to itself."""
     context = jnp.zeros((1, net.context_bias.shape[0]))
@@ -100,7 +99,7 @@ def _started(net: Net, inputs: Any, sums: Any) -> tuple[SamplerState, Any]:
     return _rows_first(state), ready.constants
 
 
-@program(options=COMPILER_OPTIONS)
+@program(options=GENERATION_OPTIONS)
 def start_rows(net: Net, inputs: Any, sums: Any) -> Array:
     """The packed states of rows before their first step."""
     return pack_rows(_started(net, inputs, sums))
@@ -123,7 +122,7 @@ class SlotRows(NamedTuple):
     supports: tuple[Support | None, ...]
 
 
-@program(static=["packing", "stopping", "steps", "devices"], options=COMPILER_OPTIONS)
+@program(static=["packing", "stopping", "steps", "devices"], options=GENERATION_OPTIONS)
 def advance_rows(
     net: Net,
     tables: Precomputed,

@@ -37,6 +37,7 @@ from unspool.network.lstm import (
     activate,
     array_module,
     lecun_normal,
+    product,
     split_gates,
     step,
     to_weights,
@@ -407,14 +408,16 @@ class Net(eqx.Module):
             below = self._handed_on(layer, hs, below, masks)
         return DecoderOutput(below, feedback.direct), State(*(jnp.stack(part) for part in zip(*last, strict=True)))
 
-    def step(self, ready: Precomputed, feedback: Feedback, state: State, masks: Masks) -> tuple[DecoderOutput, State]:
-        """One step of all layers: what `unroll` does to a sequence of length one."""
+    def step(
+        self, ready: Precomputed, feedback: Feedback, state: State, masks: Masks, *, twins: bool = False
+    ) -> tuple[DecoderOutput, State]:
+        """One step of all layers: what `unroll` does to a sequence of length one; of `twins` all rows are the same."""
         hs, cs = [], []
         below: Any = None
         for layer, cell in enumerate(self.cells):
             h, mask = state.h[layer], masks.recurrent[layer]
-            z = (feedback.gates if cell.W is None else below @ cell.W) + ready.constants[layer]
-            h, c, _ = step(z + (h if mask is None else h * mask) @ cell.R, state.c[layer])
+            z = (feedback.gates if cell.W is None else product(below, cell.W, twins=twins)) + ready.constants[layer]
+            h, c, _ = step(z + product(h if mask is None else h * mask, cell.R, twins=twins), state.c[layer])
             hs.append(h)
             cs.append(c)
             below = self._handed_on(layer, h, below, masks)

@@ -18,10 +18,14 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
+from unspool.runtime.programs import CPU_OPTIONS, GENERATION_OPTIONS
+
 GATES = "ifgo"
 """The order of the gates in every Z axis. Written down once; importers and exporters permute from it."""
 
 Mask = Float[Array, "B H"] | None
+VECTOR = 16
+"""Numbers of single precision in the widest vector."""
 
 
 class State(NamedTuple):
@@ -139,6 +143,36 @@ def _masked(h: Array, mask: Any) -> Array:
 
 
 unroll.defvjp(unroll_forward, unroll_backward)
+
+
+def product(x: Float[Array, "B K"], weights: Float[Array, "K N"], *, twins: bool = False) -> Float[Array, "B N"]:
+    """`x @ weights`, with the same bits of a row in every batch; of twins, all rows are the first one.
+
+    A sequence alone is generated beside its copy, since compilers have other algorithms for one row, with other last
+    bits. Where this algorithm has the same, the largest products read their weights for one row only.
+    """
+    if twins and alone_is_exact(*weights.shape, x.dtype):
+        return jnp.broadcast_to(x[:1] @ weights, (len(x), weights.shape[1]))
+    return x @ weights
+
+
+@functools.cache
+def alone_is_exact(terms: int, columns: int, dtype: Any) -> bool:
+    """Whether the product of one row has the bits that it has among others: this processor's compiler is asked once.
+
+    It hasn't where columns are left over from whole vectors, nor where a product of several rows is cut into blocks.
+    """
+    if columns % VECTOR or jax.default_backend() != "cpu":
+        return False
+    rng = np.random.default_rng(0)
+    rows, weights = (rng.standard_normal(shape).astype(dtype) for shape in ((2, terms), (terms, columns)))
+
+    def computed(rows: Any) -> Any:
+        lowered = jax.jit(jnp.matmul).lower(rows, weights)
+        return np.asarray(lowered.compile(CPU_OPTIONS | GENERATION_OPTIONS)(rows, weights))
+
+    with jax.ensure_compile_time_eval():
+        return bool((computed(rows)[:1] == computed(rows[:1])).all())
 
 
 def orthogonal_recurrence(rng: np.random.Generator | None, size: int) -> Float[Array, "H Z"]:

@@ -107,7 +107,7 @@ def shard_rows(
 
 
 def take_rows(tree: Any, specs: Any, rows: Int[Array, " G"]) -> Any:
-    """Some rows of all arrays, which have them; `specs` say of each, or of all below a node, which axis has the rows."""
+    """Some rows of all arrays; `specs` say of each, or of all below a node, which axis has the rows, if any has."""
 
     def take(spec: P, array: Any) -> Any:
         return at_rows(array, spec, rows).get(**IN_BOUNDS) if ROW_AXIS in spec else array

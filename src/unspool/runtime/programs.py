@@ -22,9 +22,15 @@ from jax.sharding import SingleDeviceSharding
 
 from unspool.runtime.compilation_cache import FOLDER_OF_PROGRAMS
 
-CPU_OPTIONS = {"xla_backend_optimization_level": 1, "xla_disable_hlo_passes": "cse_barrier_expander"}
+CPU_OPTIONS: dict[str, Any] = {"xla_backend_optimization_level": 1, "xla_disable_hlo_passes": "cse_barrier_expander"}
 """Of the compiler for a processor: at level 1 it takes three quarters of the time of level 3, and what it makes is as
 quick or a little quicker (docs/log.md). Without that pass it keeps `jax.lax.optimization_barrier`, as others do."""
+
+
+GENERATION_OPTIONS: dict[str, Any] = {"xla_cpu_prefer_vector_width": 512, "xla_cpu_experimental_ynn_fusion_type": ""}
+"""Of the compiler for generation. Where a processor has vectors of 512 bits, use all of them: gates are half of the
+work beside matrix products. These products are Eigen's: with YNNPACK's, the last bits of a row would depend on the
+number of rows."""
 
 
 class Call(NamedTuple):
