@@ -32,7 +32,8 @@ import unspool
 
 Table = dict[str, list[Any]]
 """One row an example: the columns of the input, and `sequence`, a text or a list of steps."""
-ROUNDS = 3
+ROUNDS, LONG = 3, ("names, 20,000 rows",)
+"""Fits of each state, and tasks of which one fit takes minutes: they have one."""
 
 
 def names(count: int) -> tuple[Table, Table]:
@@ -173,7 +174,7 @@ def main() -> None:
     chosen = [t for t in TASKS if not asked.tasks or any(word in t for word in asked.tasks)]
     rows: list[Row] = []
     for task in chosen[:1] if asked.quick else chosen:
-        rows += compared(task, TASKS[task](), 1 if asked.quick else ROUNDS)
+        rows += compared(task, TASKS[task](), 1 if asked.quick or task in LONG else ROUNDS)
     for state in ("cold", "warm"):
         group = [row for row in rows if f", {state}," in row["job"]]
         rows.append(geometric(f"fit, {state}, PyTorch script", group))
