@@ -21,7 +21,8 @@ TITLES = {
 NOTES = {
     "fit": """From the start of a process to a fitted model by default options, imports and compilation counted, with an
 empty cache of compiled programs and with one that holds them. The script is `benchmarks/fit_torch.py`; its time is that
-at which it reached Unspool's held-out nats.""",
+at which it reached Unspool's held-out nats, or its whole fit. The returns are windows cut by hand, which overlap: of
+such rows a random tenth is no validation, and Unspool learns them by heart (`us.windows` splits its own by time).""",
     "train": """One update of a token model with one layer, with Adam. Parity first: hidden states and gradients are
 PyTorch's.""",
     "generate": """One step of a token model with one layer, all sequences side by side. Parity first: from the same
@@ -102,8 +103,8 @@ def shown(row: dict[str, Any], key: str) -> str:
     value, job = row[key], row["job"]
     if "bytes" in job:
         return f"{value / 1e6:.0f} MB"
-    if any(word in job for word in ("nats", "distance", "over that")):
-        return f"{value:.3f}" if value >= 0.001 or not value else f"{value:.1e}"
+    if any(word in job for word in ("nats a step", "distance", "over that")):
+        return f"{value:.3f}" if abs(value) >= 0.001 or not value else f"{value:.1e}"
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if value >= size:
             return f"{value / size:.3g} {unit}"
