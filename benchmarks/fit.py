@@ -137,8 +137,6 @@ def compared(task: str, tables: tuple[Table, Table], rounds: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         for part, table in zip(("train", "test"), tables, strict=True):
             Path(folder, f"{part}.json").write_text(json.dumps(table))
-        # As an installation leaves it; of a checkout, the first run of all would compile it.
-        compileall.compile_dir(Path(unspool.__file__).parent, quiet=1)
         cold, warm, script = [], [], []
         for turn in range(rounds):
             cache = str(Path(folder, f"cache{turn}"))
@@ -172,6 +170,8 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", metavar="TASK", help="words of the tasks to run; all by default")
     asked = parser.parse_args()
     chosen = [t for t in TASKS if not asked.tasks or any(word in t for word in asked.tasks)]
+    # As an installation leaves it; of a checkout, the first fit of all would compile it.
+    compileall.compile_dir(Path(unspool.__file__).parent, quiet=1)
     rows: list[Row] = []
     for task in chosen[:1] if asked.quick else chosen:
         rows += compared(task, TASKS[task](), 1 if asked.quick or task in LONG else ROUNDS)

@@ -78,7 +78,7 @@ def of_weights(weights, constants, *arguments):
 
 
 def dropped(net):
-    return net.masks(tuple(jnp.asarray(seed_words(0))), jnp.arange(B))
+    return net.masks(jnp.asarray(seed_words(1)), jnp.arange(B))
 
 
 # ---- one step at a time --------------------------------------------------------------------------------------------
@@ -160,8 +160,7 @@ def test_reading_the_data_step_by_step_is_teacher_forcing():
     (_, whole), gradient = grad(*net.split(), data(fields=2), masks)
     (_, stepped), other = grad(*net.split(), data(fields=2), masks, jnp.zeros((T + 1, B)))
     for a, b in zip((*whole, *jax.tree.leaves(gradient)), (*stepped, *jax.tree.leaves(other)), strict=True):
-        # A small gradient may be the difference of sums as large as the largest.
-        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-10 + 1e-15 * np.abs(b).max())
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-10)
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient.cells))
 
 
@@ -311,7 +310,7 @@ def test_half_of_its_own_output_is_half_of_the_feedback():
 def test_dropout_keeps_the_mean_and_is_one_mask_a_sequence():
     """A unit is off, or divided by the keep rate; off as often as asked, within five standard errors."""
     net = network("deep")
-    masks = net.masks(tuple(jnp.asarray(seed_words(1))), jnp.arange(2_000))
+    masks = net.masks(jnp.asarray(seed_words(1)), jnp.arange(2_000))
     everything = np.stack([*masks.recurrent, *masks.output, masks.context])
     assert everything.shape == (5, 2_000, H)
     assert set(np.unique(everything)) == {0.0, 2.0}
@@ -321,13 +320,13 @@ def test_dropout_keeps_the_mean_and_is_one_mask_a_sequence():
 
 def test_the_mask_of_a_row_does_not_depend_on_the_rows_beside_it():
     """Nor on their number or order: its own number and the key decide; another number or key gives another mask."""
-    net, key = network("deep"), tuple(jnp.asarray(seed_words(1)))
+    net, key = network("deep"), jnp.asarray(seed_words(1))
     everything, some = net.masks(key, jnp.arange(10)), net.masks(key, jnp.array([7, 2]))
     for whole, part in zip(jax.tree.leaves(everything), jax.tree.leaves(some), strict=True):
         np.testing.assert_array_equal(part, whole[jnp.array([7, 2])])
     stacked = np.concatenate([np.asarray(mask) for mask in jax.tree.leaves(everything)], 1)
     assert len({row.tobytes() for row in stacked}) == 10
-    other = net.masks(tuple(jnp.asarray(seed_words(2))), jnp.arange(10)).recurrent[0]
+    other = net.masks(jnp.asarray(seed_words(2)), jnp.arange(10)).recurrent[0]
     assert (other != everything.recurrent[0]).any()
 
 

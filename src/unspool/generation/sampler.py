@@ -181,8 +181,8 @@ class Tile(NamedTuple):
 
     def static(self, net: Net) -> dict[str, Any]:
         """What its programs are compiled for."""
-        own = {"steps": self.steps, "devices": self.devices, "twins": self.sequences == 1}
-        return own | {"stopping": self.request.stopping(net)}
+        stopping, twins = self.request.stopping(net), self.sequences == 1
+        return {"steps": self.steps, "stopping": stopping, "devices": self.devices, "twins": twins}
 
 
 def prepare_sampling(net: Net, request: SampleRequest) -> None:

@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt32
 
 from unspool.network.cumulative import CumulativeRule, PartRule
 from unspool.network.distributions.base import Distribution, EventShape, bind
@@ -46,12 +46,12 @@ from unspool.network.lstm import (
 from unspool.network.outputs import DecoderOutput, Outputs, StepContext
 from unspool.options import Network
 from unspool.runtime.sizes import size_class
-from unspool.runtime.threefry import Words, key_of, threefry, unit_interval
+from unspool.runtime.threefry import uniforms
 
 INPUT_FEATURES, STEP_FEATURES = 32, 8
 """Non-linear features of a number, as input and as fed-back step."""
-MASKS = 0xFFFFFFFF
-"""First word of the keys of dropout masks, under the key of an update; coins and samples have the number of a row."""
+MASK_ROW = -1
+"""The row whose uniforms are dropout masks, where the samples of a row would have its number."""
 POSITIONS_MULTIPLE = 64
 """Hazards of stopping come in multiples of it, so that data of another length find their programs compiled."""
 
@@ -469,23 +469,19 @@ class Net(eqx.Module):
         stop = bernoulli_log_prob(self.hazard(output, positions[:, None]), at_end)
         return fields, jnp.where(real | at_end, stop, 0.0)
 
-    def masks(self, key: Words | None = None, rows: Int[Array, " B"] | None = None) -> Masks:
+    def masks(self, key: UInt32[Array, "2"] | None = None, rows: Int[Array, " B"] | None = None) -> Masks:
         """Dropout masks of the rows with these numbers, or none at all without a key.
 
         A row's mask depends on the key and its number alone, not on the other rows of its batch.
         """
-        options, size = self.shape.options, self.shape.size
-        rates = np.repeat([options.dropout or 0.0, options.input_dropout or 0.0], [2 * options.layers, 1])
+        options, size, layers = self.shape.options, self.shape.size, self.shape.options.layers
+        rates = np.repeat(np.array([options.dropout or 0.0, options.input_dropout or 0.0], np.float32), [2 * layers, 1])
         masks: list[Mask] = [None] * len(rates)
-        if key is not None and rows is not None and (used := np.flatnonzero(rates)).size:
-            first, second = key_of(key, jnp.uint32(MASKS), rows)
-            unit = jnp.asarray(used[:, None] * size + np.arange(size), jnp.uint32)[:, None]
-            bits, _ = threefry((first[:, None], second[:, None]), (jnp.zeros_like(unit), unit))
-            rate = rates[used, None, None].astype(np.float32)
-            kept = jax.lax.optimization_barrier(unit_interval(bits) > rate) / (1 - rate)
-            for k, mask in zip(used, kept, strict=True):
-                masks[k] = mask
-        layers = options.layers
+        if key is not None and rows is not None and rates.any():
+            row, step = jnp.full_like(rows, MASK_ROW), jnp.zeros(1, rows.dtype)
+            u = uniforms(key, row, rows, step, len(rates) * size).reshape(-1, len(rates), size)
+            kept = jax.lax.optimization_barrier(u > rates[:, None])  # lest every loop that reads a mask hashes again
+            masks = [kept[:, k] / (1 - rate) if rate else None for k, rate in enumerate(rates)]
         return Masks(tuple(masks[:layers]), tuple(masks[layers:-1]), masks[-1])
 
     def _handed_on(self, layer: int, h: Array, below: Array | None, masks: Masks) -> Array:

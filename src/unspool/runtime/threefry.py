@@ -40,11 +40,6 @@ def key_of(key: Words, first: Integer[Ints, "..."], second: Integer[Ints, "..."]
     return words[0], words[1]
 
 
-def unit_interval(bits: UInt32[Array, "..."]) -> Float[Array, "..."]:
-    """The 23 top bits as numbers centred in their bin, `(bits + 1/2) / 2**23`, strictly inside (0, 1)."""
-    return ((bits >> 9).astype(jnp.float32) + 0.5) * 2.0**-23
-
-
 def uniforms(
     seed: UInt32[Ints, "2 *B"], row: Int[Ints, " B"], sample: Int[Ints, " B"], step: Int[Array, "T *B"], count: int
 ) -> Float[Array, "T B U"]:
@@ -62,7 +57,7 @@ def uniforms(
     number = jnp.arange(count, dtype=jnp.uint32)
     step = step.reshape(len(step), -1, 1)
     bits, _ = threefry((first[None, :, None], second[None, :, None]), (step, number))
-    return unit_interval(bits)
+    return ((bits >> 9).astype(jnp.float32) + 0.5) * 2.0**-23
 
 
 def seed_words(seed: int) -> UInt32[np.ndarray, "2"]:

@@ -138,7 +138,7 @@ def _updates(
         carry = None if carries is None else jax.tree.map(lambda a: jax.lax.stop_gradient(a[s]), carries)
         rows = number * weight.shape[0] + jnp.arange(weight.shape[0])
         own = None if config.feeding == "teacher" else Randomness(keys[k], rows, updates.shares[k])
-        masks = net.masks((keys[k, 0], keys[k, 1]), rows)
+        masks = net.masks(keys[k], rows)
 
         def loss(net: Net) -> tuple[Array, tuple[Array, DecoderState]]:
             whole = net.with_constants(learned_from)
