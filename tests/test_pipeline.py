@@ -67,6 +67,19 @@ def test_calibration_and_trial_see_training_sequences_alone(fitted):
     np.testing.assert_array_equal(fitted.trials[0], fitted.rows)
 
 
+def test_rows_that_overlap_are_held_out_by_time_and_the_fit_says_so(caplog):
+    """The last tenth of 100 windows of 8 steps, and none of the seven that reach into it is learned; in any order."""
+    series = np.random.default_rng(5).normal(size=107)
+    starts = np.random.default_rng(6).permutation(100)
+    options = us.Training(epochs=1, draw_inputs=False)
+    model = us.OneToMany("k", "x", network=us.Network(size=4), training=options)
+    with caplog.at_level(logging.INFO, "unspool"):
+        model.fit({"k": starts % 2, "x": [series[start : start + 8].tolist() for start in starts]})
+    assert (model.summary_.examples, model.summary_.validation) == (83, 10)
+    assert "the data: the sequences are windows that overlap, see windows()" in caplog.messages[0]
+    assert "the last windows in time are held out" in caplog.messages[0]
+
+
 def test_where_nothing_is_held_out_nothing_is_calibrated(monkeypatch):
     monkeypatch.setattr(pipeline, "calibrate", None)
     options = us.Training(epochs=1, holdout=0, draw_inputs=False)

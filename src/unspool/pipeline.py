@@ -195,6 +195,7 @@ def gathered(request: FitRequest, stop: Stop) -> Iterator[FitData]:
         raise OptionError("fit(cache=...)", expected, "data of another kind", "Leave it out.")
     if parts is None:
         data, lines = select_columns(request, gather_data(request), stop)
+        lines += ["the last windows in time are held out"] if data.examples.starts is not None else []
         note_columns(data.codec, lines)
         yield data
         return
@@ -238,6 +239,8 @@ def gather_stored(request: FitRequest, parts: Parts, cache: Cache, stop: Stop) -
         counts |= {"shortest": shortest, "longest": longest, "limit": longest}
     codec = msgspec.structs.replace(codec, **counts)
     train, held = (stored.take(rows) for rows in validation_split(stored, share, request.seed))
+    if data.examples.starts is not None:
+        lines.append("windows are held out at random, so that validation sees what is learned: give them as windows()")
     note_columns(codec, [*source.notes, *lines])
     digest = {} if source.is_whole else {"data": stored.digest}
     return replace(data, codec=codec, stored=(train, held), digest=digest)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unspool.dataset.gather import gather, gather_fitted
-from unspool.dataset.windows import windows
+from unspool.dataset.windows import overlapping_starts, windows
 from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError, OptionError, SchemaError
 from unspool.schema.fields import Number
@@ -77,3 +77,78 @@ def test_a_million_rows_are_cut_in_one_pass() -> None:
     n = 1_000_000
     cut = windows({"t": np.arange(n), "x": np.arange(n) * 0.5}, order="t", length=5, stride=5, inputs="x", sequence="x")
     assert len(cut) == 199_999
+
+
+# ---- windows cut by hand -------------------------------------------------------------------------------------------
+
+
+def cut_rows(series, starts, length):
+    """The column of sequences that starts at some positions of a series, and their offsets."""
+    return series[starts[:, None] + np.arange(length)].ravel(), np.arange(len(starts) + 1) * length
+
+
+@pytest.mark.parametrize("kind", ["numbers", "text", "categories", "some missing"])
+@pytest.mark.parametrize("kept", [1.0, 0.6])
+def test_rows_that_overlap_are_seen_in_any_order_and_kind(kind: str, kept: float) -> None:
+    rng = np.random.default_rng(1)
+    series = rng.normal(size=700)
+    if kind == "text":
+        series = rng.integers(97, 123, 700).astype(np.uint32)
+    elif kind == "categories":
+        series = np.array([f"w{k}" for k in rng.integers(0, 50, 700)], object)
+    elif kind == "some missing":
+        series[rng.random(700) < 0.1] = np.nan
+    starts = rng.permutation(680)[: int(680 * kept)]
+    column, offsets = cut_rows(series, starts, 20)
+    found = overlapping_starts({"x": column}, offsets)
+    assert found is not None
+    assert len(np.unique(found - starts)) == 1
+
+
+def test_each_series_of_overlapping_rows_has_positions_of_its_own() -> None:
+    """The windows of seven series, shuffled: those of one keep their distances, and none reaches into another's."""
+    rng = np.random.default_rng(2)
+    series, starts = np.repeat(np.arange(7), 50), np.tile(np.arange(50), 7)
+    order = rng.permutation(350)
+    series, starts = series[order], starts[order]
+    values = rng.normal(size=(7, 60))
+    rows = values[series[:, None], starts[:, None] + np.arange(10)]
+    found = overlapping_starts({"x": rows.ravel()}, np.arange(351) * 10)
+    assert found is not None
+    firsts = []
+    for number in range(7):
+        shift = np.unique((found - starts)[series == number])
+        assert len(shift) == 1
+        firsts.append(int(shift[0]))
+    assert np.diff(np.sort(firsts)).min() >= 49 + 10
+
+
+def test_rows_that_are_equal_for_another_reason_are_no_windows() -> None:
+    rng = np.random.default_rng(3)
+    starts = np.arange(200)
+    others = {
+        "a straight line": cut_rows(np.arange(300.0), starts, 20),
+        "a period": cut_rows(np.tile(rng.normal(size=50), 6), starts, 20),
+        "few symbols": (rng.integers(0, 3, 4000 * 5), np.arange(4001) * 5),
+        "apart": (rng.normal(size=4000), np.arange(201) * 20),
+        "overlap by little": cut_rows(rng.normal(size=4000), starts * 15, 20),
+        "of several lengths": (rng.normal(size=10), np.array([0, 4, 10])),
+        "of three steps": cut_rows(rng.normal(size=300), starts, 3),
+        "a short series": cut_rows(rng.normal(size=60), starts[:40], 20),
+        "constant": (np.ones(4000), np.arange(201) * 20),
+        "no sequence": (np.zeros(0), np.zeros(1, np.int64)),
+    }
+    assert {name for name, part in others.items() if overlapping_starts({"x": part[0]}, part[1]) is not None} == set()
+
+
+def test_rows_that_overlap_are_examples_as_windows_are() -> None:
+    """`gather` gives a table of windows the same positions and gap as `windows`, and a table of new rows too."""
+    series = np.random.default_rng(4).normal(size=300)
+    cut = windows({"day": np.arange(300), "x": series}, order="day", length=5, sequence="x")
+    table = {"x": [series[start : start + 5].tolist() for start in cut.starts]}
+    given, found = gather(cut)[1], gather(table, sequence="x")[1]
+    assert found.gap == given.gap == 5
+    np.testing.assert_array_equal(found.starts - found.starts.min(), given.starts - given.starts.min())
+    schema, examples = gather(table, sequence="x")
+    again = gather_fitted(fit_codec(schema, examples), {"x": table["x"][100:]})
+    np.testing.assert_array_equal(np.diff(again.starts), 1)

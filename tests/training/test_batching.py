@@ -18,6 +18,7 @@ from unspool.training.batching import (
     epoch_updates,
     pad_ragged,
     segment_steps,
+    split_windows,
     to_buckets,
     validation_split,
 )
@@ -68,6 +69,20 @@ def test_no_window_to_train_on_overlaps_one_held_out(count, stride, length, shar
     assert len(held) >= np.floor(count * share)
     unused = set(range(count)) - set(train) - set(held)
     assert all(starts[n] < min(kept) < starts[n] + length for n in unused)
+
+
+@pytest.mark.parametrize(("series", "count"), [(6, 60), (40, 8)])
+def test_windows_of_several_series_are_held_out_from_each_or_whole(series, count):
+    """Of long series the last windows of each, of short ones the last series; no step is on both sides."""
+    length = 10
+    starts = (np.arange(series)[:, None] * (count + length) + np.arange(count)).ravel()
+    train, held = split_windows(starts, length, 0.1)
+    seen = {s + k for s in starts[train] for k in range(length)}
+    assert seen.isdisjoint({s + k for s in starts[held] for k in range(length)})
+    assert len(held) >= 0.1 * len(starts) - series
+    with_held = np.unique(held // count)
+    assert len(with_held) == (series if count > 4 * length else series / 10)
+    assert len(train) >= 0.7 * len(starts)
 
 
 def test_nothing_is_held_out_where_nothing_is_asked_for():

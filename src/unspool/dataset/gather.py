@@ -12,7 +12,7 @@ from unspool.dataset.examples import Examples, base_inputs
 from unspool.dataset.groups import group_columns, join_columns, parse_combinations
 from unspool.dataset.layouts import RawExamples, from_long, from_rows, from_two
 from unspool.dataset.roles import Roles, columns_of, name_of, parse_roles, roles_of
-from unspool.dataset.windows import Windows
+from unspool.dataset.windows import Windows, overlapping_starts
 from unspool.errors import Location, SchemaError, together
 from unspool.schema.coercion import coerce, timestamps_or_none
 from unspool.schema.fields import (
@@ -235,7 +235,11 @@ def _infer(
     categories = {item.name for item in (*input_fields, *fields) if isinstance(item, Category)} - decided
     notes = column_notes(raw.inputs | raw.steps, categories, raw.source)
     raw = replace(raw, origins=raw.origins | _moments(schema, raw), notes=(*raw.notes, *notes))
-    return schema, _examples(schema, raw, inputs, steps, windows)
+    examples = _examples(schema, raw, inputs, steps, windows)
+    if windows is None and examples.starts is not None:
+        overlap = f"{raw.source}: the sequences are windows that overlap, see windows()"
+        examples = replace(examples, notes=(*examples.notes, overlap))
+    return schema, examples
 
 
 def _moments(schema: Schema, raw: RawExamples) -> dict[str, Origin]:
@@ -311,7 +315,8 @@ def _appended_to(errors: list[SchemaError]) -> Iterator[None]:
 
 def _examples(schema: Schema, raw: RawExamples, inputs: _Arrays, steps: _Arrays, windows: Windows | None) -> Examples:
     first = {name: as_number(inputs[source]) for name, source in base_inputs(schema).items() if source in inputs}
-    starts, gap = (windows.starts, windows.length) if windows else (None, 0)
+    starts = windows.starts if windows else overlapping_starts(steps, raw.offsets) if steps else None
+    gap = 0 if starts is None else int(raw.offsets[1])
     return Examples(
         inputs, steps, raw.offsets, first, starts, gap, raw.source, raw.ids, origins=raw.origins, notes=raw.notes
     )

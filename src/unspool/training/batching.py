@@ -23,7 +23,8 @@ MIN_CELLS_FOR_BUCKETS = 100_000
 MAX_WHOLE_STEPS = 1024
 """Steps up to which a sequence is learned whole; a longer one is cut into segments of half as many."""
 
-
+MIN_WINDOWS_TO_CUT = 4
+"""Windows, end to end, that a series must have for some of it to be held out, if there are several series."""
 MAX_SHUFFLED, SHUFFLE_BLOCK = 2**20, 2**12
 """Sequences of a pass that are shuffled as one; of more, blocks of so many are shuffled, and then what lies in as many
 blocks as one shuffle holds: so what is read at a time lies in few places of a file."""
@@ -131,8 +132,7 @@ class UpdateGroup(NamedTuple):
 def validation_split(encoded: EncodedSet, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows to train on and rows to validate on.
 
-    Windows of one series are split by time: the last `share` is held out, and windows that reach into it are used by
-    neither side. Other examples are split at random, whole sequences at a time.
+    Windows are split by time, see `split_windows`. Other examples are split at random, whole sequences at a time.
 
     Raises:
         TrainingError: there is too little to hold anything out.
@@ -141,9 +141,7 @@ def validation_split(encoded: EncodedSet, share: float, seed: int) -> tuple[NDAr
     if share == 0:
         return np.arange(N), np.arange(0)
     if isinstance(encoded, Encoded) and encoded.starts is not None:
-        order = np.sort(encoded.starts)
-        cut = order[min(int(np.ceil(N * (1 - share))), N - 1)]
-        train, held = np.flatnonzero(encoded.starts + encoded.gap <= cut), np.flatnonzero(encoded.starts >= cut)
+        train, held = split_windows(encoded.starts, encoded.gap, share)
     else:
         train, held = random_split(N, share, seed)
     if not len(train) or not encoded.lengths[train].sum():
@@ -151,6 +149,32 @@ def validation_split(encoded: EncodedSet, share: float, seed: int) -> tuple[NDAr
         hint = "Give more data, or memorise the data with Training(holdout=0)."
         raise TrainingError("fit", f"at least two examples, to hold {share:.0%} of them out", found, hint)
     return train, held
+
+
+def split_windows(starts: NDArray[np.int64], window: int, share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Windows to learn from, and the last ones in time, to hold out; a window that reaches into these is in neither.
+
+    Of several series that are long, the last windows of each are held out; of short ones, the last series.
+
+    Args:
+        starts: (N,) positions; series are a window or more apart.
+        window: its steps.
+        share: of windows to hold out.
+
+    Examples:
+        >>> split_windows(np.arange(12), 3, 0.25)
+        (array([0, 1, 2, 3, 4, 5, 6]), array([ 9, 10, 11]))
+    """
+    order = np.argsort(starts, kind="stable")
+    series = np.zeros(len(starts), np.int64)
+    series[order[1:]] = np.cumsum(np.diff(starts[order]) >= window)
+    bounds = np.searchsorted(series[order], np.arange(series.max() + 2))
+    spans = starts[order[bounds[1:] - 1]] - starts[order[bounds[:-1]]]
+    if np.median(spans) < MIN_WINDOWS_TO_CUT * window:
+        series, bounds = np.zeros(len(starts), np.int64), np.array([0, len(starts)])
+    counts = np.diff(bounds)
+    cut = starts[order[bounds[:-1] + np.minimum(np.ceil(counts * (1 - share)).astype(np.int64), counts - 1)]]
+    return np.flatnonzero(starts + window <= cut[series]), np.flatnonzero(starts >= cut[series])
 
 
 def random_split(count: int, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
