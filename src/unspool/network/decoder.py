@@ -36,6 +36,7 @@ from unspool.network.lstm import (
     State,
     activate,
     array_module,
+    flat_product,
     lecun_normal,
     product,
     split_gates,
@@ -402,7 +403,7 @@ class Net(eqx.Module):
         last = []
         below: Any = None  # the first layer reads the feedback
         for layer, cell in enumerate(self.cells):
-            x = feedback.gates if cell.W is None else (below @ cell.W,)
+            x = feedback.gates if cell.W is None else (flat_product(below, cell.W),)
             hs, c = unroll(cell.R, x, ready.constants[layer], state.h[layer], state.c[layer], masks.recurrent[layer])
             last.append((hs[-1], c))
             below = self._handed_on(layer, hs, below, masks)
@@ -441,7 +442,7 @@ class Net(eqx.Module):
         beyond (Cox 1972, "Regression models and life-tables", in discrete time).
         """
         weights, bias = self.stop or (jnp.zeros(self.shape.size), jnp.full(1, -jnp.inf))  # without one, never
-        return output.h @ weights + bias[jnp.minimum(position, self.constants.last)]
+        return flat_product(output.h, weights) + bias[jnp.minimum(position, self.constants.last)]
 
     def log_prob(
         self, ready: Precomputed, output: DecoderOutput, values: tuple[Array, ...], positions: Array, lengths: Array
@@ -503,7 +504,7 @@ class Net(eqx.Module):
         found = []
         for now, then, weights in zip(numbers, before, self.changes, strict=True):
             change = jnp.where(jnp.isfinite(now) & jnp.isfinite(then), now - then, 0.0)
-            gates, direct = jnp.split(change @ weights, [4 * self.shape.size], -1)
+            gates, direct = jnp.split(flat_product(change, weights), [4 * self.shape.size], -1)
             found.append(Feedback(gates, direct))
         return found
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from unspool.network.distributions.base import EventShape
-from unspool.network.lstm import lecun_normal, to_weights
+from unspool.network.lstm import field_products, flat_product, lecun_normal, to_weights
 
 MAX_FED_BACK = 20.0
 """Standard deviations at which a fed-back number is clipped: one extreme value must not saturate every gate."""
@@ -31,7 +31,7 @@ class FoldedTable(eqx.Module):
         """Pre-activations: of symbols their rows, of a distribution over symbols the expected row (soft feedback)."""
         if jnp.issubdtype(values.dtype, jnp.integer):
             return self.rows[values[..., 0]]
-        return values[..., 0, :] @ self.rows[: values.shape[-1]]
+        return flat_product(values[..., 0, :], self.rows[: values.shape[-1]])
 
     def of(self, i: Any) -> "FoldedTable":
         """The one field."""
@@ -47,7 +47,7 @@ class Product(eqx.Module):
     def __call__(self, values: Array) -> Float[Array, "..."]:
         """Pre-activations of any values, summed over the fields."""
         vectors = self.embedding.embed(values)
-        return vectors.reshape(*vectors.shape[:-2], -1) @ self.weights.reshape(-1, self.weights.shape[-1])
+        return flat_product(vectors.reshape(*vectors.shape[:-2], -1), self.weights.reshape(-1, self.weights.shape[-1]))
 
     def of(self, i: Any) -> "Product":
         """That of the field at a place, alone."""
@@ -83,7 +83,7 @@ class SymbolEmbedding(eqx.Module):
         """Rows of the symbols, or the expected row of a distribution over them."""
         if jnp.issubdtype(values.dtype, jnp.integer):
             return self.rows[jnp.arange(self.rows.shape[0]), values]
-        return jnp.einsum("...fv,fvd->...fd", values, self.rows[:, : values.shape[-1]])
+        return field_products(values, self.rows[:, : values.shape[-1]])
 
     def fold(self, weights: Float[Array, "F D Z"], count: Any) -> Feed:
         """The embedding and the weights after it as one map; folded if V rows are fewer than about `count` values."""
@@ -181,4 +181,4 @@ def _joined(*leaves: Any) -> Any:
 
 def _products(x: Float[Array, "*B F N"], A: Float[Array, "F N D"]) -> Float[Array, "*B F D"]:
     """The product of every field; of one number each, that of two vectors."""
-    return x * A[:, 0] if A.shape[1] == 1 else jnp.einsum("...fn,fnd->...fd", x, A)
+    return x * A[:, 0] if A.shape[1] == 1 else field_products(x, A)

@@ -145,6 +145,20 @@ def _masked(h: Array, mask: Any) -> Array:
 unroll.defvjp(unroll_forward, unroll_backward)
 
 
+def flat_product(x: Float[Array, "*T K"], weights: Array) -> Float[Array, "..."]:
+    """`x @ weights`, of all steps and rows as one matrix.
+
+    The gradient of the weights is then one product, too; as the contraction of two axes it's transposed in memory.
+    """
+    return (x.reshape(-1, x.shape[-1]) @ weights).reshape(*x.shape[:-1], *weights.shape[1:])
+
+
+def field_products(x: Float[Array, "*T F K"], weights: Float[Array, "F K N"]) -> Float[Array, "*T F N"]:
+    """The product of every field with weights of its own, as one product of fields: see `flat_product`."""
+    flat = jnp.moveaxis(x.reshape(-1, *x.shape[-2:]), 1, 0) @ weights
+    return jnp.moveaxis(flat, 0, 1).reshape(*x.shape[:-1], weights.shape[-1])
+
+
 def product(x: Float[Array, "B K"], weights: Float[Array, "K N"], *, twins: bool = False) -> Float[Array, "B N"]:
     """`x @ weights`, with the same bits of a row in every batch; of twins, all rows are the first one.
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from unspool.network.distributions.base import new_weights
 from unspool.network.embeddings import Embedding, Feed, side_by_side
 from unspool.network.fields import HIDDEN_WITHIN, FieldGroup, FieldLayout
-from unspool.network.lstm import array_module, lecun_normal, to_weights
+from unspool.network.lstm import array_module, field_products, flat_product, lecun_normal, to_weights
 
 
 class DecoderOutput(NamedTuple):
@@ -105,8 +105,8 @@ class Outputs(eqx.Module):
 
     def begin(self, output: DecoderOutput) -> StepContext:
         """The context before any field of the step is known."""
-        linear = output.h @ self.A + self.b + output.direct
-        return StepContext(linear, None if self.U is None else output.h @ self.U)
+        linear = flat_product(output.h, self.A) + self.b + output.direct
+        return StepContext(linear, None if self.U is None else flat_product(output.h, self.U))
 
     def condition_on(self, context: StepContext, g: int, contribution: Array) -> StepContext:
         """The context once fields of kind g are known, whose folded embeddings (see `fold`) give `contribution`."""
@@ -129,7 +129,7 @@ class Outputs(eqx.Module):
         start = self.layout.group_hidden(g).start
         hidden = self.layout.slice_of(context.hidden, start + i * HIDDEN_WITHIN, HIDDEN_WITHIN)
         not_first = jnp.asarray(np.array(group) > 0, params.dtype)
-        return params + jnp.tanh(hidden) @ (B[i] * not_first[i])
+        return params + flat_product(jnp.tanh(hidden), B[i] * not_first[i])
 
     def group_params(self, context: StepContext, g: int) -> Float[Array, "*T B F P"]:
         """Parameters of the distributions of all fields of kind g, once all of the step is known."""
@@ -142,7 +142,7 @@ class Outputs(eqx.Module):
         hidden = jnp.tanh(context.hidden[..., self.layout.group_hidden(g)])
         hidden = hidden.reshape(*hidden.shape[:-1], len(group), HIDDEN_WITHIN)
         not_first = jnp.asarray(np.array(group) > 0, params.dtype)[:, None, None]
-        return params + jnp.einsum("...fm,fmp->...fp", hidden, B * not_first)
+        return params + field_products(hidden, B * not_first)
 
 
 def _initial(rng: np.random.Generator | None, dist: Any) -> Any:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from unspool.network.distributions.base import Distribution, EventShape, SharedWeights, Support
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.rules import PLAIN, Rule, categorical_icdf, truncate_logits
-from unspool.network.lstm import array_module, lecun_normal, to_weights
+from unspool.network.lstm import array_module, flat_product, lecun_normal, to_weights
 
 UNITS_PER_MEMBER, MIN_UNITS = 4, 32
 """Hidden units behind each member; more where members are few, so that there are so many in all."""
@@ -111,7 +111,8 @@ class AutoregressiveBernoulli(SharedWeights):
     def logits(self, params: Float[Array, "... P"], signs: Float[Array, "... M"]) -> Float[Array, "... M"]:
         """The logit of yes of every member, given the signs of those before it."""
         A, W, V = self._masked()
-        return params[..., : self.count] + signs @ A + jnp.tanh(params[..., self.count :] + signs @ W) @ V
+        hidden = jnp.tanh(params[..., self.count :] + flat_product(signs, W))
+        return params[..., : self.count] + flat_product(signs, A) + flat_product(hidden, V)
 
     def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
         """The likelier of yes and no of each member in turn; of up to `MAX_ENUMERATED_MEMBERS`, the likeliest value."""
