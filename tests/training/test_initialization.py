@@ -15,6 +15,7 @@ from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture
 from unspool.network.distributions.normal import Normal, Point
+from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.reparameterized import Reflected
 from unspool.network.distributions.student_t import StudentT
 from unspool.options import Network
@@ -178,3 +179,47 @@ def test_a_number_with_momentum_or_noise_around_a_level_begins_at_the_autoregres
 def test_the_last_change_of_a_number_without_any_dynamics_is_left_out():
     chain = fit_ar1(np.random.default_rng(0).normal(size=2000), np.arange(0, 2001, 20))
     assert chain.change == 0.0
+
+
+# ---- symbols that decide others ------------------------------------------------------------------------------------
+
+
+def test_symbols_that_are_decided_begin_nearly_certain_and_others_do_not():
+    """Days that follow each other, marks of weekends, and a coin: before any update, with a state that says much."""
+    rng = np.random.default_rng(0)
+    days = (rng.integers(0, 7, (30, 1)) + np.arange(12)) % 7
+    steps = tuple(part.ravel().astype(np.int32) for part in (days, days // 5, rng.integers(0, 2, days.shape)))
+    data = Encoded((np.zeros(30, np.int32),), steps, 12 * np.arange(31), tuple(np.zeros(360) for _ in steps))
+    shape = Architecture((EventShape(symbols=1),), tuple(map(Categorical, (7, 2, 2))), 0, 16, 8, Network(dropout=0.0))
+    fresh = Net(np.random.default_rng(0), shape)
+    before, after = (
+        -sum(score(net, bucket).mean(0) for bucket in to_buckets(data, False)[0])
+        for net in (fresh, initialize_from_data(fresh, data))
+    )
+    assert (before > [20, 7, 7]).all()
+    assert (after < [3, 0.01, 10]).all()
+    assert after[2] > 7
+
+
+def test_a_point_that_always_comes_back_begins_nearly_certain():
+    """Increments that are all zero after the first value, which is anything."""
+    rng = np.random.default_rng(0)
+    values = np.zeros((30, 12))
+    values[:, 0] = 2 + rng.normal(size=30)
+    data = Encoded((np.zeros(30, np.int32),), (values.ravel(),), 12 * np.arange(31), (np.zeros(360),))
+    dist = WithMissing(PointMasses(Mixture(3), np.zeros(1)))
+    shape = Architecture((EventShape(symbols=1),), (dist,), 0, 16, 8, Network(dropout=0.0))
+    net = initialize_from_data(Net(np.random.default_rng(0), shape), data)
+    rows = np.arange(30)
+    once, all_ = (
+        -score(net, to_buckets(data.take(rows) if steps == 12 else first_steps(data), False)[0][0]).mean()
+        for steps in (1, 12)
+    )
+    assert all_ - once < 11 * 0.75  # each costs no more than the equal odds of being missing
+
+
+def first_steps(data):
+    """The first step of every sequence."""
+    firsts = data.offsets[:-1]
+    parts = tuple(part[firsts] for part in data.steps), np.arange(len(firsts) + 1)
+    return Encoded(data.inputs, *parts, tuple(part[firsts] for part in data.log_jacobian))

@@ -145,6 +145,11 @@ class FieldLayout:
         first = self.groups[g][0]
         return next((k for k, group in enumerate(self.groups) if group[-1] > first), None)
 
+    def columns_within(self, k: int, j: int) -> slice:
+        """The columns of the parameters of field j, among those that an earlier field k of the step adds to."""
+        own, first = self.columns(j), self.group_columns(self.after(self.place(k)[0]) or 0).start
+        return slice(own.start - first, own.stop - first)
+
     @property
     def leading(self) -> int:
         """Groups that have a field after them: all, or all but the last."""

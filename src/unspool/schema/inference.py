@@ -13,6 +13,8 @@
 | step | true / false | Flag |
 | step | whole numbers | Category if at most 20 values, each seen 5 times on average; else Number |
 | step | numbers on a grid of decimals | Category if at most 10 values, each seen 5 times on average; else Number |
+| step | at most 100 numbers, each always followed by the same one, not by equal steps | Category |
+| step | at most 100 numbers that a category of the step decides | Category |
 | step | other numbers | Number |
 | step | numbers that fill a turn of 360 and cross its end by small steps | Angle, see `unspool.schema.angles` |
 """
@@ -25,6 +27,7 @@ import numpy as np
 
 from unspool.errors import DataError, Location, SchemaError
 from unspool.schema.angles import is_angle
+from unspool.schema.chains import deciding_first, few_numbers, is_chain, is_decided
 from unspool.schema.coercion import NO_DATE, coerce, from_json, timestamps_or_none
 from unspool.schema.derivation import distance, is_relative
 from unspool.schema.fields import (
@@ -160,14 +163,45 @@ def infer_steps(
             values[name] = coerce(column, field, location)
             if name not in asked and isinstance(field, Number) and is_angle(values[name].astype(float), name, offsets):
                 field = Angle(name)
+            if name not in asked and isinstance(field, Number) and is_chain(values[name].astype(float), offsets):
+                field = Category(name)
+                values[name] = coerce(column, field, location)
             if isinstance(field, When):
                 field, values[name] = with_sentinel(field, values[name])
         kinds[name] = field  # type: ignore[assignment]
+    for name in _decided_numbers(kinds, values, asked):
+        kinds[name] = Category(name)
+        values[name] = coerce(columns[name], kinds[name], locations[name])
     fixed = [name for name, field in asked.items() if name in kinds and _is_decided(field)]
     fields, kept = keep_relations(kinds, values, offsets, fixed, relations)
+    fields = {name: fields[name] for name in deciding_first(fields, _category_codes(fields, values))}
     learned = tuple(complete_field(field, values, offsets, first.get(name)) for name, field in fields.items())
     table, sampled = (tuple(name for field in of for name in field.columns) for of in (kinds.values(), learned))
     return StepFields(learned, values, kept, table if table != sampled else ())
+
+
+def _category_codes(fields: Mapping[str, AnyField], values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """By name of those that are categories or flags, (S,) which of its values each value is."""
+    codes = {}
+    for name, field in fields.items():
+        if isinstance(field, (Category, Flag)) and len(fields) > 1:
+            column, known = values[name], dict[Any, int]()
+            if column.dtype.kind == "O":
+                codes[name] = np.array([known.setdefault(value, len(known)) for value in column.tolist()], np.int64)
+            else:
+                codes[name] = np.unique(column, return_inverse=True)[1]
+    return codes
+
+
+def _decided_numbers(
+    kinds: Mapping[str, AnyField], values: Mapping[str, np.ndarray], asked: Container[str]
+) -> list[str]:
+    """Names of numbers that are few and that a category of the step decides: they are categories, too."""
+    some = [name for name, field in kinds.items() if isinstance(field, Number) and name not in asked]
+    parts = {name: few_numbers(values[name].astype(np.float64)) for name in some}
+    few = {name: part[1] for name, part in parts.items() if part is not None}
+    codes = list(_category_codes(kinds, values).values()) if few else []
+    return [name for name, part in few.items() if is_decided(part, codes)]
 
 
 def with_sentinel(field: When, dates: np.ndarray) -> tuple[When, np.ndarray]:

@@ -6,6 +6,8 @@ TIME_UNITS = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)
 """Microseconds of a day, an hour, a minute, a second, a millisecond, and one."""
 MIN_RISES = 20
 """Fewest rises, without a fall, that show that a column never falls."""
+MIN_UNCHANGED, MIN_UNCHANGED_SEQUENCES = 200, 20
+"""Fewest values equal to the one before them, and sequences, that show that a column never changes within them."""
 
 
 def as_number(column: np.ndarray) -> np.ndarray:
@@ -75,3 +77,19 @@ def never_decreases(values: np.ndarray, offsets: np.ndarray, base: np.ndarray | 
     steps, _, _ = increments(values, np.asarray(offsets), base)
     steps = steps[~np.isnan(steps)]
     return bool((steps >= 0).all() and (steps > 0).sum() >= MIN_RISES)
+
+
+def never_changes(values: np.ndarray, offsets: np.ndarray, base: np.ndarray | None) -> bool:
+    """Whether sequences of at least 20 have one value each, at 200 steps in all after the first ones, and not all one.
+
+    Arguments as of `increments`.
+
+    Examples:
+        >>> never_changes(np.repeat(np.arange(50.0), 6), np.arange(0, 301, 6), None)
+        True
+    """
+    offsets = np.asarray(offsets)
+    steps, alone, _ = increments(values, offsets, base)
+    known = ~np.isnan(steps)
+    enough = known.sum() >= MIN_UNCHANGED and alone.sum() >= MIN_UNCHANGED_SEQUENCES
+    return bool(enough and not steps[known].any() and np.ptp(values[alone]) > 0)

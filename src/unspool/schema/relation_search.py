@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from unspool.errors import OptionError, listing
 from unspool.schema.fields import AnyField, Category, Number, When
 from unspool.schema.grid import MAX_DECIMALS, find_grid
-from unspool.schema.monotone import as_number, never_decreases
+from unspool.schema.monotone import as_number, never_changes, never_decreases
 from unspool.schema.near import with_near
 from unspool.schema.relations import (
     AnyRelation,
@@ -88,7 +88,8 @@ def _measures(field: AnyField, values: NDArray[np.generic], offsets: NDArray[np.
     """Whether values have an order that distances keep: dates, numbers that go both ways, and few whole numbers."""
     if isinstance(field, Number) and field.transform == "auto":
         x = values.astype(np.float64)
-        return not (never_decreases(x, offsets, None) or never_decreases(-x, offsets, None))
+        still = never_changes(x, offsets, None)
+        return not (still or never_decreases(x, offsets, None) or never_decreases(-x, offsets, None))
     return isinstance(field, (When, Number)) or (isinstance(field, Category) and values.dtype.kind == "i")
 
 

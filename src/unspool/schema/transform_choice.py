@@ -8,7 +8,7 @@ import numpy as np
 
 from unspool.schema.fields import MONOTONE_TRANSFORMS, DistributionName, Transform
 from unspool.schema.grid import POINT_MASS_TOLERANCE, find_grid, is_discrete
-from unspool.schema.monotone import increments, never_decreases
+from unspool.schema.monotone import increments, never_changes, never_decreases
 from unspool.tables.columns import offsets_from_lengths
 
 DEFAULT_DENSITY: DistributionName = "mixture"
@@ -95,14 +95,14 @@ def _by_shape(x: np.ndarray) -> Transform:
 def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | None = None) -> Transform:
     """The transform of a step field whose transform is `"auto"`.
 
-    Increments for values that never fall, decrements for values that never rise, differences for a random walk, else as
-    for inputs. In a random walk the variance of the steps is less than a twentieth of that of the values; the steps are
-    uncorrelated (|r| <= 0.15); and the variance of four steps is four times as large (within 0.75 to 1.33). A sine
-    fails the second test, an AR(1) with coefficient 0.9 the first. Differences also for sequences that keep their
-    levels (`keeps_level`). If all values are positive, log-returns replace differences, unless the size of differences
-    is much more even; of whole numbers if all are large and it is much less even (a count may reach 0 yet): the
-    daily log-returns of the S&P 500 from 1999 to 2018 are 1.6 times less even than its differences, those of a random
-    walk that happens to stay positive 3 to 6 times.
+    Increments for values that never fall, or never change, decrements for values that never rise, differences for a
+    random walk, else as for inputs. In a random walk the variance of the steps is less than a twentieth of that of the
+    values; the steps are uncorrelated (|r| <= 0.15); and the variance of four steps is four times as large (within 0.75
+    to 1.33). A sine fails the second test, an AR(1) with coefficient 0.9 the first. Differences also for sequences that
+    keep their levels (`keeps_level`). If all values are positive, log-returns replace differences, unless the size of
+    differences is much more even; of whole numbers if all are large and it is much less even (a count may reach 0 yet):
+    the daily log-returns of the S&P 500 from 1999 to 2018 are 1.6 times less even than its differences, those of a
+    random walk that happens to stay positive 3 to 6 times.
 
     Args:
         values: (S,) float64, NaN where missing.
@@ -114,7 +114,7 @@ def step_transform(values: np.ndarray, offsets: np.ndarray, first: np.ndarray | 
         >>> step_transform(walk, np.array([0, 2000, 4000])), step_transform(np.sin(walk), np.array([0, 4000]))
         ('difference', 'standardize')
     """
-    if never_decreases(values, offsets, first):
+    if never_decreases(values, offsets, first) or never_changes(values, offsets, first):
         return "increment"
     if never_decreases(-values, offsets, None if first is None else -first):
         return "decrement"

@@ -1,13 +1,17 @@
-"""Where training begins: at the life table of the lengths, and at linear regressions of every number.
+"""Where training begins: at the life table, at regressions of numbers, and at what symbols decide.
 
 Each number begins at its autoregression on the value before and on its last change; in records without a history, its
 innovation also at the regression on those of earlier fields. The simplest model of the data does that, and the network
 holds it as it is: the hazard has a bias for each position, the direct path takes a value and a change of the step
 before to the location of its own distribution, and the linear path within a step those of earlier fields. So the
 recurrence need not learn to count or to repeat, and little data does not leave the model behind such baselines.
+
+Likewise a symbol that always goes with the one before it, or with one of an earlier field of the step, begins nearly
+certain: the day after Monday, the country of a city. Else one of a hundred records would contradict itself.
 """
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import numpy as np
@@ -15,10 +19,17 @@ from numpy.typing import NDArray
 
 from unspool.encoding.encoded import Encoded
 from unspool.network.decoder import Net
+from unspool.network.distributions.categorical import Categorical
+from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.where_active import WhereActive
 from unspool.network.lstm import to_weights
 from unspool.network.survival import life_table
+from unspool.schema.chains import always_followed_by, goes_with
 
+CERTAIN_PAIRS, MAX_SCALING = 100.0, 4.0
+"""How much rarer than one in all an exception begins where training has none, and how far weights are scaled for it."""
+MIN_UNSEEN = 0.1
+"""Sequences, beside those whose first symbol is seen once, that might begin with one that is never first."""
 MIN_STEPS_FOR_AR1 = 8
 """Steps, at the least, that an autoregression or a standard deviation is fitted to."""
 MIN_STEPS_PER_SLOPE = 20
@@ -58,16 +69,33 @@ def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = Tru
         if isinstance(dist, WhereActive) and dist.event_shape.symbols is not None:
             counts = np.bincount(training.steps[j], minlength=dist.event_shape.symbols)[: dist.event_shape.symbols]
             bias[own] = np.log((counts + 1) / (counts + 1).mean())
+        direct = slice(own.start + gates, own.stop + gates)
+        if isinstance(dist, Categorical):
+            known = int(dist.num_symbols)
+            firsts = training.steps[j][training.offsets[:-1][training.lengths > 0]]
+            start[direct.start : direct.start + known] = log_shares(np.bincount(firsts, minlength=known)[:known])
+            found = always_followed_by(training.steps[j], training.offsets, known)
+            if found is not None:
+                feedback[g][i, :, direct] = weights_to(dist.num_params, embedded(net, j), *found)
+            for k in range(j):
+                source = net.distributions[k]
+                count = int(source.num_symbols) if isinstance(source, Categorical) else 0
+                found = goes_with(training.steps[k], training.steps[j], count) if count else None
+                if found is not None:
+                    h, at = layout.place(k)
+                    weights = weights_to(dist.num_params, embedded(net, k), *found)
+                    within[h][at, :, layout.columns_within(k, j)] = weights
+                    break
         if dist.event_shape.symbols is not None or dist.event_shape.members is not None:
             continue
         values = np.where(np.isinf(training.steps[j]), np.nan, training.steps[j])
-        direct = slice(own.start + gates, own.stop + gates)
         chain = fit_ar1(values, training.offsets, changes_too=changes_too)
         scales, slopes = (chain.first[1], chain.scale), dict[int, float]()
         if within_steps and not dist.event_shape.angle:
             chains[j], innovations[j] = chain, chain.innovations(values, training.offsets)
             scales, slopes = regress_within(innovations, j, training.offsets, scales)
-        bias[own] = dist.initial_params(chain.constant, scales[1])
+        later = 0.0 if chain.is_constant and has_points(dist) else scales[1]
+        bias[own] = dist.initial_params(chain.constant, later)
         start[direct] = dist.initial_params(chain.first[0], scales[0]) - bias[own]
         unit = dist.initial_params(1.0) - dist.initial_params(0.0)
         feedback[g][i, 0, direct] = chain.slope * unit
@@ -78,8 +106,7 @@ def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = Tru
             # The value of field k, less what its own autoregression predicts of it.
             other = chains[k]
             h, at = layout.place(k)
-            first = layout.group_columns(layout.after(h) or 0).start
-            within[h][at, 0, own.start - first : own.stop - first] = slope * unit
+            within[h][at, 0, layout.columns_within(k, j)] = slope * unit
             bias[own] -= slope * other.constant * unit
             start[direct] -= slope * (other.first[0] - other.constant) * unit
             feedback[h][at, 0, direct] -= slope * other.slope * unit
@@ -87,6 +114,56 @@ def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = Tru
     lists = (tuple(map(to_weights, part)) for part in (feedback, within, changes))
     fitted = to_weights(bias), to_weights(start), *lists
     return eqx.tree_at(lambda net: (net.outputs.b, net.start, net.feedback, net.outputs.L, net.changes), net, fitted)
+
+
+def log_shares(counts: NDArray[np.integer]) -> NDArray[np.float64]:
+    """(V,) logarithms of the shares of symbols; those without a count share what Good & Turing (1953) leave to them.
+
+    Examples:
+        >>> np.exp(log_shares(np.array([98, 1, 1, 0, 0]))).round(3).tolist()
+        [0.96, 0.01, 0.01, 0.01, 0.01]
+        >>> np.exp(log_shares(np.array([99, 0]))).round(4).tolist()
+        [0.999, 0.001]
+    """
+    total, unseen = counts.sum(), int((counts == 0).sum())
+    left = ((counts == 1).sum() + MIN_UNSEEN) / (total + 1) if unseen else 0.0
+    shares = counts / max(1, total) * (1 - left)
+    return np.log(np.where(counts == 0, left / max(1, unseen), shares).clip(1e-9))
+
+
+def embedded(net: Net, j: int) -> NDArray[np.floating]:
+    """(V + 1, D) vectors of the symbols of field j, and of an unseen one."""
+    g, i = net.shape.steps.place(j)
+    embedding: Any = net.steps[g]  # a `SymbolEmbedding`
+    return np.asarray(embedding.rows[i])
+
+
+def weights_to(count: int, rows: NDArray[np.floating], decided: NDArray[np.int64], pairs: int) -> NDArray[np.floating]:
+    """(D, count) weights that take the (V, D) embedding of a symbol to logits of the symbol that it decides.
+
+    All others together begin with a probability of one to `CERTAIN_PAIRS` times the pairs that have shown it. Where D
+    is less than V, least squares; they are scaled so that the symbol that is worst off has its margin, within bounds.
+    """
+    known = np.flatnonzero(decided >= 0)
+    rows = rows[: len(decided)]
+    margin = math.log(CERTAIN_PAIRS * pairs * count)
+    wanted = np.zeros((len(rows), count))
+    wanted[known, decided[known]] = margin
+    weights = np.linalg.lstsq(rows, wanted, rcond=None)[0]
+    logits = rows[known] @ weights
+    right = logits[np.arange(len(known)), decided[known]].copy()
+    logits[np.arange(len(known)), decided[known]] = -np.inf
+    least = float((right - logits.max(1)).min())
+    return weights * min(MAX_SCALING, max(1.0, margin / max(least, 1e-3)))
+
+
+def has_points(dist: Any) -> bool:
+    """Whether a distribution of numbers has point masses."""
+    while not isinstance(dist, PointMasses):
+        if not hasattr(dist, "of"):
+            return False
+        dist = dist.of
+    return True
 
 
 def regress_within(
@@ -133,6 +210,7 @@ class AR1(NamedTuple):
         first: mean and standard deviation of first values.
         after_missing: mean and standard deviation of values after a missing one.
         change: slope on the last change, which counts as 0 where it isn't known; 0 where it explains too little.
+        is_constant: whether all values with one before them are equal.
     """
 
     constant: float
@@ -142,6 +220,7 @@ class AR1(NamedTuple):
     first: tuple[float, float]
     after_missing: tuple[float, float]
     change: float = 0.0
+    is_constant: bool = False
 
     def innovations(self, values: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDArray[np.float64]:
         """(S,) values less their prediction from the step before."""
@@ -169,8 +248,9 @@ def fit_ar1(values: NDArray[np.float64], offsets: NDArray[np.int64], *, changes_
     chained = present & ~np.isnan(before)
     overall = _mean_and_scale(values[present])
     x, y = before[chained], values[chained]
+    is_constant = len(y) >= MIN_STEPS_FOR_AR1 and float(np.ptp(y)) == 0.0
     if len(y) < MIN_STEPS_FOR_AR1 or not x.std() > 0:
-        return AR1(overall[0], 0.0, overall[1], 0.0, overall, overall)
+        return AR1(overall[0], 0.0, overall[1], 0.0, overall, overall, is_constant=is_constant)
     slope = float(((x - x.mean()) * (y - y.mean())).mean() / x.var())
     others = [values[present & some] for some in (first, ~first & np.isnan(before))]
     foreseen = slope**2 * float(x.var() / y.var()) if y.std() > 0 else 0.0
@@ -179,7 +259,7 @@ def fit_ar1(values: NDArray[np.float64], offsets: NDArray[np.int64], *, changes_
     first_values, after_missing = (
         _mean_and_scale(some) if len(some) >= MIN_STEPS_FOR_AR1 else overall for some in others
     )
-    return AR1(constant, slope, scale, foreseen, first_values, after_missing, change)
+    return AR1(constant, slope, scale, foreseen, first_values, after_missing, change, is_constant)
 
 
 def last_and_change(

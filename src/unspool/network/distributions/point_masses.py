@@ -15,6 +15,8 @@ from unspool.network.distributions.rules import Rule, categorical_icdf, truncate
 
 SAME_VALUE_TOLERANCE = 2e-6
 """Distance up to which a value is a point mass, relative to 1 + its size: the precision of float32."""
+CERTAIN = 12.0
+"""Logit of a point that is nearly certain."""
 
 
 class PointMasses(NumberDistribution):
@@ -45,8 +47,12 @@ class PointMasses(NumberDistribution):
         return 1 + len(self.values) + self.of.num_params
 
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
-        """Equal probabilities, then those of the distribution inside."""
-        return np.concatenate([np.zeros(1 + len(self.values)), self.of.initial_params(loc, scale)])
+        """Equal probabilities, then those of the distribution inside; without spread, the point at `loc` is certain."""
+        logits = np.zeros(1 + len(self.values))
+        if scale == 0.0:
+            points = np.asarray(self.values, np.float64)
+            logits[1:] = CERTAIN * (np.abs(points - loc) <= SAME_VALUE_TOLERANCE * (1 + np.abs(points)))
+        return np.concatenate([logits, self.of.initial_params(loc, scale or 1.0)])
 
     def which(self, value: Array) -> Bool[Array, "*B K"]:
         """Which point each value is, if any."""

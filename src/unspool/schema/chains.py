@@ -1,0 +1,146 @@
+"""Columns that decide others: a day of the week its next one, a city its country."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+MIN_PAIRS, MIN_PAIRS_PER_VALUE = 20, 2
+"""Fewest pairs, and for each value, that show what goes with a value."""
+MIN_CONTRADICTIONS, MIN_CONTRADICTED_SHARE = 20, 0.02
+"""Pairs of shuffled columns that must contradict it, at the least; otherwise chance may have made it."""
+MIN_PAIRS_PER_NUMBER, MAX_DECIDED_NUMBERS = 3, 100
+"""Of numbers, which are read as categories then: fewest pairs for each, and the most different ones."""
+
+SOME_PAIRS = 2_000
+"""Pairs that are looked at before all are."""
+
+Symbols = NDArray[np.integer]
+
+
+def goes_with(left: Symbols, right: Symbols, count: int) -> tuple[NDArray[np.int64], int] | None:
+    """The one value that goes with each other value in all pairs, and how many pairs there are.
+
+    None if two go with one value, if pairs are too few, or if shuffled ones would rarely contradict it.
+
+    Args:
+        left: (P,) numbers of values, from 0 to `count`.
+        right: (P,) numbers of values, 0 or more.
+        count: V.
+
+    Returns:
+        (V,) numbers of right values, -1 of a value without a pair; and P.
+
+    Examples:
+        >>> days = np.arange(70) % 7
+        >>> found, pairs = goes_with(days, days // 5, 7)
+        >>> found.tolist(), pairs
+        ([0, 0, 0, 0, 0, 1, 1], 70)
+        >>> goes_with(days // 5, days, 2) is None
+        True
+    """
+    if len(left) > 2 * SOME_PAIRS and _contradictory(left[:SOME_PAIRS], right[:SOME_PAIRS], count):
+        return None
+    found = np.full(count, -1, np.int64)
+    found[left] = right
+    if len(left) < max(MIN_PAIRS, MIN_PAIRS_PER_VALUE * (found >= 0).sum()) or (found[left] != right).any():
+        return None
+    shuffled = np.random.default_rng(0).permutation(right)
+    contradictions = (found[left] != shuffled).sum()
+    enough = contradictions >= max(MIN_CONTRADICTIONS, MIN_CONTRADICTED_SHARE * len(left))
+    return (found, len(left)) if enough else None
+
+
+def _contradictory(left: Symbols, right: Symbols, count: int) -> bool:
+    found = np.full(count, -1, np.int64)
+    found[left] = right
+    return bool((found[left] != right).any())
+
+
+def always_followed_by(codes: Symbols, offsets: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], int] | None:
+    """The one value that follows each value within sequences, and how many pairs there are; else as `goes_with`.
+
+    Args:
+        codes: (S,) numbers of values from 0; `count` and more are none.
+        offsets: (N + 1,).
+        count: V.
+
+    Examples:
+        >>> following, pairs = always_followed_by(np.arange(30) % 7, np.array([0, 10, 30]), 7)
+        >>> following.tolist(), pairs
+        ([1, 2, 3, 4, 5, 6, 0], 28)
+    """
+    if len(codes) < MIN_PAIRS:
+        return None
+    inside = codes < count
+    inside[1:] &= inside[:-1]
+    inside[offsets[:-1][np.diff(offsets) > 0]] = False
+    after = np.flatnonzero(inside)
+    return goes_with(codes[after - 1], codes[after], count)
+
+
+def few_numbers(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], Symbols] | None:
+    """The different numbers, and (S,) which of them each is; None if one is missing, or there are too many."""
+    if np.isnan(values).any() or len(np.unique(values[:10_000])) > MAX_DECIDED_NUMBERS:
+        return None
+    known, codes = np.unique(values, return_inverse=True)
+    return (known, codes) if len(known) <= MAX_DECIDED_NUMBERS else None
+
+
+def is_chain(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> bool:
+    """Whether numbers are few, and each is always followed by the same other one, though not by equal steps.
+
+    Values are (S,) and NaN where missing; equal steps are better learned as such: they go beyond the last value.
+
+    Examples:
+        >>> hours = np.tile([0.0, 0.5, 1.0, 2.0, 4.0, 8.0], 6)
+        >>> is_chain(hours, np.arange(0, 37, 6)), is_chain(np.tile(np.arange(6.0), 6), np.arange(0, 37, 6))
+        (True, False)
+    """
+    parts = few_numbers(values)
+    if parts is None:
+        return False
+    known, codes = parts
+    found = always_followed_by(codes, offsets, len(known))
+    if found is None or found[1] < MIN_PAIRS_PER_NUMBER * len(known):
+        return False
+    steps = (known[found[0]] - known)[found[0] >= 0]
+    return bool(np.ptp(steps) > 1e-9 * np.abs(steps).max())
+
+
+def is_decided(numbers: Symbols, categories: Sequence[Symbols]) -> bool:
+    """Whether one of several categories of the same step decides numbers; all are (S,) numbers of values.
+
+    Examples:
+        >>> cities = np.arange(60) % 5
+        >>> is_decided(np.array([3, 0, 0, 2, 1])[cities], [np.arange(60) % 7, cities])
+        True
+    """
+    return any(
+        len(codes) >= MIN_PAIRS_PER_NUMBER * (count := int(codes.max()) + 1) and goes_with(codes, numbers, count)
+        for codes in categories
+    )
+
+
+def deciding_first(order: Iterable[str], categories: Mapping[str, Symbols]) -> list[str]:
+    """Names of columns, of which a category that decides another one comes before it, unless each decides the other.
+
+    Args:
+        order: the names.
+        categories: by name of those that are categories, (S,) numbers of values.
+
+    Examples:
+        >>> cities = np.arange(60) % 5
+        >>> deciding_first(["x", "country", "city"], {"country": cities // 2, "city": cities})
+        ['x', 'city', 'country']
+    """
+    counts = {name: int(codes.max(initial=-1)) + 1 for name, codes in categories.items()}
+    placed: dict[str, None] = {}
+    for name in order:
+        for other, deciding in categories.items() if name in categories else ():
+            # What has fewer values decides nothing that has more.
+            more = counts[other] > counts[name]
+            if more and other not in placed and goes_with(deciding, categories[name], counts[other]):
+                placed[other] = None
+        placed[name] = None
+    return list(placed)
