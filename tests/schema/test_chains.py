@@ -58,6 +58,8 @@ def test_a_grid_of_times_is_a_chain_and_a_trajectory_is_none() -> None:
 def test_attributes_of_a_sequence_are_increments_of_nothing_if_enough_steps_show_it() -> None:
     values, offsets = np.repeat(RNG.normal(size=40), 6), 6 * np.arange(41)
     assert never_changes(values, offsets, None)
+    assert never_changes(values, offsets, values[::6])
+    assert not never_changes(values, offsets, values[::6] + 1)
     assert not never_changes(values[:120], offsets[:21], None)
     assert not never_changes(np.ones(240), offsets, None)
     values[3] += 1
@@ -71,15 +73,16 @@ def test_columns_that_decide_others_come_first_and_numbers_that_are_decided_are_
         "id": np.repeat(np.arange(30), 10),
         "country": np.array(["a", "b", "c"])[city % 3],
         "x": RNG.normal(size=300),
-        "height": np.round(100 * RNG.random(12), 1)[city],
+        "height": np.array([1.5, 0.2, 7.7, 3.1, 9.0, 3.1, 4.4, 8.2, 6.1, 2.9, 5.3, 0.9])[city],
         "city": np.array([f"city {k}" for k in range(12)])[city],
         "hours": np.tile(np.append(GRID, [9.0, 11.0, 12.0]), 30),
     }
-    schema, _ = gather(table, sequence=["country", "x", "height", "city", "hours"], id="id")
-    assert [field.name for field in schema.steps] == ["height", "city", "country", "x", "hours"]
+    schema, examples = gather(table, sequence=["country", "x", "height", "city", "hours"], id="id")
+    assert [field.name for field in schema.steps] == ["city", "country", "x", "height", "hours"]
     assert schema.step_columns == ("country", "x", "height", "city", "hours")
     kinds = {field.name: type(field) for field in schema.steps}
     assert kinds == {"city": Category, "country": Category, "x": Number, "height": Category, "hours": Category}
+    assert "'country' with 'city', 'height' with 'city', 'hours' with the one before it" in examples.notes[0]
     both = {"one": city, "other": 11 - city}
     assert deciding_first(["other", "one"], both) == ["other", "one"]
     asked = gather(table, sequence=[Number("height"), "city"], id="id")[0]

@@ -234,6 +234,7 @@ def _infer(
     decided = {*roles.overrides, *(name_of(item) for item in roles.inputs if isinstance(item, Field)), NO_INPUT}
     categories = {item.name for item in (*input_fields, *fields) if isinstance(item, Category)} - decided
     notes = column_notes(raw.inputs | raw.steps, categories, raw.source)
+    notes += [f"{raw.source}: {found.decided}"] if found.decided else []
     raw = replace(raw, origins=raw.origins | _moments(schema, raw), notes=(*raw.notes, *notes))
     examples = _examples(schema, raw, inputs, steps, windows)
     if windows is None and examples.starts is not None:

@@ -1,5 +1,6 @@
 """Columns that decide others: a day of the week its next one, a city its country."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -79,6 +80,29 @@ def always_followed_by(codes: Symbols, offsets: NDArray[np.int64], count: int) -
     return goes_with(codes[after - 1], codes[after], count)
 
 
+def decided_columns(categories: Mapping[str, Symbols], offsets: NDArray[np.int64]) -> str:
+    """A line that names the columns that are always decided, and by what; empty if there are none.
+
+    Args:
+        categories: by name, in the order in which they are sampled, (S,) numbers of values.
+        offsets: (N + 1,).
+
+    Examples:
+        >>> days = np.arange(60) % 7
+        >>> decided_columns({"day": days, "weekend": days // 5}, np.array([0, 25, 60]))
+        "always go together: 'day' with the one before it, 'weekend' with 'day'"
+    """
+    counts = {name: int(codes.max(initial=-1)) + 1 for name, codes in categories.items()}
+    found, earlier = [], list[str]()
+    for name, codes in categories.items():
+        if always_followed_by(codes, offsets, counts[name]) is not None:
+            found.append(f"{name!r} with the one before it")
+        deciding = (other for other in earlier if goes_with(categories[other], codes, counts[other]) is not None)
+        found += [f"{name!r} with {other!r}" for other in itertools.islice(deciding, 1)]
+        earlier.append(name)
+    return f"always go together: {', '.join(found)}" if found else ""
+
+
 def few_numbers(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], Symbols] | None:
     """The different numbers, and (S,) which of them each is; None if one is missing, or there are too many."""
     if np.isnan(values).any() or len(np.unique(values[:10_000])) > MAX_DECIDED_NUMBERS:
@@ -136,11 +160,16 @@ def deciding_first(order: Iterable[str], categories: Mapping[str, Symbols]) -> l
     """
     counts = {name: int(codes.max(initial=-1)) + 1 for name, codes in categories.items()}
     placed: dict[str, None] = {}
-    for name in order:
+
+    def place(name: str) -> None:
         for other, deciding in categories.items() if name in categories else ():
             # What has fewer values decides nothing that has more.
             more = counts[other] > counts[name]
             if more and other not in placed and goes_with(deciding, categories[name], counts[other]):
-                placed[other] = None
+                place(other)
         placed[name] = None
+
+    for name in order:
+        if name not in placed:
+            place(name)
     return list(placed)

@@ -27,7 +27,7 @@ import numpy as np
 
 from unspool.errors import DataError, Location, SchemaError
 from unspool.schema.angles import is_angle
-from unspool.schema.chains import deciding_first, few_numbers, is_chain, is_decided
+from unspool.schema.chains import decided_columns, deciding_first, few_numbers, is_chain, is_decided
 from unspool.schema.coercion import NO_DATE, coerce, from_json, timestamps_or_none
 from unspool.schema.derivation import distance, is_relative
 from unspool.schema.fields import (
@@ -120,12 +120,14 @@ class StepFields(NamedTuple):
         values: (S,) of every column, those that are not learned among them, in its field's form.
         relations: between the columns.
         columns: all of them in the order of the table, if that of the fields is another one.
+        decided: see `unspool.schema.chains.decided_columns`.
     """
 
     fields: tuple[AnyField, ...]
     values: dict[str, np.ndarray]
     relations: tuple[AnyRelation, ...]
     columns: tuple[str, ...]
+    decided: str = ""
 
 
 def infer_steps(
@@ -174,10 +176,12 @@ def infer_steps(
         values[name] = coerce(columns[name], kinds[name], locations[name])
     fixed = [name for name, field in asked.items() if name in kinds and _is_decided(field)]
     fields, kept = keep_relations(kinds, values, offsets, fixed, relations)
-    fields = {name: fields[name] for name in deciding_first(fields, _category_codes(fields, values))}
+    codes = _category_codes(fields, values)
+    fields = {name: fields[name] for name in deciding_first(fields, codes)}
+    decided = decided_columns({name: codes[name] for name in fields if name in codes}, offsets)
     learned = tuple(complete_field(field, values, offsets, first.get(name)) for name, field in fields.items())
     table, sampled = (tuple(name for field in of for name in field.columns) for of in (kinds.values(), learned))
-    return StepFields(learned, values, kept, table if table != sampled else ())
+    return StepFields(learned, values, kept, table if table != sampled else (), decided)
 
 
 def _category_codes(fields: Mapping[str, AnyField], values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -89,7 +89,7 @@ def never_changes(values: np.ndarray, offsets: np.ndarray, base: np.ndarray | No
         True
     """
     offsets = np.asarray(offsets)
-    steps, alone, _ = increments(values, offsets, base)
-    known = ~np.isnan(steps)
-    enough = known.sum() >= MIN_UNCHANGED and alone.sum() >= MIN_UNCHANGED_SEQUENCES
-    return bool(enough and not steps[known].any() and np.ptp(values[alone]) > 0)
+    steps, _, last = increments(values, offsets, base)
+    steps, last = steps[~np.isnan(steps)], last[~np.isnan(last)]
+    enough = len(steps) >= MIN_UNCHANGED and len(last) >= MIN_UNCHANGED_SEQUENCES
+    return bool(enough and not steps.any() and np.ptp(last) > 0)
