@@ -195,7 +195,6 @@ def gathered(request: FitRequest, stop: Stop) -> Iterator[FitData]:
         raise OptionError("fit(cache=...)", expected, "data of another kind", "Leave it out.")
     if parts is None:
         data, lines = select_columns(request, gather_data(request), stop)
-        lines += ["the last windows in time are held out"] if data.examples.starts is not None else []
         note_columns(data.codec, lines)
         yield data
         return
@@ -240,7 +239,7 @@ def gather_stored(request: FitRequest, parts: Parts, cache: Cache, stop: Stop) -
     codec = msgspec.structs.replace(codec, **counts)
     train, held = (stored.take(rows) for rows in validation_split(stored, share, request.seed))
     if data.examples.starts is not None:
-        lines.append("windows are held out at random, so that validation sees what is learned: give them as windows()")
+        lines.append("of data in parts, windows are held out at random, and validation sees what is learned: cut fewer")
     note_columns(codec, [*source.notes, *lines])
     digest = {} if source.is_whole else {"data": stored.digest}
     return replace(data, codec=codec, stored=(train, held), digest=digest)

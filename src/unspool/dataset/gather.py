@@ -238,8 +238,8 @@ def _infer(
     raw = replace(raw, origins=raw.origins | _moments(schema, raw), notes=(*raw.notes, *notes))
     examples = _examples(schema, raw, inputs, steps, windows)
     if windows is None and examples.starts is not None:
-        overlap = f"{raw.source}: the sequences are windows that overlap, see windows()"
-        examples = replace(examples, notes=(*examples.notes, overlap))
+        overlap = "the sequences are windows that overlap, see windows(); held out are the last ones in time"
+        examples = replace(examples, notes=(*examples.notes, f"{raw.source}: {overlap}"))
     return schema, examples
 
 

@@ -72,8 +72,9 @@ def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = Tru
         direct = slice(own.start + gates, own.stop + gates)
         if isinstance(dist, Categorical):
             known = int(dist.num_symbols)
-            firsts = training.steps[j][training.offsets[:-1][training.lengths > 0]]
-            start[direct.start : direct.start + known] = log_shares(np.bincount(firsts, minlength=known)[:known])
+            if not within_steps:  # records without a history have no other steps, and learn their shares at once
+                firsts = training.steps[j][training.offsets[:-1][training.lengths > 0]]
+                start[direct.start : direct.start + known] = log_shares(np.bincount(firsts, minlength=known)[:known])
             found = always_followed_by(training.steps[j], training.offsets, known)
             if found is not None:
                 feedback[g][i, :, direct] = weights_to(dist.num_params, embedded(net, j), *found)
