@@ -19,8 +19,13 @@ from unspool.training.selection import MIN_MEAN_CLUSTERS, best_candidate, candid
 RNG = np.random.default_rng(3)
 
 
-def selected(table, sequence, training=None):
+def selected(table, sequence, training=None, inferred=None):
     schema, examples = gather(table, inputs="k", sequence=sequence)
+    if inferred is not None:  # as if nothing but the trial could see how numbers move
+        assert [field.transform for field in schema.steps] != inferred
+        steps = zip(schema.steps, inferred, strict=True)
+        steps = tuple(msgspec.structs.replace(field, transform=transform) for field, transform in steps)
+        schema = msgspec.structs.replace(schema, steps=steps)
     codec = fit_codec(schema, examples)
     open_ = open_transforms(schema, parse_roles("k", sequence))
     options = {"network": Network(), "training": training or Training(), "seed": 0}
@@ -39,7 +44,8 @@ def test_a_trial_finds_momentum_and_leaves_what_returns_to_its_mean():
         speed[:, t] += 0.8 * speed[:, t - 1]
         level[:, t] += 0.75 * level[:, t - 1]
     origin = 20 * RNG.normal(size=(150, 1)) + speed.cumsum(1)
-    schema, lines = selected({"k": np.arange(150) % 2, "x": origin.tolist(), "y": level.tolist()}, ["x", "y"])
+    table = {"k": np.arange(150) % 2, "x": origin.tolist(), "y": level.tolist()}
+    schema, lines = selected(table, ["x", "y"], inferred=["standardize", "standardize"])
     assert [field.transform for field in schema.steps] == ["difference", "standardize"]
     assert len(lines) == 1
 
