@@ -31,7 +31,7 @@ def start():
 @pytest.mark.slow
 def test_going_on_reaches_the_nats_of_a_fresh_fit_in_a_fifth_of_its_updates():
     """The new data obeys a law that has moved on; the start knows that of before."""
-    # Where both end within a thousandth of each other, as with other sizes, noise decides who is ahead: see docs/log.md.
+    # Where both end within a thousandth of each other, as with other sizes, noise decides: see docs/log.md.
     data, rounds = walks(240, 1, 0.6), []
     start = fit(walks(240, 0, 0.7))
     fresh = fit(data)
