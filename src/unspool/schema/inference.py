@@ -171,24 +171,26 @@ def infer_steps(
             if isinstance(field, When):
                 field, values[name] = with_sentinel(field, values[name])
         kinds[name] = field  # type: ignore[assignment]
-    for name in _decided_numbers(kinds, values, asked):
+    codes = _category_codes(kinds, values)
+    codes |= _decided_numbers({name: kinds[name] for name in kinds if name not in asked}, values, codes)
+    for name in [name for name in codes if isinstance(kinds[name], Number)]:
         kinds[name] = Category(name)
         values[name] = coerce(columns[name], kinds[name], locations[name])
     fixed = [name for name, field in asked.items() if name in kinds and _is_decided(field)]
     fields, kept = keep_relations(kinds, values, offsets, fixed, relations)
-    codes = _category_codes(fields, values)
-    fields = {name: fields[name] for name in deciding_first(fields, codes)}
-    decided = decided_columns({name: codes[name] for name in fields if name in codes}, offsets)
+    kept_codes = {name: codes[name] for name in fields if name in codes and not isinstance(fields[name], Number)}
+    fields = {name: fields[name] for name in deciding_first(fields, kept_codes)}
+    decided = decided_columns({name: kept_codes[name] for name in fields if name in kept_codes}, offsets)
     learned = tuple(complete_field(field, values, offsets, first.get(name)) for name, field in fields.items())
     table, sampled = (tuple(name for field in of for name in field.columns) for of in (kinds.values(), learned))
     return StepFields(learned, values, kept, table if table != sampled else (), decided)
 
 
-def _category_codes(fields: Mapping[str, AnyField], values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """By name of those that are categories or flags, (S,) which of its values each value is."""
+def _category_codes(kinds: Mapping[str, AnyField], values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """By name of the categories and flags beside other columns, (S,) which of its values each value is."""
     codes = {}
-    for name, field in fields.items():
-        if isinstance(field, (Category, Flag)) and len(fields) > 1:
+    for name, field in kinds.items():
+        if isinstance(field, (Category, Flag)) and len(kinds) > 1:
             column, known = values[name], dict[Any, int]()
             if column.dtype.kind == "O":
                 codes[name] = np.array([known.setdefault(value, len(known)) for value in column.tolist()], np.int64)
@@ -198,14 +200,13 @@ def _category_codes(fields: Mapping[str, AnyField], values: Mapping[str, np.ndar
 
 
 def _decided_numbers(
-    kinds: Mapping[str, AnyField], values: Mapping[str, np.ndarray], asked: Container[str]
-) -> list[str]:
-    """Names of numbers that are few and that a category of the step decides: they are categories, too."""
-    some = [name for name, field in kinds.items() if isinstance(field, Number) and name not in asked]
+    kinds: Mapping[str, AnyField], values: Mapping[str, np.ndarray], codes: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """By name of the numbers that are few and that a category of the step decides, (S,) which of them each is."""
+    some = (name for name, field in kinds.items() if isinstance(field, Number)) if codes else ()
     parts = {name: few_numbers(values[name].astype(np.float64)) for name in some}
     few = {name: part[1] for name, part in parts.items() if part is not None}
-    codes = list(_category_codes(kinds, values).values()) if few else []
-    return [name for name, part in few.items() if is_decided(part, codes)]
+    return {name: part for name, part in few.items() if is_decided(part, list(codes.values()))}
 
 
 def with_sentinel(field: When, dates: np.ndarray) -> tuple[When, np.ndarray]:

@@ -10,7 +10,9 @@ Likewise a symbol that always goes with the one before it, or with one of an ear
 certain: the day after Monday, the country of a city. Else one of a hundred records would contradict itself.
 """
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -78,15 +80,9 @@ def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = Tru
             found = always_followed_by(training.steps[j], training.offsets, known)
             if found is not None:
                 feedback[g][i, :, direct] = weights_to(dist.num_params, embedded(net, j), *found)
-            for k in range(j):
-                source = net.distributions[k]
-                count = int(source.num_symbols) if isinstance(source, Categorical) else 0
-                found = goes_with(training.steps[k], training.steps[j], count) if count else None
-                if found is not None:
-                    h, at = layout.place(k)
-                    weights = weights_to(dist.num_params, embedded(net, k), *found)
-                    within[h][at, :, layout.columns_within(k, j)] = weights
-                    break
+            for k, decided, pairs in itertools.islice(deciding_fields(net, training, j), 1):
+                (h, at), weights = layout.place(k), weights_to(dist.num_params, embedded(net, k), decided, pairs)
+                within[h][at, :, layout.columns_within(k, j)] = weights
         if dist.event_shape.symbols is not None or dist.event_shape.members is not None:
             continue
         values = np.where(np.isinf(training.steps[j]), np.nan, training.steps[j])
@@ -115,6 +111,15 @@ def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = Tru
     lists = (tuple(map(to_weights, part)) for part in (feedback, within, changes))
     fitted = to_weights(bias), to_weights(start), *lists
     return eqx.tree_at(lambda net: (net.outputs.b, net.start, net.feedback, net.outputs.L, net.changes), net, fitted)
+
+
+def deciding_fields(net: Net, training: Encoded, j: int) -> Iterator[tuple[int, NDArray[np.int64], int]]:
+    """Earlier fields of the step whose symbol decides that of field j, each with what `goes_with` finds."""
+    for k, dist in enumerate(net.distributions[:j]):
+        if isinstance(dist, Categorical):
+            found = goes_with(training.steps[k], training.steps[j], int(dist.num_symbols))
+            if found is not None:
+                yield k, *found
 
 
 def log_shares(counts: NDArray[np.integer]) -> NDArray[np.float64]:
