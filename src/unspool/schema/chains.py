@@ -136,7 +136,8 @@ def is_decided(numbers: Symbols, categories: Sequence[Symbols]) -> bool:
         True
     """
     return any(
-        len(codes) >= MIN_PAIRS_PER_NUMBER * (count := int(codes.max()) + 1) and goes_with(codes, numbers, count)
+        len(codes) >= MIN_PAIRS_PER_NUMBER * (count := int(codes.max(initial=-1)) + 1)
+        and goes_with(codes, numbers, count)
         for codes in categories
     )
 
