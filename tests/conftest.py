@@ -139,7 +139,7 @@ def days(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def kinds(tmp_path_factory):
-    """By name, a model of each of six kinds of sequences, hardly trained, and an input."""
+    """By name, a model of each of seven kinds of sequences, hardly trained, and an input."""
     import numpy as np
 
     import unspool as us
@@ -170,6 +170,10 @@ def kinds(tmp_path_factory):
         "fever": rng.random(n * T) < 0.3, "cough": rng.random(n * T) < 0.5, "rash": rng.random(n * T) < 0.2,
     }  # fmt: skip
     said = [" ".join(rng.choice(["the", "sea", "is", "grey"], 5)) + "." for _ in range(80)]
+    records = {
+        "id": ids, "turn": (np.arange(n * T) + np.repeat(rng.integers(0, 4, n), T)) % 4, "sure": x > 0.4,
+        "level": x.reshape(n, T).cumsum(1).ravel() % 3.0, "paid": np.exp(1.5 * x), "course": series["course"],
+    }  # fmt: skip
     words = {"mood": ["calm", "loud"] * 40, "said": said}
     letters = [[*map("uvw".__getitem__, rng.integers(0, 3, rng.integers(1, 9)))] for _ in range(n)]
     lists = {"v": rng.normal(size=(n, 3)).tolist(), "x": letters}
@@ -189,10 +193,19 @@ def kinds(tmp_path_factory):
         us.Number("close", near=("price",)),
     ]
     visit_fields = ["day", "ward", "room", us.Flags("symptoms", ["fever", "cough", "rash"])]
+    record_fields = [
+        us.Category("turn"),
+        us.Flag("sure"),
+        "level",
+        us.Number("paid", transform="log1p"),
+        us.Angle("course"),
+    ]
+    first = {"turn": 2, "sure": True, "level": 1.5, "paid": 4.25, "course": 350.0}
     plans = {
         "numbers": (["kind", "level"], number_fields, numbers, tiny, {"kind": "a", "level": 0.3}),
         "series": ("kind", series_fields, series, tiny, {"kind": "b"}),
         "visits": (["age", us.Flag("sure")], visit_fields, visits, tiny, {"age": 40, "sure": True}),
+        "records": (us.First(), record_fields, records, tiny, first),
         "words": ("mood", us.Text("said", unit="word"), words, tiny, {"mood": "calm"}),
         "characters": ("mood", "said", words, tiny, {"mood": "loud"}),
         "lists": ("v", us.Category("x"), lists, deep, {"v": [0.1, -0.5, 2.0]}),

@@ -281,7 +281,7 @@ def test_a_configuration_that_python_refuses_is_refused(workshop, tmp_path):
     assert [made["error"] for (made,) in found if not made["error"].startswith("the model: ")] == []
 
 
-KINDS = ("numbers", "series", "visits", "words", "characters", "lists")
+KINDS = ("numbers", "series", "visits", "records", "words", "characters", "lists")
 
 
 @needs_node
@@ -317,6 +317,9 @@ ASKED = {
     "visits": [
         {"pin": {"2": {"rash": True, "ward": "north"}}, "allow": {"fever": [False]}},
         {"pin": {"1": {"day": "2024-02-20"}}}, {"rule": "greedy"},
+    ],
+    "records": [
+        {"prefix": [{"turn": 3, "sure": False, "level": 0.5, "paid": 9.0, "course": 20.0}]}, {"rule": "greedy"},
     ],
     "words": [{"prefix": "the sea"}, {"rule": {"top_k": 2}}],
     "characters": [{"prefix": "the"}, {"allow": {"said": ["t", "h", "e", " ", "s", "a"]}}, {"length": 9}],

@@ -30,7 +30,8 @@ def fit_codec(schema: Schema, examples: Examples) -> Codec:
     known = {name: examples.origins.get(name, Origin()) for name in sorted(names)}
     known |= {name: Origin(integer=known[name].integer) for name in texts}  # the pieces of a text have no type
     origins = {name: origin for name, origin in known.items() if origin != Origin()}
-    return Codec(schema, inputs, steps, shortest, longest, len(examples), total, origins, longest)
+    reads_first = bool(schema.first)
+    return Codec(schema, inputs, steps, shortest, longest, len(examples), total, origins, longest, reads_first)
 
 
 def fit_input(field: Field, examples: Examples) -> AnyInputColumn:

@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 
 from unspool.encoding import transforms
-from unspool.encoding.angle import AngleEncoder
+from unspool.encoding.angle import AngleEncoder, AngleInput
 from unspool.encoding.codec import Codec, parts_of
 from unspool.encoding.columns import InputColumn, StepColumn
 from unspool.encoding.distance import DistanceEncoder
 from unspool.encoding.first_moment import MomentPart
+from unspool.encoding.input_columns import BinaryEncoder
 from unspool.encoding.members import JointVocabulary, MultiLabel
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS, NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import SchemaError
-from unspool.network.cumulative import CumulativeRule, PartRule
+from unspool.network.cumulative import CumulativeRule, PartRule, ValueBefore
 from unspool.network.decoder import Architecture
 from unspool.network.distributions.base import Distribution, EventShape, NumberDistribution
 from unspool.network.distributions.categorical import Categorical
@@ -73,9 +74,9 @@ def architecture_of(codec: Codec, options: Network, size: int, embedding: int) -
         options=options,
         symbols=tuple(column.num_symbols or 0 for column in codec.inputs),
         cumulative=tuple(rule for column in codec.steps for rule in _cumulative_rules(column)),
-        before=_angles_before(codec),
+        before=_values_before(codec),
     )
-    for rule in (*architecture.distributions, *architecture.cumulative):
+    for rule in (*architecture.distributions, *architecture.cumulative, *architecture.before):
         for number in _floats(rule):
             if MAX_FLOAT32 < abs(number) < np.inf:
                 raise SchemaError("the numbers of a column", f"at most {MAX_FLOAT32:.3g} in size", f"{number:g}")
@@ -151,14 +152,41 @@ def _circular(column: AngleEncoder) -> NumberDistribution:
     return PointMasses(dist, np.array(column.point_mass_positions), column.mass) if column.point_masses else dist
 
 
-def _angles_before(codec: Codec) -> tuple[int | None, ...]:
-    """By step field, the input that is its angle before step 0; empty where there is none."""
-    schema, steps = codec.schema, [field for field, _ in codec.step_columns()]
-    inputs = [field.name if isinstance(field, Angle) else None for field in schema.inputs]
-    known = [isinstance(step, Angle) and step.name in schema.first and step.name in inputs for step in steps]
-    if not any(known):
-        return ()
-    return tuple(inputs.index(step.name) if some else None for step, some in zip(steps, known, strict=True))
+def _values_before(codec: Codec) -> tuple[ValueBefore | None, ...]:
+    """By step field, how an input becomes its value before step 0, or `None`; empty where none does."""
+    found: list[ValueBefore | None] = []
+    inputs = {field.name: (k, column) for k, (field, column) in enumerate(codec.input_columns())}
+    for field, column in codec.step_columns():
+        k, given = inputs.get(field.name, (0, None))
+        known = codec.reads_first and field.name in codec.schema.first and not isinstance(field, Part)
+        found.append(_value_before(k, given, column) if known else None)
+    return tuple(found) if any(found) else ()
+
+
+def _value_before(k: int, given: InputColumn | None, column: StepColumn) -> ValueBefore | None:
+    """How input k becomes the value of a step field before step 0, if it is of the same kind."""
+    match given, column:
+        case Vocabulary() | BinaryEncoder(), Vocabulary(values=values):
+            symbols = {value: code for code, value in enumerate(values)}
+            own = given.values if isinstance(given, Vocabulary) else (False, True, None)
+            codes = np.full(size_class(len(own)) + 1, len(values), np.int32)  # the last one is never seen
+            codes[: len(own)] = [symbols.get(value, len(values)) for value in own]
+            return ValueBefore(k, codes)
+        case AngleInput(period=period), AngleEncoder() if period == column.period:
+            return ValueBefore(k)
+        case NumericEncoder(), NumericEncoder() if column.cumulative is None:
+            axes = _axis(given), _axis(column)
+            if axes[0].transform == axes[1].transform == "linear":  # float32 may not hold a date or a year
+                whole = ((given.loc - column.loc) / column.scale, given.scale / column.scale)
+                axes = Grid("linear", 1.0, *whole, 0.0), Grid("linear", 1.0, 0.0, 1.0, 0.0)
+            return ValueBefore(k, None, axes)
+    return None
+
+
+def _axis(column: NumericEncoder, step: float = 0.0) -> Grid:
+    """The axis of numbers, and the step of their grid."""
+    axis = column.transform if column.transform in ("log1p", "asinh") else "linear"
+    return Grid(axis, column.unit, column.loc, column.scale, step)
 
 
 def _input_event(column: InputColumn) -> EventShape:
@@ -199,8 +227,7 @@ def _grid(column: NumericEncoder) -> Grid | None:
     no_masses = column.transform in DIFFERENCE_TRANSFORMS and not column.mass
     if column.transform == "log_return" or no_masses or too_fine:
         return None
-    axis = column.transform if column.transform in ("log1p", "asinh") else "linear"
-    return Grid(axis, column.unit, column.loc, column.scale, column.step)
+    return _axis(column, column.step)
 
 
 def _support_points(column: NumericEncoder, grid: Grid) -> SupportPoints | None:

@@ -1,8 +1,11 @@
-"""Fields whose values add up: the network sees the increment, and the loop keeps the running sum."""
+"""Values before a step: running sums of fields that the network sees as increments, and the values before step 0."""
+
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array
+import numpy as np
+from jaxtyping import Array, Int
 
 from unspool.network.distributions.base import Constant, Support
 from unspool.network.distributions.grid import Grid
@@ -79,3 +82,28 @@ class PartRule(eqx.Module):
             return Support(low, high)
         symbol = jnp.arange(self.symbols)
         return Support(symbols=(symbol >= low[..., None]) & (symbol <= high[..., None]))
+
+
+class ValueBefore(eqx.Module):
+    """How an input becomes the value of a step field before step 0, as later steps read theirs.
+
+    Attributes:
+        input: the number of the input.
+        codes: symbols of the step field by symbol of the input; of a truth value for false, true and missing.
+        axes: those of a number in the input and in the step field.
+    """
+
+    input: int = eqx.field(static=True)
+    codes: Int[Array | np.ndarray, " V"] | None = None
+    axes: tuple[Grid, Grid] | None = None
+
+    def of(self, inputs: Sequence[Array]) -> Array:
+        """(B,) values, from the arrays of all inputs; angles in radians."""
+        given = inputs[self.input]
+        if self.codes is not None:
+            truth = lambda x: jnp.where(jnp.isnan(x), 2, (x > 0).astype(jnp.int32))  # noqa: E731
+            return self.codes[given if given.ndim == 1 else truth(given[:, 0])]
+        if self.axes is not None:
+            own, step = self.axes
+            return step.to_network(own.to_original(given[:, 0]))
+        return jnp.arctan2(given[:, 0], given[:, 1])

@@ -16,15 +16,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
-from unspool.network.cumulative import CumulativeRule, PartRule
+from unspool.network.cumulative import CumulativeRule, PartRule, ValueBefore
 from unspool.network.distributions.base import Distribution, EventShape, bind
 from unspool.network.distributions.categorical import bernoulli_log_prob
 from unspool.network.distributions.circular import circular_of, of_all_params
-from unspool.network.embeddings import Embedding, Feed, FoldedTable, new_embedding, side_by_side
+from unspool.network.embeddings import Embedding, Feed, FoldedTable, Product, new_embedding, side_by_side
 from unspool.network.fields import (
     Constants,
     FieldGroup,
     FieldLayout,
+    constant,
     group_fields,
     layout_of,
     layout_of_inputs,
@@ -70,7 +71,7 @@ class Architecture:
         options: the rest of the network's options.
         cumulative: by step field, how its values add up, or `None`; empty where nothing will be generated. The parts of
             a first value follow their field.
-        before: by step field, the input that is its angle before step 0, or `None`; empty where there is none.
+        before: by step field, how an input becomes its value before step 0, or `None`; empty where none does.
         symbols: by input, how many of its symbols training has, 0 of numbers; empty for all that the event shape has.
     """
 
@@ -81,7 +82,7 @@ class Architecture:
     embedding: int
     options: Network
     cumulative: tuple[CumulativeRule | PartRule | None, ...] = ()
-    before: tuple[int | None, ...] = ()
+    before: tuple[ValueBefore | None, ...] = ()
     symbols: tuple[int, ...] = ()
 
     @property
@@ -98,6 +99,7 @@ class Architecture:
                 group_fields(self.distributions, self.cumulative),
                 np.int32(max(self.positions - 1, 0)),  # type: ignore[arg-type]  # on its way to a device
                 np.array(symbols, np.int32),  # type: ignore[arg-type]
+                jax.tree.map(constant, self.before),
             )
         )
 
@@ -112,7 +114,6 @@ class Shape:
         stops: whether the end of a sequence is learned, as a hazard before each step.
         size: hidden units H.
         options: the rest of the network's options.
-        before: see `Architecture`.
     """
 
     inputs: FieldLayout
@@ -120,7 +121,6 @@ class Shape:
     stops: bool
     size: int
     options: Network
-    before: tuple[int | None, ...] = ()
 
     @property
     def num_uniforms(self) -> int:
@@ -237,7 +237,7 @@ class Net(eqx.Module):
         self.constants = of.constants
         fields = self.constants.fields
         inputs, steps = layout_of_inputs(of.inputs), layout_of(fields)
-        self.shape = Shape(inputs, steps, of.stops, H, options, of.before)
+        self.shape = Shape(inputs, steps, of.stops, H, options)
         Q = steps.num_params
         known = of.symbols or (None,) * len(of.inputs)
         read = [
@@ -352,14 +352,25 @@ class Net(eqx.Module):
     # ---- phase two: the decoder unrolls -------------------------------------------------------------------------
 
     def start_feedback(self, inputs: tuple[Array, ...]) -> Feedback:
-        """What the first step reads."""
-        parts = jnp.split(self.start, [4 * self.shape.size])
-        gates, direct = (jnp.broadcast_to(part, (inputs[0].shape[0], part.shape[0])) for part in parts)
-        for j, k in enumerate(self.shape.before):
-            if k is not None:
-                direct = self._carried(direct, j, jnp.arctan2(inputs[k][:, 0], inputs[k][:, 1])[:, None])
-        shapes = ((gates.shape[0], len(self.shape.steps.groups[g])) for g in self.shape.steps.changing)
-        return Feedback(gates, direct, tuple(jnp.full(shape, jnp.nan, gates.dtype) for shape in shapes))
+        """What the first step reads: the start token, and the values before it that inputs have."""
+        layout, count = self.shape.steps, inputs[0].shape[0]
+        fed = jnp.broadcast_to(self.start, (count, self.start.shape[0]))
+        known = {j: rule.of(inputs) for j, rule in enumerate(self.constants.before) if rule is not None}
+        numbers = {g: jnp.full((count, len(layout.groups[g])), jnp.nan, fed.dtype) for g in layout.changing}
+        for g, group in enumerate(layout.groups):
+            here = [j in known for j in group]
+            if any(here):
+                none = jnp.zeros_like(known[group[here.index(True)]])
+                rows = layout.rows([known.get(j, none) for j in group], group[0])
+                weights = self.feedback[g] * np.array(here, np.float32)[:, None, None]
+                fed = fed + Product(self.steps[g], weights)(rows)  # one value a sequence is too few to fold for
+                if g in numbers:
+                    numbers[g] = jnp.where(np.array(here), rows[..., 0], numbers[g])
+        gates, direct = jnp.split(fed, [4 * self.shape.size], -1)
+        for j, value in known.items():
+            if layout.events[j].angle:
+                direct = self._carried(direct, j, value[:, None])
+        return Feedback(gates, direct, tuple(numbers.values()))
 
     def feed_back(self, ready: Precomputed, values: tuple[Array, ...], before: Feedback | None = None) -> Feedback:
         """What the next step reads, from the values of a step (symbols, numbers, or soft ones), which read `before`.

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import NDArray
 
-from unspool.network.cumulative import CumulativeRule, PartRule
+from unspool.network.cumulative import CumulativeRule, PartRule, ValueBefore
 from unspool.network.distributions.base import Distribution, EventShape
 
 HIDDEN_WITHIN = 32
@@ -29,11 +29,13 @@ class Constants(NamedTuple):
         fields: the distributions of the step fields, by kind.
         last: the last position with a hazard of its own.
         symbols: by input field, its symbols; 0 of numbers.
+        before: by step field, how an input becomes its value before step 0; `None` where none does.
     """
 
     fields: tuple["FieldGroup", ...]
     last: Int[Array, ""]
     symbols: Int[Array, " F"]
+    before: tuple[ValueBefore | None, ...] = ()
 
     def without_wide(self) -> "Constants":
         """The same, where no value is unlike the others: the wide components of mixtures have no weight."""
@@ -190,7 +192,7 @@ def group_fields(
     """The fields of a step by kind."""
     rules = cumulative or (None,) * len(distributions)
     kinds: dict[Any, list[int]] = {}
-    trees = [jax.tree.map(_constant, pair) for pair in zip(distributions, rules, strict=True)]
+    trees = [jax.tree.map(constant, pair) for pair in zip(distributions, rules, strict=True)]
     for j, tree in enumerate(trees):
         leaves, structure = jax.tree.flatten(tree)
         kinds.setdefault((structure, *((leaf.shape, leaf.dtype.str) for leaf in leaves)), []).append(j)
@@ -222,7 +224,8 @@ def layout_of_inputs(events: Sequence[EventShape]) -> FieldLayout:
     return FieldLayout(tuple(map(tuple, kinds.values())), none, none, tuple(events))
 
 
-def _constant(value: Any) -> NDArray[Any]:
+def constant(value: Any) -> NDArray[Any]:
+    """A number or an array of the data as programs take it."""
     array = np.asarray(value)
     return array.astype(np.int32 if array.dtype.kind in "iub" else np.float32)
 

@@ -64,6 +64,7 @@ def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = Tru
         [np.array(part) for part in parts] for parts in (net.feedback, net.outputs.L, net.changes)
     )
     layout, gates = net.shape.steps, 4 * net.shape.size
+    read_before = [rule is not None for rule in net.constants.before] or [False] * len(net.distributions)
     chains: dict[int, AR1] = {}
     innovations: dict[int, NDArray[np.float64]] = {}
     for j, dist in enumerate(net.distributions):
@@ -93,7 +94,8 @@ def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = Tru
             scales, slopes = regress_within(innovations, j, training.offsets, scales)
         later = 0.0 if chain.is_constant and has_points(dist) else scales[1]
         bias[own] = dist.initial_params(chain.constant, later)
-        start[direct] = dist.initial_params(chain.first[0], scales[0]) - bias[own]
+        if not read_before[j]:
+            start[direct] = dist.initial_params(chain.first[0], scales[0]) - bias[own]
         unit = dist.initial_params(1.0) - dist.initial_params(0.0)
         feedback[g][i, 0, direct] = chain.slope * unit
         if g in layout.changing:

@@ -186,7 +186,8 @@ def _scores_after_training(
     encoded = encoded.take(rows)
     training, validation = (encoded.take(part) for part in validation_split(encoded, TRIAL_HOLDOUT, seed))
     count = int(training.offsets[-1])
-    shape = replace(architecture_of(codec, Network(), TRIAL_SIZE, TRIAL_EMBEDDING), distributions=distributions)
+    shape = architecture_of(codec, Network(), TRIAL_SIZE, TRIAL_EMBEDDING)
+    shape = replace(shape, distributions=distributions, before=())  # they are of single values
     numbers = plan(Network(size=TRIAL_SIZE), Training(), codec, examples=len(training), steps=count)
     numbers = replace(
         numbers, updates=TRIAL_UPDATES, round=TRIAL_ROUND, patience=TRIAL_UPDATES, warmup=TRIAL_UPDATES // 10

@@ -8,7 +8,7 @@ import {
 import { Refused, listed } from "./errors.js";
 import { Grid, SupportPoints } from "./grid.js";
 import { fround, roundTo } from "./maths.js";
-import { forward, parseDate, writeDate } from "./values.js";
+import { forward, inverse, parseDate, writeDate } from "./values.js";
 
 const SERIES = ["difference", "log_return"], MONOTONE = ["increment", "decrement"];
 const FIELD = {
@@ -25,6 +25,7 @@ const SCHEMA = {
 const CODEC = {
   schema: ["object"], inputs: ["list"], steps: ["list"], shortest: ["whole"], longest: ["whole"], examples: ["whole", 0],
   total: ["whole", 0], origins: ["object", {}], limit: ["whole", 0],
+  reads_first: ["boolean", false],
 };
 const RELATION = {
   relation: [["at_most", "equal", "sum", "missing_with"]], low: ["text", null], high: ["text", null], column: ["text", null], of: ["text", null],
@@ -81,9 +82,9 @@ export class Codec {
     this.positions = this.stops ? Math.min(this.longest, MOST_POSITIONS) + 2 : 0;
     this.isUnconditional = this.inputs.length === 1 && this.inputs[0].field.name === NO_INPUT;
     this.fields = this.steps.flatMap(step => [
-      { ...step, part: null, dist: distributionOf(step), rule: cumulativeRule(step.column) },
+      { ...step, part: null, dist: distributionOf(step), rule: cumulativeRule(step.column), before: this.valueBefore(step) },
       ...step.column.parts.map(part => ({
-        field: step.field, column: part, part: step, dist: distributionOf({ field: step.field, column: part }),
+        field: step.field, column: part, part: step, before: null, dist: distributionOf({ field: step.field, column: part }),
         rule: {
           size: fround(part.size / step.column.sumUnit), loc: fround(part.counts?.loc ?? 0),
           scale: fround(part.counts?.scale ?? 1), isPart: true,
@@ -109,6 +110,26 @@ export class Codec {
   /** Steps after which a sequence that goes on from given ones is cut by default. */
   get mostSteps() {
     return Math.max(2 * this.longest, 1);
+  }
+
+  /** How encoded inputs become the value of a step field before step 0; null where none of them is of its kind. */
+  valueBefore({ field, column }) {
+    const k = this.reads_first && this.schema.first.includes(field.name) ? this.inputs.findIndex(input => input.field.name === field.name) : -1;
+    if (k < 0) return null;
+    const given = this.inputs[k].column;
+    if (column.kind === "vocabulary" && (given.kind === "vocabulary" || given.kind === "binary")) {
+      const valueOf = x => (given.kind === "vocabulary" ? given.values[x] : Number.isNaN(x[0]) ? null : x[0] > 0);
+      return encoded => column.position.get(valueOf(encoded[k])) ?? column.symbols;
+    }
+    if (column.kind === "angle" && given.kind === "angle_input" && column.period === given.period) {
+      return encoded => Math.atan2(encoded[k][0], encoded[k][1]);
+    }
+    if (column.kind !== "numeric" || given.kind !== "numeric" || column.cumulative) return null;
+    return encoded => {
+      const x = inverse(encoded[k][0] * given.scale + given.loc, given.transform, given.unit);
+      const legal = column.transform === "log1p" ? Math.max(x, -0.999 * column.unit) : x;
+      return (forward(legal, column.transform, column.unit) - column.loc) / column.scale;
+    };
   }
 
   /** By name of a step field, the input that is its value before step 0. */

@@ -127,8 +127,9 @@ export class Model {
 
   run({ rule, encoded, before, most, ends, asked, stopping, phase }, draw, trace) {
     const { network, codec } = this, { fields } = codec, values = fields.map(() => []), steps = [];
+    const first = network.valuesBefore(encoded);
     const state = {
-      states: phase.states, fed: network.startFeedback(encoded), values: null, survival: 0,
+      states: phase.states, fed: network.startFeedback(first), values: first, survival: 0,
       sums: asked.origins.map(origin => (origin && "start" in origin ? fround(origin.start) : null)),
     };
     let ended = ends || !stopping;
@@ -153,13 +154,14 @@ export class Model {
       if (asked.given.upper[k]) upper.set(field.name, wide(asked.given.upper[k], Infinity));
     });
     const columns = codec.decode(values, before, observed, upper);
-    return { encoded: values, columns, value: codec.show(columns), length, ended, steps, phase, request: { encoded } };
+    return { encoded: values, columns, value: codec.show(columns), length, ended, steps, first, phase, request: { encoded } };
   }
 
   /** By step of known values, and one step more: the top state, the hazard, and the parameters of every field. */
   follow(encoded, values) {
     const { network, codec } = this, phase = network.encode(encoded), length = values[0].length, found = [];
-    let states = phase.states, fed = network.startFeedback(encoded);
+    const first = network.valuesBefore(encoded);
+    let states = phase.states, fed = network.startFeedback(first);
     for (let t = 0; t <= length; t++) {
       const { layers, top } = network.step(fed, states, phase.constants), context = network.begin(top, fed), params = [];
       const own = t < length ? values.map(column => column[t]) : null;
@@ -169,7 +171,7 @@ export class Model {
       });
       found.push({ top, layers, hazard: network.hazard(top, t), params });
       states = layers;
-      if (own) fed = network.feedBack(own, t ? values.map(column => column[t - 1]) : null);
+      if (own) fed = network.feedBack(own, t ? values.map(column => column[t - 1]) : first);
     }
     return found;
   }

@@ -122,16 +122,25 @@ export class Network {
     return { vectors, parts, context, states, constants };
   }
 
-  /** What the first step reads: gates, then parameters, side by side. */
-  startFeedback(encoded) {
+  /** By field, its value before step 0; NaN where no input has it. */
+  valuesBefore(encoded) {
+    return this.fields.map(({ before }) => (before ? before(encoded) : NaN));
+  }
+
+  /** What the first step reads, the start token and the values before it: gates, then parameters, side by side. */
+  startFeedback(values) {
     const fed = new Float64Array(this.start);
-    this.fields.forEach(({ field, dist }, j) => {
-      const k = this.codec.inputs.findIndex(input => input.field.name === field.name && input.field.kind === "angle");
-      if (field.kind === "angle" && this.codec.schema.first.includes(field.name) && k >= 0) {
-        this.carry(fed, j, dist, Math.atan2(encoded[k][0], encoded[k][1]));
-      }
+    this.fields.forEach(({ before }, j) => {
+      if (before) this.feed(fed, j, values[j]);
     });
     return fed;
+  }
+
+  /** Add what one field of a step feeds back. */
+  feed(fed, j, value) {
+    const part = this.fed(j, value), { field, dist } = this.fields[j];
+    for (let k = 0; k < fed.length; k++) fed[k] += part[k];
+    if (field.kind === "angle") this.carry(fed, j, dist, value);
   }
 
   /** The location of an angle that follows its value before. */
@@ -150,9 +159,9 @@ export class Network {
     return known.get(value);
   }
 
-  /** By field, how its number has changed since the step before (null at the first one); NaN where nothing reads that. */
+  /** By field, how its number has changed since the step before; NaN where nothing reads that. */
   changesOf(values, before) {
-    return this.changes.map((weights, j) => (weights && before && Number.isFinite(values[j] - before[j]) ? values[j] - before[j] : NaN));
+    return this.changes.map((weights, j) => (weights && Number.isFinite(values[j] - before[j]) ? values[j] - before[j] : NaN));
   }
 
   /** What the changes of numbers since the step before add to what the next step reads; null where there is none. */
@@ -166,16 +175,10 @@ export class Network {
     return found;
   }
 
-  /** What the next step reads, from the values of a step, and those of the step before it (null at the first one). */
+  /** What the next step reads, from the values of a step, and those of the step before it. */
   feedBack(values, before) {
     const fed = this.fedByChanges(values, before) ?? new Float64Array(this.width);
-    values.forEach((value, j) => {
-      const part = this.fed(j, value);
-      for (let k = 0; k < fed.length; k++) fed[k] += part[k];
-    });
-    this.fields.forEach(({ field, dist }, j) => {
-      if (field.kind === "angle") this.carry(fed, j, dist, values[j]);
-    });
+    values.forEach((value, j) => this.feed(fed, j, value));
     return fed;
   }
 

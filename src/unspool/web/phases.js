@@ -162,8 +162,8 @@ function glance(made, one, step, j, rule) {
 
 /** The changes of numbers that a step reads beside their values, in words; null where there is none. */
 function changesRead(model, made, t) {
-  if (t < 2) return null;
-  const changes = model.network.changesOf(made.steps[t - 1].values, made.steps[t - 2].values);
+  if (t < 1) return null;
+  const changes = model.network.changesOf(made.steps[t - 1].values, t > 1 ? made.steps[t - 2].values : made.first);
   const words = model.codec.fields.flatMap((one, j) => (Number.isNaN(changes[j]) ? [] : [`${fieldTitle(one)} ${changes[j] > 0 ? "+" : ""}${numberWord(changes[j], 2)}`]));
   return words.length ? `${words.slice(0, MOST_LINES).join(", ")}${words.length > MOST_LINES ? ", …" : ""} standard deviations` : null;
 }
@@ -173,7 +173,8 @@ export function stepDetail(app) {
   const { model, made, state } = app, t = Math.min(state.step, made.steps.length - 1), step = made.steps[t];
   if (!step) return el("p", {}, "This sequence has no step.");
   const rule = app.rule(), parts = [];
-  const reads = t ? stepWord(model, made, t - 1) : "the start token", changes = changesRead(model, made, t);
+  const start = model.codec.fields.some(one => one.before) ? "the start token, and the values before it that are inputs" : "the start token";
+  const reads = t ? stepWord(model, made, t - 1) : start, changes = changesRead(model, made, t);
   parts.push(el("p", { class: "sentence" }, `Step ${t} reads `, el("b", {}, reads), changes && ` (since the step before it: ${changes})`, step.stop ? ", and the network decides to end here." : [", and gives ", el("b", {}, stepWord(model, made, t)), "."]));
   if (model.codec.stops) parts.push(stopDetail(step, t, made, app));
   if (!step.stop) parts.push(...model.codec.fields.map((one, j) => fieldDetail(app, step, one, j, rule)));

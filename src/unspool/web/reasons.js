@@ -8,16 +8,16 @@ import { argmax, logSumExp, softmax } from "./maths.js";
 
 const MOST_ROWS = 6;
 const SPEAKERS = {
-  bias: "its bias, which is the same everywhere", "previous step": "the previous step", "start token": "the start token", "last change": "the last change of the numbers",
+  bias: "its bias, which is the same everywhere", "previous step": "the previous step", "start token": "the start token", "start and values before": "the start token with the values before step 0", "last change": "the last change of the numbers",
   state: "the state, which remembers input and history", "earlier fields": "the earlier fields of this step",
 };
 
 /** The parts of the parameters of field j at a step: bias, previous step, last change, state, earlier fields; their sum is exact. */
 function partsOf({ model: { network }, made }, step, j) {
-  const [last, before] = [1, 2].map(back => made.steps[step.number - back]?.values), { params } = step.chosen[j];
+  const t = step.number, [last, before] = [t - 1, t - 2].map(k => (k === -1 ? made.first : made.steps[k]?.values)), { params } = step.chosen[j];
   const { bias, direct, changes, state } = network.split(j, step.top, step.fed, before && network.fedByChanges(last, before));
   const within = params.map((x, k) => x - bias[k] - direct[k] - (changes?.[k] ?? 0) - state[k]);
-  const found = { bias, [step.number ? "previous step" : "start token"]: direct, ...(changes && { "last change": changes }), state };
+  const found = { bias, [t ? "previous step" : network.fields.some(one => one.before) ? "start and values before" : "start token"]: direct, ...(changes && { "last change": changes }), state };
   return j ? { ...found, "earlier fields": within } : found;
 }
 

@@ -9,7 +9,9 @@ import scipy.stats
 
 from unspool.network.distributions.base import Support
 from unspool.network.distributions.circular import Circular
+from unspool.network.distributions.discretized import logistic_between
 from unspool.network.distributions.grid import Grid
+from unspool.network.distributions.normal import Interval
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.rules import PLAIN, Rule
 
@@ -31,6 +33,15 @@ def test_the_density_integrates_to_one_over_a_period_whatever_the_parameters() -
     for row in params(DENSITY, 4):
         density = np.exp(np.asarray(DENSITY.log_prob(jnp.broadcast_to(row, (len(z), len(row))), jnp.asarray(z))))
         assert density.mean() * math.tau == pytest.approx(1, rel=1e-4)
+
+
+def test_a_quantile_within_an_interval_keeps_its_digits_in_both_tails() -> None:
+    u = np.array([2.0**-20, 1e-4, 0.3, 0.7, 1 - 1e-4, 1 - 2.0**-20], np.float32)
+    interval = Interval(jnp.float32(-12.0), jnp.float32(11.0), jnp.zeros((), bool))
+    low, high = (scipy.stats.logistic.cdf(end) for end in (-12.0, 11.0))
+    not_below = scipy.stats.logistic.sf(11.0) + (1 - u.astype(float)) * (high - low)
+    expected = scipy.stats.logistic.isf(not_below)
+    np.testing.assert_allclose(logistic_between(jnp.asarray(u), interval), expected, rtol=2e-6)
 
 
 def test_the_masses_of_a_grid_add_up_to_one() -> None:

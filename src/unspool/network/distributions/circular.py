@@ -6,7 +6,7 @@ from dataclasses import replace
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jax.nn import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
+from jax.nn import log_sigmoid, log_softmax, logsumexp, softmax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
@@ -21,12 +21,13 @@ from unspool.network.distributions.base import (
 from unspool.network.distributions.discretized import (
     LOGISTIC_WIDTH,
     log_cell,
+    logistic_between,
     logistic_central_mass,
     logistic_log_mass,
 )
 from unspool.network.distributions.grid import Grid
 from unspool.network.distributions.mixture import of_component
-from unspool.network.distributions.normal import per_component, positive, raw_scale, standardized, uniform_between
+from unspool.network.distributions.normal import per_component, positive, raw_scale, standardized
 from unspool.network.distributions.rules import Rule, apply_temperature, categorical_icdf, truncate_logits
 
 TURNS = np.arange(-3.0, 4.0) * TURN
@@ -135,10 +136,8 @@ class Circular(NumberDistribution):
         loc, scale = of_component(loc, component), of_component(scale, component)
         part = Support(*(of_component(end.reshape(joint.shape), chosen) for end in (lows, highs)))
         interval = standardized(part, loc, scale)
-        p, possible = uniform_between(uniforms[..., 1], sigmoid(interval.low), sigmoid(interval.high))
-        standard = jnp.where(possible, jnp.log(p) - jnp.log1p(-p), interval.high)
-        z = interval.to_network(standard, loc, scale, part) - jnp.asarray(TURNS)[turn]
-        return self._finished(z, values)
+        z = interval.to_network(logistic_between(uniforms[..., 1], interval), loc, scale, part)
+        return self._finished(z - jnp.asarray(TURNS)[turn], values)
 
     def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
         """The location of the component with the highest peak; within a support, of that with the most mass there."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from unspool.network.distributions.base import Constant, NumberDistribution, Support
 from unspool.network.distributions.grid import CELL_TOLERANCE, Grid, SupportPoints
 from unspool.network.distributions.mixture import of_component, spread_components, unpack_components
-from unspool.network.distributions.normal import TINY, per_component, standardized, uniform_between
+from unspool.network.distributions.normal import TINY, Interval, per_component, standardized, uniform_between
 from unspool.network.distributions.rules import (
     Rule,
     apply_temperature,
@@ -41,6 +41,20 @@ def logistic_log_mass(loc: Array, scale: Array, support: Support) -> Array:
     interval = standardized(support, loc, scale)
     width = jnp.log(-jnp.expm1(-jnp.maximum(interval.high - interval.low, TINY)))
     return log_sigmoid(interval.high) + log_sigmoid(-interval.low) + width
+
+
+def logistic_between(uniform: Array, interval: Interval, mass: Array | float = 1.0) -> Array:
+    """The standard logistic quantile of a uniform within an interval, exact in both tails; its end where it is empty.
+
+    One less a probability has lost its digits where the probability is near one, so both sides are reckoned apart; and
+    runtimes of exported models have an operator for `sigmoid` that has lost them where it is near zero.
+    """
+    low, high, not_high, not_low = (
+        1 / (1 + jnp.exp(-end)) for end in (interval.low, interval.high, -interval.high, -interval.low)
+    )
+    below, possible = uniform_between(uniform, low, high, mass)
+    above, also = uniform_between(1 - uniform, not_high, not_low, mass)
+    return jnp.where(possible & also, jnp.log(below) - jnp.log(above), interval.high)
 
 
 def logistic_central_mass(rule: Rule) -> Array | float:
@@ -137,8 +151,7 @@ class Discretized(NumberDistribution):
             return self._snapped(loc + scale * (jnp.log(u) - jnp.log1p(-u)))
         edges, values = within
         interval = standardized(edges, loc, scale)
-        p, possible = uniform_between(u, sigmoid(interval.low), sigmoid(interval.high), mass)
-        standard = jnp.where(possible, jnp.log(p) - jnp.log1p(-p), interval.high)
+        standard = logistic_between(u, interval, mass)
         return values.clip(self._snapped(interval.to_network(standard, loc, scale, edges)))
 
     def _log_mass_of_cell(self, x: Array, edge: Array, width: Array, loc: Array, scale: Array) -> Array:
