@@ -29,7 +29,7 @@ default_role = "py:obj"
 nitpicky = True
 nitpick_ignore_regex = [("py:obj", ".*"), ("py:.*", r"(?!unspool\.).*")]
 # Fitted columns, tables as they are read, and what windows hold: a program hands them on, and looks into none of them.
-RELATIONS = ("AtMost", "Equal", "Sum", "MissingWith")
+RELATIONS = ("AtMost", "Equal", "Sum", "Running", "MissingWith")
 OPAQUE = (
     "config.Config",
     "encoding.codec.Codec",

@@ -137,9 +137,34 @@ def days(tmp_path_factory):
     return path
 
 
+def totals_of(rng, n, T):
+    """Bookings with their balance, points with a score from zero, and a stock that never falls below zero."""
+    import numpy as np
+
+    won, received, wanted = rng.integers(0, 4, (n, T)), rng.integers(0, 30, (n, T)), rng.integers(0, 30, (n, T))
+    amount, stock, sold = np.round(rng.normal(0, 40, (n, T))) / 2, np.zeros((n, T), int), np.zeros((n, T), int)
+    left = rng.integers(0, 60, n)
+    for t in range(T):
+        sold[:, t] = np.minimum(wanted[:, t], left + received[:, t])
+        left = left + received[:, t] - sold[:, t]
+        stock[:, t] = left
+    columns = {
+        "won": won, "score": won.cumsum(1), "amount": amount, "received": received, "stock": stock, "sold": sold,
+        "balance": np.round(rng.normal(0, 300, (n, 1))) / 2 + amount.cumsum(1),
+    }  # fmt: skip
+    whole = {"id": np.repeat(np.arange(n), T), "kind": np.repeat(rng.choice(["a", "b"], n), T)}
+    return whole | {name: column.ravel() for name, column in columns.items()}
+
+
+@pytest.fixture(scope="session")
+def running_totals():
+    """`totals_of`."""
+    return totals_of
+
+
 @pytest.fixture(scope="session")
 def kinds(tmp_path_factory):
-    """By name, a model of each of seven kinds of sequences, hardly trained, and an input."""
+    """By name, a model of each of eight kinds of sequences, hardly trained, and an input."""
     import numpy as np
 
     import unspool as us
@@ -174,6 +199,7 @@ def kinds(tmp_path_factory):
         "id": ids, "turn": (np.arange(n * T) + np.repeat(rng.integers(0, 4, n), T)) % 4, "sure": x > 0.4,
         "level": x.reshape(n, T).cumsum(1).ravel() % 3.0, "paid": np.exp(1.5 * x), "course": series["course"],
     }  # fmt: skip
+    ledger = totals_of(rng, n, T)
     words = {"mood": ["calm", "loud"] * 40, "said": said}
     letters = [[*map("uvw".__getitem__, rng.integers(0, 3, rng.integers(1, 9)))] for _ in range(n)]
     lists = {"v": rng.normal(size=(n, 3)).tolist(), "x": letters}
@@ -206,6 +232,7 @@ def kinds(tmp_path_factory):
         "series": ("kind", series_fields, series, tiny, {"kind": "b"}),
         "visits": (["age", us.Flag("sure")], visit_fields, visits, tiny, {"age": 40, "sure": True}),
         "records": (us.First(), record_fields, records, tiny, first),
+        "ledger": ("kind", [*ledger][2:], ledger, tiny, {"kind": "a"}),
         "words": ("mood", us.Text("said", unit="word"), words, tiny, {"mood": "calm"}),
         "characters": ("mood", "said", words, tiny, {"mood": "loud"}),
         "lists": ("v", us.Category("x"), lists, deep, {"v": [0.1, -0.5, 2.0]}),
@@ -213,7 +240,8 @@ def kinds(tmp_path_factory):
     found = {}
     for name, (inputs, steps, table, network, row) in plans.items():
         joint = [("ward", "room")] if name == "visits" else None
-        model = us.OneToMany(inputs, steps, network=network, combinations=joint, relations=None, **options)
+        relations = "auto" if name == "ledger" else None
+        model = us.OneToMany(inputs, steps, network=network, combinations=joint, relations=relations, **options)
         model.fit(table, id="id") if "id" in table else model.fit(table)
         model.save(folder / f"{name}.unspool")
         found[name] = folder / f"{name}.unspool", row

@@ -51,8 +51,9 @@ class OneToMany(Generator):
         combinations: tuples of categories of a step, such as `("city", "state")`: only combinations that training saw
             are generated, and have a likelihood as a whole.
         relations: between columns of a step that hold in every generated record: a list of texts such as
-            `"low <= high"`, `"total = net + tax"`, `"copy = column"` or `"end missing with start"`. `"auto"`, alone or
-            in the list, finds those that hold in all of the data; `None` keeps none.
+            `"low <= high"`, `"total = net + tax"`, `"balance += amount"`, `"copy = column"` or
+            `"end missing with start"`. `"auto"`, alone or in the list, finds those that hold in all of the data; `None`
+            keeps none.
         seed: of the initial weights, the held-out split, the order of the data and dropout.
         verbose: `None` shows the schema, and of all that takes more than two seconds a bar in terminals and notebooks,
             or a line every five seconds elsewhere; `True` shows it from the start; `False` says nothing, not even a

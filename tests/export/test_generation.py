@@ -56,7 +56,7 @@ def test_rules_are_those_of_python(runtime, kinds, tmp_path, rule):
 
 
 @pytest.mark.slow
-def test_ten_thousand_sequences_of_each_of_seven_kinds_are_those_of_python(runtime, kinds, tmp_path):
+def test_ten_thousand_sequences_of_each_of_eight_kinds_are_those_of_python(runtime, kinds, tmp_path):
     """But for about one in a thousand, where float32 moves a number by more than a hundred-thousandth of its range.
 
     That happens in the tails of a distribution, where the quantile is steep, and to a value between two of a grid.

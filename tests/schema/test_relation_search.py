@@ -26,7 +26,8 @@ def found(**columns: np.ndarray) -> list[str]:
         name: When(name) if values.dtype.kind == "M" else Category(name) if values.dtype.kind == "O" else Number(name)
         for name, values in columns.items()
     }
-    return sorted(map(str, find_relations(fields, columns, OFFSETS)))
+    offsets = np.minimum(OFFSETS, len(next(iter(columns.values()))))
+    return sorted(map(str, find_relations(fields, columns, offsets)))
 
 
 def test_the_records_of_a_market_are_ordered() -> None:

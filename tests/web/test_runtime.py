@@ -281,7 +281,7 @@ def test_a_configuration_that_python_refuses_is_refused(workshop, tmp_path):
     assert [made["error"] for (made,) in found if not made["error"].startswith("the model: ")] == []
 
 
-KINDS = ("numbers", "series", "visits", "records", "words", "characters", "lists")
+KINDS = ("numbers", "series", "visits", "records", "ledger", "words", "characters", "lists")
 
 
 @needs_node
@@ -320,6 +320,12 @@ ASKED = {
     ],
     "records": [
         {"prefix": [{"turn": 3, "sure": False, "level": 0.5, "paid": 9.0, "course": 20.0}]}, {"rule": "greedy"},
+    ],
+    "ledger": [
+        {"prefix": [
+            {"won": 2, "score": 2, "amount": -12.5, "received": 9, "stock": 20, "sold": 4, "balance": 100.25},
+            {"won": 0, "score": 2, "amount": 20.0, "received": 0, "stock": 12, "sold": 8, "balance": 120.25},
+        ]}, {"pin": {"1": {"stock": 30, "won": 3}}},
     ],
     "words": [{"prefix": "the sea"}, {"rule": {"top_k": 2}}],
     "characters": [{"prefix": "the"}, {"allow": {"said": ["t", "h", "e", " ", "s", "a"]}}, {"length": 9}],

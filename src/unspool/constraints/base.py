@@ -78,11 +78,13 @@ class GivenBeside(NamedTuple):
         allowed: the allowed values of the field; `None` if all are.
         location: of the values.
         references: the given values of the field's references at the same steps, see `Field.references`.
+        before: (N,) the values before step 0 of N prefixes; `None` while unknown.
     """
 
     allowed: Allowed | None
     location: Location
     references: Sequence[ObservedField] = ()
+    before: NDArray[np.float64] | None = None
 
 
 class Observed(NamedTuple):
@@ -183,15 +185,17 @@ class FieldConstraints(ABC):
         allowed: Allowed | None,
         offsets: NDArray[np.int64],
         references: Sequence[ObservedField] = (),
+        before: NDArray[np.float64] | None = None,
     ) -> ObservedField:
         """The given values of the field: canonical values of prefixes, (S,) steps `inside` them, and pins at positions.
 
-        The offsets are those of the prefixes; `references` are the given values of the field's references.
+        The offsets are those of the prefixes; `references` are the given values of the field's references, and `before`
+        has its values before step 0.
         """
         values, where, exact = self.nothing(len(inside))
         if prefix is not None:
             location = Location("prefix", self.field.name, offsets)
-            beside = GivenBeside(allowed, location, [field.take(inside) for field in references])
+            beside = GivenBeside(allowed, location, [field.take(inside) for field in references], before)
             codes, numbers = self.encode_prefix(prefix, beside)
             values[inside], where[inside] = codes, True
             if exact is not None:

@@ -38,15 +38,20 @@ class DistanceConstraints(FieldConstraints):
         """Distances, and the numbers themselves."""
         exact = as_number(values)
         known = tuple(field.exact for field in beside.references if field.exact is not None)
-        distances = self.column.distances(exact, known, beside.location)
+        distances = self.column.distances(exact, known, beside.location, beside.location.offsets, beside.before)
         return self.column.encode(distances, beside.location, np.array([0, len(exact)]))[0], exact
 
     def encode_pins(self, member: int, values: list[Any], beside: GivenBeside) -> Known:
-        """Distances from references that are given too."""
+        """Distances from references that are given too; none of a running total, whose value before isn't known."""
+        name = self.field.name
+        if self.column.signs:
+            hint = "Give whole steps as a prefix; or fit with relations=None."
+            expected = "columns that are learned by themselves"
+            raise OptionError(beside.location.at(0), expected, f"{name!r}, which goes on from its value before", hint)
         lacking = ~np.logical_and.reduce([field.where for field in beside.references])
         if lacking.any():
             named = listing(map(repr, self.field.references))
-            expected = f"given values of {named} too, because {self.field.name!r} is learned as a distance from it"
+            expected = f"given values of {named} too, because {name!r} is learned as a distance from it"
             hint = f"Pin {named} at the same step; or fit with relations=None."
             raise OptionError(beside.location.at(int(np.argmax(lacking))), expected, "none", hint)
         column = coerce(from_values(plain_values(values), beside.location), self.field, beside.location)

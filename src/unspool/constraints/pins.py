@@ -41,7 +41,8 @@ def encode_observed(
         return None
     steps, prefix_offsets = read_prefix(codec, prefix, rows)
     pins = list(read_pins(codec, pin, rows))
-    if isinstance(pin, Sequence) and len(prefix_offsets) == 2:
+    carried = {field.name for field in codec.schema.steps if field.signs} & set(before or {})
+    if (isinstance(pin, Sequence) or carried) and len(prefix_offsets) == 2:
         prefix_offsets = offsets_from_lengths(np.full(rows, prefix_offsets[-1]))
         steps = {name: np.concatenate([part] * rows) for name, part in steps.items()}
     lengths = np.diff(prefix_offsets)
@@ -59,9 +60,16 @@ def encode_observed(
         chosen = [item for item in pins if item.field == j]
         at = np.array([offsets[item.row] + item.step for item in chosen], np.int64)
         values = steps.get(constraints.field.name)
-        references = [known[name] for name in constraints.field.references]
+        references = [_numbers(known[name], steps.get(name), inside) for name in constraints.field.references]
         observed = constraints.observe(
-            values, inside, chosen, at, allowed=allowed[j], offsets=prefix_offsets, references=references
+            values,
+            inside,
+            chosen,
+            at,
+            allowed=allowed[j],
+            offsets=prefix_offsets,
+            references=references,
+            before=before[constraints.field.name] if before and constraints.field.name in carried else None,
         )
         pinned = dict(zip(at.tolist(), (item.name for item in chosen), strict=True))
         known_rows = ObservedRows(offsets, _origin(constraints, before, rows))
@@ -73,6 +81,15 @@ def encode_observed(
     last = max(pins, key=lambda item: item.step, default=None)
     pinned_end = (-1, "") if last is None else (last.step, last.name)
     return Observed(tuple(fields), tuple(uppers), tuple(tables), offsets, pinned_end)
+
+
+def _numbers(given: ObservedField, prefix: NDArray[Any] | None, inside: NDArray[np.bool_]) -> ObservedField:
+    """The given values of a reference; of whole numbers that are categories, those of the prefix in original units."""
+    if given.exact is not None or prefix is None:
+        return given
+    exact = np.full(len(inside), np.nan)
+    exact[inside] = prefix.astype(np.float64)
+    return given._replace(exact=exact)
 
 
 def read_pins(codec: Codec, pin: Any, rows: int) -> Iterator[Pin]:

@@ -51,11 +51,11 @@ def base_inputs(schema: Schema) -> dict[str, str]:
     kinds = {item.name: item for item in schema.inputs}
     sources = {}
     for item in schema.steps:
-        if item.references:
+        if item.references and not item.signs:
             continue
         for kind in (When, Number):
-            if isinstance(item, kind) and item.name in schema.first and isinstance(kinds[item.name], kind):
-                sources[item.name] = item.name
+            if isinstance(item, kind) and item.carried in schema.first and isinstance(kinds[item.carried], kind):
+                sources[item.name] = item.carried
         if isinstance(item, When) and item.since:
             sources.setdefault(item.name, item.since)
     return sources

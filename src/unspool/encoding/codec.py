@@ -428,7 +428,7 @@ def parts_of(column: StepColumn) -> tuple[MomentPart, ...]:
 
 def encode_step(field: Field, column: StepColumn, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
     """A step field's values for the network, and the log-Jacobian of each."""
-    location, before = examples.step_location(field.name), examples.first.get(field.name)
+    location, before = examples.step_location(field.name), examples.first.get(field.carried)
     values = examples.steps[field.name]
     if isinstance(column, NumericEncoder):
         column.refuse_off_grid(values, location)
@@ -437,7 +437,8 @@ def encode_step(field: Field, column: StepColumn, examples: Examples) -> tuple[n
     lacking = [name for name in field.references if name not in examples.steps]
     if lacking:
         raise SchemaError(location.whole, f"the columns {', '.join(lacking)} beside it", "none")
-    distances = column.distances(values, tuple(examples.steps[name] for name in field.references), location)
+    references = tuple(examples.steps[name] for name in field.references)
+    distances = column.distances(values, references, location, examples.offsets, before)
     encoded, slope = column.encode(distances, location, examples.offsets)
     return encoded, slope + column.log_slope(values, encoded)
 
@@ -448,7 +449,7 @@ def broken_relations(schema: Schema, examples: Examples) -> list[SchemaError]:
     for name, relation in derived_columns(schema.relations).items():
         if not set(relation.columns) <= set(examples.steps):
             continue
-        failed = failures(relation, examples.steps)
+        failed = failures(relation, examples.steps, examples.offsets)
         if failed.any():
             row = int(np.argmax(failed))
             others = " and ".join(str(examples.steps[other][row]) for other in relation.columns[1:])

@@ -7,7 +7,7 @@
 | `NumericEncoder` | input, step | a number |
 | `IncrementEncoder` | step | a timestamp or a number that never goes back, as the increment since the last one |
 | `MomentPart` | step | no value of a table: a part of the first moment of a column of increments |
-| `DistanceEncoder` | step | a timestamp or a number that is never below, or above, other columns of its step |
+| `DistanceEncoder` | step | a timestamp or a number that is learned as its distance from other columns of its step |
 | `AngleEncoder` | step | an angle |
 | `MultiLabel` | step | M labels, each yes or no |
 | `BinaryEncoder`, `AngleInput`, `TimestampEncoder`, `VectorEncoder` | input | a truth value, an angle, a timestamp,

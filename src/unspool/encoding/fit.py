@@ -58,11 +58,11 @@ def fit_input(field: Field, examples: Examples) -> AnyInputColumn:
 def fit_step(field: Field, examples: Examples) -> AnyStepColumn:
     """Fit the column of a step field; a `SchemaError` for a value that its transform is not defined for."""
     values = examples.steps[field.name]
-    location, before = examples.step_location(field.name), examples.first.get(field.name)
+    location, before = examples.step_location(field.name), examples.first.get(field.carried)
     match field:
         case Number() | When() if field.references:
             references = tuple(examples.steps[name] for name in field.references)
-            return DistanceEncoder.fit(field, values, references, location, examples.offsets)
+            return DistanceEncoder.fit(field, values, references, location, examples.offsets, before)
         case Flags(members=members):
             return MultiLabel.fit(values, members)
         case Joint():

@@ -258,7 +258,8 @@ def check_column(field: Field, column: InputColumn | StepColumn, role: str) -> N
         case Joint(members=members) if len(fitted.members) != len(members):
             raise SchemaError(f"symbols of {field.name!r}", f"{len(members)} members", str(len(fitted.members)))
         case Number() | When() if field.references:
-            if field.references != fitted.references or fitted.sign != field.side:
+            own = field.references, field.side, field.signs, field.is_change
+            if own != (fitted.references, fitted.sign, fitted.signs, fitted.change):
                 raise SchemaError(f"distances of {field.name!r}", ", ".join(field.references), "others")
             if isinstance(field, When) != bool(fitted.unit):
                 raise SchemaError(f"distances of {field.name!r}", "a unit of time exactly if they are dates", "others")

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from unspool.schema.chance import fails_often
+
 MIN_PAIRS, MIN_PAIRS_PER_VALUE = 20, 2
 """Fewest pairs, and for each value, that show what goes with a value."""
-MIN_CONTRADICTIONS, MIN_CONTRADICTED_SHARE = 20, 0.02
-"""Pairs of shuffled columns that must contradict it, at the least; otherwise chance may have made it."""
 MIN_PAIRS_PER_NUMBER, MAX_DECIDED_NUMBERS = 3, 100
 """Of numbers, which are read as categories then: fewest pairs for each, and the most different ones."""
 
@@ -48,9 +48,7 @@ def goes_with(left: Symbols, right: Symbols, count: int) -> tuple[NDArray[np.int
     if len(left) < max(MIN_PAIRS, MIN_PAIRS_PER_VALUE * (found >= 0).sum()):
         return None
     shuffled = np.random.default_rng(0).permutation(right)
-    contradictions = (found[left] != shuffled).sum()
-    enough = contradictions >= max(MIN_CONTRADICTIONS, MIN_CONTRADICTED_SHARE * len(left))
-    return (found, len(left)) if enough else None
+    return (found, len(left)) if fails_often(found[left] != shuffled) else None
 
 
 def always_followed_by(codes: Symbols, offsets: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], int] | None:

@@ -73,6 +73,72 @@ def distance(
     return (np.log(y / reference) if relative else y - reference) * (sign or 1) + 0.0  # never -0
 
 
+def carried_on(
+    y: NDArray[np.float64],
+    references: Sequence[NDArray[np.float64]],
+    signs: Sequence[int],
+    offsets: NDArray[np.int64],
+    before: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    """What a running total would be at each step: its value before, with the references of the step added or taken.
+
+    Args:
+        y: (S,) the total.
+        references: (S,) each.
+        signs: 1 where a reference is added, -1 where it is taken.
+        offsets: (N + 1,).
+        before: (N,) values before step 0, NaN where unknown; else they count as 0.
+
+    Examples:
+        >>> carried_on(np.array([5.0, 7.0]), [np.array([1.0, 2.0])], [1], np.array([0, 2]), None).tolist()
+        [1.0, 7.0]
+    """
+    last, filled = np.concatenate([[0.0], y[:-1]]), np.diff(offsets) > 0
+    last[offsets[:-1][filled]] = 0.0 if before is None else np.nan_to_num(before[filled])
+    return last + np.sum([sign * part for sign, part in zip(signs, references, strict=True)], 0)
+
+
+def change_of(
+    references: Sequence[NDArray[np.float64]],
+    signs: Sequence[int],
+    offsets: NDArray[np.int64],
+    before: NDArray[np.float64] | None,
+    *,
+    from_zero: bool,
+) -> NDArray[np.float64]:
+    """How much a total has risen or fallen since the step before, less what others explain; 0 where that isn't known.
+
+    Args:
+        references: (S,) each, the total the last of them.
+        signs: 1 or -1 of each, -1 where the total falls.
+        offsets: (N + 1,).
+        before: (N,) totals before step 0, NaN where unknown.
+        from_zero: whether a total whose value before step 0 is unknown has risen from 0.
+
+    Examples:
+        >>> change_of([np.array([5.0, 7.0])], [1], np.array([0, 2]), None, from_zero=False).tolist()
+        [0.0, 2.0]
+    """
+    total, filled = references[-1], np.diff(offsets) > 0
+    last, starts = np.concatenate([[0.0], total[:-1]]), offsets[:-1][filled]
+    first = np.full(len(starts), 0.0 if from_zero else np.nan)
+    last[starts] = first if before is None else np.where(np.isnan(before[filled]), first, before[filled])
+    change = np.sum([sign * part for sign, part in zip(signs, [*references[:-1], total - last], strict=True)], 0)
+    return np.where(np.isnan(last), 0.0, change) + 0.0
+
+
+def rises_from_zero(
+    part: NDArray[np.float64],
+    references: Sequence[NDArray[np.float64]],
+    signs: Sequence[int],
+    offsets: NDArray[np.int64],
+) -> bool:
+    """Whether the first totals of all sequences are the sum of their parts; arguments as of `change_of`."""
+    starts = offsets[:-1][np.diff(offsets) > 0]
+    change = change_of(references, signs, offsets, None, from_zero=True)
+    return bool(np.allclose(part[starts], change[starts], rtol=1e-9, atol=1e-9 * np.abs(part).max(initial=0.0)))
+
+
 def extreme(references: Sequence[NDArray[np.float64]], sign: int) -> NDArray[np.float64]:
     """The largest of the references (`sign` 1) or the smallest (-1), of those that are present; NaN where none is."""
     pick = np.fmin if sign == -1 else np.fmax

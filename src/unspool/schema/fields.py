@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal, get_args
 
 import msgspec
 
-from unspool.errors import OptionError, SchemaError, listing, readable
+from unspool.errors import OptionError, SchemaError, readable
 from unspool.options import OptionMeta, renamed
-from unspool.schema.relations import AnyRelation, Equal, derived_columns
+from unspool.schema.relations import AnyRelation, Equal, Running, check_references, derived_columns
 
 Transform = Literal[
     "auto", "none", "standardize", "log1p", "asinh", "difference", "log_return", "increment", "decrement"
@@ -73,13 +73,35 @@ class Field(
 
     @property
     def references(self) -> tuple[str, ...]:
-        """The columns of its step that a number or a date is learned as a distance from."""
-        return (*getattr(self, "above", ()), *getattr(self, "below", ()), *getattr(self, "near", ()))
+        """The columns of its step from which a number or a date is learned as a distance."""
+        sides = (getattr(self, option, ()) for option in ("above", "below", "near"))
+        return (*(name for side in sides for name in side), *self._terms)
 
     @property
     def side(self) -> Literal[1, -1, 0]:
         """On which side of its references a field lies: 1 above, -1 below, 0 on either."""
         return 1 if getattr(self, "above", ()) else -1 if getattr(self, "below", ()) else 0
+
+    @property
+    def signs(self) -> tuple[int, ...]:
+        """Of a running total, or a part of one: 1 for each reference that is added, -1 for one that is taken."""
+        return tuple(self._terms.values())
+
+    @property
+    def is_change(self) -> bool:
+        """Whether it is a part of a running total, which is the last of its references."""
+        return self.carried != self.name
+
+    @property
+    def carried(self) -> str:
+        """The running total that it is or is a part of, whose value before a step it reads; else its own name."""
+        running: Running | None = getattr(self, "running", None)
+        return self.name if running is None else running.total
+
+    @property
+    def _terms(self) -> dict[str, int]:
+        running: Running | None = getattr(self, "running", None)
+        return {} if running is None else running.terms(self.name)
 
 
 class Category(Field, frozen=True):
@@ -117,10 +139,11 @@ class Number(Field, frozen=True):
             largest of them, to which transform, distribution and bounds then belong. See `OneToMany(relations=...)`.
         below: likewise, columns that no value is above. A field has one of the three.
         near: likewise, one earlier column that the values follow closely, on either side.
+        running: the running total that the column is, or is a part of: `OneToMany(relations=...)` decides it.
 
     Raises:
         OptionError: an unknown transform, distribution or mean; bounds without a number between them; two of `above`,
-            `below` and `near` at once; or two columns in `near`.
+            `below`, `near` and `running` at once; or two columns in `near`.
 
     Examples:
         >>> Number("price", transform="log_return").transform
@@ -134,11 +157,12 @@ class Number(Field, frozen=True):
     above: tuple[str, ...] = ()
     below: tuple[str, ...] = ()
     near: tuple[str, ...] = ()
+    running: Running | None = None
     what: ClassVar[str] = "a number"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_references(self)
+        check_references(self)
         for option, kind in (("transform", Transform), ("distribution", DistributionName), ("mean", MeanChoice)):
             value, known = getattr(self, option), get_args(kind)
             if value not in known:
@@ -150,27 +174,6 @@ class Number(Field, frozen=True):
         if not _legal_bounds(self.bounds):
             expected = "'auto', 'data', None, or (low, high) with low < high, either of which may be None"
             raise OptionError(f"{self.kind}({self.name!r}, bounds=...)", expected, repr(self.bounds))
-
-
-def _check_references(field: "Number | When") -> None:
-    """Refuse references of another form, and of more than one kind."""
-    options = ("above", "below", "near")[: 3 if isinstance(field, Number) else 2]
-    for option in options:
-        names = getattr(field, option)
-        if not isinstance(names, (list, tuple)) or not all(_is_other(name, field.name) for name in names):
-            raise OptionError(f"{field.kind}({field.name!r}, {option}=...)", "names of other columns", repr(names))
-        msgspec.structs.force_setattr(field, option, tuple(names))
-    given = [option for option in options if getattr(field, option)]
-    if len(given) > 1:
-        location = f"{field.kind}({field.name!r}, " + ", ".join(f"{option}=..." for option in given) + ")"
-        raise OptionError(location, "one of them", " and ".join(given), "Give the other columns theirs instead.")
-    if len(getattr(field, "near", ())) > 1:
-        raise OptionError(f"{field.kind}({field.name!r}, near=...)", "one other column", listing(field.near))  # type: ignore[union-attr]
-
-
-def _is_other(name: Any, own: str) -> bool:
-    """Whether a name is that of another column."""
-    return isinstance(name, str) and name not in ("", own)
 
 
 def _legal_bounds(bounds: Any) -> bool:
@@ -308,7 +311,7 @@ class When(Field, frozen=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_references(self)
+        check_references(self)
 
 
 class Part(Field, frozen=True):
@@ -522,6 +525,7 @@ def derived_fields(steps: Iterable[AnyField], relations: Iterable[AnyRelation]) 
     for name, relation in derived_columns(relations).items():
         same = fields[relation.columns[1]] if isinstance(relation, Equal) else Number(name)
         kept: dict[str, Any] = {"above": (), "below": ()} if isinstance(same, (Number, When)) else {}
+        kept |= {"near": (), "running": None} if isinstance(same, Number) else {}
         fields[name] = derived[name] = msgspec.structs.replace(same, name=name, **kept)
     return derived
 

@@ -29,7 +29,7 @@ from unspool.errors import DataError, Location, SchemaError
 from unspool.schema.angles import is_angle
 from unspool.schema.chains import decided_columns, deciding_first, few_numbers, is_chain, is_decided
 from unspool.schema.coercion import NO_DATE, coerce, from_json, timestamps_or_none
-from unspool.schema.derivation import distance, is_relative
+from unspool.schema.derivation import carried_on, change_of, distance, is_relative, rises_from_zero
 from unspool.schema.fields import (
     MONOTONE_TRANSFORMS,
     NO_INPUT,
@@ -181,7 +181,7 @@ def infer_steps(
     kept_codes = {name: codes[name] for name in fields if name in codes and not isinstance(fields[name], Number)}
     fields = {name: fields[name] for name in deciding_first(fields, kept_codes)}
     decided = decided_columns({name: kept_codes[name] for name in fields if name in kept_codes}, offsets)
-    learned = tuple(complete_field(field, values, offsets, first.get(name)) for name, field in fields.items())
+    learned = tuple(complete_field(field, values, offsets, first.get(field.carried)) for field in fields.values())
     table, sampled = (tuple(name for field in of for name in field.columns) for of in (kinds.values(), learned))
     return StepFields(learned, values, kept, table if table != sampled else (), decided)
 
@@ -251,8 +251,16 @@ def complete_field(
         if isinstance(field, When):
             unit = time_unit(y)
             y, others = y / unit, [other / unit for other in others]
-        z = distance(y, others, sign, relative=isinstance(field, Number) and is_relative(y, others, sign))
-        transform = input_transform(z)
+        if field.signs:
+            if field.is_change:
+                from_zero = rises_from_zero(y, others, field.signs, offsets)
+                z = y - change_of(others, field.signs, offsets, first, from_zero=from_zero)
+            else:
+                z = y - carried_on(y, others, field.signs, offsets, first)
+            transform = input_transform(z[offsets[:-1][np.diff(offsets) > 0]])  # the first ones, which alone are free
+        else:
+            z = distance(y, others, sign, relative=isinstance(field, Number) and is_relative(y, others, sign))
+            transform = input_transform(z)
         if isinstance(field, Number):
             transform = transform if field.transform == "auto" else field.transform
             field = msgspec.structs.replace(field, transform=transform)

@@ -5,6 +5,7 @@ of fifty. So neither a hundred rows nor columns of different size suggest one.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.errors import OptionError, listing
+from unspool.schema.chance import MIN_FAILURE_SHARE, MIN_FAILURES, fails_often
 from unspool.schema.fields import AnyField, Category, Number, When
 from unspool.schema.grid import MAX_DECIMALS, find_grid
 from unspool.schema.monotone import as_number, never_changes, never_decreases
@@ -21,26 +23,28 @@ from unspool.schema.relations import (
     AtMost,
     Equal,
     MissingWith,
+    Running,
     Sum,
     derived_columns,
     parse_relations,
 )
+from unspool.schema.running import (
+    MAX_PARTS,
+    adds_up,
+    by_changes,
+    find_running,
+    free_part,
+    sum_tolerance,
+)
 from unspool.schema.transform_choice import keeps_level, lagged
 from unspool.tables.columns import missing_mask
 
-MIN_FAILURES, MIN_FAILURE_SHARE = 20, 0.02
-"""How often a relation of independent columns would fail, at the least; and in which share of the records."""
 SAMPLE_ROWS = 4_000
 """Records on which relations are tried before all records are."""
 MAX_RELATED_COLUMNS = 200
 """Most columns among which relations are searched."""
-MAX_PARTS = 60
-"""Most columns among which sums are searched: three at a time."""
 MIN_STEPS_APART = 3.0
 """Distance of two columns, in standard deviations of its steps, from which on they never meet."""
-FLOAT_TOLERANCE = 1e-9
-"""Distance of a sum from its total that float64 explains, relative to the largest total."""
-
 _Columns = Mapping[str, NDArray[np.float64]]
 
 
@@ -75,13 +79,17 @@ def find_relations(
     numbers = {name: as_number(values[name]) for name in names if _measures(fields[name], values[name], offsets)}
     sums = list(_sums({name: x for name, x in numbers.items() if not isinstance(fields[name], When)}, fixed))
     totals = derived_columns(sums)
-    kept = {name: x for name, x in numbers.items() if name not in totals}
+    adding = [name for name in names if name not in totals and adds_up(fields[name], values[name])]
+    open_ = {name for name in adding if isinstance(fields[name], (Number, Category)) and name not in fixed}
+    running = list(find_running({name: as_number(values[name]) for name in adding}, open_, offsets))
+    carried = {part or item.total for item in running for part in [free_part(item, fields, values, offsets, fixed)]}
+    kept = {name: x for name, x in numbers.items() if name not in totals and name not in carried}
     orders: list[AnyRelation] = []
     for kinds in ((When,), (Number, Category)):
         some = {name: x for name, x in kept.items() if isinstance(fields[name], kinds)}
         orders += (item for item in _orders(some) if not _never_meet(some[item.low], some[item.high], offsets))
     learned = {name: part for name, part in missing.items() if name not in totals}
-    return [*orders, *_missing_together(learned), *sums, *equal]
+    return [*orders, *running, *_missing_together(learned), *sums, *equal]
 
 
 def _measures(field: AnyField, values: NDArray[np.generic], offsets: NDArray[np.int64]) -> bool:
@@ -91,11 +99,6 @@ def _measures(field: AnyField, values: NDArray[np.generic], offsets: NDArray[np.
         still = never_changes(x, offsets, None)
         return not (still or never_decreases(x, offsets, None) or never_decreases(-x, offsets, None))
     return isinstance(field, (When, Number)) or (isinstance(field, Category) and values.dtype.kind == "i")
-
-
-def _fails_often(failed: NDArray[np.bool_]) -> bool:
-    """Whether a relation that holds would fail often enough among independent columns."""
-    return bool(failed.sum() >= max(MIN_FAILURES, MIN_FAILURE_SHARE * len(failed)))
 
 
 def _equal(
@@ -108,7 +111,7 @@ def _equal(
             same = type(fields[name]) is type(fields[original]) and column.dtype.kind == values[original].dtype.kind
             if same and name not in fixed and _same(column, values[original]):
                 shuffled = np.random.default_rng(0).permutation(len(column))
-                if _fails_often(np.asarray(column[shuffled] != column)):
+                if fails_often(np.asarray(column[shuffled] != column)):
                     yield Equal(name, original)
                     break
         else:
@@ -176,7 +179,7 @@ def _sums(columns: _Columns, fixed: Collection[str]) -> Iterator[Sum]:
     size = len(columns[names[0]])
     some = np.linspace(0, size - 1, min(size, 64)).astype(int)
     sample = np.stack([columns[name][some] for name in names])
-    tolerance = np.array([_tolerance(columns[name]) for name in names])
+    tolerance = np.array([sum_tolerance(columns[name]) for name in names])
     totals: set[str] = set()
     for i in range(len(names)):
         for j in range(i + 1, len(names)):
@@ -189,13 +192,6 @@ def _sums(columns: _Columns, fixed: Collection[str]) -> Iterator[Sum]:
                 if _is_sum(columns[total], [columns[part] for part in parts], float(tolerance[k])):
                     totals.add(total)
                     yield Sum(total, parts, _decimals(columns[total]))
-
-
-def _tolerance(x: NDArray[np.float64]) -> float:
-    """Distance of a sum from its total that rounding explains: one unit of the last decimal, none of whole numbers."""
-    grid = find_grid(x[~np.isnan(x)])
-    top = FLOAT_TOLERANCE * float(np.nanmax(np.abs(x), initial=0.0))
-    return top + (1.01 * 10.0 ** -grid[0] if grid is not None and grid[0] > 0 else 0.0)
 
 
 def _decimals(x: NDArray[np.float64]) -> int | None:
@@ -214,7 +210,7 @@ def _is_sum(total: NDArray[np.float64], parts: Sequence[NDArray[np.float64]], to
     shuffled = np.random.default_rng(0).permutation(len(y))
     independent = np.abs(a + b[shuffled] - y)
     fails = (independent > 2 * tolerance, np.abs(a) > tolerance, np.abs(b) > tolerance)
-    return all(map(_fails_often, fails))
+    return all(map(fails_often, fails))
 
 
 def _missing_together(missing: Mapping[str, NDArray[np.bool_]]) -> Iterator[MissingWith]:
@@ -255,29 +251,43 @@ def keep_relations(
         OptionError: a relation that the user gave, and that does not hold in the data or can't be kept.
     """
     search, given = parse_relations(asked, list(fields))
-    given = [_checked(relation, fields, values) for relation in given]
+    given = [_checked(relation, fields, values, offsets) for relation in given]
     decided = {*fixed, *(name for name in fields if fields[name].references)}
     found = find_relations(fields, values, offsets, decided) if search else []
-    own = [
+    own: list[AnyRelation] = [
         AtMost(*((other, name) if other in getattr(field, "above", ()) else (name, other)))
         for name, field in fields.items()
         for other in (*getattr(field, "above", ()), *getattr(field, "below", ()))
     ]
+    own += [field.running for field in fields.values() if isinstance(field, Number) and field.running is not None]
     taken = derived_columns(given)
     found = [item for item in found if item not in given and not {*derived_columns([item])} & set(taken)]
     relations = _in_order([*given, *found])
+    for relation in given:
+        derived = {*relation.columns} & {*derived_columns(relations)} if isinstance(relation, Running) else set()
+        if derived:
+            raise OptionError(f"relation {str(relation)!r}", "columns that are learned", listing(sorted(derived)))
+    running = [relation for relation in relations if isinstance(relation, Running)]
+    parts = {name: field.carried for name, field in fields.items() if field.is_change}
+    for relation in running:
+        part = free_part(relation, fields, values, offsets, fixed)
+        carried = {other.total for other in running} & {*relation.columns[1:]}
+        if part is not None and part not in parts and not carried:
+            parts[part] = relation.total
+    changing = {total: values[part] for part, total in parts.items() if total not in fixed}
+    fields = {**fields, **{name: by_changes(fields[name], values[name], offsets, changing[name]) for name in changing}}
     absent = {name: int(missing_mask(values[name]).sum()) for name in fields}
     while True:
-        learned, kept = arrange(fields, [*relations, *own], fixed, absent)
+        learned, kept = arrange(fields, [*relations, *own], fixed, absent, parts)
         wrong = next(filter(None, (_conflict(field, fields, values, fixed) for field in learned.values())), None)
         if wrong is None:
             return (with_near(learned, values, fixed) if near and search else learned), tuple(kept)
         name, reason = wrong
         for relation in given:
-            if isinstance(relation, AtMost) and name in relation.columns:
+            if isinstance(relation, (AtMost, Running)) and name in relation.columns:
                 expected = "columns of which one can be learned as a distance"
                 raise OptionError(f"relation {str(relation)!r}", expected, reason)
-        relations = [item for item in relations if not (isinstance(item, AtMost) and name in item.columns)]
+        relations = [item for item in relations if not isinstance(item, (AtMost, Running)) or name not in item.columns]
 
 
 def _in_order(relations: Sequence[AnyRelation]) -> list[AnyRelation]:
@@ -295,16 +305,19 @@ def _in_order(relations: Sequence[AnyRelation]) -> list[AnyRelation]:
 
 
 def _checked(
-    relation: AnyRelation, fields: Mapping[str, AnyField], values: Mapping[str, NDArray[np.generic]]
+    relation: AnyRelation,
+    fields: Mapping[str, AnyField],
+    values: Mapping[str, NDArray[np.generic]],
+    offsets: NDArray[np.int64],
 ) -> AnyRelation:
     """A relation that the user gave, if it holds in the data."""
     location = f"relation {str(relation)!r}"
     columns = [values[name] for name in relation.columns]
-    if isinstance(relation, (AtMost, Sum)):
+    if isinstance(relation, (AtMost, Sum, Running)):
         for name, column in zip(relation.columns, columns, strict=True):
             if column.dtype.kind not in "ifM" or column.ndim != 1:
                 raise OptionError(location, "numbers or dates", f"{name!r}, a {fields[name].kind}")
-    failed = failures(relation, values)
+    failed = failures(relation, values, offsets)
     if failed.any():
         row = int(np.argmax(failed))
         found = " and ".join(str(column[row]) for column in columns)
@@ -315,8 +328,10 @@ def _checked(
     return relation
 
 
-def failures(relation: AnyRelation, values: Mapping[str, NDArray[np.generic]]) -> NDArray[np.bool_]:
-    """(S,) bool: in which records a relation does not hold."""
+def failures(
+    relation: AnyRelation, values: Mapping[str, NDArray[np.generic]], offsets: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """(S,) bool: in which records of sequences with (N + 1,) offsets a relation does not hold."""
     columns = [values[name] for name in relation.columns]
     absent = [missing_mask(column) for column in columns]
     match relation:
@@ -327,8 +342,15 @@ def failures(relation: AnyRelation, values: Mapping[str, NDArray[np.generic]]) -
             return np.nan_to_num(low, nan=-np.inf) > np.nan_to_num(high, nan=np.inf)
         case Equal():
             return (absent[0] != absent[1]) | (~absent[0] & np.asarray(columns[0] != columns[1]))
+        case Running():
+            total, *parts = map(as_number, columns)
+            added, taken = (np.sum(side, 0) for side in (parts[: len(relation.adds)], parts[len(relation.adds) :]))
+            steps = np.diff(total, prepend=0.0)
+            wrong = ~(np.abs(added - taken - steps) <= sum_tolerance(total))  # where one is missing, too
+            wrong[offsets[:-1][np.diff(offsets) > 0]] = False
+            return wrong
     total, *parts = map(as_number, columns)
-    wrong = np.abs(np.sum(parts, 0) - total) > _tolerance(total)
+    wrong = np.abs(np.sum(parts, 0) - total) > sum_tolerance(total)
     return (np.logical_or.reduce(absent[1:]) != absent[0]) | wrong
 
 
@@ -341,6 +363,8 @@ def _conflict(
         return None
     if field.name in fixed and references != fields[field.name].references:
         return field.name, f"{field.name!r}, of which transform, distribution or bounds were given"
+    if field.signs and any(missing_mask(values[name]).any() for name in (field.name, *references)):
+        return field.name, f"{field.name!r}, of which a step is missing"
     alone = np.logical_and.reduce([missing_mask(values[name]) for name in references])
     if (alone & ~missing_mask(values[field.name])).any():
         return field.name, f"{field.name!r} with values where {listing(references)} has none"
@@ -352,6 +376,7 @@ def arrange(
     relations: Sequence[AnyRelation],
     fixed: Collection[str] = (),
     absent: Mapping[str, int] | None = None,
+    parts: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, AnyField], list[AnyRelation]]:
     """The fields that are learned, in an order in which relations can be kept; and the relations that are kept.
 
@@ -363,6 +388,7 @@ def arrange(
         relations: those that hold.
         fixed: columns that stay as they are where possible.
         absent: how often each column is missing: one that is missing less often comes first.
+        parts: the totals of columns that are learned as their changes.
 
     Examples:
         >>> relations = [AtMost("low", "open"), AtMost("low", "close"), AtMost("open", "high"), AtMost("close", "high")]
@@ -383,10 +409,20 @@ def arrange(
     for name in sorted(related, key=lambda name: (name not in fixed, absent.get(name, 0), learned.index(name))):
         if not any(name in lower[root] or root in lower[name] for root in roots):
             roots.append(name)
+    running: dict[str, Running] = {}
+    for relation in relations:
+        if isinstance(relation, Running):
+            part = next((name for name in relation.columns[1:] if parts.get(name) == relation.total), relation.total)
+            running[part] = relation
     placed: dict[str, AnyField] = {}
     pending = list(learned)
     while pending:
-        name = next(name for name in pending if _ready(name, pending, placed, lower, roots, related))
+        needed = {name: {*running[name].terms(name)} if name in running else set() for name in pending}
+        ready = (name for name in pending if not needed[name] & set(pending))
+        name = next((name for name in ready if _ready(name, pending, placed, lower, roots, related)), "")
+        if not name:
+            found = ", ".join(f"{name!r} from {listing(sorted(needed[name]))}" for name in pending if needed[name])
+            raise OptionError("relations", "columns that don't follow from each other", found)
         pending.remove(name)
         below = [other for other in placed if other in lower[name]]
         above = [other for other in placed if name in lower[other]]
@@ -396,6 +432,9 @@ def arrange(
         if below or above:
             field = Number(name) if isinstance(field, Category) else field
             field = msgspec.structs.replace(field, above=tuple(below), below=tuple(above))
+        if name in running:
+            field = Number(name) if isinstance(field, Category) else field
+            field = msgspec.structs.replace(field, running=running[name])
         placed[name] = field
     for name in roots:
         if isinstance(placed[name], Category):

@@ -15,7 +15,7 @@ const FIELD = {
   kind: [["category", "number", "count", "angle", "vector", "flag", "flags", "joint", "when", "text"]], name: ["name"],
   transform: [["auto", "none", "standardize", "log1p", "asinh", ...SERIES, ...MONOTONE], "auto"],
   distribution: [["auto", "normal", "student_t", "mixture", "discretized", "histogram", "point"], "auto"],
-  bounds: ["bounds", null], mean: [["auto", "learned", "constant"], "auto"], above: ["texts", []], below: ["texts", []], near: ["texts", []], period: ["positive", 360], members: ["texts", null],
+  bounds: ["bounds", null], mean: [["auto", "learned", "constant"], "auto"], above: ["texts", []], below: ["texts", []], near: ["texts", []], running: ["object", null], period: ["positive", 360], members: ["texts", null],
   since: ["text", null], sentinel: ["text", null], unit: [["char", "word", "bpe"], "char"], vocabulary: ["whole", null],
 };
 const SCHEMA = {
@@ -28,7 +28,7 @@ const CODEC = {
   reads_first: ["boolean", false],
 };
 const RELATION = {
-  relation: [["at_most", "equal", "sum", "missing_with"]], low: ["text", null], high: ["text", null], column: ["text", null], of: ["text", null],
+  relation: [["at_most", "equal", "sum", "running", "missing_with"]], adds: ["texts", []], takes: ["texts", []], low: ["text", null], high: ["text", null], column: ["text", null], of: ["text", null],
   total: ["text", null], parts: ["texts", null], decimals: ["whole", null],
 };
 const LIKENESS = {
@@ -39,6 +39,15 @@ const LIKENESS = {
 export const MOST_STEPS = 2 ** 24;
 const NO_INPUT = "(none)", MOST_POSITIONS = 1000;
 
+/** What gives one column of a running total: by name of the others, how it is added; of a part the total is the last. */
+function termsOf({ total, adds, takes }, learned, where) {
+  const signs = new Map([...adds.map(name => [name, 1]), ...takes.map(name => [name, -1])]), own = signs.get(learned);
+  if (total === null || (learned !== total && !own)) throw new Refused(`${where}, running`, "a relation of it", String(total));
+  if (learned === total) return signs;
+  signs.delete(learned);
+  return new Map([...signs].map(([name, sign]) => [name, -own * sign]).concat([[total, own]]));
+}
+
 /** One column of the table by itself, or several: the fields of a step as the network has them. */
 export class Codec {
   constructor(object, where) {
@@ -46,9 +55,12 @@ export class Codec {
     const schema = readAs(SCHEMA, this.schema, `${where}, schema`);
     const fieldOf = (field, k) => {
       const found = readAs(FIELD, field, `${where}, field ${k}`);
-      const { above, below, near } = found, given = [above, below, near].filter(names => names.length);
-      if (given.length > 1 || near.length > 1) throw new Refused(`${where}, field ${k}`, "one of above, below and near, which has one column", listed(given.flat()));
-      return { ...found, columns: found.members ?? [found.name], references: given.flat(), side: above.length ? 1 : below.length ? -1 : 0 };
+      const { above, below, near } = found, running = found.running && readAs(RELATION, found.running, `${where}, field ${k}, running`);
+      const terms = running ? termsOf(running, found.name, `${where}, field ${k}`) : new Map();
+      const given = [above, below, near, [...terms.keys()]].filter(names => names.length), carried = running?.total ?? found.name;
+      if (given.length > 1 || near.length > 1) throw new Refused(`${where}, field ${k}`, "one of above, below, near, which has one column, and running", listed(given.flat()));
+      const signs = [...terms.values()], isChange = carried !== found.name;
+      return { ...found, columns: found.members ?? [found.name], references: given.flat(), signs, isChange, carried, side: above.length ? 1 : below.length ? -1 : 0 };
     };
     const relation = (one, k) => readAs(RELATION, one, `${where}, relation ${k}`);
     this.schema = { ...schema, relations: schema.relations.map(relation) };
@@ -97,7 +109,7 @@ export class Codec {
     const all = [...learned];
     for (const one of this.schema.relations) {
       const own = { equal: one.column, sum: one.total }[one.relation];
-      const needed = { equal: [one.of], sum: one.parts, missing_with: [one.column, one.of], at_most: [one.low, one.high] }[one.relation];
+      const needed = { equal: [one.of], sum: one.parts, missing_with: [one.column, one.of], at_most: [one.low, one.high], running: [one.total, ...one.adds, ...one.takes] }[one.relation];
       if (!needed || needed.some(name => !all.includes(name))) throw new Refused(`${where}, schema, relations`, "columns of a step", needed?.join(", ") ?? "none");
       if (own) all.push(own);
     }
@@ -137,10 +149,10 @@ export class Codec {
     const kinds = new Map(this.inputs.map(({ field }) => [field.name, field.kind])), found = new Map();
     const numbers = ["number", "count"];
     for (const { field } of this.steps) {
-      if (field.references.length) continue;
-      const same = this.schema.first.includes(field.name) ? kinds.get(field.name) : null;
+      if (field.references.length && !field.signs.length) continue;
+      const same = this.schema.first.includes(field.carried) ? kinds.get(field.carried) : null;
       if ((field.kind === "when" && same === "when") || (numbers.includes(field.kind) && numbers.includes(same))) {
-        found.set(field.name, field.name);
+        found.set(field.name, field.carried);
       } else if (field.kind === "when" && field.since) found.set(field.name, field.since);
     }
     return found;
@@ -219,7 +231,7 @@ function checkLikeness(field, column, where) {
   if (column.kind === "numeric" && (increments || field.transform !== column.transform)) wrong(`the transform ${field.transform}`);
   if (column.kind === "increment" && !increments) wrong("a column of increments");
   if (column.kind === "increment" && field.kind !== "when" && (column.unit || column.sign !== (field.transform === "decrement" ? -1 : 1))) wrong("the sign of its transform");
-  if (column.kind === "distance" && (column.references.join("\n") !== field.references.join("\n") || column.sign !== field.side)) wrong("the references of its field");
+  if (column.kind === "distance" && (column.references.join("\n") !== field.references.join("\n") || column.sign !== field.side || column.signs.join() !== field.signs.join() || column.change !== field.isChange)) wrong("the references of its field");
   if (column.kind === "distance" && column.isDate !== (field.kind === "when")) wrong("a unit of time exactly if they are dates");
   if (["angle", "angle_input"].includes(column.kind) && column.period !== field.period) wrong(`the period ${field.period}`);
 }

@@ -461,7 +461,8 @@ export class DistanceEncoder extends Column {
   static keys = {
     distance: ["object"], references: ["texts"], sign: [[1, -1, 0], 1], relative: ["boolean", false], unit: ["notnegative", 0],
     decimals: ["digits", null], low: ["number", 0], high: ["number", 0], floor: ["number", null],
-    ceiling: ["number", null], ends: ["pair", null], within: ["pair", null], rises: ["boolean", false],
+    ceiling: ["number", null], ends: ["pair", null], within: ["pair", null], rises: ["boolean", false], signs: ["numbers", []],
+    change: ["boolean", false], from_zero: ["boolean", false],
   };
 
   constructor(object, where) {
@@ -471,13 +472,40 @@ export class DistanceEncoder extends Column {
     if (!this.references.length || this.distance.cumulative || (this.isDate && this.relative)) {
       throw new Refused(where, "references, and distances that don't add up", listed(this.references));
     }
-    if (!this.sign && (this.isDate || this.references.length > 1)) throw new Refused(where, "numbers, and one reference", listed(this.references));
+    const running = this.signs.length > 0, one = this.signs.every(sign => Math.abs(sign) === 1);
+    if (running && (!one || this.signs.length !== this.references.length || this.sign || this.relative)) {
+      throw new Refused(`${where}, signs`, "one for each reference of a running total", listed(this.signs));
+    }
+    if (this.change && !running) throw new Refused(`${where}, change`, "the sign of a total", "none");
+    if (!this.sign && (this.isDate || (this.references.length > 1 && !running))) throw new Refused(where, "numbers, and one reference", listed(this.references));
   }
 
   /** The reference of a step, of the values of its references that are present; null where none is. */
   reference(values) {
     const further = (a, b) => ((this.sign === -1) === (a < b) ? a : b);
     return values.length ? values.reduce(further) : null;
+  }
+
+  /**
+   * What a running total would be: its value before (0 where unknown), with the references of the step added or taken.
+   * Of a part, what its total, the last reference, has changed by and the others don't explain; 0 where that is unknown.
+   */
+  carriedOn(before, values) {
+    const last = Number.isNaN(before) && (!this.change || this.from_zero) ? 0 : before;
+    if (Number.isNaN(last)) return 0;
+    const sum = this.signs.reduce((all, sign, k) => all + sign * values[k], 0);
+    return this.change ? sum - this.signs.at(-1) * last : last + sum;
+  }
+
+  /** Running totals or parts whose distances are given, in original units. */
+  runningTotals(steps, around) {
+    let last = around.before;
+    return steps.map((step, k) => {
+      const given = around.observed && !Number.isNaN(around.observed[k]), others = around.references.map(column => Number(column[k]));
+      const value = given ? around.observed[k] : this.carriedOn(last, others) + step;
+      last = this.change ? others.at(-1) : value;
+      return given || this.decimals === null ? value : roundTo(value, this.decimals);
+    });
   }
 
   /** How far a number lies from its reference; a relative distance is a logarithm. */
@@ -501,6 +529,7 @@ export class DistanceEncoder extends Column {
 
   decode(encoded, around) {
     const [steps] = this.distance.decode(encoded, {});
+    if (this.signs.length) return [this.runningTotals(steps, around)];
     let largest = null;
     return [steps.map((step, k) => {
       const r = this.reference(around.references.map(column => column[k]).filter(value => value !== null));

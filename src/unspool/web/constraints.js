@@ -3,7 +3,7 @@
 import { MOST_STEPS } from "./codec.js";
 import { isMissing } from "./columns.js";
 import { Refused, listed, unsupported } from "./errors.js";
-import { fround } from "./maths.js";
+import { fround, roundTo } from "./maths.js";
 import { latin1, parseDate, tokenize } from "./values.js";
 
 /** What is asked of one sequence: by field of the network where running sums start, supports, and given values. */
@@ -154,7 +154,10 @@ function readGiven(codec, prefix, pin, allowed, before) {
     exact: new Float64Array(length).fill(NaN),
   }));
   const set = (k, step, member, value, location, pinned) => {
-    const { field, column } = codec.steps[k], own = fields[k], [code, exact] = encodeGiven(column, member, value, location, fields, codec, field, step);
+    const { field, column } = codec.steps[k], own = fields[k], carried = fields[codec.steps.findIndex(one => one.field.name === field.carried)];
+    const last = (step ? carried?.exact[step - 1] : before.get(field.name)) ?? NaN;
+    if (pinned && field.signs.length) throw new Refused(location, "columns that are learned by themselves", "a running total", "Give whole steps as a prefix.");
+    const [code, exact] = encodeGiven(column, member, value, location, fields, codec, field, step, last);
     if (pinned) checkPin(column, allowed[k], member, code, exact, location);
     if (Array.isArray(own.where[step])) {
       if (own.where[step][member] && !Object.is(own.values[step][member], code)) throw twice(location, value);
@@ -187,8 +190,8 @@ function twice(location, value) {
   return new Refused(location, "the value that the prefix has there", String(value), "Leave out one.");
 }
 
-function encodeGiven(column, member, value, location, fields, codec, field, step) {
-  if (column.kind === "vocabulary") return [column.code(column.bytes && typeof value === "string" ? value : value, location), null];
+function encodeGiven(column, member, value, location, fields, codec, field, step, last) {
+  if (column.kind === "vocabulary") return [column.code(value, location), ["number", "bigint"].includes(typeof value) ? Number(value) : null];
   if (column.kind === "joint") return [column.vocabularies[member].code(value, location), null];
   if (column.kind === "multilabel") {
     if (!column.present(value, location)) return [NaN, null];
@@ -199,7 +202,7 @@ function encodeGiven(column, member, value, location, fields, codec, field, step
   const exact = missing ? NaN : column.isDate ? Number(parseDate(value, location)) : Number(value);
   if (!missing && (typeof value === "boolean" || Number.isNaN(exact))) throw new Refused(location, "a number", String(value));
   if (missing) return [NaN, NaN];
-  if (column.kind === "distance") return [givenDistance(column, exact, location, fields, codec, field, step), exact];
+  if (column.kind === "distance") return [givenDistance(column, exact, location, fields, codec, field, step, last), exact];
   if (column.kind === "angle") return [column.z(exact, location), exact];
   if (column.cumulative) {
     if (column.kind === "numeric") column.check(exact, location);
@@ -208,12 +211,16 @@ function encodeGiven(column, member, value, location, fields, codec, field, step
   return [column.z(exact, location), exact];
 }
 
-function givenDistance(column, exact, location, fields, codec, field, step) {
+function givenDistance(column, exact, location, fields, codec, field, step, last) {
   const others = field.references.map(name => {
     const own = fields[codec.steps.findIndex(one => one.field.name === name)];
     if (!own.where[step]) throw new Refused(location, `given values of ${listed(field.references)} too`, "none");
     return own.exact[step];
   }).filter(value => !Number.isNaN(value));
+  if (field.signs.length) {
+    const d = exact - column.carriedOn(last, others);
+    return column.distance.z(column.decimals === null ? d : roundTo(d, column.decimals), location);
+  }
   const scale = column.unit || 1, r = column.reference(others), d = r === null ? NaN : column.between(exact / scale, r / scale);
   if (Number.isNaN(d)) throw new Refused(location, `a missing value, because ${listed(field.references)} is missing`, String(exact));
   if (column.sign && d < 0) {
