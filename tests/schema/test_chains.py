@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unspool.dataset.gather import gather
-from unspool.schema.chains import always_followed_by, deciding_first, goes_with, is_chain
+from unspool.schema.chains import always_followed_by, are_codes, deciding_first, goes_with, is_chain
 from unspool.schema.fields import Category, Number
 from unspool.schema.monotone import never_changes
 
@@ -53,6 +53,21 @@ def test_a_grid_of_times_is_a_chain_and_a_trajectory_is_none() -> None:
     assert not is_chain(RNG.permutation(np.tile(GRID, 10)), offsets)
     assert not is_chain(np.where(np.arange(70) == 3, np.nan, np.tile(GRID, 10)), offsets)
     assert not is_chain(RNG.normal(size=70), offsets)
+
+
+def test_whole_numbers_that_are_few_frequent_and_far_apart_are_codes() -> None:
+    """Those of products; not counts, nor amounts of which one is frequent, nor a size that each sequence keeps."""
+    rng, offsets = np.random.default_rng(0), np.arange(0, 601, 10)
+    codes = rng.choice(np.arange(10_000, 99_999), 24, replace=False).astype(float)
+    assert are_codes(codes[rng.integers(0, 24, 600)], offsets)
+    assert not are_codes(rng.poisson(12, 600).astype(float), offsets)
+    assert not are_codes(np.where(rng.random(600) < 0.9, 0, rng.integers(1, 10**6, 600)).astype(float), offsets)
+    assert not are_codes(np.repeat(codes[rng.integers(0, 24, 60)], 10), offsets)
+    prices = np.round(rng.lognormal(3, 1, 24), 2)
+    bought = rng.integers(0, 24, 600)
+    table = {"id": np.repeat(np.arange(60), 10), "product": codes[bought].astype(int), "price": prices[bought]}
+    schema, _ = gather(table, sequence=["product", "price"], id="id")
+    assert [field.kind for field in schema.steps] == ["Category", "Category"], "the product decides its price"
 
 
 def test_attributes_of_a_sequence_are_increments_of_nothing_if_enough_steps_show_it() -> None:

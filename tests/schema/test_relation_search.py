@@ -92,6 +92,18 @@ def test_sums_copies_and_missing_values_are_found() -> None:
     assert found(kind=kind, same=kind.copy()) == ["same = kind"]
 
 
+def test_a_sum_may_have_many_parts_some_of_them_few_amounts() -> None:
+    parts = {name: np.round(RNG.lognormal(2, 1, SIZE), 2) for name in "abc"}
+    noise = {"x": np.round(RNG.lognormal(5, 1, SIZE), 2)}
+    total = np.round(sum(parts.values()), 2)
+    assert "total = a + b + c" in found(**noise, **parts, total=total)
+    assert not [text for text in found(**noise, **parts, total=total + 0.5 * (OPEN > 0)) if "+" in text]
+    fee = np.array([0.0, 2.5, 7.0])[RNG.integers(0, 3, SIZE)]
+    columns = {"a": parts["a"], "fee": fee, "total": np.round(parts["a"] + fee, 2)}
+    fields = {name: Category(name) if name == "fee" else Number(name) for name in columns}
+    assert "total = a + fee" in map(str, find_relations(fields, columns, OFFSETS))
+
+
 def test_the_total_of_small_counts_is_no_accident_either() -> None:
     a, b = RNG.integers(0, 9, (2, SIZE)).astype(np.int64)
     assert "c = a + b" in found(a=a, b=b, c=a + b)

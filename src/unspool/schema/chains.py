@@ -13,6 +13,9 @@ MIN_PAIRS, MIN_PAIRS_PER_VALUE = 20, 2
 MIN_PAIRS_PER_NUMBER, MAX_DECIDED_NUMBERS = 3, 100
 """Of numbers, which are read as categories then: fewest pairs for each, and the most different ones."""
 
+MIN_COUNT_PER_CODE, MIN_APART = 5, 100
+"""Of whole numbers that are codes: how often half of them occur, and the places of their grid for each."""
+
 SOME_PAIRS = 2_000
 """Pairs that are looked at before all are."""
 
@@ -123,6 +126,27 @@ def is_chain(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> bool:
         return False
     steps = (known[found[0]] - known)[found[0] >= 0]
     return bool(np.ptp(steps) > 1e-9 * np.abs(steps).max())
+
+
+def are_codes(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> bool:
+    """Whether whole numbers are few, frequent and far apart, as those of products are: they count nothing.
+
+    Values are (S,). Those that never change within a sequence may still be sizes, each of one of few units.
+
+    Examples:
+        >>> products = np.array([55320.0, 10977.0, 81204.0])[np.arange(60) % 3]
+        >>> are_codes(products, np.array([0, 30, 60])), are_codes(np.arange(60.0) % 3, np.array([0, 30, 60]))
+        (True, False)
+    """
+    parts = few_numbers(values)
+    if parts is None or len(parts[0]) < 2 or (parts[0] != np.round(parts[0])).any():
+        return False
+    known, codes = parts
+    moves = codes[1:] != codes[:-1]
+    moves[offsets[1:-1] - 1] = False
+    apart = (known[-1] - known[0]) / np.gcd.reduce(np.diff(known).astype(np.int64))
+    frequent = np.median(np.bincount(codes)) >= MIN_COUNT_PER_CODE  # amounts are often 0, and else anything
+    return bool(frequent and apart > MIN_APART * len(known) and moves.any())
 
 
 def is_decided(numbers: Symbols, categories: Sequence[Symbols]) -> bool:

@@ -27,7 +27,7 @@ import numpy as np
 
 from unspool.errors import DataError, Location, SchemaError
 from unspool.schema.angles import is_angle
-from unspool.schema.chains import decided_columns, deciding_first, few_numbers, is_chain, is_decided
+from unspool.schema.chains import are_codes, decided_columns, deciding_first, few_numbers, is_chain, is_decided
 from unspool.schema.coercion import NO_DATE, coerce, from_json, timestamps_or_none
 from unspool.schema.derivation import carried_on, change_of, distance, is_relative, rises_from_zero
 from unspool.schema.fields import (
@@ -165,9 +165,11 @@ def infer_steps(
             values[name] = coerce(column, field, location)
             if name not in asked and isinstance(field, Number) and is_angle(values[name].astype(float), name, offsets):
                 field = Angle(name)
-            if name not in asked and isinstance(field, Number) and is_chain(values[name].astype(float), offsets):
-                field = Category(name)
-                values[name] = coerce(column, field, location)
+            if name not in asked and isinstance(field, Number):
+                numbers = values[name].astype(float)
+                if is_chain(numbers, offsets) or are_codes(numbers, offsets):
+                    field = Category(name)
+                    values[name] = coerce(column, field, location)
             if isinstance(field, When):
                 field, values[name] = with_sentinel(field, values[name])
         kinds[name] = field  # type: ignore[assignment]

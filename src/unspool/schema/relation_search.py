@@ -43,6 +43,9 @@ SAMPLE_ROWS = 4_000
 """Records on which relations are tried before all records are."""
 MAX_RELATED_COLUMNS = 200
 """Most columns among which relations are searched."""
+MAX_FITTED_ROWS, MIN_ROWS_PER_PART, MAX_SLOPE_ERROR = 512, 3, 0.02
+"""Of sums of more parts: records that least squares look at, the fewest for each column, and how far slopes may be from
+0 and 1."""
 MIN_STEPS_APART = 3.0
 """Distance of two columns, in standard deviations of its steps, from which on they never meet."""
 _Columns = Mapping[str, NDArray[np.float64]]
@@ -77,7 +80,12 @@ def find_relations(
     names = [name for name in names if name not in copies]
     missing = {name: missing_mask(values[name]) for name in names}
     numbers = {name: as_number(values[name]) for name in names if _measures(fields[name], values[name], offsets)}
-    sums = list(_sums({name: x for name, x in numbers.items() if not isinstance(fields[name], When)}, fixed))
+    amounts = {
+        name: as_number(values[name])
+        for name in names
+        if (name in numbers and not isinstance(fields[name], When)) or _is_few_amounts(fields[name], values[name])
+    }
+    sums = list(_sums(amounts, {*fixed, *(name for name in amounts if isinstance(fields[name], Category))}))
     totals = derived_columns(sums)
     adding = [name for name in names if name not in totals and adds_up(fields[name], values[name])]
     open_ = {name for name in adding if isinstance(fields[name], (Number, Category)) and name not in fixed}
@@ -90,6 +98,11 @@ def find_relations(
         orders += (item for item in _orders(some) if not _never_meet(some[item.low], some[item.high], offsets))
     learned = {name: part for name, part in missing.items() if name not in totals}
     return [*orders, *running, *_missing_together(learned), *sums, *equal]
+
+
+def _is_few_amounts(field: AnyField, values: NDArray[np.generic]) -> bool:
+    """Whether values are few numbers with decimals, which may be parts of a sum."""
+    return isinstance(field, Category) and values.dtype.kind == "f"
 
 
 def _measures(field: AnyField, values: NDArray[np.generic], offsets: NDArray[np.int64]) -> bool:
@@ -172,7 +185,7 @@ def _never_meet(low: NDArray[np.float64], high: NDArray[np.float64], offsets: ND
 
 
 def _sums(columns: _Columns, fixed: Collection[str]) -> Iterator[Sum]:
-    """Totals of two other columns; a total is no part of an earlier total, nor a total twice."""
+    """Totals of two other columns, or of more; a total is no part of an earlier total, nor a total twice."""
     names = list(columns)
     if not 3 <= len(names) <= MAX_PARTS:
         return
@@ -192,6 +205,27 @@ def _sums(columns: _Columns, fixed: Collection[str]) -> Iterator[Sum]:
                 if _is_sum(columns[total], [columns[part] for part in parts], float(tolerance[k])):
                     totals.add(total)
                     yield Sum(total, parts, _decimals(columns[total]))
+    for k, total in enumerate(names):
+        if total not in totals and total not in fixed:
+            many = _many_parts(columns, total, [name for name in names if name != total and name not in totals])
+            if len(many) > 2 and _is_sum(columns[total], [columns[part] for part in many], float(tolerance[k])):
+                totals.add(total)
+                yield Sum(total, many, _decimals(columns[total]))
+
+
+def _many_parts(columns: _Columns, total: str, others: Sequence[str]) -> tuple[str, ...]:
+    """The columns that least squares adds once each to give a total, where they take all others none at all."""
+    rows = np.flatnonzero(~np.isnan(columns[total]))
+    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MAX_FITTED_ROWS)).astype(int)]
+    others = [name for name in others if not np.isnan(columns[name][rows]).any() and np.ptp(columns[name][rows]) > 0]
+    if len(rows) < MIN_ROWS_PER_PART * len(others) or len(others) < 3:
+        return ()
+    x, y = np.stack([columns[name][rows] for name in others], 1), columns[total][rows]
+    scale = np.abs(x).max(0)
+    taken = np.linalg.lstsq(x / scale, y, rcond=1e-9)[0] / scale
+    # Rounding moves the slopes; whether it is a sum is then asked of all records.
+    whole = (np.abs(taken) < MAX_SLOPE_ERROR) | (np.abs(taken - 1) < MAX_SLOPE_ERROR)
+    return tuple(name for name, slope in zip(others, taken, strict=True) if slope > 0.5) if whole.all() else ()
 
 
 def _decimals(x: NDArray[np.float64]) -> int | None:
@@ -200,17 +234,16 @@ def _decimals(x: NDArray[np.float64]) -> int | None:
 
 
 def _is_sum(total: NDArray[np.float64], parts: Sequence[NDArray[np.float64]], tolerance: float) -> bool:
-    """Whether a total is the sum everywhere, both parts matter, and it would fail among independent columns."""
+    """Whether a total is the sum everywhere, all parts matter, and it would fail among independent columns."""
     absent = np.isnan(total)
-    if not np.array_equal(absent, np.isnan(parts[0]) | np.isnan(parts[1])):
+    if not np.array_equal(absent, np.logical_or.reduce([np.isnan(part) for part in parts])):
         return False
-    y, a, b = (x[~absent] for x in (total, *parts))
-    if not (np.abs(a + b - y) <= tolerance).all():
+    y, *present = (x[~absent] for x in (total, *parts))
+    if not (np.abs(np.sum(present, 0) - y) <= tolerance).all():
         return False
     shuffled = np.random.default_rng(0).permutation(len(y))
-    independent = np.abs(a + b[shuffled] - y)
-    fails = (independent > 2 * tolerance, np.abs(a) > tolerance, np.abs(b) > tolerance)
-    return all(map(fails_often, fails))
+    independent = np.abs(np.sum(present[:-1], 0) + present[-1][shuffled] - y)
+    return fails_often(independent > 2 * tolerance) and all(fails_often(np.abs(part) > tolerance) for part in present)
 
 
 def _missing_together(missing: Mapping[str, NDArray[np.bool_]]) -> Iterator[MissingWith]:
