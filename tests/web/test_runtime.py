@@ -323,8 +323,8 @@ ASKED = {
     ],
     "ledger": [
         {"prefix": [
-            {"won": 2, "score": 2, "amount": -12.5, "received": 9, "stock": 20, "sold": 4, "balance": 100.25},
-            {"won": 0, "score": 2, "amount": 20.0, "received": 0, "stock": 12, "sold": 8, "balance": 120.25},
+            {"won": 2, "score": 2, "amount": -12.5, "received": 9, "stock": 20, "sold": 4, "balance": 100.5},
+            {"won": 0, "score": 2, "amount": 20.0, "received": 0, "stock": 12, "sold": 8, "balance": 120.5},
         ]}, {"pin": {"1": {"stock": 30, "won": 3}}},
     ],
     "words": [{"prefix": "the sea"}, {"rule": {"top_k": 2}}],
