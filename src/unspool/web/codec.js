@@ -103,7 +103,12 @@ export class Codec {
         },
       })),
     ]);
-    const learned = this.steps.flatMap(step => step.field.columns);
+    const learned = this.steps.flatMap(step => step.field.columns), earlier = [];
+    for (const { field } of this.steps) {
+      const late = field.references.filter(name => !earlier.includes(name));
+      if (late.length) throw new Refused(`${where}, schema, relations`, `columns of earlier fields for ${JSON.stringify(field.name)}`, late.join(", "));
+      earlier.push(...field.columns);
+    }
     this.dates = new Set(this.steps.filter(({ column }) => column.isDate).map(({ field }) => field.name));
     for (const one of this.schema.relations) if (one.relation === "equal" && this.dates.has(one.of)) this.dates.add(one.column);
     const all = [...learned];
