@@ -60,6 +60,7 @@ def test_whole_numbers_that_are_few_frequent_and_far_apart_are_codes() -> None:
     rng, offsets = np.random.default_rng(0), np.arange(0, 601, 10)
     codes = rng.choice(np.arange(10_000, 99_999), 24, replace=False).astype(float)
     assert are_codes(codes[rng.integers(0, 24, 600)], offsets)
+    assert are_codes(codes[rng.integers(0, 24, 600)], np.array([0, 0, 10, 10, 600, 600])), "some sequences are empty"
     assert not are_codes(rng.poisson(12, 600).astype(float), offsets)
     assert not are_codes(np.where(rng.random(600) < 0.9, 0, rng.integers(1, 10**6, 600)).astype(float), offsets)
     assert not are_codes(np.repeat(codes[rng.integers(0, 24, 60)], 10), offsets)

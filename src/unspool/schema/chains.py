@@ -142,8 +142,8 @@ def are_codes(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> bool:
     if parts is None or len(parts[0]) < 2 or (parts[0] != np.round(parts[0])).any():
         return False
     known, codes = parts
-    moves = codes[1:] != codes[:-1]
-    moves[offsets[1:-1] - 1] = False
+    moves = np.append(False, codes[1:] != codes[:-1])
+    moves[offsets[:-1][np.diff(offsets) > 0]] = False
     apart = (known[-1] - known[0]) / np.gcd.reduce(np.diff(known).astype(np.int64))
     frequent = np.median(np.bincount(codes)) >= MIN_COUNT_PER_CODE  # amounts are often 0, and else anything
     return bool(frequent and apart > MIN_APART * len(known) and moves.any())
