@@ -177,6 +177,14 @@ def test_mutants_that_were_once_mistakes_of_the_server(post, route, body):
     assert answer.status_code == 422, answer.text
 
 
+@pytest.mark.parametrize("asked", [{"prefix": [0.5]}, {"pin": {"0": {"mood": "none"}}}])
+def test_a_stream_whose_inputs_are_sampled_is_refused_before_it_begins(post, asked):
+    """What is asked of steps is read with the inputs, which are sampled when a slot is free."""
+    answer = post({"n": 2, **asked}, "tracks", Accept="text/event-stream")
+    assert answer.status_code == 422, answer.text
+    assert next(iter(asked)) in msgspec.json.decode(answer.content, type=Problem).place
+
+
 def test_pins_and_columns_of_nothing_ask_for_nothing(post):
     wanted = {"inputs": [IRISH | {"more": [{}]}], "seed": 3, "length": 4}
     plain, nothing = (post(wanted | more).json()["sequences"] for more in ({}, {"pin": {"2": {}}}))

@@ -279,7 +279,7 @@ class Server:
             wanted = msgspec.structs.replace(wanted, seed=place.seed)
         job = await self.in_thread(len(str(wanted.inputs)), self.limits.job, hosted.fitted, wanted, kind == STREAM_TYPE)
         if kind == STREAM_TYPE:
-            return self.stream(hosted, job, place, began)
+            return await self.stream(hosted, job, place, began)
         made = await self.run(request, hosted, job)
         body = await self.in_thread(len(made.offsets) + int(made.offsets[-1]), answer, made, kind, wanted,
                                     hosted.name, hosted.hash)  # fmt: skip
@@ -347,21 +347,23 @@ class Server:
             await run_in_threadpool(slots.prepare, work.slots)
         return work
 
-    def stream(self, hosted: HostedModel, job: GenerationJob, last: EventId | None, began: float) -> Response:
+    async def stream(self, hosted: HostedModel, job: GenerationJob, last: EventId | None, began: float) -> Response:
         """The steps of a job as they come."""
-        under_way = contextlib.ExitStack()
-        under_way.enter_context(self.place_in_queue(hosted))
-        events = self.events(hosted, job, last, began)
+        news = asyncio.Event()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.place_in_queue(hosted))
+            # What can't be made is refused here: once the answer has begun, it has a status.
+            work = await self.new_work(hosted, job, news, stream=True)
+            under_way = stack.pop_all()
+        assert isinstance(work, SampleWork)  # noqa: S101  # a search was refused
+        events = self.events(hosted, work, news, last, began)
         headers = {"X-Seed": str(job.request.seed)}
         return StreamResponse(events, ping=PING_SECONDS, headers=headers, over=under_way.close)
 
     async def events(
-        self, hosted: HostedModel, job: GenerationJob, last: EventId | None, began: float
+        self, hosted: HostedModel, work: SampleWork, news: asyncio.Event, last: EventId | None, began: float
     ) -> AsyncIterator[bytes]:
         """The events of a stream, those of all chunks that are ready at once."""
-        news = asyncio.Event()
-        work = await self.new_work(hosted, job, news, stream=True)
-        assert isinstance(work, SampleWork)  # noqa: S101  # a search was refused
         show = work.job.events(work.part)
         hosted.engine.submit(work)
         try:
@@ -376,7 +378,7 @@ class Server:
                 hosted.engine.resume()
                 if not lengths.any():
                     break
-                to_bytes = partial(events_after, last=last, digest=hosted.hash, seed=job.request.seed)
+                to_bytes = partial(events_after, last=last, digest=hosted.hash, seed=work.whole.request.seed)
                 body = await self.in_thread(int(lengths.sum()), lambda: to_bytes(show(values, lengths)))  # noqa: B023
                 if first:
                     self.metrics.first.labels(hosted.name).observe(time.perf_counter() - began)
