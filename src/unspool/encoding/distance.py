@@ -1,6 +1,6 @@
 """Numbers and timestamps that are learned as distances from other columns of their step, and running totals."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -295,16 +295,20 @@ def running_max(y: NDArray[np.int64], present: NDArray[np.bool_], continuation: 
         [2, 2, 3, 0]
     """
     y, before = y.copy(), continuation.before
-    for rows, columns in buckets(continuation.offsets):
-        index = continuation.offsets[:-1][rows, None] + np.arange(columns)
-        inside = np.arange(columns) < np.diff(continuation.offsets)[rows, None]
-        at = np.where(inside, index, 0)
+    for rows, at, inside in _blocks(continuation.offsets):
         block = np.where(inside & present[at], y[at], np.iinfo(np.int64).min)
         if before is not None:
             start = np.where(np.isnan(before[rows]), np.iinfo(np.int64).min, np.nan_to_num(before[rows]))
             block[:, 0] = np.maximum(block[:, 0], start.astype(np.int64))
-        y[index[inside]] = np.maximum.accumulate(block, 1)[inside]
+        y[at[inside]] = np.maximum.accumulate(block, 1)[inside]
     return y
+
+
+def _blocks(offsets: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]]:
+    """Sequences of about one length: their numbers, (R, T) positions of their steps, and which of these they have."""
+    for rows, columns in buckets(offsets):
+        inside = np.arange(columns) < np.diff(offsets)[rows, None]
+        yield rows, np.where(inside, offsets[:-1][rows, None] + np.arange(columns), 0), inside
 
 
 def carried_sum(
@@ -317,17 +321,15 @@ def carried_sum(
         >>> carried_sum(np.array([2.0, 1.0, 3.0, 0.5]), going_on).tolist()
         [12.0, 13.0, 16.0, 0.5]
     """
-    total, offsets = np.zeros(len(steps)), continuation.offsets
-    for rows, columns in buckets(offsets):
-        inside = np.arange(columns) < np.diff(offsets)[rows, None]
-        at = np.where(inside, offsets[:-1][rows, None] + np.arange(columns), 0)
+    total = np.zeros(len(steps))
+    for rows, at, inside in _blocks(continuation.offsets):
         block = np.where(inside, steps[at], 0.0)
         if continuation.before is not None:
             block[:, 0] += np.nan_to_num(continuation.before[rows])
         block = np.cumsum(block, 1)
         if continuation.observed is not None:
             given = inside & ~np.isnan(continuation.observed[at])
-            last = np.maximum.accumulate(np.where(given, np.arange(columns), -1), 1)
+            last = np.maximum.accumulate(np.where(given, np.arange(given.shape[1]), -1), 1)
             moved = np.where(given, np.nan_to_num(continuation.observed[at]) - block, 0.0)
             block += np.where(last >= 0, np.take_along_axis(moved, np.maximum(last, 0), 1), 0.0)
         total[at[inside]] = (block if decimals is None else np.round(block, decimals))[inside]
