@@ -142,6 +142,19 @@ def test_a_relation_that_is_given_must_hold(table):
         gather(table, **given, relations=["balance -= amount"])
 
 
+def test_two_totals_of_one_part_and_an_order_beside_them_are_kept():
+    """The first one is learned by itself, the part from it, and the second one from the part."""
+    rng = np.random.default_rng(0)
+    amount = rng.integers(-9, 10, (40, 12))
+    low = amount.cumsum(1) - amount.cumsum(1).min(1, keepdims=True) + rng.integers(0, 30, (40, 1))
+    high = low + rng.integers(0, 90, (40, 1))
+    columns = {"amount": amount.ravel(), "low": low.ravel(), "high": high.ravel()}
+    table = {"id": np.repeat(np.arange(40), 12), **columns}
+    schema, _ = gather(table, sequence=[*columns], id="id", relations="auto")
+    assert {"low += amount", "high += amount"} <= set(map(str, schema.relations))
+    assert sum(bool(field.signs) for field in schema.steps) == 2
+
+
 def test_columns_that_follow_from_each_other_are_refused(table):
     fields = [
         us.Number(name, running=Running(name, (other,)))

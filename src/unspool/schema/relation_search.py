@@ -33,7 +33,7 @@ from unspool.schema.running import (
     adds_up,
     by_changes,
     find_running,
-    free_part,
+    learned_parts,
     sum_tolerance,
 )
 from unspool.schema.transform_choice import keeps_level, lagged
@@ -90,7 +90,11 @@ def find_relations(
     adding = [name for name in names if name not in totals and adds_up(fields[name], values[name])]
     open_ = {name for name in adding if isinstance(fields[name], (Number, Category)) and name not in fixed}
     running = list(find_running({name: as_number(values[name]) for name in adding}, open_, offsets))
-    carried = {part or item.total for item in running for part in [free_part(item, fields, values, offsets, fixed)]}
+    parts = learned_parts(running, fields, values, offsets, fixed)
+    # Two totals may have one part: then the second one follows from it.
+    carried = {*parts} | {
+        item.total for item in running if item.total not in [parts.get(name) for name in item.columns]
+    }
     kept = {name: x for name, x in numbers.items() if name not in totals and name not in carried}
     orders: list[AnyRelation] = []
     for kinds in ((When,), (Number, Category)):
@@ -301,12 +305,7 @@ def keep_relations(
         if derived:
             raise OptionError(f"relation {str(relation)!r}", "columns that are learned", listing(sorted(derived)))
     running = [relation for relation in relations if isinstance(relation, Running)]
-    parts = {name: field.carried for name, field in fields.items() if field.is_change}
-    for relation in running:
-        part = free_part(relation, fields, values, offsets, fixed)
-        carried = {other.total for other in running} & {*relation.columns[1:]}
-        if part is not None and part not in parts and not carried:
-            parts[part] = relation.total
+    parts = learned_parts(running, fields, values, offsets, fixed)
     changing = {total: values[part] for part, total in parts.items() if total not in fixed}
     fields = {**fields, **{name: by_changes(fields[name], values[name], offsets, changing[name]) for name in changing}}
     absent = {name: int(missing_mask(values[name]).sum()) for name in fields}

@@ -71,6 +71,23 @@ def adds_up(field: AnyField, values: NDArray[np.generic]) -> bool:
     return number and not missing_mask(values).any()
 
 
+def learned_parts(
+    relations: Sequence[Running],
+    fields: Mapping[str, AnyField],
+    values: Mapping[str, NDArray[np.generic]],
+    offsets: NDArray[np.int64],
+    fixed: Collection[str],
+) -> dict[str, str]:
+    """By name of a part that is learned as what its total changes by, that total; others follow from their parts."""
+    parts = {name: field.carried for name, field in fields.items() if field.is_change}
+    totals = {relation.total for relation in relations}
+    for relation in relations:
+        part = free_part(relation, fields, values, offsets, fixed)
+        if part is not None and part not in parts and not totals & {*relation.columns[1:]}:
+            parts[part] = relation.total
+    return parts
+
+
 def free_part(
     relation: Running,
     fields: Mapping[str, AnyField],
