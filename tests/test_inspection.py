@@ -78,7 +78,7 @@ def test_hidden_states_depend_on_the_steps_before_alone(letters):
     assert np.abs(states[0][0] - states[2][0]).max() > 1e-4
     # The distribution of the next step is linear in the state, but for what the step before adds directly.
     net = letters.net_
-    logits = states[0][0] @ np.array(net.outputs.A) + np.array(net.outputs.b) + np.array(net.start)[4 * 8 :]
+    logits = states[0][0] @ np.array(net.outputs.A) + np.array(net.outputs.b) + np.array(net.start)[4 * 8 : -1]
     first = letters.next_step({"k": "a"})[0].probabilities["x"]
     share = np.exp(logits - np.logaddexp.reduce(logits))
     values = letters.codec_.steps[0].values

@@ -1,5 +1,6 @@
 """Where training begins: at the life table of the lengths, and at the first-order autoregression of every number."""
 
+import dataclasses
 import itertools
 
 import equinox as eqx
@@ -98,7 +99,7 @@ def test_after_a_missing_value_there_is_nothing_to_go_on():
     assert chain.slope == pytest.approx(SLOPE, abs=0.05)
     dist = WithMissing(Normal())
     net = plain(dist, data)
-    params = net.outputs.b[3:] + net.feedback[1][0, 1, 4 * net.shape.size + 3 :]
+    params = net.outputs.b[3:] + net.feedback[1][0, 1, 4 * net.shape.size + 3 : -1]
     assert float(dist.mean(params)) == pytest.approx(chain.after_missing[0], abs=1e-4)
 
 
@@ -122,6 +123,19 @@ def test_a_fresh_network_has_that_hazard():
     data = encoded(LENGTHS)
     entropy = len(LENGTHS) * np.log(3)
     assert nats(plain(Normal(), data), data)[1] == pytest.approx(entropy, rel=0.02)
+
+
+def test_a_symbol_that_is_always_the_last_one_ends_a_fresh_network():
+    """Each sequence ends after symbol 2 and nowhere else; where symbols say nothing of ends, nothing is added."""
+    data = encoded(LENGTHS)
+    symbols = data.steps[0].copy()
+    fresh = plain(Normal(), data)
+    for learned in (fresh.start, *fresh.feedback):
+        assert (np.asarray(learned)[..., -1] == 0).all()
+    symbols[symbols == 2] = 1
+    symbols[data.offsets[1:] - 1] = 2
+    data = dataclasses.replace(data, steps=(symbols, data.steps[1]))
+    assert nats(plain(Normal(), data), data)[1] < 0.05 * nats(fresh, data)[1]
 
 
 def test_where_lengths_do_not_vary_there_is_no_hazard_to_begin():

@@ -61,14 +61,20 @@ def test_the_page_asks_for_nothing_and_is_small(page):
 
 def test_the_page_shows_and_samples_the_sequences_that_python_generates(browser, page, names):
     sequences = [*names.generate({"country": ["Irish"]}, 64, seed=0)]
-    made = sequences[0]
+    made = sequences[1]  # which ends before the limit, and so at a step of its own
+    second = """
+      const opened = document.defaultView;
+      opened.location.hash = "sample=1";
+      opened.dispatchEvent(new opened.Event("hashchange"));
+    """
     for width in (390, 1280):
-        shown = browser(page, SHOWN, width)
+        shown = browser(page, second + SHOWN, width)
         assert shown["sampled"] == sequences
         assert shown["chips"] == [*made, "end"]
         assert shown["columns"] == len(made) + 1
         assert shown["wide"] <= width
         assert (shown["error"], shown["unnamed"], shown["made"]) == (None, 0, 0)
+    shown = browser(page, SHOWN)
     assert shown["sections"] == [
         "The input", "Phase one: the input becomes a state", "Phase two: the decoder unrolls", "One step",
         "Why this value?", "What if?", "Many", "Units",
@@ -138,7 +144,7 @@ def test_numbers_on_the_page_are_those_of_python(browser, page, names):
         state: [before, document.getElementById("input-0").value, third],
         hidden: made.steps.map(step => [...step.layers[0].h]), ended: last.stop, params: [...first.chosen[0].params],
         units: Math.max(...state.map((x, k) => Math.abs(x - sum(network.unitParts(0, first.top, k))))),
-        stop: last.hazard - sum(network.stopParts(last.top)) - network.stop[1][last.number],
+        stop: last.hazard - sum(network.stopParts(last.top)) - network.read(last.fed) - network.stop[1][last.number],
       };
     """
     shown = browser(page, script)

@@ -151,13 +151,14 @@ class Feedback(NamedTuple):
 
     Attributes:
         gates: added to the pre-activations of the first layer.
-        direct: added to the parameters of all distributions, side by side. With it a distribution holds a first-order
-            Markov chain or autoregression as it is, and the recurrence learns what goes beyond.
+        direct: added to the parameters of all distributions, side by side, and behind them to the hazard of stopping.
+            With it a distribution holds a first-order Markov chain or autoregression as it is, the hazard an end that
+            a last symbol decides, and the recurrence learns what goes beyond.
         numbers: by kind of field that has changes (`FieldLayout.changing`), its numbers; NaN where there is none.
     """
 
     gates: Float[Array, "*T B Z"]
-    direct: Float[Array, "*T B Q"]
+    direct: Float[Array, "*T B D"]
     numbers: tuple[Float[Array, "*T B F"], ...] = ()
 
 
@@ -165,7 +166,7 @@ class FeedbackSequence(NamedTuple):
     """`Feedback` of all steps; the gates' part as `unroll` takes it."""
 
     gates: tuple[Float[Array, "T B Z"] | Gathered, ...]
-    direct: Float[Array, "T B Q"]
+    direct: Float[Array, "T B D"]
     numbers: tuple[Float[Array, "T B F"], ...] = ()
 
     @property
@@ -207,7 +208,7 @@ class Net(eqx.Module):
         initial: weights of every layer's encoder step, with `initial_bias`.
         start: the feedback of the first step.
         steps: embeddings of the step fields, by kind; `feedback` takes each into the first layer's pre-activations and,
-            behind these, into the parameters of all distributions (X = Z + Q columns).
+            behind these, into the parameters of all distributions and the hazard (X = Z + D columns; D is Q, or Q + 1).
         changes: by kind of field that has them, weights of the change of each number to the same columns: with them a
             distribution holds an autoregression of order two, which has momentum, or noise around a level.
         cells: decoder layers.
@@ -252,17 +253,17 @@ class Net(eqx.Module):
         self.context_bias = to_weights(np.zeros(H))
         self.initial = tuple(to_weights(lecun_normal(rng, H, 4 * H)) for _ in range(options.layers))
         self.initial_bias = tuple(to_weights(np.zeros(4 * H)) for _ in range(options.layers))
-        self.start = to_weights(np.zeros(4 * H + Q))
+        self.start = to_weights(np.zeros(4 * H + Q + of.stops))
         fed = [
             new_embedding(rng, dist.event_shape, of.embedding, STEP_FEATURES, getattr(dist, "num_symbols", None))
             for dist in of.distributions
         ]
         weights = [lecun_normal(rng, e.width, 4 * H, len(fed))[None] for e in fed]
-        weights = [to_weights(array_module(rng).pad(part, ((0, 0), (0, 0), (0, Q)))) for part in weights]
+        weights = [to_weights(array_module(rng).pad(part, ((0, 0), (0, 0), (0, Q + of.stops)))) for part in weights]
         self.steps, self.feedback = (
             tuple(side_by_side([parts[j] for j in group]) for group in steps.groups) for parts in (fed, weights)
         )
-        self.changes = tuple(to_weights(np.zeros((len(steps.groups[g]), 4 * H + Q))) for g in steps.changing)
+        self.changes = tuple(to_weights(np.zeros((len(steps.groups[g]), 4 * H + Q + of.stops))) for g in steps.changing)
         width = H if options.context == "state+step" else None
         self.cells = tuple(Cell(rng, H, width, first=layer == 0) for layer in range(options.layers))
         self.norms = tuple(to_weights(np.ones(H)) for _ in range(options.layers)) if options.norm else ()
@@ -447,13 +448,14 @@ class Net(eqx.Module):
         return self.outputs.condition_on(context, g, ready.within[g].of(i)(row))
 
     def hazard(self, output: DecoderOutput, position: Int[Array, "*T #B"]) -> Float[Array, "*T B"]:
-        """Logit of stopping before the step at a position: a bias of that position, and what the state adds to it.
+        """Logit of stopping before the step at a position: a bias of that position, and what step and state add to it.
 
-        So the hazard is that of a life table as it is, and the recurrence, which can't count well, learns what goes
-        beyond (Cox 1972, "Regression models and life-tables", in discrete time).
+        So the hazard is that of a life table as it is, with the step before as covariates, and the recurrence, which
+        can't count well, learns what goes beyond (Cox 1972, "Regression models and life-tables", in discrete time).
         """
         weights, bias = self.stop or (jnp.zeros(self.shape.size), jnp.full(1, -jnp.inf))  # without one, never
-        return flat_product(output.h, weights) + bias[jnp.minimum(position, self.constants.last)]
+        read = output.direct[..., self.shape.steps.num_params :].sum(-1)
+        return flat_product(output.h, weights) + read + bias[jnp.minimum(position, self.constants.last)]
 
     def log_prob(
         self, ready: Precomputed, output: DecoderOutput, values: tuple[Array, ...], positions: Array, lengths: Array

@@ -15,10 +15,10 @@ from unspool.network.lstm import array_module, field_products, flat_product, lec
 
 
 class DecoderOutput(NamedTuple):
-    """What the distributions read: the hidden state of the top layer, and the direct path from the previous step."""
+    """What distributions and hazard read: the hidden state of the top layer, and the direct path from the last step."""
 
     h: Float[Array, "*T B H"]
-    direct: Float[Array, "*T B Q"]
+    direct: Float[Array, "*T B D"]
 
 
 class StepContext(NamedTuple):
@@ -105,7 +105,7 @@ class Outputs(eqx.Module):
 
     def begin(self, output: DecoderOutput) -> StepContext:
         """The context before any field of the step is known."""
-        linear = flat_product(output.h, self.A) + self.b + output.direct
+        linear = flat_product(output.h, self.A) + self.b + output.direct[..., : self.layout.num_params]
         return StepContext(linear, None if self.U is None else flat_product(output.h, self.U))
 
     def condition_on(self, context: StepContext, g: int, contribution: Array) -> StepContext:

@@ -23,6 +23,8 @@ from unspool.options import Network
 from unspool.runtime.processes import is_first
 
 Named = TypeVar("Named")
+READING_COLUMNS = ("start", "feedback", "changes")
+"""Arrays with a column for all that reads the step before: each pre-activation, each parameter, and the hazard."""
 
 
 class FilePart(NamedTuple):
@@ -46,8 +48,8 @@ class FilePart(NamedTuple):
         return own if self.columns is None else own[..., self.columns]
 
     def put(self, array: NDArray[Any], values: NDArray[Any]) -> None:
-        """Write the part into an array of the network."""
-        self._own(array)[..., slice(None) if self.columns is None else self.columns] = values
+        """Write the part into an array of the network; values of an old file may lack the last column."""
+        self._own(array)[..., slice(None) if self.columns is None else self.columns[: values.shape[-1]]] = values
 
     def shape(self, whole: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of the part of an array of a shape."""
@@ -82,7 +84,8 @@ def file_parts(shape: Shape, constants: Constants, leaves: Iterable[str]) -> dic
     fields = [np.arange(at.start, at.stop) for at in map(layout.columns, range(len(layout.params)))]
     fields = [own[: symbols.get(j)] for j, own in enumerate(fields)]
     known = {"inputs": dict(enumerate(np.asarray(constants.symbols))), "steps": symbols}
-    ordered = np.concatenate([gates, *(len(gates) + own for own in fields)])
+    to_hazard = np.arange(int(shape.stops)) + len(gates) + layout.num_params
+    ordered = np.concatenate([gates, *(len(gates) + own for own in fields), to_hazard])
     for source in leaves:
         kind, *rest = source.split(".")
         if kind == "changes":
@@ -265,6 +268,9 @@ def _net_file(
         wanted = {name: size for name, size in wanted.items() if not name.startswith("changes.")}
     if shapes.get("stop.1") == () and "stop.1" in wanted:  # and one bias of the hazard for all positions
         wanted["stop.1"] = ()
+    if shapes.get("start") == (wanted["start"][0] - 1,):  # nor do their hazards read the step before
+        reading = [name for name in wanted if name.split(".")[0] in READING_COLUMNS]
+        wanted |= {name: (*wanted[name][:-1], wanted[name][-1] - 1) for name in reading}
     if any(name.startswith("outputs.own.") for name in wanted.keys() - shapes.keys()):
         hint = "Blocks of flags of older versions had another distribution: fit the model again."
     if wanted != shapes:

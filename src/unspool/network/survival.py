@@ -1,13 +1,15 @@
 """Lengths as a life table: how many sequences reach each position, and how many end before it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 WIDTHS = (1024, 256, 64, 16, 4, 1)
 """Widths of the bands of positions whose hazards lean on each other, from the widest."""
+MAX_NEWTON_STEPS, MIN_NEWTON_GAIN = 20, 0.01
+"""Of a regression: steps at the most, and the nats from which on one more is worth it."""
 
 
 class LifeTable(NamedTuple):
@@ -51,3 +53,56 @@ def life_table(lengths: NDArray[np.int64], positions: int) -> Float[np.ndarray, 
         reached, ended = (np.bincount(band, part)[band] for part in counts)
         hazard = (ended + hazard) / (reached + 1)
     return hazard
+
+
+class EndRegression(NamedTuple):
+    """Logistic regression of stopping after a step on what is known of it, beside a logit that is given.
+
+    Attributes:
+        weights: of the D features of a step.
+        constant: added to the given logit.
+    """
+
+    weights: Float[np.ndarray, " D"]
+    constant: float
+
+    @classmethod
+    def fit(
+        cls,
+        features: Float[np.ndarray, "S D"],
+        stops: Bool[np.ndarray, " S"],
+        given: Float[np.ndarray, " S"],
+        penalty: Float[np.ndarray, " D"],
+    ) -> "EndRegression":
+        """The most likely weights under a normal prior of variance 1 / `penalty` each, by Newton's method.
+
+        Examples:
+            >>> x = np.tile([0.0, 0.0, 1.0], 100)[:, None]
+            >>> found = EndRegression.fit(x, x[:, 0] == 1, np.zeros(300), np.array([0.04]))
+            >>> found.nats(x, x[:, 0] == 1, np.zeros(300)) < 3
+            True
+        """
+        x = np.concatenate([features, np.ones((len(features), 1))], 1)
+        prior = np.append(penalty, 1e-6)
+        found = cls(np.zeros(features.shape[1]), 0.0)
+        loss = found.nats(features, stops, given)
+        for _ in range(MAX_NEWTON_STEPS):
+            w = np.append(found.weights, found.constant)
+            p = (1 + np.tanh((x @ w + given) / 2)) / 2
+            gradient = x.T @ (p - stops) + prior * w
+            move = np.linalg.solve(x.T @ (x * (p * (1 - p))[:, None]) + np.diag(prior), gradient)
+            for shorter in (1.0, 0.5, 0.25, 0.125):
+                new = w - shorter * move
+                tried = cls(new[:-1], float(new[-1]))
+                total = tried.nats(features, stops, given) + float(prior @ new**2) / 2
+                if total < loss:
+                    break
+            gained, found, loss = loss - total, tried, total
+            if gained < MIN_NEWTON_GAIN:
+                break
+        return found
+
+    def nats(self, features: NDArray[Any], stops: NDArray[np.bool_], given: NDArray[Any]) -> float:
+        """Minus the log-likelihood of all decisions."""
+        logit = features @ self.weights + self.constant + given
+        return float(np.logaddexp(0.0, np.where(stops, -logit, logit)).sum())

@@ -25,7 +25,7 @@ from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.where_active import WhereActive
 from unspool.network.lstm import to_weights
-from unspool.network.survival import life_table
+from unspool.network.survival import EndRegression, life_table
 from unspool.schema.chains import always_followed_by, goes_with
 
 CERTAIN_PAIRS, MAX_SCALING = 100.0, 4.0
@@ -46,6 +46,10 @@ RIDGE = 1e-4
 MIN_INITIAL_SCALE = 0.1
 """The smallest scale to begin with: with less, the first updates would move locations by many scales."""
 
+MAX_REGRESSED_STEPS, MAX_END_LOGIT, MIN_END_GAIN = 50_000, 5.0, 5.0
+"""Of the regression of ends: steps at the most, the logit that a field may well add, and the nats that it must gain
+on sequences that it hasn't seen."""
+
 
 def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = True, within_steps: bool = False) -> Net:
     """A fresh network that begins at the life table and the autoregressions; and at the regressions within a step.
@@ -63,6 +67,7 @@ def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = Tru
     feedback, within, changes = (
         [np.array(part) for part in parts] for parts in (net.feedback, net.outputs.L, net.changes)
     )
+    net = begin_ends(net, training, start, feedback)
     layout, gates = net.shape.steps, 4 * net.shape.size
     read_before = [rule is not None for rule in net.constants.before] or [False] * len(net.distributions)
     chains: dict[int, AR1] = {}
@@ -113,6 +118,40 @@ def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = Tru
     lists = (tuple(map(to_weights, part)) for part in (feedback, within, changes))
     fitted = to_weights(bias), to_weights(start), *lists
     return eqx.tree_at(lambda net: (net.outputs.b, net.start, net.feedback, net.outputs.L, net.changes), net, fitted)
+
+
+def begin_ends(net: Net, training: Encoded, start: NDArray[Any], feedback: list[NDArray[Any]]) -> Net:
+    """The network with the hazard of a regression on the last symbols, which goes into `start` and `feedback` too.
+
+    There is none where half of the sequences don't foretell the ends of the other half with it.
+    """
+    layout = net.shape.steps
+    fields = [j for j, event in enumerate(layout.events) if event.symbols is not None]
+    if net.stop is None or not fields:
+        return net
+    share = min(1.0, MAX_REGRESSED_STEPS / max(1, int(training.offsets[-1])))
+    some = training.take(
+        np.unique(np.linspace(0, len(training) - 1, math.ceil(share * len(training))).astype(np.int64))
+    )
+    owner = np.repeat(np.arange(len(some)), some.lengths)
+    position = np.arange(len(owner)) - some.offsets[owner] + 1
+    stops, given = position == some.lengths[owner], np.asarray(net.stop[1])[np.minimum(position, net.positions - 1)]
+    parts = [embedded(net, j).astype(np.float64)[some.steps[j]] for j in fields]
+    x = np.concatenate(parts, 1)
+    penalty = np.concatenate([np.full(part.shape[1], (part**2).sum(1).mean() / MAX_END_LOGIT**2) for part in parts])
+    left = owner % 2 == 0
+    half = EndRegression.fit(x[left], stops[left], given[left], penalty)
+    none = EndRegression(np.zeros(x.shape[1]), 0.0)
+    one, other = (found.nats(x[~left], stops[~left], given[~left]) for found in (half, none))
+    if other - one < MIN_END_GAIN:
+        return net
+    found, at = EndRegression.fit(x, stops, given, penalty), 0
+    for j, part in zip(fields, parts, strict=True):
+        (g, i), width = layout.place(j), part.shape[1]
+        feedback[g][i, :, -1] = found.weights[at : at + width]
+        at += width
+    start[-1] -= found.constant
+    return eqx.tree_at(lambda net: net.stop[1], net, to_weights(np.asarray(net.stop[1]) + found.constant))
 
 
 def deciding_fields(net: Net, training: Encoded, j: int) -> Iterator[tuple[int, NDArray[np.int64], int]]:

@@ -169,7 +169,7 @@ export class Model {
         params.push(network.params(context, j));
         if (own) network.conditionOn(context, j, own[j]);
       });
-      found.push({ top, layers, hazard: network.hazard(top, t), params });
+      found.push({ top, layers, hazard: network.hazard(top, fed, t), params });
       states = layers;
       if (own) fed = network.feedBack(own, t ? values.map(column => column[t - 1]) : first);
     }
@@ -209,7 +209,7 @@ export class Model {
       values.push(value);
       network.conditionOn(context, j, value);
     });
-    const hazard = network.hazard(top, number);
+    const hazard = network.hazard(top, fed, number);
     let stop = false, before = state.survival;
     if (stopping) {
       if (!rule.greedy) stop = uniforms[0] < sigmoid(hazard);

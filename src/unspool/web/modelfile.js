@@ -129,6 +129,11 @@ export class Arrays {
     return found.values;
   }
 
+  /** Whether there is one of this name and shape. */
+  has(name, ...shape) {
+    return this.left.get(name)?.shape.join() === shape.join();
+  }
+
   /** Whether there are any whose names begin so. */
   some(start) {
     return this.names.some(name => name.startsWith(start));

@@ -62,7 +62,9 @@ export class Network {
       this.columns.push(Q);
       Q += dist.numParams;
     }
-    this.width = Z + Q;
+    // The hazard of stopping reads the last column; old files have none.
+    this.width = Z + Q + (codec.stops && !arrays.has("start", Z + Q) ? 1 : 0);
+    this.toHazard = this.width > Z + Q;
     this.start = arrays.take("start", this.width);
     this.steps = this.fields.map(({ dist }, j) => {
       const read = new Embedding(arrays, `steps.${j}`, dist.event, embedding, STEP_FEATURES);
@@ -203,12 +205,17 @@ export class Network {
     return { layers, top: below };
   }
 
-  hazard(top, position) {
+  hazard(top, fed, position) {
     if (!this.stop) return -Infinity;
     const [weights, bias] = this.stop;
-    let logit = bias[Math.min(position, bias.length - 1)];
+    let logit = bias[Math.min(position, bias.length - 1)] + this.read(fed);
     for (let k = 0; k < top.length; k++) logit += top[k] * weights[k];
     return logit;
+  }
+
+  /** What the step before adds to the logit of stopping. */
+  read(fed) {
+    return this.toHazard ? fed[this.width - 1] : 0;
   }
 
   /** The distributions of a step before any of its fields is known. */

@@ -187,13 +187,14 @@ export function stepDetail(app) {
 
 /** Why the sequence ends or goes on: the hazard, the uniform, and what the logit is made of. */
 function stopDetail(step, t, made, app) {
-  const { network } = app.model, hazard = sigmoid(step.hazard), bias = network.stop[1], at = Math.min(t, bias.length - 1), state = step.hazard - bias[at];
+  const { network } = app.model, hazard = sigmoid(step.hazard), bias = network.stop[1], at = Math.min(t, bias.length - 1);
+  const read = network.read(step.fed), state = step.hazard - bias[at] - read;
   const given = app.state.greedy ? el("p", {}, `Under the rule greedy no uniform decides. The probability to stop here is ${share(hazard)}.`)
     : ruler({ title: "Stop here?", u: step.uniform, parts: [{ label: "stop", p: hazard }, { label: "go on", p: 1 - hazard }], picked: step.stop ? 0 : 1 });
-  const alone = share(sigmoid(bias[at])), change = alone === share(hazard) ? "leaves that as it is" : state > 0 ? `raises that to ${share(hazard)}` : `lowers that to ${share(hazard)}`;
+  const alone = share(sigmoid(bias[at])), change = alone === share(hazard) ? "leaves that as it is" : step.hazard > bias[at] ? `raises that to ${share(hazard)}` : `lowers that to ${share(hazard)}`;
   return el("div", { class: "card" }, el("h3", {}, "Does it stop before this step?"), given,
-    el("p", {}, `By its position alone, step ${t} would be the end with ${alone}; the state ${change}.`),
-    el("p", { class: "quiet" }, `The logit is the bias of the position, ${numberWord(bias[at], 3)}, plus what the state adds, ${numberWord(state, 3)}: ${numberWord(step.hazard, 3)}.`),
+    el("p", {}, `By its position alone, step ${t} would be the end with ${alone}; what came before ${change}.`),
+    el("p", { class: "quiet" }, `The logit is the bias of the position, ${numberWord(bias[at], 3)}, plus what the step before adds, ${numberWord(read, 3)}, plus what the state adds, ${numberWord(state, 3)}: ${numberWord(step.hazard, 3)}.`),
     unitButtons(app, network.stopParts(step.top), "Units that speak most for (+) or against (−) an end: "));
 }
 
