@@ -13,6 +13,8 @@ from unspool.errors import DataError, MissingExtra, renamed_attribute
 
 MODEL_NAME, ALL_FIELDS = "this model", "all"
 """In tables, the name of the model beside those of baselines, and of all fields together beside those of fields."""
+BREAKS, BY_REAL = "breaks: ", "held out break: "
+"""With what the names of figures begin that are shares of generated, or of held-out sequences, that break a rule."""
 
 
 class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,7 +31,7 @@ class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 TableCell = str | int | float | Measured | None
 """A cell of a table. None means that no figure applies; it is shown as a dash."""
 Row = tuple[TableCell, ...]
-CellForm = Literal["text", "number", "count", "percent"]
+CellForm = Literal["text", "prose", "number", "count", "percent"]
 Better = Literal["lower", "higher"] | None
 
 
@@ -38,7 +40,8 @@ class Heading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Args:
         name: of the column, with the unit.
-        form: `"text"`, `"number"`, `"count"` (whole numbers), or `"percent"` (of shares from 0 to 1).
+        form: `"text"` (of one line), `"prose"` (of as many as it takes), `"number"`, `"count"` (whole numbers), or
+            `"percent"` (of shares from 0 to 1).
         digits: after the decimal point, of numbers and per cents.
         better: which of two figures is better, if any. The best figure of the column is then marked.
     """

@@ -39,7 +39,7 @@ def _number(value: float, column: Heading) -> str:
         text = f"{100 * value:,.{column.digits}f} %"
     elif column.form == "count":
         text = f"{value:,.0f}"
-    elif column.form == "text":
+    elif column.form in ("text", "prose"):
         text = f"{value:g}"
     elif abs(value) >= 1e7:
         text = f"{value:.{column.digits}e}"

@@ -98,7 +98,8 @@ def _section(section: Section, line: Judgement | None) -> str:
 
 def as_table(table: ReportTable) -> str:
     """A table that scrolls in a frame of its own; the script of the page sorts its rows."""
-    left = [' class="text"' if column.form == "text" else "" for column in table.columns]
+    classes = {"text": ' class="text"', "prose": ' class="text prose"'}
+    left = [classes.get(column.form, "") for column in table.columns]
     titles = "".join(
         f'<th scope="col"{side}>{escape(column.name)}</th>' for side, column in zip(left, table.columns, strict=True)
     )

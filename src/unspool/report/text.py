@@ -10,8 +10,8 @@ LINE_WIDTH = 100
 """Characters of a line of prose."""
 HEADING_WIDTH = 14
 """About the characters of a line in the heading of a column."""
-MAX_LABEL_WIDTH = 44
-"""Characters of a text in a column; a longer one is cut."""
+MAX_LABEL_WIDTH, MAX_PROSE_WIDTH = 44, 30
+"""Characters of a text in a column, where a longer one is cut, and of a line of prose."""
 
 
 def as_text(
@@ -60,12 +60,14 @@ def _bullet(section: Section) -> list[str]:
 
 def table_lines(table: ReportTable) -> list[str]:
     """A table in lines: title, headings, rows, note. The best figure has a star, the model's own rows have a mark."""
-    cells = shown(table)
-    columns = [_column(table, cells, j) for j in range(len(table.columns))]
+    columns = [_column(table, shown(table), j) for j in range(len(table.columns))]
     headings = [textwrap.wrap(one.name, max([HEADING_WIDTH, *map(len, one.name.split())])) for one in table.columns]
     height = max(map(len, headings))
-    widths = [max([*map(len, heading), *map(len, body), 1]) for heading, body in zip(headings, columns, strict=True)]
-    left = [column.form == "text" for column in table.columns]
+    widths = [
+        max([*map(len, heading), *(len(line) for cell in body for line in cell), 1])
+        for heading, body in zip(headings, columns, strict=True)
+    ]
+    left = [column.form in ("text", "prose") for column in table.columns]
 
     def line(parts: list[str], mark: str = " ") -> str:
         aligned = [part.ljust(w) if l else part.rjust(w) for part, w, l in zip(parts, widths, left, strict=True)]
@@ -75,22 +77,33 @@ def table_lines(table: ReportTable) -> list[str]:
     padded = [[""] * (height - len(heading)) + heading for heading in headings]
     lines += [line(list(row)) for row in zip(*padded, strict=True) if any(row)]
     lines.append("  " + "─" * (sum(widths) + 3 * (len(widths) - 1)))
-    lines += [line([column[i] for column in columns], "›" if i in table.own else " ") for i in range(len(cells))]
+    for i in range(len(table.rows)):
+        row = [column[i] for column in columns]
+        for k in range(max(map(len, row), default=0)):
+            lines.append(
+                line([cell[k] if k < len(cell) else "" for cell in row], "›" if i in table.own and not k else " ")
+            )
     return [*lines, *(_wrapped(table.note, "  ", "  ") if table.note else [])]
 
 
-def _column(table: ReportTable, cells: list[list[Shown]], j: int) -> list[str]:
-    """The cells of one column as texts of one width, errors below errors and stars below stars."""
+def _column(table: ReportTable, cells: list[list[Shown]], j: int) -> list[list[str]]:
+    """The lines of the cells of one column, errors below errors and stars below stars."""
     column = [row[j] for row in cells]
+    if table.columns[j].form == "prose":
+        return [textwrap.wrap(cell.value, MAX_PROSE_WIDTH) or [""] for cell in column]
     if table.columns[j].form == "text":
         return [
-            cell.value if len(cell.value) <= MAX_LABEL_WIDTH else cell.value[: MAX_LABEL_WIDTH - 1] + "…"
+            [cell.value if len(cell.value) <= MAX_LABEL_WIDTH else cell.value[: MAX_LABEL_WIDTH - 1] + "…"]
             for cell in column
         ]
     errors = max((len(cell.error) for cell in column), default=0)
     stars = any(cell.best for cell in column)
     return [
-        cell.value + (" " + cell.error.rjust(errors) if errors else "") + (("*" if cell.best else " ") if stars else "")
+        [
+            cell.value
+            + (" " + cell.error.rjust(errors) if errors else "")
+            + (("*" if cell.best else " ") if stars else "")
+        ]
         for cell in column
     ]
 
