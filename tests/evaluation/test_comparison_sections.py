@@ -22,8 +22,8 @@ for package in ("sklearn", "scoringrules", "scipy"):
     pytest.importorskip(package)
 
 NAMES = [
-    "calibration", "forecasts", "lengths", "marginals", "dynamics", "drift", "returns", "detector", "transfer",
-    "memory",
+    "calibration", "forecasts", "lengths", "marginals", "dynamics", "rules", "drift", "returns", "detector",
+    "transfer", "memory",
 ]  # fmt: skip
 
 

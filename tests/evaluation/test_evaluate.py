@@ -74,8 +74,8 @@ def test_nats_by_position_add_up_to_those_of_the_fields(model, report):
 
 def test_every_section_is_there_with_its_findings_or_its_reason(report):
     assert [section.name for section in report.sections] == [
-        "examples", "likelihood", "input_use", "calibration", "forecasts", "lengths", "marginals", "dynamics", "drift",
-        "returns", "detector", "transfer", "memory",
+        "examples", "likelihood", "input_use", "calibration", "forecasts", "lengths", "marginals", "dynamics", "rules",
+        "drift", "returns", "detector", "transfer", "memory",
     ]  # fmt: skip
     assert all(section.parts for section in report.sections if section.available)
     assert all(section.verdict for section in report.sections)

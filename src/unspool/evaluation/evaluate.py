@@ -35,6 +35,7 @@ from unspool.evaluation.sections.likelihood import likelihood
 from unspool.evaluation.sections.marginals import marginals
 from unspool.evaluation.sections.memory import memory
 from unspool.evaluation.sections.returns import returns
+from unspool.evaluation.sections.rules import rules
 from unspool.evaluation.sections.transfer import transfer
 from unspool.evaluation.split import FittedModel, Split
 from unspool.runtime.progress import phase, report_progress
@@ -88,6 +89,7 @@ def comparison_sections(comparison: Comparison, seed: int, scores: PositionScore
         lambda: lengths(comparison, seed),
         lambda: marginals(comparison),
         lambda: dynamics(comparison),
+        lambda: rules(comparison, seed),
         lambda: drift(comparison, scores),
         lambda: returns(comparison),
         lambda: detector(comparison, seed),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from unspool.evaluation.document import MODEL_NAME, Grade, Headline, Judgement, Section
+from unspool.evaluation.document import BREAKS, MODEL_NAME, Grade, Headline, Judgement, Section
 from unspool.evaluation.split import FLATTERED
 
 GRADES: tuple[Grade, ...] = ("good", "fair", "bad")
@@ -25,6 +25,8 @@ MAX_ACCURACY = (0.6, 0.75)
 """Accuracy of the detector."""
 MIN_TRANSFER_RATIO = (0.9, 0.6)
 """The ratio of what generated and real sequences teach."""
+MAX_BREAKING = (0.02, 0.1)
+"""The share of generated sequences, above that of held-out ones, that break a rule which real sequences keep."""
 MIN_ENDED = (0.95, 0.8)
 """The share of generated sequences that stop by themselves."""
 
@@ -32,7 +34,7 @@ MIN_ENDED = (0.95, 0.8)
 USES = {
     "predictions": ("likelihood", "input_use", "calibration", "forecasts"),
     "generated sequences": (
-        "detector", "drift", "lengths", "marginals", "dynamics", "returns", "transfer",
+        "rules", "detector", "drift", "lengths", "marginals", "dynamics", "returns", "transfer",
     ),
     "data that must not repeat training": ("memory",),
 }  # fmt: skip
@@ -204,6 +206,19 @@ def _dynamics(figures: SectionFigures) -> Result:
     return f"distance of {what} {value:.3f}", f"{training:.3f} of training data", grade
 
 
+def _rules(figures: SectionFigures) -> Result:
+    generated, real, broken = (figures.get(name) for name in ("breaking", "breaking, held out", "broken"))
+    if generated is None or real is None or broken is None:
+        return None
+    if not broken:
+        return "no rule of real sequences is broken more often than chance allows", "none", "good"
+    worst = max(((x or 0.0, name) for name, x in figures.items() if name.startswith(BREAKS)), default=(0.0, ""))[1]
+    found = f"{generated:.1%} break a rule of real sequences" + (
+        f", such as: {worst.removeprefix(BREAKS)}" * bool(worst)
+    )
+    return found, f"{real:.1%} of held-out sequences", _at_most(generated - real, MAX_BREAKING)
+
+
 def _drift(figures: SectionFigures) -> Result:
     flags = int(figures.get("flags") or 0)
     return (
@@ -258,6 +273,7 @@ _RULES: dict[str, Callable[[SectionFigures], Result]] = {
     "lengths": _lengths,
     "marginals": _marginals,
     "dynamics": _dynamics,
+    "rules": _rules,
     "drift": _drift,
     "returns": _returns,
     "detector": _detector,

@@ -123,7 +123,8 @@ def comparison_of(
     transforms = {item.name: getattr(item, "transform", "none") for item in schema.steps}
     ended = np.ones(len(synthetic), np.bool_) if ended is None else ended
     kinds = {name: "flag" for item in schema.steps if isinstance(item, Flags) for name in item.columns}
-    kinds |= {item.name: "date" for item in schema.steps if isinstance(item, When)}
+    for kind, of in (("date", When), ("text", Text)):
+        kinds |= {item.name: kind for item in schema.steps if isinstance(item, of)}
     found = Comparison(sets[0], sets[1], sets[2], sets[3], ended, transforms, kinds)
     return replace(found, drawn=sets[4]) if others else found
 

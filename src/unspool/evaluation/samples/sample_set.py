@@ -161,7 +161,7 @@ class Comparison:
         synthetic_train: the synthetic training set, one generated sequence for each input of `train`, in its order.
         ended: (N m,) whether each of `synthetic` stopped by itself, rather than at the limit.
         transforms: by step field that is a number, its transform.
-        kinds: by step column that is a number to us and none to a reader, `"date"` or `"flag"`.
+        kinds: by step column that is a number to us and none to a reader, `"date"`, `"flag"`, or `"text"`.
         baselines: by name, reference forecasts, as many sequences as `synthetic`, in its order.
         drawn: `real` with inputs that the model drew in place of its own; None where it draws none.
     """

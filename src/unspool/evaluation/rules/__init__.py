@@ -1,0 +1,1 @@
+"""Rules that hold in real sequences, and how often generated ones break them."""
