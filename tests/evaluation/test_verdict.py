@@ -42,6 +42,13 @@ def grade(name, figures):
         ("lengths", {"KS": 0.12, "KS of training": 0.07, "ended": 1.0}, "good"),
         ("lengths", {"KS": 0.12, "KS of training": 0.02, "ended": 1.0}, "fair"),
         ("lengths", {"KS": 0.02, "KS of training": 0.02, "ended": 0.5}, "bad"),
+        ("lengths", {"KS": 0.02, "KS of training": 0.02, "ended": 1.0, "largest difference by a": 0.1}, "good"),
+        ("lengths", {"KS": 0.02, "KS of training": 0.02, "ended": 1.0, "largest difference by a": 0.3}, "fair"),
+        ("lengths", {"KS": 0.02, "KS of training": 0.02, "ended": 1.0, "largest difference by a": 0.9}, "bad"),
+        ("rules", {"broken": 0.0, "breaking": 0.0, "breaking, held out": 0.0}, "good"),
+        ("rules", {"broken": 3.0, "breaking": 0.05, "breaking, held out": 0.04, "breaks: b": 0.05}, "good"),
+        ("rules", {"broken": 3.0, "breaking": 0.05, "breaking, held out": 0.0, "breaks: b": 0.05}, "fair"),
+        ("rules", {"broken": 3.0, "breaking": 0.2, "breaking, held out": 0.0, "breaks: b": 0.2}, "bad"),
         ("marginals", {"distance a": 0.04, "distance a, of training": 0.0}, "good"),
         ("marginals", {"distance a": 0.0, **SAME, "distance b": 0.3, "distance b, of training": 0.05}, "bad"),
         ("dynamics", {"transitions a": 0.2, "transitions a, of training": 0.18}, "good"),
@@ -72,6 +79,7 @@ PREDICTS = section("likelihood", nats=1.0, baseline_nats=1.5, gain=0.5, gain_err
 LOSES = section("likelihood", nats=1.8, baseline_nats=1.5, gain=-0.3, gain_error=0.1)
 EVEN = section("likelihood", nats=1.5, baseline_nats=1.5, gain=0.0, gain_error=0.1)
 ALIKE, UNLIKE = section("detector", accuracy=0.5), section("detector", accuracy=0.9)
+BREAKS = section("rules", **{"broken": 1.0, "breaking": 0.2, "breaking, held out": 0.0, "breaks: b is a": 0.2})
 STEADY, DRIFTS = section("drift", flags=0.0), section("drift", flags=1.0)
 NEW, COPIES = (
     Section("memory", "?", ".", figures={"copies": x, "copies, held out": 0.0, "distance ratio": 1.0, "repeats": x})
@@ -84,6 +92,11 @@ NEW, COPIES = (
     [
         ([PREDICTS, ALIKE, STEADY, NEW], "Trust it.", "good"),
         ([PREDICTS, ALIKE], "Trust it for predictions and generated sequences.", "good"),
+        (
+            [PREDICTS, ALIKE, BREAKS, NEW],
+            "Trust it for predictions and data that must not repeat training; not for generated sequences.",
+            "bad",
+        ),
         ([LOSES, ALIKE, NEW], "Don't trust it: a simple baseline predicts better.", "bad"),
         ([EVEN], "Trust it with care for predictions.", "fair"),
         ([UNLIKE, COPIES], "Don't trust it.", "bad"),
@@ -102,6 +115,13 @@ def test_the_headline_follows_from_the_weakest_line_of_each_use(sections, text, 
 def test_the_facts_are_the_weakest_lines():
     found = headline(judge([PREDICTS, ALIKE, DRIFTS, NEW]))
     assert [fact.section for fact in found.facts.values()] == ["likelihood", "drift", "memory"]
+
+
+def test_rules_that_are_broken_are_the_fact_that_decides_even_beside_a_detector_that_is_as_sure():
+    found = headline(judge([PREDICTS, UNLIKE, BREAKS, NEW]))
+    fact = found.facts["generated sequences"]
+    assert fact.found == "20.0% break a rule of real sequences, such as: b is a"
+    assert fact.yardstick == "0.0% of held-out sequences"
 
 
 def test_a_model_that_is_judged_on_its_training_data_is_not_proven():

@@ -63,6 +63,18 @@ def test_a_table_stands_in_columns_with_the_best_marked_and_own_rows_set_off():
     ]
 
 
+def test_prose_takes_as_many_lines_as_it_needs():
+    columns = (Heading("rule", "prose"), Heading("share", "percent", 1))
+    table = ReportTable("", columns, (("where kind is rent, the day of the month of day is 1", 0.25), ("a < b", 0.5)))
+    assert [line.rstrip() for line in table_lines(table)] == [
+        "  rule                              share",
+        "  ───────────────────────────────────────",
+        "  where kind is rent, the day of   25.0 %",
+        "  the month of day is 1",
+        "  a < b                            50.0 %",
+    ]
+
+
 def test_the_best_is_of_a_column_or_of_a_row_and_never_of_one_alone():
     for better, across in (("higher", False), ("lower", True)):
         columns = (*headings("", form="text"), *headings("a", better="lower"), *headings("b", better=better))

@@ -13,8 +13,9 @@ from unspool.errors import DataError, MissingExtra, renamed_attribute
 
 MODEL_NAME, ALL_FIELDS = "this model", "all"
 """In tables, the name of the model beside those of baselines, and of all fields together beside those of fields."""
-BREAKS, BY_REAL = "breaks: ", "held out break: "
-"""With what the names of figures begin that are shares of generated, or of held-out sequences, that break a rule."""
+BREAKS, BY_REAL, BY_INPUT = "breaks: ", "held out break: ", "largest difference by "
+"""How names of figures begin: the shares of generated, and of held-out sequences, that break a rule; the largest
+difference of mean lengths of sequences with like inputs."""
 
 
 class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from unspool.evaluation.document import BREAKS, MODEL_NAME, Grade, Headline, Judgement, Section
+from unspool.evaluation.document import BREAKS, BY_INPUT, MODEL_NAME, Grade, Headline, Judgement, Section
 from unspool.evaluation.split import FLATTERED
 
 GRADES: tuple[Grade, ...] = ("good", "fair", "bad")
@@ -25,6 +25,8 @@ MAX_ACCURACY = (0.6, 0.75)
 """Accuracy of the detector."""
 MIN_TRANSFER_RATIO = (0.9, 0.6)
 """The ratio of what generated and real sequences teach."""
+MAX_LENGTH_SHIFT = (0.25, 0.5)
+"""The largest difference of mean lengths of sequences with like inputs, in standard deviations of lengths."""
 MAX_BREAKING = (0.02, 0.1)
 """The share of generated sequences, above that of held-out ones, that break a rule which real sequences keep."""
 MIN_ENDED = (0.95, 0.8)
@@ -161,7 +163,12 @@ def _lengths(figures: SectionFigures) -> Result:
         return "all of one length", "all of one length", "good"
     stopping = GRADES[sum(ended < limit for limit in MIN_ENDED)]
     found = f"distance of lengths {distance:.3f}" + (f"; {ended:.0%} stop by themselves" if stopping != "good" else "")
-    return found, f"{training:.3f} of training data", _worst(_beside(distance, training, MAX_DISTANCE), stopping)
+    shift, name = max(((x or 0.0, name) for name, x in figures.items() if name.startswith(BY_INPUT)), default=(0.0, ""))
+    shifted = _at_most(shift, MAX_LENGTH_SHIFT)
+    if shifted != "good":
+        found += f"; means by {name.removeprefix(BY_INPUT)} off by {shift:.1f} standard deviations"
+    grade = _worst(_beside(distance, training, MAX_DISTANCE), stopping, shifted)
+    return found, f"{training:.3f} of training data", grade
 
 
 def _beside(value: float, training: float, limits: tuple[float, float]) -> Grade:

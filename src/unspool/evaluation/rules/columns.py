@@ -32,6 +32,7 @@ class BaseColumn:
         numbers: by set, (R,) numbers, NaN where missing.
         date: whether the numbers are days since 1970.
         flag: whether the numbers stand for yes and no.
+        text: whether the values are the characters of a text.
         unit: how far equal numbers may be apart.
     """
 
@@ -42,6 +43,7 @@ class BaseColumn:
     numbers: tuple[Reals, ...] = ()
     date: bool = False
     flag: bool = False
+    text: bool = False
     unit: float = 0.0
 
     @property
@@ -52,7 +54,12 @@ class BaseColumn:
     @property
     def words(self) -> str:
         """Its name, with the place if that is no step."""
-        return f"{self.name} (input)" if self.place == INPUT else self.name
+        return f"{self.name} (input)" if self.place == INPUT else "the character" if self.text else self.name
+
+    @property
+    def words_before(self) -> str:
+        """Its name at the step before."""
+        return "the character before" if self.text else f"{self.words} of the step before"
 
 
 def step_bases(comparison: Comparison, sets: Sequence[SampleSet]) -> list[BaseColumn]:
@@ -88,7 +95,7 @@ def _base_of_numbers(name: str, place: str, values: tuple[Reals, ...], date: boo
     if date or len(levels) > MAX_DISTINCT_NUMBERS:
         return one
     texts = tuple(_yes_or_no(x) if flag else number_in_words(x, date) for x in levels)
-    return BaseColumn(name, place, *with_missing(codes, texts), values, date, flag, unit)
+    return BaseColumn(name, place, *with_missing(codes, texts), values, date, flag, unit=unit)
 
 
 def _base_of_symbols(name: str, place: str, values: Sequence[Codes], names: Sequence[Any], text: bool) -> BaseColumn:
@@ -102,7 +109,7 @@ def _base_of_symbols(name: str, place: str, values: Sequence[Codes], names: Sequ
         numbers = tuple(scale[one] for one in values)  # ABSENT is the last one
     shown = [chr(names[k]) if text else names[k] for k in known]
     unit = TOLERANCE * float(max((abs(x) for x in names), default=0.0)) + 1e-12 if numbers else 0.0
-    return BaseColumn(name, place, *with_missing(codes, tuple(map(_symbol_word, shown))), numbers, unit=unit)
+    return BaseColumn(name, place, *with_missing(codes, tuple(map(_symbol_word, shown))), numbers, text=text, unit=unit)
 
 
 def with_missing(codes: Sequence[Codes], texts: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[Codes, ...]]:

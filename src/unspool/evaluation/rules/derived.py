@@ -130,7 +130,7 @@ def sequence_table(comparison: Comparison, sets: Sequence[SampleSet], clusters: 
                     np.bincount(one.owner, base.codes[k] == code, len(one)).astype(np.float64)
                     for k, one in enumerate(sets)
                 )
-                name = f"the number of steps where {base.name} is {text}"
+                name = f"the number of steps where {base.words} is {text}"
                 columns.append(DerivedColumn(name, frozenset({(WHOLE_SEQUENCE, base.name, 0)}), numbers=counts))
     records = tuple(Records(at, len(one), of) for one, at, of in zip(sets, rows, clusters, strict=True))
     return RecordTable(WHOLE_SEQUENCE, records, tuple(columns))
@@ -252,15 +252,9 @@ def _of_one(base: BaseColumn, sets: Sequence[SampleSet], rng: np.random.Generato
     now, past = base.source, (base.place, base.name, 1)
     both = frozenset({now, past})
     if base.codes:
-        size = len(base.texts)
-        codes = tuple(
-            np.where(_before(one), np.roll(np.where(x >= size, size + 1, x), 1), size)
-            for one, x in zip(sets, base.codes, strict=True)
-        )
-        labels = (*base.texts, "nothing")
-        yield DerivedColumn(
-            f"{base.words} of the step before", frozenset({past}), codes, labels, key=True, target=False, plain=True
-        )
+        name = base.words_before
+        codes = tuple(np.where(_before(one), np.roll(x, 1), -1) for one, x in zip(sets, base.codes, strict=True))
+        yield DerivedColumn(name, frozenset({past}), codes, base.texts, key=True, target=False, plain=True)
     if base.numbers and not base.flag:
         yield from _changes(base, sets, rng, both)
     elif base.codes:
@@ -326,7 +320,7 @@ def _pairs_of_numbers(
     for a, b in permutations(some, 2):
         if a.date == b.date:
             sources = {a.source, (b.place, b.name, 1)}
-            name = f"{b.words} of the step before"
+            name = b.words_before
             yield from _compared(a.words, name, sources, a.numbers, past[b.name], a, b, order)
         if not a.date and not b.date:
             change = tuple(x - y for x, y in zip(a.numbers, past[a.name], strict=True))
@@ -386,7 +380,7 @@ def _pairs_of_symbols(
             other = new[np.minimum(y, len(new) - 1)]
             codes.append(np.where(_before(one), x == np.roll(other, 1), -1) if lag else (x == other).astype(np.int64))
         null = np.where(codes[0] == -1, -1, a.codes[0] == new[b.codes[0]][order])
-        name = f"{b.words} of the step before" if lag else b.words
+        name = b.words_before if lag else b.words
         clauses = [f"{a.words} is not {name}", f"{a.words} is {name}"]
         sources = frozenset({a.source, (b.place, b.name, lag)})
         yield _comparison(f"whether {a.words} is {name}", sources, tuple(codes), clauses, null)

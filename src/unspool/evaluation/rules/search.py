@@ -165,7 +165,8 @@ def _enough(failures: float, of: float) -> bool:
 def _alone(table: RecordTable) -> Iterator[DataRule | None]:
     """Rules on one column."""
     for column in table.columns:
-        if not column.target:
+        halves = column.clauses and column.null is None  # both of which training has
+        if not column.target or halves or not len(table.records[0].owner):
             continue
         if not column.codes:
             yield from _range_rules(table, None, column)
@@ -197,12 +198,23 @@ def _by_one(table: RecordTable) -> Iterator[DataRule | None]:
     plain = sorted(product(keys, targets), key=lambda pair: -pair[0].plain - pair[1].plain)
     looked = 0
     for key, target in plain:
-        if key.sources & target.sources or (looked := looked + 1) > MAX_COLUMN_PAIRS:
+        if key.sources & target.sources or (_lagged(key) and _places(target) == {WHOLE_SEQUENCE}):
             continue
+        if (looked := looked + 1) > MAX_COLUMN_PAIRS:
+            return
         if not target.codes:
             yield from _range_rules(table, key, target)
             continue
         yield from _set_rules(table, (key,), key, target)
+
+
+def _places(column: DerivedColumn) -> set[str]:
+    return {place for place, *_ in column.sources}
+
+
+def _lagged(*columns: DerivedColumn) -> bool:
+    """Whether columns are derived from values of the step before."""
+    return any(lag for column in columns for *_, lag in column.sources)
 
 
 def _by_two(table: RecordTable, decided: AbstractSet[tuple[str, str]]) -> Iterator[DataRule | None]:
@@ -219,18 +231,19 @@ def _by_two(table: RecordTable, decided: AbstractSet[tuple[str, str]]) -> Iterat
                 continue
             looked += 1
             both = both or _joint(a, b)
-            yield from _set_rules(table, (a, b), both, target, single=False)
+            for rule in _set_rules(table, (a, b), both, target, single=False):
+                yield rule if rule is not None and rule.decides else None
 
 
 def _joint(a: DerivedColumn, b: DerivedColumn) -> DerivedColumn:
     """Two columns as one."""
-    cells = [
-        np.where((x < a.size) & (y < b.size), x * b.size + np.minimum(y, b.size - 1), -1)
-        for x, y in zip(a.codes, b.codes, strict=True)
-    ]
-    known = np.unique(cells[0])
-    new = np.full(a.size * b.size + 1, len(known))
-    new[known] = np.arange(len(known))
+    cells = []
+    for x, y in zip(a.codes, b.codes, strict=True):
+        cell = np.where((x < a.size) & (y < b.size), x * b.size + y, a.size * b.size)
+        cells.append(np.where((x < 0) | (y < 0), -1, cell))
+    known = np.unique(cells[0][cells[0] >= 0])
+    new = np.full(a.size * b.size + 2, len(known))
+    new[known], new[-1] = np.arange(len(known)), -1
     codes = tuple(new[one] for one in cells)
     return DerivedColumn(f"{a.name} and {b.name}", a.sources | b.sources, codes, ("",) * len(known))
 
@@ -240,14 +253,13 @@ def _set_rules(
     keys: tuple[DerivedColumn, ...],
     key: DerivedColumn,
     target: DerivedColumn,
-    whole: bool = True,
     single: bool = True,
 ) -> Iterator[DataRule | None]:
     """The rule that the target has only values that training has with the key's; else rules on single values."""
     training, size = table.records[0], target.size
     if target.size < 2 or key.size * size > MAX_COUNTED_CELLS:
         return
-    some = target.codes[0] >= 0
+    some = (target.codes[0] >= 0) & (key.codes[0] >= 0)
     codes, values = key.codes[0][some], target.codes[0][some]
     cells = codes * size + values
     part = Records(training.owner[some], training.count, training.clusters)
@@ -261,7 +273,7 @@ def _set_rules(
     alone = (counts == 1) & known[:, None]
     seen = np.zeros((key.size + 1, size + 1), np.bool_)
     seen[:-1, :-1] = counts > 0
-    if whole and _enough(float(chance[known].sum()), float(of_key[known].sum())):
+    if _enough(float(chance[known].sum()), float(of_key[known].sum())):
         lost = _count(units[alone.ravel()[cell]] % training.size, training.size)
         if lost <= MAX_BROKEN * training.size and of_key[known].sum() >= MIN_CLUSTERS_OF_VALUE:
             rule = _rule_of_cells(table, keys, key, target, known, seen, lost, None)
@@ -367,7 +379,7 @@ def plainness(rule: DataRule) -> float:
     found = 1.0 if rule.target.plain or rule.target.clauses else 0.8
     for key in rule.keys:
         found *= 0.9 if key.plain or key.clauses else 0.75
-        found *= 0.7 if any(lag for *_, lag in key.sources) else 1.0
+        found *= 0.7 if _lagged(key) else 1.0
     if rule.decides or (rule.target.codes and 0 < len(rule.allowed) <= MAX_PLAIN_VALUES):
         return found * (0.8 if rule.value is None and rule.keys and rule.target.clauses else 1.0)
     return found * (0.5 if rule.keys or not rule.target.plain else 0.75)
@@ -395,8 +407,9 @@ def _explained(rule: DataRule, earlier: DataRule) -> RecordMask:
     """The generated records of a rule that an earlier rule explains."""
     generated, broken = rule.table.records[2], rule.broken[2]
     breaks = earlier.broken[2] if earlier.table is rule.table else earlier.breakers[generated.owner]
-    lagged = any(lag for column in (*rule.keys, rule.target) for *_, lag in column.sources)
-    if lagged and earlier.table is rule.table:  # a value that breaks a rule is before the next step too
+    if (
+        _lagged(rule.target, *rule.keys) and earlier.table is rule.table
+    ):  # a value that breaks a rule is before the next step too
         breaks = breaks | np.append(False, breaks[:-1])
     if len(earlier.keys) > len(rule.keys):
         return np.zeros_like(breaks)

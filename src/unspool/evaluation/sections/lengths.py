@@ -1,13 +1,33 @@
 """Whether generated sequences are as long as real ones, and stop where real ones stop."""
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import numpy as np
 
-from unspool.evaluation.document import Findings, Panel, Picture, ReportTable, Row, Trace, answers, headings, numbers
+from unspool.evaluation.document import (
+    BY_INPUT,
+    Findings,
+    Panel,
+    Picture,
+    ReportTable,
+    Row,
+    Trace,
+    answers,
+    headings,
+    numbers,
+)
 from unspool.evaluation.samples.proper_scores import randomized_pit
-from unspool.evaluation.samples.sample_set import Comparison
+from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.statistics import Codes, Reals, band_name, bands, kolmogorov_smirnov
 
 LENGTH_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+MAX_INPUT_GROUPS, MIN_SEQUENCES_OF_GROUP = 10, 8
+"""Groups of an input by which lengths are compared, and the fewest held-out sequences of each."""
+MIN_LENGTH_Z = 4.0
+"""Standard errors by which the mean lengths of a group must differ for the difference to count."""
+MIN_EXPLAINED_LENGTH = 0.02
+"""Share of the variance of held-out lengths that an input must explain for lengths to depend on it."""
 
 
 @answers("lengths", "Are generated sequences as long as real ones?")
@@ -29,7 +49,7 @@ def lengths(comparison: Comparison, seed: int) -> Findings:
     stops, chi2, judged = _stops(real, synthetic, comparison.ended)
     among = synthetic.reshape(len(real), -1).astype(np.float64)
     pit = randomized_pit(real.astype(np.float64), among, np.random.default_rng(seed))
-    figures = {
+    figures: dict[str, float | None] = {
         "KS": distance,
         "KS of training": of_training,
         "ended": ended,
@@ -43,7 +63,78 @@ def lengths(comparison: Comparison, seed: int) -> Findings:
         f"Kolmogorov-Smirnov distance of their lengths is {distance:.3f}; that of training and held-out lengths is "
         f"{of_training:.3f}. {ended:.1%} of the generated sequences stopped by themselves."
     )
-    return Findings(verdict, (table, stops, _curve(kinds)), figures)
+    by_input, more, sentence = _by_input(comparison)
+    return Findings(verdict + sentence, (table, *by_input, stops, _curve(kinds)), figures | more)
+
+
+def _by_input(comparison: Comparison) -> tuple[tuple[ReportTable, ...], dict[str, float | None], str]:
+    """Mean lengths by the input that says most of held-out ones; nothing if none does."""
+    real, synthetic = (one.lengths.astype(np.float64) for one in (comparison.real, comparison.synthetic))
+    found = [(_explained(real, codes), name, codes, texts) for name, codes, texts in _groups(comparison.real)]
+    explained, name, codes, texts = max(found, key=lambda one: one[0], default=(0.0, "", real, []))
+    if explained < MIN_EXPLAINED_LENGTH:
+        return (), {}, ""
+    within = (1 - explained) * float(real[codes >= 0].var(ddof=1))
+    rows: list[Row] = []
+    largest = (0.0, "")
+    for code, text in enumerate(texts):
+        own, others = real[codes == code], synthetic.reshape(len(real), -1)[codes == code]
+        error = np.sqrt((max(own.var(ddof=1), within) + others.mean(1).var(ddof=1)) / len(own))
+        apart = float(others.mean() - own.mean())
+        z = apart / error if error > 0 else 0.0 if abs(apart) < 1 / len(own) else float("inf")
+        rows.append((text, len(own), float(own.mean()), float(others.mean()), z))
+        if abs(z) > MIN_LENGTH_Z:
+            means = f"{own.mean():.1f} steps in the mean and generated ones {others.mean():.1f}"
+            largest = max(largest, (abs(apart) / real.std(), f"where {name} is {text}, held-out ones have {means}"))
+    columns = (
+        *headings(name, form="text"),
+        *headings("held-out sequences", form="count"),
+        *headings("held out", "generated", "z-score", digits=1),
+    )
+    note = (
+        f"Mean steps by the input that explains most of the variance of held-out lengths, {explained:.0%}. The z-score "
+        "is the difference in standard errors."
+    )
+    figures: dict[str, float | None] = {"explained by input": explained, f"{BY_INPUT}{name}": largest[0]}
+    sentence = f" Lengths depend on {name}: {largest[1]}." if largest[1] else ""
+    return (ReportTable(f"Mean steps by {name}", columns, tuple(rows), note),), figures, sentence
+
+
+def _explained(values: Reals, codes: Codes) -> float:
+    """The share of the variance that groups explain beyond chance (Kelley 1935, epsilon squared); -1 is no group."""
+    kept = codes >= 0
+    values, codes = values[kept], codes[kept]
+    count = np.bincount(codes)
+    free = len(values) - len(count)
+    if free < 1 or len(count) < 2 or not values.var():
+        return 0.0
+    within = ((values - (np.bincount(codes, values) / count)[codes]) ** 2).sum() / free
+    return float(1 - within / values.var(ddof=1))
+
+
+def _groups(samples: SampleSet) -> Iterator[tuple[str, Codes, list[str]]]:
+    """By input, (N,) the group of each sequence, -1 in none, and the groups in words: values, or tenths of numbers."""
+    for name, column in samples.inputs.items():
+        if column.ndim == 1:
+            words = [str(one) for one in samples.names[f"input {name}"]]
+            codes = column
+        elif column.shape[1] == 1:
+            known = np.unique(column[~np.isnan(column)])
+            codes = np.searchsorted(known, column[:, 0])
+            words = [f"{one:g}" for one in known]
+            if len(known) > MAX_INPUT_GROUPS:
+                edges = np.unique(np.quantile(column[~np.isnan(column)], np.linspace(0, 1, MAX_INPUT_GROUPS + 1)))
+                codes = np.clip(np.searchsorted(edges, column[:, 0], "right") - 1, 0, len(edges) - 2)
+                words = [f"from {a:g} to {b:g}" for a, b in pairwise(edges)]
+            codes = np.where(np.isnan(column[:, 0]), -1, codes)
+        else:
+            continue
+        count = np.bincount(codes[codes >= 0], minlength=len(words))
+        kept = np.flatnonzero(count >= MIN_SEQUENCES_OF_GROUP)
+        kept = np.sort(kept[np.argsort(-count[kept], kind="stable")][:MAX_INPUT_GROUPS])
+        new = np.full(len(words) + 1, -1)
+        new[kept] = np.arange(len(kept))
+        yield name, new[codes], [words[k] for k in kept]
 
 
 def hazards(lengths: Codes, ended: np.ndarray, longest: int) -> Reals:

@@ -13,8 +13,8 @@ from unspool.evaluation.samples.statistics import Codes, subsample
 
 MAX_RULE_STEPS = 40_000
 """Steps of each kind of sequences that are looked at."""
-MAX_LISTED, MAX_VALUES_LISTED = 10, 4
-"""Broken rules that are listed; values that a rule lists."""
+MAX_LISTED, MAX_VALUES_LISTED, MAX_CHARACTERS_SHOWN = 10, 4, 80
+"""Broken rules that are listed; values that a rule lists; characters of a text that is shown."""
 FALSE_ALARMS = 0.01
 """Probability that a perfect model is said to break a rule, over all rules that were tried."""
 
@@ -154,6 +154,12 @@ def _example(rule: DataRule, comparison: Comparison, generated: SampleSet) -> st
     """The first generated record that breaks the rule, in the columns that the rule is about."""
     at = int(np.flatnonzero(rule.broken[2])[0])
     row = int(rule.table.records[2].owner[at])
+    (name, *_) = (*generated.symbols, "")
+    if comparison.kinds.get(name) == "text":
+        start, end = generated.offsets[row : row + 2]
+        return "".join(
+            chr(generated.names[name][code]) for code in generated.symbols[name][start:end][:MAX_CHARACTERS_SHOWN]
+        )
     sources = sorted({source for column in (*rule.keys, rule.target) for source in column.sources}, key=_order)
     if rule.table.per == WHOLE_SEQUENCE:
         words = [f"{rule.target.name} {rule.target.numbers[2][at]:g}"]
@@ -198,9 +204,7 @@ def _value(comparison: Comparison, generated: SampleSet, place: str, name: str, 
     symbols = generated.names.get(f"input {name}" if of_input else name)
     if symbols is not None:
         code = int((generated.inputs if of_input else generated.symbols)[name][at])
-        known = symbols[code] if code != ABSENT else None
-        text = known is not None and comparison.kinds.get(name) == "text" and not of_input
-        return f"{name} {MISSING_WORD if known is None else chr(known) if text else known}"
+        return f"{name} {symbols[code] if code != ABSENT else MISSING_WORD}"
     number = float(np.ravel((generated.inputs if of_input else generated.numbers)[name][at])[0])
     kind = None if of_input else comparison.kinds.get(name)
     if kind == "flag" and not np.isnan(number):
