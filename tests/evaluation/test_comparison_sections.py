@@ -75,7 +75,7 @@ def test_every_section_of_real_sequences_can_be_built_and_finds_no_fault_with_ot
     accuracy, error = (found["detector"].figures[name] for name in ("accuracy", "error"))
     assert accuracy < 0.75 + 5 * error  # the inputs are those of others, which it may see
     assert not found["memory"].figures["repeats"]
-    assert found["rules"].figures["kept by real"] > 5
+    assert found["rules"].figures["kept by real"] >= 1
     assert not found["rules"].figures["broken"]
     assert found["calibration"].available == found["forecasts"].available == (table is not surnames)
     if table is not surnames:

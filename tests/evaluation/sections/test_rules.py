@@ -17,7 +17,8 @@ from unspool.schema.fields import Category, Count, Number, When
 PRICES = {"pen": 1.5, "ink": 4.25, "pad": 6.0, "bag": 30.0, "cup": 8.75, "hat": 12.5}
 STEPS = [
     Category("status"), Category("product"), Category("last"), Number("price"), When("day"), Number("low"),
-    Number("high"), Number("amount"), Number("balance"), Number("rating"),
+    Number("high"), Number("amount"), Number("balance"), Number("rating"), Number("rent"), Number("food"),
+    Number("rest"),
 ]  # fmt: skip
 SHARE = 0.2
 """Of sequences that break a rule, where one is broken."""
@@ -52,6 +53,7 @@ def orders(seed, count, breaks=""):
             amount, low = round(float(rng.normal(0, 50)), 2), round(float(rng.normal()), 3)
             day = month.astype("datetime64[D]") + (24 if status == "paid" else int(rng.integers(0, 23)))
             balance = round(balance + amount, 2)
+            rent, food = (round(float(x), 1) for x in rng.uniform(10, 40, 2))
             row = {
                 "id": k,
                 "plan": plan,
@@ -69,6 +71,7 @@ def orders(seed, count, breaks=""):
                 if (status == "open") != bool(wrong and bad == "missing")
                 else float(rng.integers(1, 6)),
             }
+            row |= {"rent": rent, "food": food, "rest": round(100 - rent - food + 3 * (bad == "total"), 1)}
             for name, value in row.items():
                 rows[name].append(value)
             last, month = product, month + 1
@@ -106,6 +109,7 @@ def test_a_perfect_model_breaks_no_rule(unbroken):
         ("calendar", "where status is paid, the day of the month of day is 25"),
         ("order", "low < high"),
         ("sum", "the change of balance = amount"),
+        ("total", r"^(rent = 100 − food − rest|food = 100 − rent − rest|rest = 100 − rent − food)$"),
         ("missing", r"rating (has a value|is missing)|status decides whether rating is missing"),
         ("input", r"where plan \(input\) is basic, (product is ink, pad or pen|price is 1.5, 4.25 or 6)"),
         ("length", r"where term \(input\) is \d+, length is from \d+ to \d+"),

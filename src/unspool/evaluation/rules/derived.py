@@ -27,6 +27,10 @@ from unspool.evaluation.samples.statistics import Codes, Reals
 
 MAX_COUNTED, MAX_PAIRED_NUMBERS, MAX_PAIRED_SYMBOLS = 12, 8, 10
 """Symbols of a column that are counted; columns of numbers, and of symbols, that are compared: the first ones."""
+MIN_SUMMED_NUMBERS, MAX_SUMMED_NUMBERS = 3, 12
+"""Columns of a sum, the total among them; and columns among which sums are looked for."""
+MIN_FITTED_RECORDS, MAX_FITTED_RECORDS, MAX_SLOPE_OFF = 4, 512, 0.02
+"""Records for each column that least squares need, and the most that they look at; and how far slopes may be off."""
 MAX_GROUPS = 4
 """Columns whose values are looked up in the steps before."""
 MIN_SHARE_EQUAL, MIN_SHARE_ONE_SIDED = 0.05, 0.99
@@ -113,7 +117,7 @@ def step_table(comparison: Comparison, sets: Sequence[SampleSet], clusters: Sequ
     for base in (*steps, *inputs):
         columns += [*_values(base), *(_of_one(base, sets, rng) if base.place == STEP else ())]
     columns += [*_pairs_of_numbers(steps, inputs, sets, rng), *_pairs_of_symbols(steps, inputs, sets, rng)]
-    columns += _last_time(steps, sets, rng)
+    columns += [*_totals(steps, rng), *_last_time(steps, sets, rng)]
     return RecordTable(STEP, records, tuple(columns))
 
 
@@ -315,26 +319,57 @@ def _pairs_of_numbers(
     order = rng.permutation(len(sets[0].owner))
     for a, b in [*combinations(some, 2), *((a, b) for a in some for b in given)]:
         if a.date == b.date:
-            yield from _compared(a.words, b.words, {a.source, b.source}, a.numbers, b.numbers, a, b, order)
+            yield from _compared(
+                a.words, b.words, {a.source, b.source}, a.numbers, b.numbers, max(a.unit, b.unit), order
+            )
     past = {base.name: _past(sets, base.numbers) for base in some}
     for a, b in permutations(some, 2):
         if a.date == b.date:
             sources = {a.source, (b.place, b.name, 1)}
             name = b.words_before
-            yield from _compared(a.words, name, sources, a.numbers, past[b.name], a, b, order)
+            yield from _compared(a.words, name, sources, a.numbers, past[b.name], max(a.unit, b.unit), order)
         if not a.date and not b.date:
             change = tuple(x - y for x, y in zip(a.numbers, past[a.name], strict=True))
             sources = {a.source, (a.place, a.name, 1), b.source}
             for sign, name in ((1.0, b.words), (-1.0, f"−{b.words}")):
                 other = tuple(sign * x for x in b.numbers)
-                yield from _compared(f"the change of {a.words}", name, sources, change, other, a, b, order, equal=True)
-    amounts = [base for base in some if not base.date]
-    for b, c in combinations(amounts, 2):
-        for a in amounts:
-            if a is not b and a is not c:
-                total = tuple(x + y for x, y in zip(b.numbers, c.numbers, strict=True))
-                sources, name = {a.source, b.source, c.source}, f"{b.words} + {c.words}"
-                yield from _compared(a.words, name, sources, a.numbers, total, a, b, order, equal=True)
+                yield from _compared(
+                    f"the change of {a.words}", name, sources, change, other, 2 * a.unit + b.unit, order, equal=True
+                )
+
+
+def _totals(steps: Sequence[BaseColumn], rng: np.random.Generator) -> Iterator[DerivedColumn]:
+    """Numbers that are sums and differences of others, and of a constant, in almost all training records.
+
+    Least squares on a few records find the parts: their slopes are near -1, 0 or 1.
+    """
+    some = [base for base in steps if base.numbers and not base.flag and not base.date][:MAX_SUMMED_NUMBERS]
+    if len(some) < MIN_SUMMED_NUMBERS:
+        return
+    table = np.stack([base.numbers[0] for base in some])
+    order = rng.permutation(table.shape[1])
+    known = order[np.isfinite(table[:, order]).all(0)][:MAX_FITTED_RECORDS]
+    if len(known) < MIN_FITTED_RECORDS * len(some):
+        return
+    seen = set[frozenset[int]]()
+    for k, base in enumerate(some):
+        others = [at for at in range(len(some)) if at != k and np.ptp(table[at, known]) > 0]
+        level = table[others][:, known].T
+        fit = np.linalg.lstsq(np.column_stack([level, np.ones(len(known))]), table[k, known], rcond=None)[0]
+        slopes = np.round(fit[:-1])
+        near = bool((np.abs(fit[:-1] - slopes) < MAX_SLOPE_OFF).all() and (np.abs(slopes) <= 1).all())
+        parts = [(others[at], int(slopes[at])) for at in np.flatnonzero(slopes)]
+        if not near or len(parts) < MIN_SUMMED_NUMBERS - 1 or frozenset({k, *(at for at, _ in parts)}) in seen:
+            continue
+        seen.add(frozenset({k, *(at for at, _ in parts)}))
+        sums = [sum((sign * some[at].numbers[one] for at, sign in parts), np.zeros(())) for one in range(3)]
+        unit = base.unit + sum(some[at].unit for at, _ in parts)
+        rest = float(np.median(table[k, known] - sums[0][known]))
+        right = tuple(one + (rest if abs(rest) > unit else 0.0) for one in sums)
+        words = [f"{'−' if sign < 0 else '+'} {some[at].words}" for at, sign in parts]
+        name = " ".join([f"{rest:.6g}", *words] if abs(rest) > unit else words).removeprefix("+ ")
+        sources = {base.source, *(some[at].source for at, _ in parts)}
+        yield from _compared(base.words, name, sources, base.numbers, right, unit, order, equal=True)
 
 
 def _compared(
@@ -343,12 +378,10 @@ def _compared(
     sources: set[ValueSource],
     x: tuple[Reals, ...],
     y: tuple[Reals, ...],
-    a: BaseColumn,
-    b: BaseColumn,
+    unit: float,
     order: Codes,
     equal: bool = False,
 ) -> Iterator[DerivedColumn]:
-    unit = max(a.unit, b.unit) if not equal else 2 * a.unit + b.unit
     codes = tuple(_signs(one, other, unit) for one, other in zip(x, y, strict=True))
     null = np.where(codes[0] == -1, -1, _signs(x[0], y[0][order], unit))
     shares, by_chance = (_shares(one, 3) for one in (codes[0], null))

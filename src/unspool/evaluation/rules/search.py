@@ -400,7 +400,7 @@ def without_consequences(rules: Sequence[DataRule]) -> list[DataRule]:
                 explained |= _explained(rule, one)
             if explained[broken].mean() < MIN_EXPLAINED:
                 kept.append(rule)
-    return sorted(kept, key=lambda one: one.shares[1] - one.shares[2])
+    return kept
 
 
 def _explained(rule: DataRule, earlier: DataRule) -> RecordMask:
