@@ -120,7 +120,7 @@ def test_the_facts_are_the_weakest_lines():
 def test_rules_that_are_broken_are_the_fact_that_decides_even_beside_a_detector_that_is_as_sure():
     found = headline(judge([PREDICTS, UNLIKE, BREAKS, NEW]))
     fact = found.facts["generated sequences"]
-    assert fact.found == "20.0% break a rule of real sequences, such as: b is a"
+    assert fact.found == "20.0% of sequences break a rule that real ones keep, such as: b is a"
     assert fact.yardstick == "0.0% of held-out sequences"
 
 

@@ -218,9 +218,9 @@ def _rules(figures: SectionFigures) -> Result:
     if generated is None or real is None or broken is None:
         return None
     if not broken:
-        return "no rule of real sequences is broken more often than chance allows", "none", "good"
+        return "no rule is broken more often than chance allows", "none", "good"
     first = next((f", such as: {name.removeprefix(BREAKS)}" for name in figures if name.startswith(BREAKS)), "")
-    found = f"{generated:.1%} break a rule of real sequences{first}"
+    found = f"{generated:.1%} of sequences break a rule that real ones keep{first}"
     return found, f"{real:.1%} of held-out sequences", _at_most(generated - real, MAX_BREAKING)
 
 

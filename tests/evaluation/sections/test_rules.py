@@ -128,7 +128,7 @@ def test_what_generated_sequences_break_is_said_in_words_with_its_share(breaks, 
     assert 0.1 < section.figures["breaking"] < SHARE + 0.05
     (line,) = judge([section])
     assert line.grade == "bad"
-    assert "break a rule of real sequences, such as: " in line.found
+    assert "of sequences break a rule that real ones keep, such as: " in line.found
 
 
 def test_an_example_shows_the_record_and_what_training_has():

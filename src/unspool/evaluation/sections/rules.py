@@ -56,13 +56,13 @@ def rules(comparison: Comparison, seed: int) -> Findings:
         figures |= {f"{BREAKS}{text}": rule.shares[2], f"{BY_REAL}{text}": rule.shares[1]}
     columns = (
         Heading("rule", "prose"),
-        *headings("held-out sequences that break it", "generated ones", form="percent", digits=1),
-        Heading("of generated records that it is about", "percent", 1),
+        *headings("held-out sequences", "generated sequences", "generated records", form="percent", digits=1),
         Heading("a generated record that breaks it", "prose"),
     )
     more = len(apart) - len(rows)
     note = (
-        "Rules were found in training sequences. Only those count that held-out sequences keep too, and that columns "
+        "Shares that break a rule: of sequences, and of the generated records that it is about. Rules were found in "
+        "training sequences. Only those count that held-out sequences keep too, and that columns "
         "without any relation would break. Of rules that break together, the plainest is listed; plain rules that many "
         "sequences break come first." + (f" {more:,} more are not listed." if more > 0 else "")
     )
@@ -112,8 +112,10 @@ def statement(rule: DataRule) -> str:
         else:
             low, high = (number_in_words(x, target.date) for x in rule.allowed)
             what = f"{target.name} is {low}" if low == high else f"{target.name} is from {low} to {high}"
-        where = "" if rule.value is None else f"where {clause(rule.keys[0], [rule.value])}, "
-        return f"{where}{what}".replace("where it is", "at")
+        if rule.value is None:
+            return what
+        where = clause(rule.keys[0], [rule.value])
+        return f"at{where[5:]}, {what}" if where.startswith("it is ") else f"where {where}, {what}"
     verb = "decide" if len(rule.keys) > 1 else "decides"
     if rule.decides:
         return f"{names} {verb} {target.name}"
