@@ -12,7 +12,7 @@ from unspool.evaluation.sections.rules import rules
 from unspool.evaluation.verdict import judge
 from unspool.report.html import as_table
 from unspool.report.text import table_lines
-from unspool.schema.fields import Category, Count, Number, When
+from unspool.schema.fields import Category, Count, Flags, Number, When
 
 PRICES = {"pen": 1.5, "ink": 4.25, "pad": 6.0, "bag": 30.0, "cup": 8.75, "hat": 12.5}
 STEPS = [
@@ -185,6 +185,26 @@ def test_characters_are_letters(comparison_of_sets):
     row = next(row for row in table.rows if row[0] == "where the character before is q, the character is u")
     assert row[2] == pytest.approx(300 / 1800, abs=0.01)
     assert "qa" in row[4]
+
+
+def test_flags_are_yes_or_no_and_huge_numbers_are_names():
+    rng = np.random.default_rng(0)
+
+    def visits(count, broken):
+        flags = {"ill": rng.random(4 * count) < 0.4}
+        flags["fever"] = flags["ill"] & (rng.random(4 * count) < 0.5) | (rng.random(4 * count) < broken)
+        code = np.array([10**17 + 1, 10**17 + 2, 10**400], object)
+        return {"id": np.repeat(np.arange(count), 4), "code": code[rng.integers(0, 3, 4 * count)].astype(str), **flags}
+
+    steps = [Category("code"), Flags("symptoms", ["ill", "fever"])]
+    tables = [visits(count, broken) for count, broken in ((200, 0), (100, 0), (400, 0.1))]
+    sets = [gather(table, sequence=steps, id="id") for table in tables]
+    comparison = comparison_of(sets[0][0], *(examples for _, examples in sets), sets[0][1])
+    names = {**comparison.train.names, "code": [int(one) for one in comparison.train.names["code"]]}
+    parts = {name: replace(getattr(comparison, name), names=names) for name in ("train", "real", "synthetic")}
+    (table,) = rules(replace(comparison, **parts), 0).parts
+    row = next(row for row in table.rows if row[0] == "where ill is no, fever is no")
+    assert re.fullmatch(r"step \d of 4: fever yes, ill no", row[4])
 
 
 def test_sentences_are_whole_in_the_text_and_on_the_page():

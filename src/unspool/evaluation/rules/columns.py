@@ -13,6 +13,8 @@ MAX_DISTINCT_NUMBERS = 300
 """Distinct training numbers of a column up to which each number counts as a value."""
 TOLERANCE, DATE_TOLERANCE = 1e-6, 1e-11
 """Numbers, and days since 1970, count as equal up to this multiple of the largest one."""
+MAX_EXACT = 2**50
+"""Symbols that are larger numbers are no numbers."""
 INPUT, STEP, WHOLE_SEQUENCE = "input", "step", "sequence"
 """Where a value lies."""
 MISSING_WORD = "missing"
@@ -104,12 +106,17 @@ def _base_of_symbols(name: str, place: str, values: Sequence[Codes], names: Sequ
     new[known] = np.arange(len(known))
     codes = [np.where(one == ABSENT, -1, new[one]) for one in values]
     numbers: tuple[Reals, ...] = ()
-    if not text and all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in names):
+    if not text and all(_is_number(one) for one in names):
         scale = np.array([*names, np.nan], np.float64)
         numbers = tuple(scale[one] for one in values)  # ABSENT is the last one
     shown = [chr(names[k]) if text else names[k] for k in known]
     unit = TOLERANCE * float(max((abs(x) for x in names), default=0.0)) + 1e-12 if numbers else 0.0
     return BaseColumn(name, place, *with_missing(codes, tuple(map(_symbol_word, shown))), numbers, text=text, unit=unit)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a symbol is a number that float64 knows from its neighbours."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < MAX_EXACT
 
 
 def with_missing(codes: Sequence[Codes], texts: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[Codes, ...]]:

@@ -98,6 +98,11 @@ class DerivedColumn:
         """Codes that training has."""
         return len(self.labels)
 
+    @cached_property
+    def order(self) -> Codes:
+        """(R,) the training records in the order of their numbers, missing ones last."""
+        return np.argsort(self.numbers[0], kind="stable")
+
 
 @dataclass(frozen=True, eq=False)
 class RecordTable:

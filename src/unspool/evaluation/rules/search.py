@@ -33,7 +33,7 @@ MAX_KEY_VALUES, MAX_COUNTED_CELLS = 300, 1_000_000
 """Values of a column that others may follow from; pairs of values that are counted."""
 MAX_RULES_OF_PAIR = 8
 """Rules on single values that one pair of columns may have."""
-MAX_COLUMN_PAIRS, MAX_DOUBLE_KEYS, MAX_VALUES_OF_DOUBLE = 2_500, 250, 60
+MAX_COLUMN_PAIRS, MAX_DOUBLE_KEYS, MAX_VALUES_OF_DOUBLE = 2_000, 200, 60
 """Pairs of columns that are looked at; pairs with two columns in place of the first, and values of each of the two."""
 
 RecordMask = NDArray[np.bool_]
@@ -178,7 +178,6 @@ def _alone(table: RecordTable) -> Iterator[DataRule | None]:
             if not _enough(float(_count(training.units[failed], training.size)), float(training.size)):
                 continue
         units = _units_of_cells(column.codes[0], training)
-        units = units[units >= 0]
         single = np.bincount(units // training.size, minlength=column.size) == 1
         lost = _count(units[single[units // training.size]] % training.size, training.size)
         broken = tuple(one >= column.size for one in column.codes)
@@ -188,7 +187,13 @@ def _alone(table: RecordTable) -> Iterator[DataRule | None]:
 
 def _units_of_cells(cells: Codes, records: Records) -> Codes:
     """Each cell that records lie in with each of its clusters once, as `cell * clusters + cluster`, in order."""
-    return np.unique(cells * records.size + records.units)
+    both = cells * records.size + records.units
+    size = int(both.max(initial=-1)) + 1
+    if size > MAX_COUNTED_CELLS:
+        return np.unique(both)
+    found = np.zeros(size + records.size, np.bool_)  # those of cells that say nothing are negative: at the end
+    found[both] = True
+    return np.flatnonzero(found[:size])
 
 
 def _by_one(table: RecordTable) -> Iterator[DataRule | None]:
@@ -273,19 +278,20 @@ def _set_rules(
     alone = (counts == 1) & known[:, None]
     seen = np.zeros((key.size + 1, size + 1), np.bool_)
     seen[:-1, :-1] = counts > 0
-    if _enough(float(chance[known].sum()), float(of_key[known].sum())):
-        lost = _count(units[alone.ravel()[cell]] % training.size, training.size)
-        if lost <= MAX_BROKEN * training.size and of_key[known].sum() >= MIN_CLUSTERS_OF_VALUE:
-            rule = _rule_of_cells(table, keys, key, target, known, seen, lost, None)
-            yield rule
-            if rule.holds and rule.decides and not target.clauses:
-                return
+    lost = _count(units[alone.ravel()[cell]] % training.size, training.size)
+    if lost <= MAX_BROKEN * training.size and _enough(float(chance[known].sum()), float(of_key[known].sum())):
+        rule = _rule_of_cells(table, keys, key, target, known, seen, lost, None)
+        yield rule
+        if rule.holds and rule.decides and not target.clauses:
+            return
     else:
         yield None
     if not single:
         return
-    sure = (of_key >= MIN_CLUSTERS_OF_VALUE) & (alone.sum(1) <= MAX_BROKEN * of_key / 4)
+    tried = of_key >= MIN_CLUSTERS_OF_VALUE
+    sure = tried & (alone.sum(1) <= MAX_BROKEN * of_key / 4)
     sure &= chance >= np.maximum(MIN_FAILURES, MIN_FAILURE_SHARE * of_key)
+    yield from [None] * int(tried.sum() - min(sure.sum(), MAX_RULES_OF_PAIR))
     for value in np.flatnonzero(sure)[np.argsort(-chance[sure], kind="stable")][:MAX_RULES_OF_PAIR]:
         only = np.zeros(key.size, np.bool_)
         only[value] = True
@@ -324,8 +330,9 @@ def _range_rules(table: RecordTable, key: DerivedColumn | None, target: DerivedC
     if not known.any():
         return
     at, numbers, units = codes[0][known], target.numbers[0][known], training.units[known]
-    low, of_low = _least(at, numbers, units, size, training.size)
-    high, of_high = _least(at, -numbers, units, size, training.size)
+    order = (np.cumsum(known) - 1)[target.order[known[target.order]]]
+    low, of_low = _least(at, numbers, units, order, size, training.size)
+    high, of_high = _least(at, -numbers, units, order[::-1], size, training.size)
     high, alone = -high, np.concatenate([of_low, of_high])
     part = Records(training.owner[known], training.count, training.clusters)
     of_key = np.bincount(_units_of_cells(at, part) // training.size, minlength=size)
@@ -355,19 +362,21 @@ def _range_rules(table: RecordTable, key: DerivedColumn | None, target: DerivedC
         yield DataRule(table, keys, target, value, False, allowed, lost, broken, applies)
 
 
-def _least(codes: Codes, numbers: Reals, units: Codes, size: int, clusters: int) -> tuple[Reals, Codes]:
-    """By code, the least number; and the clusters that alone have one, as `code * clusters + cluster`."""
-    order = np.lexsort((numbers, codes))
+def _least(codes: Codes, numbers: Reals, units: Codes, order: Codes, size: int, clusters: int) -> tuple[Reals, Codes]:
+    """By code, the least number; and the clusters that alone have one, as `code * clusters + cluster`.
+
+    The order is that of numbers that rise.
+    """
+    order = order[np.argsort(codes[order].astype(np.int16), kind="stable")]
     codes, numbers, units = codes[order], numbers[order], units[order]
-    _, first = np.unique(codes * clusters + units, return_index=True)  # of each cluster, in order of codes
-    first = first[np.lexsort((numbers[first], codes[first]))]
-    codes, numbers, units = codes[first], numbers[first], units[first]
     start = np.flatnonzero(np.diff(codes, prepend=-1))
-    least = np.full(size, np.inf)
-    least[codes[start]] = numbers[start]
-    second = np.minimum(start + 1, len(codes) - 1)
-    alone = (codes[second] == codes[start]) & (second > start) & (numbers[second] > numbers[start])
-    return least, codes[start[alone]] * clusters + units[start[alone]]
+    least, second, first_unit = np.full(size, np.inf), np.full(size, np.nan), np.full(size, -1)
+    least[codes[start]], first_unit[codes[start]] = numbers[start], units[start]
+    others = np.flatnonzero(units != first_unit[codes])
+    others = others[np.diff(codes[others], prepend=-1) > 0]
+    second[codes[others]] = numbers[others]
+    alone = np.flatnonzero(second > least)
+    return least, alone * clusters + first_unit[alone]
 
 
 def plainness(rule: DataRule) -> float:

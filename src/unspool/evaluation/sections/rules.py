@@ -11,7 +11,7 @@ from unspool.evaluation.rules.search import DataRule, find_rules, without_conseq
 from unspool.evaluation.samples.sample_set import ABSENT, Comparison, SampleSet
 from unspool.evaluation.samples.statistics import Codes, subsample
 
-MAX_RULE_STEPS = 40_000
+MAX_RULE_STEPS = 30_000
 """Steps of each kind of sequences that are looked at."""
 MAX_LISTED, MAX_VALUES_LISTED, MAX_CHARACTERS_SHOWN = 8, 4, 80
 """Broken rules that are listed; values that a rule lists; characters of a text that is shown."""
