@@ -7,7 +7,7 @@ import numpy as np
 from unspool.evaluation.document import BREAKS, BY_REAL, Findings, Heading, ReportTable, Row, answers, headings
 from unspool.evaluation.rules.columns import INPUT, MISSING_WORD, STEP, WHOLE_SEQUENCE, ValueSource, number_in_words
 from unspool.evaluation.rules.derived import DerivedColumn, sequence_table, step_table
-from unspool.evaluation.rules.search import DataRule, find_rules, without_consequences
+from unspool.evaluation.rules.search import DataRule, find_rules, plainness, without_consequences
 from unspool.evaluation.samples.sample_set import ABSENT, Comparison, SampleSet
 from unspool.evaluation.samples.statistics import Codes, subsample
 
@@ -43,20 +43,25 @@ def rules(comparison: Comparison, seed: int) -> Findings:
         "breaking, held out": any_real,
     }
     lead = f"Real sequences keep {len(found):,} of {tried:,} rules that were tried. "
+    kept = _table_of_kept([rule for rule in found if rule not in broken])
     if not broken:
-        return Findings(f"{lead}Generated ones break none of them more often than chance allows.", figures=figures)
+        return Findings(f"{lead}Generated ones break none of them more often than chance allows.", kept, figures)
     apart = without_consequences(broken)
+    verdict = (
+        f"{lead}Generated ones break {len(broken):,} of them more often than chance allows: {any_generated:.1%} of the "
+        f"generated sequences break one at least ({any_real:.1%} of held-out ones). "
+        f"One of them: {statement(apart[0])}."
+    )
     rows: list[Row] = []
     for rule in apart[:MAX_LISTED]:
         text = statement(rule)
         applies, wrong = (int(one[2].sum()) for one in (rule.applies, rule.broken))
-        rows.append(
-            (text, rule.shares[1], rule.shares[2], wrong / max(applies, 1), _example(rule, comparison, sets[2]))
-        )
+        of_records = wrong / max(applies, 1)
+        rows.append((text, rule.shares[1], rule.shares[2], of_records, _example(rule, comparison, sets[2])))
         figures |= {f"{BREAKS}{text}": rule.shares[2], f"{BY_REAL}{text}": rule.shares[1]}
     columns = (
-        Heading("rule", "prose"),
-        *headings("held-out sequences", "generated sequences", "generated records", form="percent", digits=1),
+        *_SHARES,
+        Heading("generated records", "percent", 1),
         Heading("a generated record that breaks it", "prose"),
     )
     more = len(apart) - len(rows)
@@ -66,13 +71,32 @@ def rules(comparison: Comparison, seed: int) -> Findings:
         "without any relation would break. Of rules that break together, the plainest is listed; plain rules that many "
         "sequences break come first." + (f" {more:,} more are not listed." if more > 0 else "")
     )
-    verdict = (
-        f"{lead}Generated ones break {len(broken):,} of them more often than chance allows: {any_generated:.1%} of the "
-        f"generated sequences break one at least ({any_real:.1%} of held-out ones). "
-        f"One of them: {statement(apart[0])}."
-    )
-    return Findings(
-        verdict, (ReportTable("Rules that generated sequences break", columns, tuple(rows), note),), figures
+    table = ReportTable("Rules that generated sequences break", columns, tuple(rows), note)
+    return Findings(verdict, (table, *kept), figures)
+
+
+_SHARES = (
+    Heading("rule", "prose"),
+    *headings("held-out sequences", "generated sequences", form="percent", digits=1),
+)
+
+
+def _telling(rule: DataRule) -> float:
+    """How little a rule says, for an order: one on all values of several columns says most."""
+    return -plainness(rule) * (0.8 if rule.value is not None or not rule.keys else 1.0)
+
+
+def _table_of_kept(kept: Sequence[DataRule]) -> tuple[ReportTable, ...]:
+    """The plainest of the rules that generated sequences keep, one for each column."""
+    rows: list[Row] = []
+    columns: list[frozenset[ValueSource]] = []
+    for rule in sorted(kept, key=_telling):
+        if rule.target.sources not in columns and len(rows) < MAX_LISTED:
+            columns.append(rule.target.sources)
+            rows.append((statement(rule), *rule.shares[1:]))
+    note = "Shares of sequences that break a rule. A few rules are listed, the plainest of each column."
+    return (
+        (ReportTable("Rules that generated sequences keep, up to chance", _SHARES, tuple(rows), note),) if rows else ()
     )
 
 
