@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -13,14 +14,14 @@ from unspool.encoding.angle import AngleEncoder, AngleInput
 from unspool.encoding.codec import Codec, parts_of
 from unspool.encoding.columns import InputColumn, StepColumn
 from unspool.encoding.distance import DistanceEncoder
-from unspool.encoding.first_moment import MomentPart
-from unspool.encoding.input_columns import BinaryEncoder
+from unspool.encoding.first_moment import DAY, MomentPart
+from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder
 from unspool.encoding.members import JointVocabulary, MultiLabel
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS, NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import SchemaError
-from unspool.network.cumulative import CumulativeRule, PartRule, ValueBefore
+from unspool.network.cumulative import Calendar, CumulativeRule, PartRule, SumFeatures, ValueBefore
 from unspool.network.decoder import Architecture
 from unspool.network.distributions.base import Distribution, EventShape, NumberDistribution
 from unspool.network.distributions.categorical import Categorical
@@ -52,6 +53,8 @@ MAX_HAZARD_POSITIONS = 1_000
 """Most positions with a hazard of stopping of their own; two more are the next one, and all after it."""
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 """Largest number of the network."""
+MIN_TYPICAL = 0.1
+"""Typical increment and spread of running sums, at the least, in their unit."""
 MAX_EDGES = 129
 """Edges of a histogram at the most; twice those of the bins that a fit makes, where each cell is a bin."""
 
@@ -75,8 +78,10 @@ def architecture_of(codec: Codec, options: Network, size: int, embedding: int) -
         symbols=tuple(column.num_symbols or 0 for column in codec.inputs),
         cumulative=tuple(rule for column in codec.steps for rule in _cumulative_rules(column)),
         before=_values_before(codec),
+        sums_before=_sums_before(codec),
     )
-    for rule in (*architecture.distributions, *architecture.cumulative, *architecture.before):
+    given = (*architecture.before, *architecture.sums_before)
+    for rule in (*architecture.distributions, *architecture.cumulative, *given):
         for number in _floats(rule):
             if MAX_FLOAT32 < abs(number) < np.inf:
                 raise SchemaError("the numbers of a column", f"at most {MAX_FLOAT32:.3g} in size", f"{number:g}")
@@ -183,6 +188,37 @@ def _value_before(k: int, given: InputColumn | None, column: StepColumn) -> Valu
     return None
 
 
+def _sums_before(codec: Codec) -> tuple[ValueBefore | None, ...]:
+    """By step field, how an input becomes the running sum before step 0 that it reads; empty where none does."""
+    found: list[ValueBefore | None] = []
+    inputs = {field.name: (k, column) for k, (field, column) in enumerate(codec.input_columns())}
+    for field, column in codec.step_columns():
+        k, given = inputs.get(field.name, (0, None))
+        if not isinstance(column, IncrementEncoder) or column.delayed or field.name not in codec.schema.first:
+            found.append(None)
+        else:
+            found.append(_sum_before(k, given, column))
+    return tuple(found) if any(found) else ()
+
+
+def _sum_before(k: int, given: InputColumn | None, column: IncrementEncoder) -> ValueBefore | None:
+    """How input k becomes the running sum of a step field before step 0."""
+    match given:
+        case TimestampEncoder() if column.unit:
+            unit = DAY / column.unit
+        case NumericEncoder() if not column.unit:
+            unit = column.sign
+        case _:
+            return None
+    if isinstance(given, NumericEncoder) and _axis(given).transform != "linear":
+        return ValueBefore(
+            k, None, (_axis(given), Grid("linear", 1.0, column.origin / unit, column.sum_unit / unit, 0.0))
+        )
+    first = (given.loc * unit - column.origin) / column.sum_unit  # float32 may not hold a date or a year
+    axis = Grid("linear", 1.0, first, given.scale * unit / column.sum_unit, 0.0)
+    return ValueBefore(k, None, (axis, Grid("linear", 1.0, 0.0, 1.0, 0.0)))
+
+
 def _axis(column: NumericEncoder, step: float = 0.0) -> Grid:
     """The axis of numbers, and the step of their grid."""
     axis = column.transform if column.transform in ("log1p", "asinh") else "linear"
@@ -218,7 +254,28 @@ def _cumulative_rule(column: StepColumn) -> CumulativeRule | None:
         axis = Grid(increment.transform, 1.0, increment.loc, increment.scale, 0.0)
     else:
         axis = Grid("linear", 1.0, increment.loc / unit, 1.0, 0.0)
-    return CumulativeRule(axis, min_increment=_to_network(increment, increment.step / 2) if moves else None)
+    features = _sum_features(column) if isinstance(column, IncrementEncoder) and not column.delayed else None
+    return CumulativeRule(
+        axis, min_increment=_to_network(increment, increment.step / 2) if moves else None, features=features
+    )
+
+
+def _sum_features(column: IncrementEncoder) -> SumFeatures:
+    """What a step reads of the running sum of a column."""
+    unit, increment = column.sum_unit, column.increment
+    to_sum = lambda value: (value * (1.0 if column.unit else column.sign) - column.origin) / unit  # noqa: E731
+    low, high = sorted((to_sum(column.low), to_sum(column.high)))
+    end = high if column.end is None else to_sum(column.end)
+    if increment.transform in ("log1p", "asinh"):
+        typical = max(float(transforms.inverse(np.array(increment.loc), increment.transform, 1.0)), MIN_TYPICAL)
+    else:
+        typical = max(abs(increment.loc) / unit, 1.0)
+    calendar = None
+    if column.unit:
+        origin, day = column.origin * column.unit / DAY, math.floor(column.origin * column.unit / DAY)
+        calendar = Calendar(unit * column.unit / DAY, day, origin - day, float(column.unit < DAY))
+    spread, half = max((high - low) / 12**0.5, MIN_TYPICAL), increment.step / unit / 2 / typical
+    return SumFeatures((low + high) / 2, spread, end, typical, half, calendar)
 
 
 def _grid(column: NumericEncoder) -> Grid | None:

@@ -1,4 +1,7 @@
-"""Values before a step: running sums of fields that the network sees as increments, and the values before step 0."""
+"""Values before a step: running sums of fields that the network sees as increments, and the values before step 0.
+
+Civil dates of days: Hinnant, "chrono-compatible low-level date algorithms".
+"""
 
 from collections.abc import Sequence
 
@@ -9,6 +12,128 @@ from jaxtyping import Array, Int
 
 from unspool.network.distributions.base import Constant, Support
 from unspool.network.distributions.grid import Grid
+
+OWN_FEATURES = 4
+"""Numbers that a step reads of any running sum; those of dates have more."""
+MAX_LEVEL = 5.0
+"""Standard deviations at which a running sum is clipped where a step reads it."""
+DAY_TOLERANCE = 1e-3
+"""Share of a day by which float32 may put a moment before the day that it begins."""
+MARCH_YEAR_0, DAYS_OF_ERA = 719_468, 146_097
+"""Days from the first of March of year 0 to 1970, and of 400 years."""
+
+
+class Calendar(eqx.Module):
+    """Where the running sums of timestamps stand in day, week, month and year.
+
+    Attributes:
+        days: of one unit of the running sum.
+        whole: days from 1970 to the day on which it is 0.
+        part: share of that day that has passed then.
+        hours: 1 where timestamps have a time of day, else 0.
+    """
+
+    days: Constant
+    whole: Constant
+    part: Constant
+    hours: Constant
+
+    @property
+    def width(self) -> int:
+        """Numbers that a step reads: harmonics of day, week and year, and the place in the month."""
+        return 19
+
+    def of(self, total: Array) -> list[Array]:
+        """The numbers of running sums."""
+        moment = total * self.days + self.part
+        number = jnp.floor(moment + DAY_TOLERANCE)
+        date = number + self.whole
+        of_day = harmonics((moment - number) * self.hours, 3)
+        of_week = harmonics((date - 7 * jnp.floor(date / 7)) / 7, 3)
+        since = date + MARCH_YEAR_0
+        day = since - jnp.floor(since / DAYS_OF_ERA) * DAYS_OF_ERA
+        year = jnp.floor(
+            (day - jnp.floor(day / 1460) + jnp.floor(day / 36_524) - jnp.floor(day / (DAYS_OF_ERA - 1))) / 365
+        )
+        of_year = day - (365 * year + jnp.floor(year / 4) - jnp.floor(year / 100))
+        month = jnp.floor((5 * of_year + 2) / 153)  # from March on
+        february = 28.0 + self._is_leap(year + 1)
+        length = self._length(month, february)
+        after = self._length(jnp.where(month == 11, 0, month + 1), february)
+        of_month = of_year - self._start(month)
+        return [
+            *(self.hours * part for part in of_day),
+            *of_week,
+            *harmonics(of_year / 365.25, 2),
+            (of_month - 15) / 9,
+            length - 30,
+            after - 30,
+        ]
+
+    @staticmethod
+    def _start(month: Array) -> Array:
+        """Days from the first of March to the first of a month, which counts from March."""
+        return jnp.floor((153 * month + 2) / 5)
+
+    @classmethod
+    def _length(cls, month: Array, february: Array) -> Array:
+        """Days of a month, which counts from March."""
+        return jnp.where(month == 11, february, cls._start(month + 1) - cls._start(month))
+
+    @staticmethod
+    def _is_leap(year: Array) -> Array:
+        """1 in a leap year, else 0."""
+        divides = lambda count: year == jnp.floor(year / count) * count  # noqa: E731
+        return (divides(4) & (~divides(100) | divides(400))).astype(year.dtype)
+
+
+class SumFeatures(eqx.Module):
+    """What the next step reads of a running sum: where it stands, and how much is left to an end.
+
+    A step whose field is an increment is otherwise known by its size alone: neither does a countdown see its zero then,
+    nor a history its Sundays.
+
+    Attributes:
+        loc: middle of the running sums of training.
+        scale: their spread.
+        end: the running sum at the bound that it moves towards, or the farthest one of training.
+        typical: an increment.
+        half: half of the step of its grid, in typical increments; 0 without one.
+        calendar: of timestamps, else `None`.
+    """
+
+    loc: Constant
+    scale: Constant
+    end: Constant
+    typical: Constant
+    half: Constant
+    calendar: Calendar | None = None
+
+    @property
+    def width(self) -> int:
+        """K, the numbers that a step reads."""
+        return OWN_FEATURES + (0 if self.calendar is None else self.calendar.width)
+
+    def of(self, total: Array) -> Array:
+        """The numbers of running sums, on a last axis; zeros where there is none."""
+        known = jnp.isfinite(total)
+        at = jnp.where(known, total, 0.0)
+        left = jnp.maximum((self.end - at) / self.typical, 0.0)
+        features = [
+            jnp.clip((at - self.loc) / self.scale, -MAX_LEVEL, MAX_LEVEL),
+            jnp.exp(-left),
+            jnp.exp(-left / 4),
+            (left < self.half).astype(at.dtype),
+            *(() if self.calendar is None else self.calendar.of(at)),
+        ]
+        # Adam moves each weight alike: twenty numbers of one field would outrun all that other fields say.
+        return jnp.where(known[..., None], jnp.stack(features, -1) * (OWN_FEATURES / len(features)), 0.0)
+
+
+def harmonics(phase: Array, count: int) -> list[Array]:
+    """Sine and cosine of a cycle's first harmonics; three of them tell the days of a week apart."""
+    angles = [2 * np.pi * k * phase for k in range(1, count + 1)]
+    return [function(angle) for angle in angles for function in (jnp.sin, jnp.cos)]
 
 
 class CumulativeRule(eqx.Module):
@@ -24,12 +149,14 @@ class CumulativeRule(eqx.Module):
         first: running sum of a first value at z = 1.
         min_increment: z of the smallest increment after step 0, or `None`.
         parts: parts of a first value, which are the fields after this one; 0 where it is an increment, too.
+        features: what the next step reads of the running sum, or `None`.
     """
 
     axis: Grid
     first: Constant = 1.0
     min_increment: Constant | None = None
     parts: int = eqx.field(static=True, default=0)
+    features: SumFeatures | None = None
 
     def after(self, total: Array, z: Array) -> Array:
         """The running sum after a step; a missing value leaves it."""

@@ -21,6 +21,7 @@ from unspool.network.distributions.base import Distribution, EventShape, bind
 from unspool.network.distributions.categorical import bernoulli_log_prob
 from unspool.network.distributions.circular import circular_of, of_all_params
 from unspool.network.embeddings import Embedding, Feed, FoldedTable, Product, new_embedding, side_by_side
+from unspool.network.feedback import Feedback, FeedbackSequence, added_to_sum, sum_after, sums_along, sums_before
 from unspool.network.fields import (
     Constants,
     FieldGroup,
@@ -72,6 +73,7 @@ class Architecture:
         cumulative: by step field, how its values add up, or `None`; empty where nothing will be generated. The parts of
             a first value follow their field.
         before: by step field, how an input becomes its value before step 0, or `None`; empty where none does.
+        sums_before: likewise, its running sum.
         symbols: by input, how many of its symbols training has, 0 of numbers; empty for all that the event shape has.
     """
 
@@ -83,6 +85,7 @@ class Architecture:
     options: Network
     cumulative: tuple[CumulativeRule | PartRule | None, ...] = ()
     before: tuple[ValueBefore | None, ...] = ()
+    sums_before: tuple[ValueBefore | None, ...] = ()
     symbols: tuple[int, ...] = ()
 
     @property
@@ -99,7 +102,7 @@ class Architecture:
                 group_fields(self.distributions, self.cumulative),
                 np.int32(max(self.positions - 1, 0)),  # type: ignore[arg-type]  # on its way to a device
                 np.array(symbols, np.int32),  # type: ignore[arg-type]
-                jax.tree.map(constant, self.before),
+                *jax.tree.map(constant, (self.before, self.sums_before)),
             )
         )
 
@@ -146,35 +149,6 @@ class Masks(NamedTuple):
     context: Mask
 
 
-class Feedback(NamedTuple):
-    """What a step reads of the step before it.
-
-    Attributes:
-        gates: added to the pre-activations of the first layer.
-        direct: added to the parameters of all distributions, side by side, and behind them to the hazard of stopping.
-            With it a distribution holds a first-order Markov chain or autoregression as it is, the hazard an end that
-            a last symbol decides, and the recurrence learns what goes beyond.
-        numbers: by kind of field that has changes (`FieldLayout.changing`), its numbers; NaN where there is none.
-    """
-
-    gates: Float[Array, "*T B Z"]
-    direct: Float[Array, "*T B D"]
-    numbers: tuple[Float[Array, "*T B F"], ...] = ()
-
-
-class FeedbackSequence(NamedTuple):
-    """`Feedback` of all steps; the gates' part as `unroll` takes it."""
-
-    gates: tuple[Float[Array, "T B Z"] | Gathered, ...]
-    direct: Float[Array, "T B D"]
-    numbers: tuple[Float[Array, "T B F"], ...] = ()
-
-    @property
-    def last(self) -> tuple[Float[Array, "B F"], ...]:
-        """The numbers that the last step reads."""
-        return tuple(part[-1] for part in self.numbers)
-
-
 class DecoderState(NamedTuple):
     """What goes from step to step: the layers' state, and what the next step reads."""
 
@@ -211,6 +185,7 @@ class Net(eqx.Module):
             behind these, into the parameters of all distributions and the hazard (X = Z + D columns; D is Q, or Q + 1).
         changes: by kind of field that has them, weights of the change of each number to the same columns: with them a
             distribution holds an autoregression of order two, which has momentum, or noise around a level.
+        sums: by kind of field whose running sums are read, weights of what is read to the same columns.
         cells: decoder layers.
         norms: gain of every layer's norm, if there is one.
         stop: weights and, by position, bias of the hazard of stopping, or `None`.
@@ -228,6 +203,7 @@ class Net(eqx.Module):
     steps: tuple[Embedding, ...]
     feedback: tuple[Float[Array, "F D X"], ...]
     changes: tuple[Float[Array, "F X"], ...]
+    sums: tuple[Float[Array, "F K X"], ...]
     cells: tuple[Cell, ...]
     norms: tuple[Float[Array, " H"], ...]
     stop: tuple[Float[Array, " H"], Float[Array, " N"]] | None
@@ -264,6 +240,9 @@ class Net(eqx.Module):
             tuple(side_by_side([parts[j] for j in group]) for group in steps.groups) for parts in (fed, weights)
         )
         self.changes = tuple(to_weights(np.zeros((len(steps.groups[g]), 4 * H + Q + of.stops))) for g in steps.changing)
+        self.sums = tuple(
+            to_weights(np.zeros((len(steps.groups[g]), steps.sums[g], 4 * H + Q + of.stops))) for g in steps.summing
+        )
         width = H if options.context == "state+step" else None
         self.cells = tuple(Cell(rng, H, width, first=layer == 0) for layer in range(options.layers))
         self.norms = tuple(to_weights(np.ones(H)) for _ in range(options.layers)) if options.norm else ()
@@ -367,11 +346,14 @@ class Net(eqx.Module):
                 fed = fed + Product(self.steps[g], weights)(rows)  # one value a sequence is too few to fold for
                 if g in numbers:
                     numbers[g] = jnp.where(np.array(here), rows[..., 0], numbers[g])
+        groups, given = self.constants.fields, self.constants.sums_before
+        sums = tuple(sums_before(groups[g], given, inputs).astype(fed.dtype) for g in layout.summing)
+        fed = fed + sum(self._of_sums(sums))
         gates, direct = jnp.split(fed, [4 * self.shape.size], -1)
         for j, value in known.items():
             if layout.events[j].angle:
                 direct = self._carried(direct, j, value[:, None])
-        return Feedback(gates, direct, tuple(numbers.values()))
+        return Feedback(gates, direct, tuple(numbers.values()), sums)
 
     def feed_back(self, ready: Precomputed, values: tuple[Array, ...], before: Feedback | None = None) -> Feedback:
         """What the next step reads, from the values of a step (symbols, numbers, or soft ones), which read `before`.
@@ -381,11 +363,15 @@ class Net(eqx.Module):
         rows = self._rows(values)
         parts = ([feed(row) for feed, row in zip(feeds, rows, strict=True)] for feeds in (ready.gates, ready.direct))
         gates, direct = (functools.reduce(operator.add, part) for part in parts)
-        direct, numbers = self._all_carried(direct, rows), self._numbers(rows)
+        direct, numbers, sums = self._all_carried(direct, rows), self._numbers(rows), tuple[Array, ...]()
         if before is not None:
-            for part in self._of_changes(numbers, before.numbers):
-                gates, direct = gates + part.gates, direct + part.direct
-        return Feedback(gates, direct, numbers)
+            groups = self.constants.fields
+            added = [added_to_sum(groups[g], groups, values) for g in self.shape.steps.summing]
+            sums = tuple(sum_after(total, *part) for total, part in zip(before.sums, added, strict=True))
+            for part in (*self._of_changes(numbers, before.numbers), *self._of_sums(sums)):
+                own = jnp.split(part, [4 * self.shape.size], -1)
+                gates, direct = gates + own[0], direct + own[1]
+        return Feedback(gates, direct, numbers, sums)
 
     def feed_back_sequence(self, ready: Precomputed, before: tuple[Array, ...], first: Feedback) -> FeedbackSequence:
         """What all steps read: the first one `first`, each later one the values of the step before it.
@@ -394,19 +380,23 @@ class Net(eqx.Module):
         """
         rows = self._rows(before)
         numbers = tuple(now.at[0].set(start) for now, start in zip(self._numbers(rows), first.numbers, strict=True))
-        changes = self._of_changes(numbers, tuple(jnp.roll(part, 1, 0) for part in numbers))
+        groups = self.constants.fields
+        added = [added_to_sum(groups[g], groups, before) for g in self.shape.steps.summing]
+        sums = tuple(sums_along(start, *part) for start, part in zip(first.sums, added, strict=True))
+        changes = self._of_changes(numbers, tuple(jnp.roll(part, 1, 0) for part in numbers)) + self._of_sums(sums)
+        split = [jnp.split(part, [4 * self.shape.size], -1) for part in changes]
         feeds = [*zip(ready.gates, rows, strict=True)]
         tables = [Gathered(feed.rows, row[..., 0]) for feed, row in feeds if isinstance(feed, FoldedTable)]
         products = [feed(row) for feed, row in feeds if not isinstance(feed, FoldedTable)]
-        products += [part.gates for part in changes]
+        products += [part[0] for part in split]
         gates: tuple[Float[Array, "T B Z"] | Gathered, ...] = ()
         if products:
             gates = (functools.reduce(operator.add, products).at[0].set(first.gates),)
         for part in tables:
             gates += (part.begun(jnp.zeros_like(first.gates) if gates else first.gates),)
-        terms = [*(feed(row) for feed, row in zip(ready.direct, rows, strict=True)), *(part.direct for part in changes)]
+        terms = [*(feed(row) for feed, row in zip(ready.direct, rows, strict=True)), *(part[1] for part in split)]
         direct = self._all_carried(functools.reduce(operator.add, terms), rows)
-        return FeedbackSequence(gates, direct.at[0].set(first.direct), numbers)
+        return FeedbackSequence(gates, direct.at[0].set(first.direct), numbers, sums)
 
     def unroll(
         self, ready: Precomputed, feedback: FeedbackSequence, state: State, masks: Masks
@@ -512,13 +502,21 @@ class Net(eqx.Module):
         """The numbers whose changes are read, by kind."""
         return tuple(rows[g][..., 0].astype(self.start.dtype) for g in self.shape.steps.changing)
 
-    def _of_changes(self, numbers: tuple[Array, ...], before: tuple[Array, ...]) -> list[Feedback]:
+    def _of_changes(self, numbers: tuple[Array, ...], before: tuple[Array, ...]) -> list[Float[Array, "*T B X"]]:
         """What the changes of numbers add, by kind; nothing where one is missing, or there is none before."""
         found = []
         for now, then, weights in zip(numbers, before, self.changes, strict=True):
             change = jnp.where(jnp.isfinite(now) & jnp.isfinite(then), now - then, 0.0)
-            gates, direct = jnp.split(flat_product(change, weights), [4 * self.shape.size], -1)
-            found.append(Feedback(gates, direct))
+            found.append(flat_product(change, weights))
+        return found
+
+    def _of_sums(self, sums: tuple[Array, ...]) -> list[Float[Array, "*T B X"]]:
+        """What running sums add, by kind."""
+        rules = [self.constants.fields[g].cumulative for g in self.shape.steps.summing]
+        found = []
+        for rule, total, weights in zip(rules, sums, self.sums, strict=True):
+            features = rule.features.of(total)  # type: ignore[union-attr]  # it is a group whose sums are read
+            found.append(flat_product(features.reshape(*total.shape[:-1], -1), weights.reshape(-1, weights.shape[-1])))
         return found
 
     def _all_carried(self, direct: Array, rows: tuple[Array, ...]) -> Array:

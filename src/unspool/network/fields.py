@@ -30,12 +30,14 @@ class Constants(NamedTuple):
         last: the last position with a hazard of its own.
         symbols: by input field, its symbols; 0 of numbers.
         before: by step field, how an input becomes its value before step 0; `None` where none does.
+        sums_before: likewise, its running sum.
     """
 
     fields: tuple["FieldGroup", ...]
     last: Int[Array, ""]
     symbols: Int[Array, " F"]
     before: tuple[ValueBefore | None, ...] = ()
+    sums_before: tuple[ValueBefore | None, ...] = ()
 
     def without_wide(self) -> "Constants":
         """The same, where no value is unlike the others: the wide components of mixtures have no weight."""
@@ -87,12 +89,14 @@ class FieldLayout:
         params: by field, parameters of its distribution.
         uniforms: by field, uniforms of a sample.
         events: by field, the shape of a value.
+        sums: by kind, the numbers that the next step reads of each of its running sums.
     """
 
     groups: tuple[tuple[int, ...], ...]
     params: tuple[int, ...]
     uniforms: tuple[int, ...]
     events: tuple[EventShape, ...]
+    sums: tuple[int, ...] = ()
 
     @property
     def num_params(self) -> int:
@@ -104,6 +108,11 @@ class FieldLayout:
         """The groups of numbers that have changes from step to step: all but angles, which have no size."""
         first = [self.events[group[0]] for group in self.groups]
         return tuple(g for g, event in enumerate(first) if event.one_number and not event.angle)
+
+    @property
+    def summing(self) -> tuple[int, ...]:
+        """The groups whose running sums are read."""
+        return tuple(g for g, width in enumerate(self.sums) if width)
 
     def place(self, j: int) -> tuple[int, int]:
         """The group of field j, and its place there."""
@@ -212,6 +221,7 @@ def layout_of(groups: Sequence[FieldGroup]) -> FieldLayout:
         tuple(dist.num_params for dist in fields),
         tuple(dist.num_uniforms for dist in fields),
         tuple(dist.event_shape for dist in fields),
+        tuple(0 if (read := getattr(group.cumulative, "features", None)) is None else read.width for group in groups),
     )
 
 

@@ -30,8 +30,7 @@ def teacher_forced(
     feedback = net.feed_back_sequence(ready, before, state.feedback)
     output, lstm = net.unroll(ready, feedback, state.lstm, masks)
     last = jax.tree.map(lambda a: a[-1], values)
-    before = state.feedback._replace(numbers=feedback.last)
-    return output, DecoderState(lstm, net.feed_back(ready, last, before))
+    return output, DecoderState(lstm, net.feed_back(ready, last, feedback.last_of(state.feedback)))
 
 
 def free_running(

@@ -23,7 +23,9 @@ from unspool.options import Network
 from unspool.runtime.processes import is_first
 
 Named = TypeVar("Named")
-READING_COLUMNS = ("start", "feedback", "changes")
+NUMBERED = {"changes": "changing", "sums": "summing"}
+"""By name of an array of some kinds of fields, the property of `FieldLayout` that has these kinds."""
+READING_COLUMNS = ("start", "feedback", "changes", "sums")
 """Arrays with a column for all that reads the step before: each pre-activation, each parameter, and the hazard."""
 
 
@@ -88,9 +90,9 @@ def file_parts(shape: Shape, constants: Constants, leaves: Iterable[str]) -> dic
     ordered = np.concatenate([gates, *(len(gates) + own for own in fields), to_hazard])
     for source in leaves:
         kind, *rest = source.split(".")
-        if kind == "changes":
-            for i, j in enumerate(layout.groups[layout.changing[int(rest[0])]]):
-                parts[f"changes.{j}"] = FilePart(source, i, ordered)
+        if kind in ("changes", "sums"):
+            for i, j in enumerate(layout.groups[getattr(layout, NUMBERED[kind])[int(rest[0])]]):
+                parts[f"{kind}.{j}"] = FilePart(source, i, ordered)
         elif kind in ("inputs", "project", "steps", "feedback"):
             groups = (shape.inputs if kind in ("inputs", "project") else layout).groups
             columns = ordered if kind == "feedback" else None
@@ -264,8 +266,9 @@ def _net_file(
     wanted = dict(file.arrays)
     if not any(".L." in name for name in shapes):  # the first files have no linear weights between fields
         wanted = {name: size for name, size in wanted.items() if ".L." not in name}
-    if not any(name.startswith("changes.") for name in shapes):  # nor any of changes
-        wanted = {name: size for name, size in wanted.items() if not name.startswith("changes.")}
+    for kind in NUMBERED:  # nor any of changes, nor of running sums
+        if not any(name.startswith(f"{kind}.") for name in shapes):
+            wanted = {name: size for name, size in wanted.items() if not name.startswith(f"{kind}.")}
     if shapes.get("stop.1") == () and "stop.1" in wanted:  # and one bias of the hazard for all positions
         wanted["stop.1"] = ()
     if shapes.get("start") == (wanted["start"][0] - 1,):  # nor do their hazards read the step before

@@ -8,7 +8,8 @@ import {
 import { Refused, listed } from "./errors.js";
 import { Grid, SupportPoints } from "./grid.js";
 import { fround, roundTo } from "./maths.js";
-import { forward, inverse, parseDate, writeDate } from "./values.js";
+import { SumFeatures } from "./sums.js";
+import { DAY, forward, inverse, parseDate, writeDate } from "./values.js";
 
 const SERIES = ["difference", "log_return"], MONOTONE = ["increment", "decrement"];
 const FIELD = {
@@ -94,9 +95,12 @@ export class Codec {
     this.positions = this.stops ? Math.min(this.longest, MOST_POSITIONS) + 2 : 0;
     this.isUnconditional = this.inputs.length === 1 && this.inputs[0].field.name === NO_INPUT;
     this.fields = this.steps.flatMap(step => [
-      { ...step, part: null, dist: distributionOf(step), rule: cumulativeRule(step.column), before: this.valueBefore(step) },
+      {
+        ...step, part: null, dist: distributionOf(step), rule: cumulativeRule(step.column), before: this.valueBefore(step),
+        sum: step.column.kind === "increment" && !step.column.delayed ? new SumFeatures(step.column) : null, sumBefore: this.sumBefore(step),
+      },
       ...step.column.parts.map(part => ({
-        field: step.field, column: part, part: step, before: null, dist: distributionOf({ field: step.field, column: part }),
+        field: step.field, column: part, part: step, before: null, sum: null, sumBefore: null, dist: distributionOf({ field: step.field, column: part }),
         rule: {
           size: fround(part.size / step.column.sumUnit), loc: fround(part.counts?.loc ?? 0),
           scale: fround(part.counts?.scale ?? 1), isPart: true,
@@ -146,6 +150,19 @@ export class Codec {
       const x = inverse(encoded[k][0] * given.scale + given.loc, given.transform, given.unit);
       const legal = column.transform === "log1p" ? Math.max(x, -0.999 * column.unit) : x;
       return (forward(legal, column.transform, column.unit) - column.loc) / column.scale;
+    };
+  }
+
+  /** How encoded inputs become the running sum of a step field before step 0; null where none of them is of its kind. */
+  sumBefore({ field, column }) {
+    const k = this.schema.first.includes(field.name) && column.kind === "increment" ? this.inputs.findIndex(input => input.field.name === field.name) : -1;
+    if (k < 0 || column.delayed) return null;
+    const given = this.inputs[k].column, isDate = given.kind === "timestamp";
+    if ((isDate ? 1 : 0) !== (column.unit ? 1 : 0) || !["timestamp", "numeric"].includes(given.kind)) return null;
+    const unit = isDate ? DAY / column.unit : column.sign;
+    return encoded => {
+      const z = encoded[k][0] * given.scale + given.loc, x = isDate ? z : inverse(z, given.transform, given.unit);
+      return (x * unit - column.origin) / column.sumUnit;
     };
   }
 
@@ -326,7 +343,7 @@ function cumulativeRule(column) {
   const first = column.increment ? 1 : fround(number.first_scale / unit);
   const least = column.moves ? fround(number.toNetwork(number.step / 2)) : null;
   return {
-    parts: column.parts.length,
+    axis, parts: column.parts.length,
     after: (total, z) => (Number.isNaN(z) ? total : fround(Number.isNaN(total) ? first * z : total + axis.toOriginal(z))),
     towards: (total, goal) => (Number.isNaN(total) ? goal / first : axis.toNetwork(goal - total)),
     support(total, support, step) {

@@ -24,8 +24,8 @@ from unspool.network.serialization import Nets, write_model
 from unspool.runtime.atomic_files import atomic, suffix
 
 RUNTIME = (
-    "errors", "json", "maths", "threefry", "modelfile", "values", "grid", "distributions", "columns", "codec",
-    "network", "constraints", "generate",
+    "errors", "json", "maths", "threefry", "modelfile", "values", "grid", "distributions", "columns", "sums",
+    "codec", "network", "constraints", "generate",
 )  # fmt: skip
 """The modules of the runtime, each after those that it imports."""
 PAGE = (

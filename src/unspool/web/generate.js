@@ -127,9 +127,9 @@ export class Model {
 
   run({ rule, encoded, before, most, ends, asked, stopping, phase }, draw, trace) {
     const { network, codec } = this, { fields } = codec, values = fields.map(() => []), steps = [];
-    const first = network.valuesBefore(encoded);
+    const first = network.valuesBefore(encoded), totals = network.sumsBefore(encoded);
     const state = {
-      states: phase.states, fed: network.startFeedback(first), values: first, survival: 0,
+      states: phase.states, fed: network.startFeedback(first, totals), values: first, totals, survival: 0,
       sums: asked.origins.map(origin => (origin && "start" in origin ? fround(origin.start) : null)),
     };
     let ended = ends || !stopping;
@@ -144,6 +144,7 @@ export class Model {
       state.states = step.layers;
       state.fed = step.next;
       state.values = step.values;
+      state.totals = step.totals;
     }
     const observed = new Map(), upper = new Map(), length = values[0].length;
     codec.steps.forEach(({ field, column }, k) => {
@@ -161,7 +162,7 @@ export class Model {
   follow(encoded, values) {
     const { network, codec } = this, phase = network.encode(encoded), length = values[0].length, found = [];
     const first = network.valuesBefore(encoded);
-    let states = phase.states, fed = network.startFeedback(first);
+    let totals = network.sumsBefore(encoded), states = phase.states, fed = network.startFeedback(first, totals);
     for (let t = 0; t <= length; t++) {
       const { layers, top } = network.step(fed, states, phase.constants), context = network.begin(top, fed), params = [];
       const own = t < length ? values.map(column => column[t]) : null;
@@ -171,7 +172,9 @@ export class Model {
       });
       found.push({ top, layers, hazard: network.hazard(top, fed, t), params });
       states = layers;
-      if (own) fed = network.feedBack(own, t ? values.map(column => column[t - 1]) : first);
+      if (!own) continue;
+      totals = network.sumsAfter(own, totals);
+      fed = network.feedBack(own, t ? values.map(column => column[t - 1]) : first, totals);
     }
     return found;
   }
@@ -223,8 +226,8 @@ export class Model {
         state.survival = before;
       }
     }
-    const next = network.feedBack(values, state.values);
-    return { number, fed, layers, top, hazard, stop, uniform: uniforms[0], values, chosen, next };
+    const totals = network.sumsAfter(values, state.totals), next = network.feedBack(values, state.values, totals);
+    return { number, fed, layers, top, hazard, stop, uniform: uniforms[0], values, totals, chosen, next };
   }
 
   /** What is given of a field of the network at a step, as the network sees it; null for nothing. */

@@ -3,7 +3,7 @@
 import { readAs } from "./columns.js";
 import { Refused } from "./errors.js";
 import { Categorical, innermost } from "./distributions.js";
-import { addProduct, clip, sigmoid } from "./maths.js";
+import { addProduct, clip, fround, sigmoid } from "./maths.js";
 
 const WITHIN = 32, INPUT_FEATURES = 32, STEP_FEATURES = 8, MOST_FED_BACK = 20;
 export const GATES = ["i", "f", "g", "o"];
@@ -73,6 +73,7 @@ export class Network {
     // Old files have none; angles have none, because they have no size.
     const number = ({ dist: { event } }) => event.symbols == null && !event.members && !event.angle;
     this.changes = this.fields.map((one, j) => (arrays.some("changes.") && number(one) ? arrays.take(`changes.${j}`, this.width) : null));
+    this.sums = this.fields.map(({ sum }, j) => (sum && arrays.some("sums.") ? arrays.take(`sums.${j}`, sum.width, this.width) : null));
     this.cells = Array.from({ length: layers }, (_, l) => ({
       initial: arrays.take(`initial.${l}`, H, Z), initialBias: arrays.take(`initial_bias.${l}`, Z),
       W: l ? arrays.take(`cells.${l}.W`, H, Z) : null,
@@ -129,12 +130,40 @@ export class Network {
     return this.fields.map(({ before }) => (before ? before(encoded) : NaN));
   }
 
-  /** What the first step reads, the start token and the values before it: gates, then parameters, side by side. */
-  startFeedback(values) {
+  /** By field, its running sum before step 0 where a step reads it, NaN before a first value; else null. */
+  sumsBefore(encoded) {
+    return this.fields.map(({ sum, sumBefore, rule }) => {
+      if (!sum) return null;
+      const known = sumBefore ? sumBefore(encoded) : NaN;
+      return Number.isNaN(known) ? (rule.parts ? NaN : 0) : fround(known);
+    });
+  }
+
+  /** By field, its running sum after a step. */
+  sumsAfter(values, sums) {
+    return sums.map((total, j) => {
+      const z = values[j], { rule } = this.fields[j];
+      if (total === null || Number.isNaN(z) || (Number.isNaN(total) && z !== Infinity)) return total;
+      let added = Number.isFinite(z) ? rule.axis.toOriginal(z) : 0;
+      if (z === Infinity) {
+        for (let k = j + 1; k <= j + rule.parts; k++) added += this.fields[k].rule.size * (values[k] * this.fields[k].rule.scale + this.fields[k].rule.loc);
+      }
+      return fround((Number.isNaN(total) ? 0 : total) + added);
+    });
+  }
+
+  /** What the first step reads, the start token and what is before it: gates, then parameters, side by side. */
+  startFeedback(values, sums) {
     const fed = new Float64Array(this.start);
     this.fields.forEach(({ before }, j) => {
       if (before) this.feed(fed, j, values[j]);
     });
+    return this.feedSums(fed, sums);
+  }
+
+  /** Add what running sums feed back. */
+  feedSums(fed, sums) {
+    this.sums.forEach((weights, j) => weights && addProduct(fed, this.fields[j].sum.of(sums[j]), weights, this.width));
     return fed;
   }
 
@@ -177,11 +206,11 @@ export class Network {
     return found;
   }
 
-  /** What the next step reads, from the values of a step, and those of the step before it. */
-  feedBack(values, before) {
+  /** What the next step reads, from the values of a step, those of the step before it, and the running sums after it. */
+  feedBack(values, before, sums) {
     const fed = this.fedByChanges(values, before) ?? new Float64Array(this.width);
     values.forEach((value, j) => this.feed(fed, j, value));
-    return fed;
+    return this.feedSums(fed, sums);
   }
 
   /** Phase two, one step of all layers: by layer gates, c and h, and what the distributions read. */
