@@ -155,6 +155,18 @@ def test_two_totals_of_one_part_and_an_order_beside_them_are_kept():
     assert sum(bool(field.signs) for field in schema.steps) == 2
 
 
+def test_an_order_that_is_given_goes_before_a_total_that_is_found(table):
+    """A balance within its limit, in any order of the columns; `balance += amount` is then no relation."""
+    limit = np.repeat(np.maximum.reduceat(table["balance"], np.arange(0, N * T, T)) + 5, T)
+    for columns in (["limit", "amount", "balance"], ["amount", "balance", "limit"]):
+        schema, _ = gather(
+            {**table, "limit": limit}, inputs="kind", sequence=columns, id="id", order=None,
+            relations=["auto", "balance <= limit"],
+        )  # fmt: skip
+        assert "balance <= limit" in map(str, schema.relations)
+        assert not [relation for relation in schema.relations if isinstance(relation, Running)]
+
+
 def test_columns_that_follow_from_each_other_are_refused(table):
     fields = [
         us.Number(name, running=Running(name, (other,)))
