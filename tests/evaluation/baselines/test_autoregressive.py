@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from unspool.evaluation.baselines.autoregressive import autoregressive_number, independent_number, previous_value
+from unspool.evaluation.baselines.autoregressive import (
+    Ar1Chain,
+    autoregressive_number,
+    independent_number,
+    previous_value,
+)
+from unspool.evaluation.baselines.densities import StudentDensity
 from unspool.evaluation.samples.sample_set import Target
 
 stats = pytest.importorskip("scipy.stats")
@@ -89,3 +95,12 @@ def test_a_value_that_repeats_has_a_mass_of_its_own_and_the_others_a_density(sco
         np.testing.assert_allclose(nats[zero], np.log(0.6), atol=0.1)
         entropy = 0.5 * np.log(2 * np.pi * np.e) - np.log(0.4)
         assert -nats[~zero].mean() == pytest.approx(entropy, abs=0.12)
+
+
+def test_a_sample_far_out_on_the_scale_of_logarithms_is_finite():
+    """A heavy tail of logarithms leaves the numbers that float64 has."""
+    density = StudentDensity(0.0, 1.0, np.inf)
+    chain = Ar1Chain(0.0, 1.0, 1e4, 2.0, True, density, None)
+    values = chain.sample(np.ones(100), np.random.default_rng(0))
+    assert np.isfinite(values).all()
+    assert values.max() > 1e300

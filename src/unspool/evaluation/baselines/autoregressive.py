@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unspool.encoding.transforms import inverse
 from unspool.evaluation.baselines.densities import StudentDensity, fit_marginal, fit_student, log_prob
 from unspool.evaluation.baselines.ngram import step_nats, tokens_of
 from unspool.evaluation.samples.sample_set import SampleSet, Target
@@ -114,7 +115,8 @@ class Ar1Chain:
         if not self.logarithmic:
             return self.constant + self.slope * before + self.scale * noise
         legal = before > 0
-        values = np.exp(self.constant + self.slope * np.log(np.where(legal, before, 1.0)) + self.scale * noise)
+        logarithms = self.constant + self.slope * np.log(np.where(legal, before, 1.0)) + self.scale * noise
+        values = inverse(logarithms, "log_return", 1.0)
         return np.where(legal, values, self.fallback.loc + self.fallback.scale * noise)
 
     def _given(self, before: Reals) -> StudentDensity:
