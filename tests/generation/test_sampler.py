@@ -12,13 +12,14 @@ from unspool.errors import OptionError
 from unspool.generation import sampler
 from unspool.generation.sample_step import BLOCK_STEPS, GROUP_ROWS, STREAM_STEPS
 from unspool.generation.sampler import TILE_ROWS, SampleRequest, check_sampling, chunks, rule_of, sample_sequences
-from unspool.network.decoder import Architecture, Masks, Net
+from unspool.network.decoder import Architecture, Net
 from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.normal import Normal, Point
 from unspool.network.distributions.rules import PLAIN
 from unspool.network.distributions.student_t import StudentT
+from unspool.network.dropout import Masks
 from unspool.options import Network, Sampling
 from unspool.runtime.devices import to_single_precision
 from unspool.runtime.threefry import seed_words, uniforms

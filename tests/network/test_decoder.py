@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from unspool.network import serialization
-from unspool.network.decoder import Architecture, Masks, Net
+from unspool.network.decoder import Architecture, Net
 from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture
 from unspool.network.distributions.normal import Normal
+from unspool.network.dropout import Masks
 from unspool.network.embeddings import MAX_FED_BACK, FoldedTable, Product, RealEmbedding, SymbolEmbedding
 from unspool.network.likelihood import sequence_log_prob
 from unspool.options import Network

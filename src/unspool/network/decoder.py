@@ -20,8 +20,17 @@ from unspool.network.cumulative import CumulativeRule, PartRule, ValueBefore
 from unspool.network.distributions.base import Distribution, EventShape, bind
 from unspool.network.distributions.categorical import bernoulli_log_prob
 from unspool.network.distributions.circular import circular_of, of_all_params
+from unspool.network.dropout import Masks, draw_masks
 from unspool.network.embeddings import Embedding, Feed, FoldedTable, Product, new_embedding, side_by_side
-from unspool.network.feedback import Feedback, FeedbackSequence, added_to_sum, sum_after, sums_along, sums_before
+from unspool.network.feedback import (
+    Feedback,
+    FeedbackSequence,
+    sum_that_ends,
+    sums_after,
+    sums_along,
+    sums_before,
+    with_value,
+)
 from unspool.network.fields import (
     Constants,
     FieldGroup,
@@ -49,12 +58,9 @@ from unspool.network.lstm import (
 from unspool.network.outputs import DecoderOutput, Outputs, StepContext
 from unspool.options import Network
 from unspool.runtime.sizes import size_class
-from unspool.runtime.threefry import uniforms
 
 INPUT_FEATURES, STEP_FEATURES = 32, 8
 """Non-linear features of a number, as input and as fed-back step."""
-MASK_ROW = -1
-"""The row whose uniforms are dropout masks, where the samples of a row would have its number."""
 POSITIONS_MULTIPLE = 64
 """Hazards of stopping come in multiples of it, so that data of another length find their programs compiled."""
 
@@ -139,14 +145,6 @@ class Shape:
         """The uniforms of field j among those of a step."""
         start = self.first_uniform(j)
         return slice(start, start + self.steps.uniforms[j])
-
-
-class Masks(NamedTuple):
-    """Variational dropout of every layer and of the context, `None` where nothing is dropped."""
-
-    recurrent: tuple[Mask, ...]
-    output: tuple[Mask, ...]
-    context: Mask
 
 
 class DecoderState(NamedTuple):
@@ -365,9 +363,7 @@ class Net(eqx.Module):
         gates, direct = (functools.reduce(operator.add, part) for part in parts)
         direct, numbers, sums = self._all_carried(direct, rows), self._numbers(rows), tuple[Array, ...]()
         if before is not None:
-            groups = self.constants.fields
-            added = [added_to_sum(groups[g], groups, values) for g in self.shape.steps.summing]
-            sums = tuple(sum_after(total, *part) for total, part in zip(before.sums, added, strict=True))
+            sums = sums_after(self.shape.steps, self.constants.fields, before.sums, values)
             for part in (*self._of_changes(numbers, before.numbers), *self._of_sums(sums)):
                 own = jnp.split(part, [4 * self.shape.size], -1)
                 gates, direct = gates + own[0], direct + own[1]
@@ -380,9 +376,7 @@ class Net(eqx.Module):
         """
         rows = self._rows(before)
         numbers = tuple(now.at[0].set(start) for now, start in zip(self._numbers(rows), first.numbers, strict=True))
-        groups = self.constants.fields
-        added = [added_to_sum(groups[g], groups, before) for g in self.shape.steps.summing]
-        sums = tuple(sums_along(start, *part) for start, part in zip(first.sums, added, strict=True))
+        sums = sums_along(self.shape.steps, self.constants.fields, first.sums, before)
         changes = self._of_changes(numbers, tuple(jnp.roll(part, 1, 0) for part in numbers)) + self._of_sums(sums)
         split = [jnp.split(part, [4 * self.shape.size], -1) for part in changes]
         feeds = [*zip(ready.gates, rows, strict=True)]
@@ -409,7 +403,9 @@ class Net(eqx.Module):
             hs, c = unroll(cell.R, x, ready.constants[layer], state.h[layer], state.c[layer], masks.recurrent[layer])
             last.append((hs[-1], c))
             below = self._handed_on(layer, hs, below, masks)
-        return DecoderOutput(below, feedback.direct), State(*(jnp.stack(part) for part in zip(*last, strict=True)))
+        return DecoderOutput(below, feedback.direct, feedback.sums), State(
+            *(jnp.stack(part) for part in zip(*last, strict=True))
+        )
 
     def step(
         self, ready: Precomputed, feedback: Feedback, state: State, masks: Masks, *, twins: bool = False
@@ -424,7 +420,7 @@ class Net(eqx.Module):
             hs.append(h)
             cs.append(c)
             below = self._handed_on(layer, h, below, masks)
-        return DecoderOutput(below, feedback.direct), State(jnp.stack(hs), jnp.stack(cs))
+        return DecoderOutput(below, feedback.direct, feedback.sums), State(jnp.stack(hs), jnp.stack(cs))
 
     def condition_on(self, ready: Precomputed, context: StepContext, j: int, value: Array) -> StepContext:
         """The context of the fields after field j, given its value."""
@@ -435,7 +431,17 @@ class Net(eqx.Module):
         if g == len(ready.within):
             return context
         row = self.shape.steps.rows((value,), self.shape.steps.groups[g][0])
-        return self.outputs.condition_on(context, g, ready.within[g].of(i)(row))
+        context = self.outputs.condition_on(context, g, ready.within[g].of(i)(row))
+        ends = sum_that_ends(self.shape.steps, self.constants.fields, g, i)
+        if ends is None:
+            return context
+        h, at, is_last = ends
+        k, rule = self.shape.steps.summing.index(h), self.group(h).of(at)[1]
+        total = with_value(self.group(g).of(i)[1], context.sums[k][..., at], value)
+        if not is_last:
+            sums = (*context.sums[:k], context.sums[k].at[..., at].set(total), *context.sums[k + 1 :])
+            return context._replace(sums=sums)
+        return self.outputs.condition_on_sums(context, h, rule.features.of(total)[..., None, :], at)  # type: ignore[union-attr]
 
     def hazard(self, output: DecoderOutput, position: Int[Array, "*T #B"]) -> Float[Array, "*T B"]:
         """Logit of stopping before the step at a position: a bias of that position, and what step and state add to it.
@@ -458,6 +464,11 @@ class Net(eqx.Module):
         real, context, rows = positions[:, None] < lengths, self.outputs.begin(output), self._rows(values)
         for g, feed in enumerate(ready.within):
             context = self.outputs.condition_on(context, g, feed(rows[g]))
+        groups = self.constants.fields
+        sums = sums_after(self.shape.steps, groups, output.sums, values)
+        for g in self.shape.steps.leading_sums:
+            after = sums[self.shape.steps.summing.index(g)]
+            context = self.outputs.condition_on_sums(context, g, groups[g].cumulative.features.of(after))  # type: ignore[union-attr]
         # A field's parameters read what the fields before it have added, and nothing of those after it.
         terms = [
             self.group(g).log_prob(self.outputs.group_params(context, g), value)
@@ -474,19 +485,8 @@ class Net(eqx.Module):
         return fields, jnp.where(real | at_end, stop, 0.0)
 
     def masks(self, key: UInt32[Array, "2"] | None = None, rows: Int[Array, " B"] | None = None) -> Masks:
-        """Dropout masks of the rows with these numbers, or none at all without a key.
-
-        A row's mask depends on the key and its number alone, not on the other rows of its batch.
-        """
-        options, size, layers = self.shape.options, self.shape.size, self.shape.options.layers
-        rates = np.repeat(np.array([options.dropout or 0.0, options.input_dropout or 0.0], np.float32), [2 * layers, 1])
-        masks: list[Mask] = [None] * len(rates)
-        if key is not None and rows is not None and rates.any():
-            row, step = jnp.full_like(rows, MASK_ROW), jnp.zeros(1, rows.dtype)
-            u = uniforms(key, row, rows, step, len(rates) * size).reshape(-1, len(rates), size)
-            kept = jax.lax.optimization_barrier(u > rates[:, None])  # lest every loop that reads a mask hashes again
-            masks = [kept[:, k] / (1 - rate) if rate else None for k, rate in enumerate(rates)]
-        return Masks(tuple(masks[:layers]), tuple(masks[layers:-1]), masks[-1])
+        """Dropout masks of the rows with these numbers, or none at all without a key; see `draw_masks`."""
+        return draw_masks(self.shape.options, self.shape.size, key, rows)
 
     def _handed_on(self, layer: int, h: Array, below: Array | None, masks: Masks) -> Array:
         """What a layer gives to the next one: norm, residual and dropout, none of which the recurrence sees."""

@@ -1,13 +1,13 @@
 """What a step reads of the step before it, and the running sums that go from step to step with it."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from unspool.network.cumulative import CumulativeRule, PartRule, ValueBefore
-from unspool.network.fields import FieldGroup
+from unspool.network.fields import FieldGroup, FieldLayout
 from unspool.network.lstm import Gathered
 
 
@@ -87,13 +87,50 @@ def _moment(groups: Sequence[FieldGroup], values: Sequence[Array], parts: range)
     return total
 
 
-def sum_after(before: Float[Array, "*B F"], added: Float[Array, "*B F"], begins: Bool[Array, "*B F"]) -> Array:
-    """Running sums after a step."""
-    return jnp.where(jnp.isnan(before) & ~begins, jnp.nan, jnp.nan_to_num(before) + added)
+def sums_after(
+    layout: FieldLayout, groups: Sequence[FieldGroup], before: Sequence[Array], values: Sequence[Array]
+) -> tuple[Float[Array, "*B F"], ...]:
+    """Running sums after a step with these values by field, by kind, from those before it."""
+    found = []
+    for g, total in zip(layout.summing, before, strict=True):
+        added, begins = added_to_sum(groups[g], groups, values)
+        found.append(jnp.where(jnp.isnan(total) & ~begins, jnp.nan, jnp.nan_to_num(total) + added))
+    return tuple(found)
 
 
-def sums_along(first: Float[Array, "B F"], added: Float[Array, "T B F"], begins: Bool[Array, "T B F"]) -> Array:
-    """(T, B, F) running sums that steps read, of which the first one reads `first`."""
-    added, begins = added.at[0].set(0.0), begins.at[0].set(~jnp.isnan(first))
-    begun = jnp.cumsum(begins, 0) > 0
-    return jnp.where(begun, jnp.nan_to_num(first) + jnp.cumsum(added, 0), jnp.nan)
+def sums_along(
+    layout: FieldLayout, groups: Sequence[FieldGroup], first: Sequence[Array], before: Sequence[Array]
+) -> tuple[Float[Array, "T B F"], ...]:
+    """Running sums that steps read: the first one `first`, later ones with the (T, B) values `before` them by field."""
+    found = []
+    for g, start in zip(layout.summing, first, strict=True):
+        added, begins = added_to_sum(groups[g], groups, before)
+        begun = jnp.cumsum(begins.at[0].set(~jnp.isnan(start)), 0) > 0
+        total = jnp.nan_to_num(start) + jnp.cumsum(added.at[0].set(0.0), 0)
+        found.append(jnp.where(begun, total, jnp.nan))
+    return tuple(found)
+
+
+def sum_that_ends(layout: FieldLayout, groups: Sequence[FieldGroup], g: int, i: Any) -> tuple[int, Any, bool] | None:
+    """The place of the field to whose running sum the field at a place of group g adds, if later fields read it.
+
+    And whether that sum is known with it: with the last part of a first value, where it has some.
+    """
+    if g in layout.leading_sums:
+        return g, i, not layout.parts[g]
+    if not isinstance(groups[g].cumulative, PartRule):
+        return None
+    part = layout.groups[g][i]
+    owner = max(j for h in range(len(groups)) if layout.parts[h] for j in layout.groups[h] if j < part)
+    h, at = layout.place(owner)
+    return (h, at, part == owner + layout.parts[h]) if h in layout.leading_sums else None
+
+
+def with_value(rule: CumulativeRule | PartRule | None, total: Array, value: Array) -> Array:
+    """A running sum with what one field of a step adds to it; a part that isn't there adds nothing."""
+    if isinstance(rule, PartRule):
+        there = jnp.isfinite(value) if rule.symbols is None else value < rule.symbols
+        return jnp.where(there, jnp.nan_to_num(total) + rule.running_sum(jnp.where(there, value, 0)), total)
+    assert isinstance(rule, CumulativeRule)  # noqa: S101  # of a field whose sums are read
+    there = jnp.isfinite(value)
+    return jnp.where(there, total + rule.axis.to_original(jnp.where(there, value, 0.0)), total)

@@ -90,6 +90,7 @@ class FieldLayout:
         uniforms: by field, uniforms of a sample.
         events: by field, the shape of a value.
         sums: by kind, the numbers that the next step reads of each of its running sums.
+        parts: by kind, the parts of first values, which are the fields after each.
     """
 
     groups: tuple[tuple[int, ...], ...]
@@ -97,6 +98,7 @@ class FieldLayout:
     uniforms: tuple[int, ...]
     events: tuple[EventShape, ...]
     sums: tuple[int, ...] = ()
+    parts: tuple[int, ...] = ()
 
     @property
     def num_params(self) -> int:
@@ -113,6 +115,11 @@ class FieldLayout:
     def summing(self) -> tuple[int, ...]:
         """The groups whose running sums are read."""
         return tuple(g for g, width in enumerate(self.sums) if width)
+
+    @property
+    def leading_sums(self) -> tuple[int, ...]:
+        """Those of them that have a field after them."""
+        return tuple(g for g in self.summing if g < self.leading)
 
     def place(self, j: int) -> tuple[int, int]:
         """The group of field j, and its place there."""
@@ -166,12 +173,15 @@ class FieldLayout:
         """Groups that have a field after them: all, or all but the last."""
         return len(self.groups) - (len(self.groups[-1]) == 1)
 
-    def later(self, g: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(F, N') and (F, Q') of each field of group g, one where a column from its first on is of a later field."""
+    def later(self, g: int, parts: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(F, N') and (F, Q') of each field of group g, one where a column from its first on is of a later field.
+
+        So many `parts` after the field don't count: the running sum of a first value is known only with them.
+        """
         first = self.after(g) or 0
         hidden = np.repeat([j for k in range(first, len(self.groups)) for j in self.conditioned(k)], HIDDEN_WITHIN)
         params = np.concatenate([np.full(self.params[j], j) for group in self.groups[first:] for j in group])
-        order = np.array(self.groups[g])[:, None]
+        order = np.array(self.groups[g])[:, None] + parts
         return (hidden > order).astype(np.float32), (params > order).astype(np.float32)
 
     def stack(self, values: Sequence[Any]) -> tuple[Any, ...]:
@@ -222,6 +232,7 @@ def layout_of(groups: Sequence[FieldGroup]) -> FieldLayout:
         tuple(dist.num_uniforms for dist in fields),
         tuple(dist.event_shape for dist in fields),
         tuple(0 if (read := getattr(group.cumulative, "features", None)) is None else read.width for group in groups),
+        tuple(getattr(group.cumulative, "parts", 0) for group in groups),
     )
 
 

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from unspool.network.decoder import DecoderState, Masks, Net, Precomputed
+from unspool.network.decoder import DecoderState, Net, Precomputed
 from unspool.network.distributions.where_active import active_as
+from unspool.network.dropout import Masks
 from unspool.network.outputs import DecoderOutput
 
 

@@ -15,10 +15,14 @@ from unspool.network.lstm import array_module, field_products, flat_product, lec
 
 
 class DecoderOutput(NamedTuple):
-    """What distributions and hazard read: the hidden state of the top layer, and the direct path from the last step."""
+    """What distributions and hazard read: the hidden state of the top layer, and the direct path from the last step.
+
+    Beside them the running sums before the step, which later fields read once the step has added to them.
+    """
 
     h: Float[Array, "*T B H"]
     direct: Float[Array, "*T B D"]
+    sums: tuple[Float[Array, "*T B F"], ...] = ()
 
 
 class StepContext(NamedTuple):
@@ -27,10 +31,12 @@ class StepContext(NamedTuple):
     Attributes:
         linear: parameters of all distributions without their hidden units.
         hidden: hidden units of all fields, before the hyperbolic tangent.
+        sums: running sums, by kind of field whose sums are read.
     """
 
     linear: Float[Array, "*T B Q"]
     hidden: Float[Array, "*T B N"] | None
+    sums: tuple[Float[Array, "*T B F"], ...] = ()
 
 
 class Outputs(eqx.Module):
@@ -47,6 +53,8 @@ class Outputs(eqx.Module):
         W: by kind that has a field after it, weights to all hidden units of the kinds from there on (`after`); those of
             a field to itself and to earlier ones are zero, and stay so.
         L: likewise, weights to the parameters, zero at first: fields that move together need no hidden units for it.
+        S: by kind whose running sums are read and that has a field after it, weights of where they stand to all hidden
+            units and parameters, side by side; zero at first.
         B: by kind, from hidden units to parameters; zero, and stays so, of the first field; `None` if that is alone.
         own: by kind, the weights that the distributions have of their own.
     """
@@ -56,6 +64,7 @@ class Outputs(eqx.Module):
     U: Float[Array, "H N"] | None
     W: tuple[Float[Array, "F D _"], ...]
     L: tuple[Float[Array, "F D _"], ...]
+    S: tuple[Float[Array, "F K _"], ...]
     B: tuple[Float[Array, "F M _"] | None, ...]
     own: tuple[Any, ...]
     layout: FieldLayout = eqx.field(static=True)
@@ -88,6 +97,8 @@ class Outputs(eqx.Module):
             W.append(to_weights(side_by_side(weights)))
             L.append(to_weights(xp.zeros((len(group), widths[group[0]], params.shape[1]))))
         self.W, self.L = tuple(W), tuple(L)
+        shapes = [(len(layout.groups[g]), layout.sums[g], _width(W[g], L[g])) for g in layout.leading_sums]
+        self.S = tuple(to_weights(np.zeros(shape)) for shape in shapes)
         B = [lecun_normal(rng, HIDDEN_WITHIN, count)[None] * (j > 0) for j, count in enumerate(layout.params)]
         groups_of = [layout.conditioned(g) for g in range(len(layout.groups))]
         self.B = tuple(to_weights(side_by_side([B[j] for j in group])) if group else None for group in groups_of)
@@ -106,13 +117,23 @@ class Outputs(eqx.Module):
     def begin(self, output: DecoderOutput) -> StepContext:
         """The context before any field of the step is known."""
         linear = flat_product(output.h, self.A) + self.b + output.direct[..., : self.layout.num_params]
-        return StepContext(linear, None if self.U is None else flat_product(output.h, self.U))
+        return StepContext(linear, None if self.U is None else flat_product(output.h, self.U), output.sums)
 
     def condition_on(self, context: StepContext, g: int, contribution: Array) -> StepContext:
         """The context once fields of kind g are known, whose folded embeddings (see `fold`) give `contribution`."""
         parts = jnp.split(contribution, [self.W[g].shape[-1]], -1)
         hidden = None if context.hidden is None else _added_last(context.hidden, parts[0])
-        return StepContext(_added_last(context.linear, parts[1]), hidden)
+        return context._replace(linear=_added_last(context.linear, parts[1]), hidden=hidden)
+
+    def condition_on_sums(
+        self, context: StepContext, g: int, features: Float[Array, "*T B F K"], i: Any = None
+    ) -> StepContext:
+        """The context once the running sums of kind g after the step are known; or of its field at place i alone."""
+        masks = jnp.concatenate(self.layout.later(g, self.layout.parts[g]), -1)[:, None]
+        weights = self.S[self.layout.leading_sums.index(g)] * masks
+        weights = weights if i is None else weights[i][None]
+        flat = features.reshape(*features.shape[:-2], -1)
+        return self.condition_on(context, g, flat_product(flat, weights.reshape(-1, weights.shape[-1])))
 
     def params(self, context: StepContext, j: int) -> Float[Array, "*T B P"]:
         """Parameters of the distribution of field j, conditioned on the fields before it."""
@@ -148,6 +169,11 @@ class Outputs(eqx.Module):
 def _initial(rng: np.random.Generator | None, dist: Any) -> Any:
     """Parameters to begin with; zeros where shapes alone are asked for."""
     return np.zeros(dist.num_params) if rng is None else dist.initial_params()
+
+
+def _width(*arrays: Any) -> int:
+    """Columns of arrays side by side."""
+    return sum(array.shape[-1] for array in arrays)
 
 
 def _added_last(whole: Array, part: Array) -> Array:

@@ -18,7 +18,7 @@ from unspool.errors import CorruptFile
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Architecture, Net, Shape
 from unspool.network.distributions.categorical import IMPOSSIBLE, Categorical
-from unspool.network.fields import Constants
+from unspool.network.fields import HIDDEN_WITHIN, Constants
 from unspool.options import Network
 from unspool.runtime.processes import is_first
 
@@ -121,6 +121,10 @@ def file_parts(shape: Shape, constants: Constants, leaves: Iterable[str]) -> dic
                 units, params = hidden - layout.group_hidden(first).start, own - layout.group_columns(first).start
                 parts[f"outputs.{j}.W.{k}"] = FilePart(f"outputs.W.{h}", place, units)
                 parts[f"outputs.{j}.L.{k}"] = FilePart(f"outputs.L.{h}", place, params)
+                if h in layout.leading_sums and j > k + layout.parts[h]:
+                    wide = sum(len(layout.conditioned(m)) for m in range(first, len(layout.groups))) * HIDDEN_WITHIN
+                    columns = np.concatenate([units, wide + params])
+                    parts[f"outputs.{j}.S.{k}"] = FilePart(f"outputs.S.{layout.leading_sums.index(h)}", place, columns)
             parts[f"outputs.{j}.B"] = FilePart(f"outputs.B.{g}", i)
     return parts
 
@@ -264,8 +268,9 @@ def _net_file(
         raise CorruptFile(f"{location}: configuration", "one of a network", found, hint) from error
     shapes = {name: entry.shape for name, entry in entries.items()}
     wanted = dict(file.arrays)
-    if not any(".L." in name for name in shapes):  # the first files have no linear weights between fields
-        wanted = {name: size for name, size in wanted.items() if ".L." not in name}
+    for kind in (".L.", ".S."):  # the first files have no linear weights between fields, later ones none of sums
+        if not any(kind in name for name in shapes):
+            wanted = {name: size for name, size in wanted.items() if kind not in name}
     for kind in NUMBERED:  # nor any of changes, nor of running sums
         if not any(name.startswith(f"{kind}.") for name in shapes):
             wanted = {name: size for name, size in wanted.items() if not name.startswith(f"{kind}.")}

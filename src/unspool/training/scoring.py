@@ -10,7 +10,8 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, UInt32
 from numpy.typing import NDArray
 
-from unspool.network.decoder import DecoderState, Masks, Net
+from unspool.network.decoder import DecoderState, Net
+from unspool.network.dropout import Masks
 from unspool.network.likelihood import sequence_log_prob
 from unspool.runtime.devices import ROW_AXIS, device_lock, put_on_devices, shard_rows
 from unspool.runtime.programs import program

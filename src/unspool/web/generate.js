@@ -168,7 +168,7 @@ export class Model {
       const own = t < length ? values.map(column => column[t]) : null;
       codec.fields.forEach((_, j) => {
         params.push(network.params(context, j));
-        if (own) network.conditionOn(context, j, own[j]);
+        if (own) network.conditionOn(context, j, own, totals);
       });
       found.push({ top, layers, hazard: network.hazard(top, fed, t), params });
       states = layers;
@@ -210,7 +210,7 @@ export class Model {
       if (rule.greedy && dist instanceof Categorical) nats += best(dist.within(params, shown));
       chosen.push({ params, uniforms: own, support: shown, given: Boolean(given?.where === true || given?.where?.some?.(Boolean)), field, part });
       values.push(value);
-      network.conditionOn(context, j, value);
+      network.conditionOn(context, j, values, state.totals);
     });
     const hazard = network.hazard(top, fed, number);
     let stop = false, before = state.survival;

@@ -89,7 +89,7 @@ export class Network {
 
   readOutput(arrays, dist, j) {
     const P = dist.numParams, H = this.size, name = `outputs.${j}`, inside = innermost(dist);
-    const found = { A: arrays.take(`${name}.A`, H, P), b: arrays.take(`${name}.b`, P), L: [], W: [], wide: P };
+    const found = { A: arrays.take(`${name}.A`, H, P), b: arrays.take(`${name}.b`, P), L: [], W: [], S: [], wide: P };
     if (inside.bind) {
       const M = inside.count, N = M * inside.units;
       inside.bind(...["A", "W", "V"].map((part, k) => arrays.take(`outputs.own.${j}.${part}`, ...[[M, M], [M, N], [N, M]][k])));
@@ -99,6 +99,8 @@ export class Network {
     for (let k = 0; k < j; k++) {
       found.W.push(arrays.take(`${name}.W.${k}`, this.steps[k].read.width, WITHIN));
       found.L.push(arrays.take(`${name}.L.${k}`, this.steps[k].read.width, P));
+      const { sum, rule } = this.fields[k], reads = sum && j > k + rule.parts && arrays.some(`${name}.S.`);
+      found.S.push(reads ? arrays.take(`${name}.S.${k}`, sum.width, WITHIN + P) : null);
     }
     // The file has these columns as wide as the network has them, which leaves room for symbols of other data.
     found.wide = dist instanceof Categorical ? sizeClass(P) : P;
@@ -141,15 +143,17 @@ export class Network {
 
   /** By field, its running sum after a step. */
   sumsAfter(values, sums) {
-    return sums.map((total, j) => {
-      const z = values[j], { rule } = this.fields[j];
-      if (total === null || Number.isNaN(z) || (Number.isNaN(total) && z !== Infinity)) return total;
-      let added = Number.isFinite(z) ? rule.axis.toOriginal(z) : 0;
-      if (z === Infinity) {
-        for (let k = j + 1; k <= j + rule.parts; k++) added += this.fields[k].rule.size * (values[k] * this.fields[k].rule.scale + this.fields[k].rule.loc);
-      }
-      return fround((Number.isNaN(total) ? 0 : total) + added);
-    });
+    return sums.map((total, j) => this.sumAfter(j, values, total));
+  }
+
+  sumAfter(j, values, total) {
+    const z = values[j], { rule } = this.fields[j];
+    if (total === null || Number.isNaN(z) || (Number.isNaN(total) && z !== Infinity)) return total;
+    let added = Number.isFinite(z) ? rule.axis.toOriginal(z) : 0;
+    if (z === Infinity) {
+      for (let k = j + 1; k <= j + rule.parts; k++) added += this.fields[k].rule.size * (values[k] * this.fields[k].rule.scale + this.fields[k].rule.loc);
+    }
+    return fround((Number.isNaN(total) ? 0 : total) + added);
   }
 
   /** What the first step reads, the start token and what is before it: gates, then parameters, side by side. */
@@ -256,13 +260,26 @@ export class Network {
     });
   }
 
-  /** Make the value of field k known to the later fields of the step. */
-  conditionOn(context, k, value) {
+  /** Make the value of field k known to the later fields of the step, from all values up to it and the sums before. */
+  conditionOn(context, k, values, sums) {
     if (k + 1 === context.length) return;
-    const vector = this.steps[k].read.embed(value);
+    const vector = this.steps[k].read.embed(values[k]);
     for (let j = k + 1; j < context.length; j++) {
       addProduct(context[j].hidden, vector, this.outputs[j].W[k], WITHIN);
       addProduct(context[j].linear, vector, this.outputs[j].L[k], context[j].linear.length);
+    }
+    // With the last part of a first value, or else with the value itself, its running sum is known.
+    const owner = this.fields.findIndex(({ sum, rule }, j) => sum && j + rule.parts === k);
+    if (owner >= 0) this.conditionOnSum(context, owner, k + 1, this.fields[owner].sum.of(this.sumAfter(owner, values, sums[owner])));
+  }
+
+  conditionOnSum(context, k, from, features) {
+    for (let j = from; j < context.length; j++) {
+      const weights = this.outputs[j].S[k], { hidden, linear } = context[j];
+      if (!weights) continue;
+      const added = addProduct(new Float64Array(WITHIN + linear.length), features, weights, WITHIN + linear.length);
+      for (let m = 0; m < WITHIN; m++) hidden[m] += added[m];
+      for (let m = 0; m < linear.length; m++) linear[m] += added[WITHIN + m];
     }
   }
 
