@@ -46,8 +46,7 @@ def generate(config, w, value, row, sample, seed):
     for step in range(config["codec"]["limit"] or 2 * config["codec"]["longest"]):
         h, c = lstm(fed[:Z] + constant + h @ w["cells.0.R"], c)
         u = ((threefry(key, step, [0, 1])[0] >> 9) + 0.5) / 2**23  # two uniforms inside (0, 1)
-        hazard = h @ w["stop.0"] + fed[-1] + w["stop.1"][min(step, len(w["stop.1"]) - 1)]
-        if u[0] < 1 / (1 + np.exp(-hazard)):  # does it stop before this step?
+        if u[0] < 1 / (1 + np.exp(-h @ w["stop.0"] - fed[-1] - w["stop.1"][min(step, len(w["stop.1"]) - 1)])):  # stop?
             break
         logits = h @ w["outputs.0.A"] + w["outputs.0.b"] + fed[Z:-1]  # of the symbols that training saw, no others
         upto = np.exp(logits - logits.max()).cumsum()
