@@ -103,3 +103,29 @@ def test_columns_that_decide_others_come_first_and_numbers_that_are_decided_are_
     assert deciding_first(["other", "one"], both) == ["other", "one"]
     asked = gather(table, sequence=[Number("height"), "city"], id="id")[0]
     assert isinstance(asked.steps[0], Number)
+
+
+def test_numbers_that_two_categories_decide_together_are_categories() -> None:
+    """The distance of two places: not if one record contradicts it, nor if pairs are too few to show it."""
+    rng = np.random.default_rng(0)
+    origin, dest = rng.integers(0, 6, (2, 4_000))
+    far = np.array(rng.integers(100, 9_000, (6, 6)))
+    names = np.array(["AMS", "CDG", "FRA", "LIS", "OSL", "VIE"])
+
+    def kind_of_distance(distance, rows=slice(None)):
+        table = {
+            "id": np.repeat(np.arange(1_000), 4)[rows],
+            "cabin": np.array(["x", "y"])[np.repeat(np.arange(1_000) % 2, 4)][rows],
+            "origin": names[origin][rows],
+            "dest": names[dest][rows],
+            "km": distance[rows],
+        }
+        schema, _ = gather(table, inputs="cabin", sequence=["origin", "dest", "km"], id="id", order=None)
+        return type(schema.steps[-1]).__name__
+
+    km = far[origin, dest] + 0.5
+    assert kind_of_distance(km) == "Category"
+    assert kind_of_distance(km, slice(60)) == "Number"
+    late = km.copy()
+    late[-1] += 1
+    assert kind_of_distance(late) == "Number"

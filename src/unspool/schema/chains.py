@@ -16,8 +16,8 @@ MIN_PAIRS_PER_NUMBER, MAX_DECIDED_NUMBERS = 3, 100
 MIN_COUNT_PER_CODE, MIN_APART = 5, 100
 """Of whole numbers that are codes: how often half of them occur, and the places of their grid for each."""
 
-SOME_PAIRS = 2_000
-"""Pairs that are looked at before all are."""
+SOME_PAIRS, MAX_TOGETHER = 2_000, 8
+"""Pairs that are looked at before all are; and categories of which two together may decide numbers."""
 
 Symbols = NDArray[np.integer]
 
@@ -150,18 +150,33 @@ def are_codes(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> bool:
 
 
 def is_decided(numbers: Symbols, categories: Sequence[Symbols]) -> bool:
-    """Whether one of several categories of the same step decides numbers; all are (S,) numbers of values.
+    """Whether one of several categories of the same step decides numbers, or two together do, as places a distance.
+
+    All are (S,) numbers of values.
 
     Examples:
         >>> cities = np.arange(60) % 5
         >>> is_decided(np.array([3, 0, 0, 2, 1])[cities], [np.arange(60) % 7, cities])
         True
+        >>> places, hours = np.arange(60) % 5, np.arange(60) // 5 % 3
+        >>> is_decided(places * hours, [places, hours]), is_decided(places * hours, [places])
+        (True, False)
     """
+    together = (_joined(*pair, numbers) for pair in itertools.combinations(categories[:MAX_TOGETHER], 2))
     return any(
         len(codes) >= MIN_PAIRS_PER_NUMBER * (count := int(codes.max(initial=-1)) + 1)
         and goes_with(codes, numbers, count)
-        for codes in categories
+        for codes in itertools.chain(categories, together)
     )
+
+
+def _joined(one: Symbols, other: Symbols, decided: Symbols) -> Symbols:
+    """(S,) numbers of the pairs of values that occur; all different where the first steps show that none decides."""
+    pairs = one.astype(np.int64) * (int(other.max(initial=-1)) + 1) + other
+    _, first, codes = np.unique(pairs[:SOME_PAIRS], return_index=True, return_inverse=True)
+    if (decided[first][codes] != decided[:SOME_PAIRS]).any():
+        return np.arange(len(pairs))  # each would decide its own, and none often enough
+    return np.unique(pairs, return_inverse=True)[1] if len(pairs) > SOME_PAIRS else codes
 
 
 def deciding_first(order: Iterable[str], categories: Mapping[str, Symbols]) -> list[str]:
