@@ -403,9 +403,7 @@ class Net(eqx.Module):
             hs, c = unroll(cell.R, x, ready.constants[layer], state.h[layer], state.c[layer], masks.recurrent[layer])
             last.append((hs[-1], c))
             below = self._handed_on(layer, hs, below, masks)
-        return DecoderOutput(below, feedback.direct, feedback.sums), State(
-            *(jnp.stack(part) for part in zip(*last, strict=True))
-        )
+        return self._output(below, feedback), State(*(jnp.stack(part) for part in zip(*last, strict=True)))
 
     def step(
         self, ready: Precomputed, feedback: Feedback, state: State, masks: Masks, *, twins: bool = False
@@ -420,7 +418,11 @@ class Net(eqx.Module):
             hs.append(h)
             cs.append(c)
             below = self._handed_on(layer, h, below, masks)
-        return DecoderOutput(below, feedback.direct, feedback.sums), State(jnp.stack(hs), jnp.stack(cs))
+        return self._output(below, feedback), State(jnp.stack(hs), jnp.stack(cs))
+
+    def _output(self, h: Array, feedback: Feedback | FeedbackSequence) -> DecoderOutput:
+        direct, to_hazard = jnp.split(feedback.direct, [self.shape.steps.num_params], -1)
+        return DecoderOutput(h, direct, to_hazard, feedback.sums)
 
     def condition_on(self, ready: Precomputed, context: StepContext, j: int, value: Array) -> StepContext:
         """The context of the fields after field j, given its value."""
@@ -450,8 +452,8 @@ class Net(eqx.Module):
         can't count well, learns what goes beyond (Cox 1972, "Regression models and life-tables", in discrete time).
         """
         weights, bias = self.stop or (jnp.zeros(self.shape.size), jnp.full(1, -jnp.inf))  # without one, never
-        read = output.direct[..., self.shape.steps.num_params :].sum(-1)
-        return flat_product(output.h, weights) + read + bias[jnp.minimum(position, self.constants.last)]
+        logit = flat_product(output.h, weights) + bias[jnp.minimum(position, self.constants.last)]
+        return logit if self.stop is None else logit + output.to_hazard[..., 0]
 
     def log_prob(
         self, ready: Precomputed, output: DecoderOutput, values: tuple[Array, ...], positions: Array, lengths: Array

@@ -15,13 +15,18 @@ from unspool.network.lstm import array_module, field_products, flat_product, lec
 
 
 class DecoderOutput(NamedTuple):
-    """What distributions and hazard read: the hidden state of the top layer, and the direct path from the last step.
+    """What distributions and hazard read.
 
-    Beside them the running sums before the step, which later fields read once the step has added to them.
+    Attributes:
+        h: the hidden state of the top layer.
+        direct: the direct path from the last step to the distributions.
+        to_hazard: and to the hazard of stopping, if there is one.
+        sums: running sums before the step, which later fields read once the step has added to them.
     """
 
     h: Float[Array, "*T B H"]
-    direct: Float[Array, "*T B D"]
+    direct: Float[Array, "*T B Q"]
+    to_hazard: Float[Array, "*T B S"]
     sums: tuple[Float[Array, "*T B F"], ...] = ()
 
 
@@ -116,7 +121,7 @@ class Outputs(eqx.Module):
 
     def begin(self, output: DecoderOutput) -> StepContext:
         """The context before any field of the step is known."""
-        linear = flat_product(output.h, self.A) + self.b + output.direct[..., : self.layout.num_params]
+        linear = flat_product(output.h, self.A) + self.b + output.direct
         return StepContext(linear, None if self.U is None else flat_product(output.h, self.U), output.sums)
 
     def condition_on(self, context: StepContext, g: int, contribution: Array) -> StepContext:
