@@ -142,7 +142,7 @@ def advance_on_devices(
     )
     observed_specs: Any = None if request.observed is None else ObservedSteps(along, along, along, whole, along)  # type: ignore[arg-type]
     request_specs: Any = BatchRequest(whole, rows, rows, whole, whole, whole, support_specs, observed_specs)  # type: ignore[arg-type]
-    specs = Precomputed(whole, whole, whole, rows), state_specs, request_specs  # type: ignore[arg-type]
+    specs = Precomputed(whole, whole, whole, whole, rows), state_specs, request_specs  # type: ignore[arg-type]
     advance_rows = partial(_advance, specs=specs, steps=steps, stopping=stopping, twins=twins)
     run = shard_rows(advance_rows, devices, (whole, *specs), (state_specs, (along, along)))
     return run(net, ready, state, request)

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -77,8 +77,8 @@ def architecture_of(codec: Codec, options: Network, size: int, embedding: int) -
         options=options,
         symbols=tuple(column.num_symbols or 0 for column in codec.inputs),
         cumulative=tuple(rule for column in codec.steps for rule in _cumulative_rules(column)),
-        before=_values_before(codec),
-        sums_before=_sums_before(codec),
+        before=_from_inputs(codec, _value_before) if codec.reads_first else (),
+        sums_before=_from_inputs(codec, _sum_before),
     )
     given = (*architecture.before, *architecture.sums_before)
     for rule in (*architecture.distributions, *architecture.cumulative, *given):
@@ -157,18 +157,20 @@ def _circular(column: AngleEncoder) -> NumberDistribution:
     return PointMasses(dist, np.array(column.point_mass_positions), column.mass) if column.point_masses else dist
 
 
-def _values_before(codec: Codec) -> tuple[ValueBefore | None, ...]:
-    """By step field, how an input becomes its value before step 0, or `None`; empty where none does."""
-    found: list[ValueBefore | None] = []
+def _from_inputs(
+    codec: Codec, become: Callable[[int, InputColumn, StepColumn], ValueBefore | None]
+) -> tuple[ValueBefore | None, ...]:
+    """By step field, how an input becomes what is before step 0, or `None`; empty where none does."""
     inputs = {field.name: (k, column) for k, (field, column) in enumerate(codec.input_columns())}
-    for field, column in codec.step_columns():
-        k, given = inputs.get(field.name, (0, None))
-        known = codec.reads_first and field.name in codec.schema.first and not isinstance(field, Part)
-        found.append(_value_before(k, given, column) if known else None)
+    known = {name for name in codec.schema.first if name in inputs}
+    found = [
+        become(*inputs[field.name], column) if field.name in known and not isinstance(field, Part) else None
+        for field, column in codec.step_columns()
+    ]
     return tuple(found) if any(found) else ()
 
 
-def _value_before(k: int, given: InputColumn | None, column: StepColumn) -> ValueBefore | None:
+def _value_before(k: int, given: InputColumn, column: StepColumn) -> ValueBefore | None:
     """How input k becomes the value of a step field before step 0, if it is of the same kind."""
     match given, column:
         case Vocabulary() | BinaryEncoder(), Vocabulary(values=values):
@@ -180,43 +182,31 @@ def _value_before(k: int, given: InputColumn | None, column: StepColumn) -> Valu
         case AngleInput(period=period), AngleEncoder() if period == column.period:
             return ValueBefore(k)
         case NumericEncoder(), NumericEncoder() if column.cumulative is None:
-            axes = _axis(given), _axis(column)
-            if axes[0].transform == axes[1].transform == "linear":  # float32 may not hold a date or a year
-                whole = ((given.loc - column.loc) / column.scale, given.scale / column.scale)
-                axes = Grid("linear", 1.0, *whole, 0.0), Grid("linear", 1.0, 0.0, 1.0, 0.0)
-            return ValueBefore(k, None, axes)
+            return ValueBefore(k, None, _between(_axis(given), _axis(column)))
     return None
 
 
-def _sums_before(codec: Codec) -> tuple[ValueBefore | None, ...]:
-    """By step field, how an input becomes the running sum before step 0 that it reads; empty where none does."""
-    found: list[ValueBefore | None] = []
-    inputs = {field.name: (k, column) for k, (field, column) in enumerate(codec.input_columns())}
-    for field, column in codec.step_columns():
-        k, given = inputs.get(field.name, (0, None))
-        if not isinstance(column, IncrementEncoder) or column.delayed or field.name not in codec.schema.first:
-            found.append(None)
-        else:
-            found.append(_sum_before(k, given, column))
-    return tuple(found) if any(found) else ()
-
-
-def _sum_before(k: int, given: InputColumn | None, column: IncrementEncoder) -> ValueBefore | None:
-    """How input k becomes the running sum of a step field before step 0."""
-    match given:
-        case TimestampEncoder() if column.unit:
-            unit = DAY / column.unit
-        case NumericEncoder() if not column.unit:
-            unit = column.sign
+def _sum_before(k: int, given: InputColumn, column: StepColumn) -> ValueBefore | None:
+    """How input k becomes the running sum of a step field before step 0, if it is of the same kind."""
+    match given, column:
+        case TimestampEncoder(), IncrementEncoder(delayed=False) if column.unit:
+            axis, unit = Grid("linear", 1.0, given.loc, given.scale, 0.0), DAY / column.unit
+        case NumericEncoder(), IncrementEncoder() if not column.unit:
+            axis, unit = _axis(given), column.sign
         case _:
             return None
-    if isinstance(given, NumericEncoder) and _axis(given).transform != "linear":
-        return ValueBefore(
-            k, None, (_axis(given), Grid("linear", 1.0, column.origin / unit, column.sum_unit / unit, 0.0))
-        )
-    first = (given.loc * unit - column.origin) / column.sum_unit  # float32 may not hold a date or a year
-    axis = Grid("linear", 1.0, first, given.scale * unit / column.sum_unit, 0.0)
-    return ValueBefore(k, None, (axis, Grid("linear", 1.0, 0.0, 1.0, 0.0)))
+    return ValueBefore(k, None, _between(axis, Grid("linear", 1.0, column.origin / unit, column.sum_unit / unit, 0.0)))
+
+
+def _between(given: Grid, step: Grid) -> tuple[Grid, Grid]:
+    """Two axes of one number, from the first to the second; of two linear ones all is in the first.
+
+    So float32 need not hold the number itself, which may be a date or a year.
+    """
+    if given.transform != "linear" or step.transform != "linear":
+        return given, step
+    loc, scale = (given.loc - step.loc) / step.scale, given.scale / step.scale
+    return Grid("linear", 1.0, loc, scale, 0.0), Grid("linear", 1.0, 0.0, 1.0, 0.0)
 
 
 def _axis(column: NumericEncoder, step: float = 0.0) -> Grid:

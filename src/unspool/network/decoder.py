@@ -25,11 +25,11 @@ from unspool.network.embeddings import Embedding, Feed, FoldedTable, Product, ne
 from unspool.network.feedback import (
     Feedback,
     FeedbackSequence,
-    sum_that_ends,
+    sum_features,
+    sum_with_field,
     sums_after,
     sums_along,
     sums_before,
-    with_value,
 )
 from unspool.network.fields import (
     Constants,
@@ -161,12 +161,14 @@ class Precomputed(NamedTuple):
         gates: by kind of field, the folded embeddings with the weights to the first layer.
         direct: likewise, with those to the distributions of the next step.
         within: likewise, with those to the later fields of the same step.
+        sums: by kind of field whose running sums later fields of the step read, the weights to these.
         constants: by layer, what context and bias add to the pre-activations.
     """
 
     gates: tuple[Feed, ...]
     direct: tuple[Feed, ...]
     within: tuple[Feed, ...]
+    sums: tuple[Float[Array, "F K _"], ...]
     constants: tuple[Float[Array, "B Z"], ...]
 
 
@@ -324,6 +326,7 @@ class Net(eqx.Module):
             tuple(e.fold(w[..., :gates], count) for e, w in weights),
             tuple(e.fold(w[..., gates:], count) for e, w in weights),
             self.outputs.fold(self.steps, count),
+            self.outputs.of_sums,
             tuple(cell.constant(context) for cell in self.cells),
         )
 
@@ -344,8 +347,8 @@ class Net(eqx.Module):
                 fed = fed + Product(self.steps[g], weights)(rows)  # one value a sequence is too few to fold for
                 if g in numbers:
                     numbers[g] = jnp.where(np.array(here), rows[..., 0], numbers[g])
-        groups, given = self.constants.fields, self.constants.sums_before
-        sums = tuple(sums_before(groups[g], given, inputs).astype(fed.dtype) for g in layout.summing)
+        of_inputs = (sums_before(self.constants.fields[g], self.constants.sums_before, inputs) for g in layout.summing)
+        sums = tuple(total.astype(fed.dtype) for total in of_inputs)
         fed = fed + sum(self._of_sums(sums))
         gates, direct = jnp.split(fed, [4 * self.shape.size], -1)
         for j, value in known.items():
@@ -432,18 +435,19 @@ class Net(eqx.Module):
         """As `condition_on`, of the field at a place of group g."""
         if g == len(ready.within):
             return context
-        row = self.shape.steps.rows((value,), self.shape.steps.groups[g][0])
+        layout = self.shape.steps
+        row = layout.rows((value,), layout.groups[g][0])
         context = self.outputs.condition_on(context, g, ready.within[g].of(i)(row))
-        ends = sum_that_ends(self.shape.steps, self.constants.fields, g, i)
-        if ends is None:
+        own = sum_with_field(layout, self.constants.fields, context.sums, g, i, value)
+        if own is None:
             return context
-        h, at, is_last = ends
-        k, rule = self.shape.steps.summing.index(h), self.group(h).of(at)[1]
-        total = with_value(self.group(g).of(i)[1], context.sums[k][..., at], value)
-        if not is_last:
-            sums = (*context.sums[:k], context.sums[k].at[..., at].set(total), *context.sums[k + 1 :])
-            return context._replace(sums=sums)
-        return self.outputs.condition_on_sums(context, h, rule.features.of(total)[..., None, :], at)  # type: ignore[union-attr]
+        if not own.known:
+            k = layout.summing.index(own.group)
+            total = context.sums[k].at[..., own.place].set(own.total)
+            return context._replace(sums=(*context.sums[:k], total, *context.sums[k + 1 :]))
+        features = sum_features(self.constants.fields[own.group].of(own.place)[1], own.total)[..., None, :]
+        weights = ready.sums[layout.leading_sums.index(own.group)][own.place][None]
+        return self.outputs.condition_on_sums(context, own.group, features, weights)
 
     def hazard(self, output: DecoderOutput, position: Int[Array, "*T #B"]) -> Float[Array, "*T B"]:
         """Logit of stopping before the step at a position: a bias of that position, and what step and state add to it.
@@ -466,11 +470,10 @@ class Net(eqx.Module):
         real, context, rows = positions[:, None] < lengths, self.outputs.begin(output), self._rows(values)
         for g, feed in enumerate(ready.within):
             context = self.outputs.condition_on(context, g, feed(rows[g]))
-        groups = self.constants.fields
-        sums = sums_after(self.shape.steps, groups, output.sums, values)
-        for g in self.shape.steps.leading_sums:
-            after = sums[self.shape.steps.summing.index(g)]
-            context = self.outputs.condition_on_sums(context, g, groups[g].cumulative.features.of(after))  # type: ignore[union-attr]
+        sums = sums_after(self.shape.steps, self.constants.fields, output.sums, values)
+        for g, weights in zip(self.shape.steps.leading_sums, ready.sums, strict=True):
+            features = sum_features(self.constants.fields[g].cumulative, sums[self.shape.steps.summing.index(g)])
+            context = self.outputs.condition_on_sums(context, g, features, weights)
         # A field's parameters read what the fields before it have added, and nothing of those after it.
         terms = [
             self.group(g).log_prob(self.outputs.group_params(context, g), value)
@@ -517,7 +520,7 @@ class Net(eqx.Module):
         rules = [self.constants.fields[g].cumulative for g in self.shape.steps.summing]
         found = []
         for rule, total, weights in zip(rules, sums, self.sums, strict=True):
-            features = rule.features.of(total)  # type: ignore[union-attr]  # it is a group whose sums are read
+            features = sum_features(rule, total)
             found.append(flat_product(features.reshape(*total.shape[:-1], -1), weights.reshape(-1, weights.shape[-1])))
         return found
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from unspool.network.cumulative import CumulativeRule, PartRule, ValueBefore
 from unspool.network.fields import FieldGroup, FieldLayout
@@ -48,54 +48,50 @@ def sums_before(
 ) -> Float[Array, "B F"]:
     """The running sums of a group before step 0: those of inputs, where `given` has by field how they become one."""
     none = jnp.full(inputs[0].shape[0], jnp.nan if getattr(group.cumulative, "parts", 0) else 0.0)
-    known = [given[j].of(inputs) if given and given[j] else none for j in group.fields]  # type: ignore[union-attr]
+    rules = [given[j] if given else None for j in group.fields]
+    known = [none if rule is None else rule.of(inputs) for rule in rules]
     return jnp.stack([jnp.where(jnp.isnan(total), none, total) for total in known], -1)
 
 
-def added_to_sum(
-    group: FieldGroup, groups: Sequence[FieldGroup], values: Sequence[Array]
-) -> tuple[Float[Array, "*B F"], Bool[Array, "*B F"]]:
-    """What the values of a step add to the running sums of a group, and which of these begin with it.
+def with_value(rule: CumulativeRule | PartRule | None, total: Array, value: Array) -> Array:
+    """A running sum with what one field of a step adds to it; a value or a part that isn't there adds nothing.
 
-    Args:
-        group: fields with a `CumulativeRule`.
-        groups: all groups.
-        values: by field.
+    It is NaN before the first value, and begins with the first part.
     """
-    rule = group.cumulative
-    assert isinstance(rule, CumulativeRule)  # noqa: S101  # of fields whose sums are read
-    z = jnp.stack([values[j] for j in group.fields], -1)
-    begins = jnp.isinf(z)
-    added = jnp.where(jnp.isfinite(z), rule.axis.to_original(jnp.where(begins, 0.0, z)), 0.0)
-    if rule.parts:
-        moments = [_moment(groups, values, range(j + 1, j + 1 + rule.parts)) for j in group.fields]
-        added = jnp.where(begins, jnp.stack(moments, -1), added)
-    return added, begins
+    if isinstance(rule, PartRule):
+        if rule.symbols is None:
+            there = jnp.isfinite(value)
+        elif jnp.issubdtype(value.dtype, jnp.integer):
+            there = value < rule.symbols
+        else:  # a soft symbol
+            there = value[..., : rule.symbols].sum(-1) > 0
+            value = value[..., : rule.symbols] @ jnp.arange(rule.symbols, dtype=value.dtype)
+        return jnp.where(there, jnp.nan_to_num(total) + rule.running_sum(jnp.where(there, value, 0)), total)
+    assert isinstance(rule, CumulativeRule)  # noqa: S101  # of a field whose sums are read
+    there = jnp.isfinite(value)
+    return jnp.where(there, total + rule.axis.to_original(jnp.where(there, value, 0.0)), total)
 
 
-def _moment(groups: Sequence[FieldGroup], values: Sequence[Array], parts: range) -> Float[Array, "*B"]:
-    """The running sum that the parts of a first moment make together."""
-    total = jnp.zeros(())
-    for k in parts:
-        group = next(group for group in groups if k in group.fields)
-        rule = group.of(group.fields.index(k))[1]
-        assert isinstance(rule, PartRule)  # noqa: S101  # of a part
-        value = values[k]
-        if rule.symbols is not None and not jnp.issubdtype(value.dtype, jnp.integer):
-            value = value[..., : rule.symbols] @ jnp.arange(rule.symbols, dtype=value.dtype)  # a soft symbol
-        total = total + rule.running_sum(value)
-    return total
+def with_step(
+    layout: FieldLayout, groups: Sequence[FieldGroup], g: int, total: Float[Array, "*B F"], values: Sequence[Array]
+) -> Float[Array, "*B F"]:
+    """The running sums of group g with what the values of a step, by field, add to them."""
+    total = with_value(groups[g].cumulative, total, jnp.stack([values[j] for j in layout.groups[g]], -1))
+    if not layout.parts[g]:
+        return total
+    of_fields = [total[..., i] for i in range(len(layout.groups[g]))]
+    for i, j in enumerate(layout.groups[g]):
+        for k in range(j + 1, j + 1 + layout.parts[g]):
+            h, at = layout.place(k)
+            of_fields[i] = with_value(groups[h].of(at)[1], of_fields[i], values[k])
+    return jnp.stack(of_fields, -1)
 
 
 def sums_after(
     layout: FieldLayout, groups: Sequence[FieldGroup], before: Sequence[Array], values: Sequence[Array]
 ) -> tuple[Float[Array, "*B F"], ...]:
     """Running sums after a step with these values by field, by kind, from those before it."""
-    found = []
-    for g, total in zip(layout.summing, before, strict=True):
-        added, begins = added_to_sum(groups[g], groups, values)
-        found.append(jnp.where(jnp.isnan(total) & ~begins, jnp.nan, jnp.nan_to_num(total) + added))
-    return tuple(found)
+    return tuple(with_step(layout, groups, g, total, values) for g, total in zip(layout.summing, before, strict=True))
 
 
 def sums_along(
@@ -104,33 +100,49 @@ def sums_along(
     """Running sums that steps read: the first one `first`, later ones with the (T, B) values `before` them by field."""
     found = []
     for g, start in zip(layout.summing, first, strict=True):
-        added, begins = added_to_sum(groups[g], groups, before)
-        begun = jnp.cumsum(begins.at[0].set(~jnp.isnan(start)), 0) > 0
-        total = jnp.nan_to_num(start) + jnp.cumsum(added.at[0].set(0.0), 0)
-        found.append(jnp.where(begun, total, jnp.nan))
+        z = jnp.stack([before[j] for j in layout.groups[g]], -1)
+        added = with_step(layout, groups, g, jnp.zeros_like(z), before).at[0].set(0.0)
+        begun = jnp.cumsum(jnp.isinf(z).at[0].set(~jnp.isnan(start)), 0) > 0
+        found.append(jnp.where(begun, jnp.nan_to_num(start) + jnp.cumsum(added, 0), jnp.nan))
     return tuple(found)
 
 
-def sum_that_ends(layout: FieldLayout, groups: Sequence[FieldGroup], g: int, i: Any) -> tuple[int, Any, bool] | None:
-    """The place of the field to whose running sum the field at a place of group g adds, if later fields read it.
-
-    And whether that sum is known with it: with the last part of a first value, where it has some.
-    """
-    if g in layout.leading_sums:
-        return g, i, not layout.parts[g]
-    if not isinstance(groups[g].cumulative, PartRule):
-        return None
-    part = layout.groups[g][i]
-    owner = max(j for h in range(len(groups)) if layout.parts[h] for j in layout.groups[h] if j < part)
-    h, at = layout.place(owner)
-    return (h, at, part == owner + layout.parts[h]) if h in layout.leading_sums else None
-
-
-def with_value(rule: CumulativeRule | PartRule | None, total: Array, value: Array) -> Array:
-    """A running sum with what one field of a step adds to it; a part that isn't there adds nothing."""
-    if isinstance(rule, PartRule):
-        there = jnp.isfinite(value) if rule.symbols is None else value < rule.symbols
-        return jnp.where(there, jnp.nan_to_num(total) + rule.running_sum(jnp.where(there, value, 0)), total)
+def sum_features(rule: CumulativeRule | PartRule | None, total: Array) -> Float[Array, "*B K"]:
+    """What is read of running sums of a rule that has features."""
     assert isinstance(rule, CumulativeRule)  # noqa: S101  # of a field whose sums are read
-    there = jnp.isfinite(value)
-    return jnp.where(there, total + rule.axis.to_original(jnp.where(there, value, 0.0)), total)
+    assert rule.features is not None  # noqa: S101
+    return rule.features.of(total)
+
+
+class SumOfField(NamedTuple):
+    """The running sum to which a field of the step adds.
+
+    Attributes:
+        group: the group of the field whose sum it is.
+        place: that field's place there.
+        total: the sum with what the field adds.
+        known: whether that is all: of a first value with parts, with the last of them.
+    """
+
+    group: int
+    place: Any
+    total: Array
+    known: bool
+
+
+def sum_with_field(
+    layout: FieldLayout, groups: Sequence[FieldGroup], sums: Sequence[Array], g: int, i: Any, value: Array
+) -> SumOfField | None:
+    """The running sum with a value of the field at a place of group g; `None` if no later field reads it."""
+    rule = groups[g].of(i)[1]
+    if g in layout.leading_sums:
+        h, at, known = g, i, not layout.parts[g]
+    elif isinstance(rule, PartRule):
+        part = layout.groups[g][i]
+        owner = max(j for h in range(len(groups)) if layout.parts[h] for j in layout.groups[h] if j < part)
+        (h, at), known = layout.place(owner), part == owner + layout.parts[layout.place(owner)[0]]
+    else:
+        return None
+    if h not in layout.leading_sums:
+        return None
+    return SumOfField(h, at, with_value(rule, sums[layout.summing.index(h)][..., at], value), known)

@@ -130,13 +130,16 @@ class Outputs(eqx.Module):
         hidden = None if context.hidden is None else _added_last(context.hidden, parts[0])
         return context._replace(linear=_added_last(context.linear, parts[1]), hidden=hidden)
 
+    @property
+    def of_sums(self) -> tuple[Float[Array, "F K _"], ...]:
+        """The weights of running sums to later fields of the step."""
+        masks = [self.layout.later(g, self.layout.parts[g]) for g in self.layout.leading_sums]
+        return tuple(w * jnp.concatenate(own, -1)[:, None] for w, own in zip(self.S, masks, strict=True))
+
     def condition_on_sums(
-        self, context: StepContext, g: int, features: Float[Array, "*T B F K"], i: Any = None
+        self, context: StepContext, g: int, features: Float[Array, "*T B F K"], weights: Float[Array, "F K _"]
     ) -> StepContext:
-        """The context once the running sums of kind g after the step are known; or of its field at place i alone."""
-        masks = jnp.concatenate(self.layout.later(g, self.layout.parts[g]), -1)[:, None]
-        weights = self.S[self.layout.leading_sums.index(g)] * masks
-        weights = weights if i is None else weights[i][None]
+        """The context once running sums of kind g after the step are known, of which `of_sums` has the weights."""
         flat = features.reshape(*features.shape[:-2], -1)
         return self.condition_on(context, g, flat_product(flat, weights.reshape(-1, weights.shape[-1])))
 

@@ -97,6 +97,8 @@ class EndRegression(NamedTuple):
                 total = tried.nats(features, stops, given) + float(prior @ new**2) / 2
                 if total < loss:
                     break
+            else:
+                break  # no step along the direction gains: rounding is all that is left
             gained, found, loss = loss - total, tried, total
             if gained < MIN_NEWTON_GAIN:
                 break

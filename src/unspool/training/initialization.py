@@ -45,7 +45,6 @@ RIDGE = 1e-4
 """Variance that the regression adds to every innovation: columns that nearly copy each other share a slope."""
 MIN_INITIAL_SCALE = 0.1
 """The smallest scale to begin with: with less, the first updates would move locations by many scales."""
-
 MAX_REGRESSED_STEPS, MAX_END_LOGIT, MIN_END_GAIN = 50_000, 5.0, 5.0
 """Of the regression of ends: steps at the most, the logit that a field may well add, and the nats that it must gain
 on sequences that it hasn't seen."""
@@ -145,11 +144,11 @@ def begin_ends(net: Net, training: Encoded, start: NDArray[Any], feedback: list[
     one, other = (found.nats(x[~left], stops[~left], given[~left]) for found in (half, none))
     if other - one < MIN_END_GAIN:
         return net
-    found, at = EndRegression.fit(x, stops, given, penalty), 0
-    for j, part in zip(fields, parts, strict=True):
-        (g, i), width = layout.place(j), part.shape[1]
-        feedback[g][i, :, -1] = found.weights[at : at + width]
-        at += width
+    found = EndRegression.fit(x, stops, given, penalty)
+    own = np.split(found.weights, np.cumsum([part.shape[1] for part in parts])[:-1])
+    for j, weights in zip(fields, own, strict=True):
+        g, i = layout.place(j)
+        feedback[g][i, :, -1] = weights
     start[-1] -= found.constant
     return eqx.tree_at(lambda net: net.stop[1], net, to_weights(np.asarray(net.stop[1]) + found.constant))
 
