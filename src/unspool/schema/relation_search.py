@@ -297,11 +297,9 @@ def keep_relations(
         for other in (*getattr(field, "above", ()), *getattr(field, "below", ()))
     ]
     own += [field.running for field in fields.values() if isinstance(field, Number) and field.running is not None]
-    taken, bounded = (
-        derived_columns(given),
-        {name for item in given if isinstance(item, AtMost) for name in item.columns},
-    )
+    taken = derived_columns(given)
     found = [item for item in found if item not in given and not {*derived_columns([item])} & set(taken)]
+    bounded = {name for item in given if isinstance(item, AtMost) for name in item.columns}
     found = [item for item in found if not isinstance(item, Running) or not bounded & {*item.columns}]
     relations = _in_order([*given, *found])
     for relation in given:

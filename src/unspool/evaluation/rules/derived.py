@@ -23,7 +23,7 @@ from unspool.evaluation.rules.columns import (
     with_missing,
 )
 from unspool.evaluation.samples.sample_set import Comparison, SampleSet
-from unspool.evaluation.samples.statistics import Codes, Reals
+from unspool.evaluation.samples.statistics import Codes, Reals, step_changes
 
 MAX_COUNTED, MAX_PAIRED_NUMBERS, MAX_PAIRED_SYMBOLS = 12, 8, 10
 """Symbols of a column that are counted; columns of numbers, and of symbols, that are compared: the first ones."""
@@ -283,7 +283,7 @@ def _changes(
     null = np.where(signs[0] == -1, -1, _signs(base.numbers[0], base.numbers[0][order], base.unit))
     clauses = [f"{base.words} {how} from step to step" for how in ("falls", "stays", "rises")]
     yield _comparison(f"the direction of {base.words}", sources, signs, clauses, null)
-    changes = [x - y for x, y in zip(base.numbers, past, strict=True)]
+    changes = [step_changes(x, one.offsets) for x, one in zip(base.numbers, sets, strict=True)]
     codes, levels = coded(changes, 2 * base.unit)
     if 0 < len(levels) <= MAX_DISTINCT_NUMBERS and len(levels) * 4 < np.isfinite(changes[0]).sum():
         mixed = np.where(np.isnan(changes[0]), np.nan, base.numbers[0] - base.numbers[0][order])
@@ -334,7 +334,7 @@ def _pairs_of_numbers(
             name = b.words_before
             yield from _compared(a.words, name, sources, a.numbers, past[b.name], max(a.unit, b.unit), order)
         if not a.date and not b.date:
-            change = tuple(x - y for x, y in zip(a.numbers, past[a.name], strict=True))
+            change = tuple(step_changes(x, one.offsets) for x, one in zip(a.numbers, sets, strict=True))
             sources = {a.source, (a.place, a.name, 1), b.source}
             for sign, name in ((1.0, b.words), (-1.0, f"−{b.words}")):
                 other = tuple(sign * x for x in b.numbers)

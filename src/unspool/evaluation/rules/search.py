@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from unspool.evaluation.rules.columns import STEP, WHOLE_SEQUENCE
 from unspool.evaluation.rules.derived import DerivedColumn, Records, RecordTable
 from unspool.evaluation.samples.statistics import Codes, Reals
-from unspool.schema.chance import MIN_FAILURE_SHARE, MIN_FAILURES
+from unspool.schema.chance import is_often
 
 MAX_BROKEN = 0.02
 """Share of real sequences that may break what still counts as a rule."""
@@ -157,11 +157,6 @@ def _count(owner: Codes, size: int) -> int:
     return int((np.bincount(owner, minlength=size) > 0).sum())
 
 
-def _enough(failures: float, of: float) -> bool:
-    """Whether independent columns would break a rule often enough."""
-    return bool(failures >= max(MIN_FAILURES, MIN_FAILURE_SHARE * of))
-
-
 def _alone(table: RecordTable) -> Iterator[DataRule | None]:
     """Rules on one column."""
     for column in table.columns:
@@ -175,7 +170,7 @@ def _alone(table: RecordTable) -> Iterator[DataRule | None]:
         training = table.records[0]
         if column.null is not None:
             failed = (column.null >= 0) & ~np.isin(column.null, np.unique(column.codes[0]))
-            if not _enough(float(_count(training.units[failed], training.size)), float(training.size)):
+            if not is_often(float(_count(training.units[failed], training.size)), float(training.size)):
                 continue
         units = _units_of_cells(column.codes[0], training)
         single = np.bincount(units // training.size, minlength=column.size) == 1
@@ -279,7 +274,7 @@ def _set_rules(
     seen = np.zeros((key.size + 1, size + 1), np.bool_)
     seen[:-1, :-1] = counts > 0
     lost = _count(units[alone.ravel()[cell]] % training.size, training.size)
-    if lost <= MAX_BROKEN * training.size and _enough(float(chance[known].sum()), float(of_key[known].sum())):
+    if lost <= MAX_BROKEN * training.size and is_often(float(chance[known].sum()), float(of_key[known].sum())):
         rule = _rule_of_cells(table, keys, key, target, known, seen, lost, None)
         yield rule
         if rule.holds and rule.decides and not target.clauses:
@@ -290,7 +285,7 @@ def _set_rules(
         return
     tried = of_key >= MIN_CLUSTERS_OF_VALUE
     sure = tried & (alone.sum(1) <= MAX_BROKEN * of_key / 4)
-    sure &= chance >= np.maximum(MIN_FAILURES, MIN_FAILURE_SHARE * of_key)
+    sure &= is_often(chance, of_key)
     yield from [None] * int(tried.sum() - min(sure.sum(), MAX_RULES_OF_PAIR))
     for value in np.flatnonzero(sure)[np.argsort(-chance[sure], kind="stable")][:MAX_RULES_OF_PAIR]:
         only = np.zeros(key.size, np.bool_)
@@ -346,7 +341,7 @@ def _range_rules(table: RecordTable, key: DerivedColumn | None, target: DerivedC
         lost = _count(alone[about[alone // training.size]] % training.size, training.size)
         failed = float(_count(units[outside & about[at]], training.size))
         if lost > MAX_BROKEN * of_key[about[:-1]].sum() or (
-            key is not None and not _enough(failed, float(training.size))
+            key is not None and not is_often(failed, float(training.size))
         ):
             yield None
             continue
@@ -416,10 +411,8 @@ def _explained(rule: DataRule, earlier: DataRule) -> RecordMask:
     """The generated records of a rule that an earlier rule explains."""
     generated, broken = rule.table.records[2], rule.broken[2]
     breaks = earlier.broken[2] if earlier.table is rule.table else earlier.breakers[generated.owner]
-    if (
-        _lagged(rule.target, *rule.keys) and earlier.table is rule.table
-    ):  # a value that breaks a rule is before the next step too
-        breaks = breaks | np.append(False, breaks[:-1])
+    if _lagged(rule.target, *rule.keys) and earlier.table is rule.table:
+        breaks = breaks | np.append(False, breaks[:-1])  # a value that breaks a rule is before the next step too
     if len(earlier.keys) > len(rule.keys):
         return np.zeros_like(breaks)
     same = [one.name for one in earlier.keys] == [one.name for one in rule.keys] and earlier.value == rule.value
