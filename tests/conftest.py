@@ -90,7 +90,10 @@ def workshop(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def days(tmp_path_factory):
-    """A model of random weights whose samples meet the ends of their levels, of their distances and of their length."""
+    """A model of random weights whose samples meet the ends of their levels, of their distances and of their length.
+
+    Their dates are ends of months.
+    """
     import equinox as eqx
     import msgspec
     import numpy as np
@@ -114,24 +117,27 @@ def days(tmp_path_factory):
         ],
         "mood": [rng.choice(["calm", "wild", "odd"], length).tolist() for length in lengths],
     }
+    ends = [(600 + rng.integers(0, 40) + rng.integers(1, 4, n).cumsum()).astype("datetime64[M]") for n in lengths]
+    table["due"] = [(months.astype("datetime64[D]") - 1).tolist() for months in ends]
     fields = [
         us.Number("open", "difference", "normal"),
         us.Number("close", "standardize", "normal", near=("open",)),
         us.Category("mood"),
+        us.When("due"),
     ]
     codec = fit_codec(*gather(table, inputs=us.Category("kind"), sequence=fields))
-    level, close, mood = codec.steps
+    level, close, *others = codec.steps
     replace = msgspec.structs.replace
     near = replace(close, relative=True, ends=(98.0, 101.0), within=(99.0, 101.5))
     near = replace(near, distance=replace(close.distance, scale=0.01))
-    codec = replace(codec, steps=(replace(level, ends=(98.0, 102.0)), near, mood), limit=9)
+    codec = replace(codec, steps=(replace(level, ends=(98.0, 102.0)), near, *others), limit=9)
     net = Net(rng, architecture_of(codec, us.Network(), 8, 8)).map_weights(lambda w: w + rng.normal(0, 0.1, w.shape))
     net = eqx.tree_at(lambda net: net.stop[1], net, net.stop[1] - 3)
-    others = {"network": us.Network(), "size": 8, "embedding": 8, "row": None, "arguments": None}
+    rest = {"network": us.Network(), "size": 8, "embedding": 8, "row": None, "arguments": None}
     path = tmp_path_factory.mktemp("days") / "days.unspool"
     write_model(
         path,
-        replace(us.load(ROOT / "tests" / "golden" / "format-2.unspool").config_, codec=codec, **others),
+        replace(us.load(ROOT / "tests" / "golden" / "format-2.unspool").config_, codec=codec, **rest),
         Nets(net, None),
     )
     return path

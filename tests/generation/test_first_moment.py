@@ -35,7 +35,7 @@ def firsts(generated):
 
 
 def test_the_schema_says_what_was_found(model) -> None:
-    assert "first by week, weekday, hour, time, increments 3" in model.codec_.describe()
+    assert "first by week, weekday, hour, time, increments in seconds 3" in model.codec_.describe()
 
 
 def test_stamps_are_whole_seconds_and_gaps_stay_in_their_range(model) -> None:

@@ -136,7 +136,10 @@ def test_records_of_numbers_and_symbols_are_those_of_python(workshop):
 def test_changes_ends_and_limits_are_those_of_python(days):
     """Sampled plainly; and gone on from a day beyond the ends, where neither they nor the limit hold."""
     row = {"inputs": {"kind": "a"}, "n": 64}
-    beyond = [{"open": 110.0, "close": None, "mood": "odd"}, {"open": 112.0, "close": 109.5, "mood": "calm"}]
+    beyond = [
+        {"open": 110.0, "close": None, "mood": "odd", "due": "2031-01-31"},
+        {"open": 112.0, "close": 109.5, "mood": "calm", "due": "2031-02-28"},
+    ]
     requests = [{**row, "seed": 0}, {**row, "seed": 1, "prefix": beyond}]
     assert compared(days, requests) == (128, [])
     (made,) = in_node((days, requests))

@@ -218,9 +218,12 @@ class IncrementConstraints(NumberConstraints):
             (column.end, "the bound of the column", f"fit again with Number({beside.location.column!r}, bounds=None)"),
             (None if np.isinf(far_end) else far_end, "the end of the allowed range", "allow more"),
         ):
-            if end is not None and (encoded > end / column.one).any():
-                k = int(np.argmax(encoded > end / column.one))
-                limit = f"at {'least' if falling else 'most'} {column.written(end / column.one)}"
+            if end is None:
+                continue
+            (most,) = column.to_sum(np.array([end]))
+            if (encoded > most).any():
+                k = int(np.argmax(encoded > most))
+                limit = f"at {'least' if falling else 'most'} {column.written(most)}"
                 expected, found = f"{limit}, {name}, because it never {column.never}", column.written(encoded[k])
                 raise OptionError(beside.location.at(k), expected, found, f"Leave out that step, or {hint}.")
         return encoded, exact
@@ -268,5 +271,9 @@ class IncrementConstraints(NumberConstraints):
         return Allowed(None, *ends)
 
     def read_range(self, low: float, high: float) -> Allowed | None:
-        """Any within the bounds."""
+        """Any within the bounds; of timestamps, from the first to the last whole unit in it."""
+        if self.column.unit:
+            y = self.column.to_sum(np.array([low, high]))
+            whole = self.column.to_values(np.array([np.ceil(y[0]), np.floor(y[1])]))
+            low, high = np.where(np.isfinite(y), whole, y).tolist()
         return None if self.within_bounds(low, high) is None else Allowed(None, low, high)

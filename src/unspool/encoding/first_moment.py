@@ -18,14 +18,15 @@ from unspool.encoding.numeric import NumericEncoder
 from unspool.encoding.numeric_fit import refine
 from unspool.errors import Location, SchemaError, listing
 from unspool.schema.fields import Number, Transform
-from unspool.schema.monotone import as_number, increments
+from unspool.schema.monotone import DAY, Months, as_number, increments, to_units
 from unspool.schema.transform_choice import input_transform
 
-HOUR, DAY, WEEK, YEAR = 3_600_000_000, 86_400_000_000, 7 * 86_400_000_000, 364 * 86_400_000_000
+HOUR, WEEK, YEAR = 3_600_000_000, 7 * DAY, 364 * DAY
 """Microseconds; a year of 52 weeks, so that weeks don't lie in two of them."""
 SIZES = (1, 1_000, 1_000_000, 60_000_000, HOUR, DAY, WEEK, YEAR)
 """Microseconds of the units that a part may count, rising."""
 PART_NAMES = {HOUR: "hour", DAY: "day", WEEK: "week", YEAR: "year"}
+MONTHS_NAMES = {1: "month", 3: "quarter", 6: "half-year", 12: "year"}
 MONDAY = -3 * DAY
 """A Monday, in microseconds since 1970: weeks begin there."""
 MAX_PART = 2**17
@@ -53,6 +54,7 @@ class MomentPart(StepColumn, frozen=True, omit_defaults=True, tag="part"):
         count: counts in one count of the next larger part; 0 of the largest part, which has no end.
         delayed: moments count from the value before step 0.
         number: the fitted counts, where they are numbers; `None` where they are symbols.
+        months: the months that are units, or `None`.
     """
 
     unit: AboveZero
@@ -61,6 +63,7 @@ class MomentPart(StepColumn, frozen=True, omit_defaults=True, tag="part"):
     count: Annotated[int, msgspec.Meta(ge=0, le=2**22)] = 0
     delayed: bool = False
     number: NumericEncoder | None = None
+    months: Months | None = None
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.unit) and np.isfinite(self.size) and np.isfinite(self.origin)):
@@ -96,6 +99,8 @@ class MomentPart(StepColumn, frozen=True, omit_defaults=True, tag="part"):
         size = round(self.size * self.unit)
         if self.delayed:
             return "delay" if not self.count else "rest of it"
+        if self.months is not None:
+            return MONTHS_NAMES.get(round(self.size * self.months.count), "time")
         return "weekday" if (size, self.count) == (DAY, 7) else PART_NAMES.get(size, "time")
 
     def describe(self) -> str:
@@ -124,8 +129,12 @@ class MomentPart(StepColumn, frozen=True, omit_defaults=True, tag="part"):
         """(rows,) the moments from which parts count, in units, from the (rows,) values before step 0."""
         known = np.full(rows, np.nan)
         if self.delayed and before is not None:
-            known = np.floor(np.asarray(before, np.float64) / self.unit)
+            known = np.floor(self.to_units(np.asarray(before, np.float64)))
         return np.where(np.isnan(known), self.origin, known)
+
+    def to_units(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Microseconds since 1970 in units."""
+        return to_units(times, self.unit, self.months)
 
     def at_moments(self, y: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.float64]:
         """`seen` of moments that may be infinite, or NaN: these stay."""
@@ -145,8 +154,8 @@ class MomentPart(StepColumn, frozen=True, omit_defaults=True, tag="part"):
         self, values: np.ndarray, location: Location, offsets: np.ndarray, before: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Symbols, or z, of first moments; where there is none, the symbol V, or infinity."""
-        y = as_number(values) / self.unit
-        first = increments(y, offsets, None if before is None or self.delayed else before / self.unit)[1]
+        y = self.to_units(as_number(values))
+        first = increments(y, offsets, None if before is None or self.delayed else self.to_units(before))[1]
         rows = np.searchsorted(offsets, np.flatnonzero(first), side="right") - 1
         found, slope = self.seen(y[first], self.base(before, len(offsets) - 1)[rows])
         encoded = np.full(len(y), np.inf) if self.number is not None else np.full(len(y), self.count, np.int32)
@@ -167,13 +176,24 @@ class MomentPart(StepColumn, frozen=True, omit_defaults=True, tag="part"):
 
 
 def fit_parts(
-    y: np.ndarray, unit: float, base: np.ndarray | None, name: str, location: Location
+    y: np.ndarray,
+    unit: float,
+    base: np.ndarray | None,
+    name: str,
+    location: Location,
+    months: Months | None = None,
 ) -> tuple[MomentPart, ...]:
     """The fitted parts of (N,) first moments in units, at least one; `base` has those that they count from, if any."""
-    origin = float(y.min()) if base is not None else (np.floor((y.min() * unit - MONDAY) / WEEK) * WEEK + MONDAY) / unit
+    if base is not None:
+        origin = float(y.min())
+    elif months is not None:
+        origin = np.floor(y.min() / months.in_year) * months.in_year
+    else:
+        origin = (np.floor((y.min() * unit - MONDAY) / WEEK) * WEEK + MONDAY) / unit
     moments = y - (origin if base is None else np.where(np.isnan(base), origin, np.floor(base)))
-    cycles = [cycle for cycle in CYCLES if base is None and follows(moments, unit, *cycle)]
-    sizes = part_sizes(unit, float(np.ptp(moments)), cycles)
+    one, known, of_calendar = calendar_of(unit, months)
+    cycles = [cycle for cycle in of_calendar if base is None and follows(moments, one, *cycle)]
+    sizes = part_sizes(one, float(np.ptp(moments)), cycles, known)
     parts = []
     for size, above in zip(sizes, [0.0, *sizes], strict=False):
         count = round(above / size)
@@ -181,7 +201,7 @@ def fit_parts(
         counts -= np.floor(counts / count) * count if count else 0
         symbols = 2 <= count <= MAX_PART_SYMBOLS
         number = None if symbols else fit_counts(counts, count, name, location, delayed=base is not None)
-        parts.append(MomentPart(unit, size, float(origin), count, base is not None, number))
+        parts.append(MomentPart(unit, size, float(origin), count, base is not None, number, months))
     return tuple(parts)
 
 
@@ -194,8 +214,17 @@ def fit_counts(counts: np.ndarray, count: int, name: str, location: Location, *,
     return refine(NumericEncoder.fit(counts, transform, location), number, counts, location, None, None)
 
 
-def part_sizes(unit: float, span: float, cycles: Sequence[tuple[int, int, int]]) -> list[float]:
-    """Sizes of the parts of moments that span so many units, in units, the largest first.
+def calendar_of(unit: float, months: Months | None) -> tuple[float, tuple[int, ...], tuple[tuple[int, int, int], ...]]:
+    """A unit, the sizes that a part may count and the cycles: in microseconds, or in units of months."""
+    if months is None:
+        return unit, SIZES, CYCLES
+    return 1.0, (1, months.in_year), ((1, months.in_year, months.in_year),) if months.in_year > 1 else ()
+
+
+def part_sizes(
+    unit: float, span: float, cycles: Sequence[tuple[int, int, int]], known: Sequence[int] = SIZES
+) -> list[float]:
+    """Sizes of the parts of moments that span so many units, in units, the largest first; `known` are not in units.
 
     Examples:
         >>> part_sizes(DAY, 3000.0, ()), part_sizes(1_000_000, 3e7, ()), part_sizes(1_000_000, 3e7, CYCLES[:2])
@@ -205,7 +234,7 @@ def part_sizes(unit: float, span: float, cycles: Sequence[tuple[int, int, int]])
     wanted = sorted(end / unit for end in ends if end > unit)
     sizes = [1.0]
     while wanted or span / sizes[-1] > MAX_PART:
-        fitting = [size / unit for size in SIZES if 1 < size / unit / sizes[-1] <= MAX_PART]
+        fitting = [size / unit for size in known if 1 < size / unit / sizes[-1] <= MAX_PART]
         if wanted and wanted[0] <= fitting[-1]:
             sizes.append(wanted.pop(0))
         else:
@@ -239,12 +268,13 @@ def describe_parts(parts: Sequence[MomentPart]) -> str:
     return f", first by {listing(part.name for part in parts)}" if parts else ""
 
 
-def check_parts(parts: Sequence[MomentPart], unit: float) -> None:
+def check_parts(parts: Sequence[MomentPart], unit: float, months: Months | None) -> None:
     """Refuse parts that don't make one moment."""
     if not parts:
         return
     sizes = [part.size for part in parts]
     counts = [0, *(larger / size for larger, size in itertools.pairwise(sizes))]
-    same = {(part.unit, part.origin, part.delayed) for part in parts}
-    if counts != [part.count for part in parts] or sizes[-1] != 1 or len(same) > 1 or parts[0].unit != unit:
+    same = {(part.unit, part.months, part.origin, part.delayed) for part in parts}
+    others = len(same) > 1 or (parts[0].unit, parts[0].months) != (unit, months)
+    if counts != [part.count for part in parts] or sizes[-1] != 1 or others:
         raise SchemaError("first moment", "parts of one moment, each a whole number of the next", listing(sizes))

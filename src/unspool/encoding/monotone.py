@@ -15,7 +15,7 @@ from unspool.encoding.columns import (
     StepColumn,
     ValueType,
 )
-from unspool.encoding.first_moment import DAY, MAX_MOMENT_PARTS, MomentPart, check_parts, describe_parts, fit_parts
+from unspool.encoding.first_moment import MAX_MOMENT_PARTS, MONTHS_NAMES, MomentPart, check_parts, describe_parts, fit_parts
 from unspool.encoding.numeric import (
     BOUND_TOLERANCE,
     NumericEncoder,
@@ -30,12 +30,13 @@ from unspool.encoding.transforms import legal as legal_values
 from unspool.errors import Location, SchemaError
 from unspool.schema.fields import Number, Transform, When
 from unspool.schema.grid import find_grid
-from unspool.schema.monotone import as_number, increments, time_unit
+from unspool.schema.monotone import DAY, Months, as_number, increments, time_axis, to_units
 from unspool.schema.transform_choice import input_transform
 from unspool.tables.columns import is_whole
 
 MAX_RANGE_IN_SCALES = 20.0
 """Range of increments, in their scale, past which they get a logarithmic transform."""
+UNIT_NAMES = {DAY: "days", DAY / 24: "hours", 60e6: "minutes", 1e6: "seconds", 1e3: "milliseconds", 1: "microseconds"}
 EARLIEST, LATEST = -62_135_596_800_000_000.0, 253_402_300_799_000_000.0
 """Microseconds since 1970 at the start of year 1 and the end of 9999: other years are no dates to most programs."""
 
@@ -51,7 +52,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
     Args:
         increment: the increments as a column of numbers.
         origin: the y from which first increments are counted.
-        unit: microseconds of a unit of timestamps; 0 for numbers.
+        unit: microseconds of a unit of timestamps, of months their mean; 0 for numbers.
         decimals: digits to which numbers are rounded; 0 for whole numbers, None for no rounding.
         low: the smallest value of training, in units.
         high: the largest.
@@ -60,6 +61,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         ceiling: of numbers that never fall, likewise.
         moves: whether no increment is 0, except that of step 0: days of visits, of which there is one a day.
         first: the parts of first timestamps; empty of numbers, and where every first one follows a known one.
+        months: the months that are units of timestamps, or None.
     """
 
     increment: NumericEncoder
@@ -73,6 +75,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
     moves: bool = False
     ceiling: float | None = None
     first: Annotated[tuple[MomentPart, ...], msgspec.Meta(max_length=MAX_MOMENT_PARTS)] = ()
+    months: Months | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.unit < np.inf:
@@ -81,7 +84,9 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
             raise SchemaError("increments, sign", "1 or -1", str(self.sign))
         if self.unit and self.sign != 1:
             raise SchemaError("increments, sign", "1, of timestamps", str(self.sign))
-        check_parts(self.first, self.unit)
+        if self.months is not None and not self.unit:
+            raise SchemaError("increments, months", "a unit of timestamps", "none")
+        check_parts(self.first, self.unit, self.months)
 
     @classmethod
     def fit(
@@ -100,15 +105,16 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
             SchemaError: a number that falls, for `"increment"`, or rises, for `"decrement"`; or is below its bound.
         """
         values = as_number(column)
-        unit = time_unit(values) if column.dtype.kind == "M" else 0.0
+        delayed = isinstance(field, When) and field.since is not None and before is not None
+        unit, months = time_axis(values, None if delayed else before) if column.dtype.kind == "M" else (0.0, None)
         sign = -1.0 if isinstance(field, Number) and field.transform == "decrement" else 1.0
-        y, start = values / (unit or sign), None if before is None else before / (unit or sign)
-        delayed = isinstance(field, When) and field.since is not None and start is not None
+        y = to_units(values, unit or sign, months)
+        start = None if before is None else to_units(before, unit or sign, months)
         steps, alone, _ = increments(y, offsets, None if delayed else start)
         first: tuple[MomentPart, ...] = ()
         if unit and alone.any() and not np.isnan(steps).all():
             base = np.repeat(start, np.diff(offsets))[alone] if delayed and start is not None else None
-            first = fit_parts(y[alone], unit, base, field.name, location)
+            first = fit_parts(y[alone], unit, base, field.name, location, months)
         else:
             steps, alone, _ = increments(y, offsets, start)
         falls = (steps < 0).any()
@@ -136,7 +142,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         ends = limits(field, values[~np.isnan(values)], location) if isinstance(field, Number) else (None, None)
         floor, ceiling = (ends[0], None) if sign == -1 else (None, ends[1])  # the end that values move towards
         moves = not falls and fitted.step > 0 and bool((between > fitted.step / 2).all())
-        return cls(fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor, moves, ceiling, first)
+        return cls(fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor, moves, ceiling, first, months)
 
     @property
     def nullable(self) -> bool:
@@ -149,11 +155,6 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         return ("time" if self.unit else "int" if self.decimals == 0 else "float",)
 
     @property
-    def one(self) -> float:
-        """The change of a value for which its y rises by one."""
-        return self.unit or self.sign
-
-    @property
     def end(self) -> float | None:
         """The bound that values move towards, or None."""
         return self.floor if self.sign == -1 else self.ceiling
@@ -163,7 +164,14 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         name = "increments" if self.sign == 1 else "decrements"
         low, high = (self.written(end * self.sign) for end in (self.low, self.high))
         bound = describe_bounds(self.floor, self.ceiling)
-        return f"{low} to {high}{bound}{describe_parts(self.first)}, {name} {self.increment.describe()}"
+        return f"{low} to {high}{bound}{describe_parts(self.first)}, {name}{self._in_units} {self.increment.describe()}"
+
+    @property
+    def _in_units(self) -> str:
+        """The unit of timestamps, in words."""
+        if self.months is not None:
+            return f" in {MONTHS_NAMES[self.months.count]}s"
+        return f" in {UNIT_NAMES[self.unit]}" if self.unit in UNIT_NAMES else ""
 
     def parse(self, text: str, location: str, member: int = 0) -> Any:
         """The number; or the text, which is read as dates of a table are."""
@@ -173,14 +181,14 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         """The value of a y, for a message."""
         if not self.unit:
             return f"{y * self.sign + 0.0:g}"
-        timestamp = np.datetime64(round(y * self.unit), "us")
+        timestamp = np.datetime64(round(float(self.to_values(np.array(y)))), "us")
         return str(timestamp.astype("datetime64[D]" if self.unit >= DAY else "datetime64[s]"))
 
     def encode(
         self, values: np.ndarray, location: Location, offsets: np.ndarray, before: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Z of each increment, and log(dz/dx) of each step, see `NumericEncoder.encode`; a timestamp x is in units."""
-        y = as_number(values) / self.one
+        y = self.to_sum(as_number(values))
         steps, alone = self.increments_of(y, offsets, before)
         first = alone if self.first else np.zeros(len(y), bool)
         legal = first | np.isnan(steps) | legal_values(steps, self.increment.transform, self.increment.unit)
@@ -198,7 +206,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         self, y: np.ndarray, offsets: np.ndarray, before: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """(S,) increments of y, and which count from an origin, because no value of their sequence is before them."""
-        start = None if before is None else before / self.one
+        start = None if before is None else self.to_sum(before)
         base = np.repeat(self.base(before, len(offsets) - 1), np.diff(offsets))
         steps, alone, _ = increments(y, offsets, None if self.delayed else start)
         return np.where(alone, y - base, steps), alone
@@ -212,7 +220,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         """(rows,) the y from which first values count, from the (rows,) values before step 0."""
         if self.first:
             return self.first[0].base(before, rows)
-        known = np.full(rows, np.nan) if before is None else np.asarray(before, np.float64) / self.one
+        known = np.full(rows, np.nan) if before is None else self.to_sum(np.asarray(before, np.float64))
         return np.where(np.isnan(known), self.origin, known)
 
     def _illegal(self, y: np.ndarray, steps: np.ndarray, at: int, location: Location, alone: bool) -> SchemaError:
@@ -238,7 +246,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         rows = np.repeat(np.arange(len(continuation.offsets) - 1), np.diff(continuation.offsets))
         before, observed = continuation.before, continuation.observed
         base = self.base(before, len(continuation.offsets) - 1)
-        start = np.full(len(base), np.nan) if before is None else before / self.one
+        start = np.full(len(base), np.nan) if before is None else self.to_sum(before)
         if first.any():
             steps[first] = base[rows[first]]
             for part, codes in zip(self.first, continuation.parts, strict=True):
@@ -247,7 +255,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         kept = ~np.isnan(steps)
         inner = present_offsets(kept, continuation.offsets)
         y = np.full(len(steps), np.nan)
-        anchors = None if observed is None else observed[kept] / self.one
+        anchors = None if observed is None else self.to_sum(observed[kept])
         y[kept] = accumulate(*anchored(steps[kept], inner, np.where(np.isnan(start), base, start), anchors))
         if continuation.upper is not None:  # only float32 carries a sample beyond
             y = np.minimum(y, continuation.upper)
@@ -276,19 +284,23 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
 
     def origins(self, before: np.ndarray | None, rows: int) -> Origins:
         """The value before step 0, or the origin of training where there is none."""
-        known = np.full(rows, np.nan) if before is None or self.delayed else np.asarray(before, np.float64) / self.one
+        known = np.full(rows, np.nan) if before is None or self.delayed else self.to_sum(np.asarray(before, np.float64))
         at = np.where(np.isnan(known), self.base(before, rows), known)
         return Origins(at, np.where(np.isnan(known) & bool(self.first), np.nan, 0.0), self.sum_unit)
 
     def to_sum(self, values: np.ndarray) -> np.ndarray:
         """Timestamps in units, or numbers times `sign`."""
-        return values / self.one
+        return to_units(values, self.unit or self.sign, self.months)
+
+    def to_values(self, y: np.ndarray) -> np.ndarray:
+        """Microseconds, or numbers: undoes `to_sum`."""
+        return y * (self.unit or self.sign) if self.months is None else self.months.to_times(y)
 
     def _timestamps(self, y: np.ndarray, continuation: Continuation) -> Decoded:
         timestamps = np.full(len(y), np.datetime64("NaT"), "datetime64[us]")
         kept = ~np.isnan(y)
         # Every timestamp of training is a whole number of units, so every generated one is.
-        timestamps[kept] = np.clip(np.round(y[kept]) * self.unit, EARLIEST, LATEST).astype("datetime64[us]")
+        timestamps[kept] = np.clip(self.to_values(np.round(y[kept])), EARLIEST, LATEST).astype("datetime64[us]")
         if continuation.observed is not None:
             known = ~np.isnan(continuation.observed)
             timestamps[known] = continuation.observed[known].astype("datetime64[us]")

@@ -71,5 +71,5 @@ def support_of_part(part: MomentPart, origins: Origins, allowed: Allowed | None)
     """The part of the ends of the allowed first moments, infinite where there is none."""
     if allowed is None:
         return None
-    row, ends = np.arange(len(origins.at)), (np.ceil(allowed.low / part.unit), np.floor(allowed.high / part.unit))
+    row, ends = np.arange(len(origins.at)), np.round(part.to_units(np.array([allowed.low, allowed.high])))
     return Support(*(origins.running_sums(end, row) for end in ends))

@@ -14,14 +14,14 @@ from unspool.encoding.angle import AngleEncoder, AngleInput
 from unspool.encoding.codec import Codec, parts_of
 from unspool.encoding.columns import InputColumn, StepColumn
 from unspool.encoding.distance import DistanceEncoder
-from unspool.encoding.first_moment import DAY, MomentPart
+from unspool.encoding.first_moment import MomentPart
 from unspool.encoding.input_columns import BinaryEncoder, TimestampEncoder
 from unspool.encoding.members import JointVocabulary, MultiLabel
 from unspool.encoding.monotone import IncrementEncoder
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS, NumericEncoder
 from unspool.encoding.vocabulary import Vocabulary
 from unspool.errors import SchemaError
-from unspool.network.cumulative import Calendar, CumulativeRule, PartRule, SumFeatures, ValueBefore
+from unspool.network.cumulative import Calendar, CumulativeRule, MonthCalendar, PartRule, SumFeatures, ValueBefore
 from unspool.network.decoder import Architecture
 from unspool.network.distributions.base import Distribution, EventShape, NumberDistribution
 from unspool.network.distributions.categorical import Categorical
@@ -41,6 +41,7 @@ from unspool.options import Network
 from unspool.runtime.sizes import size_class
 from unspool.schema.fields import MONOTONE_TRANSFORMS, Angle, Field, Flags, Joint, Number, Part, When
 from unspool.schema.grid import MIN_RELATIVE_STEP
+from unspool.schema.monotone import DAY
 from unspool.schema.transform_choice import DEFAULT_DENSITY
 
 DENSITIES: Mapping[str, NumberDistribution] = MappingProxyType(
@@ -190,12 +191,14 @@ def _sum_before(k: int, given: InputColumn, column: StepColumn) -> ValueBefore |
     """How input k becomes the running sum of a step field before step 0, if it is of the same kind."""
     match given, column:
         case TimestampEncoder(), IncrementEncoder(delayed=False) if column.unit:
-            axis, unit = Grid("linear", 1.0, given.loc, given.scale, 0.0), DAY / column.unit
+            axis, one = Grid("linear", 1.0, given.loc, given.scale, 0.0), float(DAY)
         case NumericEncoder(), IncrementEncoder() if not column.unit:
-            axis, unit = _axis(given), column.sign
+            axis, one = _axis(given), 1.0
         case _:
             return None
-    return ValueBefore(k, None, _between(axis, Grid("linear", 1.0, column.origin / unit, column.sum_unit / unit, 0.0)))
+    # Months count as long as they are in the mean: a step reads the nearest one.
+    origin, scale = float(column.to_values(np.array(column.origin))), column.sum_unit * (column.unit or column.sign)
+    return ValueBefore(k, None, _between(axis, Grid("linear", 1.0, origin / one, scale / one, 0.0)))
 
 
 def _between(given: Grid, step: Grid) -> tuple[Grid, Grid]:
@@ -260,12 +263,21 @@ def _sum_features(column: IncrementEncoder) -> SumFeatures:
         typical = max(float(transforms.inverse(np.array(increment.loc), increment.transform, 1.0)), MIN_TYPICAL)
     else:
         typical = max(abs(increment.loc) / unit, 1.0)
-    calendar = None
-    if column.unit:
-        origin, day = column.origin * column.unit / DAY, math.floor(column.origin * column.unit / DAY)
-        calendar = Calendar(unit * column.unit / DAY, day, origin - day, float(column.unit < DAY))
     spread, half = max((high - low) / 12**0.5, MIN_TYPICAL), increment.step / unit / 2 / typical
-    return SumFeatures((low + high) / 2, spread, end, typical, half, calendar)
+    return SumFeatures((low + high) / 2, spread, end, typical, half, _calendar(column))
+
+
+def _calendar(column: IncrementEncoder) -> Calendar | MonthCalendar | None:
+    """What of a calendar a step reads: nothing of years alone."""
+    if not column.unit:
+        return None
+    if (months := column.months) is not None:
+        if months.count == 12:
+            return None
+        return MonthCalendar(column.sum_unit * months.count, (column.origin * months.count + months.phase) % 12)
+    origin = column.origin * column.unit / DAY
+    day = math.floor(origin)
+    return Calendar(column.sum_unit * column.unit / DAY, day, origin - day, float(column.unit < DAY))
 
 
 def _grid(column: NumericEncoder) -> Grid | None:

@@ -87,6 +87,28 @@ class Calendar(eqx.Module):
         return (divides(4) & (~divides(100) | divides(400))).astype(year.dtype)
 
 
+class MonthCalendar(eqx.Module):
+    """Where the running sums of dates stand in the year that are the same day of a month.
+
+    Attributes:
+        months: of one unit of the running sum.
+        origin: months from the January before to the date at which it is 0.
+    """
+
+    months: Constant
+    origin: Constant
+
+    @property
+    def width(self) -> int:
+        """Numbers that a step reads: harmonics of the year."""
+        return 6
+
+    def of(self, total: Array) -> list[Array]:
+        """The numbers of running sums."""
+        month = jnp.round(total * self.months + self.origin)
+        return harmonics((month - 12 * jnp.floor(month / 12)) / 12, 3)
+
+
 class SumFeatures(eqx.Module):
     """What the next step reads of a running sum: where it stands, and how much is left to an end.
 
@@ -99,7 +121,7 @@ class SumFeatures(eqx.Module):
         end: the running sum at the bound that it moves towards, or the farthest one of training.
         typical: an increment.
         half: half of the step of its grid, in typical increments; 0 without one.
-        calendar: of timestamps, else `None`.
+        calendar: of timestamps whose day or month varies, else `None`.
     """
 
     loc: Constant
@@ -107,7 +129,7 @@ class SumFeatures(eqx.Module):
     end: Constant
     typical: Constant
     half: Constant
-    calendar: Calendar | None = None
+    calendar: Calendar | MonthCalendar | None = None
 
     @property
     def width(self) -> int:

@@ -46,7 +46,7 @@ from unspool.schema.fields import (
     When,
 )
 from unspool.schema.grid import find_grid, is_too_fine
-from unspool.schema.monotone import as_number, increments, time_unit
+from unspool.schema.monotone import as_number, increments, time_axis, time_unit, to_units
 from unspool.schema.relation_search import keep_relations
 from unspool.schema.relations import AnyRelation
 from unspool.schema.text_checks import are_decimals, numeric_texts, refuse_text
@@ -299,8 +299,9 @@ def complete_when(field: When, values: np.ndarray, offsets: np.ndarray, first: n
     """The field with its open distribution decided by the times between (S,) values; see `infer_steps`."""
     if field.distribution != "auto":
         return field
-    unit = time_unit(as_number(values))
-    y, base = as_number(values) / unit, None if first is None else first / unit
+    times = as_number(values)
+    unit, months = time_axis(times, first if field.since is None else None)
+    y, base = to_units(times, unit, months), None if first is None else to_units(first, unit, months)
     steps, _, _ = increments(y, offsets, base)
     gaps = steps[~np.isnan(steps)]
     if len(gaps):

@@ -1,7 +1,21 @@
 """Times as numbers, and numbers as increments."""
 
-import numpy as np
+from typing import Annotated
 
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from unspool.errors import SchemaError
+
+DAY, MEAN_MONTH = 86_400_000_000, 2_629_746_000_000
+"""Microseconds, of a month in the mean of 400 years."""
+EARLIEST_MONTH, LATEST_MONTH = -1968 * 12, 8029 * 12 - 1
+"""Months since January 1970 of the first one of year 2, and the last one of year 9998."""
+MONTH_UNITS = (12, 6, 3, 1)
+"""Months of a year, a half-year, a quarter, and one."""
+MIN_DATES_OF_MONTHS = 4
+"""Fewest different dates that show that all are the same day of a month."""
 TIME_UNITS = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)
 """Microseconds of a day, an hour, a minute, a second, a millisecond, and one."""
 MIN_RISES = 20
@@ -35,6 +49,93 @@ def time_unit(values: np.ndarray) -> float:
     """
     whole = values[~np.isnan(values)].astype(np.int64)
     return float(next(unit for unit in TIME_UNITS if not (whole % unit).any()))
+
+
+class Months(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Dates that are the same day of a month, once in so many months: y counts them, so that all are whole numbers.
+
+    Times between two of them are between their y in proportion.
+
+    Args:
+        count: months of a unit.
+        phase: of y = 0, months since January 1970.
+        day: of the month; of a shorter month the last one, so that 31 is the end of each.
+        time: microseconds since the day began.
+    """
+
+    count: Annotated[int, msgspec.Meta(ge=1, le=12)]
+    phase: Annotated[int, msgspec.Meta(ge=0, le=11)] = 0
+    day: Annotated[int, msgspec.Meta(ge=1, le=31)] = 1
+    time: Annotated[float, msgspec.Meta(ge=0, lt=DAY)] = 0.0
+
+    def __post_init__(self) -> None:
+        if self.phase >= self.count:
+            raise SchemaError("months, phase", f"less than {self.count}", str(self.phase))
+
+    @classmethod
+    def of(cls, times: np.ndarray) -> "Months | None":
+        """Those of (S,) microseconds, NaN where missing; `None` if they aren't the same day of a month.
+
+        Examples:
+            >>> ends = np.array(["2024-01-31", "2024-02-29", "2024-03-31", "2025-02-28"], "datetime64[us]")
+            >>> Months.of(as_number(ends)).day, Months.of(as_number(ends + np.timedelta64(1, "D"))).day
+            (31, 1)
+            >>> Months.of(as_number(np.append(ends, ends[0] + np.timedelta64(2, "D")))) is None
+            True
+        """
+        moments = np.unique(times[~np.isnan(times)]).astype("datetime64[us]")
+        days, months = moments.astype("datetime64[D]"), moments.astype("datetime64[M]")
+        if len(moments) < MIN_DATES_OF_MONTHS or (months[1:] == months[:-1]).any():
+            return None
+        of_day, number = (moments - days).astype(np.int64), months.astype(np.int64)
+        day = int((days - months.astype("datetime64[D]")).astype(np.int64).max()) + 1
+        count = next(count for count in MONTH_UNITS if not (np.diff(number) % count).any())
+        found = cls(count, int(number[0] % count), day, float(of_day[0]))
+        return found if (found._moments(number) == moments.astype(np.int64)).all() else None
+
+    @property
+    def in_year(self) -> int:
+        """Units of a year."""
+        return 12 // self.count
+
+    def to_units(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The y of microseconds since 1970, of which infinite ones and NaN stay."""
+        finite = np.isfinite(times)
+        moments = np.where(finite, times, 0.0).astype(np.int64)
+        number = moments.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+        y = (number - self.phase) // self.count
+        y = y - (moments < self._moments(self._months(y)))
+        low, high = (self._moments(self._months(whole)) for whole in (y, y + 1))
+        return np.where(finite, y + (moments - low) / (high - low), times)
+
+    def to_times(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The microseconds since 1970 of finite y, within years of four digits."""
+        least, most = ((end - self.phase) // self.count for end in (EARLIEST_MONTH, LATEST_MONTH))
+        y = np.clip(y, least, most)
+        whole = np.floor(y).astype(np.int64)
+        low, high = (self._moments(self._months(number)) for number in (whole, whole + 1))
+        return np.asarray(low + (y - whole) * (high - low), np.float64)
+
+    def _months(self, y: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Months since January 1970 of whole y."""
+        return y * self.count + self.phase
+
+    def _moments(self, months: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The microseconds of the day in some months."""
+        first, after = ((months + k).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) for k in (0, 1))
+        return np.asarray((first + np.minimum(self.day, after - first) - 1) * DAY + round(self.time), np.int64)
+
+
+def time_axis(times: np.ndarray, before: np.ndarray | None) -> tuple[float, Months | None]:
+    """The unit of (S,) times and of those before step 0, all in microseconds; and the months, if it is some."""
+    known = times if before is None else np.concatenate([times, before])
+    months = Months.of(known)
+    return (time_unit(times), None) if months is None else (float(months.count * MEAN_MONTH), months)
+
+
+def to_units(times: np.ndarray, unit: float, months: Months | None) -> NDArray[np.float64]:
+    """Microseconds in units, of which infinite ones and NaN stay."""
+    return np.asarray(times / unit if months is None else months.to_units(np.asarray(times, np.float64)), np.float64)
 
 
 def increments(

@@ -159,10 +159,11 @@ export class Codec {
     if (k < 0 || column.delayed) return null;
     const given = this.inputs[k].column, isDate = given.kind === "timestamp";
     if ((isDate ? 1 : 0) !== (column.unit ? 1 : 0) || !["timestamp", "numeric"].includes(given.kind)) return null;
-    const unit = isDate ? DAY / column.unit : column.sign;
+    // Months count as long as they are in the mean: a step reads the nearest one.
+    const one = isDate ? DAY : 1, origin = column.toValue(column.origin) / one, scale = (column.sumUnit * (column.unit || column.sign)) / one;
     return encoded => {
-      const z = encoded[k][0] * given.scale + given.loc, x = isDate ? z : inverse(z, given.transform, given.unit);
-      return (x * unit - column.origin) / column.sumUnit;
+      const z = encoded[k][0] * given.scale + given.loc;
+      return ((isDate ? z : inverse(z, given.transform, given.unit)) - origin) / scale;
     };
   }
 

@@ -4,6 +4,7 @@
 import { Refused, listed } from "./errors.js";
 import { clip, fround, mod, rint, roundTo } from "./maths.js";
 import { isObject } from "./modelfile.js";
+import { Months } from "./months.js";
 import { DAY, EARLIEST, LATEST, forward, inverse, isLegal, parseDate } from "./values.js";
 
 const MOST_UNITS = 8192, MOST_LAYERS = 16;
@@ -311,13 +312,14 @@ export class MomentPart extends Column {
   static tag = "part";
   static keys = {
     unit: ["positive"], size: ["positive"], origin: ["number"], count: ["whole", 0], delayed: ["boolean", false],
-    number: ["object", null],
+    number: ["object", null], months: ["object", null],
   };
   static renamed = { number: "counts" };
 
   constructor(object, where) {
     super(object, where);
     this.counts = this.counts && new NumericEncoder(this.counts, `${where}, number`);
+    this.months = this.months && new Months(readAs(Months.keys, this.months, `${where}, months`));
     if (!this.counts && (this.count < 2 || this.count > 24)) throw new Refused(where, "2 to 24 counts", String(this.count));
   }
 
@@ -332,12 +334,17 @@ export class MomentPart extends Column {
   get title() {
     const size = Math.round(this.size * this.unit);
     if (this.delayed) return this.count ? "rest of it" : "delay";
+    if (this.months) return { 1: "month", 3: "quarter", 6: "half-year", 12: "year" }[Math.round(this.size * this.months.count)] ?? "time";
     if (size === DAY && this.count === 7) return "weekday";
     return { [DAY / 24]: "hour", [DAY]: "day", [7 * DAY]: "week", [364 * DAY]: "year" }[size] ?? "time";
   }
 
   base(before) {
-    return this.delayed && !Number.isNaN(before) ? Math.floor(before / this.unit) : this.origin;
+    return this.delayed && !Number.isNaN(before) ? Math.floor(this.toUnits(before)) : this.origin;
+  }
+
+  toUnits(time) {
+    return this.months ? this.months.toUnits(time) : time / this.unit;
   }
 
   /** The symbol or z of a moment in units; infinite ones stay. */
@@ -362,7 +369,7 @@ export class IncrementEncoder extends Column {
   static keys = {
     increment: ["object"], origin: ["number"], unit: ["notnegative", 0], decimals: ["digits", null], low: ["number", 0],
     high: ["number", 0], sign: ["sign", 1], floor: ["number", null], moves: ["boolean", false],
-    ceiling: ["number", null], first: ["list", []],
+    ceiling: ["number", null], first: ["list", []], months: ["object", null],
   };
 
   constructor(object, where) {
@@ -371,7 +378,7 @@ export class IncrementEncoder extends Column {
     this.first = this.first.map((part, k) => new MomentPart(part, `${where}, part ${k}`));
     if (this.unit < 0 || (this.unit && this.sign !== 1)) throw new Refused(where, "a unit from 0 on, and the sign 1 of timestamps", String(this.unit));
     this.cumulative = true;
-    this.one = this.unit || this.sign;
+    this.months = this.months && new Months(readAs(Months.keys, this.months, `${where}, months`));
     this.isDate = this.unit > 0;
     this.first.forEach((part, k) => {
       const before = this.first[k - 1], count = before ? before.size / part.size : 0;
@@ -392,11 +399,11 @@ export class IncrementEncoder extends Column {
 
   base(before) {
     if (this.first.length) return this.first[0].base(before);
-    return Number.isNaN(before) ? this.origin : before / this.one;
+    return Number.isNaN(before) ? this.origin : this.toSum(before);
   }
 
   decode(encoded, around) {
-    const base = this.base(around.before), before = around.before / this.one;
+    const base = this.base(around.before), before = this.toSum(around.before);
     let total = NaN, start = before;
     const known = k => around.observed && !Number.isNaN(around.observed[k]);
     const [steps] = this.increment.decode(Array.from(encoded, z => (Number.isFinite(z) ? z : NaN)), {});
@@ -409,13 +416,13 @@ export class IncrementEncoder extends Column {
           if (Number.isNaN(total)) start = 0;
         }
         if (Number.isNaN(total)) total = Number.isNaN(start) ? base : start;
-        total = known(k) ? around.observed[k] / this.one : total + step;
+        total = known(k) ? this.toSum(around.observed[k]) : total + step;
         y = total;
         if (around.upper) y = Math.min(y, around.upper[k]);
       }
       if (this.isDate) {
         if (known(k)) return BigInt(rint(around.observed[k]));
-        return Number.isNaN(y) ? null : within(BigInt(rint(clip(rint(y) * this.unit, Number(EARLIEST), Number(LATEST)))));
+        return Number.isNaN(y) ? null : within(BigInt(rint(clip(this.toValue(rint(y)), Number(EARLIEST), Number(LATEST)))));
       }
       let x = known(k) ? around.observed[k] : this.inside(this.sign * y + 0, this.sign * start);
       if (this.decimals !== null) x = roundTo(x, this.decimals);
@@ -439,7 +446,7 @@ export class IncrementEncoder extends Column {
   }
 
   origins(before) {
-    const known = this.delayed ? NaN : before / this.one;
+    const known = this.delayed ? NaN : this.toSum(before);
     return {
       at: Number.isNaN(known) ? this.base(before) : known,
       start: Number.isNaN(known) && this.first.length ? NaN : 0,
@@ -448,7 +455,12 @@ export class IncrementEncoder extends Column {
   }
 
   toSum(x) {
-    return x / this.one;
+    return this.months ? this.months.toUnits(x) : x / (this.unit || this.sign);
+  }
+
+  /** Microseconds, or a number: undoes `toSum`. */
+  toValue(y) {
+    return this.months ? this.months.toTime(y) : y * (this.unit || this.sign);
   }
 }
 

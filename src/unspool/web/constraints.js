@@ -3,7 +3,7 @@
 import { MOST_STEPS } from "./codec.js";
 import { isMissing } from "./columns.js";
 import { Refused, listed, unsupported } from "./errors.js";
-import { fround, roundTo } from "./maths.js";
+import { fround, rint, roundTo } from "./maths.js";
 import { latin1, parseDate, tokenize } from "./values.js";
 
 /** What is asked of one sequence: by field of the network where running sums start, supports, and given values. */
@@ -21,7 +21,7 @@ export function readConstraints(codec, before, { prefix = null, pin = null, allo
       const base = part.base(value), ends = allowed[k];
       origins.push({ base, seen: y => part.seen(y, base) });
       supports.push(ends ? {
-        low: part.seen(Math.ceil(ends.low / part.unit), base), high: part.seen(Math.floor(ends.high / part.unit), base),
+        low: part.seen(rint(part.toUnits(ends.low)), base), high: part.seen(rint(part.toUnits(ends.high)), base),
       } : null);
     }
   });
@@ -123,6 +123,11 @@ function readRange(column, values, location) {
     : column.isDate ? Number(parseDate(value, location)) : Number(value)));
   if (ends.some(Number.isNaN)) throw new Refused(location, "numbers", listed(values));
   let [low, high] = ends;
+  if (column.kind === "increment" && column.isDate) {
+    const [first, last] = ends.map(end => column.toSum(end));
+    low = Number.isFinite(low) ? column.toValue(Math.ceil(first)) : low;
+    high = Number.isFinite(high) ? column.toValue(Math.floor(last)) : high;
+  }
   const nothing = () => new Refused(location, "a range in which values lie", `${values[0]} to ${values[1]}`);
   const hasMultiple = (from, to, step) => Math.floor(to / step + 1e-6) >= Math.ceil(from / step - 1e-6);
   if (column.kind === "angle") {
@@ -264,8 +269,8 @@ function checkGiven(column, field, own, prefix, pinned, before, allowed) {
     });
   }
   if (column.kind === "increment" && column.never) {
-    const end = column.end === null ? Infinity : column.end / column.one;
-    const far = !allowed ? Infinity : (column.never === "rises" ? allowed.low : allowed.high) / column.one;
+    const end = column.end === null ? Infinity : column.toSum(column.end);
+    const far = !allowed ? Infinity : column.toSum(column.never === "rises" ? allowed.low : allowed.high);
     for (let step = 0; step < prefix; step++) {
       if (own.values[step] > end || (Number.isFinite(far) && own.values[step] > far)) {
         throw new Refused(`${location}, step ${step}`, `a value after which one may follow, because it never ${column.never}`, String(own.exact[step]));

@@ -24,7 +24,7 @@ from unspool.network.serialization import Nets, write_model
 from unspool.runtime.atomic_files import atomic, suffix
 
 RUNTIME = (
-    "errors", "json", "maths", "threefry", "modelfile", "values", "grid", "distributions", "columns", "sums",
+    "errors", "json", "maths", "threefry", "modelfile", "values", "months", "grid", "distributions", "columns", "sums",
     "codec", "network", "constraints", "generate",
 )  # fmt: skip
 """The modules of the runtime, each after those that it imports."""

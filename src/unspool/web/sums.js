@@ -1,6 +1,6 @@
 // Running sums that a step reads: where rising numbers and dates stand (unspool/network/cumulative.py, build.py).
 
-import { clip, fround } from "./maths.js";
+import { clip, fround, mod, rint } from "./maths.js";
 import { DAY, inverse } from "./values.js";
 
 const OWN = 4, MOST_LEVEL = 5, LEAST_TYPICAL = 0.1, DAY_SLACK = 1e-3, MARCH_YEAR_0 = 719_468, ERA = 146_097;
@@ -15,26 +15,32 @@ export class SumFeatures {
     Object.assign(this, {
       loc: fround((low + high) / 2), scale: fround(Math.max((high - low) / Math.sqrt(12), LEAST_TYPICAL)),
       end: fround(column.end === null ? high : toSum(column.end)), typical: fround(typical), half: fround(increment.step / sumUnit / 2 / typical),
-      calendar: column.unit ? calendar(column) : null,
+      calendar: calendar(column),
     });
   }
 
   get width() {
-    return OWN + (this.calendar ? 19 : 0);
+    return OWN + (this.calendar?.width ?? 0);
   }
 
   of(total) {
     if (!Number.isFinite(total)) return new Float64Array(this.width);
     const left = Math.max((this.end - total) / this.typical, 0);
     const own = [clip((total - this.loc) / this.scale, -MOST_LEVEL, MOST_LEVEL), Math.exp(-left), Math.exp(-left / 4), left < this.half ? 1 : 0];
-    const all = this.calendar ? [...own, ...dayFeatures(total, this.calendar)] : own;
+    const all = this.calendar ? [...own, ...this.calendar.of(total)] : own;
     return Float64Array.from(all, x => (x * OWN) / all.length);
   }
 }
 
-function calendar(column) {
-  const origin = (column.origin * column.unit) / DAY, whole = Math.floor(origin);
-  return { days: fround((column.sumUnit * column.unit) / DAY), whole, part: fround(origin - whole), hours: column.unit < DAY ? 1 : 0 };
+function calendar({ unit, months, origin, sumUnit }) {
+  if (!unit || months?.count === 12) return null;
+  if (months) {
+    const one = fround(sumUnit * months.count), start = fround(mod(origin * months.count + months.phase, 12));
+    return { width: 6, of: total => harmonics(mod(rint(fround(fround(total * one) + start)), 12) / 12, 3) };
+  }
+  const at = (origin * unit) / DAY, whole = Math.floor(at);
+  const moments = { days: fround((sumUnit * unit) / DAY), whole, part: fround(at - whole), hours: unit < DAY ? 1 : 0 };
+  return { width: 19, of: total => dayFeatures(total, moments) };
 }
 
 /** Harmonics of day, week and year, and the place in the month; a civil date as Hinnant computes it. */

@@ -182,7 +182,7 @@ def _scorable(codec: Codec, examples: Examples, encoded: Encoded, starts: Mappin
                 offsets = offsets_from_lengths(known)[encoded.offsets]
                 members[item.name] = SampleSet(offsets, {}, labels, inputs, groups=groups)
             case IncrementEncoder(increment=increment):
-                y = as_number(examples.steps[item.name]) / column.one
+                y = column.to_sum(as_number(examples.steps[item.name]))
                 numbers[item.name], _ = column.increments_of(y, examples.offsets, examples.first.get(item.name))
                 kinds[item.name] = _kinds(increment, values)
             case DistanceEncoder(distance=increment):
