@@ -15,7 +15,14 @@ from unspool.encoding.columns import (
     StepColumn,
     ValueType,
 )
-from unspool.encoding.first_moment import MAX_MOMENT_PARTS, MONTHS_NAMES, MomentPart, check_parts, describe_parts, fit_parts
+from unspool.encoding.first_moment import (
+    MAX_MOMENT_PARTS,
+    MONTHS_NAMES,
+    MomentPart,
+    check_parts,
+    describe_parts,
+    fit_parts,
+)
 from unspool.encoding.numeric import (
     BOUND_TOLERANCE,
     NumericEncoder,

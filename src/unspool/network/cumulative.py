@@ -13,8 +13,10 @@ from jaxtyping import Array, Int
 from unspool.network.distributions.base import Constant, Support
 from unspool.network.distributions.grid import Grid
 
-OWN_FEATURES = 4
-"""Numbers that a step reads of any running sum; those of dates have more."""
+END_FEATURES, WAVES = 4, 12
+"""Numbers that a step reads of any running sum: its level with what is left to its end, and cosines over its range."""
+MIN_SHARED = 16
+"""Numbers, the cosines aside, that share the weight of four of size one at the least."""
 MAX_LEVEL = 5.0
 """Standard deviations at which a running sum is clipped where a step reads it."""
 DAY_TOLERANCE = 1e-3
@@ -117,7 +119,7 @@ class SumFeatures(eqx.Module):
 
     Attributes:
         loc: middle of the running sums of training.
-        scale: their spread.
+        scale: their spread, which is that of as wide a uniform distribution.
         end: the running sum at the bound that it moves towards, or the farthest one of training.
         typical: an increment.
         half: half of the step of its grid, in typical increments; 0 without one.
@@ -134,7 +136,7 @@ class SumFeatures(eqx.Module):
     @property
     def width(self) -> int:
         """K, the numbers that a step reads."""
-        return OWN_FEATURES + (0 if self.calendar is None else self.calendar.width)
+        return END_FEATURES + (0 if self.calendar is None else self.calendar.width) + WAVES
 
     def of(self, total: Array) -> Array:
         """The numbers of running sums, on a last axis; zeros where there is none."""
@@ -149,7 +151,11 @@ class SumFeatures(eqx.Module):
             *(() if self.calendar is None else self.calendar.of(at)),
         ]
         # Adam moves each weight alike: twenty numbers of one field would outrun all that other fields say.
-        return jnp.where(known[..., None], jnp.stack(features, -1) * (OWN_FEATURES / len(features)), 0.0)
+        size = END_FEATURES / max(len(features), MIN_SHARED)
+        # What happens to all sequences at one time, the level alone hardly says: a crisis, a year of high prices.
+        share = jnp.clip((at - self.loc) / self.scale / 12**0.5 + 0.5, 0.0, 1.0)
+        waves = [jnp.cos(np.pi * k * share) for k in range(2, 2 + WAVES)]
+        return jnp.where(known[..., None], size * jnp.stack([*features, *waves], -1), 0.0)
 
 
 def harmonics(phase: Array, count: int) -> list[Array]:

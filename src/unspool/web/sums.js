@@ -3,7 +3,7 @@
 import { clip, fround, mod, rint } from "./maths.js";
 import { DAY, inverse } from "./values.js";
 
-const OWN = 4, MOST_LEVEL = 5, LEAST_TYPICAL = 0.1, DAY_SLACK = 1e-3, MARCH_YEAR_0 = 719_468, ERA = 146_097;
+const OF_END = 4, WAVES = 12, LEAST_SHARED = 16, MOST_LEVEL = 5, LEAST_TYPICAL = 0.1, DAY_SLACK = 1e-3, MARCH_YEAR_0 = 719_468, ERA = 146_097;
 
 /** What the next step reads of the running sum of a column of increments. */
 export class SumFeatures {
@@ -20,15 +20,17 @@ export class SumFeatures {
   }
 
   get width() {
-    return OWN + (this.calendar?.width ?? 0);
+    return OF_END + (this.calendar?.width ?? 0) + WAVES;
   }
 
   of(total) {
     if (!Number.isFinite(total)) return new Float64Array(this.width);
     const left = Math.max((this.end - total) / this.typical, 0);
     const own = [clip((total - this.loc) / this.scale, -MOST_LEVEL, MOST_LEVEL), Math.exp(-left), Math.exp(-left / 4), left < this.half ? 1 : 0];
-    const all = this.calendar ? [...own, ...this.calendar.of(total)] : own;
-    return Float64Array.from(all, x => (x * OWN) / all.length);
+    const features = this.calendar ? [...own, ...this.calendar.of(total)] : own, size = OF_END / Math.max(features.length, LEAST_SHARED);
+    const share = clip((total - this.loc) / this.scale / Math.sqrt(12) + 0.5, 0, 1);
+    const waves = Array.from({ length: WAVES }, (_, k) => Math.cos(Math.PI * (k + 2) * share));
+    return Float64Array.from([...features, ...waves], x => x * size);
   }
 }
 
