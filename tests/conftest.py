@@ -143,6 +143,35 @@ def days(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def stays(tmp_path_factory):
+    """A hardly trained model of moments that count from an input's date, whose steps read where they stand."""
+    import numpy as np
+
+    import unspool as us
+    from unspool import modelfile
+
+    rng = np.random.default_rng(0)
+    n, T = 80, 5
+    admitted = 28_000_000 + rng.integers(0, 500_000, n)
+    minutes = admitted[:, None] + np.exp(rng.normal(3, 1.2, (n, T))).astype(int).cumsum(1)
+    table = {
+        "id": np.repeat(np.arange(n), T),
+        "admitted": np.repeat(admitted, T).astype("datetime64[m]"),
+        "at": minutes.ravel().astype("datetime64[m]"),
+        "shift": np.where(minutes.ravel() % 1440 < 480, "night", "day"),
+    }
+    training = us.Training(epochs=2, draw_inputs=False)
+    model = us.OneToMany("admitted", ["at", "shift"], network=us.Network(size=8), training=training, verbose=False)
+    path = tmp_path_factory.mktemp("stays") / "stays.unspool"
+    model.fit(table, id="id").save(path)
+    config, arrays = modelfile.read(path)
+    reads = {name: array for name, array in arrays.items() if name.startswith("sums.") or ".S." in name}
+    moved = {name: array + rng.normal(0, 0.1, array.shape).astype(np.float32) for name, array in reads.items()}
+    modelfile.write(path, {**arrays, **moved}, config)
+    return path
+
+
 def totals_of(rng, n, T):
     """Bookings with their balance, points with a score from zero, and a stock that never falls below zero."""
     import numpy as np

@@ -60,11 +60,13 @@ def table():
     left = 40.0 - rng.integers(0, 5, (N, T)).cumsum(1)
     left[rng.random((N, T)) < 0.1] = np.nan
     seen = np.exp(rng.normal(0, 2, (N, T))).cumsum(1)
-    day = 19_000 + rng.integers(0, 900, (N, 1)) + rng.integers(0, 40, (N, T)).cumsum(1)
+    joined = 19_000 + rng.integers(0, 900, N)
+    day = joined[:, None] + np.exp(rng.normal(3, 1, (N, T))).astype(int).cumsum(1)
     ids = np.repeat(np.arange(N), T)
     return {
         "id": ids,
         "kind": rng.choice(["a", "b"], N)[ids],
+        "joined": joined[ids].astype("datetime64[D]"),
         "left": left.ravel(),
         "seen": seen.ravel(),
         "day": day.ravel().astype("datetime64[D]"),
@@ -72,11 +74,15 @@ def table():
     }
 
 
-@pytest.fixture(scope="module", params=["kind", "first"])
+@pytest.fixture(scope="module", params=["kind", "first", "joined"])
 def fitted(request):
-    """A codec, a network with random weights, inputs, and (T, N) steps; `First()` knows values before step 0."""
-    inputs = us.Category("kind") if request.param == "kind" else us.First()
-    codec_and_data = gather(table(), inputs=inputs, sequence=FIELDS, id="id", order=None)
+    """A codec, a network with random weights, inputs, and (T, N) steps.
+
+    `First()` knows values before step 0, and days count from that on which one joined.
+    """
+    inputs = {"kind": us.Category("kind"), "first": us.First(), "joined": us.When("joined")}[request.param]
+    fields = [*FIELDS[:2], us.When("day", since="joined"), FIELDS[3]] if request.param == "joined" else FIELDS
+    codec_and_data = gather(table(), inputs=inputs, sequence=fields, id="id", order=None)
     codec = fit_codec(*codec_and_data)
     encoded = codec.encode(codec_and_data[1])
     steps = tuple(
@@ -172,7 +178,10 @@ def test_a_running_sum_is_the_value_of_the_step_before(fitted):
         for t in range(1, T):
             values[t] = np.where(np.isnan(values[t]), values[t - 1], values[t])
         expected = values[:-1]
-        if not first:  # nothing is known before the first value
+        if column.delayed:
+            np.testing.assert_allclose(found[0], table()["joined"].astype(np.float64)[::T], atol=0.01)
+            found = found[1:]
+        elif not first:  # nothing is known before the first value
             assert np.isnan(found[0]).all() or np.ptp(found[0]) == 0
             found = found[1:]
         known = ~np.isnan(expected)

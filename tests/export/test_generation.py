@@ -33,6 +33,12 @@ def test_changes_ends_distances_and_limits_are_those_of_python(runtime, days, tm
     assert (bad, count, facts["max_steps"]) == ([], 64, 9)
 
 
+def test_moments_after_the_date_of_an_input_are_those_of_python(runtime, stays, tmp_path):
+    inputs = {"admitted": ["2023-04-01T01:30:00", "2023-05-02T20:00:00"]}
+    bad, count, _ = compared(runtime, us.load(stays), inputs, 32, tmp_path / "m.onnx")
+    assert (bad, count) == ([], 64)
+
+
 @pytest.mark.slow
 def test_a_wide_component_is_that_of_python(runtime, tmp_path):
     """With a weight of 0.4."""

@@ -156,6 +156,20 @@ def test_changes_ends_and_limits_are_those_of_python(days):
 
 
 @needs_node
+def test_moments_after_the_date_of_an_input_are_those_of_python(stays):
+    """Steps read the hour and the weekday of the moment itself; delays are seen on an axis that bends."""
+    model = us.load(stays)
+    (part,) = model.codec_.steps[0].first
+    assert (part.name, part.number.transform) == ("delay", "asinh")
+    ends = {"at": ["2023-04-01T03:00", "2023-04-04"]}
+    requests = [{"inputs": {"admitted": f"2023-04-0{k}T0{k}:30:00"}, "n": 40, "seed": k} for k in (1, 2)]
+    assert compared(stays, [*requests, {**requests[0], "allow": ends}]) == (120, [])
+    made = model.generate({"admitted": "2023-04-01T01:30:00"}, 40, seed=1, allow=ends, length=3).columns["at"]
+    assert (made.min(), made.max()) >= (np.datetime64("2023-04-01T03:00"), np.datetime64("2023-04-01T03:00"))
+    assert made.max() <= np.datetime64("2023-04-04")
+
+
+@needs_node
 def test_an_old_file_without_changes_and_limits_gives_what_it_gave_when_it_was_written():
     """The values are those of `tests/test_golden.py`."""
     path = Path(__file__).parents[1] / "golden" / "format-2.unspool"

@@ -163,11 +163,12 @@ def _from_inputs(
 ) -> tuple[ValueBefore | None, ...]:
     """By step field, how an input becomes what is before step 0, or `None`; empty where none does."""
     inputs = {field.name: (k, column) for k, (field, column) in enumerate(codec.input_columns())}
-    known = {name for name in codec.schema.first if name in inputs}
-    found = [
-        become(*inputs[field.name], column) if field.name in known and not isinstance(field, Part) else None
-        for field, column in codec.step_columns()
-    ]
+    found: list[ValueBefore | None] = []
+    for field, column in codec.step_columns():
+        delayed = isinstance(column, IncrementEncoder) and column.delayed
+        name = field.since if delayed and isinstance(field, When) else field.name
+        known = name in inputs and not isinstance(field, Part) and (delayed or name in codec.schema.first)
+        found.append(become(*inputs[name], column) if known else None)  # type: ignore[index]
     return tuple(found) if any(found) else ()
 
 
@@ -190,14 +191,16 @@ def _value_before(k: int, given: InputColumn, column: StepColumn) -> ValueBefore
 def _sum_before(k: int, given: InputColumn, column: StepColumn) -> ValueBefore | None:
     """How input k becomes the running sum of a step field before step 0, if it is of the same kind."""
     match given, column:
-        case TimestampEncoder(), IncrementEncoder(delayed=False) if column.unit:
+        case TimestampEncoder(), IncrementEncoder() if column.unit:
             axis, one = Grid("linear", 1.0, given.loc, given.scale, 0.0), float(DAY)
         case NumericEncoder(), IncrementEncoder() if not column.unit:
             axis, one = _axis(given), 1.0
         case _:
             return None
-    # Months count as long as they are in the mean: a step reads the nearest one.
-    origin, scale = float(column.to_values(np.array(column.origin))), column.sum_unit * (column.unit or column.sign)
+    # Months count as long as they are in the mean, and a step reads the nearest one: of a delay, the one begun.
+    whole = 0.5 if column.delayed and column.months is not None else 0.0
+    origin = float(column.to_values(np.array(column.origin + whole)))
+    scale = column.sum_unit * (column.unit or column.sign)
     return ValueBefore(k, None, _between(axis, Grid("linear", 1.0, origin / one, scale / one, 0.0)))
 
 
@@ -231,8 +234,8 @@ def _cumulative_rules(column: StepColumn) -> Iterator[CumulativeRule | PartRule 
     yield dataclasses.replace(rule, parts=len(parts)) if parts and rule else rule
     for part in parts:
         assert column.cumulative is not None  # noqa: S101  # increments add up
-        number = (0.0, 1.0) if part.number is None else (part.number.loc, part.number.scale)
-        yield PartRule(part.size / column.cumulative.sum_unit, part.num_symbols, *number)
+        axis = None if part.number is None else _axis(part.number)
+        yield PartRule(part.size / column.cumulative.sum_unit, part.num_symbols, axis)
 
 
 def _cumulative_rule(column: StepColumn) -> CumulativeRule | None:
@@ -247,7 +250,7 @@ def _cumulative_rule(column: StepColumn) -> CumulativeRule | None:
         axis = Grid(increment.transform, 1.0, increment.loc, increment.scale, 0.0)
     else:
         axis = Grid("linear", 1.0, increment.loc / unit, 1.0, 0.0)
-    features = _sum_features(column) if isinstance(column, IncrementEncoder) and not column.delayed else None
+    features = _sum_features(column) if isinstance(column, IncrementEncoder) else None
     return CumulativeRule(
         axis, min_increment=_to_network(increment, increment.step / 2) if moves else None, features=features
     )

@@ -214,22 +214,23 @@ class PartRule(eqx.Module):
     Attributes:
         size: running sum of one count.
         symbols: V where a part is a symbol; `None` where it is a number.
-        loc: the count at a z of 0.
-        scale: counts for a z of 1.
+        axis: between z and the count, where it is a number.
     """
 
     size: Constant
     symbols: int | None = eqx.field(static=True, default=None)
-    loc: Constant = 0.0
-    scale: Constant = 1.0
+    axis: Grid | None = None
 
     def running_sum(self, value: Array) -> Array:
         """The running sum that a part stands for."""
-        return self.size * (value * self.scale + self.loc)
+        return self.size * self._count(value)
 
     def is_end(self, value: Array, end: Array) -> Array:
         """Whether a part is that of an end of the support, so that later parts must keep to theirs."""
-        return jnp.abs(value - end) < 0.5 / self.scale
+        return jnp.isfinite(end) & (jnp.abs(self._count(value) - self._count(end)) < 0.5)
+
+    def _count(self, value: Array) -> Array:
+        return value if self.axis is None else self.axis.to_original(value)
 
     def support(self, low: Array, high: Array) -> Support:
         """The support of a part between two ends."""

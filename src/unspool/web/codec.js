@@ -97,14 +97,11 @@ export class Codec {
     this.fields = this.steps.flatMap(step => [
       {
         ...step, part: null, dist: distributionOf(step), rule: cumulativeRule(step.column), before: this.valueBefore(step),
-        sum: step.column.kind === "increment" && !step.column.delayed ? new SumFeatures(step.column) : null, sumBefore: this.sumBefore(step),
+        sum: step.column.kind === "increment" ? new SumFeatures(step.column) : null, sumBefore: this.sumBefore(step),
       },
       ...step.column.parts.map(part => ({
         field: step.field, column: part, part: step, before: null, sum: null, sumBefore: null, dist: distributionOf({ field: step.field, column: part }),
-        rule: {
-          size: fround(part.size / step.column.sumUnit), loc: fround(part.counts?.loc ?? 0),
-          scale: fround(part.counts?.scale ?? 1), isPart: true,
-        },
+        rule: partRule(part, step.column.sumUnit),
       })),
     ]);
     const learned = this.steps.flatMap(step => step.field.columns), earlier = [];
@@ -155,12 +152,14 @@ export class Codec {
 
   /** How encoded inputs become the running sum of a step field before step 0; null where none of them is of its kind. */
   sumBefore({ field, column }) {
-    const k = this.schema.first.includes(field.name) && column.kind === "increment" ? this.inputs.findIndex(input => input.field.name === field.name) : -1;
-    if (k < 0 || column.delayed) return null;
+    if (column.kind !== "increment" || !(column.delayed || this.schema.first.includes(field.name))) return null;
+    const k = this.inputs.findIndex(input => input.field.name === (column.delayed ? field.since : field.name));
+    if (k < 0) return null;
     const given = this.inputs[k].column, isDate = given.kind === "timestamp";
     if ((isDate ? 1 : 0) !== (column.unit ? 1 : 0) || !["timestamp", "numeric"].includes(given.kind)) return null;
-    // Months count as long as they are in the mean: a step reads the nearest one.
-    const one = isDate ? DAY : 1, origin = column.toValue(column.origin) / one, scale = (column.sumUnit * (column.unit || column.sign)) / one;
+    // Months count as long as they are in the mean, and a step reads the nearest one: of a delay, the one begun.
+    const whole = column.delayed && column.months ? 0.5 : 0;
+    const one = isDate ? DAY : 1, origin = column.toValue(column.origin + whole) / one, scale = (column.sumUnit * (column.unit || column.sign)) / one;
     return encoded => {
       const z = encoded[k][0] * given.scale + given.loc;
       return ((isDate ? z : inverse(z, given.transform, given.unit)) - origin) / scale;
@@ -336,6 +335,15 @@ function circular(column) {
 }
 
 /** How the values of a column add up; running sums are float32 in the unit of the column. */
+function partRule({ size, counts }, sumUnit) {
+  const axis = counts && new Grid(["log1p", "asinh"].includes(counts.transform) ? counts.transform : "linear", counts.unit, counts.loc, counts.scale, 0);
+  const one = fround(size / sumUnit), count = value => (axis ? axis.toOriginal(value) : value);
+  return {
+    isPart: true, runningSum: value => one * count(value),
+    isEnd: (value, end) => Number.isFinite(end) && Math.abs(count(value) - count(end)) < 0.5,
+  };
+}
+
 function cumulativeRule(column) {
   if (!column.cumulative) return null;
   const unit = column.sumUnit, number = column.increment ?? column;

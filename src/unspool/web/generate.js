@@ -290,10 +290,9 @@ function samplePart(dist, params, uniforms, rule, support, given, part, moment) 
   const confined = support || upper !== null ? ends : null;
   let value = sampleField(dist, params, uniforms, rule, confined, null);
   if (given?.where) value = Number.isNaN(given.value) ? 0 : given.value;
-  const isEnd = end => Math.abs(value - end) < 0.5 / part.scale;
   const after = {
-    ...moment, atLow: moment.atLow && isEnd(low), atHigh: moment.atHigh && isEnd(high),
-    total: moment.total + part.size * (value * part.scale + part.loc),
+    ...moment, atLow: moment.atLow && part.isEnd(value, low), atHigh: moment.atHigh && part.isEnd(value, high),
+    total: moment.total + part.runningSum(value),
   };
   return [dist.onlyWhere(moment.active, value), after, confined];
 }

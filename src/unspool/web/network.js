@@ -151,7 +151,7 @@ export class Network {
     if (total === null || Number.isNaN(z) || (Number.isNaN(total) && z !== Infinity)) return total;
     let added = Number.isFinite(z) ? rule.axis.toOriginal(z) : 0;
     if (z === Infinity) {
-      for (let k = j + 1; k <= j + rule.parts; k++) added += this.fields[k].rule.size * (values[k] * this.fields[k].rule.scale + this.fields[k].rule.loc);
+      for (let k = j + 1; k <= j + rule.parts; k++) added += this.fields[k].rule.runningSum(values[k]);
     }
     return fround((Number.isNaN(total) ? 0 : total) + added);
   }
