@@ -145,7 +145,10 @@ def days(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def stays(tmp_path_factory):
-    """A hardly trained model of moments that count from an input's date, whose steps read where they stand."""
+    """A hardly trained model of moments that count from an input's date, whose steps read where they stand.
+
+    As if some days of the month had more of them, which is 14 numbers more to read.
+    """
     import numpy as np
 
     import unspool as us
@@ -167,7 +170,11 @@ def stays(tmp_path_factory):
     model.fit(table, id="id").save(path)
     config, arrays = modelfile.read(path)
     reads = {name: array for name, array in arrays.items() if name.startswith("sums.") or ".S." in name}
-    moved = {name: array + rng.normal(0, 0.1, array.shape).astype(np.float32) for name, array in reads.items()}
+    config["codec"]["steps"][0]["by_month"] = True
+    wider = {name: np.pad(array, ((0, 14), (0, 0))) for name, array in reads.items()}
+    # The numbers of the month are between those of the calendar and the cosines.
+    order = [*range(23), *range(35, 49), *range(23, 35)]
+    moved = {name: array[order] + rng.normal(0, 0.1, array.shape).astype(np.float32) for name, array in wider.items()}
     modelfile.write(path, {**arrays, **moved}, config)
     return path
 

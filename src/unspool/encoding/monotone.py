@@ -37,7 +37,7 @@ from unspool.encoding.transforms import legal as legal_values
 from unspool.errors import Location, SchemaError
 from unspool.schema.fields import Number, Transform, When
 from unspool.schema.grid import find_grid
-from unspool.schema.monotone import DAY, Months, as_number, increments, time_axis, to_units
+from unspool.schema.monotone import DAY, Months, as_number, increments, prefers_days, time_axis, to_units
 from unspool.schema.transform_choice import input_transform
 from unspool.tables.columns import is_whole
 
@@ -69,6 +69,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         moves: whether no increment is 0, except that of step 0: days of visits, of which there is one a day.
         first: the parts of first timestamps; empty of numbers, and where every first one follows a known one.
         months: the months that are units of timestamps, or None.
+        by_month: whether some days of the month have more timestamps than others.
     """
 
     increment: NumericEncoder
@@ -83,6 +84,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
     ceiling: float | None = None
     first: Annotated[tuple[MomentPart, ...], msgspec.Meta(max_length=MAX_MOMENT_PARTS)] = ()
     months: Months | None = None
+    by_month: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.unit < np.inf:
@@ -114,6 +116,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         values = as_number(column)
         delayed = isinstance(field, When) and field.since is not None and before is not None
         unit, months = time_axis(values, None if delayed else before) if column.dtype.kind == "M" else (0.0, None)
+        by_month = bool(unit) and months is None and prefers_days(values, offsets)
         sign = -1.0 if isinstance(field, Number) and field.transform == "decrement" else 1.0
         y = to_units(values, unit or sign, months)
         start = None if before is None else to_units(before, unit or sign, months)
@@ -149,7 +152,9 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         ends = limits(field, values[~np.isnan(values)], location) if isinstance(field, Number) else (None, None)
         floor, ceiling = (ends[0], None) if sign == -1 else (None, ends[1])  # the end that values move towards
         moves = not falls and fitted.step > 0 and bool((between > fitted.step / 2).all())
-        return cls(fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor, moves, ceiling, first, months)
+        return cls(
+            fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor, moves, ceiling, first, months, by_month
+        )
 
     @property
     def nullable(self) -> bool:

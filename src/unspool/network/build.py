@@ -280,7 +280,7 @@ def _calendar(column: IncrementEncoder) -> Calendar | MonthCalendar | None:
         return MonthCalendar(column.sum_unit * months.count, (column.origin * months.count + months.phase) % 12)
     origin = column.origin * column.unit / DAY
     day = math.floor(origin)
-    return Calendar(column.sum_unit * column.unit / DAY, day, origin - day, float(column.unit < DAY))
+    return Calendar(column.sum_unit * column.unit / DAY, day, origin - day, float(column.unit < DAY), column.by_month)
 
 
 def _grid(column: NumericEncoder) -> Grid | None:

@@ -15,8 +15,10 @@ from unspool.network.distributions.grid import Grid
 
 END_FEATURES, WAVES = 4, 12
 """Numbers that a step reads of any running sum: its level with what is left to its end, and cosines over its range."""
-MIN_SHARED = 16
-"""Numbers, the cosines aside, that share the weight of four of size one at the least."""
+SIZE, SIZE_OF_DAYS = 0.25, 0.175
+"""Of these numbers; where there are those of days too, which are many."""
+MONTH_WAVES = 12
+"""Cosines over the month, which tell a day of it from its neighbours."""
 MAX_LEVEL = 5.0
 """Standard deviations at which a running sum is clipped where a step reads it."""
 DAY_TOLERANCE = 1e-3
@@ -33,17 +35,24 @@ class Calendar(eqx.Module):
         whole: days from 1970 to the day on which it is 0.
         part: share of that day that has passed then.
         hours: 1 where timestamps have a time of day, else 0.
+        by_month: whether some days of the month are more frequent, so that a step is told each.
     """
 
     days: Constant
     whole: Constant
     part: Constant
     hours: Constant
+    by_month: bool = eqx.field(static=True, default=False)
 
     @property
     def width(self) -> int:
         """Numbers that a step reads: harmonics of day, week and year, and the place in the month."""
-        return 19
+        return 19 + (MONTH_WAVES + 2 if self.by_month else 0)
+
+    @property
+    def size(self) -> float:
+        """Of all numbers that a step reads with these."""
+        return SIZE_OF_DAYS
 
     def of(self, total: Array) -> list[Array]:
         """The numbers of running sums."""
@@ -70,7 +79,14 @@ class Calendar(eqx.Module):
             (of_month - 15) / 9,
             length - 30,
             after - 30,
+            *(self._place(of_month, length - 1 - of_month) if self.by_month else ()),
         ]
+
+    @staticmethod
+    def _place(of_month: Array, left: Array) -> list[Array]:
+        """Cosines of the days since the first of a month, whether it is the last one, and how near that is."""
+        waves = [jnp.cos(np.pi * k * of_month / 31) for k in range(1, 1 + MONTH_WAVES)]
+        return [*waves, (left == 0).astype(left.dtype), jnp.exp(-left / 2)]
 
     @staticmethod
     def _start(month: Array) -> Array:
@@ -104,6 +120,11 @@ class MonthCalendar(eqx.Module):
     def width(self) -> int:
         """Numbers that a step reads: harmonics of the year."""
         return 6
+
+    @property
+    def size(self) -> float:
+        """Of all numbers that a step reads with these."""
+        return SIZE
 
     def of(self, total: Array) -> list[Array]:
         """The numbers of running sums."""
@@ -151,7 +172,7 @@ class SumFeatures(eqx.Module):
             *(() if self.calendar is None else self.calendar.of(at)),
         ]
         # Adam moves each weight alike: twenty numbers of one field would outrun all that other fields say.
-        size = END_FEATURES / max(len(features), MIN_SHARED)
+        size = SIZE if self.calendar is None else self.calendar.size
         # What happens to all sequences at one time, the level alone hardly says: a crisis, a year of high prices.
         share = jnp.clip((at - self.loc) / self.scale / 12**0.5 + 0.5, 0.0, 1.0)
         waves = [jnp.cos(np.pi * k * share) for k in range(2, 2 + WAVES)]

@@ -18,6 +18,9 @@ MIN_DATES_OF_MONTHS = 4
 """Fewest different dates that show that all are the same day of a month."""
 TIME_UNITS = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)
 """Microseconds of a day, an hour, a minute, a second, a millisecond, and one."""
+MIN_SHARE_OF_DAY, SURE_ERRORS = 2.0, 4.0
+"""How much more frequent than others, and by how many standard errors, a day is that dates prefer."""
+DAYS_OF_MONTH = 365.25 / 12
 MIN_RISES = 20
 """Fewest rises, without a fall, that show that a column never falls."""
 MIN_UNCHANGED, MIN_UNCHANGED_SEQUENCES = 200, 20
@@ -136,6 +139,39 @@ def time_axis(times: np.ndarray, before: np.ndarray | None) -> tuple[float, Mont
 def to_units(times: np.ndarray, unit: float, months: Months | None) -> NDArray[np.float64]:
     """Microseconds in units, of which infinite ones and NaN stay."""
     return np.asarray(times / unit if months is None else months.to_units(np.asarray(times, np.float64)), np.float64)
+
+
+def prefers_days(times: NDArray[np.float64], offsets: NDArray[np.int64]) -> bool:
+    """Whether some day of the month, from its first or its last one, is twice as frequent as others are.
+
+    The day that is most frequent in every other month must be that in the months between, of (S,) microseconds without
+    the first ones of their sequences. So a common start of all sequences is no such day.
+
+    Examples:
+        >>> days = np.arange(18_000, 18_400)
+        >>> prefers_days(days * float(DAY), np.array([0, len(days)]))
+        False
+        >>> ends = (np.arange(570, 600).astype("datetime64[M]").astype("datetime64[D]").astype(int) - 1).repeat(9)
+        >>> every = np.sort(np.concatenate([days, ends]))
+        >>> prefers_days(every * float(DAY), np.array([0, len(every)]))
+        True
+    """
+    later = ~np.isnan(times)
+    later[offsets[:-1][np.diff(offsets) > 0]] = False
+    days = times[later].astype("datetime64[us]").astype("datetime64[D]")
+    months = days.astype("datetime64[M]")
+    odd = months.astype(np.int64) % 2
+    first, after = (part.astype("datetime64[D]") for part in (months, months + 1))
+    return any(_prefers((place - 1).astype(np.int64), odd) for place in (days - first + 1, after - days))
+
+
+def _prefers(place: NDArray[np.int64], odd: NDArray[np.int64]) -> bool:
+    """Whether the place of days that is most frequent in months of either kind is so in those of the other kind."""
+    counts = np.stack([np.bincount(place[odd == kind], minlength=31) for kind in (0, 1)])
+    expected = counts.sum(1) / DAYS_OF_MONTH
+    found = counts[(1, 0), counts.argmax(1)]
+    least = np.maximum(MIN_SHARE_OF_DAY * expected, expected + SURE_ERRORS * np.sqrt(expected))[::-1]
+    return bool(expected.all() and (found > least).all())
 
 
 def increments(
