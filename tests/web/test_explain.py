@@ -113,8 +113,10 @@ def test_the_page_says_what_the_last_changes_of_numbers_add(browser, days):
     *parts, total = np.array([[cell.replace("\u2212", "-") for cell in row] for row in shown["rows"]], float).T
     assert np.allclose(sum(parts), total, atol=0.02)
     arrays = modelfile.read(days)[1]
-    last, before = np.array(shown["encoded"][:2], float)[:, [2, 1]].T  # the third field is a category
-    change = sum(by * arrays[f"changes.{j}"][32 : 32 + len(total)] for j, by in enumerate(last - before) if by == by)
+    numbers = [0, 1, 3]  # the third field is a category, and behind the date are parts of the first one
+    last, before = np.array([[shown["encoded"][j][t] for j in numbers] for t in (2, 1)], float)
+    pairs = zip(numbers, last - before, strict=True)
+    change = sum(by * arrays[f"changes.{j}"][32 : 32 + len(total)] for j, by in pairs if by == by)
     assert np.abs(change).max() > 0.05
     assert np.allclose(parts[2], change, rtol=6e-3, atol=1e-4)
     assert shown["off"] < 1e-6

@@ -3,7 +3,7 @@
 import { clip, mod } from "./maths.js";
 import { DAY } from "./values.js";
 
-const EARLIEST = -1968 * 12, LATEST = 8029 * 12 - 1;
+const EARLIEST_MONTH = -1968 * 12, LATEST_MONTH = 8029 * 12 - 1;
 
 export class Months {
   static keys = { count: ["counted"], phase: ["whole", 0], day: ["counted", 1], time: ["notnegative", 0] };
@@ -27,7 +27,7 @@ export class Months {
 
   /** The microseconds since 1970 of a y. */
   toTime(y) {
-    const inside = clip(y, ...[EARLIEST, LATEST].map(end => Math.floor((end - this.phase) / this.count))), whole = Math.floor(inside);
+    const inside = clip(y, ...[EARLIEST_MONTH, LATEST_MONTH].map(end => Math.floor((end - this.phase) / this.count))), whole = Math.floor(inside);
     return this.moment(whole) + (inside - whole) * (this.moment(whole + 1) - this.moment(whole));
   }
 
