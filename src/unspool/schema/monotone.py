@@ -54,7 +54,7 @@ def time_unit(values: np.ndarray) -> float:
     return float(next(unit for unit in TIME_UNITS if not (whole % unit).any()))
 
 
-class Months(msgspec.Struct, frozen=True, omit_defaults=True):
+class Months(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Dates that are the same day of a month, once in so many months: y counts them, so that all are whole numbers.
 
     Times between two of them are between their y in proportion.

@@ -308,6 +308,10 @@ export class NumericEncoder extends Column {
   }
 }
 
+function readMonths(object, where) {
+  return object && new Months(readAs(Months.keys, object, where), where);
+}
+
 export class MomentPart extends Column {
   static tag = "part";
   static keys = {
@@ -319,7 +323,9 @@ export class MomentPart extends Column {
   constructor(object, where) {
     super(object, where);
     this.counts = this.counts && new NumericEncoder(this.counts, `${where}, number`);
-    this.months = this.months && new Months(readAs(Months.keys, this.months, `${where}, months`));
+    this.months = readMonths(this.months, `${where}, months`);
+    const { mass, nullable, cumulative } = this.counts ?? { mass: true };
+    if (!mass || nullable || cumulative) throw new Refused(`${where}, counts`, "masses of numbers, none missing", "others");
     if (!this.counts && (this.count < 2 || this.count > 24)) throw new Refused(where, "2 to 24 counts", String(this.count));
   }
 
@@ -379,11 +385,11 @@ export class IncrementEncoder extends Column {
     this.first = this.first.map((part, k) => new MomentPart(part, `${where}, part ${k}`));
     if (this.unit < 0 || (this.unit && this.sign !== 1)) throw new Refused(where, "a unit from 0 on, and the sign 1 of timestamps", String(this.unit));
     this.cumulative = true;
-    this.months = this.months && new Months(readAs(Months.keys, this.months, `${where}, months`));
+    this.months = readMonths(this.months, `${where}, months`);
     this.isDate = this.unit > 0;
     this.first.forEach((part, k) => {
       const before = this.first[k - 1], count = before ? before.size / part.size : 0;
-      if (part.count !== count || part.unit !== this.unit || (before && (part.origin !== before.origin || part.delayed !== before.delayed))
+      if (JSON.stringify(part.months) !== JSON.stringify(this.months) || part.count !== count || part.unit !== this.unit || (before && (part.origin !== before.origin || part.delayed !== before.delayed))
         || (k + 1 === this.first.length && part.size !== 1)) throw new Refused(`${where}, first moment`, "parts of one moment, each a whole number of the next", "others");
     });
     this.delayed = this.first.length > 0 && this.first[0].delayed;

@@ -1,5 +1,6 @@
 // Dates that are the same day of a month, as whole numbers: Months of unspool/schema/monotone.py.
 
+import { Refused } from "./errors.js";
 import { clip, mod } from "./maths.js";
 import { DAY } from "./values.js";
 
@@ -8,12 +9,11 @@ const EARLIEST_MONTH = -1968 * 12, LATEST_MONTH = 8029 * 12 - 1;
 export class Months {
   static keys = { count: ["counted"], phase: ["whole", 0], day: ["counted", 1], time: ["notnegative", 0] };
 
-  constructor(found) {
+  constructor(found, where) {
     Object.assign(this, found);
-  }
-
-  get inYear() {
-    return 12 / this.count;
+    if (this.count > 12 || this.phase >= this.count || this.day > 31 || this.time >= DAY) {
+      throw new Refused(where, "at most 12 months, from one of them, on a day of a month", JSON.stringify(found));
+    }
   }
 
   /** The y of microseconds since 1970, of which infinite ones and NaN stay. */
