@@ -282,18 +282,18 @@ def forged(config, rng):
 
 
 @needs_node
-def test_a_configuration_that_python_refuses_is_refused(workshop, tmp_path):
+def test_a_configuration_that_python_refuses_is_refused(workshop, days, stays, tmp_path):
     """Python may still refuse what this reader takes for its shapes: both compare them with the arrays."""
     rng, refused = random.Random(0), []
-    for k in range(120):
-        config, arrays = modelfile.read(workshop.names if k % 2 else workshop.tracks)
+    for k in range(240):
+        config, arrays = modelfile.read((workshop.names, workshop.tracks, days, stays)[k % 4])
         path = tmp_path / f"{k}.unspool"
         modelfile.write(path, arrays, forged(config, rng))
         try:
             modelfile.read_config(path, Config)
         except FileError:
             refused.append(path)
-    assert len(refused) > 60
+    assert len(refused) > 120
     found = in_node(*((path, [{}]) for path in refused))
     assert [made["error"] for (made,) in found if not made["error"].startswith("the model: ")] == []
 

@@ -37,6 +37,11 @@ const LIKENESS = {
   increment: ["number", "count", "when"], distance: ["number", "count", "when"], multilabel: ["flags"],
   angle_input: ["angle"], binary: ["flag"], timestamp: ["when"], vector: ["vector"],
 };
+const ORIGIN = {
+  kind: [["plain", "whole", "boolean", "duration", "decimal", "date", "moment", "clock", "zone", "period", "uuid", "interval"], "plain"],
+  detail: ["text", ""], categories: ["list", null], ordered: ["boolean", false], integer: ["boolean", false],
+};
+const LEAST_PIECES = { word: 1, bpe: 256 };
 export const MOST_STEPS = 2 ** 24;
 const NO_INPUT = "(none)", MOST_POSITIONS = 1000;
 
@@ -60,6 +65,9 @@ export class Codec {
       const terms = running ? termsOf(running, found.name, `${where}, field ${k}`) : new Map();
       const given = [above, below, near, [...terms.keys()]].filter(names => names.length), carried = running?.total ?? found.name;
       if (given.length > 1 || near.length > 1) throw new Refused(`${where}, field ${k}`, "one of above, below, near, which has one column, and running", listed(given.flat()));
+      if (found.kind === "text" && found.vocabulary !== null && !(found.vocabulary >= LEAST_PIECES[found.unit])) {
+        throw new Refused(`${where}, field ${k}, vocabulary`, "a size that pieces of texts have", String(found.vocabulary));
+      }
       const signs = [...terms.values()], isChange = carried !== found.name;
       return { ...found, columns: found.members ?? [found.name], references: given.flat(), signs, isChange, carried, side: above.length ? 1 : below.length ? -1 : 0 };
     };
@@ -89,6 +97,12 @@ export class Codec {
         throw new Refused(where, `the labels ${field.columns.join(", ")}`, column.names.join(", "));
       }
     }
+    for (const { field } of this.steps) {
+      if (field.kind === "when" && field.since !== null && !this.inputs.some(one => one.field.name === field.since && one.field.kind === "when")) {
+        throw new Refused(`${where}, field ${field.name}, since`, "the name of an input that is a date", field.since);
+      }
+    }
+    for (const [name, origin] of Object.entries(this.origins)) readAs(ORIGIN, origin, `${where}, origin of ${name}`);
     const unknown = schema.first.filter(name => !this.inputs.some(({ field }) => field.name === name));
     if (unknown.length) throw new Refused(`${where}, schema, first`, "names of input fields", unknown.join(", "));
     this.stops = this.shortest < this.longest;

@@ -31,7 +31,8 @@ const CHECKS = {
   counted: value => Number.isSafeInteger(value) && value > 0 && value <= MOST_UNITS,
   layers: value => Number.isSafeInteger(value) && value > 0 && value <= MOST_LAYERS,
   bounds: value => ["auto", "data"].includes(value)
-    || (Array.isArray(value) && value.length === 2 && value.every(end => end === null || Number.isFinite(end))),
+    || (Array.isArray(value) && value.length === 2 && value.every(end => end === null || Number.isFinite(end))
+      && (value.includes(null) || value[0] < value[1])),
   object: isObject,
 };
 
@@ -166,8 +167,9 @@ export class JointVocabulary extends Column {
     this.vocabularies = this.vocabularies.map((member, k) => new Vocabulary(member, `${where}, member ${k}`));
     const valid = codes => Array.isArray(codes) && codes.length === this.vocabularies.length
       && codes.every((code, m) => CHECKS.whole(code) && code < this.vocabularies[m].symbols);
-    if (this.vocabularies.length < 2 || !this.tuples.length || !this.tuples.every(valid)) {
-      throw new Refused(where, "tuples of symbols of its members", "others");
+    const different = new Set(this.tuples.map(String)).size === this.tuples.length;
+    if (this.vocabularies.length < 2 || !this.tuples.length || !this.tuples.every(valid) || !different) {
+      throw new Refused(where, "tuples of symbols of its members, none twice", "others");
     }
   }
 
