@@ -21,6 +21,7 @@ TIME_UNITS = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)
 MIN_SHARE_OF_DAY, SURE_ERRORS = 2.0, 4.0
 """How much more frequent than others, and by how many standard errors, a day is that dates prefer."""
 DAYS_OF_MONTH = 365.25 / 12
+"""In the mean."""
 MIN_RISES = 20
 """Fewest rises, without a fall, that show that a column never falls."""
 MIN_UNCHANGED, MIN_UNCHANGED_SEQUENCES = 200, 20
@@ -60,20 +61,21 @@ class Months(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     Times between two of them are between their y in proportion.
 
     Args:
-        count: months of a unit.
+        count: months of a unit, which is one, a quarter, a half-year or a year.
         phase: of y = 0, months since January 1970.
         day: of the month; of a shorter month the last one, so that 31 is the end of each.
         time: microseconds since the day began.
     """
 
-    count: Annotated[int, msgspec.Meta(ge=1, le=12)]
+    count: int
     phase: Annotated[int, msgspec.Meta(ge=0, le=11)] = 0
     day: Annotated[int, msgspec.Meta(ge=1, le=31)] = 1
     time: Annotated[float, msgspec.Meta(ge=0, lt=DAY)] = 0.0
 
     def __post_init__(self) -> None:
-        if self.phase >= self.count:
-            raise SchemaError("months, phase", f"less than {self.count}", str(self.phase))
+        if self.count not in MONTH_UNITS or self.phase >= self.count:
+            expected = f"one of {MONTH_UNITS} months, and a phase below it"
+            raise SchemaError("months", expected, f"{self.count}, {self.phase}")
 
     @classmethod
     def of(cls, times: np.ndarray) -> "Months | None":
@@ -162,7 +164,8 @@ def prefers_days(times: NDArray[np.float64], offsets: NDArray[np.int64]) -> bool
     months = days.astype("datetime64[M]")
     odd = months.astype(np.int64) % 2
     first, after = (part.astype("datetime64[D]") for part in (months, months + 1))
-    return any(_prefers((place - 1).astype(np.int64), odd) for place in (days - first + 1, after - days))
+    last = after - np.timedelta64(1, "D")
+    return any(_prefers(place.astype(np.int64), odd) for place in (days - first, last - days))
 
 
 def _prefers(place: NDArray[np.int64], odd: NDArray[np.int64]) -> bool:

@@ -7,12 +7,12 @@ import { DAY } from "./values.js";
 const EARLIEST_MONTH = -1968 * 12, LATEST_MONTH = 8029 * 12 - 1;
 
 export class Months {
-  static keys = { count: ["counted"], phase: ["whole", 0], day: ["counted", 1], time: ["notnegative", 0] };
+  static keys = { count: [[1, 3, 6, 12]], phase: ["whole", 0], day: ["counted", 1], time: ["notnegative", 0] };
 
   constructor(found, where) {
     Object.assign(this, found);
-    if (this.count > 12 || this.phase >= this.count || this.day > 31 || this.time >= DAY) {
-      throw new Refused(where, "at most 12 months, from one of them, on a day of a month", JSON.stringify(found));
+    if (this.phase >= this.count || this.day > 31 || this.time >= DAY) {
+      throw new Refused(where, "a phase below the count, and a day of a month", JSON.stringify(found));
     }
   }
 
