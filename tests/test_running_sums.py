@@ -236,6 +236,7 @@ def test_a_countdown_ends_at_zero_and_only_there():
     assert zeros.sum() - zeros[ends].sum() < 0.05 * len(ends)
 
 
+@pytest.mark.slow
 def test_a_weekday_is_that_of_its_date():
     """Of dates some days apart; without running sums five of six were wrong."""
     rng = np.random.default_rng(0)

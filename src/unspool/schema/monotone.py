@@ -18,7 +18,7 @@ MIN_DATES_OF_MONTHS = 4
 """Fewest different dates that show that all are the same day of a month."""
 TIME_UNITS = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)
 """Microseconds of a day, an hour, a minute, a second, a millisecond, and one."""
-MIN_SHARE_OF_DAY, SURE_ERRORS = 2.0, 4.0
+MIN_SHARE_OF_DAY, SURE_ERRORS_OF_DAY = 2.0, 4.0
 """How much more frequent than others, and by how many standard errors, a day is that dates prefer."""
 DAYS_OF_MONTH = 365.25 / 12
 """In the mean."""
@@ -173,7 +173,7 @@ def _prefers(place: NDArray[np.int64], odd: NDArray[np.int64]) -> bool:
     counts = np.stack([np.bincount(place[odd == kind], minlength=31) for kind in (0, 1)])
     expected = counts.sum(1) / DAYS_OF_MONTH
     found = counts[(1, 0), counts.argmax(1)]
-    least = np.maximum(MIN_SHARE_OF_DAY * expected, expected + SURE_ERRORS * np.sqrt(expected))[::-1]
+    least = np.maximum(MIN_SHARE_OF_DAY * expected, expected + SURE_ERRORS_OF_DAY * np.sqrt(expected))[::-1]
     return bool(expected.all() and (found > least).all())
 
 
