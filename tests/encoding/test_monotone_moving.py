@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import unspool as us
+from unspool.dataset.gather import gather
+from unspool.encoding.fit import fit_codec
 from unspool.encoding.monotone import IncrementEncoder
 
 PATIENTS, VISITS = 60, 6
@@ -26,16 +28,14 @@ def visits(still=0.0):
     return table | {"date": (np.datetime64("2026-01-01") + day * DAY).ravel(), "found": found.ravel()}
 
 
-def fitted(**how):
-    options = {"network": us.Network(size=8), "training": us.Training(epochs=2, draw_inputs=False), "verbose": False}
-    steps = [us.Number("day"), "date", us.Number("found")]
-    return us.OneToMany("sex", steps, **options).fit(visits(**how), id="id", order=None)
+STEPS = [us.Number("day"), "date", us.Number("found")]
 
 
 @pytest.fixture(scope="module")
 def model():
     """Of a network that has learned next to nothing."""
-    return fitted()
+    options = {"network": us.Network(size=8), "training": us.Training(epochs=2, draw_inputs=False), "verbose": False}
+    return us.OneToMany("sex", STEPS, **options).fit(visits(), id="id", order=None)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,8 @@ def rises(sequence, name):
 
 def test_it_is_inferred_from_the_data(model):
     assert [column.moves for column in model.codec_.steps] == [True, True, False]
-    assert [column.moves for column in fitted(still=0.1).codec_.steps] == [False, False, False]
+    codec = fit_codec(*gather(visits(still=0.1), inputs="sex", sequence=STEPS, id="id", order=None))
+    assert [column.moves for column in codec.steps] == [False, False, False]
 
 
 def test_no_two_steps_are_at_one_time(made):
