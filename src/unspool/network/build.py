@@ -166,9 +166,9 @@ def _from_inputs(
     found: list[ValueBefore | None] = []
     for field, column in codec.step_columns():
         delayed = isinstance(column, IncrementEncoder) and column.delayed
-        name = field.since if delayed and isinstance(field, When) else field.name
+        name = field.since or "" if delayed and isinstance(field, When) else field.name
         known = name in inputs and not isinstance(field, Part) and (delayed or name in codec.schema.first)
-        found.append(become(*inputs[name], column) if known else None)  # type: ignore[index]
+        found.append(become(*inputs[name], column) if known else None)
     return tuple(found) if any(found) else ()
 
 
