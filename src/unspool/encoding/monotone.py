@@ -37,13 +37,26 @@ from unspool.encoding.transforms import legal as legal_values
 from unspool.errors import Location, SchemaError
 from unspool.schema.fields import Number, Transform, When
 from unspool.schema.grid import find_grid
-from unspool.schema.monotone import DAY, Months, as_number, increments, prefers_days, time_axis, to_units
+from unspool.schema.monotone import (
+    DAY,
+    TIME_UNITS,
+    Months,
+    are_later,
+    as_number,
+    increments,
+    prefers_days,
+    time_axis,
+    to_units,
+)
 from unspool.schema.transform_choice import input_transform
 from unspool.tables.columns import is_whole
 
 MAX_RANGE_IN_SCALES = 20.0
 """Range of increments, in their scale, past which they get a logarithmic transform."""
-UNIT_NAMES = {DAY: "days", DAY / 24: "hours", 60e6: "minutes", 1e6: "seconds", 1e3: "milliseconds", 1: "microseconds"}
+UNIT_NAMES: dict[float, str] = dict(
+    zip(TIME_UNITS, ("day", "hour", "minute", "second", "millisecond", "microsecond"), strict=True)
+)
+"""By the microseconds of a unit of time, what a person calls it."""
 EARLIEST, LATEST = -62_135_596_800_000_000.0, 253_402_300_799_000_000.0
 """Microseconds since 1970 at the start of year 1 and the end of 9999: other years are no dates to most programs."""
 
@@ -134,8 +147,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
             size = "smaller" if sign == 1 else "larger"
             expected = f"a number no {size} than the one before, for {field.transform}"
             raise SchemaError(location.at(row), expected, f"{values[row]:g}", hint)
-        later = ~alone & ~np.isnan(steps)
-        later[offsets[:-1][np.diff(offsets) > 0]] = False
+        later = ~alone & ~np.isnan(steps) & are_later(offsets)
         between = steps[later]
         if first:
             origin, steps, bounds = first[0].origin, steps[~alone], present_offsets(~alone, offsets)
@@ -183,7 +195,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         """The unit of timestamps, in words."""
         if self.months is not None:
             return f" in {MONTHS_NAMES[self.months.count]}s"
-        return f" in {UNIT_NAMES[self.unit]}" if self.unit in UNIT_NAMES else ""
+        return f" in {UNIT_NAMES[self.unit]}s" if self.unit in UNIT_NAMES else ""
 
     def parse(self, text: str, location: str, member: int = 0) -> Any:
         """The number; or the text, which is read as dates of a table are."""
@@ -329,16 +341,16 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
 
 
 def span(microseconds: float) -> str:
-    """A time span in the largest unit of which it has at least one.
+    """A time span in the largest unit, down to seconds, of which it has at least one.
 
     Examples:
         >>> span(2 * 86_400e6), span(90e6)
         ('2 days', '1.5 minutes')
     """
-    units = ((DAY, "day"), (DAY / 24, "hour"), (60e6, "minute"), (1e6, "second"))
-    size, unit = next((pair for pair in units if microseconds >= pair[0]), units[-1])
+    sizes = TIME_UNITS[:4]
+    size = next((size for size in sizes if microseconds >= size), sizes[-1])
     count = f"{microseconds / size:,.3g}" if microseconds < 1000 * size else f"{microseconds / size:,.0f}"
-    return f"{count} {unit}" + ("s" if count != "1" else "")
+    return f"{count} {UNIT_NAMES[size]}" + ("s" if count != "1" else "")
 
 
 def plain_transform(increments: np.ndarray) -> Transform:

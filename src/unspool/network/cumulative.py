@@ -85,8 +85,7 @@ class Calendar(eqx.Module):
     @staticmethod
     def _place(of_month: Array, left: Array) -> list[Array]:
         """Cosines of the days since the first of a month, whether it is the last one, and how near that is."""
-        waves = [jnp.cos(np.pi * k * of_month / 31) for k in range(1, 1 + MONTH_WAVES)]
-        return [*waves, (left == 0).astype(left.dtype), jnp.exp(-left / 2)]
+        return [*waves(of_month / 31, 1, MONTH_WAVES), (left == 0).astype(left.dtype), jnp.exp(-left / 2)]
 
     @staticmethod
     def _start(month: Array) -> Array:
@@ -175,14 +174,20 @@ class SumFeatures(eqx.Module):
         size = SIZE if self.calendar is None else self.calendar.size
         # What happens to all sequences at one time, the level alone hardly says: a crisis, a year of high prices.
         share = jnp.clip((at - self.loc) / self.scale / 12**0.5 + 0.5, 0.0, 1.0)
-        waves = [jnp.cos(np.pi * k * share) for k in range(2, 2 + WAVES)]
-        return jnp.where(known[..., None], size * jnp.stack([*features, *waves], -1), 0.0)
+        # One half-turn would be the level again, near enough.
+        features += waves(share, 2, WAVES)
+        return jnp.where(known[..., None], size * jnp.stack(features, -1), 0.0)
 
 
 def harmonics(phase: Array, count: int) -> list[Array]:
     """Sine and cosine of a cycle's first harmonics; three of them tell the days of a week apart."""
     angles = [2 * np.pi * k * phase for k in range(1, count + 1)]
     return [function(angle) for angle in angles for function in (jnp.sin, jnp.cos)]
+
+
+def waves(share: Array, slowest: int, count: int) -> list[Array]:
+    """Cosines of so many half-turns over a share from 0 to 1: `slowest` of them, one more, and so on."""
+    return [jnp.cos(np.pi * k * share) for k in range(slowest, slowest + count)]
 
 
 class CumulativeRule(eqx.Module):

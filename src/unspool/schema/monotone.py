@@ -16,7 +16,7 @@ MONTH_UNITS = (12, 6, 3, 1)
 """Months of a year, a half-year, a quarter, and one."""
 MIN_DATES_OF_MONTHS = 4
 """Fewest different dates that show that all are the same day of a month."""
-TIME_UNITS = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)
+TIME_UNITS = (DAY, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)
 """Microseconds of a day, an hour, a minute, a second, a millisecond, and one."""
 MIN_SHARE_OF_DAY, SURE_ERRORS_OF_DAY = 2.0, 4.0
 """How much more frequent than others, and by how many standard errors, a day is that dates prefer."""
@@ -93,7 +93,7 @@ class Months(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         if len(moments) < MIN_DATES_OF_MONTHS or (months[1:] == months[:-1]).any():
             return None
         of_day, number = (moments - days).astype(np.int64), months.astype(np.int64)
-        day = int((days - months.astype("datetime64[D]")).astype(np.int64).max()) + 1
+        day = int(day_of_month(days).max()) + 1
         count = next(count for count in MONTH_UNITS if not (np.diff(number) % count).any())
         found = cls(count, int(number[0] % count), day, float(of_day[0]))
         return found if (found._moments(number) == moments.astype(np.int64)).all() else None
@@ -143,6 +143,23 @@ def to_units(times: np.ndarray, unit: float, months: Months | None) -> NDArray[n
     return np.asarray(times / unit if months is None else months.to_units(np.asarray(times, np.float64)), np.float64)
 
 
+def day_of_month(days: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    """(S,) days since the first of their months."""
+    return (days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64)
+
+
+def are_later(offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(S,) bool: steps that are not the first one of their sequence.
+
+    Examples:
+        >>> are_later(np.array([0, 2, 2, 3])).tolist()
+        [False, True, False]
+    """
+    later = np.ones(offsets[-1], bool)
+    later[offsets[:-1][np.diff(offsets) > 0]] = False
+    return later
+
+
 def prefers_days(times: NDArray[np.float64], offsets: NDArray[np.int64]) -> bool:
     """Whether some day of the month, from its first or its last one, is twice as frequent as others are.
 
@@ -158,14 +175,11 @@ def prefers_days(times: NDArray[np.float64], offsets: NDArray[np.int64]) -> bool
         >>> prefers_days(every * float(DAY), np.array([0, len(every)]))
         True
     """
-    later = ~np.isnan(times)
-    later[offsets[:-1][np.diff(offsets) > 0]] = False
-    days = times[later].astype("datetime64[us]").astype("datetime64[D]")
+    days = times[~np.isnan(times) & are_later(offsets)].astype("datetime64[us]").astype("datetime64[D]")
     months = days.astype("datetime64[M]")
-    odd = months.astype(np.int64) % 2
-    first, after = (part.astype("datetime64[D]") for part in (months, months + 1))
-    last = after - np.timedelta64(1, "D")
-    return any(_prefers(place.astype(np.int64), odd) for place in (days - first, last - days))
+    last = (months + 1).astype("datetime64[D]") - np.timedelta64(1, "D")
+    places = day_of_month(days), (last - days).astype(np.int64)
+    return any(_prefers(place, months.astype(np.int64) % 2) for place in places)
 
 
 def _prefers(place: NDArray[np.int64], odd: NDArray[np.int64]) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from unspool.schema.chance import MIN_FAILURES, fails_often
 from unspool.schema.fields import AnyField, Category, Number
 from unspool.schema.grid import find_grid, find_point_masses
-from unspool.schema.monotone import as_number, never_decreases
+from unspool.schema.monotone import are_later, as_number, never_decreases
 from unspool.schema.relations import Running
 from unspool.tables.columns import missing_mask
 
@@ -25,9 +25,7 @@ def find_running(
 ) -> Iterator[Running]:
     """Totals that go on from their value before by one other column, or by two; none is a part of itself."""
     names = list(columns)
-    later = np.ones(int(offsets[-1]), bool)
-    later[offsets[:-1][np.diff(offsets) > 0]] = False
-    after = np.flatnonzero(later)
+    after = np.flatnonzero(are_later(offsets))
     if not 2 <= len(names) <= MAX_PARTS or len(after) < MIN_FAILURES:
         return
     some = after[np.linspace(0, len(after) - 1, min(len(after), 64)).astype(int)]

@@ -29,8 +29,7 @@ export class SumFeatures {
     const own = [clip((total - this.loc) / this.scale, -MOST_LEVEL, MOST_LEVEL), Math.exp(-left), Math.exp(-left / 4), left < this.half ? 1 : 0];
     const features = this.calendar ? [...own, ...this.calendar.of(total)] : own, size = this.calendar?.size ?? SIZE;
     const share = clip((total - this.loc) / this.scale / Math.sqrt(12) + 0.5, 0, 1);
-    const waves = Array.from({ length: WAVES }, (_, k) => Math.cos(Math.PI * (k + 2) * share));
-    return Float64Array.from([...features, ...waves], x => x * size);
+    return Float64Array.from([...features, ...waves(share, 2, WAVES)], x => x * size);
   }
 }
 
@@ -57,8 +56,12 @@ function dayFeatures(total, { days, whole, part, hours, byMonth }) {
   return [
     ...harmonics((moment - number) * hours, 3).map(x => x * hours), ...harmonics((date - 7 * Math.floor(date / 7)) / 7, 3), ...harmonics(ofYear / 365.25, 2),
     (ofMonth - 15) / 9, length(month) - 30, length(month === 11 ? 0 : month + 1) - 30,
-    ...(byMonth ? [...Array.from({ length: MONTH_WAVES }, (_, k) => Math.cos((Math.PI * (k + 1) * ofMonth) / 31)), left === 0 ? 1 : 0, Math.exp(-left / 2)] : []),
+    ...(byMonth ? [...waves(ofMonth / 31, 1, MONTH_WAVES), left === 0 ? 1 : 0, Math.exp(-left / 2)] : []),
   ];
+}
+
+function waves(share, slowest, count) {
+  return Array.from({ length: count }, (_, k) => Math.cos(Math.PI * (slowest + k) * share));
 }
 
 function harmonics(phase, count) {

@@ -24,6 +24,7 @@ from unspool.evaluation.rules.columns import (
 )
 from unspool.evaluation.samples.sample_set import Comparison, SampleSet
 from unspool.evaluation.samples.statistics import Codes, Reals, step_changes
+from unspool.schema.monotone import day_of_month
 
 MAX_COUNTED, MAX_PAIRED_NUMBERS, MAX_PAIRED_SYMBOLS = 12, 8, 10
 """Symbols of a column that are counted; columns of numbers, and of symbols, that are compared: the first ones."""
@@ -197,7 +198,10 @@ def _calendar(base: BaseColumn) -> Iterator[DerivedColumn]:
     """Day of the week, day of the month, and the time of day to the minute."""
     parts: Mapping[str, tuple[list[Codes], Sequence[str]]] = {
         "weekday": ([np.mod(_days(one) + 3, 7) for one in base.numbers], WEEKDAYS),
-        "day of the month": ([_day_of_month(_days(one)) for one in base.numbers], [str(k + 1) for k in range(31)]),
+        "day of the month": (
+            [day_of_month(_days(one).astype("datetime64[D]")) for one in base.numbers],
+            [str(k + 1) for k in range(31)],
+        ),
         "hour": (
             [np.floor(np.mod(_minutes(one), 1440) / 60).astype(np.int64) for one in base.numbers],
             [str(k) for k in range(24)],
@@ -229,11 +233,6 @@ def _minutes(values: Reals) -> Reals:
     """Whole minutes since 1970: a moment that rounding took away does not make another day."""
     known = np.where(np.isfinite(values), np.clip(values, -3e6, 3e6), 0.0)
     return np.floor(known * 1440 + 1e-3)
-
-
-def _day_of_month(days: Codes) -> Codes:
-    dates = days.astype("datetime64[D]")
-    return (dates - dates.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64)
 
 
 def _position(sets: Sequence[SampleSet]) -> DerivedColumn:
