@@ -46,7 +46,7 @@ def training(sizes: Sizes, together: int) -> Callable[[], Any]:
     data = Bucket((np.zeros((K, B), np.int32),), (values,), np.full((K, B), T - 1, np.int32))
     first = (np.arange(K) * segment % (segment * (K // together))).astype(np.int32)
     rates, spread = np.full(K, 1e-3, np.float32), replace(choose_sharding(B, sizes.H), segmented=segment < T)
-    updates = UpdateBatch(data, first, np.ones((K, B), np.float32), rates, rates, rates)
+    updates = UpdateBatch(data, first, np.ones((K, B), np.float32), rates, rates, rates, rates)
     scale, key = np.float32(1 / (B * T)), jax.device_put(seed_words(0))
     box = [copy_tree(put_on_devices(new_train_state(token_net(sizes, stops=True), recipe), spread.devices))]
 

@@ -17,7 +17,7 @@ from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture
 from unspool.network.distributions.normal import Normal
-from unspool.network.dropout import Masks
+from unspool.network.dropout import Masks, draw_masks
 from unspool.network.embeddings import MAX_FED_BACK, FoldedTable, Product, RealEmbedding, SymbolEmbedding
 from unspool.network.likelihood import sequence_log_prob
 from unspool.options import Network
@@ -78,8 +78,9 @@ def of_weights(weights, constants, *arguments):
     return total(weights.with_constants(constants), *arguments)
 
 
-def dropped(net):
-    return net.masks(jnp.asarray(seed_words(1)), jnp.arange(B))
+def dropped(net, share=1.0, rows=range(B), seed=1):
+    key, rows = jnp.asarray(seed_words(seed)), jnp.asarray(rows)
+    return draw_masks(net.shape.options, net.shape.size, key, rows, share)
 
 
 # ---- one step at a time --------------------------------------------------------------------------------------------
@@ -151,6 +152,16 @@ def test_a_sequence_has_the_probability_that_the_definition_gives(variant):
     masks = dropped(net)
     assert (masks.recurrent[0] is None) == (masks.context is None) == (variant != "deep")
     np.testing.assert_allclose(asked(net, *data(), masks), plain(net, masks), rtol=1e-12, atol=1e-10)
+
+
+def test_dropout_falls_with_its_share_of_the_rates():
+    """A unit that is kept at a rate is kept at every smaller one, and the units that are kept stand for all."""
+    net = network("deep")
+    full, half, none_dropped = (dropped(net, share) for share in (1.0, 0.5, 0.0))
+    for whole, fewer, every in zip(*map(jax.tree.leaves, (full, half, none_dropped)), strict=True):
+        assert (np.asarray(every) == 1).all()
+        assert ((np.asarray(whole) > 0) <= (np.asarray(fewer) > 0)).all()
+        assert np.asarray(fewer).max() < np.asarray(whole).max()
 
 
 def test_reading_the_data_step_by_step_is_teacher_forcing():
@@ -311,7 +322,7 @@ def test_half_of_its_own_output_is_half_of_the_feedback():
 def test_dropout_keeps_the_mean_and_is_one_mask_a_sequence():
     """A unit is off, or divided by the keep rate; off as often as asked, within five standard errors."""
     net = network("deep")
-    masks = net.masks(jnp.asarray(seed_words(1)), jnp.arange(2_000))
+    masks = dropped(net, rows=range(2_000))
     everything = np.stack([*masks.recurrent, *masks.output, masks.context])
     assert everything.shape == (5, 2_000, H)
     assert set(np.unique(everything)) == {0.0, 2.0}
@@ -321,13 +332,13 @@ def test_dropout_keeps_the_mean_and_is_one_mask_a_sequence():
 
 def test_the_mask_of_a_row_does_not_depend_on_the_rows_beside_it():
     """Nor on their number or order: its own number and the key decide; another number or key gives another mask."""
-    net, key = network("deep"), jnp.asarray(seed_words(1))
-    everything, some = net.masks(key, jnp.arange(10)), net.masks(key, jnp.array([7, 2]))
+    net = network("deep")
+    everything, some = dropped(net, rows=range(10)), dropped(net, rows=[7, 2])
     for whole, part in zip(jax.tree.leaves(everything), jax.tree.leaves(some), strict=True):
         np.testing.assert_array_equal(part, whole[jnp.array([7, 2])])
     stacked = np.concatenate([np.asarray(mask) for mask in jax.tree.leaves(everything)], 1)
     assert len({row.tobytes() for row in stacked}) == 10
-    other = net.masks(jnp.asarray(seed_words(2)), jnp.arange(10)).recurrent[0]
+    other = dropped(net, rows=range(10), seed=2).recurrent[0]
     assert (other != everything.recurrent[0]).any()
 
 

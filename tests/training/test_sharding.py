@@ -34,7 +34,7 @@ values = rng.integers(0, 3, (K, B, T)).astype(np.int32), rng.normal(size=(K, B, 
 data = Bucket((rng.integers(0, 3, (K, B)).astype(np.int32),), values, rng.integers(0, T, (K, B)).astype(np.int32))
 every = np.ones(K, np.float32)
 shares = np.linspace(0, 1, K).astype(np.float32)
-updates = UpdateBatch(data, np.zeros(K, np.int32), np.ones((K, B), np.float32), 0.01 * every, shares, every)
+updates = UpdateBatch(data, np.zeros(K, np.int32), np.ones((K, B), np.float32), 0.01 * every, shares, every, every)
 state = copy_tree(put_on_devices(new_train_state(Net(np.random.default_rng(0), shape), config), sharding.devices))
 state, seen = update(
     config, sharding, state, updates.on_devices(sharding.devices), np.int32(K), np.float32(1 / 200), seed_words(1),

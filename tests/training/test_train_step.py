@@ -39,11 +39,12 @@ def updated(
     state=None,
     sharding=WHOLE,
     mix=0.5,
+    dropout=1.0,
 ):
     rows = np.random.default_rng(1).integers(0, 40, (K, B)) if rows is None else rows
     weights = np.ones(rows.shape) if weights is None else weights
     every = np.ones(len(rows))
-    numbers = rate * every, shares * every, mix * every
+    numbers = rate * every, shares * every, mix * every, dropout * every
     updates = UpdateBatch(bucket.take(rows), np.zeros(len(rows), np.int32), weights, *numbers)
     state = new_train_state(net, config) if state is None else state
     constants = np.float64(1 / 30), seed_words(0), NONE_BEFORE, np.int32(first)
@@ -178,7 +179,7 @@ def in_segments(small, net, weights=(1, 1, 1), rate=0.02):
     """The updates of eight sequences of six steps, two steps at a time."""
     data, every = small.bucket.segments(ROWS, FIRST, SEGMENT), np.ones(COUNT)
     weights = np.repeat(np.array(weights, float)[:, None], B, 1)
-    return segmented(small, net, UpdateBatch(data, FIRST, weights, rate * every, 0 * every, every))
+    return segmented(small, net, UpdateBatch(data, FIRST, weights, rate * every, 0 * every, every, every))
 
 
 def segmented(small, net, updates, cut=True):
@@ -197,7 +198,7 @@ def test_what_the_segments_of_a_sequence_see_is_the_likelihood_of_the_whole(smal
 def test_a_sequence_that_is_one_segment_is_learned_as_a_whole(small, plain):
     every = np.ones(2)
     updates = UpdateBatch(
-        small.bucket.take(ROWS[:2]), np.zeros(2, np.int32), np.ones((2, B)), 0.02 * every, 0 * every, every
+        small.bucket.take(ROWS[:2]), np.zeros(2, np.int32), np.ones((2, B)), 0.02 * every, 0 * every, every, every
     )
     assert_close(*(segmented(small, plain(), updates, cut) for cut in (False, True)), atol=1e-12)
 

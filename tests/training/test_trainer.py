@@ -232,6 +232,36 @@ def test_training_that_always_improves_ends_when_the_rate_has_decayed(small, scr
     assert progress.best_update == progress.update
 
 
+def test_a_decay_that_still_brings_much_at_its_end_is_followed_by_a_longer_one_from_a_smaller_rate(small, scripted):
+    """The second half of the first decay brings 0.2 nats, that of the second one 0.2, that of the third one 0.05."""
+    nats = [3.0, 2.0, 2.0, 2.0, 2.2, 2.0, 1.9, 1.8, 1.9, 1.8, 1.8, 1.7, 1.7, 1.6, 1.55, 1.5]
+    _, progress, states = scripted(*nats, plan=replace(small.plan, updates=400))
+    ended = [one.update for one in progress.rounds if one.validation == 1.55]
+    assert progress.decay_updates == 4 * 4 * small.plan.round
+    assert progress.peak == 0.125
+    assert progress.stopped == "decayed"
+    assert ended == [progress.decay_from]
+    assert progress.decay_from + progress.decay_updates <= progress.update < 400
+    assert same_bits(states[3], states[1])
+
+
+def test_each_decay_begins_at_a_smaller_rate(small):
+    run = Trainer(small.data, small.plan, small.net(), None)
+    rates = []
+    for at in (40, 80, 160):
+        run.progress.update = at
+        run.decay()
+        rates.append(run.rate(at) / small.plan.rate)
+    np.testing.assert_allclose(rates, [1, 0.25, 0.125])
+
+
+def test_no_decay_begins_beyond_the_most_updates(small, scripted):
+    plan = replace(small.plan, updates=80)
+    _, progress, _ = scripted(*np.linspace(50, 1, 30).tolist(), plan=plan)
+    assert progress.stopped == "decayed"
+    assert progress.decay_from < 80 <= progress.update < 80 + 2 * plan.round
+
+
 def test_weights_that_diverge_later_are_given_up_for_the_best(scripted):
     """A NaN is never the best, starts the decay at once, and never reaches a file, which couldn't be read again."""
     net, progress, states = scripted(3.0, math.nan, 2.0, 2.5)
@@ -309,7 +339,7 @@ def test_memory_of_an_update_does_not_grow_with_the_length_of_sequences(small):
         K = T // 512
         f32, i32 = (lambda *shape, kind=kind: jax.ShapeDtypeStruct(shape, kind) for kind in (np.float32, np.int32))
         data = Bucket((i32(K, B),), (i32(K, B, 512), f32(K, B, 512)), i32(K, B))
-        updates = UpdateBatch(data, i32(K), f32(K, B), f32(K), f32(K), f32(K))
+        updates = UpdateBatch(data, i32(K), f32(K, B), f32(K), f32(K), f32(K), f32(K))
         key = jax.ShapeDtypeStruct((2,), np.uint32)
         asked = update.question(small.config, Sharding(1, 2, True), state, updates, i32(), f32(), key, i32(), i32())
         return update.compile(*asked).run.memory_analysis().temp_size_in_bytes

@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Float, Int
 
 from unspool.network.cumulative import CumulativeRule, PartRule, ValueBefore
 from unspool.network.distributions.base import Distribution, EventShape, bind
@@ -489,9 +489,9 @@ class Net(eqx.Module):
         stop = bernoulli_log_prob(self.hazard(output, positions[:, None]), at_end)
         return fields, jnp.where(real | at_end, stop, 0.0)
 
-    def masks(self, key: UInt32[Array, "2"] | None = None, rows: Int[Array, " B"] | None = None) -> Masks:
-        """Dropout masks of the rows with these numbers, or none at all without a key; see `draw_masks`."""
-        return draw_masks(self.shape.options, self.shape.size, key, rows)
+    def masks(self) -> Masks:
+        """Those that drop nothing; training has others, see `draw_masks`."""
+        return draw_masks(self.shape.options, self.shape.size)
 
     def _handed_on(self, layer: int, h: Array, below: Array | None, masks: Masks) -> Array:
         """What a layer gives to the next one: norm, residual and dropout, none of which the recurrence sees."""

@@ -24,11 +24,16 @@ class Masks(NamedTuple):
 
 
 def draw_masks(
-    options: Network, size: int, key: UInt32[Array, "2"] | None = None, rows: Int[Array, " B"] | None = None
+    options: Network,
+    size: int,
+    key: UInt32[Array, "2"] | None = None,
+    rows: Int[Array, " B"] | None = None,
+    share: Array | float = 1.0,
 ) -> Masks:
     """Dropout masks of the rows with these numbers, for `size` hidden units, or none at all without a key.
 
-    A row's mask depends on the key and its number alone, not on the other rows of its batch.
+    A row's mask depends on the key and its number alone, not on the other rows of its batch. Units are dropped at this
+    share of the rates of the options.
     """
     layers = options.layers
     rates = np.repeat(np.array([options.dropout or 0.0, options.input_dropout or 0.0], np.float32), [2 * layers, 1])
@@ -36,6 +41,7 @@ def draw_masks(
     if key is not None and rows is not None and rates.any():
         row, step = jnp.full_like(rows, MASK_ROW), jnp.zeros(1, rows.dtype)
         u = uniforms(key, row, rows, step, len(rates) * size).reshape(-1, len(rates), size)
-        kept = jax.lax.optimization_barrier(u > rates[:, None])  # lest every loop that reads a mask hashes again
-        masks = [kept[:, k] / (1 - rate) if rate else None for k, rate in enumerate(rates)]
+        now = rates * share
+        kept = jax.lax.optimization_barrier(u > now[:, None])  # lest every loop that reads a mask hashes again
+        masks = [kept[:, k] / (1 - now[k]) if rate else None for k, rate in enumerate(rates)]
     return Masks(tuple(masks[:layers]), tuple(masks[layers:-1]), masks[-1])

@@ -11,6 +11,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, UInt32
 
 from unspool.network.decoder import DecoderState, Net
+from unspool.network.dropout import draw_masks
 from unspool.network.likelihood import start_decoding
 from unspool.runtime.devices import ROW_AXIS, device_lock, put_on_devices, shard_rows
 from unspool.runtime.programs import program
@@ -54,6 +55,7 @@ class UpdateBatch(NamedTuple):
         rates: learning rates.
         shares: of steps that read the network's own output (scheduled feeding).
         mixes: shares of the weights after an update in their average.
+        dropouts: shares of the network's rates of dropout at which its units are dropped.
     """
 
     data: Bucket
@@ -62,11 +64,12 @@ class UpdateBatch(NamedTuple):
     rates: Float[np.ndarray, " K"]
     shares: Float[np.ndarray, " K"]
     mixes: Float[np.ndarray, " K"]
+    dropouts: Float[np.ndarray, " K"]
 
     def on_devices(self, devices: int, processes: int = 1) -> "UpdateBatch":
         """The rows spread over devices, of several processes each its own; the rest on each device."""
         rows = put_on_devices((self.data, self.weights), devices, axis=1, processes=processes)
-        whole = self.first, self.rates, self.shares, self.mixes
+        whole = self.first, self.rates, self.shares, self.mixes, self.dropouts
         first, *numbers = put_on_devices(whole, devices, processes=processes)
         return UpdateBatch(rows[0], first, rows[1], *numbers)
 
@@ -101,7 +104,7 @@ def update(
     decide dropout, coins and samples.
     """
     rows, whole = P(None, ROW_AXIS), P()
-    parts = UpdateBatch(rows, whole, rows, whole, whole, whole)  # type: ignore[arg-type]
+    parts = UpdateBatch(rows, whole, rows, whole, whole, whole, whole)  # type: ignore[arg-type]
     specs = (whole, parts, whole, whole, whole, whole)
     local = shard_rows(partial(_updates, config, sharding), sharding.devices, specs, (whole, whole), sharding.processes)
     keys = jnp.stack(key_of((key[0], key[1]), number, jnp.arange(len(updates.first))), -1)
@@ -138,7 +141,7 @@ def _updates(
         carry = None if carries is None else jax.tree.map(lambda a: jax.lax.stop_gradient(a[s]), carries)
         rows = number * weight.shape[0] + jnp.arange(weight.shape[0])
         own = None if config.feeding == "teacher" else Randomness(keys[k], rows, updates.shares[k])
-        masks = net.masks(keys[k], rows)
+        masks = draw_masks(net.shape.options, net.shape.size, keys[k], rows, updates.dropouts[k])
 
         def loss(net: Net) -> tuple[Array, tuple[Array, DecoderState]]:
             whole = net.with_constants(learned_from)

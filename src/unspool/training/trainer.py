@@ -1,7 +1,8 @@
 """Training: a stable phase at the peak rate, then a decay from the best weights found; the best average is kept.
 
     stable   rate at its peak after the warm-up, until `patience` rounds bring nothing, or most of the budget is spent
-    decay    back to the best weights, then half a cosine down to zero
+    decay    back to the best weights, then half a cosine down to zero; once more, longer and from a smaller rate, as
+             long as the second half of a decay brings much: values that follow exactly need a rate that is that small
 
 Every round ends with a validation, which decides. It scores a running average of the weights (Polyak & Juditsky 1992),
 not the weights: those jump from round to round while the rate is high, and patience would count the jumps. A schedule
@@ -40,6 +41,11 @@ MAX_UPDATES_PER_DISPATCH = 25
 """Updates of one dispatch at the most."""
 DECAY_SHARE = 0.25
 """Length of the decay, as a share of the updates that it took to find the best weights."""
+NEXT_PEAK, LATER_PEAK, NEXT_LENGTH = 0.25, 0.5, 2
+"""Where the second decay begins, as a share of the peak rate; where each later one does, as a share of the rate where
+the one before began; and how many times as long each is."""
+MIN_DECAY_IMPROVEMENT = 0.05
+"""Nats per step of validation that the second half of a decay must bring, lest it is the last one."""
 MAX_STABLE_UPDATES_SHARE, MAX_STABLE_SECONDS_SHARE = 0.75, 0.7
 """Shares of the most updates, and of the time budget, after which the decay begins at the latest."""
 WARMUP_SECONDS_SHARE = 0.1
@@ -60,6 +66,7 @@ class Progress(msgspec.Struct, forbid_unknown_fields=True):
     """Where training stands: with the weights, all that it needs to go on.
 
     `best` is the criterion at the best weights: validation nats per step, or training nats where nothing is held out.
+    `peak` is the share of the plan's rate at which the phase begins.
     """
 
     update: int = 0
@@ -70,6 +77,7 @@ class Progress(msgspec.Struct, forbid_unknown_fields=True):
     best_update: int = 0
     decay_from: int = 0
     decay_updates: int = 0
+    peak: float = 1.0
     seconds: float = 0.0
     stopped: str = ""
     rounds: list[ValidationRound] = msgspec.field(default_factory=list)
@@ -198,10 +206,10 @@ class Trainer:
         long = self.plan.segment is not None and bucket.steps > self.plan.segment
         rows, weights = (self.own_rows(whole) for whole in (group.rows, group.weights))
         data = bucket.segments(rows, group.first, self.plan.segment) if long else bucket.take(rows)  # type: ignore[arg-type]
-        values = self.rate, self.share, self.mix
-        rates, shares, mixes = (np.array([value(n) for n in numbers], np.float32) for value in values)
+        values = self.rate, self.share, self.mix, self.dropout
+        each = (np.array([value(n) for n in numbers], np.float32) for value in values)
         sharding = replace(self.sharding, segmented=long)
-        updates = UpdateBatch(data, group.first, weights, rates, shares, mixes)
+        updates = UpdateBatch(data, group.first, weights, *each)
         updates = updates.on_devices(sharding.devices, sharding.processes)
         shape, first = (group.bucket, len(group.rows)), 0
         moment = SECONDS_PER_DISPATCH if sharding.processes == 1 else SECONDS_PER_SHARED_DISPATCH
@@ -236,7 +244,7 @@ class Trainer:
         if self.progress.phase == "stable":
             return self.plan.rate * warm
         done = min(1.0, (number - self.progress.decay_from) / self.progress.decay_updates)
-        return self.plan.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+        return self.plan.rate * self.progress.peak * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
     def share(self, number: int) -> float:
         """Share of steps that read the network's own output: under scheduled feeding, it rises linearly."""
@@ -247,6 +255,10 @@ class Trainer:
     def mix(self, number: int) -> float:
         """Share of the weights after an update in their average (Shamir & Zhang 2013, arXiv:1212.1824)."""
         return 1.0 / (1.0 + AVERAGED_SHARE * number)
+
+    def dropout(self, number: int) -> float:
+        """Share of the rates of dropout: what still improves in a later decay follows exactly, which dropout blurs."""
+        return self.progress.peak
 
     def validate(self) -> None:
         """Score the validation sequences, keep the best weights, move to the next phase if it is time."""
@@ -279,7 +291,10 @@ class Trainer:
         elif progress.phase == "decay" and diverged:
             self.finish("diverged")
         elif progress.phase == "decay" and progress.update >= progress.decay_from + progress.decay_updates:
-            self.finish("decayed")
+            if self.pays and progress.update < plan.updates:
+                self.decay()
+            else:
+                self.finish("decayed")
 
     @property
     def settled(self) -> bool:
@@ -289,12 +304,24 @@ class Trainer:
         tolerance = MIN_IMPROVEMENT if self.data.validation else MIN_TRAINING_IMPROVEMENT
         return bool(before) and min(last) > min(before) - tolerance
 
+    @property
+    def pays(self) -> bool:
+        """Whether the second half of the decay brought much, and led to the best weights or nearly so."""
+        rounds = [one for one in self.progress.rounds if one.update > self.progress.decay_from]
+        nats = [one.validation for one in rounds if one.validation is not None]
+        first, last = min(nats[: len(nats) // 2], default=-math.inf), nats[-1] if nats else math.inf
+        return first - last > MIN_DECAY_IMPROVEMENT > last - self.progress.best
+
     def decay(self) -> None:
         """From the best weights on, let the rate fall, to the end: patience does not count here."""
         progress, plan = self.progress, self.plan
         self.state = copy_tree(self.best)
+        if progress.phase == "decay":
+            progress.peak *= NEXT_PEAK if progress.peak == 1 else LATER_PEAK
+            wanted = NEXT_LENGTH * progress.decay_updates
+        else:
+            wanted = max(MIN_DECAY_ROUNDS * plan.round, round(DECAY_SHARE * progress.best_update))
         progress.phase, progress.decay_from = "decay", progress.update
-        wanted = max(MIN_DECAY_ROUNDS * plan.round, round(DECAY_SHARE * progress.best_update))
         progress.decay_updates = max(plan.round, min(wanted, plan.updates - progress.update))
         if self.stop.seconds is not None and self.stop.elapsed > 0:
             affordable = progress.update * (self.stop.seconds / self.stop.elapsed - 1)
