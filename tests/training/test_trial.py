@@ -5,6 +5,7 @@ import numpy as np
 from unspool.dataset.gather import gather
 from unspool.encoding.fit import fit_codec
 from unspool.schema.fields import Number
+from unspool.training.selection import with_constant_means
 from unspool.training.trial import TRIAL_HOLDOUT, clustered_sums, run_trial
 
 
@@ -28,3 +29,16 @@ def test_candidates_are_compared_in_the_same_units_on_what_they_were_not_trained
     assert gain.mean() > 5 * gain.std() / len(gain) ** 0.5
     entropy = 0.5 * np.log(2 * np.pi * np.e)  # of a log-normal number with location zero, too
     assert -nats[logs].sum() / steps.sum() > entropy - 5 * 1.3 / steps.sum() ** 0.5
+
+
+def test_a_number_that_only_rises_has_candidates_too():
+    """Moments of a Poisson process, whose increments nothing foresees: should their mean be constant?"""
+    moments = np.random.default_rng(0).exponential(size=(120, 15)).cumsum(1)
+    schema, examples = gather({"k": np.arange(120) % 2, "t": moments.tolist()}, inputs="k", sequence="t")
+    codec = fit_codec(schema, examples)
+    encoded, (field,) = codec.encode(examples), schema.steps
+    choices = with_constant_means((field,), encoded.steps[0], encoded.offsets)
+    assert [choice.mean for choice in choices] == ["auto", "constant"]
+    steps, (nats,) = run_trial(codec, examples, encoded, np.arange(100), (choices,), 0)
+    for choice in choices:
+        assert -nats[choice].sum() / steps.sum() < 1.2  # 1 is the entropy of an increment
