@@ -85,6 +85,7 @@ def test_the_first_step_of_an_older_file_reads_the_start_token_alone(codec_and_e
     assert all(np.isnan(part).all() for part in found.numbers)
 
 
+@pytest.mark.slow
 def test_what_decides_the_next_value_decides_the_first_one_of_a_hasty_fit():
     training = us.Training(epochs=4, draw_inputs=False)
     model = us.OneToMany(us.First("turn"), ["turn", us.Number("level")], training=training, verbose=False)

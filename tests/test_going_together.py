@@ -3,10 +3,12 @@
 import itertools
 
 import numpy as np
+import pytest
 
 import unspool as us
 
 
+@pytest.mark.slow
 def test_columns_that_always_go_together_do_in_every_record_of_a_hasty_fit() -> None:
     """Forty sequences and four passes: a grid of hours, weekdays, an attribute, a city with its country and height."""
     rng = np.random.default_rng(0)

@@ -97,9 +97,8 @@ def test_a_sum_goes_on_from_given_values():
     assert carried_sum(np.array([1.0, 1.0, 1.0, 7.0]), continuation, 2).tolist() == [1.0, 50.0, 51.0, 7.0]
 
 
-@pytest.mark.parametrize(
-    "first", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["by an input", "from a first record"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [False, True], ids=["by an input", "from a first record"])
 def test_all_records_of_a_hasty_fit_keep_them(table, first):
     training = us.Training(epochs=3, draw_inputs=False)
     asked = us.First() if first else "kind"
