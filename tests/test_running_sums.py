@@ -166,6 +166,7 @@ def net_without(net):
     return eqx.tree_at(lambda net: net.sums, net, tuple(map(jnp.zeros_like, net.sums)))
 
 
+@pytest.mark.parametrize("fitted", ["kind", pytest.param("first", marks=pytest.mark.slow)], indirect=True)
 def test_later_fields_of_a_step_read_the_sums_after_it(fitted):
     """Field by field, as samples are drawn, the log-probabilities are those of whole sequences."""
     _, net, inputs, steps = fitted

@@ -124,7 +124,7 @@ def test_a_part_is_small_enough_for_float32() -> None:
         assert counts[1:] == [round(count) for count in counts[1:]]
 
 
-@pytest.mark.parametrize("hours", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("hours", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_the_probabilities_of_all_first_moments_sum_to_one(hours) -> None:
     """And of a sequence whose first moment is certain, those of the gap after it."""
     rng = np.random.default_rng(1)

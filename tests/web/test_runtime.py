@@ -156,6 +156,7 @@ def test_changes_ends_and_limits_are_those_of_python(days):
 
 
 @needs_node
+@pytest.mark.slow
 def test_moments_after_the_date_of_an_input_are_those_of_python(stays):
     """Steps read the hour and the weekday of the moment itself; delays are seen on an axis that bends."""
     model = us.load(stays)
