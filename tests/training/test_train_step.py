@@ -172,6 +172,22 @@ def test_scheduled_feeding_begins_as_teacher_and_ends_on_its_own_output(small, p
     assert float(ends["teacher", 0.0][1].sum()) != pytest.approx(float(ends["free", 1.0][1].sum()), abs=1e-2)
 
 
+def test_at_no_share_of_its_dropout_a_network_learns_as_one_without(small, plain):
+    """And at all of it otherwise."""
+
+    def seen(net, share):
+        state, each = updated(net, small.bucket, small.config, dropout=share)
+        return jax.tree.leaves(state.net), each
+
+    def dropping():
+        net = Net(np.random.default_rng(0), small.shape)
+        return net.map_weights(lambda w: jnp.asarray(np.asarray(w, float) + 0.1))
+
+    expected = seen(plain(), 1.0)
+    assert_close(seen(dropping(), 0.0), expected, atol=1e-12)
+    assert abs(seen(dropping(), 1.0)[1] - expected[1]).max() > 1e-3
+
+
 # ---- a long sequence is learned in segments: the state goes on from one to the next, the gradient does not -----------
 
 

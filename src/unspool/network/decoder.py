@@ -20,7 +20,7 @@ from unspool.network.cumulative import CumulativeRule, PartRule, ValueBefore
 from unspool.network.distributions.base import Distribution, EventShape, bind
 from unspool.network.distributions.categorical import bernoulli_log_prob
 from unspool.network.distributions.circular import circular_of, of_all_params
-from unspool.network.dropout import Masks, draw_masks
+from unspool.network.dropout import Masks
 from unspool.network.embeddings import Embedding, Feed, FoldedTable, Product, new_embedding, side_by_side
 from unspool.network.feedback import (
     Feedback,
@@ -490,8 +490,8 @@ class Net(eqx.Module):
         return fields, jnp.where(real | at_end, stop, 0.0)
 
     def masks(self) -> Masks:
-        """Those that drop nothing; training has others, see `draw_masks`."""
-        return draw_masks(self.shape.options, self.shape.size)
+        """Those that drop nothing; training has others, see `unspool.network.dropout.draw_masks`."""
+        return Masks.none(self.shape.options.layers)
 
     def _handed_on(self, layer: int, h: Array, below: Array | None, masks: Masks) -> Array:
         """What a layer gives to the next one: norm, residual and dropout, none of which the recurrence sees."""

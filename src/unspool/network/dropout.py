@@ -22,23 +22,23 @@ class Masks(NamedTuple):
     output: tuple[Mask, ...]
     context: Mask
 
+    @classmethod
+    def none(cls, layers: int) -> "Masks":
+        """Those of so many layers that drop nothing."""
+        return cls((None,) * layers, (None,) * layers, None)
+
 
 def draw_masks(
-    options: Network,
-    size: int,
-    key: UInt32[Array, "2"] | None = None,
-    rows: Int[Array, " B"] | None = None,
-    share: Array | float = 1.0,
+    options: Network, size: int, key: UInt32[Array, "2"], rows: Int[Array, " B"], share: Array | float = 1.0
 ) -> Masks:
-    """Dropout masks of the rows with these numbers, for `size` hidden units, or none at all without a key.
+    """Dropout masks of the rows with these numbers, for `size` hidden units, at a share of the rates of the options.
 
-    A row's mask depends on the key and its number alone, not on the other rows of its batch. Units are dropped at this
-    share of the rates of the options.
+    A row's mask depends on the key and its number alone, not on the other rows of its batch.
     """
     layers = options.layers
     rates = np.repeat(np.array([options.dropout or 0.0, options.input_dropout or 0.0], np.float32), [2 * layers, 1])
     masks: list[Mask] = [None] * len(rates)
-    if key is not None and rows is not None and rates.any():
+    if rates.any():
         row, step = jnp.full_like(rows, MASK_ROW), jnp.zeros(1, rows.dtype)
         u = uniforms(key, row, rows, step, len(rates) * size).reshape(-1, len(rates), size)
         now = rates * share

@@ -187,8 +187,8 @@ def _scores_after_training(
     training, validation = (encoded.take(part) for part in validation_split(encoded, TRIAL_HOLDOUT, seed))
     count = int(training.offsets[-1])
     shape = architecture_of(codec, Network(), TRIAL_SIZE, TRIAL_EMBEDDING)
-    single = {"cumulative": (), "before": (), "sums_before": ()}  # a field with candidates has several values
-    shape = replace(shape, distributions=distributions, **single)  # type: ignore[arg-type]
+    # What is left out is of fields with one value; one with candidates has several.
+    shape = replace(shape, distributions=distributions, cumulative=(), before=(), sums_before=())
     numbers = plan(Network(size=TRIAL_SIZE), Training(), codec, examples=len(training), steps=count)
     numbers = replace(
         numbers, updates=TRIAL_UPDATES, round=TRIAL_ROUND, patience=TRIAL_UPDATES, warmup=TRIAL_UPDATES // 10
