@@ -105,7 +105,11 @@ def plain(net, masks):
             i, _, g, o = np.split(context @ weights + bias, 4)
             c = logistic(i) * np.tanh(g)
             states.append((logistic(o) * np.tanh(c), c))
-        x = files["start"]
+        x = files["start"].copy()
+        for k, row in enumerate(rows):
+            if f"first.{k}" in files:
+                weights = files[f"first.{k}"]
+                x[4 * net.shape.size :] += row[: len(weights)] @ weights
         for t in range(lengths[b] + 1):
             below, direct = np.split(x, [4 * net.shape.size])
             for layer, cell in enumerate(w.cells):

@@ -25,6 +25,7 @@ from unspool.network.embeddings import Embedding, Feed, FoldedTable, Product, ne
 from unspool.network.feedback import (
     Feedback,
     FeedbackSequence,
+    of_changes,
     sum_features,
     sum_with_field,
     sums_after,
@@ -181,6 +182,7 @@ class Net(eqx.Module):
         inputs: embeddings of the input fields, by kind; `project` takes each into the context, with `context_bias`.
         initial: weights of every layer's encoder step, with `initial_bias`.
         start: the feedback of the first step.
+        first: by kind of numeric input, what its numbers and marks add to that, but to no gate (Y = Q, or Q + 1).
         steps: embeddings of the step fields, by kind; `feedback` takes each into the first layer's pre-activations and,
             behind these, into the parameters of all distributions and the hazard (X = Z + D columns; D is Q, or Q + 1).
         changes: by kind of field that has them, weights of the change of each number to the same columns: with them a
@@ -200,6 +202,7 @@ class Net(eqx.Module):
     initial: tuple[Float[Array, "C Z"], ...]
     initial_bias: tuple[Float[Array, " Z"], ...]
     start: Float[Array, " X"]
+    first: tuple[Float[Array, "F N Y"], ...]
     steps: tuple[Embedding, ...]
     feedback: tuple[Float[Array, "F D X"], ...]
     changes: tuple[Float[Array, "F X"], ...]
@@ -217,10 +220,7 @@ class Net(eqx.Module):
         self.shape = Shape(inputs, steps, of.stops, H, options)
         Q = steps.num_params
         known = of.symbols or (None,) * len(of.inputs)
-        read = [
-            new_embedding(rng, event, of.embedding, INPUT_FEATURES, own)
-            for event, own in zip(of.inputs, known, strict=True)
-        ]
+        read = [new_embedding(rng, e, of.embedding, INPUT_FEATURES, n) for e, n in zip(of.inputs, known, strict=True)]
         project = [lecun_normal(rng, e.width, H, len(read))[None] for e in read]
         self.inputs, self.project = (
             tuple(side_by_side([parts[j] for j in group]) for group in inputs.groups)
@@ -230,6 +230,8 @@ class Net(eqx.Module):
         self.initial = tuple(to_weights(lecun_normal(rng, H, 4 * H)) for _ in range(options.layers))
         self.initial_bias = tuple(to_weights(np.zeros(4 * H)) for _ in range(options.layers))
         self.start = to_weights(np.zeros(4 * H + Q + of.stops))
+        numeric = [(len(inputs.groups[g]), self.inputs[g].width - INPUT_FEATURES) for g in inputs.numeric]
+        self.first = tuple(to_weights(np.zeros((*shape, Q + of.stops))) for shape in numeric)
         fed = [
             new_embedding(rng, dist.event_shape, of.embedding, STEP_FEATURES, getattr(dist, "num_symbols", None))
             for dist in of.distributions
@@ -333,7 +335,7 @@ class Net(eqx.Module):
     # ---- phase two: the decoder unrolls -------------------------------------------------------------------------
 
     def start_feedback(self, inputs: tuple[Array, ...]) -> Feedback:
-        """What the first step reads: the start token, and the values before it that inputs have."""
+        """What the first step reads: the start token, and of inputs their numbers and the values before it."""
         layout, count = self.shape.steps, inputs[0].shape[0]
         fed = jnp.broadcast_to(self.start, (count, self.start.shape[0]))
         known = {j: rule.of(inputs) for j, rule in enumerate(self.constants.before) if rule is not None}
@@ -351,6 +353,10 @@ class Net(eqx.Module):
         sums = tuple(total.astype(fed.dtype) for total in of_inputs)
         fed = fed + sum(self._of_sums(sums))
         gates, direct = jnp.split(fed, [4 * self.shape.size], -1)
+        given = self.shape.inputs.stack(inputs)
+        for g, weights in zip(self.shape.inputs.numeric, self.first, strict=True):
+            read = self.inputs[g].embed(given[g])[..., : weights.shape[1]]
+            direct = direct + flat_product(read.reshape(count, -1), weights.reshape(-1, weights.shape[-1]))
         for j, value in known.items():
             if layout.events[j].angle:
                 direct = self._carried(direct, j, value[:, None])
@@ -367,7 +373,7 @@ class Net(eqx.Module):
         direct, numbers, sums = self._all_carried(direct, rows), self._numbers(rows), tuple[Array, ...]()
         if before is not None:
             sums = sums_after(self.shape.steps, self.constants.fields, before.sums, values)
-            for part in (*self._of_changes(numbers, before.numbers), *self._of_sums(sums)):
+            for part in (*of_changes(self.changes, numbers, before.numbers), *self._of_sums(sums)):
                 own = jnp.split(part, [4 * self.shape.size], -1)
                 gates, direct = gates + own[0], direct + own[1]
         return Feedback(gates, direct, numbers, sums)
@@ -380,7 +386,9 @@ class Net(eqx.Module):
         rows = self._rows(before)
         numbers = tuple(now.at[0].set(start) for now, start in zip(self._numbers(rows), first.numbers, strict=True))
         sums = sums_along(self.shape.steps, self.constants.fields, first.sums, before)
-        changes = self._of_changes(numbers, tuple(jnp.roll(part, 1, 0) for part in numbers)) + self._of_sums(sums)
+        changes = of_changes(self.changes, numbers, tuple(jnp.roll(part, 1, 0) for part in numbers)) + self._of_sums(
+            sums
+        )
         split = [jnp.split(part, [4 * self.shape.size], -1) for part in changes]
         feeds = [*zip(ready.gates, rows, strict=True)]
         tables = [Gathered(feed.rows, row[..., 0]) for feed, row in feeds if isinstance(feed, FoldedTable)]
@@ -506,14 +514,6 @@ class Net(eqx.Module):
     def _numbers(self, rows: tuple[Array, ...]) -> tuple[Array, ...]:
         """The numbers whose changes are read, by kind."""
         return tuple(rows[g][..., 0].astype(self.start.dtype) for g in self.shape.steps.changing)
-
-    def _of_changes(self, numbers: tuple[Array, ...], before: tuple[Array, ...]) -> list[Float[Array, "*T B X"]]:
-        """What the changes of numbers add, by kind; nothing where one is missing, or there is none before."""
-        found = []
-        for now, then, weights in zip(numbers, before, self.changes, strict=True):
-            change = jnp.where(jnp.isfinite(now) & jnp.isfinite(then), now - then, 0.0)
-            found.append(flat_product(change, weights))
-        return found
 
     def _of_sums(self, sums: tuple[Array, ...]) -> list[Float[Array, "*T B X"]]:
         """What running sums add, by kind."""

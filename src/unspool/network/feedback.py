@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from unspool.network.cumulative import CumulativeRule, PartRule, ValueBefore
 from unspool.network.fields import FieldGroup, FieldLayout
-from unspool.network.lstm import Gathered
+from unspool.network.lstm import Gathered, flat_product
 
 
 class Feedback(NamedTuple):
@@ -41,6 +41,17 @@ class FeedbackSequence(NamedTuple):
         """What the last step carries on, beside what `before` has."""
         numbers, sums = (tuple(part[-1] for part in parts) for parts in (self.numbers, self.sums))
         return before._replace(numbers=numbers, sums=sums)
+
+
+def of_changes(
+    weights: Sequence[Float[Array, "F X"]], numbers: tuple[Array, ...], before: tuple[Array, ...]
+) -> list[Float[Array, "*T B X"]]:
+    """What the changes of numbers add, by kind; nothing where one is missing, or there is none before."""
+    found = []
+    for own, now, then in zip(weights, numbers, before, strict=True):
+        change = jnp.where(jnp.isfinite(now) & jnp.isfinite(then), now - then, 0.0)
+        found.append(flat_product(change, own))
+    return found
 
 
 def sums_before(

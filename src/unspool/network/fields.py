@@ -106,6 +106,11 @@ class FieldLayout:
         return sum(self.params)
 
     @property
+    def numeric(self) -> tuple[int, ...]:
+        """The groups of numbers."""
+        return tuple(g for g, group in enumerate(self.groups) if self.events[group[0]].symbols is None)
+
+    @property
     def changing(self) -> tuple[int, ...]:
         """The groups of numbers that have changes from step to step: all but angles, which have no size."""
         first = [self.events[group[0]] for group in self.groups]

@@ -23,7 +23,7 @@ from unspool.options import Network
 from unspool.runtime.processes import is_first
 
 Named = TypeVar("Named")
-NUMBERED = {"changes": "changing", "sums": "summing"}
+NUMBERED = {"changes": "changing", "sums": "summing", "first": "numeric"}
 """By name of an array of some kinds of fields, the property of `FieldLayout` that has these kinds."""
 READING_COLUMNS = ("start", "feedback", "changes", "sums")
 """Arrays with a column for all that reads the step before: each pre-activation, each parameter, and the hazard."""
@@ -88,11 +88,13 @@ def file_parts(shape: Shape, constants: Constants, leaves: Iterable[str]) -> dic
     known = {"inputs": dict(enumerate(np.asarray(constants.symbols))), "steps": symbols}
     to_hazard = np.arange(int(shape.stops)) + len(gates) + layout.num_params
     ordered = np.concatenate([gates, *(len(gates) + own for own in fields), to_hazard])
+    direct = ordered[len(gates) :] - len(gates)
     for source in leaves:
         kind, *rest = source.split(".")
-        if kind in ("changes", "sums"):
-            for i, j in enumerate(layout.groups[getattr(layout, NUMBERED[kind])[int(rest[0])]]):
-                parts[f"{kind}.{j}"] = FilePart(source, i, ordered)
+        if kind in NUMBERED:
+            of, read = (shape.inputs, direct) if kind == "first" else (layout, ordered)
+            for i, j in enumerate(of.groups[getattr(of, NUMBERED[kind])[int(rest[0])]]):
+                parts[f"{kind}.{j}"] = FilePart(source, i, read)
         elif kind in ("inputs", "project", "steps", "feedback"):
             groups = (shape.inputs if kind in ("inputs", "project") else layout).groups
             columns = ordered if kind == "feedback" else None
@@ -271,7 +273,7 @@ def _net_file(
     for kind in (".L.", ".S."):  # the first files have no linear weights between fields, later ones none of sums
         if not any(kind in name for name in shapes):
             wanted = {name: size for name, size in wanted.items() if kind not in name}
-    for kind in NUMBERED:  # nor any of changes, nor of running sums
+    for kind in NUMBERED:  # nor any of changes, of running sums, nor from inputs to the first step
         if not any(name.startswith(f"{kind}.") for name in shapes):
             wanted = {name: size for name, size in wanted.items() if not name.startswith(f"{kind}.")}
     if shapes.get("stop.1") == () and "stop.1" in wanted:  # and one bias of the hazard for all positions

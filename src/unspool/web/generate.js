@@ -129,7 +129,7 @@ export class Model {
     const { network, codec } = this, { fields } = codec, values = fields.map(() => []), steps = [];
     const first = network.valuesBefore(encoded), totals = network.sumsBefore(encoded);
     const state = {
-      states: phase.states, fed: network.startFeedback(first, totals), values: first, totals, survival: 0,
+      states: phase.states, fed: network.startFeedback(phase, first, totals), values: first, totals, survival: 0,
       sums: asked.origins.map(origin => (origin && "start" in origin ? fround(origin.start) : null)),
     };
     let ended = ends || !stopping;
@@ -162,7 +162,7 @@ export class Model {
   follow(encoded, values) {
     const { network, codec } = this, phase = network.encode(encoded), length = values[0].length, found = [];
     const first = network.valuesBefore(encoded);
-    let totals = network.sumsBefore(encoded), states = phase.states, fed = network.startFeedback(first, totals);
+    let totals = network.sumsBefore(encoded), states = phase.states, fed = network.startFeedback(phase, first, totals);
     for (let t = 0; t <= length; t++) {
       const { layers, top } = network.step(fed, states, phase.constants), context = network.begin(top, fed), params = [];
       const own = t < length ? values.map(column => column[t]) : null;

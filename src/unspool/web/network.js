@@ -66,6 +66,8 @@ export class Network {
     this.width = Z + Q + (codec.stops && !arrays.has("start", Z + Q) ? 1 : 0);
     this.toHazard = this.width > Z + Q;
     this.start = arrays.take("start", this.width);
+    // Old files have none; only numbers have them.
+    this.first = this.inputs.map(({ event, read }, j) => (arrays.some("first.") && event.symbols == null ? arrays.take(`first.${j}`, read.width - INPUT_FEATURES, this.width - Z) : null));
     this.steps = this.fields.map(({ dist }, j) => {
       const read = new Embedding(arrays, `steps.${j}`, dist.event, embedding, STEP_FEATURES);
       return { read, event: dist.event, feedback: arrays.take(`feedback.${j}`, read.width, this.width), known: new Map() };
@@ -156,9 +158,17 @@ export class Network {
     return fround((Number.isNaN(total) ? 0 : total) + added);
   }
 
-  /** What the first step reads, the start token and what is before it: gates, then parameters, side by side. */
-  startFeedback(values, sums) {
-    const fed = new Float64Array(this.start);
+  /** What the numbers of the inputs add to the parameters of the first step, and nothing to its gates. */
+  fromInputs(vectors) {
+    const added = new Float64Array(this.width - 4 * this.size);
+    this.first.forEach((weights, j) => weights && addProduct(added, vectors[j].subarray(0, weights.length / added.length), weights, added.length));
+    return added;
+  }
+
+  /** What the first step reads, the start token, the inputs and what is before it: gates, then parameters, side by side. */
+  startFeedback({ vectors }, values, sums) {
+    const fed = new Float64Array(this.start), direct = fed.subarray(4 * this.size);
+    this.fromInputs(vectors).forEach((x, k) => { direct[k] += x; });
     this.fields.forEach(({ before }, j) => {
       if (before) this.feed(fed, j, values[j]);
     });

@@ -8,17 +8,23 @@ import { argmax, logSumExp, softmax } from "./maths.js";
 
 const MOST_ROWS = 6;
 const SPEAKERS = {
-  bias: "its bias, which is the same everywhere", "previous step": "the previous step", "start token": "the start token", "start and values before": "the start token with the values before step 0", "last change": "the last change of the numbers",
+  bias: "its bias, which is the same everywhere", "previous step": "the previous step", "start token": "the start token", "start and values before": "the start token with the values before step 0", "last change": "the last change of the numbers", inputs: "the inputs, which the first step reads directly",
   state: "the state, which remembers input and history", "earlier fields": "the earlier fields of this step",
 };
 
-/** The parts of the parameters of field j at a step: bias, previous step, last change, state, earlier fields; their sum is exact. */
+/** The parts of the parameters of field j at a step: bias, previous step or start and inputs, last change, state, earlier fields; their sum is exact. */
 function partsOf({ model: { network }, made }, step, j) {
   const t = step.number, [last, before] = [t - 1, t - 2].map(k => (k === -1 ? made.first : made.steps[k]?.values)), { params } = step.chosen[j];
   const { bias, direct, changes, state } = network.split(j, step.top, step.fed, before && network.fedByChanges(last, before));
   const within = params.map((x, k) => x - bias[k] - direct[k] - (changes?.[k] ?? 0) - state[k]);
-  const found = { bias, [t ? "previous step" : network.fields.some(one => one.before) ? "start and values before" : "start token"]: direct, ...(changes && { "last change": changes }), state };
+  const found = { bias, ...(t ? { "previous step": direct } : firstParts(network, made, j, direct)), ...(changes && { "last change": changes }), state };
   return j ? { ...found, "earlier fields": within } : found;
+}
+
+/** The parts of what the first step reads. */
+function firstParts(network, { phase }, j, direct) {
+  const at = network.columns[j], inputs = network.fromInputs(phase.vectors).slice(at, at + direct.length);
+  return { [network.fields.some(one => one.before) ? "start and values before" : "start token"]: direct.map((x, k) => x - inputs[k]), inputs };
 }
 
 /** Whether a field says nothing at a step: its value is given by other parts, or by none. */

@@ -10,9 +10,12 @@ from scipy import optimize, stats
 
 from unspool.generation.sampler import rule_of
 from unspool.network.distributions.categorical import Categorical, bernoulli_icdf, bernoulli_log_prob
+from unspool.network.distributions.circular import Circular
+from unspool.network.distributions.discretized import Discretized
+from unspool.network.distributions.grid import Grid
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture
-from unspool.network.distributions.normal import Normal, Point, positive
+from unspool.network.distributions.normal import MIN_SCALE, Normal, Point, positive, raw_scale
 from unspool.network.distributions.student_t import StudentT, student_t_icdf
 from unspool.options import Sampling
 from unspool.runtime.threefry import seed_words, uniforms
@@ -382,6 +385,35 @@ def test_extreme_parameters_stay_finite_and_so_do_their_gradients(name):
 
 def test_a_spread_is_one_at_zero_and_never_below_its_floor():
     np.testing.assert_allclose(positive(jnp.array([-1e4, 0.0, 1e4])), [1e-4, 1.0001, 1e4], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", [*NUMBERS, "discretized", "circular"])
+def test_the_gradient_of_a_location_is_less_where_its_scale_is_small_and_no_other_is(name):
+    """Beside the slopes of the log-density itself, for one component a little off a value."""
+    one = {
+        "mixture": Mixture(1),
+        "discretized": Discretized(Grid("linear", 1.0, 0.0, 1.0, 1e-4), components=1),
+        "circular": Circular(following=0, free=1),
+    }
+    dist, at = one[name] if name in one else case(name)[0], int(name in one)
+    scales, shares = np.array([0.5, 0.002]), np.array([1.0, 0.2])
+    params = np.tile(dist.initial_params(), (2, 1))
+    params[:, at], params[:, at + 1] = 0.3, [raw_scale(scale - MIN_SCALE) for scale in scales]
+    moves = 1e-7 * np.eye(params.shape[1])
+
+    @jax.jit
+    def all_at_once(params):
+        value = jnp.broadcast_to(0.3 + scales[:, None], params.shape[:-1])
+        total, pull = jax.vjp(lambda p: dist.log_prob(p, value), params)
+        return total, pull(jnp.ones_like(total))[0][:, 0]
+
+    with jax.enable_x64(True):
+        total, gradient = all_at_once(params[:, None] + np.concatenate([0 * moves[:1], moves, -moves]))
+    up, down = np.split(np.asarray(total)[:, 1:], 2, axis=1)
+    slopes = (up - down) / 2e-7
+    assert (np.abs(slopes[:, at]) > 0.3 / scales).all()
+    slopes[:, at] *= shares
+    np.testing.assert_allclose(gradient, slopes, rtol=0.01, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", CASES)

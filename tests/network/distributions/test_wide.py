@@ -14,7 +14,7 @@ from unspool.encoding.numeric_fit import wide_component
 from unspool.network.distributions.discretized import LOGISTIC_WIDTH, Discretized
 from unspool.network.distributions.grid import Grid
 from unspool.network.distributions.mixture import Mixture
-from unspool.network.distributions.normal import normal_log_density, positive
+from unspool.network.distributions.normal import eased, normal_log_density, positive
 from unspool.network.fields import Constants, group_fields
 
 N = 4_001
@@ -85,7 +85,7 @@ def test_a_file_without_one_has_the_program_of_before():
     def before(params, value):
         logits, loc, raw = jnp.split(params, 3, -1)
         scale = positive(raw)
-        return logsumexp(log_softmax(logits, -1) + normal_log_density(value[..., None], loc, scale), -1)
+        return logsumexp(log_softmax(logits, -1) + normal_log_density(value[..., None], eased(loc, scale), scale), -1)
 
     arrays = jnp.zeros((N, 6)), jnp.zeros(N)
     own, other = (str(jax.make_jaxpr(function)(*arrays)) for function in (Mixture(2).log_prob, before))

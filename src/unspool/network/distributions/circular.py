@@ -27,7 +27,7 @@ from unspool.network.distributions.discretized import (
 )
 from unspool.network.distributions.grid import Grid
 from unspool.network.distributions.mixture import of_component
-from unspool.network.distributions.normal import per_component, positive, raw_scale, standardized
+from unspool.network.distributions.normal import eased, per_component, positive, raw_scale, standardized
 from unspool.network.distributions.rules import Rule, apply_temperature, categorical_icdf, truncate_logits
 
 TURNS = np.arange(-3.0, 4.0) * TURN
@@ -95,6 +95,7 @@ class Circular(NumberDistribution):
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-density, or log-mass of the cell."""
         logits, loc, scale = self._unpack(params)
+        loc = eased(loc, scale)
         away = value[..., None] - loc
         away = (away - TURN * jnp.round(away / TURN))[..., None] + TURNS
         width = scale[..., None]

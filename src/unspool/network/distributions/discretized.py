@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from unspool.network.distributions.base import Constant, NumberDistribution, Support
 from unspool.network.distributions.grid import CELL_TOLERANCE, Grid, SupportPoints
 from unspool.network.distributions.mixture import of_component, spread_components, unpack_components
-from unspool.network.distributions.normal import TINY, Interval, per_component, standardized, uniform_between
+from unspool.network.distributions.normal import (
+    TINY,
+    Interval,
+    eased,
+    per_component,
+    standardized,
+    uniform_between,
+)
 from unspool.network.distributions.rules import (
     Rule,
     apply_temperature,
@@ -102,6 +109,7 @@ class Discretized(NumberDistribution):
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-mass of the cell."""
         logits, loc, scale = unpack_components(params, self.wide, LOGISTIC_WIDTH)
+        loc = eased(loc, scale)
         x = self.grid.cell(value)[..., None]
         width, edge = self.grid.width(x), self.grid.to_network(x + self.grid.step / 2)
         cell = self._log_mass_of_cell(x, edge, width, loc, scale)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from unspool.network.distributions.base import Constant, NumberDistribution, Support, clipped
 from unspool.network.distributions.normal import (
+    eased,
     normal_icdf,
     normal_log_density,
     normal_log_mass,
@@ -84,7 +85,7 @@ class Mixture(NumberDistribution):
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-density."""
         logits, loc, scale = unpack_components(params, self.wide)
-        return logsumexp(log_softmax(logits, -1) + normal_log_density(value[..., None], loc, scale), -1)
+        return logsumexp(log_softmax(logits, -1) + normal_log_density(value[..., None], eased(loc, scale), scale), -1)
 
     def log_mass(self, params: Float[Array, "*B P"], support: Support) -> Float[Array, "*B"]:
         """Log-probability of a support."""

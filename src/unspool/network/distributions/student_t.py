@@ -12,6 +12,7 @@ from unspool.network.distributions.base import Support
 from unspool.network.distributions.normal import (
     TINY,
     LocationDistribution,
+    eased,
     positive,
     raw_scale,
     standardized,
@@ -41,7 +42,7 @@ class StudentT(LocationDistribution):
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-density."""
         loc, scale, df = self.unpack(params)
-        z = (value - loc) / scale
+        z = (value - eased(loc, scale)) / scale
         shape = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * jnp.log(df * math.pi)
         return shape - (df + 1) / 2 * jnp.log1p(z * z / df) - jnp.log(scale)
 
