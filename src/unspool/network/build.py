@@ -52,6 +52,8 @@ FOLLOWING_COMPONENTS, FREE_COMPONENTS, INDEPENDENT_COMPONENTS = 4, 3, 6
 """Components of an angle that follows the one before: those that do, and others; and of one that doesn't."""
 MAX_HAZARD_POSITIONS = 1_000
 """Most positions with a hazard of stopping of their own; two more are the next one, and all after it."""
+SEQUENCES_PER_NUMBER = 20
+"""Sequences, at the least, for each number of the input, where the first step's distributions read them."""
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 """Largest number of the network."""
 MIN_TYPICAL = 0.1
@@ -69,8 +71,9 @@ def architecture_of(codec: Codec, options: Network, size: int, embedding: int) -
     for role, columns in (("input", codec.input_columns()), ("step", codec.step_columns())):
         for field, column in columns:
             check_column(field, column, role)
+    inputs = tuple(map(_input_event, codec.inputs))
     architecture = Architecture(
-        inputs=tuple(map(_input_event, codec.inputs)),
+        inputs=inputs,
         distributions=tuple(distribution_of(field, column) for field, column in codec.step_columns()),
         positions=min(codec.longest, MAX_HAZARD_POSITIONS) + 2 if codec.shortest < codec.longest else 0,
         size=size,
@@ -80,6 +83,7 @@ def architecture_of(codec: Codec, options: Network, size: int, embedding: int) -
         cumulative=tuple(rule for column in codec.steps for rule in _cumulative_rules(column)),
         before=_from_inputs(codec, _value_before) if codec.reads_first else (),
         sums_before=_from_inputs(codec, _sum_before),
+        direct=codec.examples >= SEQUENCES_PER_NUMBER * sum(event.members or 0 for event in inputs),
     )
     given = (*architecture.before, *architecture.sums_before)
     for rule in (*architecture.distributions, *architecture.cumulative, *given):

@@ -82,6 +82,7 @@ class Architecture:
         before: by step field, how an input becomes its value before step 0, or `None`; empty where none does.
         sums_before: likewise, its running sum.
         symbols: by input, how many of its symbols training has, 0 of numbers; empty for all that the event shape has.
+        direct: whether the first step's distributions read the numbers of the input.
     """
 
     inputs: tuple[EventShape, ...]
@@ -94,6 +95,7 @@ class Architecture:
     before: tuple[ValueBefore | None, ...] = ()
     sums_before: tuple[ValueBefore | None, ...] = ()
     symbols: tuple[int, ...] = ()
+    direct: bool = True
 
     @property
     def stops(self) -> bool:
@@ -182,7 +184,7 @@ class Net(eqx.Module):
         inputs: embeddings of the input fields, by kind; `project` takes each into the context, with `context_bias`.
         initial: weights of every layer's encoder step, with `initial_bias`.
         start: the feedback of the first step.
-        first: by kind of numeric input, what its numbers and marks add to that, but to no gate (Y = Q, or Q + 1).
+        first: by kind of numeric input, if they are read so, what its numbers and marks add to that, but to no gate.
         steps: embeddings of the step fields, by kind; `feedback` takes each into the first layer's pre-activations and,
             behind these, into the parameters of all distributions and the hazard (X = Z + D columns; D is Q, or Q + 1).
         changes: by kind of field that has them, weights of the change of each number to the same columns: with them a
@@ -231,7 +233,7 @@ class Net(eqx.Module):
         self.initial_bias = tuple(to_weights(np.zeros(4 * H)) for _ in range(options.layers))
         self.start = to_weights(np.zeros(4 * H + Q + of.stops))
         numeric = [(len(inputs.groups[g]), self.inputs[g].width - INPUT_FEATURES) for g in inputs.numeric]
-        self.first = tuple(to_weights(np.zeros((*shape, Q + of.stops))) for shape in numeric)
+        self.first = tuple(to_weights(np.zeros((*shape, Q + of.stops))) for shape in numeric if of.direct)
         fed = [
             new_embedding(rng, dist.event_shape, of.embedding, STEP_FEATURES, getattr(dist, "num_symbols", None))
             for dist in of.distributions
@@ -353,13 +355,11 @@ class Net(eqx.Module):
         sums = tuple(total.astype(fed.dtype) for total in of_inputs)
         fed = fed + sum(self._of_sums(sums))
         gates, direct = jnp.split(fed, [4 * self.shape.size], -1)
-        given = self.shape.inputs.stack(inputs)
-        for g, weights in zip(self.shape.inputs.numeric, self.first, strict=True):
-            read = self.inputs[g].embed(given[g])[..., : weights.shape[1]]
+        for g, weights in zip(self.shape.inputs.numeric if self.first else (), self.first, strict=True):
+            read = self.inputs[g].embed(self.shape.inputs.stack(inputs)[g])[..., : weights.shape[1]]
             direct = direct + flat_product(read.reshape(count, -1), weights.reshape(-1, weights.shape[-1]))
-        for j, value in known.items():
-            if layout.events[j].angle:
-                direct = self._carried(direct, j, value[:, None])
+        for j in (j for j in known if layout.events[j].angle):
+            direct = self._carried(direct, j, known[j][:, None])
         return Feedback(gates, direct, tuple(numbers.values()), sums)
 
     def feed_back(self, ready: Precomputed, values: tuple[Array, ...], before: Feedback | None = None) -> Feedback:

@@ -44,9 +44,12 @@ class FeedbackSequence(NamedTuple):
 
 
 def of_changes(
-    weights: Sequence[Float[Array, "F X"]], numbers: tuple[Array, ...], before: tuple[Array, ...]
+    weights: tuple[Array, ...], numbers: tuple[Array, ...], before: tuple[Array, ...]
 ) -> list[Float[Array, "*T B X"]]:
-    """What the changes of numbers add, by kind; nothing where one is missing, or there is none before."""
+    """What the changes of (*T, B, F) numbers add by (F, X) weights, by kind.
+
+    Nothing is added where one is missing, or there is none before.
+    """
     found = []
     for own, now, then in zip(weights, numbers, before, strict=True):
         change = jnp.where(jnp.isfinite(now) & jnp.isfinite(then), now - then, 0.0)

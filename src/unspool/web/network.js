@@ -5,7 +5,7 @@ import { Refused } from "./errors.js";
 import { Categorical, innermost } from "./distributions.js";
 import { addProduct, clip, fround, sigmoid } from "./maths.js";
 
-const WITHIN = 32, INPUT_FEATURES = 32, STEP_FEATURES = 8, MOST_FED_BACK = 20;
+const WITHIN = 32, INPUT_FEATURES = 32, STEP_FEATURES = 8, MOST_FED_BACK = 20, SEQUENCES_PER_NUMBER = 20;
 export const GATES = ["i", "f", "g", "o"];
 
 /** A symbol as its learned row; numbers as they are, a mark where they are missing, and smooth features. */
@@ -66,8 +66,10 @@ export class Network {
     this.width = Z + Q + (codec.stops && !arrays.has("start", Z + Q) ? 1 : 0);
     this.toHazard = this.width > Z + Q;
     this.start = arrays.take("start", this.width);
-    // Old files have none; only numbers have them.
-    this.first = this.inputs.map(({ event, read }, j) => (arrays.some("first.") && event.symbols == null ? arrays.take(`first.${j}`, read.width - INPUT_FEATURES, this.width - Z) : null));
+    // Old files have none, nor those of few sequences; only numbers have them.
+    const numbers = this.inputs.reduce((sum, { event }) => sum + (event.members ?? 0), 0);
+    const direct = arrays.some("first.") && codec.examples >= SEQUENCES_PER_NUMBER * numbers;
+    this.first = this.inputs.map(({ event, read }, j) => (direct && event.symbols == null ? arrays.take(`first.${j}`, read.width - INPUT_FEATURES, this.width - Z) : null));
     this.steps = this.fields.map(({ dist }, j) => {
       const read = new Embedding(arrays, `steps.${j}`, dist.event, embedding, STEP_FEATURES);
       return { read, event: dist.event, feedback: arrays.take(`feedback.${j}`, read.width, this.width), known: new Map() };
