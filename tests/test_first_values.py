@@ -87,11 +87,11 @@ def test_the_first_step_of_an_older_file_reads_the_start_token_alone(codec_and_e
     assert all(np.isnan(part).all() for part in found.numbers)
 
 
-@pytest.mark.parametrize(("sequences", "numbers"), [(99, 0), (100, 5)])
+@pytest.mark.parametrize(("sequences", "numbers"), [(119, 0), (120, 6)])
 def test_numbers_of_the_input_are_read_directly_where_there_are_twenty_sequences_for_each(
     codec_and_examples, sequences, numbers
 ):
-    """Three numbers, and sine and cosine of an angle, each beside the mark where it is missing."""
+    """A flag, three numbers, and sine and cosine of an angle, each beside the mark where it is missing."""
     codec, _ = codec_and_examples
     codec = msgspec.structs.replace(codec, examples=sequences, total=sequences * codec.longest)
     weights = network(codec).first
