@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unspool.dataset.gather import gather
-from unspool.schema.chains import always_followed_by, are_codes, deciding_first, goes_with, is_chain
+from unspool.schema.chains import always_followed_by, are_codes, decided_next, deciding_first, goes_with, is_chain
 from unspool.schema.fields import Category, Number
 from unspool.schema.monotone import never_changes
 
@@ -83,7 +83,7 @@ def test_attributes_of_a_sequence_are_increments_of_nothing_if_enough_steps_show
 
 
 def test_columns_that_decide_others_come_first_and_numbers_that_are_decided_are_categories() -> None:
-    """A city decides its country and its height; the table keeps its order of columns."""
+    """A city decides its country and its height, which come right after it; the table keeps its order of columns."""
     city = RNG.integers(0, 12, 300)
     table = {
         "id": np.repeat(np.arange(30), 10),
@@ -94,13 +94,14 @@ def test_columns_that_decide_others_come_first_and_numbers_that_are_decided_are_
         "hours": np.tile(np.append(GRID, [9.0, 11.0, 12.0]), 30),
     }
     schema, examples = gather(table, sequence=["country", "x", "height", "city", "hours"], id="id")
-    assert [field.name for field in schema.steps] == ["city", "country", "x", "height", "hours"]
+    assert [field.name for field in schema.steps] == ["city", "country", "height", "x", "hours"]
     assert schema.step_columns == ("country", "x", "height", "city", "hours")
     kinds = {field.name: type(field) for field in schema.steps}
     assert kinds == {"city": Category, "country": Category, "x": Number, "height": Category, "hours": Category}
     assert "'country' with 'city', 'height' with 'city', 'hours' with the one before it" in examples.notes[0]
     both = {"one": city, "other": 11 - city}
     assert deciding_first(["other", "one"], both) == ["other", "one"]
+    assert decided_next(["x", *both, "y"], both) == ["x", *both, "y"]
     asked = gather(table, sequence=[Number("height"), "city"], id="id")[0]
     assert isinstance(asked.steps[0], Number)
 

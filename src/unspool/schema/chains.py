@@ -206,3 +206,31 @@ def deciding_first(order: Iterable[str], categories: Mapping[str, Symbols]) -> l
         if name not in placed:
             place(name)
     return list(placed)
+
+
+def decided_next(order: Iterable[str], categories: Mapping[str, Symbols]) -> list[str]:
+    """Names of columns, of which a category that one or two before it decide comes right after these.
+
+    What is sampled after it reads it then: an arrival the distance that origin and destination decide.
+
+    Args:
+        order: the names.
+        categories: by name of those that are categories, (S,) numbers of values.
+
+    Examples:
+        >>> cities = np.arange(60) % 5
+        >>> decided_next(["city", "x", "country"], {"country": cities // 2, "city": cities})
+        ['city', 'country', 'x']
+    """
+    placed, decided = list[str](), set[str]()
+    for name in order:
+        known = [other for other in placed if name in categories and other in categories]
+        together = itertools.chain(itertools.combinations(known, 1), itertools.combinations(known[:MAX_TOGETHER], 2))
+        found = (of for of in together if is_decided(categories[name], [categories[other] for other in of]))
+        at = len(placed)
+        if (deciding := next(found, None)) is not None:
+            after = range(1 + max(map(placed.index, deciding)), len(placed))
+            at = next((k for k in after if placed[k] not in decided), at)
+            decided.add(name)
+        placed.insert(at, name)
+    return placed

@@ -27,7 +27,15 @@ import numpy as np
 
 from unspool.errors import DataError, Location, SchemaError
 from unspool.schema.angles import is_angle
-from unspool.schema.chains import are_codes, decided_columns, deciding_first, few_numbers, is_chain, is_decided
+from unspool.schema.chains import (
+    are_codes,
+    decided_columns,
+    decided_next,
+    deciding_first,
+    few_numbers,
+    is_chain,
+    is_decided,
+)
 from unspool.schema.coercion import NO_DATE, coerce, from_json, timestamps_or_none
 from unspool.schema.derivation import carried_on, change_of, distance, is_relative, rises_from_zero
 from unspool.schema.fields import (
@@ -181,7 +189,7 @@ def infer_steps(
     fixed = [name for name, field in asked.items() if name in kinds and _is_decided(field)]
     fields, kept = keep_relations(kinds, values, offsets, fixed, relations)
     kept_codes = {name: codes[name] for name in fields if name in codes and not isinstance(fields[name], Number)}
-    fields = {name: fields[name] for name in deciding_first(fields, kept_codes)}
+    fields = {name: fields[name] for name in decided_next(deciding_first(fields, kept_codes), kept_codes)}
     decided = decided_columns({name: kept_codes[name] for name in fields if name in kept_codes}, offsets)
     learned = tuple(complete_field(field, values, offsets, first.get(field.carried)) for field in fields.values())
     table, sampled = (tuple(name for field in of for name in field.columns) for of in (kinds.values(), learned))
