@@ -10,7 +10,7 @@ import pytest
 from jaxtyping import Array
 
 from unspool.runtime import programs
-from unspool.runtime.programs import Program, Programs, described, packed, program, unpacked
+from unspool.runtime.programs import Program, Programs, described, not_in_flags, packed, program, unpacked
 
 
 class Weights(eqx.Module):
@@ -113,3 +113,10 @@ def test_a_plain_number_has_the_precision_of_what_it_meets():
     assert described(2) == ((), np.dtype("int32"), True, None)
     assert described(np.int64(2)) == ((), np.dtype("int32"), False, None)
     assert described(True) == ((), np.dtype(bool), True, None)
+
+
+def test_options_of_the_compiler_that_the_user_sets_as_flags_are_not_overridden(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=elsewhere --xla_backend_optimization_level=0")
+    assert not_in_flags({"xla_backend_optimization_level": 1, "xla_backend": 2}) == {"xla_backend": 2}
+    monkeypatch.delenv("XLA_FLAGS")
+    assert not_in_flags({"xla_backend_optimization_level": 1}) == {"xla_backend_optimization_level": 1}

@@ -8,6 +8,7 @@ first that were not used for the longest time.
 
 import functools
 import inspect
+import os
 import pickle
 import threading
 from collections import OrderedDict
@@ -27,10 +28,14 @@ CPU_OPTIONS: dict[str, Any] = {"xla_backend_optimization_level": 1, "xla_disable
 quick or a little quicker (docs/log.md). Without that pass it keeps `jax.lax.optimization_barrier`, as others do."""
 
 
-GENERATION_OPTIONS: dict[str, Any] = {"xla_cpu_prefer_vector_width": 512, "xla_cpu_experimental_ynn_fusion_type": ""}
+GENERATION_OPTIONS: dict[str, Any] = {
+    "xla_backend_optimization_level": 1,
+    "xla_cpu_prefer_vector_width": 512,
+    "xla_cpu_experimental_ynn_fusion_type": "",
+}
 """Of the compiler for generation. Where a processor has vectors of 512 bits, use all of them: gates are half of the
 work beside matrix products. These products are Eigen's: with YNNPACK's, the last bits of a row would depend on the
-number of rows."""
+number of rows; so they would at level 0."""
 
 
 class Call(NamedTuple):
@@ -127,9 +132,15 @@ class Program:
         flat.__name__ = flat.__qualname__ = self.function.__name__
         counts = [part.num_leaves for part in call.tree.children()]
         donated = np.flatnonzero(np.repeat(self.donated, counts)).tolist()
-        options: dict[str, Any] = (CPU_OPTIONS if jax.default_backend() == "cpu" else {}) | (self.options or {})
+        options = (not_in_flags(CPU_OPTIONS) if jax.default_backend() == "cpu" else {}) | (self.options or {})
         run = jax.jit(flat, donate_argnums=donated).lower(*leaves).compile(options)
         return Compiled(run, trees[-1])
+
+
+def not_in_flags(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of the compiler without those that the user has set in `XLA_FLAGS`, which go first."""
+    given = {flag.partition("=")[0].removeprefix("--") for flag in os.environ.get("XLA_FLAGS", "").split()}
+    return {name: value for name, value in options.items() if name not in given}
 
 
 def program(
