@@ -205,6 +205,21 @@ def test_a_wide_component_is_that_of_python(tmp_path):
 
 
 @needs_node
+def test_a_first_value_that_nothing_is_before_is_shown_as_a_level_and_others_as_changes():
+    script = f"""
+        import {{ fieldAt, unitsOf }} from {json.dumps(RUNTIME.with_name("describe.js").as_uri())};
+        const column = {{
+          cumulative: true, loc: 1, scale: 2, first_loc: 100, first_scale: 10,
+          valueOf(z) {{ return z * this.scale + this.loc; }},
+        }};
+        const one = {{ column, field: {{ name: "x" }} }};
+        const at = (number, before) => unitsOf(fieldAt(one, 0, {{ number }}, {{ first: [before] }}), 3);
+        console.log(at(0, NaN), at(0, 5), at(1, NaN));"""
+    done = subprocess.run([NODE, "--input-type=module", "-e", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["130", "7", "7"]
+
+
+@needs_node
 def test_what_the_runtime_can_not_do_it_refuses_by_name(workshop):
     irish = {"inputs": {"country": "Irish"}}
     requests = [

@@ -75,6 +75,14 @@ function axisOf({ column, field }) {
   return [column, column.cumulative ? `change of ${field.name}` : field.name];
 }
 
+/** A field as it is at a step: where values add up and none is before the first one, that one is no change. */
+export function fieldAt(one, j, step, made) {
+  const { column } = one;
+  if (step.number || !Number.isNaN(made.first[j]) || axisOf(one)[0] !== column || !column.cumulative) return one;
+  const own = { loc: column.first_loc, scale: column.first_scale, cumulative: false };
+  return { ...one, column: Object.create(column, Object.fromEntries(Object.entries(own).map(([name, value]) => [name, { value }]))) };
+}
+
 /** Original units of a z on the axis of a field, of a change where values add up. */
 export function unitsOf(one, z) {
   const { column } = one;

@@ -2,7 +2,7 @@
 
 import { bars, numberChart, ruler, stackedAt, stackedStrips, strip, violin } from "./charts.js";
 import { hexOf } from "./controls.js";
-import { cellWord, drawsOf, fieldTitle, numberWord, outlook, share, stepWord, unitsOf, wordOf } from "./describe.js";
+import { cellWord, drawsOf, fieldAt, fieldTitle, numberWord, outlook, share, stepWord, unitsOf, wordOf } from "./describe.js";
 import { el } from "./elements.js";
 import { unitButtons } from "./influence.js";
 import { sigmoid } from "./maths.js";
@@ -148,6 +148,7 @@ function visited(made, one, j) {
 function glance(made, one, step, j, rule) {
   const { params, support } = step.chosen[j], value = step.values[j];
   if (isInactive(one, value)) return null;
+  one = fieldAt(one, j, step, made);
   const view = outlook(one, params, rule, support, value);
   if (view.kind === "number") return violin(view, step.stop || Number.isNaN(value) ? NaN : unitsOf(one, value), visited(made, one, j));
   const best = [];
@@ -173,7 +174,8 @@ export function stepDetail(app) {
   const { model, made, state } = app, t = Math.min(state.step, made.steps.length - 1), step = made.steps[t];
   if (!step) return el("p", {}, "This sequence has no step.");
   const rule = app.rule(), parts = [];
-  const start = model.codec.fields.some(one => one.before) ? "the start token, and the values before it that are inputs" : "the start token";
+  const also = [model.network.first.some(Boolean) && "the numbers of the input", model.codec.fields.some(one => one.before) && "the values before it that are inputs"];
+  const start = ["the start token", ...also.filter(Boolean)].join(", and ");
   const reads = t ? stepWord(model, made, t - 1) : start, changes = changesRead(model, made, t);
   parts.push(el("p", { class: "sentence" }, `Step ${t} reads `, el("b", {}, reads), changes && ` (since the step before it: ${changes})`, step.stop ? ", and the network decides to end here." : [", and gives ", el("b", {}, stepWord(model, made, t)), "."]));
   if (model.codec.stops) parts.push(stopDetail(step, t, made, app));
@@ -203,6 +205,7 @@ function fieldDetail(app, step, one, j, rule) {
   if (isInactive(one, value)) {
     return one.part ? null : el("div", { class: "card" }, el("h3", {}, `What could ${title} be?`), el("p", {}, "This first value has no value before it to change from. The parts below give it."));
   }
+  one = fieldAt(one, j, step, app.made);
   const view = outlook(one, chosen.params, rule, chosen.support, value, true);
   const draws = app.state.greedy ? [{ title: "Greedy:", text: "the most probable value, and no uniform" }]
     : chosen.given ? [{ title: "Given:", text: "this value was forced, so no uniform decided it" }] : drawsOf(one, chosen, rule, value);
