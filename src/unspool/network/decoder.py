@@ -386,9 +386,8 @@ class Net(eqx.Module):
         rows = self._rows(before)
         numbers = tuple(now.at[0].set(start) for now, start in zip(self._numbers(rows), first.numbers, strict=True))
         sums = sums_along(self.shape.steps, self.constants.fields, first.sums, before)
-        changes = of_changes(self.changes, numbers, tuple(jnp.roll(part, 1, 0) for part in numbers)) + self._of_sums(
-            sums
-        )
+        earlier = tuple(jnp.roll(part, 1, 0) for part in numbers)
+        changes = of_changes(self.changes, numbers, earlier) + self._of_sums(sums)
         split = [jnp.split(part, [4 * self.shape.size], -1) for part in changes]
         feeds = [*zip(ready.gates, rows, strict=True)]
         tables = [Gathered(feed.rows, row[..., 0]) for feed, row in feeds if isinstance(feed, FoldedTable)]

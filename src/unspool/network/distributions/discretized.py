@@ -13,14 +13,7 @@ from numpy.typing import NDArray
 from unspool.network.distributions.base import Constant, NumberDistribution, Support
 from unspool.network.distributions.grid import CELL_TOLERANCE, Grid, SupportPoints
 from unspool.network.distributions.mixture import of_component, spread_components, unpack_components
-from unspool.network.distributions.normal import (
-    TINY,
-    Interval,
-    eased,
-    per_component,
-    standardized,
-    uniform_between,
-)
+from unspool.network.distributions.normal import TINY, Interval, eased, per_component, standardized, uniform_between
 from unspool.network.distributions.rules import (
     Rule,
     apply_temperature,
