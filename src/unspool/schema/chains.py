@@ -149,25 +149,26 @@ def are_codes(values: NDArray[np.float64], offsets: NDArray[np.int64]) -> bool:
     return bool(frequent and apart > MIN_APART * len(known) and moves.any())
 
 
-def is_decided(numbers: Symbols, categories: Sequence[Symbols]) -> bool:
-    """Whether one of several categories of the same step decides numbers, or two together do, as places a distance.
+def deciders(numbers: Symbols, categories: Sequence[Symbols]) -> tuple[int, ...] | None:
+    """Which one of several categories of the same step decides numbers, or which two together, as places a distance.
 
-    All are (S,) numbers of values.
+    All are (S,) numbers of values. One goes before two; None if none does.
 
     Examples:
         >>> cities = np.arange(60) % 5
-        >>> is_decided(np.array([3, 0, 0, 2, 1])[cities], [np.arange(60) % 7, cities])
-        True
+        >>> deciders(np.array([3, 0, 0, 2, 1])[cities], [np.arange(60) % 7, cities])
+        (1,)
         >>> places, hours = np.arange(60) % 5, np.arange(60) // 5 % 3
-        >>> is_decided(places * hours, [places, hours]), is_decided(places * hours, [places])
-        (True, False)
+        >>> deciders(places * hours, [places, hours]), deciders(places * hours, [places])
+        ((0, 1), None)
     """
-    together = (_joined(*pair, numbers) for pair in itertools.combinations(categories[:MAX_TOGETHER], 2))
-    return any(
-        len(codes) >= MIN_PAIRS_PER_NUMBER * (count := int(codes.max(initial=-1)) + 1)
-        and goes_with(codes, numbers, count)
-        for codes in itertools.chain(categories, together)
-    )
+    alone = itertools.combinations(range(len(categories)), 1)
+    for at in itertools.chain(alone, itertools.combinations(range(min(len(categories), MAX_TOGETHER)), 2)):
+        codes = categories[at[0]] if len(at) == 1 else _joined(categories[at[0]], categories[at[1]], numbers)
+        count = int(codes.max(initial=-1)) + 1
+        if len(codes) >= MIN_PAIRS_PER_NUMBER * count and goes_with(codes, numbers, count):
+            return at
+    return None
 
 
 def _joined(one: Symbols, other: Symbols, decided: Symbols) -> Symbols:
@@ -225,11 +226,10 @@ def decided_next(order: Iterable[str], categories: Mapping[str, Symbols]) -> lis
     placed, decided = list[str](), set[str]()
     for name in order:
         known = [other for other in placed if name in categories and other in categories]
-        together = itertools.chain(itertools.combinations(known, 1), itertools.combinations(known[:MAX_TOGETHER], 2))
-        found = (of for of in together if is_decided(categories[name], [categories[other] for other in of]))
+        found = deciders(categories[name], [categories[other] for other in known]) if known else None
         at = len(placed)
-        if (deciding := next(found, None)) is not None:
-            after = range(1 + max(map(placed.index, deciding)), len(placed))
+        if found is not None:
+            after = range(1 + max(placed.index(known[k]) for k in found), len(placed))
             at = next((k for k in after if placed[k] not in decided), at)
             decided.add(name)
         placed.insert(at, name)

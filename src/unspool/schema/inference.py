@@ -31,10 +31,10 @@ from unspool.schema.chains import (
     are_codes,
     decided_columns,
     decided_next,
+    deciders,
     deciding_first,
     few_numbers,
     is_chain,
-    is_decided,
 )
 from unspool.schema.coercion import NO_DATE, coerce, from_json, timestamps_or_none
 from unspool.schema.derivation import carried_on, change_of, distance, is_relative, rises_from_zero
@@ -216,7 +216,7 @@ def _decided_numbers(
     some = (name for name, field in kinds.items() if isinstance(field, Number)) if codes else ()
     parts = {name: few_numbers(values[name].astype(np.float64)) for name in some}
     few = {name: part[1] for name, part in parts.items() if part is not None}
-    return {name: part for name, part in few.items() if is_decided(part, list(codes.values()))}
+    return {name: part for name, part in few.items() if deciders(part, list(codes.values())) is not None}
 
 
 def with_sentinel(field: When, dates: np.ndarray) -> tuple[When, np.ndarray]:
