@@ -34,13 +34,17 @@ install_import_hook(
 )
 
 
+LEVEL = "--xla_backend_optimization_level=0"
+
+
 def pytest_configure(config):
     """Most of the time of quick tests is compilation, half as long at level 0; `make test-all` has the level of users.
 
     Programs that generate have that in any case, since results depend on it in their last bits.
     """
-    if config.option.markexpr == "not slow":
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0".strip()
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    if config.option.markexpr == "not slow" and LEVEL not in flags:  # workers have it from the process that starts them
+        os.environ["XLA_FLAGS"] = " ".join([*flags, LEVEL])
 
 
 hypothesis.settings.register_profile("unspool", deadline=None, derandomize=True, max_examples=60, print_blob=True)

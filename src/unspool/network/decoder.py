@@ -355,8 +355,9 @@ class Net(eqx.Module):
         sums = tuple(total.astype(fed.dtype) for total in of_inputs)
         fed = fed + sum(self._of_sums(sums))
         gates, direct = jnp.split(fed, [4 * self.shape.size], -1)
+        given = self.shape.inputs.stack(inputs)
         for g, weights in zip(self.shape.inputs.numeric if self.first else (), self.first, strict=True):
-            read = self.inputs[g].embed(self.shape.inputs.stack(inputs)[g])[..., : weights.shape[1]]
+            read = self.inputs[g].embed(given[g])[..., : weights.shape[1]]
             direct = direct + flat_product(read.reshape(count, -1), weights.reshape(-1, weights.shape[-1]))
         for j in (j for j in known if layout.events[j].angle):
             direct = self._carried(direct, j, known[j][:, None])

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
-from unspool.runtime.programs import CPU_OPTIONS, GENERATION_OPTIONS
+from unspool.runtime.programs import GENERATION_OPTIONS, compiler_options
 
 GATES = "ifgo"
 """The order of the gates in every Z axis. Written down once; importers and exporters permute from it."""
@@ -183,7 +183,7 @@ def alone_is_exact(terms: int, columns: int, dtype: Any) -> bool:
 
     def computed(rows: Any) -> Any:
         lowered = jax.jit(jnp.matmul).lower(rows, weights)
-        return np.asarray(lowered.compile(CPU_OPTIONS | GENERATION_OPTIONS)(rows, weights))
+        return np.asarray(lowered.compile(compiler_options(GENERATION_OPTIONS))(rows, weights))
 
     with jax.ensure_compile_time_eval():
         return bool((computed(rows)[:1] == computed(rows[:1])).all())

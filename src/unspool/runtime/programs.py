@@ -132,9 +132,13 @@ class Program:
         flat.__name__ = flat.__qualname__ = self.function.__name__
         counts = [part.num_leaves for part in call.tree.children()]
         donated = np.flatnonzero(np.repeat(self.donated, counts)).tolist()
-        options = (not_in_flags(CPU_OPTIONS) if jax.default_backend() == "cpu" else {}) | (self.options or {})
-        run = jax.jit(flat, donate_argnums=donated).lower(*leaves).compile(options)
+        run = jax.jit(flat, donate_argnums=donated).lower(*leaves).compile(compiler_options(self.options))
         return Compiled(run, trees[-1])
+
+
+def compiler_options(own: dict[str, Any] | None) -> dict[str, Any]:
+    """What a program with these options of its own is compiled with."""
+    return (not_in_flags(CPU_OPTIONS) if jax.default_backend() == "cpu" else {}) | (own or {})
 
 
 def not_in_flags(options: dict[str, Any]) -> dict[str, Any]:
