@@ -16,10 +16,9 @@ from unspool.streaming.stored import PaddedRows, StoredSequences
 from unspool.tables.columns import ragged_indices
 
 MAX_BUCKETS = 4
-MIN_BUCKET_GAIN = 0.12
-"""Share of all padded steps that one more bucket must save, since each is one more shape to compile."""
-MIN_CELLS_FOR_BUCKETS = 100_000
-"""Padded steps below which one bucket is enough."""
+MIN_BUCKET_GAIN, MIN_BUCKET_STEPS = 0.06, 12_000
+"""What one more bucket must save, since each is one more shape to compile: this share of the padded steps that one
+bucket has, and so many of them."""
 MAX_WHOLE_STEPS = 1024
 """Steps up to which a sequence is learned whole; a longer one is cut into segments of half as many."""
 
@@ -186,12 +185,14 @@ def random_split(count: int, share: float, seed: int) -> tuple[NDArray[np.int64]
     return np.sort(shuffled[held:]), np.sort(shuffled[:held])
 
 
-def bucket_lengths(lengths: NDArray[np.int64]) -> list[int]:
-    """The lengths to pad to: the fewest buckets that waste little, by dynamic programming over the distinct lengths."""
-    tops = np.unique(np.quantile(lengths, np.linspace(0, 1, 65), method="higher").clip(1))
-    if tops[-1] * len(lengths) < MIN_CELLS_FOR_BUCKETS:
-        return [int(tops[-1])]
-    upto = [0, *np.searchsorted(np.sort(lengths.clip(1)), tops, side="right").tolist()]
+def bucket_steps(steps: NDArray[np.int64]) -> list[int]:
+    """The steps to pad to: the fewest buckets that waste little, by dynamic programming over the distinct ones.
+
+    Args:
+        steps: of every sequence, if it were alone: as many as an array may have.
+    """
+    tops = np.unique(np.quantile(steps, np.linspace(0, 1, 65), method="higher"))
+    upto = [0, *np.searchsorted(np.sort(steps), tops, side="right").tolist()]
     best = {j: (float(tops[j] * upto[j + 1]), [int(tops[j])]) for j in range(len(tops))}
     last = len(tops) - 1
     one = best[last][0]
@@ -203,7 +204,7 @@ def bucket_lengths(lengths: NDArray[np.int64]) -> list[int]:
             )
             for j in range(1, len(tops)) if any(i < j for i in best)
         }  # fmt: skip
-        if last not in more or more[last][0] > best[last][0] - MIN_BUCKET_GAIN * one:
+        if last not in more or best[last][0] - more[last][0] < max(MIN_BUCKET_GAIN * one, MIN_BUCKET_STEPS):
             break
         best = more
     return best[last][1]
@@ -233,16 +234,13 @@ def to_buckets(
     """
     if not len(encoded):
         return [], []
-    tops = bucket_lengths(encoded.lengths)
-    which = np.searchsorted(tops, encoded.lengths)
-    buckets, rows = [], []
-    for b, top in enumerate(tops):
+    distinct, which = np.unique(encoded.lengths, return_inverse=True)
+    classes = [size_class(max(1, int(length)) + stops, multiple) for length in distinct]
+    alone = np.array([round_up(n, segment) if segment is not None and n > segment else n for n in classes])[which]
+    buckets, rows, tops = [], [], bucket_steps(alone)
+    which = np.searchsorted(tops, alone)
+    for b, steps in enumerate(tops):
         chosen = np.flatnonzero(which == b)
-        if not len(chosen):
-            continue
-        steps = size_class(top + stops, multiple)
-        if segment is not None and steps > segment:
-            steps = round_up(steps, segment)
         values: tuple[Rows, ...]
         if isinstance(encoded, StoredSequences):
             values = encoded.padded(chosen, steps)
