@@ -267,6 +267,29 @@ def test_the_backward_pass_by_hand_is_automatic_differentiation(dropped, which):
         np.testing.assert_allclose(own, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("dropped", [False, True])
+def test_products_of_bfloat16_are_those_of_its_rounded_terms(dropped):
+    """Values, and gradients in the precision of what they belong to: all is near, and nothing is the same."""
+    arguments, mask, cotangents = case(5)
+    R, *rest = map(jnp.asarray, arguments)
+    mask = jnp.asarray(mask) if dropped else None
+    R = R.astype(jnp.bfloat16).astype(R.dtype)  # so that the weights themselves are the same
+    results = [jax.vjp(lambda *a: unrolled(*a, mask), weights, *rest) for weights in (R, R.astype(jnp.bfloat16))]
+    (exact, pull), (own, own_pull) = results
+    gradients, own_gradients = pull(cotangents), own_pull(cotangents)
+    assert own_gradients[0].dtype == jnp.bfloat16
+    for found, expected in zip((*own, *own_gradients), (*exact, *gradients), strict=True):
+        off = np.abs(np.asarray(found, float) - np.asarray(expected)).max() / np.abs(np.asarray(expected)).max()
+        assert 1e-5 < off < 0.02
+    single = unrolled(R.astype(jnp.bfloat16), *(a[:1] if a.ndim == 3 else a for a in rest), mask)
+    first = rest[0][0] + rest[1] + rounded(rest[2] if mask is None else rest[2] * mask) @ R
+    np.testing.assert_allclose(single[0][0], lstm.step(first, rest[3])[0], rtol=0, atol=1e-12)
+
+
+def rounded(x):
+    return x.astype(jnp.bfloat16).astype(x.dtype)
+
+
 @pytest.mark.parametrize("dense", [False, True])
 def test_rows_gathered_in_the_loop_are_rows_written_down_before_it(dense):
     """Values and all gradients, of two tables whose rows occur often or never, with an array beside them or not."""

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
+from unspool.runtime import devices
 from unspool.runtime.devices import to_single_precision
 from unspool.training.batching import pad_ragged
 
@@ -90,6 +92,23 @@ def test_sequences_do_not_depend_on_the_devices():
     for a, b in zip(one[0], two[0], strict=True):
         assert [step["letter"] for step in a] == [step["letter"] for step in b]
         np.testing.assert_allclose(*([step["level"] or 0 for step in some] for some in (a, b)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("processor", "precision", "fast"),
+    [
+        ("flags : avx512f amx_bf16", None, True),
+        ("flags : avx512f amx_bf16", "bfloat16", True),
+        ("flags : avx512f amx_bf16", "float32", False),
+        ("flags : avx512f avx512_bf16", None, False),
+    ],
+)
+def test_bfloat16_is_for_processors_that_are_fast_at_it_and_the_user_may_forbid_it(
+    monkeypatch, processor, precision, fast
+):
+    monkeypatch.setattr(devices, "processor", lambda: processor)
+    with jax.default_matmul_precision(precision):
+        assert devices.fast_bfloat16() is fast
 
 
 def test_numbers_that_float32_can_not_hold_are_infinite_without_a_warning():

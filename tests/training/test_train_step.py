@@ -116,6 +116,19 @@ def test_updates_are_the_same_bits_in_one_call_and_in_several(small, float64):
     assert seen_before[1] == seen_after[0] == 0
 
 
+def test_products_of_bfloat16_move_the_weights_about_as_those_of_float32_do(small, plain):
+    """The weights and moments stay in the precision that they had."""
+    config = UpdateConfig("teacher", 1.0, 0.0)
+    (exact, seen), (own, own_seen) = (
+        updated(plain(), small.bucket, replace(config, bfloat16=coarse)) for coarse in (False, True)
+    )
+    np.testing.assert_allclose(own_seen, seen, rtol=1e-3)
+    assert (np.asarray(own_seen) != np.asarray(seen)).all()
+    assert [leaf.dtype for leaf in jax.tree.leaves(own)] == [leaf.dtype for leaf in jax.tree.leaves(exact)]
+    moments, own_moments = (np.asarray(state.moments[1].mu.small) for state in (exact, own))
+    assert np.abs(own_moments - moments).max() < 0.02 * np.abs(moments).max()
+
+
 def test_padding_changes_nothing(small, plain):
     """Neither steps past the end, nor rows that only fill the batch."""
     bucket = small.bucket

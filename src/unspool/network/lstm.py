@@ -84,8 +84,11 @@ def unroll(
     weight gradient afterwards as one matrix product over T B rows, where automatic differentiation of the scan would
     add up T small ones.
 
+    Recurrent weights of bfloat16 make the three products those of bfloat16 with sums of float32 (mixed precision,
+    Micikevicius et al. 2018, arXiv:1710.03740); all else stays in float32.
+
     Args:
-        R: recurrent weights.
+        R: recurrent weights; their precision is that of the products.
         x: what feedback adds to the pre-activations, step by step: parts that the loop adds up.
         constant: what context and bias add to them, at every step.
         h0: initial hidden state.
@@ -98,7 +101,7 @@ def unroll(
 def unroll_forward(R, x, constant, h0, c0, mask):  # type: ignore[no-untyped-def]  # noqa: D103
     def advance(state: State, now: tuple[Array, ...]) -> tuple[State, tuple[Array, Array, Array]]:
         fed = (part.table[at] if isinstance(part, Gathered) else at for part, at in zip(x, now, strict=True))
-        h, c, gates = step(functools.reduce(operator.add, fed) + constant + _masked(state.h, mask) @ R, state.c)
+        h, c, gates = step(functools.reduce(operator.add, fed) + constant + _times(_masked(state.h, mask), R), state.c)
         return State(h, c), (h, state.c, gates)
 
     steps = tuple(part.which if isinstance(part, Gathered) else part for part in x)
@@ -120,14 +123,17 @@ def unroll_backward(saved, cotangents):  # type: ignore[no-untyped-def]  # noqa:
         dz = jnp.concatenate(
             [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g * g), dh * t * o * (1 - o)], -1
         )
-        return (_masked(dz @ Rt, mask), dc * f, c, dconstant + dz), dz
+        return (_masked(_times(dz, Rt), mask), dc * f, c, dconstant + dz), dz
 
     B, H = h0.shape
     begin = (jnp.zeros_like(h0), dc_last, last_c, jnp.zeros((B, 4 * H), h0.dtype))
     (dh0, dc0, _, dconstant), dz = jax.lax.scan(retreat, begin, (dhs, before, gates), reverse=True)
-    previous = _masked(jnp.concatenate([h0[None], hs[:-1]]), mask).reshape(-1, H)
-    flat = dz.reshape(-1, 4 * H)
-    dR = jax.lax.dot_general(previous, flat, (((0,), (0,)), ((), ())))
+    previous, flat = [_masked(part, mask) for part in (h0[None], hs[:-1])], dz.reshape(-1, 4 * H)
+    if R.dtype == flat.dtype:
+        dR = jax.lax.dot_general(jnp.concatenate(previous).reshape(-1, H), flat, (((0,), (0,)), ((), ())))
+    else:  # a product with a transposed view would be one of float32, and so would be that with a transposed whole
+        columns = jnp.concatenate([jnp.moveaxis(part.astype(R.dtype), -1, 0) for part in previous], 1).reshape(H, -1)
+        dR = _times(columns, flat.astype(R.dtype)).astype(R.dtype)
 
     def cotangent(part):  # type: ignore[no-untyped-def]
         if not isinstance(part, Gathered):
@@ -136,6 +142,12 @@ def unroll_backward(saved, cotangents):  # type: ignore[no-untyped-def]  # noqa:
         return Gathered(dtable, None)  # type: ignore[arg-type]  # a symbol has no cotangent
 
     return dR, tuple(map(cotangent, x)), dconstant, dh0, dc0, None if mask is None else jnp.zeros_like(mask)
+
+
+def _times(x: Array, weights: Array) -> Array:
+    """`x @ weights` with terms of the precision of the weights, and sums of float32 at the least."""
+    sums = jnp.promote_types(x.dtype, jnp.float32)
+    return jnp.matmul(x.astype(weights.dtype), weights, preferred_element_type=sums)
 
 
 def _masked(h: Array, mask: Any) -> Array:

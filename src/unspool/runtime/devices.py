@@ -24,11 +24,14 @@ from jaxtyping import Array, Int
 from numpy.typing import NDArray
 
 from unspool.errors import OptionError
+from unspool.runtime.compilation_cache import processor
 
 ROW_AXIS = "rows"
 """Name of the mesh axis that rows are spread over."""
 IN_BOUNDS: dict[str, Any] = {"mode": "promise_in_bounds", "unique_indices": True}
 """Rows that an array has, each once: nothing is compiled for others."""
+COARSE = (None, "default", "fastest", "bfloat16", "BF16_BF16_F32")
+"""What JAX calls a precision of products that bfloat16 has."""
 MAX_DEVICES = 4
 """Devices that a processor is divided into at the most."""
 
@@ -51,6 +54,16 @@ def claim_cores() -> None:
     if devices > 1 and not by_flag and jax.config.values["jax_num_cpu_devices"] < 0:  # below 0 nobody has decided
         with contextlib.suppress(RuntimeError):  # JAX has started, with one device
             jax.config.update("jax_num_cpu_devices", devices)
+
+
+def fast_bfloat16() -> bool:
+    """Whether products of bfloat16 are much faster than those of float32, and the user lets them be.
+
+    They are on processors with AMX: see `docs/log.md`; other devices were not measured. The user decides with
+    `JAX_DEFAULT_MATMUL_PRECISION`, or `jax.config.jax_default_matmul_precision`: `"float32"` keeps them away.
+    """
+    wanted = jax.config.jax_default_matmul_precision
+    return jax.default_backend() == "cpu" and "amx_bf16" in processor() and wanted in COARSE
 
 
 _most: ContextVar[int] = ContextVar("most", default=sys.maxsize)

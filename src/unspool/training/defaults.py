@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from unspool.encoding.codec import Codec
 from unspool.options import Feeding, Network, Training
+from unspool.runtime.devices import fast_bfloat16
 from unspool.training.batching import segment_steps
 
 Chosen = TypeVar("Chosen", int, float)
@@ -51,11 +52,13 @@ class UpdateConfig:
         feeding: who supplies the previous step.
         clip: largest global norm of a gradient.
         weight_decay: of the matrices.
+        bfloat16: whether products with the recurrent weights have this precision.
     """
 
     feeding: Feeding
     clip: float
     weight_decay: float
+    bfloat16: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def plan(
         round=max(1, min(max(per_epoch, MIN_ROUND), MAX_ROUND, updates // MIN_ROUNDS)),
         patience=training.patience or (PATIENCE if training.holdout else MEMORISING_PATIENCE),
         warmup=min(MAX_WARMUP, updates // 10 + 1),
-        update_config=UpdateConfig(training.feeding, MAX_GRADIENT_NORM, training.weight_decay),
+        update_config=UpdateConfig(training.feeding, MAX_GRADIENT_NORM, training.weight_decay, fast_bfloat16()),
         segment=segment,
         shards=training.shards,
     )

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -145,6 +146,8 @@ def _updates(
 
         def loss(net: Net) -> tuple[Array, tuple[Array, DecoderState]]:
             whole = net.with_constants(learned_from)
+            if config.bfloat16:
+                whole = with_recurrence(whole, jnp.bfloat16)
             terms, after = step_log_probs(whole, piece, updates.first[k], carry, masks, own)
             total = (terms.sum((0, -1)) * weight).sum()
             return -total * scale, (total, after)
@@ -174,6 +177,12 @@ def _updates(
     packed, mean, moments, total, _ = jax.lax.fori_loop(first, last, once, begin)
     nets = unpack(packed).with_constants(constants), unpack(mean).with_constants(constants_of_average)
     return TrainState(*nets, moments), total
+
+
+def with_recurrence(net: Net, precision: Any) -> Net:
+    """A network whose recurrent weights have another precision, which is that of their products."""
+    weights = [cell.R.astype(precision) for cell in net.cells]
+    return eqx.tree_at(lambda net: [cell.R for cell in net.cells], net, weights)
 
 
 def copy_tree(tree: Any) -> Any:
