@@ -62,7 +62,7 @@ def fast_bfloat16() -> bool:
     They are on processors with AMX: see `docs/log.md`; other devices were not measured. The user decides with
     `JAX_DEFAULT_MATMUL_PRECISION`, or `jax.config.jax_default_matmul_precision`: `"float32"` keeps them away.
     """
-    wanted = jax.config.jax_default_matmul_precision
+    wanted = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]  # JAX makes it as it starts
     return jax.default_backend() == "cpu" and "amx_bf16" in processor() and wanted in COARSE
 
 

@@ -36,6 +36,20 @@ def test_neighbours_are_those_of_a_search_one_by_one(scorable):
         np.testing.assert_allclose(far[found], np.sort(far)[: near.rows.shape[1]], atol=1e-9)
 
 
+@pytest.mark.parametrize("count", [40, 200])
+def test_sequences_with_one_input_have_the_same_neighbours_but_for_themselves(scorable, count):
+    """With fewer sequences than neighbours are wanted, each is the last of its own."""
+    kinds = RNG.integers(0, 3, count)
+    train = scorable([1] * count, symbols=np.zeros(count, np.int64), inputs=(kinds,))
+    rows, own = look_up_in_training(train, seed=0).rows, np.arange(count)[:, None]
+    assert rows.shape[1] == min(count, 64)
+    assert ((rows == own).sum(1) == (count == 40)).all()
+    assert count == 200 or (rows[:, -1:] == own).all()
+    same = (kinds[rows] == kinds[:, None]) & (rows != own)
+    assert (same.sum(1) == np.minimum(64, np.bincount(kinds)[kinds] - 1)).all()
+    assert (np.diff(same.astype(int), axis=1) <= 0).all()
+
+
 def test_a_training_sequence_is_not_its_own_neighbour_nor_are_windows_that_overlap_it(scorable):
     reals = np.arange(60.0)[:, None]
     plain = look_up_in_training(scorable([1] * 60, symbols=np.zeros(60, np.int64), inputs=(reals,)), seed=0)

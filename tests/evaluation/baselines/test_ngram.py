@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from unspool.evaluation.baselines import ngram
 from unspool.evaluation.baselines.ngram import Tokens, best_order, hazard_nats, sequence_nats, step_nats
 
 V = 3
@@ -55,6 +56,15 @@ def test_every_probability_is_that_of_the_recursion(order):
     groups = [0, 1, 0, 1, 1]
     given = whole_nats(tokens(TRAIN, GROUPS), tokens(test, groups), order)
     np.testing.assert_allclose(given, [plain(s, g, order) for s, g in zip(test, groups, strict=True)], rtol=1e-12)
+
+
+def test_contexts_have_the_same_numbers_sorted_or_by_their_places(monkeypatch):
+    rng = np.random.default_rng(0)
+    contexts, more = rng.integers(0, 40, 500), rng.integers(0, 9, 500)
+    by_place = ngram.numbered(contexts, more)
+    monkeypatch.setattr(ngram, "MAX_SPARSITY", 0)
+    assert (by_place == ngram.numbered(contexts, more)).all()
+    assert (by_place == np.unique(contexts * 100 + more, return_inverse=True)[1]).all()
 
 
 def test_all_next_symbols_have_probability_one_together():

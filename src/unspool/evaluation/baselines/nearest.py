@@ -56,23 +56,44 @@ def look_up(asked: SampleSet, known: SampleSet, seed: int, own: Codes | None = N
     sequence is its own neighbour, nor is any window that overlaps it.
     """
     count = min(NEIGHBOURS[-1], len(known))
+    if own is not None and known.starts is not None:
+        return Neighbours(asked, known, _nearest_rows(asked, known, seed, count, np.arange(len(asked)), own))
+    first, which = _distinct(asked)
+    if own is None:
+        return Neighbours(asked, known, _nearest_rows(asked, known, seed, count, first)[which])
+    # One more than is wanted, since each sequence is among those with its input, or behind them all.
+    found = _nearest_rows(asked, known, seed, min(count + 1, len(known)), first)[which]
+    order = np.argsort(found == own[:, None], axis=1, kind="stable")
+    return Neighbours(asked, known, np.take_along_axis(found, order, 1)[:, :count])
+
+
+def _distinct(asked: SampleSet) -> tuple[Codes, Codes]:
+    """The first sequence with each input, and which of them has the input of every sequence."""
+    numbers = [np.unique(column, axis=0, return_inverse=True)[1].ravel() for column in asked.inputs.values()]
+    keys = np.stack([np.zeros(len(asked), np.int64), *numbers], axis=1)
+    _, first, which = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    return first, which.ravel()
+
+
+def _nearest_rows(
+    asked: SampleSet, known: SampleSet, seed: int, count: int, rows: Codes, own: Codes | None = None
+) -> Codes:
+    """(N, count) positions in `known` of the nearest to some asked sequences, but for windows that overlap `own`."""
     jitter = np.random.default_rng([seed, 3]).random(len(known)) * 1e-6
-    rows = np.zeros((len(asked), count), np.int64)
+    found = np.zeros((len(rows), count), np.int64)
     size = max(1, MAX_DISTANCES // max(len(known), 1))
-    for at in range(0, len(asked), size):
-        here = np.arange(at, min(at + size, len(asked)))
+    for at in range(0, len(rows), size):
+        here = rows[at : at + size]
         distance = np.broadcast_to(jitter, (len(here), len(known))).copy()
         for name, column in asked.inputs.items():
             distance += _distance(column[here], known.inputs[name])
-        if own is not None:
-            distance[np.arange(len(here)), own[here]] = np.inf
-            if known.starts is not None:
-                apart = np.abs(known.starts[own[here]][:, None] - known.starts[None, :])
-                distance[apart < known.window] = np.inf
+        if own is not None and known.starts is not None:
+            apart = np.abs(known.starts[own[here]][:, None] - known.starts[None, :])
+            distance[apart < known.window] = np.inf
         nearest = np.argpartition(distance, count - 1, axis=1)[:, :count]
         order = np.argsort(np.take_along_axis(distance, nearest, 1), axis=1, kind="stable")
-        rows[here] = np.take_along_axis(nearest, order, 1)
-    return Neighbours(asked, known, rows)
+        found[at : at + size] = np.take_along_axis(nearest, order, 1)
+    return found
 
 
 def _distance(asked: NDArray[Any], known: NDArray[Any]) -> Reals:

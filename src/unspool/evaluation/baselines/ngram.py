@@ -15,6 +15,8 @@ from unspool.tables.columns import offsets_from_lengths
 
 BAND_WIDTHS = (256, 64, 16, 4, 1)
 """Widths of the bands of positions that back off to each other in the hazard of stopping, from the widest."""
+MAX_SPARSITY = 32
+"""Possible contexts for each that occurs, up to which an array has a place for each of them."""
 
 
 class Tokens(NamedTuple):
@@ -148,7 +150,13 @@ def _last(levels: Iterator[Reals]) -> Reals:
 
 def numbered(context: Codes, more: Codes) -> Codes:
     """Contexts with one more symbol each, numbered anew from 0 so that the numbers never overflow."""
-    return np.unique(context * (int(more.max(initial=0)) + 1) + more, return_inverse=True)[1]
+    numbers = context * (int(more.max(initial=0)) + 1) + more
+    most = int(numbers.max(initial=-1)) + 1
+    if most > MAX_SPARSITY * len(numbers):
+        return np.unique(numbers, return_inverse=True)[1]
+    there = np.zeros(most, bool)  # without sorting, in a tenth of the time
+    there[numbers] = True
+    return (np.cumsum(there) - 1)[numbers]
 
 
 def interpolated(context: Codes, values: Codes, asked: Codes, weaker: Reals, known: NDArray[np.bool_]) -> Reals:
@@ -165,7 +173,8 @@ def interpolated(context: Codes, values: Codes, asked: Codes, weaker: Reals, kno
     grams, wanted = both[: len(values)], both[len(values) :]
     gram_counts = np.bincount(grams[known], minlength=int(both.max(initial=0)) + 1)
     counts = np.bincount(context[known], minlength=int(context.max(initial=0)) + 1)
-    first = np.unique(grams[known], return_index=True)[1]
-    kinds = np.bincount(context[known][first], minlength=len(counts))
+    context_of = np.zeros(len(gram_counts), np.int64)
+    context_of[grams] = context
+    kinds = np.bincount(context_of[gram_counts > 0], minlength=len(counts))
     total = (counts + kinds)[context]
     return np.where(total > 0, (gram_counts[wanted] + kinds[context] * weaker) / np.maximum(total, 1), weaker)
