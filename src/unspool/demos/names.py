@@ -8,7 +8,7 @@ from unspool.demos.shared import print_nats, save_results, split
 from unspool.model import OneToMany
 from unspool.options import Training
 
-NAMES_SECONDS = 50.0
+NAMES_SECONDS = 35.0
 """Seconds of training, so that the demonstration ends within two minutes; by default it would go on for some five."""
 FILES = {"male": "dist.male.first", "female": "dist.female.first", "surname": "dist.all.last"}
 
