@@ -25,7 +25,7 @@ PYTEST := $(RUN) -m pytest -n $(WORKERS) --dist loadfile
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
-demo: $(DEMO) ## learn names from a table, then write new ones (two to three minutes)
+demo: $(DEMO) ## learn names from a table, then write new ones (about two minutes)
 	$(VENV)/bin/unspool demo names
 
 test: $(TEST) ## run the tests; ARGS="tests/test_x.py -k word" chooses some

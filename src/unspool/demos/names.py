@@ -8,8 +8,9 @@ from unspool.demos.shared import print_nats, save_results, split
 from unspool.model import OneToMany
 from unspool.options import Training
 
-NAMES_SECONDS = 35.0
-"""Seconds of training, so that the demonstration ends within two minutes; by default it would go on for some five."""
+NAMES_SECONDS = 30.0
+"""Seconds of training, so that `make demo` ends within two minutes, installation included; by default it would go on
+for some five."""
 FILES = {"male": "dist.male.first", "female": "dist.female.first", "surname": "dist.all.last"}
 
 
