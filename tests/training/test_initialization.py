@@ -45,7 +45,7 @@ LENGTHS = np.tile([3, 5, 8], 200)
 
 
 def plain(dist, data):
-    """A fresh network that has begun, and whose hidden state says nothing."""
+    """A fresh network that has begun, and whose hidden state says nothing of spreads and ends."""
     shape = Architecture((EventShape(symbols=2),), (Categorical(3), dist), 10, 6, 4, Network(dropout=0.0))
     net = initialize_from_data(Net(np.random.default_rng(0), shape), data)
     silent = lambda net: (net.outputs.A, net.outputs.B, net.stop[0])  # noqa: E731
@@ -86,6 +86,26 @@ def test_a_value_that_is_its_own_distribution_begins_there():
     data = encoded(LENGTHS)
     net = plain(Point(), data)
     assert float(net.outputs.b[3]) == pytest.approx(CONSTANT, abs=0.05)
+
+
+@pytest.mark.parametrize("dist", [Normal(), Mixture(3), WithMissing(Normal())], ids=repr)
+def test_hidden_units_move_no_location_at_first(dist):
+    """Of two numbers, the second has hidden units within the step; spreads and symbols begin at random weights."""
+    data = encoded(LENGTHS)
+    data = Encoded(data.inputs, (*data.steps, data.steps[1]), data.offsets, (*data.log_jacobian, data.log_jacobian[1]))
+    shape = Architecture((EventShape(symbols=2),), (Categorical(3), dist, dist), 10, 6, 4, Network(dropout=0.0))
+    fresh = Net(np.random.default_rng(0), shape)
+    begun, layout = initialize_from_data(fresh, data), fresh.shape.steps
+    location = (dist.initial_params(1.0) - dist.initial_params(0.0)) != 0
+    assert location.any()
+    assert not location.all()
+    for j in (1, 2):
+        (g, i), own = layout.place(j), np.asarray(begun.outputs.A)[:, layout.columns(j)]
+        for weights in (own, np.asarray(begun.outputs.B[g][i])):
+            assert not weights[:, location].any()
+            assert weights[:, ~location].all()
+    symbols = layout.columns(0)
+    assert (begun.outputs.A[:, symbols] == fresh.outputs.A[:, symbols]).all()
 
 
 def test_after_a_missing_value_there_is_nothing_to_go_on():

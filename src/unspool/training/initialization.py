@@ -3,8 +3,9 @@
 Each number begins at its autoregression on the value before and on its last change; in records without a history, its
 innovation also at the regression on those of earlier fields. The simplest model of the data does that, and the network
 holds it as it is: the hazard has a bias for each position, the direct path takes a value and a change of the step
-before to the location of its own distribution, and the linear path within a step those of earlier fields. So the
-recurrence need not learn to count or to repeat, and little data does not leave the model behind such baselines.
+before to the location of its own distribution, and the linear path within a step those of earlier fields. Hidden units
+move no location at first: what random weights would add is many scales of a value that follows sharply.
+So the recurrence need not learn to count or to repeat, and little data does not leave the model behind such baselines.
 
 Likewise a symbol that always goes with the one before it, or with one of an earlier field of the step, begins nearly
 certain: the day after Monday, the country of a city. Else one of a hundred records would contradict itself.
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,6 +68,7 @@ def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = Tru
     feedback, within, changes = (
         [np.array(part) for part in parts] for parts in (net.feedback, net.outputs.L, net.changes)
     )
+    hidden, hidden_within = np.array(net.outputs.A), jax.tree.map(np.array, net.outputs.B)
     net = begin_ends(net, training, start, feedback)
     layout, gates = net.shape.steps, 4 * net.shape.size
     read_before = [rule is not None for rule in net.constants.before] or [False] * len(net.distributions)
@@ -101,6 +104,9 @@ def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = Tru
         if not read_before[j]:
             start[direct] = dist.initial_params(chain.first[0], scales[0]) - bias[own]
         unit = dist.initial_params(1.0) - dist.initial_params(0.0)
+        hidden[:, own] *= unit == 0
+        if hidden_within[g] is not None:
+            hidden_within[g][i] *= unit == 0
         feedback[g][i, 0, direct] = chain.slope * unit
         if g in layout.changing:
             changes[layout.changing.index(g)][i, direct] = chain.change * unit
@@ -115,8 +121,14 @@ def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = Tru
             feedback[h][at, 0, direct] -= slope * other.slope * unit
             feedback[h][at, 1, direct] -= slope * (other.after_missing[0] - other.constant) * unit
     lists = (tuple(map(to_weights, part)) for part in (feedback, within, changes))
-    fitted = to_weights(bias), to_weights(start), *lists
-    return eqx.tree_at(lambda net: (net.outputs.b, net.start, net.feedback, net.outputs.L, net.changes), net, fitted)
+    fitted = to_weights(bias), to_weights(start), *lists, *jax.tree.map(to_weights, (hidden, hidden_within))
+    return eqx.tree_at(initialized, net, fitted, is_leaf=lambda part: part is None)
+
+
+def initialized(net: Net) -> tuple[Any, ...]:
+    """What `initialize_from_data` decides of a network, besides the hazard."""
+    outputs = net.outputs
+    return outputs.b, net.start, net.feedback, outputs.L, net.changes, outputs.A, outputs.B
 
 
 def begin_ends(net: Net, training: Encoded, start: NDArray[Any], feedback: list[NDArray[Any]]) -> Net:
