@@ -4,7 +4,7 @@ Each number begins at its autoregression on the value before and on its last cha
 innovation also at the regression on those of earlier fields. The simplest model of the data does that, and the network
 holds it as it is: the hazard has a bias for each position, the direct path takes a value and a change of the step
 before to the location of its own distribution, and the linear path within a step those of earlier fields. Hidden units
-move no location at first: what random weights would add is many scales of a value that follows sharply.
+of a sequence move no location at first: what random weights would add is many scales of a value that follows sharply.
 So the recurrence need not learn to count or to repeat, and little data does not leave the model behind such baselines.
 
 Likewise a symbol that always goes with the one before it, or with one of an earlier field of the step, begins nearly
@@ -104,9 +104,10 @@ def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = Tru
         if not read_before[j]:
             start[direct] = dist.initial_params(chain.first[0], scales[0]) - bias[own]
         unit = dist.initial_params(1.0) - dist.initial_params(0.0)
-        hidden[:, own] *= unit == 0
-        if hidden_within[g] is not None:
-            hidden_within[g][i] *= unit == 0
+        if not within_steps:
+            hidden[:, own] *= unit == 0
+            if hidden_within[g] is not None:
+                hidden_within[g][i] *= unit == 0
         feedback[g][i, 0, direct] = chain.slope * unit
         if g in layout.changing:
             changes[layout.changing.index(g)][i, direct] = chain.change * unit
