@@ -5,6 +5,7 @@ makes this folder inside of that which the user or the platform names, marks it 
 """
 
 import contextlib
+import functools
 import hashlib
 import os
 import platform
@@ -116,6 +117,7 @@ def home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unspool"
 
 
+@functools.cache
 def processor() -> str:
     """What machine code may depend on: machines that differ may share a home folder."""
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unspool.evaluation.baselines.densities import StudentDensity, fit_student, log_prob
+from unspool.evaluation.baselines.ngram import numbered
 from unspool.evaluation.samples.sample_set import SampleSet, Target
 from unspool.evaluation.samples.statistics import Codes, Reals
 
@@ -69,10 +70,10 @@ def look_up(asked: SampleSet, known: SampleSet, seed: int, own: Codes | None = N
 
 def _distinct(asked: SampleSet) -> tuple[Codes, Codes]:
     """The first sequence with each input, and which of them has the input of every sequence."""
-    numbers = [np.unique(column, axis=0, return_inverse=True)[1].ravel() for column in asked.inputs.values()]
-    keys = np.stack([np.zeros(len(asked), np.int64), *numbers], axis=1)
-    _, first, which = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    return first, which.ravel()
+    which = np.zeros(len(asked), np.int64)
+    for column in asked.inputs.values():
+        which = numbered(which, np.unique(column, axis=0, return_inverse=True)[1].ravel())
+    return np.unique(which, return_index=True)[1], which
 
 
 def _nearest_rows(
