@@ -15,6 +15,8 @@ from unspool.network.distributions.normal import Interval
 from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.rules import PLAIN, Rule
 
+pytestmark = pytest.mark.usefixtures("whole_programs")
+
 TENTH_OF_TURN = Grid("linear", 1.0, 0.0, 360 / math.tau, 36.0)
 DENSITY = Circular(low=-math.pi, following=2, free=2, unit=0.05)
 MASSES = Circular(low=0.0, grid=TENTH_OF_TURN, following=1, free=2, unit=0.2)

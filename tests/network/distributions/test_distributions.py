@@ -20,6 +20,8 @@ from unspool.network.distributions.student_t import StudentT, student_t_icdf
 from unspool.options import Sampling
 from unspool.runtime.threefry import seed_words, uniforms
 
+pytestmark = pytest.mark.usefixtures("whole_programs")
+
 N = 20_000
 FIVE_SIGMA = 2 * stats.norm.sf(5)
 

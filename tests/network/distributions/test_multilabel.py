@@ -22,6 +22,8 @@ from unspool.network.distributions.rules import PLAIN
 from unspool.options import Sampling
 from unspool.runtime.threefry import seed_words, uniforms
 
+pytestmark = pytest.mark.usefixtures("whole_programs")
+
 N = 20_000
 
 

@@ -19,6 +19,8 @@ from unspool.network.distributions.rules import (
 )
 from unspool.options import Sampling
 
+pytestmark = pytest.mark.usefixtures("whole_programs")
+
 V = 6
 scores = st.integers(-4, 4).map(lambda k: k / 2)  # coarse, so that ties are common
 logits = st.lists(scores, min_size=V, max_size=V)

@@ -22,6 +22,8 @@ from unspool.network.distributions.student_t import StudentT
 from unspool.options import Sampling
 from unspool.runtime.threefry import seed_words, uniforms
 
+pytestmark = pytest.mark.usefixtures("whole_programs")
+
 N = 40_000
 FIVE_SIGMA = 2 * stats.norm.sf(5)
 LINE = Grid("linear", 1.0, 3.0, 2.0, 0.5)

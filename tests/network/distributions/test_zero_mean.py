@@ -14,6 +14,8 @@ from unspool.network.distributions.reparameterized import Reflected, ZeroMean, l
 from unspool.network.distributions.rules import Rule
 from unspool.network.distributions.student_t import StudentT
 
+pytestmark = pytest.mark.usefixtures("whole_programs")
+
 CASES = {
     "normal": (Normal(), [0.4, -0.6]),
     "student": (StudentT(), [0.4, -0.6, -0.2]),
