@@ -13,6 +13,8 @@ from unspool.encoding.encoded import Encoded
 from unspool.network.decoder import Architecture, Net
 from unspool.network.distributions.base import EventShape
 from unspool.network.distributions.categorical import Categorical
+from unspool.network.distributions.discretized import Discretized
+from unspool.network.distributions.grid import Grid
 from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.mixture import Mixture
 from unspool.network.distributions.normal import Normal, Point
@@ -20,8 +22,9 @@ from unspool.network.distributions.point_masses import PointMasses
 from unspool.network.distributions.reparameterized import Reflected
 from unspool.network.distributions.student_t import StudentT
 from unspool.options import Network
+from unspool.training.autoregression import fit_ar1
 from unspool.training.batching import to_buckets
-from unspool.training.initialization import fit_ar1, initialize_from_data
+from unspool.training.initialization import initialize_from_data
 from unspool.training.scoring import score
 
 SLOPE, CONSTANT, SPREAD = 0.8, 0.3, 0.5
@@ -66,6 +69,31 @@ def test_a_number_begins_as_the_autoregression_that_it_is():
     entropy = lambda spread: 0.5 * np.log(2 * np.pi * np.e * spread**2)  # noqa: E731
     truth = first * entropy(0.2) + later * entropy(SPREAD)
     assert nats(plain(Normal(), data), data)[0] / (first + later) == pytest.approx(truth / (first + later), abs=0.02)
+
+
+GRID = Grid("linear", 1.0, 0.0, 1.0, 0.01)
+
+
+@pytest.mark.parametrize("dist", [Mixture(3), Discretized(GRID, components=3), WithMissing(Mixture(5))], ids=repr)
+def test_a_mixture_begins_as_the_innovations_are_made(dist):
+    """Of which every tenth is ten times as large; the nats are nearly those of the truth, of cells if there are any."""
+    rng = np.random.default_rng(0)
+    spreads, x = np.where(rng.random((500, 12)) < 0.1, 3.0, 0.3), np.zeros((500, 12))
+    x[:, 0] = rng.normal(size=500)
+    for t in range(1, 12):
+        x[:, t] = CONSTANT + SLOPE * x[:, t - 1] + spreads[:, t] * rng.normal(size=500)
+    innovations = x[:, 1:] - CONSTANT - SLOPE * x[:, :-1]
+    density = lambda spread: np.exp(-0.5 * (innovations / spread) ** 2) / (spread * np.sqrt(2 * np.pi))  # noqa: E731
+    truth = -np.log(0.9 * density(0.3) + 0.1 * density(3.0)).sum()
+    inputs = (rng.integers(0, 2, 500).astype(np.int32),)
+    symbols, values, none = rng.integers(0, 3, 6_000).astype(np.int32), np.round(x, 2).reshape(-1), np.zeros(6_000)
+    data = Encoded(inputs, (symbols, values), np.arange(0, 6_001, 12), (none, none))
+    net = plain(dist, data)
+    firsts = nats(net, first_steps(data))[0]
+    own = nats(net, data)[0] - firsts
+    own -= 5_500 * (np.log(100) if isinstance(dist, Discretized) else 0)
+    own -= 5_500 * (np.log(2) if isinstance(dist, WithMissing) else 0)
+    assert own / 5_500 == pytest.approx(truth / 5_500, abs=0.05)
 
 
 @pytest.mark.parametrize("dist", [StudentT(), Mixture(3), WithMissing(Normal()), Reflected(Normal(), -9.0, 9.0)])

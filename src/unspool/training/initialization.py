@@ -1,11 +1,12 @@
 """Where training begins: at the life table, at regressions of numbers, and at what symbols decide.
 
-Each number begins at its autoregression on the value before and on its last change; in records without a history, its
-innovation also at the regression on those of earlier fields. The simplest model of the data does that, and the network
-holds it as it is: the hazard has a bias for each position, the direct path takes a value and a change of the step
-before to the location of its own distribution, and the linear path within a step those of earlier fields. Hidden units
-of a sequence move no location at first: what random weights would add is many scales of a value that follows sharply.
-So the recurrence need not learn to count or to repeat, and little data does not leave the model behind such baselines.
+Each number begins at its autoregression on the value before and on its last change, a mixture with the normals that
+make up its innovations; in records without a history, its innovation begins at the regression on those of earlier
+fields. The simplest model of the data does that, and the network holds it as it is: the hazard has a bias for each
+position, the direct path takes a value and a change of the step before to the location of its own distribution, and the
+linear path within a step those of earlier fields. Hidden units of a sequence move no location at first: what random
+weights would add is many scales of a value that follows sharply. So the recurrence need not learn to count or to
+repeat, and little data does not leave the model behind such baselines.
 
 Likewise a symbol that always goes with the one before it, or with one of an earlier field of the step, begins nearly
 certain: the day after Monday, the country of a city. Else one of a hundred records would contradict itself.
@@ -14,7 +15,7 @@ certain: the day after Monday, the country of a city. Else one of a hundred reco
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -23,30 +24,27 @@ from numpy.typing import NDArray
 
 from unspool.encoding.encoded import Encoded
 from unspool.network.decoder import Net
+from unspool.network.distributions.base import innermost
 from unspool.network.distributions.categorical import Categorical
-from unspool.network.distributions.point_masses import PointMasses
+from unspool.network.distributions.discretized import Discretized
+from unspool.network.distributions.mixture import Mixture
+from unspool.network.distributions.point_masses import SAME_VALUE_TOLERANCE, PointMasses
 from unspool.network.distributions.where_active import WhereActive
 from unspool.network.lstm import to_weights
 from unspool.network.survival import EndRegression, life_table
 from unspool.schema.chains import always_followed_by, goes_with
+from unspool.training.autoregression import AR1, MIN_INITIAL_SCALE, MIN_STEPS_FOR_AR1, fit_ar1, fit_components
 
 CERTAIN_PAIRS, MAX_SCALING = 100.0, 4.0
 """How much rarer than one in all an exception begins where training has none, and how far weights are scaled for it."""
 MIN_UNSEEN = 0.1
 """Sequences, beside those whose first symbol is seen once, that might begin with one that is never first."""
-MIN_STEPS_FOR_AR1 = 8
-"""Steps, at the least, that an autoregression or a standard deviation is fitted to."""
 MIN_STEPS_PER_SLOPE = 20
 """Steps, at the least, for each slope of a regression within a step."""
 MAX_INNOVATION = 5.0
 """Innovations are cut there before the regression, so that single jumps don't decide."""
-MIN_CHANGE_GAIN = 10.0
-"""Twice the gain in nats, over all steps, from which on an autoregression takes the last change too: more than three
-standard errors of its slope."""
 RIDGE = 1e-4
 """Variance that the regression adds to every innovation: columns that nearly copy each other share a slope."""
-MIN_INITIAL_SCALE = 0.1
-"""The smallest scale to begin with: with less, the first updates would move locations by many scales."""
 MAX_REGRESSED_STEPS, MAX_END_LOGIT, MIN_END_GAIN = 50_000, 5.0, 5.0
 """Of the regression of ends: steps at the most, the logit that a field may well add, and the nats that it must gain
 on sequences that it hasn't seen."""
@@ -95,12 +93,19 @@ def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = Tru
             continue
         values = np.where(np.isinf(training.steps[j]), np.nan, training.steps[j])
         chain = fit_ar1(values, training.offsets, changes_too=changes_too)
+        points, inner, components = points_of(dist), innermost(dist), None
+        if isinstance(inner, Mixture | Discretized) and not within_steps and not chain.is_constant:
+            counted = ~is_any(values, points)
+            chain, normals = fit_components(values, training.offsets, chain, inner.components, counted)
+            components = None if normals is None else inner.params_of(normals)
         scales, slopes = (chain.first[1], chain.scale), dict[int, float]()
         if within_steps and not dist.event_shape.angle:
             chains[j], innovations[j] = chain, chain.innovations(values, training.offsets)
             scales, slopes = regress_within(innovations, j, training.offsets, scales)
-        later = 0.0 if chain.is_constant and has_points(dist) else scales[1]
+        later = 0.0 if chain.is_constant and len(points) else scales[1]
         bias[own] = dist.initial_params(chain.constant, later)
+        if components is not None:
+            bias[own.stop - len(components) : own.stop] = components
         if not read_before[j]:
             start[direct] = dist.initial_params(chain.first[0], scales[0]) - bias[own]
         unit = dist.initial_params(1.0) - dist.initial_params(0.0)
@@ -216,13 +221,19 @@ def weights_to(count: int, rows: NDArray[np.floating], decided: NDArray[np.int64
     return weights * min(MAX_SCALING, max(1.0, margin / max(least, 1e-3)))
 
 
-def has_points(dist: Any) -> bool:
-    """Whether a distribution of numbers has point masses."""
+def points_of(dist: Any) -> NDArray[np.float64]:
+    """(K,) point masses of a distribution of numbers."""
     while not isinstance(dist, PointMasses):
         if not hasattr(dist, "of"):
-            return False
+            return np.zeros(0)
         dist = dist.of
-    return True
+    return np.asarray(dist.values, np.float64)
+
+
+def is_any(values: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of (S,) values are one of (K,) points."""
+    away = np.abs(values[:, None] - points)
+    return np.asarray((away <= SAME_VALUE_TOLERANCE * (1 + np.abs(points))).any(1))
 
 
 def regress_within(
@@ -254,106 +265,3 @@ def regress_within(
         for part, scale in zip(parts, scales, strict=True)
     )
     return (spread[0], spread[1]), dict(zip(earlier, slopes.tolist(), strict=True))
-
-
-class AR1(NamedTuple):
-    """An autoregression of order one, of values in the network's units, with the last change beside the last value.
-
-    The second slope makes it one of order two: 0.5 is momentum, -0.5 noise around a level that stays.
-
-    Attributes:
-        constant: mean of a value after zero.
-        slope: of a value on the one before it.
-        scale: standard deviation of the residuals.
-        foreseen: share of the variance that the value before foresees.
-        first: mean and standard deviation of first values.
-        after_missing: mean and standard deviation of values after a missing one.
-        change: slope on the last change, which counts as 0 where it isn't known; 0 where it explains too little.
-        is_constant: whether all values with one before them are equal.
-    """
-
-    constant: float
-    slope: float
-    scale: float
-    foreseen: float
-    first: tuple[float, float]
-    after_missing: tuple[float, float]
-    change: float = 0.0
-    is_constant: bool = False
-
-    def innovations(self, values: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(S,) values less their prediction from the step before."""
-        before, change = last_and_change(values, offsets)
-        foreseen = self.constant + self.slope * np.nan_to_num(before) + self.change * change
-        expected = np.where(np.isnan(before), self.after_missing[0], foreseen)
-        expected[offsets[:-1][np.diff(offsets) > 0]] = self.first[0]
-        return values - expected
-
-
-def fit_ar1(values: NDArray[np.float64], offsets: NDArray[np.int64], *, changes_too: bool = True) -> AR1:
-    """Least squares over all present steps after a present one, of (S,) ragged values, NaN where missing.
-
-    With `changes_too` also on the last change, where that gains enough.
-
-    Examples:
-        >>> chain = fit_ar1(0.5 ** np.arange(20.0), np.array([0, 20]))
-        >>> round(chain.slope, 6), round(chain.constant, 6), chain.scale
-        (0.5, 0.0, 0.1)
-    """
-    first = np.zeros(len(values), bool)
-    first[offsets[:-1][np.diff(offsets) > 0]] = True
-    before, changes = last_and_change(values, offsets)
-    present = ~np.isnan(values)
-    chained = present & ~np.isnan(before)
-    overall = _mean_and_scale(values[present])
-    x, y = before[chained], values[chained]
-    is_constant = len(y) >= MIN_STEPS_FOR_AR1 and float(np.ptp(y)) == 0.0
-    if len(y) < MIN_STEPS_FOR_AR1 or not x.std() > 0:
-        return AR1(overall[0], 0.0, overall[1], 0.0, overall, overall, is_constant=is_constant)
-    slope = float(((x - x.mean()) * (y - y.mean())).mean() / x.var())
-    others = [values[present & some] for some in (first, ~first & np.isnan(before))]
-    foreseen = slope**2 * float(x.var() / y.var()) if y.std() > 0 else 0.0
-    slope, change = _with_change(x, changes[chained], y, slope) if changes_too else (slope, 0.0)
-    constant, scale = _mean_and_scale(y - slope * x - change * changes[chained])
-    first_values, after_missing = (
-        _mean_and_scale(some) if len(some) >= MIN_STEPS_FOR_AR1 else overall for some in others
-    )
-    return AR1(constant, slope, scale, foreseen, first_values, after_missing, change, is_constant)
-
-
-def last_and_change(
-    values: NDArray[np.float64], offsets: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The (S,) values of the steps before, NaN at first steps, and how much these had changed, 0 where unknown.
-
-    Examples:
-        >>> [part.tolist() for part in last_and_change(np.array([1.0, 3.0, 4.0, 9.0]), np.array([0, 3, 4]))]
-        [[nan, 1.0, 3.0, nan], [0.0, 0.0, 2.0, 0.0]]
-    """
-    first = offsets[:-1][np.diff(offsets) > 0]
-    last = np.concatenate([[np.nan], values[:-1]])
-    last[first] = np.nan
-    earlier = np.concatenate([[np.nan], last[:-1]])
-    earlier[first] = np.nan
-    return last, np.nan_to_num(last - earlier)
-
-
-def _with_change(
-    x: NDArray[np.float64], changes: NDArray[np.float64], y: NDArray[np.float64], slope: float
-) -> tuple[float, float]:
-    """Least-squares slopes of y on the value before and its change; the given one and 0 where that gains nothing."""
-    centred = np.stack([x - x.mean(), changes - changes.mean()], 1)
-    left = y - y.mean() - slope * centred[:, 0]
-    slopes, _, rank, _ = np.linalg.lstsq(centred, y - y.mean(), rcond=1e-6)
-    alone, both = float((left**2).sum()), float(((y - y.mean() - centred @ slopes) ** 2).sum())
-    exact = both <= 1e-12 * float(((y - y.mean()) ** 2).sum())
-    if rank < 2 or exact or len(y) * np.log(alone / both) < MIN_CHANGE_GAIN:
-        return slope, 0.0
-    return float(slopes[0]), float(slopes[1])
-
-
-def _mean_and_scale(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Mean and standard deviation of values; of too few, those of standardized data."""
-    if len(values) < MIN_STEPS_FOR_AR1:
-        return 0.0, 1.0
-    return float(values.mean()), max(MIN_INITIAL_SCALE, float(values.std()))

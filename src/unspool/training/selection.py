@@ -24,8 +24,8 @@ from unspool.options import Network, Training
 from unspool.runtime.stopping import Stop, Stopped
 from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Number, Schema, Transform
 from unspool.schema.transform_choice import drop_missing, lagged, step_distribution
+from unspool.training.autoregression import fit_ar1
 from unspool.training.defaults import plan
-from unspool.training.initialization import fit_ar1
 from unspool.training.trial import TRIAL_UPDATES, run_trial
 
 MIN_TRIAL_STEPS = 1_000

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from unspool.network.distributions.base import Constant, NumberDistribution, Support
 from unspool.network.distributions.grid import CELL_TOLERANCE, Grid, SupportPoints
-from unspool.network.distributions.mixture import of_component, spread_components, unpack_components
+from unspool.network.distributions.mixture import Components, of_component, spread_components, unpack_components
 from unspool.network.distributions.normal import TINY, Interval, eased, per_component, standardized, uniform_between
 from unspool.network.distributions.rules import (
     Rule,
@@ -98,6 +98,10 @@ class Discretized(NumberDistribution):
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Components side by side over the range of the data."""
         return spread_components(self.components, loc, scale, LOGISTIC_WIDTH)
+
+    def params_of(self, components: Components) -> NDArray[np.float64]:
+        """(P,) parameters of a mixture of these."""
+        return components.params(LOGISTIC_WIDTH)
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-mass of the cell."""

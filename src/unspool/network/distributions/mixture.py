@@ -1,6 +1,7 @@
 """A mixture of normals."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -45,13 +46,25 @@ def _beside(values: Float[Array, "*B K"], one: Array) -> Float[Array, "*B K1"]:
     return jnp.concatenate([values, jnp.broadcast_to(one, (*values.shape[:-1], 1))], -1)
 
 
+class Components(NamedTuple):
+    """The components of a mixture before training: (K,) shares, locations and standard deviations."""
+
+    shares: NDArray[np.float64]
+    locs: NDArray[np.float64]
+    scales: NDArray[np.float64]
+
+    def params(self, width: float = 1.0) -> NDArray[np.float64]:
+        """(3 K,) parameters; `width` is the scale of a component with a standard deviation of one."""
+        return np.concatenate([np.log(self.shares), self.locs, [raw_scale(scale * width) for scale in self.scales]])
+
+
 def spread_components(count: int, loc: float, scale: float, width: float = 1.0) -> NDArray[np.float64]:
     """(3 K,) K = `count` components side by side over the range of the data, so that each finds its own part.
 
     Values have a mean of `loc` and a standard deviation of `scale`; `width` is the scale of a component, in these.
     """
     offsets = np.linspace(-RANGE, RANGE, count) if count > 1 else np.zeros(1)
-    return np.concatenate([np.zeros(count), loc + scale * offsets, np.full(count, raw_scale(scale * width))])
+    return Components(np.ones(count), loc + scale * offsets, np.full(count, scale)).params(width)
 
 
 def of_component(values: Float[Array, "*B K"], component: Array) -> Float[Array, "*B"]:
@@ -81,6 +94,10 @@ class Mixture(NumberDistribution):
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Components side by side."""
         return spread_components(self.components, loc, scale)
+
+    def params_of(self, components: Components) -> NDArray[np.float64]:
+        """(P,) parameters of a mixture of these."""
+        return components.params()
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-density."""
