@@ -62,6 +62,40 @@ def test_what_the_user_says_stays_and_short_fits_have_no_trial():
         assert selected(table, "x", training)[1] == []
 
 
+def growing(rng, sequences=60, length=8):
+    """A level whose changes are shares of it, and one whose changes have a size of their own; both are above zero."""
+    shares, sizes = rng.normal(size=(2, sequences, length))
+    shares[:, 0], sizes[:, 0] = rng.normal(size=(2, sequences))
+    for t in range(1, length):
+        shares[:, t] = 0.8 * shares[:, t - 1] + 0.3 * shares[:, t]
+        sizes[:, t] = 0.8 * sizes[:, t - 1] + 0.3 * sizes[:, t]
+    return {"k": np.arange(sequences) % 2, "x": (0.1 * np.exp(0.6 * shares)).tolist(), "y": (9 + sizes).tolist()}
+
+
+def test_autoregressions_decide_between_transforms_where_there_is_too_little_for_a_trial():
+    schema, lines = selected(growing(np.random.default_rng(0)), ["x", "y"])
+    assert [field.transform for field in schema.steps] == ["log1p", "standardize"]
+    assert len(lines) == 1
+    assert lines[0].startswith("x: mixture on log1p in place of mixture on standardize, ")
+    assert lines[0].endswith(" nats a step better as an autoregression")
+
+
+@pytest.mark.parametrize(("sequences", "length"), [(6, 8), (1, 30)])
+def test_they_decide_nothing_from_a_few_steps(sequences, length):
+    schema, lines = selected(growing(np.random.default_rng(0), sequences, length), ["x", "y"])
+    assert {field.transform for field in schema.steps} == {"standardize"}
+    assert lines == []
+
+
+def test_missing_values_do_not_count_there():
+    table = growing(np.random.default_rng(0), 90)
+    rng = np.random.default_rng(1)
+    for name in ("x", "y"):
+        table[name] = np.where(rng.random((90, 8)) < 0.1, np.nan, np.array(table[name])).tolist()
+    schema, _ = selected(table, ["x", "y"])
+    assert [field.transform for field in schema.steps] == ["log1p", "standardize"]
+
+
 def steps(values, name="x"):
     """One sequence of these values."""
     return Examples({}, {name: values}, np.array([0, len(values)]))
@@ -128,7 +162,9 @@ def test_every_candidate_that_says_where_it_is_has_a_partner_with_a_constant_mea
 def chosen(gain, clusters=100, steps=1_000):
     """What a number gets whose learned mean gains so much in clusters of so many steps."""
     gain = np.broadcast_to(gain, clusters)
-    return best_candidate((LEARNED, CONSTANT), np.full(clusters, steps), {LEARNED: gain, CONSTANT: 0 * gain})
+    return best_candidate(
+        (LEARNED, CONSTANT), np.full(clusters, steps), {LEARNED: gain, CONSTANT: 0 * gain}, "in a trial"
+    )
 
 
 def test_a_mean_is_learned_where_that_gains_something_sure_or_something_large():
@@ -151,7 +187,7 @@ def test_the_mean_is_that_of_the_distribution_that_was_chosen():
     nats = {
         one: np.full(MIN_MEAN_CLUSTERS, value) for one, value in zip(among, (0.0, 5.0, 9.0, 5.5, -9.0), strict=True)
     }
-    field, lines = best_candidate(among, np.full(MIN_MEAN_CLUSTERS, 10), nats)
+    field, lines = best_candidate(among, np.full(MIN_MEAN_CLUSTERS, 10), nats, "in a trial")
     assert field == among[3]
     assert [line.split(",")[0] for line in lines] == [
         "x: mixture on log1p in place of mixture on standardize",

@@ -14,8 +14,8 @@ MIN_CHANGE_GAIN = 10.0
 standard errors of its slope."""
 MIN_INITIAL_SCALE, MAX_INITIAL_SCALE = 0.1, 100.0
 """Bounds of a scale to begin with: with less, the first updates would move locations by many scales."""
-MIN_STEPS_FOR_COMPONENTS, MAX_STEPS_FOR_COMPONENTS, COMPONENT_ROUNDS = 30, 5_000, 40
-"""Steps that innovations need for a mixture of their own, the most that it is fitted to, and rounds of that."""
+MIN_STEPS_PER_COMPONENT, MAX_STEPS_FOR_COMPONENTS, COMPONENT_ROUNDS = 20, 5_000, 40
+"""Steps that each normal of innovations needs, the most that a mixture is fitted to, and rounds of that."""
 STEPS_BEFORE = 3.0
 """Steps that every component begins with, around the median: none shrinks onto a few innovations."""
 NARROWEST, WIDEST, APART = 0.4, 3.0, 0.5
@@ -118,7 +118,7 @@ def fit_components(
     """
     before, changes = last_and_change(values, offsets)
     steps = np.flatnonzero(counted & ~np.isnan(values) & ~np.isnan(before))
-    if len(steps) < MIN_STEPS_FOR_COMPONENTS:
+    if len(steps) < MIN_STEPS_PER_COMPONENT * count:
         return chain, None
     steps = steps[:: -(-len(steps) // MAX_STEPS_FOR_COMPONENTS)]
     columns = [before[steps], changes[steps]] if chain.change else [before[steps]]
@@ -147,6 +147,30 @@ def fit_components(
     scale = max(MIN_INITIAL_SCALE, float((y - x @ slopes).std()))
     chain = chain._replace(constant=constant + mean, slope=slope, change=sum(change), scale=scale)
     return chain, Components(shares, constant + means, scales)
+
+
+def chained_log_prob(
+    values: NDArray[np.float64], offsets: NDArray[np.int64], counted: NDArray[np.bool_], count: int
+) -> NDArray[np.float64]:
+    """(S,) log-densities of values given those before, by the autoregression and the normals that fit them best.
+
+    NaN where a value isn't counted, where there is none before, and of too few steps. Arguments as in `fit_components`.
+
+    Examples:
+        >>> walk = np.random.default_rng(0).normal(size=500).cumsum()
+        >>> nats = chained_log_prob(walk, np.array([0, 250, 500]), np.ones(500, bool), 1)
+        >>> np.flatnonzero(np.isnan(nats)).tolist(), round(float(np.nanmean(nats)), 1)
+        ([0, 250], -1.4)
+    """
+    chain, parts = fit_components(values, offsets, fit_ar1(values, offsets), count, counted)
+    if parts is None:
+        return np.full(len(values), np.nan)
+    before, change = last_and_change(values, offsets)
+    away = (values - chain.slope * before - chain.change * change)[:, None] - parts.locs
+    each = np.log(parts.shares / parts.scales) - 0.5 * ((away / parts.scales) ** 2 + np.log(2 * np.pi))
+    most = each.max(1)
+    nats = most + np.log(np.exp(each - most[:, None]).sum(1))
+    return np.where(counted, nats, np.nan)
 
 
 def last_and_change(

@@ -26,8 +26,7 @@ from unspool.encoding.encoded import Encoded
 from unspool.network.decoder import Net
 from unspool.network.distributions.base import innermost
 from unspool.network.distributions.categorical import Categorical
-from unspool.network.distributions.discretized import Discretized
-from unspool.network.distributions.mixture import Mixture
+from unspool.network.distributions.mixture import ComponentDistribution
 from unspool.network.distributions.point_masses import SAME_VALUE_TOLERANCE, PointMasses
 from unspool.network.distributions.where_active import WhereActive
 from unspool.network.lstm import to_weights
@@ -94,9 +93,9 @@ def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = Tru
         values = np.where(np.isinf(training.steps[j]), np.nan, training.steps[j])
         chain = fit_ar1(values, training.offsets, changes_too=changes_too)
         points, inner, components = points_of(dist), innermost(dist), None
-        if isinstance(inner, Mixture | Discretized) and not within_steps and not chain.is_constant:
+        if isinstance(inner, ComponentDistribution) and not within_steps and not chain.is_constant:
             counted = ~is_any(values, points)
-            chain, normals = fit_components(values, training.offsets, chain, inner.components, counted)
+            chain, normals = fit_components(values, training.offsets, chain, inner.num_params // 3, counted)
             components = None if normals is None else inner.params_of(normals)
         scales, slopes = (chain.first[1], chain.scale), dict[int, float]()
         if within_steps and not dist.event_shape.angle:

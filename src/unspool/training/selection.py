@@ -1,6 +1,7 @@
 """Which transform and mean a number gets: the short trial decides between what the user left open.
 
-A number keeps its default transform unless another one is clearly better.
+A number keeps its default transform unless another one is clearly better. Where there is too little for a trial, the
+autoregressions at which training would begin are compared instead.
 
 Mean selection is the other way round. Hardly any part of the mean of some numbers, such as returns, can be foreseen.
 The likelihood of single steps says little about a mean that the network only believes to foresee, but its errors add up
@@ -20,11 +21,13 @@ from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.encoding.numeric import DIFFERENCE_TRANSFORMS
+from unspool.encoding.transforms import forward, location_and_scale, log_slope, natural_unit
 from unspool.options import Network, Training
 from unspool.runtime.stopping import Stop, Stopped
 from unspool.schema.fields import MONOTONE_TRANSFORMS, AnyField, Number, Schema, Transform
+from unspool.schema.grid import find_point_masses
 from unspool.schema.transform_choice import drop_missing, lagged, step_distribution
-from unspool.training.autoregression import fit_ar1
+from unspool.training.autoregression import chained_log_prob, fit_ar1
 from unspool.training.defaults import plan
 from unspool.training.trial import TRIAL_UPDATES, run_trial
 
@@ -45,6 +48,10 @@ MIN_MEAN_STANDARD_ERRORS, MIN_MEAN_GAIN = 2.0, 0.03
 """Standard errors, or nats a step, by which a learned mean must be better than a constant one."""
 MIN_MEAN_CLUSTERS = 10
 """Independent clusters of validation sequences that a constant mean takes at the least."""
+LEVEL_TRANSFORMS = ("standardize", "log1p", "asinh")
+"""Transforms of the values themselves, which autoregressions can compare: to choose differences takes more."""
+COMPARED_COMPONENTS = 3
+"""Normals of the innovations that are compared."""
 LOCATED_DISTRIBUTIONS = ("normal", "student_t", "mixture")
 """Distributions whose mean can be constant: densities with locations among their parameters."""
 
@@ -83,15 +90,21 @@ def select_fields(
     updates = plan(network, training, codec, examples=len(rows), steps=steps).updates
     short = updates < MIN_UPDATES_RATIO * TRIAL_UPDATES or (training.seconds or math.inf) < MIN_SECONDS
     few = steps < MIN_TRIAL_STEPS or training.holdout == 0
-    if short or few or all(len(choices) == 1 for choices in options):
+    fields, lines = list(schema.steps), list[str]()
+    if short or few:
+        learned_from = examples.take(rows)
+        for j, choices in enumerate(options):
+            fields[j], found = best_autoregression(choices, learned_from)
+            lines += found
+        return msgspec.structs.replace(schema, steps=tuple(fields)), lines
+    if all(len(choices) == 1 for choices in options):
         return schema, []
-    fields, lines = list(schema.steps), []
     try:
         sizes, scores = run_trial(codec, examples, encoded, rows, options, seed, stop)
     except Stopped:
         return schema, ["the trial of transforms and means had too little time, so every number keeps its default"]
     for j, (choices, nats) in enumerate(zip(options, scores, strict=True)):
-        fields[j], found = best_candidate(choices, sizes, nats)
+        fields[j], found = best_candidate(choices, sizes, nats, "in a trial")
         lines += found
     return msgspec.structs.replace(schema, steps=tuple(fields)), lines
 
@@ -145,12 +158,45 @@ def constant_partners(choices: tuple[AnyField, ...]) -> dict[AnyField, AnyField]
     }
 
 
+def best_autoregression(choices: tuple[AnyField, ...], examples: Examples) -> tuple[AnyField, list[str]]:
+    """What `best_candidate` says of the candidates that keep the level, as autoregressions of the examples.
+
+    Only of densities: masses of cells would have to be summed. Sequences are the clusters.
+    """
+    default, partners = choices[0], constant_partners(choices)
+    levels = tuple(
+        one
+        for one in choices
+        if isinstance(one, Number) and one.transform in LEVEL_TRANSFORMS and one not in partners.values()
+    )
+    if len(levels) < 2 or levels[0].distribution == "discretized" or levels[0].near or levels[0].running:
+        return default, []
+    x = examples.steps[default.name].astype(np.float64)
+    present = ~np.isnan(x)
+    counted = present & ~np.isin(x, find_point_masses(x[present]))
+    owner = np.repeat(np.arange(len(examples)), examples.lengths)
+
+    def nats(transform: Transform) -> NDArray[np.float64]:
+        unit = natural_unit(x[present], transform)
+        y = forward(x, transform, unit)
+        loc, scale = location_and_scale(y[counted])
+        chained = chained_log_prob((y - loc) / scale, examples.offsets, counted, COMPARED_COMPONENTS)
+        return chained + log_slope(x, transform, unit) - math.log(scale)
+
+    each = {one: nats(one.transform) for one in levels}
+    steps = np.bincount(owner, ~np.isnan(each[levels[0]]), len(examples))
+    sums = dict[AnyField, NDArray[Any]]()
+    sums |= {one: np.bincount(owner, np.nan_to_num(part), len(examples)) for one, part in each.items()}
+    return best_candidate(levels, steps, sums, "as an autoregression")
+
+
 def best_candidate(
-    choices: tuple[AnyField, ...], steps: NDArray[Any], nats: Mapping[AnyField, NDArray[np.float64]]
+    choices: tuple[AnyField, ...], steps: NDArray[Any], nats: Mapping[AnyField, NDArray[np.float64]], where: str
 ) -> tuple[AnyField, list[str]]:
     """The candidate that a field gets, and a line for the user if that isn't the default, which is the first.
 
-    `steps` (N,) are those of every validation cluster, and `nats` by candidate its (N,) log-probabilities of them.
+    `steps` (N,) are those of every validation cluster, `nats` by candidate its (N,) log-probabilities of them, and
+    `where` says what gave these.
     """
     lines, best = [], choices[0]
     partners = constant_partners(choices)
@@ -159,13 +205,13 @@ def best_candidate(
     gain, error = mean_gain(nats[best_learned] - nats[best], steps)
     if gain > max(MIN_GAIN, MIN_STANDARD_ERRORS * error):
         instead = f"{describe_choice(best_learned)} in place of {describe_choice(best)}"
-        lines.append(f"{best.name}: {instead}, {gain:.3f} nats a step better in a trial")
+        lines.append(f"{best.name}: {instead}, {gain:.3f} nats a step better {where}")
         best = best_learned
     constant = partners.get(best, best)
     if constant != best and constant in nats and len(steps) >= MIN_MEAN_CLUSTERS:
         gain, error = mean_gain(nats[best] - nats[constant], steps)
         if gain < min(MIN_MEAN_GAIN, MIN_MEAN_STANDARD_ERRORS * error):
-            lines.append(f"{best.name}: constant mean; a learned one is worth {gain:.4f} nats a step in a trial")
+            lines.append(f"{best.name}: constant mean; a learned one is worth {gain:.4f} nats a step {where}")
             best = constant
     return best, lines
 

@@ -10,9 +10,15 @@ from jax.nn import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import Constant, NumberDistribution, Support
+from unspool.network.distributions.base import Constant, Support
 from unspool.network.distributions.grid import CELL_TOLERANCE, Grid, SupportPoints
-from unspool.network.distributions.mixture import Components, of_component, spread_components, unpack_components
+from unspool.network.distributions.mixture import (
+    ComponentDistribution,
+    Components,
+    of_component,
+    spread_components,
+    unpack_components,
+)
 from unspool.network.distributions.normal import TINY, Interval, eased, per_component, standardized, uniform_between
 from unspool.network.distributions.rules import (
     Rule,
@@ -65,7 +71,7 @@ def logistic_central_mass(rule: Rule) -> Array | float:
     return jnp.minimum(mass, 2 * sigmoid(2 * jnp.arccosh(1 / jnp.sqrt(rule.min_p))) - 1)
 
 
-class Discretized(NumberDistribution):
+class Discretized(ComponentDistribution):
     """A mixture of K logistics, where each value of a grid gets the mass of its cell: logits, locations, raw scales.
 
     By Salimans et al. 2017 (arXiv:1701.05517, "PixelCNN++"). The outermost cells, where there are bounds, hold all that

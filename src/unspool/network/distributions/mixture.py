@@ -1,5 +1,6 @@
 """A mixture of normals."""
 
+from abc import abstractmethod
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -72,7 +73,15 @@ def of_component(values: Float[Array, "*B K"], component: Array) -> Float[Array,
     return jnp.take_along_axis(values, component[..., None], -1)[..., 0]
 
 
-class Mixture(NumberDistribution):
+class ComponentDistribution(NumberDistribution):
+    """A mixture of K components, each with a location and a scale: three parameters."""
+
+    @abstractmethod
+    def params_of(self, components: Components) -> NDArray[np.float64]:
+        """(P,) parameters of a mixture of these."""
+
+
+class Mixture(ComponentDistribution):
     """A mixture of K normals (Bishop 1994, "Mixture density networks"): logits, locations, raw scales.
 
     Attributes:
