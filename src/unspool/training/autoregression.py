@@ -21,8 +21,9 @@ STEPS_BEFORE = 3.0
 NARROWEST, WIDEST, APART = 0.4, 3.0, 0.5
 """Scales of the first and the last component to begin with, and how far they are from the median, in robust standard
 deviations."""
-ROBUST_SCALE = 1.4826
-"""The standard deviation of a normal, by the median of its distances from the median."""
+ROBUST_SCALE, MIN_ROBUST_SHARE = 1.4826, 0.1
+"""The standard deviation of a normal, by the median of its distances from the median; and the share of the standard
+deviation that it is at the least, since more than half of the distances may be zero."""
 
 
 class AR1(NamedTuple):
@@ -126,7 +127,8 @@ def fit_components(
     slopes = np.array([chain.slope, chain.change, chain.constant] if chain.change else [chain.slope, chain.constant])
     left = y - x @ slopes
     middle = np.median(left)
-    spread = max(MIN_INITIAL_SCALE, ROBUST_SCALE * float(np.median(np.abs(left - middle))), 0.1 * float(left.std()))
+    robust = max(ROBUST_SCALE * float(np.median(np.abs(left - middle))), MIN_ROBUST_SHARE * float(left.std()))
+    spread = max(MIN_INITIAL_SCALE, robust)
     slopes[-1] += middle
     means = APART * spread * (-1.0) ** np.arange(count) * (count > 1)
     scales, shares = np.geomspace(NARROWEST, WIDEST, count) * spread, np.full(count, 1 / count)

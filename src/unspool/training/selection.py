@@ -29,7 +29,7 @@ from unspool.schema.grid import find_point_masses
 from unspool.schema.transform_choice import drop_missing, lagged, step_distribution
 from unspool.training.autoregression import chained_log_prob, fit_ar1
 from unspool.training.defaults import plan
-from unspool.training.trial import TRIAL_UPDATES, run_trial
+from unspool.training.trial import TRIAL_UPDATES, clustered_sums, run_trial
 
 MIN_TRIAL_STEPS = 1_000
 """Steps that a trial needs to compare candidates."""
@@ -161,7 +161,7 @@ def constant_partners(choices: tuple[AnyField, ...]) -> dict[AnyField, AnyField]
 def best_autoregression(choices: tuple[AnyField, ...], examples: Examples) -> tuple[AnyField, list[str]]:
     """What `best_candidate` says of the candidates that keep the level, as autoregressions of the examples.
 
-    Only of densities: masses of cells would have to be summed. Sequences are the clusters.
+    Only of densities: masses of cells would have to be summed.
     """
     default, partners = choices[0], constant_partners(choices)
     levels = tuple(
@@ -169,7 +169,7 @@ def best_autoregression(choices: tuple[AnyField, ...], examples: Examples) -> tu
         for one in choices
         if isinstance(one, Number) and one.transform in LEVEL_TRANSFORMS and one not in partners.values()
     )
-    if len(levels) < 2 or levels[0].distribution == "discretized" or levels[0].near or levels[0].running:
+    if len(levels) < 2 or levels[0].distribution == "discretized":
         return default, []
     x = examples.steps[default.name].astype(np.float64)
     present = ~np.isnan(x)
@@ -177,17 +177,21 @@ def best_autoregression(choices: tuple[AnyField, ...], examples: Examples) -> tu
     owner = np.repeat(np.arange(len(examples)), examples.lengths)
 
     def nats(transform: Transform) -> NDArray[np.float64]:
+        """Of every value that counts, given the one before."""
         unit = natural_unit(x[present], transform)
         y = forward(x, transform, unit)
         loc, scale = location_and_scale(y[counted])
         chained = chained_log_prob((y - loc) / scale, examples.offsets, counted, COMPARED_COMPONENTS)
         return chained + log_slope(x, transform, unit) - math.log(scale)
 
+    def sums(steps: NDArray[Any]) -> NDArray[Any]:
+        """Over every cluster of sequences."""
+        return clustered_sums(np.bincount(owner, steps, len(examples)), examples.starts, examples.gap)
+
     each = {one: nats(one.transform) for one in levels}
-    steps = np.bincount(owner, ~np.isnan(each[levels[0]]), len(examples))
-    sums = dict[AnyField, NDArray[Any]]()
-    sums |= {one: np.bincount(owner, np.nan_to_num(part), len(examples)) for one, part in each.items()}
-    return best_candidate(levels, steps, sums, "as an autoregression")
+    steps = sums(~np.isnan(each[levels[0]]))
+    by_candidate = dict[AnyField, NDArray[Any]]((one, sums(np.nan_to_num(part))) for one, part in each.items())
+    return best_candidate(levels, steps, by_candidate, "as an autoregression")
 
 
 def best_candidate(
