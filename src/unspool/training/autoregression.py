@@ -134,7 +134,7 @@ def fit_components(
     scales, shares = np.geomspace(NARROWEST, WIDEST, count) * spread, np.full(count, 1 / count)
     for _ in range(COMPONENT_ROUNDS):
         left = y - x @ slopes
-        each = np.log(shares / scales) - 0.5 * ((left[:, None] - means) / scales) ** 2
+        each = _log_densities(left, Components(shares, means, scales))
         each = np.exp(each - each.max(1, keepdims=True))
         each /= each.sum(1, keepdims=True)
         total = each.sum(0) + STEPS_BEFORE
@@ -168,8 +168,7 @@ def chained_log_prob(
     if parts is None:
         return np.full(len(values), np.nan)
     before, change = last_and_change(values, offsets)
-    away = (values - chain.slope * before - chain.change * change)[:, None] - parts.locs
-    each = np.log(parts.shares / parts.scales) - 0.5 * ((away / parts.scales) ** 2 + np.log(2 * np.pi))
+    each = _log_densities(values - chain.slope * before - chain.change * change, parts)
     most = each.max(1)
     nats = most + np.log(np.exp(each - most[:, None]).sum(1))
     return np.where(counted, nats, np.nan)
@@ -190,6 +189,12 @@ def last_and_change(
     earlier = np.concatenate([[np.nan], last[:-1]])
     earlier[first] = np.nan
     return last, np.nan_to_num(last - earlier)
+
+
+def _log_densities(values: NDArray[np.float64], parts: Components) -> NDArray[np.float64]:
+    """(S, K) log-densities of values under each normal, times its share."""
+    away = (values[:, None] - parts.locs) / parts.scales
+    return np.asarray(np.log(parts.shares / parts.scales) - 0.5 * (away**2 + np.log(2 * np.pi)))
 
 
 def _with_change(

@@ -27,7 +27,7 @@ from unspool.network.decoder import Net
 from unspool.network.distributions.base import innermost
 from unspool.network.distributions.categorical import Categorical
 from unspool.network.distributions.mixture import ComponentDistribution
-from unspool.network.distributions.point_masses import SAME_VALUE_TOLERANCE, PointMasses
+from unspool.network.distributions.point_masses import PointMasses, which_point
 from unspool.network.distributions.where_active import WhereActive
 from unspool.network.lstm import to_weights
 from unspool.network.survival import EndRegression, life_table
@@ -94,7 +94,7 @@ def initialize_from_data(net: Net, training: Encoded, *, changes_too: bool = Tru
         chain = fit_ar1(values, training.offsets, changes_too=changes_too)
         points, inner, components = points_of(dist), innermost(dist), None
         if isinstance(inner, ComponentDistribution) and not within_steps and not chain.is_constant:
-            counted = ~is_any(values, points)
+            counted = ~which_point(values, points).any(1)
             chain, normals = fit_components(values, training.offsets, chain, inner.num_params // 3, counted)
             components = None if normals is None else inner.params_of(normals)
         scales, slopes = (chain.first[1], chain.scale), dict[int, float]()
@@ -227,12 +227,6 @@ def points_of(dist: Any) -> NDArray[np.float64]:
             return np.zeros(0)
         dist = dist.of
     return np.asarray(dist.values, np.float64)
-
-
-def is_any(values: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of (S,) values are one of (K,) points."""
-    away = np.abs(values[:, None] - points)
-    return np.asarray((away <= SAME_VALUE_TOLERANCE * (1 + np.abs(points))).any(1))
 
 
 def regress_within(

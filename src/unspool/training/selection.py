@@ -82,14 +82,16 @@ def select_fields(
         stop: ends the trial early; then every field keeps its default.
     """
     schema, learned = codec.schema, encoded.take(rows)
-    options = [
-        with_constant_means(candidates(field, open_, examples), values, learned.offsets)
-        for field, values in zip(schema.steps, codec.without_parts(learned.steps), strict=True)
-    ]
+    options = [candidates(field, open_, examples) for field in schema.steps]
     steps = int(learned.offsets[-1])
     updates = plan(network, training, codec, examples=len(rows), steps=steps).updates
     short = updates < MIN_UPDATES_RATIO * TRIAL_UPDATES or (training.seconds or math.inf) < MIN_SECONDS
     few = steps < MIN_TRIAL_STEPS or training.holdout == 0
+    if not (short or few):
+        own = zip(options, codec.without_parts(learned.steps), strict=True)
+        options = [with_constant_means(choices, values, learned.offsets) for choices, values in own]
+    if all(len(choices) == 1 for choices in options):
+        return schema, []
     fields, lines = list(schema.steps), list[str]()
     if short or few:
         learned_from = examples.take(rows)
@@ -97,8 +99,6 @@ def select_fields(
             fields[j], found = best_autoregression(choices, learned_from)
             lines += found
         return msgspec.structs.replace(schema, steps=tuple(fields)), lines
-    if all(len(choices) == 1 for choices in options):
-        return schema, []
     try:
         sizes, scores = run_trial(codec, examples, encoded, rows, options, seed, stop)
     except Stopped:
@@ -163,15 +163,10 @@ def best_autoregression(choices: tuple[AnyField, ...], examples: Examples) -> tu
 
     Only of densities: masses of cells would have to be summed.
     """
-    default, partners = choices[0], constant_partners(choices)
-    levels = tuple(
-        one
-        for one in choices
-        if isinstance(one, Number) and one.transform in LEVEL_TRANSFORMS and one not in partners.values()
-    )
+    levels = tuple(one for one in choices if isinstance(one, Number) and one.transform in LEVEL_TRANSFORMS)
     if len(levels) < 2 or levels[0].distribution == "discretized":
-        return default, []
-    x = examples.steps[default.name].astype(np.float64)
+        return choices[0], []
+    x = examples.steps[levels[0].name].astype(np.float64)
     present = ~np.isnan(x)
     counted = present & ~np.isin(x, find_point_masses(x[present]))
     owner = np.repeat(np.arange(len(examples)), examples.lengths)

@@ -14,7 +14,6 @@ from unspool.network.distributions.base import Constant, Support
 from unspool.network.distributions.grid import CELL_TOLERANCE, Grid, SupportPoints
 from unspool.network.distributions.mixture import (
     ComponentDistribution,
-    Components,
     of_component,
     spread_components,
     unpack_components,
@@ -94,6 +93,7 @@ class Discretized(ComponentDistribution):
     support_points: SupportPoints | None = None
     wide: Constant | None = None
 
+    width = LOGISTIC_WIDTH
     num_uniforms = 2
 
     @property
@@ -104,10 +104,6 @@ class Discretized(ComponentDistribution):
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Components side by side over the range of the data."""
         return spread_components(self.components, loc, scale, LOGISTIC_WIDTH)
-
-    def params_of(self, components: Components) -> NDArray[np.float64]:
-        """(P,) parameters of a mixture of these."""
-        return components.params(LOGISTIC_WIDTH)
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-mass of the cell."""

@@ -1,8 +1,7 @@
 """A mixture of normals."""
 
-from abc import abstractmethod
 from dataclasses import replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -50,9 +49,9 @@ def _beside(values: Float[Array, "*B K"], one: Array) -> Float[Array, "*B K1"]:
 class Components(NamedTuple):
     """The components of a mixture before training: (K,) shares, locations and standard deviations."""
 
-    shares: NDArray[np.float64]
-    locs: NDArray[np.float64]
-    scales: NDArray[np.float64]
+    shares: NDArray[np.floating]
+    locs: NDArray[np.floating]
+    scales: NDArray[np.floating]
 
     def params(self, width: float = 1.0) -> NDArray[np.float64]:
         """(3 K,) parameters; `width` is the scale of a component with a standard deviation of one."""
@@ -74,11 +73,17 @@ def of_component(values: Float[Array, "*B K"], component: Array) -> Float[Array,
 
 
 class ComponentDistribution(NumberDistribution):
-    """A mixture of K components, each with a location and a scale: three parameters."""
+    """A mixture of K components, each with a location and a scale: three parameters.
 
-    @abstractmethod
+    Attributes:
+        width: the scale of a component with a standard deviation of one.
+    """
+
+    width: ClassVar[float] = 1.0
+
     def params_of(self, components: Components) -> NDArray[np.float64]:
         """(P,) parameters of a mixture of these."""
+        return components.params(self.width)
 
 
 class Mixture(ComponentDistribution):
@@ -103,10 +108,6 @@ class Mixture(ComponentDistribution):
     def initial_params(self, loc: float = 0.0, scale: float = 1.0) -> NDArray[np.float64]:
         """Components side by side."""
         return spread_components(self.components, loc, scale)
-
-    def params_of(self, components: Components) -> NDArray[np.float64]:
-        """(P,) parameters of a mixture of these."""
-        return components.params()
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-density."""

@@ -1,6 +1,7 @@
 """Numbers of which single values repeat."""
 
 from dataclasses import replace
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -17,6 +18,11 @@ SAME_VALUE_TOLERANCE = 2e-6
 """Distance up to which a value is a point mass, relative to 1 + its size: the precision of float32."""
 CERTAIN = 12.0
 """Logit of a point that is nearly certain."""
+
+
+def which_point(value: Any, points: Any) -> Any:
+    """(..., K) which of (K,) points each value is, if any; of NumPy as of JAX."""
+    return abs(value[..., None] - points) <= SAME_VALUE_TOLERANCE * (1 + abs(points))
 
 
 class PointMasses(NumberDistribution):
@@ -56,8 +62,7 @@ class PointMasses(NumberDistribution):
 
     def which(self, value: Array) -> Bool[Array, "*B K"]:
         """Which point each value is, if any."""
-        points = jnp.asarray(self.values)
-        return jnp.abs(value[..., None] - points) <= SAME_VALUE_TOLERANCE * (1 + jnp.abs(points))
+        return which_point(value, jnp.asarray(self.values))
 
     def log_prob(self, params: Float[Array, "*B P"], value: Array) -> Float[Array, "*B"]:
         """Log-mass of a point, or log-density of the rest."""
