@@ -142,7 +142,7 @@ def test_ctrl_c_in_training_keeps_the_model_and_skips_the_rest(fitted, heeded, m
     assert model.summary_.stopped == "interrupted"
     assert model.summary_.updates == 1
     assert model.summary_.validation == 0  # its nats are those of training
-    assert "The model has learned little: 1 update of about 1,000; let it train longer." in caplog.messages
+    assert "The model has learned little: 1 update of about 800; let it train longer." in caplog.messages
     assert len(model.generate({"k": "a"}, n=3, seed=0)) == 3
 
 
@@ -202,7 +202,7 @@ def test_a_budget_too_short_to_learn_gives_a_model_and_a_warning_with_a_better_o
     assert summary.stopped == "time"
     assert 1 <= summary.updates < 100
     (said,) = caplog.messages
-    pattern = r"The model has learned little: ([\d,]+) updates? of about 1,000; give it ([\d,]+) seconds\."
+    pattern = r"The model has learned little: ([\d,]+) updates? of about 800; give it ([\d,]+) seconds\."
     updates, seconds = re.fullmatch(pattern, said).groups()
     assert int(updates) == summary.updates
     assert float(seconds.replace(",", "")) == 10

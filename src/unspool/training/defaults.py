@@ -21,8 +21,10 @@ NUMBER_UNITS = MappingProxyType({4_000: 64, 1_500_000: 128, math.inf: 256})
 """Hidden units where there are fewer training values than the key."""
 SYMBOL_DROPOUT = MappingProxyType({50_000: 0.5, 200_000: 0.4, 1_000_000: 0.2, math.inf: 0.1})
 NUMBER_DROPOUT = MappingProxyType({15_000: 0.2, 1_000_000: 0.1, math.inf: 0.05})
+FEW_SEQUENCES, FEW_DROPOUT = 80, MappingProxyType({15_000: 0.5, 1_000_000: 0.1, math.inf: 0.05})
 """Dropout where there are fewer training values than the key. Symbols are overfitted sooner than numbers, whose
-dynamics a masked recurrence blurs."""
+dynamics a masked recurrence blurs, but not those of fewer independent training sequences than `FEW_SEQUENCES`: they
+are soon known by heart."""
 INPUT_DROPOUT = MappingProxyType({1_000: 0.5, math.inf: 0.0})
 """Dropout of the input's encoding where there are fewer independent training sequences than the key."""
 SYMBOL_RATE, NUMBER_RATE, RATE_UNITS = 8e-3, 5e-3, 64
@@ -35,11 +37,12 @@ MIN_EPOCHS, MAX_EPOCHS, TARGET_UPDATES = 10, 2_000, 16_000
 """Bounds of the passes over the data; between them, a fit has about so many updates."""
 MIN_DECAY_ROUNDS = 4
 """Rounds of the decay at the least, within the most updates."""
-MIN_ROUND, MAX_ROUND, MIN_ROUNDS = 50, 500, 10
-"""Updates between two validations: a pass, between these bounds, if a fit has so many validations."""
-PATIENCE, MEMORISING_PATIENCE, MAX_WARMUP = 4, 8, 100
-"""Rounds that must bring something lest the rate decays, the same where nothing is held out and noisier training nats
-decide, and updates until the rate is at its peak."""
+MIN_ROUND, MEMORISING_ROUND, MAX_ROUND, MIN_ROUNDS = 10, 50, 500, 10
+"""Updates between two validations: a pass, between these bounds, if a fit has so many validations. Few sequences are
+overfitted within fifty updates; where nothing is held out, that is no matter."""
+PATIENCE, MIN_PATIENT_UPDATES, MEMORISING_PATIENCE, MAX_WARMUP = 4, 200, 8, 100
+"""Rounds that must bring something lest the rate decays, updates that these have at the least, rounds where nothing is
+held out and noisier training nats decide, and updates until the rate is at its peak."""
 MAX_GRADIENT_NORM = 1.0
 """Largest global norm of a gradient."""
 
@@ -100,8 +103,8 @@ class TrainingPlan:
         """About how many updates a fit without a time budget takes on these data.
 
         The data decide how many rounds bring something. This supposes three times the patience; then come as many
-        without improvement as the patience allows, and the shortest decay. With default options these are 20 rounds:
-        1,000 updates of up to 3,000 sequences, where the fits in `docs/log.md` took 750 to 2,700.
+        without improvement as the patience allows, and the shortest decay. With default options these are 800 to 1,100
+        updates of up to 3,000 sequences, where the fits in `docs/log.md` took 250 to 2,700.
         """
         return min(self.updates, self.round * (4 * self.patience + MIN_DECAY_ROUNDS))
 
@@ -117,17 +120,21 @@ def plan(
     symbolic = len(vocabularies) >= len(codec.steps) / 2
     values = (distinct or steps) * len(codec.steps)
     size = network.size or _lookup(values, SYMBOL_UNITS if symbolic else NUMBER_UNITS)
+    independent = round(examples * (distinct or steps) / max(1, steps))  # windows that overlap are not
     dropout, input_dropout = network.dropout, network.input_dropout
     if dropout is None:
-        dropout = 0.0 if training.holdout == 0 else _lookup(values, SYMBOL_DROPOUT if symbolic else NUMBER_DROPOUT)
+        numbers = FEW_DROPOUT if independent < FEW_SEQUENCES else NUMBER_DROPOUT
+        dropout = 0.0 if training.holdout == 0 else _lookup(values, SYMBOL_DROPOUT if symbolic else numbers)
     if input_dropout is None:
-        independent = round(examples * (distinct or steps) / max(1, steps))  # windows that overlap are not
         input_dropout = 0.0 if dropout == 0 else _lookup(independent, INPUT_DROPOUT)
     batch = min(training.batch or _power_of_two(examples / BATCHES_PER_EPOCH, MIN_BATCH, MAX_BATCH), examples)
     segment = segment_steps(codec.longest, training.segment)
     per_epoch = math.ceil(examples / batch) * (1 if segment is None else math.ceil(steps / examples / segment))
     epochs = training.epochs or max(MIN_EPOCHS, min(MAX_EPOCHS, round(TARGET_UPDATES / per_epoch)))
     updates = epochs * per_epoch
+    least = MIN_ROUND if training.holdout else MEMORISING_ROUND
+    length = max(1, min(max(per_epoch, least), MAX_ROUND, updates // MIN_ROUNDS))
+    patience = max(PATIENCE, math.ceil(MIN_PATIENT_UPDATES / length)) if training.holdout else MEMORISING_PATIENCE
     widest = max(vocabularies, default=1)
     return TrainingPlan(
         size=size,
@@ -136,8 +143,8 @@ def plan(
         batch=batch,
         rate=training.rate or (SYMBOL_RATE if symbolic else NUMBER_RATE) * (RATE_UNITS / size) ** 0.5,
         updates=updates,
-        round=max(1, min(max(per_epoch, MIN_ROUND), MAX_ROUND, updates // MIN_ROUNDS)),
-        patience=training.patience or (PATIENCE if training.holdout else MEMORISING_PATIENCE),
+        round=length,
+        patience=training.patience or patience,
         warmup=min(MAX_WARMUP, updates // 10 + 1),
         update_config=UpdateConfig(training.feeding, MAX_GRADIENT_NORM, training.weight_decay, fast_bfloat16()),
         segment=segment,
