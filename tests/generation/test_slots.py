@@ -1,6 +1,7 @@
 """A sequence in the slots is the one that it is alone, whatever shares its chunks."""
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +17,7 @@ from unspool.network.distributions.missing import WithMissing
 from unspool.network.distributions.normal import Normal
 from unspool.network.distributions.rules import PLAIN, Rule
 from unspool.options import Network
-from unspool.runtime.devices import available
+from unspool.runtime.devices import available, device_lock
 
 ROWS, LIMIT = 3, 2 * CHUNK_STEPS + 5
 
@@ -145,3 +146,14 @@ def test_rows_on_two_devices_are_those_on_one(net, monkeypatch):
     for one in generated(slots, [SlotRequest(net, request(**changes)) for changes in TWO], 4):
         alone, _, _ = sample_sequences(net, one.request)
         assert [part.tobytes() for part in one.values(no_values(net))[0]] == [part.tobytes() for part in alone]
+
+
+@pytest.mark.skipif(available() < 2, reason="needs two devices")
+def test_programs_are_compiled_while_others_run(net, monkeypatch):
+    monkeypatch.setattr("unspool.generation.sampler.MIN_WORK_PER_DEVICE", 16)
+    slots, asked = Slots(net, (8,)), SlotRequest(net, request(rule=Rule(greedy=False, temperature=jnp.float32(0.5))))
+    assert slots.devices[8] > 1
+    with ThreadPoolExecutor(1) as pool, device_lock(slots.devices[8]):
+        assert not slots.is_prepared(asked)
+        pool.submit(slots.prepare, asked).result(120)
+    assert slots.is_prepared(asked)

@@ -9,6 +9,7 @@ slots, so that a chunk costs Python little beside the network.
 import copy
 import threading
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from itertools import groupby, islice
 from operator import itemgetter
@@ -328,12 +329,8 @@ class Slots:
 
     def _advance(self, members: Sequence[RowsOfRequest], steps: int) -> None:
         self._place(members)
-        devices, stopping = self.devices[len(self.rows.words)], members[0][0].stopping
-        with device_lock(devices):
-            observed, packing = self._observed(members, steps), self.packings[self.kind]
-            self.rows, *generated = advance_rows(
-                *self.copies[devices], self.rows, observed, packing, stopping, steps, devices
-            )
+        with device_lock(self.devices[len(self.rows.words)]):
+            self.rows, *generated = advance_rows(*self._arguments(members, steps))
             values, alive = jax.tree.map(np.asarray, generated)
         by_row = [np.ascontiguousarray(part.swapaxes(0, 1)) for part in values]
         lengths = alive.sum(0).tolist()
@@ -351,15 +348,25 @@ class Slots:
 
     def prepare(self, request: SlotRequest) -> None:
         """Compile the programs of the kind of a request for every width: no chunk waits for a compiler."""
-        with self.preparing:
-            apart = copy.copy(self)  # the engine's rows stay where they are
-            apart.owners, apart.kind = [], None
+        with self.preparing, ThreadPoolExecutor(len(self.widths)) as pool:
             for steps in {CHUNK_STEPS, request.longest}:
-                if (request.kind, steps) in self.prepared:
-                    continue
-                for width in self.widths:
-                    apart._advance([(SlotRequest(self.net, request.request), [0]) for _ in range(width)], steps)  # noqa: SLF001  # a copy
-                self.prepared.add((request.kind, steps))
+                if (request.kind, steps) not in self.prepared:
+                    # Of copies: the engine's rows stay where they are.
+                    list(pool.map(lambda width: copy.copy(self).compile(request, steps, width), self.widths))  # noqa: B023
+                    self.prepared.add((request.kind, steps))
+
+    def compile(self, request: SlotRequest, steps: int, width: int) -> None:
+        """Compile the program of the kind of a request for one width; what is in the slots goes."""
+        self.owners, self.kind = [], None
+        members = [(SlotRequest(self.net, request.request), [0]) for _ in range(width)]
+        self._place(members)
+        advance_rows.prepare(*self._arguments(members, steps))
+
+    def _arguments(self, members: Sequence[RowsOfRequest], steps: int) -> tuple[Any, ...]:
+        """Those of `advance_rows` for the rows in the slots."""
+        devices, stopping = self.devices[len(self.rows.words)], members[0][0].stopping
+        observed, packing = self._observed(members, steps), self.packings[self.kind]
+        return *self.copies[devices], self.rows, observed, packing, stopping, steps, devices
 
     def _filled(self, count: int) -> NDArray[np.int64]:
         """Positions of so many rows, the last one again and again up to the width of a program."""
