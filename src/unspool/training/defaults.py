@@ -23,8 +23,8 @@ SYMBOL_DROPOUT = MappingProxyType({50_000: 0.5, 200_000: 0.4, 1_000_000: 0.2, ma
 NUMBER_DROPOUT = MappingProxyType({15_000: 0.2, 1_000_000: 0.1, math.inf: 0.05})
 FEW_SEQUENCES, FEW_DROPOUT = 80, MappingProxyType({15_000: 0.5, 1_000_000: 0.1, math.inf: 0.05})
 """Dropout where there are fewer training values than the key. Symbols are overfitted sooner than numbers, whose
-dynamics a masked recurrence blurs, but not those of fewer independent training sequences than `FEW_SEQUENCES`: they
-are soon known by heart."""
+dynamics a masked recurrence blurs; but fewer training sequences than `FEW_SEQUENCES` are soon known by heart. Windows
+of a series are not, few as they may be that don't overlap."""
 INPUT_DROPOUT = MappingProxyType({1_000: 0.5, math.inf: 0.0})
 """Dropout of the input's encoding where there are fewer independent training sequences than the key."""
 SYMBOL_RATE, NUMBER_RATE, RATE_UNITS = 8e-3, 5e-3, 64
@@ -120,12 +120,12 @@ def plan(
     symbolic = len(vocabularies) >= len(codec.steps) / 2
     values = (distinct or steps) * len(codec.steps)
     size = network.size or _lookup(values, SYMBOL_UNITS if symbolic else NUMBER_UNITS)
-    independent = round(examples * (distinct or steps) / max(1, steps))  # windows that overlap are not
     dropout, input_dropout = network.dropout, network.input_dropout
     if dropout is None:
-        numbers = FEW_DROPOUT if independent < FEW_SEQUENCES else NUMBER_DROPOUT
+        numbers = FEW_DROPOUT if examples < FEW_SEQUENCES else NUMBER_DROPOUT
         dropout = 0.0 if training.holdout == 0 else _lookup(values, SYMBOL_DROPOUT if symbolic else numbers)
     if input_dropout is None:
+        independent = round(examples * (distinct or steps) / max(1, steps))  # windows that overlap are not
         input_dropout = 0.0 if dropout == 0 else _lookup(independent, INPUT_DROPOUT)
     batch = min(training.batch or _power_of_two(examples / BATCHES_PER_EPOCH, MIN_BATCH, MAX_BATCH), examples)
     segment = segment_steps(codec.longest, training.segment)
