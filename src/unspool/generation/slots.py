@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
-from itertools import groupby, islice
+from itertools import groupby, islice, product
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -349,11 +349,11 @@ class Slots:
     def prepare(self, request: SlotRequest) -> None:
         """Compile the programs of the kind of a request for every width: no chunk waits for a compiler."""
         with self.preparing, ThreadPoolExecutor(len(self.widths)) as pool:
-            for steps in {CHUNK_STEPS, request.longest}:
-                if (request.kind, steps) not in self.prepared:
-                    # Of copies: the engine's rows stay where they are.
-                    list(pool.map(lambda width: copy.copy(self).compile(request, steps, width), self.widths))  # noqa: B023
-                    self.prepared.add((request.kind, steps))
+            open_ = [steps for steps in {CHUNK_STEPS, request.longest} if (request.kind, steps) not in self.prepared]
+            programs = product(open_, self.widths)
+            # Of copies: the engine's rows stay where they are.
+            list(pool.map(lambda which: copy.copy(self).compile(request, *which), programs))
+            self.prepared |= {(request.kind, steps) for steps in open_}
 
     def compile(self, request: SlotRequest, steps: int, width: int) -> None:
         """Compile the program of the kind of a request for one width; what is in the slots goes."""

@@ -21,7 +21,7 @@ NUMBER_UNITS = MappingProxyType({4_000: 64, 1_500_000: 128, math.inf: 256})
 """Hidden units where there are fewer training values than the key."""
 SYMBOL_DROPOUT = MappingProxyType({50_000: 0.5, 200_000: 0.4, 1_000_000: 0.2, math.inf: 0.1})
 NUMBER_DROPOUT = MappingProxyType({15_000: 0.2, 1_000_000: 0.1, math.inf: 0.05})
-FEW_SEQUENCES, FEW_DROPOUT = 80, MappingProxyType({15_000: 0.5, 1_000_000: 0.1, math.inf: 0.05})
+FEW_SEQUENCES, FEW_DROPOUT = 80, MappingProxyType({**NUMBER_DROPOUT, 15_000: 0.5})
 """Dropout where there are fewer training values than the key. Symbols are overfitted sooner than numbers, whose
 dynamics a masked recurrence blurs; but fewer training sequences than `FEW_SEQUENCES` are soon known by heart. Windows
 of a series are not, few as they may be that don't overlap."""

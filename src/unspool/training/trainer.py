@@ -142,8 +142,7 @@ class Trainer:
         # Processes must end at the same update: they hear what is asked where they agree on it, and nowhere else.
         self.stop = self.asked if processes == 1 else Stop(self.asked.seconds)
         sizes = [batch_rows(bucket, plan.batch, MAX_UPDATE_CELLS, plan.segment) for bucket in data.train]
-        rounded = 1 << max(1, plan.round).bit_length() - 1
-        most = MAX_UPDATES_PER_DISPATCH if plan.round >= MAX_UPDATES_PER_DISPATCH else rounded
+        most = min(MAX_UPDATES_PER_DISPATCH, 1 << plan.round.bit_length() - 1)
         updates = (-(-bucket.examples // size) for bucket, size in zip(data.train, sizes, strict=True))
         together = [min(most, 1 << max(count - 1, 0).bit_length()) for count in updates]  # few numbers, few programs
         self.sharding = choose_sharding(max(sizes), plan.size, plan.shards, plan.devices, processes)
