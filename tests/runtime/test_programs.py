@@ -44,7 +44,7 @@ from unspool.runtime.programs import program
 
 @program()
 def below(x, cell, step, scale, loc, unit):
-    value = np.float32(1) * (x.T * scale[:, None] + loc[:, None]) * unit[:, None]
+    value = (x.T * scale[:, None] + loc[:, None]) * unit[:, None]
     return step[:, None] * value.round() < (cell + step * 0.5)[:, None]
 
 print(below(np.ones((8, 2), np.float32), *np.ones((5, 2), np.float32)).sum())

@@ -6,7 +6,6 @@ from unspool.options import Network, Training
 from unspool.training.defaults import plan
 
 CODEC = fit_codec(*gather({"k": ["a", "b"] * 4, "x": ["abc", "bcd"] * 4}, inputs="k", sequence="x"))
-
 NUMBERS = fit_codec(*gather({"k": ["a", "b"] * 4, "x": [[1.5, 2.25], [0.5, 3.75]] * 4}, inputs="k", sequence="x"))
 
 

@@ -23,14 +23,15 @@ from jax.sharding import SingleDeviceSharding
 
 from unspool.runtime.compilation_cache import FOLDER_OF_PROGRAMS
 
-CPU_OPTIONS: dict[str, Any] = {"xla_backend_optimization_level": 2, "xla_disable_hlo_passes": "cse_barrier_expander"}
-"""Of the compiler for a processor: at level 2 it takes nine tenths of the time of level 3, and what it makes is as
-quick. At level 1, LLVM aborts the process over two fields of eight rows (docs/log.md). Without that pass it keeps
-`jax.lax.optimization_barrier`, as others do."""
+LEVEL = {"xla_backend_optimization_level": 2}
+"""Of the compiler for a processor: it takes nine tenths of the time of level 3, and what it makes is as quick. At level
+1, LLVM aborts the process over two fields of eight rows (docs/log.md)."""
+CPU_OPTIONS: dict[str, Any] = {**LEVEL, "xla_disable_hlo_passes": "cse_barrier_expander"}
+"""Of the compiler for a processor. Without that pass it keeps `jax.lax.optimization_barrier`, as others do."""
 
 
 GENERATION_OPTIONS: dict[str, Any] = {
-    "xla_backend_optimization_level": 2,
+    **LEVEL,
     "xla_cpu_prefer_vector_width": 512,
     "xla_cpu_experimental_ynn_fusion_type": "",
 }
