@@ -42,6 +42,10 @@ COLUMNS = {
     "period of months": pd.Series(pd.period_range("2020-01", periods=N, freq="M")),
     "period of weeks": pd.Series(pd.period_range("2020-01-01", periods=N, freq="W-SUN")),
     "period of quarters": pd.Series(pd.period_range("2020-01-01", periods=N, freq="Q-NOV")),
+    "months as text": pd.Series([f"20{year}-{month:02}" for year in (20, 21) for month in (1, 3, 5, 7, 9, 12)]),
+    "months by name": pd.Series(pd.date_range("2020", periods=N, freq="MS").strftime("%b %Y")),
+    "quarters as text, some missing": pd.Series(["2020Q4", None, "2021Q1"] * 4),
+    "weeks as text": pd.Series([f"2020-W{week}" for week in range(42, 54)]),
     "duration": pd.Series(pd.to_timedelta([1, 2, 4] * 4, unit="h")),
     "duration, some missing": pd.Series(pd.to_timedelta([1, 2, None] * 4, unit="h")),
     "duration of parts of seconds": pd.Series(

@@ -14,7 +14,7 @@ from unspool.dataset.layouts import RawExamples, from_long, from_rows, from_two
 from unspool.dataset.roles import Roles, columns_of, name_of, parse_roles, roles_of
 from unspool.dataset.windows import Windows, overlapping_starts
 from unspool.errors import Location, SchemaError, together
-from unspool.schema.coercion import coerce, timestamps_or_none
+from unspool.schema.coercion import coerce, spelling_of_column, timestamps_or_none
 from unspool.schema.fields import (
     NO_INPUT,
     Angle,
@@ -212,8 +212,10 @@ def _infer(
     known = {}
     for name in before:
         base = raw.inputs[name]
-        if isinstance(base, np.ndarray) and base.dtype.kind in "ifM":  # numbers and times
-            known[name] = as_number(base)
+        if isinstance(base, np.ndarray):
+            times = timestamps_or_none(base)
+            if times is not None or base.dtype.kind in "if":
+                known[name] = as_number(base if times is None else times)
     locations = {name: raw.location_of(name) for name in [*raw.steps, *roles.overrides]}
     categorical = {name: Category(name) for name in raw.steps if raw.is_categorical(name)}
     columns, overrides = group_columns(raw.steps, categorical | roles.overrides, locations)
@@ -235,7 +237,7 @@ def _infer(
     categories = {item.name for item in (*input_fields, *fields) if isinstance(item, Category)} - decided
     notes = column_notes(raw.inputs | raw.steps, categories, raw.source)
     notes += [f"{raw.source}: {found.decided}"] if found.decided else []
-    raw = replace(raw, origins=raw.origins | _moments(schema, raw), notes=(*raw.notes, *notes))
+    raw = replace(raw, origins=raw.origins | _dates(schema, raw), notes=(*raw.notes, *notes))
     examples = _examples(schema, raw, inputs, steps, windows)
     if windows is None and examples.starts is not None:
         overlap = "the sequences are windows that overlap, see windows(); held out are the last ones in time"
@@ -243,18 +245,20 @@ def _infer(
     return schema, examples
 
 
-def _moments(schema: Schema, raw: RawExamples) -> dict[str, Origin]:
-    """The origins of dates that are categories, and so text."""
+def _dates(schema: Schema, raw: RawExamples) -> dict[str, Origin]:
+    """The origins of dates that are categories, and so text, and of dates that were the texts of months or quarters."""
     columns = raw.inputs | raw.steps
-    names = [
-        name for item in (*schema.inputs, *schema.steps) if isinstance(item, (Category, Joint)) for name in item.columns
-    ]
-    dates = [name for name in names if getattr(columns[name], "dtype", np.dtype(bool)).kind == "M"]
-    known = {name: raw.origins.get(name, Origin()) for name in dates}
-    return {
-        name: msgspec.structs.replace(origin, kind="moment") if origin.kind == "plain" else origin
-        for name, origin in known.items()
-    }
+    found: dict[str, Origin] = {}
+    for item in (*schema.inputs, *schema.steps):
+        for name in item.columns:
+            column, known = columns[name], raw.origins.get(name, Origin())
+            if not isinstance(column, np.ndarray) or known.kind != "plain":
+                continue
+            if isinstance(item, (Category, Joint)) and column.dtype.kind == "M":
+                found[name] = msgspec.structs.replace(known, kind="moment")
+            if isinstance(item, When) and (spelling := spelling_of_column(column)) is not None:
+                found[name] = msgspec.structs.replace(known, kind="spelled", detail=spelling.name)
+    return found
 
 
 def _without_inputs(raw: RawExamples) -> RawExamples:

@@ -11,6 +11,7 @@ from unspool.errors import Location, OptionError, SchemaError
 from unspool.schema.fields import Angle, Category, Count, Field, Flag, Number, Text, Vector, When
 from unspool.tables.arrow import from_values
 from unspool.tables.columns import MAX_EXACT_INTEGER, Column, Ragged, Record, is_whole, kind_of, missing_mask
+from unspool.tables.spellings import Spelling, spelling_of
 
 FIRST_DATE, LAST_DATE = np.datetime64("0001-01-01", "us"), np.datetime64("9999-12-31T23:59:59.999999", "us")
 """Other years are no dates to most programs."""
@@ -190,7 +191,7 @@ def timestamps(column: Column, field: Field, location: Location) -> np.ndarray:
         raise _wrong_kind(column, field, location)
     # Texts may be dates one by one and not together: some with a time zone, others without.
     row = bisect.bisect(range(len(column)), False, key=lambda row: parse_timestamps(column[: row + 1]) is None)
-    hint = "Write dates as YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS."
+    hint = "Write dates as YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, or all of them as months (YYYY-MM) or quarters (YYYYQ1)."
     raise SchemaError(location.at(row), field.what, repr(column[row]), hint)
 
 
@@ -203,18 +204,20 @@ def sentinel_date(sentinel: str) -> np.datetime64:
 
 
 def timestamps_or_none(column: np.ndarray) -> np.ndarray | None:
-    """A column of dates, or of ISO 8601 texts, as datetime64[us]; None of any other."""
+    """A column of dates, or of texts that `parse_timestamps` reads, as datetime64[us]; None of any other."""
     if column.dtype.kind == "M":
         return column
     return parse_timestamps(column) if kind_of(column) == "text" else None
 
 
 def parse_timestamps(column: np.ndarray) -> np.ndarray | None:
-    """ISO 8601 texts as datetime64[us] in UTC; None if any text is no date.
+    """ISO 8601 texts as datetime64[us] in UTC, months, quarters and weeks as their start; None if any text is no date.
 
     Examples:
         >>> parse_timestamps(np.array(["2026-01-31", None], object)).astype(str).tolist()
         ['2026-01-31T00:00:00.000000', 'NaT']
+        >>> parse_timestamps(np.array(["2026 Q2"], object)).astype(str).tolist()
+        ['2026-04-01T00:00:00.000000']
         >>> parse_timestamps(np.array(["2026"], object)) is None
         True
     """
@@ -227,7 +230,15 @@ def parse_timestamps(column: np.ndarray) -> np.ndarray | None:
         except pa.ArrowInvalid:
             continue
         return parsed.to_numpy(zero_copy_only=False).astype("datetime64[us]")
-    return None
+    if (spelling := spelling_of_column(column)) is None:
+        return None
+    starts = {text: spelling.parse(text) for text in set(column.tolist()) - {None}}
+    return np.array([starts.get(text) for text in column.tolist()], "datetime64[us]")
+
+
+def spelling_of_column(column: np.ndarray) -> Spelling | None:
+    """How the months, quarters or weeks of a column are written; None if they are anything else."""
+    return spelling_of(text for text in column.tolist() if text is not None) if kind_of(column) == "text" else None
 
 
 def _vectors(column: Column, field: Field, location: Location) -> np.ndarray:

@@ -307,7 +307,7 @@ class When(Field, frozen=True):
     above: tuple[str, ...] = ()
     below: tuple[str, ...] = ()
     sentinel: str | None = None
-    what: ClassVar[str] = "a date, or an ISO 8601 text such as 2026-01-31"
+    what: ClassVar[str] = "a date, or a text such as 2026-01-31, 2026-01 or 2026Q1"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,13 +2,13 @@
 
 | role | values | field |
 |---|---|---|
-| input | text | Category; When if every one is an ISO 8601 date; Number if all of many are, with decimals |
+| input | text | Category; When if every one is a date or month; Number if all of many are, with decimals |
 | input | true / false | Flag |
 | input | whole numbers | Category if consecutive labels from 0 or 1, at most 12, each seen 5 times; else Number |
 | input | numbers | Angle if its name is one's and the values fill a turn, see `unspool.schema.angles`; else Number |
 | input | dates | When |
 | input | lists of numbers of one length | Vector |
-| step | dates, ISO 8601 texts | When |
+| step | dates, texts of dates or months | When |
 | step | text | Category (a string that is the whole sequence: Text) |
 | step | true / false | Flag |
 | step | whole numbers | Category if at most 20 values, each seen 5 times on average; else Number |

@@ -62,7 +62,8 @@ Column: TypeAlias = np.ndarray | Ragged | Record
 
 
 OriginKind = Literal[
-    "plain", "whole", "boolean", "duration", "decimal", "date", "moment", "clock", "zone", "period", "uuid", "interval"
+    "plain", "whole", "boolean", "duration", "decimal", "date", "moment", "clock", "zone", "period", "spelled", "uuid",
+    "interval"
 ]  # fmt: skip
 """Types that canonical columns don't have, see `unspool.tables.origins`."""
 
@@ -72,7 +73,7 @@ class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     Args:
         kind: see `unspool.tables.origins`; `"plain"` where the canonical form is the type.
-        detail: digits of a decimal, name of a zone, frequency of a period, type of an interval's ends.
+        detail: digits of a decimal, name of a zone, frequency or spelling of a period, type of an interval's ends.
         categories: of a categorical, in canonical form; `None` of any other column.
         ordered: whether the categories have an order.
         integer: whether the name of the column is a whole number.

@@ -11,6 +11,7 @@
 | times of the day | text, such as 12:30:00 | time |
 | times in a zone | datetime64[us], in UTC | datetime in the zone |
 | periods (pandas) | datetime64[us], the start | Period of the same frequency: the one that holds the time |
+| months, quarters or weeks as text | text, or datetime64[us], the start | text, spelled in the same way |
 | UUIDs | text | UUID |
 | intervals (pandas) | text, such as (0, 10] | Interval |
 | categoricals | their values | categorical with the same categories and order |
@@ -27,6 +28,7 @@ from uuid import UUID
 import numpy as np
 
 from unspool.tables.columns import Column, Origin, Ragged, to_list
+from unspool.tables.spellings import SPELLINGS
 
 MAX_KEPT_CATEGORIES = 1_000
 """Categories of a categorical that are kept; of one with more, only those that occur come back."""
@@ -128,6 +130,8 @@ def _converter(origin: Origin) -> Callable[[Any], Any]:
             return lambda value: value.replace(tzinfo=dt.UTC).astimezone(zone)
         case "period":
             return _period(origin.detail)
+        case "spelled":
+            return SPELLINGS[origin.detail].format
         case "clock":
             return dt.time.fromisoformat
         case "uuid":

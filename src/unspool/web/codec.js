@@ -38,7 +38,7 @@ const LIKENESS = {
   angle_input: ["angle"], binary: ["flag"], timestamp: ["when"], vector: ["vector"],
 };
 const ORIGIN = {
-  kind: [["plain", "whole", "boolean", "duration", "decimal", "date", "moment", "clock", "zone", "period", "uuid", "interval"], "plain"],
+  kind: [["plain", "whole", "boolean", "duration", "decimal", "date", "moment", "clock", "zone", "period", "spelled", "uuid", "interval"], "plain"],
   detail: ["text", ""], categories: ["list", null], ordered: ["boolean", false], integer: ["boolean", false],
 };
 const LEAST_PIECES = { word: 1, bpe: 256 };
