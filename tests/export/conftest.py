@@ -38,9 +38,13 @@ def fed(model, facts, inputs, n, seed):
         feed[name] = array[row].astype(np.int32 if array.dtype.kind == "i" else np.float32)
     for fact in facts["starts"]:
         j = facts["steps"].index("step." + fact["step"])
-        ends = [request.origins[j].start, *(request.supports[j] or (None, None))[:2]]
-        for name, end in zip(("start", "low", "high"), ends, strict=True):
-            feed[f"{name}.{fact['step']}"] = None if end is None else np.broadcast_to(end, len(row) // n)[row]
+        y, ends = request.origins[j].at, {"start": request.origins[j].start}
+        if "low" in fact:  # as docs/format.md says
+            ends["low"] = (float(fact["low"]) - y) / fact["unit"]
+            ends["high"] = np.minimum((float(fact["high"]) - y) / fact["unit"], fact.get("most", np.inf))
+            for end, known in zip((ends["low"], ends["high"]), request.supports[j], strict=False):
+                np.testing.assert_allclose(np.broadcast_to(known, len(end)), end, rtol=1e-9)
+        feed |= {f"{name}.{fact['step']}": np.broadcast_to(end, len(row) // n)[row] for name, end in ends.items()}
     return {
         name: array.astype(np.float32) if getattr(array, "dtype", None) == np.float64 else array
         for name, array in feed.items()

@@ -8,8 +8,11 @@ from unspool.dataset.gather import gather
 from unspool.encoding import transforms
 from unspool.encoding.fit import fit_codec
 from unspool.evaluation.samples.generate import generate_like
+from unspool.generation.sampler import SampleRequest, sample_sequences
+from unspool.generation.support import with_support
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
+from unspool.network.distributions.rules import PLAIN
 from unspool.options import Network
 from unspool.schema.fields import Number
 
@@ -63,3 +66,22 @@ def test_ten_thousand_generated_sequences_stay_within_the_tails_of_the_data(name
             below, above = (low - start).clip(0), (start - high).clip(0)
             least, most = low - below - below.clip(0, spread), high + above + above.clip(0, spread)
             assert (values.isna() | ((values >= least - slack) & (values <= most + slack))).all(), field.name
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_number_that_only_rises_rises_no_farther_than_the_data_show(sign):
+    rng = np.random.default_rng(0)
+    days = np.sort(rng.uniform(0, 30, (60, 6)), 1).round(2) * sign
+    field = Number("day", "increment" if sign == 1 else "decrement", bounds=None)
+    schema, examples = gather({"k": rng.normal(size=60).tolist(), "day": days.tolist()}, inputs="k", sequence=field)
+    codec = fit_codec(schema, examples)
+    net = Net(rng, architecture_of(codec, Network(), 8, 8)).map_weights(lambda w: w + 0.3)  # steps are wide
+    (column,) = codec.steps
+    known = np.random.default_rng(1).normal(size=400)
+    for length, times in ((6, 1), (60, 10)):
+        request = SampleRequest(codec.encode_inputs({"k": known}), 1, 0, PLAIN, length, length)
+        steps, offsets, _ = sample_sequences(net, with_support(request, codec, {}, 400))
+        rise = np.abs(codec.decode(steps, offsets)["day"] - column.origin * sign)
+        assert 30 * times < rise.max() <= times * column.rise + 0.005
+    assert 30 < column.rise < 33
+    assert f"in all at most {column.rise:.4g}" in column.describe()

@@ -254,7 +254,7 @@ class IncrementConstraints(NumberConstraints):
         return upper
 
     def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
-        """The allowed range and the bound, as running sums."""
+        """The allowed range and the bound, as running sums; what is not asked for rises as far as in training."""
         assert origins is not None  # noqa: S101  # increments add up
         low, high = (-np.inf, np.inf) if allowed is None else (allowed.low, allowed.high)
         column = self.column
@@ -262,6 +262,8 @@ class IncrementConstraints(NumberConstraints):
         if column.end is not None:
             # A sequence that starts beyond its bound stays there.
             ends[1] = np.minimum(ends[1], np.maximum(self.running_sum(column.end, origins), 0.0))
+        if allowed is None:
+            ends[1] = np.minimum(ends[1], column.most)
         if all(np.isinf(end).all() for end in ends):
             return None
         if column.never is not None and (ends[1] < 0).any():

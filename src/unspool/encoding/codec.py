@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -160,9 +161,19 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return [value for (field, _), value in pairs if not isinstance(field, Part)]
 
     def without_ends(self) -> "Codec":
-        """The same without ends of levels: sequences that go on from given values may be beyond training."""
+        """The same without ends of what adds up: sequences that go on from given values may be beyond training."""
         free = [msgspec.structs.replace(c, ends=None) if isinstance(c, NumericEncoder) else c for c in self.steps]
-        return msgspec.structs.replace(self, steps=tuple(free))
+        return msgspec.structs.replace(self, steps=tuple(free)).with_rises(math.inf)
+
+    def with_rises(self, times: float) -> "Codec":
+        """The same with numbers that rise so many times as far in a sequence; without an end if that is infinite."""
+        steps = [
+            msgspec.structs.replace(column, rise=times * column.rise if math.isfinite(times) else None)
+            if isinstance(column, IncrementEncoder) and column.rise is not None
+            else column
+            for column in self.steps
+        ]
+        return msgspec.structs.replace(self, steps=tuple(steps))
 
     def check_rows(self, rows: "Codec") -> None:
         """Refuse a codec of rows of inputs (`unspool.encoding.input_rows`) that is not of these inputs."""

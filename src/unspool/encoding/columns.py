@@ -111,6 +111,11 @@ class Cumulative(msgspec.Struct, frozen=True, metaclass=AbstractStruct):
     def never(self) -> Literal["falls", "rises"] | None:
         """The direction that values never take within a sequence, or `None`. With either, y never falls."""
 
+    @property
+    @abstractmethod
+    def most(self) -> float:
+        """The running sum that no sample goes beyond, wherever it started; infinite where there is none."""
+
     @abstractmethod
     def origins(self, before: np.ndarray | None, rows: int) -> Origins:
         """Where running sums start, given the (rows,) values before step 0: NaN or `None` where unknown."""

@@ -1,5 +1,6 @@
 """Timestamps of a sequence, and numbers that never fall or never rise: as the increment since the step before."""
 
+import math
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -31,7 +32,7 @@ from unspool.encoding.numeric import (
     parse_float,
     rounded,
 )
-from unspool.encoding.numeric_fit import limits, refine
+from unspool.encoding.numeric_fit import level_ends, limits, refine
 from unspool.encoding.transforms import accumulate, anchored, present_offsets
 from unspool.encoding.transforms import legal as legal_values
 from unspool.errors import Location, SchemaError
@@ -83,6 +84,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         first: the parts of first timestamps; empty of numbers, and where every first one follows a known one.
         months: the months that are units of timestamps, or None.
         by_month: whether some days of the month have more timestamps than others.
+        rise: of numbers, what the y of a sampled sequence doesn't rise beyond, see `numeric_fit.tail_end`; or None.
     """
 
     increment: NumericEncoder
@@ -98,6 +100,7 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
     first: Annotated[tuple[MomentPart, ...], msgspec.Meta(max_length=MAX_MOMENT_PARTS)] = ()
     months: Months | None = None
     by_month: bool = False
+    rise: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.unit < np.inf:
@@ -164,9 +167,9 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         ends = limits(field, values[~np.isnan(values)], location) if isinstance(field, Number) else (None, None)
         floor, ceiling = (ends[0], None) if sign == -1 else (None, ends[1])  # the end that values move towards
         moves = not falls and fitted.step > 0 and bool((between > fitted.step / 2).all())
-        return cls(
-            fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor, moves, ceiling, first, months, by_month
-        )
+        rise = None if unit else level_ends(rises_of(steps, offsets))[1]
+        moments = first, months, by_month
+        return cls(fitted, origin, unit, decimals, low + 0.0, high + 0.0, sign, floor, moves, ceiling, *moments, rise)
 
     @property
     def nullable(self) -> bool:
@@ -188,7 +191,9 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         name = "increments" if self.sign == 1 else "decrements"
         low, high = (self.written(end * self.sign) for end in (self.low, self.high))
         bound = describe_bounds(self.floor, self.ceiling)
-        return f"{low} to {high}{bound}{describe_parts(self.first)}, {name}{self._in_units} {self.increment.describe()}"
+        rise = "" if self.rise is None else f", in all at most {self.rise:.4g}"
+        steps = f"{name}{self._in_units} {self.increment.describe()}{rise}"
+        return f"{low} to {high}{bound}{describe_parts(self.first)}, {steps}"
 
     @property
     def _in_units(self) -> str:
@@ -306,6 +311,11 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
             return None
         return "falls" if self.sign == 1 else "rises"
 
+    @property
+    def most(self) -> float:
+        """That of the farthest rise."""
+        return math.inf if self.rise is None else self.rise / self.sum_unit
+
     def origins(self, before: np.ndarray | None, rows: int) -> Origins:
         """The value before step 0, or the origin of training where there is none."""
         known = np.full(rows, np.nan) if before is None or self.delayed else self.to_sum(np.asarray(before, np.float64))
@@ -351,6 +361,17 @@ def span(microseconds: float) -> str:
     size = next((size for size in sizes if microseconds >= size), sizes[-1])
     count = f"{microseconds / size:,.3g}" if microseconds < 1000 * size else f"{microseconds / size:,.0f}"
     return f"{count} {UNIT_NAMES[size]}" + ("s" if count != "1" else "")
+
+
+def rises_of(increments: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """(N,) how far each sequence rises, from (S,) increments, NaN where missing; a sequence of no steps is left out.
+
+    Examples:
+        >>> rises_of(np.array([1.0, 2.0, np.nan, 5.0]), np.array([0, 3, 3, 4])).tolist()
+        [3.0, 5.0]
+    """
+    total = np.concatenate([[0.0], np.nancumsum(increments)])
+    return np.diff(total[offsets])[np.diff(offsets) > 0]
 
 
 def plain_transform(increments: np.ndarray) -> Transform:

@@ -258,6 +258,11 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         return self.scale
 
     @property
+    def most(self) -> float:
+        """No end: differences have ends of their own."""
+        return np.inf
+
+    @property
     def never(self) -> None:
         """A difference may have any sign."""
         return

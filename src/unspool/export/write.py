@@ -1,6 +1,7 @@
 """A model as an ONNX file: the program, and what a reader needs to encode inputs and to decode sequences."""
 
 import json
+import math
 import os
 from typing import Any
 
@@ -11,7 +12,7 @@ from unspool.dataset.examples import base_inputs
 from unspool.encoding.codec import Codec
 from unspool.errors import MissingExtra, OptionError
 from unspool.generation.sampler import SampleRequest
-from unspool.generation.support import with_support
+from unspool.generation.support import EVERYWHERE, with_support
 from unspool.network.decoder import Net
 from unspool.runtime.atomic_files import atomic, suffix
 
@@ -60,7 +61,7 @@ def export_onnx(path: str | os.PathLike[str], codec: Codec, net: Net, request: S
         "program": "step" if step else "generation",
         "inputs": [f"input.{name}" for name in inputs],
         "steps": [f"step.{name}" for name in steps],
-        "starts": _starts(request, steps, own, [bases.get(field.name) for field, _ in codec.step_columns()]),
+        "starts": _starts(request, codec, steps, own),
         "state": program.state,
         "uniforms": net.shape.num_uniforms,
         "stops": program.stopping,
@@ -83,19 +84,31 @@ def _unique(names: list[str]) -> list[str]:
     return found
 
 
-def _starts(request: SampleRequest, steps: list[str], own: list[bool], bases: list[str | None]) -> list[Any]:
+def _starts(request: SampleRequest, codec: Codec, steps: list[str], own: list[bool]) -> list[Any]:
     """How a reader computes the inputs `start.NAME`, `low.NAME` and `high.NAME` from the value before step 0.
 
     With y that value on the axis that adds up, or `origin` where there is none: start is 0 with a value and `without`
-    otherwise, and the ends are (end - y) / unit.
+    otherwise, and the ends are (end - y) / unit, the upper one no more than `most` where there is one.
     """
-    found = []
-    for name, origins, support, mine, base in zip(steps, request.origins, request.supports, own, bases, strict=True):
+    found, bases = [], base_inputs(codec.schema)
+    # What a sum doesn't rise beyond counts from y, whatever that is: the ends alone are values.
+    supports = with_support(request, codec.with_rises(math.inf), {}, 1).supports
+    columns = zip(steps, codec.step_columns(), request.origins, supports, own, strict=True)
+    for name, (field, column), origins, support, mine in columns:
         if not mine:
             continue
         assert origins is not None  # noqa: S101  # it has a start
         at, unit = float(origins.at[0]), float(origins.unit)
-        facts = {"step": name, "input": base, "origin": at, "unit": unit, "without": _number(origins.start[0])}
+        facts = {
+            "step": name,
+            "input": bases.get(field.name),
+            "origin": at,
+            "unit": unit,
+            "without": _number(origins.start[0]),
+        }
+        most = math.inf if column.cumulative is None else column.cumulative.most
+        if math.isfinite(most):
+            facts["most"], support = most, support or EVERYWHERE
         if support is not None and support.symbols is None:
             low, high = (_number(at + unit * float(np.asarray(end)[0])) for end in (support.low, support.high))
             facts |= {"low": low, "high": high}

@@ -39,7 +39,10 @@ def with_support(
     """
     origins: list[Origins | None] = []
     supports: list[Support | None] = []
-    codec = codec if observed is None else codec.without_ends()
+    if observed is not None:
+        codec = codec.without_ends()
+    elif (request.length or 0) > codec.longest:
+        codec = codec.with_rises(request.max_steps / max(codec.longest, 1))
     for j, constraints in enumerate(constraints_of(codec)):
         cumulative = constraints.column.cumulative
         start = None if cumulative is None else cumulative.origins(before.get(constraints.field.name), rows)

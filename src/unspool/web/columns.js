@@ -378,7 +378,7 @@ export class IncrementEncoder extends Column {
     increment: ["object"], origin: ["number"], unit: ["notnegative", 0], decimals: ["digits", null], low: ["number", 0],
     high: ["number", 0], sign: ["sign", 1], floor: ["number", null], moves: ["boolean", false],
     ceiling: ["number", null], first: ["list", []], months: ["object", null],
-    by_month: ["boolean", false],
+    by_month: ["boolean", false], rise: ["number", null],
   };
 
   constructor(object, where) {

@@ -7,13 +7,14 @@ import { fround, rint, roundTo } from "./maths.js";
 import { latin1, parseDate, tokenize } from "./values.js";
 
 /** What is asked of one sequence: by field of the network where running sums start, supports, and given values. */
-export function readConstraints(codec, before, { prefix = null, pin = null, allow = null }) {
+export function readConstraints(codec, before, { prefix = null, pin = null, allow = null, length = null }) {
   const allowed = readAllow(codec, allow), given = readGiven(codec, prefix, pin, allowed, before);
-  const origins = [], supports = [];
+  // Sequences that are longer than in training rise farther; those that go on from given values as far as they like.
+  const origins = [], supports = [], times = given ? Infinity : Math.max((length ?? 0) / Math.max(codec.longest, 1), 1);
   codec.steps.forEach((step, k) => {
     const { column, field } = step, value = before.get(field.name) ?? NaN;
     const start = column.cumulative ? column.origins(value) : null;
-    let support = supportOf(step, allowed[k], start, given !== null);
+    let support = supportOf(step, allowed[k], start, times);
     if (!support && given?.upper[k]) support = { low: -Infinity, high: Infinity };
     origins.push(start);
     supports.push(support);
@@ -29,7 +30,7 @@ export function readConstraints(codec, before, { prefix = null, pin = null, allo
 }
 
 /** The support of a field's samples, on the network's axis or as running sums; null where there is no limit. */
-function supportOf({ column, field }, allowed, origins, goesOn) {
+function supportOf({ column, field }, allowed, origins, times) {
   const low = allowed?.low ?? -Infinity, high = allowed?.high ?? Infinity;
   switch (column.kind) {
     case "vocabulary": case "joint": case "multilabel": return allowed;
@@ -45,7 +46,7 @@ function supportOf({ column, field }, allowed, origins, goesOn) {
     if (!origins) ends = [low, high].map(end => (Number.isFinite(end) ? column.toNetwork(end) : end));
     else ends = [Math.max(low, column.floor ?? -Infinity), Math.min(high, column.ceiling ?? Infinity)].map(sum);
     // What goes on from given values may be beyond training; what starts there goes as far again at the most.
-    if (origins && column.ends && !allowed && !goesOn) {
+    if (origins && column.ends && !allowed && Number.isFinite(times)) {
       const { at, unit } = origins, spread = column.high - column.low;
       let [least, most] = column.ends;
       if (at < least) least = at - Math.min(least - at, spread);
@@ -55,6 +56,7 @@ function supportOf({ column, field }, allowed, origins, goesOn) {
   } else {
     ends = (column.sign === 1 ? [low, high] : [high, low]).map(sum);
     if (column.end !== null) ends[1] = Math.min(ends[1], Math.max(sum(column.end), 0));
+    if (column.rise !== null && !allowed) ends[1] = Math.min(ends[1], times * (column.rise / origins.unit));
     if (column.never && ends[1] < 0) {
       throw new Refused(`allow, column ${JSON.stringify(field.name)}`,
         `a range that reaches the value before step 0, because it never ${column.never}`, "another range");
