@@ -1,6 +1,8 @@
 """A sequence in the slots is the one that it is alone, whatever shares its chunks."""
 
 import random
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import jax.numpy as jnp
@@ -157,3 +159,32 @@ def test_programs_are_compiled_while_others_run(net, monkeypatch):
         assert not slots.is_prepared(asked)
         pool.submit(slots.prepare, asked).result(120)
     assert slots.is_prepared(asked)
+
+
+def test_a_request_of_a_new_kind_waits_for_one_program_alone(net, monkeypatch):
+    slots, asked, go_on = Slots(net, (2, 8)), SlotRequest(net, request(samples=8)), threading.Event()
+
+    def compile_(self, request, steps, width):
+        assert width == 2 or go_on.wait(120)
+
+    monkeypatch.setattr(Slots, "compile", compile_)
+    assert not slots.is_prepared(asked)
+    slots.prepare(asked, wait=False)
+    assert slots.is_prepared(asked)
+    assert slots.room(asked.kind) == 2
+    go_on.set()
+    while slots.open:
+        time.sleep(0.01)
+    assert slots.room(asked.kind) == 8
+
+
+def test_a_program_that_can_not_be_compiled_is_tried_again(net, monkeypatch):
+    slots, asked = Slots(net, (2, 8)), SlotRequest(net, request())
+    monkeypatch.setattr(Slots, "compile", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        slots.prepare(asked, wait=False)
+    assert not slots.is_prepared(asked)
+    monkeypatch.setattr(Slots, "compile", lambda *_: None)
+    slots.prepare(asked)
+    assert slots.is_prepared(asked)
+    assert slots.room(asked.kind) == 8

@@ -199,3 +199,21 @@ def test_a_large_request_leaves_room_for_a_small_one(served):
     wait(lambda: len(ends) == 2)
     assert ends == {"small": 0, "large": 1}
     assert list(works[0][1].result()) == list(served.models["names"].generate({"country": "Irish"}, n=100, seed=1))
+
+
+def test_chunks_are_no_wider_than_the_programs_that_are_there(served, post, monkeypatch):
+    slots, wide = served.host.models["names"].engine.slots, []
+    advance = type(slots).advance
+
+    def noted(self, members):
+        wide.append(sum(len(which) for _, which in members))
+        return advance(self, members)
+
+    monkeypatch.setattr(type(slots), "advance", noted)
+    known = post({"inputs": {"country": "Irish"}, "n": 6, "seed": 3})
+    assert wide[0] == 6
+    wide.clear()
+    monkeypatch.setattr(type(slots), "room", lambda self, kind: 2)
+    narrow = post({"inputs": {"country": "Irish"}, "n": 6, "seed": 3})
+    assert max(wide) == 2
+    assert narrow.content == known.content

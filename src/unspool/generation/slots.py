@@ -7,11 +7,12 @@ slots, so that a chunk costs Python little beside the network.
 """
 
 import copy
+import logging
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
-from itertools import groupby, islice, product
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -301,6 +302,8 @@ class Slots:
     """The programs of one network, for chunks of some widths, and what they share; the rows of the last chunk.
 
     Attributes:
+        begun: kinds of requests, with the steps of a chunk, whose programs are there or being compiled.
+        open: of these programs, each by its width, those that are not there yet.
         owners: whose rows are in the slots.
         rows: these; the last one is repeated up to the width of the program.
     """
@@ -311,7 +314,8 @@ class Slots:
         tables = fold_tables(net)
         self.copies = {n: (net, tables) if n == 1 else put_on_devices((net, tables), n) for n in self.devices.values()}
         self.packings: dict[Any, Packing] = {}
-        self.prepared: set[Any] = set()
+        self.begun: set[tuple[Any, int]] = set()
+        self.open: set[tuple[Any, int, int]] = set()
         self.preparing = threading.Lock()
         self.owners: list[RowOfRequest] = []
         self.kind: Any = None
@@ -323,7 +327,9 @@ class Slots:
         Returns:
             Steps of the chunk.
         """
-        steps = min(request.chunk(which) for request, which in members)
+        steps, rows = min(request.chunk(which) for request, which in members), sum(len(which) for _, which in members)
+        if (members[0][0].kind, steps, self._width(rows)) in self.open:
+            steps = CHUNK_STEPS
         self._advance(members, steps)
         return steps
 
@@ -343,17 +349,50 @@ class Slots:
         self.owners, self.rows = [], None
 
     def is_prepared(self, request: SlotRequest) -> bool:
-        """Whether the programs that a request needs are there."""
-        return (request.kind, request.longest) in self.prepared
+        """Whether a program of the kind of a request is there, and the others too, or being compiled."""
+        kind = request.kind
+        return (kind, request.longest) in self.begun and (kind, CHUNK_STEPS, self.widths[0]) not in self.open
 
-    def prepare(self, request: SlotRequest) -> None:
-        """Compile the programs of the kind of a request for every width: no chunk waits for a compiler."""
-        with self.preparing, ThreadPoolExecutor(len(self.widths)) as pool:
-            open_ = [steps for steps in {CHUNK_STEPS, request.longest} if (request.kind, steps) not in self.prepared]
-            programs = product(open_, self.widths)
-            # Of copies: the engine's rows stay where they are.
-            list(pool.map(lambda which: copy.copy(self).compile(request, *which), programs))
-            self.prepared |= {(request.kind, steps) for steps in open_}
+    def prepare(self, request: SlotRequest, *, wait: bool = True) -> None:
+        """Compile the programs of the kind of a request for every width: no chunk waits for a compiler.
+
+        Without `wait` it returns with the narrowest one, and the others are compiled meanwhile, one after the other.
+        """
+        with self.preparing:
+            new = {(request.kind, steps) for steps in (CHUNK_STEPS, request.longest)} - self.begun
+            programs = [(*one, width) for one in sorted(new, key=itemgetter(1)) for width in self.widths]
+            at_once = programs if wait else [one for one in programs[:1] if one[1] == CHUNK_STEPS]
+            self.begun |= new
+            self.open |= {*programs}
+            try:
+                self._compile_all(request, at_once)
+            except BaseException:  # the next request tries again
+                self.begun -= new
+                self.open -= {*programs}
+                raise
+        if rest := programs[len(at_once) :]:
+            threading.Thread(target=self._compile_rest, args=(request, rest), name="unspool-compiler").start()
+
+    def _compile_all(self, request: SlotRequest, programs: Sequence[tuple[Any, int, int]]) -> None:
+        """Compile programs side by side."""
+        if programs:
+            with ThreadPoolExecutor(len(programs)) as pool:
+                # Of copies: the engine's rows stay where they are.
+                list(pool.map(lambda one: copy.copy(self).compile(request, *one[1:]), programs))
+        self.open -= {*programs}
+
+    def _compile_rest(self, request: SlotRequest, programs: Sequence[tuple[Any, int, int]]) -> None:
+        """Compile programs one after the other; one that fails stays open, and narrower chunks do its work."""
+        for one in programs:
+            try:
+                self._compile_all(request, [one])
+            except Exception:  # the requests don't need it
+                logging.getLogger("unspool").exception("a chunk of %d sequences could not be compiled", one[2])
+
+    def room(self, kind: Any) -> int:
+        """Rows of the widest chunk of a kind that waits for no program."""
+        open_ = (k for k, width in enumerate(self.widths) if (kind, CHUNK_STEPS, width) in self.open)
+        return self.widths[max(next(open_, len(self.widths)) - 1, 0)]
 
     def compile(self, request: SlotRequest, steps: int, width: int) -> None:
         """Compile the program of the kind of a request for one width; what is in the slots goes."""
@@ -370,7 +409,11 @@ class Slots:
 
     def _filled(self, count: int) -> NDArray[np.int64]:
         """Positions of so many rows, the last one again and again up to the width of a program."""
-        return np.minimum(np.arange(next(width for width in self.widths if width >= count)), count - 1)
+        return np.minimum(np.arange(self._width(count)), count - 1)
+
+    def _width(self, count: int) -> int:
+        """Rows of the chunk that so many rows have."""
+        return next(width for width in self.widths if width >= count)
 
     def _place(self, members: Sequence[RowsOfRequest]) -> None:
         """Put these rows into the slots, in their order."""

@@ -238,10 +238,8 @@ class Engine:
             return []
         able.sort(key=lambda pair: pair[0].served)
         same = [pair for pair in able if pair[0].group == able[0][0].group]
-        members = []
-        for (work, which), share in zip(
-            same, shares([len(which) for _, which in same], self.slots.widths[-1]), strict=True
-        ):
+        members, room = [], self.slots.room(same[0][0].kind)
+        for (work, which), share in zip(same, shares([len(which) for _, which in same], room), strict=True):
             if share:
                 work.served = number
                 members.append((work, which[:share]))

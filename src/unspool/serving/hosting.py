@@ -51,6 +51,11 @@ class HostedModel:
             job, _ = sampling_job(fitted, 1, options).with_inputs(slice(0, 1))
         self.engine.slots.prepare(SlotRequest(fitted.net, job.request))
 
+    def warm_up_inputs(self) -> None:
+        """Compile what draws the inputs of requests that give none."""
+        if self.fitted.input_net is not None:
+            sampling_job(self.fitted, 1, GenerationOptions(seed=0)).with_inputs(slice(0, 1))
+
     @cached_property
     def page(self) -> str:
         """The page that explains it."""
@@ -125,6 +130,11 @@ class ModelHost:
         gc.collect()
         gc.freeze()  # what is here stays: a look at all of it would stop every request for a tenth of a second
         self.warm = True
+        threading.Thread(target=self._warm_up_inputs, name="unspool-compiler").start()  # fewer requests need it
+
+    def _warm_up_inputs(self) -> None:
+        for hosted in [*self.models.values()]:
+            hosted.warm_up_inputs()
 
     def reload(self, name: str) -> None:
         """Load a model again; requests under way end on the old one. If it can't be loaded, the old one stays."""
