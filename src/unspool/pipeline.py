@@ -57,7 +57,7 @@ from unspool.training.trainer import Progress, resume_from, train
 
 MAX_HELD_OUT_VALUES = 2**22
 """Values of all columns that are held out for validation, of data larger than memory, about."""
-TRIAL_SECONDS_SHARE, TRAINING_SECONDS_SHARE = 0.1, 0.9
+TRIAL_SECONDS_SHARE, TRAINING_SECONDS_SHARE = 0.2, 0.9
 """Shares of the time budget for the trial, and of what is left then for training; calibration has the rest."""
 MIN_USUAL_SHARE = 0.5
 """Share of the usual number of updates below which a fit that was ended has learned little."""

@@ -135,6 +135,7 @@ def test_little_data_is_one_bucket():
     """Each bucket is one more shape to compile."""
     assert bucket_steps(np.array([1, 1, 1, 50])) == [50]
     assert bucket_steps(np.repeat([1, 1, 1, 50], 500)) == [1, 50]
+    assert bucket_steps(np.repeat([1, 1, 1, 50], 500), gain=0.8) == [50]
     assert [bucket.steps for bucket in to_buckets(encoded([0, 0]), stops=False)[0]] == [1]
 
 

@@ -13,6 +13,7 @@ from unspool.errors import OptionError
 from unspool.network.distributions.normal import Normal
 from unspool.network.distributions.reparameterized import ZeroMean
 from unspool.options import Network, Training
+from unspool.runtime.stopping import Stopped
 from unspool.schema.fields import Category, Number
 from unspool.training.selection import MIN_MEAN_CLUSTERS, best_candidate, candidates, select_fields, with_constant_means
 
@@ -78,6 +79,17 @@ def test_autoregressions_decide_between_transforms_where_there_is_too_little_for
     assert len(lines) == 1
     assert lines[0].startswith("x: mixture on log1p in place of mixture on standardize, ")
     assert lines[0].endswith(" nats a step better as an autoregression")
+
+
+def test_they_decide_too_where_a_trial_has_too_little_time(monkeypatch):
+    def trial(*_):
+        raise Stopped
+
+    monkeypatch.setattr("unspool.training.selection.run_trial", trial)
+    table = growing(np.random.default_rng(0), sequences=150)
+    known = selected(table, ["x", "y"], Training(seconds=5.0))
+    assert known[1]
+    assert selected(table, ["x", "y"], Training(seconds=20.0)) == known
 
 
 @pytest.mark.parametrize(("sequences", "length"), [(6, 8), (1, 30)])

@@ -185,11 +185,12 @@ def random_split(count: int, share: float, seed: int) -> tuple[NDArray[np.int64]
     return np.sort(shuffled[held:]), np.sort(shuffled[:held])
 
 
-def bucket_steps(steps: NDArray[np.int64]) -> list[int]:
+def bucket_steps(steps: NDArray[np.int64], gain: float = MIN_BUCKET_GAIN) -> list[int]:
     """The steps to pad to: the fewest buckets that waste little, by dynamic programming over the distinct ones.
 
     Args:
         steps: of every sequence, if it were alone: as many as an array may have.
+        gain: what one more bucket must save, as a share of the padded steps of one.
     """
     tops = np.unique(np.quantile(steps, np.linspace(0, 1, 65), method="higher"))
     upto = [0, *np.searchsorted(np.sort(steps), tops, side="right").tolist()]
@@ -204,7 +205,7 @@ def bucket_steps(steps: NDArray[np.int64]) -> list[int]:
             )
             for j in range(1, len(tops)) if any(i < j for i in best)
         }  # fmt: skip
-        if last not in more or best[last][0] - more[last][0] < max(MIN_BUCKET_GAIN * one, MIN_BUCKET_STEPS):
+        if last not in more or best[last][0] - more[last][0] < max(gain * one, MIN_BUCKET_STEPS):
             break
         best = more
     return best[last][1]
@@ -221,7 +222,11 @@ def pad_ragged(flat: NDArray[Any], offsets: NDArray[np.int64], rows: NDArray[np.
 
 
 def to_buckets(
-    encoded: EncodedSet, stops: bool, multiple: int = 4, segment: int | None = None
+    encoded: EncodedSet,
+    stops: bool,
+    multiple: int = 4,
+    segment: int | None = None,
+    gain: float = MIN_BUCKET_GAIN,
 ) -> tuple[list[Bucket], list[NDArray[np.int64]]]:
     """Buckets of padded arrays, and the rows of `encoded` that each holds.
 
@@ -231,13 +236,14 @@ def to_buckets(
         multiple: of the padded lengths, so that other data of about the same length need no new compilation; see
             `size_class`.
         segment: steps of a segment, of which longer padded lengths are a multiple too; see `segment_steps`.
+        gain: see `bucket_steps`.
     """
     if not len(encoded):
         return [], []
     distinct, which = np.unique(encoded.lengths, return_inverse=True)
     classes = [size_class(max(1, int(length)) + stops, multiple) for length in distinct]
     alone = np.array([round_up(n, segment) if segment is not None and n > segment else n for n in classes])[which]
-    buckets, rows, tops = [], [], bucket_steps(alone)
+    buckets, rows, tops = [], [], bucket_steps(alone, gain)
     which = np.searchsorted(tops, alone)
     for b, steps in enumerate(tops):
         chosen = np.flatnonzero(which == b)

@@ -9,6 +9,7 @@ over a path. If the last value says next to nothing about the next one, the mean
 `Number(mean="constant")`, unless the trial supports a learned one.
 """
 
+import contextlib
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +34,7 @@ from unspool.training.trial import TRIAL_UPDATES, clustered_sums, run_trial
 
 MIN_TRIAL_STEPS = 1_000
 """Steps that a trial needs to compare candidates."""
-MIN_UPDATES_RATIO, MIN_SECONDS = 10, 60.0
+MIN_UPDATES_RATIO, MIN_SECONDS = 10, 15.0
 """Updates (in those of a trial) and seconds of a fit with a trial, at the least: the trial is a small part of it."""
 MIN_STANDARD_ERRORS, MIN_GAIN = 3.0, 0.01
 """Standard errors by which another transform must be better than the default, and nats a step."""
@@ -79,7 +80,7 @@ def select_fields(
         network: options of the fit.
         training: options of the fit.
         seed: of the trial.
-        stop: ends the trial early; then every field keeps its default.
+        stop: ends the trial early; if nothing came of it, autoregressions decide.
     """
     schema, learned = codec.schema, encoded.take(rows)
     options = [candidates(field, open_, examples) for field in schema.steps]
@@ -87,26 +88,22 @@ def select_fields(
     updates = plan(network, training, codec, examples=len(rows), steps=steps).updates
     short = updates < MIN_UPDATES_RATIO * TRIAL_UPDATES or (training.seconds or math.inf) < MIN_SECONDS
     few = steps < MIN_TRIAL_STEPS or training.holdout == 0
+    scores = None
     if not (short or few):
         own = zip(options, codec.without_parts(learned.steps), strict=True)
-        options = [with_constant_means(choices, values, learned.offsets) for choices, values in own]
-    if all(len(choices) == 1 for choices in options):
-        return schema, []
-    fields, lines = list(schema.steps), list[str]()
-    if short or few:
-        learned_from = examples.take(rows)
-        for j, choices in enumerate(options):
-            fields[j], found = best_autoregression(choices, learned_from)
-            lines += found
-        return msgspec.structs.replace(schema, steps=tuple(fields)), lines
-    try:
-        sizes, scores = run_trial(codec, examples, encoded, rows, options, seed, stop)
-    except Stopped:
-        return schema, ["the trial of transforms and means had too little time, so every number keeps its default"]
-    for j, (choices, nats) in enumerate(zip(options, scores, strict=True)):
-        fields[j], found = best_candidate(choices, sizes, nats, "in a trial")
-        lines += found
-    return msgspec.structs.replace(schema, steps=tuple(fields)), lines
+        tried = [with_constant_means(choices, values, learned.offsets) for choices, values in own]
+        if all(len(choices) == 1 for choices in tried):
+            return schema, []
+        with contextlib.suppress(Stopped):
+            sizes, scores = run_trial(codec, examples, encoded, rows, tried, seed, stop)
+    if scores is None:
+        taken = examples.take(rows)
+        chosen = [best_autoregression(choices, taken) for choices in options]
+    else:
+        compared = zip(tried, scores, strict=True)
+        chosen = [best_candidate(choices, sizes, nats, "in a trial") for choices, nats in compared]
+    fields = tuple(field for field, _ in chosen)
+    return msgspec.structs.replace(schema, steps=fields), [line for _, lines in chosen for line in lines]
 
 
 def candidates(field: AnyField, open_: set[str], examples: Examples) -> tuple[AnyField, ...]:

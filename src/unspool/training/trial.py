@@ -43,6 +43,8 @@ TRIAL_ROUND = 25
 """Updates between two validations."""
 MAX_TRIAL_STEPS, MIN_TRIAL_SEQUENCES = 30_000, 20
 """Steps that a trial sees at the most, or so many sequences if these have more."""
+TRIAL_BUCKET_GAIN = 0.5
+"""Share of the padded steps that one more bucket must save: its program takes longer to compile than 200 updates."""
 TRIAL_HOLDOUT = 0.25
 """Share of the sequences by which candidates are compared."""
 
@@ -195,7 +197,8 @@ def _scores_after_training(
     )
     net = Net(np.random.default_rng([seed, 4]), shape)
     # This training has no validation that could end it: every candidate has a best round of its own.
-    data = TrainingData(to_buckets(training, net.shape.stops, segment=numbers.segment)[0], [], count, 0, 0.0, 0.0, seed)
+    buckets, _ = to_buckets(training, net.shape.stops, segment=numbers.segment, gain=TRIAL_BUCKET_GAIN)
+    data = TrainingData(buckets, [], count, 0, 0.0, 0.0, seed)
     rounds: list[list[NDArray[np.float64]]] = []
     with stop.part(share) as own:
         train(
@@ -223,7 +226,7 @@ def _validation_scores(net: Net, validation: Encoded) -> list[NDArray[np.float64
     for slope in validation.log_jacobian:
         sums = [np.bincount(owner, column, minlength=len(validation)) for column in slope.reshape(len(slope), -1).T]
         out.append(np.stack(sums, 1).astype(np.float64))
-    for bucket, at in zip(*to_buckets(validation, net.shape.stops), strict=True):
+    for bucket, at in zip(*to_buckets(validation, net.shape.stops, gain=TRIAL_BUCKET_GAIN), strict=True):
         for j, scores in enumerate(_candidate_scores(net, bucket)):
             out[j][at] += np.asarray(scores, np.float64)
     return out
