@@ -6,6 +6,7 @@ import uuid
 from dataclasses import replace
 from decimal import Decimal
 
+import msgspec
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -17,7 +18,7 @@ from unspool.dataset.gather import gather
 from unspool.encoding.fit import fit_codec
 from unspool.errors import DataError, SchemaError
 from unspool.sequences import Sequences
-from unspool.tables.columns import take
+from unspool.tables.columns import Origin, take
 from unspool.tables.table import read_table
 from unspool.tables.writers import write_table
 
@@ -137,6 +138,18 @@ def test_lists_of_types_that_arrow_has_no_lists_of_come_back(items: list) -> Non
     sequences = [items, items[:1], [], items[1:]]
     made = there_and_back({"k": list("abab"), "x": sequences}, inputs="k", sequence="x")
     assert list(made) == made.to_dict()["x"] == sequences
+
+
+@pytest.mark.parametrize("origin", [Origin("spelled", "YYYY"), Origin("decimal", "-1"), Origin("decimal", "")])
+def test_an_origin_of_a_damaged_file_is_refused(origin: Origin) -> None:
+    codec = there_and_back(
+        LONG | {"x": ["2020-01", "2020-02", "2020-04"] * 4}, inputs="k", sequence=["x"], id="id"
+    ).codec
+    assert codec.origins["x"] == Origin("spelled", "YYYY-01")
+    with pytest.raises(
+        SchemaError, match=f"origin of 'x': expected a detail of '{origin.kind}', found '{origin.detail}'"
+    ):
+        msgspec.structs.replace(codec, origins={"x": origin})
 
 
 def test_a_single_number_of_numpy_stands_for_all_rows() -> None:

@@ -46,7 +46,7 @@ from unspool.schema.monotone import as_number
 from unspool.schema.relation_search import failures
 from unspool.schema.relations import Sum, derived_columns
 from unspool.tables.columns import Origin
-from unspool.tables.origins import restore
+from unspool.tables.origins import check_origin, restore
 from unspool.tables.table import Table, is_many, read_table
 
 FILE_ENDING = re.compile(r"\.\w{1,7}$|/$")
@@ -135,6 +135,8 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             for field, column in zip(fields, columns, strict=True):
                 if isinstance(column, Vocabulary):
                     check_vocabulary(field, column)
+        for name, origin in self.origins.items():
+            check_origin(name, origin)
         if not 0 <= self.shortest <= self.longest <= MAX_SEQUENCE_STEPS:
             expected = f"0 <= shortest <= longest <= {MAX_SEQUENCE_STEPS:,}"
             raise SchemaError("codec, lengths", expected, f"{self.shortest} and {self.longest}")

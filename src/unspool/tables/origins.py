@@ -27,6 +27,7 @@ from uuid import UUID
 
 import numpy as np
 
+from unspool.errors import SchemaError
 from unspool.tables.columns import Column, Origin, Ragged, to_list
 from unspool.tables.spellings import SPELLINGS
 
@@ -110,6 +111,21 @@ def restore(column: Column, origin: Origin | None) -> list[Any]:
     if origin.kind in ("date", "moment", "zone", "period"):  # those that are a category are text
         values = [dt.datetime.fromisoformat(value) if isinstance(value, str) else value for value in values]
     return [None if value is None else convert(value) for value in values]
+
+
+def check_origin(name: str, origin: Origin) -> None:
+    """Refuse an origin whose detail says nothing, as in a damaged file, with a `SchemaError`.
+
+    Examples:
+        >>> check_origin("when", Origin("spelled", "YYYY-Q1"))
+        >>> check_origin("when", Origin("spelled", "YY-Q1"))
+        Traceback (most recent call last):
+        unspool.errors.SchemaError: origin of 'when': expected a detail of 'spelled', found 'YY-Q1'.
+    """
+    # What a zone or a frequency may be depends on the machine.
+    known = {"spelled": origin.detail in SPELLINGS, "decimal": origin.detail.isdecimal()}
+    if not known.get(origin.kind, True):
+        raise SchemaError(f"origin of {name!r}", f"a detail of {origin.kind!r}", repr(origin.detail))
 
 
 def _converter(origin: Origin) -> Callable[[Any], Any]:
