@@ -85,3 +85,18 @@ def test_a_number_that_only_rises_rises_no_farther_than_the_data_show(sign):
         assert 30 * times < rise.max() <= times * column.rise + 0.005
     assert 30 < column.rise < 33
     assert f"in all at most {column.rise:.4g}" in column.describe()
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [(None, ", levels from "), ((-200, None), ", levels up to "), ((None, 200), ", levels from "), ((-200, 200), "")],
+)
+def test_the_ends_of_levels_are_named_where_there_is_no_bound(bounds, words):
+    walks = np.random.default_rng(0).normal(size=(60, 8)).cumsum(1)
+    field = Number("x", "difference", "mixture", bounds)
+    codec = fit_codec(*gather({"k": [0, 1] * 30, "x": walks.tolist()}, inputs="k", sequence=field))
+    (column,), found = codec.steps, codec.steps[0].describe()
+    assert words in found
+    assert ("levels" in found) == bool(words)
+    assert (f"{column.ends[0]:.4g}" in found) == (words == ", levels from ")
+    assert (f"{column.ends[1]:.4g}" in found) == (bounds in (None, (-200, None)))

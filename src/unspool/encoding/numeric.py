@@ -167,11 +167,17 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
             low, high = transforms.inverse(np.array(self.reach) * self.scale + self.loc, self.transform, self.unit)
             if self.cumulative is not None:
                 bounds += f", changes sampled from {low:.3g} to {high:.3g}"
-                bounds += "" if self.ends is None else f", levels from {self.ends[0]:.4g} to {self.ends[1]:.4g}"
+                bounds += "" if self.ends is None else self._describe_ends(*self.ends)
             else:
                 bounds += "" if self.floor is not None else f", sampled from {low:.3g}"
                 bounds += "" if self.ceiling is not None else f", sampled up to {high:.3g}"
         return f"{self.low:g} to {self.high:g}{bounds}{grid}{often}, {self.transform}{missing}"
+
+    def _describe_ends(self, low: float, high: float) -> str:
+        """The ends of sums on the sides that have no bound."""
+        if self.floor is not None:
+            return f", levels up to {high:.4g}"
+        return f", levels from {low:.4g}" + (f" to {high:.4g}" if self.ceiling is None else "")
 
     def parse(self, text: str, location: str, member: int = 0) -> float:
         """The number."""
