@@ -209,7 +209,7 @@ BAD_LONG = {
     "missing order": ({"hour": [6, None, 6, 0, 0]}, {},
                       r"row 2, column 'hour': expected a number or a date, found a missing one"),
     "order of words": ({"hour": ["a", "b", "c", "d", "e"]}, {},
-                       r"row 1, column 'hour': expected a date, or an ISO 8601"),
+                       r"row 1, column 'hour': expected a date, or a text such as 2026-01-31, 2026-01 or 2026Q1"),
     "missing id": ({"storm": ["B", None, "A", "B", "A"]}, {},
                    r"row 2, column 'storm': expected an id, found a missing one"),
     "differs": ({"kind": ["x", "y", "z", "x", "y"]}, {},
