@@ -105,8 +105,12 @@ def spelling_of(texts: Iterable[str]) -> Spelling | None:
         >>> spelling_of(["2001-02", "2002-03"]) is None, spelling_of(["1998-01", "1998 Q1"]) is None
         (True, True)
     """
-    distinct = list(dict.fromkeys(texts))
-    known = [spelling for spelling in SPELLINGS.values() if distinct and spelling.parse(distinct[0])]
+    rest = iter(texts)
+    first = next(rest, "")
+    known = [spelling for spelling in SPELLINGS.values() if spelling.parse(first)]
+    if not known:  # most columns are no periods, and one text says so
+        return None
+    distinct = list(dict.fromkeys(itertools.chain([first], rest)))
     found = next((spelling for spelling in known if all(map(spelling.parse, distinct))), None)
     if found is None or not found.year_first or len(distinct) == 1:
         return found
