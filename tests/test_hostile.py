@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import unspool as us
-from unspool.cli.app import main
+from unspool.cli.app import app, main
 from unspool.config import InputModel, Summary
 from unspool.errors import CorruptFile, FileError, UnspoolError
 from unspool.network.build import architecture_of
@@ -370,6 +370,8 @@ def test_no_escape_sequence_reaches_a_terminal(escaping, monkeypatch, words):
     monkeypatch.setattr("sys.stdout", out)
     monkeypatch.setattr("sys.stderr", err)
     monkeypatch.setattr("unspool.runtime.progress.SECONDS_UNSEEN", 1e9)  # a bar moves the cursor
+    for console in ("_fallback_console", "_fallback_error_console"):  # or later tests would have this terminal's
+        monkeypatch.setattr(app, console, None)
     main([words[0], str(escaping), *words[1:]])
     printed = out.buffer.getvalue() + err.buffer.getvalue()
     assert b"\\u001b" in printed or b"\\x1b" in printed
