@@ -56,7 +56,7 @@ function supportOf({ column, field }, allowed, origins, times) {
   } else {
     ends = (column.sign === 1 ? [low, high] : [high, low]).map(sum);
     if (column.end !== null) ends[1] = Math.min(ends[1], Math.max(sum(column.end), 0));
-    if (column.rise !== null && !allowed) ends[1] = Math.min(ends[1], times * (column.rise / origins.unit));
+    if (column.rise !== null && !allowed && Number.isFinite(times)) ends[1] = Math.min(ends[1], times * column.rise / origins.unit);
     if (column.never && ends[1] < 0) {
       throw new Refused(`allow, column ${JSON.stringify(field.name)}`,
         `a range that reaches the value before step 0, because it never ${column.never}`, "another range");
