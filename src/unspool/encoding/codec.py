@@ -165,17 +165,20 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def without_ends(self) -> "Codec":
         """The same without ends of what adds up: sequences that go on from given values may be beyond training."""
         free = [msgspec.structs.replace(c, ends=None) if isinstance(c, NumericEncoder) else c for c in self.steps]
-        return msgspec.structs.replace(self, steps=tuple(free)).with_rises(math.inf)
+        return self.with_rises(math.inf, free)
 
-    def with_rises(self, times: float) -> "Codec":
-        """The same with numbers that rise so many times as far in a sequence; without an end if that is infinite."""
-        steps = [
+    def with_rises(self, times: float, steps: Sequence[StepColumn] | None = None) -> "Codec":
+        """The same with numbers that rise so many times as far in a sequence; without an end if that is infinite.
+
+        The columns of `steps` take the place of its own.
+        """
+        changed = [
             msgspec.structs.replace(column, rise=times * column.rise if math.isfinite(times) else None)
             if isinstance(column, IncrementEncoder) and column.rise is not None
             else column
-            for column in self.steps
+            for column in steps or self.steps
         ]
-        return msgspec.structs.replace(self, steps=tuple(steps))
+        return msgspec.structs.replace(self, steps=tuple(changed))
 
     def check_rows(self, rows: "Codec") -> None:
         """Refuse a codec of rows of inputs (`unspool.encoding.input_rows`) that is not of these inputs."""

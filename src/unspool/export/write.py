@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -61,7 +62,7 @@ def export_onnx(path: str | os.PathLike[str], codec: Codec, net: Net, request: S
         "program": "step" if step else "generation",
         "inputs": [f"input.{name}" for name in inputs],
         "steps": [f"step.{name}" for name in steps],
-        "starts": _starts(request, codec, steps, own),
+        "starts": _starts(request, codec, steps, own, bases),
         "state": program.state,
         "uniforms": net.shape.num_uniforms,
         "stops": program.stopping,
@@ -84,13 +85,15 @@ def _unique(names: list[str]) -> list[str]:
     return found
 
 
-def _starts(request: SampleRequest, codec: Codec, steps: list[str], own: list[bool]) -> list[Any]:
+def _starts(
+    request: SampleRequest, codec: Codec, steps: list[str], own: list[bool], bases: Mapping[str, str]
+) -> list[Any]:
     """How a reader computes the inputs `start.NAME`, `low.NAME` and `high.NAME` from the value before step 0.
 
     With y that value on the axis that adds up, or `origin` where there is none: start is 0 with a value and `without`
     otherwise, and the ends are (end - y) / unit, the upper one no more than `most` where there is one.
     """
-    found, bases = [], base_inputs(codec.schema)
+    found = []
     # What a sum doesn't rise beyond counts from y, whatever that is: the ends alone are values.
     supports = with_support(request, codec.with_rises(math.inf), {}, 1).supports
     columns = zip(steps, codec.step_columns(), request.origins, supports, own, strict=True)
