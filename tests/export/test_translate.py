@@ -96,6 +96,18 @@ def test_every_operator_computes_what_jax_computes(graph):
     assert not found
 
 
+def test_an_axis_of_one_that_a_reduction_or_a_column_leaves_needs_no_reshape():
+    rows = jax.export.symbolic_shape("b", constraints=["b >= 1024"])[0]
+    g = Graph(rows)
+    function = lambda x: (x - x.max(-1, keepdims=True)) * x[:, -1:] + x[:, 2, None] + x.sum(1)[:, None]  # noqa: E731
+    g.output("y", call(g, function, g.input("x", "float32", (rows, 5))))
+    made = g.model("one", {})
+    assert "Reshape" not in {node.op_type for node in made.graph.node}
+    x = np.random.default_rng(7).normal(size=(4, 5)).astype(np.float32)
+    session = onnxruntime.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(session.run(None, {"x": x})[0], jax.jit(function)(x), rtol=2e-6)
+
+
 POINTS = np.concatenate([np.linspace(-9, 9, 2001), 10.0 ** np.linspace(-9, -1, 99)]).astype(np.float32)
 DEGREES = np.geomspace(0.5, 200, 300).astype(np.float32)
 SHARES = np.linspace(0.001, 0.999, 300).astype(np.float32)

@@ -219,6 +219,13 @@ class Graph:
         self.reshapes[made.name] = source
         return made.shaped(shape)
 
+    def same_as(self, value: Value, wide: Value) -> None:
+        """Another node gives a value with its axes of one, so that no `Reshape` need put them back.
+
+        Of the two nodes the graph keeps those that something reads.
+        """
+        self.reshapes[value.name] = wide
+
     def cast(self, value: Value, dtype: str) -> Value:
         """A tensor of another type."""
         if value.dtype == dtype:

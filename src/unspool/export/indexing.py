@@ -32,6 +32,9 @@ def _gather(g: Graph, p: Any, operand: Value, indices: Value) -> Value:
             found = g.reshaped(operand, dims)
         else:
             found = g.node("Gather", [operand, one], operand.dtype, dims, axis=d)
+            if not one.dims:
+                kept = (*operand.dims[:d], 1, *operand.dims[d + 1 :])
+                g.same_as(found, g.node("Gather", [operand, g.reshaped(one, (1,))], operand.dtype, kept, axis=d))
         labels = [*(("o", k) for k in range(d)), *(("i", k) for k in lead), *(("o", k) for k in range(d + 1, rank))]
     else:
         others = tuple(k for k in range(len(operand.shape)) if k not in (*batching, *at))
@@ -42,9 +45,9 @@ def _gather(g: Graph, p: Any, operand: Value, indices: Value) -> Value:
         dims = (*whole.dims[:-1], *operand.dims[len(batching) + len(at) :])
         found = g.node("GatherND", [operand, whole], operand.dtype, dims, batch_dims=len(batching))
         labels = [*(("i", k) for k in (*of_indices, *free)), *(("o", k) for k in others)]
-    kept = [d for d in at if d not in numbers.collapsed_slice_dims]
-    found = g.reshaped(found, (*found.dims, *(1 for _ in kept)))
-    labels += [("o", d) for d in kept]
+    alone = [d for d in at if d not in numbers.collapsed_slice_dims]
+    found = g.reshaped(found, (*found.dims, *(1 for _ in alone)))
+    labels += [("o", d) for d in alone]
     windows, rows = iter(sorted(k for kind, k in labels if kind == "o")), iter(lead)
     wanted = [("o", next(windows)) if k in numbers.offset_dims else ("i", next(rows)) for k in range(len(labels))]
     found = transposed(g, found, [labels.index(label) for label in wanted])

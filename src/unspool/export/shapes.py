@@ -152,7 +152,12 @@ def _reduced(g: Graph, kind: str, x: Value, axes: Sequence[int]) -> Value:
     shape, dims = (tuple(n for k, n in enumerate(part) if k not in axes) for part in (x.shape, x.dims))
     if all(_is_one(x.dims[k]) for k in axes):
         return g.reshaped(x, dims, shape)
-    return g.node(kind, [x, Value.known(np.array(axes, np.int64))], x.dtype, dims, keepdims=0)
+    inputs, kept = [x, Value.known(np.array(axes, np.int64))], list(x.dims)
+    for k in axes:
+        kept[k] = 1
+    made = g.node(kind, inputs, x.dtype, dims, keepdims=0)
+    g.same_as(made, g.node(kind, inputs, x.dtype, tuple(kept), keepdims=1))
+    return made
 
 
 @primitive("reduce_or", "reduce_and")

@@ -3,7 +3,7 @@
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jax.nn import log_sigmoid, log_softmax, logsumexp, softmax
+from jax.nn import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
 from jaxtyping import Array, Bool, Float
 from numpy.typing import NDArray
 
@@ -87,5 +87,5 @@ def bernoulli_log_prob(logit: Float[Array, "*B"], value: Bool[Array, "*B"]) -> F
 
 
 def bernoulli_icdf(logit: Float[Array, "*B"], uniform: Float[Array, "*B"]) -> Bool[Array, "*B"]:
-    """Yes where the uniform is below its probability, as of the first of two symbols."""
-    return categorical_icdf(jnp.stack([logit, jnp.zeros_like(logit)], -1), uniform) == 0
+    """Yes where the uniform is below its probability."""
+    return uniform < sigmoid(logit)
