@@ -10,12 +10,11 @@ import sys
 import numpy as np
 import onnxruntime
 
-FORWARD = {"log1p": np.log1p, "asinh": np.arcsinh, "log_return": np.log}
-INVERSE = {"log1p": np.expm1, "asinh": np.sinh, "log_return": np.exp}
+AXES = {"log1p": (np.log1p, np.expm1), "asinh": (np.arcsinh, np.sinh), "log_return": (np.log, np.exp)}
 
 
 def to_axis(column, x):  # a number on the axis on which the network sees it, before it is standardized
-    return FORWARD.get(column["transform"], np.asarray)(float(x) / column["unit"])
+    return AXES.get(column["transform"], [np.asarray])[0](float(x) / column["unit"])
 
 
 def encode(column, value):  # a category becomes its number, a number its distance from the mean in standard deviations
@@ -33,7 +32,7 @@ def decode(column, encoded, start):
     if adds_up and np.isnan(start):  # nothing comes before the first value, which has a mean of its own
         y[:1] = encoded[:1] * column["first_scale"] + column["first_loc"]
     y = np.cumsum(y) + np.nan_to_num(start) if adds_up else y
-    x = INVERSE.get(column["transform"], np.asarray)(y) * column["unit"]
+    x = AXES.get(column["transform"], [np.asarray])[-1](y) * column["unit"]
     return x.tolist() if column["decimals"] is None else np.round(x, column["decimals"]).tolist()
 
 
@@ -47,12 +46,13 @@ def generate(path, given, n, seed):
     starts = dict.fromkeys(columns, np.nan)
     for fact in facts["starts"]:  # columns whose changes the network sees go on from a value among the inputs
         starts["step." + fact["step"]] = y = to_axis(columns["step." + fact["step"]], given[fact["input"]])
-        ends = {"start": y, "low": float(fact.get("low", "-inf")), "high": float(fact.get("high", "inf"))}
+        low, high, floor, ceiling = (float(fact.get(name, "nan")) for name in ("low", "high", "floor", "ceiling"))
+        low, high = np.fmin(low, y - fact.get("down", 0)), np.fmax(high, y + fact.get("up", 0))
+        ends = {"start": y, "low": np.fmax(low, floor), "high": np.fmin(high, ceiling)}
         feed |= {f"{end}.{fact['step']}": np.full(n, (at - y) / fact["unit"], np.float32) for end, at in ends.items()}
-    names = [item.name for item in session.get_outputs()]
-    out = session.run(names, {item.name: feed[item.name] for item in session.get_inputs()})
-    made, last = dict(zip(names, out, strict=True)), out[names.index("length")]
-    return [{c: decode(columns[c], made[c][k, : last[k]], starts[c]) for c in columns} for k in range(n)]
+    out = session.run(None, {item.name: feed[item.name] for item in session.get_inputs()})
+    made = {item.name: array for item, array in zip(session.get_outputs(), out, strict=True)}
+    return [{c: decode(columns[c], made[c][k, : made["length"][k]], starts[c]) for c in columns} for k in range(n)]
 
 
 if __name__ == "__main__":

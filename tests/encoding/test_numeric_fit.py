@@ -1,6 +1,7 @@
 """Numbers of a step come back on their grid, at their point masses, within their bounds, or are refused by name."""
 
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 import pytest
 import scipy.stats
@@ -11,12 +12,12 @@ from unspool.constraints.fields import constraints_of
 from unspool.dataset.gather import gather
 from unspool.encoding.columns import Continuation
 from unspool.encoding.fit import fit_codec
-from unspool.encoding.numeric_fit import level_ends, tail_end
+from unspool.encoding.numeric_fit import level_ends, ratio_ends, tail_end
 from unspool.errors import OptionError, SchemaError
 from unspool.network.build import architecture_of
 from unspool.network.distributions.base import innermost
 from unspool.options import Network
-from unspool.schema.fields import Count, Number
+from unspool.schema.fields import Count, First, Number
 
 RNG = np.random.default_rng(1)
 
@@ -296,20 +297,65 @@ def test_a_tail_that_is_shorter_than_an_exponential_one_ends_sooner() -> None:
     assert tail_end(rng.exponential(size=4000), 99.0) > np.log(4000) + 2
 
 
+def support_from(codec, before):
+    """From and to where sums may go that count from values before step 0, on their axis."""
+    column, (constraints,) = codec.steps[0], constraints_of(codec)
+    origins = column.cumulative.origins(np.array(before), len(before))
+    support = constraints.support(None, origins)
+    return origins.at + origins.unit * np.stack([support.low, support.high])
+
+
 def test_sums_of_differences_stay_within_what_the_tail_of_levels_says() -> None:
-    """Whatever is drawn; a sequence that starts beyond goes as far again, but no farther than training ranges."""
     walks = np.clip(np.random.default_rng(0).normal(size=(60, 10)).cumsum(1), -6, 6).ravel()
     codec, _ = fitted(walks, Number("x", "difference", "mixture"))
     low, high = codec.steps[0].ends
     assert (low, high) == level_ends(walks)
-    (constraints,) = constraints_of(codec)
-    origins = codec.steps[0].cumulative.origins(np.array([0.0, low - 1, high + 5, high + 900]), 4)
-    support = constraints.support(None, origins)
-    ends = origins.at + origins.unit * np.stack([support.low, support.high])
-    most = [high, high, high + 10, high + 900 + np.ptp(walks)]
-    np.testing.assert_allclose(ends, [[low, low - 2, low, low], most], rtol=1e-6)
+    assert codec.steps[0].excursions == (0.0, 0.0)  # no sequence has a value before it
+    np.testing.assert_allclose(support_from(codec, [0.0, np.nan]), [[low, low], [high, high]], rtol=1e-6)
     (free,) = constraints_of(codec.without_ends())
-    assert free.support(None, origins) is None
+    assert free.support(None, codec.steps[0].cumulative.origins(np.zeros(2), 2)) is None
+
+
+@pytest.mark.parametrize("transform", ["difference", "log_return"])
+def test_a_sequence_goes_as_far_from_its_start_as_those_of_training_even_beyond_their_levels(transform) -> None:
+    walks = np.random.default_rng(0).normal(0, 0.1, (400, 11)).cumsum(1)
+    axis = np.exp if transform == "log_return" else np.asarray
+    field = Number("x", transform, "mixture", bounds=None)
+    codec = fit_codec(*gather({"x": axis(walks).tolist()}, inputs=First("x"), sequence=field))
+    (low, high), (down, up) = codec.steps[0].to_sum(np.array(codec.steps[0].ends)), codec.steps[0].excursions
+    spread = 0.1 * 10**0.5  # of the last step of such a walk
+    assert 3.9 * spread < down < 6 * spread
+    assert 3.9 * spread < up < 6 * spread
+    starts = np.array([0.0, low - 1, high + 5])
+    ends = support_from(codec, [*axis(starts), np.nan])
+    np.testing.assert_allclose(ends[0], [low, low - 1 - down, low, low], rtol=1e-5)
+    np.testing.assert_allclose(ends[1], [high, high, high + 5 + up, high], rtol=1e-5)
+    longer = support_from(codec.with_rises(3.0), axis(starts))
+    np.testing.assert_allclose(longer[1][2], high + 5 + 3 * up, rtol=1e-5)
+    bounded = msgspec.structs.replace(codec.steps[0], ceiling=float(axis(high + 5.5)))
+    codec = msgspec.structs.replace(codec, steps=(bounded,))
+    np.testing.assert_allclose(support_from(codec, axis(starts))[1][2], high + 5.5, rtol=1e-5)
+
+
+def test_those_that_start_highest_say_how_far_above_a_sequence_goes() -> None:
+    """Small ones double in every step, large ones stay: none doubles from the top, as no walk of these steps does."""
+    rng = np.random.default_rng(0)
+    small = 2.0 ** (np.arange(10) + rng.normal(0, 0.01, (100, 10)))
+    large = 2.0**9 * np.exp(rng.normal(0, 0.01, (100, 10)))
+    rows = np.concatenate([small, large])
+    field = Number("x", "log_return", "mixture", bounds=None)
+    codec = fit_codec(*gather({"x": rows.tolist()}, inputs=First("x"), sequence=field))
+    column = codec.steps[0]
+    walk = 4 * 3 * np.hypot(column.loc, column.scale)
+    assert column.excursions == pytest.approx((walk, walk))
+
+
+def test_levels_of_log_returns_have_the_nearer_end_of_both_axes() -> None:
+    values = np.exp(np.random.default_rng(0).normal(0, 1.0, 2000))
+    low, high = ratio_ends(values)
+    assert values.min() / 10.001 < low < values.min() / 1.5
+    assert 1.5 * values.max() < high < 10.001 * values.max()
+    assert ratio_ends(np.array([1.0, 2.0, 4.0])) == (0.25, 7.0)
 
 
 def test_the_limit_of_samples_changes_no_likelihood() -> None:

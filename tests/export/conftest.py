@@ -42,6 +42,13 @@ def fed(model, facts, inputs, n, seed):
         if "low" in fact:  # as docs/format.md says
             ends["low"] = (float(fact["low"]) - y) / fact["unit"]
             ends["high"] = np.minimum((float(fact["high"]) - y) / fact["unit"], fact.get("most", np.inf))
+            if "down" in fact:
+                down, up = (
+                    np.where(np.isnan(ends["start"]), 0.0, fact[name] / fact["unit"]) for name in ("down", "up")
+                )
+                floor, ceiling = ((fact.get(name, np.nan) - y) / fact["unit"] for name in ("floor", "ceiling"))
+                ends["low"] = np.fmax(np.minimum(ends["low"], -down), floor)
+                ends["high"] = np.fmin(np.maximum(ends["high"], up), ceiling)
             for end, known in zip((ends["low"], ends["high"]), request.supports[j], strict=False):
                 np.testing.assert_allclose(np.broadcast_to(known, len(end)), end, rtol=1e-9)
         feed |= {f"{name}.{fact['step']}": np.broadcast_to(end, len(row) // n)[row] for name, end in ends.items()}

@@ -129,6 +129,8 @@ def test_differences_are_tried_where_a_number_moves_slowly_and_returns_where_it_
     assert transforms(slow + 2) == {"standardize", "log1p", "difference", "log_return"}
     assert transforms(np.round(9 * slow), "discretized") == {"standardize", "difference"}
     assert transforms(slow, bounds=(-2.0, 2.0)) == {"standardize"}
+    alone = Examples({}, {"x": np.array([2.0, -5.0])}, np.arange(3))  # a value of a sequence of its own
+    assert len(candidates(Number("x", "standardize", "mixture"), {"x"}, alone)) == 1
 
 
 def transforms(values, distribution="mixture", bounds="auto"):

@@ -165,17 +165,13 @@ class NumericConstraints(UnorderedConstraints):
     ) -> list[NDArray[np.float64]]:
         """Running sums from one to another, within what sums of training's differences don't go beyond.
 
-        A sequence that starts beyond them may go as far again, but no farther from its start than training ranges.
+        From a value before step 0 a sequence may go as far as those of training do, even beyond that.
         """
-        column, ends = self.column, self.column.ends
-        assert ends is not None  # noqa: S101  # the caller has checked
-        spread = column.high - column.low
-        least = np.where(origins.at < ends[0], origins.at - np.minimum(ends[0] - origins.at, spread), ends[0])
-        most = np.where(origins.at > ends[1], origins.at + np.minimum(origins.at - ends[1], spread), ends[1])
-        return [
-            np.maximum(low, (least - origins.at) / origins.unit),
-            np.minimum(high, (most - origins.at) / origins.unit),
-        ]
+        column = self.column
+        assert column.ends is not None  # noqa: S101  # the caller has checked
+        least, most = ((column.to_sum(np.array(end)) - origins.at) / origins.unit for end in column.ends)
+        down, up = (np.where(np.isnan(origins.start), 0.0, part / origins.unit) for part in column.excursions)
+        return [np.maximum(low, np.minimum(least, -down)), np.minimum(high, np.maximum(most, up))]
 
     def read_range(self, low: float, high: float) -> Allowed | None:
         """One that has a support point, or a value of the grid."""

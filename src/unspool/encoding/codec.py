@@ -168,17 +168,20 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.with_rises(math.inf, free)
 
     def with_rises(self, times: float, steps: Sequence[StepColumn] | None = None) -> "Codec":
-        """The same with numbers that rise so many times as far in a sequence; without an end if that is infinite.
+        """The same with numbers that go so many times as far in a sequence; without an end if that is infinite.
 
         The columns of `steps` take the place of its own.
         """
-        changed = [
-            msgspec.structs.replace(column, rise=times * column.rise if math.isfinite(times) else None)
-            if isinstance(column, IncrementEncoder) and column.rise is not None
-            else column
-            for column in steps or self.steps
-        ]
-        return msgspec.structs.replace(self, steps=tuple(changed))
+
+        def changed(column: StepColumn) -> StepColumn:
+            if isinstance(column, IncrementEncoder) and column.rise is not None:
+                return msgspec.structs.replace(column, rise=times * column.rise if math.isfinite(times) else None)
+            if isinstance(column, NumericEncoder) and math.isfinite(times):
+                down, up = column.excursions
+                return msgspec.structs.replace(column, excursions=(times * down, times * up))
+            return column
+
+        return msgspec.structs.replace(self, steps=tuple(map(changed, steps or self.steps)))
 
     def check_rows(self, rows: "Codec") -> None:
         """Refuse a codec of rows of inputs (`unspool.encoding.input_rows`) that is not of these inputs."""

@@ -31,6 +31,7 @@ ValueType = Literal["int", "float", "text", "bool", "time", "mixed"]
 """What a column of a written file holds, missing values apart."""
 Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 AboveZero = Annotated[float, msgspec.Meta(gt=0.0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0.0)]
 Digits = Annotated[int, msgspec.Meta(ge=0, le=6)]
 """Decimals of rounded numbers, see `unspool.schema.grid`."""
 

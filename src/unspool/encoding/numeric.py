@@ -14,6 +14,7 @@ from unspool.encoding.columns import (
     Decoded,
     Digits,
     InputColumn,
+    NotNegative,
     Origins,
     Probability,
     ScalarColumn,
@@ -62,9 +63,11 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         unseen: probability of a value that is none of the support points.
         reach: in the network's units, what samples don't go beyond, see `unspool.encoding.numeric_fit.reach_of`; or
             None. Unlike floor and ceiling it says nothing about data, and is hardly ever met.
-        ends: likewise of differences, what their sums don't go beyond, in original units; or None.
+        ends: likewise of differences and log-returns, what their sums don't go beyond, in original units; or None.
         wide: probability, location and scale, in the network's units, of a value unlike those of training, see
             `unspool.encoding.numeric_fit.wide_component`; or None.
+        excursions: how far sums of differences go below and above the value before step 0 at the most, on their axis,
+            even if that is beyond the ends, see `unspool.encoding.numeric_fit.excursions`.
     """
 
     transform: Literal["none", "standardize", "log1p", "asinh", "difference", "log_return"]
@@ -78,7 +81,7 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
     low: float = 0.0
     high: float = 0.0
     missing: Probability = 0.0
-    step: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
+    step: NotNegative = 0.0
     mass: bool = False
     point_masses: Annotated[tuple[float, ...], msgspec.Meta(max_length=MAX_POINT_MASSES)] = ()
     floor: float | None = None
@@ -89,6 +92,7 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
     reach: tuple[float, float] | None = None
     ends: tuple[float, float] | None = None
     wide: tuple[float, float, float] | None = None
+    excursions: tuple[NotNegative, NotNegative] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         for name in ("scale", "first_scale", "unit"):
@@ -110,6 +114,9 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         ends = [end for end in (self.floor, self.low, self.high, self.ceiling) if end is not None]
         if sorted(ends) != ends:
             raise SchemaError("number, range", "rising: floor, low, high, ceiling", ", ".join(map(str, ends)))
+        low, high = self.ends or (1.0, 2.0)
+        if not low < high or (self.transform == "log_return" and low <= 0):
+            raise SchemaError("number, ends", "rising numbers, of log-returns above 0", f"{low:g}, {high:g}")
 
     @classmethod
     def fit(

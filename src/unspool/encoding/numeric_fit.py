@@ -1,5 +1,7 @@
 """What is fitted to a number of a step beyond its transform: grid, point masses, bounds, the edges of a histogram."""
 
+import math
+
 import msgspec
 import numpy as np
 
@@ -26,6 +28,10 @@ MIN_TAIL_VALUES, TAIL_SHARE = 20, 0.05
 SHARP_VARIATION, SURE_ERRORS = 0.65, 3.0
 """Coefficient of variation of a tail below which it ends at once (a uniform one has 0.58, an exponential one 1), and
 its standard errors, in the exponential one, that it must be below 1."""
+MIN_OUTERMOST, OUTERMOST_SHARE = 5, 0.1
+"""Sequences that start outermost, which show how far those that start there go; at the least, and as a share of all."""
+FAR_WALK = 4.0
+"""Standard deviations of a random walk's last step beyond which it is in one of 16,000 cases."""
 SURPRISED_DATA_SETS, WIDE = 0.01, 5.0
 """Share of data sets that have a value unlike all others; and the standard deviation of one, in that of the others."""
 
@@ -76,7 +82,10 @@ def refine(
     if field.distribution == "histogram":
         column = msgspec.structs.replace(column, edges=bin_edges(column, z, y if differs else x))
     column = msgspec.structs.replace(column, reach=reach_of(column, z), wide=wide_component(z))
-    return msgspec.structs.replace(column, ends=level_ends(x)) if column.transform == "difference" else column
+    if not differs or offsets is None:
+        return column
+    ends = level_ends(x) if column.transform == "difference" else ratio_ends(x)
+    return msgspec.structs.replace(column, ends=ends, excursions=excursions(column, values, offsets, before))
 
 
 def wide_component(z: np.ndarray) -> tuple[float, float, float]:
@@ -164,6 +173,41 @@ def level_ends(x: np.ndarray) -> tuple[float, float]:
     """
     most = 9 * float(np.ptp(x))
     return -tail_end(-x, most), tail_end(x, most)
+
+
+def ratio_ends(x: np.ndarray) -> tuple[float, float]:
+    """As `level_ends`, of (S,) values above 0 and sums of log-returns: the nearer end of both axes, within a decade.
+
+    Examples:
+        >>> low, high = ratio_ends(np.arange(1.0, 101.0))
+        >>> round(low, 2), round(high, 2)
+        (0.1, 109.59)
+    """
+    logs, decade = np.log(x), float(np.log(10))
+    return float(np.exp(-tail_end(-logs, decade))), min(float(np.exp(tail_end(logs, decade))), level_ends(x)[1])
+
+
+def excursions(
+    column: NumericEncoder, values: np.ndarray, offsets: np.ndarray, before: np.ndarray | None
+) -> tuple[float, float]:
+    """How far sequences go below and above their value before step 0, on the axis that adds up; 0 where none has one.
+
+    Those that start lowest say how far below, those that start highest how far above: a rich country doesn't grow as a
+    poor one. But a price has no level of its own, so it's at least as far as a random walk of such steps hardly goes.
+    """
+    some = np.diff(offsets) > 0
+    start = np.full(len(some), np.nan) if before is None else column.start(before)
+    known = np.isfinite(start[some])
+    if not known.any():
+        return 0.0, 0.0
+    y, at, start = column.to_sum(values), offsets[:-1][some], start[some][known]
+    walk = FAR_WALK * float(np.hypot(column.loc, column.scale)) * float(np.diff(offsets).max()) ** 0.5
+    furthest = []
+    for sign in (-1, 1):
+        gone = np.fmax(np.fmax.reduceat(sign * y, at)[known] - sign * start, 0.0)
+        outermost = np.argsort(-sign * start)[: max(MIN_OUTERMOST, math.ceil(OUTERMOST_SHARE * len(start)))]
+        furthest.append(max(walk, tail_end(gone[outermost], float(gone[outermost].std()))))
+    return furthest[0], furthest[1]
 
 
 def tail_end(z: np.ndarray, most: float) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 
 from unspool.dataset.examples import base_inputs
 from unspool.encoding.codec import Codec
+from unspool.encoding.numeric import NumericEncoder
 from unspool.errors import MissingExtra, OptionError
 from unspool.generation.sampler import SampleRequest
 from unspool.generation.support import EVERYWHERE, with_support
@@ -91,7 +92,8 @@ def _starts(
     """How a reader computes the inputs `start.NAME`, `low.NAME` and `high.NAME` from the value before step 0.
 
     With y that value on the axis that adds up, or `origin` where there is none: start is 0 with a value and `without`
-    otherwise, and the ends are (end - y) / unit, the upper one no more than `most` where there is one.
+    otherwise, and the ends are (end - y) / unit, the upper one no more than `most` where there is one. With a value
+    they are no nearer than -`down` / unit and `up` / unit, but not beyond `floor` and `ceiling`.
     """
     found = []
     # What a sum doesn't rise beyond counts from y, whatever that is: the ends alone are values.
@@ -115,6 +117,10 @@ def _starts(
         if support is not None and support.symbols is None:
             low, high = (_number(at + unit * float(np.asarray(end)[0])) for end in (support.low, support.high))
             facts |= {"low": low, "high": high}
+            if isinstance(column, NumericEncoder) and any(column.excursions):
+                facts |= dict(zip(("down", "up"), column.excursions, strict=True))
+                bounds = {"floor": column.floor, "ceiling": column.ceiling}
+                facts |= {name: float(column.to_sum(np.array(end))) for name, end in bounds.items() if end is not None}
         found.append(facts)
     return found
 

@@ -123,7 +123,10 @@ def transforms(field: Number, examples: Examples) -> list[Transform]:
     others: list[Transform] = []
     if kept.min() >= 0:
         others.append("standardize" if field.transform == "log1p" else "log1p")
-    if field.bounds not in ("auto", None) or not lagged(kept, bounds, 1).var() < MAX_STEP_VARIANCE * kept.var():
+    if field.bounds not in ("auto", None):
+        return others
+    steps = lagged(kept, bounds, 1)  # none where no sequence has two values
+    if not len(steps) or not steps.var() < MAX_STEP_VARIANCE * kept.var():
         return others
     masses = field.distribution == "discretized"
     if not masses or step_distribution(values, examples.offsets, first, "difference") == field.distribution:

@@ -23,6 +23,7 @@ const CHECKS = {
   digits: value => CHECKS.whole(value) && value <= 6,
   texts: value => Array.isArray(value) && value.every(part => typeof part === "string"),
   pair: value => CHECKS.numbers(value) && value.length === 2,
+  distances: value => CHECKS.pair(value) && value.every(part => part >= 0),
   component: value => CHECKS.numbers(value) && value.length === 3 && value[0] > 0 && value[0] < 1 && value[2] > 0,
   pairs: value => Array.isArray(value) && value.every(part => CHECKS.texts(part) && part.length === 2),
   share: value => Number.isFinite(value) && value >= 0 && value < 1,
@@ -199,7 +200,7 @@ export class NumericEncoder extends Column {
     decimals: ["digits", null], nullable: ["boolean", false], unit: ["positive", 1], low: ["number", 0], high: ["number", 0],
     missing: ["probability", 0], step: ["notnegative", 0], mass: ["boolean", false], point_masses: ["numbers", []],
     floor: ["number", null], ceiling: ["number", null], edges: ["numbers", []], support_points: ["numbers", []],
-    unseen: ["probability", 0], reach: ["pair", null], ends: ["pair", null], wide: ["component", null],
+    unseen: ["probability", 0], reach: ["pair", null], ends: ["pair", null], wide: ["component", null], excursions: ["distances", [0, 0]],
   };
 
   constructor(object, where) {
@@ -209,6 +210,10 @@ export class NumericEncoder extends Column {
     }
     const ends = [this.floor, this.low, this.high, this.ceiling].filter(end => end !== null);
     if (ends.some((end, k) => k && end < ends[k - 1])) throw new Refused(`${where}, range`, "rising: floor, low, high, ceiling", listed(ends));
+    const [least, most] = this.ends ?? [1, 2];
+    if (!(least < most) || (this.transform === "log_return" && least <= 0)) {
+      throw new Refused(`${where}, ends`, "rising numbers, of log-returns above 0", listed([least, most]));
+    }
     const { support_points: few, unseen, step } = this;
     if (few.length && !(few.length > 1 && unseen > 0 && unseen < 1 && step > 0)) {
       throw new Refused(`${where}, support points`, "two or more, of a grid, and a probability of others", String(unseen));

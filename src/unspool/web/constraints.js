@@ -45,13 +45,11 @@ function supportOf({ column, field }, allowed, origins, times) {
   if (column.kind === "numeric") {
     if (!origins) ends = [low, high].map(end => (Number.isFinite(end) ? column.toNetwork(end) : end));
     else ends = [Math.max(low, column.floor ?? -Infinity), Math.min(high, column.ceiling ?? Infinity)].map(sum);
-    // What goes on from given values may be beyond training; what starts there goes as far again at the most.
+    // What goes on from given values may be beyond training; what starts there goes as far as sequences of training do.
     if (origins && column.ends && !allowed && Number.isFinite(times)) {
-      const { at, unit } = origins, spread = column.high - column.low;
-      let [least, most] = column.ends;
-      if (at < least) least = at - Math.min(least - at, spread);
-      if (at > most) most = at + Math.min(at - most, spread);
-      ends = [Math.max(ends[0], (least - at) / unit), Math.min(ends[1], (most - at) / unit)];
+      const [down, up] = column.excursions.map(part => (Number.isNaN(origins.start) ? 0 : times * part / origins.unit));
+      const [least, most] = column.ends.map(sum);
+      ends = [Math.max(ends[0], Math.min(least, -down)), Math.min(ends[1], Math.max(most, up))];
     }
   } else {
     ends = (column.sign === 1 ? [low, high] : [high, low]).map(sum);
