@@ -225,8 +225,33 @@ def test_inputs_and_sequence_are_arguments_of_the_constructor(model: us.OneToMan
     for name in ("inputs", "sequence"):
         with pytest.raises(errors.OptionError, match=rf"fit\({name}=.*constructor: OneToMany\({name}=\.\.\.\)"):
             model.fit(words(), **{name: "kind"})
-    with pytest.raises(errors.OptionError, match=r"one of data, .*, start, callback, cache, found order_by"):
+    with pytest.raises(
+        errors.OptionError, match=r"one of data, .*, callback, cache, found 'order_by'. Did you mean 'order'"
+    ):
         model.fit(words(), order_by="size")
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda m: m.log_prob(words(), id="k"),
+            r"log_prob\(id=...\).*Leave it out: the model knows the column since fit",
+        ),
+        (lambda m: m.score(words(), order="t"), r"score\(order=...\).*the model knows the column"),
+        (lambda m: m.evaluate(words(), group="k"), r"evaluate\(group=...\).*the model knows the column"),
+        (lambda m: m.fit(words(), lr=1e-3), r"fit\(lr=...\).*constructor: OneToMany\(training=Training\(rate=...\)\)"),
+        (lambda m: m.fit(words(), groups="k"), r"fit\(groups=...\).*Here it is called 'id'"),
+        (lambda m: m.generate("x", n_samples=2), r"generate\(n_samples=...\).*Here it is called 'n'"),
+        (lambda m: m.generate("x", max_length=2), r"generate\(max_length=...\).*Pass rule=Sampling\(limit=...\)"),
+        (lambda m: list(m.stream("x", n_samples=2)), "found 'n_samples'. Here it is called 'n'"),
+        (lambda m: m.sample({"kind": ["x"]}), r"sample\(n=...\): .*found dict. For inputs of your own, call generate"),
+        (lambda m: us.Training(30), r"Training: expected options by name, found 30. Pass Training\(epochs=...\), say"),
+    ],
+)
+def test_an_argument_of_another_name_or_place_says_where_it_goes(model: us.OneToMany, call, words) -> None:
+    with pytest.raises(errors.OptionError, match=words):
+        call(model)
 
 
 def test_scikit_learn_can_search_for_options() -> None:

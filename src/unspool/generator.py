@@ -27,7 +27,7 @@ from unspool.jobs import (
 )
 from unspool.network.decoder import Net
 from unspool.network.serialization import Nets, model_fingerprint
-from unspool.options import Decoding, Unknown
+from unspool.options import Decoding, Unknown, known_options
 from unspool.runtime.parts import JobRecord, PartsJob, is_folder, read_record
 from unspool.runtime.process import enter
 from unspool.runtime.progress import phase, report_progress, show
@@ -59,6 +59,7 @@ class Generator(ABC):
     def codec_(self) -> Codec:
         """The fitted columns; a `NotFittedError` without any."""
 
+    @known_options
     def generate(
         self,
         inputs: Any = None,
@@ -73,7 +74,6 @@ class Generator(ABC):
         unknown: Unknown = "refuse",
         best_of: int | None = None,
         key: Any = None,
-        **others: Any,
     ) -> Sequences:
         """Generate `n` sequences for every input row.
 
@@ -107,7 +107,6 @@ class Generator(ABC):
                 reads it as a missing one, and warns.
             best_of: sequences to sample, or hypotheses of a beam, for each row, of which `key` decides the best `n`.
             key: a function of a sequence that gives a number, the highest first.
-            others: refused; the hint says which class of options has it.
 
         Raises:
             UnknownCategory: a category that training never saw.
@@ -128,11 +127,12 @@ class Generator(ABC):
         """
         given = {"length": length, "seed": seed, "rule": rule, "prefix": prefix, "pin": pin, "allow": allow}
         given |= {"unknown": unknown, "best_of": best_of, "key": key}
-        options = GenerationOptions.of(given | others)
+        options = GenerationOptions.of(given)
         with show(self.verbose):
             phase("generating")
             return self._job(inputs, n, options).run()
 
+    @known_options
     def sample(
         self,
         n: int,
@@ -143,7 +143,6 @@ class Generator(ABC):
         prefix: Any = None,
         pin: Any = None,
         allow: Any = None,
-        **unknown: Any,
     ) -> Sequences:
         """Sample `n` rows of inputs like those of training, and a sequence for each: a whole synthetic data set.
 
@@ -154,7 +153,7 @@ class Generator(ABC):
             SchemaError: another number of prefixes than rows.
         """
         given = {"length": length, "seed": seed, "rule": rule, "prefix": prefix, "pin": pin, "allow": allow}
-        options = GenerationOptions.of(given | unknown)
+        options = GenerationOptions.of(given)
         with show(self.verbose):
             phase("generating")
             return sampling_job(self._generator(), n, options).run()

@@ -86,7 +86,7 @@ class GenerationOptions:
         known = [field.name for field in fields(cls)]
         for name in options:
             if name not in known:
-                raise unknown_option("generation", name, known)
+                raise unknown_option("generation", name, ["n", *known])
         return cls(**options)
 
     def named_rule(self) -> Decoding:
@@ -410,6 +410,9 @@ def generation_job(fitted: Fitted, inputs: Any, n: int, options: GenerationOptio
 def sampling_job(fitted: Fitted, n: int, options: GenerationOptions) -> GenerationJob:
     """A job that samples `n` rows of inputs and a sequence for each; errors as of `OneToMany.sample`."""
     job, allowed = _job(fitted, 1, options)
+    if not isinstance(n, (int, float, np.number)):
+        expected, found = "how many rows of inputs to sample", type(n).__name__
+        raise OptionError("sample(n=...)", expected, found, "For inputs of your own, call generate(inputs, n).")
     check_whole(f"n={n!r}", n, 1)
     _check_rows(n)
     if fitted.input_model is None or fitted.input_net is None:

@@ -15,7 +15,7 @@ from unspool.errors import NotFittedError, OptionError, check_kind, path_text
 from unspool.generator import Generator
 from unspool.jobs import MAX_SEED, check_whole
 from unspool.network.serialization import Nets, read_model, write_model
-from unspool.options import Network, Options, Training, unknown_option
+from unspool.options import Network, Options, Training, known_options, unknown_option
 from unspool.report.report import Report
 from unspool.runtime.process import enter, start_jax
 from unspool.runtime.progress import show
@@ -28,8 +28,6 @@ if TYPE_CHECKING:  # slow to import, and generation doesn't need them
 
 PARAMS = ("inputs", "sequence", "network", "training", "combinations", "relations", "seed", "verbose")
 """Arguments of `OneToMany`."""
-FIT_ARGUMENTS = ("data", "steps", "id", "order", "checkpoint", "start", "callback", "cache")
-"""Arguments of `OneToMany.fit`."""
 MAX_TITLE_FIELDS = 5
 """Fields that the title of a report names, at the most."""
 
@@ -76,6 +74,7 @@ class OneToMany(Generator):
         [[2, 4, 6, 8, 10], [3, 6, 9, 12, 15]]
     """
 
+    @known_options
     def __init__(
         self,
         inputs: Any = None,
@@ -87,10 +86,7 @@ class OneToMany(Generator):
         relations: Any = "auto",
         seed: int = 0,
         verbose: bool | None = None,
-        **unknown: Any,
     ) -> None:
-        if unknown:
-            raise unknown_option("OneToMany", min(unknown), PARAMS)
         self.inputs = inputs
         self.sequence = sequence
         self.network = network
@@ -148,6 +144,7 @@ class OneToMany(Generator):
         given = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items() if value not in (None, AUTO))
         return f"OneToMany({given})"
 
+    @known_options
     def fit(
         self,
         data: Any,
@@ -159,7 +156,6 @@ class OneToMany(Generator):
         start: "OneToMany | str | os.PathLike[str] | None" = None,
         callback: Callable[[Any], object] | None = None,
         cache: str | os.PathLike[str] | None = None,
-        **unknown: Any,
     ) -> "OneToMany":
         """Learn from a table: pandas, Polars or PyArrow, a dict of lists, a list of dicts, `windows`, or a path.
 
@@ -177,7 +173,6 @@ class OneToMany(Generator):
             callback: called after every round with a `TrainingRound`: update, nats of training and validation, seconds.
             cache: a folder of its own that keeps the encoded data of Parquet, for later fits to the same data.
                 Processes that train together share it, and each reads its own part of the data.
-            unknown: refused; `inputs` and `sequence` are arguments of the constructor.
 
         Raises:
             OptionError: an unknown argument.
@@ -188,10 +183,6 @@ class OneToMany(Generator):
         """
         from unspool.pipeline import FitRequest, run_fit  # slow to import, and generation doesn't need it
 
-        if unknown:
-            name = min(unknown)
-            hint = f"Pass it to the constructor: OneToMany({name}=...)." if name in self.get_params() else ""
-            raise OptionError(f"fit({name}=...)", f"one of {', '.join(FIT_ARGUMENTS)}", name, hint)
         check_whole(f"OneToMany(seed={self.seed!r})", self.seed, 0, MAX_SEED)
         check_kind("OneToMany: verbose", self.verbose, (bool, type(None)), "True, False or None")
         for name, column in (("id", id), ("order", order)):
@@ -229,6 +220,7 @@ class OneToMany(Generator):
         self._fitted()
         return self.config_.summary
 
+    @known_options
     def log_prob(
         self, data: Any, steps: Any = None, *, errors: Literal["raise", "nan"] = "raise"
     ) -> NDArray[np.float64]:
@@ -260,6 +252,7 @@ class OneToMany(Generator):
         """
         return self.log_prob_by_field(data, steps, errors=errors).sum(1)
 
+    @known_options
     def log_prob_by_field(
         self, data: Any, steps: Any = None, *, errors: Literal["raise", "nan"] = "raise"
     ) -> NDArray[np.float64]:
@@ -268,6 +261,7 @@ class OneToMany(Generator):
             raise OptionError("log_prob(errors=...)", "'raise' or 'nan'", repr(errors))
         return self._score(data, steps, errors)[0]
 
+    @known_options
     def score(self, data: Any, steps: Any = None) -> float:
         """Mean log-probability of a step, in nats: greater is better, as scikit-learn's searches expect."""
         nats, total = self._score(data, steps)
@@ -281,6 +275,7 @@ class OneToMany(Generator):
         self._fitted()
         return score_table(self.net_, self.codec_, data, steps, refuse=errors == "raise")
 
+    @known_options
     def next_step(self, inputs: Any, prefix: Any = None, *, samples: int = 256, seed: int = 0) -> "list[NextStep]":
         """The distribution of the step after a prefix, for every row of inputs.
 
@@ -306,6 +301,7 @@ class OneToMany(Generator):
 
         return next_steps(self._generator(), inputs, prefix, samples, seed)
 
+    @known_options
     def hidden_states(self, data: Any, steps: Any = None) -> list[NDArray[np.float32]]:
         """By sequence of (T,) steps, (T + 1, H) hidden states of the top layer: row t is the state after t steps.
 
@@ -316,6 +312,7 @@ class OneToMany(Generator):
 
         return hidden_states(self._generator(), self.codec_.encode(gather_fitted(self.codec_, data, steps)))
 
+    @known_options
     def encode(self, inputs: Any) -> "InputEncoding":
         """The encoding of N rows of inputs: the (N, C) context, and the (N, L, H) initial states h and c of L layers.
 
@@ -329,6 +326,7 @@ class OneToMany(Generator):
 
         return encode_inputs(self._generator(), inputs)
 
+    @known_options
     def explain(
         self, path: str | os.PathLike[str] | None = None, inputs: Any = None, half: bool = False
     ) -> "Explanation":
@@ -362,6 +360,7 @@ class OneToMany(Generator):
         net = halved(self, inputs) if half else None
         return explain_model(self.config_, net or self.net_, inputs, path, half=net is not None)
 
+    @known_options
     def evaluate(
         self, data: Any, steps: Any = None, *, train: Any = None, seed: int = 0, samples: int = 50, feedings: Any = None
     ) -> Report:
@@ -403,6 +402,7 @@ class OneToMany(Generator):
         title = f"How good is the model of {', '.join(names[:MAX_TITLE_FIELDS])}{more}?"
         return Report(title, split.notes, sections, facts_of(self, split), int(seed), digest, versions())
 
+    @known_options
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file (`docs/format.md`), whole or not at all; a `FileError` if it can't be written."""
         self._fitted()

@@ -1,7 +1,9 @@
 """The options, one frozen and checked class per concern, for Python, the command line and model files."""
 
-from collections.abc import Collection
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+import functools
+import inspect
+from collections.abc import Callable, Collection
+from typing import Annotated, Any, Literal, ParamSpec, Self, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -20,8 +22,13 @@ ELSEWHERE = {
     "n_layers": "layers", "embedding_dim": "embedding", "embedding_size": "embedding", "learning_rate": "rate",
     "lr": "rate", "batch_size": "batch", "n_epochs": "epochs", "max_epochs": "epochs", "num_epochs": "epochs",
     "validation_split": "holdout", "early_stopping": "patience", "temp": "temperature", "num_beams": "width",
+    "n_samples": "n", "num_samples": "n", "random_state": "seed", "random_seed": "seed", "max_length": "limit",
+    "max_new_tokens": "limit", "group": "id", "groups": "id", "group_by": "id", "sequence_id": "id", "time": "order",
+    "sort_by": "order", "callbacks": "callback",
 }  # fmt: skip
 """Options by the names that other packages give them, with ours."""
+CONSTRUCTOR, FIT_COLUMNS = ("inputs", "sequence", "network", "training", "combinations", "relations"), ("id", "order")
+"""Arguments that `OneToMany` alone takes, and columns that `fit` alone is told."""
 
 
 def hint_for(name: str, known: Collection[str]) -> str:
@@ -51,6 +58,10 @@ class OptionMeta(msgspec.StructMeta):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Check the keywords, then construct."""
         known = self.__struct_fields__
+        unnamed = len(self.__match_args__)
+        if len(args) > unnamed:
+            hint = "".join(f"Pass {self.__name__}({name}=...), say." for name in known[unnamed : unnamed + 1])
+            raise OptionError(self.__name__, "options by name", repr(args[unnamed]), hint)
         for name in kwargs:
             if name not in known:
                 raise OptionError(self.__name__, "one of " + ", ".join(known), repr(name), hint_for(name, known))
@@ -270,12 +281,15 @@ RULES: dict[str, Decoding] = {
 
 
 def unknown_option(location: str, name: str, known: Collection[str]) -> OptionError:
-    """The error about a keyword that a function does not take; the hint says which class of options has it.
+    """The error about a keyword that a function does not take; the hint says who takes it.
 
     Examples:
-        >>> str(unknown_option("generate", "temperature", ["seed", "rule"]).hint)
+        >>> unknown_option("generate", "temperature", ["seed", "rule"]).hint
         'Pass rule=Sampling(temperature=...).'
+        >>> unknown_option("fit", "lr", ["data", "id"]).hint
+        'Pass it to the constructor: OneToMany(training=Training(rate=...)).'
     """
+    option, hint = ELSEWHERE.get(name, name), hint_for(name, known)
     for argument, options in (
         ("network", Network),
         ("training", Training),
@@ -283,8 +297,45 @@ def unknown_option(location: str, name: str, known: Collection[str]) -> OptionEr
         ("rule", Beam),
         ("rule", Typical),
     ):
-        option = ELSEWHERE.get(name, name)
-        if argument in known and option in options.__struct_fields__:
-            hint = f"Pass {argument}={options.__name__}({option}=...)."
-            return OptionError(location, "one of " + ", ".join(known), repr(name), hint)
-    return OptionError(location, "one of " + ", ".join(known), repr(name), hint_for(name, known))
+        if option in options.__struct_fields__ and option not in known:
+            passed = f"{argument}={options.__name__}({option}=...)"
+            if argument in known:
+                hint = f"Pass {passed}."
+                break
+            if argument != "rule":
+                hint = f"Pass it to the constructor: OneToMany({passed})."
+                break
+    if name in CONSTRUCTOR:
+        hint = f"Pass it to the constructor: OneToMany({name}=...)."
+    elif option in FIT_COLUMNS and option not in known:
+        hint = "Leave it out: the model knows the column since fit."
+    return OptionError(location, "one of " + ", ".join(known), repr(name), hint)
+
+
+Passed = ParamSpec("Passed")
+Returned = TypeVar("Returned")
+
+
+def known_options(method: Callable[Passed, Returned]) -> Callable[Passed, Returned]:
+    """The method with an `OptionError` about an unknown keyword, which names the closest one, not a bare `TypeError`.
+
+    Examples:
+        >>> class Model:
+        ...     @known_options
+        ...     def fit(self, data, id=None): ...
+        >>> Model().fit([], group="k")
+        Traceback (most recent call last):
+        unspool.errors.OptionError: fit(group=...): expected one of data, id, found 'group'. Here it is called 'id'.
+    """
+    known = list(inspect.signature(method).parameters)[1:]
+    owner, name = method.__qualname__.rsplit(".", 2)[-2:]
+
+    @functools.wraps(method)
+    def checked(*args: Passed.args, **options: Passed.kwargs) -> Returned:
+        for option in options:
+            if option not in known:
+                location = owner if name == "__init__" else f"{name}({option}=...)"
+                raise unknown_option(location, option, known)
+        return method(*args, **options)
+
+    return checked

@@ -158,7 +158,7 @@ def unfold(
         require_present(column, location, "a sequence", "Drop the row, or write an empty list or text.")
     if isinstance(column, Record) or (isinstance(column, np.ndarray) and kind_of(column) != "text"):
         hint = 'If each row is one step, pass id="column".'
-        found = kind_of(column) + (f" {column[0]!r}" if isinstance(column, np.ndarray) else "")
+        found = kind_of(column) + (f" {column[:1].tolist()[0]!r}" if isinstance(column, np.ndarray) else "")
         raise SchemaError(location.at(0), "a sequence: text, a list, or an array", found, hint)
     if isinstance(column, np.ndarray):
         if not isinstance(asked, (str, Text)):

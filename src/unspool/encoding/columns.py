@@ -117,6 +117,11 @@ class Cumulative(msgspec.Struct, frozen=True, metaclass=AbstractStruct):
     def most(self) -> float:
         """The running sum that no sample goes beyond, wherever it started; infinite where there is none."""
 
+    @property
+    @abstractmethod
+    def excursions(self) -> tuple[float, float]:
+        """How far y goes below and above a known value before step 0, even beyond the ends of levels."""
+
     @abstractmethod
     def origins(self, before: np.ndarray | None, rows: int) -> Origins:
         """Where running sums start, given the (rows,) values before step 0: NaN or `None` where unknown."""

@@ -316,6 +316,11 @@ class IncrementEncoder(ScalarColumn, StepColumn, Cumulative, frozen=True, omit_d
         """That of the farthest rise."""
         return math.inf if self.rise is None else self.rise / self.sum_unit
 
+    @property
+    def excursions(self) -> tuple[float, float]:
+        """None: levels have no ends of their own."""
+        return 0.0, 0.0
+
     def origins(self, before: np.ndarray | None, rows: int) -> Origins:
         """The value before step 0, or the origin of training where there is none."""
         known = np.full(rows, np.nan) if before is None or self.delayed else self.to_sum(np.asarray(before, np.float64))

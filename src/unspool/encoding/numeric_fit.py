@@ -181,7 +181,7 @@ def ratio_ends(x: np.ndarray) -> tuple[float, float]:
     Examples:
         >>> low, high = ratio_ends(np.arange(1.0, 101.0))
         >>> round(low, 2), round(high, 2)
-        (0.1, 109.59)
+        (0.1, 110.5)
     """
     logs, decade = np.log(x), float(np.log(10))
     return float(np.exp(-tail_end(-logs, decade))), min(float(np.exp(tail_end(logs, decade))), level_ends(x)[1])

@@ -11,7 +11,6 @@ import numpy as np
 
 from unspool.dataset.examples import base_inputs
 from unspool.encoding.codec import Codec
-from unspool.encoding.numeric import NumericEncoder
 from unspool.errors import MissingExtra, OptionError
 from unspool.generation.sampler import SampleRequest
 from unspool.generation.support import EVERYWHERE, with_support
@@ -98,8 +97,9 @@ def _starts(
     found = []
     # What a sum doesn't rise beyond counts from y, whatever that is: the ends alone are values.
     supports = with_support(request, codec.with_rises(math.inf), {}, 1).supports
-    columns = zip(steps, codec.step_columns(), request.origins, supports, own, strict=True)
-    for name, (field, column), origins, support, mine in columns:
+    bounds = with_support(request, codec.without_ends(), {}, 1).supports
+    columns = zip(steps, codec.step_columns(), request.origins, supports, bounds, own, strict=True)
+    for name, (field, column), origins, support, bound, mine in columns:
         if not mine:
             continue
         assert origins is not None  # noqa: S101  # it has a start
@@ -117,10 +117,11 @@ def _starts(
         if support is not None and support.symbols is None:
             low, high = (_number(at + unit * float(np.asarray(end)[0])) for end in (support.low, support.high))
             facts |= {"low": low, "high": high}
-            if isinstance(column, NumericEncoder) and any(column.excursions):
-                facts |= dict(zip(("down", "up"), column.excursions, strict=True))
-                bounds = {"floor": column.floor, "ceiling": column.ceiling}
-                facts |= {name: float(column.to_sum(np.array(end))) for name, end in bounds.items() if end is not None}
+            down, up = (0.0, 0.0) if column.cumulative is None else column.cumulative.excursions
+            if down or up:
+                facts |= {"down": down, "up": up}
+                limits = zip(("floor", "ceiling"), (bound or EVERYWHERE)[:2], strict=True)
+                facts |= {limit: at + unit * float(end[0]) for limit, end in limits if np.isfinite(end[0])}
         found.append(facts)
     return found
 
