@@ -15,7 +15,7 @@ import pytest
 
 import unspool as us
 from unspool.serving.answers import encode
-from unspool.serving.hosting import ModelHost
+from unspool.serving.hosting import HostedModel, ModelHost
 from unspool.serving.messages import rule_message
 from unspool.serving.metrics import Metrics
 
@@ -116,6 +116,17 @@ def test_a_model_that_was_replaced_is_freed(served):
     host.reload("names")
     gc.collect()
     assert old() is None
+    host.close()
+
+
+def test_a_model_takes_the_place_of_another_when_all_of_its_programs_are_there(served, monkeypatch):
+    host, warmed = ModelHost({"names": served.files["names"]}, us.load, Metrics(), (8,)), []
+    host.start()
+    before = host.models["names"]
+    monkeypatch.setattr(HostedModel, "warm_up", lambda hosted: warmed.append((hosted, host.models["names"])))
+    monkeypatch.setattr(HostedModel, "warm_up_inputs", lambda hosted: warmed.append((hosted, host.models["names"])))
+    host.reload("names")
+    assert warmed == [(host.models["names"], before)] * 2
     host.close()
 
 

@@ -152,6 +152,6 @@ def training_in_words(summary: Summary) -> str:
 def _checked(split: Split) -> Split:
     for part, use in ((split.test, "to judge"), (split.train, "for the baselines to learn from")):
         if len(part) < MIN_SEQUENCES or not part.offsets[-1]:
-            found = f"{len(part)} sequences of {part.offsets[-1]} steps in all"
+            found = f"{len(part)} sequence{'s' * (len(part) != 1)} of {part.offsets[-1]} steps in all"
             raise DataError(part.location, f"at least {MIN_SEQUENCES} sequences {use}, and not all empty", found)
     return split

@@ -145,6 +145,7 @@ class ModelHost:
             new = HostedModel(name, model, self.metrics, self.widths)
             if self.warm:
                 new.warm_up()
+                new.warm_up_inputs()  # the old model answers meanwhile
             old, self.models[name] = self.models.get(name), new
             if old is not None:
                 old.engine.close()
