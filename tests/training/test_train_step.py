@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from unspool.network.decoder import Net
@@ -16,7 +17,7 @@ from unspool.training.batching import Bucket
 from unspool.training.defaults import UpdateConfig
 from unspool.training.scoring import score
 from unspool.training.sharding import Sharding, pack
-from unspool.training.train_step import UpdateBatch, new_train_state, optimiser, update
+from unspool.training.train_step import UpdateBatch, clip_by_norm, new_train_state, optimiser, update
 
 pytestmark = pytest.mark.usefixtures("float64")  # Adam makes a difference in the last bit of a small gradient large
 K, B = 2, 8
@@ -148,6 +149,21 @@ def test_what_an_update_saw_is_the_likelihood(small, plain):
     state, seen = updated(plain(), small.bucket, small.config, rows, rate=0.0)
     assert float(seen.sum()) == pytest.approx(score(plain(), small.bucket)[: K * B].sum(), rel=1e-9)
     assert_close(state.net, plain(), atol=0)
+
+
+@pytest.mark.parametrize("most", [0.5, 5.0, 50.0])
+def test_a_gradient_is_clipped_as_optax_does_it(most):
+    rng = np.random.default_rng(0)
+    gradient = {
+        "w": jnp.asarray(rng.normal(size=(4, 5)), jnp.float32),
+        "b": jnp.asarray(rng.normal(size=3), jnp.float32),
+    }
+    ours, theirs = (how(most) for how in (clip_by_norm, optax.clip_by_global_norm))
+    assert jax.tree.structure(ours.init(gradient)) == jax.tree.structure(theirs.init(gradient))
+    pairs = [how.update(gradient, how.init(gradient))[0] for how in (ours, theirs)]
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-6), *pairs)
+    zero = jax.tree.map(jnp.zeros_like, gradient)
+    jax.tree.map(np.testing.assert_array_equal, ours.update(zero, ours.init(zero))[0], zero)
 
 
 def test_the_average_moves_towards_the_weights_by_the_share_of_each_update(small, plain):
