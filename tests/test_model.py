@@ -246,6 +246,12 @@ def test_inputs_and_sequence_are_arguments_of_the_constructor(model: us.OneToMan
         (lambda m: m.generate("x", max_length=2), r"generate\(max_length=...\).*Pass rule=Sampling\(limit=...\)"),
         (lambda m: list(m.stream("x", n_samples=2)), "found 'n_samples'. Here it is called 'n'"),
         (lambda m: m.sample({"kind": ["x"]}), r"sample\(n=...\): .*found dict. For inputs of your own, call generate"),
+        (
+            lambda m: us.OneToMany("kind", "name", id="k"),
+            r"OneToMany: .*'id'. Pass it to fit: fit\(data, id=...\)",
+        ),
+        (lambda m: us.OneToMany("kind", "name", group="k"), r"found 'group'. Pass it to fit: fit\(data, id=...\)"),
+        (lambda m: m.fit(words(), random_state=1), r"found 'random_state'. .*constructor: OneToMany\(seed=...\)"),
         (lambda m: us.Training(30), r"Training: expected options by name, found 30. Pass Training\(epochs=...\), say"),
     ],
 )

@@ -27,8 +27,9 @@ ELSEWHERE = {
     "sort_by": "order", "callbacks": "callback",
 }  # fmt: skip
 """Options by the names that other packages give them, with ours."""
-CONSTRUCTOR, FIT_COLUMNS = ("inputs", "sequence", "network", "training", "combinations", "relations"), ("id", "order")
-"""Arguments that `OneToMany` alone takes, and columns that `fit` alone is told."""
+CONSTRUCTOR = ("inputs", "sequence", "network", "training", "combinations", "relations", "seed", "verbose")
+FIT, FIT_COLUMNS = ("id", "order", "checkpoint", "start", "callback", "cache"), ("id", "order")
+"""Arguments of `OneToMany` and of its `fit`, and those of them that name columns."""
 
 
 def hint_for(name: str, known: Collection[str]) -> str:
@@ -305,9 +306,13 @@ def unknown_option(location: str, name: str, known: Collection[str]) -> OptionEr
             if argument != "rule":
                 hint = f"Pass it to the constructor: OneToMany({passed})."
                 break
-    if name in CONSTRUCTOR:
-        hint = f"Pass it to the constructor: OneToMany({name}=...)."
-    elif option in FIT_COLUMNS and option not in known:
+    if option in known:
+        pass
+    elif option in CONSTRUCTOR:
+        hint = f"Pass it to the constructor: OneToMany({option}=...)."
+    elif option in FIT and "sequence" in known:
+        hint = f"Pass it to fit: fit(data, {option}=...)."
+    elif option in FIT_COLUMNS:
         hint = "Leave it out: the model knows the column since fit."
     return OptionError(location, "one of " + ", ".join(known), repr(name), hint)
 

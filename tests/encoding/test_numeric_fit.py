@@ -337,6 +337,17 @@ def test_a_sequence_goes_as_far_from_its_start_as_those_of_training_even_beyond_
     np.testing.assert_allclose(support_from(codec, axis(starts))[1][2], high + 5.5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("transform", ["difference", "log_return"])
+@pytest.mark.parametrize("value", [5.0, 0.1, 12345.678])
+def test_levels_that_never_change_are_their_own_ends(transform, value) -> None:
+    codec, _ = fitted(np.full(60, value), Number("x", transform, "mixture"))
+    low, high = codec.steps[0].ends
+    assert low <= value <= high
+    assert (low, high) == pytest.approx((value, value))
+    with pytest.raises(SchemaError, match="number, ends: expected rising numbers, of log-returns above 0, found"):
+        msgspec.structs.replace(codec.steps[0], ends=(2.0, 1.0))
+
+
 def test_those_that_start_highest_say_how_far_above_a_sequence_goes() -> None:
     """Small ones double in every step, large ones stay: none doubles from the top, as no walk of these steps does."""
     rng = np.random.default_rng(0)

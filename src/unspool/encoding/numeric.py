@@ -115,7 +115,7 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         if sorted(ends) != ends:
             raise SchemaError("number, range", "rising: floor, low, high, ceiling", ", ".join(map(str, ends)))
         low, high = self.ends or (1.0, 2.0)
-        if not low < high or (self.transform == "log_return" and low <= 0):
+        if not low <= high or (self.transform == "log_return" and low <= 0):
             raise SchemaError("number, ends", "rising numbers, of log-returns above 0", f"{low:g}, {high:g}")
 
     @classmethod

@@ -184,7 +184,8 @@ def ratio_ends(x: np.ndarray) -> tuple[float, float]:
         (0.1, 110.5)
     """
     logs, decade = np.log(x), float(np.log(10))
-    return float(np.exp(-tail_end(-logs, decade))), min(float(np.exp(tail_end(logs, decade))), level_ends(x)[1])
+    low, high = np.exp(-tail_end(-logs, decade)), min(np.exp(tail_end(logs, decade)), level_ends(x)[1])
+    return float(min(low, x.min())), float(max(high, x.max()))  # a logarithm rounds
 
 
 def excursions(
