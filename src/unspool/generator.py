@@ -125,9 +125,7 @@ class Generator(ABC):
             >>> [steps[1] for steps in model.generate({"k": "a"}, n=3, length=4, pin={1: {"x": 2}})]
             [2, 2, 2]
         """
-        given = {"length": length, "seed": seed, "rule": rule, "prefix": prefix, "pin": pin, "allow": allow}
-        given |= {"unknown": unknown, "best_of": best_of, "key": key}
-        options = GenerationOptions.of(given)
+        options = GenerationOptions(length, seed, rule, prefix, pin, allow, unknown, best_of, key)
         with show(self.verbose):
             phase("generating")
             return self._job(inputs, n, options).run()
@@ -152,8 +150,7 @@ class Generator(ABC):
             OptionError: as for `generate`; or the model did not learn to sample inputs.
             SchemaError: another number of prefixes than rows.
         """
-        given = {"length": length, "seed": seed, "rule": rule, "prefix": prefix, "pin": pin, "allow": allow}
-        options = GenerationOptions.of(given)
+        options = GenerationOptions(length, seed, rule, prefix, pin, allow)
         with show(self.verbose):
             phase("generating")
             return sampling_job(self._generator(), n, options).run()

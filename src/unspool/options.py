@@ -290,7 +290,13 @@ def unknown_option(location: str, name: str, known: Collection[str]) -> OptionEr
         >>> unknown_option("fit", "lr", ["data", "id"]).hint
         'Pass it to the constructor: OneToMany(training=Training(rate=...)).'
     """
-    option, hint = ELSEWHERE.get(name, name), hint_for(name, known)
+    option = ELSEWHERE.get(name, name)
+    hint = "" if option in known else _taken_elsewhere(option, known)
+    return OptionError(location, "one of " + ", ".join(known), repr(name), hint or hint_for(name, known))
+
+
+def _taken_elsewhere(option: str, known: Collection[str]) -> str:
+    """A hint about an option that another function or class takes, or nothing."""
     for argument, options in (
         ("network", Network),
         ("training", Training),
@@ -298,23 +304,17 @@ def unknown_option(location: str, name: str, known: Collection[str]) -> OptionEr
         ("rule", Beam),
         ("rule", Typical),
     ):
-        if option in options.__struct_fields__ and option not in known:
+        if option in options.__struct_fields__:
             passed = f"{argument}={options.__name__}({option}=...)"
             if argument in known:
-                hint = f"Pass {passed}."
-                break
-            if argument != "rule":
-                hint = f"Pass it to the constructor: OneToMany({passed})."
-                break
-    if option in known:
-        pass
-    elif option in CONSTRUCTOR:
-        hint = f"Pass it to the constructor: OneToMany({option}=...)."
-    elif option in FIT and "sequence" in known:
-        hint = f"Pass it to fit: fit(data, {option}=...)."
-    elif option in FIT_COLUMNS:
-        hint = "Leave it out: the model knows the column since fit."
-    return OptionError(location, "one of " + ", ".join(known), repr(name), hint)
+                return f"Pass {passed}."
+            if argument in CONSTRUCTOR:
+                return f"Pass it to the constructor: OneToMany({passed})."
+    if option in CONSTRUCTOR:
+        return f"Pass it to the constructor: OneToMany({option}=...)."
+    if option in FIT and "sequence" in known:
+        return f"Pass it to fit: fit(data, {option}=...)."
+    return "Leave it out: the model knows the column since fit." if option in FIT_COLUMNS else ""
 
 
 Passed = ParamSpec("Passed")
