@@ -169,7 +169,7 @@ class NumericConstraints(UnorderedConstraints):
         """
         column = self.column
         assert column.ends is not None  # noqa: S101  # the caller has checked
-        least, most = ((column.to_sum(np.array(end)) - origins.at) / origins.unit for end in column.ends)
+        least, most = ((end - origins.at) / origins.unit for end in column.ends)
         down, up = (np.where(np.isnan(origins.start), 0.0, part / origins.unit) for part in column.excursions)
         return [np.maximum(low, np.minimum(least, -down)), np.minimum(high, np.maximum(most, up))]
 
