@@ -8,11 +8,12 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unspool.constraints.base import GivenRange
 from unspool.constraints.fields import constraints_of
 from unspool.dataset.gather import gather
 from unspool.encoding.columns import Continuation
 from unspool.encoding.fit import fit_codec
-from unspool.encoding.numeric_fit import level_ends, tail_end
+from unspool.encoding.numeric_fit import level_ends, ratio_ends, tail_end
 from unspool.errors import OptionError, SchemaError
 from unspool.network.build import architecture_of
 from unspool.network.distributions.base import innermost
@@ -114,7 +115,7 @@ def test_the_bins_of_a_histogram_hold_about_as_many_values_and_never_cut_a_cell(
 
 
 def test_bounds_are_zero_for_what_was_never_negative_and_can_be_given() -> None:
-    values = RNG.gamma(2.0, size=300)
+    values = np.random.default_rng(0).gamma(2.0, size=300)
     assert (column(values).floor, column(values).ceiling) == (0.0, None)
     assert column(values - 1).floor is None
     assert column(values, Number("x", bounds=None)).floor is None
@@ -297,11 +298,11 @@ def test_a_tail_that_is_shorter_than_an_exponential_one_ends_sooner() -> None:
     assert tail_end(rng.exponential(size=4000), 99.0) > np.log(4000) + 2
 
 
-def support_from(codec, before):
+def support_from(codec, before, given=None):
     """From and to where sums may go that count from values before step 0, on their axis."""
     column, (constraints,) = codec.steps[0], constraints_of(codec)
     origins = column.cumulative.origins(np.array(before), len(before))
-    support = constraints.support(None, origins)
+    support = constraints.support(None, origins, given)
     return origins.at + origins.unit * np.stack([support.low, support.high])
 
 
@@ -310,50 +311,77 @@ def test_sums_of_differences_stay_within_what_the_tail_of_levels_says() -> None:
     codec, _ = fitted(walks, Number("x", "difference", "mixture"))
     low, high = codec.steps[0].ends
     assert (low, high) == level_ends(walks)
-    assert codec.steps[0].excursions == (0.0, 0.0)  # no sequence has a value before it
-    np.testing.assert_allclose(support_from(codec, [0.0, np.nan]), [[low, low], [high, high]], rtol=1e-6)
+    np.testing.assert_allclose(support_from(codec, [np.nan, np.nan]), [[low, low], [high, high]], rtol=1e-6)
     (free,) = constraints_of(codec.without_ends())
     assert free.support(None, codec.steps[0].cumulative.origins(np.zeros(2), 2)) is None
 
 
-def test_a_sequence_goes_as_far_from_its_start_as_those_of_training_even_beyond_their_levels() -> None:
+@pytest.mark.parametrize("transform", ["difference", "log_return"])
+def test_a_sequence_goes_as_far_from_its_start_as_those_of_training_even_beyond_their_levels(transform) -> None:
     walks = np.random.default_rng(0).normal(0, 0.1, (400, 11)).cumsum(1)
-    field = Number("x", "difference", "mixture", bounds=None)
-    codec = fit_codec(*gather({"x": walks.tolist()}, inputs=First("x"), sequence=field))
-    (low, high), (down, up) = codec.steps[0].ends, codec.steps[0].excursions
+    axis = np.exp if transform == "log_return" else np.asarray
+    field = Number("x", transform, "mixture", bounds=None)
+    codec = fit_codec(*gather({"x": axis(walks).tolist()}, inputs=First("x"), sequence=field))
+    (low, high), (down, up) = codec.steps[0].to_sum(np.array(codec.steps[0].ends)), codec.steps[0].excursions
     spread = 0.1 * 10**0.5  # of the last step of such a walk
     assert 3.9 * spread < down < 6 * spread
     assert 3.9 * spread < up < 6 * spread
     starts = np.array([0.0, low - 1, high + 5])
-    ends = support_from(codec, [*starts, np.nan])
+    ends = support_from(codec, [*axis(starts), np.nan])
     np.testing.assert_allclose(ends[0], [low, low - 1 - down, low, low], rtol=1e-5)
     np.testing.assert_allclose(ends[1], [high, high, high + 5 + up, high], rtol=1e-5)
-    longer = support_from(codec.with_rises(3.0), starts)
+    longer = support_from(codec.with_rises(3.0), axis(starts))
     np.testing.assert_allclose(longer[1][2], high + 5 + 3 * up, rtol=1e-5)
-    bounded = msgspec.structs.replace(codec.steps[0], ceiling=float(high + 5.5))
+    bounded = msgspec.structs.replace(codec.steps[0], ceiling=float(axis(high + 5.5)))
     codec = msgspec.structs.replace(codec, steps=(bounded,))
-    np.testing.assert_allclose(support_from(codec, starts)[1][2], high + 5.5, rtol=1e-5)
+    np.testing.assert_allclose(support_from(codec, axis(starts))[1][2], high + 5.5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("transform", ["difference", "log_return"])
+def test_ends_hold_what_goes_on_from_given_values_but_for_those_beyond(transform) -> None:
+    """What starts at its first value goes as far from a given one beyond the ends as those of training."""
+    walks = 5 + np.random.default_rng(0).normal(0, 0.1, (400, 11)).cumsum(1)
+    axis = np.exp if transform == "log_return" else np.asarray
+    field = Number("x", transform, "mixture", bounds=None)
+    codec = fit_codec(*gather({"x": axis(walks).tolist()}, sequence=field))
+    (low, high), (down, up) = codec.steps[0].to_sum(np.array(codec.steps[0].ends)), codec.steps[0].excursions
+    assert min(down, up) > 3.9 * 0.1 * 10**0.5
+    given = GivenRange(np.array([np.inf, low + 0.1, low - 1, 5.0]), np.array([-np.inf, high - 0.1, 5.0, high + 2]))
+    ends = support_from(codec, [np.nan] * 4, given)
+    np.testing.assert_allclose(ends[0], [low, low, low - 1 - down, low], rtol=1e-5)
+    np.testing.assert_allclose(ends[1], [high, high, high, high + 2 + up], rtol=1e-5)
+
+
+@pytest.mark.parametrize("transform", ["difference", "log_return"])
 @pytest.mark.parametrize("value", [5.0, 0.1, 12345.678])
-def test_levels_that_never_change_are_their_own_ends(value) -> None:
-    codec, _ = fitted(np.full(60, value), Number("x", "difference", "mixture"))
-    assert codec.steps[0].ends == (value, value)
-    with pytest.raises(SchemaError, match="number, ends: expected rising numbers, found 2, 1"):
+def test_levels_that_never_change_are_their_own_ends(transform, value) -> None:
+    codec, _ = fitted(np.full(60, value), Number("x", transform, "mixture"))
+    low, high = codec.steps[0].ends
+    assert low <= value <= high
+    assert (low, high) == pytest.approx((value, value))
+    with pytest.raises(SchemaError, match="number, ends: expected rising numbers, of log-returns above 0, found"):
         msgspec.structs.replace(codec.steps[0], ends=(2.0, 1.0))
 
 
 def test_those_that_start_highest_say_how_far_above_a_sequence_goes() -> None:
-    """Small ones rise by 1 in every step, large ones stay: none rises by 9 from the top, as no such walk does."""
+    """Small ones double in every step, large ones stay: none doubles from the top, as no walk of these steps does."""
     rng = np.random.default_rng(0)
-    small = np.arange(10) + rng.normal(0, 0.01, (100, 10))
-    large = 9 + rng.normal(0, 0.01, (100, 10))
+    small = 2.0 ** (np.arange(10) + rng.normal(0, 0.01, (100, 10)))
+    large = 2.0**9 * np.exp(rng.normal(0, 0.01, (100, 10)))
     rows = np.concatenate([small, large])
-    field = Number("x", "difference", "mixture", bounds=None)
+    field = Number("x", "log_return", "mixture", bounds=None)
     codec = fit_codec(*gather({"x": rows.tolist()}, inputs=First("x"), sequence=field))
     column = codec.steps[0]
     walk = 4 * 3 * np.hypot(column.loc, column.scale)
     assert column.excursions == pytest.approx((walk, walk))
+
+
+def test_levels_of_log_returns_have_the_nearer_end_of_both_axes() -> None:
+    values = np.exp(np.random.default_rng(0).normal(0, 1.0, 2000))
+    low, high = ratio_ends(values)
+    assert values.min() / 10.001 < low < values.min() / 1.5
+    assert 1.5 * values.max() < high < 10.001 * values.max()
+    assert ratio_ends(np.array([1.0, 2.0, 4.0])) == (0.25, 7.0)
 
 
 def test_the_limit_of_samples_changes_no_likelihood() -> None:

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 import unspool as us
+from unspool.constraints.pins import encode_observed
 from unspool.dataset.gather import gather
 from unspool.encoding import transforms
+from unspool.encoding.columns import Continuation
 from unspool.encoding.fit import fit_codec
 from unspool.encoding.numeric import NumericEncoder
 from unspool.evaluation.samples.generate import generate_like
@@ -13,7 +15,7 @@ from unspool.generation.sampler import SampleRequest, sample_sequences
 from unspool.generation.support import with_support
 from unspool.network.build import architecture_of
 from unspool.network.decoder import Net
-from unspool.network.distributions.rules import PLAIN
+from unspool.network.distributions.rules import PLAIN, Rule
 from unspool.options import Network
 from unspool.schema.fields import Number
 
@@ -43,6 +45,48 @@ def test_a_network_of_random_weights_stays_within_what_the_data_show():
     assert low - 1e-3 <= values.min() <= values.max() <= high + 1e-3
     assert made.examples.lengths.max() <= lengths.max()
     assert made.ended.all()
+
+
+def test_what_goes_on_from_given_values_keeps_the_ends_that_they_do_not_break():
+    rng = np.random.default_rng(0)
+    walks = [np.clip(rng.normal(size=6).cumsum(), -4, 4).tolist() for _ in range(80)]
+    table, fields = {"k": rng.normal(size=80).tolist(), "x": walks}, Number("x", "difference", "mixture")
+    codec = fit_codec(*gather(table, inputs=Number("k"), sequence=fields))
+    net = Net(rng, architecture_of(codec, Network(), 8, 8)).map_weights(lambda w: w + 0.5)  # changes lead upwards
+    (low, high), (_, up) = codec.steps[0].ends, codec.steps[0].excursions
+
+    def made(given):
+        observed = None if given is None else encode_observed(codec, given, None, 1, {}, (None,))
+        request = SampleRequest((np.zeros((1, 1)),), 200, 0, PLAIN, 6, 6)
+        (z,), offsets, _ = sample_sequences(net, with_support(request, codec, {}, 1, observed, (None,)))
+        return codec.steps[0].decode(z, Continuation(offsets))[0][0].reshape(200, 6)
+
+    free, within, above = made(None), made([3.0, 2.5]), made([3.0, high + 1])
+    slack = 1e-4 * (high - low)
+    for values in (free, within):
+        assert high - 1 < values.max() <= high + slack
+    np.testing.assert_allclose(within[:, :2], np.broadcast_to([3.0, 2.5], (200, 2)), rtol=1e-6)
+    assert high + 1 + 0.5 * up < above[:, 2:].max() <= high + 1 + up + slack
+
+
+@pytest.mark.parametrize("rule", [PLAIN, Rule(greedy=True)])
+def test_whole_numbers_that_add_up_are_whole_and_within_their_ends(rule):
+    rng = np.random.default_rng(0)
+    walks = [np.clip(rng.integers(-2, 3, 6).cumsum(), -5, 5).tolist() for _ in range(80)]
+    table, fields = {"k": rng.normal(size=80).tolist(), "x": walks}, Number("x", "difference", bounds=(-5, None))
+    codec = fit_codec(*gather(table, inputs=Number("k"), sequence=fields))
+    assert codec.steps[0].mass
+    net = Net(rng, architecture_of(codec, Network(), 8, 8))
+    high = codec.steps[0].ends[1]
+    for push in (-4.0, 4.0):
+        request = SampleRequest((np.zeros((1, 1)),), 200, 0, rule, 40, 40)
+        moved = net.map_weights(lambda w, push=push: w + push)
+        (z,), offsets, _ = sample_sequences(moved, with_support(request, codec, {}, 1))
+        x = codec.steps[0].decode(z, Continuation(offsets))[0][0]
+        np.testing.assert_allclose(x, x.round(), atol=1e-4)
+        assert -5 - 1e-4 <= x.min() <= x.max() <= high + 1e-4
+        assert x.max() > high - 1 if push > 0 else x.min() < -4
+        assert rule.greedy or len(np.unique(x.round())) > 3
 
 
 @pytest.mark.slow

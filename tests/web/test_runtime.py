@@ -134,7 +134,7 @@ def test_records_of_numbers_and_symbols_are_those_of_python(workshop):
 
 @needs_node
 def test_changes_ends_and_limits_are_those_of_python(days):
-    """Sampled plainly; and gone on from a day beyond the ends, where neither they nor the limit hold."""
+    """Sampled plainly; and gone on from a day beyond the ends, as far from there as in training, without the limit."""
     row = {"inputs": {"kind": "a"}, "n": 64}
     beyond = [
         {"open": 110.0, "close": None, "mood": "odd", "due": "2031-01-31"},

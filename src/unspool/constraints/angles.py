@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import Allowed, Known
+from unspool.constraints.base import Allowed, GivenRange, Known
 from unspool.constraints.numbers import UnorderedConstraints, has_multiple
 from unspool.encoding.angle import AngleEncoder
 from unspool.encoding.columns import Origins
@@ -30,7 +30,9 @@ class AngleConstraints(UnorderedConstraints):
         exact = as_number(values)
         return self.column.encode(values, location)[0], exact
 
-    def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
+    def support(
+        self, allowed: Allowed | None, origins: Origins | None, given: GivenRange | None = None
+    ) -> Allowed | None:
         """The allowed range, in radians that float32 holds, none of which is outside."""
         if allowed is None:
             return None

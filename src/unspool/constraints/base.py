@@ -24,11 +24,14 @@ class Allowed(NamedTuple):
         low: of a number the smallest, or minus infinity; more than `high` of angles through the end of a period; of
             labels (M,) -1 where a label may be no.
         high: the largest, or infinity; of labels (M,) 1 where a label may be yes.
+        asked: whether somebody asked for it; else samples are reflected at the ends, see
+            `unspool.network.distributions.base.Ends`.
     """
 
     symbols: NDArray[np.bool_] | None = None
     low: Any = -np.inf
     high: Any = np.inf
+    asked: bool = True
 
     def holds(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which of (N,) numbers are allowed; NaN is.
@@ -69,6 +72,33 @@ class ObservedField(NamedTuple):
     def take(self, at: NDArray[Any]) -> "ObservedField":
         """The given values of some steps."""
         return ObservedField(self.values[at], self.where[at], None if self.exact is None else self.exact[at])
+
+
+class GivenRange(NamedTuple):
+    """How far the given values of rows go on the axis that adds up; one row stands for all.
+
+    Attributes:
+        low: (R,) the smallest given value of every row, or infinity.
+        high: the largest, or minus infinity.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, field: ObservedField, offsets: NDArray[np.int64]) -> "GivenRange":
+        """That of the given values of one field, end to end.
+
+        Examples:
+            >>> field = ObservedField(np.array([3.0, np.nan, 5.0]), np.array([True, True, True]), None)
+            >>> GivenRange.of(field, np.array([0, 3, 3]))
+            GivenRange(low=array([ 3., inf]), high=array([  5., -inf]))
+        """
+        given, row = field.where & ~np.isnan(field.values), np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        low, high = np.full(len(offsets) - 1, np.inf), np.full(len(offsets) - 1, -np.inf)
+        np.minimum.at(low, row[given], field.values[given])
+        np.maximum.at(high, row[given], field.values[given])
+        return cls(low, high)
 
 
 class GivenBeside(NamedTuple):
@@ -169,10 +199,13 @@ class FieldConstraints(ABC):
         """The allowed values, by column; errors as of `unspool.constraints.fields.read_allow`."""
 
     @abstractmethod
-    def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
+    def support(
+        self, allowed: Allowed | None, origins: Origins | None, given: GivenRange | None = None
+    ) -> Allowed | None:
         """The support of samples, on the network's axis or as running sums; an `OptionError` if no sample lies in it.
 
-        `None` is an unlimited support. `origins` are those of a cumulative field.
+        `None` is an unlimited support. `origins` and `given` are those of a cumulative field: from a given value beyond
+        what samples reach by themselves a sequence goes on.
         """
 
     def observe(

@@ -11,6 +11,7 @@ from unspool.constraints.base import (
     Allowed,
     FieldConstraints,
     GivenBeside,
+    GivenRange,
     Known,
     ObservedField,
     ObservedRows,
@@ -69,6 +70,8 @@ class DistanceConstraints(FieldConstraints):
         found = f"{name!r}, which is learned as a distance from {listing(map(repr, self.field.references))}"
         raise OptionError("allow", "columns that are learned by themselves", found, "Fit again with relations=None.")
 
-    def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
+    def support(
+        self, allowed: Allowed | None, origins: Origins | None, given: GivenRange | None = None
+    ) -> Allowed | None:
         """Unlimited: the distribution keeps distances from being negative."""
         return None

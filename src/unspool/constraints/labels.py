@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import Allowed, FieldConstraints, GivenBeside, Known, ObservedField, ObservedRows
+from unspool.constraints.base import (
+    Allowed,
+    FieldConstraints,
+    GivenBeside,
+    GivenRange,
+    Known,
+    ObservedField,
+    ObservedRows,
+)
 from unspool.encoding.columns import Origins
 from unspool.errors import Location, OptionError
 from unspool.schema.coercion import coerce
@@ -64,6 +72,8 @@ class LabelConstraints(FieldConstraints):
             low[m], high[m] = (-1.0 if (~yes).any() else 1.0), (1.0 if yes.any() else -1.0)
         return Allowed(None, low, high)
 
-    def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
+    def support(
+        self, allowed: Allowed | None, origins: Origins | None, given: GivenRange | None = None
+    ) -> Allowed | None:
         """The allowed labels, for all rows."""
         return None if allowed is None else Allowed(None, allowed.low[None], allowed.high[None])

@@ -12,6 +12,7 @@ from unspool.constraints.base import (
     Allowed,
     FieldConstraints,
     GivenBeside,
+    GivenRange,
     Known,
     ObservedField,
     ObservedRows,
@@ -38,6 +39,16 @@ def has_multiple(low: float, high: float, step: float) -> bool:
 def ends_or_infinite(low: float | None, high: float | None) -> tuple[float, float]:
     """Two ends as numbers."""
     return (-np.inf if low is None else low), (np.inf if high is None else high)
+
+
+def beyond(end: Any, given: NDArray[np.float64] | None, distance: float) -> Any:
+    """Upper ends of running sums; where a given one is larger, the end is as far beyond that.
+
+    Examples:
+        >>> beyond(10.0, np.array([-np.inf, 9.0, 12.0]), 5.0).tolist()
+        [10.0, 10.0, 17.0]
+    """
+    return end if given is None or np.isinf(distance) else np.where(given > end, given + distance, end)
 
 
 @dataclass(frozen=True)
@@ -148,7 +159,9 @@ class NumericConstraints(UnorderedConstraints):
         self.column.refuse_missing(np.isnan(exact), location)
         return self.column.to_sum(exact), exact
 
-    def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
+    def support(
+        self, allowed: Allowed | None, origins: Origins | None, given: GivenRange | None = None
+    ) -> Allowed | None:
         """The allowed range, within the bounds of differences; the distribution has the bounds of other numbers."""
         low, high = (-np.inf, np.inf) if allowed is None else (allowed.low, allowed.high)
         if origins is None:
@@ -157,21 +170,27 @@ class NumericConstraints(UnorderedConstraints):
             low, high = max(low, self.bounds[0]), min(high, self.bounds[1])
             ends = [self.running_sum(end, origins) for end in (low, high)]
             if self.column.ends is not None and allowed is None:
-                ends = self._within_levels(ends[0], ends[1], origins)
-        return None if all(np.isinf(end).all() for end in ends) else Allowed(None, *ends)
+                ends = self._within_levels(ends[0], ends[1], origins, given)
+        unlimited = all(np.isinf(end).all() for end in ends)
+        return None if unlimited else Allowed(None, ends[0], ends[1], asked=allowed is not None)
 
     def _within_levels(
-        self, low: NDArray[np.float64], high: NDArray[np.float64], origins: Origins
+        self, low: NDArray[np.float64], high: NDArray[np.float64], origins: Origins, given: GivenRange | None
     ) -> list[NDArray[np.float64]]:
-        """Running sums from one to another, within what sums of training's differences don't go beyond.
+        """Running sums from one to another, within what sums of training's differences or ratios don't go beyond.
 
-        From a value before step 0 a sequence may go as far as those of training do, even beyond that.
+        From a value before step 0, or from a given one beyond, a sequence may go as far as those of training do.
         """
         column = self.column
         assert column.ends is not None  # noqa: S101  # the caller has checked
-        least, most = ((end - origins.at) / origins.unit for end in column.ends)
-        down, up = (np.where(np.isnan(origins.start), 0.0, part / origins.unit) for part in column.excursions)
-        return [np.maximum(low, np.minimum(least, -down)), np.minimum(high, np.maximum(most, up))]
+        least, most = ((column.to_sum(np.array(end)) - origins.at) / origins.unit for end in column.ends)
+        down, up = (part / origins.unit for part in column.excursions)
+        known = ~np.isnan(origins.start)
+        least, most = np.where(known, np.minimum(least, -down), least), np.where(known, np.maximum(most, up), most)
+        if given is not None:
+            least = -beyond(-least, (origins.at - given.low) / origins.unit, down)
+            most = beyond(most, (given.high - origins.at) / origins.unit, up)
+        return [np.maximum(low, least), np.minimum(high, most)]
 
     def read_range(self, low: float, high: float) -> Allowed | None:
         """One that has a support point, or a value of the grid."""
@@ -249,7 +268,9 @@ class IncrementConstraints(NumberConstraints):
             upper[part] = np.minimum.accumulate(upper[part][::-1])[::-1]
         return upper
 
-    def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
+    def support(
+        self, allowed: Allowed | None, origins: Origins | None, given: GivenRange | None = None
+    ) -> Allowed | None:
         """The allowed range and the bound, as running sums; what is not asked for rises as far as in training."""
         assert origins is not None  # noqa: S101  # increments add up
         low, high = (-np.inf, np.inf) if allowed is None else (allowed.low, allowed.high)
@@ -259,14 +280,15 @@ class IncrementConstraints(NumberConstraints):
             # A sequence that starts beyond its bound stays there.
             ends[1] = np.minimum(ends[1], np.maximum(self.running_sum(column.end, origins), 0.0))
         if allowed is None:
-            ends[1] = np.minimum(ends[1], column.most)
+            furthest = None if given is None else (given.high - origins.at) / origins.unit
+            ends[1] = np.minimum(ends[1], beyond(column.most, furthest, column.most))
         if all(np.isinf(end).all() for end in ends):
             return None
         if column.never is not None and (ends[1] < 0).any():
             expected = f"a range that reaches the value before step 0, because it never {column.never}"
             found = "one that ends before" if column.never == "falls" else "one that begins above"
             raise OptionError(f"allow, column {self.field.name!r}", expected, found)
-        return Allowed(None, *ends)
+        return Allowed(None, ends[0], ends[1])
 
     def read_range(self, low: float, high: float) -> Allowed | None:
         """Any within the bounds; of timestamps, from the first to the last whole unit in it."""

@@ -11,6 +11,7 @@ from unspool.constraints.base import (
     Allowed,
     FieldConstraints,
     GivenBeside,
+    GivenRange,
     Known,
     ObservedField,
     ObservedRows,
@@ -90,7 +91,9 @@ class SymbolConstraints(FieldConstraints):
             raise OptionError("allow", f"values of {names} that occur together", "none that do", hint)
         return Allowed(symbols)
 
-    def support(self, allowed: Allowed | None, origins: Origins | None) -> Allowed | None:
+    def support(
+        self, allowed: Allowed | None, origins: Origins | None, given: GivenRange | None = None
+    ) -> Allowed | None:
         """The allowed symbols."""
         return allowed
 

@@ -63,10 +63,10 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         unseen: probability of a value that is none of the support points.
         reach: in the network's units, what samples don't go beyond, see `unspool.encoding.numeric_fit.reach_of`; or
             None. Unlike floor and ceiling it says nothing about data, and is hardly ever met.
-        ends: likewise of differences, what their sums don't go beyond, in original units; or None.
+        ends: likewise of differences and log-returns, what their sums don't go beyond, in original units; or None.
         wide: probability, location and scale, in the network's units, of a value unlike those of training, see
             `unspool.encoding.numeric_fit.wide_component`; or None.
-        excursions: how far sums of differences go below and above the value before step 0 at the most, even if that is
+        excursions: how far their sums go below and above a given value at the most, on their axis, even if that is
             beyond the ends, see `unspool.encoding.numeric_fit.excursions`.
     """
 
@@ -114,9 +114,9 @@ class NumericEncoder(ScalarColumn, InputColumn, StepColumn, Cumulative, frozen=T
         ends = [end for end in (self.floor, self.low, self.high, self.ceiling) if end is not None]
         if sorted(ends) != ends:
             raise SchemaError("number, range", "rising: floor, low, high, ceiling", ", ".join(map(str, ends)))
-        low, high = self.ends or (0.0, 0.0)
-        if not low <= high:
-            raise SchemaError("number, ends", "rising numbers", f"{low:g}, {high:g}")
+        low, high = self.ends or (1.0, 2.0)
+        if not low <= high or (self.transform == "log_return" and low <= 0):
+            raise SchemaError("number, ends", "rising numbers, of log-returns above 0", f"{low:g}, {high:g}")
 
     @classmethod
     def fit(

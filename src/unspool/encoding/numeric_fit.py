@@ -82,9 +82,10 @@ def refine(
     if field.distribution == "histogram":
         column = msgspec.structs.replace(column, edges=bin_edges(column, z, y if differs else x))
     column = msgspec.structs.replace(column, reach=reach_of(column, z), wide=wide_component(z))
-    if column.transform != "difference" or offsets is None:
+    if not differs or offsets is None:
         return column
-    return msgspec.structs.replace(column, ends=level_ends(x), excursions=excursions(column, values, offsets, before))
+    ends = level_ends(x) if column.transform == "difference" else ratio_ends(x)
+    return msgspec.structs.replace(column, ends=ends, excursions=excursions(column, values, offsets, before))
 
 
 def wide_component(z: np.ndarray) -> tuple[float, float, float]:
@@ -174,20 +175,35 @@ def level_ends(x: np.ndarray) -> tuple[float, float]:
     return -tail_end(-x, most), tail_end(x, most)
 
 
+def ratio_ends(x: np.ndarray) -> tuple[float, float]:
+    """As `level_ends`, of (S,) values above 0 and sums of log-returns: the nearer end of both axes, within a decade.
+
+    Examples:
+        >>> low, high = ratio_ends(np.arange(1.0, 101.0))
+        >>> round(low, 2), round(high, 2)
+        (0.1, 110.5)
+    """
+    logs, decade = np.log(x), float(np.log(10))
+    low, high = np.exp(-tail_end(-logs, decade)), min(np.exp(tail_end(logs, decade)), level_ends(x)[1])
+    return float(min(low, x.min())), float(max(high, x.max()))  # a logarithm rounds
+
+
 def excursions(
     column: NumericEncoder, values: np.ndarray, offsets: np.ndarray, before: np.ndarray | None
 ) -> tuple[float, float]:
-    """How far sequences go below and above their value before step 0, on the axis that adds up; 0 where none has one.
+    """How far sequences go below and above their value before step 0, or else their first, on the axis that adds up.
 
-    Those that start lowest say how far below, those that start highest how far above: large ones grow otherwise.
-    But a random walk has no level of its own, so it's at least as far as a walk of such steps hardly goes.
+    Those that start lowest say how far below, those that start highest how far above: a rich country doesn't grow as a
+    poor one. But a price has no level of its own, so it's at least as far as a random walk of such steps hardly goes.
     """
-    some = np.diff(offsets) > 0
-    start = np.full(len(some), np.nan) if before is None else column.start(before)
-    known = np.isfinite(start[some])
+    y, some = column.to_sum(values), np.diff(offsets) > 0
+    at = offsets[:-1][some]
+    start = np.full(len(at), np.nan) if before is None else column.start(before)[some]
+    start = np.where(np.isfinite(start), start, y[at])
+    known = np.isfinite(start)
     if not known.any():
         return 0.0, 0.0
-    y, at, start = column.to_sum(values), offsets[:-1][some], start[some][known]
+    start = start[known]
     walk = FAR_WALK * float(np.hypot(column.loc, column.scale)) * float(np.diff(offsets).max()) ** 0.5
     furthest = []
     for sign in (-1, 1):

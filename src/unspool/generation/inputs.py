@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from unspool.encoding.codec import Codec
 from unspool.encoding.input_rows import KnownRows, as_inputs, from_nothing
-from unspool.generation.one_field import sample_field, sample_increment
+from unspool.generation.one_field import Asked, sample_field, sample_increment
 from unspool.generation.sample_step import RunningSums, Supports, start_sampling
 from unspool.generation.sampler import SampleRequest
 from unspool.generation.support import with_support
@@ -145,8 +145,8 @@ def choose(
             drawn = sample_field(dist, params, own, PLAIN, _for_all(supports[j], candidates * U))
         else:
             total = jnp.broadcast_to(starts[j], candidates * U)
-            support = _for_all(supports[j], candidates * U)
-            drawn, _ = sample_increment(dist, params, own, PLAIN, support, None, cumulative, total, jnp.int32(0))
+            asked = Asked.of(_for_all(supports[j], candidates * U), total)
+            drawn, _ = sample_increment(dist, params, own, PLAIN, asked, cumulative, jnp.int32(0))
         value = jnp.where(is_known, given, drawn)
         weight += jnp.where(is_known, dist.log_prob(params, value), excess)
         values = (*values, value)

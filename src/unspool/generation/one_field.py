@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from unspool.network.cumulative import CumulativeRule, PartRule
-from unspool.network.distributions.base import Distribution, Support, over_members
+from unspool.network.distributions.base import Distribution, Ends, Support, over_members
+from unspool.network.distributions.grid import grid_of
 from unspool.network.distributions.rules import Rule
 from unspool.network.distributions.where_active import WhereActive
 
@@ -46,14 +47,24 @@ class ObservedValue(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What is asked of one field at one step: the support of its samples, its running sum, and what is observed.
+    """What is asked of one field at one step.
 
-    Of a part of first moments, `total` is the `FirstMoment` so far.
+    Attributes:
+        support: what its samples lie in.
+        ends: where they are reflected, as running sums; of fields whose values add up.
+        total: its running sum; of a part of first moments, the `FirstMoment` so far.
+        given: what is observed.
     """
 
     support: Support | None
+    ends: Ends | None
     total: Any
     given: ObservedValue | None
+
+    @classmethod
+    def of(cls, limits: Support | Ends | None, total: Any, given: ObservedValue | None = None) -> "Asked":
+        """What limits of either kind ask."""
+        return cls(None, limits, total, given) if isinstance(limits, Ends) else cls(limits, None, total, given)
 
 
 def sample_field(
@@ -95,26 +106,35 @@ def sample_increment(
     params: Array,
     uniforms: Array,
     rule: Rule,
-    support: Support | None,
-    given: ObservedValue | None,
+    asked: Asked,
     cumulative: CumulativeRule,
-    total: Array,
     step: Array,
 ) -> tuple[Array, Array]:
     """The increment of a field whose values add up, and its new running sum.
 
-    Support and observed values are of running sums; the distribution is of the increment.
+    Support, ends and observed values are of running sums; the distribution is of the increment.
     """
+    support, ends, total, given = asked
     if support is not None and given is not None and given.upper is not None:
         support = support._replace(high=jnp.minimum(support.high, given.upper))
     wanted = None if given is None else given._replace(value=cumulative.towards(total, given.value))
     value = sample_field(dist, params, uniforms, rule, cumulative.support(total, support, step), wanted)
+    if ends is not None:
+        within = _within_ends(dist, value, cumulative.ends(total, ends), rule)
+        value = within if given is None else jnp.where(given.where, value, within)
     before, total = total, cumulative.after(total, value)
     if cumulative.parts:
         value = jnp.where(jnp.isnan(before) & ~jnp.isnan(value), jnp.inf, value)
     if given is not None:
         total = jnp.where(given.where & ~jnp.isnan(given.value), given.value, total)
     return value, total
+
+
+def _within_ends(dist: Distribution, value: Array, ends: Ends, rule: Rule) -> Array:
+    """Numbers beyond the ends as their reflections, or where the rule is greedy as the ends; others as they are."""
+    grid, goal = grid_of(dist), jnp.clip(value, ends.low, ends.high) if rule.greedy else value
+    within = ends.reflected(goal) if grid is None else grid.reflected(goal, ends)
+    return jnp.where((value < ends.low) | (value > ends.high), within, value)
 
 
 def sample_part(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from unspool.generation.one_field import Asked, FirstMoment, ObservedValue, sample_field, sample_increment, sample_part
 from unspool.network.cumulative import CumulativeRule, PartRule
 from unspool.network.decoder import DecoderState, Net, Precomputed
-from unspool.network.distributions.base import EventShape, Support
+from unspool.network.distributions.base import Ends, EventShape, Support
 from unspool.network.distributions.categorical import Categorical, bernoulli_icdf
 from unspool.network.distributions.rules import Rule
 from unspool.network.distributions.where_active import WhereActive
@@ -43,8 +43,8 @@ MIN_SURVIVAL = 0.01
 """Probability to go on for so long below which a greedy sequence of symbols ends."""
 RunningSums = tuple[Any, ...]
 """By field, the running sums of its values, (B,), where they add up; else `None`. Empty where nobody asks."""
-Supports = tuple[Support | None, ...]
-"""By field, what its samples lie in, or `None`; empty where nothing is asked for."""
+Supports = tuple[Support | Ends | None, ...]
+"""By field, what its samples lie in, or where they are reflected, or `None`; empty where nothing is asked for."""
 GeneratedSteps = tuple[tuple[Array, ...], Bool[Array, "*T B"]]
 """Values per field, (T, B) or (T, B, M), and which of these steps are real."""
 
@@ -136,16 +136,21 @@ def advance_on_devices(
     whole, rows, along = P(), P(ROW_AXIS), P(None, ROW_AXIS)
     state_specs: Any = SamplerState(DecoderState(State(along, along), rows), rows, rows, rows)  # type: ignore[arg-type]
     # Symbols are allowed to all rows alike; the ends of numbers differ by row.
-    support_specs = tuple(
-        whole if support is None or support.symbols is not None else Support(rows, rows, whole, whole)
-        for support in request.supports
-    )
+    support_specs = tuple(map(_specs_of_limits, request.supports))
     observed_specs: Any = None if request.observed is None else ObservedSteps(along, along, along, whole, along)  # type: ignore[arg-type]
     request_specs: Any = BatchRequest(whole, rows, rows, whole, whole, whole, support_specs, observed_specs)  # type: ignore[arg-type]
     specs = Precomputed(whole, whole, whole, whole, rows), state_specs, request_specs  # type: ignore[arg-type]
     advance_rows = partial(_advance, specs=specs, steps=steps, stopping=stopping, twins=twins)
     run = shard_rows(advance_rows, devices, (whole, *specs), (state_specs, (along, along)))
     return run(net, ready, state, request)
+
+
+def _specs_of_limits(limits: Support | Ends | None) -> Any:
+    """Along which axes of what samples lie in the rows lie."""
+    if isinstance(limits, Ends):
+        return Ends(P(ROW_AXIS), P(ROW_AXIS))
+    whole = limits is None or limits.symbols is not None
+    return P() if whole else Support(P(ROW_AXIS), P(ROW_AXIS), P(), P())
 
 
 def launch_on_devices(
@@ -269,7 +274,7 @@ def sample_step(
         for j in range(F)
     ]
     asked = [
-        Asked(supports[j] if supports else None, state.sums[j] if state.sums else None, given[j]) for j in range(F)
+        Asked.of(supports[j] if supports else None, state.sums[j] if state.sums else None, given[j]) for j in range(F)
     ]
 
     def one_field(g: int, i: Any, j: Any, asked: Asked, so_far: Any) -> tuple[Any, Array, Any]:
@@ -285,9 +290,7 @@ def sample_step(
         elif not isinstance(cumulative, CumulativeRule) or total is None:
             value = sample_field(dist, params, own, rule, asked.support, asked.given)
         else:
-            value, total = sample_increment(
-                dist, params, own, rule, asked.support, asked.given, cumulative, total, number
-            )
+            value, total = sample_increment(dist, params, own, rule, asked, cumulative, number)
         if rule.greedy and isinstance(dist, Categorical):
             nats += dist.within(params, asked.support).max(-1)
         return (net.condition_on_place(ready, context, g, i, value), nats), value, total
@@ -374,8 +377,11 @@ def _no_values(event: EventShape, rows: Any, count: int) -> Array:
 
 
 def _side_by_side(parts: list[Asked], event: EventShape, rows: Any) -> Asked:
-    """What is asked of the fields of one kind, on a first axis; where some have a support, all have one."""
+    """What is asked of the fields of one kind, on a first axis; where some have a support or ends, all have."""
     supports, uppers = [part.support for part in parts], [part.given and part.given.upper for part in parts]
+    if any(part.ends is not None for part in parts):
+        nowhere = Ends(jnp.full(rows, -jnp.inf), jnp.full(rows, jnp.inf))
+        parts = [part._replace(ends=part.ends or nowhere) for part in parts]
     if any(support is not None for support in supports):
         if event.symbols is not None:
             everywhere = Support(symbols=jnp.ones(event.symbols, bool))

@@ -25,7 +25,7 @@ from unspool.generation.sample_step import (
     launch,
 )
 from unspool.network.decoder import Net
-from unspool.network.distributions.base import Support, innermost
+from unspool.network.distributions.base import Ends, Support, innermost
 from unspool.network.distributions.normal import Point
 from unspool.network.distributions.rules import PLAIN, Rule
 from unspool.options import RULES, Sampling
@@ -296,7 +296,7 @@ def _running_sums(origins: Origins | None, y: NDArray[Any], row: NDArray[np.int6
     return to_single_precision(y if origins is None else origins.running_sums(y, row))
 
 
-def support_of_rows(support: Support | None, row: NDArray[np.int64]) -> Support | None:
+def support_of_rows(support: Support | Ends | None, row: NDArray[np.int64]) -> Support | Ends | None:
     """The ends of a support for the rows of a batch."""
     if support is None or support.symbols is not None:
         return support

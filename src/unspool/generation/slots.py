@@ -28,12 +28,13 @@ from unspool.generation.sample_step import (
     BatchRequest,
     ObservedSteps,
     SamplerState,
+    Supports,
     sample_block,
     start_sampling,
 )
 from unspool.generation.sampler import SampleRequest, devices_for, observed_at, support_of_rows
 from unspool.network.decoder import Net, Precomputed
-from unspool.network.distributions.base import Support
+from unspool.network.distributions.base import Ends, Support
 from unspool.network.distributions.rules import Rule
 from unspool.runtime.devices import ROW_AXIS, device_lock, put_on_devices, shard_rows, to_single_precision
 from unspool.runtime.programs import GENERATION_OPTIONS, program
@@ -121,7 +122,7 @@ class SlotRows(NamedTuple):
     packed: Any
     words: Any
     rule: Rule
-    supports: tuple[Support | None, ...]
+    supports: Supports
 
 
 @program(static=["packing", "stopping", "steps", "devices"], options=GENERATION_OPTIONS)
@@ -217,7 +218,7 @@ class SlotRequest:
         origins = self.request.origins
         return tuple(None if part is None else to_single_precision(part.start[row]) for part in origins)
 
-    def supports(self, row: NDArray[np.int64]) -> tuple[Support | None, ...]:
+    def supports(self, row: NDArray[np.int64]) -> Supports:
         """By field, what the samples of some input rows lie in."""
         return tuple(_of_each(support_of_rows(part, row), len(row)) for part in self.request.supports)
 
@@ -282,13 +283,15 @@ class SlotRequest:
         return tuple(np.concatenate([none, *(part[j] for part in chunks)]) for j, none in enumerate(empty)), offsets
 
 
-def _of_each(support: Support | None, count: int) -> Support | None:
+def _of_each(support: Support | Ends | None, count: int) -> Support | Ends | None:
     """A support of every row, and nothing that all rows share."""
     if support is None:
         return None
     low, high = (np.asarray(end, np.float32) for end in (support.low, support.high))
-    symbols = None if support.symbols is None else np.broadcast_to(support.symbols, (count, len(support.symbols)))
     low, high = (end if end.ndim else np.broadcast_to(end, count) for end in (low, high))
+    if isinstance(support, Ends):
+        return Ends(low, high)
+    symbols = None if support.symbols is None else np.broadcast_to(support.symbols, (count, len(support.symbols)))
     return Support(low, high, symbols, np.broadcast_to(np.asarray(support.present), count))
 
 

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unspool.constraints.base import Allowed, Observed
+from unspool.constraints.base import Allowed, GivenRange, Observed
 from unspool.constraints.fields import constraints_of
 from unspool.encoding.codec import Codec, parts_of
 from unspool.encoding.columns import Origins
 from unspool.encoding.first_moment import MomentPart
 from unspool.generation.sampler import SampleRequest
-from unspool.network.distributions.base import Support
+from unspool.network.distributions.base import Ends, Support
 from unspool.runtime.sizes import size_class
 
 NO_CODE = -2
@@ -38,17 +38,21 @@ def with_support(
         OptionError: what never falls starts above all that is allowed, or what never rises below it.
     """
     origins: list[Origins | None] = []
-    supports: list[Support | None] = []
-    if observed is not None:
-        codec = codec.without_ends()
-    elif (request.length or 0) > codec.longest:
+    supports: list[Support | Ends | None] = []
+    if (request.length or 0) > codec.longest:
         codec = codec.with_rises(request.max_steps / max(codec.longest, 1))
     for j, constraints in enumerate(constraints_of(codec)):
         cumulative = constraints.column.cumulative
         start = None if cumulative is None else cumulative.origins(before.get(constraints.field.name), rows)
-        limits = constraints.support(allowed[j] if allowed else None, start)
-        support = None if limits is None else Support(limits.low, limits.high, as_wide(limits.symbols, False))
         own = len(supports)  # among the fields of the network, which has the parts of first moments, too
+        given = None
+        if observed is not None and cumulative is not None:
+            given = GivenRange.of(observed.fields[own], observed.offsets)
+        limits = constraints.support(allowed[j] if allowed else None, start, given)
+        support: Support | Ends | None = None
+        if limits is not None:
+            symbols = as_wide(limits.symbols, False)
+            support = Support(*limits[1:3], symbols) if limits.asked else Ends(*limits[1:3])
         if support is None and observed is not None and observed.upper[own] is not None:
             support = EVERYWHERE
         origins.append(start)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from unspool.network.distributions.base import Constant, Support
+from unspool.network.distributions.base import Constant, Ends, Support
 from unspool.network.distributions.grid import Grid
 
 END_FEATURES, WAVES = 4, 12
@@ -220,6 +220,10 @@ class CumulativeRule(eqx.Module):
     def towards(self, total: Array, goal: Array) -> Array:
         """The z that leads from one running sum to another."""
         return jnp.where(jnp.isnan(total), goal / self.first, self.axis.to_network(goal - total))
+
+    def ends(self, total: Array, ends: Ends) -> Ends:
+        """The ends of z, from those of the running sum."""
+        return Ends(self.towards(total, ends.low), self.towards(total, ends.high))
 
     def support(self, total: Array, support: Support | None, step: Array) -> Support | None:
         """The support of z at a step, from the limits of the running sum and those of z itself."""

@@ -210,8 +210,10 @@ export class NumericEncoder extends Column {
     }
     const ends = [this.floor, this.low, this.high, this.ceiling].filter(end => end !== null);
     if (ends.some((end, k) => k && end < ends[k - 1])) throw new Refused(`${where}, range`, "rising: floor, low, high, ceiling", listed(ends));
-    const [least, most] = this.ends ?? [0, 0];
-    if (!(least <= most)) throw new Refused(`${where}, ends`, "rising numbers", listed([least, most]));
+    const [least, most] = this.ends ?? [1, 2];
+    if (!(least <= most) || (this.transform === "log_return" && least <= 0)) {
+      throw new Refused(`${where}, ends`, "rising numbers, of log-returns above 0", listed([least, most]));
+    }
     const { support_points: few, unseen, step } = this;
     if (few.length && !(few.length > 1 && unseen > 0 && unseen < 1 && step > 0)) {
       throw new Refused(`${where}, support points`, "two or more, of a grid, and a probability of others", String(unseen));

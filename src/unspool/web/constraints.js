@@ -9,12 +9,12 @@ import { latin1, parseDate, tokenize } from "./values.js";
 /** What is asked of one sequence: by field of the network where running sums start, supports, and given values. */
 export function readConstraints(codec, before, { prefix = null, pin = null, allow = null, length = null }) {
   const allowed = readAllow(codec, allow), given = readGiven(codec, prefix, pin, allowed, before);
-  // Sequences that are longer than in training rise farther; those that go on from given values as far as they like.
-  const origins = [], supports = [], times = given ? Infinity : Math.max((length ?? 0) / Math.max(codec.longest, 1), 1);
+  // Sequences that are longer than in training rise farther.
+  const origins = [], supports = [], times = Math.max((length ?? 0) / Math.max(codec.longest, 1), 1);
   codec.steps.forEach((step, k) => {
     const { column, field } = step, value = before.get(field.name) ?? NaN;
     const start = column.cumulative ? column.origins(value) : null;
-    let support = supportOf(step, allowed[k], start, times);
+    let support = supportOf(step, allowed[k], start, times, given?.fields[k]);
     if (!support && given?.upper[k]) support = { low: -Infinity, high: Infinity };
     origins.push(start);
     supports.push(support);
@@ -29,8 +29,21 @@ export function readConstraints(codec, before, { prefix = null, pin = null, allo
   return { origins, supports, given };
 }
 
-/** The support of a field's samples, on the network's axis or as running sums; null where there is no limit. */
-function supportOf({ column, field }, allowed, origins, times) {
+/** An upper end of running sums; where a given one is larger, the end is as far beyond that. */
+function beyond(end, given, distance) {
+  return given > end ? given + distance : end;
+}
+
+/** The given values of a field, on the axis that adds up. */
+function givenValues({ values, where }) {
+  return Array.from(values).filter((value, k) => where[k] && !Number.isNaN(value));
+}
+
+/**
+ * The support of a field's samples, on the network's axis or as running sums; null where there is no limit. At ends that
+ * nobody asked for it `reflects` samples.
+ */
+function supportOf({ column, field }, allowed, origins, times, given) {
   const low = allowed?.low ?? -Infinity, high = allowed?.high ?? Infinity;
   switch (column.kind) {
     case "vocabulary": case "joint": case "multilabel": return allowed;
@@ -41,27 +54,32 @@ function supportOf({ column, field }, allowed, origins, times) {
     const total = (column.toSum(value) - origins.at) / origins.unit;
     return Number.isNaN(total) ? -Infinity : total;
   };
+  const known = given && origins ? givenValues(given).map(y => (y - origins.at) / origins.unit) : [];
   let ends;
   if (column.kind === "numeric") {
     if (!origins) ends = [low, high].map(end => (Number.isFinite(end) ? column.toNetwork(end) : end));
     else ends = [Math.max(low, column.floor ?? -Infinity), Math.min(high, column.ceiling ?? Infinity)].map(sum);
-    // What goes on from given values may be beyond training; what starts there goes as far as sequences of training do.
-    if (origins && column.ends && !allowed && Number.isFinite(times)) {
-      const [down, up] = column.excursions.map(part => (Number.isNaN(origins.start) ? 0 : times * part / origins.unit));
-      const [least, most] = column.ends.map(sum);
-      ends = [Math.max(ends[0], Math.min(least, -down)), Math.min(ends[1], Math.max(most, up))];
+    // What starts or goes on beyond training goes as far from there as sequences of training do.
+    if (origins && column.ends && !allowed) {
+      const [down, up] = column.excursions.map(part => times * part / origins.unit), starts = !Number.isNaN(origins.start);
+      let [least, most] = column.ends.map(sum);
+      if (starts) [least, most] = [Math.min(least, -down), Math.max(most, up)];
+      least = -beyond(-least, Math.max(...known.map(total => -total)), down);
+      most = beyond(most, Math.max(...known), up);
+      ends = [Math.max(ends[0], least), Math.min(ends[1], most)];
     }
   } else {
     ends = (column.sign === 1 ? [low, high] : [high, low]).map(sum);
     if (column.end !== null) ends[1] = Math.min(ends[1], Math.max(sum(column.end), 0));
-    if (column.rise !== null && !allowed && Number.isFinite(times)) ends[1] = Math.min(ends[1], times * column.rise / origins.unit);
+    const rise = column.rise !== null && !allowed ? times * column.rise / origins.unit : Infinity;
+    ends[1] = Math.min(ends[1], beyond(rise, Math.max(...known), rise));
     if (column.never && ends[1] < 0) {
       throw new Refused(`allow, column ${JSON.stringify(field.name)}`,
         `a range that reaches the value before step 0, because it never ${column.never}`, "another range");
     }
   }
   if (ends.every(end => !Number.isFinite(end))) return null;
-  return { low: fround(ends[0]), high: fround(ends[1]) };
+  return { low: fround(ends[0]), high: fround(ends[1]), reflects: column.kind === "numeric" && !allowed };
 }
 
 function angleSupport(column, allowed) {

@@ -83,6 +83,11 @@ function holds(support, value, slack = 0, angle = false) {
   return angle && support.low > support.high ? above || below : above && below;
 }
 
+/** A number d beyond an end as the one d within, or as the end. */
+export function reflected(z, low, high) {
+  return clip(Math.min(Math.max(z, 2 * low - z), 2 * high - z), low, high);
+}
+
 /** A sample by the rule, within the support; or null for none. */
 export function sample(dist, params, uniforms, rule, support) {
   return rule.greedy ? dist.mode(params, support) : dist.draw(params, uniforms, rule, support);
@@ -677,8 +682,7 @@ export class Reflected {
       const { edges, values } = this.within(support);
       return clip(this.snap(sample(this.of, params, uniforms, rule, edges)), values.low, values.high);
     }
-    const z = sample(this.of, params, uniforms, rule, null);
-    return this.rounded(Math.min(Math.max(z, 2 * this.low - z), 2 * this.high - z));
+    return this.rounded(reflected(sample(this.of, params, uniforms, rule, null), this.low, this.high));
   }
 
   mode(params, support) {

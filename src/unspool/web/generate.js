@@ -3,9 +3,9 @@
 import { Codec } from "./codec.js";
 import { readAs } from "./columns.js";
 import { readConstraints } from "./constraints.js";
-import { Categorical, Point, innermost, sample } from "./distributions.js";
+import { Categorical, Point, innermost, reflected, sample } from "./distributions.js";
 import { Refused, unsupported } from "./errors.js";
-import { fround, logSigmoid, logSumExp, sigmoid } from "./maths.js";
+import { clip, fround, logSigmoid, logSumExp, sigmoid } from "./maths.js";
 import { Arrays, isObject, readFile } from "./modelfile.js";
 import { Network } from "./network.js";
 import { uniformsOf } from "./threefry.js";
@@ -194,11 +194,13 @@ export class Model {
         [value, moment, shown] = samplePart(dist, params, own, rule, support, given, adds, moment);
         state.sums[moment.field] = moment.active ? fround(moment.total) : state.sums[moment.field];
       } else if (adds) {
-        const total = state.sums[j];
+        const total = state.sums[j], ends = support?.reflects ? support : null;
+        if (ends) support = null;
         if (support && given?.upper != null) support = { ...support, high: Math.min(support.high, given.upper) };
         const wanted = given && given.where ? { ...given, value: adds.towards(total, given.value) } : given;
         shown = adds.support(total, support, number);
         value = sampleField(dist, params, own, rule, shown, wanted);
+        if (ends && !given?.where) value = withinEnds(dist, value, [ends.low, ends.high].map(end => adds.towards(total, end)), rule);
         state.sums[j] = adds.after(total, value);
         if (adds.parts && Number.isNaN(total) && !Number.isNaN(value)) value = Infinity;
         if (given?.where && !Number.isNaN(given.value)) state.sums[j] = fround(given.value);
@@ -278,6 +280,19 @@ function sampleField(dist, params, uniforms, rule, support, given, column) {
   if (event.symbols != null) return given && !column?.tuples && given.where ? given.value : value;
   if (within && !event.angle && !Number.isNaN(value)) value = Math.min(Math.max(value, within.low), within.high);
   return single(given?.where ? given.value : value);
+}
+
+/** A number beyond the ends as its reflection, or where the rule is greedy as the end; others as they are. */
+function withinEnds(dist, value, [low, high], rule) {
+  if (!(value < low || value > high)) return value;
+  const grid = gridInside(dist), goal = rule.greedy ? clip(value, low, high) : reflected(value, low, high);
+  if (!grid) return fround(goal);
+  const { values } = grid.cellsWithin({ low, high });
+  return fround(clip(grid.snap(goal), values.low, values.high));
+}
+
+function gridInside(dist) {
+  return dist.grid ?? (dist.of ? gridInside(dist.of) : null);
 }
 
 /** A part of a first moment where it is one: only parts after those of an end are confined to the end's. */

@@ -52,6 +52,31 @@ class Support(NamedTuple):
         return jnp.where(self.low > self.high, above | below, above & below) if angle else above & below
 
 
+class Ends(NamedTuple):
+    """Ends of numbers that nobody asked for, in the network's units; infinite where there is none.
+
+    A sample d beyond an end becomes the one d within, so that nothing piles up at the end, and all others are as if
+    there were no ends.
+    """
+
+    low: Any
+    high: Any
+
+    @property
+    def symbols(self) -> None:
+        """No symbols, as of a `Support` of numbers."""
+
+    def reflected(self, value: Array) -> Array:
+        """Numbers within the ends.
+
+        Examples:
+            >>> [float(Ends(0.0, 2.0).reflected(jnp.array(x))) for x in (-0.5, 1.5, 2.25, 9.0)]
+            [0.5, 1.5, 1.75, 0.0]
+        """
+        value = jnp.minimum(jnp.maximum(value, 2 * self.low - value), 2 * self.high - value)
+        return jnp.clip(value, self.low, self.high)
+
+
 Constant = Any
 """A number, or numbers, of the data: an array inside of a program."""
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import Constant, Support
+from unspool.network.distributions.base import Constant, Distribution, Ends, Support
 
 MAX_EXPONENT_FLOAT32 = 60.0
 """Largest exponent of a sample in float32."""
@@ -65,6 +65,10 @@ class Grid(eqx.Module):
         """The nearest value of the grid, in the network's units."""
         return self.to_network(self.cell(z))
 
+    def reflected(self, z: Array, ends: Ends) -> Array:
+        """Values of the grid within ends, in the network's units."""
+        return self.cells_within(Support(*ends))[1].clip(self.snap(ends.reflected(z)))
+
     def cells_within(self, support: Support) -> tuple[Support, Support]:
         """A support reduced to the grid's values in it: from edge to edge of their cells, and from first to last."""
         low, high, half = jnp.asarray(support.low), jnp.asarray(support.high), self.step / 2
@@ -87,6 +91,12 @@ class Grid(eqx.Module):
             wide = self.to_network(x + self.step / 2) - self.to_network(x - self.step / 2)
             return jnp.where(self.step < 0.01 * self.unit, fine, wide)
         return jnp.full_like(x, self.step / self.scale)
+
+
+def grid_of(distribution: Distribution) -> Grid | None:
+    """The grid of a distribution, or of the one inside of its wrappers."""
+    own, inside = getattr(distribution, "grid", None), getattr(distribution, "of", None)
+    return own if own is not None or inside is None else grid_of(inside)
 
 
 class SupportPoints(eqx.Module):

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
-from unspool.network.distributions.base import Constant, Distribution, Reparameterized, Support
+from unspool.network.distributions.base import Constant, Distribution, Ends, Reparameterized, Support
 from unspool.network.distributions.grid import Grid
 from unspool.network.distributions.rules import Rule
 
@@ -15,10 +15,8 @@ from unspool.network.distributions.rules import Rule
 class Reflected(Reparameterized):
     """A distribution whose samples are reflected at bounds, and rounded to a grid, before they are fed back.
 
-    A sample that is d beyond a bound becomes the one d within it, so that nothing piles up at the bound; a sample that
-    is still outside is clipped. The likelihood is that of the distribution inside, so values outside have one too: new
-    data may exceed those of training. Bounds are in the network's units, and infinite where there is none; `None` is no
-    grid.
+    See `Ends`. The likelihood is that of the distribution inside, so values outside have one too: new data may exceed
+    those of training. Bounds are in the network's units, and infinite where there is none; `None` is no grid.
     """
 
     low: Constant = -math.inf
@@ -42,9 +40,7 @@ class Reflected(Reparameterized):
         if support is not None:
             edges, values = self._within_bounds(support)
             return values.clip(self._snapped(self.of.sample(params, uniforms, rule, edges)))
-        z = self.of.sample(params, uniforms, rule)
-        z = jnp.minimum(jnp.maximum(z, 2 * self.low - z), 2 * self.high - z)
-        return self._rounded(z)
+        return self._rounded(Ends(self.low, self.high).reflected(self.of.sample(params, uniforms, rule)))
 
     def mode(self, params: Float[Array, "*B P"], support: Support | None = None) -> Array:
         """That of the distribution inside, or the bound that it lies beyond."""
