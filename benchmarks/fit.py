@@ -4,7 +4,9 @@ Each fit is a process of its own, imports counted: `us.OneToMany(...).fit(...)` 
 cache of compiled programs and then with what that run has left there, and a script as one would write it with
 `nn.LSTM`, Adam, early stopping and a rate that falls, of the same number of hidden units. Both hold out a tenth for
 themselves; both are scored on the same held-out data afterwards, which no clock counts. The competitor's time is that
-at which its held-out nats reached Unspool's; where they never did, its whole fit, and the job says so.
+at which its held-out nats reached Unspool's; where they never did, its whole fit, and the job says so. A fit by
+default goes on to better nats, so there are fits with `Training(seconds=...)` too: an eighth of the script's whole
+time, a quarter, and so on, until one has the nats that the script ends with.
 
     names     kind to name, from the census in the package `names`; 200, 2,000 and 20,000 of them
     records   a category to 400 sequences of 20 to 60 steps of two numbers: a noisy rotation
@@ -34,6 +36,8 @@ Table = dict[str, list[Any]]
 """One row an example: the columns of the input, and `sequence`, a text or a list of steps."""
 ROUNDS, LONG = 3, ("names, 20,000 rows",)
 """Fits of each state, and tasks of which one fit takes minutes: they have one."""
+SHARES, CLOSE = (1 / 8, 1 / 4, 1 / 2, 1.0), 0.005
+"""Of the script's time, what a fit to its nats is given; and nats a step that count as the same."""
 
 
 def names(count: int) -> tuple[Table, Table]:
@@ -93,7 +97,7 @@ TASKS: dict[str, Callable[[], tuple[Table, Table]]] = {
 
 
 def fit_unspool(folder: Path) -> dict[str, Any]:
-    """Default options; what the process has taken when the model is there, and its held-out nats a step."""
+    """Default options, or some seconds; what the process has taken at the end, and the model's held-out nats a step."""
     import pyarrow as pa
 
     import unspool as us
@@ -107,7 +111,8 @@ def fit_unspool(folder: Path) -> dict[str, Any]:
     inputs = [name for name in train if name != "sequence" and not (steps and name in fields)]
     columns = [*inputs, *(fields if steps else ["sequence"])]
     data, held = (pa.table({name: table[name] for name in columns}) for table in (train, test))
-    model = us.OneToMany(inputs, fields if steps else "sequence", verbose=False).fit(data)
+    training = us.Training(seconds=float(os.environ["FIT_SECONDS"]) or None)
+    model = us.OneToMany(inputs, fields if steps else "sequence", training=training, verbose=False).fit(data)
     seconds, cpu = since_start()
     count = sum(len(sequence) for sequence in test["sequence"])
     nats = -float(np.sum(model.log_prob(held))) / count
@@ -121,10 +126,11 @@ def since_start() -> tuple[float, float]:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started, time.process_time()
 
 
-def process(folder: str, competitor: bool, size: int | None, cache: str) -> dict[str, Any]:
-    """One fit in a process of its own."""
+def process(folder: str, competitor: bool, size: int | None, cache: str, seconds: float = 0) -> dict[str, Any]:
+    """One fit in a process of its own, by default options or in some seconds of training."""
     words = [sys.executable, str(Path(__file__).with_name("fit_torch.py")) if competitor else __file__, folder]
     environment = {**os.environ, "UNSPOOL_CACHE": cache, "FIT_CHILD": "1", "FIT_SIZE": str(size)}
+    environment["FIT_SECONDS"] = str(seconds)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(words, check=False, capture_output=True, text=True, env=environment)
     if done.returncode:
@@ -144,20 +150,34 @@ def compared(task: str, tables: tuple[Table, Table], rounds: int) -> list[Row]:
             warm.append(process(folder, False, None, cache))
             if installed("torch"):
                 script.append(process(folder, True, cold[0]["size"], cache))
-    middle = lambda fits: sorted(fits, key=lambda fit: fit["seconds"])[len(fits) // 2]  # noqa: E731
+        middle = lambda fits: sorted(fits, key=lambda fit: fit["seconds"])[len(fits) // 2]  # noqa: E731
+        until = until_the_script(task, folder, cache, middle(script)) if script else None
     rows, theirs, reached = [], None, ""
     nats = middle(cold)["nats"]
     if script:
         fit = middle(script)
-        at = next((seconds for seconds, found in fit["curve"] if found <= nats + 0.005), None)
+        at = next((seconds for seconds, found in fit["curve"] if found <= nats + CLOSE), None)
         theirs = fit["seconds"] if at is None else at
         reached = f" (never reached its nats: {fit['nats']:.3f})" if at is None else ""
     for state, fits in (("cold", cold), ("warm", warm)):
         fit = middle(fits)
         rows.append(line(f"fit, {task}, {state}, PyTorch script{reached}", fit["seconds"], theirs))
         print(f"{task}, {state}: {fit}", file=sys.stderr, flush=True)
+    rows += [until] if until else []
     theirs = middle(script)["nats"] if script else None
     return [*rows, {**line(f"held-out nats a step, {task}, PyTorch script", nats, theirs), "ratio": None}]
+
+
+def until_the_script(task: str, folder: str, cache: str, script: dict[str, Any]) -> Row:
+    """A fit in so many seconds that its nats are those that the script ends with, and the script's time."""
+    for share in SHARES:
+        fit = process(folder, False, None, cache, share * script["seconds"])
+        print(f"{task}, {share * script['seconds']:.1f} s of training: {fit}", file=sys.stderr, flush=True)
+        if fit["nats"] <= script["nats"] + CLOSE:
+            break
+    reached = "" if fit["nats"] <= script["nats"] + CLOSE else f" (never reached them: {fit['nats']:.3f})"
+    job = f"fit, {task}, warm and until its nats, {script['nats']:.3f}, PyTorch script{reached}"
+    return line(job, fit["seconds"], script["seconds"])
 
 
 def main() -> None:
@@ -175,7 +195,7 @@ def main() -> None:
     rows: list[Row] = []
     for task in chosen[:1] if asked.quick else chosen:
         rows += compared(task, TASKS[task](), 1 if asked.quick or task in LONG else ROUNDS)
-    for state in ("cold", "warm"):
+    for state in ("cold", "warm", "warm and until its nats"):
         group = [row for row in rows if f", {state}," in row["job"]]
         rows.append(geometric(f"fit, {state}, PyTorch script", group))
     report("fit", rows)

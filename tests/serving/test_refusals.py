@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 import unspool as us
+from unspool.runtime.programs import PROGRAMS
 from unspool.serving.app import Server
 from unspool.serving.limits import Limits
 from unspool.serving.openapi import REFUSALS
@@ -154,6 +155,25 @@ def test_every_route_but_one_asks_for_the_token(served, ask):
     held = {"headers": {"Authorization": "Bearer s3cret"}}
     assert ask(("GET", "/v1/models", held), app=app).json() == {"models": ["names", "tracks"]}
     assert ask(("GET", "/openapi.json", held), app=app).json()["security"] == [{"token": []}]
+
+
+def test_no_more_kinds_of_requests_are_compiled_than_the_limit_says(served, ask):
+    """Each set of columns with constraints has programs of its own: a stranger must not ask for them without end."""
+    slots = served.host.models["tracks"].engine.slots
+    server = Server(served.host, served.server.metrics, Limits(kinds=slots.num_kinds))
+    path, inputs = "/v1/models/tracks/generate", {"group": "a", "level": 1.5}
+    plain, new = (
+        ("POST", path, {"json": {"inputs": inputs, **asked}})
+        for asked in ({}, {"rule": {"kind": "sampling", "temperature": 0.5, "top_k": 3, "top_p": 0.9, "min_p": 0.01}})
+    )
+    assert ask(plain, app=server.app()).status_code == 200
+    before = PROGRAMS.compiled
+    problem = checked(ask(new, app=server.app()))
+    assert problem.status == 422
+    assert "max-kinds" in problem.cure
+    assert "combinations" in problem.expected
+    assert PROGRAMS.compiled == before
+    assert slots.num_kinds == server.limits.kinds
 
 
 def test_a_full_queue_says_when_to_come_again(served, ask):

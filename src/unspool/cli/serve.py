@@ -23,6 +23,7 @@ def serve(
     max_steps: Annotated[int, Parameter(group=LIMITS)] = 10_000_000,
     max_body: Annotated[int, Parameter(group=LIMITS)] = 1 << 20,
     max_queue: Annotated[int, Parameter(group=LIMITS)] = 256,
+    max_kinds: Annotated[int, Parameter(group=LIMITS)] = 64,
 ) -> None:
     """Serve models over HTTP.
 
@@ -47,6 +48,8 @@ def serve(
         max_steps: steps of all sequences of a request.
         max_body: bytes.
         max_queue: requests of a model that may be under way; more are answered with 429.
+        max_kinds: combinations of a rule and of columns with constraints for which a model has programs; a request of
+            another one is refused with 422, since each takes seconds to compile.
     """
     try:
         from unspool.serving.limits import Limits
@@ -57,7 +60,7 @@ def serve(
     if not models:
         raise OptionError("MODEL", "at least one model file", "none", "Name one, such as names.unspool.")
     given = token or os.environ.get("UNSPOOL_TOKEN") or None
-    limits = Limits(sequences=max_sequences, total=max_steps, body=max_body, queue=max_queue)
+    limits = Limits(sequences=max_sequences, total=max_steps, body=max_body, queue=max_queue, kinds=max_kinds)
     print(f"unspool: http://{host}:{port}{root_path}", file=sys.stderr)
     run_server(
         Settings(

@@ -351,6 +351,15 @@ class Slots:
         self._leave(self.owners)
         self.owners, self.rows = [], None
 
+    @property
+    def num_kinds(self) -> int:
+        """Kinds of requests whose programs are there or being compiled."""
+        return len({kind for kind, _ in self.begun})
+
+    def knows(self, kind: Any) -> bool:
+        """Whether a program of a kind of requests is there or being compiled."""
+        return (kind, CHUNK_STEPS) in self.begun
+
     def is_prepared(self, request: SlotRequest) -> bool:
         """Whether a program of the kind of a request is there, and the others too, or being compiled."""
         kind = request.kind

@@ -4,6 +4,7 @@ import warnings
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from unspool.generation.slots import SlotRequest, Slots
 from unspool.jobs import Fitted, GenerationJob, GenerationOptions, generation_job, sampling_job
 from unspool.runtime.process import free_memory
 from unspool.serving.messages import GenerateRequest, NextStepRequest
@@ -27,6 +28,7 @@ class Limits(NamedTuple):
         stream: sequences of a stream, whose steps come side by side.
         body: bytes.
         queue: requests of a model.
+        kinds: of requests whose programs are compiled for a model: sets of rules and of columns with constraints.
         seconds: in which a body must arrive.
     """
 
@@ -36,6 +38,7 @@ class Limits(NamedTuple):
     stream: int = 1_024
     body: int = 1 << 20
     queue: int = 256
+    kinds: int = 64
     seconds: float = 20.0
 
     def job(self, fitted: Fitted, wanted: GenerateRequest, stream: bool) -> GenerationJob:
@@ -68,6 +71,14 @@ class Limits(NamedTuple):
                     HTTPStatus.UNPROCESSABLE_ENTITY, place, "a rule that samples, for a stream", "a search", cure
                 )
         return job
+
+    def check_kind(self, slots: Slots, request: SlotRequest) -> None:
+        """Refuse a request that needs programs of one more kind than a model may have."""
+        if slots.num_kinds >= self.kinds and not slots.knows(request.kind):
+            expected = f"one of the {self.kinds} combinations whose programs are there"
+            cure = "Ask for a combination of before, or let the server have more: unspool serve --max-kinds."
+            place = "body: rule, and columns of allow, prefix and pin"
+            raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, place, expected, "another one", cure)
 
     def check_next_step(self, wanted: NextStepRequest) -> None:
         """Refuse a question about the next step that takes too long."""
