@@ -6,7 +6,7 @@ cache of compiled programs and then with what that run has left there, and a scr
 themselves; both are scored on the same held-out data afterwards, which no clock counts. The competitor's time is that
 at which its held-out nats reached Unspool's; where they never did, its whole fit, and the job says so. A fit by
 default goes on to better nats, so there are fits with `Training(seconds=...)` too: an eighth of the script's whole
-time, a quarter, and so on, until one has the nats that the script ends with.
+time, two, three, four, six and all, until one has the nats that the script ends with.
 
     names     kind to name, from the census in the package `names`; 200, 2,000 and 20,000 of them
     records   a category to 400 sequences of 20 to 60 steps of two numbers: a noisy rotation
@@ -36,7 +36,7 @@ Table = dict[str, list[Any]]
 """One row an example: the columns of the input, and `sequence`, a text or a list of steps."""
 ROUNDS, LONG = 3, ("names, 20,000 rows",)
 """Fits of each state, and tasks of which one fit takes minutes: they have one."""
-SHARES, CLOSE = (1 / 8, 1 / 4, 1 / 2, 1.0), 0.005
+SHARES, CLOSE = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1.0), 0.005
 """Of the script's time, what a fit to its nats is given; and nats a step that count as the same."""
 
 
