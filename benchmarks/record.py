@@ -21,7 +21,8 @@ TITLES = {
 NOTES = {
     "fit": """From the start of a process to a fitted model by default options, imports and compilation counted, with an
 empty cache of compiled programs and with one that holds them. The script is `benchmarks/fit_torch.py`; its time is that
-at which it reached Unspool's held-out nats, or its whole fit. The returns are windows cut by hand.""",
+at which it reached Unspool's held-out nats, or its whole fit. A fit until its nats had so many seconds of training that
+it reached those of the script's whole fit. The returns are windows cut by hand.""",
     "train": """One update of a token model with one layer, with Adam. Parity first: hidden states and gradients are
 PyTorch's.""",
     "generate": """One step of a token model with one layer, all sequences side by side. Parity first: from the same
